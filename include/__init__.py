@@ -1,0 +1,1 @@
+"""Everything of Bellwether that does not know Airflow."""

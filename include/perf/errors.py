@@ -1,0 +1,95 @@
+"""The errors that Bellwether raises on purpose.
+
+Every message says what is wrong, with which value, by which rule, and what to do::
+
+    BellwetherError
+    ├── ConfigurationError     wrong use: catalogue, parameters, environment (exit code 2)
+    │   ├── CatalogueError     services.yaml or scenarios.yaml
+    │   ├── DataError          a scenario's CSV
+    │   └── BaselineError      baselines.json, or a promotion that is not allowed
+    ├── RunSkipped             the run is not to be done now; it becomes SKIPPED with this reason
+    ├── RunError               this run cannot go on; it becomes INVALID with this reason (exit code 3)
+    │   ├── TargetError        the service is not reachable or not healthy
+    │   └── LoadError          the load generator could not be started or left no record
+    ├── PrometheusError        a figure could not be had from Prometheus
+    │   ├── PrometheusUnavailable   down, slow or answering nonsense: worth a retry
+    │   ├── QueryRejected           the query itself is wrong: a retry cannot help
+    │   └── NoData                  empty, NaN, or not exactly one series
+    ├── StoreError             the results store cannot be read or written
+    └── DeliveryError          a message could not be delivered; never changes a verdict
+"""
+
+from collections.abc import Sequence
+
+
+class BellwetherError(Exception):
+    """Base of every error that Bellwether raises on purpose."""
+
+
+class ConfigurationError(BellwetherError):
+    """Wrong use; carries every problem found, not just the first.
+
+    Attributes:
+        problems: one sentence each, in the order found.
+    """
+
+    def __init__(self, problems: Sequence[str] | str) -> None:
+        self.problems: tuple[str, ...] = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        if len(self.problems) == 1:
+            return self.problems[0]
+        return f"{len(self.problems)} problems:\n" + "\n".join(f"  - {p}" for p in self.problems)
+
+
+class CatalogueError(ConfigurationError):
+    """An entry in services.yaml or scenarios.yaml is wrong."""
+
+
+class DataError(ConfigurationError):
+    """A scenario's market data cannot be used."""
+
+
+class BaselineError(ConfigurationError):
+    """The baselines file is broken, or a promotion is not allowed."""
+
+
+class RunSkipped(BellwetherError):
+    """A run is not to be done now; its record says SKIPPED with this reason."""
+
+
+class RunError(BellwetherError):
+    """A run cannot go on; its record says INVALID with this reason."""
+
+
+class TargetError(RunError):
+    """The service under test is not reachable or not healthy."""
+
+
+class LoadError(RunError):
+    """The load generator could not be started or left no usable record."""
+
+
+class PrometheusError(BellwetherError):
+    """A figure could not be had from Prometheus."""
+
+
+class PrometheusUnavailable(PrometheusError):
+    """Prometheus is down, slow or answers nonsense; a retry may help."""
+
+
+class QueryRejected(PrometheusError):
+    """Prometheus refused the query; a retry cannot help."""
+
+
+class NoData(PrometheusError):
+    """The answer was empty, NaN, or not exactly one series."""
+
+
+class StoreError(BellwetherError):
+    """The results store cannot be read or written."""
+
+
+class DeliveryError(BellwetherError):
+    """A message could not be delivered; the verdict stands all the same."""
