@@ -1,0 +1,144 @@
+"""A service under test: where it is, what it answers, and how Prometheus knows it.
+
+These models are the entries of ``services.yaml``. They are immutable and checked when built; unknown keys
+are refused, so that a typing error is never a silent default.
+"""
+
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from include.perf.metric import METRICS, Source
+from include.perf.template import problems_of_template
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=63)]
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+DEFAULT_QUERIES = {
+    "cpu_usage": "sum(rate(process_cpu_seconds_total{$selector}[$window]))",
+    "memory_usage": "sum(avg_over_time(process_resident_memory_bytes{$selector}[$window]))",
+    "disk_usage": (
+        '1 - min(avg_over_time(node_filesystem_avail_bytes{$selector,mountpoint="/"}[$window])'
+        ' / avg_over_time(node_filesystem_size_bytes{$selector,mountpoint="/"}[$window]))'
+    ),
+}
+"""PromQL for the server-side metrics; ``$selector`` and ``$window`` are filled in. Method: each is an
+average over the window, asked at its end; a rate over the whole window is the least biased one."""
+
+
+class Entry(BaseModel):
+    """Base of every catalogue entry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+class Endpoint(Entry):
+    """One kind of request that a service answers.
+
+    Attributes:
+        weight: share of the arrivals, relative to the service's other endpoints.
+        query: query parameters; values are templates over the market data.
+        body: JSON body; every string in it is a template over the market data.
+    """
+
+    name: Name
+    method: Method
+    path: Annotated[str, Field(pattern=r"^/[^?#\s]*$")]
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    query: dict[str, str | int | float] = {}
+    body: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.method == "GET" and self.body is not None:
+            raise ValueError("a GET request has no body; use query instead")
+        problems = problems_of_template([self.query, self.body])
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+
+class PrometheusTarget(Entry):
+    """How Prometheus knows the service.
+
+    Attributes:
+        selector: label matchers that pick out this service in this environment, without braces.
+        scrape_interval_s: how often it is scraped; coverage is checked against it.
+        queries: PromQL for server-side metrics, where the defaults do not fit.
+    """
+
+    selector: Annotated[str, Field(min_length=1, pattern=r"^[^{}]+$")]
+    scrape_interval_s: Annotated[float, Field(ge=0.1, le=300)] = 15.0
+    queries: dict[str, str] = {}
+
+    @field_validator("queries")
+    @classmethod
+    def _known_metrics(cls, queries: dict[str, str]) -> dict[str, str]:
+        known = [metric.name for metric in METRICS.values() if metric.source is Source.PROMETHEUS]
+        for name, query in queries.items():
+            if name not in known:
+                raise ValueError(f"{name!r} is not a server-side metric; there are {', '.join(known)}")
+            if "$window" not in query:
+                raise ValueError(f"the query of {name} must average over [$window], but is {query!r}")
+        return queries
+
+    def query(self, metric: str, *, window: str) -> str:
+        """Return the PromQL of a metric for a window such as ``60008ms``."""
+        template = self.queries.get(metric) or DEFAULT_QUERIES[metric]
+        return template.replace("$selector", self.selector).replace("$window", window)
+
+
+class Service(Entry):
+    """A service of the platform.
+
+    Attributes:
+        environment: what it is part of; ``production`` is refused unless ``allow_production``.
+        base_url: scheme, host and port that the load goes to.
+        allowed_hosts: the only hosts that load for this service may go to.
+        health_path: answers 200 when the service can take load.
+        timeout_s: a request that takes longer is given up and counted as failed.
+        slack_channel: where its deviations are told; a channel ID (``C…``) so that charts can be sent.
+    """
+
+    name: Name
+    description: str = ""
+    owner: str = "platform"
+    environment: Name = "staging"
+    allow_production: bool = False
+    base_url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")]
+    allowed_hosts: Annotated[tuple[str, ...], Field(min_length=1)]
+    health_path: Annotated[str, Field(pattern=r"^/\S*$")] = "/healthz"
+    verify_tls: bool = True
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    headers: dict[str, str] = {}
+    slack_channel: Annotated[str, Field(min_length=1)] = "#performance"
+    prometheus: PrometheusTarget
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+
+    @property
+    def host(self) -> str:
+        """The host that load goes to, lower case, without the port."""
+        return urlsplit(self.base_url).hostname or ""
+
+    @property
+    def short_name(self) -> str:
+        """The name without its ``-service`` suffix; both are accepted wherever a service is named."""
+        return self.name.removesuffix("-service")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.host not in self.allowed_hosts:
+            raise ValueError(
+                f"the host {self.host!r} of base_url is not in allowed_hosts {list(self.allowed_hosts)}; "
+                "add it there if load may go to it"
+            )
+        if self.environment == "production" and not self.allow_production:
+            raise ValueError(
+                "load on environment 'production' is refused; set allow_production: true if it is really meant"
+            )
+        names = [endpoint.name for endpoint in self.endpoints]
+        doubles = sorted({name for name in names if names.count(name) > 1})
+        if doubles:
+            raise ValueError(f"endpoint names must differ, but {', '.join(doubles)} occurs more than once")
+        return self
