@@ -1,0 +1,65 @@
+"""The pipeline as the environment variables say; Connections and Variables come in from outside."""
+
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from include.perf import __version__
+from include.perf.adapters.baseline_file import BaselineFile
+from include.perf.adapters.charts import MatplotlibCharts
+from include.perf.adapters.folder_store import DEFAULT_RESULTS, FolderStore
+from include.perf.adapters.locust import PROJECT_ROOT, LocustGenerator
+from include.perf.adapters.target import HttpTarget
+from include.perf.catalogue import load_catalogue
+from include.perf.pipeline import Pipeline
+from include.perf.ports import MetricsSource
+
+
+def results_store() -> FolderStore:
+    """Return the store that ``BELLWETHER_RESULTS_URI`` names, by default ``results/`` in the project."""
+    return FolderStore(os.environ.get("BELLWETHER_RESULTS_URI") or str(PROJECT_ROOT / DEFAULT_RESULTS))
+
+
+def baseline_file() -> BaselineFile:
+    """Return the file that ``BELLWETHER_BASELINES`` names, by default the one in the project."""
+    path = os.environ.get("BELLWETHER_BASELINES")
+    return BaselineFile(Path(path) if path else PROJECT_ROOT / "include" / "baselines.json")
+
+
+def build_pipeline(
+    metrics: MetricsSource,
+    *,
+    halted: Callable[[], str | None] = lambda: None,
+    versions: Mapping[str, str] | None = None,
+) -> Pipeline:
+    """Return a pipeline on the catalogue, the results and the baselines that the environment names.
+
+    Raises:
+        ConfigurationError: the catalogue or an address is wrong.
+    """
+    return Pipeline(
+        catalogue=load_catalogue(),
+        store=results_store(),
+        baselines=baseline_file(),
+        metrics=metrics,
+        generator=LocustGenerator(),
+        target=HttpTarget(),
+        charts=MatplotlibCharts(),
+        clock=lambda: datetime.now(UTC),
+        wait=time.sleep,
+        halted=halted,
+        versions=_versions() | dict(versions or {}),
+    )
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "bellwether": __version__,
+        "locust": importlib.metadata.version("locust"),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+    }

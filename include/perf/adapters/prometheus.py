@@ -1,0 +1,106 @@
+"""Prometheus over its HTTP API.
+
+Of prometheus-api-client only ``custom_query`` is used, on a session of our own: its range functions freeze
+their times at import, round to whole seconds and duplicate samples, and it has no time-out by default.
+"""
+
+import json
+import math
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import requests
+from urllib3.util import Retry
+
+from include.perf.errors import NoData, PrometheusUnavailable, QueryRejected
+
+TIMEOUT_S = 10.0
+RETRIES = Retry(total=2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None)
+
+
+class _TimedSession(requests.Session):
+    """A session whose requests end."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__()
+        self._timeout_s = timeout_s
+
+    def request(self, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request with a default time-out."""
+        kwargs["timeout"] = kwargs.get("timeout") or self._timeout_s
+        return super().request(*args, **kwargs)
+
+
+class Prometheus:
+    """Asks a Prometheus server for single values.
+
+    Args:
+        auth: user and password, where the server wants a login.
+        verify_tls: refuse a certificate that cannot be verified.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        auth: tuple[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        verify_tls: bool = True,
+        timeout_s: float = TIMEOUT_S,
+        retries: Retry = RETRIES,
+    ) -> None:
+        self._url = url.rstrip("/")
+        session = _TimedSession(timeout_s)
+        session.auth = auth
+        session.headers.update(headers or {})
+        session.verify = verify_tls
+        self._session = session
+        self._retries = retries
+
+    @cached_property
+    def _client(self) -> Any:
+        """The client, made when first asked: importing it takes pandas and seconds, and many stages never ask."""
+        from prometheus_api_client import PrometheusConnect
+
+        return PrometheusConnect(url=self._url, session=self._session, retry=self._retries)
+
+    def value(self, query: str, *, at: datetime) -> float:
+        """Return the single value of an instant query.
+
+        Raises:
+            PrometheusUnavailable: down, slow or answering nonsense: worth a retry.
+            QueryRejected: the query is wrong.
+            NoData: empty, NaN, infinite, or not exactly one series.
+        """
+        series = self._series(query, at=at)
+        if len(series) != 1:
+            found = "no data" if not series else f"{len(series)} series instead of one"
+            raise NoData(f"{found} for {query}")
+        value = float(series[0]["value"][1])
+        if not math.isfinite(value):
+            raise NoData(f"the value of {query} is {value}")
+        return value
+
+    def _series(self, query: str, *, at: datetime) -> list[dict[str, Any]]:
+        from prometheus_api_client.exceptions import PrometheusApiClientException
+
+        try:
+            answer = self._client.custom_query(query, params={"time": f"{at.timestamp():.3f}"})
+        except PrometheusApiClientException as err:
+            raise self._explained(err, query) from err
+        except (requests.RequestException, json.JSONDecodeError, KeyError, UnicodeDecodeError) as err:
+            raise PrometheusUnavailable(
+                f"Prometheus at {self._url} cannot be asked ({type(err).__name__}); check that it runs and the address "
+                "in the connection prometheus_default (PROMETHEUS_URL on the command line)"
+            ) from err
+        if not isinstance(answer, list):
+            raise QueryRejected(f"{query} does not return a vector")
+        return answer
+
+    def _explained(self, err: Exception, query: str) -> PrometheusUnavailable | QueryRejected:
+        """Tell a wrong query from a wrong address; the client has only one exception for both."""
+        text = str(err)
+        if "HTTP Status Code 400" in text or "HTTP Status Code 422" in text:
+            return QueryRejected(f"Prometheus refused {query}: {text}")
+        return PrometheusUnavailable(f"Prometheus at {self._url} answered {text[:200]}")

@@ -1,0 +1,229 @@
+"""From the raw record of a load to its figures.
+
+Percentiles are exact: taken over all rows of the measured window at once, never averaged over seconds,
+endpoints or workers (linear interpolation between order statistics; Hyndman & Fan 1996, type 7,
+doi:10.1080/00031305.1996.10473566).
+
+Which requests count towards latency: every one that was answered as it should be, and every one that timed
+out or never came back, at the time it waited. A failure that was answered fast is left to the error rate: it
+must not make a service look quick.
+"""
+
+import io
+import zlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from include.perf.errors import LoadError
+from include.perf.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED, GeneratorLog
+from include.perf.metric import METRICS, MetricValue
+from include.perf.ports import GENERATOR_FILE, REQUESTS_FILE, TIMESERIES_FILE
+from include.perf.run import (
+    EndpointFigures,
+    ErrorGroup,
+    GeneratorFigures,
+    LoadFigures,
+    Window,
+    from_json,
+)
+
+LATENCY_SHARES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
+CHUNK = 1 << 20
+
+_TYPES = {
+    "due_at": "float64",
+    "phase": "category",
+    "endpoint": "category",
+    "status": "int16",
+    "start_lag_s": "float64",
+    "service_time_s": "float64",
+    "latency_s": "float64",
+    "bytes": "int64",
+    "error": "category",
+}
+
+
+def measure(folder: Path) -> LoadFigures:
+    """Read what a load left in ``folder``, write its ``timeseries.csv`` and return its figures.
+
+    Raises:
+        LoadError: the record is missing or is not one.
+    """
+    log = _read_log(folder / GENERATOR_FILE)
+    rows = read_requests(folder / REQUESTS_FILE)
+    seconds = per_second(rows, first_due_at=log.first_due_at)
+    seconds.to_csv(folder / TIMESERIES_FILE, index=False, float_format="%.6f")
+    return figures(rows, log)
+
+
+def _read_log(path: Path) -> GeneratorLog:
+    try:
+        return from_json(GeneratorLog, path.read_bytes(), where=str(path))
+    except FileNotFoundError:
+        raise LoadError(
+            "the load generator ended without its summary: it was killed, or the machine ran out of memory; "
+            f"the requests up to then are in {path.with_name(REQUESTS_FILE)}"
+        ) from None
+
+
+def read_requests(path: Path) -> pd.DataFrame:
+    """Read ``requests.csv.gz``, also one that a killed process left without an end.
+
+    Returns:
+        (rows, REQUEST_COLUMNS), in the order in which the requests ended; an empty ``error`` is an answer
+        that is as it should be.
+
+    Raises:
+        LoadError: the file is missing, or damaged in the middle.
+    """
+    try:
+        text = _decompress(path)
+    except FileNotFoundError:
+        raise LoadError(f"there is no {path}; the load never started") from None
+    except zlib.error as err:
+        raise LoadError(f"{path} is damaged ({err})") from err
+    whole_lines = text[: text.rfind(b"\n") + 1]
+    header, _, _ = whole_lines.partition(b"\n")
+    if header.decode("ascii", errors="replace") != ",".join(REQUEST_COLUMNS):
+        raise LoadError(f"{path} is not a record of requests: it begins with {header[:80]!r}")
+    return pd.read_csv(io.BytesIO(whole_lines), dtype=_TYPES, keep_default_na=False)
+
+
+def _decompress(path: Path) -> bytes:
+    decompressor = zlib.decompressobj(31)
+    parts = []
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            parts.append(decompressor.decompress(chunk))
+    return b"".join(parts)
+
+
+def per_second(rows: pd.DataFrame, *, first_due_at: float) -> pd.DataFrame:
+    """Sum up the requests by the second in which they were due.
+
+    Returns:
+        (seconds, 9): ``second`` since the first arrival, ``phase``, the counts ``due``, ``sent``,
+        ``finished``, ``failed``, and latency percentiles in seconds, NaN where nothing counts.
+    """
+    second = np.floor(rows["due_at"].to_numpy() - first_due_at + 1e-6).astype(int)
+    table = rows.assign(
+        second=second,
+        ok=rows["error"] == "",
+        counted=_counts_for_latency(rows),
+        went_out=_went_out(rows),
+    )
+    groups = table.groupby("second", sort=True)
+    latencies = table[table["counted"]].groupby("second")["latency_s"]
+    seconds = pd.DataFrame(
+        {
+            "phase": groups["phase"].first(),
+            "due": groups.size(),
+            "sent": groups["went_out"].sum(),
+            "finished": groups["ok"].sum(),
+            "failed": groups.size() - groups["ok"].sum(),
+        }
+    )
+    for name, share in LATENCY_SHARES.items():
+        seconds[f"{name}_s"] = latencies.quantile(share)
+    return seconds.reset_index()
+
+
+def _counts_for_latency(rows: pd.DataFrame) -> "pd.Series[bool]":
+    return rows["error"].isin(["", TIMED_OUT, UNFINISHED])
+
+
+def _went_out(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether a request was sent at all: one that found no free slot until the end has no service time."""
+    return (rows["error"] != UNFINISHED) | (rows["service_time_s"] > 0)
+
+
+def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
+    """Return the figures of the measured window."""
+    measured = rows[rows["phase"] == "measured"]
+    window = Window(start=_utc(log.measured_from), end=_utc(log.measured_to))
+    failed = int((measured["error"] != "").sum())
+    sent_at = measured["due_at"] + measured["start_lag_s"]
+    sent_inside = _went_out(measured) & (sent_at <= log.measured_to)
+    return LoadFigures(
+        started_at=_utc(log.first_due_at),
+        window=window,
+        due=len(measured),
+        sent=int(sent_inside.sum()),
+        finished=len(measured) - failed,
+        failed=failed,
+        timed_out=int((measured["error"] == TIMED_OUT).sum()),
+        unfinished=int((measured["error"] == UNFINISHED).sum()),
+        arrivals=log.arrivals,
+        rows=len(rows),
+        metrics=_client_metrics(measured, window=window),
+        endpoints=_endpoints(measured),
+        errors=_errors(measured, log),
+        generator=_generator(measured, log),
+    )
+
+
+def _utc(unix_s: float) -> datetime:
+    return datetime.fromtimestamp(unix_s, tz=UTC)
+
+
+def _client_metrics(measured: pd.DataFrame, *, window: Window) -> dict[str, MetricValue]:
+    values: dict[str, float | None] = dict(_latencies(measured))
+    finished = int((measured["error"] == "").sum())
+    values["throughput"] = finished / window.duration_s if window.duration_s > 0 else None
+    values["error_rate"] = 1 - finished / len(measured) if len(measured) else None
+    reasons = {
+        name: "no request was answered" if name in LATENCY_SHARES else "nothing was due in the measured window"
+        for name, value in values.items()
+        if value is None
+    }
+    return {
+        name: MetricValue(value=value, unit=METRICS[name].unit, reason=reasons.get(name))
+        for name, value in values.items()
+    }
+
+
+def _latencies(rows: pd.DataFrame) -> dict[str, float | None]:
+    counted = rows.loc[_counts_for_latency(rows), "latency_s"].to_numpy()
+    if not len(counted):
+        return dict.fromkeys(LATENCY_SHARES)
+    return {name: float(np.quantile(counted, share)) for name, share in LATENCY_SHARES.items()}
+
+
+def _endpoints(measured: pd.DataFrame) -> tuple[EndpointFigures, ...]:
+    return tuple(
+        EndpointFigures(name=str(name), due=len(rows), failed=int((rows["error"] != "").sum()), **_latencies(rows))
+        for name, rows in measured.groupby("endpoint", observed=True, sort=True)
+    )
+
+
+def _errors(measured: pd.DataFrame, log: GeneratorLog) -> tuple[ErrorGroup, ...]:
+    """Group the failed requests by endpoint and kind, most frequent first."""
+    failed = measured[measured["error"] != ""]
+    groups = [
+        ErrorGroup(
+            kind=str(kind),
+            endpoint=str(endpoint),
+            count=len(rows),
+            example=log.error_examples.get(f"{endpoint} {kind}", ""),
+        )
+        for (endpoint, kind), rows in failed.groupby(["endpoint", "error"], observed=True, sort=True)
+    ]
+    return tuple(sorted(groups, key=lambda group: -group.count))
+
+
+def _generator(measured: pd.DataFrame, log: GeneratorLog) -> GeneratorFigures:
+    start_lags = measured["start_lag_s"].to_numpy()
+    return GeneratorFigures(
+        version=log.version,
+        ended=log.ended,
+        schedule_lag_p99_s=log.schedule_lag_p99_s,
+        start_lag_p99_s=float(np.quantile(start_lags, 0.99)) if len(start_lags) else 0.0,
+        cpu_cores=log.cpu_cores,
+        wanted_cores=log.wanted_cores,
+        concurrency_peak=log.concurrency_peak,
+        capped=log.capped,
+        clock_step_s=log.clock_step_s,
+    )

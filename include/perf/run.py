@@ -1,0 +1,320 @@
+"""A run and its record: what was asked, what was measured, what it means.
+
+The record is ``run.json`` in the run's folder of the results store; other tools rely on its shape. Every
+class here is immutable and turns to and from JSON with :func:`to_json` and :func:`from_json`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from include.perf.errors import StoreError
+from include.perf.metric import MetricValue, Unit
+from include.perf.scenario import LoadProfile
+
+SCHEMA_VERSION = 1
+
+T = TypeVar("T")
+
+
+class Verdict(StrEnum):
+    """What a run says about its service. No exception handler ever yields one but ``INVALID``."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    REGRESSION = "REGRESSION"
+    IMPROVEMENT = "IMPROVEMENT"
+    NO_BASELINE = "NO_BASELINE"
+    NOT_COMPARABLE = "NOT_COMPARABLE"
+    INVALID = "INVALID"
+    SKIPPED = "SKIPPED"
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the run's figures can be trusted."""
+        return self not in (Verdict.INVALID, Verdict.SKIPPED)
+
+
+class Severity(StrEnum):
+    """Who should hear of a deviation, and when."""
+
+    DIGEST = "digest"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """What a run was asked to be; fixed before anything is touched.
+
+    Attributes:
+        update_baseline: promote the run if it is valid; needs a ``reason``.
+        triggered_by: the person or the schedule that asked.
+        dag_id: the Airflow DAG, ``None`` from the command line.
+    """
+
+    run_id: str
+    service: str
+    scenario: str
+    environment: str
+    load: LoadProfile
+    created_at: datetime
+    update_baseline: bool = False
+    reason: str | None = None
+    triggered_by: str = "unknown"
+    dag_id: str | None = None
+    dag_run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The measured part of a run, warm-up left out."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def duration_s(self) -> float:
+        """Its length in seconds."""
+        return (self.end - self.start).total_seconds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointFigures:
+    """One endpoint within the measured window; latencies in seconds."""
+
+    name: str
+    due: int
+    failed: int
+    latency_p50: float | None
+    latency_p95: float | None
+    latency_p99: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorGroup:
+    """Failed requests of one kind, with one example."""
+
+    kind: str
+    endpoint: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorFigures:
+    """How the load generator itself fared.
+
+    Attributes:
+        version: of the generator and its engine.
+        ended: ``completed``, or why it stopped early.
+        schedule_lag_p99_s: how late arrivals were released, 99th percentile; the generator's own fault.
+        start_lag_p99_s: from due to actually sent; includes waiting for a free connection slot.
+        cpu_cores: cores it used in the measured window.
+        wanted_cores: cores it would have used had it never waited for one; ``None`` where the kernel
+            does not tell.
+        concurrency_peak: most requests in flight.
+        capped: arrivals that found every slot taken, the target being slow.
+        clock_step_s: wall clock minus monotonic clock, over the run.
+    """
+
+    version: str
+    ended: str
+    schedule_lag_p99_s: float
+    start_lag_p99_s: float
+    cpu_cores: float
+    wanted_cores: float | None
+    concurrency_peak: int
+    capped: int
+    clock_step_s: float
+
+
+COMPLETED = "completed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadFigures:
+    """What the load generator recorded.
+
+    Counts are of the measured window: ``due = finished + failed``; ``finished`` are the requests answered
+    as they should be. ``rows`` and ``arrivals`` are of the whole run, warm-up included.
+
+    Attributes:
+        sent: requests that really went out within the window.
+        metrics: the client-side metrics by name.
+    """
+
+    started_at: datetime
+    window: Window
+    due: int
+    sent: int
+    finished: int
+    failed: int
+    timed_out: int
+    unfinished: int
+    arrivals: int
+    rows: int
+    metrics: Mapping[str, MetricValue]
+    endpoints: tuple[EndpointFigures, ...]
+    errors: tuple[ErrorGroup, ...]
+    generator: GeneratorFigures
+
+    @property
+    def achieved_rate_rps(self) -> float:
+        """Requests per second that really went out in the window."""
+        return self.sent / self.window.duration_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFigures:
+    """What Prometheus says of the service over exactly the measured window.
+
+    Attributes:
+        coverage_ratio: share of the scrapes that should be there and are; ``None`` when it could not be asked.
+        metrics: the server-side metrics by name.
+        problem: why there is nothing, when Prometheus could not be asked at all.
+    """
+
+    coverage_ratio: float | None
+    metrics: Mapping[str, MetricValue]
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadSummary:
+    """The ``load`` part of the record: requested beside achieved."""
+
+    requested_rate_rps: float
+    achieved_rate_rps: float | None
+    duration_s: float
+    warmup_s: float
+    due: int | None
+    sent: int | None
+    finished: int | None
+    failed: int | None
+    timed_out: int | None
+    unfinished: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """A relative change, as a ratio: 0.45 is 45 % more.
+
+    Attributes:
+        ratio: ``None`` when the baseline is zero.
+        absolute: the change in the metric's unit.
+        low, high: 95 % interval of ``ratio``; ``None`` while the history is too short to give one.
+    """
+
+    ratio: float | None
+    absolute: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """One metric that moved by more than its floors, for the worse or the better."""
+
+    metric: str
+    unit: Unit
+    baseline: float
+    value: float
+    shift: Shift
+    is_worse: bool
+    severity: Severity
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineReference:
+    """What a run was compared with."""
+
+    version: int
+    state: str
+    runs: int
+    approved_at: datetime
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a record comes from, and whether it was asked to become the baseline."""
+
+    dag_id: str | None
+    dag_run_id: str | None
+    triggered_by: str
+    update_baseline: bool
+    reason: str | None
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """``run.json``: the whole truth about a run, written once and last.
+
+    Attributes:
+        validity: why the figures cannot be trusted; empty when they can.
+        reasons: how the verdict came about, a sentence each.
+        notes: what a reader should know and what changes no verdict.
+    """
+
+    run_id: str
+    service: str
+    scenario: str
+    environment: str
+    started_at: datetime
+    window: Window | None
+    load: LoadSummary
+    metrics: Mapping[str, MetricValue]
+    fingerprint: Mapping[str, str]
+    validity: tuple[str, ...]
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    deviations: tuple[Deviation, ...]
+    baseline: BaselineReference | None
+    endpoints: tuple[EndpointFigures, ...]
+    errors: tuple[ErrorGroup, ...]
+    generator: GeneratorFigures | None
+    provenance: Provenance
+    notes: tuple[str, ...] = ()
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+    @property
+    def regressions(self) -> tuple[Deviation, ...]:
+        """The deviations for the worse, gravest first."""
+        worse = [deviation for deviation in self.deviations if deviation.is_worse]
+        return tuple(sorted(worse, key=lambda each: abs(each.shift.ratio or float("inf")), reverse=True))
+
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return the converter of a class; making one is slow, so each is made once."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def to_json(value: object) -> bytes:
+    """Write any of these classes as readable JSON, times as RFC 3339 in UTC."""
+    return _adapter(type(value)).dump_json(value, indent=2) + b"\n"
+
+
+def from_json(kind: type[T], content: bytes, *, where: str) -> T:
+    """Read one of these classes back.
+
+    Raises:
+        StoreError: the content is not what ``kind`` looks like; ``where`` says which file.
+    """
+    try:
+        record: T = _adapter(kind).validate_json(content)
+    except ValidationError as err:
+        first = err.errors()[0]
+        path = ".".join(map(str, first["loc"])) or "the document"
+        raise StoreError(f"{where} is not a valid {kind.__name__}: {path}: {first['msg']}") from err
+    return record

@@ -1,0 +1,327 @@
+"""The charts: pictures that someone has looked at, what is drawn when, and broken time series."""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from matplotlib.testing.compare import compare_images
+from matplotlib.text import Text
+
+from include.perf.adapters import chart_style as style
+from include.perf.adapters.charts import MatplotlibCharts
+from include.perf.adapters.comparison_chart import comparison_figure
+from include.perf.adapters.timeseries import MAX_BINS, Timeseries, bin_width_s, read_timeseries
+from include.perf.adapters.timeseries_charts import latency_figure, throughput_figure
+from include.perf.errors import StoreError
+from include.perf.run import RunRecord, Severity, Verdict
+from tests.golden_files import FOLDER, UPDATES
+from tests.records import (
+    BASELINE_METRICS,
+    baseline_reference,
+    deviation,
+    metric_values,
+    record_of,
+    regressed_record,
+    run_record,
+    timeseries_rows,
+    write_timeseries,
+)
+
+TOLERANCE_RMS = 2.0
+"""Of 255; another version of FreeType moves edges by less, a moved label is more."""
+
+
+def _broken_record() -> RunRecord:
+    """Latency a hundred times as high for a while, failures, and no memory figure."""
+    found = (
+        deviation("latency_p95", 5.3),
+        deviation("latency_p99", 9.1),
+        deviation("error_rate", 0.021, baseline=0.0),
+        deviation("throughput", 430.0, severity=Severity.WARNING),
+        deviation("cpu_usage", 1.2, severity=Severity.DIGEST),
+    )
+    values = {each.metric: each.value for each in found}
+    reason = "Prometheus at http://prometheus:9090 did not answer within 10 s"
+    return regressed_record(*found, metrics=metric_values(**values, memory_usage=reason))
+
+
+def _broken_rows() -> list[str]:
+    bad = range(300, 700)
+    return timeseries_rows(failures={second: 30 * (second % 7) for second in bad}, slow=(bad, 60.0))
+
+
+GOLDEN = {
+    "regression": (regressed_record(), timeseries_rows(p95_s=0.06, failures={200: 3, 201: 5, 640: 20})),
+    "broken": (_broken_record(), _broken_rows()),
+    "short_invalid": (record_of(Verdict.INVALID), timeseries_rows(warmup_s=1, duration_s=2)),
+}
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_charts_look_as_they_did_when_someone_looked(name: str, tmp_path: Path) -> None:
+    """The pictures differ by no more than another font rasteriser would make them."""
+    record, rows = GOLDEN[name]
+    write_timeseries(tmp_path, rows)
+    for chart, path in MatplotlibCharts().render(record, tmp_path).items():
+        golden = FOLDER / "charts" / f"{name}_{chart}.png"
+        if UPDATES:
+            golden.parent.mkdir(parents=True, exist_ok=True)
+            golden.write_bytes((tmp_path / path).read_bytes())
+        assert compare_images(str(golden), str(tmp_path / path), tol=TOLERANCE_RMS) is None
+
+
+def test_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Rendering is deterministic and leaves no settings behind."""
+    write_timeseries(tmp_path, timeseries_rows(warmup_s=5, duration_s=20))
+    before = dict(mpl.rcParams)
+    first, second = (
+        {name: (tmp_path / path).read_bytes() for name, path in drawn.items()}
+        for drawn in (MatplotlibCharts().render(run_record(), tmp_path) for _ in range(2))
+    )
+    assert first == second
+    assert dict(mpl.rcParams) == before
+    assert _pixels(first["latency"]) == (1200, 675)
+
+
+def test_the_font_is_the_one_that_comes_with_matplotlib() -> None:
+    """A system's own DejaVu Sans must not move a label."""
+    found = Path(font_manager.findfont("DejaVu Sans"))
+    assert found.is_relative_to(mpl.get_data_path())
+
+
+@pytest.mark.parametrize(
+    ("record", "rows", "expected"),
+    [
+        (run_record(), ["0,measured,5,5,5,0,0.01,0.02,0.03"], {"latency", "throughput", "comparison"}),
+        (run_record(), ["0,warmup,5,5,0,5,,,", "1,measured,5,5,0,5,,,"], {"throughput", "comparison"}),
+        (run_record(), ["0,warmup,5,5,5,0,0.01,0.02,0.03"], {"latency", "throughput", "comparison"}),
+        (run_record(), [], {"comparison"}),
+        (run_record(), None, {"comparison"}),
+        (record_of(Verdict.NO_BASELINE), None, set()),
+        (record_of(Verdict.NOT_COMPARABLE), None, set()),
+        (record_of(Verdict.INVALID), ["0,measured,5,5,5,0,0,0,0"], {"latency", "throughput"}),
+        (record_of(Verdict.SKIPPED), None, set()),
+    ],
+)
+def test_only_what_there_is_data_for_is_drawn(
+    record: RunRecord, rows: list[str] | None, expected: set[str], tmp_path: Path
+) -> None:
+    """A second, no answer, no file, no baseline: fewer charts, no error."""
+    if rows is not None:
+        write_timeseries(tmp_path, rows)
+    paths = MatplotlibCharts().render(record, tmp_path)
+    assert set(paths) == expected
+    assert all((tmp_path / path).is_file() for path in paths.values())
+    assert set(paths.values()) == {f"charts/{name}.png" for name in expected}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "the columns must be"),
+        ("second,phase\n0,measured\n", "the columns must be"),
+        ("{header}\nx,measured,5,5,5,0,,,\n", "is not a time series"),
+        ("{header}\n-1,measured,5,5,5,0,,,\n", "second must not be negative, but is -1"),
+        ("{header}\n0,measured\n1,measured,5,5,5,0,,,\n", "is not a time series"),
+    ],
+)
+def test_what_is_no_time_series_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    """The message says which file and what is wrong with it."""
+    path = write_timeseries(tmp_path, [])
+    header = path.read_text(encoding="utf-8").strip()
+    path.write_text(content.format(header=header), encoding="utf-8")
+    with pytest.raises(StoreError, match=message):
+        read_timeseries(path)
+
+
+def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    """A generator that was killed leaves half a line."""
+    path = write_timeseries(tmp_path, ["0,measured,5,5,5,0,0.01,0.02,0.03", "1,meas"])
+    assert _series(path).total_s == 1
+
+
+@pytest.mark.parametrize(
+    ("total_s", "width_s"),
+    # 240 bins at most: 240 × 1 s, 240 × 5 s = 20 min, 240 × 10 s = 40 min …
+    [(1, 1), (240, 1), (241, 5), (960, 5), (1200, 5), (1201, 10), (3660, 30), (14_400, 60), (90_000, 300)],
+)
+def test_bins_are_as_narrow_as_a_phone_can_show(total_s: int, width_s: int) -> None:
+    """A run of any scenario stays within 240 points a line."""
+    assert bin_width_s(total_s) == width_s
+    assert total_s / width_s <= MAX_BINS or width_s == 300
+
+
+def test_bins_hold_the_typical_and_the_worst_second_and_never_a_mean_of_percentiles(tmp_path: Path) -> None:
+    """p99 of 5 s: 10, 20, 30, none and 100 ms give a median of 25 and a worst of 100, not a mean of 40."""
+    p99 = ["0.010", "0.020", "0.030", "", "0.100"] * 49  # 245 s, so 5 s a bin
+    rows = [f"{s},measured,10,10,8,{2 * (s == 3)},0.001,0.002,{value}" for s, value in enumerate(p99)]
+    series = _series(write_timeseries(tmp_path, rows))
+    assert series.width_s == 5
+    assert series.typical_s["latency_p99"].tolist() == pytest.approx([0.025] * 49)
+    assert series.worst_s["latency_p99"].tolist() == pytest.approx([0.1] * 49)
+    assert series.failed_rps[:2].tolist() == pytest.approx([0.4, 0.0])  # 2 in 5 s
+    assert series.had_failures.tolist() == [True] + [False] * 48
+
+
+def test_a_gap_is_no_zero_and_a_short_last_bin_no_dip(tmp_path: Path) -> None:
+    """242 s in bins of 5 s: the last has 2 seconds; seconds 10 to 14 were never written."""
+    rows = [f"{s},{'warmup' if s < 5 else 'measured'},8,8,8,0,0.01,0.02,0.03" for s in range(242) if not 10 <= s < 15]
+    series = _series(write_timeseries(tmp_path, rows))
+    assert np.isnan(series.finished_rps[2])
+    assert np.isnan(series.worst_s["latency_p99"][2])
+    assert series.finished_rps[-1] == 8.0
+    assert (series.middle_s[0], series.middle_s[-1]) == (2.5, 241.0)
+    assert (series.warmup_s, series.total_s) == (5, 242)
+
+
+@pytest.mark.parametrize(
+    ("record", "title"),
+    [
+        (regressed_record(), "p95 rose to 61.2 ms, 45 % above baseline"),
+        (record_of(Verdict.IMPROVEMENT), "p95 fell to 30.0 ms, 29 % below baseline"),
+        (regressed_record(deviation("latency_p99", 0.1752)), "p99 rose to 175 ms, 100 % above baseline"),
+        (regressed_record(deviation("latency_p95", 0.842)), "p95 rose to 842 ms, 20 times its baseline"),
+        (run_record(), "Latency over time: p95 42.4 ms"),
+        (run_record(metrics=metric_values(latency_p95="none")), "Latency over time"),
+    ],
+)
+def test_latency_title_says_the_finding(record: RunRecord, title: str, tmp_path: Path) -> None:
+    """A deviation is told; without one the title is a plain description."""
+    series = _series(write_timeseries(tmp_path, timeseries_rows(warmup_s=0, duration_s=5)))
+    assert _title(latency_figure(record, series)) == title
+
+
+@pytest.mark.parametrize(
+    ("record", "title"),
+    [
+        (regressed_record(deviation("throughput", 430.0)), "Throughput fell to 430/s, 14 % below baseline"),
+        (regressed_record(deviation("error_rate", 0.021)), "Error rate rose to 2.10 %, was 0.02 %"),
+        (run_record(metrics=metric_values(throughput=470.0)), "470/s succeeded, 500/s requested"),
+        (run_record(metrics=metric_values(throughput="none")), "Throughput over time: 500/s requested"),
+    ],
+)
+def test_throughput_title_says_the_finding(record: RunRecord, title: str, tmp_path: Path) -> None:
+    """What was asked stands beside what was got."""
+    series = _series(write_timeseries(tmp_path, timeseries_rows(warmup_s=0, duration_s=5)))
+    assert _title(throughput_figure(record, series)) == title
+
+
+@pytest.mark.parametrize(
+    ("slow", "scale"),
+    [(1.0, "linear"), (5.0, "linear"), (100.0, "log")],
+)
+def test_latency_is_logarithmic_only_where_the_spread_needs_it(slow: float, scale: str, tmp_path: Path) -> None:
+    """A hundredfold excursion would press the rest flat; a fivefold one would not."""
+    rows = timeseries_rows(warmup_s=0, duration_s=100, slow=(range(40, 60), slow))
+    figure = latency_figure(run_record(), _series(write_timeseries(tmp_path, rows)))
+    assert figure.axes[0].get_yscale() == scale
+
+
+def test_a_slow_warm_up_does_not_set_the_scale(tmp_path: Path) -> None:
+    """The measured part is what is looked at."""
+    rows = timeseries_rows(warmup_s=20, duration_s=80, slow=(range(5), 500.0))
+    axes = latency_figure(run_record(), _series(write_timeseries(tmp_path, rows))).axes[0]
+    assert axes.get_yscale() == "linear"
+    assert axes.get_ylim()[1] < 0.3
+
+
+def test_the_axis_says_how_seconds_were_put_together(tmp_path: Path) -> None:
+    """A reader must know that a line is the typical second and the shade the worst."""
+    rows = timeseries_rows(warmup_s=0, duration_s=300)
+    texts = _texts(latency_figure(run_record(), _series(write_timeseries(tmp_path, rows))))
+    assert "latency: the typical (median) second of each 5 s; shade: up to the worst second's p99" in texts
+
+
+def test_comparison_puts_worse_to_the_right() -> None:
+    """Less throughput is worse, so −14 % stands right of zero, and less CPU left."""
+    record = regressed_record(deviation("throughput", 430.0), deviation("cpu_usage", 1.2))
+    dots = _dots(comparison_figure(record))
+    assert dots["Throughput"] == pytest.approx(13.9, abs=0.1)  # (499.4 − 430) / 499.4
+    assert dots["CPU"] == pytest.approx(-34.8, abs=0.1)  # (1.2 − 1.84) / 1.84
+    assert dots["Error rate"] == pytest.approx(0.01)  # points
+
+
+def test_comparison_title_names_as_many_metrics_as_fit() -> None:
+    """A name is there or not; none is cut in two."""
+    names = ("latency_p50", "latency_p95", "latency_p99", "cpu_usage", "memory_usage", "disk_usage")
+    record = regressed_record(*(deviation(name, BASELINE_METRICS[name] * 1.5) for name in names))
+    title = _title(comparison_figure(record))
+    assert title.startswith("6 of 8 metrics worse than baseline: p")
+    assert title.endswith(", CPU, …")
+    assert len(title) <= style.MAX_TITLE
+    assert _title(comparison_figure(run_record())) == "In line with the baseline"
+
+
+def test_comparison_names_what_it_cannot_show() -> None:
+    """No value, no baseline, and a baseline of zero have no dot, but a reason."""
+    baseline = baseline_reference(metrics={"latency_p50": 0.018, "cpu_usage": 0.0, "error_rate": 0.0})
+    record = run_record(metrics=metric_values(latency_p50="none answered"), baseline=baseline)
+    figure = comparison_figure(record)
+    texts = _texts(figure)
+    assert "no value: none answered" in texts
+    assert "42.4 ms, no baseline for it yet" in texts
+    assert "0 → 1.87 cores, no relative change from zero" in texts
+    assert set(_dots(figure)) == {"Error rate"}
+
+
+def test_units_are_written_once_where_they_agree() -> None:
+    """People read "42.1 → 61.2 ms"."""
+    texts = _texts(comparison_figure(regressed_record()))
+    assert {"42.1 → 61.2 ms", "+45 %", "499 → 500/s", "0.02 → 0.03 %", "782.0 → 790.5 MiB"} <= set(texts)
+
+
+def test_hostile_names_are_drawn_as_text(tmp_path: Path) -> None:
+    """Dollars start no formula, and names of any length leave the picture whole."""
+    record = run_record(service="$\\frac{1}" + "x" * 300, scenario="\x1b[31m\n$$", environment="{}")
+    write_timeseries(tmp_path, timeseries_rows(warmup_s=1, duration_s=3))
+    assert len(MatplotlibCharts().render(record, tmp_path)) == 3
+    wide = comparison_figure(run_record(service="W" * 63, scenario="m" * 63))
+    assert all(text.get_window_extent().x1 <= style.WIDTH_PX for text in wide.findobj(Text))
+
+
+@pytest.mark.parametrize(
+    ("heights", "expected"),
+    [
+        ([0.1, 0.5], [0.1, 0.5]),
+        ([0.5, 0.5], [0.5, 0.6]),
+        ([0.95, 0.95], [0.855, 0.955]),
+        ([0.5, 0.52, 0.54], [0.5, 0.6, 0.7]),
+        ([], []),
+    ],
+)
+def test_labels_are_moved_apart(heights: list[float], expected: list[float]) -> None:
+    """At a gap of a tenth none touch, and none rises above the top."""
+    assert style.spread(heights, gap=0.1) == pytest.approx(expected)
+
+
+def _series(path: Path) -> Timeseries:
+    series = read_timeseries(path)
+    assert series is not None
+    return series
+
+
+def _title(figure: Figure) -> str:
+    return figure.texts[0].get_text()
+
+
+def _texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)]
+
+
+def _dots(figure: Figure) -> dict[str, float]:
+    """Return where the dots stand, by metric title."""
+    found = {}
+    for axes in figure.axes:
+        titles = [label.get_text() for label in axes.get_yticklabels()]
+        for line in axes.lines:
+            if line.get_marker() == "o":
+                found[titles[int(np.asarray(line.get_ydata())[0])]] = float(np.asarray(line.get_xdata())[0])
+    return found
+
+
+def _pixels(png: bytes) -> tuple[int, int]:
+    """Read width and height from the header of a PNG."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")

@@ -1,0 +1,281 @@
+"""The report: golden files by verdict, what it must say, and text that tries to break out."""
+
+import pytest
+
+from include.perf.markdown import MAX_EXAMPLE, code, escape, table
+from include.perf.metric import METRICS, format_value
+from include.perf.phrase import is_compared
+from include.perf.report import headline, render_report
+from include.perf.run import ErrorGroup, Severity, Shift, Verdict
+from tests.golden_files import assert_golden
+from tests.records import (
+    baseline_reference,
+    deviation,
+    endpoint_figures,
+    generator_figures,
+    load_summary,
+    metric_values,
+    record_of,
+    regressed_record,
+    run_record,
+)
+
+CHARTS = {
+    "latency": "charts/latency.png",
+    "throughput": "charts/throughput.png",
+    "comparison": "charts/comparison.png",
+}
+HOSTILE = "a|b `c` <script>alert(1)</script>\n# *d* [e](http://f) \x1b[31m__g__"
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_report_of_each_verdict(verdict: Verdict) -> None:
+    """Each verdict has a report that someone has read and found right."""
+    record = record_of(verdict)
+    drawn = {name: path for name, path in CHARTS.items() if name != "comparison" or is_compared(record)}
+    shown = {} if verdict is Verdict.SKIPPED else drawn
+    assert_golden(f"report_{verdict.lower()}.md", render_report(record, shown))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sentence"),
+    [
+        (Verdict.PASS, "PASS · {} – Latency p95 is 42.4 ms, in line with its baseline (42.1 ms)"),
+        (  # 61.2 / 42.1 = 1.4537
+            Verdict.REGRESSION,
+            "REGRESSION · {} – Latency p95 is 45 % above its baseline (61.2 ms, was 42.1 ms)",
+        ),
+        (  # 30.0 / 42.1 = 0.7126
+            Verdict.IMPROVEMENT,
+            "IMPROVEMENT · {} – Latency p95 is 29 % below its baseline (30.0 ms, was 42.1 ms)",
+        ),
+        (
+            Verdict.NO_BASELINE,
+            "NO_BASELINE · {} – Latency p95 is 42.4 ms; there is no baseline to compare it with yet",
+        ),
+        (
+            Verdict.NOT_COMPARABLE,
+            "NOT_COMPARABLE · {} – not comparable with its baseline: the data differs from the baseline's: "
+            "41aa07be, there 9d00c3f1",
+        ),
+        (
+            Verdict.SKIPPED,
+            "SKIPPED · {} – nothing was measured: the market opens in 4 min, and the run needs 16; the next "
+            "chance is tomorrow at 06:30 UTC",
+        ),
+    ],
+)
+def test_headline_tells_the_run_in_one_sentence(verdict: Verdict, sentence: str) -> None:
+    """The headline holds the verdict, who, where, and the figure that matters."""
+    assert headline(record_of(verdict)) == sentence.format("analysis-engine-service · market_open")
+
+
+def test_headline_of_an_invalid_run_gives_the_first_reason_and_counts_the_others() -> None:
+    """INVALID names what went wrong and never a change of the service."""
+    line = headline(record_of(Verdict.INVALID))
+    assert "the figures cannot be trusted: the load generator could not keep up" in line
+    assert line.endswith("(and 1 more reason)")
+    assert "p95" not in line
+
+
+def test_headline_leads_with_the_most_severe() -> None:
+    """A critical +45 % comes before a warning of +60 %, and the rest is counted."""
+    memory = deviation("memory_usage", 1251.2 * 1024**2, severity=Severity.WARNING)  # 782.0 × 1.6
+    p95 = deviation("latency_p95", 0.0612)
+    line = headline(regressed_record(memory, p95))
+    assert "Latency p95 is 45 % above its baseline" in line
+    assert line.endswith("; 1 more metric is worse")
+
+
+def test_headline_leads_with_what_users_feel() -> None:
+    """Of two equally severe, latency comes before CPU, even where CPU moved more."""
+    cpu, p95 = deviation("cpu_usage", 5.0), deviation("latency_p95", 0.0612)
+    assert "Latency p95 is 45 % above" in headline(regressed_record(cpu, p95))
+
+
+@pytest.mark.parametrize(
+    ("name", "baseline", "value", "expected"),
+    [
+        ("error_rate", 0.0, 0.021, "Error rate is 2.10 percentage points above its baseline (2.10 %, was 0.00 %)"),
+        ("cpu_usage", 0.0, 0.5, "CPU is 0.500 cores above its baseline (0.500 cores, was 0 cores)"),
+        ("latency_p95", 0.040, 0.400, "Latency p95 is 10 times its baseline (400 ms, was 40.0 ms)"),
+        ("latency_p95", 0.040, 0.396, "Latency p95 is 890 % above its baseline (396 ms, was 40.0 ms)"),
+        ("throughput", 500.0, 430.0, "Throughput is 14 % below its baseline (430/s, was 500/s)"),
+    ],
+)
+def test_headline_says_a_change_as_people_do(name: str, baseline: float, value: float, expected: str) -> None:
+    """Points for ratios, units from zero, times from tenfold on."""
+    record = regressed_record(deviation(name, value, baseline=baseline))
+    assert headline(record).endswith(f"– {expected}")
+
+
+def test_headline_without_any_reason_still_says_so() -> None:
+    """An empty list of reasons is told, not hidden."""
+    assert headline(run_record(verdict=Verdict.REGRESSION, reasons=())).endswith("– no reason was recorded")
+    assert headline(run_record(metrics={}, reasons=())).startswith("PASS ·")
+    assert "p95" not in headline(run_record(verdict=Verdict.NO_BASELINE, metrics={}, baseline=None))
+
+
+def test_every_metric_has_a_row_with_its_judgement() -> None:
+    """The row shows value, baseline, shift with interval, and what it means."""
+    rows = _rows(render_report(regressed_record(), {}), "Metric")
+    assert [row[0] for row in rows] == [metric.title for metric in METRICS.values()]
+    assert rows[1] == ["Latency p95", "61.2 ms", "42.1 ms", "+45 % (+38 … +52 %)", "**worse**, critical"]
+    assert rows[4] == ["Error rate", "0.03 %", "0.02 %", "+0.01 points", "unchanged"]
+
+
+@pytest.mark.parametrize(
+    ("p95_s", "judgement"),
+    # floors of 100 ms: 5 % = 5 ms, and 5 ms absolute
+    [(0.105, "unchanged"), (0.1051, "moved, but not for sure")],
+)
+def test_a_change_within_its_floors_is_unchanged(p95_s: float, judgement: str) -> None:
+    """At the floor nothing moved; beyond it, but without a deviation, the change is not sure."""
+    baseline = baseline_reference(metrics={"latency_p95": 0.1})
+    record = run_record(metrics=metric_values(latency_p95=p95_s), baseline=baseline)
+    rows = _rows(render_report(record, {}), "Metric")
+    assert rows[1][4] == judgement
+    assert rows[0][4] == "no baseline"
+
+
+def test_a_missing_value_gives_its_reason_below_the_table() -> None:
+    """No data is never zero."""
+    record = run_record(metrics=metric_values(cpu_usage="Prometheus does not | answer"))
+    text = render_report(record, {})
+    assert _rows(text, "Metric")[5] == ["CPU", "–", "1.84 cores", "–", "no value, see below"]
+    assert r"- CPU has no value: Prometheus does not \| answer" in text
+    without = {name: value for name, value in metric_values().items() if name != "cpu_usage"}
+    assert "- CPU has no value: it was not measured" in render_report(run_record(metrics=without), {})
+
+
+@pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.NOT_COMPARABLE])
+def test_no_shift_is_shown_where_nothing_was_compared(verdict: Verdict) -> None:
+    """A baseline beside a figure is shown, a change from it is not, not even where deviations are left."""
+    record = run_record(verdict=verdict, deviations=(deviation("latency_p95", 0.0612),))
+    rows = _rows(render_report(record, {}), "Metric")
+    assert {row[3] for row in rows} == {"–"}
+    assert not any("worse" in row[4] for row in rows)
+
+
+def test_skipped_report_has_no_figures() -> None:
+    """Nothing was measured, so nothing is shown."""
+    text = render_report(record_of(Verdict.SKIPPED), CHARTS)
+    for heading in ("Metrics", "Charts", "Endpoints", "Errors", "Load"):
+        assert f"## {heading}" not in text
+    assert format_value(0.0424, METRICS["latency_p95"].unit) not in text
+
+
+def test_charts_are_relative_images_in_reading_order() -> None:
+    """The comparison comes first; unknown charts follow; paths are quoted."""
+    text = render_report(run_record(), {**CHARTS, "heat map": "charts/heat map.png"})
+    images = [line for line in text.splitlines() if line.startswith("![")]
+    assert images == [
+        "![The eight metrics against their baseline](charts/comparison.png)",
+        "![Latency over time](charts/latency.png)",
+        "![Throughput over time](charts/throughput.png)",
+        "![heat map](charts/heat%20map.png)",
+    ]
+    assert "## Charts" not in render_report(run_record(), {})
+
+
+def test_a_generator_that_fell_behind_shows() -> None:
+    """Lag, wanted cores, and why it stopped are in the report."""
+    generator = generator_figures(ended="stop criterion: error rate", wanted_cores=None, schedule_lag_p99_s=2.5)
+    text = render_report(run_record(generator=generator, load=load_summary(achieved_rate_rps=None)), {})
+    rows = {row[0]: row[1] for row in _rows(text, "How the generator fared")}
+    assert rows["Ended"] == "**stop criterion: error rate**"
+    assert rows["CPU wanted"] == "unknown"
+    assert rows["Schedule lag p99"] == format_value(2.5, METRICS["latency_p95"].unit)
+    assert "left no figures" in render_report(run_record(generator=None), {})
+
+
+def test_hostile_text_stays_text() -> None:
+    """Names and error examples cannot end a cell, open HTML, make a heading, a link or a colour."""
+    record = run_record(
+        service=HOSTILE,
+        environment=HOSTILE,
+        reasons=(HOSTILE, "# not a heading", "1. not a list"),
+        notes=(HOSTILE,),
+        endpoints=(endpoint_figures(name=HOSTILE),),
+        errors=(ErrorGroup(kind=HOSTILE, endpoint=HOSTILE, count=3, example=HOSTILE),),
+        fingerprint={HOSTILE: HOSTILE},
+    )
+    text = render_report(record, {})
+    assert "\x1b" not in text
+    assert all(len(row) == 6 for row in _rows(text, "Endpoint"))
+    assert all(len(row) == 2 for row in _rows(text, "What"))
+    outside_code = text.replace(code(HOSTILE), "")
+    assert "<script" not in outside_code
+    assert "[e](http" not in outside_code
+    assert "\n# *d*" not in text
+    assert r"- \# not a heading" in text
+    assert r"- 1\. not a list" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("market_open", "market_open"),
+        ("scheduled__2026", "scheduled__2026"),
+        ("__init__", r"\_\_init\_\_"),
+        ("t < 3 & p > 4", "t < 3 & p > 4"),
+        ("<b>&lt;", "&lt;b>&amp;lt;"),
+        ("a\\|b", r"a\\\|b"),
+        ("a\r\n\tb\u202ec", "a b c"),
+        ("> quote", r"\> quote"),
+        ("1.0.0", "1.0.0"),
+        ("", ""),
+    ],
+)
+def test_escape_touches_only_what_is_markup(text: str, expected: str) -> None:
+    """Plain text stays readable; markup shows as itself."""
+    assert escape(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a|b", "`a|b`"), ("a`b", "`` a`b ``"), ("```", "```` ``` ````"), ("", "(empty)"), ("a\nb", "`a b`")],
+)
+def test_code_cannot_be_left(text: str, expected: str) -> None:
+    """The fence is longer than any run of backticks in the text."""
+    assert code(text) == expected
+
+
+def test_examples_are_cut_at_their_limit() -> None:
+    """300 characters stay whole; one more costs the last two for an ellipsis."""
+    assert code("x" * MAX_EXAMPLE) == f"`{'x' * MAX_EXAMPLE}`"
+    assert code("x" * (MAX_EXAMPLE + 1)) == f"`{'x' * (MAX_EXAMPLE - 1)}…`"
+
+
+def test_tables_line_up_as_plain_text() -> None:
+    """Every line is equally long, figures stand right."""
+    lines = table(["Name", "n"], [["a", "1"], ["longer", "1000"]], right=(1,)).splitlines()
+    assert lines == [
+        "| Name   |    n |",
+        "| ------ | ---: |",
+        "| a      |    1 |",
+        "| longer | 1000 |",
+    ]
+
+
+def test_an_interval_is_not_shown_for_points() -> None:
+    """An interval is a ratio, which would read wrong beside percentage points."""
+    shift = Shift(ratio=104.0, absolute=0.0208, low=80.0, high=120.0)
+    rows = _rows(render_report(regressed_record(deviation("error_rate", 0.021, shift=shift)), {}), "Metric")
+    assert rows[4][3] == "+2.08 points"
+
+
+def _rows(text: str, first_column: str) -> list[list[str]]:
+    """Return the cells of the table whose first column has that title."""
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.startswith(f"| {first_column} "):
+            break
+    next(lines)
+    rows = []
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        cells = line.replace(r"\|", "\0").strip("|").split("|")
+        rows.append([cell.strip() for cell in cells])
+    return rows
