@@ -1,0 +1,1 @@
+"""The reference forex platform, a Slack stand-in and the stack that `make demo` shows."""

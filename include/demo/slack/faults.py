@@ -1,0 +1,152 @@
+"""Faults that tests inject: what a client must survive when Slack or the network misbehaves."""
+
+import asyncio
+import socket
+import struct
+from enum import StrEnum
+from typing import Self
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.types import Receive, Scope, Send
+
+# Beside the Web API's methods, these can be named in a fault and appear in the calls log.
+UPLOAD = "upload"
+WEBHOOK = "webhook"
+
+_PROXY_PAGE = "<!DOCTYPE html><html><body><h1>Sign in to the network</h1></body></html>"
+_WEBHOOK_STATUS = {
+    "no_service": 404,
+    "channel_not_found": 404,
+    "invalid_token": 403,
+    "action_prohibited": 403,
+    "channel_is_archived": 410,
+}
+
+
+class FaultKind(StrEnum):
+    """How a call goes wrong."""
+
+    HTTP_500 = "http_500"
+    HTTP_503 = "http_503"
+    RATELIMITED = "ratelimited"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    HTML = "html"
+    SLACK_ERROR = "slack_error"
+
+
+# The answer was lost, so the work behind it may have been done all the same.
+_ANSWER_LOST = (FaultKind.HTTP_500, FaultKind.HTTP_503, FaultKind.TIMEOUT, FaultKind.RESET, FaultKind.HTML)
+
+
+class Fault(BaseModel):
+    """One fault to inject.
+
+    Attributes:
+        error: Slack's error code, for ``slack_error`` only.
+        times: how many calls fail before things work again.
+        methods: which calls, Web API methods, ``upload`` or ``webhook``; empty means all.
+        retry_after_s: for ``ratelimited``.
+        accept: whether the call takes effect although its answer is lost.
+        hold_s: for ``timeout``: how long the server stays silent before it closes the connection.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: FaultKind
+    error: str | None = Field(default=None, pattern=r"^[a-z0-9_]{1,80}$")
+    times: int = Field(default=1, ge=1, le=1_000_000)
+    methods: list[str] = Field(default_factory=list)
+    retry_after_s: int = Field(default=1, ge=0, le=3600)
+    accept: bool = False
+    hold_s: float = Field(default=60.0, gt=0, le=600)
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> Self:
+        if (self.kind is FaultKind.SLACK_ERROR) != (self.error is not None):
+            raise ValueError("error must be given for slack_error, and for no other kind")
+        if self.accept and self.kind not in _ANSWER_LOST:
+            words = ", ".join(_ANSWER_LOST)
+            raise ValueError(f"accept must be false for {self.kind}: only an answer that is lost ({words})")
+        return self
+
+
+class Faults:
+    """The fault in force, if any, counting down as calls use it up."""
+
+    def __init__(self) -> None:
+        self.current: Fault | None = None
+
+    def take(self, method: str) -> Fault | None:
+        """Return the fault for a call of ``method`` and count it, or None."""
+        fault = self.current
+        if fault is None or (fault.methods and method not in fault.methods):
+            return None
+        left = fault.times - 1
+        self.current = fault.model_copy(update={"times": left}) if left else None
+        return fault
+
+
+class DroppedResponse(Response):
+    """No answer: the connection is closed, at once with a reset or after a silence.
+
+    Args:
+        silence_s: how long to wait for the client to give up; None resets the connection now.
+    """
+
+    def __init__(self, *, silence_s: float | None) -> None:
+        super().__init__()
+        self.status_code = 0
+        self._silence_s = silence_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Close the connection behind ``scope`` without a word."""
+        transport = scope["state"]["transport"]
+        if self._silence_s is None:
+            # Lingering for zero seconds makes close() send RST instead of FIN.
+            linger = struct.pack("ii", 1, 0)
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        else:
+            await _disconnected(receive, within_s=self._silence_s)
+        transport.abort()
+        # The server takes the call for finished once it has seen the connection end.
+        await _disconnected(receive, within_s=1.0)
+
+
+async def _disconnected(receive: Receive, *, within_s: float) -> None:
+    """Wait until the client is gone, but no longer than ``within_s``."""
+    try:
+        async with asyncio.timeout(within_s):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return
+
+
+async def answer(fault: Fault, *, method: str, request: Request) -> Response:
+    """Return what a call of ``method`` gets under ``fault``."""
+    # A client that is still sending would see another error than one that waits for the answer.
+    await request.body()
+    if fault.kind is FaultKind.SLACK_ERROR:
+        return _refusal(fault.error or "", is_json=method not in (UPLOAD, WEBHOOK))
+    if fault.kind is FaultKind.RATELIMITED:
+        headers = {"Retry-After": str(fault.retry_after_s)}
+        if method == WEBHOOK:
+            return PlainTextResponse("rate_limited", status_code=429, headers=headers)
+        return JSONResponse({"ok": False, "error": "ratelimited"}, status_code=429, headers=headers)
+    if fault.kind is FaultKind.TIMEOUT:
+        return DroppedResponse(silence_s=fault.hold_s)
+    if fault.kind is FaultKind.RESET:
+        return DroppedResponse(silence_s=None)
+    if fault.kind is FaultKind.HTML:
+        return HTMLResponse(_PROXY_PAGE)
+    status = 500 if fault.kind is FaultKind.HTTP_500 else 503
+    return PlainTextResponse("Server Error", status_code=status)
+
+
+def _refusal(code: str, *, is_json: bool) -> Response:
+    if is_json:
+        return JSONResponse({"ok": False, "error": code})
+    return PlainTextResponse(code, status_code=_WEBHOOK_STATUS.get(code, 400))
