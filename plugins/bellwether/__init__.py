@@ -1,0 +1,1 @@
+"""The Airflow layer: tasks, notifier and wiring around `include.perf`."""

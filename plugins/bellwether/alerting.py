@@ -1,0 +1,27 @@
+"""Decides whether a run is worth a message, and sends it."""
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from bellwether.notifier import send
+from bellwether.wiring import links_of
+from include.perf.adapters.slack_blocks import deviation_message
+from include.perf.pipeline import Pipeline
+from include.perf.ports import CHARTS_FOLDER
+from include.perf.run import Verdict
+
+CHARTS_TOLD = ("comparison.png", "latency.png")
+
+
+def tell(pipeline: Pipeline, uri: str) -> None:
+    """Send the message of a regression, with its charts; everything else is silence.
+
+    Raises:
+        DeliveryError: Slack did not take it; the verdict stands all the same.
+    """
+    record = pipeline.record(uri)
+    if record.verdict is not Verdict.REGRESSION:
+        raise AirflowSkipException(f"{record.verdict} is nothing to wake anyone for")
+    service = pipeline.catalogue.service(record.service)
+    with pipeline.store.folder(uri) as folder:
+        charts = [path for name in CHARTS_TOLD if (path := folder / CHARTS_FOLDER / name).is_file()]
+        send(deviation_message(record, links=links_of(record)), channel=service.slack_channel, charts=charts)

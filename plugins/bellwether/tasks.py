@@ -1,0 +1,142 @@
+"""The tasks of a run. Each does one stage of `include.perf.pipeline` and hands on the run's address.
+
+Imports of the pipeline stand inside the tasks: Airflow parses the DAGs again and again, and must not pay for
+pandas and matplotlib each time.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from bellwether.failures import told_to_airflow
+from include.perf.load_pool import LOAD_POOL
+from include.perf.scenario import MAX_DURATION_S
+
+if TYPE_CHECKING:
+    from include.perf.pipeline import Pipeline
+    from include.perf.run import RunRecord
+
+
+SHORT = timedelta(minutes=15)
+LONGEST_LOAD = timedelta(seconds=2 * MAX_DURATION_S)
+
+
+def _pipeline(uri: str | None = None) -> "Pipeline":
+    """Return the pipeline, and label a mapped task with its service."""
+    from bellwether.wiring import airflow_pipeline
+
+    if uri is not None:
+        context: Any = get_current_context()
+        context["service_name"] = uri.rstrip("/").split("/")[-3]
+    with told_to_airflow():
+        return airflow_pipeline()
+
+
+LABEL = "{{ service_name }}"
+
+
+@task(execution_timeout=SHORT)
+def plan(scenario: str) -> list[str]:
+    """Check the parameters and plan a run for each chosen service."""
+    from bellwether.requests import request_from
+
+    with told_to_airflow():
+        return _pipeline().plan(request_from(get_current_context(), scenario=scenario))
+
+
+@task(execution_timeout=SHORT, map_index_template=LABEL)
+def stage_data(uri: str) -> str:
+    """Check the market data and make the requests ready."""
+    with told_to_airflow():
+        _pipeline(uri).stage_data(uri)
+    return uri
+
+
+@task(execution_timeout=SHORT, map_index_template=LABEL)
+def preflight(uri: str) -> str:
+    """Make sure that load may start."""
+    with told_to_airflow():
+        _pipeline(uri).preflight(uri)
+    return uri
+
+
+@task(
+    execution_timeout=LONGEST_LOAD,
+    map_index_template=LABEL,
+    retries=0,
+    pool=LOAD_POOL,
+    max_active_tis_per_dagrun=1,
+)
+def run_load(uri: str) -> str:
+    """Drive the load. Never retried by itself: half a load twice is no load."""
+    from bellwether.requests import logged_progress
+
+    with told_to_airflow():
+        _pipeline(uri).run_load(uri, on_progress=logged_progress())
+    return uri
+
+
+@task(execution_timeout=SHORT, map_index_template=LABEL, retries=3, retry_delay=timedelta(seconds=20))
+def scrape(uri: str) -> str:
+    """Read the service's own figures; Prometheus keeps them, so this may be tried again."""
+    with told_to_airflow():
+        _pipeline(uri).scrape(uri)
+    return uri
+
+
+@task(execution_timeout=SHORT, map_index_template=LABEL, trigger_rule=TriggerRule.ALL_DONE)
+def compare(uri: str) -> str:
+    """Judge the run, however far it came."""
+    with told_to_airflow():
+        _pipeline(uri).compare(uri)
+    return uri
+
+
+@task(execution_timeout=SHORT, map_index_template=LABEL)
+def report(uri: str) -> str:
+    """Write the report, the charts and, last, the record."""
+    with told_to_airflow():
+        _pipeline(uri).report(uri)
+    return uri
+
+
+@task(execution_timeout=SHORT, map_index_template=LABEL)
+def alert(uri: str) -> None:
+    """Tell Slack about a significant deviation; silence otherwise."""
+    from bellwether.alerting import tell
+
+    with told_to_airflow():
+        tell(_pipeline(uri), uri)
+
+
+@task(execution_timeout=SHORT, map_index_template=LABEL)
+def promote(uri: str) -> None:
+    """Make the run part of its baseline, where that was asked for."""
+    pipeline = _pipeline(uri)
+    with told_to_airflow():
+        if not pipeline.record(uri).provenance.update_baseline:
+            raise AirflowSkipException("update_baseline was not asked for")
+        pipeline.promote(uri)
+
+
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+def verdict(uris: list[str] | None) -> Mapping[str, str]:
+    """Sum up: fails when any service regressed or could not be judged, so that no grid is green by mistake."""
+    if not uris:
+        raise AirflowFailException("nothing was planned; see the task plan")
+    with told_to_airflow():
+        pipeline = _pipeline()
+        return _summed_up([pipeline.record(uri) for uri in uris])
+
+
+def _summed_up(records: "list[RunRecord]") -> Mapping[str, str]:
+    from include.perf.report import headline
+    from include.perf.run import Verdict
+
+    bad = [record for record in records if record.verdict in (Verdict.REGRESSION, Verdict.INVALID)]
+    if bad:
+        raise AirflowFailException("\n".join(headline(record) for record in bad))
+    return {record.service: headline(record) for record in records}

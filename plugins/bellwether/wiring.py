@@ -1,0 +1,94 @@
+"""The only place that turns Airflow's Connections and Variables into adapters."""
+
+import logging
+from typing import Any
+from urllib.parse import urlencode
+
+from airflow.configuration import conf
+from airflow.sdk import Connection, Variable
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.version import version as airflow_version
+
+from include.perf.adapters.environment import build_pipeline
+from include.perf.adapters.prometheus import Prometheus
+from include.perf.adapters.slack_blocks import Links
+from include.perf.catalogue import load_catalogue
+from include.perf.errors import ConfigurationError
+from include.perf.pipeline import Pipeline
+from include.perf.run import RunRecord
+
+log = logging.getLogger(__name__)
+
+PROMETHEUS_CONNECTION = "prometheus_default"
+HALT_VARIABLE = "bellwether_halt"
+
+
+def airflow_pipeline() -> Pipeline:
+    """Return the pipeline on what this Airflow knows.
+
+    Raises:
+        ConfigurationError: the connection to Prometheus is missing, or the catalogue is wrong.
+    """
+    return build_pipeline(_prometheus(), halted=_halted, versions={"airflow": airflow_version})
+
+
+def _prometheus() -> Prometheus:
+    connection = _prometheus_connection()
+    extra: dict[str, Any] = connection.extra_dejson
+    return Prometheus(
+        base_url(connection),
+        auth=(connection.login, connection.password or "") if connection.login else None,
+        headers=extra.get("headers"),
+        verify_tls=bool(extra.get("verify", True)),
+    )
+
+
+def _prometheus_connection() -> Any:
+    try:
+        return Connection.get(PROMETHEUS_CONNECTION)
+    except AirflowNotFoundException as err:
+        raise ConfigurationError(
+            f"there is no connection {PROMETHEUS_CONNECTION}; add one of type HTTP with Prometheus' address "
+            f"(Admin → Connections, or AIRFLOW_CONN_{PROMETHEUS_CONNECTION.upper()}=http://prometheus:9090)"
+        ) from err
+
+
+def base_url(connection: Any) -> str:
+    """Return the address in an HTTP connection; the scheme stands in the host or in the schema field.
+
+    Raises:
+        ConfigurationError: it names no host.
+    """
+    host: str = connection.host or ""
+    if not host:
+        raise ConfigurationError(f"the connection {connection.conn_id} names no host; set it to Prometheus' address")
+    address = host if "://" in host else f"{connection.schema or 'http'}://{host}"
+    return f"{address}:{connection.port}" if connection.port else address
+
+
+def _halted() -> str | None:
+    """Return what the Variable ``bellwether_halt`` says, or ``None`` when it is not set."""
+    value: str | None = Variable.get(HALT_VARIABLE, default=None)
+    return f"the Variable {HALT_VARIABLE} says {value!r}" if value else None
+
+
+def links_of(record: RunRecord) -> Links:
+    """Return where a run can be looked at: in Airflow, and in Prometheus for exactly its window."""
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    airflow_run = None
+    if base and record.provenance.dag_run_id:
+        airflow_run = f"{base}/dags/{record.provenance.dag_id}/runs/{record.provenance.dag_run_id}"
+    return Links(airflow_run=airflow_run, report=None, prometheus=_prometheus_link(record))
+
+
+def _prometheus_link(record: RunRecord) -> str | None:
+    if record.window is None:
+        return None
+    service = load_catalogue().service(record.service)
+    query = {
+        "g0.expr": service.prometheus.query("cpu_usage", window="1m"),
+        "g0.tab": 0,
+        "g0.range_input": f"{max(1, round(record.window.duration_s))}s",
+        "g0.end_input": f"{record.window.end:%Y-%m-%d %H:%M:%S}",
+    }
+    return f"{base_url(_prometheus_connection())}/graph?{urlencode(query)}"
