@@ -1,0 +1,58 @@
+# Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo up down status test check units setup lock data clean
+
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/prometheus/usr/bin:$(PATH)
+export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
+
+PYTHON := $(CURDIR)/.venv/bin/python
+UV := $(shell command -v uv || echo $(CURDIR)/.tools/uv/bin/uv)
+COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
+	--custom-compile-command "make lock"
+
+help:  ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
+
+demo: setup  ## show the whole product on real parts: a baseline, a pass, a regression found (about three minutes)
+	@$(PYTHON) -m include.demo story
+
+up: setup  ## start the demo stack and keep it running (PRODUCTION=1 adds the production twins)
+	@$(PYTHON) -m include.demo up $(if $(PRODUCTION),--production)
+
+down:  ## end the demo stack; what it wrote is kept in .demo
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m include.demo down; else echo "nothing was set up yet"; fi
+
+status: setup  ## say whether the demo stack runs, and where
+	@$(PYTHON) -m include.demo status
+
+test:  ## every check and every test, on real parts
+	@scripts/setup test
+	@$(MAKE) --no-print-directory check
+	@$(PYTHON) -m pytest
+
+units:  ## the quick tests only
+	@scripts/setup test
+	@$(PYTHON) -m pytest -m "not integration"
+
+check:  ## style, types and import rules
+	@scripts/setup test
+	ruff check .
+	ruff format --check .
+	lint-imports
+	mypy
+
+setup:  ## bring uv, the environment in .venv and Prometheus
+	@scripts/setup run
+
+lock:  ## renew both locks from requirements.in and requirements-dev.in
+	@scripts/setup run
+	$(UV) $(COMPILE) --upgrade requirements.in --output-file requirements.txt
+	$(UV) $(COMPILE) --upgrade requirements-dev.in --output-file requirements-dev.txt
+
+data: setup  ## make the scenarios' market data anew, and its picture
+	$(PYTHON) -m include.data.generate --picture docs/images/market-data.png
+
+clean: down  ## remove what the demo wrote and every cache; keeps .venv
+	rm -rf .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
