@@ -71,7 +71,8 @@ def comparison_figure(record: RunRecord) -> Figure:
     figure.text(LEFT + WIDTH, 0.805, "worse ▸", color=style.VERMILLION, fontsize=style.SMALL_PT, ha="right")
     figure.text(VALUE_X, 0.805, "baseline → this run", color=style.GREY, fontsize=style.SMALL_PT)
     against = style.shortened(baseline_of(record), 60)
-    note = f"Baseline: {against} · grey band: too small to matter · whiskers: 95 % interval"
+    whiskers = " · whiskers: 95 % interval" if any(row.low is not None for row in rows) else ""
+    note = f"Baseline: {against} · grey band: too small to matter{whiskers}"
     figure.text(0.03, 0.02, style.shortened(note, style.MAX_SUBTITLE), color=style.GREY, fontsize=style.SMALL_PT)
     return figure
 

@@ -89,12 +89,12 @@ class Prometheus:
             answer = self._client.custom_query(query, params={"time": f"{at.timestamp():.3f}"})
         except PrometheusApiClientException as err:
             raise self._explained(err, query) from err
-        except (requests.RequestException, json.JSONDecodeError, KeyError, UnicodeDecodeError) as err:
+        except (requests.RequestException, json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as err:
             raise PrometheusUnavailable(
                 f"Prometheus at {self._url} cannot be asked ({type(err).__name__}); check that it runs and the address "
                 "in the connection prometheus_default (PROMETHEUS_URL on the command line)"
             ) from err
-        if not isinstance(answer, list):
+        if not isinstance(answer, list) or not all(isinstance(each, dict) and "value" in each for each in answer):
             raise QueryRejected(f"{query} does not return a vector")
         return answer
 

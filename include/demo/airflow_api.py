@@ -1,0 +1,119 @@
+"""Airflow's REST API, as far as the demo and the tests use it."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+
+PASSWORDS_FILE = "simple_auth_manager_passwords.json.generated"
+USER = "admin"
+TIMEOUT_S = 30.0
+LOOK_EVERY_S = 1.5
+FINISHED = ("success", "failed")
+
+
+class AirflowApi:
+    """Talks to one Airflow as its admin."""
+
+    def __init__(self, url: str, *, airflow_home: Path) -> None:
+        self._url = url
+        self._home = airflow_home
+        self._session = requests.Session()
+
+    def password(self) -> str:
+        """Return the admin's password, which Airflow made when it started."""
+        passwords: dict[str, str] = json.loads((self._home / PASSWORDS_FILE).read_text(encoding="utf-8"))
+        return passwords[USER]
+
+    def is_healthy(self) -> bool:
+        """Whether scheduler, DAG processor and metadata database are up."""
+        try:
+            answer = self._session.get(f"{self._url}/api/v2/monitor/health", timeout=TIMEOUT_S)
+            parts: dict[str, Any] = answer.json()
+        except (requests.RequestException, ValueError):
+            return False
+        wanted = ("metadatabase", "scheduler", "dag_processor")
+        return all((parts.get(part) or {}).get("status") == "healthy" for part in wanted)
+
+    def log_in(self) -> None:
+        """Get a token for the calls to come."""
+        answer = self._session.post(
+            f"{self._url}/auth/token", json={"username": USER, "password": self.password()}, timeout=TIMEOUT_S
+        )
+        answer.raise_for_status()
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Call ``/api/v2<path>`` and return the answer's document.
+
+        Raises:
+            requests.HTTPError: Airflow refused; the message holds what it said.
+        """
+        answer = self._session.request(method, f"{self._url}/api/v2{path}", json=body, timeout=TIMEOUT_S)
+        if not answer.ok:
+            raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:500]}", response=answer)
+        return answer.json() if answer.content else None
+
+    def dags(self) -> dict[str, Any]:
+        """Return every DAG by its id."""
+        return {dag["dag_id"]: dag for dag in self.call("GET", "/dags?limit=100")["dags"]}
+
+    def import_errors(self) -> list[str]:
+        """Return what is wrong with DAG files."""
+        return [error["stack_trace"] for error in self.call("GET", "/importErrors")["import_errors"]]
+
+    def make_pool(self, name: str, *, slots: int, description: str) -> None:
+        """Make a pool, or leave it as it is when it is there."""
+        try:
+            self.call("POST", "/pools", {"name": name, "slots": slots, "description": description})
+        except requests.HTTPError as err:
+            if err.response is None or err.response.status_code != requests.codes.conflict:
+                raise
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
+        """Start a run of a DAG and return its id."""
+        run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})
+        run_id: str = run["dag_run_id"]
+        return run_id
+
+    def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Return the state of each task instance; mapped ones as ``task[index]``."""
+        listed = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=200")
+        return {
+            task["task_id"] + (f"[{task['map_index']}]" if task["map_index"] >= 0 else ""): task["state"] or "none"
+            for task in listed["task_instances"]
+        }
+
+    def wait_for(self, dag_id: str, run_id: str, *, timeout_s: float, on_look: Callable[[dict[str, str]], None]) -> str:
+        """Wait until a run is over and return its state.
+
+        Raises:
+            TimeoutError: it is not over in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            on_look(self.tasks(dag_id, run_id))
+            state: str = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
+            if state in FINISHED:
+                return state
+            time.sleep(LOOK_EVERY_S)
+        raise TimeoutError(
+            f"run {run_id} of {dag_id} was not over within {timeout_s:g} s: {self.tasks(dag_id, run_id)}"
+        )
+
+    def log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, try_number: int = 1) -> str:
+        """Return a task's log as text."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}?map_index={map_index}"
+        content = self.call("GET", path)["content"]
+        return "\n".join(_log_text(line) for line in content)
+
+
+def _log_text(line: Any) -> str:
+    """Return what a line of a log says; an error's own words stand beside it."""
+    if not isinstance(line, dict):
+        return str(line)
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or ()]
+    return "\n".join([str(line.get("event", line)), *errors])

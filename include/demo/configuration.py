@@ -1,0 +1,115 @@
+"""What the parts of the demo stack are told: a catalogue, a Prometheus configuration, Airflow's environment."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from include.demo.settings import HOST, ROOT, Stack
+from include.perf.catalogue import SCENARIOS_FILE, SERVICES_FILE
+
+SCRAPE_INTERVAL_S = 1
+SHORT_LOAD = {"duration_s": 20, "warmup_s": 5, "max_concurrency": 500}
+"""The demo shows every stage, not the scenarios' real length; their rates are cut for a small machine."""
+
+RATES = {"normal_trading": 50, "market_open": 150, "high_volatility": 100, "overnight_processing": 25}
+TOKEN_VARIABLE = "SLACK_BOT_TOKEN"  # noqa: S105 - the name of a variable, not a token
+SLACK_CHANNEL = "#performance"
+PRODUCTION = "production"
+
+
+def write_catalogue(stack: Stack) -> None:
+    """Write the project's catalogue with the stack's addresses, short loads and no schedules."""
+    stack.catalogue.mkdir(parents=True, exist_ok=True)
+    source = ROOT / "include"
+    services = _read(source / SERVICES_FILE)
+    services["defaults"]["prometheus"]["scrape_interval_s"] = SCRAPE_INTERVAL_S
+    services["defaults"]["slack_channel"] = os.environ.get("SLACK_CHANNEL", SLACK_CHANNEL)
+    for name, entry in services["services"].items():
+        entry |= {"base_url": stack.service_url(name), "allowed_hosts": [HOST]}
+    scenarios = _read(source / SCENARIOS_FILE)
+    for name, entry in scenarios["scenarios"].items():
+        entry["load"] |= SHORT_LOAD | {"rate_rps": RATES[name]}
+        entry |= {"schedule": None, "data": str(source / entry["data"])}
+    for name, document in ((SERVICES_FILE, services), (SCENARIOS_FILE, scenarios)):
+        (stack.catalogue / name).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def _read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def write_prometheus(stack: Stack) -> Path:
+    """Write Prometheus' configuration and return the file."""
+    groups = [("staging", stack.services), (PRODUCTION, stack.production)]
+    targets = [
+        {"targets": [f"{HOST}:{port}"], "labels": {"service": name, "environment": environment}}
+        for environment, ports in groups
+        for name, port in ports.items()
+    ]
+    document = {
+        "global": {"scrape_interval": f"{SCRAPE_INTERVAL_S}s", "scrape_timeout": f"{SCRAPE_INTERVAL_S}s"},
+        "scrape_configs": [{"job_name": "platform", "static_configs": targets}],
+    }
+    folder = stack.folder / "prometheus"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "prometheus.yml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def bellwether_environment(stack: Stack) -> dict[str, str]:
+    """Return what the command line needs to work on the stack."""
+    return {
+        "BELLWETHER_CATALOGUE": str(stack.catalogue),
+        "BELLWETHER_RESULTS_URI": stack.results.as_uri(),
+        "BELLWETHER_BASELINES": str(stack.baselines),
+        "PROMETHEUS_URL": stack.prometheus_url,
+    }
+
+
+def airflow_environment(stack: Stack) -> dict[str, str]:
+    """Return Airflow's environment: this project's DAGs and plugins, and the stack's connections."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    return inherited | bellwether_environment(stack) | _airflow_settings(stack) | _connections(stack)
+
+
+def _airflow_settings(stack: Stack) -> dict[str, str]:
+    settings = {
+        "CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "CORE__PARALLELISM": "8",
+        "CORE__EXECUTION_API_SERVER_URL": f"{stack.airflow_url}/execution/",
+        "API__HOST": HOST,
+        "API__PORT": str(stack.airflow),
+        "API__BASE_URL": stack.airflow_url,
+        "API__WORKERS": "1",
+        "API_AUTH__JWT_SECRET": stack.secret,
+        "LOGGING__LOGGING_LEVEL": "INFO",
+        # a small machine measures better when Airflow looks around less often
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "60",
+    }
+    return {f"AIRFLOW__{name}": value for name, value in settings.items()} | {
+        "AIRFLOW_HOME": str(stack.airflow_home),
+        # `airflow standalone` starts its parts by the name airflow
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def _connections(stack: Stack) -> dict[str, str]:
+    """Return the connections; a real bot token in the environment sends to the real Slack."""
+    token = os.environ.get(TOKEN_VARIABLE)
+    slack: dict[str, Any] = {"conn_type": "slack", "password": token or "xoxb-stand-in", "extra": {"timeout": 10}}
+    if not token:
+        slack["extra"]["base_url"] = f"{stack.slack_url}/api/"
+    return {
+        "AIRFLOW_CONN_PROMETHEUS_DEFAULT": stack.prometheus_url,
+        "AIRFLOW_CONN_SLACK_API_DEFAULT": json.dumps(slack),
+    }
