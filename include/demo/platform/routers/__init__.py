@@ -1,0 +1,1 @@
+"""The endpoints of the six services, one module a service."""
