@@ -1,12 +1,13 @@
 """The demo stack: ``python -m include.demo up|down|status|story`` (or make up, make down, make demo)."""
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 
 from rich.console import Console
 
-from include.demo import commands
+from include.demo import commands, configuration
 from include.demo.settings import default_home, read_stack
 from include.demo.story import tell_story
 from include.demo.supervisor import running_supervisor, supervise
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     up.add_argument("--production", action="store_true", help="run the services a second time as production")
     actions.add_parser("down", help="end the stack")
     actions.add_parser("status", help="say whether it runs, and where")
+    actions.add_parser("env", help="print the shell variables with which airflow and include.perf work on the stack")
     actions.add_parser("story", help="start the stack if need be, and show a regression being found")
     supervisor = actions.add_parser("supervise", help=argparse.SUPPRESS)
     supervisor.add_argument("--lifetime", type=float, metavar="S")
@@ -50,6 +52,11 @@ def _do(options: argparse.Namespace, console: Console) -> int:
                 console.print("the stack is not running")
                 return 1
             commands.tell_where(stack, console)
+        case "env" if stack is not None:
+            for name, value in sorted(configuration.stack_environment(stack).items()):
+                print(f"export {name}={shlex.quote(value)}")
+        case "env":
+            raise commands.StackError("there is no stack yet; `make up` starts one")
         case "story":
             return tell_story(home, console, lifetime_s=DEMO_LIFETIME_S)
         case "supervise" if stack is not None:

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -63,6 +64,8 @@ def _start(home: Path, *, with_production: bool, lifetime_s: float | None) -> St
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    # It outlives this command; where this process lives longer (tests), its end is seen, and it stays no zombie.
+    threading.Thread(target=supervisor.wait, daemon=True).start()
     _until(lambda: running_supervisor(home) is not None, within_s=READY_S, failed=lambda: supervisor.poll() is not None)
     return stack
 

@@ -74,7 +74,12 @@ def bellwether_environment(stack: Stack) -> dict[str, str]:
 def airflow_environment(stack: Stack) -> dict[str, str]:
     """Return Airflow's environment: this project's DAGs and plugins, and the stack's connections."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    return inherited | bellwether_environment(stack) | _airflow_settings(stack) | _connections(stack)
+    return inherited | stack_environment(stack)
+
+
+def stack_environment(stack: Stack) -> dict[str, str]:
+    """Return every variable that is the stack's own: for Airflow, and for the command line."""
+    return bellwether_environment(stack) | _airflow_settings(stack) | _connections(stack)
 
 
 def _airflow_settings(stack: Stack) -> dict[str, str]:

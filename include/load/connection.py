@@ -7,20 +7,18 @@ request is made ready before the schedule starts.
 
 import socket as stdlib_socket
 import ssl
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import gevent
 import gevent.socket
+import gevent.ssl
 from geventhttpclient.response import HTTPResponse
 
 from include.perf.feed import Request
 
 READ_SIZE = 64 * 1024
-CHECK_IDLE_AFTER_S = 1.0
-"""A server may close an idle connection at any time; after so long it is looked at before it is used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,6 @@ class Connection:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = tls
         self._socket: gevent.socket.socket | None = None
-        self._used_at = 0.0
 
     def send(self, wire: bytes, *, method: str, timeout_s: float) -> Answer:
         """Send a request and return its answer; a time-out covers connecting, sending and reading.
@@ -73,7 +70,6 @@ class Connection:
                 raise
         if not keep:
             self.close()
-        self._used_at = time.perf_counter()
         return answer
 
     def close(self) -> None:
@@ -86,10 +82,10 @@ class Connection:
         connection = self._open()
         connection.sendall(wire)
         response = HTTPResponse(method=method)
-        while not response.message_complete:
+        while not _is_final(response):
             data = connection.recv(READ_SIZE)
             response.feed(data)
-            if not data and not response.message_complete:
+            if not data and not _is_final(response):
                 raise UnusableAnswer("the server closed the connection before the answer was whole")
         body = bytes(response._body_buffer)
         return Answer(status=response.get_code(), body=body), not response.should_close()
@@ -106,14 +102,14 @@ class Connection:
         return connection
 
     def _is_alive(self, connection: gevent.socket.socket) -> bool:
-        """Whether an idle connection is still open; anything to read on it means that it is not."""
-        if time.perf_counter() - self._used_at < CHECK_IDLE_AFTER_S:
-            return True
-        if self._tls is not None:
-            return False
+        """Whether an idle connection is still open; anything to read on it means that it is not.
+
+        A server may close it at any time, and an answer that nobody asked for must not be taken for the next.
+        It is looked at below TLS, whose own ``recv`` takes no flags.
+        """
         connection.settimeout(0.0)
         try:
-            connection.recv(1, stdlib_socket.MSG_PEEK)
+            gevent.socket.socket.recv(connection, 1, stdlib_socket.MSG_PEEK)
         except BlockingIOError:
             connection.settimeout(None)
             return True
@@ -122,11 +118,17 @@ class Connection:
         return False
 
 
+def _is_final(response: HTTPResponse) -> bool:
+    """Whether an answer is whole and not just an interim one (1xx), which the real one follows."""
+    return response.message_complete and response.get_code() >= 200
+
+
 def tls_context(base_url: str, *, verify: bool) -> ssl.SSLContext | None:
     """Return how TLS is spoken to a base URL; ``None`` for plain HTTP."""
     if urlsplit(base_url).scheme != "https":
         return None
-    context = gevent.ssl.create_default_context()
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

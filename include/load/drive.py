@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gevent
+import gevent.socket
 from gevent.event import Event
 from gevent.hub import Waiter
 from geventhttpclient.response import HTTPParseError
@@ -35,6 +36,15 @@ ERROR_KINDS = {
     errno.EHOSTUNREACH: "host unreachable",
     errno.ENETUNREACH: "host unreachable",
 }
+
+OWN_FAULTS = {
+    errno.EMFILE: "file descriptors",
+    errno.ENFILE: "file descriptors",
+    errno.EADDRNOTAVAIL: "local ports",
+    errno.ENOBUFS: "socket buffers",
+    errno.ENOMEM: "memory",
+}
+"""What this machine may run out of: no failure of the service, so that such a load ends and counts for nothing."""
 
 
 @dataclass(slots=True)
@@ -168,8 +178,15 @@ class Drive:
             return Outcome(error=TIMED_OUT, example=f"no whole answer within {self._plan.timeout_s:g} s")
         except (UnusableAnswer, HTTPParseError) as err:
             return Outcome(error="broken answer", example=str(err))
+        except gevent.socket.gaierror as err:
+            return Outcome(error="host name not resolved", example=str(err))
         except OSError as err:
+            if err.errno in OWN_FAULTS:
+                self.stop(f"the load generator ran out of {OWN_FAULTS[err.errno]} ({err}); raise its limits")
             return Outcome(error=ERROR_KINDS.get(err.errno or 0, type(err).__name__), example=str(err))
+        except Exception as err:
+            self.stop(f"the load generator failed ({err!r})")
+            raise
         if 200 <= answer.status < 300:
             return Outcome(answer.status, len(answer.body))
         example = answer.body.decode("utf-8", errors="replace")

@@ -19,8 +19,15 @@ from include.perf.adapters.prometheus import Prometheus
 from include.perf.baseline import Approval
 from include.perf.catalogue import ALL_SERVICES, load_catalogue
 from include.perf.comparison import compare
-from include.perf.console import print_baseline, print_baselines, print_matrix, print_record, shown_progress
-from include.perf.errors import BaselineError, BellwetherError, ConfigurationError, StoreError
+from include.perf.console import (
+    plain_console,
+    print_baseline,
+    print_baselines,
+    print_matrix,
+    print_record,
+    shown_progress,
+)
+from include.perf.errors import BaselineError, BellwetherError, ConfigurationError, StoreError, collected
 from include.perf.market_data import read_market_data
 from include.perf.pipeline import Pipeline, RunRequest
 from include.perf.ports import RECORD_FILE, REPORT_FILE
@@ -28,6 +35,8 @@ from include.perf.recording import StageFiles
 from include.perf.run import RunRecord, Verdict
 
 DEFAULT_PROMETHEUS = "http://localhost:9090"
+
+INTERRUPTED = 128 + 2  # as a shell says of SIGINT
 
 EXIT_CODES = {
     Verdict.PASS: 0,
@@ -45,16 +54,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     level = logging.INFO if options.verbose else logging.WARNING
     logging.basicConfig(level=level, format="%(levelname)s %(message)s")
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     try:
         code: int = options.command(options, console)
     except ConfigurationError as err:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"bellwether: {err}", markup=False)
+        _complain(err)
         return 2
     except BellwetherError as err:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"bellwether: {err}", markup=False)
+        _complain(err)
         return 3
+    except KeyboardInterrupt:
+        plain_console(is_stderr=True).print("bellwether: interrupted; no load runs any more")
+        return INTERRUPTED
     return code
+
+
+def _complain(err: Exception) -> None:
+    plain_console(is_stderr=True).print(f"bellwether: {err}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,18 +134,28 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         raise ConfigurationError("name a --service and a --scenario, or give --all for every one that is not named")
     pipeline = build_pipeline(Prometheus(options.prometheus))
     scenarios = [options.scenario] if options.scenario else list(pipeline.catalogue.scenarios)
-    records = []
+    records, is_refused = [], False
     for uri in _planned(pipeline, scenarios, options):
         with shown_progress(console) as on_progress:
             record = pipeline.execute(uri, on_progress=on_progress)
         print_record(console, record, where=f"{uri}/{REPORT_FILE}")
         records.append(record)
         if options.update_baseline and record.verdict.is_measured:
-            baseline = pipeline.promote(uri)
-            console.print(f"  baseline version {baseline.version} recorded: {options.reason}", markup=False)
+            is_refused |= not _promoted(pipeline, uri, console)
     if len(records) > 1:
         print_matrix(console, records)
-    return _exit_code(records)
+    return _exit_code(records) or (2 if is_refused else 0)
+
+
+def _promoted(pipeline: Pipeline, uri: str, console: Console) -> bool:
+    """Promote a run and say so; one that may not become a baseline keeps no other run from its turn."""
+    try:
+        baseline = pipeline.promote(uri)
+    except BaselineError as err:
+        _complain(err)
+        return False
+    console.print(f"  baseline version {baseline.version} recorded: {baseline.approval.reason}")
+    return True
 
 
 def _planned(pipeline: Pipeline, scenarios: Iterable[str], options: argparse.Namespace) -> list[str]:
@@ -142,7 +168,7 @@ def _planned(pipeline: Pipeline, scenarios: Iterable[str], options: argparse.Nam
             rate_rps=options.rate,
             update_baseline=options.update_baseline,
             reason=options.reason,
-            triggered_by=getpass.getuser(),
+            triggered_by=_user(),
         )
         for scenario in scenarios
     ]
@@ -166,13 +192,13 @@ def _find(reference: str) -> RunRecord:
 def _compare(options: argparse.Namespace, console: Console) -> int:
     record = _find(options.run)
     if not record.verdict.is_measured:
-        console.print(f"{record.run_id} is {record.verdict}: {'; '.join(record.reasons)}", markup=False)
+        console.print(f"{record.run_id} is {record.verdict}: {'; '.join(record.reasons)}")
         return EXIT_CODES[record.verdict]
     baseline = baseline_file().read().get(record.service, record.scenario)
     result = compare(record.metrics, fingerprint=record.fingerprint, baseline=baseline)
-    console.print(f"{result.verdict} {record.service} {record.scenario} {record.run_id}", markup=False)
+    console.print(f"{result.verdict} {record.service} {record.scenario} {record.run_id}")
     for reason in result.reasons:
-        console.print(f"  - {reason}", markup=False)
+        console.print(f"  - {reason}")
     return EXIT_CODES[result.verdict]
 
 
@@ -190,8 +216,16 @@ def _baselines_show(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
+def _user() -> str:
+    """Return who is at the keyboard; a container's user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 def _approval(options: argparse.Namespace, run_id: str) -> Approval:
-    return Approval(by=getpass.getuser(), at=datetime.now(UTC), reason=options.reason, run_id=run_id)
+    return Approval(by=_user(), at=datetime.now(UTC), reason=options.reason, run_id=run_id)
 
 
 def _baselines_promote(options: argparse.Namespace, console: Console) -> int:
@@ -213,23 +247,19 @@ def _baselines_rollback(options: argparse.Namespace, console: Console) -> int:
 
 def _check(_: argparse.Namespace, console: Console) -> int:
     """Check everything and report every problem at once."""
-    catalogue = load_catalogue()
     problems: list[str] = []
-    for data in dict.fromkeys(catalogue.data_path(scenario) for scenario in catalogue.scenarios.values()):
-        try:
-            read_market_data(data)
-        except ConfigurationError as err:
-            problems += err.problems
-    try:
+    found = ""
+    with collected(problems):
+        catalogue = load_catalogue()
+        found = f"{len(catalogue.services)} services, {len(catalogue.scenarios)} scenarios"
+        for data in dict.fromkeys(map(catalogue.data_path, catalogue.scenarios.values())):
+            with collected(problems):
+                read_market_data(data)
+    with collected(problems):
         baseline_file().read()
-    except ConfigurationError as err:
-        problems += err.problems
     if problems:
         raise ConfigurationError(problems)
-    console.print(
-        f"{len(catalogue.services)} services, {len(catalogue.scenarios)} scenarios, "
-        "their data and the baselines are fine"
-    )
+    console.print(f"{found}, their data and the baselines are fine")
     return 0
 
 

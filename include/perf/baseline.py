@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import FiniteFloat, TypeAdapter, ValidationError
 
 from include.perf.errors import BaselineError
 from include.perf.run import BaselineReference, RunRecord, Verdict
@@ -38,7 +38,7 @@ class BaselineRun:
     """What one run contributed; values in base units."""
 
     run_id: str
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, FiniteFloat]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,7 @@ class Baseline:
     version: int
     state: State
     fingerprint: Mapping[str, str]
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, FiniteFloat]
     runs: tuple[BaselineRun, ...]
     approval: Approval
     previous: tuple["Baseline", ...] = ()
@@ -99,10 +99,11 @@ class Baselines:
         Raises:
             BaselineError: the run may not become a baseline; says why and what to do.
         """
-        _check_promotable(run, force=force)
         current = self.get(run.service, run.scenario)
         if current is not None and any(known.run_id == run.run_id for known in current.runs):
             raise BaselineError(f"run {run.run_id} is part of the baseline of {_cell(run)} already")
+        _check_promotable(run, current, force=force)
+        _check_reason(approval)
         values = {name: metric.value for name, metric in run.metrics.items() if metric.value is not None}
         contribution = BaselineRun(run_id=run.run_id, metrics=values)
         strengthens = current is not None and run.verdict is Verdict.PASS and current.fingerprint == run.fingerprint
@@ -125,6 +126,7 @@ class Baselines:
         Raises:
             BaselineError: there is no such baseline or version.
         """
+        _check_reason(approval)
         current = self.get(service, scenario)
         if current is None:
             raise BaselineError(f"there is no baseline of {service} in {scenario}; `baselines list` shows all")
@@ -137,15 +139,29 @@ class Baselines:
         return entry
 
 
-def _check_promotable(run: RunRecord, *, force: bool) -> None:
+def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) -> None:
+    """Refuse what is no level to hold later runs to; a verdict may be older than the present baseline."""
     if not run.verdict.is_measured:
         why = "; ".join(run.reasons)
         raise BaselineError(f"run {run.run_id} is {run.verdict} and can never be a baseline: {why}")
-    if run.verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE) and not force:
+    if force:
+        return
+    remedy = f"python -m include.perf baselines promote {run.run_id} --force --reason '…'"
+    if run.verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE):
         raise BaselineError(
             f"run {run.run_id} is {run.verdict}, so it does not become the baseline by itself; to accept it as "
-            f"the new level: python -m include.perf baselines promote {run.run_id} --force --reason '…'"
+            f"the new level: {remedy}"
         )
+    if current is not None and (run.verdict is Verdict.NO_BASELINE or run.fingerprint != current.fingerprint):
+        raise BaselineError(
+            f"run {run.run_id} was never compared with the present baseline (version {current.version}); run the "
+            f"scenario again, or to replace the baseline: {remedy}"
+        )
+
+
+def _check_reason(approval: Approval) -> None:
+    if not approval.reason.strip():
+        raise BaselineError("a baseline is changed for a reason, which is kept with it; say why the level is right")
 
 
 def _cell(run: RunRecord) -> str:
@@ -170,6 +186,7 @@ def _history(current: Baseline | None) -> tuple[Baseline, ...]:
 
 
 _ENTRIES: TypeAdapter[dict[str, dict[str, Baseline]]] = TypeAdapter(dict[str, dict[str, Baseline]])
+_ENTRY: TypeAdapter[Baseline] = TypeAdapter(Baseline)
 
 
 def parse_baselines(content: bytes, *, where: str) -> Baselines:
@@ -202,4 +219,4 @@ def format_baselines(baselines: Baselines) -> bytes:
 
 
 def _dump(entry: Baseline) -> Any:
-    return TypeAdapter(Baseline).dump_python(entry, mode="json")
+    return _ENTRY.dump_python(entry, mode="json")

@@ -4,6 +4,7 @@ Reading it imports neither pandas nor Locust: Airflow does so each time it parse
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
-from include.perf.errors import CatalogueError
+from include.perf.errors import CatalogueError, collected
 from include.perf.scenario import Scenario
 from include.perf.service import Entry, Service
 
@@ -43,8 +44,10 @@ class Catalogue:
         Raises:
             CatalogueError: there is none of that name.
         """
+        if name in self.services:
+            return self.services[name]
         for service in self.services.values():
-            if name in (service.name, service.short_name, f"{service.short_name}-service"):
+            if name in (service.short_name, f"{service.short_name}-service"):
                 return service
         raise CatalogueError(f"service {name!r} is not in the catalogue; there are {', '.join(self.services)}")
 
@@ -66,7 +69,7 @@ class Catalogue:
         Raises:
             CatalogueError: the service is unknown, or the scenario does not load it.
         """
-        of_scenario = list(scenario.services or self.services)
+        of_scenario = list(dict.fromkeys(self.service(name).name for name in scenario.services or self.services))
         if chosen == ALL_SERVICES:
             return [self.services[name] for name in of_scenario]
         service = self.service(chosen)
@@ -97,9 +100,10 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     folder = folder or default_folder()
     problems: list[str] = []
     services = _read_entries(folder / SERVICES_FILE, key="services", model=Service, problems=problems)
+    services_are_whole = not problems
     scenarios = _read_entries(folder / SCENARIOS_FILE, key="scenarios", model=Scenario, problems=problems)
     catalogue = Catalogue(folder=folder, services=services, scenarios=scenarios)
-    problems += _cross_problems(catalogue, services_are_whole=not problems)
+    problems += _cross_problems(catalogue, services_are_whole=services_are_whole)
     if problems:
         raise CatalogueError(problems)
     return catalogue
@@ -111,12 +115,11 @@ def _cross_problems(catalogue: Catalogue, *, services_are_whole: bool) -> list[s
         where = f"{SCENARIOS_FILE}: {scenario.name}"
         if not catalogue.data_path(scenario).is_file():
             problems.append(f"{where}.data: there is no file {catalogue.data_path(scenario)}; put the CSV there")
-        if services_are_whole:
-            problems += [
-                f"{where}.services: {name!r} is not in {SERVICES_FILE}; there are {', '.join(catalogue.services)}"
-                for name in scenario.services
-                if name not in catalogue.services
-            ]
+        for name in scenario.services if services_are_whole else ():
+            unknown: list[str] = []
+            with collected(unknown):
+                catalogue.service(name)
+            problems += [f"{where}.services: {problem}" for problem in unknown]
     return problems
 
 
@@ -128,13 +131,15 @@ def _read_entries(path: Path, *, key: str, model: type[EntryT], problems: list[s
         return {}
     defaults = document.get("defaults") or {}
     entries: dict[str, EntryT] = {}
-    for name, values in document[key].items():
-        try:
-            entries[str(name)] = model.model_validate(_merge(defaults, values or {}) | {"name": str(name)})
-        except ValidationError as err:
-            problems += [_sentence(path, str(name), error) for error in err.errors()]
-        except TypeError:
+    for name, given in document[key].items():
+        values = {} if given is None else given
+        if not isinstance(values, dict):
             problems.append(f"{path.name}: {name} must be a mapping of settings, but is {values!r}")
+            continue
+        try:
+            entries[str(name)] = model.model_validate(_merge(defaults, values) | {"name": str(name)})
+        except ValidationError as err:
+            problems += [_sentence(path, str(name), error) for error in err.errors() if not _is_echo(error)]
     return entries
 
 
@@ -144,9 +149,11 @@ def _read_document(path: Path, *, key: str) -> dict[str, Any]:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a safe loader
     except FileNotFoundError:
         raise CatalogueError(f"there is no {path}; set BELLWETHER_CATALOGUE to the folder that holds it") from None
+    except OSError as err:
+        raise CatalogueError(f"cannot read {path}: {err.strerror}") from err
     except UnicodeDecodeError as err:
         raise CatalogueError(f"{path.name}: not UTF-8 text ({err.reason} at byte {err.start})") from err
-    except yaml.YAMLError as err:
+    except (yaml.YAMLError, ValueError) as err:  # ValueError: a date such as 2026-02-30
         raise CatalogueError(f"{path.name}: not valid YAML: {' '.join(str(err).split())}") from err
     if not isinstance(document, dict):
         raise CatalogueError(f"{path.name}: must hold schema_version and {key}, but holds {document!r}")
@@ -156,24 +163,29 @@ def _read_document(path: Path, *, key: str) -> dict[str, Any]:
     unknown = sorted(set(map(str, document)) - {"schema_version", "defaults", key})
     if unknown:
         raise CatalogueError(f"{path.name}: unknown key {', '.join(unknown)}; it may hold defaults and {key}")
+    if not isinstance(document.get("defaults") or {}, dict):
+        raise CatalogueError(f"{path.name}: defaults must be a mapping of settings, but is {document['defaults']!r}")
     if not isinstance(document.get(key), dict) or not document[key]:
         raise CatalogueError(f"{path.name}: {key} must name at least one entry, but is {document.get(key)!r}")
     return document
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, where YAML would silently keep the last."""
+    """A safe loader that refuses a key given twice, where YAML would silently keep the last.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
+    It looks before merge keys are resolved: a key that overrides a merged one is no double.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
                 continue
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
+            if (key.tag, key.value) in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
+            seen.add((key.tag, key.value))
+        return node
 
 
 def _merge(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -183,6 +195,11 @@ def _merge(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = _merge(merged[key], value) if both else value
     return merged
+
+
+def _is_echo(error: Mapping[str, Any]) -> bool:
+    """Whether pydantic only says that nothing is left of a list whose entries it refused."""
+    return error["type"] == "too_short" and len(error["input"]) > 0
 
 
 def _sentence(path: Path, name: str, error: Mapping[str, Any]) -> str:
@@ -197,5 +214,6 @@ def _sentence(path: Path, name: str, error: Mapping[str, Any]) -> str:
         case "value_error":
             return f"{where}: {error['ctx']['error']}"
         case _:
-            rule = str(error["msg"]).replace("Input should", "should").replace("String should", "should")
+            rule = re.sub(r"^(Input|String|Tuple) should", "should", str(error["msg"]))
+            rule = rule.replace("a valid tuple", "a valid list").replace(" after validation, not 0", "")
             return f"{where} {rule}, but is {error['input']!r}"

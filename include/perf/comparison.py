@@ -43,12 +43,19 @@ def compare(
     differences = _differences(fingerprint, baseline.fingerprint)
     if differences:
         return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=tuple(differences))
+    notes = _not_compared(metrics, baseline)
+    if not any(_is_comparable(metrics.get(name), baseline.metrics.get(name)) for name in METRICS):
+        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=("no metric is in both", *notes))
     deviations = tuple(
         deviation
         for metric in METRICS.values()
         if (deviation := _deviation(metric, metrics.get(metric.name), baseline)) is not None
     )
-    return _judge(deviations, notes=_not_compared(metrics, baseline), baseline=baseline)
+    return _judge(deviations, notes=notes, baseline=baseline)
+
+
+def _is_comparable(measured: MetricValue | None, level: float | None) -> bool:
+    return measured is not None and measured.value is not None and level is not None
 
 
 def _judge(deviations: tuple[Deviation, ...], *, notes: list[str], baseline: Baseline) -> Comparison:
@@ -68,7 +75,8 @@ def _judge(deviations: tuple[Deviation, ...], *, notes: list[str], baseline: Bas
 
 def _differences(run: Mapping[str, str], baseline: Mapping[str, str]) -> list[str]:
     return [
-        f"the {part} differs from the baseline's: {run.get(part, 'none')}, there {baseline.get(part, 'none')}"
+        f"the {part} {'differ' if part.endswith('s') else 'differs'} from the baseline's: "
+        f"{run.get(part, 'none')}, there {baseline.get(part, 'none')}"
         for part in dict.fromkeys([*baseline, *run])
         if run.get(part) != baseline.get(part)
     ]
@@ -112,7 +120,7 @@ def _severity(shift: Shift, *, is_worse: bool, state: State) -> Severity:
     if not is_worse:
         return Severity.DIGEST
     is_large = math.inf if shift.ratio is None else abs(shift.ratio)
-    if state is State.APPROVED and is_large >= CRITICAL_SHIFT_RATIO:
+    if state is State.APPROVED and is_large >= CRITICAL_SHIFT_RATIO * (1 - 1e-9):
         return Severity.CRITICAL
     return Severity.WARNING
 

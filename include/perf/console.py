@@ -16,12 +16,23 @@ from include.perf.run import RunRecord, Verdict
 
 PLAIN_LINE_EVERY_S = 10.0
 
+PLAIN_WIDTH = 240
+"""A pipe has no width; at rich's 80 columns the names in a table would be broken over lines."""
+
 VERDICT_STYLES = {
     Verdict.PASS: "bold green",
     Verdict.IMPROVEMENT: "bold blue",
     Verdict.REGRESSION: "bold red",
     Verdict.INVALID: "bold yellow",
 }
+
+
+def plain_console(*, is_stderr: bool = False) -> Console:
+    """Return a console that prints text as it is: a reason may hold brackets and colons."""
+    console = Console(stderr=is_stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
+    return console
 
 
 def progress_line(progress: Progress) -> str:
@@ -103,7 +114,7 @@ def print_baselines(console: Console, baselines: Baselines) -> None:
 
 def print_baseline(console: Console, service: str, scenario: str, entry: Baseline) -> None:
     """Print one baseline with its history."""
-    console.print(f"{service} in {scenario}: version {entry.version}, {entry.state}, {len(entry.runs)} runs")
+    console.print(f"{service} in {scenario}: version {entry.version}, {entry.state}, {_runs(entry)}")
     table = Table("metric", "baseline")
     for name, metric in METRICS.items():
         table.add_row(metric.title, format_value(entry.metrics.get(name), metric.unit))
@@ -111,8 +122,12 @@ def print_baseline(console: Console, service: str, scenario: str, entry: Baselin
     for version in (entry, *entry.previous):
         approval = version.approval
         console.print(
-            f"  version {version.version}: {len(version.runs)} runs, {approval.at:%Y-%m-%d %H:%M} UTC "
+            f"  version {version.version}: {_runs(version)}, {approval.at:%Y-%m-%d %H:%M} UTC "
             f"by {approval.by}: {approval.reason}",
             markup=False,
             highlight=False,
         )
+
+
+def _runs(entry: Baseline) -> str:
+    return "1 run" if len(entry.runs) == 1 else f"{len(entry.runs)} runs"

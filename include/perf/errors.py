@@ -19,7 +19,8 @@ Every message says what is wrong, with which value, by which rule, and what to d
     └── DeliveryError          a message could not be delivered; never changes a verdict
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 
 class BellwetherError(Exception):
@@ -41,6 +42,15 @@ class ConfigurationError(BellwetherError):
         if len(self.problems) == 1:
             return self.problems[0]
         return f"{len(self.problems)} problems:\n" + "\n".join(f"  - {p}" for p in self.problems)
+
+
+@contextmanager
+def collected(problems: list[str]) -> Iterator[None]:
+    """Add what is wrong in the block to ``problems`` and go on, so that everything is said at once."""
+    try:
+        yield
+    except ConfigurationError as err:
+        problems += err.problems
 
 
 class CatalogueError(ConfigurationError):

@@ -17,6 +17,7 @@ def fingerprint(service: Service, load: LoadProfile, *, data: str) -> dict[str, 
     endpoints = [endpoint.model_dump(mode="json") for endpoint in service.endpoints]
     return {
         "load": describe_load(load),
+        "limits": f"{load.max_concurrency} in flight, time-out {service.timeout_s:g} s",
         "data": data[:19],
         "endpoints": _digest(endpoints),
         "generator": f"version {GENERATOR_VERSION}, seed {load.seed}",
@@ -26,7 +27,7 @@ def fingerprint(service: Service, load: LoadProfile, *, data: str) -> dict[str, 
 
 def describe_load(load: LoadProfile) -> str:
     """Write a load profile in words: ``500/s constant for 900 s after 60 s of warm-up``."""
-    return f"{load.rate_rps:g}/s {load.arrivals} for {load.duration_s} s after {load.warmup_s} s of warm-up"
+    return f"{load.rate_rps:.12g}/s {load.arrivals} for {load.duration_s} s after {load.warmup_s} s of warm-up"
 
 
 def _digest(value: object) -> str:

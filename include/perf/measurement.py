@@ -7,6 +7,10 @@ doi:10.1080/00031305.1996.10473566).
 Which requests count towards latency: every one that was answered as it should be, and every one that timed
 out or never came back, at the time it waited. A failure that was answered fast is left to the error rate: it
 must not make a service look quick.
+
+Throughput is what the service delivered: good answers that came within the measured window, whenever they
+were due, over its length. Answers that come while the last requests are waited for do not count, else a
+service that can do only half the rate would show all of it, served late.
 """
 
 import io
@@ -158,7 +162,7 @@ def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
         unfinished=int((measured["error"] == UNFINISHED).sum()),
         arrivals=log.arrivals,
         rows=len(rows),
-        metrics=_client_metrics(measured, window=window),
+        metrics=_client_metrics(measured, delivered=_delivered(rows, log), window=window),
         endpoints=_endpoints(measured),
         errors=_errors(measured, log),
         generator=_generator(measured, log),
@@ -169,11 +173,17 @@ def _utc(unix_s: float) -> datetime:
     return datetime.fromtimestamp(unix_s, tz=UTC)
 
 
-def _client_metrics(measured: pd.DataFrame, *, window: Window) -> dict[str, MetricValue]:
+def _delivered(rows: pd.DataFrame, log: GeneratorLog) -> int:
+    """Count the good answers that came within the measured window; some were due before it, in the warm-up."""
+    answered_at = rows["due_at"] + rows["latency_s"]
+    return int(((rows["error"] == "") & answered_at.between(log.measured_from, log.measured_to)).sum())
+
+
+def _client_metrics(measured: pd.DataFrame, *, delivered: int, window: Window) -> dict[str, MetricValue]:
     values: dict[str, float | None] = dict(_latencies(measured))
-    finished = int((measured["error"] == "").sum())
-    values["throughput"] = finished / window.duration_s if window.duration_s > 0 else None
-    values["error_rate"] = 1 - finished / len(measured) if len(measured) else None
+    has_window = window.duration_s > 0 and len(measured) > 0
+    values["throughput"] = delivered / window.duration_s if has_window else None
+    values["error_rate"] = int((measured["error"] != "").sum()) / len(measured) if len(measured) else None
     reasons = {
         name: "no request was answered" if name in LATENCY_SHARES else "nothing was due in the measured window"
         for name, value in values.items()

@@ -25,6 +25,7 @@ from include.perf.errors import (
     RunError,
     RunSkipped,
     StoreError,
+    collected,
 )
 from include.perf.fingerprint import fingerprint
 from include.perf.load_plan import PLAN_FILE
@@ -107,19 +108,17 @@ class Pipeline:
         Raises:
             ConfigurationError: with everything that is wrong with the request.
         """
-        scenario = self.catalogue.scenario(request.scenario)
         problems = _problems(request)
-        load = None
-        try:
-            load = _load_of(scenario, request)
-        except ConfigurationError as err:
-            problems += err.problems
+        load: LoadProfile | None = None
         services: Sequence[Service] = ()
-        try:
-            services = self.catalogue.services_of(scenario, request.service)
+        with collected(problems):
+            scenario = self.catalogue.scenario(request.scenario)
+            with collected(problems):
+                load = _load_of(scenario, request)
+            with collected(problems):
+                services = self.catalogue.services_of(scenario, request.service)
+        with collected(problems):
             self.baselines.read()
-        except ConfigurationError as err:
-            problems += err.problems
         if problems or load is None:
             raise ConfigurationError(problems)
         return [self._create(request, service, load) for service in services]
@@ -204,6 +203,7 @@ class Pipeline:
         with self._stage(uri, "run_load") as spec:
             service = self.catalogue.service(spec.service)
             self._guard(service)
+            self._files(uri).forget_figures()
             with self.store.folder(uri) as folder:
                 self.generator.run(service=service, load=spec.load, folder=folder, on_progress=on_progress)
                 figures = measure(folder)
@@ -211,7 +211,7 @@ class Pipeline:
             log.info(
                 "%s %s %s loaded: %d due, %d finished, %d failed, %.1f/s of %.1f/s",
                 *(spec.service, spec.scenario, spec.run_id, figures.due, figures.finished, figures.failed),
-                *(figures.achieved_rate_rps, spec.load.rate_rps),
+                *(figures.achieved_rate_rps or 0.0, spec.load.rate_rps),
             )
 
     def scrape(self, uri: str) -> None:
@@ -338,7 +338,7 @@ def _load_of(scenario: Scenario, request: RunRequest) -> LoadProfile:
     if request.rate_rps is not None:
         changes["rate_rps"] = request.rate_rps
     if request.duration_s is not None:
-        changes |= {"duration_s": request.duration_s, "warmup_s": min(load.warmup_s, request.duration_s)}
+        changes |= {"duration_s": request.duration_s, "warmup_s": min(load.warmup_s, max(0, request.duration_s))}
     try:
         return LoadProfile.model_validate(load.model_dump() | changes)
     except ValidationError as err:

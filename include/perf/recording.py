@@ -72,12 +72,15 @@ class StageFiles:
         Raises:
             StoreError: there is no such run, or it is finished.
         """
+        self._check_unfinished()
         spec = self._read(RunSpec, SPEC_FILE)
-        if spec is None and self._store.read(self.uri, RECORD_FILE) is not None:
-            raise StoreError(f"run {self.uri} is finished; its record never changes, so trigger a new run")
         if spec is None:
             raise StoreError(f"there is no run {self.uri}; its plan is missing")
         return spec
+
+    def _check_unfinished(self) -> None:
+        if self._store.read(self.uri, RECORD_FILE) is not None:
+            raise StoreError(f"run {self.uri} is finished; its record never changes, so trigger a new run")
 
     def write_fingerprint(self, parts: Mapping[str, str]) -> None:
         """Keep what the run is made of."""
@@ -101,6 +104,11 @@ class StageFiles:
         ended = self.read_end()
         if ended is not None and ended.stage == stage:
             self._store.remove(self.uri, END_FILE)
+
+    def forget_figures(self) -> None:
+        """Forget what an earlier try of the load measured, so that no old figure stands for a new load."""
+        for name in (LOAD_FILE, SERVER_FILE):
+            self._store.remove(self.uri, name)
 
     def write_load(self, figures: LoadFigures) -> None:
         """Keep what the client saw."""
@@ -126,6 +134,7 @@ class StageFiles:
         """Return the record that is not final yet."""
         record = self._read(RunRecord, DRAFT_FILE)
         if record is None:
+            self._check_unfinished()
             raise StoreError(f"run {self.uri} was not compared yet; compare comes before report")
         return record
 

@@ -163,9 +163,9 @@ class LoadFigures:
     generator: GeneratorFigures
 
     @property
-    def achieved_rate_rps(self) -> float:
-        """Requests per second that really went out in the window."""
-        return self.sent / self.window.duration_s
+    def achieved_rate_rps(self) -> float | None:
+        """Requests per second that really went out in the window; ``None`` when the load ended before it began."""
+        return self.sent / self.window.duration_s if self.window.duration_s > 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,10 +13,11 @@ from include.perf.service import Entry, Name
 
 MIN_DURATION_S = 10
 MAX_DURATION_S = 4 * 3600
+MIN_RATE_RPS = 0.1
 MAX_RATE_RPS = 3000
 """What one Locust process on one core holds honestly (measured: p99 within 10 % of the truth)."""
 
-Rate = Annotated[float, Field(gt=0, le=MAX_RATE_RPS)]
+Rate = Annotated[float, Field(ge=MIN_RATE_RPS, le=MAX_RATE_RPS)]
 Duration = Annotated[int, Field(ge=MIN_DURATION_S, le=MAX_DURATION_S)]
 
 

@@ -4,6 +4,7 @@ These models are the entries of ``services.yaml``. They are immutable and checke
 are refused, so that a typing error is never a silent default.
 """
 
+import json
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -44,10 +45,27 @@ class Endpoint(Entry):
 
     name: Name
     method: Method
-    path: Annotated[str, Field(pattern=r"^/[^?#\s]*$")]
+    path: Annotated[str, Field(pattern=r"^/[^?#$\s]*$")]
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     query: dict[str, str | int | float] = {}
     body: dict[str, Any] | None = None
+
+    @field_validator("query", mode="before")
+    @classmethod
+    def _plain_values(cls, query: Any) -> Any:
+        for name, value in query.items() if isinstance(query, dict) else ():
+            if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+                raise ValueError(f"{name} must be text or a number, but is {value!r}; put it in quotes")
+        return query
+
+    @field_validator("body", mode="before")
+    @classmethod
+    def _is_json(cls, body: Any) -> Any:
+        try:
+            json.dumps(body, allow_nan=False)
+        except (TypeError, ValueError) as err:
+            raise ValueError(f"cannot be sent as JSON ({err}); put dates and times in quotes") from err
+        return body
 
     @model_validator(mode="after")
     def _check(self) -> Self:

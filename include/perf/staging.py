@@ -101,16 +101,21 @@ def _with_history(fields: pd.DataFrame) -> pd.DataFrame:
 def _with_window(fields: pd.DataFrame) -> pd.DataFrame:
     """Add the window of each row: the 60 bars that end with it."""
     gaps = fields.groupby("instrument")["timestamp"].diff().dropna().dt.total_seconds()
-    bar_s = int(gaps.median()) if len(gaps) else 60
+    bar_s = _timeframe_s(gaps.median()) if len(gaps) else 60
     end = fields["timestamp"]
     start = end - pd.Timedelta(seconds=LOOKBACK_BARS * bar_s)
     text = "%Y-%m-%dT%H:%M:%SZ"
     return fields.assign(
-        timeframe=TIMEFRAMES.get(bar_s, "M1"),
+        timeframe=TIMEFRAMES[bar_s],
         timestamp=end.dt.strftime(text),
         end_time=end.dt.strftime(text),
         start_time=start.dt.strftime(text),
     )
+
+
+def _timeframe_s(cadence_s: float) -> int:
+    """Return the longest timeframe that is not longer than the data's cadence, M1 for anything faster."""
+    return max((length for length in TIMEFRAMES if length <= cadence_s), default=min(TIMEFRAMES))
 
 
 def _with_orders(fields: pd.DataFrame, *, seed: int) -> pd.DataFrame:

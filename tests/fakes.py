@@ -1,0 +1,407 @@
+"""The outside world, made up: a store in memory, a generator that only writes its record, a Prometheus of answers.
+
+`Platform` puts them together around one small service, so that a test says only what is different. Nothing here
+sleeps: the clock is moved by whoever would have taken the time.
+"""
+
+import copy
+import gzip
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from include.perf.baseline import Baselines
+from include.perf.catalogue import Catalogue
+from include.perf.errors import ConfigurationError, LoadError, StoreError, TargetError
+from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
+from include.perf.pipeline import Pipeline, RunRequest
+from include.perf.ports import GENERATOR_FILE, RECORD_FILE, REQUESTS_FILE, Progress, ProgressListener
+from include.perf.run import COMPLETED, RunRecord, to_json
+from include.perf.scenario import LoadProfile, Scenario
+from include.perf.service import Service
+
+START = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
+CSV_HEADER = "timestamp,instrument,open,high,low,close,volume,spread"
+SELECTOR = 'service="orders-service"'
+
+
+class FixedClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+        self.waits_s: list[float] = []
+
+    def __call__(self) -> datetime:
+        """Say what time it is."""
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        """Let time go by."""
+        self.now += timedelta(seconds=seconds)
+
+    def wait(self, seconds: float) -> None:
+        """Be waited on, without anyone waiting."""
+        self.waits_s.append(seconds)
+        self.move(seconds)
+
+
+class MemoryStore:
+    """Keeps runs in memory.
+
+    Attributes:
+        runs_by_uri: the files of each run by name.
+        written: the name of every file written through `write`, in order.
+    """
+
+    def __init__(self) -> None:
+        self.runs_by_uri: dict[str, dict[str, bytes]] = {}
+        self.written: list[str] = []
+
+    def create(self, *, service: str, scenario: str, run_id: str) -> str:
+        """Make the folder of a run and return its URI."""
+        uri = f"memory://{service}/{scenario}/{run_id}"
+        assert uri not in self.runs_by_uri
+        self.runs_by_uri[uri] = {}
+        return uri
+
+    def write(self, uri: str, name: str, content: bytes) -> None:
+        """Write a file of a run."""
+        self._files(uri)[name] = content
+        self.written.append(name)
+
+    def read(self, uri: str, name: str) -> bytes | None:
+        """Return a file of a run, or ``None`` when there is none."""
+        return self._files(uri).get(name)
+
+    @contextmanager
+    def folder(self, uri: str) -> Iterator[Path]:
+        """Lend the run's files as a folder; what is written there is kept, also when the block fails."""
+        files = self._files(uri)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for path, content in files.items():
+                (folder / path).parent.mkdir(exist_ok=True)
+                (folder / path).write_bytes(content)
+            try:
+                yield folder
+            finally:
+                found = [path for path in folder.rglob("*") if path.is_file()]
+                files |= {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+    def remove(self, uri: str, name: str) -> None:
+        """Remove a file of a run, if it is there."""
+        self._files(uri).pop(name, None)
+
+    def runs(self, *, service: str | None = None, scenario: str | None = None) -> Iterator[str]:
+        """Return the URIs of the finished runs, oldest first."""
+        for uri, files in sorted(self.runs_by_uri.items(), key=lambda item: item[0].rpartition("/")[2]):
+            of_service, of_scenario = uri.split("/")[2:4]
+            if RECORD_FILE in files and service in (None, of_service) and scenario in (None, of_scenario):
+                yield uri
+
+    def _files(self, uri: str) -> dict[str, bytes]:
+        if uri not in self.runs_by_uri:
+            raise StoreError(f"there is no run {uri}")
+        return self.runs_by_uri[uri]
+
+
+class MemoryBaselines:
+    """Baselines in memory; ``problem`` makes them unreadable."""
+
+    def __init__(self) -> None:
+        self.baselines = Baselines()
+        self.problem: ConfigurationError | None = None
+
+    def read(self) -> Baselines:
+        """Return all baselines."""
+        if self.problem is not None:
+            raise self.problem
+        return copy.deepcopy(self.baselines)
+
+    @contextmanager
+    def change(self) -> Iterator[Baselines]:
+        """Lend the baselines for a change that is kept when the block ends without an error."""
+        changed = self.read()
+        yield changed
+        self.baselines = changed
+
+
+@dataclass(slots=True, kw_only=True)
+class FakeGenerator:
+    """Leaves the record of a load that never went anywhere: seeded rows, shaped by what a test sets.
+
+    Attributes:
+        latency_s: the median; the others lie around it, log-normal with σ = 0.2.
+        failed_every: each so many-th request is answered with HTTP 500; 0 for none.
+        log_changes: what the summary says differently.
+        is_killed: leaves the requests, but no summary.
+        problem: raised instead of leaving anything.
+        loads: every load that was asked for.
+    """
+
+    clock: FixedClock
+    latency_s: float = 0.04
+    failed_every: int = 0
+    seed: int = 7
+    log_changes: dict[str, Any] = field(default_factory=dict)
+    is_killed: bool = False
+    problem: BaseException | None = None
+    loads: list[LoadProfile] = field(default_factory=list)
+
+    def run(self, *, service: Service, load: LoadProfile, folder: Path, on_progress: ProgressListener) -> None:
+        """Write ``requests.csv.gz`` and ``generator.json`` as the real one does."""
+        self.loads.append(load)
+        if self.problem is not None:
+            raise self.problem
+        begin = self.clock().timestamp()
+        names = [endpoint.name for endpoint in service.endpoints]
+        rows = [",".join(REQUEST_COLUMNS), *self._rows(load, names, begin=begin)]
+        (folder / REQUESTS_FILE).write_bytes(gzip.compress("\n".join([*rows, ""]).encode(), 1))
+        if not self.is_killed:
+            (folder / GENERATOR_FILE).write_bytes(to_json(self._log(load, begin=begin, arrivals=len(rows) - 1)))
+        self.clock.move(load.warmup_s + load.duration_s)
+        on_progress(progress(elapsed_s=load.warmup_s + load.duration_s))
+
+    def _rows(self, load: LoadProfile, names: list[str], *, begin: float) -> Iterator[str]:
+        source = random.Random(self.seed)
+        for number in range(round(load.rate_rps * (load.warmup_s + load.duration_s))):
+            due_s = number / load.rate_rps
+            phase = "warmup" if due_s < load.warmup_s else "measured"
+            time_s = self.latency_s * source.lognormvariate(0, 0.2)
+            is_failed = self.failed_every > 0 and number % self.failed_every == 0
+            answer = "500" if is_failed else "200"
+            error = "HTTP 500" if is_failed else ""
+            name = names[number % len(names)]
+            yield f"{begin + due_s:.6f},{phase},{name},{answer},0.001000,{time_s:.6f},{time_s + 0.001:.6f},90,{error}"
+
+    def _log(self, load: LoadProfile, *, begin: float, arrivals: int) -> GeneratorLog:
+        log = GeneratorLog(
+            ended=COMPLETED,
+            version="fake 1",
+            first_due_at=begin,
+            measured_from=begin + load.warmup_s,
+            measured_to=begin + load.warmup_s + load.duration_s,
+            arrivals=arrivals,
+            schedule_lag_p99_s=0.0008,
+            cpu_cores=0.30,
+            wanted_cores=0.31,
+            concurrency_peak=9,
+            capped=0,
+            clock_step_s=0.0,
+            error_examples={},
+        )
+        return replace(log, **self.log_changes)
+
+
+class FakeMetrics:
+    """Answers exactly the queries it knows; any other fails the test.
+
+    Attributes:
+        answers: a value, or an error to raise, by query.
+        asked: every query with its time.
+    """
+
+    def __init__(self, answers: Mapping[str, float | Exception]) -> None:
+        self.answers = dict(answers)
+        self.asked: list[tuple[str, datetime]] = []
+
+    def value(self, query: str, *, at: datetime) -> float:
+        """Return the answer to a query."""
+        self.asked.append((query, at))
+        if query not in self.answers:
+            raise AssertionError(f"unexpected query {query!r}; known are {sorted(self.answers)}")
+        answer = self.answers[query]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class FakeTarget:
+    """A service that is healthy unless ``problem`` says otherwise."""
+
+    def __init__(self) -> None:
+        self.problem: str | None = None
+        self.checks: list[str] = []
+
+    def check(self, service: Service) -> None:
+        """Note the question; fail if told to."""
+        self.checks.append(service.name)
+        if self.problem is not None:
+            raise TargetError(self.problem)
+
+
+class FakeCharts:
+    """Draws one empty chart; ``problem`` is raised instead."""
+
+    def __init__(self) -> None:
+        self.problem: Exception | None = None
+
+    def render(self, record: RunRecord, folder: Path) -> dict[str, str]:
+        """Write a file where a chart would be."""
+        if self.problem is not None:
+            raise self.problem
+        (folder / "charts").mkdir(exist_ok=True)
+        (folder / "charts" / "latency.png").write_bytes(record.run_id.encode())
+        return {"latency": "charts/latency.png"}
+
+
+def progress(**changes: Any) -> Progress:
+    """Return how a load of 60 s is going after 12 s, at 500/s."""
+    made = Progress(
+        elapsed_s=12.0,
+        total_s=60.0,
+        rate_rps=499.6,
+        due=6000,
+        finished=5950,
+        failed=3,
+        in_flight=47,
+        latency_p50_s=0.0183,
+        latency_p95_s=0.0421,
+        latency_p99_s=0.0876,
+        lag_p99_s=0.0008,
+    )
+    return replace(made, **changes)
+
+
+def csv_lines(*, count: int = 80, cadence_s: int = 60, instruments: tuple[str, ...] = ("EUR_USD",)) -> list[str]:
+    """Return a CSV of market data: closes of 1.1000, 1.1001, … volumes 100, 101, …, a spread of 0.0002."""
+    lines = [CSV_HEADER]
+    for number in range(count):
+        time = START + timedelta(seconds=cadence_s * number)
+        close = 1.1 + number / 10_000
+        prices = f"{close:.4f},{close + 0.0005:.4f},{close - 0.0005:.4f},{close:.4f}"
+        lines += [f"{time:%Y-%m-%dT%H:%M:%SZ},{name},{prices},{100 + number},0.0002" for name in instruments]
+    return lines
+
+
+def write_csv(path: Path, **shape: Any) -> Path:
+    """Write `csv_lines` to a file."""
+    path.write_text("\n".join([*csv_lines(**shape), ""]), encoding="utf-8")
+    return path
+
+
+def small_service(**changes: Any) -> Service:
+    """Return a service with two endpoints, scraped every second."""
+    made: dict[str, Any] = {
+        "name": "orders-service",
+        "base_url": "http://orders-service:8000",
+        "allowed_hosts": ["orders-service"],
+        "prometheus": {"selector": SELECTOR, "scrape_interval_s": 1},
+        "endpoints": [
+            {"name": "place", "method": "POST", "path": "/orders", "body": {"price": "$price", "side": "$side"}},
+            {"name": "positions", "method": "GET", "path": "/positions", "query": {"instrument": "$instrument"}},
+        ],
+    }
+    return Service.model_validate(made | changes)
+
+
+def small_scenario(**changes: Any) -> Scenario:
+    """Return a scenario of 20/s for 10 s after 5 s of warm-up: 300 arrivals, 200 of them measured."""
+    made: dict[str, Any] = {
+        "name": "brief",
+        "title": "Brief",
+        "load": {"rate_rps": 20, "duration_s": 10, "warmup_s": 5},
+        "data": "brief.csv",
+    }
+    return Scenario.model_validate(made | changes)
+
+
+def small_catalogue(folder: Path) -> Catalogue:
+    """Return a catalogue of one service and one scenario, its data in ``folder``."""
+    write_csv(folder / "brief.csv")
+    service, scenario = small_service(), small_scenario()
+    return Catalogue(folder=folder, services={service.name: service}, scenarios={scenario.name: scenario})
+
+
+IS_SCRAPED = f"count(up{{{SELECTOR}}} == 1)"
+
+
+def coverage_query(window: str = "10000ms") -> str:
+    """Return how the coverage of the small service is asked for."""
+    return f"min(sum_over_time(up{{{SELECTOR}}}[{window}]))"
+
+
+def healthy_answers(window: str = "10000ms") -> dict[str, float | Exception]:
+    """Return what Prometheus says of the small service: ten scrapes in ten seconds, and three figures."""
+    target = small_service().prometheus
+    return {
+        IS_SCRAPED: 1.0,
+        coverage_query(window): 10.0,
+        target.query("cpu_usage", window=window): 1.5,
+        target.query("memory_usage", window=window): 512.0 * 1024**2,
+        target.query("disk_usage", window=window): 0.40,
+    }
+
+
+class Platform:
+    """A pipeline on fakes only; each part can be set before a stage is done."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = FixedClock()
+        self.catalogue = small_catalogue(folder)
+        self.store = MemoryStore()
+        self.baselines = MemoryBaselines()
+        self.metrics = FakeMetrics(healthy_answers())
+        self.generator = FakeGenerator(clock=self.clock)
+        self.target = FakeTarget()
+        self.charts = FakeCharts()
+        self.halt_reason: str | None = None
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline on the parts as they are now."""
+        return Pipeline(
+            catalogue=self.catalogue,
+            store=self.store,
+            baselines=self.baselines,
+            metrics=self.metrics,
+            generator=self.generator,
+            target=self.target,
+            charts=self.charts,
+            clock=self.clock,
+            wait=self.clock.wait,
+            halted=lambda: self.halt_reason,
+            versions={"bellwether": "test"},
+        )
+
+    def plan(self, **request: Any) -> str:
+        """Plan one run and return its URI."""
+        (uri,) = self.pipeline.plan(RunRequest(scenario="brief", **request))
+        return uri
+
+    def loaded(self, **request: Any) -> str:
+        """Plan a run and do its stages up to the end of the load; return its URI."""
+        uri = self.plan(**request)
+        for stage in (self.pipeline.stage_data, self.pipeline.preflight, self.pipeline.run_load):
+            stage(uri)
+        return uri
+
+    def execute(self, **request: Any) -> RunRecord:
+        """Plan one run, do all of it, and return its record."""
+        return self.pipeline.execute(self.plan(**request))
+
+    def with_baseline(self) -> "Platform":
+        """Record a first baseline, then let a minute go by."""
+        uri = self.plan(update_baseline=True, reason="first level")
+        self.pipeline.execute(uri)
+        self.pipeline.promote(uri)
+        self.clock.move(60)
+        return self
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    """Return a function that raises, whatever it is called with."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
+
+
+NO_RECORD = LoadError("the load generator left no record; its last words: none")

@@ -1,0 +1,333 @@
+"""Whole runs without Airflow: what a record says is what the service itself counted.
+
+One demo service, one Prometheus, and a load of 10 s for each test, the shortest that a scenario may ask for.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from include.perf.adapters.environment import build_pipeline
+from include.perf.adapters.prometheus import Prometheus
+from include.perf.measurement import read_requests
+from include.perf.pipeline import Pipeline, RunRequest
+from include.perf.ports import Progress
+from include.perf.run import RunRecord
+from include.perf.scraping import is_scraped
+from tests.socket_servers import PROJECT, eventually, free_port, prometheus, python
+
+pytestmark = pytest.mark.integration
+
+SERVICE = "trading-gateway-service"
+DUE = 500  # 50/s × 10 s
+MIB = 1024**2
+ENDPOINTS = {
+    "orders": ("POST", "/api/v1/orders", 4),
+    "positions": ("GET", "/api/v1/positions", 2),
+    "executions": ("GET", "/api/v1/executions", 1),
+    "market-data": ("GET", "/api/v1/market-data", 3),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the service counted of itself, by (method, path): answers by status, observed durations, their sum."""
+
+    answers: Counter[tuple[str, str, str]]
+    observed: Counter[tuple[str, str]]
+    seconds: float
+
+    def __sub__(self, before: "Counted") -> "Counted":
+        return Counted(self.answers - before.answers, self.observed - before.observed, self.seconds - before.seconds)
+
+    @property
+    def failed(self) -> int:
+        """Answers with 5xx."""
+        return sum(count for (_, _, status), count in self.answers.items() if status.startswith("5"))
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A service with its fault knob, and the pipeline that measures it."""
+
+    url: str
+    process: psutil.Process
+    pipeline: Pipeline
+
+    def counted(self) -> Counted:
+        """Read the service's own counters."""
+        answers: Counter[tuple[str, str, str]] = Counter()
+        observed: Counter[tuple[str, str]] = Counter()
+        seconds = 0.0
+        text = requests.get(f"{self.url}/metrics", timeout=10).text
+        for family in text_string_to_metric_families(text):
+            for name, labels, value, *_ in family.samples:
+                if name == "http_requests_total":
+                    answers[labels["method"], labels["endpoint"], labels["status"]] += int(value)
+                elif name == "http_request_duration_seconds_count":
+                    observed[labels["method"], labels["endpoint"]] += int(value)
+                elif name == "http_request_duration_seconds_sum":
+                    seconds += value
+        return Counted(answers, observed, seconds)
+
+    def fault(self, **fault: float) -> None:
+        """Turn the knob."""
+        requests.put(f"{self.url}/admin/fault", json=fault, timeout=30).raise_for_status()
+
+    def heal(self) -> None:
+        """Turn it back."""
+        requests.delete(f"{self.url}/admin/fault", timeout=30).raise_for_status()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run: its record, its rows, and what the service counted meanwhile."""
+
+    record: RunRecord
+    rows: pd.DataFrame
+    counted: Counted
+
+    def value(self, metric: str) -> float:
+        """Return a metric that must be there."""
+        found = self.record.metrics[metric].value
+        assert found is not None, self.record.metrics[metric].reason
+        return found
+
+
+def catalogue_in(folder: Path, url: str) -> None:
+    """Write a catalogue of one service and one short scenario."""
+    endpoints = []
+    window = {name: f"${name}" for name in ("instrument", "timeframe", "start_time", "end_time")}
+    order = {name: f"${name}" for name in ("instrument", "order_type", "side", "quantity", "price", "time_in_force")}
+    requests_of = {
+        "orders": {"body": order},
+        "positions": {"query": {"instrument": "$instrument"}},
+        "executions": {"query": {"instrument": "$instrument"}},
+        "market-data": {"query": window},
+    }
+    for name, (method, path, weight) in ENDPOINTS.items():
+        endpoints.append({"name": name, "method": method, "path": path, "weight": weight} | requests_of[name])
+    disk = (
+        "1 - min(avg_over_time(data_volume_avail_bytes{$selector}[$window])"
+        " / avg_over_time(data_volume_size_bytes{$selector}[$window]))"
+    )
+    service = {
+        "base_url": url,
+        "allowed_hosts": ["127.0.0.1"],
+        "timeout_s": 5,
+        "prometheus": {
+            "selector": f'service="{SERVICE}",environment="staging"',
+            "scrape_interval_s": 0.2,
+            "queries": {"disk_usage": disk},
+        },
+        "endpoints": endpoints,
+    }
+    scenario = {
+        "title": "Short",
+        "load": {"rate_rps": 50, "duration_s": 10, "warmup_s": 0, "max_concurrency": 200},
+        "data": str(PROJECT / "include" / "data" / "normal_trading_data.csv"),
+    }
+    # JSON is valid YAML.
+    (folder / "services.yaml").write_text(json.dumps({"schema_version": 1, "services": {SERVICE: service}}))
+    (folder / "scenarios.yaml").write_text(json.dumps({"schema_version": 1, "scenarios": {"short": scenario}}))
+
+
+@contextlib.contextmanager
+def environment(**variables: Path) -> Iterator[None]:
+    """Set environment variables for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, str(value))
+        yield
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A real service and a real Prometheus, started once."""
+    folder, port = tmp_path_factory.mktemp("platform"), free_port()
+    url = f"http://127.0.0.1:{port}"
+    catalogue_in(folder, url)
+    options = ["--service", SERVICE, "--port", str(port), "--with-faults", "--exit-with-parent"]
+    with python("-m", "include.demo.platform", *options) as service:
+        eventually(lambda: _is_healthy(url), within_s=60)
+        with (
+            prometheus(folder, targets={SERVICE: port}) as prometheus_url,
+            environment(
+                BELLWETHER_CATALOGUE=folder,
+                BELLWETHER_RESULTS_URI=folder / "results",
+                BELLWETHER_BASELINES=folder / "baselines.json",
+            ),
+        ):
+            pipeline = build_pipeline(Prometheus(prometheus_url))
+            found = Platform(url, psutil.Process(service.pid), pipeline)
+            eventually(lambda: _is_watched(found), within_s=60)
+            yield found
+
+
+def _is_healthy(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/healthz", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
+def _is_watched(platform: Platform) -> bool:
+    service = platform.pipeline.catalogue.service(SERVICE)
+    return is_scraped(service, platform.pipeline.metrics, at=platform.pipeline.clock())
+
+
+def run(platform: Platform, on_progress: Callable[[Progress], None] = lambda _: None) -> Result:
+    """Do a whole run, from the plan to the record."""
+    (uri,) = platform.pipeline.plan(RunRequest(scenario="short", triggered_by="test"))
+    before = platform.counted()
+    record = platform.pipeline.execute(uri, on_progress=on_progress)
+    counted = platform.counted() - before
+    with platform.pipeline.store.folder(uri) as folder:
+        rows = read_requests(folder / "requests.csv.gz")
+    return Result(record, rows, counted)
+
+
+@pytest.fixture(scope="module")
+def healthy(platform: Platform) -> Result:
+    """A run without a fault, that the others are held against."""
+    return run(platform)
+
+
+def without_noise(record: RunRecord) -> list[str]:
+    """Return why a run is invalid, leaving out that this machine was busy."""
+    return [reason for reason in record.validity if "give it a core of its own" not in reason]
+
+
+def test_counts_agree_with_what_the_service_counted(healthy: Result) -> None:
+    """Requests by endpoint, answers by status, durations observed: each count is the same on both sides."""
+    load, counted = healthy.record.load, healthy.counted
+    assert (load.due, load.sent, load.finished, load.failed, len(healthy.rows)) == (DUE, DUE, DUE, 0, DUE)
+    assert load.achieved_rate_rps == pytest.approx(50, rel=0.001)
+    by_endpoint = {each.name: each.due for each in healthy.record.endpoints}
+    assert by_endpoint == {name: DUE * weight // 10 for name, (_, _, weight) in ENDPOINTS.items()}
+    expected = {(method, path): by_endpoint[name] for name, (method, path, _) in ENDPOINTS.items()}
+    assert counted.observed == expected
+    assert counted.answers == {(method, path, "200"): count for (method, path), count in expected.items()}
+    assert (counted.failed, healthy.value("error_rate")) == (0, 0.0)
+    # All but the last answer or two come within the 10 s.
+    assert healthy.value("throughput") == pytest.approx(50, rel=0.02)
+
+
+def test_the_client_sees_what_the_service_took_and_the_way_to_it(healthy: Result) -> None:
+    """The mean of both: the client's is larger, and not by much."""
+    service_mean_s = healthy.counted.seconds / DUE
+    client_mean_s = float(healthy.rows["latency_s"].mean())
+    assert service_mean_s <= client_mean_s <= service_mean_s + 0.05
+
+
+def test_a_healthy_run_is_valid_and_has_every_metric(healthy: Result) -> None:
+    """Nothing is wrong with it but that it has no baseline yet."""
+    record = healthy.record
+    assert without_noise(record) == []
+    assert record.verdict == ("INVALID" if record.validity else "NO_BASELINE")
+    assert [name for name, metric in record.metrics.items() if metric.value is None] == []
+    assert record.window is not None
+    assert record.window.duration_s == pytest.approx(10, abs=1e-3)
+    assert 0 < healthy.value("disk_usage") < 1
+    assert 20 * MIB < healthy.value("memory_usage") < 500 * MIB
+
+
+def test_added_latency_and_held_memory_are_seen(platform: Platform, healthy: Result) -> None:
+    """100 ± 50 ms, uniform: 100 ms more at p50, 145 at p95, 149 at p99; and 200 MiB more for the process."""
+    platform.fault(latency_s=0.1, latency_spread_s=0.05, memory_bytes=200 * MIB)
+    try:
+        slow = run(platform)
+    finally:
+        platform.heal()
+    assert (slow.record.load.finished, sum(slow.counted.observed.values())) == (DUE, DUE)
+    assert slow.rows["latency_s"].min() >= 0.05
+    for metric, added_s in (("latency_p50", 0.100), ("latency_p95", 0.145), ("latency_p99", 0.149)):
+        assert slow.value(metric) == pytest.approx(healthy.value("latency_p50") + added_s, abs=0.03)
+    assert slow.counted.seconds / DUE == pytest.approx(healthy.counted.seconds / DUE + 0.1, abs=0.02)
+    held = slow.value("memory_usage") - healthy.value("memory_usage")
+    assert held == pytest.approx(200 * MIB, abs=25 * MIB)
+    assert slow.value("error_rate") == 0.0
+
+
+def test_errors_and_burned_cpu_are_seen(platform: Platform, healthy: Result) -> None:
+    """A fifth answered with 503, exactly; and 50/s × 6 ms = 0.3 cores more."""
+    platform.fault(error_ratio=0.2, cpu_s=0.006)
+    try:
+        failing = run(platform)
+    finally:
+        platform.heal()
+    load = failing.record.load
+    assert (load.due, load.finished, load.failed) == (DUE, 400, 100)
+    assert failing.value("error_rate") == pytest.approx(0.2, abs=1e-12)
+    assert failing.value("throughput") == pytest.approx(40, rel=0.03)
+    assert failing.counted.failed == 100
+    paths = {name: (method, path) for name, (method, path, _) in ENDPOINTS.items()}
+    client = {paths[group.endpoint]: group.count for group in failing.record.errors}
+    service = {(m, path): n for (m, path, status), n in failing.counted.answers.items() if status == "503"}
+    assert client == service
+    assert {group.kind for group in failing.record.errors} == {"HTTP 503"}
+    assert all("injected fault" in group.example for group in failing.record.errors)
+    assert failing.value("cpu_usage") - healthy.value("cpu_usage") == pytest.approx(0.3, rel=0.25)
+
+
+def test_a_stall_is_seen(platform: Platform, healthy: Result) -> None:
+    """1.5 s without an answer: 75 of 500 requests wait, evenly from 1.5 s down; the rest are as before."""
+    asked: list[float] = []
+
+    def stall(progress: Progress) -> None:
+        if progress.elapsed_s > 3 and not asked:
+            asked.append(time.time())
+            platform.fault(stall_s=1.5)
+            asked.append(time.time())
+
+    try:
+        stalled = run(platform, on_progress=stall)
+    finally:
+        platform.heal()
+    assert (stalled.record.load.due, stalled.record.load.finished) == (DUE, DUE)
+    assert sum(stalled.counted.observed.values()) == DUE
+    # It began between asking for it and the answer, and lasted for 1.5 s from then.
+    before, after = asked
+    due_in_it = stalled.rows[stalled.rows["due_at"].between(after, before + 1.4)]
+    assert len(due_in_it) == pytest.approx(50 * (before + 1.4 - after), abs=2)
+    assert (due_in_it["due_at"] + due_in_it["latency_s"] >= before + 1.49).all()
+    # The 25 slowest of 500 waited for 1.5 − 0.5 s and more, the 5 slowest for 1.5 − 0.1 s.
+    assert stalled.value("latency_p95") == pytest.approx(1.0, abs=0.2)
+    assert stalled.value("latency_p99") == pytest.approx(1.4, abs=0.2)
+    assert stalled.value("latency_p50") < 0.1 + healthy.value("latency_p50")
+    assert stalled.record.load.achieved_rate_rps == pytest.approx(50, rel=0.001)
+    assert stalled.value("throughput") == pytest.approx(50, rel=0.02)
+
+
+def test_the_record_is_what_a_reader_finds(platform: Platform, healthy: Result) -> None:
+    """The finished run reads back as it was written, and the stages' own files are gone."""
+    record = healthy.record
+    uri = next(uri for uri in platform.pipeline.store.runs() if record.run_id in uri)
+    assert platform.pipeline.record(uri) == record
+    with platform.pipeline.store.folder(uri) as folder:
+        names = {path.name for path in folder.iterdir()}
+        seconds = pd.read_csv(folder / "timeseries.csv")
+    assert {"run.json", "report.md", "requests.csv.gz", "timeseries.csv"} <= names
+    assert not [name for name in names if name.startswith("stage-")]
+    assert (seconds["due"].tolist(), int(seconds["finished"].sum())) == ([50] * 10, DUE)
+    assert dataclasses.asdict(record)["load"]["requested_rate_rps"] == 50
+
+
+def test_nothing_of_a_load_is_left(platform: Platform, healthy: Result) -> None:
+    """No load process runs any more, and Locust was never imported here."""
+    commands = [child.cmdline() for child in psutil.Process(os.getpid()).children(recursive=True)]
+    assert not [command for command in commands if "include.load" in command]
+    assert "locust" not in sys.modules

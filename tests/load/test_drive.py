@@ -1,0 +1,401 @@
+"""The open-model drive against real servers: every arrival has its row, and the row is what happened.
+
+Runs on plain gevent in this process: the drive itself needs no Locust, and Locust would patch everything.
+"""
+
+import errno
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import gevent
+import gevent.monkey
+import pandas as pd
+import pytest
+
+from include.load.connection import Answer, Connection, wire_format
+from include.load.drive import Drive, LagHistogram
+from include.load.record import RequestLog
+from include.load.schedule import due_times, endpoint_sequence
+from include.perf.feed import Feed, FeedEndpoint, Request
+from include.perf.load_plan import GeneratorLog, LoadPlan
+from include.perf.measurement import read_requests
+from include.perf.scenario import LoadProfile
+from tests.socket_servers import SocketServer, Talk, always, answer, free_port
+
+FEED = Feed(
+    endpoints=(
+        FeedEndpoint(name="orders", method="POST", weight=3, rows=3),
+        FeedEndpoint(name="positions", method="GET", weight=2, rows=2),
+    ),
+    requests=(
+        tuple(Request(f"/orders/{row}", b'{"row":%d}' % row) for row in range(3)),
+        tuple(Request(f"/positions/{row}", None) for row in range(2)),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Driven:
+    """What a load left; ``start`` is its first due time on the clock of ``time.perf_counter``."""
+
+    rows: pd.DataFrame
+    summary: GeneratorLog
+    start: float
+    ended: float
+
+    @property
+    def due_s(self) -> "pd.Series[float]":
+        """Due times after the first one."""
+        return self.rows["due_at"] - self.summary.first_due_at
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How the requests ended."""
+        return Counter(self.rows["error"])
+
+
+def plan_of(folder: Path, url: str, *, timeout_s: float = 10.0, **load: object) -> LoadPlan:
+    """A plan for a load of a second or so: shorter than any that the catalogue allows."""
+    fields = LoadProfile(rate_rps=100, duration_s=10, warmup_s=0).model_dump() | {"duration_s": 1} | load
+    profile = LoadProfile.model_construct(**fields)
+    return LoadPlan(base_url=url, verify_tls=True, timeout_s=timeout_s, headers={}, load=profile, folder=folder)
+
+
+class Run:
+    """One drive with its users, as the load process sets them up."""
+
+    def __init__(self, plan: LoadPlan, connection: Callable[[], Connection] | None = None) -> None:
+        wires = [
+            [wire_format(endpoint.method, request, base_url=plan.base_url, headers={}) for request in requests]
+            for endpoint, requests in zip(FEED.endpoints, FEED.requests, strict=True)
+        ]
+        self._plan = plan
+        self._path = plan.folder / "requests.csv.gz"
+        self._log = RequestLog(self._path)
+        self._connect = connection or (lambda: Connection(plan.base_url, tls=None))
+        self.drive = Drive(plan, FEED, wires, self._log)
+
+    def _serve(self) -> None:
+        connection = self._connect()
+        try:
+            while True:
+                self.drive.serve(connection, self.drive.next_arrival())
+        finally:
+            connection.close()
+
+    def run(self, *others: Callable[[Drive], None]) -> Driven:
+        """Drive the load to its end, with other greenlets beside it."""
+        greenlets = [gevent.spawn(self._serve) for _ in range(self._plan.load.max_concurrency)]
+        gevent.sleep(0)
+        start = time.perf_counter() + 0.05
+        greenlets += [gevent.spawn(other, self.drive) for other in others]
+        self.drive.run(start=start)
+        ended = time.perf_counter()
+        summary = self.drive.summary(version="test")
+        gevent.killall(greenlets)
+        self._log.close()
+        return Driven(rows=read_requests(self._path), summary=summary, start=start, ended=ended)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[Talk], None]], SocketServer]]:
+    """Start servers that end with the test."""
+    servers: list[SocketServer] = []
+
+    def start(script: Callable[[Talk], None]) -> SocketServer:
+        servers.append(SocketServer(script))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+Serve = Callable[[Callable[[Talk], None]], SocketServer]
+
+
+def test_the_standard_library_is_not_patched_here() -> None:
+    """Importing Locust would patch it for the whole test run."""
+    assert "locust" not in sys.modules
+    assert not gevent.monkey.is_module_patched("socket")
+
+
+@pytest.mark.parametrize("arrivals", ["constant", "poisson"])
+def test_every_arrival_is_sent_once_and_has_its_row(serve: Serve, tmp_path: Path, arrivals: str) -> None:
+    """100/s × (0.5 + 1) s = 150 requests: due when the schedule says, to whom it says, 50 of them warm-up."""
+    seen: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request.split(b" ")[1])
+            talk.send(answer(b"0123456789"))
+
+    plan = plan_of(tmp_path, serve(script).url, warmup_s=0.5, arrivals=arrivals, max_concurrency=50)
+    driven = Run(plan).run()
+    rows = driven.rows
+    assert (len(rows), len(seen), driven.summary.arrivals) == (150, 150, 150)
+    assert Counter(rows["phase"]) == {"warmup": 50, "measured": 100}
+    assert Counter(rows["endpoint"]) == {"orders": 90, "positions": 60}  # 3 : 2
+    assert (set(rows["status"]), set(rows["bytes"]), driven.kinds) == ({200}, {10}, {"": 150})
+    assert sorted(driven.due_s) == pytest.approx(list(due_times(plan.load, arrivals=150)), abs=1e-5)
+    names = [FEED.endpoints[index].name for index in endpoint_sequence([3, 2], arrivals=150, seed=plan.load.seed)]
+    assert [name for _, name in sorted(zip(driven.due_s, rows["endpoint"], strict=True))] == names
+    # 90 arrivals over 3 rows, 60 over 2: every request of the feed 30 times
+    assert set(Counter(seen).values()) == {30}
+    assert driven.summary.ended == "completed"
+    assert driven.summary.measured_to - driven.summary.measured_from == pytest.approx(1.0)
+    assert driven.summary.measured_from - driven.summary.first_due_at == pytest.approx(0.5)
+
+
+def test_latency_counts_from_the_due_time(serve: Serve, tmp_path: Path) -> None:
+    """Latency is start lag plus service time in every row."""
+    driven = Run(plan_of(tmp_path, serve(always(answer())).url, max_concurrency=20)).run()
+    rows = driven.rows
+    assert rows["latency_s"].tolist() == pytest.approx(
+        (rows["start_lag_s"] + rows["service_time_s"]).tolist(), abs=2e-6
+    )
+    assert (rows["start_lag_s"] >= 0).all()
+    assert (rows["service_time_s"] > 0).all()
+
+
+def test_a_stuck_server_is_seen_by_every_request_that_was_due_meanwhile(serve: Serve, tmp_path: Path) -> None:
+    """Four slots, all taken for 0.5 s: the rest waits, is timed from its due time, and nothing is left out."""
+    opened: list[float] = []
+    lock = threading.Lock()
+
+    def script(talk: Talk) -> None:
+        while talk.read_request() is not None:
+            with lock:
+                if not opened:
+                    talk.closing.wait(0.5)
+                    opened.append(time.perf_counter())
+            talk.send(answer())
+
+    driven = Run(plan_of(tmp_path, serve(script).url, max_concurrency=4)).run()
+    assert driven.kinds == {"": 100}
+    assert driven.summary.concurrency_peak == 4
+    waited = driven.rows[driven.start + driven.due_s < opened[0]]
+    # 100/s × 0.5 s = 50 arrivals were due before the server moved on
+    assert len(waited) >= 50
+    assert driven.summary.capped >= len(waited) - 4
+    assert (driven.start + driven.due_s[waited.index] + waited["latency_s"] >= opened[0]).all()
+
+
+def test_the_schedule_does_not_wait_for_a_slow_server(serve: Serve, tmp_path: Path) -> None:
+    """Users that wait for answers would send 2 / 0.2 s = 10 a second; the schedule holds 100."""
+
+    def script(talk: Talk) -> None:
+        while talk.read_request() is not None:
+            talk.closing.wait(0.2)
+            talk.send(answer())
+
+    driven = Run(plan_of(tmp_path, serve(script).url, max_concurrency=2, drain_s=0.5)).run()
+    assert driven.summary.arrivals == len(driven.rows) == 100
+    # 2 slots × (1 + 0.5) s / 0.2 s = 15 at most, and one more each that was just begun
+    assert 2 <= driven.kinds[""] <= 17
+    assert driven.kinds["unfinished"] == 100 - driven.kinds[""]
+    never_sent = driven.rows[driven.rows["service_time_s"] == 0]
+    assert len(never_sent) == 100 - driven.kinds[""] - 2
+    # What was never sent has waited from its due time to the end of the load.
+    end_s = driven.due_s.max() + 0.5
+    assert (never_sent["latency_s"] >= end_s - driven.due_s[never_sent.index] - 0.01).all()
+
+
+def test_a_server_that_never_answers_is_given_up_at_the_time_out(serve: Serve, tmp_path: Path) -> None:
+    """Each request ends as a time-out after 0.3 s, or as unfinished when the load ended first."""
+
+    def script(talk: Talk) -> None:
+        talk.closing.wait()
+
+    url = serve(script).url
+    driven = Run(plan_of(tmp_path, url, timeout_s=0.3, rate_rps=50, max_concurrency=50, drain_s=2.0)).run()
+    assert driven.kinds == {"timeout": 50}
+    assert driven.rows["service_time_s"].between(0.29, 5).all()
+    assert driven.rows["status"].tolist() == [0] * 50
+    assert driven.summary.error_examples["orders timeout"] == "no whole answer within 0.3 s"
+
+
+def test_what_is_in_flight_when_the_load_ends_is_unfinished(serve: Serve, tmp_path: Path) -> None:
+    """Rows equal arrivals also when nothing ever came back; the wait so far is what is counted."""
+
+    def script(talk: Talk) -> None:
+        talk.closing.wait()
+
+    url = serve(script).url
+    driven = Run(plan_of(tmp_path, url, timeout_s=60.0, rate_rps=50, max_concurrency=60, drain_s=0.2)).run()
+    assert driven.kinds == {"unfinished": 50}
+    # The last is due at 0.98 s; the load ends 0.2 s later.
+    assert (driven.due_s + driven.rows["latency_s"]).min() >= 1.17
+    assert driven.ended - driven.start < 10
+
+
+def _cut(talk: Talk) -> None:
+    talk.read_request()
+    talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+
+
+def _reset(talk: Talk) -> None:
+    talk.read_request()
+    talk.reset()
+
+
+def _hang_up(talk: Talk) -> None:
+    talk.read_request()
+
+
+FAILURES = [
+    (_cut, "broken answer", 0, "Incomplete response."),
+    (_hang_up, "broken answer", 0, "the server closed the connection before the answer was whole"),
+    (always(b"SSH-2.0-OpenSSH\r\n"), "broken answer", 0, "('Expected HTTP/, RTSP/ or ICE/', 8)"),
+    (_reset, "connection reset", 0, "[Errno 104] Connection reset by peer"),
+    (always(answer(b"gone", status="302 Found", headers="Location: http://127.0.0.1:9/\r\n")), "HTTP 302", 302, "gone"),
+    (always(answer(b'{"detail":"no"}', status="422 Unprocessable")), "HTTP 422", 422, '{"detail":"no"}'),
+    (always(answer(b"\xff!", status="500 Oops")), "HTTP 500", 500, "\ufffd!"),
+]
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "status", "example"),
+    FAILURES,
+    ids=["cut", "hang up", "garbage", "reset", "302", "422", "500"],
+)
+def test_every_failure_is_counted_by_its_kind(
+    serve: Serve, tmp_path: Path, script: Callable[[Talk], None], kind: str, status: int, example: str
+) -> None:
+    """All 50 requests fail, each has its row, and one example tells why."""
+    server = serve(script)
+    driven = Run(plan_of(tmp_path, server.url, rate_rps=50, max_concurrency=10)).run()
+    assert driven.kinds == {kind: 50}
+    assert set(driven.rows["status"]) == {status}
+    assert driven.summary.error_examples == {f"orders {kind}": example, f"positions {kind}": example}
+    assert driven.summary.ended == "completed"
+
+
+def test_a_server_that_is_down_refuses_every_request(tmp_path: Path) -> None:
+    """The load goes on all the same: the server may come back."""
+    driven = Run(plan_of(tmp_path, f"http://127.0.0.1:{free_port()}", max_concurrency=10)).run()
+    assert driven.kinds == {"connection refused": 100}
+
+
+def test_connections_closed_while_idle_fail_no_request(serve: Serve, tmp_path: Path) -> None:
+    """The server ends each connection together with its answer and does not say so."""
+
+    def script(talk: Talk) -> None:
+        if talk.read_request() is not None:
+            talk.send_and_close(answer())
+            talk.closing.wait()
+
+    server = serve(script)
+    driven = Run(plan_of(tmp_path, server.url, max_concurrency=10)).run()
+    assert driven.kinds == {"": 100}
+    assert server.accepted == 100
+
+
+def test_a_late_generator_does_not_hide_it(serve: Serve, tmp_path: Path) -> None:
+    """Something holds the process up for 0.4 s: the arrivals come late, in full, and the lag says so."""
+
+    def hold_up(drive: Drive) -> None:
+        while drive.released < 30:
+            gevent.sleep(0.001)
+        time.sleep(0.4)
+
+    driven = Run(plan_of(tmp_path, serve(always(answer())).url, max_concurrency=60)).run(hold_up)
+    assert driven.kinds == {"": 100}
+    assert driven.summary.schedule_lag_p99_s > 0.3
+    # 40 arrivals were due meanwhile; half of them waited for 0.2 s or more
+    assert (driven.rows["latency_s"] > 0.19).sum() >= 15
+    assert driven.rows["start_lag_s"].max() > 0.3
+
+
+def test_what_the_warm_up_met_is_left_out_of_the_summary(serve: Serve, tmp_path: Path) -> None:
+    """Lag, peak and capped arrivals are of the measured window; the rows are of all."""
+
+    def script(talk: Talk) -> None:
+        while talk.read_request() is not None:
+            talk.send(answer())
+
+    def hold_up(drive: Drive) -> None:
+        while drive.released < 10:
+            gevent.sleep(0.001)
+        time.sleep(0.8)
+
+    driven = Run(plan_of(tmp_path, serve(script).url, warmup_s=2, max_concurrency=4)).run(hold_up)
+    warmup = driven.rows["phase"] == "warmup"
+    assert (warmup.sum(), (~warmup).sum()) == (200, 100)
+    assert driven.rows[warmup]["start_lag_s"].max() > 0.7
+    assert driven.summary.schedule_lag_p99_s < 0.5
+
+
+def test_a_stopped_load_ends_at_once_with_all_its_rows(serve: Serve, tmp_path: Path) -> None:
+    """Rows equal the arrivals released; the window ends where the load did."""
+
+    def stop(drive: Drive) -> None:
+        while drive.released < 40:
+            gevent.sleep(0.001)
+        drive.stop("stopped by SIGTERM")
+        drive.stop("stopped again")
+
+    plan = plan_of(tmp_path, serve(lambda talk: _never(talk)).url, duration_s=60, max_concurrency=200)
+    driven = Run(plan).run(stop)
+    assert driven.summary.ended == "stopped by SIGTERM"
+    assert driven.ended - driven.start < 20
+    assert driven.summary.arrivals == len(driven.rows) >= 40
+    assert driven.kinds == {"unfinished": len(driven.rows)}
+    length_s = driven.summary.measured_to - driven.summary.measured_from
+    assert driven.due_s.max() <= length_s + 1e-5 < 20
+
+
+def _never(talk: Talk) -> None:
+    talk.closing.wait()
+
+
+def test_a_load_stopped_in_its_warm_up_has_an_empty_window(serve: Serve, tmp_path: Path) -> None:
+    """Nothing was measured, and the window says so."""
+
+    def stop(drive: Drive) -> None:
+        while drive.released < 5:
+            gevent.sleep(0.001)
+        drive.stop("stopped by SIGTERM")
+
+    driven = Run(plan_of(tmp_path, serve(always(answer())).url, warmup_s=60, max_concurrency=4)).run(stop)
+    assert set(driven.rows["phase"]) == {"warmup"}
+    assert driven.summary.measured_from == driven.summary.measured_to
+
+
+class _Exhausted(Connection):
+    """A connection on a machine that has run out of something."""
+
+    number = errno.EMFILE
+
+    def send(self, wire: bytes, *, method: str, timeout_s: float) -> Answer:
+        raise OSError(self.number, "Too many open files")
+
+
+def test_a_generator_that_ran_out_of_something_ends_the_load(tmp_path: Path) -> None:
+    """That is no failure of the service, so the run must not count."""
+    plan = plan_of(tmp_path, "http://127.0.0.1:9", duration_s=60, max_concurrency=4)
+    driven = Run(plan, connection=lambda: _Exhausted(plan.base_url, tls=None)).run()
+    assert driven.summary.ended == (
+        "the load generator ran out of file descriptors ([Errno 24] Too many open files); raise its limits"
+    )
+    assert driven.summary.arrivals == len(driven.rows) < 100
+
+
+def test_lags_are_counted_in_tenths_of_a_millisecond() -> None:
+    """100 lags of 1 ms and 1 of 50 ms: p99 is the first, p100 the other; early counts as nothing."""
+    lags = LagHistogram()
+    assert lags.quantile(0.99) == 0.0
+    for _ in range(100):
+        lags.add(0.00102)
+    lags.add(0.05002)
+    lags.add(-0.00001)
+    assert lags.quantile(0.0) == pytest.approx(0.00005)
+    assert lags.quantile(0.5) == pytest.approx(0.00105)
+    assert lags.quantile(1.0) == pytest.approx(0.05005)
+    lags.clear()
+    assert lags.quantile(0.5) == 0.0

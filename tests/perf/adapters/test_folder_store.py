@@ -1,0 +1,183 @@
+"""The results store in a folder: where things lie, what is refused, and files that are whole or as they were."""
+
+from pathlib import Path
+
+import pytest
+
+from include.perf import atomic
+from include.perf.adapters.folder_store import FolderStore
+from include.perf.errors import ConfigurationError, StoreError
+from tests.fakes import raising
+
+CELL = {"service": "orders-service", "scenario": "brief"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    """An empty store."""
+    return FolderStore(str(tmp_path / "results"))
+
+
+def finished(store: FolderStore, run_id: str, **cell: str) -> str:
+    uri = store.create(run_id=run_id, **(CELL | cell))
+    store.write(uri, "run.json", b"{}")
+    return uri
+
+
+def test_a_run_lies_where_the_contract_says(store: FolderStore, tmp_path: Path) -> None:
+    """``<service>/<scenario>/<run_id>``, addressed as ``file://``."""
+    uri = store.create(run_id="r1", **CELL)
+    folder = tmp_path / "results" / "orders-service" / "brief" / "r1"
+    assert uri == f"file://{folder}"
+    assert folder.is_dir()
+
+
+def test_a_name_with_a_space_comes_back(tmp_path: Path) -> None:
+    """An address is quoted, and unquoted again."""
+    store = FolderStore(str(tmp_path / "my results"))
+    uri = store.create(run_id="r1", **CELL)
+    assert uri == f"file://{tmp_path}/my%20results/orders-service/brief/r1"
+    store.write(uri, "a", b"1")
+    assert FolderStore(f"file://{tmp_path}/my%20results").read(uri, "a") == b"1"
+
+
+def test_files_come_back_until_removed(store: FolderStore) -> None:
+    """Writing replaces; what is not there is None; removing it twice is no error."""
+    uri = store.create(run_id="r1", **CELL)
+    assert store.read(uri, "a") is None
+    store.write(uri, "a", b"1")
+    store.write(uri, "a", b"22")
+    assert store.read(uri, "a") == b"22"
+    store.remove(uri, "a")
+    store.remove(uri, "a")
+    assert store.read(uri, "a") is None
+
+
+def test_what_is_written_in_the_folder_is_kept(store: FolderStore) -> None:
+    """The load and the charts write files of their own."""
+    uri = store.create(run_id="r1", **CELL)
+    with store.folder(uri) as folder:
+        (folder / "charts").mkdir()
+        (folder / "charts" / "a.png").write_bytes(b"png")
+    assert store.read(uri, "charts/a.png") == b"png"
+
+
+def test_a_run_id_is_used_once(store: FolderStore) -> None:
+    """No run writes over another."""
+    store.create(run_id="r1", **CELL)
+    with pytest.raises(StoreError, match=r"orders-service/brief/r1 already; run ids must be unique$"):
+        store.create(run_id="r1", **CELL)
+
+
+def test_finished_runs_oldest_first(store: FolderStore) -> None:
+    """Across services by run id; a folder without run.json is not a run yet."""
+    uris = [
+        finished(store, "20260302T0700Z", service="b"),
+        finished(store, "20260302T0600Z", service="c"),
+        finished(store, "20260302T0800Z", service="a", scenario="other"),
+    ]
+    store.create(run_id="20260302T0500Z", **CELL)
+    assert list(store.runs()) == [uris[1], uris[0], uris[2]]
+    assert list(store.runs(service="b")) == [uris[0]]
+    assert list(store.runs(scenario="brief")) == [uris[1], uris[0]]
+    assert list(store.runs(service="b", scenario="other")) == []
+
+
+def test_an_empty_store_has_no_runs(store: FolderStore) -> None:
+    """Also before its folder is made."""
+    assert list(store.runs()) == []
+
+
+OUTSIDE = ["file:///etc", "/etc/passwd", "file:///{root}/../elsewhere", "file://{root}/%2e%2e/elsewhere"]
+
+
+@pytest.mark.parametrize("uri", OUTSIDE)
+def test_an_address_outside_the_store_is_refused(store: FolderStore, tmp_path: Path, uri: str) -> None:
+    """An address comes from a parameter; it must not reach any other file."""
+    outside = uri.format(root=str(tmp_path / "results"))
+    (tmp_path / "elsewhere").mkdir()
+    message = f"^{outside} is not in the results store {tmp_path / 'results'}$"
+    for access in (
+        lambda: store.read(outside, "run.json"),
+        lambda: store.write(outside, "run.json", b""),
+        lambda: store.remove(outside, "run.json"),
+        lambda: store.folder(outside).__enter__(),
+    ):
+        with pytest.raises(StoreError, match=message):
+            access()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_link_out_of_the_store_is_refused(store: FolderStore, tmp_path: Path) -> None:
+    """Where a link leads is what counts."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "link").symlink_to("/etc")
+    with pytest.raises(StoreError, match="is not in the results store"):
+        store.read(str(tmp_path / "results" / "link"), "hostname")
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/results", "gs://bucket", "http://host/x"])
+def test_object_stores_are_told_clearly(uri: str) -> None:
+    """What is not supported is said at once, with what is."""
+    with pytest.raises(ConfigurationError) as caught:
+        FolderStore(uri)
+    assert str(caught.value) == (
+        f"BELLWETHER_RESULTS_URI must be a folder or a file:// address, but is {uri!r}; "
+        "object stores are not supported yet"
+    )
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failing_write_leaves_the_old_content(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str
+) -> None:
+    """A full disk, or a failure at the last step, leaves what was there and nothing half-written beside it."""
+    uri = store.create(run_id="r1", **CELL)
+    store.write(uri, "run.json", b"old")
+    failure = raising(OSError(28, "No space left on device"))
+    if step == "fsync":
+        monkeypatch.setattr(atomic.os, "fsync", failure)
+    else:
+        monkeypatch.setattr(Path, "replace", failure)
+    with pytest.raises(StoreError, match=f"^cannot write run.json of {uri}: No space left on device$"):
+        store.write(uri, "run.json", b"new and longer")
+    assert store.read(uri, "run.json") == b"old"
+    with store.folder(uri) as folder:
+        assert [path.name for path in folder.iterdir()] == ["run.json"]
+
+
+def test_a_killed_write_leaves_nothing(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is not an error that ends it."""
+    uri = store.create(run_id="r1", **CELL)
+    monkeypatch.setattr(atomic.os, "fsync", raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        store.write(uri, "run.json", b"new")
+    with store.folder(uri) as folder:
+        assert list(folder.iterdir()) == []
+
+
+def test_a_run_that_is_not_there(store: FolderStore, tmp_path: Path) -> None:
+    """Its files are None, its folder is an error, and nothing is written for it."""
+    uri = f"file://{tmp_path}/results/a/b/c"
+    assert store.read(uri, "run.json") is None
+    with pytest.raises(StoreError, match=f"^there is no run {uri}$"), store.folder(uri):
+        pytest.fail("lent a folder that is not there")
+    with pytest.raises(StoreError, match=f"^cannot write run.json of {uri}: No such file or directory$"):
+        store.write(uri, "run.json", b"")
+
+
+def test_a_file_where_the_store_should_be(tmp_path: Path) -> None:
+    """The variable to look at is named."""
+    (tmp_path / "results").touch()
+    store = FolderStore(str(tmp_path / "results"))
+    with pytest.raises(StoreError, match=r"^cannot make .*: Not a directory; check BELLWETHER_RESULTS_URI$"):
+        store.create(run_id="r1", **CELL)
+
+
+def test_a_folder_where_a_file_should_be(store: FolderStore) -> None:
+    """What cannot be read is not the same as what is not there."""
+    uri = store.create(run_id="r1", **CELL)
+    with store.folder(uri) as folder:
+        (folder / "run.json").mkdir()
+    with pytest.raises(StoreError, match=f"^cannot read run.json of {uri}: Is a directory$"):
+        store.read(uri, "run.json")

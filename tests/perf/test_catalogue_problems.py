@@ -1,0 +1,344 @@
+"""Every way in which the catalogue can be wrong, with the sentence that says so."""
+
+from pathlib import Path
+
+import pytest
+
+from include.perf.catalogue import load_catalogue
+from include.perf.errors import CatalogueError
+from include.perf.template import FIELDS
+from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
+
+
+def problems_of(folder: Path) -> list[str]:
+    with pytest.raises(CatalogueError) as caught:
+        load_catalogue(folder)
+    return list(caught.value.problems)
+
+
+KNOWN_FIELDS = ", ".join(FIELDS)
+ORDERS = "services.yaml: orders-service"
+SERVICE_MISTAKES = [
+    ("method: POST", "methd: POST", [f"{ORDERS}.endpoints[0].method is missing; every entry needs it"]),
+    ("method: POST", "method: post", "{}.endpoints[0].method should be 'GET', 'POST', 'PUT', 'PATCH' or 'DELETE'"),
+    ("path: /orders", "path: orders", "{}.endpoints[0].path should match pattern"),
+    ("path: /orders", "path: '/orders?x=1'", "{}.endpoints[0].path should match pattern"),
+    (
+        "    allowed_hosts: [orders-service]\n",
+        "    timout_s: 3\n    allowed_hosts: [orders-service]\n",
+        ["{}.timout_s is not a known setting; correct its name or remove it"],
+    ),
+    ("    allowed_hosts: [orders-service]\n", "", ["{}.allowed_hosts is missing; every entry needs it"]),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: orders-service",
+        ["{}.allowed_hosts should be a valid list, but is 'orders-service'"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: []",
+        ["{}.allowed_hosts should have at least 1 item, but is []"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders]",
+        [
+            "{}: the host 'orders-service' of base_url is not in allowed_hosts ['orders']; "
+            "add it there if load may go to it"
+        ],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    environment: production",
+        ["{}: load on environment 'production' is refused; set allow_production: true if it is really meant"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    timeout_s: 0",
+        ["{}.timeout_s should be greater than 0, but is 0"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    timeout_s: soon",
+        ["{}.timeout_s should be a valid number, unable to parse string as a number, but is 'soon'"],
+    ),
+    ("base_url: http://orders-service:8000", "base_url: orders-service:8000", "{}.base_url should match pattern"),
+    ("base_url: http://orders", "base_url: http://admin@orders", "{}.base_url should match pattern"),
+    (
+        "body: {price: $price}",
+        "body: {price: $prise, at: [$Time]}",
+        [
+            f"{{}}.endpoints[0]: $Time is not a field of the market data; there are {KNOWN_FIELDS}; "
+            f"$prise is not a field of the market data; there are {KNOWN_FIELDS}"
+        ],
+    ),
+    (
+        "body: {price: $price}",
+        "query: {at: $nope}",
+        [f"{{}}.endpoints[0]: $nope is not a field of the market data; there are {KNOWN_FIELDS}"],
+    ),
+    (
+        "body: {price: $price}",
+        "query: {at: [1]}",
+        ["{}.endpoints[0].query: at must be text or a number, but is [1]; put it in quotes"],
+    ),
+    (
+        "body: {price: $price}",
+        "query: {live: true}",
+        ["{}.endpoints[0].query: live must be text or a number, but is True; put it in quotes"],
+    ),
+    (
+        "body: {price: $price}",
+        "body: {since: 2026-03-01}",
+        [
+            "{}.endpoints[0].body: cannot be sent as JSON (Object of type date is not JSON serializable); "
+            "put dates and times in quotes"
+        ],
+    ),
+    (
+        "body: {price: $price}",
+        "body: {price: .nan}",
+        [
+            "{}.endpoints[0].body: cannot be sent as JSON (Out of range float values are not JSON compliant); "
+            "put dates and times in quotes"
+        ],
+    ),
+    (
+        "method: POST",
+        "method: GET",
+        ["{}.endpoints[0]: a GET request has no body; use query instead"],
+    ),
+    (
+        "path: /orders, body: {price: $price}}\n",
+        "path: /orders}\n      - {name: place, method: GET, path: /x}\n",
+        ["{}: endpoint names must differ, but place occurs more than once"],
+    ),
+    (
+        "prometheus: {selector: 'service=\"orders\"'}",
+        "prometheus: {selector: '{x}', queries: {cpu: 'a[$window]'}}",
+        [
+            "{}.prometheus.selector should match pattern '^[^{{}}]+$', but is '{{x}}'",
+            "{}.prometheus.queries: 'cpu' is not a server-side metric; there are cpu_usage, memory_usage, disk_usage",
+        ],
+    ),
+    (
+        "prometheus: {selector: 'service=\"orders\"'}",
+        "prometheus: {selector: x, queries: {cpu_usage: 'rate(x[5m])'}}",
+        ["{}.prometheus.queries: the query of cpu_usage must average over [$window], but is 'rate(x[5m])'"],
+    ),
+    ("  orders-service:\n", "  Orders Service:\n", "services.yaml: Orders Service.name should match pattern"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), SERVICE_MISTAKES)
+def test_a_wrong_service(tmp_path: Path, old: str, new: str, expected: list[str] | str) -> None:
+    """Each mistake is told once: which file, which entry, the rule and the value."""
+    assert old in SERVICES
+    problems = problems_of(catalogue_folder(tmp_path, services=SERVICES.replace(old, new, 1)))
+    if isinstance(expected, str):
+        assert len(problems) == 1
+        assert problems[0].startswith(expected.format(ORDERS))
+    else:
+        assert problems[: len(expected)] == [sentence.format(ORDERS) for sentence in expected]
+
+
+CALM = "scenarios.yaml: calm"
+LOAD = "load: {rate_rps: 10, duration_s: 60}"
+SCENARIO_MISTAKES = [
+    (LOAD, "load: {duration_s: 60}", ["{}.load.rate_rps is missing; every entry needs it"]),
+    (
+        LOAD,
+        "load: {rate_rps: 0, duration_s: 9}",
+        [
+            "{}.load.rate_rps should be greater than or equal to 0.1, but is 0",
+            "{}.load.duration_s should be greater than or equal to 10, but is 9",
+        ],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: 3001, duration_s: 14401}",
+        [
+            "{}.load.rate_rps should be less than or equal to 3000, but is 3001",
+            "{}.load.duration_s should be less than or equal to 14400, but is 14401",
+        ],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: .nan, duration_s: 10.5}",
+        [
+            "{}.load.rate_rps should be less than or equal to 3000, but is nan",
+            "{}.load.duration_s should be a valid integer, got a number with a fractional part, but is 10.5",
+        ],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: 10, duration_s: 60, users: 5}",
+        ["{}.load.users is not a known setting; correct its name or remove it"],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: 10, duration_s: 60, arrivals: random}",
+        ["{}.load.arrivals should be 'constant' or 'poisson', but is 'random'"],
+    ),
+    ("title: Calm, ", "", ["{}.title is missing; every entry needs it"]),
+    ("data: calm.csv}", "data: calm.txt}", ["{}: data must be a CSV file, but is 'calm.txt'"]),
+    (
+        "data: calm.csv}",
+        "data: clam.csv}",
+        ["{}.data: there is no file {folder}/clam.csv; put the CSV there"],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, services: [engine, ordres]}",
+        [
+            "{}.services: service 'ordres' is not in the catalogue; there are orders-service, engine",
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, schedule: {cron: daily, timezone: Europe/Londn}}",
+        [
+            r"{}.schedule.cron should match pattern '^(\S+\s+){{4}}\S+$', but is 'daily'",
+            "{}.schedule.timezone: 'Europe/Londn' is not an IANA time zone such as Europe/London",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), SCENARIO_MISTAKES)
+def test_a_wrong_scenario(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
+    """Each mistake is told once: which file, which entry, the rule and the value."""
+    assert old in SCENARIOS
+    problems = problems_of(catalogue_folder(tmp_path, scenarios=SCENARIOS.replace(old, new, 1)))
+    assert problems == [sentence.format(CALM, folder=tmp_path) for sentence in expected]
+
+
+def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """Mistakes in both files, in several entries, and between the files come in one error."""
+    services = SERVICES.replace("allowed_hosts: [engine.example]", "allowed_hosts: [elsewhere]").replace(
+        "$price", "$prise"
+    )
+    scenarios = SCENARIOS.replace("rate_rps: 100,", "").replace("duration_s: 60}", "}", 1)
+    problems = problems_of(catalogue_folder(tmp_path, services=services, scenarios=scenarios))
+    assert [problem.partition(";")[0] for problem in problems] == [
+        f"{ORDERS}.endpoints[0]: $prise is not a field of the market data",
+        "services.yaml: engine: the host 'engine.example' of base_url is not in allowed_hosts ['elsewhere']",
+        "scenarios.yaml: calm.load.duration_s is missing",
+        "scenarios.yaml: storm.load.rate_rps is missing",
+    ]
+    with pytest.raises(CatalogueError, match=r"^4 problems:\n  - services.yaml: orders-service") as caught:
+        load_catalogue(tmp_path)
+    assert str(caught.value).count("\n  - ") == 4
+
+
+def test_an_unknown_service_is_told_beside_another_wrong_scenario(tmp_path: Path) -> None:
+    """A mistake in one scenario does not hide what another names."""
+    scenarios = SCENARIOS.replace("title: Calm, ", "").replace("services: [engine]", "services: [engin]")
+    assert problems_of(catalogue_folder(tmp_path, scenarios=scenarios)) == [
+        "scenarios.yaml: calm.title is missing; every entry needs it",
+        "scenarios.yaml: storm.services: service 'engin' is not in the catalogue; there are orders-service, engine",
+    ]
+
+
+def test_a_broken_services_file_does_not_accuse_the_scenarios(tmp_path: Path) -> None:
+    """With no services known, none that a scenario names is called unknown."""
+    assert problems_of(catalogue_folder(tmp_path, services="schema_version: 3")) == [
+        "services.yaml: schema_version must be 1, but is 3"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "services.yaml: must hold schema_version and services, but holds None"),
+        ("- a\n", "services.yaml: must hold schema_version and services, but holds ['a']"),
+        ("services: {}\n", "services.yaml: schema_version must be 1, but is None"),
+        ("schema_version: 1\n", "services.yaml: services must name at least one entry, but is None"),
+        ("schema_version: 1\nservices: {}\n", "services.yaml: services must name at least one entry, but is {}"),
+        ("schema_version: 1\nservices: [a]\n", "services.yaml: services must name at least one entry, but is ['a']"),
+        (
+            "schema_version: 1\nservice: {a: 1}\nservices: {a: 1}\n",
+            "services.yaml: unknown key service; it may hold defaults and services",
+        ),
+        (
+            "schema_version: 1\ndefaults: [x]\nservices: {a: {}}\n",
+            "services.yaml: defaults must be a mapping of settings, but is ['x']",
+        ),
+        ("schema_version: 1\nservices: {a: 5}\n", "services.yaml: a must be a mapping of settings, but is 5"),
+        ("schema_version: 1\nservices: {a: [b]}\n", "services.yaml: a must be a mapping of settings, but is ['b']"),
+        ("schema_version: 1\nservices: {a: text}\n", "services.yaml: a must be a mapping of settings, but is 'text'"),
+        (
+            "schema_version: 1\nservices:\n  a: {}\n  a: {}\n",
+            "services.yaml: not valid YAML: 'a' is given twice in \"<unicode string>\", line 4, column 3",
+        ),
+        (
+            "schema_version: 1\nservices:\n  a:\n    b: {c: 1, d: 2, c: 3}\n",
+            "services.yaml: not valid YAML: 'c' is given twice in \"<unicode string>\", line 4, column 21",
+        ),
+        (
+            "schema_version: 1\nservices: {[a, b]: 1}\n",
+            "services.yaml: not valid YAML: while constructing a mapping",
+        ),
+        ("services: {a: *nowhere}\n", "services.yaml: not valid YAML: found undefined alias 'nowhere'"),
+        ("services: {a: \t}\n  b", "services.yaml: not valid YAML: "),
+        ("since: 2026-02-30\n", "services.yaml: not valid YAML: day is out of range for month"),
+        ("a: !!python/object/apply:os.getcwd []\n", "services.yaml: not valid YAML: could not determine a constructor"),
+    ],
+)
+def test_a_file_of_the_wrong_shape(tmp_path: Path, text: str, problem: str) -> None:
+    """What is no catalogue at all is one clear problem, never a traceback."""
+    (found,) = problems_of(catalogue_folder(tmp_path, services=text))
+    assert found.startswith(problem)
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    """The byte is named, so that an editor finds it."""
+    catalogue_folder(tmp_path)
+    (tmp_path / "services.yaml").write_bytes(b"schema_version: 1\n# \xe9\n")
+    assert problems_of(tmp_path) == ["services.yaml: not UTF-8 text (invalid continuation byte at byte 20)"]
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    """Both are named, with the variable that points at them."""
+    remedy = "set BELLWETHER_CATALOGUE to the folder that holds it"
+    assert problems_of(tmp_path) == [
+        f"there is no {tmp_path / name}; {remedy}" for name in ("services.yaml", "scenarios.yaml")
+    ]
+
+
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    """What cannot be read is told like everything else."""
+    catalogue_folder(tmp_path)
+    (tmp_path / "scenarios.yaml").unlink()
+    (tmp_path / "scenarios.yaml").mkdir()
+    assert problems_of(tmp_path) == [f"cannot read {tmp_path / 'scenarios.yaml'}: Is a directory"]
+
+
+def test_production_where_it_is_meant(tmp_path: Path) -> None:
+    """Only the service that says so may be production."""
+    hosts = "allowed_hosts: [orders-service]"
+    services = SERVICES.replace(hosts, f"{hosts}\n    environment: production\n    allow_production: true")
+    assert load_catalogue(catalogue_folder(tmp_path, services=services)).service("orders").environment == "production"
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "is_allowed"),
+    [
+        ("http://HOST:8000", "[host]", True),  # host names know no case
+        ("http://host", "[host]", True),
+        ("http://[::1]:8000", "['::1']", True),
+        ("http://host.evil", "[host]", False),
+        ("http://evil\\host", "[host]", False),
+    ],
+)
+def test_the_guard_on_the_host(tmp_path: Path, url: str, hosts: str, is_allowed: bool) -> None:
+    """Only the very host is compared, not how the address looks."""
+    services = SERVICES.replace("base_url: http://orders-service:8000", f"base_url: '{url}'").replace(
+        "allowed_hosts: [orders-service]", f"allowed_hosts: {hosts}"
+    )
+    folder = catalogue_folder(tmp_path, services=services)
+    if is_allowed:
+        assert load_catalogue(folder).service("orders").base_url == url
+    else:
+        (problem,) = problems_of(folder)
+        assert "is not in allowed_hosts ['host']; add it there if load may go to it" in problem

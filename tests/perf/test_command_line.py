@@ -1,0 +1,422 @@
+"""The command line: exit codes, what is printed where, and that it changes only what it should."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from include.perf import __main__ as command_line
+from include.perf.adapters.environment import baseline_file, results_store
+from include.perf.catalogue import load_catalogue
+from include.perf.errors import StoreError
+from include.perf.pipeline import Pipeline
+from include.perf.run import Verdict
+from tests.fakes import NO_RECORD, Platform, raising, small_scenario, small_service
+from tests.records import record_of
+
+RUN = ("run", "--service", "orders", "--scenario", "brief")
+UPDATE = ("--update-baseline", "--reason", "first [level] :ok: of [/v2]")
+
+
+def write_catalogue(folder: Path) -> None:
+    """Write the small service and scenario as the files that a person would write."""
+    for name, entry in (("services", small_service()), ("scenarios", small_scenario())):
+        settings = entry.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+        document = {"schema_version": 1, name: {entry.name: settings}}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+class Shell:
+    """Types commands; the outside world behind them is fake, the files are real."""
+
+    def __init__(self, platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
+        self.platform = platform
+        self._capsys = capsys
+
+    def pipeline(self, *_: Any) -> Pipeline:
+        """Return the fakes on the catalogue, the results and the baselines that the environment names."""
+        return replace(
+            self.platform.pipeline, catalogue=load_catalogue(), store=results_store(), baselines=baseline_file()
+        )
+
+    def __call__(self, *arguments: str, code: int, out: str = "", err: str = "") -> str:
+        """Run a command; it must end with ``code`` and print ``out`` and ``err`` somewhere; return its output."""
+        try:
+            found = command_line.main(arguments)
+        except SystemExit as left:
+            found = int(left.code or 0)
+        printed = self._capsys.readouterr()
+        assert found == code, printed
+        assert out in printed.out
+        assert err in printed.err if err else printed.err == ""
+        return printed.out
+
+    def run_ids(self) -> list[str]:
+        """Return the ids of all finished runs, in the order in which they were made."""
+        return [uri.rpartition("/")[2] for uri in results_store().runs()]
+
+    def faster(self, latency_s: float) -> None:
+        """Let a minute go by and the service answer differently."""
+        self.platform.clock.move(60)
+        self.platform.generator.latency_s = latency_s
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """A shell in a world of its own."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
+    monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(tmp_path))
+    monkeypatch.setenv("LOGNAME", "ana")
+    made = Shell(Platform(tmp_path), capsys)
+    write_catalogue(tmp_path)
+    monkeypatch.setattr(command_line, "build_pipeline", made.pipeline)
+    return made
+
+
+# run
+
+
+def test_the_first_run(shell: Shell, tmp_path: Path) -> None:
+    """No baseline yet is no failure; the verdict, its reasons and where the rest is are printed."""
+    out = shell(*RUN, code=0, out="NO_BASELINE · orders-service · brief – Latency p95 is ")
+    assert "\n  - there is no baseline yet; trigger a run with update_baseline to record one\n" in out
+    (run_id,) = shell.run_ids()
+    assert f"\n  file://{tmp_path}/results/orders-service/brief/{run_id}/report.md\n" in out
+    assert "Latency p95" in (tmp_path / "results/orders-service/brief" / run_id / "report.md").read_text("utf-8")
+
+
+def test_a_run_that_is_promoted(shell: Shell, tmp_path: Path) -> None:
+    """The baseline keeps who and why, word for word."""
+    shell(*RUN, *UPDATE, code=0, out="\n  baseline version 1 recorded: first [level] :ok: of [/v2]\n")
+    document = json.loads((tmp_path / "baselines.json").read_bytes())
+    approval = document["orders-service"]["brief"]["approval"]
+    assert (approval["by"], approval["reason"]) == ("ana", "first [level] :ok: of [/v2]")
+    assert [approval["run_id"]] == shell.run_ids()
+
+
+@pytest.mark.parametrize(
+    ("latency_s", "code", "verdict"),
+    [(0.04, 0, "PASS"), (0.01, 0, "IMPROVEMENT"), (0.08, 1, "REGRESSION")],
+)
+def test_exit_code_by_verdict(shell: Shell, latency_s: float, code: int, verdict: str) -> None:
+    """0 for what is at least as good, 1 for a regression."""
+    shell(*RUN, *UPDATE, code=0)
+    shell.faster(latency_s)
+    shell(*RUN, code=code, out=f"{verdict} · orders-service · brief – ")
+
+
+def test_exit_code_of_what_cannot_be_judged(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
+    """3 for invalid, not comparable and skipped; the reason is printed."""
+    shell(*RUN, *UPDATE, code=0)
+    shell(
+        *RUN, "--rate", "10", code=3, out="NOT_COMPARABLE · orders-service · brief – not comparable with its baseline"
+    )
+    shell.platform.generator.problem = NO_RECORD
+    shell(*RUN, code=3, out=f"\n  - {NO_RECORD}\n")
+    shell.platform.halt_reason = "release"
+    shell(*RUN, code=3, out="SKIPPED · orders-service · brief – nothing was measured: load is halted: release")
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        str(NO_RECORD),
+        "load is halted: release",
+    ]
+
+
+def test_a_regression_that_should_become_the_baseline_stays_a_regression(shell: Shell, tmp_path: Path) -> None:
+    """Exit code 1, the refusal on stderr, and the baseline as it was."""
+    shell(*RUN, *UPDATE, code=0)
+    before = (tmp_path / "baselines.json").read_bytes()
+    shell.faster(0.08)
+    shell(*RUN, *UPDATE, code=1, out="REGRESSION · ", err="is REGRESSION, so it does not become the baseline by itself")
+    assert (tmp_path / "baselines.json").read_bytes() == before
+
+
+def test_a_promotion_that_fails_is_no_success(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A good run whose baseline could not be written ends with 2: what was asked for was not done."""
+    path = tmp_path / "baselines.json"
+    monkeypatch.setattr(
+        "include.perf.adapters.baseline_file.write_atomically", raising(OSError(28, "No space left on device"))
+    )
+    shell(
+        *RUN, *UPDATE, code=2, out="NO_BASELINE · ", err=f"bellwether: cannot write {path}: No space left on device\n"
+    )
+
+
+def test_an_invalid_run_is_not_promoted(shell: Shell, tmp_path: Path) -> None:
+    """Nothing is tried that must be refused anyway."""
+    shell.platform.generator.problem = NO_RECORD
+    shell(*RUN, *UPDATE, code=3, out="INVALID · ")
+    assert not (tmp_path / "baselines.json").exists()
+
+
+def test_everything_wrong_with_a_run_at_once(shell: Shell, tmp_path: Path) -> None:
+    """Exit code 2, all problems on stderr, nothing on stdout, no run."""
+    (tmp_path / "baselines.json").write_text("{", encoding="utf-8")
+    arguments = ("run", "--service", "ordres", "--scenario", "brief", "--duration", "5", "--rate", "0")
+    expected = (
+        "bellwether: 5 problems:\n"
+        "  - update_baseline needs a reason: it is kept with the baseline, say why the level is right\n"
+        "  - rate_rps: should be greater than or equal to 0.1, but is 0.0\n"
+        "  - duration_s: should be greater than or equal to 10, but is 5\n"
+        "  - service 'ordres' is not in the catalogue; there are orders-service\n"
+        f"  - {tmp_path / 'baselines.json'} is not valid JSON"
+    )
+    assert shell(*arguments, "--update-baseline", code=2, err=expected) == ""
+    assert shell.run_ids() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run",), "bellwether: name a --service and a --scenario, or give --all for every one that is not named\n"),
+        (("run", "--service", "orders"), "or give --all for every one that is not named\n"),
+        (("run", "--scenario", "brief"), "or give --all for every one that is not named\n"),
+        (("run", "--all", "--duration", "soon"), "argument --duration: invalid int value: 'soon'"),
+        (("fly",), "invalid choice: 'fly'"),
+        ((), "the following arguments are required: command"),
+        (("baselines",), "the following arguments are required: action"),
+        (("baselines", "promote", "r1"), "the following arguments are required: --reason"),
+    ],
+)
+def test_wrong_use(shell: Shell, arguments: tuple[str, ...], message: str) -> None:
+    """Exit code 2 with what is missing, on stderr."""
+    shell(*arguments, code=2, err=message)
+
+
+def test_settings_of_the_load(shell: Shell) -> None:
+    """Rate and duration go into the run."""
+    shell.platform.metrics.answers |= {
+        query.replace("10000ms", "12000ms"): answer for query, answer in shell.platform.metrics.answers.items()
+    }
+    shell(*RUN, "--rate", "8.5", "--duration", "12", code=3)  # 10 scrapes of 12 − 1 are 91 %
+    (load,) = shell.platform.generator.loads
+    assert (load.rate_rps, load.duration_s) == (8.5, 12)
+
+
+def test_all_runs_every_service_and_prints_a_matrix(shell: Shell, tmp_path: Path) -> None:
+    """One line a run; the gravest verdict gives the exit code."""
+    services = yaml.safe_load((tmp_path / "services.yaml").read_text(encoding="utf-8"))
+    services["services"]["engine"] = services["services"]["orders-service"]
+    (tmp_path / "services.yaml").write_text(yaml.safe_dump(services), encoding="utf-8")
+    shell("run", "--scenario", "brief", "--all", *UPDATE, code=0)
+    shell.faster(0.08)
+    shell.platform.catalogue.services["engine"] = small_service(name="engine")  # type: ignore[index]
+    out = shell("run", "--all", *UPDATE, code=1, err="is REGRESSION, so it does not become the baseline by itself")
+    rows = [re.split(r"\s*│\s*", line)[1:4] for line in out.splitlines() if line.startswith("│")]
+    assert sorted(rows) == [
+        ["engine", "brief", "REGRESSION"],
+        ["orders-service", "brief", "REGRESSION"],
+    ]
+    assert len(shell.platform.generator.loads) == 4
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ((Verdict.PASS, Verdict.NO_BASELINE), 0),
+        ((Verdict.PASS, Verdict.REGRESSION), 1),
+        ((Verdict.INVALID, Verdict.REGRESSION, Verdict.PASS), 1),
+        ((Verdict.SKIPPED, Verdict.PASS), 3),
+    ],
+)
+def test_the_exit_code_of_several_runs(verdicts: tuple[Verdict, ...], code: int) -> None:
+    """A regression is the news, even beside a run that could not be judged."""
+    assert command_line._exit_code(map(record_of, verdicts)) == code
+
+
+def test_every_verdict_has_an_exit_code() -> None:
+    """1 says that someone must look at the service, 3 that someone must look at the run."""
+    codes = {verdict.value: code for verdict, code in command_line.EXIT_CODES.items()}
+    assert codes == {
+        "PASS": 0,
+        "IMPROVEMENT": 0,
+        "NO_BASELINE": 0,
+        "REGRESSION": 1,
+        "INVALID": 3,
+        "NOT_COMPARABLE": 3,
+        "SKIPPED": 3,
+    }
+
+
+def test_what_goes_wrong_on_the_way_ends_with_3(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No verdict, the reason on stderr, and no traceback."""
+    monkeypatch.setattr(shell.platform.generator, "problem", StoreError("cannot write feed.jsonl: disk full"))
+    monkeypatch.setattr(Pipeline, "report", raising(StoreError("cannot write report.md: disk full")))
+    shell(*RUN, code=3, err="bellwether: cannot write report.md: disk full\n")
+
+
+def test_prometheus_of_the_environment(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PROMETHEUS_URL is the command line's default, and only that."""
+    asked = []
+    monkeypatch.setattr(command_line, "Prometheus", asked.append)
+    shell(*RUN, code=0)
+    monkeypatch.setenv("PROMETHEUS_URL", "http://prometheus:9090")
+    shell(*RUN, code=0)
+    shell(*RUN, "--prometheus", "http://other:9090", code=0)
+    assert asked == ["http://localhost:9090", "http://prometheus:9090", "http://other:9090"]
+
+
+def test_a_user_without_a_name(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container the user may have none; the number is better than a traceback."""
+    monkeypatch.setattr(command_line.getpass, "getuser", raising(KeyError("getpwuid(): uid not found: 50000")))
+    monkeypatch.setattr(command_line.os, "getuid", lambda: 50000)
+    shell(*RUN, *UPDATE, code=0)
+    assert '"by": "uid 50000"' in (tmp_path / "baselines.json").read_text(encoding="utf-8")
+
+
+# compare
+
+
+def test_compare_judges_a_finished_run_again(shell: Shell) -> None:
+    """By its id or its address, against the baseline as it is now; nothing is written."""
+    shell(*RUN, code=0)
+    shell.faster(0.02)
+    shell(*RUN, *UPDATE, code=0)
+    slow, fast = shell.run_ids()
+    out = shell("compare", slow, code=1, out=f"REGRESSION orders-service brief {slow}\n  - Latency p50 +9")
+    assert out.count("\n  - ") == 3
+    address = next(uri for uri in results_store().runs() if uri.endswith(fast))
+    for reference in (address, f"{address}/run.json", f"{address}/"):
+        shell("compare", reference, code=0, out=f"PASS orders-service brief {fast}\n  - no metric moved")
+
+
+def test_compare_of_a_run_without_figures(shell: Shell) -> None:
+    """What was invalid stays invalid."""
+    shell.platform.generator.problem = NO_RECORD
+    shell(*RUN, code=3)
+    (run_id,) = shell.run_ids()
+    shell("compare", run_id, code=3, out=f"{run_id} is INVALID: {NO_RECORD}\n")
+
+
+@pytest.mark.parametrize("command", [("compare", "r9"), ("baselines", "promote", "r9", "--reason", "x")])
+def test_a_run_that_is_not_there(shell: Shell, command: tuple[str, ...]) -> None:
+    """The variable to look at is named."""
+    message = "bellwether: there is no finished run 'r9' in the results store; check BELLWETHER_RESULTS_URI\n"
+    shell(*command, code=3, err=message)
+
+
+def test_an_address_outside_the_store(shell: Shell, tmp_path: Path) -> None:
+    """An address is only an address within the store."""
+    message = f"bellwether: /etc/x is not in the results store {tmp_path / 'results'}\n"
+    shell("compare", "/etc/x", code=3, err=message)
+
+
+def test_an_object_store(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not supported is a matter of configuration."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", "s3://bucket/results")
+    shell(*RUN, code=2, err="but is 's3://bucket/results'; object stores are not supported yet\n")
+
+
+# baselines
+
+
+def test_baselines_list(shell: Shell) -> None:
+    """A line each: where, which version, how sure, who, when and why."""
+    shell("baselines", "list", code=0, out="there are no baselines yet\n")
+    shell(*RUN, *UPDATE, code=0)
+    out = shell("baselines", "list", code=0)
+    (row,) = [line for line in out.splitlines() if line.startswith("│")]
+    cells = [cell.strip() for cell in row.strip("│").split("│")]
+    assert cells[:5] == ["orders-service", "brief", "1", "provisional", "1"]
+    assert cells[6:] == ["ana", "2026-03-02 06:30 UTC", "first [level] :ok: of [/v2]"]
+    assert cells[5].endswith(" ms")
+
+
+def test_baselines_show(shell: Shell) -> None:
+    """Levels and history; short names are accepted."""
+    shell("baselines", "show", "--service", "orders", "--scenario", "brief", code=2, err=NO_BASELINE)
+    for _ in range(2):
+        shell(*RUN, *UPDATE, code=0)
+        shell.platform.clock.move(60)
+    out = shell("baselines", "show", "--service", "orders", "--scenario", "brief", code=0)
+    assert out.startswith("orders-service in brief: version 2, provisional, 2 runs\n")
+    assert re.search(r"│ CPU +│ 1\.50 cores +│", out)
+    assert "\n  version 2: 2 runs, 2026-03-02 06:31 UTC by ana: first [level] :ok: of [/v2]\n" in out
+    assert "\n  version 1: 1 run, 2026-03-02 06:30 UTC by ana: first [level] :ok: of [/v2]\n" in out
+
+
+NO_BASELINE = "bellwether: there is no baseline of orders-service in brief; `baselines list` shows all\n"
+
+
+def test_baselines_promote(shell: Shell, tmp_path: Path) -> None:
+    """By hand, with a reason; the same run only once."""
+    shell(*RUN, code=0)
+    (run_id,) = shell.run_ids()
+    promote = ("baselines", "promote", run_id, "--reason")
+    shell(*promote, "", code=2, err="say why the level is right\n")
+    shell(*promote, "agreed", code=0, out="orders-service in brief: version 1, provisional, 1 run\n")
+    before = (tmp_path / "baselines.json").read_bytes()
+    message = f"bellwether: run {run_id} is part of the baseline of orders-service in brief already\n"
+    shell(*promote, "again", code=2, err=message)
+    assert (tmp_path / "baselines.json").read_bytes() == before
+
+
+def test_baselines_promote_by_force(shell: Shell) -> None:
+    """The command that the refusal names works."""
+    shell(*RUN, *UPDATE, code=0)
+    shell.faster(0.08)
+    shell(*RUN, code=1)
+    run_id = shell.run_ids()[-1]
+    command = f"baselines promote {run_id} --force --reason"
+    promote = ("baselines", "promote", run_id)
+    shell(*promote, "--reason", "x", code=2, err=f"python -m include.perf {command} '…'\n")
+    shell(*command.split(), "new tax rules", code=0, out="orders-service in brief: version 2, provisional, 1 run\n")
+
+
+def test_baselines_rollback(shell: Shell, tmp_path: Path) -> None:
+    """Back to an earlier version; an unknown one changes nothing."""
+    rollback = ("baselines", "rollback", "--service", "orders", "--scenario", "brief", "--reason", "bad", "--version")
+    shell(*rollback, "1", code=2, err=NO_BASELINE)
+    for _ in range(2):
+        shell(*RUN, *UPDATE, code=0)
+        shell.platform.clock.move(60)
+    before = (tmp_path / "baselines.json").read_bytes()
+    shell(*rollback, "7", code=2, err="orders-service in brief has no earlier version 7; there are: 1\n")
+    assert (tmp_path / "baselines.json").read_bytes() == before
+    shell(*rollback, "1", code=0, out="orders-service in brief: version 3, provisional, 1 run\n")
+
+
+def test_an_unknown_service_of_a_baseline(shell: Shell) -> None:
+    """The message names those there are."""
+    message = "bellwether: service 'x' is not in the catalogue; there are orders-service\n"
+    shell("baselines", "show", "--service", "x", "--scenario", "brief", code=2, err=message)
+
+
+# check
+
+
+def test_check(shell: Shell) -> None:
+    """One line when all is well."""
+    assert shell("check", code=0) == "1 services, 1 scenarios, their data and the baselines are fine\n"
+
+
+def test_check_reports_data_and_baselines_together(shell: Shell, tmp_path: Path) -> None:
+    """A broken CSV hides no broken baselines."""
+    path = tmp_path / "brief.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("EUR_USD", "euro", 2), encoding="utf-8")
+    (tmp_path / "baselines.json").write_text("[]", encoding="utf-8")
+    expected = (
+        "bellwether: 3 problems:\n"
+        f"  - {path} line 2: instrument must look like EUR_USD, but is 'euro'; correct or remove the row\n"
+        f"  - {path} line 3: instrument must look like EUR_USD, but is 'euro'; correct or remove the row\n"
+        f"  - {tmp_path / 'baselines.json'} must be an object with schema_version 1; restore it from version control\n"
+    )
+    assert shell("check", code=2, err=expected) == ""
+
+
+def test_check_reports_catalogue_and_baselines_together(shell: Shell, tmp_path: Path) -> None:
+    """Nor does a broken catalogue."""
+    (tmp_path / "scenarios.yaml").write_text("schema_version: 2", encoding="utf-8")
+    (tmp_path / "services.yaml").unlink()
+    (tmp_path / "baselines.json").write_text("[]", encoding="utf-8")
+    expected = (
+        "bellwether: 3 problems:\n"
+        f"  - there is no {tmp_path / 'services.yaml'}; set BELLWETHER_CATALOGUE to the folder that holds it\n"
+        "  - scenarios.yaml: schema_version must be 1, but is 2\n"
+        f"  - {tmp_path / 'baselines.json'} must be an object with schema_version 1; restore it from version control\n"
+    )
+    assert shell("check", code=2, err=expected) == ""

@@ -1,0 +1,245 @@
+"""Small servers on loopback that behave exactly as badly as a test wants, and processes that end with their test."""
+
+import contextlib
+import datetime
+import ipaddress
+import json
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+PROJECT = Path(__file__).parents[1]
+
+
+class Talk:
+    """One accepted connection, as the server's script sees it."""
+
+    def __init__(self, connection: socket.socket, number: int, closing: threading.Event) -> None:
+        self.connection = connection
+        self.number = number
+        self.closing = closing
+        self._buffer = b""
+
+    def read_request(self) -> bytes | None:
+        """Return the next whole request, ``None`` once the client has closed."""
+        while b"\r\n\r\n" not in self._buffer:
+            if not self._read_more():
+                return None
+        head, _, rest = self._buffer.partition(b"\r\n\r\n")
+        length = 0
+        for line in head.split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        while len(rest) < length:
+            if not self._read_more():
+                return None
+            rest = self._buffer.partition(b"\r\n\r\n")[2]
+        self._buffer = rest[length:]
+        return head + b"\r\n\r\n" + rest[:length]
+
+    def _read_more(self) -> bool:
+        data = self.connection.recv(65536)
+        self._buffer += data
+        return bool(data)
+
+    def send(self, data: bytes) -> None:
+        self.connection.sendall(data)
+
+    def send_and_close(self, data: bytes) -> None:
+        """Send an answer and the end of the connection in one packet: no client can see one without the other."""
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        self.connection.sendall(data)
+        self.connection.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """Break the connection off with a RST."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+
+Script = Callable[[Talk], None]
+
+
+class SocketServer:
+    """Runs a script for each connection, in a thread of its own, until the test ends."""
+
+    def __init__(self, script: Script, *, tls: ssl.SSLContext | None = None) -> None:
+        self._script = script
+        self._tls = tls
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self.closing = threading.Event()
+        self._connections: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    @property
+    def accepted(self) -> int:
+        """How many connections there were."""
+        return len(self._connections)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            thread = threading.Thread(target=self._serve, args=(connection, len(self._connections)), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+                self._connections[number - 1] = connection
+            self._script(Talk(connection, number, self.closing))
+        connection.close()
+
+    def close(self) -> None:
+        self.closing.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def __enter__(self) -> "SocketServer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def answer(body: bytes = b"{}", *, status: str = "200 OK", headers: str = "") -> bytes:
+    """Return the bytes of an answer; ``headers`` are whole lines."""
+    return f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def always(data: bytes) -> Script:
+    """Answer every request with the same bytes and keep the connection."""
+
+    def script(talk: Talk) -> None:
+        while talk.read_request() is not None:
+            talk.send(data)
+
+    return script
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return how a server speaks TLS as 127.0.0.1, with a certificate that nobody has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key(), serial_number=1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "server.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(condition: Callable[[], Any], *, within_s: float = 30.0, every_s: float = 0.02) -> Any:
+    """Wait for something that cannot tell by itself, and return it once it is true."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {within_s} s"
+        time.sleep(every_s)
+
+
+@contextlib.contextmanager
+def child(*command: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Lend a process that is gone when the block ends, stopped ones too."""
+    process = subprocess.Popen(command, cwd=PROJECT, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@contextlib.contextmanager
+def python(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Lend a Python process of this project."""
+    with child(sys.executable, *arguments, **options) as process:
+        yield process
+
+
+@contextlib.contextmanager
+def prometheus(folder: Path, *, targets: dict[str, int], interval: str = "200ms") -> Iterator[str]:
+    """Lend a Prometheus that scrapes local ports, each under its ``service`` label; returns its address."""
+    scrapes = [
+        {
+            "job_name": name,
+            "static_configs": [
+                {"targets": [f"127.0.0.1:{port}"], "labels": {"service": name, "environment": "staging"}}
+            ],
+        }
+        for name, port in targets.items()
+    ]
+    config = {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "scrape_configs": scrapes}
+    # JSON is valid YAML.
+    (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
+    port = free_port()
+    options = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}"]
+    with child(
+        "prometheus",
+        *options,
+        f"--web.listen-address=127.0.0.1:{port}",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        eventually(lambda: _answers(port) or process.poll() is not None, within_s=60)
+        assert process.poll() is None, "prometheus did not start"
+        yield f"http://127.0.0.1:{port}"
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+            connection.sendall(b"GET /-/ready HTTP/1.0\r\n\r\n")
+            return connection.recv(64).split(b" ")[1:2] == [b"200"]
+    except OSError:
+        return False
