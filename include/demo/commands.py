@@ -89,7 +89,13 @@ def _await(stack: Stack, console: Console) -> None:
         if not _until(is_ready, within_s=READY_S, failed=ended):
             raise StackError(f"{name} did not come up; look into {stack.folder / 'logs'}")
         console.print(f"  ready: {name}", highlight=False)
-    api.log_in()
+    try:
+        api.log_in()
+    except requests.HTTPError as err:
+        raise StackError(
+            f"another Airflow than ours answers at {stack.airflow_url} ({err}); "
+            "end this stack and start it again: it then takes a free port"
+        ) from err
     api.make_pool(LOAD_POOL, slots=1, description=LOAD_POOL_DESCRIPTION)
     if not _until(lambda: len(api.dags()) >= 4 or bool(api.import_errors()), within_s=READY_S, failed=ended):
         raise StackError(f"Airflow knows no DAGs; look into {stack.folder / 'logs' / 'airflow.log'}")

@@ -1,8 +1,11 @@
-"""Decides whether a run is worth a message, and sends it."""
+"""Decides whether a run is worth a message, and sends it.
+
+The notifier is imported only when there is something to send: Slack's client costs the usual silence most of a
+second.
+"""
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from bellwether.notifier import send
 from bellwether.wiring import links_of
 from include.perf.adapters.slack_blocks import deviation_message
 from include.perf.pipeline import Pipeline
@@ -21,6 +24,8 @@ def tell(pipeline: Pipeline, uri: str) -> None:
     record = pipeline.record(uri)
     if record.verdict is not Verdict.REGRESSION:
         raise AirflowSkipException(f"{record.verdict} is nothing to wake anyone for")
+    from bellwether.notifier import send
+
     service = pipeline.catalogue.service(record.service)
     with pipeline.store.folder(uri) as folder:
         charts = [path for name in CHARTS_TOLD if (path := folder / CHARTS_FOLDER / name).is_file()]

@@ -3,7 +3,7 @@
 from airflow.sdk import Param
 
 from include.perf.catalogue import ALL_SERVICES, Catalogue
-from include.perf.scenario import MAX_DURATION_S, MAX_RATE_RPS, MIN_DURATION_S, Scenario
+from include.perf.scenario import MAX_DURATION_S, MAX_RATE_RPS, MIN_DURATION_S, MIN_RATE_RPS, Scenario
 
 
 def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param]:
@@ -16,39 +16,38 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
             enum=catalogue.accepted_names(scenario),
             values_display=_labels(scenario, catalogue),
             title="Service",
-            description="Which service to load: all of them one after another, or one. "
-            "Names are accepted with and without -service.",
+            description="Load all of them, one after another, or only one. A short name means the same service.",
         ),
         "duration": Param(
             load.duration_s,
             type="integer",
             minimum=MIN_DURATION_S,
             maximum=MAX_DURATION_S,
-            title="Duration, s",
-            description=f"Measured seconds; {load.warmup_s} s of warm-up (never longer than the duration) come before. "
-            "Another duration than the baseline's cannot be compared with it.",
+            title="Duration (s)",
+            description=f"Measured seconds, from {MIN_DURATION_S} to {MAX_DURATION_S}. Before them comes a warm-up of "
+            f"{load.warmup_s} s, or less in a shorter run. Runs are only compared at the same duration.",
         ),
         "rate": Param(
             load.rate_rps,
             type="number",
-            exclusiveMinimum=0,
+            minimum=MIN_RATE_RPS,
             maximum=MAX_RATE_RPS,
-            title="Rate, requests/s",
-            description="Arrivals per second and service, whatever the service does. "
-            "Another rate than the baseline's cannot be compared with it.",
+            title="Rate (requests/s)",
+            description=f"Requests sent each second to each service, at most {MAX_RATE_RPS}, however slowly it "
+            "answers. Runs are only compared at the same rate.",
         ),
         "update_baseline": Param(
             default=False,
             type="boolean",
             title="Update the baseline",
-            description="Make each valid run that did not regress part of its baseline. Needs a reason.",
+            description="Each run that is valid and did not regress becomes part of its baseline. Needs a reason.",
         ),
         "reason": Param(
             None,
             type=["null", "string"],
             maxLength=500,
             title="Reason",
-            description="Why the baseline is updated; kept with it, together with your name.",
+            description="Why this is the right level from now on; kept with the baseline, together with your name.",
         ),
     }
 
@@ -57,4 +56,4 @@ def _labels(scenario: Scenario, catalogue: Catalogue) -> dict[str, str]:
     services = catalogue.services_of(scenario)
     labels = {service.short_name: f"{service.short_name} (short name)" for service in services}
     labels |= {service.name: service.name for service in services}
-    return labels | {ALL_SERVICES: f"all {len(services)} services"}
+    return labels | {ALL_SERVICES: f"all {len(services)} services" if len(services) > 1 else "the one service"}

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 PROMETHEUS_CONNECTION = "prometheus_default"
 HALT_VARIABLE = "bellwether_halt"
+SCHEMES = ("http", "https")
 
 
 def airflow_pipeline() -> Pipeline:
@@ -54,7 +55,10 @@ def _prometheus_connection() -> Any:
 
 
 def base_url(connection: Any) -> str:
-    """Return the address in an HTTP connection; the scheme stands in the host or in the schema field.
+    """Return the address in an HTTP connection.
+
+    The scheme stands in the host, in the schema field, or is the type of a connection given as ``https://…``;
+    a schema field that is no scheme is the path of such an address.
 
     Raises:
         ConfigurationError: it names no host.
@@ -62,8 +66,12 @@ def base_url(connection: Any) -> str:
     host: str = connection.host or ""
     if not host:
         raise ConfigurationError(f"the connection {connection.conn_id} names no host; set it to Prometheus' address")
-    address = host if "://" in host else f"{connection.schema or 'http'}://{host}"
-    return f"{address}:{connection.port}" if connection.port else address
+    schema = (connection.schema or "").strip("/")
+    scheme = next((each for each in (schema, connection.conn_type) if each in SCHEMES), "http")
+    address = host if "://" in host else f"{scheme}://{host}"
+    if connection.port:
+        address += f":{connection.port}"
+    return f"{address}/{schema}" if schema and schema not in SCHEMES else address
 
 
 def _halted() -> str | None:

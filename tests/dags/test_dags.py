@@ -1,0 +1,207 @@
+"""The DAGs' policy: their names, tasks, order, and what Airflow may do with them."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule
+
+from benchmarks.parse import measure
+from include.perf.load_pool import LOAD_POOL
+from tests.dags.conftest import ROOT
+
+SCENARIOS = ("normal_trading", "market_open", "high_volatility", "overnight_processing")
+SERVICE_TASKS = ("stage_data", "preflight", "run_load", "scrape", "compare", "report", "alert", "promote")
+TASKS = {"plan", "verdict", *(f"run_service.{name}" for name in SERVICE_TASKS)}
+HEAVY = {"locust", "gevent", "pandas", "numpy", "matplotlib", "slack_sdk"}
+
+each_dag = pytest.mark.parametrize("name", SCENARIOS)
+
+
+def task(dags: dict[str, DAG], name: str, task_id: str) -> Any:
+    """Return a task of a DAG, by its name within the task group."""
+    grouped = f"run_service.{task_id}" if task_id in SERVICE_TASKS else task_id
+    return dags[name].get_task(grouped)
+
+
+def test_every_scenario_is_a_dag_of_its_name(dags: dict[str, DAG]) -> None:
+    """The four scenarios are there under the names that people and tools trigger."""
+    assert set(dags) >= set(SCENARIOS)
+
+
+@each_dag
+def test_a_run_is_these_tasks_and_no_others(dags: dict[str, DAG], name: str) -> None:
+    """Task ids are what logs, alerts and tools are found by."""
+    assert set(dags[name].task_ids) == TASKS
+
+
+@each_dag
+def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
+    """stage_data → preflight → run_load → scrape → compare → report → alert and promote → verdict."""
+    upstream = {task.task_id.removeprefix("run_service."): task.upstream_task_ids for task in dags[name].tasks}
+    assert {key: {each.removeprefix("run_service.") for each in value} for key, value in upstream.items()} == {
+        "plan": set(),
+        "stage_data": {"plan"},
+        "preflight": {"stage_data"},
+        "run_load": {"preflight"},
+        "scrape": {"run_load"},
+        "compare": {"scrape", "plan"},  # it is given the run's address by the plan, whatever became of the load
+        "report": {"compare"},
+        "alert": {"report"},
+        "promote": {"report"},
+        "verdict": {"alert", "promote", "plan"},
+    }
+
+
+@each_dag
+def test_only_reading_prometheus_is_tried_again(dags: dict[str, DAG], name: str) -> None:
+    """Half a load twice is no load, and a message twice is one too many."""
+    retries = {task.task_id.removeprefix("run_service."): task.retries for task in dags[name].tasks}
+    assert retries.pop("scrape") == 3
+    assert set(retries.values()) == {0}
+    assert task(dags, name, "scrape").retry_delay == timedelta(seconds=20)
+
+
+@each_dag
+def test_loads_share_one_pool(dags: dict[str, DAG], name: str) -> None:
+    """One load at a time over all DAGs, and within a run; nothing else waits for it."""
+    pools = {task.task_id.removeprefix("run_service."): task.pool for task in dags[name].tasks}
+    assert pools.pop("run_load") == LOAD_POOL
+    assert set(pools.values()) == {"default_pool"}
+    assert task(dags, name, "run_load").max_active_tis_per_dagrun == 1
+
+
+@each_dag
+def test_a_run_is_judged_and_summed_up_however_far_it_came(dags: dict[str, DAG], name: str) -> None:
+    """A failed load still becomes a record, and the last task always says what came of the run."""
+    rules = {task.task_id.removeprefix("run_service."): task.trigger_rule for task in dags[name].tasks}
+    assert rules.pop("compare") == TriggerRule.ALL_DONE
+    assert rules.pop("verdict") == TriggerRule.ALL_DONE
+    assert set(rules.values()) == {TriggerRule.ALL_SUCCESS}
+
+
+@each_dag
+def test_nothing_runs_for_ever(dags: dict[str, DAG], name: str) -> None:
+    """15 minutes for a stage, 2 × 4 h for a load with its warm-up, a day for a run."""
+    limits = {task.task_id.removeprefix("run_service."): task.execution_timeout for task in dags[name].tasks}
+    assert limits.pop("run_load") == timedelta(hours=8)
+    assert set(limits.values()) == {timedelta(minutes=15)}
+    assert dags[name].dagrun_timeout == timedelta(hours=24)
+
+
+@each_dag
+def test_a_mapped_task_is_labelled_with_its_service(dags: dict[str, DAG], name: str) -> None:
+    """The grid shows names, not numbers."""
+    labels = {task(dags, name, each).map_index_template for each in SERVICE_TASKS}
+    assert labels == {"{{ service_name }}"}
+
+
+@each_dag
+def test_a_dag_is_owned_tagged_and_documented(dags: dict[str, DAG], name: str) -> None:
+    """Who looks at it knows whose it is and what it does."""
+    dag = dags[name]
+    assert {task.owner for task in dag.tasks} == {"platform-ops"}
+    assert dag.tags == {"bellwether", "performance", name}
+    assert dag.doc_md is not None
+    assert dag.doc_md.startswith(f"# {dag.dag_display_name}\n")
+    assert dag.description
+    assert [task.task_id for task in dag.tasks if not getattr(task, "python_callable", task).__doc__] == []
+
+
+@each_dag
+def test_runs_of_a_scenario_never_overlap_and_never_catch_up(dags: dict[str, DAG], name: str) -> None:
+    """Missed runs stay missed: yesterday's load today is nobody's wish."""
+    dag = dags[name]
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+    assert dag.start_date == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "cron"),
+    [
+        ("normal_trading", "0 2 * * 6"),
+        ("market_open", "30 5 * * 1-5"),
+        ("high_volatility", "0 8 * * 6"),
+        ("overnight_processing", "0 22 * * 1-5"),
+    ],
+)
+def test_schedules_follow_londons_clock(dags: dict[str, DAG], name: str, cron: str) -> None:
+    """In London's time zone, so that summer time moves the run with the market."""
+    assert dags[name].timetable == CronTriggerTimetable(cron, timezone="Europe/London")
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "duration"),
+    [
+        ("normal_trading", 100, 1800),
+        ("market_open", 500, 900),
+        ("high_volatility", 300, 1800),
+        ("overnight_processing", 50, 3600),
+    ],
+)
+def test_the_form_starts_from_the_scenarios_own_load(dags: dict[str, DAG], name: str, rate: int, duration: int) -> None:
+    """Every scenario's rate and length, on all services, without touching the baseline."""
+    assert dags[name].params.dump() == {
+        "service": "all",
+        "duration": duration,
+        "rate": rate,
+        "update_baseline": False,
+        "reason": None,
+    }
+
+
+@each_dag
+def test_every_service_can_be_chosen_by_either_name(dags: dict[str, DAG], name: str) -> None:
+    """All, six names, and five short ones: 12 values."""
+    names = dags[name].params.get_param("service").schema["enum"]
+    assert len(names) == len(set(names)) == 12
+    assert {"all", "analysis-engine-service", "analysis-engine", "strategy-execution-engine"} < set(names)
+
+
+def test_reading_the_dags_is_cheap_and_loads_nothing_heavy() -> None:
+    """Airflow reads them every half minute: well under a second of CPU, no pandas, no Matplotlib, no Locust.
+
+    Measured at about 0.1 s (benchmarks/parse.py). Held against Airflow's own imports as well, which take some
+    3 s on a quiet machine and grow with its noise as our figure does.
+    """
+    measured = measure()
+    assert HEAVY.isdisjoint(measured["packages"])
+    cpu_s = sum(measured["files_cpu_s"].values())
+    assert cpu_s < max(1.0, 0.5 * measured["airflow_cpu_s"])
+
+
+PLUGINS = """
+import json, sys
+from airflow import plugins_manager
+
+plugins, errors = plugins_manager._get_plugins()
+import requests
+print(json.dumps({
+    "plugins": [plugin.name for plugin in plugins if "ellwether" in str(plugin)],
+    "errors": errors,
+    "bare": [name for name in ("params", "wiring", "tasks", "notifier", "alerting", "docs") if name in sys.modules],
+    "requests": requests.__file__,
+}))
+"""
+
+
+def test_the_plugin_is_loaded_once_and_its_modules_are_left_alone(tmp_path: Path) -> None:
+    """Without .airflowignore the loader would put bellwether/requests.py in the place of the library requests."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "PYTHONPATH": str(ROOT),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PLUGINS], cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["plugins"] == ["bellwether"]
+    assert found["errors"] == {}
+    assert found["bare"] == []
+    assert "site-packages" in found["requests"]

@@ -1,0 +1,295 @@
+"""One whole demo stack for every test that needs Airflow: platform, Prometheus, Slack stand-in, Airflow.
+
+Its catalogue gets what the tests need as data only: a service behind a port that another one answers on, a service
+behind a dead port, and a scenario for each. The runs that several tests look at are
+fixtures, so that each is done once.
+"""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+import requests
+import yaml
+from rich.console import Console
+
+from include.demo import commands, configuration
+from include.demo.airflow_api import AirflowApi
+from include.demo.settings import HOST, ROOT, Stack
+from include.perf.catalogue import SCENARIOS_FILE, SERVICES_FILE
+from include.perf.ports import RECORD_FILE
+
+SERVICE = "analysis-engine-service"
+SHORT_NAME = "analysis-engine"
+LOAD = {"duration": 10, "rate": 30}
+NEW_SERVICE = "risk-engine-service"
+DEAD_SERVICE = "dead-end-service"
+NEW_SCENARIO = "asia_open"
+DEAD_SCENARIO = "dead_end"
+
+LEVEL = {"latency_s": 0.2, "for_s": 1800}
+"""The platform is made this slow on purpose: 30 % of 200 ms is far above what a busy machine adds to a latency, so
+that the same load agrees with itself even here."""
+REGRESSED = {"latency_s": 0.4, "for_s": 1800}
+
+LIFETIME_S = 1500.0
+RUN_S = 150.0
+TRIES = 3
+NOISE = ("the generator", "Prometheus has")
+"""How the reasons begin for which a busy machine makes a run INVALID. That is right of it, so we ask again."""
+
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], *, within_s: float, what: str) -> T:
+    """Look at something outside until it is there, and return it."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.2)
+    raise TimeoutError(f"{what}: not within {within_s:g} s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A DAG run that is over.
+
+    Attributes:
+        records: the run.json of each of its services, by service name.
+        tasks: the state of each task instance, such as ``run_service.alert[0]``.
+        messages: what Slack got during it, the charts' replies included.
+    """
+
+    dag_id: str
+    run_id: str
+    state: str
+    tasks: Mapping[str, str]
+    records: Mapping[str, dict[str, Any]]
+    folders: Mapping[str, Path]
+    messages: list[dict[str, Any]]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The record of its only service."""
+        (only,) = self.records.values()
+        return only
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its only service."""
+        (only,) = self.folders.values()
+        return only
+
+
+def noise_of(run: Run) -> list[str]:
+    """Return why the machine was too busy for a run, if that is all that is wrong with it."""
+    reasons = [reason for record in run.records.values() for reason in record["validity"]]
+    return reasons if all(reason.startswith(NOISE) for reason in reasons) else []
+
+
+class Platform:
+    """The stack as the tests use it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.api = AirflowApi(stack.airflow_url, airflow_home=stack.airflow_home)
+        self.api.log_in()
+
+    def run(self, dag_id: str, conf: Mapping[str, Any]) -> Run:
+        """Trigger a DAG over REST and wait until the run is over."""
+        told_before = len(self.messages())
+        return self.follow(dag_id, self.api.trigger(dag_id, conf), told_before=told_before)
+
+    def trigger_by_command(self, dag_id: str, conf: Mapping[str, Any]) -> str:
+        """Trigger a run as people do in a terminal, and return its id."""
+        subprocess.run(
+            [sys.executable, "-m", "airflow", "dags", "trigger", dag_id, "--conf", json.dumps(conf)],
+            cwd=ROOT,
+            env=configuration.airflow_environment(self.stack),
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+        newest = self.api.call("GET", f"/dags/{dag_id}/dagRuns?order_by=-run_after&limit=1")["dag_runs"][0]
+        return str(newest["dag_run_id"])
+
+    def follow(self, dag_id: str, run_id: str, *, told_before: int) -> Run:
+        """Wait until a run is over, and gather what came of it."""
+        state = self.api.wait_for(dag_id, run_id, timeout_s=RUN_S, on_look=lambda _: None)
+        folders = {path.parents[1].name: path for path in self._folders(run_id)}
+        return Run(
+            dag_id=dag_id,
+            run_id=run_id,
+            state=state,
+            tasks=self.api.tasks(dag_id, run_id),
+            records={name: self.record(folder) for name, folder in folders.items()},
+            folders=folders,
+            messages=self.messages()[told_before:],
+        )
+
+    def measured_run(self, dag_id: str, conf: Mapping[str, Any]) -> Run:
+        """Run a load until it could be measured: a machine that was too busy for one is asked again."""
+        for _ in range(TRIES):
+            run = self.run(dag_id, conf)
+            reasons = noise_of(run)
+            if not reasons:
+                return run
+        pytest.fail(f"this machine was too busy for {TRIES} runs of {dag_id}: {'; '.join(reasons)}")
+
+    def read_dags_anew(self) -> None:
+        """Ask Airflow to read dags/ now, as the button Reparse Dag does; by itself it does so every few minutes."""
+        token = self.api.call("GET", "/dags/market_open/details")["file_token"]
+        self.api.call("PUT", f"/parseDagFile/{token}")
+
+    def record(self, folder: Path) -> dict[str, Any]:
+        """Return the run.json of a run's folder."""
+        document: dict[str, Any] = json.loads((folder / RECORD_FILE).read_bytes())
+        return document
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return every record so far, oldest load first."""
+        found = [self.record(path.parent) for path in self.stack.results.glob(f"*/*/*/{RECORD_FILE}")]
+        return sorted(found, key=lambda record: str(record["started_at"]))
+
+    def _folders(self, run_id: str) -> list[Path]:
+        found = self.stack.results.glob(f"*/*/*/{RECORD_FILE}")
+        return [path.parent for path in found if self.record(path.parent)["provenance"]["dag_run_id"] == run_id]
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Return what Slack got so far, oldest first."""
+        answer = requests.get(f"{self.stack.slack_url}/_standin/messages", timeout=10)
+        found: list[dict[str, Any]] = answer.json()["messages"]
+        return found
+
+    def set_fault(self, fault: Mapping[str, float]) -> None:
+        """Change how the service answers."""
+        requests.put(f"{self.stack.service_url(SERVICE)}/admin/fault", json=fault, timeout=10).raise_for_status()
+
+    def log(self, run: Run, task_id: str, *, map_index: int = -1) -> str:
+        """Return the log of a task."""
+        return self.api.log(run.dag_id, run.run_id, task_id, map_index=map_index)
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The running stack; it ends with the session, and by itself should the session be killed."""
+    home = tmp_path_factory.mktemp("stack")
+    console = Console(quiet=True)
+    with pytest.MonkeyPatch.context() as patch:
+        for part in ("AIRFLOW", "PROMETHEUS", "SLACK"):
+            patch.setenv(f"BELLWETHER_DEMO_{part}_PORT", "0")
+        for name in ("SLACK_BOT_TOKEN", "SLACK_CHANNEL"):
+            patch.delenv(name, raising=False)
+        try:
+            stack = commands.up(home, console, lifetime_s=LIFETIME_S)
+            add_to_catalogue(stack)
+            running = Platform(stack)
+            running.read_dags_anew()
+            yield running
+        finally:
+            commands.down(home, console)
+
+
+def add_to_catalogue(stack: Stack) -> None:
+    """Add two services and a scenario as anyone would: by editing the YAML files and copying a CSV."""
+    services = yaml.safe_load((stack.catalogue / SERVICES_FILE).read_text(encoding="utf-8"))
+    model = services["services"]["data-pipeline-service"]
+    six = list(services["services"])
+    services["services"][NEW_SERVICE] = model | {"description": "Added by a test; answers as data-pipeline-service."}
+    services["services"][DEAD_SERVICE] = model | {"base_url": f"http://{HOST}:{_dead_port()}"}
+    scenarios = yaml.safe_load((stack.catalogue / SCENARIOS_FILE).read_text(encoding="utf-8"))
+    copied = stack.catalogue / "asia_open_data.csv"
+    shutil.copy(scenarios["scenarios"]["overnight_processing"]["data"], copied)
+    scenarios["scenarios"][NEW_SCENARIO] = {
+        "title": "Asia open",
+        "description": "Added by a test.",
+        "load": {"rate_rps": 20, "duration_s": 10, "warmup_s": 2},
+        "data": copied.name,
+        "services": [NEW_SERVICE, "feature-store-service"],
+    }
+    scenarios["scenarios"][DEAD_SCENARIO] = scenarios["scenarios"][NEW_SCENARIO] | {"services": [DEAD_SERVICE]}
+    scenarios["scenarios"]["market_open"]["services"] = six
+    scenarios["scenarios"]["market_open"]["load"]["warmup_s"] = 2
+    _replace(stack.catalogue / SERVICES_FILE, services)
+    _replace(stack.catalogue / SCENARIOS_FILE, scenarios)
+
+
+def _dead_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _replace(path: Path, document: Any) -> None:
+    """Change a file at once: Airflow may be reading it."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    draft.replace(path)
+
+
+@pytest.fixture(scope="session")
+def new_scenario(platform: Platform) -> str:
+    """The scenario that was added as data, once Airflow has found it and its sibling."""
+    added = {NEW_SCENARIO, DEAD_SCENARIO}
+    until(lambda: added <= set(platform.api.dags()), within_s=90, what=f"the DAGs {', '.join(added)} appear")
+    return NEW_SCENARIO
+
+
+@pytest.fixture(scope="session")
+def first_run(platform: Platform) -> Run:
+    """The first market open of a service, asked to become its baseline."""
+    platform.set_fault(LEVEL)
+    asked = {"service": SHORT_NAME, "update_baseline": True, "reason": "first run"}
+    return platform.measured_run("market_open", LOAD | asked)
+
+
+@pytest.fixture(scope="session")
+def second_run(platform: Platform, first_run: Run) -> Run:
+    """The same load again, on a service that did not change."""
+    platform.set_fault(LEVEL)
+    return platform.measured_run("market_open", LOAD | {"service": SERVICE})
+
+
+@pytest.fixture(scope="session")
+def slow_run(platform: Platform, second_run: Run) -> Run:
+    """The same load again, on a service that answers 200 ms later."""
+    platform.set_fault(REGRESSED)
+    try:
+        return platform.measured_run("market_open", LOAD | {"service": SHORT_NAME})
+    finally:
+        platform.set_fault(LEVEL)
+
+
+@pytest.fixture(scope="session")
+def refused_runs(platform: Platform, new_scenario: str) -> dict[str, Run]:
+    """Runs that end before their load, all at once: without a reason, with a misspelt parameter, at a dead service."""
+    assert new_scenario
+    told_before = len(platform.messages())
+    started = {
+        "normal_trading": platform.api.trigger("normal_trading", {"service": SHORT_NAME, "update_baseline": True}),
+        DEAD_SCENARIO: platform.api.trigger(DEAD_SCENARIO, {"service": DEAD_SERVICE}),
+        "overnight_processing": platform.trigger_by_command(
+            "overnight_processing", {"service": SHORT_NAME, "durations": 10}
+        ),
+    }
+    return {dag_id: platform.follow(dag_id, run_id, told_before=told_before) for dag_id, run_id in started.items()}
+
+
+@pytest.fixture
+def halted(platform: Platform) -> Iterator[str]:
+    """Load is halted for a test, by the Variable."""
+    reason = "incident 4711"
+    platform.api.call("POST", "/variables", {"key": "bellwether_halt", "value": reason})
+    yield reason
+    platform.api.call("DELETE", "/variables/bellwether_halt")

@@ -1,0 +1,254 @@
+"""Runs on real parts: Airflow, Locust, Prometheus, the reference platform and a strict Slack stand-in."""
+
+import itertools
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+import requests
+
+from tests.integration.conftest import (
+    DEAD_SCENARIO,
+    DEAD_SERVICE,
+    LOAD,
+    NEW_SERVICE,
+    SERVICE,
+    SHORT_NAME,
+    Platform,
+    Run,
+    noise_of,
+)
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+STAGES = ("stage_data", "preflight", "run_load", "scrape", "compare", "report")
+METRICS = {
+    "latency_p50": "s",
+    "latency_p95": "s",
+    "latency_p99": "s",
+    "throughput": "1/s",
+    "error_rate": "ratio",
+    "cpu_usage": "cores",
+    "memory_usage": "bytes",
+    "disk_usage": "ratio",
+}
+
+
+def states_of(run: Run) -> dict[str, str]:
+    """Return the state of each task by its short name."""
+    return {name.removeprefix("run_service.").removesuffix("[0]"): state for name, state in run.tasks.items()}
+
+
+def done(**others: str) -> dict[str, str]:
+    """Return the states of a run in which everything was done, but for what is given."""
+    return dict.fromkeys(("plan", *STAGES, "verdict"), "success") | {"alert": "skipped", "promote": "skipped"} | others
+
+
+def moment(text: str) -> datetime:
+    """Read an RFC 3339 time; it must say its zone."""
+    read = datetime.fromisoformat(text)
+    assert read.tzinfo is not None
+    return read
+
+
+def test_the_first_run_has_no_baseline_and_becomes_one(platform: Platform, first_run: Run) -> None:
+    """Asked for by short name over REST, it is measured, judged and promoted, and nobody is told."""
+    assert (first_run.state, first_run.record["verdict"]) == ("success", "NO_BASELINE")
+    assert first_run.record["service"] == SERVICE
+    assert states_of(first_run) == done(promote="success")
+    assert first_run.messages == []
+    baselines = json.loads(platform.stack.baselines.read_bytes())
+    entry = baselines[SERVICE]["market_open"]
+    assert (entry["version"], [run["run_id"] for run in entry["runs"]]) == (1, [first_run.record["run_id"]])
+    assert (entry["approval"]["by"], entry["approval"]["reason"]) == ("admin", "first run")
+
+
+def test_the_same_load_again_passes(platform: Platform, second_run: Run) -> None:
+    """A service that did not change passes, its baseline stays, and nobody is told."""
+    assert (second_run.state, second_run.record["verdict"]) == ("success", "PASS")
+    assert states_of(second_run) == done()
+    assert second_run.messages == []
+    assert second_run.record["baseline"]["version"] == 1
+    assert second_run.record["deviations"] == []
+
+
+def test_a_slower_service_is_a_regression(platform: Platform, slow_run: Run) -> None:
+    """200 ms more on 200 ms is found, the run is red, and its last log line says why."""
+    record = slow_run.record
+    assert (slow_run.state, record["verdict"]) == ("failed", "REGRESSION")
+    assert states_of(slow_run) == done(alert="success", verdict="failed")
+    p50 = next(each for each in record["deviations"] if each["metric"] == "latency_p50")
+    assert p50["is_worse"] is True
+    assert p50["shift"]["absolute"] == pytest.approx(0.2, rel=0.15)
+    assert p50["shift"]["ratio"] == pytest.approx(1.0, rel=0.2)
+    log = platform.log(slow_run, "verdict")
+    assert f"AirflowFailException: REGRESSION · {SERVICE} · market_open – " in log
+
+
+def test_on_call_gets_one_message_with_its_charts(slow_run: Run) -> None:
+    """Exactly one message in the channel; the charts are files in its thread; it links to the run."""
+    first, *replies = slow_run.messages
+    assert (first["channel_name"], first["thread_ts"]) == ("performance", None)
+    assert first["text"].startswith((f":warning: {SERVICE} is slower at market_open: ", ":rotating_light: "))
+    assert [reply["thread_ts"] for reply in replies] == [first["ts"]]
+    files = [file for reply in replies for file in reply["files"]]
+    assert [file["name"] for file in files] == ["comparison.png", "latency.png"]
+    assert all(file["size"] == (slow_run.folder / "charts" / file["name"]).stat().st_size for file in files)
+    addresses = [button["url"] for block in first["blocks"] for button in block.get("elements", ()) if "url" in button]
+    assert any(address.endswith(f"/dags/market_open/runs/{slow_run.run_id}") for address in addresses)
+
+
+def test_the_link_to_prometheus_shows_the_window(slow_run: Run) -> None:
+    """The message's query answers with the service's CPU in the run's own window."""
+    (address,) = [
+        button["url"]
+        for block in slow_run.messages[0]["blocks"]
+        for button in block.get("elements", ())
+        if "/graph?" in button.get("url", "")
+    ]
+    assert requests.get(address, timeout=10).status_code == 200
+
+
+def test_a_record_keeps_its_contract(first_run: Run, second_run: Run, slow_run: Run) -> None:
+    """Other tools rely on what run.json holds, and on the files beside it."""
+    for run in (first_run, second_run, slow_run):
+        record = run.record
+        assert record["schema_version"] == 1
+        assert run.folder.parts[-3:] == (SERVICE, "market_open", record["run_id"])
+        assert (record["environment"], record["validity"]) == ("staging", [])
+        assert_load(record)
+        assert {name: value["unit"] for name, value in record["metrics"].items()} == METRICS
+        assert all(value["value"] is not None for value in record["metrics"].values())
+        assert set(record["fingerprint"]) >= {"load", "data"}
+        provenance = record["provenance"]
+        assert (provenance["dag_id"], provenance["dag_run_id"]) == ("market_open", run.run_id)
+        assert (provenance["triggered_by"], provenance["versions"]["airflow"][:2]) == ("admin", "3.")
+        names = {path.relative_to(run.folder).as_posix() for path in run.folder.rglob("*") if path.is_file()}
+        assert names >= {"run.json", "report.md", "requests.csv.gz", "timeseries.csv", "charts/latency.png"}
+        assert not [name for name in names if name.startswith("stage-")]
+
+
+def assert_load(record: dict[str, Any]) -> None:
+    """10 s × 30/s = 300 requests are due within a window of 10 s, and all of them are answered."""
+    load, window = record["load"], record["window"]
+    assert (load["requested_rate_rps"], load["duration_s"], load["warmup_s"]) == (30, 10, 2)
+    assert (load["due"], load["finished"], load["failed"]) == (300, 300, 0)
+    assert load["achieved_rate_rps"] == pytest.approx(30, rel=0.05)
+    assert (moment(window["end"]) - moment(window["start"])).total_seconds() == pytest.approx(10, abs=0.1)
+    assert record["metrics"]["throughput"]["value"] == pytest.approx(30, rel=0.05)
+    assert record["metrics"]["error_rate"]["value"] == 0
+
+
+@pytest.mark.parametrize(
+    ("conf", "said"),
+    [
+        ({"service": "order-engine"}, "Invalid input for param service: 'order-engine' is not one of ['all', "),
+        ({"duration": 5}, "Invalid input for param duration: 5 is less than the minimum of 10"),
+        ({"rate": 3001}, "Invalid input for param rate: 3001 is greater than the maximum of 3000"),
+        ({"update_baseline": "yes"}, "Invalid input for param update_baseline: 'yes' is not of type 'boolean'"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_when_it_is_triggered(
+    platform: Platform, conf: dict[str, object], said: str
+) -> None:
+    """REST answers 400 and says which value breaks which rule; there is no run."""
+    runs_before = platform.api.call("GET", "/dags/high_volatility/dagRuns")["total_entries"]
+    with pytest.raises(requests.HTTPError) as caught:
+        platform.api.trigger("high_volatility", conf)
+    assert caught.value.response is not None
+    assert caught.value.response.status_code == 400
+    assert caught.value.response.json()["detail"].startswith(said)
+    assert platform.api.call("GET", "/dags/high_volatility/dagRuns")["total_entries"] == runs_before
+
+
+def test_the_plan_says_everything_that_is_wrong(platform: Platform, refused_runs: dict[str, Run]) -> None:
+    """What Airflow cannot check, the plan does: nothing starts, and its log says what to correct."""
+    run = refused_runs["normal_trading"]
+    assert (run.state, run.records) == ("failed", {})
+    assert states_of(run) == dict.fromkeys((*STAGES, "alert", "promote"), "upstream_failed") | {
+        "plan": "failed",
+        "verdict": "failed",
+    }
+    reason = "update_baseline needs a reason: it is kept with the baseline, say why the level is right"
+    assert f"AirflowFailException: {reason}\n" in platform.log(run, "plan")
+    assert "nothing was planned; see the task plan" in platform.log(run, "verdict")
+
+
+def test_a_misspelt_parameter_sends_no_load(platform: Platform, refused_runs: dict[str, Run]) -> None:
+    """`airflow dags trigger --conf` takes any name; the plan refuses it, lest the whole load be sent."""
+    run = refused_runs["overnight_processing"]
+    assert (run.state, run.records) == ("failed", {})
+    said = "parameter 'durations' is unknown; there are service, duration, rate, update_baseline, reason"
+    assert said in platform.log(run, "plan")
+
+
+def test_a_service_that_is_down_makes_the_run_invalid(platform: Platform, refused_runs: dict[str, Run]) -> None:
+    """No load is sent, the record says why, the run is red, and on-call is not told of a broken test bed."""
+    run = refused_runs[DEAD_SCENARIO]
+    assert (run.state, run.record["verdict"]) == ("failed", "INVALID")
+    assert states_of(run) == done(
+        preflight="failed", run_load="upstream_failed", scrape="upstream_failed", verdict="failed"
+    )
+    (reason,) = run.record["validity"]
+    assert reason.startswith(f"{DEAD_SERVICE} is not reachable: GET http://127.0.0.1:")
+    assert (run.record["load"]["due"], run.record["window"], run.messages) == (None, None, [])
+    assert reason in platform.log(run, "run_service.preflight", map_index=0)
+    assert f"INVALID · {DEAD_SERVICE} · {DEAD_SCENARIO}" in platform.log(run, "verdict")
+
+
+def test_the_halt_switch_stops_load(platform: Platform, halted: str) -> None:
+    """The run is skipped with the reason, not red: somebody wanted it so."""
+    run = platform.run("high_volatility", LOAD | {"service": SHORT_NAME})
+    assert (run.state, run.record["verdict"]) == ("success", "SKIPPED")
+    assert states_of(run) == done(preflight="skipped", run_load="skipped", scrape="skipped")
+    assert run.record["reasons"] == [f"load is halted: the Variable bellwether_halt says '{halted}'"]
+    assert (run.record["window"], run.messages) == (None, [])
+
+
+def test_a_scenario_and_a_service_are_added_as_data(platform: Platform, new_scenario: str) -> None:
+    """Two entries of YAML and a CSV: the DAG is there, offers its services, and a run of it is measured."""
+    params = platform.api.call("GET", f"/dags/{new_scenario}/details")["params"]
+    assert params["service"]["schema"]["enum"] == [
+        "all",
+        NEW_SERVICE,
+        "feature-store-service",
+        "risk-engine",
+        "feature-store",
+    ]
+    run = platform.run(new_scenario, {})
+    assert set(run.records) == {NEW_SERVICE, "feature-store-service"}
+    # 10 s × 20/s = 200 requests
+    assert [record["load"]["due"] for record in run.records.values()] == [200, 200]
+    if not noise_of(run):  # two loads in a row, both undisturbed, are more than a busy machine can promise
+        assert run.state == "success"
+        assert {record["verdict"] for record in run.records.values()} == {"NO_BASELINE"}
+    assert platform.api.import_errors() == []
+
+
+@pytest.mark.usefixtures("first_run", "second_run")
+def test_loads_go_one_after_another(platform: Platform) -> None:
+    """Two services of a run share the generators' one slot: no two loads of this stack ever overlapped."""
+    spans = [
+        (moment(record["started_at"]), moment(record["window"]["end"]))
+        for record in platform.records()
+        if record["window"]
+    ]
+    assert len(spans) >= 2
+    for earlier, later in itertools.pairwise(spans):
+        assert earlier[1] <= later[0]
+
+
+def test_a_person_sees_which_service_a_mapped_task_is(platform: Platform, first_run: Run) -> None:
+    """Every mapped task is labelled with its service's name."""
+    listed = platform.api.call("GET", f"/dags/market_open/dagRuns/{first_run.run_id}/taskInstances?limit=200")
+    labels = {task["rendered_map_index"] for task in listed["task_instances"] if task["map_index"] >= 0}
+    assert labels == {SERVICE}
+
+
+@pytest.mark.usefixtures("slow_run")
+def test_no_secret_is_in_any_log(platform: Platform) -> None:
+    """The bot's token is in no file that a task wrote, and in no record."""
+    logs = [*(platform.stack.airflow_home / "logs").rglob("*.log"), *platform.stack.results.rglob("*.*")]
+    assert len(logs) > 10
+    assert [path for path in logs if path.is_file() and b"xoxb-stand-in" in path.read_bytes()] == []

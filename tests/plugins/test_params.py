@@ -1,0 +1,117 @@
+"""What a DAG run may ask for, as the form, REST and the command line are told."""
+
+from typing import Any
+
+import jsonschema
+import pytest
+from airflow.sdk import Param
+from bellwether.params import scenario_params
+
+from include.perf.catalogue import Catalogue, load_catalogue
+
+NAMES = [
+    "all",
+    "analysis-engine-service",
+    "trading-gateway-service",
+    "feature-store-service",
+    "ml-integration-service",
+    "strategy-execution-engine",
+    "data-pipeline-service",
+    "analysis-engine",
+    "trading-gateway",
+    "feature-store",
+    "ml-integration",
+    "data-pipeline",
+]
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    """The project's own catalogue."""
+    return load_catalogue()
+
+
+@pytest.fixture
+def params(catalogue: Catalogue) -> dict[str, Param]:
+    """The parameters of market_open: 500 requests a second for 15 minutes."""
+    return scenario_params(catalogue.scenario("market_open"), catalogue)
+
+
+def is_accepted(param: Param, value: Any) -> bool:
+    """Ask the same question as Airflow does when a run is triggered."""
+    return bool(jsonschema.Draft202012Validator(param.schema).is_valid(value))
+
+
+def test_the_defaults_are_the_scenarios_own_load_on_every_service(params: dict[str, Param]) -> None:
+    """A run that says nothing is the scenario as it stands in the catalogue."""
+    assert {name: param.value for name, param in params.items()} == {
+        "service": "all",
+        "duration": 900,
+        "rate": 500,
+        "update_baseline": False,
+        "reason": None,
+    }
+    assert all(is_accepted(param, param.value) for param in params.values())
+
+
+def test_a_service_may_be_named_with_and_without_its_suffix(params: dict[str, Param]) -> None:
+    """All, the six names, and the five that end in -service without it."""
+    assert params["service"].schema["enum"] == NAMES
+    assert not is_accepted(params["service"], "order-engine")
+
+
+def test_each_name_of_the_drop_down_says_what_it_is(params: dict[str, Param]) -> None:
+    """The form shows a label for every value, and for no other."""
+    labels = params["service"].schema["values_display"]
+    assert set(labels) == set(NAMES)
+    assert labels["all"] == "all 6 services"
+    assert labels["analysis-engine-service"] == "analysis-engine-service"
+    assert labels["analysis-engine"] == "analysis-engine (short name)"
+    assert labels["strategy-execution-engine"] == "strategy-execution-engine"
+
+
+def test_a_scenario_offers_only_its_own_services(catalogue: Catalogue) -> None:
+    """What a scenario does not load cannot be chosen."""
+    only = catalogue.scenario("market_open").model_copy(update={"services": ("trading-gateway-service",)})
+    service = scenario_params(only, catalogue)["service"]
+    assert service.schema["enum"] == ["all", "trading-gateway-service", "trading-gateway"]
+    assert service.schema["values_display"]["all"] == "the one service"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("duration", 10, True),
+        ("duration", 9, False),
+        ("duration", 14_400, True),  # 4 h
+        ("duration", 14_401, False),
+        ("duration", 10.5, False),
+        ("duration", "60", False),
+        ("rate", 0.1, True),
+        ("rate", 0, False),
+        ("rate", -1, False),
+        ("rate", 3000, True),  # what one Locust process holds honestly
+        ("rate", 3000.5, False),
+        ("update_baseline", True, True),
+        ("update_baseline", "yes", False),
+        ("reason", "new release 2.4", True),
+        ("reason", "x" * 500, True),
+        ("reason", "x" * 501, False),
+    ],
+)
+def test_a_value_outside_its_range_is_refused(
+    params: dict[str, Param], name: str, value: object, accepted: bool
+) -> None:
+    """Boundaries are those of the load profile."""
+    assert is_accepted(params[name], value) is accepted
+
+
+def test_every_parameter_is_explained_in_sentences(params: dict[str, Param]) -> None:
+    """The form has a title and a help text for each, with the figures of this scenario."""
+    for name, param in params.items():
+        assert param.schema["title"], name
+        assert param.description, name
+        assert param.description.endswith("."), name
+    assert "from 10 to 14400" in str(params["duration"].description)
+    assert "a warm-up of 60 s" in str(params["duration"].description)
+    assert "at most 3000" in str(params["rate"].description)
