@@ -4,6 +4,7 @@ With BELLWETHER_SCREENSHOTS set to a folder (docs/images), the pictures of the R
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tests.integration.conftest import LOAD, SERVICE, SHORT_NAME, Platform, Run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = os.environ.get("BELLWETHER_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), "chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 PATIENCE_MS = 30_000
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from include.demo.platform.instruments import InstrumentName
 from include.demo.platform.prices import Bars
+from include.demo.platform.responses import span
+from include.demo.platform.windows import WindowQuery
 
 _MAJORS = (
     InstrumentName.EUR_USD,
@@ -41,6 +43,18 @@ DATA_SOURCES = (
     DataSource(source_id="bar-archive", kind="bars", instruments=(*_MAJORS, *_CROSSES)),
     DataSource(source_id="central-bank-fixings", kind="reference", instruments=(*_MAJORS, *_CROSSES)),
 )
+
+
+def list_sources(query: WindowQuery, *, now_s: float) -> dict[str, Any]:
+    """List the sources that cover the query's instrument, or all, and what they held in its window."""
+    bars = query.bars(now_s=now_s)
+    wanted = [source for source in DATA_SOURCES if query.instrument is None or query.instrument in source.instruments]
+    return {
+        "instrument": query.pair().name,
+        **span(bars),
+        "coverage": coverage(bars),
+        "data_sources": [describe(source) for source in wanted],
+    }
 
 
 def describe(source: DataSource) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from include.demo.platform.endpoint import Clock, Endpoint
 from include.demo.platform.prices import FloatArray
 from include.demo.platform.responses import JsonResponse, not_found, rounded, span
-from include.demo.platform.sources import DATA_SOURCES, coverage, describe
+from include.demo.platform.sources import coverage, list_sources
 from include.demo.platform.transformations import DEFAULT_WINDOW, PIPELINES, TRANSFORMATIONS, run_pipeline
 from include.demo.platform.windows import WindowQuery
 
@@ -47,16 +47,7 @@ class _DataPipeline:
 
     async def data_sources(self, query: Annotated[WindowQuery, Query()]) -> JsonResponse:
         """List the sources that cover the instrument, or all, and what they held in the window."""
-        bars = query.bars(now_s=self._clock())
-        wanted = [s for s in DATA_SOURCES if query.instrument is None or query.instrument in s.instruments]
-        return JsonResponse(
-            {
-                "instrument": query.pair().name,
-                **span(bars),
-                "coverage": coverage(bars),
-                "data_sources": [describe(source) for source in wanted],
-            }
-        )
+        return JsonResponse(list_sources(query, now_s=self._clock()))
 
     async def transformations(self, query: Annotated[WindowQuery, Query()]) -> JsonResponse:
         """List the transformations, each with its last values on the window's closing prices."""

@@ -20,7 +20,7 @@ from include.demo.platform.prices import Bars
 from include.demo.platform.regime import VOLATILITY_PERIOD
 from include.demo.platform.responses import JsonResponse, rounded, span
 from include.demo.platform.rolling import rolling_deviation
-from include.demo.platform.sources import DATA_SOURCES, coverage, describe
+from include.demo.platform.sources import list_sources
 from include.demo.platform.windows import Window, WindowQuery
 
 _MOST_VALUES = 60
@@ -92,16 +92,7 @@ class _FeatureStore:
 
     async def data_sources(self, query: Annotated[WindowQuery, Query()]) -> JsonResponse:
         """List the sources that cover the instrument, or all, and what they held in the window."""
-        bars = query.bars(now_s=self._clock())
-        wanted = [s for s in DATA_SOURCES if query.instrument is None or query.instrument in s.instruments]
-        return JsonResponse(
-            {
-                "instrument": query.pair().name,
-                **span(bars),
-                "coverage": coverage(bars),
-                "data_sources": [describe(source) for source in wanted],
-            }
-        )
+        return JsonResponse(list_sources(query, now_s=self._clock()))
 
     async def calculations(self, request: CalculationRequest) -> JsonResponse:
         """Calculate a series over the window; its summary and latest values."""

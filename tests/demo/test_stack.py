@@ -1,0 +1,175 @@
+"""The demo stack's own parts: its processes, its ports, and what it tells the others."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from include.demo import configuration, supervisor
+from include.demo.children import Child, start, stop
+from include.demo.settings import HOST, ROOT, Stack, new_stack, read_stack
+from include.perf.catalogue import load_catalogue
+
+PARENT = "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()"
+STARTER = """
+import sys
+from pathlib import Path
+from include.demo.children import Child, start
+process = start(Child(name="x", command=["sleep", "60"], environment={"PATH": "/usr/bin:/bin"}, log=Path(sys.argv[1])),
+                cwd=Path("."))
+print(process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def child(tmp_path: Path, *command: str) -> Child:
+    return Child(name="child", command=command, environment=os.environ, log=tmp_path / "logs" / "child.log")
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Stack:
+    return new_stack(tmp_path / "home", with_production=True)
+
+
+def test_a_stopped_child_takes_its_own_children_along(tmp_path: Path) -> None:
+    """Whatever a part of the stack started is ended with it."""
+    process = start(child(tmp_path, sys.executable, "-c", PARENT), cwd=tmp_path)
+    log = tmp_path / "logs" / "child.log"
+    parent = psutil.Process(process.pid)
+    while not (written := log.read_text()).strip():
+        assert parent.is_running()
+    grandchild = psutil.Process(int(written))
+    stop(process)
+    assert not grandchild.is_running()
+    assert process.returncode == -signal.SIGTERM
+
+
+def test_a_child_that_ignores_the_signal_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing outlives a stop."""
+    monkeypatch.setattr("include.demo.children.STOP_S", 0.1)
+    deaf = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    )
+    process = start(child(tmp_path, sys.executable, "-c", deaf), cwd=tmp_path)
+    log = tmp_path / "logs" / "child.log"
+    while "deaf" not in log.read_text():
+        assert process.poll() is None
+    stop(process)
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
+def test_a_killed_parent_takes_its_children_along(tmp_path: Path) -> None:
+    """Not even SIGKILL leaves a part of the stack behind."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(tmp_path / "log")],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as starter:
+        assert starter.stdout is not None
+        orphan = psutil.Process(int(starter.stdout.readline()))
+        starter.kill()
+        starter.wait()
+        gone, _ = psutil.wait_procs([orphan], timeout=10)
+    assert gone == [orphan]
+
+
+def test_a_taken_port_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The usual port where it is free, any free one elsewhere; no port twice."""
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        monkeypatch.setenv("BELLWETHER_DEMO_AIRFLOW_PORT", str(taken.getsockname()[1]))
+        stack = new_stack(tmp_path, with_production=True)
+        assert stack.airflow != taken.getsockname()[1]
+    ports = [stack.airflow, stack.prometheus, stack.slack, *stack.services.values(), *stack.production.values()]
+    assert len(set(ports)) == 15  # Airflow, Prometheus, Slack, six services, six twins
+
+
+def test_a_stack_is_found_again(stack: Stack) -> None:
+    """What was started once is known to later commands; the secret is its owner's only."""
+    stack.write()
+    assert read_stack(stack.folder) == stack
+    assert (stack.folder / "stack.json").stat().st_mode & 0o077 == 0
+    assert read_stack(stack.folder / "nowhere") is None
+
+
+def test_the_stack_s_catalogue_is_the_project_s_on_loopback(stack: Stack) -> None:
+    """The same services and scenarios, loaded at this machine only, shortly, and never by themselves."""
+    configuration.write_catalogue(stack)
+    catalogue, shipped = load_catalogue(stack.catalogue), load_catalogue(ROOT / "include")
+    assert list(catalogue.services) == list(shipped.services)
+    assert list(catalogue.scenarios) == list(shipped.scenarios)
+    for service in catalogue.services.values():
+        assert (service.host, service.allowed_hosts) == (HOST, (HOST,))
+        assert service.endpoints == shipped.services[service.name].endpoints
+    for scenario in catalogue.scenarios.values():
+        assert scenario.schedule is None
+        assert scenario.load.duration_s == 20
+
+
+@pytest.mark.integration
+def test_prometheus_understands_its_configuration(stack: Stack) -> None:
+    """Every service and its production twin are targets of their own."""
+    path = configuration.write_prometheus(stack)
+    checked = subprocess.run(["promtool", "check", "config", str(path)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert path.read_text().count("environment: production") == 6
+
+
+def test_airflow_gets_the_stack_s_settings_only(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An Airflow of the user's own, with its connections, stays out of it."""
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK_API_DEFAULT", "slack://:xoxb-real@")
+    monkeypatch.setenv("AIRFLOW_HOME", "/somewhere")
+    monkeypatch.delenv("SLACK_BOT_TOKEN", raising=False)
+    environment = configuration.airflow_environment(stack)
+    assert environment["AIRFLOW_HOME"] == str(stack.airflow_home)
+    slack = json.loads(environment["AIRFLOW_CONN_SLACK_API_DEFAULT"])
+    assert slack["extra"]["base_url"] == f"{stack.slack_url}/api/"
+    assert slack["password"] == "xoxb-stand-in"
+
+
+def test_a_real_token_goes_to_the_real_slack(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SLACK_BOT_TOKEN set, no stand-in is between."""
+    monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-from-the-environment")
+    slack = json.loads(configuration.stack_environment(stack)["AIRFLOW_CONN_SLACK_API_DEFAULT"])
+    assert slack == {"conn_type": "slack", "password": "xoxb-from-the-environment", "extra": {"timeout": 10}}
+
+
+@pytest.mark.parametrize("way", ["lifetime", "folder gone", "part ended"])
+def test_the_supervisor_ends(way: str, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When its time is up, its folder was removed, or one of its parts has ended, everything ends."""
+    command = {"part ended": ["true"]}.get(way, ["sleep", "60"])
+    started: list[int] = []
+
+    def children(_: Stack) -> list[Child]:
+        return [child(tmp_path, "sleep", "60"), child(tmp_path, *command)]
+
+    def remember(each: Child, *, cwd: Path) -> "subprocess.Popen[bytes]":
+        process = start(each, cwd=cwd)
+        started.append(process.pid)
+        if way == "folder gone":
+            (stack.folder / supervisor.PID_FILE).unlink(missing_ok=True)
+        return process
+
+    monkeypatch.setattr(supervisor, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(supervisor, "children_of", children)
+    monkeypatch.setattr(supervisor, "start", remember)
+    previous = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    try:
+        code = supervisor.supervise(stack, lifetime_s=0.05 if way == "lifetime" else 60)
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), previous, strict=True):
+            signal.signal(number, handler)
+    assert code == (1 if way == "part ended" else 0)
+    assert len(started) == 2
+    assert not any(psutil.pid_exists(pid) for pid in started)
+    assert not (stack.folder / supervisor.PID_FILE).exists()
