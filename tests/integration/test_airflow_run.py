@@ -2,8 +2,9 @@
 
 import itertools
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -107,7 +108,12 @@ def test_the_link_to_prometheus_shows_the_window(slow_run: Run) -> None:
         for button in block.get("elements", ())
         if "/graph?" in button.get("url", "")
     ]
-    assert requests.get(address, timeout=10).status_code == 200
+    asked = parse_qs(urlsplit(address).query)
+    end = datetime.strptime(asked["g0.end_input"][0], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    query = {"query": asked["g0.expr"][0], "time": end.timestamp()}
+    answer = requests.get(f"{address.partition('/graph?')[0]}/api/v1/query", params=query, timeout=10).json()
+    (series,) = answer["data"]["result"]
+    assert float(series["value"][1]) > 0
 
 
 def test_a_record_keeps_its_contract(first_run: Run, second_run: Run, slow_run: Run) -> None:
