@@ -103,9 +103,9 @@ def report(uri: str) -> str:
     return uri
 
 
-@task(execution_timeout=SHORT, map_index_template=LABEL)
+@task(execution_timeout=SHORT, map_index_template=LABEL, trigger_rule=TriggerRule.ALL_DONE)
 def alert(uri: str) -> None:
-    """Tell Slack about a significant deviation; silence otherwise."""
+    """Tell Slack about a significant deviation, also when its charts could not be drawn; silence otherwise."""
     from bellwether.alerting import tell
 
     with told_to_airflow():

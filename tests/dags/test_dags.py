@@ -81,6 +81,7 @@ def test_a_run_is_judged_and_summed_up_however_far_it_came(dags: dict[str, DAG],
     """A failed load still becomes a record, and the last task always says what came of the run."""
     rules = {task.task_id.removeprefix("run_service."): task.trigger_rule for task in dags[name].tasks}
     assert rules.pop("compare") == TriggerRule.ALL_DONE
+    assert rules.pop("alert") == TriggerRule.ALL_DONE
     assert rules.pop("verdict") == TriggerRule.ALL_DONE
     assert set(rules.values()) == {TriggerRule.ALL_SUCCESS}
 
