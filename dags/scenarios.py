@@ -42,7 +42,6 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
         params=scenario_params(scenario, catalogue),
         tags=["bellwether", "performance", scenario.name],
         default_args={"owner": "platform-ops", "retries": 0},
-        fail_fast=False,
     )
     def scenario_run() -> None:
         uris = tasks.plan(scenario.name)

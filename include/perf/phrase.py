@@ -7,13 +7,12 @@ characters are taken out, so that text from a service can neither break a line n
 import re
 from datetime import UTC, datetime, timedelta
 
+from include.perf.baseline import State
 from include.perf.metric import METRICS, Metric, Source, Unit, format_change, format_value
 from include.perf.run import Deviation, RunRecord, Severity, Shift, Verdict, Window
 
 COMPARED = (Verdict.PASS, Verdict.REGRESSION, Verdict.IMPROVEMENT)
 """The verdicts that rest on a comparison; under any other a baseline beside a figure would mislead."""
-
-PROVISIONAL = "provisional"
 
 MANY_TIMES_RATIO = 9
 """From here on people read "12 times" more easily than "+1100 %"."""
@@ -151,7 +150,7 @@ def floor_of(metric: Metric, record: RunRecord) -> float | None:
     baseline = record.baseline
     if baseline is None or metric.name not in baseline.metrics:
         return None
-    return metric.floor(baseline=baseline.metrics[metric.name], is_provisional=baseline.state == PROVISIONAL)
+    return metric.floor(baseline=baseline.metrics[metric.name], is_provisional=baseline.state == State.PROVISIONAL)
 
 
 def is_compared(record: RunRecord) -> bool:
