@@ -243,3 +243,7 @@ def _answers(port: int) -> bool:
             return connection.recv(64).split(b" ")[1:2] == [b"200"]
     except OSError:
         return False
+
+
+Serve = Callable[[Callable[[Talk], None]], SocketServer]
+"""Starts a server that ends with the test; the fixture ``serve``."""

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from include.perf.feed import Feed, FeedEndpoint, Request
 from include.perf.load_plan import GeneratorLog, LoadPlan
 from include.perf.measurement import read_requests
 from include.perf.scenario import LoadProfile
-from tests.socket_servers import SocketServer, Talk, always, answer, free_port
+from tests.socket_servers import Serve, Talk, always, answer, free_port
 
 FEED = Feed(
     endpoints=(
@@ -100,23 +100,6 @@ class Run:
         gevent.killall(greenlets)
         self._log.close()
         return Driven(rows=read_requests(self._path), summary=summary, start=start, ended=ended)
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Callable[[Talk], None]], SocketServer]]:
-    """Start servers that end with the test."""
-    servers: list[SocketServer] = []
-
-    def start(script: Callable[[Talk], None]) -> SocketServer:
-        servers.append(SocketServer(script))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-Serve = Callable[[Callable[[Talk], None]], SocketServer]
 
 
 def test_the_standard_library_is_not_patched_here() -> None:

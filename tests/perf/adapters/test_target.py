@@ -1,30 +1,13 @@
 """The look at the service before load is sent: 200 or a sentence that says what is wrong."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from include.perf.adapters.target import HttpTarget
 from include.perf.errors import TargetError
 from include.perf.service import Service
-from tests.socket_servers import SocketServer, Talk, always, answer, free_port
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Callable[[Talk], None]], SocketServer]]:
-    """Start servers that end with the test."""
-    servers: list[SocketServer] = []
-
-    def start(script: Callable[[Talk], None]) -> SocketServer:
-        servers.append(SocketServer(script))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-Serve = Callable[[Callable[[Talk], None]], SocketServer]
+from tests.socket_servers import Serve, Talk, always, answer, free_port
 
 
 def service_at(url: str, **settings: object) -> Service:
