@@ -12,7 +12,7 @@ from include.demo.settings import HOST, ROOT, Stack
 from include.perf.catalogue import SCENARIOS_FILE, SERVICES_FILE
 
 SCRAPE_INTERVAL_S = 1
-SHORT_LOAD = {"duration_s": 20, "warmup_s": 5, "max_concurrency": 500}
+SHORT_LOAD = {"duration_s": 20, "warmup_s": 5, "ramp_s": 0, "max_concurrency": 500}
 """The demo shows every stage, not the scenarios' real length; their rates are cut for a small machine."""
 
 RATES = {"normal_trading": 50, "market_open": 150, "high_volatility": 100, "overnight_processing": 25}

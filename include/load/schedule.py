@@ -1,46 +1,145 @@
 """The arrival schedule: when each request is due, and which endpoint it goes to.
 
-Pure and seeded: two processes with the same plan know the same schedule.
+Pure and seeded: every worker with the same plan knows the same schedule, so that workers share it without a
+word: worker i of W sends the arrivals i, i + W, i + 2·W, …
 """
 
 import random
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain, islice, repeat
+from typing import NamedTuple
 
+from include.perf.arrival_rate import HALF_GAP
 from include.perf.scenario import LoadProfile
 
+DRAWN_AHEAD = 1_000_000
+"""Arrivals whose endpoints are drawn before the load starts (0.5 s, 2 MB); a longer part repeats their order."""
 
-def due_times(load: LoadProfile, *, arrivals: int) -> Iterator[float]:
-    """Return when each arrival is due, in seconds after the first one could be.
 
-    ``constant``: arrival k at k / rate. ``poisson``: exponential gaps with mean 1 / rate, conditioned on the
-    number of arrivals: uniform order statistics, so that the rate is exact within each phase and random in
-    between (a Poisson process given its count; Ross, Stochastic Processes, 2nd ed., theorem 2.3.1).
+class Due(NamedTuple):
+    """One arrival of the schedule.
+
+    Attributes:
+        due_s: when, in seconds after the start of the schedule.
+        endpoint: index of its endpoint.
+        turn: how many arrivals of this endpoint came before, over all workers.
+        is_measured: whether it belongs to the measured part.
+    """
+
+    due_s: float
+    endpoint: int
+    turn: int
+    is_measured: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """Warm-up or measured part: each has its own count, and its own share of every endpoint.
+
+    Attributes:
+        before: ∫ rate until its beginning.
+        expected: ∫ rate within it, of which ``arrivals`` is the whole number.
+    """
+
+    name: str
+    before: float
+    expected: float
+    arrivals: int
+
+
+def schedule(load: LoadProfile, weights: Sequence[int], *, worker: int = 0, workers: int = 1) -> Iterator[Due]:
+    """Return a worker's arrivals, in the order in which they are due.
+
+    What takes long is done here, before the first one is asked for; after that an arrival costs about 1 µs.
+
+    Args:
+        weights: share of the arrivals by endpoint; held exactly in the warm-up and in the measured part.
+        worker, workers: which worker, of how many; together they send what one alone would.
+    """
+    if not 0 <= worker < workers:
+        raise ValueError(f"worker must be from 0 to {workers - 1}, but is {worker}")
+    parts = _parts(load)
+    positions = chain.from_iterable(_positions(load, part) for part in parts)
+    endpoints = [
+        _endpoints(weights, arrivals=part.arrivals, seed=f"{load.seed} endpoints of {part.name}") for part in parts
+    ]
+    turns = _with_turns(chain.from_iterable(endpoints), kinds=len(weights))
+    return _due(
+        range(worker, load.total_arrivals, workers),
+        load.curve.times(islice(positions, worker, None, workers)),
+        islice(turns, worker, None, workers),
+        warmup=load.warmup_arrivals,
+    )
+
+
+def _due(
+    numbers: Iterable[int], times: Iterable[float], turns: Iterable[tuple[int, int]], *, warmup: int
+) -> Iterator[Due]:
+    for number, due_s, (endpoint, turn) in zip(numbers, times, turns, strict=True):
+        yield Due(due_s, endpoint, turn, number >= warmup)
+
+
+def _parts(load: LoadProfile) -> tuple[_Part, _Part]:
+    curve = load.curve
+    warmup, total = curve.arrivals(load.warmup_s), curve.arrivals(load.total_s)
+    return (
+        _Part(name="warm-up", before=0.0, expected=warmup, arrivals=load.warmup_arrivals),
+        _Part(name="measured", before=warmup, expected=total - warmup, arrivals=load.measured_arrivals),
+    )
+
+
+def _positions(load: LoadProfile, part: _Part) -> Iterator[float]:
+    """Return the ∫ rate at which each arrival of a part is due; the curve makes a time of it.
+
+    ``constant``: k + ½. ``poisson``: a process of rate 1 on the scale of ∫ rate, which the inverse of the curve
+    turns into one whose rate follows the curve (Çinlar, Introduction to Stochastic Processes, 1975, section
+    4.7); conditioned on the number of arrivals, that is uniform order statistics, so that the count is exact
+    in each part and random in between (Ross, Stochastic Processes, 2nd ed., theorem 2.3.1).
     """
     if load.arrivals == "constant":
-        rate = load.rate_rps
-        return (number / rate for number in range(arrivals))
-    warmup = round(load.rate_rps * load.warmup_s)
-    return _poisson(load, parts=[(0.0, load.warmup_s, warmup), (load.warmup_s, load.duration_s, arrivals - warmup)])
+        first = part.before + HALF_GAP
+        return (first + number for number in range(part.arrivals))
+    source = random.Random(f"{load.seed} gaps of {part.name}")
+    return (part.before + share * part.expected for share in _sorted_uniform(part.arrivals, source))
 
 
-def _poisson(load: LoadProfile, *, parts: Sequence[tuple[float, float, int]]) -> Iterator[float]:
-    """Draw sorted uniform times part by part, without holding them: Bentley & Saxe, doi:10.1145/355921.355927."""
-    source = random.Random(load.seed)
-    for start, length, count in parts:
-        highest = 0.0
-        for left in range(count, 0, -1):
-            highest = 1 - (1 - highest) * source.random() ** (1 / left)
-            yield start + highest * length
+def _sorted_uniform(count: int, source: random.Random) -> Iterator[float]:
+    """Draw sorted uniform numbers without holding them: Bentley & Saxe, doi:10.1145/355921.355927."""
+    highest = 0.0
+    for left in range(count, 0, -1):
+        highest = 1 - (1 - highest) * source.random() ** (1 / left)
+        yield highest
 
 
-def endpoint_sequence(weights: Sequence[int], *, arrivals: int, seed: int) -> "array[int]":
+def _with_turns(endpoints: Iterable[int], *, kinds: int) -> Iterator[tuple[int, int]]:
+    """Number the arrivals of each endpoint."""
+    turns = [0] * kinds
+    for endpoint in endpoints:
+        turn = turns[endpoint]
+        turns[endpoint] = turn + 1
+        yield endpoint, turn
+
+
+def _endpoints(weights: Sequence[int], *, arrivals: int, seed: str) -> Iterator[int]:
+    """Return the endpoint of each arrival, drawn up to `DRAWN_AHEAD` and then the same order again."""
+    block = sum(weights)
+    period = max(1, DRAWN_AHEAD // block) * block
+    if arrivals <= period:
+        return iter(endpoint_sequence(weights, arrivals=arrivals, seed=seed))
+    drawn = endpoint_sequence(weights, arrivals=period, seed=seed)
+    rest = endpoint_sequence(weights, arrivals=arrivals % period, seed=f"{seed}, the rest")
+    return chain(chain.from_iterable(repeat(drawn, arrivals // period)), rest)
+
+
+def endpoint_sequence(weights: Sequence[int], *, arrivals: int, seed: str) -> "array[int]":
     """Return the endpoint index of each arrival.
 
     Every block of ``sum(weights)`` arrivals holds each endpoint exactly ``weight`` times, in a seeded random
     order; the unfinished last block takes each endpoint by largest remainder. So the shares are exact over
-    the run, not just in expectation, and no endpoint falls into step with the clock.
+    the whole, not just in expectation, and no endpoint falls into step with the clock.
     """
     source = random.Random(seed)
     block = [index for index, weight in enumerate(weights) for _ in range(weight)]

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pydantic import ValidationError
 
 from include.perf.baseline import Approval, Baseline
-from include.perf.catalogue import ALL_SERVICES, Catalogue
+from include.perf.catalogue import ALL_SERVICES, Catalogue, problem_of
 from include.perf.errors import (
     BellwetherError,
     ConfigurationError,
@@ -61,7 +61,8 @@ class RunRequest:
     """What a person or a schedule asks for; one run a service comes of it.
 
     Attributes:
-        duration_s, rate_rps: instead of the scenario's own.
+        duration_s, rate_rps: instead of the scenario's own; its rate profile keeps its times and is cut off at
+            the end, and multiplies the rate asked for.
         update_baseline: promote each run that is valid; needs a ``reason``.
     """
 
@@ -211,7 +212,7 @@ class Pipeline:
             log.info(
                 "%s %s %s loaded: %d due, %d finished, %d failed, %.1f/s of %.1f/s",
                 *(spec.service, spec.scenario, spec.run_id, figures.due, figures.finished, figures.failed),
-                *(figures.achieved_rate_rps or 0.0, spec.load.rate_rps),
+                *(figures.achieved_rate_rps or 0.0, spec.load.mean_rate_rps),
             )
 
     def scrape(self, uri: str) -> None:
@@ -332,19 +333,15 @@ def _problems(request: RunRequest) -> list[str]:
 
 
 def _load_of(scenario: Scenario, request: RunRequest) -> LoadProfile:
-    """Return the scenario's load with what was asked for instead; a short run gets a short warm-up."""
+    """Return the scenario's load with what was asked for instead; a short run gets a short warm-up and ramp."""
     load = scenario.load
     changes: dict[str, float] = {}
     if request.rate_rps is not None:
         changes["rate_rps"] = request.rate_rps
     if request.duration_s is not None:
-        changes |= {"duration_s": request.duration_s, "warmup_s": min(load.warmup_s, max(0, request.duration_s))}
+        warmup_s = min(load.warmup_s, max(0, request.duration_s))
+        changes |= {"duration_s": request.duration_s, "warmup_s": warmup_s, "ramp_s": min(load.ramp_s, warmup_s)}
     try:
         return LoadProfile.model_validate(load.model_dump() | changes)
     except ValidationError as err:
-        raise ConfigurationError(
-            [
-                f"{each['loc'][0]}: {each['msg'].replace('Input should', 'should')}, but is {each['input']!r}"
-                for each in err.errors()
-            ]
-        ) from err
+        raise ConfigurationError([problem_of(error) for error in err.errors()]) from err

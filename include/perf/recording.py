@@ -239,7 +239,7 @@ def _metrics(load: LoadFigures | None, server: ServerFigures | None) -> dict[str
 
 def _load_summary(spec: RunSpec, load: LoadFigures | None) -> LoadSummary:
     return LoadSummary(
-        requested_rate_rps=spec.load.rate_rps,
+        requested_rate_rps=spec.load.mean_rate_rps,
         achieved_rate_rps=load.achieved_rate_rps if load else None,
         duration_s=spec.load.duration_s,
         warmup_s=spec.load.warmup_s,
@@ -249,6 +249,7 @@ def _load_summary(spec: RunSpec, load: LoadFigures | None) -> LoadSummary:
         failed=load.failed if load else None,
         timed_out=load.timed_out if load else None,
         unfinished=load.unfinished if load else None,
+        requested_curve=() if spec.load.is_flat else spec.load.curve_points,
     )
 
 

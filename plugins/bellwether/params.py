@@ -3,7 +3,7 @@
 from airflow.sdk import Param
 
 from include.perf.catalogue import ALL_SERVICES, Catalogue
-from include.perf.scenario import MAX_DURATION_S, MAX_RATE_RPS, MIN_DURATION_S, MIN_RATE_RPS, Scenario
+from include.perf.scenario import MAX_DURATION_S, MAX_RATE_RPS, MIN_DURATION_S, MIN_RATE_RPS, LoadProfile, Scenario
 
 
 def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param]:
@@ -34,7 +34,7 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
             maximum=MAX_RATE_RPS,
             title="Rate (requests/s)",
             description=f"Requests sent each second to each service, at most {MAX_RATE_RPS}, however slowly it "
-            "answers. Runs are only compared at the same rate.",
+            f"answers. {_profile(load)}Runs are only compared at the same rate.",
         ),
         "update_baseline": Param(
             default=False,
@@ -50,6 +50,13 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
             description="Why this is the right level from now on; kept with the baseline, together with your name.",
         ),
     }
+
+
+def _profile(load: LoadProfile) -> str:
+    """Say what a rate profile makes of the rate."""
+    if not load.profile:
+        return ""
+    return f"The scenario's profile multiplies it over time, by {load.peak_rate_rps / load.rate_rps:.3g} at its peak. "
 
 
 def _labels(scenario: Scenario, catalogue: Catalogue) -> dict[str, str]:

@@ -151,7 +151,7 @@ def assert_load(record: dict[str, Any]) -> None:
     [
         ({"service": "order-engine"}, "Invalid input for param service: 'order-engine' is not one of ['all', "),
         ({"duration": 5}, "Invalid input for param duration: 5 is less than the minimum of 10"),
-        ({"rate": 3001}, "Invalid input for param rate: 3001 is greater than the maximum of 3000"),
+        ({"rate": 24001}, "Invalid input for param rate: 24001 is greater than the maximum of 24000"),
         ({"update_baseline": "yes"}, "Invalid input for param update_baseline: 'yes' is not of type 'boolean'"),
     ],
 )

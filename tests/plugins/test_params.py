@@ -8,6 +8,7 @@ from airflow.sdk import Param
 from bellwether.params import scenario_params
 
 from include.perf.catalogue import Catalogue, load_catalogue
+from include.perf.scenario import LoadProfile
 
 NAMES = [
     "all",
@@ -90,8 +91,8 @@ def test_a_scenario_offers_only_its_own_services(catalogue: Catalogue) -> None:
         ("rate", 0.1, True),
         ("rate", 0, False),
         ("rate", -1, False),
-        ("rate", 3000, True),  # what one Locust process holds honestly
-        ("rate", 3000.5, False),
+        ("rate", 24_000, True),  # eight workers of 3,000/s
+        ("rate", 24_000.5, False),
         ("update_baseline", True, True),
         ("update_baseline", "yes", False),
         ("reason", "new release 2.4", True),
@@ -114,4 +115,14 @@ def test_every_parameter_is_explained_in_sentences(params: dict[str, Param]) -> 
         assert param.description.endswith("."), name
     assert "from 10 to 14400" in str(params["duration"].description)
     assert "a warm-up of 60 s" in str(params["duration"].description)
-    assert "at most 3000" in str(params["rate"].description)
+    assert "at most 24000" in str(params["rate"].description)
+    assert "profile" not in str(params["rate"].description)
+
+
+def test_a_profile_is_told_beside_the_rate(catalogue: Catalogue) -> None:
+    """Who asks for 500/s is told that the burst is three times that."""
+    scenario = catalogue.scenario("market_open")
+    burst = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
+    load = LoadProfile.model_validate(scenario.load.model_dump() | {"profile": burst})
+    rate = scenario_params(scenario.model_copy(update={"load": load}), catalogue)["rate"]
+    assert "The scenario's profile multiplies it over time, by 3 at its peak. Runs" in str(rate.description)

@@ -3,6 +3,8 @@
 Titles say what was found; lines carry their names at their ends; only what matters has a strong colour.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,7 +12,8 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from include.perf.adapters import chart_style as style
 from include.perf.adapters.chart_style import EndLabel
-from include.perf.adapters.timeseries import PERCENTILES, Timeseries
+from include.perf.adapters.timeseries import PERCENTILES, Floats, Timeseries
+from include.perf.arrival_rate import RateCurve
 from include.perf.metric import Unit, format_change, format_value
 from include.perf.phrase import MANY_TIMES_RATIO, SHORT_NAMES, is_compared, span
 from include.perf.run import Deviation, RunRecord
@@ -22,6 +25,9 @@ PLOT = (0.092, 0.125, 0.685, 0.66)
 """Left, bottom, width and height of the plot, as shares of the figure; labels stand to its right."""
 
 LINE_COLOURS = {"latency_p50": style.GREEN, "latency_p95": style.BLUE, "latency_p99": style.PURPLE}
+CURVE_STEPS = 2000
+"""Points on the line of a rate that varies: more than pixels, so that a jump is upright."""
+
 _TIME_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
@@ -132,25 +138,43 @@ def throughput_figure(record: RunRecord, series: Timeseries) -> Figure:
     """Draw successful requests per second, failures on top of them, and the requested rate as a line."""
     figure = style.new_figure(record, _throughput_title(record))
     axes = figure.add_axes(PLOT)
-    requested = record.load.requested_rate_rps
+    line = _requested(record, series)
     edges = np.append(series.middle_s - series.width_s / 2, series.total_s)
     edges[-2] = edges[-3] + series.width_s if len(edges) > 2 else 0
     finished, failed = np.nan_to_num(series.finished_rps), np.nan_to_num(series.failed_rps)
     axes.stairs(finished, edges, fill=True, color=style.SKY, alpha=0.75)
     axes.stairs(finished + failed, edges, baseline=finished, fill=True, color=style.VERMILLION)
-    axes.axhline(requested, color=style.INK, linewidth=1.3, linestyle=(0, (5, 4)))
-    axes.set_ylim(0, max(requested, float((finished + failed).max())) * 1.12)
+    axes.plot(line.when_s, line.rate_rps, color=style.INK, linewidth=1.3, linestyle=(0, (5, 4)))
+    axes.set_ylim(0, max(float(line.rate_rps.max()), float((finished + failed).max())) * 1.12)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
     _mark_failures(axes, record, series)
     width = "" if series.width_s == 1 else f", mean of each {span(series.width_s)}"
     _finish_time_axis(axes, series, f"requests per second{width}")
-    style.label_line_ends(axes, _throughput_labels(record, requested))
+    style.label_line_ends(axes, _throughput_labels(record, at_end=float(line.rate_rps[-1])))
     _explain_labels(figure)
     return figure
 
 
-def _throughput_labels(record: RunRecord, requested: float) -> list[EndLabel]:
-    labels = [EndLabel(text=f"requested {_rps(requested)}", y=requested, colour=style.INK)]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RateLine:
+    """A rate over time, as the points of a line."""
+
+    when_s: Floats
+    rate_rps: Floats
+
+
+def _requested(record: RunRecord, series: Timeseries) -> _RateLine:
+    if not record.load.requested_curve:
+        requested = np.full(2, record.load.requested_rate_rps)
+        return _RateLine(when_s=np.array([0.0, series.total_s]), rate_rps=requested)
+    curve = RateCurve.through(record.load.requested_curve)
+    when_s = np.linspace(0, series.total_s, CURVE_STEPS)
+    return _RateLine(when_s=when_s, rate_rps=np.array([curve.rate(at_s) for at_s in when_s]))
+
+
+def _throughput_labels(record: RunRecord, *, at_end: float) -> list[EndLabel]:
+    text = f"requested {_rps(record.load.requested_rate_rps)}"
+    labels = [EndLabel(text=text, y=at_end, colour=style.INK)]
     throughput = record.metrics.get("throughput")
     if throughput and throughput.value is not None:
         text = f"succeeded {_rps(throughput.value)}"
@@ -168,7 +192,7 @@ def _finish_time_axis(axes: Axes, series: Timeseries, label: str) -> None:
     step = next((s for s in _TIME_STEPS_S if series.total_s / s <= 8), _TIME_STEPS_S[-1])
     axes.xaxis.set_major_locator(FixedLocator(list(range(0, series.total_s + 1, step))))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
-    axes.set_xlabel("time since the first request was due, min:s", fontsize=style.SMALL_PT)
+    axes.set_xlabel("time since the load began, min:s", fontsize=style.SMALL_PT)
     axes.grid(axis="y", color=style.PALE, linewidth=1)
     axes.set_axisbelow(True)
     axes.text(0, 1.05, label, transform=axes.transAxes, fontsize=style.SMALL_PT, color=style.GREY)

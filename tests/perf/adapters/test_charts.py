@@ -15,6 +15,7 @@ from include.perf.adapters.charts import MatplotlibCharts
 from include.perf.adapters.comparison_chart import comparison_figure
 from include.perf.adapters.timeseries import MAX_BINS, Timeseries, bin_width_s, read_timeseries
 from include.perf.adapters.timeseries_charts import latency_figure, throughput_figure
+from include.perf.arrival_rate import CurvePoint, Shape
 from include.perf.errors import StoreError
 from include.perf.run import RunRecord, Severity, Verdict
 from tests.golden_files import FOLDER, UPDATES
@@ -22,6 +23,7 @@ from tests.records import (
     BASELINE_METRICS,
     baseline_reference,
     deviation,
+    load_summary,
     metric_values,
     record_of,
     regressed_record,
@@ -233,6 +235,25 @@ def test_the_axis_says_how_seconds_were_put_together(tmp_path: Path) -> None:
     rows = timeseries_rows(warmup_s=0, duration_s=300)
     texts = _texts(latency_figure(run_record(), _series(write_timeseries(tmp_path, rows))))
     assert "latency: the typical (median) second of each 5 s; shade: up to the worst second's p99" in texts
+
+
+def test_the_requested_rate_is_drawn_as_it_varies(tmp_path: Path) -> None:
+    """From 500/s of warm-up up to 1500/s, down to 500/s again within 60 s; in a plain load a level line."""
+    series = _series(write_timeseries(tmp_path, timeseries_rows(warmup_s=20, duration_s=80)))
+    curve = (
+        CurvePoint(at_s=0, rate_rps=500),
+        CurvePoint(at_s=20, rate_rps=1500, by=Shape.STEP),
+        CurvePoint(at_s=80, rate_rps=500, by=Shape.DECAY),
+    )
+    record = run_record(load=load_summary(requested_rate_rps=807.7, requested_curve=curve))
+    axes = throughput_figure(record, series).axes[0]
+    when_s, rate_rps = (np.asarray(values) for values in axes.lines[0].get_data())
+    for at_s, expected in ((10, 500), (20.1, 1500), (50, 1500 / 3**0.5), (90, 500)):
+        assert np.interp(at_s, when_s, rate_rps) == pytest.approx(expected, rel=0.01)
+    assert axes.get_ylim()[1] > 1500
+    assert "requested 808/s" in _texts(throughput_figure(record, series))
+    level = throughput_figure(run_record(), series).axes[0].lines[0]
+    assert np.asarray(level.get_ydata()).tolist() == [500.0, 500.0]
 
 
 def test_comparison_puts_worse_to_the_right() -> None:
