@@ -13,14 +13,16 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from include.perf.entry import Entry
 from include.perf.errors import CatalogueError, collected
 from include.perf.scenario import Scenario
-from include.perf.service import Entry, Service
+from include.perf.service import Service
 
 SERVICES_FILE = "services.yaml"
 SCENARIOS_FILE = "scenarios.yaml"
 SCHEMA_VERSION = 1
 ALL_SERVICES = "all"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 EntryT = TypeVar("EntryT", bound=Entry)
 
@@ -101,6 +103,7 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     problems: list[str] = []
     services = _read_entries(folder / SERVICES_FILE, key="services", model=Service, problems=problems)
     services_are_whole = not problems
+    services = {name: _with_ca_path(service, folder=folder) for name, service in services.items()}
     scenarios = _read_entries(folder / SCENARIOS_FILE, key="scenarios", model=Scenario, problems=problems)
     catalogue = Catalogue(folder=folder, services=services, scenarios=scenarios)
     problems += _cross_problems(catalogue, services_are_whole=services_are_whole)
@@ -109,8 +112,19 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     return catalogue
 
 
+def _with_ca_path(service: Service, *, folder: Path) -> Service:
+    """Say where a service's ``ca_file`` lies, for those who do not know the catalogue's folder."""
+    if service.ca_file is None:
+        return service
+    return service.model_copy(update={"ca_file": (folder / service.ca_file).absolute()})
+
+
 def _cross_problems(catalogue: Catalogue, *, services_are_whole: bool) -> list[str]:
-    problems = []
+    problems = [
+        f"{SERVICES_FILE}: {service.name}.ca_file: {problem}"
+        for service in catalogue.services.values()
+        for problem in _problems_of_ca_file(service.ca_file)
+    ]
     for scenario in catalogue.scenarios.values():
         where = f"{SCENARIOS_FILE}: {scenario.name}"
         if not catalogue.data_path(scenario).is_file():
@@ -121,6 +135,18 @@ def _cross_problems(catalogue: Catalogue, *, services_are_whole: bool) -> list[s
                 catalogue.service(name)
             problems += [f"{where}.services: {problem}" for problem in unknown]
     return problems
+
+
+def _problems_of_ca_file(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        text = path.read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return [f"there is no file {path}; put the PEM bundle there"]
+    except OSError as err:
+        return [f"cannot read {path}: {err.strerror}"]
+    return [] if CERTIFICATE in text else [f"{path} is no PEM bundle: there is no {CERTIFICATE} in it"]
 
 
 def _read_entries(path: Path, *, key: str, model: type[EntryT], problems: list[str]) -> dict[str, EntryT]:
@@ -204,16 +230,29 @@ def _is_echo(error: Mapping[str, Any]) -> bool:
 
 def _sentence(path: Path, name: str, error: Mapping[str, Any]) -> str:
     """Turn one of pydantic's errors into: file, entry, rule, value."""
-    steps = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
-    where = f"{path.name}: {name}{steps}"
+    colon = ":" if error["type"] == "value_error" else ""
+    return f"{path.name}: {name}{_steps(error)}{colon} {_rule(error)}"
+
+
+def problem_of(error: Mapping[str, Any]) -> str:
+    """Turn one of pydantic's errors into: setting, rule, value; without the setting where it is about several."""
+    return ": ".join(filter(None, (_steps(error).lstrip("."), _rule(error))))
+
+
+def _steps(error: Mapping[str, Any]) -> str:
+    """Return where in an entry an error is: ``.load.profile[1].at_s``."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
+
+
+def _rule(error: Mapping[str, Any]) -> str:
     match error["type"]:
         case "missing":
-            return f"{where} is missing; every entry needs it"
+            return "is missing; every entry needs it"
         case "extra_forbidden":
-            return f"{where} is not a known setting; correct its name or remove it"
+            return "is not a known setting; correct its name or remove it"
         case "value_error":
-            return f"{where}: {error['ctx']['error']}"
+            return str(error["ctx"]["error"])
         case _:
             rule = re.sub(r"^(Input|String|Tuple) should", "should", str(error["msg"]))
             rule = rule.replace("a valid tuple", "a valid list").replace(" after validation, not 0", "")
-            return f"{where} {rule}, but is {error['input']!r}"
+            return f"{rule}, but is {error['input']!r}"

@@ -14,6 +14,15 @@ from include.perf.service import Service
 Clock = Callable[[], datetime]
 """Says what time it is, with a time zone."""
 
+Credentials = Callable[[Service], Mapping[str, str]]
+"""Returns the secret headers of a service, none for one without a ``connection``.
+
+They go nowhere but into requests: to no file, log, message or command line.
+
+Raises:
+    ConfigurationError: the connection is missing, or there are no usable credentials in it.
+"""
+
 FEED_FILE = "feed.jsonl"
 REQUESTS_FILE = "requests.csv.gz"
 TIMESERIES_FILE = "timeseries.csv"
@@ -50,10 +59,11 @@ class Progress:
     """How a load is going, about once a second.
 
     Attributes:
-        elapsed_s: since the first arrival was due; negative while users are made ready.
+        elapsed_s: since the schedule started; negative before.
         total_s: warm-up and measured part together.
         rate_rps: sent in the last second.
-        latency_p50_s, latency_p95_s, latency_p99_s: of the last second's answers; ``None`` without any.
+        latency_p50_s, latency_p95_s, latency_p99_s: of all answers so far, once it measures without those of the
+            warm-up; ``None`` without any.
         lag_p99_s: how late arrivals of the last second were released.
     """
 

@@ -5,11 +5,15 @@ are refused, so that a typing error is never a silent default.
 """
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from include.perf.entry import Entry
+from include.perf.expectation import Expectation
+from include.perf.headers import problems_of_headers
 from include.perf.metric import METRICS, Source
 from include.perf.template import problems_of_template
 
@@ -28,12 +32,6 @@ DEFAULT_QUERIES = {
 average over the window, asked at its end; a rate over the whole window is the least biased one."""
 
 
-class Entry(BaseModel):
-    """Base of every catalogue entry."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-
-
 class Endpoint(Entry):
     """One kind of request that a service answers.
 
@@ -41,14 +39,16 @@ class Endpoint(Entry):
         weight: share of the arrivals, relative to the service's other endpoints.
         query: query parameters; values are templates over the market data.
         body: JSON body; every string in it is a template over the market data.
+        expect: what a right answer looks like; any status of 200 to 299 is one where it is left out.
     """
 
     name: Name
     method: Method
     path: Annotated[str, Field(pattern=r"^/[^?#$\s]*$")]
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
-    query: dict[str, str | int | float] = {}
+    query: dict[str, str | int | float] = Field(default_factory=dict)
     body: dict[str, Any] | None = None
+    expect: Expectation | None = None
 
     @field_validator("query", mode="before")
     @classmethod
@@ -88,7 +88,7 @@ class PrometheusTarget(Entry):
 
     selector: Annotated[str, Field(min_length=1, pattern=r"^[^{}]+$")]
     scrape_interval_s: Annotated[float, Field(ge=0.1, le=300)] = 15.0
-    queries: dict[str, str] = {}
+    queries: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("queries")
     @classmethod
@@ -115,7 +115,14 @@ class Service(Entry):
         base_url: scheme, host and port that the load goes to.
         allowed_hosts: the only hosts that load for this service may go to.
         health_path: answers 200 when the service can take load.
+        verify_tls: refuse a certificate that cannot be verified.
+        ca_file: PEM bundle that the service's certificate is verified with, instead of the machine's own;
+            starts at the catalogue's folder, and is absolute once the catalogue is read.
+        keep_alive: a connection serves one request after another; else each request opens its own.
         timeout_s: a request that takes longer is given up and counted as failed.
+        connect_timeout_s: how much of that opening a connection, TLS included, may take; all of it by default.
+        headers: sent with every request; nothing secret.
+        connection: the Airflow Connection with the service's credentials.
         slack_channel: where its deviations are told; a channel ID (``C…``) so that charts can be sent.
     """
 
@@ -128,8 +135,12 @@ class Service(Entry):
     allowed_hosts: Annotated[tuple[str, ...], Field(min_length=1)]
     health_path: Annotated[str, Field(pattern=r"^/\S*$")] = "/healthz"
     verify_tls: bool = True
+    ca_file: Path | None = None
+    keep_alive: bool = True
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
-    headers: dict[str, str] = {}
+    connect_timeout_s: Annotated[float, Field(gt=0, le=120)] | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    connection: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=250)] | None = None
     slack_channel: Annotated[str, Field(min_length=1)] = "#performance"
     prometheus: PrometheusTarget
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
@@ -144,8 +155,20 @@ class Service(Entry):
         """The name without its ``-service`` suffix; both are accepted wherever a service is named."""
         return self.name.removesuffix("-service")
 
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _check_headers(cls, headers: Any) -> Any:
+        problems = problems_of_headers(headers, may_be_secret=False)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return headers
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        try:
+            self.host.encode("idna")
+        except UnicodeError as err:
+            raise ValueError(f"{self.host!r} in base_url is no name of a host ({err}); correct it") from err
         if self.host not in self.allowed_hosts:
             raise ValueError(
                 f"the host {self.host!r} of base_url is not in allowed_hosts {list(self.allowed_hosts)}; "
@@ -160,3 +183,29 @@ class Service(Entry):
         if doubles:
             raise ValueError(f"endpoint names must differ, but {', '.join(doubles)} occurs more than once")
         return self
+
+    @model_validator(mode="after")
+    def _check_transport(self) -> Self:
+        problems = [*self._problems_of_tls(), *self._problems_of_encoding()]
+        if self.connect_timeout_s is not None and self.connect_timeout_s > self.timeout_s:
+            problems.append(
+                f"connect_timeout_s must not exceed timeout_s, {self.timeout_s:g}, but is {self.connect_timeout_s:g}"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _problems_of_tls(self) -> list[str]:
+        if self.ca_file is None:
+            return []
+        if urlsplit(self.base_url).scheme != "https":
+            return [f"ca_file is only for https, but base_url is {self.base_url}; remove it, or write ca_file: null"]
+        return [] if self.verify_tls else ["ca_file has no effect with verify_tls: false; remove one of them"]
+
+    def _problems_of_encoding(self) -> list[str]:
+        """Answers are read as they come: one that is compressed cannot be looked into."""
+        asks = any(name.lower() == "accept-encoding" and value != "identity" for name, value in self.headers.items())
+        readers = [each.name for each in self.endpoints if each.expect is not None and each.expect.reads_body]
+        if not (asks and readers):
+            return []
+        return [f"with the header Accept-Encoding no JSON can be expected of {', '.join(readers)}; remove one of them"]

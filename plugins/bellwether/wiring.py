@@ -1,14 +1,17 @@
 """The only place that turns Airflow's Connections and Variables into adapters."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from airflow.configuration import conf
 from airflow.sdk import Connection, Variable
 from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 from airflow.version import version as airflow_version
 
+from include.perf.adapters.credentials import Secrets, missing_connection, secret_headers
 from include.perf.adapters.environment import build_pipeline
 from include.perf.adapters.prometheus import Prometheus
 from include.perf.adapters.slack_blocks import Links
@@ -16,6 +19,7 @@ from include.perf.catalogue import load_catalogue
 from include.perf.errors import ConfigurationError
 from include.perf.pipeline import Pipeline
 from include.perf.run import RunRecord
+from include.perf.service import Service
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +34,9 @@ def airflow_pipeline() -> Pipeline:
     Raises:
         ConfigurationError: the connection to Prometheus is missing, or the catalogue is wrong.
     """
-    return build_pipeline(_prometheus(), halted=_halted, versions={"airflow": airflow_version})
+    return build_pipeline(
+        _prometheus(), credentials=airflow_credentials, halted=_halted, versions={"airflow": airflow_version}
+    )
 
 
 def _prometheus() -> Prometheus:
@@ -72,6 +78,26 @@ def base_url(connection: Any) -> str:
     if connection.port:
         address += f":{connection.port}"
     return f"{address}/{schema}" if schema and schema not in SCHEMES else address
+
+
+def airflow_credentials(service: Service) -> Mapping[str, str]:
+    """Return a service's secret headers from its Airflow Connection, and keep them out of the logs.
+
+    Raises:
+        ConfigurationError: the connection is missing, or there are no usable credentials in it.
+    """
+    if service.connection is None:
+        return {}
+    try:
+        connection = Connection.get(service.connection)
+    except AirflowNotFoundException as err:
+        raise missing_connection(service) from err
+    secrets = Secrets(login=connection.login, password=connection.password, extra=connection.extra)
+    headers = secret_headers(secrets, connection=service.connection)
+    for value in headers.values():
+        mask_secret(value)
+        mask_secret(value.rpartition(" ")[2])  # without Basic or Bearer before it
+    return headers
 
 
 def _halted() -> str | None:

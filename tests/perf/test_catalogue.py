@@ -249,6 +249,39 @@ def test_a_merge_from_a_deeper_mapping_is_no_double(tmp_path: Path) -> None:
     }
 
 
+def test_how_a_service_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers, credentials, TLS, connections and answers; a bundle starts at the catalogue's folder."""
+    settings = """
+    headers: {X-Caller: bellwether}
+    connection: engine_api
+    ca_file: tls/ca.pem
+    keep_alive: false
+    timeout_s: 5
+    connect_timeout_s: 5"""
+    expect = "path: /state, expect: {status: 200, json: {state: [up, 1]}, has: [since]}}"
+    services = SERVICES.replace("[engine.example]", f"[engine.example]{settings}").replace("path: /state}", expect)
+    folder = catalogue_folder(tmp_path, services=services)
+    (folder / "tls").mkdir()
+    (folder / "tls" / "ca.pem").write_text("# ours\n-----BEGIN CERTIFICATE-----\n")
+    monkeypatch.chdir(tmp_path)
+    engine = load_catalogue(Path()).service("engine")
+    assert engine.ca_file == tmp_path / "tls" / "ca.pem"
+    assert (engine.headers, engine.connection) == ({"X-Caller": "bellwether"}, "engine_api")
+    assert (engine.keep_alive, engine.timeout_s, engine.connect_timeout_s) == (False, 5, 5)
+    expected = engine.endpoints[0].expect
+    assert expected is not None
+    assert (expected.status, expected.fields, expected.has) == ((200,), {"state": ("up", 1)}, ("since",))
+
+
+def test_what_a_service_does_not_say_is_as_before(catalogue: Catalogue) -> None:
+    """Connections are kept and certificates verified; nobody says who calls, and any success is right."""
+    for service in catalogue.services.values():
+        assert (service.keep_alive, service.verify_tls, service.ca_file) == (True, True, None)
+        assert (service.timeout_s, service.connect_timeout_s) == (10, None)
+        assert (service.headers, service.connection) == ({}, None)
+        assert [endpoint.expect for endpoint in service.endpoints] == [None]
+
+
 def test_adding_a_service_and_a_scenario_is_data_only(tmp_path: Path) -> None:
     """An entry in each file is all: no code knows any service or scenario by name."""
     services = f"""{SERVICES}

@@ -126,6 +126,52 @@ SERVICE_MISTAKES = [
         "prometheus: {selector: x, queries: {cpu_usage: 'rate(x[5m])'}}",
         ["{}.prometheus.queries: the query of cpu_usage must average over [$window], but is 'rate(x[5m])'"],
     ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    headers: {Authorization: Bearer s3cr3t, Host: a, X-Version: 1}",
+        [
+            "{}.headers: Host is set by the load generator itself; remove it; X-Version must be text, but is of type "
+            "int; put it in quotes; Authorization looks like a secret, and secrets live in Connections only; remove it "
+            "here, put it into an Airflow Connection and name that with the setting connection"
+        ],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    headers: 'Authorization: Bearer s3cr3t'",
+        ["{}.headers: headers must be names and texts, but are of type str"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    connection: 'orders api'",
+        ["{}.connection should match pattern '^[A-Za-z0-9_.-]+$', but is 'orders api'"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    ca_file: ca.pem\n    timeout_s: 2\n    connect_timeout_s: 2.5",
+        [
+            "{}: ca_file is only for https, but base_url is http://orders-service:8000; remove it, or write "
+            "ca_file: null; connect_timeout_s must not exceed timeout_s, 2, but is 2.5"
+        ],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    connect_timeout_s: 0",
+        ["{}.connect_timeout_s should be greater than 0, but is 0"],
+    ),
+    (
+        "body: {price: $price}",
+        "expect: {json: {a b: 1}, has: [x], state: 1}",
+        [
+            "{}.endpoints[0].expect.json: a path is keys with dots between them, such as order.status or "
+            "executions.0.price, but is 'a b'",
+            "{}.endpoints[0].expect.state is not a known setting; correct its name or remove it",
+        ],
+    ),
+    (
+        "path: /orders, body: {price: $price}}\n",
+        "path: /orders, expect: {has: [id]}}\n    headers: {accept-encoding: gzip}\n",
+        ["{}: with the header Accept-Encoding no JSON can be expected of place; remove one of them"],
+    ),
     ("  orders-service:\n", "  Orders Service:\n", "services.yaml: Orders Service.name should match pattern"),
 ]
 
@@ -135,11 +181,45 @@ def test_a_wrong_service(tmp_path: Path, old: str, new: str, expected: list[str]
     """Each mistake is told once: which file, which entry, the rule and the value."""
     assert old in SERVICES
     problems = problems_of(catalogue_folder(tmp_path, services=SERVICES.replace(old, new, 1)))
+    assert "s3cr3t" not in "".join(problems)
     if isinstance(expected, str):
         assert len(problems) == 1
         assert problems[0].startswith(expected.format(ORDERS))
     else:
         assert problems[: len(expected)] == [sentence.format(ORDERS) for sentence in expected]
+
+
+ENGINE = "services.yaml: engine"
+ENGINE_HOSTS = "allowed_hosts: [engine.example]"
+
+
+def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:
+    """The path is named as it was looked for: it starts at the catalogue's folder."""
+    services = SERVICES.replace(ENGINE_HOSTS, f"{ENGINE_HOSTS}\n    ca_file: tls/ca.pem")
+    assert problems_of(catalogue_folder(tmp_path, services=services)) == [
+        f"{ENGINE}.ca_file: there is no file {tmp_path}/tls/ca.pem; put the PEM bundle there"
+    ]
+
+
+def test_a_bundle_that_is_none(tmp_path: Path) -> None:
+    """A folder, or a certificate in another format, is told before TLS fails with less to say."""
+    services = SERVICES.replace(ENGINE_HOSTS, f"{ENGINE_HOSTS}\n    ca_file: ca.der")
+    folder = catalogue_folder(tmp_path, services=services)
+    (folder / "ca.der").write_bytes(b"\x30\x82\xff")
+    assert problems_of(folder) == [
+        f"{ENGINE}.ca_file: {tmp_path}/ca.der is no PEM bundle: there is no -----BEGIN CERTIFICATE----- in it"
+    ]
+    (folder / "ca.der").unlink()
+    (folder / "ca.der").mkdir()
+    assert problems_of(folder) == [f"{ENGINE}.ca_file: cannot read {tmp_path}/ca.der: Is a directory"]
+
+
+def test_a_bundle_without_verification(tmp_path: Path) -> None:
+    """Who names a bundle wants it to count."""
+    services = SERVICES.replace(ENGINE_HOSTS, f"{ENGINE_HOSTS}\n    ca_file: ca.pem\n    verify_tls: false")
+    assert problems_of(catalogue_folder(tmp_path, services=services)) == [
+        f"{ENGINE}: ca_file has no effect with verify_tls: false; remove one of them"
+    ]
 
 
 CALM = "scenarios.yaml: calm"
@@ -156,9 +236,9 @@ SCENARIO_MISTAKES = [
     ),
     (
         LOAD,
-        "load: {rate_rps: 3001, duration_s: 14401}",
+        "load: {rate_rps: 24001, duration_s: 14401}",
         [
-            "{}.load.rate_rps should be less than or equal to 3000, but is 3001",
+            "{}.load.rate_rps should be less than or equal to 24000, but is 24001",
             "{}.load.duration_s should be less than or equal to 14400, but is 14401",
         ],
     ),
@@ -166,7 +246,7 @@ SCENARIO_MISTAKES = [
         LOAD,
         "load: {rate_rps: .nan, duration_s: 10.5}",
         [
-            "{}.load.rate_rps should be less than or equal to 3000, but is nan",
+            "{}.load.rate_rps should be less than or equal to 24000, but is nan",
             "{}.load.duration_s should be a valid integer, got a number with a fractional part, but is 10.5",
         ],
     ),
@@ -179,6 +259,23 @@ SCENARIO_MISTAKES = [
         LOAD,
         "load: {rate_rps: 10, duration_s: 60, arrivals: random}",
         ["{}.load.arrivals should be 'constant' or 'poisson', but is 'random'"],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: 10, duration_s: 60, profile: [{at_s: 0, factor: 3}, {at_s: 9.5, factor: 0, by: decline}]}",
+        [
+            "{}.load.profile[1].at_s should be a valid integer, got a number with a fractional part, but is 9.5",
+            "{}.load.profile[1].factor should be greater than 0, but is 0",
+            "{}.load.profile[1].by should be 'step', 'line' or 'decay', but is 'decline'",
+        ],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: 10, duration_s: 60, warmup_s: 5, ramp_s: 10}",
+        [
+            "{}.load: ramp_s must be at most warmup_s (5), but is 10; the ramp is part of the warm-up, so that it is "
+            "in no figure"
+        ],
     ),
     ("title: Calm, ", "", ["{}.title is missing; every entry needs it"]),
     ("data: calm.csv}", "data: calm.txt}", ["{}: data must be a CSV file, but is 'calm.txt'"]),

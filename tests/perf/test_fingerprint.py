@@ -20,7 +20,7 @@ def test_the_parts_can_be_read() -> None:
         "limits": "1000 in flight, time-out 10 s",
         "data": "sha256:0123456789ab",
         "endpoints": parts["endpoints"],
-        "generator": "version 1, seed 20260101",
+        "generator": "version 2, seed 20260101",
         "environment": "staging",
     }
     assert parts["endpoints"].startswith("sha256:")
@@ -92,6 +92,82 @@ def test_describe_load(rate: float, text: str) -> None:
     assert describe_load(LoadProfile(rate_rps=rate, duration_s=60)) == text
 
 
+BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"profile": BURST}, "500/s constant, profile 3 → 1 by decay in 300 s, for 900 s after 60 s of warm-up"),
+        ({"ramp_s": 30}, "500/s constant for 900 s after 60 s of warm-up with a ramp of 30 s"),
+        ({"profile": [{"at_s": 0, "factor": 1.5}]}, "500/s constant, profile 1.5, for 900 s after 60 s of warm-up"),
+        (
+            {
+                "arrivals": "poisson",
+                "ramp_s": 5,
+                "profile": [*BURST, {"at_s": 360, "factor": 1.25, "by": "step"}, {"at_s": 600, "factor": 1}],
+            },
+            "500/s poisson, profile 3 → 1 by decay in 300 s → 1.25 by step after 60 s → 1 by line in 240 s, "
+            "for 900 s after 60 s of warm-up with a ramp of 5 s",
+        ),
+    ],
+)
+def test_a_load_that_varies_is_told_in_words(changes: dict[str, Any], text: str) -> None:
+    """Ramp and profile are part of what is compared; a load without them reads as it did before there were any."""
+    assert describe_load(LoadProfile.model_validate({"rate_rps": 500, "duration_s": 900} | changes)) == text
+
+
+@pytest.mark.parametrize(("rate", "text"), [(3000, ""), (3001, ", 2 workers"), (24_000, ", 8 workers")])
+def test_several_workers_are_part_of_the_generator(rate: float, text: str) -> None:
+    """One is what there was before there could be more."""
+    parts = fingerprint(small_service(), LoadProfile(rate_rps=rate, duration_s=60), data=DATA)
+    assert parts["generator"].endswith(f"seed 20260101{text}")
+
+
 def test_rates_that_differ_are_described_differently() -> None:
     """Six digits would take 1000.001 for 1000."""
     assert describe_load(LoadProfile(rate_rps=1000.001, duration_s=60)).startswith("1000.001/s ")
+
+
+def test_endpoints_that_expect_nothing_have_the_digest_that_they_always_had() -> None:
+    """Baselines recorded before answers could be checked stay comparable; this is what version 0.1 wrote."""
+    assert fingerprint(small_service(), LOAD, data=DATA)["endpoints"] == "sha256:83bab9ed410b"
+    expecting = [ENDPOINT | {"expect": {}}, ENDPOINT | {"expect": None}, ENDPOINT]
+    prints = [fingerprint(small_service(endpoints=[each]), LOAD, data=DATA) for each in expecting]
+    assert prints[0] == prints[1] == prints[2]
+
+
+@pytest.mark.parametrize("expect", [{"status": 201}, {"json": {"status": "filled"}}, {"has": ["order_id"]}])
+def test_other_expectations_differ(expect: dict[str, Any]) -> None:
+    """Another idea of a right answer counts other answers as errors."""
+    before = fingerprint(small_service(endpoints=[ENDPOINT]), LOAD, data=DATA)
+    after = fingerprint(small_service(endpoints=[ENDPOINT | {"expect": expect}]), LOAD, data=DATA)
+    assert [name for name in before if before[name] != after[name]] == ["endpoints"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "limits"),
+    [
+        ({"timeout_s": 5}, "1000 in flight, time-out 5 s"),
+        ({"connect_timeout_s": 0.5}, "1000 in flight, time-out 10 s, 0.5 s to connect"),
+        ({"keep_alive": False}, "1000 in flight, time-out 10 s, a connection for each request"),
+        ({"keep_alive": True, "connect_timeout_s": None}, "1000 in flight, time-out 10 s"),
+    ],
+)
+def test_how_connections_are_used_is_one_of_the_limits(changes: dict[str, Any], limits: str) -> None:
+    """What is left at its default leaves no trace."""
+    assert fingerprint(small_service(**changes), LOAD, data=DATA)["limits"] == limits
+
+
+def test_headers_differ_by_name_and_value() -> None:
+    """They may choose a version or a cache; neither their order nor the case of their names does."""
+    sets = [{"X-Api": "1", "Accept": "a"}, {"accept": "a", "x-api": "1"}, {"X-Api": "2", "Accept": "a"}]
+    first, same, other = (fingerprint(small_service(headers=each), LOAD, data=DATA)["headers"] for each in sets)
+    assert first == same != other
+    assert first.startswith("accept, x-api sha256:")
+
+
+def test_credentials_and_certificates_do_not_matter() -> None:
+    """Both are renewed while the service stays what it is."""
+    changes = {"base_url": "https://orders-service:8000", "ca_file": "ca.pem", "connection": "orders_api"}
+    assert fingerprint(small_service(**changes), LOAD, data=DATA) == fingerprint(small_service(), LOAD, data=DATA)

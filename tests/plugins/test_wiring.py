@@ -6,13 +6,18 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from airflow.sdk import Connection
-from bellwether.wiring import airflow_pipeline, base_url, links_of
+from bellwether import wiring
+from bellwether.wiring import airflow_credentials, airflow_pipeline, base_url, links_of
 
+from include.perf.adapters.credentials import environment_credentials
 from include.perf.errors import ConfigurationError
 from include.perf.run import Verdict
+from tests.fakes import small_service
 from tests.records import record_of, run_record
 
 CONNECTION = "AIRFLOW_CONN_PROMETHEUS_DEFAULT"
+ORDERS = "AIRFLOW_CONN_ORDERS_API"
+SECRET = "s3cr3t-4711"
 
 
 @pytest.mark.parametrize(
@@ -98,3 +103,53 @@ def test_without_a_public_address_nothing_links_to_airflow(monkeypatch: pytest.M
     """A link that leads nowhere is worse than none."""
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "")
     assert links_of(record_of(Verdict.SKIPPED)).airflow_run is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        f"http://ann:{SECRET}@host:8000",
+        f"http://ann:p%40ss%2F{SECRET}@host",
+        f"http://:{SECRET}@host",
+        f"http://host/?token={SECRET}",
+        f"http://:{SECRET}@host/?__extra__=%7B%22headers%22%3A%20%7B%22X-Tenant%22%3A%20%22fx%22%7D%7D",
+        json.dumps({"conn_type": "http", "login": "ann", "password": SECRET}),
+        json.dumps({"conn_type": "http", "extra": {"headers": {"X-Api-Key": SECRET}}}),
+        json.dumps({"conn_type": "http", "extra": json.dumps({"token": SECRET})}),
+    ],
+)
+def test_airflow_and_the_command_line_read_the_same_credentials(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """Airflow parses its connections itself; what it makes of one is what the command line makes of it."""
+    monkeypatch.setenv(ORDERS, given)
+    service = small_service(connection="orders_api")
+    headers = airflow_credentials(service)
+    assert headers
+    assert headers == environment_credentials(service)
+
+
+def test_credentials_are_masked_in_airflows_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The headers are not what Airflow knows as a secret by itself; with and without the word before it."""
+    masked: list[str] = []
+    monkeypatch.setattr(wiring, "mask_secret", masked.append)
+    monkeypatch.setenv(ORDERS, json.dumps({"conn_type": "http", "extra": {"token": SECRET}}))
+    assert airflow_credentials(small_service(connection="orders_api")) == {"Authorization": f"Bearer {SECRET}"}
+    assert masked == [f"Bearer {SECRET}", SECRET]
+
+
+def test_a_missing_connection_of_a_service_is_told_like_that_of_prometheus() -> None:
+    """Who added the service learns what to add to Airflow."""
+    with pytest.raises(ConfigurationError, match=r"^there is no connection orders_api, which orders-service names in"):
+        airflow_credentials(small_service(connection="orders_api"))
+
+
+def test_an_unusable_connection_is_told_without_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow itself would log that extra is broken and go on without it."""
+    monkeypatch.setenv(ORDERS, json.dumps({"conn_type": "http", "login": "ann", "extra": f"{{{SECRET}"}))
+    with pytest.raises(ConfigurationError) as caught:
+        airflow_credentials(small_service(connection="orders_api"))
+    assert str(caught.value) == "the connection orders_api cannot be used: extra is not valid JSON"
+
+
+def test_a_service_without_a_connection_asks_airflow_for_none() -> None:
+    """No look-up, no header."""
+    assert airflow_credentials(small_service()) == {}

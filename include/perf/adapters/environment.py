@@ -11,12 +11,13 @@ from pathlib import Path
 from include.perf import __version__
 from include.perf.adapters.baseline_file import BaselineFile
 from include.perf.adapters.charts import MatplotlibCharts
+from include.perf.adapters.credentials import environment_credentials
 from include.perf.adapters.folder_store import DEFAULT_RESULTS, FolderStore
 from include.perf.adapters.locust import PROJECT_ROOT, LocustGenerator
 from include.perf.adapters.target import HttpTarget
 from include.perf.catalogue import load_catalogue
 from include.perf.pipeline import Pipeline
-from include.perf.ports import MetricsSource
+from include.perf.ports import Credentials, MetricsSource
 
 
 def results_store() -> FolderStore:
@@ -33,10 +34,14 @@ def baseline_file() -> BaselineFile:
 def build_pipeline(
     metrics: MetricsSource,
     *,
+    credentials: Credentials = environment_credentials,
     halted: Callable[[], str | None] = lambda: None,
     versions: Mapping[str, str] | None = None,
 ) -> Pipeline:
     """Return a pipeline on the catalogue, the results and the baselines that the environment names.
+
+    Args:
+        credentials: gives the secret headers of a service; asked only before something is sent to it.
 
     Raises:
         ConfigurationError: the catalogue or an address is wrong.
@@ -46,8 +51,8 @@ def build_pipeline(
         store=results_store(),
         baselines=baseline_file(),
         metrics=metrics,
-        generator=LocustGenerator(),
-        target=HttpTarget(),
+        generator=LocustGenerator(credentials=credentials),
+        target=HttpTarget(credentials=credentials),
         charts=MatplotlibCharts(),
         clock=lambda: datetime.now(UTC),
         wait=time.sleep,

@@ -1,17 +1,28 @@
 """A look at the service under test before load is sent."""
 
+from typing import Any
+
 import requests
 
+from include.perf.adapters.credentials import environment_credentials
 from include.perf.errors import TargetError
+from include.perf.headers import laid_over
+from include.perf.ports import Credentials
 from include.perf.service import Service
 
 TIMEOUT_S = 5.0
+NOT_ALLOWED = (401, 403)
 
 
 class HttpTarget:
-    """Asks a service for its health over HTTP."""
+    """Asks a service for its health over HTTP, as the load asks it: same headers, credentials and trust.
 
-    def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
+    Args:
+        credentials: gives the secret headers of a service.
+    """
+
+    def __init__(self, *, credentials: Credentials = environment_credentials, timeout_s: float = TIMEOUT_S) -> None:
+        self._credentials = credentials
         self._timeout_s = timeout_s
         self._session = requests.Session()
         self._session.trust_env = False  # straight to the service, by no proxy, as the load goes
@@ -21,20 +32,44 @@ class HttpTarget:
 
         Raises:
             TargetError: it does not; says what was asked and what came back.
+            ConfigurationError: its credentials cannot be had.
         """
         url = service.base_url + service.health_path
+        headers = laid_over(service.headers, self._credentials(service))
         try:
             answer = self._session.get(
                 url,
-                headers=dict(service.headers),
-                timeout=self._timeout_s,
+                headers=headers,
+                timeout=(min(self._timeout_s, service.connect_timeout_s or self._timeout_s), self._timeout_s),
                 allow_redirects=False,
-                verify=service.verify_tls,
+                verify=service.verify_tls if service.ca_file is None else str(service.ca_file),
             )
+        except requests.exceptions.SSLError as err:
+            raise TargetError(
+                f"{service.name} is not reachable: GET {url} failed in TLS ({_reason(err)}); set ca_file in "
+                "services.yaml to the bundle that signs its certificate, or correct base_url"
+            ) from err
         except requests.RequestException as err:
             raise TargetError(
                 f"{service.name} is not reachable: GET {url} failed ({type(err).__name__}); start it, or correct "
                 "base_url in services.yaml"
             ) from err
         if answer.status_code != 200:
-            raise TargetError(f"{service.name} is not healthy: GET {url} answered {answer.status_code}, 200 is needed")
+            raise TargetError(
+                f"{service.name} is not healthy: GET {url} answered {answer.status_code}, 200 is needed"
+                f"{_remedy(service, answer.status_code)}"
+            )
+
+
+def _reason(err: requests.exceptions.SSLError) -> str:
+    """Return what TLS itself said, out of the errors that wrap it."""
+    cause: Any = err.args[0] if err.args else err
+    return str(getattr(cause, "reason", cause))
+
+
+def _remedy(service: Service, status: int) -> str:
+    if status not in NOT_ALLOWED:
+        return ""
+    if service.connection is None:
+        return "; name a connection with its credentials in services.yaml"
+    return f"; correct the credentials in the connection {service.connection}"

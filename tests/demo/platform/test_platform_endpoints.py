@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from include.demo.platform.catalogue import SERVICES, service_name
 from include.demo.platform.examples import example
+from include.perf.catalogue import load_catalogue
+from include.perf.staging import build_feed
 
 WINDOW = {
     "instrument": "EUR_USD",
@@ -290,3 +293,22 @@ def test_a_service_is_known_with_and_without_its_suffix(given: str) -> None:
 def test_an_unknown_service_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown service 'fax'; known: analysis-engine-service"):
         service_name("fax")
+
+
+def test_answers_are_what_the_shipped_catalogue_expects(start: Callable[..., Any]) -> None:
+    """Every request that the catalogue makes of a scenario's data is answered as it says; a refusal is not."""
+    catalogue = load_catalogue(Path(__file__).parents[3] / "include")
+    data = catalogue.data_path(catalogue.scenario("high_volatility"))
+    expecting = [(s, e) for s in catalogue.services.values() for e in s.endpoints if e.expect is not None]
+    assert [f"{service.short_name} {endpoint.name}" for service, endpoint in expecting] == [
+        "trading-gateway orders",
+        "ml-integration predictions",
+    ]
+    for service, endpoint in expecting:
+        platform, check = start(service.name), endpoint.expect.compiled()
+        for request in build_feed(data, [endpoint], seed=1).requests[0][::10]:
+            answer = platform.ask(endpoint.method, request.target, content=request.body)
+            assert check(answer.status_code, answer.content) is None
+        refused = platform.ask(endpoint.method, endpoint.path, json={})
+        assert check(refused.status_code, refused.content) == "HTTP 422"
+        assert check(200, refused.content).startswith("wrong answer: ")

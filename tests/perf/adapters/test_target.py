@@ -1,13 +1,15 @@
 """The look at the service before load is sent: 200 or a sentence that says what is wrong."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from urllib3.exceptions import InsecureRequestWarning
 
 from include.perf.adapters.target import HttpTarget
-from include.perf.errors import TargetError
+from include.perf.errors import ConfigurationError, TargetError
 from include.perf.service import Service
-from tests.socket_servers import Serve, Talk, always, answer, free_port
+from tests.socket_servers import Serve, SocketServer, Talk, always, answer, free_port, self_signed
 
 
 def service_at(url: str, **settings: object) -> Service:
@@ -36,6 +38,71 @@ def test_a_healthy_service_passes(serve: Serve) -> None:
     assert len(seen) == 1
     assert seen[0].startswith(b"GET /ready HTTP/1.1\r\n")
     assert b"X-Team: perf\r\n" in seen[0]
+
+
+def test_secret_headers_are_laid_over_the_services_own(serve: Serve) -> None:
+    """They go into the request; the same header is sent once, whatever its case."""
+    seen: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request)
+            talk.send(answer())
+
+    target = HttpTarget(credentials=lambda service: {"Authorization": f"Bearer of {service.name}", "x-team": "core"})
+    target.check(service_at(serve(script).url, headers={"X-Team": "perf", "X-Caller": "bellwether"}))
+    lines = seen[0].split(b"\r\n")
+    assert b"Authorization: Bearer of trading-gateway-service" in lines
+    assert b"X-Caller: bellwether" in lines
+    assert [line for line in lines if line.lower().startswith(b"x-team")] == [b"x-team: core"]
+
+
+def test_without_its_connection_nothing_is_sent(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load that would be refused request by request ends before it starts."""
+    monkeypatch.delenv("AIRFLOW_CONN_GATEWAY_API", raising=False)
+    server = serve(always(answer()))
+    with pytest.raises(ConfigurationError, match=r"^there is no connection gateway_api, which trading-gateway-service"):
+        HttpTarget().check(service_at(server.url, connection="gateway_api"))
+    assert server.accepted == 0
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+@pytest.mark.parametrize(
+    ("connection", "remedy"),
+    [
+        ("gateway_api", "correct the credentials in the connection gateway_api"),
+        (None, "name a connection with its credentials in services.yaml"),
+    ],
+)
+def test_refused_credentials_are_told_with_the_remedy(
+    serve: Serve, status: str, connection: str | None, remedy: str
+) -> None:
+    """The connection is named, what is in it is not."""
+    service = service_at(serve(always(answer(status=status))).url, connection=connection)
+    with pytest.raises(TargetError) as caught:
+        HttpTarget(credentials=lambda _: {"X-Api-Key": "s3cr3t"}).check(service)
+    assert str(caught.value).endswith(f"answered {status[:3]}, 200 is needed; {remedy}")
+    assert "s3cr3t" not in repr(caught.value)
+
+
+def test_a_certificate_is_verified_with_the_services_own_bundle(tmp_path: Path) -> None:
+    """Who signs its own certificates names them; no certificate is trusted by accident."""
+    with SocketServer(always(answer()), tls=self_signed(tmp_path)) as server:
+        HttpTarget().check(service_at(server.url, ca_file=tmp_path / "server.pem"))
+        with pytest.raises(TargetError) as caught:
+            HttpTarget().check(service_at(server.url))
+    message = str(caught.value)
+    assert message.startswith(f"trading-gateway-service is not reachable: GET {server.url}/healthz failed in TLS (")
+    assert "certificate verify failed" in message
+    assert message.endswith(
+        "set ca_file in services.yaml to the bundle that signs its certificate, or correct base_url"
+    )
+
+
+def test_a_certificate_that_nobody_verifies_is_taken_where_that_is_asked_for(tmp_path: Path) -> None:
+    """The service says so itself, and urllib3 warns."""
+    with SocketServer(always(answer()), tls=self_signed(tmp_path)) as server, pytest.warns(InsecureRequestWarning):
+        HttpTarget().check(service_at(server.url, verify_tls=False))
 
 
 @pytest.mark.parametrize("status", ["503 Service Unavailable", "404 Not Found", "204 No Content", "500 Oops"])

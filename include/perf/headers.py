@@ -1,0 +1,74 @@
+"""Header fields: which ones may be set, and how one set is laid over another.
+
+Names know no case (RFC 9110, 5.1). What is wrong is told by name only: a value may be a secret.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+OWN_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""What the load generator says of the connection and of the message itself."""
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SECRET = re.compile(
+    r"authorization|cookie|credential|password|secret|token|(api|auth|access|private|subscription)[-_]?key"
+    r"|(^|[-_])(auth|session|signature)([-_]|$)"
+)
+
+
+def problems_of_headers(headers: Any, *, may_be_secret: bool) -> list[str]:
+    """Say what is wrong with a set of headers; no message has a value in it.
+
+    Args:
+        may_be_secret: the set comes from a connection, where secrets belong.
+    """
+    if not isinstance(headers, Mapping):
+        return [f"headers must be names and texts, but are of type {type(headers).__name__}"]
+    problems = [problem for name, value in headers.items() for problem in _problems(name, value)]
+    if not may_be_secret:
+        problems += [
+            f"{name} looks like a secret, and secrets live in Connections only; remove it here, put it into an "
+            "Airflow Connection and name that with the setting connection"
+            for name in headers
+            if _SECRET.search(str(name).lower())
+        ]
+    names = [str(name).lower() for name in headers]
+    doubles = sorted({name for name in names if names.count(name) > 1})
+    return problems + [f"{name} is given more than once; header names know no case" for name in doubles]
+
+
+def _problems(name: Any, value: Any) -> list[str]:
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        return [f"{name!r} is no name of a header; it may have letters, digits and - _ ."]
+    if name.lower() in OWN_HEADERS:
+        return [f"{name} is set by the load generator itself; remove it"]
+    if not isinstance(value, str):
+        return [f"{name} must be text, but is of type {type(value).__name__}; put it in quotes"]
+    if _CONTROL.search(value):
+        return [f"{name} must be one line of text, but has a line break or another control character"]
+    if any(ord(letter) > 0xFF for letter in value):
+        return [f"{name} must be Latin-1 text, but has other letters; encode them as the service expects it"]
+    return []
+
+
+def laid_over(*sets: Mapping[str, str]) -> dict[str, str]:
+    """Return one set of headers of several: what comes later wins, whatever the case of its name."""
+    merged: dict[str, tuple[str, str]] = {}
+    for headers in sets:
+        merged |= {name.lower(): (name, value) for name, value in headers.items()}
+    return dict(merged.values())
