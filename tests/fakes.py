@@ -15,9 +15,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from include.load.schedule import schedule
 from include.perf.baseline import Baselines
 from include.perf.catalogue import Catalogue
 from include.perf.errors import ConfigurationError, LoadError, StoreError, TargetError
+from include.perf.histogram import Histogram
 from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
 from include.perf.pipeline import Pipeline, RunRequest
 from include.perf.ports import GENERATOR_FILE, RECORD_FILE, REQUESTS_FILE, Progress, ProgressListener
@@ -170,31 +172,34 @@ class FakeGenerator:
 
     def _rows(self, load: LoadProfile, names: list[str], *, begin: float) -> Iterator[str]:
         source = random.Random(self.seed)
-        for number in range(round(load.rate_rps * (load.warmup_s + load.duration_s))):
-            due_s = number / load.rate_rps
-            phase = "warmup" if due_s < load.warmup_s else "measured"
+        for number, due in enumerate(schedule(load, [1])):
+            phase = "measured" if due.is_measured else "warmup"
             time_s = self.latency_s * source.lognormvariate(0, 0.2)
             is_failed = self.failed_every > 0 and number % self.failed_every == 0
             answer = "500" if is_failed else "200"
             error = "HTTP 500" if is_failed else ""
             name = names[number % len(names)]
-            yield f"{begin + due_s:.6f},{phase},{name},{answer},0.001000,{time_s:.6f},{time_s + 0.001:.6f},90,{error}"
+            times = f"0.000800,0.001000,{time_s:.6f},{time_s + 0.001:.6f}"
+            yield f"{begin + due.due_s:.6f},{phase},{name},{answer},{times},90,{error}"
 
     def _log(self, load: LoadProfile, *, begin: float, arrivals: int) -> GeneratorLog:
         log = GeneratorLog(
             ended=COMPLETED,
             version="fake 1",
-            first_due_at=begin,
+            started_at=begin,
             measured_from=begin + load.warmup_s,
             measured_to=begin + load.warmup_s + load.duration_s,
             arrivals=arrivals,
-            schedule_lag_p99_s=0.0008,
+            schedule_lags=counts_of(0.0008),
             cpu_cores=0.30,
             wanted_cores=0.31,
+            wait_ratio=0.01,
+            steal_ratio=0.0,
             concurrency_peak=9,
             capped=0,
             clock_step_s=0.0,
             error_examples={},
+            feed_rows={"orders": 3, "positions": 2},
         )
         return replace(log, **self.log_changes)
 
@@ -302,11 +307,11 @@ def small_service(**changes: Any) -> Service:
 
 
 def small_scenario(**changes: Any) -> Scenario:
-    """Return a scenario of 20/s for 10 s after 5 s of warm-up: 300 arrivals, 200 of them measured."""
+    """Return a scenario of 40/s for 10 s after 5 s of warm-up: 600 arrivals, 400 of them measured."""
     made: dict[str, Any] = {
         "name": "brief",
         "title": "Brief",
-        "load": {"rate_rps": 20, "duration_s": 10, "warmup_s": 5},
+        "load": {"rate_rps": 40, "duration_s": 10, "warmup_s": 5},
         "data": "brief.csv",
     }
     return Scenario.model_validate(made | changes)
@@ -393,6 +398,14 @@ class Platform:
         self.pipeline.promote(uri)
         self.clock.move(60)
         return self
+
+
+def counts_of(*delays_s: float) -> dict[int, int]:
+    """Return delays as a histogram counts them."""
+    histogram = Histogram()
+    for delay_s in delays_s:
+        histogram.add(delay_s)
+    return histogram.counts
 
 
 def raising(error: BaseException) -> Callable[..., Any]:

@@ -3,133 +3,256 @@
 Ready-made clients retry a request that the server reset, follow redirects to other hosts and build each
 request anew. A load generator must not: a reset is a failed request, load goes to one host only, and every
 request is made ready before the schedule starts.
+
+An answer's time is the kernel's: when its last segment reached this machine (SO_TIMESTAMPNS, socket(7)). So
+nothing that holds this process up afterwards looks like latency of the service.
 """
 
+import errno
+import os
 import socket as stdlib_socket
 import ssl
+import struct
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import gevent
-import gevent.socket
-import gevent.ssl
-from geventhttpclient.response import HTTPResponse
+import gevent.monkey
+from gevent import get_hub, getcurrent
 
+from include.load.answer import Answer, read_answer, simple_answer
+from include.load.host import Address, Host
+from include.load.poller import Poller
+from include.load.tls import TlsLayer
 from include.perf.feed import Request
 
 READ_SIZE = 64 * 1024
+WRITE = 2
+CONNECTING = (errno.EINPROGRESS, errno.EAGAIN)
+
+SO_TIMESTAMPNS = 35
+"""Not in Python's socket module; the number is Linux's."""
+
+TIMESPEC = struct.Struct("@ll")
+ROOM_FOR_STAMP = stdlib_socket.CMSG_SPACE(TIMESPEC.size)
+
+Socket: Any = gevent.monkey.get_original("socket", "socket")
+"""The socket as it is without gevent: Locust replaces it in its process."""
+
+
+class ConnectTimeout(Exception):
+    """The server did not take the connection in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came back; ``body`` is whole."""
+class Way:
+    """How connections to a host are made.
 
-    status: int
-    body: bytes
+    Attributes:
+        poller: tells of what can be read.
+        tls: how TLS is spoken; ``None`` for plain HTTP.
+        keep_alive: whether a connection is used for more than one request.
+        connect_timeout_s: how long making one may take; ``None`` for no limit of its own.
+    """
 
-
-class UnusableAnswer(Exception):
-    """The server answered something that is not HTTP, or closed in the middle of it."""
+    host: Host
+    poller: Poller
+    tls: ssl.SSLContext | None = None
+    keep_alive: bool = True
+    connect_timeout_s: float | None = None
 
 
 def wire_format(method: str, request: Request, *, base_url: str, headers: Mapping[str, str]) -> bytes:
     """Return the bytes of a request as they go over the wire."""
-    lines = [f"{method} {request.target} HTTP/1.1", f"Host: {urlsplit(base_url).netloc}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    fields = {"Host": urlsplit(base_url).netloc}
     if request.body is not None:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(request.body)}"]
+        fields["Content-Type"] = "application/json"
+    given = {name.lower() for name in headers}
+    fields = {name: value for name, value in fields.items() if name.lower() not in given} | dict(headers)
+    if request.body is not None:
+        fields["Content-Length"] = str(len(request.body))
     elif method != "GET":
-        lines.append("Content-Length: 0")
+        fields["Content-Length"] = "0"
+    lines = [f"{method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (request.body or b"")
 
 
 class Connection:
-    """A connection to one host; opened when first needed, opened again after it broke."""
+    """A connection to one host; opened when first needed, opened again after it broke.
 
-    def __init__(self, base_url: str, *, tls: ssl.SSLContext | None) -> None:
-        parts = urlsplit(base_url)
-        self._host = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = tls
-        self._socket: gevent.socket.socket | None = None
+    One greenlet uses it; it waits for the socket by switching to gevent's hub, which switches back.
+    """
 
-    def send(self, wire: bytes, *, method: str, timeout_s: float) -> Answer:
-        """Send a request and return its answer; a time-out covers connecting, sending and reading.
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self._poller = way.poller
+        self._socket: Any = None
+        self._layer: TlsLayer | None = None
+        self._reader: Any = None
+        self._is_watched = False
+        self._received = 0.0
+
+    def send(self, wire: bytes, *, method: str) -> Answer:
+        """Send a request and return its answer. Whoever limits the time throws into the greenlet.
 
         Raises:
-            gevent.Timeout: there was no whole answer within ``timeout_s``.
+            ConnectTimeout: the server did not take the connection in time.
             OSError: the connection could not be made or broke.
-            UnusableAnswer: the answer was not HTTP, or not whole.
+            UnusableAnswer, HTTPParseError: the answer was not HTTP, or not whole.
         """
-        with gevent.Timeout(timeout_s):
-            try:
-                answer, keep = self._exchange(wire, method)
-            except BaseException:
-                self.close()
-                raise
-        if not keep:
+        try:
+            if self._socket is None or not self._is_idle():
+                self._open()
+            layer = self._layer
+            answer = self._exchange(wire, method) if layer is None else self._exchange_over_tls(layer, wire, method)
+        except BaseException:
+            self.close()
+            raise
+        answer.received = self._received
+        if not (answer.keeps and self._way.keep_alive):
             self.close()
         return answer
 
     def close(self) -> None:
         """Close the connection; the next request opens a new one."""
         if self._socket is not None:
+            self._poller.remove(self._socket.fileno())
             self._socket.close()
-            self._socket = None
+            self._socket = self._layer = None
+            self._is_watched = False
 
-    def _exchange(self, wire: bytes, method: str) -> tuple[Answer, bool]:
-        connection = self._open()
-        connection.sendall(wire)
-        response = HTTPResponse(method=method)
-        while not _is_final(response):
-            data = connection.recv(READ_SIZE)
-            response.feed(data)
-            if not data and not _is_final(response):
-                raise UnusableAnswer("the server closed the connection before the answer was whole")
-        body = bytes(response._body_buffer)
-        return Answer(status=response.get_code(), body=body), not response.should_close()
-
-    def _open(self) -> gevent.socket.socket:
-        if self._socket is not None and self._is_alive(self._socket):
-            return self._socket
-        self.close()
-        connection = gevent.socket.create_connection((self._host, self._port))
-        connection.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
-        if self._tls is not None:
-            connection = self._tls.wrap_socket(connection, server_hostname=self._host)
-        self._socket = connection
-        return connection
-
-    def _is_alive(self, connection: gevent.socket.socket) -> bool:
-        """Whether an idle connection is still open; anything to read on it means that it is not.
+    def _is_idle(self) -> bool:
+        """Whether the connection is still open and silent.
 
         A server may close it at any time, and an answer that nobody asked for must not be taken for the next.
-        It is looked at below TLS, whose own ``recv`` takes no flags.
+        It is looked at below TLS, and within it.
         """
-        connection.settimeout(0.0)
+        if self._layer is not None and not self._layer.is_idle:
+            return False
         try:
-            gevent.socket.socket.recv(connection, 1, stdlib_socket.MSG_PEEK)
+            self._socket.recv(1, stdlib_socket.MSG_PEEK)
         except BlockingIOError:
-            connection.settimeout(None)
             return True
         except OSError:
             return False
         return False
 
+    def _open(self) -> None:
+        self.close()
+        limit = self._way.connect_timeout_s
+        with gevent.Timeout(limit, ConnectTimeout(f"no connection within {limit} s")):
+            self._connect()
+            if self._way.tls is not None:
+                self._layer = TlsLayer(self._way.tls, self._way.host.name)
+                while not self._layer.is_open():
+                    self._send_all(self._layer.outgoing())
+                    self._take_in(self._layer)
+                self._send_all(self._layer.outgoing())
 
-def _is_final(response: HTTPResponse) -> bool:
-    """Whether an answer is whole and not just an interim one (1xx), which the real one follows."""
-    return response.message_complete and response.get_code() >= 200
+    def _connect(self) -> None:
+        """Connect to the first address that takes it."""
+        addresses = self._way.host.addresses()
+        for address in addresses[:-1]:
+            try:
+                return self._connect_to(address)
+            except OSError:
+                self.close()
+        return self._connect_to(addresses[-1])
 
+    def _connect_to(self, address: Address) -> None:
+        connection = Socket(address.family, stdlib_socket.SOCK_STREAM)
+        connection.settimeout(0.0)
+        connection.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+        if sys.platform == "linux":
+            connection.setsockopt(stdlib_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._socket = connection
+        code = connection.connect_ex(address.where)
+        if code in CONNECTING:
+            self._await_writable()
+            code = connection.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
 
-def tls_context(base_url: str, *, verify: bool) -> ssl.SSLContext | None:
-    """Return how TLS is spoken to a base URL; ``None`` for plain HTTP."""
-    if urlsplit(base_url).scheme != "https":
-        return None
-    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_default_certs()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    def _exchange(self, wire: bytes, method: str) -> Answer:
+        """Send and read over the plain socket: what nearly every request does, in as few steps as there are."""
+        try:
+            sent = self._socket.send(wire)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(wire):
+            self._send_all(wire[sent:])
+        data = self._receive()
+        return simple_answer(data) or read_answer(data, method=method, more=self._receive_at_once)
+
+    def _exchange_over_tls(self, layer: TlsLayer, wire: bytes, method: str) -> Answer:
+        self._send_all(layer.encrypted(wire))
+        data = self._decrypt(layer)
+        return simple_answer(data) or read_answer(data, method=method, more=lambda: self._decrypt(layer))
+
+    def _decrypt(self, layer: TlsLayer) -> bytes:
+        while (data := layer.decrypted()) is None:
+            self._take_in(layer)
+        return data
+
+    def _take_in(self, layer: TlsLayer) -> None:
+        layer.take_in(self._receive_at_once())
+        self._send_all(layer.outgoing())
+
+    def _send_all(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[self._socket.send(data) :]
+            except BlockingIOError:
+                self._await_writable()
+
+    def _receive_at_once(self) -> bytes:
+        """Return the next bytes; the server may be waiting for us to take them."""
+        self._poller.wake()
+        return self._receive()
+
+    def _receive(self) -> bytes:
+        """Return the next bytes, none when the server has closed, and keep when they came."""
+        while True:
+            self._await_readable()
+            try:
+                data: bytes
+                data, notes, _, _ = self._socket.recvmsg(READ_SIZE, ROOM_FOR_STAMP)
+            except BlockingIOError:
+                continue
+            # In this order: to be held up in between must not make the answer look earlier than it was.
+            wall, self._received = time.time(), time.perf_counter()
+            if notes:
+                seconds, nanoseconds = TIMESPEC.unpack(notes[0][2])
+                self._received -= max(0.0, wall - seconds - nanoseconds * 1e-9)
+            return data
+
+    def _await_readable(self) -> None:
+        if not self._is_watched:
+            self._is_watched = True
+            self._poller.add(self._socket.fileno(), self._on_readable)
+        self._reader = getcurrent()
+        try:
+            get_hub().switch()
+        finally:
+            self._reader = None
+
+    def _on_readable(self) -> None:
+        """Wake who waits for it; with nobody waiting it is the end of an idle connection, seen at the next use."""
+        if self._reader is not None:
+            self._reader.switch()
+        else:
+            self._is_watched = False
+            self._poller.remove(self._socket.fileno())
+
+    def _await_writable(self) -> None:
+        watcher = get_hub().loop.io(self._socket.fileno(), WRITE)
+        watcher.start(getcurrent().switch)
+        try:
+            get_hub().switch()
+        finally:
+            watcher.stop()
+            watcher.close()

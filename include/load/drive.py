@@ -1,116 +1,107 @@
 """The open-model drive: arrivals are released when they are due, whatever the target does.
 
-One scheduler greenlet releases arrival k at its due time. Idle Locust users wait for arrivals; one arrival
-is one request of one idle user. With no user idle the arrival waits and is still timed from its due time,
-so a slow target can neither slow the schedule down nor hide its own slowness (coordinated omission).
+An alarm rings when the next arrival is due, and hands it to an idle Locust user; one arrival is one request
+of one user. With no user idle the arrival waits and is still timed from its due time, so a slow target can
+neither slow the schedule down nor hide its own slowness (coordinated omission).
 """
 
-import errno
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-import gevent
-import gevent.socket
+from gevent import get_hub, getcurrent, sleep, wait
 from gevent.event import Event
-from gevent.hub import Waiter
-from geventhttpclient.response import HTTPParseError
 
-from include.load.connection import Connection, UnusableAnswer
-from include.load.record import Outcome, ProcessorClock, RequestLog
-from include.load.schedule import due_times, endpoint_sequence
-from include.perf.feed import Feed
-from include.perf.load_plan import TIMED_OUT, UNFINISHED, GeneratorLog, LoadPlan
+from include.load.alarm import make_alarm
+from include.load.connection import Connection
+from include.load.outcome import FAILURES, Outcome, RequestTimeout, failure, is_own_fault, own_fault
+from include.load.poller import Poller
+from include.load.processor import ProcessorClock, ProcessorUse
+from include.load.record import RequestLog, Row
+from include.load.schedule import Due, schedule
+from include.perf.expectation import Check
+from include.perf.histogram import Histogram
+from include.perf.load_plan import UNFINISHED, GeneratorLog, LoadPlan
 from include.perf.run import COMPLETED
 
-YIELD_EVERY = 20
-"""A scheduler that runs behind lets users send after so many releases."""
+MOST_AT_ONCE = 20
+"""A schedule that runs behind lets answers in after so many releases."""
 
-ERROR_KINDS = {
-    errno.ECONNREFUSED: "connection refused",
-    errno.ECONNRESET: "connection reset",
-    errno.EPIPE: "connection reset",
-    errno.ETIMEDOUT: "connection timed out",
-    errno.EHOSTUNREACH: "host unreachable",
-    errno.ENETUNREACH: "host unreachable",
-}
+GRAIN_S = 0.00035
+"""Arrivals that are closer together are released together, when the last of them is due: to wake up for each
+costs more than to send it. It is part of their start lag, and concerns only rates beyond 2,800/s or so."""
 
-OWN_FAULTS = {
-    errno.EMFILE: "file descriptors",
-    errno.ENFILE: "file descriptors",
-    errno.EADDRNOTAVAIL: "local ports",
-    errno.ENOBUFS: "socket buffers",
-    errno.ENOMEM: "memory",
-}
-"""What this machine may run out of: no failure of the service, so that such a load ends and counts for nothing."""
+LOOK_AHEAD = 64
+"""So many arrivals of the schedule are worked out at once."""
+
+NEAR_S = 0.0025
+"""With the next arrival so near, answers are collected when it is due; the kernel keeps the time of each."""
 
 
 @dataclass(slots=True)
 class Arrival:
-    """One request that is due; times in seconds after the first arrival."""
+    """One request that is due; times in seconds after the start of the schedule."""
 
     due_s: float
-    endpoint: int
+    requests: "EndpointRequests"
     wire: bytes
     is_measured: bool
+    released_s: float
     started_s: float = -1.0
+    ended_s: float = -1.0
+    user: Any = None
 
 
-class LagHistogram:
-    """Counts delays in steps of 0.1 ms, so that memory stays flat; exact to half a step."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRequests:
+    """All requests to one endpoint, as they go over the wire, and how their answers are checked."""
 
-    STEP_S = 1e-4
-
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
-
-    def add(self, lag_s: float) -> None:
-        """Count one delay."""
-        self._counts[int(lag_s / self.STEP_S)] += 1
-
-    def quantile(self, share: float) -> float:
-        """Return the delay that ``share`` of all stay below, 0 without any."""
-        left = share * self._counts.total()
-        for step in sorted(self._counts):
-            left -= self._counts[step]
-            if left <= 0:
-                return (step + 0.5) * self.STEP_S
-        return 0.0
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._counts.clear()
+    name: str
+    method: str
+    weight: int
+    wires: Sequence[bytes]
+    check: Check
 
 
 class Drive:
-    """One load, from the first arrival to the last answer."""
+    """One load, from the first arrival to the last answer; of several workers, this one's part.
 
-    def __init__(self, plan: LoadPlan, feed: Feed, wires: Sequence[Sequence[bytes]], log: RequestLog) -> None:
+    Args:
+        worker: number of this worker, from 0.
+    """
+
+    def __init__(
+        self, plan: LoadPlan, endpoints: Sequence[EndpointRequests], log: RequestLog, poller: Poller, worker: int = 0
+    ) -> None:
         self._plan = plan
-        self._feed = feed
-        self._wires = wires
+        self._endpoints = endpoints
         self._log = log
-        self._sequence = endpoint_sequence(
-            [endpoint.weight for endpoint in feed.endpoints], arrivals=plan.arrivals, seed=plan.load.seed
-        )
-        self._idle: list[Waiter[Any]] = []
+        self._poller = poller
+        weights = [endpoint.weight for endpoint in endpoints]
+        self._schedule = schedule(plan.load, weights, worker=worker, workers=plan.load.worker_count)
+        self._near: list[Due] = []
+        self._ahead: deque[Due] = deque()
+        self._alarm = make_alarm(self._on_alarm)
+        self._deadline = make_alarm(self._on_deadline)
+        self._is_deadline_set = False
+        self._idle: list[Any] = []
         self._backlog: deque[Arrival] = deque()
         self._in_flight: dict[int, Arrival] = {}
-        self._drained = Event()
-        self._over = Event()
-        self._scheduler: gevent.Greenlet[..., None] | None = None
-        self._lags = LagHistogram()
-        self.recent_lags = LagHistogram()
+        self._all_released, self._drained, self._over = Event(), Event(), Event()
+        self._lags, self._recent_lags = Histogram(), Histogram()
         self.released = 0
+        self.is_measuring = False
         self._last_due_s = 0.0
         self._capped = 0
         self._peak = 0
         self._processor = ProcessorClock()
-        self._cores: tuple[float, float | None] | None = None
+        self._use: ProcessorUse | None = None
         self._ended = COMPLETED
         self._stopped_s: float | None = None
+        self._start = 0.0
 
     @property
     def in_flight(self) -> int:
@@ -119,20 +110,26 @@ class Drive:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the first arrival was due; negative before it."""
+        """Seconds since the schedule started; negative before."""
         return time.perf_counter() - self._start
 
-    def run(self, *, start: float) -> None:
+    def run(self, *, start: float, started_at: float) -> None:
         """Drive the load; returns when every arrival has its row.
 
         Args:
-            start: when the first arrival is due, on the clock of ``time.perf_counter``.
+            start: when the schedule starts, on the clock of ``time.perf_counter``; workers share it.
+            started_at: the same moment in Unix seconds.
         """
         self._start = start
-        self._wall_start = time.time() - self.elapsed_s
-        self._log.first_due_at = self._wall_start
-        self._scheduler = gevent.spawn(self._schedule)
-        gevent.joinall([self._scheduler])
+        self._log.started_at = started_at
+        self._near = self._next_near()
+        if self._near:
+            self._alarm.set(start + self._near[-1].due_s)
+        else:
+            self._all_released.set()
+        wait([self._all_released, self._over], count=1)
+        self._over.wait(timeout=max(0.0, self._plan.total_s - self.elapsed_s))
+        self._use = self._processor.since_start()
         if not self._over.is_set():
             self._await_answers()
         self._finish()
@@ -143,145 +140,223 @@ class Drive:
             self._ended = reason
             self._stopped_s = max(0.0, self.elapsed_s)
             self._over.set()
-            self._drained.set()
-            if self._scheduler is not None:
-                self._scheduler.kill(block=False)
 
-    def next_arrival(self) -> Arrival:
-        """Block an idle user until there is an arrival for it; the last to become idle is the first to go."""
-        if self._backlog:
-            return self._backlog.popleft()
-        waiter: Waiter[Any] = Waiter()
-        self._idle.append(waiter)
-        arrival: Arrival = waiter.get()
+    def mark_failed(self, reason: str) -> None:
+        """Say that the load is not to be believed, though it came to its end."""
+        if self._ended == COMPLETED:
+            self._ended = reason
+
+    def serve(self, connection: Connection) -> None:
+        """Serve one arrival after another, for ever: a user's whole life."""
+        user = getcurrent()
+        while True:
+            can_go_on = self._backlog and not self._over.is_set()
+            arrival = self._backlog.popleft() if can_go_on else self._await_arrival(user)
+            arrival.started_s = time.perf_counter() - self._start
+            arrival.user = user
+            key = id(arrival)
+            self._in_flight[key] = arrival
+            if len(self._in_flight) > self._peak:
+                self._peak = len(self._in_flight)
+            if not self._is_deadline_set:
+                self._watch_deadline_of(arrival)
+            outcome = self._send(connection, arrival)
+            if self._in_flight.pop(key, None) is None:
+                continue  # the load is over, and this request has its row as unfinished
+            self._record(arrival, outcome)
+            if not self._in_flight and not self._backlog:
+                self._drained.set()
+
+    def _await_arrival(self, user: Any) -> Arrival:
+        """Wait for an arrival; the last to become idle is the first to go."""
+        self._idle.append(user)
+        try:
+            arrival: Arrival = get_hub().switch()
+        except BaseException:
+            if user in self._idle:
+                self._idle.remove(user)
+            raise
         return arrival
 
-    def serve(self, connection: Connection, arrival: Arrival) -> None:
-        """Send an arrival's request and record how it ended."""
-        arrival.started_s = self.elapsed_s
-        key = id(arrival)
-        self._in_flight[key] = arrival
-        self._peak = max(self._peak, len(self._in_flight))
-        outcome = self._send(connection, arrival)
-        ended_s = self.elapsed_s
-        if self._in_flight.pop(key, None) is None:
-            return  # the load is over, and this request has its row as unfinished
-        self._record(arrival, ended_s=ended_s, outcome=outcome)
-        if not self._in_flight and not self._backlog:
-            self._drained.set()
-
     def _send(self, connection: Connection, arrival: Arrival) -> Outcome:
-        method = self._feed.endpoints[arrival.endpoint].method
+        requests = arrival.requests
         try:
-            answer = connection.send(arrival.wire, method=method, timeout_s=self._plan.timeout_s)
-        except gevent.Timeout:
-            return Outcome(error=TIMED_OUT, example=f"no whole answer within {self._plan.timeout_s:g} s")
-        except (UnusableAnswer, HTTPParseError) as err:
-            return Outcome(error="broken answer", example=str(err))
-        except gevent.socket.gaierror as err:
-            return Outcome(error="host name not resolved", example=str(err))
-        except OSError as err:
-            if err.errno in OWN_FAULTS:
-                self.stop(f"the load generator ran out of {OWN_FAULTS[err.errno]} ({err}); raise its limits")
-            return Outcome(error=ERROR_KINDS.get(err.errno or 0, type(err).__name__), example=str(err))
+            answer = connection.send(arrival.wire, method=requests.method)
+        except FAILURES as err:
+            arrival.ended_s = self.elapsed_s
+            if is_own_fault(err):
+                self.stop(own_fault(err))
+            return failure(err, timeout_s=self._plan.timeout_s)
         except Exception as err:
-            self.stop(f"the load generator failed ({err!r})")
+            self.stop(own_fault(err))
             raise
-        if 200 <= answer.status < 300:
+        arrival.ended_s = max(arrival.started_s, answer.received - self._start)
+        error = requests.check(answer.status, answer.body)
+        if error is None:
             return Outcome(answer.status, len(answer.body))
-        example = answer.body.decode("utf-8", errors="replace")
-        return Outcome(answer.status, len(answer.body), f"HTTP {answer.status}", example)
+        return Outcome(answer.status, len(answer.body), error, answer.body.decode("utf-8", errors="replace"))
 
-    def _schedule(self) -> None:
-        """Release every arrival at its due time."""
-        warmup = self._plan.warmup_arrivals
-        counters = [0] * len(self._wires)
-        for number, due_s in enumerate(due_times(self._plan.load, arrivals=self._plan.arrivals)):
-            delay = self._start + due_s - time.perf_counter()
-            if delay > 0:
-                gevent.sleep(delay)
-            elif number % YIELD_EVERY == 0:
-                gevent.sleep(0)
-            if number == warmup:
-                self._begin_measuring()
-            endpoint = self._sequence[number]
-            wires = self._wires[endpoint]
-            wire = wires[counters[endpoint] % len(wires)]
-            counters[endpoint] += 1
-            self._release(Arrival(due_s, endpoint, wire, is_measured=number >= warmup))
-        self._await_end_of_window()
+    def _on_alarm(self) -> None:
+        """Release what is due; an error here must end the load, and not leave it waiting for ever."""
+        try:
+            self._release_due()
+        except Exception as err:
+            self.stop(own_fault(err))
+            raise
 
-    def _await_end_of_window(self) -> None:
-        gevent.sleep(max(0.0, self._plan.total_s - self.elapsed_s))
-        self._cores = self._processor.since_start()
+    def _release_due(self) -> None:
+        if self._over.is_set():
+            return
+        released = 0
+        while self._near and released < MOST_AT_ONCE:
+            now_s = self.elapsed_s
+            if now_s < self._near[-1].due_s:
+                break
+            for due in self._near:
+                self._release(due, now_s - due.due_s)
+            released += len(self._near)
+            self._near = self._next_near()
+        self._poller.collect()
+        if not self._near:
+            self._poller.wake()
+            self._all_released.set()
+            return
+        due_s = self._near[-1].due_s
+        if due_s - self.elapsed_s > NEAR_S:
+            self._poller.wake()
+        else:
+            self._poller.rest()
+        self._alarm.set(self._start + due_s)
+
+    def _next_near(self) -> list[Due]:
+        """Return the next arrival, and those that are due so soon after it that they are released together."""
+        near: list[Due] = []
+        while self._ahead or self._look_ahead():
+            if near and self._ahead[0].due_s - near[0].due_s > GRAIN_S:
+                break
+            near.append(self._ahead.popleft())
+        return near
+
+    def _look_ahead(self) -> bool:
+        """Work out more of the schedule; whether there is more."""
+        self._ahead.extend(islice(self._schedule, LOOK_AHEAD))
+        return bool(self._ahead)
+
+    def _release(self, due: Due, lag_s: float) -> None:
+        if due.is_measured and not self.is_measuring:
+            self._begin_measuring()
+        self._recent_lags.add(lag_s)
+        self.released += 1
+        self._last_due_s = due.due_s
+        requests = self._endpoints[due.endpoint]
+        wire = requests.wires[due.turn % len(requests.wires)]
+        arrival = Arrival(due.due_s, requests, wire, due.is_measured, due.due_s + lag_s)
+        if self._idle:
+            self._idle.pop().switch(arrival)
+        else:
+            self._capped += 1
+            self._backlog.append(arrival)
 
     def _begin_measuring(self) -> None:
-        self._lags.clear()
+        self.is_measuring = True
+        self._lags, self._recent_lags = Histogram(), Histogram()
         self._capped = 0
         self._peak = len(self._in_flight)
         self._processor = ProcessorClock()
 
-    def _release(self, arrival: Arrival) -> None:
-        lag_s = self.elapsed_s - arrival.due_s
-        self._lags.add(lag_s)
-        self.recent_lags.add(lag_s)
-        self.released += 1
-        self._last_due_s = arrival.due_s
-        if self._idle:
-            gevent.get_hub().loop.run_callback(self._idle.pop().switch, arrival)
-        else:
-            self._capped += 1
-            self._backlog.append(arrival)
+    def _watch_deadline_of(self, arrival: Arrival) -> None:
+        self._is_deadline_set = True
+        self._deadline.set(self._start + arrival.started_s + self._plan.timeout_s)
+
+    def _on_deadline(self) -> None:
+        """Give up every request whose time is up; they stand in the order in which they were sent."""
+        self._is_deadline_set = False
+        self._poller.collect()
+        latest_s = self.elapsed_s - self._plan.timeout_s
+        expired = []
+        for arrival in self._in_flight.values():
+            if arrival.started_s > latest_s:
+                self._watch_deadline_of(arrival)
+                break
+            expired.append(arrival)
+        for arrival in expired:
+            arrival.user.throw(RequestTimeout)
 
     def _await_answers(self) -> None:
         """Wait for what is in flight, as long as the plan says."""
         if self._in_flight or self._backlog:
             self._drained.clear()
-            self._drained.wait(timeout=max(0.0, self._last_due_s + self._plan.drain_s - self.elapsed_s))
+            left_s = max(0.0, self._last_due_s + self._plan.drain_s - self.elapsed_s)
+            wait([self._drained, self._over], timeout=left_s, count=1)
 
     def _finish(self) -> None:
         """Give everything that never came back its row."""
         self._over.set()
-        now_s = self.elapsed_s
+        self._alarm.close()
+        self._read_the_last()
+        self._deadline.close()
         for arrival in self._in_flight.values():
-            outcome = Outcome(error=UNFINISHED, example="no answer when the load ended")
-            self._record(arrival, ended_s=now_s, outcome=outcome)
+            self._give_up(arrival, "no answer when the load ended")
         for arrival in self._backlog:
-            outcome = Outcome(error=UNFINISHED, example="never sent: every slot was taken")
-            self._record(arrival, ended_s=now_s, outcome=outcome)
+            self._give_up(arrival, "never sent: every slot was taken")
         self._in_flight.clear()
         self._backlog.clear()
 
-    def _record(self, arrival: Arrival, *, ended_s: float, outcome: Outcome) -> None:
-        started_s = arrival.started_s if arrival.started_s >= 0 else ended_s
-        self._log.add(
-            due_s=arrival.due_s,
-            phase="measured" if arrival.is_measured else "warmup",
-            endpoint=self._feed.endpoints[arrival.endpoint].name,
-            start_lag_s=max(0.0, started_s - arrival.due_s),
-            service_time_s=ended_s - started_s,
-            outcome=outcome,
+    def _read_the_last(self) -> None:
+        """Read the answers that are here already; in the hub, to which users switch back when they are done."""
+        get_hub().loop.run_callback(self._poller.collect)
+        sleep(0)
+
+    def _give_up(self, arrival: Arrival, why: str) -> None:
+        arrival.ended_s = self.elapsed_s
+        if arrival.started_s < 0:
+            arrival.started_s = arrival.ended_s
+        self._record(arrival, Outcome(error=UNFINISHED, example=why))
+
+    def _record(self, arrival: Arrival, outcome: Outcome) -> None:
+        row = Row(
+            arrival.due_s,
+            "measured" if arrival.is_measured else "warmup",
+            arrival.requests.name,
+            outcome.status,
+            arrival.released_s,
+            arrival.started_s,
+            arrival.ended_s,
+            outcome.size,
+            outcome.error,
+            outcome.example,
         )
+        self._log.add(row)
+
+    def take_lags(self) -> dict[int, int]:
+        """Return how late arrivals were released since this was last asked, as counts of a `Histogram`."""
+        recent = self._recent_lags.take()
+        self._lags.merge(recent)
+        return recent
 
     def summary(self, *, version: str) -> GeneratorLog:
         """Return what the generator says of itself, once the load is over."""
-        cores, wanted = self._cores or self._processor.since_start()
-        first = self._wall_start
+        self.take_lags()
+        use = self._use or self._processor.since_start()
+        started_at = self._log.started_at
         planned_end_s = self._plan.total_s
         end_s = planned_end_s if self._stopped_s is None else min(planned_end_s, self._stopped_s)
         begin_s = min(float(self._plan.load.warmup_s), end_s)
         return GeneratorLog(
             ended=self._ended,
             version=version,
-            first_due_at=first,
-            measured_from=first + begin_s,
-            measured_to=first + end_s,
+            started_at=started_at,
+            measured_from=started_at + begin_s,
+            measured_to=started_at + end_s,
             arrivals=self.released,
-            schedule_lag_p99_s=self._lags.quantile(0.99),
-            cpu_cores=cores,
-            wanted_cores=wanted,
+            schedule_lags=self._lags.counts,
+            cpu_cores=use.cores,
+            wanted_cores=use.wanted_cores,
+            wait_ratio=use.wait_ratio,
+            steal_ratio=use.steal_ratio,
             concurrency_peak=self._peak,
             capped=self._capped,
-            clock_step_s=(time.time() - self._wall_start) - self.elapsed_s,
+            clock_step_s=(time.time() - started_at) - self.elapsed_s,
             error_examples=self._log.examples,
+            feed_rows={requests.name: len(requests.wires) for requests in self._endpoints},
         )

@@ -1,24 +1,44 @@
 """The raw record: one row a request, written as it happens and readable after a kill."""
 
-import time
+import base64
+import contextlib
 import zlib
-from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
+from gevent import get_hub
+
+from include.perf.histogram import Histogram
 from include.perf.load_plan import REQUEST_COLUMNS
 
 FLUSH_EVERY_S = 1.0
+ROWS_AT_ONCE = 25
+"""So many rows are written together: one by one costs three times as much, because by the next request the
+processor has forgotten how; a second's worth at once would hold the schedule up."""
+
 EXAMPLE_LENGTH = 300
 
 
-@dataclass(slots=True)
-class Outcome:
-    """How a request ended; ``error`` is its kind, empty when all is well."""
+class Row(NamedTuple):
+    """A request that has ended; times in seconds after the start of the schedule.
 
-    status: int = 0
-    size: int = 0
+    Attributes:
+        status: 0 without an answer.
+        released_s: when the generator had it ready; late by its own fault.
+        started_s: when it was sent; later where every connection was busy.
+        error: its kind, empty when all is well.
+        example: what an answer of this kind of error said.
+    """
+
+    due_s: float
+    phase: str
+    endpoint: str
+    status: int
+    released_s: float
+    started_s: float
+    ended_s: float
+    size: int
     error: str = ""
     example: str = ""
 
@@ -27,88 +47,98 @@ class RequestLog:
     """Writes ``requests.csv.gz``: compressed as it goes, flushed to the kernel once a second.
 
     A flush ends a compressed block, so that a reader gets every row up to the last second even when the
-    process is killed and the file has no proper end.
+    process is killed and the file has no proper end. Only the first of several workers writes the header:
+    their files are one after another the file of the load.
+
+    Args:
+        secrets: what no example may show.
 
     Attributes:
-        first_due_at: Unix time of the first arrival; set before the first row.
-        latencies: of the rows since the progress was last told.
+        started_at: Unix time at which the schedule started; set before the first row.
+        rows, failed: written so far, and those with an error; up to date after a flush.
+        latencies: of the rows since they were last taken.
         examples: the first failed answer of each kind, by ``<endpoint> <kind>``.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, has_header: bool = True, secrets: Iterable[str] = ()) -> None:
         self._file: IO[bytes] = path.open("wb")
         self._compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
-        self._pending: list[str] = [",".join(REQUEST_COLUMNS) + "\n"]
-        self.first_due_at = 0.0
+        self._compressed = [
+            self._compressor.compress(",".join(REQUEST_COLUMNS).encode() + b"\n" if has_header else b"")
+        ]
+        self._secrets = tuple(dict.fromkeys(part for secret in secrets for part in _parts(secret)))
+        self._pending: list[Row] = []
+        self.started_at = 0.0
         self.rows = 0
-        self.finished = 0
         self.failed = 0
-        self.latencies: deque[float] = deque(maxlen=10_000)
+        self.latencies = Histogram()
         self.examples: dict[str, str] = {}
 
-    def add(
-        self,
-        *,
-        due_s: float,
-        phase: str,
-        endpoint: str,
-        start_lag_s: float,
-        service_time_s: float,
-        outcome: Outcome,
-    ) -> None:
-        """Add a request that has ended; ``due_s`` counts from the first arrival."""
-        latency_s = start_lag_s + service_time_s
-        self._pending.append(
-            f"{self.first_due_at + due_s:.6f},{phase},{endpoint},{outcome.status},"
-            f"{start_lag_s:.6f},{service_time_s:.6f},{latency_s:.6f},{outcome.size},{outcome.error}\n"
-        )
-        self.rows += 1
-        self.latencies.append(latency_s)
-        if outcome.error:
-            self.failed += 1
-            self.examples.setdefault(f"{endpoint} {outcome.error}", outcome.example[:EXAMPLE_LENGTH])
-        else:
-            self.finished += 1
+    @property
+    def finished(self) -> int:
+        """Rows without an error."""
+        return self.rows - self.failed
+
+    def add(self, row: Row) -> None:
+        """Add a request that has ended."""
+        self._pending.append(row)
+        if len(self._pending) >= ROWS_AT_ONCE:
+            self._digest()
+
+    def _digest(self) -> None:
+        lines = []
+        began = self.started_at
+        for due_s, phase, endpoint, status, released_s, started_s, ended_s, size, error, example in self._pending:
+            latency_s = ended_s - due_s
+            lines.append(
+                f"{began + due_s:.6f},{phase},{endpoint},{status},"
+                f"{released_s - due_s:.6f},{started_s - due_s:.6f},{ended_s - started_s:.6f},{latency_s:.6f},"
+                f"{size},{error}\n"
+            )
+            self.latencies.add(latency_s)
+            if error:
+                self.failed += 1
+                self._keep_example(f"{endpoint} {error}", example)
+        self.rows += len(lines)
+        self._pending.clear()
+        self._compressed.append(self._compressor.compress("".join(lines).encode()))
+
+    def _keep_example(self, name: str, example: str) -> None:
+        """Keep the first of its name; a server may repeat a secret in what it says."""
+        if name not in self.examples:
+            for secret in self._secrets:
+                example = example.replace(secret, "***")
+            self.examples[name] = example[:EXAMPLE_LENGTH]
 
     def flush(self) -> None:
-        """Hand everything up to now to the kernel."""
-        data = self._compressor.compress("".join(self._pending).encode())
-        self._pending.clear()
-        self._file.write(data + self._compressor.flush(zlib.Z_SYNC_FLUSH))
+        """Hand everything up to now to the kernel, in a thread: a slow disk must not hold the schedule up."""
+        self._digest()
+        self._compressed.append(self._compressor.flush(zlib.Z_SYNC_FLUSH))
+        data = b"".join(self._compressed)
+        self._compressed.clear()
+        get_hub().threadpool.apply(self._write, (data,))
+
+    def _write(self, data: bytes) -> None:
+        self._file.write(data)
         self._file.flush()
 
     def close(self) -> None:
         """End the file properly."""
-        self.flush()
-        self._file.write(self._compressor.flush(zlib.Z_FINISH))
+        self._digest()
+        self._compressed.append(self._compressor.flush(zlib.Z_FINISH))
+        self._write(b"".join(self._compressed))
         self._file.close()
 
 
-class ProcessorClock:
-    """What this process used of the processors, and how long it waited for one."""
+def _parts(secret: str) -> Iterator[str]:
+    """Return a secret as a whole and what a server may repeat of it alone.
 
-    def __init__(self) -> None:
-        self._wall = time.perf_counter()
-        self._processor = time.process_time()
-        self._waited = _run_queue_wait_s()
-
-    def since_start(self) -> tuple[float, float | None]:
-        """Return cores used, and cores it would have used had it never waited (``None`` where unknown).
-
-        The wait is the run-queue time of the main thread (``/proc/self/schedstat``): with a share w of the
-        time spent waiting, the work fitted into 1 − w of it.
-        """
-        wall = time.perf_counter() - self._wall
-        cores = (time.process_time() - self._processor) / wall
-        waited = _run_queue_wait_s()
-        if waited is None or self._waited is None:
-            return cores, None
-        return cores, cores / max(0.01, 1 - (waited - self._waited) / wall)
-
-
-def _run_queue_wait_s() -> float | None:
-    """Return the main thread's time in the run queue, ``None`` where the kernel does not tell."""
-    try:
-        return int(Path("/proc/self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-    except (OSError, ValueError, IndexError):
-        return None
+    Of ``Bearer <token>`` that is the token, of ``Basic <base64>`` also the login and password in it.
+    """
+    scheme, _, credentials = secret.partition(" ")
+    parts = [secret, credentials]
+    if scheme == "Basic":
+        with contextlib.suppress(ValueError):
+            readable = base64.b64decode(credentials, validate=True).decode()
+            parts += [readable, readable.partition(":")[2]]
+    yield from filter(None, parts)

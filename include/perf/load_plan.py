@@ -7,22 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.perf.expectation import Check, Expectation
 from include.perf.run import from_json, to_json
 from include.perf.scenario import LoadProfile
 from include.perf.service import Service
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 """Raised whenever the generator changes in a way that may change a figure; part of a run's fingerprint."""
 
 PLAN_FILE = "load-plan.json"
-LIFELINE_VARIABLE = "BELLWETHER_LIFELINE_FD"
-PROGRESS_VARIABLE = "BELLWETHER_PROGRESS_FD"
+COMMANDS_VARIABLE = "BELLWETHER_COMMANDS_FD"
+REPORTS_VARIABLE = "BELLWETHER_REPORTS_FD"
+"""The pipes between the load process and the one that starts it."""
 
 REQUEST_COLUMNS = (
     "due_at",
     "phase",
     "endpoint",
     "status",
+    "schedule_lag_s",
     "start_lag_s",
     "service_time_s",
     "latency_s",
@@ -31,10 +34,13 @@ REQUEST_COLUMNS = (
 )
 """The columns of ``requests.csv.gz``, one row a request, in the order in which they ended.
 
-``due_at`` is in Unix seconds; ``phase`` is ``warmup`` or ``measured``; ``latency_s`` counts from the due
-time and is ``start_lag_s + service_time_s``; ``status`` is 0 without an answer; ``error`` is empty for an
-answer that is as it should be.
+``due_at`` is in Unix seconds; ``phase`` is ``warmup`` or ``measured``; ``status`` is 0 without an answer.
+``schedule_lag_s`` is how late the generator released the request, ``start_lag_s`` how late it was sent, waiting for
+a free connection included; ``latency_s`` counts from the due time and is ``start_lag_s + service_time_s``; ``error``
+is empty for an answer that is as it should be.
 """
+
+TIME_OUT_GRACE_S = 0.25
 
 TIMED_OUT = "timeout"
 UNFINISHED = "unfinished"
@@ -42,34 +48,52 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadPlan:
-    """A load, ready to be driven; every path is absolute."""
+    """A load, ready to be driven; every path is absolute.
+
+    Attributes:
+        headers: of every request. Those that hold secrets are not here: they go through a pipe.
+        expectations: by endpoint, where more than a good status is asked of an answer.
+    """
 
     base_url: str
     verify_tls: bool
+    ca_file: Path | None
+    keep_alive: bool
     timeout_s: float
+    connect_timeout_s: float | None
     headers: Mapping[str, str]
+    expectations: Mapping[str, Expectation]
     load: LoadProfile
     folder: Path
 
+    def check_of(self, endpoint: str) -> Check:
+        """Return what says how good an answer of an endpoint is."""
+        return self.expectations.get(endpoint, Expectation()).compiled()
+
     @property
     def drain_s(self) -> float:
-        """How long answers are waited for after the last arrival."""
-        return self.timeout_s if self.load.drain_s is None else self.load.drain_s
+        """How long answers are waited for after the last arrival; by default until it has timed out."""
+        return self.timeout_s + TIME_OUT_GRACE_S if self.load.drain_s is None else self.load.drain_s
 
     @property
     def warmup_arrivals(self) -> int:
         """Arrivals before the measured window."""
-        return round(self.load.rate_rps * self.load.warmup_s)
+        return self.load.warmup_arrivals
+
+    @property
+    def measured_arrivals(self) -> int:
+        """Arrivals within the measured window."""
+        return self.load.measured_arrivals
 
     @property
     def arrivals(self) -> int:
         """Arrivals of the whole run."""
-        return self.warmup_arrivals + round(self.load.rate_rps * self.load.duration_s)
+        return self.load.total_arrivals
 
     @property
     def total_s(self) -> float:
         """Warm-up and measured part together."""
-        return self.load.warmup_s + self.load.duration_s
+        return self.load.total_s
 
     def write(self) -> Path:
         """Write the plan into its folder and return the file."""
@@ -88,8 +112,12 @@ def plan_for(service: Service, load: LoadProfile, folder: Path) -> LoadPlan:
     return LoadPlan(
         base_url=service.base_url,
         verify_tls=service.verify_tls,
+        ca_file=service.ca_file,
+        keep_alive=service.keep_alive,
         timeout_s=service.timeout_s,
+        connect_timeout_s=service.connect_timeout_s,
         headers=service.headers,
+        expectations={endpoint.name: endpoint.expect for endpoint in service.endpoints if endpoint.expect},
         load=load,
         folder=folder.absolute(),
     )
@@ -101,23 +129,37 @@ class GeneratorLog:
 
     Attributes:
         ended: ``completed``, or why it stopped early.
-        first_due_at: Unix time at which the first arrival was due.
+        started_at: Unix time at which the schedule started.
         measured_from, measured_to: Unix times of the measured window; ``measured_to`` is earlier than
             planned when the run was stopped.
         arrivals: arrivals released over the whole run.
+        schedule_lags: how late the arrivals of the measured window were released, as the counts of a
+            `include.perf.histogram.Histogram`.
+        cpu_cores: cores used in the measured window.
+        wanted_cores: cores it would have used had it never waited for one; of several workers the most that
+            one wanted. ``None`` where the kernel does not tell, as the next two.
+        wait_ratio: share of the window in which it was ready to run and did not.
+        steal_ratio: share of the machine's time that the hypervisor gave to others.
         error_examples: one example a ``<endpoint> <kind>``.
+        feed_rows: different requests that were ready, by endpoint; used up, they begin again.
+        lost_workers: numbers, from 1, of the workers that ended without a word.
     """
 
     ended: str
     version: str
-    first_due_at: float
+    started_at: float
     measured_from: float
     measured_to: float
     arrivals: int
-    schedule_lag_p99_s: float
+    schedule_lags: Mapping[int, int]
     cpu_cores: float
     wanted_cores: float | None
+    wait_ratio: float | None
+    steal_ratio: float | None
     concurrency_peak: int
     capped: int
     clock_step_s: float
     error_examples: Mapping[str, str]
+    feed_rows: Mapping[str, int]
+    workers: int = 1
+    lost_workers: tuple[int, ...] = ()

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from include.perf.errors import LoadError
+from include.perf.histogram import Histogram
 from include.perf.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED, GeneratorLog
 from include.perf.metric import METRICS, MetricValue
 from include.perf.ports import GENERATOR_FILE, REQUESTS_FILE, TIMESERIES_FILE
@@ -42,6 +43,7 @@ _TYPES = {
     "phase": "category",
     "endpoint": "category",
     "status": "int16",
+    "schedule_lag_s": "float64",
     "start_lag_s": "float64",
     "service_time_s": "float64",
     "latency_s": "float64",
@@ -58,7 +60,7 @@ def measure(folder: Path) -> LoadFigures:
     """
     log = _read_log(folder / GENERATOR_FILE)
     rows = read_requests(folder / REQUESTS_FILE)
-    seconds = per_second(rows, first_due_at=log.first_due_at)
+    seconds = per_second(rows, started_at=log.started_at)
     seconds.to_csv(folder / TIMESERIES_FILE, index=False, float_format="%.6f")
     return figures(rows, log)
 
@@ -97,22 +99,27 @@ def read_requests(path: Path) -> pd.DataFrame:
 
 
 def _decompress(path: Path) -> bytes:
+    """Return what is in a gzip file: of one part or of several, the last of which may have no end."""
     decompressor = zlib.decompressobj(31)
     parts = []
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             parts.append(decompressor.decompress(chunk))
+            while decompressor.eof and decompressor.unused_data:
+                chunk = decompressor.unused_data
+                decompressor = zlib.decompressobj(31)
+                parts.append(decompressor.decompress(chunk))
     return b"".join(parts)
 
 
-def per_second(rows: pd.DataFrame, *, first_due_at: float) -> pd.DataFrame:
+def per_second(rows: pd.DataFrame, *, started_at: float) -> pd.DataFrame:
     """Sum up the requests by the second in which they were due.
 
     Returns:
-        (seconds, 9): ``second`` since the first arrival, ``phase``, the counts ``due``, ``sent``,
+        (seconds, 9): ``second`` since the schedule started, ``phase``, the counts ``due``, ``sent``,
         ``finished``, ``failed``, and latency percentiles in seconds, NaN where nothing counts.
     """
-    second = np.floor(rows["due_at"].to_numpy() - first_due_at + 1e-6).astype(int)
+    second = np.floor(rows["due_at"].to_numpy() - started_at + 1e-6).astype(int)
     table = rows.assign(
         second=second,
         ok=rows["error"] == "",
@@ -152,7 +159,7 @@ def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
     sent_at = measured["due_at"] + measured["start_lag_s"]
     sent_inside = _went_out(measured) & (sent_at <= log.measured_to)
     return LoadFigures(
-        started_at=_utc(log.first_due_at),
+        started_at=_utc(log.started_at),
         window=window,
         due=len(measured),
         sent=int(sent_inside.sum()),
@@ -163,7 +170,7 @@ def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
         arrivals=log.arrivals,
         rows=len(rows),
         metrics=_client_metrics(measured, delivered=_delivered(rows, log), window=window),
-        endpoints=_endpoints(measured),
+        endpoints=_endpoints(measured, log),
         errors=_errors(measured, log),
         generator=_generator(measured, log),
     )
@@ -202,9 +209,26 @@ def _latencies(rows: pd.DataFrame) -> dict[str, float | None]:
     return {name: float(np.quantile(counted, share)) for name, share in LATENCY_SHARES.items()}
 
 
-def _endpoints(measured: pd.DataFrame) -> tuple[EndpointFigures, ...]:
+def _distortion(measured: pd.DataFrame) -> dict[str, float]:
+    """Return by how many seconds each latency would be lower had every request been released when it was due."""
+    reported = _latencies(measured)
+    punctual = _latencies(measured.assign(latency_s=measured["latency_s"] - measured["schedule_lag_s"]))
+    return {
+        name: value - own
+        for name, value in reported.items()
+        if value is not None and (own := punctual[name]) is not None
+    }
+
+
+def _endpoints(measured: pd.DataFrame, log: GeneratorLog) -> tuple[EndpointFigures, ...]:
     return tuple(
-        EndpointFigures(name=str(name), due=len(rows), failed=int((rows["error"] != "").sum()), **_latencies(rows))
+        EndpointFigures(
+            name=str(name),
+            due=len(rows),
+            failed=int((rows["error"] != "").sum()),
+            rows=log.feed_rows.get(str(name), 0),
+            **_latencies(rows),
+        )
         for name, rows in measured.groupby("endpoint", observed=True, sort=True)
     )
 
@@ -229,11 +253,16 @@ def _generator(measured: pd.DataFrame, log: GeneratorLog) -> GeneratorFigures:
     return GeneratorFigures(
         version=log.version,
         ended=log.ended,
-        schedule_lag_p99_s=log.schedule_lag_p99_s,
+        schedule_lag_p99_s=Histogram(log.schedule_lags).quantile(0.99) or 0.0,
         start_lag_p99_s=float(np.quantile(start_lags, 0.99)) if len(start_lags) else 0.0,
         cpu_cores=log.cpu_cores,
         wanted_cores=log.wanted_cores,
         concurrency_peak=log.concurrency_peak,
         capped=log.capped,
         clock_step_s=log.clock_step_s,
+        wait_ratio=log.wait_ratio,
+        steal_ratio=log.steal_ratio,
+        distortion=_distortion(measured),
+        workers=log.workers,
+        lost_workers=log.lost_workers,
     )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from include.perf.arrival_rate import CurvePoint, RateCurve
 from include.perf.errors import StoreError
 from include.perf.metric import MetricValue, Unit
 from include.perf.scenario import LoadProfile
@@ -84,7 +85,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointFigures:
-    """One endpoint within the measured window; latencies in seconds."""
+    """One endpoint within the measured window; latencies in seconds.
+
+    Attributes:
+        rows: different requests that were sent in turn; 0 in the records of earlier versions.
+    """
 
     name: str
     due: int
@@ -92,6 +97,7 @@ class EndpointFigures:
     latency_p50: float | None
     latency_p95: float | None
     latency_p99: float | None
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +120,16 @@ class GeneratorFigures:
         schedule_lag_p99_s: how late arrivals were released, 99th percentile; the generator's own fault.
         start_lag_p99_s: from due to actually sent; includes waiting for a free connection slot.
         cpu_cores: cores it used in the measured window.
-        wanted_cores: cores it would have used had it never waited for one; ``None`` where the kernel
-            does not tell.
+        wanted_cores: cores it would have used had it never waited for one; of several workers the most that
+            one wanted. ``None`` where the kernel does not tell, as the ratios below.
         concurrency_peak: most requests in flight.
         capped: arrivals that found every slot taken, the target being slow.
         clock_step_s: wall clock minus monotonic clock, over the run.
+        wait_ratio: share of the window in which it was ready to run and did not; of several the most.
+        steal_ratio: share of the machine's time that the hypervisor gave to others.
+        distortion: by latency metric, by how many seconds the generator's own lateness raised it.
+        workers: load processes that shared the arrivals.
+        lost_workers: numbers, from 1, of those that ended without a word.
     """
 
     version: str
@@ -130,6 +141,11 @@ class GeneratorFigures:
     concurrency_peak: int
     capped: int
     clock_step_s: float
+    wait_ratio: float | None = None
+    steal_ratio: float | None = None
+    distortion: Mapping[str, float] = field(default_factory=dict)
+    workers: int = 1
+    lost_workers: tuple[int, ...] = ()
 
 
 COMPLETED = "completed"
@@ -185,7 +201,13 @@ class ServerFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSummary:
-    """The ``load`` part of the record: requested beside achieved."""
+    """The ``load`` part of the record: requested beside achieved.
+
+    Attributes:
+        requested_rate_rps: mean over the measured part.
+        requested_curve: the rate over time, from the beginning of the warm-up on; empty when it is the same
+            throughout.
+    """
 
     requested_rate_rps: float
     achieved_rate_rps: float | None
@@ -197,6 +219,14 @@ class LoadSummary:
     failed: int | None
     timed_out: int | None
     unfinished: int | None
+    requested_curve: tuple[CurvePoint, ...] = ()
+
+    @property
+    def peak_rate_rps(self) -> float:
+        """The highest rate that was requested."""
+        if not self.requested_curve:
+            return self.requested_rate_rps
+        return RateCurve.through(self.requested_curve).peak(self.warmup_s + self.duration_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,25 +3,33 @@
 gevent is used without patching anything; Locust, which patches, is never imported here.
 """
 
+import contextlib
+import random
 import socket
 import ssl
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import gevent
 import gevent.monkey
 import pytest
 from geventhttpclient.response import HTTPParseError
 
-from include.load.connection import Answer, Connection, UnusableAnswer, tls_context, wire_format
+from include.load.answer import UnusableAnswer
+from include.load.connection import Connection, ConnectTimeout, wire_format
+from include.load.host import Address, Host
+from include.load.tls import tls_context
 from include.perf.feed import Request
+from tests.load.driven_loads import way_to
 from tests.socket_servers import Script, SocketServer, Talk, always, answer, free_port, self_signed
 
 OK = answer(b'{"ok":1}')
 AGAIN = answer(b'{"ok":2}')
-OWN = Answer(status=200, body=b'{"ok":1}')
+OWN = (200, b'{"ok":1}')
 
 
 @pytest.fixture
@@ -43,8 +51,8 @@ def connect() -> Iterator[Callable[..., Connection]]:
     """Open connections that end with the test."""
     connections: list[Connection] = []
 
-    def to(url: str, *, verify: bool = True) -> Connection:
-        connections.append(Connection(url, tls=tls_context(url, verify=verify)))
+    def to(url: str, **way: Any) -> Connection:
+        connections.append(Connection(way_to(url, **way)))
         return connections[-1]
 
     yield to
@@ -52,9 +60,24 @@ def connect() -> Iterator[Callable[..., Connection]]:
         connection.close()
 
 
-def get(connection: Connection, url: str, *, path: str = "/x", timeout_s: float = 10.0) -> Answer:
+@pytest.fixture(scope="module")
+def tls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server's certificate lies."""
+    return tmp_path_factory.mktemp("tls")
+
+
+@pytest.fixture(scope="module")
+def server_tls(tls_folder: Path) -> ssl.SSLContext:
+    """A certificate for 127.0.0.1 that nobody has signed."""
+    return self_signed(tls_folder)
+
+
+def get(connection: Connection, url: str, *, path: str = "/x", timeout_s: float = 10.0) -> tuple[int, bytes]:
+    """Return the status and the body of an answer that came in time."""
     wire = wire_format("GET", Request(path, None), base_url=url, headers={})
-    return connection.send(wire, method="GET", timeout_s=timeout_s)
+    with gevent.Timeout(timeout_s):
+        answer_ = connection.send(wire, method="GET")
+    return answer_.status, answer_.body
 
 
 def test_the_standard_library_is_not_patched_here() -> None:
@@ -72,15 +95,28 @@ def test_the_standard_library_is_not_patched_here() -> None:
             "POST",
             Request("/a", '{"x":"é"}'.encode()),
             {"Accept": "application/json"},
-            b"POST /a HTTP/1.1\r\nHost: gw:8000\r\nAccept: application/json\r\n"
+            b"POST /a HTTP/1.1\r\nHost: gw:8000\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
             # é is two bytes of UTF-8: 9 characters, 10 bytes
-            b'Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{"x":"\xc3\xa9"}',
+            b'Content-Length: 10\r\n\r\n{"x":"\xc3\xa9"}',
+        ),
+        (
+            "PUT",
+            Request("/a", b"{}"),
+            {"content-type": "application/merge-patch+json", "Connection": "close", "X-Name": "caf\xe9"},
+            b"PUT /a HTTP/1.1\r\nHost: gw:8000\r\ncontent-type: application/merge-patch+json\r\n"
+            b"Connection: close\r\nX-Name: caf\xe9\r\nContent-Length: 2\r\n\r\n{}",
+        ),
+        (
+            "POST",
+            Request("/a", b""),
+            {},
+            b"POST /a HTTP/1.1\r\nHost: gw:8000\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n",
         ),
         ("DELETE", Request("/a", None), {}, b"DELETE /a HTTP/1.1\r\nHost: gw:8000\r\nContent-Length: 0\r\n\r\n"),
     ],
 )
 def test_a_request_is_these_bytes(method: str, request_: Request, headers: dict[str, str], expected: bytes) -> None:
-    """Nothing is added to what the feed and the service say."""
+    """Nothing is added to what the feed and the service say; what the service says of the content goes first."""
     assert wire_format(method, request_, base_url="http://gw:8000", headers=headers) == expected
 
 
@@ -156,7 +192,7 @@ def test_an_interim_answer_is_not_the_answer(
     server = serve(script)
     connection = connect(server.url)
     assert get(connection, server.url) == OWN
-    assert get(connection, server.url) == Answer(status=200, body=b'{"ok":2}')
+    assert get(connection, server.url) == (200, b'{"ok":2}')
     assert server.accepted == 1
 
 
@@ -185,7 +221,7 @@ def test_an_answer_is_read_whole(
     """Status and body are what was sent; the connection is kept exactly when HTTP says so."""
     server = serve(always(sent))
     connection = connect(server.url)
-    assert [get(connection, server.url) for _ in range(2)] == [Answer(status=status, body=body)] * 2
+    assert [get(connection, server.url) for _ in range(2)] == [(status, body)] * 2
     assert server.accepted == connections
 
 
@@ -200,7 +236,7 @@ def test_an_answer_without_a_length_ends_with_its_connection(
 
     server = serve(script)
     connection = connect(server.url)
-    assert [get(connection, server.url).body for _ in range(2)] == [b"until the end"] * 2
+    assert [get(connection, server.url) for _ in range(2)] == [(200, b"until the end")] * 2
     assert server.accepted == 2
 
 
@@ -210,7 +246,7 @@ def test_a_redirect_is_an_answer_and_not_followed(
     """Load goes to one host only."""
     elsewhere = serve(always(OK))
     server = serve(always(answer(b"", status="302 Found", headers=f"Location: {elsewhere.url}/x\r\n")))
-    assert get(connect(server.url), server.url).status == 302
+    assert get(connect(server.url), server.url)[0] == 302
     assert elsewhere.accepted == 0
 
 
@@ -283,9 +319,9 @@ def test_a_refused_connection_is_an_error(connect: Callable[..., Connection]) ->
         get(connect(url), url)
 
 
-def _never(talk: Talk) -> None:
+def _never_answers(talk: Talk) -> None:
     talk.read_request()
-    talk.closing.wait()
+    talk.read_request()
 
 
 def _drop_by_drop(talk: Talk) -> None:
@@ -295,17 +331,63 @@ def _drop_by_drop(talk: Talk) -> None:
         talk.send(b".")
 
 
-@pytest.mark.parametrize("script", [_never, _drop_by_drop])
-def test_the_time_out_covers_the_whole_request(
-    serve: Callable[..., SocketServer], connect: Callable[..., Connection], script: Script
+def _reads_late(talk: Talk) -> None:
+    """Until then the kernel takes what it has room for, and tells nobody that the client is gone."""
+    talk.closing.wait(0.3)
+    while talk.connection.recv(1 << 20):
+        pass
+
+
+class _GivenUp(Exception):
+    """What whoever limits the time throws."""
+
+
+@pytest.mark.parametrize(
+    ("script", "scheme", "body_bytes"),
+    [
+        (_never_answers, "http", 0),
+        (_drop_by_drop, "http", 0),
+        (_reads_late, "http", 50_000_000),
+        (_reads_late, "https", 0),
+    ],
+    ids=["no answer", "drop by drop", "sending", "TLS handshake"],
+)
+def test_a_request_can_be_given_up_wherever_it_waits(
+    serve: Callable[..., SocketServer],
+    connect: Callable[..., Connection],
+    script: Script,
+    scheme: str,
+    body_bytes: int,
 ) -> None:
-    """A server that never answers, or always has a byte more, is given up at the time-out and not before."""
-    server = serve(script)
-    connection = connect(server.url)
-    began = time.perf_counter()
-    with pytest.raises(gevent.Timeout):
-        get(connection, server.url, timeout_s=0.3)
-    assert 0.29 <= time.perf_counter() - began < 5
+    """The error comes out as it was thrown, and the connection is closed: the server sees it."""
+    gone = threading.Event()
+
+    def watched(talk: Talk) -> None:
+        try:
+            script(talk)
+        finally:
+            gone.set()
+
+    server = serve(watched)
+    url = server.url.replace("http", scheme)
+    wire = wire_format("POST", Request("/x", b"x" * body_bytes), base_url=url, headers={})
+    connection, errors = connect(url), []
+
+    def send() -> None:
+        try:
+            connection.send(wire, method="POST")
+        except _GivenUp as err:
+            errors.append(err)
+
+    request = gevent.spawn(send)
+    while not server.accepted:
+        gevent.sleep(0.001)
+    with gevent.Timeout(0.1, False):
+        request.join()
+    assert not gone.is_set()
+    request.kill(_GivenUp, timeout=5)
+    assert [type(err) for err in errors] == [_GivenUp]
+    assert gone.wait(5)
 
 
 def test_a_late_answer_is_not_taken_for_the_next(
@@ -329,10 +411,140 @@ def test_a_late_answer_is_not_taken_for_the_next(
     assert server.accepted == 2
 
 
-@pytest.fixture(scope="module")
-def server_tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
-    """A certificate for 127.0.0.1 that nobody has signed."""
-    return self_signed(tmp_path_factory.mktemp("tls"))
+def test_without_keep_alive_each_request_has_a_connection_of_its_own(
+    serve: Callable[..., SocketServer], connect: Callable[..., Connection]
+) -> None:
+    """Also when the server would keep it."""
+    gone = threading.Semaphore(0)
+
+    def script(talk: Talk) -> None:
+        while talk.read_request() is not None:
+            talk.send(OK)
+        gone.release()
+
+    server = serve(script)
+    connection = connect(server.url, keep_alive=False)
+    for number in range(1, 4):
+        assert get(connection, server.url) == OWN
+        assert gone.acquire(timeout=10)  # closed by the client after its answer, and not before the next request
+        assert server.accepted == number
+
+
+def test_making_a_connection_has_a_limit_of_its_own(
+    serve: Callable[..., SocketServer], connect: Callable[..., Connection]
+) -> None:
+    """TLS is part of it: this server takes the connection and says nothing."""
+    server = serve(_reads_late)
+    url = server.url.replace("http", "https")
+    with pytest.raises(ConnectTimeout, match=r"^no connection within 0\.2 s$"):
+        get(connect(url, connect_timeout_s=0.2), url)
+
+
+def test_a_full_queue_of_connections_is_a_connect_timeout(connect: Callable[..., Connection]) -> None:
+    """The kernel drops what a server that accepts nothing has no room for."""
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(3):
+            early = waiting.enter_context(socket.socket())
+            early.setblocking(False)
+            early.connect_ex(listener.getsockname())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(ConnectTimeout):
+            get(connect(url, connect_timeout_s=0.2), url)
+
+
+def test_the_limit_ends_with_the_connection(
+    serve: Callable[..., SocketServer], connect: Callable[..., Connection]
+) -> None:
+    """An answer may take longer than the connection."""
+
+    def script(talk: Talk) -> None:
+        talk.read_request()
+        talk.closing.wait(0.4)
+        talk.send(OK)
+
+    server = serve(script)
+    assert get(connect(server.url, connect_timeout_s=0.1), server.url) == OWN
+
+
+class _TwoAddresses(Host):
+    """A host with several addresses, as ``localhost`` often is."""
+
+    def __init__(self, *ports: int) -> None:
+        super().__init__("http://several")
+        self._found = [Address(socket.AF_INET, ("127.0.0.1", port)) for port in ports]
+
+    def addresses(self) -> list[Address]:
+        return self._found
+
+
+def test_the_first_address_that_takes_the_connection_is_used(
+    serve: Callable[..., SocketServer], connect: Callable[..., Connection]
+) -> None:
+    """A host may be known by an IPv6 address on which nobody listens."""
+    server = serve(always(OK))
+    connection = connect(server.url, host=_TwoAddresses(free_port(), server.port))
+    assert [get(connection, server.url) for _ in range(2)] == [OWN] * 2
+    assert server.accepted == 1
+    with pytest.raises(ConnectionRefusedError):
+        get(connect(server.url, host=_TwoAddresses(free_port(), free_port())), server.url)
+
+
+MANY = 3_000_000
+"""Bytes; more than any buffer of the kernel's on loopback, and 183 records of TLS."""
+
+
+def _mirror(talk: Talk) -> None:
+    while (request := talk.read_request()) is not None:
+        talk.send(answer(request.partition(b"\r\n\r\n")[2]))
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+def test_a_request_and_an_answer_may_be_long(
+    serve: Callable[..., SocketServer],
+    connect: Callable[..., Connection],
+    server_tls: ssl.SSLContext,
+    is_tls: bool,
+) -> None:
+    """Whatever the kernel takes or gives at a time, the whole goes out and comes back."""
+    server = serve(_mirror, tls=server_tls if is_tls else None)
+    connection = connect(server.url, verify=False)
+    body = random.Random(5).randbytes(MANY)
+    wire = wire_format("POST", Request("/x", body), base_url=server.url, headers={})
+    for _ in range(2):
+        with gevent.Timeout(30):
+            assert connection.send(wire, method="POST").body == body
+    assert server.accepted == 1
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+def test_a_second_answer_to_one_request_is_not_taken_for_the_next(
+    serve: Callable[..., SocketServer],
+    connect: Callable[..., Connection],
+    server_tls: ssl.SSLContext,
+    is_tls: bool,
+) -> None:
+    """In one packet with the first, it is nothing that a client could have asked for: the connection is given up."""
+
+    def script(talk: Talk) -> None:
+        talk.read_request()
+        if talk.number == 1:
+            # Two records of TLS, or one and a half answers, in one segment
+            talk.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+            talk.send(OK)
+            talk.send(AGAIN)
+            talk.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        else:
+            talk.send(OK)
+        talk.closing.wait()
+
+    server = serve(script, tls=server_tls if is_tls else None)
+    connection = connect(server.url, verify=False)
+    with contextlib.suppress(UnusableAnswer, HTTPParseError):
+        assert get(connection, server.url) == OWN
+    assert get(connection, server.url) == OWN
+    assert server.accepted == 2
 
 
 def test_tls_connections_are_kept_too(
@@ -374,6 +586,92 @@ def test_an_unknown_certificate_is_refused(
         get(connect(server.url), server.url)
 
 
+def test_a_certificate_is_verified_with_the_bundle_that_is_named(
+    serve: Callable[..., SocketServer],
+    connect: Callable[..., Connection],
+    server_tls: ssl.SSLContext,
+    tls_folder: Path,
+) -> None:
+    """Against it this one is good, for its own name only."""
+    server = serve(always(OK), tls=server_tls)
+    bundle = tls_folder / "server.pem"
+    assert get(connect(server.url, ca_file=bundle), server.url) == OWN
+    elsewhere = server.url.replace("127.0.0.1", "localhost")
+    with pytest.raises(ssl.SSLCertVerificationError, match="not valid for 'localhost'"):
+        get(connect(elsewhere, ca_file=bundle), elsewhere)
+
+
+def test_a_server_that_speaks_no_tls_is_an_error(
+    serve: Callable[..., SocketServer], connect: Callable[..., Connection]
+) -> None:
+    """It answers the handshake in plain HTTP, or closes."""
+    for script in (lambda talk: talk.send(OK), lambda talk: None):
+        server = serve(script)
+        url = server.url.replace("http", "https")
+        with pytest.raises(OSError, match=r"SSL|reset"):
+            get(connect(url), url)
+
+
+@pytest.mark.parametrize("sent", [answer(b"long", headers="X: y\r\n")[:-2], b"", b"HTTP/1.1 200 OK\r\n\r\nto the end"])
+def test_the_end_of_a_tls_connection_is_the_end_of_the_answer(
+    serve: Callable[..., SocketServer], connect: Callable[..., Connection], server_tls: ssl.SSLContext, sent: bytes
+) -> None:
+    """With or without TLS's own farewell: an answer without a length is whole then, any other is broken."""
+
+    def script(talk: Talk) -> None:
+        talk.read_request()
+        talk.send(sent)
+        if talk.number == 1:
+            assert isinstance(talk.connection, ssl.SSLSocket)
+            talk.connection.unwrap()
+
+    server = serve(script, tls=server_tls)
+    connection = connect(server.url, verify=False)
+    for _ in range(2):
+        if sent.endswith(b"to the end"):
+            assert get(connection, server.url) == (200, b"to the end")
+        else:
+            with pytest.raises((UnusableAnswer, HTTPParseError)):
+                get(connection, server.url)
+    assert server.accepted == 2
+
+
 def test_plain_http_has_no_tls() -> None:
     """Nothing is made ready for it."""
     assert tls_context("http://gw:8000", verify=True) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's time of an answer is Linux's")
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+def test_an_answer_came_when_the_kernel_had_it(
+    serve: Callable[..., SocketServer],
+    connect: Callable[..., Connection],
+    server_tls: ssl.SSLContext,
+    is_tls: bool,
+) -> None:
+    """This process is held up for 0.2 s while the answer is there already: that is no latency of the service."""
+    sent = threading.Event()
+    times_s: list[float] = []
+
+    def script(talk: Talk) -> None:
+        talk.read_request()
+        times_s.append(time.perf_counter())
+        talk.send(OK)
+        times_s.append(time.perf_counter())
+        sent.set()
+        talk.closing.wait()
+
+    def hold_up() -> None:
+        while not times_s:
+            gevent.sleep(0.001)
+        sent.wait(10)
+        time.sleep(0.2)
+
+    server = serve(script, tls=server_tls if is_tls else None)
+    wire = wire_format("GET", Request("/x", None), base_url=server.url, headers={})
+    request = gevent.spawn(connect(server.url, verify=False).send, wire, method="GET")
+    hold_up()
+    received = request.get(timeout=10).received
+    before, after = times_s
+    assert before <= received + 0.001
+    assert received < after + 0.1

@@ -1,27 +1,26 @@
 """The raw record: what is written is read back, also from a file that a killed process left."""
 
 import gzip
-import time
+import threading
 import zlib
 from pathlib import Path
+from typing import IO, Any
 
+import gevent
 import pytest
 
-from include.load.record import EXAMPLE_LENGTH, Outcome, ProcessorClock, RequestLog
+from include.load.record import EXAMPLE_LENGTH, ROWS_AT_ONCE, RequestLog, Row
+from include.perf.histogram import Histogram
 from include.perf.load_plan import REQUEST_COLUMNS
 from include.perf.measurement import read_requests
 from tests.socket_servers import python
 
 
-def add(log: RequestLog, number: int, outcome: Outcome | None = None) -> None:
-    log.add(
-        due_s=number / 100,
-        phase="measured",
-        endpoint="orders",
-        start_lag_s=0.001,
-        service_time_s=0.02 + number / 1000,
-        outcome=outcome or Outcome(200, 17),
-    )
+def row(number: int, **changes: Any) -> Row:
+    """A request due at ``number`` hundredths of a second, sent 1 ms later and answered after 20 ms and more."""
+    due_s = number / 100
+    made = Row(due_s, "measured", "orders", 200, due_s + 0.0005, due_s + 0.001, due_s + 0.021 + number / 1000, 17)
+    return made._replace(**changes)
 
 
 @pytest.fixture
@@ -32,50 +31,151 @@ def path(tmp_path: Path) -> Path:
 def test_a_row_is_what_happened(path: Path) -> None:
     """One line a request, times in seconds with six decimals, the latency counted from the due time."""
     log = RequestLog(path)
-    log.first_due_at = 1_767_787_200.5
-    add(log, 1)
-    log.add(
-        due_s=0.02,
-        phase="warmup",
-        endpoint="positions",
-        start_lag_s=0.5,
-        service_time_s=10.0,
-        outcome=Outcome(error="timeout", example="no whole answer within 10 s"),
-    )
+    log.started_at = 1_767_787_200.5
+    log.add(row(1))
+    log.add(Row(0.02, "warmup", "positions", 0, 0.0204, 0.52, 10.52, 0, "timeout", "no whole answer within 10 s"))
     log.close()
     assert gzip.decompress(path.read_bytes()).decode().splitlines() == [
         ",".join(REQUEST_COLUMNS),
-        "1767787200.510000,measured,orders,200,0.001000,0.021000,0.022000,17,",
-        "1767787200.520000,warmup,positions,0,0.500000,10.000000,10.500000,0,timeout",
+        "1767787200.510000,measured,orders,200,0.000500,0.001000,0.021000,0.022000,17,",
+        "1767787200.520000,warmup,positions,0,0.000400,0.500000,10.000000,10.500000,0,timeout",
     ]
 
 
 def test_counts_and_examples(path: Path) -> None:
-    """Failures are counted by hand of their kind, and the first example of each is kept, cut short."""
+    """Failures are counted, and the first example of each endpoint and kind is kept, cut short."""
     log = RequestLog(path)
     for number in range(3):
-        add(log, number)
-    add(log, 3, Outcome(503, 4, "HTTP 503", "busy"))
-    add(log, 4, Outcome(503, 4, "HTTP 503", "another"))
-    add(log, 5, Outcome(error="broken answer", example="x" * 1000))
+        log.add(row(number))
+    log.add(row(3, status=503, error="HTTP 503", example="busy"))
+    log.add(row(4, status=503, error="HTTP 503", example="another"))
+    log.add(row(5, status=503, error="HTTP 503", example="elsewhere", endpoint="positions"))
+    log.add(row(6, status=0, error="broken answer", example="x" * 1000))
     log.close()
-    assert (log.rows, log.finished, log.failed) == (6, 3, 3)
-    assert log.examples == {"orders HTTP 503": "busy", "orders broken answer": "x" * EXAMPLE_LENGTH}
-    assert list(read_requests(path)["error"]) == ["", "", "", "HTTP 503", "HTTP 503", "broken answer"]
+    assert (log.rows, log.finished, log.failed) == (7, 3, 4)
+    assert log.examples == {
+        "orders HTTP 503": "busy",
+        "positions HTTP 503": "elsewhere",
+        "orders broken answer": "x" * EXAMPLE_LENGTH,
+    }
+    assert list(read_requests(path)["error"]) == ["", "", "", "HTTP 503", "HTTP 503", "HTTP 503", "broken answer"]
+
+
+def test_rows_are_written_in_batches_and_none_is_left_behind(path: Path) -> None:
+    """25 at once: of 60 rows 50 are counted before a flush, all of them after it, and all are in the file."""
+    log = RequestLog(path)
+    for number in range(60):
+        log.add(row(number))
+    assert (ROWS_AT_ONCE, log.rows) == (25, 50)
+    log.flush()
+    assert log.rows == len(read_requests(path)) == 60
+    log.add(row(60))
+    log.close()
+    assert log.rows == len(read_requests(path)) == 61
+
+
+def test_latencies_are_taken_once(path: Path) -> None:
+    """What a report took belongs to it; the next one has only what came since."""
+    log = RequestLog(path)
+    log.add(row(0))
+    log.flush()
+    assert sum(log.latencies.take().values()) == 1
+    for number in range(3):
+        log.add(row(number))
+    log.flush()
+    taken = Histogram(log.latencies.take())
+    # 1 ms until it was sent and 20 ms, 21 ms and 22 ms until the answer
+    assert [taken.quantile(share) for share in (0.3, 0.6, 1.0)] == pytest.approx([0.021, 0.022, 0.023], rel=0.005)
+    assert log.latencies.take() == {}
+    log.close()
+
+
+class _SlowDisk:
+    """A file whose writes wait until they may; says in which threads they were made."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.began, self.may_go_on = threading.Event(), threading.Event()
+        self.threads: set[int] = set()
+
+    def write(self, data: bytes) -> None:
+        self.threads.add(threading.get_ident())
+        self.began.set()
+        assert self.may_go_on.wait(10)
+        self._file.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def test_a_slow_disk_holds_nothing_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush waits for its disk in a thread; meanwhile the loop goes round and rows are added."""
+    disk = _SlowDisk(path.open("wb"))
+    monkeypatch.setattr(Path, "open", lambda *_: disk)
+    log = RequestLog(path)
+    monkeypatch.undo()
+    for number in range(ROWS_AT_ONCE):
+        log.add(row(number))
+    flush = gevent.spawn(log.flush)
+    while not disk.began.is_set():
+        gevent.sleep(0.001)
+    for number in range(ROWS_AT_ONCE):
+        log.add(row(number))
+    assert (log.rows, flush.ready(), path.stat().st_size) == (2 * ROWS_AT_ONCE, False, 0)
+    disk.may_go_on.set()
+    flush.get(timeout=10)
+    assert threading.get_ident() not in disk.threads
+    log.close()
+    assert len(read_requests(path)) == 2 * ROWS_AT_ONCE
 
 
 def test_a_flush_can_be_read_while_the_record_grows(path: Path) -> None:
     """Everything up to the flush, nothing after it."""
     log = RequestLog(path)
     for number in range(5):
-        add(log, number)
+        log.add(row(number))
     log.flush()
-    add(log, 5)
+    log.add(row(5))
     assert len(read_requests(path)) == 5
     log.flush()
     assert len(read_requests(path)) == 6
     log.close()
     assert len(read_requests(path)) == 6
+
+
+def test_the_files_of_several_workers_are_one_after_another_one_record(tmp_path: Path) -> None:
+    """Only the first has the header."""
+    whole = tmp_path / "whole.csv.gz"
+    with whole.open("wb") as file:
+        for worker in range(2):
+            path = tmp_path / f"{worker}.csv.gz"
+            log = RequestLog(path, has_header=worker == 0)
+            log.add(row(worker))
+            log.close()
+            file.write(path.read_bytes())
+    assert gzip.decompress(whole.read_bytes()).decode().splitlines() == [
+        ",".join(REQUEST_COLUMNS),
+        "0.000000,measured,orders,200,0.000500,0.001000,0.020000,0.021000,17,",
+        "0.010000,measured,orders,200,0.000500,0.001000,0.021000,0.022000,17,",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("secret", "said", "kept"),
+    [
+        ("Bearer t0ken", "who is Bearer t0ken?", "who is ***?"),
+        ("Bearer t0ken", '{"token": "t0ken"}', '{"token": "***"}'),  # without its scheme
+        ("k3y", "k3y, k3y and k3y", "***, *** and ***"),
+        ("k3y", "x" * (EXAMPLE_LENGTH - 1) + "k3y", "x" * (EXAMPLE_LENGTH - 1) + "*"),  # no half of it either
+        ("", "nothing", "nothing"),
+    ],
+)
+def test_no_example_shows_a_secret(path: Path, secret: str, said: str, kept: str) -> None:
+    """A server may repeat in its answer what it was sent."""
+    log = RequestLog(path, secrets=["another", secret])
+    log.add(row(0, error="HTTP 403", status=403, example=said))
+    log.close()
+    assert log.examples == {"orders HTTP 403": kept}
 
 
 def test_an_empty_record_has_a_header(path: Path) -> None:
@@ -85,34 +185,36 @@ def test_an_empty_record_has_a_header(path: Path) -> None:
     assert (len(rows), list(rows.columns)) == (0, list(REQUEST_COLUMNS))
 
 
-def test_a_record_cut_anywhere_gives_its_whole_rows(path: Path) -> None:
+def test_a_record_cut_at_any_byte_gives_its_whole_rows(path: Path) -> None:
     """A full disk or a kill may cut a file in the middle of a row or of a compressed block."""
     log = RequestLog(path)
-    for number in range(200):
-        add(log, number)
+    for number in range(120):
+        log.add(row(number))
         if number % 20 == 0:
             log.flush()
     log.close()
-    whole, content = read_requests(path), path.read_bytes()
+    content = path.read_bytes()
+    whole = gzip.decompress(content)
     counts = []
+    for cut in range(len(content)):
+        text = zlib.decompressobj(31).decompress(content[:cut])
+        assert whole.startswith(text)
+        counts.append(text.count(b"\n"))
+    assert counts == sorted(counts)
+    assert set(counts) >= {2, 22, 42, 62, 82, 102}  # the header, and what each flush wrote
     for cut in range(100, len(content), 97):
         path.write_bytes(content[:cut])
-        rows = read_requests(path)
-        counts.append(len(rows))
-        assert rows["latency_s"].tolist() == whole["latency_s"].tolist()[: len(rows)]
-    assert counts == sorted(counts)
-    assert counts[0] < 50 < counts[-1]
+        assert len(read_requests(path)) == counts[cut] - 1
 
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from include.load.record import Outcome, RequestLog
+from include.load.record import RequestLog, Row
 log = RequestLog(Path(sys.argv[1]))
 def add(count):
     for number in range(count):
-        log.add(due_s=number, phase="measured", endpoint="orders", start_lag_s=0.0, service_time_s=0.01,
-                outcome=Outcome(200, 1))
+        log.add(Row(number, "measured", "orders", 200, number, number, number + 0.01, 1))
 add(1000)
 log.flush()
 add(500)
@@ -132,23 +234,3 @@ def test_a_killed_process_leaves_every_flushed_row(path: Path) -> None:
     assert len(read_requests(path)) == 1000
     with pytest.raises(zlib.error):
         zlib.decompress(path.read_bytes(), 31)
-
-
-def test_the_processor_clock_sees_what_was_used() -> None:
-    """A process that works all the time uses up to one core, and wants at least as much."""
-    clock = ProcessorClock()
-    wall, used = time.perf_counter(), time.process_time()
-    while time.process_time() - used < 0.2:
-        pass
-    cores, wanted = clock.since_start()
-    share = (time.process_time() - used) / (time.perf_counter() - wall)
-    assert cores == pytest.approx(share, rel=0.1)
-    assert wanted is None or wanted >= cores
-
-
-def test_a_waiting_process_uses_nothing() -> None:
-    """Waiting for answers is no work."""
-    clock = ProcessorClock()
-    time.sleep(0.3)
-    cores, _ = clock.since_start()
-    assert cores < 0.1

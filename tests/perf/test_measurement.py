@@ -15,23 +15,27 @@ from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
 from include.perf.measurement import figures, measure, per_second, read_requests
 from include.perf.metric import MetricValue, Unit
 from include.perf.run import EndpointFigures, ErrorGroup, LoadFigures, to_json
+from tests.fakes import counts_of
 
 # 2026-01-07 12:00:00 UTC
 START = 1_767_787_200.0
 LOG = GeneratorLog(
     ended="completed",
     version="1 (locust 2.47.0, python 3.11.2)",
-    first_due_at=START,
+    started_at=START,
     measured_from=START + 10,
     measured_to=START + 20,
     arrivals=0,
-    schedule_lag_p99_s=0.0011,
+    schedule_lags=counts_of(*[0.0001] * 98, 0.0011, 0.0011),
     cpu_cores=0.17,
     wanted_cores=0.18,
+    wait_ratio=0.05,
+    steal_ratio=None,
     concurrency_peak=12,
     capped=3,
     clock_step_s=0.0,
     error_examples={"orders HTTP 503": "busy", "positions timeout": "no whole answer within 10 s"},
+    feed_rows={"orders": 3, "positions": 2},
 )
 LATENCIES = ("latency_p50", "latency_p95", "latency_p99")
 
@@ -46,6 +50,7 @@ class Row:
     status: int = 200
     endpoint: str = "orders"
     lag_s: float = 0.0
+    schedule_lag_s: float = 0.0
     phase: str = ""
 
     def line(self) -> str:
@@ -53,7 +58,8 @@ class Row:
         service_s = self.latency_s - self.lag_s
         return (
             f"{START + self.due_s:.6f},{phase},{self.endpoint},{self.status},"
-            f"{self.lag_s:.6f},{service_s:.6f},{self.latency_s:.6f},17,{self.error}"
+            f"{min(self.lag_s, self.schedule_lag_s):.6f},{self.lag_s:.6f},"
+            f"{service_s:.6f},{self.latency_s:.6f},17,{self.error}"
         )
 
 
@@ -220,7 +226,7 @@ def test_each_second_is_summed_up(tmp_path: Path) -> None:
 def test_a_request_due_on_the_second_belongs_to_it(tmp_path: Path) -> None:
     """Times are written with six decimals, and a float of 10.0 may read 9.9999999."""
     rows = read_requests(write(tmp_path, [Row(number / 10) for number in range(100)]) / "requests.csv.gz")
-    assert per_second(rows, first_due_at=START)["due"].tolist() == [10] * 10
+    assert per_second(rows, started_at=START)["due"].tolist() == [10] * 10
 
 
 def test_a_truncated_record_is_measured_up_to_the_cut(tmp_path: Path) -> None:
@@ -313,7 +319,7 @@ def test_when_every_request_failed_there_is_no_latency(tmp_path: Path) -> None:
     assert (value(load, "throughput"), value(load, "error_rate")) == (0.0, 1.0)
     assert {load.metrics[name].reason for name in LATENCIES} == {"no request was answered"}
     assert load.endpoints == (
-        EndpointFigures(name="orders", due=10, failed=10, latency_p50=None, latency_p95=None, latency_p99=None),
+        EndpointFigures(name="orders", due=10, failed=10, latency_p50=None, latency_p95=None, latency_p99=None, rows=3),
     )
 
 
@@ -321,10 +327,24 @@ def test_the_generator_is_reported_as_it_saw_itself(tmp_path: Path) -> None:
     """Its own lag is kept apart from the wait for a free slot, the target's fault."""
     load = measured(tmp_path, [Row(10 + number, 0.5, lag_s=0.4 if number == 9 else 0.0) for number in range(10)])
     generator = load.generator
-    assert generator.schedule_lag_p99_s == 0.0011
+    assert generator.schedule_lag_p99_s == pytest.approx(0.0011, rel=0.005)  # the 99th of 100
     assert generator.start_lag_p99_s == pytest.approx(0.4 * 0.91)  # 0.99 · 9 = 8.91
     assert (generator.cpu_cores, generator.wanted_cores, generator.concurrency_peak) == (0.17, 0.18, 12)
     assert (generator.capped, generator.ended, generator.clock_step_s) == (3, "completed", 0.0)
+
+
+def test_what_the_generator_itself_made_of_a_latency_is_known(tmp_path: Path) -> None:
+    """100 requests of 20 ms, released 1 ms late; the 3 that waited 0.4 s for a free slot waited for the target."""
+    rows = [Row(10 + number / 10, 0.021, lag_s=0.001, schedule_lag_s=0.001) for number in range(97)]
+    rows += [Row(19.8, 0.42, lag_s=0.4, schedule_lag_s=0.001) for _ in range(3)]
+    generator = measured(tmp_path, rows).generator
+    assert generator.distortion == pytest.approx(dict.fromkeys(LATENCIES, 0.001), abs=1e-9)
+
+
+def test_rows_are_counted_by_endpoint(tmp_path: Path) -> None:
+    """How many different requests there were to send, as the load process told."""
+    load = measured(tmp_path, [Row(11.0), Row(12.0, endpoint="positions")])
+    assert {each.name: each.rows for each in load.endpoints} == {"orders": 3, "positions": 2}
 
 
 def test_the_window_is_the_one_that_was_driven(tmp_path: Path) -> None:

@@ -9,142 +9,37 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import psutil
 import pytest
-import requests
 
 from include.perf.adapters.locust import LocustGenerator
 from include.perf.errors import LoadError
-from include.perf.feed import Feed, FeedEndpoint, Request
-from include.perf.load_plan import GeneratorLog
-from include.perf.measurement import measure, read_requests
+from include.perf.measurement import measure
 from include.perf.ports import FEED_FILE, GENERATOR_FILE, REQUESTS_FILE, Progress
-from include.perf.run import from_json
-from include.perf.scenario import LoadProfile
-from include.perf.service import Service
+from include.perf.worker_parts import join
+from tests.real_loads import (
+    DUE,
+    LOAD,
+    Target,
+    drive,
+    folder_in,
+    kinds,
+    loads_of,
+    rows_in,
+    service_at,
+    summary_in,
+    when_finished,
+)
 from tests.socket_servers import SocketServer, always, answer, free_port, python, self_signed
 
 log = logging.getLogger(__name__)
 
 pytestmark = pytest.mark.integration
-
-FEED = Feed(
-    endpoints=(
-        FeedEndpoint(name="orders", method="POST", weight=3, rows=1),
-        FeedEndpoint(name="positions", method="GET", weight=2, rows=1),
-    ),
-    requests=((Request("/api/v1/orders", b'{"quantity":1000}'),), (Request("/api/v1/positions?i=EUR_USD", None),)),
-)
-LOAD = LoadProfile(rate_rps=100, duration_s=10, warmup_s=0, max_concurrency=200)
-DUE = 1_000  # 100/s × 10 s
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A target process and the file in which it writes its truth."""
-
-    process: subprocess.Popen[bytes]
-    port: int
-    file: Path
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
-
-    def truth(self, kind: str = "request") -> pd.DataFrame:
-        """What it wrote down: when each request came and was answered, Unix seconds."""
-        table = pd.read_csv(self.file, names=["kind", "came", "went"])
-        return table[table["kind"] == kind]
-
-    def answered(self) -> int:
-        """How many requests it has answered, by its own count."""
-        return int(requests.get(f"{self.url}/truth/count", timeout=10).text)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Target]]:
-    """Start targets that end with the test, stopped ones too."""
-    open_blocks = []
-
-    def begin(*options: str) -> Target:
-        file = tmp_path / f"truth-{len(open_blocks)}.csv"
-        block = python("-m", "tests.target_server", str(file), *options, stdout=subprocess.PIPE)
-        process = block.__enter__()
-        open_blocks.append(block)
-        assert process.stdout is not None
-        return Target(process, int(process.stdout.readline()), file)
-
-    yield begin
-    for block in open_blocks:
-        block.__exit__(None, None, None)
-
-
-def service_at(url: str, *, timeout_s: float = 10.0) -> Service:
-    return Service.model_validate(
-        {
-            "name": "trading-gateway-service",
-            "base_url": url,
-            "allowed_hosts": ["127.0.0.1"],
-            "timeout_s": timeout_s,
-            "prometheus": {"selector": 'service="x"'},
-            "endpoints": [{"name": "orders", "method": "POST", "path": "/api/v1/orders"}],
-        }
-    )
-
-
-def folder_in(parent: Path, name: str) -> Path:
-    folder = parent / name
-    folder.mkdir()
-    FEED.write(folder / FEED_FILE)
-    return folder
-
-
-def drive(
-    folder: Path,
-    url: str,
-    *,
-    load: LoadProfile = LOAD,
-    timeout_s: float = 10.0,
-    on_progress: Callable[[Progress], None] = lambda _: None,
-) -> None:
-    LocustGenerator().run(
-        service=service_at(url, timeout_s=timeout_s), load=load, folder=folder, on_progress=on_progress
-    )
-    assert loads_of(folder) == []
-
-
-def loads_of(folder: Path) -> list[psutil.Process]:
-    """The load processes that work on a folder."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            command = process.cmdline()
-        except psutil.Error:
-            continue
-        if "include.load" in command and str(folder / "load-plan.json") in command:
-            found.append(process)
-    return found
-
-
-def rows_in(folder: Path) -> pd.DataFrame:
-    return read_requests(folder / REQUESTS_FILE)
-
-
-def summary_in(folder: Path) -> GeneratorLog:
-    return from_json(GeneratorLog, (folder / GENERATOR_FILE).read_bytes(), where=str(folder))
-
-
-def kinds(rows: pd.DataFrame) -> Counter[str]:
-    return Counter(rows["error"])
 
 
 @pytest.fixture
@@ -242,18 +137,6 @@ def test_two_loads_side_by_side_do_not_meet(start: Callable[..., Target], tmp_pa
     assert {(group.endpoint, group.count) for group in down.errors} == {("orders", 300), ("positions", 200)}
 
 
-def when_finished(count: int, act: Callable[[], None]) -> Callable[[Progress], None]:
-    """Do something once, when so many requests were answered."""
-    done: list[int] = []
-
-    def on_progress(progress: Progress) -> None:
-        if progress.finished >= count and not done:
-            done.append(progress.finished)
-            act()
-
-    return on_progress
-
-
 def test_a_target_killed_in_the_middle_leaves_a_whole_record(start: Callable[..., Target], tmp_path: Path) -> None:
     """Answers before, refusals after, at most the requests in flight in between; the schedule goes on."""
     target, folder = start(), folder_in(tmp_path, "run")
@@ -300,17 +183,20 @@ def test_a_target_that_hangs_times_out_and_the_run_ends_on_time(start: Callable[
     assert measured.timed_out + measured.unfinished == measured.failed == DUE - found[""]
 
 
-def test_a_load_that_is_told_to_end_leaves_a_whole_record(start: Callable[..., Target], tmp_path: Path) -> None:
-    """SIGTERM to the child: it stops, writes what it has, and says why it stopped."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_load_that_is_told_to_end_leaves_a_whole_record(
+    start: Callable[..., Target], tmp_path: Path, number: signal.Signals
+) -> None:
+    """A signal to the child: it stops, writes what it has, and says why it stopped."""
     target, folder = start(), folder_in(tmp_path, "run")
 
-    def terminate() -> None:
+    def end() -> None:
         for process in loads_of(folder):
-            process.terminate()
+            process.send_signal(number)
 
-    drive(folder, target.url, on_progress=when_finished(100, terminate))
+    drive(folder, target.url, on_progress=when_finished(100, end))
     measured = measure(folder)
-    assert measured.generator.ended == "stopped by SIGTERM"
+    assert measured.generator.ended == f"stopped by {number.name}"
     assert measured.rows == measured.arrivals == measured.due
     assert 100 <= measured.due < DUE
     assert measured.window.duration_s < 10
@@ -348,23 +234,27 @@ LocustGenerator().run(
 
 
 def test_a_load_never_outlives_the_process_that_started_it(start: Callable[..., Target], tmp_path: Path) -> None:
-    """SIGKILL to the parent closes the lifeline: the child is gone within 5 s and its record is whole."""
+    """SIGKILL to the parent closes the command pipes: both workers are gone within 5 s, and their parts are whole."""
     target, folder = start(), folder_in(tmp_path, "run")
-    arguments = [service_at(target.url).model_dump_json(), LOAD.model_dump_json(), str(folder)]
+    load = LOAD.model_copy(update={"workers": 2})
+    arguments = [service_at(target.url).model_dump_json(), load.model_dump_json(), str(folder)]
     with python("-c", PARENT, *arguments, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         while int(parent.stdout.readline()) < 100:
             pass
-        (child,) = loads_of(folder)
+        workers = loads_of(folder)
+        assert len(workers) == 2
         parent.kill()
         killed = time.time()
-        child.wait(timeout=5)
-    assert not child.is_running()
+        _, alive = psutil.wait_procs(workers, timeout=5)
+    assert alive == []
     truth = target.truth()
     assert truth["came"].max() < killed + 5
     assert len(truth) < DUE
+    join(folder, workers=2)
     measured = measure(folder)
     assert measured.generator.ended == "stopped: the process that started the load is gone"
+    assert (measured.generator.workers, measured.generator.lost_workers) == (2, ())
     assert measured.rows == measured.arrivals
     assert measured.finished <= len(truth) <= measured.due
 

@@ -1,0 +1,74 @@
+"""What the load process had of the machine it runs on."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+WAIT_FILE = Path("/proc/self/schedstat")
+MACHINE_FILE = Path("/proc/stat")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessorUse:
+    """Processor time over a while; what the kernel does not tell is ``None``.
+
+    Attributes:
+        cores: used by this process.
+        wait_ratio: share of the time in which its main thread was ready to run and did not.
+        steal_ratio: share of the machine's time that the hypervisor gave to others.
+    """
+
+    cores: float
+    wait_ratio: float | None
+    steal_ratio: float | None
+
+    @property
+    def wanted_cores(self) -> float | None:
+        """Cores it would have used had it never waited: with a share w waited, the work fitted into 1 − w."""
+        return None if self.wait_ratio is None else self.cores / max(0.01, 1 - self.wait_ratio)
+
+
+class ProcessorClock:
+    """Counts from when it is made."""
+
+    def __init__(self) -> None:
+        self._wall = time.perf_counter()
+        self._processor = time.process_time()
+        self._waited = _run_queue_wait_s()
+        self._machine = _machine_ticks()
+
+    def since_start(self) -> ProcessorUse:
+        """Return the use up to now."""
+        wall = time.perf_counter() - self._wall
+        return ProcessorUse(
+            cores=(time.process_time() - self._processor) / wall,
+            wait_ratio=self._wait_ratio(wall),
+            steal_ratio=self._steal_ratio(),
+        )
+
+    def _wait_ratio(self, wall: float) -> float | None:
+        waited = _run_queue_wait_s()
+        return None if waited is None or self._waited is None else (waited - self._waited) / wall
+
+    def _steal_ratio(self) -> float | None:
+        now = _machine_ticks()
+        if now is None or self._machine is None:
+            return None
+        passed = [after - before for before, after in zip(self._machine, now, strict=True)]
+        return passed[-1] / sum(passed) if sum(passed) > 0 else 0.0
+
+
+def _run_queue_wait_s() -> float | None:
+    """Return the main thread's time in the run queue so far."""
+    try:
+        return int(WAIT_FILE.read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _machine_ticks() -> list[int] | None:
+    """Return the machine's time so far (proc(5)): user, nice, system, idle, iowait, irq, softirq, steal."""
+    try:
+        return [int(ticks) for ticks in MACHINE_FILE.read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
+    except (OSError, ValueError):
+        return None

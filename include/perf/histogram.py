@@ -1,0 +1,64 @@
+"""Counts of delays in logarithmic steps: memory stays flat, and histograms of several processes add up exactly."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+STEP_RATIO = 1.01
+"""Width of a step, upper bound over lower: a quantile is exact to half a percent."""
+
+LEAST_S = 1e-6
+"""Delays below it are counted as this long."""
+
+_STEPS_PER_E = 1 / math.log(STEP_RATIO)
+_LOG_LEAST = math.log(LEAST_S)
+
+
+_AT_ONCE = 64
+"""Delays are counted in batches: one by one costs several times as much where little else runs in between."""
+
+
+class Histogram:
+    """Delays in seconds, counted by step number."""
+
+    def __init__(self, counts: Mapping[int, int] | None = None) -> None:
+        self._counts: Counter[int] = Counter(counts or {})
+        self._pending: list[float] = []
+
+    def add(self, delay_s: float) -> None:
+        """Count one delay; one that is negative counts as the least."""
+        self._pending.append(delay_s)
+        if len(self._pending) >= _AT_ONCE:
+            self._count()
+
+    def _count(self) -> None:
+        for delay_s in self._pending:
+            step = int((math.log(delay_s) - _LOG_LEAST) * _STEPS_PER_E) if delay_s > LEAST_S else 0
+            self._counts[step] += 1
+        self._pending.clear()
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """How many delays there were, by step number."""
+        self._count()
+        return dict(self._counts)
+
+    def merge(self, counts: Mapping[int, int]) -> None:
+        """Add what another one counted."""
+        self._counts.update(counts)
+
+    def quantile(self, share: float) -> float | None:
+        """Return the delay in seconds that ``share`` of all do not exceed, ``None`` without any."""
+        counts = self.counts
+        left = share * sum(counts.values())
+        for step in sorted(counts):
+            left -= counts[step]
+            if left <= 0:
+                return LEAST_S * math.exp((step + 0.5) / _STEPS_PER_E)
+        return None
+
+    def take(self) -> dict[int, int]:
+        """Return the counts and begin anew."""
+        counts = self.counts
+        self._counts.clear()
+        return counts

@@ -1,0 +1,186 @@
+"""Answers from bytes: the fast path reads what the parser reads, or leaves it to the parser."""
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+from geventhttpclient.response import HTTPParseError
+
+from include.load.answer import Answer, UnusableAnswer, read_answer, simple_answer
+from tests.socket_servers import answer
+
+OK = b"HTTP/1.1 200 OK\r\n"
+LENGTH = b"Content-Length: 3\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nTrailer: t\r\n\r\n"
+
+
+def parsed(*pieces: bytes, method: str = "GET") -> Answer:
+    """Read an answer that comes in pieces, after which the server closes."""
+    rest = iter(pieces[1:])
+    return read_answer(pieces[0], method=method, more=lambda: next(rest, b""))
+
+
+SIMPLE = [
+    # answer → status, body
+    (OK + LENGTH + b"\r\nabc", 200, b"abc"),
+    (OK + b"content-length:3\r\n\r\nabc", 200, b"abc"),
+    (OK + b"CONTENT-LENGTH: \t3 \r\n\r\nabc", 200, b"abc"),
+    (OK + b"Content-Length: 0003\r\n\r\nabc", 200, b"abc"),
+    (OK + b"Content-Length: 0\r\n\r\n", 200, b""),
+    (OK + LENGTH + b"Connection: keep-alive\r\n\r\nabc", 200, b"abc"),
+    (OK + b"connection: Keep-Alive\r\n" + LENGTH + b"\r\nabc", 200, b"abc"),
+    (OK + b"Server: a\r\nX-Name: caf\xe9\r\nX-Empty:\r\n" + LENGTH + b"Date: now\r\n\r\nabc", 200, b"abc"),
+    (b"HTTP/1.1 200\r\n" + LENGTH + b"\r\nabc", 200, b"abc"),
+    (b"HTTP/1.1 200 \r\n" + LENGTH + b"\r\nabc", 200, b"abc"),
+    (b"HTTP/1.1 404 Not Found\r\n" + LENGTH + b"\r\nabc", 404, b"abc"),
+    (b"HTTP/1.1 503 caf\xe9\r\n" + LENGTH + b"\r\nabc", 503, b"abc"),
+    (OK + LENGTH + b"\r\n\r\n\r", 200, b"\r\n\r"),  # a body may look like the end of a head
+    (OK + b"Content-Length: 19\r\n\r\nTransfer-Encoding:\n", 200, b"Transfer-Encoding:\n"),
+]
+
+
+@pytest.mark.parametrize(("data", "status", "body"), SIMPLE)
+def test_a_simple_answer_is_read_as_the_parser_reads_it(data: bytes, status: int, body: bytes) -> None:
+    """Whole, well-formed, with its length in the head, on a connection that is kept."""
+    assert simple_answer(data) == parsed(data) == Answer(status, body)
+
+
+LEFT_TO_THE_PARSER = [
+    # why → the answer → what the parser makes of it
+    ("not whole", OK + LENGTH + b"\r\nab", HTTPParseError),
+    ("no end of the head", OK + LENGTH, HTTPParseError),
+    ("nothing", b"", UnusableAnswer),
+    ("no length", OK + b"\r\nabc", Answer(200, b"abc", keeps=False)),
+    ("chunked", CHUNKED, Answer(200, b"abcde")),
+    ("chunked and a length", OK + b"Transfer-Encoding: chunked\r\n" + LENGTH + b"\r\nabc", HTTPParseError),
+    ("closes", OK + LENGTH + b"Connection: close\r\n\r\nabc", Answer(200, b"abc", keeps=False)),
+    ("closes, in a list", OK + LENGTH + b"Connection: keep-alive, close\r\n\r\nabc", Answer(200, b"abc", keeps=False)),
+    (
+        "closes, said twice",
+        OK + LENGTH + b"Connection: keep-alive\r\nConnection: close\r\n\r\nabc",
+        Answer(200, b"abc", keeps=False),
+    ),
+    ("closes, as proxies say", OK + LENGTH + b"Proxy-Connection: close\r\n\r\nabc", Answer(200, b"abc", keeps=False)),
+    ("keeps, otherwise said", OK + LENGTH + b"Connection:keep-alive\r\n\r\nabc", Answer(200, b"abc")),
+    ("HTTP/1.0", b"HTTP/1.0 200 OK\r\n" + LENGTH + b"\r\nabc", Answer(200, b"abc", keeps=False)),
+    ("interim", b"HTTP/1.1 103 Hints\r\n\r\n" + OK + LENGTH + b"\r\nabc", Answer(200, b"abc")),
+    ("interim alone", b"HTTP/1.1 103 Hints\r\n\r\n", HTTPParseError),
+    ("no content", b"HTTP/1.1 204 No Content\r\n\r\n", Answer(204, b"")),
+    ("no content, and some", b"HTTP/1.1 204 No Content\r\n" + LENGTH + b"\r\nabc", HTTPParseError),
+    ("not modified, and some", b"HTTP/1.1 304 Not Modified\r\n" + LENGTH + b"\r\nabc", HTTPParseError),
+    ("too much", OK + LENGTH + b"\r\nabcd", HTTPParseError),
+    ("two answers", (OK + LENGTH + b"\r\nabc") * 2, HTTPParseError),
+    ("two lengths", OK + LENGTH + LENGTH + b"\r\nabc", HTTPParseError),
+    ("a list of lengths", OK + b"Content-Length: 3, 3\r\n\r\nabc", HTTPParseError),
+    ("a signed length", OK + b"Content-Length: +3\r\n\r\nabc", HTTPParseError),
+    ("a huge length", OK + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\nabc", HTTPParseError),
+    ("a long length", OK + b"Content-Length: " + b"0" * 5_000 + b"3\r\n\r\nabc", Answer(200, b"abc")),
+    ("a length with a space", OK + b"Content-Length : 3\r\n\r\nabc", HTTPParseError),
+    ("a length on two lines", OK + b"Content-Length: 3\r\n 4\r\n\r\nabc", HTTPParseError),
+    ("hidden chunks", OK + b"X: y\nTransfer-Encoding: chunked\r\n" + LENGTH + b"\r\nabc", HTTPParseError),
+    ("a line without a name", OK + b"oops\r\n" + LENGTH + b"\r\nabc", HTTPParseError),
+    ("a zero byte", OK + b"X: \x00\r\n" + LENGTH + b"\r\nabc", HTTPParseError),
+    ("a status of four digits", b"HTTP/1.1 2000 OK\r\n" + LENGTH + b"\r\nabc", HTTPParseError),
+    ("a status of two digits", b"HTTP/1.1 20 OK\r\n" + LENGTH + b"\r\nabc", HTTPParseError),
+    ("a status below 100", b"HTTP/1.1 099 OK\r\n" + LENGTH + b"\r\nabc", UnusableAnswer),
+    ("HTTP/2", b"HTTP/2 200\r\n" + LENGTH + b"\r\nabc", HTTPParseError),
+    ("not HTTP", b"SSH-2.0-OpenSSH_9.2\r\n\r\n", HTTPParseError),
+]
+
+
+@pytest.mark.parametrize(
+    ("data", "result"), [each[1:] for each in LEFT_TO_THE_PARSER], ids=[e[0] for e in LEFT_TO_THE_PARSER]
+)
+def test_any_other_answer_is_left_to_the_parser(data: bytes, result: Answer | type[Exception]) -> None:
+    """Also what looks good at first sight: a broken answer must not count as a good one."""
+    assert simple_answer(data) is None
+    if isinstance(result, Answer):
+        assert parsed(data) == result
+    else:
+        with pytest.raises(result):
+            parsed(data)
+
+
+PIECES = [
+    b"HTTP/1.1 ",
+    b"200",
+    b" OK",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b" ",
+    b"\t",
+    b":",
+    b",",
+    b"0",
+    b"3",
+    b"Content-Length: 3",
+]
+PIECES += [
+    b"Content-Length",
+    b"Connection",
+    b"keep-alive",
+    b"close",
+    b"Transfer-Encoding: chunked",
+    b"X",
+    b"\xe9",
+    b"\x00",
+]
+PIECES += [b"abc", b"204", b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n\r\n", b"Connection: keep-alive"]
+
+
+def _mutants(count: int) -> Iterator[bytes]:
+    """Good answers with a few pieces put in, taken out or changed, seeded."""
+    source = random.Random(20260101)
+    good = [data for data, _, _ in SIMPLE]
+    for _ in range(count):
+        data = source.choice(good)
+        for _ in range(source.randint(1, 3)):
+            begin = source.randrange(len(data) + 1)
+            end = begin + source.choice([0, 0, 1, 2, 5])
+            data = data[:begin] + source.choice([*PIECES, b"", bytes([source.randrange(256)])]) + data[end:]
+        yield data
+
+
+def test_whatever_is_taken_for_simple_the_parser_reads_the_same() -> None:
+    """Of 20,000 damaged answers: status, body and whether the connection is kept are the parser's."""
+    taken = 0
+    for data in _mutants(20_000):
+        simple = simple_answer(data)
+        if simple is not None:
+            taken += 1
+            assert simple == parsed(data), data
+    assert taken > 500  # it was not for want of trying
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (OK + LENGTH + b"X: y\r\n\r\nabc", Answer(200, b"abc")),
+        (CHUNKED, Answer(200, b"abcde")),
+        (b"HTTP/1.1 103 Hints\r\nLink: </x>\r\n\r\n" + OK + LENGTH + b"\r\nabc", Answer(200, b"abc")),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", Answer(204, b"")),
+    ],
+    ids=["length", "chunks", "interim", "no content"],
+)
+def test_an_answer_may_be_cut_anywhere(data: bytes, expected: Answer) -> None:
+    """At every byte into two packets, and into single bytes."""
+    for cut in range(1, len(data)):
+        assert parsed(data[:cut], data[cut:]) == expected, cut
+        assert simple_answer(data[:cut]) is None
+    assert parsed(*(data[at : at + 1] for at in range(len(data)))) == expected
+
+
+def test_an_answer_that_ends_at_any_byte_before_its_end_is_broken() -> None:
+    """Half an answer is never taken for one."""
+    data = answer(b"0123456789", headers="X: y\r\n")
+    for cut in range(len(data)):
+        with pytest.raises((HTTPParseError, UnusableAnswer)):
+            parsed(data[:cut])
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("read", [parsed, lambda data, **_: simple_answer(data)])
+def test_every_method_is_answered_alike(method: str, read: Callable[..., Answer]) -> None:
+    """None of them has an answer without its body, as HEAD has."""
+    assert read(OK + LENGTH + b"\r\nabc", method=method) == Answer(200, b"abc")

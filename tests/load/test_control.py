@@ -1,0 +1,173 @@
+"""The two pipes: commands come whole however they are cut, and the end of a pipe is the end of the load."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+import pytest
+
+from include.load.control import GONE, MOST_UNSENT, Commands, Reports, Start
+
+
+class Pipe:
+    """A pipe whose ends are closed with the test, unless it closed them."""
+
+    def __init__(self) -> None:
+        self.read, self.write = os.pipe()
+        self._open = {self.read, self.write}
+
+    def close(self, descriptor: int) -> None:
+        if descriptor in self._open:
+            self._open.discard(descriptor)
+            os.close(descriptor)
+
+    def send(self, *commands: dict[str, Any]) -> None:
+        for command in commands:
+            os.write(self.write, json.dumps(command).encode() + b"\n")
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    made = Pipe()
+    yield made
+    made.close(made.read)
+    made.close(made.write)
+
+
+HEADERS = {"headers": {"Authorization": "Bearer t0ken", "X-Name": "café"}}
+START = {"start": {"start": 12.5, "started_at": 1_767_787_200.0}}
+
+
+def test_headers_then_the_start_then_a_reason_to_stop(pipe: Pipe) -> None:
+    """All of it may come at once."""
+    pipe.send(HEADERS, START, {"stop": "stopped: worker 2 of 2 was lost"})
+    pipe.close(pipe.write)
+    commands, reasons = Commands(pipe.read), list[str]()
+    assert commands.headers() == {"Authorization": "Bearer t0ken", "X-Name": "café"}
+    assert commands.start() == Start(start=12.5, started_at=1_767_787_200.0)
+    commands.watch(reasons.append)
+    assert reasons == ["stopped: worker 2 of 2 was lost", GONE]
+
+
+def test_a_command_may_come_in_pieces(pipe: Pipe) -> None:
+    """Each byte by itself; meanwhile the others in this process go on."""
+    commands = Commands(pipe.read)
+    started = gevent.spawn(lambda: (commands.headers(), commands.start()))
+    for byte in json.dumps(HEADERS).encode() + b"\n" + json.dumps(START).encode():
+        os.write(pipe.write, bytes([byte]))
+        gevent.sleep(0)
+    assert not started.ready()
+    os.write(pipe.write, b"\n")
+    headers, start = started.get(timeout=10)
+    assert (headers, start.start) == (HEADERS["headers"], 12.5)
+
+
+def test_long_headers_come_whole(pipe: Pipe) -> None:
+    """A pipe holds 64 KiB and a read takes no more: this is more than both."""
+    headers = {"headers": {f"X-{number}": "x" * 4_000 for number in range(40)}}
+    data = json.dumps(headers).encode() + b"\n"
+    commands = Commands(pipe.read)
+    reader = gevent.spawn(commands.headers)
+    os.set_blocking(pipe.write, False)
+    while data:
+        try:
+            data = data[os.write(pipe.write, data) :]
+        except BlockingIOError:
+            gevent.sleep(0.001)
+    assert reader.get(timeout=10) == headers["headers"]
+
+
+@pytest.mark.parametrize("sent", [[], [HEADERS]], ids=["before the headers", "before the start"])
+def test_who_started_it_may_go_before_the_load_began(pipe: Pipe, sent: list[dict[str, Any]]) -> None:
+    """There is nothing to keep: the process ends, and says why."""
+    pipe.send(*sent)
+    os.write(pipe.write, b'{"start": {"st')  # it was killed in the middle of a word
+    pipe.close(pipe.write)
+    commands = Commands(pipe.read)
+    with pytest.raises(SystemExit, match=GONE):
+        [commands.headers(), commands.start()]
+
+
+def test_a_load_may_be_called_off_before_it_began(pipe: Pipe) -> None:
+    """Another worker did not come up: this one ends, and says why."""
+    pipe.send(HEADERS, {"stop": "stopped: worker 2 of 2 was lost"})
+    commands = Commands(pipe.read)
+    commands.headers()
+    with pytest.raises(SystemExit, match="stopped: worker 2 of 2 was lost"):
+        commands.start()
+
+
+def test_the_end_of_the_pipe_stops_the_load(pipe: Pipe) -> None:
+    """However whoever started it went, the kernel closes its end."""
+    reasons: list[str] = []
+    watcher = gevent.spawn(Commands(pipe.read).watch, reasons.append)
+    gevent.sleep(0.01)
+    assert reasons == []
+    pipe.close(pipe.write)
+    watcher.join(timeout=10)
+    assert reasons == ["stopped: the process that started the load is gone"]
+
+
+class Reader:
+    """Reads whole lines, as far as they have come."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._descriptor = pipe.read
+        self._pending = b""
+        os.set_blocking(pipe.read, False)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return the reports that are there now."""
+        try:
+            while data := os.read(self._descriptor, 1 << 16):
+                self._pending += data
+        except BlockingIOError:
+            pass
+        *lines, self._pending = self._pending.split(b"\n")
+        return [json.loads(line) for line in lines]
+
+
+def test_reports_are_lines_of_json(pipe: Pipe) -> None:
+    """One a report; whole numbers as keys become text on the way."""
+    reports = Reports(pipe.write)
+    reports.tell({"ready": 1})
+    reports.tell({"latencies": {700: 2}})
+    assert Reader(pipe).lines() == [{"ready": 1}, {"latencies": {"700": 2}}]
+
+
+def test_a_reader_that_is_late_misses_nothing_and_holds_nobody_up(pipe: Pipe) -> None:
+    """What does not fit into the pipe is kept, whole and in order: 300 reports of 1 kB into 64 KiB."""
+    reports, reader = Reports(pipe.write), Reader(pipe)
+    for number in range(300):
+        reports.tell({"number": number, "text": "x" * 1_000})
+    seen = reader.lines()
+    assert 0 < len(seen) < 100
+    for number in range(300, 310):
+        reports.tell({"number": number})
+        seen += reader.lines()
+    assert [report["number"] for report in seen] == list(range(310))
+
+
+def test_a_reader_that_never_reads_does_not_fill_the_memory(pipe: Pipe) -> None:
+    """About a megabyte waits for it; what comes then is left out, and what was kept stays whole."""
+    reports, reader = Reports(pipe.write), Reader(pipe)
+    for number in range(2_000):
+        reports.tell({"number": number, "text": "x" * 1_000})
+    seen = reader.lines()
+    for _ in range(40):  # 1 MiB is 16 times what the pipe holds
+        reports.tell({})
+        seen += [report for report in reader.lines() if report]
+    kept = [report["number"] for report in seen]
+    assert kept == list(range(len(kept)))
+    # A report has 1 000 bytes and some 30 around them; what the pipe holds comes on top.
+    assert MOST_UNSENT / 1_040 < len(kept) < (MOST_UNSENT + (1 << 17)) / 1_000
+
+
+def test_a_reader_that_is_gone_is_no_reason_to_stop(pipe: Pipe) -> None:
+    """The command pipe says that."""
+    reports = Reports(pipe.write)
+    pipe.close(pipe.read)
+    reports.tell({"ready": 0})
+    reports.tell({"ready": 0})

@@ -1,0 +1,174 @@
+"""A drive in virtual time: alarms ring and answers come when a test lets time go by, so that times are exact."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+import gevent
+import pytest
+from gevent import get_hub, getcurrent
+
+from include.load import drive as drive_module
+from include.load.answer import Answer
+from include.load.drive import Drive, EndpointRequests
+from include.load.poller import LoopPoller
+from include.load.record import RequestLog, Row
+from include.perf.histogram import Histogram
+from include.perf.load_plan import GeneratorLog, LoadPlan
+
+UNIX = 1_767_787_200.0
+LATE_S = 1e-6
+"""An alarm rings a little after its time, as every alarm does."""
+
+
+class VirtualTime:
+    """A clock that stands still, and what is to happen on it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000.0
+        self._events: dict[int, tuple[float, Callable[[], object]]] = {}
+        self._numbers = count()
+        monkeypatch.setattr(drive_module, "make_alarm", lambda callback: _VirtualAlarm(self, callback))
+        clocks = SimpleNamespace(perf_counter=lambda: self.now, time=lambda: UNIX + self.now - 1_000.0)
+        monkeypatch.setattr(drive_module, "time", clocks)
+
+    def at(self, when_s: float, act: Callable[[], object]) -> int:
+        """Do something in gevent's hub once it is so late; returns its number."""
+        number = next(self._numbers)
+        self._events[number] = (when_s, act)
+        return number
+
+    def forget(self, number: int | None) -> None:
+        """Take back what was to happen."""
+        if number is not None:
+            self._events.pop(number, None)
+
+    def wait(self, seconds: float) -> None:
+        """Make the greenlet that calls this wait; whoever limits its time may throw into it."""
+        number = self.at(self.now + seconds, getcurrent().switch)
+        try:
+            get_hub().switch()
+        finally:
+            self.forget(number)
+
+    def pass_until(self, until_s: float) -> None:
+        """Let time go by, event after event."""
+        _let_others_run()
+        while (following := self._next()) is not None and self._events[following][0] <= until_s:
+            when_s, act = self._events.pop(following)
+            self.now = max(self.now, when_s)
+            get_hub().loop.run_callback(act)
+            _let_others_run()
+        self.now = max(self.now, until_s)
+        _let_others_run()
+
+    def _next(self) -> int | None:
+        return min(self._events, key=lambda number: (self._events[number][0], number), default=None)
+
+
+def _let_others_run() -> None:
+    for _ in range(5):
+        gevent.sleep(0)
+
+
+class _VirtualAlarm:
+    def __init__(self, time: VirtualTime, callback: Callable[[], None]) -> None:
+        self._time = time
+        self._callback = callback
+        self._number: int | None = None
+
+    def set(self, when_s: float) -> None:
+        self._time.forget(self._number)
+        self._number = self._time.at(max(when_s, self._time.now) + LATE_S, self._callback)
+
+    def close(self) -> None:
+        self._time.forget(self._number)
+
+
+Reaction = Callable[[bytes], float | Exception]
+"""What a target does with a request: it answers after so many seconds, or the request fails."""
+
+NEVER = 1e9
+
+
+@dataclass(slots=True, kw_only=True)
+class _Target:
+    """A connection to a target that reacts as a test says."""
+
+    time: VirtualTime
+    react: Reaction
+    status: int = 200
+    body: bytes = b"{}"
+    sent: list[float] = field(default_factory=list)
+
+    def send(self, wire: bytes, *, method: str) -> Answer:
+        self.sent.append(self.time.now)
+        reaction = self.react(wire)
+        if isinstance(reaction, Exception):
+            raise reaction
+        self.time.wait(reaction)
+        return replace(Answer(self.status, self.body), received=self.time.now)
+
+
+class _Rows(RequestLog):
+    """A record that is kept in memory."""
+
+    def __init__(self) -> None:
+        self.started_at = 0.0
+        self.rows = self.failed = 0
+        self.latencies = Histogram()
+        self.examples: dict[str, str] = {}
+        self.written: list[Row] = []
+
+    def add(self, row: Row) -> None:
+        self.written.append(row)
+
+
+class VirtualLoad:
+    """A drive with its users, on a clock that stands still until it is moved; the schedule starts at 0 s."""
+
+    def __init__(
+        self,
+        time: VirtualTime,
+        plan: LoadPlan,
+        requests: Sequence[EndpointRequests],
+        react: Reaction,
+        *,
+        worker: int = 0,
+        **answer: Any,
+    ) -> None:
+        self._time = time
+        self._start = time.now
+        self.log = _Rows()
+        self.target = _Target(time=time, react=react, **answer)
+        self.drive = Drive(plan, requests, self.log, LoopPoller(), worker=worker)
+        self._users = [gevent.spawn(self.drive.serve, self.target) for _ in range(plan.load.max_concurrency)]
+        gevent.sleep(0)
+        self._run = gevent.spawn(self.drive.run, start=self._start, started_at=UNIX)
+        gevent.sleep(0)
+
+    @property
+    def rows(self) -> list[Row]:
+        """What was recorded, by the time at which it was due."""
+        return sorted(self.log.written)
+
+    @property
+    def sent_s(self) -> list[float]:
+        """When requests went out."""
+        return [sent - self._start for sent in self.target.sent]
+
+    def pass_until(self, until_s: float) -> None:
+        """Let time go by until so many seconds after the start."""
+        self._time.pass_until(self._start + until_s)
+
+    def hold_up_until(self, until_s: float) -> None:
+        """Let time go by with nothing happening, as in a process that is not given the processor."""
+        self._time.now = self._start + until_s
+
+    def summary(self) -> GeneratorLog:
+        """Wait for the end and return the summary."""
+        self._run.get(timeout=10)
+        gevent.killall(self._users)
+        return self.drive.summary(version="test")
