@@ -108,6 +108,9 @@ def generator_figures(**overrides: Any) -> GeneratorFigures:
         concurrency_peak=87,
         capped=0,
         clock_step_s=0.0002,
+        wait_ratio=0.031,
+        steal_ratio=0.002,
+        distortion={"latency_p50": 0.0001, "latency_p95": 0.0003, "latency_p99": 0.0004},
     )
     return replace(figures, **overrides)
 
@@ -115,7 +118,7 @@ def generator_figures(**overrides: Any) -> GeneratorFigures:
 def endpoint_figures(**overrides: Any) -> EndpointFigures:
     """Return an endpoint that took half of the load: 500 rps / 2 × 900 s = 225 000 requests due."""
     figures = EndpointFigures(
-        name="market", due=225_000, failed=60, latency_p50=0.0171, latency_p95=0.0398, latency_p99=0.0811
+        name="market", due=225_000, failed=60, latency_p50=0.0171, latency_p95=0.0398, latency_p99=0.0811, rows=2_000
     )
     return replace(figures, **overrides)
 

@@ -22,7 +22,7 @@ from include.perf.phrase import (
     utc_time,
     utc_window,
 )
-from include.perf.run import COMPLETED, GeneratorFigures, RunRecord, Shift, Verdict
+from include.perf.run import COMPLETED, GeneratorFigures, LoadSummary, RunRecord, Shift, Verdict
 
 __all__ = ["headline", "render_report"]
 
@@ -180,13 +180,14 @@ def _endpoints(record: RunRecord) -> str:
         [
             escape(each.name),
             _count(each.due),
+            _count(each.rows or None),
             f"{_count(each.failed)}{_share(each.failed, each.due)}",
             *(format_value(value, Unit.SECONDS) for value in (each.latency_p50, each.latency_p95, each.latency_p99)),
         ]
         for each in record.endpoints
     ]
-    header = ["Endpoint", "Due", "Failed", "p50", "p95", "p99"]
-    return "## Endpoints\n\n" + table(header, rows, right=(1, 2, 3, 4, 5))
+    header = ["Endpoint", "Due", "Staged rows", "Failed", "p50", "p95", "p99"]
+    return "## Endpoints\n\n" + table(header, rows, right=(1, 2, 3, 4, 5, 6))
 
 
 def _errors(record: RunRecord) -> str:
@@ -203,12 +204,11 @@ def _errors(record: RunRecord) -> str:
 
 def _load(record: RunRecord) -> str:
     load = record.load
-    requested = format_value(load.requested_rate_rps, Unit.REQUESTS_PER_SECOND)
     achieved = format_value(load.achieved_rate_rps, Unit.REQUESTS_PER_SECOND)
     if load.achieved_rate_rps is not None:
         achieved += f" ({load.achieved_rate_rps / load.requested_rate_rps * 100:.1f} %)"
     rows = [
-        ["Requested rate", requested],
+        ["Requested rate", _requested(load)],
         ["Achieved rate", achieved],
         ["Requests due", _count(load.due)],
         ["Really sent", _count(load.sent)],
@@ -218,6 +218,14 @@ def _load(record: RunRecord) -> str:
         ["… of these never answered", _count(load.unfinished)],
     ]
     return "## Load: requested against achieved\n\n" + table(["Measured window", ""], rows, right=(1,))
+
+
+def _requested(load: LoadSummary) -> str:
+    """Write the requested rate; of a load that varies, its mean over the measured part and its peak."""
+    requested = format_value(load.requested_rate_rps, Unit.REQUESTS_PER_SECOND)
+    if load.peak_rate_rps <= load.requested_rate_rps:
+        return requested
+    return f"{requested} on average, {format_value(load.peak_rate_rps, Unit.REQUESTS_PER_SECOND)} at its peak"
 
 
 def _generator(record: RunRecord) -> str:
@@ -236,12 +244,22 @@ def _generator_rows(figures: GeneratorFigures) -> Iterator[list[str]]:
     yield ["Schedule lag p99", lag, "arrivals released late: the generator's own fault"]
     lag = format_value(figures.start_lag_p99_s, Unit.SECONDS)
     yield ["Start lag p99", lag, "from due to sent: with the wait for a free slot"]
-    yield ["CPU used", format_value(figures.cpu_cores, Unit.CORES), "one process has one core"]
-    yield ["CPU wanted", wanted, "more than it got means that it was held up"]
+    for name, raised_s in figures.distortion.items():
+        raised = format_value(raised_s, Unit.SECONDS)
+        yield [f"Own part in {name.removeprefix('latency_')}", raised, "by so much its lateness raised the figure"]
+    workers = "one process" if figures.workers == 1 else f"{figures.workers} processes"
+    yield ["CPU used", format_value(figures.cpu_cores, Unit.CORES), f"{workers}, each has one core"]
+    yield ["CPU wanted", wanted, "the most of one process; more than it got means that it was held up"]
+    yield ["Waited for a CPU", _ratio(figures.wait_ratio), "share of the time: the machine had other work"]
+    yield ["Taken by the host", _ratio(figures.steal_ratio), "share of the machine's time"]
     yield ["Concurrency peak", _count(figures.concurrency_peak), "most requests in flight"]
     yield ["Capped arrivals", _count(figures.capped), "found every slot taken: the target was slow"]
     step = format_value(figures.clock_step_s, Unit.SECONDS)
     yield ["Clock step", step, "wall clock against monotonic clock"]
+
+
+def _ratio(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1%}"
 
 
 def _baseline(record: RunRecord) -> str:
@@ -267,7 +285,7 @@ def _provenance(record: RunRecord) -> str:
         ["Environment", escape(record.environment)],
         ["Measured window", when],
         ["Duration", f"{span(load.duration_s)} after {span(load.warmup_s)} of warm-up"],
-        ["Requested rate", format_value(load.requested_rate_rps, Unit.REQUESTS_PER_SECOND)],
+        ["Requested rate", _requested(load)],
         ["Triggered by", escape(source.triggered_by)],
         ["Asked to become the baseline", "yes" if source.update_baseline else "no"],
         ["Reason", escape(source.reason or "none given")],

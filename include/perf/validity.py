@@ -6,18 +6,32 @@ A slow or failing service is no reason: that is what a run is for.
 
 from collections.abc import Iterator
 
-from include.perf.run import COMPLETED, LoadFigures, ServerFigures
+from include.perf.run import COMPLETED, GeneratorFigures, LoadFigures, ServerFigures
 from include.perf.scenario import LoadProfile
 
-MIN_RATE_SHARE = 0.99
-"""Share of the requested rate that must be released on time; the schedule itself holds 0.1 %."""
+MIN_RATE_SHARE = 0.999
+"""Share of the planned arrivals that must be released. A generator that keeps up releases every one; with fewer
+the load was another one."""
+
+MIN_REQUESTS = 299
+"""With fewer no upper bound of the 99th percentile can be given with 95 % confidence: 0.99^n must be at most 0.05
+(Hahn & Meeker, Statistical Intervals, 1991, section 5.2)."""
 
 MAX_SCHEDULE_LAG_S = 0.010
-"""99th percentile of how late arrivals may be released. It adds to every latency; an idle generator
-releases within 1.2 ms up to 2,000/s (measured)."""
+"""99th percentile of how late arrivals may be released: beyond it they come in bursts, which is another load."""
 
-MAX_WANTED_CORES = 0.65
-"""Above it one Locust process inflates the 99th percentile, long before its own 90 % warning (measured)."""
+MAX_DISTORTION_RATIO, MIN_DISTORTION_S = 0.10, 0.001
+"""By how much the generator's own lateness may raise a latency: 10 %, or 1 ms where that is more."""
+
+MAX_WANTED_CORES = 0.80
+"""Processor time of one worker, its waiting for a processor made up for. Beyond it the lateness grows without
+bound within seconds; docs/benchmarks.md has the runs by which the limits here were tried."""
+
+MAX_WAIT_RATIO = 0.20
+"""Share of the time in which the generator was ready to run and did not."""
+
+MAX_STEAL_RATIO = 0.10
+"""Share of this machine's time that its hypervisor gave to others."""
 
 MIN_COVERAGE_RATIO = 0.95
 """Share of the scrapes that must be there; with fewer an average still looks normal and is not."""
@@ -25,36 +39,87 @@ MIN_COVERAGE_RATIO = 0.95
 MAX_CLOCK_STEP_S = 0.5
 """A wall clock that moved against the monotonic one makes the window in Prometheus another one."""
 
+BUSY = "the machine was busy with something else"
+OWN_CORE = "give the generator a core of its own"
+
 
 def load_problems(load: LoadProfile, figures: LoadFigures) -> list[str]:
     """Return the reasons in the generator's own record."""
-    return list(_load_problems(load, figures))
+    return [
+        *_problems_of_the_record(load, figures),
+        *_problems_of_the_schedule(figures),
+        *_problems_of_the_machine(figures.generator),
+    ]
 
 
-def _load_problems(load: LoadProfile, figures: LoadFigures) -> Iterator[str]:
+def _problems_of_the_record(load: LoadProfile, figures: LoadFigures) -> Iterator[str]:
     generator = figures.generator
     if generator.ended != COMPLETED:
         yield f"the load ended early: {generator.ended}; start a new run"
-    if figures.rows != figures.arrivals:
+    if generator.lost_workers:
+        lost = ", ".join(map(str, generator.lost_workers))
+        yield (
+            f"worker {lost} of {generator.workers} of the load generator was lost: it was killed, or the machine ran "
+            "out of memory; start a new run"
+        )
+    elif figures.rows != figures.arrivals:
         yield (
             f"{figures.arrivals} requests were due but {figures.rows} are in the record; "
             "the generator lost some, start a new run"
         )
-    planned = round(load.rate_rps * load.duration_s)
+    planned = load.measured_arrivals
     if figures.due < planned * MIN_RATE_SHARE:
         yield (
             f"the generator released {figures.due} of {planned} arrivals "
-            f"(at least {MIN_RATE_SHARE:.0%} are needed); give it a core of its own, or ask for a lower rate"
+            f"(at least {MIN_RATE_SHARE:.1%} are needed); {OWN_CORE}, or ask for a lower rate"
         )
+    if figures.due < MIN_REQUESTS:
+        yield (
+            f"the run was too short: {figures.due} requests were due in the measured part (at least {MIN_REQUESTS} "
+            "are needed to know a 99th percentile); ask for a longer duration or a higher rate"
+        )
+
+
+def _problems_of_the_schedule(figures: LoadFigures) -> Iterator[str]:
+    """Whether requests went out when they were due; what comes after that is timed by the kernel."""
+    generator = figures.generator
     if generator.schedule_lag_p99_s > MAX_SCHEDULE_LAG_S:
         yield (
             f"the generator released arrivals late: p99 {generator.schedule_lag_p99_s * 1000:.1f} ms "
-            f"(at most {MAX_SCHEDULE_LAG_S * 1000:g} ms); give it a core of its own"
+            f"(at most {MAX_SCHEDULE_LAG_S * 1000:g} ms); {OWN_CORE}"
         )
+    raised = list(_raised_latencies(figures))
+    if raised:
+        yield (
+            f"the generator's own lateness raised {', '.join(raised)} (at most {MAX_DISTORTION_RATIO:.0%}, or "
+            f"{MIN_DISTORTION_S * 1000:g} ms); {OWN_CORE}"
+        )
+
+
+def _raised_latencies(figures: LoadFigures) -> Iterator[str]:
+    for name, raised_s in figures.generator.distortion.items():
+        value = figures.metrics[name].value or 0.0
+        own = value - raised_s
+        if raised_s > max(MIN_DISTORTION_S, MAX_DISTORTION_RATIO * own):
+            yield f"{name.removeprefix('latency_')} from {own * 1000:.1f} to {value * 1000:.1f} ms"
+
+
+def _problems_of_the_machine(generator: GeneratorFigures) -> Iterator[str]:
     if generator.wanted_cores is not None and generator.wanted_cores > MAX_WANTED_CORES:
         yield (
             f"the generator was saturated: it wanted {generator.wanted_cores:.2f} cores "
-            f"(at most {MAX_WANTED_CORES}); give it a core of its own, or ask for a lower rate"
+            f"(at most {MAX_WANTED_CORES:g} a worker); {OWN_CORE}, or {generator.workers + 1} workers, or ask for a "
+            "lower rate"
+        )
+    if generator.wait_ratio is not None and generator.wait_ratio > MAX_WAIT_RATIO:
+        yield (
+            f"{BUSY}: the generator waited for a processor {generator.wait_ratio:.0%} of the time "
+            f"(at most {MAX_WAIT_RATIO:.0%}); {OWN_CORE}"
+        )
+    if generator.steal_ratio is not None and generator.steal_ratio > MAX_STEAL_RATIO:
+        yield (
+            f"{BUSY}: its host gave {generator.steal_ratio:.0%} of its time to others "
+            f"(at most {MAX_STEAL_RATIO:.0%}); move the generator to a host that is not overbooked"
         )
     if abs(generator.clock_step_s) > MAX_CLOCK_STEP_S:
         yield (

@@ -114,7 +114,7 @@ def test_exit_code_of_what_cannot_be_judged(shell: Shell, caplog: pytest.LogCapt
     """3 for invalid, not comparable and skipped; the reason is printed."""
     shell(*RUN, *UPDATE, code=0)
     shell(
-        *RUN, "--rate", "10", code=3, out="NOT_COMPARABLE · orders-service · brief – not comparable with its baseline"
+        *RUN, "--rate", "50", code=3, out="NOT_COMPARABLE · orders-service · brief – not comparable with its baseline"
     )
     shell.platform.generator.problem = NO_RECORD
     shell(*RUN, code=3, out=f"\n  - {NO_RECORD}\n")

@@ -24,6 +24,7 @@ from include.perf.errors import (
 )
 from include.perf.pipeline import RunRequest
 from include.perf.run import RunRecord, Severity, Verdict
+from include.perf.scenario import LoadProfile
 from tests.fakes import (
     IS_SCRAPED,
     NO_RECORD,
@@ -31,6 +32,7 @@ from tests.fakes import (
     START,
     FakeMetrics,
     Platform,
+    counts_of,
     coverage_query,
     healthy_answers,
     progress,
@@ -91,8 +93,8 @@ def test_regression_by_errors(platform: Platform) -> None:
     (worse,) = record.deviations
     assert (worse.metric, worse.baseline, worse.value) == ("error_rate", 0.0, pytest.approx(0.1))
     assert (worse.shift.ratio, worse.shift.absolute) == (None, pytest.approx(0.1))
-    assert (record.load.due, record.load.finished, record.load.failed) == (200, 180, 20)
-    assert sum(group.count for group in record.errors) == 20
+    assert (record.load.due, record.load.finished, record.load.failed) == (400, 360, 40)
+    assert sum(group.count for group in record.errors) == 40
     assert {group.kind for group in record.errors} == {"HTTP 500"}
 
 
@@ -106,24 +108,24 @@ def test_improvement(platform: Platform) -> None:
 
 def test_not_comparable(platform: Platform) -> None:
     """Another rate is another load."""
-    record = platform.with_baseline().execute(rate_rps=25)
+    record = platform.with_baseline().execute(rate_rps=50)
     assert record.verdict is Verdict.NOT_COMPARABLE
     assert record.reasons == (
-        "the load differs from the baseline's: 25/s constant for 10 s after 5 s of warm-up, "
-        "there 20/s constant for 10 s after 5 s of warm-up",
+        "the load differs from the baseline's: 50/s constant for 10 s after 5 s of warm-up, "
+        "there 40/s constant for 10 s after 5 s of warm-up",
     )
 
 
 def test_invalid(platform: Platform) -> None:
     """A generator that was late says nothing about the service, however bad its figures look."""
-    platform.with_baseline().generator.log_changes = {"schedule_lag_p99_s": 0.5}
+    platform.with_baseline().generator.log_changes = {"schedule_lags": counts_of(0.5)}
     platform.generator.latency_s = 3.0
     record = platform.execute()
     assert record.verdict is Verdict.INVALID
     assert record.reasons == record.validity
     assert record.validity == (
-        "the generator released arrivals late: p99 500.0 ms (at most 10 ms); give it a core of its own",
-    )
+        "the generator released arrivals late: p99 498.6 ms (at most 10 ms); give the generator a core of its own",
+    )  # 0.5 s, to half a percent
     assert record.deviations == ()
     assert record.metrics["latency_p50"].value == pytest.approx(3.0, rel=0.1)  # kept, to find the cause
 
@@ -145,10 +147,10 @@ def test_skipped(platform: Platform) -> None:
 def test_a_plan_says_everything_wrong_at_once(platform: Platform) -> None:
     """Service, duration, rate, reason and baselines: five mistakes are five sentences, and nothing is planned."""
     platform.baselines.problem = BaselineError("b.json is not valid JSON")
-    problems = plan_problems(platform, service="ordres", duration_s=-3, rate_rps=5000.0, update_baseline=True)
+    problems = plan_problems(platform, service="ordres", duration_s=-3, rate_rps=50_000.0, update_baseline=True)
     assert problems == [
         "update_baseline needs a reason: it is kept with the baseline, say why the level is right",
-        "rate_rps: should be less than or equal to 3000, but is 5000.0",
+        "rate_rps: should be less than or equal to 24000, but is 50000.0",
         "duration_s: should be greater than or equal to 10, but is -3",
         "service 'ordres' is not in the catalogue; there are orders-service",
         "b.json is not valid JSON",
@@ -172,8 +174,8 @@ def test_an_unknown_scenario_hides_nothing_that_can_be_checked(platform: Platfor
         ({"duration_s": 9}, "duration_s: should be greater than or equal to 10, but is 9"),
         ({"duration_s": 14401}, "duration_s: should be less than or equal to 14400, but is 14401"),
         ({"rate_rps": 0.0}, "rate_rps: should be greater than or equal to 0.1, but is 0.0"),
-        ({"rate_rps": float("nan")}, "rate_rps: should be less than or equal to 3000, but is nan"),
-        ({"rate_rps": float("inf")}, "rate_rps: should be less than or equal to 3000, but is inf"),
+        ({"rate_rps": float("nan")}, "rate_rps: should be less than or equal to 24000, but is nan"),
+        ({"rate_rps": float("inf")}, "rate_rps: should be less than or equal to 24000, but is inf"),
         ({"service": "engine"}, "service 'engine' is not in the catalogue; there are orders-service"),
     ],
 )
@@ -185,9 +187,9 @@ def test_each_wrong_parameter(platform: Platform, request_: dict[str, Any], prob
 @pytest.mark.parametrize(
     ("request_", "load"),
     [
-        ({}, (20, 10, 5)),
+        ({}, (40, 10, 5)),
         ({"rate_rps": 0.5}, (0.5, 10, 5)),
-        ({"duration_s": 10}, (20, 10, 5)),
+        ({"duration_s": 10}, (40, 10, 5)),
         ({"duration_s": 3600, "rate_rps": 7.5}, (7.5, 3600, 5)),
     ],
 )
@@ -205,6 +207,45 @@ def test_a_short_run_gets_a_short_warm_up(platform: Platform, duration_s: int, w
     platform.catalogue.scenarios["brief"] = scenario  # type: ignore[index]
     spec = json.loads(platform.store.runs_by_uri[platform.plan(duration_s=duration_s)]["stage-spec.json"])
     assert spec["load"]["warmup_s"] == warmup_s
+
+
+BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
+
+
+def with_load(platform: Platform, **changes: Any) -> None:
+    """Let the scenario ask for another load."""
+    scenario = platform.catalogue.scenario("brief")
+    load = LoadProfile.model_validate(scenario.load.model_dump() | changes)
+    platform.catalogue.scenarios["brief"] = scenario.model_copy(update={"load": load})  # type: ignore[index]
+
+
+def test_a_short_run_gets_a_short_ramp_and_the_beginning_of_the_profile(platform: Platform) -> None:
+    """The ramp is cut with the warm-up that it is part of; the profile keeps its times and scales with the rate."""
+    with_load(platform, warmup_s=60, ramp_s=30, profile=BURST)
+    uri = platform.plan(duration_s=20, rate_rps=40.0)
+    load = LoadProfile.model_validate(json.loads(platform.store.runs_by_uri[uri]["stage-spec.json"])["load"])
+    assert (load.warmup_s, load.ramp_s, load.peak_rate_rps) == (20, 20, 120)
+    assert load.curve.rate(20 + 10) == pytest.approx(120 * 3 ** (-10 / 300))
+
+
+def test_a_load_that_varies_is_valid_and_told_as_its_mean(platform: Platform) -> None:
+    """From 3 to 1 times 40/s over the 10 s in a line: 800 arrivals, 80/s."""
+    with_load(platform, ramp_s=5, profile=[{"at_s": 0, "factor": 3}, {"at_s": 10, "factor": 1}])
+    record = platform.execute()
+    assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
+    assert (record.load.requested_rate_rps, record.load.due) == (80.0, 800)
+    assert record.load.achieved_rate_rps == pytest.approx(80.0, rel=0.01)
+    assert record.fingerprint["load"] == (
+        "40/s constant, profile 3 → 1 by line in 10 s, for 10 s after 5 s of warm-up with a ramp of 5 s"
+    )
+
+
+def test_a_rate_whose_peak_is_too_high_is_refused(platform: Platform) -> None:
+    """9 000/s are allowed, three times that are not."""
+    with_load(platform, profile=BURST)
+    assert plan_problems(platform, rate_rps=9000.0) == [
+        "the peak rate of 27000/s is more than the 24000/s that 8 workers hold; lower rate_rps or profile"
+    ]
 
 
 def test_a_plan_is_one_run_a_service(platform: Platform) -> None:
@@ -465,7 +506,7 @@ def test_baselines_that_break_during_the_run_keep_its_figures(platform: Platform
     assert record.validity == (
         "the baselines could not be read: b.json is not valid JSON; restore it from version control",
     )
-    assert (record.load.due, record.metrics["cpu_usage"].value) == (200, 1.5)
+    assert (record.load.due, record.metrics["cpu_usage"].value) == (400, 1.5)
 
 
 def test_a_finished_run_leaves_what_the_contract_names(platform: Platform) -> None:
@@ -622,16 +663,17 @@ def test_run_json_keeps_the_contract(platform: Platform) -> None:
     assert document["started_at"] == "2026-03-02T06:31:17Z"
     assert document["window"] == {"start": "2026-03-02T06:31:22Z", "end": "2026-03-02T06:31:32Z"}
     assert document["load"] == {
-        "requested_rate_rps": 20.0,
-        "achieved_rate_rps": 20.0,  # 20/s × 10 s = 200 sent within 10 s
+        "requested_rate_rps": 40.0,
+        "achieved_rate_rps": 40.0,  # 40/s × 10 s = 400 sent within 10 s
         "duration_s": 10.0,
         "warmup_s": 5.0,
-        "due": 200,
-        "sent": 200,
-        "finished": 200,
+        "due": 400,
+        "sent": 400,
+        "finished": 400,
         "failed": 0,
         "timed_out": 0,
         "unfinished": 0,
+        "requested_curve": [],  # the same rate throughout
     }
     assert {name: metric["unit"] for name, metric in document["metrics"].items()} == {
         "latency_p50": "s",
@@ -645,7 +687,7 @@ def test_run_json_keeps_the_contract(platform: Platform) -> None:
     }
     values = {name: metric["value"] for name, metric in document["metrics"].items()}
     assert values["latency_p50"] == pytest.approx(0.081, rel=0.05)  # 80 ms and 1 ms of waiting
-    assert values["throughput"] == pytest.approx(20.0, abs=0.3)
+    assert values["throughput"] == pytest.approx(40.0, abs=0.3)
     assert (values["error_rate"], values["cpu_usage"]) == (0.0, 1.5)
     assert (values["memory_usage"], values["disk_usage"]) == (512 * 1024**2, 0.40)
     assert list(document["fingerprint"]) == ["load", "limits", "data", "endpoints", "generator", "environment"]
@@ -673,7 +715,7 @@ def test_run_json_of_a_run_that_never_began(platform: Platform) -> None:
     platform.pipeline.execute(uri)
     document = document_of(platform, uri)
     assert (document["verdict"], document["window"], document["deviations"]) == ("SKIPPED", None, [])
-    assert document["load"]["requested_rate_rps"] == 20.0
+    assert document["load"]["requested_rate_rps"] == 40.0
     assert {name for name, value in document["load"].items() if value is None} == {
         "achieved_rate_rps",
         "due",

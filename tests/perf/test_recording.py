@@ -32,14 +32,14 @@ SERVER = {name: value for name, value in metric_values().items() if METRICS[name
 FIGURES = LoadFigures(
     started_at=START + timedelta(seconds=1),
     window=Window(start=START + timedelta(seconds=6), end=START + timedelta(seconds=16)),
-    due=200,
-    sent=190,
-    finished=180,
+    due=400,
+    sent=390,
+    finished=380,
     failed=20,
     timed_out=4,
     unfinished=3,
-    arrivals=300,
-    rows=300,
+    arrivals=600,
+    rows=600,
     metrics=CLIENT,
     endpoints=(),
     errors=(),
@@ -136,9 +136,9 @@ def test_a_whole_run(files: StageFiles) -> None:
     record = assemble(files, baseline=None, versions={"python": "3.11"})
     assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
     assert (record.started_at, record.window) == (FIGURES.started_at, FIGURES.window)
-    assert (record.load.requested_rate_rps, record.load.achieved_rate_rps) == (20, 19)  # 190 sent in 10 s
+    assert (record.load.requested_rate_rps, record.load.achieved_rate_rps) == (20, 39)  # 390 sent in 10 s
     assert (record.load.duration_s, record.load.warmup_s) == (10, 5)
-    assert (record.load.due, record.load.sent, record.load.finished, record.load.failed) == (200, 190, 180, 20)
+    assert (record.load.due, record.load.sent, record.load.finished, record.load.failed) == (400, 390, 380, 20)
     assert (record.load.timed_out, record.load.unfinished) == (4, 3)
     assert record.metrics == metric_values()
     assert list(record.metrics) == list(METRICS)
@@ -146,6 +146,22 @@ def test_a_whole_run(files: StageFiles) -> None:
     assert (record.provenance.triggered_by, record.provenance.reason) == ("ana", "first level")
     assert record.provenance.update_baseline
     assert record.provenance.versions == {"python": "3.11"}
+
+
+def test_a_rate_that_varies_is_recorded_as_its_mean_and_its_curve(files: StageFiles) -> None:
+    """From 3 to 1 times 20/s in a line over 10 s, after a ramp of 2 s in 5 s of warm-up: 40/s on average."""
+    profile = [{"at_s": 0, "factor": 3}, {"at_s": 10, "factor": 1}]
+    load = LoadProfile.model_validate(LOAD.model_dump() | {"ramp_s": 2, "profile": profile})
+    files.write_spec(replace(SPEC, load=load))
+    recorded = assemble(files, baseline=None, versions={}).load
+    assert recorded.requested_rate_rps == pytest.approx(40.0)
+    assert recorded.peak_rate_rps == 60.0
+    assert [(each.at_s, each.rate_rps, each.by.value) for each in recorded.requested_curve] == [
+        (0, 0, "line"),
+        (2, 20, "line"),
+        (5, 60, "step"),
+        (15, 20, "line"),
+    ]
 
 
 def test_a_metric_that_measuring_could_not_give_keeps_its_reason(files: StageFiles) -> None:
@@ -158,7 +174,7 @@ def test_a_metric_that_measuring_could_not_give_keeps_its_reason(files: StageFil
 BROKEN = BaselineError("b.json is broken")
 LATE = replace(FIGURES, generator=generator_figures(schedule_lag_p99_s=0.05))
 FEW = replace(SCRAPED, coverage_ratio=0.5)
-LATE_WORDS = "the generator released arrivals late: p99 50.0 ms (at most 10 ms); give it a core of its own"
+LATE_WORDS = "the generator released arrivals late: p99 50.0 ms (at most 10 ms); give the generator a core of its own"
 FEW_WORDS = (
     "Prometheus has 50% of the service's scrapes in the measured window (at least 95% are needed); "
     "check the target in Prometheus and scrape_interval_s"

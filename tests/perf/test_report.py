@@ -2,11 +2,12 @@
 
 import pytest
 
+from include.perf.arrival_rate import CurvePoint, Shape
 from include.perf.markdown import MAX_EXAMPLE, code, escape, table
 from include.perf.metric import METRICS, format_value
 from include.perf.phrase import is_compared
 from include.perf.report import headline, render_report
-from include.perf.run import ErrorGroup, Severity, Shift, Verdict
+from include.perf.run import ErrorGroup, RunRecord, Severity, Shift, Verdict
 from tests.golden_files import assert_golden
 from tests.records import (
     baseline_reference,
@@ -189,6 +190,19 @@ def test_a_generator_that_fell_behind_shows() -> None:
     assert "left no figures" in render_report(run_record(generator=None), {})
 
 
+def test_a_rate_that_varies_is_told_with_its_peak() -> None:
+    """A decay from 1500/s to 500/s in the whole window: 1000/s / ln 3 on average; a plain load has one figure."""
+    curve = (CurvePoint(at_s=0, rate_rps=1500), CurvePoint(at_s=960, rate_rps=500, by=Shape.DECAY))
+    load = load_summary(requested_rate_rps=910.2, achieved_rate_rps=910.2, requested_curve=curve)
+    for heading in ("Measured window", "What"):
+        assert _requested(run_record(load=load), heading) == "910/s on average, 1500/s at its peak"
+        assert _requested(run_record(), heading) == "500/s"
+
+
+def _requested(record: RunRecord, heading: str) -> str:
+    return {row[0]: row[1] for row in _rows(render_report(record, {}), heading)}["Requested rate"]
+
+
 def test_hostile_text_stays_text() -> None:
     """Names and error examples cannot end a cell, open HTML, make a heading, a link or a colour."""
     record = run_record(
@@ -202,7 +216,7 @@ def test_hostile_text_stays_text() -> None:
     )
     text = render_report(record, {})
     assert "\x1b" not in text
-    assert all(len(row) == 6 for row in _rows(text, "Endpoint"))
+    assert all(len(row) == 7 for row in _rows(text, "Endpoint"))
     assert all(len(row) == 2 for row in _rows(text, "What"))
     outside_code = text.replace(code(HOSTILE), "")
     assert "<script" not in outside_code

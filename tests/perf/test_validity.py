@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from include.perf.metric import MetricValue, Unit
 from include.perf.run import GeneratorFigures, LoadFigures, ServerFigures, Window
 from include.perf.scenario import LoadProfile
 from include.perf.validity import load_notes, load_problems, server_problems
 from tests.fakes import START
 from tests.records import generator_figures
 
+LATENCIES = ("latency_p50", "latency_p95", "latency_p99")
 LOAD = LoadProfile(rate_rps=100, duration_s=100)  # 10 000 arrivals in the measured part
 
 
@@ -27,7 +29,7 @@ def load_figures(generator: GeneratorFigures | None = None, **changes: Any) -> L
         unfinished=0,
         arrivals=16_000,
         rows=16_000,
-        metrics={},
+        metrics={name: MetricValue(value=0.1, unit=Unit.SECONDS) for name in LATENCIES},
         endpoints=(),
         errors=(),
         generator=generator or generator_figures(),
@@ -42,8 +44,29 @@ def test_a_failing_service_is_no_reason() -> None:
 
 def test_a_run_at_every_limit_is_valid() -> None:
     """Each limit itself is still allowed."""
-    generator = generator_figures(schedule_lag_p99_s=0.010, wanted_cores=0.65, clock_step_s=-0.5)
-    assert load_problems(LOAD, load_figures(generator, due=9_900)) == []  # 99 % of 10 000
+    generator = generator_figures(
+        schedule_lag_p99_s=0.010,
+        wanted_cores=0.80,
+        wait_ratio=0.20,
+        steal_ratio=0.10,
+        clock_step_s=-0.5,
+        distortion={"latency_p50": 0.1 / 11},  # 10 % of the rest, 0.1 · 10/11
+    )
+    assert load_problems(LOAD, load_figures(generator, due=9_990)) == []  # 99.9 % of 10 000
+
+
+def test_a_short_latency_may_be_raised_by_a_millisecond() -> None:
+    """10 % of 2 ms is less than anybody can tell."""
+    metrics = {"latency_p50": MetricValue(value=0.003, unit=Unit.SECONDS)}
+    generator = generator_figures(distortion={"latency_p50": 0.001})
+    assert load_problems(LOAD, load_figures(generator, metrics=metrics)) == []
+
+
+def test_a_short_run_is_one_without_a_99th_percentile() -> None:
+    """0.99^299 is below 5 %, 0.99^298 is not."""
+    load = LoadProfile(rate_rps=29.9, duration_s=10)
+    assert load_problems(load, load_figures(due=299)) == []
+    assert 0.99**299 < 0.05 < 0.99**298
 
 
 @pytest.mark.parametrize(
@@ -60,22 +83,46 @@ def test_a_run_at_every_limit_is_valid() -> None:
             {"rows": 16_001},
             "16000 requests were due but 16001 are in the record; the generator lost some, start a new run",
         ),
-        (  # 99 % of 10 000 = 9 900
+        (  # 99.9 % of 10 000 = 9 990
             {},
-            {"due": 9_899},
-            "the generator released 9899 of 10000 arrivals (at least 99% are needed); give it a core of its own, "
-            "or ask for a lower rate",
+            {"due": 9_989},
+            "the generator released 9989 of 10000 arrivals (at least 99.9% are needed); "
+            "give the generator a core of its own, or ask for a lower rate",
         ),
         (
             {"schedule_lag_p99_s": 0.0101},
             {},
-            "the generator released arrivals late: p99 10.1 ms (at most 10 ms); give it a core of its own",
+            "the generator released arrivals late: p99 10.1 ms (at most 10 ms); give the generator a core of its own",
         ),
         (
-            {"wanted_cores": 0.66},
+            {"distortion": {"latency_p50": 0.001, "latency_p95": 0.02, "latency_p99": 0.0092}},
+            {},  # 0.08 · 10 % = 0.008, 0.0908 · 10 % = 0.00908
+            "the generator's own lateness raised p95 from 80.0 to 100.0 ms, p99 from 90.8 to 100.0 ms "
+            "(at most 10%, or 1 ms); give the generator a core of its own",
+        ),
+        (
+            {"wanted_cores": 0.81},
             {},
-            "the generator was saturated: it wanted 0.66 cores (at most 0.65); give it a core of its own, "
-            "or ask for a lower rate",
+            "the generator was saturated: it wanted 0.81 cores (at most 0.8 a worker); "
+            "give the generator a core of its own, or 2 workers, or ask for a lower rate",
+        ),
+        (
+            {"wait_ratio": 0.21},
+            {},
+            "the machine was busy with something else: the generator waited for a processor 21% of the time "
+            "(at most 20%); give the generator a core of its own",
+        ),
+        (
+            {"steal_ratio": 0.11},
+            {},
+            "the machine was busy with something else: its host gave 11% of its time to others (at most 10%); "
+            "move the generator to a host that is not overbooked",
+        ),
+        (
+            {"workers": 2, "lost_workers": (2,)},
+            {"rows": 15_000},  # up to its last second: told once
+            "worker 2 of 2 of the load generator was lost: it was killed, or the machine ran out of memory; "
+            "start a new run",
         ),
         (
             {"clock_step_s": 0.51},
@@ -96,21 +143,42 @@ def test_each_reason_alone(generator: dict[str, Any], changes: dict[str, Any], p
 
 def test_unknown_processor_time_is_no_reason() -> None:
     """Where the kernel does not tell, nothing is concluded from it."""
-    assert load_problems(LOAD, load_figures(generator_figures(wanted_cores=None))) == []
+    assert (
+        load_problems(LOAD, load_figures(generator_figures(wanted_cores=None, wait_ratio=None, steal_ratio=None))) == []
+    )
 
 
 def test_every_reason_at_once() -> None:
     """Nothing hides anything else."""
-    generator = generator_figures(ended="stopped", schedule_lag_p99_s=2.0, wanted_cores=1.3, clock_step_s=5.0)
-    problems = load_problems(LOAD, load_figures(generator, due=5_000, rows=1))
+    generator = generator_figures(
+        ended="stopped",
+        schedule_lag_p99_s=2.0,
+        distortion={"latency_p50": 0.05},
+        wanted_cores=1.3,
+        wait_ratio=0.9,
+        steal_ratio=0.5,
+        clock_step_s=5.0,
+    )
+    problems = load_problems(LOAD, load_figures(generator, due=200, rows=1))
     assert [problem.split(":")[0][:30] for problem in problems] == [
         "the load ended early",
         "16000 requests were due but 1 ",
-        "the generator released 5000 of",
+        "the generator released 200 of ",
+        "the run was too short",
         "the generator released arrival",
+        "the generator's own lateness r",
         "the generator was saturated",
+        "the machine was busy with some",
+        "the machine was busy with some",
         "the clock of this machine was ",
     ]
+
+
+def test_a_load_that_varies_is_planned_by_its_curve() -> None:
+    """Twice the rate over the measured part: 20 000 arrivals, of which 10 000 are half."""
+    load = LoadProfile.model_validate({"rate_rps": 100, "duration_s": 100, "profile": [{"at_s": 0, "factor": 2}]})
+    assert load_problems(load, load_figures(due=20_000)) == []
+    assert load_problems(load, load_figures())[0].startswith("the generator released 10000 of 20000 arrivals")
 
 
 def test_notes_change_nothing() -> None:
