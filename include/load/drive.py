@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from gevent import get_hub, getcurrent, sleep, wait
@@ -18,6 +17,7 @@ from gevent.event import Event
 from include.load.alarm import make_alarm
 from include.load.connection import Connection
 from include.load.outcome import FAILURES, Outcome, RequestTimeout, failure, is_own_fault, own_fault
+from include.load.pacer import Pacer
 from include.load.poller import Poller
 from include.load.processor import ProcessorClock, ProcessorUse
 from include.load.record import RequestLog, Row
@@ -26,19 +26,6 @@ from include.perf.expectation import Check
 from include.perf.histogram import Histogram
 from include.perf.load_plan import UNFINISHED, GeneratorLog, LoadPlan
 from include.perf.run import COMPLETED
-
-MOST_AT_ONCE = 20
-"""A schedule that runs behind lets answers in after so many releases."""
-
-GRAIN_S = 0.00035
-"""Arrivals that are closer together are released together, when the last of them is due: to wake up for each
-costs more than to send it. It is part of their start lag, and concerns only rates beyond 2,800/s or so."""
-
-LOOK_AHEAD = 64
-"""So many arrivals of the schedule are worked out at once."""
-
-NEAR_S = 0.0025
-"""With the next arrival so near, answers are collected when it is due; the kernel keeps the time of each."""
 
 
 @dataclass(slots=True)
@@ -81,16 +68,14 @@ class Drive:
         self._log = log
         self._poller = poller
         weights = [endpoint.weight for endpoint in endpoints]
-        self._schedule = schedule(plan.load, weights, worker=worker, workers=plan.load.worker_count)
-        self._near: list[Due] = []
-        self._ahead: deque[Due] = deque()
-        self._alarm = make_alarm(self._on_alarm)
+        arrivals = schedule(plan.load, weights, worker=worker, workers=plan.load.worker_count)
+        self._pacer = Pacer(arrivals, poller, release=self._release, on_fault=self._stop_at_fault)
         self._deadline = make_alarm(self._on_deadline)
         self._is_deadline_set = False
         self._idle: list[Any] = []
         self._backlog: deque[Arrival] = deque()
         self._in_flight: dict[int, Arrival] = {}
-        self._all_released, self._drained, self._over = Event(), Event(), Event()
+        self._drained, self._over = Event(), Event()
         self._lags, self._recent_lags = Histogram(), Histogram()
         self.released = 0
         self.is_measuring = False
@@ -122,12 +107,8 @@ class Drive:
         """
         self._start = start
         self._log.started_at = started_at
-        self._near = self._next_near()
-        if self._near:
-            self._alarm.set(start + self._near[-1].due_s)
-        else:
-            self._all_released.set()
-        wait([self._all_released, self._over], count=1)
+        self._pacer.start(start)
+        wait([self._pacer.all_released, self._over], count=1)
         self._over.wait(timeout=max(0.0, self._plan.total_s - self.elapsed_s))
         self._use = self._processor.since_start()
         if not self._over.is_set():
@@ -140,6 +121,9 @@ class Drive:
             self._ended = reason
             self._stopped_s = max(0.0, self.elapsed_s)
             self._over.set()
+
+    def _stop_at_fault(self, err: Exception) -> None:
+        self.stop(own_fault(err))
 
     def mark_failed(self, reason: str) -> None:
         """Say that the load is not to be believed, though it came to its end."""
@@ -185,62 +169,16 @@ class Drive:
         except FAILURES as err:
             arrival.ended_s = self.elapsed_s
             if is_own_fault(err):
-                self.stop(own_fault(err))
+                self._stop_at_fault(err)
             return failure(err, timeout_s=self._plan.timeout_s)
         except Exception as err:
-            self.stop(own_fault(err))
+            self._stop_at_fault(err)
             raise
         arrival.ended_s = max(arrival.started_s, answer.received - self._start)
         error = requests.check(answer.status, answer.body)
         if error is None:
             return Outcome(answer.status, len(answer.body))
         return Outcome(answer.status, len(answer.body), error, answer.body.decode("utf-8", errors="replace"))
-
-    def _on_alarm(self) -> None:
-        """Release what is due; an error here must end the load, and not leave it waiting for ever."""
-        try:
-            self._release_due()
-        except Exception as err:
-            self.stop(own_fault(err))
-            raise
-
-    def _release_due(self) -> None:
-        if self._over.is_set():
-            return
-        released = 0
-        while self._near and released < MOST_AT_ONCE:
-            now_s = self.elapsed_s
-            if now_s < self._near[-1].due_s:
-                break
-            for due in self._near:
-                self._release(due, now_s - due.due_s)
-            released += len(self._near)
-            self._near = self._next_near()
-        self._poller.collect()
-        if not self._near:
-            self._poller.wake()
-            self._all_released.set()
-            return
-        due_s = self._near[-1].due_s
-        if due_s - self.elapsed_s > NEAR_S:
-            self._poller.wake()
-        else:
-            self._poller.rest()
-        self._alarm.set(self._start + due_s)
-
-    def _next_near(self) -> list[Due]:
-        """Return the next arrival, and those that are due so soon after it that they are released together."""
-        near: list[Due] = []
-        while self._ahead or self._look_ahead():
-            if near and self._ahead[0].due_s - near[0].due_s > GRAIN_S:
-                break
-            near.append(self._ahead.popleft())
-        return near
-
-    def _look_ahead(self) -> bool:
-        """Work out more of the schedule; whether there is more."""
-        self._ahead.extend(islice(self._schedule, LOOK_AHEAD))
-        return bool(self._ahead)
 
     def _release(self, due: Due, lag_s: float) -> None:
         if due.is_measured and not self.is_measuring:
@@ -292,7 +230,7 @@ class Drive:
     def _finish(self) -> None:
         """Give everything that never came back its row."""
         self._over.set()
-        self._alarm.close()
+        self._pacer.close()
         self._read_the_last()
         self._deadline.close()
         for arrival in self._in_flight.values():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from include.load.connection import ConnectTimeout
-from include.load.drive import MOST_AT_ONCE
+from include.load.pacer import MOST_AT_ONCE
 from include.load.progress import ProgressReport
 from include.perf.expectation import Expectation
 from include.perf.histogram import Histogram

@@ -11,6 +11,7 @@ import pytest
 from gevent import get_hub, getcurrent
 
 from include.load import drive as drive_module
+from include.load import pacer as pacer_module
 from include.load.answer import Answer
 from include.load.drive import Drive, EndpointRequests
 from include.load.poller import LoopPoller
@@ -30,9 +31,10 @@ class VirtualTime:
         self.now = 1_000.0
         self._events: dict[int, tuple[float, Callable[[], object]]] = {}
         self._numbers = count()
-        monkeypatch.setattr(drive_module, "make_alarm", lambda callback: _VirtualAlarm(self, callback))
         clocks = SimpleNamespace(perf_counter=lambda: self.now, time=lambda: UNIX + self.now - 1_000.0)
-        monkeypatch.setattr(drive_module, "time", clocks)
+        for module in (drive_module, pacer_module):
+            monkeypatch.setattr(module, "make_alarm", lambda callback: _VirtualAlarm(self, callback))
+            monkeypatch.setattr(module, "time", clocks)
 
     def at(self, when_s: float, act: Callable[[], object]) -> int:
         """Do something in gevent's hub once it is so late; returns its number."""

@@ -19,6 +19,7 @@ import pytest
 
 from include.perf.adapters.locust import LocustGenerator
 from include.perf.errors import LoadError
+from include.perf.load_plan import plan_for
 from include.perf.measurement import measure
 from include.perf.ports import FEED_FILE, GENERATOR_FILE, REQUESTS_FILE, Progress
 from include.perf.worker_parts import join
@@ -324,6 +325,19 @@ def test_an_old_record_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
         drive(folder, "http://127.0.0.1:9")
     assert not (folder / REQUESTS_FILE).exists()
     assert not (folder / GENERATOR_FILE).exists()
+
+
+def test_a_full_disk_ends_the_load_and_the_summary_says_so(tmp_path: Path) -> None:
+    """What could not be written down did not happen: such a run counts for nothing."""
+    folder = folder_in(tmp_path, "run")
+    (folder / REQUESTS_FILE).symlink_to("/dev/full")
+    with SocketServer(always(answer())) as server:
+        plan = plan_for(service_at(server.url), LOAD, folder).write()
+        with python("-m", "include.load", str(plan), stderr=subprocess.DEVNULL) as process:
+            assert process.wait(timeout=60) == 0
+    summary = summary_in(folder)
+    assert summary.ended.startswith("the load generator ran out of disk space ([Errno 28]")
+    assert 0 < summary.arrivals < DUE
 
 
 def test_locust_was_not_imported_here() -> None:
