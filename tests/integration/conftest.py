@@ -43,7 +43,7 @@ REGRESSED = {"latency_s": 0.4, "for_s": 1800}
 LIFETIME_S = 1500.0
 RUN_S = 150.0
 TRIES = 3
-NOISE = ("the generator", "Prometheus has")
+NOISE = ("the generator", "the machine was busy", "Prometheus has")
 """How the reasons begin for which a busy machine makes a run INVALID. That is right of it, so we ask again."""
 
 T = TypeVar("T")

@@ -1,0 +1,236 @@
+"""One load of Bellwether's generator against the target, with the truth beside what it reported.
+
+Also run as a program by the validity benchmark, to drive a load without the right to raise its priority::
+
+    python -m benchmarks.bellwether '{"url": …, "folder": …, "load": {…}}'
+"""
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from benchmarks import target as targets
+from benchmarks.target import Behaviour, Floats, Truth
+from benchmarks.watch import Watch
+from include.perf.adapters.locust import LOG_FILE, LocustGenerator
+from include.perf.errors import LoadError
+from include.perf.feed import Feed, FeedEndpoint, Request
+from include.perf.measurement import measure, read_requests
+from include.perf.ports import FEED_FILE, REQUESTS_FILE
+from include.perf.run import LoadFigures
+from include.perf.scenario import LoadProfile
+from include.perf.service import Endpoint, PrometheusTarget, Service
+from include.perf.validity import load_problems
+
+ROOT = Path(__file__).parents[1]
+WARMUP_S = 3
+MARGIN_S = 120.0
+"""How much longer than its load a target may live, were this process killed."""
+
+SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
+REQUESTS_PER_ENDPOINT = 500
+PR_CAPBSET_DROP, CAP_SYS_NICE = 24, 23
+
+ENDPOINTS = (
+    Endpoint(name="prices", method="GET", path="/v1/prices/eurusd", weight=3, query={"bars": 60}),
+    Endpoint(name="orders", method="POST", path="/v1/orders", weight=1, body={"symbol": "EURUSD", "units": 1000}),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One load and what the target knows of it.
+
+    Attributes:
+        truth: what arrived in the measured window.
+        whole_truth: what arrived over the whole run.
+        due: (n,) Unix times at which the generator says its arrivals were due, ascending, over the whole run.
+        cpu_per_1000_s: CPU seconds of all processes of the load for 1,000 requests; ``None`` when too short.
+        foreign_cores: what something else on this machine used of its processors meanwhile.
+        rss: sampled memory in bytes over the measured window.
+    """
+
+    load: LoadProfile
+    figures: LoadFigures
+    problems: list[str]
+    truth: Truth
+    whole_truth: Truth
+    due: Floats
+    cpu_per_1000_s: float | None
+    foreign_cores: float | None
+    rss: list[int]
+
+    def reported_ms(self, name: str) -> float:
+        """Return a latency percentile that the generator reported; NaN without one."""
+        value = self.figures.metrics[f"latency_{name}"].value
+        return np.nan if value is None else 1000 * value
+
+    def true_ms(self, name: str) -> float:
+        """Return the same percentile from the target's log, from arrival to answer."""
+        latencies = self.truth.latency_s
+        return float(1000 * np.quantile(latencies, SHARES[name])) if len(latencies) else np.nan
+
+    def bias_ms(self, name: str) -> float:
+        """Return reported minus true."""
+        return self.reported_ms(name) - self.true_ms(name)
+
+    def start_lag_ms(self, share: float) -> float:
+        """Return how late requests reached the target: its k-th arrival against the k-th due time."""
+        arrived = self.whole_truth.arrived
+        if len(arrived) != len(self.due):
+            return np.nan
+        inside = self.due >= self.figures.window.start.timestamp()
+        return float(1000 * np.quantile((arrived - self.due)[inside], share))
+
+    def per_second(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
+        """Return how many requests reached the target in each whole second of the measured window."""
+        start = self.figures.window.start.timestamp()
+        edges = start + np.arange(self.load.duration_s + 1)
+        return np.histogram(self.truth.arrived, bins=edges)[0]
+
+
+def load_profile(**fields: Any) -> LoadProfile:
+    """Return a load profile, or say that this version of the generator does not take it.
+
+    Raises:
+        targets.BenchmarkError: a rate or another field is refused.
+    """
+    try:
+        return LoadProfile(**{"warmup_s": WARMUP_S} | fields)
+    except ValidationError as err:
+        reasons = "; ".join(error["msg"].removeprefix("Value error, ") for error in err.errors())
+        raise targets.BenchmarkError(f"refused, {reasons}") from err
+
+
+def drive(
+    program: Path,
+    load: LoadProfile,
+    behaviour: Behaviour,
+    *,
+    others: tuple[int, ...] = (),
+    at_normal_priority: bool = False,
+) -> Outcome:
+    """Run one load against a fresh target and put what it reported beside the truth.
+
+    Raises:
+        targets.BenchmarkError: the load left no whole record.
+    """
+    lives_s = load.warmup_s + load.duration_s + MARGIN_S
+    with (
+        tempfile.TemporaryDirectory(prefix="bellwether-load-") as name,
+        targets.running(program, behaviour, for_s=lives_s) as target,
+        Watch(others=(target.pid, *others)) as watch,
+    ):
+        folder = Path(name)
+        feed().write(folder / FEED_FILE)
+        try:
+            if at_normal_priority:
+                _generate_at_normal_priority(target.url, load, folder, for_s=lives_s)
+            else:
+                _generate(target.url, load, folder)
+            return _outcome(load, folder, target.truth(), watch)
+        except LoadError as err:
+            raise targets.BenchmarkError(f"{err}; its log ends with: {_last_words(folder)}") from err
+
+
+def _generate(url: str, load: LoadProfile, folder: Path) -> None:
+    LocustGenerator().run(service=service(url), load=load, folder=folder, on_progress=lambda progress: None)
+
+
+def _generate_at_normal_priority(url: str, load: LoadProfile, folder: Path, *, for_s: float) -> None:
+    order = json.dumps({"url": url, "folder": str(folder), "load": load.model_dump()})
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.bellwether", order],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=for_s,
+    )
+    if done.returncode:
+        raise targets.BenchmarkError(f"the load at normal priority failed: {done.stderr.strip()[-500:]}")
+
+
+def _last_words(folder: Path) -> str:
+    path = folder / LOG_FILE
+    return " / ".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-4:]) if path.exists() else "–"
+
+
+def _outcome(load: LoadProfile, folder: Path, truth: Truth, watch: Watch) -> Outcome:
+    figures = measure(folder)
+    start, end = figures.window.start.timestamp(), figures.window.end.timestamp()
+    inside = truth.between(start, end)
+    used = watch.cpu_between(start, end)
+    cpu_per_1000_s = None
+    if used is not None:
+        cpu, first, last = used
+        cpu_per_1000_s = 1000 * cpu / max(1, len(truth.between(first, last).arrived))
+    return Outcome(
+        load=load,
+        figures=figures,
+        problems=load_problems(load, figures),
+        truth=inside,
+        whole_truth=truth,
+        due=np.sort(read_requests(folder / REQUESTS_FILE)["due_at"].to_numpy()),
+        cpu_per_1000_s=cpu_per_1000_s,
+        foreign_cores=watch.foreign_cores(start, end),
+        rss=watch.rss_between(start, end),
+    )
+
+
+def feed() -> Feed:
+    """Return the requests of a load: reads and orders, none like the next."""
+    requests = []
+    for endpoint in ENDPOINTS:
+        rows = []
+        for row in range(REQUESTS_PER_ENDPOINT):
+            body = None if endpoint.body is None else json.dumps(endpoint.body | {"row": row}).encode()
+            rows.append(Request(f"{endpoint.path}?row={row}", body))
+        requests.append(tuple(rows))
+    return Feed(
+        endpoints=tuple(
+            FeedEndpoint(name=endpoint.name, method=endpoint.method, weight=endpoint.weight, rows=len(rows))
+            for endpoint, rows in zip(ENDPOINTS, requests, strict=True)
+        ),
+        requests=tuple(requests),
+    )
+
+
+def service(url: str) -> Service:
+    """Return the catalogue's entry of a target."""
+    return Service(
+        name="target",
+        environment="benchmark",
+        base_url=url,
+        allowed_hosts=("127.0.0.1",),
+        prometheus=PrometheusTarget(selector='job="target"'),
+        endpoints=ENDPOINTS,
+    )
+
+
+def give_up_priority() -> None:
+    """Give up the right to go before others, for this process and all below it; needs no right itself."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.prctl(PR_CAPBSET_DROP, CAP_SYS_NICE, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), "the right to raise a priority could not be given up")
+
+
+def main(order: Mapping[str, Any]) -> None:
+    """Drive the load that another process asked for."""
+    give_up_priority()
+    _generate(order["url"], LoadProfile(**order["load"]), Path(order["folder"]))
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,282 @@
+"""The sections of `benchmarks.load` but the validity of its thresholds."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import bellwether, peers
+from benchmarks.bellwether import SHARES, Outcome
+from benchmarks.peers import PEERS, STOCK_LOCUST, PeerOutcome
+from benchmarks.tables import Row, Table
+from benchmarks.target import Behaviour, BenchmarkError, Floats, Truth
+from include.perf.scenario import LoadProfile
+
+OURS = "Bellwether"
+STALLING = Behaviour(stall_s=1.0, every_s=10.0)
+STALLED_RATE_RPS = 500.0
+CLOSED_LOOP_CONNECTIONS = 100
+WITHIN = 0.01
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What every section needs: the built target, and how long to measure.
+
+    Attributes:
+        run_s: measured seconds of one run, where a section does not need its own length.
+        failures: loads that were refused or left no record; whoever makes a table takes them.
+    """
+
+    program: Path
+    is_quick: bool
+    run_s: int
+    memory_s: int
+    seed: int
+    failures: list[str] = field(default_factory=list)
+
+    def drive(self, behaviour: Behaviour, *, note: str = "", **load: Any) -> Outcome | None:
+        """Run one load of ours; ``None`` when this version of the generator refuses it."""
+        tell(f"{OURS} {load['rate_rps']:g}/s for {load['duration_s']} s {note}")
+        try:
+            return bellwether.drive(self.program, bellwether.load_profile(**load), behaviour)
+        except BenchmarkError as err:
+            self.note_failure(f"{load['rate_rps']:g}/s: {err}")
+            return None
+
+    def note_failure(self, what: str) -> None:
+        """Keep a load that gave no figures for the notes of its table."""
+        tell(what)
+        self.failures.append(what)
+
+    def failure_notes(self) -> list[str]:
+        """Return the failures since the last table."""
+        notes = [f"No figures for {failure}" for failure in self.failures]
+        self.failures.clear()
+        return notes
+
+    def run_closed_loop(self) -> Iterator[PeerOutcome]:
+        """Run stock Locust and every peer that is there as fast as they are answered."""
+        behaviour, connections = Behaviour(seed=self.seed), CLOSED_LOOP_CONNECTIONS
+        tell(f"stock Locust, closed loop, for {self.run_s} s")
+        yield peers.run(STOCK_LOCUST, self.program, behaviour, connections=connections, for_s=self.run_s, rate_rps=None)
+        yield from self.run_peers(behaviour, connections=connections, for_s=self.run_s, rate_rps=None)
+
+    def run_peers(
+        self, behaviour: Behaviour, *, connections: int, for_s: int, rate_rps: float | None
+    ) -> Iterator[PeerOutcome]:
+        """Run every peer that is there."""
+        for peer in PEERS:
+            if not peer.is_there:
+                tell(f"{peer.name} is not in PATH and left out")
+                continue
+            tell(f"{peer.name} for {for_s} s")
+            yield peers.run(
+                peer,
+                self.program,
+                behaviour,
+                connections=connections,
+                for_s=for_s,
+                rate_rps=rate_rps if peer.paced else None,
+            )
+
+
+def tell(what: str) -> None:
+    """Say on standard error what is being done."""
+    sys.stderr.write(f"… {what}\n")
+    sys.stderr.flush()
+
+
+def rate(bench: Bench) -> Table:
+    """Measure how well the schedule is held, as the target saw it."""
+    rates = (50, 500) if bench.is_quick else (50, 100, 300, 500, 2000)
+    outcomes = [bench.drive(Behaviour(seed=bench.seed), rate_rps=rps, duration_s=bench.run_s) for rps in rates]
+    rows = [_rate_row(outcome) for outcome in outcomes if outcome]
+    return Table(title="rate: is the schedule held?", rows=rows, notes=bench.failure_notes())
+
+
+def _rate_row(outcome: Outcome) -> Row:
+    wanted = outcome.load.rate_rps
+    seconds = outcome.per_second()
+    return {
+        "asked /s": wanted,
+        "achieved /s": len(outcome.truth.arrived) / outcome.figures.window.duration_s,
+        "sd per second": float(np.std(seconds)),
+        "seconds within 1 %": f"{np.mean(np.abs(seconds - wanted) <= WITHIN * wanted):.0%}",
+        "start lag p50 ms": outcome.start_lag_ms(0.50),
+        "start lag p99 ms": outcome.start_lag_ms(0.99),
+        **{f"true {name} ms": outcome.true_ms(name) for name in ("p50", "p99")},
+        **{f"bias {name} ms": outcome.bias_ms(name) for name in ("p50", "p99")},
+        "other cores": outcome.foreign_cores,
+        "valid": _valid(outcome),
+    }
+
+
+def _valid(outcome: Outcome) -> str:
+    return "no" if outcome.problems else "yes"
+
+
+def stalls(bench: Bench) -> Table:
+    """Measure who sees a target that stalls."""
+    for_s = 20 if bench.is_quick else 60
+    behaviour = Behaviour(stall_s=STALLING.stall_s, every_s=STALLING.every_s, seed=bench.seed)
+    rows: list[Row] = []
+    ours = bench.drive(behaviour, rate_rps=STALLED_RATE_RPS, duration_s=for_s, note="with stalls")
+    if ours:
+        reported = {name: ours.reported_ms(name) for name in SHARES}
+        begin = ours.figures.window.start.timestamp()
+        row = _stall_row(OURS, ours.load.max_concurrency, reported, ours.truth, begin=begin, for_s=for_s)
+        rows.append({**row, "other cores": ours.foreign_cores})
+    for users in (10, 50, 500):
+        tell(f"stock Locust with {users} users for {for_s} s")
+        rows.append(
+            _peer_stall_row(
+                peers.run(
+                    STOCK_LOCUST, bench.program, behaviour, connections=users, for_s=for_s, rate_rps=STALLED_RATE_RPS
+                ),
+                for_s=for_s,
+            )
+        )
+    others = bench.run_peers(behaviour, connections=50, for_s=for_s, rate_rps=STALLED_RATE_RPS)
+    rows += [_peer_stall_row(outcome, for_s=for_s) for outcome in others]
+    note = "wrk has no rate: it sends as fast as its connections are answered."
+    return Table(title="stalls: 1 s in every 10 s at 500/s", rows=rows, notes=[note, *bench.failure_notes()])
+
+
+def _peer_stall_row(outcome: PeerOutcome, *, for_s: int) -> Row:
+    begin = float(outcome.truth.arrived[0])
+    row = _stall_row(outcome.name, outcome.connections, outcome.reported_ms, outcome.truth, begin=begin, for_s=for_s)
+    sent = {} if outcome.is_paced else {"sent of due": "no rate"}
+    return {**row, **sent, "other cores": outcome.foreign_cores}
+
+
+def _stall_row(
+    name: str, connections: int, reported: peers.Percentiles, truth: Truth, *, begin: float, for_s: int
+) -> Row:
+    ideal = due_latencies(truth, rate_rps=STALLED_RATE_RPS, begin=begin, for_s=for_s)
+    figures: dict[str, float | None] = {}
+    for key, share in SHARES.items():
+        figures[f"{key} reported ms"] = reported[key]
+        figures[f"{key} true ms"] = float(1000 * np.quantile(ideal, share))
+    sent = len(truth.between(begin, begin + for_s).arrived) / (STALLED_RATE_RPS * for_s)
+    return {"generator": name, "connections": connections, "sent of due": f"{sent:.1%}", **figures}
+
+
+def due_latencies(truth: Truth, *, rate_rps: float, begin: float, for_s: float) -> Floats:
+    """Return what requests on an ideal schedule would have waited, whatever the generator did.
+
+    Request k is due at ``begin`` + k / rate. One that is due in a stall is taken up at its end; one whose answer
+    falls into a stall leaves at its end. Service times are the target's own draws.
+    """
+    due = begin + np.arange(round(rate_rps * for_s)) / rate_rps
+    answered = _after_stalls(due, truth.stalls) + np.resize(truth.service_s, len(due))
+    latencies: Floats = _after_stalls(answered, truth.stalls) - due
+    return latencies
+
+
+def _after_stalls(moments: Floats, intervals: Floats) -> Floats:
+    moved = moments.copy()
+    for start, end in intervals:
+        moved[(moved >= start) & (moved < end)] = end
+    return moved
+
+
+def ceiling(bench: Bench) -> Table:
+    """Measure what a request costs one worker, and up to which rate its figures are true."""
+    rates = (1000, 3000) if bench.is_quick else (1000, 1500, 2000, 2500, 3000, 3500, 4000)
+    outcomes = [
+        bench.drive(Behaviour(seed=bench.seed), rate_rps=rps, duration_s=bench.run_s, **_workers(1)) for rps in rates
+    ]
+    rows: list[Row] = [_ceiling_row(outcome) for outcome in outcomes if outcome]
+    rows += [_closed_row(outcome) for outcome in bench.run_closed_loop()]
+    return Table(title="ceiling: one worker", rows=rows, notes=bench.failure_notes())
+
+
+def _workers(count: int) -> dict[str, Any]:
+    return {"workers": count} if "workers" in LoadProfile.model_fields else {}
+
+
+def _ceiling_row(outcome: Outcome) -> Row:
+    return {
+        "generator": f"{OURS}, {outcome.load.rate_rps:,.0f}/s",
+        "sent /s": len(outcome.truth.arrived) / outcome.figures.window.duration_s,
+        "CPU s per 1,000": outcome.cpu_per_1000_s,
+        "cores": outcome.figures.generator.cpu_cores,
+        "wanted cores": outcome.figures.generator.wanted_cores,
+        "schedule lag p99 ms": 1000 * outcome.figures.generator.schedule_lag_p99_s,
+        "start lag p99 ms": outcome.start_lag_ms(0.99),
+        **_both(outcome),
+        "other cores": outcome.foreign_cores,
+        "valid": _valid(outcome),
+    }
+
+
+def _both(outcome: Outcome) -> dict[str, float]:
+    figures = {}
+    for name in ("p50", "p99"):
+        figures[f"{name} reported ms"] = outcome.reported_ms(name)
+        figures[f"{name} true ms"] = outcome.true_ms(name)
+    return figures
+
+
+def _closed_row(outcome: PeerOutcome) -> Row:
+    figures: dict[str, float | None] = {}
+    for name in ("p50", "p99"):
+        figures[f"{name} reported ms"] = outcome.reported_ms[name]
+        figures[f"{name} true ms"] = outcome.true_ms(SHARES[name])
+    return {
+        "generator": f"{outcome.name}, {outcome.connections} connections closed loop",
+        "sent /s": outcome.rate_rps,
+        "CPU s per 1,000": outcome.cpu_per_1000_s,
+        "cores": outcome.cpu_per_1000_s and outcome.cpu_per_1000_s * outcome.rate_rps / 1000,
+        "wanted cores": None,
+        "schedule lag p99 ms": None,
+        "start lag p99 ms": None,
+        **figures,
+        "other cores": outcome.foreign_cores,
+        "valid": "–",
+    }
+
+
+def workers(bench: Bench) -> Table:
+    """Measure rates that need two workers."""
+    title = "workers: two of them"
+    if "workers" not in LoadProfile.model_fields:
+        return Table(title=title, rows=[], notes=["Skipped: this version's load profile has no `workers`."])
+    rates = (4000,) if bench.is_quick else (4000, 5000, 6000)
+    outcomes = [
+        bench.drive(Behaviour(seed=bench.seed), rate_rps=rps, duration_s=bench.run_s, **_workers(2)) for rps in rates
+    ]
+    return Table(
+        title=title, rows=[_ceiling_row(outcome) for outcome in outcomes if outcome], notes=bench.failure_notes()
+    )
+
+
+def memory(bench: Bench) -> Table:
+    """Measure whether memory stays flat."""
+    outcome = bench.drive(Behaviour(seed=bench.seed), rate_rps=500, duration_s=bench.memory_s, note="for its memory")
+    if outcome is None:
+        return Table(title="memory: does it stay flat?", rows=[], notes=bench.failure_notes())
+    samples = np.array(outcome.rss) / MIB
+    minute = max(1, round(len(samples) * min(0.25, 60 / bench.memory_s)))
+    row = {
+        "rate /s": 500,
+        "seconds": bench.memory_s,
+        "samples": len(samples),
+        "RSS first minute MiB": float(np.mean(samples[:minute])),
+        "RSS last minute MiB": float(np.mean(samples[-minute:])),
+        "highest MiB": float(np.max(samples)),
+        "other cores": outcome.foreign_cores,
+        "valid": _valid(outcome),
+    }
+    note = "First and last minute are the first and last quarter of a run shorter than four minutes."
+    return Table(title="memory: does it stay flat?", rows=[row], notes=[note])
+
+
+def described(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return rows as JSON takes them."""
+    return [{name: None if value != value else value for name, value in row.items()} for row in rows]

@@ -1,0 +1,198 @@
+"""Other load generators against the same target: stock Locust, hey, wrk and autocannon.
+
+Each is asked for the same load with its own options, and its own summary is read. The ones that are not in PATH
+are left out. Their processor time is sampled like that of Bellwether's generator.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import target as targets
+from benchmarks.target import Behaviour, Truth
+from benchmarks.watch import Watch
+
+LOCUSTFILE = Path(__file__).with_name("stock_locust.py")
+MARGIN_S = 60.0
+SETTLING_S = 1.0
+
+Percentiles = Mapping[str, float | None]
+"""``p50``, ``p95`` and ``p99`` in milliseconds, ``None`` where a generator does not report one."""
+
+WRK_SCRIPT = """
+done = function(summary, latency, requests)
+  io.write(string.format("p50=%f p95=%f p99=%f", latency:percentile(50), latency:percentile(95),
+    latency:percentile(99)))
+end
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a peer is asked for; ``rate_rps`` of ``None`` is as fast as its connections are answered."""
+
+    url: str
+    connections: int
+    for_s: int
+    rate_rps: float | None
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A load generator.
+
+    Attributes:
+        command: builds its command line.
+        read: reads its summary from its standard output, or from the file ``result.json`` where it leaves one.
+        paced: its option for a fixed rate, ``None`` for a generator that has none.
+    """
+
+    name: str
+    program: str
+    command: Callable[[Ask], list[str]]
+    read: Callable[[str], Percentiles]
+    paced: str | None = None
+    environment: Callable[[Ask], dict[str, str]] = lambda ask: {}
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be run."""
+        return shutil.which(self.program) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerOutcome:
+    """What a peer reported and what the target knows of it."""
+
+    name: str
+    connections: int
+    is_paced: bool
+    reported_ms: Percentiles
+    truth: Truth
+    cpu_per_1000_s: float | None
+    foreign_cores: float | None
+
+    @property
+    def rate_rps(self) -> float:
+        """Requests a second that reached the target."""
+        return float(len(self.truth.arrived) / np.ptp(self.truth.arrived))
+
+    def true_ms(self, share: float) -> float:
+        """Return a percentile of the requests that it did send, from arrival to answer."""
+        return float(1000 * np.quantile(self.truth.latency_s, share))
+
+
+def run(
+    peer: Peer, program: Path, behaviour: Behaviour, *, connections: int, for_s: int, rate_rps: float | None
+) -> PeerOutcome:
+    """Run a peer against a fresh target."""
+    with (
+        tempfile.TemporaryDirectory(prefix="bellwether-peer-") as name,
+        targets.running(program, behaviour, for_s=for_s + MARGIN_S) as target,
+        Watch(others=(target.pid,)) as watch,
+    ):
+        ask = Ask(url=target.url, connections=connections, for_s=for_s, rate_rps=rate_rps, folder=Path(name))
+        done = subprocess.run(
+            peer.command(ask),
+            cwd=name,
+            env=dict(os.environ) | peer.environment(ask),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=for_s + MARGIN_S,
+        )
+        truth = target.truth()
+        if not len(truth.arrived):
+            raise targets.BenchmarkError(f"{peer.name} sent nothing: {(done.stderr or done.stdout).strip()[-300:]}")
+        result = Path(name) / "result.json"
+        return PeerOutcome(
+            name=peer.name,
+            connections=connections,
+            is_paced=rate_rps is not None,
+            reported_ms=peer.read(result.read_text(encoding="utf-8") if result.exists() else done.stdout),
+            truth=truth,
+            cpu_per_1000_s=_cpu_per_1000_s(watch, truth),
+            foreign_cores=watch.foreign_cores(truth.arrived[0], truth.arrived[-1]),
+        )
+
+
+def _cpu_per_1000_s(watch: Watch, truth: Truth) -> float | None:
+    used = watch.cpu_between(truth.arrived[0] + SETTLING_S, truth.arrived[-1])
+    if used is None:
+        return None
+    cpu, first, last = used
+    return 1000 * cpu / max(1, len(truth.between(first, last).arrived))
+
+
+def _locust(ask: Ask) -> list[str]:
+    users = str(ask.connections)
+    options = ["--headless", "--only-summary", "--exit-code-on-error", "0", "--stop-timeout", "5"]
+    load = ["-u", users, "-r", users, "-t", f"{ask.for_s}s", "-H", ask.url]
+    return [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *options, *load]
+
+
+def _locust_environment(ask: Ask) -> dict[str, str]:
+    pace = {} if ask.rate_rps is None else {"RATE_PER_USER": str(ask.rate_rps / ask.connections)}
+    return {"RESULT": str(ask.folder / "result.json")} | pace
+
+
+def _hey(ask: Ask) -> list[str]:
+    pace = [] if ask.rate_rps is None else ["-q", str(ask.rate_rps / ask.connections)]
+    return ["hey", "-z", f"{ask.for_s}s", "-c", str(ask.connections), *pace, ask.url + "/v1/prices/eurusd"]
+
+
+def _wrk(ask: Ask) -> list[str]:
+    script = ask.folder / "percentiles.lua"
+    script.write_text(WRK_SCRIPT, encoding="ascii")
+    load = ["-t", "1", "-c", str(ask.connections), "-d", f"{ask.for_s}s"]
+    return ["wrk", *load, "-s", str(script), ask.url + "/v1/prices/eurusd"]
+
+
+def _autocannon(ask: Ask) -> list[str]:
+    pace = [] if ask.rate_rps is None else ["-R", f"{ask.rate_rps:g}"]
+    load = ["-c", str(ask.connections), "-d", str(ask.for_s)]
+    return ["autocannon", "--json", "--no-progress", *load, *pace, ask.url + "/v1/prices/eurusd"]
+
+
+def _read_json(text: str) -> Percentiles:
+    return {name: float(value) for name, value in json.loads(text).items()}
+
+
+def _read_hey(text: str) -> Percentiles:
+    found = {f"p{share}": 1000 * float(seconds) for share, seconds in re.findall(r"(\d+)%+ in ([\d.]+) secs", text)}
+    return {name: found.get(name) for name in ("p50", "p95", "p99")}
+
+
+def _read_wrk(text: str) -> Percentiles:
+    return {name: float(micros) / 1000 for name, micros in re.findall(r"(p50|p95|p99)=([\d.]+)", text)}
+
+
+def _read_autocannon(text: str) -> Percentiles:
+    latency = json.loads(text)["latency"]
+    return {"p50": float(latency["p50"]), "p95": None, "p99": float(latency["p99"])}
+
+
+STOCK_LOCUST = Peer(
+    name="stock Locust, FastHttpUser",
+    program=sys.executable,
+    command=_locust,
+    read=_read_json,
+    paced="constant_throughput",
+    environment=_locust_environment,
+)
+
+PEERS = (
+    Peer(name="hey", program="hey", command=_hey, read=_read_hey, paced="-q"),
+    Peer(name="wrk", program="wrk", command=_wrk, read=_read_wrk),
+    Peer(name="autocannon", program="autocannon", command=_autocannon, read=_read_autocannon, paced="-R"),
+)
