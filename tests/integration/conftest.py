@@ -213,7 +213,7 @@ def add_to_catalogue(stack: Stack) -> None:
     scenarios["scenarios"][NEW_SCENARIO] = {
         "title": "Asia open",
         "description": "Added by a test.",
-        "load": {"rate_rps": 20, "duration_s": 10, "warmup_s": 2},
+        "load": {"rate_rps": 40, "duration_s": 10, "warmup_s": 2},
         "data": copied.name,
         "services": [NEW_SERVICE, "feature-store-service"],
     }

@@ -224,8 +224,8 @@ def test_a_scenario_and_a_service_are_added_as_data(platform: Platform, new_scen
     ]
     run = platform.run(new_scenario, {})
     assert set(run.records) == {NEW_SERVICE, "feature-store-service"}
-    # 10 s × 20/s = 200 requests
-    assert [record["load"]["due"] for record in run.records.values()] == [200, 200]
+    # 10 s × 40/s = 400 requests
+    assert [record["load"]["due"] for record in run.records.values()] == [400, 400]
     if not noise_of(run):  # two loads in a row, both undisturbed, are more than a busy machine can promise
         assert run.state == "success"
         assert {record["verdict"] for record in run.records.values()} == {"NO_BASELINE"}
