@@ -27,11 +27,13 @@ MAX_WANTED_CORES = 0.80
 """Processor time of one worker, its waiting for a processor made up for. Beyond it the lateness grows without
 bound within seconds; docs/benchmarks.md has the runs by which the limits here were tried."""
 
-MAX_WAIT_RATIO = 0.20
-"""Share of the time in which the generator was ready to run and did not."""
+MAX_WAIT_RATIO = 0.25
+"""Share of the time in which the generator was ready to run and did not. What that did to its own figures is known
+and judged above; beyond this a target on the same machine is held up as well."""
 
-MAX_STEAL_RATIO = 0.10
-"""Share of this machine's time that its hypervisor gave to others."""
+MAX_STEAL_RATIO = 0.25
+"""Share of this machine's time that its hypervisor gave to others; with 10 to 20 % the figures were still right
+(measured)."""
 
 MIN_COVERAGE_RATIO = 0.95
 """Share of the scrapes that must be there; with fewer an average still looks normal and is not."""

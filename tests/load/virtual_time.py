@@ -35,6 +35,11 @@ class VirtualTime:
         for module in (drive_module, pacer_module):
             monkeypatch.setattr(module, "make_alarm", lambda callback: _VirtualAlarm(self, callback))
             monkeypatch.setattr(module, "time", clocks)
+        monkeypatch.setattr(pacer_module, "await_moment", self._pass_awake)
+
+    def _pass_awake(self, until_s: float) -> None:
+        """Stand for the moment that is waited awake, in which nothing else can happen."""
+        self.now = max(self.now, until_s + LATE_S)
 
     def at(self, when_s: float, act: Callable[[], object]) -> int:
         """Do something in gevent's hub once it is so late; returns its number."""
