@@ -13,10 +13,12 @@ from typing import NamedTuple
 from geventhttpclient.response import HTTPProtocolViolationError, HTTPResponse
 
 HEAD = re.compile(
-    rb"HTTP/1\.1 ([2-9]\d\d)(?: [^\x00-\x08\n-\x1f\x7f]*+)?"
-    rb"((?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]++:[^\x00-\x08\n-\x1f\x7f]*+)*+)\r\n\r\n"
+    rb"HTTP/1\.1 ([2-9]\d\d)(?: [^\x00-\x08\n-\x1f\x7f]*)?"
+    rb"((?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\n-\x1f\x7f]*)*)\r\n\r\n"
 )
-"""A whole and well-formed head: status and fields. One that is not must not pass for a good answer."""
+"""A whole and well-formed head: status and fields. One that is not must not pass for a good answer.
+
+No possessive quantifiers: Python 3.11.2, which Debian 12 has, matches them wrongly."""
 
 END_OF_HEAD = b"\r\n\r\n"
 HEADS_KEPT = 256
