@@ -76,21 +76,6 @@ class LoadPlan:
         return self.timeout_s + TIME_OUT_GRACE_S if self.load.drain_s is None else self.load.drain_s
 
     @property
-    def warmup_arrivals(self) -> int:
-        """Arrivals before the measured window."""
-        return self.load.warmup_arrivals
-
-    @property
-    def measured_arrivals(self) -> int:
-        """Arrivals within the measured window."""
-        return self.load.measured_arrivals
-
-    @property
-    def arrivals(self) -> int:
-        """Arrivals of the whole run."""
-        return self.load.total_arrivals
-
-    @property
     def total_s(self) -> float:
         """Warm-up and measured part together."""
         return self.load.total_s

@@ -34,9 +34,9 @@ from include.perf.run import (
     Window,
     from_json,
 )
+from include.perf.worker_parts import texts
 
 LATENCY_SHARES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
-CHUNK = 1 << 20
 
 _TYPES = {
     "due_at": "float64",
@@ -86,7 +86,7 @@ def read_requests(path: Path) -> pd.DataFrame:
         LoadError: the file is missing, or damaged in the middle.
     """
     try:
-        text = _decompress(path)
+        text = b"".join(texts(path))
     except FileNotFoundError:
         raise LoadError(f"there is no {path}; the load never started") from None
     except zlib.error as err:
@@ -96,20 +96,6 @@ def read_requests(path: Path) -> pd.DataFrame:
     if header.decode("ascii", errors="replace") != ",".join(REQUEST_COLUMNS):
         raise LoadError(f"{path} is not a record of requests: it begins with {header[:80]!r}")
     return pd.read_csv(io.BytesIO(whole_lines), dtype=_TYPES, keep_default_na=False)
-
-
-def _decompress(path: Path) -> bytes:
-    """Return what is in a gzip file: of one part or of several, the last of which may have no end."""
-    decompressor = zlib.decompressobj(31)
-    parts = []
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            parts.append(decompressor.decompress(chunk))
-            while decompressor.eof and decompressor.unused_data:
-                chunk = decompressor.unused_data
-                decompressor = zlib.decompressobj(31)
-                parts.append(decompressor.decompress(chunk))
-    return b"".join(parts)
 
 
 def per_second(rows: pd.DataFrame, *, started_at: float) -> pd.DataFrame:

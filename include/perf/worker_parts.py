@@ -81,7 +81,7 @@ def _append(path: Path, whole: IO[bytes]) -> None:
             return
     with gzip.GzipFile(fileobj=whole, mode="wb", compresslevel=1) as mended:
         unfinished = b""
-        for text in _texts(path):
+        for text in texts(path):
             lines, newline, unfinished = (unfinished + text).rpartition(b"\n")
             mended.write(lines + newline)
 
@@ -93,11 +93,20 @@ def _has_end(file: IO[bytes]) -> bool:
     return decompressor.eof
 
 
-def _texts(path: Path) -> Iterator[bytes]:
+def texts(path: Path) -> Iterator[bytes]:
+    """Return what is in a gzip file, piece by piece: of one part or of several, the last of which may have no end.
+
+    Raises:
+        zlib.error: the file is damaged.
+    """
     decompressor = zlib.decompressobj(31)
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             yield decompressor.decompress(chunk)
+            while decompressor.eof and decompressor.unused_data:
+                chunk = decompressor.unused_data
+                decompressor = zlib.decompressobj(31)
+                yield decompressor.decompress(chunk)
 
 
 def joined(logs: Sequence[GeneratorLog | None]) -> GeneratorLog:
