@@ -86,18 +86,14 @@ class LocustGenerator:
     ) -> None:
         for worker in workers:
             worker.tell({"headers": dict(secrets)})
-        load = _Load(workers, plan.total_s, on_progress)
-        deadline = self._clock() + START_UP_S
+        load = _Load(workers, plan, on_progress, clock=self._clock)
         with selectors.DefaultSelector() as selector:
             for worker in workers:
                 selector.register(worker.reports, selectors.EVENT_READ, worker)
-            while selector.get_map() and (left := deadline - self._clock()) > 0:
+            while selector.get_map() and (left := load.deadline - self._clock()) > 0:
                 for key, _ in selector.select(timeout=left):
-                    was_started = load.is_started
                     if not load.follow(key.data):
                         selector.unregister(key.fileobj)
-                    if load.is_started and not was_started:
-                        deadline = self._clock() + HEAD_START_S + 1 + plan.total_s + plan.drain_s + END_S
             if selector.get_map():
                 log.warning("the load did not end by itself and is stopped; see %s", plan.folder / LOG_FILE)
                 load.stop("stopped: it did not end by itself")
@@ -157,20 +153,28 @@ class Worker:
 
 
 class _Load:
-    """What the workers do together: they start at one moment, and none goes on without the others."""
+    """What the workers do together: they start at one moment, and none goes on without the others.
 
-    def __init__(self, workers: Sequence[Worker], total_s: float, on_progress: ProgressListener) -> None:
+    Attributes:
+        deadline: on the clock, when they must have started; once they have, when they must have ended.
+    """
+
+    def __init__(
+        self,
+        workers: Sequence[Worker],
+        plan: LoadPlan,
+        on_progress: ProgressListener,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
         self._workers = workers
-        self._total_s = total_s
-        self._progress = LoadProgress(workers=len(workers), total_s=total_s)
+        self._plan = plan
+        self._progress = LoadProgress(workers=len(workers), total_s=plan.total_s)
         self._on_progress = on_progress
+        self._clock = clock
+        self.deadline = clock() + START_UP_S
         self._ready: set[int] = set()
         self._end = math.inf
-
-    @property
-    def is_started(self) -> bool:
-        """Whether all were ready and have been told when to start."""
-        return self._end < math.inf
 
     def follow(self, worker: Worker) -> bool:
         """Take in what a worker reports; whether it will report more."""
@@ -194,7 +198,8 @@ class _Load:
             now = time.time()
             started_at = float(math.ceil(now + HEAD_START_S))
             start = time.perf_counter() + (started_at - now)
-            self._end = start + self._total_s
+            self._end = start + self._plan.total_s
+            self.deadline = self._clock() + HEAD_START_S + 1 + self._plan.total_s + self._plan.drain_s + END_S
             for worker in self._workers:
                 worker.tell({"start": {"start": start, "started_at": started_at}})
 
