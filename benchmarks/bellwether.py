@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from benchmarks import target as targets
+from benchmarks.peers import SHARES
 from benchmarks.target import Behaviour, Floats, Truth
 from benchmarks.watch import Watch
 from include.perf.adapters.locust import LOG_FILE, LocustGenerator
@@ -37,7 +38,6 @@ WARMUP_S = 3
 MARGIN_S = 120.0
 """How much longer than its load a target may live, were this process killed."""
 
-SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 REQUESTS_PER_ENDPOINT = 500
 PR_CAPBSET_DROP, CAP_SYS_NICE = 24, 23
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import bellwether, peers
-from benchmarks.bellwether import SHARES, Outcome
-from benchmarks.peers import PEERS, STOCK_LOCUST, PeerOutcome
+from benchmarks.bellwether import Outcome
+from benchmarks.peers import PEERS, SHARES, STOCK_LOCUST, PeerOutcome
 from benchmarks.tables import Row, Table
 from benchmarks.target import Behaviour, BenchmarkError, Floats, Truth
 from include.perf.scenario import LoadProfile
@@ -19,6 +19,8 @@ OURS = "Bellwether"
 STALLING = Behaviour(stall_s=1.0, every_s=10.0)
 STALLED_RATE_RPS = 500.0
 CLOSED_LOOP_CONNECTIONS = 100
+PACED_CONNECTIONS = 50
+COMPARED_RATE_RPS = 500.0
 WITHIN = 0.01
 MIB = 2**20
 
@@ -59,6 +61,15 @@ class Bench:
         self.failures.clear()
         return notes
 
+    def run_paced(self, *, for_s: int) -> Iterator[PeerOutcome]:
+        """Run stock Locust and every peer that knows a rate, at the rate that all are compared at."""
+        behaviour, rate_rps = Behaviour(seed=self.seed), COMPARED_RATE_RPS
+        for peer in (STOCK_LOCUST, *PEERS):
+            if peer.paced and peer.is_there:
+                tell(f"{peer.name} {rate_rps:g}/s for {for_s} s")
+                connections = PACED_CONNECTIONS
+                yield peers.run(peer, self.program, behaviour, connections=connections, for_s=for_s, rate_rps=rate_rps)
+
     def run_closed_loop(self) -> Iterator[PeerOutcome]:
         """Run stock Locust and every peer that is there as fast as they are answered."""
         behaviour, connections = Behaviour(seed=self.seed), CLOSED_LOOP_CONNECTIONS
@@ -96,23 +107,43 @@ def rate(bench: Bench) -> Table:
     rates = (50, 500) if bench.is_quick else (50, 100, 300, 500, 2000)
     outcomes = [bench.drive(Behaviour(seed=bench.seed), rate_rps=rps, duration_s=bench.run_s) for rps in rates]
     rows = [_rate_row(outcome) for outcome in outcomes if outcome]
+    rows += [_peer_rate_row(outcome) for outcome in bench.run_paced(for_s=bench.run_s)]
     return Table(title="rate: is the schedule held?", rows=rows, notes=bench.failure_notes())
 
 
-def _rate_row(outcome: Outcome) -> Row:
-    wanted = outcome.load.rate_rps
-    seconds = outcome.per_second()
+def _held(asked_rps: float, per_second: "np.ndarray[Any, np.dtype[np.int64]]") -> Row:
     return {
-        "asked /s": wanted,
-        "achieved /s": len(outcome.truth.arrived) / outcome.figures.window.duration_s,
-        "sd per second": float(np.std(seconds)),
-        "seconds within 1 %": f"{np.mean(np.abs(seconds - wanted) <= WITHIN * wanted):.0%}",
+        "achieved /s": float(np.mean(per_second)),
+        "sd per second": float(np.std(per_second)),
+        "seconds within 1 %": f"{np.mean(np.abs(per_second - asked_rps) <= WITHIN * asked_rps):.0%}",
+    }
+
+
+def _rate_row(outcome: Outcome) -> Row:
+    return {
+        "generator": OURS,
+        "asked /s": outcome.load.rate_rps,
+        **_held(outcome.load.rate_rps, outcome.per_second()),
         "start lag p50 ms": outcome.start_lag_ms(0.50),
         "start lag p99 ms": outcome.start_lag_ms(0.99),
         **{f"true {name} ms": outcome.true_ms(name) for name in ("p50", "p99")},
         **{f"bias {name} ms": outcome.bias_ms(name) for name in ("p50", "p99")},
         "other cores": outcome.foreign_cores,
         "valid": _valid(outcome),
+    }
+
+
+def _peer_rate_row(outcome: PeerOutcome) -> Row:
+    return {
+        "generator": f"{outcome.name}, {outcome.connections} connections",
+        "asked /s": COMPARED_RATE_RPS,
+        **_held(COMPARED_RATE_RPS, outcome.per_second()),
+        "start lag p50 ms": None,
+        "start lag p99 ms": None,
+        **{f"true {name} ms": outcome.true_ms(SHARES[name]) for name in ("p50", "p99")},
+        **{f"bias {name} ms": outcome.bias_ms(name) for name in ("p50", "p99")},
+        "other cores": outcome.foreign_cores,
+        "valid": "–",
     }
 
 
@@ -258,23 +289,30 @@ def workers(bench: Bench) -> Table:
 
 def memory(bench: Bench) -> Table:
     """Measure whether memory stays flat."""
-    outcome = bench.drive(Behaviour(seed=bench.seed), rate_rps=500, duration_s=bench.memory_s, note="for its memory")
-    if outcome is None:
-        return Table(title="memory: does it stay flat?", rows=[], notes=bench.failure_notes())
-    samples = np.array(outcome.rss) / MIB
-    minute = max(1, round(len(samples) * min(0.25, 60 / bench.memory_s)))
-    row = {
-        "rate /s": 500,
-        "seconds": bench.memory_s,
+    rate_rps, for_s = COMPARED_RATE_RPS, bench.memory_s
+    outcome = bench.drive(Behaviour(seed=bench.seed), rate_rps=rate_rps, duration_s=for_s, note="for its memory")
+    rows: list[Row] = []
+    if outcome:
+        used = _memory_row(outcome.rss, for_s=for_s)
+        rows.append({"generator": OURS, **used, "other cores": outcome.foreign_cores, "valid": _valid(outcome)})
+    for peer in bench.run_paced(for_s=for_s):
+        used = _memory_row(peer.rss, for_s=for_s)
+        rows.append({"generator": peer.name, **used, "other cores": peer.foreign_cores, "valid": "–"})
+    note = "First and last minute are the first and last quarter of a run shorter than four minutes."
+    return Table(title="memory: does it stay flat?", rows=rows, notes=[note, *bench.failure_notes()])
+
+
+def _memory_row(rss: Sequence[int], *, for_s: int) -> Row:
+    samples = np.array(rss) / MIB
+    minute = max(1, round(len(samples) * min(0.25, 60 / for_s)))
+    return {
+        "rate /s": COMPARED_RATE_RPS,
+        "seconds": for_s,
         "samples": len(samples),
         "RSS first minute MiB": float(np.mean(samples[:minute])),
         "RSS last minute MiB": float(np.mean(samples[-minute:])),
         "highest MiB": float(np.max(samples)),
-        "other cores": outcome.foreign_cores,
-        "valid": _valid(outcome),
     }
-    note = "First and last minute are the first and last quarter of a run shorter than four minutes."
-    return Table(title="memory: does it stay flat?", rows=[row], notes=[note])
 
 
 def described(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from benchmarks.watch import Watch
 LOCUSTFILE = Path(__file__).with_name("stock_locust.py")
 MARGIN_S = 60.0
 SETTLING_S = 1.0
+SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 
 Percentiles = Mapping[str, float | None]
 """``p50``, ``p95`` and ``p99`` in milliseconds, ``None`` where a generator does not report one."""
@@ -72,7 +74,11 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerOutcome:
-    """What a peer reported and what the target knows of it."""
+    """What a peer reported and what the target knows of it.
+
+    Attributes:
+        rss: sampled memory in bytes while the target saw requests.
+    """
 
     name: str
     connections: int
@@ -81,6 +87,7 @@ class PeerOutcome:
     truth: Truth
     cpu_per_1000_s: float | None
     foreign_cores: float | None
+    rss: list[int]
 
     @property
     def rate_rps(self) -> float:
@@ -90,6 +97,16 @@ class PeerOutcome:
     def true_ms(self, share: float) -> float:
         """Return a percentile of the requests that it did send, from arrival to answer."""
         return float(1000 * np.quantile(self.truth.latency_s, share))
+
+    def bias_ms(self, name: str) -> float | None:
+        """Return reported minus true; ``None`` for a percentile that it does not report."""
+        reported = self.reported_ms[name]
+        return None if reported is None else reported - self.true_ms(SHARES[name])
+
+    def per_second(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
+        """Return how many requests reached the target in each second from the first one on, the last one left out."""
+        seconds = (self.truth.arrived - self.truth.arrived[0]).astype(np.int64)
+        return np.bincount(seconds)[:-1]
 
 
 def run(
@@ -123,6 +140,7 @@ def run(
             truth=truth,
             cpu_per_1000_s=_cpu_per_1000_s(watch, truth),
             foreign_cores=watch.foreign_cores(truth.arrived[0], truth.arrived[-1]),
+            rss=watch.rss_between(truth.arrived[0], truth.arrived[-1]),
         )
 
 
