@@ -1,0 +1,554 @@
+"""Telling a regression from noise: the statistics of one night over all cells.
+
+A *cell* is one service in one scenario, a *night* one run of it (or the median of the run and its re-runs). All is
+judged on the logarithm, signed so that more is worse, where a slowdown of a fifth is the same step at every level and
+the spread between runs is about the same for all. Runs are the unit: requests or seconds within a run are not
+independent, and tests on them reject nearly every pair of runs of the same code.
+
+The rule, in the order in which it is applied:
+
+1. **Spread.** A cell's own history of ten nights knows its standard deviation to a quarter at best. So the cells of
+   one metric share: the variance is shrunk towards their common one (empirical Bayes), and is never less than the
+   cell's own. In the cell's own a night that is far off is bounded, so that a bad run does not blind it for weeks.
+2. **Platform.** What all cells did on a night is the test bed's or the platform's doing: the median shift of each
+   metric is taken out of that night, as far as it stands out of its own uncertainty; tonight's is told once.
+3. **Tonight.** t = (tonight − centre) / (s·√(1 + 1/n)). Beyond `SUSPECT_T` the cell is worth two re-runs in the same
+   night; the median of the three counts, and is sure beyond `CONFIRM_T` of its own, smaller error.
+4. **Across nights.** The mean of the last 2 … 14 nights, each night's part bounded (winsorised), against the older
+   ones (`WINDOW_Z`), and against the frozen anchor of the approved baseline, so that creeping is never absorbed
+   (`ANCHOR_Z`). That s is estimated is in their error: the factor √(ν / (ν − 2)) of Student's t.
+5. **Across scenarios.** The same statistics summed over the scenarios of a service (Stouffer), each one's part bounded:
+   `SERVICE_Z` for a night, `SERVICE_WINDOW_Z` for several.
+
+Everything is arrays over (cells, metrics): judging a night takes milliseconds. `benchmarks/detection.py` has the
+error rates and the power of it, beside other detectors.
+
+Sources: G. K. Smyth, Linear models and empirical Bayes methods, 2004, doi:10.2202/1544-6115.1027 (the shrunk
+variance); S. A. Stouffer et al., The American Soldier, vol. 1, 1949 (the sum); W. James & C. Stein, Estimation
+with quadratic loss, 1961 (the platform's part).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import digamma, zeta
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Flags = np.ndarray[Any, np.dtype[np.bool_]]
+
+SUSPECT_T = 2.7
+"""Two of 24 cells a night are run again for nothing, which is cheap; what is not suspected is not found."""
+
+CONFIRM_T = 4.35
+"""Of the median of three, whose error is about 0.7 of one run's: 3.2 spreads with ten nights before, 3.8 with three."""
+
+WINDOW_Z, ANCHOR_Z = 3.4, 3.1
+"""The anchor does not move with what it judges, so that it is crossed by chance less often after ten nights."""
+
+SERVICE_Z, SERVICE_WINDOW_Z = 3.0, 2.6
+"""Of one night, which two bad runs at once come near, and of several, which they do not."""
+
+SCENARIO_Z = 2.5
+"""Bound on one scenario's part in its service's sum: one bad run, which nobody has repeated, is no service."""
+
+WINDOWS = (2, 3, 5, 7, 10, 14)
+WINSOR_S = 3.0
+"""Bound on a night's part, in spreads, in a mean and in a cell's own variance: one bad run proves nothing."""
+
+MAX_REFERENCE = 45
+"""Nights of a reference: more would be of another season."""
+
+MIN_REFERENCE = 3
+"""With fewer nights before it no run is judged by statistics."""
+
+TYPICAL_SPREAD, TYPICAL_DOF = 0.05, 4.0
+"""What is assumed of the spread between runs while too few cells are there to tell: 5 %, as if from five runs."""
+
+NEWTON_STEPS = 8
+"""Enough for a relative error below 1e-8 for variances whose logarithms differ by less than 30 (standard deviation)."""
+
+MIN_CELLS_TO_POOL = 4
+MIN_CELLS_OF_PLATFORM = 4
+MIN_SPREAD = 1e-4
+"""A spread below 0.01 % is a figure that does not vary, and nothing to divide by."""
+
+MEDIAN_EFFICIENCY = 1.2533
+"""Standard error of a median over that of a mean, for normal values: √(π/2)."""
+
+MIN_TO_BOUND = 6
+"""Of fewer nights the one that is far off is not told from a wide spread."""
+
+MIN_TO_TRIM = 4
+"""A trimmed mean needs four nights; the centre of three is their median."""
+
+TRIMMED_VARIANCE = 1.2
+"""Of the mean of the middle half, over that of a plain mean, for normal values."""
+
+MIN_CORRELATION = 0.2
+"""Latencies of a run are never taken to be less alike than this, however few runs there are to tell."""
+
+MEDIAN_OF_3_VARIANCE = 0.449
+"""Of three normal values, over the variance of one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panel:
+    """The nights of many cells, right-aligned: the last column is tonight.
+
+    Attributes:
+        values: (cells, metrics, nights) on the log scale, more is worse; NaN where there is none.
+        is_reference: (cells, nights), or (cells, metrics, nights), nights that later ones may be held to: valid, and
+            not flagged.
+        is_tonight: (cells,) whether the last column is of the night that is judged; other cells lend their
+            spread, and their part to the statistics of their service.
+        floors: (cells, metrics) smallest shift worth telling, log scale.
+        services: (cells,) number of each cell's service, from 0.
+        anchors: (cells, metrics) the frozen level of the approved baseline, NaN without one.
+        anchor_runs: (cells,) runs behind it.
+        families: (metrics,) number of the family of each metric, whose members move together when the service does,
+            from 0; −1 for a metric by itself.
+    """
+
+    values: Floats
+    is_reference: Flags
+    is_tonight: Flags
+    floors: Floats
+    services: Ints
+    anchors: Floats
+    anchor_runs: Floats
+    families: Ints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """What a night is held to; each (cells, metrics).
+
+    Attributes:
+        centre: robust centre of the reference, log scale; NaN without one.
+        spread: standard deviation between runs, log scale.
+        dof: degrees of freedom behind ``spread``.
+        nights: nights in the reference.
+    """
+
+    centre: Floats
+    spread: Floats
+    dof: Floats
+    nights: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shifts:
+    """How far the mean of the last nights lies from a level; each (cells, metrics), log scale, NaN where unknown.
+
+    Attributes:
+        nights: how many last nights.
+        of_anchor: whether the level is the frozen anchor.
+        centre: the level.
+        shift: their mean minus the level, each night's part bounded.
+        told: the same without the bounds, for people.
+        error: its standard error.
+        z: ``shift`` over ``error``.
+        family_z: the sum of ``z`` over the metric's family, over the standard deviation of that sum; NaN where the
+            metric is by itself.
+        dof: degrees of freedom behind ``error``.
+    """
+
+    nights: int
+    of_anchor: bool
+    centre: Floats
+    shift: Floats
+    told: Floats
+    error: Floats
+    z: Floats
+    family_z: Floats
+    dof: Floats
+
+    def surest(self, sign: int) -> Floats:
+        """Return the larger of ``z`` and ``family_z`` in a direction."""
+        larger: Floats = np.fmax(sign * self.z, sign * self.family_z)
+        return larger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceShifts:
+    """The same over the scenarios of a service; each (services, metrics)."""
+
+    nights: int
+    shift: Floats
+    z: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a night shows.
+
+    Attributes:
+        level: what tonight is held to.
+        family: how the metrics of each family go together.
+        tonight: the shift of this night, the platform's part taken out.
+        windows: of the last nights, against the older ones and against the anchor.
+        services: over scenarios.
+        platform: (metrics,) part of all cells in tonight's shift, log scale; taken out of the above.
+        platform_z: (metrics,) how far it stands out of its own uncertainty.
+    """
+
+    level: Level
+    family: "Family"
+    tonight: Shifts
+    windows: tuple[Shifts, ...]
+    services: tuple[ServiceShifts, ...]
+    platform: Floats
+    platform_z: Floats
+
+
+def examine(panel: Panel) -> Findings:
+    """Compute the statistics of a night."""
+    level = _level(panel.values[..., :-1], panel.is_reference[..., :-1])
+    latest = panel.values[..., -1:] - level.centre[..., np.newaxis]
+    platform, platform_z = _platform(latest, level, panel.is_tonight[:, np.newaxis])
+    own_part = np.where(panel.is_tonight[:, np.newaxis], latest[..., 0] - platform[:, 0], latest[..., 0])
+    family = _family(panel, level)
+    tonight = _shifts(_Mean(bounded=own_part, plain=own_part), level, family, nights=1)
+    windows = []
+    for nights in WINDOWS:
+        if nights >= panel.values.shape[-1]:
+            break
+        older = _level(panel.values[..., :-nights], panel.is_reference[..., :-nights])
+        recent = panel.values[..., -nights:]
+        windows.append(_window(recent, older, family, panel))
+        windows.append(_against_anchor(recent, older, family, panel))
+    return Findings(
+        level=level,
+        family=family,
+        tonight=tonight,
+        windows=tuple(windows),
+        services=tuple(_by_service(shifts, panel.services) for shifts in (tonight, *windows) if not shifts.of_anchor),
+        platform=platform[:, 0],
+        platform_z=platform_z[:, 0],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """How the metrics of each family go together.
+
+    Attributes:
+        correlation: (metrics, metrics) between the runs of a cell, pooled over the cells; 0 between families.
+        belongs: (metrics, metrics) whether two metrics are of one family.
+    """
+
+    correlation: Floats
+    belongs: Floats
+
+    def sum_of(self, z: Floats, error: Floats) -> Floats:
+        """Return the sum of (cells, metrics) statistics over each metric's family, over its standard deviation.
+
+        Each counts by the precision of its shift, 1 / ``error``: a shift that all share shows there most.
+        """
+        known = ~np.isnan(z)
+        weight = np.where(known, 1 / np.where(known, error, 1.0), 0.0)
+        members = known.astype(float) @ self.belongs
+        variance = (weight @ self.correlation * weight) @ self.belongs
+        total = (np.where(known, z, 0.0) * weight) @ self.belongs
+        found: Floats = np.where(members >= 2, total / np.sqrt(np.maximum(variance, 1e-12)), np.nan)
+        return found
+
+
+def _family(panel: Panel, level: Level) -> Family:
+    """Find how far the metrics of a family vary together from run to run."""
+    is_one = (panel.families[:, np.newaxis] == panel.families) & (panel.families >= 0)
+    belongs = is_one.astype(float)
+    is_reference = panel.is_reference if panel.is_reference.ndim > 2 else panel.is_reference[:, np.newaxis, :]
+    kept = np.where(is_reference[..., :-1], panel.values[..., :-1], np.nan)[..., -MAX_REFERENCE:]
+    bound = WINSOR_S
+    residuals = np.clip((kept - level.centre[..., np.newaxis]) / level.spread[..., np.newaxis], -bound, bound)
+    residuals = np.where(np.isnan(residuals), 0.0, residuals)
+    flat = residuals.transpose(1, 0, 2).reshape(residuals.shape[1], -1)
+    products = flat @ flat.T
+    scale = np.sqrt(np.maximum(np.diag(products), 1e-12))
+    correlation = np.clip(products / np.outer(scale, scale), 0.0, 1.0)
+    correlation = np.maximum(correlation, MIN_CORRELATION)
+    np.fill_diagonal(correlation, 1.0)
+    return Family(correlation=correlation * belongs, belongs=belongs)
+
+
+def _level(values: Floats, is_reference: Flags) -> Level:
+    """Return the level of the last `MAX_REFERENCE` nights that may be a reference."""
+    if is_reference.ndim < values.ndim:
+        is_reference = is_reference[:, np.newaxis, :]
+    kept = np.where(is_reference, values, np.nan)[..., -MAX_REFERENCE:]
+    nights = np.sum(~np.isnan(kept), axis=-1).astype(float)
+    centre = _robust_centre(kept, nights)
+    dof = np.maximum(nights - 1, 0.0)
+    variance, pooled_variance, pooled_dof = _variances(kept, nights, dof)
+    own = np.where(dof >= 1, variance, 0.0)
+    shrunk = (pooled_dof * pooled_variance + dof * own) / (pooled_dof + dof)
+    spread = np.sqrt(np.maximum(shrunk, own))
+    return Level(
+        centre=np.where(nights >= 1, centre, np.nan),
+        spread=spread,
+        dof=pooled_dof + dof,
+        nights=nights,
+    )
+
+
+def _mean(kept: Floats, nights: Floats) -> Floats:
+    mean: Floats = np.sum(np.where(np.isnan(kept), 0.0, kept), axis=-1) / np.maximum(nights, 1)
+    return mean
+
+
+def _variances(kept: Floats, nights: Floats, dof: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return each cell's own variance, the one that is common to the metric's cells, and what that is worth.
+
+    One bad run in a history would make its cell blind for weeks. So a night's distance from the mean is bounded by
+    `WINSOR_S` spreads of a first pass, in which each cell's farthest night is left out.
+    """
+    squares = (kept - _mean(kept, nights)[..., np.newaxis]) ** 2
+    squares = np.where(np.isnan(squares), 0.0, squares)
+    total, farthest = np.sum(squares, axis=-1), np.max(squares, axis=-1, initial=0.0)
+    floor = MIN_SPREAD**2
+    common, worth = pool(np.maximum(total / np.maximum(dof, 1), floor), dof)
+    rest_dof = np.maximum(dof - 1, 0.0)
+    rest = (worth * common + total - farthest) / (worth + rest_dof)
+    bound = np.where(nights >= MIN_TO_BOUND, WINSOR_S**2 * rest, np.inf)
+    bounded = np.sum(np.minimum(squares, bound[..., np.newaxis]), axis=-1)
+    variance = np.maximum(bounded / np.maximum(dof, 1), floor)
+    return variance, common, worth
+
+
+def _robust_centre(kept: Floats, nights: Floats) -> Floats:
+    """Return the mean after a quarter of the nights is left out at either end; of fewer than four, the median."""
+    ordered = np.sort(kept, axis=-1)  # NaN go last
+    cut = np.floor(nights / 4)
+    cut = np.where(nights < MIN_TO_TRIM, np.maximum(np.ceil(nights / 2) - 1, 0), cut)[..., np.newaxis]
+    position = np.arange(kept.shape[-1])
+    is_inside = (position >= cut) & (position < nights[..., np.newaxis] - cut)
+    count = np.sum(is_inside, axis=-1)
+    centre: Floats = np.sum(np.where(is_inside, ordered, 0.0), axis=-1) / np.maximum(count, 1)
+    return centre
+
+
+def pool(variance: Floats, dof: Floats) -> tuple[Floats, Floats]:
+    """Return the common variance of each metric's cells and the degrees of freedom that it is worth.
+
+    The variances of the cells are taken to be draws of a scaled inverse χ²; its two parameters are found from the
+    mean and the spread of their logarithms (Smyth 2004, section 6.2).
+
+    Args:
+        variance: (cells, metrics).
+        dof: (cells, metrics) degrees of freedom of each; those below 1 are left out.
+
+    Returns:
+        Two arrays (metrics,).
+    """
+    is_known = dof >= 1
+    number = np.sum(is_known, axis=0)
+    half = np.where(is_known, dof, 1.0) / 2
+    logs = np.where(is_known, np.log(np.where(is_known, variance, 1.0)) - digamma(half) + np.log(half), 0.0)
+    mean = np.sum(logs, axis=0) / np.maximum(number, 1)
+    squares = np.sum(np.where(is_known, (logs - mean) ** 2, 0.0), axis=0) / np.maximum(number - 1, 1)
+    excess = squares - np.sum(np.where(is_known, zeta(2, half), 0.0), axis=0) / np.maximum(number, 1)
+    half_worth = np.minimum(_inverse_trigamma(np.maximum(excess, 1 / MAX_REFERENCE)), MAX_REFERENCE / 2)
+    common = np.exp(mean + digamma(half_worth) - np.log(half_worth))
+    is_enough = number >= MIN_CELLS_TO_POOL
+    return np.where(is_enough, common, TYPICAL_SPREAD**2), np.where(is_enough, 2 * half_worth, TYPICAL_DOF)
+
+
+def _inverse_trigamma(value: Floats) -> Floats:
+    """Solve trigamma(x) = value by Newton's method on its reciprocal, which is convex (Smyth 2004, appendix)."""
+    x: Floats = 0.5 + 1 / value
+    for _ in range(NEWTON_STEPS):
+        trigamma = zeta(2, x)
+        x = x + trigamma * (1 - trigamma / value) / (-2 * zeta(3, x))
+    return x
+
+
+def _platform(shift: Floats, level: Level, is_judged: Flags) -> tuple[Floats, Floats]:
+    """Return the part of a night that all cells share, shrunk by its own uncertainty, and how far it stands out.
+
+    Args:
+        shift: (cells, metrics, nights) distance from the level.
+        is_judged: (cells, nights) whose part it is.
+
+    Returns:
+        Two arrays (metrics, nights); 0 with fewer than `MIN_CELLS_OF_PLATFORM`.
+    """
+    is_known = is_judged[:, np.newaxis, :] & ~np.isnan(shift) & (level.nights >= MIN_REFERENCE)[..., np.newaxis]
+    expected = (level.spread * np.sqrt(1 + 1 / np.maximum(level.nights, 1)))[..., np.newaxis]
+    count = np.sum(is_known, axis=0)
+    is_enough = count >= MIN_CELLS_OF_PLATFORM
+    median = np.where(is_enough, _median(np.where(is_known, shift, np.inf), count), 0.0)
+    typical = np.where(is_enough, _median(np.where(is_known, expected, np.inf), count), 1.0)
+    z = median * np.sqrt(count) / (MEDIAN_EFFICIENCY * typical)
+    return median * np.maximum(0.0, 1 - 1 / np.maximum(z**2, 1.0)), z
+
+
+def _median(values: Floats, count: Ints) -> Floats:
+    """Return the median of the first axis, of which ``count`` values are finite; the others are +∞."""
+    ordered = np.sort(values, axis=0)
+    last = len(values) - 1
+    if np.all(count == len(values)):
+        whole: Floats = (ordered[last // 2] + ordered[(last + 1) // 2]) / 2
+        return whole
+    lower = np.take_along_axis(ordered, np.clip((count - 1) // 2, 0, last)[np.newaxis], axis=0)[0]
+    upper = np.take_along_axis(ordered, np.clip(count // 2, 0, last)[np.newaxis], axis=0)[0]
+    median: Floats = (lower + upper) / 2
+    return median
+
+
+@dataclass(frozen=True, slots=True)
+class _Mean:
+    """The mean distance of some nights from a level, with each night's part bounded and without."""
+
+    bounded: Floats
+    plain: Floats
+
+
+def _shifts(mean: _Mean, level: Level, family: Family, *, nights: int, of_anchor: bool = False) -> Shifts:
+    enough = level.nights >= MIN_REFERENCE
+    runs = np.maximum(level.nights, 1)
+    if nights == 1:
+        error = level.spread * np.sqrt(1 + 1 / runs)
+    else:
+        centre = np.where(runs < MIN_TO_TRIM, 3 * MEDIAN_OF_3_VARIANCE, TRIMMED_VARIANCE) / runs
+        error = level.spread * _uncertainty(level.dof) * np.sqrt(1 / nights + centre)
+    error = np.where(enough, error, np.nan)
+    z = mean.bounded / error
+    return Shifts(
+        nights=nights,
+        of_anchor=of_anchor,
+        centre=level.centre,
+        shift=mean.bounded,
+        told=mean.plain,
+        error=error,
+        z=z,
+        family_z=family.sum_of(z, error),
+        dof=level.dof,
+    )
+
+
+def _uncertainty(dof: Floats) -> Floats:
+    """Return the factor for a spread that is itself estimated: the standard deviation of Student's t."""
+    factor: Floats = np.sqrt(dof / np.maximum(dof - 2, 1.0))
+    return factor
+
+
+def _window(recent: Floats, older: Level, family: Family, panel: Panel) -> Shifts:
+    mean = _mean_distance(recent, older, panel.is_tonight)
+    return _shifts(mean, older, family, nights=recent.shape[-1])
+
+
+def _against_anchor(recent: Floats, older: Level, family: Family, panel: Panel) -> Shifts:
+    runs = np.broadcast_to(panel.anchor_runs[:, np.newaxis], panel.anchors.shape)
+    anchor = Level(centre=panel.anchors, spread=older.spread, dof=older.dof, nights=runs)
+    mean = _mean_distance(recent, anchor, panel.is_tonight)
+    return _shifts(mean, anchor, family, nights=recent.shape[-1], of_anchor=True)
+
+
+def _mean_distance(recent: Floats, level: Level, is_tonight: Flags) -> _Mean:
+    """Return the mean distance from the level, the platform's part out of each night.
+
+    Only tonight's cells share their nights; NaN when a night has no value.
+    """
+    distance = recent - level.centre[..., np.newaxis]
+    shared = np.broadcast_to(is_tonight[:, np.newaxis], (len(recent), recent.shape[-1]))
+    part, _ = _platform(distance, level, shared)
+    part = np.where(is_tonight[:, np.newaxis, np.newaxis], part, 0.0)
+    bound = WINSOR_S * level.spread[..., np.newaxis]
+    own = distance - part
+    return _Mean(bounded=np.mean(np.clip(own, -bound, bound), axis=-1), plain=np.mean(own, axis=-1))
+
+
+def _by_service(shifts: Shifts, services: Ints) -> ServiceShifts:
+    """Sum over the scenarios of each service, each one's part bounded; NaN with fewer than two of them."""
+    count = int(services.max()) + 1 if len(services) else 0
+    belongs = (services == np.arange(count)[:, np.newaxis]).astype(float)
+    bounded = np.clip(shifts.z, -SCENARIO_Z, SCENARIO_Z)
+    known = ~np.isnan(bounded)
+    number = belongs @ known
+    is_enough = number >= 2
+    number = np.maximum(number, 1)
+    z = np.where(is_enough, belongs @ np.where(known, bounded, 0.0) / np.sqrt(number), np.nan)
+    shift = np.where(is_enough, belongs @ np.where(known, bounded * shifts.error, 0.0) / number, np.nan)
+    return ServiceShifts(nights=shifts.nights, shift=shift, z=z)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """What is said of a night in one direction; each (cells, metrics).
+
+    Attributes:
+        is_suspicious: beyond `SUSPECT_T` and the floor tonight: worth a re-run.
+        by_night: sure by tonight alone, re-runs counted in.
+        by_window: number, from 1, of the window in `Findings.windows` that is surest; 0 for none.
+        by_service: number, from 1, of the entry in `Findings.services` that is surest; 0 for none.
+    """
+
+    is_suspicious: Flags
+    by_night: Flags
+    by_window: Ints
+    by_service: Ints
+
+    @property
+    def is_sure(self) -> Flags:
+        """Whether the shift is confirmed by any of them."""
+        sure: Flags = self.by_night | (self.by_window > 0) | (self.by_service > 0)
+        return sure
+
+
+def call(findings: Findings, panel: Panel, *, runs: Ints, sign: int = 1) -> Calls:
+    """Say which cells moved.
+
+    Args:
+        runs: (cells,), or (cells, metrics), valid runs behind tonight's value: 1, or with its re-runs 3. One alone is
+            never sure.
+        sign: 1 for the worse, −1 for the better.
+    """
+    tonight = findings.tonight
+    runs = runs if runs.ndim > 1 else runs[:, np.newaxis]
+    is_beyond = sign * tonight.shift > panel.floors
+    judged = panel.is_tonight[:, np.newaxis]
+    return Calls(
+        is_suspicious=judged & is_beyond & (tonight.surest(sign) >= SUSPECT_T),
+        by_night=judged & is_beyond & (t_of_reruns(findings, sign) >= CONFIRM_T) & (runs >= 2),
+        by_window=judged * _surest_window(findings, panel, sign),
+        by_service=judged * _surest_sum(findings, panel, sign),
+    )
+
+
+def t_of_reruns(findings: Findings, sign: int) -> Floats:
+    """Return tonight's shift over the standard error of a median of three runs, or its family's; (cells, metrics)."""
+    level = findings.level
+    error = level.spread * np.sqrt(MEDIAN_OF_3_VARIANCE + 1 / np.maximum(level.nights, 1))
+    z = np.where(level.nights >= MIN_REFERENCE, findings.tonight.shift / error, np.nan)
+    larger: Floats = np.fmax(sign * z, sign * findings.family.sum_of(z, error))
+    return larger
+
+
+def _surest_window(findings: Findings, panel: Panel, sign: int) -> Ints:
+    sure = []
+    for each in findings.windows:
+        limit = ANCHOR_Z if each.of_anchor else WINDOW_Z
+        z = each.surest(sign)
+        sure.append(np.where((sign * each.shift > panel.floors) & (z >= limit), z, 0.0))
+    return _surest(sure, panel.floors.shape)
+
+
+def _surest_sum(findings: Findings, panel: Panel, sign: int) -> Ints:
+    sure = []
+    for each in findings.services:
+        shift, z = each.shift[panel.services], each.z[panel.services]
+        limit = SERVICE_Z if each.nights == 1 else SERVICE_WINDOW_Z
+        sure.append(np.where((sign * shift > panel.floors) & (sign * z >= limit), sign * z, 0.0))
+    return _surest(sure, panel.floors.shape)
+
+
+def _surest(statistics: list[Floats], shape: tuple[int, ...]) -> Ints:
+    """Return the number, from 1, of the largest statistic of each cell and metric; 0 where all are 0."""
+    if not statistics:
+        return np.zeros(shape, dtype=np.int64)
+    stacked = np.stack(statistics)
+    surest: Ints = np.where(stacked.max(axis=0) > 0, stacked.argmax(axis=0) + 1, 0)
+    return surest
