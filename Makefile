@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check units setup lock data clean
+.PHONY: help demo up down status test check units setup lock data schemas clean
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/prometheus/usr/bin:$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
@@ -14,7 +14,7 @@ COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
 
-demo: setup  ## show the whole product on real parts: a baseline, a pass, a regression found (about three minutes)
+demo: setup  ## show the whole product on real parts: a baseline, a pass, a regression found (about five minutes)
 	@$(PYTHON) -m include.demo story
 
 up: setup  ## start the demo stack and keep it running (PRODUCTION=1 adds the production twins)
@@ -52,6 +52,9 @@ lock:  ## renew both locks from requirements.in and requirements-dev.in
 
 data: setup  ## make the scenarios' market data anew, and its picture
 	$(PYTHON) -m include.data.generate --picture docs/images/market-data.png
+
+schemas: setup  ## write the JSON Schemas of the files that other tools read
+	@$(PYTHON) -m include.perf.schemas
 
 clean: down  ## remove what the demo wrote and every cache; keeps .venv
 	rm -rf .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

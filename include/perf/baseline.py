@@ -1,83 +1,53 @@
-"""Baselines: the level of a service in a scenario, and how it came to be the level.
+"""Baselines: how a run becomes the level of a service in a scenario, and how to go back.
 
-``baselines.json`` is ``schema_version``, then ``service → scenario → entry``. A run that agrees with the
-baseline strengthens it; anything else begins a new one, on purpose and with a reason. The entries before it
-are kept, so that going back is possible.
+A run that agrees with the baseline strengthens it, together with the nights since that agreed; anything else begins
+a new level, on purpose and with a reason. Nothing changes by itself. The entries before are kept, so that going back
+is possible.
 """
 
-import json
-import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import StrEnum
-from typing import Any
 
-from pydantic import FiniteFloat, TypeAdapter, ValidationError
-
+from include.perf.baseline_entry import (
+    APPROVED_RUNS,
+    CANDIDATE_RUNS,
+    EXPIRES_AFTER,
+    REVIEW_AFTER,
+    Anchor,
+    Approval,
+    Baseline,
+    BaselineRun,
+    Spread,
+    State,
+    centre_of,
+    contribution,
+    state_of,
+)
 from include.perf.errors import BaselineError
-from include.perf.run import BaselineReference, RunRecord, Verdict
+from include.perf.run import RunRecord, Verdict
+from include.perf.spread import spread_of
 
-SCHEMA_VERSION = 1
+__all__ = [
+    "APPROVED_RUNS",
+    "CANDIDATE_RUNS",
+    "EXPIRES_AFTER",
+    "MAX_HISTORY",
+    "MAX_RUNS",
+    "REVIEW_AFTER",
+    "Anchor",
+    "Approval",
+    "Baseline",
+    "BaselineRun",
+    "Baselines",
+    "Spread",
+    "State",
+    "centre_of",
+    "contribution",
+    "state_of",
+]
+
 MAX_RUNS = 45
 MAX_HISTORY = 20
-CANDIDATE_RUNS = 3
-APPROVED_RUNS = 10
-
-
-class State(StrEnum):
-    """How far a baseline can be trusted, by the number of runs behind it."""
-
-    PROVISIONAL = "provisional"
-    CANDIDATE = "candidate"
-    APPROVED = "approved"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineRun:
-    """What one run contributed; values in base units."""
-
-    run_id: str
-    metrics: Mapping[str, FiniteFloat]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
-    """Who made a change of a baseline, when and why."""
-
-    by: str
-    at: datetime
-    reason: str
-    run_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """The level of one service in one scenario.
-
-    Attributes:
-        version: counts up with every promotion and roll-back.
-        metrics: the median over ``runs`` of each metric, in base units.
-        previous: the entries before this one, latest first, without their own history.
-    """
-
-    version: int
-    state: State
-    fingerprint: Mapping[str, str]
-    metrics: Mapping[str, FiniteFloat]
-    runs: tuple[BaselineRun, ...]
-    approval: Approval
-    previous: tuple["Baseline", ...] = ()
-
-    def reference(self) -> BaselineReference:
-        """Return what a run's record keeps of it."""
-        return BaselineReference(
-            version=self.version,
-            state=self.state.value,
-            runs=len(self.runs),
-            approved_at=self.approval.at,
-            metrics=self.metrics,
-        )
 
 
 @dataclass(slots=True)
@@ -90,11 +60,14 @@ class Baselines:
         """Return a cell's baseline, if it has one."""
         return self.entries.get(service, {}).get(scenario)
 
-    def promote(self, run: RunRecord, *, approval: Approval, force: bool = False) -> Baseline:
+    def promote(
+        self, run: RunRecord, *, approval: Approval, force: bool = False, since: Sequence[BaselineRun] = ()
+    ) -> Baseline:
         """Make a run part of its cell's baseline, or the beginning of a new one.
 
         Args:
-            force: accept a run that is a regression or is not comparable as the new level.
+            force: take the run as a new level, also if it is a regression, suspicious or not comparable.
+            since: the runs that it takes along, as `include.perf.history.taken_along` finds them; by force none.
 
         Raises:
             BaselineError: the run may not become a baseline; says why and what to do.
@@ -104,18 +77,16 @@ class Baselines:
             raise BaselineError(f"run {run.run_id} is part of the baseline of {_cell(run)} already")
         _check_promotable(run, current, force=force)
         _check_reason(approval)
-        values = {name: metric.value for name, metric in run.metrics.items() if metric.value is not None}
-        contribution = BaselineRun(run_id=run.run_id, metrics=values)
-        strengthens = current is not None and run.verdict is Verdict.PASS and current.fingerprint == run.fingerprint
-        runs = (*current.runs, contribution)[-MAX_RUNS:] if current and strengthens else (contribution,)
-        entry = Baseline(
-            version=current.version + 1 if current else 1,
-            state=_state(len(runs)),
-            fingerprint=dict(run.fingerprint),
-            metrics=_centre(runs),
-            runs=runs,
-            approval=approval,
-            previous=_history(current),
+        runs: tuple[BaselineRun, ...] = (contribution(run),)
+        anchor = None
+        if current is not None and not force and _agrees(run, current):
+            runs = _merged(current.runs, since, runs)
+            anchor = current.anchor if current.is_anchored else None
+        elif run.verdict is Verdict.IMPROVEMENT and not force:
+            runs = _merged(since, runs)
+        spread = spread_of(runs, others=self._runs_of_others(run.service, run.scenario))
+        entry = _entry(
+            runs, fingerprint=run.fingerprint, spread=spread, approval=approval, anchor=anchor, after=current
         )
         self.entries.setdefault(run.service, {})[run.scenario] = entry
         return entry
@@ -134,9 +105,63 @@ class Baselines:
         if wanted is None:
             versions = ", ".join(str(old.version) for old in current.previous) or "none"
             raise BaselineError(f"{service} in {scenario} has no earlier version {version}; there are: {versions}")
-        entry = replace(wanted, version=current.version + 1, approval=approval, previous=_history(current))
-        self.entries[service][scenario] = entry
-        return entry
+        entry = _entry(
+            wanted.runs,
+            fingerprint=wanted.fingerprint,
+            spread=wanted.spread,
+            approval=approval,
+            anchor=wanted.anchor if wanted.is_anchored else None,
+            after=current,
+        )
+        self.entries[service][scenario] = replace(entry, metrics=wanted.metrics)
+        return self.entries[service][scenario]
+
+    def _runs_of_others(self, service: str, scenario: str) -> list[tuple[BaselineRun, ...]]:
+        """Return the runs behind the baseline of every other cell."""
+        return [
+            entry.runs
+            for of_service, scenarios in self.entries.items()
+            for of_scenario, entry in scenarios.items()
+            if (of_service, of_scenario) != (service, scenario)
+        ]
+
+
+def _entry(
+    runs: tuple[BaselineRun, ...],
+    *,
+    fingerprint: Mapping[str, str],
+    spread: Mapping[str, Spread],
+    approval: Approval,
+    anchor: Anchor | None,
+    after: Baseline | None,
+) -> Baseline:
+    """Return the entry that takes the place of ``after``; without an anchor it is its own."""
+    version = after.version + 1 if after else 1
+    metrics = centre_of(runs)
+    return Baseline(
+        version=version,
+        state=state_of(len(runs), approval),
+        fingerprint=dict(fingerprint),
+        metrics=metrics,
+        anchor=anchor or Anchor(metrics=metrics, runs=len(runs), version=version),
+        spread=spread,
+        runs=runs,
+        approval=approval,
+        review_by=approval.at + REVIEW_AFTER,
+        expires_at=approval.at + EXPIRES_AFTER,
+        supersedes=after.version if after else None,
+        previous=_history(after),
+    )
+
+
+def _agrees(run: RunRecord, current: Baseline) -> bool:
+    return run.verdict is Verdict.PASS and run.fingerprint == current.fingerprint
+
+
+def _merged(*parts: Iterable[BaselineRun]) -> tuple[BaselineRun, ...]:
+    """Return the runs in the order of the parts, each once, the latest `MAX_RUNS` of them."""
+    runs = {run.run_id: run for part in parts for run in part}
+    return tuple(runs.values())[-MAX_RUNS:]
 
 
 def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) -> None:
@@ -144,6 +169,11 @@ def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) 
     if not run.verdict.is_measured:
         why = "; ".join(run.reasons)
         raise BaselineError(f"run {run.run_id} is {run.verdict} and can never be a baseline: {why}")
+    if run.rerun_of is not None:
+        raise BaselineError(
+            f"run {run.run_id} is a re-run and was judged together with {run.rerun_of}; promote that one, its values "
+            "are the medians"
+        )
     if force:
         return
     remedy = f"python -m include.perf baselines promote {run.run_id} --force --reason '…'"
@@ -152,11 +182,23 @@ def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) 
             f"run {run.run_id} is {run.verdict}, so it does not become the baseline by itself; to accept it as "
             f"the new level: {remedy}"
         )
-    if current is not None and (run.verdict is Verdict.NO_BASELINE or run.fingerprint != current.fingerprint):
+    suspicions = [each.metric for each in run.deviations if each.is_worse and not each.is_confirmed]
+    if suspicions:
+        raise BaselineError(
+            f"run {run.run_id} looks worse in {', '.join(suspicions)} than the baseline, if not surely so; promote "
+            f"another run, or to accept this one as the new level: {remedy}"
+        )
+    if current is not None and _was_not_compared(run, current):
         raise BaselineError(
             f"run {run.run_id} was never compared with the present baseline (version {current.version}); run the "
             f"scenario again, or to replace the baseline: {remedy}"
         )
+
+
+def _was_not_compared(run: RunRecord, current: Baseline) -> bool:
+    """An entry without a fingerprint is of the plain form: anything was compared with it, for what it is worth."""
+    differs = bool(current.fingerprint) and run.fingerprint != current.fingerprint
+    return run.verdict is Verdict.NO_BASELINE or differs
 
 
 def _check_reason(approval: Approval) -> None:
@@ -168,55 +210,7 @@ def _cell(run: RunRecord) -> str:
     return f"{run.service} in {run.scenario}"
 
 
-def _state(runs: int) -> State:
-    if runs < CANDIDATE_RUNS:
-        return State.PROVISIONAL
-    return State.CANDIDATE if runs < APPROVED_RUNS else State.APPROVED
-
-
-def _centre(runs: tuple[BaselineRun, ...]) -> dict[str, float]:
-    names = dict.fromkeys(name for run in runs for name in run.metrics)
-    return {name: statistics.median(run.metrics[name] for run in runs if name in run.metrics) for name in names}
-
-
 def _history(current: Baseline | None) -> tuple[Baseline, ...]:
     if current is None:
         return ()
-    return (replace(current, previous=()), *current.previous)[:MAX_HISTORY]
-
-
-_ENTRIES: TypeAdapter[dict[str, dict[str, Baseline]]] = TypeAdapter(dict[str, dict[str, Baseline]])
-_ENTRY: TypeAdapter[Baseline] = TypeAdapter(Baseline)
-
-
-def parse_baselines(content: bytes, *, where: str) -> Baselines:
-    """Read the file's content.
-
-    Raises:
-        BaselineError: it is not what it should be; it is never repaired by guessing.
-    """
-    remedy = "restore it from version control"
-    try:
-        document: Any = json.loads(content)
-    except ValueError as err:
-        raise BaselineError(f"{where} is not valid JSON ({err}); {remedy}") from err
-    if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
-        raise BaselineError(f"{where} must be an object with schema_version {SCHEMA_VERSION}; {remedy}")
-    try:
-        return Baselines(entries=_ENTRIES.validate_python(document))
-    except ValidationError as err:
-        problems = [f"{where}: {'.'.join(map(str, each['loc']))}: {each['msg']}; {remedy}" for each in err.errors()]
-        raise BaselineError(problems) from err
-
-
-def format_baselines(baselines: Baselines) -> bytes:
-    """Write the file's content: keys in stable order, so that a diff shows just what changed."""
-    document: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
-    for service in sorted(baselines.entries):
-        scenarios = baselines.entries[service]
-        document[service] = {name: _dump(scenarios[name]) for name in sorted(scenarios)}
-    return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
-
-
-def _dump(entry: Baseline) -> Any:
-    return _ENTRY.dump_python(entry, mode="json")
+    return (replace(current, state=State.SUPERSEDED, previous=()), *current.previous)[:MAX_HISTORY]

@@ -1,4 +1,4 @@
-"""What the command line shows: the progress of a load, verdicts, baselines."""
+"""What the command line shows: the progress of a load, and verdicts."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -8,8 +8,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from include.perf.baseline import Baseline, Baselines
-from include.perf.metric import METRICS, Unit, format_value
+from include.perf.metric import Unit, format_value
 from include.perf.ports import Progress, ProgressListener
 from include.perf.report import headline
 from include.perf.run import RunRecord, Verdict
@@ -96,38 +95,3 @@ def print_matrix(console: Console, records: Iterable[RunRecord]) -> None:
             format_value(achieved, Unit.REQUESTS_PER_SECOND),
         )
     console.print(table)
-
-
-def print_baselines(console: Console, baselines: Baselines) -> None:
-    """Print every baseline, a line each."""
-    table = Table("service", "scenario", "version", "state", "runs", "p95", "by", "when", "why")
-    for service, scenarios in sorted(baselines.entries.items()):
-        for scenario, entry in sorted(scenarios.items()):
-            approval = entry.approval
-            table.add_row(
-                *(service, scenario, str(entry.version), entry.state.value, str(len(entry.runs))),
-                format_value(entry.metrics.get("latency_p95"), Unit.SECONDS),
-                *(approval.by, f"{approval.at:%Y-%m-%d %H:%M} UTC", approval.reason),
-            )
-    console.print(table if table.row_count else "there are no baselines yet")
-
-
-def print_baseline(console: Console, service: str, scenario: str, entry: Baseline) -> None:
-    """Print one baseline with its history."""
-    console.print(f"{service} in {scenario}: version {entry.version}, {entry.state}, {_runs(entry)}")
-    table = Table("metric", "baseline")
-    for name, metric in METRICS.items():
-        table.add_row(metric.title, format_value(entry.metrics.get(name), metric.unit))
-    console.print(table)
-    for version in (entry, *entry.previous):
-        approval = version.approval
-        console.print(
-            f"  version {version.version}: {_runs(version)}, {approval.at:%Y-%m-%d %H:%M} UTC "
-            f"by {approval.by}: {approval.reason}",
-            markup=False,
-            highlight=False,
-        )
-
-
-def _runs(entry: Baseline) -> str:
-    return "1 run" if len(entry.runs) == 1 else f"{len(entry.runs)} runs"

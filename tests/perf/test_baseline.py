@@ -1,46 +1,20 @@
-"""Baselines: which run becomes part of one, which begins a new one, which never does, and the file's text."""
+"""Baselines: which run becomes part of one, which begins a new one, and which never does."""
 
-import json
-import random
-import statistics
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from include.perf.baseline import (
-    MAX_HISTORY,
     MAX_RUNS,
-    Approval,
     Baselines,
     State,
-    format_baselines,
-    parse_baselines,
+    contribution,
 )
+from include.perf.baseline_format import format_baselines
 from include.perf.errors import BaselineError
-from include.perf.run import RunRecord, Verdict
-from tests.records import HEALTHY_METRICS, metric_values, record_of, run_record
-
-AT = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
-SERVICE, SCENARIO = "analysis-engine-service", "market_open"
-REMEDY = "restore it from version control"
-
-
-def approval(reason: str = "release 12", **changes: Any) -> Approval:
-    return replace(Approval(by="ana", at=AT, reason=reason, run_id="r1"), **changes)
-
-
-def run(run_id: str, verdict: Verdict = Verdict.PASS, p95: float | str | None = 0.040, **changes: Any) -> RunRecord:
-    return run_record(run_id=run_id, verdict=verdict, metrics=metric_values(latency_p95=p95), **changes)
-
-
-def with_runs(count: int) -> Baselines:
-    """Return a baseline that ``count`` passing runs went into, p95 of 1, 2, 3, … ms."""
-    baselines = Baselines()
-    for number in range(1, count + 1):
-        baselines.promote(run(f"r{number}", p95=number / 1000), approval=approval())
-    return baselines
+from include.perf.run import Verdict
+from tests.baselines import AT, SCENARIO, SERVICE, approval, entry_of, run, with_runs
+from tests.records import BASELINE_METRICS, HEALTHY_METRICS, deviation, record_of
 
 
 def test_the_first_run_begins_a_baseline() -> None:
@@ -63,24 +37,6 @@ def test_a_pass_with_the_same_fingerprint_strengthens() -> None:
     assert entry.version == 3
 
 
-@pytest.mark.parametrize(
-    ("runs", "state"),
-    [
-        (1, State.PROVISIONAL),
-        (2, State.PROVISIONAL),
-        (3, State.CANDIDATE),
-        (9, State.CANDIDATE),
-        (10, State.APPROVED),
-        (45, State.APPROVED),
-    ],
-)
-def test_state_by_number_of_runs(runs: int, state: State) -> None:
-    """Three runs make a candidate, ten an approved baseline."""
-    entry = with_runs(runs).get(SERVICE, SCENARIO)
-    assert entry is not None
-    assert (entry.state, len(entry.runs)) == (state, runs)
-
-
 def test_the_oldest_runs_drop_out() -> None:
     """A baseline of 45 runs follows slow change: the 46th takes the place of the first."""
     entry = with_runs(MAX_RUNS + 1).get(SERVICE, SCENARIO)
@@ -97,6 +53,7 @@ def test_the_oldest_runs_drop_out() -> None:
         (Verdict.REGRESSION, "same", True),
         (Verdict.NOT_COMPARABLE, "other", True),
         (Verdict.PASS, "other", True),
+        (Verdict.PASS, "same", True),  # on purpose: this run alone is the level
     ],
 )
 def test_anything_else_begins_a_new_generation(verdict: Verdict, fingerprint: str, is_forced: bool) -> None:
@@ -176,15 +133,6 @@ def test_a_reason_is_needed(reason: str) -> None:
         with_runs(2).roll_back(SERVICE, SCENARIO, version=1, approval=approval(reason))
 
 
-def test_a_metric_without_a_value_is_left_out() -> None:
-    """No data is not zero; the median is over the runs that have the metric."""
-    baselines = Baselines()
-    for run_id, p95 in (("r1", 0.040), ("r2", "no request was answered"), ("r3", 0.050)):
-        entry = baselines.promote(run(run_id, p95=p95), approval=approval())
-    assert entry.metrics["latency_p95"] == pytest.approx(0.045)  # (40 + 50) / 2
-    assert "latency_p95" not in entry.runs[1].metrics
-
-
 def test_cells_are_apart() -> None:
     """A service's baseline in one scenario says nothing of another scenario or service."""
     baselines = with_runs(1)
@@ -197,161 +145,57 @@ def test_cells_are_apart() -> None:
     assert baselines.get("no-service", SCENARIO) is None
 
 
-def test_history_is_limited_and_flat() -> None:
-    """The last twenty versions are kept, latest first, none with a history of its own."""
-    entry = with_runs(MAX_HISTORY + 5).get(SERVICE, SCENARIO)
-    assert entry is not None
-    assert [old.version for old in entry.previous] == list(range(24, 4, -1))  # version 25 before: 24 … 5
-    assert {old.previous for old in entry.previous} == {()}
+def test_a_promotion_takes_the_runs_since_along() -> None:
+    """1 run + 8 since + this one = 10: approved at once; one that is known already counts once."""
+    baselines = with_runs(1)
+    since = [contribution(run(f"s{number}", p95=0.002)) for number in range(8)]
+    entry = baselines.promote(run("last", p95=0.002), approval=approval(), since=[*since, contribution(run("r1"))])
+    assert [each.run_id for each in entry.runs] == ["r1", *(f"s{number}" for number in range(8)), "last"]
+    assert (entry.state, entry.metrics["latency_p95"]) == (State.APPROVED, 0.002)
 
 
-def test_rolling_back_makes_an_earlier_level_the_baseline() -> None:
-    """It gets a version of its own, with its own reason; the level it replaces can be had back."""
+def test_an_improvement_takes_the_improved_nights_along() -> None:
+    """The new level is worth as much as it was seen; nothing of the old one is left."""
+    entry = with_runs(3).promote(run("new", Verdict.IMPROVEMENT), approval=approval(), since=[contribution(run("s1"))])
+    assert [each.run_id for each in entry.runs] == ["s1", "new"]
+
+
+def test_a_new_level_by_force_takes_no_runs_along() -> None:
+    """Whoever takes one run as the level means that run."""
+    forced = run("new", Verdict.REGRESSION)
+    entry = with_runs(3).promote(forced, approval=approval(), since=[contribution(run("s1"))], force=True)
+    assert [each.run_id for each in entry.runs] == ["new"]
+
+
+def test_a_rerun_is_promoted_with_the_run_that_it_was_judged_with() -> None:
+    """Not even by force: its figures are one of the three that the medians are of."""
+    with pytest.raises(BaselineError, match=r"^run r2 is a re-run and was judged together with r1; promote that one"):
+        Baselines().promote(run("r2", rerun_of="r1"), approval=approval(), force=True)
+
+
+def test_a_suspicious_run_is_no_level() -> None:
+    """It may be the first night of a regression; taken on purpose it is a level of its own."""
     baselines = with_runs(3)
-    entry = baselines.roll_back(SERVICE, SCENARIO, version=1, approval=approval("bad release", by="ben"))
-    assert (entry.version, entry.metrics["latency_p95"], len(entry.runs)) == (4, 0.001, 1)
-    assert (entry.approval.by, entry.approval.reason, entry.state) == ("ben", "bad release", State.PROVISIONAL)
-    assert [old.version for old in entry.previous] == [3, 2, 1]
-    again = baselines.roll_back(SERVICE, SCENARIO, version=3, approval=approval())
-    assert (again.version, again.metrics["latency_p95"], len(again.runs)) == (5, 0.002, 3)
-
-
-@pytest.mark.parametrize(
-    ("runs", "version", "message"),
-    [
-        (3, 7, f"{SERVICE} in {SCENARIO} has no earlier version 7; there are: 2, 1"),
-        (3, 3, f"{SERVICE} in {SCENARIO} has no earlier version 3; there are: 2, 1"),  # the present one
-        (1, 1, f"{SERVICE} in {SCENARIO} has no earlier version 1; there are: none"),
-        (0, 1, f"there is no baseline of {SERVICE} in {SCENARIO}; `baselines list` shows all"),
-    ],
-)
-def test_rolling_back_to_nothing(runs: int, version: int, message: str) -> None:
-    """An unknown version is refused with what there is."""
-    baselines = with_runs(runs)
-    before = format_baselines(baselines)
+    suspect = run("r9", deviations=(deviation("latency_p95", 0.05, is_confirmed=False),))
     with pytest.raises(BaselineError) as caught:
-        baselines.roll_back(SERVICE, SCENARIO, version=version, approval=approval())
-    assert str(caught.value) == message
-    assert format_baselines(baselines) == before
+        baselines.promote(suspect, approval=approval())
+    assert str(caught.value) == (
+        "run r9 looks worse in latency_p95 than the baseline, if not surely so; promote another run, or to accept "
+        "this one as the new level: python -m include.perf baselines promote r9 --force --reason '…'"
+    )
+    assert [each.run_id for each in baselines.promote(suspect, approval=approval(), force=True).runs] == ["r9"]
 
 
-def test_what_a_record_keeps_of_it() -> None:
-    """Version, state, runs, date and levels: enough to read a report without the file."""
-    entry = with_runs(3).get(SERVICE, SCENARIO)
-    assert entry is not None
-    reference = entry.reference()
-    assert (reference.version, reference.state, reference.runs, reference.approved_at) == (3, "candidate", 3, AT)
-    assert reference.metrics == entry.metrics
+def test_a_suspiciously_good_run_strengthens() -> None:
+    """A doubt in the other direction is none about the level."""
+    better = run("r9", deviations=(deviation("latency_p95", 0.03, is_confirmed=False),))
+    assert BASELINE_METRICS["latency_p95"] > 0.03
+    assert len(with_runs(3).promote(better, approval=approval()).runs) == 4
 
 
-def test_the_text_is_schema_version_then_service_then_scenario() -> None:
-    """The shape that other tools read, with who, when, why and from which runs."""
-    document = json.loads(format_baselines(with_runs(2)))
-    assert list(document) == ["schema_version", SERVICE]
-    assert document["schema_version"] == 1
-    entry = document[SERVICE][SCENARIO]
-    assert list(entry) == ["version", "state", "fingerprint", "metrics", "runs", "approval", "previous"]
-    assert entry["approval"] == {"by": "ana", "at": "2026-03-02T07:00:00Z", "reason": "release 12", "run_id": "r1"}
-    assert [each["run_id"] for each in entry["runs"]] == ["r1", "r2"]
-    assert entry["metrics"]["latency_p95"] == 0.0015  # the median of 1 and 2 ms
-    assert entry["previous"][0]["version"] == 1
-
-
-def test_keys_are_in_stable_order() -> None:
-    """Whichever cell came first, the text is the same, so that a diff shows just what changed."""
-    cells = [(service, scenario) for service in ("b", "a", "c") for scenario in ("y", "x")]
-    texts = set()
-    for seed in range(5):
-        random.Random(seed).shuffle(cells)
-        baselines = Baselines()
-        for service, scenario in cells:
-            baselines.promote(run("r1", service=service, scenario=scenario), approval=approval())
-        texts.add(format_baselines(baselines))
-    (text,) = texts
-    document = json.loads(text)
-    assert list(document) == ["schema_version", "a", "b", "c"]
-    assert list(document["b"]) == ["x", "y"]
-
-
-def test_reading_and_writing_gives_the_same_bytes() -> None:
-    """Seeded awkward values – long floats, other alphabets, fractions of a second – come back as they were."""
-    source = random.Random(1)
-    baselines = Baselines()
-    for number in range(12):
-        changed = approval(
-            f"Grund № {number}: “größer” 漢 \\ \n", at=AT + timedelta(microseconds=source.randrange(10**6))
-        )
-        baselines.promote(run(f"r{number}", p95=source.random() * 10 ** source.randint(-9, 3)), approval=changed)
-    text = format_baselines(baselines)
-    parsed = parse_baselines(text, where="x")
-    assert parsed == baselines
-    assert format_baselines(parsed) == text
-
-
-def test_the_level_is_the_median_for_any_runs() -> None:
-    """Seeded runs of every number from 1 to 12 agree with the definition."""
-    source = random.Random(2)
-    for count in range(1, 13):
-        values = [source.uniform(0.001, 1.0) for _ in range(count)]
-        baselines = Baselines()
-        for number, value in enumerate(values):
-            entry = baselines.promote(run(f"r{number}", p95=value), approval=approval())
-        assert entry.metrics["latency_p95"] == statistics.median(values)
-
-
-def entry_document(**changes: Any) -> bytes:
-    document = json.loads(format_baselines(with_runs(1)))
-    document[SERVICE][SCENARIO] |= changes
-    return json.dumps(document).encode()
-
-
-CELL = f"b.json: {SERVICE}.{SCENARIO}"
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", f"b.json is not valid JSON (Expecting value: line 1 column 1 (char 0)); {REMEDY}"),
-        (
-            b'{"schema_version": 1,}',
-            "b.json is not valid JSON (Expecting property name enclosed in double quotes: "
-            f"line 1 column 22 (char 21)); {REMEDY}",
-        ),
-        (b'{"a": "\xe9"}', "b.json is not valid JSON ('utf-8' codec can't decode byte 0xe9"),
-        (b"[]", f"b.json must be an object with schema_version 1; {REMEDY}"),
-        (b"{}", f"b.json must be an object with schema_version 1; {REMEDY}"),
-        (b'{"schema_version": 2}', f"b.json must be an object with schema_version 1; {REMEDY}"),
-        (b'{"schema_version": "1"}', f"b.json must be an object with schema_version 1; {REMEDY}"),
-        (b'{"schema_version": 1, "s": []}', f"b.json: s: Input should be a valid dictionary; {REMEDY}"),
-        (entry_document(version="two"), f"{CELL}.version: Input should be a valid integer, unable to parse"),
-        (
-            entry_document(state="sure"),
-            f"{CELL}.state: Input should be 'provisional', 'candidate' or 'approved'; {REMEDY}",
-        ),
-        (entry_document(metrics={"a": None}), f"{CELL}.metrics.a: Input should be a valid number; {REMEDY}"),
-        (
-            entry_document(metrics={"latency_p95": float("nan")}),
-            f"{CELL}.metrics.latency_p95: Input should be a finite number; {REMEDY}",
-        ),
-        (
-            entry_document(runs=[{"run_id": "r", "metrics": {"a": float("inf")}}]),
-            f"{CELL}.runs.0.metrics.a: Input should be a finite number; {REMEDY}",
-        ),
-    ],
-)
-def test_a_broken_file_is_refused(content: bytes, message: str) -> None:
-    """It is never repaired by guessing: one error says where, what and what to do."""
-    with pytest.raises(BaselineError) as caught:
-        parse_baselines(content, where="b.json")
-    assert len(caught.value.problems) == 1
-    assert str(caught.value).startswith(message)
-
-
-def test_every_problem_of_a_file_is_told() -> None:
-    """Two wrong fields are two sentences in one error."""
-    with pytest.raises(BaselineError) as caught:
-        parse_baselines(entry_document(state="sure", version=None), where="b.json")
-    assert [problem.split(": ")[1] for problem in caught.value.problems] == [
-        f"{SERVICE}.{SCENARIO}.version",
-        f"{SERVICE}.{SCENARIO}.state",
-    ]
+def test_an_entry_of_plain_numbers_is_replaced() -> None:
+    """It has no fingerprint: a run that passed against it begins a proper level, without force."""
+    baselines = with_runs(1)
+    baselines.entries[SERVICE][SCENARIO] = replace(entry_of(baselines), fingerprint={})
+    entry = baselines.promote(run("r2"), approval=approval())
+    assert ([each.run_id for each in entry.runs], entry.supersedes) == (["r2"], 1)

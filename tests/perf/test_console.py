@@ -1,17 +1,13 @@
-"""What the command line shows: progress, verdicts and baselines, on a terminal and off it."""
+"""What the command line shows: progress and verdicts, on a terminal and off it."""
 
 import io
-from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
 
-from include.perf.baseline import Approval, Baselines
 from include.perf.console import (
     EveryTenSeconds,
     plain_console,
-    print_baseline,
-    print_baselines,
     print_matrix,
     print_record,
     progress_line,
@@ -119,60 +115,6 @@ def test_the_matrix() -> None:
     assert rows == [
         ["analysis-engine-service", "market_open", "PASS", "42.4 ms", "0.03 %", "500/s"],
         ["b-service", "market_open", "INVALID", "–", "–", "–"],
-    ]
-
-
-def baselines_of(*, reason: str) -> Baselines:
-    at = datetime(2026, 2, 14, 9, 30, tzinfo=UTC)
-    baselines = Baselines()
-    for number, service in enumerate(("z-service", "a-service", "a-service")):
-        record = run_record(run_id=f"r{number}", service=service)
-        baselines.promote(record, approval=Approval(by="[ana]", at=at, reason=reason, run_id=record.run_id))
-    return baselines
-
-
-def test_baselines_in_order_of_their_names() -> None:
-    """A row each, the reason word for word."""
-    console = screen()
-    print_baselines(console, baselines_of(reason="see [/v2] :ok:"))
-    rows = [
-        [cell.strip() for cell in line.strip("│").split("│")] for line in shown(console).splitlines() if "│" in line
-    ]
-    when = "2026-02-14 09:30 UTC"
-    assert rows == [
-        ["a-service", "market_open", "2", "provisional", "2", "42.4 ms", "[ana]", when, "see [/v2] :ok:"],
-        ["z-service", "market_open", "1", "provisional", "1", "42.4 ms", "[ana]", when, "see [/v2] :ok:"],
-    ]
-
-
-def test_no_baselines() -> None:
-    """A sentence, not an empty table."""
-    console = screen()
-    print_baselines(console, Baselines())
-    assert shown(console) == "there are no baselines yet\n"
-
-
-def test_one_baseline() -> None:
-    """All eight levels, then who, when and why of every version."""
-    entry = baselines_of(reason="see [/v2]").get("a-service", "market_open")
-    assert entry is not None
-    console = screen()
-    print_baseline(console, "a-service", "market_open", entry)
-    lines = shown(console).splitlines()
-    assert lines[0] == "a-service in market_open: version 2, provisional, 2 runs"
-    assert [tuple(cell.strip() for cell in line.strip("│").split("│")) for line in lines if "│" in line] == [
-        ("Latency p50", "18.5 ms"),
-        ("Latency p95", "42.4 ms"),
-        ("Latency p99", "88.2 ms"),
-        ("Throughput", "500/s"),
-        ("Error rate", "0.03 %"),
-        ("CPU", "1.87 cores"),
-        ("Memory", "790.5 MiB"),
-        ("Disk used", "41.30 %"),
-    ]
-    assert lines[-2:] == [
-        "  version 2: 2 runs, 2026-02-14 09:30 UTC by [ana]: see [/v2]",
-        "  version 1: 1 run, 2026-02-14 09:30 UTC by [ana]: see [/v2]",
     ]
 
 

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from include.perf.atomic import write_atomically
-from include.perf.baseline import Baselines, format_baselines, parse_baselines
+from include.perf.baseline import Baselines
+from include.perf.baseline_format import format_baselines, parse_baselines
 from include.perf.errors import BaselineError
 
 

@@ -67,6 +67,18 @@ class FolderStore:
         for record in sorted(self._root.glob(pattern), key=lambda path: path.parent.name):
             yield record.parent.as_uri()
 
+    def latest(self, *, service: str, scenario: str) -> Iterator[str]:
+        """Return the URIs of a cell's runs, latest first; those that are not finished among them."""
+        folder = self._root / service / scenario
+        try:
+            names = sorted((path.name for path in folder.iterdir() if path.is_dir()), reverse=True)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as err:
+            raise StoreError(f"cannot read {folder}: {err.strerror}") from err
+        for name in names:
+            yield (folder / name).as_uri()
+
     def _inside(self, uri: str) -> Path:
         """Return the folder of a run; a URI that leads out of the store is refused."""
         path = _path_of(uri).resolve()

@@ -1,7 +1,14 @@
 """The baselines file: whole or as it was, and no promotion lost, whoever else promotes."""
 
+import contextlib
+import itertools
 import multiprocessing
+import random
+import signal
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -9,7 +16,7 @@ import pytest
 
 from include.perf.adapters import baseline_file
 from include.perf.adapters.baseline_file import BaselineFile
-from include.perf.baseline import Approval, Baselines
+from include.perf.baseline import MAX_RUNS, Approval, Baselines
 from include.perf.errors import BaselineError
 from include.perf.run import Verdict
 from tests.fakes import raising
@@ -77,17 +84,51 @@ def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
         promote(baselines, "r2")
 
 
-@pytest.mark.parametrize("content", [b"{", b'{"schema_version": 9}', b'{"schema_version": 1, "s": {"c": {}}}'])
-def test_a_broken_file_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
-    """Neither reading nor promoting touches what someone must look at."""
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        (b"{", "restore it from version control"),
+        (b'{"schema_version": 2, "s": {"c": {}}}', "restore it from version control"),
+        (b'{"schema_version": 1, "s": {"c": {}}}', "restore it from version control"),
+        (b'{"s": {"c": {"latency": 5}}}', "restore it from version control"),
+        (b'{"schema_version": 9}', "upgrade Bellwether"),
+    ],
+)
+def test_a_broken_file_stays_as_it_is(tmp_path: Path, content: bytes, remedy: str) -> None:
+    """Neither reading nor promoting touches what someone must look at; the message names the file."""
     path = tmp_path / "baselines.json"
     path.write_bytes(content)
     file = BaselineFile(path)
-    with pytest.raises(BaselineError, match="restore it from version control"):
+    with pytest.raises(BaselineError, match=f"{path}.*{remedy}"):
         file.read()
-    with pytest.raises(BaselineError, match="restore it from version control"), file.change():
+    with pytest.raises(BaselineError, match=remedy), file.change():
         pytest.fail("a broken file was lent for a change")
     assert path.read_bytes() == content
+
+
+def test_an_older_file_is_renewed_by_the_next_change(tmp_path: Path) -> None:
+    """Reading leaves it; a promotion elsewhere writes all of it in the present version."""
+    path = tmp_path / "baselines.json"
+    path.write_bytes(b'{"orders": {"brief": {"latency_p95": 0.04}}}')
+    before = path.read_bytes()
+    found = BaselineFile(path).read()
+    assert path.read_bytes() == before
+    with BaselineFile(path).change() as baselines:
+        promote(baselines, "r1")
+    assert path.read_bytes().startswith(b'{\n  "schema_version": 2,\n')
+    assert BaselineFile(path).read().get("orders", "brief") == found.get("orders", "brief")
+
+
+def test_what_cannot_be_written_leaves_the_file(tmp_path: Path) -> None:
+    """A reason in no known encoding is refused before anything is touched."""
+    path = tmp_path / "baselines.json"
+    file = written(path)
+    before = path.read_bytes()
+    record = run_record(run_id="r2", service="one")
+    approval = Approval(by="ana", at=AT, reason="\udc80", run_id="r2")
+    with pytest.raises(BaselineError, match="cannot be written"), file.change() as baselines:
+        baselines.promote(record, approval=approval)
+    assert path.read_bytes() == before
 
 
 def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +159,18 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
         pytest.fail("lent without a lock")
 
 
+def run_both(work: Callable[[Path, str, Barrier], None], path: Path) -> None:
+    """Do the same in two processes, ``a`` and ``b``, from the same moment on."""
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(2)
+    processes = [context.Process(target=work, args=(path, name, start)) for name in ("a", "b")]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=30)
+    assert [process.exitcode for process in processes] == [0, 0]
+
+
 def _promote_many(path: Path, name: str, start: Barrier) -> None:
     start.wait()
     for number in range(PROMOTIONS):
@@ -129,14 +182,7 @@ def _promote_many(path: Path, name: str, start: Barrier) -> None:
 def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
     """2 processes × 10 promotions of one cell = version 20 with 20 runs, and each one's own cell is whole."""
     path = tmp_path / "baselines.json"
-    context = multiprocessing.get_context("fork")
-    start = context.Barrier(2)
-    processes = [context.Process(target=_promote_many, args=(path, name, start)) for name in ("a", "b")]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=30)
-    assert [process.exitcode for process in processes] == [0, 0]
+    run_both(_promote_many, path)
     found = BaselineFile(path).read()
     shared = found.get("one", "market_open")
     assert shared is not None
@@ -146,3 +192,76 @@ def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
         own = found.get(name, "market_open")
         assert own is not None
         assert (own.version, len(own.runs)) == (10, 10)
+
+
+def _go_back_and_forth(path: Path, name: str, start: Barrier) -> None:
+    """Promote a run of its own and go back to the version before, again and again."""
+    start.wait()
+    for number in range(PROMOTIONS):
+        with BaselineFile(path).change() as baselines:
+            promote(baselines, f"{name}{number}")
+        with BaselineFile(path).change() as baselines:
+            entry = baselines.get("one", "market_open")
+            assert entry is not None
+            back = Approval(by=name, at=AT, reason=f"{name}{number}", run_id="")
+            baselines.roll_back("one", "market_open", version=entry.previous[0].version, approval=back)
+
+
+def test_two_processes_that_promote_and_roll_back_lose_nothing(tmp_path: Path) -> None:
+    """1 + 2 processes × 10 × (promotion + roll-back) = version 41; the history has each version once, in order."""
+    path = tmp_path / "baselines.json"
+    written(path)
+    run_both(_go_back_and_forth, path)
+    entry = BaselineFile(path).read().get("one", "market_open")
+    assert entry is not None
+    assert entry.version == 41
+    assert [old.version for old in entry.previous] == list(range(40, 20, -1))  # the twenty that are kept
+    changes = [each.approval.reason for each in (entry, *entry.previous)]
+    backs = [reason for reason in changes if reason != "why"]
+    assert len(set(backs)) == len(backs)  # each roll-back is there once
+
+
+KILL_FOR_S = 2.0
+
+
+def _promote_until_killed(path: Path, name: str, told: Connection) -> None:
+    """Promote run after run, and tell each version after it was written."""
+    for number in itertools.count():
+        with BaselineFile(path).change() as baselines:
+            promote(baselines, f"{name}-{number}")
+            entry = baselines.get("one", "market_open")
+        assert entry is not None
+        told.send(entry.version)
+
+
+def _killed_after(path: Path, name: str, seconds: float) -> int:
+    """Let a process promote until it is killed (SIGKILL); return the last version that it told of."""
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_promote_until_killed, args=(path, name, sending))
+    process.start()
+    sending.close()
+    last = receiving.recv()  # the first promotion is through
+    time.sleep(seconds)
+    process.kill()
+    process.join(timeout=10)
+    assert process.exitcode == -signal.SIGKILL
+    with receiving, contextlib.suppress(EOFError):
+        while True:
+            last = receiving.recv()
+    return int(last)
+
+
+def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    """Killed at seeded moments: what was told is there, at most one promotion more, whole, and no lock stays."""
+    path = tmp_path / "baselines.json"
+    source = random.Random(1)
+    end, rounds = time.monotonic() + KILL_FOR_S, 0
+    while time.monotonic() < end:
+        told = _killed_after(path, f"r{rounds}", source.uniform(0.0, 0.03))
+        entry = BaselineFile(path).read().get("one", "market_open")
+        assert entry is not None
+        assert entry.version in (told, told + 1)
+        assert len(entry.runs) == min(entry.version, MAX_RUNS)
+        rounds += 1
+    assert rounds >= 3

@@ -83,6 +83,32 @@ def test_finished_runs_oldest_first(store: FolderStore) -> None:
     assert list(store.runs(service="b", scenario="other")) == []
 
 
+def test_the_latest_runs_of_a_cell(store: FolderStore, tmp_path: Path) -> None:
+    """Latest first, unfinished ones among them; of no other cell, and a file beside them is no run."""
+    uris = [finished(store, "20260302T0700Z"), finished(store, "20260303T0700Z")]
+    unfinished = store.create(run_id="20260304T0700Z", **CELL)
+    finished(store, "20260305T0700Z", scenario="other")
+    finished(store, "20260305T0700Z", service="b")
+    (tmp_path / "results" / CELL["service"] / CELL["scenario"] / ".DS_Store").touch()
+    assert list(store.latest(**CELL)) == [unfinished, uris[1], uris[0]]
+
+
+def test_a_cell_without_runs_has_no_latest(store: FolderStore, tmp_path: Path) -> None:
+    """Before its folder is made; and where something else is in its place."""
+    assert list(store.latest(**CELL)) == []
+    (tmp_path / "results" / CELL["service"]).mkdir(parents=True)
+    (tmp_path / "results" / CELL["service"] / CELL["scenario"]).touch()
+    assert list(store.latest(**CELL)) == []
+
+
+def test_a_cell_that_cannot_be_listed(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is named."""
+    store.create(run_id="r1", **CELL)
+    monkeypatch.setattr(Path, "iterdir", raising(PermissionError(13, "Permission denied")))
+    with pytest.raises(StoreError, match=r"^cannot read .*/orders-service/brief: Permission denied$"):
+        list(store.latest(**CELL))
+
+
 def test_an_empty_store_has_no_runs(store: FolderStore) -> None:
     """Also before its folder is made."""
     assert list(store.runs()) == []

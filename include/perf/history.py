@@ -1,0 +1,143 @@
+"""The nights of a cell: what its finished runs measured, and which of them later ones may be held to.
+
+A night that was flagged, for the worse or the better, is never part of a reference: a regression would become the
+level, and so would a lucky night. Re-runs are no nights of their own; their median is in the record of the run that
+they were done for.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+
+from include.perf.baseline import Baseline, BaselineRun, contribution
+from include.perf.detection import MAX_REFERENCE, WINDOWS
+from include.perf.errors import StoreError
+from include.perf.ports import RECORD_FILE, ResultsStore
+from include.perf.run import Cause, RunRecord, Verdict, from_json
+
+log = logging.getLogger(__name__)
+
+MAX_NIGHTS = MAX_REFERENCE + max(WINDOWS)
+MAX_READ = 3 * MAX_NIGHTS
+"""Records looked at for a cell's nights: re-runs, invalid runs and other loads lie between them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Night:
+    """One night of a cell.
+
+    Attributes:
+        is_reference: whether later nights may be held to it.
+        is_suspicious: whether a metric looked worse, if not surely so.
+        worse: the metrics that were surely worse.
+        service_wide: those of them that were so over all scenarios of the service.
+    """
+
+    run: BaselineRun
+    fingerprint: Mapping[str, str]
+    verdict: Verdict
+    is_reference: bool
+    is_suspicious: bool = False
+    worse: frozenset[str] = frozenset()
+    service_wide: frozenset[str] = frozenset()
+
+
+def night_of(record: RunRecord) -> Night | None:
+    """Return what a record is as a night; ``None`` for a re-run and for one without figures to trust."""
+    if record.rerun_of is not None or not record.verdict.is_measured:
+        return None
+    return Night(
+        run=contribution(record),
+        fingerprint=record.fingerprint,
+        verdict=record.verdict,
+        is_reference=record.verdict is Verdict.PASS,
+        is_suspicious=any(each.is_worse and not each.is_confirmed for each in record.deviations),
+        worse=frozenset(each.metric for each in record.regressions),
+        service_wide=frozenset(each.metric for each in record.regressions if each.cause is Cause.SERVICE),
+    )
+
+
+def read_nights(
+    store: ResultsStore, *, service: str, scenario: str, before: datetime | None = None
+) -> tuple[Night, ...]:
+    """Return the latest nights of a cell, oldest first, at most `MAX_NIGHTS`.
+
+    Args:
+        before: leave out what started then or later.
+    """
+    nights = []
+    for record in islice(_records(store, service, scenario), MAX_READ):
+        night = night_of(record) if before is None or record.started_at < before else None
+        if night is not None:
+            nights.append(night)
+        if len(nights) == MAX_NIGHTS:
+            break
+    return tuple(sorted(nights, key=_moment))
+
+
+def _records(store: ResultsStore, service: str, scenario: str) -> Iterable[RunRecord]:
+    """Return the finished runs of a cell, latest first; a record that cannot be read is no night."""
+    for uri in store.latest(service=service, scenario=scenario):
+        content = store.read(uri, RECORD_FILE)
+        if content is None:
+            continue
+        try:
+            yield from_json(RunRecord, content, where=f"{uri}/{RECORD_FILE}")
+        except StoreError as err:
+            log.warning("left out of the history: %s", err)
+
+
+def _moment(night: Night) -> datetime:
+    assert night.run.at is not None  # noqa: S101 - every record says when it started
+    return night.run.at
+
+
+def of_level(nights: Iterable[Night], baseline: Baseline) -> tuple[Night, ...]:
+    """Return the nights of a baseline's level, oldest first: its own runs, and what was measured since like them.
+
+    A run of the baseline counts as accepted, whatever its own verdict was.
+    """
+    accepted = {run.run_id: run for run in baseline.runs}
+    since = baseline.since
+    own = [
+        Night(run=run, fingerprint=baseline.fingerprint, verdict=Verdict.PASS, is_reference=True)
+        for run in baseline.runs
+    ]
+    later = [
+        night
+        for night in nights
+        if night.run.run_id not in accepted
+        and night.fingerprint == baseline.fingerprint
+        and since is not None
+        and _moment(night) > since
+    ]
+    undated = [night for night in own if night.run.at is None]
+    dated = sorted([night for night in own if night.run.at is not None] + later, key=_moment)
+    return (*undated, *dated)
+
+
+def passed_since(nights: Iterable[Night], baseline: Baseline, *, before: datetime) -> tuple[BaselineRun, ...]:
+    """Return the runs that passed since the baseline's level began, up to a moment: they may strengthen it."""
+    return tuple(
+        night.run
+        for night in of_level(nights, baseline)
+        if night.is_reference and not night.is_suspicious and night.run.at is not None and night.run.at < before
+    )
+
+
+def taken_along(nights: Iterable[Night], baseline: Baseline, record: RunRecord) -> tuple[BaselineRun, ...]:
+    """Return the runs that a promotion takes along.
+
+    One that passed takes those that passed since the level began. An improvement takes the unbroken row of
+    improvements before it, so that the new level is worth as much as it was seen.
+    """
+    if record.verdict is not Verdict.IMPROVEMENT:
+        return passed_since(nights, baseline, before=record.started_at)
+    row: list[BaselineRun] = []
+    for night in reversed([night for night in nights if _moment(night) < record.started_at]):
+        if night.verdict is not Verdict.IMPROVEMENT or night.fingerprint != record.fingerprint:
+            break
+        row.append(night.run)
+    return tuple(reversed(row))

@@ -1,0 +1,37 @@
+"""Baselines for tests: passing runs of the healthy market-open cell, and what to change in them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from include.perf.baseline import Approval, Baseline, Baselines
+from include.perf.run import RunRecord, Verdict
+from tests.records import metric_values, run_record
+
+AT = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
+SERVICE, SCENARIO = "analysis-engine-service", "market_open"
+
+
+def approval(reason: str = "release 12", **changes: Any) -> Approval:
+    """Return what Ana says when she promotes a run."""
+    return replace(Approval(by="ana", at=AT, reason=reason, run_id="r1"), **changes)
+
+
+def run(run_id: str, verdict: Verdict = Verdict.PASS, p95: float | str | None = 0.040, **changes: Any) -> RunRecord:
+    """Return the record of a run; its p95 in seconds, or why there is none."""
+    return run_record(run_id=run_id, verdict=verdict, metrics=metric_values(latency_p95=p95), **changes)
+
+
+def with_runs(count: int) -> Baselines:
+    """Return a baseline that ``count`` passing runs went into one by one, p95 of 1, 2, 3, … ms."""
+    baselines = Baselines()
+    for number in range(1, count + 1):
+        baselines.promote(run(f"r{number}", p95=number / 1000), approval=approval())
+    return baselines
+
+
+def entry_of(baselines: Baselines) -> Baseline:
+    """Return the baseline of the cell; there must be one."""
+    entry = baselines.get(SERVICE, SCENARIO)
+    assert entry is not None
+    return entry
