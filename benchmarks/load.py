@@ -13,8 +13,8 @@ median 5 ms, p99 16 ms, seeded. Each run has a fresh target.
 
 - The truth of a latency is from arrival to answer in that log, over the same requests; a bias is reported minus true.
 - With stalls that would not do: a generator that sends nothing while the target sleeps sees nothing. There the
-  truth is computed: request k was due at start + k / rate, waits for the end of a stall, and takes a drawn service
-  time, whether the generator sent it or not.
+  truth is computed: request k was due at start + k / rate, waits for the end of a stall, and takes as long
+  as the target took for a request that no stall touched, whether the generator sent it or not.
 - Start lag is the k-th arrival at the target minus the k-th due time.
 - CPU is the user and system time of all processes of the load, sampled by /proc, over seconds of full load: start-up
   does not count. Wanted cores is what the generator says of itself.

@@ -201,12 +201,22 @@ def due_latencies(truth: Truth, *, rate_rps: float, begin: float, for_s: float) 
     """Return what requests on an ideal schedule would have waited, whatever the generator did.
 
     Request k is due at ``begin`` + k / rate. One that is due in a stall is taken up at its end; one whose answer
-    falls into a stall leaves at its end. Service times are the target's own draws.
+    falls into a stall leaves at its end. It is served in as much time as the target took for the requests that no
+    stall touched, its own overhead included.
     """
     due = begin + np.arange(round(rate_rps * for_s)) / rate_rps
-    answered = _after_stalls(due, truth.stalls) + np.resize(truth.service_s, len(due))
+    answered = _after_stalls(due, truth.stalls) + np.resize(_untouched_s(truth), len(due))
     latencies: Floats = _after_stalls(answered, truth.stalls) - due
     return latencies
+
+
+def _untouched_s(truth: Truth) -> Floats:
+    """Return how long the target took for the requests that no stall touched."""
+    touched = np.isnan(truth.answered)
+    for start, end in truth.stalls:
+        touched |= (truth.arrived < end) & (truth.answered > start)
+    took: Floats = (truth.answered - truth.arrived)[~touched]
+    return took
 
 
 def _after_stalls(moments: Floats, intervals: Floats) -> Floats:

@@ -1,9 +1,10 @@
-"""One DAG a scenario of the catalogue: plan → (stage_data → preflight → run_load → scrape → compare → report →
-alert, promote) for each service → verdict.
+"""One DAG a scenario of the catalogue: plan → (stage_data → preflight → run_load → scrape) for each service →
+plan_reruns → the same for each that looks suspicious → compare → (report → alert, promote) for each → verdict.
 """
 
 from datetime import UTC, datetime, timedelta
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, CronTriggerTimetable, dag, task_group
 from bellwether import tasks
 from bellwether.docs import dag_docs
@@ -13,16 +14,27 @@ from include.perf.catalogue import Catalogue, load_catalogue
 from include.perf.scenario import Scenario
 
 
+def measure(uri: str) -> None:
+    """Load one service and read its figures."""
+    tasks.scrape(tasks.run_load(tasks.preflight(tasks.stage_data(uri))))
+
+
+run_service = task_group(group_id="run_service")(measure)
+rerun_service = task_group(group_id="rerun_service")(measure)
+
+
 @task_group
-def run_service(uri: str) -> None:
-    """Do everything for one service."""
-    staged = tasks.stage_data(uri)
-    loaded = tasks.run_load(tasks.preflight(staged))
-    judged = tasks.compare(uri)
-    tasks.scrape(loaded) >> judged
-    reported = tasks.report(judged)
+def conclude(uri: str) -> None:
+    """Write down, tell and promote what was found of one service."""
+    reported = tasks.report(uri)
     tasks.alert(reported)
     tasks.promote(reported)
+    TriggerDagRunOperator(
+        task_id="ask_for_approval",
+        trigger_dag_id="baseline_approval",
+        conf=tasks.approval_wanted(reported),
+        execution_timeout=tasks.SHORT,
+    )
 
 
 def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
@@ -45,7 +57,11 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
     )
     def scenario_run() -> None:
         uris = tasks.plan(scenario.name)
-        run_service.expand(uri=uris) >> tasks.verdict(uris)
+        reruns = tasks.plan_reruns(uris)
+        judged = tasks.compare(uris)
+        run_service.expand(uri=uris) >> reruns
+        rerun_service.expand(uri=reruns) >> judged
+        conclude.expand(uri=judged) >> tasks.verdict(uris)
 
     return scenario_run()
 

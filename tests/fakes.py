@@ -18,11 +18,12 @@ from typing import Any
 from include.load.schedule import schedule
 from include.perf.baseline import Baselines
 from include.perf.catalogue import Catalogue
-from include.perf.errors import ConfigurationError, LoadError, StoreError, TargetError
+from include.perf.errors import ConfigurationError, LoadError, NoData, StoreError, TargetError
 from include.perf.histogram import Histogram
 from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
-from include.perf.pipeline import Pipeline, RunRequest
+from include.perf.pipeline import Pipeline
 from include.perf.ports import GENERATOR_FILE, RECORD_FILE, REQUESTS_FILE, Progress, ProgressListener
+from include.perf.request import RunRequest
 from include.perf.run import COMPLETED, RunRecord, to_json
 from include.perf.scenario import LoadProfile, Scenario
 from include.perf.service import Service
@@ -106,6 +107,10 @@ class MemoryStore:
             of_service, of_scenario = uri.split("/")[2:4]
             if RECORD_FILE in files and service in (None, of_service) and scenario in (None, of_scenario):
                 yield uri
+
+    def latest(self, *, service: str, scenario: str) -> Iterator[str]:
+        """Return the URIs of a cell's runs, latest first."""
+        yield from sorted((uri for uri in self.runs_by_uri if uri.split("/")[2:4] == [service, scenario]), reverse=True)
 
     def _files(self, uri: str) -> dict[str, bytes]:
         if uri not in self.runs_by_uri:
@@ -226,12 +231,21 @@ class FakeMetrics:
             raise answer
         return answer
 
+    def label(self, query: str, label: str, *, at: datetime) -> str:
+        """No series has labels here."""
+        raise NoData(f"no data for {query}")
+
 
 class FakeTarget:
-    """A service that is healthy unless ``problem`` says otherwise."""
+    """A service that is healthy unless ``problem`` says otherwise.
+
+    Attributes:
+        documents: what it answers at a path, one after another, the last one again and again.
+    """
 
     def __init__(self) -> None:
         self.problem: str | None = None
+        self.documents: list[Any] = []
         self.checks: list[str] = []
 
     def check(self, service: Service) -> None:
@@ -239,6 +253,12 @@ class FakeTarget:
         self.checks.append(service.name)
         if self.problem is not None:
             raise TargetError(self.problem)
+
+    def json(self, service: Service, path: str) -> Any:
+        """Answer with the next document."""
+        if not self.documents:
+            raise TargetError(f"GET {service.base_url}{path} answered 404, 200 is needed")
+        return self.documents.pop(0) if len(self.documents) > 1 else self.documents[0]
 
 
 class FakeCharts:
@@ -389,12 +409,13 @@ class Platform:
 
     def execute(self, **request: Any) -> RunRecord:
         """Plan one run, do all of it, and return its record."""
-        return self.pipeline.execute(self.plan(**request))
+        (record,) = self.pipeline.execute([self.plan(**request)])
+        return record
 
     def with_baseline(self) -> "Platform":
         """Record a first baseline, then let a minute go by."""
         uri = self.plan(update_baseline=True, reason="first level")
-        self.pipeline.execute(uri)
+        self.pipeline.execute([uri])
         self.pipeline.promote(uri)
         self.clock.move(60)
         return self

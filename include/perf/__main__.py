@@ -16,23 +16,22 @@ from rich.console import Console
 
 from include.perf.adapters.environment import baseline_file, build_pipeline, results_store
 from include.perf.adapters.prometheus import Prometheus
-from include.perf.baseline import Approval
+from include.perf.baseline_commands import BaselineCommands
 from include.perf.catalogue import ALL_SERVICES, load_catalogue
-from include.perf.comparison import compare
 from include.perf.console import (
     plain_console,
-    print_baseline,
-    print_baselines,
     print_matrix,
     print_record,
     shown_progress,
 )
 from include.perf.errors import BaselineError, BellwetherError, ConfigurationError, StoreError, collected
+from include.perf.judge import Judge
 from include.perf.market_data import read_market_data
-from include.perf.pipeline import Pipeline, RunRequest
+from include.perf.pipeline import Pipeline
 from include.perf.ports import RECORD_FILE, REPORT_FILE
-from include.perf.recording import StageFiles
+from include.perf.request import RunRequest
 from include.perf.run import RunRecord, Verdict
+from include.perf.stage_files import StageFiles
 
 DEFAULT_PROMETHEUS = "http://localhost:9090"
 
@@ -79,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_run(commands)
     _add_compare(commands)
-    _add_baselines(commands)
+    BaselineCommands(baselines=baseline_file, results=results_store, find=_find, user=_user, clock=clock).add_to(
+        commands
+    )
     check = commands.add_parser("check", help="check the catalogue, the market data and the baselines")
     check.set_defaults(command=_check)
     return parser
@@ -95,6 +96,12 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     run.add_argument("--update-baseline", action="store_true", help="promote each run that is valid")
     run.add_argument("--reason", help="why the baseline is updated; kept with it")
     run.add_argument(
+        "--no-reruns",
+        dest="reruns",
+        action="store_false",
+        help="do not measure twice more what looks suspicious; one run alone then only warns",
+    )
+    run.add_argument(
         "--prometheus",
         metavar="URL",
         default=os.environ.get("PROMETHEUS_URL", DEFAULT_PROMETHEUS),
@@ -109,39 +116,21 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     again.set_defaults(command=_compare)
 
 
-def _add_baselines(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    baselines = commands.add_parser("baselines", help="look at baselines and change them")
-    actions = baselines.add_subparsers(required=True, metavar="action")
-    actions.add_parser("list", help="every baseline").set_defaults(command=_baselines_list)
-    show = actions.add_parser("show", help="one baseline with its history")
-    promote = actions.add_parser("promote", help="make a finished run part of its baseline")
-    promote.add_argument("run", help="a run id, or the address of its folder")
-    promote.add_argument("--force", action="store_true", help="accept a regression as the new level")
-    rollback = actions.add_parser("rollback", help="make an earlier version the baseline again")
-    rollback.add_argument("--version", type=int, required=True)
-    for action in (show, rollback):
-        action.add_argument("--service", required=True)
-        action.add_argument("--scenario", required=True)
-    for action in (promote, rollback):
-        action.add_argument("--reason", required=True, help="kept with the baseline")
-    show.set_defaults(command=_baselines_show)
-    promote.set_defaults(command=_baselines_promote)
-    rollback.set_defaults(command=_baselines_rollback)
-
-
 def _run(options: argparse.Namespace, console: Console) -> int:
     if not options.all and not (options.service and options.scenario):
         raise ConfigurationError("name a --service and a --scenario, or give --all for every one that is not named")
     pipeline = build_pipeline(Prometheus(options.prometheus))
     scenarios = [options.scenario] if options.scenario else list(pipeline.catalogue.scenarios)
-    records, is_refused = [], False
-    for uri in _planned(pipeline, scenarios, options):
+    records: list[RunRecord] = []
+    is_refused = False
+    for uris in _planned(pipeline, scenarios, options):
         with shown_progress(console) as on_progress:
-            record = pipeline.execute(uri, on_progress=on_progress)
-        print_record(console, record, where=f"{uri}/{REPORT_FILE}")
-        records.append(record)
-        if options.update_baseline and record.verdict.is_measured:
-            is_refused |= not _promoted(pipeline, uri, console)
+            night = pipeline.execute(uris, on_progress=on_progress)
+        for uri, record in zip(uris, night, strict=True):
+            print_record(console, record, where=f"{uri}/{REPORT_FILE}")
+            if options.update_baseline and record.verdict.is_measured:
+                is_refused |= not _promoted(pipeline, uri, console)
+        records += night
     if len(records) > 1:
         print_matrix(console, records)
     return _exit_code(records) or (2 if is_refused else 0)
@@ -158,8 +147,8 @@ def _promoted(pipeline: Pipeline, uri: str, console: Console) -> bool:
     return True
 
 
-def _planned(pipeline: Pipeline, scenarios: Iterable[str], options: argparse.Namespace) -> list[str]:
-    """Plan everything before the first load, so that what is wrong is said at once."""
+def _planned(pipeline: Pipeline, scenarios: Iterable[str], options: argparse.Namespace) -> list[list[str]]:
+    """Plan everything before the first load, so that what is wrong is said at once; the runs of each scenario."""
     requests = [
         RunRequest(
             scenario=scenario,
@@ -168,11 +157,12 @@ def _planned(pipeline: Pipeline, scenarios: Iterable[str], options: argparse.Nam
             rate_rps=options.rate,
             update_baseline=options.update_baseline,
             reason=options.reason,
+            may_rerun=options.reruns,
             triggered_by=_user(),
         )
         for scenario in scenarios
     ]
-    return [uri for request in requests for uri in pipeline.plan(request)]
+    return [pipeline.plan(request) for request in requests]
 
 
 def _exit_code(records: Iterable[RunRecord]) -> int:
@@ -182,11 +172,16 @@ def _exit_code(records: Iterable[RunRecord]) -> int:
 
 def _find(reference: str) -> RunRecord:
     """Return the record of a run by its id or its address."""
+    return StageFiles(results_store(), _uri_of(reference)).read_record()
+
+
+def _uri_of(reference: str) -> str:
+    """Return the address of a run by its id or its address."""
     store = results_store()
     uris = [reference] if "/" in reference else [uri for uri in store.runs() if uri.rpartition("/")[2] == reference]
     if not uris:
         raise StoreError(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")
-    return StageFiles(store, uris[0].removesuffix(f"/{RECORD_FILE}")).read_record()
+    return uris[0].removesuffix(f"/{RECORD_FILE}")
 
 
 def _compare(options: argparse.Namespace, console: Console) -> int:
@@ -194,26 +189,12 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
     if not record.verdict.is_measured:
         console.print(f"{record.run_id} is {record.verdict}: {'; '.join(record.reasons)}")
         return EXIT_CODES[record.verdict]
-    baseline = baseline_file().read().get(record.service, record.scenario)
-    result = compare(record.metrics, fingerprint=record.fingerprint, baseline=baseline)
+    judge = Judge(store=results_store(), baselines=baseline_file(), clock=clock)
+    result = judge.again(_uri_of(options.run))
     console.print(f"{result.verdict} {record.service} {record.scenario} {record.run_id}")
     for reason in result.reasons:
         console.print(f"  - {reason}")
     return EXIT_CODES[result.verdict]
-
-
-def _baselines_list(_: argparse.Namespace, console: Console) -> int:
-    print_baselines(console, baseline_file().read())
-    return 0
-
-
-def _baselines_show(options: argparse.Namespace, console: Console) -> int:
-    service = load_catalogue().service(options.service).name
-    entry = baseline_file().read().get(service, options.scenario)
-    if entry is None:
-        raise BaselineError(f"there is no baseline of {service} in {options.scenario}; `baselines list` shows all")
-    print_baseline(console, service, options.scenario, entry)
-    return 0
 
 
 def _user() -> str:
@@ -224,25 +205,9 @@ def _user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _approval(options: argparse.Namespace, run_id: str) -> Approval:
-    return Approval(by=_user(), at=datetime.now(UTC), reason=options.reason, run_id=run_id)
-
-
-def _baselines_promote(options: argparse.Namespace, console: Console) -> int:
-    record = _find(options.run)
-    with baseline_file().change() as baselines:
-        entry = baselines.promote(record, approval=_approval(options, record.run_id), force=options.force)
-    print_baseline(console, record.service, record.scenario, entry)
-    return 0
-
-
-def _baselines_rollback(options: argparse.Namespace, console: Console) -> int:
-    service = load_catalogue().service(options.service).name
-    approval = _approval(options, run_id="")
-    with baseline_file().change() as baselines:
-        entry = baselines.roll_back(service, options.scenario, version=options.version, approval=approval)
-    print_baseline(console, service, options.scenario, entry)
-    return 0
+def clock() -> datetime:
+    """Say what time it is."""
+    return datetime.now(UTC)
 
 
 def _check(_: argparse.Namespace, console: Console) -> int:

@@ -18,11 +18,14 @@ from include.perf.scenario import LoadProfile, RatePoint
 from include.perf.service import Endpoint, Service
 
 
-def fingerprint(service: Service, load: LoadProfile, *, data: str) -> dict[str, str]:
+def fingerprint(
+    service: Service, load: LoadProfile, *, data: str, extra: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Return the parts by name, each short enough to be read in a message.
 
     Args:
         data: fingerprint of the market data, as `include.perf.market_data.data_fingerprint` gives it.
+        extra: what the scenario adds; the service's own additions come after it.
     """
     parts = {
         "load": describe_load(load),
@@ -32,7 +35,8 @@ def fingerprint(service: Service, load: LoadProfile, *, data: str) -> dict[str, 
         "generator": f"version {GENERATOR_VERSION}, seed {load.seed}{_workers(load)}",
         "environment": service.environment,
     }
-    return parts | ({"headers": _headers(service.headers)} if service.headers else {})
+    headers = {"headers": _headers(service.headers)} if service.headers else {}
+    return parts | headers | dict(extra or {}) | service.fingerprint
 
 
 def describe_load(load: LoadProfile) -> str:

@@ -36,6 +36,9 @@ from include.perf.run import (
 )
 from include.perf.worker_parts import texts
 
+BLOCK_S, MIN_BLOCKS = 60, 5
+"""A run's spread within itself is that of its minutes; fewer than five of them tell none."""
+
 LATENCY_SHARES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 
 _TYPES = {
@@ -159,7 +162,20 @@ def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
         endpoints=_endpoints(measured, log),
         errors=_errors(measured, log),
         generator=_generator(measured, log),
+        within_run=_within_run(measured, log),
     )
+
+
+def _within_run(measured: pd.DataFrame, log: GeneratorLog) -> dict[str, float]:
+    """Return the standard deviation of the log of each latency over the minutes of the window."""
+    blocks = int((log.measured_to - log.measured_from) // BLOCK_S)
+    if blocks < MIN_BLOCKS:
+        return {}
+    block = np.floor((measured["due_at"].to_numpy() - log.measured_from) / BLOCK_S).astype(int)
+    inside = measured.assign(block=block)[(block >= 0) & (block < blocks)]
+    latencies = inside[_counts_for_latency(inside)].groupby("block")["latency_s"]
+    spreads = {name: np.log(latencies.quantile(share)).std(ddof=1) for name, share in LATENCY_SHARES.items()}
+    return {name: float(spread) for name, spread in spreads.items() if np.isfinite(spread)}
 
 
 def _utc(unix_s: float) -> datetime:

@@ -7,7 +7,7 @@ characters are taken out, so that text from a service can neither break a line n
 import re
 from datetime import UTC, datetime, timedelta
 
-from include.perf.baseline import State
+from include.perf.baseline import CANDIDATE_RUNS
 from include.perf.metric import METRICS, Metric, Source, Unit, format_change, format_value
 from include.perf.run import Deviation, RunRecord, Severity, Shift, Verdict, Window
 
@@ -130,11 +130,14 @@ def is_in_points(name: str) -> bool:
 def shift_of(record: RunRecord, name: str) -> Shift | None:
     """Return how a metric moved against the baseline; ``None`` where nothing was compared or is missing.
 
-    The shift of a deviation, with its interval, where there is one; otherwise plain arithmetic.
+    The shift of a deviation where there is one, else what the comparison found; plain arithmetic in the records of
+    earlier versions.
     """
     for deviation in record.deviations:
         if deviation.metric == name:
             return deviation.shift
+    if name in record.shifts and is_compared(record):
+        return record.shifts[name]
     value = record.metrics.get(name)
     if record.baseline is None or not is_compared(record) or value is None or value.value is None:
         return None
@@ -150,7 +153,8 @@ def floor_of(metric: Metric, record: RunRecord) -> float | None:
     baseline = record.baseline
     if baseline is None or metric.name not in baseline.metrics:
         return None
-    return metric.floor(baseline=baseline.metrics[metric.name], is_provisional=baseline.state == State.PROVISIONAL)
+    is_provisional = (baseline.nights or baseline.runs) < CANDIDATE_RUNS
+    return metric.floor(baseline=baseline.metrics[metric.name], is_provisional=is_provisional)
 
 
 def is_compared(record: RunRecord) -> bool:
@@ -172,8 +176,8 @@ def _is_inside(deviation: Deviation) -> bool:
 
 
 def improved(record: RunRecord) -> tuple[Deviation, ...]:
-    """Return the deviations for the better, largest first."""
-    better = [deviation for deviation in record.deviations if not deviation.is_worse]
+    """Return the sure deviations for the better, largest first."""
+    better = [deviation for deviation in record.deviations if not deviation.is_worse and deviation.is_confirmed]
     return tuple(sorted(better, key=lambda each: abs(each.shift.ratio or 0), reverse=True))
 
 
@@ -184,12 +188,14 @@ def title_of(name: str) -> str:
 
 
 def baseline_of(record: RunRecord) -> str:
-    """Describe the baseline in a few words: ``version 3, approved, 14 runs``."""
+    """Describe the baseline in a few words: ``version 3, approved, 14 runs and 20 nights since``."""
     baseline = record.baseline
     if baseline is None:
         return "none"
     runs = "1 run" if baseline.runs == 1 else f"{baseline.runs} runs"
-    return f"version {baseline.version}, {one_line(baseline.state)}, {runs}"
+    since = baseline.nights - baseline.runs
+    nights = f" and {since} {'night' if since == 1 else 'nights'} since" if since > 0 else ""
+    return f"version {baseline.version}, {one_line(baseline.state)}, {runs}{nights}"
 
 
 def utc_window(window: Window) -> str:

@@ -8,16 +8,15 @@ A stage imports pandas where it needs it: in Airflow each stage is a process of 
 """
 
 import logging
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from pydantic import ValidationError
-
 from include.perf.baseline import Approval, Baseline
-from include.perf.catalogue import ALL_SERVICES, Catalogue, problem_of
+from include.perf.catalogue import Catalogue
+from include.perf.comparison import Comparison
+from include.perf.deployment import read_deploy_version
 from include.perf.errors import (
     BellwetherError,
     ConfigurationError,
@@ -28,10 +27,12 @@ from include.perf.errors import (
     collected,
 )
 from include.perf.fingerprint import fingerprint
+from include.perf.judge import Judge
 from include.perf.load_plan import PLAN_FILE
 from include.perf.ports import (
     FEED_FILE,
     GENERATOR_FILE,
+    RECORD_FILE,
     REPORT_FILE,
     BaselineStore,
     ChartRenderer,
@@ -43,38 +44,21 @@ from include.perf.ports import (
     ResultsStore,
     Target,
 )
-from include.perf.recording import Ended, StageFiles, assemble
+from include.perf.promotion import promote, review_all
 from include.perf.report import render_report
+from include.perf.request import RunRequest, load_of
+from include.perf.reruns import refusal, reruns_of, run_id_of
+from include.perf.review import Finding
 from include.perf.run import RunRecord, RunSpec, Verdict
-from include.perf.scenario import LoadProfile, Scenario
+from include.perf.scenario import LoadProfile
 from include.perf.scraping import is_scraped, scrape_figures
 from include.perf.service import Service
+from include.perf.stage_files import Deployed, Ended, Reruns, StageFiles
 
 log = logging.getLogger(__name__)
 
 SCRAPES_TO_AWAIT = 2
 """The window's last samples are in Prometheus only so many scrape intervals after its end."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """What a person or a schedule asks for; one run a service comes of it.
-
-    Attributes:
-        duration_s, rate_rps: instead of the scenario's own; its rate profile keeps its times and is cut off at
-            the end, and multiplies the rate asked for.
-        update_baseline: promote each run that is valid; needs a ``reason``.
-    """
-
-    scenario: str
-    service: str = ALL_SERVICES
-    duration_s: int | None = None
-    rate_rps: float | None = None
-    update_baseline: bool = False
-    reason: str | None = None
-    triggered_by: str = "unknown"
-    dag_id: str | None = None
-    dag_run_id: str | None = None
 
 
 def _say_nothing(_: Progress) -> None:
@@ -109,13 +93,13 @@ class Pipeline:
         Raises:
             ConfigurationError: with everything that is wrong with the request.
         """
-        problems = _problems(request)
+        problems = request.problems()
         load: LoadProfile | None = None
         services: Sequence[Service] = ()
         with collected(problems):
             scenario = self.catalogue.scenario(request.scenario)
             with collected(problems):
-                load = _load_of(scenario, request)
+                load = load_of(scenario, request)
             with collected(problems):
                 services = self.catalogue.services_of(scenario, request.service)
         with collected(problems):
@@ -126,9 +110,8 @@ class Pipeline:
 
     def _create(self, request: RunRequest, service: Service, load: LoadProfile) -> str:
         now = self.clock()
-        run_id = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         spec = RunSpec(
-            run_id=run_id,
+            run_id=run_id_of(now),
             service=service.name,
             scenario=request.scenario,
             environment=service.environment,
@@ -137,12 +120,17 @@ class Pipeline:
             update_baseline=request.update_baseline,
             reason=request.reason or None,
             triggered_by=request.triggered_by,
+            may_rerun=request.may_rerun,
             dag_id=request.dag_id,
             dag_run_id=request.dag_run_id,
         )
-        uri = self.store.create(service=service.name, scenario=request.scenario, run_id=run_id)
+        return self._created(spec)
+
+    def _created(self, spec: RunSpec) -> str:
+        """Make the folder of a run and return its URI."""
+        uri = self.store.create(service=spec.service, scenario=spec.scenario, run_id=spec.run_id)
         self._files(uri).write_spec(spec)
-        log.info("%s %s %s planned: %s", spec.service, spec.scenario, run_id, uri)
+        log.info("%s %s %s planned: %s", spec.service, spec.scenario, spec.run_id, uri)
         return uri
 
     def stage_data(self, uri: str) -> None:
@@ -159,7 +147,7 @@ class Pipeline:
             service = self.catalogue.service(spec.service)
             data = self.catalogue.data_path(scenario)
             feed = build_feed(data, service.endpoints, seed=spec.load.seed)
-            parts = fingerprint(service, spec.load, data=data_fingerprint(data))
+            parts = fingerprint(service, spec.load, data=data_fingerprint(data), extra=scenario.fingerprint)
             with self.store.folder(uri) as folder:
                 feed.write(folder / FEED_FILE)
             self._files(uri).write_fingerprint(parts)
@@ -205,10 +193,12 @@ class Pipeline:
             service = self.catalogue.service(spec.service)
             self._guard(service)
             self._files(uri).forget_figures()
+            before = self._deploy_version(service)
             with self.store.folder(uri) as folder:
                 self.generator.run(service=service, load=spec.load, folder=folder, on_progress=on_progress)
                 figures = measure(folder)
             self._files(uri).write_load(figures)
+            self._files(uri).write_deployed(Deployed(before=before, after=self._deploy_version(service)))
             log.info(
                 "%s %s %s loaded: %d due, %d finished, %d failed, %.1f/s of %.1f/s",
                 *(spec.service, spec.scenario, spec.run_id, figures.due, figures.finished, figures.failed),
@@ -238,24 +228,76 @@ class Pipeline:
                 figures.coverage_ratio,
             )
 
-    def compare(self, uri: str) -> Verdict:
-        """Judge the run, however far it came, and leave the draft of its record."""
-        files = self._files(uri)
-        record = assemble(files, baseline=self._baseline_or_error(files.read_spec()), versions=self.versions)
-        files.write_draft(record)
-        reasons = "; ".join(record.reasons)
-        log.info("%s %s %s: %s: %s", record.service, record.scenario, record.run_id, record.verdict, reasons)
-        return record.verdict
-
-    def _baseline_or_error(self, spec: RunSpec) -> Baseline | ConfigurationError | None:
+    def _deploy_version(self, service: Service) -> str | None:
+        """Return which version of the service is deployed, where it tells; not knowing keeps no run from its turn."""
+        if service.deploy_version is None:
+            return None
         try:
-            baseline: Baseline | None = self.baselines.read().get(spec.service, spec.scenario)
-        except ConfigurationError as err:
-            return err
-        return baseline
+            return read_deploy_version(service, self.target, self.metrics, at=self.clock())
+        except BellwetherError as err:
+            log.warning("the deploy version of %s could not be had: %s", service.name, err)
+            return None
+
+    def plan_reruns(self, uris: Sequence[str]) -> list[str]:
+        """Plan two more runs of each that looks suspicious, the most suspicious first; returns their URIs.
+
+        At most as many services as the scenario allows, and only those whose re-runs are over in time. Why the others
+        get none is kept with them.
+        """
+        decided = {uri: reruns for uri in uris if (reruns := self._files(uri).read_reruns()) is not None}
+        planned = [again for reruns in decided.values() for again in reruns.uris]
+        for uri in self._judge.suspicions(uris):
+            if uri in decided:
+                continue
+            files = self._files(uri)
+            spec = files.read_spec()
+            scenario = self.catalogue.scenario(spec.scenario)
+            reruns = self._reruns_of(spec, refusal(spec, scenario, ahead=len(planned), now=self.clock()))
+            files.write_reruns(reruns)
+            planned += reruns.uris
+        return planned
+
+    def _reruns_of(self, spec: RunSpec, refused: str | None) -> Reruns:
+        """Make the folders of the re-runs of one run, or keep why it gets none."""
+        if refused is not None:
+            log.warning("%s %s %s looks suspicious: %s", spec.service, spec.scenario, spec.run_id, refused)
+            return Reruns(refused=refused)
+        log.info("%s %s %s looks suspicious and is run again", spec.service, spec.scenario, spec.run_id)
+        return Reruns(uris=tuple(self._created(each) for each in reruns_of(spec, now=self.clock())))
+
+    @property
+    def _judge(self) -> Judge:
+        return Judge(store=self.store, baselines=self.baselines, clock=self.clock)
+
+    def compare(self, uris: Sequence[str]) -> dict[str, Verdict]:
+        """Judge the runs of a night together, however far they came, and leave the draft of each record.
+
+        Returns:
+            The verdicts by URI, those of re-runs among them.
+        """
+        records = self._judge.records(uris, versions=self.versions)
+        for uri, record in records.items():
+            self._files(uri).write_draft(record)
+            reasons = "; ".join(record.reasons)
+            log.info("%s %s %s: %s: %s", record.service, record.scenario, record.run_id, record.verdict, reasons)
+        return {uri: record.verdict for uri, record in records.items()}
+
+    def compare_again(self, uri: str) -> Comparison:
+        """Judge a finished run against the baseline as it is now; its record stays."""
+        return self._judge.again(uri)
 
     def report(self, uri: str) -> RunRecord:
-        """Write the charts, the report and, last, the record."""
+        """Write the charts, the report and, last, the record; of the re-runs too.
+
+        What fails for one of them keeps none of the others from its record.
+        """
+        reruns = (self._files(uri).read_reruns() or Reruns()).uris
+        with ExitStack() as last_in_first_out:
+            for each in (uri, *(again for again in reruns if not self._files(again).is_finished)):
+                last_in_first_out.callback(self._report, each)
+        return self.record(uri)
+
+    def _report(self, uri: str) -> RunRecord:
         files = self._files(uri)
         record = files.read_draft()
         try:
@@ -277,6 +319,23 @@ class Pipeline:
         """
         return self._files(uri).read_record()
 
+    def find(self, reference: str) -> str:
+        """Return the address of a finished run by its id, or by its address itself.
+
+        Raises:
+            StoreError: there is none.
+        """
+        if "/" in reference:
+            return reference.removesuffix(f"/{RECORD_FILE}")
+        for uri in self.store.runs():
+            if uri.rpartition("/")[2] == reference:
+                return uri
+        raise StoreError(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")
+
+    def review(self) -> tuple[Finding, ...]:
+        """Look at every baseline and what was measured since."""
+        return review_all(store=self.store, baselines=self.baselines, now=self.clock())
+
     def promote(self, uri: str, *, force: bool = False, reason: str | None = None, by: str | None = None) -> Baseline:
         """Make a finished run part of its baseline, or the beginning of a new one.
 
@@ -290,13 +349,20 @@ class Pipeline:
             reason=reason or record.provenance.reason or "",
             run_id=record.run_id,
         )
-        with self.baselines.change() as baselines:
-            baseline: Baseline = baselines.promote(record, approval=approval, force=force)
+        baseline = promote(record, approval=approval, force=force, store=self.store, baselines=self.baselines)
         log.info("%s %s baseline is version %d now", record.service, record.scenario, baseline.version)
         return baseline
 
-    def execute(self, uri: str, *, on_progress: ProgressListener = _say_nothing) -> RunRecord:
-        """Do every stage of a run up to its record, one after another, as the DAG does."""
+    def execute(self, uris: Sequence[str], *, on_progress: ProgressListener = _say_nothing) -> tuple[RunRecord, ...]:
+        """Do a night: every stage of every run, one after another, as the DAG does."""
+        for uri in uris:
+            self._measure(uri, on_progress)
+        for uri in self.plan_reruns(uris):
+            self._measure(uri, on_progress)
+        self.compare(uris)
+        return tuple(self.report(uri) for uri in uris)
+
+    def _measure(self, uri: str, on_progress: ProgressListener) -> None:
         try:
             self.stage_data(uri)
             self.preflight(uri)
@@ -304,8 +370,6 @@ class Pipeline:
             self.scrape(uri)
         except BellwetherError as err:
             log.warning("%s", err)
-        self.compare(uri)
-        return self.report(uri)
 
     def _files(self, uri: str) -> StageFiles:
         return StageFiles(self.store, uri)
@@ -324,24 +388,3 @@ class Pipeline:
         except BellwetherError as err:
             files.write_end(Ended(stage=name, verdict=Verdict.INVALID, reason=str(err)))
             raise
-
-
-def _problems(request: RunRequest) -> list[str]:
-    if request.update_baseline and not (request.reason or "").strip():
-        return ["update_baseline needs a reason: it is kept with the baseline, say why the level is right"]
-    return []
-
-
-def _load_of(scenario: Scenario, request: RunRequest) -> LoadProfile:
-    """Return the scenario's load with what was asked for instead; a short run gets a short warm-up and ramp."""
-    load = scenario.load
-    changes: dict[str, float] = {}
-    if request.rate_rps is not None:
-        changes["rate_rps"] = request.rate_rps
-    if request.duration_s is not None:
-        warmup_s = min(load.warmup_s, max(0, request.duration_s))
-        changes |= {"duration_s": request.duration_s, "warmup_s": warmup_s, "ramp_s": min(load.ramp_s, warmup_s)}
-    try:
-        return LoadProfile.model_validate(load.model_dump() | changes)
-    except ValidationError as err:
-        raise ConfigurationError([problem_of(error) for error in err.errors()]) from err

@@ -53,6 +53,9 @@ class ResultsStore(Protocol):
     def runs(self, *, service: str | None = None, scenario: str | None = None) -> Iterator[str]:
         """Return the URIs of the finished runs, oldest first."""
 
+    def latest(self, *, service: str, scenario: str) -> Iterator[str]:
+        """Return the URIs of a cell's runs, latest first; those that are not finished among them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -104,6 +107,13 @@ class Target(Protocol):
             TargetError: it is not; says what was asked and what came back.
         """
 
+    def json(self, service: Service, path: str) -> Any:
+        """Return the JSON that the service answers at a path.
+
+        Raises:
+            TargetError: it answers no JSON.
+        """
+
 
 class MetricsSource(Protocol):
     """Prometheus, asked for one number at a time."""
@@ -115,6 +125,13 @@ class MetricsSource(Protocol):
             PrometheusUnavailable: worth a retry.
             QueryRejected: the query is wrong.
             NoData: empty, NaN, or not exactly one series.
+        """
+
+    def label(self, query: str, label: str, *, at: datetime) -> str:
+        """Return a label of the single series of an instant query.
+
+        Raises:
+            PrometheusError: as `value`; ``NoData`` also where the series has no such label.
         """
 
 

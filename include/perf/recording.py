@@ -1,15 +1,16 @@
-"""What stages leave for one another, and the record that comes of it."""
+"""What a run measured, however far it came, and the record that its judgement makes of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from include.perf.baseline import Baseline
-from include.perf.comparison import Comparison, compare
-from include.perf.errors import ConfigurationError, StoreError
+from include.perf.cell import Measured
+from include.perf.errors import ConfigurationError
+from include.perf.judgement import Comparison
 from include.perf.metric import METRICS, MetricValue, Source
-from include.perf.ports import RECORD_FILE, ResultsStore
 from include.perf.run import (
+    BaselineReference,
     LoadFigures,
     LoadSummary,
     Provenance,
@@ -17,173 +18,142 @@ from include.perf.run import (
     RunSpec,
     ServerFigures,
     Verdict,
-    from_json,
-    to_json,
 )
+from include.perf.stage_files import Deployed, Ended, StageFiles
 from include.perf.validity import load_notes, load_problems, server_problems
 
-SPEC_FILE = "stage-spec.json"
-FINGERPRINT_FILE = "stage-fingerprint.json"
-END_FILE = "stage-ended.json"
-LOAD_FILE = "stage-load.json"
-SERVER_FILE = "stage-server.json"
-DRAFT_FILE = "stage-draft.json"
-
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """Why a run ended before its last stage."""
+class Gathered:
+    """What the stages of a run left.
 
-    stage: str
-    verdict: Verdict
-    reason: str
+    Attributes:
+        validity: why the figures cannot be trusted or judged; empty when they can.
+        metrics: all eight; one that could not be had has its reason.
+    """
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The fingerprint, part by part."""
-
+    spec: RunSpec
+    ended: Ended | None
+    load: LoadFigures | None
+    server: ServerFigures | None
     parts: Mapping[str, str]
+    deployed: Deployed
+    validity: tuple[str, ...]
+    metrics: Mapping[str, MetricValue]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the run can be judged."""
+        return not self.validity
+
+    @property
+    def started_at(self) -> datetime:
+        """When its load started, or when it was planned."""
+        return self.load.started_at if self.load else self.spec.created_at
+
+    def done_for(self, first: "Gathered") -> "Gathered":
+        """Return it as a re-run of another run: invalid where it was not of the same."""
+        if not (self.is_valid and first.is_valid):
+            return self
+        problems = [
+            f"the {part} changed since run {first.spec.run_id}, which it was done for"
+            for part in dict.fromkeys([*first.parts, *self.parts])
+            if first.parts.get(part) != self.parts.get(part)
+        ]
+        if self.deployed.after != first.deployed.after and None not in (self.deployed.after, first.deployed.after):
+            problems.append(
+                f"the service was deployed since run {first.spec.run_id}, which it was done for: "
+                f"{first.deployed.after} then, {self.deployed.after} now"
+            )
+        return replace(self, validity=tuple(problems))
+
+    def measured(self) -> Measured:
+        """Return what a comparison needs of it."""
+        due, failed = (self.load.due, self.load.failed) if self.load else (None, None)
+        return Measured(run_id=self.spec.run_id, metrics=self.metrics, due=due, failed=failed)
+
+    def without_verdict(self) -> Comparison:
+        """Return what to say of a run that cannot be judged: skipped, or invalid."""
+        if self.ended is not None and self.ended.verdict is Verdict.SKIPPED:
+            return Comparison(verdict=Verdict.SKIPPED, reasons=(self.ended.reason,))
+        return Comparison(verdict=Verdict.INVALID, reasons=self.validity)
 
 
-class StageFiles:
-    """The files of one run that stages leave for one another."""
+def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> Gathered:
+    """Read what the stages of a run left.
 
-    def __init__(self, store: ResultsStore, uri: str) -> None:
-        self._store = store
-        self.uri = uri
-
-    def _read(self, kind: type[T], name: str) -> T | None:
-        content = self._store.read(self.uri, name)
-        return None if content is None else from_json(kind, content, where=f"{self.uri}/{name}")
-
-    def _write(self, name: str, value: object) -> None:
-        self._store.write(self.uri, name, to_json(value))
-
-    def write_spec(self, spec: RunSpec) -> None:
-        """Keep what the run was asked to be."""
-        self._write(SPEC_FILE, spec)
-
-    def read_spec(self) -> RunSpec:
-        """Return what the run was asked to be.
-
-        Raises:
-            StoreError: there is no such run, or it is finished.
-        """
-        self._check_unfinished()
-        spec = self._read(RunSpec, SPEC_FILE)
-        if spec is None:
-            raise StoreError(f"there is no run {self.uri}; its plan is missing")
-        return spec
-
-    def _check_unfinished(self) -> None:
-        if self._store.read(self.uri, RECORD_FILE) is not None:
-            raise StoreError(f"run {self.uri} is finished; its record never changes, so trigger a new run")
-
-    def write_fingerprint(self, parts: Mapping[str, str]) -> None:
-        """Keep what the run is made of."""
-        self._write(FINGERPRINT_FILE, Parts(parts=parts))
-
-    def read_fingerprint(self) -> Mapping[str, str]:
-        """Return what the run is made of; empty when it never came that far."""
-        parts = self._read(Parts, FINGERPRINT_FILE)
-        return {} if parts is None else parts.parts
-
-    def write_end(self, ended: Ended) -> None:
-        """Keep why the run could not go on."""
-        self._write(END_FILE, ended)
-
-    def read_end(self) -> Ended | None:
-        """Return why the run could not go on, or ``None``."""
-        return self._read(Ended, END_FILE)
-
-    def forget_end(self, *, stage: str) -> None:
-        """Forget what an earlier try of the same stage ran into."""
-        ended = self.read_end()
-        if ended is not None and ended.stage == stage:
-            self._store.remove(self.uri, END_FILE)
-
-    def forget_figures(self) -> None:
-        """Forget what an earlier try of the load measured, so that no old figure stands for a new load."""
-        for name in (LOAD_FILE, SERVER_FILE):
-            self._store.remove(self.uri, name)
-
-    def write_load(self, figures: LoadFigures) -> None:
-        """Keep what the client saw."""
-        self._write(LOAD_FILE, figures)
-
-    def read_load(self) -> LoadFigures | None:
-        """Return what the client saw, or ``None``."""
-        return self._read(LoadFigures, LOAD_FILE)
-
-    def write_server(self, figures: ServerFigures) -> None:
-        """Keep what Prometheus said."""
-        self._write(SERVER_FILE, figures)
-
-    def read_server(self) -> ServerFigures | None:
-        """Return what Prometheus said, or ``None``."""
-        return self._read(ServerFigures, SERVER_FILE)
-
-    def write_draft(self, record: RunRecord) -> None:
-        """Keep the record until its report is written."""
-        self._write(DRAFT_FILE, record)
-
-    def read_draft(self) -> RunRecord:
-        """Return the record that is not final yet."""
-        record = self._read(RunRecord, DRAFT_FILE)
-        if record is None:
-            self._check_unfinished()
-            raise StoreError(f"run {self.uri} was not compared yet; compare comes before report")
-        return record
-
-    def write_record(self, record: RunRecord) -> None:
-        """Finish the run."""
-        self._write(RECORD_FILE, record)
-
-    def read_record(self) -> RunRecord:
-        """Return the record of a finished run."""
-        record = self._read(RunRecord, RECORD_FILE)
-        if record is None:
-            raise StoreError(f"run {self.uri} is not finished: it has no {RECORD_FILE}")
-        return record
-
-    def remove_stages(self) -> None:
-        """Remove everything that the record now says."""
-        for name in (SPEC_FILE, FINGERPRINT_FILE, END_FILE, LOAD_FILE, SERVER_FILE, DRAFT_FILE):
-            self._store.remove(self.uri, name)
+    Args:
+        problem: why the baselines cannot be read; no run can then be judged.
+    """
+    spec, load, server, ended = files.read_spec(), files.read_load(), files.read_server(), files.read_end()
+    deployed = files.read_deployed()
+    reasons = [*_validity(spec, ended, load, server), *_problems_of_deployment(deployed)]
+    if problem is not None:
+        reasons.append(f"the baselines could not be read: {problem}")
+    return Gathered(
+        spec=spec,
+        ended=ended,
+        load=load,
+        server=server,
+        parts=files.read_fingerprint(),
+        deployed=deployed,
+        validity=tuple(reasons),
+        metrics=_metrics(load, server),
+    )
 
 
-def assemble(
-    files: StageFiles, *, baseline: Baseline | ConfigurationError | None, versions: Mapping[str, str]
+def record_of(
+    run: Gathered,
+    comparison: Comparison,
+    *,
+    baseline: BaselineReference | None,
+    versions: Mapping[str, str],
+    reruns: tuple[str, ...] = (),
 ) -> RunRecord:
     """Make the record of a run, however far it came."""
-    spec, load, server = files.read_spec(), files.read_load(), files.read_server()
-    validity = _validity(spec, files.read_end(), load, server, baseline)
-    metrics = _metrics(load, server)
-    parts = files.read_fingerprint()
-    comparison = _comparison(files.read_end(), validity, metrics, parts, baseline)
+    spec, load = run.spec, run.load
     return RunRecord(
         run_id=spec.run_id,
         service=spec.service,
         scenario=spec.scenario,
         environment=spec.environment,
-        started_at=load.started_at if load else spec.created_at,
+        started_at=run.started_at,
         window=load.window if load else None,
         load=_load_summary(spec, load),
-        metrics=metrics,
-        fingerprint=parts,
-        validity=tuple(validity),
+        metrics=run.metrics,
+        fingerprint=run.parts,
+        validity=run.validity,
         verdict=comparison.verdict,
         reasons=comparison.reasons,
         deviations=comparison.deviations,
-        baseline=baseline.reference() if isinstance(baseline, Baseline) else None,
+        baseline=baseline,
         endpoints=load.endpoints if load else (),
         errors=load.errors if load else (),
         generator=load.generator if load else None,
         provenance=_provenance(spec, versions),
         notes=tuple(load_notes(load)) if load else (),
+        shifts=comparison.shifts,
+        judged=comparison.judged,
+        reruns=reruns,
+        rerun_of=spec.rerun_of,
+        platform=comparison.platform,
+        within_run=load.within_run if load else {},
+        deploy_version=run.deployed.after,
+    )
+
+
+def reference_of(baseline: Baseline | None, comparison: Comparison, *, now: datetime) -> BaselineReference | None:
+    """Return what the record keeps of the baseline: the levels and nights that the run was really held to."""
+    if baseline is None:
+        return None
+    reference = baseline.reference(now)
+    if not comparison.levels:
+        return reference
+    return replace(
+        reference,
+        metrics={**reference.metrics, **comparison.levels},
+        nights=comparison.nights,
+        since=comparison.since,
     )
 
 
@@ -192,7 +162,6 @@ def _validity(
     ended: Ended | None,
     load: LoadFigures | None,
     server: ServerFigures | None,
-    baseline: Baseline | ConfigurationError | None,
 ) -> list[str]:
     """Return every reason for which the figures cannot be trusted or judged."""
     reasons = [ended.reason] if ended else []
@@ -204,24 +173,16 @@ def _validity(
         reasons += server_problems(server)
     elif load is not None and not ended:
         reasons.append("Prometheus was never asked: the scrape was ended from outside; see the task's log")
-    if isinstance(baseline, ConfigurationError):
-        reasons.append(f"the baselines could not be read: {baseline}")
     return reasons
 
 
-def _comparison(
-    ended: Ended | None,
-    validity: list[str],
-    metrics: Mapping[str, MetricValue],
-    parts: Mapping[str, str],
-    baseline: Baseline | ConfigurationError | None,
-) -> Comparison:
-    """Climb the ladder: skipped, invalid, then what the comparison says."""
-    if ended is not None and ended.verdict is Verdict.SKIPPED:
-        return Comparison(verdict=Verdict.SKIPPED, reasons=(ended.reason,))
-    if validity or isinstance(baseline, ConfigurationError):
-        return Comparison(verdict=Verdict.INVALID, reasons=tuple(validity))
-    return compare(metrics, fingerprint=parts, baseline=baseline)
+def _problems_of_deployment(deployed: Deployed) -> list[str]:
+    if deployed.before == deployed.after or None in (deployed.before, deployed.after):
+        return []
+    return [
+        f"the service was deployed while it was measured: {deployed.before} before the load, {deployed.after} after "
+        "it; start a new run"
+    ]
 
 
 def _metrics(load: LoadFigures | None, server: ServerFigures | None) -> dict[str, MetricValue]:

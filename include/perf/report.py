@@ -24,7 +24,7 @@ from include.perf.phrase import (
 )
 from include.perf.run import COMPLETED, GeneratorFigures, LoadSummary, RunRecord, Shift, Verdict
 
-__all__ = ["headline", "render_report"]
+__all__ = ["headline", "metrics_table", "render_report"]
 
 CHART_TITLES = {
     "comparison": "The eight metrics against their baseline",
@@ -103,11 +103,16 @@ def _next_step(record: RunRecord) -> str:
     return f"## What to do\n\n{text}\n\n```\n{command}\n```"
 
 
-def _metrics(record: RunRecord) -> str:
+def metrics_table(record: RunRecord) -> str:
+    """Return the eight metrics beside their baseline, with the judgement of each."""
     rows = [_metric_row(record, metric) for metric in METRICS.values()]
     header = ["Metric", "This run", "Baseline", "Shift (95 % interval)", "Judgement"]
+    return table(header, rows, right=(1, 2, 3))
+
+
+def _metrics(record: RunRecord) -> str:
     heading = "## Metrics" + (" (not to be trusted)" if record.verdict is Verdict.INVALID else "")
-    parts = [heading, table(header, rows, right=(1, 2, 3))]
+    parts = [heading, metrics_table(record)]
     missing = [
         f"{metric.title} has no value: {escape(_missing(record, metric))}"
         for metric in METRICS.values()
@@ -130,7 +135,7 @@ def _metric_row(record: RunRecord, metric: Metric) -> list[str]:
 
 def _value(record: RunRecord, metric: Metric) -> float | None:
     found = record.metrics.get(metric.name)
-    return found.value if found else None
+    return record.judged.get(metric.name, found.value if found else None)
 
 
 def _missing(record: RunRecord, metric: Metric) -> str:
@@ -142,7 +147,12 @@ def _shift_cell(metric: Metric, shift: Shift | None) -> str:
     if shift is None:
         return "–"
     change = change_of(metric.name, shift)
-    if is_in_points(metric.name) or shift.low is None or shift.high is None:
+    if is_in_points(metric.name):
+        if shift.absolute_low is None or shift.absolute_high is None:
+            return change
+        low, high = (f"{bound * 100:+.2f}".replace("-", "−") for bound in (shift.absolute_low, shift.absolute_high))
+        return f"{change} ({low} … {high})"
+    if shift.low is None or shift.high is None:
         return change
     low, high = (f"{bound * 100:+.0f}".replace("-", "−") for bound in (shift.low, shift.high))
     return f"{change} ({low} … {high} %)"
@@ -151,6 +161,8 @@ def _shift_cell(metric: Metric, shift: Shift | None) -> str:
 def _judgement(record: RunRecord, metric: Metric, shift: Shift | None) -> str:
     for deviation in record.deviations:
         if deviation.metric == metric.name and is_compared(record):
+            if not deviation.is_confirmed:
+                return "suspicious" if deviation.is_worse else "better, not sure yet"
             return f"**worse**, {deviation.severity}" if deviation.is_worse else "better"
     if _value(record, metric) is None:
         return "no value, see below"
@@ -161,7 +173,7 @@ def _judgement(record: RunRecord, metric: Metric, shift: Shift | None) -> str:
     if shift is None or record.baseline is None:
         return "no baseline"
     floor = floor_of(metric, record)
-    return "unchanged" if floor is None or abs(shift.absolute) <= floor else "moved, but not for sure"
+    return "unchanged" if floor is None or abs(shift.absolute) <= floor else "within the noise"
 
 
 def _charts(record: RunRecord, charts: Mapping[str, str]) -> str:
@@ -268,10 +280,20 @@ def _baseline(record: RunRecord) -> str:
         return f"{heading}\n\nNothing: there is no baseline of this service and scenario."
     kept = f"{escape(baseline_of(record))}, since {utc_time(record.baseline.approved_at)}"
     if is_compared(record):
-        return f"{heading}\n\nBaseline {kept}."
+        return "\n\n".join([heading, f"Baseline {kept}.", *_judged_together(record)])
     invalid = record.verdict is Verdict.INVALID
     why = "this run is invalid" if invalid else "the two are not comparable, see the reasons above"
     return f"{heading}\n\nNothing, because {why}. The baseline there is: {kept}."
+
+
+def _judged_together(record: RunRecord) -> Iterator[str]:
+    if record.reruns:
+        names = ", ".join(map(code, record.reruns))
+        judged = "The medians of all valid runs were judged; the column *This run* shows them."
+        alone = "None of the re-runs is valid, so this run was judged alone."
+        yield f"The run looked suspicious, so it was run again: {names}. {judged if record.judged else alone}"
+    if record.rerun_of:
+        yield f"This is a re-run of {code(record.rerun_of)}; the verdict is about both, and the charts are of this one."
 
 
 def _provenance(record: RunRecord) -> str:
@@ -283,6 +305,7 @@ def _provenance(record: RunRecord) -> str:
         ["Service", escape(record.service)],
         ["Scenario", escape(record.scenario)],
         ["Environment", escape(record.environment)],
+        ["Deployed version", escape(record.deploy_version or "not told by the service")],
         ["Measured window", when],
         ["Duration", f"{span(load.duration_s)} after {span(load.warmup_s)} of warm-up"],
         ["Requested rate", _requested(load)],

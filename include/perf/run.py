@@ -39,6 +39,14 @@ class Verdict(StrEnum):
         return self not in (Verdict.INVALID, Verdict.SKIPPED)
 
 
+class Cause(StrEnum):
+    """How far a deviation reaches: deviations of one cause are one problem."""
+
+    CELL = "cell"
+    SERVICE = "service"
+    PLATFORM = "platform"
+
+
 class Severity(StrEnum):
     """Who should hear of a deviation, and when."""
 
@@ -55,6 +63,8 @@ class RunSpec:
         update_baseline: promote the run if it is valid; needs a ``reason``.
         triggered_by: the person or the schedule that asked.
         dag_id: the Airflow DAG, ``None`` from the command line.
+        may_rerun: whether it is measured again when it looks suspicious.
+        rerun_of: the run that looked suspicious and is judged together with this one.
     """
 
     run_id: str
@@ -68,6 +78,8 @@ class RunSpec:
     triggered_by: str = "unknown"
     dag_id: str | None = None
     dag_run_id: str | None = None
+    may_rerun: bool = True
+    rerun_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +173,7 @@ class LoadFigures:
     Attributes:
         sent: requests that really went out within the window.
         metrics: the client-side metrics by name.
+        within_run: by metric, standard deviation of the log of its minutes; empty for a run of few minutes.
     """
 
     started_at: datetime
@@ -177,6 +190,7 @@ class LoadFigures:
     endpoints: tuple[EndpointFigures, ...]
     errors: tuple[ErrorGroup, ...]
     generator: GeneratorFigures
+    within_run: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def achieved_rate_rps(self) -> float | None:
@@ -237,17 +251,27 @@ class Shift:
         ratio: ``None`` when the baseline is zero.
         absolute: the change in the metric's unit.
         low, high: 95 % interval of ``ratio``; ``None`` while the history is too short to give one.
+        absolute_low, absolute_high: the same of ``absolute``.
     """
 
     ratio: float | None
     absolute: float
     low: float | None = None
     high: float | None = None
+    absolute_low: float | None = None
+    absolute_high: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """One metric that moved by more than its floors, for the worse or the better."""
+    """One metric that moved by more than its floors, for the worse or the better.
+
+    Attributes:
+        baseline: the level that it was held to.
+        value: tonight's; with re-runs their median.
+        is_confirmed: whether it is sure; a suspicion is told in the digest only and makes no regression.
+        since: the first night of it, where more than tonight speaks for it.
+    """
 
     metric: str
     unit: Unit
@@ -257,17 +281,29 @@ class Deviation:
     is_worse: bool
     severity: Severity
     reason: str
+    is_confirmed: bool = True
+    cause: Cause = Cause.CELL
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineReference:
-    """What a run was compared with."""
+    """What a run was compared with.
+
+    Attributes:
+        runs: behind the baseline.
+        metrics: the level that each metric was held to.
+        nights: in the reference: the baseline's runs, and those since that passed.
+        since: the first of them.
+    """
 
     version: int
     state: str
     runs: int
     approved_at: datetime
     metrics: Mapping[str, float]
+    nights: int = 0
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +326,15 @@ class RunRecord:
         validity: why the figures cannot be trusted; empty when they can.
         reasons: how the verdict came about, a sentence each.
         notes: what a reader should know and what changes no verdict.
+        shifts: of every metric that was compared.
+        judged: the values that were judged, where they are not this run's own: medians of it and its re-runs.
+        reruns: ids of the runs that were judged together with this one.
+        rerun_of: id of the run that this one was judged with.
+        told_by: id of the run whose message tells this one's deviations too, as they have one cause.
+        platform: by metric, the relative change that all services of the night share; it is taken out of
+            ``shifts``.
+        within_run: by metric, standard deviation of the log of its minutes.
+        deploy_version: of the service, as it says itself.
     """
 
     run_id: str
@@ -311,12 +356,20 @@ class RunRecord:
     generator: GeneratorFigures | None
     provenance: Provenance
     notes: tuple[str, ...] = ()
+    shifts: Mapping[str, Shift] = field(default_factory=dict)
+    judged: Mapping[str, float] = field(default_factory=dict)
+    reruns: tuple[str, ...] = ()
+    rerun_of: str | None = None
+    told_by: str | None = None
+    platform: Mapping[str, float] = field(default_factory=dict)
+    within_run: Mapping[str, float] = field(default_factory=dict)
+    deploy_version: str | None = None
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property
     def regressions(self) -> tuple[Deviation, ...]:
-        """The deviations for the worse, gravest first."""
-        worse = [deviation for deviation in self.deviations if deviation.is_worse]
+        """The sure deviations for the worse, gravest first."""
+        worse = [deviation for deviation in self.deviations if deviation.is_worse and deviation.is_confirmed]
         return tuple(sorted(worse, key=lambda each: abs(each.shift.ratio or float("inf")), reverse=True))
 
 

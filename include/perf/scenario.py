@@ -5,6 +5,7 @@ The models are the entries of ``scenarios.yaml``.
 
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -14,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from include.perf.arrival_rate import CurvePoint, RateCurve, Shape, count_of
 from include.perf.entry import Entry
-from include.perf.service import Name
+from include.perf.service import ExtraParts, Name
 
 MIN_DURATION_S = 10
 MAX_DURATION_S = 4 * 3600
@@ -177,10 +178,43 @@ def _workers_for(peak_rate_rps: float) -> int:
 
 
 class Schedule(Entry):
-    """When a scenario runs by itself: a cron expression in a time zone, so that DST is followed."""
+    """When a scenario runs by itself: a cron expression in a time zone, so that DST is followed.
+
+    Attributes:
+        finish_by: time of day in the time zone; no re-run is begun that would not be over by then.
+    """
 
     cron: Annotated[str, Field(pattern=r"^(\S+\s+){4}\S+$")]
     timezone: str = "UTC"
+    finish_by: time | None = None
+
+    def finish_after(self, moment: datetime) -> datetime:
+        """Return the first ``finish_by`` after a moment.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.finish_by is None:
+            raise ValueError("the schedule has no finish_by")
+        zone = ZoneInfo(self.timezone)
+        day = moment.astimezone(zone).date()
+        ends = (datetime.combine(day + timedelta(days=days), self.finish_by, tzinfo=zone) for days in (0, 1))
+        return next(end for end in ends if end > moment).astimezone(UTC)
+
+    @field_validator("finish_by", mode="before")
+    @classmethod
+    def _is_text(cls, finish_by: object) -> object:
+        """Refuse numbers: YAML takes an unquoted 10:30 for 630, which would be half past ten minutes."""
+        if isinstance(finish_by, (int, float)):
+            raise ValueError('must be a time of day in quotes, such as "06:30"')
+        return finish_by
+
+    @field_validator("finish_by")
+    @classmethod
+    def _without_zone(cls, finish_by: time | None) -> time | None:
+        if finish_by is not None and finish_by.tzinfo is not None:
+            raise ValueError("must have no time zone of its own; the schedule's timezone counts")
+        return finish_by
 
     @field_validator("timezone")
     @classmethod
@@ -199,6 +233,8 @@ class Scenario(Entry):
         data: CSV of market data; a relative path starts at the catalogue's folder.
         services: which services it loads; empty means every one of the catalogue.
         schedule: when it runs by itself; ``None`` means only when triggered.
+        reruns: so many services a night are measured twice more when they look suspicious; 0 for none.
+        fingerprint: what else makes its runs comparable, such as ``{dataset: 2026-Q4}``.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
@@ -208,6 +244,8 @@ class Scenario(Entry):
     data: Path
     services: tuple[Name, ...] = ()
     schedule: Schedule | None = None
+    reruns: Annotated[int, Field(ge=0, le=100)] = 4
+    fingerprint: ExtraParts = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _data_is_csv(self) -> Self:

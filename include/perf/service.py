@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from include.perf.entry import Entry
 from include.perf.expectation import Expectation
@@ -18,6 +18,22 @@ from include.perf.metric import METRICS, Source
 from include.perf.template import problems_of_template
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=63)]
+OWN_PARTS = ("load", "limits", "data", "endpoints", "generator", "environment", "headers")
+"""The parts of a fingerprint that are Bellwether's own, see `include.perf.fingerprint`."""
+
+PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ -]*$", max_length=40)]
+PartText = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+def _not_our_own(parts: dict[str, str]) -> dict[str, str]:
+    taken = [name for name in parts if name in OWN_PARTS]
+    if taken:
+        raise ValueError(f"{', '.join(taken)} is a part of every fingerprint already; give it another name")
+    return parts
+
+
+ExtraParts = Annotated[dict[PartName, PartText], AfterValidator(_not_our_own)]
+
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 DEFAULT_QUERIES = {
@@ -107,6 +123,26 @@ class PrometheusTarget(Entry):
         return template.replace("$selector", self.selector).replace("$window", window)
 
 
+class DeployVersion(Entry):
+    """Where a service tells which version of it is deployed: at a path, or in a label of a metric.
+
+    Attributes:
+        path: answers 200 with JSON; ``field`` is the dotted path in it, such as ``build.version``.
+        query: PromQL of exactly one series; ``label`` is the one with the version.
+    """
+
+    path: Annotated[str, Field(pattern=r"^/[^\s#]*$")] | None = None
+    field: Annotated[str, Field(min_length=1)] = "version"
+    query: Annotated[str, Field(min_length=1)] | None = None
+    label: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = "version"
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.path is None) == (self.query is None):
+            raise ValueError("needs either path or query, to say where the version is told")
+        return self
+
+
 class Service(Entry):
     """A service of the platform.
 
@@ -124,6 +160,8 @@ class Service(Entry):
         headers: sent with every request; nothing secret.
         connection: the Airflow Connection with the service's credentials.
         slack_channel: where its deviations are told; a channel ID (``C…``) so that charts can be sent.
+        deploy_version: where it tells which version is deployed.
+        fingerprint: what else makes its runs comparable, such as ``{database: postgres 16}``.
     """
 
     name: Name
@@ -142,6 +180,8 @@ class Service(Entry):
     headers: dict[str, str] = Field(default_factory=dict)
     connection: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=250)] | None = None
     slack_channel: Annotated[str, Field(min_length=1)] = "#performance"
+    deploy_version: DeployVersion | None = None
+    fingerprint: ExtraParts = Field(default_factory=dict)
     prometheus: PrometheusTarget
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
 

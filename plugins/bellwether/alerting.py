@@ -24,6 +24,8 @@ def tell(pipeline: Pipeline, uri: str) -> None:
     record = pipeline.record(uri)
     if record.verdict is not Verdict.REGRESSION:
         raise AirflowSkipException(f"{record.verdict} is nothing to wake anyone for")
+    if record.told_by is not None:
+        raise AirflowSkipException(f"told with run {record.told_by}: what moved is the platform")
     from bellwether.notifier import send
 
     service = pipeline.catalogue.service(record.service)

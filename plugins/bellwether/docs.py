@@ -6,14 +6,14 @@ from include.perf.scenario import Scenario
 
 TASKS = """\
 | `plan` | checks the parameters and plans a run for each chosen service |
-| `stage_data` | checks the market data and makes the requests ready |
-| `preflight` | makes sure that load may start |
-| `run_load` | drives the load |
-| `scrape` | reads Prometheus for exactly the measured window |
-| `compare` | judges the run against its baseline |
-| `report` | writes the report, the charts and the record |
-| `alert` | tells Slack if the service really got worse; skipped otherwise |
-| `promote` | updates the baseline if that was asked for; skipped otherwise |
+| `run_service` | for each: `stage_data` makes the requests ready, `preflight` makes sure that load may start, \
+`run_load` drives the load, `scrape` reads Prometheus for exactly the measured window |
+| `plan_reruns` | plans two more runs of each service that looks suspicious, as far as allowed and in time |
+| `rerun_service` | measures those; skipped on most nights |
+| `compare` | judges all services of the night together, against their baselines and the nights before |
+| `conclude` | for each: `report` writes the report, the charts and the record, `alert` tells Slack if the service \
+really got worse, `promote` updates the baseline if that was asked for, `ask_for_approval` asks a person where the run \
+is worse |
 | `verdict` | red when a service regressed or could not be judged; its log says which and why |"""
 
 
@@ -22,6 +22,7 @@ def dag_docs(scenario: Scenario, catalogue: Catalogue) -> str:
     services = catalogue.services_of(scenario)
     schedule = scenario.schedule
     when = f"`{schedule.cron}` in {schedule.timezone}" if schedule else "only when triggered"
+    finish = f", over by {schedule.finish_by:%H:%M}" if schedule and schedule.finish_by else ""
     names = "\n".join(f"- `{service.name}`: {service.description}" for service in services)
     return f"""# {scenario.title}
 
@@ -30,6 +31,7 @@ def dag_docs(scenario: Scenario, catalogue: Catalogue) -> str:
 - **Load:** {describe_load(scenario.load)}, for each service, one after another
 - **Data:** `{scenario.data}`
 - **Schedule:** {when}
+- **Re-runs:** at most {scenario.reruns} services a night, two runs each{finish}
 
 Trigger it with the form, over REST, or on the command line:
 

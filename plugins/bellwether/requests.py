@@ -5,7 +5,7 @@ from typing import Any
 
 from include.perf.console import EveryTenSeconds
 from include.perf.errors import ConfigurationError
-from include.perf.pipeline import RunRequest
+from include.perf.request import RunRequest
 
 log = logging.getLogger(__name__)
 

@@ -36,6 +36,7 @@ def _pipeline(uri: str | None = None) -> "Pipeline":
 
 
 LABEL = "{{ service_name }}"
+NOTHING_PLANNED = "nothing was planned; see the task plan"
 
 
 @task(execution_timeout=SHORT)
@@ -87,12 +88,23 @@ def scrape(uri: str) -> str:
     return uri
 
 
-@task(execution_timeout=SHORT, map_index_template=LABEL, trigger_rule=TriggerRule.ALL_DONE)
-def compare(uri: str) -> str:
-    """Judge the run, however far it came."""
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+def plan_reruns(uris: list[str] | None) -> list[str]:
+    """Plan two more runs of each service that looks suspicious, as far as the scenario allows and time permits."""
+    if not uris:
+        raise AirflowSkipException(NOTHING_PLANNED)
     with told_to_airflow():
-        _pipeline(uri).compare(uri)
-    return uri
+        return _pipeline().plan_reruns(uris)
+
+
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+def compare(uris: list[str] | None) -> list[str]:
+    """Judge the services of the night together, however far each run came."""
+    if not uris:
+        raise AirflowSkipException(NOTHING_PLANNED)
+    with told_to_airflow():
+        _pipeline().compare(uris)
+    return uris
 
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)
@@ -114,19 +126,40 @@ def alert(uri: str) -> None:
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def promote(uri: str) -> None:
-    """Make the run part of its baseline, where that was asked for."""
+    """Make the run part of its baseline, where that was asked for and needs no approval."""
+    from include.perf.approval import needs_approval
+
     pipeline = _pipeline(uri)
     with told_to_airflow():
-        if not pipeline.record(uri).provenance.update_baseline:
+        record = pipeline.record(uri)
+        if not record.provenance.update_baseline:
             raise AirflowSkipException("update_baseline was not asked for")
+        if needs_approval(record):
+            raise AirflowSkipException(f"{record.verdict} needs an approval; see the task ask_for_approval")
         pipeline.promote(uri)
+
+
+@task(execution_timeout=SHORT, map_index_template=LABEL)
+def approval_wanted(uri: str) -> Mapping[str, str]:
+    """Say what must be approved: a run that is worse, and was asked to become the baseline all the same."""
+    from include.perf.approval import needs_approval
+
+    with told_to_airflow():
+        record = _pipeline(uri).record(uri)
+    if not (record.provenance.update_baseline and needs_approval(record)):
+        raise AirflowSkipException("there is nothing to approve")
+    return {
+        "run": record.run_id,
+        "reason": record.provenance.reason or "",
+        "asked_by": record.provenance.triggered_by,
+    }
 
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def verdict(uris: list[str] | None) -> Mapping[str, str]:
     """Sum up: fails when any service regressed or could not be judged, so that no grid is green by mistake."""
     if not uris:
-        raise AirflowFailException("nothing was planned; see the task plan")
+        raise AirflowFailException(NOTHING_PLANNED)
     with told_to_airflow():
         pipeline = _pipeline()
         return _summed_up([pipeline.record(uri) for uri in uris])

@@ -16,17 +16,17 @@ from include.perf.load_pool import LOAD_POOL
 from tests.dags.conftest import ROOT
 
 SCENARIOS = ("normal_trading", "market_open", "high_volatility", "overnight_processing")
-SERVICE_TASKS = ("stage_data", "preflight", "run_load", "scrape", "compare", "report", "alert", "promote")
-TASKS = {"plan", "verdict", *(f"run_service.{name}" for name in SERVICE_TASKS)}
+MEASURED = ("stage_data", "preflight", "run_load", "scrape")
+CONCLUDED = ("report", "alert", "promote", "approval_wanted", "ask_for_approval")
+NIGHTLY = ("plan", "plan_reruns", "compare", "verdict")
+TASKS = {
+    *NIGHTLY,
+    *(f"{group}.{name}" for group in ("run_service", "rerun_service") for name in MEASURED),
+    *(f"conclude.{name}" for name in CONCLUDED),
+}
 HEAVY = {"locust", "gevent", "pandas", "numpy", "matplotlib", "slack_sdk"}
 
 each_dag = pytest.mark.parametrize("name", SCENARIOS)
-
-
-def task(dags: dict[str, DAG], name: str, task_id: str) -> Any:
-    """Return a task of a DAG, by its name within the task group."""
-    grouped = f"run_service.{task_id}" if task_id in SERVICE_TASKS else task_id
-    return dags[name].get_task(grouped)
 
 
 def test_every_scenario_is_a_dag_of_its_name(dags: dict[str, DAG]) -> None:
@@ -42,55 +42,58 @@ def test_a_run_is_these_tasks_and_no_others(dags: dict[str, DAG], name: str) -> 
 
 @each_dag
 def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
-    """stage_data → preflight → run_load → scrape → compare → report → alert and promote → verdict."""
-    upstream = {task.task_id.removeprefix("run_service."): task.upstream_task_ids for task in dags[name].tasks}
-    assert {key: {each.removeprefix("run_service.") for each in value} for key, value in upstream.items()} == {
+    """Every service is measured, the suspicious ones again, then the night is judged, and each is told."""
+    upstream = {task.task_id: task.upstream_task_ids for task in dags[name].tasks}
+    assert upstream == {
         "plan": set(),
-        "stage_data": {"plan"},
-        "preflight": {"stage_data"},
-        "run_load": {"preflight"},
-        "scrape": {"run_load"},
-        "compare": {"scrape", "plan"},  # it is given the run's address by the plan, whatever became of the load
-        "report": {"compare"},
-        "alert": {"report"},
-        "promote": {"report"},
-        "verdict": {"alert", "promote", "plan"},
+        "run_service.stage_data": {"plan"},
+        "run_service.preflight": {"run_service.stage_data"},
+        "run_service.run_load": {"run_service.preflight"},
+        "run_service.scrape": {"run_service.run_load"},
+        "plan_reruns": {"plan", "run_service.scrape"},
+        "rerun_service.stage_data": {"plan_reruns"},
+        "rerun_service.preflight": {"rerun_service.stage_data"},
+        "rerun_service.run_load": {"rerun_service.preflight"},
+        "rerun_service.scrape": {"rerun_service.run_load"},
+        "compare": {"plan", "rerun_service.scrape"},  # the plan gives it the runs, whatever became of the loads
+        "conclude.report": {"compare"},
+        "conclude.alert": {"conclude.report"},
+        "conclude.promote": {"conclude.report"},
+        "conclude.approval_wanted": {"conclude.report"},
+        "conclude.ask_for_approval": {"conclude.approval_wanted"},
+        "verdict": {"plan", "conclude.alert", "conclude.promote", "conclude.ask_for_approval"},
     }
 
 
 @each_dag
 def test_only_reading_prometheus_is_tried_again(dags: dict[str, DAG], name: str) -> None:
     """Half a load twice is no load, and a message twice is one too many."""
-    retries = {task.task_id.removeprefix("run_service."): task.retries for task in dags[name].tasks}
-    assert retries.pop("scrape") == 3
-    assert set(retries.values()) == {0}
-    assert task(dags, name, "scrape").retry_delay == timedelta(seconds=20)
+    retried = {task.task_id: (task.retries, task.retry_delay) for task in dags[name].tasks if task.retries}
+    assert retried == dict.fromkeys(("run_service.scrape", "rerun_service.scrape"), (3, timedelta(seconds=20)))
 
 
 @each_dag
 def test_loads_share_one_pool(dags: dict[str, DAG], name: str) -> None:
     """One load at a time over all DAGs, and within a run; nothing else waits for it."""
-    pools = {task.task_id.removeprefix("run_service."): task.pool for task in dags[name].tasks}
-    assert pools.pop("run_load") == LOAD_POOL
-    assert set(pools.values()) == {"default_pool"}
-    assert task(dags, name, "run_load").max_active_tis_per_dagrun == 1
+    loads = {"run_service.run_load", "rerun_service.run_load"}
+    assert {task.task_id for task in dags[name].tasks if task.pool == LOAD_POOL} == loads
+    assert {task.pool for task in dags[name].tasks} == {LOAD_POOL, "default_pool"}
+    assert {dags[name].get_task(load).max_active_tis_per_dagrun for load in loads} == {1}
 
 
 @each_dag
 def test_a_run_is_judged_and_summed_up_however_far_it_came(dags: dict[str, DAG], name: str) -> None:
     """A failed load still becomes a record, and the last task always says what came of the run."""
-    rules = {task.task_id.removeprefix("run_service."): task.trigger_rule for task in dags[name].tasks}
-    assert rules.pop("compare") == TriggerRule.ALL_DONE
-    assert rules.pop("alert") == TriggerRule.ALL_DONE
-    assert rules.pop("verdict") == TriggerRule.ALL_DONE
-    assert set(rules.values()) == {TriggerRule.ALL_SUCCESS}
+    always = {task.task_id for task in dags[name].tasks if task.trigger_rule == TriggerRule.ALL_DONE}
+    assert always == {"plan_reruns", "compare", "conclude.alert", "verdict"}
+    assert {task.trigger_rule for task in dags[name].tasks} == {TriggerRule.ALL_DONE, TriggerRule.ALL_SUCCESS}
 
 
 @each_dag
 def test_nothing_runs_for_ever(dags: dict[str, DAG], name: str) -> None:
     """15 minutes for a stage, 2 × 4 h for a load with its warm-up, a day for a run."""
-    limits = {task.task_id.removeprefix("run_service."): task.execution_timeout for task in dags[name].tasks}
-    assert limits.pop("run_load") == timedelta(hours=8)
+    limits = {task.task_id: task.execution_timeout for task in dags[name].tasks}
+    assert {limits.pop(f"{group}.run_load") for group in ("run_service", "rerun_service")} == {timedelta(hours=8)}
     assert set(limits.values()) == {timedelta(minutes=15)}
     assert dags[name].dagrun_timeout == timedelta(hours=24)
 
@@ -98,8 +101,26 @@ def test_nothing_runs_for_ever(dags: dict[str, DAG], name: str) -> None:
 @each_dag
 def test_a_mapped_task_is_labelled_with_its_service(dags: dict[str, DAG], name: str) -> None:
     """The grid shows names, not numbers."""
-    labels = {task(dags, name, each).map_index_template for each in SERVICE_TASKS}
-    assert labels == {"{{ service_name }}"}
+    mapped = [task for task in dags[name].tasks if task.task_id not in NIGHTLY and "ask_for" not in task.task_id]
+    assert {task.map_index_template for task in mapped} == {"{{ service_name }}"}
+
+
+def test_a_baseline_is_approved_by_a_person_or_stays(dags: dict[str, DAG]) -> None:
+    """No answer within three days, or a fortnight for the review, is a refusal; a refusal changes nothing."""
+    for dag_id, prefix, days, change in (
+        ("baseline_approval", "", 3, "accept"),
+        ("baseline_review", "decide.", 14, "apply"),
+    ):
+        approval: Any = dags[dag_id].get_task(f"{prefix}approval")
+        assert (approval.options, approval.defaults) == (["Approve", "Reject"], ["Reject"])
+        assert approval.response_timeout == timedelta(days=days)
+        assert approval.task_id in dags[dag_id].get_task(f"{prefix}{change}").upstream_task_ids
+
+
+def test_baselines_are_reviewed_every_quarter(dags: dict[str, DAG]) -> None:
+    """At nine in London on the first of January, April, July and October."""
+    assert dags["baseline_review"].timetable == CronTriggerTimetable("0 9 1 1,4,7,10 *", timezone="Europe/London")
+    assert dags["baseline_approval"].params.get_param("run").schema["minLength"] == 1
 
 
 @each_dag

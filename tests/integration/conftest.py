@@ -41,7 +41,7 @@ that the same load agrees with itself even here."""
 REGRESSED = {"latency_s": 0.4, "for_s": 1800}
 
 LIFETIME_S = 1500.0
-RUN_S = 150.0
+RUN_S = 300.0
 TRIES = 3
 NOISE = ("the generator", "the machine was busy", "Prometheus has")
 """How the reasons begin for which a busy machine makes a run INVALID. That is right of it, so we ask again."""
@@ -66,7 +66,8 @@ class Run:
 
     Attributes:
         records: the run.json of each of its services, by service name.
-        tasks: the state of each task instance, such as ``run_service.alert[0]``.
+        reruns: the run.json of every re-run.
+        tasks: the state of each task instance, such as ``conclude.alert[0]``.
         messages: what Slack got during it, the charts' replies included.
     """
 
@@ -75,6 +76,7 @@ class Run:
     state: str
     tasks: Mapping[str, str]
     records: Mapping[str, dict[str, Any]]
+    reruns: list[dict[str, Any]]
     folders: Mapping[str, Path]
     messages: list[dict[str, Any]]
 
@@ -126,13 +128,15 @@ class Platform:
     def follow(self, dag_id: str, run_id: str, *, told_before: int) -> Run:
         """Wait until a run is over, and gather what came of it."""
         state = self.api.wait_for(dag_id, run_id, timeout_s=RUN_S, on_look=lambda _: None)
-        folders = {path.parents[1].name: path for path in self._folders(run_id)}
+        every = {path: self.record(path) for path in self._folders(run_id)}
+        folders = {path.parents[1].name: path for path, record in every.items() if record["rerun_of"] is None}
         return Run(
             dag_id=dag_id,
             run_id=run_id,
             state=state,
             tasks=self.api.tasks(dag_id, run_id),
-            records={name: self.record(folder) for name, folder in folders.items()},
+            records={name: every[folder] for name, folder in folders.items()},
+            reruns=[record for record in every.values() if record["rerun_of"] is not None],
             folders=folders,
             messages=self.messages()[told_before:],
         )

@@ -23,7 +23,12 @@ from tests.integration.conftest import (
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-STAGES = ("stage_data", "preflight", "run_load", "scrape", "compare", "report")
+STAGES = ("stage_data", "preflight", "run_load", "scrape")
+AGAIN = {f"rerun_service.{stage}": "skipped" for stage in STAGES}
+CONCLUDED = {
+    "report": "success",
+    **dict.fromkeys(("alert", "promote", "approval_wanted", "ask_for_approval"), "skipped"),
+}
 METRICS = {
     "latency_p50": "s",
     "latency_p95": "s",
@@ -37,13 +42,15 @@ METRICS = {
 
 
 def states_of(run: Run) -> dict[str, str]:
-    """Return the state of each task by its short name."""
-    return {name.removeprefix("run_service.").removesuffix("[0]"): state for name, state in run.tasks.items()}
+    """Return the state of each task by its short name; those of re-runs keep their group."""
+    short = {name.removeprefix("run_service.").removeprefix("conclude."): state for name, state in run.tasks.items()}
+    return {name.removesuffix("[0]"): state for name, state in short.items()}
 
 
 def done(**others: str) -> dict[str, str]:
-    """Return the states of a run in which everything was done, but for what is given."""
-    return dict.fromkeys(("plan", *STAGES, "verdict"), "success") | {"alert": "skipped", "promote": "skipped"} | others
+    """Return the states of a run in which everything was done once, but for what is given."""
+    nightly = dict.fromkeys(("plan", *STAGES, "plan_reruns", "compare", "verdict"), "success")
+    return nightly | AGAIN | CONCLUDED | others
 
 
 def moment(text: str) -> datetime:
@@ -78,7 +85,8 @@ def test_a_slower_service_is_a_regression(platform: Platform, slow_run: Run) -> 
     """200 ms more on 200 ms is found, the run is red, and its last log line says why."""
     record = slow_run.record
     assert (slow_run.state, record["verdict"]) == ("failed", "REGRESSION")
-    assert states_of(slow_run) == done(alert="success", verdict="failed")
+    again = {f"rerun_service.{stage}{index}": "success" for stage in STAGES for index in ("", "[1]")}
+    assert states_of(slow_run) == done(alert="success", verdict="failed", **again)
     p50 = next(each for each in record["deviations"] if each["metric"] == "latency_p50")
     assert p50["is_worse"] is True
     assert p50["shift"]["absolute"] == pytest.approx(0.2, rel=0.15)
@@ -98,6 +106,16 @@ def test_on_call_gets_one_message_with_its_charts(slow_run: Run) -> None:
     assert all(file["size"] == (slow_run.folder / "charts" / file["name"]).stat().st_size for file in files)
     addresses = [button["url"] for block in first["blocks"] for button in block.get("elements", ()) if "url" in button]
     assert any(address.endswith(f"/dags/market_open/runs/{slow_run.run_id}") for address in addresses)
+
+
+def test_what_looks_suspicious_is_measured_twice_more(slow_run: Run) -> None:
+    """The grid shows both re-runs; the median of the three is judged, and each record points to the first."""
+    record = slow_run.record
+    assert sorted(each["run_id"] for each in slow_run.reruns) == sorted(record["reruns"])
+    assert {(each["rerun_of"], each["verdict"]) for each in slow_run.reruns} == {(record["run_id"], "REGRESSION")}
+    values = sorted(each["metrics"]["latency_p50"]["value"] for each in (record, *slow_run.reruns))
+    assert record["judged"]["latency_p50"] == values[1]
+    assert record["deviations"][0]["value"] == values[1]
 
 
 def test_the_link_to_prometheus_shows_the_window(slow_run: Run) -> None:

@@ -23,8 +23,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from include.perf.adapters.environment import build_pipeline
 from include.perf.adapters.prometheus import Prometheus
 from include.perf.measurement import read_requests
-from include.perf.pipeline import Pipeline, RunRequest
+from include.perf.pipeline import Pipeline
 from include.perf.ports import Progress
+from include.perf.request import RunRequest
 from include.perf.run import RunRecord
 from include.perf.scraping import is_scraped
 from tests.integration.conftest import NOISE
@@ -194,7 +195,7 @@ def run(platform: Platform, on_progress: Callable[[Progress], None] = lambda _: 
     """Do a whole run, from the plan to the record."""
     (uri,) = platform.pipeline.plan(RunRequest(scenario="short", triggered_by="test"))
     before = platform.counted()
-    record = platform.pipeline.execute(uri, on_progress=on_progress)
+    (record,) = platform.pipeline.execute([uri], on_progress=on_progress)
     counted = platform.counted() - before
     with platform.pipeline.store.folder(uri) as folder:
         rows = read_requests(folder / "requests.csv.gz")

@@ -299,6 +299,19 @@ SCENARIO_MISTAKES = [
             "{}.schedule.timezone: 'Europe/Londn' is not an IANA time zone such as Europe/London",
         ],
     ),
+    (  # YAML reads 10:30 without quotes as 10 · 60 + 30
+        "data: calm.csv}",
+        'data: calm.csv, schedule: {cron: "0 2 * * *", finish_by: 10:30}}',
+        ['{}.schedule.finish_by: must be a time of day in quotes, such as "06:30"'],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, fingerprint: {load: heavy}, reruns: -1}",
+        [
+            "{}.reruns should be greater than or equal to 0, but is -1",
+            "{}.fingerprint: load is a part of every fingerprint already; give it another name",
+        ],
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     made = Shell(Platform(tmp_path), capsys)
     write_catalogue(tmp_path)
     monkeypatch.setattr(command_line, "build_pipeline", made.pipeline)
+    monkeypatch.setattr(command_line, "clock", made.platform.clock)
     return made
 
 
@@ -211,7 +213,18 @@ def test_all_runs_every_service_and_prints_a_matrix(shell: Shell, tmp_path: Path
         ["engine", "brief", "REGRESSION"],
         ["orders-service", "brief", "REGRESSION"],
     ]
+    assert len(shell.platform.generator.loads) == 8  # two first runs, two later, and each of those twice more
+
+
+def test_what_looks_suspicious_is_run_again(shell: Shell) -> None:
+    """Unless nobody wants that: one run then decides alone."""
+    shell(*RUN, *UPDATE, code=0)
+    shell.faster(0.08)
+    shell(*RUN, code=1, out="REGRESSION · orders-service · brief")
     assert len(shell.platform.generator.loads) == 4
+    shell.platform.clock.move(86_400)
+    shell(*RUN, "--no-reruns", code=1, out="REGRESSION · orders-service · brief")
+    assert len(shell.platform.generator.loads) == 5
 
 
 @pytest.mark.parametrize(
@@ -314,29 +327,84 @@ def test_an_object_store(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
 # baselines
 
 
+def table_of(out: str) -> list[list[str]]:
+    """Return the rows of the tables in an output."""
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in out.splitlines() if line.startswith("│")]
+
+
 def test_baselines_list(shell: Shell) -> None:
-    """A line each: where, which version, how sure, who, when and why."""
+    """A line each: where, which version, how sure, due when, who, when and why."""
     shell("baselines", "list", code=0, out="there are no baselines yet\n")
     shell(*RUN, *UPDATE, code=0)
-    out = shell("baselines", "list", code=0)
-    (row,) = [line for line in out.splitlines() if line.startswith("│")]
-    cells = [cell.strip() for cell in row.strip("│").split("│")]
-    assert cells[:5] == ["orders-service", "brief", "1", "provisional", "1"]
-    assert cells[6:] == ["ana", "2026-03-02 06:30 UTC", "first [level] :ok: of [/v2]"]
-    assert cells[5].endswith(" ms")
+    (row,) = table_of(shell("baselines", "list", code=0))
+    assert row[:5] == ["orders-service", "brief", "1", "provisional", "1"]
+    assert row[5].endswith(" ms")
+    # 29 days left of March, 30 of April, 31 of May, 2 of June: 92
+    assert row[6:8] == ["2026-06-02", "0"]
+    assert row[8:] == ["ana", "2026-03-02 06:30 UTC", "first [level] :ok: of [/v2]"]
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "due"),
+    [(92, "provisional", "overdue since 2026-06-02"), (184, "stale", "expired 2026-09-02")],
+)
+def test_baselines_list_as_time_goes_by(shell: Shell, days: int, state: str, due: str) -> None:
+    """What is due and what has expired says so; a night since is counted, the run that was promoted is not."""
+    shell(*RUN, *UPDATE, code=0)
+    shell.platform.clock.move(60)
+    shell(*RUN, code=0)
+    shell.platform.clock.move(days * 86_400)
+    (row,) = table_of(shell("baselines", "list", code=0))
+    assert (row[3], row[6], row[7]) == (state, due, "1")
+
+
+def test_baselines_list_for_machines(shell: Shell, tmp_path: Path) -> None:
+    """The file as it is, or as it would be."""
+    assert json.loads(shell("baselines", "list", "--json", code=0)) == {"schema_version": 2}
+    shell(*RUN, *UPDATE, code=0)
+    assert shell("baselines", "list", "--json", code=0) == (tmp_path / "baselines.json").read_text(encoding="utf-8")
 
 
 def test_baselines_show(shell: Shell) -> None:
-    """Levels and history; short names are accepted."""
-    shell("baselines", "show", "--service", "orders", "--scenario", "brief", code=2, err=NO_BASELINE)
+    """Levels with spread and anchor, runs and history; short names are accepted."""
+    show = ("baselines", "show", "--service", "orders", "--scenario", "brief")
+    shell(*show, code=2, err=NO_BASELINE)
     for _ in range(2):
         shell(*RUN, *UPDATE, code=0)
         shell.platform.clock.move(60)
-    out = shell("baselines", "show", "--service", "orders", "--scenario", "brief", code=0)
-    assert out.startswith("orders-service in brief: version 2, provisional, 2 runs\n")
-    assert re.search(r"│ CPU +│ 1\.50 cores +│", out)
+    out = shell(*show, code=0)
+    assert out.startswith("orders-service in brief: version 2, provisional, 2 runs\n  review by 2026-06-02, ")
+    assert ["CPU", "1.50 cores", "±0.0 %", "±5.1 %", "1.50 cores"] in table_of(out)
+    assert [row[0] for row in table_of(out) if "UTC" in row[1]] == shell.run_ids()
     assert "\n  version 2: 2 runs, 2026-03-02 06:31 UTC by ana: first [level] :ok: of [/v2]\n" in out
     assert "\n  version 1: 1 run, 2026-03-02 06:30 UTC by ana: first [level] :ok: of [/v2]\n" in out
+
+
+def test_baselines_show_for_machines(shell: Shell, tmp_path: Path) -> None:
+    """The entry as it stands in the file."""
+    shell(*RUN, *UPDATE, code=0)
+    out = shell("baselines", "show", "--service", "orders", "--scenario", "brief", "--json", code=0)
+    document = json.loads((tmp_path / "baselines.json").read_bytes())
+    assert json.loads(out) == document["orders-service"]["brief"]
+
+
+def test_baselines_review(shell: Shell) -> None:
+    """What it finds, and the command that does what it proposes: promoting renews the baseline."""
+    shell("baselines", "review", code=0, out="nothing to review: every baseline is current, ")
+    shell(*RUN, *UPDATE, code=0)
+    shell.platform.clock.move(100 * 86_400)
+    shell(*RUN, code=0, out="PASS · ")
+    out = shell("baselines", "review", code=0)
+    assert out.startswith(
+        "orders-service in brief: review due\n"
+        "  - the review was due on 2026-06-02, 8 days ago; approved by ana on 2026-03-02\n"
+        "  - proposed: version 2, provisional, 2 runs: Latency p95 "
+    )
+    command = out.splitlines()[-1].strip()
+    assert command == f"python -m include.perf baselines promote {shell.run_ids()[-1]} --reason '…'"
+    words = shlex.split(command.removeprefix("python -m include.perf"))
+    shell(*words, code=0, out="orders-service in brief: version 2, provisional, 2 runs\n  review by 2026-09-10, ")
+    shell("baselines", "review", code=0, out="nothing to review")
 
 
 NO_BASELINE = "bellwether: there is no baseline of orders-service in brief; `baselines list` shows all\n"
@@ -355,12 +423,32 @@ def test_baselines_promote(shell: Shell, tmp_path: Path) -> None:
     assert (tmp_path / "baselines.json").read_bytes() == before
 
 
+def test_baselines_promote_takes_what_passed_since_along(shell: Shell) -> None:
+    """1 run, 3 nights that passed, and the latest of them is promoted: a candidate of 4."""
+    shell(*RUN, *UPDATE, code=0)
+    for _ in range(3):
+        shell.platform.clock.move(86_400)
+        shell(*RUN, code=0, out="PASS · ")
+    promote = ("baselines", "promote", shell.run_ids()[-1], "--reason", "agreed")
+    out = shell(*promote, code=0, out="orders-service in brief: version 2, candidate, 4 runs\n")
+    assert [row[0] for row in table_of(out) if "UTC" in row[1]] == shell.run_ids()
+
+
+def test_baselines_promote_leaves_later_runs(shell: Shell) -> None:
+    """Promoting the second of four takes the first along, and what came after it is still to come."""
+    shell(*RUN, *UPDATE, code=0)
+    for _ in range(3):
+        shell.platform.clock.move(86_400)
+        shell(*RUN, code=0, out="PASS · ")
+    shell("baselines", "promote", shell.run_ids()[2], "--reason", "x", code=0, out="version 2, candidate, 3 runs\n")
+
+
 def test_baselines_promote_by_force(shell: Shell) -> None:
     """The command that the refusal names works."""
     shell(*RUN, *UPDATE, code=0)
     shell.faster(0.08)
     shell(*RUN, code=1)
-    run_id = shell.run_ids()[-1]
+    run_id = shell.run_ids()[1]  # after it come its re-runs
     command = f"baselines promote {run_id} --force --reason"
     promote = ("baselines", "promote", run_id)
     shell(*promote, "--reason", "x", code=2, err=f"python -m include.perf {command} '…'\n")
@@ -403,7 +491,7 @@ def test_check_reports_data_and_baselines_together(shell: Shell, tmp_path: Path)
         "bellwether: 3 problems:\n"
         f"  - {path} line 2: instrument must look like EUR_USD, but is 'euro'; correct or remove the row\n"
         f"  - {path} line 3: instrument must look like EUR_USD, but is 'euro'; correct or remove the row\n"
-        f"  - {tmp_path / 'baselines.json'} must be an object with schema_version 1; restore it from version control\n"
+        f"  - {tmp_path / 'baselines.json'} must be an object with schema_version 2; restore it from version control\n"
     )
     assert shell("check", code=2, err=expected) == ""
 
@@ -417,6 +505,6 @@ def test_check_reports_catalogue_and_baselines_together(shell: Shell, tmp_path: 
         "bellwether: 3 problems:\n"
         f"  - there is no {tmp_path / 'services.yaml'}; set BELLWETHER_CATALOGUE to the folder that holds it\n"
         "  - scenarios.yaml: schema_version must be 1, but is 2\n"
-        f"  - {tmp_path / 'baselines.json'} must be an object with schema_version 1; restore it from version control\n"
+        f"  - {tmp_path / 'baselines.json'} must be an object with schema_version 2; restore it from version control\n"
     )
     assert shell("check", code=2, err=expected) == ""

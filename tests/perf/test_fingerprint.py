@@ -171,3 +171,24 @@ def test_credentials_and_certificates_do_not_matter() -> None:
     """Both are renewed while the service stays what it is."""
     changes = {"base_url": "https://orders-service:8000", "ca_file": "ca.pem", "connection": "orders_api"}
     assert fingerprint(small_service(**changes), LOAD, data=DATA) == fingerprint(small_service(), LOAD, data=DATA)
+
+
+def test_what_the_catalogue_adds_comes_last() -> None:
+    """Of the scenario and of the service, readable as it stands; without them nothing is there."""
+    service = small_service(fingerprint={"database": "postgres 16"})
+    parts = fingerprint(service, LOAD, data=DATA, extra={"dataset": "2026-Q4"})
+    assert list(parts)[-2:] == ["dataset", "database"]
+    assert (parts["dataset"], parts["database"]) == ("2026-Q4", "postgres 16")
+    assert parts["endpoints"] == fingerprint(small_service(), LOAD, data=DATA)["endpoints"]
+
+
+def test_another_database_is_another_part() -> None:
+    """Only its own part differs."""
+    before, after = (fingerprint(small_service(fingerprint={"db": db}), LOAD, data=DATA) for db in ("a", "b"))
+    assert [name for name in before if before[name] != after[name]] == ["db"]
+
+
+def test_where_the_version_is_told_does_not_matter() -> None:
+    """A deployment is what is measured, not what makes runs incomparable."""
+    telling = small_service(deploy_version={"path": "/version"})
+    assert fingerprint(telling, LOAD, data=DATA) == fingerprint(small_service(), LOAD, data=DATA)

@@ -366,3 +366,47 @@ def test_figures_of_rows_are_those_of_the_file(tmp_path: Path) -> None:
 def test_nothing_here_imports_locust() -> None:
     """Measuring runs in Airflow's processes, where Locust must never be imported."""
     assert "locust" not in sys.modules
+
+
+# How a run varies within itself
+
+MINUTES = dataclasses.replace(LOG, measured_to=START + 10 + 300)
+
+
+def minutes(*latencies_s: float) -> list[Row]:
+    """Return a request every second; each minute of the window has its own latency."""
+    return [Row(10 + 60 * n + s, latency_s=each) for n, each in enumerate(latencies_s) for s in range(60)]
+
+
+def test_the_spread_within_a_run_is_that_of_its_minutes(tmp_path: Path) -> None:
+    """Log latencies of −2δ, −δ, 0, δ, 2δ: the standard deviation of five is δ · √(10 / 4)."""
+    steps = [20.0 * np.exp(0.1 * step) / 1000 for step in (-2, -1, 0, 1, 2)]
+    found = measured(tmp_path, minutes(*steps), MINUTES).within_run
+    assert found == {name: pytest.approx(0.1 * np.sqrt(2.5), rel=1e-3) for name in LATENCIES}
+
+
+def test_a_steady_run_has_none(tmp_path: Path) -> None:
+    """Five minutes alike."""
+    found = measured(tmp_path, minutes(*[0.02] * 5), MINUTES).within_run
+    assert found == {name: pytest.approx(0.0, abs=1e-12) for name in LATENCIES}
+
+
+def test_a_short_run_does_not_tell(tmp_path: Path) -> None:
+    """Four minutes and 59 seconds are four minutes: too few."""
+    short = dataclasses.replace(LOG, measured_to=START + 10 + 299)
+    assert measured(tmp_path, minutes(0.02, 0.03, 0.02, 0.03), short).within_run == {}
+
+
+def test_a_minute_that_is_not_whole_is_left_out(tmp_path: Path) -> None:
+    """The last half minute of 5:30 is ten times as slow, and counts for nothing here; nor does the warm-up."""
+    long = dataclasses.replace(LOG, measured_to=START + 10 + 330)
+    rows = [Row(5, latency_s=9.0), *minutes(*[0.02] * 5), *(Row(310 + s, latency_s=0.2) for s in range(30))]
+    assert measured(tmp_path, rows, long).within_run["latency_p50"] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_minutes_without_an_answer_are_left_out(tmp_path: Path) -> None:
+    """Fast failures have no latency; with one minute left there is nothing to compare."""
+    failed = [dataclasses.replace(row, error="HTTP 500") for row in minutes(*[0.001] * 5)]
+    assert measured(tmp_path, failed, MINUTES).within_run == {}
+    one = [*minutes(0.02), *failed[60:]]
+    assert measured(tmp_path, one, MINUTES).within_run == {}

@@ -1,4 +1,4 @@
-"""The files that stages leave for one another, and the order of reasons in the record."""
+"""What the stages of a run left, put together: the order of reasons, and the record that comes of it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,125 +7,38 @@ from typing import Any
 
 import pytest
 
-from include.perf.errors import BaselineError, StoreError
+from include.perf.comparison import Comparison
+from include.perf.errors import BaselineError
 from include.perf.metric import METRICS, MetricValue
-from include.perf.recording import Ended, StageFiles, assemble
-from include.perf.run import LoadFigures, RunSpec, ServerFigures, Verdict, Window
+from include.perf.recording import Gathered, gather, record_of, reference_of
+from include.perf.run import RunRecord, Shift, Verdict
 from include.perf.scenario import LoadProfile
-from tests.fakes import START, MemoryStore
-from tests.records import generator_figures, metric_values, run_record
+from include.perf.stage_files import Deployed, StageFiles
+from tests.nights import baseline_of, day
+from tests.records import deviation, generator_figures, metric_values
+from tests.stages import CLIENT, DOWN, FIGURES, HALTED, LOAD, SCRAPED, SPEC, planned
 
-LOAD = LoadProfile(rate_rps=20, duration_s=10, warmup_s=5)
-SPEC = RunSpec(
-    run_id="r1",
-    service="orders-service",
-    scenario="brief",
-    environment="staging",
-    load=LOAD,
-    created_at=START,
-    update_baseline=True,
-    reason="first level",
-    triggered_by="ana",
-)
-CLIENT = {name: value for name, value in metric_values().items() if METRICS[name].source.value == "client"}
-SERVER = {name: value for name, value in metric_values().items() if METRICS[name].source.value == "prometheus"}
-FIGURES = LoadFigures(
-    started_at=START + timedelta(seconds=1),
-    window=Window(start=START + timedelta(seconds=6), end=START + timedelta(seconds=16)),
-    due=400,
-    sent=390,
-    finished=380,
-    failed=20,
-    timed_out=4,
-    unfinished=3,
-    arrivals=600,
-    rows=600,
-    metrics=CLIENT,
-    endpoints=(),
-    errors=(),
-    generator=generator_figures(),
-)
-SCRAPED = ServerFigures(coverage_ratio=1.0, metrics=SERVER)
-HALTED = Ended(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted")
-DOWN = Ended(stage="preflight", verdict=Verdict.INVALID, reason="the target is down")
+PASSED = Comparison(verdict=Verdict.PASS, reasons=("all is well",))
 
 
 @pytest.fixture
 def files() -> StageFiles:
     """A run with nothing but its plan."""
-    store = MemoryStore()
-    made = StageFiles(store, store.create(service="orders-service", scenario="brief", run_id="r1"))
-    made.write_spec(SPEC)
-    return made
+    return planned()
 
 
-def test_everything_comes_back_as_it_was(files: StageFiles) -> None:
-    """Figures keep every digit, times their zone, and enums their kind."""
-    record = run_record()
+def recorded(files: StageFiles, comparison: Comparison = PASSED, **changes: Any) -> RunRecord:
+    """Return the record of what is there."""
+    return record_of(gather(files), comparison, **({"baseline": None, "versions": {}} | changes))
+
+
+def whole(**changes: Any) -> Gathered:
+    """Return a run that came to its end."""
+    files = planned(**changes)
+    files.write_load(FIGURES)
+    files.write_server(SCRAPED)
     files.write_fingerprint({"data": "sha256:1"})
-    files.write_end(DOWN)
-    files.write_load(FIGURES)
-    files.write_server(SCRAPED)
-    files.write_draft(record)
-    assert files.read_spec() == SPEC
-    assert files.read_fingerprint() == {"data": "sha256:1"}
-    assert (files.read_end(), files.read_load(), files.read_server()) == (DOWN, FIGURES, SCRAPED)
-    assert files.read_draft() == record
-    files.write_record(record)
-    assert files.read_record() == record
-
-
-def test_what_is_not_there(files: StageFiles) -> None:
-    """A stage that was not reached left nothing, which is no error by itself."""
-    assert (files.read_end(), files.read_load(), files.read_server()) == (None, None, None)
-    assert files.read_fingerprint() == {}
-
-
-def test_only_the_same_stage_forgets_its_reason(files: StageFiles) -> None:
-    """A second try of a later stage does not excuse an earlier one."""
-    files.write_end(DOWN)
-    files.forget_end(stage="scrape")
-    assert files.read_end() == DOWN
-    files.forget_end(stage="preflight")
-    assert files.read_end() is None
-    files.forget_end(stage="preflight")
-
-
-def test_a_new_load_forgets_old_figures(files: StageFiles) -> None:
-    """Both of the client and of the server."""
-    files.write_load(FIGURES)
-    files.write_server(SCRAPED)
-    files.forget_figures()
-    assert (files.read_load(), files.read_server()) == (None, None)
-
-
-def test_removing_stages_leaves_the_record() -> None:
-    """Only what the record says by now is removed."""
-    store = MemoryStore()
-    files = StageFiles(store, store.create(service="s", scenario="c", run_id="r"))
-    files.write_spec(SPEC)
-    files.write_load(FIGURES)
-    files.write_record(run_record())
-    files.remove_stages()
-    assert list(store.runs_by_uri[files.uri]) == ["run.json"]
-
-
-@pytest.mark.parametrize(
-    ("content", "problem"),
-    [
-        (b"", "the document: Invalid JSON: EOF"),
-        (b'{"stage": "x", "verdict": "FINE", "reason": ""}', "verdict: Input should be 'PASS', 'REGRESSION'"),
-        (b'{"stage": "x", "verdict": "INVALID"}', "reason: Field required"),
-    ],
-)
-def test_a_damaged_file_is_named(content: bytes, problem: str) -> None:
-    """Which file, which field, what is wrong."""
-    store = MemoryStore()
-    uri = store.create(service="s", scenario="c", run_id="r")
-    store.write(uri, "stage-ended.json", content)
-    with pytest.raises(StoreError) as caught:
-        StageFiles(store, uri).read_end()
-    assert str(caught.value).startswith(f"{uri}/stage-ended.json is not a valid Ended: {problem}")
+    return gather(files)
 
 
 def test_a_whole_run(files: StageFiles) -> None:
@@ -133,8 +46,9 @@ def test_a_whole_run(files: StageFiles) -> None:
     files.write_load(FIGURES)
     files.write_server(SCRAPED)
     files.write_fingerprint({"data": "sha256:1"})
-    record = assemble(files, baseline=None, versions={"python": "3.11"})
-    assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
+    files.write_deployed(Deployed(before=None, after="2.4.1"))
+    record = recorded(files, versions={"python": "3.11"})
+    assert (record.verdict, record.reasons, record.validity) == (Verdict.PASS, ("all is well",), ())
     assert (record.started_at, record.window) == (FIGURES.started_at, FIGURES.window)
     assert (record.load.requested_rate_rps, record.load.achieved_rate_rps) == (20, 39)  # 390 sent in 10 s
     assert (record.load.duration_s, record.load.warmup_s) == (10, 5)
@@ -146,6 +60,52 @@ def test_a_whole_run(files: StageFiles) -> None:
     assert (record.provenance.triggered_by, record.provenance.reason) == ("ana", "first level")
     assert record.provenance.update_baseline
     assert record.provenance.versions == {"python": "3.11"}
+    assert (record.fingerprint, record.deploy_version) == ({"data": "sha256:1"}, "2.4.1")
+    assert (record.reruns, record.rerun_of, record.within_run) == ((), None, {})
+
+
+def test_the_comparison_is_in_the_record(files: StageFiles) -> None:
+    """Everything that the verdict rests on, and what later nights are held to."""
+    moved = deviation("latency_p95", 0.06)
+    comparison = Comparison(
+        verdict=Verdict.REGRESSION,
+        reasons=("slower",),
+        deviations=(moved,),
+        shifts={"latency_p95": moved.shift, "cpu_usage": Shift(ratio=0.01, absolute=0.02)},
+        judged={"latency_p95": 0.06},
+        platform={"latency_p95": 0.02},
+    )
+    files.write_load(replace(FIGURES, within_run={"latency_p95": 0.03}))
+    record = recorded(files, comparison, reruns=("r2", "r3"))
+    assert (record.verdict, record.deviations, record.shifts) == (Verdict.REGRESSION, (moved,), comparison.shifts)
+    assert (record.judged, record.platform) == ({"latency_p95": 0.06}, {"latency_p95": 0.02})
+    assert (record.reruns, record.within_run) == (("r2", "r3"), {"latency_p95": 0.03})
+
+
+def test_the_record_of_a_re_run_says_whose_it_is() -> None:
+    """Its own plan knows."""
+    assert recorded(planned(run_id="r2", rerun_of="r1")).rerun_of == "r1"
+
+
+def test_the_reference_is_what_the_run_was_really_held_to() -> None:
+    """The levels of the nights before, and how many of them; the baseline's own where a metric was not compared."""
+    baseline = baseline_of()
+    comparison = replace(PASSED, levels={"latency_p95": 0.41}, nights=17, since=day(-3))
+    found = reference_of(baseline, comparison, now=day(20))
+    assert found is not None
+    assert found.metrics == {**baseline.metrics, "latency_p95": 0.41}
+    assert (found.nights, found.since, found.runs, found.version, found.state) == (17, day(-3), 10, 3, "approved")
+
+
+def test_the_reference_of_a_run_that_was_not_compared() -> None:
+    """The baseline that there is, as it stands; stale once it has expired."""
+    baseline = baseline_of()
+    invalid = Comparison(verdict=Verdict.INVALID, reasons=("late",))
+    assert reference_of(baseline, invalid, now=day(20)) == baseline.reference(day(20))
+    expired = reference_of(baseline, invalid, now=baseline.expires_at)
+    assert expired is not None
+    assert expired.state == "stale"
+    assert reference_of(None, PASSED, now=day(20)) is None
 
 
 def test_a_rate_that_varies_is_recorded_as_its_mean_and_its_curve(files: StageFiles) -> None:
@@ -153,10 +113,10 @@ def test_a_rate_that_varies_is_recorded_as_its_mean_and_its_curve(files: StageFi
     profile = [{"at_s": 0, "factor": 3}, {"at_s": 10, "factor": 1}]
     load = LoadProfile.model_validate(LOAD.model_dump() | {"ramp_s": 2, "profile": profile})
     files.write_spec(replace(SPEC, load=load))
-    recorded = assemble(files, baseline=None, versions={}).load
-    assert recorded.requested_rate_rps == pytest.approx(40.0)
-    assert recorded.peak_rate_rps == 60.0
-    assert [(each.at_s, each.rate_rps, each.by.value) for each in recorded.requested_curve] == [
+    summary = recorded(files).load
+    assert summary.requested_rate_rps == pytest.approx(40.0)
+    assert summary.peak_rate_rps == 60.0
+    assert [(each.at_s, each.rate_rps, each.by.value) for each in summary.requested_curve] == [
         (0, 0, "line"),
         (2, 20, "line"),
         (5, 60, "step"),
@@ -168,7 +128,7 @@ def test_a_metric_that_measuring_could_not_give_keeps_its_reason(files: StageFil
     """The reason of who measured, not a general one."""
     lost = MetricValue(value=None, unit=METRICS["latency_p99"].unit, reason="no request was answered")
     files.write_load(replace(FIGURES, metrics=CLIENT | {"latency_p99": lost}))
-    assert assemble(files, baseline=None, versions={}).metrics["latency_p99"] == lost
+    assert gather(files).metrics["latency_p99"] == lost
 
 
 BROKEN = BaselineError("b.json is broken")
@@ -184,16 +144,16 @@ KILLED_WORDS = "the load left no record: its task was ended from outside; see th
 UNASKED_WORDS = "Prometheus was never asked: the scrape was ended from outside; see the task's log"
 
 Parts = dict[str, Any]
-LADDER: list[tuple[Parts, Verdict, list[str]]] = [
+LADDER: list[tuple[Parts, Verdict | None, list[str]]] = [
     ({}, Verdict.INVALID, [KILLED_WORDS]),
     ({"ended": HALTED}, Verdict.SKIPPED, ["load is halted"]),
     ({"ended": DOWN}, Verdict.INVALID, ["the target is down"]),
-    ({"ended": HALTED, "baseline": BROKEN}, Verdict.SKIPPED, ["load is halted", BROKEN_WORDS]),
+    ({"ended": HALTED, "problem": BROKEN}, Verdict.SKIPPED, ["load is halted", BROKEN_WORDS]),
     ({"load": FIGURES}, Verdict.INVALID, [UNASKED_WORDS]),
     ({"load": FIGURES, "ended": replace(DOWN, stage="scrape")}, Verdict.INVALID, ["the target is down"]),
-    ({"load": FIGURES, "server": SCRAPED}, Verdict.NO_BASELINE, []),
-    ({"load": LATE, "server": FEW, "baseline": BROKEN}, Verdict.INVALID, [LATE_WORDS, FEW_WORDS, BROKEN_WORDS]),
-    ({"load": FIGURES, "server": SCRAPED, "baseline": BROKEN}, Verdict.INVALID, [BROKEN_WORDS]),
+    ({"load": FIGURES, "server": SCRAPED}, None, []),
+    ({"load": LATE, "server": FEW, "problem": BROKEN}, Verdict.INVALID, [LATE_WORDS, FEW_WORDS, BROKEN_WORDS]),
+    ({"load": FIGURES, "server": SCRAPED, "problem": BROKEN}, Verdict.INVALID, [BROKEN_WORDS]),
     (
         {"load": LATE, "ended": replace(DOWN, stage="scrape")},
         Verdict.INVALID,
@@ -203,7 +163,7 @@ LADDER: list[tuple[Parts, Verdict, list[str]]] = [
 
 
 @pytest.mark.parametrize(("parts", "verdict", "validity"), LADDER)
-def test_the_ladder(files: StageFiles, parts: Parts, verdict: Verdict, validity: list[str]) -> None:
+def test_the_ladder(files: StageFiles, parts: Parts, verdict: Verdict | None, validity: list[str]) -> None:
     """Skipped before invalid before compared; every reason is kept, in the order of the stages."""
     writers: dict[str, Callable[[Any], None]] = {
         "ended": files.write_end,
@@ -213,7 +173,68 @@ def test_the_ladder(files: StageFiles, parts: Parts, verdict: Verdict, validity:
     for name, write in writers.items():
         if name in parts:
             write(parts[name])
-    record = assemble(files, baseline=parts.get("baseline"), versions={})
-    assert (record.verdict, list(record.validity)) == (verdict, validity)
-    if verdict is Verdict.INVALID:
-        assert record.reasons == record.validity
+    run = gather(files, problem=parts.get("problem"))
+    assert (run.is_valid, list(run.validity)) == (verdict is None, validity)
+    if verdict is not None:
+        comparison = run.without_verdict()
+        assert comparison.verdict is verdict
+        assert comparison.reasons == (tuple(validity) if verdict is Verdict.INVALID else ("load is halted",))
+
+
+# What is deployed
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_valid"),
+    [
+        ("2.4.0", "2.4.0", True),
+        ("2.4.0", "2.4.1", False),
+        (None, "2.4.1", True),  # it could not be had before the load, which says nothing against the figures
+        ("2.4.0", None, True),
+        (None, None, True),
+    ],
+)
+def test_a_deployment_during_the_run(before: str | None, after: str | None, is_valid: bool) -> None:
+    """Figures of two versions are of neither; not knowing a version is no reason to throw figures away."""
+    files = planned()
+    files.write_load(FIGURES)
+    files.write_server(SCRAPED)
+    files.write_deployed(Deployed(before=before, after=after))
+    words = ("the service was deployed while it was measured: 2.4.0 before the load, 2.4.1 after it; start a new run",)
+    assert gather(files).validity == (() if is_valid else words)
+
+
+# Re-runs
+
+
+def test_a_re_run_of_the_same_is_as_valid_as_it_was() -> None:
+    """Nothing is added; one that was invalid by itself keeps its own reasons."""
+    first, again = whole(), whole(run_id="r2", rerun_of="r1")
+    assert again.done_for(first) == again
+    late = gather(planned(run_id="r2", rerun_of="r1"))
+    assert late.done_for(first) == late
+
+
+def test_a_re_run_of_something_else_is_invalid() -> None:
+    """Between the runs the data changed, and the service was deployed: their median would be of neither."""
+    first = replace(whole(), deployed=Deployed(before=None, after="2.4.0"))
+    again = replace(
+        whole(run_id="r2", rerun_of="r1"),
+        parts={"data": "sha256:2"},
+        deployed=Deployed(before="2.4.1", after="2.4.1"),
+    )
+    assert again.done_for(first).validity == (
+        "the data changed since run r1, which it was done for",
+        "the service was deployed since run r1, which it was done for: 2.4.0 then, 2.4.1 now",
+    )
+    unknown = replace(first, deployed=Deployed(before=None, after=None))
+    assert again.done_for(unknown).validity == ("the data changed since run r1, which it was done for",)
+
+
+def test_what_a_comparison_needs() -> None:
+    """The counts are of the client; a run without a load has none."""
+    run = whole()
+    assert (run.measured().run_id, run.measured().due, run.measured().failed) == ("r1", 400, 20)
+    assert run.started_at == SPEC.created_at + timedelta(seconds=1)
+    nothing = gather(planned())
+    assert (nothing.measured().due, nothing.measured().failed, nothing.started_at) == (None, None, SPEC.created_at)

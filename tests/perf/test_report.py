@@ -1,5 +1,7 @@
 """The report: golden files by verdict, what it must say, and text that tries to break out."""
 
+from dataclasses import replace
+
 import pytest
 
 from include.perf.arrival_rate import CurvePoint, Shape
@@ -128,10 +130,10 @@ def test_every_metric_has_a_row_with_its_judgement() -> None:
 @pytest.mark.parametrize(
     ("p95_s", "judgement"),
     # floors of 100 ms: 5 % = 5 ms, and 5 ms absolute
-    [(0.105, "unchanged"), (0.1051, "moved, but not for sure")],
+    [(0.105, "unchanged"), (0.1051, "within the noise")],
 )
 def test_a_change_within_its_floors_is_unchanged(p95_s: float, judgement: str) -> None:
-    """At the floor nothing moved; beyond it, but without a deviation, the change is not sure."""
+    """At the floor nothing moved; beyond it, but without a deviation, it is no more than runs differ by."""
     baseline = baseline_reference(metrics={"latency_p95": 0.1})
     record = run_record(metrics=metric_values(latency_p95=p95_s), baseline=baseline)
     rows = _rows(render_report(record, {}), "Metric")
@@ -272,11 +274,73 @@ def test_tables_line_up_as_plain_text() -> None:
     ]
 
 
-def test_an_interval_is_not_shown_for_points() -> None:
-    """An interval is a ratio, which would read wrong beside percentage points."""
-    shift = Shift(ratio=104.0, absolute=0.0208, low=80.0, high=120.0)
+@pytest.mark.parametrize(
+    ("bounds", "shown"),
+    [
+        ({}, "+2.08 points"),  # an interval of the ratio would read wrong beside points
+        ({"absolute_low": 0.0196, "absolute_high": 0.022}, "+2.08 points (+1.96 … +2.20)"),
+        ({"absolute_low": -0.001, "absolute_high": 0.0426}, "+2.08 points (−0.10 … +4.26)"),
+    ],
+)
+def test_the_interval_of_points_is_in_points(bounds: dict[str, float], shown: str) -> None:
+    """Where it is known."""
+    shift = Shift(ratio=104.0, absolute=0.0208, low=80.0, high=120.0, **bounds)
     rows = _rows(render_report(regressed_record(deviation("error_rate", 0.021, shift=shift)), {}), "Metric")
-    assert rows[4][3] == "+2.08 points"
+    assert rows[4][3] == shown
+
+
+@pytest.mark.parametrize(("is_worse", "words"), [(True, "suspicious"), (False, "better, not sure yet")])
+def test_a_deviation_that_is_not_sure(is_worse: bool, words: str) -> None:
+    """It is in the table of a pass, and in no headline."""
+    doubt = deviation("latency_p95", 0.0612, is_worse=is_worse, is_confirmed=False, severity=Severity.DIGEST)
+    record = run_record(deviations=(doubt,), metrics=metric_values(latency_p95=0.0612))
+    assert _rows(render_report(record, {}), "Metric")[1][3:] == ["+45 %", words]
+    assert "in line with its baseline" in headline(record)
+
+
+def test_a_pass_shows_the_shifts_that_the_comparison_found() -> None:
+    """With their intervals, and not the plain arithmetic of earlier records."""
+    shift = Shift(ratio=0.021, absolute=0.0009, low=-0.043, high=0.089, absolute_low=-0.0018, absolute_high=0.0037)
+    rows = _rows(render_report(run_record(shifts={"latency_p95": shift}), {}), "Metric")
+    assert rows[1][3] == "+2.1 % (−4 … +9 %)"
+    assert rows[0][3] == "+1.1 %"  # 18.5 / 18.3
+
+
+def reran() -> RunRecord:
+    """Return a run of 98 ms whose median with its re-runs, 61.2 ms, was judged."""
+    found = regressed_record()
+    return replace(
+        found,
+        metrics=metric_values(latency_p95=0.098),
+        judged={"latency_p95": 0.0612},
+        reruns=("20260302T070000Z-aa01", "20260302T071700Z-bb02"),
+        deploy_version="2.4.1",
+        baseline=replace(found.baseline, nights=34),
+    )
+
+
+def test_a_run_that_was_run_again() -> None:
+    """The median is in the table; which runs they were, what is deployed and how many nights it rests on are told."""
+    text = render_report(reran(), {})
+    assert _rows(text, "Metric")[1][1] == "61.2 ms"
+    assert "approved, 14 runs and 20 nights since" in text
+    assert_golden("report_reruns.md", text)
+
+
+def test_a_run_whose_re_runs_were_all_invalid() -> None:
+    """It was judged alone, and the table shows its own values."""
+    text = render_report(replace(reran(), judged={}), {})
+    assert "None of the re-runs is valid, so this run was judged alone." in text
+    assert _rows(text, "Metric")[1][1] == "98.0 ms"
+
+
+def test_a_re_run_points_to_the_run_it_was_done_for() -> None:
+    """Its own values, the verdict of both."""
+    reason = "judged together with run 20260302T063900Z-7f3a: Latency p95 +45 %"
+    record = run_record(verdict=Verdict.REGRESSION, rerun_of="20260302T063900Z-7f3a", reasons=(reason,))
+    text = render_report(record, {})
+    assert "This is a re-run of `20260302T063900Z-7f3a`; the verdict is about both" in text
+    assert headline(record).endswith(f"– {reason}")
 
 
 def _rows(text: str, first_column: str) -> list[list[str]]:

@@ -9,8 +9,8 @@ from airflow.sdk.api.datamodels._generated import DagRunType
 from bellwether.requests import logged_progress, request_from
 
 from include.perf.errors import ConfigurationError
-from include.perf.pipeline import RunRequest
 from include.perf.ports import Progress
+from include.perf.request import RunRequest
 
 RUN_ID = "manual__2026-03-02T06:30:00+00:00"
 PARAMS = {"service": "trading-gateway", "duration": 60, "rate": 30.5, "update_baseline": False, "reason": None}

@@ -73,14 +73,28 @@ class Prometheus:
             QueryRejected: the query is wrong.
             NoData: empty, NaN, infinite, or not exactly one series.
         """
+        value = float(self._single(query, at=at)["value"][1])
+        if not math.isfinite(value):
+            raise NoData(f"the value of {query} is {value}")
+        return value
+
+    def label(self, query: str, label: str, *, at: datetime) -> str:
+        """Return a label of the single series of an instant query.
+
+        Raises:
+            PrometheusError: as `value`; ``NoData`` also where the series has no such label.
+        """
+        labels = self._single(query, at=at).get("metric", {})
+        if not labels.get(label):
+            raise NoData(f"the series of {query} has no label {label!r}; it has {', '.join(sorted(labels)) or 'none'}")
+        return str(labels[label])
+
+    def _single(self, query: str, *, at: datetime) -> dict[str, Any]:
         series = self._series(query, at=at)
         if len(series) != 1:
             found = "no data" if not series else f"{len(series)} series instead of one"
             raise NoData(f"{found} for {query}")
-        value = float(series[0]["value"][1])
-        if not math.isfinite(value):
-            raise NoData(f"the value of {query} is {value}")
-        return value
+        return series[0]
 
     def _series(self, query: str, *, at: datetime) -> list[dict[str, Any]]:
         from prometheus_api_client.exceptions import PrometheusApiClientException

@@ -34,10 +34,34 @@ class HttpTarget:
             TargetError: it does not; says what was asked and what came back.
             ConfigurationError: its credentials cannot be had.
         """
-        url = service.base_url + service.health_path
+        url, answer = self._get(service, service.health_path)
+        if answer.status_code != 200:
+            raise TargetError(
+                f"{service.name} is not healthy: GET {url} answered {answer.status_code}, 200 is needed"
+                f"{_remedy(service, answer.status_code)}"
+            )
+
+    def json(self, service: Service, path: str) -> Any:
+        """Return the JSON that the service answers at a path.
+
+        Raises:
+            TargetError: it is not reachable, or answers no JSON with status 200.
+            ConfigurationError: its credentials cannot be had.
+        """
+        url, answer = self._get(service, path)
+        if answer.status_code != 200:
+            raise TargetError(f"GET {url} answered {answer.status_code}, 200 is needed")
+        try:
+            return answer.json()
+        except ValueError as err:
+            raise TargetError(f"GET {url} answered something that is no JSON") from err
+
+    def _get(self, service: Service, path: str) -> tuple[str, requests.Response]:
+        """Return the address that was asked and what it answered."""
+        url = service.base_url + path
         headers = laid_over(service.headers, self._credentials(service))
         try:
-            answer = self._session.get(
+            return url, self._session.get(
                 url,
                 headers=headers,
                 timeout=(min(self._timeout_s, service.connect_timeout_s or self._timeout_s), self._timeout_s),
@@ -54,11 +78,6 @@ class HttpTarget:
                 f"{service.name} is not reachable: GET {url} failed ({type(err).__name__}); start it, or correct "
                 "base_url in services.yaml"
             ) from err
-        if answer.status_code != 200:
-            raise TargetError(
-                f"{service.name} is not healthy: GET {url} answered {answer.status_code}, 200 is needed"
-                f"{_remedy(service, answer.status_code)}"
-            )
 
 
 def _reason(err: requests.exceptions.SSLError) -> str:

@@ -302,6 +302,48 @@ def test_the_query_is_asked_at_the_millisecond(false_server: Callable[..., Socke
     assert parse_qs(urlsplit(target).query) == {"query": ["up"], "time": ["1767787200.125"]}
 
 
+def series(*labels: dict[str, str]) -> bytes:
+    """Return an answer of so many series of value 1."""
+    result = [{"metric": each, "value": [1767787200, "1"]} for each in labels]
+    return as_json({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+
+def label(server: SocketServer, name: str = "version") -> str:
+    return Prometheus(server.url, timeout_s=5.0, retries=Retry(total=0)).label("build_info", name, at=AT)
+
+
+def test_a_label_of_the_single_series(false_server: Callable[..., SocketServer]) -> None:
+    """Asked at the same moment as a value; the value itself does not matter."""
+    seen: list[bytes] = []
+    assert label(false_server(series({"version": "2.4.1", "job": "x"}), seen=seen)) == "2.4.1"
+    query = parse_qs(urlsplit(seen[0].split(b" ")[1].decode()).query)
+    assert query == {"query": ["build_info"], "time": ["1767787200.125"]}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (series(), "^no data for build_info$"),
+        (series({"version": "1"}, {"version": "2"}), "^2 series instead of one for build_info$"),
+        (series({"job": "x", "a": "y"}), "^the series of build_info has no label 'version'; it has a, job$"),
+        (series({}), "^the series of build_info has no label 'version'; it has none$"),
+        (series({"version": ""}), "has no label 'version'"),
+    ],
+)
+def test_no_label_is_no_data(false_server: Callable[..., SocketServer], data: bytes, message: str) -> None:
+    """Two versions at once are no version."""
+    with pytest.raises(NoData, match=message):
+        label(false_server(data))
+
+
+def test_a_label_of_a_server_that_talks_nonsense(false_server: Callable[..., SocketServer]) -> None:
+    """As with a value."""
+    with pytest.raises(PrometheusUnavailable):
+        label(false_server(answer(b"no", status="401 Unauthorized")))
+    with pytest.raises(QueryRejected):
+        label(false_server(as_json({"status": "error", "error": "parse error"}, status="400 Bad Request")))
+
+
 def test_a_login_and_headers_are_sent(false_server: Callable[..., SocketServer]) -> None:
     """Basic authentication: user:password in base 64."""
     seen: list[bytes] = []

@@ -152,3 +152,43 @@ def test_a_service_that_does_not_answer_is_not_reachable(
     """It is given up after the time-out."""
     with pytest.raises(TargetError, match=rf"is not reachable: GET .* failed \({reason}\)"):
         HttpTarget(timeout_s=0.3).check(service_at(serve(script).url))
+
+
+# JSON
+
+
+def test_the_json_of_a_path(serve: Serve) -> None:
+    """Asked as the health is: with the service's headers, straight, and no redirect followed."""
+    seen: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request)
+            talk.send(answer(b'{"build": {"version": "2.4.1"}}'))
+
+    service = service_at(serve(script).url, headers={"X-Team": "perf"})
+    assert HttpTarget().json(service, "/info?full=1") == {"build": {"version": "2.4.1"}}
+    assert seen[0].startswith(b"GET /info?full=1 HTTP/1.1\r\n")
+    assert b"X-Team: perf\r\n" in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (answer(b"{}", status="404 Not Found"), "/v answered 404, 200 is needed$"),
+        (answer(b"", status="302 Found", headers="Location: /login\r\n"), "/v answered 302, 200 is needed$"),
+        (answer(b"<html>2.4.1</html>"), "/v answered something that is no JSON$"),
+        (answer(b""), "/v answered something that is no JSON$"),
+        (answer(b"\xff\xfe\xfa"), "/v answered something that is no JSON$"),
+    ],
+)
+def test_what_is_no_json(serve: Serve, data: bytes, problem: str) -> None:
+    """The address and what came back are named."""
+    with pytest.raises(TargetError, match=problem):
+        HttpTarget().json(service_at(serve(always(data)).url), "/v")
+
+
+def test_no_json_of_a_service_that_is_down() -> None:
+    """As with its health."""
+    with pytest.raises(TargetError, match=r"^trading-gateway-service is not reachable: GET .*/v failed"):
+        HttpTarget().json(service_at(f"http://127.0.0.1:{free_port()}"), "/v")

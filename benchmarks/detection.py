@@ -1,0 +1,322 @@
+"""Measure how well a regression is told from noise, beside other detectors at equal false alarms.
+
+Run from the project's root::
+
+    python -m benchmarks.detection [--quick] [--seed N] [--jobs N] [--json FILE] [--write FILE]
+
+**Nights.** Simulated, seeded, their truth known: `benchmarks/nights.py` says how. Noise is `main` unless told; `clean`
+has normal tails and no bad runs, `hard` is 1.5 times as wide with 3 % bad runs. Before the first judged night there
+are k prior ones without effect; 14 are judged, one after the other, each with what was said of those before it.
+
+**Ours** (`include/perf/detection.py`) runs as in the product: suspicious cells, at most four a night, are run twice
+more and the median of the three counts; a cell's confirmed nights are no reference afterwards; the anchor is the
+centre of the prior nights. Its knobs are the same for every k and noise.
+
+**FA** is the cells confirmed a night on nights without effect, every night on which a cell is confirmed counted anew;
+a service called as a whole counts as one. *New* leaves out a cell that was confirmed the night before. **Found by
+night n** is the share of platforms where an affected cell was confirmed on an affected metric on one of the first n
+nights of the effect, a false alarm on it included, for all detectors alike.
+
+**Others** see the same nights without re-runs, hold a shift to the same floors, and are told at their default and at
+the knob that gives the FA of ours on nights without effect (other seeds than those on which power is measured).
+Apache Otava is installed for it in an environment of its own. It tells of a change once, so that its FA is its new
+alerts only, a kindness; its knob is the largest of p = 1e-3 … 1e-8 that keeps to the FA of ours.
+"""
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy
+
+from benchmarks import detectors
+from benchmarks.nights import AFFECTED, EFFECTS, JUDGED, LATENCIES, NOISES, NULL, SERVICE_OF, simulate
+from benchmarks.tables import Table
+from include.perf import detection
+
+PRIORS = (3, 5, 10, 20)
+SHOWN = (1, 2, 3, 5, 7, 14)
+TOLD = [name for name, effect in EFFECTS.items() if 0 < effect.cells < len(SERVICE_OF)]
+PLATFORM = "platform +15 %"
+PLATFORM_Z = 4.0
+BATCH = 50
+"""Platforms that are judged at once."""
+
+OTAVA_PRIOR = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is simulated: platforms without an effect, with one, and of those that Otava sees."""
+
+    null: int
+    effect: int
+    otava_null: int
+    otava_effect: int
+
+
+FULL = Size(null=100, effect=200, otava_null=8, otava_effect=80)
+QUICK = Size(null=50, effect=50, otava_null=2, otava_effect=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What the sections share."""
+
+    size: Size
+    seed: int
+    pool: ProcessPoolExecutor
+
+    def batches(self, noise: str, effect: str, prior: int, count: int) -> list[dict[str, Any]]:
+        """Return the results of so many platforms; the last batch may be larger than needed."""
+        kind = ["null", "effect"][effect != NULL]
+        seeds = [self.seed * 100_000 + number * 10 + (kind == "effect") for number in range(-(-count // BATCH))]
+        tell(f"{noise}, {effect}, k = {prior}")
+        return list(self.pool.map(partial(_judge, noise, effect, prior, min(BATCH, count)), seeds))
+
+
+def _judge(noise: str, effect: str, prior: int, platforms: int, seed: int) -> dict[str, Any]:
+    """Let ours judge a batch of platforms."""
+    nights = simulate(noise, effect, prior=prior, platforms=platforms, seed=seed)
+    is_single = effect in TOLD
+    judged = detectors.ours(nights, until_found=is_single)
+    if is_single:
+        return {"found": _found(judged.on_affected[:, : nights.affected].any(axis=1))}
+    alerts = judged.alerts
+    is_new = alerts.copy()
+    is_new[..., 1:] &= ~alerts[..., :-1]
+    told = np.abs(judged.platform_z[:, LATENCIES]).max(axis=1) >= PLATFORM_Z
+    parts = {"FA": alerts, "new": is_new, "by night": judged.routes[..., 0], "by window": judged.routes[..., 1]}
+    per_night = {name: np.sum(flags, axis=1).mean(axis=0) for name, flags in parts.items()}
+    per_night["re-run"] = np.sum(judged.reruns, axis=1).mean(axis=0)
+    return per_night | {"told": told.mean(axis=0)}
+
+
+def _found(by_night: Any) -> Any:
+    """Return the share of platforms found on or before each night."""
+    return np.logical_or.accumulate(by_night, axis=-1).mean(axis=0)
+
+
+def tell(text: str) -> None:
+    """Write a line of progress."""
+    sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
+
+
+def _mean(results: list[dict[str, Any]], name: str) -> Any:
+    return np.mean([each[name] for each in results], axis=0)
+
+
+def false_alarms(bench: Bench) -> tuple[Table, dict[int, float]]:
+    """Measure nights without effect, and return the FA of each k in the main noise beside the table."""
+    rows, rates = [], {}
+    for noise in NOISES:
+        for prior in PRIORS:
+            results = bench.batches(noise, NULL, prior, bench.size.null)
+            row = {name: float(_mean(results, name).mean()) for name in results[0] if name != "told"}
+            rows.append({"noise": noise, "k": prior} | row)
+            if noise == "main":
+                rates[prior] = row["FA"]
+    note = "Cells a night of 24; *by night* and *by window* may be the same cell; *re-run* is run twice more each."
+    return Table(title="False alarms", rows=rows, notes=[note]), rates
+
+
+def power(bench: Bench) -> tuple[Table, dict[str, Any]]:
+    """Measure what is found of each effect, and return what k = `OTAVA_PRIOR` found beside the table."""
+    rows, found = [], {}
+    for effect in TOLD:
+        for prior in PRIORS:
+            share = _mean(bench.batches("main", effect, prior, bench.size.effect), "found")
+            rows.append({"effect": effect, "k": prior} | _columns(share))
+            if prior == OTAVA_PRIOR:
+                found[effect] = share
+    return Table(title="Found, by night", rows=rows), found
+
+
+def _columns(share: Any) -> dict[str, float]:
+    return {f"night {night}": float(share[night - 1]) for night in SHOWN}
+
+
+def platform_wide(bench: Bench) -> Table:
+    """Measure that what all cells do is told once and not of each cell."""
+    rows = []
+    for effect in (NULL, PLATFORM):
+        for prior in PRIORS:
+            results = bench.batches("main", effect, prior, bench.size.null // 2)
+            told, alerts = _mean(results, "told"), _mean(results, "FA")
+            rows.append(
+                {
+                    "effect": effect,
+                    "k": prior,
+                    "platform told, night 1": float(told[0]),
+                    "cells confirmed, night 1": float(alerts[0]),
+                    "nights 2–7": float(alerts[1:7].mean()),
+                    "nights 8–14": float(alerts[7:].mean()),
+                }
+            )
+    note = f"Told: the platform's part in a latency is beyond {PLATFORM_Z:g} of its standard errors. Cells a night."
+    return Table(title="All cells at once", rows=rows, notes=[note])
+
+
+def others(bench: Bench, rates: dict[int, float], prior: int, ours: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """Measure the other detectors at one k."""
+    seed, count = bench.seed * 100_000 + 7, bench.size.effect // 2
+    rows = [_row("ours", "–", rates[prior], ours)] if ours else []
+    null = simulate("main", NULL, prior=prior, platforms=count, seed=seed)
+    drawn = {effect: simulate("main", effect, prior=prior, platforms=count, seed=seed + 1) for effect in TOLD}
+    for other in detectors.OTHERS:
+        tell(f"{other.name}, k = {prior}")
+        scored = other.score(null)
+        knobs = {"default": other.default, "equal FA": detectors.knob_for(scored, rates[prior])}
+        shifts = {effect: (nights, other.score(nights)) for effect, nights in drawn.items()}
+        for label, knob in knobs.items():
+            alarms = float(scored.flags(knob).any(axis=2).sum() / (count * JUDGED))
+            found = {effect: _of(nights, scores, knob) for effect, (nights, scores) in shifts.items()}
+            rows.append(_row(other.name, f"{label}: {other.told(knob)}", alarms, found))
+    return rows
+
+
+def _of(nights: Any, scored: detectors.Scored, knob: float) -> Any:
+    return _found(scored.flags(knob)[:, : nights.affected][:, :, AFFECTED].any(axis=(1, 2)))
+
+
+def _row(name: str, knob: str, alarms: float, found: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"detector": name, "knob": knob, "FA": alarms}
+    for effect, share in found.items():
+        nights = (1, 7, 14) if effect.startswith("drift") else (1, 2, 3, 7)
+        row[f"{effect}, night {'/'.join(map(str, nights))}"] = " ".join(f"{share[night - 1]:.2f}" for night in nights)
+    return row
+
+
+def otava_rows(bench: Bench, rates: dict[int, float], folder: Path) -> list[dict[str, Any]]:
+    """Measure Apache Otava, or return nothing where it cannot be installed."""
+    python = detectors.install_otava(folder / "otava")
+    if python is None:
+        return []
+    seed, size = bench.seed * 100_000 + 9, bench.size
+    jobs = [(NULL, size.otava_null, len(SERVICE_OF)), *((effect, size.otava_effect, 0) for effect in TOLD)]
+    tell("Otava")
+    results = list(bench.pool.map(partial(_otava, python, seed), jobs))
+    null, shifts = results[0][1], results[1:]
+    alarms = {
+        knob: float(null.flags(knob).any(axis=2).sum() / (size.otava_null * JUDGED))
+        for knob in -np.log10(detectors.OTAVA_P)
+    }
+    kept = [knob for knob, rate in alarms.items() if rate <= rates[OTAVA_PRIOR]]
+    knobs = {"default": 3.0, "p = 1e-6": 6.0, "equal FA": kept[0] if kept else max(alarms)}
+    return [
+        _row(
+            "Apache Otava 0.8.0",
+            f"{label}: p 1e-{knob:.0f}",
+            alarms[knob],
+            {effect: _of(nights, scored, knob) for effect, (nights, scored) in zip(TOLD, shifts, strict=True)},
+        )
+        for label, knob in knobs.items()
+    ]
+
+
+def _otava(python: Path, seed: int, job: tuple[str, int, int]) -> tuple[Any, detectors.Scored]:
+    effect, platforms, cells = job
+    nights = simulate("main", effect, prior=OTAVA_PRIOR, platforms=platforms, seed=seed + (effect != NULL))
+    return nights, detectors.otava(nights, python, cells=cells or nights.affected)
+
+
+def speed() -> Table:
+    """Time one night of 24 cells × 8 metrics with 45 nights before it."""
+    values = np.random.default_rng(1).normal(0, 0.05, (24, 8, 46))
+    panel = detection.Panel(
+        values=values,
+        is_reference=np.ones((24, 46), dtype=bool),
+        is_tonight=np.ones(24, dtype=bool),
+        floors=np.full((24, 8), 0.05),
+        services=SERVICE_OF,
+        anchors=values[..., :10].mean(axis=-1),
+        anchor_runs=np.full(24, 10.0),
+        families=np.array([0, 0, 0, *[-1] * 5]),
+    )
+    runs = np.ones(24, dtype=np.int64)
+    times = []
+    for _ in range(50):
+        begin = time.perf_counter()
+        detection.call(detection.examine(panel), panel, runs=runs)
+        times.append(time.perf_counter() - begin)
+    row = {
+        "cells": 24,
+        "metrics": 8,
+        "nights": 46,
+        "median s": f"{np.median(times):.4f}",
+        "worst s": f"{max(times):.4f}",
+    }
+    return Table(title="Speed", rows=[row], notes=["Examine and call, 50 times, one thread."])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it and print its tables."""
+    options = _options(arguments)
+    begin = time.monotonic()
+    with ProcessPoolExecutor(options.jobs) as pool, tempfile.TemporaryDirectory(prefix="bellwether-") as folder:
+        bench = Bench(size=QUICK if options.quick else FULL, seed=options.seed, pool=pool)
+        speeds = speed()
+        alarms, rates = false_alarms(bench)
+        found, ours = power(bench)
+        together = platform_wide(bench)
+        beside = others(bench, rates, OTAVA_PRIOR, ours) + otava_rows(bench, rates, Path(folder))
+        few = others(bench, rates, PRIORS[0], None)
+    tables = [
+        alarms,
+        found,
+        together,
+        Table(title=f"Beside others, k = {OTAVA_PRIOR}", rows=beside),
+        Table(title=f"Others at k = {PRIORS[0]}", rows=few),
+        speeds,
+    ]
+    text = _document(tables, bench, minutes=(time.monotonic() - begin) / 60)
+    sys.stdout.write(text)
+    if options.json:
+        raw = {table.title: [dict(row) for row in table.rows] for table in tables}
+        options.json.write_text(json.dumps({"seed": options.seed, "tables": raw}, indent=2) + "\n")
+    if options.write:
+        options.write.write_text(text)
+    return 0
+
+
+def _document(tables: Sequence[Table], bench: Bench, *, minutes: float) -> str:
+    size = bench.size
+    nights = (size.null * len(NOISES) + size.effect * len(TOLD) + size.null) * len(PRIORS) * JUDGED
+    head = (
+        f"{datetime.now(UTC):%Y-%m-%d}, seed {bench.seed}, {nights:,} nights for ours at most, "
+        f"{minutes:.0f} minutes. "
+        f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, {detectors.OTAVA}."
+    )
+    method = (__doc__ or "").split("\n\n", 3)[3].strip()
+    command = "```sh\npython -m benchmarks.detection --write docs/detection.md\n```"
+    parts = ["# Telling a regression from noise", command, head, "## Method", method, *(t.text() for t in tables)]
+    return "\n\n".join(part.rstrip() for part in parts) + "\n"
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.detection",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer nights, to try it out")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--write", type=Path, help="file for the document")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,44 @@
+"""Accepting a run that is worse, or not comparable, as the new level: question → approval → accept."""
+
+from datetime import UTC, datetime
+
+from airflow.sdk import Param, dag
+from bellwether import baseline_tasks
+
+
+@dag(
+    dag_display_name="Baseline approval",
+    description="Somebody wants to accept a run as the new level, and somebody decides.",
+    schedule=None,
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    params={
+        "run": Param(type="string", minLength=1, title="Run", description="Run id, as in the report and in Slack."),
+        "reason": Param(
+            type="string",
+            minLength=1,
+            maxLength=500,
+            title="Reason",
+            description="Why this is the right level from now on; kept with the baseline, with the approver's name.",
+        ),
+        "asked_by": Param(
+            None,
+            type=["null", "string"],
+            title="Asked by",
+            description="Filled in when a scenario's run asks; else it is you.",
+        ),
+    },
+    tags=["bellwether", "baselines"],
+    default_args={"owner": "platform-ops", "retries": 0},
+)
+def baseline_approval() -> None:
+    """Ask for the approval of one run, and apply it."""
+    approved = baseline_tasks.approval(
+        subject="Accept run {{ params.run }} as the new level?",
+        body=baseline_tasks.question(),
+        within=baseline_tasks.ANSWER_WITHIN,
+    )
+    baseline_tasks.accept(approved.output)
+
+
+baseline_approval()

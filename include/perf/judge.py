@@ -1,0 +1,183 @@
+"""The judging of a night: gathers its runs and the history of all cells, and says which run comes out how."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from include.perf.baseline import Baselines
+from include.perf.cell import Cell, Contender, Measured
+from include.perf.comparison import Comparison, compare_night
+from include.perf.errors import ConfigurationError
+from include.perf.history import read_nights
+from include.perf.ports import BaselineStore, Clock, ResultsStore
+from include.perf.recording import Gathered, gather, record_of, reference_of
+from include.perf.run import Cause, RunRecord
+from include.perf.stage_files import Reruns, StageFiles
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """A run of the night with its re-runs."""
+
+    uri: str
+    run: Gathered
+    reruns: Mapping[str, Gathered]
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Judges the runs of a night together."""
+
+    store: ResultsStore
+    baselines: BaselineStore
+    clock: Clock
+
+    def suspicions(self, uris: Sequence[str]) -> dict[str, float]:
+        """Return how suspicious each run looks, the most suspicious first.
+
+        Those that do not are left out, and those of which all that is worse is sure already: a re-run would tell
+        nothing new, and take the place of one that does.
+        """
+        baselines, members = self._night(uris)
+        found = self._compared(members, baselines)
+        doubts = {uri: comparison.suspicion for uri, comparison in found.items() if _is_in_doubt(comparison)}
+        return dict(sorted(doubts.items(), key=lambda item: -item[1]))
+
+    def records(self, uris: Sequence[str], *, versions: Mapping[str, str]) -> dict[str, RunRecord]:
+        """Return the record of each run, and of each of its re-runs, by URI."""
+        baselines, members = self._night(uris)
+        found = self._compared(members, baselines)
+        records = {}
+        for member in members:
+            comparison = found.get(member.uri) or member.run.without_verdict()
+            for uri, run, result in _told(member, comparison):
+                spec = run.spec
+                baseline = baselines.get(spec.service, spec.scenario)
+                records[uri] = record_of(
+                    run,
+                    result,
+                    baseline=reference_of(baseline, result, now=self.clock()),
+                    versions=versions,
+                    reruns=_ids(member) if uri == member.uri else (),
+                )
+        return _told_once(records)
+
+    def again(self, uri: str) -> Comparison:
+        """Judge a finished run by itself against the baseline as it is now; nothing is written.
+
+        Raises:
+            StoreError: the run is not finished.
+            BaselineError: the baselines cannot be read.
+        """
+        record = StageFiles(self.store, uri).read_record()
+        baselines: Baselines = self.baselines.read()
+        folder = uri.rpartition("/")[0]
+        others = [StageFiles(self.store, f"{folder}/{run_id}").read_record() for run_id in record.reruns]
+        nights = read_nights(self.store, service=record.service, scenario=record.scenario, before=record.started_at)
+        contender = Contender(
+            service=record.service,
+            scenario=record.scenario,
+            baseline=baselines.get(record.service, record.scenario),
+            nights=nights,
+            at=record.started_at,
+            fingerprint=record.fingerprint,
+            runs=tuple(_measured(each) for each in (record, *others) if each.verdict.is_measured),
+            deploy_version=record.deploy_version,
+            no_rerun=None if record.reruns else "it is judged after the fact",
+        )
+        lent = tuple(self._others(baselines, {(record.service, record.scenario)}))
+        (comparison,) = compare_night([contender], lent, now=self.clock())
+        return comparison
+
+    def _night(self, uris: Sequence[str]) -> tuple[Baselines, list[_Member]]:
+        problem: ConfigurationError | None = None
+        try:
+            baselines: Baselines = self.baselines.read()
+        except ConfigurationError as err:
+            baselines, problem = Baselines(), err
+        return baselines, [self._member(uri, problem) for uri in uris]
+
+    def _member(self, uri: str, problem: ConfigurationError | None) -> _Member:
+        files = StageFiles(self.store, uri)
+        again = files.read_reruns() or Reruns()
+        run = gather(files, problem=problem)
+        return _Member(
+            uri=uri,
+            run=run,
+            reruns={each: gather(StageFiles(self.store, each), problem=problem).done_for(run) for each in again.uris},
+            refused=again.refused,
+        )
+
+    def _compared(self, members: Sequence[_Member], baselines: Baselines) -> dict[str, Comparison]:
+        """Compare the valid runs of the night, by URI."""
+        valid = [member for member in members if member.run.is_valid]
+        if not valid:
+            return {}
+        contenders = [self._contender(member, baselines) for member in valid]
+        others = self._others(baselines, {(each.service, each.scenario) for each in contenders})
+        compared = compare_night(contenders, tuple(others), now=self.clock())
+        return {member.uri: comparison for member, comparison in zip(valid, compared, strict=True)}
+
+    def _contender(self, member: _Member, baselines: Baselines) -> Contender:
+        spec = member.run.spec
+        valid = [run.measured() for run in member.reruns.values() if run.is_valid]
+        refused = member.refused
+        if member.reruns and not valid:
+            refused = f"none of the {len(member.reruns)} re-runs is valid"
+        return Contender(
+            service=spec.service,
+            scenario=spec.scenario,
+            baseline=baselines.get(spec.service, spec.scenario),
+            nights=read_nights(self.store, service=spec.service, scenario=spec.scenario, before=member.run.started_at),
+            at=member.run.started_at,
+            fingerprint=member.run.parts,
+            runs=(member.run.measured(), *valid),
+            deploy_version=member.run.deployed.after,
+            no_rerun=refused,
+        )
+
+    def _others(self, baselines: Baselines, tonight: set[tuple[str, str]]) -> Iterator[Cell]:
+        for service, scenarios in baselines.entries.items():
+            for scenario, baseline in scenarios.items():
+                if (service, scenario) not in tonight:
+                    nights = read_nights(self.store, service=service, scenario=scenario)
+                    yield Cell(service=service, scenario=scenario, baseline=baseline, nights=nights)
+
+
+def _told_once(records: dict[str, RunRecord]) -> dict[str, RunRecord]:
+    """Let the first of the runs that moved with the platform speak for the others that show nothing else."""
+    moved = [uri for uri, record in records.items() if record.rerun_of is None and _only_platform(record)]
+    first = records[moved[0]].run_id if moved else None
+    return records | {uri: replace(records[uri], told_by=first) for uri in moved[1:]}
+
+
+def _only_platform(record: RunRecord) -> bool:
+    return bool(record.regressions) and all(each.cause is Cause.PLATFORM for each in record.regressions)
+
+
+def _is_in_doubt(comparison: Comparison) -> bool:
+    return any(each.is_worse and not each.is_confirmed for each in comparison.deviations)
+
+
+def _measured(record: RunRecord) -> Measured:
+    return Measured(run_id=record.run_id, metrics=record.metrics, due=record.load.due, failed=record.load.failed)
+
+
+def _ids(member: _Member) -> tuple[str, ...]:
+    return tuple(run.spec.run_id for run in member.reruns.values())
+
+
+def _told(member: _Member, comparison: Comparison) -> Iterator[tuple[str, Gathered, Comparison]]:
+    """Return what to say of a run and of its re-runs: valid ones share the verdict."""
+    yield member.uri, member.run, comparison
+    for uri, run in member.reruns.items():
+        yield uri, run, _together(member.run.spec.run_id, comparison) if run.is_valid else run.without_verdict()
+
+
+def _together(first: str, comparison: Comparison) -> Comparison:
+    """Return the verdict as a re-run tells it; the deviations are those of the run that it was done for."""
+    reason = f"judged together with run {first}: {comparison.reasons[0]}"
+    return Comparison(verdict=comparison.verdict, reasons=(reason,), levels=comparison.levels, nights=comparison.nights)

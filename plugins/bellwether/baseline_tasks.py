@@ -1,0 +1,95 @@
+"""The tasks of approving baselines, and of their quarterly review. A person decides; a time-out changes nothing."""
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import get_current_context, task
+
+from bellwether.failures import told_to_airflow
+
+log = logging.getLogger(__name__)
+
+SHORT = timedelta(minutes=15)
+ANSWER_WITHIN = timedelta(days=3)
+REVIEW_WITHIN = timedelta(days=14)
+
+
+@task(execution_timeout=SHORT)
+def question() -> str:
+    """Find the run and say what is to be decided, in Markdown; refuses what no approval can make a baseline."""
+    from bellwether.wiring import airflow_pipeline
+    from include.perf.approval import question as asked
+
+    params = _params()
+    with told_to_airflow():
+        pipeline = airflow_pipeline()
+        record = pipeline.record(pipeline.find(params["run"]))
+        return asked(record, reason=params["reason"], asked_by=_asked_by(), baselines=pipeline.baselines.read())
+
+
+def approval(*, subject: Any, body: Any, within: timedelta) -> ApprovalOperator:
+    """Return the task that waits for a person; no answer in time is a refusal."""
+    return ApprovalOperator(
+        task_id="approval",
+        subject=subject,
+        body=body,
+        defaults=ApprovalOperator.REJECT,
+        response_timeout=within,
+    )
+
+
+@task(execution_timeout=SHORT)
+def accept(answer: Mapping[str, Any]) -> None:
+    """Make the run the new level, in the name of who approved it."""
+    params = _params()
+    reason = f"{params['reason']} (asked for by {_asked_by()})"
+    _promote(params["run"], reason=reason, by=_approver(answer), force=True)
+
+
+@task(execution_timeout=SHORT)
+def review() -> list[dict[str, Any]]:
+    """Log what is stale, due, drifting or better for good, and return what is proposed."""
+    from bellwether.wiring import airflow_pipeline
+    from include.perf.approval import proposals
+
+    with told_to_airflow():
+        findings = airflow_pipeline().review()
+    for finding in findings:
+        log.warning("%s in %s: %s: %s", finding.service, finding.scenario, finding.kind, finding.text)
+    return proposals(findings)
+
+
+@task(execution_timeout=SHORT, map_index_template="{{ cell }}")
+def apply(change: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    """Do what was proposed and approved."""
+    context: Any = get_current_context()
+    context["cell"] = change["cell"]
+    _promote(change["run"], reason=change["reason"], by=_approver(answer), force=change["force"])
+
+
+def _promote(run: str, *, reason: str, by: str, force: bool) -> None:
+    from bellwether.wiring import airflow_pipeline
+
+    with told_to_airflow():
+        pipeline = airflow_pipeline()
+        pipeline.promote(pipeline.find(run), force=force, reason=reason, by=by)
+
+
+def _params() -> Mapping[str, str]:
+    context: Any = get_current_context()
+    params: Mapping[str, str] = context["params"]
+    return params
+
+
+def _asked_by() -> str:
+    context: Any = get_current_context()
+    return str(_params().get("asked_by") or context["dag_run"].triggering_user_name or "somebody")
+
+
+def _approver(answer: Mapping[str, Any]) -> str:
+    """Return the name of who approved; a refusal never comes here, its tasks are skipped."""
+    user = answer.get("responded_by_user") or {}
+    return str(user.get("name") or user.get("id") or "unknown")

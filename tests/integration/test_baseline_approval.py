@@ -1,0 +1,82 @@
+"""Accepting a regression as the new level: a person is asked in Airflow, and only a yes changes anything."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import SERVICE, Platform, Run, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+DAG_ID = "baseline_approval"
+REASON = "the new engine is worth it"
+
+
+@pytest.fixture(autouse=True)
+def baselines_kept(platform: Platform, slow_run: Run) -> Iterator[None]:
+    """Leave the baselines as the other tests expect them."""
+    assert slow_run.record["verdict"] == "REGRESSION"
+    before = platform.stack.baselines.read_bytes()
+    yield
+    platform.stack.baselines.write_bytes(before)
+
+
+def entry_of(platform: Platform) -> dict[str, Any]:
+    """Return the baseline of the service."""
+    entry: dict[str, Any] = json.loads(platform.stack.baselines.read_bytes())[SERVICE]["market_open"]
+    return entry
+
+
+def asked(platform: Platform, run: str) -> str:
+    """Ask for the approval of a run, and return the DAG run once it waits for a person."""
+    run_id = platform.api.trigger(DAG_ID, {"run": run, "reason": REASON})
+    until(
+        lambda: platform.api.tasks(DAG_ID, run_id).get("approval") == "awaiting_input",
+        within_s=120,
+        what="the approval waits for a person",
+    )
+    return run_id
+
+
+def answer(platform: Platform, run_id: str, option: str) -> dict[str, str]:
+    """Answer as a person does, and return the states of the tasks once the run is over."""
+    path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approval/-1/hitlDetails"
+    platform.api.call("PATCH", path, {"chosen_options": [option], "params_input": {}})
+    assert platform.api.wait_for(DAG_ID, run_id, timeout_s=120, on_look=lambda _: None) == "success"
+    return platform.api.tasks(DAG_ID, run_id)
+
+
+def test_a_refusal_changes_nothing(platform: Platform, slow_run: Run) -> None:
+    """The approver sees the comparison, says no, and the file is byte for byte as it was."""
+    before = platform.stack.baselines.read_bytes()
+    run_id = asked(platform, slow_run.record["run_id"])
+    details = platform.api.call("GET", f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approval/-1/hitlDetails")
+    assert details["subject"] == f"Accept run {slow_run.record['run_id']} as the new level?"
+    assert REASON in details["body"]
+    assert "| Latency p50 |" in details["body"]
+    assert details["defaults"] == ["Reject"]
+    assert answer(platform, run_id, "Reject") == {"question": "success", "approval": "success", "accept": "skipped"}
+    assert platform.stack.baselines.read_bytes() == before
+
+
+def test_an_approval_makes_the_run_the_new_level(platform: Platform, slow_run: Run) -> None:
+    """Who approved it, who asked and why are kept with the new version."""
+    version = entry_of(platform)["version"]
+    states = answer(platform, asked(platform, slow_run.record["run_id"]), "Approve")
+    assert states == dict.fromkeys(("question", "approval", "accept"), "success")
+    entry = entry_of(platform)
+    assert (entry["version"], entry["state"]) == (version + 1, "provisional")
+    assert [run["run_id"] for run in entry["runs"]] == [slow_run.record["run_id"]]
+    assert (entry["approval"]["by"], entry["approval"]["reason"]) == ("admin", f"{REASON} (asked for by admin)")
+    assert entry["metrics"]["latency_p50"] == slow_run.record["judged"]["latency_p50"]
+
+
+def test_an_unknown_run_is_refused_before_anybody_is_asked(platform: Platform) -> None:
+    """The question fails and says so; nobody waits."""
+    run_id = platform.api.trigger(DAG_ID, {"run": "20200101T000000Z-nobody", "reason": REASON})
+    assert platform.api.wait_for(DAG_ID, run_id, timeout_s=120, on_look=lambda _: None) == "failed"
+    assert platform.api.tasks(DAG_ID, run_id)["question"] == "failed"
+    log = platform.api.log(DAG_ID, run_id, "question")
+    assert "there is no finished run '20200101T000000Z-nobody' in the results store" in log

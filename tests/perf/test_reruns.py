@@ -1,0 +1,375 @@
+"""Re-runs: which runs get them, what they are, and how they are judged and told with the run they were done for."""
+
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.perf.errors import LoadError, StoreError
+from include.perf.pipeline import RunRequest
+from include.perf.ports import ProgressListener
+from include.perf.reruns import refusal, reruns_of
+from include.perf.run import RunSpec, Severity, Verdict
+from include.perf.scenario import LoadProfile, Scenario
+from include.perf.service import Service
+from include.perf.stage_files import Reruns, StageFiles
+from tests.fakes import START, FakeGenerator, Platform, raising, small_scenario, small_service
+from tests.stages import SPEC
+
+NIGHTLY = {"cron": "30 6 * * *", "timezone": "UTC"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Varying(FakeGenerator):
+    """Takes one latency a load, the last of them again and again; an error is raised in its turn.
+
+    Attributes:
+        turns: of the loads to come.
+    """
+
+    turns: list[float | Exception] = field(default_factory=list)
+
+    def run(self, *, service: Service, load: LoadProfile, folder: Path, on_progress: ProgressListener) -> None:
+        """Do the next turn."""
+        turn = self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]
+        if isinstance(turn, Exception):
+            self.loads.append(load)
+            raise turn
+        self.latency_s = turn
+        FakeGenerator.run(self, service=service, load=load, folder=folder, on_progress=on_progress)
+
+
+def varying(platform: Platform, *turns: float | Exception) -> Varying:
+    """Record a baseline at 40 ms, then let the loads to come take their turns."""
+    platform.with_baseline()
+    made = Varying(clock=platform.clock, turns=list(turns))
+    platform.generator = made
+    return made
+
+
+def with_scenario(platform: Platform, *services: str, **changes: Any) -> None:
+    """Change the scenario, and have other services beside the one."""
+    scenario = small_scenario(**changes)
+    more = {name: small_service(name=name) for name in services}
+    platform.catalogue = replace(
+        platform.catalogue, scenarios={scenario.name: scenario}, services=platform.catalogue.services | more
+    )
+
+
+def measured(platform: Platform, **request: Any) -> list[str]:
+    """Plan runs and do them up to the scrape; return their URIs."""
+    pipeline = platform.pipeline
+    uris = pipeline.plan(RunRequest(scenario="brief", **request))
+    for uri in uris:
+        for stage in (pipeline.stage_data, pipeline.preflight, pipeline.run_load, pipeline.scrape):
+            stage(uri)
+    return uris
+
+
+def spec_of(platform: Platform, uri: str) -> RunSpec:
+    return StageFiles(platform.store, uri).read_spec()
+
+
+# Which run gets them
+
+
+def scenario_until(finish_by: time | None, **changes: Any) -> Scenario:
+    return small_scenario(schedule=NIGHTLY | ({"finish_by": finish_by} if finish_by else {}), **changes)
+
+
+# a re-run takes 15 s of load and 60 s beside it: two of them 150 s, four of them 300 s
+SEVEN = START.replace(hour=7, minute=0)
+LATEST = {2: SEVEN - timedelta(seconds=150), 4: SEVEN - timedelta(seconds=300)}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "now", "reason"),
+    [
+        (0, LATEST[2], None),
+        (
+            0,
+            LATEST[2] + timedelta(seconds=1),
+            "2 re-runs take 150 s and must be over by 2026-03-02 07:00:00 UTC",
+        ),
+        (2, LATEST[4], None),
+        (
+            2,
+            LATEST[4] + timedelta(seconds=1),
+            "4 re-runs take 5 min and must be over by 2026-03-02 07:00:00 UTC",
+        ),
+    ],
+)
+def test_room_before_the_night_must_be_over(ahead: int, now: datetime, reason: str | None) -> None:
+    """Those that come before are counted in; at the very last moment there is room."""
+    scenario = scenario_until(time(7, 0))
+    assert refusal(SPEC, scenario, ahead=ahead, now=now) == reason
+
+
+def test_without_an_end_there_is_always_room() -> None:
+    """A scenario that is only triggered, and one whose schedule names no end."""
+    late = START + timedelta(days=3)
+    for scenario in (small_scenario(), scenario_until(None)):
+        assert refusal(SPEC, scenario, ahead=0, now=late) is None
+
+
+@pytest.mark.parametrize(("limit", "rank", "is_refused"), [(0, 0, True), (1, 0, False), (1, 1, True), (4, 3, False)])
+def test_as_many_services_as_the_scenario_allows(limit: int, rank: int, is_refused: bool) -> None:
+    """Counted by their suspicion."""
+    found = refusal(SPEC, small_scenario(reruns=limit), ahead=2 * rank, now=START)
+    assert (found is not None) is is_refused
+    assert found in (None, f"at most {limit} services a night are run again")
+
+
+def test_not_wanted_comes_first() -> None:
+    """Who asked for none is told that, not that there is no time."""
+    spec = replace(SPEC, may_rerun=False)
+    assert refusal(spec, small_scenario(reruns=0), ahead=0, now=START) == "re-runs were not wanted"
+
+
+def test_what_they_are() -> None:
+    """The same load on the same service, by the same hand; of their own ids, and never a baseline."""
+    now = START + timedelta(minutes=9)
+    first, second = reruns_of(SPEC, now=now)
+    assert first.run_id != second.run_id
+    assert {each.run_id[:16] for each in (first, second)} == {"20260302T063900Z"}
+    for each in (first, second):
+        assert replace(each, run_id="r1", created_at=SPEC.created_at, rerun_of=None, update_baseline=True) == SPEC
+        assert (each.rerun_of, each.created_at, each.update_baseline) == ("r1", now, False)
+
+
+# Planning them
+
+
+def test_a_suspicious_run_is_planned_twice_more(platform: Platform) -> None:
+    """80 ms where 40 ms were: each stage then takes the re-runs as any run."""
+    varying(platform, 0.08)
+    (uri,) = measured(platform, update_baseline=True, reason="try")
+    planned = platform.pipeline.plan_reruns([uri])
+    assert len(planned) == 2
+    assert StageFiles(platform.store, uri).read_reruns() == Reruns(uris=tuple(planned))
+    for each in planned:
+        spec = spec_of(platform, each)
+        assert (spec.rerun_of, spec.load) == (uri.rpartition("/")[2], spec_of(platform, uri).load)
+        assert not spec.update_baseline
+
+
+def test_a_run_that_does_not_look_suspicious_is_done_once(platform: Platform) -> None:
+    """Nothing is decided, nothing is planned."""
+    generator = varying(platform, 0.04)
+    record = platform.execute()
+    assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.PASS, (), 1)
+
+
+def test_planning_twice_gives_the_same_runs(platform: Platform) -> None:
+    """A second try of the task makes no new folders."""
+    varying(platform, 0.08)
+    uris = measured(platform)
+    planned = platform.pipeline.plan_reruns(uris)
+    folders = set(platform.store.runs_by_uri)
+    platform.clock.move(30)
+    assert platform.pipeline.plan_reruns(uris) == planned
+    assert set(platform.store.runs_by_uri) == folders
+
+
+def test_a_refusal_stands(platform: Platform) -> None:
+    """What was decided once is not decided again when the clock says something else."""
+    with_scenario(platform, schedule=NIGHTLY | {"finish_by": "06:32"})
+    varying(platform, 0.08)
+    uris = measured(platform)
+    assert platform.pipeline.plan_reruns(uris) == []
+    with_scenario(platform)
+    assert platform.pipeline.plan_reruns(uris) == []
+
+
+def test_the_most_suspicious_get_the_room_there_is(platform: Platform) -> None:
+    """Of two services one may be run again: the one that is three times as slow."""
+    with_scenario(platform, "rates-service", reruns=1)
+    platform.generator.latency_s = 0.04
+    for uri in (uris := measured(platform, update_baseline=True, reason="first level")):
+        platform.pipeline.compare([uri])
+        platform.pipeline.report(uri)
+        platform.pipeline.promote(uri)
+    platform.clock.move(60)
+    platform.generator = Varying(clock=platform.clock, turns=[0.08, 0.12])
+    uris = measured(platform)
+    planned = platform.pipeline.plan_reruns(uris)
+    assert {each.split("/")[2] for each in planned} == {"rates-service"}
+    refused = StageFiles(platform.store, uris[0]).read_reruns()
+    assert refused == Reruns(refused="at most 1 services a night are run again")
+
+
+def test_no_time_left_is_told_in_the_record(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
+    """The night must be over at half past seven, and the run itself ended a minute before."""
+    with_scenario(platform, schedule=NIGHTLY | {"finish_by": "07:30"})
+    generator = varying(platform, 0.08)
+    (uri,) = measured(platform)
+    platform.clock.now = START.replace(hour=7, minute=29)
+    with caplog.at_level(logging.WARNING):
+        assert platform.pipeline.plan_reruns([uri]) == []
+    platform.pipeline.compare([uri])
+    record = platform.pipeline.report(uri)
+    why = "2 re-runs take 150 s and must be over by 2026-03-02 07:30:00 UTC"
+    assert f"looks suspicious: {why}" in caplog.text
+    assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.REGRESSION, (), 1)
+    assert {each.severity for each in record.deviations} == {Severity.WARNING}
+
+
+def test_unwanted_re_runs(platform: Platform) -> None:
+    """One run decides alone, and only warns."""
+    generator = varying(platform, 0.08)
+    record = platform.execute(may_rerun=False)
+    assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.REGRESSION, (), 1)
+    assert {each.severity for each in record.deviations} == {Severity.WARNING}
+
+
+# Judging and telling them
+
+
+def test_a_confirmed_regression_and_its_re_runs(platform: Platform) -> None:
+    """Three loads; the first record has medians and deviations, the others point to it."""
+    generator = varying(platform, 0.08, 0.10, 0.09)
+    record = platform.execute()
+    assert (record.verdict, len(record.reruns), len(generator.loads)) == (Verdict.REGRESSION, 2, 3)
+    assert record.judged["latency_p50"] == pytest.approx(0.091, rel=0.02)
+    assert record.metrics["latency_p50"].value == pytest.approx(0.081, rel=0.02)
+    folder = f"memory://{record.service}/{record.scenario}"
+    for run_id, latency_s in zip(record.reruns, (0.101, 0.091), strict=True):
+        again = platform.pipeline.record(f"{folder}/{run_id}")
+        assert (again.verdict, again.rerun_of, again.deviations) == (Verdict.REGRESSION, record.run_id, ())
+        assert again.reasons[0].startswith(f"judged together with run {record.run_id}: Latency p50 +")
+        assert again.metrics["latency_p50"].value == pytest.approx(latency_s, rel=0.02)
+        assert b"This is a re-run of" in platform.store.runs_by_uri[f"{folder}/{run_id}"]["report.md"]
+
+
+def test_re_runs_that_do_not_confirm(platform: Platform) -> None:
+    """One slow run of three was bad luck."""
+    varying(platform, 0.12, 0.04)
+    record = platform.execute()
+    assert (record.verdict, len(record.reruns)) == (Verdict.PASS, 2)
+    assert record.judged["latency_p50"] == pytest.approx(0.041, rel=0.02)
+
+
+def test_an_invalid_re_run_is_left_out(platform: Platform) -> None:
+    """The generator broke in the second; of the two that are left the better counts."""
+    varying(platform, 0.12, LoadError("the load generator left no record"), 0.04)
+    record = platform.execute()
+    verdicts = [platform.pipeline.record(f"memory://orders-service/brief/{each}").verdict for each in record.reruns]
+    assert (record.verdict, verdicts) == (Verdict.PASS, [Verdict.INVALID, Verdict.PASS])
+
+
+def test_only_invalid_re_runs(platform: Platform) -> None:
+    """One run is left, and nothing better to be had: a warning."""
+    varying(platform, 0.12, LoadError("the load generator left no record"))
+    record = platform.execute()
+    assert (record.verdict, len(record.reruns), record.judged) == (Verdict.REGRESSION, 2, {})
+    assert {each.severity for each in record.deviations} == {Severity.WARNING}
+
+
+def test_a_re_run_after_the_data_changed_is_invalid(platform: Platform) -> None:
+    """Its requests are others, so that its median with the first run would mean nothing."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    planned = platform.pipeline.plan_reruns([uri])
+    for each in planned:
+        platform.pipeline.stage_data(each)
+        files = StageFiles(platform.store, each)
+        files.write_fingerprint(dict(files.read_fingerprint()) | {"data": "sha256:new"})
+        for stage in (platform.pipeline.preflight, platform.pipeline.run_load, platform.pipeline.scrape):
+            stage(each)
+    verdicts = platform.pipeline.compare([uri])
+    assert [verdicts[each] for each in planned] == [Verdict.INVALID] * 2
+
+
+def test_the_verdicts_of_re_runs_are_among_those_of_the_night(platform: Platform) -> None:
+    """By URI, the run itself first."""
+    varying(platform, 0.12, 0.04)
+    (uri,) = measured(platform)
+    planned = platform.pipeline.plan_reruns([uri])
+    assert platform.pipeline.compare([uri]) == {
+        uri: Verdict.REGRESSION,  # none of the re-runs was done
+        planned[0]: Verdict.INVALID,
+        planned[1]: Verdict.INVALID,
+    }
+
+
+def test_re_runs_are_no_nights(platform: Platform) -> None:
+    """The next night has one night more before it, not three."""
+    generator = varying(platform, 0.12, 0.04)
+    platform.execute()
+    generator.turns = [0.04]
+    platform.clock.move(86_400)
+    record = platform.execute()
+    assert record.baseline is not None
+    assert (record.baseline.runs, record.baseline.nights) == (1, 2)
+
+
+# Reports
+
+
+def test_every_run_of_the_night_has_its_report(platform: Platform) -> None:
+    """And none of them leaves its stages behind."""
+    varying(platform, 0.12)
+    platform.execute()
+    for files in platform.store.runs_by_uri.values():
+        assert {"run.json", "report.md"} <= set(files)
+        assert not any(name.startswith("stage-") for name in files)
+
+
+def test_a_report_of_a_re_run_that_fails_keeps_no_record_back(platform: Platform) -> None:
+    """All three records are written; the failure is raised."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    runs = [uri, *platform.pipeline.plan_reruns([uri])]
+    platform.pipeline.compare([uri])
+    platform.charts.problem = OSError("no font")
+    with pytest.raises(OSError, match="no font"):
+        platform.pipeline.report(uri)
+    assert all(StageFiles(platform.store, each).is_finished for each in runs)
+
+
+def test_a_second_try_of_the_report_passes_finished_re_runs_by(platform: Platform) -> None:
+    """The task was killed between the re-runs and the run itself."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    first, second = platform.pipeline.plan_reruns([uri])
+    platform.pipeline.compare([uri])
+    StageFiles(platform.store, first).write_record(StageFiles(platform.store, first).read_draft())
+    assert platform.pipeline.report(uri).run_id == uri.rpartition("/")[2]
+    assert StageFiles(platform.store, second).is_finished
+    with pytest.raises(StoreError, match="is finished; its record never changes"):
+        platform.pipeline.report(uri)
+
+
+def test_the_run_itself_is_written_last(platform: Platform) -> None:
+    """Whoever sees its record sees those of its re-runs."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    planned = platform.pipeline.plan_reruns([uri])
+    platform.pipeline.compare([uri])
+    seen: list[str] = []
+    write = platform.store.write
+
+    def watched(to: str, name: str, content: bytes) -> None:
+        seen.extend([to] if name == "run.json" else [])
+        write(to, name, content)
+
+    platform.store.write = watched  # type: ignore[method-assign]
+    platform.pipeline.report(uri)
+    assert seen[-1] == uri
+    assert set(seen[:-1]) == set(planned)
+
+
+def test_a_halt_that_begins_after_the_night_skips_the_re_runs(platform: Platform) -> None:
+    """They are skipped, and one run decides."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    planned = platform.pipeline.plan_reruns([uri])
+    platform.halt_reason = "release"
+    for each in planned:
+        platform.pipeline._measure(each, raising(AssertionError("no load")))
+    verdicts = platform.pipeline.compare([uri])
+    assert [verdicts[each] for each in planned] == [Verdict.SKIPPED] * 2
+    assert verdicts[uri] is Verdict.REGRESSION
