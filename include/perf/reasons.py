@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from include.perf.baseline import Baseline, State
-from include.perf.detection import CONFIRM_T, SERVICE_Z, SUSPECT_T, WINDOW_Z
+from include.perf.detection import ANCHOR_Z, CONFIRM_T, SERVICE_WINDOW_Z, SERVICE_Z, SUSPECT_T, WINDOW_Z
 from include.perf.history import Night
 from include.perf.metric import METRICS, Metric, MetricValue, Unit, format_change, format_value
 from include.perf.phrase import change_of
@@ -64,7 +64,9 @@ def _points(ratio: float) -> str:
 def provisional(metric: Metric, *, floor: float, nights: int) -> str:
     """Say why only much is told."""
     limit = f"{floor * 100:.2f} points" if metric.unit is Unit.RATIO else format_value(floor, metric.unit)
-    return f"told from {limit} on, as only {_counted(max(nights, 1), 'run')} to compare with {_is_are(nights)} there"
+    count = max(nights, 1)
+    is_are = "is" if count == 1 else "are"
+    return f"told from {limit} on while there {is_are} only {_counted(count, 'night')} to compare with"
 
 
 def by_reruns(*, runs: int, t: float) -> str:
@@ -76,13 +78,15 @@ def by_reruns(*, runs: int, t: float) -> str:
 def by_window(*, nights: int, z: float, anchor: int | None) -> str:
     """Say that several nights confirm it."""
     held = "the nights before" if anchor is None else f"the level of baseline version {anchor}"
-    return f"the mean of the last {nights} nights against {held} (z {z:.1f}, sure from {WINDOW_Z:g} on)"
+    limit = WINDOW_Z if anchor is None else ANCHOR_Z
+    return f"the mean of the last {nights} nights against {held} (z {z:.1f}, sure from {limit:g} on)"
 
 
 def by_service(*, nights: int, z: float) -> str:
     """Say that the scenarios of the service confirm it together."""
     when = "tonight" if nights == 1 else f"over the last {nights} nights"
-    return f"all scenarios of the service together {when} (z {z:.1f}, sure from {SERVICE_Z:g} on)"
+    limit = SERVICE_Z if nights == 1 else SERVICE_WINDOW_Z
+    return f"all scenarios of the service together {when} (z {z:.1f}, sure from {limit:g} on)"
 
 
 def by_platform(*, services: int, z: float) -> str:
@@ -144,7 +148,3 @@ def _is_before(night: Night, moment: datetime) -> bool:
 
 def _counted(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _is_are(number: int) -> str:
-    return "is" if max(number, 1) == 1 else "are"

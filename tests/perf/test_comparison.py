@@ -96,7 +96,7 @@ def test_with_one_night_or_two_only_30_percent_is_told(runs: int, name: str, fac
     assert [each.shift.low for each in result.deviations] == [None] * len(result.deviations)
 
 
-@pytest.mark.parametrize(("runs", "words"), [(1, "as only 1 run to compare with is"), (2, "as only 2 runs to")])
+@pytest.mark.parametrize(("runs", "words"), [(1, "while there is only 1 night to compare with"), (2, "while there are only 2 nights to")])
 def test_the_first_nights_say_why_so_little_is_told(runs: int, words: str) -> None:
     """30 % of 400 ms are 120 ms."""
     baseline = baseline_of([run_on(0), replace(run_on(0), run_id="again", at=day(1))][:runs])
@@ -123,7 +123,7 @@ def test_a_metric_that_is_new_is_judged_by_its_own_nights() -> None:
     assert result.verdict is Verdict.PASS
     result = judge(contender(*[measured(cpu_usage=8.0)] * 3, baseline=baseline))
     assert the_only(result).severity is Severity.WARNING
-    assert "as only 2 runs to compare with are there" in the_only(result).reason
+    assert "while there are only 2 nights to compare with" in the_only(result).reason
 
 
 # From three nights on
