@@ -14,6 +14,8 @@ The rule, in the order in which it is applied:
    metric is taken out of that night, as far as it stands out of its own uncertainty; tonight's is told once.
 3. **Tonight.** t = (tonight − centre) / (s·√(1 + 1/n)). Beyond `SUSPECT_T` the cell is worth two re-runs in the same
    night; the median of the three counts, and is sure beyond `CONFIRM_T` of its own, smaller error.
+   The latencies of a cell are summed too, each by the precision of its shift, over what such a sum varies by: what a
+   release does shows in all of them, chance mostly in one. The same holds below.
 4. **Across nights.** The mean of the last 2 … 14 nights, each night's part bounded (winsorised), against the older
    ones (`WINDOW_Z`), and against the frozen anchor of the approved baseline, so that creeping is never absorbed
    (`ANCHOR_Z`). That s is estimated is in their error: the factor √(ν / (ν − 2)) of Student's t.
@@ -44,8 +46,8 @@ SUSPECT_T = 2.7
 CONFIRM_T = 4.35
 """Of the median of three, whose error is about 0.7 of one run's: 3.2 spreads with ten nights before, 3.8 with three."""
 
-WINDOW_Z, ANCHOR_Z = 3.4, 3.1
-"""The anchor does not move with what it judges, so that it is crossed by chance less often after ten nights."""
+WINDOW_Z, ANCHOR_Z = 3.7, 3.5
+"""About 1 in 10,000 each; the anchor does not move with what it judges, and is crossed by chance less often."""
 
 SERVICE_Z, SERVICE_WINDOW_Z = 3.0, 2.6
 """Of one night, which two bad runs at once come near, and of several, which they do not."""
@@ -85,6 +87,10 @@ MIN_TO_TRIM = 4
 
 TRIMMED_VARIANCE = 1.2
 """Of the mean of the middle half, over that of a plain mean, for normal values."""
+
+FAMILY_EDGE = 1.12
+"""A family is one comparison where its members are three, and what a release does shows in all of them: at the same
+rate of false alarms its limit is lower by so much."""
 
 MIN_CORRELATION = 0.2
 """Latencies of a run are never taken to be less alike than this, however few runs there are to tell."""
@@ -150,8 +156,8 @@ class Shifts:
         told: the same without the bounds, for people.
         error: its standard error.
         z: ``shift`` over ``error``.
-        family_z: the sum of ``z`` over the metric's family, over the standard deviation of that sum; NaN where the
-            metric is by itself.
+        family_z: the weighted sum of ``z`` over the metric's family, over the standard deviation of that sum, times
+            `FAMILY_EDGE`, so that one limit serves both; NaN where the metric is by itself.
         dof: degrees of freedom behind ``error``.
     """
 
@@ -424,7 +430,7 @@ def _shifts(mean: _Mean, level: Level, family: Family, *, nights: int, of_anchor
         told=mean.plain,
         error=error,
         z=z,
-        family_z=family.sum_of(z, error),
+        family_z=FAMILY_EDGE * family.sum_of(z, error),
         dof=level.dof,
     )
 

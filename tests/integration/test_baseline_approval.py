@@ -73,6 +73,31 @@ def test_an_approval_makes_the_run_the_new_level(platform: Platform, slow_run: R
     assert entry["metrics"]["latency_p50"] == slow_run.record["judged"]["latency_p50"]
 
 
+def test_a_stale_baseline_is_renewed_by_the_review(platform: Platform, second_run: Run) -> None:
+    """It expired: the review proposes the run that passed since, asks, and applies what was approved."""
+    document = json.loads(platform.stack.baselines.read_bytes())
+    entry = document[SERVICE]["market_open"]
+    entry |= {"review_by": "2026-01-01T00:00:00Z", "expires_at": "2026-04-01T00:00:00Z"}
+    platform.stack.baselines.write_text(json.dumps(document), encoding="utf-8")
+    run_id = platform.api.trigger("baseline_review", {})
+    until(
+        lambda: platform.api.tasks("baseline_review", run_id).get("decide.approval[0]") == "awaiting_input",
+        within_s=120,
+        what="the proposal waits for a person",
+    )
+    path = f"/dags/baseline_review/dagRuns/{run_id}/taskInstances/decide.approval/0/hitlDetails"
+    details = platform.api.call("GET", path)
+    assert details["subject"] == f"{SERVICE} in market_open: expired"
+    assert second_run.record["run_id"] in details["body"]
+    platform.api.call("PATCH", path, {"chosen_options": ["Approve"], "params_input": {}})
+    assert platform.api.wait_for("baseline_review", run_id, timeout_s=120, on_look=lambda _: None) == "success"
+    renewed = entry_of(platform)
+    assert (renewed["version"], renewed["approval"]["by"]) == (entry["version"] + 1, "admin")
+    assert renewed["approval"]["reason"].startswith("quarterly review: expired, ")
+    assert second_run.record["run_id"] in [run["run_id"] for run in renewed["runs"]]
+    assert renewed["expires_at"] > "2026-05"
+
+
 def test_an_unknown_run_is_refused_before_anybody_is_asked(platform: Platform) -> None:
     """The question fails and says so; nobody waits."""
     run_id = platform.api.trigger(DAG_ID, {"run": "20200101T000000Z-nobody", "reason": REASON})
