@@ -1,7 +1,5 @@
 """Accepting a run that is worse, or not comparable, as the new level: question → approval → accept."""
 
-from datetime import UTC, datetime
-
 from airflow.sdk import Param, dag
 from bellwether import baseline_tasks
 
@@ -10,7 +8,6 @@ from bellwether import baseline_tasks
     dag_display_name="Baseline approval",
     description="Somebody wants to accept a run as the new level, and somebody decides.",
     schedule=None,
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     params={
         "run": Param(type="string", minLength=1, title="Run", description="Run id, as in the report and in Slack."),

@@ -1,9 +1,8 @@
 """The quarterly review of baselines: what is stale or drifts is told, and what is proposed is asked for."""
 
-from datetime import UTC, datetime
-
-from airflow.sdk import CronTriggerTimetable, dag, task_group
+from airflow.sdk import dag, task_group
 from bellwether import baseline_tasks
+from bellwether.schedules import from_now_on
 
 
 @task_group
@@ -16,8 +15,7 @@ def decide(subject: str, body: str, change: dict[str, str]) -> None:
 @dag(
     dag_display_name="Baseline review",
     description="Stale and drifting baselines, and tighter ones after lasting improvements.",
-    schedule=CronTriggerTimetable("0 9 1 1,4,7,10 *", timezone="Europe/London"),
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    schedule=from_now_on("0 9 1 1,4,7,10 *", timezone="Europe/London"),
     catchup=False,
     max_active_runs=1,
     tags=["bellwether", "baselines"],

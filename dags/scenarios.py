@@ -2,13 +2,14 @@
 plan_reruns → the same for each that looks suspicious → compare → (report → alert, promote) for each → verdict.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, CronTriggerTimetable, dag, task_group
+from airflow.sdk import DAG, dag, task_group
 from bellwether import tasks
 from bellwether.docs import dag_docs
 from bellwether.params import scenario_params
+from bellwether.schedules import from_now_on
 
 from include.perf.catalogue import Catalogue, load_catalogue
 from include.perf.scenario import Scenario
@@ -46,8 +47,7 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
         dag_display_name=scenario.title,
         description=scenario.description,
         doc_md=dag_docs(scenario, catalogue),
-        schedule=CronTriggerTimetable(schedule.cron, timezone=schedule.timezone) if schedule else None,
-        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        schedule=from_now_on(schedule.cron, timezone=schedule.timezone) if schedule else None,
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=24),

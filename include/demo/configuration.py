@@ -89,6 +89,8 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__PARALLELISM": "8",
+        # SQLite has one writer at a time; on a busy machine the default patience of 5 s is too short
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{stack.airflow_home / 'airflow.db'}?timeout=60",
         "CORE__EXECUTION_API_SERVER_URL": f"{stack.airflow_url}/execution/",
         "API__HOST": HOST,
         "API__PORT": str(stack.airflow),

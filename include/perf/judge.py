@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from include.perf.baseline import Baselines
 from include.perf.cell import Cell, Contender, Measured
 from include.perf.comparison import Comparison, compare_night
-from include.perf.errors import ConfigurationError
+from include.perf.errors import ConfigurationError, StoreError
 from include.perf.history import read_nights
 from include.perf.ports import BaselineStore, Clock, ResultsStore
 from include.perf.recording import Gathered, gather, record_of, reference_of
@@ -98,7 +98,23 @@ class Judge:
             baselines: Baselines = self.baselines.read()
         except ConfigurationError as err:
             baselines, problem = Baselines(), err
-        return baselines, [self._member(uri, problem) for uri in uris]
+        return baselines, list(self._members(uris, problem))
+
+    def _members(self, uris: Sequence[str], problem: ConfigurationError | None) -> Iterator[_Member]:
+        """Read each run of the night; one whose files cannot be read keeps no other from its verdict.
+
+        Raises:
+            StoreError: none of them can be read.
+        """
+        failures = []
+        for uri in uris:
+            try:
+                yield self._member(uri, problem)
+            except StoreError as err:
+                log.error("left out of the night: %s", err)
+                failures.append(err)
+        if failures and len(failures) == len(uris):
+            raise failures[0]
 
     def _member(self, uri: str, problem: ConfigurationError | None) -> _Member:
         files = StageFiles(self.store, uri)

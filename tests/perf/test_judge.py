@@ -13,7 +13,7 @@ from include.perf.judge import Judge
 from include.perf.metric import METRICS
 from include.perf.run import RunRecord, Severity, Shift, Verdict
 from include.perf.stage_files import Deployed, Reruns, StageFiles
-from tests.fakes import FixedClock, MemoryBaselines, MemoryStore
+from tests.fakes import FixedClock, MemoryBaselines, MemoryStore, Platform
 from tests.nights import DUE, LEVELS, PARTS, SCENARIO, SERVICE, baseline_of, day, run_on
 from tests.records import load_summary, metric_values, run_record
 from tests.stages import FIGURES, HALTED, SCRAPED, planned
@@ -335,3 +335,12 @@ def test_shifts_of_the_record_have_intervals(nights: Nights) -> None:
     for name, shift in record.shifts.items():
         assert isinstance(shift, Shift)
         assert None not in (shift.low, shift.high, shift.absolute_low, shift.absolute_high), name
+
+
+def test_a_run_that_cannot_be_read_keeps_no_other_from_its_verdict(platform: Platform) -> None:
+    """Its stage file is damaged: the other service is judged, and the log says which was left out."""
+    first, second = platform.loaded(), platform.loaded()
+    for uri in (first, second):
+        platform.pipeline.scrape(uri)
+    platform.store.runs_by_uri[first]["stage-load.json"] = b"{"
+    assert platform.pipeline.compare([first, second]) == {second: Verdict.NO_BASELINE}

@@ -1,0 +1,15 @@
+"""When DAGs run by themselves."""
+
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable
+
+
+def from_now_on(cron: str, *, timezone: str) -> CronTriggerTimetable:
+    """Return a schedule whose first run is the next one to come.
+
+    A DAG with a start date in the past would run at once for the time that was missed last, and so send its load the
+    moment it is deployed, at whatever hour that is. Without a start date it waits, if told to by a time of zero:
+    ``False`` still runs what was due less than a tenth of the interval ago (Airflow 3.3.2).
+    """
+    return CronTriggerTimetable(cron, timezone=timezone, run_immediately=timedelta(0))
