@@ -196,9 +196,10 @@ def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) 
 
 
 def _was_not_compared(run: RunRecord, current: Baseline) -> bool:
-    """An entry without a fingerprint is of the plain form: anything was compared with it, for what it is worth."""
+    """Whether a run was held to nothing, or to another level; to a plain one, without a fingerprint, anything was."""
     differs = bool(current.fingerprint) and run.fingerprint != current.fingerprint
-    return run.verdict is Verdict.NO_BASELINE or differs
+    is_of_another = run.baseline is not None and not current.shares_level(run.baseline.version)
+    return run.verdict is Verdict.NO_BASELINE or differs or is_of_another
 
 
 def _check_reason(approval: Approval) -> None:

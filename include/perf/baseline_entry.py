@@ -159,6 +159,19 @@ class Baseline:
         is_approved = state_of(len(self.runs), self.approval) is State.APPROVED
         return is_approved or self.anchor.version < self.version
 
+    def shares_level(self, version: int | None) -> bool:
+        """Return whether an earlier version is of the present level: of the same anchor, or with a run in common.
+
+        After a roll-back, or a new level from a run of some nights ago, what was held to another level is no part of
+        this one. A version that nobody knows any more counts as of this level.
+        """
+        own = {run.run_id for run in self.runs}
+        return all(
+            old.anchor.version == self.anchor.version or any(run.run_id in own for run in old.runs)
+            for old in self.previous
+            if old.version == version
+        )
+
     def state_at(self, moment: datetime) -> State:
         """Return the state: stale once it has expired."""
         return State.STALE if moment >= self.expires_at else self.state
@@ -188,11 +201,17 @@ def contribution(run: RunRecord) -> BaselineRun:
         metrics=values | dict(run.judged),
         at=run.started_at,
         due=run.load.due,
-        failed=run.load.failed,
+        failed=_failed(run),
         platform=run.platform,
         within_run=run.within_run,
         deploy_version=run.deploy_version,
     )
+
+
+def _failed(run: RunRecord) -> int | None:
+    """Return how many requests failed; with re-runs so many as make the median rate that was judged."""
+    judged = run.judged.get("error_rate")
+    return run.load.failed if judged is None or run.load.due is None else round(judged * run.load.due)
 
 
 def state_of(runs: int, approval: Approval) -> State:

@@ -49,7 +49,18 @@ class Cell:
     @property
     def level_nights(self) -> tuple[Night, ...]:
         """The nights of the baseline's level, oldest first."""
-        return () if self.baseline is None else of_level(self.nights, self.baseline)[-COLUMNS + 1 :]
+        return () if self.baseline is None else of_level(self.nights, self.baseline)
+
+    @property
+    def panel_nights(self) -> tuple[Night, ...]:
+        """Those of them that are computed with: the latest for the windows, and before them what may be a reference.
+
+        Flagged nights that no window reaches are left out: a regression that lasts for months would push out all
+        that it is held to, and pass for want of nights.
+        """
+        nights = self.level_nights
+        older = [night for night in nights[: -max(WINDOWS)] if night.is_reference]
+        return (*older, *nights[-max(WINDOWS) :])[-COLUMNS + 1 :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +141,7 @@ def panel_of(contenders: Sequence[Contender], others: Sequence[Cell], *, now: da
 
 def _columns(cell: Cell, *, now: datetime) -> tuple[Floats, list[bool]]:
     """Return a cell's nights as (metrics, nights), and which may be a reference; the last column is the latest."""
-    nights = cell.level_nights
+    nights = cell.panel_nights
     rows = [[log_of(night.run, METRICS[name]) for name in JUDGED_ON_LOG] for night in nights]
     flags = [night.is_reference for night in nights]
     if isinstance(cell, Contender):

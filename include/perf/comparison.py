@@ -53,7 +53,7 @@ def _refusal(contender: Contender) -> Comparison | None:
 
 
 def _judge(contenders: Sequence[Contender], others: Sequence[Cell], *, now: datetime) -> Iterator[Comparison]:
-    panel = panel_of(contenders, others, now=now)
+    panel = panel_of(contenders, others, now=max(contender.at for contender in contenders))
     findings = examine(panel)
     runs = np.ones(panel.floors.shape, dtype=np.int64)
     runs[: len(contenders)] = [[each.runs_with(name) for name in JUDGED_ON_LOG] for each in contenders]

@@ -281,7 +281,7 @@ def _family(panel: Panel, level: Level) -> Family:
 
 
 def _level(values: Floats, is_reference: Flags) -> Level:
-    """Return the level of the last `MAX_REFERENCE` nights that may be a reference."""
+    """Return the level of those of the last `MAX_REFERENCE` nights that may be a reference."""
     if is_reference.ndim < values.ndim:
         is_reference = is_reference[:, np.newaxis, :]
     kept = np.where(is_reference, values, np.nan)[..., -MAX_REFERENCE:]

@@ -27,7 +27,7 @@ def judge_errors(contender: Contender, reference: Sequence[Night], *, rate: floa
     tonight = _tonight(contender, rate)
     found = excess(tonight, counts) if tonight is not None else None
     if found is None:
-        return _by_floor(contender, reference, rate=rate, level=level)
+        return _by_floor(contender, rate=rate, level=level)
     shift = absolute_shift(found.level, found.shift, found.low, found.high)
     is_worse = found.shift > 0
     chance = found.p_more if is_worse else found.p_fewer
@@ -45,7 +45,7 @@ def judge_errors(contender: Contender, reference: Sequence[Night], *, rate: floa
     return Compared(level=found.level, shift=shift, suspicion=suspicion, move=move)
 
 
-def _by_floor(contender: Contender, reference: Sequence[Night], *, rate: float, level: float) -> Compared:
+def _by_floor(contender: Contender, *, rate: float, level: float) -> Compared:
     """Judge without counts, as baselines of earlier days have none."""
     shift = shift_between(level, rate)
     if abs(shift.absolute) <= FLOOR:
@@ -56,7 +56,7 @@ def _by_floor(contender: Contender, reference: Sequence[Night], *, rate: float, 
         shift=shift,
         is_worse=is_worse,
         is_confirmed=not is_worse or contender.is_backed(ERROR_RATE.name),
-        how=reasons.provisional(ERROR_RATE, floor=ERROR_RATE.floor_absolute, nights=len(reference)),
+        how=reasons.without_counts(ERROR_RATE.floor_absolute),
     )
     return Compared(level=level, shift=shift, suspicion=1 + shift.absolute if is_worse else 0.0, move=move)
 

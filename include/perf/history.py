@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import islice, takewhile
 
 from include.perf.baseline import Baseline, BaselineRun, contribution
 from include.perf.detection import MAX_REFERENCE, WINDOWS
@@ -30,6 +30,7 @@ class Night:
 
     Attributes:
         is_reference: whether later nights may be held to it.
+        version: of the baseline that it was judged by; ``None`` where there was none.
         is_suspicious: whether a metric looked worse, if not surely so.
         worse: the metrics that were surely worse.
         service_wide: those of them that were so over all scenarios of the service.
@@ -39,20 +40,26 @@ class Night:
     fingerprint: Mapping[str, str]
     verdict: Verdict
     is_reference: bool
+    version: int | None = None
     is_suspicious: bool = False
     worse: frozenset[str] = frozenset()
     service_wide: frozenset[str] = frozenset()
 
 
 def night_of(record: RunRecord) -> Night | None:
-    """Return what a record is as a night; ``None`` for a re-run and for one without figures to trust."""
-    if record.rerun_of is not None or not record.verdict.is_measured:
+    """Return what a record is as a night; ``None`` for a re-run, one without figures to trust, and one of another load.
+
+    A short run by hand is no night: many of them would push the nights out, and one would end a row of improvements.
+    """
+    is_other_load = record.verdict is Verdict.NOT_COMPARABLE
+    if record.rerun_of is not None or is_other_load or not record.verdict.is_measured:
         return None
     return Night(
         run=contribution(record),
         fingerprint=record.fingerprint,
         verdict=record.verdict,
         is_reference=record.verdict is Verdict.PASS,
+        version=record.baseline.version if record.baseline else None,
         is_suspicious=any(each.is_worse and not each.is_confirmed for each in record.deviations),
         worse=frozenset(each.metric for each in record.regressions),
         service_wide=frozenset(each.metric for each in record.regressions if each.cause is Cause.SERVICE),
@@ -67,14 +74,10 @@ def read_nights(
     Args:
         before: leave out what started then or later.
     """
-    nights = []
-    for record in islice(_records(store, service, scenario), MAX_READ):
-        night = night_of(record) if before is None or record.started_at < before else None
-        if night is not None:
-            nights.append(night)
-        if len(nights) == MAX_NIGHTS:
-            break
-    return tuple(sorted(nights, key=_moment))
+    records = _records(store, service, scenario)
+    earlier = (record for record in records if before is None or record.started_at < before)
+    nights = (night for record in islice(earlier, MAX_READ) if (night := night_of(record)) is not None)
+    return tuple(sorted(islice(nights, MAX_NIGHTS), key=_moment))
 
 
 def _records(store: ResultsStore, service: str, scenario: str) -> Iterable[RunRecord]:
@@ -97,7 +100,8 @@ def _moment(night: Night) -> datetime:
 def of_level(nights: Iterable[Night], baseline: Baseline) -> tuple[Night, ...]:
     """Return the nights of a baseline's level, oldest first: its own runs, and what was measured since like them.
 
-    A run of the baseline counts as accepted, whatever its own verdict was.
+    A run of the baseline counts as accepted, whatever its own verdict was. A night that was judged by a version of
+    another level says nothing of this one, also when it is later than the first run of this one.
     """
     accepted = {run.run_id: run for run in baseline.runs}
     since = baseline.since
@@ -112,6 +116,7 @@ def of_level(nights: Iterable[Night], baseline: Baseline) -> tuple[Night, ...]:
         and night.fingerprint == baseline.fingerprint
         and since is not None
         and _moment(night) > since
+        and baseline.shares_level(night.version)
     ]
     undated = [night for night in own if night.run.at is None]
     dated = sorted([night for night in own if night.run.at is not None] + later, key=_moment)
@@ -131,13 +136,20 @@ def taken_along(nights: Iterable[Night], baseline: Baseline, record: RunRecord) 
     """Return the runs that a promotion takes along.
 
     One that passed takes those that passed since the level began. An improvement takes the unbroken row of
-    improvements before it, so that the new level is worth as much as it was seen.
+    improvements before it, so that the new level is worth as much as it was seen; those that the present level is made
+    of, or that were better than another one, are no part of that row.
     """
     if record.verdict is not Verdict.IMPROVEMENT:
         return passed_since(nights, baseline, before=record.started_at)
-    row: list[BaselineRun] = []
-    for night in reversed([night for night in nights if _moment(night) < record.started_at]):
-        if night.verdict is not Verdict.IMPROVEMENT or night.fingerprint != record.fingerprint:
-            break
-        row.append(night.run)
-    return tuple(reversed(row))
+    accepted = {run.run_id for run in baseline.runs}
+    earlier = [night for night in nights if _moment(night) < record.started_at]
+    row = takewhile(
+        lambda night: (
+            night.verdict is Verdict.IMPROVEMENT
+            and night.fingerprint == record.fingerprint
+            and night.run.run_id not in accepted
+            and baseline.shares_level(night.version)
+        ),
+        reversed(earlier),
+    )
+    return tuple(reversed([night.run for night in row]))

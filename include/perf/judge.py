@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from include.perf.baseline import Baselines
 from include.perf.cell import Cell, Contender, Measured
@@ -19,7 +20,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
-    """A run of the night with its re-runs."""
+    """A run of the night with its re-runs.
+
+    Attributes:
+        refused: why there are none, or none that is valid, although some were wanted.
+    """
 
     uri: str
     run: Gathered
@@ -73,9 +78,10 @@ class Judge:
             BaselineError: the baselines cannot be read.
         """
         record = StageFiles(self.store, uri).read_record()
+        if not record.verdict.is_measured:
+            return Comparison(verdict=record.verdict, reasons=record.reasons)
         baselines: Baselines = self.baselines.read()
-        folder = uri.rpartition("/")[0]
-        others = [StageFiles(self.store, f"{folder}/{run_id}").read_record() for run_id in record.reruns]
+        reruns = tuple(self._reruns_of(record, folder=uri.rpartition("/")[0]))
         nights = read_nights(self.store, service=record.service, scenario=record.scenario, before=record.started_at)
         contender = Contender(
             service=record.service,
@@ -84,13 +90,24 @@ class Judge:
             nights=nights,
             at=record.started_at,
             fingerprint=record.fingerprint,
-            runs=tuple(_measured(each) for each in (record, *others) if each.verdict.is_measured),
+            runs=(_measured(record), *reruns),
             deploy_version=record.deploy_version,
-            no_rerun=None if record.reruns else "it is judged after the fact",
+            no_rerun=None if reruns else "it is judged after the fact",
         )
-        lent = tuple(self._others(baselines, {(record.service, record.scenario)}))
+        lent = tuple(self._others(baselines, {(record.service, record.scenario)}, before=record.started_at))
         (comparison,) = compare_night([contender], lent, now=self.clock())
         return comparison
+
+    def _reruns_of(self, record: RunRecord, *, folder: str) -> Iterator[Measured]:
+        """Return what the valid re-runs of a finished run measured; one that is gone keeps none from its verdict."""
+        for run_id in record.reruns:
+            try:
+                rerun = StageFiles(self.store, f"{folder}/{run_id}").read_record()
+            except StoreError as err:
+                log.warning("judged without a re-run: %s", err)
+                continue
+            if rerun.verdict.is_measured:
+                yield _measured(rerun)
 
     def _night(self, uris: Sequence[str]) -> tuple[Baselines, list[_Member]]:
         problem: ConfigurationError | None = None
@@ -120,12 +137,29 @@ class Judge:
         files = StageFiles(self.store, uri)
         again = files.read_reruns() or Reruns()
         run = gather(files, problem=problem)
-        return _Member(
-            uri=uri,
-            run=run,
-            reruns={each: gather(StageFiles(self.store, each), problem=problem).done_for(run) for each in again.uris},
-            refused=again.refused,
-        )
+        reruns = {
+            each: found.done_for(run)
+            for each in again.uris
+            if (found := self._rerun(StageFiles(self.store, each), problem)) is not None
+        }
+        refused = again.refused
+        if again.uris and not any(each.is_valid for each in reruns.values()):
+            refused = f"none of the {len(again.uris)} re-runs is valid"
+        return _Member(uri=uri, run=run, reruns=reruns, refused=refused)
+
+    def _rerun(self, files: StageFiles, problem: ConfigurationError | None) -> Gathered | None:
+        """Read a re-run; ``None`` for one whose files are gone, which counts as none.
+
+        Raises:
+            StoreError: it is finished. Its verdict was shared then, and is not made again without it.
+        """
+        try:
+            return gather(files, problem=problem)
+        except StoreError as err:
+            if files.is_finished:
+                raise
+            log.error("left out of the night: %s", err)
+            return None
 
     def _compared(self, members: Sequence[_Member], baselines: Baselines) -> dict[str, Comparison]:
         """Compare the valid runs of the night, by URI."""
@@ -140,9 +174,6 @@ class Judge:
     def _contender(self, member: _Member, baselines: Baselines) -> Contender:
         spec = member.run.spec
         valid = [run.measured() for run in member.reruns.values() if run.is_valid]
-        refused = member.refused
-        if member.reruns and not valid:
-            refused = f"none of the {len(member.reruns)} re-runs is valid"
         return Contender(
             service=spec.service,
             scenario=spec.scenario,
@@ -152,14 +183,16 @@ class Judge:
             fingerprint=member.run.parts,
             runs=(member.run.measured(), *valid),
             deploy_version=member.run.deployed.after,
-            no_rerun=refused,
+            no_rerun=member.refused,
         )
 
-    def _others(self, baselines: Baselines, tonight: set[tuple[str, str]]) -> Iterator[Cell]:
+    def _others(
+        self, baselines: Baselines, tonight: set[tuple[str, str]], *, before: datetime | None = None
+    ) -> Iterator[Cell]:
         for service, scenarios in baselines.entries.items():
             for scenario, baseline in scenarios.items():
                 if (service, scenario) not in tonight:
-                    nights = read_nights(self.store, service=service, scenario=scenario)
+                    nights = read_nights(self.store, service=service, scenario=scenario, before=before)
                     yield Cell(service=service, scenario=scenario, baseline=baseline, nights=nights)
 
 

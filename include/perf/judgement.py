@@ -71,7 +71,7 @@ class CellJudge:
         self._is_due_for_review = baseline.is_due_for_review(now)
         self._metrics = contender.judged()
         self._nights = contender.level_nights
-        self._reference = [night for night in self._nights[-MAX_REFERENCE:] if night.is_reference]
+        self._reference = [night for night in contender.panel_nights[-MAX_REFERENCE:] if night.is_reference]
         self._shifts: dict[str, Shift] = {}
         self._levels: dict[str, float] = {}
         self._suspicion = 0.0

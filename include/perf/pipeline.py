@@ -15,7 +15,6 @@ from datetime import timedelta
 
 from include.perf.baseline import Approval, Baseline
 from include.perf.catalogue import Catalogue
-from include.perf.comparison import Comparison
 from include.perf.deployment import read_deploy_version
 from include.perf.errors import (
     BellwetherError,
@@ -282,18 +281,15 @@ class Pipeline:
             log.info("%s %s %s: %s: %s", record.service, record.scenario, record.run_id, record.verdict, reasons)
         return {uri: record.verdict for uri, record in records.items()}
 
-    def compare_again(self, uri: str) -> Comparison:
-        """Judge a finished run against the baseline as it is now; its record stays."""
-        return self._judge.again(uri)
-
     def report(self, uri: str) -> RunRecord:
         """Write the charts, the report and, last, the record; of the re-runs too.
 
-        What fails for one of them keeps none of the others from its record.
+        What fails for one of them keeps none of the others from its record, and one that was left out of the night
+        has none.
         """
-        reruns = (self._files(uri).read_reruns() or Reruns()).uris
+        reruns = [self._files(again) for again in (self._files(uri).read_reruns() or Reruns()).uris]
         with ExitStack() as last_in_first_out:
-            for each in (uri, *(again for again in reruns if not self._files(again).is_finished)):
+            for each in (uri, *(files.uri for files in reruns if files.is_compared and not files.is_finished)):
                 last_in_first_out.callback(self._report, each)
         return self.record(uri)
 

@@ -69,6 +69,11 @@ def provisional(metric: Metric, *, floor: float, nights: int) -> str:
     return f"told from {limit} on while there {is_are} only {_counted(count, 'night')} to compare with"
 
 
+def without_counts(floor: float) -> str:
+    """Say why an error rate is not judged as a count."""
+    return f"told from {floor * 100:.2f} points on while there are no counts of failures to compare"
+
+
 def by_reruns(*, runs: int, t: float) -> str:
     """Say that re-runs confirmed it."""
     which = "better" if runs == 2 else "median"

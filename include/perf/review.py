@@ -248,7 +248,7 @@ def _strengthened(case: _Case) -> _Proposal | None:
         if night.verdict is Verdict.PASS
         and not night.is_suspicious
         and night.run.run_id not in known
-        and (is_plain or night.fingerprint == entry.fingerprint)
+        and (is_plain or (night.fingerprint == entry.fingerprint and entry.shares_level(night.version)))
     )
     if night is None or night.run.at is None:
         return None

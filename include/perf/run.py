@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from include.perf.arrival_rate import CurvePoint, RateCurve
 from include.perf.errors import StoreError
@@ -341,7 +341,7 @@ class RunRecord:
     service: str
     scenario: str
     environment: str
-    started_at: datetime
+    started_at: AwareDatetime
     window: Window | None
     load: LoadSummary
     metrics: Mapping[str, MetricValue]

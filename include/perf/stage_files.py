@@ -14,7 +14,7 @@ END_FILE = "stage-ended.json"
 LOAD_FILE = "stage-load.json"
 SERVER_FILE = "stage-server.json"
 DRAFT_FILE = "stage-draft.json"
-NIGHT_FILE = "stage-reruns.json"
+RERUNS_FILE = "stage-reruns.json"
 VERSION_FILE = "stage-version.json"
 
 STAGE_FILES = (
@@ -24,7 +24,7 @@ STAGE_FILES = (
     LOAD_FILE,
     SERVER_FILE,
     DRAFT_FILE,
-    NIGHT_FILE,
+    RERUNS_FILE,
     VERSION_FILE,
 )
 
@@ -131,7 +131,7 @@ class StageFiles:
 
     def forget_figures(self) -> None:
         """Forget what an earlier try of the load measured, so that no old figure stands for a new load."""
-        for name in (LOAD_FILE, SERVER_FILE):
+        for name in (LOAD_FILE, SERVER_FILE, VERSION_FILE):
             self._store.remove(self.uri, name)
 
     def write_load(self, figures: LoadFigures) -> None:
@@ -152,11 +152,11 @@ class StageFiles:
 
     def write_reruns(self, reruns: Reruns) -> None:
         """Keep which runs are judged together with this one."""
-        self._write(NIGHT_FILE, reruns)
+        self._write(RERUNS_FILE, reruns)
 
     def read_reruns(self) -> Reruns | None:
         """Return which runs are judged together with this one; ``None`` when nobody decided."""
-        return self._read(Reruns, NIGHT_FILE)
+        return self._read(Reruns, RERUNS_FILE)
 
     def write_deployed(self, deployed: Deployed) -> None:
         """Keep what the service said of its version."""
@@ -177,6 +177,11 @@ class StageFiles:
             self._check_unfinished()
             raise StoreError(f"run {self.uri} was not compared yet; compare comes before report")
         return record
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether a draft of the record is there."""
+        return self._store.read(self.uri, DRAFT_FILE) is not None
 
     def write_record(self, record: RunRecord) -> None:
         """Finish the run."""

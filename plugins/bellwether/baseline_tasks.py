@@ -85,8 +85,9 @@ def _params() -> Mapping[str, str]:
 
 
 def _asked_by() -> str:
+    """Return who asks: the person that Airflow knows, then who the scenario's run was triggered by."""
     context: Any = get_current_context()
-    return str(_params().get("asked_by") or context["dag_run"].triggering_user_name or "somebody")
+    return str(context["dag_run"].triggering_user_name or _params().get("asked_by") or "somebody")
 
 
 def _approver(answer: Mapping[str, Any]) -> str:

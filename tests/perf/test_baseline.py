@@ -14,7 +14,7 @@ from include.perf.baseline_format import format_baselines
 from include.perf.errors import BaselineError
 from include.perf.run import Verdict
 from tests.baselines import AT, SCENARIO, SERVICE, approval, entry_of, run, with_runs
-from tests.records import BASELINE_METRICS, HEALTHY_METRICS, deviation, record_of
+from tests.records import BASELINE_METRICS, HEALTHY_METRICS, baseline_reference, deviation, record_of
 
 
 def test_the_first_run_begins_a_baseline() -> None:
@@ -87,6 +87,17 @@ def test_a_verdict_older_than_the_baseline_replaces_nothing(verdict: Verdict, fi
         "baseline: python -m include.perf baselines promote late --force --reason '…'"
     )
     assert format_baselines(baselines) == before
+
+
+def test_a_pass_against_another_level_strengthens_nothing() -> None:
+    """It agreed with version 1; version 2 is another level, by force."""
+    baselines = with_runs(1)
+    baselines.promote(run("slow", Verdict.REGRESSION, p95=0.5), approval=approval(), force=True)
+    late = run("late", baseline=baseline_reference(version=1))
+    with pytest.raises(BaselineError, match=r"^run late was never compared with the present baseline \(version 2\)"):
+        baselines.promote(late, approval=approval())
+    of_this = run("of_this", p95=0.5, baseline=baseline_reference(version=2))
+    assert [each.run_id for each in baselines.promote(of_this, approval=approval()).runs] == ["slow", "of_this"]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.SKIPPED])

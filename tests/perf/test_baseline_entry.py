@@ -14,7 +14,7 @@ from include.perf.baseline import (
     contribution,
 )
 from tests.baselines import AT, SCENARIO, SERVICE, approval, entry_of, run, with_runs
-from tests.records import HEALTHY_METRICS
+from tests.records import HEALTHY_METRICS, load_summary
 
 
 @pytest.mark.parametrize(
@@ -134,3 +134,11 @@ def test_a_metric_without_a_value_is_left_out() -> None:
         entry = baselines.promote(run(run_id, p95=p95), approval=approval())
     assert entry.metrics["latency_p95"] == pytest.approx(0.045)  # (40 + 50) / 2
     assert "latency_p95" not in entry.runs[1].metrics
+
+
+def test_failures_of_a_night_with_re_runs_are_those_of_the_median() -> None:
+    """The first of three runs had 5 % of 100 000, the median 0.1 %: later nights are held to 100 failures."""
+    load = load_summary(due=100_000, failed=5_000)
+    assert contribution(run("r1", load=load)).failed == 5_000
+    assert contribution(run("r1", load=load, judged={"error_rate": 0.001})).failed == 100
+    assert contribution(run("r1", load=load, judged={"latency_p95": 0.04})).failed == 5_000

@@ -97,6 +97,13 @@ def test_the_oldest_nights_fall_out() -> None:
     assert made.is_reference[0].sum() == COLUMNS - 1 > MAX_REFERENCE
 
 
+def test_flagged_nights_push_out_no_reference() -> None:
+    """Beyond the longest window, of 14 nights, they are of no use: a regression of 50 nights leaves the ten there."""
+    flagged = [night_on(number, verdict=Verdict.REGRESSION) for number in range(10, 60)]
+    made = panel(contender(nights=flagged))
+    assert made.is_reference[0].tolist() == [False] * (COLUMNS - 25) + [True] * 10 + [False] * 15
+
+
 def test_a_run_without_a_value_is_unknown() -> None:
     """NaN, never zero; in a night before as well as tonight."""
     lost = {name: value for name, value in run_on(9).metrics.items() if name != "latency_p95"}

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
+from include.perf import history
 from include.perf.adapters.folder_store import FolderStore
 from include.perf.baseline import Approval, Baseline, Baselines, contribution
-from include.perf.history import MAX_NIGHTS, Night, night_of, of_level, passed_since, read_nights
+from include.perf.history import MAX_NIGHTS, Night, night_of, of_level, passed_since, read_nights, taken_along
 from include.perf.ports import RECORD_FILE
-from include.perf.run import Cause, RunRecord, Verdict, to_json
-from tests.records import deviation, record_of, run_record
+from include.perf.run import BaselineReference, Cause, RunRecord, Verdict, to_json
+from tests.records import baseline_reference, deviation, record_of, run_record
 
 START = datetime(2026, 3, 2, 6, 38, tzinfo=UTC)
 SERVICE, SCENARIO = "analysis-engine-service", "market_open"
@@ -74,13 +75,13 @@ def results(tmp_path: Path) -> Results:
         (Verdict.REGRESSION, True, False),
         (Verdict.IMPROVEMENT, True, False),
         (Verdict.NO_BASELINE, True, False),
-        (Verdict.NOT_COMPARABLE, True, False),
+        (Verdict.NOT_COMPARABLE, False, False),
         (Verdict.INVALID, False, False),
         (Verdict.SKIPPED, False, False),
     ],
 )
 def test_night_by_verdict(verdict: Verdict, is_night: bool, is_reference: bool) -> None:
-    """What was measured is a night; only what passed may later nights be held to."""
+    """What was measured of the same load is a night; only what passed may later nights be held to."""
     found = night_of(record_of(verdict))
     assert (found is not None) == is_night
     assert (found is not None and found.is_reference) == is_reference
@@ -141,6 +142,29 @@ def test_a_record_that_cannot_be_read(results: Results, caplog: pytest.LogCaptur
     assert "r001/run.json is not a valid RunRecord" in message
 
 
+def test_an_earlier_run_finds_its_nights_below_many_later_ones(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What came after the moment does not count as read."""
+    monkeypatch.setattr(history, "MAX_READ", 2)
+    results.add(*(record(day) for day in range(6)))
+    assert ids(results.nights(before=START + timedelta(days=3))) == ["r001", "r002"]
+
+
+def test_runs_of_another_load_push_no_night_out(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody tried something, again and again."""
+    monkeypatch.setattr(history, "MAX_NIGHTS", 2)
+    results.add(*(record(day) for day in (1, 2)), *(record(day, Verdict.NOT_COMPARABLE) for day in (3, 4, 5)))
+    assert ids(results.nights()) == ["r001", "r002"]
+
+
+def test_a_record_without_a_time_zone(results: Results) -> None:
+    """It cannot be put in order with the others, and ends the judging of none."""
+    results.add(record(1))
+    results.add_content("r002", to_json(record(2)).replace(b'06:38:00Z"', b'06:38:00"'))
+    assert ids(results.nights(before=START + timedelta(days=9))) == ["r001"]
+
+
 def test_only_the_latest_nights_are_read(results: Results) -> None:
     """45 of a reference and the longest window of 14: what is older is of another season."""
     results.add(*(record(day) for day in range(MAX_NIGHTS + 3)))
@@ -181,6 +205,39 @@ def test_a_level_with_one_dated_run() -> None:
     entry = baseline_of(1, 3)
     entry = replace(entry, runs=(replace(entry.runs[0], at=None), entry.runs[1]))
     assert ids(of_level((night(2), night(5)), entry)) == ["r001", "r003", "r005"]
+
+
+def compared_with(version: int) -> BaselineReference:
+    return baseline_reference(version=version)
+
+
+def test_nights_of_another_level_are_no_part_of_it_after_a_roll_back() -> None:
+    """Version 2 was another level, from day 3 on; version 3 is that of version 1 again."""
+    baselines = Baselines()
+    approval = Approval(by="ana", at=START, reason="x", run_id="r")
+    baselines.promote(record(0), approval=approval)
+    baselines.promote(record(3, Verdict.REGRESSION), approval=approval, force=True)
+    entry = baselines.roll_back(SERVICE, SCENARIO, version=1, approval=approval)
+    nights = tuple(night(day, baseline=compared_with(version)) for day, version in ((1, 1), (4, 2), (5, 2), (6, 3)))
+    assert ids(of_level(nights, entry)) == ["r000", "r001", "r006"]
+
+
+def test_nights_that_the_level_was_strengthened_by_stay_part_of_it() -> None:
+    """Version 2 has the run of version 1 too; what nobody knows the version of counts as well."""
+    nights = tuple(night(day, baseline=compared_with(version)) for day, version in ((2, 1), (4, 2), (5, 99)))
+    found = ids(of_level((*nights, night(6, baseline=None)), baseline_of(1, 3)))
+    assert found == ["r001", "r002", "r003", "r004", "r005", "r006"]
+
+
+def test_a_second_improvement_takes_nothing_along_of_the_first() -> None:
+    """Days 2 and 3 are the present level: with them the new one would be half of the old."""
+    baselines = Baselines(entries={SERVICE: {SCENARIO: baseline_of(1)}})
+    approval = Approval(by="ana", at=START, reason="x", run_id="r")
+    improved = [record(day, Verdict.IMPROVEMENT, baseline=compared_with(1)) for day in (2, 3)]
+    entry = baselines.promote(improved[1], approval=approval, since=[contribution(improved[0])])
+    again = [record(day, Verdict.IMPROVEMENT, baseline=compared_with(2)) for day in (4, 5)]
+    nights = [found for each in (*improved, *again) if (found := night_of(each)) is not None]
+    assert [run.run_id for run in taken_along(nights, entry, again[1])] == ["r004"]
 
 
 @pytest.mark.parametrize(

@@ -228,6 +228,26 @@ def test_without_any_valid_re_run_one_run_decides(nights: Nights) -> None:
     assert "it was not run again: none of the 2 re-runs is valid" in record.reasons[0]
 
 
+def test_a_re_run_that_is_gone_is_left_out(nights: Nights, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody tidied up the store: the run is judged with the other one."""
+    first = nights.run(factors={P95: 1.6})
+    gone, left = nights.again(first, 1.6, 1.6)
+    nights.store.runs_by_uri[gone.uri].clear()
+    records = nights.judge.records([first.uri], versions={})
+    assert list(records) == [first.uri, left.uri]
+    assert (records[first.uri].verdict, records[first.uri].reruns) == (Verdict.REGRESSION, ("again-1",))
+    assert "left out of the night: there is no run" in caplog.text
+
+
+def test_a_run_is_not_judged_again_without_its_finished_re_runs(nights: Nights) -> None:
+    """Their records say what the three came to; of one alone it could be something else."""
+    first = nights.run(factors={P95: 1.6})
+    _, finished = nights.again(first, 1.6, 1.6)
+    finished.write_record(run_record())
+    with pytest.raises(StoreError, match="is finished; its record never changes"):
+        nights.judge.records([first.uri], versions={})
+
+
 def test_a_re_run_of_another_version_is_invalid(nights: Nights) -> None:
     """It was deployed in between: not one median over two versions."""
     first = nights.run(factors={P95: 1.6})
@@ -312,6 +332,39 @@ def test_a_finished_run_is_judged_with_its_re_runs(nights: Nights) -> None:
     first = nights.finished(10, {P95: 1.2}, run_id="first", reruns=("again-1", "again-2", "again-3"))
     result = nights.judge.again(first)
     assert (result.verdict, result.judged[P95]) == (Verdict.REGRESSION, pytest.approx(0.6))
+
+
+def test_a_finished_run_whose_re_runs_are_gone_is_one_run(nights: Nights) -> None:
+    """Far off it is told as a warning, as if there had been none."""
+    slower = nights.judge.again(nights.finished(10, {P95: 1.6}, reruns=("again-1", "again-2")))
+    assert [each.severity for each in slower.deviations] == [Severity.WARNING]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.SKIPPED])
+def test_a_finished_run_that_was_not_measured_stays_so(nights: Nights, verdict: Verdict) -> None:
+    """There is nothing to compare."""
+    result = nights.judge.again(nights.finished(10, verdict=verdict, reasons=("the load ended early",)))
+    assert (result.verdict, result.reasons) == (verdict, ("the load ended early",))
+
+
+def test_a_finished_run_knows_nothing_of_later_nights_of_other_scenarios(nights: Nights) -> None:
+    """They became 8 % slower 5 days after it, and are nothing that its own 8 % could be seen with."""
+    uri = nights.finished(10, {P95: 1.08})
+    for name in ("calm", "storm"):
+        nights.baselines.baselines.entries[SERVICE][name] = baseline_of()
+        nights.finished(15, {P95: 1.08}, scenario=name)
+    nights.clock.now = day(16)
+    assert nights.judge.again(uri).verdict is Verdict.PASS
+
+
+def test_a_finished_run_knows_the_other_scenarios_of_its_time(nights: Nights) -> None:
+    """They were as slow in the night before it, however long ago that is now."""
+    uri = nights.finished(10, {P95: 1.08})
+    for name in ("calm", "storm"):
+        nights.baselines.baselines.entries[SERVICE][name] = baseline_of()
+        nights.finished(10, {P95: 1.08}, scenario=name, started_at=day(9.5))
+    nights.clock.now = day(40)
+    assert nights.judge.again(uri).verdict is Verdict.REGRESSION
 
 
 def test_a_finished_run_knows_nothing_of_later_nights(nights: Nights) -> None:

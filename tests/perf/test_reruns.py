@@ -64,9 +64,14 @@ def measured(platform: Platform, **request: Any) -> list[str]:
     pipeline = platform.pipeline
     uris = pipeline.plan(RunRequest(scenario="brief", **request))
     for uri in uris:
-        for stage in (pipeline.stage_data, pipeline.preflight, pipeline.run_load, pipeline.scrape):
-            stage(uri)
+        measure(platform, uri)
     return uris
+
+
+def measure(platform: Platform, uri: str) -> None:
+    pipeline = platform.pipeline
+    for stage in (pipeline.stage_data, pipeline.preflight, pipeline.run_load, pipeline.scrape):
+        stage(uri)
 
 
 def spec_of(platform: Platform, uri: str) -> RunSpec:
@@ -328,6 +333,18 @@ def test_a_report_of_a_re_run_that_fails_keeps_no_record_back(platform: Platform
     with pytest.raises(OSError, match="no font"):
         platform.pipeline.report(uri)
     assert all(StageFiles(platform.store, each).is_finished for each in runs)
+
+
+def test_a_re_run_that_is_gone_keeps_no_verdict_and_no_report_back(platform: Platform) -> None:
+    """Somebody tidied up between the load and the comparison: the other two are judged and told."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    gone, left = platform.pipeline.plan_reruns([uri])
+    measure(platform, left)
+    platform.store.runs_by_uri[gone].clear()
+    assert set(platform.pipeline.compare([uri])) == {uri, left}
+    record = platform.pipeline.report(uri)
+    assert (record.verdict, record.reruns) == (Verdict.REGRESSION, (left.rpartition("/")[2],))
 
 
 def test_a_second_try_of_the_report_passes_finished_re_runs_by(platform: Platform) -> None:

@@ -126,6 +126,17 @@ def test_nights_of_another_load_renew_nothing() -> None:
     assert only(reviewed(entry_of(10), [other], day=104)).run_id is None
 
 
+def test_nights_that_passed_against_another_level_renew_nothing() -> None:
+    """Day 3 passed by version 1, and the level is that of day 9 since."""
+    baselines = Baselines()
+    for day, is_forced in ((0, False), (9, True)):
+        at = START + timedelta(days=day)
+        approval = Approval(by="ana", at=at, reason="x", run_id="r")
+        entry = baselines.promote(record(day, 0.2 + day / 10), approval=approval, force=is_forced)
+    finding = only(reviewed(entry, [replace(night(3), version=1)], day=120))
+    assert (finding.kind, finding.run_id) == (Kind.REVIEW_DUE, None)
+
+
 def test_plain_numbers_are_replaced_by_a_proper_level() -> None:
     """They have no fingerprint; the latest night that passed begins a level with one, and strengthens nothing."""
     entry = entry_of(1)

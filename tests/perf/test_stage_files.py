@@ -62,11 +62,13 @@ def test_only_the_same_stage_forgets_its_reason(files: StageFiles) -> None:
 
 
 def test_a_new_load_forgets_old_figures(files: StageFiles) -> None:
-    """Both of the client and of the server."""
+    """Those of the client and of the server, and which version was measured."""
     files.write_load(FIGURES)
     files.write_server(SCRAPED)
+    files.write_deployed(Deployed(before="2.4.0", after="2.4.1"))
     files.forget_figures()
     assert (files.read_load(), files.read_server()) == (None, None)
+    assert files.read_deployed() == Deployed(before=None, after=None)
 
 
 def test_removing_stages_leaves_the_record() -> None:
