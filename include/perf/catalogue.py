@@ -172,7 +172,7 @@ def _read_entries(path: Path, *, key: str, model: type[EntryT], problems: list[s
 def _read_document(path: Path, *, key: str) -> dict[str, Any]:
     """Read a YAML file of the catalogue and check its outermost shape."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506 - a safe loader
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 - a safe loader
     except FileNotFoundError:
         raise CatalogueError(f"there is no {path}; set BELLWETHER_CATALOGUE to the folder that holds it") from None
     except OSError as err:
@@ -196,7 +196,7 @@ def _read_document(path: Path, *, key: str) -> dict[str, Any]:
     return document
 
 
-class _StrictLoader(yaml.SafeLoader):
+class StrictLoader(yaml.SafeLoader):
     """A safe loader that refuses a key given twice, where YAML would silently keep the last.
 
     It looks before merge keys are resolved: a key that overrides a merged one is no double.

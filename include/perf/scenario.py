@@ -221,7 +221,7 @@ class Schedule(Entry):
     def _known_zone(cls, timezone: str) -> str:
         try:
             ZoneInfo(timezone)
-        except (ZoneInfoNotFoundError, ValueError) as err:
+        except (ZoneInfoNotFoundError, ValueError, OSError) as err:
             raise ValueError(f"{timezone!r} is not an IANA time zone such as Europe/London") from err
         return timezone
 
