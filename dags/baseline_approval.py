@@ -30,12 +30,13 @@ from bellwether import baseline_tasks
 )
 def baseline_approval() -> None:
     """Ask for the approval of one run, and apply it."""
+    asked = baseline_tasks.question()
     approved = baseline_tasks.approval(
         subject="Accept run {{ params.run }} as the new level?",
-        body=baseline_tasks.question(),
+        body=asked["body"],
         within=baseline_tasks.ANSWER_WITHIN,
     )
-    baseline_tasks.accept(approved.output)
+    baseline_tasks.accept(asked["over"], approved.output)
 
 
 baseline_approval()

@@ -54,6 +54,7 @@ def proposals(findings: Iterable[Finding]) -> list[dict[str, Any]]:
                 "run": finding.run_id,
                 "reason": f"quarterly review: {finding.kind}, {finding.text}",
                 "force": finding.is_new_level,
+                "over": finding.version,
             },
         }
         for finding in findings

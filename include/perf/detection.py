@@ -538,8 +538,20 @@ def _surest_window(findings: Findings, panel: Panel, sign: int) -> Ints:
     for each in findings.windows:
         limit = ANCHOR_Z if each.of_anchor else WINDOW_Z
         z = each.surest(sign)
-        sure.append(np.where((sign * each.shift > panel.floors) & (z >= limit), z, 0.0))
+        beyond = (sign * each.shift > panel.floors) & (z >= limit) & ~_is_over(each, findings, panel, sign)
+        sure.append(np.where(beyond, z, 0.0))
     return _surest(sure, panel.floors.shape)
+
+
+def _is_over(shifts: Shifts, findings: Findings, panel: Panel, sign: int) -> Flags:
+    """Return where what the last nights show is gone tonight: within the floor, and far from them.
+
+    Without it a cell that is healthy again would stay flagged until the bad nights have left every window.
+    """
+    tonight = findings.tonight
+    back = (shifts.centre + shifts.told) - (findings.level.centre + tonight.shift)
+    over: Flags = (sign * tonight.shift <= panel.floors) & (sign * back >= SUSPECT_T * tonight.error)
+    return over
 
 
 def _surest_sum(findings: Findings, panel: Panel, sign: int) -> Ints:

@@ -1,7 +1,7 @@
 """The judging of a night: gathers its runs and the history of all cells, and says which run comes out how."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -51,8 +51,14 @@ class Judge:
         doubts = {uri: comparison.suspicion for uri, comparison in found.items() if _is_in_doubt(comparison)}
         return dict(sorted(doubts.items(), key=lambda item: -item[1]))
 
-    def records(self, uris: Sequence[str], *, versions: Mapping[str, str]) -> dict[str, RunRecord]:
-        """Return the record of each run, and of each of its re-runs, by URI."""
+    def records(
+        self, uris: Sequence[str], *, versions: Mapping[str, str], channel_of: Callable[[str], str] = lambda service: ""
+    ) -> dict[str, RunRecord]:
+        """Return the record of each run, and of each of its re-runs, by URI.
+
+        Args:
+            channel_of: says where a service's deviations are told; what has one cause is told once in each place.
+        """
         baselines, members = self._night(uris)
         found = self._compared(members, baselines)
         records = {}
@@ -68,7 +74,7 @@ class Judge:
                     versions=versions,
                     reruns=_ids(member) if uri == member.uri else (),
                 )
-        return _told_once(records)
+        return _told_once(records, channel_of)
 
     def again(self, uri: str) -> Comparison:
         """Judge a finished run by itself against the baseline as it is now; nothing is written.
@@ -196,11 +202,17 @@ class Judge:
                     yield Cell(service=service, scenario=scenario, baseline=baseline, nights=nights)
 
 
-def _told_once(records: dict[str, RunRecord]) -> dict[str, RunRecord]:
-    """Let the first of the runs that moved with the platform speak for the others that show nothing else."""
-    moved = [uri for uri, record in records.items() if record.rerun_of is None and _only_platform(record)]
-    first = records[moved[0]].run_id if moved else None
-    return records | {uri: replace(records[uri], told_by=first) for uri in moved[1:]}
+def _told_once(records: dict[str, RunRecord], channel_of: Callable[[str], str]) -> dict[str, RunRecord]:
+    """Let the first of the runs that moved with the platform speak for the others that show nothing else there."""
+    speakers: dict[str, str] = {}
+    told = dict(records)
+    for uri, record in records.items():
+        if record.rerun_of is not None or not _only_platform(record):
+            continue
+        speaker = speakers.setdefault(channel_of(record.service), record.run_id)
+        if speaker != record.run_id:
+            told[uri] = replace(record, told_by=speaker)
+    return told
 
 
 def _only_platform(record: RunRecord) -> bool:

@@ -264,6 +264,11 @@ class Pipeline:
         log.info("%s %s %s looks suspicious and is run again", spec.service, spec.scenario, spec.run_id)
         return Reruns(uris=tuple(self._created(each) for each in reruns_of(spec, now=self.clock())))
 
+    def _channel_of(self, service: str) -> str:
+        """Return where a service's deviations are told; a service that left the catalogue tells for itself."""
+        known = self.catalogue.services.get(service)
+        return known.slack_channel if known else service
+
     @property
     def _judge(self) -> Judge:
         return Judge(store=self.store, baselines=self.baselines, clock=self.clock)
@@ -274,7 +279,7 @@ class Pipeline:
         Returns:
             The verdicts by URI, those of re-runs among them.
         """
-        records = self._judge.records(uris, versions=self.versions)
+        records = self._judge.records(uris, versions=self.versions, channel_of=self._channel_of)
         for uri, record in records.items():
             self._files(uri).write_draft(record)
             reasons = "; ".join(record.reasons)
@@ -332,11 +337,22 @@ class Pipeline:
         """Look at every baseline and what was measured since."""
         return review_all(store=self.store, baselines=self.baselines, now=self.clock())
 
-    def promote(self, uri: str, *, force: bool = False, reason: str | None = None, by: str | None = None) -> Baseline:
+    def promote(
+        self,
+        uri: str,
+        *,
+        force: bool = False,
+        reason: str | None = None,
+        by: str | None = None,
+        over: int | None = None,
+    ) -> Baseline:
         """Make a finished run part of its baseline, or the beginning of a new one.
 
+        Args:
+            over: the version that somebody decided to replace, 0 for none.
+
         Raises:
-            BaselineError: the run may not become a baseline.
+            BaselineError: the run may not become a baseline, or the baseline is another one by now.
         """
         record = self.record(uri)
         approval = Approval(
@@ -345,7 +361,9 @@ class Pipeline:
             reason=reason or record.provenance.reason or "",
             run_id=record.run_id,
         )
-        baseline = promote(record, approval=approval, force=force, store=self.store, baselines=self.baselines)
+        baseline = promote(
+            record, approval=approval, force=force, store=self.store, baselines=self.baselines, over=over
+        )
         log.info("%s %s baseline is version %d now", record.service, record.scenario, baseline.version)
         return baseline
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from include.perf.baseline import Approval, Baseline, Baselines
+from include.perf.errors import BaselineError
 from include.perf.history import read_nights, taken_along
 from include.perf.ports import BaselineStore, ResultsStore
 from include.perf.review import Finding, review
@@ -10,16 +11,31 @@ from include.perf.run import RunRecord
 
 
 def promote(
-    record: RunRecord, *, approval: Approval, force: bool, store: ResultsStore, baselines: BaselineStore
+    record: RunRecord,
+    *,
+    approval: Approval,
+    force: bool,
+    store: ResultsStore,
+    baselines: BaselineStore,
+    over: int | None = None,
 ) -> Baseline:
     """Make a finished run, and the nights that it takes along, part of its baseline or the beginning of a new one.
 
+    Args:
+        over: the version that somebody decided to replace, 0 for none; ``None`` where nobody was asked.
+
     Raises:
-        BaselineError: the run may not become a baseline.
+        BaselineError: the run may not become a baseline, or the baseline is not what was decided about any more.
     """
     nights = read_nights(store, service=record.service, scenario=record.scenario, before=record.started_at)
     with baselines.change() as changed:
         current = changed.get(record.service, record.scenario)
+        version = current.version if current else 0
+        if over is not None and over != version:
+            raise BaselineError(
+                f"the baseline of {record.service} in {record.scenario} is version {version} by now, and what was "
+                f"approved was about version {over}; ask again"
+            )
         since = taken_along(nights, current, record) if current else ()
         promoted: Baseline = changed.promote(record, approval=approval, force=force, since=since)
     return promoted

@@ -42,6 +42,7 @@ class Finding:
     """One thing that a review brings up.
 
     Attributes:
+        version: of the baseline.
         run_id: the run whose promotion is proposed; ``None`` where nothing is.
         proposes: what would become of the baseline.
         is_new_level: the run would begin a level of its own and not strengthen the present one.
@@ -51,6 +52,7 @@ class Finding:
     scenario: str
     kind: Kind
     text: str
+    version: int = 0
     run_id: str | None = None
     proposes: str | None = None
     is_new_level: bool = False
@@ -165,7 +167,7 @@ class _Case:
 
     def finding(self, kind: Kind, text: str, proposal: "_Proposal | None" = None) -> Finding:
         """Return a finding on this cell."""
-        found = Finding(service=self.service, scenario=self.scenario, kind=kind, text=text)
+        found = Finding(service=self.service, scenario=self.scenario, kind=kind, text=text, version=self.entry.version)
         return replace(found, **asdict(proposal)) if proposal else found
 
 

@@ -18,8 +18,8 @@ REVIEW_WITHIN = timedelta(days=14)
 
 
 @task(execution_timeout=SHORT)
-def question() -> str:
-    """Find the run and say what is to be decided, in Markdown; refuses what no approval can make a baseline."""
+def question() -> dict[str, Any]:
+    """Find the run and say what is to be decided, in Markdown, and over which version of the baseline."""
     from bellwether.wiring import airflow_pipeline
     from include.perf.approval import question as asked
 
@@ -27,7 +27,10 @@ def question() -> str:
     with told_to_airflow():
         pipeline = airflow_pipeline()
         record = pipeline.record(pipeline.find(params["run"]))
-        return asked(record, reason=params["reason"], asked_by=_asked_by(), baselines=pipeline.baselines.read())
+        baselines = pipeline.baselines.read()
+        body = asked(record, reason=params["reason"], asked_by=_asked_by(), baselines=baselines)
+        current = baselines.get(record.service, record.scenario)
+    return {"body": body, "over": current.version if current else 0}
 
 
 def approval(*, subject: Any, body: Any, within: timedelta) -> ApprovalOperator:
@@ -42,11 +45,11 @@ def approval(*, subject: Any, body: Any, within: timedelta) -> ApprovalOperator:
 
 
 @task(execution_timeout=SHORT)
-def accept(answer: Mapping[str, Any]) -> None:
-    """Make the run the new level, in the name of who approved it."""
+def accept(over: int, answer: Mapping[str, Any]) -> None:
+    """Make the run the new level, in the name of who approved it; refused when the baseline changed meanwhile."""
     params = _params()
     reason = f"{params['reason']} (asked for by {_asked_by()})"
-    _promote(params["run"], reason=reason, by=_approver(answer), force=True)
+    _promote(params["run"], reason=reason, by=_approver(answer), force=True, over=over)
 
 
 @task(execution_timeout=SHORT)
@@ -67,15 +70,15 @@ def apply(change: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
     """Do what was proposed and approved."""
     context: Any = get_current_context()
     context["cell"] = change["cell"]
-    _promote(change["run"], reason=change["reason"], by=_approver(answer), force=change["force"])
+    _promote(change["run"], reason=change["reason"], by=_approver(answer), force=change["force"], over=change["over"])
 
 
-def _promote(run: str, *, reason: str, by: str, force: bool) -> None:
+def _promote(run: str, *, reason: str, by: str, force: bool, over: int) -> None:
     from bellwether.wiring import airflow_pipeline
 
     with told_to_airflow():
         pipeline = airflow_pipeline()
-        pipeline.promote(pipeline.find(run), force=force, reason=reason, by=by)
+        pipeline.promote(pipeline.find(run), force=force, reason=reason, by=by, over=over)
 
 
 def _params() -> Mapping[str, str]:

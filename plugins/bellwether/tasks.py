@@ -169,7 +169,8 @@ def _summed_up(records: "list[RunRecord]") -> Mapping[str, str]:
     from include.perf.report import headline
     from include.perf.run import Verdict
 
-    bad = [record for record in records if record.verdict in (Verdict.REGRESSION, Verdict.INVALID)]
+    unjudged = (Verdict.INVALID, Verdict.NOT_COMPARABLE)
+    bad = [record for record in records if record.verdict in (Verdict.REGRESSION, *unjudged)]
     if bad:
         raise AirflowFailException("\n".join(headline(record) for record in bad))
     return {record.service: headline(record) for record in records}

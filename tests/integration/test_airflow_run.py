@@ -264,7 +264,9 @@ def test_loads_go_one_after_another(platform: Platform) -> None:
 def test_a_person_sees_which_service_a_mapped_task_is(platform: Platform, first_run: Run) -> None:
     """Every mapped task is labelled with its service's name."""
     listed = platform.api.call("GET", f"/dags/market_open/dagRuns/{first_run.run_id}/taskInstances?limit=200")
-    labels = {task["rendered_map_index"] for task in listed["task_instances"] if task["map_index"] >= 0}
+    mapped = [task for task in listed["task_instances"] if task["map_index"] >= 0]
+    # what was skipped by the task before it never had a name
+    labels = {task["rendered_map_index"] for task in mapped if "ask_for_approval" not in task["task_id"]}
     assert labels == {SERVICE}
 
 

@@ -301,3 +301,17 @@ def test_people_are_told_the_mean_as_it_is() -> None:
     window = next(each for each in examine(panel_of(values)).windows if each.nights == 2 and not each.of_anchor)
     assert window.told[0, 0] == pytest.approx(10 * SPREAD, abs=0.5 * SPREAD)
     assert window.shift[0, 0] < 4 * SPREAD
+
+
+def test_a_cell_that_is_healthy_again_is_not_held_to_its_bad_nights() -> None:
+    """Six flagged nights at seven spreads, then one as ever: the mean of the last nights is high, tonight is not."""
+    values = quiet(nights=20)
+    values[0, 0, -7:-1] = 7 * SPREAD
+    values[0, 0, -1] = 0.0
+    is_reference = np.ones((CELLS, 20), dtype=bool)
+    is_reference[0, -7:-1] = False
+    _, calls = judge(panel_of(values, is_reference=is_reference))
+    assert calls.by_window[0, 0] == 0
+    values[0, 0, -1] = 7 * SPREAD
+    _, calls = judge(panel_of(values, is_reference=is_reference))
+    assert calls.by_window[0, 0] > 0

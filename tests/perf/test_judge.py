@@ -296,6 +296,9 @@ def test_of_runs_that_moved_with_the_platform_one_speaks(nights: Nights) -> None
     records = nights.judge.records([each.uri for each in runs], versions={})
     told_by = {each.run_id: each.told_by for each in records.values() if each.rerun_of is None}
     assert told_by == {"a": None, "b": "a", "c": None, "d": "a", "e": "a", "f": "a"}
+    apart = nights.judge.records([each.uri for each in runs], versions={}, channel_of=lambda name: str(name in "ab"))
+    told_by = {each.run_id: each.told_by for each in apart.values() if each.rerun_of is None}
+    assert told_by == {"a": None, "b": "a", "c": None, "d": None, "e": "d", "f": "d"}  # each channel hears it once
 
 
 # A finished run, judged again

@@ -2,9 +2,12 @@
 
 import pytest
 
+from include.perf.baseline import Approval
 from include.perf.errors import BaselineError, LoadError, StoreError
+from include.perf.promotion import promote
 from include.perf.run import RunRecord, Verdict
-from tests.fakes import Platform
+from tests.fakes import MemoryBaselines, MemoryStore, Platform
+from tests.records import run_record
 
 DAY_S = 86_400
 
@@ -127,3 +130,16 @@ def test_a_suspicious_pass_is_refused(platform: Platform) -> None:
         platform.pipeline.promote(uri_of(doubtful), by="ana", reason="again")
     entry = platform.pipeline.promote(uri_of(night(platform)), by="ana", reason="good nights")
     assert doubtful.run_id not in [each.run_id for each in entry.runs]
+
+
+def test_what_was_approved_about_another_version_is_refused() -> None:
+    """Somebody promoted while the question waited: the answer was about what is gone."""
+    store, baselines = MemoryStore(), MemoryBaselines()
+    first = run_record(run_id="r1", verdict=Verdict.NO_BASELINE)
+    approval = Approval(by="ana", at=first.started_at, reason="agreed", run_id="r1")
+    promote(first, approval=approval, force=False, store=store, baselines=baselines, over=0)
+    second = run_record(run_id="r2", verdict=Verdict.REGRESSION)
+    with pytest.raises(BaselineError, match=r"is version 1 by now, and what was approved was about version 0; ask"):
+        promote(second, approval=approval, force=True, store=store, baselines=baselines, over=0)
+    entry = promote(second, approval=approval, force=True, store=store, baselines=baselines, over=1)
+    assert entry.version == 2

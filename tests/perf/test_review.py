@@ -97,6 +97,7 @@ def test_due_with_a_night_that_passed() -> None:
     assert finding == Finding(
         service=SERVICE,
         scenario=SCENARIO,
+        version=10,
         kind=Kind.REVIEW_DUE,
         text="the review was due on 2026-06-11, 2 days ago; approved by ana on 2026-03-11",
         run_id="r12",
