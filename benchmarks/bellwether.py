@@ -92,6 +92,14 @@ class Outcome:
         inside = self.due >= self.figures.window.start.timestamp()
         return float(1000 * np.quantile((arrived - self.due)[inside], share))
 
+    def true_from_due_ms(self, name: str) -> float:
+        """Return a percentile from the k-th due time to the target's k-th answer: what a latency is here, by its log."""
+        truth = self.whole_truth
+        if len(truth.arrived) != len(self.due):
+            return np.nan
+        took = (truth.answered - self.due)[self.due >= self.figures.window.start.timestamp()]
+        return float(1000 * np.nanquantile(took, SHARES[name]))
+
     def per_second(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
         """Return how many requests reached the target in each whole second of the measured window."""
         start = self.figures.window.start.timestamp()

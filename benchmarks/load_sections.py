@@ -174,8 +174,11 @@ def stalls(bench: Bench) -> Table:
         )
     others = bench.run_peers(behaviour, connections=50, for_s=for_s, rate_rps=STALLED_RATE_RPS)
     rows += [_peer_stall_row(outcome, for_s=for_s) for outcome in others]
-    note = "wrk has no rate: it sends as fast as its connections are answered."
-    return Table(title="stalls: 1 s in every 10 s at 500/s", rows=rows, notes=[note, *bench.failure_notes()])
+    notes = ["wrk has no rate: it sends as fast as its connections are answered."]
+    if ours:
+        log = ", ".join(f"{name} {ours.true_from_due_ms(name):.2f} ms" for name in SHARES)
+        notes.append(f"{OURS} by the target's log, from the k-th due time to the k-th answer: {log}.")
+    return Table(title="stalls: 1 s in every 10 s at 500/s", rows=rows, notes=[*notes, *bench.failure_notes()])
 
 
 def _peer_stall_row(outcome: PeerOutcome, *, for_s: int) -> Row:
