@@ -93,7 +93,7 @@ class Outcome:
         return float(1000 * np.quantile((arrived - self.due)[inside], share))
 
     def true_from_due_ms(self, name: str) -> float:
-        """Return a percentile from the k-th due time to the target's k-th answer: what a latency is here, by its log."""
+        """Return a percentile from the k-th due time to the k-th answer in the target's log."""
         truth = self.whole_truth
         if len(truth.arrived) != len(self.due):
             return np.nan
