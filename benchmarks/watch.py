@@ -93,7 +93,11 @@ class Watch:
 def descendants(pid: int, *, without: Collection[int] = ()) -> list[int]:
     """Return the processes below one, without some and what is below those."""
     found: list[int] = []
-    for children in PROC.glob(f"{pid}/task/*/children"):
+    try:
+        lists = list(PROC.glob(f"{pid}/task/*/children"))
+    except OSError:  # it ended meanwhile
+        return found
+    for children in lists:
         try:
             below = [int(child) for child in children.read_text(encoding="ascii").split()]
         except OSError:
