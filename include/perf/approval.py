@@ -1,14 +1,16 @@
 """What an approver is asked, in Markdown, and which runs need one."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.perf.baseline import Baseline, Baselines
 from include.perf.errors import BaselineError
 from include.perf.markdown import bullets, escape
 from include.perf.report import headline, metrics_table
-from include.perf.review import Finding
 from include.perf.run import RunRecord, Verdict
+
+if TYPE_CHECKING:
+    from include.perf.review import Finding
 
 
 def needs_approval(record: RunRecord) -> bool:
@@ -42,7 +44,7 @@ def question(record: RunRecord, *, reason: str, asked_by: str, baselines: Baseli
     )
 
 
-def proposals(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+def proposals(findings: "Iterable[Finding]") -> list[dict[str, Any]]:
     """Return what a review proposes: ``subject`` and ``body`` of each question, and the ``change`` asked for."""
     return [
         {

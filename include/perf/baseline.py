@@ -25,7 +25,6 @@ from include.perf.baseline_entry import (
 )
 from include.perf.errors import BaselineError
 from include.perf.run import RunRecord, Verdict
-from include.perf.spread import spread_of
 
 __all__ = [
     "APPROVED_RUNS",
@@ -84,6 +83,8 @@ class Baselines:
             anchor = current.anchor if current.is_anchored else None
         elif run.verdict is Verdict.IMPROVEMENT and not force:
             runs = _merged(since, runs)
+        from include.perf.spread import spread_of  # takes NumPy and SciPy, which only a promotion needs
+
         spread = spread_of(runs, others=self._runs_of_others(run.service, run.scenario))
         entry = _entry(
             runs, fingerprint=run.fingerprint, spread=spread, approval=approval, anchor=anchor, after=current

@@ -23,7 +23,6 @@ from include.perf.baseline_entry import (
 )
 from include.perf.errors import BaselineError
 from include.perf.metric import METRICS
-from include.perf.spread import spread_of
 
 Document = dict[str, Any]
 
@@ -152,6 +151,8 @@ def _from_1(document: Document) -> Document:
 
 
 def _entry_2(entry: EntryV1, *, others: list[tuple[BaselineRun, ...]]) -> Document:
+    from include.perf.spread import spread_of  # takes NumPy and SciPy, which only an old file needs
+
     spread = spread_of(entry.plain_runs(), others=others)
     dumped: Document = _ENTRY_V1.dump_python(entry, mode="json")
     return dumped | {

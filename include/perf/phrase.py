@@ -7,7 +7,7 @@ characters are taken out, so that text from a service can neither break a line n
 import re
 from datetime import UTC, datetime, timedelta
 
-from include.perf.baseline import CANDIDATE_RUNS
+from include.perf.baseline_entry import CANDIDATE_RUNS
 from include.perf.metric import METRICS, Metric, Source, Unit, format_change, format_value
 from include.perf.run import Deviation, RunRecord, Severity, Shift, Verdict, Window
 

@@ -4,7 +4,7 @@ Stages hand on a reference only, the URI of the run's folder; what one stage lea
 ``run.json`` is written last, so a folder without it is a run that is not finished. A stage that cannot go on
 says so in the folder and raises; `compare` and `report` then still make a record of it.
 
-A stage imports pandas where it needs it: in Airflow each stage is a process of its own.
+A stage imports pandas and NumPy where it needs them: in Airflow each stage is a process of its own.
 """
 
 import logging
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from include.perf.baseline import Approval, Baseline
 from include.perf.catalogue import Catalogue
@@ -26,7 +27,6 @@ from include.perf.errors import (
     collected,
 )
 from include.perf.fingerprint import fingerprint
-from include.perf.judge import Judge
 from include.perf.load_plan import PLAN_FILE
 from include.perf.ports import (
     FEED_FILE,
@@ -43,16 +43,18 @@ from include.perf.ports import (
     ResultsStore,
     Target,
 )
-from include.perf.promotion import promote, review_all
 from include.perf.report import render_report
 from include.perf.request import RunRequest, load_of
 from include.perf.reruns import refusal, reruns_of, run_id_of
-from include.perf.review import Finding
 from include.perf.run import RunRecord, RunSpec, Verdict
 from include.perf.scenario import LoadProfile
 from include.perf.scraping import is_scraped, scrape_figures
 from include.perf.service import Service
 from include.perf.stage_files import Deployed, Ended, Reruns, StageFiles
+
+if TYPE_CHECKING:
+    from include.perf.judge import Judge
+    from include.perf.review import Finding
 
 log = logging.getLogger(__name__)
 
@@ -270,7 +272,9 @@ class Pipeline:
         return known.slack_channel if known else service
 
     @property
-    def _judge(self) -> Judge:
+    def _judge(self) -> "Judge":
+        from include.perf.judge import Judge
+
         return Judge(store=self.store, baselines=self.baselines, clock=self.clock)
 
     def compare(self, uris: Sequence[str]) -> dict[str, Verdict]:
@@ -333,8 +337,10 @@ class Pipeline:
                 return uri
         raise StoreError(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")
 
-    def review(self) -> tuple[Finding, ...]:
+    def review(self) -> "tuple[Finding, ...]":
         """Look at every baseline and what was measured since."""
+        from include.perf.promotion import review_all
+
         return review_all(store=self.store, baselines=self.baselines, now=self.clock())
 
     def promote(
@@ -354,6 +360,8 @@ class Pipeline:
         Raises:
             BaselineError: the run may not become a baseline, or the baseline is another one by now.
         """
+        from include.perf.promotion import promote
+
         record = self.record(uri)
         approval = Approval(
             by=by or record.provenance.triggered_by,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import include.perf.spread  # noqa: F401 - before the forks, each of which would take a second for it
 from include.perf.adapters import baseline_file
 from include.perf.adapters.baseline_file import BaselineFile
 from include.perf.baseline import MAX_RUNS, Approval, Baselines
