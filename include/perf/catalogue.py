@@ -3,33 +3,25 @@
 Reading it imports neither pandas nor Locust: Airflow does so each time it parses the DAGs.
 """
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
-from include.perf.entry import Entry
+from include.perf.entry import Entry, place_of, rule_of
 from include.perf.errors import CatalogueError, collected
 from include.perf.scenario import Scenario
 from include.perf.service import Service
+from include.perf.yaml_file import default_folder, read_document
 
 SERVICES_FILE = "services.yaml"
 SCENARIOS_FILE = "scenarios.yaml"
-SCHEMA_VERSION = 1
 ALL_SERVICES = "all"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 EntryT = TypeVar("EntryT", bound=Entry)
-
-
-def default_folder() -> Path:
-    """Return the catalogue's folder: ``BELLWETHER_CATALOGUE``, or the one in the repository."""
-    return Path(os.environ.get("BELLWETHER_CATALOGUE") or Path(__file__).parent.parent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +143,7 @@ def _problems_of_ca_file(path: Path | None) -> list[str]:
 
 def _read_entries(path: Path, *, key: str, model: type[EntryT], problems: list[str]) -> dict[str, EntryT]:
     try:
-        document = _read_document(path, key=key)
+        document = _document_of(path, key=key)
     except CatalogueError as err:
         problems += err.problems
         return {}
@@ -169,24 +161,14 @@ def _read_entries(path: Path, *, key: str, model: type[EntryT], problems: list[s
     return entries
 
 
-def _read_document(path: Path, *, key: str) -> dict[str, Any]:
+def _document_of(path: Path, *, key: str) -> dict[str, Any]:
     """Read a YAML file of the catalogue and check its outermost shape."""
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 - a safe loader
-    except FileNotFoundError:
-        raise CatalogueError(f"there is no {path}; set BELLWETHER_CATALOGUE to the folder that holds it") from None
-    except OSError as err:
-        raise CatalogueError(f"cannot read {path}: {err.strerror}") from err
-    except UnicodeDecodeError as err:
-        raise CatalogueError(f"{path.name}: not UTF-8 text ({err.reason} at byte {err.start})") from err
-    except (yaml.YAMLError, ValueError) as err:  # ValueError: a date such as 2026-02-30
-        raise CatalogueError(f"{path.name}: not valid YAML: {' '.join(str(err).split())}") from err
-    if not isinstance(document, dict):
-        raise CatalogueError(f"{path.name}: must hold schema_version and {key}, but holds {document!r}")
-    if document.get("schema_version") != SCHEMA_VERSION:
-        version = document.get("schema_version")
-        raise CatalogueError(f"{path.name}: schema_version must be {SCHEMA_VERSION}, but is {version!r}")
-    unknown = sorted(set(map(str, document)) - {"schema_version", "defaults", key})
+    document = read_document(
+        path,
+        holds=f"schema_version and {key}",
+        remedy="set BELLWETHER_CATALOGUE to the folder that holds it",
+    )
+    unknown = sorted(set(map(str, document)) - {"defaults", key})
     if unknown:
         raise CatalogueError(f"{path.name}: unknown key {', '.join(unknown)}; it may hold defaults and {key}")
     if not isinstance(document.get("defaults") or {}, dict):
@@ -194,25 +176,6 @@ def _read_document(path: Path, *, key: str) -> dict[str, Any]:
     if not isinstance(document.get(key), dict) or not document[key]:
         raise CatalogueError(f"{path.name}: {key} must name at least one entry, but is {document.get(key)!r}")
     return document
-
-
-class StrictLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, where YAML would silently keep the last.
-
-    It looks before merge keys are resolved: a key that overrides a merged one is no double.
-    """
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Refuse a key that occurs twice."""
-        node = super().compose_mapping_node(anchor)
-        seen: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
-                continue
-            if (key.tag, key.value) in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
-            seen.add((key.tag, key.value))
-        return node
 
 
 def _merge(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,28 +195,4 @@ def _is_echo(error: Mapping[str, Any]) -> bool:
 def _sentence(path: Path, name: str, error: Mapping[str, Any]) -> str:
     """Turn one of pydantic's errors into: file, entry, rule, value."""
     colon = ":" if error["type"] == "value_error" else ""
-    return f"{path.name}: {name}{_steps(error)}{colon} {_rule(error)}"
-
-
-def problem_of(error: Mapping[str, Any]) -> str:
-    """Turn one of pydantic's errors into: setting, rule, value; without the setting where it is about several."""
-    return ": ".join(filter(None, (_steps(error).lstrip("."), _rule(error))))
-
-
-def _steps(error: Mapping[str, Any]) -> str:
-    """Return where in an entry an error is: ``.load.profile[1].at_s``."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
-
-
-def _rule(error: Mapping[str, Any]) -> str:
-    match error["type"]:
-        case "missing":
-            return "is missing; every entry needs it"
-        case "extra_forbidden":
-            return "is not a known setting; correct its name or remove it"
-        case "value_error":
-            return str(error["ctx"]["error"])
-        case _:
-            rule = re.sub(r"^(Input|String|Tuple) should", "should", str(error["msg"]))
-            rule = rule.replace("a valid tuple", "a valid list").replace(" after validation, not 0", "")
-            return f"{rule}, but is {error['input']!r}"
+    return f"{path.name}: {name}{place_of(error)}{colon} {rule_of(error)}"

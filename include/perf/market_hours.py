@@ -17,15 +17,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
-from include.perf.catalogue import SCHEMA_VERSION, StrictLoader, default_folder, problem_of
-from include.perf.entry import Entry
+from include.perf.entry import Entry, problem_of
 from include.perf.errors import CatalogueError
+from include.perf.yaml_file import default_folder, read_document
 
 MARKET_HOURS_FILE = "market_hours.yaml"
 OWN_FILE = Path(__file__).parent.parent / MARKET_HOURS_FILE
@@ -334,28 +333,8 @@ def load_market_hours(path: Path | None = None) -> MarketHours:
         CatalogueError: with every problem in the file: where, the rule and the value.
     """
     path = path or market_hours_path()
-    document = _read_document(path)
+    document = read_document(path, holds="schema_version, sessions and week", remedy="put the market hours there")
     try:
         return MarketHours.model_validate(document)
     except ValidationError as err:
         raise CatalogueError([f"{path.name}: {problem_of(error)}" for error in err.errors()]) from err
-
-
-def _read_document(path: Path) -> dict[str, Any]:
-    """Read the YAML and take the version out of it."""
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 - a safe loader
-    except FileNotFoundError:
-        raise CatalogueError(f"there is no {path}; put the market hours there") from None
-    except OSError as err:
-        raise CatalogueError(f"cannot read {path}: {err.strerror}") from err
-    except UnicodeDecodeError as err:
-        raise CatalogueError(f"{path.name}: not UTF-8 text ({err.reason} at byte {err.start})") from err
-    except (yaml.YAMLError, ValueError) as err:  # ValueError: a date such as 2026-02-30
-        raise CatalogueError(f"{path.name}: not valid YAML: {' '.join(str(err).split())}") from err
-    if not isinstance(document, dict):
-        raise CatalogueError(f"{path.name}: must hold schema_version, sessions and week, but holds {document!r}")
-    version = document.pop("schema_version", None)
-    if version != SCHEMA_VERSION:
-        raise CatalogueError(f"{path.name}: schema_version must be {SCHEMA_VERSION}, but is {version!r}")
-    return document

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from include.perf.catalogue import ALL_SERVICES, problem_of
+from include.perf.catalogue import ALL_SERVICES
+from include.perf.entry import problem_of
 from include.perf.errors import ConfigurationError
 from include.perf.scenario import LoadProfile, Scenario
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from include.perf.catalogue import problem_of
+from include.perf.entry import problem_of
 from include.perf.scenario import LoadProfile, Schedule
 from tests.fakes import small_scenario
 
