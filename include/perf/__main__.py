@@ -24,14 +24,14 @@ from include.perf.console import (
     print_record,
     shown_progress,
 )
-from include.perf.errors import BaselineError, BellwetherError, ConfigurationError, StoreError, collected
+from include.perf.errors import BaselineError, BellwetherError, ConfigurationError, collected
 from include.perf.judge import Judge
 from include.perf.market_data import read_market_data
 from include.perf.pipeline import Pipeline
-from include.perf.ports import RECORD_FILE, REPORT_FILE
+from include.perf.ports import REPORT_FILE
 from include.perf.request import RunRequest
 from include.perf.run import RunRecord, Verdict
-from include.perf.stage_files import StageFiles
+from include.perf.stage_files import StageFiles, find_run
 
 DEFAULT_PROMETHEUS = "http://localhost:9090"
 
@@ -78,9 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_run(commands)
     _add_compare(commands)
-    BaselineCommands(baselines=baseline_file, results=results_store, find=_find, user=_user, clock=clock).add_to(
-        commands
-    )
+    BaselineCommands(baselines=baseline_file, results=results_store, user=_user, clock=clock).add_to(commands)
     check = commands.add_parser("check", help="check the catalogue, the market data and the baselines")
     check.set_defaults(command=_check)
     return parser
@@ -170,27 +168,14 @@ def _exit_code(records: Iterable[RunRecord]) -> int:
     return 1 if 1 in codes else max(codes, default=0)
 
 
-def _find(reference: str) -> RunRecord:
-    """Return the record of a run by its id or its address."""
-    return StageFiles(results_store(), _uri_of(reference)).read_record()
-
-
-def _uri_of(reference: str) -> str:
-    """Return the address of a run by its id or its address."""
-    store = results_store()
-    uris = [reference] if "/" in reference else [uri for uri in store.runs() if uri.rpartition("/")[2] == reference]
-    if not uris:
-        raise StoreError(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")
-    return uris[0].removesuffix(f"/{RECORD_FILE}")
-
-
 def _compare(options: argparse.Namespace, console: Console) -> int:
-    record = _find(options.run)
+    store = results_store()
+    uri = find_run(store, options.run)
+    record = StageFiles(store, uri).read_record()
     if not record.verdict.is_measured:
         console.print(f"{record.run_id} is {record.verdict}: {'; '.join(record.reasons)}")
         return EXIT_CODES[record.verdict]
-    judge = Judge(store=results_store(), baselines=baseline_file(), clock=clock)
-    result = judge.again(_uri_of(options.run))
+    result = Judge(store=store, baselines=baseline_file(), clock=clock).again(uri)
     console.print(f"{result.verdict} {record.service} {record.scenario} {record.run_id}")
     for reason in result.reasons:
         console.print(f"  - {reason}")

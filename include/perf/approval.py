@@ -29,7 +29,7 @@ def question(record: RunRecord, *, reason: str, asked_by: str, baselines: Baseli
     if not record.verdict.is_measured or record.rerun_of is not None:
         raise BaselineError(f"run {record.run_id} is {_what(record)} and can never be a baseline; name another run")
     current = baselines.get(record.service, record.scenario)
-    if current is not None and any(known.run_id == record.run_id for known in current.runs):
+    if current is not None and current.has_run(record.run_id):
         raise BaselineError(f"run {record.run_id} is part of the baseline already; there is nothing to approve")
     replaced = "There is no baseline yet." if current is None else _replaced(current)
     return "\n\n".join(

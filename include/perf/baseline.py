@@ -42,6 +42,7 @@ __all__ = [
     "State",
     "centre_of",
     "contribution",
+    "merged_runs",
     "state_of",
 ]
 
@@ -72,17 +73,17 @@ class Baselines:
             BaselineError: the run may not become a baseline; says why and what to do.
         """
         current = self.get(run.service, run.scenario)
-        if current is not None and any(known.run_id == run.run_id for known in current.runs):
+        if current is not None and current.has_run(run.run_id):
             raise BaselineError(f"run {run.run_id} is part of the baseline of {_cell(run)} already")
         _check_promotable(run, current, force=force)
         _check_reason(approval)
         runs: tuple[BaselineRun, ...] = (contribution(run),)
         anchor = None
         if current is not None and not force and _agrees(run, current):
-            runs = _merged(current.runs, since, runs)
+            runs = merged_runs(current.runs, since, runs)
             anchor = current.anchor if current.is_anchored else None
         elif run.verdict is Verdict.IMPROVEMENT and not force:
-            runs = _merged(since, runs)
+            runs = merged_runs(since, runs)
         from include.perf.spread import spread_of  # takes NumPy and SciPy, which only a promotion needs
 
         spread = spread_of(runs, others=self._runs_of_others(run.service, run.scenario))
@@ -159,7 +160,7 @@ def _agrees(run: RunRecord, current: Baseline) -> bool:
     return run.verdict is Verdict.PASS and run.fingerprint == current.fingerprint
 
 
-def _merged(*parts: Iterable[BaselineRun]) -> tuple[BaselineRun, ...]:
+def merged_runs(*parts: Iterable[BaselineRun]) -> tuple[BaselineRun, ...]:
     """Return the runs in the order of the parts, each once, the latest `MAX_RUNS` of them."""
     runs = {run.run_id: run for part in parts for run in part}
     return tuple(runs.values())[-MAX_RUNS:]
@@ -183,7 +184,7 @@ def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) 
             f"run {run.run_id} is {run.verdict}, so it does not become the baseline by itself; to accept it as "
             f"the new level: {remedy}"
         )
-    suspicions = [each.metric for each in run.deviations if each.is_worse and not each.is_confirmed]
+    suspicions = [each.metric for each in run.deviations if each.is_suspicion]
     if suspicions:
         raise BaselineError(
             f"run {run.run_id} looks worse in {', '.join(suspicions)} than the baseline, if not surely so; promote "

@@ -16,7 +16,7 @@ from include.perf.errors import BaselineError
 from include.perf.history import MAX_NIGHTS, read_nights
 from include.perf.ports import BaselineStore, ResultsStore
 from include.perf.promotion import promote, review_all
-from include.perf.run import RunRecord
+from include.perf.stage_files import StageFiles, find_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +25,11 @@ class BaselineCommands:
 
     Attributes:
         baselines, results: give the file and the store that the environment names.
-        find: returns the record of a run by its id or its address.
         user: says who is at the keyboard.
     """
 
     baselines: Callable[[], BaselineStore]
     results: Callable[[], ResultsStore]
-    find: Callable[[str], RunRecord]
     user: Callable[[], str]
     clock: Callable[[], datetime]
 
@@ -94,13 +92,14 @@ class BaselineCommands:
         return Approval(by=self.user(), at=self.clock(), reason=options.reason, run_id=run_id)
 
     def _promote(self, options: argparse.Namespace, console: Console) -> int:
-        record = self.find(options.run)
+        store = self.results()
+        record = StageFiles(store, find_run(store, options.run)).read_record()
         approval = self._approval(options, record.run_id)
         entry = promote(
             record,
             approval=approval,
             force=options.force,
-            store=self.results(),
+            store=store,
             baselines=self.baselines(),
         )
         print_baseline(console, record.service, record.scenario, entry, now=approval.at)

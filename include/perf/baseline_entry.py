@@ -159,6 +159,10 @@ class Baseline:
         is_approved = state_of(len(self.runs), self.approval) is State.APPROVED
         return is_approved or self.anchor.version < self.version
 
+    def has_run(self, run_id: str) -> bool:
+        """Return whether a run is behind it."""
+        return any(run.run_id == run_id for run in self.runs)
+
     def shares_level(self, version: int | None) -> bool:
         """Return whether an earlier version is of the present level: of the same anchor, or with a run in common.
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from include.perf.baseline import Baseline, Baselines
 from include.perf.metric import METRICS, Unit, format_value
+from include.perf.phrase import counted
 from include.perf.review import Finding
 
 CountNights = Callable[[str, str, Baseline], str]
@@ -92,7 +93,7 @@ def _minute(moment: datetime) -> str:
 
 
 def _runs(entry: Baseline) -> str:
-    return "1 run" if len(entry.runs) == 1 else f"{len(entry.runs)} runs"
+    return counted(len(entry.runs), "run")
 
 
 def print_findings(console: Console, findings: Iterable[Finding]) -> None:

@@ -60,7 +60,7 @@ def night_of(record: RunRecord) -> Night | None:
         verdict=record.verdict,
         is_reference=record.verdict is Verdict.PASS,
         version=record.baseline.version if record.baseline else None,
-        is_suspicious=any(each.is_worse and not each.is_confirmed for each in record.deviations),
+        is_suspicious=any(each.is_suspicion for each in record.deviations),
         worse=frozenset(each.metric for each in record.regressions),
         service_wide=frozenset(each.metric for each in record.regressions if each.cause is Cause.SERVICE),
     )

@@ -48,7 +48,11 @@ class Judge:
         """
         baselines, members = self._night(uris)
         found = self._compared(members, baselines)
-        doubts = {uri: comparison.suspicion for uri, comparison in found.items() if _is_in_doubt(comparison)}
+        doubts = {
+            uri: comparison.suspicion
+            for uri, comparison in found.items()
+            if any(each.is_suspicion for each in comparison.deviations)
+        }
         return dict(sorted(doubts.items(), key=lambda item: -item[1]))
 
     def records(
@@ -217,10 +221,6 @@ def _told_once(records: dict[str, RunRecord], channel_of: Callable[[str], str]) 
 
 def _only_platform(record: RunRecord) -> bool:
     return bool(record.regressions) and all(each.cause is Cause.PLATFORM for each in record.regressions)
-
-
-def _is_in_doubt(comparison: Comparison) -> bool:
-    return any(each.is_worse and not each.is_confirmed for each in comparison.deviations)
 
 
 def _measured(record: RunRecord) -> Measured:

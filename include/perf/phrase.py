@@ -86,7 +86,7 @@ def _first(reasons: tuple[str, ...]) -> str:
     if not reasons:
         return "no reason was recorded"
     rest = len(reasons) - 1
-    more = f" (and {rest} more {'reason' if rest == 1 else 'reasons'})" if rest else ""
+    more = f" (and {counted(rest, 'more reason')})" if rest else ""
     return one_line(reasons[0]).rstrip(".") + more
 
 
@@ -192,10 +192,9 @@ def baseline_of(record: RunRecord) -> str:
     baseline = record.baseline
     if baseline is None:
         return "none"
-    runs = "1 run" if baseline.runs == 1 else f"{baseline.runs} runs"
     since = baseline.nights - baseline.runs
-    nights = f" and {since} {'night' if since == 1 else 'nights'} since" if since > 0 else ""
-    return f"version {baseline.version}, {one_line(baseline.state)}, {runs}{nights}"
+    nights = f" and {counted(since, 'night')} since" if since > 0 else ""
+    return f"version {baseline.version}, {one_line(baseline.state)}, {counted(baseline.runs, 'run')}{nights}"
 
 
 def utc_window(window: Window) -> str:
@@ -217,6 +216,11 @@ def span(seconds: float) -> str:
         return f"{seconds:g} s" if whole < 600 else str(timedelta(seconds=whole))
     hours, minutes = divmod(whole // 60, 60)
     return " ".join(part for part in (f"{hours} h" * bool(hours), f"{minutes} min" * bool(minutes)) if part)
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: ``1 run``, ``3 runs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def one_line(text: str) -> str:

@@ -31,7 +31,6 @@ from include.perf.load_plan import PLAN_FILE
 from include.perf.ports import (
     FEED_FILE,
     GENERATOR_FILE,
-    RECORD_FILE,
     REPORT_FILE,
     BaselineStore,
     ChartRenderer,
@@ -50,7 +49,7 @@ from include.perf.run import RunRecord, RunSpec, Verdict
 from include.perf.scenario import LoadProfile
 from include.perf.scraping import is_scraped, scrape_figures
 from include.perf.service import Service
-from include.perf.stage_files import Deployed, Ended, Reruns, StageFiles
+from include.perf.stage_files import Deployed, Ended, Reruns, StageFiles, find_run
 
 if TYPE_CHECKING:
     from include.perf.judge import Judge
@@ -231,8 +230,6 @@ class Pipeline:
 
     def _deploy_version(self, service: Service) -> str | None:
         """Return which version of the service is deployed, where it tells; not knowing keeps no run from its turn."""
-        if service.deploy_version is None:
-            return None
         try:
             return read_deploy_version(service, self.target, self.metrics, at=self.clock())
         except BellwetherError as err:
@@ -330,12 +327,7 @@ class Pipeline:
         Raises:
             StoreError: there is none.
         """
-        if "/" in reference:
-            return reference.removesuffix(f"/{RECORD_FILE}")
-        for uri in self.store.runs():
-            if uri.rpartition("/")[2] == reference:
-                return uri
-        raise StoreError(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")
+        return find_run(self.store, reference)
 
     def review(self) -> "tuple[Finding, ...]":
         """Look at every baseline and what was measured since."""

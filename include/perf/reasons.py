@@ -7,7 +7,7 @@ from include.perf.baseline import Baseline, State
 from include.perf.detection import ANCHOR_Z, CONFIRM_T, SERVICE_WINDOW_Z, SERVICE_Z, SUSPECT_T, WINDOW_Z
 from include.perf.history import Night
 from include.perf.metric import METRICS, Metric, MetricValue, Unit, format_change, format_value
-from include.perf.phrase import change_of
+from include.perf.phrase import change_of, counted
 from include.perf.run import Shift
 
 NO_BASELINE = "there is no baseline yet; trigger a run with update_baseline to record one"
@@ -38,13 +38,13 @@ def not_compared(metrics: Mapping[str, MetricValue], levels: Mapping[str, float]
 
 def nothing_moved(baseline: Baseline, *, nights: int) -> str:
     """Say that all is as it was."""
-    return f"no metric moved for sure against baseline version {baseline.version} ({_counted(nights, 'night')})"
+    return f"no metric moved for sure against baseline version {baseline.version} ({counted(nights, 'night')})"
 
 
 def of_shift(metric: Metric, *, value: float, level: float, shift: Shift, nights: int) -> str:
     """Say how far a metric moved, from where to where: ``Latency p95 +21 % (+12 … +31 %): 61 ms, was 50 ms``."""
     now, then = format_value(value, metric.unit), format_value(level, metric.unit)
-    over = f" over {_counted(nights, 'night')}" if nights else ""
+    over = f" over {counted(nights, 'night')}" if nights else ""
     return f"{metric.title} {change_of(metric.name, shift)}{_interval(metric, shift)}: {now}, was {then}{over}"
 
 
@@ -66,7 +66,7 @@ def provisional(metric: Metric, *, floor: float, nights: int) -> str:
     limit = f"{floor * 100:.2f} points" if metric.unit is Unit.RATIO else format_value(floor, metric.unit)
     count = max(nights, 1)
     is_are = "is" if count == 1 else "are"
-    return f"told from {limit} on while there {is_are} only {_counted(count, 'night')} to compare with"
+    return f"told from {limit} on while there {is_are} only {counted(count, 'night')} to compare with"
 
 
 def without_counts(floor: float) -> str:
@@ -103,7 +103,7 @@ def by_errors(*, chance: float, upper: float, nights: int, is_worse: bool) -> st
     """Say how unlikely so many failures are."""
     which = "as many" if is_worse else "as few"
     likely = f"{chance:.1g}" if chance >= 1e-12 else "below 1e-12"
-    before = f"at most {upper * 100:.3g} % over {_counted(nights, 'night')}"
+    before = f"at most {upper * 100:.3g} % over {counted(nights, 'night')}"
     return f"the chance of {which} is {likely} with what was before ({before})"
 
 
@@ -149,7 +149,3 @@ def first_seen(nights: Sequence[Night], version: str | None, *, since: datetime 
 
 def _is_before(night: Night, moment: datetime) -> bool:
     return night.run.at is None or night.run.at < moment
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"1 {noun}" if number == 1 else f"{number} {noun}s"

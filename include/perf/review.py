@@ -13,9 +13,19 @@ from datetime import datetime
 from enum import StrEnum
 from statistics import fmean
 
-from include.perf.baseline import APPROVED_RUNS, MAX_RUNS, Baseline, BaselineRun, Baselines, State, centre_of, state_of
+from include.perf.baseline import (
+    APPROVED_RUNS,
+    Baseline,
+    BaselineRun,
+    Baselines,
+    State,
+    centre_of,
+    merged_runs,
+    state_of,
+)
 from include.perf.history import Night, of_level, passed_since
 from include.perf.metric import METRICS, Metric, format_change, format_value
+from include.perf.phrase import counted
 from include.perf.run import Verdict
 from include.perf.spread import JUDGED_ON_LOG, from_log_scale, log_of, on_log_scale, spread_between, worse_sign
 
@@ -235,7 +245,7 @@ def _grown_old(case: _Case, now: datetime, proposal: _Proposal | None) -> Iterat
         yield case.finding(Kind.EXPIRED, text, proposal)
     elif entry.is_due_for_review(now):
         days = (now - entry.review_by).days
-        text = f"the review was due on {entry.review_by:%Y-%m-%d}, {_counted(days, 'day')} ago; {approved}"
+        text = f"the review was due on {entry.review_by:%Y-%m-%d}, {counted(days, 'day')} ago; {approved}"
         yield case.finding(Kind.REVIEW_DUE, text, proposal)
 
 
@@ -243,27 +253,24 @@ def _strengthened(case: _Case) -> _Proposal | None:
     """Propose the latest night that passed; an entry without a fingerprint is replaced by it."""
     entry = case.entry
     is_plain = not entry.fingerprint
-    known = {run.run_id for run in entry.runs}
     night = _latest(
         night
         for night in case.nights
         if night.verdict is Verdict.PASS
         and not night.is_suspicious
-        and night.run.run_id not in known
+        and not entry.has_run(night.run.run_id)
         and (is_plain or (night.fingerprint == entry.fingerprint and entry.shares_level(night.version)))
     )
     if night is None or night.run.at is None:
         return None
     since = () if is_plain else passed_since(case.nights, entry, before=night.run.at)
     own = () if is_plain else entry.runs
-    runs = {run.run_id: run for run in (*own, *since, night.run)}
-    return _proposal(case, night, tuple(runs.values())[-MAX_RUNS:], is_new_level=False)
+    return _proposal(case, night, merged_runs(own, since, (night.run,)), is_new_level=False)
 
 
 def _tightened(case: _Case) -> _Proposal | None:
     """Propose the latest night as a new level; one that merely passed begins it by force only."""
-    known = {run.run_id for run in case.entry.runs}
-    night = _latest(night for night in case.level if night.run.run_id not in known)
+    night = _latest(night for night in case.level if not case.entry.has_run(night.run.run_id))
     if case.drifting or night is None:
         return None
     return _proposal(case, night, (night.run,), is_new_level=night.verdict is Verdict.PASS)
@@ -282,9 +289,5 @@ def _proposal(case: _Case, night: Night, runs: tuple[BaselineRun, ...], *, is_ne
         f"(now {format_value(now.get(name), METRICS[name].unit)})"
         for name in names
     ]
-    text = f"version {case.entry.version + 1}, {state}, {_counted(len(runs), 'run')}: {', '.join(levels)}"
+    text = f"version {case.entry.version + 1}, {state}, {counted(len(runs), 'run')}: {', '.join(levels)}"
     return _Proposal(run_id=night.run.run_id, proposes=text, is_new_level=is_new_level)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -285,6 +285,11 @@ class Deviation:
     cause: Cause = Cause.CELL
     since: datetime | None = None
 
+    @property
+    def is_suspicion(self) -> bool:
+        """Whether it looks worse, if not surely so."""
+        return self.is_worse and not self.is_confirmed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineReference:

@@ -67,6 +67,20 @@ class Deployed:
     after: str | None
 
 
+def find_run(store: ResultsStore, reference: str) -> str:
+    """Return the address of a finished run by its id, or by its address itself.
+
+    Raises:
+        StoreError: there is none of that id.
+    """
+    if "/" in reference:
+        return reference.removesuffix(f"/{RECORD_FILE}")
+    for uri in store.runs():
+        if uri.rpartition("/")[2] == reference:
+            return uri
+    raise StoreError(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")
+
+
 class StageFiles:
     """The files of one run that stages leave for one another."""
 
