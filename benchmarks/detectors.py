@@ -17,6 +17,7 @@ from scipy.stats import t as student
 
 from benchmarks.nights import AFFECTED, CELLS, FLOORS, JUDGED, LATENCIES, METRICS, SERVICE_OF, SERVICES, Floats, Nights
 from include.perf import detection
+from include.perf.level import MAX_REFERENCE
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -171,7 +172,7 @@ def _each_night(nights: Nights, judge: Callable[[Floats, int], tuple[Floats, Flo
     scores, shifts = [], []
     for night in range(JUDGED):
         end = nights.prior + night + 1
-        score, shift = judge(nights.values[..., max(0, end - 1 - detection.MAX_REFERENCE) : end], night)
+        score, shift = judge(nights.values[..., max(0, end - 1 - MAX_REFERENCE) : end], night)
         scores.append(score)
         shifts.append(shift)
     is_beyond = np.stack(shifts, axis=-1) > FLOORS[:, np.newaxis]

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from include.perf.baseline import Baseline
-from include.perf.detection import MAX_REFERENCE, WINDOWS, Floats, Panel
+from include.perf.detection import WINDOWS, Panel
 from include.perf.history import Night, of_level
+from include.perf.level import MAX_REFERENCE, Floats
 from include.perf.metric import METRICS, Metric, MetricValue
 from include.perf.spread import JUDGED_ON_LOG, log_of, on_log_scale, resolution_of
 

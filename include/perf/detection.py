@@ -7,9 +7,8 @@ independent, and tests on them reject nearly every pair of runs of the same code
 
 The rule, in the order in which it is applied:
 
-1. **Spread.** A cell's own history of ten nights knows its standard deviation to a quarter at best. So the cells of
-   one metric share: the variance is shrunk towards their common one (empirical Bayes), and is never less than the
-   cell's own. In the cell's own a night that is far off is bounded, so that a bad run does not blind it for weeks.
+1. **Level.** A night is held to the centre of the nights before, in units of the spread between runs s, of which the
+   cells of one metric share what they know: `include.perf.level`.
 2. **Platform.** What all cells did on a night is the test bed's or the platform's doing: the median shift of each
    metric is taken out of that night, as far as it stands out of its own uncertainty; tonight's is told once.
 3. **Tonight.** t = (tonight − centre) / (s·√(1 + 1/n)). Beyond `SUSPECT_T` the cell is worth two re-runs in the same
@@ -25,20 +24,25 @@ The rule, in the order in which it is applied:
 Everything is arrays over (cells, metrics): judging a night takes milliseconds. `benchmarks/detection.py` has the
 error rates and the power of it, beside other detectors.
 
-Sources: G. K. Smyth, Linear models and empirical Bayes methods, 2004, doi:10.2202/1544-6115.1027 (the shrunk
-variance); S. A. Stouffer et al., The American Soldier, vol. 1, 1949 (the sum); W. James & C. Stein, Estimation
-with quadratic loss, 1961 (the platform's part).
+Sources: S. A. Stouffer et al., The American Soldier, vol. 1, 1949 (the sum); W. James & C. Stein, Estimation with
+quadratic loss, 1961 (the platform's part).
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from scipy.special import digamma, zeta
 
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Ints = np.ndarray[Any, np.dtype[np.int64]]
-Flags = np.ndarray[Any, np.dtype[np.bool_]]
+from include.perf.level import (
+    MEDIAN_OF_3_VARIANCE,
+    WINSOR_S,
+    Flags,
+    Floats,
+    Ints,
+    Level,
+    kept_nights,
+    level_of,
+    variance_of_centre,
+)
 
 SUSPECT_T = 2.7
 """Two of 24 cells a night are run again for nothing, which is cheap; what is not suspected is not found."""
@@ -56,37 +60,14 @@ SCENARIO_Z = 2.5
 """Bound on one scenario's part in its service's sum: one bad run, which nobody has repeated, is no service."""
 
 WINDOWS = (2, 3, 5, 7, 10, 14)
-WINSOR_S = 3.0
-"""Bound on a night's part, in spreads, in a mean and in a cell's own variance: one bad run proves nothing."""
-
-MAX_REFERENCE = 45
-"""Nights of a reference: more would be of another season."""
 
 MIN_REFERENCE = 3
 """With fewer nights before it no run is judged by statistics."""
 
-TYPICAL_SPREAD, TYPICAL_DOF = 0.05, 4.0
-"""What is assumed of the spread between runs while too few cells are there to tell: 5 %, as if from five runs."""
-
-NEWTON_STEPS = 8
-"""Enough for a relative error below 1e-8 for variances whose logarithms differ by less than 30 (standard deviation)."""
-
-MIN_CELLS_TO_POOL = 4
 MIN_CELLS_OF_PLATFORM = 4
-MIN_SPREAD = 1e-4
-"""A spread below 0.01 % is a figure that does not vary, and nothing to divide by."""
 
 MEDIAN_EFFICIENCY = 1.2533
 """Standard error of a median over that of a mean, for normal values: √(π/2)."""
-
-MIN_TO_BOUND = 6
-"""Of fewer nights the one that is far off is not told from a wide spread."""
-
-MIN_TO_TRIM = 4
-"""A trimmed mean needs four nights; the centre of three is their median."""
-
-TRIMMED_VARIANCE = 1.2
-"""Of the mean of the middle half, over that of a plain mean, for normal values."""
 
 FAMILY_EDGE = 1.12
 """A family is one comparison where its members are three, and what a release does shows in all of them: at the same
@@ -94,9 +75,6 @@ rate of false alarms its limit is lower by so much."""
 
 MIN_CORRELATION = 0.2
 """Latencies of a run are never taken to be less alike than this, however few runs there are to tell."""
-
-MEDIAN_OF_3_VARIANCE = 0.449
-"""Of three normal values, over the variance of one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,23 +103,6 @@ class Panel:
     anchors: Floats
     anchor_runs: Floats
     families: Ints
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
-    """What a night is held to; each (cells, metrics).
-
-    Attributes:
-        centre: robust centre of the reference, log scale; NaN without one.
-        spread: standard deviation between runs, log scale.
-        dof: degrees of freedom behind ``spread``.
-        nights: nights in the reference.
-    """
-
-    centre: Floats
-    spread: Floats
-    dof: Floats
-    nights: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +172,7 @@ class Findings:
 
 def examine(panel: Panel) -> Findings:
     """Compute the statistics of a night."""
-    level = _level(panel.values[..., :-1], panel.is_reference[..., :-1])
+    level = level_of(panel.values[..., :-1], panel.is_reference[..., :-1])
     latest = panel.values[..., -1:] - level.centre[..., np.newaxis]
     platform, platform_z = _platform(latest, level, panel.is_tonight[:, np.newaxis])
     own_part = np.where(panel.is_tonight[:, np.newaxis], latest[..., 0] - platform[:, 0], latest[..., 0])
@@ -221,7 +182,7 @@ def examine(panel: Panel) -> Findings:
     for nights in WINDOWS:
         if nights >= panel.values.shape[-1]:
             break
-        older = _level(panel.values[..., :-nights], panel.is_reference[..., :-nights])
+        older = level_of(panel.values[..., :-nights], panel.is_reference[..., :-nights])
         recent = panel.values[..., -nights:]
         windows.append(_window(recent, older, family, panel))
         windows.append(_against_anchor(recent, older, family, panel))
@@ -266,8 +227,7 @@ def _family(panel: Panel, level: Level) -> Family:
     """Find how far the metrics of a family vary together from run to run."""
     is_one = (panel.families[:, np.newaxis] == panel.families) & (panel.families >= 0)
     belongs = is_one.astype(float)
-    is_reference = panel.is_reference if panel.is_reference.ndim > 2 else panel.is_reference[:, np.newaxis, :]
-    kept = np.where(is_reference[..., :-1], panel.values[..., :-1], np.nan)[..., -MAX_REFERENCE:]
+    kept = kept_nights(panel.values[..., :-1], panel.is_reference[..., :-1])
     bound = WINSOR_S
     residuals = np.clip((kept - level.centre[..., np.newaxis]) / level.spread[..., np.newaxis], -bound, bound)
     residuals = np.where(np.isnan(residuals), 0.0, residuals)
@@ -278,97 +238,6 @@ def _family(panel: Panel, level: Level) -> Family:
     correlation = np.maximum(correlation, MIN_CORRELATION)
     np.fill_diagonal(correlation, 1.0)
     return Family(correlation=correlation * belongs, belongs=belongs)
-
-
-def _level(values: Floats, is_reference: Flags) -> Level:
-    """Return the level of those of the last `MAX_REFERENCE` nights that may be a reference."""
-    if is_reference.ndim < values.ndim:
-        is_reference = is_reference[:, np.newaxis, :]
-    kept = np.where(is_reference, values, np.nan)[..., -MAX_REFERENCE:]
-    nights = np.sum(~np.isnan(kept), axis=-1).astype(float)
-    centre = _robust_centre(kept, nights)
-    dof = np.maximum(nights - 1, 0.0)
-    variance, pooled_variance, pooled_dof = _variances(kept, nights, dof)
-    own = np.where(dof >= 1, variance, 0.0)
-    shrunk = (pooled_dof * pooled_variance + dof * own) / (pooled_dof + dof)
-    spread = np.sqrt(np.maximum(shrunk, own))
-    return Level(
-        centre=np.where(nights >= 1, centre, np.nan),
-        spread=spread,
-        dof=pooled_dof + dof,
-        nights=nights,
-    )
-
-
-def _mean(kept: Floats, nights: Floats) -> Floats:
-    mean: Floats = np.sum(np.where(np.isnan(kept), 0.0, kept), axis=-1) / np.maximum(nights, 1)
-    return mean
-
-
-def _variances(kept: Floats, nights: Floats, dof: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return each cell's own variance, the one that is common to the metric's cells, and what that is worth.
-
-    One bad run in a history would make its cell blind for weeks. So a night's distance from the mean is bounded by
-    `WINSOR_S` spreads of a first pass, in which each cell's farthest night is left out.
-    """
-    squares = (kept - _mean(kept, nights)[..., np.newaxis]) ** 2
-    squares = np.where(np.isnan(squares), 0.0, squares)
-    total, farthest = np.sum(squares, axis=-1), np.max(squares, axis=-1, initial=0.0)
-    floor = MIN_SPREAD**2
-    common, worth = pool(np.maximum(total / np.maximum(dof, 1), floor), dof)
-    rest_dof = np.maximum(dof - 1, 0.0)
-    rest = (worth * common + total - farthest) / (worth + rest_dof)
-    bound = np.where(nights >= MIN_TO_BOUND, WINSOR_S**2 * rest, np.inf)
-    bounded = np.sum(np.minimum(squares, bound[..., np.newaxis]), axis=-1)
-    variance = np.maximum(bounded / np.maximum(dof, 1), floor)
-    return variance, common, worth
-
-
-def _robust_centre(kept: Floats, nights: Floats) -> Floats:
-    """Return the mean after a quarter of the nights is left out at either end; of fewer than four, the median."""
-    ordered = np.sort(kept, axis=-1)  # NaN go last
-    cut = np.floor(nights / 4)
-    cut = np.where(nights < MIN_TO_TRIM, np.maximum(np.ceil(nights / 2) - 1, 0), cut)[..., np.newaxis]
-    position = np.arange(kept.shape[-1])
-    is_inside = (position >= cut) & (position < nights[..., np.newaxis] - cut)
-    count = np.sum(is_inside, axis=-1)
-    centre: Floats = np.sum(np.where(is_inside, ordered, 0.0), axis=-1) / np.maximum(count, 1)
-    return centre
-
-
-def pool(variance: Floats, dof: Floats) -> tuple[Floats, Floats]:
-    """Return the common variance of each metric's cells and the degrees of freedom that it is worth.
-
-    The variances of the cells are taken to be draws of a scaled inverse χ²; its two parameters are found from the
-    mean and the spread of their logarithms (Smyth 2004, section 6.2).
-
-    Args:
-        variance: (cells, metrics).
-        dof: (cells, metrics) degrees of freedom of each; those below 1 are left out.
-
-    Returns:
-        Two arrays (metrics,).
-    """
-    is_known = dof >= 1
-    number = np.sum(is_known, axis=0)
-    half = np.where(is_known, dof, 1.0) / 2
-    logs = np.where(is_known, np.log(np.where(is_known, variance, 1.0)) - digamma(half) + np.log(half), 0.0)
-    mean = np.sum(logs, axis=0) / np.maximum(number, 1)
-    squares = np.sum(np.where(is_known, (logs - mean) ** 2, 0.0), axis=0) / np.maximum(number - 1, 1)
-    excess = squares - np.sum(np.where(is_known, zeta(2, half), 0.0), axis=0) / np.maximum(number, 1)
-    half_worth = np.minimum(_inverse_trigamma(np.maximum(excess, 1 / MAX_REFERENCE)), MAX_REFERENCE / 2)
-    common = np.exp(mean + digamma(half_worth) - np.log(half_worth))
-    is_enough = number >= MIN_CELLS_TO_POOL
-    return np.where(is_enough, common, TYPICAL_SPREAD**2), np.where(is_enough, 2 * half_worth, TYPICAL_DOF)
-
-
-def _inverse_trigamma(value: Floats) -> Floats:
-    """Solve trigamma(x) = value by Newton's method on its reciprocal, which is convex (Smyth 2004, appendix)."""
-    x: Floats = 0.5 + 1 / value
-    for _ in range(NEWTON_STEPS):
-        trigamma = zeta(2, x)
-        x = x + trigamma * (1 - trigamma / value) / (-2 * zeta(3, x))
-    return x
 
 
 def _platform(shift: Floats, level: Level, is_judged: Flags) -> tuple[Floats, Floats]:
@@ -418,8 +287,7 @@ def _shifts(mean: _Mean, level: Level, family: Family, *, nights: int, of_anchor
     if nights == 1:
         error = level.spread * np.sqrt(1 + 1 / runs)
     else:
-        centre = np.where(runs < MIN_TO_TRIM, 3 * MEDIAN_OF_3_VARIANCE, TRIMMED_VARIANCE) / runs
-        error = level.spread * _uncertainty(level.dof) * np.sqrt(1 / nights + centre)
+        error = level.spread * _uncertainty(level.dof) * np.sqrt(1 / nights + variance_of_centre(runs))
     error = np.where(enough, error, np.nan)
     z = mean.bounded / error
     return Shifts(

@@ -12,8 +12,9 @@ from datetime import datetime
 from itertools import islice, takewhile
 
 from include.perf.baseline import Baseline, BaselineRun, contribution
-from include.perf.detection import MAX_REFERENCE, WINDOWS
+from include.perf.detection import WINDOWS
 from include.perf.errors import StoreError
+from include.perf.level import MAX_REFERENCE
 from include.perf.ports import RECORD_FILE, ResultsStore
 from include.perf.run import Cause, RunRecord, Verdict, from_json
 

@@ -14,9 +14,9 @@ from datetime import datetime
 from include.perf import reasons
 from include.perf.baseline import Baseline, State
 from include.perf.cell import Contender, value_of
-from include.perf.detection import MAX_REFERENCE
 from include.perf.error_judgement import ERROR_RATE, judge_errors
 from include.perf.history import Night
+from include.perf.level import MAX_REFERENCE
 from include.perf.metric import METRICS, Metric
 from include.perf.metric_judgement import MetricJudge, NightFindings
 from include.perf.move import Compared, Move

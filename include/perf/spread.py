@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from include.perf.baseline_entry import BaselineRun, Spread
-from include.perf.detection import MIN_SPREAD, Floats, pool
+from include.perf.level import MIN_SPREAD, Floats, pool
 from include.perf.metric import METRICS, Direction, Metric
 
 RESOLUTION_SHARE = 0.01
@@ -94,7 +94,7 @@ def _rounded(value: float) -> float:
 def spread_between(spread: Spread, *, runs: int) -> float:
     """Return the standard deviation between runs to be expected: the entry's own, shrunk towards the common one.
 
-    As in `include.perf.detection` it is never less than the entry's own.
+    As in `include.perf.level` it is never less than the entry's own.
 
     Args:
         runs: behind the entry.

@@ -9,7 +9,8 @@ import pytest
 
 from include.perf.baseline import Anchor
 from include.perf.cell import COLUMNS, panel_of, value_of
-from include.perf.detection import MAX_REFERENCE, Panel
+from include.perf.detection import Panel
+from include.perf.level import MAX_REFERENCE
 from include.perf.metric import METRICS, MetricValue, Unit
 from include.perf.run import Verdict
 from include.perf.spread import JUDGED_ON_LOG

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from include.perf import detection
-from include.perf.detection import Calls, Findings, Panel, call, examine, pool
+from include.perf.detection import Calls, Findings, Panel, call, examine
+from include.perf.level import TYPICAL_DOF
 
 CELLS, METRICS, SPREAD = 8, 2, 0.04
 SERVICES = np.repeat(np.arange(CELLS // 4), 4)
@@ -166,7 +167,7 @@ def test_one_cell_alone() -> None:
     values = quiet(cells=1)
     values[0, 0, -1] = np.log(1.3)
     findings, calls = judge(panel_of(values), runs=3)
-    assert findings.level.dof[0, 0] == detection.TYPICAL_DOF + 11
+    assert findings.level.dof[0, 0] == TYPICAL_DOF + 11
     assert 0.02 < findings.level.spread[0, 0] < 0.06
     assert np.isnan(findings.services[0].z).all()
     assert findings.platform.tolist() == [0.0, 0.0]
@@ -223,31 +224,6 @@ def test_a_service_is_summed_over_its_scenarios() -> None:
     assert not calls.by_night.any()
     assert findings.services[0].z[0, 0] == pytest.approx(findings.tonight.z[:4, 0].sum() / 2)
     assert findings.services[0].shift[0, 0] == pytest.approx(findings.tonight.shift[:4, 0].mean())
-
-
-def test_pool_of_cells_that_are_alike() -> None:
-    """Variances that differ only by chance are worth the most that is granted, and their common one is found."""
-    drawn = np.random.default_rng(1).chisquare(9, (2000, 1)) / 9 * SPREAD**2
-    variance, dof = pool(drawn, np.full((2000, 1), 9.0))
-    assert variance[0] == pytest.approx(SPREAD**2, rel=0.05)
-    assert dof[0] > 40
-
-
-def test_pool_finds_the_parameters_of_unlike_cells() -> None:
-    """Of variances drawn as scaled inverse χ² with 6 degrees of freedom both parameters come back."""
-    rng = np.random.default_rng(2)
-    true = SPREAD**2 * 6 / rng.chisquare(6, (20_000, 1))
-    variance, dof = pool(true * rng.chisquare(9, true.shape) / 9, np.full(true.shape, 9.0))
-    assert variance[0] == pytest.approx(SPREAD**2, rel=0.05)
-    assert dof[0] == pytest.approx(6, rel=0.1)
-
-
-def test_pool_of_too_few_cells() -> None:
-    """Three cells that are known do not tell what is common: the typical spread is assumed."""
-    dof = np.array([[9.0], [9.0], [9.0], [0.0]])
-    variance, worth = pool(np.full((4, 1), 1.0), dof)
-    assert variance.tolist() == [detection.TYPICAL_SPREAD**2]
-    assert worth.tolist() == [detection.TYPICAL_DOF]
 
 
 def test_one_bad_run_is_no_service() -> None:
