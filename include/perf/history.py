@@ -133,24 +133,30 @@ def passed_since(nights: Iterable[Night], baseline: Baseline, *, before: datetim
     )
 
 
-def taken_along(nights: Iterable[Night], baseline: Baseline, record: RunRecord) -> tuple[BaselineRun, ...]:
-    """Return the runs that a promotion takes along.
+def improved_before(
+    nights: Iterable[Night], baseline: Baseline, *, fingerprint: Mapping[str, str], before: datetime
+) -> tuple[BaselineRun, ...]:
+    """Return the unbroken row of improvements up to a moment, so that a new level is worth as much as it was seen.
 
-    One that passed takes those that passed since the level began. An improvement takes the unbroken row of
-    improvements before it, so that the new level is worth as much as it was seen; those that the present level is made
-    of, or that were better than another one, are no part of that row.
+    Those that the present level is made of, or that were better than another one, are no part of that row.
     """
-    if record.verdict is not Verdict.IMPROVEMENT:
-        return passed_since(nights, baseline, before=record.started_at)
-    accepted = {run.run_id for run in baseline.runs}
-    earlier = [night for night in nights if _moment(night) < record.started_at]
     row = takewhile(
         lambda night: (
             night.verdict is Verdict.IMPROVEMENT
-            and night.fingerprint == record.fingerprint
-            and night.run.run_id not in accepted
+            and night.fingerprint == fingerprint
+            and not baseline.has_run(night.run.run_id)
             and baseline.shares_level(night.version)
         ),
-        reversed(earlier),
+        reversed([night for night in nights if _moment(night) < before]),
     )
     return tuple(reversed([night.run for night in row]))
+
+
+def taken_along(nights: Iterable[Night], baseline: Baseline, record: RunRecord) -> tuple[BaselineRun, ...]:
+    """Return the runs that a promotion takes along.
+
+    One that passed takes those that passed since the level began, an improvement the row of improvements before it.
+    """
+    if record.verdict is Verdict.IMPROVEMENT:
+        return improved_before(nights, baseline, fingerprint=record.fingerprint, before=record.started_at)
+    return passed_since(nights, baseline, before=record.started_at)

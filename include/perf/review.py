@@ -23,7 +23,7 @@ from include.perf.baseline import (
     merged_runs,
     state_of,
 )
-from include.perf.history import Night, of_level, passed_since
+from include.perf.history import Night, improved_before, of_level, passed_since
 from include.perf.metric import METRICS, Metric, format_change, format_value
 from include.perf.phrase import counted
 from include.perf.run import Verdict
@@ -269,11 +269,15 @@ def _strengthened(case: _Case) -> _Proposal | None:
 
 
 def _tightened(case: _Case) -> _Proposal | None:
-    """Propose the latest night as a new level; one that merely passed begins it by force only."""
-    night = _latest(night for night in case.level if not case.entry.has_run(night.run.run_id))
-    if case.drifting or night is None:
+    """Propose the latest night as a new level; one that merely passed begins it by force only, and alone."""
+    entry = case.entry
+    night = _latest(night for night in case.level if not entry.has_run(night.run.run_id))
+    if case.drifting or night is None or night.run.at is None:
         return None
-    return _proposal(case, night, (night.run,), is_new_level=night.verdict is Verdict.PASS)
+    if night.verdict is Verdict.PASS:
+        return _proposal(case, night, (night.run,), is_new_level=True)
+    row = improved_before(case.nights, entry, fingerprint=night.fingerprint, before=night.run.at)
+    return _proposal(case, night, merged_runs(row, (night.run,)), is_new_level=False)
 
 
 def _latest(nights: Iterable[Night]) -> Night | None:

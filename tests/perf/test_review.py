@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from include.perf.baseline import Approval, Baseline, Baselines, Spread, State
-from include.perf.history import Night, night_of, passed_since
-from include.perf.metric import METRICS
+from include.perf.baseline import Approval, Baseline, Baselines, Spread
+from include.perf.history import Night, night_of, passed_since, taken_along
+from include.perf.metric import METRICS, Unit, format_value
 from include.perf.review import Finding, Kind, movements, review
 from include.perf.run import RunRecord, Verdict
 from include.perf.spread import JUDGED_ON_LOG
@@ -291,17 +291,33 @@ def test_what_a_week_of_improvements_proposes() -> None:
     assert (finding.run_id, finding.is_new_level) == ("r16", False)
 
 
-def test_what_is_proposed_can_be_done() -> None:
-    """The proposals of both kinds of week, applied: version, state and level are as they were told."""
-    for verdict in (Verdict.PASS, Verdict.IMPROVEMENT):
-        entry = entry_of(10)
-        finding = only(reviewed(entry, nights(10, *[0.15] * 7, verdict=verdict)))
-        baselines = Baselines(entries={SERVICE: {SCENARIO: entry}})
-        approval = Approval(by="ana", at=START, reason="faster", run_id="r16")
-        made = baselines.promote(record(16, 0.15, verdict), approval=approval, force="--force" in str(finding.command))
-        assert (made.version, made.state, len(made.runs)) == (11, State.PROVISIONAL, 1)
-        assert finding.proposes == "version 11, provisional, 1 run: Latency p95 150 ms (now 200 ms)"
-        assert made.metrics["latency_p95"] == 0.15
+@pytest.mark.parametrize(
+    ("passed", "improved", "told"),
+    [
+        (7, 0, "provisional, 1 run: Latency p95 144 ms"),  # by force, which takes none along
+        (0, 7, "candidate, 7 runs: Latency p95 147 ms"),  # the median of 150, 149, …, 144
+        (2, 5, "candidate, 5 runs: Latency p95 146 ms"),  # the row begins with the third night; 148, 147, …, 144
+        (6, 1, "provisional, 1 run: Latency p95 144 ms"),
+    ],
+)
+def test_what_is_proposed_can_be_done(passed: int, improved: int, told: str) -> None:
+    """The proposal of each kind of week, applied: version, state, runs and level are as they were told."""
+    entry = entry_of(10)
+    verdicts = [Verdict.PASS] * passed + [Verdict.IMPROVEMENT] * improved
+    week = [night(10 + number, 0.15 - number / 1000, verdict) for number, verdict in enumerate(verdicts)]
+    finding = only(reviewed(entry, week))
+    assert finding.proposes == f"version 11, {told} (now 200 ms)"
+    baselines = Baselines(entries={SERVICE: {SCENARIO: entry}})
+    latest = record(16, 0.144, verdicts[-1])
+    made = baselines.promote(
+        latest,
+        approval=Approval(by="ana", at=START, reason="faster", run_id="r16"),
+        force="--force" in str(finding.command),
+        since=taken_along(week, entry, latest),
+    )
+    runs = "1 run" if len(made.runs) == 1 else f"{len(made.runs)} runs"
+    level = format_value(made.metrics["latency_p95"], Unit.SECONDS)
+    assert finding.proposes == f"version {made.version}, {made.state}, {runs}: Latency p95 {level} (now 200 ms)"
 
 
 def test_a_week_with_a_regression_is_no_improvement() -> None:
