@@ -20,7 +20,16 @@ from types import MappingProxyType
 from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from include.perf.entry import Entry, problem_of
 from include.perf.errors import CatalogueError
@@ -66,7 +75,9 @@ def _calendar_date(given: object) -> object:
     return given
 
 
-TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+TimeOfDay = Annotated[
+    time, BeforeValidator(_time_of_day), PlainSerializer(lambda at: f"{at:%H:%M}", return_type=str, when_used="json")
+]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 SessionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 
@@ -191,6 +202,10 @@ class MarketHours(Entry):
             raise ValueError("must name at least one session, but is empty")
         return MappingProxyType(dict(sessions))
 
+    @field_serializer("sessions")
+    def _plain_sessions(self, sessions: Mapping[str, Session]) -> dict[str, Session]:
+        return dict(sessions)
+
     @field_validator("holidays")
     @classmethod
     def _in_order(cls, holidays: tuple[Holiday, ...]) -> tuple[Holiday, ...]:
@@ -279,6 +294,11 @@ class MarketHours(Entry):
     def closes_at(self, moment: datetime) -> datetime | None:
         """Return when the market that is open at a moment closes, in UTC; ``None`` when it is not open."""
         return self.next_close(moment) if self.is_open(moment) else None
+
+    def market_opening(self, after: datetime) -> datetime:
+        """Return when the market next opens strictly after a moment, in UTC: in a week, or after a holiday in one."""
+        after = _utc(after)
+        return next(period.begins for week in self._weeks_from(after) for period in week if period.begins > after)
 
     def _trading_at_or_after(self, moment: datetime) -> Period:
         """Return the period of trading that a moment is in, or else the next."""

@@ -3,6 +3,7 @@
 from include.perf.catalogue import Catalogue
 from include.perf.fingerprint import describe_load
 from include.perf.scenario import Scenario
+from include.perf.time_plan import TimePlan, time_plan
 
 TASKS = """\
 | `plan` | checks the parameters and plans a run for each chosen service |
@@ -14,24 +15,24 @@ TASKS = """\
 | `conclude` | for each: `report` writes the report, the charts and the record, `alert` tells Slack if the service \
 really got worse, `promote` updates the baseline if that was asked for, `ask_for_approval` asks a person where the run \
 is worse |
+| `tell_unmeasured` | tells the pipeline's own channel which services could not be judged, and why |
 | `verdict` | red when a service regressed or could not be judged; its log says which and why |"""
 
 
 def dag_docs(scenario: Scenario, catalogue: Catalogue) -> str:
     """Return what the DAG does, in Markdown."""
     services = catalogue.services_of(scenario)
-    schedule = scenario.schedule
-    when = f"`{schedule.cron}` in {schedule.timezone}" if schedule else "only when triggered"
-    finish = f", over by {schedule.finish_by:%H:%M}" if schedule and schedule.finish_by else ""
+    when = scenario.schedule.description if scenario.schedule else "only when triggered"
     names = "\n".join(f"- `{service.name}`: {service.description}" for service in services)
     return f"""# {scenario.title}
 
 {scenario.description}
 
-- **Load:** {describe_load(scenario.load)}, for each service, one after another
+- **Load:** {describe_load(scenario.load)}, for each service, {_order(scenario)}
 - **Data:** `{scenario.data}`
 - **Schedule:** {when}
-- **Re-runs:** at most {scenario.reruns} services a night, two runs each{finish}
+- **Re-runs:** at most {scenario.reruns} services a night, two runs each
+- **Time:** {_time(time_plan(scenario, catalogue))}
 
 Trigger it with the form, over REST, or on the command line:
 
@@ -47,3 +48,11 @@ Services:
 
 {names}
 """
+
+
+def _order(scenario: Scenario) -> str:
+    return "one after another" if scenario.parallel == 1 else f"at most {scenario.parallel} at once"
+
+
+def _time(plan: TimePlan) -> str:
+    return plan.description if plan.problem is None else f"{plan.description}\n\n**Too little time:** {plan.problem}."

@@ -4,6 +4,21 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable
 
+from bellwether.timetable import OpeningTimetable
+from include.perf.market_hours import MarketHours
+from include.perf.schedule import CronSchedule, OpeningSchedule, Schedule
+
+
+def airflow_schedule(schedule: Schedule | None, hours: MarketHours) -> CronTriggerTimetable | OpeningTimetable | None:
+    """Return what a DAG takes as its schedule; both kinds wait for their next time once they are deployed."""
+    match schedule:
+        case None:
+            return None
+        case CronSchedule():
+            return from_now_on(schedule.cron, timezone=schedule.timezone)
+        case OpeningSchedule():
+            return OpeningTimetable(schedule, hours)
+
 
 def from_now_on(cron: str, *, timezone: str) -> CronTriggerTimetable:
     """Return a schedule whose first run is the next one to come.

@@ -1,11 +1,15 @@
 """The catalogue: what is shipped, and what an entry may say."""
 
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from include.perf.catalogue import Catalogue, load_catalogue
 from include.perf.errors import CatalogueError
+from include.perf.market_hours import OWN_FILE, load_market_hours
+from include.perf.time_plan import time_plan
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
 
 
@@ -113,9 +117,38 @@ def test_the_shipped_scenarios(shipped: Catalogue) -> None:
         "overnight_processing": (50, 60 * 60, "data/overnight_processing_data.csv", ()),
     }
     assert {scenario.load.warmup_s for scenario in shipped.scenarios.values()} == {60}
-    assert {scenario.schedule.timezone for scenario in shipped.scenarios.values() if scenario.schedule} == {
+    assert {name: scenario.parallel for name, scenario in shipped.scenarios.items() if scenario.parallel > 1} == {
+        "overnight_processing": 4
+    }
+
+
+def test_the_shipped_schedules(shipped: Catalogue) -> None:
+    """By London's clock, so that summer time moves a run with the market."""
+    assert {scenario.schedule.zone(shipped.market_hours) for scenario in shipped.scenarios.values()} == {
         "Europe/London"
     }
+    assert {name: scenario.schedule.description for name, scenario in shipped.scenarios.items()} == {
+        "normal_trading": "cron `0 5 * * 6` in Europe/London, all load over by 13:00",
+        "market_open": "250 min before the London open, weekdays, all load over 5 min before it",
+        "high_volatility": "cron `0 5 * * 0` in Europe/London, all load over by 13:00",
+        "overnight_processing": "cron `0 22 * * *` in Europe/London, all load over by 03:45",
+    }
+
+
+def test_the_shipped_schedules_leave_room_for_one_another(shipped: Catalogue) -> None:
+    """Over two years every night is over before another begins, and is long enough even where the clocks change."""
+    hours, end = shipped.market_hours, datetime(2028, 1, 1, tzinfo=UTC)
+    nights = []
+    for scenario in shipped.scenarios.values():
+        plan = time_plan(scenario, shipped)
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+        while (start := scenario.schedule.next_start(start, hours)) < end:
+            deadline = scenario.schedule.deadline(start, hours).at
+            assert deadline - start >= plan.needed + plan.reruns_needed
+            nights.append((start, deadline))
+    nights.sort()
+    assert len(nights) == 730 + 519 + 2 * 104  # each night, each weekday but three holidays, each Saturday and Sunday
+    assert all(deadline <= start for (_, deadline), (start, _) in pairwise(nights))
 
 
 @pytest.mark.parametrize(
@@ -280,6 +313,39 @@ def test_what_a_service_does_not_say_is_as_before(catalogue: Catalogue) -> None:
         assert (service.timeout_s, service.connect_timeout_s) == (10, None)
         assert (service.headers, service.connection) == ({}, None)
         assert [endpoint.expect for endpoint in service.endpoints] == [None]
+
+
+@pytest.mark.parametrize("given", ["off", "null", "~", "false"])
+def test_a_scenario_that_runs_only_when_triggered(tmp_path: Path, given: str) -> None:
+    """Whichever word YAML has for it, also where the defaults say otherwise."""
+    scenarios = SCENARIOS.replace('{cron: "0 2 * * 6", timezone: Europe/London}', given).replace(
+        "defaults:\n", "defaults:\n  schedule: {before: tokyo, minutes: 60}\n"
+    )
+    catalogue = load_catalogue(catalogue_folder(tmp_path, scenarios=scenarios))
+    assert catalogue.scenario("storm").schedule is None
+    assert catalogue.scenario("calm").schedule is not None
+
+
+def test_the_market_hours_of_a_catalogue(tmp_path: Path) -> None:
+    """Its own where it has some, else the project's; a session of theirs may be named."""
+    scenarios = SCENARIOS.replace('{cron: "0 2 * * 6", timezone: Europe/London}', "{before: frankfurt, minutes: 60}")
+    folder = catalogue_folder(tmp_path, scenarios=scenarios)
+    text = OWN_FILE.read_text(encoding="utf-8").replace(
+        "  london: {timezone: Europe/London", "  frankfurt: {timezone: Europe/Berlin"
+    )
+    (folder / "market_hours.yaml").write_text(text, encoding="utf-8")
+    catalogue = load_catalogue(folder)
+    assert list(catalogue.market_hours.sessions) == ["sydney", "tokyo", "frankfurt", "new_york"]
+    (folder / "market_hours.yaml").unlink()
+    catalogue_folder(tmp_path)
+    assert load_catalogue(folder).market_hours == load_market_hours(OWN_FILE)
+
+
+def test_a_night_that_is_too_long_breaks_no_catalogue(tmp_path: Path) -> None:
+    """The DAGs stay as they are; `check` says it."""
+    scenarios = SCENARIOS.replace('{cron: "0 2 * * 6", timezone: Europe/London}', "{before: london, minutes: 6}")
+    catalogue = load_catalogue(catalogue_folder(tmp_path, scenarios=scenarios))
+    assert not time_plan(catalogue.scenario("storm"), catalogue).runs_fit
 
 
 def test_adding_a_service_and_a_scenario_is_data_only(tmp_path: Path) -> None:

@@ -390,7 +390,7 @@ def test_naive_moments_are_refused(hours: MarketHours) -> None:
     """Nobody knows whose wall clock they are of."""
     naive = utc("2026-07-06").replace(tzinfo=None)
     problem = "must be aware of its time zone, but 2026-07-06T00:00:00 is naive; give it a tzinfo"
-    for ask in (hours.is_open, hours.week_opening, hours.next_close, hours.closes_at):
+    for ask in (hours.is_open, hours.week_opening, hours.market_opening, hours.next_close, hours.closes_at):
         with pytest.raises(ValueError, match=problem):
             ask(naive)
     with pytest.raises(ValueError, match=problem):
@@ -667,6 +667,17 @@ def test_a_holiday_in_the_middle_of_a_week_is_no_opening_of_the_week(tmp_path: P
     assert [own.is_open(utc(f"2026-07-{day:02}T12:00")) for day in range(6, 11)] == [True, True, False, False, True]
     assert own.next_opening("london", utc("2026-07-07T07:00")) == utc("2026-07-10T07:00")
     assert own.week_opening(utc("2026-07-07T12:00")) == utc("2026-07-12T21:00")
+
+
+def test_the_next_opening_may_be_in_the_middle_of_a_week(tmp_path: Path) -> None:
+    """After a holiday the market opens, and no week does; at an opening it is the one after that."""
+    own = load_market_hours(write(tmp_path, holidays=[CHRISTMAS | {"date": "2026-07-08"}]))
+    moments = ["2026-07-03T21:00", "2026-07-05T20:59", "2026-07-05T21:00", "2026-07-08T12:00", "2026-07-08T21:00"]
+    assert [own.market_opening(utc(moment)) for moment in moments] == [
+        *[utc("2026-07-05T21:00")] * 2,
+        *[utc("2026-07-08T21:00")] * 2,
+        utc("2026-07-12T21:00"),
+    ]
 
 
 @pytest.mark.parametrize("day", ["2026-07-04", "2026-07-05", "2026-07-11", "2026-07-12"])

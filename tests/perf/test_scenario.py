@@ -1,14 +1,13 @@
 """The load profile: what may be asked for, and the arrivals that come of it."""
 
 import math
-from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from include.perf.entry import problem_of
-from include.perf.scenario import LoadProfile, Schedule
+from include.perf.load_profile import LoadProfile
 from tests.fakes import small_scenario
 
 BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
@@ -179,59 +178,7 @@ def test_a_profile_has_so_many_points_that_it_can_be_told() -> None:
     assert problems_of(profile=points)[0].startswith("profile: should have at most 20 items")
 
 
-# When the night must be over
-
-
-def schedule(finish_by: object, timezone: str = "UTC") -> Schedule:
-    return Schedule.model_validate({"cron": "0 2 * * *", "timezone": timezone, "finish_by": finish_by})
-
-
-@pytest.mark.parametrize(
-    ("finish_by", "zone", "moment", "end"),
-    [
-        ("07:00", "UTC", "2026-03-02T06:30", "2026-03-02T07:00"),
-        ("07:00", "UTC", "2026-03-02T07:00", "2026-03-03T07:00"),  # that one is just over
-        ("06:00", "UTC", "2026-03-02T22:00", "2026-03-03T06:00"),  # over midnight
-        ("07:00", "Europe/London", "2026-07-02T05:30", "2026-07-02T06:00"),  # an hour ahead of UTC in summer
-        ("06:00", "Europe/London", "2026-03-28T22:00", "2026-03-29T05:00"),  # the night in which it begins
-        ("06:00", "America/New_York", "2026-03-02T02:00", "2026-03-02T11:00"),  # there it is still the evening before
-        ("02:30", "Europe/London", "2026-10-24T23:00", "2026-10-25T02:30"),  # the clock goes back at two
-    ],
-)
-def test_the_end_of_a_night(finish_by: str, zone: str, moment: str, end: str) -> None:
-    """The first time after a moment at which it is so late, in the schedule's own time zone."""
-    found = schedule(finish_by, zone).finish_after(datetime.fromisoformat(moment).replace(tzinfo=UTC))
-    assert found == datetime.fromisoformat(end).replace(tzinfo=UTC)
-
-
-def test_the_moment_may_be_told_in_any_zone() -> None:
-    """Half past eight in a zone two hours ahead is half past six."""
-    moment = datetime(2026, 3, 2, 8, 30, tzinfo=timezone(timedelta(hours=2)))
-    assert schedule("07:00").finish_after(moment) == datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
-
-
-def test_a_schedule_without_an_end() -> None:
-    """There is none by default, and asking for it is a mistake."""
-    without = Schedule(cron="0 2 * * *")
-    assert without.finish_by is None
-    with pytest.raises(ValueError, match="the schedule has no finish_by"):
-        without.finish_after(datetime(2026, 3, 2, tzinfo=UTC))
-
-
-@pytest.mark.parametrize(
-    ("finish_by", "problem"),
-    [
-        (630, 'must be a time of day in quotes, such as "06:30"'),  # 10:30 without quotes: 10 · 60 + 30 in YAML
-        ("25:00", "should be in a valid time format"),
-        ("06:30+02:00", "must have no time zone of its own; the schedule's timezone counts"),
-    ],
-)
-def test_what_is_no_time_of_day(finish_by: object, problem: str) -> None:
-    """A wrong time would take away all re-runs, or let them run into the day."""
-    with pytest.raises(ValidationError) as caught:
-        schedule(finish_by)
-    assert problem in problem_of(caught.value.errors()[0])
-    assert schedule("06:30").finish_by == time(6, 30)
+# What else a scenario says
 
 
 @pytest.mark.parametrize(("reruns", "is_valid"), [(0, True), (4, True), (100, True), (-1, False), (101, False)])
@@ -243,6 +190,17 @@ def test_how_many_services_are_run_again(reruns: int, is_valid: bool) -> None:
     else:
         with pytest.raises(ValidationError):
             small_scenario(reruns=reruns)
+
+
+@pytest.mark.parametrize(("parallel", "is_valid"), [(1, True), (20, True), (0, False), (21, False)])
+def test_how_many_services_are_loaded_at_once(parallel: int, is_valid: bool) -> None:
+    """One, unless the scenario says that more do not disturb one another."""
+    assert small_scenario().parallel == 1
+    if is_valid:
+        assert small_scenario(parallel=parallel).parallel == parallel
+    else:
+        with pytest.raises(ValidationError):
+            small_scenario(parallel=parallel)
 
 
 @pytest.mark.parametrize(

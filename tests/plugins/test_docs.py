@@ -4,6 +4,7 @@ import pytest
 from bellwether.docs import dag_docs
 
 from include.perf.catalogue import Catalogue, load_catalogue
+from include.perf.schedule import OpeningSchedule
 
 TASKS = ("plan", "stage_data", "preflight", "run_load", "scrape", "compare", "report", "alert", "promote", "verdict")
 
@@ -20,7 +21,12 @@ def test_the_docs_say_load_data_and_schedule(catalogue: Catalogue) -> None:
     assert docs.startswith("# Market open\n")
     assert "500/s constant for 900 s after 60 s of warm-up, for each service" in docs
     assert "`data/market_open_data.csv`" in docs
-    assert "`30 5 * * 1-5` in Europe/London" in docs
+    assert "- **Schedule:** 250 min before the London open, weekdays, all load over 5 min before it\n" in docs
+    assert "- **Time:** 1 h 43 min for 6 services, 4 h 1 min with re-runs, of 4 h 5 min\n" in docs
+    assert "one after another" in docs
+    overnight = dag_docs(catalogue.scenario("overnight_processing"), catalogue)
+    assert "- **Schedule:** cron `0 22 * * *` in Europe/London, all load over by 03:45\n" in overnight
+    assert "for each service, at most 4 at once\n" in overnight
 
 
 def test_the_docs_hold_a_command_that_can_be_copied(catalogue: Catalogue) -> None:
@@ -50,9 +56,22 @@ def test_the_docs_explain_every_task(catalogue: Catalogue) -> None:
         "report",
         "alert",
         "promote",
+        "tell_unmeasured",
         "verdict",
     ]:
         assert f"`{task}`" in docs
+
+
+def test_a_night_that_does_not_fit_is_told_on_its_page(catalogue: Catalogue) -> None:
+    """By how much, and what to do."""
+    late = OpeningSchedule(before="london", minutes=120)
+    docs = dag_docs(catalogue.scenario("market_open").model_copy(update={"schedule": late}), catalogue)
+    assert (
+        "**Too little time:** market_open needs 4 h 1 min for 6 services with re-runs (1 h 43 min without), but starts "
+        "1 h 55 min before all load must be over (07:55): 2 h 6 min too little; start it 126 min earlier, raise "
+        "parallel, or lower reruns.\n"
+    ) in docs
+    assert "Too little" not in dag_docs(catalogue.scenario("market_open"), catalogue)
 
 
 def test_a_scenario_without_a_schedule_says_so(catalogue: Catalogue) -> None:
