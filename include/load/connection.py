@@ -15,10 +15,8 @@ import ssl
 import struct
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 import gevent.monkey
@@ -28,7 +26,6 @@ from include.load.answer import Answer, read_answer, simple_answer
 from include.load.host import Address, Host
 from include.load.poller import Poller
 from include.load.tls import TlsLayer
-from include.perf.feed import Request
 
 READ_SIZE = 64 * 1024
 WRITE = 2
@@ -64,21 +61,6 @@ class Way:
     tls: ssl.SSLContext | None = None
     keep_alive: bool = True
     connect_timeout_s: float | None = None
-
-
-def wire_format(method: str, request: Request, *, base_url: str, headers: Mapping[str, str]) -> bytes:
-    """Return the bytes of a request as they go over the wire."""
-    fields = {"Host": urlsplit(base_url).netloc}
-    if request.body is not None:
-        fields["Content-Type"] = "application/json"
-    given = {name.lower() for name in headers}
-    fields = {name: value for name, value in fields.items() if name.lower() not in given} | dict(headers)
-    if request.body is not None:
-        fields["Content-Length"] = str(len(request.body))
-    elif method != "GET":
-        fields["Content-Length"] = "0"
-    lines = [f"{method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (request.body or b"")
 
 
 class Connection:
@@ -155,7 +137,7 @@ class Connection:
 
     def _connect(self) -> None:
         """Connect to the first address that takes it."""
-        addresses = self._way.host.addresses()
+        addresses = self._way.host.addresses
         for address in addresses[:-1]:
             try:
                 return self._connect_to(address)

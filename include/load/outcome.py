@@ -1,7 +1,6 @@
 """How a request ended: good, wrong, or failed, and of which kind."""
 
 import errno
-import socket
 from dataclasses import dataclass
 
 from geventhttpclient.response import HTTPParseError
@@ -57,8 +56,6 @@ def failure(err: Exception, *, timeout_s: float) -> Outcome:
             return Outcome(error=TIMED_OUT, example=str(err))
         case UnusableAnswer() | HTTPParseError():
             return Outcome(error="broken answer", example=str(err))
-        case socket.gaierror():
-            return Outcome(error="host name not resolved", example=str(err))
         case OSError():
             return Outcome(error=ERROR_KINDS.get(err.errno or 0, type(err).__name__), example=str(err))
     raise TypeError(f"{err!r} is no failure of a request")
@@ -66,7 +63,7 @@ def failure(err: Exception, *, timeout_s: float) -> Outcome:
 
 def is_own_fault(err: Exception) -> bool:
     """Whether this machine ran out of something."""
-    return isinstance(err, OSError) and not isinstance(err, socket.gaierror) and err.errno in OWN_FAULTS
+    return isinstance(err, OSError) and err.errno in OWN_FAULTS
 
 
 def own_fault(err: Exception) -> str:

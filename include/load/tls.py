@@ -1,8 +1,6 @@
 """TLS in memory, for a socket that knows nothing of it."""
 
 import ssl
-from pathlib import Path
-from urllib.parse import urlsplit
 
 READ_SIZE = 64 * 1024
 
@@ -55,22 +53,3 @@ class TlsLayer:
             return None
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             return b""
-
-
-def tls_context(base_url: str, *, verify: bool, ca_file: Path | None = None) -> ssl.SSLContext | None:
-    """Return how TLS is spoken to a base URL; ``None`` for plain HTTP.
-
-    Args:
-        ca_file: certificates that sign the server's, instead of the system's.
-    """
-    if urlsplit(base_url).scheme != "https":
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if ca_file is None:
-        context.load_default_certs()
-    else:
-        context.load_verify_locations(cafile=str(ca_file))
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

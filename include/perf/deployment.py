@@ -1,5 +1,6 @@
 """Which version of a service is deployed, as the service tells it."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +13,13 @@ MAX_VERSION = 80
 """A version is read in messages; longer ones are cut."""
 
 
-def read_deploy_version(service: Service, target: Target, metrics: MetricsSource, *, at: datetime) -> str | None:
+def read_deploy_version(
+    service: Service, addresses: Sequence[str], target: Target, metrics: MetricsSource, *, at: datetime
+) -> str | None:
     """Return the version, ``None`` for a service whose entry does not say where it is told.
+
+    Args:
+        addresses: of the service's host; no other is asked.
 
     Raises:
         TargetError, PrometheusError: it could not be had.
@@ -25,7 +31,7 @@ def read_deploy_version(service: Service, target: Target, metrics: MetricsSource
         query = where.query.replace("$selector", service.prometheus.selector)
         return _shortened(metrics.label(query, where.label, at=at))
     assert where.path is not None  # noqa: S101 - an entry has one of the two
-    return _shortened(_field(service, target.json(service, where.path), where.field))
+    return _shortened(_field(service, target.json(service, where.path, addresses), where.field))
 
 
 def _field(service: Service, document: Any, path: str) -> str:

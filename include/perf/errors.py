@@ -4,12 +4,13 @@ Every message says what is wrong, with which value, by which rule, and what to d
 
     BellwetherError
     ├── ConfigurationError     wrong use: catalogue, parameters, environment (exit code 2)
-    │   ├── CatalogueError     services.yaml or scenarios.yaml
+    │   ├── CatalogueError     services.yaml, scenarios.yaml or market_hours.yaml
     │   ├── DataError          a scenario's CSV
     │   └── BaselineError      baselines.json, or a promotion that is not allowed
     ├── RunSkipped             the run is not to be done now; it becomes SKIPPED with this reason
     ├── RunError               this run cannot go on; it becomes INVALID with this reason (exit code 3)
     │   ├── TargetError        the service is not reachable or not healthy
+    │   ├── HostRefused        load may not go to where the service's name leads
     │   └── LoadError          the load generator could not be started or left no record
     ├── PrometheusError        a figure could not be had from Prometheus
     │   ├── PrometheusUnavailable   down, slow or answering nonsense: worth a retry
@@ -54,7 +55,7 @@ def collected(problems: list[str]) -> Iterator[None]:
 
 
 class CatalogueError(ConfigurationError):
-    """An entry in services.yaml or scenarios.yaml is wrong."""
+    """An entry in services.yaml, scenarios.yaml or market_hours.yaml is wrong."""
 
 
 class DataError(ConfigurationError):
@@ -69,12 +70,20 @@ class RunSkipped(BellwetherError):
     """A run is not to be done now; its record says SKIPPED with this reason."""
 
 
+class Occupied(BellwetherError):
+    """A load has to wait for another one to end."""
+
+
 class RunError(BellwetherError):
     """A run cannot go on; its record says INVALID with this reason."""
 
 
 class TargetError(RunError):
     """The service under test is not reachable or not healthy."""
+
+
+class HostRefused(RunError):
+    """Load may not go to an address of the service's host, or nobody can tell whether it may."""
 
 
 class LoadError(RunError):

@@ -23,6 +23,21 @@ OWN_HEADERS = frozenset(
 )
 """What the load generator says of the connection and of the message itself."""
 
+ROUTING_HEADERS = frozenset(
+    {
+        "forwarded",
+        "x-envoy-original-dst-host",
+        "x-forwarded-host",
+        "x-forwarded-server",
+        "x-host",
+        "x-http-host-override",
+        "x-original-host",
+        "x-original-url",
+        "x-rewrite-url",
+    }
+)
+"""What proxies and frameworks take in place of the host or the path: load would go where nothing has checked it."""
+
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SECRET = re.compile(
@@ -57,6 +72,8 @@ def _problems(name: Any, value: Any) -> list[str]:
         return [f"{name!r} is no name of a header; it may have letters, digits and - _ ."]
     if name.lower() in OWN_HEADERS:
         return [f"{name} is set by the load generator itself; remove it"]
+    if name.lower().replace("_", "-") in ROUTING_HEADERS:
+        return [f"{name} sends a request elsewhere than base_url says; remove it and name the host there"]
     if not isinstance(value, str):
         return [f"{name} must be text, but is of type {type(value).__name__}; put it in quotes"]
     if _CONTROL.search(value):

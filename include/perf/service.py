@@ -5,16 +5,28 @@ are refused, so that a typing error is never a silent default.
 """
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from include.perf.entry import Entry
 from include.perf.expectation import Expectation
 from include.perf.headers import problems_of_headers
 from include.perf.metric import METRICS, Source
+from include.perf.network import (
+    PRIVATE_NETWORKS,
+    Network,
+    is_within,
+    literal_of,
+    network_of,
+    problem_of_url,
+    same_host,
+    why_no_host,
+)
 from include.perf.template import problems_of_template
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=63)]
@@ -33,6 +45,11 @@ def _not_our_own(parts: dict[str, str]) -> dict[str, str]:
 
 
 ExtraParts = Annotated[dict[PartName, PartText], AfterValidator(_not_our_own)]
+
+AllowedNetwork = Annotated[Network, BeforeValidator(network_of)]
+
+PRODUCTION = frozenset({"production", "prod", "prd", "live"})
+"""An environment with one of these words in its name is production, whatever else is in it."""
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -147,9 +164,12 @@ class Service(Entry):
     """A service of the platform.
 
     Attributes:
-        environment: what it is part of; ``production`` is refused unless ``allow_production``.
+        environment: what it is part of; load on production is refused unless ``allow_production``.
+        allow_production: load it although it is production, up to ``max_rate_rps``, while the market is closed.
+        max_rate_rps: the peak rate of a load must not exceed it.
         base_url: scheme, host and port that the load goes to.
-        allowed_hosts: the only hosts that load for this service may go to.
+        allowed_hosts: the only hosts that load for this service may go to, by name.
+        allowed_networks: where every address of its host must lie; by default this machine and private networks.
         health_path: answers 200 when the service can take load.
         verify_tls: refuse a certificate that cannot be verified.
         ca_file: PEM bundle that the service's certificate is verified with, instead of the machine's own;
@@ -169,8 +189,10 @@ class Service(Entry):
     owner: str = "platform"
     environment: Name = "staging"
     allow_production: bool = False
+    max_rate_rps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     base_url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")]
     allowed_hosts: Annotated[tuple[str, ...], Field(min_length=1)]
+    allowed_networks: Annotated[tuple[AllowedNetwork, ...], Field(min_length=1)] = PRIVATE_NETWORKS
     health_path: Annotated[str, Field(pattern=r"^/\S*$")] = "/healthz"
     verify_tls: bool = True
     ca_file: Path | None = None
@@ -191,9 +213,29 @@ class Service(Entry):
         return urlsplit(self.base_url).hostname or ""
 
     @property
+    def port(self) -> int:
+        """The port that load goes to."""
+        parts = urlsplit(self.base_url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def is_production(self) -> bool:
+        """Whether it is part of production: ``live``, ``prod-eu``, ``eu_production2``."""
+        words = re.split("[_-]", self.environment)
+        return any(word.rstrip("0123456789") in PRODUCTION for word in words)
+
+    @property
     def short_name(self) -> str:
         """The name without its ``-service`` suffix; both are accepted wherever a service is named."""
         return self.name.removesuffix("-service")
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, base_url: str) -> str:
+        problem = problem_of_url(base_url)
+        if problem is not None:
+            raise ValueError(problem)
+        return base_url
 
     @field_validator("headers", mode="before")
     @classmethod
@@ -205,24 +247,36 @@ class Service(Entry):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        try:
-            self.host.encode("idna")
-        except UnicodeError as err:
-            raise ValueError(f"{self.host!r} in base_url is no name of a host ({err}); correct it") from err
-        if self.host not in self.allowed_hosts:
-            raise ValueError(
-                f"the host {self.host!r} of base_url is not in allowed_hosts {list(self.allowed_hosts)}; "
-                "add it there if load may go to it"
-            )
-        if self.environment == "production" and not self.allow_production:
-            raise ValueError(
-                "load on environment 'production' is refused; set allow_production: true if it is really meant"
-            )
+        problems = [*self._problems_of_host(), *self._problems_of_production()]
+        if problems:
+            raise ValueError("; ".join(problems))
         names = [endpoint.name for endpoint in self.endpoints]
         doubles = sorted({name for name in names if names.count(name) > 1})
         if doubles:
             raise ValueError(f"endpoint names must differ, but {', '.join(doubles)} occurs more than once")
         return self
+
+    def _problems_of_host(self) -> Iterator[str]:
+        host = f"the host {self.host!r} of base_url is"
+        if same_host(self.host) not in map(same_host, self.allowed_hosts):
+            yield f"{host} not in allowed_hosts {list(self.allowed_hosts)}; add it there if load may go to it"
+        address = literal_of(self.host)
+        if address is None:
+            return
+        if what := why_no_host(address):
+            yield f"{host} {what}; name one machine"
+        elif not any(is_within(address, network) for network in self.allowed_networks):
+            networks = ", ".join(map(str, self.allowed_networks))
+            yield f"{host} in none of allowed_networks ({networks}); add it there if load may go to it"
+
+    def _problems_of_production(self) -> Iterator[str]:
+        if not self.is_production:
+            return
+        load = f"load on environment {self.environment!r}"
+        if not self.allow_production:
+            yield f"{load} is refused; set allow_production: true and max_rate_rps if it is really meant"
+        elif self.max_rate_rps is None:
+            yield f"{load} needs a ceiling; set max_rate_rps to the highest rate that it can bear"
 
     @model_validator(mode="after")
     def _check_transport(self) -> Self:

@@ -20,10 +20,12 @@ import pytest
 from geventhttpclient.response import HTTPParseError
 
 from include.load.answer import UnusableAnswer
-from include.load.connection import Connection, ConnectTimeout, wire_format
+from include.load.connection import Connection, ConnectTimeout
 from include.load.host import Address, Host
-from include.load.tls import tls_context
+from include.load.outcome import failure
 from include.perf.feed import Request
+from include.perf.tls import tls_context
+from include.perf.wire import wire_format
 from tests.load.driven_loads import way_to
 from tests.socket_servers import Script, SocketServer, Talk, always, answer, free_port, self_signed
 
@@ -85,39 +87,6 @@ def test_the_standard_library_is_not_patched_here() -> None:
     assert "locust" not in sys.modules
     assert not gevent.monkey.is_module_patched("socket")
     assert socket.socket.__module__ == "socket"
-
-
-@pytest.mark.parametrize(
-    ("method", "request_", "headers", "expected"),
-    [
-        ("GET", Request("/a?b=c", None), {}, b"GET /a?b=c HTTP/1.1\r\nHost: gw:8000\r\n\r\n"),
-        (
-            "POST",
-            Request("/a", '{"x":"é"}'.encode()),
-            {"Accept": "application/json"},
-            b"POST /a HTTP/1.1\r\nHost: gw:8000\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
-            # é is two bytes of UTF-8: 9 characters, 10 bytes
-            b'Content-Length: 10\r\n\r\n{"x":"\xc3\xa9"}',
-        ),
-        (
-            "PUT",
-            Request("/a", b"{}"),
-            {"content-type": "application/merge-patch+json", "Connection": "close", "X-Name": "caf\xe9"},
-            b"PUT /a HTTP/1.1\r\nHost: gw:8000\r\ncontent-type: application/merge-patch+json\r\n"
-            b"Connection: close\r\nX-Name: caf\xe9\r\nContent-Length: 2\r\n\r\n{}",
-        ),
-        (
-            "POST",
-            Request("/a", b""),
-            {},
-            b"POST /a HTTP/1.1\r\nHost: gw:8000\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n",
-        ),
-        ("DELETE", Request("/a", None), {}, b"DELETE /a HTTP/1.1\r\nHost: gw:8000\r\nContent-Length: 0\r\n\r\n"),
-    ],
-)
-def test_a_request_is_these_bytes(method: str, request_: Request, headers: dict[str, str], expected: bytes) -> None:
-    """Nothing is added to what the feed and the service say; what the service says of the content goes first."""
-    assert wire_format(method, request_, base_url="http://gw:8000", headers=headers) == expected
 
 
 def test_requests_share_one_connection(serve: Callable[..., SocketServer], connect: Callable[..., Connection]) -> None:
@@ -472,11 +441,8 @@ class _TwoAddresses(Host):
     """A host with several addresses, as ``localhost`` often is."""
 
     def __init__(self, *ports: int) -> None:
-        super().__init__("http://several")
-        self._found = [Address(socket.AF_INET, ("127.0.0.1", port)) for port in ports]
-
-    def addresses(self) -> list[Address]:
-        return self._found
+        super().__init__("http://several", [])
+        self.addresses = [Address(socket.AF_INET, ("127.0.0.1", port)) for port in ports]
 
 
 def test_the_first_address_that_takes_the_connection_is_used(
@@ -487,8 +453,9 @@ def test_the_first_address_that_takes_the_connection_is_used(
     connection = connect(server.url, host=_TwoAddresses(free_port(), server.port))
     assert [get(connection, server.url) for _ in range(2)] == [OWN] * 2
     assert server.accepted == 1
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(ConnectionRefusedError) as caught:
         get(connect(server.url, host=_TwoAddresses(free_port(), free_port())), server.url)
+    assert failure(caught.value, timeout_s=1).error == "connection refused"
 
 
 MANY = 3_000_000

@@ -11,6 +11,8 @@ from include.perf.errors import NoData, TargetError
 from include.perf.run import Verdict
 from tests.fakes import SELECTOR, START, FakeMetrics, FakeTarget, Platform, small_service
 
+ADDRESSES = ("10.0.0.7", "10.0.0.8")
+
 
 class LabelledMetrics(FakeMetrics):
     """Knows the labels of one series."""
@@ -34,12 +36,14 @@ def told(document: Any, **where: Any) -> str | None:
     target = FakeTarget()
     target.documents = [document]
     service = small_service(deploy_version={"path": "/version", **where})
-    return read_deploy_version(service, target, FakeMetrics({}), at=START)
+    version = read_deploy_version(service, ADDRESSES, target, FakeMetrics({}), at=START)
+    assert target.asked == [ADDRESSES]
+    return version
 
 
 def test_a_service_that_does_not_tell() -> None:
     """Nobody is asked."""
-    assert read_deploy_version(small_service(), FakeTarget(), FakeMetrics({}), at=START) is None
+    assert read_deploy_version(small_service(), ADDRESSES, FakeTarget(), FakeMetrics({}), at=START) is None
 
 
 @pytest.mark.parametrize(
@@ -71,16 +75,17 @@ def test_a_label_of_a_metric() -> None:
     """The query knows the service's selector."""
     metrics = LabelledMetrics({"tag": "2.4.1"})
     service = small_service(deploy_version={"query": "max by (tag) (build_info{$selector})", "label": "tag"})
-    assert read_deploy_version(service, FakeTarget(), metrics, at=START) == "2.4.1"
+    assert read_deploy_version(service, ADDRESSES, FakeTarget(), metrics, at=START) == "2.4.1"
     assert metrics.questions == [(f"max by (tag) (build_info{{{SELECTOR}}})", "tag")]
 
 
 def test_what_cannot_be_had_is_an_error() -> None:
     """Who asks decides what that means."""
+    by_path, by_query = (small_service(deploy_version=each) for each in ({"path": "/v"}, {"query": "x"}))
     with pytest.raises(TargetError, match="answered 404, 200 is needed"):
-        read_deploy_version(small_service(deploy_version={"path": "/v"}), FakeTarget(), FakeMetrics({}), at=START)
+        read_deploy_version(by_path, ADDRESSES, FakeTarget(), FakeMetrics({}), at=START)
     with pytest.raises(NoData):
-        read_deploy_version(small_service(deploy_version={"query": "x"}), FakeTarget(), LabelledMetrics({}), at=START)
+        read_deploy_version(by_query, ADDRESSES, FakeTarget(), LabelledMetrics({}), at=START)
 
 
 # During a run

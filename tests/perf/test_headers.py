@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from include.perf.headers import OWN_HEADERS, laid_over, problems_of_headers
+from include.perf.headers import OWN_HEADERS, ROUTING_HEADERS, laid_over, problems_of_headers
 
 VALUE = "value-4711"
 
@@ -46,6 +46,20 @@ def test_headers_of_the_connection_and_the_message_are_ours(name: str) -> None:
     assert problems_of_headers({name: VALUE}, may_be_secret=True) == [
         f"{name} is set by the load generator itself; remove it"
     ]
+
+
+@pytest.mark.parametrize("name", [*sorted(ROUTING_HEADERS), "X-Forwarded-Host", "X_FORWARDED_HOST", "Forwarded"])
+def test_headers_that_lead_elsewhere_are_refused(name: str) -> None:
+    """A proxy that believes them sends the request to another host than the one that was checked."""
+    assert problems_of_headers({name: VALUE}, may_be_secret=True) == [
+        f"{name} sends a request elsewhere than base_url says; remove it and name the host there"
+    ]
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Hostname", "X-Request-Id"])
+def test_headers_that_only_tell_are_fine(name: str) -> None:
+    """Who calls, and how, decides nothing on where a request goes."""
+    assert problems_of_headers({name: VALUE}, may_be_secret=False) == []
 
 
 @pytest.mark.parametrize(
