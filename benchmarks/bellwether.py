@@ -23,13 +23,14 @@ from benchmarks import target as targets
 from benchmarks.peers import SHARES
 from benchmarks.target import Behaviour, Floats, Truth
 from benchmarks.watch import Watch
-from include.perf.adapters.locust import LOG_FILE, LocustGenerator
+from include.perf.adapters.load_process import LOG_FILE
+from include.perf.adapters.locust import LocustGenerator
 from include.perf.errors import LoadError
 from include.perf.feed import Feed, FeedEndpoint, Request
 from include.perf.measurement import measure, read_requests
-from include.perf.ports import FEED_FILE, REQUESTS_FILE
+from include.perf.ports import FEED_FILE, REQUESTS_FILE, LoadOrder, Progress
 from include.perf.run import LoadFigures
-from include.perf.scenario import LoadProfile
+from include.perf.load_profile import LoadProfile
 from include.perf.service import Endpoint, PrometheusTarget, Service
 from include.perf.validity import load_problems
 
@@ -152,7 +153,8 @@ def drive(
 
 
 def _generate(url: str, load: LoadProfile, folder: Path) -> None:
-    LocustGenerator().run(service=service(url), load=load, folder=folder, on_progress=lambda progress: None)
+    order = LoadOrder(service=service(url), load=load, folder=folder, addresses=("127.0.0.1",))
+    LocustGenerator().run(order, watch=Unwatched())
 
 
 def _generate_at_normal_priority(url: str, load: LoadProfile, folder: Path, *, for_s: float) -> None:
@@ -212,6 +214,17 @@ def feed() -> Feed:
         ),
         requests=tuple(requests),
     )
+
+
+class Unwatched:
+    """Looks away while a load runs."""
+
+    def take_in(self, progress: Progress) -> None:
+        """Hear nothing."""
+
+    def reason_to_stop(self) -> str | None:
+        """Never stop it."""
+        return None
 
 
 def service(url: str) -> Service:

@@ -15,10 +15,10 @@ import requests
 from include.perf.adapters.locust import LocustGenerator
 from include.perf.feed import Feed, FeedEndpoint, Request
 from include.perf.load_plan import GeneratorLog
+from include.perf.load_profile import LoadProfile
 from include.perf.measurement import read_requests
-from include.perf.ports import FEED_FILE, GENERATOR_FILE, REQUESTS_FILE, Progress
+from include.perf.ports import FEED_FILE, GENERATOR_FILE, REQUESTS_FILE, LoadOrder, Progress
 from include.perf.run import from_json
-from include.perf.scenario import LoadProfile
 from include.perf.service import Service
 
 FEED = Feed(
@@ -70,6 +70,31 @@ def service_at(url: str, **changes: Any) -> Service:
     return Service.model_validate(made | changes)
 
 
+class Onlooker:
+    """Watches a load and ends it when a test gives a reason to.
+
+    Attributes:
+        reason: why the load must end.
+    """
+
+    def __init__(self, on_progress: Callable[[Progress], None] = lambda _: None) -> None:
+        self._on_progress = on_progress
+        self.reason: str | None = None
+
+    def take_in(self, progress: Progress) -> None:
+        """Pass it on."""
+        self._on_progress(progress)
+
+    def reason_to_stop(self) -> str | None:
+        """Return what the test said."""
+        return self.reason
+
+
+def order_for(service: Service, load: LoadProfile, folder: Path) -> LoadOrder:
+    """Return the order of a load to a service whose host is an address."""
+    return LoadOrder(service=service, load=load, folder=folder, addresses=(service.host,))
+
+
 def folder_in(parent: Path, name: str) -> Path:
     """Make the folder of a run, with its feed."""
     folder = parent / name
@@ -89,7 +114,7 @@ def drive(
 ) -> None:
     """Drive a load to its end; then nothing of it runs any more."""
     generator = LocustGenerator(credentials=lambda _: secrets or {})
-    generator.run(service=service_at(url, **service), load=load, folder=folder, on_progress=on_progress)
+    generator.run(order_for(service_at(url, **service), load, folder), watch=Onlooker(on_progress))
     assert loads_of(folder) == []
 
 

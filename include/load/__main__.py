@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 import gevent
 from gevent.event import Event
 
-from include.load.connection import Connection, Way, wire_format
+from include.load.connection import Connection, Way
 from include.load.control import Commands, Reports, Start
 from include.load.drive import Drive, EndpointRequests
 from include.load.host import Host
@@ -33,13 +33,13 @@ from include.load.outcome import own_fault
 from include.load.poller import Poller, make_poller
 from include.load.progress import ProgressReport
 from include.load.record import FLUSH_EVERY_S, RequestLog
-from include.load.tls import tls_context
 from include.perf.atomic import write_atomically
 from include.perf.feed import read_feed
-from include.perf.headers import laid_over
 from include.perf.load_plan import COMMANDS_VARIABLE, GENERATOR_VERSION, REPORTS_VARIABLE, LoadPlan
 from include.perf.ports import FEED_FILE
 from include.perf.run import to_json
+from include.perf.tls import tls_context
+from include.perf.wire import headers_of_load, wire_format
 from include.perf.worker_parts import part_of
 
 log = logging.getLogger("include.load")
@@ -93,6 +93,8 @@ def main() -> None:
         gevent.signal_handler(number, drive.stop, f"stopped by {signal.Signals(number).name}")
     if commands:
         gevent.spawn(commands.watch, drive.stop)
+    if reports:
+        gevent.spawn(_tell_end, drive, reports, worker)
     is_over = Event()
     keeper = gevent.spawn(_keep_record, drive, request_log, reports, is_over)
     drive.run(start=start.start, started_at=start.started_at)
@@ -113,9 +115,7 @@ def _pipes() -> tuple[Commands | None, Reports | None]:
 def _requests(plan: LoadPlan, secrets: Mapping[str, str]) -> Sequence[EndpointRequests]:
     """Make every request ready, as it will go over the wire."""
     feed = read_feed(plan.folder / FEED_FILE)
-    own = {"Accept": "application/json", "User-Agent": f"bellwether/{GENERATOR_VERSION}"}
-    own |= {} if plan.keep_alive else {"Connection": "close"}
-    headers = laid_over(own, plan.headers, secrets)
+    headers = headers_of_load(plan.headers, secrets, keep_alive=plan.keep_alive)
     return [
         EndpointRequests(
             name=endpoint.name,
@@ -149,7 +149,7 @@ def _start_users(plan: LoadPlan, drive: Drive, poller: Poller) -> Any:
     _allow_connections(count)
     ArrivalUser.drive = drive
     ArrivalUser.way = Way(
-        host=Host(plan.base_url),
+        host=Host(plan.base_url, plan.addresses),
         poller=poller,
         tls=tls_context(plan.base_url, verify=plan.verify_tls, ca_file=plan.ca_file),
         keep_alive=plan.keep_alive,
@@ -175,6 +175,12 @@ def _allow_connections(count: int) -> None:
 
 def _own_start() -> Start:
     return Start(start=time.perf_counter() + HEAD_START_S, started_at=time.time() + HEAD_START_S)
+
+
+def _tell_end(drive: Drive, reports: Reports, worker: int) -> None:
+    """Tell when the load is over: the time in which its record is written must not look like a load that hangs."""
+    drive.await_end()
+    reports.tell({"over": worker})
 
 
 def _keep_record(drive: Drive, request_log: RequestLog, reports: Reports | None, is_over: Event) -> None:

@@ -81,6 +81,7 @@ class Drive:
         self.is_measuring = False
         self._last_due_s = 0.0
         self._capped = 0
+        self._never_sent = 0
         self._peak = 0
         self._processor = ProcessorClock()
         self._use: ProcessorUse | None = None
@@ -92,6 +93,11 @@ class Drive:
     def in_flight(self) -> int:
         """Requests that are out and not back yet."""
         return len(self._in_flight)
+
+    @property
+    def sent(self) -> int:
+        """Requests that went out, of those that were released; the others wait for a free connection."""
+        return self.released - len(self._backlog) - self._never_sent
 
     @property
     def elapsed_s(self) -> float:
@@ -114,6 +120,10 @@ class Drive:
         if not self._over.is_set():
             self._await_answers()
         self._finish()
+
+    def await_end(self) -> None:
+        """Wait until no request goes out any more; the record may not be whole yet."""
+        self._over.wait()
 
     def stop(self, reason: str) -> None:
         """End the load now; what is in flight is counted as unfinished."""
@@ -238,6 +248,7 @@ class Drive:
         for arrival in self._backlog:
             self._give_up(arrival, "never sent: every slot was taken")
         self._in_flight.clear()
+        self._never_sent = len(self._backlog)
         self._backlog.clear()
 
     def _read_the_last(self) -> None:
@@ -271,6 +282,13 @@ class Drive:
         recent = self._recent_lags.take()
         self._lags.merge(recent)
         return recent
+
+    def waits(self) -> dict[int, int]:
+        """Return how long the requests in flight have been waiting since they were due, as counts of a `Histogram`."""
+        now_s, waits = self.elapsed_s, Histogram()
+        for arrival in self._in_flight.values():
+            waits.add(now_s - arrival.due_s)
+        return waits.counts
 
     def summary(self, *, version: str) -> GeneratorLog:
         """Return what the generator says of itself, once the load is over."""

@@ -24,8 +24,31 @@ class ProcessorUse:
 
     @property
     def wanted_cores(self) -> float | None:
-        """Cores it would have used had it never waited: with a share w waited, the work fitted into 1 − w."""
-        return None if self.wait_ratio is None else self.cores / max(0.01, 1 - self.wait_ratio)
+        """Cores it would have used had it never waited."""
+        return None if self.wait_ratio is None else wanted_cores(self.cores, wait_ratio=self.wait_ratio)
+
+
+def wanted_cores(cores: float, *, wait_ratio: float) -> float:
+    """Make up for waiting: with a share w of the time waited, the work fitted into 1 − w."""
+    return cores / max(0.01, 1 - wait_ratio)
+
+
+class WantedCores:
+    """Tells how many cores this process wanted since it was last asked; light enough to be asked while load is made."""
+
+    def __init__(self) -> None:
+        self._last = self._now()
+
+    def take(self) -> float | None:
+        """Return the cores it would have used had it never waited, ``None`` where the kernel does not tell."""
+        (wall, processor, waited), self._last = self._last, self._now()
+        passed = self._last[0] - wall
+        if passed <= 0 or waited is None or self._last[2] is None:
+            return None
+        return wanted_cores((self._last[1] - processor) / passed, wait_ratio=(self._last[2] - waited) / passed)
+
+    def _now(self) -> tuple[float, float, float | None]:
+        return time.perf_counter(), time.process_time(), _run_queue_wait_s()
 
 
 class ProcessorClock:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from include.load.drive import Drive
+from include.load.processor import WantedCores
 from include.load.record import RequestLog
 
 
@@ -12,6 +13,7 @@ class ProgressReport:
     def __init__(self, drive: Drive, log: RequestLog) -> None:
         self._drive = drive
         self._log = log
+        self._wanted = WantedCores()
         self._released = 0
         self._told_s = 0.0
 
@@ -24,12 +26,15 @@ class ProgressReport:
             "elapsed_s": elapsed_s,
             "rate_rps": (drive.released - self._released) / since_s,
             "due": drive.released,
+            "sent": drive.sent,
             "finished": log.finished,
             "failed": log.failed,
             "in_flight": drive.in_flight,
             "is_measuring": drive.is_measuring,
             "latencies": log.latencies.take(),
             "lags": drive.take_lags(),
+            "waits": drive.waits(),
+            "wanted_cores": self._wanted.take(),
         }
         self._released, self._told_s = drive.released, max(0.0, elapsed_s)
         return report

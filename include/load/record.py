@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 from gevent import get_hub
 
 from include.perf.histogram import Histogram
-from include.perf.load_plan import REQUEST_COLUMNS
+from include.perf.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED
 
 FLUSH_EVERY_S = 1.0
 ROWS_AT_ONCE = 25
@@ -18,6 +18,8 @@ ROWS_AT_ONCE = 25
 processor has forgotten how; a second's worth at once would hold the schedule up."""
 
 EXAMPLE_LENGTH = 300
+WAITED_IN_VAIN = (TIMED_OUT, UNFINISHED)
+"""The failures that count towards latency, as in `include.perf.measurement`."""
 
 
 class Row(NamedTuple):
@@ -56,7 +58,7 @@ class RequestLog:
     Attributes:
         started_at: Unix time at which the schedule started; set before the first row.
         rows, failed: written so far, and those with an error; up to date after a flush.
-        latencies: of the rows since they were last taken.
+        latencies: of the rows since they were last taken; a failure that was told fast has none.
         examples: the first failed answer of each kind, by ``<endpoint> <kind>``.
     """
 
@@ -95,10 +97,11 @@ class RequestLog:
                 f"{released_s - due_s:.6f},{started_s - due_s:.6f},{ended_s - started_s:.6f},{latency_s:.6f},"
                 f"{size},{error}\n"
             )
-            self.latencies.add(latency_s)
             if error:
                 self.failed += 1
                 self._keep_example(f"{endpoint} {error}", example)
+            if not error or error in WAITED_IN_VAIN:
+                self.latencies.add(latency_s)
         self.rows += len(lines)
         self._pending.clear()
         self._compressed.append(self._compressor.compress("".join(lines).encode()))

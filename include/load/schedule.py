@@ -8,12 +8,12 @@ import random
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import chain, islice, repeat
 from typing import NamedTuple
 
 from include.perf.arrival_rate import HALF_GAP
-from include.perf.scenario import LoadProfile
+from include.perf.load_profile import LoadProfile
+from include.perf.shares import shared_out
 
 DRAWN_AHEAD = 1_000_000
 """Arrivals whose endpoints are drawn before the load starts (0.5 s, 2 MB); a longer part repeats their order."""
@@ -147,18 +147,8 @@ def endpoint_sequence(weights: Sequence[int], *, arrivals: int, seed: str) -> "a
     for _ in range(arrivals // len(block)):
         source.shuffle(block)
         sequence.extend(block)
-    last = _largest_remainder(weights, arrivals % len(block))
+    rest = shared_out(weights, arrivals % len(block))
+    last = [index for index, times in enumerate(rest) for _ in range(times)]
     source.shuffle(last)
     sequence.extend(last)
     return sequence
-
-
-def _largest_remainder(weights: Sequence[int], count: int) -> list[int]:
-    """Share ``count`` arrivals by weight; whole parts first, then the largest remainders."""
-    total = sum(weights)
-    shares = [Fraction(weight * count, total) for weight in weights]
-    counts = [int(share) for share in shares]
-    by_remainder = sorted(range(len(weights)), key=lambda index: shares[index] - counts[index], reverse=True)
-    for index in by_remainder[: count - sum(counts)]:
-        counts[index] += 1
-    return [index for index, times in enumerate(counts) for _ in range(times)]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.perf.expectation import Check, Expectation
+from include.perf.load_profile import LoadProfile
+from include.perf.ports import LoadOrder
 from include.perf.run import from_json, to_json
-from include.perf.scenario import LoadProfile
-from include.perf.service import Service
 
 GENERATOR_VERSION = "2"
 """Raised whenever the generator changes in a way that may change a figure; part of a run's fingerprint."""
@@ -51,11 +51,13 @@ class LoadPlan:
     """A load, ready to be driven; every path is absolute.
 
     Attributes:
+        addresses: of the host, in the order in which they are tried; no other is connected to.
         headers: of every request. Those that hold secrets are not here: they go through a pipe.
         expectations: by endpoint, where more than a good status is asked of an answer.
     """
 
     base_url: str
+    addresses: tuple[str, ...]
     verify_tls: bool
     ca_file: Path | None
     keep_alive: bool
@@ -92,10 +94,12 @@ class LoadPlan:
         return from_json(LoadPlan, path.read_bytes(), where=str(path))
 
 
-def plan_for(service: Service, load: LoadProfile, folder: Path) -> LoadPlan:
-    """Return the plan of a load against a service, its feed and its record in ``folder``."""
+def plan_for(order: LoadOrder) -> LoadPlan:
+    """Return the plan of a load that was ordered."""
+    service = order.service
     return LoadPlan(
         base_url=service.base_url,
+        addresses=order.addresses,
         verify_tls=service.verify_tls,
         ca_file=service.ca_file,
         keep_alive=service.keep_alive,
@@ -103,8 +107,8 @@ def plan_for(service: Service, load: LoadProfile, folder: Path) -> LoadPlan:
         connect_timeout_s=service.connect_timeout_s,
         headers=service.headers,
         expectations={endpoint.name: endpoint.expect for endpoint in service.endpoints if endpoint.expect},
-        load=load,
-        folder=folder.absolute(),
+        load=order.load,
+        folder=order.folder.absolute(),
     )
 
 

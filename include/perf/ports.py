@@ -1,14 +1,15 @@
 """What the core needs of the outside world; `include.perf.adapters` provides it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from include.perf.feed import Request
+from include.perf.load_profile import LoadProfile
 from include.perf.run import RunRecord
-from include.perf.scenario import LoadProfile
 from include.perf.service import Service
 
 Clock = Callable[[], datetime]
@@ -21,6 +22,13 @@ They go nowhere but into requests: to no file, log, message or command line.
 
 Raises:
     ConfigurationError: the connection is missing, or there are no usable credentials in it.
+"""
+
+Resolver = Callable[[str, int], Sequence[str]]
+"""Returns the addresses of a host for a port as text, in the order in which they are to be tried.
+
+Raises:
+    OSError: they could not be had; a ``socket.gaierror`` with its reason where the resolver gave one.
 """
 
 FEED_FILE = "feed.jsonl"
@@ -58,6 +66,31 @@ class ResultsStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """What happened since the progress was told before, in all workers together.
+
+    Delays are the counts of a `include.perf.histogram.Histogram`.
+
+    Attributes:
+        due: arrivals that were released.
+        sent: requests that went out; an arrival that finds no free connection waits.
+        latencies: of the requests that ended, those left out that failed without having waited for an answer.
+        lags: how late arrivals were released.
+        waits: how long the requests that are in flight now have been waiting, each since it was due.
+        wanted_cores: of each worker, had it never waited for a processor; ``None`` where the kernel does not tell.
+    """
+
+    due: int
+    sent: int
+    finished: int
+    failed: int
+    latencies: Mapping[int, int]
+    lags: Mapping[int, int]
+    waits: Mapping[int, int]
+    wanted_cores: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How a load is going, about once a second.
 
@@ -68,6 +101,7 @@ class Progress:
         latency_p50_s, latency_p95_s, latency_p99_s: of all answers so far, once it measures without those of the
             warm-up; ``None`` without any.
         lag_p99_s: how late arrivals of the last second were released.
+        recent: what the last second was like, for those who follow it.
     """
 
     elapsed_s: float
@@ -81,37 +115,131 @@ class Progress:
     latency_p95_s: float | None
     latency_p99_s: float | None
     lag_p99_s: float | None
+    recent: Recent
 
 
 ProgressListener = Callable[[Progress], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a load takes while it runs.
+
+    Attributes:
+        targets: where it goes, ``address:port`` each.
+        rate_rps: its peak, out of what the generators can send together.
+        since: when it was granted.
+    """
+
+    run_id: str
+    service: str
+    scenario: str
+    targets: tuple[str, ...]
+    rate_rps: float
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A claim that was granted.
+
+    Attributes:
+        hold: a descriptor; the claim stands until every process that has it open is gone.
+        beside: the other loads that ran when it was granted.
+    """
+
+    hold: int
+    beside: tuple[Claim, ...]
+
+
+class Reservations(Protocol):
+    """Keeps loads from overlapping, over all tasks and command lines that share it."""
+
+    def reserve(self, claim: Claim, *, capacity_rps: float) -> AbstractContextManager[Reservation]:
+        """Take what a load needs for as long as the block lasts.
+
+        Args:
+            capacity_rps: what all loads together may send.
+
+        Raises:
+            Occupied: another load is on one of the targets, or there is not capacity enough left.
+            StoreError: it cannot be told what is taken.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOrder:
+    """A load that may be sent.
+
+    Attributes:
+        folder: holds the feed; the raw record is left there.
+        addresses: the only addresses that the load goes to, in the order in which they are tried; the name of the
+            host is not resolved again.
+        hold: a descriptor that every process of the load keeps open to its end.
+    """
+
+    service: Service
+    load: LoadProfile
+    folder: Path
+    addresses: tuple[str, ...]
+    hold: int | None = None
+
+
+class LoadWatch(Protocol):
+    """Looks on while a load runs, and may end it."""
+
+    def take_in(self, progress: Progress) -> None:
+        """Hear how it is going, about once a second."""
+
+    def reason_to_stop(self) -> str | None:
+        """Return why the load must end now, or ``None``; asked twice a second and more, and never waits."""
+
+
 class LoadGenerator(Protocol):
     """Drives a load; returns only when nothing of it runs any more."""
 
-    def run(self, *, service: Service, load: LoadProfile, folder: Path, on_progress: ProgressListener) -> None:
-        """Send the feed in ``folder`` at the arrival schedule and leave the raw record there.
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Send the feed at the arrival schedule and leave the raw record beside it.
 
         Raises:
             LoadError: it could not be started, or left no record.
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What came back, and how long that took, from the connection to the last byte."""
+
+    status: int
+    body: bytes
+    took_s: float = 0.0
+
+
 class Target(Protocol):
     """The service under test, looked at before load is sent."""
 
-    def check(self, service: Service) -> None:
+    def check(self, service: Service, addresses: Sequence[str]) -> None:
         """Make sure that the service is there and healthy.
+
+        Args:
+            addresses: the only ones that are asked, in the order in which they are tried.
 
         Raises:
             TargetError: it is not; says what was asked and what came back.
         """
 
-    def json(self, service: Service, path: str) -> Any:
+    def json(self, service: Service, path: str, addresses: Sequence[str]) -> Any:
         """Return the JSON that the service answers at a path.
 
         Raises:
             TargetError: it answers no JSON.
+        """
+
+    def send(self, service: Service, method: str, request: Request, addresses: Sequence[str]) -> Answered:
+        """Send one request, exactly as a load does, and return the answer.
+
+        Raises:
+            TargetError: there was no whole answer in time.
         """
 
 

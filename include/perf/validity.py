@@ -6,8 +6,8 @@ A slow or failing service is no reason: that is what a run is for.
 
 from collections.abc import Iterator
 
+from include.perf.load_profile import LoadProfile
 from include.perf.run import COMPLETED, GeneratorFigures, LoadFigures, ServerFigures
-from include.perf.scenario import LoadProfile
 
 MIN_RATE_SHARE = 0.999
 """Share of the planned arrivals that must be released. A generator that keeps up releases every one; with fewer
@@ -69,6 +69,12 @@ def _problems_of_the_record(load: LoadProfile, figures: LoadFigures) -> Iterator
             f"{figures.arrivals} requests were due but {figures.rows} are in the record; "
             "the generator lost some, start a new run"
         )
+    if generator.ended == COMPLETED:
+        yield from _problems_of_the_count(load, figures)
+
+
+def _problems_of_the_count(load: LoadProfile, figures: LoadFigures) -> Iterator[str]:
+    """Whether as many requests were due as a load that came to its end must have had."""
     planned = load.measured_arrivals
     if figures.due < planned * MIN_RATE_SHARE:
         yield (

@@ -10,17 +10,18 @@ from typing import Any
 import gevent
 import pandas as pd
 
-from include.load.connection import Connection, Way, wire_format
+from include.load.connection import Connection, Way
 from include.load.drive import Drive, EndpointRequests
 from include.load.host import Host
 from include.load.poller import make_poller
 from include.load.record import RequestLog
-from include.load.tls import tls_context
 from include.perf.feed import Feed, FeedEndpoint, Request
 from include.perf.histogram import Histogram
 from include.perf.load_plan import GeneratorLog, LoadPlan
+from include.perf.load_profile import LoadProfile
 from include.perf.measurement import read_requests
-from include.perf.scenario import LoadProfile
+from include.perf.tls import tls_context
+from include.perf.wire import wire_format
 
 FEED = Feed(
     endpoints=(
@@ -39,7 +40,7 @@ def way_to(
 ) -> Way:
     """Return how connections to a URL are made."""
     tls = tls_context(url, verify=verify, ca_file=ca_file)
-    return Way(host=host or Host(url), poller=make_poller(), tls=tls, **changes)
+    return Way(host=host or Host(url, ["127.0.0.1"]), poller=make_poller(), tls=tls, **changes)
 
 
 def plan_of(folder: Path, url: str, **load: object) -> LoadPlan:
@@ -47,6 +48,7 @@ def plan_of(folder: Path, url: str, **load: object) -> LoadPlan:
     fields = LoadProfile(rate_rps=100, duration_s=10, warmup_s=0).model_dump() | {"duration_s": 1} | load
     return LoadPlan(
         base_url=url,
+        addresses=("127.0.0.1",),
         verify_tls=True,
         ca_file=None,
         keep_alive=True,

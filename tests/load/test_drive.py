@@ -182,6 +182,16 @@ def test_every_failure_is_counted_by_its_kind(
     assert driven.summary.ended == "completed"
 
 
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
+def test_a_redirect_sends_nothing_elsewhere(serve: Serve, tmp_path: Path, status: str) -> None:
+    """Each is an answer, and a wrong one; where it points to has no connection."""
+    elsewhere = serve(always(answer()))
+    server = serve(always(answer(b"", status=status, headers=f"Location: {elsewhere.url}/\r\n")))
+    driven = Run(plan_of(tmp_path, server.url, max_concurrency=10)).run()
+    assert driven.kinds == {f"HTTP {status[:3]}": 100}
+    assert elsewhere.accepted == 0
+
+
 def test_a_server_that_is_down_refuses_every_request(tmp_path: Path) -> None:
     """The load goes on all the same: the server may come back."""
     driven = Run(plan_of(tmp_path, f"http://127.0.0.1:{free_port()}", max_concurrency=10)).run()

@@ -14,6 +14,7 @@ from include.load.progress import ProgressReport
 from include.perf.expectation import Expectation
 from include.perf.histogram import Histogram
 from include.perf.run import COMPLETED
+from tests.fakes import counts_of
 from tests.load.driven_loads import plan_of, requests_of
 from tests.load.virtual_time import LATE_S, NEVER, UNIX, Reaction, VirtualLoad, VirtualTime
 
@@ -286,6 +287,25 @@ def test_progress_is_since_the_last_report(start: Start) -> None:
     assert (report["rate_rps"], sum(report["lags"].values())) == (pytest.approx(10 / 1.0), 10)
     load.pass_until(3)
     load.summary()
+
+
+def test_progress_of_a_target_that_hangs(start: Start) -> None:
+    """Ten in flight, each waiting since it was due; the others have not been sent, and never are."""
+    load = start(lambda _: NEVER, plan={"timeout_s": 60.0}, duration_s=3, max_concurrency=10)
+    progress = ProgressReport(load.drive, load.log)
+    load.pass_until(0.5)
+    report = progress.make()
+    assert (report["due"], report["sent"], report["in_flight"]) == (5, 5, 5)
+    assert report["waits"] == counts_of(0.45, 0.35, 0.25, 0.15, 0.05)  # due at 0.05 s, 0.15 s, …
+    load.pass_until(3.0)
+    report = progress.make()
+    assert (report["due"], report["sent"], report["in_flight"]) == (30, 10, 10)
+    assert report["waits"] == counts_of(*(2.95 - number / 10 for number in range(10)))
+    assert report["latencies"] == {}
+    load.drive.stop("enough")
+    load.summary()
+    report = progress.make()
+    assert (report["due"], report["sent"], report["in_flight"], report["waits"]) == (30, 10, 0, {})
 
 
 def test_progress_before_the_start(start: Start, time: VirtualTime) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from include.load import processor
-from include.load.processor import ProcessorClock, ProcessorUse
+from include.load.processor import ProcessorClock, ProcessorUse, WantedCores
 
 STAT = "cpu  100 20 30 800 5 1 4 40 7 0\ncpu0 50 10 15 400 2 0 2 20 3 0\nintr 1 2 3\n"
 
@@ -102,6 +102,30 @@ def test_a_machine_on_which_no_tick_passed_lost_none(kernel: Kernel) -> None:
 def test_wanted_cores(cores: float, wait_ratio: float, wanted: float) -> None:
     """With a share w waited, the work fitted into 1 − w of the time."""
     assert ProcessorUse(cores=cores, wait_ratio=wait_ratio, steal_ratio=None).wanted_cores == pytest.approx(wanted)
+
+
+def test_wanted_cores_since_they_were_last_asked_for(kernel: Kernel) -> None:
+    """Half a second worked and half waited in one second; then a quarter worked in half a second."""
+    wanted = WantedCores()
+    kernel.wall_s, kernel.used_s = 1_001.0, 10.5
+    kernel.set(waited_s=3.5)
+    assert wanted.take() == pytest.approx(1.0)  # 0.5 / (1 − 0.5)
+    kernel.wall_s, kernel.used_s = 1_001.5, 10.75
+    assert wanted.take() == pytest.approx(0.5)  # 0.25 s of 0.5 s
+    assert wanted.take() is None  # nothing has passed
+
+
+def test_wanted_cores_of_a_kernel_that_does_not_tell(kernel: Kernel) -> None:
+    """Nothing is never zero; once it tells again, so do we."""
+    wanted = WantedCores()
+    kernel.wait.unlink()
+    kernel.wall_s = 1_001.0
+    assert wanted.take() is None
+    kernel.set(waited_s=4.0)
+    kernel.wall_s, kernel.used_s = 1_002.0, 10.3
+    assert wanted.take() is None  # it is not known since when
+    kernel.wall_s, kernel.used_s = 1_003.0, 10.6
+    assert wanted.take() == pytest.approx(0.3)
 
 
 def test_the_processor_clock_sees_what_was_used() -> None:

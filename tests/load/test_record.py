@@ -13,6 +13,7 @@ from include.load.record import EXAMPLE_LENGTH, ROWS_AT_ONCE, RequestLog, Row
 from include.perf.histogram import Histogram
 from include.perf.load_plan import REQUEST_COLUMNS
 from include.perf.measurement import read_requests
+from tests.fakes import counts_of
 from tests.socket_servers import python
 
 
@@ -87,6 +88,20 @@ def test_latencies_are_taken_once(path: Path) -> None:
     # 1 ms until it was sent and 20 ms, 21 ms and 22 ms until the answer
     assert [taken.quantile(share) for share in (0.3, 0.6, 1.0)] == pytest.approx([0.021, 0.022, 0.023], rel=0.005)
     assert log.latencies.take() == {}
+    log.close()
+
+
+def test_a_failure_that_was_told_fast_has_no_latency(path: Path) -> None:
+    """It must not make a service look quick; one that was waited for in vain counts with the time it took."""
+    log = RequestLog(path)
+    log.add(row(0, ended_s=0.020))
+    log.add(row(0, ended_s=0.001, status=503, error="HTTP 503"))
+    log.add(row(0, ended_s=0.001, status=0, error="connection refused"))
+    log.add(row(0, ended_s=5.0, status=0, error="timeout"))
+    log.add(row(0, ended_s=7.0, status=0, error="unfinished"))
+    log.flush()
+    assert (log.finished, log.failed) == (1, 4)
+    assert log.latencies.take() == counts_of(0.020, 5.0, 7.0)
     log.close()
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from include.perf.load_profile import LoadProfile
 from include.perf.metric import MetricValue, Unit
 from include.perf.run import GeneratorFigures, LoadFigures, ServerFigures, Window
-from include.perf.scenario import LoadProfile
 from include.perf.validity import load_notes, load_problems, server_problems
 from tests.fakes import START
 from tests.records import generator_figures
@@ -149,9 +149,8 @@ def test_unknown_processor_time_is_no_reason() -> None:
 
 
 def test_every_reason_at_once() -> None:
-    """Nothing hides anything else."""
+    """Nothing hides anything else that it is not itself the reason of."""
     generator = generator_figures(
-        ended="stopped",
         schedule_lag_p99_s=2.0,
         distortion={"latency_p50": 0.05},
         wanted_cores=1.3,
@@ -161,7 +160,6 @@ def test_every_reason_at_once() -> None:
     )
     problems = load_problems(LOAD, load_figures(generator, due=200, rows=1))
     assert [problem.split(":")[0][:30] for problem in problems] == [
-        "the load ended early",
         "16000 requests were due but 1 ",
         "the generator released 200 of ",
         "the run was too short",
@@ -172,6 +170,16 @@ def test_every_reason_at_once() -> None:
         "the machine was busy with some",
         "the clock of this machine was ",
     ]
+
+
+def test_a_load_that_was_stopped_is_not_blamed_on_the_generator() -> None:
+    """That less was sent than planned follows from it, and no other load would have helped."""
+    generator = generator_figures(ended="stopped: error ratio 0.97 over the last 60 s is above 0.9 (stop_when)")
+    for due in (0, 200, 9_989):
+        assert load_problems(LOAD, load_figures(generator, due=due)) == [
+            "the load ended early: stopped: error ratio 0.97 over the last 60 s is above 0.9 (stop_when); "
+            "start a new run"
+        ]
 
 
 def test_a_load_that_varies_is_planned_by_its_curve() -> None:

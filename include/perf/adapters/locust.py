@@ -8,41 +8,44 @@ Nothing is judged by an exit code (Locust leaves with 0 after a SIGTERM and afte
 workers wrote is the record, and whether it is whole is for `include.perf.validity` to say.
 """
 
-import json
 import logging
 import math
-import os
 import selectors
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from include.perf.adapters.credentials import environment_credentials
+from include.perf.adapters.load_process import LOG_FILE, Worker, running_workers
 from include.perf.errors import LoadError
-from include.perf.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE, LoadPlan, plan_for
+from include.perf.load_plan import LoadPlan, plan_for
 from include.perf.load_progress import LoadProgress
-from include.perf.ports import REQUESTS_FILE, Credentials, ProgressListener
-from include.perf.scenario import LoadProfile
-from include.perf.service import Service
+from include.perf.ports import GENERATOR_FILE, REQUESTS_FILE, Credentials, LoadOrder, LoadWatch
 from include.perf.worker_parts import forget, join
 
 log = logging.getLogger(__name__)
 
-LOG_FILE = "generator.log"
 START_UP_S = 60.0
 """How long the workers may take to import Locust, read the feed and start their users, on a busy machine."""
 
 HEAD_START_S = 0.3
 """How long the start is told beforehand."""
 
-END_S = 5.0
-"""How long they may take to end once they were asked to."""
+LOOK_EVERY_S = 0.5
+"""How often it is looked whether there is a reason to stop."""
 
-PROJECT_ROOT = Path(__file__).parents[3]
+SPARE_S = 5.0
+"""How much later than planned the workers may end by themselves."""
+
+STOP_S = 3.0
+"""How long they may take, all together, to end their load once they were asked to; who does not is killed."""
+
+WRITE_S = 60.0
+"""How long a worker whose load is over may take for its record: a row for each of the arrivals that waited in vain, and
+there may be a million of them."""
+
+MUTE_S = 15.0
+"""How long a worker may say nothing, who should once a second: it hangs, and the load is another one."""
 
 
 class LocustGenerator:
@@ -61,95 +64,58 @@ class LocustGenerator:
         self._credentials = credentials
         self._clock = clock
 
-    def run(self, *, service: Service, load: LoadProfile, folder: Path, on_progress: ProgressListener) -> None:
-        """Send the feed in ``folder`` at the arrival schedule and leave the raw record there.
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Send the feed at the arrival schedule and leave the raw record beside it.
 
         Raises:
             ConfigurationError: the service's credentials are missing.
             LoadError: a worker could not be started, or none left a record.
         """
-        plan = plan_for(service, load, folder)
-        secrets = self._credentials(service)
-        forget(folder, workers=load.worker_count)
+        plan = plan_for(order)
+        secrets = self._credentials(order.service)
+        folder, workers = order.folder, order.load.worker_count
+        forget(folder, workers=workers)
         try:
-            with _workers(plan) as workers:
-                self._drive(workers, plan, secrets, on_progress)
+            with running_workers(plan, hold=order.hold) as started:
+                load = _Load(started, plan, watch, clock=self._clock)
+                self._drive(load, started, secrets)
         except OSError as err:
             raise LoadError(f"the load generator could not be started: {err}") from err
         finally:
-            join(folder, workers=load.worker_count)
-        if not (folder / REQUESTS_FILE).exists():
-            raise LoadError(f"the load generator left no record; its last words: {_last_words(folder)}")
+            join(folder, workers=workers)
+        _check_record(folder, stopped=load.stopped_by_watch)
 
-    def _drive(
-        self, workers: Sequence["Worker"], plan: LoadPlan, secrets: Mapping[str, str], on_progress: ProgressListener
-    ) -> None:
+    def _drive(self, load: "_Load", workers: Sequence[Worker], secrets: Mapping[str, str]) -> None:
+        """See the workers through to their end; one that does not end though it was asked to is killed."""
         for worker in workers:
             worker.tell({"headers": dict(secrets)})
-        load = _Load(workers, plan, on_progress, clock=self._clock)
         with selectors.DefaultSelector() as selector:
             for worker in workers:
                 selector.register(worker.reports, selectors.EVENT_READ, worker)
-            while selector.get_map() and (left := load.deadline - self._clock()) > 0:
-                for key, _ in selector.select(timeout=left):
-                    if not load.follow(key.data):
-                        selector.unregister(key.fileobj)
-            if selector.get_map():
-                log.warning("the load did not end by itself and is stopped; see %s", plan.folder / LOG_FILE)
+            self._follow(selector, load)
+            if selector.get_map() and not load.is_stopped:
                 load.stop("stopped: it did not end by itself")
+                self._follow(selector, load)
+            for worker in _left(selector):
+                if not load.is_over(worker):
+                    worker.kill()
+            load.deadline = self._clock() + WRITE_S
+            self._follow(selector, load)
+            for worker in _left(selector):
+                worker.kill()
+
+    def _follow(self, selector: selectors.BaseSelector, load: "_Load") -> None:
+        """Hear the workers until they have ended, or their time is up."""
+        while selector.get_map() and (left := load.deadline - self._clock()) > 0:
+            for key, _ in selector.select(timeout=min(left, LOOK_EVERY_S)):
+                if not load.follow(key.data):
+                    selector.unregister(key.fileobj)
+            load.look()
 
 
-class Worker:
-    """One load process and the two pipes to it."""
-
-    def __init__(self, number: int, process: "subprocess.Popen[bytes]", *, commands: int, reports: int) -> None:
-        self.number = number
-        self.process = process
-        self.reports = reports
-        self._commands = commands
-        self._pending = b""
-
-    def tell(self, command: Mapping[str, Any]) -> None:
-        """Send a command; a worker that is gone gets none."""
-        try:
-            os.write(self._commands, json.dumps(command).encode() + b"\n")
-        except BrokenPipeError:
-            return
-
-    def read(self) -> list[dict[str, Any]] | None:
-        """Return what the worker has reported meanwhile; ``None`` when it reports no more."""
-        data = os.read(self.reports, 1 << 16)
-        if not data:
-            return None
-        *lines, self._pending = (self._pending + data).split(b"\n")
-        return [json.loads(line) for line in lines]
-
-    def is_lost(self) -> bool:
-        """Whether it has ended, and not as it should."""
-        return self._has_ended() and self.process.returncode != 0
-
-    def _has_ended(self) -> bool:
-        """Whether it ends within `END_S`."""
-        try:
-            self.process.wait(timeout=END_S)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def end(self) -> None:
-        """Make sure that nothing of it runs any more."""
-        if self._has_ended():
-            return
-        self.process.terminate()
-        if not self._has_ended():
-            log.warning("worker %d of the load generator ignored SIGTERM and is killed", self.number + 1)
-            self.process.kill()
-            self.process.wait()
-
-    def close(self) -> None:
-        """Close the pipes; a worker that still runs takes that as its end."""
-        os.close(self._commands)
-        os.close(self.reports)
+def _left(selector: selectors.BaseSelector) -> list[Worker]:
+    """Return the workers that have not ended."""
+    return [key.data for key in selector.get_map().values()]
 
 
 class _Load:
@@ -157,39 +123,51 @@ class _Load:
 
     Attributes:
         deadline: on the clock, when they must have started; once they have, when they must have ended.
+        is_stopped: whether they were asked to end.
+        stopped_by_watch: why the watch ended it, ``None`` where it did not.
     """
 
     def __init__(
         self,
         workers: Sequence[Worker],
         plan: LoadPlan,
-        on_progress: ProgressListener,
+        watch: LoadWatch,
         *,
         clock: Callable[[], float],
     ) -> None:
         self._workers = workers
         self._plan = plan
         self._progress = LoadProgress(workers=len(workers), total_s=plan.total_s)
-        self._on_progress = on_progress
+        self._watch = watch
         self._clock = clock
         self.deadline = clock() + START_UP_S
         self._ready: set[int] = set()
         self._end = math.inf
+        self._heard: dict[int, float] = {}
+        self._over: set[int] = set()
+        self.is_stopped = False
+        self.stopped_by_watch: str | None = None
 
     def follow(self, worker: Worker) -> bool:
         """Take in what a worker reports; whether it will report more."""
         reports = worker.read()
         if reports is None:
-            if time.perf_counter() < self._end:
+            self._heard.pop(worker.number, None)
+            if time.perf_counter() < self._end and not self.is_stopped:
                 how = "was lost" if worker.is_lost() else "ended early"
-                self.stop(f"stopped: worker {worker.number + 1} of {len(self._workers)} {how}")
+                self.stop(f"stopped: {self._name(worker.number)} {how}")
             return False
+        if worker.number in self._heard:
+            self._heard[worker.number] = self._clock()
         for report in reports:
             if "ready" in report:
                 self._ready.add(worker.number)
                 self._start_when_all_are_ready()
+            elif "over" in report:
+                self._over.add(worker.number)
+                self._heard.pop(worker.number, None)
             elif progress := self._progress.take_in(worker.number, report):
-                self._on_progress(progress)
+                self._watch.take_in(progress)
         return True
 
     def _start_when_all_are_ready(self) -> None:
@@ -199,69 +177,56 @@ class _Load:
             started_at = float(math.ceil(now + HEAD_START_S))
             start = time.perf_counter() + (started_at - now)
             self._end = start + self._plan.total_s
-            self.deadline = self._clock() + HEAD_START_S + 1 + self._plan.total_s + self._plan.drain_s + END_S
+            self.deadline = self._clock() + HEAD_START_S + 1 + self._plan.total_s + self._plan.drain_s + SPARE_S
+            self._heard = {worker.number: self._clock() for worker in self._workers}
             for worker in self._workers:
                 worker.tell({"start": {"start": start, "started_at": started_at}})
 
+    def is_over(self, worker: Worker) -> bool:
+        """Whether a worker has told that it sends no more."""
+        return worker.number in self._over
+
+    def look(self) -> None:
+        """End the load when there is a reason to."""
+        if self.is_stopped:
+            return
+        if (reason := self._watch.reason_to_stop()) is not None:
+            self.stopped_by_watch = reason
+            self.stop(f"stopped: {reason}")
+            return
+        mute = [number for number, heard in self._heard.items() if self._clock() - heard > MUTE_S]
+        if mute:
+            self.stop(f"stopped: {self._name(mute[0])} hung, it said nothing for {MUTE_S:g} s")
+
+    def _name(self, number: int) -> str:
+        return f"worker {number + 1} of {len(self._workers)}"
+
     def stop(self, reason: str) -> None:
-        """Ask every worker to end its load."""
+        """Ask every worker to end its load within `STOP_S`."""
+        log.warning("the load is %s; see %s", reason, self._plan.folder / LOG_FILE)
+        self.is_stopped = True
+        self.deadline = self._clock() + STOP_S
         for worker in self._workers:
             worker.tell({"stop": reason})
 
 
-@contextmanager
-def _workers(plan: LoadPlan) -> Iterator[list[Worker]]:
-    """Lend the processes of a load, all of which are gone when the block ends."""
-    path = plan.write()
-    with ExitStack() as opened:
-        log_file = opened.enter_context((plan.folder / LOG_FILE).open("wb"))
-        workers: list[Worker] = []
-        for number in range(plan.load.worker_count):
-            workers.append(_start(number, path, log_file))
-            opened.callback(workers[-1].close)
-            opened.callback(workers[-1].end)
-        try:
-            yield workers
-        except BaseException:
-            for worker in workers:
-                worker.process.terminate()
-            raise
+def _check_record(folder: Path, *, stopped: str | None) -> None:
+    """Make sure that the load left its record, and that nobody has to guess why it did not.
 
-
-def _start(number: int, plan: Path, log_file: Any) -> Worker:
-    commands_read, commands_write = os.pipe()
-    reports_read, reports_write = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "include.load", str(plan), str(number)],
-            cwd=PROJECT_ROOT,
-            env=_environment(commands_read, reports_write),
-            pass_fds=(commands_read, reports_write),
-            stdin=subprocess.DEVNULL,
-            stdout=log_file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+    Raises:
+        LoadError: it did not.
+    """
+    requests = folder / REQUESTS_FILE
+    if not requests.exists() or not requests.stat().st_size:
+        requests.unlink(missing_ok=True)
+        if stopped is not None:
+            raise LoadError(f"the load was stopped before it left a record: {stopped}")
+        raise LoadError(f"the load generator left no record; its last words: {_last_words(folder)}")
+    if stopped is not None and not (folder / GENERATOR_FILE).exists():
+        raise LoadError(
+            f"the load was stopped: {stopped}; the load generator did not end within {STOP_S:g} s and was killed, "
+            f"its requests are in {requests}"
         )
-    except BaseException:
-        os.close(commands_write)
-        os.close(reports_read)
-        raise
-    finally:
-        os.close(commands_read)
-        os.close(reports_write)
-    return Worker(number, process, commands=commands_write, reports=reports_read)
-
-
-def _environment(commands: int, reports: int) -> dict[str, str]:
-    """Return a worker's environment: ours, without what belongs to Airflow, its secrets above all."""
-    python_path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]))
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    return inherited | {
-        COMMANDS_VARIABLE: str(commands),
-        REPORTS_VARIABLE: str(reports),
-        "PYTHONPATH": python_path,
-        "PYTHONUNBUFFERED": "1",
-    }
 
 
 def _last_words(folder: Path) -> str:

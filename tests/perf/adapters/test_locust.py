@@ -26,11 +26,13 @@ from include.perf.worker_parts import join
 from tests.real_loads import (
     DUE,
     LOAD,
+    Onlooker,
     Target,
     drive,
     folder_in,
     kinds,
     loads_of,
+    order_for,
     rows_in,
     service_at,
     summary_in,
@@ -225,12 +227,12 @@ PARENT = """
 import json, sys
 from pathlib import Path
 from include.perf.adapters.locust import LocustGenerator
-from include.perf.scenario import LoadProfile
+from include.perf.load_profile import LoadProfile
 from include.perf.service import Service
-LocustGenerator().run(
-    service=Service.model_validate_json(sys.argv[1]), load=LoadProfile.model_validate_json(sys.argv[2]),
-    folder=Path(sys.argv[3]), on_progress=lambda progress: print(progress.finished, flush=True),
-)
+from tests.real_loads import Onlooker, order_for
+service, load = Service.model_validate_json(sys.argv[1]), LoadProfile.model_validate_json(sys.argv[2])
+watch = Onlooker(lambda progress: print(progress.finished, flush=True))
+LocustGenerator().run(order_for(service, load, Path(sys.argv[3])), watch=watch)
 """
 
 
@@ -293,9 +295,7 @@ def test_a_load_over_tls_has_as_many_connections_as_it_may(tmp_path: Path) -> No
         before = _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
         try:
-            LocustGenerator().run(
-                service=service, load=load, folder=folder, on_progress=when_finished(100, look_and_end)
-            )
+            LocustGenerator().run(order_for(service, load, folder), watch=Onlooker(when_finished(100, look_and_end)))
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert limits == [(600, hard)]  # 400 connections and 200 for the rest
@@ -332,7 +332,7 @@ def test_a_full_disk_ends_the_load_and_the_summary_says_so(tmp_path: Path) -> No
     folder = folder_in(tmp_path, "run")
     (folder / REQUESTS_FILE).symlink_to("/dev/full")
     with SocketServer(always(answer())) as server:
-        plan = plan_for(service_at(server.url), LOAD, folder).write()
+        plan = plan_for(order_for(service_at(server.url), LOAD, folder)).write()
         with python("-m", "include.load", str(plan), stderr=subprocess.DEVNULL) as process:
             assert process.wait(timeout=60) == 0
     summary = summary_in(folder)

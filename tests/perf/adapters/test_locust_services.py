@@ -10,20 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from include.perf.adapters.locust import LocustGenerator
 from include.perf.measurement import measure
-from include.perf.ports import Progress
+from include.perf.ports import LoadOrder, Progress
 from tests.real_loads import (
     LOAD,
+    Onlooker,
     Target,
     drive,
     folder_in,
     kinds,
     loads_of,
     rows_in,
+    service_at,
     summary_in,
     when_finished,
 )
-from tests.socket_servers import SocketServer, Talk, answer, self_signed
+from tests.socket_servers import SocketServer, Talk, answer, free_port, self_signed
 
 pytestmark = pytest.mark.integration
 
@@ -121,21 +124,42 @@ def _drive_without_keep_alive(folder: Path) -> int:
         return server.accepted
 
 
+def test_a_load_goes_to_the_address_that_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is for the Host header only: nobody could resolve it, and no proxy is asked for it either."""
+    hosts: Counter[str] = Counter()
+
+    def note(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            hosts[request.decode().partition("Host: ")[2].partition("\r\n")[0]] += 1
+            talk.send(answer(status="302 Found", headers=f"Location: {elsewhere.url}/\r\n"))
+
+    with SocketServer(note) as server, SocketServer(Strict()) as elsewhere:
+        for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+            monkeypatch.setenv(name, elsewhere.url)
+        service = service_at(f"http://gateway.invalid:{server.port}")
+        folder = folder_in(tmp_path, "run")
+        order = LoadOrder(service=service, load=SLOW, folder=folder, addresses=("127.0.0.1",))
+        LocustGenerator().run(order, watch=Onlooker())
+        assert hosts == {f"gateway.invalid:{server.port}": 200}
+        assert kinds(rows_in(folder)) == {"HTTP 302": 200}
+        assert elsewhere.accepted == 0
+
+
 def test_loads_that_go_wrong_end_on_time_and_are_whole(start: Callable[..., Target], tmp_path: Path) -> None:
-    """Side by side: a host without an address, a target that hangs with every slot taken, and no keep-alive."""
+    """Side by side: a host on which nobody listens, a target that hangs with every slot taken, and no keep-alive."""
     target = start()
     nowhere, hanging, closing = (folder_in(tmp_path, name) for name in ("nowhere", "hanging", "closing"))
     with ThreadPoolExecutor(3) as pool:
         jobs = [
-            pool.submit(drive, nowhere, "http://nothing.invalid", load=SLOW),
+            pool.submit(drive, nowhere, f"http://127.0.0.1:{free_port()}", load=SLOW),
             pool.submit(_drive_hanging, hanging, target),
             pool.submit(_drive_without_keep_alive, closing),
         ]
         results = [job.result(timeout=60) for job in jobs]
 
-    assert kinds(rows_in(nowhere)) == {"host name not resolved": 200}
+    assert kinds(rows_in(nowhere)) == {"connection refused": 200}
     assert summary_in(nowhere).ended == "completed"
-    assert "Name or service not known" in summary_in(nowhere).error_examples["orders host name not resolved"]
+    assert "Connection refused" in summary_in(nowhere).error_examples["orders connection refused"]
 
     rows, summary = rows_in(hanging), summary_in(hanging)
     assert len(rows) == summary.arrivals == 1_000

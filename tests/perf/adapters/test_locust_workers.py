@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from include.load.schedule import schedule
-from include.perf.adapters import locust
+from include.perf.adapters import load_process
 from include.perf.errors import LoadError
+from include.perf.load_profile import LoadProfile
 from include.perf.measurement import measure
 from include.perf.ports import FEED_FILE, Progress
-from include.perf.scenario import LoadProfile
 from tests.real_loads import LOAD, Target, drive, folder_in, kinds, loads_of, rows_in, summary_in, when_finished
 
 pytestmark = pytest.mark.integration
@@ -119,15 +119,15 @@ def test_a_worker_that_dies_before_the_start_takes_the_others_with_it(
 ) -> None:
     """Nothing is sent, and nobody waits for the one that will never be ready."""
     target, folder = start(), folder_in(tmp_path, "run")
-    begin = locust._start
+    begin = load_process._start
 
-    def begin_and_kill_the_second(number: int, *arguments: Any) -> locust.Worker:
-        worker = begin(number, *arguments)
+    def begin_and_kill_the_second(number: int, *arguments: Any, **options: Any) -> load_process.Worker:
+        worker = begin(number, *arguments, **options)
         if number == 1:
             worker.process.kill()
         return worker
 
-    monkeypatch.setattr(locust, "_start", begin_and_kill_the_second)
+    monkeypatch.setattr(load_process, "_start", begin_and_kill_the_second)
     with pytest.raises(LoadError, match=r"left no record; its last words: stopped: worker 2 of 2 was lost"):
         drive(folder, target.url, load=LOAD.model_copy(update={"workers": 2}))
     assert target.answered() == 0
