@@ -3,25 +3,19 @@ plan_reruns → the same for each that looks suspicious → compare → (report 
 """
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, dag, task_group
 from bellwether import tasks
 from bellwether.docs import dag_docs
+from bellwether.lateness import deadline_of
 from bellwether.params import scenario_params
-from bellwether.schedules import from_now_on
+from bellwether.schedules import airflow_schedule
 
 from include.perf.catalogue import Catalogue, load_catalogue
+from include.perf.load_pool import slots_of
 from include.perf.scenario import Scenario
-
-
-def measure(uri: str) -> None:
-    """Load one service and read its figures."""
-    tasks.scrape(tasks.run_load(tasks.preflight(tasks.stage_data(uri))))
-
-
-run_service = task_group(group_id="run_service")(measure)
-rerun_service = task_group(group_id="rerun_service")(measure)
 
 
 @task_group
@@ -38,19 +32,33 @@ def conclude(uri: str) -> None:
     )
 
 
+def measuring(group_id: str, scenario: Scenario) -> Any:
+    """Return the group of tasks that loads one service and reads its figures."""
+    run_load = tasks.run_load.override(
+        pool_slots=slots_of(scenario.load.peak_rate_rps), max_active_tis_per_dagrun=scenario.parallel
+    )
+
+    @task_group(group_id=group_id)
+    def measure(uri: str) -> None:
+        """Load one service, as soon as the generators have room for it, and read its figures."""
+        tasks.scrape(run_load(tasks.preflight(tasks.stage_data(uri))))
+
+    return measure
+
+
 def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
     """Wire the DAG of a scenario."""
-    schedule = scenario.schedule
 
     @dag(
         dag_id=scenario.name,
         dag_display_name=scenario.title,
         description=scenario.description,
         doc_md=dag_docs(scenario, catalogue),
-        schedule=from_now_on(schedule.cron, timezone=schedule.timezone) if schedule else None,
+        schedule=airflow_schedule(scenario.schedule, catalogue.market_hours),
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=24),
+        deadline=deadline_of(scenario, catalogue),
         params=scenario_params(scenario, catalogue),
         tags=["bellwether", "performance", scenario.name],
         default_args={"owner": "platform-ops", "retries": 0},
@@ -59,9 +67,9 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
         uris = tasks.plan(scenario.name)
         reruns = tasks.plan_reruns(uris)
         judged = tasks.compare(uris)
-        run_service.expand(uri=uris) >> reruns
-        rerun_service.expand(uri=reruns) >> judged
-        conclude.expand(uri=judged) >> tasks.verdict(uris)
+        measuring("run_service", scenario).expand(uri=uris) >> reruns
+        measuring("rerun_service", scenario).expand(uri=reruns) >> judged
+        conclude.expand(uri=judged) >> [tasks.tell_unmeasured(uris), tasks.verdict(uris)]
 
     return scenario_run()
 

@@ -7,8 +7,9 @@ sleeps: the clock is moved by whoever would have taken the time.
 import copy
 import gzip
 import random
+import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,11 +22,23 @@ from include.perf.catalogue import Catalogue
 from include.perf.errors import ConfigurationError, LoadError, NoData, StoreError, TargetError
 from include.perf.histogram import Histogram
 from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
+from include.perf.load_profile import LoadProfile
+from include.perf.market_hours import OWN_FILE, load_market_hours
 from include.perf.pipeline import Pipeline
-from include.perf.ports import GENERATOR_FILE, RECORD_FILE, REQUESTS_FILE, Progress, ProgressListener
+from include.perf.ports import (
+    GENERATOR_FILE,
+    RECORD_FILE,
+    REQUESTS_FILE,
+    Claim,
+    LoadOrder,
+    LoadWatch,
+    Progress,
+    Recent,
+    Reservation,
+)
 from include.perf.request import RunRequest
 from include.perf.run import COMPLETED, RunRecord, to_json
-from include.perf.scenario import LoadProfile, Scenario
+from include.perf.scenario import Scenario
 from include.perf.service import Service
 
 START = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
@@ -150,6 +163,7 @@ class FakeGenerator:
         is_killed: leaves the requests, but no summary.
         problem: raised instead of leaving anything.
         loads: every load that was asked for.
+        orders: the same, with all that was told.
     """
 
     clock: FixedClock
@@ -160,9 +174,12 @@ class FakeGenerator:
     is_killed: bool = False
     problem: BaseException | None = None
     loads: list[LoadProfile] = field(default_factory=list)
+    orders: list[LoadOrder] = field(default_factory=list)
 
-    def run(self, *, service: Service, load: LoadProfile, folder: Path, on_progress: ProgressListener) -> None:
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
         """Write ``requests.csv.gz`` and ``generator.json`` as the real one does."""
+        service, load, folder = order.service, order.load, order.folder
+        self.orders.append(order)
         self.loads.append(load)
         if self.problem is not None:
             raise self.problem
@@ -173,7 +190,7 @@ class FakeGenerator:
         if not self.is_killed:
             (folder / GENERATOR_FILE).write_bytes(to_json(self._log(load, begin=begin, arrivals=len(rows) - 1)))
         self.clock.move(load.warmup_s + load.duration_s)
-        on_progress(progress(elapsed_s=load.warmup_s + load.duration_s))
+        watch.take_in(progress(elapsed_s=load.warmup_s + load.duration_s))
 
     def _rows(self, load: LoadProfile, names: list[str], *, begin: float) -> Iterator[str]:
         source = random.Random(self.seed)
@@ -236,26 +253,76 @@ class FakeMetrics:
         raise NoData(f"no data for {query}")
 
 
+class FakeResolver:
+    """Knows names as a test says: their addresses, one answer after another, or the error.
+
+    Attributes:
+        answers: by name; of several answers in a list the last one is given again and again.
+        asked: every name and port.
+    """
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers: dict[str, Any] = dict(answers)
+        self.asked: list[tuple[str, int]] = []
+
+    def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of a name."""
+        self.asked.append((host, port))
+        answer = self.answers.get(host, socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
+        if isinstance(answer, list):
+            answer = answer.pop(0) if len(answer) > 1 else answer[0]
+        if isinstance(answer, OSError):
+            raise answer
+        return tuple(answer)
+
+
+class FakeReservations:
+    """Grants everything.
+
+    Attributes:
+        problems: what stands in the way, one after another, before it is granted.
+        claims: what was asked for.
+        beside: the loads that run as well.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[Exception] = []
+        self.claims: list[Claim] = []
+        self.beside: tuple[Claim, ...] = ()
+
+    @contextmanager
+    def reserve(self, claim: Claim, *, capacity_rps: float) -> Iterator[Reservation]:
+        """Grant a claim, or raise the next problem."""
+        self.claims.append(claim)
+        if self.problems:
+            raise self.problems.pop(0)
+        yield Reservation(hold=0, beside=self.beside)
+
+
 class FakeTarget:
     """A service that is healthy unless ``problem`` says otherwise.
 
     Attributes:
         documents: what it answers at a path, one after another, the last one again and again.
+        asked: the addresses of every question.
     """
 
     def __init__(self) -> None:
         self.problem: str | None = None
         self.documents: list[Any] = []
         self.checks: list[str] = []
+        self.asked: list[tuple[str, ...]] = []
 
-    def check(self, service: Service) -> None:
+    def check(self, service: Service, addresses: Sequence[str]) -> None:
         """Note the question; fail if told to."""
+        self.asked.append(tuple(addresses))
         self.checks.append(service.name)
         if self.problem is not None:
             raise TargetError(self.problem)
 
-    def json(self, service: Service, path: str) -> Any:
+    def json(self, service: Service, path: str, addresses: Sequence[str]) -> Any:
         """Answer with the next document."""
+        self.asked.append(tuple(addresses))
         if not self.documents:
             raise TargetError(f"GET {service.base_url}{path} answered 404, 200 is needed")
         return self.documents.pop(0) if len(self.documents) > 1 else self.documents[0]
@@ -290,6 +357,22 @@ def progress(**changes: Any) -> Progress:
         latency_p95_s=0.0421,
         latency_p99_s=0.0876,
         lag_p99_s=0.0008,
+        recent=recent(),
+    )
+    return replace(made, **changes)
+
+
+def recent(**changes: Any) -> Recent:
+    """Return a second of that load, with every delay as `progress` has it at the median."""
+    made = Recent(
+        due=500,
+        sent=500,
+        finished=499,
+        failed=1,
+        latencies={step: 500 * count for step, count in counts_of(0.0183).items()},
+        lags={step: 500 * count for step, count in counts_of(0.0008).items()},
+        waits={step: 47 * count for step, count in counts_of(0.009).items()},
+        wanted_cores=(0.25,),
     )
     return replace(made, **changes)
 
@@ -341,7 +424,12 @@ def small_catalogue(folder: Path) -> Catalogue:
     """Return a catalogue of one service and one scenario, its data in ``folder``."""
     write_csv(folder / "brief.csv")
     service, scenario = small_service(), small_scenario()
-    return Catalogue(folder=folder, services={service.name: service}, scenarios={scenario.name: scenario})
+    return Catalogue(
+        folder=folder,
+        services={service.name: service},
+        scenarios={scenario.name: scenario},
+        market_hours=load_market_hours(OWN_FILE),
+    )
 
 
 IS_SCRAPED = f"count(up{{{SELECTOR}}} == 1)"
@@ -375,6 +463,8 @@ class Platform:
         self.metrics = FakeMetrics(healthy_answers())
         self.generator = FakeGenerator(clock=self.clock)
         self.target = FakeTarget()
+        self.resolve = FakeResolver(**{"orders-service": [["10.0.0.7"]]})
+        self.reservations = FakeReservations()
         self.charts = FakeCharts()
         self.halt_reason: str | None = None
 
@@ -388,6 +478,8 @@ class Platform:
             metrics=self.metrics,
             generator=self.generator,
             target=self.target,
+            resolve=self.resolve,
+            reservations=self.reservations,
             charts=self.charts,
             clock=self.clock,
             wait=self.clock.wait,

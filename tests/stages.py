@@ -4,9 +4,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from include.perf.load_profile import LoadProfile
 from include.perf.metric import METRICS
+from include.perf.ports import Claim
 from include.perf.run import LoadFigures, RunSpec, ServerFigures, Verdict, Window
-from include.perf.scenario import LoadProfile
 from include.perf.stage_files import Ended, StageFiles
 from tests.fakes import START, MemoryStore
 from tests.records import generator_figures, metric_values
@@ -42,6 +43,14 @@ FIGURES = LoadFigures(
     generator=generator_figures(),
 )
 SCRAPED = ServerFigures(coverage_ratio=1.0, metrics=SERVER)
+BESIDE = Claim(
+    run_id="r0",
+    service="rates-service",
+    scenario="overnight_processing",
+    targets=("10.0.0.8:8000",),
+    rate_rps=50.0,
+    since=START - timedelta(minutes=3),
+)
 HALTED = Ended(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted")
 DOWN = Ended(stage="preflight", verdict=Verdict.INVALID, reason="the target is down")
 

@@ -65,14 +65,6 @@ class AirflowApi:
         """Return what is wrong with DAG files."""
         return [error["stack_trace"] for error in self.call("GET", "/importErrors")["import_errors"]]
 
-    def make_pool(self, name: str, *, slots: int, description: str) -> None:
-        """Make a pool, or leave it as it is when it is there."""
-        try:
-            self.call("POST", "/pools", {"name": name, "slots": slots, "description": description})
-        except requests.HTTPError as err:
-            if err.response is None or err.response.status_code != requests.codes.conflict:
-                raise
-
     def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
         """Start a run of a DAG and return its id."""
         run = self.call("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": dict(conf)})

@@ -16,7 +16,6 @@ from rich.console import Console
 from include.demo.airflow_api import USER, AirflowApi
 from include.demo.settings import HOST, ROOT, Stack, new_stack, read_stack
 from include.demo.supervisor import running_supervisor
-from include.perf.load_pool import LOAD_POOL, LOAD_POOL_DESCRIPTION
 
 READY_S = 240.0
 STOP_S = 60.0
@@ -96,7 +95,6 @@ def _await(stack: Stack, console: Console) -> None:
             f"another Airflow than ours answers at {stack.airflow_url} ({err}); "
             "end this stack and start it again: it then takes a free port"
         ) from err
-    api.make_pool(LOAD_POOL, slots=1, description=LOAD_POOL_DESCRIPTION)
     if not _until(lambda: len(api.dags()) >= 4 or bool(api.import_errors()), within_s=READY_S, failed=ended):
         raise StackError(f"Airflow knows no DAGs; look into {stack.folder / 'logs' / 'airflow.log'}")
     errors = api.import_errors()

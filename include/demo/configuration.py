@@ -22,18 +22,22 @@ PRODUCTION = "production"
 
 
 def write_catalogue(stack: Stack) -> None:
-    """Write the project's catalogue with the stack's addresses, short loads and no schedules."""
+    """Write the project's catalogue with the stack's addresses, short loads and no schedules.
+
+    The production twins are on the same machine; load never goes to their ports.
+    """
     stack.catalogue.mkdir(parents=True, exist_ok=True)
     source = ROOT / "include"
     services = _read(source / SERVICES_FILE)
     services["defaults"]["prometheus"]["scrape_interval_s"] = SCRAPE_INTERVAL_S
+    services["forbidden_hosts"] = [f"{HOST}:{port}" for port in stack.production.values()]
     services["defaults"]["slack_channel"] = os.environ.get("SLACK_CHANNEL", SLACK_CHANNEL)
     for name, entry in services["services"].items():
         entry |= {"base_url": stack.service_url(name), "allowed_hosts": [HOST]}
     scenarios = _read(source / SCENARIOS_FILE)
     for name, entry in scenarios["scenarios"].items():
         entry["load"] |= SHORT_LOAD | {"rate_rps": RATES[name]}
-        entry |= {"schedule": None, "data": str(source / entry["data"])}
+        entry |= {"schedule": None, "parallel": 1, "data": str(source / entry["data"])}
     for name, document in ((SERVICES_FILE, services), (SCENARIOS_FILE, scenarios)):
         (stack.catalogue / name).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
@@ -67,6 +71,7 @@ def bellwether_environment(stack: Stack) -> dict[str, str]:
         "BELLWETHER_CATALOGUE": str(stack.catalogue),
         "BELLWETHER_RESULTS_URI": stack.results.as_uri(),
         "BELLWETHER_BASELINES": str(stack.baselines),
+        "BELLWETHER_HALT_FILE": str(stack.folder / "halt.json"),
         "PROMETHEUS_URL": stack.prometheus_url,
     }
 

@@ -1,36 +1,53 @@
-"""The catalogue: every service and scenario, read from two YAML files and checked as a whole.
+"""The catalogue: services, scenarios and the market's hours, read from three YAML files and checked as a whole.
 
 Reading it imports neither pandas nor Locust: Airflow does so each time it parses the DAGs.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from include.perf.entry import Entry, place_of, rule_of
+from include.perf.ceilings import problems_of_capacity, problems_of_ceiling
+from include.perf.entry import Entry, place_of, problem_of, rule_of
 from include.perf.errors import CatalogueError, collected
+from include.perf.forbidden import (
+    FORBIDDEN_KEY,
+    ForbiddenHost,
+    forbidden_by_production,
+    problems_of_service,
+    read_forbidden_hosts,
+)
+from include.perf.load_profile import MAX_RATE_RPS
+from include.perf.market_hours import MarketHours, load_market_hours, market_hours_path
+from include.perf.operations import Operations
 from include.perf.scenario import Scenario
 from include.perf.service import Service
 from include.perf.yaml_file import default_folder, read_document
 
 SERVICES_FILE = "services.yaml"
 SCENARIOS_FILE = "scenarios.yaml"
-ALL_SERVICES = "all"
+ALL_SERVICES = ALL_SCENARIOS = "all"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
+SETTINGS = {"services": (FORBIDDEN_KEY,), "scenarios": tuple(Operations.model_fields)}
+"""What a file may say for all of its entries, by the key of these."""
 
 EntryT = TypeVar("EntryT", bound=Entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """All services and scenarios by name, in the order of their files."""
+    """All services and scenarios by name, in the order of their files, and the hours that schedules may name."""
 
     folder: Path
     services: Mapping[str, Service]
     scenarios: Mapping[str, Scenario]
+    market_hours: MarketHours
+    operations: Operations = field(default_factory=Operations)
+    forbidden_hosts: tuple[ForbiddenHost, ...] = ()
 
     def service(self, name: str) -> Service:
         """Return a service by its name, with or without the ``-service`` suffix.
@@ -38,12 +55,7 @@ class Catalogue:
         Raises:
             CatalogueError: there is none of that name.
         """
-        if name in self.services:
-            return self.services[name]
-        for service in self.services.values():
-            if name in (service.short_name, f"{service.short_name}-service"):
-                return service
-        raise CatalogueError(f"service {name!r} is not in the catalogue; there are {', '.join(self.services)}")
+        return _service_named(name, self.services)
 
     def scenario(self, name: str) -> Scenario:
         """Return a scenario by its name.
@@ -73,6 +85,17 @@ class Catalogue:
             )
         return [service]
 
+    def scenario_of(self, service: Service) -> Scenario:
+        """Return the first scenario that loads a service.
+
+        Raises:
+            CatalogueError: none does.
+        """
+        for scenario in self.scenarios.values():
+            if service in self.services_of(scenario):
+                return scenario
+        raise CatalogueError(f"no scenario loads {service.name!r}; name it in the services of one, in {SCENARIOS_FILE}")
+
     def accepted_names(self, scenario: Scenario) -> list[str]:
         """Return every value that a ``service`` parameter may take: all, the names, then the short names."""
         services = self.services_of(scenario)
@@ -80,26 +103,67 @@ class Catalogue:
         short = [service.short_name for service in services if service.short_name not in names]
         return [ALL_SERVICES, *names, *short]
 
+    def forbidden_for(self, service: Service) -> tuple[ForbiddenHost, ...]:
+        """Return the hosts that load for a service never goes to; those of production, unless it is production."""
+        return _forbidden_for(service, self.services, self.forbidden_hosts)
+
     def data_path(self, scenario: Scenario) -> Path:
         """Return where a scenario's market data lies."""
         return self.folder / scenario.data
 
 
+def _service_named(name: str, services: Mapping[str, Service]) -> Service:
+    if name in services:
+        return services[name]
+    for service in services.values():
+        if name in (service.short_name, f"{service.short_name}-service"):
+            return service
+    raise CatalogueError(f"service {name!r} is not in the catalogue; there are {', '.join(services)}")
+
+
+def _forbidden_for(
+    service: Service, services: Mapping[str, Service], listed: Sequence[ForbiddenHost]
+) -> tuple[ForbiddenHost, ...]:
+    return (*listed, *forbidden_by_production(service, services.values()))
+
+
 def load_catalogue(folder: Path | None = None) -> Catalogue:
-    """Read and check both files of a catalogue.
+    """Read and check the three files of a catalogue; without market hours of its own it has the project's.
 
     Raises:
-        CatalogueError: with every problem in either file: which file, which entry, the rule and the value.
+        CatalogueError: with every problem in any of them: which file, which entry, the rule and the value.
     """
     folder = folder or default_folder()
     problems: list[str] = []
-    services = _read_entries(folder / SERVICES_FILE, key="services", model=Service, problems=problems)
+    forbidden: tuple[ForbiddenHost, ...] = ()
+    services_file = _read_document(folder / SERVICES_FILE, key="services", problems=problems)
+    services = _entries_of(services_file, folder / SERVICES_FILE, key="services", model=Service, problems=problems)
     services_are_whole = not problems
     services = {name: _with_ca_path(service, folder=folder) for name, service in services.items()}
-    scenarios = _read_entries(folder / SCENARIOS_FILE, key="scenarios", model=Scenario, problems=problems)
-    catalogue = Catalogue(folder=folder, services=services, scenarios=scenarios)
-    problems += _cross_problems(catalogue, services_are_whole=services_are_whole)
+    scenarios_file = _read_document(folder / SCENARIOS_FILE, key="scenarios", problems=problems)
+    scenarios = _entries_of(scenarios_file, folder / SCENARIOS_FILE, key="scenarios", model=Scenario, problems=problems)
+    operations = _operations_in(scenarios_file, problems=problems)
+    with collected(problems):
+        forbidden = _forbidden_in(services_file)
+    problems += _problems_of_hosts(services, forbidden)
+    problems += _problems_of_ca_files(services)
+    problems += _problems_of_data(scenarios, folder=folder)
+    if services_are_whole:
+        problems += _problems_of_names(scenarios, services)
+    with collected(problems):
+        hours = load_market_hours(market_hours_path(folder))
+        problems += _problems_of_schedules(scenarios, hours)
     if problems:
+        raise CatalogueError(problems)
+    catalogue = Catalogue(
+        folder=folder,
+        services=services,
+        scenarios=scenarios,
+        market_hours=hours,
+        operations=operations,
+        forbidden_hosts=forbidden,
+    )
+    if problems := _problems_of_rates(catalogue):
         raise CatalogueError(problems)
     return catalogue
 
@@ -111,22 +175,77 @@ def _with_ca_path(service: Service, *, folder: Path) -> Service:
     return service.model_copy(update={"ca_file": (folder / service.ca_file).absolute()})
 
 
-def _cross_problems(catalogue: Catalogue, *, services_are_whole: bool) -> list[str]:
-    problems = [
+def _operations_in(document: Mapping[str, Any], *, problems: list[str]) -> Operations:
+    try:
+        return Operations.model_validate({key: document[key] for key in Operations.model_fields if key in document})
+    except ValidationError as err:
+        problems += [f"{SCENARIOS_FILE}: {problem_of(error)}" for error in err.errors()]
+        return Operations(capacity_rps=MAX_RATE_RPS)
+
+
+def _forbidden_in(document: Mapping[str, Any]) -> tuple[ForbiddenHost, ...]:
+    try:
+        return read_forbidden_hosts(document.get(FORBIDDEN_KEY))
+    except CatalogueError as err:
+        raise CatalogueError([f"{SERVICES_FILE}: {problem}" for problem in err.problems]) from err
+
+
+def _problems_of_hosts(services: Mapping[str, Service], forbidden: Sequence[ForbiddenHost]) -> list[str]:
+    return [
+        f"{SERVICES_FILE}: {service.name}: {problem}"
+        for service in services.values()
+        for problem in problems_of_service(service, _forbidden_for(service, services, forbidden))
+    ]
+
+
+def _problems_of_ca_files(services: Mapping[str, Service]) -> list[str]:
+    return [
         f"{SERVICES_FILE}: {service.name}.ca_file: {problem}"
-        for service in catalogue.services.values()
+        for service in services.values()
         for problem in _problems_of_ca_file(service.ca_file)
     ]
-    for scenario in catalogue.scenarios.values():
-        where = f"{SCENARIOS_FILE}: {scenario.name}"
-        if not catalogue.data_path(scenario).is_file():
-            problems.append(f"{where}.data: there is no file {catalogue.data_path(scenario)}; put the CSV there")
-        for name in scenario.services if services_are_whole else ():
-            unknown: list[str] = []
+
+
+def _problems_of_data(scenarios: Mapping[str, Scenario], *, folder: Path) -> list[str]:
+    return [
+        f"{SCENARIOS_FILE}: {scenario.name}.data: there is no file {folder / scenario.data}; put the CSV there"
+        for scenario in scenarios.values()
+        if not (folder / scenario.data).is_file()
+    ]
+
+
+def _problems_of_rates(catalogue: Catalogue) -> list[str]:
+    """Return which scenarios could never be sent as they stand."""
+    return [
+        f"{SCENARIOS_FILE}: {scenario.name}.load: {problem}"
+        for scenario in catalogue.scenarios.values()
+        for problem in (
+            *problems_of_capacity(scenario.load, catalogue.operations),
+            *chain.from_iterable(
+                problems_of_ceiling(scenario.load, service) for service in catalogue.services_of(scenario)
+            ),
+        )
+    ]
+
+
+def _problems_of_names(scenarios: Mapping[str, Scenario], services: Mapping[str, Service]) -> list[str]:
+    problems: list[str] = []
+    for scenario in scenarios.values():
+        unknown: list[str] = []
+        for name in scenario.services:
             with collected(unknown):
-                catalogue.service(name)
-            problems += [f"{where}.services: {problem}" for problem in unknown]
+                _service_named(name, services)
+        problems += [f"{SCENARIOS_FILE}: {scenario.name}.services: {problem}" for problem in unknown]
     return problems
+
+
+def _problems_of_schedules(scenarios: Mapping[str, Scenario], hours: MarketHours) -> list[str]:
+    return [
+        f"{SCENARIOS_FILE}: {scenario.name}.schedule.{problem}"
+        for scenario in scenarios.values()
+        if scenario.schedule
+        for problem in scenario.schedule.problems(hours)
+    ]
 
 
 def _problems_of_ca_file(path: Path | None) -> list[str]:
@@ -141,15 +260,19 @@ def _problems_of_ca_file(path: Path | None) -> list[str]:
     return [] if CERTIFICATE in text else [f"{path} is no PEM bundle: there is no {CERTIFICATE} in it"]
 
 
-def _read_entries(path: Path, *, key: str, model: type[EntryT], problems: list[str]) -> dict[str, EntryT]:
-    try:
-        document = _document_of(path, key=key)
-    except CatalogueError as err:
-        problems += err.problems
-        return {}
+def _read_document(path: Path, *, key: str, problems: list[str]) -> dict[str, Any]:
+    """Return what is in a file, nothing where it is broken."""
+    with collected(problems):
+        return _document_of(path, key=key)
+    return {}
+
+
+def _entries_of(
+    document: Mapping[str, Any], path: Path, *, key: str, model: type[EntryT], problems: list[str]
+) -> dict[str, EntryT]:
     defaults = document.get("defaults") or {}
     entries: dict[str, EntryT] = {}
-    for name, given in document[key].items():
+    for name, given in document.get(key, {}).items():
         values = {} if given is None else given
         if not isinstance(values, dict):
             problems.append(f"{path.name}: {name} must be a mapping of settings, but is {values!r}")
@@ -168,9 +291,10 @@ def _document_of(path: Path, *, key: str) -> dict[str, Any]:
         holds=f"schema_version and {key}",
         remedy="set BELLWETHER_CATALOGUE to the folder that holds it",
     )
-    unknown = sorted(set(map(str, document)) - {"defaults", key})
+    known = ("defaults", *SETTINGS[key])
+    unknown = sorted(set(map(str, document)) - {*known, key})
     if unknown:
-        raise CatalogueError(f"{path.name}: unknown key {', '.join(unknown)}; it may hold defaults and {key}")
+        raise CatalogueError(f"{path.name}: unknown key {', '.join(unknown)}; it may hold {', '.join(known)} and {key}")
     if not isinstance(document.get("defaults") or {}, dict):
         raise CatalogueError(f"{path.name}: defaults must be a mapping of settings, but is {document['defaults']!r}")
     if not isinstance(document.get(key), dict) or not document[key]:

@@ -34,6 +34,11 @@ def plain_console(*, is_stderr: bool = False) -> Console:
     return console
 
 
+def complain(err: Exception) -> None:
+    """Say on standard error what is wrong."""
+    plain_console(is_stderr=True).print(f"bellwether: {err}")
+
+
 def progress_line(progress: Progress) -> str:
     """Write one line on how a load is going."""
     p50, p95, p99 = (

@@ -14,7 +14,7 @@ from typing import Any
 from include.perf.arrival_rate import Shape
 from include.perf.expectation import Expectation
 from include.perf.load_plan import GENERATOR_VERSION
-from include.perf.scenario import LoadProfile, RatePoint
+from include.perf.load_profile import LoadProfile, RatePoint
 from include.perf.service import Endpoint, Service
 
 

@@ -1,4 +1,11 @@
-"""The pool that keeps loads from running at once; Airflow's tasks take it, the project makes it."""
+"""The pool of Airflow that holds what the load generators can send together; a slot is one request per second."""
+
+import math
 
 LOAD_POOL = "bellwether_load"
-LOAD_POOL_DESCRIPTION = "Bellwether's load generators: one slot, so that loads go one after another"
+LOAD_POOL_DESCRIPTION = "Bellwether's load generators: one slot a request per second, capacity_rps in scenarios.yaml"
+
+
+def slots_of(rate_rps: float) -> int:
+    """Return how many slots a rate takes."""
+    return max(1, math.ceil(rate_rps))

@@ -9,7 +9,7 @@ A stage imports pandas and NumPy where it needs them: in Airflow each stage is a
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -19,15 +19,14 @@ from include.perf.catalogue import Catalogue
 from include.perf.deployment import read_deploy_version
 from include.perf.errors import (
     BellwetherError,
-    ConfigurationError,
-    PrometheusError,
-    RunError,
     RunSkipped,
     StoreError,
     collected,
 )
 from include.perf.fingerprint import fingerprint
+from include.perf.guard import Guard
 from include.perf.load_plan import PLAN_FILE
+from include.perf.planning import specs_for
 from include.perf.ports import (
     FEED_FILE,
     GENERATOR_FILE,
@@ -36,24 +35,31 @@ from include.perf.ports import (
     ChartRenderer,
     Clock,
     LoadGenerator,
+    LoadOrder,
     MetricsSource,
     Progress,
     ProgressListener,
+    Reservation,
+    Reservations,
+    Resolver,
     ResultsStore,
     Target,
 )
 from include.perf.report import render_report
-from include.perf.request import RunRequest, load_of
-from include.perf.reruns import refusal, reruns_of, run_id_of
+from include.perf.request import RunRequest
+from include.perf.reruns import in_turn, refusal, reruns_of
 from include.perf.run import RunRecord, RunSpec, Verdict
-from include.perf.scenario import LoadProfile
-from include.perf.scraping import is_scraped, scrape_figures
+from include.perf.scraping import scrape_figures
 from include.perf.service import Service
-from include.perf.stage_files import Deployed, Ended, Reruns, StageFiles, find_run
+from include.perf.stage_files import Beside, Deployed, Ended, Reruns, StageFiles, find_run
+from include.perf.time_plan import run_length
+from include.perf.turn import claim_of, turn_of
 
 if TYPE_CHECKING:
+    from include.perf.dry_run import PlannedLoad
     from include.perf.judge import Judge
     from include.perf.review import Finding
+    from include.perf.smoke import SmokeResult
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +87,8 @@ class Pipeline:
     metrics: MetricsSource
     generator: LoadGenerator
     target: Target
+    resolve: Resolver
+    reservations: Reservations
     charts: ChartRenderer
     clock: Clock
     wait: Callable[[float], None]
@@ -93,38 +101,11 @@ class Pipeline:
         Raises:
             ConfigurationError: with everything that is wrong with the request.
         """
-        problems = request.problems()
-        load: LoadProfile | None = None
-        services: Sequence[Service] = ()
-        with collected(problems):
-            scenario = self.catalogue.scenario(request.scenario)
-            with collected(problems):
-                load = load_of(scenario, request)
-            with collected(problems):
-                services = self.catalogue.services_of(scenario, request.service)
+        problems: list[str] = []
         with collected(problems):
             self.baselines.read()
-        if problems or load is None:
-            raise ConfigurationError(problems)
-        return [self._create(request, service, load) for service in services]
-
-    def _create(self, request: RunRequest, service: Service, load: LoadProfile) -> str:
-        now = self.clock()
-        spec = RunSpec(
-            run_id=run_id_of(now),
-            service=service.name,
-            scenario=request.scenario,
-            environment=service.environment,
-            load=load,
-            created_at=now,
-            update_baseline=request.update_baseline,
-            reason=request.reason or None,
-            triggered_by=request.triggered_by,
-            may_rerun=request.may_rerun,
-            dag_id=request.dag_id,
-            dag_run_id=request.dag_run_id,
-        )
-        return self._created(spec)
+        specs = specs_for(request, self.catalogue, now=self.clock(), problems=problems)
+        return [self._created(spec) for spec in specs]
 
     def _created(self, spec: RunSpec) -> str:
         """Make the folder of a run and return its URI."""
@@ -132,6 +113,41 @@ class Pipeline:
         self._files(uri).write_spec(spec)
         log.info("%s %s %s planned: %s", spec.service, spec.scenario, spec.run_id, uri)
         return uri
+
+    def preview(self, requests: Sequence[RunRequest]) -> "list[PlannedLoad]":
+        """Return what requests, one after another, would send where, when and for how long; nothing is sent or kept.
+
+        Raises:
+            ConfigurationError: with everything that is wrong with a request.
+        """
+        from include.perf.dry_run import preview
+
+        begins_at = self.clock()
+        loads: list[PlannedLoad] = []
+        for request in requests:
+            specs = specs_for(request, self.catalogue, now=begins_at)
+            loads += preview(specs, self.catalogue, self._guard, begins_at=begins_at)
+            begins_at = max(load.ends_at for load in loads)
+        return loads
+
+    def smoke(self, name: str) -> "list[SmokeResult]":
+        """Send a few requests to every endpoint of a service.
+
+        Raises:
+            RunSkipped: load is halted, or the service is production and the market is open.
+            RunError: load may not go there.
+            ConfigurationError: no scenario has data for the service, or the data cannot be used.
+        """
+        from include.perf.smoke import smoke
+        from include.perf.staging import build_feed
+
+        service = self.catalogue.service(name)
+        scenario = self.catalogue.scenario_of(service)
+        self._guard.check_switch()
+        self._guard.check_market(service)
+        addresses = self._guard.addresses_of(service)
+        feed = build_feed(self.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+        return list(smoke(service, feed, self.target, addresses))
 
     def stage_data(self, uri: str) -> None:
         """Check the scenario's market data and turn it into the request feed.
@@ -162,48 +178,77 @@ class Pipeline:
             RunError: the target or Prometheus is not ready.
         """
         with self._stage(uri, "preflight") as spec:
-            self._guard(self.catalogue.service(spec.service))
+            service = self.catalogue.service(spec.service)
+            self._guard.check_time(spec)
+            self._guard.check_ready(service, self._guard.addresses_of(service))
             log.info("%s %s %s may start", spec.service, spec.scenario, spec.run_id)
 
-    def _guard(self, service: Service) -> None:
-        reason = self.halted()
-        if reason is not None:
-            raise RunSkipped(f"load is halted: {reason}")
-        self.target.check(service)
-        try:
-            scraped = is_scraped(service, self.metrics, at=self.clock())
-        except PrometheusError as err:
-            raise RunError(f"Prometheus cannot say whether it watches {service.name}: {err}") from err
-        if not scraped:
-            raise RunError(
-                f"Prometheus does not scrape {service.name}: no target with {{{service.prometheus.selector}}} is up; "
-                "add it to Prometheus, or correct prometheus.selector in services.yaml"
-            )
+    @property
+    def _guard(self) -> Guard:
+        from include.perf.guard import Guard
+
+        return Guard(
+            catalogue=self.catalogue,
+            metrics=self.metrics,
+            target=self.target,
+            resolve=self.resolve,
+            halted=self.halted,
+            clock=self.clock,
+        )
 
     def run_load(self, uri: str, *, on_progress: ProgressListener = _say_nothing) -> None:
-        """Drive the load and measure what the client saw.
+        """Drive the load when its turn has come, and measure what the client saw.
 
         Raises:
             RunSkipped, RunError: as `preflight`, asked again because time has passed; or the load
                 generator left no record.
         """
+        with self._stage(uri, "run_load") as spec:
+            self._guard.check_time(spec)
+            addresses = self._guard.addresses_of(self.catalogue.service(spec.service))
+            with self._turn(spec, addresses) as turn:
+                self._guard.check_time(spec)
+                self._load(uri, spec, addresses, turn, on_progress)
+
+    def _turn(self, spec: RunSpec, addresses: tuple[str, ...]) -> AbstractContextManager[Reservation]:
+        """Wait until no other load is on the target, and the generators have room for this one."""
+        port = self.catalogue.service(spec.service).port
+        targets = tuple(f"{address}:{port}" for address in addresses)
+        return turn_of(
+            lambda: claim_of(spec, targets, since=self.clock()),
+            self.reservations,
+            capacity_rps=self.catalogue.operations.capacity_rps,
+            still_wanted=lambda: self._guard.check_time(spec),
+            wait=self.wait,
+        )
+
+    def _load(
+        self,
+        uri: str,
+        spec: RunSpec,
+        addresses: tuple[str, ...],
+        turn: Reservation,
+        on_progress: ProgressListener,
+    ) -> None:
         from include.perf.measurement import measure
 
-        with self._stage(uri, "run_load") as spec:
-            service = self.catalogue.service(spec.service)
-            self._guard(service)
-            self._files(uri).forget_figures()
-            before = self._deploy_version(service)
-            with self.store.folder(uri) as folder:
-                self.generator.run(service=service, load=spec.load, folder=folder, on_progress=on_progress)
-                figures = measure(folder)
-            self._files(uri).write_load(figures)
-            self._files(uri).write_deployed(Deployed(before=before, after=self._deploy_version(service)))
-            log.info(
-                "%s %s %s loaded: %d due, %d finished, %d failed, %.1f/s of %.1f/s",
-                *(spec.service, spec.scenario, spec.run_id, figures.due, figures.finished, figures.failed),
-                *(figures.achieved_rate_rps or 0.0, spec.load.mean_rate_rps),
-            )
+        service, files = self.catalogue.service(spec.service), self._files(uri)
+        self._guard.check_ready(service, addresses)
+        files.forget_figures()
+        files.write_beside(Beside(loads=turn.beside))
+        before = self._deploy_version(service, addresses)
+        with self.store.folder(uri) as folder:
+            order = LoadOrder(service=service, load=spec.load, folder=folder, addresses=addresses, hold=turn.hold)
+            with self._guard.watching(spec, on_progress) as watch:
+                self.generator.run(order, watch=watch)
+            figures = measure(folder)
+        files.write_load(figures)
+        files.write_deployed(Deployed(before=before, after=self._deploy_version(service, addresses)))
+        log.info(
+            "%s %s %s loaded: %d due, %d finished, %d failed, %.1f/s of %.1f/s",
+            *(spec.service, spec.scenario, spec.run_id, figures.due, figures.finished, figures.failed),
+            *(figures.achieved_rate_rps or 0.0, spec.load.mean_rate_rps),
+        )
 
     def scrape(self, uri: str) -> None:
         """Read the service's own figures for exactly the measured window.
@@ -228,10 +273,10 @@ class Pipeline:
                 figures.coverage_ratio,
             )
 
-    def _deploy_version(self, service: Service) -> str | None:
+    def _deploy_version(self, service: Service, addresses: tuple[str, ...]) -> str | None:
         """Return which version of the service is deployed, where it tells; not knowing keeps no run from its turn."""
         try:
-            return read_deploy_version(service, self.target, self.metrics, at=self.clock())
+            return read_deploy_version(service, addresses, self.target, self.metrics, at=self.clock())
         except BellwetherError as err:
             log.warning("the deploy version of %s could not be had: %s", service.name, err)
             return None
@@ -242,18 +287,22 @@ class Pipeline:
         At most as many services as the scenario allows, and only those whose re-runs are over in time. Why the others
         get none is kept with them.
         """
+        if not uris:
+            return []
+        scenario = self.catalogue.scenario(self._files(uris[0]).read_spec().scenario)
         decided = {uri: reruns for uri in uris if (reruns := self._files(uri).read_reruns()) is not None}
-        planned = [again for reruns in decided.values() for again in reruns.uris]
+        planned = [reruns.uris for reruns in decided.values() if reruns.uris]
         for uri in self._judge.suspicions(uris):
             if uri in decided:
                 continue
             files = self._files(uri)
             spec = files.read_spec()
-            scenario = self.catalogue.scenario(spec.scenario)
-            reruns = self._reruns_of(spec, refusal(spec, scenario, ahead=len(planned), now=self.clock()))
+            length = run_length(spec.load, self.catalogue.service(spec.service))
+            refused = refusal(spec, scenario, length=length, ahead=len(planned), now=self.clock())
+            reruns = self._reruns_of(spec, refused)
             files.write_reruns(reruns)
-            planned += reruns.uris
-        return planned
+            planned += [reruns.uris] if reruns.uris else []
+        return in_turn(planned, parallel=scenario.parallel)
 
     def _reruns_of(self, spec: RunSpec, refused: str | None) -> Reruns:
         """Make the folders of the re-runs of one run, or keep why it gets none."""

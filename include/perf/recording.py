@@ -19,7 +19,7 @@ from include.perf.run import (
     ServerFigures,
     Verdict,
 )
-from include.perf.stage_files import Deployed, Ended, StageFiles
+from include.perf.stage_files import Beside, Deployed, Ended, StageFiles
 from include.perf.validity import load_notes, load_problems, server_problems
 
 
@@ -38,6 +38,7 @@ class Gathered:
     server: ServerFigures | None
     parts: Mapping[str, str]
     deployed: Deployed
+    beside: Beside
     validity: tuple[str, ...]
     metrics: Mapping[str, MetricValue]
 
@@ -97,6 +98,7 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> G
         server=server,
         parts=files.read_fingerprint(),
         deployed=deployed,
+        beside=files.read_beside(),
         validity=tuple(reasons),
         metrics=_metrics(load, server),
     )
@@ -131,7 +133,7 @@ def record_of(
         errors=load.errors if load else (),
         generator=load.generator if load else None,
         provenance=_provenance(spec, versions),
-        notes=tuple(load_notes(load)) if load else (),
+        notes=(*load_notes(load), *_notes_of_others(run.beside)) if load else (),
         shifts=comparison.shifts,
         judged=comparison.judged,
         reruns=reruns,
@@ -223,3 +225,12 @@ def _provenance(spec: RunSpec, versions: Mapping[str, str]) -> Provenance:
         reason=spec.reason,
         versions=versions,
     )
+
+
+def _notes_of_others(beside: Beside) -> list[str]:
+    """Say which other services were under load when this load began."""
+    return [
+        f"{other.service} was under load too when this one began ({other.scenario}, {other.rate_rps:g}/s, run "
+        f"{other.run_id})"
+        for other in beside.loads
+    ]

@@ -1,13 +1,15 @@
 """What a person or a schedule asks for, and what is wrong with it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import ValidationError
 
 from include.perf.catalogue import ALL_SERVICES
 from include.perf.entry import problem_of
 from include.perf.errors import ConfigurationError
-from include.perf.scenario import LoadProfile, Scenario
+from include.perf.load_profile import LoadProfile
+from include.perf.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class RunRequest:
         duration_s, rate_rps: instead of the scenario's own; its rate profile keeps its times and is cut off at
             the end, and multiplies the rate asked for.
         update_baseline: promote each run that is valid; needs a ``reason``.
+        due_at: when a schedule wanted it, which may be long ago; ``None`` for a person's request.
         may_rerun: measure again, twice, what looks suspicious; without it one run decides alone, and only warns.
     """
 
@@ -31,6 +34,7 @@ class RunRequest:
     triggered_by: str = "unknown"
     dag_id: str | None = None
     dag_run_id: str | None = None
+    due_at: datetime | None = None
 
     def problems(self) -> list[str]:
         """Return what is wrong with it by itself, a sentence each."""

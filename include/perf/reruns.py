@@ -1,11 +1,11 @@
 """Which suspicious runs are done again the same night: as many as the scenario allows, and only those over in time."""
 
-import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from include.perf.phrase import span, utc_time
-from include.perf.run import RunSpec
+from include.perf.phrase import counted, span, utc_time
+from include.perf.run import RunSpec, run_id_of
 from include.perf.scenario import Scenario
 
 RERUNS = 2
@@ -15,24 +15,35 @@ RERUN_OVERHEAD_S = 60
 """What a run takes beside its load: start-up, the last answers, the last scrapes."""
 
 
-def refusal(spec: RunSpec, scenario: Scenario, *, ahead: int, now: datetime) -> str | None:
+def refusal(spec: RunSpec, scenario: Scenario, *, length: timedelta, ahead: int, now: datetime) -> str | None:
     """Return why a suspicious run is not done again, or ``None``.
 
     Args:
-        ahead: re-runs that come before its own.
+        length: of one re-run, from its turn to the next one's.
+        ahead: services whose re-runs come before its own.
     """
     if not spec.may_rerun:
         return "re-runs were not wanted"
-    if ahead // RERUNS >= scenario.reruns:
-        return f"at most {scenario.reruns} services a night are run again"
-    if scenario.schedule is None or scenario.schedule.finish_by is None:
+    if ahead >= scenario.reruns:
+        return f"at most {counted(scenario.reruns, 'service')} a night may be run again"
+    if spec.deadline is None:
         return None
-    runs = ahead + RERUNS
-    needed = timedelta(seconds=runs * (spec.load.total_s + RERUN_OVERHEAD_S))
-    deadline = scenario.schedule.finish_after(spec.created_at)
-    if now + needed <= deadline:
+    rounds = (ahead // scenario.parallel + 1) * RERUNS
+    needed = rounds * length
+    if now + needed <= spec.deadline.at:
         return None
-    return f"{runs} re-runs take {span(needed.total_seconds())} and must be over by {utc_time(deadline)}"
+    return (
+        f"its re-runs would take {span(needed.total_seconds())} from {utc_time(now)}, and must be over by "
+        f"{utc_time(spec.deadline.at)}"
+    )
+
+
+def in_turn(reruns: Sequence[Sequence[str]], *, parallel: int) -> list[str]:
+    """Return the re-runs of several services in the order in which they are done.
+
+    Services side by side take turns, since the re-runs of one go to the same target and would wait for one another.
+    """
+    return [each for batch in _batches(reruns, parallel) for turn in zip(*batch, strict=True) for each in turn]
 
 
 def reruns_of(spec: RunSpec, *, now: datetime) -> tuple[RunSpec, ...]:
@@ -41,6 +52,5 @@ def reruns_of(spec: RunSpec, *, now: datetime) -> tuple[RunSpec, ...]:
     return tuple(replace(again, run_id=run_id_of(now)) for _ in range(RERUNS))
 
 
-def run_id_of(moment: datetime) -> str:
-    """Return the id of a run that is planned at a moment; ids sort by time."""
-    return f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+def _batches(reruns: Sequence[Sequence[str]], size: int) -> list[Sequence[Sequence[str]]]:
+    return [reruns[first : first + size] for first in range(0, len(reruns), size)]

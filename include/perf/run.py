@@ -4,6 +4,7 @@ The record is ``run.json`` in the run's folder of the results store; other tools
 class here is immutable and turns to and from JSON with :func:`to_json` and :func:`from_json`.
 """
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,9 +14,10 @@ from typing import Any, TypeVar
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from include.perf.arrival_rate import CurvePoint, RateCurve
+from include.perf.deadline import Deadline
 from include.perf.errors import StoreError
+from include.perf.load_profile import LoadProfile
 from include.perf.metric import MetricValue, Unit
-from include.perf.scenario import LoadProfile
 
 SCHEMA_VERSION = 1
 
@@ -65,6 +67,7 @@ class RunSpec:
         dag_id: the Airflow DAG, ``None`` from the command line.
         may_rerun: whether it is measured again when it looks suspicious.
         rerun_of: the run that looked suspicious and is judged together with this one.
+        deadline: when its load must be over; ``None`` where nothing presses.
     """
 
     run_id: str
@@ -80,6 +83,12 @@ class RunSpec:
     dag_run_id: str | None = None
     may_rerun: bool = True
     rerun_of: str | None = None
+    deadline: Deadline | None = None
+
+
+def run_id_of(moment: datetime) -> str:
+    """Return the id of a run that is planned at a moment; ids sort by time."""
+    return f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

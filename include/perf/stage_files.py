@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from include.perf.errors import StoreError
-from include.perf.ports import RECORD_FILE, ResultsStore
+from include.perf.ports import RECORD_FILE, Claim, ResultsStore
 from include.perf.run import LoadFigures, RunRecord, RunSpec, ServerFigures, Verdict, from_json, to_json
 
 SPEC_FILE = "stage-spec.json"
@@ -16,6 +16,7 @@ SERVER_FILE = "stage-server.json"
 DRAFT_FILE = "stage-draft.json"
 RERUNS_FILE = "stage-reruns.json"
 VERSION_FILE = "stage-version.json"
+BESIDE_FILE = "stage-beside.json"
 
 STAGE_FILES = (
     SPEC_FILE,
@@ -26,6 +27,7 @@ STAGE_FILES = (
     DRAFT_FILE,
     RERUNS_FILE,
     VERSION_FILE,
+    BESIDE_FILE,
 )
 
 T = TypeVar("T")
@@ -79,6 +81,13 @@ def find_run(store: ResultsStore, reference: str) -> str:
         if uri.rpartition("/")[2] == reference:
             return uri
     raise StoreError(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """The loads that ran elsewhere when this one began."""
+
+    loads: tuple[Claim, ...] = ()
 
 
 class StageFiles:
@@ -145,7 +154,7 @@ class StageFiles:
 
     def forget_figures(self) -> None:
         """Forget what an earlier try of the load measured, so that no old figure stands for a new load."""
-        for name in (LOAD_FILE, SERVER_FILE, VERSION_FILE):
+        for name in (LOAD_FILE, SERVER_FILE, VERSION_FILE, BESIDE_FILE):
             self._store.remove(self.uri, name)
 
     def write_load(self, figures: LoadFigures) -> None:
@@ -179,6 +188,14 @@ class StageFiles:
     def read_deployed(self) -> Deployed:
         """Return what the service said of its version."""
         return self._read(Deployed, VERSION_FILE) or Deployed(before=None, after=None)
+
+    def write_beside(self, beside: Beside) -> None:
+        """Keep which other loads ran."""
+        self._write(BESIDE_FILE, beside)
+
+    def read_beside(self) -> Beside:
+        """Return which other loads ran when this one began."""
+        return self._read(Beside, BESIDE_FILE) or Beside()
 
     def write_draft(self, record: RunRecord) -> None:
         """Keep the record until its report is written."""

@@ -1,23 +1,22 @@
-"""The parameters of a scenario's DAG: the form in the UI, and what REST and the command line must keep to."""
+"""The parameters of the DAGs: their forms in the UI, and what REST and the command line must keep to."""
+
+from collections.abc import Sequence
 
 from airflow.sdk import Param
 
-from include.perf.catalogue import ALL_SERVICES, Catalogue
-from include.perf.scenario import MAX_DURATION_S, MAX_RATE_RPS, MIN_DURATION_S, MIN_RATE_RPS, LoadProfile, Scenario
+from include.perf.catalogue import ALL_SCENARIOS, ALL_SERVICES, Catalogue
+from include.perf.load_profile import MAX_DURATION_S, MIN_DURATION_S, MIN_RATE_RPS, LoadProfile
+from include.perf.scenario import Scenario
+from include.perf.service import Service
+
+NUMBER_OR_NONE = ["null", "number"]
 
 
 def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param]:
-    """Return the parameters by name, with their rules and help texts."""
+    """Return the parameters of a scenario's DAG by name, with their rules and help texts."""
     load = scenario.load
     return {
-        "service": Param(
-            ALL_SERVICES,
-            type="string",
-            enum=catalogue.accepted_names(scenario),
-            values_display=_labels(scenario, catalogue),
-            title="Service",
-            description="Load all of them, one after another, or only one. A short name means the same service.",
-        ),
+        "service": _service(catalogue.services_of(scenario), catalogue.accepted_names(scenario)),
         "duration": Param(
             load.duration_s,
             type="integer",
@@ -31,11 +30,83 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
             load.rate_rps,
             type="number",
             minimum=MIN_RATE_RPS,
-            maximum=MAX_RATE_RPS,
+            maximum=catalogue.operations.capacity_rps,
             title="Rate (requests/s)",
-            description=f"Requests sent each second to each service, at most {MAX_RATE_RPS}, however slowly it "
-            f"answers. {_profile(load)}Runs are only compared at the same rate.",
+            description=f"Requests sent each second to each service, at most {catalogue.operations.capacity_rps:g}, "
+            f"however slowly it answers. {_profile(load)}Runs are only compared at the same rate.",
         ),
+        **_baseline(),
+        "asked_by": Param(
+            None,
+            type=["null", "string"],
+            maxLength=100,
+            title="Asked by",
+            description="Filled in when another DAG asks; else it is you.",
+        ),
+    }
+
+
+def run_all_params(catalogue: Catalogue) -> dict[str, Param]:
+    """Return the parameters of the DAG that runs every scenario."""
+    return {
+        "service": _service(list(catalogue.services.values()), _names(catalogue)),
+        "scenarios": Param(
+            list(catalogue.scenarios),
+            type="array",
+            items={"type": "string", "enum": list(catalogue.scenarios)},
+            examples=list(catalogue.scenarios),
+            values_display={scenario.name: scenario.title for scenario in catalogue.scenarios.values()},
+            title="Scenarios",
+            description="They are run one after another: first those that must be over before the market opens, then "
+            "the shortest.",
+        ),
+        "duration": Param(
+            None,
+            type=["null", "integer"],
+            minimum=MIN_DURATION_S,
+            maximum=MAX_DURATION_S,
+            title="Duration (s)",
+            description="Measured seconds of every run, instead of each scenario's own. Runs are only compared at the "
+            "same duration.",
+        ),
+        **_baseline(),
+    }
+
+
+def dry_run_params(catalogue: Catalogue) -> dict[str, Param]:
+    """Return the parameters of a dry run; those of a scenario, and which one."""
+    return {
+        "scenario": Param(
+            ALL_SCENARIOS,
+            type="string",
+            enum=[ALL_SCENARIOS, *catalogue.scenarios],
+            title="Scenario",
+            description="Which one would be run.",
+        ),
+        "service": _service(list(catalogue.services.values()), _names(catalogue)),
+        "duration": Param(None, type=["null", "integer"], title="Duration (s)", description="Instead of its own."),
+        "rate": Param(None, type=NUMBER_OR_NONE, title="Rate (requests/s)", description="Instead of its own."),
+    }
+
+
+def smoke_params(catalogue: Catalogue) -> dict[str, Param]:
+    """Return the parameters of a smoke run."""
+    return {"service": _service(list(catalogue.services.values()), _names(catalogue))}
+
+
+def _service(services: Sequence[Service], accepted: Sequence[str]) -> Param:
+    return Param(
+        ALL_SERVICES,
+        type="string",
+        enum=list(accepted),
+        values_display=_labels(services),
+        title="Service",
+        description="All of them, or only one. A short name means the same service.",
+    )
+
+
+def _baseline() -> dict[str, Param]:
+    return {
         "update_baseline": Param(
             default=False,
             type="boolean",
@@ -52,6 +123,12 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
     }
 
 
+def _names(catalogue: Catalogue) -> list[str]:
+    names = list(catalogue.services)
+    short = [service.short_name for service in catalogue.services.values() if service.short_name not in names]
+    return [ALL_SERVICES, *names, *short]
+
+
 def _profile(load: LoadProfile) -> str:
     """Say what a rate profile makes of the rate."""
     if not load.profile:
@@ -59,8 +136,7 @@ def _profile(load: LoadProfile) -> str:
     return f"The scenario's profile multiplies it over time, by {load.peak_rate_rps / load.rate_rps:.3g} at its peak. "
 
 
-def _labels(scenario: Scenario, catalogue: Catalogue) -> dict[str, str]:
-    services = catalogue.services_of(scenario)
+def _labels(services: Sequence[Service]) -> dict[str, str]:
     labels = {service.short_name: f"{service.short_name} (short name)" for service in services}
     labels |= {service.name: service.name for service in services}
     return labels | {ALL_SERVICES: f"all {len(services)} services" if len(services) > 1 else "the one service"}

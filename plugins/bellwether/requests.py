@@ -1,30 +1,40 @@
 """What a DAG run asks for, and how its load tells of its progress."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
+from include.perf.catalogue import ALL_SCENARIOS, Catalogue
 from include.perf.console import EveryTenSeconds
 from include.perf.errors import ConfigurationError
 from include.perf.request import RunRequest
 
 log = logging.getLogger(__name__)
 
-PARAMETERS = ("service", "duration", "rate", "update_baseline", "reason")
+SCHEDULED = "scheduled"
+
+
+def params_of(context: Any) -> Mapping[str, Any]:
+    """Return the parameters of a DAG run.
+
+    Raises:
+        ConfigurationError: one is unknown. Airflow takes any, and a misspelt duration would send the whole load.
+    """
+    params: Mapping[str, Any] = context["params"]
+    known = context["dag"].params
+    unknown = [name for name in params if name not in known]
+    if unknown:
+        raise ConfigurationError([f"parameter {name!r} is unknown; there are {', '.join(known)}" for name in unknown])
+    return params
 
 
 def request_from(context: Any, *, scenario: str) -> RunRequest:
-    """Turn the parameters of a DAG run into a request.
+    """Turn the parameters of a scenario's DAG run into a request.
 
     Raises:
-        ConfigurationError: a parameter is unknown. Airflow takes any, and a misspelt duration would send the
-            scenario's whole load.
+        ConfigurationError: a parameter is unknown.
     """
-    params, dag_run = context["params"], context["dag_run"]
-    unknown = [name for name in params if name not in PARAMETERS]
-    if unknown:
-        known = ", ".join(PARAMETERS)
-        raise ConfigurationError([f"parameter {name!r} is unknown; there are {known}" for name in unknown])
-    person = dag_run.triggering_user_name
+    params, dag_run = params_of(context), context["dag_run"]
     return RunRequest(
         scenario=scenario,
         service=params["service"],
@@ -32,10 +42,32 @@ def request_from(context: Any, *, scenario: str) -> RunRequest:
         rate_rps=params["rate"],
         update_baseline=params["update_baseline"],
         reason=params["reason"],
-        triggered_by=person or f"airflow ({getattr(dag_run.run_type, 'value', dag_run.run_type)})",
+        triggered_by=asked_by(context),
         dag_id=context["dag"].dag_id,
         dag_run_id=dag_run.run_id,
+        due_at=dag_run.logical_date if dag_run.run_type == SCHEDULED else None,
     )
+
+
+def asked_by(context: Any) -> str:
+    """Return who asks: the person that Airflow knows, then whom another DAG names, then what started the run."""
+    dag_run = context["dag_run"]
+    named = dag_run.triggering_user_name or context["params"].get("asked_by")
+    return str(named or f"airflow ({getattr(dag_run.run_type, 'value', dag_run.run_type)})")
+
+
+def preview_requests(context: Any, *, catalogue: Catalogue) -> list[RunRequest]:
+    """Turn the parameters of a dry run into requests, one a scenario.
+
+    Raises:
+        ConfigurationError: a parameter is unknown.
+    """
+    params = params_of(context)
+    names = list(catalogue.scenarios) if params["scenario"] == ALL_SCENARIOS else [params["scenario"]]
+    return [
+        RunRequest(scenario=name, service=params["service"], duration_s=params["duration"], rate_rps=params["rate"])
+        for name in names
+    ]
 
 
 def logged_progress() -> EveryTenSeconds:

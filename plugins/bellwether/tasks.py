@@ -13,7 +13,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from bellwether.failures import told_to_airflow
 from include.perf.load_pool import LOAD_POOL
-from include.perf.scenario import MAX_DURATION_S
+from include.perf.load_profile import MAX_DURATION_S
+from include.perf.turn import MOST_WAIT_S
 
 if TYPE_CHECKING:
     from include.perf.pipeline import Pipeline
@@ -21,18 +22,22 @@ if TYPE_CHECKING:
 
 
 SHORT = timedelta(minutes=15)
-LONGEST_LOAD = timedelta(seconds=2 * MAX_DURATION_S)
+LONGEST_LOAD = timedelta(seconds=MOST_WAIT_S + 1.5 * MAX_DURATION_S)
+"""Waiting for its turn included."""
 
 
-def _pipeline(uri: str | None = None) -> "Pipeline":
+def _context() -> Any:
+    return get_current_context()
+
+
+def _pipeline(uri: str | None = None, **wiring: Any) -> "Pipeline":
     """Return the pipeline, and label a mapped task with its service."""
     from bellwether.wiring import airflow_pipeline
 
     if uri is not None:
-        context: Any = get_current_context()
-        context["service_name"] = uri.rstrip("/").split("/")[-3]
+        _context()["service_name"] = uri.rstrip("/").split("/")[-3]
     with told_to_airflow():
-        return airflow_pipeline()
+        return airflow_pipeline(**wiring)
 
 
 LABEL = "{{ service_name }}"
@@ -45,7 +50,7 @@ def plan(scenario: str) -> list[str]:
     from bellwether.requests import request_from
 
     with told_to_airflow():
-        return _pipeline().plan(request_from(get_current_context(), scenario=scenario))
+        return _pipeline().plan(request_from(_context(), scenario=scenario))
 
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)
@@ -69,14 +74,15 @@ def preflight(uri: str) -> str:
     map_index_template=LABEL,
     retries=0,
     pool=LOAD_POOL,
-    max_active_tis_per_dagrun=1,
 )
 def run_load(uri: str) -> str:
     """Drive the load. Never retried by itself: half a load twice is no load."""
+    from bellwether.halting import halted_or_ended
     from bellwether.requests import logged_progress
 
+    switch = halted_or_ended(_context()["ti"])
     with told_to_airflow():
-        _pipeline(uri).run_load(uri, on_progress=logged_progress())
+        _pipeline(uri, halted=switch).run_load(uri, on_progress=logged_progress())
     return uri
 
 
@@ -124,6 +130,17 @@ def alert(uri: str) -> None:
         tell(_pipeline(uri), uri)
 
 
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+def tell_unmeasured(uris: list[str] | None) -> None:
+    """Tell the pipeline's own channel what could not be judged; silence otherwise."""
+    from bellwether import alerting
+
+    if not uris:
+        raise AirflowSkipException(NOTHING_PLANNED)
+    with told_to_airflow():
+        alerting.tell_unmeasured(_pipeline(), uris)
+
+
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def promote(uri: str) -> None:
     """Make the run part of its baseline, where that was asked for and needs no approval."""
@@ -162,10 +179,15 @@ def verdict(uris: list[str] | None) -> Mapping[str, str]:
         raise AirflowFailException(NOTHING_PLANNED)
     with told_to_airflow():
         pipeline = _pipeline()
-        return _summed_up([pipeline.record(uri) for uri in uris])
+        return summed_up([pipeline.record(uri) for uri in uris])
 
 
-def _summed_up(records: "list[RunRecord]") -> Mapping[str, str]:
+def summed_up(records: "list[RunRecord]") -> Mapping[str, str]:
+    """Return the headline of each service.
+
+    Raises:
+        AirflowFailException: one regressed or could not be judged; with their headlines.
+    """
     from include.perf.report import headline
     from include.perf.run import Verdict
 

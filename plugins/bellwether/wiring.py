@@ -1,16 +1,18 @@
 """The only place that turns Airflow's Connections and Variables into adapters."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from airflow.configuration import conf
-from airflow.sdk import Connection, Variable
+from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 from airflow.version import version as airflow_version
 
+from bellwether.halting import halted
 from include.perf.adapters.credentials import Secrets, missing_connection, secret_headers
 from include.perf.adapters.environment import build_pipeline
 from include.perf.adapters.prometheus import Prometheus
@@ -24,18 +26,20 @@ from include.perf.service import Service
 log = logging.getLogger(__name__)
 
 PROMETHEUS_CONNECTION = "prometheus_default"
-HALT_VARIABLE = "bellwether_halt"
 SCHEMES = ("http", "https")
 
 
-def airflow_pipeline() -> Pipeline:
+def airflow_pipeline(*, halted: Callable[[], str | None] = halted) -> Pipeline:
     """Return the pipeline on what this Airflow knows.
+
+    Args:
+        halted: says why no load may run.
 
     Raises:
         ConfigurationError: the connection to Prometheus is missing, or the catalogue is wrong.
     """
     return build_pipeline(
-        _prometheus(), credentials=airflow_credentials, halted=_halted, versions={"airflow": airflow_version}
+        _prometheus(), credentials=airflow_credentials, halted=halted, versions={"airflow": airflow_version}
     )
 
 
@@ -100,19 +104,16 @@ def airflow_credentials(service: Service) -> Mapping[str, str]:
     return headers
 
 
-def _halted() -> str | None:
-    """Return what the Variable ``bellwether_halt`` says, or ``None`` when it is not set."""
-    value: str | None = Variable.get(HALT_VARIABLE, default=None)
-    return f"the Variable {HALT_VARIABLE} says {value!r}" if value else None
-
-
 def links_of(record: RunRecord) -> Links:
     """Return where a run can be looked at: in Airflow, and in Prometheus for exactly its window."""
+    provenance = record.provenance
+    return replace(run_links(provenance.dag_id, provenance.dag_run_id), prometheus=_prometheus_link(record))
+
+
+def run_links(dag_id: str | None, dag_run_id: str | None) -> Links:
+    """Return where a run of a DAG can be looked at."""
     base = conf.get("api", "base_url", fallback="").rstrip("/")
-    airflow_run = None
-    if base and record.provenance.dag_run_id:
-        airflow_run = f"{base}/dags/{record.provenance.dag_id}/runs/{record.provenance.dag_run_id}"
-    return Links(airflow_run=airflow_run, report=None, prometheus=_prometheus_link(record))
+    return Links(airflow_run=f"{base}/dags/{dag_id}/runs/{dag_run_id}" if base and dag_run_id else None)
 
 
 def _prometheus_link(record: RunRecord) -> str | None:

@@ -10,16 +10,21 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, TriggerRule
+from bellwether.run_all_tasks import CHILD_RUN_ID
 from bellwether.schedules import from_now_on
+from bellwether.timetable import OpeningTimetable
 
 from benchmarks.parse import measure
-from include.perf.load_pool import LOAD_POOL
+from include.perf.catalogue import load_catalogue
+from include.perf.load_pool import LOAD_POOL, slots_of
+from include.perf.market_hours import OWN_FILE, load_market_hours
+from include.perf.schedule import OpeningSchedule
 from tests.dags.conftest import ROOT
 
 SCENARIOS = ("normal_trading", "market_open", "high_volatility", "overnight_processing")
 MEASURED = ("stage_data", "preflight", "run_load", "scrape")
 CONCLUDED = ("report", "alert", "promote", "approval_wanted", "ask_for_approval")
-NIGHTLY = ("plan", "plan_reruns", "compare", "verdict")
+NIGHTLY = ("plan", "plan_reruns", "compare", "tell_unmeasured", "verdict")
 TASKS = {
     *NIGHTLY,
     *(f"{group}.{name}" for group in ("run_service", "rerun_service") for name in MEASURED),
@@ -45,6 +50,7 @@ def test_a_run_is_these_tasks_and_no_others(dags: dict[str, DAG], name: str) -> 
 def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
     """Every service is measured, the suspicious ones again, then the night is judged, and each is told."""
     upstream = {task.task_id: task.upstream_task_ids for task in dags[name].tasks}
+    concluded = {"conclude.alert", "conclude.promote", "conclude.ask_for_approval"}
     assert upstream == {
         "plan": set(),
         "run_service.stage_data": {"plan"},
@@ -62,7 +68,8 @@ def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
         "conclude.promote": {"conclude.report"},
         "conclude.approval_wanted": {"conclude.report"},
         "conclude.ask_for_approval": {"conclude.approval_wanted"},
-        "verdict": {"plan", "conclude.alert", "conclude.promote", "conclude.ask_for_approval"},
+        "tell_unmeasured": {"plan", *concluded},
+        "verdict": {"plan", *concluded},
     }
 
 
@@ -73,28 +80,38 @@ def test_only_reading_prometheus_is_tried_again(dags: dict[str, DAG], name: str)
     assert retried == dict.fromkeys(("run_service.scrape", "rerun_service.scrape"), (3, timedelta(seconds=20)))
 
 
-@each_dag
-def test_loads_share_one_pool(dags: dict[str, DAG], name: str) -> None:
-    """One load at a time over all DAGs, and within a run; nothing else waits for it."""
+@pytest.mark.parametrize(
+    ("name", "slots", "at_once"),
+    [
+        ("normal_trading", 100, 1),
+        ("market_open", 500, 1),
+        ("high_volatility", 300, 1),
+        ("overnight_processing", 50, 4),
+    ],
+)
+def test_loads_share_one_pool(dags: dict[str, DAG], name: str, slots: int, at_once: int) -> None:
+    """Each takes its requests per second of it, and within a run so many go at once; nothing else waits for it."""
     loads = {"run_service.run_load", "rerun_service.run_load"}
     assert {task.task_id for task in dags[name].tasks if task.pool == LOAD_POOL} == loads
     assert {task.pool for task in dags[name].tasks} == {LOAD_POOL, "default_pool"}
-    assert {dags[name].get_task(load).max_active_tis_per_dagrun for load in loads} == {1}
+    assert {dags[name].get_task(load).pool_slots for load in loads} == {slots}
+    assert {dags[name].get_task(load).max_active_tis_per_dagrun for load in loads} == {at_once}
+    assert slots <= slots_of(load_catalogue().operations.capacity_rps)  # else it would wait for ever
 
 
 @each_dag
 def test_a_run_is_judged_and_summed_up_however_far_it_came(dags: dict[str, DAG], name: str) -> None:
     """A failed load still becomes a record, and the last task always says what came of the run."""
     always = {task.task_id for task in dags[name].tasks if task.trigger_rule == TriggerRule.ALL_DONE}
-    assert always == {"plan_reruns", "compare", "conclude.alert", "verdict"}
+    assert always == {"plan_reruns", "compare", "conclude.alert", "tell_unmeasured", "verdict"}
     assert {task.trigger_rule for task in dags[name].tasks} == {TriggerRule.ALL_DONE, TriggerRule.ALL_SUCCESS}
 
 
 @each_dag
 def test_nothing_runs_for_ever(dags: dict[str, DAG], name: str) -> None:
-    """15 minutes for a stage, 2 × 4 h for a load with its warm-up, a day for a run."""
+    """15 minutes for a stage, 4 h for the turn of a load and 6 h for the load, a day for a run."""
     limits = {task.task_id: task.execution_timeout for task in dags[name].tasks}
-    assert {limits.pop(f"{group}.run_load") for group in ("run_service", "rerun_service")} == {timedelta(hours=8)}
+    assert {limits.pop(f"{group}.run_load") for group in ("run_service", "rerun_service")} == {timedelta(hours=10)}
     assert set(limits.values()) == {timedelta(minutes=15)}
     assert dags[name].dagrun_timeout == timedelta(hours=24)
 
@@ -147,15 +164,23 @@ def test_runs_of_a_scenario_never_overlap_and_never_catch_up(dags: dict[str, DAG
 @pytest.mark.parametrize(
     ("name", "cron"),
     [
-        ("normal_trading", "0 2 * * 6"),
-        ("market_open", "30 5 * * 1-5"),
-        ("high_volatility", "0 8 * * 6"),
-        ("overnight_processing", "0 22 * * 1-5"),
+        ("normal_trading", "0 5 * * 6"),
+        ("high_volatility", "0 5 * * 0"),
+        ("overnight_processing", "0 22 * * *"),
     ],
 )
 def test_schedules_follow_londons_clock(dags: dict[str, DAG], name: str, cron: str) -> None:
     """In London's time zone, so that summer time moves the run with the market."""
     assert dags[name].timetable == from_now_on(cron, timezone="Europe/London")
+
+
+def test_market_open_comes_before_london_opens(dags: dict[str, DAG]) -> None:
+    """By a timetable of its own, which Airflow describes in the list of DAGs."""
+    schedule = OpeningSchedule(before="london", minutes=250)
+    timetable = dags["market_open"].timetable
+    assert timetable == OpeningTimetable(schedule, load_market_hours(OWN_FILE))
+    assert timetable.summary == "250 min before the London open"
+    assert timetable.description.startswith("250 min before the London open, weekdays, next ")
 
 
 @pytest.mark.parametrize("dag_id", [*SCENARIOS, "baseline_review"])
@@ -187,7 +212,57 @@ def test_the_form_starts_from_the_scenarios_own_load(dags: dict[str, DAG], name:
         "rate": rate,
         "update_baseline": False,
         "reason": None,
+        "asked_by": None,
     }
+
+
+@each_dag
+def test_a_run_that_takes_too_long_is_told(dags: dict[str, DAG], name: str) -> None:
+    """Long before it is ended: the message comes when all runs and re-runs should be over."""
+    (alert,) = dags[name].deadline
+    assert alert.callback.path == "bellwether.lateness.tell_late"
+    assert alert.callback.kwargs == {"scenario": name}
+    assert timedelta(hours=2) < alert.interval < dags[name].dagrun_timeout
+
+
+# All scenarios at once
+
+RUN_ORDER = ("market_open", "normal_trading", "high_volatility", "overnight_processing")
+
+
+def test_all_scenarios_are_run_one_after_another(dags: dict[str, DAG]) -> None:
+    """What must be over before London opens first, then the shortest; the summary comes last of all."""
+    upstream = {task.task_id: task.upstream_task_ids for task in dags["run_all"].tasks}
+    expected: dict[str, set[str]] = {"summary": {f"{name}.run" for name in RUN_ORDER}}
+    before: set[str] = set()
+    for name in RUN_ORDER:
+        expected |= {f"{name}.chosen": before, f"{name}.run": {f"{name}.chosen"}}
+        before = {f"{name}.run"}
+    assert upstream == expected
+
+
+def test_one_scenario_keeps_no_other_from_its_turn(dags: dict[str, DAG]) -> None:
+    """A scenario that is red, or skipped, is followed by the next; only the trigger needs what was chosen for it."""
+    rules = {task.task_id: task.trigger_rule for task in dags["run_all"].tasks}
+    always = {task_id for task_id, rule in rules.items() if rule == TriggerRule.ALL_DONE}
+    assert always == {"summary", *(f"{name}.chosen" for name in RUN_ORDER)}
+
+
+@each_dag
+def test_each_scenario_is_waited_for_without_taking_a_place(dags: dict[str, DAG], name: str) -> None:
+    """Its own DAG is triggered and watched by a trigger, under an id that the summary finds it by."""
+    run: Any = dags["run_all"].get_task(f"{name}.run")
+    assert (run.trigger_dag_id, run.trigger_run_id) == (name, CHILD_RUN_ID)
+    assert (run.wait_for_completion, run.deferrable, run.reset_dag_run) == (True, True, True)
+
+
+def test_all_scenarios_are_run_only_when_asked_for(dags: dict[str, DAG]) -> None:
+    """Once at a time, and not for ever."""
+    dag = dags["run_all"]
+    assert (dag.schedule, dag.catchup, dag.max_active_runs) == (None, False, 1)
+    assert dag.dagrun_timeout == timedelta(hours=48)
+    assert {task.owner for task in dag.tasks} == {"platform-ops"}
+    assert {task.retries for task in dag.tasks} == {0}
 
 
 @each_dag
@@ -219,7 +294,12 @@ import requests
 print(json.dumps({
     "plugins": [plugin.name for plugin in plugins if "ellwether" in str(plugin)],
     "errors": errors,
-    "bare": [name for name in ("params", "wiring", "tasks", "notifier", "alerting", "docs") if name in sys.modules],
+    "bare": [
+        name
+        for name in ("params", "wiring", "tasks", "notifier", "alerting", "docs", "halting", "load_pool", "lateness")
+        if name in sys.modules
+    ],
+    "listeners": [module.__name__ for plugin in plugins for module in plugin.listeners],
     "requests": requests.__file__,
 }))
 """
@@ -239,4 +319,5 @@ def test_the_plugin_is_loaded_once_and_its_modules_are_left_alone(tmp_path: Path
     assert found["plugins"] == ["bellwether"]
     assert found["errors"] == {}
     assert found["bare"] == []
+    assert "bellwether.load_pool" in found["listeners"]
     assert "site-packages" in found["requests"]

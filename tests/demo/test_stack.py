@@ -111,6 +111,9 @@ def test_the_stack_s_catalogue_is_the_project_s_on_loopback(stack: Stack) -> Non
     for service in catalogue.services.values():
         assert (service.host, service.allowed_hosts) == (HOST, (HOST,))
         assert service.endpoints == shipped.services[service.name].endpoints
+        assert [str(each) for each in catalogue.forbidden_for(service)] == [
+            f"{HOST}:{port}" for port in stack.production.values()
+        ]
     for scenario in catalogue.scenarios.values():
         assert scenario.schedule is None
         assert scenario.load.duration_s == 20

@@ -50,7 +50,43 @@ SERVICE_MISTAKES = [
     (
         "allowed_hosts: [orders-service]",
         "allowed_hosts: [orders-service]\n    environment: production",
-        ["{}: load on environment 'production' is refused; set allow_production: true if it is really meant"],
+        [
+            "{}: load on environment 'production' is refused; set allow_production: true and max_rate_rps if it is "
+            "really meant"
+        ],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    environment: eu-prod\n    allow_production: true",
+        ["{}: load on environment 'eu-prod' needs a ceiling; set max_rate_rps to the highest rate that it can bear"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    allowed_networks: [10.20.0.7/16, 10.30.0.0/16, orders, 7]",
+        [
+            "{}.allowed_networks[0]: must be a network such as 10.20.0.0/16, but '10.20.0.7/16' has bits beyond its "
+            "mask; write 10.20.0.0/16",
+            "{}.allowed_networks[2]: must be a network such as 10.20.0.0/16, but is 'orders'",
+            "{}.allowed_networks[3]: must be a network such as 10.20.0.0/16, but is 7",
+        ],
+    ),
+    (
+        "base_url: http://orders-service:8000",
+        "base_url: http://0x7f.1:8000",
+        ["{}.base_url: '0x7f.1' is another spelling of 127.0.0.1; write 127.0.0.1 if it is meant"],
+    ),
+    (
+        "base_url: http://orders-service:8000",
+        "base_url: http://orders-service:0",
+        ["{}.base_url: must have a port of 1 to 65535, but has 0"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    headers: {X-Forwarded-Host: prod.example}",
+        [
+            "{}.headers: X-Forwarded-Host sends a request elsewhere than base_url says; remove it and name the host "
+            "there"
+        ],
     ),
     (
         "allowed_hosts: [orders-service]",
@@ -295,14 +331,49 @@ SCENARIO_MISTAKES = [
         "data: calm.csv}",
         "data: calm.csv, schedule: {cron: daily, timezone: Europe/Londn}}",
         [
-            r"{}.schedule.cron should match pattern '^(\S+\s+){{4}}\S+$', but is 'daily'",
-            "{}.schedule.timezone: 'Europe/Londn' is not an IANA time zone such as Europe/London",
+            "{}.schedule.cron: must be a cron expression of five fields, such as \"30 5 * * 1-5\", but is 'daily'",
+            "{}.schedule.timezone: must be an IANA time zone such as Europe/London, but is 'Europe/Londn'",
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        'data: calm.csv, schedule: {cron: "99 * * * *"}}',
+        [
+            '{}.schedule.cron: must be a cron expression of five fields, such as "30 5 * * 1-5", but is '
+            "'99 * * * *': [99 * * * *] is not acceptable, out of range"
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, schedule: {before: london, minutes: 0, margin: 5}}",
+        [
+            "{}.schedule.minutes should be greater than or equal to 1, but is 0",
+            "{}.schedule.margin is not a known setting; correct its name or remove it",
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, schedule: {before: lodon, minutes: 60}}",
+        [
+            "{}.schedule.before: there is no session 'lodon'; there are sydney, tokyo, london, new_york, and week for "
+            "the market week"
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, schedule: on}",
+        [
+            '{}.schedule: needs cron, such as {{cron: "0 2 * * 6"}}, or before, such as {{before: london, minutes: '
+            "120}}, but is True; write off if it is to run only when triggered"
         ],
     ),
     (  # YAML reads 10:30 without quotes as 10 · 60 + 30
         "data: calm.csv}",
         'data: calm.csv, schedule: {cron: "0 2 * * *", finish_by: 10:30}}',
-        ['{}.schedule.finish_by: must be a time of day in quotes, such as "06:30"'],
+        [
+            '{}.schedule.finish_by: must be a time of day in quotes, such as "08:00", but is the number 630; write '
+            '"10:30" if that is meant'
+        ],
     ),
     (
         "data: calm.csv}",
@@ -341,6 +412,24 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert str(caught.value).count("\n  - ") == 4
 
 
+def test_all_three_files_are_told_of_at_once(tmp_path: Path) -> None:
+    """With hours that cannot be read no session is called unknown."""
+    scenarios = SCENARIOS.replace("title: Calm, ", "").replace('cron: "0 2 * * 6"', 'cron: "0 2 * * 8"')
+    folder = catalogue_folder(tmp_path, services=SERVICES.replace("$price", "$prise"), scenarios=scenarios)
+    (folder / "market_hours.yaml").write_text("schema_version: 1\nsessions: {}\n", encoding="utf-8")
+    assert [problem.partition(";")[0] for problem in problems_of(folder)] == [
+        f"{ORDERS}.endpoints[0]: $prise is not a field of the market data",
+        "scenarios.yaml: calm.title is missing",
+        'scenarios.yaml: storm.schedule.cron: must be a cron expression of five fields, such as "30 5 * * 1-5", but is '
+        "'0 2 * * 8': [0 2 * * 8] is not acceptable, out of range",
+        "market_hours.yaml: sessions: must name at least one session, but is empty",
+        "market_hours.yaml: week: is missing",
+    ]
+    text = SCENARIOS.replace('{cron: "0 2 * * 6", timezone: Europe/London}', "{before: lodon, minutes: 60}")
+    (catalogue_folder(tmp_path, scenarios=text) / "market_hours.yaml").write_text("schema_version: 2")
+    assert problems_of(tmp_path) == ["market_hours.yaml: schema_version must be 1, but is 2"]
+
+
 def test_an_unknown_service_is_told_beside_another_wrong_scenario(tmp_path: Path) -> None:
     """A mistake in one scenario does not hide what another names."""
     scenarios = SCENARIOS.replace("title: Calm, ", "").replace("services: [engine]", "services: [engin]")
@@ -368,7 +457,7 @@ def test_a_broken_services_file_does_not_accuse_the_scenarios(tmp_path: Path) ->
         ("schema_version: 1\nservices: [a]\n", "services.yaml: services must name at least one entry, but is ['a']"),
         (
             "schema_version: 1\nservice: {a: 1}\nservices: {a: 1}\n",
-            "services.yaml: unknown key service; it may hold defaults and services",
+            "services.yaml: unknown key service; it may hold defaults, forbidden_hosts and services",
         ),
         (
             "schema_version: 1\ndefaults: [x]\nservices: {a: {}}\n",
@@ -427,7 +516,8 @@ def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
 def test_production_where_it_is_meant(tmp_path: Path) -> None:
     """Only the service that says so may be production."""
     hosts = "allowed_hosts: [orders-service]"
-    services = SERVICES.replace(hosts, f"{hosts}\n    environment: production\n    allow_production: true")
+    is_meant = f"{hosts}\n    environment: production\n    allow_production: true\n    max_rate_rps: 50"
+    services = SERVICES.replace(hosts, is_meant)
     assert load_catalogue(catalogue_folder(tmp_path, services=services)).service("orders").environment == "production"
 
 
@@ -438,7 +528,9 @@ def test_production_where_it_is_meant(tmp_path: Path) -> None:
         ("http://host", "[host]", True),
         ("http://[::1]:8000", "['::1']", True),
         ("http://host.evil", "[host]", False),
+        ("http://host:8000@evil", "[host]", False),
         ("http://evil\\host", "[host]", False),
+        ("http://host.", "[HOST]", True),
     ],
 )
 def test_the_guard_on_the_host(tmp_path: Path, url: str, hosts: str, is_allowed: bool) -> None:
@@ -451,4 +543,71 @@ def test_the_guard_on_the_host(tmp_path: Path, url: str, hosts: str, is_allowed:
         assert load_catalogue(folder).service("orders").base_url == url
     else:
         (problem,) = problems_of(folder)
-        assert "is not in allowed_hosts ['host']; add it there if load may go to it" in problem
+        assert any(
+            each in problem
+            for each in (
+                "is not in allowed_hosts ['host']; add it there if load may go to it",
+                "is no name of a host; correct it",
+                "base_url should match pattern",
+            )
+        )
+
+
+LIST = "forbidden_hosts: [Orders-Service., '10.1.0.0/16:443']\n"
+
+
+def test_a_host_that_is_forbidden_to_all(tmp_path: Path) -> None:
+    """Whatever its entry says; the list is the file's, beside its defaults."""
+    services = SERVICES.replace("defaults:\n", f"{LIST}defaults:\n", 1)
+    assert problems_of(catalogue_folder(tmp_path, services=services)) == [
+        f"{ORDERS}: load to http://orders-service:8000 is refused: that is orders-service (forbidden_hosts in "
+        "services.yaml); correct base_url"
+    ]
+    services = services.replace("orders-service:8000", "10.1.0.7:443").replace("[orders-service]", "[10.1.0.7]")
+    assert problems_of(catalogue_folder(tmp_path, services=services)) == [
+        f"{ORDERS}: load to http://10.1.0.7:443 is refused: that is 10.1.0.0/16:443 (forbidden_hosts in "
+        "services.yaml); correct base_url"
+    ]
+
+
+def test_forbidden_hosts_that_are_wrong_are_told_with_all_the_rest(tmp_path: Path) -> None:
+    """Each by its place in the list; in the scenarios' file there is no such list."""
+    services = SERVICES.replace("defaults:\n", "forbidden_hosts: [prod:8000, 'https://prod', 7]\ndefaults:\n", 1)
+    services = services.replace("$price", "$prise")
+    problems = problems_of(catalogue_folder(tmp_path, services=services, scenarios=LIST + SCENARIOS))
+    assert problems[0].startswith(f"{ORDERS}.endpoints[0]: $prise is not a field")
+    assert problems[1] == (
+        "scenarios.yaml: unknown key forbidden_hosts; it may hold defaults, capacity_rps, ops_channel and scenarios"
+    )
+    assert problems[2].startswith("services.yaml: forbidden_hosts[1] must be a name, an address or a network")
+    assert problems[3].startswith("services.yaml: forbidden_hosts[2] must be a name, an address or a network")
+    assert len(problems) == 4
+
+
+LIVE = """  orders-live:
+    environment: live
+    allow_production: true
+    max_rate_rps: 20
+    base_url: http://orders-live:8000
+    allowed_hosts: [orders-live]
+    prometheus: {selector: x}
+    endpoints:
+      - {name: state, method: GET, path: /state}
+"""
+
+
+def test_the_hosts_of_production_are_forbidden_to_the_rest(tmp_path: Path) -> None:
+    """Nobody has to list them, and production itself may be loaded where that is allowed."""
+    services = SERVICES.replace("defaults:\n", "forbidden_hosts: [other]\ndefaults:\n", 1) + LIVE
+    catalogue = load_catalogue(catalogue_folder(tmp_path, services=services))
+    orders, live = catalogue.service("orders"), catalogue.service("orders-live")
+    assert [str(each) for each in catalogue.forbidden_hosts] == ["other"]
+    assert [str(each) for each in catalogue.forbidden_for(orders)] == ["other", "orders-live:8000"]
+    assert [str(each) for each in catalogue.forbidden_for(live)] == ["other"]
+    services = services.replace("//orders-service:8000", "//ORDERS-LIVE.:8000").replace(
+        "[orders-service]", "[orders-live]"
+    )
+    assert problems_of(catalogue_folder(tmp_path, services=services)) == [
+        f"{ORDERS}: load to http://ORDERS-LIVE.:8000 is refused: that is orders-live:8000 (the host of orders-live, "
+        "environment live); correct base_url"
+    ]

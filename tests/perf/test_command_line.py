@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from include.perf import __main__ as command_line
+from include.perf import run_commands
 from include.perf.adapters.environment import baseline_file, results_store
 from include.perf.catalogue import load_catalogue
 from include.perf.errors import StoreError
@@ -120,11 +121,11 @@ def test_exit_code_of_what_cannot_be_judged(shell: Shell, caplog: pytest.LogCapt
     )
     shell.platform.generator.problem = NO_RECORD
     shell(*RUN, code=3, out=f"\n  - {NO_RECORD}\n")
-    shell.platform.halt_reason = "release"
-    shell(*RUN, code=3, out="SKIPPED · orders-service · brief – nothing was measured: load is halted: release")
+    shell.platform.halt_reason = "load is halted by ana: release"
+    shell(*RUN, code=3, out="SKIPPED · orders-service · brief – nothing was measured: load is halted by ana: release")
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
         str(NO_RECORD),
-        "load is halted: release",
+        "load is halted by ana: release",
     ]
 
 
@@ -162,10 +163,11 @@ def test_everything_wrong_with_a_run_at_once(shell: Shell, tmp_path: Path) -> No
     expected = (
         "bellwether: 5 problems:\n"
         "  - update_baseline needs a reason: it is kept with the baseline, say why the level is right\n"
+        f"  - {tmp_path / 'baselines.json'} is not valid JSON (Expecting property name enclosed in double quotes: "
+        "line 1 column 2 (char 1)); restore it from version control\n"
         "  - rate_rps: should be greater than or equal to 0.1, but is 0.0\n"
         "  - duration_s: should be greater than or equal to 10, but is 5\n"
         "  - service 'ordres' is not in the catalogue; there are orders-service\n"
-        f"  - {tmp_path / 'baselines.json'} is not valid JSON"
     )
     assert shell(*arguments, "--update-baseline", code=2, err=expected) == ""
     assert shell.run_ids() == []
@@ -238,7 +240,7 @@ def test_what_looks_suspicious_is_run_again(shell: Shell) -> None:
 )
 def test_the_exit_code_of_several_runs(verdicts: tuple[Verdict, ...], code: int) -> None:
     """A regression is the news, even beside a run that could not be judged."""
-    assert command_line._exit_code(map(record_of, verdicts)) == code
+    assert run_commands._exit_code(map(record_of, verdicts)) == code
 
 
 def test_every_verdict_has_an_exit_code() -> None:
@@ -480,6 +482,36 @@ def test_an_unknown_service_of_a_baseline(shell: Shell) -> None:
 def test_check(shell: Shell) -> None:
     """One line when all is well."""
     assert shell("check", code=0) == "1 services, 1 scenarios, their data and the baselines are fine\n"
+
+
+def scheduled(tmp_path: Path, minutes: int) -> None:
+    """Have the scenario start so long before London opens; its run takes 85 s and two re-runs 170 s."""
+    path = tmp_path / "scenarios.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document["scenarios"]["brief"]["schedule"] = {"before": "london", "minutes": minutes}
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+def test_check_warns_of_re_runs_that_come_too_late(shell: Shell, tmp_path: Path) -> None:
+    """They are refused in time, so that the scenario itself is fine."""
+    scheduled(tmp_path, 7)
+    assert shell("check", code=0) == (
+        "warning: scenarios.yaml: brief needs 5 min for 1 service with re-runs (2 min without), but starts 2 min "
+        "before all load must be over (07:55): 3 min too little; start it 3 min earlier, or lower reruns\n"
+        "1 services, 1 scenarios, their data and the baselines are fine\n"
+    )
+    scheduled(tmp_path, 10)
+    assert shell("check", code=0) == "1 services, 1 scenarios, their data and the baselines are fine\n"
+
+
+def test_check_refuses_a_night_that_is_too_long(shell: Shell, tmp_path: Path) -> None:
+    """Not even the runs themselves would be over in time."""
+    scheduled(tmp_path, 6)
+    expected = (
+        "bellwether: scenarios.yaml: brief needs 2 min for 1 service without any re-run, but starts 60 s before all "
+        "load must be over (07:55): 60 s too little; start it 1 min earlier, or load fewer services\n"
+    )
+    assert shell("check", code=2, err=expected) == ""
 
 
 def test_check_reports_data_and_baselines_together(shell: Shell, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from include.perf.fingerprint import describe_load, fingerprint
-from include.perf.scenario import LoadProfile
+from include.perf.load_profile import LoadProfile
 from tests.fakes import small_service
 
 LOAD = LoadProfile(rate_rps=100, duration_s=60)

@@ -1,6 +1,9 @@
 """The stages of a run: every verdict, everything that can go wrong on the way, and what is left behind."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +12,9 @@ import pytest
 from include.perf.errors import (
     BaselineError,
     DataError,
+    LoadError,
     NoData,
+    Occupied,
     PrometheusUnavailable,
     QueryRejected,
     RunError,
@@ -17,21 +22,29 @@ from include.perf.errors import (
     StoreError,
     TargetError,
 )
+from include.perf.operations import Operations
+from include.perf.ports import Claim, LoadOrder, LoadWatch, Reservation
 from include.perf.run import Severity, Verdict
 from tests.fakes import (
     IS_SCRAPED,
     NO_RECORD,
     SELECTOR,
     START,
+    FakeGenerator,
     FakeMetrics,
+    FakeReservations,
+    FixedClock,
     Platform,
     counts_of,
     coverage_query,
     healthy_answers,
     progress,
+    small_scenario,
 )
+from tests.stages import BESIDE
 
 DOWN = "orders-service is not reachable: GET http://orders-service:8000/healthz failed"
+HALTED = "load is halted by ana: release (to go on, remove the Variable bellwether_halt)"
 
 
 def verdict_of(platform: Platform, uri: str) -> Verdict:
@@ -118,10 +131,10 @@ def test_invalid(platform: Platform) -> None:
 
 def test_skipped(platform: Platform) -> None:
     """One switch stops all runs, before the target is even looked at."""
-    platform.halt_reason = "the Variable bellwether_halt says 'release'"
+    platform.halt_reason = HALTED
     record = platform.execute()
     assert record.verdict is Verdict.SKIPPED
-    assert record.reasons == ("load is halted: the Variable bellwether_halt says 'release'",)
+    assert record.reasons == (HALTED,)
     assert (platform.generator.loads, platform.target.checks, platform.metrics.asked) == ([], [], [])
     assert (record.window, record.load.due, record.load.achieved_rate_rps) == (None, None, None)
     assert {metric.value for metric in record.metrics.values()} == {None}
@@ -192,8 +205,8 @@ def test_the_guard_stands_before_the_load_too(platform: Platform) -> None:
     uri = platform.plan()
     platform.pipeline.stage_data(uri)
     platform.pipeline.preflight(uri)
-    platform.halt_reason = "release"
-    with pytest.raises(RunSkipped, match=r"^load is halted: release$"):
+    platform.halt_reason = HALTED
+    with pytest.raises(RunSkipped, match=rf"^{re.escape(HALTED)}$"):
         platform.pipeline.run_load(uri)
     assert platform.generator.loads == []
     assert verdict_of(platform, uri) is Verdict.SKIPPED
@@ -278,6 +291,264 @@ def test_a_load_stopped_in_its_warm_up_still_has_a_record(platform: Platform) ->
     assert record.validity[0] == "the load ended early: stopped by SIGTERM; start a new run"
     assert record.validity[-1] == "the measured window is empty"
     assert record.load.achieved_rate_rps is None
+
+
+# the turn of a load
+
+OTHER = replace(
+    BESIDE, run_id="r2", service="engine", scenario="normal_trading", targets=("10.0.0.9:443",), rate_rps=100.0
+)
+BUSY = Occupied("10.0.0.7:8000 is under load by run r0 (overnight_processing on rates-service)")
+
+
+class Turns(FakeReservations):
+    """Grants what it is told to, as often as it is told to, and knows what is held.
+
+    Attributes:
+        capacities: what all loads together might send, each time it was asked.
+        is_held: whether a claim stands now.
+        grant_s: how long it takes to grant one.
+    """
+
+    def __init__(self, clock: FixedClock, *, refusals: int = 0, grant_s: float = 0) -> None:
+        super().__init__()
+        self.problems = [BUSY] * refusals
+        self.capacities: list[float] = []
+        self.is_held = False
+        self._clock = clock
+        self._grant_s = grant_s
+
+    @contextmanager
+    def reserve(self, claim: Claim, *, capacity_rps: float) -> Iterator[Reservation]:
+        """Grant a claim, or raise the next problem."""
+        self.capacities.append(capacity_rps)
+        with super().reserve(claim, capacity_rps=capacity_rps) as granted:
+            self._clock.move(self._grant_s)
+            self.is_held = True
+            try:
+                yield replace(granted, hold=7)
+            finally:
+                self.is_held = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched(FakeGenerator):
+    """Notes whether its turn is held while it sends, and asks the watch as the real one does.
+
+    Attributes:
+        turns: what it is held by.
+        takes_s: how much longer than planned it takes.
+        held: whether its turn was held, each time.
+        reasons: what the watch answered when it had ended.
+    """
+
+    turns: Turns
+    takes_s: float = 0
+    held: list[bool] = field(default_factory=list)
+    reasons: list[str | None] = field(default_factory=list)
+
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Send as the fake does, and look."""
+        self.held.append(self.turns.is_held)
+        FakeGenerator.run(self, order, watch=watch)
+        self.clock.move(self.takes_s)
+        self.reasons.append(watch.reason_to_stop())
+
+
+def with_turns(platform: Platform, *, takes_s: float = 0, **turns: Any) -> tuple[Turns, Watched]:
+    """Let turns be granted as a test says."""
+    made = Turns(platform.clock, **turns)
+    generator = Watched(clock=platform.clock, turns=made, takes_s=takes_s)
+    platform.reservations, platform.generator = made, generator
+    return made, generator
+
+
+def until(platform: Platform, finish_by: str) -> None:
+    """Let every load of the schedule be over by a time."""
+    scenario = small_scenario(schedule={"cron": "30 6 * * *", "finish_by": finish_by})
+    platform.catalogue = replace(platform.catalogue, scenarios={"brief": scenario})
+
+
+def staged(platform: Platform, **request: Any) -> str:
+    """Plan a run and make it ready for its load; return its URI."""
+    uri = platform.plan(**request)
+    platform.pipeline.stage_data(uri)
+    return uri
+
+
+def test_a_load_is_sent_only_in_its_turn(platform: Platform) -> None:
+    """Its target and its share of the generators are its own until all of it is over."""
+    platform.catalogue = replace(platform.catalogue, operations=Operations(capacity_rps=50))
+    turns, generator = with_turns(platform)
+    uri = staged(platform)
+    platform.pipeline.run_load(uri)
+    assert (generator.held, turns.is_held) == ([True], False)
+    assert turns.capacities == [50]
+    assert turns.claims == [
+        Claim(
+            run_id=uri.rpartition("/")[2],
+            service="orders-service",
+            scenario="brief",
+            targets=("10.0.0.7:8000",),
+            rate_rps=40,
+            since=START,
+        )
+    ]
+
+
+def test_a_turn_is_given_back_when_the_load_fails(platform: Platform) -> None:
+    """Else nobody would ever load the target again."""
+    turns, generator = with_turns(platform)
+    generator.problem = NO_RECORD
+    with pytest.raises(LoadError):
+        platform.pipeline.run_load(staged(platform))
+    assert (len(turns.claims), turns.is_held) == (1, False)
+
+
+def test_a_load_waits_for_its_turn(platform: Platform) -> None:
+    """Occupied three times, then granted: it begins three seconds later, and its figures are as good as any."""
+    turns, _ = with_turns(platform, refusals=3)
+    record = platform.execute()
+    assert platform.clock.waits_s[:3] == [1.0, 1.0, 1.0]
+    assert [claim.since for claim in turns.claims] == [START + timedelta(seconds=each) for each in range(4)]
+    assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
+    assert record.started_at == START + timedelta(seconds=3)
+
+
+def test_a_load_that_is_halted_while_it_waits_is_not_sent(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hears of it within a second."""
+    turns, generator = with_turns(platform, refusals=100)
+
+    def wait(seconds: float) -> None:
+        platform.clock.move(seconds)
+        if platform.clock() >= START + timedelta(seconds=10):
+            platform.halt_reason = HALTED
+
+    monkeypatch.setattr(platform.clock, "wait", wait)
+    uri = staged(platform)
+    with pytest.raises(RunSkipped, match=rf"^{re.escape(HALTED)}$"):
+        platform.pipeline.run_load(uri)
+    assert (len(turns.claims), generator.loads) == (11, [])  # at 0, 1, … 10 s
+    assert verdict_of(platform, uri) is Verdict.SKIPPED
+    assert platform.pipeline.report(uri).reasons == (HALTED,)
+
+
+def test_a_load_whose_time_is_over_while_it_waits_is_not_sent(platform: Platform) -> None:
+    """It takes 15 s and 10 s for the last answer: at 06:30:35 it could still begin, a second later not."""
+    until(platform, "06:31")
+    turns, generator = with_turns(platform, refusals=100)
+    uri = staged(platform, due_at=START)
+    too_late = (
+        "it is too late: its schedule ends at 06:31 UTC; the load takes 25 s, must be over by 2026-03-02 06:31:00 UTC, "
+        "and would start at 2026-03-02 06:30:36 UTC"
+    )
+    with pytest.raises(RunSkipped) as caught:
+        platform.pipeline.run_load(uri)
+    assert str(caught.value) == too_late
+    assert (sum(platform.clock.waits_s), generator.loads) == (36, [])
+    assert platform.pipeline.compare([uri]) == {uri: Verdict.SKIPPED}
+    assert platform.pipeline.report(uri).reasons == (too_late,)
+    assert len(turns.claims) == 37
+
+
+def test_a_load_whose_turn_comes_just_in_time_is_sent(platform: Platform) -> None:
+    """At the very last moment."""
+    until(platform, "06:31")
+    _, generator = with_turns(platform, refusals=35)
+    platform.pipeline.run_load(staged(platform, due_at=START))
+    assert len(generator.loads) == 1
+
+
+def test_what_held_before_the_turn_is_asked_again_after_it(platform: Platform) -> None:
+    """Granting may have taken long; the turn is given back."""
+    until(platform, "06:31")
+    turns, generator = with_turns(platform, grant_s=36)
+    with pytest.raises(RunSkipped, match=r"^it is too late: its schedule ends at 06:31 UTC; "):
+        platform.pipeline.run_load(staged(platform, due_at=START))
+    assert (len(turns.claims), turns.is_held, generator.loads) == (1, False, [])
+
+
+def test_a_run_that_is_too_late_does_not_even_wait(platform: Platform) -> None:
+    """Preflight says so already, before the target is asked."""
+    until(platform, "06:31")
+    turns, _ = with_turns(platform)
+    uri = staged(platform, due_at=START)
+    platform.clock.move(36)
+    for stage in (platform.pipeline.preflight, platform.pipeline.run_load):
+        with pytest.raises(RunSkipped, match=r"^it is too late: its schedule ends at 06:31 UTC; "):
+            stage(uri)
+    assert (turns.claims, platform.target.checks) == ([], [])
+
+
+def test_not_knowing_what_runs_sends_nothing(platform: Platform) -> None:
+    """It is no load beside another by mistake."""
+    platform.reservations.problems = [StoreError("cannot tell which loads run")]
+    record = platform.execute()
+    assert (record.verdict, record.reasons) == (Verdict.INVALID, ("cannot tell which loads run",))
+    assert platform.generator.loads == []
+
+
+def test_loads_that_ran_beside_it_are_noted(platform: Platform) -> None:
+    """For whoever wonders about its figures; they change no verdict."""
+    platform.reservations.beside = (BESIDE, OTHER)
+    record = platform.execute()
+    assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
+    assert record.notes == (
+        "rates-service was under load too when this one began (overnight_processing, 50/s, run r0)",
+        "engine was under load too when this one began (normal_trading, 100/s, run r2)",
+    )
+
+
+def test_a_load_that_ran_alone_has_nothing_to_note(platform: Platform) -> None:
+    """Also when an earlier try of it did not."""
+    platform.reservations.beside = (BESIDE,)
+    uri = platform.loaded()
+    platform.reservations.beside = ()
+    platform.pipeline.run_load(uri)
+    platform.pipeline.scrape(uri)
+    platform.pipeline.compare([uri])
+    assert platform.pipeline.report(uri).notes == ()
+
+
+# where a load goes, and what ends it
+
+
+def test_the_load_goes_only_to_what_was_checked(platform: Platform) -> None:
+    """The name is resolved once before each load: that it leads elsewhere a moment later changes nothing."""
+    turns, generator = with_turns(platform)
+    platform.resolve.answers["orders-service"] = [["10.0.0.7"], ["10.0.0.8", "10.0.0.9"], ["8.8.8.8"]]
+    platform.loaded()
+    (order,) = generator.orders
+    assert (order.addresses, order.hold) == (("10.0.0.8", "10.0.0.9"), 7)
+    assert turns.claims[0].targets == ("10.0.0.8:8000", "10.0.0.9:8000")
+    # preflight, then health, and the versions before and after the load where a service tells them
+    assert platform.target.asked == [("10.0.0.7",), ("10.0.0.8", "10.0.0.9")]
+    assert platform.resolve.asked == [("orders-service", 8000)] * 2
+
+
+def test_a_name_that_leads_elsewhere_gets_no_load_and_no_turn(platform: Platform) -> None:
+    """What was allowed at preflight is asked again."""
+    turns, generator = with_turns(platform)
+    platform.resolve.answers["orders-service"] = [["10.0.0.7"], ["8.8.8.8"]]
+    record = platform.execute()
+    assert record.verdict is Verdict.INVALID
+    assert record.reasons[0].startswith("orders-service is not loaded: its host orders-service resolves to 8.8.8.8, ")
+    assert (turns.claims, generator.loads) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("takes_s", "reason"),
+    [
+        (44, None),
+        (45, "its schedule ends at 06:31 UTC, and all load must be over by 2026-03-02 06:31:00 UTC"),
+    ],
+)
+def test_the_generator_is_told_when_time_is_over(platform: Platform, takes_s: float, reason: str | None) -> None:
+    """A load of 15 s that takes 45 s longer is at its deadline, to the second."""
+    until(platform, "06:31")
+    _, generator = with_turns(platform, takes_s=takes_s)
+    platform.pipeline.run_load(staged(platform, due_at=START))
+    assert generator.reasons == [reason]
 
 
 # scrape

@@ -9,14 +9,14 @@ import pytest
 
 from include.perf.comparison import Comparison
 from include.perf.errors import BaselineError
+from include.perf.load_profile import LoadProfile
 from include.perf.metric import METRICS, MetricValue
 from include.perf.recording import Gathered, gather, record_of, reference_of
 from include.perf.run import RunRecord, Shift, Verdict
-from include.perf.scenario import LoadProfile
-from include.perf.stage_files import Deployed, StageFiles
+from include.perf.stage_files import Beside, Deployed, StageFiles
 from tests.nights import baseline_of, day
 from tests.records import deviation, generator_figures, metric_values
-from tests.stages import CLIENT, DOWN, FIGURES, HALTED, LOAD, SCRAPED, SPEC, planned
+from tests.stages import BESIDE, CLIENT, DOWN, FIGURES, HALTED, LOAD, SCRAPED, SPEC, planned
 
 PASSED = Comparison(verdict=Verdict.PASS, reasons=("all is well",))
 
@@ -62,6 +62,26 @@ def test_a_whole_run(files: StageFiles) -> None:
     assert record.provenance.versions == {"python": "3.11"}
     assert (record.fingerprint, record.deploy_version) == ({"data": "sha256:1"}, "2.4.1")
     assert (record.reruns, record.rerun_of, record.within_run) == ((), None, {})
+
+
+def test_what_ran_beside_it_is_noted(files: StageFiles) -> None:
+    """After what the load itself gives to note; it changes no verdict and makes no run invalid."""
+    files.write_load(FIGURES)
+    files.write_server(SCRAPED)
+    files.write_beside(Beside(loads=(BESIDE, replace(BESIDE, run_id="r9", service="engine", rate_rps=0.5))))
+    record = recorded(files)
+    assert record.notes == (
+        "3 requests had no answer when the load ended; they count as failed",
+        "rates-service was under load too when this one began (overnight_processing, 50/s, run r0)",
+        "engine was under load too when this one began (overnight_processing, 0.5/s, run r9)",
+    )
+    assert (record.verdict, record.validity) == (Verdict.PASS, ())
+
+
+def test_what_ran_beside_a_load_that_left_no_figures_is_not_noted(files: StageFiles) -> None:
+    """There is nothing that it could have disturbed."""
+    files.write_beside(Beside(loads=(BESIDE,)))
+    assert recorded(files).notes == ()
 
 
 def test_the_comparison_is_in_the_record(files: StageFiles) -> None:

@@ -10,9 +10,9 @@ from include.perf.errors import (
     BaselineError,
     ConfigurationError,
 )
+from include.perf.load_profile import LoadProfile
 from include.perf.request import RunRequest
 from include.perf.run import Verdict
-from include.perf.scenario import LoadProfile
 from tests.fakes import (
     Platform,
 )
@@ -32,10 +32,10 @@ def test_a_plan_says_everything_wrong_at_once(platform: Platform) -> None:
     problems = plan_problems(platform, service="ordres", duration_s=-3, rate_rps=50_000.0, update_baseline=True)
     assert problems == [
         "update_baseline needs a reason: it is kept with the baseline, say why the level is right",
+        "b.json is not valid JSON",
         "rate_rps: should be less than or equal to 24000, but is 50000.0",
         "duration_s: should be greater than or equal to 10, but is -3",
         "service 'ordres' is not in the catalogue; there are orders-service",
-        "b.json is not valid JSON",
     ]
     assert platform.store.runs_by_uri == {}
 
@@ -45,8 +45,8 @@ def test_an_unknown_scenario_hides_nothing_that_can_be_checked(platform: Platfor
     platform.baselines.problem = BaselineError("b.json is not valid JSON")
     assert plan_problems(platform, scenario="breif", update_baseline=True, reason="  ") == [
         "update_baseline needs a reason: it is kept with the baseline, say why the level is right",
-        "scenario 'breif' is not in the catalogue; there are brief",
         "b.json is not valid JSON",
+        "scenario 'breif' is not in the catalogue; there are brief",
     ]
 
 

@@ -2,19 +2,18 @@
 
 import logging
 from dataclasses import dataclass, field, replace
-from datetime import datetime, time, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from include.perf.deadline import Deadline
 from include.perf.errors import LoadError, StoreError
+from include.perf.phrase import counted, utc_time
 from include.perf.pipeline import RunRequest
-from include.perf.ports import ProgressListener
-from include.perf.reruns import refusal, reruns_of
+from include.perf.ports import LoadOrder, LoadWatch
+from include.perf.reruns import in_turn, refusal, reruns_of
 from include.perf.run import RunSpec, Severity, Verdict
-from include.perf.scenario import LoadProfile, Scenario
-from include.perf.service import Service
 from include.perf.stage_files import Reruns, StageFiles
 from tests.fakes import START, FakeGenerator, Platform, raising, small_scenario, small_service
 from tests.stages import SPEC
@@ -32,14 +31,14 @@ class Varying(FakeGenerator):
 
     turns: list[float | Exception] = field(default_factory=list)
 
-    def run(self, *, service: Service, load: LoadProfile, folder: Path, on_progress: ProgressListener) -> None:
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
         """Do the next turn."""
         turn = self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]
         if isinstance(turn, Exception):
-            self.loads.append(load)
+            self.loads.append(order.load)
             raise turn
         self.latency_s = turn
-        FakeGenerator.run(self, service=service, load=load, folder=folder, on_progress=on_progress)
+        FakeGenerator.run(self, order, watch=watch)
 
 
 def varying(platform: Platform, *turns: float | Exception) -> Varying:
@@ -81,67 +80,87 @@ def spec_of(platform: Platform, uri: str) -> RunSpec:
 # Which run gets them
 
 
-def scenario_until(finish_by: time | None, **changes: Any) -> Scenario:
-    return small_scenario(schedule=NIGHTLY | ({"finish_by": finish_by} if finish_by else {}), **changes)
-
-
-# a re-run takes 15 s of load and 60 s beside it: two of them 150 s, four of them 300 s
+LENGTH = timedelta(seconds=75)  # the two of one service take 150 s, and those of a second one as long again
 SEVEN = START.replace(hour=7, minute=0)
-LATEST = {2: SEVEN - timedelta(seconds=150), 4: SEVEN - timedelta(seconds=300)}
+UNTIL_SEVEN = replace(SPEC, deadline=Deadline(at=SEVEN, occasion="its schedule ends at 07:00 UTC"))
+ONE = timedelta(seconds=150)
+
+
+def too_late(needed: str, now: datetime) -> str:
+    return f"its re-runs would take {needed} from {utc_time(now)}, and must be over by 2026-03-02 07:00:00 UTC"
 
 
 @pytest.mark.parametrize(
-    ("ahead", "now", "reason"),
+    ("ahead", "parallel", "needed", "rounds"),
     [
-        (0, LATEST[2], None),
-        (
-            0,
-            LATEST[2] + timedelta(seconds=1),
-            "2 re-runs take 150 s and must be over by 2026-03-02 07:00:00 UTC",
-        ),
-        (2, LATEST[4], None),
-        (
-            2,
-            LATEST[4] + timedelta(seconds=1),
-            "4 re-runs take 5 min and must be over by 2026-03-02 07:00:00 UTC",
-        ),
+        (0, 1, "150 s", 1),
+        (1, 1, "5 min", 2),  # one service before it: 2 × 150 s
+        (3, 1, "10 min", 4),
+        (0, 4, "150 s", 1),
+        (3, 4, "150 s", 1),  # three before it, all four side by side
+        (3, 3, "5 min", 2),  # three side by side, and it comes after them
+        (5, 2, "450 s", 3),
     ],
 )
-def test_room_before_the_night_must_be_over(ahead: int, now: datetime, reason: str | None) -> None:
-    """Those that come before are counted in; at the very last moment there is room."""
-    scenario = scenario_until(time(7, 0))
-    assert refusal(SPEC, scenario, ahead=ahead, now=now) == reason
+def test_room_before_the_night_must_be_over(ahead: int, parallel: int, needed: str, rounds: int) -> None:
+    """Those that come before are counted in, side by side where that is allowed; at the last moment there is room."""
+    scenario = small_scenario(parallel=parallel, reruns=10)
+    last = SEVEN - rounds * ONE
+    assert refusal(UNTIL_SEVEN, scenario, length=LENGTH, ahead=ahead, now=last) is None
+    later = last + timedelta(seconds=1)
+    assert refusal(UNTIL_SEVEN, scenario, length=LENGTH, ahead=ahead, now=later) == too_late(needed, later)
 
 
 def test_without_an_end_there_is_always_room() -> None:
-    """A scenario that is only triggered, and one whose schedule names no end."""
-    late = START + timedelta(days=3)
-    for scenario in (small_scenario(), scenario_until(None)):
-        assert refusal(SPEC, scenario, ahead=0, now=late) is None
+    """A run that nothing presses."""
+    assert refusal(SPEC, small_scenario(), length=LENGTH, ahead=0, now=START + timedelta(days=3)) is None
 
 
-@pytest.mark.parametrize(("limit", "rank", "is_refused"), [(0, 0, True), (1, 0, False), (1, 1, True), (4, 3, False)])
-def test_as_many_services_as_the_scenario_allows(limit: int, rank: int, is_refused: bool) -> None:
+@pytest.mark.parametrize(("limit", "ahead", "is_refused"), [(0, 0, True), (1, 0, False), (1, 1, True), (4, 3, False)])
+def test_as_many_services_as_the_scenario_allows(limit: int, ahead: int, is_refused: bool) -> None:
     """Counted by their suspicion."""
-    found = refusal(SPEC, small_scenario(reruns=limit), ahead=2 * rank, now=START)
+    found = refusal(SPEC, small_scenario(reruns=limit), length=LENGTH, ahead=ahead, now=START)
     assert (found is not None) is is_refused
-    assert found in (None, f"at most {limit} services a night are run again")
+    assert found in (None, f"at most {counted(limit, 'service')} a night may be run again")
 
 
 def test_not_wanted_comes_first() -> None:
     """Who asked for none is told that, not that there is no time."""
-    spec = replace(SPEC, may_rerun=False)
-    assert refusal(spec, small_scenario(reruns=0), ahead=0, now=START) == "re-runs were not wanted"
+    spec = replace(UNTIL_SEVEN, may_rerun=False)
+    assert refusal(spec, small_scenario(reruns=0), length=LENGTH, ahead=0, now=SEVEN) == "re-runs were not wanted"
+
+
+# In which order they are done
+
+
+@pytest.mark.parametrize(
+    ("parallel", "order"),
+    [
+        (1, ["a1", "a2", "b1", "b2", "c1", "c2"]),
+        (2, ["a1", "b1", "a2", "b2", "c1", "c2"]),
+        (3, ["a1", "b1", "c1", "a2", "b2", "c2"]),
+        (20, ["a1", "b1", "c1", "a2", "b2", "c2"]),
+    ],
+)
+def test_the_order_in_which_they_are_done(parallel: int, order: list[str]) -> None:
+    """Services side by side take turns: the second re-run of one would only wait for its first."""
+    assert in_turn([("a1", "a2"), ("b1", "b2"), ("c1", "c2")], parallel=parallel) == order
+
+
+def test_no_re_runs_are_no_order() -> None:
+    """Most nights."""
+    assert in_turn([], parallel=4) == []
 
 
 def test_what_they_are() -> None:
-    """The same load on the same service, by the same hand; of their own ids, and never a baseline."""
+    """The same load on the same service, by the same hand and until the same time; of their own ids, no baseline."""
     now = START + timedelta(minutes=9)
-    first, second = reruns_of(SPEC, now=now)
+    first, second = reruns_of(UNTIL_SEVEN, now=now)
     assert first.run_id != second.run_id
     assert {each.run_id[:16] for each in (first, second)} == {"20260302T063900Z"}
     for each in (first, second):
-        assert replace(each, run_id="r1", created_at=SPEC.created_at, rerun_of=None, update_baseline=True) == SPEC
+        same = replace(each, run_id="r1", created_at=SPEC.created_at, rerun_of=None, update_baseline=True)
+        assert same == UNTIL_SEVEN
         assert (each.rerun_of, each.created_at, each.update_baseline) == ("r1", now, False)
 
 
@@ -183,40 +202,77 @@ def test_a_refusal_stands(platform: Platform) -> None:
     """What was decided once is not decided again when the clock says something else."""
     with_scenario(platform, schedule=NIGHTLY | {"finish_by": "06:32"})
     varying(platform, 0.08)
-    uris = measured(platform)
+    uris = measured(platform, due_at=START)
     assert platform.pipeline.plan_reruns(uris) == []
+    platform.clock.now = START
     with_scenario(platform)
     assert platform.pipeline.plan_reruns(uris) == []
 
 
-def test_the_most_suspicious_get_the_room_there_is(platform: Platform) -> None:
-    """Of two services one may be run again: the one that is three times as slow."""
-    with_scenario(platform, "rates-service", reruns=1)
+def two_suspicious(platform: Platform, *, finish_by: str | None = None, **changes: Any) -> list[str]:
+    """Measure two services that are twice and three times as slow as their baselines; return their URIs."""
+    with_scenario(platform, "rates-service", **changes)
     platform.generator.latency_s = 0.04
-    for uri in (uris := measured(platform, update_baseline=True, reason="first level")):
+    for uri in measured(platform, update_baseline=True, reason="first level"):
         platform.pipeline.compare([uri])
         platform.pipeline.report(uri)
         platform.pipeline.promote(uri)
     platform.clock.move(60)
+    if finish_by is not None:
+        with_scenario(platform, "rates-service", schedule=NIGHTLY | {"finish_by": finish_by}, **changes)
     platform.generator = Varying(clock=platform.clock, turns=[0.08, 0.12])
-    uris = measured(platform)
+    return measured(platform, due_at=START)
+
+
+@pytest.mark.parametrize(
+    ("parallel", "order"),
+    [(1, ["rates", "rates", "orders", "orders"]), (2, ["rates", "orders", "rates", "orders"])],
+)
+def test_several_services_are_run_again_in_turn(platform: Platform, parallel: int, order: list[str]) -> None:
+    """The most suspicious first; side by side each waits for its own first re-run only."""
+    uris = two_suspicious(platform, parallel=parallel)
+    planned = platform.pipeline.plan_reruns(uris)
+    assert [each.split("/")[2].removesuffix("-service") for each in planned] == order
+    assert len(set(planned)) == 4
+
+
+# 06:30:00, two loads of 15 s and their scrapes, a minute, two loads again: it is 06:32:08
+@pytest.mark.parametrize(
+    ("parallel", "finish_by", "services"),
+    [
+        (1, "06:34", 0),  # less than 150 s are left
+        (1, "06:35", 1),  # 172 s
+        (2, "06:35", 2),
+        (1, "06:38", 2),  # 352 s
+    ],
+)
+def test_side_by_side_there_is_time_for_more(platform: Platform, parallel: int, finish_by: str, services: int) -> None:
+    """The time that the re-runs of one service take is enough for as many as may run at once."""
+    uris = two_suspicious(platform, parallel=parallel, finish_by=finish_by)
+    assert START + timedelta(seconds=120) < platform.clock() < START + timedelta(seconds=140)
+    assert len(platform.pipeline.plan_reruns(uris)) == 2 * services
+
+
+def test_the_most_suspicious_get_the_room_there_is(platform: Platform) -> None:
+    """Of two services one may be run again: the one that is three times as slow."""
+    uris = two_suspicious(platform, reruns=1)
     planned = platform.pipeline.plan_reruns(uris)
     assert {each.split("/")[2] for each in planned} == {"rates-service"}
     refused = StageFiles(platform.store, uris[0]).read_reruns()
-    assert refused == Reruns(refused="at most 1 services a night are run again")
+    assert refused == Reruns(refused="at most 1 service a night may be run again")
 
 
 def test_no_time_left_is_told_in_the_record(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
     """The night must be over at half past seven, and the run itself ended a minute before."""
     with_scenario(platform, schedule=NIGHTLY | {"finish_by": "07:30"})
     generator = varying(platform, 0.08)
-    (uri,) = measured(platform)
+    (uri,) = measured(platform, due_at=START)
     platform.clock.now = START.replace(hour=7, minute=29)
     with caplog.at_level(logging.WARNING):
         assert platform.pipeline.plan_reruns([uri]) == []
     platform.pipeline.compare([uri])
     record = platform.pipeline.report(uri)
-    why = "2 re-runs take 150 s and must be over by 2026-03-02 07:30:00 UTC"
+    why = "its re-runs would take 170 s from 2026-03-02 07:29:00 UTC, and must be over by 2026-03-02 07:30:00 UTC"
     assert f"looks suspicious: {why}" in caplog.text
     assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.REGRESSION, (), 1)
     assert {each.severity for each in record.deviations} == {Severity.WARNING}

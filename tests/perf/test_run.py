@@ -81,7 +81,7 @@ def test_run_json_keeps_the_contract(platform: Platform) -> None:
 
 def test_run_json_of_a_run_that_never_began(platform: Platform) -> None:
     """The same names; what could not be had is null, a metric with its reason."""
-    platform.halt_reason = "release"
+    platform.halt_reason = "load is halted by ana: release"
     uri = platform.plan()
     platform.pipeline.execute([uri])
     document = document_of(platform, uri)
@@ -98,7 +98,7 @@ def test_run_json_of_a_run_that_never_began(platform: Platform) -> None:
     }
     assert document["metrics"]["latency_p95"] == {"value": None, "unit": "s", "reason": "no load was measured"}
     assert document["metrics"]["cpu_usage"] == {"value": None, "unit": "cores", "reason": "Prometheus was not asked"}
-    assert document["validity"] == ["load is halted: release"]
+    assert document["validity"] == ["load is halted by ana: release"]
 
 
 def test_the_same_run_twice_differs_in_id_and_time_only(platform: Platform) -> None:

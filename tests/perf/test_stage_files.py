@@ -1,12 +1,15 @@
 """The files that stages leave for one another."""
 
+import json
+
 import pytest
 
+from include.perf.deadline import Deadline
 from include.perf.errors import StoreError
-from include.perf.stage_files import STAGE_FILES, Deployed, Reruns, StageFiles
-from tests.fakes import MemoryStore
+from include.perf.stage_files import STAGE_FILES, Beside, Deployed, Reruns, StageFiles
+from tests.fakes import START, MemoryStore
 from tests.records import run_record
-from tests.stages import DOWN, FIGURES, SCRAPED, SPEC, planned
+from tests.stages import BESIDE, DOWN, FIGURES, SCRAPED, SPEC, planned
 
 
 @pytest.fixture
@@ -24,12 +27,14 @@ def test_everything_comes_back_as_it_was(files: StageFiles) -> None:
     files.write_server(SCRAPED)
     files.write_reruns(Reruns(uris=("memory://a", "memory://b")))
     files.write_deployed(Deployed(before="2.4.0", after="2.4.1"))
+    files.write_beside(Beside(loads=(BESIDE,)))
     files.write_draft(record)
     assert files.read_spec() == SPEC
     assert files.read_fingerprint() == {"data": "sha256:1"}
     assert (files.read_end(), files.read_load(), files.read_server()) == (DOWN, FIGURES, SCRAPED)
     assert files.read_reruns() == Reruns(uris=("memory://a", "memory://b"), refused=None)
     assert files.read_deployed() == Deployed(before="2.4.0", after="2.4.1")
+    assert files.read_beside() == Beside(loads=(BESIDE,))
     assert files.read_draft() == record
     assert not files.is_finished
     files.write_record(record)
@@ -43,6 +48,7 @@ def test_what_is_not_there(files: StageFiles) -> None:
     assert files.read_fingerprint() == {}
     assert files.read_reruns() is None
     assert files.read_deployed() == Deployed(before=None, after=None)
+    assert files.read_beside() == Beside(loads=())
 
 
 def test_nobody_decided_is_not_decided_against(files: StageFiles) -> None:
@@ -62,13 +68,27 @@ def test_only_the_same_stage_forgets_its_reason(files: StageFiles) -> None:
 
 
 def test_a_new_load_forgets_old_figures(files: StageFiles) -> None:
-    """Those of the client and of the server, and which version was measured."""
+    """Those of the client and of the server, which version was measured, and what ran beside it."""
     files.write_load(FIGURES)
     files.write_server(SCRAPED)
     files.write_deployed(Deployed(before="2.4.0", after="2.4.1"))
+    files.write_beside(Beside(loads=(BESIDE,)))
     files.forget_figures()
     assert (files.read_load(), files.read_server()) == (None, None)
     assert files.read_deployed() == Deployed(before=None, after=None)
+    assert files.read_beside() == Beside()
+
+
+def test_a_deadline_is_kept_with_its_occasion() -> None:
+    """To the second and in its zone; the plan of an earlier version has none."""
+    deadline = Deadline(at=START.replace(hour=7, minute=0), occasion="its schedule ends at 07:00 UTC")
+    assert planned(deadline=deadline).read_spec().deadline == deadline
+    store = MemoryStore()
+    earlier = planned(store)
+    plan = json.loads(store.runs_by_uri[earlier.uri]["stage-spec.json"])
+    del plan["deadline"]
+    store.write(earlier.uri, "stage-spec.json", json.dumps(plan).encode())
+    assert earlier.read_spec() == SPEC
 
 
 def test_removing_stages_leaves_the_record() -> None:

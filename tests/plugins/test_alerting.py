@@ -1,4 +1,4 @@
-"""Who is told of a run: on-call about a regression, nobody about anything else."""
+"""Who is told of a run: on-call about a regression, the pipeline's own people about what could not be judged."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
-from bellwether.alerting import tell
+from bellwether.alerting import tell, tell_unmeasured
 
 from include.perf.catalogue import load_catalogue
-from include.perf.errors import DeliveryError
+from include.perf.errors import DeliveryError, StoreError
 from include.perf.pipeline import Pipeline
 from include.perf.run import RunRecord, Verdict
+from tests.fakes import raising
 from tests.plugins.conftest import StandIn
 from tests.records import record_of
 
@@ -78,3 +79,53 @@ def test_a_message_that_cannot_be_delivered_is_an_error(bot: StandIn, folder: Pa
     bot.fail(kind="slack_error", error="invalid_auth", times=100)
     with pytest.raises(DeliveryError, match=r"^Slack did not take the message \(error invalid_auth\)"):
         tell(pipeline_with(record_of(Verdict.REGRESSION), folder), "file:///run")
+
+
+# What could not be judged
+
+
+def night_of(*records: RunRecord) -> tuple[Pipeline, list[str]]:
+    """Return a pipeline that knows the finished runs of a night, and their addresses."""
+    known = {f"file:///{number}": record for number, record in enumerate(records)}
+    pipeline: Any = SimpleNamespace(record=known.__getitem__, catalogue=load_catalogue())
+    return cast(Pipeline, pipeline), list(known)
+
+
+def test_what_could_not_be_judged_is_told_once(bot: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One message for the night, in the pipeline's own channel, with the reason of each and a link to the run."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/")
+    invalid, skipped = record_of(Verdict.INVALID), record_of(Verdict.SKIPPED)
+    tell_unmeasured(*night_of(record_of(Verdict.PASS), invalid, record_of(Verdict.REGRESSION), skipped))
+    (message,) = bot.messages()
+    assert (message["channel_name"], message["text"]) == (
+        "performance-ops",
+        ":construction: market_open: 2 of 4 services could not be judged; this is about the measurement, not about the "
+        "services",
+    )
+    shown = str(message["blocks"])
+    assert "• *analysis-engine-service* INVALID: the load generator could not keep up: 451.0/s" in shown
+    assert "(and 1 reason more)" in shown
+    assert "• *analysis-engine-service* SKIPPED: the market opens in 4 min" in shown
+    assert "https://airflow.example/dags/market_open/runs/scheduled__2026-03-02T06:30:00+00:00" in shown
+
+
+@pytest.mark.parametrize("verdict", [each for each in Verdict if each not in (Verdict.INVALID, Verdict.SKIPPED)])
+def test_a_night_that_was_judged_is_silence(bot: StandIn, verdict: Verdict) -> None:
+    """Whatever came of it."""
+    with pytest.raises(AirflowSkipException, match=r"^every run could be judged$"):
+        tell_unmeasured(*night_of(record_of(verdict), record_of(Verdict.PASS)))
+    assert bot.calls() == []
+
+
+def test_who_cannot_be_told_is_an_error(bot: StandIn) -> None:
+    """The task is red; the verdicts stand in the records."""
+    bot.fail(kind="slack_error", error="invalid_auth", times=100)
+    with pytest.raises(DeliveryError, match=r"^Slack did not take the message \(error invalid_auth\)"):
+        tell_unmeasured(*night_of(record_of(Verdict.INVALID)))
+
+
+def test_a_run_without_a_record_is_an_error() -> None:
+    """Its report was ended from outside."""
+    unfinished: Any = SimpleNamespace(record=raising(StoreError("run file:///0 is not finished")))
+    with pytest.raises(StoreError, match=r"^run file:///0 is not finished$"):
+        tell_unmeasured(unfinished, ["file:///0"])

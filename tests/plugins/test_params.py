@@ -5,10 +5,11 @@ from typing import Any
 import jsonschema
 import pytest
 from airflow.sdk import Param
-from bellwether.params import scenario_params
+from bellwether.params import run_all_params, scenario_params
+from bellwether.run_all_tasks import PASSED_ON
 
 from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.scenario import LoadProfile
+from include.perf.load_profile import LoadProfile
 
 NAMES = [
     "all",
@@ -51,6 +52,7 @@ def test_the_defaults_are_the_scenarios_own_load_on_every_service(params: dict[s
         "rate": 500,
         "update_baseline": False,
         "reason": None,
+        "asked_by": None,
     }
     assert all(is_accepted(param, param.value) for param in params.values())
 
@@ -91,19 +93,23 @@ def test_a_scenario_offers_only_its_own_services(catalogue: Catalogue) -> None:
         ("rate", 0.1, True),
         ("rate", 0, False),
         ("rate", -1, False),
-        ("rate", 24_000, True),  # eight workers of 3,000/s
-        ("rate", 24_000.5, False),
+        ("rate", 600, True),  # what the generators can send together
+        ("rate", 600.5, False),
         ("update_baseline", True, True),
         ("update_baseline", "yes", False),
         ("reason", "new release 2.4", True),
         ("reason", "x" * 500, True),
         ("reason", "x" * 501, False),
+        ("asked_by", "bob", True),
+        ("asked_by", None, True),
+        ("asked_by", "x" * 100, True),
+        ("asked_by", "x" * 101, False),
     ],
 )
 def test_a_value_outside_its_range_is_refused(
     params: dict[str, Param], name: str, value: object, accepted: bool
 ) -> None:
-    """Boundaries are those of the load profile."""
+    """Boundaries are those of the load profile and of the capacity."""
     assert is_accepted(params[name], value) is accepted
 
 
@@ -115,7 +121,7 @@ def test_every_parameter_is_explained_in_sentences(params: dict[str, Param]) -> 
         assert param.description.endswith("."), name
     assert "from 10 to 14400" in str(params["duration"].description)
     assert "a warm-up of 60 s" in str(params["duration"].description)
-    assert "at most 24000" in str(params["rate"].description)
+    assert "at most 600, " in str(params["rate"].description)
     assert "profile" not in str(params["rate"].description)
 
 
@@ -126,3 +132,54 @@ def test_a_profile_is_told_beside_the_rate(catalogue: Catalogue) -> None:
     load = LoadProfile.model_validate(scenario.load.model_dump() | {"profile": burst})
     rate = scenario_params(scenario.model_copy(update={"load": load}), catalogue)["rate"]
     assert "The scenario's profile multiplies it over time, by 3 at its peak. Runs" in str(rate.description)
+
+
+# All scenarios at once
+
+
+@pytest.fixture
+def all_params(catalogue: Catalogue) -> dict[str, Param]:
+    """The parameters of run_all."""
+    return run_all_params(catalogue)
+
+
+def test_all_scenarios_are_run_with_their_own_load(catalogue: Catalogue, all_params: dict[str, Param]) -> None:
+    """A run that says nothing is every scenario as it stands in the catalogue."""
+    assert {name: param.value for name, param in all_params.items()} == {
+        "service": "all",
+        "scenarios": list(catalogue.scenarios),
+        "duration": None,
+        "update_baseline": False,
+        "reason": None,
+    }
+    assert all(is_accepted(param, param.value) for param in all_params.values())
+    assert all_params["service"].schema["enum"] == NAMES
+    assert all(param.schema["title"] and str(param.description).endswith(".") for param in all_params.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("scenarios", ["market_open"], True),
+        ("scenarios", [], True),
+        ("scenarios", ["market_opn"], False),
+        ("scenarios", "market_open", False),
+        ("duration", 10, True),
+        ("duration", 9, False),
+        ("duration", 14_400, True),
+        ("duration", 14_401, False),
+        ("duration", None, True),
+    ],
+)
+def test_what_may_be_asked_of_all(all_params: dict[str, Param], name: str, value: object, accepted: bool) -> None:
+    """The same boundaries as those of a scenario's form."""
+    assert is_accepted(all_params[name], value) is accepted
+
+
+def test_whatever_all_are_asked_for_each_can_be(catalogue: Catalogue, all_params: dict[str, Param]) -> None:
+    """What is passed on is a parameter of every scenario's form, and of the same kind."""
+    for scenario in catalogue.scenarios.values():
+        own = scenario_params(scenario, catalogue)
+        for name in (*PASSED_ON, "service"):
+            assert is_accepted(own[name], all_params[name].value) or all_params[name].value is None
+        assert is_accepted(own["asked_by"], "alice")

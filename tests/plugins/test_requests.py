@@ -1,29 +1,49 @@
 """What a DAG run asks for, and how its load tells of its progress."""
 
 import logging
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.api.datamodels._generated import DagRunType
+from bellwether.params import scenario_params
 from bellwether.requests import logged_progress, request_from
 
+from include.perf.catalogue import load_catalogue
 from include.perf.errors import ConfigurationError
 from include.perf.ports import Progress
 from include.perf.request import RunRequest
+from tests.fakes import recent
 
 RUN_ID = "manual__2026-03-02T06:30:00+00:00"
-PARAMS = {"service": "trading-gateway", "duration": 60, "rate": 30.5, "update_baseline": False, "reason": None}
+PARAMS = {
+    "service": "trading-gateway",
+    "duration": 60,
+    "rate": 30.5,
+    "update_baseline": False,
+    "reason": None,
+    "asked_by": None,
+}
+DUE_AT = datetime(2026, 3, 2, 3, 50, tzinfo=UTC)
 
 
-def context(params: dict[str, Any] | None = None, *, person: str | None = "alice") -> dict[str, Any]:
+def context(
+    params: dict[str, Any] | None = None, *, person: str | None = "alice", run_type: DagRunType = DagRunType.MANUAL
+) -> dict[str, Any]:
     """Return what a task is given of its DAG run."""
-    dag_run = SimpleNamespace(run_id=RUN_ID, run_type=DagRunType.SCHEDULED, triggering_user_name=person)
-    return {"params": PARAMS | (params or {}), "dag_run": dag_run, "dag": SimpleNamespace(dag_id="market_open")}
+    catalogue = load_catalogue()
+    return {
+        "params": PARAMS | (params or {}),
+        "dag_run": SimpleNamespace(run_id=RUN_ID, run_type=run_type, triggering_user_name=person, logical_date=DUE_AT),
+        "dag": SimpleNamespace(
+            dag_id="market_open", params=scenario_params(catalogue.scenario("market_open"), catalogue)
+        ),
+    }
 
 
 def test_a_request_is_what_the_parameters_say() -> None:
-    """Every parameter and the DAG run are carried over."""
+    """Every parameter and the DAG run are carried over; nothing says that a person's run is due at some time."""
     changes = {"update_baseline": True, "reason": "release 2.4"}
     assert request_from(context(changes), scenario="market_open") == RunRequest(
         scenario="market_open",
@@ -38,16 +58,39 @@ def test_a_request_is_what_the_parameters_say() -> None:
     )
 
 
-def test_a_schedule_is_named_where_no_person_asked() -> None:
-    """A record always says who or what began it."""
-    assert request_from(context(person=None), scenario="market_open").triggered_by == "airflow (scheduled)"
+def test_a_scheduled_run_is_due_when_its_schedule_says() -> None:
+    """However late Airflow starts it; what it has to be over by does not move."""
+    request = request_from(context(person=None, run_type=DagRunType.SCHEDULED), scenario="market_open")
+    assert (request.due_at, request.triggered_by) == (DUE_AT, "airflow (scheduled)")
+
+
+@pytest.mark.parametrize("run_type", [each for each in DagRunType if each is not DagRunType.SCHEDULED])
+def test_no_other_run_is_due(run_type: DagRunType) -> None:
+    """By hand, over REST, or by another DAG: its logical date, if any, is when it was asked for."""
+    assert request_from(context(run_type=run_type), scenario="market_open").due_at is None
+
+
+@pytest.mark.parametrize(
+    ("person", "asked_by", "triggered_by"),
+    [
+        ("alice", None, "alice"),
+        ("alice", "mallory", "alice"),  # whom Airflow knows counts before whom anybody names
+        (None, "bob", "bob"),
+        (None, None, "airflow (manual)"),
+        (None, "", "airflow (manual)"),
+    ],
+)
+def test_a_record_says_who_or_what_began_it(person: str | None, asked_by: str | None, triggered_by: str) -> None:
+    """The person, then whom another DAG names, then the kind of run."""
+    given = context({"asked_by": asked_by}, person=person)
+    assert request_from(given, scenario="market_open").triggered_by == triggered_by
 
 
 def test_a_misspelt_parameter_is_refused() -> None:
     """Airflow takes any; ``durations: 10`` would otherwise send the scenario's whole load."""
     with pytest.raises(ConfigurationError) as caught:
         request_from(context({"durations": 10, "Rate": 1}), scenario="market_open")
-    known = "service, duration, rate, update_baseline, reason"
+    known = "service, duration, rate, update_baseline, reason, asked_by"
     assert caught.value.problems == (
         f"parameter 'durations' is unknown; there are {known}",
         f"parameter 'Rate' is unknown; there are {known}",
@@ -72,6 +115,7 @@ def test_progress_is_one_line_in_ten_seconds(caplog: pytest.LogCaptureFixture) -
                     latency_p95_s=0.005,
                     latency_p99_s=0.009,
                     lag_p99_s=0.001,
+                    recent=recent(),
                 )
             )
     lines = [record.getMessage() for record in caplog.records]

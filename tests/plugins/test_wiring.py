@@ -1,6 +1,7 @@
 """How Airflow's Connections and Variables become adapters and links."""
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
@@ -59,13 +60,14 @@ def test_without_a_connection_the_remedy_is_named() -> None:
     )
 
 
-def test_the_variable_halts_load_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_halts_load_and_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One switch stops all runs; it is asked anew each time."""
+    monkeypatch.setenv("BELLWETHER_HALT_FILE", str(tmp_path / "halt.json"))
     monkeypatch.setenv(CONNECTION, "http://prometheus:9090")
     pipeline = airflow_pipeline()
     assert pipeline.halted() is None
     monkeypatch.setenv("AIRFLOW_VAR_BELLWETHER_HALT", "incident 4711")
-    assert pipeline.halted() == "the Variable bellwether_halt says 'incident 4711'"
+    assert pipeline.halted() == "load is halted: incident 4711 (to go on, remove the Variable bellwether_halt)"
     monkeypatch.setenv("AIRFLOW_VAR_BELLWETHER_HALT", "")
     assert pipeline.halted() is None
 

@@ -13,7 +13,11 @@ from include.perf.adapters.baseline_file import BaselineFile
 from include.perf.adapters.charts import MatplotlibCharts
 from include.perf.adapters.credentials import environment_credentials
 from include.perf.adapters.folder_store import DEFAULT_RESULTS, FolderStore
-from include.perf.adapters.locust import PROJECT_ROOT, LocustGenerator
+from include.perf.adapters.halt_file import HaltFile
+from include.perf.adapters.load_locks import LoadLocks
+from include.perf.adapters.load_process import PROJECT_ROOT
+from include.perf.adapters.locust import LocustGenerator
+from include.perf.adapters.resolver import resolve
 from include.perf.adapters.target import HttpTarget
 from include.perf.catalogue import load_catalogue
 from include.perf.pipeline import Pipeline
@@ -31,17 +35,29 @@ def baseline_file() -> BaselineFile:
     return BaselineFile(Path(path) if path else PROJECT_ROOT / "include" / "baselines.json")
 
 
+def halt_file() -> HaltFile:
+    """Return the file that ``BELLWETHER_HALT_FILE`` names, by default ``halt.json`` in the project."""
+    return HaltFile(Path(os.environ.get("BELLWETHER_HALT_FILE") or PROJECT_ROOT / "halt.json"))
+
+
+def load_locks() -> LoadLocks:
+    """Return the locks in the folder that ``BELLWETHER_LOAD_LOCKS`` names, by default one beside the results."""
+    folder = os.environ.get("BELLWETHER_LOAD_LOCKS")
+    return LoadLocks(Path(folder) if folder else results_store().root / ".loads")
+
+
 def build_pipeline(
     metrics: MetricsSource,
     *,
     credentials: Credentials = environment_credentials,
-    halted: Callable[[], str | None] = lambda: None,
+    halted: Callable[[], str | None] | None = None,
     versions: Mapping[str, str] | None = None,
 ) -> Pipeline:
     """Return a pipeline on the catalogue, the results and the baselines that the environment names.
 
     Args:
         credentials: gives the secret headers of a service; asked only before something is sent to it.
+        halted: says why no load may run, by default what `halt_file` says.
 
     Raises:
         ConfigurationError: the catalogue or an address is wrong.
@@ -53,10 +69,12 @@ def build_pipeline(
         metrics=metrics,
         generator=LocustGenerator(credentials=credentials),
         target=HttpTarget(credentials=credentials),
+        resolve=resolve,
+        reservations=load_locks(),
         charts=MatplotlibCharts(),
         clock=lambda: datetime.now(UTC),
         wait=time.sleep,
-        halted=halted,
+        halted=halted or halt_file().reason,
         versions=_versions() | dict(versions or {}),
     )
 

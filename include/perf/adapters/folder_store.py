@@ -13,10 +13,14 @@ DEFAULT_RESULTS = "results"
 
 
 class FolderStore:
-    """Keeps runs in a local or shared folder; a run's URI is its ``file://`` address."""
+    """Keeps runs in a local or shared folder; a run's URI is its ``file://`` address.
+
+    Attributes:
+        root: the folder.
+    """
 
     def __init__(self, uri: str) -> None:
-        self._root = _path_of(uri).absolute()
+        self.root = _path_of(uri).absolute()
 
     def create(self, *, service: str, scenario: str, run_id: str) -> str:
         """Make the folder of a run and return its URI.
@@ -24,7 +28,7 @@ class FolderStore:
         Raises:
             StoreError: the folder cannot be made, or a run of that name is there already.
         """
-        folder = self._root / service / scenario / run_id
+        folder = self.root / service / scenario / run_id
         try:
             folder.mkdir(parents=True)
         except FileExistsError as err:
@@ -64,12 +68,12 @@ class FolderStore:
     def runs(self, *, service: str | None = None, scenario: str | None = None) -> Iterator[str]:
         """Return the URIs of the finished runs, oldest first."""
         pattern = f"{service or '*'}/{scenario or '*'}/*/{RECORD_FILE}"
-        for record in sorted(self._root.glob(pattern), key=lambda path: path.parent.name):
+        for record in sorted(self.root.glob(pattern), key=lambda path: path.parent.name):
             yield record.parent.as_uri()
 
     def latest(self, *, service: str, scenario: str) -> Iterator[str]:
         """Return the URIs of a cell's runs, latest first; those that are not finished among them."""
-        folder = self._root / service / scenario
+        folder = self.root / service / scenario
         try:
             names = sorted((path.name for path in folder.iterdir() if path.is_dir()), reverse=True)
         except (FileNotFoundError, NotADirectoryError):
@@ -82,8 +86,8 @@ class FolderStore:
     def _inside(self, uri: str) -> Path:
         """Return the folder of a run; a URI that leads out of the store is refused."""
         path = _path_of(uri).resolve()
-        if not path.is_relative_to(self._root.resolve()):
-            raise StoreError(f"{uri} is not in the results store {self._root}")
+        if not path.is_relative_to(self.root.resolve()):
+            raise StoreError(f"{uri} is not in the results store {self.root}")
         return path
 
 

@@ -1,10 +1,14 @@
-"""The pipeline as the environment names it: what importing it costs."""
+"""The pipeline as the environment names it: where things are kept, and what importing it costs."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from include.perf.adapters.environment import halt_file, load_locks
+from include.perf.halt import Halt
+from tests.stages import BESIDE
 
 ROOT = Path(__file__).parents[3]
 
@@ -17,3 +21,46 @@ def test_importing_it_is_cheap(module: str) -> None:
     code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees what the machine's own environment names."""
+    for name in ("BELLWETHER_HALT_FILE", "BELLWETHER_LOAD_LOCKS", "BELLWETHER_RESULTS_URI"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_halt_file_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Read from there, and named in the reason so that who is halted finds it."""
+    path = tmp_path / "switch" / "halt.json"
+    monkeypatch.setenv("BELLWETHER_HALT_FILE", str(path))
+    halt_file().set(Halt(by="ana", reason="release"))
+    assert path.is_file()
+    assert halt_file().reason() == f"load is halted by ana: release (to go on, remove the file {path})"
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_without_a_name_the_halt_file_is_the_projects(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
+    """Where everybody who shares the project finds it, from whatever folder it is asked for."""
+    if given is not None:
+        monkeypatch.setenv("BELLWETHER_HALT_FILE", given)
+    assert halt_file().path == ROOT / "halt.json"
+
+
+def lock_made(folder: Path) -> list[str]:
+    """Return what is in a folder while a load holds its lock."""
+    with load_locks().reserve(BESIDE, capacity_rps=600):
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_locks_lie_beside_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who shares the results shares the locks; they are none of the runs."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
+    assert lock_made(tmp_path) == ["results/.loads/.lock", "results/.loads/r0.json"]
+
+
+def test_the_locks_are_where_they_are_named_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For results on a file system that knows no locks."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
+    monkeypatch.setenv("BELLWETHER_LOAD_LOCKS", str(tmp_path / "locks"))
+    assert lock_made(tmp_path) == ["locks/.lock", "locks/r0.json"]

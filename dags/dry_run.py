@@ -1,0 +1,24 @@
+"""What a scenario would send where, when and for how long. There is no task here that could send anything."""
+
+from airflow.sdk import dag
+from bellwether import check_tasks
+from bellwether.params import dry_run_params
+
+from include.perf.catalogue import load_catalogue
+
+
+@dag(
+    dag_display_name="Dry run",
+    description="What a scenario would send where, when and for how long; nothing is sent.",
+    schedule=None,
+    catchup=False,
+    params=dry_run_params(load_catalogue()),
+    tags=["bellwether", "checks"],
+    default_args={"owner": "platform-ops", "retries": 0},
+)
+def dry_run() -> None:
+    """List it; the log of the task and its return value have it all."""
+    check_tasks.preview()
+
+
+dry_run()

@@ -1,0 +1,53 @@
+"""Every scenario for the chosen services, one after another, and one summary of all verdicts at the end."""
+
+from datetime import timedelta
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import dag, task_group
+from bellwether import run_all_tasks
+from bellwether.params import run_all_params
+
+from include.perf.catalogue import load_catalogue
+from include.perf.run_order import run_order
+
+catalogue = load_catalogue()
+
+
+@dag(
+    dag_display_name="Run all scenarios",
+    description="Every scenario for the chosen services, and the whole matrix of verdicts.",
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=48),
+    params=run_all_params(catalogue),
+    tags=["bellwether", "performance"],
+    default_args={"owner": "platform-ops", "retries": 0},
+)
+def run_all() -> None:
+    """Run the scenarios in an order that makes sense, and sum up whatever became of them."""
+    summary = run_all_tasks.summary()
+    before = None
+    for scenario in run_order(catalogue):
+
+        @task_group(group_id=scenario.name, tooltip=scenario.description)
+        def one(name: str) -> None:
+            TriggerDagRunOperator(
+                task_id="run",
+                trigger_dag_id=name,
+                trigger_run_id=run_all_tasks.CHILD_RUN_ID,
+                conf=run_all_tasks.chosen(name),
+                reset_dag_run=True,
+                wait_for_completion=True,
+                deferrable=True,
+                poke_interval=run_all_tasks.LOOK_EVERY_S,
+            )
+
+        group = one(scenario.name)
+        if before is not None:
+            before >> group
+        group >> summary
+        before = group
+
+
+run_all()

@@ -1,0 +1,126 @@
+"""What a request would send where, when and for how long. Nothing is sent to find out; only names are resolved."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from include.perf.catalogue import Catalogue
+from include.perf.errors import BellwetherError
+from include.perf.fingerprint import describe_load
+from include.perf.guard import Guard
+from include.perf.run import RunSpec
+from include.perf.shares import shared_out
+from include.perf.staging import build_feed
+from include.perf.time_plan import run_length, starts_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedEndpoint:
+    """What one endpoint would get.
+
+    Attributes:
+        requests: in the warm-up and the measured part together.
+        rows: different ones among them.
+        example: the first, path and query, then its body.
+    """
+
+    name: str
+    method: str
+    requests: int
+    rows: int
+    example: tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLoad:
+    """One load, as it would be sent.
+
+    Attributes:
+        base_url: where to.
+        addresses: what its name leads to now; empty where it is refused.
+        starts_at: at the earliest, if every load before it takes as long as it may.
+        ends_at: when its last answer is not waited for any more.
+        load: rate, duration and warm-up in words.
+        refused: why it would not be sent; empty when it would.
+    """
+
+    service: str
+    scenario: str
+    environment: str
+    base_url: str
+    addresses: tuple[str, ...]
+    starts_at: datetime
+    ends_at: datetime
+    load: str
+    endpoints: tuple[PlannedEndpoint, ...]
+    refused: tuple[str, ...]
+
+    @property
+    def requests(self) -> int:
+        """All requests together."""
+        return sum(endpoint.requests for endpoint in self.endpoints)
+
+
+def preview(specs: Sequence[RunSpec], catalogue: Catalogue, guard: Guard, *, begins_at: datetime) -> list[PlannedLoad]:
+    """Return what each run of a scenario would send, in their order, if the first begins at a moment."""
+    if not specs:
+        return []
+    scenario = catalogue.scenario(specs[0].scenario)
+    services = [catalogue.service(spec.service) for spec in specs]
+    lengths = [run_length(spec.load, service) for spec, service in zip(specs, services, strict=True)]
+    starts = starts_of(lengths, places=scenario.parallel)
+    return [
+        _planned(spec, catalogue, guard, starts_at=begins_at + start) for spec, start in zip(specs, starts, strict=True)
+    ]
+
+
+def _planned(spec: RunSpec, catalogue: Catalogue, guard: Guard, *, starts_at: datetime) -> PlannedLoad:
+    service = catalogue.service(spec.service)
+    refused: list[str] = []
+    addresses: tuple[str, ...] = ()
+    endpoints: tuple[PlannedEndpoint, ...] = ()
+    with _noted(refused):
+        guard.check_time(spec, at=starts_at)
+    with _noted(refused):
+        addresses = guard.addresses_of(service)
+    with _noted(refused):
+        endpoints = tuple(_endpoints(spec, catalogue))
+    return PlannedLoad(
+        service=service.name,
+        scenario=spec.scenario,
+        environment=service.environment,
+        base_url=service.base_url,
+        addresses=addresses,
+        starts_at=starts_at,
+        ends_at=starts_at + timedelta(seconds=spec.load.longest_s(service.timeout_s)),
+        load=describe_load(spec.load),
+        endpoints=endpoints,
+        refused=tuple(refused),
+    )
+
+
+@contextmanager
+def _noted(reasons: list[str]) -> Iterator[None]:
+    """Add why the block could not be done, and go on."""
+    try:
+        yield
+    except BellwetherError as err:
+        reasons.append(str(err))
+
+
+def _endpoints(spec: RunSpec, catalogue: Catalogue) -> Iterator[PlannedEndpoint]:
+    """Stage the scenario's data in memory and count what it would come to."""
+    scenario, service = catalogue.scenario(spec.scenario), catalogue.service(spec.service)
+    feed = build_feed(catalogue.data_path(scenario), service.endpoints, seed=spec.load.seed)
+    weights = [endpoint.weight for endpoint in service.endpoints]
+    parts = [shared_out(weights, arrivals) for arrivals in (spec.load.warmup_arrivals, spec.load.measured_arrivals)]
+    for endpoint, requests, *counts in zip(feed.endpoints, feed.requests, *parts, strict=True):
+        first = requests[0]
+        yield PlannedEndpoint(
+            name=endpoint.name,
+            method=endpoint.method,
+            requests=sum(counts),
+            rows=min(endpoint.rows, sum(counts)),
+            example=(first.target, None if first.body is None else first.body.decode()),
+        )

@@ -1,0 +1,60 @@
+"""The tasks that look before anything is loaded: a dry run, and a smoke run."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from bellwether.failures import told_to_airflow
+
+log = logging.getLogger(__name__)
+
+SHORT = timedelta(minutes=15)
+
+
+def _context() -> Any:
+    return get_current_context()
+
+
+@task(execution_timeout=SHORT)
+def preview() -> str:
+    """List what the scenarios would send where, when and for how long; nothing is sent."""
+    from bellwether.requests import preview_requests
+    from bellwether.wiring import airflow_pipeline
+    from include.perf.overview import loads_in_words
+
+    with told_to_airflow():
+        pipeline = airflow_pipeline()
+        requests = preview_requests(_context(), catalogue=pipeline.catalogue)
+        shown = loads_in_words(pipeline.preview(requests))
+    log.info("A run would send:\n%s", shown)
+    return shown
+
+
+@task(execution_timeout=SHORT)
+def services() -> list[str]:
+    """Return which services are tried."""
+    from bellwether.requests import params_of
+    from include.perf.catalogue import ALL_SERVICES, load_catalogue
+
+    with told_to_airflow():
+        chosen: str = params_of(_context())["service"]
+        catalogue = load_catalogue()
+        return list(catalogue.services) if chosen == ALL_SERVICES else [catalogue.service(chosen).name]
+
+
+@task(execution_timeout=SHORT, map_index_template="{{ service_name }}")
+def try_service(service: str) -> None:
+    """Send a few requests to every endpoint; fails when one does not answer as it should."""
+    from bellwether.wiring import airflow_pipeline
+    from include.perf.overview import smoke_in_words
+
+    _context()["service_name"] = service
+    with told_to_airflow():
+        results = airflow_pipeline().smoke(service)
+    shown = smoke_in_words(results)
+    if not all(result.is_good for result in results):
+        raise AirflowFailException(f"not every endpoint of {service} answers as it should:\n{shown}")
+    log.info("Every endpoint of %s answers as it should:\n%s", service, shown)

@@ -1,0 +1,50 @@
+"""What tells a task that no load may run: the switch, as a Variable or a file, and the end of the task itself."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from airflow.sdk import Variable
+
+from include.perf.adapters.environment import halt_file
+from include.perf.halt import halt_of
+
+HALT_VARIABLE = "bellwether_halt"
+RUNNING = "running"
+
+
+def halted() -> str | None:
+    """Return why no load may run, or ``None``."""
+    halt = halt_of(Variable.get(HALT_VARIABLE, default=None))
+    if halt is not None:
+        return halt.told(f"remove the Variable {HALT_VARIABLE}")
+    return halt_file().reason()
+
+
+def halted_or_ended(task_instance: Any) -> Callable[[], str | None]:
+    """Return a switch that also tells when the task is over for Airflow, which the task itself hears of late or never.
+
+    Somebody may have marked it failed or cleared it, in the UI or over REST; or the process that supervises it, its
+    parent, was killed.
+    """
+    supervisor = os.getppid()
+
+    def reason() -> str | None:
+        if os.getppid() != supervisor:
+            return "the process that supervises its task is gone"
+        return halted() or _ended(task_instance)
+
+    return reason
+
+
+def _ended(task_instance: Any) -> str | None:
+    told = task_instance.get_task_states(
+        dag_id=task_instance.dag_id,
+        task_ids=[task_instance.task_id],
+        run_ids=[task_instance.run_id],
+        map_index=task_instance.map_index,
+    )
+    states = [state for by_task in told.values() for state in by_task.values()]
+    if states == [RUNNING]:
+        return None
+    return f"Airflow ended its task, which is {' and '.join(state or 'cleared' for state in states) or 'gone'}"

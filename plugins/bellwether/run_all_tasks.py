@@ -1,0 +1,74 @@
+"""The tasks around the scenarios' DAGs when all are run: what each is asked for, and the summary."""
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from bellwether.failures import told_to_airflow
+
+log = logging.getLogger(__name__)
+
+SHORT = timedelta(minutes=15)
+LOOK_EVERY_S = 10
+CHILD_RUN_ID = "run_all__{{ run_id }}"
+PASSED_ON = ("duration", "update_baseline", "reason")
+
+
+def _context() -> Any:
+    return get_current_context()
+
+
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+def chosen(scenario: str) -> Mapping[str, Any]:
+    """Return what a scenario's DAG is asked for; skipped when it was not chosen, or does not load the service."""
+    from bellwether.requests import asked_by, params_of
+    from include.perf.catalogue import ALL_SERVICES, load_catalogue
+    from include.perf.errors import CatalogueError
+
+    with told_to_airflow():
+        params = params_of(_context())
+    if params["scenarios"] and scenario not in params["scenarios"]:
+        raise AirflowSkipException(f"{scenario} was not chosen")
+    with told_to_airflow():
+        catalogue = load_catalogue()
+    if params["service"] != ALL_SERVICES:
+        try:
+            catalogue.services_of(catalogue.scenario(scenario), params["service"])
+        except CatalogueError as err:
+            raise AirflowSkipException(str(err)) from None
+    asked = {name: params[name] for name in PASSED_ON if params[name] is not None}
+    return {"service": params["service"], "asked_by": asked_by(_context()), **asked}
+
+
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+def summary() -> str:
+    """Show the matrix of all verdicts; fails when a service regressed or could not be judged."""
+    from bellwether.tasks import summed_up
+    from bellwether.wiring import airflow_pipeline
+    from include.perf.catalogue import load_catalogue
+    from include.perf.matrix import matrix
+    from include.perf.run_order import run_order
+
+    with told_to_airflow():
+        pipeline = airflow_pipeline()
+        uris = [uri for scenario in run_order(load_catalogue()) for uri in _planned_in(scenario.name)]
+        records = [pipeline.record(uri) for uri in uris]
+    if not records:
+        raise AirflowFailException("nothing was run; see the tasks before")
+    shown = matrix(records)
+    log.info("All verdicts:\n%s", shown)
+    summed_up(records)
+    return shown
+
+
+def _planned_in(scenario: str) -> list[str]:
+    """Return the runs that the scenario's DAG planned for this one; none where it was skipped."""
+    context = _context()
+    planned: Any = context["ti"].xcom_pull(
+        dag_id=scenario, run_id=f"run_all__{context['dag_run'].run_id}", task_ids="plan"
+    )
+    return list(planned or ())

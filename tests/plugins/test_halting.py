@@ -1,0 +1,158 @@
+"""What tells a task that no load may run: the Variable, the file, and the end of the task itself."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from bellwether.halting import halted, halted_or_ended
+
+from include.perf.adapters.environment import halt_file
+from include.perf.errors import StoreError
+from include.perf.halt import Halt
+
+VARIABLE = "AIRFLOW_VAR_BELLWETHER_HALT"
+LIFT_IT = "(to go on, remove the Variable bellwether_halt)"
+
+
+@pytest.fixture(autouse=True)
+def switch_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A switch of this test's own, not set."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("BELLWETHER_HALT_FILE", str(tmp_path / "halt.json"))
+    return tmp_path / "halt.json"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("incident 4711", f"load is halted: incident 4711 {LIFT_IT}"),
+        (
+            '{"by": "ana", "reason": "release", "at": "2026-03-02T06:30:00+00:00"}',
+            f"load is halted by ana since 2026-03-02 06:30:00 UTC: release {LIFT_IT}",
+        ),
+        ('{"by": "ana"}', f"load is halted by ana: no reason was given {LIFT_IT}"),
+        ("false", f"load is halted: false {LIFT_IT}"),  # whatever stands there halts
+        ("", None),
+        ("  \n", None),
+    ],
+)
+def test_the_variable_halts(monkeypatch: pytest.MonkeyPatch, text: str, reason: str | None) -> None:
+    """In the words of who set it, and with what to do; it is asked anew each time."""
+    assert halted() is None
+    monkeypatch.setenv(VARIABLE, text)
+    assert halted() == reason
+    monkeypatch.delenv(VARIABLE)
+    assert halted() is None
+
+
+def test_the_file_halts_as_well(switch_file: Path) -> None:
+    """Who has only the command line can stop Airflow's loads."""
+    halt_file().set(Halt(by="ana", reason="release"))
+    assert halted() == f"load is halted by ana: release (to go on, remove the file {switch_file})"
+    halt_file().clear()
+    assert halted() is None
+
+
+def test_of_both_the_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is removed, the file still halts."""
+    halt_file().set(Halt(by="ana", reason="release"))
+    monkeypatch.setenv(VARIABLE, "incident 4711")
+    assert halted() == f"load is halted: incident 4711 {LIFT_IT}"
+    monkeypatch.setenv(VARIABLE, "")
+    assert str(halted()).startswith("load is halted by ana: release (to go on, remove the file ")
+
+
+def test_a_file_that_cannot_be_read_is_an_error(switch_file: Path) -> None:
+    """Not knowing must not pass for not halted."""
+    switch_file.mkdir()
+    with pytest.raises(StoreError, match=r"whether load is halted is not known$"):
+        halted()
+
+
+# The end of the task
+
+
+class Task:
+    """A task instance that knows what Airflow says of it."""
+
+    def __init__(self, states: Any, *, map_index: int = 3) -> None:
+        self.dag_id, self.task_id, self.run_id = "market_open", "run_service.run_load", "manual__1"
+        self.map_index = map_index
+        self.states = states
+        self.asked: list[dict[str, Any]] = []
+
+    def get_task_states(self, **question: Any) -> Any:
+        """Answer as Airflow does: state by task, by run."""
+        self.asked.append(question)
+        if isinstance(self.states, Exception):
+            raise self.states
+        return self.states
+
+
+def test_a_task_that_runs_goes_on() -> None:
+    """Only this one instance of it is asked about, every time."""
+    task = Task({"manual__1": {"run_service.run_load_3": "running"}})
+    reason = halted_or_ended(task)
+    assert reason() is reason() is None
+    assert task.asked == 2 * [
+        {
+            "dag_id": "market_open",
+            "task_ids": ["run_service.run_load"],
+            "run_ids": ["manual__1"],
+            "map_index": 3,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        ({"manual__1": {"run_service.run_load_3": "failed"}}, "failed"),
+        ({"manual__1": {"run_service.run_load_3": "success"}}, "success"),
+        ({"manual__1": {"run_service.run_load_3": "restarting"}}, "restarting"),
+        ({"manual__1": {"run_service.run_load_3": None}}, "cleared"),
+        ({"manual__1": {}}, "gone"),
+        ({}, "gone"),  # its run was deleted
+    ],
+)
+def test_a_task_that_airflow_ended_ends_its_load(states: Any, told: str) -> None:
+    """Marked failed or cleared in the UI: a process of it may run on until it hears of that."""
+    assert halted_or_ended(Task(states))() == f"Airflow ended its task, which is {told}"
+
+
+def test_a_halt_is_told_before_the_end_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And Airflow need not be asked."""
+    task = Task({})
+    monkeypatch.setenv(VARIABLE, "incident 4711")
+    assert str(halted_or_ended(task)()).startswith("load is halted: incident 4711")
+    assert task.asked == []
+
+
+def test_an_airflow_that_does_not_answer_is_an_error() -> None:
+    """Whoever watches the load waits a minute for an answer."""
+    ask: Callable[[], str | None] = halted_or_ended(Task(RuntimeError("supervisor is gone")))
+    with pytest.raises(RuntimeError, match="supervisor is gone"):
+        ask()
+
+
+def test_airflows_own_task_instance_can_be_asked_so() -> None:
+    """The names of the arguments are those of Airflow 3.3."""
+    import inspect
+
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    task = Task({"manual__1": {"run_service.run_load_3": "running"}})
+    halted_or_ended(task)()
+    inspect.signature(RuntimeTaskInstance.get_task_states).bind(**task.asked[0])
+
+
+def test_every_pipeline_of_airflows_asks_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it is told to ask something that knows more."""
+    from bellwether.wiring import airflow_pipeline
+
+    monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", "http://prometheus:9090")
+    assert airflow_pipeline().halted is halted
+    other = SimpleNamespace(reason=lambda: "other")
+    assert airflow_pipeline(halted=other.reason).halted() == "other"

@@ -1,0 +1,216 @@
+"""All scenarios: what each is asked for, what is skipped, and what comes of them together."""
+
+import logging
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import Param
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from bellwether import run_all_tasks
+from bellwether.params import run_all_params
+
+from include.perf.catalogue import Catalogue, load_catalogue
+from include.perf.errors import StoreError
+from include.perf.run import RunRecord, Verdict
+from tests.catalogues import catalogue_folder
+from tests.fakes import raising
+from tests.records import record_of, run_record
+
+ALL = ["normal_trading", "market_open", "high_volatility", "overnight_processing"]
+PARAMS = {"service": "all", "scenarios": ALL, "duration": None, "update_baseline": False, "reason": None}
+RUN_ID = "manual__2026-03-02T06:30:00+00:00"
+
+Context = Callable[..., dict[str, Any]]
+
+
+class Task:
+    """A task instance that finds the plans of other DAGs."""
+
+    def __init__(self, planned: Mapping[str, list[str]]) -> None:
+        self._planned = planned
+        self.asked: list[dict[str, Any]] = []
+
+    def xcom_pull(self, **question: Any) -> list[str] | None:
+        """Return what the plan of a scenario left, ``None`` where it never ran."""
+        self.asked.append(question)
+        return self._planned.get(question["dag_id"])
+
+
+@pytest.fixture
+def context(monkeypatch: pytest.MonkeyPatch) -> Context:
+    """Set what Airflow tells a task."""
+    params: dict[str, Param] = run_all_params(load_catalogue())
+
+    def given(
+        *, person: str | None = "alice", planned: Mapping[str, list[str]] | None = None, **changes: Any
+    ) -> dict[str, Any]:
+        made = {
+            "params": PARAMS | changes,
+            "dag": SimpleNamespace(dag_id="run_all", params=params),
+            "dag_run": SimpleNamespace(run_id=RUN_ID, run_type="manual", triggering_user_name=person),
+            "ti": Task(planned or {}),
+        }
+        monkeypatch.setattr(run_all_tasks, "_context", lambda: made)
+        return made
+
+    return given
+
+
+def asked(scenario: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = run_all_tasks.chosen.function(scenario)
+    return found
+
+
+def summary() -> str:
+    return str(run_all_tasks.summary.function())
+
+
+# What each scenario is asked for
+
+
+def test_a_scenario_is_asked_for_its_own_load(context: Context) -> None:
+    """Nothing is passed on that nobody said, so that its own form's values hold."""
+    context()
+    assert asked("market_open") == {"service": "all", "asked_by": "alice", "update_baseline": False}
+
+
+def test_what_was_said_is_passed_on(context: Context) -> None:
+    """Every parameter that a scenario's form has too; whatever is asked is a value of that form."""
+    context(service="trading-gateway", duration=60, update_baseline=True, reason="release 2.4")
+    assert asked("market_open") == {
+        "service": "trading-gateway",
+        "asked_by": "alice",
+        "duration": 60,
+        "update_baseline": True,
+        "reason": "release 2.4",
+    }
+
+
+def test_without_a_person_it_is_named_what_started_it(context: Context) -> None:
+    """A record always says who or what began it."""
+    context(person=None)
+    assert asked("market_open")["asked_by"] == "airflow (manual)"
+
+
+def test_a_scenario_that_was_not_chosen_is_skipped(context: Context) -> None:
+    """No scenario at all means every one."""
+    context(scenarios=["normal_trading"])
+    with pytest.raises(AirflowSkipException, match=r"^market_open was not chosen$"):
+        asked("market_open")
+    assert asked("normal_trading")["service"] == "all"
+    context(scenarios=[])
+    assert asked("market_open")["service"] == "all"
+
+
+def test_a_scenario_that_does_not_load_the_service_is_skipped(
+    context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    """Only the engine is loaded by storm."""
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(catalogue_folder(tmp_path)))
+    context(scenarios=[], service="orders")
+    with pytest.raises(
+        AirflowSkipException, match=r"^scenario 'storm' does not load 'orders-service'; it loads engine$"
+    ):
+        asked("storm")
+    assert asked("calm")["service"] == "orders"
+
+
+def test_a_misspelt_parameter_is_refused(context: Context) -> None:
+    """Airflow takes any; ``durations: 10`` would send every whole load."""
+    context(durations=10)
+    with pytest.raises(AirflowFailException) as caught:
+        asked("market_open")
+    assert str(caught.value) == (
+        "parameter 'durations' is unknown; there are service, scenarios, duration, update_baseline, reason"
+    )
+
+
+def test_a_broken_catalogue_is_told(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """As by every other task."""
+    context()
+    folder = catalogue_folder(tmp_path, services="schema_version: 1\nservices: {}\n")
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(folder))
+    with pytest.raises(AirflowFailException, match="services must name at least one entry"):
+        asked("market_open")
+
+
+# What comes of them together
+
+
+@pytest.fixture
+def records(monkeypatch: pytest.MonkeyPatch) -> dict[str, RunRecord]:
+    """The finished runs by address; filled by the test."""
+    finished: dict[str, RunRecord] = {}
+    pipeline = SimpleNamespace(record=lambda uri: finished[uri])
+    monkeypatch.setattr("bellwether.wiring.airflow_pipeline", lambda: pipeline)
+    return finished
+
+
+def test_the_matrix_of_all_verdicts(
+    context: Context, records: dict[str, RunRecord], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the runs that this one began, and of no others; a scenario that was skipped has none."""
+    records["file:///a"] = run_record(service="orders", scenario="market_open")
+    records["file:///b"] = run_record(service="orders", scenario="normal_trading", verdict=Verdict.IMPROVEMENT)
+    given = context(planned={"market_open": ["file:///a"], "normal_trading": ["file:///b"]})
+    with caplog.at_level(logging.INFO, logger="bellwether.run_all_tasks"):
+        shown = summary()
+    assert shown.splitlines() == [
+        "| service | market_open       | normal_trading           |",
+        "| ------- | ----------------- | ------------------------ |",
+        "| orders  | PASS, p95 42.4 ms | IMPROVEMENT, p95 42.4 ms |",
+    ]
+    assert [record.getMessage() for record in caplog.records] == [f"All verdicts:\n{shown}"]
+    order = ["market_open", "normal_trading", "high_volatility", "overnight_processing"]
+    assert given["ti"].asked == [
+        {"dag_id": scenario, "run_id": f"run_all__{RUN_ID}", "task_ids": "plan"} for scenario in order
+    ]
+    assert run_all_tasks.CHILD_RUN_ID.replace("{{ run_id }}", RUN_ID) == f"run_all__{RUN_ID}"
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REGRESSION, Verdict.INVALID, Verdict.NOT_COMPARABLE])
+def test_what_is_bad_is_red_and_the_matrix_is_logged_all_the_same(
+    context: Context, records: dict[str, RunRecord], caplog: pytest.LogCaptureFixture, verdict: Verdict
+) -> None:
+    """With the headline of each that is."""
+    records["file:///a"] = run_record()
+    records["file:///b"] = record_of(verdict)
+    context(planned={"market_open": ["file:///a", "file:///b"]})
+    with caplog.at_level(logging.INFO), pytest.raises(AirflowFailException, match=f"^{verdict} · "):
+        summary()
+    assert "All verdicts:\n| service " in caplog.text
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.IMPROVEMENT, Verdict.NO_BASELINE, Verdict.SKIPPED])
+def test_what_is_not_bad_is_green(context: Context, records: dict[str, RunRecord], verdict: Verdict) -> None:
+    """As with one scenario alone."""
+    records["file:///a"] = record_of(verdict)
+    context(planned={"market_open": ["file:///a"]})
+    assert verdict.value in summary()
+
+
+def test_nothing_at_all_is_red(context: Context, records: dict[str, RunRecord]) -> None:
+    """Green would say that all is well."""
+    context(planned={"market_open": []})
+    with pytest.raises(AirflowFailException, match=r"^nothing was run; see the tasks before$"):
+        summary()
+
+
+def test_a_run_without_a_record_is_red(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its report was ended from outside."""
+    unfinished = SimpleNamespace(record=raising(StoreError("run file:///a is not finished: it has no run.json")))
+    monkeypatch.setattr("bellwether.wiring.airflow_pipeline", lambda: unfinished)
+    context(planned={"market_open": ["file:///a"]})
+    with pytest.raises(AirflowFailException, match=r"^run file:///a is not finished: it has no run\.json$"):
+        summary()
+
+
+# The form
+
+
+def test_the_form(context: Context) -> None:
+    """Every scenario on every service, each with its own load."""
+    catalogue: Catalogue = load_catalogue()
+    assert {name: param.value for name, param in run_all_params(catalogue).items()} == PARAMS
