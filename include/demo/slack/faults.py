@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -22,6 +22,17 @@ _WEBHOOK_STATUS = {
     "invalid_token": 403,
     "action_prohibited": 403,
     "channel_is_archived": 410,
+}
+
+# What missing_scope names as needed; of a private channel it is groups: instead of channels:.
+_SCOPES = {
+    "conversations.history": "channels:history",
+    "conversations.list": "channels:read",
+    "conversations.replies": "channels:history",
+    "files.completeUploadExternal": "files:write",
+    "files.getUploadURLExternal": "files:write",
+    "reactions.add": "reactions:write",
+    "reactions.remove": "reactions:write",
 }
 
 
@@ -130,7 +141,7 @@ async def answer(fault: Fault, *, method: str, request: Request) -> Response:
     # A client that is still sending would see another error than one that waits for the answer.
     await request.body()
     if fault.kind is FaultKind.SLACK_ERROR:
-        return _refusal(fault.error or "", is_json=method not in (UPLOAD, WEBHOOK))
+        return _refusal(fault.error or "", method)
     if fault.kind is FaultKind.RATELIMITED:
         headers = {"Retry-After": str(fault.retry_after_s)}
         if method == WEBHOOK:
@@ -146,7 +157,10 @@ async def answer(fault: Fault, *, method: str, request: Request) -> Response:
     return PlainTextResponse("Server Error", status_code=status)
 
 
-def _refusal(code: str, *, is_json: bool) -> Response:
-    if is_json:
-        return JSONResponse({"ok": False, "error": code})
-    return PlainTextResponse(code, status_code=_WEBHOOK_STATUS.get(code, 400))
+def _refusal(code: str, method: str) -> Response:
+    if method in (UPLOAD, WEBHOOK):
+        return PlainTextResponse(code, status_code=_WEBHOOK_STATUS.get(code, 400))
+    body: dict[str, Any] = {"ok": False, "error": code}
+    if code == "missing_scope":
+        body |= {"needed": _SCOPES.get(method, "chat:write"), "provided": "identify"}
+    return JSONResponse(body)

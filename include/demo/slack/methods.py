@@ -104,7 +104,7 @@ def post_message(context: Context, values: dict[str, Any]) -> dict[str, Any]:
             is_broadcast=is_broadcast and thread_ts is not None,
         )
     )
-    return {"channel": channel.id, "ts": message.ts, "message": _described(message)}
+    return {"channel": channel.id, "ts": message.ts, "message": described(message)}
 
 
 def update_message(context: Context, values: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def update_message(context: Context, values: dict[str, Any]) -> dict[str, Any]:
         is_broadcast=message.is_broadcast or (as_bool(values, "reply_broadcast") and bool(message.thread_ts)),
         is_edited=True,
     )
-    return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": _described(message)}
+    return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": described(message)}
 
 
 def get_permalink(context: Context, values: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _reaction(context: Context, values: dict[str, Any]) -> tuple[Message, str]:
     return message, name
 
 
-def _described(message: Message) -> dict[str, Any]:
+def described(message: Message) -> dict[str, Any]:
     """Return a message as the API shows it."""
     described: dict[str, Any] = {
         "type": "message",

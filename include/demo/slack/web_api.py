@@ -5,12 +5,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from include.demo.slack import faults, methods, uploads
+from include.demo.slack import faults, history, methods, uploads
 from include.demo.slack.arguments import read_arguments
 from include.demo.slack.refusals import RateLimited, SlackRefusal
 from include.demo.slack.standin import StandIn, stand_in
 
-METHODS = methods.METHODS | uploads.METHODS
+METHODS = methods.METHODS | history.METHODS | uploads.METHODS
 
 router = APIRouter()
 

@@ -38,6 +38,7 @@ def test_replies_stand_below_their_parent_and_a_broadcast_in_the_channel_too(htt
     assert "2 replies" in page
     assert (page.count("first reply"), page.count("second reply")) == (1, 2)
     assert "replied to a thread" in page
+    assert page.count("Also sent to the channel") == 1
     assert page.count('class="message reply"') == 2
 
 
@@ -101,6 +102,13 @@ def test_an_edited_message_a_reaction_and_an_attachment_show(http, slack, parent
     assert '<li title=":eyes:"><img class="emoji" src="/emoji/eyes.svg"' in page
     assert "(edited)" in page
     assert '<div class="attachment danger">' in page
+
+
+def test_an_edited_message_with_blocks_is_not_marked(http, slack, parent):
+    """As at Slack: https://docs.slack.dev/reference/methods/chat.update."""
+    blocks = [{"type": "section", "text": plain("new")}]
+    slack.chat_update(channel=parent["channel"], ts=parent["ts"], text="changed", blocks=blocks)
+    assert "(edited)" not in http.get("/channel/perf-alerts").text
 
 
 def hostile_message(slack):
