@@ -18,6 +18,7 @@ Every message says what is wrong, with which value, by which rule, and what to d
     │   └── NoData                  empty, NaN, or not exactly one series
     ├── StoreError             the results store cannot be read or written
     └── DeliveryError          a message could not be delivered; never changes a verdict
+        └── DeliveryUnsure     it was sent, and may have arrived
 """
 
 from collections.abc import Iterator, Sequence
@@ -112,3 +113,7 @@ class StoreError(BellwetherError):
 
 class DeliveryError(BellwetherError):
     """A message could not be delivered; the verdict stands all the same."""
+
+
+class DeliveryUnsure(DeliveryError):
+    """A message was sent, and nobody can tell whether it arrived; to send it again might double it."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from include.perf.alert import AlertBook, Delivery, Message, Posted
 from include.perf.feed import Request
 from include.perf.load_profile import LoadProfile
 from include.perf.run import RunRecord
@@ -261,6 +262,62 @@ class MetricsSource(Protocol):
         Raises:
             PrometheusError: as `value`; ``NoData`` also where the series has no such label.
         """
+
+
+class Messenger(Protocol):
+    """Takes messages to people.
+
+    Attributes:
+        has_threads: whether a message can be answered, changed and found again.
+    """
+
+    has_threads: bool
+
+    def post(self, delivery: Delivery, *, thread: Posted | None, broadcast: bool) -> Posted | None:
+        """Send a message, into a thread where one is given; returns where it is, if that is known.
+
+        Args:
+            broadcast: show an answer in the channel, too.
+
+        Raises:
+            DeliveryError: it did not arrive.
+            DeliveryUnsure: it may have arrived.
+        """
+
+    def find(self, delivery: Delivery, *, thread: Posted | None) -> Posted | None:
+        """Look for a message that was sent before; ``None`` when it is not there.
+
+        Raises:
+            DeliveryUnsure: nobody can tell now.
+            DeliveryError: nobody will be able to tell.
+        """
+
+    def replace(self, posted: Posted, message: Message) -> None:
+        """Change what a message says.
+
+        Raises:
+            DeliveryError: it stays as it was.
+        """
+
+    def attach(self, posted: Posted, charts: Sequence[Path], *, alt: str) -> None:
+        """Put charts into a message's thread.
+
+        Raises:
+            DeliveryError: they are not there, or not all of them.
+        """
+
+
+class AlertStore(Protocol):
+    """Keeps what people were told."""
+
+    def read(self) -> AlertBook:
+        """Return all of it."""
+
+    def change(self) -> AbstractContextManager[AlertBook]:
+        """Lend it for a change that is written when the block ends without an error."""
+
+    def delivering(self) -> AbstractContextManager[None]:
+        """Let only one at a time deliver."""
 
 
 class ChartRenderer(Protocol):

@@ -1,50 +1,67 @@
-"""Sends messages to Slack through Airflow's provider."""
+"""Takes messages to Slack through Airflow's provider: by bot token, else by incoming webhook."""
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
 
 from airflow.providers.slack.hooks.slack import SlackHook
 from airflow.providers.slack.hooks.slack_webhook import SlackWebhookHook
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowException, AirflowNotFoundException
-from slack_sdk.errors import SlackApiError
-from slack_sdk.http_retry.builtin_handlers import (
-    ConnectionErrorRetryHandler,
-    RateLimitErrorRetryHandler,
-    ServerErrorRetryHandler,
-)
+from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler, ServerErrorRetryHandler
+from slack_sdk.http_retry.handler import RetryHandler
 
-from include.perf.adapters.slack_blocks import SlackMessage
-from include.perf.errors import DeliveryError
+from bellwether.slack_failures import (
+    FAILURES,
+    RateLimitRetry,
+    UnsentRetry,
+    cause,
+    is_passing,
+    refused_hook,
+    remedy,
+    source,
+    undelivered,
+)
+from include.perf.alert import Delivery, Message, Posted
+from include.perf.errors import DeliveryError, DeliveryUnsure
+from include.perf.ports import Messenger
 
 log = logging.getLogger(__name__)
 
 BOT_CONNECTION = "slack_api_default"
 WEBHOOK_CONNECTION = "slack_default"
+EVENT_TYPE = "bellwether_alert"
 RETRIES = 2
+CLOCKS_APART = timedelta(seconds=60)
+"""How far Slack's clock may be behind ours."""
+PAGE = 200
+PAGES = 50
 
-UNREACHABLE = (SlackApiError, AirflowException, HTTPError, URLError, ConnectionError, TimeoutError)
-"""What the two hooks raise; a read time-out is never retried, because the message may have arrived."""
+_PRINTABLE = re.compile(r"[\x21-\x7e]+\Z")
+_CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{6,}\Z")
+
+# Slack's client logs addresses and answers; what went wrong is said by our own errors.
+_SILENT = logging.getLogger(f"{__name__}.slack_sdk")
+_SILENT.setLevel(logging.CRITICAL + 1)
 
 
-def send(message: SlackMessage, *, channel: str, charts: Sequence[Path]) -> None:
-    """Send a message with its charts: by bot token, else by incoming webhook (text only).
+def messenger() -> Messenger:
+    """Return the way to Slack that there is a connection for.
 
     Raises:
-        DeliveryError: there is no connection to Slack, or Slack did not take the message.
+        DeliveryError: there is none, or it cannot be used.
     """
     if _has_connection(BOT_CONNECTION):
-        _send_as_bot(message, channel=channel, charts=charts)
-    elif _has_connection(WEBHOOK_CONNECTION):
-        _send_to_webhook(message)
-    else:
-        raise DeliveryError(
-            f"there is no connection {BOT_CONNECTION} (type Slack API, a bot token) nor {WEBHOOK_CONNECTION} "
-            f"(an incoming webhook); add one of them. Not sent: {message.text}"
-        )
+        return SlackBot()
+    if _has_connection(WEBHOOK_CONNECTION):
+        return SlackWebhook()
+    raise DeliveryError(
+        f"there is no connection {BOT_CONNECTION} (type Slack API, a bot token) nor {WEBHOOK_CONNECTION} "
+        "(an incoming webhook); add one of them"
+    )
 
 
 def _has_connection(name: str) -> bool:
@@ -55,53 +72,234 @@ def _has_connection(name: str) -> bool:
     return True
 
 
-def _send_as_bot(message: SlackMessage, *, channel: str, charts: Sequence[Path]) -> None:
-    client = SlackHook(
-        slack_conn_id=BOT_CONNECTION,
-        retry_handlers=[
-            ConnectionErrorRetryHandler(max_retry_count=RETRIES),
-            RateLimitErrorRetryHandler(max_retry_count=RETRIES),
-            ServerErrorRetryHandler(max_retry_count=RETRIES),
-        ],
-    ).client
-    try:
-        posted = client.chat_postMessage(
-            channel=channel, text=message.text, blocks=message.blocks, unfurl_links=False, unfurl_media=False
+class SlackBot:
+    """Writes with the bot token of the connection ``slack_api_default``.
+
+    What must not be doubled is sent again only if nothing can have arrived; what may be repeated, after any passing
+    disturbance.
+
+    Raises:
+        DeliveryError: the connection cannot be used.
+    """
+
+    has_threads = True
+
+    def __init__(self) -> None:
+        self._once = _bot([UnsentRetry(RETRIES), RateLimitRetry(RETRIES)])
+        self._again = _bot(
+            [ConnectionErrorRetryHandler(RETRIES), RateLimitRetry(RETRIES), ServerErrorRetryHandler(RETRIES)]
         )
-    except UNREACHABLE as err:
-        raise _undelivered(message, err) from err
-    log.info("told Slack in %s: %s", channel, message.text)
-    if charts:
-        _send_charts(client, posted, message, charts)
+
+    def post(self, delivery: Delivery, *, thread: Posted | None, broadcast: bool) -> Posted | None:
+        """Send a message, into a thread where one is given; returns where it is, if Slack says so.
+
+        Raises:
+            DeliveryError: it did not arrive.
+            DeliveryUnsure: it may have arrived.
+        """
+        place: dict[str, Any] = {"channel": delivery.channel}
+        if thread is not None:
+            place = {"channel": thread.channel, "thread_ts": thread.ts, "reply_broadcast": broadcast}
+        try:
+            answer = self._once.chat_postMessage(
+                **place,
+                text=delivery.message.text,
+                blocks=delivery.message.blocks,
+                metadata={"event_type": EVENT_TYPE, "event_payload": {"id": delivery.id}},
+                unfurl_links=False,
+                unfurl_media=False,
+            )
+        except FAILURES as err:
+            raise undelivered(err, text=delivery.message.text, connection=BOT_CONNECTION) from source(err)
+        log.info("told Slack in %s: %s", delivery.channel, delivery.message.text)
+        channel, ts = answer.get("channel"), answer.get("ts")
+        return Posted(channel, ts) if isinstance(channel, str) and isinstance(ts, str) else None
+
+    def find(self, delivery: Delivery, *, thread: Posted | None) -> Posted | None:
+        """Look for a message that was sent before, by the id that went with it; ``None`` when it is not there.
+
+        Needs the scope channels:history (groups:history in a private channel), and where the channel is given by its
+        name channels:read (groups:read).
+
+        Raises:
+            DeliveryError: nobody can tell.
+            DeliveryUnsure: nobody can tell now; Slack may be asked later.
+        """
+        since = f"{(delivery.created_at - CLOCKS_APART).timestamp():.6f}"
+        wanted: dict[str, Any] = {"oldest": since, "include_all_metadata": True, "limit": PAGE}
+        try:
+            if thread is None:
+                channel = self._channel_id(delivery.channel)
+                pages = _pages(self._again.conversations_history, "messages", channel=channel, **wanted)
+            else:
+                channel = thread.channel
+                pages = _pages(self._again.conversations_replies, "messages", channel=channel, ts=thread.ts, **wanted)
+            found = next((each for each in pages if _id_in(each) == delivery.id), None)
+            return Posted(channel, found["ts"]) if found else None
+        except (*FAILURES, TypeError, AttributeError) as err:
+            kind = DeliveryUnsure if is_passing(err) else DeliveryError
+            raise kind(
+                f"whether this arrived nobody can tell, because Slack cannot be asked ({cause(err)}); "
+                f"{remedy(err, BOT_CONNECTION)}: {delivery.message.text}"
+            ) from source(err)
+
+    def _channel_id(self, name: str) -> str:
+        """Return the ID of a channel, which reading wants; private ones are listed only if need be, and allowed."""
+        if _CHANNEL_ID.match(name):
+            return name
+        for kind in ("public_channel", "private_channel"):
+            listed = _pages(self._again.conversations_list, "channels", types=kind, exclude_archived=True, limit=PAGE)
+            for channel in listed:
+                if channel["name"] == name.removeprefix("#"):
+                    return str(channel["id"])
+        raise DeliveryError(
+            f"whether a message arrived in {name} nobody can tell, because Slack lists no such channel; "
+            "put its ID (C…) into services.yaml"
+        )
+
+    def replace(self, posted: Posted, message: Message) -> None:
+        """Change what a message says; to do so twice changes nothing more.
+
+        Raises:
+            DeliveryError: it stays as it was, as far as is known.
+        """
+        try:
+            self._again.chat_update(channel=posted.channel, ts=posted.ts, text=message.text, blocks=message.blocks)
+        except FAILURES as err:
+            raise DeliveryError(
+                f"Slack did not change a message ({cause(err)}); {remedy(err, BOT_CONNECTION)}: {message.text}"
+            ) from source(err)
+
+    def attach(self, posted: Posted, charts: Sequence[Path], *, alt: str) -> None:
+        """Put charts into a message's thread.
+
+        Raises:
+            DeliveryError: they are not there, or that is not known.
+        """
+        if not charts:
+            return
+        try:
+            uploads = [
+                {"file": chart.read_bytes(), "filename": chart.name, "title": chart.stem, "alt_txt": alt}
+                for chart in charts
+            ]
+        except OSError as err:
+            raise DeliveryError(f"cannot read the chart {err.filename}: {err.strerror}") from err
+        try:
+            self._once.files_upload_v2(file_uploads=uploads, channel=posted.channel, thread_ts=posted.ts)
+        except FAILURES as err:
+            raise DeliveryError(
+                f"Slack has the message but not its charts ({cause(err)}); {remedy(err, BOT_CONNECTION)}"
+            ) from source(err)
 
 
-def _send_charts(client: Any, posted: Any, message: SlackMessage, charts: Sequence[Path]) -> None:
-    """Put the charts into the message's thread; the message counts, so a lost chart is only a warning."""
-    uploads = [
-        {"file": chart.read_bytes(), "filename": chart.name, "title": chart.stem, "alt_txt": message.image_alt}
-        for chart in charts
-    ]
+class SlackWebhook:
+    """Writes through the incoming webhook of the connection ``slack_default``: into its own channel, and nothing else.
+
+    Raises:
+        DeliveryError: the connection cannot be used.
+    """
+
+    has_threads = False
+
+    def __init__(self) -> None:
+        self._client = _webhook([UnsentRetry(RETRIES), RateLimitRetry(RETRIES)])
+
+    def post(self, delivery: Delivery, *, thread: Posted | None, broadcast: bool) -> Posted | None:
+        """Send a message; where it is nobody learns.
+
+        Raises:
+            DeliveryError: it did not arrive.
+            DeliveryUnsure: it may have arrived.
+        """
+        text = delivery.message.text
+        try:
+            answer = self._client.send(
+                text=text, blocks=delivery.message.blocks, unfurl_links=False, unfurl_media=False
+            )
+        except FAILURES as err:
+            # Without its cause, whose text may hold the webhook's address.
+            raise undelivered(err, text=text, connection=WEBHOOK_CONNECTION) from None
+        if (answer.status_code, answer.body.strip()) != (200, "ok"):
+            raise refused_hook(answer.status_code, answer.body.strip(), text=text, connection=WEBHOOK_CONNECTION)
+        log.info("told Slack's webhook: %s", text)
+        return None
+
+    def find(self, delivery: Delivery, *, thread: Posted | None) -> Posted | None:
+        """Refuse: a webhook cannot read.
+
+        Raises:
+            DeliveryError: always.
+        """
+        raise DeliveryError(
+            "whether this arrived nobody can tell, because a webhook cannot read; look into its channel, or add the "
+            f"connection {BOT_CONNECTION}: {delivery.message.text}"
+        )
+
+    def replace(self, posted: Posted, message: Message) -> None:
+        """Refuse: a webhook cannot change what it sent.
+
+        Raises:
+            DeliveryError: always.
+        """
+        raise DeliveryError(f"a webhook cannot change a message; add the connection {BOT_CONNECTION}: {message.text}")
+
+    def attach(self, posted: Posted, charts: Sequence[Path], *, alt: str) -> None:
+        """Leave the charts out: a webhook takes no files, and the message says everything."""
+        log.info("a webhook takes no files; %d charts are left out", len(charts))
+
+
+def _bot(handlers: list[RetryHandler]) -> Any:
     try:
-        client.files_upload_v2(file_uploads=uploads, channel=posted["channel"], thread_ts=posted["ts"])
-    except UNREACHABLE as err:
-        log.warning("Slack has the message but not its charts: %s", _why(err))
+        client = SlackHook(slack_conn_id=BOT_CONNECTION, retry_handlers=handlers, logger=_SILENT).client
+    except (AirflowException, ValueError):
+        # Without its cause, whose text may hold what stands in the connection.
+        raise _unusable(BOT_CONNECTION) from None
+    if not _PRINTABLE.match(client.token or ""):
+        raise _unusable(BOT_CONNECTION)
+    return client
 
 
-def _send_to_webhook(message: SlackMessage) -> None:
+def _webhook(handlers: list[RetryHandler]) -> Any:
     try:
-        SlackWebhookHook(slack_webhook_conn_id=WEBHOOK_CONNECTION).send(text=message.text, blocks=message.blocks)
-    except UNREACHABLE as err:
-        raise _undelivered(message, err) from err
-    log.info("told Slack's webhook: %s", message.text)
+        hook = SlackWebhookHook(slack_webhook_conn_id=WEBHOOK_CONNECTION, retry_handlers=handlers, logger=_SILENT)
+        client = hook.client
+    except (AirflowException, ValueError):
+        raise _unusable(WEBHOOK_CONNECTION) from None
+    if not _PRINTABLE.match(client.url):
+        raise _unusable(WEBHOOK_CONNECTION)
+    return client
 
 
-def _undelivered(message: SlackMessage, err: BaseException) -> DeliveryError:
-    if isinstance(err, TimeoutError):
-        return DeliveryError(f"Slack did not answer in time; the message may have arrived or not: {message.text}")
-    return DeliveryError(f"Slack did not take the message ({_why(err)}): {message.text}")
+def _unusable(connection: str) -> DeliveryError:
+    secret = "bot token (xoxb-…)" if connection == BOT_CONNECTION else "webhook's address or its end (T…/B…/…)"
+    return DeliveryError(
+        f"the connection {connection} cannot be used: its password must be the {secret} without spaces or line breaks, "
+        "and its timeout a whole number of seconds"
+    )
 
 
-def _why(err: BaseException) -> str:
-    if isinstance(err, SlackApiError):
-        return f"error {err.response.get('error', 'unknown')}"
-    return f"{type(err).__name__}: {err}"
+def _pages(call: Callable[..., Any], key: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield what a call lists, page after page.
+
+    Raises:
+        ValueError: its end cannot be reached.
+    """
+    cursor = ""
+    for _ in range(PAGES):
+        answer = call(**arguments, **({"cursor": cursor} if cursor else {}))
+        yield from answer[key]
+        cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
+        if not cursor:
+            if answer.get("has_more"):
+                break
+            return
+    raise ValueError(f"the end of {key} was not reached")
+
+
+def _id_in(message: Mapping[str, Any]) -> str | None:
+    metadata = message.get("metadata") or {}
+    if metadata.get("event_type") != EVENT_TYPE:
+        return None
+    found = (metadata.get("event_payload") or {}).get("id")
+    return found if isinstance(found, str) else None

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -57,8 +58,15 @@ def slack(_stand_in: StandIn) -> StandIn:
 @pytest.fixture(autouse=True)
 def _no_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the connections of another, or of the machine."""
-    for name in ("PROMETHEUS_DEFAULT", "SLACK_API_DEFAULT", "SLACK_DEFAULT"):
+    for name in ("BELLWETHER_APPRISE", "PROMETHEUS_DEFAULT", "SLACK_API_DEFAULT", "SLACK_DEFAULT"):
         monkeypatch.delenv(f"AIRFLOW_CONN_{name}", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _own_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of alerts is kept beside the results of the test."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
+    monkeypatch.delenv("BELLWETHER_ALERTS", raising=False)
 
 
 @pytest.fixture

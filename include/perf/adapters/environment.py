@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from include.perf import __version__
+from include.perf.adapters.alert_file import AlertFile
 from include.perf.adapters.baseline_file import BaselineFile
 from include.perf.adapters.charts import MatplotlibCharts
 from include.perf.adapters.credentials import environment_credentials
@@ -44,6 +45,12 @@ def load_locks() -> LoadLocks:
     """Return the locks in the folder that ``BELLWETHER_LOAD_LOCKS`` names, by default one beside the results."""
     folder = os.environ.get("BELLWETHER_LOAD_LOCKS")
     return LoadLocks(Path(folder) if folder else results_store().root / ".loads")
+
+
+def alert_file() -> AlertFile:
+    """Return the file that ``BELLWETHER_ALERTS`` names, by default one beside the results."""
+    path = os.environ.get("BELLWETHER_ALERTS")
+    return AlertFile(Path(path) if path else results_store().root / ".alerts.json")
 
 
 def build_pipeline(

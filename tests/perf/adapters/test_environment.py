@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.adapters.environment import halt_file, load_locks
+from include.perf.adapters.environment import alert_file, halt_file, load_locks
 from include.perf.halt import Halt
 from tests.stages import BESIDE
 
@@ -26,7 +26,7 @@ def test_importing_it_is_cheap(module: str) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees what the machine's own environment names."""
-    for name in ("BELLWETHER_HALT_FILE", "BELLWETHER_LOAD_LOCKS", "BELLWETHER_RESULTS_URI"):
+    for name in ("BELLWETHER_ALERTS", "BELLWETHER_HALT_FILE", "BELLWETHER_LOAD_LOCKS", "BELLWETHER_RESULTS_URI"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -45,6 +45,23 @@ def test_without_a_name_the_halt_file_is_the_projects(monkeypatch: pytest.Monkey
     if given is not None:
         monkeypatch.setenv("BELLWETHER_HALT_FILE", given)
     assert halt_file().path == ROOT / "halt.json"
+
+
+def test_the_alerts_are_the_file_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Wherever the results are."""
+    monkeypatch.setenv("BELLWETHER_ALERTS", str(tmp_path / "told.json"))
+    assert alert_file().path == tmp_path / "told.json"
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_without_a_name_the_alerts_lie_beside_the_results(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str | None
+) -> None:
+    """Who shares the results shares what was told of them."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
+    if given is not None:
+        monkeypatch.setenv("BELLWETHER_ALERTS", given)
+    assert alert_file().path == tmp_path / "results" / ".alerts.json"
 
 
 def lock_made(folder: Path) -> list[str]:

@@ -1,0 +1,139 @@
+"""What people were told, in a file shared by processes."""
+
+import fcntl
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import TypeAdapter
+
+from include.perf.alert import SCHEMA_VERSION, AlertBook
+from include.perf.atomic import write_atomically
+from include.perf.errors import DeliveryError, StoreError
+from include.perf.run import from_json
+
+LONGEST_WAIT_S = 60.0
+POLL_S = 0.1
+
+
+class AlertFile:
+    """Reads the book of alerts and changes it under a lock, whole or not at all.
+
+    Its two locks are files of their own beside it (``flock``): one for a change, which is short, and one for
+    delivering, which waits for Slack. Neither may be taken twice at once by the same process.
+
+    Args:
+        wait: how long to wait for another one that is delivering.
+    """
+
+    def __init__(
+        self, path: Path, *, wait_s: float = LONGEST_WAIT_S, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.path = path
+        self._wait_s = wait_s
+        self._wait = wait
+
+    def read(self) -> AlertBook:
+        """Return all of it; a file that is not there yet holds nothing.
+
+        Raises:
+            StoreError: the file is broken or cannot be read; it is left as it is.
+        """
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return AlertBook()
+        except OSError as err:
+            raise StoreError(f"cannot read {self.path}: {err.strerror}; check BELLWETHER_ALERTS") from err
+        return _parsed(content, where=str(self.path))
+
+    @contextmanager
+    def change(self) -> Iterator[AlertBook]:
+        """Lend it for a change that is written when the block ends without an error.
+
+        Raises:
+            StoreError: the file is broken, or cannot be locked, read or written; it is left as it is.
+        """
+        with self._lock_file("lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            book = self.read()
+            yield book
+            try:
+                write_atomically(self.path, _formatted(book))
+            except OSError as err:
+                raise StoreError(f"cannot write {self.path}: {err.strerror}; check BELLWETHER_ALERTS") from err
+
+    @contextmanager
+    def delivering(self) -> Iterator[None]:
+        """Let only one at a time deliver; the next waits for at most a minute.
+
+        Raises:
+            DeliveryError: another one still delivers.
+            StoreError: it cannot be locked.
+        """
+        with self._lock_file("delivering") as lock:
+            waited_s = 0.0
+            while not _is_taken(lock):
+                if waited_s >= self._wait_s:
+                    raise DeliveryError(
+                        f"another task is delivering, for more than {self._wait_s:g} s; what is left here is "
+                        "delivered by the next one"
+                    )
+                self._wait(POLL_S)
+                waited_s += POLL_S
+            yield
+
+    def _lock_file(self, purpose: str) -> IO[bytes]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self.path.with_name(f".{self.path.name.removeprefix('.')}.{purpose}").open("wb")
+        except OSError as err:
+            raise StoreError(f"cannot lock {self.path}: {err.strerror}; check BELLWETHER_ALERTS") from err
+
+
+def _is_taken(lock: IO[bytes]) -> bool:
+    """Take a lock if it is free; it is given back when its file is closed, or the process is gone."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _formatted(book: AlertBook) -> bytes:
+    # Not to_json: it writes an infinite number, for which JSON has no word, as null.
+    plain = _with_words(TypeAdapter(AlertBook).dump_python(book, mode="json"))
+    return json.dumps(plain, indent=2, allow_nan=False).encode() + b"\n"
+
+
+def _with_words(value: Any) -> Any:
+    """Write an infinite number as the text that is read back as one."""
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _with_words(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_with_words(each) for each in value]
+    return value
+
+
+def _parsed(content: bytes, *, where: str) -> AlertBook:
+    try:
+        version = json.loads(content)["schema_version"]
+    except (ValueError, RecursionError, TypeError, KeyError, IndexError) as err:
+        raise StoreError(f"{where} is no book of alerts; {_REMEDY}") from err
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"{where}: schema_version must be {SCHEMA_VERSION}, but is {version!r}; upgrade Bellwether, or {_REMEDY}"
+        )
+    try:
+        return from_json(AlertBook, content, where=where)
+    except StoreError as err:
+        raise StoreError(f"{err}; {_REMEDY}") from err
+
+
+_REMEDY = "repair it, or move it away: then what is open is told again, and silences are lost"
