@@ -27,10 +27,10 @@ from include.perf.adapters.load_process import LOG_FILE
 from include.perf.adapters.locust import LocustGenerator
 from include.perf.errors import LoadError
 from include.perf.feed import Feed, FeedEndpoint, Request
+from include.perf.load_profile import LoadProfile
 from include.perf.measurement import measure, read_requests
 from include.perf.ports import FEED_FILE, REQUESTS_FILE, LoadOrder, Progress
 from include.perf.run import LoadFigures
-from include.perf.load_profile import LoadProfile
 from include.perf.service import Endpoint, PrometheusTarget, Service
 from include.perf.validity import load_problems
 

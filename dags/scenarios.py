@@ -1,5 +1,5 @@
 """One DAG a scenario of the catalogue: plan → (stage_data → preflight → run_load → scrape) for each service →
-plan_reruns → the same for each that looks suspicious → compare → (report → alert, promote) for each → verdict.
+plan_reruns → the same for each that looks suspicious → compare → (report → promote) for each → alert, verdict.
 """
 
 from datetime import timedelta
@@ -20,9 +20,8 @@ from include.perf.scenario import Scenario
 
 @task_group
 def conclude(uri: str) -> None:
-    """Write down, tell and promote what was found of one service."""
+    """Write down and promote what was found of one service."""
     reported = tasks.report(uri)
-    tasks.alert(reported)
     tasks.promote(reported)
     TriggerDagRunOperator(
         task_id="ask_for_approval",
@@ -69,7 +68,7 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
         judged = tasks.compare(uris)
         measuring("run_service", scenario).expand(uri=uris) >> reruns
         measuring("rerun_service", scenario).expand(uri=reruns) >> judged
-        conclude.expand(uri=judged) >> [tasks.tell_unmeasured(uris), tasks.verdict(uris)]
+        conclude.expand(uri=judged) >> [tasks.alert(uris), tasks.verdict(uris)]
 
     return scenario_run()
 

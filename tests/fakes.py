@@ -20,6 +20,7 @@ from include.load.schedule import schedule
 from include.perf.baseline import Baselines
 from include.perf.catalogue import Catalogue
 from include.perf.errors import ConfigurationError, LoadError, NoData, StoreError, TargetError
+from include.perf.feed import Request
 from include.perf.histogram import Histogram
 from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
 from include.perf.load_profile import LoadProfile
@@ -29,6 +30,7 @@ from include.perf.ports import (
     GENERATOR_FILE,
     RECORD_FILE,
     REQUESTS_FILE,
+    Answered,
     Claim,
     LoadOrder,
     LoadWatch,
@@ -44,6 +46,7 @@ from include.perf.service import Service
 START = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 CSV_HEADER = "timestamp,instrument,open,high,low,close,volume,spread"
 SELECTOR = 'service="orders-service"'
+GOOD = Answered(status=200, body=b"{}", took_s=0.01)
 
 
 class FixedClock:
@@ -304,14 +307,19 @@ class FakeTarget:
 
     Attributes:
         documents: what it answers at a path, one after another, the last one again and again.
-        asked: the addresses of every question.
+        answers: what a request gets by its path; an error is raised, and of a list each in its turn. Any other
+            request gets 200 after 10 ms.
+        asked: the addresses of every question, requests among them.
+        sent: service, method and request of each request, in order.
     """
 
     def __init__(self) -> None:
         self.problem: str | None = None
         self.documents: list[Any] = []
+        self.answers: dict[str, Answered | TargetError | list[Answered | TargetError]] = {}
         self.checks: list[str] = []
         self.asked: list[tuple[str, ...]] = []
+        self.sent: list[tuple[str, str, Request]] = []
 
     def check(self, service: Service, addresses: Sequence[str]) -> None:
         """Note the question; fail if told to."""
@@ -326,6 +334,17 @@ class FakeTarget:
         if not self.documents:
             raise TargetError(f"GET {service.base_url}{path} answered 404, 200 is needed")
         return self.documents.pop(0) if len(self.documents) > 1 else self.documents[0]
+
+    def send(self, service: Service, method: str, request: Request, addresses: Sequence[str]) -> Answered:
+        """Note the request, and answer it."""
+        self.asked.append(tuple(addresses))
+        self.sent.append((service.name, method, request))
+        answer = self.answers.get(request.target.partition("?")[0], GOOD)
+        if isinstance(answer, list):
+            answer = answer.pop(0)
+        if isinstance(answer, TargetError):
+            raise answer
+        return answer
 
 
 class FakeCharts:

@@ -71,6 +71,7 @@ def bellwether_environment(stack: Stack) -> dict[str, str]:
         "BELLWETHER_CATALOGUE": str(stack.catalogue),
         "BELLWETHER_RESULTS_URI": stack.results.as_uri(),
         "BELLWETHER_BASELINES": str(stack.baselines),
+        "BELLWETHER_ALERTS": str(stack.alerts),
         "BELLWETHER_HALT_FILE": str(stack.folder / "halt.json"),
         "PROMETHEUS_URL": stack.prometheus_url,
     }

@@ -68,6 +68,11 @@ class Stack:
         return self.folder / "baselines.json"
 
     @property
+    def alerts(self) -> Path:
+        """What the stack keeps of its alerts."""
+        return self.folder / "alerts.json"
+
+    @property
     def catalogue(self) -> Path:
         """The stack's own catalogue: the project's, with loopback addresses and short loads."""
         return self.folder / "catalogue"

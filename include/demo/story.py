@@ -14,7 +14,7 @@ from rich.text import Text
 
 from include.demo import commands
 from include.demo.airflow_api import AirflowApi
-from include.demo.configuration import TOKEN_VARIABLE
+from include.demo.configuration import SLACK_CHANNEL, TOKEN_VARIABLE
 from include.demo.settings import Stack
 from include.perf.adapters.folder_store import FolderStore
 from include.perf.ports import CHARTS_FOLDER, REPORT_FILE
@@ -88,9 +88,10 @@ class Story:
         return found
 
     def _begin_anew(self) -> None:
-        """Forget the baseline of an earlier demo."""
+        """Forget the baseline of an earlier demo, and what it told."""
         self._set_fault(None)
-        self._stack.baselines.unlink(missing_ok=True)
+        for file in (self._stack.baselines, self._stack.alerts):
+            file.unlink(missing_ok=True)
 
     def _set_fault(self, fault: dict[str, float] | None) -> None:
         url = f"{self._stack.service_url(SERVICE)}/admin/fault"
@@ -138,9 +139,10 @@ class Story:
         self._console.print(f"  ({seconds:.0f} s)")
 
     def _messages(self) -> list[dict[str, Any]]:
+        """Return what on-call got; what could not be judged is told elsewhere."""
         answer = requests.get(f"{self._stack.slack_url}/_standin/messages", timeout=5)
         messages: list[dict[str, Any]] = answer.json()["messages"]
-        return messages
+        return [message for message in messages if message["channel_name"] == SLACK_CHANNEL.removeprefix("#")]
 
     def _show_message(self, told_before: int) -> bool:
         if os.environ.get(TOKEN_VARIABLE):

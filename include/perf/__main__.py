@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from include.perf.adapters.environment import baseline_file, build_pipeline, halt_file, results_store
+from include.perf.adapters.environment import alert_file, baseline_file, build_pipeline, halt_file, results_store
 from include.perf.adapters.prometheus import Prometheus
+from include.perf.adapters.slack_messages import acknowledged
+from include.perf.alert_commands import AlertCommands
 from include.perf.baseline_commands import BaselineCommands
 from include.perf.catalogue import SCENARIOS_FILE, load_catalogue
 from include.perf.console import complain, plain_console
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_compare(commands)
     BaselineCommands(baselines=baseline_file, results=results_store, user=_user, clock=clock).add_to(commands)
     HaltCommands(switch=halt_file, user=_user, clock=clock).add_to(commands)
+    AlertCommands(store=alert_file, user=_user, clock=clock, acknowledged=acknowledged).add_to(commands)
     check = commands.add_parser("check", help="check the catalogue, the market data and the baselines")
     check.set_defaults(command=_check)
     return parser

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from include.perf.catalogue import Catalogue
-from include.perf.errors import BellwetherError
+from include.perf.errors import BellwetherError, collected
 from include.perf.fingerprint import describe_load
 from include.perf.guard import Guard
 from include.perf.run import RunSpec
@@ -104,7 +104,8 @@ def _planned(spec: RunSpec, catalogue: Catalogue, guard: Guard, *, starts_at: da
 def _noted(reasons: list[str]) -> Iterator[None]:
     """Add why the block could not be done, and go on."""
     try:
-        yield
+        with collected(reasons):
+            yield
     except BellwetherError as err:
         reasons.append(str(err))
 

@@ -47,7 +47,7 @@ from include.perf.ports import (
 )
 from include.perf.report import render_report
 from include.perf.request import RunRequest
-from include.perf.reruns import in_turn, refusal, reruns_of
+from include.perf.reruns import RERUN_OVERHEAD_S, in_turn, refusal, reruns_of
 from include.perf.run import RunRecord, RunSpec, Verdict
 from include.perf.scraping import scrape_figures
 from include.perf.service import Service
@@ -127,7 +127,7 @@ class Pipeline:
         for request in requests:
             specs = specs_for(request, self.catalogue, now=begins_at)
             loads += preview(specs, self.catalogue, self._guard, begins_at=begins_at)
-            begins_at = max(load.ends_at for load in loads)
+            begins_at = max(load.ends_at for load in loads) + timedelta(seconds=RERUN_OVERHEAD_S)
         return loads
 
     def smoke(self, name: str) -> "list[SmokeResult]":

@@ -15,8 +15,7 @@ from include.perf.pipeline import Pipeline
 from include.perf.ports import REPORT_FILE
 from include.perf.request import RunRequest
 from include.perf.run import RunRecord, Verdict
-from include.perf.run_order import run_order
-from include.perf.scenario import Scenario
+from include.perf.run_order import scenarios_of
 
 DEFAULT_PROMETHEUS = "http://localhost:9090"
 
@@ -97,10 +96,6 @@ class RunCommands:
     def _requests(self, catalogue: Catalogue, options: argparse.Namespace) -> list[RunRequest]:
         """Return what is asked for, a request a scenario; of all scenarios those that load the service."""
         service = options.service or ALL_SERVICES
-        if options.scenario:
-            scenarios = [options.scenario]
-        else:
-            scenarios = [each.name for each in run_order(catalogue) if _loads(catalogue, each, service)]
         return [
             RunRequest(
                 scenario=scenario,
@@ -112,7 +107,7 @@ class RunCommands:
                 may_rerun=options.reruns,
                 triggered_by=self.user(),
             )
-            for scenario in scenarios
+            for scenario in ([options.scenario] if options.scenario else _names(catalogue, service))
         ]
 
     def _smoke(self, options: argparse.Namespace, console: Console) -> int:
@@ -135,8 +130,8 @@ class RunCommands:
         return 3 if is_refused else 0
 
 
-def _loads(catalogue: Catalogue, scenario: Scenario, service: str) -> bool:
-    return service == ALL_SERVICES or catalogue.service(service) in catalogue.services_of(scenario)
+def _names(catalogue: Catalogue, service: str) -> list[str]:
+    return [scenario.name for scenario in scenarios_of(catalogue, service)]
 
 
 def _preview(pipeline: Pipeline, requests: Sequence[RunRequest], console: Console) -> int:

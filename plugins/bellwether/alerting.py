@@ -1,55 +1,119 @@
-"""Decides whether a run is worth a message, and sends it.
+"""Tells people what a night showed: writes it down first, then delivers all that waits."""
 
-The notifier is imported only when there is something to send: Slack's client costs the usual silence most of a
-second.
-"""
-
-from collections.abc import Sequence
-
-from airflow.sdk.exceptions import AirflowSkipException
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 from bellwether.wiring import links_of, run_links
-from include.perf.adapters.slack_blocks import deviation_message
-from include.perf.adapters.slack_ops import UNMEASURED, unmeasured_message
-from include.perf.pipeline import Pipeline
-from include.perf.ports import CHARTS_FOLDER
-from include.perf.run import Verdict
-
-CHARTS_TOLD = ("comparison.png", "latency.png")
-
-
-def tell(pipeline: Pipeline, uri: str) -> None:
-    """Send the message of a regression, with its charts; everything else is silence.
-
-    Raises:
-        DeliveryError: Slack did not take it; the verdict stands all the same.
-    """
-    record = pipeline.record(uri)
-    if record.verdict is not Verdict.REGRESSION:
-        raise AirflowSkipException(f"{record.verdict} is nothing to wake anyone for")
-    if record.told_by is not None:
-        raise AirflowSkipException(f"told with run {record.told_by}: what moved is the platform")
-    from bellwether.notifier import send
-
-    service = pipeline.catalogue.service(record.service)
-    with pipeline.store.folder(uri) as folder:
-        charts = [path for name in CHARTS_TOLD if (path := folder / CHARTS_FOLDER / name).is_file()]
-        send(deviation_message(record, links=links_of(record)), channel=service.slack_channel, charts=charts)
+from include.perf.adapters import slack_messages
+from include.perf.adapters.environment import alert_file, results_store
+from include.perf.alert_delivery import Deliverer
+from include.perf.alert_desk import Desk
+from include.perf.catalogue import Catalogue, load_catalogue
+from include.perf.errors import DeliveryError
+from include.perf.night_runs import read_night
+from include.perf.overdue import overdue
+from include.perf.pipeline_alerts import PipelineAlerts
+from include.perf.service_alerts import Policy, ServiceAlerts
 
 
-def tell_unmeasured(pipeline: Pipeline, uris: Sequence[str]) -> None:
-    """Tell those who run the pipeline, in one message, which runs of a night could not be judged, and why.
+def tell_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
+    """Tell what the runs of a DAG run showed; a task that is tried again tells nothing twice.
 
     Raises:
-        DeliveryError: Slack did not take it; the verdicts stand all the same.
+        DeliveryError: something did not arrive; it is kept, and the verdicts stand all the same.
     """
-    records = [pipeline.record(uri) for uri in uris]
-    unmeasured = [record for record in records if record.verdict in UNMEASURED]
-    if not unmeasured:
-        raise AirflowSkipException("every run could be judged")
-    from bellwether.notifier import send
+    catalogue = load_catalogue()
+    night = read_night(results_store(), uris)
+    links = run_links(dag_id, dag_run_id)
 
-    provenance = unmeasured[0].provenance
-    links = run_links(provenance.dag_id, provenance.dag_run_id)
-    message = unmeasured_message(unmeasured, of=len(records), links=links)
-    send(message, channel=pipeline.catalogue.operations.ops_channel, charts=[])
+    def write(desk: Desk) -> None:
+        if not desk.is_told(night.run_ids):
+            ServiceAlerts(desk=desk, policy=_policy(catalogue), words=slack_messages, links_of=links_of).tell(night)
+            _of_pipeline(desk, catalogue).tell(night, links=links)
+
+    _write(write)
+    deliver()
+
+
+def tell_failed(reason: str, *, dag_id: str, dag_run_id: str) -> None:
+    """Tell that nothing came of a DAG run."""
+    _tell_pipeline(lambda alerts: alerts.tell_failed(dag_id, reason, links=run_links(dag_id, dag_run_id)))
+
+
+def tell_late(late_since: datetime, *, dag_id: str, dag_run_id: str) -> None:
+    """Tell that a DAG run takes longer than it may."""
+    links = run_links(dag_id, dag_run_id)
+    _tell_pipeline(lambda alerts: alerts.tell_late(dag_id, dag_run_id, late_since=late_since, links=links))
+
+
+def tell_overdue() -> None:
+    """Tell which scenarios should have run, and which run again."""
+    catalogue, store = load_catalogue(), results_store()
+
+    def write(desk: Desk) -> None:
+        since = desk.book.watched_since = desk.book.watched_since or desk.now
+        for scenario in catalogue.scenarios.values():
+            found = overdue(scenario, catalogue, store, since=since, now=desk.now)
+            _of_pipeline(desk, catalogue).tell_overdue(scenario.name, found)
+
+    _write(write)
+    deliver()
+
+
+def _tell_pipeline(tell: Callable[[PipelineAlerts], None]) -> None:
+    catalogue = load_catalogue()
+    _write(lambda desk: tell(_of_pipeline(desk, catalogue)))
+    deliver()
+
+
+def _write(write: Callable[[Desk], None]) -> None:
+    with alert_file().change() as book:
+        desk = Desk(book=book, now=_now())
+        write(desk)
+        desk.forget()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _of_pipeline(desk: Desk, catalogue: Catalogue) -> PipelineAlerts:
+    return PipelineAlerts(desk=desk, channel=catalogue.operations.ops_channel, words=slack_messages)
+
+
+def _policy(catalogue: Catalogue) -> Policy:
+    operations = catalogue.operations
+
+    def channel_of(service: str) -> str:
+        known = catalogue.services.get(service)
+        return known.slack_channel if known else operations.ops_channel
+
+    return Policy(
+        channel_of=channel_of,
+        digest_channel=operations.digest_channel,
+        is_summary_wanted=operations.quiet_summary,
+        mention=operations.critical_mention,
+    )
+
+
+def deliver() -> None:
+    """Deliver all that waits, also what did not arrive before.
+
+    Raises:
+        DeliveryError: something did not arrive, and is kept for the next time.
+    """
+    store = alert_file()
+    if not store.read().outbox:
+        return
+    from bellwether.notifier import messenger
+    from bellwether.other_channels import also_through_apprise
+
+    deliverer = Deliverer(
+        store=store,
+        messenger=messenger(),
+        folder=results_store().folder,
+        clock=_now,
+        also=also_through_apprise,
+    )
+    if problems := deliverer.deliver():
+        raise DeliveryError(f"{'; '.join(problems)}. What did not arrive is kept and sent with the next run")

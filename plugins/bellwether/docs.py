@@ -12,10 +12,10 @@ TASKS = """\
 | `plan_reruns` | plans two more runs of each service that looks suspicious, as far as allowed and in time |
 | `rerun_service` | measures those; skipped on most nights |
 | `compare` | judges all services of the night together, against their baselines and the nights before |
-| `conclude` | for each: `report` writes the report, the charts and the record, `alert` tells Slack if the service \
-really got worse, `promote` updates the baseline if that was asked for, `ask_for_approval` asks a person where the run \
-is worse |
-| `tell_unmeasured` | tells the pipeline's own channel which services could not be judged, and why |
+| `conclude` | for each: `report` writes the report, the charts and the record, `promote` updates the baseline if that \
+was asked for, `ask_for_approval` asks a person where the run is worse |
+| `alert` | tells Slack what is new, worse or over, and the pipeline's own channel what could not be judged; silence \
+otherwise |
 | `verdict` | red when a service regressed or could not be judged; its log says which and why |"""
 
 

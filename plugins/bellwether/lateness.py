@@ -30,22 +30,14 @@ def deadline_of(scenario: Scenario, catalogue: Catalogue) -> DeadlineAlert:
 
 def tell_late(context: Mapping[str, Any], scenario: str) -> None:
     """Send one message to the channel of the pipeline itself."""
-    from bellwether.notifier import send
-    from bellwether.wiring import run_links
-    from include.perf.adapters.slack_ops import late_message
-    from include.perf.catalogue import load_catalogue
+    from bellwether import alerting
 
     run = context["dag_run"]
     if (run.get("conf") or {}).get("duration"):
         log.info("run %s was asked for with another duration, so nobody knows whether it is late", run["dag_run_id"])
         return
-    message = late_message(
-        scenario=scenario,
-        run=run["dag_run_id"],
-        late_since=moment_of(context["deadline"]["deadline_time"]),
-        links=run_links(run["dag_id"], run["dag_run_id"]),
-    )
-    send(message, channel=load_catalogue().operations.ops_channel, charts=[])
+    late_since = moment_of(context["deadline"]["deadline_time"])
+    alerting.tell_late(late_since, dag_id=run["dag_id"], dag_run_id=run["dag_run_id"])
     log.warning("run %s of %s is late; Slack was told", run["dag_run_id"], scenario)
 
 

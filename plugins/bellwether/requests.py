@@ -8,6 +8,7 @@ from include.perf.catalogue import ALL_SCENARIOS, Catalogue
 from include.perf.console import EveryTenSeconds
 from include.perf.errors import ConfigurationError
 from include.perf.request import RunRequest
+from include.perf.run_order import scenarios_of
 
 log = logging.getLogger(__name__)
 
@@ -57,13 +58,15 @@ def asked_by(context: Any) -> str:
 
 
 def preview_requests(context: Any, *, catalogue: Catalogue) -> list[RunRequest]:
-    """Turn the parameters of a dry run into requests, one a scenario.
+    """Turn the parameters of a dry run into requests, one a scenario; of all scenarios those that load the service.
 
     Raises:
-        ConfigurationError: a parameter is unknown.
+        ConfigurationError: a parameter is unknown, or no scenario loads the service.
     """
     params = params_of(context)
-    names = list(catalogue.scenarios) if params["scenario"] == ALL_SCENARIOS else [params["scenario"]]
+    names = [params["scenario"]]
+    if params["scenario"] == ALL_SCENARIOS:
+        names = [scenario.name for scenario in scenarios_of(catalogue, params["service"])]
     return [
         RunRequest(scenario=name, service=params["service"], duration_s=params["duration"], rate_rps=params["rate"])
         for name in names

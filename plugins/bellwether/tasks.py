@@ -121,24 +121,18 @@ def report(uri: str) -> str:
     return uri
 
 
-@task(execution_timeout=SHORT, map_index_template=LABEL, trigger_rule=TriggerRule.ALL_DONE)
-def alert(uri: str) -> None:
-    """Tell Slack about a significant deviation, also when its charts could not be drawn; silence otherwise."""
-    from bellwether.alerting import tell
-
-    with told_to_airflow():
-        tell(_pipeline(uri), uri)
-
-
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
-def tell_unmeasured(uris: list[str] | None) -> None:
-    """Tell the pipeline's own channel what could not be judged; silence otherwise."""
+def alert(uris: list[str] | None) -> None:
+    """Tell people what is new, worse or over, and what could not be judged; silence otherwise."""
     from bellwether import alerting
 
-    if not uris:
-        raise AirflowSkipException(NOTHING_PLANNED)
+    context = _context()
+    where = {"dag_id": context["dag"].dag_id, "dag_run_id": context["dag_run"].run_id}
     with told_to_airflow():
-        alerting.tell_unmeasured(_pipeline(), uris)
+        if uris:
+            alerting.tell_night(uris, **where)
+        else:
+            alerting.tell_failed(NOTHING_PLANNED, **where)
 
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)

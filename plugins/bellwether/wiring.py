@@ -16,7 +16,7 @@ from bellwether.halting import halted
 from include.perf.adapters.credentials import Secrets, missing_connection, secret_headers
 from include.perf.adapters.environment import build_pipeline
 from include.perf.adapters.prometheus import Prometheus
-from include.perf.adapters.slack_blocks import Links
+from include.perf.alert import Links
 from include.perf.catalogue import load_catalogue
 from include.perf.errors import ConfigurationError
 from include.perf.pipeline import Pipeline
@@ -119,11 +119,15 @@ def run_links(dag_id: str | None, dag_run_id: str | None) -> Links:
 def _prometheus_link(record: RunRecord) -> str | None:
     if record.window is None:
         return None
-    service = load_catalogue().service(record.service)
+    try:
+        service, prometheus = load_catalogue().service(record.service), _prometheus_connection()
+    except ConfigurationError as err:
+        log.warning("there is no link to Prometheus: %s", err)
+        return None
     query = {
         "g0.expr": service.prometheus.query("cpu_usage", window="1m"),
         "g0.tab": 0,
         "g0.range_input": f"{max(1, round(record.window.duration_s))}s",
         "g0.end_input": f"{record.window.end:%Y-%m-%d %H:%M:%S}",
     }
-    return f"{base_url(_prometheus_connection())}/graph?{urlencode(query)}"
+    return f"{base_url(prometheus)}/graph?{urlencode(query)}"

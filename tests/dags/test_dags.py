@@ -23,8 +23,8 @@ from tests.dags.conftest import ROOT
 
 SCENARIOS = ("normal_trading", "market_open", "high_volatility", "overnight_processing")
 MEASURED = ("stage_data", "preflight", "run_load", "scrape")
-CONCLUDED = ("report", "alert", "promote", "approval_wanted", "ask_for_approval")
-NIGHTLY = ("plan", "plan_reruns", "compare", "tell_unmeasured", "verdict")
+CONCLUDED = ("report", "promote", "approval_wanted", "ask_for_approval")
+NIGHTLY = ("plan", "plan_reruns", "compare", "alert", "verdict")
 TASKS = {
     *NIGHTLY,
     *(f"{group}.{name}" for group in ("run_service", "rerun_service") for name in MEASURED),
@@ -50,7 +50,7 @@ def test_a_run_is_these_tasks_and_no_others(dags: dict[str, DAG], name: str) -> 
 def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
     """Every service is measured, the suspicious ones again, then the night is judged, and each is told."""
     upstream = {task.task_id: task.upstream_task_ids for task in dags[name].tasks}
-    concluded = {"conclude.alert", "conclude.promote", "conclude.ask_for_approval"}
+    concluded = {"conclude.promote", "conclude.ask_for_approval"}
     assert upstream == {
         "plan": set(),
         "run_service.stage_data": {"plan"},
@@ -64,11 +64,10 @@ def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
         "rerun_service.scrape": {"rerun_service.run_load"},
         "compare": {"plan", "rerun_service.scrape"},  # the plan gives it the runs, whatever became of the loads
         "conclude.report": {"compare"},
-        "conclude.alert": {"conclude.report"},
         "conclude.promote": {"conclude.report"},
         "conclude.approval_wanted": {"conclude.report"},
         "conclude.ask_for_approval": {"conclude.approval_wanted"},
-        "tell_unmeasured": {"plan", *concluded},
+        "alert": {"plan", *concluded},
         "verdict": {"plan", *concluded},
     }
 
@@ -103,7 +102,7 @@ def test_loads_share_one_pool(dags: dict[str, DAG], name: str, slots: int, at_on
 def test_a_run_is_judged_and_summed_up_however_far_it_came(dags: dict[str, DAG], name: str) -> None:
     """A failed load still becomes a record, and the last task always says what came of the run."""
     always = {task.task_id for task in dags[name].tasks if task.trigger_rule == TriggerRule.ALL_DONE}
-    assert always == {"plan_reruns", "compare", "conclude.alert", "tell_unmeasured", "verdict"}
+    assert always == {"plan_reruns", "compare", "alert", "verdict"}
     assert {task.trigger_rule for task in dags[name].tasks} == {TriggerRule.ALL_DONE, TriggerRule.ALL_SUCCESS}
 
 
@@ -271,6 +270,47 @@ def test_every_service_can_be_chosen_by_either_name(dags: dict[str, DAG], name: 
     names = dags[name].params.get_param("service").schema["enum"]
     assert len(names) == len(set(names)) == 12
     assert {"all", "analysis-engine-service", "analysis-engine", "strategy-execution-engine"} < set(names)
+
+
+# Looking before anything is loaded
+
+
+def test_a_dry_run_has_no_task_that_could_send_anything(dags: dict[str, DAG]) -> None:
+    """One task, which takes nothing of the generators."""
+    (task,) = dags["dry_run"].tasks
+    assert (task.task_id, task.pool) == ("preview", "default_pool")
+
+
+def test_a_smoke_run_tries_each_service_by_itself(dags: dict[str, DAG]) -> None:
+    """A service that fails keeps no other from being tried, and the grid shows names."""
+    dag = dags["smoke"]
+    assert {task.task_id: task.upstream_task_ids for task in dag.tasks} == {
+        "services": set(),
+        "try_service": {"services"},
+    }
+    assert {task.pool for task in dag.tasks} == {"default_pool"}
+    assert dag.get_task("try_service").map_index_template == "{{ service_name }}"
+    assert dag.max_active_runs == 1
+
+
+@pytest.mark.parametrize("name", ["dry_run", "smoke"])
+def test_one_looks_only_when_asked_to(dags: dict[str, DAG], name: str) -> None:
+    """Owned, described, never for ever, and never tried again by itself: the answer would be the same."""
+    dag = dags[name]
+    assert (dag.schedule, dag.catchup) == (None, False)
+    assert dag.description
+    assert dag.tags == {"bellwether", "checks"}
+    assert {(task.owner, task.retries, task.execution_timeout) for task in dag.tasks} == {
+        ("platform-ops", 0, timedelta(minutes=15))
+    }
+    assert [task.task_id for task in dag.tasks if not getattr(task, "python_callable", task).__doc__] == []
+
+
+def test_the_forms_offer_every_scenario_and_every_service(dags: dict[str, DAG]) -> None:
+    """By their names, and all of them at first."""
+    assert dags["dry_run"].params.dump() == {"scenario": "all", "service": "all", "duration": None, "rate": None}
+    assert dags["smoke"].params.dump() == {"service": "all"}
+    assert dags["dry_run"].params.get_param("scenario").schema["enum"] == ["all", *SCENARIOS]
 
 
 def test_reading_the_dags_is_cheap_and_loads_nothing_heavy() -> None:

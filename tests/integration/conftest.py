@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +20,7 @@ from typing import Any, TypeVar
 import pytest
 import requests
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from include.demo import commands, configuration
@@ -26,6 +28,7 @@ from include.demo.airflow_api import AirflowApi
 from include.demo.settings import HOST, ROOT, Stack
 from include.perf.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from include.perf.ports import RECORD_FILE
+from include.perf.stage_files import SPEC_FILE
 
 SERVICE = "analysis-engine-service"
 SHORT_NAME = "analysis-engine"
@@ -40,11 +43,13 @@ LEVEL = {"latency_s": 0.2, "for_s": 1800}
 that the same load agrees with itself even here."""
 REGRESSED = {"latency_s": 0.4, "for_s": 1800}
 
-LIFETIME_S = 1500.0
+LIFETIME_S = 2400.0
 RUN_S = 300.0
 TRIES = 3
 NOISE = ("the generator", "the machine was busy", "Prometheus has")
 """How the reasons begin for which a busy machine makes a run INVALID. That is right of it, so we ask again."""
+
+ANSWERED = "http_requests_total"
 
 T = TypeVar("T")
 
@@ -67,7 +72,7 @@ class Run:
     Attributes:
         records: the run.json of each of its services, by service name.
         reruns: the run.json of every re-run.
-        tasks: the state of each task instance, such as ``conclude.alert[0]``.
+        tasks: the state of each task instance, such as ``conclude.report[0]``.
         messages: what Slack got during it, the charts' replies included.
     """
 
@@ -152,8 +157,9 @@ class Platform:
 
     def read_dags_anew(self) -> None:
         """Ask Airflow to read dags/ now, as the button Reparse Dag does; by itself it does so every few minutes."""
-        token = self.api.call("GET", "/dags/market_open/details")["file_token"]
-        self.api.call("PUT", f"/parseDagFile/{token}")
+        files = {dag["fileloc"]: dag["file_token"] for dag in self.api.dags().values()}
+        for token in files.values():
+            self.api.call("PUT", f"/parseDagFile/{token}")
 
     def record(self, folder: Path) -> dict[str, Any]:
         """Return the run.json of a run's folder."""
@@ -170,14 +176,48 @@ class Platform:
         return [path.parent for path in found if self.record(path.parent)["provenance"]["dag_run_id"] == run_id]
 
     def messages(self) -> list[dict[str, Any]]:
-        """Return what Slack got so far, oldest first."""
+        """Return what on-call got in Slack so far, oldest first; what could not be judged is told elsewhere."""
         answer = requests.get(f"{self.stack.slack_url}/_standin/messages", timeout=10)
         found: list[dict[str, Any]] = answer.json()["messages"]
-        return found
+        return [message for message in found if message["channel_name"] == "performance"]
 
-    def set_fault(self, fault: Mapping[str, float]) -> None:
-        """Change how the service answers."""
-        requests.put(f"{self.stack.service_url(SERVICE)}/admin/fault", json=fault, timeout=10).raise_for_status()
+    def set_fault(self, fault: Mapping[str, float], *, service: str = SERVICE) -> None:
+        """Change how a service answers."""
+        requests.put(f"{self.stack.service_url(service)}/admin/fault", json=fault, timeout=10).raise_for_status()
+
+    def end_fault(self, *, service: str) -> None:
+        """Let a service answer as it should again."""
+        requests.delete(f"{self.stack.service_url(service)}/admin/fault", timeout=10).raise_for_status()
+
+    def answered(self, service: str) -> int:
+        """Return how many requests a service has answered since it started, by its own count."""
+        text = requests.get(f"{self.stack.service_url(service)}/metrics", timeout=10).text
+        families = text_string_to_metric_families(text)
+        return int(sum(sample.value for each in families for sample in each.samples if sample.name == ANSWERED))
+
+    def planned(self, run_id: str) -> list[Path]:
+        """Return the folders of a run that is not over yet."""
+        found = self.stack.results.glob(f"*/*/*/{SPEC_FILE}")
+        return [path.parent for path in found if json.loads(path.read_bytes())["dag_run_id"] == run_id]
+
+    def finished(self, run_id: str, dag_id: str) -> Path:
+        """Return the folder of a run of one service that is over, by the run of its DAG."""
+        (folder,) = (path for path in self._folders(run_id) if path.parent.name == dag_id)
+        return folder
+
+    def returned(self, run: Run, task_id: str) -> str:
+        """Return what a task returned."""
+        path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/xcomEntries/return_value"
+        return str(self.api.call("GET", path)["value"])
+
+    @contextmanager
+    def halting(self, text: str) -> Iterator[None]:
+        """Halt load by the Variable, as long as the block lasts."""
+        self.api.call("POST", "/variables", {"key": "bellwether_halt", "value": text})
+        try:
+            yield
+        finally:
+            self.api.call("DELETE", "/variables/bellwether_halt")
 
     def log(self, run: Run, task_id: str, *, map_index: int = -1) -> str:
         """Return the log of a task."""
@@ -294,6 +334,5 @@ def refused_runs(platform: Platform, new_scenario: str) -> dict[str, Run]:
 def halted(platform: Platform) -> Iterator[str]:
     """Load is halted for a test, by the Variable."""
     reason = "incident 4711"
-    platform.api.call("POST", "/variables", {"key": "bellwether_halt", "value": reason})
-    yield reason
-    platform.api.call("DELETE", "/variables/bellwether_halt")
+    with platform.halting(reason):
+        yield reason

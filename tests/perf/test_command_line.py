@@ -12,10 +12,11 @@ import yaml
 
 from include.perf import __main__ as command_line
 from include.perf import run_commands
-from include.perf.adapters.environment import baseline_file, results_store
+from include.perf.adapters.environment import baseline_file, halt_file, results_store
 from include.perf.catalogue import load_catalogue
 from include.perf.errors import StoreError
 from include.perf.pipeline import Pipeline
+from include.perf.ports import Answered
 from include.perf.run import Verdict
 from tests.fakes import NO_RECORD, Platform, raising, small_scenario, small_service
 from tests.records import record_of
@@ -73,6 +74,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
     monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(tmp_path))
+    monkeypatch.setenv("BELLWETHER_HALT_FILE", str(tmp_path / "halt.json"))
     monkeypatch.setenv("LOGNAME", "ana")
     made = Shell(Platform(tmp_path), capsys)
     write_catalogue(tmp_path)
@@ -227,6 +229,148 @@ def test_what_looks_suspicious_is_run_again(shell: Shell) -> None:
     shell.platform.clock.move(86_400)
     shell(*RUN, "--no-reruns", code=1, out="REGRESSION · orders-service · brief")
     assert len(shell.platform.generator.loads) == 5
+
+
+def with_engine(tmp_path: Path) -> None:
+    """Add a service, and a scenario that loads only that one and is longer than the other."""
+    for name, key, like, changes in (
+        ("services.yaml", "services", "orders-service", {}),
+        ("scenarios.yaml", "scenarios", "brief", {"services": ["engine"], "load": {"rate_rps": 40, "duration_s": 20}}),
+    ):
+        document = yaml.safe_load((tmp_path / name).read_text(encoding="utf-8"))
+        document[key]["engine" if key == "services" else "storm"] = document[key][like] | changes
+        (tmp_path / name).write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+def test_all_scenarios_of_a_service_are_those_that_load_it(shell: Shell, tmp_path: Path) -> None:
+    """The one that loads only the engine is left out; of the engine both are run."""
+    with_engine(tmp_path)
+    out = shell("run", "--all", "--service", "orders", "--dry-run", code=0)
+    assert heads(out) == ["brief · orders-service (staging): would be sent"]
+    shell("run", "--all", "--service", "orders", code=0, out="NO_BASELINE · orders-service · brief – ")
+    assert len(shell.platform.generator.loads) == 1
+    out = shell("run", "--all", "--service", "engine", "--dry-run", code=0)
+    assert heads(out) == [
+        "brief · engine (staging): would be sent",
+        "storm · engine (staging): would be sent",
+    ]
+
+
+def test_a_service_that_no_scenario_loads(shell: Shell, tmp_path: Path) -> None:
+    """Nothing run would otherwise pass for all being well."""
+    with_engine(tmp_path)
+    path = tmp_path / "scenarios.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document["scenarios"]["brief"]["services"] = ["engine"]
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    message = "bellwether: no scenario loads 'orders-service'; name it in the services of one, in scenarios.yaml\n"
+    shell("run", "--all", "--service", "orders", code=2, err=message)
+
+
+def heads(out: str) -> list[str]:
+    """Return the first line of each load of a dry run."""
+    return [block.splitlines()[0] for block in out.split("\n\n")]
+
+
+# run --dry-run
+
+
+def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(shell: Shell) -> None:
+    """Exit code 0; the service is not asked anything, and there is no run."""
+    out = shell(*RUN, "--dry-run", "--rate", "8.5", code=0)
+    lines = out.splitlines()
+    assert lines[:4] == [
+        "brief · orders-service (staging): would be sent",
+        "  to       http://orders-service:8000 (10.0.0.7)",
+        "  when     2026-03-02 06:30:00 UTC at the earliest, over by 2026-03-02 06:30:25 UTC",
+        "  load     8.5/s constant for 10 s after 5 s of warm-up: 127 requests",
+    ]
+    assert [line.split()[:3] for line in lines[4:]] == [
+        ["64", "POST", "/orders"],
+        ["63", "GET", "/positions?instrument=EUR_USD"],
+    ]
+    assert (shell.platform.target.asked, shell.platform.generator.orders) == ([], [])
+    assert list(results_store().root.glob("*")) == []
+
+
+def test_a_dry_run_of_what_would_be_refused_ends_with_3(shell: Shell) -> None:
+    """The reason is part of what is said."""
+    shell.platform.halt_reason = "load is halted by ana: release"
+    out = shell(*RUN, "--dry-run", code=3, out="\n  refused: load is halted by ana: release\n")
+    assert out.startswith("brief · orders-service (staging): would NOT be sent\n")
+
+
+def test_a_dry_run_of_a_wrong_request_ends_with_2(shell: Shell) -> None:
+    """As the run itself would."""
+    shell(*RUN, "--dry-run", "--duration", "5", code=2, err="duration_s: should be greater than or equal to 10")
+
+
+# smoke
+
+
+def test_smoke_of_a_service_that_answers_as_it_should(shell: Shell) -> None:
+    """Exit code 0 and a table; no run, no baseline."""
+    out = shell("smoke", "--service", "orders", code=0)
+    assert out.splitlines()[2:] == [
+        "| orders-service | place     | good    | 10.0 ms |",
+        "| orders-service | positions | good    | 10.0 ms |",
+    ]
+    assert shell.run_ids() == []
+
+
+def test_smoke_of_a_service_that_does_not_ends_with_1(shell: Shell) -> None:
+    """The endpoint and its answer are named."""
+    shell.platform.target.answers["/orders"] = Answered(status=500, body=b"oops [/v2]")
+    shell("smoke", code=1, out="\nPOST /orders: HTTP 500: oops [/v2]\n")
+
+
+def test_smoke_that_could_not_be_done_ends_with_3(shell: Shell) -> None:
+    """Nothing is sent, and nothing said of the service."""
+    shell.platform.halt_reason = "load is halted by ana: release"
+    assert shell("smoke", code=3, err="bellwether: load is halted by ana: release\n") == ""
+    assert shell.platform.target.sent == []
+
+
+def test_smoke_tries_every_service_whatever_becomes_of_the_others(shell: Shell, tmp_path: Path) -> None:
+    """One that may not be tried is told beside the table; one that fails is the graver news."""
+    with_engine(tmp_path)
+    path = tmp_path / "services.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document["services"]["engine"] |= {"base_url": "http://engine:8000", "allowed_hosts": ["engine"]}
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    out = shell("smoke", code=3, err="engine")
+    assert "| orders-service | place " in out
+    assert "| engine " not in out
+    shell.platform.target.answers["/orders"] = Answered(status=500, body=b"")
+    shell("smoke", code=1, err="engine", out="3 of 3 failed")
+
+
+def test_smoke_of_an_unknown_service(shell: Shell) -> None:
+    """The message names those there are."""
+    message = "bellwether: service 'x' is not in the catalogue; there are orders-service\n"
+    shell("smoke", "--service", "x", code=2, err=message)
+
+
+# halt and resume
+
+
+def test_halt_and_resume(shell: Shell, tmp_path: Path) -> None:
+    """By the file that the environment names; both say what is so now."""
+    told = (
+        "load is halted by ana since 2026-03-02 06:30:00 UTC: incident [4711] "
+        f"(to go on, remove the file {tmp_path / 'halt.json'})\n"
+    )
+    assert shell("halt", "--reason", "incident [4711]", code=0) == told
+    assert halt_file().reason() == told.rstrip("\n")
+    assert shell("resume", code=0) == f"load may start again; it was: {told}"
+    assert halt_file().reason() is None
+    assert shell("resume", code=0) == "load was not halted\n"
+
+
+def test_halt_without_a_reason(shell: Shell, tmp_path: Path) -> None:
+    """Exit code 2, and load goes on."""
+    shell("halt", code=2, err="the following arguments are required: --reason")
+    assert not (tmp_path / "halt.json").exists()
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from include.perf.catalogue import load_catalogue
-from include.perf.run_order import run_order
-from tests.fakes import small_catalogue, small_scenario
+from include.perf.errors import CatalogueError
+from include.perf.run_order import run_order, scenarios_of
+from tests.fakes import small_catalogue, small_scenario, small_service
 
 BEFORE_LONDON = {"before": "london", "minutes": 90}
 NIGHTLY = {"cron": "30 6 * * *", "finish_by": "07:00"}
@@ -61,3 +64,31 @@ def test_the_projects_own_order() -> None:
         "high_volatility",
         "overnight_processing",
     ]
+
+
+# Of one service
+
+
+def test_a_service_is_run_in_the_scenarios_that_load_it(tmp_path: Path) -> None:
+    """By either of its names, in the same order; all services are in all scenarios."""
+    scenarios = {
+        "long": small_scenario(name="long", load=lasting(100)),
+        "other": small_scenario(name="other", services=["engine"]),
+        "short": small_scenario(name="short", load=lasting(60), services=["orders", "engine"]),
+    }
+    services = {name: small_service(name=name) for name in ("orders-service", "engine")}
+    catalogue = replace(small_catalogue(tmp_path), scenarios=scenarios, services=services)
+    assert [each.name for each in scenarios_of(catalogue, "orders")] == ["short", "long"]
+    assert scenarios_of(catalogue, "orders-service") == scenarios_of(catalogue, "orders")
+    assert scenarios_of(catalogue, "all") == scenarios_of(catalogue) == run_order(catalogue)
+    with pytest.raises(CatalogueError, match=r"^service 'ordres' is not in the catalogue; "):
+        scenarios_of(catalogue, "ordres")
+
+
+def test_a_service_that_no_scenario_loads_is_an_error(tmp_path: Path) -> None:
+    """An empty answer would pass for nothing being wrong."""
+    services = {name: small_service(name=name) for name in ("orders-service", "engine")}
+    scenarios = {"brief": small_scenario(services=["engine"])}
+    catalogue = replace(small_catalogue(tmp_path), scenarios=scenarios, services=services)
+    with pytest.raises(CatalogueError, match=r"^no scenario loads 'orders-service'; "):
+        scenarios_of(catalogue, "orders")

@@ -1,131 +1,194 @@
-"""Who is told of a run: on-call about a regression, the pipeline's own people about what could not be judged."""
+"""Nights told to the Slack stand-in: who hears of what, what is said once, and what is kept until it arrives."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowSkipException
-from bellwether.alerting import tell, tell_unmeasured
+from bellwether import alerting
 
-from include.perf.catalogue import load_catalogue
-from include.perf.errors import DeliveryError, StoreError
-from include.perf.pipeline import Pipeline
-from include.perf.run import RunRecord, Verdict
-from tests.fakes import raising
+from include.perf import alert_delivery
+from include.perf.adapters.environment import alert_file, results_store
+from include.perf.errors import DeliveryError
+from include.perf.run import RunRecord, Verdict, to_json
 from tests.plugins.conftest import StandIn
 from tests.records import record_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "charts"
-HEADLINE = ":rotating_light: analysis-engine-service is slower at market_open: p95 61.2 ms, +45 % (was 42.1 ms)"
-
-
-def pipeline_with(record: RunRecord, folder: Path) -> Pipeline:
-    """Return a pipeline that knows one finished run, whose folder is given."""
-
-    @contextmanager
-    def lend(uri: str) -> Iterator[Path]:
-        assert uri == "file:///run"
-        yield folder
-
-    known: Any = SimpleNamespace(
-        record=lambda uri: record, catalogue=load_catalogue(), store=SimpleNamespace(folder=lend)
-    )
-    return cast(Pipeline, known)
+ANALYSIS = "analysis-engine-service"
+FIRST_LINE = ":rotating_light: analysis-engine-service is slower at market_open: p95 61.2 ms, +45 % (was 42.1 ms)"
+WHERE = {"dag_id": "market_open", "dag_run_id": "scheduled__2026-03-02T03:50:00+00:00"}
 
 
 @pytest.fixture(autouse=True)
-def _prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
+def _results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", "http://prometheus:9090")
+    for name in ("BELLWETHER_ALERTS", "BELLWETHER_CATALOGUE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class Nights:
+    """Finished runs in a results store, one night after another."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def night(self, *records: RunRecord, unfinished: tuple[str, ...] = ()) -> list[str]:
+        """Keep the runs of a night, with their charts, and return their addresses."""
+        self.number += 1
+        store, uris = results_store(), []
+        for record in records:
+            run_id = f"202603{self.number:02}T063900Z-7f3a1c"
+            uri = store.create(service=record.service, scenario=record.scenario, run_id=run_id)
+            store.write(uri, "run.json", to_json(replace(record, run_id=run_id)))
+            with store.folder(uri) as folder:
+                (folder / "charts").mkdir()
+                for name in ("comparison", "latency"):
+                    content = (GOLDEN / f"regression_{name}.png").read_bytes()
+                    (folder / "charts" / f"{name}.png").write_bytes(content)
+            uris.append(uri)
+        for service in unfinished:
+            uris.append(store.create(service=service, scenario="market_open", run_id=f"202603{self.number:02}T0640-x"))
+        return uris
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A run's folder with its three charts."""
-    charts = tmp_path / "charts"
-    charts.mkdir()
-    for name in ("comparison", "latency", "throughput"):
-        (charts / f"{name}.png").write_bytes((GOLDEN / f"regression_{name}.png").read_bytes())
-    return tmp_path
+def nights() -> Nights:
+    """No night yet."""
+    return Nights()
 
 
-def test_a_regression_is_told_once_with_two_charts(bot: StandIn, folder: Path) -> None:
-    """One message in the service's channel, and the two charts that explain it in the thread."""
-    tell(pipeline_with(record_of(Verdict.REGRESSION), folder), "file:///run")
-    first, reply = bot.messages()
-    assert (first["channel_name"], first["text"]) == ("performance", HEADLINE)
-    assert [file["name"] for file in reply["files"]] == ["comparison.png", "latency.png"]
-    assert reply["thread_ts"] == first["ts"]
+def tell(uris: list[str]) -> None:
+    """Tell a night as the task does."""
+    alerting.tell_night(uris, **WHERE)
 
 
-def test_a_regression_without_charts_is_told_all_the_same(bot: StandIn, tmp_path: Path) -> None:
-    """Charts that could not be drawn cost nobody the message."""
-    tell(pipeline_with(record_of(Verdict.REGRESSION), tmp_path), "file:///run")
-    assert [message["text"] for message in bot.messages()] == [HEADLINE]
+def threads(slack: StandIn) -> dict[str, list[str]]:
+    """Return what was said by channel, answers behind an arrow."""
+    said: dict[str, list[str]] = {}
+    for message in slack.messages():
+        is_answer = message.get("thread_ts") not in (None, message["ts"])
+        text = message["text"] or ", ".join(file["name"] for file in message.get("files", ()))
+        said.setdefault(message["channel_name"], []).append(f"{'→ ' if is_answer else ''}{text}")
+    return said
 
 
-@pytest.mark.parametrize("verdict", [each for each in Verdict if each is not Verdict.REGRESSION])
-def test_everything_else_is_silence(bot: StandIn, folder: Path, verdict: Verdict) -> None:
-    """A run that passed, improved, was skipped or cannot be judged is nothing to wake anyone for."""
-    with pytest.raises(AirflowSkipException, match=f"^{verdict} is nothing to wake anyone for$"):
-        tell(pipeline_with(record_of(verdict), folder), "file:///run")
-    assert bot.calls() == []
-
-
-def test_a_message_that_cannot_be_delivered_is_an_error(bot: StandIn, folder: Path) -> None:
-    """The task is red and says so; the verdict stands in the record."""
-    bot.fail(kind="slack_error", error="invalid_auth", times=100)
-    with pytest.raises(DeliveryError, match=r"^Slack did not take the message \(error invalid_auth\)"):
-        tell(pipeline_with(record_of(Verdict.REGRESSION), folder), "file:///run")
-
-
-# What could not be judged
-
-
-def night_of(*records: RunRecord) -> tuple[Pipeline, list[str]]:
-    """Return a pipeline that knows the finished runs of a night, and their addresses."""
-    known = {f"file:///{number}": record for number, record in enumerate(records)}
-    pipeline: Any = SimpleNamespace(record=known.__getitem__, catalogue=load_catalogue())
-    return cast(Pipeline, pipeline), list(known)
-
-
-def test_what_could_not_be_judged_is_told_once(bot: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One message for the night, in the pipeline's own channel, with the reason of each and a link to the run."""
-    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/")
-    invalid, skipped = record_of(Verdict.INVALID), record_of(Verdict.SKIPPED)
-    tell_unmeasured(*night_of(record_of(Verdict.PASS), invalid, record_of(Verdict.REGRESSION), skipped))
-    (message,) = bot.messages()
-    assert (message["channel_name"], message["text"]) == (
-        "performance-ops",
-        ":construction: market_open: 2 of 4 services could not be judged; this is about the measurement, not about the "
-        "services",
+def test_a_fortnight(bot: StandIn, nights: Nights) -> None:
+    """It comes, stays, gets worse and goes: one message in the channel, all else in its thread."""
+    critical = record_of(Verdict.REGRESSION)
+    larger = replace(
+        critical.deviations[0], value=0.09, shift=replace(critical.deviations[0].shift, ratio=1.1, low=1.0, high=1.2)
     )
+    for record in (record_of(Verdict.PASS), critical, critical, replace(critical, deviations=(larger,)), critical):
+        tell(nights.night(record))
+    tell(nights.night(record_of(Verdict.PASS)))
+    first, *answers = threads(bot)["performance"]
+    assert first.startswith(":white_check_mark: Recovered")
+    assert all(answer.startswith("→ ") for answer in answers)
+    said = [answer for answer in answers if not answer.endswith(".png")]
+    assert said[0].startswith("→ still there, night 1")
+    assert "worse" in said[1]
+    assert "back to normal" in said[-1]
+    assert sum(answer.endswith("latency.png") for answer in answers) == 2  # with the first message and the worse one
+    assert list(threads(bot)) == ["performance"]
+    assert alert_file().read().outbox == []
+
+
+def test_a_task_that_is_tried_again_tells_nothing_twice(bot: StandIn, nights: Nights) -> None:
+    """Airflow runs it again after a crash, or somebody clears it."""
+    uris = nights.night(record_of(Verdict.REGRESSION))
+    tell(uris)
+    told = bot.texts()
+    tell(uris)
+    assert bot.texts() == told
+
+
+def test_what_could_not_be_judged_is_told_elsewhere(bot: StandIn, nights: Nights) -> None:
+    """In one message, with the run that has no record; nothing that looks like a regression."""
+    tell(nights.night(record_of(Verdict.INVALID), unfinished=("feature-store-service",)))
+    assert list(threads(bot)) == ["performance-ops"]
+    (message,) = bot.messages()
+    assert "2 of 2 services could not be judged" in message["text"]
     shown = str(message["blocks"])
-    assert "• *analysis-engine-service* INVALID: the load generator could not keep up: 451.0/s" in shown
-    assert "(and 1 reason more)" in shown
-    assert "• *analysis-engine-service* SKIPPED: the market opens in 4 min" in shown
-    assert "https://airflow.example/dags/market_open/runs/scheduled__2026-03-02T06:30:00+00:00" in shown
+    assert ANALYSIS in shown
+    assert "feature-store-service" in shown
 
 
-@pytest.mark.parametrize("verdict", [each for each in Verdict if each not in (Verdict.INVALID, Verdict.SKIPPED)])
-def test_a_night_that_was_judged_is_silence(bot: StandIn, verdict: Verdict) -> None:
-    """Whatever came of it."""
-    with pytest.raises(AirflowSkipException, match=r"^every run could be judged$"):
-        tell_unmeasured(*night_of(record_of(verdict), record_of(Verdict.PASS)))
-    assert bot.calls() == []
+def test_improvements_go_into_the_digest(bot: StandIn, nights: Nights) -> None:
+    """Nobody is woken for them; a night in line is told to nobody."""
+    tell(nights.night(record_of(Verdict.IMPROVEMENT)))
+    assert list(threads(bot)) == ["performance-digest"]
+    tell(nights.night(record_of(Verdict.PASS)))
+    assert len(bot.messages()) == 1
 
 
-def test_who_cannot_be_told_is_an_error(bot: StandIn) -> None:
-    """The task is red; the verdicts stand in the records."""
-    bot.fail(kind="slack_error", error="invalid_auth", times=100)
-    with pytest.raises(DeliveryError, match=r"^Slack did not take the message \(error invalid_auth\)"):
-        tell_unmeasured(*night_of(record_of(Verdict.INVALID)))
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "slack_error", "error": "channel_not_found", "methods": ["chat.postMessage"]},
+        {"kind": "ratelimited", "times": 100, "retry_after_s": 0},
+        {"kind": "timeout", "methods": ["chat.postMessage"], "hold_s": 3},
+        {"kind": "timeout", "methods": ["chat.postMessage"], "hold_s": 3, "accept": True},
+        {"kind": "reset", "methods": ["chat.postMessage"], "accept": True},
+        {"kind": "http_500", "methods": ["chat.postMessage"], "accept": True, "times": 5},
+    ],
+    ids=lambda fault: f"{fault['kind']}{'-accepted' if fault.get('accept') else ''}",
+)
+def test_what_did_not_arrive_comes_with_the_next_run_and_once(
+    bot: StandIn, nights: Nights, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The task says so; whatever Slack had taken of it is not sent again."""
+    monkeypatch.setattr(alert_delivery, "SETTLES", timedelta(0))
+    bot.fail(**fault)
+    with pytest.raises(DeliveryError, match=r"What did not arrive is kept and sent with the next run$"):
+        tell(nights.night(record_of(Verdict.REGRESSION)))
+    assert len(alert_file().read().outbox) == 1
+    bot.http.delete("/_standin/fault").raise_for_status()
+    tell(nights.night(record_of(Verdict.PASS)))
+    firsts = [message for message in bot.messages() if message.get("thread_ts") in (None, message["ts"])]
+    assert len(firsts) == 1
+    assert firsts[0]["text"].startswith(":white_check_mark: Recovered")
 
 
-def test_a_run_without_a_record_is_an_error() -> None:
-    """Its report was ended from outside."""
-    unfinished: Any = SimpleNamespace(record=raising(StoreError("run file:///0 is not finished")))
-    with pytest.raises(StoreError, match=r"^run file:///0 is not finished$"):
-        tell_unmeasured(unfinished, ["file:///0"])
+def test_a_webhook_tells_the_beginning_and_the_end(webhook: StandIn, nights: Nights) -> None:
+    """It has no threads, so the nights in between are silent."""
+    for verdict in (Verdict.REGRESSION, Verdict.REGRESSION, Verdict.PASS):
+        tell(nights.night(record_of(verdict)))
+    first, last = webhook.texts()
+    assert first == FIRST_LINE
+    assert "normal" in last
+
+
+def test_without_slack_everything_is_kept(nights: Nights) -> None:
+    """The sentence says which connection is missing; a quiet night needs none."""
+    tell(nights.night(record_of(Verdict.PASS)))
+    with pytest.raises(DeliveryError, match="slack_api_default"):
+        tell(nights.night(record_of(Verdict.REGRESSION)))
+    assert [each.message.text for each in alert_file().read().outbox] == [FIRST_LINE]
+
+
+def test_a_dag_run_of_which_nothing_came(bot: StandIn) -> None:
+    """The plan failed."""
+    alerting.tell_failed("nothing was planned; see the task plan", **WHERE)
+    assert list(threads(bot)) == ["performance-ops"]
+    assert "market_open" in bot.texts()[0]
+
+
+def test_a_scenario_that_should_have_run(bot: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the first look nothing is missed; two days later every nightly scenario is, once."""
+    alerting.tell_overdue()
+    assert bot.messages() == []
+    later = datetime.now(UTC) + timedelta(days=8)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return later
+
+    monkeypatch.setattr(alerting, "datetime", Later)
+    alerting.tell_overdue()
+    alerting.tell_overdue()
+    assert list(threads(bot)) == ["performance-ops"]
+    assert sum("overnight_processing" in text for text in bot.texts()) == 1

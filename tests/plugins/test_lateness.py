@@ -66,8 +66,15 @@ def test_it_is_told_in_the_pipelines_own_channel(
     (message,) = bot.messages()
     assert (message["channel_name"], message["text"]) == ("performance-ops", LINE)
     shown = str(message["blocks"])
-    assert f"Run `{RUN}` is still going. Nothing is known about the services yet." in shown
-    assert f"Airflow run: https://airflow.example/dags/market_open/runs/{RUN}" in shown
+    assert "is still going. Nothing is known about the services yet." in shown
+    assert f"https://airflow.example/dags/market_open/runs/{RUN}" in shown
+
+
+def test_another_duration_is_nobodys_deadline(bot: StandIn) -> None:
+    """Somebody asked for a longer load and looks on."""
+    asked = context()
+    tell_late(asked | {"dag_run": asked["dag_run"] | {"conf": {"duration": 14_400}}}, scenario="market_open")
+    assert bot.messages() == []
 
 
 def test_a_message_that_cannot_be_delivered_is_an_error(bot: StandIn) -> None:

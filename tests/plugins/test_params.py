@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema
 import pytest
 from airflow.sdk import Param
-from bellwether.params import run_all_params, scenario_params
+from bellwether.params import dry_run_params, run_all_params, scenario_params, smoke_params
 from bellwether.run_all_tasks import PASSED_ON
 
 from include.perf.catalogue import Catalogue, load_catalogue
@@ -183,3 +183,64 @@ def test_whatever_all_are_asked_for_each_can_be(catalogue: Catalogue, all_params
         for name in (*PASSED_ON, "service"):
             assert is_accepted(own[name], all_params[name].value) or all_params[name].value is None
         assert is_accepted(own["asked_by"], "alice")
+
+
+# Looking before anything is loaded
+
+
+@pytest.fixture
+def dry(catalogue: Catalogue) -> dict[str, Param]:
+    """The parameters of dry_run."""
+    return dry_run_params(catalogue)
+
+
+def test_a_dry_run_is_of_every_scenario_unless_one_is_named(catalogue: Catalogue, dry: dict[str, Param]) -> None:
+    """With each scenario's own load; the form explains all four fields."""
+    assert {name: param.value for name, param in dry.items()} == {
+        "scenario": "all",
+        "service": "all",
+        "duration": None,
+        "rate": None,
+    }
+    assert dry["scenario"].schema["enum"] == ["all", *catalogue.scenarios]
+    assert dry["service"].schema["enum"] == NAMES
+    assert all(is_accepted(param, param.value) for param in dry.values())
+    assert all(param.schema["title"] and str(param.description).endswith(".") for param in dry.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("scenario", "market_open", True),
+        ("scenario", "market_opn", False),
+        ("scenario", None, False),
+        ("service", "trading-gateway", True),
+        ("service", "order-engine", False),
+        ("duration", 900, True),
+        ("duration", 900.5, False),
+        ("rate", 0.5, True),
+        ("rate", 500, True),
+        ("rate", "500", False),
+    ],
+)
+def test_what_may_be_asked_of_a_dry_run(dry: dict[str, Param], name: str, value: object, accepted: bool) -> None:
+    """Names are checked at once; whether a load could be sent is what the dry run is to say."""
+    assert is_accepted(dry[name], value) is accepted
+
+
+def test_whatever_a_scenario_is_asked_for_can_be_tried_dry(
+    params: dict[str, Param], dry: dict[str, Param], catalogue: Catalogue
+) -> None:
+    """The fields that decide what is sent have the same names and take the same values."""
+    assert set(dry) - {"scenario"} == set(params) - {"update_baseline", "reason", "asked_by"}
+    for name in set(dry) - {"scenario"}:
+        assert is_accepted(dry[name], params[name].value)
+
+
+def test_a_smoke_run_is_of_every_service_unless_one_is_named(catalogue: Catalogue) -> None:
+    """Nothing else can be chosen."""
+    smoke = smoke_params(catalogue)
+    assert {name: param.value for name, param in smoke.items()} == {"service": "all"}
+    assert smoke["service"].schema["enum"] == NAMES
+    assert smoke["service"].schema["values_display"]["all"] == "all 6 services"
+    assert not is_accepted(smoke["service"], "order-engine")

@@ -2,18 +2,20 @@
 
 import logging
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk.api.datamodels._generated import DagRunType
-from bellwether.params import scenario_params
-from bellwether.requests import logged_progress, request_from
+from bellwether.params import dry_run_params, scenario_params
+from bellwether.requests import logged_progress, preview_requests, request_from
 
 from include.perf.catalogue import load_catalogue
 from include.perf.errors import ConfigurationError
 from include.perf.ports import Progress
 from include.perf.request import RunRequest
+from tests.catalogues import catalogue_folder
 from tests.fakes import recent
 
 RUN_ID = "manual__2026-03-02T06:30:00+00:00"
@@ -95,6 +97,41 @@ def test_a_misspelt_parameter_is_refused() -> None:
         f"parameter 'durations' is unknown; there are {known}",
         f"parameter 'Rate' is unknown; there are {known}",
     )
+
+
+# A dry run
+
+
+def previewed(folder: Path, **params: Any) -> list[RunRequest]:
+    """Return the requests of a dry run on the small catalogue, in which only the engine is loaded by storm."""
+    catalogue = load_catalogue(catalogue_folder(folder))
+    said = {"scenario": "all", "service": "all", "duration": None, "rate": None} | params
+    dag = SimpleNamespace(dag_id="dry_run", params=dry_run_params(catalogue))
+    return preview_requests({"params": said, "dag": dag}, catalogue=catalogue)
+
+
+def test_a_dry_run_asks_for_one_scenario_or_for_all(tmp_path: Path) -> None:
+    """In the order in which all are run: storm is shorter by 25 s of warm-up."""
+    assert previewed(tmp_path) == [RunRequest(scenario="storm"), RunRequest(scenario="calm")]
+    assert previewed(tmp_path, scenario="calm", service="orders", duration=60, rate=30.5) == [
+        RunRequest(scenario="calm", service="orders", duration_s=60, rate_rps=30.5)
+    ]
+
+
+def test_a_dry_run_of_all_scenarios_leaves_out_those_that_do_not_load_the_service(tmp_path: Path) -> None:
+    """As run_all does; a scenario that was named and does not is told by the plan."""
+    assert previewed(tmp_path, service="orders") == [RunRequest(scenario="calm", service="orders")]
+    assert [each.scenario for each in previewed(tmp_path, service="engine")] == ["storm", "calm"]
+    assert previewed(tmp_path, scenario="storm", service="orders") == [RunRequest(scenario="storm", service="orders")]
+
+
+def test_a_misspelt_parameter_of_a_dry_run_is_refused(tmp_path: Path) -> None:
+    """As of every DAG."""
+    with pytest.raises(ConfigurationError, match=r"^parameter 'rates' is unknown; there are scenario, service, "):
+        previewed(tmp_path, rates=5)
+
+
+# Progress
 
 
 def test_progress_is_one_line_in_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:

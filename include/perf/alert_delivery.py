@@ -1,0 +1,145 @@
+"""Delivers what has to be told: each message once, in order, and what did not arrive again with the next run.
+
+Before a message is sent it is kept that it is, so that a crash leaves no doubt that is not known of. What may have
+arrived is looked for before it is sent again; where nobody can look, it is not sent again.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from include.perf.alert import AlertBook, Delivery, Event, Posted
+from include.perf.errors import DeliveryError, DeliveryUnsure, StoreError
+from include.perf.ports import AlertStore, Clock, Messenger
+
+log = logging.getLogger(__name__)
+
+ONLY_IN_THREADS = (Event.CONTINUES, Event.ACKNOWLEDGED)
+
+SETTLES = timedelta(minutes=1)
+"""So long a message that was sent may still be under way, although nobody waits for the answer any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliverer:
+    """Empties the outbox.
+
+    Attributes:
+        folder: lends the folder of a run, where its charts are.
+        also: tells other channels of what was delivered.
+    """
+
+    store: AlertStore
+    messenger: Messenger
+    folder: Callable[[str], AbstractContextManager[Path]]
+    clock: Clock
+    also: Callable[[Delivery], None] = lambda _: None
+
+    def deliver(self) -> list[str]:
+        """Deliver all that waits; returns why what is left did not arrive."""
+        problems = []
+        with self.store.delivering():
+            for delivery in self.store.read().outbox:
+                try:
+                    self._deliver(delivery)
+                except DeliveryError as err:
+                    problems.append(str(err))
+        return problems
+
+    def _deliver(self, delivery: Delivery) -> None:
+        book = self.store.read()
+        thread = self._thread_of(delivery, book)
+        if delivery.event in ONLY_IN_THREADS and thread is None:
+            self._settle(delivery, None)  # silence on repetition, where there is no thread to say it in
+            return
+        posted = self._found(delivery, thread) if delivery.is_unsure else None
+        if posted is None:
+            posted = self._post(delivery, thread)
+        self._settle(delivery, posted)
+        self._attach(delivery, thread or posted)
+        self._mark(delivery, thread)
+        self._tell_others(delivery)
+
+    def _thread_of(self, delivery: Delivery, book: AlertBook) -> Posted | None:
+        """Return the message that this one answers, ``None`` where it stands by itself.
+
+        Raises:
+            DeliveryError: that one has not arrived yet.
+        """
+        problem = book.problem(delivery.problem_id)
+        if problem is None or delivery.event is Event.OPENED:
+            return None
+        if problem.posted is None and any(
+            each.problem_id == problem.id and each.event is Event.OPENED for each in book.outbox
+        ):
+            raise DeliveryError(f"it waits for the message that it answers: {delivery.message.text}")
+        return problem.posted if self.messenger.has_threads else None
+
+    def _found(self, delivery: Delivery, thread: Posted | None) -> Posted | None:
+        """Return the message that was sent before, if it arrived.
+
+        Raises:
+            DeliveryUnsure: nobody can tell yet.
+            DeliveryError: nobody can tell, nor will; it is given up, because twice would be worse.
+        """
+        if delivery.sent_at is not None and self.clock() - delivery.sent_at < SETTLES:
+            raise DeliveryUnsure(f"it was sent a moment ago, and may arrive yet: {delivery.message.text}")
+        try:
+            return self.messenger.find(delivery, thread=thread)
+        except DeliveryUnsure:
+            raise
+        except DeliveryError as err:
+            self._settle(delivery, None)
+            raise DeliveryError(
+                f"it may have arrived or not, and is not sent again ({err}): {delivery.message.text}"
+            ) from err
+
+    def _post(self, delivery: Delivery, thread: Posted | None) -> Posted | None:
+        self._change(replace(delivery, is_unsure=True, sent_at=self.clock(), attempts=delivery.attempts + 1))
+        try:
+            return self.messenger.post(delivery, thread=thread, broadcast=delivery.event is Event.WORSENED)
+        except DeliveryUnsure:
+            raise
+        except DeliveryError:
+            self._change(replace(delivery, is_unsure=False, attempts=delivery.attempts + 1))
+            raise
+
+    def _change(self, delivery: Delivery) -> None:
+        with self.store.change() as book:
+            book.outbox = [delivery if each.id == delivery.id else each for each in book.outbox]
+
+    def _settle(self, delivery: Delivery, posted: Posted | None) -> None:
+        """Take a message out of the outbox, and keep where the thread of its problem is."""
+        with self.store.change() as book:
+            book.outbox = [each for each in book.outbox if each.id != delivery.id]
+            problem = book.problem(delivery.problem_id)
+            if problem is not None and problem.posted is None and delivery.event is Event.OPENED:
+                book.put(replace(problem, posted=posted))
+
+    def _attach(self, delivery: Delivery, thread: Posted | None) -> None:
+        """Put the charts into the thread; the message counts, so charts that are lost are only a warning."""
+        if thread is None or not delivery.charts:
+            return
+        try:
+            with self.folder(delivery.charts[0].uri) as folder:
+                charts = [path for chart in delivery.charts if (path := folder / "charts" / chart.name).is_file()]
+                self.messenger.attach(thread, charts, alt=delivery.message.image_alt)
+        except (DeliveryError, StoreError) as err:
+            log.warning("the message is there, but not its charts: %s", err)
+
+    def _mark(self, delivery: Delivery, thread: Posted | None) -> None:
+        if thread is None or delivery.mark is None:
+            return
+        try:
+            self.messenger.replace(thread, delivery.mark)
+        except DeliveryError as err:
+            log.warning("the first message of the thread could not be marked: %s", err)
+
+    def _tell_others(self, delivery: Delivery) -> None:
+        try:
+            self.also(delivery)
+        except DeliveryError as err:
+            log.warning("other channels were not told: %s", err)

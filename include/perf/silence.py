@@ -1,0 +1,80 @@
+"""Asking for silence: about what, how long, by whom and why."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from include.perf.alert import AlertBook, Silence
+from include.perf.catalogue import Catalogue
+from include.perf.errors import ConfigurationError, collected
+from include.perf.metric import METRICS
+
+MOST_DAYS = 90
+"""Who wants to hear nothing for longer wants another baseline, or another metric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilenceRequest:
+    """What somebody wants to hear no more of.
+
+    Attributes:
+        service, scenario, metric: ``None`` for every one, but not all three.
+    """
+
+    by: str
+    reason: str
+    days: float
+    service: str | None = None
+    scenario: str | None = None
+    metric: str | None = None
+
+
+def silence_of(request: SilenceRequest, catalogue: Catalogue, *, now: datetime) -> Silence:
+    """Return the silence that was asked for.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with the request.
+    """
+    problems: list[str] = []
+    service = request.service
+    if service is not None:
+        with collected(problems):
+            service = catalogue.service(service).name
+    if request.scenario is not None:
+        with collected(problems):
+            catalogue.scenario(request.scenario)
+    if request.metric is not None and request.metric not in METRICS:
+        problems.append(f"metric {request.metric!r} is unknown; there are {', '.join(METRICS)}")
+    if (request.service, request.scenario, request.metric) == (None, None, None):
+        problems.append("a silence is about a service, a scenario or a metric; name at least one of them")
+    if not 0 < request.days <= MOST_DAYS:
+        problems.append(f"days must be more than 0 and at most {MOST_DAYS}, but is {request.days:g}")
+    if not request.reason.strip():
+        problems.append("a silence needs a reason: it is shown wherever the silence is listed")
+    if problems:
+        raise ConfigurationError(problems)
+    return Silence(
+        id=secrets.token_hex(3),
+        by=request.by,
+        reason=request.reason.strip(),
+        created_at=now,
+        until=now + timedelta(days=request.days),
+        service=service,
+        scenario=request.scenario,
+        metric=request.metric,
+    )
+
+
+def lift(book: AlertBook, silence_id: str, *, now: datetime) -> Silence:
+    """End a silence before its time, and return it.
+
+    Raises:
+        ConfigurationError: there is none of that id.
+    """
+    active: Mapping[str, Silence] = {each.id: each for each in book.silences if each.is_active(now)}
+    if silence_id not in active:
+        known = ", ".join(active) or "none"
+        raise ConfigurationError(f"there is no silence {silence_id!r}; active ones are {known}")
+    book.silences = [each for each in book.silences if each.id != silence_id]
+    return active[silence_id]

@@ -1,0 +1,357 @@
+"""What stops a load, and what keeps one from starting, on real parts: the switch, Airflow, the end of its processes.
+
+Each load that runs here is stopped long before its end, or as short as a scenario allows.
+"""
+
+import contextlib
+import gzip
+import re
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from include.perf.load_pool import LOAD_POOL, LOAD_POOL_DESCRIPTION
+from include.perf.ports import REPORT_FILE, REQUESTS_FILE
+from tests.integration.conftest import DEAD_SERVICE, NEW_SCENARIO, NEW_SERVICE, Platform, Run, until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+
+SERVICE = "feature-store-service"
+FAULTY = "ml-integration-service"
+MEASURED_S = 60
+RATE_RPS = 40
+STOPPED_WITHIN_S = 5.0
+QUIET_S = 2.0
+START_S = 120.0
+RUN_LOAD = "run_service.run_load"
+HALT = '{"by": "mara", "reason": "incident 4711", "at": "2026-03-02T06:30:00+00:00"}'
+HALTED = (
+    "load is halted by mara since 2026-03-02 06:30:00 UTC: incident 4711 "
+    "(to go on, remove the Variable bellwether_halt)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sending:
+    """A load that goes out: its run, its folder and its processes.
+
+    Attributes:
+        processes: of the load itself.
+        task: the process of Airflow's that started them.
+        supervisor: that one's parent.
+    """
+
+    dag_id: str
+    run_id: str
+    folder: Path
+    processes: list[psutil.Process]
+    task: psutil.Process
+    supervisor: psutil.Process
+
+    @property
+    def is_running(self) -> bool:
+        """Whether any of its processes is still there."""
+        return any(map(is_there, self.processes))
+
+    @property
+    def rows(self) -> int:
+        """How many requests are in its record."""
+        with gzip.open(self.folder / REQUESTS_FILE, "rb") as file:
+            return sum(1 for _ in file) - 1
+
+
+def is_there(process: psutil.Process) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def load_processes(folder: Path) -> list[psutil.Process]:
+    """Return the processes of the load whose record is in a folder."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            words = process.cmdline()
+            if "include.load" in words and any(word.startswith(f"{folder}/") for word in words):
+                found.append(process)
+    return found
+
+
+def trigger(platform: Platform, dag_id: str, **changes: Any) -> str:
+    """Start a load of a minute and return its run id."""
+    conf = {"service": SERVICE, "duration": MEASURED_S, "rate": RATE_RPS}
+    return platform.api.trigger(dag_id, conf | changes)
+
+
+def sending(platform: Platform, dag_id: str, run_id: str) -> Sending:
+    """Wait until a load goes out: the service counts it."""
+    (folder,) = until(lambda: platform.planned(run_id), within_s=START_S, what=f"{dag_id} is planned")
+    processes = until(lambda: load_processes(folder), within_s=START_S, what=f"the load of {dag_id} is started")
+    enough = platform.answered(SERVICE) + RATE_RPS
+    until(lambda: platform.answered(SERVICE) >= enough, within_s=START_S, what=f"the load of {dag_id} goes out")
+    task = psutil.Process(processes[0].ppid())
+    return Sending(
+        dag_id=dag_id,
+        run_id=run_id,
+        folder=folder,
+        processes=processes,
+        task=task,
+        supervisor=psutil.Process(task.ppid()),
+    )
+
+
+@contextlib.contextmanager
+def running(platform: Platform, dag_id: str) -> Iterator[Sending]:
+    """Lend a load that goes out; its run is ended with the block, whatever has become of it."""
+    run_id = trigger(platform, dag_id)
+    try:
+        yield sending(platform, dag_id, run_id)
+    finally:
+        end(platform, dag_id, run_id)
+
+
+def end(platform: Platform, dag_id: str, run_id: str) -> None:
+    """Mark a run failed, which ends its tasks; nothing of it may be left."""
+    if platform.api.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"] in ("queued", "running"):
+        platform.api.call("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", {"state": "failed"})
+    folders = platform.planned(run_id)
+    until(lambda: not any(map(load_processes, folders)), within_s=30, what=f"the load of {dag_id} is gone")
+
+
+def last_sign_of(platform: Platform, load: Sending) -> float:
+    """Return when, on the monotonic clock, a load last ran or was counted; none of both happened for two seconds."""
+    counted, sign = platform.answered(SERVICE), time.monotonic()
+    while time.monotonic() < sign + QUIET_S:
+        now = platform.answered(SERVICE)
+        if now != counted or load.is_running:
+            counted, sign = now, time.monotonic()
+        time.sleep(0.05)
+    return sign
+
+
+def over(platform: Platform, load: Sending) -> Run:
+    """Wait until the run of a load is over."""
+    return platform.follow(load.dag_id, load.run_id, told_before=len(platform.messages()))
+
+
+def assert_partial(load: Sending, run: Run) -> None:
+    """The run cannot be judged, and what there is of it was kept and told."""
+    assert (run.state, run.record["verdict"]) == ("failed", "INVALID")
+    assert 0 < load.rows < RATE_RPS * MEASURED_S
+    assert "INVALID" in (load.folder / REPORT_FILE).read_text(encoding="utf-8")
+
+
+# What stops a load that runs
+
+
+def test_halting_stops_a_load_that_runs(platform: Platform) -> None:
+    """All of it is gone within five seconds; the record says who did that and why, and keeps what there is."""
+    with running(platform, "normal_trading") as load:
+        with platform.halting(HALT):
+            since = time.monotonic()
+            assert last_sign_of(platform, load) - since <= STOPPED_WITHIN_S
+        run = over(platform, load)
+    assert_partial(load, run)
+    assert f"the load ended early: stopped: {HALTED}; start a new run" in run.record["validity"]
+    assert run.record["load"]["due"] < RATE_RPS * MEASURED_S
+    assert f"the load is stopped: {HALTED}" in platform.log(run, RUN_LOAD, map_index=0)
+
+
+def test_marking_its_task_failed_stops_a_load_that_runs(platform: Platform) -> None:
+    """As people do in the grid: Airflow's word for the task is the end of its load."""
+    with running(platform, "high_volatility") as load:
+        path = f"/dags/{load.dag_id}/dagRuns/{load.run_id}/taskInstances/{RUN_LOAD}/0"
+        platform.api.call("PATCH", path, {"new_state": "failed"})
+        since = time.monotonic()
+        assert last_sign_of(platform, load) - since <= STOPPED_WITHIN_S
+        run = over(platform, load)
+    assert_partial(load, run)
+    assert run.tasks[f"{RUN_LOAD}[0]"] == "failed"
+
+
+def test_killing_the_task_stops_its_load(platform: Platform) -> None:
+    """With SIGKILL, by which a machine that is out of memory ends processes."""
+    with running(platform, "overnight_processing") as load:
+        load.task.send_signal(signal.SIGKILL)
+        since = time.monotonic()
+        assert last_sign_of(platform, load) - since <= STOPPED_WITHIN_S
+        run = over(platform, load)
+    assert_partial(load, run)
+    assert run.tasks[f"{RUN_LOAD}[0]"] == "failed"
+
+
+def test_killing_the_supervisor_of_the_task_stops_its_load_and_blocks_no_other(platform: Platform) -> None:
+    """Airflow hears of it minutes later; the load ends at once all the same, and the next one has its turn."""
+    with running(platform, "market_open") as load:
+        assert " ".join(load.supervisor.cmdline()).startswith("airflow worker -- LocalExecutor")
+        load.supervisor.send_signal(signal.SIGKILL)
+        since = time.monotonic()
+        assert last_sign_of(platform, load) - since <= STOPPED_WITHIN_S
+        until(lambda: not is_there(load.task), within_s=30, what="the task without a supervisor ends")
+        assert load.rows > 0
+        with running(platform, "normal_trading") as following:
+            said = platform.api.log(following.dag_id, following.run_id, RUN_LOAD, map_index=0)
+            assert "waits for its turn" not in said
+
+
+# What keeps loads apart
+
+
+def test_airflow_made_the_pool(platform: Platform) -> None:
+    """Its size is what the generators can send together, and nobody had to make it."""
+    pool = platform.api.call("GET", f"/pools/{LOAD_POOL}")
+    assert (pool["slots"], pool["description"], pool["include_deferred"]) == (600, LOAD_POOL_DESCRIPTION, False)
+
+
+def test_two_scenarios_never_load_one_service_at_once(platform: Platform) -> None:
+    """The second waits, says for whom, and is measured after the first."""
+    told_before = len(platform.messages())
+    started = {dag_id: trigger(platform, dag_id, duration=10) for dag_id in ("market_open", "high_volatility")}
+    runs = [platform.follow(dag_id, run_id, told_before=told_before) for dag_id, run_id in started.items()]
+    first, second = sorted(runs, key=lambda run: str(run.record["started_at"]))
+    assert measured_until(first) <= datetime.fromisoformat(second.record["started_at"])
+    said = re.search(r"waits for its turn: (.*)", platform.log(second, RUN_LOAD, map_index=0))
+    assert said is not None
+    address = platform.stack.service_url(SERVICE).removeprefix("http://")
+    assert said[1].startswith(
+        f"{address} is under load by run {first.record['run_id']} ({first.dag_id} on {SERVICE}, since "
+    )
+    assert "waits for its turn" not in platform.log(first, RUN_LOAD, map_index=0)
+
+
+def measured_until(run: Run) -> datetime:
+    """Return when the load of a run was over; it began with its warm-up, at ``started_at``."""
+    load, window = run.record["load"], run.record["window"]
+    start, end = datetime.fromisoformat(window["start"]), datetime.fromisoformat(window["end"])
+    begun = datetime.fromisoformat(run.record["started_at"])
+    assert (start - begun).total_seconds() == pytest.approx(load["warmup_s"], abs=0.1)
+    assert (end - start).total_seconds() == pytest.approx(load["duration_s"], abs=0.1)
+    return end
+
+
+# Looking before anything is loaded
+
+
+def test_a_dry_run_lists_everything_and_sends_nothing(platform: Platform) -> None:
+    """The log and the return value have it; the service is not asked anything, and there is no run."""
+    answered, folders = platform.answered(SERVICE), sorted(platform.stack.results.glob("*/*/*"))
+    run = platform.run("dry_run", {"scenario": "market_open", "service": "feature-store", "duration": 60, "rate": 50})
+    assert (run.state, run.tasks) == ("success", {"preview": "success"})
+    shown = platform.returned(run, "preview")
+    lines = shown.splitlines()
+    url = platform.stack.service_url(SERVICE)
+    assert lines[0] == f"market_open · {SERVICE} (staging): would be sent"
+    assert lines[1] == f"  to       {url} (127.0.0.1)"
+    # 60 s × 50/s, and 2 s of warm-up: 3100 requests, shared out by weight
+    assert lines[3].endswith(": 3,100 requests")
+    assert [line.split()[:3] for line in lines[4:]] == [
+        ["1,550", "POST", "/api/v1/features"],
+        ["620", "GET", lines[5].split()[2]],
+        ["310", "GET", lines[6].split()[2]],
+        ["620", "POST", "/api/v1/calculations"],
+    ]
+    assert f"A run would send:\n{shown}" in platform.log(run, "preview")
+    assert platform.answered(SERVICE) == answered
+    assert sorted(platform.stack.results.glob("*/*/*")) == folders
+
+
+def test_a_smoke_run_is_red_where_a_service_fails_and_green_elsewhere(platform: Platform, new_scenario: str) -> None:
+    """Each service is a task of its own; those that are red say which endpoint answered what."""
+    assert new_scenario
+    platform.set_fault({"error_ratio": 1.0, "for_s": 300}, service=FAULTY)
+    try:
+        run = platform.run("smoke", {})
+    finally:
+        platform.end_fault(service=FAULTY)
+    listed = platform.api.call("GET", f"/dags/smoke/dagRuns/{run.run_id}/taskInstances?limit=100")["task_instances"]
+    tried = {task["rendered_map_index"]: task for task in listed if task["task_id"] == "try_service"}
+    assert set(tried) == {*platform.stack.services, NEW_SERVICE, DEAD_SERVICE}
+    red = {service for service, task in tried.items() if task["state"] != "success"}
+    assert (run.state, red) == ("failed", {FAULTY, DEAD_SERVICE})
+
+    said = platform.log(run, "try_service", map_index=tried[FAULTY]["map_index"])
+    assert f"not every endpoint of {FAULTY} answers as it should:" in said
+    assert re.search(rf"\| {FAULTY} \| predictions +\| 3 of 3 failed \|", said)
+    assert "POST /api/v1/predictions: HTTP 503: " in said
+    said = platform.log(run, "try_service", map_index=tried[DEAD_SERVICE]["map_index"])
+    assert f"{DEAD_SERVICE} is not reachable: " in said
+    said = platform.log(run, "try_service", map_index=tried[SERVICE]["map_index"])
+    assert f"Every endpoint of {SERVICE} answers as it should:" in said
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "conf", "said"),
+    [
+        ("market_open", {"rate": 600.5}, "Invalid input for param rate: 600.5 is greater than the maximum of 600"),
+        ("dry_run", {"scenario": "market_opn"}, "Invalid input for param scenario: 'market_opn' is not one of "),
+        ("smoke", {"service": "order-engine"}, "Invalid input for param service: 'order-engine' is not one of "),
+        ("run_all", {"service": "order-engine"}, "Invalid input for param service: 'order-engine' is not one of "),
+        ("run_all", {"duration": 9}, "Invalid input for param duration: 9 is "),
+    ],
+)
+def test_a_wrong_parameter_is_refused_by_every_dag(
+    platform: Platform, dag_id: str, conf: Mapping[str, Any], said: str
+) -> None:
+    """REST answers 400 in the words of the rule that is broken; there is no run."""
+    before = platform.api.call("GET", f"/dags/{dag_id}/dagRuns")["total_entries"]
+    with pytest.raises(requests.HTTPError) as caught:
+        platform.api.trigger(dag_id, conf)
+    assert caught.value.response is not None
+    assert caught.value.response.status_code == 400
+    assert caught.value.response.json()["detail"].startswith(said)
+    assert platform.api.call("GET", f"/dags/{dag_id}/dagRuns")["total_entries"] == before
+
+
+def test_a_misspelt_parameter_is_told_and_nothing_is_sent(platform: Platform) -> None:
+    """Airflow takes any name; the first task does not, so that nothing comes after it."""
+    answered = platform.answered(SERVICE)
+    told_before = len(platform.messages())
+    started = {dag_id: platform.api.trigger(dag_id, {"servise": SERVICE}) for dag_id in ("dry_run", "smoke")}
+    for (dag_id, run_id), task in zip(started.items(), ("preview", "services"), strict=True):
+        run = platform.follow(dag_id, run_id, told_before=told_before)
+        assert run.state == "failed"
+        assert "parameter 'servise' is unknown; there are " in platform.log(run, task)
+    assert platform.answered(SERVICE) == answered
+
+
+# All scenarios
+
+
+def test_run_all_runs_the_chosen_scenarios_one_after_another(platform: Platform, new_scenario: str) -> None:
+    """Each is a run of its own DAG; the others are skipped, and the summary has one row with both verdicts."""
+    assert new_scenario
+    offered = "/dags/run_all/details"
+    until(
+        lambda: NEW_SCENARIO in platform.api.call("GET", offered)["params"]["scenarios"]["schema"]["items"]["enum"],
+        within_s=90,
+        what="run_all knows the scenario that was added",
+    )
+    chosen = ("market_open", "normal_trading")  # 12 s of load come before 15 s
+    run = platform.run("run_all", {"service": SERVICE, "scenarios": [*chosen], "duration": 10})
+    assert {task for task, state in run.tasks.items() if state != "skipped"} == {
+        "summary",
+        *(f"{scenario}.{part}" for scenario in chosen for part in ("chosen", "run")),
+    }
+
+    children = [platform.api.call("GET", f"/dags/{dag_id}/dagRuns/run_all__{run.run_id}") for dag_id in chosen]
+    assert children[0]["end_date"] <= children[1]["start_date"]
+    assert {child["state"] for child in children} <= {"success", "failed"}
+    assert {child["triggering_user_name"] for child in children} <= {None, "admin"}
+    records = [platform.record(platform.finished(child["dag_run_id"], child["dag_id"])) for child in children]
+    assert {(record["service"], record["load"]["duration_s"]) for record in records} == {(SERVICE, 10)}
+    assert {record["provenance"]["triggered_by"] for record in records} == {"admin"}
+    said = platform.log(run, "summary")
+    head, _, row = said.partition("All verdicts:\n")[2].splitlines()[:3]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert [cell.strip() for cell in head.strip("|").split("|")] == ["service", *chosen]
+    assert cells[0] == SERVICE
+    assert [cell.split(",")[0] for cell in cells[1:]] == [record["verdict"] for record in records]

@@ -1,0 +1,68 @@
+"""Words for alerts that a test can read: what is told, and of what."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from include.perf.alert import Event, Links, Message, Problem
+from include.perf.run import RunRecord
+
+
+def message(text: str) -> Message:
+    """Return a message that says so much."""
+    return Message(text=text, plain="", blocks=[])
+
+
+def names(records: Sequence[RunRecord]) -> str:
+    """Return the services of runs."""
+    return "+".join(record.service.removesuffix("-service") for record in records)
+
+
+class PlainWords:
+    """Says what it was asked to say."""
+
+    def opened(self, records: Sequence[RunRecord], *, links: Links, mention: str | None) -> Message:
+        return message(f"opened {names(records)}{f' @{mention}' if mention else ''}")
+
+    def continues(self, records: Sequence[RunRecord], problem: Problem) -> Message:
+        return message(f"continues {names(records)}, night {problem.nights}")
+
+    def worsened(self, records: Sequence[RunRecord], problem: Problem, *, mention: str | None) -> Message:
+        return message(f"worsened {names(records)}{f' @{mention}' if mention else ''}")
+
+    def recovered(self, problem: Problem, records: Sequence[RunRecord]) -> Message:
+        return message(f"recovered {names(records)} after {problem.nights}")
+
+    def accepted(self, problem: Problem, version: int) -> Message:
+        return message(f"accepted as version {version}")
+
+    def mark(self, problem: Problem, event: Event) -> Message:
+        return message(f"{event}: {problem.title}")
+
+    def digest(self, records: Sequence[RunRecord], *, silenced: int, links: Links) -> Message:
+        return message(f"digest {names(records)}, {silenced} silenced")
+
+    def summary(self, records: Sequence[RunRecord], links: Links) -> Message:
+        return message(f"summary of {len(records)}")
+
+    def unmeasured(self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links) -> Message:
+        return message(f"unmeasured {names(records)} of {of}, missing {list(missing)}")
+
+    def unmeasured_continues(
+        self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links, problem: Problem
+    ) -> Message:
+        return message(f"again unmeasured {names(records)} of {of}, night {problem.nights}")
+
+    def measured_again(self, problem: Problem) -> Message:
+        return message("measured again")
+
+    def failed(self, scenario: str, reason: str, links: Links) -> Message:
+        return message(f"{scenario} failed: {reason}")
+
+    def late(self, scenario: str, run: str, late_since: datetime, links: Links) -> Message:
+        return message(f"{scenario} is late since {late_since:%H:%M}")
+
+    def overdue(self, scenario: str, last_run_at: datetime | None, due_at: datetime, links: Links) -> Message:
+        return message(f"{scenario} was due {due_at:%a %H:%M}")
+
+    def runs_again(self, problem: Problem) -> Message:
+        return message("runs again")

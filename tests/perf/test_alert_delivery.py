@@ -1,0 +1,254 @@
+"""Delivering what has to be told: once, in order, whatever fails on the way."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from include.perf.alert import AlertBook, CellName, Chart, Delivery, Event, Kind, Message, Posted, Problem
+from include.perf.alert_delivery import SETTLES, Deliverer
+from include.perf.errors import DeliveryError, DeliveryUnsure, StoreError
+from include.perf.run import Severity
+from tests.fakes import START
+from tests.perf.alert_words import message
+
+PROBLEM = Problem(
+    id="run-1",
+    kind=Kind.REGRESSION,
+    channel="#trading",
+    cells=(CellName("gateway", "market_open"),),
+    title="it is slower",
+    opened_at=START,
+    last_seen_at=START,
+    severity=Severity.WARNING,
+)
+
+
+def delivery(event: Event, **changes: object) -> Delivery:
+    """Return something to be said of the problem."""
+    made = Delivery(
+        id=f"id-{event}",
+        event=event,
+        channel="#trading",
+        message=message(event.value),
+        created_at=START,
+        problem_id=PROBLEM.id,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+class Crash(BaseException):
+    """The process is killed."""
+
+
+class MemoryBook:
+    """Keeps the book; a block that is left by an error changes nothing."""
+
+    def __init__(self, *outbox: Delivery, posted: Posted | None = None) -> None:
+        self.book = AlertBook(problems=[replace(PROBLEM, posted=posted)], outbox=list(outbox))
+        self.now = START
+
+    def clock(self) -> datetime:
+        self.now += timedelta(minutes=1)
+        return self.now
+
+    def read(self) -> AlertBook:
+        return copy.deepcopy(self.book)
+
+    @contextmanager
+    def change(self) -> Iterator[AlertBook]:
+        changed = self.read()
+        yield changed
+        self.book = changed
+
+    @contextmanager
+    def delivering(self) -> Iterator[None]:
+        yield
+
+
+class FakeSlack:
+    """Takes messages, or fails as a test says.
+
+    Attributes:
+        faults: raised by the posts to come, one after another; ``None`` for none.
+        arrives: whether a post that fails arrived all the same.
+        cannot_look: why nobody can tell what is there.
+    """
+
+    def __init__(self, *faults: BaseException | None, arrives: bool = False, has_threads: bool = True) -> None:
+        self.faults = list(faults)
+        self.arrives = arrives
+        self.has_threads = has_threads
+        self.cannot_look: DeliveryError | None = None
+        self.messages: dict[str, tuple[str, str | None, bool]] = {}
+        self.replaced: list[tuple[Posted, str]] = []
+        self.attached: list[tuple[Posted, list[str]]] = []
+
+    def post(self, delivery: Delivery, *, thread: Posted | None, broadcast: bool) -> Posted | None:
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is None or self.arrives:
+            assert delivery.id not in self.messages, "it was sent twice"
+            self.messages[delivery.id] = (delivery.message.text, thread.ts if thread else None, broadcast)
+        if fault is not None:
+            raise fault
+        return Posted("C1", f"ts-{delivery.id}") if self.has_threads else None
+
+    def find(self, delivery: Delivery, *, thread: Posted | None) -> Posted | None:
+        if self.cannot_look is not None:
+            raise self.cannot_look
+        return Posted("C1", f"ts-{delivery.id}") if delivery.id in self.messages else None
+
+    def replace(self, posted: Posted, message: Message) -> None:
+        self.replaced.append((posted, message.text))
+
+    def attach(self, posted: Posted, charts: Sequence[Path], *, alt: str) -> None:
+        self.attached.append((posted, [chart.name for chart in charts]))
+
+
+@contextmanager
+def no_folder(uri: str) -> Iterator[Path]:
+    raise StoreError(f"there is no run {uri}")
+    yield Path(uri)
+
+
+def deliver(store: MemoryBook, slack: FakeSlack, **changes: object) -> list[str]:
+    """Deliver all that waits."""
+    parts = {"store": store, "messenger": slack, "folder": no_folder, "clock": store.clock}
+    return Deliverer(**(parts | changes)).deliver()  # type: ignore[arg-type]
+
+
+FIRST = Posted("C1", "ts-id-opened")
+UNREACHABLE = DeliveryError("Slack is not reachable")
+TIMED_OUT = DeliveryUnsure("Slack did not answer in time")
+
+
+def test_a_problem_and_its_thread() -> None:
+    """The first message begins the thread, the others answer it, and the worse one is shown in the channel too."""
+    store = MemoryBook(*(delivery(event) for event in (Event.OPENED, Event.CONTINUES, Event.WORSENED)))
+    slack = FakeSlack()
+    assert deliver(store, slack) == []
+    assert list(slack.messages.values()) == [
+        ("opened", None, False),
+        ("continues", "ts-id-opened", False),
+        ("worsened", "ts-id-opened", True),
+    ]
+    assert store.book.outbox == []
+    assert store.book.problems[0].posted == FIRST
+
+
+def test_the_end_is_marked_on_the_first_message() -> None:
+    """It says there that it is over."""
+    store = MemoryBook(delivery(Event.RECOVERED, mark=message("recovered: it is slower")), posted=FIRST)
+    slack = FakeSlack()
+    assert deliver(store, slack) == []
+    assert slack.replaced == [(FIRST, "recovered: it is slower")]
+
+
+def test_what_did_not_arrive_is_kept_in_order() -> None:
+    """The answers wait for the message that they answer; the next run sends all, each once."""
+    store = MemoryBook(delivery(Event.OPENED), delivery(Event.WORSENED), delivery(Event.DIGEST, problem_id=None))
+    slack = FakeSlack(UNREACHABLE)
+    assert deliver(store, slack) == [
+        "Slack is not reachable",
+        "it waits for the message that it answers: worsened",
+    ]
+    assert [(each.event, each.attempts, each.is_unsure) for each in store.book.outbox] == [
+        (Event.OPENED, 1, False),
+        (Event.WORSENED, 0, False),
+    ]
+    assert deliver(store, slack) == []
+    assert [text for text, _, _ in slack.messages.values()] == ["digest", "opened", "worsened"]
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize("fault", [TIMED_OUT, Crash()])
+def test_a_doubt_is_settled_by_looking(fault: BaseException, arrives: bool) -> None:
+    """A time-out, or a crash between sending and remembering: what arrived is not sent again; its thread is known."""
+    store, slack = MemoryBook(delivery(Event.OPENED)), FakeSlack(fault, arrives=arrives)
+    with suppress(Crash):
+        assert deliver(store, slack) == ["Slack did not answer in time"]
+    assert [each.is_unsure for each in store.book.outbox] == [True]
+    assert deliver(store, slack) == []
+    assert len(slack.messages) == 1
+    assert store.book.problems[0].posted == FIRST
+    assert store.book.outbox == []
+
+
+def test_a_doubt_that_nobody_can_settle_is_told_and_given_up() -> None:
+    """Twice would be worse; what comes after it stands by itself."""
+    store, slack = MemoryBook(delivery(Event.OPENED), delivery(Event.WORSENED)), FakeSlack(TIMED_OUT)
+    deliver(store, slack)
+    slack.cannot_look = DeliveryError("missing_scope")
+    assert deliver(store, slack) == ["it may have arrived or not, and is not sent again (missing_scope): opened"]
+    assert list(slack.messages.values()) == [("worsened", None, True)]
+    assert store.book.outbox == []
+
+
+def test_a_doubt_waits_while_nobody_can_look() -> None:
+    """Slack is still down, or the message may be under way: it is neither given up nor sent again."""
+    store, slack = MemoryBook(delivery(Event.OPENED)), FakeSlack(TIMED_OUT)
+    deliver(store, slack)
+    slack.cannot_look = DeliveryUnsure("Slack is not reachable")
+    assert deliver(store, slack) == ["Slack is not reachable"]
+    slack.cannot_look = None
+    (waiting,) = store.book.outbox
+    assert waiting.sent_at is not None
+    early = {"clock": lambda: waiting.sent_at + SETTLES - timedelta(seconds=1)}
+    assert deliver(store, slack, **early) == ["it was sent a moment ago, and may arrive yet: opened"]
+    assert slack.messages == {}
+    assert deliver(store, slack) == []
+    assert list(slack.messages) == ["id-opened"]
+
+
+def test_without_threads_the_same_is_not_told_again() -> None:
+    """A webhook: what begins, gets worse and ends is told, and nothing else."""
+    events = (Event.OPENED, Event.CONTINUES, Event.WORSENED, Event.CONTINUES, Event.RECOVERED)
+    outbox = [delivery(event, id=str(number)) for number, event in enumerate(events)]
+    store, slack = MemoryBook(*outbox), FakeSlack(has_threads=False)
+    assert deliver(store, slack) == []
+    assert [text for text, _, _ in slack.messages.values()] == ["opened", "worsened", "recovered"]
+    assert {thread for _, thread, _ in slack.messages.values()} == {None}
+    assert (slack.replaced, slack.attached) == ([], [])
+
+
+def test_charts_go_into_the_thread(tmp_path: Path) -> None:
+    """Those that are there; a chart that could not be drawn is left out."""
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "latency.png").touch()
+
+    @contextmanager
+    def folder(uri: str) -> Iterator[Path]:
+        assert uri == "file:///run"
+        yield tmp_path
+
+    charts = (Chart("file:///run", "comparison.png"), Chart("file:///run", "latency.png"))
+    store, slack = MemoryBook(delivery(Event.OPENED, charts=charts)), FakeSlack()
+    assert deliver(store, slack, folder=folder) == []
+    assert slack.attached == [(FIRST, ["latency.png"])]
+
+
+def test_lost_charts_are_only_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """The message counts."""
+    store, slack = MemoryBook(delivery(Event.OPENED, charts=(Chart("file:///gone", "x.png"),))), FakeSlack()
+    assert deliver(store, slack) == []
+    assert "the message is there, but not its charts: there is no run file:///gone" in caplog.text
+
+
+def test_other_channels_are_told_of_what_was_delivered(caplog: pytest.LogCaptureFixture) -> None:
+    """And keep nothing back when they fail."""
+    told: list[Event] = []
+
+    def also(delivery: Delivery) -> None:
+        told.append(delivery.event)
+        raise DeliveryError("mailto did not take it")
+
+    store, slack = MemoryBook(delivery(Event.OPENED), delivery(Event.WORSENED)), FakeSlack(UNREACHABLE)
+    deliver(store, slack, also=also)
+    assert told == []
+    assert deliver(store, slack, also=also) == []
+    assert told == [Event.OPENED, Event.WORSENED]
+    assert "other channels were not told: mailto did not take it" in caplog.text
