@@ -79,7 +79,7 @@ def load_processes(folder: Path) -> list[psutil.Process]:
     """Return the processes of the load whose record is in a folder."""
     found = []
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        with contextlib.suppress(psutil.NoSuchProcess):
             words = process.cmdline()
             if "include.load" in words and any(word.startswith(f"{folder}/") for word in words):
                 found.append(process)
