@@ -159,6 +159,7 @@ class Delivery:
         id: goes with the message, so that it can be looked for where nobody knows whether it arrived.
         problem_id: whose thread it belongs to, or begins; ``None`` for a message by itself.
         charts: for its thread.
+        posted: it arrived there; its charts, or the mark on the first message, wait.
         is_unsure: it was sent, and whether it arrived is not known.
         sent_at: the last time.
         attempts: in vain.
@@ -172,6 +173,7 @@ class Delivery:
     created_at: datetime
     problem_id: str | None = None
     charts: tuple[Chart, ...] = ()
+    posted: Posted | None = None
     is_unsure: bool = False
     sent_at: datetime | None = None
     attempts: int = 0

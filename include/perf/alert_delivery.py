@@ -53,15 +53,18 @@ class Deliverer:
         book = self.store.read()
         thread = self._thread_of(delivery, book)
         if delivery.event in ONLY_IN_THREADS and thread is None:
-            self._settle(delivery, None)  # silence on repetition, where there is no thread to say it in
+            self._settle(delivery)  # silence on repetition, where there is no thread to say it in
             return
-        posted = self._found(delivery, thread) if delivery.is_unsure else None
-        if posted is None:
-            posted = self._post(delivery, thread)
-        self._settle(delivery, posted)
-        self._attach(delivery, thread or posted)
+        if delivery.posted is None:
+            posted = self._found(delivery, thread) if delivery.is_unsure else None
+            if posted is None:
+                posted = self._post(delivery, thread)
+            delivery = replace(delivery, posted=posted, is_unsure=False)
+            self._arrived(delivery)
+            self._tell_others(delivery)
+        self._attach(delivery, thread)
         self._mark(delivery, thread)
-        self._tell_others(delivery)
+        self._settle(delivery)
 
     def _thread_of(self, delivery: Delivery, book: AlertBook) -> Posted | None:
         """Return the message that this one answers, ``None`` where it stands by itself.
@@ -92,7 +95,7 @@ class Deliverer:
         except DeliveryUnsure:
             raise
         except DeliveryError as err:
-            self._settle(delivery, None)
+            self._settle(delivery)
             raise DeliveryError(
                 f"it may have arrived or not, and is not sent again ({err}): {delivery.message.text}"
             ) from err
@@ -111,32 +114,44 @@ class Deliverer:
         with self.store.change() as book:
             book.outbox = [delivery if each.id == delivery.id else each for each in book.outbox]
 
-    def _settle(self, delivery: Delivery, posted: Posted | None) -> None:
-        """Take a message out of the outbox, and keep where the thread of its problem is."""
+    def _arrived(self, delivery: Delivery) -> None:
+        """Keep that a message is there; with the first of a problem its thread begins."""
         with self.store.change() as book:
-            book.outbox = [each for each in book.outbox if each.id != delivery.id]
+            book.outbox = [delivery if each.id == delivery.id else each for each in book.outbox]
             problem = book.problem(delivery.problem_id)
             if problem is not None and problem.posted is None and delivery.event is Event.OPENED:
-                book.put(replace(problem, posted=posted))
+                book.put(replace(problem, posted=delivery.posted))
+
+    def _settle(self, delivery: Delivery) -> None:
+        """Take a message out of the outbox."""
+        with self.store.change() as book:
+            book.outbox = [each for each in book.outbox if each.id != delivery.id]
 
     def _attach(self, delivery: Delivery, thread: Posted | None) -> None:
-        """Put the charts into the thread; the message counts, so charts that are lost are only a warning."""
-        if thread is None or not delivery.charts:
+        """Put the charts into the thread.
+
+        Raises:
+            DeliveryError: they are not there; they come with the next run.
+        """
+        where = thread or delivery.posted
+        if where is None or not delivery.charts:
             return
         try:
             with self.folder(delivery.charts[0].uri) as folder:
                 charts = [path for chart in delivery.charts if (path := folder / "charts" / chart.name).is_file()]
-                self.messenger.attach(thread, charts, alt=delivery.message.image_alt)
-        except (DeliveryError, StoreError) as err:
-            log.warning("the message is there, but not its charts: %s", err)
+                self.messenger.attach(where, charts, alt=delivery.message.image_alt)
+        except (DeliveryUnsure, StoreError) as err:
+            log.warning("the message is there, but perhaps not its charts: %s", err)
+        self._change(replace(delivery, charts=()))
 
     def _mark(self, delivery: Delivery, thread: Posted | None) -> None:
-        if thread is None or delivery.mark is None:
-            return
-        try:
+        """Say on the first message that the problem is over; to say it twice does no harm.
+
+        Raises:
+            DeliveryError: it does not say so yet.
+        """
+        if thread is not None and delivery.mark is not None:
             self.messenger.replace(thread, delivery.mark)
-        except DeliveryError as err:
-            log.warning("the first message of the thread could not be marked: %s", err)
 
     def _tell_others(self, delivery: Delivery) -> None:
         try:

@@ -303,7 +303,8 @@ class Messenger(Protocol):
         """Put charts into a message's thread.
 
         Raises:
-            DeliveryError: they are not there, or not all of them.
+            DeliveryError: they are not there.
+            DeliveryUnsure: they may be there, or some of them.
         """
 
 

@@ -174,7 +174,8 @@ class SlackBot:
         """Put charts into a message's thread.
 
         Raises:
-            DeliveryError: they are not there, or that is not known.
+            DeliveryError: they are not there.
+            DeliveryUnsure: they may be there.
         """
         if not charts:
             return
@@ -188,7 +189,8 @@ class SlackBot:
         try:
             self._once.files_upload_v2(file_uploads=uploads, channel=posted.channel, thread_ts=posted.ts)
         except FAILURES as err:
-            raise DeliveryError(
+            lost = type(undelivered(err, text="", connection=BOT_CONNECTION))
+            raise lost(
                 f"Slack has the message but not its charts ({cause(err)}); {remedy(err, BOT_CONNECTION)}"
             ) from source(err)
 

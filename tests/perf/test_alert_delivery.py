@@ -76,6 +76,7 @@ class FakeSlack:
     Attributes:
         faults: raised by the posts to come, one after another; ``None`` for none.
         arrives: whether a post that fails arrived all the same.
+        no_more: why neither charts nor a mark are taken.
         cannot_look: why nobody can tell what is there.
     """
 
@@ -84,6 +85,7 @@ class FakeSlack:
         self.arrives = arrives
         self.has_threads = has_threads
         self.cannot_look: DeliveryError | None = None
+        self.no_more: DeliveryError | None = None
         self.messages: dict[str, tuple[str, str | None, bool]] = {}
         self.replaced: list[tuple[Posted, str]] = []
         self.attached: list[tuple[Posted, list[str]]] = []
@@ -103,9 +105,13 @@ class FakeSlack:
         return Posted("C1", f"ts-{delivery.id}") if delivery.id in self.messages else None
 
     def replace(self, posted: Posted, message: Message) -> None:
+        if self.no_more is not None:
+            raise self.no_more
         self.replaced.append((posted, message.text))
 
     def attach(self, posted: Posted, charts: Sequence[Path], *, alt: str) -> None:
+        if self.no_more is not None:
+            raise self.no_more
         self.attached.append((posted, [chart.name for chart in charts]))
 
 
@@ -231,11 +237,49 @@ def test_charts_go_into_the_thread(tmp_path: Path) -> None:
     assert slack.attached == [(FIRST, ["latency.png"])]
 
 
+def test_charts_and_marks_that_did_not_arrive_come_later(tmp_path: Path) -> None:
+    """The message is not sent again for them, and others are told of it once."""
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts" / "latency.png").touch()
+
+    @contextmanager
+    def folder(uri: str) -> Iterator[Path]:
+        yield tmp_path
+
+    told: list[Event] = []
+    parts = {"folder": folder, "also": lambda each: told.append(each.event)}
+    charts = (Chart("file:///run", "latency.png"),)
+    store = MemoryBook(delivery(Event.OPENED, charts=charts), delivery(Event.RECOVERED, mark=message("over")))
+    slack = FakeSlack()
+    slack.no_more = DeliveryError("Slack is not reachable")
+    assert deliver(store, slack, **parts) == ["Slack is not reachable"] * 2
+    slack.no_more = None
+    assert deliver(store, slack, **parts) == []
+    assert (slack.attached, slack.replaced) == ([(FIRST, ["latency.png"])], [(FIRST, "over")])
+    assert list(slack.messages) == ["id-opened", "id-recovered"]
+    assert told == [Event.OPENED, Event.RECOVERED]
+    assert store.book.outbox == []
+
+
+def test_charts_of_which_nobody_knows_are_not_sent_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Two of each would be worse."""
+
+    @contextmanager
+    def folder(uri: str) -> Iterator[Path]:
+        yield tmp_path
+
+    store, slack = MemoryBook(delivery(Event.OPENED, charts=(Chart("file:///run", "x.png"),))), FakeSlack()
+    slack.no_more = TIMED_OUT
+    assert deliver(store, slack, folder=folder) == []
+    assert "perhaps not its charts: Slack did not answer in time" in caplog.text
+    assert store.book.outbox == []
+
+
 def test_lost_charts_are_only_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     """The message counts."""
     store, slack = MemoryBook(delivery(Event.OPENED, charts=(Chart("file:///gone", "x.png"),))), FakeSlack()
     assert deliver(store, slack) == []
-    assert "the message is there, but not its charts: there is no run file:///gone" in caplog.text
+    assert "the message is there, but perhaps not its charts: there is no run file:///gone" in caplog.text
 
 
 def test_other_channels_are_told_of_what_was_delivered(caplog: pytest.LogCaptureFixture) -> None:
