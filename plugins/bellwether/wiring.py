@@ -14,12 +14,13 @@ from airflow.version import version as airflow_version
 
 from bellwether.halting import halted
 from include.perf.adapters.credentials import Secrets, missing_connection, secret_headers
-from include.perf.adapters.environment import build_pipeline
+from include.perf.adapters.environment import build_pipeline, results_store
 from include.perf.adapters.prometheus import Prometheus
 from include.perf.alert import Links
 from include.perf.catalogue import load_catalogue
 from include.perf.errors import ConfigurationError
 from include.perf.pipeline import Pipeline
+from include.perf.ports import REPORT_FILE
 from include.perf.run import RunRecord
 from include.perf.service import Service
 
@@ -105,9 +106,13 @@ def airflow_credentials(service: Service) -> Mapping[str, str]:
 
 
 def links_of(record: RunRecord) -> Links:
-    """Return where a run can be looked at: in Airflow, and in Prometheus for exactly its window."""
+    """Return where a run can be looked at: in Airflow, its report, and in Prometheus for exactly its window."""
     provenance = record.provenance
-    return replace(run_links(provenance.dag_id, provenance.dag_run_id), prometheus=_prometheus_link(record))
+    return replace(
+        run_links(provenance.dag_id, provenance.dag_run_id),
+        report=f"{results_store().uri_of(record)}/{REPORT_FILE}",
+        prometheus=_prometheus_link(record),
+    )
 
 
 def run_links(dag_id: str | None, dag_run_id: str | None) -> Links:

@@ -94,6 +94,15 @@ def test_a_fortnight(bot: StandIn, nights: Nights) -> None:
     assert sum(answer.endswith("latency.png") for answer in answers) == 2  # with the first message and the worse one
     assert list(threads(bot)) == ["performance"]
     assert alert_file().read().outbox == []
+    worst = next(message for message in bot.messages() if "worse, night" in message["text"])
+    assert worst["thread_ts"] != worst["ts"]
+
+
+def test_the_first_message_says_where_the_report_is(bot: StandIn, nights: Nights) -> None:
+    """As a path: Slack's buttons lead to the web only."""
+    (uri,) = nights.night(record_of(Verdict.REGRESSION))
+    tell([uri])
+    assert f"{uri}/report.md" in str(bot.messages()[0]["blocks"])
 
 
 def test_a_task_that_is_tried_again_tells_nothing_twice(bot: StandIn, nights: Nights) -> None:

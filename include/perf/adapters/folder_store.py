@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from include.perf.atomic import write_atomically
 from include.perf.errors import ConfigurationError, StoreError
 from include.perf.ports import RECORD_FILE
+from include.perf.run import RunRecord
 
 DEFAULT_RESULTS = "results"
 
@@ -36,6 +37,10 @@ class FolderStore:
         except OSError as err:
             raise StoreError(f"cannot make {folder}: {err.strerror}; check BELLWETHER_RESULTS_URI") from err
         return folder.as_uri()
+
+    def uri_of(self, record: RunRecord) -> str:
+        """Return the address of a run that this store keeps."""
+        return (self.root / record.service / record.scenario / record.run_id).as_uri()
 
     def write(self, uri: str, name: str, content: bytes) -> None:
         """Write a file of a run: all of it or nothing, and on disk when this returns."""

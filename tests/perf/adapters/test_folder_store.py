@@ -1,5 +1,6 @@
 """The results store in a folder: where things lie, what is refused, and files that are whole or as they were."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,9 @@ import pytest
 from include.perf import atomic
 from include.perf.adapters.folder_store import FolderStore
 from include.perf.errors import ConfigurationError, StoreError
+from include.perf.run import Verdict
 from tests.fakes import raising
+from tests.records import record_of
 
 CELL = {"service": "orders-service", "scenario": "brief"}
 
@@ -30,6 +33,13 @@ def test_a_run_lies_where_the_contract_says(store: FolderStore, tmp_path: Path) 
     folder = tmp_path / "results" / "orders-service" / "brief" / "r1"
     assert uri == f"file://{folder}"
     assert folder.is_dir()
+
+
+def test_the_address_of_a_run_is_known_from_its_record(store: FolderStore) -> None:
+    """What a message links to is where the run was kept."""
+    record = replace(record_of(Verdict.PASS), run_id="r1")
+    uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
+    assert store.uri_of(record) == uri
 
 
 def test_a_name_with_a_space_comes_back(tmp_path: Path) -> None:
