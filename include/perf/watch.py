@@ -14,9 +14,7 @@ log = logging.getLogger(__name__)
 Condition = Callable[[], str | None]
 """Returns why a load must not go on, or ``None``."""
 
-ASK_EVERY_S = 2.0
-"""Often enough to stop within 5 s, and seldom enough that the asking does not disturb the load on a small machine."""
-
+ASK_EVERY_S = 1.5
 PATIENCE_S = 60.0
 """So long a source may keep silent before the load is ended: a switch that nobody can read does not protect."""
 
