@@ -7,6 +7,7 @@ A slow or failing service is no reason: that is what a run is for.
 from collections.abc import Iterator
 
 from include.perf.load_profile import LoadProfile
+from include.perf.metric import METRICS
 from include.perf.run import COMPLETED, GeneratorFigures, LoadFigures, ServerFigures
 
 MIN_RATE_SHARE = 0.999
@@ -20,8 +21,9 @@ MIN_REQUESTS = 299
 MAX_SCHEDULE_LAG_S = 0.010
 """99th percentile of how late arrivals may be released: beyond it they come in bursts, which is another load."""
 
-MAX_DISTORTION_RATIO, MIN_DISTORTION_S = 0.10, 0.001
-"""By how much the generator's own lateness may raise a latency: 10 %, or 1 ms where that is more."""
+MAX_DISTORTION_SHARE = 0.5
+"""By how much the generator's own lateness may raise a latency, as a share of the smallest change of it that is told:
+lateness alone then neither makes a deviation nor hides one that is clearly beyond."""
 
 MAX_WANTED_CORES = 0.80
 """Processor time of one worker, its waiting for a processor made up for. Beyond it the lateness grows without
@@ -99,8 +101,8 @@ def _problems_of_the_schedule(figures: LoadFigures) -> Iterator[str]:
     raised = list(_raised_latencies(figures))
     if raised:
         yield (
-            f"the generator's own lateness raised {', '.join(raised)} (at most {MAX_DISTORTION_RATIO:.0%}, or "
-            f"{MIN_DISTORTION_S * 1000:g} ms); {OWN_CORE}"
+            f"the generator's own lateness raised {', '.join(raised)}, more than half of the smallest change that is "
+            f"told; {OWN_CORE}"
         )
 
 
@@ -108,8 +110,12 @@ def _raised_latencies(figures: LoadFigures) -> Iterator[str]:
     for name, raised_s in figures.generator.distortion.items():
         value = figures.metrics[name].value or 0.0
         own = value - raised_s
-        if raised_s > max(MIN_DISTORTION_S, MAX_DISTORTION_RATIO * own):
-            yield f"{name.removeprefix('latency_')} from {own * 1000:.1f} to {value * 1000:.1f} ms"
+        most_s = MAX_DISTORTION_SHARE * METRICS[name].floor(baseline=own, is_provisional=False)
+        if raised_s > most_s:
+            yield (
+                f"{name.removeprefix('latency_')} from {own * 1000:.1f} to {value * 1000:.1f} ms "
+                f"(at most by {most_s * 1000:.1f} ms)"
+            )
 
 
 def _problems_of_the_machine(generator: GeneratorFigures) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from include.perf.load_profile import LoadProfile
-from include.perf.metric import MetricValue, Unit
+from include.perf.metric import METRICS, MetricValue, Unit
 from include.perf.run import GeneratorFigures, LoadFigures, ServerFigures, Window
 from include.perf.validity import load_notes, load_problems, server_problems
 from tests.fakes import START
@@ -50,16 +50,27 @@ def test_a_run_at_every_limit_is_valid() -> None:
         wait_ratio=0.25,
         steal_ratio=0.25,
         clock_step_s=-0.5,
-        distortion={"latency_p50": 0.1 / 11},  # 10 % of the rest, 0.1 · 10/11
+        distortion={"latency_p99": 0.005},  # half of 10 ms
     )
     assert load_problems(LOAD, load_figures(generator, due=9_990)) == []  # 99.9 % of 10 000
 
 
-def test_a_short_latency_may_be_raised_by_a_millisecond() -> None:
-    """10 % of 2 ms is less than anybody can tell."""
-    metrics = {"latency_p50": MetricValue(value=0.003, unit=Unit.SECONDS)}
-    generator = generator_figures(distortion={"latency_p50": 0.001})
+def test_a_short_latency_may_be_raised_by_half_of_the_smallest_change_told() -> None:
+    """Of 2, 5 and 10 ms: nobody is told of a p99 that went from 2 to 7 ms."""
+    lateness = {"latency_p50": 0.001, "latency_p95": 0.0025, "latency_p99": 0.005}
+    metrics = {name: MetricValue(value=0.002 + raised, unit=Unit.SECONDS) for name, raised in lateness.items()}
+    generator = generator_figures(distortion=lateness)
     assert load_problems(LOAD, load_figures(generator, metrics=metrics)) == []
+
+
+@pytest.mark.parametrize("name", ["latency_p50", "latency_p95", "latency_p99"])
+def test_lateness_makes_a_run_invalid_before_it_can_make_a_deviation(name: str) -> None:
+    """Whatever the latency is."""
+    for own_s in (0.001, 0.01, 0.1, 1.0, 10.0):
+        raised_s = METRICS[name].floor(baseline=own_s, is_provisional=False) * 0.51
+        metrics = {name: MetricValue(value=own_s + raised_s, unit=Unit.SECONDS)}
+        generator = generator_figures(distortion={name: raised_s})
+        assert len(load_problems(LOAD, load_figures(generator, metrics=metrics))) == 1
 
 
 def test_a_short_run_is_one_without_a_99th_percentile() -> None:
@@ -96,9 +107,10 @@ def test_a_short_run_is_one_without_a_99th_percentile() -> None:
         ),
         (
             {"distortion": {"latency_p50": 0.001, "latency_p95": 0.02, "latency_p99": 0.0092}},
-            {},  # 0.08 · 10 % = 0.008, 0.0908 · 10 % = 0.00908
-            "the generator's own lateness raised p95 from 80.0 to 100.0 ms, p99 from 90.8 to 100.0 ms "
-            "(at most 10%, or 1 ms); give the generator a core of its own",
+            {},  # half of 5 % of 80 ms is less than half of 5 ms; half of 10 % of 90.8 ms than half of 10 ms
+            "the generator's own lateness raised p95 from 80.0 to 100.0 ms (at most by 2.5 ms), p99 from 90.8 to "
+            "100.0 ms (at most by 5.0 ms), more than half of the smallest change that is told; "
+            "give the generator a core of its own",
         ),
         (
             {"wanted_cores": 0.81},
