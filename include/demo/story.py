@@ -18,7 +18,7 @@ from include.demo.configuration import SLACK_CHANNEL, TOKEN_VARIABLE
 from include.demo.settings import Stack
 from include.perf.adapters.folder_store import FolderStore
 from include.perf.ports import CHARTS_FOLDER, REPORT_FILE
-from include.perf.report import headline
+from include.perf.reporting.report import headline
 from include.perf.run import RunRecord, Verdict
 from include.perf.stage_files import StageFiles
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from include.perf.baseline import Baseline, Baselines
 from include.perf.errors import BaselineError
-from include.perf.markdown import bullets, escape
-from include.perf.report import headline, metrics_table
+from include.perf.reporting.markdown import bullets, escape
+from include.perf.reporting.report import headline, metrics_table
 from include.perf.run import RunRecord, Verdict
 
 if TYPE_CHECKING:

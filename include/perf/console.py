@@ -10,7 +10,7 @@ from rich.text import Text
 
 from include.perf.metric import Unit, format_value
 from include.perf.ports import Progress, ProgressListener
-from include.perf.report import headline
+from include.perf.reporting.report import headline
 from include.perf.run import RunRecord, Verdict
 
 PLAIN_LINE_EVERY_S = 10.0

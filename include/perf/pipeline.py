@@ -45,7 +45,7 @@ from include.perf.ports import (
     ResultsStore,
     Target,
 )
-from include.perf.report import render_report
+from include.perf.reporting.report import render_report
 from include.perf.request import RunRequest
 from include.perf.reruns import RERUN_OVERHEAD_S, in_turn, refusal, reruns_of
 from include.perf.run import RunRecord, RunSpec, Verdict

@@ -10,9 +10,9 @@ from rich.console import Console
 from include.perf.catalogue import ALL_SERVICES, Catalogue
 from include.perf.console import complain, print_matrix, print_record, shown_progress
 from include.perf.errors import BaselineError, ConfigurationError, RunError, RunSkipped
-from include.perf.overview import loads_in_words, smoke_in_words
 from include.perf.pipeline import Pipeline
 from include.perf.ports import REPORT_FILE
+from include.perf.reporting.overview import loads_in_words, smoke_in_words
 from include.perf.request import RunRequest
 from include.perf.run import RunRecord, Verdict
 from include.perf.run_order import scenarios_of

@@ -23,7 +23,7 @@ def preview() -> str:
     """List what the scenarios would send where, when and for how long; nothing is sent."""
     from bellwether.requests import preview_requests
     from bellwether.wiring import airflow_pipeline
-    from include.perf.overview import loads_in_words
+    from include.perf.reporting.overview import loads_in_words
 
     with told_to_airflow():
         pipeline = airflow_pipeline()
@@ -49,7 +49,7 @@ def services() -> list[str]:
 def try_service(service: str) -> None:
     """Send a few requests to every endpoint; fails when one does not answer as it should."""
     from bellwether.wiring import airflow_pipeline
-    from include.perf.overview import smoke_in_words
+    from include.perf.reporting.overview import smoke_in_words
 
     _context()["service_name"] = service
     with told_to_airflow():

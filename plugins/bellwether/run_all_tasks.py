@@ -50,7 +50,7 @@ def summary() -> str:
     from bellwether.tasks import summed_up
     from bellwether.wiring import airflow_pipeline
     from include.perf.catalogue import load_catalogue
-    from include.perf.matrix import matrix
+    from include.perf.reporting.matrix import matrix
     from include.perf.run_order import run_order
 
     with told_to_airflow():

@@ -182,7 +182,7 @@ def summed_up(records: "list[RunRecord]") -> Mapping[str, str]:
     Raises:
         AirflowFailException: one regressed or could not be judged; with their headlines.
     """
-    from include.perf.report import headline
+    from include.perf.reporting.report import headline
     from include.perf.run import Verdict
 
     unjudged = (Verdict.INVALID, Verdict.NOT_COMPARABLE)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from include.perf.matrix import matrix
+from include.perf.reporting.matrix import matrix
 from include.perf.run import RunRecord, Verdict
 from tests.records import START, metric_values, record_of, run_record
 

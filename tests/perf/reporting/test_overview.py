@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from include.perf.dry_run import PlannedEndpoint, PlannedLoad
-from include.perf.overview import MAX_BODY, loads_in_words, smoke_in_words
 from include.perf.ports import Answered
+from include.perf.reporting.overview import MAX_BODY, loads_in_words, smoke_in_words
 from include.perf.smoke import SmokeResult
 from tests.fakes import START, Platform
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from include.perf.arrival_rate import CurvePoint, Shape
-from include.perf.markdown import MAX_EXAMPLE, code, escape, table
 from include.perf.metric import METRICS, format_value
 from include.perf.phrase import is_compared
-from include.perf.report import headline, render_report
+from include.perf.reporting.markdown import MAX_EXAMPLE, code, escape, table
+from include.perf.reporting.report import headline, render_report
 from include.perf.run import ErrorGroup, RunRecord, Severity, Shift, Verdict
 from tests.golden_files import assert_golden
 from tests.records import (

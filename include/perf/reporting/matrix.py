@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from include.perf.markdown import table
 from include.perf.metric import format_value
+from include.perf.reporting.markdown import table
 from include.perf.run import RunRecord
 
 NOT_RUN = "–"

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
 
-from include.perf.markdown import bullets, code, escape, table
 from include.perf.metric import METRICS, Metric, Unit, format_value
 from include.perf.phrase import (
     baseline_of,
@@ -22,6 +21,7 @@ from include.perf.phrase import (
     utc_time,
     utc_window,
 )
+from include.perf.reporting.markdown import bullets, code, escape, table
 from include.perf.run import COMPLETED, GeneratorFigures, LoadSummary, RunRecord, Shift, Verdict
 
 __all__ = ["headline", "metrics_table", "render_report"]

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from include.perf.markdown import table
 from include.perf.metric import Unit, format_value
 from include.perf.phrase import one_line, utc_time
+from include.perf.reporting.markdown import table
 
 if TYPE_CHECKING:
     from include.perf.dry_run import PlannedEndpoint, PlannedLoad

@@ -1,0 +1,1 @@
+"""What a run, or many, tell people: reports as documents, and the forms in which they are read."""
