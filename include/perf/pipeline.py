@@ -185,8 +185,6 @@ class Pipeline:
 
     @property
     def _guard(self) -> Guard:
-        from include.perf.guard import Guard
-
         return Guard(
             catalogue=self.catalogue,
             metrics=self.metrics,
