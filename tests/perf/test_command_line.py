@@ -144,10 +144,10 @@ def test_a_promotion_that_fails_is_no_success(shell: Shell, tmp_path: Path, monk
     """A good run whose baseline could not be written ends with 2: what was asked for was not done."""
     path = tmp_path / "baselines.json"
     monkeypatch.setattr(
-        "include.perf.adapters.baseline_file.write_atomically", raising(OSError(28, "No space left on device"))
+        "include.perf.adapters.locked_file.write_atomically", raising(OSError(28, "No space left on device"))
     )
     shell(
-        *RUN, *UPDATE, code=2, out="NO_BASELINE · ", err=f"bellwether: cannot write {path}: No space left on device\n"
+        *RUN, *UPDATE, code=2, out="NO_BASELINE · ", err=f"bellwether: cannot write {path}: No space left on device; check BELLWETHER_BASELINES\n"
     )
 
 

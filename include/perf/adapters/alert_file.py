@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from pydantic import TypeAdapter
 
+from include.perf.adapters.locked_file import LockedFile
 from include.perf.alert import SCHEMA_VERSION, AlertBook
-from include.perf.atomic import write_atomically
 from include.perf.errors import DeliveryError, StoreError
 from include.perf.run import from_json
 
@@ -23,8 +23,8 @@ POLL_S = 0.1
 class AlertFile:
     """Reads the book of alerts and changes it under a lock, whole or not at all.
 
-    Its two locks are files of their own beside it (``flock``): one for a change, which is short, and one for
-    delivering, which waits for Slack. Neither may be taken twice at once by the same process.
+    It has two locks: one for a change, which is short, and one for delivering, which waits for Slack. Neither may be taken
+    twice at once by the same process.
 
     Args:
         wait: how long to wait for another one that is delivering.
@@ -33,9 +33,14 @@ class AlertFile:
     def __init__(
         self, path: Path, *, wait_s: float = LONGEST_WAIT_S, wait: Callable[[float], None] = time.sleep
     ) -> None:
-        self.path = path
+        self._file = LockedFile(path, error=StoreError, setting="BELLWETHER_ALERTS")
         self._wait_s = wait_s
         self._wait = wait
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._file.path
 
     def read(self) -> AlertBook:
         """Return all of it; a file that is not there yet holds nothing.
@@ -43,13 +48,8 @@ class AlertFile:
         Raises:
             StoreError: the file is broken or cannot be read; it is left as it is.
         """
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return AlertBook()
-        except OSError as err:
-            raise StoreError(f"cannot read {self.path}: {err.strerror}; check BELLWETHER_ALERTS") from err
-        return _parsed(content, where=str(self.path))
+        content = self._file.read()
+        return AlertBook() if content is None else _parsed(content, where=str(self.path))
 
     @contextmanager
     def change(self) -> Iterator[AlertBook]:
@@ -58,14 +58,10 @@ class AlertFile:
         Raises:
             StoreError: the file is broken, or cannot be locked, read or written; it is left as it is.
         """
-        with self._lock_file("lock") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._file.locked():
             book = self.read()
             yield book
-            try:
-                write_atomically(self.path, _formatted(book))
-            except OSError as err:
-                raise StoreError(f"cannot write {self.path}: {err.strerror}; check BELLWETHER_ALERTS") from err
+            self._file.write(_formatted(book))
 
     @contextmanager
     def delivering(self) -> Iterator[None]:
@@ -75,7 +71,7 @@ class AlertFile:
             DeliveryError: another one still delivers.
             StoreError: it cannot be locked.
         """
-        with self._lock_file("delivering") as lock:
+        with self._file.lock_file("delivering") as lock:
             waited_s = 0.0
             while not _is_taken(lock):
                 if waited_s >= self._wait_s:
@@ -86,13 +82,6 @@ class AlertFile:
                 self._wait(POLL_S)
                 waited_s += POLL_S
             yield
-
-    def _lock_file(self, purpose: str) -> IO[bytes]:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            return self.path.with_name(f".{self.path.name.removeprefix('.')}.{purpose}").open("wb")
-        except OSError as err:
-            raise StoreError(f"cannot lock {self.path}: {err.strerror}; check BELLWETHER_ALERTS") from err
 
 
 def _is_taken(lock: IO[bytes]) -> bool:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from include.perf.adapters import alert_file
+from include.perf.adapters import locked_file
 from include.perf.adapters.alert_file import AlertFile
 from include.perf.alert import AlertBook, CellName, Chart, Delivery, Event, Kind, Message, Posted, Problem, Silence
 from include.perf.errors import DeliveryError, StoreError
@@ -185,7 +185,7 @@ def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "alerts.json"
     file = written(path)
     before = path.read_bytes()
-    monkeypatch.setattr(alert_file, "write_atomically", raising(OSError(28, "No space left on device")))
+    monkeypatch.setattr(locked_file, "write_atomically", raising(OSError(28, "No space left on device")))
     with pytest.raises(StoreError, match=f"^cannot write {path}: No space left on device; "), file.change() as lent:
         lent.problems.clear()
     assert path.read_bytes() == before

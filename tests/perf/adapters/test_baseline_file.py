@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import include.perf.spread  # noqa: F401 - before the forks, each of which would take a second for it
-from include.perf.adapters import baseline_file
+from include.perf.adapters import locked_file
 from include.perf.adapters.baseline_file import BaselineFile
 from include.perf.baseline import MAX_RUNS, Approval, Baselines
 from include.perf.errors import BaselineError
@@ -137,9 +137,9 @@ def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     path = tmp_path / "baselines.json"
     file = written(path)
     before = path.read_bytes()
-    monkeypatch.setattr(baseline_file, "write_atomically", raising(OSError(28, "No space left on device")))
+    monkeypatch.setattr(locked_file, "write_atomically", raising(OSError(28, "No space left on device")))
     with (
-        pytest.raises(BaselineError, match=f"^cannot write {path}: No space left on device$"),
+        pytest.raises(BaselineError, match=f"^cannot write {path}: No space left on device; check BELLWETHER_BASELINES$"),
         file.change() as baselines,
     ):
         promote(baselines, "r2")
@@ -148,7 +148,7 @@ def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
 
 def test_a_folder_in_its_place(tmp_path: Path) -> None:
     """What cannot be read is an error, not an empty file."""
-    with pytest.raises(BaselineError, match=f"^cannot read {tmp_path}: Is a directory$"):
+    with pytest.raises(BaselineError, match=f"^cannot read {tmp_path}: Is a directory; check BELLWETHER_BASELINES$"):
         BaselineFile(tmp_path).read()
 
 

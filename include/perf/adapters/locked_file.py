@@ -1,0 +1,58 @@
+"""A file that processes of a machine share: read at any time, changed by one at a time, whole or not at all."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from include.perf.atomic import write_atomically
+from include.perf.errors import BellwetherError
+
+
+class LockedFile:
+    """The bytes of a file, and locks in files of their own beside it (``flock``).
+
+    Args:
+        error: raised when it cannot be locked, read or written.
+        setting: the environment variable that says where it is, for the error.
+    """
+
+    def __init__(self, path: Path, *, error: type[BellwetherError], setting: str) -> None:
+        self.path = path
+        self._error = error
+        self._setting = setting
+
+    def read(self) -> bytes | None:
+        """Return what is in it, ``None`` when it is not there yet."""
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as err:
+            raise self._failed("read", err) from err
+
+    def write(self, content: bytes) -> None:
+        """Put this in the place of what is in it."""
+        try:
+            write_atomically(self.path, content)
+        except OSError as err:
+            raise self._failed("write", err) from err
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Wait until nobody else changes it, and keep others from it; not to be taken twice by one process."""
+        with self.lock_file("lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def lock_file(self, purpose: str) -> IO[bytes]:
+        """Open a file beside it whose lock means what ``purpose`` says."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return self.path.with_name(f".{self.path.name.removeprefix('.')}.{purpose}").open("wb")
+        except OSError as err:
+            raise self._failed("lock", err) from err
+
+    def _failed(self, what: str, err: OSError) -> BellwetherError:
+        return self._error(f"cannot {what} {self.path}: {err.strerror}; check {self._setting}")
