@@ -8,6 +8,7 @@ from typing import Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, dag, task_group
 from bellwether import tasks
+from bellwether.context import SHORT
 from bellwether.docs import dag_docs
 from bellwether.lateness import deadline_of
 from bellwether.params import scenario_params
@@ -27,7 +28,7 @@ def conclude(uri: str) -> None:
         task_id="ask_for_approval",
         trigger_dag_id="baseline_approval",
         conf=tasks.approval_wanted(reported),
-        execution_timeout=tasks.SHORT,
+        execution_timeout=SHORT,
     )
 
 

@@ -96,9 +96,13 @@ class Catalogue:
                 return scenario
         raise CatalogueError(f"no scenario loads {service.name!r}; name it in the services of one, in {SCENARIOS_FILE}")
 
-    def accepted_names(self, scenario: Scenario) -> list[str]:
-        """Return every value that a ``service`` parameter may take: all, the names, then the short names."""
-        services = self.services_of(scenario)
+    def accepted_names(self, scenario: Scenario | None = None) -> list[str]:
+        """Return every value that a ``service`` parameter may take: all, the names, then the short names.
+
+        Args:
+            scenario: whose services are meant; ``None`` for all there are.
+        """
+        services = self.services.values() if scenario is None else self.services_of(scenario)
         names = [service.name for service in services]
         short = [service.short_name for service in services if service.short_name not in names]
         return [ALL_SERVICES, *names, *short]

@@ -6,13 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import get_current_context, task
+from airflow.sdk import task
 
+from bellwether.context import SHORT, task_context
 from bellwether.failures import told_to_airflow
 
 log = logging.getLogger(__name__)
 
-SHORT = timedelta(minutes=15)
 ANSWER_WITHIN = timedelta(days=3)
 REVIEW_WITHIN = timedelta(days=14)
 
@@ -68,7 +68,7 @@ def review() -> list[dict[str, Any]]:
 @task(execution_timeout=SHORT, map_index_template="{{ cell }}")
 def apply(change: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
     """Do what was proposed and approved."""
-    context: Any = get_current_context()
+    context = task_context()
     context["cell"] = change["cell"]
     _promote(change["run"], reason=change["reason"], by=_approver(answer), force=change["force"], over=change["over"])
 
@@ -82,14 +82,14 @@ def _promote(run: str, *, reason: str, by: str, force: bool, over: int) -> None:
 
 
 def _params() -> Mapping[str, str]:
-    context: Any = get_current_context()
+    context = task_context()
     params: Mapping[str, str] = context["params"]
     return params
 
 
 def _asked_by() -> str:
     """Return who asks: the person that Airflow knows, then who the scenario's run was triggered by."""
-    context: Any = get_current_context()
+    context = task_context()
     return str(context["dag_run"].triggering_user_name or _params().get("asked_by") or "somebody")
 
 

@@ -1,21 +1,14 @@
 """The tasks that look before anything is loaded: a dry run, and a smoke run."""
 
 import logging
-from datetime import timedelta
-from typing import Any
 
-from airflow.sdk import get_current_context, task
+from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowFailException
 
+from bellwether.context import SHORT, task_context
 from bellwether.failures import told_to_airflow
 
 log = logging.getLogger(__name__)
-
-SHORT = timedelta(minutes=15)
-
-
-def _context() -> Any:
-    return get_current_context()
 
 
 @task(execution_timeout=SHORT)
@@ -27,7 +20,7 @@ def preview() -> str:
 
     with told_to_airflow():
         pipeline = airflow_pipeline()
-        requests = preview_requests(_context(), catalogue=pipeline.catalogue)
+        requests = preview_requests(task_context(), catalogue=pipeline.catalogue)
         shown = loads_in_words(pipeline.preview(requests))
     log.info("A run would send:\n%s", shown)
     return shown
@@ -40,7 +33,7 @@ def services() -> list[str]:
     from include.perf.catalogue import ALL_SERVICES, load_catalogue
 
     with told_to_airflow():
-        chosen: str = params_of(_context())["service"]
+        chosen: str = params_of(task_context())["service"]
         catalogue = load_catalogue()
         return list(catalogue.services) if chosen == ALL_SERVICES else [catalogue.service(chosen).name]
 
@@ -51,7 +44,7 @@ def try_service(service: str) -> None:
     from bellwether.wiring import airflow_pipeline
     from include.perf.reporting.overview import smoke_in_words
 
-    _context()["service_name"] = service
+    task_context()["service_name"] = service
     with told_to_airflow():
         results = airflow_pipeline().smoke(service)
     shown = smoke_in_words(results)

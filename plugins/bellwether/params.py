@@ -49,7 +49,7 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
 def run_all_params(catalogue: Catalogue) -> dict[str, Param]:
     """Return the parameters of the DAG that runs every scenario."""
     return {
-        "service": _service(list(catalogue.services.values()), _names(catalogue)),
+        "service": _service(list(catalogue.services.values()), catalogue.accepted_names()),
         "scenarios": Param(
             list(catalogue.scenarios),
             type="array",
@@ -83,7 +83,7 @@ def dry_run_params(catalogue: Catalogue) -> dict[str, Param]:
             title="Scenario",
             description="Which one would be run.",
         ),
-        "service": _service(list(catalogue.services.values()), _names(catalogue)),
+        "service": _service(list(catalogue.services.values()), catalogue.accepted_names()),
         "duration": Param(None, type=["null", "integer"], title="Duration (s)", description="Instead of its own."),
         "rate": Param(None, type=NUMBER_OR_NONE, title="Rate (requests/s)", description="Instead of its own."),
     }
@@ -91,7 +91,7 @@ def dry_run_params(catalogue: Catalogue) -> dict[str, Param]:
 
 def smoke_params(catalogue: Catalogue) -> dict[str, Param]:
     """Return the parameters of a smoke run."""
-    return {"service": _service(list(catalogue.services.values()), _names(catalogue))}
+    return {"service": _service(list(catalogue.services.values()), catalogue.accepted_names())}
 
 
 def _service(services: Sequence[Service], accepted: Sequence[str]) -> Param:
@@ -121,12 +121,6 @@ def _baseline() -> dict[str, Param]:
             description="Why this is the right level from now on; kept with the baseline, together with your name.",
         ),
     }
-
-
-def _names(catalogue: Catalogue) -> list[str]:
-    names = list(catalogue.services)
-    short = [service.short_name for service in catalogue.services.values() if service.short_name not in names]
-    return [ALL_SERVICES, *names, *short]
 
 
 def _profile(load: LoadProfile) -> str:

@@ -2,24 +2,19 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from bellwether.context import SHORT, task_context
 from bellwether.failures import told_to_airflow
 
 log = logging.getLogger(__name__)
 
-SHORT = timedelta(minutes=15)
 LOOK_EVERY_S = 10
 CHILD_RUN_ID = "run_all__{{ run_id }}"
 PASSED_ON = ("duration", "update_baseline", "reason")
-
-
-def _context() -> Any:
-    return get_current_context()
 
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
@@ -30,7 +25,7 @@ def chosen(scenario: str) -> Mapping[str, Any]:
     from include.perf.errors import CatalogueError
 
     with told_to_airflow():
-        params = params_of(_context())
+        params = params_of(task_context())
     if params["scenarios"] and scenario not in params["scenarios"]:
         raise AirflowSkipException(f"{scenario} was not chosen")
     with told_to_airflow():
@@ -41,7 +36,7 @@ def chosen(scenario: str) -> Mapping[str, Any]:
         except CatalogueError as err:
             raise AirflowSkipException(str(err)) from None
     asked = {name: params[name] for name in PASSED_ON if params[name] is not None}
-    return {"service": params["service"], "asked_by": asked_by(_context()), **asked}
+    return {"service": params["service"], "asked_by": asked_by(task_context()), **asked}
 
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
@@ -49,13 +44,12 @@ def summary() -> str:
     """Show the matrix of all verdicts; fails when a service regressed or could not be judged."""
     from bellwether.tasks import summed_up
     from bellwether.wiring import airflow_pipeline
-    from include.perf.catalogue import load_catalogue
     from include.perf.reporting.matrix import matrix
     from include.perf.run_order import run_order
 
     with told_to_airflow():
         pipeline = airflow_pipeline()
-        uris = [uri for scenario in run_order(load_catalogue()) for uri in _planned_in(scenario.name)]
+        uris = [uri for scenario in run_order(pipeline.catalogue) for uri in _planned_in(scenario.name)]
         records = [pipeline.record(uri) for uri in uris]
     if not records:
         raise AirflowFailException("nothing was run; see the tasks before")
@@ -67,7 +61,7 @@ def summary() -> str:
 
 def _planned_in(scenario: str) -> list[str]:
     """Return the runs that the scenario's DAG planned for this one; none where it was skipped."""
-    context = _context()
+    context = task_context()
     planned: Any = context["ti"].xcom_pull(
         dag_id=scenario, run_id=f"run_all__{context['dag_run'].run_id}", task_ids="plan"
     )

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from bellwether.context import SHORT, task_context
 from bellwether.failures import told_to_airflow
 from include.perf.load_pool import LOAD_POOL
 from include.perf.load_profile import MAX_DURATION_S
@@ -21,13 +22,8 @@ if TYPE_CHECKING:
     from include.perf.run import RunRecord
 
 
-SHORT = timedelta(minutes=15)
 LONGEST_LOAD = timedelta(seconds=MOST_WAIT_S + 1.5 * MAX_DURATION_S)
 """Waiting for its turn included."""
-
-
-def _context() -> Any:
-    return get_current_context()
 
 
 def _pipeline(uri: str | None = None, **wiring: Any) -> "Pipeline":
@@ -35,7 +31,7 @@ def _pipeline(uri: str | None = None, **wiring: Any) -> "Pipeline":
     from bellwether.wiring import airflow_pipeline
 
     if uri is not None:
-        _context()["service_name"] = uri.rstrip("/").split("/")[-3]
+        task_context()["service_name"] = uri.rstrip("/").split("/")[-3]
     with told_to_airflow():
         return airflow_pipeline(**wiring)
 
@@ -50,7 +46,7 @@ def plan(scenario: str) -> list[str]:
     from bellwether.requests import request_from
 
     with told_to_airflow():
-        return _pipeline().plan(request_from(_context(), scenario=scenario))
+        return _pipeline().plan(request_from(task_context(), scenario=scenario))
 
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)
@@ -80,7 +76,7 @@ def run_load(uri: str) -> str:
     from bellwether.halting import halted_or_ended
     from bellwether.requests import logged_progress
 
-    switch = halted_or_ended(_context()["ti"])
+    switch = halted_or_ended(task_context()["ti"])
     with told_to_airflow():
         _pipeline(uri, halted=switch).run_load(uri, on_progress=logged_progress())
     return uri
@@ -126,7 +122,7 @@ def alert(uris: list[str] | None) -> None:
     """Tell people what is new, worse or over, and what could not be judged; silence otherwise."""
     from bellwether import alerting
 
-    context = _context()
+    context = task_context()
     where = {"dag_id": context["dag"].dag_id, "dag_run_id": context["dag_run"].run_id}
     with told_to_airflow():
         if uris:

@@ -42,7 +42,7 @@ def context(monkeypatch: pytest.MonkeyPatch) -> Context:
             "dag": SimpleNamespace(dag_id=dag_id, params=known),
             "dag_run": SimpleNamespace(run_id="manual__1", run_type="manual", triggering_user_name="alice"),
         }
-        monkeypatch.setattr(check_tasks, "_context", lambda: made)
+        monkeypatch.setattr(check_tasks, "task_context", lambda: made)
         return made
 
     return given

@@ -52,7 +52,7 @@ def context(monkeypatch: pytest.MonkeyPatch) -> Context:
             "dag_run": SimpleNamespace(run_id=RUN_ID, run_type="manual", triggering_user_name=person),
             "ti": Task(planned or {}),
         }
-        monkeypatch.setattr(run_all_tasks, "_context", lambda: made)
+        monkeypatch.setattr(run_all_tasks, "task_context", lambda: made)
         return made
 
     return given
@@ -143,7 +143,7 @@ def test_a_broken_catalogue_is_told(context: Context, monkeypatch: pytest.Monkey
 def records(monkeypatch: pytest.MonkeyPatch) -> dict[str, RunRecord]:
     """The finished runs by address; filled by the test."""
     finished: dict[str, RunRecord] = {}
-    pipeline = SimpleNamespace(record=lambda uri: finished[uri])
+    pipeline = SimpleNamespace(catalogue=load_catalogue(), record=lambda uri: finished[uri])
     monkeypatch.setattr("bellwether.wiring.airflow_pipeline", lambda: pipeline)
     return finished
 
@@ -200,7 +200,8 @@ def test_nothing_at_all_is_red(context: Context, records: dict[str, RunRecord]) 
 
 def test_a_run_without_a_record_is_red(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its report was ended from outside."""
-    unfinished = SimpleNamespace(record=raising(StoreError("run file:///a is not finished: it has no run.json")))
+    failure = StoreError("run file:///a is not finished: it has no run.json")
+    unfinished = SimpleNamespace(catalogue=load_catalogue(), record=raising(failure))
     monkeypatch.setattr("bellwether.wiring.airflow_pipeline", lambda: unfinished)
     context(planned={"market_open": ["file:///a"]})
     with pytest.raises(AirflowFailException, match=r"^run file:///a is not finished: it has no run\.json$"):
