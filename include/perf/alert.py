@@ -201,6 +201,10 @@ class AlertBook:
         """Return a problem by its id."""
         return next((each for each in self.problems if each.id == problem_id), None)
 
+    def renew(self, delivery: Delivery) -> None:
+        """Keep a delivery in the place of what was kept of it before."""
+        self.outbox = [delivery if each.id == delivery.id else each for each in self.outbox]
+
     def put(self, problem: Problem) -> None:
         """Keep a problem, in the place of what was kept of it before."""
         self.problems = [each for each in self.problems if each.id != problem.id] + [problem]

@@ -112,12 +112,12 @@ class Deliverer:
 
     def _change(self, delivery: Delivery) -> None:
         with self.store.change() as book:
-            book.outbox = [delivery if each.id == delivery.id else each for each in book.outbox]
+            book.renew(delivery)
 
     def _arrived(self, delivery: Delivery) -> None:
         """Keep that a message is there; with the first of a problem its thread begins."""
         with self.store.change() as book:
-            book.outbox = [delivery if each.id == delivery.id else each for each in book.outbox]
+            book.renew(delivery)
             problem = book.problem(delivery.problem_id)
             if problem is not None and problem.posted is None and delivery.event is Event.OPENED:
                 book.put(replace(problem, posted=delivery.posted))

@@ -1,7 +1,7 @@
 """Where alerts are written down: problems that begin, go on and end, and what has to be said of them."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -46,6 +46,13 @@ class Desk:
         """Keep a problem and say something of it."""
         self.book.put(problem)
         self.send(problem.channel, event, message, problem_id=problem.id, charts=charts, mark=mark)
+
+    def close(
+        self, problem: Problem, event: Event, message: Message, *, mark: Callable[[Problem, Event], Message]
+    ) -> None:
+        """Keep that a problem is over, say so in its thread, and mark its first message."""
+        closed = replace(problem, closed_at=self.now)
+        self.put(closed, event, message, mark=mark(closed, event))
 
     def send(
         self,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from include.perf.baseline_entry import CANDIDATE_RUNS
 from include.perf.metric import METRICS, Metric, Source, Unit, format_change, format_value
-from include.perf.run import Deviation, RunRecord, Severity, Shift, Verdict, Window
+from include.perf.run import Deviation, RunRecord, Shift, Verdict, Window
 
 COMPARED = (Verdict.PASS, Verdict.REGRESSION, Verdict.IMPROVEMENT)
 """The verdicts that rest on a comparison; under any other a baseline beside a figure would mislead."""
@@ -29,7 +29,6 @@ SHORT_NAMES = {
 }
 """The eight metrics as said in the middle of a sentence."""
 
-_SEVERITY_ORDER = {Severity.CRITICAL: 0, Severity.WARNING: 1, Severity.DIGEST: 2}
 # C0 and C1 controls, zero-width and bidirectional marks, line and paragraph separators
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 
@@ -167,7 +166,7 @@ def worsened(record: RunRecord) -> tuple[Deviation, ...]:
 
     A service that is slower and needs more CPU is told as slower; the CPU helps to tell why.
     """
-    return tuple(sorted(record.regressions, key=lambda each: (_SEVERITY_ORDER[each.severity], _is_inside(each))))
+    return tuple(sorted(record.regressions, key=lambda each: (-each.severity.rank, _is_inside(each))))
 
 
 def _is_inside(deviation: Deviation) -> bool:

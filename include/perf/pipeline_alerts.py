@@ -5,7 +5,7 @@ Runs that could not be judged, DAG runs that failed or are late, and scenarios t
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -13,9 +13,7 @@ from include.perf.alert import CellName, Event, Kind, Links, Message, Problem
 from include.perf.alert_desk import Desk
 from include.perf.night_runs import NightRuns
 from include.perf.overdue import Overdue
-from include.perf.run import RunRecord, Severity, Verdict
-
-UNMEASURED = (Verdict.INVALID, Verdict.SKIPPED)
+from include.perf.run import RunRecord, Severity
 
 
 class Words(Protocol):
@@ -58,7 +56,7 @@ class PipelineAlerts:
 
     def tell(self, night: NightRuns, *, links: Links) -> None:
         """Take a night in: what could not be judged, and that it can be again."""
-        records = [record for record in night.records.values() if record.verdict in UNMEASURED]
+        records = [record for record in night.records.values() if not record.verdict.is_measured]
         known = self.desk.known(Kind.UNMEASURED, night.cells, self.channel)
         if not records and not night.missing:
             if known is not None and set(known.cells) <= set(night.cells):
@@ -106,5 +104,4 @@ class PipelineAlerts:
         self.desk.put(problem, Event.OPENED, message)
 
     def _close(self, problem: Problem, message: Message) -> None:
-        closed = replace(problem, closed_at=self.desk.now)
-        self.desk.put(closed, Event.RECOVERED, message, mark=self.words.mark(closed, Event.RECOVERED))
+        self.desk.close(problem, Event.RECOVERED, message, mark=self.words.mark)

@@ -50,11 +50,16 @@ class Cause(StrEnum):
 
 
 class Severity(StrEnum):
-    """Who should hear of a deviation, and when."""
+    """Who should hear of a deviation, and when; the gravest comes last."""
 
     DIGEST = "digest"
     WARNING = "warning"
     CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """Its place from the least grave on: the words themselves sort by letters."""
+        return list(Severity).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,6 @@ HALFWAY = 0.5
 """A figure that stays beyond half of the way it had gone has not come back: its level was accepted."""
 
 HEALTHY = (Verdict.PASS, Verdict.IMPROVEMENT)
-_RANKS = {Severity.DIGEST: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
 
 
 class Words(Protocol):
@@ -113,7 +112,7 @@ class ServiceAlerts:
             title="",
             opened_at=self.desk.now,
             last_seen_at=self.desk.now,
-            severity=max((each.severity for each in lead.regressions), key=_RANKS.__getitem__),
+            severity=_gravest(each.severity for each in lead.regressions),
             worst={each.metric: _size(each) for each in lead.regressions},
             levels={each.metric: each.baseline for each in lead.regressions},
             values={each.metric: each.value for each in lead.regressions},
@@ -152,8 +151,7 @@ class ServiceAlerts:
             message = self.words.accepted(problem, lead.baseline.version if lead.baseline else 0)
         else:
             event, message = Event.RECOVERED, self.words.recovered(problem, records)
-        closed = replace(problem, closed_at=self.desk.now)
-        self.desk.put(closed, event, message, mark=self.words.mark(closed, event))
+        self.desk.close(problem, event, message, mark=self.words.mark)
 
     def _tell_digest(self, night: NightRuns, *, silenced: int) -> None:
         channel = self.policy.digest_channel
@@ -161,11 +159,11 @@ class ServiceAlerts:
         if channel is None or not records:
             return
         worth = [record for record in records if record.verdict is Verdict.IMPROVEMENT or _is_suspicious(record)]
-        links = self.links_of(records[0])
         if worth or silenced:
-            self.desk.send(channel, Event.DIGEST, self.words.digest(worth, silenced=silenced, links=links))
+            message = self.words.digest(worth, silenced=silenced, links=self.links_of(records[0]))
+            self.desk.send(channel, Event.DIGEST, message)
         elif self.policy.is_summary_wanted and all(record.verdict in HEALTHY for record in records):
-            self.desk.send(channel, Event.SUMMARY, self.words.summary(records, links))
+            self.desk.send(channel, Event.SUMMARY, self.words.summary(records, self.links_of(records[0])))
 
 
 def _groups(records: Mapping[str, RunRecord]) -> list[dict[str, RunRecord]]:
@@ -184,7 +182,7 @@ def _together(told: Problem, found: Problem) -> Problem:
     return replace(
         told,
         cells=tuple(dict.fromkeys([*told.cells, *found.cells])),
-        severity=max(told.severity, found.severity, key=_RANKS.__getitem__),
+        severity=_gravest([told.severity, found.severity]),
         worst={**found.worst, **sizes},
         levels={**found.levels, **told.levels},
         values={**found.values, **told.values},
@@ -193,6 +191,10 @@ def _together(told: Problem, found: Problem) -> Problem:
 
 def _cell_of(record: RunRecord) -> CellName:
     return CellName(record.service, record.scenario)
+
+
+def _gravest(severities: Iterable[Severity]) -> Severity:
+    return max(severities, key=lambda each: each.rank)
 
 
 def _size(deviation: Deviation) -> float:
@@ -209,7 +211,7 @@ def _is_healthy(record: RunRecord) -> bool:
 
 def _is_worse(known: Problem, deviations: Iterable[Deviation], severity: Severity) -> bool:
     """Whether it is worse than what was told: graver, of another metric, or larger for sure."""
-    return _RANKS[severity] > _RANKS[known.severity] or any(
+    return severity.rank > known.severity.rank or any(
         each.metric not in known.worst or _is_larger(each, known.worst[each.metric]) for each in deviations
     )
 

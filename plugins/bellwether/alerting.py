@@ -50,11 +50,17 @@ def tell_overdue() -> None:
     """Tell which scenarios should have run, and which run again."""
     catalogue, store = load_catalogue(), results_store()
 
+    now = _now()
+    since = alert_file().read().watched_since or now
+    found = {
+        name: overdue(scenario, catalogue, store, since=since, now=now)
+        for name, scenario in catalogue.scenarios.items()
+    }
+
     def write(desk: Desk) -> None:
-        since = desk.book.watched_since = desk.book.watched_since or desk.now
-        for scenario in catalogue.scenarios.values():
-            found = overdue(scenario, catalogue, store, since=since, now=desk.now)
-            _of_pipeline(desk, catalogue).tell_overdue(scenario.name, found)
+        desk.book.watched_since = desk.book.watched_since or since
+        for scenario, late in found.items():
+            _of_pipeline(desk, catalogue).tell_overdue(scenario, late)
 
     _write(write)
     deliver()

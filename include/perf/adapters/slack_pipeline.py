@@ -62,12 +62,6 @@ def overdue(scenario: str, last_run_at: datetime | None, due_at: datetime, links
     return notice(line, lines, links)
 
 
-def overdue_continues(problem: Problem, due_at: datetime) -> Message:
-    """Return the line for the thread while a scenario still does not run."""
-    waiting = span((problem.last_seen_at - due_at).total_seconds() // 60 * 60)
-    return reply(f"still does not run: due since {utc_time(due_at)}, {waiting} ago")
-
-
 def runs_again(problem: Problem) -> Message:
     """Return the reply for the thread when an overdue scenario has run again."""
     missed = span((problem.last_seen_at - problem.opened_at).total_seconds() // 60 * 60)

@@ -25,8 +25,6 @@ ICONS = {
     Severity.WARNING: ":warning:",
     Severity.DIGEST: ":information_source:",
 }
-SEVERITIES = tuple(ICONS)
-"""Gravest first."""
 _WORSE = {
     "latency_p50": "slower",
     "latency_p95": "slower",
@@ -99,8 +97,8 @@ def verb(metrics: Sequence[str], *, is_plural: bool) -> str:
 
 def gravest(records: Sequence[RunRecord]) -> Severity:
     """Return the gravest severity of what is surely worse."""
-    found = {each.severity for record in records for each in worsened(record)}
-    return next((severity for severity in SEVERITIES if severity in found), Severity.DIGEST)
+    found = [each.severity for record in records for each in worsened(record)]
+    return max(found, key=lambda each: each.rank, default=Severity.DIGEST)
 
 
 def figures_of(deviation: Deviation) -> str:
