@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from benchmarks.nights import AFFECTED, CELLS, FLOORS, JUDGED, LATENCIES, METRICS, SERVICE_OF, SERVICES, Floats, Nights
-from include.perf import detection
+from include.perf import decision, detection
 from include.perf.level import MAX_REFERENCE
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -94,8 +94,8 @@ def ours(nights: Nights, *, until_found: bool = False) -> Judged:
         panel = _panel(values[live, :, :, :end], is_reference[live, :, :end], anchors[live], prior)
         findings = detection.examine(panel)
         wide = _wide(runs)
-        worse = detection.call(findings, panel, runs=wide)
-        better = detection.call(findings, panel, runs=wide, sign=-1)
+        worse = decision.call(findings, panel, runs=wide)
+        better = decision.call(findings, panel, runs=wide, sign=-1)
         by_night, by_window, by_sum, sure, improved = (
             _narrow(flags, len(live))
             for flags in (worse.by_night, worse.by_window > 0, worse.by_service > 0, worse.is_sure, better.is_sure)
@@ -142,7 +142,7 @@ def _narrow(flags: Any, platforms: int) -> Any:
 
 def _to_rerun(findings: detection.Findings, panel: detection.Panel, runs: Any, platforms: int) -> Flags:
     """Return (platforms, cells): the suspicious ones of the largest t."""
-    suspicious = detection.call(findings, panel, runs=_wide(runs)).is_suspicious
+    suspicious = decision.call(findings, panel, runs=_wide(runs)).is_suspicious
     t = np.max(_narrow(np.where(suspicious, findings.tonight.z, 0.0), platforms), axis=-1)
     rank = np.argsort(np.argsort(-t, axis=1), axis=1)
     chosen: Flags = (t > 0) & (rank < MOST_RERUNS)

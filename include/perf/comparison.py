@@ -11,7 +11,8 @@ import numpy as np
 
 from include.perf import reasons
 from include.perf.cell import Cell, Contender, panel_of, value_of
-from include.perf.detection import call, examine
+from include.perf.decision import call
+from include.perf.detection import examine
 from include.perf.judgement import CellJudge, Comparison
 from include.perf.metric import METRICS
 from include.perf.metric_judgement import NightFindings

@@ -10,7 +10,8 @@ import numpy as np
 from include.perf import reasons
 from include.perf.baseline import Baseline
 from include.perf.cell import Contender
-from include.perf.detection import MIN_REFERENCE, SUSPECT_T, Calls, Findings, Panel, Shifts, t_of_reruns
+from include.perf.decision import SUSPECT_T, Calls, t_of_reruns
+from include.perf.detection import MIN_REFERENCE, Findings, Panel, Shifts
 from include.perf.history import Night
 from include.perf.metric import Metric
 from include.perf.move import Compared, Move

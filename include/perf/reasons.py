@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from include.perf.baseline import Baseline, State
-from include.perf.detection import ANCHOR_Z, CONFIRM_T, SERVICE_WINDOW_Z, SERVICE_Z, SUSPECT_T, WINDOW_Z
+from include.perf.decision import ANCHOR_Z, CONFIRM_T, SERVICE_WINDOW_Z, SERVICE_Z, SUSPECT_T, WINDOW_Z
 from include.perf.history import Night
 from include.perf.metric import METRICS, Metric, MetricValue, Unit, format_change, format_value
 from include.perf.phrase import change_of, counted

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from include.perf import detection
-from include.perf.detection import Calls, Findings, Panel, call, examine
+from include.perf import decision
+from include.perf.decision import Calls, call
+from include.perf.detection import Findings, Panel, examine
 from include.perf.level import TYPICAL_DOF
 
 CELLS, METRICS, SPREAD = 8, 2, 0.04
@@ -158,7 +159,7 @@ def test_values_that_do_not_vary() -> None:
     values[3, 0, -1] = np.log(1.06)
     findings, calls = judge(panel_of(values), runs=3)
     assert np.isfinite(findings.tonight.z).all()
-    assert findings.tonight.z[2, 0] > detection.CONFIRM_T
+    assert findings.tonight.z[2, 0] > decision.CONFIRM_T
     assert np.argwhere(calls.by_night).tolist() == [[3, 0]]
 
 
@@ -249,10 +250,10 @@ def test_what_a_family_shows_together_is_surer_than_each_alone() -> None:
     """Three independent metrics at 1.9 spreads each: none is suspicious alone, their sum over √3 is."""
     alone = examine(replace(three_latencies(1.9 * SPREAD), families=np.full(3, -1))).tonight
     together = examine(three_latencies(1.9 * SPREAD)).tonight
-    assert np.all(alone.surest(1)[0] < detection.SUSPECT_T)
+    assert np.all(alone.surest(1)[0] < decision.SUSPECT_T)
     assert np.all(np.isnan(alone.family_z))
     assert np.all(together.family_z[0] > 1.4 * together.z[0].mean())
-    assert np.all(together.surest(1)[0] >= detection.SUSPECT_T)
+    assert np.all(together.surest(1)[0] >= decision.SUSPECT_T)
 
 
 def test_a_family_that_always_goes_together_adds_little() -> None:
