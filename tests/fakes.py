@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from include.load.schedule import schedule
+from include.perf.alert import CellName
 from include.perf.baseline import Baselines
 from include.perf.catalogue import Catalogue
+from include.perf.distribution import Distribution
 from include.perf.errors import ConfigurationError, LoadError, NoData, StoreError, TargetError
 from include.perf.feed import Request
 from include.perf.histogram import Histogram
@@ -30,6 +32,7 @@ from include.perf.ports import (
     GENERATOR_FILE,
     RECORD_FILE,
     REQUESTS_FILE,
+    SUMMARIES_FOLDER,
     Answered,
     Claim,
     LoadOrder,
@@ -37,6 +40,7 @@ from include.perf.ports import (
     Progress,
     Recent,
     Reservation,
+    Sample,
 )
 from include.perf.request import RunRequest
 from include.perf.run import COMPLETED, RunRecord, to_json
@@ -84,10 +88,20 @@ class MemoryStore:
 
     def create(self, *, service: str, scenario: str, run_id: str) -> str:
         """Make the folder of a run and return its URI."""
-        uri = f"memory://{service}/{scenario}/{run_id}"
+        uri = self.uri_of(service=service, scenario=scenario, run_id=run_id)
         assert uri not in self.runs_by_uri
         self.runs_by_uri[uri] = {}
         return uri
+
+    def create_summary(self, *, dag_id: str, dag_run_id: str) -> str:
+        """Make the folder of a DAG run's summary and return its URI."""
+        uri = f"memory://{SUMMARIES_FOLDER}/{dag_id}/{dag_run_id}"
+        self.runs_by_uri.setdefault(uri, {})
+        return uri
+
+    def uri_of(self, *, service: str, scenario: str, run_id: str) -> str:
+        """Return the URI of a run, whether or not it is there."""
+        return f"memory://{service}/{scenario}/{run_id}"
 
     def write(self, uri: str, name: str, content: bytes) -> None:
         """Write a file of a run."""
@@ -96,7 +110,7 @@ class MemoryStore:
 
     def read(self, uri: str, name: str) -> bytes | None:
         """Return a file of a run, or ``None`` when there is none."""
-        return self._files(uri).get(name)
+        return self.runs_by_uri.get(uri, {}).get(name)
 
     @contextmanager
     def folder(self, uri: str) -> Iterator[Path]:
@@ -127,6 +141,11 @@ class MemoryStore:
     def latest(self, *, service: str, scenario: str) -> Iterator[str]:
         """Return the URIs of a cell's runs, latest first."""
         yield from sorted((uri for uri in self.runs_by_uri if uri.split("/")[2:4] == [service, scenario]), reverse=True)
+
+    def cells(self) -> Iterator[CellName]:
+        """Return every service and scenario that ever had a run, in alphabetical order."""
+        names = {tuple(uri.split("/")[2:4]) for uri in self.runs_by_uri}
+        yield from (CellName(*each) for each in sorted(names) if each[0] != SUMMARIES_FOLDER)
 
     def _files(self, uri: str) -> dict[str, bytes]:
         if uri not in self.runs_by_uri:
@@ -235,11 +254,15 @@ class FakeMetrics:
     Attributes:
         answers: a value, or an error to raise, by query.
         asked: every query with its time.
+        over_time: the samples of a query over time, or an error; no data of any other.
+        asked_over_time: every such query with its start, end and step.
     """
 
     def __init__(self, answers: Mapping[str, float | Exception]) -> None:
         self.answers = dict(answers)
         self.asked: list[tuple[str, datetime]] = []
+        self.over_time: dict[str, tuple[Sample, ...] | Exception] = {}
+        self.asked_over_time: list[tuple[str, datetime, datetime, float]] = []
 
     def value(self, query: str, *, at: datetime) -> float:
         """Return the answer to a query."""
@@ -254,6 +277,14 @@ class FakeMetrics:
     def label(self, query: str, label: str, *, at: datetime) -> str:
         """No series has labels here."""
         raise NoData(f"no data for {query}")
+
+    def series(self, query: str, *, start: datetime, end: datetime, step_s: float) -> tuple[Sample, ...]:
+        """Return the answer to a query over time; no data where none is known."""
+        self.asked_over_time.append((query, start, end, step_s))
+        found = self.over_time.get(query, NoData(f"no data for {query}"))
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 class FakeResolver:
@@ -348,13 +379,19 @@ class FakeTarget:
 
 
 class FakeCharts:
-    """Draws one empty chart; ``problem`` is raised instead."""
+    """Draws one empty chart; ``problem`` is raised instead.
+
+    Attributes:
+        baselines: the distributions that each was to be drawn beside.
+    """
 
     def __init__(self) -> None:
         self.problem: Exception | None = None
+        self.baselines: list[tuple[Distribution, ...]] = []
 
-    def render(self, record: RunRecord, folder: Path) -> dict[str, str]:
+    def render(self, record: RunRecord, folder: Path, *, baseline: Sequence[Distribution] = ()) -> dict[str, str]:
         """Write a file where a chart would be."""
+        self.baselines.append(tuple(baseline))
         if self.problem is not None:
             raise self.problem
         (folder / "charts").mkdir(exist_ok=True)

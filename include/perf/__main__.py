@@ -14,7 +14,14 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from include.perf.adapters.environment import alert_file, baseline_file, build_pipeline, halt_file, results_store
+from include.perf.adapters.environment import (
+    alert_file,
+    baseline_file,
+    build_pipeline,
+    halt_file,
+    results_store,
+    run_index,
+)
 from include.perf.adapters.prometheus import Prometheus
 from include.perf.adapters.slack_messages import acknowledged
 from include.perf.alert_commands import AlertCommands
@@ -23,6 +30,7 @@ from include.perf.catalogue import SCENARIOS_FILE, load_catalogue
 from include.perf.console import complain, plain_console
 from include.perf.errors import BellwetherError, ConfigurationError, collected
 from include.perf.halt_commands import HaltCommands
+from include.perf.history_commands import HistoryCommands
 from include.perf.judge import Judge
 from include.perf.market_data import read_market_data
 from include.perf.pipeline import Pipeline
@@ -66,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     BaselineCommands(baselines=baseline_file, results=results_store, user=_user, clock=clock).add_to(commands)
     HaltCommands(switch=halt_file, user=_user, clock=clock).add_to(commands)
     AlertCommands(store=alert_file, user=_user, clock=clock, acknowledged=acknowledged).add_to(commands)
+    HistoryCommands(index=run_index, results=results_store, baselines=baseline_file, clock=clock).add_to(commands)
     check = commands.add_parser("check", help="check the catalogue, the market data and the baselines")
     check.set_defaults(command=_check)
     return parser

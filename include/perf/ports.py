@@ -7,7 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from include.perf.alert import AlertBook, Delivery, Message, Posted
+from include.perf.alert import AlertBook, CellName, Delivery, Message, Posted
+from include.perf.distribution import Distribution
 from include.perf.feed import Request
 from include.perf.load_profile import LoadProfile
 from include.perf.run import RunRecord
@@ -35,10 +36,17 @@ Raises:
 FEED_FILE = "feed.jsonl"
 REQUESTS_FILE = "requests.csv.gz"
 TIMESERIES_FILE = "timeseries.csv"
+DISTRIBUTION_FILE = "distribution.csv"
+SERVER_SERIES_FILE = "server.csv"
 GENERATOR_FILE = "generator.json"
 REPORT_FILE = "report.md"
+REPORT_HTML_FILE = "report.html"
+JUNIT_FILE = "junit.xml"
 RECORD_FILE = "run.json"
 CHARTS_FOLDER = "charts"
+SUMMARIES_FOLDER = "summaries"
+SUMMARY_FILE = "summary.md"
+SUMMARY_HTML_FILE = "summary.html"
 
 
 class ResultsStore(Protocol):
@@ -47,8 +55,14 @@ class ResultsStore(Protocol):
     def create(self, *, service: str, scenario: str, run_id: str) -> str:
         """Make the folder of a run and return its URI."""
 
+    def uri_of(self, *, service: str, scenario: str, run_id: str) -> str:
+        """Return the URI of a run, whether or not it is there."""
+
+    def create_summary(self, *, dag_id: str, dag_run_id: str) -> str:
+        """Make the folder of a DAG run's summary, if it is not there, and return its URI."""
+
     def write(self, uri: str, name: str, content: bytes) -> None:
-        """Write a file of a run: all of it or nothing."""
+        """Write a file of a run, or of a summary: all of it or nothing."""
 
     def read(self, uri: str, name: str) -> bytes | None:
         """Return a file of a run, or ``None`` when there is none."""
@@ -64,6 +78,9 @@ class ResultsStore(Protocol):
 
     def latest(self, *, service: str, scenario: str) -> Iterator[str]:
         """Return the URIs of a cell's runs, latest first; those that are not finished among them."""
+
+    def cells(self) -> Iterator[CellName]:
+        """Return every service and scenario that ever had a run, in alphabetical order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,8 +261,16 @@ class Target(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """The value of a query at a moment."""
+
+    at: datetime
+    value: float
+
+
 class MetricsSource(Protocol):
-    """Prometheus, asked for one number at a time."""
+    """Prometheus, asked for one number at a time, or for one over time."""
 
     def value(self, query: str, *, at: datetime) -> float:
         """Return the single value of an instant query.
@@ -261,6 +286,15 @@ class MetricsSource(Protocol):
 
         Raises:
             PrometheusError: as `value`; ``NoData`` also where the series has no such label.
+        """
+
+    def series(self, query: str, *, start: datetime, end: datetime, step_s: float) -> tuple[Sample, ...]:
+        """Return the value of a query at every step from ``start`` to ``end``, in order.
+
+        Steps at which there is none, or none that is finite, are left out.
+
+        Raises:
+            PrometheusError: as `value`; ``NoData`` where not one is left.
         """
 
 
@@ -324,8 +358,14 @@ class AlertStore(Protocol):
 class ChartRenderer(Protocol):
     """Draws the charts of a run."""
 
-    def render(self, record: RunRecord, folder: Path) -> Mapping[str, str]:
-        """Write PNG files below ``folder`` and return their paths relative to it by chart name."""
+    def render(self, record: RunRecord, folder: Path, *, baseline: Sequence[Distribution] = ()) -> Mapping[str, str]:
+        """Write the charts below ``folder`` and return the paths of the PNG files relative to it, by chart name.
+
+        Beside each PNG is an SVG of the same name, on a light page, and one ending in ``.dark.svg``, on a dark one.
+
+        Args:
+            baseline: the latency distributions of the runs that the record's baseline is made of.
+        """
 
 
 class BaselineStore(Protocol):

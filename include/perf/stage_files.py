@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from include.perf.errors import StoreError
-from include.perf.ports import RECORD_FILE, Claim, ResultsStore
+from include.perf.ports import RECORD_FILE, SERVER_SERIES_FILE, Claim, ResultsStore
 from include.perf.run import LoadFigures, RunRecord, RunSpec, ServerFigures, Verdict, from_json, to_json
 
 SPEC_FILE = "stage-spec.json"
@@ -77,8 +77,9 @@ def find_run(store: ResultsStore, reference: str) -> str:
     """
     if "/" in reference:
         return reference.removesuffix(f"/{RECORD_FILE}")
-    for uri in store.runs():
-        if uri.rpartition("/")[2] == reference:
+    for cell in store.cells():
+        uri = store.uri_of(service=cell.service, scenario=cell.scenario, run_id=reference)
+        if store.read(uri, RECORD_FILE) is not None:
             return uri
     raise StoreError(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")
 
@@ -154,7 +155,7 @@ class StageFiles:
 
     def forget_figures(self) -> None:
         """Forget what an earlier try of the load measured, so that no old figure stands for a new load."""
-        for name in (LOAD_FILE, SERVER_FILE, VERSION_FILE, BESIDE_FILE):
+        for name in (LOAD_FILE, SERVER_FILE, SERVER_SERIES_FILE, VERSION_FILE, BESIDE_FILE):
             self._store.remove(self.uri, name)
 
     def write_load(self, figures: LoadFigures) -> None:

@@ -19,6 +19,7 @@ from include.perf.adapters.load_locks import LoadLocks
 from include.perf.adapters.load_process import PROJECT_ROOT
 from include.perf.adapters.locust import LocustGenerator
 from include.perf.adapters.resolver import resolve
+from include.perf.adapters.sqlite_index import INDEX_FILE, SqliteIndex
 from include.perf.adapters.target import HttpTarget
 from include.perf.catalogue import load_catalogue
 from include.perf.pipeline import Pipeline
@@ -51,6 +52,13 @@ def alert_file() -> AlertFile:
     """Return the file that ``BELLWETHER_ALERTS`` names, by default one beside the results."""
     path = os.environ.get("BELLWETHER_ALERTS")
     return AlertFile(Path(path) if path else results_store().root / ".alerts.json")
+
+
+def run_index() -> SqliteIndex:
+    """Return the index in the file that ``BELLWETHER_INDEX`` names, by default one beside the results."""
+    store = results_store()
+    path = os.environ.get("BELLWETHER_INDEX")
+    return SqliteIndex(Path(path) if path else store.root / INDEX_FILE, store=store, clock=lambda: datetime.now(UTC))
 
 
 def build_pipeline(

@@ -1,14 +1,19 @@
 """The results store in a folder: ``<root>/<service>/<scenario>/<run_id>/``."""
 
+import os
+import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, quote_from_bytes, unquote, urlsplit
 
+from include.perf.alert import CellName
 from include.perf.atomic import write_atomically
 from include.perf.errors import ConfigurationError, StoreError
-from include.perf.ports import RECORD_FILE
-from include.perf.run import RunRecord
+from include.perf.ports import RECORD_FILE, SUMMARIES_FOLDER
+from include.perf.retention import Holding
 
 DEFAULT_RESULTS = "results"
 
@@ -22,6 +27,7 @@ class FolderStore:
 
     def __init__(self, uri: str) -> None:
         self.root = _path_of(uri).absolute()
+        self._address = self.root.as_uri()  # making an address of a path is slow, and lists have thousands
 
     def create(self, *, service: str, scenario: str, run_id: str) -> str:
         """Make the folder of a run and return its URI.
@@ -38,9 +44,22 @@ class FolderStore:
             raise StoreError(f"cannot make {folder}: {err.strerror}; check BELLWETHER_RESULTS_URI") from err
         return folder.as_uri()
 
-    def uri_of(self, record: RunRecord) -> str:
-        """Return the address of a run that this store keeps."""
-        return (self.root / record.service / record.scenario / record.run_id).as_uri()
+    def create_summary(self, *, dag_id: str, dag_run_id: str) -> str:
+        """Make the folder ``summaries/<dag_id>/<dag_run_id>``, if it is not there, and return its URI.
+
+        Raises:
+            StoreError: the folder cannot be made.
+        """
+        folder = self.root / SUMMARIES_FOLDER / _safe_name(dag_id) / _safe_name(dag_run_id)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as err:
+            raise StoreError(f"cannot make {folder}: {err.strerror}; check BELLWETHER_RESULTS_URI") from err
+        return folder.as_uri()
+
+    def uri_of(self, *, service: str, scenario: str, run_id: str) -> str:
+        """Return the URI of a run, whether or not it is there."""
+        return f"{self._address}/{_quoted(service)}/{_quoted(scenario)}/{_quoted(run_id)}"
 
     def write(self, uri: str, name: str, content: bytes) -> None:
         """Write a file of a run: all of it or nothing, and on disk when this returns."""
@@ -68,7 +87,42 @@ class FolderStore:
 
     def remove(self, uri: str, name: str) -> None:
         """Remove a file of a run, if it is there."""
-        (self._inside(uri) / name).unlink(missing_ok=True)
+        try:
+            (self._inside(uri) / name).unlink(missing_ok=True)
+        except OSError as err:
+            raise StoreError(f"cannot remove {name} of {uri}: {err.strerror}") from err
+
+    def holding(self, uri: str) -> Holding:
+        """Return what a run takes, in folders below its own, too; links are not followed.
+
+        Raises:
+            StoreError: it cannot be read, or it is gone.
+        """
+        run = self._inside(uri)
+        sizes, changed_at = {}, 0.0
+        try:
+            for path in (run, *_all_in(run)):
+                status = path.lstat()
+                changed_at = max(changed_at, status.st_mtime)
+                if not stat.S_ISDIR(status.st_mode):
+                    sizes[str(path.relative_to(run))] = status.st_size
+        except OSError as err:
+            raise StoreError(f"cannot read {uri}: {err.strerror}") from err
+        return Holding(sizes=sizes, changed_at=datetime.fromtimestamp(changed_at, UTC))
+
+    def discard(self, uri: str) -> None:
+        """Remove a run with all that is in its folder; links in it are removed, and what they lead to is not.
+
+        Raises:
+            StoreError: it cannot be removed, or is not the folder of a run.
+        """
+        run = self._inside(uri)
+        if len(run.relative_to(self.root.resolve()).parts) != 3:  # service, scenario, run
+            raise StoreError(f"{uri} is not the folder of a run, and is left as it is")
+        try:
+            shutil.rmtree(run)
+        except OSError as err:
+            raise StoreError(f"cannot remove {uri}: {err.strerror}") from err
 
     def runs(self, *, service: str | None = None, scenario: str | None = None) -> Iterator[str]:
         """Return the URIs of the finished runs, oldest first."""
@@ -78,15 +132,17 @@ class FolderStore:
 
     def latest(self, *, service: str, scenario: str) -> Iterator[str]:
         """Return the URIs of a cell's runs, latest first; those that are not finished among them."""
-        folder = self.root / service / scenario
-        try:
-            names = sorted((path.name for path in folder.iterdir() if path.is_dir()), reverse=True)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as err:
-            raise StoreError(f"cannot read {folder}: {err.strerror}") from err
-        for name in names:
-            yield (folder / name).as_uri()
+        for name in sorted(_folders_in(self.root / service / scenario), reverse=True):
+            yield self.uri_of(service=service, scenario=scenario, run_id=name)
+
+    def cells(self) -> Iterator[CellName]:
+        """Return every service and scenario that ever had a run, in alphabetical order.
+
+        What begins with a dot is not of the store: locks lie there, and more. Names that are no text are none of ours.
+        """
+        for service in sorted(set(_cell_folders(self.root)) - {SUMMARIES_FOLDER}):
+            for scenario in sorted(_cell_folders(self.root / service)):
+                yield CellName(service, scenario)
 
     def _inside(self, uri: str) -> Path:
         """Return the folder of a run; a URI that leads out of the store is refused."""
@@ -94,6 +150,41 @@ class FolderStore:
         if not path.is_relative_to(self.root.resolve()):
             raise StoreError(f"{uri} is not in the results store {self.root}")
         return path
+
+
+def _safe_name(text: str) -> str:
+    """Return a name for a folder: what no run id of Airflow's has is encoded, and none leads up or hides."""
+    name = quote(text, safe=":+~")
+    return f"%2E{name[1:]}" if name.startswith(".") else name
+
+
+def _cell_folders(folder: Path) -> list[str]:
+    return [name for name in _folders_in(folder) if name.isprintable() and not name.startswith(".")]
+
+
+def _folders_in(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder, without links; none where it is not there itself.
+
+    Raises:
+        StoreError: the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as err:
+        raise StoreError(f"cannot read {folder}: {err.strerror}") from err
+
+
+def _all_in(folder: Path) -> Iterator[Path]:
+    """Return everything in a folder and those below it; links are not followed; ``rglob`` takes twice as long."""
+    for parent, folders, names in os.walk(folder):
+        yield from (Path(parent, name) for name in (*folders, *names))
+
+
+def _quoted(name: str) -> str:
+    return quote_from_bytes(os.fsencode(name))
 
 
 def _path_of(uri: str) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.adapters.environment import alert_file, halt_file, load_locks
+from include.perf.adapters.environment import alert_file, halt_file, load_locks, run_index
 from include.perf.halt import Halt
 from tests.stages import BESIDE
 
@@ -26,8 +26,8 @@ def test_importing_it_is_cheap(module: str) -> None:
 @pytest.fixture(autouse=True)
 def _nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees what the machine's own environment names."""
-    for name in ("BELLWETHER_ALERTS", "BELLWETHER_HALT_FILE", "BELLWETHER_LOAD_LOCKS", "BELLWETHER_RESULTS_URI"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("ALERTS", "HALT_FILE", "INDEX", "LOAD_LOCKS", "RESULTS_URI"):
+        monkeypatch.delenv(f"BELLWETHER_{name}", raising=False)
 
 
 def test_the_halt_file_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -62,6 +62,18 @@ def test_without_a_name_the_alerts_lie_beside_the_results(
     if given is not None:
         monkeypatch.setenv("BELLWETHER_ALERTS", given)
     assert alert_file().path == tmp_path / "results" / ".alerts.json"
+
+
+@pytest.mark.parametrize("name", [None, "", "elsewhere/runs.sqlite"])
+def test_the_index_is_the_file_that_is_named_or_lies_beside_the_results(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str | None
+) -> None:
+    """It is made where it is looked at first."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
+    if name is not None:
+        monkeypatch.setenv("BELLWETHER_INDEX", str(tmp_path / name) if name else "")
+    run_index().sync()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.sqlite")] == [name or "results/.index.sqlite"]
 
 
 def lock_made(folder: Path) -> list[str]:

@@ -1,16 +1,16 @@
 """The results store in a folder: where things lie, what is refused, and files that are whole or as they were."""
 
-from dataclasses import replace
+import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from include.perf import atomic
 from include.perf.adapters.folder_store import FolderStore
+from include.perf.alert import CellName
 from include.perf.errors import ConfigurationError, StoreError
-from include.perf.run import Verdict
 from tests.fakes import raising
-from tests.records import record_of
 
 CELL = {"service": "orders-service", "scenario": "brief"}
 
@@ -35,11 +35,12 @@ def test_a_run_lies_where_the_contract_says(store: FolderStore, tmp_path: Path) 
     assert folder.is_dir()
 
 
-def test_the_address_of_a_run_is_known_from_its_record(store: FolderStore) -> None:
-    """What a message links to is where the run was kept."""
-    record = replace(record_of(Verdict.PASS), run_id="r1")
-    uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
-    assert store.uri_of(record) == uri
+@pytest.mark.parametrize("run_id", ["r1", "a b%20ü"])
+def test_the_address_of_a_run_is_known_from_its_name(store: FolderStore, run_id: str) -> None:
+    """What a message links to is where the run was kept; made, named or listed, it is the same."""
+    uri = store.create(run_id=run_id, **CELL)
+    assert store.uri_of(run_id=run_id, **CELL) == uri
+    assert list(store.latest(**CELL)) == [uri]
 
 
 def test_a_name_with_a_space_comes_back(tmp_path: Path) -> None:
@@ -111,10 +112,30 @@ def test_a_cell_without_runs_has_no_latest(store: FolderStore, tmp_path: Path) -
     assert list(store.latest(**CELL)) == []
 
 
+def test_the_cells_that_had_runs(store: FolderStore, tmp_path: Path) -> None:
+    """Each service and scenario once; locks and the like beside them are none, and no link leads anywhere else."""
+    for run_id, cell in (("r1", CELL), ("r2", CELL), ("r3", CELL | {"service": "b"}), ("r4", CELL | {"scenario": "a"})):
+        store.create(run_id=run_id, **cell)
+    (tmp_path / "results" / ".loads" / "held").mkdir(parents=True)
+    (tmp_path / "results" / "notes.txt").touch()
+    (tmp_path / "results" / "b" / "elsewhere").symlink_to(tmp_path)
+    (tmp_path / "results" / "elsewhere").symlink_to(tmp_path)
+    names = [("b", "brief"), ("orders-service", "a"), ("orders-service", "brief")]
+    assert list(store.cells()) == [CellName(*name) for name in names]
+
+
+def test_a_link_is_no_run(store: FolderStore, tmp_path: Path) -> None:
+    """It would be the same run twice, or none of this store."""
+    uri = finished(store, "20260302T0700Z")
+    cell = tmp_path / "results" / CELL["service"] / CELL["scenario"]
+    (cell / "latest").symlink_to(cell / "20260302T0700Z")
+    assert list(store.latest(**CELL)) == [uri]
+
+
 def test_a_cell_that_cannot_be_listed(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder is named."""
     store.create(run_id="r1", **CELL)
-    monkeypatch.setattr(Path, "iterdir", raising(PermissionError(13, "Permission denied")))
+    monkeypatch.setattr(os, "scandir", raising(PermissionError(13, "Permission denied")))
     with pytest.raises(StoreError, match=r"^cannot read .*/orders-service/brief: Permission denied$"):
         list(store.latest(**CELL))
 
@@ -217,3 +238,54 @@ def test_a_folder_where_a_file_should_be(store: FolderStore) -> None:
         (folder / "run.json").mkdir()
     with pytest.raises(StoreError, match=f"^cannot read run.json of {uri}: Is a directory$"):
         store.read(uri, "run.json")
+
+
+# What is cleared
+
+
+def test_what_a_run_takes(store: FolderStore, tmp_path: Path) -> None:
+    """Every file with its size, those of its folders too, and when anything changed last; a link is not followed."""
+    uri = finished(store, "r1")
+    folder = tmp_path / "results" / CELL["service"] / CELL["scenario"] / "r1"
+    (folder / "charts").mkdir()
+    (folder / "charts" / "a.png").write_bytes(b"1234")
+    (folder / "elsewhere").symlink_to(tmp_path)
+    for path in (folder / "charts" / "a.png", folder / "charts", folder / "run.json", folder):
+        os.utime(path, (0, 1_000))
+    os.utime(folder / "elsewhere", (0, 1_000), follow_symlinks=False)
+    os.utime(folder / "charts" / "a.png", (0, 2_000))
+    held = store.holding(uri)
+    assert held.changed_at == datetime.fromtimestamp(2_000, UTC)
+    assert held.sizes == {"run.json": 2, "charts/a.png": 4, "elsewhere": len(str(tmp_path))}
+
+
+def test_a_run_that_is_discarded(store: FolderStore, tmp_path: Path) -> None:
+    """With all that is in it; what a link leads to stays, and so do the runs beside it."""
+    uri, beside = finished(store, "r1"), finished(store, "r2")
+    kept = tmp_path / "kept"
+    kept.write_text("x", encoding="utf-8")
+    (tmp_path / "results" / CELL["service"] / CELL["scenario"] / "r1" / "link").symlink_to(kept)
+    store.discard(uri)
+    assert list(store.latest(**CELL)) == [beside]
+    assert kept.is_file()
+    with pytest.raises(StoreError, match=r"No such file or directory$"):
+        store.discard(uri)
+    with pytest.raises(StoreError, match=r"No such file or directory$"):
+        store.holding(uri)
+
+
+@pytest.mark.parametrize("reference", ["{run}/charts", "{run}/..", "{run}/../../..", "{root}"])
+def test_only_a_run_is_discarded(store: FolderStore, reference: str) -> None:
+    """Neither a whole cell, nor the store, nor a part of a run."""
+    uri = finished(store, "r1")
+    with pytest.raises(StoreError, match=r"is not the folder of a run, and is left as it is$"):
+        store.discard(reference.format(run=uri, root=store.root.as_uri()))
+    assert list(store.runs()) == [uri]
+
+
+def test_a_file_that_cannot_be_removed(store: FolderStore, tmp_path: Path) -> None:
+    """It is named; here there is a folder in its place."""
+    uri = finished(store, "r1")
+    (tmp_path / "results" / CELL["service"] / CELL["scenario"] / "r1" / "requests.csv.gz").mkdir()
+    with pytest.raises(StoreError, match=f"^cannot remove requests.csv.gz of {uri}: Is a directory$"):
+        store.remove(uri, "requests.csv.gz")

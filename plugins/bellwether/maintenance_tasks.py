@@ -1,0 +1,33 @@
+"""The task that removes what is too old to be kept."""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import task
+
+from bellwether.failures import told_to_airflow
+
+log = logging.getLogger(__name__)
+
+
+@task(execution_timeout=timedelta(hours=2))
+def prune() -> dict[str, Any]:
+    """Remove raw requests and unfinished runs that are too old, and return what was removed and what was kept."""
+    from datetime import UTC, datetime
+
+    from include.perf.adapters.environment import baseline_file, results_store
+    from include.perf.catalogue import load_catalogue
+    from include.perf.retention import clear, referenced_runs, retention_of
+
+    with told_to_airflow():
+        clearance = clear(
+            results_store(),
+            retention=retention_of(load_catalogue().operations),
+            referenced=referenced_runs(baseline_file().read()),
+            now=datetime.now(UTC),
+        )
+    for removal in clearance.removed:
+        log.info("Removed %s", removal.told())
+    log.info("Removed %s", clearance.told())
+    return clearance.summary()
