@@ -28,8 +28,9 @@ from include.perf.adapters.locust import LocustGenerator
 from include.perf.errors import LoadError
 from include.perf.feed import Feed, FeedEndpoint, Request
 from include.perf.load_profile import LoadProfile
-from include.perf.measurement import measure, read_requests
+from include.perf.measurement import measure
 from include.perf.ports import FEED_FILE, REQUESTS_FILE, LoadOrder, Progress
+from include.perf.request_rows import read_requests
 from include.perf.run import LoadFigures
 from include.perf.service import Endpoint, PrometheusTarget, Service
 from include.perf.validity import load_problems

@@ -16,8 +16,8 @@ from include.perf.adapters.locust import LocustGenerator
 from include.perf.feed import Feed, FeedEndpoint, Request
 from include.perf.load_plan import GeneratorLog
 from include.perf.load_profile import LoadProfile
-from include.perf.measurement import read_requests
 from include.perf.ports import FEED_FILE, GENERATOR_FILE, REQUESTS_FILE, LoadOrder, Progress
+from include.perf.request_rows import read_requests
 from include.perf.run import from_json
 from include.perf.service import Service
 

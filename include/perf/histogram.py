@@ -18,6 +18,11 @@ _AT_ONCE = 64
 """Delays are counted in batches: one by one costs several times as much where little else runs in between."""
 
 
+def lower_bound_s(step: int) -> float:
+    """Return from where on delays are counted in a step, in seconds; its upper bound is that of the next one."""
+    return LEAST_S * STEP_RATIO**step
+
+
 class Histogram:
     """Delays in seconds, counted by step number."""
 

@@ -13,19 +13,19 @@ were due, over its length. Answers that come while the last requests are waited 
 service that can do only half the rate would show all of it, served late.
 """
 
-import io
-import zlib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from include.perf.distribution import distribution_csv
 from include.perf.errors import LoadError
-from include.perf.histogram import Histogram
-from include.perf.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED, GeneratorLog
+from include.perf.histogram import LEAST_S, STEP_RATIO, Histogram
+from include.perf.load_plan import TIMED_OUT, UNFINISHED, GeneratorLog
 from include.perf.metric import METRICS, MetricValue
-from include.perf.ports import GENERATOR_FILE, REQUESTS_FILE, TIMESERIES_FILE
+from include.perf.ports import DISTRIBUTION_FILE, GENERATOR_FILE, REQUESTS_FILE, TIMESERIES_FILE
+from include.perf.request_rows import read_requests
 from include.perf.run import (
     EndpointFigures,
     ErrorGroup,
@@ -34,37 +34,38 @@ from include.perf.run import (
     Window,
     from_json,
 )
-from include.perf.worker_parts import texts
+from include.perf.stalls import stalls_of
 
 BLOCK_S, MIN_BLOCKS = 60, 5
 """A run's spread within itself is that of its minutes; fewer than five of them tell none."""
 
-LATENCY_SHARES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
+COLUMNS = (
+    "due_at",
+    "phase",
+    "endpoint",
+    "status",
+    "schedule_lag_s",
+    "start_lag_s",
+    "service_time_s",
+    "latency_s",
+    "error",
+)
+"""What the figures are made of."""
 
-_TYPES = {
-    "due_at": "float64",
-    "phase": "category",
-    "endpoint": "category",
-    "status": "int16",
-    "schedule_lag_s": "float64",
-    "start_lag_s": "float64",
-    "service_time_s": "float64",
-    "latency_s": "float64",
-    "bytes": "int64",
-    "error": "category",
-}
+LATENCY_SHARES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 
 
 def measure(folder: Path) -> LoadFigures:
-    """Read what a load left in ``folder``, write its ``timeseries.csv`` and return its figures.
+    """Read what a load left in ``folder``, write ``timeseries.csv`` and ``distribution.csv``, and return its figures.
 
     Raises:
         LoadError: the record is missing or is not one.
     """
     log = _read_log(folder / GENERATOR_FILE)
-    rows = read_requests(folder / REQUESTS_FILE)
+    rows = read_requests(folder / REQUESTS_FILE, COLUMNS)
     seconds = per_second(rows, started_at=log.started_at)
     seconds.to_csv(folder / TIMESERIES_FILE, index=False, float_format="%.6f")
+    (folder / DISTRIBUTION_FILE).write_bytes(distribution_csv(_steps(rows)))
     return figures(rows, log)
 
 
@@ -78,29 +79,6 @@ def _read_log(path: Path) -> GeneratorLog:
         ) from None
 
 
-def read_requests(path: Path) -> pd.DataFrame:
-    """Read ``requests.csv.gz``, also one that a killed process left without an end.
-
-    Returns:
-        (rows, REQUEST_COLUMNS), in the order in which the requests ended; an empty ``error`` is an answer
-        that is as it should be.
-
-    Raises:
-        LoadError: the file is missing, or damaged in the middle.
-    """
-    try:
-        text = b"".join(texts(path))
-    except FileNotFoundError:
-        raise LoadError(f"there is no {path}; the load never started") from None
-    except zlib.error as err:
-        raise LoadError(f"{path} is damaged ({err})") from err
-    whole_lines = text[: text.rfind(b"\n") + 1]
-    header, _, _ = whole_lines.partition(b"\n")
-    if header.decode("ascii", errors="replace") != ",".join(REQUEST_COLUMNS):
-        raise LoadError(f"{path} is not a record of requests: it begins with {header[:80]!r}")
-    return pd.read_csv(io.BytesIO(whole_lines), dtype=_TYPES, keep_default_na=False)
-
-
 def per_second(rows: pd.DataFrame, *, started_at: float) -> pd.DataFrame:
     """Sum up the requests by the second in which they were due.
 
@@ -108,27 +86,32 @@ def per_second(rows: pd.DataFrame, *, started_at: float) -> pd.DataFrame:
         (seconds, 9): ``second`` since the schedule started, ``phase``, the counts ``due``, ``sent``,
         ``finished``, ``failed``, and latency percentiles in seconds, NaN where nothing counts.
     """
-    second = np.floor(rows["due_at"].to_numpy() - started_at + 1e-6).astype(int)
-    table = rows.assign(
-        second=second,
-        ok=rows["error"] == "",
-        counted=_counts_for_latency(rows),
-        went_out=_went_out(rows),
-    )
-    groups = table.groupby("second", sort=True)
-    latencies = table[table["counted"]].groupby("second")["latency_s"]
+    second = np.floor(rows["due_at"].to_numpy() - started_at + 1e-6).astype(np.int32)
+    is_good, counted = rows["error"] == "", _counts_for_latency(rows)
+    due = rows.groupby(second, sort=True).size().rename_axis("second")
+    finished = is_good.groupby(second).sum()
     seconds = pd.DataFrame(
         {
-            "phase": groups["phase"].first(),
-            "due": groups.size(),
-            "sent": groups["went_out"].sum(),
-            "finished": groups["ok"].sum(),
-            "failed": groups.size() - groups["ok"].sum(),
-        }
+            "phase": rows["phase"].groupby(second).first(),
+            "due": due,
+            "sent": _went_out(rows).groupby(second).sum(),
+            "finished": finished,
+            "failed": due - finished,
+        },
+        index=due.index,
     )
+    latencies = rows.loc[counted, "latency_s"].groupby(second[counted])
     for name, share in LATENCY_SHARES.items():
         seconds[f"{name}_s"] = latencies.quantile(share)
     return seconds.reset_index()
+
+
+def _steps(rows: pd.DataFrame) -> dict[int, int]:
+    """Count the latencies of the measured window by step of a `Histogram`."""
+    counted = rows.loc[(rows["phase"] == "measured") & _counts_for_latency(rows), "latency_s"].to_numpy()
+    numbers = np.floor(np.log(np.maximum(counted, LEAST_S) / LEAST_S) / np.log(STEP_RATIO)).astype(np.int32)
+    steps, counts = np.unique(numbers, return_counts=True)
+    return dict(zip(steps.tolist(), counts.tolist(), strict=True))
 
 
 def _counts_for_latency(rows: pd.DataFrame) -> "pd.Series[bool]":
@@ -163,6 +146,7 @@ def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
         errors=_errors(measured, log),
         generator=_generator(measured, log),
         within_run=_within_run(measured, log),
+        stalls=stalls_of(rows, started_at=log.started_at),
     )
 
 
@@ -171,9 +155,9 @@ def _within_run(measured: pd.DataFrame, log: GeneratorLog) -> dict[str, float]:
     blocks = int((log.measured_to - log.measured_from) // BLOCK_S)
     if blocks < MIN_BLOCKS:
         return {}
-    block = np.floor((measured["due_at"].to_numpy() - log.measured_from) / BLOCK_S).astype(int)
-    inside = measured.assign(block=block)[(block >= 0) & (block < blocks)]
-    latencies = inside[_counts_for_latency(inside)].groupby("block")["latency_s"]
+    block = np.floor((measured["due_at"].to_numpy() - log.measured_from) / BLOCK_S).astype(np.int32)
+    inside = (block >= 0) & (block < blocks) & _counts_for_latency(measured).to_numpy()
+    latencies = measured.loc[inside, "latency_s"].groupby(block[inside])
     spreads = {name: np.log(latencies.quantile(share)).std(ddof=1) for name, share in LATENCY_SHARES.items()}
     return {name: float(spread) for name, spread in spreads.items() if np.isfinite(spread)}
 
@@ -214,7 +198,8 @@ def _latencies(rows: pd.DataFrame) -> dict[str, float | None]:
 def _distortion(measured: pd.DataFrame) -> dict[str, float]:
     """Return by how many seconds each latency would be lower had every request been released when it was due."""
     reported = _latencies(measured)
-    punctual = _latencies(measured.assign(latency_s=measured["latency_s"] - measured["schedule_lag_s"]))
+    punctual_s = measured["latency_s"] - measured["schedule_lag_s"]
+    punctual = _latencies(measured[["error"]].assign(latency_s=punctual_s))
     return {
         name: value - own
         for name, value in reported.items()
@@ -231,7 +216,7 @@ def _endpoints(measured: pd.DataFrame, log: GeneratorLog) -> tuple[EndpointFigur
             rows=log.feed_rows.get(str(name), 0),
             **_latencies(rows),
         )
-        for name, rows in measured.groupby("endpoint", observed=True, sort=True)
+        for name, rows in measured[["endpoint", "latency_s", "error"]].groupby("endpoint", observed=True, sort=True)
     )
 
 

@@ -141,6 +141,7 @@ def record_of(
         platform=comparison.platform,
         within_run=load.within_run if load else {},
         deploy_version=run.deployed.after,
+        stalls=load.stalls if load else (),
     )
 
 

@@ -174,6 +174,18 @@ class GeneratorFigures:
     lost_workers: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stall:
+    """A spell in which the service answered nothing although requests were waiting; see `include.perf.stalls`.
+
+    Attributes:
+        start_s: since the schedule started, warm-up included.
+    """
+
+    start_s: float
+    duration_s: float
+
+
 COMPLETED = "completed"
 
 
@@ -188,6 +200,7 @@ class LoadFigures:
         sent: requests that really went out within the window.
         metrics: the client-side metrics by name.
         within_run: by metric, standard deviation of the log of its minutes; empty for a run of few minutes.
+        stalls: of the whole run.
     """
 
     started_at: datetime
@@ -205,6 +218,7 @@ class LoadFigures:
     errors: tuple[ErrorGroup, ...]
     generator: GeneratorFigures
     within_run: Mapping[str, float] = field(default_factory=dict)
+    stalls: tuple[Stall, ...] = ()
 
     @property
     def achieved_rate_rps(self) -> float | None:
@@ -354,6 +368,7 @@ class RunRecord:
             ``shifts``.
         within_run: by metric, standard deviation of the log of its minutes.
         deploy_version: of the service, as it says itself.
+        stalls: spells in which the service answered nothing although requests were waiting, warm-up included.
     """
 
     run_id: str
@@ -383,6 +398,7 @@ class RunRecord:
     platform: Mapping[str, float] = field(default_factory=dict)
     within_run: Mapping[str, float] = field(default_factory=dict)
     deploy_version: str | None = None
+    stalls: tuple[Stall, ...] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
 
     @property

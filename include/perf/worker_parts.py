@@ -80,10 +80,7 @@ def _append(path: Path, whole: IO[bytes]) -> None:
             shutil.copyfileobj(file, whole)
             return
     with gzip.GzipFile(fileobj=whole, mode="wb", compresslevel=1) as mended:
-        unfinished = b""
-        for text in texts(path):
-            lines, newline, unfinished = (unfinished + text).rpartition(b"\n")
-            mended.write(lines + newline)
+        mended.writelines(whole_lines(path))
 
 
 def _has_end(file: IO[bytes]) -> bool:
@@ -93,12 +90,20 @@ def _has_end(file: IO[bytes]) -> bool:
     return decompressor.eof
 
 
-def texts(path: Path) -> Iterator[bytes]:
-    """Return what is in a gzip file, piece by piece: of one part or of several, the last of which may have no end.
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """Return the lines of a gzip file, many at a time; a last one that was cut off is left out.
 
     Raises:
         zlib.error: the file is damaged.
     """
+    unfinished = b""
+    for text in _texts(path):
+        lines, newline, unfinished = (unfinished + text).rpartition(b"\n")
+        yield lines + newline
+
+
+def _texts(path: Path) -> Iterator[bytes]:
+    """Return what is in a gzip file, piece by piece: of one part or of several, the last of which may have no end."""
     decompressor = zlib.decompressobj(31)
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

@@ -22,10 +22,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from include.perf.adapters.environment import build_pipeline
 from include.perf.adapters.prometheus import Prometheus
-from include.perf.measurement import read_requests
 from include.perf.pipeline import Pipeline
 from include.perf.ports import Progress
 from include.perf.request import RunRequest
+from include.perf.request_rows import read_requests
 from include.perf.run import RunRecord
 from include.perf.scraping import is_scraped
 from tests.integration.conftest import NOISE
@@ -312,6 +312,11 @@ def test_a_stall_is_seen(platform: Platform, healthy: Result) -> None:
     assert stalled.value("latency_p50") < 0.1 + healthy.value("latency_p50")
     assert stalled.record.load.achieved_rate_rps == pytest.approx(50, rel=0.001)
     assert stalled.value("throughput") == pytest.approx(50, rel=0.02)
+    # As a spell without an answer it is told itself.
+    (found,) = stalled.record.stalls
+    assert found.duration_s == pytest.approx(1.5, abs=0.1)
+    assert stalled.record.started_at.timestamp() + found.start_s == pytest.approx(before, abs=0.2)
+    assert healthy.record.stalls == ()
 
 
 def test_the_record_is_what_a_reader_finds(platform: Platform, healthy: Result) -> None:
@@ -322,10 +327,18 @@ def test_the_record_is_what_a_reader_finds(platform: Platform, healthy: Result) 
     with platform.pipeline.store.folder(uri) as folder:
         names = {path.name for path in folder.iterdir()}
         seconds = pd.read_csv(folder / "timeseries.csv")
+        distribution, server = pd.read_csv(folder / "distribution.csv"), pd.read_csv(folder / "server.csv")
     assert {"run.json", "report.md", "requests.csv.gz", "timeseries.csv"} <= names
     assert not [name for name in names if name.startswith("stage-")]
     assert (seconds["due"].tolist(), int(seconds["finished"].sum())) == ([50] * 10, DUE)
     assert dataclasses.asdict(record)["load"]["requested_rate_rps"] == 50
+    assert int(distribution["count"].sum()) == DUE
+    middle_s = distribution["lower_s"][distribution["count"].cumsum() >= DUE / 2].iloc[0]
+    assert middle_s == pytest.approx(healthy.value("latency_p50"), rel=0.03)
+    # 10 s, of which each value averages 2.
+    assert server["second"].tolist() == list(range(1, 10))
+    for metric in ("cpu_usage", "memory_usage", "disk_usage"):
+        assert server[metric].mean() == pytest.approx(healthy.value(metric), rel=0.3), metric
 
 
 def test_nothing_of_a_load_is_left(platform: Platform, healthy: Result) -> None:

@@ -19,7 +19,7 @@ from include.perf.feed import Feed, FeedEndpoint, Request
 from include.perf.histogram import Histogram
 from include.perf.load_plan import GeneratorLog, LoadPlan
 from include.perf.load_profile import LoadProfile
-from include.perf.measurement import read_requests
+from include.perf.request_rows import read_requests
 from include.perf.tls import tls_context
 from include.perf.wire import wire_format
 

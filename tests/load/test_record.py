@@ -12,7 +12,7 @@ import pytest
 from include.load.record import EXAMPLE_LENGTH, ROWS_AT_ONCE, RequestLog, Row
 from include.perf.histogram import Histogram
 from include.perf.load_plan import REQUEST_COLUMNS
-from include.perf.measurement import read_requests
+from include.perf.request_rows import read_requests
 from tests.fakes import counts_of
 from tests.socket_servers import python
 

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include.perf.distribution import read_distribution
 from include.perf.errors import LoadError, StoreError
 from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
-from include.perf.measurement import figures, measure, per_second, read_requests
+from include.perf.measurement import figures, measure, per_second
 from include.perf.metric import MetricValue, Unit
-from include.perf.run import EndpointFigures, ErrorGroup, LoadFigures, to_json
+from include.perf.request_rows import read_requests
+from include.perf.run import EndpointFigures, ErrorGroup, LoadFigures, Stall, to_json
 from tests.fakes import counts_of
 
 # 2026-01-07 12:00:00 UTC
@@ -366,6 +368,31 @@ def test_figures_of_rows_are_those_of_the_file(tmp_path: Path) -> None:
 def test_nothing_here_imports_locust() -> None:
     """Measuring runs in Airflow's processes, where Locust must never be imported."""
     assert "locust" not in sys.modules
+
+
+# What else is left beside the figures
+
+
+def test_the_distribution_is_of_what_counts_in_the_window(tmp_path: Path) -> None:
+    """Good answers and time-outs; not the warm-up, and no failure that was answered fast."""
+    rows = [Row(5, 0.5), *(Row(10 + number, 0.02) for number in range(3)), Row(14, 10.0, error="timeout", status=0)]
+    measured(tmp_path, [*rows, Row(15, 0.001, error="HTTP 503", status=503)])
+    found = read_distribution((tmp_path / "distribution.csv").read_bytes(), where="distribution.csv")
+    assert found is not None
+    assert found.counts == (3, 1)
+    assert [round(middle, 2) for middle in found.quantiles([0.5, 1.0])] == [0.02, pytest.approx(10.0, rel=0.01)]
+
+
+def test_without_an_answer_there_is_no_distribution(tmp_path: Path) -> None:
+    """The file is there, and holds nothing."""
+    measured(tmp_path, [])
+    assert (tmp_path / "distribution.csv").read_text(encoding="ascii") == "lower_s,upper_s,count\n"
+
+
+def test_a_stall_is_part_of_the_figures(tmp_path: Path) -> None:
+    """From 15 s on the service sleeps for two seconds, in which 40 requests come due."""
+    rows = [Row(number / 20, 0.02 if not 15 <= number / 20 < 17 else 17 - number / 20) for number in range(400)]
+    assert measured(tmp_path, rows).stalls == (Stall(start_s=15.0, duration_s=2.0),)
 
 
 # How a run varies within itself

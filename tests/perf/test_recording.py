@@ -12,7 +12,7 @@ from include.perf.errors import BaselineError
 from include.perf.load_profile import LoadProfile
 from include.perf.metric import METRICS, MetricValue
 from include.perf.recording import Gathered, gather, record_of, reference_of
-from include.perf.run import RunRecord, Shift, Verdict
+from include.perf.run import RunRecord, Shift, Stall, Verdict
 from include.perf.stage_files import Beside, Deployed, StageFiles
 from tests.nights import baseline_of, day
 from tests.records import deviation, generator_figures, metric_values
@@ -62,6 +62,16 @@ def test_a_whole_run(files: StageFiles) -> None:
     assert record.provenance.versions == {"python": "3.11"}
     assert (record.fingerprint, record.deploy_version) == ({"data": "sha256:1"}, "2.4.1")
     assert (record.reruns, record.rerun_of, record.within_run) == ((), None, {})
+
+
+def test_stalls_are_in_the_record(files: StageFiles) -> None:
+    """They are told, and change no verdict: what they cost is in the percentiles."""
+    stalls = (Stall(start_s=300.2, duration_s=4.2),)
+    files.write_load(replace(FIGURES, stalls=stalls))
+    files.write_server(SCRAPED)
+    record = recorded(files)
+    assert (record.stalls, record.verdict, record.validity) == (stalls, Verdict.PASS, ())
+    assert recorded(planned()).stalls == ()
 
 
 def test_what_ran_beside_it_is_noted(files: StageFiles) -> None:

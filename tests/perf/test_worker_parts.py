@@ -11,7 +11,7 @@ import pytest
 
 from include.perf.errors import StoreError
 from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
-from include.perf.measurement import read_requests
+from include.perf.request_rows import read_requests
 from include.perf.run import from_json, to_json
 from include.perf.worker_parts import forget, join, joined, part_of
 from tests.fakes import counts_of

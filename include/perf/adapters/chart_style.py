@@ -2,6 +2,10 @@
 
 Made to be read on a phone: at 1200 × 675 pixels the smallest type is 13 points. Every chart is drawn on a
 figure of its own, without pyplot and its global state.
+
+A colour means the same in every chart: p50 green, p95 blue, p99 purple; vermillion what is worse or failed, blue what
+is better, orange a stall; sky what was delivered; a dashed line in ink is the level that a run is held to, and grey
+is what does not count.
 """
 
 from collections.abc import Sequence
@@ -23,12 +27,21 @@ GREEN = "#009E73"
 PURPLE = "#CC79A7"
 VERMILLION = "#D55E00"
 SKY = "#56B4E9"
+ORANGE = "#E69F00"
 INK = "#222222"
 GREY = "#5F5F5F"
 PALE = "#E9E9E9"
+WHITE = "#FFFFFF"
+COLOURS = (BLUE, GREEN, PURPLE, VERMILLION, SKY, ORANGE, INK, GREY, PALE, WHITE)
+
+LATENCY_COLOURS = {"latency_p50": GREEN, "latency_p95": BLUE, "latency_p99": PURPLE}
+DASHED = (0, (5, 4))
+"""Of the line of a baseline, and of what was asked for."""
 
 WIDTH_PX, HEIGHT_PX, DPI = 1200, 675, 100
 TITLE_PT, TEXT_PT, SMALL_PT = 21, 15, 13
+TEXT_SHARE = 0.72
+"""Brightness of a colour as text, over that of the colour itself."""
 MAX_TITLE, MAX_SUBTITLE = 64, 120
 """Characters that usually fit into the width."""
 TOP_LABEL = 0.955
@@ -50,8 +63,8 @@ STYLE: dict[Any, Any] = {
     "ytick.color": GREY,
     "xtick.labelsize": TEXT_PT,
     "ytick.labelsize": TEXT_PT,
-    "figure.facecolor": "white",
-    "axes.facecolor": "white",
+    "figure.facecolor": WHITE,
+    "axes.facecolor": "none",
     "lines.solid_capstyle": "round",
 }
 
@@ -101,9 +114,9 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
-def darker(colour: str, share: float = 0.72) -> str:
+def as_text(colour: str) -> str:
     """Return a colour dark enough to read as text on white."""
-    channels = (int(int(colour[start : start + 2], 16) * share) for start in (1, 3, 5))
+    channels = (int(int(colour[start : start + 2], 16) * TEXT_SHARE) for start in (1, 3, 5))
     return "#" + "".join(f"{channel:02x}" for channel in channels)
 
 
@@ -119,7 +132,7 @@ def label_line_ends(axes: Axes, labels: Sequence[EndLabel], *, gap: float = 0.07
     wanted = sorted(((float(to_axes.transform((0, each.y))[1]), each) for each in labels), key=lambda p: p[0])
     heights = spread([min(max(height, 0.0), TOP_LABEL) for height, _ in wanted], gap=gap)
     for (true, label), height in zip(wanted, heights, strict=True):
-        colour = darker(label.colour)
+        colour = as_text(label.colour)
         if label.is_line:
             ends = [min(max(true, 0.0), 1.0), height]
             axes.plot([1.003, 1.018], ends, transform=axes.transAxes, clip_on=False, color=colour, linewidth=1.2)

@@ -1,45 +1,80 @@
-"""The charts of a run as PNG: latency, throughput, and the comparison with the baseline.
+"""The charts of a run: its comparison with the baseline, latency and its distribution, throughput, and resources.
 
 Matplotlib is imported only when something is drawn: it takes seconds, and most stages draw nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from include.perf.ports import CHARTS_FOLDER, TIMESERIES_FILE
+from include.perf.distribution import Distribution, read_distribution
+from include.perf.ports import CHARTS_FOLDER, DISTRIBUTION_FILE, SERVER_SERIES_FILE, TIMESERIES_FILE
 from include.perf.run import RunRecord
+from include.perf.server_series import ServerSeries, read_server_series
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class MatplotlibCharts:
     """Draws the charts of a run with Matplotlib."""
 
-    def render(self, record: RunRecord, folder: Path) -> Mapping[str, str]:
-        """Write PNG files below ``folder`` and return their paths relative to it by chart name.
+    def render(self, record: RunRecord, folder: Path, *, baseline: Sequence[Distribution] = ()) -> Mapping[str, str]:
+        """Write the charts below ``folder`` and return the paths of the PNG files relative to it, by chart name.
 
-        What there is no data for is not drawn: without a time series neither of the charts over time, without
-        any answer no latency, without a comparison no chart of it.
+        Beside each PNG is an SVG of the same name, on a light page, and one ending in ``.dark.svg``, on a dark one.
+        What there is no data for is not drawn: without a time series none of the charts over time, without any answer
+        no latency, without a comparison no chart of it, without a file of the run nothing that is in it.
+
+        Args:
+            baseline: the latency distributions of the runs that the record's baseline is made of.
 
         Raises:
-            StoreError: the time series is not what the load generator writes.
+            StoreError: a file of the run is not what was written there.
         """
         import matplotlib as mpl
 
         from include.perf.adapters import chart_style as style
-        from include.perf.adapters.comparison_chart import comparison_figure
-        from include.perf.adapters.timeseries import read_timeseries
-        from include.perf.adapters.timeseries_charts import latency_figure, throughput_figure
-        from include.perf.phrase import is_compared
+        from include.perf.adapters.chart_svg import drawn_as_svg
 
-        series = read_timeseries(folder / TIMESERIES_FILE)
-        drawn = {}
+        paths = {}
         with mpl.rc_context(style.STYLE):
-            if series and series.has_answers:
-                drawn["latency"] = latency_figure(record, series)
-            if series:
-                drawn["throughput"] = throughput_figure(record, series)
-            if is_compared(record):
-                drawn["comparison"] = comparison_figure(record)
-            paths = {name: f"{CHARTS_FOLDER}/{name}.png" for name in drawn}
-            for name, figure in drawn.items():
+            for name, figure in _figures(record, folder, baseline).items():
+                paths[name] = f"{CHARTS_FOLDER}/{name}.png"
                 style.save(figure, folder / paths[name])
+                for suffix, content in drawn_as_svg(figure, name=name).items():
+                    (folder / CHARTS_FOLDER / f"{name}{suffix}").write_bytes(content)
         return paths
+
+
+def _figures(record: RunRecord, folder: Path, baseline: Sequence[Distribution]) -> "dict[str, Figure]":
+    """Return every chart that there is data for, by name."""
+    from include.perf.adapters.comparison_chart import comparison_figure
+    from include.perf.adapters.distribution_chart import distribution_figure
+    from include.perf.adapters.resources_chart import resources_figure
+    from include.perf.adapters.timeseries import read_timeseries
+    from include.perf.adapters.timeseries_charts import latency_figure, throughput_figure
+    from include.perf.phrase import is_compared
+
+    series = read_timeseries(folder / TIMESERIES_FILE)
+    own, server = _distribution(folder / DISTRIBUTION_FILE), _server_series(folder / SERVER_SERIES_FILE)
+    drawn = {}
+    if is_compared(record):
+        drawn["comparison"] = comparison_figure(record)
+    if series and series.has_answers:
+        drawn["latency"] = latency_figure(record, series)
+    if own:
+        drawn["distribution"] = distribution_figure(record, own, baseline)
+    if series:
+        drawn["throughput"] = throughput_figure(record, series)
+    if series and server:
+        drawn["resources"] = resources_figure(record, series, server)
+    return drawn
+
+
+def _distribution(path: Path) -> Distribution | None:
+    return read_distribution(path.read_bytes(), where=str(path)) if path.is_file() else None
+
+
+def _server_series(path: Path) -> ServerSeries | None:
+    return read_server_series(path.read_bytes(), where=str(path)) if path.is_file() else None

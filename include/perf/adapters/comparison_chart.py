@@ -67,8 +67,9 @@ def comparison_figure(record: RunRecord) -> Figure:
     lower = figure.add_axes((LEFT, 0.112, WIDTH, len(points) * PITCH))
     _panel(upper, relative, clip=CLIP_RATIO * 100, least=25.0, unit="%")
     _panel(lower, points, clip=CLIP_POINTS, least=1.0, unit="points")
-    figure.text(LEFT, 0.805, "◂ better", color=style.BLUE, fontsize=style.SMALL_PT)
-    figure.text(LEFT + WIDTH, 0.805, "worse ▸", color=style.VERMILLION, fontsize=style.SMALL_PT, ha="right")
+    figure.text(LEFT, 0.805, "◂ better", color=style.as_text(style.BLUE), fontsize=style.SMALL_PT)
+    worse = style.as_text(style.VERMILLION)
+    figure.text(LEFT + WIDTH, 0.805, "worse ▸", color=worse, fontsize=style.SMALL_PT, ha="right")
     figure.text(VALUE_X, 0.805, "baseline → this run", color=style.GREY, fontsize=style.SMALL_PT)
     against = style.shortened(baseline_of(record), 60)
     whiskers = " · whiskers: 95 % interval" if any(row.low is not None for row in rows) else ""
@@ -186,7 +187,7 @@ def _draw(axes: Axes, index: int, row: Row) -> None:
             va="center",
             color=style.GREY,
             fontsize=style.SMALL_PT,
-            bbox={"facecolor": "white", "edgecolor": "none", "pad": 3},
+            bbox={"facecolor": style.WHITE, "edgecolor": "none", "pad": 3},
             zorder=4,
         )
         return
@@ -201,7 +202,7 @@ def _draw(axes: Axes, index: int, row: Row) -> None:
     marker = "o" if place == row.worsening else ">" if place > 0 else "<"
     axes.plot([place], [index], marker=marker, markersize=13, color=row.colour, clip_on=False, zorder=3)
     bold = "bold" if row.colour != style.GREY else "normal"
-    colour = style.INK if row.colour == style.GREY else style.darker(row.colour, 0.9)
+    colour = style.INK if row.colour == style.GREY else style.as_text(row.colour)
     at = (VALUE_X - LEFT) / WIDTH, (CHANGE_X - LEFT) / WIDTH
     axes.text(at[0], index, row.values, transform=figure_wide, va="center", color=style.INK)
     axes.text(

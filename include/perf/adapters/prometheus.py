@@ -1,12 +1,14 @@
 """Prometheus over its HTTP API.
 
-Of prometheus-api-client only ``custom_query`` is used, on a session of our own: its range functions freeze
-their times at import, round to whole seconds and duplicate samples, and it has no time-out by default.
+Of prometheus-api-client ``custom_query`` and ``custom_query_range`` are used, on a session of our own: it has no
+time-out by default, and its other range functions freeze their times at import and duplicate samples. All of them
+round start and end to whole seconds, so those are handed over as plain parameters.
 """
 
 import json
 import math
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +16,7 @@ import requests
 from urllib3.util import Retry
 
 from include.perf.errors import NoData, PrometheusUnavailable, QueryRejected
+from include.perf.ports import Sample
 
 TIMEOUT_S = 10.0
 RETRIES = Retry(total=2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None)
@@ -33,7 +36,7 @@ class _TimedSession(requests.Session):
 
 
 class Prometheus:
-    """Asks a Prometheus server for single values.
+    """Asks a Prometheus server for single values, and for one over time.
 
     Args:
         auth: user and password, where the server wants a login.
@@ -89,18 +92,43 @@ class Prometheus:
             raise NoData(f"the series of {query} has no label {label!r}; it has {', '.join(sorted(labels)) or 'none'}")
         return str(labels[label])
 
+    def series(self, query: str, *, start: datetime, end: datetime, step_s: float) -> tuple[Sample, ...]:
+        """Return the value of a query at every step from ``start`` to ``end``, in order.
+
+        Raises:
+            PrometheusError: as `value`; ``NoData`` where there is no finite value at all.
+        """
+        exact = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}
+        found = self._only(
+            query, lambda: self._client.custom_query_range(query, start, end, f"{step_s:g}", params=exact), "values"
+        )
+        samples = [
+            Sample(at=datetime.fromtimestamp(unix_s, tz=UTC), value=float(value))
+            for unix_s, value in found["values"]
+            if math.isfinite(float(value))
+        ]
+        if not samples:
+            raise NoData(f"no value of {query} is finite")
+        return tuple(samples)
+
     def _single(self, query: str, *, at: datetime) -> dict[str, Any]:
-        series = self._series(query, at=at)
+        params = {"time": f"{at.timestamp():.3f}"}
+        return self._only(query, lambda: self._client.custom_query(query, params=params), "value")
+
+    def _only(self, query: str, ask: Callable[[], Any], key: str) -> dict[str, Any]:
+        """Return the one series that a query has."""
+        series = self._answered(query, ask, key)
         if len(series) != 1:
             found = "no data" if not series else f"{len(series)} series instead of one"
             raise NoData(f"{found} for {query}")
         return series[0]
 
-    def _series(self, query: str, *, at: datetime) -> list[dict[str, Any]]:
+    def _answered(self, query: str, ask: Callable[[], Any], key: str) -> list[dict[str, Any]]:
+        """Return the series of a query, each with its ``value`` or its ``values``."""
         from prometheus_api_client.exceptions import PrometheusApiClientException
 
         try:
-            answer = self._client.custom_query(query, params={"time": f"{at.timestamp():.3f}"})
+            answer = ask()
         except PrometheusApiClientException as err:
             raise self._explained(err, query) from err
         except (requests.RequestException, json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as err:
@@ -108,7 +136,7 @@ class Prometheus:
                 f"Prometheus at {self._url} cannot be asked ({type(err).__name__}); check that it runs and the address "
                 "in the connection prometheus_default (PROMETHEUS_URL on the command line)"
             ) from err
-        if not isinstance(answer, list) or not all(isinstance(each, dict) and "value" in each for each in answer):
+        if not isinstance(answer, list) or not all(isinstance(each, dict) and key in each for each in answer):
             raise QueryRejected(f"{query} does not return a vector")
         return answer
 

@@ -8,27 +8,27 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from include.perf.adapters import chart_style as style
 from include.perf.adapters.chart_style import EndLabel
+from include.perf.adapters.chart_titles import LATENCIES, finding_of
+from include.perf.adapters.latency_axis import scale_latency
+from include.perf.adapters.time_axis import explain_stalls, mark_failures, mark_stalls, name_axes, scale_time
 from include.perf.adapters.timeseries import PERCENTILES, Floats, Timeseries
 from include.perf.arrival_rate import RateCurve
-from include.perf.metric import Unit, format_change, format_value
-from include.perf.phrase import MANY_TIMES_RATIO, SHORT_NAMES, is_compared, span
-from include.perf.run import Deviation, RunRecord
+from include.perf.metric import Unit, format_value
+from include.perf.phrase import SHORT_NAMES, is_compared, span
+from include.perf.run import RunRecord
 
 LOG_SPREAD = 60
 """Worst over typical latency from which a linear axis would press the typical ones flat."""
 
-PLOT = (0.092, 0.125, 0.685, 0.66)
+PLOT = (0.092, 0.125, 0.685, 0.64)
 """Left, bottom, width and height of the plot, as shares of the figure; labels stand to its right."""
 
-LINE_COLOURS = {"latency_p50": style.GREEN, "latency_p95": style.BLUE, "latency_p99": style.PURPLE}
 CURVE_STEPS = 2000
 """Points on the line of a rate that varies: more than pixels, so that a jump is upright."""
-
-_TIME_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
 def latency_figure(record: RunRecord, series: Timeseries) -> Figure:
@@ -38,16 +38,16 @@ def latency_figure(record: RunRecord, series: Timeseries) -> Figure:
     for name in PERCENTILES:
         width = 2.6 if name == "latency_p95" else 1.6
         marker = "o" if series.total_s <= series.width_s * 3 else None
-        axes.plot(series.middle_s, series.typical_s[name], color=LINE_COLOURS[name], linewidth=width, marker=marker)
+        colour = style.LATENCY_COLOURS[name]
+        axes.plot(series.middle_s, series.typical_s[name], color=colour, linewidth=width, marker=marker)
     if series.width_s > 1:
         low, high = series.typical_s["latency_p99"], series.worst_s["latency_p99"]
         axes.fill_between(series.middle_s, low, high, color=style.PURPLE, alpha=0.22, linewidth=0)
     baseline = _baseline_p95(record)
     if baseline is not None:
-        axes.axhline(baseline, color=style.INK, linewidth=1.3, linestyle=(0, (5, 4)))
+        axes.axhline(baseline, color=style.INK, linewidth=1.3, linestyle=style.DASHED)
     _scale_latency(axes, series, baseline)
-    _mark_failures(axes, record, series)
-    _finish_time_axis(axes, series, _latency_label(series))
+    _finish(axes, record, series, _latency_label(series))
     style.label_line_ends(axes, _latency_labels(record, series, baseline))
     _explain_labels(figure)
     return figure
@@ -67,7 +67,7 @@ def _latency_labels(record: RunRecord, series: Timeseries, baseline: float | Non
         value = record.metrics.get(name)
         figure = f" {format_value(value.value, value.unit)}" if value and value.value is not None else ""
         last = float(line[np.isfinite(line)][-1])
-        labels.append(EndLabel(text=f"{SHORT_NAMES[name]}{figure}", y=last, colour=LINE_COLOURS[name]))
+        labels.append(EndLabel(text=f"{SHORT_NAMES[name]}{figure}", y=last, colour=style.LATENCY_COLOURS[name]))
     if baseline is not None:
         text = f"baseline p95 {format_value(baseline, Unit.SECONDS)}"
         labels.append(EndLabel(text=text, y=baseline, colour=style.INK))
@@ -92,46 +92,9 @@ def _scale_latency(axes: Axes, series: Timeseries, baseline: float | None) -> No
     top = max(float(np.nanmax(series.worst_s["latency_p99"][counted])), baseline or 0.0)
     middle = float(np.nanmedian(typical))
     if middle > 0 and top / middle > LOG_SPREAD:
-        axes.set_yscale("log")
-        axes.set_ylim(max(float(np.nanmin(typical)), middle / 10) / 1.5, top * 1.4)
-        axes.yaxis.set_major_locator(FixedLocator(_round_steps(*axes.get_ylim())))
-        axes.yaxis.set_minor_locator(NullLocator())
+        scale_latency(axes, low=max(float(np.nanmin(typical)), middle / 10) / 1.5, high=top * 1.4)
     else:
-        axes.set_ylim(0, (top or 0.001) * 1.12)
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
-
-
-def _round_steps(low: float, high: float) -> list[float]:
-    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    factors = (1, 2, 5) if high / low < 300 else (1,)
-    steps = [factor * 10.0**decade for decade in decades for factor in factors]
-    return [step for step in steps if low <= step <= high]
-
-
-def _tick(seconds: float) -> str:
-    return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1000:g} ms"
-
-
-def _mark_failures(axes: Axes, record: RunRecord, series: Timeseries) -> None:
-    """Mark the bins in which requests failed above the plot: a few of 500 a second would not show in it."""
-    when = series.middle_s[series.had_failures]
-    if not when.size:
-        return
-    axes.plot(
-        when,
-        np.full(when.size, 1.014),
-        linestyle="none",
-        marker="v",
-        markersize=7,
-        color=style.VERMILLION,
-        transform=axes.get_xaxis_transform(),
-        clip_on=False,
-    )
-    rate = record.metrics.get("error_rate")
-    share = f" {format_value(rate.value, rate.unit)}" if rate and rate.value else ""
-    colour = style.darker(style.VERMILLION, 0.9)
-    axes.text(1.025, 1.035, f"▾ failed{share}", transform=axes.transAxes, color=colour, va="center")
+        scale_latency(axes, low=0, high=(top or 0.001) * 1.12)
 
 
 def throughput_figure(record: RunRecord, series: Timeseries) -> Figure:
@@ -144,14 +107,13 @@ def throughput_figure(record: RunRecord, series: Timeseries) -> Figure:
     finished, failed = np.nan_to_num(series.finished_rps), np.nan_to_num(series.failed_rps)
     axes.stairs(finished, edges, fill=True, color=style.SKY, alpha=0.75)
     axes.stairs(finished + failed, edges, baseline=finished, fill=True, color=style.VERMILLION)
-    axes.plot(line.when_s, line.rate_rps, color=style.INK, linewidth=1.3, linestyle=(0, (5, 4)))
+    axes.plot(line.when_s, line.rate_rps, color=style.INK, linewidth=1.3, linestyle=style.DASHED)
     axes.set_ylim(0, max(float(line.rate_rps.max()), float((finished + failed).max())) * 1.12)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
-    _mark_failures(axes, record, series)
     width = "" if series.width_s == 1 else f", mean of each {span(series.width_s)}"
-    _finish_time_axis(axes, series, f"requests per second{width}")
+    _finish(axes, record, series, f"requests per second{width}")
     style.label_line_ends(axes, _throughput_labels(record, at_end=float(line.rate_rps[-1])))
-    _explain_labels(figure)
+    _explain_labels(figure, _generator(record))
     return figure
 
 
@@ -186,71 +148,39 @@ def _rps(value: float) -> str:
     return format_value(value, Unit.REQUESTS_PER_SECOND)
 
 
-def _finish_time_axis(axes: Axes, series: Timeseries, label: str) -> None:
-    """Shade the warm-up, and label time as minutes and seconds from the first request due."""
-    axes.set_xlim(0, series.total_s)
-    step = next((s for s in _TIME_STEPS_S if series.total_s / s <= 8), _TIME_STEPS_S[-1])
-    axes.xaxis.set_major_locator(FixedLocator(list(range(0, series.total_s + 1, step))))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
-    axes.set_xlabel("time since the load began, min:s", fontsize=style.SMALL_PT)
-    axes.grid(axis="y", color=style.PALE, linewidth=1)
-    axes.set_axisbelow(True)
-    axes.text(0, 1.05, label, transform=axes.transAxes, fontsize=style.SMALL_PT, color=style.GREY)
-    if not series.warmup_s:
-        return
-    axes.axvspan(0, series.warmup_s, color=style.PALE, zorder=0.5)
-    axes.axvline(series.warmup_s, color=style.GREY, linewidth=1)
-    axes.text(
-        series.warmup_s / series.total_s + 0.006,
-        0.965,
-        "◂ warm-up, not counted",
-        transform=axes.transAxes,
-        fontsize=style.SMALL_PT,
-        color=style.GREY,
-        va="center",
-    )
+def _finish(axes: Axes, record: RunRecord, series: Timeseries, label: str) -> None:
+    """Scale the time, and mark on it what happened."""
+    scale_time(axes, series)
+    name_axes(axes, series, label)
+    mark_failures(axes, record, series)
+    mark_stalls(axes, record, series)
+    explain_stalls(axes, record)
 
 
-def _explain_labels(figure: Figure) -> None:
-    text = "figures: all of the\nmeasured window"
+def _generator(record: RunRecord) -> str:
+    """Say how late the generator itself was: a load that it could not send says nothing of the service."""
+    if record.generator is None:
+        return ""
+    late = format_value(record.generator.schedule_lag_p99_s, Unit.SECONDS)
+    return f"generator late by\n{late} (p99)\n\n"
+
+
+def _explain_labels(figure: Figure, words: str = "") -> None:
+    text = f"{words}figures: all of the\nmeasured window"
     figure.text(0.985, 0.045, text, ha="right", fontsize=style.SMALL_PT, color=style.GREY)
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
-
-
 def _latency_title(record: RunRecord) -> str:
-    for name in ("latency_p95", "latency_p99", "latency_p50"):
-        for deviation in record.deviations:
-            if deviation.metric == name and is_compared(record):
-                return _finding(deviation)
     value = record.metrics.get("latency_p95")
     shown = f": p95 {format_value(value.value, value.unit)}" if value and value.value is not None else ""
-    return f"Latency over time{shown}"
+    return finding_of(record, LATENCIES) or f"Latency over time{shown}"
 
 
 def _throughput_title(record: RunRecord) -> str:
-    for name in ("throughput", "error_rate"):
-        for deviation in record.deviations:
-            if deviation.metric == name and is_compared(record):
-                return _finding(deviation)
+    found = finding_of(record, ("throughput", "error_rate"))
+    if found is not None:
+        return found
     throughput = record.metrics.get("throughput")
     if throughput is None or throughput.value is None:
         return f"Throughput over time: {_rps(record.load.requested_rate_rps)} requested"
     return f"{_rps(throughput.value)} succeeded, {_rps(record.load.requested_rate_rps)} requested"
-
-
-def _finding(deviation: Deviation) -> str:
-    name = SHORT_NAMES[deviation.metric]
-    name = name if name.startswith("p") else name.capitalize()
-    verb = "rose" if deviation.shift.absolute >= 0 else "fell"
-    value = format_value(deviation.value, deviation.unit)
-    ratio = deviation.shift.ratio
-    if deviation.metric == "error_rate" or ratio is None:
-        return f"{name} {verb} to {value}, was {format_value(deviation.baseline, deviation.unit)}"
-    if ratio >= MANY_TIMES_RATIO:
-        return f"{name} {verb} to {value}, {ratio + 1:.0f} times its baseline"
-    side = "above" if ratio >= 0 else "below"
-    return f"{name} {verb} to {value}, {format_change(abs(ratio)).lstrip('+')} {side} baseline"

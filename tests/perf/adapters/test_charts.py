@@ -1,4 +1,4 @@
-"""The charts: pictures that someone has looked at, what is drawn when, and broken time series."""
+"""The charts over time and the comparison: what they say, what is drawn when, and broken time series."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from matplotlib import font_manager
 from matplotlib.figure import Figure
-from matplotlib.testing.compare import compare_images
 from matplotlib.text import Text
 
 from include.perf.adapters import chart_style as style
@@ -17,8 +16,7 @@ from include.perf.adapters.timeseries import MAX_BINS, Timeseries, bin_width_s, 
 from include.perf.adapters.timeseries_charts import latency_figure, throughput_figure
 from include.perf.arrival_rate import CurvePoint, Shape
 from include.perf.errors import StoreError
-from include.perf.run import RunRecord, Severity, Verdict
-from tests.golden_files import FOLDER, UPDATES
+from include.perf.run import RunRecord, Verdict
 from tests.records import (
     BASELINE_METRICS,
     baseline_reference,
@@ -31,61 +29,20 @@ from tests.records import (
     timeseries_rows,
     write_timeseries,
 )
-
-TOLERANCE_RMS = 2.0
-"""Of 255; another version of FreeType moves edges by less, a moved label is more."""
-
-
-def _broken_record() -> RunRecord:
-    """Latency a hundred times as high for a while, failures, and no memory figure."""
-    found = (
-        deviation("latency_p95", 5.3),
-        deviation("latency_p99", 9.1),
-        deviation("error_rate", 0.021, baseline=0.0),
-        deviation("throughput", 430.0, severity=Severity.WARNING),
-        deviation("cpu_usage", 1.2, severity=Severity.DIGEST),
-    )
-    values = {each.metric: each.value for each in found}
-    reason = "Prometheus at http://prometheus:9090 did not answer within 10 s"
-    return regressed_record(*found, metrics=metric_values(**values, memory_usage=reason))
-
-
-def _broken_rows() -> list[str]:
-    bad = range(300, 700)
-    return timeseries_rows(failures={second: 30 * (second % 7) for second in bad}, slow=(bad, 60.0))
-
-
-GOLDEN = {
-    "regression": (regressed_record(), timeseries_rows(p95_s=0.06, failures={200: 3, 201: 5, 640: 20})),
-    "broken": (_broken_record(), _broken_rows()),
-    "short_invalid": (record_of(Verdict.INVALID), timeseries_rows(warmup_s=1, duration_s=2)),
-}
-
-
-@pytest.mark.parametrize("name", GOLDEN)
-def test_charts_look_as_they_did_when_someone_looked(name: str, tmp_path: Path) -> None:
-    """The pictures differ by no more than another font rasteriser would make them."""
-    record, rows = GOLDEN[name]
-    write_timeseries(tmp_path, rows)
-    for chart, path in MatplotlibCharts().render(record, tmp_path).items():
-        golden = FOLDER / "charts" / f"{name}_{chart}.png"
-        if UPDATES:
-            golden.parent.mkdir(parents=True, exist_ok=True)
-            golden.write_bytes((tmp_path / path).read_bytes())
-        assert compare_images(str(golden), str(tmp_path / path), tol=TOLERANCE_RMS) is None
+from tests.run_files import baseline_runs, write_distribution, write_server_series
 
 
 def test_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     """Rendering is deterministic and leaves no settings behind."""
     write_timeseries(tmp_path, timeseries_rows(warmup_s=5, duration_s=20))
+    write_distribution(tmp_path)
+    write_server_series(tmp_path, total_s=25)
     before = dict(mpl.rcParams)
-    first, second = (
-        {name: (tmp_path / path).read_bytes() for name, path in drawn.items()}
-        for drawn in (MatplotlibCharts().render(run_record(), tmp_path) for _ in range(2))
-    )
+    first, second = (_files_of(tmp_path, run_record()) for _ in range(2))
     assert first == second
+    assert len(first) == 5 * 3
     assert dict(mpl.rcParams) == before
-    assert _pixels(first["latency"]) == (1200, 675)
+    assert _pixels(first["latency.png"]) == (1200, 675)
 
 
 def test_the_font_is_the_one_that_comes_with_matplotlib() -> None:
@@ -316,6 +273,12 @@ def test_hostile_names_are_drawn_as_text(tmp_path: Path) -> None:
 def test_labels_are_moved_apart(heights: list[float], expected: list[float]) -> None:
     """At a gap of a tenth none touch, and none rises above the top."""
     assert style.spread(heights, gap=0.1) == pytest.approx(expected)
+
+
+def _files_of(folder: Path, record: RunRecord) -> dict[str, bytes]:
+    """Draw the charts and return their files by name."""
+    MatplotlibCharts().render(record, folder, baseline=baseline_runs(2))
+    return {path.name: path.read_bytes() for path in (folder / "charts").iterdir()}
 
 
 def _series(path: Path) -> Timeseries:
