@@ -5,6 +5,7 @@ from datetime import timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, task_group
 from bellwether import run_all_tasks
+from bellwether.links import linked_to_summary
 from bellwether.params import run_all_params
 
 from include.perf.catalogue import load_catalogue
@@ -26,7 +27,7 @@ catalogue = load_catalogue()
 )
 def run_all() -> None:
     """Run the scenarios in an order that makes sense, and sum up whatever became of them."""
-    summary = run_all_tasks.summary()
+    summary = linked_to_summary(run_all_tasks.summary())
     before = None
     for scenario in run_order(catalogue):
 

@@ -11,6 +11,7 @@ from bellwether import tasks
 from bellwether.context import SHORT
 from bellwether.docs import dag_docs
 from bellwether.lateness import deadline_of
+from bellwether.links import linked_to_summary
 from bellwether.params import scenario_params
 from bellwether.schedules import airflow_schedule
 
@@ -69,7 +70,7 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
         judged = tasks.compare(uris)
         measuring("run_service", scenario).expand(uri=uris) >> reruns
         measuring("rerun_service", scenario).expand(uri=reruns) >> judged
-        conclude.expand(uri=judged) >> [tasks.alert(uris), tasks.verdict(uris)]
+        conclude.expand(uri=judged) >> [tasks.alert(uris), linked_to_summary(tasks.verdict(uris))]
 
     return scenario_run()
 

@@ -17,8 +17,8 @@ from include.demo.airflow_api import AirflowApi
 from include.demo.configuration import SLACK_CHANNEL, TOKEN_VARIABLE
 from include.demo.settings import Stack
 from include.perf.adapters.folder_store import FolderStore
-from include.perf.ports import CHARTS_FOLDER, REPORT_FILE
-from include.perf.reporting.report import headline
+from include.perf.phrase import headline
+from include.perf.ports import CHARTS_FOLDER, REPORT_HTML_FILE
 from include.perf.run import RunRecord, Verdict
 from include.perf.stage_files import StageFiles
 
@@ -135,7 +135,7 @@ class Story:
         if record.reruns:
             times = len(record.reruns)
             self._console.print(f"  (it looked suspicious, and was measured {times} times more before judging)")
-        self._console.print(f"  report: {folder}/{REPORT_FILE}   charts: {folder}/{CHARTS_FOLDER}/", markup=False)
+        self._console.print(f"  report: {folder}/{REPORT_HTML_FILE}   charts: {folder}/{CHARTS_FOLDER}/", markup=False)
         self._console.print(f"  ({seconds:.0f} s)")
 
     def _messages(self) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from include.perf.baseline import Baseline, Baselines
 from include.perf.errors import BaselineError
-from include.perf.reporting.markdown import bullets, escape
-from include.perf.reporting.report import headline, metrics_table
+from include.perf.phrase import headline
+from include.perf.reporting.markdown import block, bullets, escape
+from include.perf.reporting.metric_table import metrics_table
 from include.perf.run import RunRecord, Verdict
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def question(record: RunRecord, *, reason: str, asked_by: str, baselines: Baseli
             f"{escape(asked_by)} asks to accept this run as the new level: {escape(reason)}",
             replaced,
             bullets(map(escape, record.reasons)),
-            metrics_table(record),
+            block(metrics_table(record)),
             f"Run `{record.run_id}`. Without an answer in time nothing changes.",
         ]
     )

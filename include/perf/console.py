@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from include.perf.metric import Unit, format_value
+from include.perf.phrase import headline
 from include.perf.ports import Progress, ProgressListener
-from include.perf.reporting.report import headline
 from include.perf.run import RunRecord, Verdict
 
 PLAIN_LINE_EVERY_S = 10.0

@@ -15,6 +15,7 @@ from include.perf.baseline import Baseline, BaselineRun, contribution
 from include.perf.detection import WINDOWS
 from include.perf.errors import StoreError
 from include.perf.level import MAX_REFERENCE
+from include.perf.metric import METRICS
 from include.perf.ports import RECORD_FILE, ResultsStore
 from include.perf.run import Cause, RunRecord, Verdict, from_json
 
@@ -68,17 +69,29 @@ def night_of(record: RunRecord) -> Night | None:
 
 
 def read_nights(
-    store: ResultsStore, *, service: str, scenario: str, before: datetime | None = None
+    store: ResultsStore,
+    *,
+    service: str,
+    scenario: str,
+    before: datetime | None = None,
+    most: int = MAX_NIGHTS,
 ) -> tuple[Night, ...]:
-    """Return the latest nights of a cell, oldest first, at most `MAX_NIGHTS`.
+    """Return the latest nights of a cell, oldest first.
 
     Args:
         before: leave out what started then or later.
+        most: so many at most.
     """
     records = _records(store, service, scenario)
     earlier = (record for record in records if before is None or record.started_at < before)
     nights = (night for record in islice(earlier, MAX_READ) if (night := night_of(record)) is not None)
-    return tuple(sorted(islice(nights, MAX_NIGHTS), key=_moment))
+    return tuple(sorted(islice(nights, most), key=_moment))
+
+
+def values_of(nights: Iterable[Night], *, fingerprint: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
+    """Return by metric what the nights of one load and data measured, in their order."""
+    alike = [night.run.metrics for night in nights if night.fingerprint == fingerprint]
+    return {name: tuple(values[name] for values in alike if name in values) for name in METRICS}
 
 
 def _records(store: ResultsStore, service: str, scenario: str) -> Iterable[RunRecord]:

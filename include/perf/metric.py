@@ -11,7 +11,11 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from include.perf.rounding import decimals_of, rounded, three_digits
+
 PROVISIONAL_FLOOR_RATIO = 0.30
+LARGE_BYTES = 10 * 1024**3
+"""From here on memory is told in GiB."""
 
 
 class Unit(StrEnum):
@@ -121,33 +125,60 @@ METRICS: dict[str, Metric] = {
 """The eight metrics by name, in the order in which people read them."""
 
 
-def format_value(value: float | None, unit: Unit) -> str:
-    """Write a value in the unit that people use: ms, %, MiB; ``–`` for no value."""
+def format_value(value: float | None, unit: Unit, *, uncertainty: float | None = None) -> str:
+    """Write a value in the unit that people use: ms, %, MiB; ``–`` for no value.
+
+    Args:
+        uncertainty: the standard uncertainty in ``unit``; it decides how many digits are shown. Without one they are
+            about three.
+    """
     if value is None:
         return "–"
+    people = _people_unit(value, unit)
+    shown = value * people.factor
+    if uncertainty:
+        return f"{rounded(shown, uncertainty * people.factor)}{people.suffix}"
+    number = three_digits(shown) if people.decimals is None else f"{shown:.{people.decimals}f}"
+    return f"{number}{people.suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class _PeopleUnit:
+    """A unit that people use, by how much a base unit is multiplied for it, and its decimals where they are fixed."""
+
+    suffix: str
+    factor: float
+    decimals: int | None = None
+
+
+def _people_unit(value: float, unit: Unit) -> _PeopleUnit:
     match unit:
         case Unit.SECONDS:
-            return f"{value:.2f} s" if value >= 10 else f"{_three_digits(value * 1000)} ms"
+            return _PeopleUnit(" s", 1, 2) if value >= 10 else _PeopleUnit(" ms", 1000)
         case Unit.REQUESTS_PER_SECOND:
-            return f"{_three_digits(value)}/s"
+            return _PeopleUnit("/s", 1)
         case Unit.RATIO:
-            return f"{value * 100:.2f} %"
+            return _PeopleUnit(" %", 100, 2)
         case Unit.CORES:
-            return f"{_three_digits(value)} cores"
+            return _PeopleUnit(" cores", 1)
         case Unit.BYTES:
-            return f"{value / 1024**2:.1f} MiB"
+            is_large = value >= LARGE_BYTES
+            return _PeopleUnit(" GiB", 1024**-3) if is_large else _PeopleUnit(" MiB", 1024**-2, 1)
 
 
-def _three_digits(value: float) -> str:
-    """Write about three significant digits, never in scientific notation."""
-    if value == 0:
-        return "0"
-    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{value:.{min(decimals, 3)}f}"
+def format_change(ratio: float, *, uncertainty: float | None = None) -> str:
+    """Write a relative change with its sign: ``+45 %``, ``−3.2 %``.
+
+    Args:
+        uncertainty: the standard uncertainty of ``ratio``; what it leaves open is not shown.
+    """
+    return f"{signed_percent(ratio, uncertainty=uncertainty)} %"
 
 
-def format_change(ratio: float) -> str:
-    """Write a relative change with its sign: ``+45 %``, ``−3.2 %``."""
+def signed_percent(ratio: float, *, uncertainty: float | None = None) -> str:
+    """Write a change in hundredths with its sign and without its unit; from 10 % on without decimals, else with one."""
     percent = ratio * 100
-    digits = 0 if abs(percent) >= 10 else 1
-    return f"{percent:+.{digits}f} %".replace("-", "−")
+    decimals = 0 if abs(percent) >= 10 else 1
+    if uncertainty:
+        decimals = min(max(0, decimals_of(uncertainty * 100)), decimals)
+    return f"{percent:+z.{decimals}f}".replace("-", "−")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from include.perf.baseline_entry import CANDIDATE_RUNS
 from include.perf.metric import METRICS, Metric, Source, Unit, format_change, format_value
+from include.perf.rounding import uncertainty_of
 from include.perf.run import Deviation, RunRecord, Shift, Verdict, Window
 
 COMPARED = (Verdict.PASS, Verdict.REGRESSION, Verdict.IMPROVEMENT)
@@ -29,8 +30,8 @@ SHORT_NAMES = {
 }
 """The eight metrics as said in the middle of a sentence."""
 
-# C0 and C1 controls, zero-width and bidirectional marks, line and paragraph separators
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
+# C0 and C1 controls, zero-width and bidirectional marks, line and paragraph separators, what XML does not allow
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufffe\uffff]+")
 
 
 def headline(record: RunRecord) -> str:
@@ -39,10 +40,11 @@ def headline(record: RunRecord) -> str:
     ``REGRESSION · analysis-engine-service · market_open – Latency p95 is 45 % above its baseline (61.2 ms,
     was 42.1 ms)``
     """
-    return f"{record.verdict} · {one_line(record.service)} · {one_line(record.scenario)} – {_finding(record)}"
+    return f"{record.verdict} · {one_line(record.service)} · {one_line(record.scenario)} – {finding(record)}"
 
 
-def _finding(record: RunRecord) -> str:
+def finding(record: RunRecord) -> str:
+    """Return what was found, without the verdict: ``Latency p95 is 45 % above its baseline (…)``."""
     match record.verdict:
         case Verdict.PASS:
             return _in_line(record)
@@ -68,9 +70,11 @@ def _in_line(record: RunRecord) -> str:
     value = record.metrics.get("latency_p95")
     if value is None or value.value is None or record.baseline is None:
         return _first(record.reasons)
-    shown = f"Latency p95 is {format_value(value.value, value.unit)}, in line with its baseline"
-    baseline = record.baseline.metrics.get("latency_p95")
-    return shown if baseline is None else f"{shown} ({format_value(baseline, value.unit)})"
+    level, shift = record.baseline.metrics.get("latency_p95"), shift_of(record, "latency_p95")
+    uncertainty = uncertainty_in_unit(shift, level) if shift and level else None
+    shown, held_to = (format_value(each, value.unit, uncertainty=uncertainty) for each in (value.value, level))
+    words = f"Latency p95 is {shown}, in line with its baseline"
+    return words if level is None else f"{words} ({held_to})"
 
 
 def _moved(record: RunRecord, moved: tuple[Deviation, ...], which: str) -> str:
@@ -93,7 +97,10 @@ def distance(deviation: Deviation) -> str:
     """Say how far a metric is from its baseline: ``Latency p95 is 45 % above its baseline (…)``."""
     shift = deviation.shift
     side = "above" if shift.absolute >= 0 else "below"
-    value, baseline = (format_value(each, deviation.unit) for each in (deviation.value, deviation.baseline))
+    value, baseline = (
+        format_value(each, deviation.unit, uncertainty=uncertainty_in_unit(shift, deviation.baseline))
+        for each in (deviation.value, deviation.baseline)
+    )
     if is_in_points(deviation.metric):
         how = f"{abs(shift.absolute) * 100:.2f} percentage points {side} its baseline"
     elif shift.ratio is None:
@@ -101,7 +108,8 @@ def distance(deviation: Deviation) -> str:
     elif shift.ratio >= MANY_TIMES_RATIO:
         how = f"{shift.ratio + 1:.0f} times its baseline"
     else:
-        how = f"{format_change(abs(shift.ratio)).lstrip('+')} {side} its baseline"
+        change = format_change(abs(shift.ratio), uncertainty=uncertainty_of_ratio(shift))
+        how = f"{change.lstrip('+')} {side} its baseline"
     return f"{title_of(deviation.metric)} is {how} ({value}, was {baseline})"
 
 
@@ -115,7 +123,20 @@ def change_of(name: str, shift: Shift) -> str:
         return sign + (format_value(abs(shift.absolute), metric.unit) if metric else f"{abs(shift.absolute):g}")
     if shift.ratio >= MANY_TIMES_RATIO:
         return f"×{shift.ratio + 1:.0f}"
-    return format_change(shift.ratio)
+    return format_change(shift.ratio, uncertainty=uncertainty_of_ratio(shift))
+
+
+def uncertainty_of_ratio(shift: Shift) -> float | None:
+    """Return the standard uncertainty of a relative change; ``None`` while the history is too short to give one."""
+    return None if shift.low is None or shift.high is None else uncertainty_of(shift.low, shift.high)
+
+
+def uncertainty_in_unit(shift: Shift, level: float) -> float | None:
+    """Return the standard uncertainty of a change from a level in the metric's unit: how far nights differ."""
+    if shift.absolute_low is not None and shift.absolute_high is not None:
+        return uncertainty_of(shift.absolute_low, shift.absolute_high)
+    ratio = uncertainty_of_ratio(shift)
+    return None if ratio is None else ratio * abs(level)
 
 
 def is_in_points(name: str) -> bool:
@@ -224,4 +245,9 @@ def counted(number: int, noun: str) -> str:
 
 def one_line(text: str) -> str:
     """Return text on one line, control characters and runs of white space turned into single spaces."""
-    return " ".join(_CONTROL.sub(" ", text).split())
+    return " ".join(without_controls(text).split())
+
+
+def without_controls(text: str) -> str:
+    """Return text with a space instead of control characters, which could hide or turn around what follows."""
+    return _CONTROL.sub(" ", text)

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from include.perf.baseline import Approval, Baseline
+from include.perf.baseline_distributions import baseline_distributions
 from include.perf.catalogue import Catalogue
 from include.perf.deployment import read_deploy_version
 from include.perf.errors import (
@@ -30,7 +32,7 @@ from include.perf.planning import specs_for
 from include.perf.ports import (
     FEED_FILE,
     GENERATOR_FILE,
-    REPORT_FILE,
+    SERVER_SERIES_FILE,
     BaselineStore,
     ChartRenderer,
     Clock,
@@ -45,11 +47,11 @@ from include.perf.ports import (
     ResultsStore,
     Target,
 )
-from include.perf.reporting.report import render_report
 from include.perf.request import RunRequest
 from include.perf.reruns import RERUN_OVERHEAD_S, in_turn, refusal, reruns_of
 from include.perf.run import RunRecord, RunSpec, Verdict
 from include.perf.scraping import scrape_figures
+from include.perf.server_series import scrape_series
 from include.perf.service import Service
 from include.perf.stage_files import Beside, Deployed, Ended, Reruns, StageFiles, find_run
 from include.perf.time_plan import run_length
@@ -65,6 +67,10 @@ log = logging.getLogger(__name__)
 
 SCRAPES_TO_AWAIT = 2
 """The window's last samples are in Prometheus only so many scrape intervals after its end."""
+
+
+NIGHTS_SHOWN = 14
+"""Before the run, in its report."""
 
 
 def _say_nothing(_: Progress) -> None:
@@ -249,7 +255,7 @@ class Pipeline:
         )
 
     def scrape(self, uri: str) -> None:
-        """Read the service's own figures for exactly the measured window.
+        """Read the service's own figures for exactly the measured window, and how they went over the whole run.
 
         Raises:
             PrometheusUnavailable: worth a retry.
@@ -263,6 +269,9 @@ class Pipeline:
             self.wait(max(0.0, (settled - self.clock()).total_seconds()))
             figures = scrape_figures(service, load.window, self.metrics)
             self._files(uri).write_server(figures)
+            series = scrape_series(service, started_at=load.started_at, ended_at=load.window.end, source=self.metrics)
+            if series is not None:
+                self.store.write(uri, SERVER_SERIES_FILE, series.to_csv())
             log.info(
                 "%s %s %s scraped, coverage %s",
                 spec.service,
@@ -351,14 +360,31 @@ class Pipeline:
         record = files.read_draft()
         try:
             with self.store.folder(uri) as folder:
-                charts = self.charts.render(record, folder)
-            self.store.write(uri, REPORT_FILE, render_report(record, charts).encode())
+                baseline = baseline_distributions(record, store=self.store, baselines=self.baselines)
+                charts = self.charts.render(record, folder, baseline=baseline)
+            self._write_report(uri, record, charts)
         finally:
             files.write_record(record)
         for name in (FEED_FILE, PLAN_FILE, GENERATOR_FILE):
             self.store.remove(uri, name)
         files.remove_stages()
         return record
+
+    def _write_report(self, uri: str, record: RunRecord, charts: Mapping[str, str]) -> None:
+        from include.perf.history import read_nights, values_of
+        from include.perf.reporting.run_files import run_files
+
+        nights = read_nights(
+            self.store,
+            service=record.service,
+            scenario=record.scenario,
+            before=record.started_at,
+            most=NIGHTS_SHOWN,
+        )
+        history = values_of(nights, fingerprint=record.fingerprint)
+        files = run_files(record, charts=charts, history=history, read=partial(self.store.read, uri))
+        for name, content in files.items():
+            self.store.write(uri, name, content)
 
     def record(self, uri: str) -> RunRecord:
         """Return the record of a finished run.

@@ -4,17 +4,20 @@ import argparse
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
 from include.perf.catalogue import ALL_SERVICES, Catalogue
 from include.perf.console import complain, print_matrix, print_record, shown_progress
+from include.perf.dag_run import COMMAND_LINE, results_of, write_summary
 from include.perf.errors import BaselineError, ConfigurationError, RunError, RunSkipped
 from include.perf.pipeline import Pipeline
-from include.perf.ports import REPORT_FILE
+from include.perf.ports import REPORT_FILE, SUMMARY_FILE
+from include.perf.reporting.junit import junit
 from include.perf.reporting.overview import loads_in_words, smoke_in_words
 from include.perf.request import RunRequest
-from include.perf.run import RunRecord, Verdict
+from include.perf.run import RunRecord, Verdict, run_id_of
 from include.perf.run_order import scenarios_of
 
 DEFAULT_PROMETHEUS = "http://localhost:9090"
@@ -61,6 +64,7 @@ class RunCommands:
             action="store_false",
             help="do not measure twice more what looks suspicious; one run alone then only warns",
         )
+        run.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML, for CI")
         run.add_argument(
             "--prometheus",
             metavar="URL",
@@ -79,7 +83,9 @@ class RunCommands:
         requests = self._requests(pipeline.catalogue, options)
         if options.dry_run:
             return _preview(pipeline, requests, console)
+        _check_junit(options.junit)
         records: list[RunRecord] = []
+        planned: list[str] = []
         is_refused = False
         for uris in [pipeline.plan(request) for request in requests]:  # what is wrong is said before the first load
             with shown_progress(console) as on_progress:
@@ -89,8 +95,11 @@ class RunCommands:
                 if options.update_baseline and record.verdict.is_measured:
                     is_refused |= not _promoted(pipeline, uri, console)
             records += night
+            planned += uris
+        if options.junit is not None:
+            options.junit.write_bytes(junit(records))
         if len(records) > 1:
-            print_matrix(console, records)
+            _sum_up(pipeline, planned, records, console)
         return _exit_code(records) or (2 if is_refused else 0)
 
     def _requests(self, catalogue: Catalogue, options: argparse.Namespace) -> list[RunRequest]:
@@ -139,6 +148,19 @@ def _preview(pipeline: Pipeline, requests: Sequence[RunRequest], console: Consol
     loads = pipeline.preview(requests)
     console.print(loads_in_words(loads))
     return 3 if any(load.refused for load in loads) else 0
+
+
+def _check_junit(path: Path | None) -> None:
+    """Refuse a file that cannot be written before the first load, not after the last."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise ConfigurationError(f"--junit names {path}, but there is no folder {path.parent}; make it first")
+
+
+def _sum_up(pipeline: Pipeline, uris: Sequence[str], records: Sequence[RunRecord], console: Console) -> None:
+    """Print all verdicts, keep their summary, and say where."""
+    print_matrix(console, records)
+    results = results_of(pipeline.store, uris, dag_id=COMMAND_LINE, dag_run_id=run_id_of(pipeline.clock()))
+    console.print(f"  {write_summary(pipeline.store, results)}/{SUMMARY_FILE}")
 
 
 def _promoted(pipeline: Pipeline, uri: str, console: Console) -> bool:

@@ -41,21 +41,22 @@ def chosen(scenario: str) -> Mapping[str, Any]:
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def summary() -> str:
-    """Show the matrix of all verdicts; fails when a service regressed or could not be judged."""
-    from bellwether.tasks import summed_up
-    from bellwether.wiring import airflow_pipeline
-    from include.perf.reporting.matrix import matrix
+    """Show and keep the matrix of all verdicts; fails when a service regressed or could not be judged."""
+    from bellwether.summing_up import fail_if_bad, keep_summary
+    from include.perf.catalogue import load_catalogue
+    from include.perf.reporting import markdown
+    from include.perf.reporting.dag_run_summary import dag_run_document
     from include.perf.run_order import run_order
 
     with told_to_airflow():
-        pipeline = airflow_pipeline()
-        uris = [uri for scenario in run_order(pipeline.catalogue) for uri in _planned_in(scenario.name)]
-        records = [pipeline.record(uri) for uri in uris]
-    if not records:
+        scenarios = run_order(load_catalogue())
+    uris = [uri for scenario in scenarios for uri in _planned_in(scenario.name)]
+    if not uris:
         raise AirflowFailException("nothing was run; see the tasks before")
-    shown = matrix(records)
+    results = keep_summary(uris)
+    shown = markdown.render(dag_run_document(results))
     log.info("All verdicts:\n%s", shown)
-    summed_up(records)
+    fail_if_bad(results)
     return shown
 
 

@@ -19,8 +19,6 @@ from include.perf.turn import MOST_WAIT_S
 
 if TYPE_CHECKING:
     from include.perf.pipeline import Pipeline
-    from include.perf.run import RunRecord
-
 
 LONGEST_LOAD = timedelta(seconds=MOST_WAIT_S + 1.5 * MAX_DURATION_S)
 """Waiting for its turn included."""
@@ -165,24 +163,11 @@ def approval_wanted(uri: str) -> Mapping[str, str]:
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def verdict(uris: list[str] | None) -> Mapping[str, str]:
     """Sum up: fails when any service regressed or could not be judged, so that no grid is green by mistake."""
+    from bellwether.summing_up import fail_if_bad, keep_summary
+    from include.perf.phrase import headline
+
     if not uris:
         raise AirflowFailException(NOTHING_PLANNED)
-    with told_to_airflow():
-        pipeline = _pipeline()
-        return summed_up([pipeline.record(uri) for uri in uris])
-
-
-def summed_up(records: "list[RunRecord]") -> Mapping[str, str]:
-    """Return the headline of each service.
-
-    Raises:
-        AirflowFailException: one regressed or could not be judged; with their headlines.
-    """
-    from include.perf.reporting.report import headline
-    from include.perf.run import Verdict
-
-    unjudged = (Verdict.INVALID, Verdict.NOT_COMPARABLE)
-    bad = [record for record in records if record.verdict in (Verdict.REGRESSION, *unjudged)]
-    if bad:
-        raise AirflowFailException("\n".join(headline(record) for record in bad))
-    return {record.service: headline(record) for record in records}
+    results = keep_summary(uris)
+    fail_if_bad(results)
+    return {record.service: headline(record) for record in results.records}

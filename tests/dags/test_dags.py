@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, TriggerRule
+from bellwether.links import SummaryLink
 from bellwether.run_all_tasks import CHILD_RUN_ID
 from bellwether.schedules import from_now_on
 from bellwether.timetable import OpeningTimetable
@@ -106,6 +107,17 @@ def test_a_run_is_judged_and_summed_up_however_far_it_came(dags: dict[str, DAG],
     assert {task.trigger_rule for task in dags[name].tasks} == {TriggerRule.ALL_DONE, TriggerRule.ALL_SUCCESS}
 
 
+@pytest.mark.parametrize(("name", "last"), [*((scenario, "verdict") for scenario in SCENARIOS), ("run_all", "summary")])
+def test_the_last_task_leads_to_the_summary(dags: dict[str, DAG], name: str, last: str) -> None:
+    """It has the button, and no other task has it."""
+    buttons = {
+        task.task_id: [link.name for link in task.operator_extra_links]
+        for task in dags[name].tasks
+        if any(isinstance(link, SummaryLink) for link in task.operator_extra_links)
+    }
+    assert buttons == {last: ["Summary"]}
+
+
 @each_dag
 def test_nothing_runs_for_ever(dags: dict[str, DAG], name: str) -> None:
     """15 minutes for a stage, 4 h for the turn of a load and 6 h for the load, a day for a run."""
@@ -182,7 +194,7 @@ def test_market_open_comes_before_london_opens(dags: dict[str, DAG]) -> None:
     assert timetable.description.startswith("250 min before the London open, weekdays, next ")
 
 
-@pytest.mark.parametrize("dag_id", [*SCENARIOS, "baseline_review"])
+@pytest.mark.parametrize("dag_id", [*SCENARIOS, "baseline_review", "maintenance"])
 def test_a_dag_that_is_deployed_waits_for_its_next_time(dags: dict[str, DAG], dag_id: str) -> None:
     """Nothing runs at once for a time that is over: load at the hour of a deployment is nobody's wish."""
     from airflow.serialization.encoders import coerce_to_core_timetable
@@ -304,6 +316,19 @@ def test_one_looks_only_when_asked_to(dags: dict[str, DAG], name: str) -> None:
         ("platform-ops", 0, timedelta(minutes=15))
     }
     assert [task.task_id for task in dag.tasks if not getattr(task, "python_callable", task).__doc__] == []
+
+
+# Looking after the results
+
+
+def test_results_are_cleared_every_week(dags: dict[str, DAG]) -> None:
+    """On Sunday evening, when no scenario has load to send; one task, which takes nothing of the generators."""
+    dag = dags["maintenance"]
+    assert dag.timetable == from_now_on("0 20 * * 0", timezone="UTC")
+    assert (dag.catchup, dag.max_active_runs, dag.tags) == (False, 1, {"bellwether", "maintenance"})
+    (task,) = dag.tasks
+    assert (task.task_id, task.pool, task.owner, task.retries) == ("prune", "default_pool", "platform-ops", 0)
+    assert task.execution_timeout == timedelta(hours=2)
 
 
 def test_the_forms_offer_every_scenario_and_every_service(dags: dict[str, DAG]) -> None:

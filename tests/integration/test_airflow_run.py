@@ -4,7 +4,7 @@ import itertools
 import json
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import requests
@@ -94,6 +94,19 @@ def test_a_slower_service_is_a_regression(platform: Platform, slow_run: Run) -> 
     assert p50["shift"]["ratio"] == pytest.approx(1.0, rel=0.2)
     log = platform.log(slow_run, "verdict")
     assert f"AirflowFailException: REGRESSION · {SERVICE} · market_open – " in log
+
+
+def test_the_red_task_leads_to_the_summary(platform: Platform, slow_run: Run) -> None:
+    """Its button has the address of this very run, and the summary lies with the results."""
+    path = f"/dags/market_open/dagRuns/{slow_run.run_id}/taskInstances/verdict/links"
+    links = platform.api.call("GET", path)["extra_links"]
+    assert links == {"Summary": f"/bellwether/dag-runs/market_open/{quote(slow_run.run_id, safe='')}"}
+    folder = slow_run.folder.parents[2] / "summaries" / "market_open" / slow_run.run_id
+    summary = (folder / "summary.md").read_text(encoding="utf-8")
+    assert summary.startswith(f"# REGRESSION · market_open · {slow_run.run_id} – 1 run: 1 REGRESSION\n")
+    assert all(rerun in summary for rerun in slow_run.record["reruns"])
+    assert (folder / "summary.html").is_file()
+    assert {"report.html", "junit.xml"} <= {each.name for each in slow_run.folder.iterdir()}
 
 
 def test_on_call_gets_one_message_with_its_charts(slow_run: Run) -> None:

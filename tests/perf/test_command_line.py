@@ -75,6 +75,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(tmp_path))
     monkeypatch.setenv("BELLWETHER_HALT_FILE", str(tmp_path / "halt.json"))
+    monkeypatch.delenv("BELLWETHER_INDEX", raising=False)
     monkeypatch.setenv("LOGNAME", "ana")
     made = Shell(Platform(tmp_path), capsys)
     write_catalogue(tmp_path)
@@ -147,7 +148,11 @@ def test_a_promotion_that_fails_is_no_success(shell: Shell, tmp_path: Path, monk
         "include.perf.adapters.locked_file.write_atomically", raising(OSError(28, "No space left on device"))
     )
     shell(
-        *RUN, *UPDATE, code=2, out="NO_BASELINE · ", err=f"bellwether: cannot write {path}: No space left on device; check BELLWETHER_BASELINES\n"
+        *RUN,
+        *UPDATE,
+        code=2,
+        out="NO_BASELINE · ",
+        err=f"bellwether: cannot write {path}: No space left on device; check BELLWETHER_BASELINES\n",
     )
 
 
@@ -218,6 +223,27 @@ def test_all_runs_every_service_and_prints_a_matrix(shell: Shell, tmp_path: Path
         ["orders-service", "brief", "REGRESSION"],
     ]
     assert len(shell.platform.generator.loads) == 8  # two first runs, two later, and each of those twice more
+    (told,) = [line.strip() for line in out.splitlines() if line.endswith("/summary.md")]
+    summary = Path(told.removeprefix("file://"))
+    assert summary.parent.parent == tmp_path / "results" / "summaries" / "command_line"
+    assert "2 runs: 2 REGRESSION" in summary.read_text(encoding="utf-8")
+    assert summary.with_suffix(".html").is_file()
+
+
+def test_one_run_is_no_summary(shell: Shell, tmp_path: Path) -> None:
+    """Its report says it all."""
+    assert "summary.md" not in shell(*RUN, code=0)
+    assert not (tmp_path / "results" / "summaries").exists()
+
+
+def test_verdicts_for_ci(shell: Shell, tmp_path: Path) -> None:
+    """All runs in one file; one that cannot be written is refused before any load is sent."""
+    shell(*RUN, "--junit", str(tmp_path / "junit.xml"), code=0)
+    written = (tmp_path / "junit.xml").read_text(encoding="utf-8")
+    assert '<testsuites name="bellwether" tests="8" failures="0" errors="0">' in written
+    missing = tmp_path / "nowhere" / "junit.xml"
+    shell(*RUN, "--junit", str(missing), code=2, err=f"there is no folder {missing.parent}; make it first")
+    assert len(shell.platform.generator.loads) == 1
 
 
 def test_what_looks_suspicious_is_run_again(shell: Shell) -> None:
@@ -425,6 +451,19 @@ def test_a_user_without_a_name(shell: Shell, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(command_line.os, "getuid", lambda: 50000)
     shell(*RUN, *UPDATE, code=0)
     assert '"by": "uid 50000"' in (tmp_path / "baselines.json").read_text(encoding="utf-8")
+
+
+# history
+
+
+def test_past_runs_are_listed_and_the_index_is_made_anew(shell: Shell, tmp_path: Path) -> None:
+    """Beside the results, from their records."""
+    shell(*RUN, code=0)
+    (run_id,) = shell.run_ids()
+    assert run_id in shell("history", "list", "--service", "orders", "--scenario", "brief", code=0)
+    assert (tmp_path / "results" / ".index.sqlite").is_file()
+    assert shell("history", "rebuild", code=0) == "the index was made anew: 1 run\n"
+    assert shell("history", "prune", "--dry-run", code=0) == "would remove nothing\n"
 
 
 # compare

@@ -11,10 +11,20 @@ import pytest
 from include.perf import history
 from include.perf.adapters.folder_store import FolderStore
 from include.perf.baseline import Approval, Baseline, Baselines, contribution
-from include.perf.history import MAX_NIGHTS, Night, night_of, of_level, passed_since, read_nights, taken_along
+from include.perf.history import (
+    MAX_NIGHTS,
+    Night,
+    night_of,
+    of_level,
+    passed_since,
+    read_nights,
+    taken_along,
+    values_of,
+)
+from include.perf.metric import METRICS
 from include.perf.ports import RECORD_FILE
 from include.perf.run import BaselineReference, Cause, RunRecord, Verdict, to_json
-from tests.records import baseline_reference, deviation, record_of, run_record
+from tests.records import baseline_reference, deviation, metric_values, record_of, run_record
 
 START = datetime(2026, 3, 2, 6, 38, tzinfo=UTC)
 SERVICE, SCENARIO = "analysis-engine-service", "market_open"
@@ -173,6 +183,25 @@ def test_only_the_latest_nights_are_read(results: Results) -> None:
 
 
 # the level
+
+
+def test_so_many_nights_at_most(results: Results) -> None:
+    """The latest of them, and still oldest first."""
+    results.add(*(record(day) for day in range(5)))
+    assert ids(read_nights(results.store, service=SERVICE, scenario=SCENARIO, most=2)) == ["r003", "r004"]
+
+
+def test_what_the_nights_of_one_load_measured() -> None:
+    """By metric, in their order; nights of another load, and values that could not be had, are left out."""
+    nights = (
+        night(0, metrics=metric_values(latency_p95=0.041)),
+        night(1, fingerprint=OTHER),
+        night(2, metrics=metric_values(latency_p95=0.043, cpu_usage="no data")),
+    )
+    values = values_of(nights, fingerprint=record(0).fingerprint)
+    assert values["latency_p95"] == (0.041, 0.043)
+    assert values["cpu_usage"] == (1.87,)
+    assert list(values) == list(METRICS)
 
 
 def test_the_nights_of_a_level() -> None:

@@ -23,7 +23,7 @@ from include.perf.errors import (
     TargetError,
 )
 from include.perf.operations import Operations
-from include.perf.ports import Claim, LoadOrder, LoadWatch, Reservation
+from include.perf.ports import Claim, LoadOrder, LoadWatch, Reservation, Sample
 from include.perf.run import Severity, Verdict
 from tests.fakes import (
     IS_SCRAPED,
@@ -572,6 +572,30 @@ def test_a_late_scrape_waits_for_nothing(platform: Platform) -> None:
     assert platform.clock.waits_s == [0.0]
 
 
+def test_the_scrape_keeps_how_the_figures_went(platform: Platform) -> None:
+    """From the schedule's begin to the window's end, 15 s; a new load forgets it."""
+    uri = platform.loaded()
+    query = platform.catalogue.service("orders").prometheus.query("cpu_usage", window="4000ms")
+    begin = START + timedelta(seconds=4)
+    platform.metrics.over_time[query] = (Sample(at=begin, value=1.5), Sample(at=begin + timedelta(seconds=9), value=2))
+    platform.pipeline.scrape(uri)
+    asked, *_ = platform.metrics.asked_over_time
+    assert asked == (query, begin, START + timedelta(seconds=15), 1)
+    written = platform.store.read(uri, "server.csv")
+    assert written == b"second,cpu_usage,memory_usage,disk_usage\n2,1.5,,\n11,2,,\n"
+    platform.pipeline.run_load(uri)
+    assert platform.store.read(uri, "server.csv") is None
+
+
+def test_a_run_whose_figures_over_time_are_missing_keeps_its_verdict(platform: Platform) -> None:
+    """They are drawn only; without one there is no file."""
+    platform.with_baseline()
+    uri = platform.plan()
+    (record,) = platform.pipeline.execute([uri])
+    assert record.verdict is Verdict.PASS
+    assert platform.store.read(uri, "server.csv") is None
+
+
 def test_prometheus_down_at_the_scrape_is_worth_a_retry(platform: Platform) -> None:
     """It is raised for a retry; a second try that works clears the reason."""
     uri = platform.loaded()
@@ -654,6 +678,9 @@ def test_a_finished_run_leaves_what_the_contract_names(platform: Platform) -> No
     platform.pipeline.execute([uri])
     assert sorted(platform.store.runs_by_uri[uri]) == [
         "charts/latency.png",
+        "distribution.csv",
+        "junit.xml",
+        "report.html",
         "report.md",
         "requests.csv.gz",
         "run.json",
@@ -664,8 +691,26 @@ def test_a_finished_run_leaves_what_the_contract_names(platform: Platform) -> No
 def test_the_record_is_written_last(platform: Platform) -> None:
     """Whoever sees run.json sees a finished run."""
     platform.execute()
-    assert platform.store.written[-2:] == ["report.md", "run.json"]
+    assert platform.store.written[-4:] == ["report.md", "report.html", "junit.xml", "run.json"]
     assert platform.store.written.count("run.json") == 1
+
+
+def test_the_report_shows_the_nights_before(platform: Platform) -> None:
+    """Those of the same load, and the chart of this run."""
+    platform.execute()
+    assert b"Nights before" not in platform.store.runs_by_uri[next(platform.store.runs())]["report.md"]
+    platform.clock.move(86_400)
+    uri = platform.plan()
+    platform.pipeline.execute([uri])
+    files = platform.store.runs_by_uri[uri]
+    assert b"| Nights before and this run |" in files["report.md"]
+    assert b'aria-label="1 night before: ' in files["report.html"]
+    assert b'src="data:image/png;base64,' in files["report.html"]
+    assert b'<testsuite name="orders-service.brief" tests="8"' in files["junit.xml"]
+    platform.clock.move(86_400)
+    other = platform.plan(rate_rps=20)
+    platform.pipeline.execute([other])
+    assert b"Nights before" not in platform.store.runs_by_uri[other]["report.md"]
 
 
 def test_an_unfinished_run_is_none_of_the_runs(platform: Platform) -> None:

@@ -2,20 +2,21 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from bellwether import run_all_tasks
+from bellwether import run_all_tasks, summing_up
 from bellwether.params import run_all_params
 
+from include.perf.adapters.environment import results_store
 from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.errors import StoreError
 from include.perf.run import RunRecord, Verdict
+from include.perf.stage_files import StageFiles
 from tests.catalogues import catalogue_folder
-from tests.fakes import raising
 from tests.records import record_of, run_record
 
 ALL = ["normal_trading", "market_open", "high_volatility", "overnight_processing"]
@@ -52,7 +53,8 @@ def context(monkeypatch: pytest.MonkeyPatch) -> Context:
             "dag_run": SimpleNamespace(run_id=RUN_ID, run_type="manual", triggering_user_name=person),
             "ti": Task(planned or {}),
         }
-        monkeypatch.setattr(run_all_tasks, "task_context", lambda: made)
+        for module in (run_all_tasks, summing_up):
+            monkeypatch.setattr(module, "task_context", lambda: made)
         return made
 
     return given
@@ -140,29 +142,40 @@ def test_a_broken_catalogue_is_told(context: Context, monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def records(monkeypatch: pytest.MonkeyPatch) -> dict[str, RunRecord]:
-    """The finished runs by address; filled by the test."""
-    finished: dict[str, RunRecord] = {}
-    pipeline = SimpleNamespace(catalogue=load_catalogue(), record=lambda uri: finished[uri])
-    monkeypatch.setattr("bellwether.wiring.airflow_pipeline", lambda: pipeline)
-    return finished
+def keep() -> Callable[..., str]:
+    """Keep a finished run in the results store; returns its address."""
+
+    def kept(record: RunRecord) -> str:
+        store = results_store()
+        uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
+        StageFiles(store, uri).write_record(record)
+        return uri
+
+    return kept
 
 
-def test_the_matrix_of_all_verdicts(
-    context: Context, records: dict[str, RunRecord], caplog: pytest.LogCaptureFixture
+def kept_summary(tmp_path: Path) -> str:
+    """Return the summary that lies with the results."""
+    return (tmp_path / "results" / "summaries" / "run_all" / RUN_ID / "summary.md").read_text(encoding="utf-8")
+
+
+def test_the_summary_of_all_verdicts(
+    context: Context, keep: Callable[..., str], caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     """Of the runs that this one began, and of no others; a scenario that was skipped has none."""
-    records["file:///a"] = run_record(service="orders", scenario="market_open")
-    records["file:///b"] = run_record(service="orders", scenario="normal_trading", verdict=Verdict.IMPROVEMENT)
-    given = context(planned={"market_open": ["file:///a"], "normal_trading": ["file:///b"]})
+    first = keep(run_record(service="orders", scenario="market_open"))
+    second = keep(run_record(service="orders", scenario="normal_trading", verdict=Verdict.IMPROVEMENT))
+    given = context(planned={"market_open": [first], "normal_trading": [second]})
     with caplog.at_level(logging.INFO, logger="bellwether.run_all_tasks"):
         shown = summary()
-    assert shown.splitlines() == [
-        "| service | market_open       | normal_trading           |",
-        "| ------- | ----------------- | ------------------------ |",
-        "| orders  | PASS, p95 42.4 ms | IMPROVEMENT, p95 42.4 ms |",
+    assert shown.startswith(f"# IMPROVEMENT · run_all · {RUN_ID} – 2 runs: 1 IMPROVEMENT, 1 PASS\n")
+    assert [line for line in shown.splitlines() if line.startswith("## ")] == [
+        "## market_open",
+        "## normal_trading",
+        "## What was found",
     ]
-    assert [record.getMessage() for record in caplog.records] == [f"All verdicts:\n{shown}"]
+    assert f"All verdicts:\n{shown}" in caplog.messages
+    assert "[orders](../../../orders/market_open/" in kept_summary(tmp_path)
     order = ["market_open", "normal_trading", "high_volatility", "overnight_processing"]
     assert given["ti"].asked == [
         {"dag_id": scenario, "run_id": f"run_all__{RUN_ID}", "task_ids": "plan"} for scenario in order
@@ -171,41 +184,38 @@ def test_the_matrix_of_all_verdicts(
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REGRESSION, Verdict.INVALID, Verdict.NOT_COMPARABLE])
-def test_what_is_bad_is_red_and_the_matrix_is_logged_all_the_same(
-    context: Context, records: dict[str, RunRecord], caplog: pytest.LogCaptureFixture, verdict: Verdict
+def test_what_is_bad_is_red_and_the_summary_is_kept_all_the_same(
+    context: Context, keep: Callable[..., str], tmp_path: Path, verdict: Verdict
 ) -> None:
     """With the headline of each that is."""
-    records["file:///a"] = run_record()
-    records["file:///b"] = record_of(verdict)
-    context(planned={"market_open": ["file:///a", "file:///b"]})
-    with caplog.at_level(logging.INFO), pytest.raises(AirflowFailException, match=f"^{verdict} · "):
+    uris = [keep(run_record(service="orders")), keep(record_of(verdict))]
+    context(planned={"market_open": uris})
+    with pytest.raises(AirflowFailException, match=f"^{verdict} · "):
         summary()
-    assert "All verdicts:\n| service " in caplog.text
+    assert kept_summary(tmp_path).startswith(f"# {verdict} · run_all ")
 
 
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.IMPROVEMENT, Verdict.NO_BASELINE, Verdict.SKIPPED])
-def test_what_is_not_bad_is_green(context: Context, records: dict[str, RunRecord], verdict: Verdict) -> None:
+def test_what_is_not_bad_is_green(context: Context, keep: Callable[..., str], verdict: Verdict) -> None:
     """As with one scenario alone."""
-    records["file:///a"] = record_of(verdict)
-    context(planned={"market_open": ["file:///a"]})
+    context(planned={"market_open": [keep(record_of(verdict))]})
     assert verdict.value in summary()
 
 
-def test_nothing_at_all_is_red(context: Context, records: dict[str, RunRecord]) -> None:
+def test_nothing_at_all_is_red(context: Context) -> None:
     """Green would say that all is well."""
     context(planned={"market_open": []})
     with pytest.raises(AirflowFailException, match=r"^nothing was run; see the tasks before$"):
         summary()
 
 
-def test_a_run_without_a_record_is_red(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its report was ended from outside."""
-    failure = StoreError("run file:///a is not finished: it has no run.json")
-    unfinished = SimpleNamespace(catalogue=load_catalogue(), record=raising(failure))
-    monkeypatch.setattr("bellwether.wiring.airflow_pipeline", lambda: unfinished)
-    context(planned={"market_open": ["file:///a"]})
-    with pytest.raises(AirflowFailException, match=r"^run file:///a is not finished: it has no run\.json$"):
+def test_a_run_without_a_record_is_red(context: Context, keep: Callable[..., str], tmp_path: Path) -> None:
+    """Its report was ended from outside; the others are summed up all the same."""
+    lost = results_store().create(service="orders", scenario="market_open", run_id="x")
+    context(planned={"market_open": [keep(run_record()), lost]})
+    with pytest.raises(AirflowFailException, match=r"^orders · market_open has no record: run .* is not finished"):
         summary()
+    assert "1 PASS, 1 without a record" in kept_summary(tmp_path)
 
 
 # The form

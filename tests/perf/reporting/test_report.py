@@ -1,15 +1,16 @@
 """The report: golden files by verdict, what it must say, and text that tries to break out."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from include.perf.arrival_rate import CurvePoint, Shape
 from include.perf.metric import METRICS, format_value
-from include.perf.phrase import is_compared
-from include.perf.reporting.markdown import MAX_EXAMPLE, code, escape, table
-from include.perf.reporting.report import headline, render_report
-from include.perf.run import ErrorGroup, RunRecord, Severity, Shift, Verdict
+from include.perf.phrase import headline, is_compared
+from include.perf.reporting import markdown
+from include.perf.reporting.report import run_document
+from include.perf.run import ErrorGroup, RunRecord, Severity, Shift, Stall, Verdict
 from tests.golden_files import assert_golden
 from tests.records import (
     baseline_reference,
@@ -29,6 +30,11 @@ CHARTS = {
     "comparison": "charts/comparison.png",
 }
 HOSTILE = "a|b `c` <script>alert(1)</script>\n# *d* [e](http://f) \x1b[31m__g__"
+
+
+def render_report(record: RunRecord, charts: Mapping[str, str]) -> str:
+    """Return a run's report in Markdown."""
+    return markdown.render(run_document(record, charts=charts))
 
 
 @pytest.mark.parametrize("verdict", Verdict)
@@ -123,7 +129,7 @@ def test_every_metric_has_a_row_with_its_judgement() -> None:
     """The row shows value, baseline, shift with interval, and what it means."""
     rows = _rows(render_report(regressed_record(), {}), "Metric")
     assert [row[0] for row in rows] == [metric.title for metric in METRICS.values()]
-    assert rows[1] == ["Latency p95", "61.2 ms", "42.1 ms", "+45 % (+38 … +52 %)", "**worse**, critical"]
+    assert rows[1] == ["Latency p95", "61.2 ms", "42.1 ms", "+45 % (+38 … +52 %)", "**worse, critical**"]
     assert rows[4] == ["Error rate", "0.03 %", "0.02 %", "+0.01 points", "unchanged"]
 
 
@@ -175,7 +181,7 @@ def test_charts_are_relative_images_in_reading_order() -> None:
     assert images == [
         "![The eight metrics against their baseline](charts/comparison.png)",
         "![Latency over time](charts/latency.png)",
-        "![Throughput over time](charts/throughput.png)",
+        "![Throughput over time, requested and achieved](charts/throughput.png)",
         "![heat map](charts/heat%20map.png)",
     ]
     assert "## Charts" not in render_report(run_record(), {})
@@ -220,58 +226,12 @@ def test_hostile_text_stays_text() -> None:
     assert "\x1b" not in text
     assert all(len(row) == 7 for row in _rows(text, "Endpoint"))
     assert all(len(row) == 2 for row in _rows(text, "What"))
-    outside_code = text.replace(code(HOSTILE), "")
+    outside_code = text.replace(markdown.code(HOSTILE), "")
     assert "<script" not in outside_code
     assert "[e](http" not in outside_code
     assert "\n# *d*" not in text
     assert r"- \# not a heading" in text
     assert r"- 1\. not a list" in text
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("market_open", "market_open"),
-        ("scheduled__2026", "scheduled__2026"),
-        ("__init__", r"\_\_init\_\_"),
-        ("t < 3 & p > 4", "t < 3 & p > 4"),
-        ("<b>&lt;", "&lt;b>&amp;lt;"),
-        ("a\\|b", r"a\\\|b"),
-        ("a\r\n\tb\u202ec", "a b c"),
-        ("> quote", r"\> quote"),
-        ("1.0.0", "1.0.0"),
-        ("", ""),
-    ],
-)
-def test_escape_touches_only_what_is_markup(text: str, expected: str) -> None:
-    """Plain text stays readable; markup shows as itself."""
-    assert escape(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("a|b", "`a|b`"), ("a`b", "`` a`b ``"), ("```", "```` ``` ````"), ("", "(empty)"), ("a\nb", "`a b`")],
-)
-def test_code_cannot_be_left(text: str, expected: str) -> None:
-    """The fence is longer than any run of backticks in the text."""
-    assert code(text) == expected
-
-
-def test_examples_are_cut_at_their_limit() -> None:
-    """300 characters stay whole; one more costs the last two for an ellipsis."""
-    assert code("x" * MAX_EXAMPLE) == f"`{'x' * MAX_EXAMPLE}`"
-    assert code("x" * (MAX_EXAMPLE + 1)) == f"`{'x' * (MAX_EXAMPLE - 1)}…`"
-
-
-def test_tables_line_up_as_plain_text() -> None:
-    """Every line is equally long, figures stand right."""
-    lines = table(["Name", "n"], [["a", "1"], ["longer", "1000"]], right=(1,)).splitlines()
-    assert lines == [
-        "| Name   |    n |",
-        "| ------ | ---: |",
-        "| a      |    1 |",
-        "| longer | 1000 |",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -302,8 +262,32 @@ def test_a_pass_shows_the_shifts_that_the_comparison_found() -> None:
     """With their intervals, and not the plain arithmetic of earlier records."""
     shift = Shift(ratio=0.021, absolute=0.0009, low=-0.043, high=0.089, absolute_low=-0.0018, absolute_high=0.0037)
     rows = _rows(render_report(run_record(shifts={"latency_p95": shift}), {}), "Metric")
-    assert rows[1][3] == "+2.1 % (−4 … +9 %)"
+    assert rows[1][3] == "+2.1 % (−4.3 … +8.9 %)"
     assert rows[0][3] == "+1.1 %"  # 18.5 / 18.3
+
+
+def test_stalls_are_told_in_order() -> None:
+    """When each began, how long it took, and how many there were; of many the longest ten."""
+    stalls = (Stall(start_s=412.3, duration_s=8.25), Stall(start_s=600.0, duration_s=1.5))
+    text = render_report(run_record(stalls=stalls), {})
+    assert "## Stalls\n\n2 times the service answered nothing although requests were waiting:\n" in text
+    assert "- 8.2 s from 412 s after the load began\n- 1.5 s from 10 min after the load began\n" in text
+    many = tuple(Stall(start_s=second, duration_s=1 + second / 10) for second in range(12))
+    text = render_report(run_record(stalls=many), {})
+    assert "12 times the service answered nothing although requests were waiting; the 10 longest:" in text
+    assert text.count(" after the load began") == 10
+    assert "from 2 s after" in text
+    assert "from 1 s after" not in text
+    assert "## Stalls" not in render_report(run_record(), {})
+
+
+def test_the_nights_before_stand_beside_the_metrics() -> None:
+    """From 37.1 to 47.1 ms, which is the level and its floor; a metric without any has a dash."""
+    document = run_document(run_record(), charts={}, history={"latency_p95": (0.0371, 0.0471)})
+    rows = _rows(markdown.render(document), "Metric")
+    assert rows[1][5] == "▁█▅"  # 42.4 ms: 0.53 of the way
+    assert rows[0][5] == "–"
+    assert len(_rows(render_report(run_record(), {}), "Metric")[1]) == 5
 
 
 def reran() -> RunRecord:

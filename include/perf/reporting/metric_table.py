@@ -1,0 +1,163 @@
+"""The eight metrics of a run beside their baseline, with the judgement of each and the nights before."""
+
+from collections.abc import Mapping, Sequence
+
+from include.perf.metric import METRICS, Metric, format_value, signed_percent
+from include.perf.phrase import (
+    change_of,
+    counted,
+    floor_of,
+    is_compared,
+    is_in_points,
+    shift_of,
+    uncertainty_in_unit,
+    uncertainty_of_ratio,
+)
+from include.perf.reporting.document import Column, Mark, Table, Tone, Trend, Words
+from include.perf.run import Deviation, RunRecord, Shift, Verdict
+
+History = Mapping[str, Sequence[float]]
+"""By metric the values of the nights before, oldest first."""
+
+NOTHING = "–"
+
+_COLUMNS = (
+    Column("Metric"),
+    Column("This run", is_figure=True),
+    Column("Baseline", is_figure=True),
+    Column("Shift (95 % interval)", is_figure=True),
+    Column("Judgement"),
+)
+
+
+def metrics_table(record: RunRecord, history: History | None = None) -> Table:
+    """Return the eight metrics beside their baseline.
+
+    Args:
+        history: values of the nights before; without any there is no column of them.
+    """
+    rows = [_row(record, metric) for metric in METRICS.values()]
+    columns: tuple[Column, ...] = _COLUMNS
+    if history and any(history.values()):
+        columns = (*columns, Column("Nights before and this run"))
+        rows = [
+            (*row, _trend(record, metric, history.get(metric.name, ())))
+            for row, metric in zip(rows, METRICS.values(), strict=True)
+        ]
+    return Table(caption="The eight metrics against their baseline", columns=columns, rows=tuple(rows))
+
+
+def without_value(record: RunRecord) -> tuple[str, ...]:
+    """Return a sentence for each metric that has no value, with the reason."""
+    return tuple(
+        f"{metric.title} has no value: {missing_reason(record, metric)}"
+        for metric in METRICS.values()
+        if judged_value(record, metric) is None
+    )
+
+
+def judged_value(record: RunRecord, metric: Metric) -> float | None:
+    """Return the value that was judged: with re-runs their median."""
+    found = record.metrics.get(metric.name)
+    return record.judged.get(metric.name, found.value if found else None)
+
+
+def missing_reason(record: RunRecord, metric: Metric) -> str:
+    """Return why a metric has no value."""
+    found = record.metrics.get(metric.name)
+    return (found.reason if found else None) or "it was not measured"
+
+
+def shown_value(record: RunRecord, metric: Metric) -> str:
+    """Write the value that was judged, with as many digits as the nights' spread carries."""
+    return format_value(judged_value(record, metric), metric.unit, uncertainty=_uncertainty(record, metric))
+
+
+def shown_change(record: RunRecord, metric: Metric) -> str:
+    """Write the change from the baseline; a dash where nothing was compared."""
+    shift = _shift(record, metric)
+    return NOTHING if shift is None else change_of(metric.name, shift)
+
+
+def judgement(record: RunRecord, metric: Metric) -> Mark | str:
+    """Return what a metric's value means."""
+    shift = _shift(record, metric)
+    if shift is not None and (deviation := _deviation(record, metric)) is not None:
+        return _of_deviation(deviation)
+    if judged_value(record, metric) is None:
+        return Mark("no value, see below", Tone.DOUBT)
+    if record.verdict is Verdict.INVALID:
+        return Mark("not judged", Tone.DOUBT)
+    if record.verdict is Verdict.NOT_COMPARABLE:
+        return Mark("not comparable", Tone.DOUBT)
+    if shift is None or record.baseline is None:
+        return "no baseline"
+    floor = floor_of(metric, record)
+    return "unchanged" if floor is None or abs(shift.absolute) <= floor else "within the noise"
+
+
+def _of_deviation(deviation: Deviation) -> Mark:
+    if not deviation.is_confirmed:
+        return Mark("suspicious", Tone.DOUBT) if deviation.is_worse else Mark("better, not sure yet", Tone.QUIET)
+    return Mark(f"worse, {deviation.severity}", Tone.BAD) if deviation.is_worse else Mark("better", Tone.GOOD)
+
+
+def _deviation(record: RunRecord, metric: Metric) -> Deviation | None:
+    return next((each for each in record.deviations if each.metric == metric.name), None)
+
+
+def _shift(record: RunRecord, metric: Metric) -> Shift | None:
+    return shift_of(record, metric.name) if is_compared(record) else None
+
+
+def _level(record: RunRecord, metric: Metric) -> float | None:
+    return record.baseline.metrics.get(metric.name) if record.baseline else None
+
+
+def _uncertainty(record: RunRecord, metric: Metric) -> float | None:
+    shift, level = _shift(record, metric), _level(record, metric)
+    return None if shift is None or level is None else uncertainty_in_unit(shift, level)
+
+
+def _row(record: RunRecord, metric: Metric) -> tuple[Words, ...]:
+    level = format_value(_level(record, metric), metric.unit, uncertainty=_uncertainty(record, metric))
+    shift = _shift_with_interval(metric, _shift(record, metric))
+    return metric.title, shown_value(record, metric), level, shift, judgement(record, metric)
+
+
+def _shift_with_interval(metric: Metric, shift: Shift | None) -> str:
+    if shift is None:
+        return NOTHING
+    change = change_of(metric.name, shift)
+    if is_in_points(metric.name):
+        if shift.absolute_low is None or shift.absolute_high is None:
+            return change
+        return f"{change} ({_points(shift.absolute_low)} … {_points(shift.absolute_high)})"
+    if shift.low is None or shift.high is None:
+        return change
+    uncertainty = uncertainty_of_ratio(shift)
+    low, high = (signed_percent(bound, uncertainty=uncertainty) for bound in (shift.low, shift.high))
+    return f"{change} ({low} … {high} %)"
+
+
+def _points(ratio: float) -> str:
+    return f"{ratio * 100:+.2f}".replace("-", "−")
+
+
+def _trend(record: RunRecord, metric: Metric, before: Sequence[float]) -> Trend | str:
+    """Return the nights before and this run; what is too small to be told looks flat."""
+    if not before:
+        return NOTHING
+    value = judged_value(record, metric)
+    values = (*before, *([] if value is None else [value]))
+    level = _level(record, metric)
+    middle = values[0] if level is None else level
+    room = metric.floor(baseline=middle, is_provisional=False)
+    first, last = (format_value(bound, metric.unit) for bound in (min(before), max(before)))
+    return Trend(
+        values=values,
+        low=middle - room,
+        high=middle + room,
+        level=level,
+        words=f"{counted(len(before), 'night')} before: {first} to {last}",
+    )

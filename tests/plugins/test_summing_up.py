@@ -1,0 +1,79 @@
+"""The end of a scenario's DAG run: its summary, its colour, and the button that leads to the summary."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from bellwether import summing_up, tasks
+from bellwether.links import SummaryLink, dag_run_path
+
+from include.perf.adapters.environment import results_store
+from include.perf.ports import SUMMARY_FILE
+from include.perf.run import RunRecord, Verdict
+from include.perf.stage_files import StageFiles
+from tests.records import record_of, run_record
+
+RUN_ID = "manual__2026-11-22T23:28:06.123+00:00"
+
+
+@pytest.fixture(autouse=True)
+def _context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Airflow tells the task."""
+    context = {"dag": SimpleNamespace(dag_id="market_open"), "dag_run": SimpleNamespace(run_id=RUN_ID)}
+    monkeypatch.setattr(summing_up, "task_context", lambda: context)
+
+
+def verdict(*records: RunRecord) -> Any:
+    """Run the last task of a DAG run with these finished runs."""
+    store = results_store()
+    uris = []
+    for record in records:
+        uris.append(store.create(service=record.service, scenario=record.scenario, run_id=record.run_id))
+        StageFiles(store, uris[-1]).write_record(record)
+    return tasks.verdict.function(uris)
+
+
+def summary() -> str:
+    """Return the summary that was kept."""
+    store = results_store()
+    content = store.read(store.create_summary(dag_id="market_open", dag_run_id=RUN_ID), SUMMARY_FILE)
+    return (content or b"").decode()
+
+
+def test_a_good_night_is_green_and_told() -> None:
+    """With the headline of each service."""
+    told = verdict(run_record(), run_record(service="orders", verdict=Verdict.IMPROVEMENT))
+    assert list(told) == ["analysis-engine-service", "orders"]
+    assert told["analysis-engine-service"].startswith("PASS · analysis-engine-service · market_open – ")
+    assert summary().startswith(f"# IMPROVEMENT · market_open · {RUN_ID} – 2 runs: 1 IMPROVEMENT, 1 PASS")
+
+
+@pytest.mark.parametrize("bad", [Verdict.REGRESSION, Verdict.INVALID, Verdict.NOT_COMPARABLE])
+def test_a_bad_night_is_red_after_its_summary_was_kept(bad: Verdict) -> None:
+    """Whoever follows the red task finds it."""
+    with pytest.raises(AirflowFailException, match=f"^{bad} · analysis-engine-service"):
+        verdict(run_record(service="orders"), record_of(bad))
+    assert summary().startswith(f"# {bad} · market_open · ")
+
+
+@pytest.mark.parametrize("nothing", [None, []])
+def test_nothing_planned_is_red(nothing: list[str] | None) -> None:
+    """Green would say that all is well."""
+    with pytest.raises(AirflowFailException, match=r"^nothing was planned; see the task plan$"):
+        tasks.verdict.function(nothing)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "mounted"),
+    [("", ""), ("http://localhost:8080", ""), ("https://airflow.example/team-a/", "/team-a")],
+)
+def test_the_button_leads_to_the_summary(monkeypatch: pytest.MonkeyPatch, base_url: str, mounted: str) -> None:
+    """On the host that shows it, wherever Airflow's UI is mounted; signs of a run id are kept out of the path."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+    task = SimpleNamespace(dag_id="market_open", run_id="a/b?c+d")
+    path = f"{mounted}/bellwether/dag-runs/market_open/a%2Fb%3Fc%2Bd"
+    assert SummaryLink().get_link(None, ti_key=task) == path
+    assert dag_run_path("market_open", RUN_ID) == (
+        f"{mounted}/bellwether/dag-runs/market_open/manual__2026-11-22T23%3A28%3A06.123%2B00%3A00"
+    )
