@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from include.perf.baseline_entry import CANDIDATE_RUNS
 from include.perf.metric import METRICS, Metric, Source, Unit, format_change, format_value
 from include.perf.rounding import uncertainty_of
-from include.perf.run import Deviation, RunRecord, Shift, Verdict, Window
+from include.perf.run import BaselineReference, Deviation, RunRecord, Shift, Verdict, Window
 
 COMPARED = (Verdict.PASS, Verdict.REGRESSION, Verdict.IMPROVEMENT)
 """The verdicts that rest on a comparison; under any other a baseline beside a figure would mislead."""
@@ -173,8 +173,12 @@ def floor_of(metric: Metric, record: RunRecord) -> float | None:
     baseline = record.baseline
     if baseline is None or metric.name not in baseline.metrics:
         return None
-    is_provisional = (baseline.nights or baseline.runs) < CANDIDATE_RUNS
-    return metric.floor(baseline=baseline.metrics[metric.name], is_provisional=is_provisional)
+    return metric.floor(baseline=baseline.metrics[metric.name], is_provisional=is_provisional(baseline))
+
+
+def is_provisional(baseline: BaselineReference) -> bool:
+    """Whether there are too few nights to tell what is usual: then only large changes are told."""
+    return (baseline.nights or baseline.runs) < CANDIDATE_RUNS
 
 
 def is_compared(record: RunRecord) -> bool:

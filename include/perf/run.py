@@ -401,6 +401,11 @@ class RunRecord:
     stalls: tuple[Stall, ...] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
 
+    def value_of(self, metric: str) -> float | None:
+        """Return the value of a metric that was judged: with re-runs the median of all; ``None`` for no value."""
+        measured = self.metrics.get(metric)
+        return self.judged.get(metric, measured.value if measured else None)
+
     @property
     def regressions(self) -> tuple[Deviation, ...]:
         """The sure deviations for the worse, gravest first."""

@@ -23,8 +23,8 @@ POLL_S = 0.1
 class AlertFile:
     """Reads the book of alerts and changes it under a lock, whole or not at all.
 
-    It has two locks: one for a change, which is short, and one for delivering, which waits for Slack. Neither may be taken
-    twice at once by the same process.
+    It has two locks: one for a change, which is short, and one for delivering, which waits for Slack. Neither may be
+    taken twice at once by the same process.
 
     Args:
         wait: how long to wait for another one that is delivering.

@@ -15,14 +15,15 @@ def finding_of(record: RunRecord, metrics: Sequence[str]) -> str | None:
     if not is_compared(record):
         return None
     found = {deviation.metric: deviation for deviation in record.deviations}
-    return next((_told(found[name]) for name in metrics if name in found), None)
+    whose = " (median of its runs)" if record.judged else ""
+    return next((_told(found[name], whose=whose) for name in metrics if name in found), None)
 
 
-def _told(deviation: Deviation) -> str:
+def _told(deviation: Deviation, *, whose: str) -> str:
     name = SHORT_NAMES[deviation.metric]
     name = name if deviation.metric in LATENCIES else name[0].upper() + name[1:]
     verb = "rose" if deviation.shift.absolute >= 0 else "fell"
-    value = format_value(deviation.value, deviation.unit)
+    value = format_value(deviation.value, deviation.unit) + whose
     ratio = deviation.shift.ratio
     if is_in_points(deviation.metric) or ratio is None:
         return f"{name} {verb} to {value}, was {format_value(deviation.baseline, deviation.unit)}"

@@ -20,6 +20,7 @@ from include.perf.phrase import (
     floor_of,
     improved,
     is_in_points,
+    is_provisional,
     shift_of,
     worsened,
 )
@@ -70,10 +71,13 @@ def comparison_figure(record: RunRecord) -> Figure:
     figure.text(LEFT, 0.805, "◂ better", color=style.as_text(style.BLUE), fontsize=style.SMALL_PT)
     worse = style.as_text(style.VERMILLION)
     figure.text(LEFT + WIDTH, 0.805, "worse ▸", color=worse, fontsize=style.SMALL_PT, ha="right")
-    figure.text(VALUE_X, 0.805, "baseline → this run", color=style.GREY, fontsize=style.SMALL_PT)
+    whose = "the median of its runs" if record.judged else "this run"
+    figure.text(VALUE_X, 0.805, f"baseline → {whose}", color=style.GREY, fontsize=style.SMALL_PT)
     against = style.shortened(baseline_of(record), 60)
+    is_early = record.baseline is not None and is_provisional(record.baseline)
+    too_small = "too small to be told after so few nights" if is_early else "too small to matter"
     whiskers = " · whiskers: 95 % interval" if any(row.low is not None for row in rows) else ""
-    note = f"Baseline: {against} · grey band: too small to matter{whiskers}"
+    note = f"Baseline: {against} · grey band: {too_small}{whiskers}"
     figure.text(0.03, 0.02, style.shortened(note, style.MAX_SUBTITLE), color=style.GREY, fontsize=style.SMALL_PT)
     return figure
 
@@ -93,16 +97,16 @@ def _title(record: RunRecord) -> str:
 
 
 def _row(record: RunRecord, metric: Metric) -> Row:
-    value = record.metrics.get(metric.name)
+    measured, value = record.metrics.get(metric.name), record.value_of(metric.name)
     shift = shift_of(record, metric.name)
     baseline = record.baseline.metrics.get(metric.name) if record.baseline else None
-    if value is None or value.value is None:
-        return Row(metric=metric, why_not=f"no value: {(value and value.reason) or 'not measured'}")
+    if value is None:
+        return Row(metric=metric, why_not=f"no value: {(measured and measured.reason) or 'not measured'}")
     if baseline is None or shift is None:
-        return Row(metric=metric, why_not=f"{format_value(value.value, metric.unit)}, no baseline for it yet")
+        return Row(metric=metric, why_not=f"{format_value(value, metric.unit)}, no baseline for it yet")
     in_points = is_in_points(metric.name)
     if shift.ratio is None and not in_points:
-        shown = _both(metric, baseline, value.value)
+        shown = _both(metric, baseline, value)
         return Row(metric=metric, why_not=f"{shown}, no relative change from zero")
     low, high = _interval(metric, shift)
     change = shift.absolute * 100 if in_points else (shift.ratio or 0.0) * 100
@@ -114,7 +118,7 @@ def _row(record: RunRecord, metric: Metric) -> Row:
         high=high,
         floor=floor * 100,
         colour=_colour(record, metric),
-        values=_both(metric, baseline, value.value),
+        values=_both(metric, baseline, value),
         change=change_of(metric.name, shift),
     )
 

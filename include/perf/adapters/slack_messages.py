@@ -226,8 +226,7 @@ def recovered(problem: Problem, records: Sequence[RunRecord]) -> Message:
 
 def _level(record: RunRecord, name: str) -> str:
     """Write a metric beside its baseline: ``p95 42.0 ms (baseline 42.1 ms)``."""
-    measured, unit = record.metrics.get(name), METRICS[name].unit
-    value = record.judged.get(name, measured.value if measured else None)
+    value, unit = record.value_of(name), METRICS[name].unit
     baseline = record.baseline.metrics.get(name) if record.baseline else None
     held = "" if baseline is None else f" (baseline {format_value(baseline, unit)})"
     return f"{words.short_name(name)} {format_value(value, unit)}{held}"

@@ -213,7 +213,7 @@ def _beside_line(record: RunRecord, name: str) -> str:
     metric, measured, shift = METRICS[name], record.metrics.get(name), shift_of(record, name)
     if measured is None or measured.value is None:
         return f"• {metric.title}: no value, {escape((measured and measured.reason) or 'not measured', 300)}"
-    value = f"• {metric.title} {format_value(record.judged.get(name, measured.value), metric.unit)}"
+    value = f"• {metric.title} {format_value(record.value_of(name), metric.unit)}"
     baseline = record.baseline.metrics.get(name) if record.baseline else None
     if shift is None or baseline is None:
         return value

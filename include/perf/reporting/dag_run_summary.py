@@ -20,7 +20,7 @@ from include.perf.reporting.document import (
     Tone,
     Words,
 )
-from include.perf.reporting.metric_table import NOTHING, judged_value, judgement, shown_change, shown_value
+from include.perf.reporting.metric_table import NOTHING, judgement, shown_change, shown_value
 from include.perf.reporting.report import verdict_mark
 from include.perf.run import RunRecord, Verdict
 
@@ -103,7 +103,7 @@ def _linked(text: str, address: str | None) -> Inline:
 def _cell(record: RunRecord, metric: Metric) -> Words:
     """Return the value and its change, marked where it was judged to be one."""
     value, change = shown_value(record, metric), shown_change(record, metric)
-    if judged_value(record, metric) is None or change == NOTHING:
+    if record.value_of(metric.name) is None or change == NOTHING:
         return value
     judged = judgement(record, metric)
     marked = Mark(change, judged.tone) if isinstance(judged, Mark) else f"({change})"

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from include.perf.metric import METRICS, Metric
 from include.perf.phrase import distance, is_compared, one_line
-from include.perf.reporting.metric_table import judged_value, missing_reason, shown_change, shown_value
+from include.perf.reporting.metric_table import missing_reason, shown_change, shown_value
 from include.perf.run import Deviation, RunRecord, Verdict
 
 _INDENT = "  "
@@ -76,7 +76,7 @@ def _case(record: RunRecord, metric: Metric) -> ElementTree.Element:
     outcome = _outcome(record, metric)
     if outcome is not None:
         case.append(outcome)
-    if judged_value(record, metric) is not None:
+    if record.value_of(metric.name) is not None:
         change = f", {shown_change(record, metric)} from its baseline" if is_compared(record) else ""
         ElementTree.SubElement(case, "system-out").text = f"{metric.title}: {shown_value(record, metric)}{change}"
     return case
@@ -91,7 +91,7 @@ def _outcome(record: RunRecord, metric: Metric) -> ElementTree.Element | None:
     worse = next((each for each in record.regressions if each.metric == metric.name), None)
     if worse is not None:
         return _failure(worse)
-    if judged_value(record, metric) is None:
+    if record.value_of(metric.name) is None:
         return _element("skipped", missing_reason(record, metric))
     assert record.baseline is not None  # noqa: S101 - it was compared
     return None if metric.name in record.baseline.metrics else _element("skipped", "its baseline has no value of it")

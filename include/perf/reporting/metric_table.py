@@ -52,14 +52,8 @@ def without_value(record: RunRecord) -> tuple[str, ...]:
     return tuple(
         f"{metric.title} has no value: {missing_reason(record, metric)}"
         for metric in METRICS.values()
-        if judged_value(record, metric) is None
+        if record.value_of(metric.name) is None
     )
-
-
-def judged_value(record: RunRecord, metric: Metric) -> float | None:
-    """Return the value that was judged: with re-runs their median."""
-    found = record.metrics.get(metric.name)
-    return record.judged.get(metric.name, found.value if found else None)
 
 
 def missing_reason(record: RunRecord, metric: Metric) -> str:
@@ -70,7 +64,7 @@ def missing_reason(record: RunRecord, metric: Metric) -> str:
 
 def shown_value(record: RunRecord, metric: Metric) -> str:
     """Write the value that was judged, with as many digits as the nights' spread carries."""
-    return format_value(judged_value(record, metric), metric.unit, uncertainty=_uncertainty(record, metric))
+    return format_value(record.value_of(metric.name), metric.unit, uncertainty=_uncertainty(record, metric))
 
 
 def shown_change(record: RunRecord, metric: Metric) -> str:
@@ -84,7 +78,7 @@ def judgement(record: RunRecord, metric: Metric) -> Mark | str:
     shift = _shift(record, metric)
     if shift is not None and (deviation := _deviation(record, metric)) is not None:
         return _of_deviation(deviation)
-    if judged_value(record, metric) is None:
+    if record.value_of(metric.name) is None:
         return Mark("no value, see below", Tone.DOUBT)
     if record.verdict is Verdict.INVALID:
         return Mark("not judged", Tone.DOUBT)
@@ -92,8 +86,18 @@ def judgement(record: RunRecord, metric: Metric) -> Mark | str:
         return Mark("not comparable", Tone.DOUBT)
     if shift is None or record.baseline is None:
         return "no baseline"
-    floor = floor_of(metric, record)
-    return "unchanged" if floor is None or abs(shift.absolute) <= floor else "within the noise"
+    return _of_shift(shift, metric, record)
+
+
+def _of_shift(shift: Shift, metric: Metric, record: RunRecord) -> str:
+    """Say why a change is told as none."""
+    floor, level = floor_of(metric, record), _level(record, metric)
+    if floor is None or level is None:
+        return "unchanged"
+    if abs(shift.absolute) > floor:
+        return "within the noise"
+    is_small = abs(shift.absolute) <= metric.floor(baseline=level, is_provisional=False)
+    return "unchanged" if is_small else "too few nights to tell"
 
 
 def _of_deviation(deviation: Deviation) -> Mark:
@@ -148,7 +152,7 @@ def _trend(record: RunRecord, metric: Metric, before: Sequence[float]) -> Trend 
     """Return the nights before and this run; what is too small to be told looks flat."""
     if not before:
         return NOTHING
-    value = judged_value(record, metric)
+    value = record.value_of(metric.name)
     values = (*before, *([] if value is None else [value]))
     level = _level(record, metric)
     middle = values[0] if level is None else level

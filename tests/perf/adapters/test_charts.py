@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from include.perf.adapters import chart_style as style
+from include.perf.adapters.chart_titles import finding_of
 from include.perf.adapters.charts import MatplotlibCharts
 from include.perf.adapters.comparison_chart import comparison_figure
 from include.perf.adapters.timeseries import MAX_BINS, Timeseries, bin_width_s, read_timeseries
@@ -220,6 +221,22 @@ def test_comparison_puts_worse_to_the_right() -> None:
     assert dots["Throughput"] == pytest.approx(13.9, abs=0.1)  # (499.4 − 430) / 499.4
     assert dots["CPU"] == pytest.approx(-34.8, abs=0.1)  # (1.2 − 1.84) / 1.84
     assert dots["Error rate"] == pytest.approx(0.01)  # points
+
+
+def test_comparison_of_a_run_that_was_done_again_shows_what_was_judged() -> None:
+    """The values belong to the changes beside them: a run of 2.4 s whose median is 61 ms was not 45 % slower."""
+    judged = {"latency_p95": 0.0612}
+    record = regressed_record(metrics=metric_values(latency_p95=2.4), judged=judged, reruns=("r2", "r3"))
+    texts = _texts(comparison_figure(record))
+    assert {"42.1 → 61.2 ms", "+45 %", "baseline → the median of its runs"} <= set(texts)
+    assert finding_of(record, ["latency_p95"]) == "p95 rose to 61.2 ms (median of its runs), 45 % above baseline"
+
+
+def test_comparison_says_how_little_is_told_after_few_nights() -> None:
+    """A quarter more is not small; it is only not told yet."""
+    record = run_record(baseline=baseline_reference(runs=2))
+    notes = [text for text in _texts(comparison_figure(record)) if "grey band: " in text]
+    assert notes[0].endswith("grey band: too small to be told after so few nights")
 
 
 def test_comparison_title_names_as_many_metrics_as_fit() -> None:

@@ -147,6 +147,18 @@ def test_a_change_within_its_floors_is_unchanged(p95_s: float, judgement: str) -
     assert rows[0][4] == "no baseline"
 
 
+@pytest.mark.parametrize(
+    ("p95_s", "judgement"),
+    # floors of 100 ms: 5 ms, and 30 % after two nights
+    [(0.105, "unchanged"), (0.1051, "too few nights to tell"), (0.13, "too few nights to tell")],
+)
+def test_after_few_nights_a_large_change_is_not_called_none(p95_s: float, judgement: str) -> None:
+    """It is not told, because nobody knows how far nights differ; that is another thing."""
+    baseline = baseline_reference(metrics={"latency_p95": 0.1}, runs=2)
+    record = run_record(metrics=metric_values(latency_p95=p95_s), baseline=baseline)
+    assert _rows(render_report(record, {}), "Metric")[1][4] == judgement
+
+
 def test_a_missing_value_gives_its_reason_below_the_table() -> None:
     """No data is never zero."""
     record = run_record(metrics=metric_values(cpu_usage="Prometheus does not | answer"))
