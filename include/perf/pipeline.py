@@ -9,16 +9,13 @@ A stage imports pandas and NumPy where it needs them: in Airflow each stage is a
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from include.perf.baseline import Approval, Baseline
-from include.perf.baseline_distributions import baseline_distributions
 from include.perf.catalogue import Catalogue
-from include.perf.deployment import read_deploy_version
 from include.perf.errors import (
     BellwetherError,
     RunSkipped,
@@ -27,21 +24,17 @@ from include.perf.errors import (
 )
 from include.perf.fingerprint import fingerprint
 from include.perf.guard import Guard
-from include.perf.load_plan import PLAN_FILE
 from include.perf.planning import specs_for
 from include.perf.ports import (
     FEED_FILE,
-    GENERATOR_FILE,
     SERVER_SERIES_FILE,
     BaselineStore,
     ChartRenderer,
     Clock,
     LoadGenerator,
-    LoadOrder,
     MetricsSource,
     Progress,
     ProgressListener,
-    Reservation,
     Reservations,
     Resolver,
     ResultsStore,
@@ -52,10 +45,8 @@ from include.perf.reruns import RERUN_OVERHEAD_S, in_turn, refusal, reruns_of
 from include.perf.run import RunRecord, RunSpec, Verdict
 from include.perf.scraping import scrape_figures
 from include.perf.server_series import scrape_series
-from include.perf.service import Service
-from include.perf.stage_files import Beside, Deployed, Ended, Reruns, StageFiles, find_run
+from include.perf.stage_files import Ended, Reruns, StageFiles, find_run
 from include.perf.time_plan import run_length
-from include.perf.turn import claim_of, turn_of
 
 if TYPE_CHECKING:
     from include.perf.dry_run import PlannedLoad
@@ -67,10 +58,6 @@ log = logging.getLogger(__name__)
 
 SCRAPES_TO_AWAIT = 2
 """The window's last samples are in Prometheus only so many scrape intervals after its end."""
-
-
-NIGHTS_SHOWN = 14
-"""Before the run, in its report."""
 
 
 def _say_nothing(_: Progress) -> None:
@@ -207,52 +194,26 @@ class Pipeline:
             RunSkipped, RunError: as `preflight`, asked again because time has passed; or the load
                 generator left no record.
         """
+        from include.perf.loading import Loading
+
         with self._stage(uri, "run_load") as spec:
-            self._guard.check_time(spec)
-            addresses = self._guard.addresses_of(self.catalogue.service(spec.service))
-            with self._turn(spec, addresses) as turn:
-                self._guard.check_time(spec)
-                self._load(uri, spec, addresses, turn, on_progress)
-
-    def _turn(self, spec: RunSpec, addresses: tuple[str, ...]) -> AbstractContextManager[Reservation]:
-        """Wait until no other load is on the target, and the generators have room for this one."""
-        port = self.catalogue.service(spec.service).port
-        targets = tuple(f"{address}:{port}" for address in addresses)
-        return turn_of(
-            lambda: claim_of(spec, targets, since=self.clock()),
-            self.reservations,
-            capacity_rps=self.catalogue.operations.capacity_rps,
-            still_wanted=lambda: self._guard.check_time(spec),
-            wait=self.wait,
-        )
-
-    def _load(
-        self,
-        uri: str,
-        spec: RunSpec,
-        addresses: tuple[str, ...],
-        turn: Reservation,
-        on_progress: ProgressListener,
-    ) -> None:
-        from include.perf.measurement import measure
-
-        service, files = self.catalogue.service(spec.service), self._files(uri)
-        self._guard.check_ready(service, addresses)
-        files.forget_figures()
-        files.write_beside(Beside(loads=turn.beside))
-        before = self._deploy_version(service, addresses)
-        with self.store.folder(uri) as folder:
-            order = LoadOrder(service=service, load=spec.load, folder=folder, addresses=addresses, hold=turn.hold)
-            with self._guard.watching(spec, on_progress) as watch:
-                self.generator.run(order, watch=watch)
-            figures = measure(folder)
-        files.write_load(figures)
-        files.write_deployed(Deployed(before=before, after=self._deploy_version(service, addresses)))
-        log.info(
-            "%s %s %s loaded: %d due, %d finished, %d failed, %.1f/s of %.1f/s",
-            *(spec.service, spec.scenario, spec.run_id, figures.due, figures.finished, figures.failed),
-            *(figures.achieved_rate_rps or 0.0, spec.load.mean_rate_rps),
-        )
+            loading = Loading(
+                catalogue=self.catalogue,
+                store=self.store,
+                metrics=self.metrics,
+                generator=self.generator,
+                target=self.target,
+                reservations=self.reservations,
+                guard=self._guard,
+                clock=self.clock,
+                wait=self.wait,
+            )
+            figures = loading.drive(self._files(uri), spec, on_progress=on_progress)
+            log.info(
+                "%s %s %s loaded: %d due, %d finished, %d failed, %.1f/s of %.1f/s",
+                *(spec.service, spec.scenario, spec.run_id, figures.due, figures.finished, figures.failed),
+                *(figures.achieved_rate_rps or 0.0, spec.load.mean_rate_rps),
+            )
 
     def scrape(self, uri: str) -> None:
         """Read the service's own figures for exactly the measured window, and how they went over the whole run.
@@ -279,14 +240,6 @@ class Pipeline:
                 spec.run_id,
                 figures.coverage_ratio,
             )
-
-    def _deploy_version(self, service: Service, addresses: tuple[str, ...]) -> str | None:
-        """Return which version of the service is deployed, where it tells; not knowing keeps no run from its turn."""
-        try:
-            return read_deploy_version(service, addresses, self.target, self.metrics, at=self.clock())
-        except BellwetherError as err:
-            log.warning("the deploy version of %s could not be had: %s", service.name, err)
-            return None
 
     def plan_reruns(self, uris: Sequence[str]) -> list[str]:
         """Plan two more runs of each that looks suspicious, the most suspicious first; returns their URIs.
@@ -349,42 +302,15 @@ class Pipeline:
         What fails for one of them keeps none of the others from its record, and one that was left out of the night
         has none.
         """
-        reruns = [self._files(again) for again in (self._files(uri).read_reruns() or Reruns()).uris]
+        from include.perf.finishing import Finishing
+
+        finishing = Finishing(store=self.store, baselines=self.baselines, charts=self.charts)
+        own = self._files(uri)
+        reruns = [self._files(again) for again in (own.read_reruns() or Reruns()).uris]
         with ExitStack() as last_in_first_out:
-            for each in (uri, *(files.uri for files in reruns if files.is_compared and not files.is_finished)):
-                last_in_first_out.callback(self._report, each)
+            for files in (own, *(files for files in reruns if files.is_compared and not files.is_finished)):
+                last_in_first_out.callback(finishing.finish, files)
         return self.record(uri)
-
-    def _report(self, uri: str) -> RunRecord:
-        files = self._files(uri)
-        record = files.read_draft()
-        try:
-            with self.store.folder(uri) as folder:
-                baseline = baseline_distributions(record, store=self.store, baselines=self.baselines)
-                charts = self.charts.render(record, folder, baseline=baseline)
-            self._write_report(uri, record, charts)
-        finally:
-            files.write_record(record)
-        for name in (FEED_FILE, PLAN_FILE, GENERATOR_FILE):
-            self.store.remove(uri, name)
-        files.remove_stages()
-        return record
-
-    def _write_report(self, uri: str, record: RunRecord, charts: Mapping[str, str]) -> None:
-        from include.perf.history import read_nights, values_of
-        from include.perf.reporting.run_files import run_files
-
-        nights = read_nights(
-            self.store,
-            service=record.service,
-            scenario=record.scenario,
-            before=record.started_at,
-            most=NIGHTS_SHOWN,
-        )
-        history = values_of(nights, fingerprint=record.fingerprint)
-        files = run_files(record, charts=charts, history=history, read=partial(self.store.read, uri))
-        for name, content in files.items():
-            self.store.write(uri, name, content)
 
     def record(self, uri: str) -> RunRecord:
         """Return the record of a finished run.
