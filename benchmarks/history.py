@@ -1,4 +1,4 @@
-"""Measure what three years of nights cost: the index of runs, how fast it is, and what clearing the results takes.
+"""Measure what three years of nights cost: the index of runs, the pages over it, and what clearing the results takes.
 
 Run from the project's root::
 
@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.pages import views
 from benchmarks.synthetic_years import END, NIGHTS, SyntheticYears
 from benchmarks.tables import Row, Table
 from include.perf.adapters.baseline_file import BaselineFile
@@ -87,7 +88,8 @@ def looks(years: Years) -> Iterator[tuple[str, Callable[[], object]]]:
 def measure(years: Years, *, repeats: int) -> list[Row]:
     """Return the figures, a row each."""
     rows = [_row("first build", [_timed(years.index.sync)])]
-    for name, look in looks(years):
+    pages = views(years.folder, store=years.store, index=years.index, cell=years.cell)
+    for name, look in (*looks(years), *pages):
         rows.append(_row(name, [_timed(look) for _ in range(repeats)]))
     news = []
     for _ in range(repeats):

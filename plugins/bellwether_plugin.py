@@ -3,6 +3,7 @@
 from airflow.plugins_manager import AirflowPlugin
 from bellwether import load_pool
 from bellwether.timetable import OpeningTimetable
+from bellwether.web import mounted
 
 
 class BellwetherPlugin(AirflowPlugin):
@@ -11,3 +12,5 @@ class BellwetherPlugin(AirflowPlugin):
     name = "bellwether"
     timetables = [OpeningTimetable]  # noqa: RUF012 - as Airflow declares it
     listeners = [load_pool]  # noqa: RUF012
+    fastapi_apps = mounted.fastapi_apps()
+    external_views = mounted.external_views()

@@ -10,6 +10,8 @@ import requests
 
 PASSWORDS_FILE = "simple_auth_manager_passwords.json.generated"
 USER = "admin"
+VIEWER = "viewer"
+"""Sees everything and changes nothing."""
 TIMEOUT_S = 30.0
 LOOK_EVERY_S = 1.5
 FINISHED = ("success", "failed")
@@ -23,10 +25,10 @@ class AirflowApi:
         self._home = airflow_home
         self._session = requests.Session()
 
-    def password(self) -> str:
-        """Return the admin's password, which Airflow made when it started."""
+    def password(self, user: str = USER) -> str:
+        """Return a user's password, which Airflow made when it started."""
         passwords: dict[str, str] = json.loads((self._home / PASSWORDS_FILE).read_text(encoding="utf-8"))
-        return passwords[USER]
+        return passwords[user]
 
     def is_healthy(self) -> bool:
         """Whether scheduler, DAG processor and metadata database are up."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from include.demo.airflow_api import USER, VIEWER
 from include.demo.settings import HOST, ROOT, Stack
 from include.perf.catalogue import SCENARIOS_FILE, SERVICES_FILE
 
@@ -93,6 +94,7 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
         "CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
         "CORE__LOAD_EXAMPLES": "False",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{VIEWER}:viewer",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__PARALLELISM": "8",
         # SQLite has one writer at a time; on a busy machine the default patience of 5 s is too short

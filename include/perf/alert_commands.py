@@ -13,9 +13,7 @@ from include.perf.alert_desk import Desk
 from include.perf.catalogue import load_catalogue
 from include.perf.phrase import counted, utc_time
 from include.perf.ports import AlertStore
-from include.perf.silence import SilenceRequest, lift, silence_of
-
-EVERY = "every"
+from include.perf.silence import SilenceRequest, about, lift, silence_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,13 +69,13 @@ class AlertCommands:
         silence = silence_of(request, load_catalogue(), now=self.clock())
         with self.store().change() as book:
             Desk(book=book, now=self.clock()).silence(silence, self.acknowledged(silence))
-        console.print(f"silence {silence.id}: {_about(silence)} until {utc_time(silence.until)}")
+        console.print(f"silence {silence.id}: {about(silence)} until {utc_time(silence.until)}")
         return 0
 
     def _unsilence(self, options: argparse.Namespace, console: Console) -> int:
         with self.store().change() as book:
             silence = lift(book, options.id, now=self.clock())
-        console.print(f"silence {silence.id} is over: {_about(silence)}")
+        console.print(f"silence {silence.id} is over: {about(silence)}")
         return 0
 
 
@@ -93,10 +91,5 @@ def _silences(book: AlertBook, *, now: datetime) -> Table:
     table = Table("silence", "about", "until", "by", "reason")
     for silence in book.silences:
         if silence.is_active(now):
-            table.add_row(silence.id, _about(silence), utc_time(silence.until), silence.by, silence.reason)
+            table.add_row(silence.id, about(silence), utc_time(silence.until), silence.by, silence.reason)
     return table
-
-
-def _about(silence: Silence) -> str:
-    parts = (("service", silence.service), ("scenario", silence.scenario), ("metric", silence.metric))
-    return ", ".join(value or f"{EVERY} {name}" for name, value in parts)

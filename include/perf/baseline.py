@@ -190,18 +190,11 @@ def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) 
             f"run {run.run_id} looks worse in {', '.join(suspicions)} than the baseline, if not surely so; promote "
             f"another run, or to accept this one as the new level: {remedy}"
         )
-    if current is not None and _was_not_compared(run, current):
+    if current is not None and current.was_not_compared(run):
         raise BaselineError(
             f"run {run.run_id} was never compared with the present baseline (version {current.version}); run the "
             f"scenario again, or to replace the baseline: {remedy}"
         )
-
-
-def _was_not_compared(run: RunRecord, current: Baseline) -> bool:
-    """Whether a run was held to nothing, or to another level; to a plain one, without a fingerprint, anything was."""
-    differs = bool(current.fingerprint) and run.fingerprint != current.fingerprint
-    is_of_another = run.baseline is not None and not current.shares_level(run.baseline.version)
-    return run.verdict is Verdict.NO_BASELINE or differs or is_of_another
 
 
 def _check_reason(approval: Approval) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from rich.console import Console
 
+from include.perf.alert import CellName
 from include.perf.baseline import Approval, Baseline, Baselines
 from include.perf.baseline_format import entry_document, format_baselines
 from include.perf.baseline_tables import print_baseline, print_baselines, print_findings
@@ -15,7 +16,7 @@ from include.perf.catalogue import load_catalogue
 from include.perf.errors import BaselineError
 from include.perf.history import MAX_NIGHTS, read_nights
 from include.perf.ports import BaselineStore, ResultsStore
-from include.perf.promotion import promote, review_all
+from include.perf.promotion import promote, review_all, roll_back
 from include.perf.stage_files import StageFiles, find_run
 
 
@@ -108,7 +109,7 @@ class BaselineCommands:
     def _rollback(self, options: argparse.Namespace, console: Console) -> int:
         service = load_catalogue().service(options.service).name
         approval = self._approval(options, run_id="")
-        with self.baselines().change() as baselines:
-            entry = baselines.roll_back(service, options.scenario, version=options.version, approval=approval)
+        cell = CellName(service, options.scenario)
+        entry = roll_back(cell, version=options.version, approval=approval, baselines=self.baselines())
         print_baseline(console, service, options.scenario, entry, now=approval.at)
         return 0

@@ -7,6 +7,7 @@ more, and a named person). An entry that another one replaced is ``superseded``;
 How entries come about is in `include.perf.baseline`, how they are written in `include.perf.baseline_format`.
 """
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, ConfigDict, FiniteFloat
 
-from include.perf.run import BaselineReference, RunRecord
+from include.perf.run import BaselineReference, RunRecord, Verdict
 
 CANDIDATE_RUNS = 3
 APPROVED_RUNS = 10
@@ -117,6 +118,11 @@ class Spread:
     within_run: FiniteFloat | None = None
 
 
+def percent(spread: float | None) -> str:
+    """Write a standard deviation of the log scale as the relative change that it stands for."""
+    return "–" if spread is None else f"±{math.expm1(spread) * 100:.1f} %"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """The level of one service in one scenario.
@@ -175,6 +181,15 @@ class Baseline:
             for old in self.previous
             if old.version == version
         )
+
+    def was_not_compared(self, run: RunRecord) -> bool:
+        """Return whether a run was held to nothing, or to another level.
+
+        To a plain baseline, without a fingerprint, anything was held.
+        """
+        differs = bool(self.fingerprint) and run.fingerprint != self.fingerprint
+        is_of_another = run.baseline is not None and not self.shares_level(run.baseline.version)
+        return run.verdict is Verdict.NO_BASELINE or differs or is_of_another
 
     def state_at(self, moment: datetime) -> State:
         """Return the state: stale once it has expired."""

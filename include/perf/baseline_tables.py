@@ -1,6 +1,5 @@
 """What the command line shows of baselines: all of them, one with its history, and what a review found."""
 
-import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -8,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from include.perf.baseline import Baseline, Baselines
+from include.perf.baseline_entry import percent
 from include.perf.metric import METRICS, Unit, format_value
 from include.perf.phrase import counted
 from include.perf.review import Finding
@@ -65,15 +65,10 @@ def _levels(entry: Baseline) -> Table:
         spread = entry.spread.get(name)
         table.add_row(
             *(metric.title, format_value(entry.metrics.get(name), metric.unit)),
-            *(_percent(spread.own if spread else None), _percent(spread.pooled if spread else None)),
+            *(percent(spread.own if spread else None), percent(spread.pooled if spread else None)),
             format_value(entry.anchor.metrics.get(name), metric.unit),
         )
     return table
-
-
-def _percent(spread: float | None) -> str:
-    """Write a standard deviation of the log scale as the relative change that it stands for."""
-    return "–" if spread is None else f"±{math.expm1(spread) * 100:.1f} %"
 
 
 def _runs_table(entry: Baseline) -> Table:

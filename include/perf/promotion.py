@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from include.perf.alert import CellName
 from include.perf.baseline import Approval, Baseline, Baselines
 from include.perf.errors import BaselineError
 from include.perf.history import read_nights, taken_along
@@ -30,15 +31,37 @@ def promote(
     nights = read_nights(store, service=record.service, scenario=record.scenario, before=record.started_at)
     with baselines.change() as changed:
         current = changed.get(record.service, record.scenario)
-        version = current.version if current else 0
-        if over is not None and over != version:
-            raise BaselineError(
-                f"the baseline of {record.service} in {record.scenario} is version {version} by now, and what was "
-                f"approved was about version {over}; ask again"
-            )
+        _check_version(current, over, where=f"{record.service} in {record.scenario}")
         since = taken_along(nights, current, record) if current else ()
         promoted: Baseline = changed.promote(record, approval=approval, force=force, since=since)
     return promoted
+
+
+def roll_back(
+    cell: CellName, *, version: int, approval: Approval, baselines: BaselineStore, over: int | None = None
+) -> Baseline:
+    """Make an earlier version of a cell's baseline the present one again.
+
+    Args:
+        over: as `promote`.
+
+    Raises:
+        BaselineError: there is no such version, or the baseline is not what was decided about any more.
+    """
+    with baselines.change() as changed:
+        _check_version(changed.get(cell.service, cell.scenario), over, where=f"{cell.service} in {cell.scenario}")
+        restored: Baseline = changed.roll_back(cell.service, cell.scenario, version=version, approval=approval)
+    return restored
+
+
+def _check_version(current: Baseline | None, over: int | None, *, where: str) -> None:
+    """Refuse a change that was decided when the baseline was another one."""
+    version = current.version if current else 0
+    if over is not None and over != version:
+        raise BaselineError(
+            f"the baseline of {where} is version {version} by now, and what was approved was about version {over}; "
+            "ask again"
+        )
 
 
 def review_all(*, store: ResultsStore, baselines: BaselineStore, now: datetime) -> tuple[Finding, ...]:

@@ -1,11 +1,12 @@
 """Asking for silence: about what, how long, by whom and why."""
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from include.perf.alert import AlertBook, Silence
+from include.perf.alert import AlertBook, Event, Message, Problem, Silence
+from include.perf.alert_desk import Desk
 from include.perf.catalogue import Catalogue
 from include.perf.errors import ConfigurationError, collected
 from include.perf.metric import METRICS
@@ -48,22 +49,64 @@ def silence_of(request: SilenceRequest, catalogue: Catalogue, *, now: datetime) 
         problems.append(f"metric {request.metric!r} is unknown; there are {', '.join(METRICS)}")
     if (request.service, request.scenario, request.metric) == (None, None, None):
         problems.append("a silence is about a service, a scenario or a metric; name at least one of them")
-    if not 0 < request.days <= MOST_DAYS:
-        problems.append(f"days must be more than 0 and at most {MOST_DAYS}, but is {request.days:g}")
-    if not request.reason.strip():
-        problems.append("a silence needs a reason: it is shown wherever the silence is listed")
+    problems += _problems_of(request)
     if problems:
         raise ConfigurationError(problems)
+    return _silence(replace(request, service=service), now=now)
+
+
+def _problems_of(request: SilenceRequest) -> Iterator[str]:
+    if not 0 < request.days <= MOST_DAYS:
+        yield f"days must be more than 0 and at most {MOST_DAYS}, but is {request.days:g}"
+    if not request.reason.strip():
+        yield "a silence needs a reason: it is shown wherever the silence is listed"
+
+
+def _silence(request: SilenceRequest, *, now: datetime) -> Silence:
     return Silence(
         id=secrets.token_hex(3),
         by=request.by,
         reason=request.reason.strip(),
         created_at=now,
         until=now + timedelta(days=request.days),
-        service=service,
+        service=request.service,
         scenario=request.scenario,
         metric=request.metric,
     )
+
+
+def acknowledge(
+    desk: Desk, problem: Problem, request: SilenceRequest, acknowledged: Callable[[Silence], Message]
+) -> None:
+    """Silence what a problem is about, and say once in its thread that somebody knows.
+
+    Its scenarios and metrics are silenced; of one service, or of every one where several moved together.
+
+    Args:
+        request: by whom, why and how long; what it is about, the problem says.
+        acknowledged: puts the reply into words.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with the request.
+    """
+    if problems := list(_problems_of(request)):
+        raise ConfigurationError(problems)
+    services = {cell.service for cell in problem.cells}
+    service = services.pop() if len(services) == 1 else None
+    silences = [
+        _silence(replace(request, service=service, scenario=scenario, metric=metric), now=desk.now)
+        for scenario in dict.fromkeys(cell.scenario for cell in problem.cells)
+        for metric in problem.worst
+    ]
+    desk.book.silences += silences
+    for silence in silences[:1]:
+        desk.send(problem.channel, Event.ACKNOWLEDGED, acknowledged(silence), problem_id=problem.id)
+
+
+def about(silence: Silence) -> str:
+    """Say what a silence is about: ``engine, every scenario, latency_p95``."""
+    parts = (("service", silence.service), ("scenario", silence.scenario), ("metric", silence.metric))
+    return ", ".join(value or f"every {name}" for name, value in parts)
 
 
 def lift(book: AlertBook, silence_id: str, *, now: datetime) -> Silence:

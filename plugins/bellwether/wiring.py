@@ -13,12 +13,14 @@ from airflow.sdk.log import mask_secret
 from airflow.version import version as airflow_version
 
 from bellwether.halting import halted
+from bellwether.links import URL_PREFIX
 from include.perf.adapters.credentials import Secrets, missing_connection, secret_headers
 from include.perf.adapters.environment import build_pipeline, results_store
 from include.perf.adapters.prometheus import Prometheus
-from include.perf.alert import Links
+from include.perf.alert import CellName, Links
 from include.perf.catalogue import load_catalogue
 from include.perf.errors import ConfigurationError
+from include.perf.pages.addresses import Addresses
 from include.perf.pipeline import Pipeline
 from include.perf.ports import REPORT_FILE
 from include.perf.run import RunRecord
@@ -110,14 +112,28 @@ def links_of(record: RunRecord) -> Links:
     provenance = record.provenance
     return replace(
         run_links(provenance.dag_id, provenance.dag_run_id),
-        report=f"{results_store().uri_of(record)}/{REPORT_FILE}",
+        report=_report_address(record),
         prometheus=_prometheus_link(record),
     )
 
 
+def _report_address(record: RunRecord) -> str:
+    """Return the page of a run; its report in the results store, where nobody knows at what address Airflow is."""
+    cell = CellName(record.service, record.scenario)
+    if base := _airflow_address():
+        return Addresses(base=f"{base}{URL_PREFIX}").runs(cell, record.run_id)
+    uri = results_store().uri_of(service=cell.service, scenario=cell.scenario, run_id=record.run_id)
+    return f"{uri}/{REPORT_FILE}"
+
+
+def _airflow_address() -> str:
+    base: str = conf.get("api", "base_url", fallback="")
+    return base.rstrip("/")
+
+
 def run_links(dag_id: str | None, dag_run_id: str | None) -> Links:
     """Return where a run of a DAG can be looked at."""
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    base = _airflow_address()
     return Links(airflow_run=f"{base}/dags/{dag_id}/runs/{dag_run_id}" if base and dag_run_id else None)
 
 

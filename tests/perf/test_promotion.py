@@ -2,9 +2,10 @@
 
 import pytest
 
+from include.perf.alert import CellName
 from include.perf.baseline import Approval
 from include.perf.errors import BaselineError, LoadError, StoreError
-from include.perf.promotion import promote
+from include.perf.promotion import promote, roll_back
 from include.perf.run import RunRecord, Verdict
 from tests.fakes import MemoryBaselines, MemoryStore, Platform
 from tests.records import run_record
@@ -143,3 +144,17 @@ def test_what_was_approved_about_another_version_is_refused() -> None:
         promote(second, approval=approval, force=True, store=store, baselines=baselines, over=0)
     entry = promote(second, approval=approval, force=True, store=store, baselines=baselines, over=1)
     assert entry.version == 2
+
+
+def test_rolling_back_over_what_was_decided_about(platform: Platform) -> None:
+    """A baseline that changed since somebody looked at it stays as it is."""
+    platform.with_baseline()
+    second = platform.plan(update_baseline=True, reason="second run")
+    platform.pipeline.execute([second])
+    platform.pipeline.promote(second)
+    approval = Approval(by="cleo", at=platform.clock(), reason="that deploy is gone", run_id="")
+    cell = CellName("orders-service", "brief")
+    with pytest.raises(BaselineError, match="is version 2 by now, and what was approved was about version 1"):
+        roll_back(cell, version=1, approval=approval, baselines=platform.baselines, over=1)
+    entry = roll_back(cell, version=1, approval=approval, baselines=platform.baselines, over=2)
+    assert (entry.version, len(entry.runs), entry.approval.by) == (3, 1, "cleo")

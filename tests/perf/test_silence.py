@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
-from include.perf.alert import AlertBook, CellName, Silence
+from include.perf.alert import AlertBook, CellName, Event, Kind, Problem, Silence
+from include.perf.alert_desk import Desk
 from include.perf.errors import ConfigurationError
-from include.perf.silence import SilenceRequest, lift, silence_of
+from include.perf.run import Severity
+from include.perf.silence import SilenceRequest, about, acknowledge, lift, silence_of
 from tests.fakes import START, Platform
+from tests.perf.alert_words import message
 
 
 def asked(platform: Platform, **changes: Any) -> Silence:
@@ -63,3 +66,45 @@ def test_a_silence_can_be_lifted(platform: Platform) -> None:
         lift(book, silence.id, now=silence.until)
     assert lift(book, silence.id, now=START) == silence
     assert book.silences == []
+
+
+def acknowledged(*cells: CellName, reason: str = "release 2.5") -> AlertBook:
+    """Acknowledge a problem of two metrics and return the book."""
+    problem = Problem(
+        id="run-1",
+        kind=Kind.REGRESSION,
+        channel="#trading",
+        cells=cells,
+        title="it is slower",
+        opened_at=START,
+        last_seen_at=START,
+        severity=Severity.WARNING,
+        worst={"latency_p50": 0.3, "latency_p95": 0.45},
+    )
+    book = AlertBook(problems=[problem])
+    request = SilenceRequest(by="mara", reason=reason, days=7)
+    acknowledge(Desk(book=book, now=START), problem, request, lambda each: message(f"{each.by} knows"))
+    return book
+
+
+def test_acknowledging_silences_all_of_a_problem() -> None:
+    """Each metric of its cell, for as long as was asked; its thread hears it once."""
+    book = acknowledged(CellName("engine", "storm"))
+    assert [about(silence) for silence in book.silences] == ["engine, storm, latency_p50", "engine, storm, latency_p95"]
+    assert {silence.until for silence in book.silences} == {START + timedelta(days=7)}
+    assert [(each.event, each.problem_id) for each in book.outbox] == [(Event.ACKNOWLEDGED, "run-1")]
+
+
+def test_acknowledging_what_several_services_share() -> None:
+    """They moved together, so their scenario is silenced and not each of them."""
+    book = acknowledged(CellName("engine", "storm"), CellName("orders-service", "storm"))
+    assert [about(silence) for silence in book.silences] == [
+        "every service, storm, latency_p50",
+        "every service, storm, latency_p95",
+    ]
+
+
+def test_acknowledging_takes_a_reason() -> None:
+    """As every silence."""
+    with pytest.raises(ConfigurationError, match="a silence needs a reason"):
+        acknowledged(CellName("engine", "storm"), reason=" ")

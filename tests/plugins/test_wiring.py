@@ -86,6 +86,9 @@ def test_a_run_links_to_airflow_and_to_its_window_in_prometheus(monkeypatch: pyt
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/")
     links = links_of(run_record())
     assert links.airflow_run == ("https://airflow.example/dags/market_open/runs/scheduled__2026-03-02T06:30:00+00:00")
+    assert links.report == (
+        "https://airflow.example/bellwether/runs/analysis-engine-service/market_open/20260302T063900Z-7f3a"
+    )
     address = urlsplit(str(links.prometheus))
     assert (address.scheme, address.netloc, address.path) == ("https", "prometheus.example", "/graph")
     query = parse_qs(address.query)
@@ -104,7 +107,9 @@ def test_a_run_that_sent_no_load_has_no_window_to_link_to() -> None:
 def test_without_a_public_address_nothing_links_to_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A link that leads nowhere is worse than none."""
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "")
-    assert links_of(record_of(Verdict.SKIPPED)).airflow_run is None
+    links = links_of(record_of(Verdict.SKIPPED))
+    assert links.airflow_run is None
+    assert str(links.report).endswith("/results/analysis-engine-service/market_open/20260302T063900Z-7f3a/report.md")
 
 
 @pytest.mark.parametrize(

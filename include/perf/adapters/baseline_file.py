@@ -16,6 +16,11 @@ class BaselineFile:
     def __init__(self, path: Path) -> None:
         self._file = LockedFile(path, error=BaselineError, setting="BELLWETHER_BASELINES")
 
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._file.path
+
     def read(self) -> Baselines:
         """Return all baselines; a file that is not there yet holds none.
 
@@ -23,7 +28,7 @@ class BaselineFile:
             BaselineError: the file is broken or cannot be read; it is left as it is.
         """
         content = self._file.read()
-        return Baselines() if content is None else parse_baselines(content, where=str(self._file.path))
+        return Baselines() if content is None else parse_baselines(content, where=str(self.path))
 
     @contextmanager
     def change(self) -> Iterator[Baselines]:

@@ -138,8 +138,9 @@ def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     file = written(path)
     before = path.read_bytes()
     monkeypatch.setattr(locked_file, "write_atomically", raising(OSError(28, "No space left on device")))
+    said = f"^cannot write {path}: No space left on device; check BELLWETHER_BASELINES$"
     with (
-        pytest.raises(BaselineError, match=f"^cannot write {path}: No space left on device; check BELLWETHER_BASELINES$"),
+        pytest.raises(BaselineError, match=said),
         file.change() as baselines,
     ):
         promote(baselines, "r2")

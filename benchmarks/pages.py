@@ -1,0 +1,78 @@
+"""The views of the page "Performance" over synthetic years, asked for as a browser does but without a network.
+
+Measured is all that the app does for a view: who asks, the index, the stores, the page as HTML. Airflow's own checks
+of a login, and its compression, come on top.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI, Request
+
+from include.perf.adapters.alert_file import AlertFile
+from include.perf.adapters.baseline_file import BaselineFile
+from include.perf.adapters.cached_baselines import CachedBaselines
+from include.perf.adapters.folder_store import FolderStore
+from include.perf.adapters.slack_messages import acknowledged
+from include.perf.adapters.sqlite_index import SqliteIndex
+from include.perf.alert import CellName
+from include.perf.catalogue import load_catalogue
+
+# Airflow puts the folder of plugins there, too.
+sys.path.append(str(Path(__file__).parents[1] / "plugins"))
+
+from bellwether.web.access import Visitor
+from bellwether.web.app import CATALOGUE_KEPT_S, build_app
+from bellwether.web.csrf import Tokens
+from bellwether.web.remembered import Remembered
+from bellwether.web.site import Site
+
+
+def views(
+    folder: Path, *, store: FolderStore, index: SqliteIndex, cell: CellName
+) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Return each view by name; the first one of a server reads the baselines, too."""
+    app = _app(folder, store=store, index=index)
+    of_cell = f"cells/{cell.service}/{cell.scenario}"
+    last, before = (entry.run_id for entry in index.history(cell)[-1:-3:-1])
+    pages = {
+        "page: matrix": "",
+        "page: history of a cell, a quarter": of_cell,
+        "page: history of a cell, all": f"{of_cell}?range=all",
+        "page: a run": f"runs/{cell.service}/{cell.scenario}/{last}",
+        "page: two runs": f"compare?run={before}&run={last}",
+        "page: baselines": "baselines",
+    }
+    for name, path in pages.items():
+        yield name, lambda path=path: asyncio.run(_get(app, path))
+
+
+def _app(folder: Path, *, store: FolderStore, index: SqliteIndex) -> FastAPI:
+    return build_app(
+        Site(
+            catalogue=Remembered(load_catalogue, for_s=CATALOGUE_KEPT_S),
+            store=store,
+            index=index,
+            baselines=CachedBaselines(BaselineFile(folder / "baselines.json")),
+            alerts=AlertFile(folder / "alerts.json"),
+            acknowledged=acknowledged,
+            clock=lambda: datetime.now(UTC),
+            door=_anyone,
+            tokens=Tokens(secret="benchmark"),  # noqa: S106 - nothing is protected here
+        )
+    )
+
+
+async def _anyone(_: Request) -> Visitor:
+    return Visitor(id="1", name="benchmark", may_read=lambda _: True, may_trigger=lambda _: True)
+
+
+async def _get(app: FastAPI, path: str) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://airflow") as client:
+        answer = await client.get(f"/{path}", headers={"Accept": "text/html"})
+        answer.raise_for_status()

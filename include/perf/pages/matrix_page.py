@@ -1,0 +1,166 @@
+"""The matrix: how every service stands in every scenario."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from include.perf.alert import AlertBook, CellName, Silence
+from include.perf.metric import METRICS
+from include.perf.pages.ages import age, minute
+from include.perf.pages.figures import change, confirmed, shown, trend_of
+from include.perf.pages.marks import NOT_RUN, VERDICT_LOOKS, Look
+from include.perf.pages.problems_page import OpenProblem, open_problems
+from include.perf.phrase import SHORT_NAMES, counted
+from include.perf.reporting.document import Trend
+from include.perf.run import Verdict
+from include.perf.run_index import RunEntry
+
+NIGHTS = 30
+"""So many runs of each cell the small drawings show."""
+
+HEADLINE_METRIC = "latency_p95"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A service in a scenario, at a glance.
+
+    Attributes:
+        last: its latest run; ``None`` before the first one.
+        figure: the metric that matters most now, with its change.
+        problems: open ones that it belongs to.
+        silenced: of what somebody wants to hear no more; empty for nothing.
+    """
+
+    name: CellName
+    look: Look
+    last: RunEntry | None
+    age: str
+    moment: str
+    figure: str
+    trend: Trend | None
+    problems: int
+    silenced: str
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many cells have a verdict."""
+
+    verdict: Verdict
+    look: Look
+    cells: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A service; its cells stand in the order of the scenarios, ``None`` where the scenario does not load it."""
+
+    service: str
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatrixPage:
+    """All cells that somebody may see.
+
+    Attributes:
+        counts: of the verdicts that there are, the gravest first.
+        not_run: cells without a run.
+        wanted: the verdict that was asked for; ``None`` for every one.
+        environments: in which the latest runs were.
+    """
+
+    total: int
+    counts: tuple[Count, ...]
+    not_run: int
+    wanted: Verdict | None
+    environments: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    rows: tuple[Row, ...]
+    problems: tuple[OpenProblem, ...]
+
+    @property
+    def summary(self) -> str:
+        """The whole in a sentence."""
+        parts = [f"{count.cells} {count.look.word}" for count in self.counts]
+        parts += [f"{self.not_run} {NOT_RUN.word}"] if self.not_run else []
+        return f"{counted(self.total, 'cell')}: {', '.join(parts)}" if parts else "no cells"
+
+
+def matrix_page(
+    names: Sequence[CellName],
+    runs: Mapping[CellName, Sequence[RunEntry]],
+    *,
+    book: AlertBook,
+    now: datetime,
+    wanted: Verdict | None = None,
+) -> MatrixPage:
+    """Return the matrix of the cells that somebody may see.
+
+    Args:
+        names: in the order of the catalogue.
+        runs: the latest of each cell, oldest first.
+        wanted: show the cells of this verdict only.
+    """
+    problems = open_problems(book, may_read={name.scenario for name in names}.__contains__, now=now)
+    cells = {name: _cell(name, runs.get(name, ()), problems=problems, book=book, now=now) for name in names}
+    last = [cell.last for cell in cells.values() if cell.last is not None]
+    counts = [Count(verdict, look, _count(last, verdict)) for verdict, look in VERDICT_LOOKS.items()]
+    scenarios = tuple(dict.fromkeys(name.scenario for name in names))
+    return MatrixPage(
+        total=len(cells),
+        counts=tuple(count for count in counts if count.cells or count.verdict is wanted),
+        not_run=len(cells) - len(last),
+        wanted=wanted,
+        environments=tuple(sorted({entry.environment for entry in last})),
+        scenarios=scenarios,
+        rows=_rows(cells, scenarios, wanted),
+        problems=problems,
+    )
+
+
+def _count(last: Sequence[RunEntry], verdict: Verdict) -> int:
+    return sum(entry.verdict is verdict for entry in last)
+
+
+def _rows(cells: Mapping[CellName, Cell], scenarios: Sequence[str], wanted: Verdict | None) -> tuple[Row, ...]:
+    def shows(cell: Cell) -> bool:
+        return wanted is None or (cell.last is not None and cell.last.verdict is wanted)
+
+    shown_cells = {name: cell for name, cell in cells.items() if shows(cell)}
+    return tuple(
+        Row(service=service, cells=tuple(shown_cells.get(CellName(service, scenario)) for scenario in scenarios))
+        for service in dict.fromkeys(name.service for name in shown_cells)
+    )
+
+
+def _cell(
+    name: CellName, runs: Sequence[RunEntry], *, problems: Collection[OpenProblem], book: AlertBook, now: datetime
+) -> Cell:
+    last = runs[-1] if runs else None
+    return Cell(
+        name=name,
+        look=VERDICT_LOOKS[last.verdict] if last else NOT_RUN,
+        last=last,
+        age=age(last.started_at, now=now) if last else "",
+        moment=minute(last.started_at) if last else "",
+        figure=_figure(last) if last else "",
+        trend=trend_of(runs, HEADLINE_METRIC),
+        problems=sum(name in problem.cells for problem in problems),
+        silenced=_silenced(name, [silence for silence in book.silences if silence.is_active(now)]),
+    )
+
+
+def _silenced(name: CellName, active: Sequence[Silence]) -> str:
+    quiet = [metric for metric in METRICS if any(silence.covers(name, metric) for silence in active)]
+    return "all" if len(quiet) == len(METRICS) else ", ".join(SHORT_NAMES[metric] for metric in quiet)
+
+
+def _figure(last: RunEntry) -> str:
+    """Return the worst metric of a regression, the best of an improvement, else the one that users feel."""
+    if not last.verdict.is_measured:
+        return ""
+    moved = confirmed(last, is_worse=True) or confirmed(last, is_worse=False)
+    name = moved[0].metric if moved and moved[0].metric in METRICS else HEADLINE_METRIC
+    return " ".join(filter(None, (SHORT_NAMES[name], shown(last, name), change(last, name))))

@@ -1,0 +1,163 @@
+"""What people change here: baselines and silences. Each change needs the right, a form of ours, and a reason."""
+
+import logging
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import Response
+
+from bellwether.web.access import Forbidden, Visitor
+from bellwether.web.answers import addresses_of, done, site_of, visitor_of
+from bellwether.web.csrf import FIELD
+from bellwether.web.site import NotThere
+from include.perf.alert import Silence
+from include.perf.alert_desk import Desk
+from include.perf.baseline import Approval
+from include.perf.pages.problems_page import can_acknowledge, may_silence
+from include.perf.silence import SilenceRequest, about, acknowledge, lift, silence_of
+from include.perf.stage_files import StageFiles
+
+log = logging.getLogger(__name__)
+
+
+def from_our_form(request: Request, token: Annotated[str, Form(alias=FIELD)] = "") -> None:
+    """Refuse what no form of ours sent."""
+    site_of(request).tokens.check(request, token=token, user_id=visitor_of(request).id)
+
+
+router = APIRouter(dependencies=[Depends(from_our_form)])
+
+Text = Annotated[str, Form(max_length=500)]
+Version = Annotated[int, Form(ge=0)]
+
+
+def _refusal(what: str) -> Forbidden:
+    return Forbidden(f"to change this takes the right to trigger runs of {what} in Airflow")
+
+
+@router.post("/runs/{service}/{scenario}/{run_id}/promote")
+def promote_run(
+    request: Request,
+    service: str,
+    scenario: str,
+    run_id: str,
+    reason: Text = "",
+    force: Annotated[str, Form()] = "",
+    over: Version = 0,
+) -> Response:
+    """Make a run part of its baseline, or the beginning of a new one."""
+    from include.perf.promotion import promote  # takes NumPy and SciPy, which only a change of a baseline needs
+
+    site, visitor = site_of(request), visitor_of(request)
+    entry = site.run(visitor, run_id, cell=site.cell(visitor, service, scenario))
+    if not visitor.may_trigger(entry.scenario):
+        raise _refusal(entry.scenario)
+    baseline = promote(
+        StageFiles(site.store, entry.uri).read_record(),
+        approval=Approval(by=visitor.name, at=site.clock(), reason=reason, run_id=entry.run_id),
+        force=bool(force),
+        store=site.store,
+        baselines=site.baselines,
+        over=over,
+    )
+    log.info(
+        "%s %s %s promoted by %s: version %d",
+        entry.service,
+        entry.scenario,
+        entry.run_id,
+        visitor.name,
+        baseline.version,
+    )
+    return done(request, addresses_of(request).baseline(entry.cell), f"The baseline is version {baseline.version} now.")
+
+
+@router.post("/baselines/{service}/{scenario}/roll-back")
+def roll_back_baseline(
+    request: Request, service: str, scenario: str, version: Version = 0, reason: Text = "", over: Version = 0
+) -> Response:
+    """Make an earlier version the baseline again."""
+    from include.perf.promotion import roll_back
+
+    site, visitor = site_of(request), visitor_of(request)
+    cell = site.cell(visitor, service, scenario)
+    if not visitor.may_trigger(cell.scenario):
+        raise _refusal(cell.scenario)
+    approval = Approval(by=visitor.name, at=site.clock(), reason=reason, run_id="")
+    baseline = roll_back(cell, version=version, approval=approval, baselines=site.baselines, over=over)
+    log.info(
+        "%s %s rolled back to %d by %s: version %d",
+        cell.service,
+        cell.scenario,
+        version,
+        visitor.name,
+        baseline.version,
+    )
+    notice = f"The level of version {version} holds again, as version {baseline.version}."
+    return done(request, addresses_of(request).baseline(cell), notice)
+
+
+@router.post("/silences")
+def add_silence(
+    request: Request,
+    service: Text = "",
+    scenario: Text = "",
+    metric: Text = "",
+    days: Annotated[float, Form()] = 0.0,
+    reason: Text = "",
+) -> Response:
+    """Hear no more of something for some days."""
+    site, visitor = site_of(request), visitor_of(request)
+    _check_silence(request, scenario or None)
+    asked = SilenceRequest(
+        by=visitor.name,
+        reason=reason,
+        days=days,
+        service=service or None,
+        scenario=scenario or None,
+        metric=metric or None,
+    )
+    silence = silence_of(asked, site.catalogue(), now=site.clock())
+    with site.alerts.change() as book:
+        Desk(book=book, now=site.clock()).silence(silence, site.acknowledged(silence))
+    return _silenced(request, visitor, f"Silenced: {about(silence)}.")
+
+
+@router.post("/silences/{silence_id}/lift")
+def lift_silence(request: Request, silence_id: str) -> Response:
+    """End a silence before its time."""
+    site, visitor = site_of(request), visitor_of(request)
+    with site.alerts.change() as book:
+        silence: Silence = lift(book, silence_id, now=site.clock())
+        _check_silence(request, silence.scenario)
+    return _silenced(request, visitor, f"Over: the silence about {about(silence)}.")
+
+
+def _check_silence(request: Request, scenario: str | None) -> None:
+    """Refuse who may not change the scenario, or, of a silence about every one, all of them."""
+    site, visitor = site_of(request), visitor_of(request)
+    scenarios = tuple(site.catalogue().scenarios)
+    if not may_silence(scenario, scenarios, visitor.may_trigger):
+        raise _refusal(scenario or "every scenario")
+
+
+@router.post("/problems/{problem_id}/acknowledge")
+def acknowledge_problem(
+    request: Request, problem_id: str, days: Annotated[float, Form()] = 0.0, reason: Text = ""
+) -> Response:
+    """Say that somebody knows of a problem."""
+    site, visitor = site_of(request), visitor_of(request)
+    asked = SilenceRequest(by=visitor.name, reason=reason, days=days)
+    with site.alerts.change() as book:
+        problem = book.problem(problem_id)
+        if problem is None or not problem.is_open or not any(visitor.may_read(each.scenario) for each in problem.cells):
+            raise NotThere("there is no open problem of that id; it may be over by now")
+        scenarios = ", ".join(dict.fromkeys(cell.scenario for cell in problem.cells))
+        if not can_acknowledge(problem, may_change=visitor.may_trigger):
+            raise _refusal(scenarios)
+        acknowledge(Desk(book=book, now=site.clock()), problem, asked, site.acknowledged)
+    return _silenced(request, visitor, "Acknowledged: its thread says that you know.")
+
+
+def _silenced(request: Request, visitor: Visitor, notice: str) -> Response:
+    log.info("%s: %s", visitor.name, notice)
+    return done(request, addresses_of(request).problems(), notice)

@@ -1,0 +1,171 @@
+"""The pages; each gathers what it is made from, and shows no cell that may not be seen."""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from starlette.background import BackgroundTask
+
+from bellwether.web.answers import addresses_of, page_response, site_of, visitor_of
+from bellwether.web.files import files_of, image_source
+from bellwether.web.site import NotThere, Site
+from include.perf.alert import CellName
+from include.perf.dag_run import results_of
+from include.perf.errors import BellwetherError
+from include.perf.pages.baselines_page import baseline_page, baselines_page
+from include.perf.pages.compare_page import Side, compare_page
+from include.perf.pages.dag_run_page import dag_run_page, unfinished
+from include.perf.pages.history_page import DEFAULT_RANGE, RANGES, history_page, since_of
+from include.perf.pages.matrix_page import NIGHTS, matrix_page
+from include.perf.pages.problems_page import problems_page
+from include.perf.pages.run_page import run_page
+from include.perf.ports import DISTRIBUTION_FILE, TIMESERIES_FILE
+from include.perf.run import Verdict
+from include.perf.run_index import RunEntry
+from include.perf.stage_files import StageFiles
+
+router = APIRouter()
+
+SIDES = 2
+
+
+@router.get("/")
+def show_matrix(request: Request, verdict: str = "") -> Response:
+    """Show how every service stands in every scenario."""
+    site, cells = site_of(request), site_of(request).cells(visitor_of(request))
+    site.index.sync()
+    page = matrix_page(
+        cells,
+        site.index.latest(runs=NIGHTS),
+        book=site.alerts.read(),
+        now=site.clock(),
+        wanted=Verdict(verdict) if verdict in set(Verdict) else None,
+    )
+    response = page_response(request, "matrix", page)
+    response.background = BackgroundTask(_read_ahead, site)
+    return response
+
+
+def _read_ahead(site: Site) -> None:
+    """Read what the next page needs: whoever sees the matrix opens a cell. What is wrong with it is told there."""
+    with suppress(BellwetherError):
+        site.baselines.read()
+
+
+@router.get("/cells/{service}/{scenario}")
+def show_history(
+    request: Request,
+    service: str,
+    scenario: str,
+    chosen: Annotated[str, Query(alias="range")] = DEFAULT_RANGE,
+    page: int = 1,
+) -> Response:
+    """Show a cell over time."""
+    site, now = site_of(request), site_of(request).clock()
+    cell = site.cell(visitor_of(request), service, scenario)
+    chosen = chosen if chosen in RANGES else DEFAULT_RANGE
+    site.index.sync()
+    shown = history_page(
+        cell,
+        site.index.history(cell, since=since_of(chosen, now=now)),
+        baseline=site.baselines.read().get(cell.service, cell.scenario),
+        book=site.alerts.read(),
+        chosen=chosen,
+        page=page,
+        now=now,
+    )
+    return page_response(request, "history", shown)
+
+
+@router.get("/runs/{service}/{scenario}/{run_id}")
+def show_run(request: Request, service: str, scenario: str, run_id: str) -> Response:
+    """Show the report of a run."""
+    site, visitor = site_of(request), visitor_of(request)
+    entry = site.run(visitor, run_id, cell=site.cell(visitor, service, scenario))
+    page = run_page(
+        StageFiles(site.store, entry.uri).read_record(),
+        entry,
+        history=site.index.history(entry.cell),
+        baseline=site.baselines.read().get(entry.service, entry.scenario),
+        files=files_of(site.store, entry),
+        may_change=visitor.may_trigger(entry.scenario),
+    )
+    return page_response(request, "run", page, image=image_source(request, entry))
+
+
+@router.get("/compare")
+def show_comparison(request: Request, run: Annotated[list[str], Query(default_factory=list)]) -> Response:
+    """Show two runs side by side."""
+    if len(run) != SIDES:
+        raise NotThere(f"two runs are compared, but {len(run)} were chosen; choose two in the history of a cell")
+    site, visitor = site_of(request), visitor_of(request)
+    first, second = (_side(site, site.run(visitor, run_id)) for run_id in run)
+    return page_response(request, "compare", compare_page(first, second))
+
+
+def _side(site: Site, entry: RunEntry) -> Side:
+    return Side(
+        entry=entry,
+        record=StageFiles(site.store, entry.uri).read_record(),
+        series=site.store.read(entry.uri, TIMESERIES_FILE),
+        spread=site.store.read(entry.uri, DISTRIBUTION_FILE),
+    )
+
+
+@router.get("/baselines")
+def show_baselines(request: Request) -> Response:
+    """Show what every cell is held to."""
+    site = site_of(request)
+    page = baselines_page(site.baselines.read(), site.cells(visitor_of(request)), now=site.clock())
+    return page_response(request, "baselines", page)
+
+
+@router.get("/baselines/{service}/{scenario}")
+def show_baseline(request: Request, service: str, scenario: str) -> Response:
+    """Show the baseline of a cell with its versions."""
+    site, visitor = site_of(request), visitor_of(request)
+    cell = site.cell(visitor, service, scenario)
+    entry = site.baselines.read().get(cell.service, cell.scenario)
+    if entry is None:
+        raise NotThere(f"there is no baseline of {cell.service} in {cell.scenario}; open a good run and promote it")
+    page = baseline_page(cell, entry, may_change=visitor.may_trigger(cell.scenario), now=site.clock())
+    return page_response(request, "baseline", page)
+
+
+@router.get("/problems")
+def show_problems(request: Request) -> Response:
+    """Show what is open and what is silenced."""
+    site, visitor = site_of(request), visitor_of(request)
+    page = problems_page(
+        site.alerts.read(),
+        site.cells(visitor),
+        every=tuple(site.catalogue().scenarios),
+        may_read=visitor.may_read,
+        may_change=visitor.may_trigger,
+        now=site.clock(),
+    )
+    return page_response(request, "problems", page)
+
+
+@router.get("/dag-runs/{dag_id}/{dag_run_id}")
+def show_dag_run(request: Request, dag_id: str, dag_run_id: str) -> Response:
+    """Show what came of a run of a DAG so far, or of the runs that one of all scenarios started."""
+    site, cells = site_of(request), site_of(request).cells(visitor_of(request))
+    site.index.sync()
+    children = dict.fromkeys((cell.scenario for cell in cells), f"{dag_id}__{dag_run_id}")
+    uris: list[str] = []
+    for own_id, run_id in [(dag_id, dag_run_id), *children.items()]:
+        entries = [each for each in site.index.of_dag_run(own_id, run_id) if each.cell in cells]
+        uris += [each.uri for each in sorted(entries, key=_place_in(cells)) if each.rerun_of is None]
+        uris += unfinished(site.store, [cell for cell in cells if cell.scenario == own_id], dag_run_id=run_id)
+    if not uris:
+        raise NotThere(f"nothing that you may see was planned by the run {dag_run_id} of the DAG {dag_id} yet")
+    results = results_of(site.store, uris, dag_id=dag_id, dag_run_id=dag_run_id)
+    return page_response(request, "dag_run", dag_run_page(results, addresses=addresses_of(request)))
+
+
+def _place_in(cells: Sequence[CellName]) -> Callable[[RunEntry], int]:
+    """Return where a run stands among cells, so that all pages list them in one order."""
+    return lambda entry: cells.index(entry.cell)

@@ -1,0 +1,97 @@
+"""Two runs side by side."""
+
+from typing import Any
+
+from include.perf.pages.compare_page import ComparePage, Side, compare_page
+from include.perf.reporting.document import Mark, Tone
+from include.perf.run import RunRecord, Verdict
+from tests.entries import entry
+from tests.records import metric_values, record_of, run_record
+
+
+def side(record: RunRecord, **files: Any) -> Side:
+    """Return a run with the files that charts are drawn from."""
+    return Side(entry=entry(record), record=record, series=files.get("series"), spread=files.get("spread"))
+
+
+def compared(first: RunRecord, second: RunRecord) -> ComparePage:
+    """Return two runs side by side, without files."""
+    return compare_page(side(first), side(second))
+
+
+def row_of(page: ComparePage, title: str) -> Any:
+    """Return the row of a metric."""
+    return next(row for row in page.metrics.rows if row[0] == title)
+
+
+def test_a_metric_that_got_worse() -> None:
+    """50 ms after 40 ms is 25 % more, which is more than the 5 % that are told."""
+    page = compared(
+        run_record(metrics=metric_values(latency_p95=0.040)), run_record(metrics=metric_values(latency_p95=0.050))
+    )
+    assert row_of(page, "Latency p95") == (
+        "Latency p95",
+        "40.0 ms",
+        "50.0 ms",
+        ("+25 % ", Mark("worse", Tone.BAD)),
+    )
+
+
+def test_a_small_difference_is_not_marked() -> None:
+    """1 ms of 40 ms is within what nobody is told."""
+    page = compared(
+        run_record(metrics=metric_values(latency_p95=0.040)), run_record(metrics=metric_values(latency_p95=0.041))
+    )
+    assert row_of(page, "Latency p95")[3] == "+2.5 %"
+
+
+def test_more_throughput_is_better() -> None:
+    """Each metric knows its direction."""
+    page = compared(
+        run_record(metrics=metric_values(throughput=400.0)), run_record(metrics=metric_values(throughput=500.0))
+    )
+    assert row_of(page, "Throughput")[3] == ("+25 % ", Mark("better", Tone.GOOD))
+
+
+def test_no_value_is_no_difference() -> None:
+    """A metric that one of them has not is shown as missing, never as zero."""
+    page = compared(run_record(metrics=metric_values(cpu_usage="no data")), run_record())
+    assert row_of(page, "CPU")[1] == "–"
+    assert row_of(page, "CPU")[3] == "–"
+
+
+def test_two_runs_of_one_load_have_no_warning() -> None:
+    """They can be compared, and nothing differs."""
+    page = compared(run_record(), run_record(run_id="other"))
+    assert page.warnings == ()
+    assert page.differences.rows == ()
+
+
+def test_what_makes_them_incomparable_is_said() -> None:
+    """Another scenario, environment, load; and figures that cannot be trusted."""
+    other = record_of(Verdict.INVALID)
+    page = compared(run_record(scenario="calm", environment="production", fingerprint={"load": "another"}), other)
+    assert [warning.split(" ")[0:3] for warning in page.warnings] == [
+        ["They", "are", "of"],
+        ["They", "ran", "in"],
+        ["Load,", "data", "or"],
+        ["B", "is", "INVALID:"],
+    ]
+
+
+def test_what_differs_is_listed() -> None:
+    """Only that; a part that one of them has not is a dash."""
+    page = compared(
+        run_record(deploy_version="1.4.0", fingerprint={"load": "a", "data": "d"}),
+        run_record(deploy_version="1.5.0", fingerprint={"load": "a"}),
+    )
+    assert page.differences.rows == (("Deployed version", "1.4.0", "1.5.0"), ("Fingerprint: data", "d", "–"))
+
+
+def test_endpoints_of_both() -> None:
+    """One that only one of them has is there, too."""
+    page = compared(run_record(endpoints=run_record().endpoints[:1]), run_record())
+    assert page.endpoints.rows == (
+        ("market", "39.8 ms", "39.8 ms", "60", "60"),
+        ("signals", "–", "44.7 ms", "–", "75"),
+    )

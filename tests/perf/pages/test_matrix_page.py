@@ -1,0 +1,103 @@
+"""The matrix: which cells there are, and how each stands."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from include.perf.alert import AlertBook, CellName, Silence
+from include.perf.pages.matrix_page import MatrixPage, matrix_page
+from include.perf.run import Shift, Verdict
+from include.perf.run_index import RunEntry
+from tests.entries import CELL, NOW, night, regressed
+from tests.perf.pages.problems import problem
+
+OTHER = CellName("analysis-engine-service", "overnight_processing")
+
+
+def page_of(
+    runs: Mapping[CellName, Sequence[RunEntry]], *, book: AlertBook | None = None, wanted: Verdict | None = None
+) -> MatrixPage:
+    """Return the page of two cells."""
+    return matrix_page((CELL, OTHER), runs, book=book or AlertBook(), now=NOW, wanted=wanted)
+
+
+def test_the_summary_counts_the_gravest_first() -> None:
+    """Two cells, one of them worse and the other never run."""
+    assert page_of({CELL: [night(1), regressed(2)]}).summary == "2 cells: 1 regression, 1 not run yet"
+
+
+def test_a_cell_shows_its_latest_run() -> None:
+    """Verdict and age are those of the last run, the drawing has them all."""
+    (row,) = page_of({CELL: [night(97), regressed(98, shifts={"latency_p95": Shift(ratio=0.45, absolute=0.019)})]}).rows
+    cell = row.cells[0]
+    assert cell is not None
+    assert (cell.look.word, cell.age, cell.figure) == ("regression", "2 days ago", "p95 61.0 ms +45 %")
+    assert cell.trend is not None
+    assert cell.trend.values == (0.042, 0.061)
+
+
+def test_a_regression_shows_the_metric_that_got_worse() -> None:
+    """The error rate, not the p95 that did not move."""
+    from tests.entries import moved
+
+    worse = regressed(1, deviations=(moved("error_rate"),), shifts={"error_rate": Shift(ratio=None, absolute=0.021)})
+    (row,) = page_of({CELL: [worse]}).rows
+    assert row.cells[0] is not None
+    assert row.cells[0].figure == "error rate 0.03 % +2.10 points"
+
+
+def test_an_invalid_run_shows_no_figure() -> None:
+    """Figures that cannot be trusted are not put beside those that can."""
+    (row,) = page_of({CELL: [night(1), night(2, verdict=Verdict.INVALID)]}).rows
+    assert row.cells[0] is not None
+    assert row.cells[0].figure == ""
+
+
+def test_the_drawing_leaves_out_what_was_not_measured() -> None:
+    """An invalid night is no point of the trend."""
+    (row,) = page_of({CELL: [night(1, 0.040), night(2, 9.9, verdict=Verdict.INVALID), night(3, 0.041)]}).rows
+    assert row.cells[0] is not None
+    assert row.cells[0].trend is not None
+    assert row.cells[0].trend.values == (0.040, 0.041)
+
+
+def test_one_verdict_alone() -> None:
+    """Only the cells of that verdict are left; the counts are still of all."""
+    page = page_of({CELL: [night(1)], OTHER: [regressed(2)]}, wanted=Verdict.REGRESSION)
+    (row,) = page.rows
+    assert [cell is not None for cell in row.cells] == [False, True]
+    assert page.summary == "2 cells: 1 regression, 1 pass"
+
+
+def test_a_verdict_that_no_cell_has() -> None:
+    """There are no rows, and it is still among the choices, with zero."""
+    page = page_of({CELL: [night(1)]}, wanted=Verdict.INVALID)
+    assert page.rows == ()
+    assert [(count.verdict, count.cells) for count in page.counts] == [(Verdict.INVALID, 0), (Verdict.PASS, 1)]
+
+
+def test_open_problems_and_silences_are_marked() -> None:
+    """A cell says how many problems are open, and which metric is silenced."""
+    silence = Silence(
+        id="1",
+        by="ana",
+        reason="known",
+        created_at=NOW - timedelta(days=1),
+        until=NOW + timedelta(days=1),
+        scenario=OTHER.scenario,
+        metric="disk_usage",
+    )
+    book = AlertBook(problems=[problem(cells=(CELL,))], silences=[silence])
+    (row,) = page_of({CELL: [night(1)]}, book=book).rows
+    assert [(cell.problems, cell.silenced) for cell in row.cells if cell] == [(1, ""), (0, "disk used")]
+
+
+def test_a_problem_of_cells_that_may_not_be_seen_is_left_out() -> None:
+    """Nobody learns of a scenario through its problems."""
+    book = AlertBook(problems=[problem(cells=(CellName("secret-service", "hidden"),))])
+    assert page_of({}, book=book).problems == ()
+
+
+def test_without_any_cell() -> None:
+    """Who may see nothing is told so, not shown an empty table."""
+    page = matrix_page((), {}, book=AlertBook(), now=NOW)
+    assert (page.total, page.rows, page.summary) == (0, (), "no cells")

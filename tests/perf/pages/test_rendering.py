@@ -1,0 +1,135 @@
+"""Pages as HTML: whatever a name holds, it stays text."""
+
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from include.perf.alert import AlertBook, CellName, Silence
+from include.perf.baseline import Baselines
+from include.perf.pages.addresses import Addresses
+from include.perf.pages.baselines_page import baseline_page, baselines_page
+from include.perf.pages.compare_page import Side, compare_page
+from include.perf.pages.frame import Frame
+from include.perf.pages.history_page import history_page
+from include.perf.pages.matrix_page import matrix_page
+from include.perf.pages.message_page import MessagePage
+from include.perf.pages.problems_page import problems_page
+from include.perf.pages.rendering import render, static_files, static_version
+from include.perf.pages.run_page import run_page
+from include.perf.run_index import RunEntry, entry_of
+from tests.baselines import approval
+from tests.entries import NOW
+from tests.perf.pages.problems import problem
+from tests.records import run_record
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'{{7*7}}\u202e\x07"
+CELL = CellName(HOSTILE, HOSTILE)
+RECORD = run_record(service=HOSTILE, scenario=HOSTILE, run_id=HOSTILE, environment=HOSTILE, deploy_version=HOSTILE)
+ENTRY = entry_of(RECORD, "memory://run")
+BOOK = AlertBook(
+    problems=[problem(id=HOSTILE, cells=(CELL,), title=HOSTILE)],
+    silences=[Silence(id=HOSTILE, by=HOSTILE, reason=HOSTILE, created_at=NOW, until=NOW.replace(year=2030))],
+)
+FRAME = Frame(addresses=Addresses(), user=HOSTILE, version="1", token="t", notice=HOSTILE)
+
+
+def anything(_: str) -> bool:
+    """Allow all."""
+    return True
+
+
+def baselines() -> Baselines:
+    """Return a baseline of the hostile cell, with a version before it."""
+    made = Baselines()
+    for number in (1, 2):
+        made.promote(
+            run_record(service=HOSTILE, scenario=HOSTILE, run_id=f"{HOSTILE}{number}"),
+            approval=approval(by=HOSTILE, reason=HOSTILE),
+        )
+    return made
+
+
+def pages() -> dict[str, Any]:
+    """Return every page by its template, full of hostile names."""
+    entry = baselines().get(HOSTILE, HOSTILE)
+    assert entry is not None
+    side = Side(entry=ENTRY, record=RECORD, series=None, spread=None)
+    runs: tuple[RunEntry, ...] = (ENTRY,)
+    return {
+        "matrix": matrix_page((CELL,), {CELL: runs}, book=BOOK, now=NOW),
+        "history": history_page(CELL, runs, baseline=entry, book=BOOK, chosen="all", page=1, now=NOW),
+        "run": run_page(RECORD, ENTRY, history=runs, baseline=entry, files=("run.json",), may_change=True),
+        "compare": compare_page(side, side),
+        "baselines": baselines_page(baselines(), (CELL,), now=NOW),
+        "baseline": baseline_page(CELL, entry, may_change=True, now=NOW),
+        "problems": problems_page(BOOK, (CELL,), every=(HOSTILE,), may_read=anything, may_change=anything, now=NOW),
+        "message": MessagePage(title=HOSTILE, lines=(HOSTILE,), back=HOSTILE),
+    }
+
+
+class Seen(HTMLParser):
+    """Notes the elements of a page, and what would run or lead away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.scripts: list[dict[str, str | None]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag == "script":
+            self.scripts.append(dict(attrs))
+
+
+def seen_in(html: str) -> Seen:
+    """Return what a browser would find in a page."""
+    found = Seen()
+    found.feed(html)
+    return found
+
+
+@pytest.mark.parametrize("name", pages())
+def test_hostile_names_stay_text(name: str) -> None:
+    """No element, handler, inline style or script comes out of data, on any page."""
+    found = seen_in(render(name, FRAME, pages()[name]))
+    assert "img" not in found.tags
+    assert not [attribute for attribute, _ in found.attributes if attribute.startswith("on") or attribute == "style"]
+    assert all(script.get("type") == "application/json" or script["src"] for script in found.scripts)
+
+
+@pytest.mark.parametrize("name", pages())
+def test_no_page_carries_control_characters(name: str) -> None:
+    """Nothing rings, and nothing turns the direction of the text around it."""
+    html = render(name, FRAME, pages()[name])
+    assert not {"\u202e", "\x07"} & set(html)
+
+
+@pytest.mark.parametrize("name", pages())
+def test_everything_comes_from_here(name: str) -> None:
+    """Styles, scripts and links begin with a path of ours, or stay on the page."""
+    found = seen_in(render(name, FRAME, pages()[name]))
+    addresses = [value or "" for attribute, value in found.attributes if attribute in ("src", "href", "action")]
+    assert [each for each in addresses if not each.startswith(("/bellwether", "/dags/", "#", HOSTILE[:5]))] == []
+
+
+@pytest.mark.parametrize("name", [name for name in pages() if name in ("run", "baseline", "problems")])
+def test_every_form_that_changes_something_has_the_token(name: str) -> None:
+    """So that none is refused."""
+    html = render(name, FRAME, pages()[name])
+    assert html.count('<form method="post"') == html.count('name="csrf_token" value="t"') > 0
+
+
+def test_a_heading_and_a_main_part() -> None:
+    """What readers of the screen and of the keyboard look for is on every page, once."""
+    for name, page in pages().items():
+        tags = seen_in(render(name, FRAME, page)).tags
+        assert (tags.count("h1"), tags.count("main"), tags.count("title")) == (1, 1, 1), name
+
+
+def test_styles_and_scripts_have_one_version() -> None:
+    """Pages name every file with it, so that browsers may keep them."""
+    assert {"style.css", "page.css", "theme.js", "uPlot.iife.min.js", "history.js"} <= set(static_files())
+    assert len(static_version()) == 12

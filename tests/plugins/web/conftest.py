@@ -1,0 +1,122 @@
+"""The pages on stores of their own, and people with different rights who look at them."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from bellwether.web.access import NotLoggedIn, Visitor
+from bellwether.web.app import build_app
+from bellwether.web.csrf import Tokens
+from bellwether.web.site import Site
+from fastapi import FastAPI, Request
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from include.perf.adapters.alert_file import AlertFile
+from include.perf.adapters.baseline_file import BaselineFile
+from include.perf.adapters.cached_baselines import CachedBaselines
+from include.perf.adapters.folder_store import FolderStore
+from include.perf.adapters.sqlite_index import SqliteIndex
+from include.perf.catalogue import load_catalogue
+from include.perf.run import RunRecord
+from include.perf.stage_files import StageFiles
+from tests.catalogues import catalogue_folder
+from tests.fakes import FixedClock
+from tests.perf.alert_words import message
+from tests.records import START, run_record
+
+HOST = "airflow.test"
+BASE = "/deployed/bellwether"
+PAGE = {"Accept": "text/html"}
+
+READS: Mapping[str, tuple[str, ...]] = {
+    "editor": ("calm", "storm"),
+    "viewer": ("calm", "storm"),
+    "half": ("calm",),
+    "nobody": (),
+}
+"""Scenarios that each may see; the editor may change them, and so may half the one that they see."""
+CHANGES: Mapping[str, tuple[str, ...]] = {"editor": ("calm", "storm"), "half": ("calm",)}
+
+
+async def door(request: Request) -> Visitor:
+    """Let in who says a name that is known."""
+    name = request.headers.get("x-user", "")
+    if name not in READS:
+        raise NotLoggedIn
+    return Visitor(
+        id=f"id of {name}",
+        name=name,
+        may_read=READS[name].__contains__,
+        may_trigger=CHANGES.get(name, ()).__contains__,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """The app as a test sees it.
+
+    Attributes:
+        app: without what it is mounted in.
+    """
+
+    app: FastAPI
+    site: Site
+    outer: Starlette
+    store: FolderStore
+    clock: FixedClock
+
+    def request(self, method: str, path: str, *, user: str | None = "editor", **options: Any) -> httpx.Response:
+        """Ask for a path below the pages; redirects are not followed."""
+        headers = {**PAGE, **({"X-User": user} if user else {}), **options.pop("headers", {})}
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self.outer, root_path="/deployed")
+            async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
+                return await client.request(method, f"{BASE}{path}", headers=headers, **options)
+
+        return asyncio.run(ask())
+
+    def get(self, path: str, *, user: str | None = "editor", **options: Any) -> httpx.Response:
+        """Ask for a page."""
+        return self.request("GET", path, user=user, **options)
+
+    def post(self, path: str, *, user: str = "editor", **fields: str) -> httpx.Response:
+        """Send a form of ours."""
+        token = self.site.tokens.token_for(f"id of {user}")
+        return self.request("POST", path, user=user, data={"csrf_token": token, **fields})
+
+    def keep(self, **changes: Any) -> RunRecord:
+        """Keep the record of a run; by default of the engine in calm."""
+        record = run_record(**{"service": "engine", "scenario": "calm", "run_id": "run-1", **changes})
+        uri = self.store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
+        StageFiles(self.store, uri).write_record(record)
+        self.clock.now += timedelta(seconds=2)  # the index looks no more than once a second
+        return record
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Pages:
+    """The pages over a small catalogue: two services, calm for both and storm for the engine; nothing was run yet."""
+    (tmp_path / "catalogue").mkdir()
+    folder = catalogue_folder(tmp_path / "catalogue")
+    clock = FixedClock(START + timedelta(days=1))
+    store = FolderStore(str(tmp_path / "results"))
+    site = Site(
+        catalogue=lambda: load_catalogue(folder),
+        store=store,
+        index=SqliteIndex(tmp_path / "index.sqlite", store=store, clock=clock),
+        baselines=CachedBaselines(BaselineFile(tmp_path / "baselines.json")),
+        alerts=AlertFile(tmp_path / "alerts.json"),
+        acknowledged=lambda silence: message(f"{silence.by} knows: {silence.reason}"),
+        clock=clock,
+        door=door,
+        tokens=Tokens(secret="secret"),
+    )
+    app = build_app(site)
+    return Pages(app=app, site=site, outer=Starlette(routes=[Mount("/bellwether", app)]), store=store, clock=clock)
