@@ -95,7 +95,7 @@ def _of_shift(shift: Shift, metric: Metric, record: RunRecord) -> str:
     if floor is None or level is None:
         return "unchanged"
     if abs(shift.absolute) > floor:
-        return "within the noise"
+        return "within the noise" if record.rerun_of is None else "judged with its run"
     is_small = abs(shift.absolute) <= metric.floor(baseline=level, is_provisional=False)
     return "unchanged" if is_small else "too few nights to tell"
 

@@ -159,6 +159,13 @@ def test_after_few_nights_a_large_change_is_not_called_none(p95_s: float, judgem
     assert _rows(render_report(record, {}), "Metric")[1][4] == judgement
 
 
+def test_a_rerun_is_not_judged_by_itself() -> None:
+    """Its deviations stand with the run that it was done again for; twice as slow is no noise all the same."""
+    baseline = baseline_reference(metrics={"latency_p95": 0.1})
+    record = run_record(metrics=metric_values(latency_p95=0.2), baseline=baseline, rerun_of="20260302T063900Z-7f3a")
+    assert _rows(render_report(record, {}), "Metric")[1][4] == "judged with its run"
+
+
 def test_a_missing_value_gives_its_reason_below_the_table() -> None:
     """No data is never zero."""
     record = run_record(metrics=metric_values(cpu_usage="Prometheus does not | answer"))
