@@ -55,7 +55,7 @@ def summary() -> str:
         raise AirflowFailException("nothing was run; see the tasks before")
     results = keep_summary(uris)
     shown = markdown.render(dag_run_document(results))
-    log.info("All verdicts:\n%s", shown)
+    log.info("What came of it:\n%s", shown)
     fail_if_bad(results)
     return shown
 

@@ -6,6 +6,7 @@ fixtures, so that each is done once.
 """
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any, TypeVar
 import pytest
 import requests
 import yaml
+from playwright.sync_api import Browser, sync_playwright
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
@@ -50,6 +52,11 @@ NOISE = ("the generator", "the machine was busy", "Prometheus has")
 """How the reasons begin for which a busy machine makes a run INVALID. That is right of it, so we ask again."""
 
 ANSWERED = "http_requests_total"
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = os.environ.get("BELLWETHER_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), "chromium")
+CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+PATIENCE_MS = 30_000
 
 T = TypeVar("T")
 
@@ -328,6 +335,15 @@ def refused_runs(platform: Platform, new_scenario: str) -> dict[str, Run]:
         ),
     }
     return {dag_id: platform.follow(dag_id, run_id, told_before=told_before) for dag_id, run_id in started.items()}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window; Playwright's event loop must not outlive the module."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield running
+        running.close()
 
 
 @pytest.fixture

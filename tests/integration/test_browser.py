@@ -4,31 +4,15 @@ With BELLWETHER_SCREENSHOTS set to a folder (docs/images), the pictures of the R
 """
 
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from include.demo.airflow_api import USER
-from tests.integration.conftest import LOAD, SERVICE, SHORT_NAME, Platform, Run
+from tests.integration.conftest import LOAD, PATIENCE_MS, SERVICE, SHORT_NAME, Platform, Run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
-
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = os.environ.get("BELLWETHER_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), "chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-PATIENCE_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ from urllib.parse import unquote
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
 from include.demo.airflow_api import USER, VIEWER
-from tests.integration.conftest import SERVICE, Platform, Run
-from tests.integration.test_browser import ARGUMENTS, CHROMIUM, PATIENCE_MS
+from tests.integration.conftest import PATIENCE_MS, SERVICE, Platform, Run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -22,15 +21,6 @@ METRICS = 8
 PHONE = {"width": 390, "height": 844}
 
 Open = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 def token_of(platform: Platform, user: str) -> str:
@@ -102,7 +92,7 @@ def test_the_way_from_airflow_to_a_report(opened: Open, slow_run: Run) -> None:
     page = opened("/")
     page.get_by_role("link", name="Performance").click()
     frame: FrameLocator = page.frame_locator("iframe")
-    expect(frame.get_by_role("heading", level=1)).to_contain_text("regression")
+    expect(frame.get_by_role("heading", level=1)).to_contain_text("open problem")
     keep(page, "performance")
     frame.get_by_role("table").get_by_role("link", name=CELL).click()
     expect(frame.locator("canvas")).to_have_count(METRICS)
@@ -173,8 +163,9 @@ def test_promoting_and_rolling_back(opened: Open, platform: Platform, slow_run: 
 def test_acknowledging_and_silencing(opened: Open, slow_run: Run) -> None:
     """The open problem of the slow run is acknowledged, and the silence lifted again."""
     page = opened("/bellwether/problems")
-    page.get_by_text("Acknowledge").first.click()
-    form = page.get_by_role("listitem").filter(has_text=SERVICE).first
+    problems = page.get_by_role("listitem").filter(has_text=SERVICE).filter(has_text=SCENARIO)
+    form = problems.filter(has=page.get_by_role("button", name="Acknowledge", include_hidden=True)).first
+    form.get_by_text("Acknowledge").first.click()
     form.get_by_label("Reason").fill("incident 4711")
     form.get_by_role("button", name="Acknowledge").click()
     expect(page.get_by_role("status")).to_contain_text("Acknowledged")

@@ -1,30 +1,19 @@
 """The HTML report as a browser opens it from disk: whole, quiet, readable on a phone, in the dark and on paper."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request
 
 from include.perf.adapters.charts import MatplotlibCharts
 from include.perf.reporting import html
 from include.perf.reporting.report import run_document
-from tests.integration.test_browser import ARGUMENTS, CHROMIUM
 from tests.records import regressed_record, timeseries_rows, write_timeseries
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1400, "height": 900}
 LONG_NAME = "a-service-of-" + "very-" * 40 + "long-name"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser without a window."""
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ class Cell:
 
     Attributes:
         last: its latest run; ``None`` before the first one.
+        before: the latest one whose service was judged, where the very latest says nothing of it.
         figure: the metric that matters most now, with its change.
         problems: open ones that it belongs to.
         silenced: of what somebody wants to hear no more; empty for nothing.
@@ -35,6 +36,7 @@ class Cell:
     name: CellName
     look: Look
     last: RunEntry | None
+    before: RunEntry | None
     age: str
     moment: str
     figure: str
@@ -82,10 +84,11 @@ class MatrixPage:
 
     @property
     def summary(self) -> str:
-        """The whole in a sentence."""
+        """The whole in a sentence, what is open first: the latest run of its cell may say nothing of it."""
         parts = [f"{count.cells} {count.look.word}" for count in self.counts]
         parts += [f"{self.not_run} {NOT_RUN.word}"] if self.not_run else []
-        return f"{counted(self.total, 'cell')}: {', '.join(parts)}" if parts else "no cells"
+        cells = f"{counted(self.total, 'cell')}: {', '.join(parts)}" if parts else "no cells"
+        return f"{counted(len(self.problems), 'open problem')} · {cells}" if self.problems else cells
 
 
 def matrix_page(
@@ -143,6 +146,7 @@ def _cell(
         name=name,
         look=VERDICT_LOOKS[last.verdict] if last else NOT_RUN,
         last=last,
+        before=_before(runs),
         age=age(last.started_at, now=now) if last else "",
         moment=minute(last.started_at) if last else "",
         figure=_figure(last) if last else "",
@@ -150,6 +154,12 @@ def _cell(
         problems=sum(name in problem.cells for problem in problems),
         silenced=_silenced(name, [silence for silence in book.silences if silence.is_active(now)]),
     )
+
+
+def _before(runs: Sequence[RunEntry]) -> RunEntry | None:
+    if not runs or runs[-1].verdict.is_measured:
+        return None
+    return next((entry for entry in reversed(runs) if entry.verdict.is_measured), None)
 
 
 def _silenced(name: CellName, active: Sequence[Silence]) -> str:

@@ -48,7 +48,13 @@ def dag_run_document(results: DagRunResults, *, report_of: ReportAddress = _nowh
     Args:
         report_of: returns the address of a run's report, ``None`` where there is none.
     """
-    sections = [*_matrices(results, report_of), _found(results, report_of), _again(results), _missing(results)]
+    sections = [
+        _verdicts(results),
+        *_matrices(results, report_of),
+        _found(results, report_of),
+        _again(results),
+        _missing(results),
+    ]
     return Document(
         mark=_overall(results),
         subject=f"{results.dag_id} · {results.dag_run_id}",
@@ -73,6 +79,22 @@ def _counts(results: DagRunResults) -> str:
     told += [f"{len(results.missing)} without a record"] if results.missing else []
     planned = len(results.records) + len(results.missing)
     return f"{counted(planned, 'run')}: {', '.join(told)}" if planned else "nothing was planned"
+
+
+def _verdicts(results: DagRunResults) -> Section | None:
+    """Return the services against the scenarios, where there are several scenarios."""
+    planned: tuple[RunRecord | Missing, ...] = (*results.records, *results.missing)
+    scenarios = tuple(dict.fromkeys(each.scenario for each in planned))
+    if len(scenarios) < 2:
+        return None
+    verdicts: dict[tuple[str, str], Inline] = {
+        **{(each.service, each.scenario): NO_RECORD for each in results.missing},
+        **{(each.service, each.scenario): verdict_mark(each.verdict) for each in results.records},
+    }
+    services = dict.fromkeys(each.service for each in planned)
+    rows = tuple((name, *(verdicts.get((name, scenario), NOTHING) for scenario in scenarios)) for name in services)
+    columns = (Column("Service"), *map(Column, scenarios))
+    return Section("All verdicts", (Table(caption="Services against scenarios", columns=columns, rows=rows),))
 
 
 def _matrices(results: DagRunResults, report_of: ReportAddress) -> Iterator[Section]:

@@ -91,6 +91,15 @@ def test_open_problems_and_silences_are_marked() -> None:
     assert [(cell.problems, cell.silenced) for cell in row.cells if cell] == [(1, ""), (0, "disk used")]
 
 
+def test_a_run_that_says_nothing_hides_no_problem() -> None:
+    """Halted the night after a regression: the problem leads the page, and the cell says what it was before."""
+    runs = {CELL: [night(1), regressed(2), night(3, verdict=Verdict.INVALID), night(4, verdict=Verdict.SKIPPED)]}
+    page = page_of(runs, book=AlertBook(problems=[problem(cells=(CELL,))]))
+    assert page.summary == "1 open problem · 2 cells: 1 skipped, 1 not run yet"
+    (row,) = page.rows
+    assert [cell.before.run_id if cell and cell.before else None for cell in row.cells] == ["night-0002", None]
+
+
 def test_a_problem_of_cells_that_may_not_be_seen_is_left_out() -> None:
     """Nobody learns of a scenario through its problems."""
     book = AlertBook(problems=[problem(cells=(CellName("secret-service", "hidden"),))])

@@ -49,6 +49,17 @@ def test_a_night_of_every_kind() -> None:
     assert_golden("summary_night.md", markdown.render(document))
 
 
+def test_several_scenarios_begin_with_all_verdicts() -> None:
+    """Services against scenarios; a run without a record is told, and a dash stands for what was not planned."""
+    worse = regressed_record(scenario="normal_trading")
+    made = table(run_record(), worse, missing=(LOST,))
+    assert [column.title for column in made.columns] == ["Service", "market_open", "normal_trading"]
+    assert made.rows == (
+        ("analysis-engine-service", Mark("PASS", Tone.GOOD), Mark("REGRESSION", Tone.BAD)),
+        ("data-pipeline-service", Mark("NO RECORD", Tone.DOUBT), "–"),
+    )
+
+
 def test_services_down_and_metrics_across() -> None:
     """Each cell has its value and its change; what is worse is marked, a suspicion too."""
     doubt = deviation("cpu_usage", 2.6, is_confirmed=False, severity=Severity.DIGEST)
@@ -76,8 +87,8 @@ def test_each_scenario_has_a_matrix_of_its_own() -> None:
         run_record(service="orders", scenario="calm"),
     )
     sections = dag_run_document(results(*records)).sections
-    assert [section.title for section in sections] == ["market_open", "calm", "What was found"]
-    assert [len(section.blocks[0].rows) for section in sections[:2]] == [1, 2]  # type: ignore[union-attr]
+    assert [section.title for section in sections] == ["All verdicts", "market_open", "calm", "What was found"]
+    assert [len(section.blocks[0].rows) for section in sections[:3]] == [2, 1, 2]  # type: ignore[union-attr]
 
 
 def test_a_run_without_a_record_has_a_row() -> None:
