@@ -109,6 +109,8 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
         # a small machine measures better when Airflow looks around less often
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "60",
+        # a DAG that is read again soon after the start is stored again, too: an edited catalogue shows at once
+        "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
     }
     return {f"AIRFLOW__{name}": value for name, value in settings.items()} | {
         "AIRFLOW_HOME": str(stack.airflow_home),
