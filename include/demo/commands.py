@@ -137,6 +137,7 @@ def tell_where(stack: Stack, console: Console) -> None:
     api = AirflowApi(stack.airflow_url, airflow_home=stack.airflow_home)
     rows = {
         "Airflow": f"{stack.airflow_url}  user {USER}, password {api.password()}",
+        "Performance page": f"{stack.airflow_url}/bellwether/",
         "Slack (stand-in)": stack.slack_url,
         "Prometheus": stack.prometheus_url,
         "Results": str(stack.results),

@@ -182,3 +182,8 @@ def signed_percent(ratio: float, *, uncertainty: float | None = None) -> str:
     if uncertainty:
         decimals = min(max(0, decimals_of(uncertainty * 100)), decimals)
     return f"{percent:+z.{decimals}f}".replace("-", "−")
+
+
+def signed_points(difference: float) -> str:
+    """Write the difference of two ratios in percentage points with its sign and without its unit; never as −0.00."""
+    return f"{difference * 100:+z.2f}".replace("-", "−")

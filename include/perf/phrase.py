@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from include.perf.baseline_entry import CANDIDATE_RUNS
-from include.perf.metric import METRICS, Metric, Source, Unit, format_change, format_value
+from include.perf.metric import METRICS, Metric, Source, Unit, format_change, format_value, signed_points
 from include.perf.rounding import uncertainty_of
 from include.perf.run import BaselineReference, Deviation, RunRecord, Shift, Verdict, Window
 
@@ -117,7 +117,7 @@ def change_of(name: str, shift: Shift) -> str:
     """Write a shift briefly: ``+45 %``, ``×12``; ``+2.10 points`` of a ratio; in the unit when from zero."""
     metric = METRICS.get(name)
     if is_in_points(name):
-        return f"{shift.absolute * 100:+.2f} points".replace("-", "−")
+        return f"{signed_points(shift.absolute)} points"
     if shift.ratio is None:
         sign = "+" if shift.absolute >= 0 else "−"
         return sign + (format_value(abs(shift.absolute), metric.unit) if metric else f"{abs(shift.absolute):g}")

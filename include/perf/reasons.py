@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from include.perf.baseline import Baseline, State
 from include.perf.decision import ANCHOR_Z, CONFIRM_T, SERVICE_WINDOW_Z, SERVICE_Z, SUSPECT_T, WINDOW_Z
 from include.perf.history import Night
-from include.perf.metric import METRICS, Metric, MetricValue, Unit, format_change, format_value
+from include.perf.metric import METRICS, Metric, MetricValue, Unit, format_change, format_value, signed_points
 from include.perf.phrase import change_of, counted
 from include.perf.run import Shift
 
@@ -51,14 +51,10 @@ def of_shift(metric: Metric, *, value: float, level: float, shift: Shift, nights
 def _interval(metric: Metric, shift: Shift) -> str:
     if metric.unit is Unit.RATIO:
         low, high = shift.absolute_low, shift.absolute_high
-        return "" if low is None or high is None else f" ({_points(low)} … {_points(high)} points)"
+        return "" if low is None or high is None else f" ({signed_points(low)} … {signed_points(high)} points)"
     if shift.low is None or shift.high is None:
         return ""
     return f" ({format_change(shift.low)} … {format_change(shift.high)})"
-
-
-def _points(ratio: float) -> str:
-    return f"{ratio * 100:+.2f}".replace("-", "−")
 
 
 def provisional(metric: Metric, *, floor: float, nights: int) -> str:

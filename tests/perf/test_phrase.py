@@ -21,6 +21,8 @@ P95 = METRICS["latency_p95"]
         ("latency_p95", Shift(ratio=0.0, absolute=0.0), "+0.0 %"),
         ("error_rate", Shift(ratio=None, absolute=0.021), "+2.10 points"),
         ("disk_usage", Shift(ratio=-0.1, absolute=-0.04), "−4.00 points"),
+        ("error_rate", Shift(ratio=-0.1, absolute=-0.00002), "+0.00 points"),  # nothing is not less than nothing
+        ("latency_p95", Shift(ratio=-0.0002, absolute=-0.00001), "+0.0 %"),
         ("cpu_usage", Shift(ratio=None, absolute=0.4995), "+0.499 cores"),
         ("cpu_usage", Shift(ratio=None, absolute=0.0), "+0 cores"),
         ("unknown", Shift(ratio=None, absolute=-2.5), "−2.5"),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from include.perf.adapters.slack_limits import MAX_ALT, MAX_HEADER, escape, fit, plain
 from include.perf.alert import Problem
-from include.perf.metric import METRICS, Unit, format_change, format_value
+from include.perf.metric import METRICS, Unit, format_change, format_value, signed_points
 from include.perf.phrase import (
     SHORT_NAMES,
     change_of,
@@ -138,7 +138,7 @@ def interval(deviation: Deviation) -> str:
 
 
 def _hundredfold(bound: float | None) -> str:
-    return "" if bound is None else f"{bound * 100:+.2f}".replace("-", "−")
+    return "" if bound is None else signed_points(bound)
 
 
 def _percent(bound: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from include.perf.metric import METRICS, Metric, format_value, signed_percent
+from include.perf.metric import METRICS, Metric, format_value, signed_percent, signed_points
 from include.perf.phrase import (
     change_of,
     counted,
@@ -136,16 +136,12 @@ def _shift_with_interval(metric: Metric, shift: Shift | None) -> str:
     if is_in_points(metric.name):
         if shift.absolute_low is None or shift.absolute_high is None:
             return change
-        return f"{change} ({_points(shift.absolute_low)} … {_points(shift.absolute_high)})"
+        return f"{change} ({signed_points(shift.absolute_low)} … {signed_points(shift.absolute_high)})"
     if shift.low is None or shift.high is None:
         return change
     uncertainty = uncertainty_of_ratio(shift)
     low, high = (signed_percent(bound, uncertainty=uncertainty) for bound in (shift.low, shift.high))
     return f"{change} ({low} … {high} %)"
-
-
-def _points(ratio: float) -> str:
-    return f"{ratio * 100:+.2f}".replace("-", "−")
 
 
 def _trend(record: RunRecord, metric: Metric, before: Sequence[float]) -> Trend | str:
