@@ -96,7 +96,7 @@ def test_the_way_from_airflow_to_a_report(opened: Open, slow_run: Run) -> None:
     keep(page, "performance")
     frame.get_by_role("table").get_by_role("link", name=CELL).click()
     expect(frame.locator("canvas")).to_have_count(METRICS)
-    frame.get_by_role("rowheader").get_by_role("link").first.click()
+    frame.get_by_role("rowheader").locator(f"a[href$='{slow_run.record['run_id']}']").click()
     expect(frame.get_by_role("heading", name="Metrics", exact=True)).to_be_visible()
     images = frame.locator("figure img").filter(visible=True)
     expect(images.first).to_be_visible()

@@ -170,11 +170,12 @@ def test_the_summary_of_all_verdicts(
         shown = summary()
     assert shown.startswith(f"# IMPROVEMENT · run_all · {RUN_ID} – 2 runs: 1 IMPROVEMENT, 1 PASS\n")
     assert [line for line in shown.splitlines() if line.startswith("## ")] == [
+        "## All verdicts",
         "## market_open",
         "## normal_trading",
         "## What was found",
     ]
-    assert f"All verdicts:\n{shown}" in caplog.messages
+    assert f"What came of it:\n{shown}" in caplog.messages
     assert "[orders](../../../orders/market_open/" in kept_summary(tmp_path)
     order = ["market_open", "normal_trading", "high_volatility", "overnight_processing"]
     assert given["ti"].asked == [
