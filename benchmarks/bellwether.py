@@ -30,9 +30,10 @@ from include.perf.feed import Feed, FeedEndpoint, Request
 from include.perf.load_profile import LoadProfile
 from include.perf.measurement import measure
 from include.perf.ports import FEED_FILE, REQUESTS_FILE, LoadOrder, Progress
+from include.perf.prometheus_target import PrometheusTarget
 from include.perf.request_rows import read_requests
 from include.perf.run import LoadFigures
-from include.perf.service import Endpoint, PrometheusTarget, Service
+from include.perf.service import Endpoint, Service
 from include.perf.validity import load_problems
 
 ROOT = Path(__file__).parents[1]

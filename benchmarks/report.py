@@ -110,7 +110,8 @@ def measure(folder: Path) -> None:
 def write_server_series(folder: Path, *, duration_s: int) -> None:
     """Write what a scrape every five seconds leaves."""
     from include.perf.ports import SERVER_SERIES_FILE
-    from include.perf.server_series import SERVER_METRICS, ServerSeries
+    from include.perf.prometheus_target import SERVER_METRICS
+    from include.perf.server_series import ServerSeries
 
     seconds = tuple(range(10, WARMUP_S + duration_s - 10, 5))
     source = random.Random(7)

@@ -24,6 +24,7 @@ from include.perf.distribution import Distribution
 from include.perf.errors import ConfigurationError, LoadError, NoData, StoreError, TargetError
 from include.perf.feed import Request
 from include.perf.histogram import Histogram
+from include.perf.load_announcement.announcing import LoadObserver
 from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
 from include.perf.load_profile import LoadProfile
 from include.perf.market_hours import OWN_FILE, load_market_hours
@@ -35,6 +36,7 @@ from include.perf.ports import (
     SUMMARIES_FOLDER,
     Answered,
     Claim,
+    LabelledValue,
     LoadOrder,
     LoadWatch,
     Progress,
@@ -254,6 +256,7 @@ class FakeMetrics:
     Attributes:
         answers: a value, or an error to raise, by query.
         asked: every query with its time.
+        series_of: the values of a query of several series, or an error; no data of any other.
         over_time: the samples of a query over time, or an error; no data of any other.
         asked_over_time: every such query with its start, end and step.
     """
@@ -261,6 +264,7 @@ class FakeMetrics:
     def __init__(self, answers: Mapping[str, float | Exception]) -> None:
         self.answers = dict(answers)
         self.asked: list[tuple[str, datetime]] = []
+        self.series_of: dict[str, tuple[LabelledValue, ...] | Exception] = {}
         self.over_time: dict[str, tuple[Sample, ...] | Exception] = {}
         self.asked_over_time: list[tuple[str, datetime, datetime, float]] = []
 
@@ -273,6 +277,14 @@ class FakeMetrics:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def values(self, query: str, *, at: datetime) -> tuple[LabelledValue, ...]:
+        """Return the answer to a query of several series; no data where none is known."""
+        self.asked.append((query, at))
+        found = self.series_of.get(query, NoData(f"no data for {query}"))
+        if isinstance(found, Exception):
+            raise found
+        return found
 
     def label(self, query: str, label: str, *, at: datetime) -> str:
         """No series has labels here."""
@@ -496,12 +508,19 @@ def coverage_query(window: str = "10000ms") -> str:
     return f"min(sum_over_time(up{{{SELECTOR}}}[{window}]))"
 
 
+def started_query(window: str = "12000ms") -> str:
+    """Return how it is asked whether the small service was started: over two scrapes more than the window."""
+    return f"max(max_over_time(process_start_time_seconds{{{SELECTOR}}}[{window}]))"
+
+
 def healthy_answers(window: str = "10000ms") -> dict[str, float | Exception]:
     """Return what Prometheus says of the small service: ten scrapes in ten seconds, and three figures."""
     target = small_service().prometheus
     return {
         IS_SCRAPED: 1.0,
         coverage_query(window): 10.0,
+        coverage_query("2000ms"): 2.0,  # at each end
+        started_query(f"{int(window.removesuffix('ms')) + 2000}ms"): (START - timedelta(days=1)).timestamp(),
         target.query("cpu_usage", window=window): 1.5,
         target.query("memory_usage", window=window): 512.0 * 1024**2,
         target.query("disk_usage", window=window): 0.40,
@@ -523,6 +542,7 @@ class Platform:
         self.reservations = FakeReservations()
         self.charts = FakeCharts()
         self.halt_reason: str | None = None
+        self.observers: tuple[LoadObserver, ...] = ()
 
     @property
     def pipeline(self) -> Pipeline:
@@ -541,6 +561,7 @@ class Platform:
             wait=self.clock.wait,
             halted=lambda: self.halt_reason,
             versions={"bellwether": "test"},
+            observers=self.observers,
         )
 
     def plan(self, **request: Any) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from include.perf.distribution import Distribution, distribution_csv, read_distribution
 from include.perf.histogram import Histogram
 from include.perf.ports import DISTRIBUTION_FILE, SERVER_SERIES_FILE
-from include.perf.server_series import SERVER_METRICS
+from include.perf.prometheus_target import SERVER_METRICS
 
 MIB = 1024**2
 

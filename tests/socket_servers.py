@@ -220,8 +220,13 @@ def python(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, *, targets: dict[str, int], interval: str = "200ms") -> Iterator[str]:
-    """Lend a Prometheus that scrapes local ports, each under its ``service`` label; returns its address."""
+def prometheus(
+    folder: Path, *, targets: dict[str, int], interval: str = "200ms", port: int | None = None
+) -> Iterator[str]:
+    """Lend a Prometheus that scrapes local ports, each under its ``service`` label; returns its address.
+
+    It is killed in the end. One that is started in the same folder goes on with what the first one stored.
+    """
     scrapes = [
         {
             "job_name": name,
@@ -232,12 +237,22 @@ def prometheus(folder: Path, *, targets: dict[str, int], interval: str = "200ms"
         for name, port in targets.items()
     ]
     config = {"global": {"scrape_interval": interval, "scrape_timeout": interval}, "scrape_configs": scrapes}
+    with prometheus_with(folder, config, port=port) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def prometheus_with(
+    folder: Path, config: dict[str, Any], *, port: int | None = None, options: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """Lend a Prometheus of any configuration; returns its address."""
     # JSON is valid YAML.
     (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
-    port = free_port()
-    options = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}"]
+    port = port or free_port()
+    paths = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}"]
     with child(
         "prometheus",
+        *paths,
         *options,
         f"--web.listen-address=127.0.0.1:{port}",
         stdout=subprocess.DEVNULL,

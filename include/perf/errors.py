@@ -6,7 +6,9 @@ Every message says what is wrong, with which value, by which rule, and what to d
     ├── ConfigurationError     wrong use: catalogue, parameters, environment (exit code 2)
     │   ├── CatalogueError     services.yaml, scenarios.yaml or market_hours.yaml
     │   ├── DataError          a scenario's CSV
-    │   └── BaselineError      baselines.json, or a promotion that is not allowed
+    │   ├── BaselineError      baselines.json, or a promotion that is not allowed
+    │   └── RulesError         the alert rules for Prometheus cannot be written, checked or loaded
+    │       └── RulesRefused   promtool or Prometheus says that they are wrong; those before stay
     ├── RunSkipped             the run is not to be done now; it becomes SKIPPED with this reason
     ├── RunError               this run cannot go on; it becomes INVALID with this reason (exit code 3)
     │   ├── TargetError        the service is not reachable or not healthy
@@ -15,6 +17,7 @@ Every message says what is wrong, with which value, by which rule, and what to d
     ├── PrometheusError        a figure could not be had from Prometheus
     │   ├── PrometheusUnavailable   down, slow or answering nonsense: worth a retry
     │   ├── QueryRejected           the query itself is wrong: a retry cannot help
+    │   ├── PartialAnswer           something is missing in it, as Prometheus says itself
     │   └── NoData                  empty, NaN, or not exactly one series
     ├── StoreError             the results store cannot be read or written
     └── DeliveryError          a message could not be delivered; never changes a verdict
@@ -67,6 +70,14 @@ class BaselineError(ConfigurationError):
     """The baselines file is broken, or a promotion is not allowed."""
 
 
+class RulesError(ConfigurationError):
+    """The alert rules for Prometheus cannot be written, checked or loaded."""
+
+
+class RulesRefused(RulesError):
+    """The alert rules are wrong, as promtool or Prometheus says; those before stay in place."""
+
+
 class RunSkipped(BellwetherError):
     """A run is not to be done now; its record says SKIPPED with this reason."""
 
@@ -101,6 +112,10 @@ class PrometheusUnavailable(PrometheusError):
 
 class QueryRejected(PrometheusError):
     """Prometheus refused the query; a retry cannot help."""
+
+
+class PartialAnswer(PrometheusError):
+    """Prometheus answered with a warning that something is missing; such a value looks normal and is not."""
 
 
 class NoData(PrometheusError):

@@ -35,6 +35,8 @@ def fingerprint(
         "generator": f"version {GENERATOR_VERSION}, seed {load.seed}{_workers(load)}",
         "environment": service.environment,
     }
+    if service.prometheus.kind != "process":
+        parts["figures of"] = service.prometheus.kind
     headers = {"headers": _headers(service.headers)} if service.headers else {}
     return parts | headers | dict(extra or {}) | service.fingerprint
 

@@ -48,7 +48,7 @@ class QueryLimit:
         """Ask once; return how the limit is passed, ``None`` while it is not or has not been for long enough.
 
         Raises:
-            PrometheusUnavailable: there is no answer.
+            PrometheusUnavailable, PartialAnswer: there is no answer, or not a whole one.
         """
         now = self._clock()
         try:

@@ -234,11 +234,13 @@ class ServerFigures:
         coverage_ratio: share of the scrapes that should be there and are; ``None`` when it could not be asked.
         metrics: the server-side metrics by name.
         problem: why there is nothing, when Prometheus could not be asked at all.
+        restarted_at: when a process of the service began within the window.
     """
 
     coverage_ratio: float | None
     metrics: Mapping[str, MetricValue]
     problem: str | None = None
+    restarted_at: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

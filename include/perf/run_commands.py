@@ -69,7 +69,7 @@ class RunCommands:
             "--prometheus",
             metavar="URL",
             default=os.environ.get("PROMETHEUS_URL", DEFAULT_PROMETHEUS),
-            help="default: PROMETHEUS_URL, or %(default)s",
+            help=f"default: PROMETHEUS_URL, or {DEFAULT_PROMETHEUS}",
         )
         run.set_defaults(command=self._run)
         smoke = commands.add_parser("smoke", help="send a few requests to every endpoint, and say which fail")

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from include.perf.errors import PrometheusError, StoreError
-from include.perf.metric import METRICS, Source
+from include.perf.metric import METRICS
 from include.perf.ports import MetricsSource
+from include.perf.prometheus_target import SERVER_METRICS
 from include.perf.service import Service
 
 log = logging.getLogger(__name__)
 
-SERVER_METRICS = tuple(name for name, metric in METRICS.items() if metric.source is Source.PROMETHEUS)
 SCRAPES = 4
 MAX_POINTS = 720
 """More than a chart can show; Prometheus itself refuses 11,000 and more."""

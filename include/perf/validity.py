@@ -5,6 +5,7 @@ A slow or failing service is no reason: that is what a run is for.
 """
 
 from collections.abc import Iterator
+from datetime import UTC
 
 from include.perf.load_profile import LoadProfile
 from include.perf.metric import METRICS
@@ -144,6 +145,10 @@ def _problems_of_the_machine(generator: GeneratorFigures) -> Iterator[str]:
 
 def server_problems(figures: ServerFigures) -> list[str]:
     """Return the reasons in what Prometheus had."""
+    return [*_problems_of_scrapes(figures), *_problems_of_restart(figures)]
+
+
+def _problems_of_scrapes(figures: ServerFigures) -> list[str]:
     if figures.problem is not None:
         return [figures.problem]
     if figures.coverage_ratio is None or figures.coverage_ratio < MIN_COVERAGE_RATIO:
@@ -153,6 +158,15 @@ def server_problems(figures: ServerFigures) -> list[str]:
             f"(at least {MIN_COVERAGE_RATIO:.0%} are needed); check the target in Prometheus and scrape_interval_s"
         ]
     return []
+
+
+def _problems_of_restart(figures: ServerFigures) -> list[str]:
+    if figures.restarted_at is None:
+        return []
+    return [
+        f"a process of the service was started at {figures.restarted_at.astimezone(UTC):%H:%M:%S} UTC, while it was "
+        "measured: it had crashed, or was deployed or scaled; find out which, and start a new run"
+    ]
 
 
 def load_notes(figures: LoadFigures) -> list[str]:

@@ -45,6 +45,13 @@ def test_another_load_differs_in_one_part(changes: dict[str, Any], part: str) ->
     assert [name for name in before if before[name] != after[name]] == [part]
 
 
+def test_figures_of_something_else_differ() -> None:
+    """A container's memory is another figure than its process'; the default leaves no trace."""
+    before = fingerprint(small_service(), LOAD, data=DATA)
+    container = small_service(prometheus={"selector": "a", "kind": "container"})
+    assert fingerprint(container, LOAD, data=DATA) == before | {"figures of": "container"}
+
+
 ENDPOINT = {"name": "place", "method": "POST", "path": "/orders", "body": {"price": "$price"}}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from include.perf.errors import NoData, PrometheusUnavailable, QueryRejected
+from include.perf.errors import NoData, PartialAnswer, PrometheusUnavailable, QueryRejected
 from include.perf.query_limit import QueryLimit, inquiries_of
 from include.perf.stop_criterion import StopCriterion
 from tests.fakes import SELECTOR, FakeMetrics, FixedClock, small_service
@@ -32,7 +32,7 @@ class Asked:
             self.metrics.answers[QUERY] = answer
             try:
                 reasons.append(self._limit.reached())
-            except PrometheusUnavailable:
+            except (PrometheusUnavailable, PartialAnswer):
                 reasons.append("down")
             self.clock.move(every_s)
         return reasons
@@ -49,6 +49,13 @@ def test_the_selector_is_the_services_own() -> None:
 def test_it_must_be_beyond_for_the_whole_window() -> None:
     """At 0, 2, 4, 6, 8 and 10 s."""
     assert Asked().ask(4.0, 5.0, 3.6, 4.0, 4.0, 3.9) == [None] * 5 + [REASON]
+
+
+def test_a_part_of_an_answer_is_no_answer() -> None:
+    """The sum of the stores that are left may be below any limit; after a whole window it counts from anew."""
+    part = PartialAnswer("Prometheus has only a part of the answer")
+    answers = Asked().ask(4.0, *[part] * 6, *[4.0] * 6)
+    assert answers == [None, *["down"] * 6, *[None] * 5, REASON.replace("3.9", "4")]
 
 
 def test_below_is_the_other_side() -> None:

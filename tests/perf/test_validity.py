@@ -1,7 +1,7 @@
 """What makes a run untrustworthy: each rule at its edge, alone and together."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -224,6 +224,16 @@ def test_coverage(coverage: float | None, share: str | None) -> None:
         "check the target in Prometheus and scrape_interval_s"
     )
     assert problems == ([] if share is None else [sentence])
+
+
+def test_a_service_that_began_anew_was_not_measured() -> None:
+    """Also when nothing else is wrong; the time is the reader's way into the log."""
+    at = datetime(2026, 3, 2, 7, 47, 12, 900_000, tzinfo=timezone(timedelta(hours=1)))
+    (problem,) = server_problems(ServerFigures(coverage_ratio=1.0, metrics={}, restarted_at=at))
+    assert problem == (
+        "a process of the service was started at 06:47:12 UTC, while it was measured: it had crashed, or was deployed "
+        "or scaled; find out which, and start a new run"
+    )
 
 
 def test_what_the_scrape_ran_into_stands_alone() -> None:

@@ -75,6 +75,18 @@ def secret_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:
     Raises:
         ConfigurationError: it holds nothing usable, or more than one way to fill ``Authorization``.
     """
+    headers = optional_headers(secrets, connection=connection)
+    if not headers:
+        raise _unusable(connection, f"it has no credentials; set {WAYS}")
+    return headers
+
+
+def optional_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:
+    """Return the headers that carry what a connection holds; none where it holds no credentials.
+
+    Raises:
+        ConfigurationError: it holds something unusable, or more than one way to fill ``Authorization``.
+    """
     extra = _extra(secrets.extra, connection=connection)
     headers = _extra_headers(extra.get("headers"), connection=connection)
     ways = _authorizations(secrets, extra.get("token"), connection=connection)
@@ -86,8 +98,6 @@ def secret_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:
     problems = problems_of_headers(headers, may_be_secret=True)
     if problems:
         raise _unusable(connection, "; ".join(problems))
-    if not headers:
-        raise _unusable(connection, f"it has no credentials; set {WAYS}")
     return headers
 
 

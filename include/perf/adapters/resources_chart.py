@@ -12,8 +12,9 @@ from include.perf.adapters.time_axis import explain_stalls, mark_stalls, scale_t
 from include.perf.adapters.timeseries import Floats, Timeseries
 from include.perf.metric import LARGE_BYTES, METRICS, Unit, format_value
 from include.perf.phrase import SHORT_NAMES, is_compared
+from include.perf.prometheus_target import SERVER_METRICS
 from include.perf.run import RunRecord
-from include.perf.server_series import SERVER_METRICS, ServerSeries
+from include.perf.server_series import ServerSeries
 
 LEFT, WIDTH, TOP, BOTTOM, GAP = 0.115, 0.662, 0.80, 0.115, 0.028
 """Of the panels, as shares of the figure."""

@@ -1,0 +1,229 @@
+"""How far the figures out of Prometheus are from what the service itself counted, at several scrape intervals.
+
+Run from the project's root; needs ``prometheus`` in PATH::
+
+    python -m benchmarks.scraping                                  # six windows of 60 s: 7 minutes
+    python -m benchmarks.scraping --windows 1 --seconds 600        # one of the length of a baseline run
+
+Method. One process works 37 % of the time, its memory rises and falls by 64 MiB, and 2 % of its 100 requests a second
+fail (`benchmarks.scraped`). One Prometheus scrapes it at every interval side by side, so that all of them see the same.
+At the start and at the end of each window the process says what it has used up to that moment by its own count; windows
+begin at random moments between two scrapes. When the last scrape has come in, the figures are asked for as a run asks
+(`include.perf.scraping.scrape_figures`), and the error ratio as a ratio of rates. An error is (figure - truth) / truth.
+"""
+
+import argparse
+import json
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, cast
+
+from benchmarks.scraped import Truth
+from benchmarks.tables import Row, Table
+from benchmarks.watch import machine
+from include.perf.adapters.prometheus import Prometheus
+from include.perf.errors import PrometheusError
+from include.perf.run import Window
+from include.perf.scraping import is_scraped, scrape_figures
+from include.perf.service import Service
+
+INTERVALS_S = (1.0, 5.0, 15.0)
+START_WITHIN_S = 60.0
+FIGURES = ("CPU", "memory", "error ratio")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A window, and the truth at its ends."""
+
+    before: Truth
+    after: Truth
+
+    @property
+    def window(self) -> Window:
+        """The window as the process saw it."""
+        ends = [datetime.fromtimestamp(truth.at, tz=UTC) for truth in (self.before, self.after)]
+        return Window(start=ends[0], end=ends[1])
+
+    @property
+    def truths(self) -> dict[str, float]:
+        """What was really used on average."""
+        seconds = self.after.at - self.before.at
+        requests = self.after.requests - self.before.requests
+        return {
+            "CPU": (self.after.cpu_s - self.before.cpu_s) / seconds,
+            "memory": (self.after.rss_byte_s - self.before.rss_byte_s) / seconds,
+            "error ratio": (self.after.errors - self.before.errors) / requests,
+        }
+
+
+class Scraped:
+    """The process, asked for the truth over its standard input and output."""
+
+    def __init__(self, ask: IO[str], answer: IO[str]) -> None:
+        self._ask = ask
+        self._answer = answer
+
+    def truth(self) -> Truth:
+        """Return what it has used up to now."""
+        self._ask.write("\n")
+        self._ask.flush()
+        return Truth(**json.loads(self._answer.readline()))
+
+    def over(self, seconds: float) -> Measured:
+        """Return the truth about so many seconds from now."""
+        before = self.truth()
+        time.sleep(max(0.0, before.at + seconds - time.time()))
+        return Measured(before=before, after=self.truth())
+
+
+@contextmanager
+def running(*command: str, **options: Any) -> Iterator["subprocess.Popen[str]"]:
+    """Lend a process that is gone afterwards."""
+    process = subprocess.Popen(command, text=True, **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def service_of(interval_s: float) -> Service:
+    """Return the process as a service that is scraped at an interval."""
+    return Service.model_validate(
+        {
+            "name": f"every-{interval_s:g}-s".replace(".", "-"),
+            "base_url": "http://127.0.0.1:9",
+            "allowed_hosts": ["127.0.0.1"],
+            "prometheus": {"selector": f'interval="{interval_s:g}"', "scrape_interval_s": interval_s},
+            "endpoints": [{"name": "any", "method": "GET", "path": "/"}],
+        }
+    )
+
+
+def configuration(intervals_s: Sequence[float], port: int) -> str:
+    """Return Prometheus' configuration; JSON is valid YAML."""
+    scrapes = [
+        {
+            "job_name": f"{interval_s:g}",
+            "scrape_interval": f"{round(interval_s * 1000)}ms",
+            "scrape_timeout": f"{round(min(interval_s, 10.0) * 1000)}ms",
+            "static_configs": [{"targets": [f"127.0.0.1:{port}"], "labels": {"interval": f"{interval_s:g}"}}],
+        }
+        for interval_s in intervals_s
+    ]
+    return json.dumps({"scrape_configs": scrapes})
+
+
+def await_scrapes(services: Sequence[Service], source: Prometheus) -> None:
+    """Wait until each interval has had its first scrape."""
+    deadline = time.monotonic() + START_WITHIN_S
+    while True:
+        try:
+            if all(is_scraped(service, source, at=datetime.now(UTC)) for service in services):
+                return
+        except PrometheusError:  # it starts
+            pass
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Prometheus scrapes nothing after {START_WITHIN_S:g} s")
+        time.sleep(0.5)
+
+
+def figures_of(service: Service, window: Window, source: Prometheus) -> dict[str, float | None]:
+    """Return the figures of a window as a run has them."""
+    metrics = scrape_figures(service, window, source).metrics
+    selector, length = service.prometheus.selector, f"{round(window.duration_s * 1000)}ms"
+    failed = f'rate(scraped_requests_total{{{selector},outcome="error"}}[{length}])'
+    ratio = f"sum({failed}) / sum(rate(scraped_requests_total{{{selector}}}[{length}]))"
+    return {
+        "CPU": metrics["cpu_usage"].value,
+        "memory": metrics["memory_usage"].value,
+        "error ratio": source.value(ratio, at=window.end),
+    }
+
+
+def rows_of(services: Sequence[Service], measured: Sequence[Measured], source: Prometheus) -> Iterator[Row]:
+    """Return the errors of each figure at each interval: their mean, and the worst of the windows."""
+    found = {service.name: [figures_of(service, each.window, source) for each in measured] for service in services}
+    for name in FIGURES:
+        truths = [each.truths[name] for each in measured]
+        for service in services:
+            pairs = zip(found[service.name], truths, strict=True)
+            errors = [(value - truth) / truth for each, truth in pairs if (value := each[name]) is not None]
+            yield {
+                "figure": name,
+                "true": _told(name, sum(truths) / len(truths)),
+                "scraped every s": service.prometheus.scrape_interval_s,
+                "window s": float(round(measured[0].window.duration_s)),
+                "windows": len(measured),
+                "with a figure": len(errors),
+                "mean error": f"{sum(errors) / len(errors):+.2%}" if errors else "–",
+                "worst": f"{max(errors, key=abs):+.2%}" if errors else "–",
+            }
+
+
+def _told(name: str, truth: float) -> str:
+    match name:
+        case "CPU":
+            return f"{truth:.4f} cores"
+        case "memory":
+            return f"{truth / 1024**2:.1f} MiB"
+        case _:
+            return f"{truth:.2%}"
+
+
+@contextmanager
+def scraped_at(intervals_s: Sequence[float]) -> Iterator[tuple[Scraped, Prometheus]]:
+    """Lend the process, and a Prometheus that scrapes it at several intervals."""
+    port, web = free_port(), free_port()
+    with tempfile.TemporaryDirectory(prefix="bellwether-scraping-") as folder, ExitStack() as stack:
+        command = (sys.executable, "-m", "benchmarks.scraped", str(port))
+        process = stack.enter_context(running(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        scraped = Scraped(cast("IO[str]", process.stdin), cast("IO[str]", process.stdout))
+        scraped.truth()  # it is ready when it answers
+        (Path(folder) / "prometheus.yml").write_text(configuration(intervals_s, port), encoding="utf-8")
+        where = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb")
+        listen = f"--web.listen-address=127.0.0.1:{web}"
+        stack.enter_context(running("prometheus", *where, listen, stderr=subprocess.DEVNULL))
+        yield scraped, Prometheus(f"http://127.0.0.1:{web}")
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--windows", type=int, default=6)
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of a window")
+    parser.add_argument("--intervals", type=float, nargs="+", default=INTERVALS_S, help="of the scrapes, in seconds")
+    options = parser.parse_args()
+    services = [service_of(interval_s) for interval_s in options.intervals]
+    longest_s, moments = max(options.intervals), random.Random()
+    with scraped_at(options.intervals) as (scraped, source):
+        await_scrapes(services, source)
+        measured = []
+        for _ in range(options.windows):
+            time.sleep(moments.uniform(0, longest_s))
+            measured.append(scraped.over(options.seconds))
+        time.sleep(2 * longest_s)
+        rows = list(rows_of(services, measured, source))
+    table = Table(title="scraping: figures against the truth", rows=rows, notes=[json.dumps(machine())])
+    sys.stdout.write(table.text() + "\n")
+
+
+if __name__ == "__main__":
+    main()
