@@ -23,7 +23,7 @@ from include.perf.distribution import distribution_csv
 from include.perf.errors import LoadError
 from include.perf.histogram import LEAST_S, STEP_RATIO, Histogram
 from include.perf.load_plan import TIMED_OUT, UNFINISHED, GeneratorLog
-from include.perf.metric import METRICS, MetricValue
+from include.perf.metric import LATENCY_SHARES, METRICS, MetricValue
 from include.perf.ports import DISTRIBUTION_FILE, GENERATOR_FILE, REQUESTS_FILE, TIMESERIES_FILE
 from include.perf.request_rows import read_requests
 from include.perf.run import (
@@ -51,8 +51,6 @@ COLUMNS = (
     "error",
 )
 """What the figures are made of."""
-
-LATENCY_SHARES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
 
 
 def measure(folder: Path) -> LoadFigures:
@@ -87,7 +85,7 @@ def per_second(rows: pd.DataFrame, *, started_at: float) -> pd.DataFrame:
         ``finished``, ``failed``, and latency percentiles in seconds, NaN where nothing counts.
     """
     second = np.floor(rows["due_at"].to_numpy() - started_at + 1e-6).astype(np.int32)
-    is_good, counted = rows["error"] == "", _counts_for_latency(rows)
+    is_good, counted = rows["error"] == "", counts_for_latency(rows)
     due = rows.groupby(second, sort=True).size().rename_axis("second")
     finished = is_good.groupby(second).sum()
     seconds = pd.DataFrame(
@@ -108,13 +106,14 @@ def per_second(rows: pd.DataFrame, *, started_at: float) -> pd.DataFrame:
 
 def _steps(rows: pd.DataFrame) -> dict[int, int]:
     """Count the latencies of the measured window by step of a `Histogram`."""
-    counted = rows.loc[(rows["phase"] == "measured") & _counts_for_latency(rows), "latency_s"].to_numpy()
+    counted = rows.loc[(rows["phase"] == "measured") & counts_for_latency(rows), "latency_s"].to_numpy()
     numbers = np.floor(np.log(np.maximum(counted, LEAST_S) / LEAST_S) / np.log(STEP_RATIO)).astype(np.int32)
     steps, counts = np.unique(numbers, return_counts=True)
     return dict(zip(steps.tolist(), counts.tolist(), strict=True))
 
 
-def _counts_for_latency(rows: pd.DataFrame) -> "pd.Series[bool]":
+def counts_for_latency(rows: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which requests count towards latency, see above."""
     return rows["error"].isin(["", TIMED_OUT, UNFINISHED])
 
 
@@ -156,7 +155,7 @@ def _within_run(measured: pd.DataFrame, log: GeneratorLog) -> dict[str, float]:
     if blocks < MIN_BLOCKS:
         return {}
     block = np.floor((measured["due_at"].to_numpy() - log.measured_from) / BLOCK_S).astype(np.int32)
-    inside = (block >= 0) & (block < blocks) & _counts_for_latency(measured).to_numpy()
+    inside = (block >= 0) & (block < blocks) & counts_for_latency(measured).to_numpy()
     latencies = measured.loc[inside, "latency_s"].groupby(block[inside])
     spreads = {name: np.log(latencies.quantile(share)).std(ddof=1) for name, share in LATENCY_SHARES.items()}
     return {name: float(spread) for name, spread in spreads.items() if np.isfinite(spread)}
@@ -189,7 +188,7 @@ def _client_metrics(measured: pd.DataFrame, *, delivered: int, window: Window) -
 
 
 def _latencies(rows: pd.DataFrame) -> dict[str, float | None]:
-    counted = rows.loc[_counts_for_latency(rows), "latency_s"].to_numpy()
+    counted = rows.loc[counts_for_latency(rows), "latency_s"].to_numpy()
     if not len(counted):
         return dict.fromkeys(LATENCY_SHARES)
     return {name: float(np.quantile(counted, share)) for name, share in LATENCY_SHARES.items()}

@@ -124,6 +124,9 @@ METRICS: dict[str, Metric] = {
 }
 """The eight metrics by name, in the order in which people read them."""
 
+LATENCY_SHARES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
+"""The share of all requests that took no longer, by metric."""
+
 
 def format_value(value: float | None, unit: Unit, *, uncertainty: float | None = None) -> str:
     """Write a value in the unit that people use: ms, %, MiB; ``–`` for no value.

@@ -38,6 +38,7 @@ REQUESTS_FILE = "requests.csv.gz"
 TIMESERIES_FILE = "timeseries.csv"
 DISTRIBUTION_FILE = "distribution.csv"
 SERVER_SERIES_FILE = "server.csv"
+PRODUCTION_FILE = "production.json"
 GENERATOR_FILE = "generator.json"
 REPORT_FILE = "report.md"
 REPORT_HTML_FILE = "report.html"
@@ -269,8 +270,16 @@ class Sample:
     value: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledValue:
+    """The value of one series of several."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
 class MetricsSource(Protocol):
-    """Prometheus, asked for one number at a time, or for one over time."""
+    """Prometheus, asked for one number at a time, for one of each series, or for one over time."""
 
     def value(self, query: str, *, at: datetime) -> float:
         """Return the single value of an instant query.
@@ -278,7 +287,15 @@ class MetricsSource(Protocol):
         Raises:
             PrometheusUnavailable: worth a retry.
             QueryRejected: the query is wrong.
+            PartialAnswer: something is missing in the answer.
             NoData: empty, NaN, or not exactly one series.
+        """
+
+    def values(self, query: str, *, at: datetime) -> tuple[LabelledValue, ...]:
+        """Return the value of each series of an instant query; those that are not finite are left out.
+
+        Raises:
+            PrometheusError: as `value`; ``NoData`` where not one is left.
         """
 
     def label(self, query: str, label: str, *, at: datetime) -> str:

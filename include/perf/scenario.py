@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from include.perf.entry import Entry
 from include.perf.load_profile import LoadProfile
+from include.perf.production_comparison.hours import OptionalProductionHours
 from include.perf.schedule import OptionalSchedule
 from include.perf.service import ExtraParts, Name
 from include.perf.stop_criterion import StopCriteria
@@ -26,6 +27,7 @@ class Scenario(Entry):
         stop_when: what ends its load early; a list of its own takes the place of the defaults'.
         reruns: so many services a night are measured twice more when they look suspicious; 0 for none.
         fingerprint: what else makes its runs comparable, such as ``{dataset: 2026-Q4}``.
+        production_hours: the hours of production that it stands for; ``None`` compares its runs with none.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
@@ -39,6 +41,7 @@ class Scenario(Entry):
     stop_when: StopCriteria = ()
     reruns: Annotated[int, Field(ge=0, le=100)] = 4
     fingerprint: ExtraParts = Field(default_factory=dict)
+    production_hours: OptionalProductionHours = None
 
     @model_validator(mode="after")
     def _data_is_csv(self) -> Self:

@@ -173,7 +173,7 @@ class OpeningSchedule(Entry):
     @property
     def summary(self) -> str:
         """The schedule in a few words: ``250 min before the London open``."""
-        opens = "the market week opens" if self.is_of_the_week else f"the {_title(self.before)} open"
+        opens = "the market week opens" if self.is_of_the_week else f"the {title_of(self.before)} open"
         return f"{self.minutes} min before {opens}"
 
     @property
@@ -229,7 +229,7 @@ class OpeningSchedule(Entry):
 
         A run that is due less than the margin before an opening is too late for it: its deadline is past.
         """
-        what = "the market week" if self.is_of_the_week else f"the {_title(self.before)} session"
+        what = "the market week" if self.is_of_the_week else f"the {title_of(self.before)} session"
         opening = self.next_opening(due_at, hours)
         zone = self.zone(hours)
         return Deadline(
@@ -293,5 +293,6 @@ def _ever_opens(session: str, hours: MarketHours, *, weekday: int) -> bool:
     return any(hours.opening(session, first + timedelta(weeks=weeks)) for weeks in range(_WEEKS_OF_A_YEAR))
 
 
-def _title(session: str) -> str:
+def title_of(session: str) -> str:
+    """Return a session as people call it: ``New York``."""
     return session.replace("_", " ").title()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from include.perf.errors import StoreError
-from include.perf.ports import RECORD_FILE, SERVER_SERIES_FILE, Claim, ResultsStore
+from include.perf.ports import PRODUCTION_FILE, RECORD_FILE, SERVER_SERIES_FILE, Claim, ResultsStore
 from include.perf.run import LoadFigures, RunRecord, RunSpec, ServerFigures, Verdict, from_json, to_json
 
 SPEC_FILE = "stage-spec.json"
@@ -155,7 +155,7 @@ class StageFiles:
 
     def forget_figures(self) -> None:
         """Forget what an earlier try of the load measured, so that no old figure stands for a new load."""
-        for name in (LOAD_FILE, SERVER_FILE, SERVER_SERIES_FILE, VERSION_FILE, BESIDE_FILE):
+        for name in (LOAD_FILE, SERVER_FILE, SERVER_SERIES_FILE, PRODUCTION_FILE, VERSION_FILE, BESIDE_FILE):
             self._store.remove(self.uri, name)
 
     def write_load(self, figures: LoadFigures) -> None:

@@ -4,19 +4,25 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from include.demo import configuration, supervisor
 from include.demo.children import Child, start, stop
 from include.demo.settings import HOST, ROOT, Stack, new_stack, read_stack
 from include.perf.catalogue import load_catalogue
+from include.perf.production_comparison.hours import last_hours
 
 PARENT = "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()"
+STARTED_AT = datetime(2026, 3, 1, 23, 55, 30, tzinfo=UTC)
 STARTER = """
 import sys
 from pathlib import Path
@@ -104,7 +110,7 @@ def test_a_stack_is_found_again(stack: Stack) -> None:
 
 def test_the_stack_s_catalogue_is_the_project_s_on_loopback(stack: Stack) -> None:
     """The same services and scenarios, loaded at this machine only, shortly, and never by themselves."""
-    configuration.write_catalogue(stack)
+    configuration.write_catalogue(stack, started_at=STARTED_AT)
     catalogue, shipped = load_catalogue(stack.catalogue), load_catalogue(ROOT / "include")
     assert list(catalogue.services) == list(shipped.services)
     assert list(catalogue.scenarios) == list(shipped.scenarios)
@@ -119,6 +125,27 @@ def test_the_stack_s_catalogue_is_the_project_s_on_loopback(stack: Stack) -> Non
         assert scenario.load.duration_s == 20
 
 
+def test_runs_are_compared_with_the_first_minutes_of_the_production_twins(stack: Stack, tmp_path: Path) -> None:
+    """Twins that were just started have no yesterday; without twins there is nothing to compare with."""
+    configuration.write_catalogue(stack, started_at=STARTED_AT)
+    catalogue = load_catalogue(stack.catalogue)
+    for service in catalogue.services.values():
+        assert service.production is not None
+        assert service.production.selector == f'service="{service.name}",environment="production"'
+        assert (service.production.scrape_interval_s, service.production.days) == (1, 1)
+    hours = catalogue.scenario("normal_trading").production_hours
+    assert hours is not None
+    # started at 23:55:30 on a Sunday
+    (found,) = islice(last_hours(hours, catalogue.market_hours, before=STARTED_AT + timedelta(minutes=10)), 1)
+    assert (found.begins, found.ends) == (
+        datetime(2026, 3, 1, 23, 57, tzinfo=UTC),
+        datetime(2026, 3, 2, 0, 2, tzinfo=UTC),
+    )
+    alone = new_stack(tmp_path / "alone", with_production=False)
+    configuration.write_catalogue(alone, started_at=STARTED_AT)
+    assert {service.production for service in load_catalogue(alone.catalogue).services.values()} == {None}
+
+
 @pytest.mark.integration
 def test_prometheus_understands_its_configuration(stack: Stack) -> None:
     """Every service and its production twin are targets of their own."""
@@ -126,6 +153,30 @@ def test_prometheus_understands_its_configuration(stack: Stack) -> None:
     checked = subprocess.run(["promtool", "check", "config", str(path)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert path.read_text().count("environment: production") == 6
+
+
+def test_prometheus_has_our_own_metrics_with_a_token(stack: Stack) -> None:
+    """The one that Airflow knows, in a file that nobody else may read, and another one in every stack."""
+    document = yaml.safe_load(configuration.write_prometheus(stack).read_text(encoding="utf-8"))
+    (job,) = (each for each in document["scrape_configs"] if each["job_name"] == "bellwether")
+    assert job["static_configs"] == [{"targets": [f"{HOST}:{stack.airflow}"]}]
+    token = Path(job["authorization"]["credentials_file"])
+    assert stat.S_IMODE(token.stat().st_mode) == 0o600
+    connection = json.loads(configuration.stack_environment(stack)["AIRFLOW_CONN_BELLWETHER_METRICS"])
+    assert token.read_text(encoding="ascii") == connection["password"]
+    other = new_stack(Path(stack.home) / "other", with_production=False)
+    assert other.metrics_token != stack.metrics_token
+
+
+def test_prometheus_loads_the_rules_that_tasks_write(stack: Stack) -> None:
+    """From the folder that Airflow is told of, whenever they change."""
+    document = yaml.safe_load(configuration.write_prometheus(stack).read_text(encoding="utf-8"))
+    folder = configuration.stack_environment(stack)["BELLWETHER_RULES"]
+    assert document["rule_files"] == [f"{folder}/*.yaml"]
+    (prometheus,) = (child for child in supervisor.children_of(stack) if child.name == "prometheus")
+    assert "--web.enable-lifecycle" in prometheus.command
+    configuration.write_catalogue(stack, started_at=STARTED_AT)
+    assert load_catalogue(stack.catalogue).operations.reload_rules
 
 
 def test_airflow_gets_the_stack_s_settings_only(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

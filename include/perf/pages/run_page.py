@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from include.perf.baseline_entry import Baseline
 from include.perf.metric import METRICS
-from include.perf.pages.figures import value_of
 from include.perf.ports import (
     CHARTS_FOLDER,
     DISTRIBUTION_FILE,
     JUNIT_FILE,
+    PRODUCTION_FILE,
     RECORD_FILE,
     REPORT_FILE,
     REPORT_HTML_FILE,
@@ -17,6 +17,7 @@ from include.perf.ports import (
     SERVER_SERIES_FILE,
     TIMESERIES_FILE,
 )
+from include.perf.production_comparison.comparison import ProductionComparison
 from include.perf.reporting.document import Document
 from include.perf.reporting.report import run_document
 from include.perf.run import RunRecord, Verdict
@@ -30,6 +31,7 @@ FILES = {
     TIMESERIES_FILE: "one row a second",
     DISTRIBUTION_FILE: "latency distribution",
     SERVER_SERIES_FILE: "CPU, memory and disk over time",
+    PRODUCTION_FILE: "the comparison with production",
     REQUESTS_FILE: "one row a request",
 }
 """The files of a run that can be had, and what each is; no other is ever given out."""
@@ -81,18 +83,20 @@ def run_page(
     baseline: Baseline | None,
     files: Collection[str],
     may_change: bool,
+    production: ProductionComparison | None = None,
 ) -> RunPage:
     """Return a run with all that belongs to it.
 
     Args:
         history: the runs of its cell, oldest first.
         files: paths within its folder.
+        production: how it compares with production.
     """
     first_runs = [each for each in history if each.rerun_of is None or each.run_id == entry.run_id]
     at = next((at for at, each in enumerate(first_runs) if each.run_id == entry.run_id), len(first_runs))
     return RunPage(
         entry=entry,
-        document=run_document(record, charts=_charts(files), history=_history(first_runs[:at])),
+        document=run_document(record, charts=_charts(files), history=_history(first_runs[:at]), production=production),
         files=tuple((name, what) for name, what in FILES.items() if name in files),
         earlier=first_runs[at - 1] if at > 0 else None,
         later=first_runs[at + 1] if at + 1 < len(first_runs) else None,
@@ -109,7 +113,7 @@ def _charts(files: Collection[str]) -> dict[str, str]:
 
 def _history(before: Sequence[RunEntry]) -> dict[str, tuple[float, ...]]:
     measured = [each for each in before if each.verdict.is_measured][-HISTORY:]
-    return {name: tuple(value for each in measured if (value := value_of(each, name)) is not None) for name in METRICS}
+    return {name: tuple(value for each in measured if (value := each.value_of(name)) is not None) for name in METRICS}
 
 
 def _latest_of(baseline: Baseline | None, history: Sequence[RunEntry], *, but: RunEntry) -> RunEntry | None:

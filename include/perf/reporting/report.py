@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 
 from include.perf.phrase import finding, one_line
+from include.perf.production_comparison.comparison import ProductionComparison
 from include.perf.reporting.document import (
     Block,
     Bullets,
@@ -28,6 +29,7 @@ from include.perf.reporting.load_sections import (
 )
 from include.perf.reporting.metric_table import History, metrics_table, without_value
 from include.perf.reporting.origin_sections import baseline_section, provenance_section
+from include.perf.reporting.production_section import production_section
 from include.perf.run import RunRecord, Verdict
 
 CHART_TITLES = {
@@ -50,13 +52,20 @@ TONES = {
 }
 
 
-def run_document(record: RunRecord, *, charts: Mapping[str, str], history: History | None = None) -> Document:
+def run_document(
+    record: RunRecord,
+    *,
+    charts: Mapping[str, str],
+    history: History | None = None,
+    production: ProductionComparison | None = None,
+) -> Document:
     """Return the report of a run.
 
     Args:
         record: the run; any verdict.
         charts: paths of the charts' PNGs relative to the report, by chart name.
         history: by metric the values of the nights before, oldest first.
+        production: how it compares with production.
     """
     sections = [_validity(record), _next_step(record)]
     if record.verdict is not Verdict.SKIPPED:
@@ -69,6 +78,7 @@ def run_document(record: RunRecord, *, charts: Mapping[str, str], history: Histo
             load_section(record),
             generator_section(record),
             baseline_section(record),
+            production_section(production),
         ]
     sections.append(provenance_section(record))
     return Document(

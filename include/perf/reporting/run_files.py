@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from include.perf.ports import JUNIT_FILE, REPORT_FILE, REPORT_HTML_FILE
+from include.perf.ports import JUNIT_FILE, PRODUCTION_FILE, REPORT_FILE, REPORT_HTML_FILE
+from include.perf.production_comparison.comparison import read_comparison
 from include.perf.reporting import html, markdown
 from include.perf.reporting.junit import junit
 from include.perf.reporting.metric_table import History
@@ -24,7 +25,8 @@ def run_files(
         history: by metric the values of the nights before, oldest first.
         read: returns a file of the run's folder, ``None`` where there is none.
     """
-    document = run_document(record, charts=charts, history=history)
+    production = read_comparison(read(PRODUCTION_FILE), where=f"{record.run_id}/{PRODUCTION_FILE}")
+    document = run_document(record, charts=charts, history=history, production=production)
     return {
         REPORT_FILE: markdown.render(document).encode(),
         REPORT_HTML_FILE: html.page(document, image=html.embedded(read)).encode(),

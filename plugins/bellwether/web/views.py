@@ -21,7 +21,8 @@ from include.perf.pages.history_page import DEFAULT_RANGE, RANGES, history_page,
 from include.perf.pages.matrix_page import NIGHTS, matrix_page
 from include.perf.pages.problems_page import problems_page
 from include.perf.pages.run_page import run_page
-from include.perf.ports import DISTRIBUTION_FILE, TIMESERIES_FILE
+from include.perf.ports import DISTRIBUTION_FILE, PRODUCTION_FILE, TIMESERIES_FILE
+from include.perf.production_comparison.comparison import read_comparison
 from include.perf.run import Verdict
 from include.perf.run_index import RunEntry
 from include.perf.stage_files import StageFiles
@@ -91,6 +92,7 @@ def show_run(request: Request, service: str, scenario: str, run_id: str) -> Resp
         baseline=site.baselines.read().get(entry.service, entry.scenario),
         files=files_of(site.store, entry),
         may_change=visitor.may_trigger(entry.scenario),
+        production=read_comparison(site.store.read(entry.uri, PRODUCTION_FILE), where=entry.uri),
     )
     return page_response(request, "run", page, image=image_source(request, entry))
 

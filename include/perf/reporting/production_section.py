@@ -1,0 +1,213 @@
+"""How a run compares with production at the corresponding hours."""
+
+import math
+from collections.abc import Iterator
+
+from include.perf.metric import Unit, format_change, format_value, signed_points
+from include.perf.phrase import change_of, counted, one_line, title_of, utc_window
+from include.perf.production_comparison.buckets import Bucket
+from include.perf.production_comparison.comparison import (
+    ComparedFigure,
+    ComparedRate,
+    ComparedShare,
+    Level,
+    ProductionComparison,
+    Side,
+)
+from include.perf.reporting.document import Block, Bullets, Code, Column, Paragraph, Section, Strong, Table, Words
+from include.perf.rounding import HALF_WIDTH_UNCERTAINTIES
+from include.perf.run import Shift
+
+TITLE = "Compared with production"
+NOTHING = "–"
+
+MAX_KINDS = 8
+"""Of the kinds of request those whose shares differ most."""
+
+WIDE_RATIO = 1.3
+"""A bucket whose end is more than so many times its beginning is shown itself."""
+
+_UNITS = {"error_rate": Unit.RATIO}
+_TITLES = {"cpu_per_request": "CPU per request"}
+_FIGURE_COLUMNS = (
+    Column("Figure"),
+    Column("This run", is_figure=True),
+    Column("Production, median", is_figure=True),
+    Column("Its days", is_figure=True),
+    Column("Run against production", is_figure=True),
+)
+_MIX_COLUMNS = (
+    Column("Requests"),
+    Column("This run", is_figure=True),
+    Column("Production", is_figure=True),
+    Column("Difference", is_figure=True),
+)
+
+
+def production_section(found: ProductionComparison | None) -> Section | None:
+    """Return both sides beside each other, ``None`` where a run was not to be compared."""
+    if found is None:
+        return None
+    return Section(TITLE, tuple(_blocks(found)))
+
+
+def _blocks(found: ProductionComparison) -> Iterator[Block]:
+    if found.problem is not None:
+        yield Paragraph(f"The run could not be compared with production ({found.hours}): {one_line(found.problem)}.")
+    else:
+        yield Paragraph(_what_is_compared(found))
+        rows = tuple(_figure_row(figure) for figure in found.figures)
+        yield Table(caption="The run against production", columns=_FIGURE_COLUMNS, rows=rows)
+        if widest := max(filter(None, map(_width, found.figures)), default=None):
+            yield Paragraph(
+                "A percentile out of a histogram lies somewhere in its bucket. The widest here ends at "
+                f"{widest:.3g} times its beginning; from {WIDE_RATIO:g} times on the bucket itself is shown."
+            )
+        if found.mix:
+            rows = tuple(_share_row(share) for share in found.mix[:MAX_KINDS])
+            yield Table(caption="The mix of requests", columns=_MIX_COLUMNS, rows=rows)
+    if found.rate is not None:
+        yield Paragraph(tuple(_rate(found.rate, days=len(found.days))))
+    notes = (*found.remarks, *(f"{utc_window(each.window)} is left out: {each.reason}" for each in found.left_out))
+    if notes:
+        yield Bullets(tuple(map(one_line, notes)))
+
+
+def _what_is_compared(found: ProductionComparison) -> str:
+    dates = ", ".join(f"{window.start:%Y-%m-%d}" for window in found.days)
+    words = f"Production in {found.hours}, on {counted(len(found.days), 'day')} ({dates})."
+    if found.measured_by is Side.SERVICE:
+        words += " Both sides are what the services themselves counted"
+        if found.bounds:
+            words += f", in the same {counted(len(found.bounds) + 1, 'bucket')}"
+    else:
+        words += (
+            " The service tells Prometheus nothing of its latencies: the run's figures are what the client saw, the "
+            "network included, its latencies counted in production's own buckets"
+        )
+    return f"{words}. It changes no verdict."
+
+
+def _figure_row(figure: ComparedFigure) -> tuple[Words, ...]:
+    unit, level = _UNITS.get(figure.name, Unit.SECONDS), figure.production
+    return (
+        _TITLES.get(figure.name) or title_of(figure.name),
+        _shown(figure.run, unit, figure.run_bucket),
+        _shown(level.median if level else None, unit, figure.production_bucket),
+        _range(level, unit),
+        _change(figure),
+    )
+
+
+def _range(level: Level | None, unit: Unit) -> str:
+    if level is None:
+        return NOTHING
+    low, high = (format_value(value, unit) for value in (level.low, level.high))
+    return low if low == high else f"{low} to {high}"
+
+
+def _width(figure: ComparedFigure) -> float | None:
+    """Return how many times its beginning the wider of a figure's buckets ends; ``None`` where nothing tells it."""
+    buckets = (figure.run_bucket, figure.production_bucket)
+    return max((each.high / each.low for each in buckets if each and each.low and each.high), default=None)
+
+
+def _shown(value: float | None, unit: Unit, bucket: Bucket | None) -> str:
+    """Write a value, and its bucket where that is wide."""
+    if value is None or bucket is None:
+        return format_value(value, unit)
+    if bucket.high is None:
+        return f"above {format_value(bucket.low, unit)}"
+    if not _is_wide(bucket):
+        return format_value(value, unit)
+    return f"{format_value(bucket.low, unit)} to {format_value(bucket.high, unit)}, about {format_value(value, unit)}"
+
+
+def _change(figure: ComparedFigure) -> str:
+    """Write how far the run is from production, with as many digits as the buckets carry."""
+    if figure.run is None or figure.production is None:
+        return NOTHING
+    absolute = figure.run - figure.production.median
+    if figure.name == "error_rate":
+        return f"{signed_points(absolute)} points"
+    if figure.ratio is None:
+        return NOTHING
+    if figure.run_bucket is not None and figure.run_bucket == figure.production_bucket:
+        return "same bucket"
+    change, half = figure.ratio - 1, _uncertainty(figure) * HALF_WIDTH_UNCERTAINTIES
+    low, high = (change - half, change + half) if half else (None, None)
+    return change_of(figure.name, Shift(ratio=change, absolute=absolute, low=low, high=high)) + _leeway(figure)
+
+
+def _leeway(figure: ComparedFigure) -> str:
+    """Write between which changes the true one surely is, where buckets are wide."""
+    own, theirs = figure.run_bucket, figure.production_bucket
+    if (
+        own is None
+        or theirs is None
+        or own.high is None
+        or theirs.high is None
+        or not (_is_wide(own) or _is_wide(theirs))
+    ):
+        return ""
+    least = format_change(own.low / theirs.high - 1)
+    return f", from {least} on" if not theirs.low else f", {least} to {format_change(own.high / theirs.low - 1)}"
+
+
+def _is_wide(bucket: Bucket) -> bool:
+    return bucket.high is None or bucket.high > WIDE_RATIO * bucket.low
+
+
+def _uncertainty(figure: ComparedFigure) -> float:
+    """Return the standard uncertainty of a ratio that buckets leave: a value may lie anywhere in its own."""
+    sides = (
+        (figure.run, figure.run_bucket),
+        (figure.production and figure.production.median, figure.production_bucket),
+    )
+    squares = [
+        ((bucket.high - bucket.low) / value) ** 2 / 12  # the variance of an even spread
+        for value, bucket in sides
+        if value and bucket and bucket.high
+    ]
+    return (figure.ratio or 0.0) * math.sqrt(sum(squares))
+
+
+def _share_row(share: ComparedShare) -> tuple[Words, ...]:
+    return (
+        Code(share.kind) if share.kind else "without a label",
+        format_value(share.run, Unit.RATIO),
+        format_value(share.production, Unit.RATIO),
+        f"{signed_points(share.run - share.production)} points",
+    )
+
+
+def _rate(rate: ComparedRate, *, days: int) -> Iterator[str | Strong | Code]:
+    """Tell how far the scenario's rate is from what production sees, and which rate would be that."""
+    peak = rate.scenario_peak_rps
+    varies = peak > rate.scenario_rps
+    yield f"The scenario sends {_rps(rate.scenario_rps)}" + (
+        f" on average and {_rps(peak)} at its peak" if varies else ""
+    )
+    yield f"; all of production sees {_rps(rate.production.median)} in these hours"
+    if rate.busiest is None or rate.busiest.median <= 0:
+        yield "."
+        return
+    yield f" and {_rps(rate.busiest.median)} in their busiest five minutes, the scenario "
+    yield Strong(_times(peak / rate.busiest.median))
+    yield " that. Proposed: "
+    yield Code(f"rate_rps: {rate.proposed_rps:g}")
+    found = (
+        "the median of the busiest five minutes of each day" if days > 1 else "the busiest five minutes of the one day"
+    )
+    yield f", {found}, rounded to two digits{', at the peak of its profile' if varies else ''}."
+
+
+def _rps(value: float) -> str:
+    return format_value(value, Unit.REQUESTS_PER_SECOND)
+
+
+def _times(ratio: float) -> str:
+    """Write how many times as much: ``16 times``, ``1.4 times``, ``6.0 %`` of."""
+    if ratio < 0.095:
+        return f"{ratio * 100:.2g} % of"
+    return f"{ratio:.0f} times" if ratio >= 9.95 else f"{ratio:.1f} times"
