@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check units setup lock data schemas clean
+.PHONY: help demo up down status test check units setup lock data dashboards schemas clean
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/prometheus/usr/bin:$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
@@ -52,6 +52,10 @@ lock:  ## renew both locks from requirements.in and requirements-dev.in
 
 data: setup  ## make the scenarios' market data anew, and its picture
 	$(PYTHON) -m include.data.generate --picture docs/images/market-data.png
+
+dashboards:  ## write Grafana's dashboard and its provisioning files
+	@scripts/setup test
+	@$(PYTHON) -m include.perf.dashboards
 
 schemas: setup  ## write the JSON Schemas of the files that other tools read
 	@$(PYTHON) -m include.perf.schemas

@@ -18,10 +18,13 @@ from include.perf.adapters.alert_file import AlertFile
 from include.perf.adapters.baseline_file import BaselineFile
 from include.perf.adapters.cached_baselines import CachedBaselines
 from include.perf.adapters.folder_store import FolderStore
+from include.perf.adapters.load_locks import LoadLocks
+from include.perf.adapters.load_log import LoadLog
 from include.perf.adapters.slack_messages import acknowledged
 from include.perf.adapters.sqlite_index import SqliteIndex
 from include.perf.alert import CellName
 from include.perf.catalogue import load_catalogue
+from include.perf.exposition.sources import Sources
 
 # Airflow puts the folder of plugins there, too.
 sys.path.append(str(Path(__file__).parents[1] / "plugins"))
@@ -47,23 +50,35 @@ def views(
         "page: a run": f"runs/{cell.service}/{cell.scenario}/{last}",
         "page: two runs": f"compare?run={before}&run={last}",
         "page: baselines": "baselines",
+        "metrics for Prometheus": "metrics",
     }
     for name, path in pages.items():
         yield name, lambda path=path: asyncio.run(_get(app, path))
 
 
 def _app(folder: Path, *, store: FolderStore, index: SqliteIndex) -> FastAPI:
+    metrics = Sources(
+        catalogue=Remembered(load_catalogue, for_s=CATALOGUE_KEPT_S),
+        index=index,
+        baselines=CachedBaselines(BaselineFile(folder / "baselines.json")),
+        alerts=AlertFile(folder / "alerts.json"),
+        loads=LoadLog(folder / "loads", locks=LoadLocks(folder / "locks")),
+        limits=lambda: None,
+        clock=lambda: datetime.now(UTC),
+    )
     return build_app(
         Site(
-            catalogue=Remembered(load_catalogue, for_s=CATALOGUE_KEPT_S),
+            catalogue=metrics.catalogue,
             store=store,
             index=index,
-            baselines=CachedBaselines(BaselineFile(folder / "baselines.json")),
-            alerts=AlertFile(folder / "alerts.json"),
+            baselines=metrics.baselines,
+            alerts=metrics.alerts,
             acknowledged=acknowledged,
-            clock=lambda: datetime.now(UTC),
+            clock=metrics.clock,
             door=_anyone,
             tokens=Tokens(secret="benchmark"),  # noqa: S106 - nothing is protected here
+            metrics=metrics,
+            metrics_token=lambda: None,
         )
     )
 

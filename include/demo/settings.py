@@ -23,6 +23,7 @@ class Stack:
         services: port of each service under test.
         production: port of each production twin; empty without them.
         secret: signs Airflow's internal tokens; never leaves the folder.
+        metrics_token: with which Prometheus may have Bellwether's own metrics.
     """
 
     home: str
@@ -32,6 +33,7 @@ class Stack:
     services: dict[str, int]
     production: dict[str, int]
     secret: str
+    metrics_token: str
 
     @property
     def folder(self) -> Path:
@@ -71,6 +73,11 @@ class Stack:
     def alerts(self) -> Path:
         """What the stack keeps of its alerts."""
         return self.folder / "alerts.json"
+
+    @property
+    def rules(self) -> Path:
+        """The alert rules, which the stack's Prometheus loads."""
+        return self.folder / "rules"
 
     @property
     def catalogue(self) -> Path:
@@ -117,6 +124,7 @@ def new_stack(home: Path, *, with_production: bool) -> Stack:
         if with_production
         else {},
         secret=secrets.token_urlsafe(32),
+        metrics_token=secrets.token_urlsafe(32),
     )
 
 

@@ -93,7 +93,7 @@ class HistoryCommands:
 def _table(runs: Sequence[RunEntry]) -> Table:
     table = Table("when", "verdict", "p95", "change", "re-runs", "deployed", "run")
     for run in runs:
-        value = run.judged.get(SHOWN_METRIC, run.metrics.get(SHOWN_METRIC))
+        value = run.value_of(SHOWN_METRIC)
         shift = run.shifts.get(SHOWN_METRIC)
         table.add_row(
             f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",

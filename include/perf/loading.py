@@ -1,7 +1,7 @@
 """Driving the load of a run, when its turn has come, and measuring what the client saw."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from include.perf.catalogue import Catalogue
 from include.perf.deployment import read_deploy_version
 from include.perf.errors import BellwetherError
 from include.perf.guard import Guard
+from include.perf.load_announcement.announcing import LoadObserver, announced, load_of
 from include.perf.ports import (
     Clock,
     LoadGenerator,
@@ -34,6 +35,7 @@ class Loading:
 
     Attributes:
         wait: sleeps for so many seconds.
+        observers: are told when a load begins and when it is over.
     """
 
     catalogue: Catalogue
@@ -45,6 +47,7 @@ class Loading:
     guard: Guard
     clock: Clock
     wait: Callable[[float], None]
+    observers: Sequence[LoadObserver] = ()
 
     def drive(self, files: StageFiles, spec: RunSpec, *, on_progress: ProgressListener) -> LoadFigures:
         """Wait for the turn of a run, send its load, and leave its figures with it.
@@ -91,7 +94,8 @@ class Loading:
 
         with self.store.folder(files.uri) as folder:
             order = LoadOrder(service=service, load=spec.load, folder=folder, addresses=addresses, hold=hold)
-            with self.guard.watching(spec, on_progress) as watch:
+            announcement = announced(load_of(spec, service, clock=self.clock), self.observers, clock=self.clock)
+            with self.guard.watching(spec, on_progress) as watch, announcement:
                 self.generator.run(order, watch=watch)
             return measure(folder)
 

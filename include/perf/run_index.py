@@ -13,7 +13,7 @@ from typing import Protocol
 
 from include.perf.alert import CellName
 from include.perf.phrase import headline, shift_of
-from include.perf.run import Cause, Deviation, RunRecord, Severity, Shift, Verdict
+from include.perf.run import Cause, Deviation, RunRecord, Severity, Shift, Verdict, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,10 @@ class RunEntry:
         levels: what each metric was held to; empty without a baseline.
         shifts: of every metric that was compared, as the report tells them.
         baseline_version: of the baseline that it was compared with.
+        window: the measured part; ``None`` where no load was measured.
+        generator_lag_p99_s: how late the generator released arrivals; ``None`` without a load.
+        generator_saturation_ratio: share of a core that the busiest worker of the generator wanted; ``None`` where
+            nobody knows.
     """
 
     uri: str
@@ -63,6 +67,18 @@ class RunEntry:
     shifts: Mapping[str, Shift]
     baseline_version: int | None
     deviations: tuple[EntryDeviation, ...]
+    window: Window | None
+    generator_lag_p99_s: float | None
+    generator_saturation_ratio: float | None
+
+    @property
+    def ended_at(self) -> datetime:
+        """When its load ended; of a run without one, when it was given up."""
+        return self.window.end if self.window else self.started_at
+
+    def value_of(self, metric: str) -> float | None:
+        """Return the value of a metric that was judged; ``None`` for no value."""
+        return self.judged.get(metric, self.metrics.get(metric))
 
     @property
     def cell(self) -> CellName:
@@ -100,8 +116,12 @@ class RunIndex(Protocol):
             StoreError: the results store cannot be read.
         """
 
-    def latest(self, *, runs: int) -> Mapping[CellName, tuple[RunEntry, ...]]:
-        """Return so many latest runs of each cell, oldest first, re-runs left out."""
+    def latest(self, *, runs: int, measured_only: bool = False) -> Mapping[CellName, tuple[RunEntry, ...]]:
+        """Return so many latest runs of each cell, oldest first, re-runs left out.
+
+        Args:
+            measured_only: leave out those whose figures cannot be trusted, too.
+        """
 
     def history(self, cell: CellName, *, since: datetime | None = None) -> tuple[RunEntry, ...]:
         """Return all runs of a cell, or those from a moment on, oldest first, re-runs among them."""
@@ -137,6 +157,9 @@ def entry_of(record: RunRecord, uri: str) -> RunEntry:
         shifts={name: shift for name in record.metrics if (shift := shift_of(record, name)) is not None},
         baseline_version=record.baseline.version if record.baseline else None,
         deviations=tuple(map(_in_short, record.deviations)),
+        window=record.window,
+        generator_lag_p99_s=record.generator.schedule_lag_p99_s if record.generator else None,
+        generator_saturation_ratio=record.generator.wanted_cores if record.generator else None,
     )
 
 

@@ -7,6 +7,7 @@ from include.perf.run import Shift, Verdict
 from include.perf.run_index import entry_of
 from tests.records import (
     BASELINE_METRICS,
+    END,
     HEALTHY_METRICS,
     deviation,
     metric_values,
@@ -53,6 +54,19 @@ def test_what_was_not_measured_is_not_there() -> None:
     assert entry.metrics == {name: value for name, value in HEALTHY_METRICS.items() if name != "cpu_usage"}
     assert (entry.levels, entry.shifts, entry.baseline_version) == ({}, {}, None)
     assert entry_of(record_of(Verdict.SKIPPED), URI).metrics == {}
+
+
+def test_an_entry_says_how_its_load_went() -> None:
+    """When it ended and how the generator fared; a skipped run has no load, and ended as it began."""
+    record = run_record(judged={"latency_p95": 0.0431})
+    entry = entry_of(record, URI)
+    assert (entry.window, entry.ended_at) == (record.window, END)
+    assert (entry.generator_lag_p99_s, entry.generator_saturation_ratio) == (0.0008, 0.64)
+    assert (entry.value_of("latency_p95"), entry.value_of("latency_p50")) == (0.0431, 0.0185)
+    skipped = entry_of(record_of(Verdict.SKIPPED), URI)
+    assert (skipped.window, skipped.ended_at) == (None, skipped.started_at)
+    assert (skipped.generator_lag_p99_s, skipped.generator_saturation_ratio) == (None, None)
+    assert skipped.value_of("latency_p95") is None
 
 
 def test_runs_of_one_load_share_its_digest() -> None:

@@ -46,6 +46,16 @@ class LoadLocks:
             finally:
                 Path(file.name).unlink(missing_ok=True)
 
+    def held(self) -> frozenset[str] | None:
+        """Return the runs whose loads run; ``None`` where nobody can tell, as no load ever took a lock here."""
+        try:
+            with (self._folder / LOCK_FILE).open("rb") as whole:
+                fcntl.flock(whole, fcntl.LOCK_SH)
+                paths = self._folder.glob("*.json")
+                return frozenset(path.name.removesuffix(".json") for path in paths if _is_held(path))
+        except OSError:
+            return None
+
     def _granted(self, claim: Claim, capacity_rps: float) -> tuple[IO[bytes], tuple[Claim, ...]]:
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / LOCK_FILE).open("wb") as whole:
@@ -78,6 +88,17 @@ class LoadLocks:
             file.close()
             raise
         return file
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        pass  # it was given back meanwhile
+    return False
 
 
 def _refuse_overlap(claim: Claim, others: Sequence[Claim]) -> None:

@@ -24,13 +24,13 @@ log = logging.getLogger(__name__)
 
 INDEX_FILE = ".index.sqlite"
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Counts up with every change of the tables, of `RunEntry` and of what `entry_of` makes of a record."""
 
 TABLES = (
-    "CREATE TABLE runs (service, scenario, run_id, started_at REAL, is_rerun, dag_id, dag_run_id, entry BLOB,"
-    " PRIMARY KEY (service, scenario, run_id))",
-    "CREATE INDEX by_time ON runs (service, scenario, started_at, is_rerun)",
+    "CREATE TABLE runs (service, scenario, run_id, started_at REAL, is_rerun, is_measured, dag_id, dag_run_id,"
+    " entry BLOB, PRIMARY KEY (service, scenario, run_id))",
+    "CREATE INDEX by_time ON runs (service, scenario, started_at, is_rerun, is_measured)",
     "CREATE INDEX by_id ON runs (run_id)",
     "CREATE INDEX by_dag_run ON runs (dag_id, dag_run_id)",
     "CREATE TABLE left_out (service, scenario, run_id, problem, PRIMARY KEY (service, scenario, run_id))",
@@ -84,9 +84,10 @@ class SqliteIndex:
             self._cache.run(_forget_all)
             return self._cache.run(self._filled)
 
-    def latest(self, *, runs: int) -> Mapping[CellName, tuple[RunEntry, ...]]:
+    def latest(self, *, runs: int, measured_only: bool = False) -> Mapping[CellName, tuple[RunEntry, ...]]:
         """Return so many latest runs of each cell, oldest first, re-runs left out."""
-        query = "service = ? AND scenario = ? AND is_rerun = 0 ORDER BY started_at DESC, run_id DESC LIMIT ?"
+        wanted = "is_rerun = 0 AND is_measured = 1" if measured_only else "is_rerun = 0"
+        query = f"service = ? AND scenario = ? AND {wanted} ORDER BY started_at DESC, run_id DESC LIMIT ?"
 
         def read(connection: sqlite3.Connection) -> dict[CellName, tuple[RunEntry, ...]]:
             found = {cell: self._entries(connection, query, *_key(cell), runs) for cell in _cells(connection)}
@@ -185,9 +186,11 @@ def _take_in(connection: sqlite3.Connection, cell: CellName, name: str, content:
     except (StoreError, ValueError) as err:
         _leave_out(connection, key, str(err))
         return
-    about = (entry.started_at.timestamp(), entry.rerun_of is not None, entry.dag_id, entry.dag_run_id)
+    about = (entry.started_at.timestamp(), entry.rerun_of is not None, entry.verdict.is_measured)
+    asked_by = (entry.dag_id, entry.dag_run_id)
     connection.execute(
-        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*key, *about, _ENTRY.dump_json(entry, exclude={"uri"}))
+        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*key, *about, *asked_by, _ENTRY.dump_json(entry, exclude={"uri"})),
     )
     connection.execute("DELETE FROM left_out WHERE (service, scenario, run_id) = (?, ?, ?)", key)
 

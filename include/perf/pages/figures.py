@@ -11,14 +11,9 @@ TREND_FLOORS = 3
 """A trend spans at least so many smallest changes above and below its level, so that sway looks like sway."""
 
 
-def value_of(entry: RunEntry, name: str) -> float | None:
-    """Return what was judged of a metric: the median where there were re-runs."""
-    return entry.judged.get(name, entry.metrics.get(name))
-
-
 def shown(entry: RunEntry, name: str) -> str:
     """Write a metric of a run with its unit."""
-    return format_value(value_of(entry, name), METRICS[name].unit)
+    return format_value(entry.value_of(name), METRICS[name].unit)
 
 
 def change(entry: RunEntry, name: str) -> str:
@@ -41,7 +36,7 @@ def band_of(metric: Metric, level: float) -> tuple[float, float]:
 def trend_of(runs: Sequence[RunEntry], name: str) -> Trend | None:
     """Return a metric over runs as a small drawing with the present level; ``None`` for fewer than two values."""
     measured = [run for run in runs if run.verdict.is_measured]
-    values = tuple(value for run in measured if (value := value_of(run, name)) is not None)
+    values = tuple(value for run in measured if (value := run.value_of(name)) is not None)
     if len(values) < 2:
         return None
     metric, level = METRICS[name], measured[-1].levels.get(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 from include.perf.alert import CellName, Silence
 from include.perf.metric import METRICS, Metric
-from include.perf.pages.figures import band_of, change, value_of
+from include.perf.pages.figures import band_of, change
 from include.perf.pages.marks import VERDICT_LOOKS
 from include.perf.reporting.document import Tone
 from include.perf.run import Verdict
@@ -53,7 +53,7 @@ def _metric(metric: Metric, entries: Sequence[RunEntry], measured: Sequence[RunE
         "name": name,
         "title": metric.title,
         "unit": metric.unit.value,
-        "values": [_short(value_of(entry, name)) for entry in measured],
+        "values": [_short(entry.value_of(name)) for entry in measured],
         "levels": list(_levels(metric, measured)),
         "singles": [[_seconds(entry), _short(entry.metrics.get(name))] for entry in _repeated(entries, name)],
         "marks": list(_marks(name, measured)),

@@ -1,14 +1,14 @@
 """The app of the page "Performance": nothing is answered before Airflow knows who asks."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from bellwether.web import changes, files, views
+from bellwether.web import changes, exposition, files, views
 from bellwether.web.access import Forbidden, NotLoggedIn, airflow_door, login_address
 from bellwether.web.answers import SECURITY_HEADERS, explained
 from bellwether.web.csrf import Forged, Tokens
@@ -19,6 +19,9 @@ from include.perf.errors import BellwetherError, ConfigurationError, StoreError
 CATALOGUE_KEPT_S = 5.0
 """So long after it was edited, pages may still show the catalogue as it was."""
 
+TOKEN_KEPT_S = 30.0
+"""So long after it was changed, Prometheus' token may still be the old one: whoever guesses keeps no database busy."""
+
 Next = Callable[[Request], Awaitable[Response]]
 
 
@@ -26,7 +29,7 @@ def build_app(site: Site) -> FastAPI:
     """Return the app on what is outside of it."""
     app = FastAPI(title="Bellwether", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
-    for router in (views.router, files.router, changes.router):
+    for router in (views.router, files.router, changes.router, exposition.router):
         app.include_router(router)
     app.add_exception_handler(NotThere, explained(404, "Not found"))
     app.add_exception_handler(404, explained(404, "Not found"))
@@ -43,9 +46,9 @@ def build_app(site: Site) -> FastAPI:
 async def _guarded(request: Request, answer: Next) -> Response:
     """Let nobody in who is not logged in, whatever they ask for, and say to browsers what pages may do."""
     try:
-        request.state.visitor = await request.app.state.site.door(request)
+        request.state.visitor = await exposition.scraper_of(request) or await request.app.state.site.door(request)
     except NotLoggedIn:
-        response = _to_login(request)
+        response = await _refused(request)
     else:
         response = await answer(request)
     for name, value in SECURITY_HEADERS.items():
@@ -53,10 +56,12 @@ async def _guarded(request: Request, answer: Next) -> Response:
     return response
 
 
-def _to_login(request: Request) -> Response:
-    """Send people to Airflow's login, which leads back; tell programs that they need one."""
+async def _refused(request: Request) -> Response:
+    """Send people to Airflow's login, which leads back; tell programs that they need one, or what is to be set up."""
     if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(login_address(request), status_code=302)
+    if await exposition.is_closed(request):
+        return JSONResponse({"detail": exposition.HOW_TO_LET_IN}, status_code=403)
     return JSONResponse({"detail": "Not authenticated"}, status_code=401)
 
 
@@ -65,22 +70,27 @@ def airflow_app() -> FastAPI:
     from airflow.api_fastapi.auth.tokens import get_signing_key
     from airflow.configuration import conf
 
+    from bellwether.wiring import metrics_token
     from include.perf.adapters.cached_baselines import CachedBaselines
-    from include.perf.adapters.environment import alert_file, baseline_file, results_store, run_index
+    from include.perf.adapters.environment import baseline_file, metrics_sources, results_store
     from include.perf.adapters.slack_messages import acknowledged
     from include.perf.catalogue import load_catalogue
 
     outside = urlsplit(conf.get("api", "base_url", fallback="")).netloc
+    catalogue, baselines = Remembered(load_catalogue, for_s=CATALOGUE_KEPT_S), CachedBaselines(baseline_file())
+    metrics = replace(metrics_sources(), catalogue=catalogue, baselines=baselines)
     return build_app(
         Site(
-            catalogue=Remembered(load_catalogue, for_s=CATALOGUE_KEPT_S),
+            catalogue=catalogue,
             store=results_store(),
-            index=run_index(),
-            baselines=CachedBaselines(baseline_file()),
-            alerts=alert_file(),
+            index=metrics.index,
+            baselines=baselines,
+            alerts=metrics.alerts,
             acknowledged=acknowledged,
-            clock=lambda: datetime.now(UTC),
+            clock=metrics.clock,
             door=airflow_door,
+            metrics=metrics,
+            metrics_token=Remembered(metrics_token, for_s=TOKEN_KEPT_S),
             tokens=Tokens(secret=get_signing_key("api", "secret_key"), hosts=frozenset({outside} - {""})),
         )
     )

@@ -1,12 +1,13 @@
 """What the pages are made from: the stores, who may see what, and the time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bellwether.web.access import Door, Visitor
 from bellwether.web.csrf import Tokens
 from include.perf.alert import CellName, Message, Silence
 from include.perf.catalogue import Catalogue
+from include.perf.exposition.sources import Sources
 from include.perf.ports import AlertStore, BaselineStore, Clock, ResultsStore
 from include.perf.run_index import RunEntry, RunIndex
 
@@ -23,6 +24,8 @@ class Site:
         catalogue: reads the catalogue as it is now.
         acknowledged: says in a problem's thread that somebody knows.
         door: says who asks.
+        metrics: what our own metrics are made of.
+        metrics_token: returns the token that lets Prometheus have them; ``None`` for no token at all.
     """
 
     catalogue: Callable[[], Catalogue]
@@ -34,10 +37,12 @@ class Site:
     clock: Clock
     door: Door
     tokens: Tokens
+    metrics: Sources
+    metrics_token: Callable[[], str | None]
 
     def cells(self, visitor: Visitor) -> tuple[CellName, ...]:
         """Return the cells that somebody may see: those of the catalogue in its order, then others that have runs."""
-        names = dict.fromkeys([*_cells_of(self.catalogue()), *self.store.cells()])
+        names = dict.fromkeys([*self.catalogue().cells(), *self.store.cells()])
         return tuple(name for name in names if visitor.may_read(name.scenario))
 
     def cell(self, visitor: Visitor, service: str, scenario: str) -> CellName:
@@ -62,11 +67,3 @@ class Site:
         if entry is None or not visitor.may_read(entry.scenario) or cell not in (None, entry.cell):
             raise NotThere(f"there is no run {run_id} that you may see; it may not be finished yet")
         return entry
-
-
-def _cells_of(catalogue: Catalogue) -> Iterator[CellName]:
-    services = {name: catalogue.services_of(scenario) for name, scenario in catalogue.scenarios.items()}
-    for service in catalogue.services:
-        for scenario, loaded in services.items():
-            if any(each.name == service for each in loaded):
-                yield CellName(service, scenario)

@@ -120,6 +120,18 @@ def test_the_latest_of_each_cell_without_re_runs(world: World) -> None:
     ]
 
 
+def test_the_latest_measured_run_of_each_cell(world: World) -> None:
+    """However many that could not be measured came after it; a re-run is none of them."""
+    measured = world.add(0)
+    world.add(1, record_of(Verdict.INVALID))
+    world.add(2, rerun_of=measured.run_id)
+    world.add(3, record_of(Verdict.SKIPPED))
+    world.add(4, record_of(Verdict.INVALID), scenario="normal_trading")
+    world.index.sync()
+    latest = world.index.latest(runs=1, measured_only=True)
+    assert {cell: [entry.run_id for entry in entries] for cell, entries in latest.items()} == {CELL: [measured.run_id]}
+
+
 def test_a_run_is_found_by_its_id_and_by_its_dag_run(world: World) -> None:
     """Wherever it lies; the re-runs of a DAG run are among its runs."""
     mine = world.add(0, service="b-service")

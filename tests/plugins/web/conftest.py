@@ -21,8 +21,11 @@ from include.perf.adapters.alert_file import AlertFile
 from include.perf.adapters.baseline_file import BaselineFile
 from include.perf.adapters.cached_baselines import CachedBaselines
 from include.perf.adapters.folder_store import FolderStore
+from include.perf.adapters.load_locks import LoadLocks
+from include.perf.adapters.load_log import LoadLog
 from include.perf.adapters.sqlite_index import SqliteIndex
 from include.perf.catalogue import load_catalogue
+from include.perf.exposition.sources import Sources
 from include.perf.run import RunRecord
 from include.perf.stage_files import StageFiles
 from tests.catalogues import catalogue_folder
@@ -63,6 +66,7 @@ class Pages:
 
     Attributes:
         app: without what it is mounted in.
+        tokens: Prometheus' one under ``metrics``, once it is set.
     """
 
     app: FastAPI
@@ -70,6 +74,7 @@ class Pages:
     outer: Starlette
     store: FolderStore
     clock: FixedClock
+    tokens: dict[str, str]
 
     def request(self, method: str, path: str, *, user: str | None = "editor", **options: Any) -> httpx.Response:
         """Ask for a path below the pages; redirects are not followed."""
@@ -106,17 +111,30 @@ def pages(tmp_path: Path) -> Pages:
     (tmp_path / "catalogue").mkdir()
     folder = catalogue_folder(tmp_path / "catalogue")
     clock = FixedClock(START + timedelta(days=1))
+    tokens: dict[str, str] = {}
     store = FolderStore(str(tmp_path / "results"))
-    site = Site(
+    metrics = Sources(
         catalogue=lambda: load_catalogue(folder),
-        store=store,
         index=SqliteIndex(tmp_path / "index.sqlite", store=store, clock=clock),
         baselines=CachedBaselines(BaselineFile(tmp_path / "baselines.json")),
         alerts=AlertFile(tmp_path / "alerts.json"),
+        loads=LoadLog(tmp_path / "load-log", locks=LoadLocks(tmp_path / "locks")),
+        limits=lambda: None,
+        clock=clock,
+    )
+    site = Site(
+        catalogue=metrics.catalogue,
+        store=store,
+        index=metrics.index,
+        baselines=metrics.baselines,
+        alerts=metrics.alerts,
         acknowledged=lambda silence: message(f"{silence.by} knows: {silence.reason}"),
         clock=clock,
         door=door,
         tokens=Tokens(secret="secret"),
+        metrics=metrics,
+        metrics_token=lambda: tokens.get("metrics"),
     )
     app = build_app(site)
-    return Pages(app=app, site=site, outer=Starlette(routes=[Mount("/bellwether", app)]), store=store, clock=clock)
+    outer = Starlette(routes=[Mount("/bellwether", app)])
+    return Pages(app=app, site=site, outer=outer, store=store, clock=clock, tokens=tokens)
