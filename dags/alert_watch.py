@@ -1,7 +1,10 @@
-"""Every hour: tells of scenarios that should have run and have not, and delivers what did not arrive before."""
+"""Every hour: tells of scenarios that should have run and have not, and delivers what did not arrive before.
+
+It also lets the alert rules follow baselines that were changed on the page or the command line.
+"""
 
 from airflow.sdk import dag
-from bellwether import watch_tasks
+from bellwether import rule_tasks, watch_tasks
 from bellwether.schedules import from_now_on
 
 
@@ -17,6 +20,7 @@ from bellwether.schedules import from_now_on
 def alert_watch() -> None:
     """Look once."""
     watch_tasks.look()
+    rule_tasks.write_rules()
 
 
 alert_watch()

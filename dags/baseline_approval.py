@@ -1,7 +1,7 @@
-"""Accepting a run that is worse, or not comparable, as the new level: question → approval → accept."""
+"""Accepting a run that is worse, or not comparable, as the new level: question → approval → accept → write_rules."""
 
 from airflow.sdk import Param, dag
-from bellwether import baseline_tasks
+from bellwether import baseline_tasks, rule_tasks
 
 
 @dag(
@@ -36,7 +36,7 @@ def baseline_approval() -> None:
         body=asked["body"],
         within=baseline_tasks.ANSWER_WITHIN,
     )
-    baseline_tasks.accept(asked["over"], approved.output)
+    baseline_tasks.accept(asked["over"], approved.output) >> rule_tasks.write_rules()
 
 
 baseline_approval()

@@ -1,7 +1,7 @@
 """The quarterly review of baselines: what is stale or drifts is told, and what is proposed is asked for."""
 
 from airflow.sdk import dag, task_group
-from bellwether import baseline_tasks
+from bellwether import baseline_tasks, rule_tasks
 from bellwether.schedules import from_now_on
 
 
@@ -23,7 +23,7 @@ def decide(subject: str, body: str, change: dict[str, str]) -> None:
 )
 def baseline_review() -> None:
     """Review every baseline."""
-    decide.expand_kwargs(baseline_tasks.review())
+    decide.expand_kwargs(baseline_tasks.review()) >> rule_tasks.write_rules()
 
 
 baseline_review()

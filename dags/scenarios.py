@@ -1,5 +1,6 @@
 """One DAG a scenario of the catalogue: plan → (stage_data → preflight → run_load → scrape) for each service →
-plan_reruns → the same for each that looks suspicious → compare → (report → promote) for each → alert, verdict.
+plan_reruns → the same for each that looks suspicious → compare → (report → promote) for each → alert, write_rules,
+verdict.
 """
 
 from datetime import timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, dag, task_group
-from bellwether import tasks
+from bellwether import rule_tasks, tasks
 from bellwether.context import SHORT
 from bellwether.docs import dag_docs
 from bellwether.lateness import deadline_of
@@ -70,7 +71,8 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
         judged = tasks.compare(uris)
         measuring("run_service", scenario).expand(uri=uris) >> reruns
         measuring("rerun_service", scenario).expand(uri=reruns) >> judged
-        conclude.expand(uri=judged) >> [tasks.alert(uris), linked_to_summary(tasks.verdict(uris))]
+        concluded = conclude.expand(uri=judged)
+        concluded >> [tasks.alert(uris), rule_tasks.write_rules(), linked_to_summary(tasks.verdict(uris))]
 
     return scenario_run()
 

@@ -3,16 +3,20 @@
 import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from include.demo.airflow_api import USER, VIEWER
 from include.demo.settings import HOST, ROOT, Stack
 from include.perf.catalogue import SCENARIOS_FILE, SERVICES_FILE
+from include.perf.market_hours import Weekday
 
 SCRAPE_INTERVAL_S = 1
+OWN_METRICS_INTERVAL_S = 5
+TOKEN_FILE = "metrics-token"  # noqa: S105 - the name of a file, not a token
 SHORT_LOAD = {"duration_s": 20, "warmup_s": 5, "ramp_s": 0, "max_concurrency": 500}
 """The demo shows every stage, not the scenarios' real length; their rates are cut for a small machine."""
 
@@ -20,12 +24,15 @@ RATES = {"normal_trading": 50, "market_open": 150, "high_volatility": 100, "over
 TOKEN_VARIABLE = "SLACK_BOT_TOKEN"  # noqa: S105 - the name of a variable, not a token
 SLACK_CHANNEL = "#performance"
 PRODUCTION = "production"
+PRODUCTION_MINUTES = 5
+PRODUCTION_REFERENCE = {"scrape_interval_s": SCRAPE_INTERVAL_S, "days": 1}
 
 
-def write_catalogue(stack: Stack) -> None:
+def write_catalogue(stack: Stack, *, started_at: datetime) -> None:
     """Write the project's catalogue with the stack's addresses, short loads and no schedules.
 
-    The production twins are on the same machine; load never goes to their ports.
+    The production twins are on the same machine; load never goes to their ports. They have no yesterday: what runs are
+    compared with is their first whole minutes of today, also at a weekend.
     """
     stack.catalogue.mkdir(parents=True, exist_ok=True)
     source = ROOT / "include"
@@ -35,12 +42,21 @@ def write_catalogue(stack: Stack) -> None:
     services["defaults"]["slack_channel"] = os.environ.get("SLACK_CHANNEL", SLACK_CHANNEL)
     for name, entry in services["services"].items():
         entry |= {"base_url": stack.service_url(name), "allowed_hosts": [HOST]}
-    scenarios = _read(source / SCENARIOS_FILE)
+        entry["production"] = entry["production"] | PRODUCTION_REFERENCE if stack.production else None
+    scenarios = _read(source / SCENARIOS_FILE) | {"reload_rules": True}
     for name, entry in scenarios["scenarios"].items():
         entry["load"] |= SHORT_LOAD | {"rate_rps": RATES[name]}
         entry |= {"schedule": None, "parallel": 1, "data": str(source / entry["data"])}
+        entry["production_hours"] = _first_minutes(started_at)
     for name, document in ((SERVICES_FILE, services), (SCENARIOS_FILE, scenarios)):
         (stack.catalogue / name).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def _first_minutes(started_at: datetime) -> dict[str, Any]:
+    """Return the first minutes in which all parts of a stack are surely there, as hours of the wall clock."""
+    begins = started_at.astimezone(UTC) + timedelta(minutes=2)
+    ends = begins + timedelta(minutes=PRODUCTION_MINUTES)
+    return {"from": f"{begins:%H:%M}", "to": f"{ends:%H:%M}", "timezone": "UTC", "weekdays": list(get_args(Weekday))}
 
 
 def _read(path: Path) -> Any:
@@ -55,15 +71,32 @@ def write_prometheus(stack: Stack) -> Path:
         for environment, ports in groups
         for name, port in ports.items()
     ]
-    document = {
-        "global": {"scrape_interval": f"{SCRAPE_INTERVAL_S}s", "scrape_timeout": f"{SCRAPE_INTERVAL_S}s"},
-        "scrape_configs": [{"job_name": "platform", "static_configs": targets}],
-    }
     folder = stack.folder / "prometheus"
     folder.mkdir(parents=True, exist_ok=True)
+    document = {
+        "global": {"scrape_interval": f"{SCRAPE_INTERVAL_S}s", "scrape_timeout": f"{SCRAPE_INTERVAL_S}s"},
+        "rule_files": [str(stack.rules / "*.yaml")],
+        "scrape_configs": [{"job_name": "platform", "static_configs": targets}, _own_metrics(stack)],
+    }
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path
+
+
+def _own_metrics(stack: Stack) -> dict[str, Any]:
+    """Return how Prometheus has Bellwether's own metrics: from Airflow, with a token that only it can read."""
+    token = stack.folder / "prometheus" / TOKEN_FILE
+    token.touch(mode=0o600)
+    token.write_text(stack.metrics_token, encoding="ascii")
+    return {
+        "job_name": "bellwether",
+        "metrics_path": "/bellwether/metrics",
+        "scrape_interval": f"{OWN_METRICS_INTERVAL_S}s",
+        "scrape_timeout": f"{OWN_METRICS_INTERVAL_S}s",
+        "honor_labels": True,  # service and environment are those of the runs, not Airflow's
+        "authorization": {"credentials_file": str(token)},
+        "static_configs": [{"targets": [f"{HOST}:{stack.airflow}"]}],
+    }
 
 
 def bellwether_environment(stack: Stack) -> dict[str, str]:
@@ -73,6 +106,7 @@ def bellwether_environment(stack: Stack) -> dict[str, str]:
         "BELLWETHER_RESULTS_URI": stack.results.as_uri(),
         "BELLWETHER_BASELINES": str(stack.baselines),
         "BELLWETHER_ALERTS": str(stack.alerts),
+        "BELLWETHER_RULES": str(stack.rules),
         "BELLWETHER_HALT_FILE": str(stack.folder / "halt.json"),
         "PROMETHEUS_URL": stack.prometheus_url,
     }
@@ -129,4 +163,5 @@ def _connections(stack: Stack) -> dict[str, str]:
     return {
         "AIRFLOW_CONN_PROMETHEUS_DEFAULT": stack.prometheus_url,
         "AIRFLOW_CONN_SLACK_API_DEFAULT": json.dumps(slack),
+        "AIRFLOW_CONN_BELLWETHER_METRICS": json.dumps({"conn_type": "http", "password": stack.metrics_token}),
     }

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -59,6 +60,7 @@ def _prometheus(stack: Stack) -> Child:
             f"--storage.tsdb.path={folder / 'data'}",
             "--storage.tsdb.retention.time=2d",
             f"--web.listen-address={HOST}:{stack.prometheus}",
+            "--web.enable-lifecycle",  # the alert rules are loaded as soon as they change
             "--log.level=warn",
         ],
     )
@@ -95,7 +97,7 @@ def supervise(stack: Stack, *, lifetime_s: float | None) -> int:
     signal.signal(signal.SIGINT, end)
     pid_file = stack.folder / PID_FILE
     pid_file.write_text(str(os.getpid()), encoding="ascii")
-    configuration.write_catalogue(stack)
+    configuration.write_catalogue(stack, started_at=datetime.now(UTC))
     configuration.write_prometheus(stack)
     deadline = None if lifetime_s is None else time.monotonic() + lifetime_s
     running: list[tuple[Child, subprocess.Popen[bytes]]] = []

@@ -19,16 +19,20 @@ from include.perf.adapters.environment import (
     baseline_file,
     build_pipeline,
     halt_file,
+    metrics_sources,
+    prometheus_at,
     results_store,
     run_index,
 )
-from include.perf.adapters.prometheus import Prometheus
+from include.perf.adapters.rules_environment import rule_writer_at
 from include.perf.adapters.slack_messages import acknowledged
 from include.perf.alert_commands import AlertCommands
+from include.perf.alert_rules.commands import RulesCommands
 from include.perf.baseline_commands import BaselineCommands
 from include.perf.catalogue import SCENARIOS_FILE, load_catalogue
 from include.perf.console import complain, plain_console
 from include.perf.errors import BellwetherError, ConfigurationError, collected
+from include.perf.exposition.commands import MetricsCommands
 from include.perf.halt_commands import HaltCommands
 from include.perf.history_commands import HistoryCommands
 from include.perf.judge import Judge
@@ -62,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _pipeline(prometheus: str) -> Pipeline:
-    return build_pipeline(Prometheus(prometheus))
+    return build_pipeline(prometheus_at(prometheus))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,7 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     BaselineCommands(baselines=baseline_file, results=results_store, user=_user, clock=clock).add_to(commands)
     HaltCommands(switch=halt_file, user=_user, clock=clock).add_to(commands)
     AlertCommands(store=alert_file, user=_user, clock=clock, acknowledged=acknowledged).add_to(commands)
+    RulesCommands(writer=rule_writer_at).add_to(commands)
     HistoryCommands(index=run_index, results=results_store, baselines=baseline_file, clock=clock).add_to(commands)
+    MetricsCommands(sources=metrics_sources).add_to(commands)
     check = commands.add_parser("check", help="check the catalogue, the market data and the baselines")
     check.set_defaults(command=_check)
     return parser
@@ -93,7 +99,8 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
     if not record.verdict.is_measured:
         console.print(f"{record.run_id} is {record.verdict}: {'; '.join(record.reasons)}")
         return EXIT_CODES[record.verdict]
-    result = Judge(store=store, baselines=baseline_file(), clock=clock).again(uri)
+    judge = Judge(store=store, baselines=baseline_file(), clock=clock, hard_limits_of=load_catalogue().hard_limits_of)
+    result = judge.again(uri)
     console.print(f"{result.verdict} {record.service} {record.scenario} {record.run_id}")
     for reason in result.reasons:
         console.print(f"  - {reason}")

@@ -32,6 +32,7 @@ class Event(StrEnum):
     LATE = "late"
     FAILED = "failed"
     ACKNOWLEDGED = "acknowledged"
+    LIMITS_CHANGED = "limits changed"
 
     @property
     def is_page(self) -> bool:

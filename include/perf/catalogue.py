@@ -3,7 +3,7 @@
 Reading it imports neither pandas nor Locust: Airflow does so each time it parses the DAGs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from include.perf.alert import CellName
 from include.perf.ceilings import problems_of_capacity, problems_of_ceiling
 from include.perf.entry import Entry, place_of, problem_of, rule_of
 from include.perf.errors import CatalogueError, collected
@@ -85,6 +86,16 @@ class Catalogue:
             )
         return [service]
 
+    def cells(self) -> Iterator[CellName]:
+        """Yield every service in each scenario that loads it, service by service."""
+        loaded = {
+            name: {service.name for service in self.services_of(scenario)} for name, scenario in self.scenarios.items()
+        }
+        for service in self.services:
+            for scenario, services in loaded.items():
+                if service in services:
+                    yield CellName(service, scenario)
+
     def scenario_of(self, service: Service) -> Scenario:
         """Return the first scenario that loads a service.
 
@@ -106,6 +117,11 @@ class Catalogue:
         names = [service.name for service in services]
         short = [service.short_name for service in services if service.short_name not in names]
         return [ALL_SERVICES, *names, *short]
+
+    def hard_limits_of(self, service: str) -> Mapping[str, float]:
+        """Return what a service must never exceed, by metric; nothing for one that left the catalogue."""
+        known = self.services.get(service)
+        return known.hard_limits if known else {}
 
     def forbidden_for(self, service: Service) -> tuple[ForbiddenHost, ...]:
         """Return the hosts that load for a service never goes to; those of production, unless it is production."""
@@ -245,10 +261,11 @@ def _problems_of_names(scenarios: Mapping[str, Scenario], services: Mapping[str,
 
 def _problems_of_schedules(scenarios: Mapping[str, Scenario], hours: MarketHours) -> list[str]:
     return [
-        f"{SCENARIOS_FILE}: {scenario.name}.schedule.{problem}"
+        f"{SCENARIOS_FILE}: {scenario.name}.{setting}.{problem}"
         for scenario in scenarios.values()
-        if scenario.schedule
-        for problem in scenario.schedule.problems(hours)
+        for setting, named in (("schedule", scenario.schedule), ("production_hours", scenario.production_hours))
+        if named
+        for problem in named.problems(hours)
     ]
 
 

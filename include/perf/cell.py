@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -72,6 +72,7 @@ class Contender(Cell):
         at: when the first run's load started.
         runs: the first run, and its valid re-runs.
         no_rerun: why there was no re-run, where one was wanted.
+        hard_limits: by metric, what the service must never exceed.
     """
 
     at: datetime
@@ -79,6 +80,7 @@ class Contender(Cell):
     runs: tuple[Measured, ...]
     deploy_version: str | None = None
     no_rerun: str | None = None
+    hard_limits: Mapping[str, float] = field(default_factory=dict)
 
     def judged(self) -> dict[str, MetricValue]:
         """Return each metric's median over the runs; of two runs the better one, of none with a value the reason."""

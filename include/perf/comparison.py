@@ -40,16 +40,16 @@ def compare_night(
 
 def _refusal(contender: Contender) -> Comparison | None:
     """Return why a run is not compared at all, or ``None``."""
-    baseline = contender.baseline
+    baseline, metrics = contender.baseline, contender.judged()
+    beyond = reasons.hard_limits(contender.hard_limits, metrics, told=())
     if baseline is None:
-        return Comparison(verdict=Verdict.NO_BASELINE, reasons=(reasons.NO_BASELINE,))
+        return Comparison(verdict=Verdict.NO_BASELINE, reasons=(reasons.NO_BASELINE, *beyond))
     differences = reasons.differences(contender.fingerprint, baseline.fingerprint) if baseline.fingerprint else []
     if differences:
-        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=tuple(differences))
-    metrics = contender.judged()
+        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=(*differences, *beyond))
     if not any(value_of(metrics, name) is not None and name in baseline.metrics for name in METRICS):
         notes = reasons.not_compared(metrics, baseline.metrics)
-        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=("no metric is in both", *notes))
+        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=("no metric is in both", *notes, *beyond))
     return None
 
 

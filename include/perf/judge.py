@@ -34,11 +34,16 @@ class _Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Judges the runs of a night together."""
+    """Judges the runs of a night together.
+
+    Attributes:
+        hard_limits_of: says what a service must never exceed, by metric.
+    """
 
     store: ResultsStore
     baselines: BaselineStore
     clock: Clock
+    hard_limits_of: Callable[[str], Mapping[str, float]] = lambda service: {}
 
     def suspicions(self, uris: Sequence[str]) -> dict[str, float]:
         """Return how suspicious each run looks, the most suspicious first.
@@ -103,6 +108,7 @@ class Judge:
             runs=(_measured(record), *reruns),
             deploy_version=record.deploy_version,
             no_rerun=None if reruns else "it is judged after the fact",
+            hard_limits=self.hard_limits_of(record.service),
         )
         lent = tuple(self._others(baselines, {(record.service, record.scenario)}, before=record.started_at))
         (comparison,) = compare_night([contender], lent, now=self.clock())
@@ -194,6 +200,7 @@ class Judge:
             runs=(member.run.measured(), *valid),
             deploy_version=member.run.deployed.after,
             no_rerun=member.refused,
+            hard_limits=self.hard_limits_of(spec.service),
         )
 
     def _others(

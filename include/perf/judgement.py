@@ -3,7 +3,8 @@
 How sure one can be depends on the nights before. With fewer than three, one run says nothing about how far runs
 differ: only 30 % is told, as a warning. From three on the statistics of `include.perf.detection` decide, and
 `include.perf.error_count` for the failures. Critical takes an approved baseline that is not stale. One run alone is
-never sure, unless it is far off and no re-run was possible; it then warns at most.
+never sure, unless it is far off and no re-run was possible; it then warns at most. What is beyond a hard limit of the
+service is critical as soon as it is sure, for that limit needs no history.
 """
 
 import math
@@ -81,6 +82,7 @@ class CellJudge:
         deviations = tuple(found for metric in METRICS.values() if (found := self._deviation(metric)) is not None)
         verdict, said = self._verdict(deviations)
         notes = [
+            *reasons.hard_limits(self._contender.hard_limits, self._metrics, told=_sure_to_be_worse(deviations)),
             *reasons.not_compared(self._metrics, self._baseline.metrics),
             *reasons.platform(self._platform(), services=self._night.services),
             *reasons.of_baseline(self._baseline, state=self._state, is_due_for_review=self._is_due_for_review),
@@ -152,6 +154,8 @@ class CellJudge:
         version = self._contender.deploy_version
         seen = reasons.first_seen(self._nights, version, since=since) if move.is_confirmed else ""
         said = reasons.of_shift(metric, value=value, level=move.level, shift=move.shift, nights=len(self._reference))
+        hard = self._exceeded_by(metric, value) if move.is_worse and move.is_confirmed else None
+        beyond = "" if hard is None else f"; {reasons.beyond_hard_limit(metric, limit=hard)}"
         return Deviation(
             metric=metric.name,
             unit=metric.unit,
@@ -159,12 +163,17 @@ class CellJudge:
             value=value,
             shift=move.shift,
             is_worse=move.is_worse,
-            severity=self._severity(metric, move),
-            reason=f"{said}; {move.how}{seen}",
+            severity=self._severity(metric, move) if hard is None else Severity.CRITICAL,
+            reason=f"{said}{beyond}; {move.how}{seen}",
             is_confirmed=move.is_confirmed,
             cause=move.cause,
             since=since,
         )
+
+    def _exceeded_by(self, metric: Metric, value: float) -> float | None:
+        """Return the hard limit that a value is beyond, if any."""
+        limit = self._contender.hard_limits.get(metric.name)
+        return limit if limit is not None and value > limit else None
 
     def _begun(self, name: str) -> datetime | None:
         """Return when the unbroken row of nights began in which the metric was worse; ``None`` for tonight."""
@@ -187,6 +196,10 @@ class CellJudge:
             return Severity.CRITICAL if again else Severity.WARNING
         limit = CRITICAL_POINTS if metric is ERROR_RATE else CRITICAL_SHIFT_RATIO
         return Severity.CRITICAL if _least(metric, move.shift) >= limit else Severity.WARNING
+
+
+def _sure_to_be_worse(deviations: tuple[Deviation, ...]) -> set[str]:
+    return {each.metric for each in deviations if each.is_worse and each.is_confirmed}
 
 
 def _least(metric: Metric, shift: Shift) -> float:

@@ -21,6 +21,8 @@ class Operations(Entry):
         digest_channel: where improvements and suspicions are told; ``None`` for nowhere.
         quiet_summary: tell there of nights without anything, too.
         critical_mention: the ID of the Slack user group that a critical regression calls.
+        reload_rules: let Prometheus load the alert rules whenever they were written; it must be started with
+            ``--web.enable-lifecycle``.
         keep_requests_days: after which the raw requests of a run are removed, unless a baseline refers to it.
         keep_unfinished_days: after which a run that was never finished is removed, if nothing of it changed.
     """
@@ -30,5 +32,6 @@ class Operations(Entry):
     digest_channel: Channel | None = "#performance-digest"
     quiet_summary: bool = False
     critical_mention: Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,20}$")] | None = None
+    reload_rules: bool = False
     keep_requests_days: Days = 30
     keep_unfinished_days: Days = 7

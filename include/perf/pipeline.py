@@ -24,9 +24,11 @@ from include.perf.errors import (
 )
 from include.perf.fingerprint import fingerprint
 from include.perf.guard import Guard
+from include.perf.load_announcement.announcing import LoadObserver
 from include.perf.planning import specs_for
 from include.perf.ports import (
     FEED_FILE,
+    PRODUCTION_FILE,
     SERVER_SERIES_FILE,
     BaselineStore,
     ChartRenderer,
@@ -42,7 +44,7 @@ from include.perf.ports import (
 )
 from include.perf.request import RunRequest
 from include.perf.reruns import RERUN_OVERHEAD_S, in_turn, refusal, reruns_of
-from include.perf.run import RunRecord, RunSpec, Verdict
+from include.perf.run import LoadFigures, RunRecord, RunSpec, ServerFigures, Verdict, to_json
 from include.perf.scraping import scrape_figures
 from include.perf.server_series import scrape_series
 from include.perf.stage_files import Ended, Reruns, StageFiles, find_run
@@ -72,6 +74,8 @@ class Pipeline:
         halted: says why no load may start now, or ``None``.
         wait: sleeps for so many seconds.
         versions: of what runs this, for the record.
+        observers: are told when a load begins and when it is over.
+        production_metrics: gives the Prometheus that watches production, ``None`` where it is the same.
     """
 
     catalogue: Catalogue
@@ -87,6 +91,8 @@ class Pipeline:
     wait: Callable[[float], None]
     halted: Callable[[], str | None] = field(default=lambda: None)
     versions: Mapping[str, str] = field(default_factory=dict)
+    observers: Sequence[LoadObserver] = ()
+    production_metrics: Callable[[], MetricsSource | None] = field(default=lambda: None)
 
     def plan(self, request: RunRequest) -> list[str]:
         """Check what is asked for and make the folder of each run; returns their URIs.
@@ -207,6 +213,7 @@ class Pipeline:
                 guard=self._guard,
                 clock=self.clock,
                 wait=self.wait,
+                observers=self.observers,
             )
             figures = loading.drive(self._files(uri), spec, on_progress=on_progress)
             log.info(
@@ -233,6 +240,7 @@ class Pipeline:
             series = scrape_series(service, started_at=load.started_at, ended_at=load.window.end, source=self.metrics)
             if series is not None:
                 self.store.write(uri, SERVER_SERIES_FILE, series.to_csv())
+            self._compare_with_production(uri, spec, load, figures)
             log.info(
                 "%s %s %s scraped, coverage %s",
                 spec.service,
@@ -240,6 +248,25 @@ class Pipeline:
                 spec.run_id,
                 figures.coverage_ratio,
             )
+
+    def _compare_with_production(self, uri: str, spec: RunSpec, load: LoadFigures, server: ServerFigures) -> None:
+        """Leave how the run compares with production; what cannot be had keeps no run from its verdict."""
+        from include.perf.production_comparison.comparing import Measured, ProductionComparing
+
+        service, scenario = self.catalogue.service(spec.service), self.catalogue.scenario(spec.scenario)
+        if service.production is None:
+            return
+        comparing = ProductionComparing(
+            own=self.metrics,
+            production=self.production_metrics,
+            market=self.catalogue.market_hours,
+            clock=self.clock,
+        )
+        with self.store.folder(uri) as folder:
+            run = Measured(service=service, scenario=scenario, load=load, server=server, folder=folder)
+            found = comparing.compare(run)
+        if found is not None:
+            self.store.write(uri, PRODUCTION_FILE, to_json(found))
 
     def plan_reruns(self, uris: Sequence[str]) -> list[str]:
         """Plan two more runs of each that looks suspicious, the most suspicious first; returns their URIs.
@@ -281,7 +308,12 @@ class Pipeline:
     def _judge(self) -> "Judge":
         from include.perf.judge import Judge
 
-        return Judge(store=self.store, baselines=self.baselines, clock=self.clock)
+        return Judge(
+            store=self.store,
+            baselines=self.baselines,
+            clock=self.clock,
+            hard_limits_of=self.catalogue.hard_limits_of,
+        )
 
     def compare(self, uris: Sequence[str]) -> dict[str, Verdict]:
         """Judge the runs of a night together, however far they came, and leave the draft of each record.

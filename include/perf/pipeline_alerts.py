@@ -1,6 +1,7 @@
 """What is told of the pipeline itself, in a channel of its own: never to be taken for a regression.
 
-Runs that could not be judged, DAG runs that failed or are late, and scenarios that have not run for too long.
+Runs that could not be judged, DAG runs that failed or are late, scenarios that have not run for too long, and limits
+of alert rules that are others now.
 """
 
 import secrets
@@ -42,6 +43,9 @@ class Words(Protocol):
     def runs_again(self, problem: Problem) -> Message:
         """Tell in the thread that it runs again."""
 
+    def limits_changed(self, changes: Sequence[str]) -> Message:
+        """Tell which limits of the alert rules are others now, a line for each cell."""
+
     def mark(self, problem: Problem, event: Event) -> Message:
         """Say in the place of the first message that it is over."""
 
@@ -79,6 +83,11 @@ class PipelineAlerts:
     def tell_late(self, scenario: str, run: str, *, late_since: datetime, links: Links) -> None:
         """Tell that a DAG run takes longer than it may."""
         self.desk.send(self.channel, Event.LATE, self.words.late(scenario, run, late_since, links))
+
+    def tell_limits(self, changes: Sequence[str]) -> None:
+        """Tell which limits of the alert rules a change of baselines made others, a line for each cell."""
+        if changes:
+            self.desk.send(self.channel, Event.LIMITS_CHANGED, self.words.limits_changed(changes))
 
     def tell_overdue(self, scenario: str, overdue: Overdue | None) -> None:
         """Tell once that a scenario should have run, and once that it runs again."""

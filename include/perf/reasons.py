@@ -1,10 +1,11 @@
 """How a verdict came about, in words and numbers; plain text, a sentence each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from include.perf.baseline import Baseline, State
 from include.perf.decision import ANCHOR_Z, CONFIRM_T, SERVICE_WINDOW_Z, SERVICE_Z, SUSPECT_T, WINDOW_Z
+from include.perf.hard_limits import exceeded
 from include.perf.history import Night
 from include.perf.metric import METRICS, Metric, MetricValue, Unit, format_change, format_value, signed_points
 from include.perf.phrase import change_of, counted
@@ -68,6 +69,21 @@ def provisional(metric: Metric, *, floor: float, nights: int) -> str:
 def without_counts(floor: float) -> str:
     """Say why an error rate is not judged as a count."""
     return f"told from {floor * 100:.2f} points on while there are no counts of failures to compare"
+
+
+def beyond_hard_limit(metric: Metric, *, limit: float) -> str:
+    """Say that a value is beyond what the service must never exceed; a part of a sentence."""
+    return f"beyond the hard limit of {format_value(limit, metric.unit)}"
+
+
+def hard_limits(limits: Mapping[str, float], metrics: Mapping[str, MetricValue], *, told: Collection[str]) -> list[str]:
+    """Return which values are beyond a hard limit, those left out that a deviation tells already."""
+    return [
+        f"{metric.title} {format_value(metrics[metric.name].value, metric.unit)} is "
+        f"{beyond_hard_limit(metric, limit=limit)}"
+        for metric, limit in exceeded(limits, metrics)
+        if metric.name not in told
+    ]
 
 
 def by_reruns(*, runs: int, t: float) -> str:

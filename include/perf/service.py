@@ -15,8 +15,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from include.perf.entry import Entry
 from include.perf.expectation import Expectation
+from include.perf.hard_limits import HardLimits
 from include.perf.headers import problems_of_headers
-from include.perf.metric import METRICS, Source
 from include.perf.network import (
     PRIVATE_NETWORKS,
     Network,
@@ -27,10 +27,12 @@ from include.perf.network import (
     same_host,
     why_no_host,
 )
+from include.perf.production_comparison.reference import ProductionReference
+from include.perf.prometheus_target import PrometheusTarget
 from include.perf.template import problems_of_template
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=63)]
-OWN_PARTS = ("load", "limits", "data", "endpoints", "generator", "environment", "headers")
+OWN_PARTS = ("load", "limits", "data", "endpoints", "generator", "environment", "headers", "figures of")
 """The parts of a fingerprint that are Bellwether's own, see `include.perf.fingerprint`."""
 
 PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ -]*$", max_length=40)]
@@ -52,17 +54,6 @@ PRODUCTION = frozenset({"production", "prod", "prd", "live"})
 """An environment with one of these words in its name is production, whatever else is in it."""
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-
-DEFAULT_QUERIES = {
-    "cpu_usage": "sum(rate(process_cpu_seconds_total{$selector}[$window]))",
-    "memory_usage": "sum(avg_over_time(process_resident_memory_bytes{$selector}[$window]))",
-    "disk_usage": (
-        '1 - min(avg_over_time(node_filesystem_avail_bytes{$selector,mountpoint="/"}[$window])'
-        ' / avg_over_time(node_filesystem_size_bytes{$selector,mountpoint="/"}[$window]))'
-    ),
-}
-"""PromQL for the server-side metrics; ``$selector`` and ``$window`` are filled in. Method: each is an
-average over the window, asked at its end; a rate over the whole window is the least biased one."""
 
 
 class Endpoint(Entry):
@@ -110,36 +101,6 @@ class Endpoint(Entry):
         return self
 
 
-class PrometheusTarget(Entry):
-    """How Prometheus knows the service.
-
-    Attributes:
-        selector: label matchers that pick out this service in this environment, without braces.
-        scrape_interval_s: how often it is scraped; coverage is checked against it.
-        queries: PromQL for server-side metrics, where the defaults do not fit.
-    """
-
-    selector: Annotated[str, Field(min_length=1, pattern=r"^[^{}]+$")]
-    scrape_interval_s: Annotated[float, Field(ge=0.1, le=300)] = 15.0
-    queries: dict[str, str] = Field(default_factory=dict)
-
-    @field_validator("queries")
-    @classmethod
-    def _known_metrics(cls, queries: dict[str, str]) -> dict[str, str]:
-        known = [metric.name for metric in METRICS.values() if metric.source is Source.PROMETHEUS]
-        for name, query in queries.items():
-            if name not in known:
-                raise ValueError(f"{name!r} is not a server-side metric; there are {', '.join(known)}")
-            if "$window" not in query:
-                raise ValueError(f"the query of {name} must average over [$window], but is {query!r}")
-        return queries
-
-    def query(self, metric: str, *, window: str) -> str:
-        """Return the PromQL of a metric for a window such as ``60008ms``."""
-        template = self.queries.get(metric) or DEFAULT_QUERIES[metric]
-        return template.replace("$selector", self.selector).replace("$window", window)
-
-
 class DeployVersion(Entry):
     """Where a service tells which version of it is deployed: at a path, or in a label of a metric.
 
@@ -181,7 +142,9 @@ class Service(Entry):
         connection: the Airflow Connection with the service's credentials.
         slack_channel: where its deviations are told; a channel ID (``C…``) so that charts can be sent.
         deploy_version: where it tells which version is deployed.
+        hard_limits: by metric, what must never be exceeded whatever the baseline says; in base units.
         fingerprint: what else makes its runs comparable, such as ``{database: postgres 16}``.
+        production: how Prometheus knows it in production, to compare its runs with; production is only read.
     """
 
     name: Name
@@ -203,8 +166,10 @@ class Service(Entry):
     connection: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=250)] | None = None
     slack_channel: Annotated[str, Field(min_length=1)] = "#performance"
     deploy_version: DeployVersion | None = None
+    hard_limits: HardLimits = Field(default_factory=dict)
     fingerprint: ExtraParts = Field(default_factory=dict)
     prometheus: PrometheusTarget
+    production: ProductionReference | None = None
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
 
     @property
@@ -248,6 +213,8 @@ class Service(Entry):
     @model_validator(mode="after")
     def _check(self) -> Self:
         problems = [*self._problems_of_host(), *self._problems_of_production()]
+        if self.production is not None:
+            problems += self.production.problems_beside(self.prometheus)
         if problems:
             raise ValueError("; ".join(problems))
         names = [endpoint.name for endpoint in self.endpoints]

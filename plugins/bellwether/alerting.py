@@ -66,6 +66,11 @@ def tell_overdue() -> None:
     deliver()
 
 
+def tell_limits(changes: Sequence[str]) -> None:
+    """Tell which limits of the alert rules changed with the baselines."""
+    _tell_pipeline(lambda alerts: alerts.tell_limits(changes))
+
+
 def _tell_pipeline(tell: Callable[[PipelineAlerts], None]) -> None:
     catalogue = load_catalogue()
     _write(lambda desk: tell(_of_pipeline(desk, catalogue)))

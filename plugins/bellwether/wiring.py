@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 from airflow.configuration import conf
@@ -14,8 +15,9 @@ from airflow.version import version as airflow_version
 
 from bellwether.halting import halted
 from bellwether.links import URL_PREFIX
-from include.perf.adapters.credentials import Secrets, missing_connection, secret_headers
-from include.perf.adapters.environment import build_pipeline, results_store
+from include.perf.adapters.annotation_webhook import Webhook
+from include.perf.adapters.credentials import Secrets, missing_connection, optional_headers, secret_headers
+from include.perf.adapters.environment import build_pipeline, existing_ca_file, results_store
 from include.perf.adapters.prometheus import Prometheus
 from include.perf.alert import CellName, Links
 from include.perf.catalogue import load_catalogue
@@ -26,9 +28,17 @@ from include.perf.ports import REPORT_FILE
 from include.perf.run import RunRecord
 from include.perf.service import Service
 
+if TYPE_CHECKING:
+    from include.perf.alert_rules.writer import RuleWriter
+
 log = logging.getLogger(__name__)
 
+ServerT = TypeVar("ServerT")
+
 PROMETHEUS_CONNECTION = "prometheus_default"
+PRODUCTION_CONNECTION = "prometheus_production"
+METRICS_CONNECTION = "bellwether_metrics"
+ANNOTATIONS_CONNECTION = "bellwether_annotations"
 SCHEMES = ("http", "https")
 
 
@@ -42,19 +52,66 @@ def airflow_pipeline(*, halted: Callable[[], str | None] = halted) -> Pipeline:
         ConfigurationError: the connection to Prometheus is missing, or the catalogue is wrong.
     """
     return build_pipeline(
-        _prometheus(), credentials=airflow_credentials, halted=halted, versions={"airflow": airflow_version}
+        _prometheus(_prometheus_connection()),
+        credentials=airflow_credentials,
+        halted=halted,
+        annotations=airflow_annotations,
+        production_metrics=_production_prometheus,
+        versions={"airflow": airflow_version},
     )
 
 
-def _prometheus() -> Prometheus:
-    connection = _prometheus_connection()
-    extra: dict[str, Any] = connection.extra_dejson
-    return Prometheus(
+def _production_prometheus() -> Prometheus | None:
+    """Return the Prometheus that watches production; ``None`` where it is the one that watches all."""
+    connection = _optional_connection(PRODUCTION_CONNECTION)
+    return None if connection is None else _prometheus(connection)
+
+
+def airflow_rule_writer() -> "RuleWriter":
+    """Return what writes the alert rules; Prometheus loads them where the catalogue says so.
+
+    Raises:
+        ConfigurationError: the connection to Prometheus is missing, or the catalogue is wrong.
+    """
+    from include.perf.adapters.prometheus_rules import PrometheusRules
+    from include.perf.adapters.rules_environment import rule_writer
+
+    connection, catalogue = _prometheus_connection(), load_catalogue()
+    server = _server(connection, PrometheusRules) if catalogue.operations.reload_rules else None
+    return rule_writer(catalogue, _prometheus(connection), server)
+
+
+def _prometheus(connection: Any) -> Prometheus:
+    return _server(connection, Prometheus)
+
+
+def _server(connection: Any, make: Callable[..., ServerT]) -> ServerT:
+    """Return an adapter of the Prometheus of a connection, with the credentials and the trust that it holds."""
+    secrets = Secrets(login=connection.login, password=connection.password, extra=connection.extra)
+    return make(
         base_url(connection),
-        auth=(connection.login, connection.password or "") if connection.login else None,
-        headers=extra.get("headers"),
-        verify_tls=bool(extra.get("verify", True)),
+        set_in=f"the connection {connection.conn_id}",
+        headers=_masked(optional_headers(secrets, connection=connection.conn_id)),
+        verify_tls=_verifies_tls(connection),
+        ca_file=_ca_file(connection),
     )
+
+
+def _verifies_tls(connection: Any) -> bool:
+    """Return ``verify`` in extra; in a connection given as a URI it is text."""
+    given = connection.extra_dejson.get("verify", True)
+    found = {"true": True, "false": False}.get(str(given).lower())
+    if found is None:
+        raise ConfigurationError(
+            f"the connection {connection.conn_id} cannot be used: verify in extra must be true or false, but is "
+            f"{given!r}; a bundle of certificates is named with ca_file"
+        )
+    return found
+
+
+def _ca_file(connection: Any) -> Path | None:
+    given = connection.extra_dejson.get("ca_file")
+    return existing_ca_file(given, named=f"ca_file in extra of the connection {connection.conn_id}")
 
 
 def _prometheus_connection() -> Any:
@@ -78,7 +135,11 @@ def base_url(connection: Any) -> str:
     """
     host: str = connection.host or ""
     if not host:
-        raise ConfigurationError(f"the connection {connection.conn_id} names no host; set it to Prometheus' address")
+        raise ConfigurationError(f"the connection {connection.conn_id} names no host; set it to the server's address")
+    if "@" in host:
+        raise ConfigurationError(
+            f"the connection {connection.conn_id} has a login in its host; put it into the fields login and password"
+        )
     schema = (connection.schema or "").strip("/")
     scheme = next((each for each in (schema, connection.conn_type) if each in SCHEMES), "http")
     address = host if "://" in host else f"{scheme}://{host}"
@@ -100,11 +161,43 @@ def airflow_credentials(service: Service) -> Mapping[str, str]:
     except AirflowNotFoundException as err:
         raise missing_connection(service) from err
     secrets = Secrets(login=connection.login, password=connection.password, extra=connection.extra)
-    headers = secret_headers(secrets, connection=service.connection)
+    return _masked(secret_headers(secrets, connection=service.connection))
+
+
+def _masked(headers: dict[str, str]) -> dict[str, str]:
+    """Keep the values of headers out of the logs, and return the headers."""
     for value in headers.values():
         mask_secret(value)
         mask_secret(value.rpartition(" ")[2])  # without Basic or Bearer before it
     return headers
+
+
+def metrics_token() -> str | None:
+    """Return the token with which Prometheus may have our own metrics; ``None`` where none is set."""
+    connection = _optional_connection(METRICS_CONNECTION)
+    return (connection.password or "").strip() or None if connection else None
+
+
+def airflow_annotations() -> Webhook | None:
+    """Return where loads are announced; ``None`` where nobody wants to know.
+
+    Raises:
+        ConfigurationError: the connection names no host.
+    """
+    connection = _optional_connection(ANNOTATIONS_CONNECTION)
+    if connection is None:
+        return None
+    if connection.password:
+        mask_secret(connection.password)
+    return Webhook(url=base_url(connection), token=connection.password or None)
+
+
+def _optional_connection(conn_id: str) -> Any:
+    """Return a connection, or ``None``."""
+    try:
+        return Connection.get(conn_id)
+    except AirflowNotFoundException:
+        return None
 
 
 def links_of(record: RunRecord) -> Links:

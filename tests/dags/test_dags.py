@@ -25,7 +25,7 @@ from tests.dags.conftest import ROOT
 SCENARIOS = ("normal_trading", "market_open", "high_volatility", "overnight_processing")
 MEASURED = ("stage_data", "preflight", "run_load", "scrape")
 CONCLUDED = ("report", "promote", "approval_wanted", "ask_for_approval")
-NIGHTLY = ("plan", "plan_reruns", "compare", "alert", "verdict")
+NIGHTLY = ("plan", "plan_reruns", "compare", "alert", "write_rules", "verdict")
 TASKS = {
     *NIGHTLY,
     *(f"{group}.{name}" for group in ("run_service", "rerun_service") for name in MEASURED),
@@ -69,6 +69,7 @@ def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
         "conclude.approval_wanted": {"conclude.report"},
         "conclude.ask_for_approval": {"conclude.approval_wanted"},
         "alert": {"plan", *concluded},
+        "write_rules": concluded,
         "verdict": {"plan", *concluded},
     }
 
@@ -104,7 +105,9 @@ def test_a_run_is_judged_and_summed_up_however_far_it_came(dags: dict[str, DAG],
     """A failed load still becomes a record, and the last task always says what came of the run."""
     always = {task.task_id for task in dags[name].tasks if task.trigger_rule == TriggerRule.ALL_DONE}
     assert always == {"plan_reruns", "compare", "alert", "verdict"}
-    assert {task.trigger_rule for task in dags[name].tasks} == {TriggerRule.ALL_DONE, TriggerRule.ALL_SUCCESS}
+    if_promoted = {"write_rules": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS}
+    others = {task.task_id: task.trigger_rule for task in dags[name].tasks if task.task_id not in always}
+    assert others == dict.fromkeys(others, TriggerRule.ALL_SUCCESS) | if_promoted
 
 
 @pytest.mark.parametrize(("name", "last"), [*((scenario, "verdict") for scenario in SCENARIOS), ("run_all", "summary")])
@@ -144,6 +147,21 @@ def test_a_baseline_is_approved_by_a_person_or_stays(dags: dict[str, DAG]) -> No
         assert (approval.options, approval.defaults) == (["Approve", "Reject"], ["Reject"])
         assert approval.response_timeout == timedelta(days=days)
         assert approval.task_id in dags[dag_id].get_task(f"{prefix}{change}").upstream_task_ids
+
+
+def test_alert_rules_follow_every_change_of_a_baseline(dags: dict[str, DAG]) -> None:
+    """After each promotion of ours, and within the hour after one on the page or the command line."""
+    upstream = {
+        name: dags[name].get_task("write_rules").upstream_task_ids
+        for name in dags
+        if "write_rules" in dags[name].task_ids
+    }
+    assert upstream == {
+        **{scenario: {"conclude.promote", "conclude.ask_for_approval"} for scenario in SCENARIOS},
+        "baseline_approval": {"accept"},
+        "baseline_review": {"decide.apply"},
+        "alert_watch": set(),
+    }
 
 
 def test_baselines_are_reviewed_every_quarter(dags: dict[str, DAG]) -> None:

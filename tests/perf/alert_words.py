@@ -55,6 +55,9 @@ class PlainWords:
     def measured_again(self, problem: Problem) -> Message:
         return message("measured again")
 
+    def limits_changed(self, changes: Sequence[str]) -> Message:
+        return message(f"limits changed: {'; '.join(changes)}")
+
     def failed(self, scenario: str, reason: str, links: Links) -> Message:
         return message(f"{scenario} failed: {reason}")
 

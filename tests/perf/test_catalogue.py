@@ -84,6 +84,15 @@ def shipped() -> Catalogue:
     return load_catalogue(Path(__file__).parents[2] / "include")
 
 
+def test_the_cells_of_a_catalogue(catalogue: Catalogue) -> None:
+    """Each service in the scenarios that load it, in the order of the files."""
+    assert [(cell.service, cell.scenario) for cell in catalogue.cells()] == [
+        ("orders-service", "calm"),
+        ("engine", "calm"),
+        ("engine", "storm"),
+    ]
+
+
 def test_the_shipped_services(shipped: Catalogue) -> None:
     """Six services with 24 endpoints, each at port 8000 of a host named like the service, and only there."""
     found = {

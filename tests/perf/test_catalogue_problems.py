@@ -154,7 +154,8 @@ SERVICE_MISTAKES = [
         "prometheus: {selector: '{x}', queries: {cpu: 'a[$window]'}}",
         [
             "{}.prometheus.selector should match pattern '^[^{{}}]+$', but is '{{x}}'",
-            "{}.prometheus.queries: 'cpu' is not a server-side metric; there are cpu_usage, memory_usage, disk_usage",
+            "{}.prometheus.queries: 'cpu' is not a server-side metric; there are cpu_usage, memory_usage, disk_usage, "
+            "and coverage",
         ],
     ),
     (
@@ -578,8 +579,8 @@ def test_forbidden_hosts_that_are_wrong_are_told_with_all_the_rest(tmp_path: Pat
     assert problems[0].startswith(f"{ORDERS}.endpoints[0]: $prise is not a field")
     assert problems[1] == (
         "scenarios.yaml: unknown key forbidden_hosts; it may hold defaults, capacity_rps, "
-        "ops_channel, digest_channel, quiet_summary, critical_mention, keep_requests_days, keep_unfinished_days "
-        "and scenarios"
+        "ops_channel, digest_channel, quiet_summary, critical_mention, reload_rules, keep_requests_days, "
+        "keep_unfinished_days and scenarios"
     )
     assert problems[2].startswith("services.yaml: forbidden_hosts[1] must be a name, an address or a network")
     assert problems[3].startswith("services.yaml: forbidden_hosts[2] must be a name, an address or a network")

@@ -18,7 +18,7 @@ from include.perf.errors import StoreError
 from include.perf.pipeline import Pipeline
 from include.perf.ports import Answered
 from include.perf.run import Verdict
-from tests.fakes import NO_RECORD, Platform, raising, small_scenario, small_service
+from tests.fakes import NO_RECORD, Platform, healthy_answers, raising, small_scenario, small_service
 from tests.records import record_of
 
 RUN = ("run", "--service", "orders", "--scenario", "brief")
@@ -200,9 +200,7 @@ def test_wrong_use(shell: Shell, arguments: tuple[str, ...], message: str) -> No
 
 def test_settings_of_the_load(shell: Shell) -> None:
     """Rate and duration go into the run."""
-    shell.platform.metrics.answers |= {
-        query.replace("10000ms", "12000ms"): answer for query, answer in shell.platform.metrics.answers.items()
-    }
+    shell.platform.metrics.answers |= healthy_answers("12000ms")
     shell(*RUN, "--rate", "8.5", "--duration", "12", code=3)  # 10 scrapes of 12 − 1 are 91 %
     (load,) = shell.platform.generator.loads
     assert (load.rate_rps, load.duration_s) == (8.5, 12)
@@ -437,7 +435,7 @@ def test_what_goes_wrong_on_the_way_ends_with_3(shell: Shell, monkeypatch: pytes
 def test_prometheus_of_the_environment(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """PROMETHEUS_URL is the command line's default, and only that."""
     asked = []
-    monkeypatch.setattr(command_line, "Prometheus", asked.append)
+    monkeypatch.setattr(command_line, "prometheus_at", asked.append)
     shell(*RUN, code=0)
     monkeypatch.setenv("PROMETHEUS_URL", "http://prometheus:9090")
     shell(*RUN, code=0)

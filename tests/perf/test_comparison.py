@@ -461,3 +461,42 @@ def test_the_count_of_requests_does_not_matter_to_latency() -> None:
     """A run without counts has its latencies compared all the same."""
     result = judge(contender(replace(measured(), due=None, failed=None)))
     assert (result.verdict, set(result.shifts)) == (Verdict.PASS, set(LEVELS))
+
+
+# Hard limits
+
+HARD = {"latency_p95": 0.45}
+BEYOND = "Latency p95 520 ms is beyond the hard limit of 450 ms"
+
+
+def test_what_is_surely_worse_and_beyond_a_hard_limit_is_critical() -> None:
+    """With three nights nothing else is: the limit is right without a history, and the reason names it."""
+    runs = [measured({"latency_p95": 1.3})] * 3
+    young = baseline_of(3)
+    assert the_only(judge(contender(*runs, baseline=young))).severity is Severity.WARNING
+    found = the_only(judge(contender(*runs, baseline=young, hard_limits=HARD)))
+    assert (found.severity, found.is_confirmed) == (Severity.CRITICAL, True)
+    assert "; beyond the hard limit of 450 ms; confirmed by the median of 3 runs" in found.reason
+
+
+def test_what_is_not_sure_is_not_critical_beyond_a_hard_limit_either() -> None:
+    """One run alone is suspicious; that it is beyond the limit is said, and a re-run will tell."""
+    result = judge(contender(measured({"latency_p95": 1.3}), hard_limits=HARD))
+    assert (result.verdict, the_only(result).severity) == (Verdict.PASS, Severity.DIGEST)
+    assert BEYOND in result.reasons
+
+
+def test_a_level_beyond_its_hard_limit_is_said_in_every_run() -> None:
+    """Nothing moved, so the verdict stays; somebody should know all the same."""
+    result = judge(contender(hard_limits={"latency_p95": 0.35, "latency_p99": 0.9}))
+    assert result.verdict is Verdict.PASS
+    assert result.reasons[1] == "Latency p95 400 ms is beyond the hard limit of 350 ms"
+
+
+def test_a_run_that_is_not_compared_is_held_to_hard_limits() -> None:
+    """Without a baseline, with another one's parts, and with nothing in common; the verdict is what it was."""
+    slow = contender(measured({"latency_p95": 1.3}), hard_limits=HARD)
+    plain = judge(replace(slow, baseline=None))
+    assert (plain.verdict, plain.reasons[1:]) == (Verdict.NO_BASELINE, (BEYOND,))
+    other = judge(replace(slow, fingerprint=PARTS | {"data": "sha256:9"}))
+    assert (other.verdict, other.reasons[-1]) == (Verdict.NOT_COMPARABLE, BEYOND)

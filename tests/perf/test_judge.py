@@ -271,6 +271,19 @@ def test_why_there_were_no_re_runs_is_in_the_reason(nights: Nights) -> None:
     assert record.reasons[0].endswith("; it was not run again: at most 4 services a night may be run again")
 
 
+def test_a_hard_limit_is_that_of_the_runs_service(nights: Nights) -> None:
+    """Tonight and judged again: 24 % more is a warning, and beyond 450 ms it is critical."""
+    judge = replace(nights.judge, hard_limits_of={SERVICE: {P95: 0.45}}.__getitem__)
+    nights.baselines.baselines.entries = {SERVICE: {SCENARIO: baseline_of(9)}}
+    first = nights.run(factors={P95: 1.3})
+    nights.again(first, 1.3, 1.3)
+    assert nights.record(first.uri).deviations[0].severity is Severity.WARNING
+    record = judge.records([first.uri], versions={})[first.uri]
+    assert record.deviations[0].severity is Severity.CRITICAL
+    first.write_record(record)
+    assert "Latency p95 520 ms is beyond the hard limit of 450 ms" in judge.again(first.uri).reasons
+
+
 # Other cells
 
 

@@ -88,3 +88,11 @@ def test_a_scenario_that_does_not_run_is_told_once() -> None:
     for found in (None, missed, missed, missed, None, None):
         days.alerts().tell_overdue("overnight_processing", found)
     assert days.since(0) == [("opened", "overnight_processing was due Mon 22:00"), ("recovered", "runs again")]
+
+
+def test_changed_limits_are_told_and_nothing_else_of_rules() -> None:
+    """Rules that were written anew with the same limits are no news."""
+    days = Days()
+    days.alerts().tell_limits([])
+    days.alerts().tell_limits(["a: p95 …", "b: p95 …"])
+    assert days.since(0) == [("limits changed", "limits changed: a: p95 …; b: p95 …")]

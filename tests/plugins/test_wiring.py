@@ -1,6 +1,7 @@
 """How Airflow's Connections and Variables become adapters and links."""
 
 import json
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
@@ -9,12 +10,14 @@ import pytest
 from airflow.sdk import Connection
 from bellwether import wiring
 from bellwether.wiring import airflow_credentials, airflow_pipeline, base_url, links_of
+from urllib3.exceptions import InsecureRequestWarning
 
 from include.perf.adapters.credentials import environment_credentials
-from include.perf.errors import ConfigurationError
+from include.perf.errors import ConfigurationError, PrometheusUnavailable
 from include.perf.run import Verdict
-from tests.fakes import small_service
+from tests.fakes import START, small_service
 from tests.records import record_of, run_record
+from tests.socket_servers import Serve, SocketServer, Talk, always, answer, self_signed
 
 CONNECTION = "AIRFLOW_CONN_PROMETHEUS_DEFAULT"
 ORDERS = "AIRFLOW_CONN_ORDERS_API"
@@ -46,8 +49,97 @@ def test_every_way_to_write_an_address_is_understood(monkeypatch: pytest.MonkeyP
 def test_an_address_without_a_host_is_refused() -> None:
     """An empty field in the form is named, not requested."""
     nameless = SimpleNamespace(host="", schema=None, port=None, conn_type="http", conn_id="prometheus_default")
-    with pytest.raises(ConfigurationError, match="prometheus_default names no host; set it to Prometheus' address"):
+    with pytest.raises(ConfigurationError, match="prometheus_default names no host; set it to the server's address"):
         base_url(nameless)
+
+
+def test_a_login_in_the_host_is_refused_without_showing_it() -> None:
+    """Links to Prometheus are made of the host, and are sent to everybody."""
+    whole = f"https://ann:{SECRET}@prometheus"
+    with pytest.raises(ConfigurationError) as caught:
+        base_url(SimpleNamespace(host=whole, schema=None, port=None, conn_type="http", conn_id="prometheus_default"))
+    assert str(caught.value) == (
+        "the connection prometheus_default has a login in its host; put it into the fields login and password"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "authorization"),
+    [
+        ({}, None),
+        ({"login": "ann", "password": SECRET}, "Basic YW5uOnMzY3IzdC00NzEx"),  # ann:s3cr3t-4711
+        ({"password": SECRET}, f"Bearer {SECRET}"),
+        ({"extra": {"token": SECRET}}, f"Bearer {SECRET}"),
+        ({"extra": {"token": SECRET, "verify": False, "headers": {"X-Scope-OrgID": "fx"}}}, f"Bearer {SECRET}"),
+    ],
+)
+def test_prometheus_is_asked_as_its_connection_says(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve, given: dict[str, object], authorization: str | None
+) -> None:
+    """The same ways to log in as those of a service."""
+    seen: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request)
+            talk.send(answer(b'{"status": "success", "data": {"result": [{"metric": {}, "value": [1, "4"]}]}}'))
+
+    host, _, port = serve(script).url.removeprefix("http://").partition(":")
+    monkeypatch.setenv(CONNECTION, json.dumps({"conn_type": "http", "host": host, "port": int(port)} | given))
+    assert airflow_pipeline().metrics.value("up", at=START) == 4.0
+    sent = [line.partition(": ")[2] for line in seen[0].decode().split("\r\n") if line.startswith("Authorization")]
+    assert sent == ([] if authorization is None else [authorization])
+    assert (b"X-Scope-OrgID: fx\r\n" in seen[0]) == ("headers" in str(given))
+
+
+def test_prometheus_behind_a_login_names_its_connection(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
+    """And masks what is in it."""
+    masked: list[str] = []
+    monkeypatch.setattr(wiring, "mask_secret", masked.append)
+    url = serve(always(answer(status="401 Unauthorized"))).url
+    monkeypatch.setenv(CONNECTION, url.replace("http://", f"http://:{SECRET}@"))
+    with pytest.raises(PrometheusUnavailable) as caught:
+        airflow_pipeline().metrics.value("up", at=START)
+    assert str(caught.value) == (
+        f"Prometheus at {url} refused the login (401); correct the credentials in the connection prometheus_default "
+        "(docs/prometheus.md, Logging in)"
+    )
+    assert masked == [f"Bearer {SECRET}", SECRET]
+
+
+@pytest.mark.parametrize(
+    ("extra", "problem"),
+    [
+        ({"verify": "/etc/ca.pem"}, "verify in extra must be true or false, but is '/etc/ca.pem'; a bundle of"),
+        ({"ca_file": "/no/such.pem"}, "must be a bundle of certificates (PEM), but there is no file /no/such.pem"),
+        ({"token": SECRET, "headers": {"Authorization": "x"}}, "would each be the Authorization; leave one of them"),
+    ],
+)
+def test_a_connection_to_prometheus_that_cannot_be_used(
+    monkeypatch: pytest.MonkeyPatch, extra: dict[str, object], problem: str
+) -> None:
+    """It is told before anything is sent, and without what is secret in it."""
+    given = {"conn_type": "http", "host": "prometheus", "extra": extra}
+    monkeypatch.setenv(CONNECTION, json.dumps(given))
+    with pytest.raises(ConfigurationError) as caught:
+        airflow_pipeline()
+    assert problem in str(caught.value)
+    assert "prometheus_default" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(("verify", "is_verified"), [("false", False), ("False", False), ("true", True), ("", True)])
+def test_a_connection_as_an_address_says_verify_in_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verify: str, is_verified: bool
+) -> None:
+    """In a URI nothing else is possible; the text ``false`` used to be true."""
+    with SocketServer(always(answer(b"no")), tls=self_signed(tmp_path)) as server:
+        query = f"?verify={verify}" if verify else ""
+        monkeypatch.setenv(CONNECTION, f"{server.url}{query}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", InsecureRequestWarning)
+            with pytest.raises(PrometheusUnavailable, match="certificate" if is_verified else "is no JSON"):
+                airflow_pipeline().metrics.value("up", at=START)
 
 
 def test_without_a_connection_the_remedy_is_named() -> None:

@@ -28,6 +28,7 @@ from include.perf.adapters.slack_limits import (
 from include.perf.adapters.slack_pipeline import (
     failed,
     late,
+    limits_changed,
     measured_again,
     overdue,
     runs_again,
@@ -47,6 +48,7 @@ __all__ = [
     "digest",
     "failed",
     "late",
+    "limits_changed",
     "mark",
     "measured_again",
     "opened",

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from include.perf.adapters.slack_limits import escape, fit, plain
-from include.perf.adapters.slack_shapes import notice, reply
+from include.perf.adapters.slack_shapes import NOWHERE, notice, reply
 from include.perf.alert import Links, Message, Problem
 from include.perf.phrase import counted, span, utc_time
 from include.perf.run import RunRecord
 
 NAME = 63
 """Characters of a name in a first line; the catalogue allows no more."""
+
+MAX_CHANGES = 8
+"""Baselines whose limits are listed; each may have a line for every metric."""
 
 
 def unmeasured(records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links) -> Message:
@@ -66,6 +69,14 @@ def runs_again(problem: Problem) -> Message:
     """Return the reply for the thread when an overdue scenario has run again."""
     missed = span((problem.last_seen_at - problem.opened_at).total_seconds() // 60 * 60)
     return reply(f":white_check_mark: runs again, {missed} after this was told")
+
+
+def limits_changed(changes: Sequence[str]) -> Message:
+    """Return what to tell when limits of the alert rules are others now, a line for each cell."""
+    line = f":bell: limits of the alert rules changed for {counted(len(changes), 'baseline')}"
+    shown = [f"• {escape(change, 1200)}" for change in changes[:MAX_CHANGES]]
+    rest = len(changes) - len(shown)
+    return notice(line, [*shown, *([f"… and {rest} more; python -m include.perf rules show"] if rest else [])], NOWHERE)
 
 
 def _share(records: Sequence[RunRecord], *, of: int, missing: Sequence[str]) -> str:

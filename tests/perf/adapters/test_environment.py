@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.adapters.environment import alert_file, halt_file, load_locks, run_index
+from include.perf.adapters.environment import alert_file, halt_file, load_locks, prometheus_at, run_index
+from include.perf.errors import ConfigurationError, PrometheusUnavailable
 from include.perf.halt import Halt
+from tests.certificates import Authority
+from tests.fakes import START
+from tests.socket_servers import Serve, SocketServer, Talk, always, answer
 from tests.stages import BESIDE
 
 ROOT = Path(__file__).parents[3]
@@ -28,6 +32,8 @@ def _nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees what the machine's own environment names."""
     for name in ("ALERTS", "HALT_FILE", "INDEX", "LOAD_LOCKS", "RESULTS_URI"):
         monkeypatch.delenv(f"BELLWETHER_{name}", raising=False)
+    for name in ("TOKEN", "CA_FILE"):
+        monkeypatch.delenv(f"PROMETHEUS_{name}", raising=False)
 
 
 def test_the_halt_file_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -93,3 +99,58 @@ def test_the_locks_are_where_they_are_named_to_be(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
     monkeypatch.setenv("BELLWETHER_LOAD_LOCKS", str(tmp_path / "locks"))
     assert lock_made(tmp_path) == ["locks/.lock", "locks/r0.json"]
+
+
+ONE = answer(b'{"status": "success", "data": {"result": [{"metric": {}, "value": [1, "1"]}]}}')
+
+
+@pytest.mark.parametrize(
+    ("login", "token", "authorization"),
+    [("", None, None), ("ann:p%40ss@", None, "Basic YW5uOnBAc3M="), ("", "t0k3n", "Bearer t0k3n")],  # ann:p@ss
+)
+def test_the_command_line_logs_in_to_prometheus(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve, login: str, token: str | None, authorization: str | None
+) -> None:
+    """With a login in the address, or with a token beside it."""
+    if token is not None:
+        monkeypatch.setenv("PROMETHEUS_TOKEN", token)
+    seen: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request)
+            talk.send(ONE)
+
+    url = serve(script).url.replace("http://", f"http://{login}")
+    assert prometheus_at(url).value("up", at=START) == 1.0
+    sent = [line.partition(": ")[2] for line in seen[0].decode().split("\r\n") if line.startswith("Authorization")]
+    assert sent == ([] if authorization is None else [authorization])
+
+
+def test_a_login_in_the_address_is_told_to_nobody(serve: Serve) -> None:
+    """Not even when it is refused."""
+    url = serve(always(answer(status="403 Forbidden"))).url
+    with pytest.raises(PrometheusUnavailable) as caught:
+        prometheus_at(url.replace("http://", "http://ann:p4ss@")).value("up", at=START)
+    assert str(caught.value) == (
+        f"Prometheus at {url} refused the login (403); correct the credentials in PROMETHEUS_URL "
+        "(docs/prometheus.md, Logging in)"
+    )
+
+
+def test_two_logins_to_prometheus_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than one that is silently preferred."""
+    monkeypatch.setenv("PROMETHEUS_TOKEN", "t0k3n")
+    with pytest.raises(ConfigurationError, match=r"^PROMETHEUS_URL has a login in it and PROMETHEUS_TOKEN a token;"):
+        prometheus_at("http://ann:p4ss@prometheus")
+
+
+def test_the_command_line_trusts_the_bundle_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One that is not there is said at once."""
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("PROMETHEUS_CA_FILE", str(authority.bundle))
+    with SocketServer(always(ONE), tls=authority.server()) as server:
+        assert prometheus_at(server.url).value("up", at=START) == 1.0
+    monkeypatch.setenv("PROMETHEUS_CA_FILE", str(tmp_path / "gone.pem"))
+    with pytest.raises(ConfigurationError, match=r"^PROMETHEUS_CA_FILE must be a bundle of certificates \(PEM\), but"):
+        prometheus_at("https://prometheus")

@@ -469,6 +469,15 @@ def test_a_scenario_that_did_not_run() -> None:
     assert shown(slack.runs_again(waiting)) == ":white_check_mark: runs again, 26 h after this was told"
 
 
+def test_changed_limits_are_told_by_baseline() -> None:
+    """A line for each, and so many that nobody has to scroll for long."""
+    assert lines_of(slack.limits_changed(["orders in calm (version 4 by ana: faster): p95 warning 61 ms → 58 ms"])) == [
+        ":bell: limits of the alert rules changed for 1 baseline",
+        "• orders in calm (version 4 by ana: faster): p95 warning 61 ms → 58 ms",
+    ]
+    assert lines_of(slack.limits_changed(["a"] * 9))[-1] == "… and 1 more; python -m include.perf rules show"
+
+
 @pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.SKIPPED])
 def test_the_pipelines_messages_never_read_like_a_regression(verdict: Verdict) -> None:
     """Nobody is to look at a service for them."""
@@ -479,6 +488,7 @@ def test_the_pipelines_messages_never_read_like_a_regression(verdict: Verdict) -
         slack.failed("market_open", "x", LINKS),
         slack.late("market_open", "r", NIGHT, LINKS),
         slack.overdue("market_open", None, NIGHT, LINKS),
+        slack.limits_changed(["orders in calm: p95 warning 61 ms → 58 ms"]),
     ):
         everything = message.text + shown(message) + message.plain
         for word in ("REGRESSION", "slower", "worse", ":rotating_light:", ":warning:"):
@@ -525,6 +535,7 @@ def every_message(text: str) -> list[Message]:
         slack.failed(text, text, links),
         slack.late(text, text, NIGHT, links),
         slack.overdue(text, None, NIGHT, links),
+        slack.limits_changed([text] * 9),
     ]
 
 

@@ -1,0 +1,79 @@
+"""The task that lets the alert rules follow the baselines."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from bellwether import rule_tasks
+from bellwether.wiring import airflow_rule_writer
+
+from include.perf.adapters.environment import alert_file, baseline_file
+from include.perf.adapters.prometheus_rules import PrometheusRules
+from include.perf.alert import Event
+from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
+from tests.perf.alert_rules.rules_in_tests import baseline
+from tests.plugins.conftest import StandIn
+from tests.socket_servers import free_port
+
+
+@pytest.fixture(autouse=True)
+def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for rules, an approved baseline, a promtool that takes all of it, and no Prometheus to ask."""
+    (tmp_path / "catalogue").mkdir()
+    promtool = tmp_path / "promtool"
+    promtool.write_text("#!/bin/sh\n", encoding="utf-8")
+    promtool.chmod(0o755)
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(catalogue_folder(tmp_path / "catalogue")))
+    monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
+    monkeypatch.setenv("BELLWETHER_RULES", str(tmp_path / "rules"))
+    monkeypatch.setenv("BELLWETHER_PROMTOOL", str(promtool))
+    monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", f"http://127.0.0.1:{free_port()}")
+    with baseline_file().change() as baselines:
+        baselines.entries = {
+            "orders-service": {"calm": replace(baseline(), expires_at=datetime(2126, 1, 1, tzinfo=UTC))}
+        }
+    return tmp_path / "rules"
+
+
+def test_rules_are_written_and_their_limits_told_once(rules: Path, bot: StandIn) -> None:
+    """In the channel of those who run the pipeline; the next time there is nothing to write and nothing to tell."""
+    (line,) = rule_tasks.write_rules.function()
+    assert line.startswith("orders-service in calm (baseline version 3 by ana: agreed): new limits: p50 warning ")
+    assert sorted(path.name for path in rules.iterdir() if not path.name.startswith(".")) == [
+        "bellwether-rules.yaml",
+        "limits.json",
+    ]
+    (message,) = bot.messages()
+    assert message["text"] == ":bell: limits of the alert rules changed for 1 baseline"
+    assert message["channel_name"] == "performance-ops"
+    assert "p95 warning 477 ms, critical 500 ms" in str(message["blocks"])
+    with pytest.raises(AirflowSkipException, match="the rules in place are those of the baselines"):
+        rule_tasks.write_rules.function()
+    assert len(bot.messages()) == 1
+
+
+def test_without_a_folder_nothing_is_written(monkeypatch: pytest.MonkeyPatch, rules: Path) -> None:
+    """Who has no use for rules gets none."""
+    monkeypatch.delenv("BELLWETHER_RULES")
+    with pytest.raises(AirflowSkipException, match="BELLWETHER_RULES does not say"):
+        rule_tasks.write_rules.function()
+    assert not rules.exists()
+
+
+def test_rules_that_are_refused_fail_the_task(tmp_path: Path, rules: Path) -> None:
+    """Nothing is written or told, and the task says why."""
+    (tmp_path / "promtool").write_text("#!/bin/sh\necho 'line 4: parse error'\nexit 1\n", encoding="utf-8")
+    with pytest.raises(AirflowFailException, match="line 4: parse error"):
+        rule_tasks.write_rules.function()
+    assert not (rules / "limits.json").exists()
+    assert [each.event for each in alert_file().read().outbox if each.event is Event.LIMITS_CHANGED] == []
+
+
+@pytest.mark.parametrize(("setting", "loads"), [("", False), ("reload_rules: true\n", True)])
+def test_prometheus_loads_them_where_the_catalogue_says_so(tmp_path: Path, setting: str, loads: bool) -> None:
+    """With the credentials of its connection."""
+    catalogue_folder(tmp_path / "catalogue", services=SERVICES, scenarios=SCENARIOS + setting)
+    server = airflow_rule_writer().publisher.server
+    assert isinstance(server, PrometheusRules) is loads
