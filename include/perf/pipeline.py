@@ -19,7 +19,6 @@ from include.perf.catalogue import Catalogue
 from include.perf.errors import (
     BellwetherError,
     RunSkipped,
-    StoreError,
     collected,
 )
 from include.perf.fingerprint import fingerprint
@@ -28,8 +27,6 @@ from include.perf.load_announcement.announcing import LoadObserver
 from include.perf.planning import specs_for
 from include.perf.ports import (
     FEED_FILE,
-    PRODUCTION_FILE,
-    SERVER_SERIES_FILE,
     BaselineStore,
     ChartRenderer,
     Clock,
@@ -44,9 +41,7 @@ from include.perf.ports import (
 )
 from include.perf.request import RunRequest
 from include.perf.reruns import RERUN_OVERHEAD_S, in_turn, refusal, reruns_of
-from include.perf.run import LoadFigures, RunRecord, RunSpec, ServerFigures, Verdict, to_json
-from include.perf.scraping import scrape_figures
-from include.perf.server_series import scrape_series
+from include.perf.run import RunRecord, RunSpec, Verdict
 from include.perf.stage_files import Ended, Reruns, StageFiles, find_run
 from include.perf.time_plan import run_length
 
@@ -57,9 +52,6 @@ if TYPE_CHECKING:
     from include.perf.smoke import SmokeResult
 
 log = logging.getLogger(__name__)
-
-SCRAPES_TO_AWAIT = 2
-"""The window's last samples are in Prometheus only so many scrape intervals after its end."""
 
 
 def _say_nothing(_: Progress) -> None:
@@ -228,19 +220,18 @@ class Pipeline:
         Raises:
             PrometheusUnavailable: worth a retry.
         """
+        from include.perf.observing import Observing
+
         with self._stage(uri, "scrape") as spec:
-            service = self.catalogue.service(spec.service)
-            load = self._files(uri).read_load()
-            if load is None:
-                raise StoreError(f"{uri} has no figures of a load yet; run_load comes first")
-            settled = load.window.end + timedelta(seconds=SCRAPES_TO_AWAIT * service.prometheus.scrape_interval_s)
-            self.wait(max(0.0, (settled - self.clock()).total_seconds()))
-            figures = scrape_figures(service, load.window, self.metrics)
-            self._files(uri).write_server(figures)
-            series = scrape_series(service, started_at=load.started_at, ended_at=load.window.end, source=self.metrics)
-            if series is not None:
-                self.store.write(uri, SERVER_SERIES_FILE, series.to_csv())
-            self._compare_with_production(uri, spec, load, figures)
+            observing = Observing(
+                catalogue=self.catalogue,
+                store=self.store,
+                metrics=self.metrics,
+                production_metrics=self.production_metrics,
+                clock=self.clock,
+                wait=self.wait,
+            )
+            figures = observing.observe(self._files(uri), spec)
             log.info(
                 "%s %s %s scraped, coverage %s",
                 spec.service,
@@ -248,25 +239,6 @@ class Pipeline:
                 spec.run_id,
                 figures.coverage_ratio,
             )
-
-    def _compare_with_production(self, uri: str, spec: RunSpec, load: LoadFigures, server: ServerFigures) -> None:
-        """Leave how the run compares with production; what cannot be had keeps no run from its verdict."""
-        from include.perf.production_comparison.comparing import Measured, ProductionComparing
-
-        service, scenario = self.catalogue.service(spec.service), self.catalogue.scenario(spec.scenario)
-        if service.production is None:
-            return
-        comparing = ProductionComparing(
-            own=self.metrics,
-            production=self.production_metrics,
-            market=self.catalogue.market_hours,
-            clock=self.clock,
-        )
-        with self.store.folder(uri) as folder:
-            run = Measured(service=service, scenario=scenario, load=load, server=server, folder=folder)
-            found = comparing.compare(run)
-        if found is not None:
-            self.store.write(uri, PRODUCTION_FILE, to_json(found))
 
     def plan_reruns(self, uris: Sequence[str]) -> list[str]:
         """Plan two more runs of each that looks suspicious, the most suspicious first; returns their URIs.
