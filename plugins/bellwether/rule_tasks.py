@@ -11,7 +11,7 @@ from bellwether.failures import told_to_airflow
 log = logging.getLogger(__name__)
 
 
-@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.NONE_FAILED)
 def write_rules() -> list[str]:
     """Write the alert rules where ``BELLWETHER_RULES`` says, if they are others now, and tell which limits changed."""
     from bellwether import alerting

@@ -68,7 +68,8 @@ def test_a_refusal_changes_nothing(platform: Platform, slow_run: Run) -> None:
     assert REASON in details["body"]
     assert "| Latency p50 |" in details["body"]
     assert details["defaults"] == ["Reject"]
-    assert answer(platform, run_id, "Reject") == {"question": "success", "approval": "success", "accept": "skipped"}
+    states = answer(platform, run_id, "Reject")
+    assert [states[task] for task in ("question", "approval", "accept")] == ["success", "success", "skipped"]
     assert platform.stack.baselines.read_bytes() == before
 
 
@@ -76,7 +77,7 @@ def test_an_approval_makes_the_run_the_new_level(platform: Platform, slow_run: R
     """Who approved it, who asked and why are kept with the new version."""
     version = entry_of(platform)["version"]
     states = answer(platform, asked(platform, slow_run.record["run_id"]), "Approve")
-    assert states == dict.fromkeys(("question", "approval", "accept"), "success")
+    assert states["accept"] == "success"
     entry = entry_of(platform)
     assert (entry["version"], entry["state"]) == (version + 1, "provisional")
     assert [run["run_id"] for run in entry["runs"]] == [slow_run.record["run_id"]]
