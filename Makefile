@@ -8,6 +8,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
 
 PYTHON := $(CURDIR)/.venv/bin/python
 UV := $(shell command -v uv || echo $(CURDIR)/.tools/uv/bin/uv)
+ON_EVERY_CORE := --numprocesses auto --dist loadfile
 COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
 	--custom-compile-command "make lock"
 
@@ -29,11 +30,13 @@ status: setup  ## say whether the demo stack runs, and where
 test:  ## every check and every test, on real parts
 	@scripts/setup test
 	@$(MAKE) --no-print-directory check
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest -m "not integration and not alone" $(ON_EVERY_CORE)
+	@$(PYTHON) -m pytest -m "integration or alone"
 
 units:  ## the quick tests only
 	@scripts/setup test
-	@$(PYTHON) -m pytest -m "not integration"
+	@$(PYTHON) -m pytest -m "not integration and not alone" $(ON_EVERY_CORE)
+	@$(PYTHON) -m pytest -m "not integration and alone"
 
 check:  ## style, types and import rules
 	@scripts/setup test
