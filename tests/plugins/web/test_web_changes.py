@@ -91,6 +91,7 @@ def test_a_viewer_changes_nothing(pages: Pages, path: str) -> None:
         ({"Sec-Fetch-Site": "cross-site"}, Tokens(secret="secret").token_for("id of editor")),
         ({"Sec-Fetch-Site": "same-site"}, Tokens(secret="secret").token_for("id of editor")),
     ],
+    ids=["no token", "forged", "other secret", "other user", "elsewhere", "sandbox", "cross-site", "same-site"],
 )
 def test_another_site_changes_nothing(pages: Pages, path: str, headers: dict[str, str], token: str | None) -> None:
     """Neither without a token, nor with one of others, nor from elsewhere with a right one."""
