@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from include.perf.adapters.prometheus_session import OwnSession
 from include.perf.alert_rules.ports import LoadedRule
 from include.perf.errors import PrometheusUnavailable, RulesError, RulesRefused
 from include.perf.phrase import one_line
@@ -40,10 +41,7 @@ class PrometheusRules:
     ) -> None:
         self._url = url.rstrip("/")
         self._set_in = set_in
-        self._timeout_s = timeout_s
-        self._session = requests.Session()
-        self._session.headers.update(headers or {})
-        self._session.verify = str(ca_file) if ca_file and verify_tls else verify_tls
+        self._session = OwnSession(headers=headers or {}, verify_tls=verify_tls, ca_file=ca_file, timeout_s=timeout_s)
 
     def reload(self) -> None:
         """Let it read its configuration and all rules again.
@@ -82,7 +80,7 @@ class PrometheusRules:
 
     def _asked(self, method: str, path: str) -> requests.Response:
         try:
-            return self._session.request(method, f"{self._url}{path}", timeout=self._timeout_s, allow_redirects=False)
+            return self._session.request(method, f"{self._url}{path}")
         except requests.RequestException as err:
             raise self._unavailable(f"does not answer ({type(err).__name__})") from err
 

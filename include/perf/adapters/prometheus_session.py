@@ -29,8 +29,29 @@ NO_WARNING = "PromQL info:"
 """Remarks about a query stood among the warnings before Prometheus 3 gave them a place of their own, ``infos``."""
 
 
-class PrometheusSession(requests.Session):
-    """A session whose requests end, go nowhere else, and whose answers are whole.
+class OwnSession(requests.Session):
+    """A session whose requests end, go nowhere else, and carry no login but ours.
+
+    Args:
+        headers: sent with every request; credentials among them.
+        ca_file: PEM bundle that the server's certificate is verified with, instead of the machine's own.
+    """
+
+    def __init__(self, *, headers: Mapping[str, str], verify_tls: bool, ca_file: Path | None, timeout_s: float) -> None:
+        super().__init__()
+        self._timeout_s = timeout_s
+        self.headers.update(headers)
+        self.auth = _as_it_is  # or the login of a ~/.netrc would take the place of the one in the headers
+        self.verify = str(ca_file) if ca_file and verify_tls else verify_tls
+
+    def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
+        """Send a request with a default time-out, and follow no redirect."""
+        kwargs |= {"timeout": kwargs.get("timeout") or self._timeout_s, "allow_redirects": False}
+        return super().request(method, url, *args, **kwargs)
+
+
+class PrometheusSession(OwnSession):
+    """A session of questions, whose answers are whole.
 
     Args:
         url: Prometheus' address, without a login in it.
@@ -49,23 +70,18 @@ class PrometheusSession(requests.Session):
         ca_file: Path | None,
         timeout_s: float,
     ) -> None:
-        super().__init__()
+        super().__init__(headers=headers, verify_tls=verify_tls, ca_file=ca_file, timeout_s=timeout_s)
         self._url = url
         self._set_in = set_in
-        self._timeout_s = timeout_s
-        self.headers.update(headers)
-        self.auth = _as_it_is  # or the login of a ~/.netrc would take the place of the one in the headers
-        self.verify = str(ca_file) if ca_file and verify_tls else verify_tls
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request with a default time-out, follow no redirect, and look at the answer.
+        """Send a request and look at the answer.
 
         Raises:
             PrometheusUnavailable: there is no answer, or it is not Prometheus that answers.
             QueryRejected: the query is wrong.
             PartialAnswer: something is missing in the answer.
         """
-        kwargs |= {"timeout": kwargs.get("timeout") or self._timeout_s, "allow_redirects": False}
         query = (kwargs.get("params") or {}).get("query", "the question")
         try:
             response = super().request(method, url, *args, **kwargs)

@@ -1,6 +1,7 @@
 """Prometheus' rules over HTTP: reloading, and what it has loaded."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,23 @@ def test_a_reload_is_a_post_with_the_credentials(serve: Serve) -> None:
     PrometheusRules(f"{serve(script).url}/prom/", headers={"Authorization": "Bearer t"}).reload()
     assert seen[0].startswith(b"POST /prom/-/reload HTTP/1.1\r\n")
     assert b"Authorization: Bearer t" in seen[0]
+
+
+def test_no_login_of_the_machine_takes_the_place_of_ours(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As for questions: the machine's own file of logins is for others."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ann password other", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    seen = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request)
+            talk.send(answer(b""))
+
+    PrometheusRules(serve(script).url, headers={"Authorization": "Bearer t"}).reload()
+    assert b"Authorization: Bearer t\r\n" in seen[0]
 
 
 def test_a_refused_reload_tells_why(serve: Serve) -> None:
