@@ -5,7 +5,6 @@ is. Every moment taken must be aware, every one returned is in UTC.
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from itertools import product
 from typing import Annotated, Literal, Self, get_args
@@ -15,7 +14,7 @@ from croniter import CroniterError, croniter
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from include.perf.deadline import Deadline
-from include.perf.entry import Entry
+from include.perf.entry import Entry, chosen_by_key
 from include.perf.market_hours import MarketHours, SessionName, TimeOfDay, TimeZone, moment_of
 
 WEEK = "week"
@@ -251,21 +250,12 @@ Schedule = CronSchedule | OpeningSchedule
 
 
 def _chosen(given: object) -> object:
-    """Read a schedule as what its keys say that it is, so that what is wrong with it is said of that alone."""
-    if given is None or isinstance(given, Schedule):
-        return given
-    if given is False:  # YAML's off
-        return None
-    found = given if isinstance(given, Mapping) else {}
-    if "cron" in found and "before" in found:
-        raise ValueError("holds both cron and before; remove one of them")
-    if "cron" in found:
-        return CronSchedule.model_validate(given)
-    if "before" in found:
-        return OpeningSchedule.model_validate(given)
-    raise ValueError(
-        f'needs cron, such as {{cron: "0 2 * * 6"}}, or before, such as {{before: london, minutes: 120}}, but is '
-        f"{given!r}; write off if it is to run only when triggered"
+    """Read a schedule as what its keys say that it is; YAML's ``off`` is none."""
+    return chosen_by_key(
+        None if given is False else given,
+        {"cron": CronSchedule, "before": OpeningSchedule},
+        needs='cron, such as {cron: "0 2 * * 6"}, or before, such as {before: london, minutes: 120}',
+        or_else="write off if it is to run only when triggered",
     )
 
 

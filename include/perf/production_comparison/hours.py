@@ -4,14 +4,14 @@ The models are the ``production_hours`` of an entry in ``scenarios.yaml``; the k
 of them it is. Every moment taken must be aware, every one returned is in UTC.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, Self, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from include.perf.entry import Entry
+from include.perf.entry import Entry, chosen_by_key
 from include.perf.market_hours import MarketHours, Period, SessionName, TimeOfDay, TimeZone, Weekday, moment_of
 from include.perf.phrase import span
 from include.perf.schedule import WEEK, title_of
@@ -135,19 +135,14 @@ def last_hours(hours: ProductionHours, market: MarketHours, *, before: datetime)
 
 
 def _chosen(given: object) -> object:
-    """Read hours as what their keys say that they are, so that what is wrong with them is said of that alone."""
-    if given is None or isinstance(given, ProductionHours):
-        return given
-    found = given if isinstance(given, Mapping) else {}
-    if "session" in found and "from" in found:
-        raise ValueError("holds both session and from; remove one of them")
-    if "session" in found:
-        return SessionHours.model_validate(given)
-    if "from" in found:
-        return ClockHours.model_validate(given)
-    raise ValueError(
-        "needs session, such as {session: london, minutes: 60}, or from and to, such as "
-        f'{{from: "01:00", to: "05:00", timezone: Europe/London}}, but is {given!r}'
+    """Read hours as what their keys say that they are."""
+    return chosen_by_key(
+        given,
+        {"session": SessionHours, "from": ClockHours},
+        needs=(
+            "session, such as {session: london, minutes: 60}, or from and to, such as "
+            '{from: "01:00", to: "05:00", timezone: Europe/London}'
+        ),
     )
 
 
