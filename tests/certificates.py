@@ -1,4 +1,4 @@
-"""A certificate authority of a test's own, for servers that speak TLS on loopback."""
+"""Certificates of a test's own, for servers that speak TLS on loopback."""
 
 import datetime
 import ipaddress
@@ -17,7 +17,7 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
+        self._name = _named("Authority of a test")
         own = _builder(self._name, self._name, self._key.public_key(), valid_days=1)
         own = own.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         self.bundle = folder / "authority.pem"
@@ -26,18 +26,39 @@ class Authority:
     def server(self, address: str = "127.0.0.1", *, valid_days: int = 1) -> ssl.SSLContext:
         """Return how a server speaks TLS as an address; with ``valid_days`` below 0 its certificate has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)])
-        where = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-        builder = _builder(name, self._name, key.public_key(), valid_days=valid_days)
-        certificate = builder.add_extension(where, critical=False).sign(self._key, hashes.SHA256())
-        pem = self._folder / "server.pem"
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pem)
-        return context
+        return _speaking_as(address, self._folder, key, issuer=self._name, signed_with=self._key, valid_days=valid_days)
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """Return how a server speaks TLS as 127.0.0.1, with a certificate that nobody has signed."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    return _speaking_as("127.0.0.1", folder, key, issuer=_named("127.0.0.1"), signed_with=key, valid_days=1)
+
+
+def _speaking_as(
+    address: str,
+    folder: Path,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    issuer: x509.Name,
+    signed_with: ec.EllipticCurvePrivateKey,
+    valid_days: int,
+) -> ssl.SSLContext:
+    where = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+    builder = _builder(_named(address), issuer, key.public_key(), valid_days=valid_days)
+    certificate = builder.add_extension(where, critical=False).sign(signed_with, hashes.SHA256())
+    pem = folder / "server.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    return context
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
 def _builder(

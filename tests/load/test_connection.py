@@ -26,8 +26,9 @@ from include.load.outcome import failure
 from include.perf.feed import Request
 from include.perf.tls import tls_context
 from include.perf.wire import wire_format
+from tests.certificates import self_signed
 from tests.load.driven_loads import way_to
-from tests.socket_servers import Script, SocketServer, Talk, always, answer, free_port, self_signed
+from tests.socket_servers import Script, SocketServer, Talk, always, answer, free_port
 
 OK = answer(b'{"ok":1}')
 AGAIN = answer(b'{"ok":2}')

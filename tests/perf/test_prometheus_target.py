@@ -1,7 +1,6 @@
 """What is asked of Prometheus for each kind of target."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -113,7 +112,6 @@ TRUTHS = [
 
 
 @pytest.mark.integration
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_the_queries_give_what_is_true(tmp_path: Path) -> None:
     """Asked of Prometheus' own engine about series whose truth is known, doubles and other mounts among them."""
     checks = [

@@ -15,9 +15,10 @@ from urllib3.exceptions import InsecureRequestWarning
 from include.perf.adapters.credentials import environment_credentials
 from include.perf.errors import ConfigurationError, PrometheusUnavailable
 from include.perf.run import Verdict
+from tests.certificates import self_signed
 from tests.fakes import START, small_service
 from tests.records import record_of, run_record
-from tests.socket_servers import Serve, SocketServer, Talk, always, answer, self_signed
+from tests.socket_servers import Serve, SocketServer, Talk, always, answer
 
 CONNECTION = "AIRFLOW_CONN_PROMETHEUS_DEFAULT"
 ORDERS = "AIRFLOW_CONN_ORDERS_API"

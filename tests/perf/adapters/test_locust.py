@@ -23,6 +23,7 @@ from include.perf.load_plan import plan_for
 from include.perf.measurement import measure
 from include.perf.ports import FEED_FILE, GENERATOR_FILE, REQUESTS_FILE, Progress
 from include.perf.worker_parts import join
+from tests.certificates import self_signed
 from tests.real_loads import (
     DUE,
     LOAD,
@@ -38,7 +39,7 @@ from tests.real_loads import (
     summary_in,
     when_finished,
 )
-from tests.socket_servers import SocketServer, always, answer, free_port, python, self_signed
+from tests.socket_servers import SocketServer, always, answer, free_port, python
 
 log = logging.getLogger(__name__)
 

@@ -13,6 +13,7 @@ import pytest
 from include.perf.adapters.locust import LocustGenerator
 from include.perf.measurement import measure
 from include.perf.ports import LoadOrder, Progress
+from tests.certificates import self_signed
 from tests.real_loads import (
     LOAD,
     Onlooker,
@@ -26,7 +27,7 @@ from tests.real_loads import (
     summary_in,
     when_finished,
 )
-from tests.socket_servers import SocketServer, Talk, answer, free_port, self_signed
+from tests.socket_servers import SocketServer, Talk, answer, free_port
 
 pytestmark = pytest.mark.integration
 

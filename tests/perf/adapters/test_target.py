@@ -13,8 +13,9 @@ from include.perf.errors import ConfigurationError, TargetError
 from include.perf.hosts import allowed_addresses
 from include.perf.load_plan import GENERATOR_VERSION
 from include.perf.service import Service
+from tests.certificates import self_signed
 from tests.fakes import FakeResolver
-from tests.socket_servers import Serve, SocketServer, Talk, always, answer, free_port, has_ipv6, self_signed
+from tests.socket_servers import Serve, SocketServer, Talk, always, answer, free_port, has_ipv6
 
 HERE = ("127.0.0.1",)
 
