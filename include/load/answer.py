@@ -21,6 +21,9 @@ HEAD = re.compile(
 No possessive quantifiers: Python 3.11.2, which Debian 12 has, matches them wrongly."""
 
 END_OF_HEAD = b"\r\n\r\n"
+MAX_BYTES = 64 * 1024 * 1024
+"""Of one answer, its head included; a service that never ends one must not take the generator's memory."""
+
 HEADS_KEPT = 256
 """Within a second most answers of a service have one of a few heads."""
 
@@ -110,11 +113,15 @@ def read_answer(data: bytes, *, method: str, more: Callable[[], bytes]) -> Answe
 
     Raises:
         HTTPParseError: this is not HTTP.
-        UnusableAnswer: the server closed before the answer was whole.
+        UnusableAnswer: the server closed before the answer was whole, or there is no end to it.
     """
     response = _OneAnswer(method=method)
+    length = 0
     while True:
         response.feed(data)
+        length += len(data)
+        if length > MAX_BYTES:
+            raise UnusableAnswer(f"the answer has more than {MAX_BYTES:,} bytes")
         # An interim answer (1xx) is not the one; the real one follows.
         if response.message_complete and response.get_code() >= 200:
             return Answer(response.get_code(), bytes(response._body_buffer), keeps=not response.should_close())

@@ -27,7 +27,7 @@ from include.perf.market_hours import MarketHours, load_market_hours, market_hou
 from include.perf.operations import Operations
 from include.perf.scenario import Scenario
 from include.perf.service import Service
-from include.perf.yaml_file import default_folder, read_document
+from include.perf.yaml_file import PROJECT_FOLDER, default_folder, read_document
 
 SERVICES_FILE = "services.yaml"
 SCENARIOS_FILE = "scenarios.yaml"
@@ -228,10 +228,19 @@ def _problems_of_ca_files(services: Mapping[str, Service]) -> list[str]:
 
 def _problems_of_data(scenarios: Mapping[str, Scenario], *, folder: Path) -> list[str]:
     return [
-        f"{SCENARIOS_FILE}: {scenario.name}.data: there is no file {folder / scenario.data}; put the CSV there"
+        f"{SCENARIOS_FILE}: {scenario.name}.data: {problem}"
         for scenario in scenarios.values()
-        if not (folder / scenario.data).is_file()
+        for problem in _problems_of_csv(folder / scenario.data, folder=folder)
     ]
+
+
+def _problems_of_csv(path: Path, *, folder: Path) -> list[str]:
+    """Say why a file is not read: what is wrong in it would be told, so that it must be one of the catalogue's."""
+    if not path.is_file():
+        return [f"there is no file {path}; put the CSV there"]
+    if not any(path.resolve().is_relative_to(each.resolve()) for each in (folder, PROJECT_FOLDER)):
+        return [f"{path} is not in the catalogue's folder {folder}; put the CSV there"]
+    return []
 
 
 def _problems_of_rates(catalogue: Catalogue) -> list[str]:
@@ -272,10 +281,10 @@ def _problems_of_schedules(scenarios: Mapping[str, Scenario], hours: MarketHours
 def _problems_of_ca_file(path: Path | None) -> list[str]:
     if path is None:
         return []
+    if not path.is_file():
+        return [f"there is no file {path}; put the PEM bundle there"]
     try:
         text = path.read_text(encoding="ascii", errors="replace")
-    except FileNotFoundError:
-        return [f"there is no file {path}; put the PEM bundle there"]
     except OSError as err:
         return [f"cannot read {path}: {err.strerror}"]
     return [] if CERTIFICATE in text else [f"{path} is no PEM bundle: there is no {CERTIFICATE} in it"]

@@ -30,9 +30,15 @@ def place(path: Path, line: int) -> str:
     return f"{path} line {line}:" if line else f"{path}:"
 
 
+MAX_BYTES = 200_000_000
+
+
 def read_bytes(path: Path) -> bytes:
-    """Return the file's bytes; raises DataError where there are none to be had."""
+    """Return the file's bytes; raises DataError where there are none to be had, or too many."""
     try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DataError(f"{path}: must have at most {MAX_BYTES:,} bytes, but has {size:,}; leave out rows")
         return path.read_bytes()
     except OSError as err:
         raise DataError(f"{path}: cannot be read ({err.strerror}); name a CSV file that exists") from err

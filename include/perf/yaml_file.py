@@ -8,12 +8,20 @@ import yaml
 
 from include.perf.errors import CatalogueError
 
+PROJECT_FOLDER = Path(__file__).parent.parent
+"""Where the project's own catalogue lies, with its data."""
+
 SCHEMA_VERSION = 1
+
+MAX_BYTES = 4_000_000
+MAX_NODES = 400_000
+"""Of a document with its aliases put in: the catalogue of 200 services takes some 20,000."""
+MAX_DIGITS = 40
 
 
 def default_folder() -> Path:
     """Return the catalogue's folder: ``BELLWETHER_CATALOGUE``, or the one in the repository."""
-    return Path(os.environ.get("BELLWETHER_CATALOGUE") or Path(__file__).parent.parent)
+    return Path(os.environ.get("BELLWETHER_CATALOGUE") or PROJECT_FOLDER)
 
 
 def read_document(path: Path, *, holds: str, remedy: str) -> dict[str, Any]:
@@ -27,13 +35,15 @@ def read_document(path: Path, *, holds: str, remedy: str) -> dict[str, Any]:
         CatalogueError: it is not there, or no YAML mapping of the present version.
     """
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=StrictLoader)  # noqa: S506 - a safe loader
+        document = yaml.load(_text_of(path), Loader=StrictLoader)  # noqa: S506 - a safe loader
     except FileNotFoundError:
         raise CatalogueError(f"there is no {path}; {remedy}") from None
     except OSError as err:
         raise CatalogueError(f"cannot read {path}: {err.strerror}") from err
     except UnicodeDecodeError as err:
         raise CatalogueError(f"{path.name}: not UTF-8 text ({err.reason} at byte {err.start})") from err
+    except RecursionError:
+        raise CatalogueError(f"{path.name}: not valid YAML: it is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as err:  # ValueError: a date such as 2026-02-30
         raise CatalogueError(f"{path.name}: not valid YAML: {' '.join(str(err).split())}") from err
     if not isinstance(document, dict):
@@ -44,11 +54,34 @@ def read_document(path: Path, *, holds: str, remedy: str) -> dict[str, Any]:
     return document
 
 
+def _text_of(path: Path) -> str:
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"it must have at most {MAX_BYTES:,} bytes, but has {size:,}")
+    return path.read_text(encoding="utf-8")
+
+
 class StrictLoader(yaml.SafeLoader):
     """A safe loader that refuses a key given twice, where YAML would silently keep the last.
 
-    It looks before merge keys are resolved: a key that overrides a merged one is no double.
+    It looks before merge keys are resolved: a key that overrides a merged one is no double. Also refused is what a few
+    lines would make endless work of: aliases of aliases, an alias of itself, and numbers that nobody writes.
     """
+
+    def get_single_node(self) -> Any:
+        """Refuse a document that is too large once its aliases are put in."""
+        node = super().get_single_node()
+        if node is not None:
+            _size_of(node, {})
+        return node
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        """Refuse an integer of many digits: to read one takes the square of its length."""
+        if len(node.value) > MAX_DIGITS:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"an integer may have {MAX_DIGITS} digits", node.start_mark
+            )
+        return super().construct_yaml_int(node)
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         """Refuse a key that occurs twice."""
@@ -61,3 +94,30 @@ class StrictLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} is given twice", key.start_mark)
             seen.add((key.tag, key.value))
         return node
+
+
+StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_yaml_int)
+
+
+def _size_of(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
+    """Return how many nodes a node stands for, each as often as it is used.
+
+    Raises:
+        ComposerError: too many, or it is within itself.
+    """
+    if node in sizes:
+        return sizes[node]
+    sizes[node] = MAX_NODES + 1  # whoever meets it again from within never ends
+    match node:
+        case yaml.MappingNode():
+            parts = [part for pair in node.value for part in pair]
+        case yaml.SequenceNode():
+            parts = node.value
+        case _:
+            parts = []
+    sizes[node] = size = 1 + sum(_size_of(part, sizes) for part in parts)
+    if size > MAX_NODES:
+        raise yaml.composer.ComposerError(
+            None, None, f"with its aliases put in it has more than {MAX_NODES:,} values, or has no end", node.start_mark
+        )
+    return size

@@ -248,7 +248,7 @@ def test_a_bundle_that_is_none(tmp_path: Path) -> None:
     ]
     (folder / "ca.der").unlink()
     (folder / "ca.der").mkdir()
-    assert problems_of(folder) == [f"{ENGINE}.ca_file: cannot read {tmp_path}/ca.der: Is a directory"]
+    assert problems_of(folder) == [f"{ENGINE}.ca_file: there is no file {tmp_path}/ca.der; put the PEM bundle there"]
 
 
 def test_a_bundle_without_verification(tmp_path: Path) -> None:
@@ -273,9 +273,9 @@ SCENARIO_MISTAKES = [
     ),
     (
         LOAD,
-        "load: {rate_rps: 24001, duration_s: 14401}",
+        "load: {rate_rps: 192001, duration_s: 14401}",
         [
-            "{}.load.rate_rps should be less than or equal to 24000, but is 24001",
+            "{}.load.rate_rps should be less than or equal to 192000, but is 192001",
             "{}.load.duration_s should be less than or equal to 14400, but is 14401",
         ],
     ),
@@ -283,7 +283,7 @@ SCENARIO_MISTAKES = [
         LOAD,
         "load: {rate_rps: .nan, duration_s: 10.5}",
         [
-            "{}.load.rate_rps should be less than or equal to 24000, but is nan",
+            "{}.load.rate_rps should be less than or equal to 192000, but is nan",
             "{}.load.duration_s should be a valid integer, got a number with a fractional part, but is 10.5",
         ],
     ),

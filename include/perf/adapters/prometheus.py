@@ -109,7 +109,7 @@ class Prometheus:
         labels = self._single(query, at=at).get("metric", {})
         if not labels.get(label):
             raise NoData(f"the series of {query} has no label {label!r}; it has {', '.join(sorted(labels)) or 'none'}")
-        return str(labels[label])
+        return self._session.masked(str(labels[label]))
 
     def series(self, query: str, *, start: datetime, end: datetime, step_s: float) -> tuple[Sample, ...]:
         """Return the value of a query at every step from ``start`` to ``end``, in order.

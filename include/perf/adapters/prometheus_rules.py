@@ -52,15 +52,16 @@ class PrometheusRules:
             PrometheusUnavailable: it does not answer.
         """
         answer = self._asked("POST", "/-/reload")
+        told = self._told(answer)
         if answer.status_code in NOT_FOR_ALL:
             raise RulesError(
-                f"the rules are in place, but Prometheus at {self._url} does not reload when asked ({_told(answer)}); "
+                f"the rules are in place, but Prometheus at {self._url} does not reload when asked ({told}); "
                 "start it with --web.enable-lifecycle, or set reload_rules: false in scenarios.yaml and reload it by "
                 "hand (SIGHUP)"
             )
         if answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
             raise RulesRefused(
-                f"Prometheus at {self._url} refused to load its configuration: {_told(answer)}; the rules before stay "
+                f"Prometheus at {self._url} refused to load its configuration: {told}; the rules before stay "
                 "in place. Its log says which file is wrong; where that is another one than ours, correct it first"
             )
         self._check(answer)
@@ -74,7 +75,7 @@ class PrometheusRules:
         answer = self._asked("GET", "/api/v1/rules")
         self._check(answer)
         try:
-            return tuple(_rules_in(answer.json()))
+            return tuple(self._rules_in(answer.json()))
         except (ValueError, KeyError, TypeError, AttributeError) as err:
             raise self._unavailable("answered something that is no list of rules") from err
 
@@ -86,22 +87,19 @@ class PrometheusRules:
 
     def _check(self, answer: requests.Response) -> None:
         if answer.status_code != HTTPStatus.OK:
-            raise self._unavailable(f"answered {_told(answer)}")
+            raise self._unavailable(f"answered {self._told(answer)}")
+
+    def _rules_in(self, document: Mapping[str, Any]) -> Iterator[LoadedRule]:
+        for group in document["data"]["groups"]:
+            for rule in group["rules"]:
+                error = one_line(self._session.masked(rule.get("lastError", "")))
+                yield LoadedRule(name=str(rule["name"]), labels=dict(rule.get("labels") or {}), error=error)
+
+    def _told(self, answer: requests.Response) -> str:
+        return f"{answer.status_code}: {one_line(self._session.masked(answer.text))[:MAX_TEXT]}"
 
     def _unavailable(self, what: str) -> PrometheusUnavailable:
         return PrometheusUnavailable(
             f"Prometheus at {self._url} {what}; check that it runs, and the address and the credentials in "
             f"{self._set_in}"
         )
-
-
-def _rules_in(document: Mapping[str, Any]) -> Iterator[LoadedRule]:
-    for group in document["data"]["groups"]:
-        for rule in group["rules"]:
-            yield LoadedRule(
-                name=str(rule["name"]), labels=dict(rule.get("labels") or {}), error=one_line(rule.get("lastError", ""))
-            )
-
-
-def _told(answer: requests.Response) -> str:
-    return f"{answer.status_code}: {one_line(answer.text)[:MAX_TEXT]}"

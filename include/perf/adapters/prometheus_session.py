@@ -16,6 +16,7 @@ import requests
 from urllib3.exceptions import ReadTimeoutError
 
 from include.perf.errors import PartialAnswer, PrometheusUnavailable, QueryRejected
+from include.perf.masking import Mask
 from include.perf.phrase import one_line
 
 WRONG_QUERY = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -35,11 +36,15 @@ class OwnSession(requests.Session):
     Args:
         headers: sent with every request; credentials among them.
         ca_file: PEM bundle that the server's certificate is verified with, instead of the machine's own.
+
+    Attributes:
+        masked: takes what the server repeats of the headers out of its words.
     """
 
     def __init__(self, *, headers: Mapping[str, str], verify_tls: bool, ca_file: Path | None, timeout_s: float) -> None:
         super().__init__()
         self._timeout_s = timeout_s
+        self.masked = Mask(headers.values())
         self.headers.update(headers)
         self.auth = _as_it_is  # or the login of a ~/.netrc would take the place of the one in the headers
         self.verify = str(ca_file) if ca_file and verify_tls else verify_tls
@@ -94,32 +99,52 @@ class PrometheusSession(OwnSession):
     def _check_status(self, response: requests.Response, query: str) -> None:
         status = response.status_code
         if status in WRONG_QUERY:
-            raise QueryRejected(f"Prometheus refused {query}: {_told(response)}")
+            raise QueryRejected(f"Prometheus refused {query}: {self._told(response)}")
         if status in NOT_ALLOWED:
             raise self._unavailable(f"refused the login ({status}); correct the credentials in {self._set_in} {HOW}")
         if response.is_redirect:
+            elsewhere = self._without_login(response.headers["location"])
             raise self._unavailable(
-                f"sends its callers on to {_without_secrets(response.headers['location'])} ({status}), and Bellwether "
+                f"sends its callers on to {elsewhere} ({status}), and Bellwether "
                 f"does not follow; set the right address in {self._set_in}, or the credentials where it is a login"
             )
         if status != HTTPStatus.OK:
             raise self._unavailable(
-                f"answered {status} {one_line(response.reason or '')}".rstrip() + f"; {self._remedy()}"
+                f"answered {status} {self._short(response.reason or '')}".rstrip() + f"; {self._remedy()}"
             )
 
     def _check_whole(self, response: requests.Response, query: str) -> None:
         try:
             document = response.json()
         except (ValueError, RecursionError) as err:
-            kind = one_line(response.headers.get("content-type", "")) or "something"
+            kind = self._short(response.headers.get("content-type", "")) or "something"
             raise self._unavailable(f"answered {kind} that is no JSON; {self._remedy()}") from err
         if not isinstance(document, dict) or document.get("status") != "success":
-            raise self._unavailable(f"answered without success: {_told(response)}")
+            raise self._unavailable(f"answered without success: {self._told(response)}")
         data = document.get("data")
         if not isinstance(data, dict) or not isinstance(data.get("result"), list):
             raise self._unavailable(f"answered without a result; {self._remedy()}")
         if missing := _warnings(document.get("warnings")):
-            raise PartialAnswer(f"Prometheus has only a part of the answer to {query}: {missing}")
+            raise PartialAnswer(f"Prometheus has only a part of the answer to {query}: {self._short(missing)}")
+
+    def _told(self, response: requests.Response) -> str:
+        """Return what an answer says of an error: Prometheus' own words, or nothing but the status."""
+        try:
+            document = response.json()
+        except (ValueError, RecursionError):
+            document = None
+        told = document.get("error") if isinstance(document, dict) else None
+        return self._short(str(told)) if told else f"{response.status_code} without a reason"
+
+    def _without_login(self, location: str) -> str:
+        """Return where a redirect leads, without what a login puts behind the path."""
+        parts = urlsplit(location)
+        host = parts.netloc.rpartition("@")[2]
+        return self._short(f"{parts.scheme}://{host}{parts.path}" if host else parts.path)
+
+    def _short(self, said: str) -> str:
+        """Return words of the server as they may be told: in one line, cut, and without our credentials."""
+        return one_line(self.masked(said))[:MAX_TEXT]
 
     def _unavailable(self, what: str) -> PrometheusUnavailable:
         return PrometheusUnavailable(f"Prometheus at {self._url} {what}")
@@ -154,24 +179,7 @@ def _cause_of(err: BaseException) -> BaseException:
         err = inner
 
 
-def _told(response: requests.Response) -> str:
-    """Return what an answer says of an error: Prometheus' own words, or nothing but the status."""
-    try:
-        document = response.json()
-    except (ValueError, RecursionError):
-        document = None
-    told = document.get("error") if isinstance(document, dict) else None
-    return one_line(str(told))[:MAX_TEXT] if told else f"{response.status_code} without a reason"
-
-
 def _warnings(warnings: Any) -> str:
     """Return the warnings that say that something is missing, as one text."""
     told = [str(each) for each in warnings] if isinstance(warnings, list) else [str(warnings)] if warnings else []
-    return one_line("; ".join(each for each in told if not each.startswith(NO_WARNING)))[:MAX_TEXT]
-
-
-def _without_secrets(location: str) -> str:
-    """Return where a redirect leads, without what a login puts behind the path."""
-    parts = urlsplit(location)
-    host = parts.netloc.rpartition("@")[2]
-    return one_line(f"{parts.scheme}://{host}{parts.path}" if host else parts.path)[:MAX_TEXT]
+    return "; ".join(each for each in told if not each.startswith(NO_WARNING))

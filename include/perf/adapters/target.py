@@ -19,6 +19,7 @@ from urllib.parse import quote
 from include.perf.adapters.credentials import environment_credentials
 from include.perf.errors import TargetError
 from include.perf.feed import Request
+from include.perf.masking import Mask
 from include.perf.ports import Answered, Credentials
 from include.perf.service import Service
 from include.perf.tls import tls_context
@@ -92,6 +93,8 @@ class HttpTarget:
     ) -> Answered:
         """Send one request, exactly as a load does, and return the answer, a body of `MAX_BYTES` and one at most.
 
+        Whatever the service repeats of its credentials is taken out of it.
+
         Args:
             timeout_s: in all; by default what the service's requests may take.
 
@@ -99,7 +102,8 @@ class HttpTarget:
             TargetError: there was no whole answer in time.
             ConfigurationError: its credentials cannot be had.
         """
-        headers = headers_of_load(service.headers, self._credentials(service), keep_alive=False)
+        secrets = self._credentials(service)
+        headers = headers_of_load(service.headers, secrets, keep_alive=False)
         wire = wire_format(method, request, base_url=service.base_url, headers=headers)
         url = f"{service.base_url}{request.target}"
         begun = time.monotonic()
@@ -116,7 +120,8 @@ class HttpTarget:
                 f"{service.name} is not reachable: {method} {url} failed ({_kind(err)}); start it, or correct base_url "
                 "in services.yaml"
             ) from err
-        return replace(answer, took_s=time.monotonic() - begun)
+        took_s = time.monotonic() - begun
+        return replace(answer, body=Mask(secrets.values()).of_bytes(answer.body), took_s=took_s)
 
 
 class _Deadline:

@@ -1,0 +1,81 @@
+"""Secrets that are told apart wherever they turn up, and a search through everything that was written.
+
+The search knows nothing of `include.perf.masking`: what that one overlooks must be found here.
+"""
+
+import base64
+import gzip
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+AWKWARD = ("basic password", "database", "webhook path", "Prometheus password")
+"""What these open takes letters that look different in each encoding."""
+
+PLAIN = (
+    "bearer",
+    "api key",
+    "metrics token",
+    "annotations token",
+    "annotations login",
+    "production token",
+    "S3 key",
+    "Locust key",
+    "Slack bot",
+    "Slack webhook",
+)
+"""What these open goes into a header as it is."""
+
+SECRETS: Mapping[str, str] = {
+    **{name: f"{name}-pläntéd+/&x7Qz<{name[::-1]}>=z9" for name in AWKWARD},
+    **{name: f"{name.replace(' ', '-')}-planted-{number}-x7Qz" for number, name in enumerate(PLAIN)},
+}
+"""By what they open."""
+
+
+def forms_of(secret: str) -> frozenset[bytes]:
+    """Return a secret as it may stand in a file: as it is, quoted, escaped, in hexadecimal, in base64."""
+    content = secret.encode()
+    forms = {content, content.hex().encode(), content.hex().upper().encode(), secret.upper().encode()}
+    forms |= {quote(secret).encode(), quote(secret, safe="").encode(), quote_plus(secret).encode()}
+    forms |= {json.dumps(secret)[1:-1].encode(), repr(secret)[1:-1].encode(), repr(content)[2:-1].encode()}
+    for before in range(3):
+        for encoded in (base64.b64encode(b"?" * before + content), base64.urlsafe_b64encode(b"?" * before + content)):
+            forms.add(encoded[4:-4])  # the ends depend on what stands beside it
+    return frozenset(forms)
+
+
+def echoes_of(secret: str) -> Iterator[str]:
+    """Yield what a server might repeat of a secret."""
+    content = secret.encode()
+    yield from (secret, quote(secret), json.dumps(secret), content.hex(), f"0x{content.hex().upper()}")
+    yield from (base64.b64encode(b"token=" + content).decode(), base64.urlsafe_b64encode(b"!" + content).decode())
+
+
+def leaks_in(texts: Mapping[str, bytes], secrets: Iterable[str] = SECRETS) -> list[str]:
+    """Return which secret stands where, and in which form."""
+    wanted = [(name, form) for name in secrets for form in forms_of(SECRETS[name])]
+    return [
+        f"{name} in {where}: …{text[max(0, at - 60) : at + len(form) + 20]!r}…"
+        for where, text in texts.items()
+        for name, form in wanted
+        if (at := text.find(form)) >= 0
+    ]
+
+
+def written_in(*folders: Path) -> dict[str, bytes]:
+    """Return everything in some folders by its path, what is compressed as it reads."""
+    files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {str(path): _readable(path) for path in files}
+
+
+def _readable(path: Path) -> bytes:
+    content = path.read_bytes()
+    if path.suffix != ".gz":
+        return content
+    try:
+        return gzip.decompress(content)
+    except EOFError:  # of a process that was killed
+        return zlib.decompressobj(31).decompress(content)

@@ -1,0 +1,96 @@
+"""A service under test that means harm: its answers end, lead nowhere else, and cost no more than they may."""
+
+import re
+import time
+
+import pytest
+
+from include.load.answer import HEAD, MAX_BYTES, UnusableAnswer, read_answer, simple_answer
+from include.perf.adapters.load_process import INHERITED
+from include.perf.adapters.target import HttpTarget
+from include.perf.errors import TargetError
+from include.perf.feed import Request
+from tests.real_loads import service_at
+from tests.socket_servers import Serve, Talk, always, answer
+
+TOKEN = "token-planted-in-a-header"
+MEBIBYTE = 1 << 20
+
+
+def test_an_answer_without_an_end_is_given_up() -> None:
+    """64 MiB are the most of one answer: the generator's memory is not the service's to fill."""
+    parts = 0
+
+    def more() -> bytes:
+        nonlocal parts
+        parts += 1
+        return b"x" * MEBIBYTE
+
+    with pytest.raises(UnusableAnswer, match="more than 67,108,864 bytes"):
+        read_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", method="GET", more=more)
+    assert parts <= MAX_BYTES // MEBIBYTE
+
+
+def test_a_head_without_an_end_is_given_up() -> None:
+    """Header fields count, too."""
+    with pytest.raises(Exception, match=r"more than 67,108,864 bytes|HPE_"):
+        read_answer(b"HTTP/1.1 200 OK\r\n", method="GET", more=lambda: b"X-More: " + b"y" * MEBIBYTE + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 " + b"a" * 60_000,
+        b"HTTP/1.1 200 OK" + b"\r\na:" * 20_000,
+        b"HTTP/1.1 200 OK\r\n" + b"a" * 60_000,
+        b"HTTP/1.1 200 OK" + b"\r\na: b\r" * 10_000,
+    ],
+)
+def test_no_head_takes_long_to_match(head: bytes) -> None:
+    """The pattern of a simple head tries no way twice."""
+    began = time.process_time()
+    assert HEAD.fullmatch(head) is None
+    assert simple_answer(head) is None
+    assert time.process_time() - began < 0.5
+
+
+def test_a_redirect_is_not_followed(serve: Serve) -> None:
+    """It is an answer like any other: what the guard has checked is the only place that is asked."""
+    elsewhere = serve(always(answer(b'{"version": "elsewhere"}')))
+    here = serve(always(answer(b"", status="302 Found", headers=f"Location: {elsewhere.url}/\r\n")))
+    service = service_at(here.url)
+    with pytest.raises(TargetError, match="answered 302"):
+        HttpTarget().check(service, [service.host])
+    assert elsewhere.accepted == 0
+
+
+def test_what_a_service_repeats_of_its_credentials_is_taken_out(serve: Serve) -> None:
+    """Before anybody sees the answer: as its version, or as the example of a smoke run."""
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            found = re.search(rb"Authorization: (.*)\r", request)
+            assert found is not None
+            talk.send(answer(b'{"version": "' + found[1] + b'"}'))
+
+    service = service_at(serve(script).url)
+    target = HttpTarget(credentials=lambda _: {"Authorization": f"Bearer {TOKEN}"})
+    assert target.json(service, "/version", [service.host]) == {"version": "***"}
+    assert target.send(service, "GET", Request("/", None), [service.host]).body == b'{"version": "***"}'
+
+
+def test_no_variable_of_ours_reaches_a_load_process() -> None:
+    """Whatever holds a secret begins in another way; what a program needs is inherited."""
+    secrets = (
+        "AIRFLOW_CONN_X",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+        "AWS_SECRET_ACCESS_KEY",
+        "BELLWETHER_ANNOTATIONS_TOKEN",
+        "BELLWETHER_LOCUST_KEY",
+        "DATABASE_URL",
+        "PROMETHEUS_TOKEN",
+        "PROMETHEUS_URL",
+        "SLACK_BOT_TOKEN",
+    )
+    assert [name for name in secrets if name.startswith(INHERITED)] == []
+    assert all(name.startswith(INHERITED) for name in ("PATH", "HOME", "LC_ALL", "PYTHONPATH", "SSL_CERT_FILE"))
