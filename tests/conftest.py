@@ -1,10 +1,14 @@
 """What tests of several folders share."""
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.socket_servers import Serve, SocketServer, Talk
+
+if TYPE_CHECKING:
+    from tests.object_stores import ObjectStore
 
 ALONE = ("tests/load/", "tests/perf/adapters/test_locust")
 """Where tests send real load, or wait for real time to pass."""
@@ -16,6 +20,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith(ALONE):
             item.add_marker("alone")
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator["ObjectStore"]:
+    """A server of objects; each test takes a bucket of its own."""
+    from tests.object_stores import object_store
+
+    with object_store() as store:
+        yield store
 
 
 @pytest.fixture

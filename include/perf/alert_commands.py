@@ -67,14 +67,13 @@ class AlertCommands:
             metric=options.metric,
         )
         silence = silence_of(request, load_catalogue(), now=self.clock())
-        with self.store().change() as book:
-            Desk(book=book, now=self.clock()).silence(silence, self.acknowledged(silence))
+        told = self.acknowledged(silence)
+        self.store().update(lambda book: Desk(book=book, now=self.clock()).silence(silence, told))
         console.print(f"silence {silence.id}: {about(silence)} until {utc_time(silence.until)}")
         return 0
 
     def _unsilence(self, options: argparse.Namespace, console: Console) -> int:
-        with self.store().change() as book:
-            silence = lift(book, options.id, now=self.clock())
+        silence = self.store().update(lambda book: lift(book, options.id, now=self.clock()))
         console.print(f"silence {silence.id} is over: {about(silence)}")
         return 0
 

@@ -6,14 +6,12 @@ arrived is looked for before it is sent again; where nobody can look, it is not 
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 
 from include.perf.alert import AlertBook, Delivery, Event, Posted
 from include.perf.errors import DeliveryError, DeliveryUnsure, StoreError
-from include.perf.ports import AlertStore, Clock, Messenger
+from include.perf.ports import CHARTS_FOLDER, AlertStore, Clock, Messenger, ResultsStore
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +26,13 @@ class Deliverer:
     """Empties the outbox.
 
     Attributes:
-        folder: lends the folder of a run, where its charts are.
+        runs: has the charts.
         also: tells other channels of what was delivered.
     """
 
     store: AlertStore
     messenger: Messenger
-    folder: Callable[[str], AbstractContextManager[Path]]
+    runs: ResultsStore
     clock: Clock
     also: Callable[[Delivery], None] = lambda _: None
 
@@ -111,21 +109,26 @@ class Deliverer:
             raise
 
     def _change(self, delivery: Delivery) -> None:
-        with self.store.change() as book:
-            book.renew(delivery)
+        self.store.update(lambda book: book.renew(delivery))
 
     def _arrived(self, delivery: Delivery) -> None:
         """Keep that a message is there; with the first of a problem its thread begins."""
-        with self.store.change() as book:
+
+        def change(book: AlertBook) -> None:
             book.renew(delivery)
             problem = book.problem(delivery.problem_id)
             if problem is not None and problem.posted is None and delivery.event is Event.OPENED:
                 book.put(replace(problem, posted=delivery.posted))
 
+        self.store.update(change)
+
     def _settle(self, delivery: Delivery) -> None:
         """Take a message out of the outbox."""
-        with self.store.change() as book:
+
+        def change(book: AlertBook) -> None:
             book.outbox = [each for each in book.outbox if each.id != delivery.id]
+
+        self.store.update(change)
 
     def _attach(self, delivery: Delivery, thread: Posted | None) -> None:
         """Put the charts into the thread.
@@ -137,8 +140,9 @@ class Deliverer:
         if where is None or not delivery.charts:
             return
         try:
-            with self.folder(delivery.charts[0].uri) as folder:
-                charts = [path for chart in delivery.charts if (path := folder / "charts" / chart.name).is_file()]
+            names = [f"{CHARTS_FOLDER}/{chart.name}" for chart in delivery.charts]
+            with self.runs.folder(delivery.charts[0].uri, needed=names) as folder:
+                charts = [path for name in names if (path := folder / name).is_file()]
                 self.messenger.attach(where, charts, alt=delivery.message.image_alt)
         except (DeliveryUnsure, StoreError) as err:
             log.warning("the message is there, but perhaps not its charts: %s", err)

@@ -1,8 +1,12 @@
 """A file that is whole or as it was."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no space left, or no more than is allowed."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -7,10 +7,22 @@ from functools import partial
 from include.perf.baseline_distributions import baseline_distributions
 from include.perf.history import read_nights, values_of
 from include.perf.load_plan import PLAN_FILE
-from include.perf.ports import FEED_FILE, GENERATOR_FILE, BaselineStore, ChartRenderer, ResultsStore
+from include.perf.ports import (
+    DISTRIBUTION_FILE,
+    FEED_FILE,
+    GENERATOR_FILE,
+    SERVER_SERIES_FILE,
+    TIMESERIES_FILE,
+    BaselineStore,
+    ChartRenderer,
+    ResultsStore,
+)
 from include.perf.reporting.run_files import run_files
 from include.perf.run import RunRecord
 from include.perf.stage_files import StageFiles
+
+DRAWN = (TIMESERIES_FILE, DISTRIBUTION_FILE, SERVER_SERIES_FILE)
+"""Files that charts are drawn from."""
 
 NIGHTS_SHOWN = 14
 """Before the run, in its report."""
@@ -38,7 +50,7 @@ class Finishing:
     def _drawn(self, uri: str, record: RunRecord) -> Mapping[str, str]:
         """Draw the charts and return their paths."""
         baseline = baseline_distributions(record, store=self.store, baselines=self.baselines)
-        with self.store.folder(uri) as folder:
+        with self.store.folder(uri, needed=DRAWN) as folder:
             return self.charts.render(record, folder, baseline=baseline)
 
     def _write_reports(self, uri: str, record: RunRecord, charts: Mapping[str, str]) -> None:

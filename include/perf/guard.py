@@ -100,8 +100,12 @@ class Guard:
             )
 
     @contextmanager
-    def watching(self, spec: RunSpec, listener: ProgressListener) -> Iterator[Watch]:
-        """Lend what looks on while the load runs: the clock, the switch and the scenario's limits."""
+    def watching(self, spec: RunSpec, listener: ProgressListener, *, lost: Condition = lambda: None) -> Iterator[Watch]:
+        """Lend what looks on while the load runs: the clock, the switch and the scenario's limits.
+
+        Args:
+            lost: says why the load's claim on its target does not stand any more.
+        """
         service = self.catalogue.service(spec.service)
         criteria = self.catalogue.scenario(spec.scenario).stop_when
         deadlines = self._deadlines(spec, self.clock())
@@ -109,7 +113,7 @@ class Guard:
         with watching(
             listener,
             limits=Limits(criteria),
-            conditions=[partial(_reached, each, self.clock) for each in deadlines],
+            conditions=[lost, *(partial(_reached, each, self.clock) for each in deadlines)],
             inquiries=[switch, *inquiries_of(criteria, service, self.metrics, self.clock)],
         ) as watch:
             yield watch

@@ -6,7 +6,14 @@ from datetime import timedelta
 
 from include.perf.catalogue import Catalogue
 from include.perf.errors import StoreError
-from include.perf.ports import PRODUCTION_FILE, SERVER_SERIES_FILE, Clock, MetricsSource, ResultsStore
+from include.perf.ports import (
+    PRODUCTION_FILE,
+    REQUESTS_FILE,
+    SERVER_SERIES_FILE,
+    Clock,
+    MetricsSource,
+    ResultsStore,
+)
 from include.perf.run import LoadFigures, RunSpec, ServerFigures, to_json
 from include.perf.scraping import scrape_figures
 from include.perf.server_series import scrape_series
@@ -66,7 +73,7 @@ class Observing:
             market=self.catalogue.market_hours,
             clock=self.clock,
         )
-        with self.store.folder(uri) as folder:
+        with self.store.folder(uri, needed=(REQUESTS_FILE,)) as folder:
             run = Measured(service=service, scenario=scenario, load=load, server=server, folder=folder)
             found = comparing.compare(run)
         if found is not None:

@@ -29,12 +29,14 @@ def promote(
         BaselineError: the run may not become a baseline, or the baseline is not what was decided about any more.
     """
     nights = read_nights(store, service=record.service, scenario=record.scenario, before=record.started_at)
-    with baselines.change() as changed:
-        current = changed.get(record.service, record.scenario)
+
+    def change(every: Baselines) -> Baseline:
+        current = every.get(record.service, record.scenario)
         _check_version(current, over, where=f"{record.service} in {record.scenario}")
         since = taken_along(nights, current, record) if current else ()
-        promoted: Baseline = changed.promote(record, approval=approval, force=force, since=since)
-    return promoted
+        return every.promote(record, approval=approval, force=force, since=since)
+
+    return baselines.update(change)
 
 
 def roll_back(
@@ -48,10 +50,12 @@ def roll_back(
     Raises:
         BaselineError: there is no such version, or the baseline is not what was decided about any more.
     """
-    with baselines.change() as changed:
-        _check_version(changed.get(cell.service, cell.scenario), over, where=f"{cell.service} in {cell.scenario}")
-        restored: Baseline = changed.roll_back(cell.service, cell.scenario, version=version, approval=approval)
-    return restored
+
+    def change(every: Baselines) -> Baseline:
+        _check_version(every.get(cell.service, cell.scenario), over, where=f"{cell.service} in {cell.scenario}")
+        return every.roll_back(cell.service, cell.scenario, version=version, approval=approval)
+
+    return baselines.update(change)
 
 
 def _check_version(current: Baseline | None, over: int | None, *, where: str) -> None:

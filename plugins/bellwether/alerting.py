@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from bellwether.wiring import links_of, run_links
+from bellwether.wiring import links_of, run_links, storage
 from include.perf.adapters import slack_messages
-from include.perf.adapters.environment import alert_file, results_store
+from include.perf.alert import AlertBook
 from include.perf.alert_delivery import Deliverer
 from include.perf.alert_desk import Desk
 from include.perf.catalogue import Catalogue, load_catalogue
@@ -23,7 +23,7 @@ def tell_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
         DeliveryError: something did not arrive; it is kept, and the verdicts stand all the same.
     """
     catalogue = load_catalogue()
-    night = read_night(results_store(), uris)
+    night = read_night(storage().results(), uris)
     links = run_links(dag_id, dag_run_id)
 
     def write(desk: Desk) -> None:
@@ -48,10 +48,10 @@ def tell_late(late_since: datetime, *, dag_id: str, dag_run_id: str) -> None:
 
 def tell_overdue() -> None:
     """Tell which scenarios should have run, and which run again."""
-    catalogue, store = load_catalogue(), results_store()
+    catalogue, store = load_catalogue(), storage().results()
 
     now = _now()
-    since = alert_file().read().watched_since or now
+    since = storage().alerts().read().watched_since or now
     found = {
         name: overdue(scenario, catalogue, store, since=since, now=now)
         for name, scenario in catalogue.scenarios.items()
@@ -78,10 +78,12 @@ def _tell_pipeline(tell: Callable[[PipelineAlerts], None]) -> None:
 
 
 def _write(write: Callable[[Desk], None]) -> None:
-    with alert_file().change() as book:
+    def change(book: AlertBook) -> None:
         desk = Desk(book=book, now=_now())
         write(desk)
         desk.forget()
+
+    storage().alerts().update(change)
 
 
 def _now() -> datetime:
@@ -113,7 +115,7 @@ def deliver() -> None:
     Raises:
         DeliveryError: something did not arrive, and is kept for the next time.
     """
-    store = alert_file()
+    store = storage().alerts()
     if not store.read().outbox:
         return
     from bellwether.notifier import messenger
@@ -122,7 +124,7 @@ def deliver() -> None:
     deliverer = Deliverer(
         store=store,
         messenger=messenger(),
-        folder=results_store().folder,
+        runs=storage().results(),
         clock=_now,
         also=also_through_apprise,
     )

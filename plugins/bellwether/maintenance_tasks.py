@@ -16,15 +16,16 @@ def prune() -> dict[str, Any]:
     """Remove raw requests and unfinished runs that are too old, and return what was removed and what was kept."""
     from datetime import UTC, datetime
 
-    from include.perf.adapters.environment import baseline_file, results_store
+    from bellwether.wiring import storage
     from include.perf.catalogue import load_catalogue
     from include.perf.retention import clear, referenced_runs, retention_of
 
+    kept = storage()
     with told_to_airflow():
         clearance = clear(
-            results_store(),
+            kept.results(),
             retention=retention_of(load_catalogue().operations),
-            referenced=referenced_runs(baseline_file().read()),
+            referenced=referenced_runs(kept.baselines().read()),
             now=datetime.now(UTC),
         )
     for removal in clearance.removed:

@@ -14,13 +14,13 @@ log = logging.getLogger(__name__)
 
 def keep_summary(uris: Sequence[str]) -> DagRunResults:
     """Read what came of the runs, and keep the summary of this DAG run beside their results."""
-    from include.perf.adapters.environment import results_store
+    from bellwether.wiring import storage
     from include.perf.dag_run import results_of, write_summary
 
     context = task_context()
     where = {"dag_id": context["dag"].dag_id, "dag_run_id": context["dag_run"].run_id}
     with told_to_airflow():
-        store = results_store()
+        store = storage().results()
         results = results_of(store, uris, **where)
         log.info("The summary is in %s", write_summary(store, results))
     return results

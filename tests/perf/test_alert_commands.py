@@ -21,23 +21,21 @@ from tests.perf.alert_words import message
 def file(tmp_path: Path) -> AlertFile:
     """A book with one open problem and a message that did not arrive."""
     file = AlertFile(tmp_path / "alerts.json")
-    with file.change() as book:
-        problem = Problem(
-            id="run-1",
-            kind=Kind.REGRESSION,
-            channel="#trading",
-            cells=(CellName("trading-gateway-service", "market_open"),),
-            title="it is slower",
-            opened_at=START,
-            last_seen_at=START,
-            severity=Severity.WARNING,
-            worst={"latency_p95": 0.45},
-            nights=3,
-        )
-        book.put(problem)
-        book.outbox.append(
-            Delivery(id="1", event=Event.OPENED, channel="#x", message=message("lost"), created_at=START, attempts=2)
-        )
+    problem = Problem(
+        id="run-1",
+        kind=Kind.REGRESSION,
+        channel="#trading",
+        cells=(CellName("trading-gateway-service", "market_open"),),
+        title="it is slower",
+        opened_at=START,
+        last_seen_at=START,
+        severity=Severity.WARNING,
+        worst={"latency_p95": 0.45},
+        nights=3,
+    )
+    lost = Delivery(id="1", event=Event.OPENED, channel="#x", message=message("lost"), created_at=START, attempts=2)
+    file.update(lambda book: book.put(problem))
+    file.update(lambda book: book.outbox.append(lost))
     return file
 
 

@@ -1,20 +1,23 @@
 """Delivering what has to be told: once, in order, whatever fails on the way."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from include.perf.alert import AlertBook, CellName, Chart, Delivery, Event, Kind, Message, Posted, Problem
 from include.perf.alert_delivery import SETTLES, Deliverer
-from include.perf.errors import DeliveryError, DeliveryUnsure, StoreError
+from include.perf.errors import DeliveryError, DeliveryUnsure
 from include.perf.run import Severity
-from tests.fakes import START
+from tests.fakes import START, MemoryStore
 from tests.perf.alert_words import message
+
+T = TypeVar("T")
 
 PROBLEM = Problem(
     id="run-1",
@@ -59,11 +62,11 @@ class MemoryBook:
     def read(self) -> AlertBook:
         return copy.deepcopy(self.book)
 
-    @contextmanager
-    def change(self) -> Iterator[AlertBook]:
+    def update(self, change: Callable[[AlertBook], T]) -> T:
         changed = self.read()
-        yield changed
+        result = change(changed)
         self.book = changed
+        return result
 
     @contextmanager
     def delivering(self) -> Iterator[None]:
@@ -115,15 +118,16 @@ class FakeSlack:
         self.attached.append((posted, [chart.name for chart in charts]))
 
 
-@contextmanager
-def no_folder(uri: str) -> Iterator[Path]:
-    raise StoreError(f"there is no run {uri}")
-    yield Path(uri)
+def with_charts() -> MemoryStore:
+    """Return a store with a run that has one chart."""
+    store = MemoryStore()
+    store.runs_by_uri["file:///run"] = {"charts/latency.png": b"png"}
+    return store
 
 
 def deliver(store: MemoryBook, slack: FakeSlack, **changes: object) -> list[str]:
     """Deliver all that waits."""
-    parts = {"store": store, "messenger": slack, "folder": no_folder, "clock": store.clock}
+    parts = {"store": store, "messenger": slack, "runs": MemoryStore(), "clock": store.clock}
     return Deliverer(**(parts | changes)).deliver()  # type: ignore[arg-type]
 
 
@@ -223,31 +227,16 @@ def test_without_threads_the_same_is_not_told_again() -> None:
 
 def test_charts_go_into_the_thread(tmp_path: Path) -> None:
     """Those that are there; a chart that could not be drawn is left out."""
-    (tmp_path / "charts").mkdir()
-    (tmp_path / "charts" / "latency.png").touch()
-
-    @contextmanager
-    def folder(uri: str) -> Iterator[Path]:
-        assert uri == "file:///run"
-        yield tmp_path
-
     charts = (Chart("file:///run", "comparison.png"), Chart("file:///run", "latency.png"))
     store, slack = MemoryBook(delivery(Event.OPENED, charts=charts)), FakeSlack()
-    assert deliver(store, slack, folder=folder) == []
+    assert deliver(store, slack, runs=with_charts()) == []
     assert slack.attached == [(FIRST, ["latency.png"])]
 
 
 def test_charts_and_marks_that_did_not_arrive_come_later(tmp_path: Path) -> None:
     """The message is not sent again for them, and others are told of it once."""
-    (tmp_path / "charts").mkdir()
-    (tmp_path / "charts" / "latency.png").touch()
-
-    @contextmanager
-    def folder(uri: str) -> Iterator[Path]:
-        yield tmp_path
-
     told: list[Event] = []
-    parts = {"folder": folder, "also": lambda each: told.append(each.event)}
+    parts = {"runs": with_charts(), "also": lambda each: told.append(each.event)}
     charts = (Chart("file:///run", "latency.png"),)
     store = MemoryBook(delivery(Event.OPENED, charts=charts), delivery(Event.RECOVERED, mark=message("over")))
     slack = FakeSlack()
@@ -261,16 +250,11 @@ def test_charts_and_marks_that_did_not_arrive_come_later(tmp_path: Path) -> None
     assert store.book.outbox == []
 
 
-def test_charts_of_which_nobody_knows_are_not_sent_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_charts_of_which_nobody_knows_are_not_sent_again(caplog: pytest.LogCaptureFixture) -> None:
     """Two of each would be worse."""
-
-    @contextmanager
-    def folder(uri: str) -> Iterator[Path]:
-        yield tmp_path
-
     store, slack = MemoryBook(delivery(Event.OPENED, charts=(Chart("file:///run", "x.png"),))), FakeSlack()
     slack.no_more = TIMED_OUT
-    assert deliver(store, slack, folder=folder) == []
+    assert deliver(store, slack, runs=with_charts()) == []
     assert "perhaps not its charts: Slack did not answer in time" in caplog.text
     assert store.book.outbox == []
 

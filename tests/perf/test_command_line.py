@@ -12,7 +12,8 @@ import yaml
 
 from include.perf import __main__ as command_line
 from include.perf import run_commands
-from include.perf.adapters.environment import baseline_file, halt_file, results_store
+from include.perf.adapters.environment import halt_file
+from include.perf.adapters.storage import Storage
 from include.perf.catalogue import load_catalogue
 from include.perf.errors import StoreError
 from include.perf.pipeline import Pipeline
@@ -40,10 +41,14 @@ class Shell:
         self.platform = platform
         self._capsys = capsys
 
-    def pipeline(self, *_: Any) -> Pipeline:
+    def pipeline(self, *_: Any, **__: Any) -> Pipeline:
         """Return the fakes on the catalogue, the results and the baselines that the environment names."""
+        storage = Storage()
         return replace(
-            self.platform.pipeline, catalogue=load_catalogue(), store=results_store(), baselines=baseline_file()
+            self.platform.pipeline,
+            catalogue=load_catalogue(),
+            store=storage.results(),
+            baselines=storage.baselines(),
         )
 
     def __call__(self, *arguments: str, code: int, out: str = "", err: str = "") -> str:
@@ -60,7 +65,7 @@ class Shell:
 
     def run_ids(self) -> list[str]:
         """Return the ids of all finished runs, in the order in which they were made."""
-        return [uri.rpartition("/")[2] for uri in results_store().runs()]
+        return [uri.rpartition("/")[2] for uri in Storage().results().runs()]
 
     def faster(self, latency_s: float) -> None:
         """Let a minute go by and the service answer differently."""
@@ -314,7 +319,7 @@ def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(shell: Shell) -> No
         ["63", "GET", "/positions?instrument=EUR_USD"],
     ]
     assert (shell.platform.target.asked, shell.platform.generator.orders) == ([], [])
-    assert list(results_store().root.glob("*")) == []
+    assert list(Storage().results().root.glob("*")) == []
 
 
 def test_a_dry_run_of_what_would_be_refused_ends_with_3(shell: Shell) -> None:
@@ -475,7 +480,7 @@ def test_compare_judges_a_finished_run_again(shell: Shell) -> None:
     slow, fast = shell.run_ids()
     out = shell("compare", slow, code=1, out=f"REGRESSION orders-service brief {slow}\n  - Latency p50 +9")
     assert out.count("\n  - ") == 3
-    address = next(uri for uri in results_store().runs() if uri.endswith(fast))
+    address = next(uri for uri in Storage().results().runs() if uri.endswith(fast))
     for reference in (address, f"{address}/run.json", f"{address}/"):
         shell("compare", reference, code=0, out=f"PASS orders-service brief {fast}\n  - no metric moved")
 
@@ -503,8 +508,8 @@ def test_an_address_outside_the_store(shell: Shell, tmp_path: Path) -> None:
 
 def test_an_object_store(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not supported is a matter of configuration."""
-    monkeypatch.setenv("BELLWETHER_RESULTS_URI", "s3://bucket/results")
-    shell(*RUN, code=2, err="but is 's3://bucket/results'; object stores are not supported yet\n")
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", "gs://bucket/results")
+    shell(*RUN, code=2, err="or s3://bucket/prefix, but is 'gs://bucket/results'\n")
 
 
 # baselines

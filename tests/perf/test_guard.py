@@ -311,6 +311,14 @@ def test_a_deadline_that_is_reached_ends_the_load(platform: Platform) -> None:
         )
 
 
+def test_a_load_that_lost_its_turn_ends(platform: Platform) -> None:
+    """Somebody else may be on its target by now."""
+    lost: list[str | None] = [None, "the lease was taken over"]
+    with guard_of(platform).watching(spec_of(), say_nothing, lost=lambda: lost.pop(0)) as watch:
+        assert watch.reason_to_stop() is None
+        assert watch.reason_to_stop() == "the lease was taken over"
+
+
 def test_the_opening_ends_a_load_on_production(platform: Platform) -> None:
     """Which opening it is, is known from the beginning: once the market is open, there is another next one."""
     platform.clock.now = SUNDAY_OPENING - timedelta(minutes=5)

@@ -46,8 +46,8 @@ class Shell:
 
     def promote(self, record: RunRecord) -> None:
         """Make a run the baseline."""
-        with self.baselines.change() as baselines:
-            baselines.promote(record, approval=approval(run_id=record.run_id))
+        approved = approval(run_id=record.run_id)
+        self.baselines.update(lambda baselines: baselines.promote(record, approval=approved))
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """Run a command that must end with ``code``, and return what it prints."""

@@ -9,7 +9,7 @@ import pytest
 from bellwether import alerting
 
 from include.perf import alert_delivery
-from include.perf.adapters.environment import alert_file, results_store
+from include.perf.adapters.storage import Storage
 from include.perf.errors import DeliveryError
 from include.perf.run import RunRecord, Verdict, to_json
 from tests.plugins.conftest import StandIn
@@ -38,7 +38,7 @@ class Nights:
     def night(self, *records: RunRecord, unfinished: tuple[str, ...] = ()) -> list[str]:
         """Keep the runs of a night, with their charts, and return their addresses."""
         self.number += 1
-        store, uris = results_store(), []
+        store, uris = Storage().results(), []
         for record in records:
             run_id = f"202603{self.number:02}T063900Z-7f3a1c"
             uri = store.create(service=record.service, scenario=record.scenario, run_id=run_id)
@@ -93,7 +93,7 @@ def test_a_fortnight(bot: StandIn, nights: Nights) -> None:
     assert "back to normal" in said[-1]
     assert sum(answer.endswith("latency.png") for answer in answers) == 2  # with the first message and the worse one
     assert list(threads(bot)) == ["performance"]
-    assert alert_file().read().outbox == []
+    assert Storage().alerts().read().outbox == []
     worst = next(message for message in bot.messages() if "worse, night" in message["text"])
     assert worst["thread_ts"] != worst["ts"]
 
@@ -153,7 +153,7 @@ def test_what_did_not_arrive_comes_with_the_next_run_and_once(
     bot.fail(**fault)
     with pytest.raises(DeliveryError, match=r"What did not arrive is kept and sent with the next run$"):
         tell(nights.night(record_of(Verdict.REGRESSION)))
-    assert len(alert_file().read().outbox) == 1
+    assert len(Storage().alerts().read().outbox) == 1
     bot.http.delete("/_standin/fault").raise_for_status()
     tell(nights.night(record_of(Verdict.PASS)))
     firsts = [message for message in bot.messages() if message.get("thread_ts") in (None, message["ts"])]
@@ -175,7 +175,7 @@ def test_without_slack_everything_is_kept(nights: Nights) -> None:
     tell(nights.night(record_of(Verdict.PASS)))
     with pytest.raises(DeliveryError, match="slack_api_default"):
         tell(nights.night(record_of(Verdict.REGRESSION)))
-    assert [each.message.text for each in alert_file().read().outbox] == [FIRST_LINE]
+    assert [each.message.text for each in Storage().alerts().read().outbox] == [FIRST_LINE]
 
 
 def test_a_dag_run_of_which_nothing_came(bot: StandIn) -> None:

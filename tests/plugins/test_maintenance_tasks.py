@@ -9,7 +9,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from bellwether import maintenance_tasks
 
-from include.perf.adapters.environment import baseline_file, results_store
+from include.perf.adapters.storage import Storage
 from include.perf.ports import RECORD_FILE, REQUESTS_FILE
 from include.perf.run import to_json
 from tests.baselines import approval
@@ -25,7 +25,7 @@ def _own_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def add(run_id: str, *, days: int) -> str:
     """Finish a run that started so many days ago, with 2 MiB of raw requests."""
-    store = results_store()
+    store = Storage().results()
     record = replace(run_record(), run_id=run_id, started_at=datetime.now(UTC) - timedelta(days=days))
     uri = store.create(service=record.service, scenario=record.scenario, run_id=run_id)
     store.write(uri, REQUESTS_FILE, bytes(2 * 1024**2))
@@ -36,11 +36,11 @@ def add(run_id: str, *, days: int) -> str:
 def test_what_was_removed_and_what_was_kept_is_logged_and_returned(caplog: pytest.LogCaptureFixture) -> None:
     """By the rules of the catalogue: 30 days for raw requests, and never those of a baseline."""
     old, kept, young = add("old", days=31), add("kept", days=90), add("young", days=29)
-    with baseline_file().change() as baselines:
-        baselines.promote(replace(run_record(), run_id="kept"), approval=approval(run_id="kept"))
+    record, approved = replace(run_record(), run_id="kept"), approval(run_id="kept")
+    Storage().baselines().update(lambda baselines: baselines.promote(record, approval=approved))
     with caplog.at_level(logging.INFO, "bellwether.maintenance_tasks"):
         summary = maintenance_tasks.prune.function()
-    assert [results_store().read(uri, REQUESTS_FILE) is None for uri in (old, kept, young)] == [True, False, False]
+    assert [Storage().results().read(uri, REQUESTS_FILE) is None for uri in (old, kept, young)] == [True, False, False]
     assert (summary["removed"], summary["bytes"]) == ({"raw requests": 1, "unfinished run": 0}, 2 * 1024**2)
     assert (summary["kept_for_baselines"], summary["failed"]) == ([kept], {})
     assert summary["oldest"] == summary["newest"]
@@ -55,4 +55,4 @@ def test_without_knowing_the_baselines_nothing_is_removed(tmp_path: Path) -> Non
     (tmp_path / "baselines.json").write_text("[]", encoding="utf-8")
     with pytest.raises(AirflowFailException, match=r"baselines\.json must be an object"):
         maintenance_tasks.prune.function()
-    assert results_store().read(old, REQUESTS_FILE) is not None
+    assert Storage().results().read(old, REQUESTS_FILE) is not None

@@ -9,8 +9,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from bellwether import rule_tasks
 from bellwether.wiring import airflow_rule_writer
 
-from include.perf.adapters.environment import alert_file, baseline_file
 from include.perf.adapters.prometheus_rules import PrometheusRules
+from include.perf.adapters.storage import Storage
 from include.perf.alert import Event
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
 from tests.perf.alert_rules.rules_in_tests import baseline
@@ -30,10 +30,8 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BELLWETHER_RULES", str(tmp_path / "rules"))
     monkeypatch.setenv("BELLWETHER_PROMTOOL", str(promtool))
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", f"http://127.0.0.1:{free_port()}")
-    with baseline_file().change() as baselines:
-        baselines.entries = {
-            "orders-service": {"calm": replace(baseline(), expires_at=datetime(2126, 1, 1, tzinfo=UTC))}
-        }
+    entry = replace(baseline(), expires_at=datetime(2126, 1, 1, tzinfo=UTC))
+    Storage().baselines().update(lambda baselines: baselines.entries.update({"orders-service": {"calm": entry}}))
     return tmp_path / "rules"
 
 
@@ -68,7 +66,7 @@ def test_rules_that_are_refused_fail_the_task(tmp_path: Path, rules: Path) -> No
     with pytest.raises(AirflowFailException, match="line 4: parse error"):
         rule_tasks.write_rules.function()
     assert not (rules / "limits.json").exists()
-    assert [each.event for each in alert_file().read().outbox if each.event is Event.LIMITS_CHANGED] == []
+    assert [each.event for each in Storage().alerts().read().outbox if each.event is Event.LIMITS_CHANGED] == []
 
 
 @pytest.mark.parametrize(("setting", "loads"), [("", False), ("reload_rules: true\n", True)])

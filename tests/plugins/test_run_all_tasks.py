@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from bellwether import run_all_tasks, summing_up
 from bellwether.params import run_all_params
 
-from include.perf.adapters.environment import results_store
+from include.perf.adapters.storage import Storage
 from include.perf.catalogue import Catalogue, load_catalogue
 from include.perf.run import RunRecord, Verdict
 from include.perf.stage_files import StageFiles
@@ -146,7 +146,7 @@ def keep() -> Callable[..., str]:
     """Keep a finished run in the results store; returns its address."""
 
     def kept(record: RunRecord) -> str:
-        store = results_store()
+        store = Storage().results()
         uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
         StageFiles(store, uri).write_record(record)
         return uri
@@ -212,7 +212,7 @@ def test_nothing_at_all_is_red(context: Context) -> None:
 
 def test_a_run_without_a_record_is_red(context: Context, keep: Callable[..., str], tmp_path: Path) -> None:
     """Its report was ended from outside; the others are summed up all the same."""
-    lost = results_store().create(service="orders", scenario="market_open", run_id="x")
+    lost = Storage().results().create(service="orders", scenario="market_open", run_id="x")
     context(planned={"market_open": [keep(run_record()), lost]})
     with pytest.raises(AirflowFailException, match=r"^orders · market_open has no record: run .* is not finished"):
         summary()

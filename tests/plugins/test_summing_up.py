@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from bellwether import summing_up, tasks
 from bellwether.links import SummaryLink, dag_run_path
 
-from include.perf.adapters.environment import results_store
+from include.perf.adapters.storage import Storage
 from include.perf.ports import SUMMARY_FILE
 from include.perf.run import RunRecord, Verdict
 from include.perf.stage_files import StageFiles
@@ -26,7 +26,7 @@ def _context(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def verdict(*records: RunRecord) -> Any:
     """Run the last task of a DAG run with these finished runs."""
-    store = results_store()
+    store = Storage().results()
     uris = []
     for record in records:
         uris.append(store.create(service=record.service, scenario=record.scenario, run_id=record.run_id))
@@ -36,7 +36,7 @@ def verdict(*records: RunRecord) -> Any:
 
 def summary() -> str:
     """Return the summary that was kept."""
-    store = results_store()
+    store = Storage().results()
     content = store.read(store.create_summary(dag_id="market_open", dag_run_id=RUN_ID), SUMMARY_FILE)
     return (content or b"").decode()
 

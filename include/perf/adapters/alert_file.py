@@ -1,67 +1,82 @@
-"""What people were told, in a file shared by processes."""
+"""What people were told, in a file that processes share, or in an object that machines do."""
 
 import fcntl
 import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from include.perf.adapters.locked_file import LockedFile
+from include.perf.adapters.shared_content import Changed, SharedContent
 from include.perf.alert import SCHEMA_VERSION, AlertBook
 from include.perf.errors import DeliveryError, StoreError
 from include.perf.run import from_json
 
+SETTING = "BELLWETHER_ALERTS"
 LONGEST_WAIT_S = 60.0
 POLL_S = 0.1
 
+T = TypeVar("T")
 
-class AlertFile:
-    """Reads the book of alerts and changes it under a lock, whole or not at all.
+Attempt = Callable[[], AbstractContextManager[bool]]
+"""Tries to become the only one that delivers, for as long as the block lasts; lends whether that is so."""
+
+
+class SharedAlerts:
+    """Reads the book of alerts and changes it, whole or not at all.
 
     It has two locks: one for a change, which is short, and one for delivering, which waits for Slack. Neither may be
     taken twice at once by the same process.
 
+    Attributes:
+        content: where the book is.
+
     Args:
+        attempt: tries to take the lock for delivering.
         wait: how long to wait for another one that is delivering.
     """
 
     def __init__(
-        self, path: Path, *, wait_s: float = LONGEST_WAIT_S, wait: Callable[[float], None] = time.sleep
+        self,
+        content: SharedContent,
+        attempt: Attempt,
+        *,
+        wait_s: float = LONGEST_WAIT_S,
+        poll_s: float = POLL_S,
+        wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._file = LockedFile(path, error=StoreError, setting="BELLWETHER_ALERTS")
+        self.content = content
+        self._attempt = attempt
         self._wait_s = wait_s
+        self._poll_s = poll_s
         self._wait = wait
 
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        return self._file.path
-
     def read(self) -> AlertBook:
-        """Return all of it; a file that is not there yet holds nothing.
+        """Return all of it; where nothing is kept yet it is empty.
 
         Raises:
-            StoreError: the file is broken or cannot be read; it is left as it is.
+            StoreError: it is broken or cannot be read; it is left as it is.
         """
-        content = self._file.read()
-        return AlertBook() if content is None else _parsed(content, where=str(self.path))
+        return self._parsed(self.content.read())
 
-    @contextmanager
-    def change(self) -> Iterator[AlertBook]:
-        """Lend it for a change that is written when the block ends without an error.
+    def update(self, change: Callable[[AlertBook], T]) -> T:
+        """Change it; see `include.perf.ports.AlertStore`.
 
         Raises:
-            StoreError: the file is broken, or cannot be locked, read or written; it is left as it is.
+            StoreError: it is broken, or cannot be locked, read or written; it is left as it is.
         """
-        with self._file.locked():
-            book = self.read()
-            yield book
-            self._file.write(_formatted(book))
+
+        def changed(content: bytes | None) -> Changed[T]:
+            book = self._parsed(content)
+            result = change(book)
+            return Changed(content=_formatted(book), result=result)
+
+        return self.content.update(changed)
 
     @contextmanager
     def delivering(self) -> Iterator[None]:
@@ -71,17 +86,43 @@ class AlertFile:
             DeliveryError: another one still delivers.
             StoreError: it cannot be locked.
         """
-        with self._file.lock_file("delivering") as lock:
-            waited_s = 0.0
-            while not _is_taken(lock):
-                if waited_s >= self._wait_s:
-                    raise DeliveryError(
-                        f"another task is delivering, for more than {self._wait_s:g} s; what is left here is "
-                        "delivered by the next one"
-                    )
-                self._wait(POLL_S)
-                waited_s += POLL_S
-            yield
+        waited_s = 0.0
+        while True:
+            with self._attempt() as is_alone:
+                if is_alone:
+                    yield
+                    return
+            if waited_s >= self._wait_s:
+                raise DeliveryError(
+                    f"another task is delivering, for more than {self._wait_s:g} s; what is left here is "
+                    "delivered by the next one"
+                )
+            self._wait(self._poll_s)
+            waited_s += self._poll_s
+
+    def _parsed(self, content: bytes | None) -> AlertBook:
+        return AlertBook() if content is None else _parsed(content, where=self.content.where)
+
+
+class AlertFile(SharedAlerts):
+    """The book of alerts in a file, with locks beside it.
+
+    Attributes:
+        path: of the file.
+    """
+
+    def __init__(
+        self, path: Path, *, wait_s: float = LONGEST_WAIT_S, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        file = LockedFile(path, error=StoreError, setting=SETTING)
+        super().__init__(file, lambda: _locked(file), wait_s=wait_s, wait=wait)
+        self.path = path
+
+
+@contextmanager
+def _locked(file: LockedFile) -> Iterator[bool]:
+    with file.lock_file("delivering") as lock:
+        yield _is_taken(lock)
 
 
 def _is_taken(lock: IO[bytes]) -> bool:

@@ -3,14 +3,16 @@
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote, quote_from_bytes, unquote, urlsplit
+from typing import IO
+from urllib.parse import quote_from_bytes, unquote, urlsplit
 
+from include.perf.adapters.run_names import cell_names, safe_name
 from include.perf.alert import CellName
-from include.perf.atomic import write_atomically
+from include.perf.atomic import DISK_FULL, write_atomically
 from include.perf.errors import ConfigurationError, StoreError
 from include.perf.ports import RECORD_FILE, SUMMARIES_FOLDER
 from include.perf.retention import Holding
@@ -50,7 +52,7 @@ class FolderStore:
         Raises:
             StoreError: the folder cannot be made.
         """
-        folder = self.root / SUMMARIES_FOLDER / _safe_name(dag_id) / _safe_name(dag_run_id)
+        folder = self.root / SUMMARIES_FOLDER / safe_name(dag_id) / safe_name(dag_run_id)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as err:
@@ -77,13 +79,39 @@ class FolderStore:
         except OSError as err:
             raise StoreError(f"cannot read {name} of {uri}: {err.strerror}") from err
 
+    def names(self, uri: str) -> frozenset[str]:
+        """Return the names of a run's files, those in folders of its own among them; a link might lead anywhere."""
+        run = self._inside(uri)
+        return frozenset(
+            path.relative_to(run).as_posix() for path in _all_in(run) if path.is_file() and not path.is_symlink()
+        )
+
     @contextmanager
-    def folder(self, uri: str) -> Iterator[Path]:
-        """Lend the run's folder itself."""
+    def opened(self, uri: str, name: str) -> Iterator[IO[bytes]]:
+        """Lend a file of a run to be read part by part."""
+        try:
+            file = (self._inside(uri) / name).open("rb")
+        except OSError as err:
+            raise StoreError(f"cannot read {name} of {uri}: {err.strerror}") from err
+        with file:
+            yield file
+
+    @contextmanager
+    def folder(self, uri: str, *, needed: Collection[str] | None = None) -> Iterator[Path]:
+        """Lend the run's folder itself, with all that is in it.
+
+        Raises:
+            StoreError: there is no such run, or there is no space left for what is written there.
+        """
         folder = self._inside(uri)
         if not folder.is_dir():
             raise StoreError(f"there is no run {uri}")
-        yield folder
+        try:
+            yield folder
+        except OSError as err:
+            if err.errno not in DISK_FULL:
+                raise
+            raise StoreError(f"cannot write into {uri}: {err.strerror}; make room, then run it again") from err
 
     def remove(self, uri: str, name: str) -> None:
         """Remove a file of a run, if it is there."""
@@ -130,36 +158,23 @@ class FolderStore:
         for record in sorted(self.root.glob(pattern), key=lambda path: path.parent.name):
             yield record.parent.as_uri()
 
-    def latest(self, *, service: str, scenario: str) -> Iterator[str]:
+    def latest(self, *, service: str, scenario: str, since: str = "") -> Iterator[str]:
         """Return the URIs of a cell's runs, latest first; those that are not finished among them."""
-        for name in sorted(_folders_in(self.root / service / scenario), reverse=True):
+        names = (name for name in _folders_in(self.root / service / scenario) if name >= since)
+        for name in sorted(names, reverse=True):
             yield self.uri_of(service=service, scenario=scenario, run_id=name)
 
     def cells(self) -> Iterator[CellName]:
-        """Return every service and scenario that ever had a run, in alphabetical order.
-
-        What begins with a dot is not of the store: locks lie there, and more. Names that are no text are none of ours.
-        """
-        for service in sorted(set(_cell_folders(self.root)) - {SUMMARIES_FOLDER}):
-            for scenario in sorted(_cell_folders(self.root / service)):
-                yield CellName(service, scenario)
+        """Return every service and scenario that ever had a run, in alphabetical order."""
+        return cell_names(lambda folder: _folders_in(self.root / folder))
 
     def _inside(self, uri: str) -> Path:
         """Return the folder of a run; a URI that leads out of the store is refused."""
-        path = _path_of(uri).resolve()
-        if not path.is_relative_to(self.root.resolve()):
-            raise StoreError(f"{uri} is not in the results store {self.root}")
-        return path
-
-
-def _safe_name(text: str) -> str:
-    """Return a name for a folder: what no run id of Airflow's has is encoded, and none leads up or hides."""
-    name = quote(text, safe=":+~")
-    return f"%2E{name[1:]}" if name.startswith(".") else name
-
-
-def _cell_folders(folder: Path) -> list[str]:
-    return [name for name in _folders_in(folder) if name.isprintable() and not name.startswith(".")]
+        with suppress(ConfigurationError):
+            path = _path_of(uri).resolve()
+            if path.is_relative_to(self.root.resolve()):
+                return path
+        raise StoreError(f"{uri} is not in the results store {self.root}")
 
 
 def _folders_in(folder: Path) -> list[str]:
@@ -193,7 +208,6 @@ def _path_of(uri: str) -> Path:
         return Path(unquote(parts.path))
     if "://" in uri:
         raise ConfigurationError(
-            f"BELLWETHER_RESULTS_URI must be a folder or a file:// address, but is {uri!r}; "
-            "object stores are not supported yet"
+            f"BELLWETHER_RESULTS_URI must be a folder, a file:// address or s3://bucket/prefix, but is {uri!r}"
         )
     return Path(uri)

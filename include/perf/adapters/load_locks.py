@@ -6,13 +6,13 @@ Locks are those of flock(2), which on NFS works between machines as well.
 """
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from include.perf.errors import Occupied, StoreError
-from include.perf.phrase import utc_time
+from include.perf.adapters.load_admission import admit
+from include.perf.errors import StoreError
 from include.perf.ports import Claim, Reservation
 from include.perf.run import from_json, to_json
 
@@ -61,8 +61,7 @@ class LoadLocks:
         with (self._folder / LOCK_FILE).open("wb") as whole:
             fcntl.flock(whole, fcntl.LOCK_EX)
             others = tuple(self._running())
-            _refuse_overlap(claim, others)
-            _refuse_excess(claim, others, capacity_rps)
+            admit(claim, others, capacity_rps=capacity_rps)
             return self._locked(claim), others
 
     def _running(self) -> Iterator[Claim]:
@@ -99,23 +98,3 @@ def _is_held(path: Path) -> bool:
     except FileNotFoundError:
         pass  # it was given back meanwhile
     return False
-
-
-def _refuse_overlap(claim: Claim, others: Sequence[Claim]) -> None:
-    for other in others:
-        shared = sorted(set(claim.targets) & set(other.targets))
-        if shared:
-            raise Occupied(f"{', '.join(shared)} is under load by {_told(other)}")
-
-
-def _refuse_excess(claim: Claim, others: Sequence[Claim], capacity_rps: float) -> None:
-    used = sum(other.rate_rps for other in others)
-    if others and used + claim.rate_rps > capacity_rps:
-        raise Occupied(
-            f"of the generators' {capacity_rps:g}/s (capacity_rps) {used:g}/s are taken by "
-            f"{'; '.join(map(_told, others))}, and this load needs {claim.rate_rps:g}/s"
-        )
-
-
-def _told(other: Claim) -> str:
-    return f"run {other.run_id} ({other.scenario} on {other.service}, since {utc_time(other.since)})"

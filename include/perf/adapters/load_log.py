@@ -8,17 +8,17 @@ from collections.abc import Set
 from pathlib import Path
 from urllib.parse import quote
 
-from include.perf.adapters.load_locks import LoadLocks
 from include.perf.atomic import write_atomically
 from include.perf.errors import StoreError
 from include.perf.load_announcement.sent_load import SentLoad
+from include.perf.ports import Reservations
 from include.perf.run import from_json, to_json
 
 
 class LoadLog:
     """Keeps ``<service>,<scenario>.json`` for each cell; an observer of loads."""
 
-    def __init__(self, folder: Path, *, locks: LoadLocks) -> None:
+    def __init__(self, folder: Path, *, locks: Reservations) -> None:
         self.folder = folder
         self._locks = locks
 

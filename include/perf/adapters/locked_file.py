@@ -1,13 +1,16 @@
 """A file that processes of a machine share: read at any time, changed by one at a time, whole or not at all."""
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
+from include.perf.adapters.shared_content import Changed
 from include.perf.atomic import write_atomically
 from include.perf.errors import BellwetherError
+
+T = TypeVar("T")
 
 
 class LockedFile:
@@ -22,6 +25,11 @@ class LockedFile:
         self.path = path
         self._error = error
         self._setting = setting
+
+    @property
+    def where(self) -> str:
+        """Its path."""
+        return str(self.path)
 
     def read(self) -> bytes | None:
         """Return what is in it, ``None`` when it is not there yet."""
@@ -38,6 +46,21 @@ class LockedFile:
             write_atomically(self.path, content)
         except OSError as err:
             raise self._failed("write", err) from err
+
+    def stamp(self) -> tuple[int, int] | None:
+        """Return what is another one after each change, as the file is replaced whole; ``None`` for no file."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    def update(self, change: Callable[[bytes | None], Changed[T]]) -> T:
+        """Change what is in it under its lock, and return what the change returns."""
+        with self.locked():
+            changed = change(self.read())
+            self.write(changed.content)
+        return changed.result
 
     @contextmanager
     def locked(self) -> Iterator[None]:

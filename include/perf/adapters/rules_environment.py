@@ -7,14 +7,16 @@ import os
 import time
 from datetime import UTC, datetime
 
-from include.perf.adapters.environment import baseline_file, prometheus_at, rules_folder, server_at
+from include.perf.adapters.environment import prometheus_at, server_at
 from include.perf.adapters.prometheus_rules import PrometheusRules
 from include.perf.adapters.promtool import Promtool
 from include.perf.adapters.rules_folder import SETTING, RulesFolder
+from include.perf.adapters.storage import Storage
 from include.perf.alert_rules.ports import RuleServer
 from include.perf.alert_rules.publishing import Publisher
 from include.perf.alert_rules.writer import RuleWriter
 from include.perf.catalogue import Catalogue, load_catalogue
+from include.perf.errors import ConfigurationError
 from include.perf.ports import MetricsSource
 
 
@@ -23,16 +25,27 @@ def are_rules_wanted() -> bool:
     return bool(os.environ.get(SETTING))
 
 
-def rule_writer(catalogue: Catalogue, metrics: MetricsSource, server: RuleServer | None) -> RuleWriter:
+def rule_writer(
+    catalogue: Catalogue, metrics: MetricsSource, server: RuleServer | None, *, storage: Storage
+) -> RuleWriter:
     """Return what writes the alert rules of a catalogue.
 
     Args:
         server: the Prometheus that is to load them, if any.
+
+    Raises:
+        ConfigurationError: nothing says where the rules go.
     """
-    publisher = Publisher(store=RulesFolder(rules_folder()), checker=Promtool(), server=server, wait=time.sleep)
+    folder = storage.rules_folder()
+    if folder is None:
+        raise ConfigurationError(
+            f"{SETTING} must name the folder for the alert rules where the baselines are in an object store: "
+            "Prometheus reads rules from files"
+        )
+    publisher = Publisher(store=RulesFolder(folder), checker=Promtool(), server=server, wait=time.sleep)
     return RuleWriter(
         catalogue=catalogue,
-        baselines=baseline_file(),
+        baselines=storage.baselines(),
         metrics=metrics,
         publisher=publisher,
         clock=lambda: datetime.now(UTC),
@@ -51,4 +64,5 @@ def rule_writer_at(url: str, *, must_reload: bool | None) -> RuleWriter:
     catalogue = load_catalogue()
     if must_reload is None:
         must_reload = catalogue.operations.reload_rules
-    return rule_writer(catalogue, prometheus_at(url), server_at(url, PrometheusRules) if must_reload else None)
+    server = server_at(url, PrometheusRules) if must_reload else None
+    return rule_writer(catalogue, prometheus_at(url), server, storage=Storage())

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -60,20 +59,22 @@ class SqliteIndex:
     Args:
         path: of the file.
         clock: says when it was last brought up to date.
+        shared_for: so long calls share what one of them found.
     """
 
-    def __init__(self, path: Path, *, store: ResultsStore, clock: Clock) -> None:
+    def __init__(self, path: Path, *, store: ResultsStore, clock: Clock, shared_for: timedelta = SHARED_FOR) -> None:
         self._cache = SqliteCache(path, tables=TABLES, version=SCHEMA_VERSION, fill=self._bring_up_to_date)
         self._store = store
         self._clock = clock
+        self._shared_for = shared_for
         self._lock = threading.Lock()
         self._synced_at: datetime | None = None
 
     def sync(self) -> None:
-        """Take in what was finished since the last time; calls within a second share it."""
+        """Take in what was finished since the last time; calls that come shortly after one another share it."""
         with self._lock:
             now = self._clock()
-            if self._synced_at is not None and timedelta(0) <= now - self._synced_at < SHARED_FOR:
+            if self._synced_at is not None and timedelta(0) <= now - self._synced_at < self._shared_for:
                 return
             self._cache.run(self._bring_up_to_date)
             self._synced_at = now
@@ -157,8 +158,8 @@ class SqliteIndex:
 
         A record that could not be read is tried again when all are compared.
         """
-        uris = ((_name_of(uri), uri) for uri in self._store.latest(service=cell.service, scenario=cell.scenario))
-        named = dict(takewhile(lambda named: named[0] >= since, uris))
+        uris = self._store.latest(service=cell.service, scenario=cell.scenario, since=since)
+        named = {_name_of(uri): uri for uri in uris}
         known = _known(connection, cell, since=since)
         settled = known.runs | known.left_out if since else known.runs
         finished = {

@@ -70,19 +70,20 @@ def airflow_app() -> FastAPI:
     from airflow.api_fastapi.auth.tokens import get_signing_key
     from airflow.configuration import conf
 
-    from bellwether.wiring import metrics_token
+    from bellwether.wiring import metrics_token, storage
     from include.perf.adapters.cached_baselines import CachedBaselines
-    from include.perf.adapters.environment import baseline_file, metrics_sources, results_store
+    from include.perf.adapters.environment import metrics_sources
     from include.perf.adapters.slack_messages import acknowledged
     from include.perf.catalogue import load_catalogue
 
     outside = urlsplit(conf.get("api", "base_url", fallback="")).netloc
-    catalogue, baselines = Remembered(load_catalogue, for_s=CATALOGUE_KEPT_S), CachedBaselines(baseline_file())
-    metrics = replace(metrics_sources(), catalogue=catalogue, baselines=baselines)
+    kept = storage()
+    catalogue, baselines = Remembered(load_catalogue, for_s=CATALOGUE_KEPT_S), CachedBaselines(kept.baselines())
+    metrics = replace(metrics_sources(kept), catalogue=catalogue, baselines=baselines)
     return build_app(
         Site(
             catalogue=catalogue,
-            store=results_store(),
+            store=kept.results(),
             index=metrics.index,
             baselines=baselines,
             alerts=metrics.alerts,

@@ -10,7 +10,7 @@ from bellwether.web.access import Forbidden, Visitor
 from bellwether.web.answers import addresses_of, done, site_of, visitor_of
 from bellwether.web.csrf import FIELD
 from bellwether.web.site import NotThere
-from include.perf.alert import Silence
+from include.perf.alert import AlertBook, Silence
 from include.perf.alert_desk import Desk
 from include.perf.baseline import Approval
 from include.perf.pages.problems_page import can_acknowledge, may_silence
@@ -117,8 +117,8 @@ def add_silence(
         metric=metric or None,
     )
     silence = silence_of(asked, site.catalogue(), now=site.clock())
-    with site.alerts.change() as book:
-        Desk(book=book, now=site.clock()).silence(silence, site.acknowledged(silence))
+    told = site.acknowledged(silence)
+    site.alerts.update(lambda book: Desk(book=book, now=site.clock()).silence(silence, told))
     return _silenced(request, visitor, f"Silenced: {about(silence)}.")
 
 
@@ -126,9 +126,13 @@ def add_silence(
 def lift_silence(request: Request, silence_id: str) -> Response:
     """End a silence before its time."""
     site, visitor = site_of(request), visitor_of(request)
-    with site.alerts.change() as book:
-        silence: Silence = lift(book, silence_id, now=site.clock())
+
+    def change(book: AlertBook) -> Silence:
+        silence = lift(book, silence_id, now=site.clock())
         _check_silence(request, silence.scenario)
+        return silence
+
+    silence = site.alerts.update(change)
     return _silenced(request, visitor, f"Over: the silence about {about(silence)}.")
 
 
@@ -147,7 +151,8 @@ def acknowledge_problem(
     """Say that somebody knows of a problem."""
     site, visitor = site_of(request), visitor_of(request)
     asked = SilenceRequest(by=visitor.name, reason=reason, days=days)
-    with site.alerts.change() as book:
+
+    def change(book: AlertBook) -> None:
         problem = book.problem(problem_id)
         if problem is None or not problem.is_open or not any(visitor.may_read(each.scenario) for each in problem.cells):
             raise NotThere("there is no open problem of that id; it may be over by now")
@@ -155,6 +160,8 @@ def acknowledge_problem(
         if not can_acknowledge(problem, may_change=visitor.may_trigger):
             raise _refusal(scenarios)
         acknowledge(Desk(book=book, now=site.clock()), problem, asked, site.acknowledged)
+
+    site.alerts.update(change)
     return _silenced(request, visitor, "Acknowledged: its thread says that you know.")
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
@@ -27,21 +26,9 @@ KEPT = "private, max-age=31536000, immutable"
 ASKED_AGAIN = "private, no-cache"
 
 
-def files_of(store: ResultsStore, entry: RunEntry) -> frozenset[str]:
-    """Return which files of a run are there, by their paths within its folder."""
-    with store.folder(entry.uri) as folder:
-        found = [path for path in (*folder.iterdir(), *(folder / CHARTS_FOLDER).glob("*")) if _is_plain(path)]
-        return frozenset(path.relative_to(folder).as_posix() for path in found)
-
-
-def _is_plain(path: Path) -> bool:
-    """Whether it is a file of its own; a link might lead anywhere."""
-    return path.is_file() and not path.is_symlink()
-
-
 def image_source(request: Request, entry: RunEntry) -> ImageSource:
     """Return where a run's report finds its charts."""
-    addresses, there = addresses_of(request), files_of(site_of(request).store, entry)
+    addresses, there = addresses_of(request), site_of(request).store.names(entry.uri)
 
     def address(path: str) -> str | None:
         return addresses.run(entry, *path.split("/")) if path in there else None
@@ -82,13 +69,13 @@ def _content(request: Request, entry: RunEntry, path: str) -> Iterator[bytes]:
         NotThere: there is no such file.
     """
     store = site_of(request).store
-    if path not in files_of(store, entry):
+    if path not in store.names(entry.uri):
         raise NotThere(f"run {entry.run_id} has no {path}; raw requests are kept for some weeks only")
     return _parts(store, entry, path)
 
 
 def _parts(store: ResultsStore, entry: RunEntry, path: str) -> Iterator[bytes]:
-    with store.folder(entry.uri) as folder, (folder / path).open("rb") as file:
+    with store.opened(entry.uri, path) as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
 

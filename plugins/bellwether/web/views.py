@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from starlette.background import BackgroundTask
 
 from bellwether.web.answers import addresses_of, page_response, site_of, visitor_of
-from bellwether.web.files import files_of, image_source
+from bellwether.web.files import image_source
 from bellwether.web.site import NotThere, Site
 from include.perf.alert import CellName
 from include.perf.dag_run import results_of
@@ -90,7 +90,7 @@ def show_run(request: Request, service: str, scenario: str, run_id: str) -> Resp
         entry,
         history=site.index.history(entry.cell),
         baseline=site.baselines.read().get(entry.service, entry.scenario),
-        files=files_of(site.store, entry),
+        files=site.store.names(entry.uri),
         may_change=visitor.may_trigger(entry.scenario),
         production=read_comparison(site.store.read(entry.uri, PRODUCTION_FILE), where=entry.uri),
     )

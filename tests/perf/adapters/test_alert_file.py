@@ -12,6 +12,7 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -95,8 +96,7 @@ def fill(lent: AlertBook, given: AlertBook) -> None:
 
 def written(path: Path, given: AlertBook | None = None) -> AlertFile:
     file = AlertFile(path)
-    with file.change() as lent:
-        fill(lent, given or book())
+    file.update(lambda empty: fill(empty, given or book()))
     return file
 
 
@@ -131,8 +131,7 @@ def test_a_change_of_nothing_leaves_the_same_bytes(tmp_path: Path) -> None:
     path = tmp_path / "alerts.json"
     file = written(path)
     before = path.read_bytes()
-    with file.change():
-        pass
+    file.update(lambda _: None)
     assert path.read_bytes() == before
 
 
@@ -141,11 +140,14 @@ def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
     path = tmp_path / "alerts.json"
     file = written(path)
     before = path.read_bytes()
-    with pytest.raises(ZeroDivisionError), file.change() as lent:
-        lent.problems = [] * (1 // 0)
+
+    def fail(changed: AlertBook) -> None:
+        changed.problems = [] * (1 // 0)
+
+    with pytest.raises(ZeroDivisionError):
+        file.update(fail)
     assert path.read_bytes() == before
-    with file.change() as lent:
-        lent.outbox.clear()
+    file.update(lambda changed: changed.outbox.clear())
     assert file.read().outbox == []
 
 
@@ -175,8 +177,8 @@ def test_a_broken_file_stays_as_it_is(tmp_path: Path, content: bytes, said: str)
     file = AlertFile(path)
     with pytest.raises(StoreError, match=f"^{path}.*{said}"):
         file.read()
-    with pytest.raises(StoreError, match=said), file.change():
-        pytest.fail("a broken file was lent for a change")
+    with pytest.raises(StoreError, match=said):
+        file.update(lambda _: pytest.fail("a broken file was given to be changed"))
     assert path.read_bytes() == content
 
 
@@ -186,8 +188,8 @@ def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     file = written(path)
     before = path.read_bytes()
     monkeypatch.setattr(locked_file, "write_atomically", raising(OSError(28, "No space left on device")))
-    with pytest.raises(StoreError, match=f"^cannot write {path}: No space left on device; "), file.change() as lent:
-        lent.problems.clear()
+    with pytest.raises(StoreError, match=f"^cannot write {path}: No space left on device; "):
+        file.update(lambda changed: changed.problems.clear())
     assert path.read_bytes() == before
 
 
@@ -201,8 +203,8 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     """What cannot be locked is neither changed nor delivered."""
     (tmp_path / "x").touch()
     file = AlertFile(tmp_path / "x" / "alerts.json")
-    with pytest.raises(StoreError, match=r"^cannot lock "), file.change():
-        pytest.fail("lent without a lock")
+    with pytest.raises(StoreError, match=r"^cannot lock "):
+        file.update(lambda _: pytest.fail("changed without a lock"))
     with pytest.raises(StoreError, match=r"^cannot lock "), file.delivering():
         pytest.fail("delivering without a lock")
 
@@ -213,8 +215,8 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
 def test_a_change_does_not_wait_for_who_delivers(tmp_path: Path) -> None:
     """Slack may be slow; what is found meanwhile is kept at once."""
     file = AlertFile(tmp_path / "alerts.json", wait=lambda _: pytest.fail("waited"))
-    with file.delivering(), file.change() as lent:
-        lent.problems.append(problem())
+    with file.delivering():
+        file.update(lambda changed: changed.problems.append(problem()))
     assert file.read().problems == [problem()]
 
 
@@ -292,13 +294,16 @@ def run_both(work: Callable[[Path, str, Barrier], None], path: Path) -> None:
     assert [process.exitcode for process in processes] == [0, 0]
 
 
+def _count(book: AlertBook, *, own: str) -> None:
+    shared = book.problem("shared") or problem("shared", nights=0)
+    book.put(dataclasses.replace(shared, nights=shared.nights + 1))
+    book.put(problem(own))
+
+
 def _change_many(path: Path, name: str, start: Barrier) -> None:
     start.wait()
     for number in range(CHANGES):
-        with AlertFile(path).change() as lent:
-            shared = lent.problem("shared") or problem("shared", nights=0)
-            lent.put(dataclasses.replace(shared, nights=shared.nights + 1))
-            lent.put(problem(f"{name}{number}"))
+        AlertFile(path).update(partial(_count, own=f"{name}{number}"))
 
 
 def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
@@ -315,11 +320,14 @@ def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
 KILL_FOR_S = 2.0
 
 
+def _fill(book: AlertBook, *, count: int) -> None:
+    book.problems = [problem(f"r{number}", nights=count) for number in range(30)]
+
+
 def _change_until_killed(path: Path, told: Connection) -> None:
     """Count up in many problems at once, and tell each count after it was written."""
     for count in itertools.count(1):
-        with AlertFile(path).change() as lent:
-            lent.problems = [problem(f"r{number}", nights=count) for number in range(30)]
+        AlertFile(path).update(partial(_fill, count=count))
         told.send(count)
 
 

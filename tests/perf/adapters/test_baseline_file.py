@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -40,8 +41,7 @@ def promote_all(baselines: Baselines, *run_ids: str) -> None:
 def written(path: Path) -> BaselineFile:
     """Return a file with one baseline in it."""
     file = BaselineFile(path)
-    with file.change() as baselines:
-        promote(baselines, "r1")
+    file.update(lambda baselines: promote(baselines, "r1"))
     return file
 
 
@@ -68,8 +68,7 @@ def test_a_change_of_nothing_leaves_the_same_bytes(tmp_path: Path) -> None:
     path = tmp_path / "baselines.json"
     file = written(path)
     before = path.read_bytes()
-    with file.change():
-        pass
+    file.update(lambda _: None)
     assert path.read_bytes() == before
 
 
@@ -78,11 +77,10 @@ def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
     path = tmp_path / "baselines.json"
     file = written(path)
     before = path.read_bytes()
-    with pytest.raises(BaselineError, match="part of the baseline"), file.change() as baselines:
-        promote_all(baselines, "r2", "r1")
+    with pytest.raises(BaselineError, match="part of the baseline"):
+        file.update(lambda baselines: promote_all(baselines, "r2", "r1"))
     assert path.read_bytes() == before
-    with file.change() as baselines:
-        promote(baselines, "r2")
+    file.update(lambda baselines: promote(baselines, "r2"))
 
 
 @pytest.mark.parametrize(
@@ -102,8 +100,8 @@ def test_a_broken_file_stays_as_it_is(tmp_path: Path, content: bytes, remedy: st
     file = BaselineFile(path)
     with pytest.raises(BaselineError, match=f"{path}.*{remedy}"):
         file.read()
-    with pytest.raises(BaselineError, match=remedy), file.change():
-        pytest.fail("a broken file was lent for a change")
+    with pytest.raises(BaselineError, match=remedy):
+        file.update(lambda _: pytest.fail("a broken file was given to be changed"))
     assert path.read_bytes() == content
 
 
@@ -114,8 +112,7 @@ def test_an_older_file_is_renewed_by_the_next_change(tmp_path: Path) -> None:
     before = path.read_bytes()
     found = BaselineFile(path).read()
     assert path.read_bytes() == before
-    with BaselineFile(path).change() as baselines:
-        promote(baselines, "r1")
+    BaselineFile(path).update(lambda baselines: promote(baselines, "r1"))
     assert path.read_bytes().startswith(b'{\n  "schema_version": 2,\n')
     assert BaselineFile(path).read().get("orders", "brief") == found.get("orders", "brief")
 
@@ -127,8 +124,8 @@ def test_what_cannot_be_written_leaves_the_file(tmp_path: Path) -> None:
     before = path.read_bytes()
     record = run_record(run_id="r2", service="one")
     approval = Approval(by="ana", at=AT, reason="\udc80", run_id="r2")
-    with pytest.raises(BaselineError, match="cannot be written"), file.change() as baselines:
-        baselines.promote(record, approval=approval)
+    with pytest.raises(BaselineError, match="cannot be written"):
+        file.update(lambda baselines: baselines.promote(record, approval=approval))
     assert path.read_bytes() == before
 
 
@@ -139,11 +136,8 @@ def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     before = path.read_bytes()
     monkeypatch.setattr(locked_file, "write_atomically", raising(OSError(28, "No space left on device")))
     said = f"^cannot write {path}: No space left on device; check BELLWETHER_BASELINES$"
-    with (
-        pytest.raises(BaselineError, match=said),
-        file.change() as baselines,
-    ):
-        promote(baselines, "r2")
+    with pytest.raises(BaselineError, match=said):
+        file.update(lambda baselines: promote(baselines, "r2"))
     assert path.read_bytes() == before
 
 
@@ -157,8 +151,8 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     """What cannot be locked is not changed."""
     (tmp_path / "x").touch()
     path = tmp_path / "x" / "baselines.json"
-    with pytest.raises(BaselineError, match=f"^cannot lock {path}: "), BaselineFile(path).change():
-        pytest.fail("lent without a lock")
+    with pytest.raises(BaselineError, match=f"^cannot lock {path}: "):
+        BaselineFile(path).update(lambda _: pytest.fail("changed without a lock"))
 
 
 def run_both(work: Callable[[Path, str, Barrier], None], path: Path) -> None:
@@ -173,12 +167,15 @@ def run_both(work: Callable[[Path, str, Barrier], None], path: Path) -> None:
     assert [process.exitcode for process in processes] == [0, 0]
 
 
+def _promote_twice(baselines: Baselines, *, run_id: str, own: str) -> None:
+    promote(baselines, run_id)
+    promote(baselines, run_id, service=own)
+
+
 def _promote_many(path: Path, name: str, start: Barrier) -> None:
     start.wait()
     for number in range(PROMOTIONS):
-        with BaselineFile(path).change() as baselines:
-            promote(baselines, f"{name}{number}")
-            promote(baselines, f"{name}{number}", service=name)
+        BaselineFile(path).update(partial(_promote_twice, run_id=f"{name}{number}", own=name))
 
 
 def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
@@ -196,17 +193,19 @@ def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
         assert (own.version, len(own.runs)) == (10, 10)
 
 
+def _go_back(baselines: Baselines, *, approval: Approval) -> None:
+    entry = baselines.get("one", "market_open")
+    assert entry is not None
+    baselines.roll_back("one", "market_open", version=entry.previous[0].version, approval=approval)
+
+
 def _go_back_and_forth(path: Path, name: str, start: Barrier) -> None:
     """Promote a run of its own and go back to the version before, again and again."""
     start.wait()
     for number in range(PROMOTIONS):
-        with BaselineFile(path).change() as baselines:
-            promote(baselines, f"{name}{number}")
-        with BaselineFile(path).change() as baselines:
-            entry = baselines.get("one", "market_open")
-            assert entry is not None
-            back = Approval(by=name, at=AT, reason=f"{name}{number}", run_id="")
-            baselines.roll_back("one", "market_open", version=entry.previous[0].version, approval=back)
+        file, back = BaselineFile(path), Approval(by=name, at=AT, reason=f"{name}{number}", run_id="")
+        file.update(partial(promote, run_id=f"{name}{number}"))
+        file.update(partial(_go_back, approval=back))
 
 
 def test_two_processes_that_promote_and_roll_back_lose_nothing(tmp_path: Path) -> None:
@@ -226,14 +225,17 @@ def test_two_processes_that_promote_and_roll_back_lose_nothing(tmp_path: Path) -
 KILL_FOR_S = 2.0
 
 
+def _promoted(baselines: Baselines, *, run_id: str) -> int:
+    promote(baselines, run_id)
+    entry = baselines.get("one", "market_open")
+    assert entry is not None
+    return entry.version
+
+
 def _promote_until_killed(path: Path, name: str, told: Connection) -> None:
     """Promote run after run, and tell each version after it was written."""
     for number in itertools.count():
-        with BaselineFile(path).change() as baselines:
-            promote(baselines, f"{name}-{number}")
-            entry = baselines.get("one", "market_open")
-        assert entry is not None
-        told.send(entry.version)
+        told.send(BaselineFile(path).update(partial(_promoted, run_id=f"{name}-{number}")))
 
 
 def _killed_after(path: Path, name: str, seconds: float) -> int:

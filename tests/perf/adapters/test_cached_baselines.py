@@ -14,8 +14,7 @@ from tests.baselines import SCENARIO, SERVICE, approval, run
 def file(tmp_path: Path) -> BaselineFile:
     """A file with one baseline."""
     file = BaselineFile(tmp_path / "baselines.json")
-    with file.change() as baselines:
-        baselines.promote(run("r1"), approval=approval())
+    file.update(lambda baselines: baselines.promote(run("r1"), approval=approval()))
     return file
 
 
@@ -36,8 +35,7 @@ def test_a_change_by_another_process_is_seen(file: BaselineFile) -> None:
     """At once, also when it takes the same moment."""
     cached = CachedBaselines(file)
     assert version(cached) == 1
-    with file.change() as baselines:
-        baselines.promote(run("r2"), approval=approval())
+    file.update(lambda baselines: baselines.promote(run("r2"), approval=approval()))
     assert version(cached) == 2
 
 
@@ -45,8 +43,8 @@ def test_a_change_that_fails_leaves_what_is_read(file: BaselineFile) -> None:
     """A change works on baselines of its own."""
     cached = CachedBaselines(file)
     cached.read()
-    with pytest.raises(BaselineError), cached.change() as baselines:
-        baselines.promote(run("r2", rerun_of="r1"), approval=approval())
+    with pytest.raises(BaselineError):
+        cached.update(lambda baselines: baselines.promote(run("r2", rerun_of="r1"), approval=approval()))
     assert version(cached) == 1
 
 

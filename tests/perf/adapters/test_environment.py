@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.adapters.environment import alert_file, halt_file, load_locks, prometheus_at, run_index
+from include.perf.adapters.environment import halt_file, prometheus_at
+from include.perf.adapters.storage import Storage
 from include.perf.errors import ConfigurationError, PrometheusUnavailable
 from include.perf.halt import Halt
 from tests.certificates import Authority
@@ -56,7 +57,7 @@ def test_without_a_name_the_halt_file_is_the_projects(monkeypatch: pytest.Monkey
 def test_the_alerts_are_the_file_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Wherever the results are."""
     monkeypatch.setenv("BELLWETHER_ALERTS", str(tmp_path / "told.json"))
-    assert alert_file().path == tmp_path / "told.json"
+    assert Storage().alerts().path == tmp_path / "told.json"
 
 
 @pytest.mark.parametrize("given", [None, ""])
@@ -67,7 +68,7 @@ def test_without_a_name_the_alerts_lie_beside_the_results(
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
     if given is not None:
         monkeypatch.setenv("BELLWETHER_ALERTS", given)
-    assert alert_file().path == tmp_path / "results" / ".alerts.json"
+    assert Storage().alerts().path == tmp_path / "results" / ".alerts.json"
 
 
 @pytest.mark.parametrize("name", [None, "", "elsewhere/runs.sqlite"])
@@ -78,13 +79,13 @@ def test_the_index_is_the_file_that_is_named_or_lies_beside_the_results(
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
     if name is not None:
         monkeypatch.setenv("BELLWETHER_INDEX", str(tmp_path / name) if name else "")
-    run_index().sync()
+    Storage().run_index().sync()
     assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.sqlite")] == [name or "results/.index.sqlite"]
 
 
 def lock_made(folder: Path) -> list[str]:
     """Return what is in a folder while a load holds its lock."""
-    with load_locks().reserve(BESIDE, capacity_rps=600):
+    with Storage().load_locks().reserve(BESIDE, capacity_rps=600):
         return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 

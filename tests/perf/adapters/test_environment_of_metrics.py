@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from include.perf.adapters.annotation_webhook import AnnotationWebhook
-from include.perf.adapters.environment import build_pipeline, load_log, metrics_sources
+from include.perf.adapters.environment import build_pipeline, metrics_sources
 from include.perf.adapters.load_log import LoadLog
+from include.perf.adapters.storage import Storage
 from include.perf.alert_rules.limits import CellLimits, Limits
 from include.perf.alert_rules.limits_file import LIMITS_FILE, format_limits
 from tests.fakes import FakeMetrics
@@ -26,15 +27,15 @@ def _in_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_loads_are_logged_beside_the_results(tmp_path: Path) -> None:
     """Whoever shares the results knows of them; in a folder that holds no runs."""
-    load_log().load_began(sent_load())
-    assert load_log().latest() == (sent_load(),)
+    Storage().load_log().load_began(sent_load())
+    assert Storage().load_log().latest() == (sent_load(),)
     assert [path.name for path in (tmp_path / "results").iterdir()] == [".load-log"]
-    assert metrics_sources().loads.latest() == (sent_load(),)
+    assert metrics_sources(Storage()).loads.latest() == (sent_load(),)
 
 
 def test_every_load_is_logged_and_announced() -> None:
     """By the command line as by Airflow."""
-    log, webhook = build_pipeline(FakeMetrics({})).observers
+    log, webhook = build_pipeline(FakeMetrics({}), storage=Storage()).observers
     assert (type(log), type(webhook)) == (LoadLog, AnnotationWebhook)
 
 
@@ -44,7 +45,7 @@ def test_the_limits_are_those_of_the_rules(monkeypatch: pytest.MonkeyPatch, tmp_
     folder = tmp_path / ("named" if named else "rules")
     if named:
         monkeypatch.setenv("BELLWETHER_RULES", str(folder))
-    assert metrics_sources().limits() is None
+    assert metrics_sources(Storage()).limits() is None
     folder.mkdir()
     (folder / LIMITS_FILE).write_bytes(format_limits(LIMITS))
-    assert metrics_sources().limits() == LIMITS
+    assert metrics_sources(Storage()).limits() == LIMITS

@@ -1,6 +1,8 @@
 """The results store in a folder: where things lie, what is refused, and files that are whole or as they were."""
 
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from include.perf.adapters.folder_store import FolderStore
 from include.perf.alert import CellName
 from include.perf.errors import ConfigurationError, StoreError
 from tests.fakes import raising
+from tests.socket_servers import PROJECT
 
 CELL = {"service": "orders-service", "scenario": "brief"}
 
@@ -35,14 +38,6 @@ def test_a_run_lies_where_the_contract_says(store: FolderStore, tmp_path: Path) 
     assert folder.is_dir()
 
 
-@pytest.mark.parametrize("run_id", ["r1", "a b%20ü"])
-def test_the_address_of_a_run_is_known_from_its_name(store: FolderStore, run_id: str) -> None:
-    """What a message links to is where the run was kept; made, named or listed, it is the same."""
-    uri = store.create(run_id=run_id, **CELL)
-    assert store.uri_of(run_id=run_id, **CELL) == uri
-    assert list(store.latest(**CELL)) == [uri]
-
-
 def test_a_name_with_a_space_comes_back(tmp_path: Path) -> None:
     """An address is quoted, and unquoted again."""
     store = FolderStore(str(tmp_path / "my results"))
@@ -52,46 +47,11 @@ def test_a_name_with_a_space_comes_back(tmp_path: Path) -> None:
     assert FolderStore(f"file://{tmp_path}/my%20results").read(uri, "a") == b"1"
 
 
-def test_files_come_back_until_removed(store: FolderStore) -> None:
-    """Writing replaces; what is not there is None; removing it twice is no error."""
-    uri = store.create(run_id="r1", **CELL)
-    assert store.read(uri, "a") is None
-    store.write(uri, "a", b"1")
-    store.write(uri, "a", b"22")
-    assert store.read(uri, "a") == b"22"
-    store.remove(uri, "a")
-    store.remove(uri, "a")
-    assert store.read(uri, "a") is None
-
-
-def test_what_is_written_in_the_folder_is_kept(store: FolderStore) -> None:
-    """The load and the charts write files of their own."""
-    uri = store.create(run_id="r1", **CELL)
-    with store.folder(uri) as folder:
-        (folder / "charts").mkdir()
-        (folder / "charts" / "a.png").write_bytes(b"png")
-    assert store.read(uri, "charts/a.png") == b"png"
-
-
 def test_a_run_id_is_used_once(store: FolderStore) -> None:
     """No run writes over another."""
     store.create(run_id="r1", **CELL)
     with pytest.raises(StoreError, match=r"orders-service/brief/r1 already; run ids must be unique$"):
         store.create(run_id="r1", **CELL)
-
-
-def test_finished_runs_oldest_first(store: FolderStore) -> None:
-    """Across services by run id; a folder without run.json is not a run yet."""
-    uris = [
-        finished(store, "20260302T0700Z", service="b"),
-        finished(store, "20260302T0600Z", service="c"),
-        finished(store, "20260302T0800Z", service="a", scenario="other"),
-    ]
-    store.create(run_id="20260302T0500Z", **CELL)
-    assert list(store.runs()) == [uris[1], uris[0], uris[2]]
-    assert list(store.runs(service="b")) == [uris[0]]
-    assert list(store.runs(scenario="brief")) == [uris[1], uris[0]]
-    assert list(store.runs(service="b", scenario="other")) == []
 
 
 def test_the_latest_runs_of_a_cell(store: FolderStore, tmp_path: Path) -> None:
@@ -140,11 +100,6 @@ def test_a_cell_that_cannot_be_listed(store: FolderStore, monkeypatch: pytest.Mo
         list(store.latest(**CELL))
 
 
-def test_an_empty_store_has_no_runs(store: FolderStore) -> None:
-    """Also before its folder is made."""
-    assert list(store.runs()) == []
-
-
 OUTSIDE = ["file:///etc", "/etc/passwd", "file:///{root}/../elsewhere", "file://{root}/%2e%2e/elsewhere"]
 
 
@@ -173,15 +128,52 @@ def test_a_link_out_of_the_store_is_refused(store: FolderStore, tmp_path: Path) 
         store.read(str(tmp_path / "results" / "link"), "hostname")
 
 
-@pytest.mark.parametrize("uri", ["s3://bucket/results", "gs://bucket", "http://host/x"])
-def test_object_stores_are_told_clearly(uri: str) -> None:
+@pytest.mark.parametrize("uri", ["gs://bucket", "http://host/x"])
+def test_other_stores_are_told_clearly(uri: str) -> None:
     """What is not supported is said at once, with what is."""
     with pytest.raises(ConfigurationError) as caught:
         FolderStore(uri)
     assert str(caught.value) == (
-        f"BELLWETHER_RESULTS_URI must be a folder or a file:// address, but is {uri!r}; "
-        "object stores are not supported yet"
+        f"BELLWETHER_RESULTS_URI must be a folder, a file:// address or s3://bucket/prefix, but is {uri!r}"
     )
+
+
+FILL = """
+import resource, sys
+from include.perf.adapters.folder_store import FolderStore
+from include.perf.errors import StoreError
+
+store = FolderStore(sys.argv[1])
+uri = store.create(service="a", scenario="b", run_id="r1")
+store.write(uri, "run.json", b"old")
+resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))
+
+
+def load() -> None:
+    with store.folder(uri) as folder, (folder / "requests.csv.gz").open("wb") as file:
+        file.write(b"1" * 100_000)
+
+
+for write in (lambda: store.write(uri, "run.json", b"2" * 100_000), load):
+    try:
+        write()
+    except StoreError as err:
+        print(err)
+"""
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """The system refuses to write more than 64 KiB: it is said, and what was there is whole."""
+    command = [sys.executable, "-c", FILL, str(tmp_path / "results")]
+    said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
+    uri = (tmp_path / "results" / "a" / "b" / "r1").as_uri()
+    assert said == [
+        f"cannot write run.json of {uri}: File too large",
+        f"cannot write into {uri}: File too large; make room, then run it again",
+    ]
+    store = FolderStore(str(tmp_path / "results"))
+    assert store.read(uri, "run.json") == b"old"
+    assert store.names(uri) == {"run.json", "requests.csv.gz"}
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

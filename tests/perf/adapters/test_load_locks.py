@@ -15,10 +15,14 @@ from pathlib import Path
 import pytest
 
 from include.perf.adapters.load_locks import LoadLocks
+from include.perf.adapters.s3.leases import Leases
+from include.perf.adapters.s3.load_leases import LoadLeases
+from include.perf.adapters.s3.shared_object import SharedObject
 from include.perf.errors import Occupied, StoreError
-from include.perf.ports import Claim
+from include.perf.ports import Claim, Reservations
 from include.perf.run import to_json
 from tests.fakes import START
+from tests.object_stores import ObjectStore
 from tests.socket_servers import PROJECT
 
 CAPACITY_RPS = 600.0
@@ -43,20 +47,23 @@ OVERNIGHT = replace(
 )
 
 
-@pytest.fixture
-def locks(tmp_path: Path) -> LoadLocks:
-    """Locks in a folder that is not there yet."""
-    return LoadLocks(tmp_path / "results" / ".loads")
+@pytest.fixture(params=["folder", "s3"])
+def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Reservations:
+    """Locks in a folder that is not there yet, and leases in an object that is not."""
+    if request.param == "folder":
+        return LoadLocks(tmp_path / "results" / ".loads")
+    objects: ObjectStore = request.getfixturevalue("s3")
+    return LoadLeases(Leases(SharedObject(objects.objects(), ".loads.json")))
 
 
 @pytest.fixture
-def granted(locks: LoadLocks) -> Iterator[Callable[[Claim], tuple[Claim, ...]]]:
+def granted(locks: Reservations) -> Iterator[Callable[[Claim], tuple[Claim, ...]]]:
     """Grant a claim until the test is over; returns the loads beside it."""
     with ExitStack() as held:
         yield lambda claim: held.enter_context(locks.reserve(claim, capacity_rps=CAPACITY_RPS)).beside
 
 
-def is_free(locks: LoadLocks, claim: Claim) -> bool:
+def is_free(locks: Reservations, claim: Claim) -> bool:
     """Whether a claim would be granted now."""
     try:
         with locks.reserve(claim, capacity_rps=CAPACITY_RPS):
@@ -71,7 +78,7 @@ def test_loads_on_different_targets_run_side_by_side(granted: Callable[[Claim], 
     assert granted(OVERNIGHT) == (MARKET_OPEN,)
 
 
-def test_a_target_takes_one_load_at_a_time(locks: LoadLocks, granted: Callable[[Claim], tuple[Claim, ...]]) -> None:
+def test_a_target_takes_one_load_at_a_time(locks: Reservations, granted: Callable[[Claim], tuple[Claim, ...]]) -> None:
     """It is the address that counts, and one that two names share is enough; the reason names who is there."""
     granted(OVERNIGHT)
     other_name = replace(MARKET_OPEN, service="x", rate_rps=1.0, targets=("10.0.0.9:8000", "10.0.0.8:8000"))
@@ -95,14 +102,14 @@ def test_a_target_takes_one_load_at_a_time(locks: LoadLocks, granted: Callable[[
     ],
 )
 def test_the_capacity_is_shared(
-    locks: LoadLocks, granted: Callable[[Claim], tuple[Claim, ...]], rate_rps: float, is_granted: bool
+    locks: Reservations, granted: Callable[[Claim], tuple[Claim, ...]], rate_rps: float, is_granted: bool
 ) -> None:
     """All loads together send no more than the generators can."""
     granted(MARKET_OPEN)
     assert is_free(locks, replace(OVERNIGHT, rate_rps=rate_rps)) is is_granted
 
 
-def test_why_there_is_no_room(locks: LoadLocks, granted: Callable[[Claim], tuple[Claim, ...]]) -> None:
+def test_why_there_is_no_room(locks: Reservations, granted: Callable[[Claim], tuple[Claim, ...]]) -> None:
     """The numbers are all there."""
     granted(MARKET_OPEN)
     with (
@@ -114,7 +121,7 @@ def test_why_there_is_no_room(locks: LoadLocks, granted: Callable[[Claim], tuple
         pass
 
 
-def test_what_ended_makes_room(locks: LoadLocks) -> None:
+def test_what_ended_makes_room(locks: Reservations) -> None:
     """Also when it ended with an error; nothing is left behind."""
     with pytest.raises(RuntimeError), locks.reserve(MARKET_OPEN, capacity_rps=CAPACITY_RPS):
         raise RuntimeError
@@ -143,8 +150,9 @@ with LoadLocks(Path(sys.argv[1])).reserve(claim, capacity_rps=600.0) as reservat
 """
 
 
-def test_a_load_that_outlives_its_task_still_counts(tmp_path: Path, locks: LoadLocks) -> None:
+def test_a_load_that_outlives_its_task_still_counts(tmp_path: Path) -> None:
     """The task is killed, its load process lives on: only when that is gone as well is the target free."""
+    locks = LoadLocks(tmp_path / "results" / ".loads")
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "results" / ".loads"), to_json(MARKET_OPEN).decode()],
         cwd=PROJECT,
@@ -166,7 +174,7 @@ def test_a_load_that_outlives_its_task_still_counts(tmp_path: Path, locks: LoadL
         time.sleep(0.01)
 
 
-def test_of_many_at_once_one_is_granted(locks: LoadLocks) -> None:
+def test_of_many_at_once_one_is_granted(locks: Reservations) -> None:
     """Twenty tasks want the same target at the same moment."""
     barrier, done = threading.Barrier(20), threading.Event()
 

@@ -106,8 +106,7 @@ def test_the_latest_run_and_the_latest_measured_one(world: World) -> None:
 def test_what_belongs_to_a_cell(world: World) -> None:
     """Its baseline, its load and its limits."""
     run = world.add(0, verdict=Verdict.NO_BASELINE, baseline=None)
-    with world.sources.baselines.change() as baselines:
-        baselines.promote(run, approval=approval())
+    world.sources.baselines.update(lambda baselines: baselines.promote(run, approval=approval()))
     load = sent_load(service="engine", scenario="calm", ends_by=START + timedelta(days=2))
     world.loads.load_began(load)
     standing = world.standing()
@@ -126,9 +125,7 @@ def test_open_problems_are_counted_in_each_of_their_cells(world: World) -> None:
         problem(id="c", cells=(CALM,), closed_at=START),
         problem(id="d", cells=(CellName("", "storm"),), severity=Severity.DIGEST),
     ]
-    with world.sources.alerts.change() as book:
-        for each in found:
-            book.put(each)
+    world.sources.alerts.update(lambda book: book.problems.extend(found))
     assert world.standing().problems == {Severity.DIGEST: 0, Severity.WARNING: 1, Severity.CRITICAL: 1}
     assert world.standing(STORM).problems == {Severity.DIGEST: 1, Severity.WARNING: 0, Severity.CRITICAL: 1}
 

@@ -26,18 +26,16 @@ FIELDS = {"reason": "known", "days": "2", "scenario": "calm", "version": "1"}
 
 def add_problem(pages: Pages, **changes: Any) -> None:
     """Keep an open problem of the engine in calm."""
-    with pages.site.alerts.change() as book:
-        book.put(problem(**{"id": "p1", "cells": (CellName("engine", "calm"),), **changes}))
+    made = problem(**{"id": "p1", "cells": (CellName("engine", "calm"),), **changes})
+    pages.site.alerts.update(lambda book: book.put(made))
 
 
 def add_silence(pages: Pages, **changes: Any) -> None:
     """Keep a silence that holds now."""
     now = pages.site.clock()
     made: dict[str, Any] = {"id": "a1", "by": "mara", "reason": "known", "scenario": "calm"}
-    with pages.site.alerts.change() as book:
-        book.silences.append(
-            Silence(**{**made, "created_at": now - timedelta(hours=1), "until": now + timedelta(days=1), **changes})
-        )
+    silence = Silence(**{**made, "created_at": now - timedelta(hours=1), "until": now + timedelta(days=1), **changes})
+    pages.site.alerts.update(lambda book: book.silences.append(silence))
 
 
 def everything(pages: Pages) -> None:

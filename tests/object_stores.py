@@ -1,0 +1,152 @@
+"""Object stores for tests: a server in a process of its own, a bucket for each test, a proxy that can fail."""
+
+import contextlib
+import itertools
+import socket
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from include.perf.adapters.s3.client import S3Login, client_of
+from include.perf.adapters.s3.objects import Objects
+from include.perf.adapters.s3.place import S3Place
+from tests.socket_servers import answer, python
+
+_BUCKETS = itertools.count(1)
+UNAVAILABLE = answer(
+    b"<Error><Code>SlowDown</Code><Message>calm down</Message></Error>",
+    status="503 Slow Down",
+    headers="Connection: close\r\n",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectStore:
+    """A server of objects."""
+
+    port: int
+
+    @property
+    def login(self) -> S3Login:
+        """Who may call it."""
+        return S3Login(
+            access_key_id="test-key-id",
+            secret_access_key="test-secret-key",
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            region_name="us-east-1",
+        )
+
+    def bucket(self) -> str:
+        """Make a bucket, and return its name."""
+        name = f"bucket-{next(_BUCKETS)}"
+        client_of(self.login).create_bucket(Bucket=name)
+        return name
+
+    def objects(self, prefix: str = "results") -> Objects:
+        """Return the objects below a prefix of a new bucket."""
+        return Objects(S3Place(bucket=self.bucket(), prefix=prefix), lambda: self.login)
+
+    def through(self, proxy: "Proxy") -> S3Login:
+        """Return who calls it through a proxy."""
+        return replace(self.login, endpoint_url=f"http://127.0.0.1:{proxy.port}")
+
+    def requests(self) -> list[str]:
+        """Return which requests there were since this was asked last."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_requests", timeout=10) as told:
+            return [line for line in told.read().decode().splitlines() if line]
+
+
+@contextlib.contextmanager
+def object_store() -> Iterator[ObjectStore]:
+    """Lend a server; its process is gone when the block ends."""
+    with python("-m", "tests.s3_server", stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        yield ObjectStore(port=int(process.stdout.readline()))
+
+
+class Proxy:
+    """Passes connections on to a server, or does what `fault` says: ``reset``, ``503``, or ``silent``.
+
+    Attributes:
+        faults: what happens to requests to come, one each; then all is well.
+        fault: what happens to every request after them.
+        is_spared: whether nothing happens to a request, by its first line.
+        lost_answers: so many answers are passed on by nobody, although the server has done what was asked.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._over = threading.Event()
+        self.port: int = self._listener.getsockname()[1]
+        self.faults: list[str | None] = []
+        self.fault: str | None = None
+        self.is_spared: Callable[[str], bool] = lambda _: False
+        self.lost_answers = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while not self._over.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            while request := _request(connection):
+                fault = self.faults.pop(0) if self.faults else self.fault
+                if self.is_spared(request.partition(b"\r\n")[0].decode()):
+                    fault = None
+                if fault == "silent":
+                    self._over.wait(60)
+                    return
+                if fault == "reset":
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                    return
+                if fault == "503":
+                    connection.sendall(UNAVAILABLE)
+                    return
+                answered = _exchange(self._target, request)
+                if self.lost_answers:
+                    self.lost_answers -= 1
+                    return
+                connection.sendall(answered)
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._over.set()
+        self._listener.close()
+
+
+def _request(connection: socket.socket) -> bytes:
+    """Return the next whole request; nothing when the client is gone. A client that asks whether to go on may."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        if not (more := connection.recv(65536)):
+            return b""
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in head.splitlines())}
+    if headers.get(b"expect") == b"100-continue":
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+    lines = [line for line in head.splitlines() if not line.lower().startswith((b"expect:", b"connection:"))]
+    while len(body) < int(headers.get(b"content-length", 0)):
+        body += connection.recv(65536)
+    return b"\r\n".join([*lines, b"Connection: close", b"", b""]) + body
+
+
+def _exchange(port: int, request: bytes) -> bytes:
+    """Return the whole answer of the server."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as server:
+        server.sendall(request)
+        return b"".join(iter(lambda: server.recv(65536), b""))
+
+
+def files_in(folder: Path) -> list[str]:
+    """Return the names of all files below a folder."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

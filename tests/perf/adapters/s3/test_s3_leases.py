@@ -1,0 +1,200 @@
+"""Leases on an object store: who is alive keeps what it holds, who is not loses it, whatever any clock says."""
+
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from include.perf.adapters.s3 import client, leases
+from include.perf.adapters.s3.latest_loads import LatestLoads
+from include.perf.adapters.s3.leases import GIVE_UP_S, LEASE_S, Lease, Leases
+from include.perf.adapters.s3.load_leases import LoadLeases
+from include.perf.adapters.s3.objects import Objects
+from include.perf.adapters.s3.shared_object import SharedObject
+from include.perf.errors import Occupied, StoreError
+from include.perf.ports import Claim
+from include.perf.run import to_json
+from tests.fakes import START
+from tests.loads import sent_load
+from tests.object_stores import ObjectStore, Proxy
+from tests.socket_servers import python
+
+CLAIM = Claim(run_id="r1", service="a", scenario="b", targets=("10.0.0.7:8000",), rate_rps=1.0, since=START)
+
+
+class SteadyClock:
+    """Seconds that go by when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def _no_renewals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lease is renewed when a test says so."""
+    monkeypatch.setattr(leases, "RENEW_S", 3600.0)
+
+
+@pytest.fixture
+def holding() -> Iterator[ExitStack]:
+    """Ends with the test."""
+    with ExitStack() as stack:
+        yield stack
+
+
+def leases_of(objects: Objects, clock: SteadyClock) -> Leases:
+    """Return the leases as one machine sees them."""
+    return Leases(SharedObject(objects, "leases.json", wait=lambda _: None), clock=clock)
+
+
+def anybody(_: Mapping[str, Lease]) -> None:
+    """Admit everyone."""
+
+
+def test_who_renews_keeps_the_lease(objects: Objects, holding: ExitStack) -> None:
+    """However often others look, and for however long."""
+    clock, far = SteadyClock(), SteadyClock()
+    mine, watcher = leases_of(objects, clock), leases_of(objects, far)
+    held = holding.enter_context(mine.held("r1", "about it", admit=anybody))
+    for _ in range(5):
+        running = watcher.running()
+        assert running is not None
+        assert running["r1"].about == "about it"
+        far.now += LEASE_S - 1
+        mine.renew(held)
+    assert held.lost() is None
+
+
+def test_who_does_not_renew_loses_the_lease(objects: Objects, holding: ExitStack) -> None:
+    """After the lease's time on the watcher's own clock; the holder's clock, and the time of day, play no part."""
+    clock, far = SteadyClock(), SteadyClock()
+    far.now = -5e6
+    mine, watcher = leases_of(objects, clock), leases_of(objects, far)
+    held = holding.enter_context(mine.held("r1", "", admit=anybody))
+    assert set(watcher.running() or ()) == {"r1"}
+    far.now += LEASE_S - 0.1
+    assert set(watcher.running() or ()) == {"r1"}
+    far.now += 0.1
+    assert watcher.running() == {}
+    holding.enter_context(watcher.held("r1", "", admit=anybody))
+    assert held.lost() is None, "it was not known yet"
+    mine.renew(held)
+    assert held.lost() == "the lease of r1 was taken over, because it had not been renewed for 90 s"
+    assert set(watcher.running() or ()) == {"r1"}, "the one that lost it does not take it back"
+
+
+def test_who_looks_for_the_first_time_waits_as_long(objects: Objects, holding: ExitStack) -> None:
+    """How old a lease is cannot be told by looking once."""
+    mine = leases_of(objects, SteadyClock())
+    holding.enter_context(mine.held("r1", "", admit=anybody))
+    for _ in range(3):
+        assert set(leases_of(objects, SteadyClock()).running() or ()) == {"r1"}
+
+
+def test_the_holder_gives_up_before_others_may_take_it(
+    s3: ObjectStore, objects: Objects, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It could not renew it for a minute: its load must be over when the others' minute and a half is."""
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    clock, login = SteadyClock(), s3.through(proxy)
+    mine = leases_of(Objects(objects.place, lambda: login), clock)
+    with mine.held("r1", "", admit=anybody) as held:
+        proxy.fault = "503"
+        clock.now += GIVE_UP_S
+        mine.renew(held)
+        assert held.lost() is None
+        clock.now += 0.1
+        assert held.lost() == "the lease of r1 could not be renewed for 60 s"
+        proxy.fault = None
+        mine.renew(held)
+        assert held.lost() is None
+        proxy.fault = "503"
+    assert GIVE_UP_S < LEASE_S
+    assert "the lease of r1 is not renewed: cannot read s3://" in caplog.text
+    assert "the lease of r1 is not given back, and is over in 90 s: cannot read s3://" in caplog.text
+
+
+def test_what_is_given_back_is_free(objects: Objects) -> None:
+    """Also after an error."""
+    mine = leases_of(objects, SteadyClock())
+    assert mine.running() is None
+    with pytest.raises(ZeroDivisionError), mine.held("r1", "", admit=anybody):
+        raise ZeroDivisionError
+    assert mine.running() == {}
+
+
+def test_who_is_not_admitted_holds_nothing(objects: Objects, holding: ExitStack) -> None:
+    """And what there is stays."""
+    mine = leases_of(objects, SteadyClock())
+    holding.enter_context(mine.held("r1", "", admit=anybody))
+
+    def refuse(others: Mapping[str, Lease]) -> None:
+        raise Occupied(", ".join(others))
+
+    with pytest.raises(Occupied, match=r"^r1$"), mine.held("r2", "", admit=refuse):
+        pytest.fail("held what it was refused")
+    assert set(mine.running() or ()) == {"r1"}
+
+
+HOLD = """
+import sys
+from include.perf.adapters.s3.client import S3Login
+from include.perf.adapters.s3.leases import Leases
+from include.perf.adapters.s3.load_leases import LoadLeases
+from include.perf.adapters.s3.objects import Objects
+from include.perf.adapters.s3.place import s3_place
+from include.perf.adapters.s3.shared_object import SharedObject
+from include.perf.ports import Claim
+from include.perf.run import from_json
+
+uri, endpoint, claim = sys.argv[1:]
+login = S3Login(access_key_id="a", secret_access_key="b", endpoint_url=endpoint, region_name="us-east-1")
+objects = Objects(s3_place(uri, setting="argv"), lambda: login)
+loads = LoadLeases(Leases(SharedObject(objects, "leases.json")))
+with loads.reserve(from_json(Claim, claim.encode(), where="argv"), capacity_rps=600):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_task_that_is_killed_blocks_its_target_no_longer_than_its_lease(s3: ObjectStore, objects: Objects) -> None:
+    """A process on another machine holds it, is killed (SIGKILL), and says nothing of it."""
+    far = SteadyClock()
+    loads = LoadLeases(leases_of(objects, far))
+    arguments = ("-c", HOLD, objects.place.uri, str(s3.login.endpoint_url), to_json(CLAIM).decode())
+    with python(*arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        assert loads.held() == {"r1"}
+        process.send_signal(signal.SIGKILL)
+    another = replace(CLAIM, run_id="r2")
+    far.now += LEASE_S - 0.1
+    with pytest.raises(Occupied, match="is under load by run r1"), loads.reserve(another, capacity_rps=600):
+        pytest.fail("two loads on one target")
+    far.now += 0.2
+    assert loads.held() == frozenset()
+    with loads.reserve(another, capacity_rps=600) as reservation:
+        assert (reservation.beside, reservation.hold, reservation.lost()) == ((), None, None)
+        assert loads.held() == {"r2"}
+
+
+def test_the_latest_loads(objects: Objects) -> None:
+    """One of each cell; a load takes the place of the one before, and its end that of its beginning."""
+    shared = SharedObject(objects, "loads.json", wait=lambda _: None)
+    loads = LatestLoads(shared, locks=LoadLeases(leases_of(objects, SteadyClock())))
+    assert (loads.latest(), loads.held()) == ((), None)
+    load, other = sent_load(), sent_load(scenario="a/b, c")
+    for each in (sent_load(run_id="earlier"), other, load):
+        loads.load_began(each)
+    assert set(loads.latest()) == {load, other}
+    loads.load_ended(replace(load, ended_at=START))
+    assert set(loads.latest()) == {replace(load, ended_at=START), other}
+    objects.write("loads.json", b"{]")
+    with pytest.raises(StoreError, match=r"^s3://.*/loads\.json is not a valid"):
+        loads.latest()

@@ -1,0 +1,182 @@
+"""Changes by compare-and-swap: who was slower starts again, and nothing is lost."""
+
+import multiprocessing
+from functools import partial
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+
+from include.perf.adapters.baseline_file import BaselineFile, SharedBaselines
+from include.perf.adapters.cached_baselines import CachedBaselines
+from include.perf.adapters.s3.delivering import alerts_in
+from include.perf.adapters.s3.leases import Leases
+from include.perf.adapters.s3.objects import Objects
+from include.perf.adapters.s3.shared_object import ATTEMPTS, SharedObject
+from include.perf.adapters.shared_content import Changed, SharedContent
+from include.perf.baseline import Baselines
+from include.perf.errors import BaselineError, DeliveryError, StoreError
+from tests.baselines import SCENARIO, SERVICE, approval, run
+from tests.fakes import FixedClock
+from tests.object_stores import ObjectStore, Proxy
+
+PROMOTIONS = 12
+
+
+def added(content: bytes | None, *, text: bytes) -> Changed[int]:
+    """Add to the end, and return how long it is now."""
+    whole = (content or b"") + text
+    return Changed(content=whole, result=len(whole))
+
+
+@pytest.fixture
+def shared(objects: Objects) -> SharedObject:
+    """An object that is not there yet; nobody sleeps."""
+    return SharedObject(objects, "deep/shared.txt", wait=lambda _: None)
+
+
+def test_a_change_is_there_for_the_next_reader(shared: SharedObject) -> None:
+    """With what the change returned."""
+    assert (shared.read(), shared.stamp()) == (None, None)
+    assert shared.update(partial(added, text=b"1")) == 1
+    mark = shared.stamp()
+    assert shared.update(partial(added, text=b"22")) == 3
+    assert shared.read() == b"122"
+    assert shared.stamp() != mark
+
+
+def test_who_was_slower_starts_again_from_what_is_there(shared: SharedObject) -> None:
+    """The change is called again, with what the other one wrote."""
+    seen: list[bytes | None] = []
+
+    def slow(content: bytes | None) -> Changed[int]:
+        seen.append(content)
+        if len(seen) < 3:
+            shared.update(partial(added, text=b"x"))
+        return added(content, text=b"slow")
+
+    assert shared.update(slow) == 6
+    assert (seen, shared.read()) == ([None, b"x", b"xx"], b"xxslow")
+
+
+def test_a_failing_change_leaves_what_was_there(shared: SharedObject) -> None:
+    """What it raises is passed on."""
+    shared.update(partial(added, text=b"1"))
+    with pytest.raises(ZeroDivisionError):
+        shared.update(lambda _: Changed(content=b"", result=1 // 0))
+    assert shared.read() == b"1"
+
+
+def test_who_is_never_the_faster_one_is_told(shared: SharedObject) -> None:
+    """After some tries; nothing of it was written."""
+
+    def slow(content: bytes | None) -> Changed[int]:
+        shared.update(partial(added, text=b"x"))
+        return added(content, text=b"slow")
+
+    with pytest.raises(StoreError, match=rf"^cannot change {shared.where}: others were faster {ATTEMPTS} times"):
+        shared.update(slow)
+    assert shared.read() == b"x" * ATTEMPTS
+
+
+def test_a_change_whose_answer_was_lost_is_done_once(s3: ObjectStore, objects: Objects, proxy: Proxy) -> None:
+    """The client's own second request does not count as somebody else's."""
+    login = s3.through(proxy)
+    far = SharedObject(Objects(objects.place, lambda: login), "a", wait=lambda _: None)
+    seen: list[bytes | None] = []
+
+    def change(content: bytes | None) -> Changed[int]:
+        seen.append(content)
+        proxy.lost_answers = 1
+        return added(content, text=b"1")
+
+    for _ in range(3):
+        far.update(change)
+    assert (seen, objects.read("a")) == ([None, b"1", b"11"], b"111")
+
+
+# Baselines
+
+
+def shared_baselines(kind: str, objects: Objects, folder: Path) -> SharedBaselines:
+    """Return baselines in a file, or in an object."""
+    if kind == "file":
+        return BaselineFile(folder / "baselines.json")
+    return SharedBaselines(SharedObject(objects, "baselines.json"))
+
+
+def _promote(baselines: Baselines, *, run_id: str) -> int:
+    """Promote a run, and return the version that it made."""
+    return baselines.promote(run(run_id), approval=approval(run_id=run_id)).version
+
+
+def _promote_many(shared: SharedBaselines, name: str, start: Barrier, told: "multiprocessing.Queue[int]") -> None:
+    start.wait()
+    for number in range(PROMOTIONS):
+        told.put(shared.update(partial(_promote, run_id=f"{name}{number}")))
+
+
+@pytest.mark.parametrize("kind", ["file", "s3"])
+def test_two_processes_that_promote_at_once_lose_nothing(kind: str, objects: Objects, tmp_path: Path) -> None:
+    """2 processes × 12 promotions of one cell = version 24; each was told a version of its own."""
+    shared = shared_baselines(kind, objects, tmp_path)
+    context = multiprocessing.get_context("fork")
+    start, told = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=_promote_many, args=(shared, name, start, told)) for name in ("a", "b")]
+    for process in processes:
+        process.start()
+    versions = [told.get(timeout=60) for _ in range(2 * PROMOTIONS)]
+    for process in processes:
+        process.join(timeout=60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    entry = shared.read().get(SERVICE, SCENARIO)
+    assert entry is not None
+    assert (entry.version, sorted(versions)) == (24, list(range(1, 25)))
+    assert {each.approval.run_id for each in (entry, *entry.previous)} <= {
+        f"{name}{n}" for name in "ab" for n in range(12)
+    }
+
+
+@pytest.mark.parametrize("kind", ["file", "s3"])
+def test_baselines_are_read_anew_only_when_they_changed(kind: str, objects: Objects, tmp_path: Path) -> None:
+    """Whoever changed them."""
+    shared = shared_baselines(kind, objects, tmp_path)
+    cached = CachedBaselines(shared)
+    assert cached.read().entries == {}
+    shared.update(partial(_promote, run_id="r1"))
+    first = cached.read()
+    assert cached.read() is first
+    shared.update(partial(_promote, run_id="r2"))
+    entry = cached.read().get(SERVICE, SCENARIO)
+    assert entry is not None
+    assert entry.version == 2
+
+
+@pytest.mark.parametrize("kind", ["file", "s3"])
+def test_broken_baselines_stay_as_they_are(kind: str, objects: Objects, tmp_path: Path) -> None:
+    """Neither reading nor promoting touches what someone must look at; the message says where it is."""
+    shared = shared_baselines(kind, objects, tmp_path)
+    content: SharedContent = shared.content
+    content.update(lambda _: Changed(content=b"{", result=None))
+    for access in (shared.read, partial(shared.update, partial(_promote, run_id="r1"))):
+        with pytest.raises(BaselineError, match=f"^{content.where}.*restore it from version control"):
+            access()
+    assert content.read() == b"{"
+
+
+# Alerts
+
+
+def test_only_one_at_a_time_delivers(objects: Objects) -> None:
+    """The next one waits, and is told when that takes too long."""
+    clock = FixedClock()
+    first, second = (
+        alerts_in(SharedObject(objects, "alerts"), Leases(SharedObject(objects, "leases")), wait=clock.wait)
+        for _ in range(2)
+    )
+    with first.delivering():
+        with pytest.raises(DeliveryError, match="another task is delivering, for more than 120 s"), second.delivering():
+            pytest.fail("two deliver at once")
+        first.update(lambda book: None)
+    with second.delivering():
+        assert sum(clock.waits_s) == 120.0

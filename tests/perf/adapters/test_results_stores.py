@@ -1,0 +1,238 @@
+"""What every results store keeps to, wherever it keeps runs: in a folder, or in an object store."""
+
+import errno
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from include.perf.adapters.folder_store import FolderStore
+from include.perf.adapters.s3.store import S3Store
+from include.perf.alert import CellName
+from include.perf.errors import StoreError
+from include.perf.retention import Archive
+from tests.object_stores import ObjectStore, files_in
+
+CELL = {"service": "orders-service", "scenario": "brief"}
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
+    """An empty store of each kind."""
+    if request.param == "folder":
+        return FolderStore(str(tmp_path / "results"))
+    objects: ObjectStore = request.getfixturevalue("s3")
+    return S3Store(objects.objects())
+
+
+def finished(store: Archive, run_id: str, **cell: str) -> str:
+    uri = store.create(run_id=run_id, **(CELL | cell))
+    store.write(uri, "run.json", b"{}")
+    return uri
+
+
+@pytest.mark.parametrize("run_id", ["r1", "a b%20ü", "a+b&c=d?e#f"])
+def test_the_address_of_a_run_is_known_from_its_name(store: Archive, run_id: str) -> None:
+    """What a message links to is where the run was kept; made, named or listed, it is the same."""
+    uri = store.create(run_id=run_id, **CELL)
+    assert store.uri_of(run_id=run_id, **CELL) == uri
+    assert list(store.latest(**CELL)) == [uri]
+    store.write(uri, "a", b"1")
+    assert (store.read(uri, "a"), store.names(uri)) == (b"1", frozenset({"a"}))
+
+
+def test_files_come_back_until_removed(store: Archive) -> None:
+    """Writing replaces; what is not there is None; removing it twice is no error."""
+    uri = store.create(run_id="r1", **CELL)
+    assert store.read(uri, "a") is None
+    store.write(uri, "a", b"1")
+    store.write(uri, "a", b"22")
+    assert store.read(uri, "a") == b"22"
+    with store.opened(uri, "a") as file:
+        assert (file.read(1), file.read(1), file.read(1)) == (b"2", b"2", b"")
+    store.remove(uri, "a")
+    store.remove(uri, "a")
+    assert store.read(uri, "a") is None
+    with pytest.raises(StoreError, match=r"^cannot read .*r1"), store.opened(uri, "a"):
+        pytest.fail("lent a file that is not there")
+
+
+def test_a_run_id_is_used_once(store: Archive) -> None:
+    """No run writes over another."""
+    uri = store.create(run_id="r1", **CELL)
+    store.write(uri, "a", b"1")
+    with pytest.raises(StoreError, match=r"orders-service/brief/r1 already; run ids must be unique$"):
+        store.create(run_id="r1", **CELL)
+    assert store.read(uri, "a") == b"1"
+
+
+def test_what_is_written_in_the_folder_is_kept(store: Archive) -> None:
+    """The load and the charts write files of their own, and change or remove those that are there."""
+    uri = store.create(run_id="r1", **CELL)
+    for name in ("same", "changed", "gone"):
+        store.write(uri, name, b"old")
+    with store.folder(uri) as folder:
+        assert files_in(folder) == ["changed", "gone", "same"]
+        (folder / "charts").mkdir()
+        (folder / "charts" / "a.png").write_bytes(b"png")
+        (folder / "changed").write_bytes(b"new")
+        (folder / "gone").unlink()
+    assert {name: store.read(uri, name) for name in store.names(uri)} == {
+        "charts/a.png": b"png",
+        "changed": b"new",
+        "same": b"old",
+    }
+
+
+def test_what_is_needed_is_in_the_folder(store: Archive) -> None:
+    """What was not asked for is as it was afterwards, whether or not it was there."""
+    uri = store.create(run_id="r1", **CELL)
+    store.write(uri, "small", b"1")
+    store.write(uri, "large", b"2" * 1000)
+    with store.folder(uri, needed=("small", "not there")) as folder:
+        assert (folder / "small").read_bytes() == b"1"
+        assert not (folder / "not there").exists()
+    assert store.names(uri) == {"small", "large"}
+
+
+def test_what_was_written_before_an_error_is_kept(store: Archive) -> None:
+    """The error is the one that was raised: a load that failed leaves what it measured."""
+    uri = store.create(run_id="r1", **CELL)
+
+    def load() -> None:
+        with store.folder(uri) as folder:
+            (folder / "requests").write_bytes(b"1")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        load()
+    assert store.read(uri, "requests") == b"1"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_is_said(store: Archive, number: int) -> None:
+    """Whoever writes into the folder need not know of it; what is wrong otherwise stays what it is."""
+    uri = store.create(run_id="r1", **CELL)
+    with pytest.raises(StoreError, match=r"^cannot write into .*: full; make room"), store.folder(uri):
+        raise OSError(number, "full")
+    with pytest.raises(IsADirectoryError), store.folder(uri):
+        raise IsADirectoryError
+
+
+def test_finished_runs_oldest_first(store: Archive) -> None:
+    """Across services by run id; a folder without run.json is not a run yet."""
+    uris = [
+        finished(store, "20260302T0700Z", service="b"),
+        finished(store, "20260302T0600Z", service="c"),
+        finished(store, "20260302T0800Z", service="a", scenario="other"),
+    ]
+    store.create(run_id="20260302T0500Z", **CELL)
+    assert list(store.runs()) == [uris[1], uris[0], uris[2]]
+    assert list(store.runs(service="b")) == [uris[0]]
+    assert list(store.runs(scenario="brief")) == [uris[1], uris[0]]
+    assert list(store.runs(service="b", scenario="other")) == []
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [("", [2, 1, 0]), ("20260303T0700Z", [2, 1]), ("20260303T0701Z", [2]), ("20260304T0700Z-x", [])],
+)
+def test_the_latest_runs_of_a_cell(store: Archive, since: str, expected: list[int]) -> None:
+    """Latest first, unfinished ones among them, of no other cell; and only those from an id on."""
+    uris = [finished(store, "20260302T0700Z"), finished(store, "20260303T0700Z")]
+    uris.append(store.create(run_id="20260304T0700Z", **CELL))
+    finished(store, "20260305T0700Z", scenario="other")
+    finished(store, "20260305T0700Z", scenario="brief-2")
+    finished(store, "20260305T0700Z", service="b")
+    assert list(store.latest(**CELL, since=since)) == [uris[number] for number in expected]
+
+
+def test_the_cells_that_had_runs(store: Archive) -> None:
+    """Each service and scenario once, in order; neither summaries nor what begins with a dot is one."""
+    for run_id, cell in (("r1", CELL), ("r2", CELL), ("r3", CELL | {"service": "b"}), ("r4", CELL | {"scenario": "a"})):
+        store.create(run_id=run_id, **cell)
+    store.create(run_id="r5", service=".loads", scenario="held")
+    summary = store.create_summary(dag_id="market_open", dag_run_id="scheduled__2026-03-02T06:30:00+00:00")
+    assert store.create_summary(dag_id="market_open", dag_run_id="scheduled__2026-03-02T06:30:00+00:00") == summary
+    store.write(summary, "summary.md", b"all is well")
+    assert store.read(summary, "summary.md") == b"all is well"
+    names = [("b", "brief"), ("orders-service", "a"), ("orders-service", "brief")]
+    assert list(store.cells()) == [CellName(*name) for name in names]
+
+
+def test_an_empty_store_has_no_runs(store: Archive) -> None:
+    """Also before anything was written."""
+    assert (list(store.runs()), list(store.latest(**CELL)), list(store.cells())) == ([], [], [])
+
+
+def test_a_run_that_is_not_there(store: Archive) -> None:
+    """Its files are None, it has no names, and its folder is an error."""
+    uri = store.uri_of(run_id="r1", **CELL)
+    assert (store.read(uri, "run.json"), store.names(uri)) == (None, frozenset())
+    with pytest.raises(StoreError, match=f"^there is no run {uri}$"), store.folder(uri):
+        pytest.fail("lent a folder that is not there")
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [
+        lambda uri: uri.rpartition("/results/")[0] + "/elsewhere/a/b/c",
+        lambda uri: uri.replace("/results/", "/results/../elsewhere/"),
+        lambda uri: uri.replace("/results/", "/results/%2e%2e/elsewhere/"),
+        lambda uri: uri.replace("/results/", "/results-of-others/"),
+        lambda _: "s3://elsewhere/results/a/b/c",
+        lambda _: "file:///etc",
+    ],
+)
+def test_an_address_outside_the_store_is_refused(store: Archive, lead: Callable[[str], str]) -> None:
+    """An address comes from a parameter; it must not reach anything else."""
+    outside = lead(store.uri_of(run_id="r1", **CELL))
+    for access in (
+        lambda: store.read(outside, "run.json"),
+        lambda: store.write(outside, "run.json", b""),
+        lambda: store.remove(outside, "run.json"),
+        lambda: store.names(outside),
+        lambda: store.discard(outside),
+        lambda: store.opened(outside, "run.json").__enter__(),
+        lambda: store.folder(outside).__enter__(),
+    ):
+        with pytest.raises(StoreError, match=r"is not in the results store"):
+            access()
+
+
+# What is cleared
+
+
+def test_what_a_run_takes(store: Archive) -> None:
+    """Every file with its size, those of its folders too, and when anything was changed last."""
+    uri = finished(store, "r1")
+    with store.folder(uri) as folder:
+        (folder / "charts").mkdir()
+        (folder / "charts" / "a.png").write_bytes(b"1234")
+    held = store.holding(uri)
+    assert held.sizes == {"run.json": 2, "charts/a.png": 4}
+    assert abs(datetime.now(UTC) - held.changed_at) < timedelta(minutes=1)
+    assert store.holding(store.create(run_id="r2", **CELL)).sizes == {}
+
+
+def test_a_run_that_is_discarded(store: Archive) -> None:
+    """With all that is in it; the runs beside it stay, also one whose name begins the same."""
+    uri, beside = finished(store, "r1"), finished(store, "r1-2")
+    with store.folder(uri) as folder:
+        (folder / "charts").mkdir()
+        (folder / "charts" / "a.png").write_bytes(b"1234")
+    store.discard(uri)
+    assert list(store.latest(**CELL)) == [beside]
+    for access in (store.discard, store.holding):
+        with pytest.raises(StoreError):
+            access(uri)
+
+
+@pytest.mark.parametrize("part", ["{run}/charts", "{cell}"])
+def test_only_a_run_is_discarded(store: Archive, part: str) -> None:
+    """Neither a whole cell nor a part of a run."""
+    uri = finished(store, "r1")
+    with pytest.raises(StoreError, match=r"is not the folder of a run, and is left as it is$"):
+        store.discard(part.format(run=uri, cell=uri.rpartition("/")[0]))
+    assert list(store.runs()) == [uri]

@@ -1,0 +1,99 @@
+"""The connection to the object store: who calls, and that nobody else learns of it."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from airflow.sdk.log import redact
+from bellwether import alerting, maintenance_tasks
+from bellwether.wiring import airflow_s3, storage
+
+from include.perf.adapters.s3.client import S3Login
+from include.perf.adapters.s3.store import S3Store
+from include.perf.adapters.storage import Storage
+from include.perf.errors import ConfigurationError, StoreError
+from tests.catalogues import catalogue_folder
+from tests.object_stores import ObjectStore
+
+CONNECTION = "AIRFLOW_CONN_BELLWETHER_S3"
+SECRET = "s3cr3t-0815-key"
+
+
+def connection(**fields: object) -> str:
+    """Return a connection as Airflow reads it from the environment."""
+    return json.dumps({"conn_type": "aws", **fields})
+
+
+@pytest.fixture
+def _only_the_connection(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results and baselines in a bucket; nothing but the connection says who calls, and where."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("ALERTS", "INDEX", "LOAD_LOCKS", "RULES"):
+        monkeypatch.delenv(f"BELLWETHER_{name}", raising=False)
+    bucket, login = s3.bucket(), s3.login
+    extra = {"endpoint_url": login.endpoint_url, "region_name": login.region_name}
+    given = connection(login=login.access_key_id, password=SECRET, extra=json.dumps(extra))
+    monkeypatch.setenv(CONNECTION, given)
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", f"s3://{bucket}/results")
+    monkeypatch.setenv("BELLWETHER_BASELINES", f"s3://{bucket}/baselines.json")
+
+
+def test_the_connection_says_who_calls_and_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret is in no text that is made of it, and is masked in the logs."""
+    extra = {"endpoint_url": "http://minio:9000", "region_name": "eu-1"}
+    monkeypatch.setenv(CONNECTION, connection(login="key-id", password=SECRET, extra=json.dumps(extra)))
+    login = airflow_s3()
+    assert login == S3Login(
+        access_key_id="key-id",
+        secret_access_key=SECRET,
+        endpoint_url="http://minio:9000",
+        region_name="eu-1",
+        given_in="the connection bellwether_s3",
+    )
+    assert SECRET not in repr(login)
+    assert redact(f"it is {SECRET}") == "it is ***"
+
+
+def test_without_a_connection_boto3_looks_where_it_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role of the machine needs none; a connection may name no more than the address."""
+    monkeypatch.delenv(CONNECTION, raising=False)
+    assert airflow_s3() == S3Login(given_in="the connection bellwether_s3, or where else boto3 finds them")
+    monkeypatch.setenv(CONNECTION, connection(extra=json.dumps({"endpoint_url": "http://minio:9000"})))
+    assert airflow_s3() == S3Login(endpoint_url="http://minio:9000", given_in="the connection bellwether_s3")
+
+
+@pytest.mark.parametrize("half", [{"login": "key-id"}, {"password": SECRET}])
+def test_half_of_the_keys_is_refused(monkeypatch: pytest.MonkeyPatch, half: dict[str, str]) -> None:
+    """Rather than boto3's own keys taken in their place."""
+    monkeypatch.setenv(CONNECTION, connection(**half))
+    with pytest.raises(ConfigurationError, match=r"^the connection bellwether_s3 must have the access key id as login"):
+        airflow_s3()
+
+
+@pytest.mark.usefixtures("_only_the_connection")
+def test_tasks_keep_what_they_make_in_the_object_store(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Alerts, and what is cleared: with the credentials of the connection, which no log has."""
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(catalogue_folder(tmp_path)))
+    caplog.set_level(logging.DEBUG)
+    assert isinstance(storage().results(), S3Store)
+    storage().results().create(service="a", scenario="b", run_id="r1")
+    alerting.deliver()
+    storage().alerts().update(lambda _: None)
+    cleared = maintenance_tasks.prune.function()
+    assert cleared["failed"] == {}
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.usefixtures("_only_the_connection")
+def test_who_has_no_credentials_is_told_where_they_belong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the connection's: here it has none."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/none")
+    monkeypatch.setenv(CONNECTION, connection(extra=json.dumps({"region_name": "eu-1"})))
+    with pytest.raises(StoreError, match=r"there are no credentials .*; set them in the connection bellwether_s3$"):
+        storage().baselines().read()
+    assert Storage().s3() == S3Login()
