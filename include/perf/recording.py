@@ -9,6 +9,7 @@ from include.perf.cell import Measured
 from include.perf.errors import ConfigurationError
 from include.perf.judgement import Comparison
 from include.perf.metric import METRICS, MetricValue, Source
+from include.perf.phrase import utc_time
 from include.perf.run import (
     BaselineReference,
     LoadFigures,
@@ -19,7 +20,7 @@ from include.perf.run import (
     ServerFigures,
     Verdict,
 )
-from include.perf.stage_files import Beside, Deployed, Ended, StageFiles
+from include.perf.stage_files import Beside, Deployed, Ended, StageFiles, Tries
 from include.perf.validity import load_notes, load_problems, server_problems
 
 
@@ -39,6 +40,7 @@ class Gathered:
     parts: Mapping[str, str]
     deployed: Deployed
     beside: Beside
+    tries: Tries
     validity: tuple[str, ...]
     metrics: Mapping[str, MetricValue]
 
@@ -99,6 +101,7 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> G
         parts=files.read_fingerprint(),
         deployed=deployed,
         beside=files.read_beside(),
+        tries=files.read_tries(),
         validity=tuple(reasons),
         metrics=_metrics(load, server),
     )
@@ -133,7 +136,7 @@ def record_of(
         errors=load.errors if load else (),
         generator=load.generator if load else None,
         provenance=_provenance(spec, versions),
-        notes=(*load_notes(load), *_notes_of_others(run.beside)) if load else (),
+        notes=(*load_notes(load), *_notes_of_others(run.beside), *_notes_of_tries(run.tries)) if load else (),
         shifts=comparison.shifts,
         judged=comparison.judged,
         reruns=reruns,
@@ -226,6 +229,15 @@ def _provenance(spec: RunSpec, versions: Mapping[str, str]) -> Provenance:
         reason=spec.reason,
         versions=versions,
     )
+
+
+def _notes_of_tries(tries: Tries) -> list[str]:
+    """Say which tries of the load were killed."""
+    return [
+        f"try {number} of this load, begun at {utc_time(began_at)}, was killed; none of its requests is in the "
+        "figures, and the load was sent anew"
+        for number, began_at in enumerate(tries.aborted, start=1)
+    ]
 
 
 def _notes_of_others(beside: Beside) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from include.perf.baseline import Baselines
 from include.perf.errors import StoreError
+from include.perf.load_tries import ABORTED
 from include.perf.metric import Unit, format_value
 from include.perf.operations import Operations
 from include.perf.phrase import counted
@@ -209,14 +210,20 @@ def _look_through(store: Archive, *, before: datetime) -> _Findings:
         for uri in store.latest(service=cell.service, scenario=cell.scenario):
             with found.noted(uri):
                 held = store.holding(uri)
-                if RECORD_FILE in held.sizes and REQUESTS_FILE in held.sizes:
-                    found.raw.append(_raw(store, uri, size_bytes=held.sizes[REQUESTS_FILE]))
+                raw = [size for name, size in held.sizes.items() if is_raw(name)]
+                if RECORD_FILE in held.sizes and raw:
+                    found.raw.append(_raw(store, uri, size_bytes=sum(raw)))
                 elif _is_unfinished(held) and held.changed_at < before:
                     size = sum(held.sizes.values())
                     found.unfinished.append(
                         Removal(uri=uri, waste=Waste.UNFINISHED, at=held.changed_at, size_bytes=size)
                     )
     return found
+
+
+def is_raw(name: str) -> bool:
+    """Whether a file of a run holds raw requests: those of the load, or of a try of it that was killed."""
+    return name == REQUESTS_FILE or name.startswith(ABORTED)
 
 
 def _is_unfinished(held: Holding) -> bool:
@@ -249,6 +256,7 @@ def _removal(run: _Raw) -> Removal:
 
 def _remove(store: Archive, removal: Removal) -> None:
     if removal.waste is Waste.REQUESTS:
-        store.remove(removal.uri, REQUESTS_FILE)
+        for name in filter(is_raw, store.holding(removal.uri).sizes):
+            store.remove(removal.uri, name)
     else:
         store.discard(removal.uri)

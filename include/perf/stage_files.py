@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pydantic import AwareDatetime
+
 from include.perf.errors import StoreError
 from include.perf.ports import PRODUCTION_FILE, RECORD_FILE, SERVER_SERIES_FILE, Claim, ResultsStore
 from include.perf.run import LoadFigures, RunRecord, RunSpec, ServerFigures, Verdict, from_json, to_json
@@ -17,6 +19,7 @@ DRAFT_FILE = "stage-draft.json"
 RERUNS_FILE = "stage-reruns.json"
 VERSION_FILE = "stage-version.json"
 BESIDE_FILE = "stage-beside.json"
+TRIES_FILE = "stage-tries.json"
 
 STAGE_FILES = (
     SPEC_FILE,
@@ -28,6 +31,7 @@ STAGE_FILES = (
     RERUNS_FILE,
     VERSION_FILE,
     BESIDE_FILE,
+    TRIES_FILE,
 )
 
 T = TypeVar("T")
@@ -89,6 +93,19 @@ class Beside:
     """The loads that ran elsewhere when this one began."""
 
     loads: tuple[Claim, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """The tries of a run's load; see `include.perf.load_tries`.
+
+    Attributes:
+        open_since: when the try began that has not come to its end.
+        aborted: when those began that never came to theirs.
+    """
+
+    open_since: AwareDatetime | None = None
+    aborted: tuple[AwareDatetime, ...] = ()
 
 
 class StageFiles:
@@ -197,6 +214,14 @@ class StageFiles:
     def read_beside(self) -> Beside:
         """Return which other loads ran when this one began."""
         return self._read(Beside, BESIDE_FILE) or Beside()
+
+    def write_tries(self, tries: Tries) -> None:
+        """Keep how often the load was tried."""
+        self._write(TRIES_FILE, tries)
+
+    def read_tries(self) -> Tries:
+        """Return how often the load was tried."""
+        return self._read(Tries, TRIES_FILE) or Tries()
 
     def write_draft(self, record: RunRecord) -> None:
         """Keep the record until its report is written."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, TriggerRule
+from airflow.sdk import DAG, RetryAction, TriggerRule
 from bellwether.links import SummaryLink
 from bellwether.run_all_tasks import CHILD_RUN_ID
 from bellwether.schedules import from_now_on
@@ -75,10 +75,14 @@ def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
 
 
 @each_dag
-def test_only_reading_prometheus_is_tried_again(dags: dict[str, DAG], name: str) -> None:
-    """Half a load twice is no load, and a message twice is one too many."""
+def test_only_reading_prometheus_and_a_killed_load_are_tried_again(dags: dict[str, DAG], name: str) -> None:
+    """A message twice is one too many, and what failed for a reason that it told would fail again."""
     retried = {task.task_id: (task.retries, task.retry_delay) for task in dags[name].tasks if task.retries}
-    assert retried == dict.fromkeys(("run_service.scrape", "rerun_service.scrape"), (3, timedelta(seconds=20)))
+    scrapes = dict.fromkeys(("run_service.scrape", "rerun_service.scrape"), (3, timedelta(seconds=20)))
+    loads = dict.fromkeys(("run_service.run_load", "rerun_service.run_load"), (1, timedelta(seconds=10)))
+    assert retried == scrapes | loads
+    policy = dags[name].get_task("run_service.run_load").retry_policy
+    assert policy.evaluate(OSError("no space"), try_number=1, max_tries=1).action is RetryAction.FAIL
 
 
 @pytest.mark.parametrize(

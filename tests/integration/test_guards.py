@@ -9,18 +9,16 @@ import re
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import requests
 
 from include.perf.load_pool import LOAD_POOL, LOAD_POOL_DESCRIPTION
 from include.perf.ports import RECORD_FILE, REPORT_FILE, REQUESTS_FILE
 from tests.integration.conftest import DEAD_SERVICE, NEW_SCENARIO, NEW_SERVICE, Platform, Run, until
+from tests.integration.sending import START_S, Sending, is_there, last_sign_of, load_processes, sending
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -29,8 +27,6 @@ FAULTY = "ml-integration-service"
 MEASURED_S = 60
 RATE_RPS = 40
 STOPPED_WITHIN_S = 5.0
-QUIET_S = 2.0
-START_S = 120.0
 RUN_LOAD = "run_service.run_load"
 HALT = '{"by": "mara", "reason": "incident 4711", "at": "2026-03-02T06:30:00+00:00"}'
 HALTED = (
@@ -39,74 +35,10 @@ HALTED = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sending:
-    """A load that goes out: its run, its folder and its processes.
-
-    Attributes:
-        processes: of the load itself.
-        task: the process of Airflow's that started them.
-        supervisor: that one's parent.
-    """
-
-    dag_id: str
-    run_id: str
-    folder: Path
-    processes: list[psutil.Process]
-    task: psutil.Process
-    supervisor: psutil.Process
-
-    @property
-    def is_running(self) -> bool:
-        """Whether any of its processes is still there."""
-        return any(map(is_there, self.processes))
-
-    @property
-    def rows(self) -> int:
-        """How many requests are in its record."""
-        with gzip.open(self.folder / REQUESTS_FILE, "rb") as file:
-            return sum(1 for _ in file) - 1
-
-
-def is_there(process: psutil.Process) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    return False
-
-
-def load_processes(folder: Path) -> list[psutil.Process]:
-    """Return the processes of the load whose record is in a folder."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            words = process.cmdline()
-            if "include.load" in words and any(word.startswith(f"{folder}/") for word in words):
-                found.append(process)
-    return found
-
-
 def trigger(platform: Platform, dag_id: str, **changes: Any) -> str:
     """Start a load of a minute and return its run id."""
     conf = {"service": SERVICE, "duration": MEASURED_S, "rate": RATE_RPS}
     return platform.api.trigger(dag_id, conf | changes)
-
-
-def sending(platform: Platform, dag_id: str, run_id: str) -> Sending:
-    """Wait until a load goes out: the service counts it."""
-    (folder,) = until(lambda: platform.planned(run_id), within_s=START_S, what=f"{dag_id} is planned")
-    processes = until(lambda: load_processes(folder), within_s=START_S, what=f"the load of {dag_id} is started")
-    enough = platform.answered(SERVICE) + RATE_RPS
-    until(lambda: platform.answered(SERVICE) >= enough, within_s=START_S, what=f"the load of {dag_id} goes out")
-    task = psutil.Process(processes[0].ppid())
-    return Sending(
-        dag_id=dag_id,
-        run_id=run_id,
-        folder=folder,
-        processes=processes,
-        task=task,
-        supervisor=psutil.Process(task.ppid()),
-    )
 
 
 @contextlib.contextmanager
@@ -114,7 +46,7 @@ def running(platform: Platform, dag_id: str) -> Iterator[Sending]:
     """Lend a load that goes out; its run is ended with the block, whatever has become of it."""
     run_id = trigger(platform, dag_id)
     try:
-        yield sending(platform, dag_id, run_id)
+        yield sending(platform, dag_id, run_id, service=SERVICE)
     finally:
         end(platform, dag_id, run_id)
 
@@ -125,17 +57,6 @@ def end(platform: Platform, dag_id: str, run_id: str) -> None:
         platform.api.call("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", {"state": "failed"})
     folders = platform.planned(run_id)
     until(lambda: not any(map(load_processes, folders)), within_s=30, what=f"the load of {dag_id} is gone")
-
-
-def last_sign_of(platform: Platform, load: Sending) -> float:
-    """Return when, on the monotonic clock, a load last ran or was counted; none of both happened for two seconds."""
-    counted, sign = platform.answered(SERVICE), time.monotonic()
-    while time.monotonic() < sign + QUIET_S:
-        now = platform.answered(SERVICE)
-        if now != counted or load.is_running:
-            counted, sign = now, time.monotonic()
-        time.sleep(0.05)
-    return sign
 
 
 def recorded(platform: Platform, load: Sending) -> dict[str, Any]:
@@ -180,14 +101,17 @@ def test_marking_its_task_failed_stops_a_load_that_runs(platform: Platform) -> N
         assert platform.api.tasks(load.dag_id, load.run_id)[f"{RUN_LOAD}[0]"] == "failed"
 
 
-def test_killing_the_task_stops_its_load(platform: Platform) -> None:
-    """With SIGKILL, by which a machine that is out of memory ends processes."""
+def test_killing_the_task_stops_its_load_and_it_is_sent_anew(platform: Platform) -> None:
+    """With SIGKILL, by which a machine that is out of memory ends processes; what was sent until then is kept."""
     with running(platform, "overnight_processing") as load:
         load.task.send_signal(signal.SIGKILL)
         since = time.monotonic()
         assert last_sign_of(platform, load) - since <= STOPPED_WITHIN_S
-        assert_partial(load, recorded(platform, load))
-        assert platform.api.tasks(load.dag_id, load.run_id)[f"{RUN_LOAD}[0]"] == "failed"
+        until(lambda: load_processes(load.folder), within_s=START_S, what="the second try sends its load")
+        with gzip.open(load.folder / f"aborted-1.{REQUESTS_FILE}", "rb") as file:
+            assert 0 < sum(1 for _ in file) - 1 < RATE_RPS * MEASURED_S
+        said = platform.api.log(load.dag_id, load.run_id, RUN_LOAD, map_index=0, try_number=2)
+        assert "try 1 of the load was killed and is marked aborted; the load begins anew" in said
 
 
 def test_killing_the_supervisor_of_the_task_stops_its_load_and_blocks_no_other(platform: Platform) -> None:
