@@ -130,8 +130,12 @@ def drive(
     *,
     others: tuple[int, ...] = (),
     at_normal_priority: bool = False,
+    generator: LocustGenerator | None = None,
 ) -> Outcome:
     """Run one load against a fresh target and put what it reported beside the truth.
+
+    Args:
+        generator: by default one whose workers are processes of this machine.
 
     Raises:
         targets.BenchmarkError: the load left no whole record.
@@ -148,15 +152,15 @@ def drive(
             if at_normal_priority:
                 _generate_at_normal_priority(target.url, load, folder, for_s=lives_s)
             else:
-                _generate(target.url, load, folder)
+                _generate(target.url, load, folder, generator or LocustGenerator())
             return _outcome(load, folder, target.truth(), watch)
         except LoadError as err:
             raise targets.BenchmarkError(f"{err}; its log ends with: {_last_words(folder)}") from err
 
 
-def _generate(url: str, load: LoadProfile, folder: Path) -> None:
+def _generate(url: str, load: LoadProfile, folder: Path, generator: LocustGenerator) -> None:
     order = LoadOrder(service=service(url), load=load, folder=folder, addresses=("127.0.0.1",))
-    LocustGenerator().run(order, watch=Unwatched())
+    generator.run(order, watch=Unwatched())
 
 
 def _generate_at_normal_priority(url: str, load: LoadProfile, folder: Path, *, for_s: float) -> None:
@@ -252,7 +256,7 @@ def give_up_priority() -> None:
 def main(order: Mapping[str, Any]) -> None:
     """Drive the load that another process asked for."""
     give_up_priority()
-    _generate(order["url"], LoadProfile(**order["load"]), Path(order["folder"]))
+    _generate(order["url"], LoadProfile(**order["load"]), Path(order["folder"]), LocustGenerator())
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def write_record(folder: Path, *, rate_rps: int, duration_s: int) -> None:
     from include.perf.run import COMPLETED, to_json
 
     began = STARTED_AT.timestamp()
-    log = RequestLog(folder / REQUESTS_FILE)
+    log = RequestLog((folder / REQUESTS_FILE).open("wb"))
     log.started_at = began
     lags = Histogram()
     for number, row in enumerate(_rows(rate_rps, WARMUP_S + duration_s)):

@@ -6,15 +6,16 @@ sleeps: the clock is moved by whoever would have taken the time.
 
 import copy
 import gzip
+import io
 import random
 import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypeVar
 
 from include.load.schedule import schedule
 from include.perf.alert import CellName
@@ -48,6 +49,8 @@ from include.perf.request import RunRequest
 from include.perf.run import COMPLETED, RunRecord, to_json
 from include.perf.scenario import Scenario
 from include.perf.service import Service
+
+T = TypeVar("T")
 
 START = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 CSV_HEADER = "timestamp,instrument,open,high,low,close,volume,spread"
@@ -114,13 +117,24 @@ class MemoryStore:
         """Return a file of a run, or ``None`` when there is none."""
         return self.runs_by_uri.get(uri, {}).get(name)
 
+    def names(self, uri: str) -> frozenset[str]:
+        """Return the names of a run's files."""
+        return frozenset(self.runs_by_uri.get(uri, {}))
+
     @contextmanager
-    def folder(self, uri: str) -> Iterator[Path]:
-        """Lend the run's files as a folder; what is written there is kept, also when the block fails."""
+    def opened(self, uri: str, name: str) -> Iterator[IO[bytes]]:
+        """Lend a file of a run to be read part by part."""
+        yield io.BytesIO(self._files(uri)[name])
+
+    @contextmanager
+    def folder(self, uri: str, *, needed: Collection[str] | None = None) -> Iterator[Path]:
+        """Lend what is needed of a run as a folder; what is written there is kept, also when the block fails."""
         files = self._files(uri)
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             for path, content in files.items():
+                if needed is not None and path not in needed:
+                    continue
                 (folder / path).parent.mkdir(exist_ok=True)
                 (folder / path).write_bytes(content)
             try:
@@ -140,9 +154,10 @@ class MemoryStore:
             if RECORD_FILE in files and service in (None, of_service) and scenario in (None, of_scenario):
                 yield uri
 
-    def latest(self, *, service: str, scenario: str) -> Iterator[str]:
+    def latest(self, *, service: str, scenario: str, since: str = "") -> Iterator[str]:
         """Return the URIs of a cell's runs, latest first."""
-        yield from sorted((uri for uri in self.runs_by_uri if uri.split("/")[2:4] == [service, scenario]), reverse=True)
+        of_cell = (uri for uri in self.runs_by_uri if uri.split("/")[2:4] == [service, scenario])
+        yield from sorted((uri for uri in of_cell if uri.rpartition("/")[2] >= since), reverse=True)
 
     def cells(self) -> Iterator[CellName]:
         """Return every service and scenario that ever had a run, in alphabetical order."""
@@ -168,12 +183,12 @@ class MemoryBaselines:
             raise self.problem
         return copy.deepcopy(self.baselines)
 
-    @contextmanager
-    def change(self) -> Iterator[Baselines]:
-        """Lend the baselines for a change that is kept when the block ends without an error."""
-        changed = self.read()
-        yield changed
+    def update(self, change: Callable[[Baselines], T]) -> T:
+        """Change the baselines, all or nothing."""
+        changed = copy.deepcopy(self.read())
+        result = change(changed)
         self.baselines = changed
+        return result
 
 
 @dataclass(slots=True, kw_only=True)
@@ -188,6 +203,7 @@ class FakeGenerator:
         problem: raised instead of leaving anything.
         loads: every load that was asked for.
         orders: the same, with all that was told.
+        pool: the workers elsewhere, ``None`` for none.
     """
 
     clock: FixedClock
@@ -199,6 +215,11 @@ class FakeGenerator:
     problem: BaseException | None = None
     loads: list[LoadProfile] = field(default_factory=list)
     orders: list[LoadOrder] = field(default_factory=list)
+    pool: str | None = None
+
+    def shared(self) -> str | None:
+        """Return what a test says."""
+        return self.pool
 
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
         """Write ``requests.csv.gz`` and ``generator.json`` as the real one does."""
@@ -329,9 +350,11 @@ class FakeReservations:
         problems: what stands in the way, one after another, before it is granted.
         claims: what was asked for.
         beside: the loads that run as well.
+        running: the runs whose loads are said to run, one answer after another; then none does.
     """
 
     def __init__(self) -> None:
+        self.running: list[frozenset[str] | None] = []
         self.problems: list[Exception] = []
         self.claims: list[Claim] = []
         self.beside: tuple[Claim, ...] = ()
@@ -343,6 +366,10 @@ class FakeReservations:
         if self.problems:
             raise self.problems.pop(0)
         yield Reservation(hold=0, beside=self.beside)
+
+    def held(self) -> frozenset[str] | None:
+        """Return the next answer."""
+        return self.running.pop(0) if self.running else frozenset()
 
 
 class FakeTarget:

@@ -44,14 +44,15 @@ class Commands:
 
     def headers(self) -> Mapping[str, str]:
         """Return the headers that hold secrets."""
-        headers: Mapping[str, str] = self._next()["headers"]
+        headers: Mapping[str, str] = self.next()["headers"]
         return headers
 
     def start(self) -> Start:
         """Wait for the common start."""
-        return Start(**self._next()["start"])
+        return Start(**self.next()["start"])
 
-    def _next(self) -> Any:
+    def next(self) -> Any:
+        """Wait for the next command; one that calls the load off, and the end of the pipe, end this process."""
         line = next(self._lines, None)
         command = {"stop": GONE} if line is None else json.loads(line)
         if "stop" in command:
@@ -60,9 +61,13 @@ class Commands:
 
     def watch(self, stop: Callable[[str], None]) -> None:
         """Pass on a reason to stop, and the end of the process that started this one."""
-        for line in self._lines:
-            stop(json.loads(line)["stop"])
+        for command in self.rest():
+            stop(command["stop"])
         stop(GONE)
+
+    def rest(self) -> Iterator[dict[str, Any]]:
+        """Return every command that still comes, until the pipe closes."""
+        return map(json.loads, self._lines)
 
     def _read_lines(self) -> Iterator[bytes]:
         pending = b""

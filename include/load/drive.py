@@ -68,7 +68,7 @@ class Drive:
         self._log = log
         self._poller = poller
         weights = [endpoint.weight for endpoint in endpoints]
-        arrivals = schedule(plan.load, weights, worker=worker, workers=plan.load.worker_count)
+        arrivals = schedule(plan.load, weights, worker=worker, workers=plan.workers)
         self._pacer = Pacer(arrivals, poller, release=self._release, on_fault=self._stop_at_fault)
         self._deadline = make_alarm(self._on_deadline)
         self._is_deadline_set = False

@@ -1,16 +1,14 @@
 """The raw record: one row a request, written as it happens and readable after a kill."""
 
-import base64
-import contextlib
 import zlib
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import IO, NamedTuple
 
 from gevent import get_hub
 
 from include.perf.histogram import Histogram
 from include.perf.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED
+from include.perf.masking import Mask
 
 FLUSH_EVERY_S = 1.0
 ROWS_AT_ONCE = 25
@@ -53,6 +51,7 @@ class RequestLog:
     their files are one after another the file of the load.
 
     Args:
+        file: takes the compressed rows; written to from a thread.
         secrets: what no example may show.
 
     Attributes:
@@ -62,13 +61,13 @@ class RequestLog:
         examples: the first failed answer of each kind, by ``<endpoint> <kind>``.
     """
 
-    def __init__(self, path: Path, *, has_header: bool = True, secrets: Iterable[str] = ()) -> None:
-        self._file: IO[bytes] = path.open("wb")
+    def __init__(self, file: IO[bytes], *, has_header: bool = True, secrets: Iterable[str] = ()) -> None:
+        self._file = file
         self._compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
         self._compressed = [
             self._compressor.compress(",".join(REQUEST_COLUMNS).encode() + b"\n" if has_header else b"")
         ]
-        self._secrets = tuple(dict.fromkeys(part for secret in secrets for part in _parts(secret)))
+        self._masked = Mask(secrets)
         self._pending: list[Row] = []
         self.started_at = 0.0
         self.rows = 0
@@ -109,9 +108,7 @@ class RequestLog:
     def _keep_example(self, name: str, example: str) -> None:
         """Keep the first of its name; a server may repeat a secret in what it says."""
         if name not in self.examples:
-            for secret in self._secrets:
-                example = example.replace(secret, "***")
-            self.examples[name] = example[:EXAMPLE_LENGTH]
+            self.examples[name] = self._masked(example)[:EXAMPLE_LENGTH]
 
     def flush(self) -> None:
         """Hand everything up to now to the kernel, in a thread: a slow disk must not hold the schedule up."""
@@ -131,17 +128,3 @@ class RequestLog:
         self._compressed.append(self._compressor.flush(zlib.Z_FINISH))
         self._write(b"".join(self._compressed))
         self._file.close()
-
-
-def _parts(secret: str) -> Iterator[str]:
-    """Return a secret as a whole and what a server may repeat of it alone.
-
-    Of ``Bearer <token>`` that is the token, of ``Basic <base64>`` also the login and password in it.
-    """
-    scheme, _, credentials = secret.partition(" ")
-    parts = [secret, credentials]
-    if scheme == "Basic":
-        with contextlib.suppress(ValueError):
-            readable = base64.b64decode(credentials, validate=True).decode()
-            parts += [readable, readable.partition(":")[2]]
-    yield from filter(None, parts)

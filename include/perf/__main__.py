@@ -11,24 +11,25 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from rich.console import Console
 
+from include.perf.adapters.answering import answering
 from include.perf.adapters.environment import (
-    alert_file,
-    baseline_file,
     build_pipeline,
     halt_file,
     metrics_sources,
     prometheus_at,
-    results_store,
-    run_index,
 )
 from include.perf.adapters.rules_environment import rule_writer_at
 from include.perf.adapters.slack_messages import acknowledged
+from include.perf.adapters.storage import Storage
 from include.perf.alert_commands import AlertCommands
 from include.perf.alert_rules.commands import RulesCommands
 from include.perf.baseline_commands import BaselineCommands
+from include.perf.capacity_commands import CapacityCommands
+from include.perf.capacity_trials import CapacityTrials
 from include.perf.catalogue import SCENARIOS_FILE, load_catalogue
 from include.perf.console import complain, plain_console
 from include.perf.errors import BellwetherError, ConfigurationError, collected
@@ -38,10 +39,11 @@ from include.perf.history_commands import HistoryCommands
 from include.perf.judge import Judge
 from include.perf.market_data import read_market_data
 from include.perf.pipeline import Pipeline
-from include.perf.run_commands import EXIT_CODES, RunCommands
+from include.perf.run_commands import DEFAULT_PROMETHEUS, EXIT_CODES, RunCommands
 from include.perf.stage_files import StageFiles, find_run
 from include.perf.time_plan import time_plans
 
+STORAGE = Storage()
 INTERRUPTED = 128 + 2  # as a shell says of SIGINT
 
 
@@ -66,7 +68,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _pipeline(prometheus: str) -> Pipeline:
-    return build_pipeline(prometheus_at(prometheus))
+    return build_pipeline(prometheus_at(prometheus), storage=STORAGE)
+
+
+def _capacity_trials(step_s: int) -> CapacityTrials:
+    pipeline = _pipeline(DEFAULT_PROMETHEUS)
+    return CapacityTrials(
+        catalogue=pipeline.catalogue,
+        generator=pipeline.generator,
+        target=pipeline.target,
+        resolve=pipeline.resolve,
+        reservations=pipeline.reservations,
+        halted=pipeline.halted,
+        clock=pipeline.clock,
+        step_s=step_s,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,13 +90,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-v", "--verbose", action="store_true", help="tell each stage")
     commands = parser.add_subparsers(required=True, metavar="command")
     RunCommands(pipeline=_pipeline, user=_user).add_to(commands)
+    CapacityCommands(trials=_capacity_trials, answering=answering).add_to(commands)
     _add_compare(commands)
-    BaselineCommands(baselines=baseline_file, results=results_store, user=_user, clock=clock).add_to(commands)
+    BaselineCommands(baselines=STORAGE.baselines, results=STORAGE.results, user=_user, clock=clock).add_to(commands)
     HaltCommands(switch=halt_file, user=_user, clock=clock).add_to(commands)
-    AlertCommands(store=alert_file, user=_user, clock=clock, acknowledged=acknowledged).add_to(commands)
+    AlertCommands(store=STORAGE.alerts, user=_user, clock=clock, acknowledged=acknowledged).add_to(commands)
     RulesCommands(writer=rule_writer_at).add_to(commands)
-    HistoryCommands(index=run_index, results=results_store, baselines=baseline_file, clock=clock).add_to(commands)
-    MetricsCommands(sources=metrics_sources).add_to(commands)
+    HistoryCommands(index=STORAGE.run_index, results=STORAGE.results, baselines=STORAGE.baselines, clock=clock).add_to(
+        commands
+    )
+    MetricsCommands(sources=partial(metrics_sources, STORAGE)).add_to(commands)
     check = commands.add_parser("check", help="check the catalogue, the market data and the baselines")
     check.set_defaults(command=_check)
     return parser
@@ -93,13 +112,14 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _compare(options: argparse.Namespace, console: Console) -> int:
-    store = results_store()
+    store = STORAGE.results()
     uri = find_run(store, options.run)
     record = StageFiles(store, uri).read_record()
     if not record.verdict.is_measured:
         console.print(f"{record.run_id} is {record.verdict}: {'; '.join(record.reasons)}")
         return EXIT_CODES[record.verdict]
-    judge = Judge(store=store, baselines=baseline_file(), clock=clock, hard_limits_of=load_catalogue().hard_limits_of)
+    limits = load_catalogue().hard_limits_of
+    judge = Judge(store=store, baselines=STORAGE.baselines(), clock=clock, hard_limits_of=limits)
     result = judge.again(uri)
     console.print(f"{result.verdict} {record.service} {record.scenario} {record.run_id}")
     for reason in result.reasons:
@@ -135,7 +155,7 @@ def _check(_: argparse.Namespace, console: Console) -> int:
             if plan.problem:
                 (warnings if plan.runs_fit else problems).append(f"{SCENARIOS_FILE}: {plan.problem}")
     with collected(problems):
-        baseline_file().read()
+        STORAGE.baselines().read()
     if problems:
         raise ConfigurationError(problems)
     for warning in warnings:

@@ -19,13 +19,20 @@ from include.perf.service import Endpoint, Service
 
 
 def fingerprint(
-    service: Service, load: LoadProfile, *, data: str, extra: Mapping[str, str] | None = None
+    service: Service,
+    load: LoadProfile,
+    *,
+    data: str,
+    extra: Mapping[str, str] | None = None,
+    is_distributed: bool = False,
 ) -> dict[str, str]:
     """Return the parts by name, each short enough to be read in a message.
 
     Args:
         data: fingerprint of the market data, as `include.perf.market_data.data_fingerprint` gives it.
         extra: what the scenario adds; the service's own additions come after it.
+        is_distributed: whether the load comes from other machines, over another network than this one's. From how
+            many does not matter.
     """
     parts = {
         "load": describe_load(load),
@@ -37,6 +44,8 @@ def fingerprint(
     }
     if service.prometheus.kind != "process":
         parts["figures of"] = service.prometheus.kind
+    if is_distributed:
+        parts["generators"] = "distributed"
     headers = {"headers": _headers(service.headers)} if service.headers else {}
     return parts | headers | dict(extra or {}) | service.fingerprint
 

@@ -54,6 +54,7 @@ class LoadPlan:
         addresses: of the host, in the order in which they are tried; no other is connected to.
         headers: of every request. Those that hold secrets are not here: they go through a pipe.
         expectations: by endpoint, where more than a good status is asked of an answer.
+        workers: load processes that share the arrivals.
     """
 
     base_url: str
@@ -66,6 +67,7 @@ class LoadPlan:
     headers: Mapping[str, str]
     expectations: Mapping[str, Expectation]
     load: LoadProfile
+    workers: int
     folder: Path
 
     def check_of(self, endpoint: str) -> Check:
@@ -108,6 +110,7 @@ def plan_for(order: LoadOrder) -> LoadPlan:
         headers=service.headers,
         expectations={endpoint.name: endpoint.expect for endpoint in service.endpoints if endpoint.expect},
         load=order.load,
+        workers=order.load.worker_count,
         folder=order.folder.absolute(),
     )
 
@@ -132,6 +135,9 @@ class GeneratorLog:
         error_examples: one example a ``<endpoint> <kind>``.
         feed_rows: different requests that were ready, by endpoint; used up, they begin again.
         lost_workers: numbers, from 1, of the workers that ended without a word.
+        hosts: where each worker ran, when they ran elsewhere.
+        clock_uncertainty_s: how far off the common start may have been on a worker that ran elsewhere, at most.
+        clock_drift_s: by how much the clock of such a worker went away from the master's during the load.
     """
 
     ended: str
@@ -152,3 +158,6 @@ class GeneratorLog:
     feed_rows: Mapping[str, int]
     workers: int = 1
     lost_workers: tuple[int, ...] = ()
+    hosts: tuple[str, ...] = ()
+    clock_uncertainty_s: float | None = None
+    clock_drift_s: float | None = None

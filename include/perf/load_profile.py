@@ -19,7 +19,8 @@ MIN_RATE_RPS = 0.1
 MAX_RATE_PER_WORKER_RPS = 3000
 """What one load process on one core holds honestly (measured: p99 within 10 % of the truth)."""
 
-MAX_WORKERS = 8
+MAX_WORKERS = 64
+"""More than one machine's: workers may be on many."""
 MAX_RATE_RPS = MAX_WORKERS * MAX_RATE_PER_WORKER_RPS
 MAX_FACTOR = 100
 MAX_PROFILE_POINTS = 20
@@ -60,7 +61,7 @@ class LoadProfile(Entry):
         drain_s: how long after the last arrival answers are still waited for; by default the service's
             request time-out.
         workers: load processes that share the arrivals, each with a core of its own; by default as many as the
-            peak rate needs.
+            peak rate needs. Where workers on other machines send the load, all that are there take part instead.
     """
 
     rate_rps: Rate
@@ -169,8 +170,13 @@ class LoadProfile(Entry):
 
     @property
     def worker_count(self) -> int:
-        """Load processes that share the arrivals."""
-        return self.workers or _workers_for(self.peak_rate_rps)
+        """Load processes on this machine that share the arrivals."""
+        return self.workers or self.least_workers
+
+    @property
+    def least_workers(self) -> int:
+        """Load processes without which the peak rate cannot be held, wherever they run."""
+        return _workers_for(self.peak_rate_rps)
 
 
 def _workers_for(peak_rate_rps: float) -> int:

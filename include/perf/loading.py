@@ -10,7 +10,9 @@ from include.perf.deployment import read_deploy_version
 from include.perf.errors import BellwetherError
 from include.perf.guard import Guard
 from include.perf.load_announcement.announcing import LoadObserver, announced, load_of
+from include.perf.load_tries import LoadTries
 from include.perf.ports import (
+    FEED_FILE,
     Clock,
     LoadGenerator,
     LoadOrder,
@@ -55,8 +57,15 @@ class Loading:
         Raises:
             RunSkipped, RunError: it may not be sent, or the generator left no record.
         """
-        self.guard.check_time(spec)
+        tries = LoadTries(
+            files=files, store=self.store, reservations=self.reservations, clock=self.clock, wait=self.wait
+        )
         service = self.catalogue.service(spec.service)
+        longest_s = spec.load.longest_s(service.timeout_s)
+        taken_over = tries.taken_over(spec, longest_s=longest_s, still_wanted=self.guard.check_switch)
+        if taken_over is not None:
+            return taken_over
+        self.guard.check_time(spec)
         addresses = self.guard.addresses_of(service)
         with self._turn(spec, service, addresses) as turn:
             self.guard.check_time(spec)
@@ -64,14 +73,16 @@ class Loading:
             files.forget_figures()
             files.write_beside(Beside(loads=turn.beside))
             before = self._deploy_version(service, addresses)
-            figures = self._sent(files, spec, service, addresses, hold=turn.hold, on_progress=on_progress)
-            files.write_load(figures)
+            with tries.trying():
+                figures = self._sent(files, spec, service, addresses, turn=turn, on_progress=on_progress)
+                files.write_load(figures)
             files.write_deployed(Deployed(before=before, after=self._deploy_version(service, addresses)))
         return figures
 
     def _turn(self, spec: RunSpec, service: Service, addresses: tuple[str, ...]) -> AbstractContextManager[Reservation]:
         """Wait until no other load is on the target, and the generators have room for this one."""
-        targets = tuple(f"{address}:{service.port}" for address in addresses)
+        shared = self.generator.shared()
+        targets = (*(f"{address}:{service.port}" for address in addresses), *([shared] if shared else []))
         return turn_of(
             lambda: claim_of(spec, targets, since=self.clock()),
             self.reservations,
@@ -87,15 +98,15 @@ class Loading:
         service: Service,
         addresses: tuple[str, ...],
         *,
-        hold: int,
+        turn: Reservation,
         on_progress: ProgressListener,
     ) -> LoadFigures:
         from include.perf.measurement import measure
 
-        with self.store.folder(files.uri) as folder:
-            order = LoadOrder(service=service, load=spec.load, folder=folder, addresses=addresses, hold=hold)
+        with self.store.folder(files.uri, needed=(FEED_FILE,)) as folder:
+            order = LoadOrder(service=service, load=spec.load, folder=folder, addresses=addresses, hold=turn.hold)
             announcement = announced(load_of(spec, service, clock=self.clock), self.observers, clock=self.clock)
-            with self.guard.watching(spec, on_progress) as watch, announcement:
+            with self.guard.watching(spec, on_progress, lost=turn.lost) as watch, announcement:
                 self.generator.run(order, watch=watch)
             return measure(folder)
 

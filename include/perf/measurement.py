@@ -251,4 +251,7 @@ def _generator(measured: pd.DataFrame, log: GeneratorLog) -> GeneratorFigures:
         distortion=_distortion(measured),
         workers=log.workers,
         lost_workers=log.lost_workers,
+        hosts=log.hosts,
+        clock_uncertainty_s=log.clock_uncertainty_s,
+        clock_drift_s=log.clock_drift_s,
     )

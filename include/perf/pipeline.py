@@ -154,8 +154,14 @@ class Pipeline:
             service = self.catalogue.service(spec.service)
             data = self.catalogue.data_path(scenario)
             feed = build_feed(data, service.endpoints, seed=spec.load.seed)
-            parts = fingerprint(service, spec.load, data=data_fingerprint(data), extra=scenario.fingerprint)
-            with self.store.folder(uri) as folder:
+            parts = fingerprint(
+                service,
+                spec.load,
+                data=data_fingerprint(data),
+                extra=scenario.fingerprint,
+                is_distributed=self.generator.shared() is not None,
+            )
+            with self.store.folder(uri, needed=()) as folder:
                 feed.write(folder / FEED_FILE)
             self._files(uri).write_fingerprint(parts)
             rows = ", ".join(f"{endpoint.name} {endpoint.rows}" for endpoint in feed.endpoints)

@@ -1,11 +1,11 @@
 """What the core needs of the outside world; `include.perf.adapters` provides it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, TypeVar
 
 from include.perf.alert import AlertBook, CellName, Delivery, Message, Posted
 from include.perf.distribution import Distribution
@@ -13,6 +13,8 @@ from include.perf.feed import Request
 from include.perf.load_profile import LoadProfile
 from include.perf.run import RunRecord
 from include.perf.service import Service
+
+T = TypeVar("T")
 
 Clock = Callable[[], datetime]
 """Says what time it is, with a time zone."""
@@ -68,8 +70,26 @@ class ResultsStore(Protocol):
     def read(self, uri: str, name: str) -> bytes | None:
         """Return a file of a run, or ``None`` when there is none."""
 
-    def folder(self, uri: str) -> AbstractContextManager[Path]:
-        """Lend the run's folder as a local path; what is written there is kept."""
+    def names(self, uri: str) -> frozenset[str]:
+        """Return the names of a run's files, those in folders of its own among them; none where there is no run."""
+
+    def opened(self, uri: str, name: str) -> AbstractContextManager[IO[bytes]]:
+        """Lend a file of a run to be read part by part.
+
+        Raises:
+            StoreError: there is none of that name.
+        """
+
+    def folder(self, uri: str, *, needed: Collection[str] | None = None) -> AbstractContextManager[Path]:
+        """Lend the run's folder as a local path; what is written there is kept, also when the block fails.
+
+        Args:
+            needed: names of the files without which nothing can be done; others may be missing in it, where bringing
+                them takes time. By default all are there.
+
+        Raises:
+            StoreError: there is no such run, or what was written cannot be kept.
+        """
 
     def remove(self, uri: str, name: str) -> None:
         """Remove a file of a run, if it is there."""
@@ -77,8 +97,12 @@ class ResultsStore(Protocol):
     def runs(self, *, service: str | None = None, scenario: str | None = None) -> Iterator[str]:
         """Return the URIs of the finished runs, oldest first."""
 
-    def latest(self, *, service: str, scenario: str) -> Iterator[str]:
-        """Return the URIs of a cell's runs, latest first; those that are not finished among them."""
+    def latest(self, *, service: str, scenario: str, since: str = "") -> Iterator[str]:
+        """Return the URIs of a cell's runs, latest first; those that are not finished among them.
+
+        Args:
+            since: leaves out the runs whose ids sort before.
+        """
 
     def cells(self) -> Iterator[CellName]:
         """Return every service and scenario that ever had a run, in alphabetical order."""
@@ -163,12 +187,15 @@ class Reservation:
     """A claim that was granted.
 
     Attributes:
-        hold: a descriptor; the claim stands until every process that has it open is gone.
         beside: the other loads that ran when it was granted.
+        hold: a descriptor; the claim stands until every process that has it open is gone. ``None`` where it stands
+            only as long as it is renewed.
+        lost: says why the claim does not stand any more, or ``None``; then its load must end.
     """
 
-    hold: int
     beside: tuple[Claim, ...]
+    hold: int | None = None
+    lost: Callable[[], str | None] = lambda: None
 
 
 class Reservations(Protocol):
@@ -184,6 +211,9 @@ class Reservations(Protocol):
             Occupied: another load is on one of the targets, or there is not capacity enough left.
             StoreError: it cannot be told what is taken.
         """
+
+    def held(self) -> Set[str] | None:
+        """Return the runs whose loads run now, killed tasks' included; ``None`` where nobody can tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +246,13 @@ class LoadWatch(Protocol):
 
 class LoadGenerator(Protocol):
     """Drives a load; returns only when nothing of it runs any more."""
+
+    def shared(self) -> str | None:
+        """Return the workers on other machines that all its loads share; ``None`` where each has its own, on this one.
+
+        Raises:
+            ConfigurationError: they are described wrongly.
+        """
 
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
         """Send the feed at the arrival schedule and leave the raw record beside it.
@@ -365,8 +402,13 @@ class AlertStore(Protocol):
     def read(self) -> AlertBook:
         """Return all of it."""
 
-    def change(self) -> AbstractContextManager[AlertBook]:
-        """Lend it for a change that is written when the block ends without an error."""
+    def update(self, change: Callable[[AlertBook], T]) -> T:
+        """Change it, all or nothing, and return what ``change`` returns.
+
+        Args:
+            change: called again with the book as it is by then where somebody else was faster, so that it may do
+                nothing but change what it is given. What it raises leaves the book as it was.
+        """
 
     def delivering(self) -> AbstractContextManager[None]:
         """Let only one at a time deliver."""
@@ -391,5 +433,9 @@ class BaselineStore(Protocol):
     def read(self) -> Any:
         """Return all baselines."""
 
-    def change(self) -> AbstractContextManager[Any]:
-        """Lend the baselines for a change that is written when the block ends without an error."""
+    def update(self, change: Callable[[Any], T]) -> T:
+        """Change the baselines, all or nothing, and return what ``change`` returns.
+
+        Args:
+            change: as `AlertStore.update`.
+        """

@@ -156,6 +156,9 @@ class GeneratorFigures:
         distortion: by latency metric, by how many seconds the generator's own lateness raised it.
         workers: load processes that shared the arrivals.
         lost_workers: numbers, from 1, of those that ended without a word.
+        hosts: where each worker ran; empty when all ran beside the task.
+        clock_uncertainty_s: how far off the common start may have been on a worker elsewhere, at most.
+        clock_drift_s: by how much the clock of such a worker went away from the master's during the load.
     """
 
     version: str
@@ -172,6 +175,9 @@ class GeneratorFigures:
     distortion: Mapping[str, float] = field(default_factory=dict)
     workers: int = 1
     lost_workers: tuple[int, ...] = ()
+    hosts: tuple[str, ...] = ()
+    clock_uncertainty_s: float | None = None
+    clock_drift_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

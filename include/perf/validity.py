@@ -44,6 +44,14 @@ MIN_COVERAGE_RATIO = 0.95
 MAX_CLOCK_STEP_S = 0.5
 """A wall clock that moved against the monotonic one makes the window in Prometheus another one."""
 
+MAX_CLOCK_UNCERTAINTY_S = MAX_SCHEDULE_LAG_S
+"""How far off the start of a worker elsewhere may be: its requests then come that much before or after those of the
+others, which is another schedule, while every latency is told by one clock and stays right."""
+
+MAX_CLOCK_DRIFT_S = 0.1
+"""By how much the clock of a worker may go away from the master's. A quartz off by 25 ppm takes an hour for it; at such
+a speed the gaps between requests are as good as ever, and seconds of the record still hold their own requests."""
+
 BUSY = "the machine was busy with something else"
 OWN_CORE = "give the generator a core of its own"
 
@@ -62,10 +70,11 @@ def _problems_of_the_record(load: LoadProfile, figures: LoadFigures) -> Iterator
     if generator.ended != COMPLETED:
         yield f"the load ended early: {generator.ended}; start a new run"
     if generator.lost_workers:
-        lost = ", ".join(map(str, generator.lost_workers))
+        lost = ", ".join(_named(number, generator) for number in generator.lost_workers)
+        unreachable = ", or could not be reached" if generator.hosts else ""
         yield (
             f"worker {lost} of {generator.workers} of the load generator was lost: it was killed, or the machine ran "
-            "out of memory; start a new run"
+            f"out of memory{unreachable}; start a new run"
         )
     elif figures.rows != figures.arrivals:
         yield (
@@ -74,6 +83,11 @@ def _problems_of_the_record(load: LoadProfile, figures: LoadFigures) -> Iterator
         )
     if generator.ended == COMPLETED:
         yield from _problems_of_the_count(load, figures)
+
+
+def _named(number: int, generator: GeneratorFigures) -> str:
+    """Return the number of a worker, and where it ran when that was elsewhere."""
+    return f"{number} (on {generator.hosts[number - 1]})" if generator.hosts else str(number)
 
 
 def _problems_of_the_count(load: LoadProfile, figures: LoadFigures) -> Iterator[str]:
@@ -136,10 +150,27 @@ def _problems_of_the_machine(generator: GeneratorFigures) -> Iterator[str]:
             f"{BUSY}: its host gave {generator.steal_ratio:.0%} of its time to others "
             f"(at most {MAX_STEAL_RATIO:.0%}); move the generator to a host that is not overbooked"
         )
+    yield from _problems_of_the_clocks(generator)
+
+
+def _problems_of_the_clocks(generator: GeneratorFigures) -> Iterator[str]:
     if abs(generator.clock_step_s) > MAX_CLOCK_STEP_S:
         yield (
             f"the clock of this machine was stepped by {generator.clock_step_s:+.2f} s during the run; "
             "start a new run once it is steady"
+        )
+    if generator.clock_uncertainty_s is not None and generator.clock_uncertainty_s > MAX_CLOCK_UNCERTAINTY_S:
+        yield (
+            "the clocks of master and workers could only be compared to "
+            f"±{generator.clock_uncertainty_s * 1000:.0f} ms (at most ±{MAX_CLOCK_UNCERTAINTY_S * 1000:g} ms), so that "
+            "the workers did not keep one schedule; bring them closer to one another in the network, or look for what "
+            "keeps it busy"
+        )
+    if generator.clock_drift_s is not None and generator.clock_drift_s > MAX_CLOCK_DRIFT_S:
+        yield (
+            f"the clock of a worker went away from the master's by {generator.clock_drift_s * 1000:.0f} ms during the "
+            f"run (at most {MAX_CLOCK_DRIFT_S * 1000:g} ms), so that the workers did not keep one schedule; move it to "
+            "a machine with a steady clock"
         )
 
 

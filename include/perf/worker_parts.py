@@ -36,19 +36,20 @@ def part_of(folder: Path, *, worker: int, workers: int) -> Part:
     return Part(folder / f"requests.{worker + 1}.csv.gz", folder / f"generator.{worker + 1}.json")
 
 
-def forget(folder: Path, *, workers: int) -> None:
-    """Remove what an earlier load left in the folder."""
-    for part in (part_of(folder, worker=worker, workers=workers) for worker in range(workers)):
-        part.requests.unlink(missing_ok=True)
-        part.summary.unlink(missing_ok=True)
-    for name in (REQUESTS_FILE, GENERATOR_FILE):
-        (folder / name).unlink(missing_ok=True)
+def forget(folder: Path) -> None:
+    """Remove what an earlier load left in the folder, of however many workers."""
+    for pattern in (REQUESTS_FILE, GENERATOR_FILE, "requests.[0-9]*.csv.gz", "generator.[0-9]*.json"):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
-def join(folder: Path, *, workers: int) -> None:
+def join(folder: Path, *, workers: int, hosts: Sequence[str] = ()) -> None:
     """Make one record of the parts, which are removed; the load must be over.
 
     A worker that was killed left no summary, and rows up to its last second; they are kept.
+
+    Args:
+        hosts: where each worker ran, when they ran elsewhere.
     """
     if workers == 1:
         return
@@ -60,7 +61,7 @@ def join(folder: Path, *, workers: int) -> None:
                 _append(part.requests, whole)
     logs = [_log_of(part) for part in parts]
     if any(logs):
-        write_atomically(folder / GENERATOR_FILE, to_json(joined(logs)))
+        write_atomically(folder / GENERATOR_FILE, to_json(joined(logs, hosts=hosts)))
     for part in parts:
         part.requests.unlink(missing_ok=True)
         part.summary.unlink(missing_ok=True)
@@ -114,11 +115,14 @@ def _texts(path: Path) -> Iterator[bytes]:
                 yield decompressor.decompress(chunk)
 
 
-def joined(logs: Sequence[GeneratorLog | None]) -> GeneratorLog:
+def joined(logs: Sequence[GeneratorLog | None], *, hosts: Sequence[str] = ()) -> GeneratorLog:
     """Add up what the workers say of themselves, ``None`` for one that was lost; at least one was not.
 
     Counts and processor time are sums, delays are merged exactly; of what tells whether a worker kept up the
     worst one counts.
+
+    Args:
+        hosts: where each worker ran, when they ran elsewhere; of those that were lost as well.
     """
     there = [log for log in logs if log is not None]
     lags = Histogram()
@@ -143,6 +147,9 @@ def joined(logs: Sequence[GeneratorLog | None]) -> GeneratorLog:
         feed_rows=there[0].feed_rows,
         workers=len(logs),
         lost_workers=tuple(number for number, log in enumerate(logs, start=1) if log is None),
+        hosts=tuple(hosts),
+        clock_uncertainty_s=_worst([log.clock_uncertainty_s for log in there]),
+        clock_drift_s=_worst([log.clock_drift_s for log in there]),
     )
 
 

@@ -15,10 +15,14 @@ from airflow.version import version as airflow_version
 
 from bellwether.halting import halted
 from bellwether.links import URL_PREFIX
+from bellwether.web.remembered import Remembered
 from include.perf.adapters.annotation_webhook import Webhook
 from include.perf.adapters.credentials import Secrets, missing_connection, optional_headers, secret_headers
-from include.perf.adapters.environment import build_pipeline, existing_ca_file, results_store
+from include.perf.adapters.environment import build_pipeline, existing_ca_file
+from include.perf.adapters.locust_pool import LocustPool, locust_pool
 from include.perf.adapters.prometheus import Prometheus
+from include.perf.adapters.s3.client import S3Login
+from include.perf.adapters.storage import Storage
 from include.perf.alert import CellName, Links
 from include.perf.catalogue import load_catalogue
 from include.perf.errors import ConfigurationError
@@ -39,7 +43,12 @@ PROMETHEUS_CONNECTION = "prometheus_default"
 PRODUCTION_CONNECTION = "prometheus_production"
 METRICS_CONNECTION = "bellwether_metrics"
 ANNOTATIONS_CONNECTION = "bellwether_annotations"
+LOCUST_CONNECTION = "bellwether_locust"
+S3_CONNECTION = "bellwether_s3"
 SCHEMES = ("http", "https")
+
+S3_KEPT_S = 30.0
+"""So long after it was changed, a process may still use the connection to the object store as it was."""
 
 
 def airflow_pipeline(*, halted: Callable[[], str | None] = halted) -> Pipeline:
@@ -53,9 +62,11 @@ def airflow_pipeline(*, halted: Callable[[], str | None] = halted) -> Pipeline:
     """
     return build_pipeline(
         _prometheus(_prometheus_connection()),
+        storage=storage(),
         credentials=airflow_credentials,
         halted=halted,
         annotations=airflow_annotations,
+        pool=airflow_pool,
         production_metrics=_production_prometheus,
         versions={"airflow": airflow_version},
     )
@@ -78,7 +89,7 @@ def airflow_rule_writer() -> "RuleWriter":
 
     connection, catalogue = _prometheus_connection(), load_catalogue()
     server = _server(connection, PrometheusRules) if catalogue.operations.reload_rules else None
-    return rule_writer(catalogue, _prometheus(connection), server)
+    return rule_writer(catalogue, _prometheus(connection), server, storage=storage())
 
 
 def _prometheus(connection: Any) -> Prometheus:
@@ -192,6 +203,58 @@ def airflow_annotations() -> Webhook | None:
     return Webhook(url=base_url(connection), token=connection.password or None)
 
 
+def airflow_pool() -> LocustPool | None:
+    """Return the workers on other machines that send the load; ``None`` where the task's own machine does.
+
+    Raises:
+        ConfigurationError: the connection describes them wrongly.
+    """
+    connection = _optional_connection(LOCUST_CONNECTION)
+    if connection is None:
+        return None
+    if connection.password:
+        mask_secret(connection.password)
+    return locust_pool(
+        host=connection.host,
+        port=connection.port,
+        key=connection.password,
+        workers=connection.extra_dejson.get("workers"),
+        named=f"the connection {LOCUST_CONNECTION}",
+        key_named=f"the password of the connection {LOCUST_CONNECTION}",
+    )
+
+
+def storage() -> Storage:
+    """Return where things are kept; an object store is called with the credentials of its connection."""
+    return Storage(s3=Remembered(airflow_s3, for_s=S3_KEPT_S))
+
+
+def airflow_s3() -> S3Login:
+    """Return who calls the object store, and where it is; what the connection does not say is found by boto3.
+
+    Raises:
+        ConfigurationError: the connection has only one half of the keys.
+    """
+    connection = _optional_connection(S3_CONNECTION)
+    if connection is None:
+        return S3Login(given_in=f"the connection {S3_CONNECTION}, or where else boto3 finds them")
+    if bool(connection.login) != bool(connection.password):
+        raise ConfigurationError(
+            f"the connection {S3_CONNECTION} must have the access key id as login and the secret key as password, or "
+            "neither, where boto3 finds them itself"
+        )
+    if connection.password:
+        mask_secret(connection.password)
+    extra = connection.extra_dejson
+    return S3Login(
+        access_key_id=connection.login or None,
+        secret_access_key=connection.password or None,
+        endpoint_url=extra.get("endpoint_url") or None,
+        region_name=extra.get("region_name") or None,
+        given_in=f"the connection {S3_CONNECTION}",
+    )
+
+
 def _optional_connection(conn_id: str) -> Any:
     """Return a connection, or ``None``."""
     try:
@@ -215,7 +278,7 @@ def _report_address(record: RunRecord) -> str:
     cell = CellName(record.service, record.scenario)
     if base := _airflow_address():
         return Addresses(base=f"{base}{URL_PREFIX}").runs(cell, record.run_id)
-    uri = results_store().uri_of(service=cell.service, scenario=cell.scenario, run_id=record.run_id)
+    uri = storage().results().uri_of(service=cell.service, scenario=cell.scenario, run_id=record.run_id)
     return f"{uri}/{REPORT_FILE}"
 
 

@@ -22,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from include.perf.adapters.environment import build_pipeline
 from include.perf.adapters.prometheus import Prometheus
+from include.perf.adapters.storage import Storage
 from include.perf.pipeline import Pipeline
 from include.perf.ports import Progress
 from include.perf.request import RunRequest
@@ -173,7 +174,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
                 BELLWETHER_BASELINES=folder / "baselines.json",
             ),
         ):
-            pipeline = build_pipeline(Prometheus(prometheus_url))
+            pipeline = build_pipeline(Prometheus(prometheus_url), storage=Storage())
             found = Platform(url, psutil.Process(service.pid), pipeline)
             eventually(lambda: _is_watched(found), within_s=60)
             yield found

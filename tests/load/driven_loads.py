@@ -57,6 +57,7 @@ def plan_of(folder: Path, url: str, **load: object) -> LoadPlan:
         headers={},
         expectations={},
         load=LoadProfile.model_construct(**fields),
+        workers=1,
         folder=folder,
     )
 
@@ -107,7 +108,7 @@ class Run:
     def __init__(self, plan: LoadPlan, connection: Callable[[Way], Connection] = Connection) -> None:
         self._plan = plan
         self._path = plan.folder / "requests.csv.gz"
-        self._log = RequestLog(self._path)
+        self._log = RequestLog(self._path.open("wb"))
         self._way = way_to(plan.base_url)
         self._connect = connection
         self.drive = Drive(plan, requests_of(plan), self._log, self._way.poller)

@@ -31,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_a_row_is_what_happened(path: Path) -> None:
     """One line a request, times in seconds with six decimals, the latency counted from the due time."""
-    log = RequestLog(path)
+    log = RequestLog(path.open("wb"))
     log.started_at = 1_767_787_200.5
     log.add(row(1))
     log.add(Row(0.02, "warmup", "positions", 0, 0.0204, 0.52, 10.52, 0, "timeout", "no whole answer within 10 s"))
@@ -45,7 +45,7 @@ def test_a_row_is_what_happened(path: Path) -> None:
 
 def test_counts_and_examples(path: Path) -> None:
     """Failures are counted, and the first example of each endpoint and kind is kept, cut short."""
-    log = RequestLog(path)
+    log = RequestLog(path.open("wb"))
     for number in range(3):
         log.add(row(number))
     log.add(row(3, status=503, error="HTTP 503", example="busy"))
@@ -64,7 +64,7 @@ def test_counts_and_examples(path: Path) -> None:
 
 def test_rows_are_written_in_batches_and_none_is_left_behind(path: Path) -> None:
     """25 at once: of 60 rows 50 are counted before a flush, all of them after it, and all are in the file."""
-    log = RequestLog(path)
+    log = RequestLog(path.open("wb"))
     for number in range(60):
         log.add(row(number))
     assert (ROWS_AT_ONCE, log.rows) == (25, 50)
@@ -77,7 +77,7 @@ def test_rows_are_written_in_batches_and_none_is_left_behind(path: Path) -> None
 
 def test_latencies_are_taken_once(path: Path) -> None:
     """What a report took belongs to it; the next one has only what came since."""
-    log = RequestLog(path)
+    log = RequestLog(path.open("wb"))
     log.add(row(0))
     log.flush()
     assert sum(log.latencies.take().values()) == 1
@@ -93,7 +93,7 @@ def test_latencies_are_taken_once(path: Path) -> None:
 
 def test_a_failure_that_was_told_fast_has_no_latency(path: Path) -> None:
     """It must not make a service look quick; one that was waited for in vain counts with the time it took."""
-    log = RequestLog(path)
+    log = RequestLog(path.open("wb"))
     log.add(row(0, ended_s=0.020))
     log.add(row(0, ended_s=0.001, status=503, error="HTTP 503"))
     log.add(row(0, ended_s=0.001, status=0, error="connection refused"))
@@ -127,7 +127,7 @@ def test_a_slow_disk_holds_nothing_up(path: Path, monkeypatch: pytest.MonkeyPatc
     """A flush waits for its disk in a thread; meanwhile the loop goes round and rows are added."""
     disk = _SlowDisk(path.open("wb"))
     monkeypatch.setattr(Path, "open", lambda *_: disk)
-    log = RequestLog(path)
+    log = RequestLog(path.open("wb"))
     monkeypatch.undo()
     for number in range(ROWS_AT_ONCE):
         log.add(row(number))
@@ -146,7 +146,7 @@ def test_a_slow_disk_holds_nothing_up(path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_flush_can_be_read_while_the_record_grows(path: Path) -> None:
     """Everything up to the flush, nothing after it."""
-    log = RequestLog(path)
+    log = RequestLog(path.open("wb"))
     for number in range(5):
         log.add(row(number))
     log.flush()
@@ -164,7 +164,7 @@ def test_the_files_of_several_workers_are_one_after_another_one_record(tmp_path:
     with whole.open("wb") as file:
         for worker in range(2):
             path = tmp_path / f"{worker}.csv.gz"
-            log = RequestLog(path, has_header=worker == 0)
+            log = RequestLog(path.open("wb"), has_header=worker == 0)
             log.add(row(worker))
             log.close()
             file.write(path.read_bytes())
@@ -187,7 +187,7 @@ def test_the_files_of_several_workers_are_one_after_another_one_record(tmp_path:
 )
 def test_no_example_shows_a_secret(path: Path, secret: str, said: str, kept: str) -> None:
     """A server may repeat in its answer what it was sent."""
-    log = RequestLog(path, secrets=["another", secret])
+    log = RequestLog(path.open("wb"), secrets=["another", secret])
     log.add(row(0, error="HTTP 403", status=403, example=said))
     log.close()
     assert log.examples == {"orders HTTP 403": kept}
@@ -195,14 +195,14 @@ def test_no_example_shows_a_secret(path: Path, secret: str, said: str, kept: str
 
 def test_an_empty_record_has_a_header(path: Path) -> None:
     """A load that was stopped before its first arrival left no rows, but a record."""
-    RequestLog(path).close()
+    RequestLog(path.open("wb")).close()
     rows = read_requests(path)
     assert (len(rows), list(rows.columns)) == (0, list(REQUEST_COLUMNS))
 
 
 def test_a_record_cut_at_any_byte_gives_its_whole_rows(path: Path) -> None:
     """A full disk or a kill may cut a file in the middle of a row or of a compressed block."""
-    log = RequestLog(path)
+    log = RequestLog(path.open("wb"))
     for number in range(120):
         log.add(row(number))
         if number % 20 == 0:
@@ -226,7 +226,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from include.load.record import RequestLog, Row
-log = RequestLog(Path(sys.argv[1]))
+log = RequestLog(Path(sys.argv[1]).open("wb"))
 def add(count):
     for number in range(count):
         log.add(Row(number, "measured", "orders", 200, number, number, number + 0.01, 1))

@@ -131,6 +131,13 @@ def test_several_workers_are_part_of_the_generator(rate: float, text: str) -> No
     assert parts["generator"].endswith(f"seed 20260101{text}")
 
 
+def test_a_load_from_other_machines_is_another_part() -> None:
+    """It comes over another network; from how many machines does not matter, and loads of before are all local."""
+    local, distributed = (fingerprint(small_service(), LOAD, data=DATA, is_distributed=each) for each in (False, True))
+    assert set(distributed.items()) - set(local.items()) == {("generators", "distributed")}
+    assert set(local) < set(distributed)
+
+
 def test_rates_that_differ_are_described_differently() -> None:
     """Six digits would take 1000.001 for 1000."""
     assert describe_load(LoadProfile(rate_rps=1000.001, duration_s=60)).startswith("1000.001/s ")

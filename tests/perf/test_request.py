@@ -29,11 +29,11 @@ def plan_problems(platform: Platform, **request: Any) -> list[str]:
 def test_a_plan_says_everything_wrong_at_once(platform: Platform) -> None:
     """Service, duration, rate, reason and baselines: five mistakes are five sentences, and nothing is planned."""
     platform.baselines.problem = BaselineError("b.json is not valid JSON")
-    problems = plan_problems(platform, service="ordres", duration_s=-3, rate_rps=50_000.0, update_baseline=True)
+    problems = plan_problems(platform, service="ordres", duration_s=-3, rate_rps=500_000.0, update_baseline=True)
     assert problems == [
         "update_baseline needs a reason: it is kept with the baseline, say why the level is right",
         "b.json is not valid JSON",
-        "rate_rps: should be less than or equal to 24000, but is 50000.0",
+        "rate_rps: should be less than or equal to 192000, but is 500000.0",
         "duration_s: should be greater than or equal to 10, but is -3",
         "service 'ordres' is not in the catalogue; there are orders-service",
     ]
@@ -56,8 +56,8 @@ def test_an_unknown_scenario_hides_nothing_that_can_be_checked(platform: Platfor
         ({"duration_s": 9}, "duration_s: should be greater than or equal to 10, but is 9"),
         ({"duration_s": 14401}, "duration_s: should be less than or equal to 14400, but is 14401"),
         ({"rate_rps": 0.0}, "rate_rps: should be greater than or equal to 0.1, but is 0.0"),
-        ({"rate_rps": float("nan")}, "rate_rps: should be less than or equal to 24000, but is nan"),
-        ({"rate_rps": float("inf")}, "rate_rps: should be less than or equal to 24000, but is inf"),
+        ({"rate_rps": float("nan")}, "rate_rps: should be less than or equal to 192000, but is nan"),
+        ({"rate_rps": float("inf")}, "rate_rps: should be less than or equal to 192000, but is inf"),
         ({"service": "engine"}, "service 'engine' is not in the catalogue; there are orders-service"),
     ],
 )
@@ -123,10 +123,10 @@ def test_a_load_that_varies_is_valid_and_told_as_its_mean(platform: Platform) ->
 
 
 def test_a_rate_whose_peak_is_too_high_is_refused(platform: Platform) -> None:
-    """9 000/s are allowed, three times that are not."""
+    """70 000/s are allowed, three times that are not."""
     with_load(platform, profile=BURST)
-    assert plan_problems(platform, rate_rps=9000.0) == [
-        "the peak rate of 27000/s is more than the 24000/s that 8 workers hold; lower rate_rps or profile"
+    assert plan_problems(platform, rate_rps=70_000.0) == [
+        "the peak rate of 210000/s is more than the 192000/s that 64 workers hold; lower rate_rps or profile"
     ]
 
 

@@ -131,11 +131,11 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ],
     ),
     (
-        {"rate_rps": 9000, "profile": BURST},
-        ["the peak rate of 27000/s is more than the 24000/s that 8 workers hold; lower rate_rps or profile"],
+        {"rate_rps": 70_000, "profile": BURST},
+        ["the peak rate of 210000/s is more than the 192000/s that 64 workers hold; lower rate_rps or profile"],
     ),
-    ({"rate_rps": 24_001}, ["rate_rps: should be less than or equal to 24000, but is 24001"]),
-    ({"workers": 9}, ["workers: should be less than or equal to 8, but is 9"]),
+    ({"rate_rps": 192_001}, ["rate_rps: should be less than or equal to 192000, but is 192001"]),
+    ({"workers": 65}, ["workers: should be less than or equal to 64, but is 65"]),
     (
         {"profile": [{"at_s": 5, "factor": 1}]},
         ["profile: the first point must be at_s 0, but is at_s 5"],

@@ -50,6 +50,8 @@ def test_a_run_at_every_limit_is_valid() -> None:
         wait_ratio=0.25,
         steal_ratio=0.25,
         clock_step_s=-0.5,
+        clock_uncertainty_s=0.010,
+        clock_drift_s=0.1,
         distortion={"latency_p99": 0.005},  # half of 10 ms
     )
     assert load_problems(LOAD, load_figures(generator, due=9_990)) == []  # 99.9 % of 10 000
@@ -135,6 +137,25 @@ def test_a_short_run_is_one_without_a_99th_percentile() -> None:
             {"rows": 15_000},  # up to its last second: told once
             "worker 2 of 2 of the load generator was lost: it was killed, or the machine ran out of memory; "
             "start a new run",
+        ),
+        (
+            {"workers": 3, "lost_workers": (2,), "hosts": ("load-a", "load-b", "load-c")},
+            {"rows": 15_000},
+            "worker 2 (on load-b) of 3 of the load generator was lost: it was killed, or the machine ran out of "
+            "memory, or could not be reached; start a new run",
+        ),
+        (
+            {"workers": 2, "hosts": ("a", "b"), "clock_uncertainty_s": 0.0123},
+            {},
+            "the clocks of master and workers could only be compared to ±12 ms (at most ±10 ms), so that the workers "
+            "did not keep one schedule; bring them closer to one another in the network, or look for what keeps it "
+            "busy",
+        ),
+        (
+            {"workers": 2, "hosts": ("a", "b"), "clock_drift_s": 0.101},
+            {},
+            "the clock of a worker went away from the master's by 101 ms during the run (at most 100 ms), so that the "
+            "workers did not keep one schedule; move it to a machine with a steady clock",
         ),
         (
             {"clock_step_s": 0.51},

@@ -181,15 +181,15 @@ def test_a_summary_that_is_none_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [1, 3])
 def test_an_earlier_load_is_forgotten(tmp_path: Path, workers: int) -> None:
     """The record and every part of it, and nothing else."""
-    kept = ["feed.jsonl", "requests.9.csv.gz"]
+    kept = ["aborted-1.requests.csv.gz", "feed.jsonl"]
     names = ["requests.csv.gz", "generator.json", *kept]
     if workers > 1:
         names += [f"requests.{number}.csv.gz" for number in (1, 2, 3)] + ["generator.2.json"]
     for name in names:
         (tmp_path / name).write_text("old", encoding="utf-8")
-    forget(tmp_path, workers=workers)
+    forget(tmp_path)
     assert names_in(tmp_path) == kept
-    forget(tmp_path, workers=workers)
+    forget(tmp_path)
 
 
 def test_counts_are_sums_and_delays_are_merged() -> None:

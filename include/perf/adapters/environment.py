@@ -11,21 +11,18 @@ from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from include.perf import __version__
-from include.perf.adapters.alert_file import AlertFile
 from include.perf.adapters.annotation_webhook import AnnotationWebhook, Webhook, environment_webhook
-from include.perf.adapters.baseline_file import BaselineFile
 from include.perf.adapters.charts import MatplotlibCharts
 from include.perf.adapters.credentials import Secrets, environment_credentials, optional_headers
-from include.perf.adapters.folder_store import DEFAULT_RESULTS, FolderStore
 from include.perf.adapters.halt_file import HaltFile
-from include.perf.adapters.load_locks import LoadLocks
-from include.perf.adapters.load_log import LoadLog
 from include.perf.adapters.load_process import PROJECT_ROOT
 from include.perf.adapters.locust import LocustGenerator
+from include.perf.adapters.locust_pool import LocustPool, environment_pool
 from include.perf.adapters.prometheus import Prometheus
 from include.perf.adapters.resolver import resolve
-from include.perf.adapters.sqlite_index import INDEX_FILE, SqliteIndex
+from include.perf.adapters.storage import Storage
 from include.perf.adapters.target import HttpTarget
+from include.perf.alert_rules.limits import Limits as AlertLimits
 from include.perf.alert_rules.limits_file import LIMITS_FILE, read_limits
 from include.perf.catalogue import load_catalogue
 from include.perf.errors import ConfigurationError
@@ -39,44 +36,9 @@ PRODUCTION_PROMETHEUS = "PROMETHEUS_PRODUCTION"
 """What the variables begin with that name the Prometheus of production, where it is another one."""
 
 
-def results_store() -> FolderStore:
-    """Return the store that ``BELLWETHER_RESULTS_URI`` names, by default ``results/`` in the project."""
-    return FolderStore(os.environ.get("BELLWETHER_RESULTS_URI") or str(PROJECT_ROOT / DEFAULT_RESULTS))
-
-
-def baseline_file() -> BaselineFile:
-    """Return the file that ``BELLWETHER_BASELINES`` names, by default the one in the project."""
-    path = os.environ.get("BELLWETHER_BASELINES")
-    return BaselineFile(Path(path) if path else PROJECT_ROOT / "include" / "baselines.json")
-
-
 def halt_file() -> HaltFile:
     """Return the file that ``BELLWETHER_HALT_FILE`` names, by default ``halt.json`` in the project."""
     return HaltFile(Path(os.environ.get("BELLWETHER_HALT_FILE") or PROJECT_ROOT / "halt.json"))
-
-
-def load_locks() -> LoadLocks:
-    """Return the locks in the folder that ``BELLWETHER_LOAD_LOCKS`` names, by default one beside the results."""
-    folder = os.environ.get("BELLWETHER_LOAD_LOCKS")
-    return LoadLocks(Path(folder) if folder else results_store().root / ".loads")
-
-
-def load_log() -> LoadLog:
-    """Return the latest load of each cell, beside the results."""
-    return LoadLog(results_store().root / ".load-log", locks=load_locks())
-
-
-def alert_file() -> AlertFile:
-    """Return the file that ``BELLWETHER_ALERTS`` names, by default one beside the results."""
-    path = os.environ.get("BELLWETHER_ALERTS")
-    return AlertFile(Path(path) if path else results_store().root / ".alerts.json")
-
-
-def run_index() -> SqliteIndex:
-    """Return the index in the file that ``BELLWETHER_INDEX`` names, by default one beside the results."""
-    store = results_store()
-    path = os.environ.get("BELLWETHER_INDEX")
-    return SqliteIndex(Path(path) if path else store.root / INDEX_FILE, store=store, clock=lambda: datetime.now(UTC))
 
 
 def production_prometheus() -> Prometheus | None:
@@ -130,21 +92,20 @@ def existing_ca_file(given: str | None, *, named: str) -> Path | None:
     return Path(given)
 
 
-def rules_folder() -> Path:
-    """Return the folder that ``BELLWETHER_RULES`` names, by default ``rules/`` beside the baselines file."""
-    folder = os.environ.get("BELLWETHER_RULES")
-    return Path(folder) if folder else baseline_file().path.parent / "rules"
-
-
-def metrics_sources() -> Sources:
+def metrics_sources(storage: Storage) -> Sources:
     """Return what our own metrics are made of."""
+
+    def limits() -> AlertLimits | None:
+        folder = storage.rules_folder()
+        return None if folder is None else read_limits(folder / LIMITS_FILE)
+
     return Sources(
         catalogue=load_catalogue,
-        index=run_index(),
-        baselines=baseline_file(),
-        alerts=alert_file(),
-        loads=load_log(),
-        limits=lambda: read_limits(rules_folder() / LIMITS_FILE),
+        index=storage.run_index(),
+        baselines=storage.baselines(),
+        alerts=storage.alerts(),
+        loads=storage.load_log(),
+        limits=limits,
         clock=lambda: datetime.now(UTC),
     )
 
@@ -152,17 +113,21 @@ def metrics_sources() -> Sources:
 def build_pipeline(
     metrics: MetricsSource,
     *,
+    storage: Storage,
     credentials: Credentials = environment_credentials,
     halted: Callable[[], str | None] | None = None,
     annotations: Callable[[], Webhook | None] = environment_webhook,
+    pool: Callable[[], LocustPool | None] = environment_pool,
     production_metrics: Callable[[], MetricsSource | None] = production_prometheus,
     versions: Mapping[str, str] | None = None,
 ) -> Pipeline:
     """Return a pipeline on the catalogue, the results and the baselines that the environment names.
 
     Args:
+        storage: gives the results and the baselines.
         credentials: gives the secret headers of a service; asked only before something is sent to it.
         halted: says why no load may run, by default what `halt_file` says.
+        pool: names the workers on other machines that send the load, ``None`` where this one does.
         annotations: says where loads are announced, if anywhere; asked only when one begins or ends.
         production_metrics: gives the Prometheus that watches production, ``None`` where it is ``metrics``.
 
@@ -171,19 +136,19 @@ def build_pipeline(
     """
     return Pipeline(
         catalogue=load_catalogue(),
-        store=results_store(),
-        baselines=baseline_file(),
+        store=storage.results(),
+        baselines=storage.baselines(),
         metrics=metrics,
-        generator=LocustGenerator(credentials=credentials),
+        generator=LocustGenerator(credentials=credentials, pool=pool),
         target=HttpTarget(credentials=credentials),
         resolve=resolve,
-        reservations=load_locks(),
+        reservations=storage.load_locks(),
         charts=MatplotlibCharts(),
         clock=lambda: datetime.now(UTC),
         wait=time.sleep,
         halted=halted or halt_file().reason,
         versions=_versions() | dict(versions or {}),
-        observers=(load_log(), AnnotationWebhook(annotations)),
+        observers=(storage.load_log(), AnnotationWebhook(annotations)),
         production_metrics=production_metrics,
     )
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import selectors
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from include.perf.adapters.load_workers import ENDED, Heard
 from include.perf.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE, LoadPlan
 
 log = logging.getLogger(__name__)
@@ -21,30 +23,32 @@ END_S = 3.0
 """How long they may take, all together, to leave when nobody follows them any more; who does not is killed."""
 
 EXIT_S = 1.0
-"""How long a worker may take to leave once its pipe is closed."""
+"""How long a process may take to leave once its pipe is closed."""
+
+INHERITED = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "LD_", "SSL_CERT_", "PYTHON", "GEVENT", "VIRTUAL_ENV")
+"""How the variables begin that a process gets of ours."""
 
 PROJECT_ROOT = Path(__file__).parents[3]
 
 
-class Worker:
-    """One load process and the two pipes to it."""
+class LoadProcess:
+    """One process of a load and the two pipes to it."""
 
-    def __init__(self, number: int, process: "subprocess.Popen[bytes]", *, commands: int, reports: int) -> None:
-        self.number = number
+    def __init__(self, process: "subprocess.Popen[bytes]", *, commands: int, reports: int) -> None:
         self.process = process
         self.reports = reports
         self._commands = commands
         self._pending = b""
 
     def tell(self, command: Mapping[str, Any]) -> None:
-        """Send a command; a worker that is gone gets none."""
+        """Send a command; a process that is gone gets none."""
         try:
             os.write(self._commands, json.dumps(command).encode() + b"\n")
         except BrokenPipeError:
             return
 
     def read(self) -> list[dict[str, Any]] | None:
-        """Return what the worker has reported meanwhile; ``None`` when it reports no more."""
+        """Return what the process has reported meanwhile; ``None`` when it reports no more."""
         data = os.read(self.reports, 1 << 16)
         if not data:
             return None
@@ -65,54 +69,106 @@ class Worker:
 
     def kill(self) -> None:
         """End it at once, also one that is stopped or hangs."""
-        log.warning("worker %d of the load generator does not end and is killed", self.number + 1)
+        log.warning("process %d of the load generator does not end and is killed", self.process.pid)
         self.process.kill()
         self.process.wait()
 
     def close(self) -> None:
-        """Close the pipes; a worker that still runs takes that as its end."""
+        """Close the pipes; a process that still runs takes that as its end."""
         os.close(self._commands)
         os.close(self.reports)
 
 
+class LocalWorkers:
+    """The workers of a load that all run on this machine, a process each."""
+
+    hosts: Sequence[str] = ()
+
+    def __init__(self, processes: Sequence[LoadProcess], selector: selectors.BaseSelector) -> None:
+        self._processes = processes
+        self._selector = selector
+        for number, process in enumerate(processes):
+            selector.register(process.reports, selectors.EVENT_READ, number)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._processes)
+
+    def tell(self, command: Mapping[str, Any]) -> None:
+        """Send a command to all of them."""
+        for process in self._processes:
+            process.tell(command)
+
+    def hear(self, *, within_s: float) -> Iterator[Heard]:
+        """Wait for what they report next, at most so long."""
+        for key, _ in self._selector.select(timeout=within_s):
+            process = self._processes[key.data]
+            reports = process.read()
+            if reports is None:
+                self._selector.unregister(key.fileobj)
+                yield Heard(worker=key.data, left="was lost" if process.is_lost() else ENDED)
+            else:
+                yield Heard(worker=key.data, reports=reports)
+
+    def drop(self, worker: int) -> None:
+        """Kill one that does not end."""
+        self._processes[worker].kill()
+
+
 @contextmanager
-def running_workers(plan: LoadPlan, *, hold: int | None) -> Iterator[list[Worker]]:
-    """Lend the processes of a load, all of which are gone when the block ends."""
-    path = plan.write()
-    workers: list[Worker] = []
+def local_workers(plan: LoadPlan, *, hold: int | None) -> Iterator[LocalWorkers]:
+    """Lend the workers of a load, all of which are gone when the block ends."""
+    path = str(plan.write())
+    commands = [["include.load", path, str(number)] for number in range(plan.workers)]
+    running = load_processes(commands, log_file=plan.folder / LOG_FILE, hold=hold)
+    with running as processes, selectors.DefaultSelector() as selector:
+        yield LocalWorkers(processes, selector)
+
+
+@contextmanager
+def load_processes(
+    commands: Sequence[Sequence[str]], *, log_file: Path, hold: int | None
+) -> Iterator[Sequence[LoadProcess]]:
+    """Lend processes that run modules of `include.load`, all of which are gone when the block ends.
+
+    Args:
+        commands: of each the module and its arguments.
+        hold: a descriptor that they keep open to their end.
+    """
+    processes: list[LoadProcess] = []
     with ExitStack() as opened, ExitStack() as running:
-        log_file = opened.enter_context((plan.folder / LOG_FILE).open("wb"))
-        running.callback(_end, workers)
+        output = opened.enter_context(log_file.open("wb"))
+        running.callback(_end, processes)
         try:
-            for number in range(plan.load.worker_count):
-                workers.append(_start(number, path, log_file, hold=hold))
-                opened.callback(workers[-1].close)
-            yield workers
+            for command in commands:
+                processes.append(_start(command, output, hold=hold))
+                opened.callback(processes[-1].close)
+            yield processes
         except BaseException:
-            for worker in workers:
-                worker.process.terminate()
+            for process in processes:
+                process.process.terminate()
             raise
 
 
-def _end(workers: Sequence[Worker]) -> None:
+def _end(processes: Sequence[LoadProcess]) -> None:
     """Make sure that nothing of a load runs any more; all are waited for together."""
     deadline = time.monotonic() + END_S
-    for worker in workers:
-        if not worker.has_ended(within_s=deadline - time.monotonic()):
-            worker.kill()
+    for process in processes:
+        if not process.has_ended(within_s=deadline - time.monotonic()):
+            process.kill()
 
 
-def _start(number: int, plan: Path, log_file: Any, *, hold: int | None) -> Worker:
+def _start(command: Sequence[str], output: Any, *, hold: int | None) -> LoadProcess:
     commands_read, commands_write = os.pipe()
     reports_read, reports_write = os.pipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "include.load", str(plan), str(number)],
+            [sys.executable, "-m", *command],
             cwd=PROJECT_ROOT,
             env=_environment(commands_read, reports_write),
             pass_fds=(commands_read, reports_write) if hold is None else (commands_read, reports_write, hold),
             stdin=subprocess.DEVNULL,
-            stdout=log_file,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
@@ -123,13 +179,13 @@ def _start(number: int, plan: Path, log_file: Any, *, hold: int | None) -> Worke
     finally:
         os.close(commands_read)
         os.close(reports_write)
-    return Worker(number, process, commands=commands_write, reports=reports_read)
+    return LoadProcess(process, commands=commands_write, reports=reports_read)
 
 
 def _environment(commands: int, reports: int) -> dict[str, str]:
-    """Return a worker's environment: ours, without what belongs to Airflow, its secrets above all."""
+    """Return a process' environment: of ours only what any program needs, since secrets may stand in all the rest."""
     python_path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]))
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
     return inherited | {
         COMMANDS_VARIABLE: str(commands),
         REPORTS_VARIABLE: str(reports),

@@ -1,8 +1,8 @@
 """The load generator: Locust in processes of its own.
 
-Locust patches the standard library when it is imported, so no process of Airflow's may import it. Each worker
+Locust patches the standard library when it is imported, so no process of Airflow's may import it. Each of them
 gets a command pipe whose other end only this process holds. When this process is gone, however it went, the
-pipe closes and the worker stops its load.
+pipe closes and the process stops its load, or, as the master of workers elsewhere, has them stop it.
 
 Nothing is judged by an exit code (Locust leaves with 0 after a SIGTERM and after a dead target): what the
 workers wrote is the record, and whether it is whole is for `include.perf.validity` to say.
@@ -10,13 +10,15 @@ workers wrote is the record, and whether it is whole is for `include.perf.validi
 
 import logging
 import math
-import selectors
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from include.perf.adapters.credentials import environment_credentials
-from include.perf.adapters.load_process import LOG_FILE, Worker, running_workers
+from include.perf.adapters.load_process import LOG_FILE, local_workers
+from include.perf.adapters.load_workers import ENDED, Heard, LoadWorkers
+from include.perf.adapters.locust_pool import LocustPool, environment_pool, remote_workers
 from include.perf.errors import LoadError
 from include.perf.load_plan import LoadPlan, plan_for
 from include.perf.load_progress import LoadProgress
@@ -49,73 +51,83 @@ MUTE_S = 15.0
 
 
 class LocustGenerator:
-    """Runs `include.load` as child processes and waits for them.
+    """Runs `include.load` as child processes, or on workers elsewhere, and waits for them.
 
     Args:
         credentials: gives the secret headers of a service; they go to the workers through a pipe.
+        pool: names the workers elsewhere, ``None`` where this machine sends all load.
     """
 
     def __init__(
         self,
         *,
         credentials: Credentials = environment_credentials,
+        pool: Callable[[], LocustPool | None] = environment_pool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credentials = credentials
+        self._pool = pool
         self._clock = clock
+
+    def shared(self) -> str | None:
+        """Return the workers elsewhere that all loads share, if any.
+
+        Raises:
+            ConfigurationError: they are described wrongly.
+        """
+        pool = self._pool()
+        return None if pool is None else pool.name
 
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
         """Send the feed at the arrival schedule and leave the raw record beside it.
 
         Raises:
             ConfigurationError: the service's credentials are missing.
-            LoadError: a worker could not be started, or none left a record.
+            LoadError: a worker could not be started, too few came, or none left a record.
         """
         plan = plan_for(order)
         secrets = self._credentials(order.service)
-        folder, workers = order.folder, order.load.worker_count
-        forget(folder, workers=workers)
+        forget(order.folder)
+        load: _Load | None = None
         try:
-            with running_workers(plan, hold=order.hold) as started:
-                load = _Load(started, plan, watch, clock=self._clock)
-                self._drive(load, started, secrets)
+            with self._workers(plan, order, secrets, watch) as workers:
+                load = _Load(workers, plan, watch, clock=self._clock)
+                self._drive(load, workers, secrets)
         except OSError as err:
             raise LoadError(f"the load generator could not be started: {err}") from err
         finally:
-            join(folder, workers=workers)
-        _check_record(folder, stopped=load.stopped_by_watch)
+            if load is not None:
+                join(order.folder, workers=len(load.workers), hosts=load.workers.hosts)
+        _check_record(order.folder, stopped=load.stopped_by_watch)
 
-    def _drive(self, load: "_Load", workers: Sequence[Worker], secrets: Mapping[str, str]) -> None:
-        """See the workers through to their end; one that does not end though it was asked to is killed."""
-        for worker in workers:
-            worker.tell({"headers": dict(secrets)})
-        with selectors.DefaultSelector() as selector:
-            for worker in workers:
-                selector.register(worker.reports, selectors.EVENT_READ, worker)
-            self._follow(selector, load)
-            if selector.get_map() and not load.is_stopped:
-                load.stop("stopped: it did not end by itself")
-                self._follow(selector, load)
-            for worker in _left(selector):
-                if not load.is_over(worker):
-                    worker.kill()
-            load.deadline = self._clock() + WRITE_S
-            self._follow(selector, load)
-            for worker in _left(selector):
-                worker.kill()
+    def _workers(
+        self, plan: LoadPlan, order: LoadOrder, secrets: Mapping[str, str], watch: LoadWatch
+    ) -> AbstractContextManager[LoadWorkers]:
+        pool = self._pool()
+        if pool is None:
+            return local_workers(plan, hold=order.hold)
+        return remote_workers(plan, pool, secrets=secrets, hold=order.hold, reason_to_stop=watch.reason_to_stop)
 
-    def _follow(self, selector: selectors.BaseSelector, load: "_Load") -> None:
+    def _drive(self, load: "_Load", workers: LoadWorkers, secrets: Mapping[str, str]) -> None:
+        """See the workers through to their end; one that does not end though it was asked to is dropped."""
+        workers.tell({"headers": dict(secrets)})
+        self._follow(load)
+        if load.here and not load.is_stopped:
+            load.stop("stopped: it did not end by itself")
+            self._follow(load)
+        for worker in load.here - load.over:
+            workers.drop(worker)
+        load.deadline = self._clock() + WRITE_S
+        self._follow(load)
+        for worker in load.here:
+            workers.drop(worker)
+
+    def _follow(self, load: "_Load") -> None:
         """Hear the workers until they have ended, or their time is up."""
-        while selector.get_map() and (left := load.deadline - self._clock()) > 0:
-            for key, _ in selector.select(timeout=min(left, LOOK_EVERY_S)):
-                if not load.follow(key.data):
-                    selector.unregister(key.fileobj)
+        while load.here and (left_s := load.deadline - self._clock()) > 0:
+            for heard in load.workers.hear(within_s=min(left_s, LOOK_EVERY_S)):
+                load.take_in(heard)
             load.look()
-
-
-def _left(selector: selectors.BaseSelector) -> list[Worker]:
-    """Return the workers that have not ended."""
-    return [key.data for key in selector.get_map().values()]
 
 
 class _Load:
@@ -123,68 +135,67 @@ class _Load:
 
     Attributes:
         deadline: on the clock, when they must have started; once they have, when they must have ended.
+        here: those that still report.
+        over: those that have told that they send no more.
         is_stopped: whether they were asked to end.
         stopped_by_watch: why the watch ended it, ``None`` where it did not.
     """
 
     def __init__(
         self,
-        workers: Sequence[Worker],
+        workers: LoadWorkers,
         plan: LoadPlan,
         watch: LoadWatch,
         *,
         clock: Callable[[], float],
     ) -> None:
-        self._workers = workers
+        self.workers = workers
         self._plan = plan
         self._progress = LoadProgress(workers=len(workers), total_s=plan.total_s)
         self._watch = watch
         self._clock = clock
         self.deadline = clock() + START_UP_S
+        self.here = set(range(len(workers)))
+        self.over: set[int] = set()
         self._ready: set[int] = set()
         self._end = math.inf
         self._heard: dict[int, float] = {}
-        self._over: set[int] = set()
         self.is_stopped = False
         self.stopped_by_watch: str | None = None
 
-    def follow(self, worker: Worker) -> bool:
-        """Take in what a worker reports; whether it will report more."""
-        reports = worker.read()
-        if reports is None:
-            self._heard.pop(worker.number, None)
-            if time.perf_counter() < self._end and not self.is_stopped:
-                how = "was lost" if worker.is_lost() else "ended early"
-                self.stop(f"stopped: {self._name(worker.number)} {how}")
-            return False
-        if worker.number in self._heard:
-            self._heard[worker.number] = self._clock()
-        for report in reports:
+    def take_in(self, heard: Heard) -> None:
+        """Take in what a worker reports."""
+        if heard.left is not None:
+            self._take_leave(heard.worker, how=heard.left)
+            return
+        if heard.worker in self._heard:
+            self._heard[heard.worker] = self._clock()
+        for report in heard.reports:
             if "ready" in report:
-                self._ready.add(worker.number)
+                self._ready.add(heard.worker)
                 self._start_when_all_are_ready()
             elif "over" in report:
-                self._over.add(worker.number)
-                self._heard.pop(worker.number, None)
-            elif progress := self._progress.take_in(worker.number, report):
+                self.over.add(heard.worker)
+                self._heard.pop(heard.worker, None)
+            elif progress := self._progress.take_in(heard.worker, report):
                 self._watch.take_in(progress)
-        return True
+
+    def _take_leave(self, worker: int, *, how: str) -> None:
+        self.here.discard(worker)
+        self._heard.pop(worker, None)
+        if time.perf_counter() < self._end and not self.is_stopped:
+            self.stop(f"stopped: {self._name(worker)} {'ended early' if how == ENDED else how}")
 
     def _start_when_all_are_ready(self) -> None:
         """Start on a whole second, so that each second of the clock has its arrivals to itself."""
-        if len(self._ready) == len(self._workers):
+        if len(self._ready) == len(self.workers):
             now = time.time()
             started_at = float(math.ceil(now + HEAD_START_S))
             start = time.perf_counter() + (started_at - now)
             self._end = start + self._plan.total_s
             self.deadline = self._clock() + HEAD_START_S + 1 + self._plan.total_s + self._plan.drain_s + SPARE_S
-            self._heard = {worker.number: self._clock() for worker in self._workers}
-            for worker in self._workers:
-                worker.tell({"start": {"start": start, "started_at": started_at}})
-
-    def is_over(self, worker: Worker) -> bool:
-        """Whether a worker has told that it sends no more."""
-        return worker.number in self._over
+            self._heard = dict.fromkeys(range(len(self.workers)), self._clock())
+            self.workers.tell({"start": {"start": start, "started_at": started_at}})
 
     def look(self) -> None:
         """End the load when there is a reason to."""
@@ -199,15 +210,15 @@ class _Load:
             self.stop(f"stopped: {self._name(mute[0])} hung, it said nothing for {MUTE_S:g} s")
 
     def _name(self, number: int) -> str:
-        return f"worker {number + 1} of {len(self._workers)}"
+        name = f"worker {number + 1} of {len(self.workers)}"
+        return f"{name} on {self.workers.hosts[number]}" if self.workers.hosts else name
 
     def stop(self, reason: str) -> None:
         """Ask every worker to end its load within `STOP_S`."""
         log.warning("the load is %s; see %s", reason, self._plan.folder / LOG_FILE)
         self.is_stopped = True
         self.deadline = self._clock() + STOP_S
-        for worker in self._workers:
-            worker.tell({"stop": reason})
+        self.workers.tell({"stop": reason})
 
 
 def _check_record(folder: Path, *, stopped: str | None) -> None:

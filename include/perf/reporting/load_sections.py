@@ -64,6 +64,7 @@ def _generator_rows(figures: GeneratorFigures) -> Iterator[tuple[Words, ...]]:
         raised = format_value(raised_s, Unit.SECONDS)
         yield f"Own part in {name.removeprefix('latency_')}", raised, "by so much its lateness raised the figure"
     workers = "one process" if figures.workers == 1 else f"{figures.workers} processes"
+    workers += f" on {', '.join(dict.fromkeys(figures.hosts))}" if figures.hosts else ""
     yield "CPU used", format_value(figures.cpu_cores, Unit.CORES), f"{workers}, each has one core"
     yield "CPU wanted", wanted, "the most of one process; more than it got means that it was held up"
     yield "Waited for a CPU", _ratio(figures.wait_ratio), "share of the time: the machine had other work"
@@ -72,6 +73,9 @@ def _generator_rows(figures: GeneratorFigures) -> Iterator[tuple[Words, ...]]:
     yield "Capped arrivals", _count(figures.capped), "found every slot taken: the target was slow"
     step = format_value(figures.clock_step_s, Unit.SECONDS)
     yield "Clock step", step, "wall clock against monotonic clock"
+    if figures.clock_uncertainty_s is not None:
+        known = format_value(figures.clock_uncertainty_s, Unit.SECONDS)
+        yield "Clocks of the workers", f"± {known}", "how far off their common start may have been"
 
 
 def endpoints_section(record: RunRecord) -> Section | None:

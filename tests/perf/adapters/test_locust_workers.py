@@ -2,7 +2,7 @@
 
 import signal
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -121,9 +121,9 @@ def test_a_worker_that_dies_before_the_start_takes_the_others_with_it(
     target, folder = start(), folder_in(tmp_path, "run")
     begin = load_process._start
 
-    def begin_and_kill_the_second(number: int, *arguments: Any, **options: Any) -> load_process.Worker:
-        worker = begin(number, *arguments, **options)
-        if number == 1:
+    def begin_and_kill_the_second(command: Sequence[str], *arguments: Any, **options: Any) -> load_process.LoadProcess:
+        worker = begin(command, *arguments, **options)
+        if command[-1] == "1":
             worker.process.kill()
         return worker
 

@@ -1,0 +1,181 @@
+"""One load process: what it does is the same whoever ordered its load, and over whatever link."""
+
+from locust import User, events, task  # noqa: I001 - first: importing Locust patches the standard library
+from locust.env import Environment
+from locust.user.task import LOCUST_STATE_WAITING
+
+import gc
+import importlib.metadata
+import logging
+import math
+import os
+import platform
+import resource
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import gevent
+from gevent.event import Event
+
+from include.load.connection import Connection, Way
+from include.load.drive import Drive, EndpointRequests
+from include.load.host import Host
+from include.load.link import Link
+from include.load.outcome import own_fault
+from include.load.poller import Poller, make_poller
+from include.load.progress import ProgressReport
+from include.load.record import FLUSH_EVERY_S, RequestLog
+from include.perf.feed import read_feed
+from include.perf.load_plan import GENERATOR_VERSION, LoadPlan
+from include.perf.ports import FEED_FILE
+from include.perf.tls import tls_context
+from include.perf.wire import headers_of_load, wire_format
+
+log = logging.getLogger("include.load")
+
+AUTOGROUP = Path("/proc/self/autogroup")
+PRIORITY = -10
+"""As ``nice`` counts: negative is before others."""
+OTHER_FILES = 200
+"""File descriptors for everything but the users' connections."""
+
+
+class ArrivalUser(User):
+    """A Locust user that serves one arrival after another over a connection of its own."""
+
+    drive: ClassVar[Drive]
+    way: ClassVar[Way]
+
+    @task
+    def serve_arrivals(self) -> None:
+        """Serve until Locust stops the user; to Locust it waits all the time, so that it stops at once."""
+        self._state = LOCUST_STATE_WAITING
+        connection = Connection(self.way)
+        try:
+            self.drive.serve(connection)
+        finally:
+            connection.close()
+
+
+def environment() -> Environment:
+    """Return Locust's environment for the users of a load."""
+    logging.getLogger("locust.runners").setLevel(logging.ERROR)  # it warns of many users at once: that is meant
+    return Environment(user_classes=[ArrivalUser], events=events)
+
+
+def drive_load(link: Link) -> None:
+    """Drive the load that is ordered over a link, to its end."""
+    _ask_for_priority()
+    order = link.order()
+    plan = order.plan
+    requests = _requests(plan, order.secrets)
+    request_log = RequestLog(order.rows, has_header=order.worker == 0, secrets=order.secrets.values())
+    poller = make_poller()
+    drive = Drive(plan, requests, request_log, poller, order.worker)
+    _start_users(plan, drive, poller, link)
+    gc.collect()
+    gc.freeze()
+    link.tell({"ready": order.worker})
+    start = link.start()
+    for number in (signal.SIGTERM, signal.SIGINT):  # before the start there is nothing to keep
+        gevent.signal_handler(number, drive.stop, f"stopped by {signal.Signals(number).name}")
+    gevent.spawn(link.watch, drive.stop)
+    gevent.spawn(_tell_end, drive, link, order.worker)
+    is_over = Event()
+    keeper = gevent.spawn(_keep_record, drive, request_log, link, is_over)
+    drive.run(start=start.start, started_at=start.started_at)
+    is_over.set()
+    keeper.join()
+    _close(request_log, drive)
+    link.finish(drive.summary(version=_version()))
+    log.info("%d arrivals, %d finished, %d failed", drive.released, request_log.finished, request_log.failed)
+
+
+def _requests(plan: LoadPlan, secrets: Mapping[str, str]) -> Sequence[EndpointRequests]:
+    """Make every request ready, as it will go over the wire."""
+    feed = read_feed(plan.folder / FEED_FILE)
+    headers = headers_of_load(plan.headers, secrets, keep_alive=plan.keep_alive)
+    return [
+        EndpointRequests(
+            name=endpoint.name,
+            method=endpoint.method,
+            weight=endpoint.weight,
+            wires=[
+                wire_format(endpoint.method, request, base_url=plan.base_url, headers=headers) for request in requests
+            ],
+            check=plan.check_of(endpoint.name),
+        )
+        for endpoint, requests in zip(feed.endpoints, feed.requests, strict=True)
+    ]
+
+
+def _ask_for_priority() -> None:
+    """Go before other work on this machine where that is allowed: what delays the generator looks like latency.
+
+    Linux weighs sessions against one another before processes (autogroups), so both have to be asked for.
+    """
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
+        if AUTOGROUP.exists():
+            AUTOGROUP.write_text(str(PRIORITY), encoding="ascii")
+    except OSError:
+        log.info("runs at normal priority; only root may raise it")
+
+
+def _start_users(plan: LoadPlan, drive: Drive, poller: Poller, link: Link) -> None:
+    """Start the users that will serve arrivals and wait until all are idle."""
+    count = math.ceil(plan.load.max_concurrency / plan.workers)
+    _allow_connections(count)
+    ArrivalUser.drive = drive
+    ArrivalUser.way = Way(
+        host=Host(plan.base_url, plan.addresses),
+        poller=poller,
+        tls=tls_context(plan.base_url, verify=plan.verify_tls, ca_file=plan.ca_file),
+        keep_alive=plan.keep_alive,
+        connect_timeout_s=plan.connect_timeout_s,
+    )
+    link.start_users(count)
+    while link.users < count:
+        gevent.sleep(0.01)
+    gevent.sleep(0)
+
+
+def _allow_connections(count: int) -> None:
+    """Raise the limit on open files as far as it may go; 1,024 is usual, and a load may hold 5,000 connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+
+
+def _tell_end(drive: Drive, link: Link, worker: int) -> None:
+    """Tell when the load is over: the time in which its record is written must not look like a load that hangs."""
+    drive.await_end()
+    link.tell({"over": worker})
+
+
+def _keep_record(drive: Drive, request_log: RequestLog, link: Link, is_over: Event) -> None:
+    """Flush the record and tell how it goes, once a second."""
+    progress = ProgressReport(drive, request_log)
+    while not is_over.wait(FLUSH_EVERY_S):
+        try:
+            request_log.flush()
+        except OSError as err:
+            drive.stop(own_fault(err))
+            return
+        link.tell(progress.make())
+
+
+def _close(request_log: RequestLog, drive: Drive) -> None:
+    """End the record; where that fails, the summary has to say so."""
+    try:
+        request_log.close()
+    except OSError as err:
+        drive.mark_failed(own_fault(err))
+
+
+def _version() -> str:
+    return f"{GENERATOR_VERSION} (locust {importlib.metadata.version('locust')}, python {platform.python_version()})"

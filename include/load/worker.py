@@ -1,0 +1,184 @@
+"""A worker for loads of masters elsewhere: ``python -m include.load.worker``. Runs until it is told to end.
+
+``BELLWETHER_LOCUST_MASTER`` names the master (``host`` or ``host:port``), ``BELLWETHER_LOCUST_KEY`` the key that both
+sides share. Most of the time there is no master: every second it is tried whether one listens, in silence. When one
+does, a fresh process takes part in its load (`include.load.remote`).
+
+``--check`` tells by its exit code whether the worker of this machine is alive, for the health check of a container.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from include.perf.locust_channel import KEY_VARIABLE, LEAST_KEY, host_and_port
+
+log = logging.getLogger("include.load.worker")
+
+MASTER_VARIABLE = "BELLWETHER_LOCUST_MASTER"
+
+REFUSED = 3
+"""Exit code of a process that the master did not let in."""
+
+KNOCK_EVERY_S = 1.0
+KNOCK_S = 3.0
+"""How long a connection to the master may take."""
+
+REFUSED_PAUSE_S = 60.0
+"""How long a worker waits that was not let in: somebody has to change something first."""
+
+FAILED_PAUSES_S = (5.0, 10.0, 20.0, 60.0)
+"""How long it waits after a process that failed, and after so many in a row."""
+
+END_S = 15.0
+"""How long the process of a load may take to end it and to hand over its record."""
+
+REMOTE = (sys.executable, "-m", "include.load.remote")
+"""The process that takes part in a load; it is told a folder for its files."""
+
+ALIVE_FILE = Path(tempfile.gettempdir()) / "bellwether-worker-alive"
+ALIVE_WITHIN_S = 30.0
+PROJECT_ROOT = Path(__file__).parents[2]
+
+
+class Ended(Exception):
+    """The worker was told to end."""
+
+
+class Agent:
+    """Waits for masters and has their loads driven, one after another."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._load: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> NoReturn:
+        """Serve every master that comes."""
+        log.info("waits for a master at %s:%d", self._host, self._port)
+        failed = 0
+        while True:
+            self._say_alive()
+            if self._is_master_there():
+                code = self._take_part()
+                failed = failed + 1 if code else 0
+                self._rest(_pause_s(code, failed=failed))
+            else:
+                time.sleep(KNOCK_EVERY_S)
+
+    def _is_master_there(self) -> bool:
+        try:
+            socket.create_connection((self._host, self._port), timeout=KNOCK_S).close()
+        except OSError:
+            return False
+        return True
+
+    def _take_part(self) -> int:
+        with tempfile.TemporaryDirectory(prefix="bellwether-load-") as folder:
+            try:
+                self._load = subprocess.Popen([*REMOTE, folder], cwd=PROJECT_ROOT, stdin=subprocess.PIPE)
+                while (code := _ended(self._load, within_s=KNOCK_EVERY_S)) is None:
+                    self._say_alive()
+                return code
+            finally:
+                self._end_load()
+
+    def _end_load(self) -> None:
+        """Let the process of a load end it and hand over its record; one that does not end is killed."""
+        load, self._load = self._load, None
+        if load is None:
+            return
+        if load.poll() is None:
+            load.terminate()
+            if _ended(load, within_s=END_S) is None:
+                load.kill()
+                load.wait()
+        if load.stdin:
+            load.stdin.close()
+
+    def _rest(self, pause_s: float) -> None:
+        deadline = time.monotonic() + pause_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            self._say_alive()
+            time.sleep(min(left_s, KNOCK_EVERY_S))
+
+    @staticmethod
+    def _say_alive() -> None:
+        """Write down that this worker is alive, on a clock that nobody sets."""
+        ALIVE_FILE.write_text(str(time.monotonic()), encoding="ascii")
+
+
+def _pause_s(code: int, *, failed: int) -> float:
+    """Return how long to wait after a process that ended so, the so many-th in a row to fail."""
+    if not code:
+        return KNOCK_EVERY_S
+    pause_s = REFUSED_PAUSE_S if code == REFUSED else FAILED_PAUSES_S[min(failed, len(FAILED_PAUSES_S)) - 1]
+    log.info("takes part in no load; it tries again in %g s", pause_s)
+    return pause_s
+
+
+def _ended(process: "subprocess.Popen[bytes]", *, within_s: float) -> int | None:
+    try:
+        return process.wait(timeout=within_s)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def is_alive() -> bool:
+    """Return whether the worker of this machine said so a short time ago."""
+    try:
+        said_at = float(ALIVE_FILE.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return False
+    return 0 <= time.monotonic() - said_at <= ALIVE_WITHIN_S
+
+
+def _problem() -> str | None:
+    """Say what is wrong with the environment."""
+    if not os.environ.get(MASTER_VARIABLE):
+        return f"{MASTER_VARIABLE} is not set; it names the machine that drives the loads, as host or host:port"
+    try:
+        host_and_port(os.environ[MASTER_VARIABLE], named=MASTER_VARIABLE)
+    except ValueError as err:
+        return str(err)
+    if len(os.environ.get(KEY_VARIABLE, "")) < LEAST_KEY:
+        return f"{KEY_VARIABLE} must have at least {LEAST_KEY} characters, the same as on the master's side"
+    return None
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise Ended
+
+
+def main() -> int:
+    """Run the worker, or tell whether it is alive."""
+    parser = argparse.ArgumentParser(prog="python -m include.load.worker", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit with 0 when the worker of this machine is alive")
+    if parser.parse_args().check:
+        return 0 if is_alive() else 1
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    problem = _problem()
+    if problem is not None:
+        log.error(problem)
+        return 2
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _end)
+    try:
+        Agent(*host_and_port(os.environ[MASTER_VARIABLE], named=MASTER_VARIABLE)).run()
+    except Ended:
+        log.info("ended")
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,98 @@
+"""Workers of real processes that load processes elsewhere would be, on loopback, and the loads that they share."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from include.perf.adapters.locust import LocustGenerator
+from include.perf.adapters.locust_pool import LocustPool
+from include.perf.load_profile import LoadProfile
+from tests.real_loads import Onlooker, order_for, service_at
+from tests.socket_servers import child
+
+KEY = "a key that only master and workers have"
+
+ANOTHER_PROCESS = """
+import json, sys
+import include.load.worker as worker
+worker.REMOTE = json.loads(sys.argv.pop())
+sys.exit(worker.main())
+"""
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """A pool of workers; all of them are gone when ``running`` closes."""
+
+    folder: Path
+    running: ExitStack
+    port: int = field(default_factory=free_port)
+
+    def locust(self, *, workers: int, come_s: float = 60.0) -> LocustPool:
+        """Return what a task knows of it."""
+        return LocustPool(host="127.0.0.1", port=self.port, key=KEY, workers=workers, come_s=come_s)
+
+    def start(self, *, key: str = KEY, remote: Sequence[str] = ()) -> "Agent":
+        """Start a worker, as on a machine of its own.
+
+        Args:
+            remote: what its loads are driven by instead of `include.load.remote`; it is told a folder.
+        """
+        command = ("-c", ANOTHER_PROCESS, json.dumps(remote)) if remote else ("-m", "include.load.worker")
+        folder = self.folder / f"worker-{len(list(self.folder.glob('worker-*')))}"
+        folder.mkdir()
+        with (folder / "log").open("wb") as log:
+            process = self.running.enter_context(
+                child(sys.executable, *command, env=self._environment(folder, key), stdout=log, stderr=log)
+            )
+        return Agent(process=process, folder=folder)
+
+    def _environment(self, folder: Path, key: str) -> Mapping[str, str]:
+        return os.environ | {
+            "BELLWETHER_LOCUST_MASTER": f"127.0.0.1:{self.port}",
+            "BELLWETHER_LOCUST_KEY": key,
+            "TMPDIR": str(folder),
+        }
+
+    def drive(
+        self, folder: Path, url: str, *, load: LoadProfile, workers: int, watch: Any = None, **service: Any
+    ) -> None:
+        """Drive a load with the workers that come."""
+        secrets = service.pop("secrets", {})
+        pool = self.locust(workers=workers, come_s=service.pop("come_s", 60.0))
+        generator = LocustGenerator(credentials=lambda _: secrets, pool=lambda: pool)
+        generator.run(order_for(service_at(url, **service), load, folder), watch=watch or Onlooker())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """One worker of a pool."""
+
+    process: "subprocess.Popen[bytes]"
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        """What it and its processes have said."""
+        return (self.folder / "log").read_text(encoding="utf-8")
+
+    @property
+    def loads(self) -> list[psutil.Process]:
+        """The process that takes part in a load, if one does."""
+        return psutil.Process(self.process.pid).children()

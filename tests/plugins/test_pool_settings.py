@@ -1,0 +1,103 @@
+"""Where workers on other machines come to, as the environment and Airflow's connections describe it."""
+
+import json
+
+import pytest
+from bellwether.wiring import airflow_pool
+
+from include.perf.adapters.locust_pool import LocustPool, environment_pool
+from include.perf.errors import ConfigurationError
+
+KEY = "0123456789abcdef"
+CONNECTION = "AIRFLOW_CONN_BELLWETHER_LOCUST"
+
+
+@pytest.mark.parametrize(
+    ("bind", "workers", "pool"),
+    [
+        ("0.0.0.0:5557", None, LocustPool(key=KEY)),
+        ("10.0.0.7:6000", "4", LocustPool(host="10.0.0.7", port=6000, key=KEY, workers=4)),
+        ("10.0.0.7", "", LocustPool(host="10.0.0.7", port=5557, key=KEY, workers=1)),
+    ],
+)
+def test_the_environment_names_the_pool(
+    monkeypatch: pytest.MonkeyPatch, bind: str, workers: str | None, pool: LocustPool
+) -> None:
+    """One worker is enough where nothing else is said."""
+    monkeypatch.setenv("BELLWETHER_LOCUST_BIND", bind)
+    monkeypatch.setenv("BELLWETHER_LOCUST_KEY", KEY)
+    if workers is None:
+        monkeypatch.delenv("BELLWETHER_LOCUST_WORKERS", raising=False)
+    else:
+        monkeypatch.setenv("BELLWETHER_LOCUST_WORKERS", workers)
+    assert environment_pool() == pool
+
+
+def test_without_it_this_machine_sends_all_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ever."""
+    monkeypatch.delenv("BELLWETHER_LOCUST_BIND", raising=False)
+    monkeypatch.delenv(CONNECTION, raising=False)
+    assert (environment_pool(), airflow_pool()) == (None, None)
+
+
+def test_everything_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that anybody guesses, and a number that is none."""
+    monkeypatch.setenv("BELLWETHER_LOCUST_BIND", "0.0.0.0:5557")
+    monkeypatch.setenv("BELLWETHER_LOCUST_KEY", "secret")
+    monkeypatch.setenv("BELLWETHER_LOCUST_WORKERS", "many")
+    with pytest.raises(ConfigurationError) as raised:
+        environment_pool()
+    assert raised.value.problems == (
+        "BELLWETHER_LOCUST_KEY must have at least 16 characters, the same as on the workers; "
+        'make one with python -c "import secrets; print(secrets.token_hex(32))"',
+        "BELLWETHER_LOCUST_WORKERS: workers must be from 1 to 64, but is 'many'",
+    )
+
+
+@pytest.mark.parametrize("bind", [":5557", "host:port", "host:0"])
+def test_a_bind_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, bind: str) -> None:
+    """With what it must be."""
+    monkeypatch.setenv("BELLWETHER_LOCUST_BIND", bind)
+    with pytest.raises(ConfigurationError, match="BELLWETHER_LOCUST_BIND must be host or host:port, but is"):
+        environment_pool()
+
+
+@pytest.mark.parametrize(
+    ("fields", "pool"),
+    [
+        ({}, LocustPool(key=KEY)),
+        (
+            {"host": "10.0.0.7", "port": 6000, "extra": {"workers": 3}},
+            LocustPool(host="10.0.0.7", port=6000, key=KEY, workers=3),
+        ),
+    ],
+)
+def test_the_connection_names_the_pool(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, object], pool: LocustPool
+) -> None:
+    """The key is its password; where to listen and how many there must be have defaults."""
+    monkeypatch.setenv(CONNECTION, json.dumps({"conn_type": "generic", "password": KEY} | fields))
+    assert airflow_pool() == pool
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({}, "the password of the connection bellwether_locust must have at least 16 characters"),
+        ({"password": KEY, "extra": {"workers": 0}}, "the connection bellwether_locust: workers must be from 1 to 64"),
+    ],
+)
+def test_a_connection_that_cannot_be_used_is_told(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, object], problem: str
+) -> None:
+    """Before any load."""
+    monkeypatch.setenv(CONNECTION, json.dumps({"conn_type": "generic"} | fields))
+    with pytest.raises(ConfigurationError, match=problem):
+        airflow_pool()
+
+
+def test_the_key_is_not_shown() -> None:
+    """Wherever a pool is printed."""
+    pool = LocustPool(key=KEY)
+    assert KEY not in repr(pool)
+    assert pool.name == "Locust workers at 0.0.0.0:5557"
