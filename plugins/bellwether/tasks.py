@@ -4,11 +4,13 @@ Imports of the pipeline stand inside the tasks: Airflow parses the DAGs again an
 pandas and matplotlib each time.
 """
 
+import os
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import TriggerRule, task
+from airflow.configuration import conf
+from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from bellwether.context import SHORT, task_context
@@ -19,6 +21,9 @@ from include.perf.turn import MOST_WAIT_S
 
 if TYPE_CHECKING:
     from include.perf.pipeline import Pipeline
+
+LOAD_QUEUE = os.environ.get("BELLWETHER_LOAD_QUEUE") or conf.get("operators", "default_queue")
+"""Whose workers run the loads, where the executor knows queues."""
 
 LONGEST_LOAD = timedelta(seconds=MOST_WAIT_S + 1.5 * MAX_DURATION_S)
 """Waiting for its turn included."""
@@ -33,6 +38,11 @@ def _pipeline(uri: str | None = None, **wiring: Any) -> "Pipeline":
     with told_to_airflow():
         return airflow_pipeline(**wiring)
 
+
+ONLY_AFTER_A_KILL = ExceptionRetryPolicy(
+    rules=[RetryRule(exception=Exception, action=RetryAction.FAIL, reason="what failed would fail again")]
+)
+"""Who was killed raised nothing, so no rule says a word of it; `include.perf.load_tries` looks at what was left."""
 
 LABEL = "{{ service_name }}"
 NOTHING_PLANNED = "nothing was planned; see the task plan"
@@ -66,11 +76,14 @@ def preflight(uri: str) -> str:
 @task(
     execution_timeout=LONGEST_LOAD,
     map_index_template=LABEL,
-    retries=0,
+    retries=1,
+    retry_delay=timedelta(seconds=10),
+    retry_policy=ONLY_AFTER_A_KILL,
     pool=LOAD_POOL,
+    queue=LOAD_QUEUE,
 )
 def run_load(uri: str) -> str:
-    """Drive the load. Never retried by itself: half a load twice is no load."""
+    """Drive the load; tried once more where the task was killed."""
     from bellwether.halting import halted_or_ended
     from bellwether.requests import logged_progress
 

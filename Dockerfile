@@ -1,0 +1,35 @@
+# Airflow's own image with our lock laid over it, and the project, which belongs to root.
+ARG AIRFLOW_IMAGE=apache/airflow:3.3.2
+ARG PROMETHEUS_IMAGE=prom/prometheus:v2.53.3
+
+FROM ${PROMETHEUS_IMAGE} AS prometheus
+
+FROM ${AIRFLOW_IMAGE}
+
+# What the image has in the version of the lock stays as it is; every other file is held to its checksum.
+USER airflow
+RUN --mount=type=bind,source=requirements.txt,target=/tmp/requirements.txt \
+    --mount=type=cache,target=/tmp/uv-cache,uid=50000 \
+    UV_LINK_MODE=copy uv pip install --cache-dir /tmp/uv-cache --python "$(command -v python)" --compile-bytecode \
+        --require-hashes --requirement /tmp/requirements.txt \
+    && python -m pip check
+
+USER root
+# checks and tests alert rules before they are put in place
+COPY --from=prometheus /bin/promtool /usr/local/bin/promtool
+COPY dags /opt/bellwether/dags
+COPY plugins /opt/bellwether/plugins
+COPY include /opt/bellwether/include
+# Airflow's user is in root's group, so that a checkout's group may not write. A volume takes the owner of its folder.
+RUN python -m compileall -q /opt/bellwether \
+    && chmod -R a+rX,go-w /opt/bellwether \
+    && install --directory --owner=airflow --group=0 --mode=0775 /var/lib/bellwether /var/lib/bellwether/rules
+
+USER airflow
+WORKDIR /opt/bellwether
+ENV PYTHONPATH=/opt/bellwether \
+    PYTHONDONTWRITEBYTECODE=1 \
+    XDG_CACHE_HOME=/tmp/cache \
+    AIRFLOW__CORE__DAGS_FOLDER=/opt/bellwether/dags \
+    AIRFLOW__CORE__PLUGINS_FOLDER=/opt/bellwether/plugins \
+    AIRFLOW__CORE__LOAD_EXAMPLES=False

@@ -1,0 +1,175 @@
+"""docker-compose.yaml, .env.example and what Prometheus reads: read as files, without an engine."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from include.perf.catalogue import load_catalogue
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+TEXT = "\n".join(
+    line for line in (ROOT / "docker-compose.yaml").read_text(encoding="utf-8").splitlines() if line.strip()[:1] != "#"
+)
+ONE_SHOT = "airflow-init"
+LONG_RUNNING = sorted(set(SERVICES) - {ONE_SHOT})
+OURS = "${BELLWETHER_IMAGE:-bellwether:latest}"
+
+VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_0-9]+)(?::([-?])([^{}]*(?:\{[^{}]*\})?[^{}]*))?\}")
+"""Name, what follows the colon, and the default or the message; a default may hold one variable more."""
+
+
+def variables() -> dict[str, set[tuple[str, str]]]:
+    """Return each variable of the file with the ways in which it is used."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for name, kind, rest in VARIABLE.findall(TEXT):
+        found.setdefault(name, set()).add((kind, rest))
+        for inner, inner_kind, inner_rest in VARIABLE.findall(rest):
+            found.setdefault(inner, set()).add((inner_kind, inner_rest))
+    return found
+
+
+EXAMPLE = dict(
+    re.findall(r"^(#?[A-Z_0-9]+)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), flags=re.MULTILINE)
+)
+"""Every variable of .env.example with its value; those that need not be set stand behind a #."""
+
+SECRETS = {name for name, value in EXAMPLE.items() if not value and name[0] != "#"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_container_may_do_little(name: str) -> None:
+    """No root, no capabilities, nothing to write to but what is mounted, and no more than its share of the machine."""
+    service = SERVICES[name]
+
+    assert service["user"].partition(":")[0] not in {"", "0", "root"}
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"] is True
+    assert service["pids_limit"] <= 512
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert 0 < service["cpus"] <= 2  # more than a machine has is refused
+    assert "privileged" not in service
+    assert "cap_add" not in service
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_logs_of_every_container_are_rotated(name: str) -> None:
+    """Five files of 10 MB at most."""
+    assert SERVICES[name]["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
+
+
+@pytest.mark.parametrize("name", LONG_RUNNING)
+def test_every_service_is_looked_after(name: str) -> None:
+    """It has a health check, comes back by itself, and has a stated time to end in."""
+    service = SERVICES[name]
+
+    assert service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
+    assert service["restart"] == "unless-stopped"
+    assert service["stop_grace_period"].endswith("s")
+
+
+def test_the_database_is_made_once_before_the_rest_of_airflow() -> None:
+    """Every part of Airflow waits until the one-shot container has ended well."""
+    airflow = {"api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-load"}
+
+    assert SERVICES[ONE_SHOT]["restart"] == "no"
+    assert {name for name, service in SERVICES.items() if ONE_SHOT in service.get("depends_on", ())} == airflow
+    for name in airflow:
+        assert SERVICES[name]["depends_on"][ONE_SHOT] == {"condition": "service_completed_successfully"}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_image_has_a_version(name: str) -> None:
+    """Nothing changes by itself; our own image is built from pinned ones, and never looked for in a registry."""
+    image = SERVICES[name]["image"]
+    if image == OURS:
+        assert SERVICES[name]["pull_policy"] == "never"
+    else:
+        default = VARIABLE.fullmatch(image)
+        assert default is not None, image
+        assert re.search(r":v?\d[\w.]*$", default[3]), image
+
+
+def test_the_image_is_built_from_what_the_compose_file_says() -> None:
+    """The defaults of the Dockerfile, for who builds without compose, are those of the compose file."""
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    for name, value in SERVICES[ONE_SHOT]["build"]["args"].items():
+        assert f"ARG {name}={value.removeprefix(f'${{{name}:-').removesuffix('}')}\n" in dockerfile
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_ports_are_open_on_this_machine_only(name: str) -> None:
+    """Only what has a login of its own can be put on another address."""
+    for port in SERVICES[name].get("ports", ()):
+        assert port.startswith(("127.0.0.1:", "${BIND_ADDRESS:-127.0.0.1}:")), port
+        assert port.startswith("127.0.0.1:") or name in {"api-server", "grafana"}
+
+
+def test_database_and_broker_are_out_of_reach() -> None:
+    """They are in a network of their own without a way out, which no load generator and no target is in."""
+    assert COMPOSE["networks"]["data"] == {"internal": True}
+    assert SERVICES["postgres"]["networks"] == SERVICES["redis"]["networks"] == ["data"]
+    assert SERVICES["locust-worker"]["networks"] == ["load"]
+
+
+def test_secrets_are_required_and_nothing_else_is() -> None:
+    """A missing secret ends `up` with its name; there is no default password to forget."""
+    required = {name for name, uses in variables().items() if any(kind == "?" for kind, _ in uses)}
+
+    assert required == SECRETS
+    for name in SECRETS:
+        assert {kind for kind, _ in variables()[name]} == {"?"}, name
+
+
+def test_no_secret_is_in_a_command() -> None:
+    """Who lists processes or reads health checks sees none: they come as environment variables of the container."""
+    for name, service in SERVICES.items():
+        shown = yaml.safe_dump([service.get("command"), service.get("entrypoint"), service.get("healthcheck")])
+        assert not [secret for secret in SECRETS if f"${{{secret}" in shown], name
+
+
+def test_env_example_names_every_variable_with_its_default() -> None:
+    """What can be set stands in .env.example, and what it says of the default is true."""
+    described = {name.removeprefix("#"): value for name, value in EXAMPLE.items()}
+    own = {"COMPOSE_PROFILES"}  # read by compose itself
+
+    assert set(described) == set(variables()) | own
+    for name, uses in variables().items():
+        defaults = {rest for kind, rest in uses if kind == "-" and rest and "$" not in rest}
+        assert not defaults or defaults == {described[name]}, name
+
+
+def test_loads_have_a_queue_and_a_worker_of_their_own() -> None:
+    """The queue that run_load goes to is the one that worker-load takes from, and nobody else does."""
+    queue = SERVICES["worker-load"]["environment"]["BELLWETHER_LOAD_QUEUE"]
+    taken = {name: SERVICES[name]["command"][3] for name in ("worker", "worker-load")}
+
+    assert taken == {"worker": "default", "worker-load": queue}
+    assert SERVICES["locust-worker"]["environment"]["BELLWETHER_LOCUST_MASTER"] == "worker-load:5557"
+
+
+def test_prometheus_knows_the_services_by_the_labels_of_the_catalogue() -> None:
+    """Each service is scraped under the labels of its selector, as often as the catalogue says."""
+    targets = yaml.safe_load((ROOT / "compose/prometheus/targets.yaml").read_text(encoding="utf-8"))
+    settings = yaml.safe_load((ROOT / "compose/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    services = load_catalogue().services
+
+    assert {group["labels"]["service"] for group in targets} == set(services)
+    for group in targets:
+        service = services[group["labels"]["service"]]
+        assert group["targets"] == [str(service.base_url).removeprefix("http://").rstrip("/")]
+        assert service.prometheus.selector == ",".join(f'{name}="{value}"' for name, value in group["labels"].items())
+        assert settings["global"]["scrape_interval"] == f"{service.prometheus.scrape_interval_s:g}s"
+
+
+def test_the_demo_has_every_service_of_the_catalogue() -> None:
+    """Under the name that the catalogue aims at."""
+    demo = {name for name, service in SERVICES.items() if service.get("profiles") == ["demo"]}
+
+    assert demo == {*load_catalogue().services, "slack"}

@@ -1,0 +1,23 @@
+"""Which workers run the loads."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+QUEUES = "from bellwether import tasks; print(tasks.run_load.kwargs.get('queue'), tasks.scrape.kwargs.get('queue'))"
+
+
+@pytest.mark.parametrize(("named", "expected"), [("load", "load None"), ("", "default None"), (None, "default None")])
+def test_loads_go_to_the_queue_that_is_named(named: str | None, expected: str) -> None:
+    """Only they do; where none is named they go where all tasks go."""
+    environment = {name: value for name, value in os.environ.items() if name != "BELLWETHER_LOAD_QUEUE"}
+    environment |= {} if named is None else {"BELLWETHER_LOAD_QUEUE": named}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+
+    told = subprocess.run(
+        [sys.executable, "-c", QUEUES], env=environment, check=True, capture_output=True, text=True, timeout=120
+    )
+
+    assert told.stdout.strip().splitlines()[-1] == expected
