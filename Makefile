@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check units setup lock data dashboards schemas clean
+.PHONY: help demo up down status test check units faults audit env compose-test setup lock data dashboards schemas clean
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/prometheus/usr/bin:$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
@@ -9,6 +9,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
 PYTHON := $(CURDIR)/.venv/bin/python
 UV := $(shell command -v uv || echo $(CURDIR)/.tools/uv/bin/uv)
 ON_EVERY_CORE := --numprocesses auto --dist loadfile
+QUICK := not integration and not compose and not faults
 COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
 	--custom-compile-command "make lock"
 
@@ -30,13 +31,13 @@ status: setup  ## say whether the demo stack runs, and where
 test:  ## every check and every test, on real parts
 	@scripts/setup test
 	@$(MAKE) --no-print-directory check
-	@$(PYTHON) -m pytest -m "not integration and not alone" $(ON_EVERY_CORE)
+	@$(PYTHON) -m pytest -m "$(QUICK) and not alone" $(ON_EVERY_CORE)
 	@$(PYTHON) -m pytest -m "integration or alone"
 
 units:  ## the quick tests only
 	@scripts/setup test
-	@$(PYTHON) -m pytest -m "not integration and not alone" $(ON_EVERY_CORE)
-	@$(PYTHON) -m pytest -m "not integration and alone"
+	@$(PYTHON) -m pytest -m "$(QUICK) and not alone" $(ON_EVERY_CORE)
+	@$(PYTHON) -m pytest -m "$(QUICK) and alone"
 
 check:  ## style, types and import rules
 	@scripts/setup test
@@ -44,6 +45,21 @@ check:  ## style, types and import rules
 	ruff format --check .
 	lint-imports
 	mypy
+
+env:  ## make .env, the settings and secrets of the compose stack; one that is there is kept
+	@scripts/make-env
+
+compose-test:  ## the production stack for real: build, start, load, hurt and remove it (needs a container engine)
+	@scripts/container-engine
+	@scripts/setup test
+	@$(PYTHON) -m pytest -m compose tests/compose -o log_cli=true -o log_cli_level=INFO
+
+faults:  ## break every part of a real production stack, one after another (about twenty minutes)
+	@scripts/setup faults
+	@$(PYTHON) -m pytest -m faults tests/faults
+
+audit: setup  ## check both locks for known holes; asks PyPI, so it is no part of make test
+	@PATH="$(dir $(UV)):$$PATH" $(PYTHON) scripts/audit.py
 
 setup:  ## bring uv, the environment in .venv and Prometheus
 	@scripts/setup run

@@ -1,0 +1,132 @@
+"""A production stack on one machine: Airflow in all its parts on PostgreSQL, Redis and Celery, and what it tests.
+
+The reference platform, Prometheus and the Slack stand-in are those of the demo stack.
+"""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from include.demo import configuration, supervisor
+from include.demo.airflow_api import AirflowApi
+from include.demo.children import Child
+from include.demo.settings import Stack, new_stack
+from tests.faults.servers import HOST, Server, answers, await_true, make_database, postgres, redis
+from tests.integration.conftest import Platform, add_to_catalogue
+
+SCHEDULERS = ("scheduler-1", "scheduler-2")
+QUICK = {
+    # what Airflow takes minutes for by default, so that a killed part is noticed within a test
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
+    "SCHEDULER__TASK_QUEUED_TIMEOUT": "20",
+    "SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
+    "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    "SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "10",
+    "WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Production:
+    """The running stack.
+
+    Attributes:
+        platform: as the tests of Airflow use it.
+        servers: every part of it that may be ended and started again, by name.
+    """
+
+    platform: Platform
+    servers: dict[str, Server]
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Production]:
+    """Lend a whole stack; all of it is ended with the block."""
+    stack = new_stack(folder, with_production=False)
+    configuration.write_catalogue(stack, started_at=datetime.now(UTC))
+    configuration.write_prometheus(stack)
+    add_to_catalogue(stack)
+    database, database_port = postgres(folder)
+    broker, broker_port = redis(folder)
+    environment = _environment(stack, database_port=database_port, broker_port=broker_port)
+    with ExitStack() as ending:
+        outside = [outside(child) for child in supervisor.children_of(stack) if child.name != "airflow"]
+        for server in (database, broker, *outside):
+            ending.callback(server.stop)
+            server.begin()
+        database.await_ready()
+        make_database(database_port)
+        _airflow(environment, "db", "migrate")
+        api = AirflowApi(stack.airflow_url, airflow_home=stack.airflow_home)
+        parts = _parts(stack, environment)
+        for server in parts:
+            ending.callback(server.stop)
+            server.begin()
+        for server in (broker, *outside, *parts):
+            server.await_ready()
+        await_true(api.is_healthy, what="Airflow is healthy", within_s=120)
+        platform = Platform(stack)
+        await_true(lambda: len(platform.api.dags()) >= 4, what="Airflow knows the DAGs", within_s=120)
+        yield Production(
+            platform=platform, servers={server.name: server for server in (database, broker, *outside, *parts)}
+        )
+
+
+def _environment(stack: Stack, *, database_port: int, broker_port: int) -> dict[str, str]:
+    database = f"airflow@{HOST}:{database_port}/airflow"
+    settings = QUICK | {
+        "CORE__EXECUTOR": "CeleryExecutor",
+        "DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{database}",
+        "CELERY__BROKER_URL": f"redis://{HOST}:{broker_port}/0",
+        "CELERY__RESULT_BACKEND": f"db+postgresql://{database}",
+        "CELERY__WORKER_ENABLE_REMOTE_CONTROL": "False",
+        "API__BASE_URL": stack.airflow_url,
+    }
+    return configuration.airflow_environment(stack) | {f"AIRFLOW__{name}": value for name, value in settings.items()}
+
+
+def _airflow(environment: dict[str, str], *words: str) -> None:
+    """Do a command of Airflow's."""
+    command = [sys.executable, "-m", "airflow", *words]
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+
+
+def _parts(stack: Stack, environment: dict[str, str]) -> list[Server]:
+    """Return Airflow's own processes: two schedulers, and the rest once."""
+
+    def part(name: str, *words: str, is_ready: Callable[[], bool] = lambda: True) -> Server:
+        child = Child(
+            name=name,
+            command=[sys.executable, "-m", "airflow", *words],
+            environment=environment,
+            log=stack.folder / "logs" / f"{name}.log",
+        )
+        return Server(child, is_ready=is_ready)
+
+    worker = ["celery", "worker", "--concurrency", "4", "--skip-serve-logs", "--without-gossip", "--without-mingle"]
+    worker += ["--pid", str(stack.folder / "worker.pid"), "--celery-hostname", "only@%h"]
+    return [
+        part("api-server", "api-server", "--port", str(stack.airflow), is_ready=lambda: answers(stack.airflow)),
+        *(part(name, "scheduler", "--skip-serve-logs") for name in SCHEDULERS),
+        part("dag-processor", "dag-processor"),
+        part("worker", *worker),
+    ]
+
+
+def outside(child: Child) -> Server:
+    """Return a part that is none of Airflow's, ready when it listens on the port of its command line."""
+    return Server(child, is_ready=lambda: answers(_port_of(child.command)))
+
+
+def _port_of(command: Sequence[str]) -> int:
+    for word, following in zip(command, [*command[1:], ""], strict=True):
+        if word == "--port":
+            return int(following)
+        if word.startswith("--web.listen-address="):
+            return int(word.rpartition(":")[2])
+    raise ValueError(f"no port in {command}")

@@ -1,0 +1,161 @@
+"""PostgreSQL and Redis as a production stack has them, each started by hand, to be killed and started again."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from include.demo.children import Child, start, stop
+
+HOST = "127.0.0.1"
+READY_S = 60.0
+POSTGRES_FOLDERS = "/usr/lib/postgresql/*/bin"
+"""Debian keeps the server's programs out of PATH."""
+
+
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def answers(port: int) -> bool:
+    """Whether somebody accepts connections."""
+    with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
+        return True
+    return False
+
+
+def await_true(look: Callable[[], bool], *, what: str, within_s: float = READY_S) -> None:
+    """Wait until something outside is so.
+
+    Raises:
+        TimeoutError: it is not in time.
+    """
+    deadline = time.monotonic() + within_s
+    while not look():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {within_s:g} s")
+        time.sleep(0.1)
+
+
+class Server:
+    """A process of the stack that a test may end and start again.
+
+    Attributes:
+        port: the same one at every start.
+    """
+
+    def __init__(self, child: Child, *, is_ready: Callable[[], bool]) -> None:
+        self._child = child
+        self._is_ready = is_ready
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in logs."""
+        return self._child.name
+
+    @property
+    def pid(self) -> int:
+        """The id of its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def begin(self) -> None:
+        """Start it; `await_ready` says when it is there."""
+        self._process = start(self._child, cwd=Path(__file__).parents[2])
+
+    def await_ready(self) -> None:
+        """Wait until it answers."""
+        await_true(self._is_ready, what=f"{self.name} is ready (see {self._child.log})", within_s=180)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.begin()
+        self.await_ready()
+
+    def stop(self) -> None:
+        """End it, and all that it started."""
+        if self._process is not None:
+            stop(self._process, stop_signal=self._child.stop_signal)
+            self._process = None
+
+    def kill(self) -> None:
+        """End it with SIGKILL, as a machine does that is out of memory; what it started lives on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+
+
+def redis(folder: Path) -> tuple[Server, int]:
+    """Return a Redis that keeps every change on disk, as the broker of a production stack should, and its port."""
+    port, data = free_port(), folder / "redis"
+    data.mkdir()
+    command = ["redis-server", "--port", str(port), "--bind", HOST, "--dir", str(data), "--appendonly", "yes"]
+    child = Child(name="redis", command=command, environment=os.environ, log=folder / "logs" / "redis.log")
+    return Server(child, is_ready=lambda: answers(port)), port
+
+
+def postgres(folder: Path) -> tuple[Server, int]:
+    """Return a PostgreSQL with an empty database ``airflow`` of the user ``airflow``, and its port."""
+    port, data = free_port(), folder / "postgres"
+    programs = _postgres_programs()
+    as_user = _as_other_user(data)
+    trusted = [f"{programs}/initdb", "--pgdata", str(data), "--username", "airflow", "--auth", "trust", "--no-sync"]
+    subprocess.run([*as_user, *trusted], check=True, capture_output=True, cwd="/")
+    command = [*as_user, f"{programs}/postgres", "-D", str(data), "-p", str(port), "-c", f"listen_addresses={HOST}"]
+    command += ["-c", "unix_socket_directories=", "-c", "fsync=off"]
+    child = Child(
+        name="postgres",
+        command=command,
+        environment=os.environ,
+        log=folder / "logs" / "postgres.log",
+        stop_signal=signal.SIGINT,  # at once, whoever is connected
+    )
+    ask = [f"{programs}/pg_isready", "--host", HOST, "--port", str(port)]
+    return Server(child, is_ready=lambda: subprocess.run(ask, capture_output=True, check=False).returncode == 0), port
+
+
+def make_database(port: int) -> None:
+    """Make the database that Airflow uses."""
+    command = [
+        f"{_postgres_programs()}/createdb",
+        "--host",
+        HOST,
+        "--port",
+        str(port),
+        "--username",
+        "airflow",
+        "airflow",
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _postgres_programs() -> str:
+    found = sorted(Path("/").glob(POSTGRES_FOLDERS.removeprefix("/")))
+    if found:
+        return str(found[-1])
+    on_path = shutil.which("postgres")
+    if on_path is None:
+        raise FileNotFoundError("there is no PostgreSQL server; install it (apt-get install postgresql)")
+    return str(Path(on_path).parent)
+
+
+def _as_other_user(data: Path) -> Sequence[str]:
+    """PostgreSQL refuses to run as root; then its folder and its process belong to Debian's user for it."""
+    data.mkdir()
+    if os.getuid() != 0:
+        return []
+    shutil.chown(data, "postgres", "postgres")
+    for parent in list(data.parents)[:-2]:
+        parent.chmod(parent.stat().st_mode | 0o011)
+    return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]

@@ -1,0 +1,164 @@
+"""What goes wrong around a run, with real parts: never a false verdict, nothing lost, and the next run works.
+
+Each fault comes in the middle of a load, where it hurts most, or before it, where no load may go out at all.
+"""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from include.perf.run import Verdict
+from tests.faults.conftest import DURATION_S, RATE_RPS, WARMUP_S, Bench
+from tests.faults.link import State
+from tests.faults.servers import await_true
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
+
+DUE = RATE_RPS * DURATION_S
+ROWS = RATE_RPS * (DURATION_S + WARMUP_S)
+FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+Process = subprocess.Popen[str]
+
+
+def test_without_any_fault(bench: Bench) -> None:
+    """The bench itself disturbs nothing."""
+    outcome = bench.measured()
+    assert (outcome.code, outcome.record.verdict) == (0, Verdict.NO_BASELINE)
+    assert (outcome.record.load.due, outcome.record.load.failed, outcome.rows) == (DUE, 0, ROWS)
+
+
+# The target
+
+
+def test_a_target_that_is_down_gets_no_load(bench: Bench) -> None:
+    """The record says what was asked and what came back, and so does the terminal."""
+    bench.service.kill()
+    outcome = bench.run()
+    bench.service.start()
+    assert (outcome.code, outcome.record.verdict, outcome.record.load.due) == (3, Verdict.INVALID, None)
+    assert "feature-store-service is not reachable" in outcome.record.reasons[0]
+    assert "feature-store-service is not reachable" in outcome.said
+
+
+def test_a_target_that_dies(bench: Bench) -> None:
+    """Every request has its row, and nobody takes the rest of the run for a measurement."""
+    outcome = bench.run(fault=lambda _: bench.service.kill())
+    bench.service.start()
+    assert (outcome.code, outcome.record.verdict) == (3, Verdict.INVALID)
+    assert (outcome.record.load.due, outcome.rows) == (DUE, ROWS)
+    assert 0 < (outcome.record.load.failed or 0) < DUE
+    assert bench.measured().rows == ROWS
+
+
+@pytest.mark.parametrize("state", [State.HUNG, State.RESET])
+def test_a_target_that_stops_answering(bench: Bench, state: State) -> None:
+    """All arrivals stay due, those without an answer are failures, and the run is over in time."""
+
+    def fault(_: Process) -> None:
+        bench.link.state = state
+
+    outcome = bench.run(fault=fault)
+    bench.link.state = State.WHOLE
+    assert (outcome.record.load.due, outcome.rows) == (DUE, ROWS)
+    assert (outcome.record.load.failed or 0) > DUE / 4
+    assert outcome.record.verdict is not Verdict.PASS
+    assert bench.measured().record.load.failed == 0
+
+
+def test_a_slow_target(bench: Bench) -> None:
+    """300 ms more are measured as 300 ms more, from when each request was due."""
+    level = bench.measured().record.metrics["latency_p50"].value
+    bench.link.state = State.SLOW
+    slow = bench.measured().record
+    bench.link.state = State.WHOLE
+    assert (slow.load.due, slow.load.failed) == (DUE, 0)
+    assert slow.metrics["latency_p50"].value == pytest.approx((level or 0) + bench.link.delay_s, abs=0.05)
+
+
+# Prometheus
+
+
+def test_without_prometheus_no_load_goes_out(bench: Bench) -> None:
+    """What could not be measured is not sent."""
+    since = bench.answered()
+    bench.prometheus.kill()
+    outcome = bench.run()
+    bench.prometheus.start()
+    assert (outcome.code, outcome.record.verdict, outcome.record.load.due) == (3, Verdict.INVALID, None)
+    assert "Prometheus cannot say whether it watches feature-store-service" in outcome.record.reasons[0]
+    assert bench.answered() - since < RATE_RPS
+
+
+def test_prometheus_dies_while_the_load_runs(bench: Bench) -> None:
+    """The load's own figures are kept; the run is invalid, and says that Prometheus was not there."""
+    outcome = bench.run(fault=lambda _: bench.prometheus.kill())
+    bench.prometheus.start()
+    assert (outcome.code, outcome.record.verdict, outcome.record.load.due) == (3, Verdict.INVALID, DUE)
+    assert any("Prometheus" in reason for reason in outcome.record.reasons)
+    assert outcome.record.metrics["latency_p95"].value is not None
+    assert bench.measured().rows == ROWS
+
+
+# The machine
+
+
+def test_a_full_disk(bench: Bench, tmp_path: Path) -> None:
+    """The load ends, no half of a file is left that could be taken for a whole one, and the error says what is full."""
+    small, kept = tmp_path / "small", tmp_path / "kept"
+    small.mkdir()
+    script = f'mount -t tmpfs -o size=220k none {small} && {{ "$@"; code=$?; cp -a {small} {kept}; exit $code; }}'
+    as_root = () if os.getuid() == 0 else ("--map-root-user",)
+    said = bench.say(
+        "--duration",
+        "60",
+        prefix=("unshare", "--mount", *as_root, "sh", "-c", script, "sh"),
+        environment={"BELLWETHER_RESULTS_URI": small.as_uri()},
+    )
+    assert "No space left on device" in said
+    for path in kept.rglob("*.json"):
+        assert path.read_bytes().endswith(b"}\n"), path
+    assert not list(kept.rglob("*.tmp"))
+    assert bench.measured().rows == ROWS
+
+
+@pytest.mark.skipif(FAKETIME is None, reason="libfaketime is not there (apt-get install faketime)")
+@pytest.mark.parametrize("step", ["+45", "-45"])
+def test_a_clock_that_steps(bench: Bench, tmp_path: Path, step: str) -> None:
+    """The schedule goes on by the monotonic clock; for Prometheus the window would be another one, so it is invalid."""
+    stamp = tmp_path / "clock"
+    stamp.write_text("+0", encoding="ascii")
+    faked = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(stamp),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+    def fault(_: Process) -> None:
+        stamp.write_text(step, encoding="ascii")
+
+    outcome = bench.run(environment=faked, fault=fault)
+    assert (outcome.code, outcome.record.verdict, outcome.record.load.due) == (3, Verdict.INVALID, DUE)
+    stepped = f"the clock of this machine was stepped by {step[0]}"
+    assert any(reason.startswith(stepped) for reason in outcome.record.reasons)
+
+
+# The run itself
+
+
+def test_a_run_that_is_killed_leaves_no_load(bench: Bench) -> None:
+    """Not one request more, no record that could be taken for one, and the next run has its turn at once."""
+    outcome = bench.run(fault=lambda process: process.kill())
+    await_true(lambda: _is_quiet(bench), what="the load is over", within_s=10)
+    assert outcome.finished is None
+    assert bench.measured().rows == ROWS
+
+
+def _is_quiet(bench: Bench) -> bool:
+    """Whether nothing was answered for a second."""
+    now = bench.answered()
+    time.sleep(1)
+    return bench.answered() == now

@@ -1,0 +1,139 @@
+"""What goes wrong around Airflow while a load runs, on a production stack: two schedulers, PostgreSQL, Redis, Celery.
+
+Whatever is killed or started again: one load at a time goes to the service, all of it is accounted for, and the run
+comes to its end by itself; its record says what happened.
+"""
+
+import contextlib
+import gzip
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from include.perf.ports import REQUESTS_FILE
+from tests.faults.production import SCHEDULERS, Production
+from tests.integration.conftest import Run, noise_of
+from tests.integration.sending import Sending, last_sign_of, sending
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+
+SERVICE = "feature-store-service"
+DAG = "market_open"
+RATE_RPS = 30
+DURATION_S = 15
+WARMUP_S = 2
+ARRIVALS = RATE_RPS * (DURATION_S + WARMUP_S)
+CONF = {"service": SERVICE, "duration": DURATION_S, "rate": RATE_RPS}
+STOPPED_WITHIN_S = 5.0
+OTHERS = 60
+"""So many requests at most are none of the load: health checks, scrapes, and what asks for the version."""
+
+
+@contextlib.contextmanager
+def loading(production: Production) -> Iterator[Sending]:
+    """Lend a load that goes out; nothing of it is left after the block."""
+    platform = production.platform
+    run_id = platform.api.trigger(DAG, CONF)
+    try:
+        yield sending(platform, DAG, run_id, service=SERVICE)
+    finally:
+        if platform.api.call("GET", f"/dags/{DAG}/dagRuns/{run_id}")["state"] in ("queued", "running"):
+            platform.api.call("PATCH", f"/dags/{DAG}/dagRuns/{run_id}", {"state": "failed"})
+
+
+def followed(production: Production, load: Sending) -> Run:
+    """Wait until the run of a load is over; a machine that was too busy to measure is no fault."""
+    run = production.platform.follow(DAG, load.run_id, told_before=len(production.platform.messages()))
+    assert run.record["verdict"] in ("NO_BASELINE", "INVALID")
+    assert run.record["verdict"] == "NO_BASELINE" or noise_of(run), run.record["validity"]
+    return run
+
+
+def rows_in(path: Path) -> int:
+    """Return how many requests are in a raw record."""
+    with gzip.open(path, "rb") as file:
+        return sum(1 for _ in file) - 1
+
+
+def tries_of(production: Production, run: Run, task_id: str) -> int:
+    """Return how often a mapped task was tried."""
+    path = f"/dags/{DAG}/dagRuns/{run.run_id}/taskInstances/{task_id}/0"
+    return int(production.platform.api.call("GET", path)["try_number"])
+
+
+def test_without_any_fault(production: Production) -> None:
+    """Two schedulers do each task once, and the service gets each request once."""
+    before = production.platform.answered(SERVICE)
+    with loading(production) as load:
+        run = followed(production, load)
+    assert run.record["load"]["due"] == RATE_RPS * DURATION_S
+    assert rows_in(run.folder / REQUESTS_FILE) == ARRIVALS
+    assert ARRIVALS <= production.platform.answered(SERVICE) - before <= ARRIVALS + OTHERS
+    assert {tries_of(production, run, f"run_service.{name}") for name in ("stage_data", "run_load", "scrape")} == {1}
+
+
+@pytest.mark.parametrize("victim", ["task", "supervisor"])
+def test_a_killed_task(production: Production, victim: str) -> None:
+    """Its load ends within seconds; Airflow tries it again, and the record says so and counts nothing twice."""
+    with loading(production) as load:
+        getattr(load, victim).send_signal(signal.SIGKILL)
+        since = time.monotonic()
+        assert last_sign_of(production.platform, load) - since <= STOPPED_WITHIN_S
+        run = followed(production, load)
+    assert tries_of(production, run, "run_service.run_load") == 2
+    (note,) = run.record["notes"]
+    assert note.startswith("try 1 of this load, begun at ")
+    assert 0 < rows_in(run.folder / f"aborted-1.{REQUESTS_FILE}") < ARRIVALS
+    assert rows_in(run.folder / REQUESTS_FILE) == ARRIVALS
+    assert run.record["load"]["due"] == RATE_RPS * DURATION_S
+
+
+def test_a_scheduler_is_killed(production: Production) -> None:
+    """The other one goes on: the load is not even disturbed, and no task is done twice."""
+    before = production.platform.answered(SERVICE)
+    with loading(production) as load:
+        production.servers[SCHEDULERS[0]].kill()
+        run = followed(production, load)
+    production.servers[SCHEDULERS[0]].start()
+    assert tries_of(production, run, "run_service.run_load") == 1
+    assert rows_in(run.folder / REQUESTS_FILE) == ARRIVALS
+    assert production.platform.answered(SERVICE) - before <= ARRIVALS + OTHERS
+    assert run.record["notes"] == []
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis"])
+def test_a_server_of_airflow_is_restarted(production: Production, name: str) -> None:
+    """The load goes on meanwhile, and the run comes to its end as if nothing had been."""
+    before = production.platform.answered(SERVICE)
+    with loading(production) as load:
+        production.servers[name].stop()
+        production.servers[name].start()
+        assert load.is_running
+        run = followed(production, load)
+    assert rows_in(run.folder / REQUESTS_FILE) == ARRIVALS
+    assert production.platform.answered(SERVICE) - before <= ARRIVALS + OTHERS
+    assert run.record["load"]["due"] == RATE_RPS * DURATION_S
+
+
+def test_slack_is_down(production: Production) -> None:
+    """What could not be told is kept, fails no verdict, and is told once as soon as somebody looks again."""
+    platform, slack = production.platform, production.servers["slack"]
+    slack.stop()
+    run = platform.run("dead_end", {"service": "dead-end-service"})
+    assert run.record["verdict"] == "INVALID"
+    assert run.tasks["alert"] == "failed"
+    slack.start()
+    for _ in range(2):
+        platform.run("alert_watch", {})
+    told = [message for message in _all_messages(platform.stack.slack_url) if run.record["run_id"] in str(message)]
+    assert len(told) == 1, told
+
+
+def _all_messages(url: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = requests.get(f"{url}/_standin/messages", timeout=10).json()["messages"]
+    return found
