@@ -87,7 +87,9 @@ async def _anyone(_: Request) -> Visitor:
     return Visitor(id="1", name="benchmark", may_read=lambda _: True, may_trigger=lambda _: True)
 
 
-async def _get(app: FastAPI, path: str) -> None:
+async def _get(app: FastAPI, path: str) -> int:
+    """Return how many bytes a page has."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://airflow") as client:
         answer = await client.get(f"/{path}", headers={"Accept": "text/html"})
         answer.raise_for_status()
+        return len(answer.content)

@@ -77,13 +77,15 @@ _MADE_UP = CellLimits(
 
 def _of_figures(cells: Sequence[CellLimits]) -> Iterator[dict[str, Any]]:
     services = [tuple(of_service) for _, of_service in groupby(cells, key=attrgetter("service"))]
-    limits = _united(map(_limits, cells))
-    for turn in zip_longest(*services):
-        loaded = tuple(cell for cell in turn if cell is not None)
+    turns = [tuple(cell for cell in turn if cell is not None) for turn in zip_longest(*services)]
+    for loaded, beside in zip(turns, (*turns[1:], turns[0]), strict=True):
         scenarios = ", ".join(dict.fromkeys(cell.scenario for cell in loaded))
+        # With the limits of one scenario that does not run: those of all would be in the file once for each of them.
+        limits = _united(map(_limits, (*loaded, *beside)))
         yield _Case(name=f"at the baselines of {scenarios}", cells=loaded).test(limits)
     fullest = tuple(max(of_service, key=lambda cell: len(_limits(cell))) for of_service in services)
     elsewhere = tuple(replace(cell, environment=ELSEWHERE) for cell in fullest)
+    limits = _united(map(_limits, (*fullest, *turns[-1])))
     yield _Case(name="beyond the warning limits", cells=fullest, short=WARNING).test(limits)
     yield _Case(name="beyond the critical limits", cells=fullest, short=CRITICAL, long=CRITICAL).test(limits)
     yield _Case(name="beyond the critical limits for minutes only", cells=fullest, short=CRITICAL).test(limits)

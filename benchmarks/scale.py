@@ -1,0 +1,283 @@
+"""Measure how the product grows: with services, scenarios and years, up to a platform of 200 services.
+
+Run from the project's root::
+
+    python -m benchmarks.scale [--sizes 20x52 50x52 200x13] [--scenarios 10] [--json scale.json]
+
+Method. Each size is a number of services and of runs of each cell, in temporary folders that are removed: a catalogue
+(`benchmarks.synthetic_catalogue`), records, and baselines (`benchmarks.synthetic_years`). What costs by the run and
+what costs by the cell are told apart by sizes that have the one in common and not the other, so that three years of
+weekly runs need not be written: docs/scale.md says which law each figure follows. Processor time is measured, because
+the wall clock also says what else the machine did. DAG files are read in a process of their own that has loaded what
+Airflow's DAG processor has; a scenario's night is judged for all services together, as the task ``compare`` does.
+"""
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.history import Years
+from benchmarks.pages import views
+from benchmarks.synthetic_catalogue import write_catalogue
+from benchmarks.synthetic_years import SyntheticYears
+from benchmarks.tables import Row, Table
+from include.perf.adapters.baseline_file import BaselineFile
+from include.perf.adapters.promtool import Promtool
+from include.perf.alert_rules.draft import Draft, draft
+from include.perf.alert_rules.rule_groups import RULES_FILE
+from include.perf.baseline import Baselines
+from include.perf.baseline_format import format_baselines
+from include.perf.catalogue import Catalogue, load_catalogue
+from include.perf.cell import Cell, Contender, Measured
+from include.perf.comparison import compare_night
+from include.perf.errors import RulesError
+from include.perf.history import read_nights
+from include.perf.retention import clear, referenced_runs, retention_of
+from include.perf.run import RunRecord
+from include.perf.stage_files import StageFiles
+from include.perf.time_plan import time_plan
+
+ROOT = Path(__file__).parents[1]
+SIZES = ("20x52", "50x52", "200x13")
+KIB, MIB = 1024, 1024**2
+PATIENCE_S = 60.0
+
+PARSE = """
+import json, sys, time
+import airflow.sdk, airflow.dag_processing.dagbag, airflow.dag_processing.processor
+from airflow.sdk import DAG, CronTriggerTimetable, Param, TriggerRule, dag, task, task_group
+from airflow.serialization.serialized_objects import DagSerialization
+import importlib.util
+
+started = time.process_time()
+spec = importlib.util.spec_from_file_location("parsed", "dags/scenarios.py")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+parsed = time.process_time() - started
+started = time.process_time()
+sizes = [len(json.dumps(DagSerialization.to_dict(each))) for each in vars(module).values() if isinstance(each, DAG)]
+one = next(each for each in vars(module).values() if isinstance(each, DAG))
+mapped = sum(each.is_mapped or each.get_closest_mapped_task_group() is not None for each in one.tasks)
+print(json.dumps({
+    "parse_s": parsed, "serialise_s": time.process_time() - started, "dags": len(sizes), "bytes": max(sizes),
+    "mapped": mapped, "single": len(one.tasks) - mapped,
+}))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much there is.
+
+    Attributes:
+        nights: runs of each cell.
+    """
+
+    services: int
+    nights: int
+
+    def __str__(self) -> str:
+        return f"{self.services} × {self.nights}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """A catalogue, and what came of it so far."""
+
+    catalogue: Catalogue
+    baselines: Baselines
+    years: Years
+    runs: int
+
+
+Figures = Iterator[tuple[str, float]]
+
+
+def measured(size: Size, *, scenarios: int, folder: Path) -> Figures:
+    """Yield every figure of a size by its name, with its unit."""
+    catalogue = load_catalogue(write_catalogue(folder / "catalogue", services=size.services, scenarios=scenarios))
+    drawn = SyntheticYears(nights=size.nights, services=size.services, scenarios=scenarios, catalogue=catalogue)
+    runs = drawn.write(folder)
+    world = World(catalogue=catalogue, baselines=drawn.baselines, years=Years.in_folder(folder), runs=runs)
+    yield "services", size.services
+    yield "cells", size.services * scenarios
+    yield "runs", runs
+    for part in (_of_catalogue, _of_dags, _of_index, _of_pages, _of_baselines, _of_rules, _of_judging, _of_clearing):
+        yield from part(world)
+
+
+def _of_catalogue(world: World) -> Figures:
+    yield "catalogue, CPU s", _cpu_s(lambda: load_catalogue(world.catalogue.folder))
+    scenario = next(iter(world.catalogue.scenarios.values()))
+    for parallel in (1, 10):
+        plan = time_plan(scenario.model_copy(update={"parallel": parallel}), world.catalogue)
+        yield f"a night with parallel: {parallel}, h", plan.needed / timedelta(hours=1)
+
+
+def _of_dags(world: World) -> Figures:
+    with tempfile.TemporaryDirectory(prefix="bellwether-airflow-") as home:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST"))}
+        environment |= {
+            "AIRFLOW_HOME": home,
+            "BELLWETHER_CATALOGUE": str(world.catalogue.folder),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", PARSE], cwd=ROOT, env=environment, check=True, capture_output=True, text=True
+        )
+    found = json.loads(done.stdout.splitlines()[-1])
+    yield "scenarios.py, CPU s", found["parse_s"]
+    yield "serialised again, CPU s", found["serialise_s"]
+    yield "a DAG serialised, KiB", found["bytes"] / KIB
+    services = len(world.catalogue.services)
+    yield "task instances of a DAG run", found["mapped"] * services + found["single"]
+
+
+def _of_index(world: World) -> Figures:
+    index = world.years.index
+    yield "index: first build, CPU s", _cpu_s(index.sync)
+    yield "index, MiB", (world.years.folder / "index.sqlite").stat().st_size / MIB
+    yield "index: sync, nothing new, CPU s", _cpu_s(index.sync)
+
+
+def _of_pages(world: World) -> Figures:
+    years = world.years
+    os.environ["BELLWETHER_CATALOGUE"] = str(world.catalogue.folder)
+    for name, look in views(years.folder, store=years.store, index=years.index, cell=years.cell):
+        sizes: list[int] = []
+        look()
+        yield f"{name}, CPU s", _cpu_s(lambda look=look, sizes=sizes: sizes.append(look()))
+        yield f"{name}, KiB", sizes[0] / KIB
+
+
+def _of_baselines(world: World) -> Figures:
+    path = world.years.folder / "baselines.json"
+    yield "baselines.json, MiB", path.stat().st_size / MIB
+    yield "baselines.json: read, CPU s", _cpu_s(BaselineFile(path).read)
+    yield "baselines.json: format, CPU s", _cpu_s(lambda: format_baselines(world.baselines))
+
+
+def _of_rules(world: World) -> Figures:
+    drafts = []
+    now = datetime.now(UTC)
+    yield (
+        "alert rules: made, CPU s",
+        _cpu_s(lambda: drafts.append(draft(world.baselines, world.catalogue, edges=_no_edges, now=now))),
+    )
+    (made,) = drafts
+    yield "alert rules", made.rules.count(b"alert:")
+    yield "limits", len(made.limits.cells)
+    yield "alert rules, KiB", len(made.rules) / KIB
+    yield "tests of the rules, KiB", len(made.tests) / KIB
+    yield "promtool, CPU s", _promtool_s(made)
+
+
+def _promtool_s(made: Draft) -> float:
+    """Return the processor time of promtool; NaN where it takes longer than is waited for."""
+    before = os.times().children_user + os.times().children_system
+    try:
+        Promtool(timeout_s=PATIENCE_S).check(made.rules, made.tests, name=RULES_FILE)
+    except RulesError:
+        return math.nan
+    return os.times().children_user + os.times().children_system - before
+
+
+def _no_edges(*_: object) -> tuple[float, ...]:
+    """Know of no buckets: no Prometheus is asked here."""
+    return ()
+
+
+def _of_judging(world: World) -> Figures:
+    scenario = next(iter(world.catalogue.scenarios))
+    cells: list[Cell] = []
+    yield "a night: nights of all cells read, CPU s", _cpu_s(lambda: cells.extend(_cells(world)))
+    tonight = [_contender(world, cell) for cell in cells if cell.scenario == scenario]
+    others = tuple(cell for cell in cells if cell.scenario != scenario)
+    now = datetime.now(UTC)
+    yield "a night: judged, CPU s", _cpu_s(lambda: compare_night(tonight, others, now=now))
+
+
+def _cells(world: World) -> Iterator[Cell]:
+    for cell in world.catalogue.cells():
+        nights = read_nights(world.years.store, service=cell.service, scenario=cell.scenario)
+        baseline = world.baselines.get(cell.service, cell.scenario)
+        yield Cell(service=cell.service, scenario=cell.scenario, baseline=baseline, nights=nights)
+
+
+def _contender(world: World, cell: Cell) -> Contender:
+    """Return the last night of a cell as tonight's."""
+    record = _last_measured(world, cell)
+    return Contender(
+        service=cell.service,
+        scenario=cell.scenario,
+        baseline=cell.baseline,
+        nights=cell.nights,
+        at=record.started_at,
+        fingerprint=record.fingerprint,
+        runs=(Measured(run_id=record.run_id, metrics=record.metrics, due=record.load.due, failed=record.load.failed),),
+        deploy_version=record.deploy_version,
+        no_rerun=None,
+        hard_limits={},
+    )
+
+
+def _last_measured(world: World, cell: Cell) -> RunRecord:
+    store = world.years.store
+    latest = store.latest(service=cell.service, scenario=cell.scenario)
+    records = (StageFiles(store, uri).read_record() for uri in latest)
+    record = next(each for each in records if each.verdict.is_measured)
+    return replace(record, started_at=record.started_at + timedelta(minutes=1))
+
+
+def _of_clearing(world: World) -> Figures:
+    keep = retention_of(world.catalogue.operations)
+    referenced = referenced_runs(world.baselines)
+    store, now = world.years.store, datetime.now(UTC)
+    yield (
+        "maintenance, CPU s",
+        _cpu_s(lambda: clear(store, retention=keep, referenced=referenced, now=now, is_dry_run=True)),
+    )
+
+
+def _cpu_s(act: Callable[[], object]) -> float:
+    started = time.process_time()
+    act()
+    return time.process_time() - started
+
+
+def _size(text: str) -> Size:
+    services, _, nights = text.partition("x")
+    return Size(int(services), int(nights))
+
+
+def main() -> None:
+    """Measure each size, tell of each figure as it comes, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", nargs="+", type=_size, default=[_size(each) for each in SIZES], metavar="SxN")
+    parser.add_argument("--scenarios", type=int, default=10)
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
+    options = parser.parse_args()
+    rows: dict[str, dict[str, float | str]] = {}
+    for size in options.sizes:
+        with tempfile.TemporaryDirectory(prefix="bellwether-scale-") as folder:
+            for name, value in measured(size, scenarios=options.scenarios, folder=Path(folder)):
+                sys.stderr.write(f"{size}  {name}: {value:,.4g}\n")
+                rows.setdefault(name, {"what": name})[f"{size}"] = value
+    table: list[Row] = list(rows.values())
+    title = f"scale: services × runs of each cell, {options.scenarios} scenarios"
+    sys.stdout.write(Table(title=title, rows=table).text())
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
