@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -166,7 +167,11 @@ class Platform:
         """Ask Airflow to read dags/ now, as the button Reparse Dag does; by itself it does so every few minutes."""
         files = {dag["fileloc"]: dag["file_token"] for dag in self.api.dags().values()}
         for token in files.values():
-            self.api.call("PUT", f"/parseDagFile/{token}")
+            try:
+                self.api.call("PUT", f"/parseDagFile/{token}")
+            except requests.HTTPError as err:
+                if err.response is None or err.response.status_code != HTTPStatus.CONFLICT:  # it is about to be read
+                    raise
 
     def record(self, folder: Path) -> dict[str, Any]:
         """Return the run.json of a run's folder."""
