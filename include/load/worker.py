@@ -45,7 +45,7 @@ END_S = 15.0
 REMOTE = (sys.executable, "-m", "include.load.remote")
 """The process that takes part in a load; it is told a folder for its files."""
 
-ALIVE_FILE = Path(tempfile.gettempdir()) / "bellwether-worker-alive"
+ALIVE_FILE = Path(tempfile.gettempdir()) / f"bellwether-worker-alive-{os.getuid()}"
 ALIVE_WITHIN_S = 30.0
 PROJECT_ROOT = Path(__file__).parents[2]
 
