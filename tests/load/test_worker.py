@@ -74,7 +74,7 @@ def test_without_a_master_it_waits_in_silence_and_is_alive(tmp_path: Path, maste
 def test_an_agent_that_says_nothing_any_more_is_not_alive(tmp_path: Path) -> None:
     """It hangs, or its machine was started anew, with a clock that began again."""
     for said_at in (time.monotonic() - 31, time.monotonic() + 1_000, "nonsense"):
-        (tmp_path / "bellwether-worker-alive").write_text(str(said_at), encoding="ascii")
+        (tmp_path / f"bellwether-worker-alive-{os.getuid()}").write_text(str(said_at), encoding="ascii")
         assert checked(tmp_path) == 1
-    (tmp_path / "bellwether-worker-alive").write_text(str(time.monotonic() - 5), encoding="ascii")
+    (tmp_path / f"bellwether-worker-alive-{os.getuid()}").write_text(str(time.monotonic() - 5), encoding="ascii")
     assert checked(tmp_path) == 0
