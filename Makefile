@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
 PYTHON := $(CURDIR)/.venv/bin/python
 UV := $(shell command -v uv || echo $(CURDIR)/.tools/uv/bin/uv)
 ON_EVERY_CORE := --numprocesses auto --dist loadfile
-QUICK := not integration and not compose and not faults
+SAFE := not compose and not faults
 COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
 	--custom-compile-command "make lock"
 
@@ -31,13 +31,14 @@ status: setup  ## say whether the demo stack runs, and where
 test:  ## every check and every test, on real parts
 	@scripts/setup test
 	@$(MAKE) --no-print-directory check
-	@$(PYTHON) -m pytest -m "$(QUICK) and not alone" $(ON_EVERY_CORE)
-	@$(PYTHON) -m pytest -m "integration or alone"
+	@$(PYTHON) -m pytest -m "$(SAFE) and not stack and not alone" $(ON_EVERY_CORE)
+	@$(PYTHON) -m pytest -m "$(SAFE) and stack and not alone" tests/integration
+	@$(PYTHON) -m pytest -m "$(SAFE) and alone"
 
 units:  ## the quick tests only
 	@scripts/setup test
-	@$(PYTHON) -m pytest -m "$(QUICK) and not alone" $(ON_EVERY_CORE)
-	@$(PYTHON) -m pytest -m "$(QUICK) and alone"
+	@$(PYTHON) -m pytest -m "$(SAFE) and not integration and not alone" $(ON_EVERY_CORE)
+	@$(PYTHON) -m pytest -m "$(SAFE) and not integration and alone"
 
 check:  ## style, types and import rules
 	@scripts/setup test

@@ -16,10 +16,12 @@ ALONE = ("tests/load/", "tests/perf/adapters/test_locust")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests beside which nothing else may run."""
+    """Mark the tests beside which nothing else may run, and those that share the one running stack."""
     for item in items:
         if item.nodeid.startswith(ALONE):
             item.add_marker("alone")
+        if item.nodeid.startswith("tests/integration/") and "platform" in getattr(item, "fixturenames", ()):
+            item.add_marker("stack")
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def plan_of(folder: Path, url: str, **load: object) -> LoadPlan:
         headers={},
         expectations={},
         load=LoadProfile.model_construct(**fields),
-        workers=1,
+        workers=int(fields.get("workers") or 1),
         folder=folder,
     )
 
@@ -126,9 +126,11 @@ class Run:
         gevent.sleep(0)
         greenlets += [gevent.spawn(other, self.drive) for other in others]
         start = time.perf_counter() + 0.05
-        self.drive.run(start=start, started_at=time.time() + 0.05)
-        ended = time.perf_counter()
-        gevent.killall(greenlets)
-        self._log.close()
+        try:
+            self.drive.run(start=start, started_at=time.time() + 0.05)
+        finally:
+            ended = time.perf_counter()
+            gevent.killall(greenlets)
+            self._log.close()
         summary = self.drive.summary(version="test")
         return Driven(rows=read_requests(self._path), summary=summary, start=start, ended=ended)
