@@ -57,7 +57,7 @@ compose-test:  ## the production stack for real: build, start, load, hurt and re
 
 faults:  ## break every part of a real production stack, one after another (about twenty minutes)
 	@scripts/setup faults
-	@$(PYTHON) -m pytest -m faults tests/faults
+	@$(PYTHON) -m pytest -m faults
 
 audit: setup  ## check both locks for known holes; asks PyPI, so it is no part of make test
 	@PATH="$(dir $(UV)):$$PATH" $(PYTHON) scripts/audit.py

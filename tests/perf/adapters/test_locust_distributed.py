@@ -146,6 +146,7 @@ def test_a_worker_that_is_killed_ends_the_load_and_its_rows_are_kept(
     assert_falls_silent(target, within_s=2.0)
 
 
+@pytest.mark.faults
 def test_a_worker_that_was_killed_serves_the_next_load(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_worker_that_was_killed_serves_the_next_load(
     assert agent.process.poll() is None
 
 
+@pytest.mark.faults
 def test_a_worker_that_comes_late_takes_part_in_the_next_load_only(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
@@ -270,6 +272,7 @@ def master_of(folder: Path) -> psutil.Process:
     raise AssertionError("there is no master")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("killed", ["the task", "the master", "both at once"])
 def test_a_load_does_not_outlive_who_ordered_it(
     pool: Pool, start: Callable[..., Target], tmp_path: Path, killed: str
@@ -302,6 +305,7 @@ def rows_in_parts(folder: Path) -> list[Path]:
     return [path for path in folder.glob("requests*.csv.gz") if path.stat().st_size]
 
 
+@pytest.mark.faults
 def test_a_master_that_hangs_is_as_good_as_gone(pool: Pool, start: Callable[..., Target], tmp_path: Path) -> None:
     """SIGSTOP is what a cut network looks like to a worker: nothing is heard, and no connection breaks."""
     target, folder = start(), folder_in(tmp_path, "run")
@@ -319,6 +323,7 @@ def test_a_master_that_hangs_is_as_good_as_gone(pool: Pool, start: Callable[...,
     assert not stopped[0].is_running()
 
 
+@pytest.mark.faults
 def test_a_worker_that_is_asked_to_end_hands_over_its_record(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
