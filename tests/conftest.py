@@ -10,7 +10,7 @@ from tests.socket_servers import Serve, SocketServer, Talk
 if TYPE_CHECKING:
     from tests.object_stores import ObjectStore
 
-ALONE = ("tests/load/", "tests/perf/adapters/test_locust")
+ALONE = ("tests/load/", "tests/perf/adapters/test_locust", "tests/perf/adapters/test_prometheus")
 """Where tests send real load, or wait for real time to pass."""
 
 
