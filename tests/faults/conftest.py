@@ -24,7 +24,7 @@ from include.perf.ports import REQUESTS_FILE
 from include.perf.run import RunRecord, Verdict
 from include.perf.stage_files import StageFiles
 from tests.faults.link import FaultyLink
-from tests.faults.production import Production, outside, running
+from tests.faults.production import Production, listening, running
 from tests.faults.servers import Server, await_true
 
 SERVICE = "feature-store-service"
@@ -178,7 +178,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         lead_over(stack, link)
         configuration.write_prometheus(stack)
         wanted = ("prometheus", f"staging-{SERVICE}")
-        parts = {child.name: outside(child) for child in supervisor.children_of(stack) if child.name in wanted}
+        parts = {child.name: listening(child) for child in supervisor.children_of(stack) if child.name in wanted}
         for part in parts.values():
             ending.callback(part.stop)
             part.start()

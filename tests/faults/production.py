@@ -55,7 +55,7 @@ def running(folder: Path) -> Iterator[Production]:
     broker, broker_port = redis(folder)
     environment = _environment(stack, database_port=database_port, broker_port=broker_port)
     with ExitStack() as ending:
-        outside = [outside(child) for child in supervisor.children_of(stack) if child.name != "airflow"]
+        outside = [listening(child) for child in supervisor.children_of(stack) if child.name != "airflow"]
         for server in (database, broker, *outside):
             ending.callback(server.stop)
             server.begin()
@@ -118,7 +118,7 @@ def _parts(stack: Stack, environment: dict[str, str]) -> list[Server]:
     ]
 
 
-def outside(child: Child) -> Server:
+def listening(child: Child) -> Server:
     """Return a part that is none of Airflow's, ready when it listens on the port of its command line."""
     return Server(child, is_ready=lambda: answers(_port_of(child.command)))
 
