@@ -1,8 +1,9 @@
 """The tries of one load: what a later one makes of what an earlier one left.
 
 A try that comes to an end, good or bad, says so. One that did not was killed, or still runs although Airflow gave it
-up. Who was killed is marked aborted, its raw requests are kept, and the load begins anew; who still runs is waited for,
-and what it measured is taken over. So a load never runs twice at once, and none that was sent whole is sent again.
+up. Who was killed, or had to stop, is marked aborted, its raw requests are kept, and the load begins anew; who still
+runs is waited for, and what it measured is taken over. So a load never runs twice at once, and none that was sent whole
+is sent again.
 """
 
 import logging
@@ -57,6 +58,7 @@ class LoadTries:
         """
         tries = self.files.read_tries()
         if tries.open_since is None:
+            self._set_aside_stopped(tries)
             return None
         self._await_end_of(spec, tries.open_since, longest_s=longest_s, still_wanted=still_wanted)
         figures = self.files.read_load() or self._measured(tries.open_since)
@@ -113,14 +115,22 @@ class LoadTries:
     def _mark_aborted(self) -> None:
         """Keep the rows of a try that was killed, under a name that says so; one that failed meanwhile has said why."""
         tries = self.files.read_tries()
-        if tries.open_since is None:
-            return
+        if tries.open_since is not None:
+            self._set_aside(tries, began_at=tries.open_since)
+
+    def _set_aside_stopped(self, tries: Tries) -> None:
+        """Do the same with one that ended its load early: by the switch, or because nobody supervised it any more."""
+        figures = self.files.read_load()
+        if figures is not None and figures.generator.ended != COMPLETED:
+            self._set_aside(tries, began_at=figures.started_at)
+
+    def _set_aside(self, tries: Tries, *, began_at: AwareDatetime) -> None:
         number = len(tries.aborted) + 1
         with self.store.folder(self.files.uri) as folder:
             for path in sorted(folder.glob(RAW_REQUESTS)):
                 path.rename(aborted_name(path, number=number))
-        self.files.write_tries(Tries(aborted=(*tries.aborted, tries.open_since)))
-        log.warning("try %d of the load was killed and is marked aborted; the load begins anew", number)
+        self.files.write_tries(Tries(aborted=(*tries.aborted, began_at)))
+        log.warning("try %d of the load was killed or stopped and is marked aborted; the load begins anew", number)
 
 
 def aborted_name(path: Path, *, number: int) -> Path:

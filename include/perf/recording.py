@@ -234,8 +234,8 @@ def _provenance(spec: RunSpec, versions: Mapping[str, str]) -> Provenance:
 def _notes_of_tries(tries: Tries) -> list[str]:
     """Say which tries of the load were killed."""
     return [
-        f"try {number} of this load, begun at {utc_time(began_at)}, was killed; none of its requests is in the "
-        "figures, and the load was sent anew"
+        f"try {number} of this load, begun at {utc_time(began_at)}, was killed or stopped; none of its requests is in "
+        "the figures, and the load was sent anew"
         for number, began_at in enumerate(tries.aborted, start=1)
     ]
 

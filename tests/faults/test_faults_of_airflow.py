@@ -16,7 +16,7 @@ import requests
 
 from include.perf.ports import REQUESTS_FILE
 from tests.faults.production import SCHEDULERS, Production
-from tests.integration.conftest import Run, noise_of
+from tests.integration.conftest import Run, noise_of, until
 from tests.integration.sending import Sending, last_sign_of, sending
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
@@ -123,9 +123,10 @@ def test_slack_is_down(production: Production) -> None:
     """What could not be told is kept, fails no verdict, and is told once as soon as somebody looks again."""
     platform, slack = production.platform, production.servers["slack"]
     slack.stop()
-    run = platform.run("dead_end", {"service": "dead-end-service"})
-    assert run.record["verdict"] == "INVALID"
-    assert run.tasks["alert"] == "failed"
+    run_id = platform.api.trigger("dead_end", {"service": "dead-end-service"})
+    until(lambda: platform.api.tasks("dead_end", run_id).get("alert") == "failed", within_s=300, what="alert fails")
+    (record,) = (record for record in platform.records() if record["provenance"]["dag_run_id"] == run_id)
+    assert record["verdict"] == "INVALID"
     slack.start()
     for _ in range(2):
         platform.run("alert_watch", {})

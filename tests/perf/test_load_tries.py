@@ -103,10 +103,24 @@ def test_a_killed_try_is_marked_aborted_and_the_load_begins_anew(platform: Platf
     assert record_of(platform, uri) == (
         Verdict.NO_BASELINE,
         (
-            "try 1 of this load, begun at 2026-03-02 06:30:00 UTC, was killed; none of its requests is in the figures, "
-            "and the load was sent anew",
+            "try 1 of this load, begun at 2026-03-02 06:30:00 UTC, was killed or stopped; none of its requests is "
+            "in the figures, and the load was sent anew",
         ),
     )
+
+
+def test_a_stopped_try_is_set_aside_as_well(platform: Platform) -> None:
+    """Its task lived long enough to measure what there was; a second try does not mix with that."""
+    platform.generator.log_changes = {"ended": "stopped: the process that supervises its task is gone"}
+    uri = platform.loaded()
+    platform.generator.log_changes = {}
+    first_rows = platform.store.runs_by_uri[uri][REQUESTS_FILE]
+    platform.clock.move(60)
+    platform.pipeline.run_load(uri)
+    assert len(files_of(platform, uri).read_tries().aborted) == 1
+    assert platform.store.runs_by_uri[uri]["aborted-1.requests.csv.gz"] == first_rows
+    verdict, notes = record_of(platform, uri)
+    assert (verdict, len(notes)) == (Verdict.NO_BASELINE, 1)
 
 
 def test_every_killed_try_is_told(platform: Platform) -> None:
