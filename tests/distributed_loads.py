@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from include.perf.adapters.locust import LocustGenerator
 from include.perf.adapters.locust_pool import LocustPool
 from include.perf.load_profile import LoadProfile
 from tests.real_loads import Onlooker, order_for, service_at
-from tests.socket_servers import child
+from tests.socket_servers import child, free_port
 
 KEY = "a key that only master and workers have"
 
@@ -27,13 +26,6 @@ import include.load.worker as worker
 worker.REMOTE = json.loads(sys.argv.pop())
 sys.exit(worker.main())
 """
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,10 @@ import os
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import requests
@@ -23,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from include.demo.airflow_api import USER, AirflowApi
 from include.perf.catalogue import SCENARIOS_FILE
 from include.perf.ports import RECORD_FILE
+from tests.waiting import until
 
 log = logging.getLogger("compose")
 
@@ -36,19 +36,6 @@ RESULTS = "/var/lib/bellwether/results"
 BUILD_S = 600.0
 UP_S = 600
 RUN_S = 300.0
-
-T = TypeVar("T")
-
-
-def until(look: Callable[[], T], *, within_s: float, what: str) -> T:
-    """Look at something outside until it is there, and return it."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.5)
-    raise TimeoutError(f"{what}: not within {within_s:g} s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

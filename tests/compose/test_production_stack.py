@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.compose.conftest import LOAD, LOCUST_WORKERS, SCENARIO, SERVICE, Compose, ProductionStack, until
+from tests.compose.conftest import LOAD, LOCUST_WORKERS, SCENARIO, SERVICE, Compose, ProductionStack
+from tests.waiting import until
 
 log = logging.getLogger("compose")
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import requests
 import yaml
-from prometheus_client.parser import text_string_to_metric_families
 
 from include.demo import configuration, supervisor
 from include.demo.settings import ROOT, Stack, new_stack
@@ -25,7 +24,9 @@ from include.perf.run import RunRecord, Verdict
 from include.perf.stage_files import StageFiles
 from tests.faults.link import FaultyLink
 from tests.faults.production import Production, listening, running
-from tests.faults.servers import Server, await_true
+from tests.faults.servers import Server
+from tests.integration.conftest import answered_by
+from tests.waiting import until
 
 SERVICE = "feature-store-service"
 SCENARIO = "market_open"
@@ -34,7 +35,6 @@ DURATION_S = 10
 WARMUP_S = 5
 RUN_S = 180
 TRIES = 3
-ANSWERED = "http_requests_total"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class Bench:
         with self._started(words, prefix=prefix, environment=environment or {}) as process:
             if fault is not None:
                 enough = since + RATE_RPS * (WARMUP_S + 3)
-                await_true(lambda: self.answered() >= enough, what="the load goes out")
+                until(lambda: self.answered() >= enough, within_s=60, what="the load goes out")
                 fault(process)
             said, _ = process.communicate(timeout=RUN_S)
         (new,) = self._folders() - before
@@ -154,11 +154,9 @@ class Bench:
     def answered(self) -> int:
         """Return how many requests the service has answered since it started; none while it is down."""
         try:
-            text = requests.get(f"{self.stack.service_url(SERVICE)}/metrics", timeout=5).text
+            return answered_by(self.stack.service_url(SERVICE))
         except requests.ConnectionError:
             return 0
-        families = text_string_to_metric_families(text)
-        return int(sum(sample.value for each in families for sample in each.samples if sample.name == ANSWERED))
 
 
 @pytest.fixture(scope="session")

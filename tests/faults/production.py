@@ -15,8 +15,9 @@ from include.demo import configuration, supervisor
 from include.demo.airflow_api import AirflowApi
 from include.demo.children import Child
 from include.demo.settings import Stack, new_stack
-from tests.faults.servers import HOST, Server, answers, await_true, make_database, postgres, redis
+from tests.faults.servers import HOST, Server, answers, make_database, postgres, redis
 from tests.integration.conftest import Platform, add_to_catalogue
+from tests.waiting import until
 
 SCHEDULERS = ("scheduler-1", "scheduler-2")
 QUICK = {
@@ -69,9 +70,9 @@ def running(folder: Path) -> Iterator[Production]:
             server.begin()
         for server in (broker, *outside, *parts):
             server.await_ready()
-        await_true(api.is_healthy, what="Airflow is healthy", within_s=120)
+        until(api.is_healthy, what="Airflow is healthy", within_s=120)
         platform = Platform(stack)
-        await_true(lambda: len(platform.api.dags()) >= 4, what="Airflow knows the DAGs", within_s=120)
+        until(lambda: len(platform.api.dags()) >= 4, what="Airflow knows the DAGs", within_s=120)
         yield Production(
             platform=platform, servers={server.name: server for server in (database, broker, *outside, *parts)}
         )

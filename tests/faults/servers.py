@@ -6,24 +6,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from include.demo.children import Child, start, stop
+from tests.socket_servers import free_port
+from tests.waiting import until
 
 HOST = "127.0.0.1"
-READY_S = 60.0
 POSTGRES_FOLDERS = "/usr/lib/postgresql/*/bin"
 """Debian keeps the server's programs out of PATH."""
-
-
-def free_port() -> int:
-    """Return a port on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def answers(port: int) -> bool:
@@ -33,25 +25,8 @@ def answers(port: int) -> bool:
     return False
 
 
-def await_true(look: Callable[[], bool], *, what: str, within_s: float = READY_S) -> None:
-    """Wait until something outside is so.
-
-    Raises:
-        TimeoutError: it is not in time.
-    """
-    deadline = time.monotonic() + within_s
-    while not look():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {within_s:g} s")
-        time.sleep(0.1)
-
-
 class Server:
-    """A process of the stack that a test may end and start again.
-
-    Attributes:
-        port: the same one at every start.
-    """
+    """A process of the stack that a test may end and start again."""
 
     def __init__(self, child: Child, *, is_ready: Callable[[], bool]) -> None:
         self._child = child
@@ -75,7 +50,7 @@ class Server:
 
     def await_ready(self) -> None:
         """Wait until it answers."""
-        await_true(self._is_ready, what=f"{self.name} is ready (see {self._child.log})", within_s=180)
+        until(self._is_ready, what=f"{self.name} is ready (see {self._child.log})", within_s=180)
 
     def start(self) -> None:
         """Start it and wait until it answers."""

@@ -13,7 +13,7 @@ import pytest
 from include.perf.run import Verdict
 from tests.faults.conftest import DURATION_S, RATE_RPS, WARMUP_S, Bench
 from tests.faults.link import State
-from tests.faults.servers import await_true
+from tests.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -152,7 +152,7 @@ def test_a_clock_that_steps(bench: Bench, tmp_path: Path, step: str) -> None:
 def test_a_run_that_is_killed_leaves_no_load(bench: Bench) -> None:
     """Not one request more, no record that could be taken for one, and the next run has its turn at once."""
     outcome = bench.run(fault=lambda process: process.kill())
-    await_true(lambda: _is_quiet(bench), what="the load is over", within_s=10)
+    until(lambda: _is_quiet(bench), what="the load is over", within_s=10)
     assert outcome.finished is None
     assert bench.measured().rows == ROWS
 

@@ -16,8 +16,9 @@ import requests
 
 from include.perf.ports import REQUESTS_FILE
 from tests.faults.production import SCHEDULERS, Production
-from tests.integration.conftest import Run, noise_of, until
+from tests.integration.conftest import Run, noise_of
 from tests.integration.sending import Sending, last_sign_of, sending
+from tests.waiting import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 

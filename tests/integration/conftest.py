@@ -8,16 +8,14 @@ fixtures, so that each is done once.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import requests
@@ -32,6 +30,8 @@ from include.demo.settings import HOST, ROOT, Stack
 from include.perf.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from include.perf.ports import RECORD_FILE
 from include.perf.stage_files import SPEC_FILE
+from tests.socket_servers import free_port
+from tests.waiting import until
 
 SERVICE = "analysis-engine-service"
 SHORT_NAME = "analysis-engine"
@@ -58,19 +58,6 @@ CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = os.environ.get("BELLWETHER_CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), "chromium")
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 PATIENCE_MS = 30_000
-
-T = TypeVar("T")
-
-
-def until(look: Callable[[], T], *, within_s: float, what: str) -> T:
-    """Look at something outside until it is there, and return it."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.2)
-    raise TimeoutError(f"{what}: not within {within_s:g} s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,9 +190,7 @@ class Platform:
 
     def answered(self, service: str) -> int:
         """Return how many requests a service has answered since it started, by its own count."""
-        text = requests.get(f"{self.stack.service_url(service)}/metrics", timeout=10).text
-        families = text_string_to_metric_families(text)
-        return int(sum(sample.value for each in families for sample in each.samples if sample.name == ANSWERED))
+        return answered_by(self.stack.service_url(service))
 
     def planned(self, run_id: str) -> list[Path]:
         """Return the folders of a run that is not over yet."""
@@ -236,6 +221,12 @@ class Platform:
         return self.api.log(run.dag_id, run.run_id, task_id, map_index=map_index)
 
 
+def answered_by(url: str) -> int:
+    """Return how many requests a service of the platform has answered since it started, by its own count."""
+    families = text_string_to_metric_families(requests.get(f"{url}/metrics", timeout=10).text)
+    return int(sum(sample.value for each in families for sample in each.samples if sample.name == ANSWERED))
+
+
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The running stack; it ends with the session, and by itself should the session be killed."""
@@ -262,7 +253,7 @@ def add_to_catalogue(stack: Stack) -> None:
     model = services["services"]["data-pipeline-service"]
     six = list(services["services"])
     services["services"][NEW_SERVICE] = model | {"description": "Added by a test; answers as data-pipeline-service."}
-    services["services"][DEAD_SERVICE] = model | {"base_url": f"http://{HOST}:{_dead_port()}"}
+    services["services"][DEAD_SERVICE] = model | {"base_url": f"http://{HOST}:{free_port()}"}
     scenarios = yaml.safe_load((stack.catalogue / SCENARIOS_FILE).read_text(encoding="utf-8"))
     copied = stack.catalogue / "asia_open_data.csv"
     shutil.copy(scenarios["scenarios"]["overnight_processing"]["data"], copied)
@@ -278,13 +269,6 @@ def add_to_catalogue(stack: Stack) -> None:
     scenarios["scenarios"]["market_open"]["load"]["warmup_s"] = 2
     _replace(stack.catalogue / SERVICES_FILE, services)
     _replace(stack.catalogue / SCENARIOS_FILE, scenarios)
-
-
-def _dead_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _replace(path: Path, document: Any) -> None:

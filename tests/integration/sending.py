@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 
 from include.perf.ports import REQUESTS_FILE
-from tests.integration.conftest import Platform, until
+from tests.integration.conftest import Platform
+from tests.waiting import until
 
 START_S = 120.0
 QUIET_S = 2.0

@@ -17,8 +17,9 @@ import requests
 
 from include.perf.load_pool import LOAD_POOL, LOAD_POOL_DESCRIPTION
 from include.perf.ports import RECORD_FILE, REPORT_FILE, REQUESTS_FILE
-from tests.integration.conftest import DEAD_SERVICE, NEW_SCENARIO, NEW_SERVICE, Platform, Run, until
+from tests.integration.conftest import DEAD_SERVICE, NEW_SCENARIO, NEW_SERVICE, Platform, Run
 from tests.integration.sending import START_S, Sending, is_there, last_sign_of, load_processes, sending
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

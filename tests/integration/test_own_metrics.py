@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.integration.conftest import SERVICE, Platform, Run, until
+from tests.integration.conftest import SERVICE, Platform, Run
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

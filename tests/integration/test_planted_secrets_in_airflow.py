@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from include.perf.catalogue import SCENARIOS_FILE, SERVICES_FILE
-from tests.integration.conftest import LOAD, Platform, Run, until
+from tests.integration.conftest import LOAD, Platform, Run
 from tests.security import echoing
 from tests.security.planted import SECRETS, leaks_in, written_in
 from tests.socket_servers import SocketServer
+from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 

@@ -1,0 +1,22 @@
+"""Waiting for what is outside and cannot tell by itself."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def until(look: Callable[[], T], *, within_s: float, what: str, every_s: float = 0.2) -> T:
+    """Look at something outside until it is there, and return it.
+
+    Raises:
+        TimeoutError: it is not in time.
+    """
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(every_s)
+    raise TimeoutError(f"{what}: not within {within_s:g} s")
