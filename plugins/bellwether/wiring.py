@@ -198,8 +198,6 @@ def airflow_annotations() -> Webhook | None:
     connection = _optional_connection(ANNOTATIONS_CONNECTION)
     if connection is None:
         return None
-    if connection.password:
-        mask_secret(connection.password)
     return Webhook(url=base_url(connection), token=connection.password or None)
 
 
@@ -212,8 +210,6 @@ def airflow_pool() -> LocustPool | None:
     connection = _optional_connection(LOCUST_CONNECTION)
     if connection is None:
         return None
-    if connection.password:
-        mask_secret(connection.password)
     return locust_pool(
         host=connection.host,
         port=connection.port,
@@ -243,8 +239,6 @@ def airflow_s3() -> S3Login:
             f"the connection {S3_CONNECTION} must have the access key id as login and the secret key as password, or "
             "neither, where boto3 finds them itself"
         )
-    if connection.password:
-        mask_secret(connection.password)
     extra = connection.extra_dejson
     return S3Login(
         access_key_id=connection.login or None,
@@ -256,11 +250,14 @@ def airflow_s3() -> S3Login:
 
 
 def _optional_connection(conn_id: str) -> Any:
-    """Return a connection, or ``None``."""
+    """Return a connection, its password kept out of the logs, or ``None``."""
     try:
-        return Connection.get(conn_id)
+        connection = Connection.get(conn_id)
     except AirflowNotFoundException:
         return None
+    if connection.password:
+        mask_secret(connection.password)
+    return connection
 
 
 def links_of(record: RunRecord) -> Links:
