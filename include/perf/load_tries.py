@@ -121,7 +121,9 @@ class LoadTries:
     def _set_aside_stopped(self, tries: Tries) -> None:
         """Do the same with one that ended its load early: by the switch, or because nobody supervised it any more."""
         figures = self.files.read_load()
-        if figures is not None and figures.generator.ended != COMPLETED:
+        if figures is None or figures.started_at in tries.aborted:  # set aside already, by a try that sent nothing
+            return
+        if figures.generator.ended != COMPLETED:
             self._set_aside(tries, began_at=figures.started_at)
 
     def _set_aside(self, tries: Tries, *, began_at: AwareDatetime) -> None:

@@ -123,6 +123,17 @@ def test_a_stopped_try_is_set_aside_as_well(platform: Platform) -> None:
     assert (verdict, len(notes)) == (Verdict.NO_BASELINE, 1)
 
 
+def test_a_stopped_try_is_set_aside_once(platform: Platform) -> None:
+    """However many tries come after it that may send nothing."""
+    platform.generator.log_changes = {"ended": "stopped: the process that supervises its task is gone"}
+    uri = platform.loaded()
+    platform.halt_reason = "load is halted by ana"
+    for _ in range(2):
+        with pytest.raises(RunSkipped):
+            platform.pipeline.run_load(uri)
+    assert len(files_of(platform, uri).read_tries().aborted) == 1
+
+
 def test_every_killed_try_is_told(platform: Platform) -> None:
     """Numbered, in order."""
     uri = killed(platform)
