@@ -1,7 +1,6 @@
 """Each part of the fault knob, with clocks that are moved by hand."""
 
 import asyncio
-import ctypes
 import time
 from collections.abc import Callable
 from typing import Any
@@ -133,14 +132,9 @@ def test_each_request_burns_its_cpu(start: Callable[..., Any], clock: Any) -> No
 
 
 def test_memory_is_held_until_the_fault_ends(service: Any) -> None:
-    """40,000,000 bytes stay resident; the figure is of this whole process, so it is compared loosely."""
-    ctypes.CDLL(None).malloc_trim(0)  # what other tests freed would be held without a page more
-    before = service.metric("process_resident_memory_bytes")
+    """What is told; that it is resident is shown by a process of its own, where nothing else takes and frees memory."""
     assert put(service, memory_bytes=40_000_000)["held_bytes"] == 40_000_000
-    held = service.metric("process_resident_memory_bytes")
-    assert held - before > 36_000_000
     assert service.ask("DELETE", "/admin/fault").json()["held_bytes"] == 0
-    assert held - service.metric("process_resident_memory_bytes") > 30_000_000
 
 
 def test_a_fault_ends_by_itself(service: Any, clock: Any) -> None:
