@@ -55,7 +55,7 @@ compose-test:  ## the production stack for real: build, start, load, hurt and re
 	@scripts/setup test
 	@$(PYTHON) -m pytest -m compose tests/compose -o log_cli=true -o log_cli_level=INFO
 
-faults:  ## break every part of a real production stack, one after another (about twenty minutes)
+faults:  ## break every part of a real production stack, one after another (about twenty-five minutes)
 	@scripts/setup faults
 	@$(PYTHON) -m pytest -m faults
 
