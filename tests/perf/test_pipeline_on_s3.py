@@ -7,19 +7,21 @@ from pathlib import Path
 import pytest
 
 from include.perf.adapters.baseline_file import SharedBaselines
-from include.perf.adapters.s3 import client
+from include.perf.adapters.s3 import client, leases
 from include.perf.adapters.s3.leases import Leases
 from include.perf.adapters.s3.load_leases import LoadLeases
 from include.perf.adapters.s3.objects import Objects
 from include.perf.adapters.s3.place import S3Place
 from include.perf.adapters.s3.shared_object import SharedObject
 from include.perf.adapters.s3.store import S3Store
+from include.perf.adapters.shared_content import Changed
 from include.perf.errors import LoadError, StoreError
 from include.perf.ports import RECORD_FILE, REQUESTS_FILE, LoadOrder, LoadWatch
 from include.perf.request import RunRequest
 from include.perf.run import Verdict
 from tests.fakes import FakeGenerator, Platform
 from tests.object_stores import ObjectStore, Proxy
+from tests.waiting import until
 
 KEPT = {
     "charts/latency.png",
@@ -122,6 +124,37 @@ def test_a_store_that_fails_while_a_load_runs_loses_nothing(shared: Platform, ob
     shared.pipeline.scrape(uri)
     shared.pipeline.compare([uri])
     assert shared.pipeline.report(uri).verdict is Verdict.NO_BASELINE
+
+
+@dataclass(slots=True, kw_only=True)
+class Robbed(FakeGenerator):
+    """Sends a load whose lease somebody else takes for over meanwhile, and ends it when it is told to."""
+
+    leases: SharedObject
+
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Leave the record of a load that was stopped."""
+        self.leases.update(lambda _: Changed(content=b'{"leases": {}}', result=None))
+        reason = until(watch.reason_to_stop, within_s=10, every_s=0.01, what="the load is told to stop")
+        self.log_changes = {"ended": f"stopped: {reason}"}
+        FakeGenerator.run(self, order, watch=watch)
+
+
+def test_a_load_whose_lease_is_lost_is_over(
+    shared: Platform, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may be on its target from then on: what was measured is kept, and is no measurement."""
+    monkeypatch.setattr(leases, "RENEW_S", 0.01)
+    uri = shared.plan()
+    for stage in (shared.pipeline.stage_data, shared.pipeline.preflight):
+        stage(uri)
+    shared.generator = Robbed(clock=shared.clock, leases=SharedObject(objects, ".loads.json"))
+    shared.pipeline.run_load(uri)
+    shared.pipeline.scrape(uri)
+    shared.pipeline.compare([uri])
+    record = shared.pipeline.report(uri)
+    assert record.verdict is Verdict.INVALID
+    assert f"the lease of {record.run_id} was taken over" in record.reasons[0]
 
 
 def test_what_cannot_be_kept_stays_on_the_machine(shared: Platform, proxy: Proxy) -> None:
