@@ -139,6 +139,8 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
         "API__BASE_URL": stack.airflow_url,
         "API__WORKERS": "1",
         "API_AUTH__JWT_SECRET": stack.secret,
+        # a run is a dozen tasks, and each waits as long as this for its turn; by default a second
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         "LOGGING__LOGGING_LEVEL": "INFO",
         # a small machine measures better when Airflow looks around less often
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
