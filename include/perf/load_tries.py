@@ -65,6 +65,9 @@ class LoadTries:
         if figures is None:
             self._mark_aborted()
             return None
+        if figures.generator.ended != COMPLETED:
+            self._set_aside_stopped(self.files.read_tries())
+            return None
         log.info("%s takes over what its try of %s measured", spec.run_id, utc_time(tries.open_since))
         self.files.write_load(figures)
         self.files.write_tries(replace(tries, open_since=None))

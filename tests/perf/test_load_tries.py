@@ -190,6 +190,21 @@ def test_a_try_that_still_runs_is_waited_for_and_taken_over(platform: Platform) 
     assert files.read_tries() == Tries()
 
 
+def test_a_try_that_was_stopped_while_it_is_waited_for_is_set_aside(platform: Platform) -> None:
+    """What it measured is no load of this run, whether it is found at once or a moment later."""
+    platform.generator.log_changes = {"ended": "stopped: the process that supervises its task is gone"}
+    uri = platform.loaded()
+    platform.generator.log_changes = {}
+    files = files_of(platform, uri)
+    files.write_tries(Tries(open_since=START))
+    platform.reservations.running = [frozenset({files.read_spec().run_id})]
+    platform.clock.move(60)
+    platform.pipeline.run_load(uri)
+    assert len(platform.generator.loads) == 2
+    assert len(files.read_tries().aborted) == 1
+    assert record_of(platform, uri)[0] is Verdict.NO_BASELINE
+
+
 def test_a_try_that_fails_while_it_is_waited_for_is_not_called_killed(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
