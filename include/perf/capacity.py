@@ -11,7 +11,7 @@ be invalid now and then; with that much room a worker wants about half a core wh
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from include.perf.load_profile import MAX_RATE_PER_WORKER_RPS
@@ -106,7 +106,7 @@ def search(trial: Callable[[float], Trial], *, most_rps: float, first_rps: float
 
     Args:
         trial: sends a load at a rate and judges it.
-        most_rps: the highest rate that may be tried.
+        most_rps: the highest rate that may be tried; workers elsewhere are never waited for in vain.
     """
     held, failed = 0.0, math.inf
     rate: float | None = min(first_rps, most_rps)
@@ -118,6 +118,7 @@ def search(trial: Callable[[float], Trial], *, most_rps: float, first_rps: float
         if not result.holds:
             result = trial(rate)
             yield result
+        most_rps = within_reach(most_rps, [result])
         held, failed = (rate, failed) if result.holds else (held, rate)
         rate = _next(held, failed, most_rps=most_rps)
 
@@ -141,6 +142,11 @@ def two_digits(rate_rps: float, *, round_down: bool = False) -> float:
 def most_for(workers: int) -> float:
     """Return the rate beyond which so many workers are never asked to go."""
     return float(workers * MAX_RATE_PER_WORKER_RPS)
+
+
+def within_reach(most_rps: float, trials: Iterable[Trial]) -> float:
+    """Return the highest rate to try once it is known how many workers elsewhere there are."""
+    return min([most_rps, *(most_for(trial.workers) for trial in trials if trial.hosts)])
 
 
 def described(capacity: Capacity) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.table import Table
 
-from include.perf.capacity import Capacity, Trial, described, most_for, search
+from include.perf.capacity import Capacity, Trial, described, most_for, search, within_reach
 from include.perf.capacity_trials import Aim, CapacityTrials, aim_at_own
 from include.perf.errors import ConfigurationError
 from include.perf.load_profile import MAX_RATE_RPS, MIN_DURATION_S
@@ -88,7 +88,7 @@ class CapacityCommands:
                 tried.append(each)
                 if not options.json:
                     console.print(_line(each))
-        capacity = Capacity(trials=tuple(tried), most_rps=most_rps)
+        capacity = Capacity(trials=tuple(tried), most_rps=within_reach(most_rps, tried))
         if options.json:
             console.print(_as_json(capacity))
         else:

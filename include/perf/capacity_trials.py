@@ -127,11 +127,10 @@ class CapacityTrials:
         from include.perf.measurement import measure
 
         load = LoadProfile(rate_rps=rate_rps, duration_s=self.step_s, warmup_s=WARMUP_S)
-        watch = _Watch(lambda: self.halted() or lost())
+        watch = _Watch(lambda: self.halted() or lost(), begun=aim.cores)
         with tempfile.TemporaryDirectory(prefix="bellwether-capacity-") as name:
             folder = Path(name)
             aim.feed.write(folder / FEED_FILE)
-            aim.cores()
             order = LoadOrder(service=aim.service, load=load, folder=folder, addresses=aim.addresses, hold=hold)
             self.generator.run(order, watch=watch)
             cores = aim.cores()
@@ -161,13 +160,22 @@ def _judged(load: LoadProfile, figures: LoadFigures, *, target_cores: float | No
 
 
 class _Watch:
-    """Ends a load for a reason that is looked for."""
+    """Ends a load for a reason that is looked for.
 
-    def __init__(self, reason: Callable[[], str | None]) -> None:
+    Args:
+        begun: is called when the first requests have gone out.
+    """
+
+    def __init__(self, reason: Callable[[], str | None], *, begun: Callable[[], object]) -> None:
         self._reason = reason
+        self._begun = begun
+        self._has_begun = False
 
     def take_in(self, progress: Progress) -> None:
-        """Leave the figures to the record."""
+        """Leave the figures to the record, but not the moment of the first."""
+        if not self._has_begun and progress.elapsed_s > 0:
+            self._has_begun = True
+            self._begun()
 
     def reason_to_stop(self) -> str | None:
         """Return why no load may run any more."""

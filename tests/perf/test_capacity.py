@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from include.perf.capacity import Capacity, Trial, described, search, two_digits
+from include.perf.capacity import Capacity, Trial, described, search, two_digits, within_reach
 
 
 def trial(
@@ -62,6 +62,17 @@ def test_a_rate_that_fails_once_may_hold() -> None:
 def test_the_first_rate_is_never_more_than_may_be_tried() -> None:
     """A service may get 60/s at most."""
     assert [each.rate_rps for each in search(holds_to(9_999), most_rps=60)] == [60]
+
+
+def test_no_more_workers_elsewhere_are_waited_for_than_there_are() -> None:
+    """One holds 3 000/s at most: beyond it the load would wait for a second one in vain."""
+
+    def there(rate_rps: float) -> Trial:
+        return replace(trial(rate_rps), hosts=("load-1",))
+
+    trials = list(search(there, most_rps=192_000))
+    assert [each.rate_rps for each in trials] == [200, 400, 800, 1_600, 3_000]
+    assert within_reach(192_000, trials) == 3_000
 
 
 def test_the_proposal_leaves_room() -> None:
