@@ -17,6 +17,8 @@ def host_and_port(given: str, *, named: str) -> tuple[str, int]:
     host, colon, port = given.strip().rpartition(":")
     if not colon or port.endswith("]"):
         host, port = given.strip(), str(DEFAULT_PORT)
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError(f"{named} must have brackets around an IPv6 address, as in [fd00::7]:5557, but is {given!r}")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isdigit() or not 0 < int(port) < 1 << 16:
         raise ValueError(f"{named} must be host or host:port, but is {given!r}")

@@ -14,7 +14,7 @@ from typing import IO
 
 from include.perf.atomic import write_atomically
 from include.perf.histogram import Histogram
-from include.perf.load_plan import GeneratorLog
+from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
 from include.perf.ports import GENERATOR_FILE, REQUESTS_FILE
 from include.perf.run import COMPLETED, from_json, to_json
 
@@ -57,6 +57,8 @@ def join(folder: Path, *, workers: int, hosts: Sequence[str] = ()) -> None:
     there = [part for part in parts if part.requests.exists() and part.requests.stat().st_size]
     if there:
         with (folder / REQUESTS_FILE).open("wb") as whole:
+            if there[0] is not parts[0] or not any(whole_lines(there[0].requests)):  # the first worker has the header
+                whole.write(gzip.compress((",".join(REQUEST_COLUMNS) + "\n").encode(), mtime=0))
             for part in there:
                 _append(part.requests, whole)
     logs = [_log_of(part) for part in parts]

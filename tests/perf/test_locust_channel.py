@@ -25,3 +25,10 @@ def test_what_is_neither_is_told(given: str) -> None:
     """With the name of the setting."""
     with pytest.raises(ValueError, match=r"BELLWETHER_LOCUST_MASTER must be host or host:port, but is"):
         host_and_port(given, named="BELLWETHER_LOCUST_MASTER")
+
+
+@pytest.mark.parametrize("given", ["fd00::7", "fd00::7:5557", "::1"])
+def test_an_ipv6_address_without_brackets_is_not_guessed_at(given: str) -> None:
+    """Its last part looks like a port."""
+    with pytest.raises(ValueError, match=r"^X must have brackets around an IPv6 address, as in "):
+        host_and_port(given, named="X")

@@ -155,6 +155,17 @@ def test_a_load_of_which_all_workers_were_lost_has_rows_and_no_summary(tmp_path:
     assert len(read_requests(tmp_path / "requests.csv.gz")) > 0
 
 
+@pytest.mark.parametrize("first", [None, b"", compressed(lines_of(0))[:12]], ids=["none", "empty", "cut off"])
+def test_rows_are_readable_though_the_first_worker_wrote_none(tmp_path: Path, first: bytes | None) -> None:
+    """It has the header, and died within its first second."""
+    if first is not None:
+        write_part(tmp_path, 0, first, None)
+    write_part(tmp_path, 1, compressed(lines_of(1)), log_of())
+    join(tmp_path, workers=2)
+    assert len(read_requests(tmp_path / "requests.csv.gz")) == 100
+    assert log_in(tmp_path).lost_workers == (1,)
+
+
 def test_a_load_that_never_began_leaves_no_record(tmp_path: Path) -> None:
     """No worker wrote to its file, if there is one: an empty record would look like a load that was killed."""
     write_part(tmp_path, 1, b"", None)

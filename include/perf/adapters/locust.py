@@ -11,7 +11,7 @@ workers wrote is the record, and whether it is whole is for `include.perf.validi
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -98,7 +98,7 @@ class LocustGenerator:
         finally:
             if load is not None:
                 join(order.folder, workers=len(load.workers), hosts=load.workers.hosts)
-        _check_record(order.folder, stopped=load.stopped_by_watch)
+        _check_record(order.folder, stopped=load.stopped_by_watch, lost=load.lost)
 
     def _workers(
         self, plan: LoadPlan, order: LoadOrder, secrets: Mapping[str, str], watch: LoadWatch
@@ -137,6 +137,7 @@ class _Load:
         deadline: on the clock, when they must have started; once they have, when they must have ended.
         here: those that still report.
         over: those that have told that they send no more.
+        lost: which of those elsewhere were lost, and how.
         is_stopped: whether they were asked to end.
         stopped_by_watch: why the watch ended it, ``None`` where it did not.
     """
@@ -157,6 +158,7 @@ class _Load:
         self.deadline = clock() + START_UP_S
         self.here = set(range(len(workers)))
         self.over: set[int] = set()
+        self.lost: list[str] = []
         self._ready: set[int] = set()
         self._end = math.inf
         self._heard: dict[int, float] = {}
@@ -182,6 +184,8 @@ class _Load:
 
     def _take_leave(self, worker: int, *, how: str) -> None:
         self.here.discard(worker)
+        if how != ENDED and self.workers.hosts:
+            self.lost.append(f"{self._name(worker)} {how}")
         self._heard.pop(worker, None)
         if time.perf_counter() < self._end and not self.is_stopped:
             self.stop(f"stopped: {self._name(worker)} {'ended early' if how == ENDED else how}")
@@ -221,7 +225,7 @@ class _Load:
         self.workers.tell({"stop": reason})
 
 
-def _check_record(folder: Path, *, stopped: str | None) -> None:
+def _check_record(folder: Path, *, stopped: str | None, lost: Sequence[str]) -> None:
     """Make sure that the load left its record, and that nobody has to guess why it did not.
 
     Raises:
@@ -232,7 +236,11 @@ def _check_record(folder: Path, *, stopped: str | None) -> None:
         requests.unlink(missing_ok=True)
         if stopped is not None:
             raise LoadError(f"the load was stopped before it left a record: {stopped}")
+        if lost:
+            raise LoadError(f"the load left no record: {'; '.join(lost)}")
         raise LoadError(f"the load generator left no record; its last words: {_last_words(folder)}")
+    if lost and not (folder / GENERATOR_FILE).exists():
+        raise LoadError(f"no worker ended its load: {'; '.join(lost)}; the requests up to then are in {requests}")
     if stopped is not None and not (folder / GENERATOR_FILE).exists():
         raise LoadError(
             f"the load was stopped: {stopped}; the load generator did not end within {STOP_S:g} s and was killed, "

@@ -2,6 +2,7 @@
 
 import os
 import selectors
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -109,13 +110,16 @@ class RemoteWorkers:
         self.hosts: Sequence[str] = ()
         self._here: set[int] = set()
 
-    def gather(self, reason_to_stop: Callable[[], str | None]) -> None:
+    def gather(self, reason_to_stop: Callable[[], str | None], *, within_s: float) -> None:
         """Wait until the workers are there.
 
         Raises:
-            LoadError: too few came, or nobody wants the load any more.
+            LoadError: too few came, nobody wants the load any more, or the master hangs.
         """
+        deadline = time.monotonic() + within_s
         while not self.hosts:
+            if time.monotonic() > deadline:
+                raise LoadError(f"the master of the load did not say within {within_s:g} s which workers came")
             if (reason := reason_to_stop()) is not None:
                 raise LoadError(f"the load was stopped before it left a record: {reason}")
             if self._selector.select(timeout=LOOK_EVERY_S):
@@ -192,5 +196,5 @@ def remote_workers(
         with selectors.DefaultSelector() as selector:
             selector.register(master.reports, selectors.EVENT_READ)
             workers = RemoteWorkers(master, selector)
-            workers.gather(reason_to_stop)
+            workers.gather(reason_to_stop, within_s=pool.come_s + SPARE_S)
             yield workers

@@ -147,6 +147,20 @@ def test_a_worker_that_is_killed_ends_the_load_and_its_rows_are_kept(
 
 
 @pytest.mark.faults
+def test_when_the_only_worker_is_lost_the_error_names_it(
+    pool: Pool, start: Callable[..., Target], tmp_path: Path
+) -> None:
+    """Nobody is left to write a summary; its rows up to then are kept."""
+    target, folder = start(), folder_in(tmp_path, "run")
+    agent = pool.start()
+    kill = when_finished(100, lambda: agent.loads[0].kill())
+    named = f"^no worker ended its load: worker 1 of 1 on {HOST} was lost; the requests up to then are in "
+    with pytest.raises(LoadError, match=named):
+        pool.drive(folder, target.url, load=LONG, workers=1, watch=Onlooker(kill))
+    assert len(rows_in(folder)) >= 100
+
+
+@pytest.mark.faults
 def test_a_worker_that_was_killed_serves_the_next_load(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
