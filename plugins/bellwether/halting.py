@@ -1,7 +1,9 @@
 """What tells a task that no load may run: the switch, as a Variable or a file, and the end of the task itself."""
 
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from airflow.sdk import Variable
@@ -11,6 +13,11 @@ from include.perf.halt import halt_of
 
 HALT_VARIABLE = "bellwether_halt"
 RUNNING = "running"
+ASKED_TO_END = "the worker of its task was asked to end"
+
+
+class WorkerEndsError(BaseException):
+    """The worker ends in the middle of a task; that is no error of the task's, so no rule forbids another try."""
 
 
 def halted() -> str | None:
@@ -48,3 +55,20 @@ def _ended(task_instance: Any) -> str | None:
     if states == [RUNNING]:
         return None
     return f"Airflow ended its task, which is {' and '.join(state or 'cleared' for state in states) or 'gone'}"
+
+
+@contextmanager
+def ended_with_its_worker() -> Iterator[Callable[[], str | None]]:
+    """Lend a switch that tells when the worker is asked to end: Airflow hands the signal on, and ends no task for it.
+
+    Raises:
+        WorkerEndsError: at the end of the block, where the worker was asked to, whatever else came of it.
+    """
+    asked: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    try:
+        yield lambda: ASKED_TO_END if asked else None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if asked:
+            raise WorkerEndsError(ASKED_TO_END)

@@ -42,7 +42,8 @@ def _pipeline(uri: str | None = None, **wiring: Any) -> "Pipeline":
 ONLY_AFTER_A_KILL = ExceptionRetryPolicy(
     rules=[RetryRule(exception=Exception, action=RetryAction.FAIL, reason="what failed would fail again")]
 )
-"""Who was killed raised nothing, so no rule says a word of it; `include.perf.load_tries` looks at what was left."""
+"""Who was killed raised nothing, and whose worker ends no Exception, so no rule says a word of it;
+`include.perf.load_tries` looks at what was left."""
 
 LABEL = "{{ service_name }}"
 NOTHING_PLANNED = "nothing was planned; see the task plan"
@@ -83,13 +84,13 @@ def preflight(uri: str) -> str:
     queue=LOAD_QUEUE,
 )
 def run_load(uri: str) -> str:
-    """Drive the load; tried once more where the task was killed."""
-    from bellwether.halting import halted_or_ended
+    """Drive the load; tried once more where the task was killed, or its worker asked to end."""
+    from bellwether.halting import ended_with_its_worker, halted_or_ended
     from bellwether.requests import logged_progress
 
-    switch = halted_or_ended(task_context()["ti"])
-    with told_to_airflow():
-        _pipeline(uri, halted=switch).run_load(uri, on_progress=logged_progress())
+    is_over = halted_or_ended(task_context()["ti"])
+    with ended_with_its_worker() as is_ending, told_to_airflow():
+        _pipeline(uri, halted=lambda: is_ending() or is_over()).run_load(uri, on_progress=logged_progress())
     return uri
 
 

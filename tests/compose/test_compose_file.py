@@ -168,6 +168,18 @@ def test_prometheus_knows_the_services_by_the_labels_of_the_catalogue() -> None:
         assert settings["global"]["scrape_interval"] == f"{service.prometheus.scrape_interval_s:g}s"
 
 
+def test_prometheus_sees_files_that_are_put_in_the_place_of_others() -> None:
+    """The folder is mounted: a mount of one file goes on showing what an editor or git has replaced."""
+    settings = yaml.safe_load((ROOT / "compose/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    service = SERVICES["prometheus"]
+    named = [settings["scrape_configs"][0]["file_sd_configs"][0]["files"][0]]
+    named += [each.partition("=")[2] for each in service["command"] if each.startswith("--config.file=")]
+
+    assert "./compose/prometheus:/etc/prometheus:ro" in service["volumes"]
+    assert {Path(each).parent for each in named} == {Path("/etc/prometheus")}
+    assert {Path(each).name for each in named} == {path.name for path in (ROOT / "compose/prometheus").iterdir()}
+
+
 def test_the_demo_has_every_service_of_the_catalogue() -> None:
     """Under the name that the catalogue aims at."""
     demo = {name for name, service in SERVICES.items() if service.get("profiles") == ["demo"]}

@@ -77,11 +77,15 @@ def test_without_any_fault(production: Production) -> None:
     assert {tries_of(production, run, f"run_service.{name}") for name in ("stage_data", "run_load", "scrape")} == {1}
 
 
-@pytest.mark.parametrize("victim", ["task", "supervisor"])
-def test_a_killed_task(production: Production, victim: str) -> None:
+@pytest.mark.parametrize(
+    ("victim", "number"),
+    [("task", signal.SIGKILL), ("supervisor", signal.SIGKILL), ("supervisor", signal.SIGTERM)],
+    ids=["task", "supervisor", "worker asked to end"],
+)
+def test_a_killed_task(production: Production, victim: str, number: signal.Signals) -> None:
     """Its load ends within seconds; Airflow tries it again, and the record says so and counts nothing twice."""
     with loading(production) as load:
-        getattr(load, victim).send_signal(signal.SIGKILL)
+        getattr(load, victim).send_signal(number)
         since = time.monotonic()
         assert last_sign_of(production.platform, load) - since <= STOPPED_WITHIN_S
         run = followed(production, load)

@@ -80,6 +80,12 @@ def test_the_chart_runs_the_same_image() -> None:
     assert {container(pod)["image"] for pod in PODS} == {image["name"]}
 
 
+@pytest.mark.parametrize("chart", ["createUserJob", "webserver"])
+def test_the_chart_makes_no_login_that_everybody_knows(chart: str) -> None:
+    """Neither newer charts nor older ones, which have the setting elsewhere."""
+    assert VALUES[chart]["defaultUser"] == {"enabled": False}
+
+
 @pytest.mark.parametrize("pod", sorted(PODS))
 def test_every_pod_may_do_little_and_has_its_resources_to_itself(pod: str) -> None:
     """No root, nothing to write to but what is mounted, no token of the cluster; requests equal limits (Guaranteed)."""
@@ -95,7 +101,7 @@ def test_every_pod_may_do_little_and_has_its_resources_to_itself(pod: str) -> No
     assert only["resources"]["requests"] == only["resources"]["limits"]
     assert only["resources"]["limits"]["cpu"].isdigit()  # whole processors, which the kubelet can give to it alone
     assert "livenessProbe" in only
-    assert spec["terminationGracePeriodSeconds"] <= 20
+    assert spec["terminationGracePeriodSeconds"] <= 30
 
 
 def test_locust_workers_find_the_master() -> None:

@@ -1,12 +1,13 @@
 """What tells a task that no load may run: the Variable, the file, and the end of the task itself."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from bellwether.halting import halted, halted_or_ended
+from bellwether.halting import WorkerEndsError, ended_with_its_worker, halted, halted_or_ended
 
 from include.perf.adapters.environment import halt_file
 from include.perf.errors import StoreError
@@ -156,3 +157,29 @@ def test_every_pipeline_of_airflows_asks_the_switch(monkeypatch: pytest.MonkeyPa
     assert airflow_pipeline().halted is halted
     other = SimpleNamespace(reason=lambda: "other")
     assert airflow_pipeline(halted=other.reason).halted() == "other"
+
+
+def test_a_worker_that_is_asked_to_end_ends_the_load_of_its_task() -> None:
+    """Told as often as it may be; the task is over then, in a way that has it tried again."""
+    before = signal.getsignal(signal.SIGTERM)
+    told: list[str | None] = []
+
+    def load() -> None:
+        with ended_with_its_worker() as reason:
+            told.append(reason())
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            told.append(reason())
+            raise StoreError("what the end of the load led to")
+
+    with pytest.raises(WorkerEndsError):
+        load()
+    assert told == [None, "the worker of its task was asked to end"]
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert not issubclass(WorkerEndsError, Exception)  # for which `tasks.ONLY_AFTER_A_KILL` has a rule
+
+
+def test_a_task_that_is_left_alone_ends_as_it_does() -> None:
+    """Without the signal nothing is raised."""
+    with ended_with_its_worker() as reason:
+        assert reason() is None
