@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/prometheus/usr/bin:$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
 
 PYTHON := $(CURDIR)/.venv/bin/python
-UV := $(shell command -v uv || echo $(CURDIR)/.tools/uv/bin/uv)
+UV := $(shell command -v uv || command -v $(HOME)/.local/bin/uv || echo $(CURDIR)/.tools/uv/bin/uv)
 ON_EVERY_CORE := --numprocesses auto --dist loadfile
 SAFE := not compose and not faults
 COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \

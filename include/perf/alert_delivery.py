@@ -42,13 +42,16 @@ class Deliverer:
         with self.store.delivering():
             for delivery in self.store.read().outbox:
                 try:
-                    self._deliver(delivery)
+                    self._deliver(delivery.id)
                 except DeliveryError as err:
                     problems.append(str(err))
         return problems
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery_id: str) -> None:
         book = self.store.read()
+        delivery = next((each for each in book.outbox if each.id == delivery_id), None)
+        if delivery is None:
+            return  # another one delivered it while this process stood still
         thread = self._thread_of(delivery, book)
         if delivery.event in ONLY_IN_THREADS and thread is None:
             self._settle(delivery)  # silence on repetition, where there is no thread to say it in

@@ -50,7 +50,7 @@ def _parts(secret: str) -> Iterator[str]:
     """
     scheme, _, credentials = secret.partition(" ")
     parts = [secret, credentials]
-    if scheme == "Basic":
+    if scheme.lower() == "basic":
         with contextlib.suppress(ValueError):
             readable = base64.b64decode(credentials, validate=True).decode()
             parts += [readable, readable.partition(":")[2]]

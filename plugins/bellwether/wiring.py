@@ -25,7 +25,7 @@ from include.perf.adapters.s3.client import S3Login
 from include.perf.adapters.storage import Storage
 from include.perf.alert import CellName, Links
 from include.perf.catalogue import load_catalogue
-from include.perf.errors import ConfigurationError
+from include.perf.errors import ConfigurationError, StoreError
 from include.perf.pages.addresses import Addresses
 from include.perf.pipeline import Pipeline
 from include.perf.ports import REPORT_FILE
@@ -222,16 +222,36 @@ def airflow_pool() -> LocustPool | None:
 
 def storage() -> Storage:
     """Return where things are kept; an object store is called with the credentials of its connection."""
-    return Storage(s3=Remembered(airflow_s3, for_s=S3_KEPT_S))
+    return Storage(s3=Remembered(AirflowS3(), for_s=S3_KEPT_S))
 
 
-def airflow_s3() -> S3Login:
-    """Return who calls the object store, and where it is; what the connection does not say is found by boto3.
+class AirflowS3:
+    """Says who calls the object store, and remembers that there was a connection.
 
-    Raises:
-        ConfigurationError: the connection has only one half of the keys.
+    Airflow says "not found" of a connection that it cannot read as well; boto3's own credentials must not replace it.
     """
-    connection = _optional_connection(S3_CONNECTION)
+
+    def __init__(self) -> None:
+        self._was_there = False
+
+    def __call__(self) -> S3Login:
+        """Return who calls.
+
+        Raises:
+            ConfigurationError: the connection has only one half of the keys.
+            StoreError: there was a connection, and it is not found any more.
+        """
+        connection = _optional_connection(S3_CONNECTION)
+        if connection is None and self._was_there:
+            raise StoreError(
+                f"the connection {S3_CONNECTION} was there and is not found; try again, or restart where it was removed"
+            )
+        self._was_there = connection is not None
+        return _s3_login(connection)
+
+
+def _s3_login(connection: Any) -> S3Login:
+    """Return who calls the object store, and where it is; what the connection does not say is found by boto3."""
     if connection is None:
         return S3Login(given_in=f"the connection {S3_CONNECTION}, or where else boto3 finds them")
     if bool(connection.login) != bool(connection.password):

@@ -174,6 +174,23 @@ def test_what_did_not_arrive_is_kept_in_order() -> None:
     assert [text for text, _, _ in slack.messages.values()] == ["digest", "opened", "worsened"]
 
 
+def test_what_another_one_delivered_meanwhile_is_not_sent_again() -> None:
+    """This process stood still for so long that another one took its place, and emptied the outbox."""
+    store = MemoryBook(delivery(Event.DIGEST, problem_id=None), delivery(Event.OPENED), delivery(Event.WORSENED))
+    slack = FakeSlack()
+    others: list[list[str]] = []
+
+    def stand_still(_: Delivery) -> None:
+        if not others:
+            others.append([])
+            others[0] += deliver(store, slack)
+
+    assert deliver(store, slack, also=stand_still) == []
+    assert others == [[]]
+    assert list(slack.messages) == ["id-digest", "id-opened", "id-worsened"]
+    assert store.book.outbox == []
+
+
 @pytest.mark.parametrize("arrives", [True, False])
 @pytest.mark.parametrize("fault", [TIMED_OUT, Crash()])
 def test_a_doubt_is_settled_by_looking(fault: BaseException, arrives: bool) -> None:

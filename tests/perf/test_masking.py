@@ -44,6 +44,12 @@ def test_parts_of_a_basic_login(said: str) -> None:
     assert Mask([BASIC])(f"<{said}>") == "<***>"
 
 
+@pytest.mark.parametrize("scheme", ["basic", "BASIC"])
+def test_a_scheme_is_known_in_any_case(scheme: str) -> None:
+    """As servers know it."""
+    assert Mask([BASIC.replace("Basic", scheme)])("<p4ss word>") == "<***>"
+
+
 def test_a_short_secret_is_looked_for_as_it_is() -> None:
     """Its hexadecimal form is in other words by chance."""
     mask = Mask(["ab"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk.log import redact
 from bellwether import alerting, maintenance_tasks
-from bellwether.wiring import airflow_s3, storage
+from bellwether.wiring import AirflowS3, storage
 
 from include.perf.adapters.s3.client import S3Login
 from include.perf.adapters.s3.store import S3Store
@@ -44,7 +44,7 @@ def test_the_connection_says_who_calls_and_where(monkeypatch: pytest.MonkeyPatch
     """The secret is in no text that is made of it, and is masked in the logs."""
     extra = {"endpoint_url": "http://minio:9000", "region_name": "eu-1"}
     monkeypatch.setenv(CONNECTION, connection(login="key-id", password=SECRET, extra=json.dumps(extra)))
-    login = airflow_s3()
+    login = AirflowS3()()
     assert login == S3Login(
         access_key_id="key-id",
         secret_access_key=SECRET,
@@ -59,9 +59,9 @@ def test_the_connection_says_who_calls_and_where(monkeypatch: pytest.MonkeyPatch
 def test_without_a_connection_boto3_looks_where_it_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
     """A role of the machine needs none; a connection may name no more than the address."""
     monkeypatch.delenv(CONNECTION, raising=False)
-    assert airflow_s3() == S3Login(given_in="the connection bellwether_s3, or where else boto3 finds them")
+    assert AirflowS3()() == S3Login(given_in="the connection bellwether_s3, or where else boto3 finds them")
     monkeypatch.setenv(CONNECTION, connection(extra=json.dumps({"endpoint_url": "http://minio:9000"})))
-    assert airflow_s3() == S3Login(endpoint_url="http://minio:9000", given_in="the connection bellwether_s3")
+    assert AirflowS3()() == S3Login(endpoint_url="http://minio:9000", given_in="the connection bellwether_s3")
 
 
 @pytest.mark.parametrize("half", [{"login": "key-id"}, {"password": SECRET}])
@@ -69,7 +69,21 @@ def test_half_of_the_keys_is_refused(monkeypatch: pytest.MonkeyPatch, half: dict
     """Rather than boto3's own keys taken in their place."""
     monkeypatch.setenv(CONNECTION, connection(**half))
     with pytest.raises(ConfigurationError, match=r"^the connection bellwether_s3 must have the access key id as login"):
-        airflow_s3()
+        AirflowS3()()
+
+
+def test_a_connection_that_cannot_be_read_any_more_is_not_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow calls it "not found" then; boto3's own credentials do not take its place. Later all is well."""
+    given = connection(login="key-id", password=SECRET)
+    monkeypatch.setenv(CONNECTION, given)
+    access = AirflowS3()
+    login = access()
+    monkeypatch.delenv(CONNECTION)
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"^the connection bellwether_s3 was there and is not found; try again"):
+            access()
+    monkeypatch.setenv(CONNECTION, given)
+    assert access() == login
 
 
 @pytest.mark.usefixtures("_only_the_connection")

@@ -67,13 +67,17 @@ class LoadLocks:
     def _running(self) -> Iterator[Claim]:
         """Return the claims of the loads that run, and remove those of loads that are gone."""
         for path in sorted(self._folder.glob("*.json")):
-            with path.open("r+b") as file:
+            try:
+                file = path.open("r+b")
+            except FileNotFoundError:
+                continue  # it was given back meanwhile
+            with file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     yield from_json(Claim, file.read(), where=str(path))
                 else:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
 
     def _locked(self, claim: Claim) -> IO[bytes]:
         path = self._folder / f"{claim.run_id}.json"

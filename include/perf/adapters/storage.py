@@ -20,6 +20,7 @@ from include.perf.adapters.load_process import PROJECT_ROOT
 from include.perf.adapters.s3.client import S3Access, own_login
 from include.perf.adapters.s3.place import S3Place, is_s3, s3_place
 from include.perf.adapters.sqlite_index import INDEX_FILE, SHARED_FOR, SqliteIndex
+from include.perf.errors import ConfigurationError
 from include.perf.ports import Reservations
 from include.perf.retention import Archive
 
@@ -124,6 +125,8 @@ class Storage:
 
     def _object_at(self, uri: str, *, setting: str) -> "SharedObject":
         place = s3_place(uri, setting=setting)
+        if not place.prefix:
+            raise ConfigurationError(f"{setting} must be s3://bucket/name, but {uri!r} has no name of an object")
         prefix, _, name = place.prefix.rpartition("/")
         return self._object(S3Place(bucket=place.bucket, prefix=prefix), name)
 

@@ -1,6 +1,8 @@
 """The results store in a folder: where things lie, what is refused, and files that are whole or as they were."""
 
+import errno
 import os
+import stat
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -193,6 +195,29 @@ def test_a_failing_write_leaves_the_old_content(
     assert store.read(uri, "run.json") == b"old"
     with store.folder(uri) as folder:
         assert [path.name for path in folder.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("error", [None, errno.EINVAL, errno.EIO])
+def test_the_name_of_a_file_is_on_the_disk(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, error: int | None
+) -> None:
+    """Its folder is brought there after it; where the system knows no such request, the content is all there is."""
+    uri = store.create(run_id="r1", **CELL)
+    kept: list[bool] = []
+
+    def fsync(handle: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        kept.append(is_folder)
+        if error is not None and is_folder:
+            raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(atomic.os, "fsync", fsync)
+    if error == errno.EIO:
+        with pytest.raises(StoreError, match="Input/output error"):
+            store.write(uri, "run.json", b"new")
+    else:
+        store.write(uri, "run.json", b"new")
+    assert kept == [False, True]
 
 
 def test_a_killed_write_leaves_nothing(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,6 +136,31 @@ def test_a_folder_that_cannot_be_used_grants_nothing(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_that_is_given_back_while_others_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is listed, and gone before it is opened: that load is over, and no reason to refuse another one."""
+    listed = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [*listed(folder, pattern), folder / "gone.json"])
+    assert is_free(LoadLocks(tmp_path / ".loads"), MARKET_OPEN)
+
+
+def test_a_lock_that_somebody_else_removes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a load that was killed left behind is removed by whoever comes first."""
+    left = tmp_path / ".loads" / "left.json"
+    left.parent.mkdir()
+    left.write_bytes(to_json(OVERNIGHT))
+    remove, removed = Path.unlink, []
+
+    def both(path: Path, *, missing_ok: bool = False) -> None:
+        if path == left:
+            remove(path)
+            removed.append(path)
+        remove(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", both)
+    assert is_free(LoadLocks(left.parent), MARKET_OPEN)
+    assert removed == [left]
+
+
 HOLDER = """
 import subprocess, sys
 from pathlib import Path

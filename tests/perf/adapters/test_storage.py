@@ -147,6 +147,15 @@ def test_rules_need_a_folder(storage: Storage, monkeypatch: pytest.MonkeyPatch, 
     assert storage.rules_folder() == tmp_path / "rules"
 
 
+@pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/"])
+def test_baselines_need_the_name_of_an_object(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    """A bucket alone is a place for results."""
+    monkeypatch.setenv("BELLWETHER_BASELINES", uri)
+    said = f"^BELLWETHER_BASELINES must be s3://bucket/name, but '{uri}' has no name of an object$"
+    with pytest.raises(ConfigurationError, match=said):
+        Storage().baselines()
+
+
 @pytest.mark.parametrize("name", ["RESULTS_URI", "BASELINES"])
 def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The variable is named."""

@@ -140,7 +140,7 @@ class Leases:
 
         try:
             held.is_taken = not self._content.update(raised)
-        except StoreError as err:
+        except Exception as err:  # noqa: BLE001 - whatever it is, it must go on renewing: its end loses the lease
             log.warning("the lease of %s is not renewed: %s", held.name, err)
         else:
             held.renewed_at = begun_at

@@ -58,30 +58,30 @@ class Objects:
 
     def version(self, path: str) -> Version | None:
         """Return what is in an object and its mark, ``None`` where there is none."""
-        with self._told("read", path), _nothing_there() as found:
-            answer = self._client.get_object(**self._named(path))
+        with self._told("read", path) as client, _nothing_there() as found:
+            answer = client.get_object(**self._named(path))
             with answer["Body"] as body:
                 found.append(Version(content=body.read(), etag=answer["ETag"]))
         return found[0] if found else None
 
     def etag(self, path: str) -> str | None:
         """Return the mark of what is in an object, ``None`` where there is none."""
-        with self._told("look at", path), _nothing_there() as found:
-            found.append(self._client.head_object(**self._named(path))["ETag"])
+        with self._told("look at", path) as client, _nothing_there() as found:
+            found.append(client.head_object(**self._named(path))["ETag"])
         return found[0] if found else None
 
     @contextmanager
     def opened(self, path: str) -> Iterator[IO[bytes]]:
         """Lend an object to be read part by part."""
-        with self._told("read", path):
-            body: Any = self._client.get_object(**self._named(path))["Body"]
+        with self._told("read", path) as client:
+            body: Any = client.get_object(**self._named(path))["Body"]
         with self._told("read", path), body:
             yield body
 
     def write(self, path: str, content: bytes) -> None:
         """Put an object in the place of what is there: all of it or nothing."""
-        with self._told("write", path):
-            self._client.put_object(**self._named(path), Body=content)
+        with self._told("write", path) as client:
+            client.put_object(**self._named(path), Body=content)
 
     def swap(self, path: str, content: bytes, *, expected: str | None) -> str | None:
         """Write an object if it still is what it was, and return its new mark; ``None`` where it is not.
@@ -93,9 +93,9 @@ class Objects:
             expected: the mark of what was there; ``None`` where there was nothing.
         """
         condition: Any = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
-        with self._told("write", path):
+        with self._told("write", path) as client:
             try:
-                return str(self._client.put_object(**self._named(path), Body=content, **condition)["ETag"])
+                return str(client.put_object(**self._named(path), Body=content, **condition)["ETag"])
             except ClientError as err:
                 if code_of(err) not in (*TOO_LATE, *NOT_THERE):
                     raise
@@ -119,18 +119,18 @@ class Objects:
 
     def remove(self, path: str) -> None:
         """Remove an object, if it is there."""
-        with self._told("remove", path):
-            self._client.delete_object(**self._named(path))
+        with self._told("remove", path) as client:
+            client.delete_object(**self._named(path))
 
     def upload(self, file: Path, path: str) -> None:
         """Put a file's content into an object, large ones in parts: all of it or nothing."""
-        with self._told("write", path):
-            self._client.upload_file(str(file), self.place.bucket, self.place.key_of(path))
+        with self._told("write", path) as client:
+            client.upload_file(str(file), self.place.bucket, self.place.key_of(path))
 
     def download(self, path: str, file: Path) -> None:
         """Bring an object into a file."""
-        with self._told("read", path):
-            self._client.download_file(self.place.bucket, self.place.key_of(path), str(file))
+        with self._told("read", path) as client:
+            client.download_file(self.place.bucket, self.place.key_of(path), str(file))
 
     def listed(self, folder: str) -> Iterator[Listed]:
         """Return all objects whose paths begin with ``folder/``, in the order of their names' bytes."""
@@ -151,9 +151,9 @@ class Objects:
 
     def _pages(self, prefix: str, **options: Any) -> Iterator[Any]:
         """Return the pages of a list; each is asked for when it is needed."""
-        with self._told("list", prefix):
+        with self._told("list", prefix) as client:
             pages = iter(
-                self._client.get_paginator("list_objects_v2").paginate(
+                client.get_paginator("list_objects_v2").paginate(
                     Bucket=self.place.bucket, Prefix=self.place.key_of(prefix), **options
                 )
             )
@@ -164,22 +164,26 @@ class Objects:
                 return
             yield page
 
-    @property
-    def _client(self) -> "S3Client":
-        return client_of(self._access())
-
     def _named(self, path: str) -> Any:
         return {"Bucket": self.place.bucket, "Key": self.place.key_of(path)}
 
     @contextmanager
-    def _told(self, what: str, path: str) -> Iterator[None]:
-        """Turn whatever goes wrong into an error that says what was wanted, where, and what to do."""
+    def _told(self, what: str, path: str) -> Iterator["S3Client"]:
+        """Lend the client; what goes wrong becomes an error that says what was wanted, where, and what to do."""
+        login = self._access()
+
+        def failed(err: Exception) -> StoreError:
+            words = in_words(err, bucket=self.place.bucket, login=login)
+            return StoreError(f"cannot {what} {self.place.uri_of(path)}: {words}")
+
         try:
-            yield
+            client = client_of(login)
+        except (BotoCoreError, ValueError) as err:
+            raise failed(err) from err
+        try:
+            yield client
         except (ClientError, BotoCoreError, Boto3Error, OSError) as err:
-            cause = err.__context__ if isinstance(err.__context__, ClientError) else err
-            words = in_words(cause, bucket=self.place.bucket, login=self._access())
-            raise StoreError(f"cannot {what} {self.place.uri_of(path)}: {words}") from err
+            raise failed(err.__context__ if isinstance(err.__context__, ClientError) else err) from err
 
 
 @contextmanager

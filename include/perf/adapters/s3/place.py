@@ -48,7 +48,7 @@ class S3Place:
         bucket, _, key = uri.removeprefix(SCHEME).partition("/")
         path = unquote(key).removeprefix(self.key_of(""))
         is_inside = is_s3(uri) and bucket == self.bucket and unquote(key).startswith(self.key_of(""))
-        if not is_inside or not _is_plain(path):
+        if not is_inside or not is_plain(path):
             raise StoreError(f"{uri} is not in the results store {self.uri}")
         return path
 
@@ -61,7 +61,7 @@ def s3_place(uri: str, *, setting: str) -> S3Place:
     """
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
     prefix = unquote(key).strip("/")
-    if not BUCKET.match(bucket) or (prefix and not _is_plain(prefix)):
+    if not BUCKET.match(bucket) or (prefix and not is_plain(prefix)):
         raise ConfigurationError(
             f"{setting} must be s3://bucket/prefix, the bucket in small letters, digits, dots and hyphens, "
             f"but is {uri!r}"
@@ -69,6 +69,6 @@ def s3_place(uri: str, *, setting: str) -> S3Place:
     return S3Place(bucket=bucket, prefix=prefix)
 
 
-def _is_plain(path: str) -> bool:
+def is_plain(path: str) -> bool:
     """Whether no part of a path is empty or leads anywhere else."""
     return not {"", ".", ".."} & set(path.split("/"))

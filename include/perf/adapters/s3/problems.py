@@ -29,6 +29,11 @@ def in_words(err: Exception, *, bucket: str, login: S3Login) -> str:
         return f"there are no credentials or there is no region for {where}; set them in {login.given_in}"
     if isinstance(err, BotoCoreError):
         return f"{where} cannot be reached or does not answer ({type(err).__name__}); check network and endpoint_url"
+    if isinstance(err, ValueError):
+        return (
+            f"endpoint_url must be an address such as http://minio:9000, but is {login.endpoint_url!r}; correct it in "
+            f"{login.given_in}, or AWS_ENDPOINT_URL_S3"
+        )
     return f"{type(err).__name__}: {getattr(err, 'strerror', None) or err}"
 
 

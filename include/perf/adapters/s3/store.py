@@ -1,5 +1,6 @@
 """The results store in an object store: ``<prefix>/<service>/<scenario>/<run_id>/``."""
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
@@ -10,11 +11,14 @@ from typing import IO
 
 from include.perf.adapters.run_names import cell_names, safe_name
 from include.perf.adapters.s3.objects import Listed, Objects
+from include.perf.adapters.s3.place import is_plain
 from include.perf.adapters.s3.scratch_folder import ScratchFolder
 from include.perf.alert import CellName
 from include.perf.errors import StoreError
 from include.perf.ports import RECORD_FILE, SUMMARIES_FOLDER
 from include.perf.retention import Holding
+
+log = logging.getLogger(__name__)
 
 MARK = ".created"
 """The object that makes a folder of a run or a summary; it is no file of theirs."""
@@ -146,9 +150,15 @@ class S3Store:
         raise StoreError(f"there is no run {uri}")
 
     def _sizes(self, found: Collection[Listed]) -> dict[str, int]:
-        """Return the size of each file by its name."""
-        sizes = {"/".join(each.path.split("/")[3:]): each.size for each in found}
-        return {name: size for name, size in sizes.items() if name != MARK}
+        """Return the size of each file by its name; a name that leads out of a folder is none of ours."""
+        sizes = {}
+        for each in found:
+            name = "/".join(each.path.split("/")[3:])
+            if not is_plain(name):
+                log.warning("%s is no name of a file, and is left out", self._objects.place.uri_of(each.path))
+            elif name != MARK:
+                sizes[name] = each.size
+        return sizes
 
     def _path(self, uri: str, name: str | None = None) -> str:
         path = self._objects.place.path_of(uri)

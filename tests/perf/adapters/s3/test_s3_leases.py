@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from include.perf.adapters.s3 import client, leases
+from include.perf.adapters.s3.client import S3Login
 from include.perf.adapters.s3.latest_loads import LatestLoads
 from include.perf.adapters.s3.leases import GIVE_UP_S, LEASE_S, Lease, Leases
 from include.perf.adapters.s3.load_leases import LoadLeases
@@ -118,6 +119,28 @@ def test_the_holder_gives_up_before_others_may_take_it(
     assert GIVE_UP_S < LEASE_S
     assert "the lease of r1 is not renewed: cannot read s3://" in caplog.text
     assert "the lease of r1 is not given back, and is over in 90 s: cannot read s3://" in caplog.text
+
+
+def test_whatever_fails_a_lease_is_renewed_the_next_time(
+    s3: ObjectStore, objects: Objects, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also what is no error of ours, such as one of who says who calls."""
+    clock, faults = SteadyClock(), list[Exception]()
+
+    def access() -> S3Login:
+        if faults:
+            raise faults.pop()
+        return s3.login
+
+    mine = leases_of(Objects(objects.place, access), clock)
+    with mine.held("r1", "", admit=anybody) as held:
+        clock.now += GIVE_UP_S + 1
+        faults.append(RuntimeError("Airflow does not answer"))
+        mine.renew(held)
+        assert held.lost() is not None
+        mine.renew(held)
+        assert held.lost() is None
+    assert "the lease of r1 is not renewed: Airflow does not answer" in caplog.text
 
 
 def test_what_is_given_back_is_free(objects: Objects) -> None:

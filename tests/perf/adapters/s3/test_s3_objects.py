@@ -142,6 +142,23 @@ def test_a_server_that_is_not_there(objects: Objects) -> None:
     assert "s3cr3t" not in f"{caught.value}{login!r}"
 
 
+def test_an_endpoint_that_is_no_address(objects: Objects) -> None:
+    """It is said what it must be, and where it stands."""
+    far = beyond(objects, S3Login(endpoint_url="minio:9000", region_name="us-east-1", given_in="the vault"))
+    said = f"{objects.place.uri}/a: endpoint_url must be an address such as http://minio:9000, but is 'minio:9000'; "
+    with pytest.raises(StoreError, match=f"^cannot read {said}correct it in the vault, or AWS_ENDPOINT_URL_S3$"):
+        far.read("a")
+    with pytest.raises(StoreError, match=f"^cannot write {said}"):
+        far.write("a", b"1")
+
+
+def test_what_goes_wrong_with_an_open_object_is_told_as_it_is(objects: Objects) -> None:
+    """It is no trouble of the store's when a reader cannot make sense of what is in it."""
+    objects.write("a", b"no number")
+    with pytest.raises(ValueError, match="invalid literal"), objects.opened("a") as body:
+        int(body.read())
+
+
 def test_a_bucket_that_is_not_there(s3: ObjectStore) -> None:
     """For reading and for writing."""
     objects = Objects(S3Place(bucket="nobodys", prefix=""), lambda: s3.login)

@@ -1,0 +1,33 @@
+"""Runs in an object store: what other programs put among their objects."""
+
+from pathlib import Path
+
+import pytest
+
+from include.perf.adapters.s3.objects import Objects
+from include.perf.adapters.s3.store import S3Store
+from tests.object_stores import files_in
+
+
+def test_a_key_that_leads_out_of_the_folder_is_left_out(
+    objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing is written beside the folder that is lent; a warning says which object it was."""
+    lent = tmp_path / "lent"
+    lent.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(lent))
+    store = S3Store(objects)
+    uri = store.create(service="a", scenario="b", run_id="r1")
+    names = ("../up", "charts/../../up", f"{tmp_path}/absolute", "./same", "")
+    for name in ("plain", *names):
+        objects.write(f"a/b/r1/{name}", b"12345")
+
+    with store.folder(uri) as folder:
+        assert files_in(folder) == ["plain"]
+        assert files_in(tmp_path) == [(folder / "plain").relative_to(tmp_path).as_posix()]
+    assert store.names(uri) == {"plain"}
+    assert store.holding(uri).sizes == {"plain": 5}
+    for name in names:
+        assert f"{uri}/{name} is no name of a file, and is left out" in caplog.text
+    store.discard(uri)
+    assert list(objects.listed("a/b/r1")) == []
