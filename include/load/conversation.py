@@ -1,8 +1,9 @@
 """What a master and a worker say to one another, sealed: Locust's channel has neither login nor encryption.
 
-A worker proves with its hello that it has the key, to a session number that the master made just now; the master proves
-it by what follows, which is sealed with keys made of that number and of the worker's own. So nothing that was said in
-one load can be said again in another, and nobody without the key learns or changes anything.
+A worker proves with its hello that it has the key, to a session number that the master made just now, for the one
+connection that the hello names; the master proves it by what follows, which is sealed with keys made of that number and
+of the worker's own. So nothing that was said in one load can be said again in another, nor by another, and nobody
+without the key learns or changes anything.
 
 Source: HKDF is RFC 5869; Fernet is AES-128-CBC with HMAC-SHA256 (cryptography.io/en/latest/fernet).
 """

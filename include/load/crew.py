@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import gevent
 from gevent.event import Event
@@ -24,6 +24,7 @@ from include.perf.worker_parts import Part, part_of
 log = logging.getLogger("include.load.crew")
 
 LOOK_EVERY_S = 0.25
+BEAT_EVERY_S = 1.0
 SETTLE_S = 2.0
 """How long those are waited for who are about to come, once there are enough."""
 
@@ -69,6 +70,7 @@ class Crew:
         self._reports = reports
         self._pool = pool
         self._session = secrets.token_hex(16)
+        self._nonces: set[str] = set()
         self._known: dict[str, Member] = {}
         self._crew: dict[str, int] = {}
         self._started: tuple[float, float] | None = None
@@ -85,9 +87,19 @@ class Crew:
         member = self._known.get(client_id)
         if member is None:
             send = partial(self.channel.send, client_id)
-            member = self._known[client_id] = Member(self._pool["key"], self._session, send)
+            member = self._known[client_id] = Member(
+                self._pool["key"], session=self._session, client_id=client_id, nonces=self._nonces, send=send
+            )
         if not member.host:
             member.greet()
+
+    def beat(self) -> NoReturn:
+        """Say about each second that the master is there, sealed: Locust's own heartbeats could be anybody's."""
+        while True:
+            for member in list(self._known.values()):
+                if member.is_welcome and member.left is None:
+                    member.say({"alive": True})
+            gevent.sleep(BEAT_EVERY_S)
 
     def take(self, client_id: str, sealed: object) -> None:
         """Take in what a worker, or somebody else, sent."""

@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,8 @@ from include.perf.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE, LoadPlan
 
 log = logging.getLogger("include.load.master")
 
-DEAF_S = 0.25
-"""A pause after noise at the port, so that whoever makes it does not take the processor."""
+NOISE_TOLD_EVERY_S = 1.0
+"""Noise at the port is told of no more often, so that whoever makes it does not fill the log."""
 
 GOODBYE_S = 0.3
 """How long the last words to the workers have to leave this machine; who misses them goes when it hears nothing."""
@@ -49,6 +50,7 @@ class Master(MasterRunner):
     ) -> None:
         self._greet = greet
         self._take = take
+        self._noise_told_at = -NOISE_TOLD_EVERY_S
         super().__init__(Environment(user_classes=[]), host, port)
 
     def client_listener(self) -> None:  # type: ignore[override]
@@ -57,12 +59,24 @@ class Master(MasterRunner):
             try:
                 super().client_listener()
             except Exception:  # noqa: BLE001 - whoever reaches the port may send anything
-                log.warning("something that is no message of a worker's came to the port and was left out")
-                gevent.sleep(DEAF_S)
+                self._tell_of_noise()
+                gevent.sleep(0)  # no longer: whoever makes noise must not keep the workers waiting
+
+    def _tell_of_noise(self) -> None:
+        now_s = time.perf_counter()
+        if now_s - self._noise_told_at >= NOISE_TOLD_EVERY_S:
+            self._noise_told_at = now_s
+            log.warning("something that is no message of a worker's came to the port and was left out")
 
     def handle_message(self, client_id: str, msg: Any) -> None:
-        """Take what a worker says; what is about users and statistics of Locust's is left alone."""
-        if msg.type in ("client_ready", "heartbeat") and msg.node_id == client_id:
+        """Take what a worker says; what is about users and statistics of Locust's is left alone.
+
+        After noise of a worker Locust hands over the last message once more, whoever sent it, as if it were that
+        worker's; the name in it tells.
+        """
+        if msg.node_id != client_id:
+            return
+        if msg.type in ("client_ready", "heartbeat"):
             super().handle_message(client_id, msg)
             if msg.type == "client_ready":
                 self._greet(client_id)
@@ -97,7 +111,7 @@ def main() -> None:
     except (RPCError, SystemExit) as err:  # Locust's way to say that the port is taken
         reports.tell({"no_load": f"cannot listen at {pool['host']}:{pool['port']}: {err}"})
         os._exit(1)
-    obeying = gevent.spawn(crew.obey, commands)
+    obeying, beating = gevent.spawn(crew.obey, commands), gevent.spawn(crew.beat)
     gevent.signal_handler(signal.SIGTERM, crew.call_off, "stopped by SIGTERM")
     try:
         crew.gather()
@@ -107,7 +121,7 @@ def main() -> None:
     except NoLoad as err:
         reports.tell({"no_load": str(err)})
     finally:
-        obeying.kill()
+        gevent.killall([obeying, beating])
         crew.let_go()
         master.close()
     os._exit(0)

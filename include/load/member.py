@@ -26,6 +26,8 @@ class Member:
 
     Args:
         session: made for this load; the worker must answer to it.
+        client_id: of its connection; its hello must name it, so that nobody else can repeat the hello.
+        nonces: of all workers of the session; each is taken once.
         send: sends sealed content to the worker.
 
     Attributes:
@@ -35,9 +37,13 @@ class Member:
         offsets: of its clock, before and after the load.
     """
 
-    def __init__(self, key: str, session: str, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, key: str, *, session: str, client_id: str, nonces: set[str], send: Callable[[bytes], None]
+    ) -> None:
         self._key = key
         self._session = session
+        self._client_id = client_id
+        self._nonces = nonces
         self._send = send
         self._introduction = Introduction(key)
         self._conversation: Conversation | None = None
@@ -81,9 +87,13 @@ class Member:
         return letter
 
     def _let_in(self, hello: Mapping[str, Any]) -> None:
-        if hello.get("session") != self._session:
+        if hello.get("session") != self._session or hello.get("worker") != self._client_id:
             raise NotOurs
-        self._conversation = Conversation(self._key, session=self._session, nonce=hello["nonce"], is_master=True)
+        nonce = str(hello["nonce"])
+        if nonce in self._nonces:
+            raise NotOurs
+        self._nonces.add(nonce)
+        self._conversation = Conversation(self._key, session=self._session, nonce=nonce, is_master=True)
         self.host = str(hello["host"])
         differing = difference(hello["versions"], own_versions())
         if differing is not None:

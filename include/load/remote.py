@@ -49,7 +49,7 @@ MOST_TRIES = 3
 """So often Locust's greeting is tried, 5 s each, before this process gives up: somebody else listens there."""
 
 MASTER_SILENT_S = 5.0
-"""A master that says nothing for so long, who should once a second, is gone, or cannot be reached."""
+"""A master that seals nothing for so long, who should once a second, is gone, or cannot be reached."""
 
 LOOK_EVERY_S = 0.5
 GONE = "stopped: the master of the load is gone, or cannot be reached"
@@ -66,13 +66,11 @@ class Worker(WorkerRunner):
     moves them while a load runs.
 
     Attributes:
-        heard_at: when the master last said something, on the clock of ``time.perf_counter``.
         is_listening: set once somebody takes messages; they wait until then.
     """
 
     def __init__(self, take: Callable[[object], None], *, host: str, port: int) -> None:
         self._take = take
-        self.heard_at = time.perf_counter()
         self.is_listening = Event()
         users = environment()
         users.runner = self
@@ -97,7 +95,6 @@ class Worker(WorkerRunner):
 
     def handle_message(self, msg: Any) -> None:
         """Take what the master says; what Locust would start or stop users with is left alone."""
-        self.heard_at = time.perf_counter()
         if msg.type == "ack":
             super().handle_message(msg)
         elif msg.type == MESSAGE:
@@ -130,6 +127,7 @@ class LocustLink:
         self._rows = RowsOut()
         self._can_go = Event()
         self._worker = Worker(self._take, host=host, port=port)
+        self._heard_at = time.perf_counter()
         self._worker.is_listening.set()
         gevent.spawn(self._watch_master)
 
@@ -141,6 +139,7 @@ class LocustLink:
                 self._introduce(sealed)
                 return
             words = self._conversation.hear(sealed).words
+            self._heard_at = came
         except NotOurs:
             self._refuse_stranger()
         except MessageMissing:
@@ -150,13 +149,20 @@ class LocustLink:
                 self._say({"asked": words["ask"], "came": came, "went": time.perf_counter()})
             elif "goodbye" in words:
                 self._can_go.set()
-            else:
+            elif "alive" not in words:
                 self._inbox.put(words)
 
     def _introduce(self, sealed: object) -> None:
         session = self._introduction.open(sealed)["session"]
+        self._heard_at = time.perf_counter()
         nonce = secrets.token_hex(16)
-        hello = {"session": session, "nonce": nonce, "host": os.uname().nodename, "versions": own_versions()}
+        hello = {
+            "session": session,
+            "worker": self._worker.client_id,
+            "nonce": nonce,
+            "host": os.uname().nodename,
+            "versions": own_versions(),
+        }
         self._conversation = Conversation(self._key, session=session, nonce=nonce, is_master=False)
         self._send(self._introduction.seal(hello))
 
@@ -167,7 +173,7 @@ class LocustLink:
         log.warning("a message that the master did not seal was left out")
 
     def _watch_master(self) -> None:
-        while time.perf_counter() - self._worker.heard_at <= MASTER_SILENT_S:
+        while time.perf_counter() - self._heard_at <= MASTER_SILENT_S:
             gevent.sleep(LOOK_EVERY_S)
         self._inbox.put({"stop": GONE})
         self._can_go.set()

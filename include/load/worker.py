@@ -4,7 +4,8 @@
 sides share. Most of the time there is no master: every second it is tried whether one listens, in silence. When one
 does, a fresh process takes part in its load (`include.load.remote`).
 
-``--check`` tells by its exit code whether the worker of this machine is alive, for the health check of a container.
+``--check`` tells by its exit code whether a worker is alive, for the health check of a container with one worker: all
+workers of one user on one machine write to the same file, in the temporary directory.
 """
 
 import argparse
@@ -133,7 +134,7 @@ def _ended(process: "subprocess.Popen[bytes]", *, within_s: float) -> int | None
 
 
 def is_alive() -> bool:
-    """Return whether the worker of this machine said so a short time ago."""
+    """Return whether a worker of this user on this machine said so a short time ago."""
     try:
         said_at = float(ALIVE_FILE.read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -163,7 +164,7 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
 def main() -> int:
     """Run the worker, or tell whether it is alive."""
     parser = argparse.ArgumentParser(prog="python -m include.load.worker", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit with 0 when the worker of this machine is alive")
+    parser.add_argument("--check", action="store_true", help="exit with 0 when a worker of this user is alive")
     if parser.parse_args().check:
         return 0 if is_alive() else 1
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -45,13 +45,21 @@ class Worker:
         self._read = 1
         self._introduction = Introduction(key)
         self.talk: Conversation | None = None
+        self.hello = b""
 
     def say_hello(self, **changes: Any) -> None:
         """Answer the master's introduction."""
         session = Introduction(KEY).open(self._wire.sent[self.name][0])["session"]
-        hello = {"session": session, "nonce": "n1", "host": f"host-{self.name}", "versions": own_versions()} | changes
-        self.talk = Conversation(KEY, session=hello["session"], nonce="n1", is_master=False)
-        self._crew.take(self.name, self._introduction.seal(hello))
+        hello = {
+            "session": session,
+            "worker": self.name,
+            "nonce": f"nonce of {self.name}",
+            "host": f"host-{self.name}",
+            "versions": own_versions(),
+        } | changes
+        self.talk = Conversation(KEY, session=hello["session"], nonce=hello["nonce"], is_master=False)
+        self.hello = self._introduction.seal(hello)
+        self._crew.take(self.name, self.hello)
 
     def heard(self) -> list[dict[str, Any]]:
         """Return what the master said since this was last asked."""
@@ -120,6 +128,58 @@ def test_a_hello_to_another_session_lets_nobody_in(bench: Bench) -> None:
     worker.say_hello(session="that of last night")
     with pytest.raises(NoLoad, match=r"^0 of 1 workers came .*; 1 did not prove to have the key; start more"):
         bench.crew.gather()
+
+
+def test_a_hello_is_good_for_its_own_connection_only(bench: Bench) -> None:
+    """Recorded in the same load and sent by somebody else, also when the worker itself was not let in yet."""
+    worker, stranger, second = bench.worker("a"), bench.worker("x"), bench.worker("y")
+    worker.say_hello()
+    for each in (stranger, second):
+        bench.crew.take(each.name, worker.hello)
+    bench.crew.gather()
+    assert bench.crew.hosts == ["host-a"]
+    assert [len(bench.wire.sent[each.name]) for each in (stranger, second)] == [1, 1]  # the introduction
+
+
+def test_two_workers_cannot_share_a_nonce(bench: Bench) -> None:
+    """Their keys are made of it: what one said, the other could be taken to have said."""
+    for name in ("a", "b"):
+        bench.worker(name).say_hello(nonce="one for both")
+    bench.crew.gather()
+    assert bench.crew.hosts == ["host-a"]
+
+
+def test_the_own_introduction_sent_back_lets_nobody_in(bench: Bench) -> None:
+    """It is sealed with the key, and of this session; it changes nothing, and no error comes of it."""
+    bench.worker("x")
+    bench.crew.take("x", bench.wire.sent["x"][0])
+    bench.worker("a").say_hello()
+    bench.crew.gather()
+    assert bench.crew.hosts == ["host-a"]
+
+
+def test_who_was_let_in_hears_that_the_master_is_there(bench: Bench) -> None:
+    """Sealed, also who waits for the next load; not who was refused or has no key, nor who was lost."""
+    worker, lost = bench.worker("a"), bench.worker("b")
+    worker.say_hello()
+    lost.say_hello()
+    bench.crew.gather()
+    bench.crew.hand_out({})
+    late, older, stranger = bench.worker("c"), bench.worker("d"), bench.worker("e", key="the key of somebody else")
+    late.say_hello()
+    older.say_hello(versions={})
+    stranger.say_hello()
+    assert lost.talk is not None
+    lost.talk.say({"report": {"due": 1}})  # never arrives
+    lost.say({"report": {"due": 2}})
+    for each in (worker, lost, late, older):
+        each.heard()
+    beating = gevent.spawn(bench.crew.beat)
+    gevent.sleep(0.1)
+    beating.kill()
+    assert [each.heard() for each in (worker, late)] == [[{"alive": True}]] * 2
+    assert [each.heard() for each in (lost, older)] == [[], []]
+    assert len(bench.wire.sent["e"]) == 1
 
 
 def test_who_has_another_key_gets_nothing(bench: Bench) -> None:

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 from include.load.connection import ConnectTimeout
@@ -156,6 +158,35 @@ def test_a_stop_while_the_last_answers_are_waited_for(start: Start) -> None:
     assert [row.error for row in load.rows] == ["unfinished"] * 10
     assert [row.ended_s for row in load.rows] == exactly(*[1.5] * 10)
     assert {row.example for row in load.rows} == {"no answer when the load ended"}
+
+
+def test_others_run_while_many_rows_are_made_at_the_end(start: Start, time: VirtualTime) -> None:
+    """3,000 arrivals, 2,500 of them out: heartbeats go on every 100 rows, and answers that come meanwhile are late."""
+    sent = count()
+    # Who was sent last is answered first, and has its row last.
+    load = start(lambda _: 50 - 0.01 * next(sent), plan={"timeout_s": 60.0}, rate_rps=3_000, max_concurrency=2_500)
+    load.pass_until(1.5)
+    assert (load.drive.sent, load.drive.in_flight) == (2_500, 2_500)
+    load.drive.stop("stopped by SIGTERM")
+    rows_at_beats: set[int] = set()
+
+    def beat() -> None:
+        while len(load.log.written) < 3_000:
+            rows_at_beats.add(len(load.log.written))
+            gevent.sleep(0)
+
+    beating, answering = gevent.spawn(beat), gevent.spawn(load.pass_until, 50.0)
+    summary = load.summary()
+    gevent.killall([beating, answering])
+    assert set(range(100, 3_000, 100)) <= rows_at_beats
+    assert time.now > 1_020.0  # answers did come
+    assert (summary.arrivals, len(load.rows), len({row.due_s for row in load.rows})) == (3_000, 3_000, 3_000)
+    assert load.drive.sent == 2_500
+    assert Counter(row.example for row in load.rows) == {
+        "no answer when the load ended": 2_500,
+        "never sent: every slot was taken": 500,
+    }
+    assert {row.ended_s for row in load.rows} == {1.5}
 
 
 def test_a_stop_before_the_first_arrival(start: Start) -> None:
