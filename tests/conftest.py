@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import tests.airflow_home  # noqa: F401 - before any test imports Airflow
 from tests.socket_servers import Serve, SocketServer, Talk
 
 if TYPE_CHECKING:

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG
 
-import tests.airflow_home  # noqa: F401 - before Airflow is imported
-
 ROOT = Path(__file__).parents[2]
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-import tests.airflow_home  # noqa: F401 - before Airflow is imported
 from include.demo.slack.app import Settings
 from include.demo.slack.server import running
 
