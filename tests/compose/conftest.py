@@ -58,7 +58,8 @@ class Compose:
 
     def tried(self, *arguments: str, timeout_s: float = 60.0) -> "subprocess.CompletedProcess[str]":
         """Run a compose command, whatever comes of it."""
-        log.info("docker compose %s", " ".join(arguments))
+        if "exec" not in arguments:  # a look into a container is repeated until it shows what is waited for
+            log.info("docker compose %s", " ".join(arguments))
         inherited = {name: value for name, value in os.environ.items() if name not in _settings(self.env_file)}
         return subprocess.run(
             self.command(*arguments), capture_output=True, text=True, timeout=timeout_s, env=inherited, check=False
