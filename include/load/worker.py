@@ -9,6 +9,7 @@ workers of one user on one machine write to the same file, in the temporary dire
 """
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
@@ -48,6 +49,9 @@ REMOTE = (sys.executable, "-m", "include.load.remote")
 
 ALIVE_FILE = Path(tempfile.gettempdir()) / f"bellwether-worker-alive-{os.getuid()}"
 ALIVE_WITHIN_S = 30.0
+OWN_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+"""All may write to the temporary directory: a link that somebody laid there is not followed."""
+
 PROJECT_ROOT = Path(__file__).parents[2]
 
 
@@ -61,6 +65,7 @@ class Agent:
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._load: subprocess.Popen[bytes] | None = None
+        self._says_alive = True
 
     def run(self) -> NoReturn:
         """Serve every master that comes."""
@@ -111,10 +116,17 @@ class Agent:
             self._say_alive()
             time.sleep(min(left_s, KNOCK_EVERY_S))
 
-    @staticmethod
-    def _say_alive() -> None:
-        """Write down that this worker is alive, on a clock that nobody sets."""
-        ALIVE_FILE.write_text(str(time.monotonic()), encoding="ascii")
+    def _say_alive(self) -> None:
+        """Write down that this worker is alive, on a clock that nobody sets; a load does not end for want of that."""
+        try:
+            with os.fdopen(os.open(ALIVE_FILE, OWN_FILE, mode=0o600), "w", encoding="ascii") as file:
+                file.write(str(time.monotonic()))
+        except OSError as err:
+            if self._says_alive:
+                log.warning("cannot say in %s that it is alive (%s): --check will fail", ALIVE_FILE, err.strerror)
+            self._says_alive = False
+        else:
+            self._says_alive = True
 
 
 def _pause_s(code: int, *, failed: int) -> float:
@@ -177,6 +189,8 @@ def main() -> int:
     try:
         Agent(*host_and_port(os.environ[MASTER_VARIABLE], named=MASTER_VARIABLE)).run()
     except Ended:
+        with contextlib.suppress(OSError):
+            ALIVE_FILE.unlink()  # others on this machine write it again within a second
         log.info("ended")
         return 0
 

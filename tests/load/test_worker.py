@@ -69,6 +69,23 @@ def test_without_a_master_it_waits_in_silence_and_is_alive(tmp_path: Path, maste
         f"waits for a master at {changes['BELLWETHER_LOCUST_MASTER']}",
         "ended",
     ]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_in_the_place_of_its_file_is_not_followed(tmp_path: Path) -> None:
+    """Anybody may write to the temporary directory; the worker goes on, and says why its health cannot be told."""
+    precious = tmp_path / "precious"
+    precious.write_text("as it was", encoding="utf-8")
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    (folder / f"bellwether-worker-alive-{os.getuid()}").symlink_to(precious)
+    with child(sys.executable, "-m", "include.load.worker", env=environment(folder), stderr=subprocess.PIPE) as agent:
+        assert agent.stderr is not None
+        lines = [agent.stderr.readline().decode() for _ in range(2)]
+        agent.send_signal(signal.SIGTERM)
+        assert agent.wait(timeout=10) == 0
+    assert "cannot say in" in lines[1]
+    assert precious.read_text(encoding="utf-8") == "as it was"
 
 
 def test_an_agent_that_says_nothing_any_more_is_not_alive(tmp_path: Path) -> None:

@@ -42,7 +42,12 @@ class Promtool:
         command = f"promtool {' '.join(arguments)}"
         try:
             done = subprocess.run(
-                [self._program, *arguments], cwd=folder, capture_output=True, timeout=self._timeout_s, check=False
+                [self._program, *arguments],
+                cwd=folder,
+                env=os.environ | {"TMPDIR": str(folder)},  # one that is killed leaves its files
+                capture_output=True,
+                timeout=self._timeout_s,
+                check=False,
             )
         except OSError as err:
             raise RulesError(
