@@ -5,6 +5,9 @@ SHELL := /bin/bash
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/prometheus/usr/bin:$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
+# Keep bytecode even where the environment forbids it: otherwise every one of the hundreds of Python processes that a
+# test run starts compiles Airflow, pandas and pytest's rewritten tests again.
+export PYTHONDONTWRITEBYTECODE :=
 
 PYTHON := $(CURDIR)/.venv/bin/python
 UV := $(shell command -v uv || command -v $(HOME)/.local/bin/uv || echo $(CURDIR)/.tools/uv/bin/uv)
