@@ -20,6 +20,7 @@ COPY --from=prometheus /bin/promtool /usr/local/bin/promtool
 COPY dags /opt/bellwether/dags
 COPY plugins /opt/bellwether/plugins
 COPY include /opt/bellwether/include
+COPY demo /opt/bellwether/demo
 # Airflow's user is in root's group, so that a checkout's group may not write. A volume takes the owner of its folder.
 RUN python -m compileall -q /opt/bellwether \
     && chmod -R a+rX,go-w /opt/bellwether \

@@ -20,16 +20,16 @@ help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
 
 demo: setup  ## show the whole product on real parts: a baseline, a pass, a regression found (about five minutes)
-	@$(PYTHON) -m include.demo story
+	@$(PYTHON) -m demo story
 
 up: setup  ## start the demo stack and keep it running (PRODUCTION=1 adds the production twins)
-	@$(PYTHON) -m include.demo up $(if $(PRODUCTION),--production)
+	@$(PYTHON) -m demo up $(if $(PRODUCTION),--production)
 
 down:  ## end the demo stack; what it wrote is kept in .demo
-	@if [ -x $(PYTHON) ]; then $(PYTHON) -m include.demo down; else echo "nothing was set up yet"; fi
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m demo down; else echo "nothing was set up yet"; fi
 
 status: setup  ## say whether the demo stack runs, and where
-	@$(PYTHON) -m include.demo status
+	@$(PYTHON) -m demo status
 
 test:  ## every check and every test, on real parts
 	@scripts/setup test
@@ -78,10 +78,10 @@ data: setup  ## make the scenarios' market data anew, and its picture
 
 dashboards:  ## write Grafana's dashboard and its provisioning files
 	@scripts/setup test
-	@$(PYTHON) -m include.perf.dashboards
+	@$(PYTHON) -m include.perf.monitoring.dashboards
 
 schemas: setup  ## write the JSON Schemas of the files that other tools read
-	@$(PYTHON) -m include.perf.schemas
+	@$(PYTHON) -m include.perf baselines schema
 
 clean: down  ## remove what the demo wrote and every cache; keeps .venv
 	rm -rf .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

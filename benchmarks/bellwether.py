@@ -23,18 +23,20 @@ from benchmarks import target as targets
 from benchmarks.peers import SHARES
 from benchmarks.target import Behaviour, Floats, Truth
 from benchmarks.watch import Watch
-from include.perf.adapters.load_process import LOG_FILE
-from include.perf.adapters.locust import LocustGenerator
-from include.perf.errors import LoadError
-from include.perf.feed import Feed, FeedEndpoint, Request
-from include.perf.load_profile import LoadProfile
-from include.perf.measurement import measure
-from include.perf.ports import FEED_FILE, REQUESTS_FILE, LoadOrder, Progress
-from include.perf.prometheus_target import PrometheusTarget
-from include.perf.request_rows import read_requests
-from include.perf.run import LoadFigures
-from include.perf.service import Endpoint, Service
-from include.perf.validity import load_problems
+from include.perf.adapters.generator.load_process import LOG_FILE
+from include.perf.adapters.generator.locust_generator import LocustGenerator
+from include.perf.catalogue.endpoint import Endpoint
+from include.perf.catalogue.prometheus_target import PrometheusTarget
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.service import Service
+from include.perf.load.feed import Feed, FeedEndpoint, Request
+from include.perf.load.generator import LoadOrder, Progress
+from include.perf.measure.measurement import measure
+from include.perf.measure.request_rows import read_requests
+from include.perf.measure.validity import load_problems
+from include.perf.model.errors import LoadError
+from include.perf.runs.figures import LoadFigures
+from include.perf.runs.results_store import FEED_FILE, REQUESTS_FILE
 
 ROOT = Path(__file__).parents[1]
 WARMUP_S = 3

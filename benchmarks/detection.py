@@ -8,7 +8,8 @@ Run from the project's root::
 has normal tails and no bad runs, `hard` is 1.5 times as wide with 3 % bad runs. Before the first judged night there
 are k prior ones without effect; 14 are judged, one after the other, each with what was said of those before it.
 
-**Ours** (`include/perf/detection.py`) runs as in the product: suspicious cells, at most four a night, are run twice
+**Ours** (`include/perf/baselines/detection.py`) runs as in the product: suspicious cells, at most four a night, are
+run twice
 more and the median of the three counts; a cell's confirmed nights are no reference afterwards; the anchor is the
 centre of the prior nights. Its knobs are the same for every k and noise.
 
@@ -43,7 +44,9 @@ import scipy
 from benchmarks import detectors
 from benchmarks.nights import AFFECTED, EFFECTS, JUDGED, LATENCIES, NOISES, NULL, SERVICE_OF, simulate
 from benchmarks.tables import Table
-from include.perf import decision, detection
+from include.perf.baselines import detection
+from include.perf.baselines.panel import Panel
+from include.perf.verdict import calls
 
 PRIORS = (3, 5, 10, 20)
 SHOWN = (1, 2, 3, 5, 7, 14)
@@ -234,7 +237,7 @@ def _otava(python: Path, seed: int, job: tuple[str, int, int]) -> tuple[Any, det
 def speed() -> Table:
     """Time one night of 24 cells × 8 metrics with 45 nights before it."""
     values = np.random.default_rng(1).normal(0, 0.05, (24, 8, 46))
-    panel = detection.Panel(
+    panel = Panel(
         values=values,
         is_reference=np.ones((24, 46), dtype=bool),
         is_tonight=np.ones(24, dtype=bool),
@@ -248,7 +251,7 @@ def speed() -> Table:
     times = []
     for _ in range(50):
         begin = time.perf_counter()
-        decision.call(detection.examine(panel), panel, runs=runs)
+        calls.call(detection.examine(panel), panel, runs=runs)
         times.append(time.perf_counter() - begin)
     row = {
         "cells": 24,

@@ -16,8 +16,10 @@ import numpy as np
 from scipy.stats import t as student
 
 from benchmarks.nights import AFFECTED, CELLS, FLOORS, JUDGED, LATENCIES, METRICS, SERVICE_OF, SERVICES, Floats, Nights
-from include.perf import decision, detection
-from include.perf.level import MAX_REFERENCE
+from include.perf.baselines import detection
+from include.perf.baselines.level import MAX_REFERENCE
+from include.perf.baselines.panel import Findings, Panel
+from include.perf.verdict import calls
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -94,8 +96,8 @@ def ours(nights: Nights, *, until_found: bool = False) -> Judged:
         panel = _panel(values[live, :, :, :end], is_reference[live, :, :end], anchors[live], prior)
         findings = detection.examine(panel)
         wide = _wide(runs)
-        worse = decision.call(findings, panel, runs=wide)
-        better = decision.call(findings, panel, runs=wide, sign=-1)
+        worse = calls.call(findings, panel, runs=wide)
+        better = calls.call(findings, panel, runs=wide, sign=-1)
         by_night, by_window, by_sum, sure, improved = (
             _narrow(flags, len(live))
             for flags in (worse.by_night, worse.by_window > 0, worse.by_service > 0, worse.is_sure, better.is_sure)
@@ -116,11 +118,11 @@ def ours(nights: Nights, *, until_found: bool = False) -> Judged:
     )
 
 
-def _panel(values: Floats, is_reference: Flags, anchors: Floats, prior: int) -> detection.Panel:
+def _panel(values: Floats, is_reference: Flags, anchors: Floats, prior: int) -> Panel:
     """Put platforms side by side as if they were metrics: what cells share, they share within a metric."""
     platforms, _, metrics, nights = values.shape
     wide = (CELLS, platforms * metrics)
-    return detection.Panel(
+    return Panel(
         values=values.transpose(1, 0, 2, 3).reshape(*wide, nights),
         is_reference=np.repeat(is_reference.transpose(1, 0, 2), metrics, axis=1),
         is_tonight=np.ones(CELLS, dtype=bool),
@@ -140,9 +142,9 @@ def _narrow(flags: Any, platforms: int) -> Any:
     return flags.reshape(CELLS, platforms, len(METRICS)).transpose(1, 0, 2)
 
 
-def _to_rerun(findings: detection.Findings, panel: detection.Panel, runs: Any, platforms: int) -> Flags:
+def _to_rerun(findings: Findings, panel: Panel, runs: Any, platforms: int) -> Flags:
     """Return (platforms, cells): the suspicious ones of the largest t."""
-    suspicious = decision.call(findings, panel, runs=_wide(runs)).is_suspicious
+    suspicious = calls.call(findings, panel, runs=_wide(runs)).is_suspicious
     t = np.max(_narrow(np.where(suspicious, findings.tonight.z, 0.0), platforms), axis=-1)
     rank = np.argsort(np.argsort(-t, axis=1), axis=1)
     chosen: Flags = (t > 0) & (rank < MOST_RERUNS)

@@ -34,9 +34,9 @@ from benchmarks.bellwether import Outcome
 from benchmarks.tables import Row, Table
 from benchmarks.target import Behaviour, BenchmarkError, build
 from benchmarks.watch import busy_share, machine
-from include.perf.adapters.locust import LocustGenerator
-from include.perf.adapters.locust_pool import LocustPool
-from include.perf.load_profile import LoadProfile
+from include.perf.adapters.generator.locust_generator import LocustGenerator
+from include.perf.adapters.generator.locust_pool import LocustPool
+from include.perf.catalogue.scenario.load_profile import LoadProfile
 
 ROOT = Path(__file__).parents[1]
 LOOPBACK = "127.0.0.1"

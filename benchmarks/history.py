@@ -26,14 +26,15 @@ from pathlib import Path
 from benchmarks.pages import views
 from benchmarks.synthetic_years import END, NIGHTS, SyntheticYears
 from benchmarks.tables import Row, Table
-from include.perf.adapters.baseline_file import BaselineFile
-from include.perf.adapters.folder_store import FolderStore
-from include.perf.adapters.sqlite_index import SqliteIndex
-from include.perf.alert import CellName
-from include.perf.ports import RECORD_FILE
-from include.perf.retention import Retention, clear, referenced_runs
-from include.perf.run import to_json
-from include.perf.stage_files import StageFiles, find_run
+from include.perf.adapters.files.baseline_file import BaselineFile
+from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.adapters.files.sqlite_index import SqliteIndex
+from include.perf.baselines.promotion import referenced_runs
+from include.perf.model.cell import CellName
+from include.perf.model.json_files import to_json
+from include.perf.runs.results_store import RECORD_FILE
+from include.perf.runs.retention import Retention, clear
+from include.perf.runs.stage_files import StageFiles, find_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ median 5 ms, p99 16 ms, seeded. Each run has a fresh target.
 - CPU is the user and system time of all processes of the load, sampled by /proc, over seconds of full load: start-up
   does not count. Wanted cores is what the generator says of itself.
 - `validity` runs the generator beside processes that keep the processors busy, at raised and at normal priority, and
-  asks whether `include.perf.validity` tells the runs whose figures are wrong.
+  asks whether `include.perf.measure.validity` tells the runs whose figures are wrong.
 
 Other generators are measured where they are in PATH. What else the machine does is in the figures: the head says how
 busy it was before.

@@ -13,7 +13,7 @@ from benchmarks.bellwether import Outcome
 from benchmarks.peers import PEERS, SHARES, STOCK_LOCUST, PeerOutcome
 from benchmarks.tables import Row, Table
 from benchmarks.target import Behaviour, BenchmarkError, Floats, Truth
-from include.perf.load_profile import LoadProfile
+from include.perf.catalogue.scenario.load_profile import LoadProfile
 
 OURS = "Bellwether"
 STALLING = Behaviour(stall_s=1.0, every_s=10.0)

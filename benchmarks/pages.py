@@ -14,17 +14,16 @@ from typing import Any
 import httpx
 from fastapi import FastAPI, Request
 
-from include.perf.adapters.alert_file import AlertFile
-from include.perf.adapters.baseline_file import BaselineFile
-from include.perf.adapters.cached_baselines import CachedBaselines
-from include.perf.adapters.folder_store import FolderStore
-from include.perf.adapters.load_locks import LoadLocks
-from include.perf.adapters.load_log import LoadLog
-from include.perf.adapters.slack_messages import acknowledged
-from include.perf.adapters.sqlite_index import SqliteIndex
-from include.perf.alert import CellName
-from include.perf.catalogue import load_catalogue
-from include.perf.exposition.sources import Sources
+from include.perf.adapters.files.alert_file import AlertFile
+from include.perf.adapters.files.baseline_file import BaselineFile, CachedBaselines
+from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.adapters.files.load_locks import LoadLocks
+from include.perf.adapters.files.load_log import LoadLog
+from include.perf.adapters.files.sqlite_index import SqliteIndex
+from include.perf.alerts.slack_messages import acknowledged
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.model.cell import CellName
+from include.perf.monitoring.standings import Sources
 
 # Airflow puts the folder of plugins there, too.
 sys.path.append(str(Path(__file__).parents[1] / "plugins"))

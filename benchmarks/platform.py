@@ -7,7 +7,7 @@ Run from the project's root (as a module: this file has the name of a standard-l
 Method. Each service is started alone, in a process of its own on a free loopback port. The driver is open-loop:
 request i is due at start + i / rate whatever became of those before it, is sent over a free kept-alive
 connection (a new one where none is free), and its latency counts from when it was due. Requests are those of
-`include.demo.platform.examples`, all four endpoints of the service in turn. After a warm-up,
+`demo.platform.examples`, all four endpoints of the service in turn. After a warm-up,
 the service's own /metrics are read before and after the measured seconds:
 
 - CPU is the growth of `process_cpu_seconds_total` over the elapsed time, in cores;
@@ -37,8 +37,8 @@ from urllib.parse import urlencode
 
 import uvloop
 
-from include.demo.platform.catalogue import SERVICES, service_name
-from include.demo.platform.examples import ExampleRequest, example
+from demo.platform.catalogue import SERVICES, service_name
+from demo.platform.examples import ExampleRequest, example
 
 _HOST = "127.0.0.1"
 _WARMUP_S = 2.0
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def measure(service: str, *, rate_rps: float, for_s: float) -> tuple[object, ...]:
     """Measure one service; the columns of the table."""
     port = _free_port()
-    command = [sys.executable, "-m", "include.demo.platform", "--service", service, "--port", str(port)]
+    command = [sys.executable, "-m", "demo.platform", "--service", service, "--port", str(port)]
     process = subprocess.Popen([*command, "--exit-with-parent"], stderr=subprocess.DEVNULL)
     try:
         _wait_until_healthy(port)

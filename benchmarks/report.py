@@ -39,10 +39,11 @@ SERVICE, SCENARIO, RUN = "target", "hour", "20260302T063900Z-000001"
 def write_record(folder: Path, *, rate_rps: int, duration_s: int) -> None:
     """Write the raw record and the summary of a load that never was."""
     from include.load.record import RequestLog
-    from include.perf.histogram import Histogram
-    from include.perf.load_plan import GeneratorLog
-    from include.perf.ports import GENERATOR_FILE, REQUESTS_FILE
-    from include.perf.run import COMPLETED, to_json
+    from include.perf.load.load_plan import GeneratorLog
+    from include.perf.model.histogram import Histogram
+    from include.perf.model.json_files import to_json
+    from include.perf.runs.figures import COMPLETED
+    from include.perf.runs.results_store import GENERATOR_FILE, REQUESTS_FILE
 
     began = STARTED_AT.timestamp()
     log = RequestLog((folder / REQUESTS_FILE).open("wb"))
@@ -101,17 +102,17 @@ def _rows(rate_rps: int, total_s: int) -> Iterator[Any]:
 
 def measure(folder: Path) -> None:
     """Do what `run_load` does once the load is over."""
-    from include.perf.measurement import measure as measured
-    from include.perf.run import to_json
+    from include.perf.measure.measurement import measure as measured
+    from include.perf.model.json_files import to_json
 
     (folder / "stage-load.json").write_bytes(to_json(measured(folder)))
 
 
 def write_server_series(folder: Path, *, duration_s: int) -> None:
     """Write what a scrape every five seconds leaves."""
-    from include.perf.ports import SERVER_SERIES_FILE
-    from include.perf.prometheus_target import SERVER_METRICS
-    from include.perf.server_series import ServerSeries
+    from include.perf.catalogue.prometheus_target import SERVER_METRICS
+    from include.perf.measure.server_series import ServerSeries
+    from include.perf.runs.results_store import SERVER_SERIES_FILE
 
     seconds = tuple(range(10, WARMUP_S + duration_s - 10, 5))
     source = random.Random(7)
@@ -121,9 +122,9 @@ def write_server_series(folder: Path, *, duration_s: int) -> None:
 
 def report(folder: Path) -> None:
     """Do what `report` does: charts, Markdown, HTML and JUnit."""
-    from include.perf.adapters.charts import MatplotlibCharts
-    from include.perf.distribution import read_distribution
-    from include.perf.reporting.run_files import run_files
+    from include.perf.measure.distribution import read_distribution
+    from include.perf.pipeline.finishing import run_files
+    from include.perf.reporting.charts.charts import MatplotlibCharts
 
     record = _record(folder)
     content = (folder / "distribution.csv").read_bytes()
@@ -136,12 +137,15 @@ def report(folder: Path) -> None:
 
 def _record(folder: Path) -> Any:
     """Make a record of the figures, held to themselves."""
-    from include.perf.adapters.folder_store import FolderStore
-    from include.perf.judgement import Comparison
-    from include.perf.load_profile import LoadProfile
-    from include.perf.recording import gather, record_of
-    from include.perf.run import BaselineReference, LoadFigures, RunSpec, Verdict, from_json
-    from include.perf.stage_files import StageFiles
+    from include.perf.adapters.files.folder_store import FolderStore
+    from include.perf.catalogue.scenario.load_profile import LoadProfile
+    from include.perf.model.json_files import from_json
+    from include.perf.runs.figures import LoadFigures
+    from include.perf.runs.record import BaselineReference, Verdict
+    from include.perf.runs.spec import RunSpec
+    from include.perf.runs.stage_files import StageFiles
+    from include.perf.verdict.comparison import Comparison
+    from include.perf.verdict.recording import gather, record_of
 
     figures = from_json(LoadFigures, (folder / "stage-load.json").read_bytes(), where="the figures")
     files = StageFiles(FolderStore(str(folder.parents[2])), folder.as_uri())

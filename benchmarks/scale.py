@@ -30,21 +30,23 @@ from benchmarks.pages import views
 from benchmarks.synthetic_catalogue import write_catalogue
 from benchmarks.synthetic_years import SyntheticYears
 from benchmarks.tables import Row, Table
-from include.perf.adapters.baseline_file import BaselineFile
-from include.perf.adapters.promtool import Promtool
-from include.perf.alert_rules.draft import Draft, draft
-from include.perf.alert_rules.rule_groups import RULES_FILE
-from include.perf.baseline import Baselines
-from include.perf.baseline_format import format_baselines
-from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.cell import Cell, Contender, Measured
-from include.perf.comparison import compare_night
-from include.perf.errors import RulesError
-from include.perf.history import read_nights
-from include.perf.retention import clear, referenced_runs, retention_of
-from include.perf.run import RunRecord
-from include.perf.stage_files import StageFiles
-from include.perf.time_plan import time_plan
+from include.perf.adapters.files.baseline_file import BaselineFile
+from include.perf.adapters.metrics.prometheus_rules import Promtool
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.file_format import format_baselines
+from include.perf.baselines.history import read_nights
+from include.perf.baselines.promotion import referenced_runs
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.model.errors import RulesError
+from include.perf.monitoring.rule_groups import RULES_FILE
+from include.perf.monitoring.rule_writer import Draft, draft
+from include.perf.pipeline.planning.time_plan import time_plan
+from include.perf.runs.record import RunRecord
+from include.perf.runs.retention import clear, retention_of
+from include.perf.runs.stage_files import StageFiles
+from include.perf.verdict.comparison import compare_night
+from include.perf.verdict.contender import Cell, Contender, Measured
 
 ROOT = Path(__file__).parents[1]
 SIZES = ("20x52", "50x52", "200x13")

@@ -9,7 +9,8 @@ Method. One process works 37 % of the time, its memory rises and falls by 64 MiB
 fail (`benchmarks.scraped`). One Prometheus scrapes it at every interval side by side, so that all of them see the same.
 At the start and at the end of each window the process says what it has used up to that moment by its own count; windows
 begin at random moments between two scrapes. When the last scrape has come in, the figures are asked for as a run asks
-(`include.perf.scraping.scrape_figures`), and the error ratio as a ratio of rates. An error is (figure - truth) / truth.
+(`include.perf.measure.scraping.scrape_figures`), and the error ratio as a ratio of rates. An error is (figure -
+truth) / truth.
 """
 
 import argparse
@@ -30,11 +31,11 @@ from typing import IO, Any, cast
 from benchmarks.scraped import Truth
 from benchmarks.tables import Row, Table
 from benchmarks.watch import machine
-from include.perf.adapters.prometheus import Prometheus
-from include.perf.errors import PrometheusError
-from include.perf.run import Window
-from include.perf.scraping import is_scraped, scrape_figures
-from include.perf.service import Service
+from include.perf.adapters.metrics.prometheus_metrics import Prometheus
+from include.perf.catalogue.service import Service
+from include.perf.measure.scraping import is_scraped, scrape_figures
+from include.perf.model.errors import PrometheusError
+from include.perf.runs.figures import Window
 
 INTERVALS_S = (1.0, 5.0, 15.0)
 START_WITHIN_S = 60.0

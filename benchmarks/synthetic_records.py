@@ -8,26 +8,14 @@ from datetime import datetime, time, timedelta
 
 import numpy as np
 
-from include.perf import reasons
-from include.perf.baseline import Baseline
-from include.perf.fingerprint import fingerprint
-from include.perf.metric import METRICS, Metric, MetricValue, Source, Unit
-from include.perf.run import (
-    COMPLETED,
-    Deviation,
-    EndpointFigures,
-    ErrorGroup,
-    GeneratorFigures,
-    LoadSummary,
-    Provenance,
-    RunRecord,
-    Severity,
-    Shift,
-    Verdict,
-    Window,
-)
-from include.perf.scenario import Scenario
-from include.perf.service import Service
+from include.perf.baselines.baselines import Baseline
+from include.perf.catalogue.scenario.scenario import Scenario
+from include.perf.catalogue.service import Service
+from include.perf.model.metric import METRICS, Metric, MetricValue, Source, Unit
+from include.perf.pipeline.planning.fingerprint import fingerprint
+from include.perf.runs.figures import COMPLETED, EndpointFigures, ErrorGroup, GeneratorFigures, Window
+from include.perf.runs.record import Deviation, LoadSummary, Provenance, RunRecord, Severity, Shift, Verdict
+from include.perf.verdict import reasons
 
 SUSPICIOUS = 3.0
 """So many spreads from the level, and beyond the floor."""

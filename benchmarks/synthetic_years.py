@@ -27,12 +27,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.synthetic_records import Night, Subject, record_of, timeseries
-from include.perf.baseline import Approval, BaselineRun, Baselines, contribution
-from include.perf.baseline_format import format_baselines
-from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.metric import METRICS
-from include.perf.ports import RECORD_FILE, TIMESERIES_FILE
-from include.perf.run import RunRecord, Verdict, to_json
+from include.perf.baselines.baselines import Approval, BaselineRun, Baselines, contribution
+from include.perf.baselines.file_format import format_baselines
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.model.json_files import to_json
+from include.perf.model.metric import METRICS
+from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.results_store import RECORD_FILE, TIMESERIES_FILE
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 

@@ -1,4 +1,4 @@
-"""Do the rules of `include.perf.validity` tell the runs whose figures are wrong?
+"""Do the rules of `include.perf.measure.validity` tell the runs whose figures are wrong?
 
 The generator runs at several rates beside processes that keep the processors busy. A run is wrong when its p99 is
 off by more than 10 % or its p50 by more than 1 ms; the rules see only what the generator says of itself.

@@ -4,7 +4,7 @@ from airflow.sdk import dag
 from bellwether import check_tasks
 from bellwether.params import dry_run_params
 
-from include.perf.catalogue import load_catalogue
+from include.perf.catalogue.reading import load_catalogue
 
 
 @dag(

@@ -8,8 +8,8 @@ from bellwether import run_all_tasks
 from bellwether.links import linked_to_summary
 from bellwether.params import run_all_params
 
-from include.perf.catalogue import load_catalogue
-from include.perf.run_order import run_order
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.pipeline.planning.time_plan import run_order
 
 catalogue = load_catalogue()
 

@@ -16,9 +16,10 @@ from bellwether.links import linked_to_summary
 from bellwether.params import scenario_params
 from bellwether.schedules import airflow_schedule
 
-from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.load_pool import slots_of
-from include.perf.scenario import Scenario
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.operations import slots_of
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.scenario.scenario import Scenario
 
 
 @task_group

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from include.perf.baseline import Approval, Baseline, Baselines
-from include.perf.run import RunRecord, Verdict
+from include.perf.baselines.baselines import Approval, Baseline, Baselines
+from include.perf.runs.record import RunRecord, Verdict
 from tests.records import metric_values, run_record
 
 AT = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)

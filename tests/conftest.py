@@ -11,7 +11,7 @@ from tests.socket_servers import Serve, SocketServer, Talk
 if TYPE_CHECKING:
     from tests.object_stores import ObjectStore
 
-ALONE = ("tests/load/", "tests/perf/adapters/test_locust", "tests/perf/adapters/test_prometheus")
+ALONE = ("tests/load/", "tests/perf/adapters/generator/test_locust", "tests/perf/adapters/metrics/test_prometheus")
 """Where tests send real load, or wait for real time to pass."""
 
 

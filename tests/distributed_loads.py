@@ -12,9 +12,9 @@ from typing import Any
 
 import psutil
 
-from include.perf.adapters.locust import LocustGenerator
-from include.perf.adapters.locust_pool import LocustPool
-from include.perf.load_profile import LoadProfile
+from include.perf.adapters.generator.locust_generator import LocustGenerator
+from include.perf.adapters.generator.locust_pool import LocustPool
+from include.perf.catalogue.scenario.load_profile import LoadProfile
 from tests.real_loads import Onlooker, order_for, service_at
 from tests.socket_servers import child, free_port
 

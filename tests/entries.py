@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from include.perf.alert import CellName
-from include.perf.run import Cause, RunRecord, Severity, Verdict
-from include.perf.run_index import EntryDeviation, RunEntry, entry_of
+from include.perf.model.cell import CellName
+from include.perf.runs.record import Cause, RunRecord, Severity, Verdict
+from include.perf.runs.run_index import EntryDeviation, RunEntry, entry_of
 from tests.records import START, run_record
 
 CELL = CellName("analysis-engine-service", "market_open")

@@ -4,7 +4,7 @@ import threading
 import time
 from typing import Any
 
-from include.perf.service import Service
+from include.perf.catalogue.service import Service
 from tests.socket_servers import SocketServer, Talk, answer
 
 CPU_CORES = 0.25

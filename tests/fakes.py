@@ -18,37 +18,30 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from include.load.schedule import schedule
-from include.perf.alert import CellName
-from include.perf.baseline import Baselines
-from include.perf.catalogue import Catalogue
-from include.perf.distribution import Distribution
-from include.perf.errors import ConfigurationError, LoadError, NoData, StoreError, TargetError
-from include.perf.feed import Request
-from include.perf.histogram import Histogram
-from include.perf.load_announcement.announcing import LoadObserver
-from include.perf.load_plan import REQUEST_COLUMNS, GeneratorLog
-from include.perf.load_profile import LoadProfile
-from include.perf.market_hours import OWN_FILE, load_market_hours
-from include.perf.pipeline import Pipeline
-from include.perf.ports import (
-    GENERATOR_FILE,
-    RECORD_FILE,
-    REQUESTS_FILE,
-    SUMMARIES_FOLDER,
-    Answered,
-    Claim,
-    LabelledValue,
-    LoadOrder,
-    LoadWatch,
-    Progress,
-    Recent,
-    Reservation,
-    Sample,
-)
-from include.perf.request import RunRequest
-from include.perf.run import COMPLETED, RunRecord, to_json
-from include.perf.scenario import Scenario
-from include.perf.service import Service
+from include.perf.baselines.baselines import Baselines
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.scenario.market_hours import OWN_FILE, load_market_hours
+from include.perf.catalogue.scenario.scenario import Scenario
+from include.perf.catalogue.service import Service
+from include.perf.load.announcing import LoadObserver
+from include.perf.load.feed import Request
+from include.perf.load.generator import LoadOrder, LoadWatch, Progress, Recent
+from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
+from include.perf.load.reservations import Reservation
+from include.perf.load.wire import Answered
+from include.perf.measure.distribution import Distribution
+from include.perf.measure.metrics_source import LabelledValue, Sample
+from include.perf.model.cell import CellName
+from include.perf.model.errors import ConfigurationError, LoadError, NoData, StoreError, TargetError
+from include.perf.model.histogram import Histogram
+from include.perf.model.json_files import to_json
+from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.planning.request import RunRequest
+from include.perf.runs.figures import COMPLETED
+from include.perf.runs.record import RunRecord
+from include.perf.runs.results_store import GENERATOR_FILE, RECORD_FILE, REQUESTS_FILE, SUMMARIES_FOLDER
+from include.perf.runs.spec import Claim
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from include.perf.load_announcement.sent_load import SentLoad
+from include.perf.load.announcing import SentLoad
 from tests.fakes import START
 
 

@@ -14,13 +14,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from include.perf.baseline import Anchor, Approval, Baseline, BaselineRun, centre_of, state_of
-from include.perf.baseline_entry import EXPIRES_AFTER, REVIEW_AFTER
-from include.perf.cell import Cell, Contender, Measured
-from include.perf.comparison import Comparison, compare_night
-from include.perf.history import Night
-from include.perf.metric import METRICS, MetricValue
-from include.perf.run import Verdict
+from include.perf.baselines.baselines import Anchor, Approval, Baseline, BaselineRun, centre_of, state_of
+from include.perf.baselines.entry import EXPIRES_AFTER, REVIEW_AFTER
+from include.perf.baselines.history import Night
+from include.perf.model.metric import METRICS, MetricValue
+from include.perf.runs.record import Verdict
+from include.perf.verdict.comparison import Comparison, compare_night
+from include.perf.verdict.contender import Cell, Contender, Measured
 from tests.fakes import START
 
 PARTS = {"load": "500/s constant", "data": "sha256:1", "endpoints": "sha256:2"}

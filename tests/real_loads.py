@@ -12,14 +12,15 @@ import pandas as pd
 import psutil
 import requests
 
-from include.perf.adapters.locust import LocustGenerator
-from include.perf.feed import Feed, FeedEndpoint, Request
-from include.perf.load_plan import GeneratorLog
-from include.perf.load_profile import LoadProfile
-from include.perf.ports import FEED_FILE, GENERATOR_FILE, REQUESTS_FILE, LoadOrder, Progress
-from include.perf.request_rows import read_requests
-from include.perf.run import from_json
-from include.perf.service import Service
+from include.perf.adapters.generator.locust_generator import LocustGenerator
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.service import Service
+from include.perf.load.feed import Feed, FeedEndpoint, Request
+from include.perf.load.generator import LoadOrder, Progress
+from include.perf.load.load_plan import GeneratorLog
+from include.perf.measure.request_rows import read_requests
+from include.perf.model.json_files import from_json
+from include.perf.runs.results_store import FEED_FILE, GENERATOR_FILE, REQUESTS_FILE
 
 FEED = Feed(
     endpoints=(

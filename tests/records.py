@@ -11,23 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from include.perf.metric import METRICS, MetricValue
-from include.perf.ports import TIMESERIES_FILE
-from include.perf.run import (
-    COMPLETED,
+from include.perf.model.metric import METRICS, MetricValue
+from include.perf.runs.figures import COMPLETED, EndpointFigures, ErrorGroup, GeneratorFigures, Window
+from include.perf.runs.record import (
     BaselineReference,
     Deviation,
-    EndpointFigures,
-    ErrorGroup,
-    GeneratorFigures,
     LoadSummary,
     Provenance,
     RunRecord,
     Severity,
     Shift,
     Verdict,
-    Window,
 )
+from include.perf.runs.results_store import TIMESERIES_FILE
 
 START = datetime(2026, 3, 2, 6, 40, tzinfo=UTC)
 END = datetime(2026, 3, 2, 6, 55, tzinfo=UTC)

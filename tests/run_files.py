@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from include.perf.distribution import Distribution, distribution_csv, read_distribution
-from include.perf.histogram import Histogram
-from include.perf.ports import DISTRIBUTION_FILE, SERVER_SERIES_FILE
-from include.perf.prometheus_target import SERVER_METRICS
+from include.perf.catalogue.prometheus_target import SERVER_METRICS
+from include.perf.measure.distribution import Distribution, distribution_csv, read_distribution
+from include.perf.model.histogram import Histogram
+from include.perf.runs.results_store import DISTRIBUTION_FILE, SERVER_SERIES_FILE
 
 MIB = 1024**2
 

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from include.perf.load_profile import LoadProfile
-from include.perf.metric import METRICS
-from include.perf.ports import Claim
-from include.perf.run import LoadFigures, RunSpec, ServerFigures, Verdict, Window
-from include.perf.stage_files import Ended, StageFiles
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.model.metric import METRICS
+from include.perf.runs.figures import LoadFigures, ServerFigures, Window
+from include.perf.runs.record import Verdict
+from include.perf.runs.spec import Claim, RunSpec
+from include.perf.runs.stage_files import Ended, StageFiles
 from tests.fakes import START, MemoryStore
 from tests.records import generator_figures, metric_values
 

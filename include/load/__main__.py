@@ -16,10 +16,10 @@ from typing import Any
 
 from include.load.control import Commands, Reports, Start
 from include.load.link import Order
-from include.perf.atomic import write_atomically
-from include.perf.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE, GeneratorLog, LoadPlan
-from include.perf.run import to_json
-from include.perf.worker_parts import part_of
+from include.perf.model.json_files import write_atomically
+from include.perf.load.load_plan import COMMANDS_VARIABLE, GeneratorLog, LoadPlan, REPORTS_VARIABLE
+from include.perf.model.json_files import to_json
+from include.perf.load.worker_parts import part_of
 
 HEAD_START_S = 0.5
 

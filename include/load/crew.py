@@ -15,11 +15,10 @@ from gevent.event import Event
 from include.load.control import GONE, Commands, Reports
 from include.load.conversation import Kind, Letter, MessageMissing
 from include.load.member import Member
-from include.perf.atomic import write_atomically
-from include.perf.load_plan import GeneratorLog, LoadPlan
-from include.perf.ports import FEED_FILE
-from include.perf.run import from_json, to_json
-from include.perf.worker_parts import Part, part_of
+from include.perf.load.load_plan import GeneratorLog, LoadPlan
+from include.perf.load.worker_parts import Part, part_of
+from include.perf.model.json_files import from_json, to_json, write_atomically
+from include.perf.runs.results_store import FEED_FILE
 
 log = logging.getLogger("include.load.crew")
 

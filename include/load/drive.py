@@ -23,10 +23,10 @@ from include.load.poller import Poller
 from include.load.processor import ProcessorClock, ProcessorUse
 from include.load.record import RequestLog, Row
 from include.load.schedule import Due, schedule
-from include.perf.expectation import Check
-from include.perf.histogram import Histogram
-from include.perf.load_plan import UNFINISHED, GeneratorLog, LoadPlan
-from include.perf.run import COMPLETED
+from include.perf.catalogue.endpoint import Check
+from include.perf.load.load_plan import UNFINISHED, GeneratorLog, LoadPlan
+from include.perf.model.histogram import Histogram
+from include.perf.runs.figures import COMPLETED
 
 GIVEN_UP_AT_ONCE = 100
 """So many requests that never came back have their rows made before others may run: a worker that is not heard of

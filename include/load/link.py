@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
 from include.load.control import Start
-from include.perf.load_plan import GeneratorLog, LoadPlan
+from include.perf.load.load_plan import GeneratorLog, LoadPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ import gevent
 from include.load.control import Commands, Reports
 from include.load.conversation import MESSAGE, packet, sealed_in
 from include.load.crew import Crew, NoLoad
-from include.perf.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE, LoadPlan
+from include.perf.load.load_plan import COMMANDS_VARIABLE, LoadPlan, REPORTS_VARIABLE
 
 log = logging.getLogger("include.load.master")
 

@@ -7,7 +7,7 @@ from geventhttpclient.response import HTTPParseError
 
 from include.load.answer import UnusableAnswer
 from include.load.connection import ConnectTimeout
-from include.perf.load_plan import TIMED_OUT
+from include.perf.load.load_plan import TIMED_OUT
 
 ERROR_KINDS = {
     errno.ECONNREFUSED: "connection refused",

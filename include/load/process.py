@@ -27,11 +27,11 @@ from include.load.outcome import own_fault
 from include.load.poller import Poller, make_poller
 from include.load.progress import ProgressReport
 from include.load.record import FLUSH_EVERY_S, RequestLog
-from include.perf.feed import read_feed
-from include.perf.load_plan import GENERATOR_VERSION, LoadPlan
-from include.perf.ports import FEED_FILE
-from include.perf.tls import tls_context
-from include.perf.wire import headers_of_load, wire_format
+from include.perf.load.feed import read_feed
+from include.perf.load.load_plan import GENERATOR_VERSION, LoadPlan
+from include.perf.runs.results_store import FEED_FILE
+from include.perf.load.wire import tls_context
+from include.perf.load.wire import headers_of_load, wire_format
 
 log = logging.getLogger("include.load")
 

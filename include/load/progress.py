@@ -18,7 +18,7 @@ class ProgressReport:
         self._told_s = 0.0
 
     def make(self) -> dict[str, Any]:
-        """Return the report as it goes over the pipe; `include.perf.load_progress` reads it."""
+        """Return the report as it goes over the pipe; `include.perf.load.generator` reads it."""
         drive, log = self._drive, self._log
         elapsed_s = drive.elapsed_s
         since_s = max(0.001, elapsed_s - self._told_s)

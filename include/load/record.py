@@ -6,9 +6,9 @@ from typing import IO, NamedTuple
 
 from gevent import get_hub
 
-from include.perf.histogram import Histogram
-from include.perf.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED
-from include.perf.masking import Mask
+from include.perf.load.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED
+from include.perf.model.histogram import Histogram
+from include.perf.model.text import Mask
 
 FLUSH_EVERY_S = 1.0
 ROWS_AT_ONCE = 25
@@ -17,7 +17,7 @@ processor has forgotten how; a second's worth at once would hold the schedule up
 
 EXAMPLE_LENGTH = 300
 WAITED_IN_VAIN = (TIMED_OUT, UNFINISHED)
-"""The failures that count towards latency, as in `include.perf.measurement`."""
+"""The failures that count towards latency, as in `include.perf.measure.measurement`."""
 
 
 class Row(NamedTuple):

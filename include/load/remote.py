@@ -38,10 +38,10 @@ from include.load.link import Order
 from include.load.rows_out import RowsOut
 from include.load.versions import own_versions
 from include.load.worker import MASTER_VARIABLE, REFUSED
-from include.perf.load_plan import GeneratorLog, LoadPlan
-from include.perf.locust_channel import KEY_VARIABLE, host_and_port
-from include.perf.ports import FEED_FILE
-from include.perf.run import from_json, to_json
+from include.perf.load.load_plan import GeneratorLog, LoadPlan
+from include.perf.load.load_plan import KEY_VARIABLE, host_and_port
+from include.perf.runs.results_store import FEED_FILE
+from include.perf.model.json_files import from_json, to_json
 
 log = logging.getLogger("include.load.remote")
 

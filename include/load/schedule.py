@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from typing import NamedTuple
 
-from include.perf.arrival_rate import HALF_GAP
-from include.perf.load_profile import LoadProfile
-from include.perf.shares import shared_out
+from include.perf.catalogue.scenario.arrival_rate import HALF_GAP, shared_out
+from include.perf.catalogue.scenario.load_profile import LoadProfile
 
 DRAWN_AHEAD = 1_000_000
 """Arrivals whose endpoints are drawn before the load starts (0.5 s, 2 MB); a longer part repeats their order."""

@@ -4,7 +4,7 @@ import importlib.metadata
 import sys
 from collections.abc import Mapping
 
-from include.perf.load_plan import GENERATOR_VERSION
+from include.perf.load.load_plan import GENERATOR_VERSION
 
 
 def own_versions() -> dict[str, str]:

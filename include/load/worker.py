@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from include.perf.locust_channel import KEY_VARIABLE, LEAST_KEY, host_and_port
+from include.perf.load.load_plan import KEY_VARIABLE, LEAST_KEY, host_and_port
 
 log = logging.getLogger("include.load.worker")
 

@@ -15,33 +15,28 @@ from functools import partial
 
 from rich.console import Console
 
-from include.perf.adapters.answering import answering
-from include.perf.adapters.environment import (
-    build_pipeline,
-    halt_file,
-    metrics_sources,
-    prometheus_at,
-)
-from include.perf.adapters.rules_environment import rule_writer_at
-from include.perf.adapters.slack_messages import acknowledged
-from include.perf.adapters.storage import Storage
-from include.perf.alert_commands import AlertCommands
-from include.perf.alert_rules.commands import RulesCommands
-from include.perf.baseline_commands import BaselineCommands
-from include.perf.capacity_commands import CapacityCommands
-from include.perf.capacity_trials import CapacityTrials
-from include.perf.catalogue import SCENARIOS_FILE, load_catalogue
-from include.perf.console import complain, plain_console
-from include.perf.errors import BellwetherError, ConfigurationError, collected
-from include.perf.exposition.commands import MetricsCommands
-from include.perf.halt_commands import HaltCommands
-from include.perf.history_commands import HistoryCommands
-from include.perf.judge import Judge
-from include.perf.market_data import read_market_data
-from include.perf.pipeline import Pipeline
-from include.perf.run_commands import DEFAULT_PROMETHEUS, EXIT_CODES, RunCommands
-from include.perf.stage_files import StageFiles, find_run
-from include.perf.time_plan import time_plans
+from include.perf.adapters.generator.answering import answering
+from include.perf.adapters.wiring.environment import build_pipeline, halt_file, metrics_sources, prometheus_at
+from include.perf.adapters.wiring.rules_environment import rule_writer_at
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.alerts.slack_messages import acknowledged
+from include.perf.catalogue.catalogue import SCENARIOS_FILE
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.cli.alert_commands import AlertCommands, HaltCommands
+from include.perf.cli.baseline_commands import BaselineCommands
+from include.perf.cli.capacity_commands import CapacityCommands
+from include.perf.cli.console import complain, plain_console
+from include.perf.cli.history_commands import HistoryCommands
+from include.perf.cli.inspect_commands import MetricsCommands
+from include.perf.cli.rule_commands import RulesCommands
+from include.perf.cli.run_commands import DEFAULT_PROMETHEUS, EXIT_CODES, RunCommands
+from include.perf.load.market_data import read_market_data
+from include.perf.model.errors import BellwetherError, ConfigurationError, collected
+from include.perf.pipeline.capacity_trials import CapacityTrials
+from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.planning.time_plan import time_plans
+from include.perf.runs.stage_files import StageFiles, find_run
+from include.perf.verdict.night import Judge
 
 STORAGE = Storage()
 INTERRUPTED = 128 + 2  # as a shell says of SIGINT

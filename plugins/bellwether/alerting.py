@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from bellwether.wiring import links_of, run_links, storage
-from include.perf.adapters import slack_messages
-from include.perf.alert import AlertBook
-from include.perf.alert_delivery import Deliverer
-from include.perf.alert_desk import Desk
-from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.errors import DeliveryError
-from include.perf.night_runs import read_night
-from include.perf.overdue import overdue
-from include.perf.pipeline_alerts import PipelineAlerts
-from include.perf.service_alerts import Policy, ServiceAlerts
+from include.perf.alerts import slack_messages
+from include.perf.alerts.book import AlertBook
+from include.perf.alerts.delivery import Deliverer
+from include.perf.alerts.desk import Desk
+from include.perf.alerts.pipeline_alerts import PipelineAlerts
+from include.perf.alerts.service_alerts import Policy, ServiceAlerts
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.model.errors import DeliveryError
+from include.perf.pipeline.planning.overdue import overdue
+from include.perf.runs.night import read_night
 
 
 def tell_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:

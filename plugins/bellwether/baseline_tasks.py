@@ -21,7 +21,7 @@ REVIEW_WITHIN = timedelta(days=14)
 def question() -> dict[str, Any]:
     """Find the run and say what is to be decided, in Markdown, and over which version of the baseline."""
     from bellwether.wiring import airflow_pipeline
-    from include.perf.approval import question as asked
+    from include.perf.reporting.approval import question as asked
 
     params = _params()
     with told_to_airflow():
@@ -56,7 +56,7 @@ def accept(over: int, answer: Mapping[str, Any]) -> None:
 def review() -> list[dict[str, Any]]:
     """Log what is stale, due, drifting or better for good, and return what is proposed."""
     from bellwether.wiring import airflow_pipeline
-    from include.perf.approval import proposals
+    from include.perf.reporting.approval import proposals
 
     with told_to_airflow():
         findings = airflow_pipeline().review()

@@ -16,7 +16,7 @@ def preview() -> str:
     """List what the scenarios would send where, when and for how long; nothing is sent."""
     from bellwether.requests import preview_requests
     from bellwether.wiring import airflow_pipeline
-    from include.perf.reporting.overview import loads_in_words
+    from include.perf.pipeline.previews import loads_in_words
 
     with told_to_airflow():
         pipeline = airflow_pipeline()
@@ -30,7 +30,8 @@ def preview() -> str:
 def services() -> list[str]:
     """Return which services are tried."""
     from bellwether.requests import params_of
-    from include.perf.catalogue import ALL_SERVICES, load_catalogue
+    from include.perf.catalogue.catalogue import ALL_SERVICES
+    from include.perf.catalogue.reading import load_catalogue
 
     with told_to_airflow():
         chosen: str = params_of(task_context())["service"]
@@ -42,7 +43,7 @@ def services() -> list[str]:
 def try_service(service: str) -> None:
     """Send a few requests to every endpoint; fails when one does not answer as it should."""
     from bellwether.wiring import airflow_pipeline
-    from include.perf.reporting.overview import smoke_in_words
+    from include.perf.pipeline.previews import smoke_in_words
 
     task_context()["service_name"] = service
     with told_to_airflow():

@@ -1,9 +1,9 @@
 """The documentation that a scenario's DAG shows in the UI."""
 
-from include.perf.catalogue import Catalogue
-from include.perf.fingerprint import describe_load
-from include.perf.scenario import Scenario
-from include.perf.time_plan import TimePlan, time_plan
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.scenario.scenario import Scenario
+from include.perf.pipeline.planning.fingerprint import describe_load
+from include.perf.pipeline.planning.time_plan import TimePlan, time_plan
 
 TASKS = """\
 | `plan` | checks the parameters and plans a run for each chosen service |

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from include.perf.errors import BellwetherError, PrometheusUnavailable, RunSkipped
+from include.perf.model.errors import BellwetherError, PrometheusUnavailable, RunSkipped
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Any
 
 from airflow.sdk import Variable
 
-from include.perf.adapters.environment import halt_file
-from include.perf.halt import halt_of
+from include.perf.adapters.wiring.environment import halt_file
+from include.perf.guards.halt import halt_of
 
 HALT_VARIABLE = "bellwether_halt"
 RUNNING = "running"

@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow.sdk import DeadlineAlert, DeadlineReference, SyncCallback  # type: ignore[attr-defined]  # not in its stub
 
-from include.perf.catalogue import Catalogue
-from include.perf.scenario import Scenario
-from include.perf.time_plan import time_plan
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.scenario.scenario import Scenario
+from include.perf.pipeline.planning.time_plan import time_plan
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from airflow.listeners import hookimpl
 
-from include.perf.catalogue import load_catalogue
-from include.perf.errors import CatalogueError
-from include.perf.load_pool import LOAD_POOL, LOAD_POOL_DESCRIPTION, slots_of
+from include.perf.catalogue.operations import LOAD_POOL, LOAD_POOL_DESCRIPTION, slots_of
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.model.errors import CatalogueError
 
 log = logging.getLogger(__name__)
 

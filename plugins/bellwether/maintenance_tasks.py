@@ -17,8 +17,9 @@ def prune() -> dict[str, Any]:
     from datetime import UTC, datetime
 
     from bellwether.wiring import storage
-    from include.perf.catalogue import load_catalogue
-    from include.perf.retention import clear, referenced_runs, retention_of
+    from include.perf.baselines.promotion import referenced_runs
+    from include.perf.catalogue.reading import load_catalogue
+    from include.perf.runs.retention import clear, retention_of
 
     kept = storage()
     with told_to_airflow():

@@ -25,9 +25,9 @@ from bellwether.slack_failures import (
     source,
     undelivered,
 )
-from include.perf.alert import Delivery, Message, Posted
-from include.perf.errors import DeliveryError, DeliveryUnsure
-from include.perf.ports import Messenger
+from include.perf.alerts.book import Delivery, Message, Posted
+from include.perf.alerts.delivery import Messenger
+from include.perf.model.errors import DeliveryError, DeliveryUnsure
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from include.perf.alert import Delivery, Event
-from include.perf.errors import DeliveryError
+from include.perf.alerts.book import Delivery, Event
+from include.perf.model.errors import DeliveryError
 
 log = logging.getLogger(__name__)
 

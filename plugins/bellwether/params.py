@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from airflow.sdk import Param
 
-from include.perf.catalogue import ALL_SCENARIOS, ALL_SERVICES, Catalogue
-from include.perf.load_profile import MAX_DURATION_S, MIN_DURATION_S, MIN_RATE_RPS, LoadProfile
-from include.perf.scenario import Scenario
-from include.perf.service import Service
+from include.perf.catalogue.catalogue import ALL_SCENARIOS, ALL_SERVICES, Catalogue
+from include.perf.catalogue.scenario.load_profile import MAX_DURATION_S, MIN_DURATION_S, MIN_RATE_RPS, LoadProfile
+from include.perf.catalogue.scenario.scenario import Scenario
+from include.perf.catalogue.service import Service
 
 NUMBER_OR_NONE = ["null", "number"]
 

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from include.perf.catalogue import ALL_SCENARIOS, Catalogue
-from include.perf.console import EveryTenSeconds
-from include.perf.errors import ConfigurationError
-from include.perf.request import RunRequest
-from include.perf.run_order import scenarios_of
+from include.perf.catalogue.catalogue import ALL_SCENARIOS, Catalogue
+from include.perf.cli.console import EveryTenSeconds
+from include.perf.model.errors import ConfigurationError
+from include.perf.pipeline.planning.request import RunRequest
+from include.perf.pipeline.planning.time_plan import scenarios_of
 
 log = logging.getLogger(__name__)
 

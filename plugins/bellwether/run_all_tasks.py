@@ -21,8 +21,9 @@ PASSED_ON = ("duration", "update_baseline", "reason")
 def chosen(scenario: str) -> Mapping[str, Any]:
     """Return what a scenario's DAG is asked for; skipped when it was not chosen, or does not load the service."""
     from bellwether.requests import asked_by, params_of
-    from include.perf.catalogue import ALL_SERVICES, load_catalogue
-    from include.perf.errors import CatalogueError
+    from include.perf.catalogue.catalogue import ALL_SERVICES
+    from include.perf.catalogue.reading import load_catalogue
+    from include.perf.model.errors import CatalogueError
 
     with told_to_airflow():
         params = params_of(task_context())
@@ -43,10 +44,10 @@ def chosen(scenario: str) -> Mapping[str, Any]:
 def summary() -> str:
     """Show and keep the matrix of all verdicts; fails when a service regressed or could not be judged."""
     from bellwether.summing_up import fail_if_bad, keep_summary
-    from include.perf.catalogue import load_catalogue
-    from include.perf.reporting import markdown
-    from include.perf.reporting.dag_run_summary import dag_run_document
-    from include.perf.run_order import run_order
+    from include.perf.catalogue.reading import load_catalogue
+    from include.perf.pipeline.planning.time_plan import run_order
+    from include.perf.reporting import markdown_text
+    from include.perf.reporting.summary import dag_run_document
 
     with told_to_airflow():
         scenarios = run_order(load_catalogue())
@@ -54,7 +55,7 @@ def summary() -> str:
     if not uris:
         raise AirflowFailException("nothing was run; see the tasks before")
     results = keep_summary(uris)
-    shown = markdown.render(dag_run_document(results))
+    shown = markdown_text.render(dag_run_document(results))
     log.info("What came of it:\n%s", shown)
     fail_if_bad(results)
     return shown

@@ -5,8 +5,8 @@ from datetime import timedelta
 from airflow.sdk import CronTriggerTimetable
 
 from bellwether.timetable import OpeningTimetable
-from include.perf.market_hours import MarketHours
-from include.perf.schedule import CronSchedule, OpeningSchedule, Schedule
+from include.perf.catalogue.scenario.market_hours import MarketHours
+from include.perf.catalogue.scenario.schedule import CronSchedule, OpeningSchedule, Schedule
 
 
 def airflow_schedule(schedule: Schedule | None, hours: MarketHours) -> CronTriggerTimetable | OpeningTimetable | None:

@@ -22,7 +22,7 @@ from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web import SlackResponse
 
-from include.perf.errors import DeliveryError, DeliveryUnsure
+from include.perf.model.errors import DeliveryError, DeliveryUnsure
 
 FAILURES = (SlackClientError, HTTPException, OSError, ValueError, LookupError)
 """What a call raises: Slack's refusals, broken answers, the network, and answers that cannot be decoded."""

@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from bellwether.context import task_context
 from bellwether.failures import told_to_airflow
-from include.perf.dag_run import DagRunResults
+from include.perf.runs.night import DagRunResults
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +15,8 @@ log = logging.getLogger(__name__)
 def keep_summary(uris: Sequence[str]) -> DagRunResults:
     """Read what came of the runs, and keep the summary of this DAG run beside their results."""
     from bellwether.wiring import storage
-    from include.perf.dag_run import results_of, write_summary
+    from include.perf.reporting.summary import write_summary
+    from include.perf.runs.night import results_of
 
     context = task_context()
     where = {"dag_id": context["dag"].dag_id, "dag_run_id": context["dag_run"].run_id}

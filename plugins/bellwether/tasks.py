@@ -1,4 +1,4 @@
-"""The tasks of a run. Each does one stage of `include.perf.pipeline` and hands on the run's address.
+"""The tasks of a run. Each does one stage of `include.perf.pipeline.pipeline` and hands on the run's address.
 
 Imports of the pipeline stand inside the tasks: Airflow parses the DAGs again and again, and must not pay for
 pandas and matplotlib each time.
@@ -15,12 +15,12 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from bellwether.context import SHORT, task_context
 from bellwether.failures import told_to_airflow
-from include.perf.load_pool import LOAD_POOL
-from include.perf.load_profile import MAX_DURATION_S
-from include.perf.turn import MOST_WAIT_S
+from include.perf.catalogue.operations import LOAD_POOL
+from include.perf.catalogue.scenario.load_profile import MAX_DURATION_S
+from include.perf.load.reservations import MOST_WAIT_S
 
 if TYPE_CHECKING:
-    from include.perf.pipeline import Pipeline
+    from include.perf.pipeline.pipeline import Pipeline
 
 LOAD_QUEUE = os.environ.get("BELLWETHER_LOAD_QUEUE") or conf.get("operators", "default_queue")
 """Whose workers run the loads, where the executor knows queues."""
@@ -43,7 +43,7 @@ ONLY_AFTER_A_KILL = ExceptionRetryPolicy(
     rules=[RetryRule(exception=Exception, action=RetryAction.FAIL, reason="what failed would fail again")]
 )
 """Who was killed raised nothing, and whose worker ends no Exception, so no rule says a word of it;
-`include.perf.load_tries` looks at what was left."""
+`include.perf.pipeline.load_tries` looks at what was left."""
 
 LABEL = "{{ service_name }}"
 NOTHING_PLANNED = "nothing was planned; see the task plan"
@@ -146,7 +146,7 @@ def alert(uris: list[str] | None) -> None:
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def promote(uri: str) -> None:
     """Make the run part of its baseline, where that was asked for and needs no approval."""
-    from include.perf.approval import needs_approval
+    from include.perf.reporting.approval import needs_approval
 
     pipeline = _pipeline(uri)
     with told_to_airflow():
@@ -161,7 +161,7 @@ def promote(uri: str) -> None:
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def approval_wanted(uri: str) -> Mapping[str, str]:
     """Say what must be approved: a run that is worse, and was asked to become the baseline all the same."""
-    from include.perf.approval import needs_approval
+    from include.perf.reporting.approval import needs_approval
 
     with told_to_airflow():
         record = _pipeline(uri).record(uri)
@@ -178,7 +178,7 @@ def approval_wanted(uri: str) -> Mapping[str, str]:
 def verdict(uris: list[str] | None) -> Mapping[str, str]:
     """Sum up: fails when any service regressed or could not be judged, so that no grid is green by mistake."""
     from bellwether.summing_up import fail_if_bad, keep_summary
-    from include.perf.phrase import headline
+    from include.perf.runs.phrases import headline
 
     if not uris:
         raise AirflowFailException(NOTHING_PLANNED)

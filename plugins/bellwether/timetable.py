@@ -9,8 +9,8 @@ from airflow.sdk.timezone import coerce_datetime, utcnow
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction, Timetable
 from pendulum import DateTime
 
-from include.perf.market_hours import MarketHours
-from include.perf.schedule import OpeningSchedule
+from include.perf.catalogue.scenario.market_hours import MarketHours
+from include.perf.catalogue.scenario.schedule import OpeningSchedule
 
 
 class OpeningTimetable(Timetable):

@@ -16,24 +16,25 @@ from airflow.version import version as airflow_version
 from bellwether.halting import halted
 from bellwether.links import URL_PREFIX
 from bellwether.web.remembered import Remembered
-from include.perf.adapters.annotation_webhook import Webhook
-from include.perf.adapters.credentials import Secrets, missing_connection, optional_headers, secret_headers
-from include.perf.adapters.environment import build_pipeline, existing_ca_file
-from include.perf.adapters.locust_pool import LocustPool, locust_pool
-from include.perf.adapters.prometheus import Prometheus
+from include.perf.adapters.generator.locust_pool import LocustPool, locust_pool
+from include.perf.adapters.http.annotation_webhook import Webhook
+from include.perf.adapters.http.credentials import Secrets, missing_connection, optional_headers, secret_headers
+from include.perf.adapters.metrics.prometheus_metrics import Prometheus
 from include.perf.adapters.s3.client import S3Login
-from include.perf.adapters.storage import Storage
-from include.perf.alert import CellName, Links
-from include.perf.catalogue import load_catalogue
-from include.perf.errors import ConfigurationError, StoreError
+from include.perf.adapters.wiring.environment import build_pipeline, existing_ca_file
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.alerts.book import Links
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.service import Service
+from include.perf.model.cell import CellName
+from include.perf.model.errors import ConfigurationError, StoreError
 from include.perf.pages.addresses import Addresses
-from include.perf.pipeline import Pipeline
-from include.perf.ports import REPORT_FILE
-from include.perf.run import RunRecord
-from include.perf.service import Service
+from include.perf.pipeline.pipeline import Pipeline
+from include.perf.runs.record import RunRecord
+from include.perf.runs.results_store import REPORT_FILE
 
 if TYPE_CHECKING:
-    from include.perf.alert_rules.writer import RuleWriter
+    from include.perf.monitoring.rule_writer import RuleWriter
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +85,8 @@ def airflow_rule_writer() -> "RuleWriter":
     Raises:
         ConfigurationError: the connection to Prometheus is missing, or the catalogue is wrong.
     """
-    from include.perf.adapters.prometheus_rules import PrometheusRules
-    from include.perf.adapters.rules_environment import rule_writer
+    from include.perf.adapters.metrics.prometheus_rules import PrometheusRules
+    from include.perf.adapters.wiring.rules_environment import rule_writer
 
     connection, catalogue = _prometheus_connection(), load_catalogue()
     server = _server(connection, PrometheusRules) if catalogue.operations.reload_rules else None

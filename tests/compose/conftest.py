@@ -19,9 +19,9 @@ import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from include.demo.airflow_api import USER, AirflowApi
-from include.perf.catalogue import SCENARIOS_FILE
-from include.perf.ports import RECORD_FILE
+from demo.airflow_api import USER, AirflowApi
+from include.perf.catalogue.catalogue import SCENARIOS_FILE
+from include.perf.runs.results_store import RECORD_FILE
 from tests.waiting import until
 
 log = logging.getLogger("compose")

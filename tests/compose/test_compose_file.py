@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from include.perf.catalogue import load_catalogue
+from include.perf.catalogue.reading import load_catalogue
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yaml").read_text(encoding="utf-8"))

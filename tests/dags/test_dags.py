@@ -16,10 +16,10 @@ from bellwether.schedules import from_now_on
 from bellwether.timetable import OpeningTimetable
 
 from benchmarks.parse import measure
-from include.perf.catalogue import load_catalogue
-from include.perf.load_pool import LOAD_POOL, slots_of
-from include.perf.market_hours import OWN_FILE, load_market_hours
-from include.perf.schedule import OpeningSchedule
+from include.perf.catalogue.operations import LOAD_POOL, slots_of
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.scenario.market_hours import OWN_FILE, load_market_hours
+from include.perf.catalogue.scenario.schedule import OpeningSchedule
 from tests.dags.conftest import ROOT
 
 SCENARIOS = ("normal_trading", "market_open", "high_volatility", "overnight_processing")

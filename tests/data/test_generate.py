@@ -13,7 +13,7 @@ from include.data.generate import PERIODS, SEED, Period, bars, csv_text, main
 from include.data.instruments import INSTRUMENTS
 from include.data.picture import autocorrelation, draw
 from include.data.quotes import Bars
-from include.perf.market_data import read_market_data
+from include.perf.load.market_data import read_market_data
 
 FOLDER = Path(__file__).parents[2] / "include" / "data"
 NAMES = [instrument.name for instrument in INSTRUMENTS]

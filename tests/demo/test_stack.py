@@ -15,18 +15,18 @@ import psutil
 import pytest
 import yaml
 
-from include.demo import configuration, supervisor
-from include.demo.children import Child, start, stop
-from include.demo.settings import HOST, ROOT, Stack, new_stack, read_stack
-from include.perf.catalogue import load_catalogue
-from include.perf.production_comparison.hours import last_hours
+from demo import configuration, supervisor
+from demo.children import Child, start, stop
+from demo.settings import HOST, ROOT, Stack, new_stack, read_stack
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.scenario.production_hours import last_hours
 
 PARENT = "import subprocess, sys; child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()"
 STARTED_AT = datetime(2026, 3, 1, 23, 55, 30, tzinfo=UTC)
 STARTER = """
 import sys
 from pathlib import Path
-from include.demo.children import Child, start
+from demo.children import Child, start
 process = start(Child(name="x", command=["sleep", "60"], environment={"PATH": "/usr/bin:/bin"}, log=Path(sys.argv[1])),
                 cwd=Path("."))
 print(process.pid, flush=True)
@@ -58,7 +58,7 @@ def test_a_stopped_child_takes_its_own_children_along(tmp_path: Path) -> None:
 
 def test_a_child_that_ignores_the_signal_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing outlives a stop."""
-    monkeypatch.setattr("include.demo.children.STOP_S", 0.1)
+    monkeypatch.setattr("demo.children.STOP_S", 0.1)
     deaf = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     )

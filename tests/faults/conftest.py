@@ -15,13 +15,13 @@ import pytest
 import requests
 import yaml
 
-from include.demo import configuration, supervisor
-from include.demo.settings import ROOT, Stack, new_stack
-from include.perf.adapters.folder_store import FolderStore
-from include.perf.catalogue import SERVICES_FILE
-from include.perf.ports import REQUESTS_FILE
-from include.perf.run import RunRecord, Verdict
-from include.perf.stage_files import StageFiles
+from demo import configuration, supervisor
+from demo.settings import ROOT, Stack, new_stack
+from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.catalogue.reading import SERVICES_FILE
+from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.results_store import REQUESTS_FILE
+from include.perf.runs.stage_files import StageFiles
 from tests.faults.link import FaultyLink
 from tests.faults.production import Production, listening, running
 from tests.faults.servers import Server

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from include.demo import configuration, supervisor
-from include.demo.airflow_api import AirflowApi
-from include.demo.children import Child
-from include.demo.settings import Stack, new_stack
+from demo import configuration, supervisor
+from demo.airflow_api import AirflowApi
+from demo.children import Child
+from demo.settings import Stack, new_stack
 from tests.faults.servers import HOST, Server, answers, make_database, postgres, redis
 from tests.integration.conftest import Platform, add_to_catalogue
 from tests.waiting import until

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from include.demo.children import Child, start, stop
+from demo.children import Child, start, stop
 from tests.socket_servers import free_port
 from tests.waiting import until
 

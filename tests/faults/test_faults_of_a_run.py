@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.run import Verdict
+from include.perf.runs.record import Verdict
 from tests.faults.conftest import DURATION_S, RATE_RPS, WARMUP_S, Bench
 from tests.faults.link import State
 from tests.waiting import until

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from include.perf.ports import REQUESTS_FILE
+from include.perf.runs.results_store import REQUESTS_FILE
 from tests.faults.production import SCHEDULERS, Production
 from tests.integration.conftest import Run, noise_of
 from tests.integration.sending import Sending, last_sign_of, sending

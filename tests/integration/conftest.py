@@ -24,12 +24,13 @@ from playwright.sync_api import Browser, sync_playwright
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
-from include.demo import commands, configuration
-from include.demo.airflow_api import AirflowApi
-from include.demo.settings import HOST, ROOT, Stack
-from include.perf.catalogue import SCENARIOS_FILE, SERVICES_FILE
-from include.perf.ports import RECORD_FILE
-from include.perf.stage_files import SPEC_FILE
+from demo import commands, configuration
+from demo.airflow_api import AirflowApi
+from demo.settings import HOST, ROOT, Stack
+from include.perf.catalogue.catalogue import SCENARIOS_FILE
+from include.perf.catalogue.reading import SERVICES_FILE
+from include.perf.runs.results_store import RECORD_FILE
+from include.perf.runs.stage_files import SPEC_FILE
 from tests.socket_servers import free_port
 from tests.waiting import until
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from include.perf.ports import REQUESTS_FILE
+from include.perf.runs.results_store import REQUESTS_FILE
 from tests.integration.conftest import Platform
 from tests.waiting import until
 

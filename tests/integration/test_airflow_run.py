@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 import requests
 
-from include.perf.alert_rules.limits_file import LIMITS_FILE
-from include.perf.alert_rules.rule_groups import RULES_FILE
+from include.perf.monitoring.rule_groups import RULES_FILE
+from include.perf.monitoring.rule_limits import LIMITS_FILE
 from tests.integration.conftest import (
     DEAD_SCENARIO,
     DEAD_SERVICE,

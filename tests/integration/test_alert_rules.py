@@ -16,20 +16,19 @@ import pytest
 import requests
 from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
 
-from include.perf.adapters.prometheus import Prometheus
-from include.perf.adapters.prometheus_rules import PrometheusRules
-from include.perf.adapters.promtool import Promtool
-from include.perf.adapters.rules_folder import RulesFolder
-from include.perf.alert_rules.draft import Draft, draft
-from include.perf.alert_rules.edges import HistogramEdges
-from include.perf.alert_rules.live_figures import LONG, SHORT, live
-from include.perf.alert_rules.publishing import Publisher
-from include.perf.alert_rules.rule_groups import RULES_FILE, rule_groups, rules_text
-from include.perf.baseline import Baselines
-from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.errors import RulesError, RulesRefused
-from include.perf.exposition.names import NAMESPACE, family
-from tests.perf.alert_rules.rules_in_tests import baseline
+from include.perf.adapters.files.rules_folder import RulesFolder
+from include.perf.adapters.metrics.prometheus_metrics import Prometheus
+from include.perf.adapters.metrics.prometheus_rules import PrometheusRules, Promtool
+from include.perf.baselines.baselines import Baselines
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.model.errors import RulesError, RulesRefused
+from include.perf.monitoring.derivation import HistogramEdges
+from include.perf.monitoring.live_figures import LONG, SHORT, live
+from include.perf.monitoring.names import NAMESPACE, family
+from include.perf.monitoring.rule_groups import RULES_FILE, rule_groups, rules_text
+from include.perf.monitoring.rule_writer import Draft, Publisher, draft
+from tests.perf.monitoring.rules_in_tests import baseline
 from tests.socket_servers import eventually, free_port, prometheus_with
 
 pytestmark = pytest.mark.integration

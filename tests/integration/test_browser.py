@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from include.demo.airflow_api import USER
+from demo.airflow_api import USER
 from tests.integration.conftest import LOAD, PATIENCE_MS, SERVICE, SHORT_NAME, Platform, Run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]

@@ -20,15 +20,15 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from include.perf.adapters.environment import build_pipeline
-from include.perf.adapters.prometheus import Prometheus
-from include.perf.adapters.storage import Storage
-from include.perf.pipeline import Pipeline
-from include.perf.ports import Progress
-from include.perf.request import RunRequest
-from include.perf.request_rows import read_requests
-from include.perf.run import RunRecord
-from include.perf.scraping import is_scraped
+from include.perf.adapters.metrics.prometheus_metrics import Prometheus
+from include.perf.adapters.wiring.environment import build_pipeline
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.load.generator import Progress
+from include.perf.measure.request_rows import read_requests
+from include.perf.measure.scraping import is_scraped
+from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.planning.request import RunRequest
+from include.perf.runs.record import RunRecord
 from tests.integration.conftest import NOISE
 from tests.socket_servers import PROJECT, eventually, free_port, prometheus, python
 
@@ -164,7 +164,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     url = f"http://127.0.0.1:{port}"
     catalogue_in(folder, url)
     options = ["--service", SERVICE, "--port", str(port), "--with-faults", "--exit-with-parent"]
-    with python("-m", "include.demo.platform", *options) as service:
+    with python("-m", "demo.platform", *options) as service:
         eventually(lambda: _is_healthy(url), within_s=60)
         with (
             prometheus(folder, targets={SERVICE: port}) as prometheus_url,

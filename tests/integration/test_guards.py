@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from include.perf.load_pool import LOAD_POOL, LOAD_POOL_DESCRIPTION
-from include.perf.ports import RECORD_FILE, REPORT_FILE, REQUESTS_FILE
+from include.perf.catalogue.operations import LOAD_POOL, LOAD_POOL_DESCRIPTION
+from include.perf.runs.results_store import RECORD_FILE, REPORT_FILE, REQUESTS_FILE
 from tests.integration.conftest import DEAD_SERVICE, NEW_SCENARIO, NEW_SERVICE, Platform, Run
 from tests.integration.sending import START_S, Sending, is_there, last_sign_of, load_processes, sending
 from tests.waiting import until

@@ -9,7 +9,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, expect
 
-from include.demo.airflow_api import USER, VIEWER
+from demo.airflow_api import USER, VIEWER
 from tests.integration.conftest import PATIENCE_MS, SERVICE, Platform, Run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]

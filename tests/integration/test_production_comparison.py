@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 import requests
 
-from include.demo.platform.metrics import duration_buckets
-from include.perf.adapters.prometheus import Prometheus
-from include.perf.market_hours import OWN_FILE, load_market_hours
-from include.perf.metric import MetricValue, Unit
-from include.perf.production_comparison.buckets import Bucket
-from include.perf.production_comparison.comparing import Measured, ProductionComparing
-from include.perf.production_comparison.comparison import ProductionComparison, Side
-from include.perf.run import ServerFigures, Window
+from demo.platform.metrics import duration_buckets
+from include.perf.adapters.metrics.prometheus_metrics import Prometheus
+from include.perf.catalogue.scenario.market_hours import OWN_FILE, load_market_hours
+from include.perf.measure.production.buckets import Bucket
+from include.perf.measure.production.comparing import Measured, ProductionComparing
+from include.perf.measure.production.comparison import ProductionComparison, Side
+from include.perf.model.metric import MetricValue, Unit
+from include.perf.runs.figures import ServerFigures, Window
 from tests.fakes import small_scenario, small_service
 from tests.socket_servers import prometheus
 from tests.stages import FIGURES

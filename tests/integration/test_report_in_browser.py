@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Request
 
-from include.perf.adapters.charts import MatplotlibCharts
-from include.perf.reporting import html
+from include.perf.reporting import html_page
+from include.perf.reporting.charts.charts import MatplotlibCharts
 from include.perf.reporting.report import run_document
 from tests.records import regressed_record, timeseries_rows, write_timeseries
 
@@ -30,7 +30,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     document = run_document(record, charts=charts, history={"latency_p95": (0.041, 0.042, 0.043)})
     path = folder / "alone" / "report.html"
     path.parent.mkdir()
-    path.write_text(html.page(document, image=html.embedded(read)), encoding="utf-8")
+    path.write_text(html_page.page(document, image=html_page.embedded(read)), encoding="utf-8")
     return path
 
 

@@ -15,13 +15,12 @@ from include.load.drive import Drive, EndpointRequests
 from include.load.host import Host
 from include.load.poller import make_poller
 from include.load.record import RequestLog
-from include.perf.feed import Feed, FeedEndpoint, Request
-from include.perf.histogram import Histogram
-from include.perf.load_plan import GeneratorLog, LoadPlan
-from include.perf.load_profile import LoadProfile
-from include.perf.request_rows import read_requests
-from include.perf.tls import tls_context
-from include.perf.wire import wire_format
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.load.feed import Feed, FeedEndpoint, Request
+from include.perf.load.load_plan import GeneratorLog, LoadPlan
+from include.perf.load.wire import tls_context, wire_format
+from include.perf.measure.request_rows import read_requests
+from include.perf.model.histogram import Histogram
 
 FEED = Feed(
     endpoints=(

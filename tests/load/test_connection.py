@@ -23,9 +23,8 @@ from include.load.answer import UnusableAnswer
 from include.load.connection import Connection, ConnectTimeout
 from include.load.host import Address, Host
 from include.load.outcome import failure
-from include.perf.feed import Request
-from include.perf.tls import tls_context
-from include.perf.wire import wire_format
+from include.perf.load.feed import Request
+from include.perf.load.wire import tls_context, wire_format
 from tests.certificates import self_signed
 from tests.load.driven_loads import way_to
 from tests.socket_servers import Script, SocketServer, Talk, always, answer, free_port

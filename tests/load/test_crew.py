@@ -12,7 +12,7 @@ from include.load.control import Reports
 from include.load.conversation import Conversation, Introduction
 from include.load.crew import Crew, NoLoad
 from include.load.versions import difference, own_versions
-from include.perf.ports import FEED_FILE
+from include.perf.runs.results_store import FEED_FILE
 from tests.load.driven_loads import FEED, plan_of
 
 KEY = "a key that only master and workers have"

@@ -13,9 +13,9 @@ import pytest
 from include.load.connection import ConnectTimeout
 from include.load.pacer import MOST_AT_ONCE
 from include.load.progress import ProgressReport
-from include.perf.expectation import Expectation
-from include.perf.histogram import Histogram
-from include.perf.run import COMPLETED
+from include.perf.catalogue.endpoint import Expectation
+from include.perf.model.histogram import Histogram
+from include.perf.runs.figures import COMPLETED
 from tests.fakes import counts_of
 from tests.load.driven_loads import plan_of, requests_of
 from tests.load.virtual_time import LATE_S, NEVER, UNIX, Reaction, VirtualLoad, VirtualTime

@@ -10,9 +10,9 @@ import gevent
 import pytest
 
 from include.load.record import EXAMPLE_LENGTH, ROWS_AT_ONCE, RequestLog, Row
-from include.perf.histogram import Histogram
-from include.perf.load_plan import REQUEST_COLUMNS
-from include.perf.request_rows import read_requests
+from include.perf.load.load_plan import REQUEST_COLUMNS
+from include.perf.measure.request_rows import read_requests
+from include.perf.model.histogram import Histogram
 from tests.fakes import counts_of
 from tests.socket_servers import python
 

@@ -11,7 +11,7 @@ import pytest
 
 from include.load import schedule as module
 from include.load.schedule import Due, endpoint_sequence, schedule
-from include.perf.load_profile import LoadProfile
+from include.perf.catalogue.scenario.load_profile import LoadProfile
 
 WEIGHTS = [4, 2, 1, 3]
 BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]

@@ -16,8 +16,8 @@ from include.load.answer import Answer
 from include.load.drive import Drive, EndpointRequests
 from include.load.poller import LoopPoller
 from include.load.record import RequestLog, Row
-from include.perf.histogram import Histogram
-from include.perf.load_plan import GeneratorLog, LoadPlan
+from include.perf.load.load_plan import GeneratorLog, LoadPlan
+from include.perf.model.histogram import Histogram
 
 UNIX = 1_767_787_200.0
 LATE_S = 1e-6

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from include.perf.alert import Event, Links, Message, Problem
-from include.perf.run import RunRecord
+from include.perf.alerts.book import Event, Links, Message, Problem
+from include.perf.runs.record import RunRecord
 
 
 def message(text: str) -> Message:

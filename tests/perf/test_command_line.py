@@ -11,14 +11,14 @@ import pytest
 import yaml
 
 from include.perf import __main__ as command_line
-from include.perf import run_commands
-from include.perf.adapters.environment import halt_file
-from include.perf.adapters.storage import Storage
-from include.perf.catalogue import load_catalogue
-from include.perf.errors import StoreError
-from include.perf.pipeline import Pipeline
-from include.perf.ports import Answered
-from include.perf.run import Verdict
+from include.perf.adapters.wiring.environment import halt_file
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.cli import run_commands
+from include.perf.load.wire import Answered
+from include.perf.model.errors import StoreError
+from include.perf.pipeline.pipeline import Pipeline
+from include.perf.runs.record import Verdict
 from tests.fakes import NO_RECORD, Platform, healthy_answers, raising, small_scenario, small_service
 from tests.records import record_of
 
@@ -150,7 +150,7 @@ def test_a_promotion_that_fails_is_no_success(shell: Shell, tmp_path: Path, monk
     """A good run whose baseline could not be written ends with 2: what was asked for was not done."""
     path = tmp_path / "baselines.json"
     monkeypatch.setattr(
-        "include.perf.adapters.locked_file.write_atomically", raising(OSError(28, "No space left on device"))
+        "include.perf.adapters.files.locked_file.write_atomically", raising(OSError(28, "No space left on device"))
     )
     shell(
         *RUN,

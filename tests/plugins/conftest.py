@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from include.demo.slack.app import Settings
-from include.demo.slack.server import running
+from demo.slack.app import Settings
+from demo.slack.server import running
 
 TOKEN = "xoxb-secret-0123456789"
 WEBHOOK_SECRET = "T0SECRET/B0SECRET/XSECRETX"

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from bellwether import alerting
 
-from include.perf import alert_delivery
-from include.perf.adapters.storage import Storage
-from include.perf.errors import DeliveryError
-from include.perf.run import RunRecord, Verdict, to_json
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.alerts import delivery
+from include.perf.model.errors import DeliveryError
+from include.perf.model.json_files import to_json
+from include.perf.runs.record import RunRecord, Verdict
 from tests.plugins.conftest import StandIn
 from tests.records import record_of
 
@@ -149,7 +150,7 @@ def test_what_did_not_arrive_comes_with_the_next_run_and_once(
     bot: StandIn, nights: Nights, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The task says so; whatever Slack had taken of it is not sent again."""
-    monkeypatch.setattr(alert_delivery, "SETTLES", timedelta(0))
+    monkeypatch.setattr(delivery, "SETTLES", timedelta(0))
     bot.fail(**fault)
     with pytest.raises(DeliveryError, match=r"What did not arrive is kept and sent with the next run$"):
         tell(nights.night(record_of(Verdict.REGRESSION)))

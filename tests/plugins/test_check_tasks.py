@@ -11,8 +11,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from bellwether import check_tasks
 from bellwether.params import dry_run_params, smoke_params
 
-from include.perf.catalogue import load_catalogue
-from include.perf.ports import Answered
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.load.wire import Answered
 from tests.catalogues import SERVICES, catalogue_folder
 from tests.fakes import Platform
 

@@ -3,8 +3,9 @@
 import pytest
 from bellwether.docs import dag_docs
 
-from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.schedule import OpeningSchedule
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.scenario.schedule import OpeningSchedule
 
 TASKS = ("plan", "stage_data", "preflight", "run_load", "scrape", "compare", "report", "alert", "promote", "verdict")
 

@@ -4,7 +4,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from bellwether.failures import told_to_airflow
 
-from include.perf.errors import (
+from include.perf.model.errors import (
     BaselineError,
     BellwetherError,
     ConfigurationError,

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from bellwether.halting import WorkerEndsError, ended_with_its_worker, halted, halted_or_ended
 
-from include.perf.adapters.environment import halt_file
-from include.perf.errors import StoreError
-from include.perf.halt import Halt
+from include.perf.adapters.wiring.environment import halt_file
+from include.perf.guards.halt import Halt
+from include.perf.model.errors import StoreError
 
 VARIABLE = "AIRFLOW_VAR_BELLWETHER_HALT"
 LIFT_IT = "(to go on, remove the Variable bellwether_halt)"

@@ -7,8 +7,9 @@ import pytest
 from airflow.sdk import DeadlineReference, SyncCallback
 from bellwether.lateness import deadline_of, moment_of, tell_late
 
-from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.errors import DeliveryError
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.model.errors import DeliveryError
 from tests.plugins.conftest import StandIn
 
 RUN = "scheduled__2026-03-02T03:50:00+00:00"

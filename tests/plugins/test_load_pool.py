@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from include.perf.load_pool import LOAD_POOL, LOAD_POOL_DESCRIPTION, slots_of
+from include.perf.catalogue.operations import LOAD_POOL, LOAD_POOL_DESCRIPTION, slots_of
 from tests.catalogues import SCENARIOS, catalogue_folder
 
 Pools = Callable[[], dict[str, tuple[int, str, bool]]]

@@ -9,9 +9,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from bellwether import maintenance_tasks
 
-from include.perf.adapters.storage import Storage
-from include.perf.ports import RECORD_FILE, REQUESTS_FILE
-from include.perf.run import to_json
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.model.json_files import to_json
+from include.perf.runs.results_store import RECORD_FILE, REQUESTS_FILE
 from tests.baselines import approval
 from tests.records import run_record
 

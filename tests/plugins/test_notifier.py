@@ -17,9 +17,9 @@ import pytest
 from bellwether.notifier import SlackBot, SlackWebhook, messenger
 from slack_sdk.http_retry.builtin_interval_calculators import BackoffRetryIntervalCalculator
 
-from include.perf.alert import Delivery, Event, Message, Posted
-from include.perf.errors import DeliveryError, DeliveryUnsure
-from include.perf.ports import Messenger
+from include.perf.alerts.book import Delivery, Event, Message, Posted
+from include.perf.alerts.delivery import Messenger
+from include.perf.model.errors import DeliveryError, DeliveryUnsure
 from tests.plugins.conftest import TOKEN, WEBHOOK_SECRET, StandIn
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "charts"

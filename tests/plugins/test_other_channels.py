@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from bellwether.other_channels import also_through_apprise
 
-from include.perf.alert import Delivery, Event, Message
-from include.perf.errors import DeliveryError
+from include.perf.alerts.book import Delivery, Event, Message
+from include.perf.model.errors import DeliveryError
 
 ROOT = Path(__file__).parents[2]
 SECRET = "SECRET0123456789"

@@ -8,8 +8,9 @@ from airflow.sdk import Param
 from bellwether.params import dry_run_params, run_all_params, scenario_params, smoke_params
 from bellwether.run_all_tasks import PASSED_ON
 
-from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.load_profile import LoadProfile
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.scenario.load_profile import LoadProfile
 
 NAMES = [
     "all",

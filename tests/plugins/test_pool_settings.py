@@ -5,8 +5,8 @@ import json
 import pytest
 from bellwether.wiring import airflow_pool
 
-from include.perf.adapters.locust_pool import LocustPool, environment_pool
-from include.perf.errors import ConfigurationError
+from include.perf.adapters.generator.locust_pool import LocustPool, environment_pool
+from include.perf.model.errors import ConfigurationError
 
 KEY = "0123456789abcdef"
 CONNECTION = "AIRFLOW_CONN_BELLWETHER_LOCUST"

@@ -3,8 +3,8 @@
 import pytest
 from bellwether.wiring import airflow_pipeline
 
-from include.perf.adapters.prometheus import Prometheus
-from include.perf.errors import ConfigurationError
+from include.perf.adapters.metrics.prometheus_metrics import Prometheus
+from include.perf.model.errors import ConfigurationError
 from tests.fakes import START
 from tests.socket_servers import Serve, always, answer
 

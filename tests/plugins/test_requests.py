@@ -11,10 +11,10 @@ from airflow.sdk.api.datamodels._generated import DagRunType
 from bellwether.params import dry_run_params, scenario_params
 from bellwether.requests import logged_progress, preview_requests, request_from
 
-from include.perf.catalogue import load_catalogue
-from include.perf.errors import ConfigurationError
-from include.perf.ports import Progress
-from include.perf.request import RunRequest
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.load.generator import Progress
+from include.perf.model.errors import ConfigurationError
+from include.perf.pipeline.planning.request import RunRequest
 from tests.catalogues import catalogue_folder
 from tests.fakes import recent
 

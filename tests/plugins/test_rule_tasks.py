@@ -9,11 +9,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from bellwether import rule_tasks
 from bellwether.wiring import airflow_rule_writer
 
-from include.perf.adapters.prometheus_rules import PrometheusRules
-from include.perf.adapters.storage import Storage
-from include.perf.alert import Event
+from include.perf.adapters.metrics.prometheus_rules import PrometheusRules
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.alerts.book import Event
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
-from tests.perf.alert_rules.rules_in_tests import baseline
+from tests.perf.monitoring.rules_in_tests import baseline
 from tests.plugins.conftest import StandIn
 from tests.socket_servers import free_port
 

@@ -12,10 +12,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from bellwether import run_all_tasks, summing_up
 from bellwether.params import run_all_params
 
-from include.perf.adapters.storage import Storage
-from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.run import RunRecord, Verdict
-from include.perf.stage_files import StageFiles
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.stage_files import StageFiles
 from tests.catalogues import catalogue_folder
 from tests.records import record_of, run_record
 

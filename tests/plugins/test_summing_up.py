@@ -8,10 +8,10 @@ from airflow.sdk.exceptions import AirflowFailException
 from bellwether import summing_up, tasks
 from bellwether.links import SummaryLink, dag_run_path
 
-from include.perf.adapters.storage import Storage
-from include.perf.ports import SUMMARY_FILE
-from include.perf.run import RunRecord, Verdict
-from include.perf.stage_files import StageFiles
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.results_store import SUMMARY_FILE
+from include.perf.runs.stage_files import StageFiles
 from tests.records import record_of, run_record
 
 RUN_ID = "manual__2026-11-22T23:28:06.123+00:00"

@@ -15,8 +15,8 @@ from airflow.timetables.trigger import CronTriggerTimetable
 from bellwether.schedules import airflow_schedule, from_now_on
 from bellwether.timetable import OpeningTimetable
 
-from include.perf.market_hours import OWN_FILE, MarketHours, load_market_hours
-from include.perf.schedule import CronSchedule, OpeningSchedule
+from include.perf.catalogue.scenario.market_hours import OWN_FILE, MarketHours, load_market_hours
+from include.perf.catalogue.scenario.schedule import CronSchedule, OpeningSchedule
 
 ROOT = Path(__file__).parents[2]
 HOURS = load_market_hours(OWN_FILE)

@@ -12,9 +12,9 @@ from bellwether import wiring
 from bellwether.wiring import airflow_credentials, airflow_pipeline, base_url, links_of
 from urllib3.exceptions import InsecureRequestWarning
 
-from include.perf.adapters.credentials import environment_credentials
-from include.perf.errors import ConfigurationError, PrometheusUnavailable
-from include.perf.run import Verdict
+from include.perf.adapters.http.credentials import environment_credentials
+from include.perf.model.errors import ConfigurationError, PrometheusUnavailable
+from include.perf.runs.record import Verdict
 from tests.certificates import self_signed
 from tests.fakes import START, small_service
 from tests.records import record_of, run_record

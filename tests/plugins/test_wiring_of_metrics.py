@@ -5,8 +5,8 @@ import json
 import pytest
 from bellwether.wiring import airflow_annotations, metrics_token
 
-from include.perf.adapters.annotation_webhook import Webhook
-from include.perf.errors import ConfigurationError
+from include.perf.adapters.http.annotation_webhook import Webhook
+from include.perf.model.errors import ConfigurationError
 
 METRICS, ANNOTATIONS = "AIRFLOW_CONN_BELLWETHER_METRICS", "AIRFLOW_CONN_BELLWETHER_ANNOTATIONS"
 

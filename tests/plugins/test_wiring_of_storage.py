@@ -11,8 +11,8 @@ from bellwether.wiring import AirflowS3, storage
 
 from include.perf.adapters.s3.client import S3Login
 from include.perf.adapters.s3.store import S3Store
-from include.perf.adapters.storage import Storage
-from include.perf.errors import ConfigurationError, StoreError
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.model.errors import ConfigurationError, StoreError
 from tests.catalogues import catalogue_folder
 from tests.object_stores import ObjectStore
 

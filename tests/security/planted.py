@@ -1,6 +1,6 @@
 """Secrets that are told apart wherever they turn up, and a search through everything that was written.
 
-The search knows nothing of `include.perf.masking`: what that one overlooks must be found here.
+The search knows nothing of `include.perf.model.text`: what that one overlooks must be found here.
 """
 
 import base64

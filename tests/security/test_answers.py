@@ -6,10 +6,10 @@ import time
 import pytest
 
 from include.load.answer import HEAD, MAX_BYTES, UnusableAnswer, read_answer, simple_answer
-from include.perf.adapters.load_process import INHERITED
-from include.perf.adapters.target import HttpTarget
-from include.perf.errors import TargetError
-from include.perf.feed import Request
+from include.perf.adapters.generator.load_process import INHERITED
+from include.perf.adapters.http.http_target import HttpTarget
+from include.perf.load.feed import Request
+from include.perf.model.errors import TargetError
 from tests.real_loads import service_at
 from tests.socket_servers import Serve, Talk, always, answer
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.catalogue import load_catalogue
-from include.perf.errors import BellwetherError, CatalogueError, DataError
-from include.perf.market_data import read_market_data
-from include.perf.yaml_file import MAX_BYTES
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.load.market_data import read_market_data
+from include.perf.model.errors import BellwetherError, CatalogueError, DataError
+from include.perf.model.yaml_entries import MAX_BYTES
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
 from tests.fakes import write_csv
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.socket_servers import PROJECT
 
-CODE = sorted(path for folder in ("dags", "include", "plugins") for path in (PROJECT / folder).rglob("*.py"))
-TEMPLATES = sorted((PROJECT / "include").rglob("*.html"))
+CODE = sorted(path for folder in ("dags", "include", "plugins", "demo") for path in (PROJECT / folder).rglob("*.py"))
+TEMPLATES = sorted(path for folder in ("include", "demo") for path in (PROJECT / folder).rglob("*.html"))
 PATHS = [str(path.relative_to(PROJECT)) for path in CODE]
 
 FORBIDDEN_CALLS = {

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from include.perf.alert import CellName
-from include.perf.run_index import RunEntry
+from include.perf.model.cell import CellName
+from include.perf.runs.run_index import RunEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

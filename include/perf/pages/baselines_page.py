@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from include.perf.alert import CellName
-from include.perf.baseline import Baselines
-from include.perf.baseline_entry import Baseline, State, percent
-from include.perf.metric import METRICS, Unit, format_value
-from include.perf.pages.ages import age, day, minute
-from include.perf.pages.marks import STATE_LOOKS, Look
-from include.perf.phrase import counted
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Baseline, State, percent
+from include.perf.model.cell import CellName
+from include.perf.model.metric import METRICS, Unit
+from include.perf.model.numbers import format_value
+from include.perf.model.text import counted
+from include.perf.pages.marks import STATE_LOOKS, Look, age, day, minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

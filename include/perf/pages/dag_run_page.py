@@ -5,15 +5,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
-from include.perf.alert import CellName
-from include.perf.dag_run import DagRunResults
-from include.perf.errors import StoreError
+from include.perf.model.cell import CellName
+from include.perf.model.errors import StoreError
 from include.perf.pages.addresses import Addresses
-from include.perf.ports import ResultsStore
-from include.perf.reporting.dag_run_summary import dag_run_document
 from include.perf.reporting.document import Document
-from include.perf.run import RunRecord
-from include.perf.stage_files import StageFiles
+from include.perf.reporting.summary import dag_run_document
+from include.perf.runs.night import DagRunResults
+from include.perf.runs.record import RunRecord
+from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.stage_files import StageFiles
 
 LOOKED_AT = 4
 """So many latest runs of a cell may still be going on: one, its two re-runs, and one that was given up."""

@@ -4,16 +4,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from include.perf.alert import AlertBook, CellName, Silence
-from include.perf.metric import METRICS
-from include.perf.pages.ages import age, minute
-from include.perf.pages.figures import change, confirmed, shown, trend_of
-from include.perf.pages.marks import NOT_RUN, VERDICT_LOOKS, Look
+from include.perf.alerts.book import AlertBook, Silence
+from include.perf.model.cell import CellName
+from include.perf.model.metric import METRICS, SHORT_NAMES
+from include.perf.model.text import counted
+from include.perf.pages.marks import NOT_RUN, VERDICT_LOOKS, Look, age, change, confirmed, minute, shown, trend_of
 from include.perf.pages.problems_page import OpenProblem, open_problems
-from include.perf.phrase import SHORT_NAMES, counted
 from include.perf.reporting.document import Trend
-from include.perf.run import Verdict
-from include.perf.run_index import RunEntry
+from include.perf.runs.record import Verdict
+from include.perf.runs.run_index import RunEntry
 
 NIGHTS = 30
 """So many runs of each cell the small drawings show."""

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from include.perf.alert import AlertBook, CellName, Kind, Problem, Silence
-from include.perf.metric import METRICS
-from include.perf.pages.ages import age, minute
-from include.perf.pages.marks import SEVERITY_LOOKS, Look
-from include.perf.phrase import SHORT_NAMES, counted
-from include.perf.silence import about
+from include.perf.alerts.book import AlertBook, Kind, Problem, Silence
+from include.perf.alerts.silence import about
+from include.perf.model.cell import CellName
+from include.perf.model.metric import METRICS, SHORT_NAMES
+from include.perf.model.text import counted
+from include.perf.pages.marks import SEVERITY_LOOKS, Look, age, minute
 
 MayDo = Callable[[str], bool]
 """Whether somebody may see, or change, what belongs to a scenario."""

@@ -1,21 +1,47 @@
-"""Pages as HTML; everything that is not ours is escaped by the templates, without exception."""
+"""Pages as HTML; everything that is not ours is escaped by the templates, without exception.
 
+What is the same on every page: where it is, who looks on, and what was just done.
+
+A page that only says something: what is not there, what is not allowed, or why a change was not made.
+"""
+
+from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment
 
-from include.perf.pages.ages import age, minute
-from include.perf.pages.frame import Frame
+from include.perf.model.metric import SHORT_NAMES, title_of
+from include.perf.pages.addresses import Addresses
 from include.perf.pages.history_page import COLUMNS, RANGES
-from include.perf.pages.marks import VERDICT_LOOKS
-from include.perf.phrase import SHORT_NAMES, title_of
-from include.perf.reporting import html
-from include.perf.reporting.html import ImageSource
+from include.perf.pages.marks import VERDICT_LOOKS, age, minute
+from include.perf.reporting import html_page
+from include.perf.reporting.html_page import ImageSource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What stands around a page.
+
+    Attributes:
+        user: the name of who looks on.
+        token: goes with every form.
+        version: of the styles and scripts, so that browsers keep them until they change.
+        notice: what was just done; empty for nothing.
+    """
+
+    addresses: Addresses
+    user: str
+    version: str
+    token: str = field(repr=False)
+    notice: str = ""
+
 
 _HERE = Path(__file__).parent
+
 _STATIC = _HERE / "static"
+
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -45,7 +71,7 @@ def static_files() -> dict[str, tuple[bytes, str]]:
         for path in sorted(_STATIC.rglob("*"))
         if path.suffix in _TYPES
     }
-    return found | {"style.css": (html.stylesheet().encode(), _TYPES[".css"])}
+    return found | {"style.css": (html_page.stylesheet().encode(), _TYPES[".css"])}
 
 
 @cache
@@ -59,7 +85,7 @@ def static_version() -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = html.templates(_HERE / "templates")
+    environment = html_page.templates(_HERE / "templates")
     environment.globals |= {"ranges": RANGES, "history_columns": COLUMNS}
     environment.filters |= {
         "age": age,
@@ -69,3 +95,16 @@ def _environment() -> Environment:
         "look": lambda verdict: VERDICT_LOOKS[verdict],
     }
     return environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePage:
+    """A title and what there is to say.
+
+    Attributes:
+        back: the page that it was asked for from; empty for none.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    back: str = ""

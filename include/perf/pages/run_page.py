@@ -3,9 +3,13 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from include.perf.baseline_entry import Baseline
-from include.perf.metric import METRICS
-from include.perf.ports import (
+from include.perf.baselines.entry import Baseline
+from include.perf.measure.production.comparison import ProductionComparison
+from include.perf.model.metric import METRICS
+from include.perf.reporting.document import Document
+from include.perf.reporting.report import run_document
+from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.results_store import (
     CHARTS_FOLDER,
     DISTRIBUTION_FILE,
     JUNIT_FILE,
@@ -17,11 +21,7 @@ from include.perf.ports import (
     SERVER_SERIES_FILE,
     TIMESERIES_FILE,
 )
-from include.perf.production_comparison.comparison import ProductionComparison
-from include.perf.reporting.document import Document
-from include.perf.reporting.report import run_document
-from include.perf.run import RunRecord, Verdict
-from include.perf.run_index import RunEntry
+from include.perf.runs.run_index import RunEntry
 
 FILES = {
     REPORT_HTML_FILE: "report as one page",
@@ -122,7 +122,7 @@ def _latest_of(baseline: Baseline | None, history: Sequence[RunEntry], *, but: R
 
 
 def _promotion(record: RunRecord, baseline: Baseline | None) -> Promotion | None:
-    """Return what a promotion takes; `include.perf.baseline` has the last word."""
+    """Return what a promotion takes; `include.perf.baselines.baselines` has the last word."""
     is_part = baseline is not None and baseline.has_run(record.run_id)
     if not record.verdict.is_measured or record.rerun_of is not None or is_part:
         return None

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC
 from xml.etree import ElementTree
 
-from include.perf.metric import METRICS, Metric
-from include.perf.phrase import distance, is_compared, one_line
+from include.perf.model.metric import METRICS, Metric
+from include.perf.model.text import one_line
 from include.perf.reporting.metric_table import missing_reason, shown_change, shown_value
-from include.perf.run import Deviation, RunRecord, Verdict
+from include.perf.runs.phrases import distance, is_compared
+from include.perf.runs.record import Deviation, RunRecord, Verdict
 
 _INDENT = "  "
 

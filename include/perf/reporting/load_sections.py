@@ -1,11 +1,30 @@
-"""What a load was and how it went: requested against achieved, the generator, endpoints, errors, stalls."""
+"""What a load was and how it went: requested against achieved, the generator, endpoints, errors, stalls.
+
+Where the figures of a run come from: what it was held to, and what ran where.
+"""
 
 from collections.abc import Iterator
 
-from include.perf.metric import Unit, format_value
-from include.perf.phrase import counted, span
-from include.perf.reporting.document import Bullets, Code, Column, Mark, Paragraph, Section, Strong, Table, Tone, Words
-from include.perf.run import COMPLETED, GeneratorFigures, LoadSummary, RunRecord
+from include.perf.model.metric import Unit
+from include.perf.model.numbers import format_value
+from include.perf.model.text import counted, span, utc_time
+from include.perf.reporting.document import (
+    Block,
+    Bullets,
+    Code,
+    Column,
+    Inline,
+    Mark,
+    Paragraph,
+    Section,
+    Strong,
+    Table,
+    Tone,
+    Words,
+)
+from include.perf.runs.figures import COMPLETED, GeneratorFigures
+from include.perf.runs.phrases import baseline_of, is_compared, utc_window
+from include.perf.runs.record import LoadSummary, RunRecord, Verdict
 
 MAX_STALLS = 10
 """Told one by one; of more the longest."""
@@ -139,3 +158,61 @@ def _count(number: int | None) -> str:
 
 def _share(part: int | None, whole: int | None) -> str:
     return "" if not part or not whole else f" ({part / whole * 100:.2f} %)"
+
+
+def baseline_section(record: RunRecord) -> Section:
+    """Return what the run was held to, and together with which others."""
+    title = "Compared with"
+    if record.baseline is None:
+        return Section(title, (Paragraph("Nothing: there is no baseline of this service and scenario."),))
+    kept = f"{baseline_of(record)} (made {utc_time(record.baseline.approved_at)})"
+    if is_compared(record):
+        return Section(title, (Paragraph(f"Baseline {kept}."), *_judged_together(record)))
+    invalid = record.verdict is Verdict.INVALID
+    why = "this run is invalid" if invalid else "the two are not comparable, see the reasons above"
+    return Section(title, (Paragraph(f"Nothing, because {why}. The baseline there is: {kept}."),))
+
+
+def _judged_together(record: RunRecord) -> Iterator[Block]:
+    if record.reruns:
+        words: list[Inline] = ["The run looked suspicious, so it was run again: ", Code(record.reruns[0])]
+        for rerun in record.reruns[1:]:
+            words += [", ", Code(rerun)]
+        if record.judged:
+            words += [". The medians of all valid runs were judged; the column ", Strong("This run"), " shows them."]
+        else:
+            words += [". None of the re-runs is valid, so this run was judged alone."]
+        yield Paragraph(tuple(words))
+    if record.rerun_of:
+        about = "; the verdict is about both, and the charts are of this one."
+        yield Paragraph(("This is a re-run of ", Code(record.rerun_of), about))
+
+
+def provenance_section(record: RunRecord) -> Section:
+    """Return what ran where, when, and because of whom."""
+    columns = (Column("What"), Column("Value"))
+    table = Table(caption="What ran where", columns=columns, rows=tuple(_provenance(record)))
+    return Section("What ran where", (table,))
+
+
+def _provenance(record: RunRecord) -> Iterator[tuple[Words, ...]]:
+    load, source = record.load, record.provenance
+    yield "Run", record.run_id
+    yield "Service", record.service
+    yield "Scenario", record.scenario
+    yield "Environment", record.environment
+    yield "Deployed version", record.deploy_version or "not told by the service"
+    yield "Measured window", utc_window(record.window) if record.window else _unmeasured(record)
+    yield "Duration", f"{span(load.duration_s)} after {span(load.warmup_s)} of warm-up"
+    yield "Requested rate", requested_rate(load)
+    yield "Triggered by", source.triggered_by
+    yield "Asked to become the baseline", "yes" if source.update_baseline else "no"
+    yield "Reason", source.reason or "none given"
+    yield "DAG run", " ".join(filter(None, (source.dag_id, source.dag_run_id))) or "none (command line)"
+    yield "Versions", ", ".join(f"{name} {text}" for name, text in sorted(source.versions.items())) or "unknown"
+    for name, text in sorted(record.fingerprint.items()):
+        yield f"Fingerprint: {name}", text
+
+
+def _unmeasured(record: RunRecord) -> str:
+    return f"none; started {utc_time(record.started_at)}"

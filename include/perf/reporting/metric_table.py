@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
-from include.perf.metric import METRICS, Metric, format_value, signed_percent, signed_points
-from include.perf.phrase import (
+from include.perf.model.metric import METRICS, Metric, is_in_points
+from include.perf.model.numbers import format_value, signed_percent, signed_points
+from include.perf.model.text import counted
+from include.perf.reporting.document import Column, Mark, Table, Tone, Trend, Words
+from include.perf.runs.phrases import (
     change_of,
-    counted,
     floor_of,
     is_compared,
-    is_in_points,
     shift_of,
     uncertainty_in_unit,
     uncertainty_of_ratio,
 )
-from include.perf.reporting.document import Column, Mark, Table, Tone, Trend, Words
-from include.perf.run import Deviation, RunRecord, Shift, Verdict
+from include.perf.runs.record import Deviation, RunRecord, Shift, Verdict
 
 History = Mapping[str, Sequence[float]]
 """By metric the values of the nights before, oldest first."""

@@ -3,10 +3,8 @@
 import math
 from collections.abc import Iterator
 
-from include.perf.metric import Unit, format_change, format_value, signed_points
-from include.perf.phrase import change_of, counted, one_line, title_of, utc_window
-from include.perf.production_comparison.buckets import Bucket
-from include.perf.production_comparison.comparison import (
+from include.perf.measure.production.buckets import Bucket
+from include.perf.measure.production.comparison import (
     ComparedFigure,
     ComparedRate,
     ComparedShare,
@@ -14,9 +12,12 @@ from include.perf.production_comparison.comparison import (
     ProductionComparison,
     Side,
 )
+from include.perf.model.metric import Unit, title_of
+from include.perf.model.numbers import HALF_WIDTH_UNCERTAINTIES, format_change, format_value, signed_points
+from include.perf.model.text import counted, one_line
 from include.perf.reporting.document import Block, Bullets, Code, Column, Paragraph, Section, Strong, Table, Words
-from include.perf.rounding import HALF_WIDTH_UNCERTAINTIES
-from include.perf.run import Shift
+from include.perf.runs.phrases import change_of, utc_window
+from include.perf.runs.record import Shift
 
 TITLE = "Compared with production"
 NOTHING = "–"

@@ -6,8 +6,8 @@ Pure: the same record, charts and history give the same document.
 import shlex
 from collections.abc import Mapping
 
-from include.perf.phrase import finding, one_line
-from include.perf.production_comparison.comparison import ProductionComparison
+from include.perf.measure.production.comparison import ProductionComparison
+from include.perf.model.text import one_line
 from include.perf.reporting.document import (
     Block,
     Bullets,
@@ -21,16 +21,18 @@ from include.perf.reporting.document import (
     Tone,
 )
 from include.perf.reporting.load_sections import (
+    baseline_section,
     endpoints_section,
     errors_section,
     generator_section,
     load_section,
+    provenance_section,
     stalls_section,
 )
 from include.perf.reporting.metric_table import History, metrics_table, without_value
-from include.perf.reporting.origin_sections import baseline_section, provenance_section
 from include.perf.reporting.production_section import production_section
-from include.perf.run import RunRecord, Verdict
+from include.perf.runs.phrases import finding
+from include.perf.runs.record import RunRecord, Verdict
 
 CHART_TITLES = {
     "comparison": "The eight metrics against their baseline",

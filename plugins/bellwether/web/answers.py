@@ -11,12 +11,10 @@ from starlette.exceptions import HTTPException
 
 from bellwether.web.access import Visitor, airflow_path
 from bellwether.web.site import Site
-from include.perf.errors import ConfigurationError
+from include.perf.model.errors import ConfigurationError
 from include.perf.pages.addresses import Addresses
-from include.perf.pages.frame import Frame
-from include.perf.pages.message_page import MessagePage
-from include.perf.pages.rendering import no_image, render, static_version
-from include.perf.reporting.html import ImageSource
+from include.perf.pages.rendering import Frame, MessagePage, no_image, render, static_version
+from include.perf.reporting.html_page import ImageSource
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (

@@ -14,7 +14,7 @@ from bellwether.web.answers import SECURITY_HEADERS, explained
 from bellwether.web.csrf import Forged, Tokens
 from bellwether.web.remembered import Remembered
 from bellwether.web.site import NotThere, Site
-from include.perf.errors import BellwetherError, ConfigurationError, StoreError
+from include.perf.model.errors import BellwetherError, ConfigurationError, StoreError
 
 CATALOGUE_KEPT_S = 5.0
 """So long after it was edited, pages may still show the catalogue as it was."""
@@ -71,10 +71,10 @@ def airflow_app() -> FastAPI:
     from airflow.configuration import conf
 
     from bellwether.wiring import metrics_token, storage
-    from include.perf.adapters.cached_baselines import CachedBaselines
-    from include.perf.adapters.environment import metrics_sources
-    from include.perf.adapters.slack_messages import acknowledged
-    from include.perf.catalogue import load_catalogue
+    from include.perf.adapters.files.baseline_file import CachedBaselines
+    from include.perf.adapters.wiring.environment import metrics_sources
+    from include.perf.alerts.slack_messages import acknowledged
+    from include.perf.catalogue.reading import load_catalogue
 
     outside = urlsplit(conf.get("api", "base_url", fallback="")).netloc
     kept = storage()

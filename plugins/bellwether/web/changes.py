@@ -10,12 +10,12 @@ from bellwether.web.access import Forbidden, Visitor
 from bellwether.web.answers import addresses_of, done, site_of, visitor_of
 from bellwether.web.csrf import FIELD
 from bellwether.web.site import NotThere
-from include.perf.alert import AlertBook, Silence
-from include.perf.alert_desk import Desk
-from include.perf.baseline import Approval
+from include.perf.alerts.book import AlertBook, Silence
+from include.perf.alerts.desk import Desk
+from include.perf.alerts.silence import SilenceRequest, about, acknowledge, lift, silence_of
+from include.perf.baselines.baselines import Approval
 from include.perf.pages.problems_page import can_acknowledge, may_silence
-from include.perf.silence import SilenceRequest, about, acknowledge, lift, silence_of
-from include.perf.stage_files import StageFiles
+from include.perf.runs.stage_files import StageFiles
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,9 @@ def promote_run(
     over: Version = 0,
 ) -> Response:
     """Make a run part of its baseline, or the beginning of a new one."""
-    from include.perf.promotion import promote  # takes NumPy and SciPy, which only a change of a baseline needs
+    from include.perf.baselines.promotion import (
+        promote,  # takes NumPy and SciPy, which only a change of a baseline needs
+    )
 
     site, visitor = site_of(request), visitor_of(request)
     entry = site.run(visitor, run_id, cell=site.cell(visitor, service, scenario))
@@ -76,7 +78,7 @@ def roll_back_baseline(
     request: Request, service: str, scenario: str, version: Version = 0, reason: Text = "", over: Version = 0
 ) -> Response:
     """Make an earlier version the baseline again."""
-    from include.perf.promotion import roll_back
+    from include.perf.baselines.promotion import roll_back
 
     site, visitor = site_of(request), visitor_of(request)
     cell = site.cell(visitor, service, scenario)

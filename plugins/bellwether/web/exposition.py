@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from bellwether.web.access import Visitor
 from bellwether.web.answers import site_of, visitor_of
-from include.perf.exposition.text import exposition_of
+from include.perf.monitoring.families import exposition_of
 
 METRICS_PATH = "/metrics"
 HOW_TO_LET_IN = (

@@ -10,9 +10,9 @@ from bellwether.web.answers import addresses_of, site_of, visitor_of
 from bellwether.web.site import NotThere
 from include.perf.pages.rendering import static_files, static_version
 from include.perf.pages.run_page import FILES
-from include.perf.ports import CHARTS_FOLDER, ResultsStore
-from include.perf.reporting.html import ImageSource
-from include.perf.run_index import RunEntry
+from include.perf.reporting.html_page import ImageSource
+from include.perf.runs.results_store import CHARTS_FOLDER, ResultsStore
+from include.perf.runs.run_index import RunEntry
 
 router = APIRouter()
 

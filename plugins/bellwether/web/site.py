@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 from bellwether.web.access import Door, Visitor
 from bellwether.web.csrf import Tokens
-from include.perf.alert import CellName, Message, Silence
-from include.perf.catalogue import Catalogue
-from include.perf.exposition.sources import Sources
-from include.perf.ports import AlertStore, BaselineStore, Clock, ResultsStore
-from include.perf.run_index import RunEntry, RunIndex
+from include.perf.alerts.book import Message, Silence
+from include.perf.alerts.delivery import AlertStore
+from include.perf.baselines.baselines import BaselineStore
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.model.cell import CellName
+from include.perf.model.text import Clock
+from include.perf.monitoring.standings import Sources
+from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.run_index import RunEntry, RunIndex
 
 
 class NotThere(Exception):

@@ -11,9 +11,9 @@ from starlette.background import BackgroundTask
 from bellwether.web.answers import addresses_of, page_response, site_of, visitor_of
 from bellwether.web.files import image_source
 from bellwether.web.site import NotThere, Site
-from include.perf.alert import CellName
-from include.perf.dag_run import results_of
-from include.perf.errors import BellwetherError
+from include.perf.measure.production.comparison import read_comparison
+from include.perf.model.cell import CellName
+from include.perf.model.errors import BellwetherError
 from include.perf.pages.baselines_page import baseline_page, baselines_page
 from include.perf.pages.compare_page import Side, compare_page
 from include.perf.pages.dag_run_page import dag_run_page, unfinished
@@ -21,11 +21,11 @@ from include.perf.pages.history_page import DEFAULT_RANGE, RANGES, history_page,
 from include.perf.pages.matrix_page import NIGHTS, matrix_page
 from include.perf.pages.problems_page import problems_page
 from include.perf.pages.run_page import run_page
-from include.perf.ports import DISTRIBUTION_FILE, PRODUCTION_FILE, TIMESERIES_FILE
-from include.perf.production_comparison.comparison import read_comparison
-from include.perf.run import Verdict
-from include.perf.run_index import RunEntry
-from include.perf.stage_files import StageFiles
+from include.perf.runs.night import results_of
+from include.perf.runs.record import Verdict
+from include.perf.runs.results_store import DISTRIBUTION_FILE, PRODUCTION_FILE, TIMESERIES_FILE
+from include.perf.runs.run_index import RunEntry
+from include.perf.runs.stage_files import StageFiles
 
 router = APIRouter()
 

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
-from include.demo.platform.app import ServiceSettings, create_app
-from include.demo.platform.examples import ExampleRequest
-from include.demo.platform.faults import Faults
+from demo.platform.app import ServiceSettings, create_app
+from demo.platform.examples import ExampleRequest
+from demo.platform.faults import Faults
 
 ROOT = Path(__file__).parents[3]
 # 2026-01-07 12:00:00 UTC, a Wednesday
@@ -64,7 +64,7 @@ class Process:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        command = [sys.executable, "-m", "include.demo.platform", "--service", service]
+        command = [sys.executable, "-m", "demo.platform", "--service", service]
         self.process = subprocess.Popen(
             [*command, "--port", str(self.port), "--exit-with-parent", *options],
             cwd=ROOT,

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from include.demo.platform.instruments import INSTRUMENTS, InstrumentName
-from include.demo.platform.patterns import KINDS, find_patterns
-from include.demo.platform.prices import Bars
-from include.demo.platform.regime import detect_regime, efficiency
-from include.demo.platform.signals import Signal, crossings, find_signals, net_score
+from demo.platform.instruments import INSTRUMENTS, InstrumentName
+from demo.platform.patterns import KINDS, find_patterns
+from demo.platform.prices import Bars
+from demo.platform.regime import detect_regime, efficiency
+from demo.platform.signals import Signal, crossings, find_signals, net_score
 
 
 def make_bars(*candles: tuple[float, float, float, float]) -> Bars:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from include.demo.platform.catalogue import SERVICES, service_name
-from include.demo.platform.examples import example
-from include.perf.catalogue import load_catalogue
-from include.perf.staging import build_feed
+from demo.platform.catalogue import SERVICES, service_name
+from demo.platform.examples import example
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.load.staging import build_feed
 
 WINDOW = {
     "instrument": "EUR_USD",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.demo.platform.faults import Fault, Faults, burn
+from demo.platform.faults import Fault, Faults, burn
 
 PATH = "/api/v1/positions"
 SERVICE = "trading-gateway-service"

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from include.demo.platform import indicators
-from include.demo.platform.rolling import rolling_deviation, rolling_mean, rolling_sum
+from demo.platform import indicators
+from demo.platform.rolling import rolling_deviation, rolling_mean, rolling_sum
 
 
 def test_sma_is_the_mean_of_the_last_values() -> None:

@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 
-from include.demo.platform.backtest import evaluate_positions, run_backtest
-from include.demo.platform.features import FEATURE_NAMES, feature_matrix, latest_features
-from include.demo.platform.instruments import INSTRUMENTS, InstrumentName
-from include.demo.platform.models import MODELS, Model, dataset, evaluate, history, predict, train
-from include.demo.platform.prices import bars
-from include.demo.platform.strategies import STRATEGIES, breakout, mean_reversion, momentum, sma_crossover
-from include.demo.platform.transformations import PIPELINES, TRANSFORMATIONS, run_pipeline
+from demo.platform.backtest import evaluate_positions, run_backtest
+from demo.platform.features import FEATURE_NAMES, feature_matrix, latest_features
+from demo.platform.instruments import INSTRUMENTS, InstrumentName
+from demo.platform.models import MODELS, Model, dataset, evaluate, history, predict, train
+from demo.platform.prices import bars
+from demo.platform.strategies import STRATEGIES, breakout, mean_reversion, momentum, sma_crossover
+from demo.platform.transformations import PIPELINES, TRANSFORMATIONS, run_pipeline
 
 EUR_USD = INSTRUMENTS[InstrumentName.EUR_USD]
 WINDOW = bars(EUR_USD, first_s=1_767_571_200, step_s=300, count=120)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from include.demo.platform.endpoint import Endpoint
-from include.demo.platform.metrics import EXPECTED_STATUSES, ServiceMetrics, duration_buckets
-from include.demo.platform.middleware import RECEIVED_AT, Observation
+from demo.platform.endpoint import Endpoint
+from demo.platform.metrics import EXPECTED_STATUSES, ServiceMetrics, duration_buckets
+from demo.platform.middleware import RECEIVED_AT, Observation
 
 PATH = "/api/v1/orders"
 ORDER = {"instrument": "EUR_USD", "order_type": "market", "side": "buy", "quantity": 1000}

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from include.demo.platform.instruments import INSTRUMENTS, Instrument, InstrumentName
-from include.demo.platform.prices import bars, mid_price, mid_prices
+from demo.platform.instruments import INSTRUMENTS, Instrument, InstrumentName
+from demo.platform.prices import bars, mid_price, mid_prices
 
 MONDAY_S = 1_767_571_200
 EUR_USD = INSTRUMENTS[InstrumentName.EUR_USD]
@@ -25,8 +25,8 @@ def test_a_price_does_not_depend_on_what_else_is_asked() -> None:
 def test_another_process_computes_the_same_price() -> None:
     """Nothing depends on hash randomisation or on the process."""
     code = (
-        "from include.demo.platform.prices import mid_price\n"
-        "from include.demo.platform.instruments import *\n"
+        "from demo.platform.prices import mid_price\n"
+        "from demo.platform.instruments import *\n"
         f"print(mid_price(INSTRUMENTS[InstrumentName.USD_JPY], {MONDAY_S}))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from include.demo.platform import __main__ as command_line
-from include.demo.platform import traffic
-from include.demo.platform.examples import ExampleRequest
-from include.demo.platform.server import exit_with_parent
+from demo.platform import __main__ as command_line
+from demo.platform import traffic
+from demo.platform.examples import ExampleRequest
+from demo.platform.server import exit_with_parent
 
 PATH = "/api/v1/positions"
 LABELS = {"endpoint": PATH, "method": "GET"}
@@ -113,7 +113,7 @@ def test_waiting_behind_another_request_is_measured(service: Any) -> None:
 
 def test_sigterm_is_a_clean_exit_while_starting() -> None:
     """The shared process shows the same while it serves: its fixture checks the exit code."""
-    command = [sys.executable, "-m", "include.demo.platform", "--service", "feature-store", "--port", "0"]
+    command = [sys.executable, "-m", "demo.platform", "--service", "feature-store", "--port", "0"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     assert "feature-store-service 2.4.0 (staging)" in process.stderr.readline()
@@ -127,7 +127,7 @@ def test_a_service_does_not_outlive_its_parent() -> None:
     """A shell starts a service and is killed; the service goes as well."""
     code = (
         "import subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-m', 'include.demo.platform', '--service', 'feature-store',"
+        "child = subprocess.Popen([sys.executable, '-m', 'demo.platform', '--service', 'feature-store',"
         " '--port', '0', '--exit-with-parent'], stderr=subprocess.PIPE)\n"
         "child.stderr.readline()\n"
         "print(child.pid, flush=True)\n"

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from include.demo.platform import gateway as gateway_module
-from include.demo.platform.gateway import Gateway, Order, day_end_s
-from include.demo.platform.instruments import INSTRUMENTS, InstrumentName
-from include.demo.platform.order_book import BookOrder, OrderBook, Side, TimeInForce
-from include.demo.platform.positions import Position
+from demo.platform import gateway as gateway_module
+from demo.platform.gateway import Gateway, Order, day_end_s
+from demo.platform.instruments import INSTRUMENTS, InstrumentName
+from demo.platform.order_book import BookOrder, OrderBook, Side, TimeInForce
+from demo.platform.positions import Position
 
 EUR_USD = InstrumentName.EUR_USD
 

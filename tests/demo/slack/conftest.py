@@ -6,8 +6,8 @@ import httpx
 import pytest
 from slack_sdk import WebClient
 
-from include.demo.slack.app import Settings
-from include.demo.slack.server import running
+from demo.slack.app import Settings
+from demo.slack.server import running
 
 
 @pytest.fixture(scope="session")

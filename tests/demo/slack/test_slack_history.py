@@ -8,8 +8,8 @@ import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from include.demo.slack.app import Settings
-from include.demo.slack.server import running
+from demo.slack.app import Settings
+from demo.slack.server import running
 
 METADATA = {"event_type": "bellwether_alert", "event_payload": {"id": "d1"}}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.demo.slack.limits import is_too_long, problems, total_characters
+from demo.slack.limits import is_too_long, problems, total_characters
 
 
 def plain(length, kind="plain_text"):

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from include.demo.slack.mrkdwn import link_target, mrkdwn, plain
+from demo.slack.mrkdwn import link_target, mrkdwn, plain
 
 REL = 'rel="noopener noreferrer nofollow" target="_blank"'
 

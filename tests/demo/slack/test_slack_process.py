@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.demo.slack.__main__ import main
-from include.demo.slack.server import bind
+from demo.slack.__main__ import main
+from demo.slack.server import bind
 
-COMMAND = [sys.executable, "-m", "include.demo.slack", "--port", "0"]
+COMMAND = [sys.executable, "-m", "demo.slack", "--port", "0"]
 
 
 def test_it_says_where_it_listens_and_ends_cleanly_on_sigterm():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from include.demo.slack.files import Shelf
-from include.demo.slack.refusals import RateLimited, SlackRefusal
-from include.demo.slack.state import MESSAGES, Message, Workspace
+from demo.slack.files import Shelf
+from demo.slack.refusals import RateLimited, SlackRefusal
+from demo.slack.state import MESSAGES, Message, Workspace
 
 
 class Clock:

@@ -7,8 +7,8 @@ import pytest
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
-from include.demo.slack.app import Settings
-from include.demo.slack.server import running
+from demo.slack.app import Settings
+from demo.slack.server import running
 
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "*hello*"}}
 

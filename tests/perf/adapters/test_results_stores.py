@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.adapters.folder_store import FolderStore
+from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.adapters.s3.store import S3Store
-from include.perf.alert import CellName
-from include.perf.errors import StoreError
-from include.perf.retention import Archive
+from include.perf.model.cell import CellName
+from include.perf.model.errors import StoreError
+from include.perf.runs.retention import Archive
 from tests.object_stores import ObjectStore, files_in
 
 CELL = {"service": "orders-service", "scenario": "brief"}

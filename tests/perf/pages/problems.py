@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from include.perf.alert import Kind, Problem
-from include.perf.run import Severity
+from include.perf.alerts.book import Kind, Problem
+from include.perf.runs.record import Severity
 from tests.entries import CELL, NOW
 
 

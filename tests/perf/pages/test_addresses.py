@@ -1,6 +1,6 @@
 """Where the pages are."""
 
-from include.perf.alert import CellName
+from include.perf.model.cell import CellName
 from include.perf.pages.addresses import Addresses
 from tests.entries import CELL, entry
 

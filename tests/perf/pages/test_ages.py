@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.perf.pages.ages import age, day, minute
+from include.perf.pages.marks import age, day, minute
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

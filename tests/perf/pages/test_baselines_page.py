@@ -1,7 +1,7 @@
 """Baselines: states, ages, versions."""
 
-from include.perf.alert import CellName
-from include.perf.baseline_entry import EXPIRES_AFTER, REVIEW_AFTER
+from include.perf.baselines.entry import EXPIRES_AFTER, REVIEW_AFTER
+from include.perf.model.cell import CellName
 from include.perf.pages.baselines_page import baseline_page, baselines_page
 from tests.baselines import AT, SCENARIO, SERVICE, entry_of, with_runs
 

@@ -1,6 +1,6 @@
 """What the charts of two runs draw."""
 
-from include.perf.pages.compare_chart import MOST_POINTS, compare_chart
+from include.perf.pages.compare_page import MOST_POINTS, compare_chart
 from tests.records import TIMESERIES_HEADER
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from include.perf.pages.compare_page import ComparePage, Side, compare_page
 from include.perf.reporting.document import Mark, Tone
-from include.perf.run import RunRecord, Verdict
+from include.perf.runs.record import RunRecord, Verdict
 from tests.entries import entry
 from tests.records import metric_values, record_of, run_record
 

@@ -2,13 +2,13 @@
 
 from datetime import UTC, datetime
 
-from include.perf.alert import CellName
-from include.perf.dag_run import results_of
-from include.perf.load_profile import LoadProfile
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.model.cell import CellName
 from include.perf.pages.addresses import Addresses
 from include.perf.pages.dag_run_page import dag_run_page, unfinished
-from include.perf.run import RunSpec
-from include.perf.stage_files import StageFiles
+from include.perf.runs.night import results_of
+from include.perf.runs.spec import RunSpec
+from include.perf.runs.stage_files import StageFiles
 from tests.fakes import MemoryStore
 from tests.records import run_record
 

@@ -4,10 +4,10 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from include.perf.alert import Silence
-from include.perf.pages.history_chart import history_chart
-from include.perf.run import Shift, Verdict
-from include.perf.run_index import RunEntry
+from include.perf.alerts.book import Silence
+from include.perf.pages.history_page import history_chart
+from include.perf.runs.record import Shift, Verdict
+from include.perf.runs.run_index import RunEntry
 from tests.entries import CELL, moved, night, regressed
 from tests.records import START
 

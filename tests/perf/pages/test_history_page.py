@@ -3,10 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from include.perf.alert import AlertBook, CellName
+from include.perf.alerts.book import AlertBook
+from include.perf.model.cell import CellName
 from include.perf.pages.history_page import HistoryPage, history_page, since_of
-from include.perf.run import Shift, Verdict
-from include.perf.run_index import RunEntry
+from include.perf.runs.record import Shift, Verdict
+from include.perf.runs.run_index import RunEntry
 from tests.baselines import entry_of, with_runs
 from tests.entries import CELL, NOW, night
 from tests.perf.pages.problems import problem

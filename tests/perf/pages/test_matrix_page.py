@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from include.perf.alert import AlertBook, CellName, Silence
+from include.perf.alerts.book import AlertBook, Silence
+from include.perf.model.cell import CellName
 from include.perf.pages.matrix_page import MatrixPage, matrix_page
-from include.perf.run import Shift, Verdict
-from include.perf.run_index import RunEntry
+from include.perf.runs.record import Shift, Verdict
+from include.perf.runs.run_index import RunEntry
 from tests.entries import CELL, NOW, night, regressed
 from tests.perf.pages.problems import problem
 

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from include.perf.alert import AlertBook, CellName, Kind, Silence
+from include.perf.alerts.book import AlertBook, Kind, Silence
+from include.perf.model.cell import CellName
 from include.perf.pages.problems_page import MayDo, ProblemsPage, problems_page
-from include.perf.run import Severity
+from include.perf.runs.record import Severity
 from tests.entries import CELL, NOW
 from tests.perf.pages.problems import problem
 

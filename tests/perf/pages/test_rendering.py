@@ -5,19 +5,18 @@ from typing import Any
 
 import pytest
 
-from include.perf.alert import AlertBook, CellName, Silence
-from include.perf.baseline import Baselines
+from include.perf.alerts.book import AlertBook, Silence
+from include.perf.baselines.baselines import Baselines
+from include.perf.model.cell import CellName
 from include.perf.pages.addresses import Addresses
 from include.perf.pages.baselines_page import baseline_page, baselines_page
 from include.perf.pages.compare_page import Side, compare_page
-from include.perf.pages.frame import Frame
 from include.perf.pages.history_page import history_page
 from include.perf.pages.matrix_page import matrix_page
-from include.perf.pages.message_page import MessagePage
 from include.perf.pages.problems_page import problems_page
-from include.perf.pages.rendering import render, static_files, static_version
+from include.perf.pages.rendering import Frame, MessagePage, render, static_files, static_version
 from include.perf.pages.run_page import run_page
-from include.perf.run_index import RunEntry, entry_of
+from include.perf.runs.run_index import RunEntry, entry_of
 from tests.baselines import approval
 from tests.entries import NOW
 from tests.perf.pages.problems import problem

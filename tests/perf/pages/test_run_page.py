@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from include.perf.baseline import Baseline
+from include.perf.baselines.baselines import Baseline
 from include.perf.pages.run_page import RunPage, run_page
-from include.perf.run import RunRecord, Verdict
-from include.perf.run_index import RunEntry
+from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.run_index import RunEntry
 from tests.baselines import entry_of, with_runs
 from tests.entries import entry, night
 from tests.records import record_of, regressed_record, run_record

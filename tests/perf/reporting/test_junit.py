@@ -4,9 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from include.perf.metric import METRICS
+from include.perf.model.metric import METRICS
 from include.perf.reporting.junit import junit
-from include.perf.run import RunRecord, Severity, Verdict
+from include.perf.runs.record import RunRecord, Severity, Verdict
 from tests.records import (
     BASELINE_METRICS,
     baseline_reference,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from include.perf.production_comparison.buckets import Bucket
-from include.perf.production_comparison.comparison import (
+from include.perf.measure.production.buckets import Bucket
+from include.perf.measure.production.comparison import (
     ComparedFigure,
     ComparedRate,
     ComparedShare,
@@ -15,9 +15,9 @@ from include.perf.production_comparison.comparison import (
     ProductionComparison,
     Side,
 )
-from include.perf.reporting import html, markdown
+from include.perf.reporting import html_page, markdown_text
 from include.perf.reporting.report import run_document
-from include.perf.run import Verdict
+from include.perf.runs.record import Verdict
 from tests.fakes import START
 from tests.records import record_of, run_record
 from tests.stages import FIGURES
@@ -54,7 +54,7 @@ def comparison(*figures: ComparedFigure, **changes: Any) -> ProductionComparison
 
 
 def section(found: ProductionComparison | None) -> str:
-    text = markdown.render(run_document(run_record(), charts={}, production=found))
+    text = markdown_text.render(run_document(run_record(), charts={}, production=found))
     _, _, after = text.partition("## Compared with production\n")
     return after.partition("\n## ")[0]
 
@@ -160,12 +160,12 @@ def test_what_comes_from_elsewhere_stays_text() -> None:
     """Endpoints and reasons are made by services and by Prometheus."""
     mix = (ComparedShare(kind=HOSTILE, run=1.0, production=0.0),)
     document = run_document(run_record(), charts={}, production=comparison(mix=mix, problem=None, remarks=(HOSTILE,)))
-    assert "<script>" not in html.page(document, image=lambda _: None)
-    assert "\n# d" not in markdown.render(document)
+    assert "<script>" not in html_page.page(document, image=lambda _: None)
+    assert "\n# d" not in markdown_text.render(document)
 
 
 def test_without_a_comparison_there_is_no_section() -> None:
     """Nor in the report of a run that was skipped."""
     assert section(None) == ""
     skipped = run_document(record_of(Verdict.SKIPPED), charts={}, production=comparison())
-    assert "Compared with production" not in markdown.render(skipped)
+    assert "Compared with production" not in markdown_text.render(skipped)

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from include.perf.arrival_rate import CurvePoint, Shape
-from include.perf.metric import METRICS, format_value
-from include.perf.phrase import headline, is_compared
-from include.perf.reporting import markdown
+from include.perf.catalogue.scenario.arrival_rate import CurvePoint, Shape
+from include.perf.model.metric import METRICS
+from include.perf.model.numbers import format_value
+from include.perf.reporting import markdown_text
 from include.perf.reporting.report import run_document
-from include.perf.run import ErrorGroup, RunRecord, Severity, Shift, Stall, Verdict
+from include.perf.runs.figures import ErrorGroup, Stall
+from include.perf.runs.phrases import headline, is_compared
+from include.perf.runs.record import RunRecord, Severity, Shift, Verdict
 from tests.golden_files import assert_golden
 from tests.records import (
     baseline_reference,
@@ -34,7 +36,7 @@ HOSTILE = "a|b `c` <script>alert(1)</script>\n# *d* [e](http://f) \x1b[31m__g__"
 
 def render_report(record: RunRecord, charts: Mapping[str, str]) -> str:
     """Return a run's report in Markdown."""
-    return markdown.render(run_document(record, charts=charts))
+    return markdown_text.render(run_document(record, charts=charts))
 
 
 @pytest.mark.parametrize("verdict", Verdict)
@@ -245,7 +247,7 @@ def test_hostile_text_stays_text() -> None:
     assert "\x1b" not in text
     assert all(len(row) == 7 for row in _rows(text, "Endpoint"))
     assert all(len(row) == 2 for row in _rows(text, "What"))
-    outside_code = text.replace(markdown.code(HOSTILE), "")
+    outside_code = text.replace(markdown_text.code(HOSTILE), "")
     assert "<script" not in outside_code
     assert "[e](http" not in outside_code
     assert "\n# *d*" not in text
@@ -303,7 +305,7 @@ def test_stalls_are_told_in_order() -> None:
 def test_the_nights_before_stand_beside_the_metrics() -> None:
     """From 37.1 to 47.1 ms, which is the level and its floor; a metric without any has a dash."""
     document = run_document(run_record(), charts={}, history={"latency_p95": (0.0371, 0.0471)})
-    rows = _rows(markdown.render(document), "Metric")
+    rows = _rows(markdown_text.render(document), "Metric")
     assert rows[1][5] == "▁█▅"  # 42.4 ms: 0.53 of the way
     assert rows[0][5] == "–"
     assert len(_rows(render_report(run_record(), {}), "Metric")[1]) == 5

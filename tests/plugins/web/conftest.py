@@ -17,17 +17,16 @@ from fastapi import FastAPI, Request
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from include.perf.adapters.alert_file import AlertFile
-from include.perf.adapters.baseline_file import BaselineFile
-from include.perf.adapters.cached_baselines import CachedBaselines
-from include.perf.adapters.folder_store import FolderStore
-from include.perf.adapters.load_locks import LoadLocks
-from include.perf.adapters.load_log import LoadLog
-from include.perf.adapters.sqlite_index import SqliteIndex
-from include.perf.catalogue import load_catalogue
-from include.perf.exposition.sources import Sources
-from include.perf.run import RunRecord
-from include.perf.stage_files import StageFiles
+from include.perf.adapters.files.alert_file import AlertFile
+from include.perf.adapters.files.baseline_file import BaselineFile, CachedBaselines
+from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.adapters.files.load_locks import LoadLocks
+from include.perf.adapters.files.load_log import LoadLog
+from include.perf.adapters.files.sqlite_index import SqliteIndex
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.monitoring.standings import Sources
+from include.perf.runs.record import RunRecord
+from include.perf.runs.stage_files import StageFiles
 from tests.catalogues import catalogue_folder
 from tests.fakes import FixedClock
 from tests.perf.alert_words import message

@@ -8,7 +8,7 @@ from bellwether.web.csrf import Tokens
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
-from include.perf.run import Verdict
+from include.perf.runs.record import Verdict
 from tests.plugins.web.conftest import BASE, Pages
 
 RUN = "/runs/engine/calm/run-1"

@@ -8,8 +8,9 @@ import pytest
 from bellwether.web.csrf import VALID_S, Tokens
 from itsdangerous import TimestampSigner
 
-from include.perf.alert import CellName, Silence
-from include.perf.run import Verdict
+from include.perf.alerts.book import Silence
+from include.perf.model.cell import CellName
+from include.perf.runs.record import Verdict
 from tests.perf.pages.problems import problem
 from tests.plugins.web.conftest import BASE, HOST, Pages
 

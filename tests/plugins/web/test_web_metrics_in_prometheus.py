@@ -15,10 +15,10 @@ import requests
 import uvicorn
 from starlette.applications import Starlette
 
-from include.perf.adapters.load_log import LoadLog
-from include.perf.alert_rules.limits import CellLimits, Limit, Limits
-from include.perf.dashboards.provisioning import grafana_files
-from include.perf.run import Verdict
+from include.perf.adapters.files.load_log import LoadLog
+from include.perf.monitoring.dashboards.__main__ import grafana_files
+from include.perf.monitoring.rule_limits import CellLimits, Limit, Limits
+from include.perf.runs.record import Verdict
 from tests.loads import sent_load
 from tests.plugins.web.conftest import Pages
 from tests.records import HEALTHY_METRICS

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from include.perf.adapters.files.locked_file import Changed
 from include.perf.adapters.s3.shared_object import SharedObject
-from include.perf.adapters.shared_content import Changed
-from include.perf.errors import StoreError
-from include.perf.run import from_json, to_json
+from include.perf.model.errors import StoreError
+from include.perf.model.json_files import from_json, to_json
 
 log = logging.getLogger(__name__)
 

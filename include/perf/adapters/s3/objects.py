@@ -11,10 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from include.perf.adapters.s3.client import S3Access, client_of
+from include.perf.adapters.s3.client import NOT_THERE, TOO_LATE, S3Access, client_of, code_of, in_words
 from include.perf.adapters.s3.place import S3Place
-from include.perf.adapters.s3.problems import NOT_THERE, TOO_LATE, code_of, in_words
-from include.perf.errors import StoreError
+from include.perf.model.errors import StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

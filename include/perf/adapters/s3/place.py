@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from include.perf.errors import ConfigurationError, StoreError
+from include.perf.model.errors import ConfigurationError, StoreError
 
 SCHEME = "s3://"
 BUCKET = re.compile(r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")

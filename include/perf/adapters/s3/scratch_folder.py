@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from include.perf.adapters.s3.objects import Objects
-from include.perf.atomic import DISK_FULL
-from include.perf.errors import StoreError
+from include.perf.model.errors import StoreError
+from include.perf.model.json_files import DISK_FULL
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from include.perf.adapters.files.locked_file import Changed
 from include.perf.adapters.s3.objects import Objects
-from include.perf.adapters.shared_content import Changed
-from include.perf.errors import StoreError
+from include.perf.model.errors import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class SharedObject:
         return self._objects.etag(self._path)
 
     def update(self, change: Callable[[bytes | None], Changed[T]]) -> T:
-        """Change what is in it; see `include.perf.adapters.shared_content.SharedContent`.
+        """Change what is in it; see `include.perf.adapters.files.locked_file.SharedContent`.
 
         Raises:
             StoreError: it cannot be read or written, the server does not keep conditions, or others were faster again

@@ -9,14 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from include.perf.adapters.run_names import cell_names, safe_name
 from include.perf.adapters.s3.objects import Listed, Objects
 from include.perf.adapters.s3.place import is_plain
 from include.perf.adapters.s3.scratch_folder import ScratchFolder
-from include.perf.alert import CellName
-from include.perf.errors import StoreError
-from include.perf.ports import RECORD_FILE, SUMMARIES_FOLDER
-from include.perf.retention import Holding
+from include.perf.model.cell import CellName
+from include.perf.model.errors import StoreError
+from include.perf.runs.results_store import RECORD_FILE, SUMMARIES_FOLDER, cell_names, safe_name
+from include.perf.runs.retention import Holding
 
 log = logging.getLogger(__name__)
 

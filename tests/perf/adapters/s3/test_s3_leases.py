@@ -10,14 +10,13 @@ import pytest
 
 from include.perf.adapters.s3 import client, leases
 from include.perf.adapters.s3.client import S3Login
-from include.perf.adapters.s3.latest_loads import LatestLoads
 from include.perf.adapters.s3.leases import GIVE_UP_S, LEASE_S, Lease, Leases
-from include.perf.adapters.s3.load_leases import LoadLeases
 from include.perf.adapters.s3.objects import Objects
 from include.perf.adapters.s3.shared_object import SharedObject
-from include.perf.errors import Occupied, StoreError
-from include.perf.ports import Claim
-from include.perf.run import to_json
+from include.perf.adapters.s3.shared_state import LatestLoads, LoadLeases
+from include.perf.model.errors import Occupied, StoreError
+from include.perf.model.json_files import to_json
+from include.perf.runs.spec import Claim
 from tests.fakes import START
 from tests.loads import sent_load
 from tests.object_stores import ObjectStore, Proxy
@@ -169,12 +168,12 @@ HOLD = """
 import sys
 from include.perf.adapters.s3.client import S3Login
 from include.perf.adapters.s3.leases import Leases
-from include.perf.adapters.s3.load_leases import LoadLeases
+from include.perf.adapters.s3.shared_state import LoadLeases
 from include.perf.adapters.s3.objects import Objects
 from include.perf.adapters.s3.place import s3_place
 from include.perf.adapters.s3.shared_object import SharedObject
-from include.perf.ports import Claim
-from include.perf.run import from_json
+from include.perf.runs.spec import Claim
+from include.perf.model.json_files import from_json
 
 uri, endpoint, claim = sys.argv[1:]
 login = S3Login(access_key_id="a", secret_access_key="b", endpoint_url=endpoint, region_name="us-east-1")

@@ -11,7 +11,7 @@ from include.perf.adapters.s3 import client
 from include.perf.adapters.s3.client import S3Login
 from include.perf.adapters.s3.objects import Objects
 from include.perf.adapters.s3.place import S3Place, s3_place
-from include.perf.errors import ConfigurationError, StoreError
+from include.perf.model.errors import ConfigurationError, StoreError
 from tests.object_stores import ObjectStore, Proxy
 from tests.socket_servers import Serve, Talk, always, answer, free_port
 

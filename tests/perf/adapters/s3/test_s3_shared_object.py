@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.adapters.baseline_file import BaselineFile, SharedBaselines
-from include.perf.adapters.cached_baselines import CachedBaselines
-from include.perf.adapters.s3.delivering import alerts_in
+from include.perf.adapters.files.baseline_file import BaselineFile, CachedBaselines, SharedBaselines
+from include.perf.adapters.files.locked_file import Changed, SharedContent
 from include.perf.adapters.s3.leases import Leases
 from include.perf.adapters.s3.objects import Objects
 from include.perf.adapters.s3.shared_object import ATTEMPTS, SharedObject
-from include.perf.adapters.shared_content import Changed, SharedContent
-from include.perf.baseline import Baselines
-from include.perf.errors import BaselineError, DeliveryError, StoreError
+from include.perf.adapters.s3.shared_state import alerts_in
+from include.perf.baselines.baselines import Baselines
+from include.perf.model.errors import BaselineError, DeliveryError, StoreError
 from tests.baselines import SCENARIO, SERVICE, approval, run
 from tests.fakes import FixedClock
 from tests.object_stores import ObjectStore, Proxy

@@ -1,0 +1,146 @@
+"""Start, stop and look at the demo stack."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import requests
+from rich.console import Console
+
+from demo.airflow_api import USER, AirflowApi
+from demo.settings import HOST, ROOT, Stack, new_stack, read_stack
+from demo.supervisor import running_supervisor
+
+READY_S = 240.0
+STOP_S = 60.0
+LOOK_EVERY_S = 0.25
+
+
+class StackError(Exception):
+    """The stack cannot be started; says why and where to look."""
+
+
+def up(home: Path, console: Console, *, with_production: bool = False, lifetime_s: float | None = None) -> Stack:
+    """Start the stack, or find it running, and wait until every part answers.
+
+    Raises:
+        StackError: a part is missing or did not come up.
+    """
+    stack = read_stack(home)
+    if stack is not None and running_supervisor(home) is not None:
+        console.print("the stack is running already")
+    else:
+        stack = _start(home, with_production=with_production, lifetime_s=lifetime_s)
+    _await(stack, console)
+    return stack
+
+
+def _start(home: Path, *, with_production: bool, lifetime_s: float | None) -> Stack:
+    if shutil.which("prometheus") is None:
+        raise StackError(
+            "there is no prometheus on PATH; install it (Debian and Ubuntu: apt-get install prometheus; "
+            "elsewhere from prometheus.io/download) and start again"
+        )
+    stack = new_stack(home, with_production=with_production)
+    stack.write()
+    (home / "logs").mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "demo", "supervise"]
+    if lifetime_s is not None:
+        command += ["--lifetime", str(lifetime_s)]
+    with (home / "logs" / "supervisor.log").open("wb") as log:
+        supervisor = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"BELLWETHER_DEMO_HOME": str(home)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    # It outlives this command; where this process lives longer (tests), its end is seen, and it stays no zombie.
+    threading.Thread(target=supervisor.wait, daemon=True).start()
+    _until(lambda: running_supervisor(home) is not None, within_s=READY_S, failed=lambda: supervisor.poll() is not None)
+    return stack
+
+
+def _await(stack: Stack, console: Console) -> None:
+    """Wait for each part, and tell when it is there."""
+
+    def ended() -> bool:
+        return running_supervisor(stack.folder) is None
+
+    parts: dict[str, Callable[[], bool]] = {
+        f"six services on {HOST} ports {min(stack.services.values())}–{max(stack.services.values())}": lambda: all(
+            _answers(f"{stack.service_url(name)}/healthz") for name in stack.services
+        ),
+        f"Prometheus at {stack.prometheus_url}": lambda: _answers(f"{stack.prometheus_url}/-/ready"),
+        f"Slack stand-in at {stack.slack_url}": lambda: _answers(stack.slack_url),
+    }
+    api = AirflowApi(stack.airflow_url, airflow_home=stack.airflow_home)
+    parts[f"Airflow at {stack.airflow_url}"] = api.is_healthy
+    for name, is_ready in parts.items():
+        if not _until(is_ready, within_s=READY_S, failed=ended):
+            raise StackError(f"{name} did not come up; look into {stack.folder / 'logs'}")
+        console.print(f"  ready: {name}", highlight=False)
+    try:
+        api.log_in()
+    except requests.HTTPError as err:
+        raise StackError(
+            f"another Airflow than ours answers at {stack.airflow_url} ({err}); "
+            "end this stack and start it again: it then takes a free port"
+        ) from err
+    if not _until(lambda: len(api.dags()) >= 4 or bool(api.import_errors()), within_s=READY_S, failed=ended):
+        raise StackError(f"Airflow knows no DAGs; look into {stack.folder / 'logs' / 'airflow.log'}")
+    errors = api.import_errors()
+    if errors:
+        raise StackError("Airflow cannot read the DAGs:\n" + "\n".join(errors))
+
+
+def _until(is_true: Callable[[], bool], *, within_s: float, failed: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if is_true():
+            return True
+        if failed():
+            return False
+        time.sleep(LOOK_EVERY_S)
+    return False
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+def down(home: Path, console: Console) -> None:
+    """End the stack, if it runs; everything that it wrote stays."""
+    pid = running_supervisor(home)
+    if pid is None:
+        console.print("the stack is not running")
+        return
+    os.kill(pid, signal.SIGTERM)
+    if not _until(lambda: running_supervisor(home) is None, within_s=STOP_S, failed=lambda: False):
+        raise StackError(f"process {pid} did not end within {STOP_S:g} s; look into {home / 'logs' / 'supervisor.log'}")
+    console.print("the stack is stopped; what it wrote is kept in", str(home))
+
+
+def tell_where(stack: Stack, console: Console) -> None:
+    """Say what to open."""
+    api = AirflowApi(stack.airflow_url, airflow_home=stack.airflow_home)
+    rows = {
+        "Airflow": f"{stack.airflow_url}  user {USER}, password {api.password()}",
+        "Performance page": f"{stack.airflow_url}/bellwether/",
+        "Slack (stand-in)": stack.slack_url,
+        "Prometheus": stack.prometheus_url,
+        "Results": str(stack.results),
+    }
+    for name, value in rows.items():
+        console.print(f"  {name:<17} {value}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,170 @@
+"""What the parts of the demo stack are told: a catalogue, a Prometheus configuration, Airflow's environment."""
+
+import json
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from demo.airflow_api import USER, VIEWER
+from demo.settings import HOST, ROOT, Stack
+from include.perf.catalogue.catalogue import SCENARIOS_FILE
+from include.perf.catalogue.reading import SERVICES_FILE
+from include.perf.catalogue.scenario.market_hours import Weekday
+
+SCRAPE_INTERVAL_S = 1
+OWN_METRICS_INTERVAL_S = 5
+TOKEN_FILE = "metrics-token"  # noqa: S105 - the name of a file, not a token
+SHORT_LOAD = {"duration_s": 20, "warmup_s": 5, "ramp_s": 0, "max_concurrency": 500}
+"""The demo shows every stage, not the scenarios' real length; their rates are cut for a small machine."""
+
+RATES = {"normal_trading": 50, "market_open": 150, "high_volatility": 100, "overnight_processing": 25}
+TOKEN_VARIABLE = "SLACK_BOT_TOKEN"  # noqa: S105 - the name of a variable, not a token
+SLACK_CHANNEL = "#performance"
+PRODUCTION = "production"
+PRODUCTION_MINUTES = 5
+PRODUCTION_REFERENCE = {"scrape_interval_s": SCRAPE_INTERVAL_S, "days": 1}
+
+
+def write_catalogue(stack: Stack, *, started_at: datetime) -> None:
+    """Write the project's catalogue with the stack's addresses, short loads and no schedules.
+
+    The production twins are on the same machine; load never goes to their ports. They have no yesterday: what runs are
+    compared with is their first whole minutes of today, also at a weekend.
+    """
+    stack.catalogue.mkdir(parents=True, exist_ok=True)
+    source = ROOT / "include"
+    services = _read(source / SERVICES_FILE)
+    services["defaults"]["prometheus"]["scrape_interval_s"] = SCRAPE_INTERVAL_S
+    services["forbidden_hosts"] = [f"{HOST}:{port}" for port in stack.production.values()]
+    services["defaults"]["slack_channel"] = os.environ.get("SLACK_CHANNEL", SLACK_CHANNEL)
+    for name, entry in services["services"].items():
+        entry |= {"base_url": stack.service_url(name), "allowed_hosts": [HOST]}
+        entry["production"] = entry["production"] | PRODUCTION_REFERENCE if stack.production else None
+    scenarios = _read(source / SCENARIOS_FILE) | {"reload_rules": True}
+    for name, entry in scenarios["scenarios"].items():
+        entry["load"] |= SHORT_LOAD | {"rate_rps": RATES[name]}
+        entry |= {"schedule": None, "parallel": 1, "data": str(source / entry["data"])}
+        entry["production_hours"] = _first_minutes(started_at)
+    for name, document in ((SERVICES_FILE, services), (SCENARIOS_FILE, scenarios)):
+        (stack.catalogue / name).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def _first_minutes(started_at: datetime) -> dict[str, Any]:
+    """Return the first minutes in which all parts of a stack are surely there, as hours of the wall clock."""
+    begins = started_at.astimezone(UTC) + timedelta(minutes=2)
+    ends = begins + timedelta(minutes=PRODUCTION_MINUTES)
+    return {"from": f"{begins:%H:%M}", "to": f"{ends:%H:%M}", "timezone": "UTC", "weekdays": list(get_args(Weekday))}
+
+
+def _read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def write_prometheus(stack: Stack) -> Path:
+    """Write Prometheus' configuration and return the file."""
+    groups = [("staging", stack.services), (PRODUCTION, stack.production)]
+    targets = [
+        {"targets": [f"{HOST}:{port}"], "labels": {"service": name, "environment": environment}}
+        for environment, ports in groups
+        for name, port in ports.items()
+    ]
+    folder = stack.folder / "prometheus"
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {
+        "global": {"scrape_interval": f"{SCRAPE_INTERVAL_S}s", "scrape_timeout": f"{SCRAPE_INTERVAL_S}s"},
+        "rule_files": [str(stack.rules / "*.yaml")],
+        "scrape_configs": [{"job_name": "platform", "static_configs": targets}, _own_metrics(stack)],
+    }
+    path = folder / "prometheus.yml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def _own_metrics(stack: Stack) -> dict[str, Any]:
+    """Return how Prometheus has Bellwether's own metrics: from Airflow, with a token that only it can read."""
+    token = stack.folder / "prometheus" / TOKEN_FILE
+    token.touch(mode=0o600)
+    token.write_text(stack.metrics_token, encoding="ascii")
+    return {
+        "job_name": "bellwether",
+        "metrics_path": "/bellwether/metrics",
+        "scrape_interval": f"{OWN_METRICS_INTERVAL_S}s",
+        "scrape_timeout": f"{OWN_METRICS_INTERVAL_S}s",
+        "honor_labels": True,  # service and environment are those of the runs, not Airflow's
+        "authorization": {"credentials_file": str(token)},
+        "static_configs": [{"targets": [f"{HOST}:{stack.airflow}"]}],
+    }
+
+
+def bellwether_environment(stack: Stack) -> dict[str, str]:
+    """Return what the command line needs to work on the stack."""
+    return {
+        "BELLWETHER_CATALOGUE": str(stack.catalogue),
+        "BELLWETHER_RESULTS_URI": stack.results.as_uri(),
+        "BELLWETHER_BASELINES": str(stack.baselines),
+        "BELLWETHER_ALERTS": str(stack.alerts),
+        "BELLWETHER_RULES": str(stack.rules),
+        "BELLWETHER_HALT_FILE": str(stack.folder / "halt.json"),
+        "PROMETHEUS_URL": stack.prometheus_url,
+    }
+
+
+def airflow_environment(stack: Stack) -> dict[str, str]:
+    """Return Airflow's environment: this project's DAGs and plugins, and the stack's connections."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    return inherited | stack_environment(stack)
+
+
+def stack_environment(stack: Stack) -> dict[str, str]:
+    """Return every variable that is the stack's own: for Airflow, and for the command line."""
+    return bellwether_environment(stack) | _airflow_settings(stack) | _connections(stack)
+
+
+def _airflow_settings(stack: Stack) -> dict[str, str]:
+    settings = {
+        "CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "CORE__LOAD_EXAMPLES": "False",
+        "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{VIEWER}:viewer",
+        "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "CORE__PARALLELISM": "8",
+        # SQLite has one writer at a time; on a busy machine the default patience of 5 s is too short
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{stack.airflow_home / 'airflow.db'}?timeout=60",
+        "CORE__EXECUTION_API_SERVER_URL": f"{stack.airflow_url}/execution/",
+        "API__HOST": HOST,
+        "API__PORT": str(stack.airflow),
+        "API__BASE_URL": stack.airflow_url,
+        "API__WORKERS": "1",
+        "API_AUTH__JWT_SECRET": stack.secret,
+        # a run is a dozen tasks, and each waits as long as this for its turn; by default a second
+        "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "LOGGING__LOGGING_LEVEL": "INFO",
+        # a small machine measures better when Airflow looks around less often
+        "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
+        "DAG_PROCESSOR__REFRESH_INTERVAL": "60",
+        # a DAG that is read again soon after the start is stored again, too: an edited catalogue shows at once
+        "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
+    }
+    return {f"AIRFLOW__{name}": value for name, value in settings.items()} | {
+        "AIRFLOW_HOME": str(stack.airflow_home),
+        # `airflow standalone` starts its parts by the name airflow
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def _connections(stack: Stack) -> dict[str, str]:
+    """Return the connections; a real bot token in the environment sends to the real Slack."""
+    token = os.environ.get(TOKEN_VARIABLE)
+    slack: dict[str, Any] = {"conn_type": "slack", "password": token or "xoxb-stand-in", "extra": {"timeout": 10}}
+    if not token:
+        slack["extra"]["base_url"] = f"{stack.slack_url}/api/"
+    return {
+        "AIRFLOW_CONN_PROMETHEUS_DEFAULT": stack.prometheus_url,
+        "AIRFLOW_CONN_SLACK_API_DEFAULT": json.dumps(slack),
+        "AIRFLOW_CONN_BELLWETHER_METRICS": json.dumps({"conn_type": "http", "password": stack.metrics_token}),
+    }

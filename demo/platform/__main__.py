@@ -1,0 +1,79 @@
+"""Start one service of the reference platform: `python -m demo.platform --help`."""
+
+import argparse
+import contextlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from prometheus_client import disable_created_metrics
+
+from demo.platform.app import ServiceSettings, create_app
+from demo.platform.catalogue import SERVICES, service_name
+from demo.platform.server import Stopped, exit_with_parent, raise_on_stop_signals, serve
+
+log = logging.getLogger(__name__)
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line; `arguments` are those of the process unless given."""
+    parser = argparse.ArgumentParser(prog="python -m demo.platform", description=__doc__)
+    parser.add_argument("--service", required=True, type=_service, help=f"one of {', '.join(SERVICES)}")
+    parser.add_argument("--port", required=True, type=int)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--environment", default="staging", help="told at /healthz (default: %(default)s)")
+    parser.add_argument("--version", default="2.4.0", help="told at /healthz (default: %(default)s)")
+    parser.add_argument("--with-faults", action="store_true", help="add the fault knob at /admin/fault")
+    parser.add_argument(
+        "--data-dir",
+        default=Path(),
+        type=_folder,
+        help="folder whose file system is measured (default: .)",
+    )
+    parser.add_argument("--exit-with-parent", action="store_true", help="stop when the parent process dies")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until told to stop; returns the exit code."""
+    options = parse(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if options.exit_with_parent:
+        exit_with_parent()
+    # The time each series was created is a series more for each, and no query of ours asks for it.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    settings = ServiceSettings(
+        service=options.service,
+        environment=options.environment,
+        version=options.version,
+        data_dir=options.data_dir,
+        with_faults=options.with_faults,
+    )
+    raise_on_stop_signals()
+    with contextlib.suppress(Stopped):
+        log.info("%s %s (%s) on %s:%s", *_identity(settings), options.host, options.port)
+        serve(create_app(settings), host=options.host, port=options.port)
+    log.info("%s %s (%s) stopped", *_identity(settings))
+    return 0
+
+
+def _identity(settings: ServiceSettings) -> tuple[str, str, str]:
+    return settings.service, settings.version, settings.environment
+
+
+def _service(text: str) -> str:
+    try:
+        return service_name(text)
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text)
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not an existing folder; create it first")
+    return folder
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,26 @@
+"""The routes of the fault knob; a service has them only when started with --with-faults."""
+
+from fastapi import APIRouter
+
+from demo.platform.faults import Fault, Faults
+from demo.platform.responses import JsonResponse
+
+
+def fault_router(faults: Faults) -> APIRouter:
+    """Build GET, PUT and DELETE /admin/fault; each answers with what is active then."""
+
+    async def show() -> JsonResponse:
+        return JsonResponse(faults.status().model_dump())
+
+    async def put(fault: Fault) -> JsonResponse:
+        await faults.set(fault)
+        return await show()
+
+    async def delete() -> JsonResponse:
+        faults.clear()
+        return await show()
+
+    router = APIRouter(prefix="/admin", tags=["admin"])
+    for method, handler in (("GET", show), ("PUT", put), ("DELETE", delete)):
+        router.add_api_route("/fault", handler, methods=[method], response_model=None)
+    return router

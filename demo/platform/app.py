@@ -1,0 +1,83 @@
+"""Builds a service: its API, health, metrics and, when asked for, the fault knob."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import APIRouter, FastAPI, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.types import ASGIApp
+
+from demo.platform.admin import fault_router
+from demo.platform.catalogue import SERVICES
+from demo.platform.endpoint import Clock
+from demo.platform.faults import Faults
+from demo.platform.metrics import ServiceMetrics
+from demo.platform.middleware import FaultInjection, Observation
+from demo.platform.responses import JsonResponse
+from demo.platform.route import DirectRoute, Shortcut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """What a service is started with.
+
+    Attributes:
+        service: full name, a key of the catalogue.
+        environment: staging, production …; told at /healthz.
+        version: told at /healthz and in the metrics.
+        data_dir: folder whose file system the metrics measure.
+        with_faults: whether the fault knob exists.
+    """
+
+    service: str
+    environment: str = "staging"
+    version: str = "2.4.0"
+    data_dir: Path = Path()
+    with_faults: bool = False
+
+
+def create_app(settings: ServiceSettings, *, clock: Clock = time.time, faults: Faults | None = None) -> ASGIApp:
+    """Build a service.
+
+    Args:
+        settings: which service, and how.
+        clock: the present for everything that trades or asks about "now".
+        faults: the fault knob; a new one unless given, and unused without `settings.with_faults`.
+    """
+    endpoints = SERVICES[settings.service](clock)
+    metrics = ServiceMetrics(endpoints, version=settings.version, data_dir=settings.data_dir)
+    api = FastAPI(title=settings.service, version=settings.version)
+    router = APIRouter(route_class=DirectRoute)
+    for endpoint in endpoints:
+        router.add_api_route(endpoint.path, endpoint.handler, methods=[endpoint.method], response_model=None)
+    api.include_router(router)
+    _add_health(api, settings)
+    _add_metrics(api, metrics)
+    app: ASGIApp = Shortcut(api, routes=api.routes)
+    if settings.with_faults:
+        knob = faults or Faults()
+        api.include_router(fault_router(knob))
+        app = FaultInjection(app, endpoints=metrics.series, faults=knob)
+    return Observation(app, series=metrics.series, clock=time.perf_counter)
+
+
+def _add_health(api: FastAPI, settings: ServiceSettings) -> None:
+    body = {
+        "status": "ok",
+        "service": settings.service,
+        "version": settings.version,
+        "environment": settings.environment,
+    }
+
+    async def healthz() -> JsonResponse:
+        return JsonResponse(body)
+
+    api.add_api_route("/healthz", healthz, methods=["GET"], response_model=None)
+
+
+def _add_metrics(api: FastAPI, metrics: ServiceMetrics) -> None:
+    async def exposition() -> Response:
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    api.add_api_route("/metrics", exposition, methods=["GET"], response_model=None)

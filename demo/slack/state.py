@@ -1,0 +1,243 @@
+"""What the stand-in knows: channels, messages and calls, in memory and bounded."""
+
+import hashlib
+import re
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from demo.slack.files import Shelf
+from demo.slack.refusals import RateLimited, SlackRefusal
+
+MESSAGES = 1000
+CALLS = 1000
+CHANNELS = 200
+# About one message a second in a channel: https://docs.slack.dev/apis/web-api/rate-limits
+SECONDS_BETWEEN_MESSAGES = 1.0
+
+TEAM_ID = "T0BELLWETHER"
+BOT_ID = "B0BELLWETHER"
+USER_ID = "U0BELLWETHER"
+BOT_NAME = "Bellwether"
+
+TS = re.compile(r"\d{10}\.\d{6}\Z")
+_CHANNEL_ID = re.compile(r"[CG][A-Z0-9]{6,20}\Z")
+_CHANNEL_NAME = re.compile(r"[a-z0-9_\-]{1,80}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """A channel: what people call it, and the ID that the API wants."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message as it was sent.
+
+    Attributes:
+        channel: ID of the channel.
+        ts: identifies the message; epoch seconds, a point and six digits.
+        thread_ts: the parent's ``ts`` if this is a reply.
+        files: IDs of shared files.
+        reactions: emoji names, all by the one bot.
+        via: ``api`` or ``webhook``.
+        is_broadcast: whether a reply is also shown in the channel.
+    """
+
+    channel: str
+    ts: str
+    text: str = ""
+    thread_ts: str | None = None
+    blocks: list[dict[str, Any]] = field(default_factory=list)
+    attachments: list[dict[str, Any]] = field(default_factory=list)
+    files: tuple[str, ...] = ()
+    reactions: tuple[str, ...] = ()
+    metadata: dict[str, Any] | None = None
+    via: str = "api"
+    is_mrkdwn: bool = True
+    is_broadcast: bool = False
+    is_edited: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One entry of the calls log; it never holds a token.
+
+    Attributes:
+        method: a Web API method, ``upload`` or ``webhook``.
+        error: Slack's code, ``fault:<kind>`` for an injected one, None when all went well.
+        status: the HTTP status; 0 when no answer was sent.
+    """
+
+    method: str
+    ok: bool
+    error: str | None
+    status: int
+
+
+class Workspace:
+    """The channels and messages of one team.
+
+    Args:
+        clock: epoch seconds.
+        channels: ``name`` or ``name=ID`` each; when given, no others are created.
+        is_rate_limited: whether more than one message a second in a channel is refused.
+        shelf: where files are kept.
+
+    Raises:
+        ValueError: an entry of ``channels`` can be no channel.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        channels: Sequence[str] = (),
+        is_rate_limited: bool = False,
+        shelf: Shelf | None = None,
+    ) -> None:
+        self._clock = clock
+        self._is_fixed = bool(channels)
+        self._is_rate_limited = is_rate_limited
+        self._last_ts_micros = 0
+        self._last_post_s: dict[str, float] = {}
+        self._messages: OrderedDict[str, Message] = OrderedDict()
+        self.files = Shelf() if shelf is None else shelf
+        self.calls: deque[Call] = deque(maxlen=CALLS)
+        self.channels: dict[str, Channel] = {}
+        for entry in channels:
+            self._add_channel(_listed_channel(entry))
+
+    def _add_channel(self, channel: Channel) -> Channel:
+        self.channels[channel.id] = channel
+        return channel
+
+    def channel(self, reference: object) -> Channel:
+        """Return the channel with this ID.
+
+        Raises:
+            SlackRefusal: ``channel_not_found``, also for a name: most methods want an ID.
+        """
+        known = self.channels.get(reference) if isinstance(reference, str) else None
+        if known is not None:
+            return known
+        if isinstance(reference, str) and _CHANNEL_ID.match(reference):
+            return self._create(Channel(id=reference, name=reference.lower()))
+        raise SlackRefusal("channel_not_found")
+
+    def named_channel(self, reference: object) -> Channel:
+        """Return the channel with this ID, name or #name, creating it unless the list is fixed.
+
+        Raises:
+            SlackRefusal: ``channel_not_found``.
+        """
+        if not isinstance(reference, str):
+            raise SlackRefusal("channel_not_found")
+        name = reference.removeprefix("#")
+        for channel in self.channels.values():
+            if channel.name == name:
+                return channel
+        if reference in self.channels or not _CHANNEL_NAME.match(name):
+            return self.channel(reference)
+        return self._create(Channel(id=_id_of(name), name=name))
+
+    def _create(self, channel: Channel) -> Channel:
+        if self._is_fixed or len(self.channels) >= CHANNELS:
+            raise SlackRefusal("channel_not_found")
+        return self._add_channel(channel)
+
+    def hold_to_rate(self, channel: Channel) -> None:
+        """Count a message towards the channel's rate.
+
+        Raises:
+            RateLimited: the last message was less than a second ago.
+        """
+        now = self._clock()
+        last = self._last_post_s.get(channel.id)
+        if self._is_rate_limited and last is not None and 0 <= now - last < SECONDS_BETWEEN_MESSAGES:
+            raise RateLimited(1)
+        self._last_post_s[channel.id] = now
+
+    def next_ts(self) -> str:
+        """Return a ``ts`` later than every one before, such as ``1763838000.000100``."""
+        first_of_second = int(self._clock()) * 1_000_000 + 100
+        self._last_ts_micros = max(first_of_second, self._last_ts_micros + 100)
+        seconds, micros = divmod(self._last_ts_micros, 1_000_000)
+        return f"{seconds}.{micros:06d}"
+
+    def add(self, message: Message) -> Message:
+        """Store a message; the oldest ones, and their files, make room."""
+        self._messages[message.ts] = message
+        while len(self._messages) > MESSAGES:
+            _, oldest = self._messages.popitem(last=False)
+            self.files.drop(oldest.files)
+        return message
+
+    def change(self, message: Message, **changes: Any) -> Message:
+        """Replace fields of a stored message and return the new one."""
+        changed = replace(message, **changes)
+        self._messages[message.ts] = changed
+        return changed
+
+    def find(self, channel: Channel, ts: object) -> Message:
+        """Return a message of a channel.
+
+        Raises:
+            SlackRefusal: ``message_not_found``.
+        """
+        message = self.message(ts)
+        if message is None or message.channel != channel.id:
+            raise SlackRefusal("message_not_found")
+        return message
+
+    def message(self, ts: object) -> Message | None:
+        """Return the message with this ``ts``, whatever its channel."""
+        return self._messages.get(ts) if isinstance(ts, str) else None
+
+    def thread_parent(self, channel: Channel, thread_ts: object) -> str | None:
+        """Return ``thread_ts`` after checking that a reply may go there; None if there is none.
+
+        Raises:
+            SlackRefusal: ``invalid_thread_ts``, ``thread_not_found`` or ``cannot_reply_to_message``.
+        """
+        if thread_ts is None or thread_ts == "":
+            return None
+        if not isinstance(thread_ts, str) or not TS.match(thread_ts):
+            # A number would lose digits: Slack then answers ok and threads nowhere.
+            raise SlackRefusal("invalid_thread_ts", ["[ERROR] not a valid thread_ts: send the ts as a string"])
+        parent = self.message(thread_ts)
+        if parent is None or parent.channel != channel.id:
+            raise SlackRefusal("thread_not_found")
+        if parent.thread_ts is not None:
+            raise SlackRefusal("cannot_reply_to_message", ["[ERROR] reply to the parent, not to a reply"])
+        return thread_ts
+
+    def messages(self) -> list[Message]:
+        """Return every message, oldest first."""
+        return list(self._messages.values())
+
+    def replies(self, message: Message) -> list[Message]:
+        """Return the replies to a message, oldest first."""
+        return [one for one in self._messages.values() if one.thread_ts == message.ts]
+
+    def clear(self) -> None:
+        """Forget messages and files; channels and the calls log stay."""
+        self._messages.clear()
+        self._last_post_s.clear()
+        self.files.clear()
+
+
+def _listed_channel(entry: str) -> Channel:
+    name, has_id, channel_id = entry.partition("=")
+    if not _CHANNEL_NAME.match(name) or (has_id and not _CHANNEL_ID.match(channel_id)):
+        raise ValueError(f"channel {entry!r}: must be a lower-case name or name=ID, such as perf-alerts=C0PERF0001")
+    return Channel(id=channel_id or _id_of(name), name=name)
+
+
+def _id_of(name: str) -> str:
+    """Return the ID of a channel created by name, the same at every start."""
+    return "C" + hashlib.sha256(name.encode()).hexdigest()[:10].upper()

@@ -1,0 +1,251 @@
+"""The index of runs in SQLite, in a file that several processes share."""
+
+import logging
+import math
+import sqlite3
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import unquote
+
+from pydantic import TypeAdapter
+
+from include.perf.adapters.files.sqlite_cache import SqliteCache, change
+from include.perf.model.cell import CellName
+from include.perf.model.errors import StoreError
+from include.perf.model.json_files import from_json
+from include.perf.model.text import Clock
+from include.perf.runs.record import RunRecord
+from include.perf.runs.results_store import RECORD_FILE, ResultsStore
+from include.perf.runs.run_index import IndexContents, RunEntry, entry_of
+
+log = logging.getLogger(__name__)
+
+INDEX_FILE = ".index.sqlite"
+
+SCHEMA_VERSION = 2
+"""Counts up with every change of the tables, of `RunEntry` and of what `entry_of` makes of a record."""
+
+TABLES = (
+    "CREATE TABLE runs (service, scenario, run_id, started_at REAL, is_rerun, is_measured, dag_id, dag_run_id,"
+    " entry BLOB, PRIMARY KEY (service, scenario, run_id))",
+    "CREATE INDEX by_time ON runs (service, scenario, started_at, is_rerun, is_measured)",
+    "CREATE INDEX by_id ON runs (run_id)",
+    "CREATE INDEX by_dag_run ON runs (dag_id, dag_run_id)",
+    "CREATE TABLE left_out (service, scenario, run_id, problem, PRIMARY KEY (service, scenario, run_id))",
+    "CREATE TABLE compared (at REAL)",
+)
+
+SHARED_FOR = timedelta(seconds=1)
+LATE = timedelta(days=2)
+"""A run that began so much earlier than the latest one of its cell may still finish."""
+COMPARE_ALL_EVERY = timedelta(hours=1)
+"""How often all names are looked at: for runs that were removed, restored, or finished later than `LATE`."""
+
+_ENTRY: TypeAdapter[RunEntry] = TypeAdapter(RunEntry)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """The names of a cell's runs that are in the index, and of those whose record could not be read."""
+
+    runs: frozenset[str]
+    left_out: frozenset[str]
+
+
+class SqliteIndex:
+    """Keeps entries in a file; several threads and processes may use it at once.
+
+    Args:
+        path: of the file.
+        clock: says when it was last brought up to date.
+        shared_for: so long calls share what one of them found.
+    """
+
+    def __init__(self, path: Path, *, store: ResultsStore, clock: Clock, shared_for: timedelta = SHARED_FOR) -> None:
+        self._cache = SqliteCache(path, tables=TABLES, version=SCHEMA_VERSION, fill=self._bring_up_to_date)
+        self._store = store
+        self._clock = clock
+        self._shared_for = shared_for
+        self._lock = threading.Lock()
+        self._synced_at: datetime | None = None
+
+    def sync(self) -> None:
+        """Take in what was finished since the last time; calls that come shortly after one another share it."""
+        with self._lock:
+            now = self._clock()
+            if self._synced_at is not None and timedelta(0) <= now - self._synced_at < self._shared_for:
+                return
+            self._cache.run(self._bring_up_to_date)
+            self._synced_at = now
+
+    def rebuild(self) -> IndexContents:
+        """Read every record again."""
+        with self._lock:
+            self._cache.run(_forget_all)
+            return self._cache.run(self._filled)
+
+    def latest(self, *, runs: int, measured_only: bool = False) -> Mapping[CellName, tuple[RunEntry, ...]]:
+        """Return so many latest runs of each cell, oldest first, re-runs left out."""
+        wanted = "is_rerun = 0 AND is_measured = 1" if measured_only else "is_rerun = 0"
+        query = f"service = ? AND scenario = ? AND {wanted} ORDER BY started_at DESC, run_id DESC LIMIT ?"
+
+        def read(connection: sqlite3.Connection) -> dict[CellName, tuple[RunEntry, ...]]:
+            found = {cell: self._entries(connection, query, *_key(cell), runs) for cell in _cells(connection)}
+            return {cell: tuple(reversed(entries)) for cell, entries in found.items() if entries}
+
+        return self._cache.run(read)
+
+    def history(self, cell: CellName, *, since: datetime | None = None) -> tuple[RunEntry, ...]:
+        """Return all runs of a cell, or those from a moment on, oldest first, re-runs among them."""
+        first = since.timestamp() if since else -math.inf
+        return self._found("service = ? AND scenario = ? AND started_at >= ? ORDER BY started_at", *_key(cell), first)
+
+    def find(self, run_id: str) -> RunEntry | None:
+        """Return a run by its id."""
+        return next(iter(self._found("run_id = ? LIMIT 1", run_id)), None)
+
+    def of_dag_run(self, dag_id: str, dag_run_id: str) -> tuple[RunEntry, ...]:
+        """Return the runs of a DAG run by cell, then oldest first, re-runs among them."""
+        query = "dag_id = ? AND dag_run_id = ? ORDER BY service, scenario, started_at"
+        return self._found(query, dag_id, dag_run_id)
+
+    def _found(self, query: str, *values: str | float) -> tuple[RunEntry, ...]:
+        return self._cache.run(lambda connection: self._entries(connection, query, *values))
+
+    def _entries(self, connection: sqlite3.Connection, query: str, *values: str | float) -> tuple[RunEntry, ...]:
+        columns = "service, scenario, run_id, entry"
+        rows = connection.execute(f"SELECT {columns} FROM runs WHERE {query}", values)  # noqa: S608 - a query of ours
+        return tuple(self._entry(*row) for row in rows)
+
+    def _entry(self, service: str, scenario: str, run_id: str, content: bytes) -> RunEntry:
+        """Read an entry; where its run lies is not kept, so that the results may move.
+
+        A URI has nothing that JSON would escape, and putting it in before takes half the time of replacing it after.
+        """
+        uri = self._store.uri_of(service=service, scenario=scenario, run_id=run_id)
+        return _ENTRY.validate_json(b'{"uri":"%b",%b' % (uri.encode(), content[1:]))
+
+    def _filled(self, connection: sqlite3.Connection) -> IndexContents:
+        """Bring the index up to date, and return what is in it."""
+        self._bring_up_to_date(connection)
+        (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
+        rows = connection.execute("SELECT service, scenario, run_id, problem FROM left_out ORDER BY 1, 2, 3")
+        left_out = {
+            self._store.uri_of(service=service, scenario=scenario, run_id=run_id): problem
+            for service, scenario, run_id, problem in rows
+        }
+        return IndexContents(runs=runs, left_out=left_out)
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
+        """Look at what is new in each cell, and once an hour at all of it."""
+        now = self._clock()
+        cells = list(self._store.cells())
+        if not _is_due(connection, now):
+            for cell in cells:
+                self._sync_cell(connection, cell, since=_late_names(connection, cell, now=now))
+            return
+        for cell in cells:
+            self._sync_cell(connection, cell, since="")
+        with change(connection):
+            for cell in set(_cells(connection)) - set(cells):
+                _forget(connection, cell, _known(connection, cell, since="").runs)
+            connection.execute("DELETE FROM compared")
+            connection.execute("INSERT INTO compared VALUES (?)", (now.timestamp(),))
+
+    def _sync_cell(self, connection: sqlite3.Connection, cell: CellName, *, since: str) -> None:
+        """Compare the names of a cell's runs from ``since`` on, and read the records that are not known.
+
+        A record that could not be read is tried again when all are compared.
+        """
+        uris = self._store.latest(service=cell.service, scenario=cell.scenario, since=since)
+        named = {_name_of(uri): uri for uri in uris}
+        known = _known(connection, cell, since=since)
+        settled = known.runs | known.left_out if since else known.runs
+        finished = {
+            name: content
+            for name, uri in named.items()
+            if name not in settled and (content := self._store.read(uri, RECORD_FILE)) is not None
+        }
+        gone = (known.runs | known.left_out) - named.keys()
+        if not (finished or gone):
+            return
+        with change(connection):
+            _forget(connection, cell, gone)
+            for name in sorted(finished.keys() - _known(connection, cell, since=since).runs):
+                _take_in(connection, cell, name, finished[name], where=f"{named[name]}/{RECORD_FILE}")
+
+
+def _take_in(connection: sqlite3.Connection, cell: CellName, name: str, content: bytes, *, where: str) -> None:
+    key = (*_key(cell), name)
+    try:
+        entry = entry_of(from_json(RunRecord, content, where=where), "")
+        if (entry.service, entry.scenario, entry.run_id) != key:
+            raise StoreError(f"{where} is the record of {entry.run_id} of {entry.service} in {entry.scenario}")
+        whole = _ENTRY.dump_json(entry)
+        _ENTRY.validate_json(whole)  # one that cannot be read back, for a NaN in it, would be in the way of all others
+    except (StoreError, ValueError) as err:
+        _leave_out(connection, key, str(err))
+        return
+    about = (entry.started_at.timestamp(), entry.rerun_of is not None, entry.verdict.is_measured)
+    asked_by = (entry.dag_id, entry.dag_run_id)
+    connection.execute(
+        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*key, *about, *asked_by, _ENTRY.dump_json(entry, exclude={"uri"})),
+    )
+    connection.execute("DELETE FROM left_out WHERE (service, scenario, run_id) = (?, ?, ?)", key)
+
+
+def _leave_out(connection: sqlite3.Connection, key: tuple[str, str, str], problem: str) -> None:
+    """Keep why a record is not in the index, and say so unless it was said before."""
+    query = "SELECT problem FROM left_out WHERE (service, scenario, run_id) = (?, ?, ?)"
+    if connection.execute(query, key).fetchone() != (problem,):
+        log.warning("left out of the index: %s", problem)
+        connection.execute("INSERT OR REPLACE INTO left_out VALUES (?, ?, ?, ?)", (*key, problem))
+
+
+def _forget(connection: sqlite3.Connection, cell: CellName, names: Iterable[str]) -> None:
+    keys = [(*_key(cell), name) for name in names]
+    connection.executemany("DELETE FROM runs WHERE (service, scenario, run_id) = (?, ?, ?)", keys)
+    connection.executemany("DELETE FROM left_out WHERE (service, scenario, run_id) = (?, ?, ?)", keys)
+
+
+def _forget_all(connection: sqlite3.Connection) -> None:
+    with change(connection):
+        for table in ("runs", "left_out", "compared"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+
+
+def _is_due(connection: sqlite3.Connection, now: datetime) -> bool:
+    """Return whether all names are to be looked at."""
+    row = connection.execute("SELECT at FROM compared").fetchone()
+    return row is None or not 0 <= now.timestamp() - row[0] < COMPARE_ALL_EVERY.total_seconds()
+
+
+def _late_names(connection: sqlite3.Connection, cell: CellName, *, now: datetime) -> str:
+    """Return from which name on runs of a cell may be new: ids sort by time (`include.perf.runs.spec.run_id_of`)."""
+    query = "SELECT max(started_at) FROM runs WHERE service = ? AND scenario = ? AND started_at <= ?"
+    (latest,) = connection.execute(query, (*_key(cell), now.timestamp())).fetchone()
+    return "" if latest is None else f"{datetime.fromtimestamp(latest, UTC) - LATE:%Y%m%dT%H%M%SZ}"
+
+
+def _cells(connection: sqlite3.Connection) -> list[CellName]:
+    rows = connection.execute("SELECT DISTINCT service, scenario FROM runs ORDER BY service, scenario")
+    return [CellName(*row) for row in rows]
+
+
+def _known(connection: sqlite3.Connection, cell: CellName, *, since: str) -> _Known:
+    where = "WHERE service = ? AND scenario = ? AND run_id >= ?"
+    runs = connection.execute(f"SELECT run_id FROM runs {where}", (*_key(cell), since))  # noqa: S608 - a query of ours
+    left_out = connection.execute(f"SELECT run_id FROM left_out {where}", (*_key(cell), since))  # noqa: S608
+    return _Known(runs=frozenset(name for (name,) in runs), left_out=frozenset(name for (name,) in left_out))
+
+
+def _key(cell: CellName) -> tuple[str, str]:
+    return cell.service, cell.scenario
+
+
+def _name_of(uri: str) -> str:
+    return unquote(uri.rpartition("/")[2])

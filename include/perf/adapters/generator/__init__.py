@@ -1,0 +1,1 @@
+"""Locust processes, on this machine and on others."""

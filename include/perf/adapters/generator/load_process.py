@@ -1,0 +1,236 @@
+"""The processes of a load: each has a command pipe, whose other end only this process holds, and one for reports.
+
+The workers of a load, wherever they run: what the one who drives it needs of them.
+"""
+
+import json
+import logging
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from include.perf.load.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE, LoadPlan
+from include.perf.model.yaml_entries import PROJECT_ROOT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a worker reported.
+
+    Attributes:
+        worker: its number, from 0.
+        reports: in order.
+        left: how it went, when it reports no more; see `ENDED`.
+    """
+
+    worker: int
+    reports: Sequence[Mapping[str, Any]] = ()
+    left: str | None = None
+
+
+ENDED = "ended"
+"""How a worker goes whose record is whole."""
+
+
+class LoadWorkers(Protocol):
+    """The workers of one load."""
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """Where each of them runs; empty when all run here."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def tell(self, command: Mapping[str, Any]) -> None:
+        """Send a command to all of them; one that is gone gets none."""
+
+    def hear(self, *, within_s: float) -> Iterable[Heard]:
+        """Wait for what they report next, at most so long."""
+
+    def drop(self, worker: int) -> None:
+        """Go on without one that does not end."""
+
+
+log = logging.getLogger(__name__)
+
+LOG_FILE = "generator.log"
+
+END_S = 3.0
+"""How long they may take, all together, to leave when nobody follows them any more; who does not is killed."""
+
+EXIT_S = 1.0
+"""How long a process may take to leave once its pipe is closed."""
+
+INHERITED = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "LD_", "SSL_CERT_", "PYTHON", "GEVENT", "VIRTUAL_ENV")
+"""How the variables begin that a process gets of ours."""
+
+
+class LoadProcess:
+    """One process of a load and the two pipes to it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", *, commands: int, reports: int) -> None:
+        self.process = process
+        self.reports = reports
+        self._commands = commands
+        self._pending = b""
+
+    def tell(self, command: Mapping[str, Any]) -> None:
+        """Send a command; a process that is gone gets none."""
+        try:
+            os.write(self._commands, json.dumps(command).encode() + b"\n")
+        except BrokenPipeError:
+            return
+
+    def read(self) -> list[dict[str, Any]] | None:
+        """Return what the process has reported meanwhile; ``None`` when it reports no more."""
+        data = os.read(self.reports, 1 << 16)
+        if not data:
+            return None
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def is_lost(self) -> bool:
+        """Whether it has ended, and not as it should."""
+        return self.has_ended(within_s=EXIT_S) and self.process.returncode != 0
+
+    def has_ended(self, *, within_s: float) -> bool:
+        """Whether it ends within so many seconds."""
+        try:
+            self.process.wait(timeout=max(0.0, within_s))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End it at once, also one that is stopped or hangs."""
+        log.warning("process %d of the load generator does not end and is killed", self.process.pid)
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """Close the pipes; a process that still runs takes that as its end."""
+        os.close(self._commands)
+        os.close(self.reports)
+
+
+class LocalWorkers:
+    """The workers of a load that all run on this machine, a process each."""
+
+    hosts: Sequence[str] = ()
+
+    def __init__(self, processes: Sequence[LoadProcess], selector: selectors.BaseSelector) -> None:
+        self._processes = processes
+        self._selector = selector
+        for number, process in enumerate(processes):
+            selector.register(process.reports, selectors.EVENT_READ, number)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._processes)
+
+    def tell(self, command: Mapping[str, Any]) -> None:
+        """Send a command to all of them."""
+        for process in self._processes:
+            process.tell(command)
+
+    def hear(self, *, within_s: float) -> Iterator[Heard]:
+        """Wait for what they report next, at most so long."""
+        for key, _ in self._selector.select(timeout=within_s):
+            process = self._processes[key.data]
+            reports = process.read()
+            if reports is None:
+                self._selector.unregister(key.fileobj)
+                yield Heard(worker=key.data, left="was lost" if process.is_lost() else ENDED)
+            else:
+                yield Heard(worker=key.data, reports=reports)
+
+    def drop(self, worker: int) -> None:
+        """Kill one that does not end."""
+        self._processes[worker].kill()
+
+
+@contextmanager
+def local_workers(plan: LoadPlan, *, hold: int | None) -> Iterator[LocalWorkers]:
+    """Lend the workers of a load, all of which are gone when the block ends."""
+    path = str(plan.write())
+    commands = [["include.load", path, str(number)] for number in range(plan.workers)]
+    running = load_processes(commands, log_file=plan.folder / LOG_FILE, hold=hold)
+    with running as processes, selectors.DefaultSelector() as selector:
+        yield LocalWorkers(processes, selector)
+
+
+@contextmanager
+def load_processes(
+    commands: Sequence[Sequence[str]], *, log_file: Path, hold: int | None
+) -> Iterator[Sequence[LoadProcess]]:
+    """Lend processes that run modules of `include.load`, all of which are gone when the block ends.
+
+    Args:
+        commands: of each the module and its arguments.
+        hold: a descriptor that they keep open to their end.
+    """
+    processes: list[LoadProcess] = []
+    with ExitStack() as opened, ExitStack() as running:
+        output = opened.enter_context(log_file.open("wb"))
+        running.callback(_end, processes)
+        try:
+            for command in commands:
+                processes.append(_start(command, output, hold=hold))
+                opened.callback(processes[-1].close)
+            yield processes
+        except BaseException:
+            for process in processes:
+                process.process.terminate()
+            raise
+
+
+def _end(processes: Sequence[LoadProcess]) -> None:
+    """Make sure that nothing of a load runs any more; all are waited for together."""
+    deadline = time.monotonic() + END_S
+    for process in processes:
+        if not process.has_ended(within_s=deadline - time.monotonic()):
+            process.kill()
+
+
+def _start(command: Sequence[str], output: Any, *, hold: int | None) -> LoadProcess:
+    commands_read, commands_write = os.pipe()
+    reports_read, reports_write = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=PROJECT_ROOT,
+            env=_environment(commands_read, reports_write),
+            pass_fds=(commands_read, reports_write) if hold is None else (commands_read, reports_write, hold),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(commands_write)
+        os.close(reports_read)
+        raise
+    finally:
+        os.close(commands_read)
+        os.close(reports_write)
+    return LoadProcess(process, commands=commands_write, reports=reports_read)
+
+
+def _environment(commands: int, reports: int) -> dict[str, str]:
+    """Return a process' environment: of ours only what any program needs, since secrets may stand in all the rest."""
+    python_path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]))
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
+    return inherited | {
+        COMMANDS_VARIABLE: str(commands),
+        REPORTS_VARIABLE: str(reports),
+        "PYTHONPATH": python_path,
+        "PYTHONUNBUFFERED": "1",
+    }

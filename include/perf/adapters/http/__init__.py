@@ -1,0 +1,1 @@
+"""HTTP to the service under test and to webhooks."""

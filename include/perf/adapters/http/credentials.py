@@ -1,0 +1,175 @@
+"""Credentials: from a connection to the headers that carry them.
+
+A connection says who calls in one of these ways:
+
+- login and password: ``Authorization: Basic …`` (the password may be empty);
+- a password alone: ``Authorization: Bearer <password>``;
+- extra ``{"token": "…"}``: ``Authorization: Bearer <token>``;
+- extra ``{"headers": {"X-Api-Key": "…"}}``: these headers, alone or beside one of the ways above.
+
+Two ways to fill ``Authorization`` at once are refused rather than one of them silently preferred. What else is
+in extra is for others and left alone. No message has anything in it that a connection holds.
+
+Source: RFC 7617 (Basic), RFC 6750 (Bearer).
+"""
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from include.perf.catalogue.headers import problems_of_headers
+from include.perf.catalogue.service import Service
+from include.perf.model.errors import ConfigurationError
+
+WAYS = 'login and password, a password alone (sent as a Bearer token), or extra {"headers": {"X-Api-Key": "…"}}'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secrets:
+    """What a connection holds; nothing of it is shown.
+
+    Attributes:
+        extra: a JSON object, or its text.
+    """
+
+    login: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    extra: Any = field(default=None, repr=False)
+
+
+def environment_credentials(service: Service) -> dict[str, str]:
+    """Return a service's secret headers from ``AIRFLOW_CONN_<ID>``, which Airflow itself would read.
+
+    Raises:
+        ConfigurationError: the variable is not set, or there are no usable credentials in it.
+    """
+    if service.connection is None:
+        return {}
+    text = os.environ.get(variable_of(service.connection), "").strip()
+    if not text:
+        raise missing_connection(service)
+    return secret_headers(_read(text, connection=service.connection), connection=service.connection)
+
+
+def variable_of(connection: str) -> str:
+    """Return the environment variable in which a connection may stand."""
+    return f"AIRFLOW_CONN_{connection.upper()}"
+
+
+def missing_connection(service: Service) -> ConfigurationError:
+    """Return what is to be said when the connection of a service is not there."""
+    return ConfigurationError(
+        f"there is no connection {service.connection}, which {service.name} names in services.yaml; add one with "
+        f"{WAYS} (Airflow: Admin → Connections; command line: {variable_of(service.connection or '')}="
+        """'{"login": "…", "password": "…"}')"""
+    )
+
+
+def secret_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:
+    """Return the headers that carry what a connection holds.
+
+    Raises:
+        ConfigurationError: it holds nothing usable, or more than one way to fill ``Authorization``.
+    """
+    headers = optional_headers(secrets, connection=connection)
+    if not headers:
+        raise _unusable(connection, f"it has no credentials; set {WAYS}")
+    return headers
+
+
+def optional_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:
+    """Return the headers that carry what a connection holds; none where it holds no credentials.
+
+    Raises:
+        ConfigurationError: it holds something unusable, or more than one way to fill ``Authorization``.
+    """
+    extra = _extra(secrets.extra, connection=connection)
+    headers = _extra_headers(extra.get("headers"), connection=connection)
+    ways = _authorizations(secrets, extra.get("token"), connection=connection)
+    offered = [*ways, *(f"{name} in extra" for name in headers if name.lower() == "authorization")]
+    if len(offered) > 1:
+        raise _unusable(connection, f"{' and '.join(offered)} would each be the Authorization; leave one of them")
+    if ways:
+        headers["Authorization"] = next(iter(ways.values()))
+    problems = problems_of_headers(headers, may_be_secret=True)
+    if problems:
+        raise _unusable(connection, "; ".join(problems))
+    return headers
+
+
+def _authorizations(secrets: Secrets, token: Any, *, connection: str) -> dict[str, str]:
+    """Return every value of ``Authorization`` that is offered, by where it stands."""
+    found = {}
+    if secrets.login:
+        if ":" in secrets.login:
+            raise _unusable(connection, "a login must not have a colon in it (RFC 7617)")
+        pair = f"{secrets.login}:{secrets.password or ''}".encode(errors="surrogateescape")
+        found["login"] = "Basic " + base64.b64encode(pair).decode("ascii")
+    elif secrets.password and secrets.password.strip():
+        found["password"] = f"Bearer {secrets.password.strip()}"
+    if token is not None:
+        if not isinstance(token, str) or not token.strip():
+            raise _unusable(connection, "token in extra must be text")
+        found["token in extra"] = f"Bearer {token.strip()}"
+    return found
+
+
+def _extra(extra: Any, *, connection: str) -> Mapping[str, Any]:
+    if isinstance(extra, str) and extra.strip():
+        extra = _parsed(extra, connection=connection, what="extra")
+    if not extra:
+        return {}
+    if not isinstance(extra, Mapping):
+        raise _unusable(connection, "extra must be a JSON object")
+    return extra
+
+
+def _extra_headers(headers: Any, *, connection: str) -> dict[str, str]:
+    """Return the headers of extra; in a URI even they are text."""
+    if isinstance(headers, str):
+        headers = _parsed(headers, connection=connection, what="headers in extra")
+    if headers is None:
+        return {}
+    problems = problems_of_headers(headers, may_be_secret=True)
+    if problems:
+        raise _unusable(connection, "in extra, " + "; ".join(problems))
+    return dict(headers)
+
+
+def _read(text: str, *, connection: str) -> Secrets:
+    """Read a connection in either of Airflow's forms: a JSON object, or a URI."""
+    if text.startswith("{"):
+        given = _parsed(text, connection=connection, what="it")
+        login, password = (_text(given.get(name), name=name, connection=connection) for name in ("login", "password"))
+        return Secrets(login=login, password=password, extra=given.get("extra"))
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise _unusable(connection, "it is neither a JSON object nor a URI") from None  # the error may quote it
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    return Secrets(
+        login=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        extra=query.get("__extra__", query),
+    )
+
+
+def _text(value: Any, *, name: str, connection: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise _unusable(connection, f"{name} must be text; put it in quotes")
+    return value
+
+
+def _parsed(text: str, *, connection: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise _unusable(connection, f"{what} is not valid JSON") from None  # the error holds the text
+
+
+def _unusable(connection: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(f"the connection {connection} cannot be used: {reason}")

@@ -1,0 +1,147 @@
+"""Where things are kept, as the environment variables say: in folders and files, or in an object store.
+
+What needs the object store's client is imported only where an address asks for it.
+"""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+from urllib.parse import quote
+
+from include.perf.adapters.files import alert_file, baseline_file
+from include.perf.adapters.files.alert_file import AlertFile, SharedAlerts
+from include.perf.adapters.files.baseline_file import BaselineFile, SharedBaselines
+from include.perf.adapters.files.folder_store import DEFAULT_RESULTS, FolderStore
+from include.perf.adapters.files.load_locks import LoadLocks
+from include.perf.adapters.files.load_log import LoadLog
+from include.perf.adapters.files.sqlite_index import INDEX_FILE, SHARED_FOR, SqliteIndex
+from include.perf.adapters.s3.client import S3Access, own_login
+from include.perf.adapters.s3.place import S3Place, is_s3, s3_place
+from include.perf.load.reservations import Reservations
+from include.perf.model.errors import ConfigurationError
+from include.perf.model.yaml_entries import PROJECT_ROOT
+from include.perf.runs.retention import Archive
+
+if TYPE_CHECKING:
+    from include.perf.adapters.s3.leases import Leases
+    from include.perf.adapters.s3.shared_object import SharedObject
+    from include.perf.adapters.s3.shared_state import LatestLoads
+
+RESULTS = "BELLWETHER_RESULTS_URI"
+
+SHARED_FOR_IN_S3 = timedelta(seconds=10)
+"""To look for new runs takes a request a cell there, so that pages share what was found for longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Gives the stores that the environment names.
+
+    Attributes:
+        s3: says who calls an object store.
+    """
+
+    s3: S3Access = own_login
+
+    def results(self) -> Archive:
+        """Return the store that ``BELLWETHER_RESULTS_URI`` names, by default ``results/`` in the project."""
+        place = self._results_place()
+        if place is None:
+            return self._results_folder()
+        from include.perf.adapters.s3.objects import Objects
+        from include.perf.adapters.s3.store import S3Store
+
+        return S3Store(Objects(place, self.s3))
+
+    def baselines(self) -> SharedBaselines:
+        """Return the baselines that ``BELLWETHER_BASELINES`` names, by default the file in the project."""
+        given = os.environ.get(baseline_file.SETTING)
+        if given and is_s3(given):
+            return SharedBaselines(self._object_at(given, setting=baseline_file.SETTING))
+        return BaselineFile(Path(given) if given else PROJECT_ROOT / "include" / "baselines.json")
+
+    def alerts(self) -> SharedAlerts:
+        """Return the book that ``BELLWETHER_ALERTS`` names, by default one beside the results."""
+        given, place = os.environ.get(alert_file.SETTING), self._results_place()
+        if given or place is None:
+            return AlertFile(Path(given) if given else self._results_folder().root / ".alerts.json")
+        from include.perf.adapters.s3.shared_state import alerts_in
+
+        return alerts_in(self._object(place, ".alerts.json"), self._leases(place, ".delivering.json"))
+
+    def load_locks(self) -> Reservations:
+        """Return the locks in the folder that ``BELLWETHER_LOAD_LOCKS`` names, by default beside the results."""
+        given, place = os.environ.get("BELLWETHER_LOAD_LOCKS"), self._results_place()
+        if given or place is None:
+            return LoadLocks(Path(given) if given else self._results_folder().root / ".loads")
+        from include.perf.adapters.s3.shared_state import LoadLeases
+
+        return LoadLeases(self._leases(place, ".loads.json"))
+
+    def load_log(self) -> Union[LoadLog, "LatestLoads"]:
+        """Return the latest load of each cell, beside the results."""
+        place = self._results_place()
+        if place is None:
+            return LoadLog(self._results_folder().root / ".load-log", locks=self.load_locks())
+        from include.perf.adapters.s3.shared_state import LatestLoads
+
+        return LatestLoads(self._object(place, ".load-log.json"), locks=self.load_locks())
+
+    def run_index(self) -> SqliteIndex:
+        """Return the index in the file that ``BELLWETHER_INDEX`` names, by default one beside the results.
+
+        Of results in an object store it is a cache of this machine's, in the folder that the user has for such.
+        """
+        given, place = os.environ.get("BELLWETHER_INDEX"), self._results_place()
+        if given:
+            path = Path(given)
+        else:
+            path = self._results_folder().root / INDEX_FILE if place is None else _cached_index(place)
+        return SqliteIndex(
+            path,
+            store=self.results(),
+            clock=lambda: datetime.now(UTC),
+            shared_for=SHARED_FOR if place is None else SHARED_FOR_IN_S3,
+        )
+
+    def rules_folder(self) -> Path | None:
+        """Return the folder that ``BELLWETHER_RULES`` names, by default ``rules/`` beside the baselines file.
+
+        Beside baselines in an object store there is none: Prometheus reads rules from files.
+        """
+        if given := os.environ.get("BELLWETHER_RULES"):
+            return Path(given)
+        baselines = self.baselines()
+        return baselines.path.parent / "rules" if isinstance(baselines, BaselineFile) else None
+
+    def _results_place(self) -> S3Place | None:
+        given = os.environ.get(RESULTS) or ""
+        return s3_place(given, setting=RESULTS) if is_s3(given) else None
+
+    def _results_folder(self) -> FolderStore:
+        return FolderStore(os.environ.get(RESULTS) or str(PROJECT_ROOT / DEFAULT_RESULTS))
+
+    def _object_at(self, uri: str, *, setting: str) -> "SharedObject":
+        place = s3_place(uri, setting=setting)
+        if not place.prefix:
+            raise ConfigurationError(f"{setting} must be s3://bucket/name, but {uri!r} has no name of an object")
+        prefix, _, name = place.prefix.rpartition("/")
+        return self._object(S3Place(bucket=place.bucket, prefix=prefix), name)
+
+    def _object(self, place: S3Place, path: str) -> "SharedObject":
+        from include.perf.adapters.s3.objects import Objects
+        from include.perf.adapters.s3.shared_object import SharedObject
+
+        return SharedObject(Objects(place, self.s3), path)
+
+    def _leases(self, place: S3Place, path: str) -> "Leases":
+        from include.perf.adapters.s3.leases import Leases
+
+        return Leases(self._object(place, path))
+
+
+def _cached_index(place: S3Place) -> Path:
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "bellwether" / f"{quote(place.uri, safe='')}.sqlite"

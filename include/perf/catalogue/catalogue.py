@@ -1,0 +1,128 @@
+"""The catalogue: services, scenarios and the market's hours, read from three YAML files and checked as a whole.
+
+Reading it imports neither pandas nor Locust: Airflow does so each time it parses the DAGs.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from include.perf.catalogue.forbidden_hosts import ForbiddenHost, forbidden_by_production
+from include.perf.catalogue.operations import Operations
+from include.perf.catalogue.scenario.market_hours import MarketHours
+from include.perf.catalogue.scenario.scenario import Scenario
+from include.perf.catalogue.service import Service
+from include.perf.model.cell import CellName
+from include.perf.model.errors import CatalogueError
+
+SCENARIOS_FILE = "scenarios.yaml"
+
+ALL_SERVICES = ALL_SCENARIOS = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """All services and scenarios by name, in the order of their files, and the hours that schedules may name."""
+
+    folder: Path
+    services: Mapping[str, Service]
+    scenarios: Mapping[str, Scenario]
+    market_hours: MarketHours
+    operations: Operations = field(default_factory=Operations)
+    forbidden_hosts: tuple[ForbiddenHost, ...] = ()
+
+    def service(self, name: str) -> Service:
+        """Return a service by its name, with or without the ``-service`` suffix.
+
+        Raises:
+            CatalogueError: there is none of that name.
+        """
+        return _service_named(name, self.services)
+
+    def scenario(self, name: str) -> Scenario:
+        """Return a scenario by its name.
+
+        Raises:
+            CatalogueError: there is none of that name.
+        """
+        try:
+            return self.scenarios[name]
+        except KeyError:
+            known = ", ".join(self.scenarios)
+            raise CatalogueError(f"scenario {name!r} is not in the catalogue; there are {known}") from None
+
+    def services_of(self, scenario: Scenario, chosen: str = ALL_SERVICES) -> list[Service]:
+        """Return the services that ``chosen`` means for a scenario: ``all``, or one by name.
+
+        Raises:
+            CatalogueError: the service is unknown, or the scenario does not load it.
+        """
+        of_scenario = list(dict.fromkeys(self.service(name).name for name in scenario.services or self.services))
+        if chosen == ALL_SERVICES:
+            return [self.services[name] for name in of_scenario]
+        service = self.service(chosen)
+        if service.name not in of_scenario:
+            raise CatalogueError(
+                f"scenario {scenario.name!r} does not load {service.name!r}; it loads {', '.join(of_scenario)}"
+            )
+        return [service]
+
+    def cells(self) -> Iterator[CellName]:
+        """Yield every service in each scenario that loads it, service by service."""
+        loaded = {
+            name: {service.name for service in self.services_of(scenario)} for name, scenario in self.scenarios.items()
+        }
+        for service in self.services:
+            for scenario, services in loaded.items():
+                if service in services:
+                    yield CellName(service, scenario)
+
+    def scenario_of(self, service: Service) -> Scenario:
+        """Return the first scenario that loads a service.
+
+        Raises:
+            CatalogueError: none does.
+        """
+        for scenario in self.scenarios.values():
+            if service in self.services_of(scenario):
+                return scenario
+        raise CatalogueError(f"no scenario loads {service.name!r}; name it in the services of one, in {SCENARIOS_FILE}")
+
+    def accepted_names(self, scenario: Scenario | None = None) -> list[str]:
+        """Return every value that a ``service`` parameter may take: all, the names, then the short names.
+
+        Args:
+            scenario: whose services are meant; ``None`` for all there are.
+        """
+        services = self.services.values() if scenario is None else self.services_of(scenario)
+        names = [service.name for service in services]
+        short = [service.short_name for service in services if service.short_name not in names]
+        return [ALL_SERVICES, *names, *short]
+
+    def hard_limits_of(self, service: str) -> Mapping[str, float]:
+        """Return what a service must never exceed, by metric; nothing for one that left the catalogue."""
+        known = self.services.get(service)
+        return known.hard_limits if known else {}
+
+    def forbidden_for(self, service: Service) -> tuple[ForbiddenHost, ...]:
+        """Return the hosts that load for a service never goes to; those of production, unless it is production."""
+        return _forbidden_for(service, self.services, self.forbidden_hosts)
+
+    def data_path(self, scenario: Scenario) -> Path:
+        """Return where a scenario's market data lies."""
+        return self.folder / scenario.data
+
+
+def _service_named(name: str, services: Mapping[str, Service]) -> Service:
+    if name in services:
+        return services[name]
+    for service in services.values():
+        if name in (service.short_name, f"{service.short_name}-service"):
+            return service
+    raise CatalogueError(f"service {name!r} is not in the catalogue; there are {', '.join(services)}")
+
+
+def _forbidden_for(
+    service: Service, services: Mapping[str, Service], listed: Sequence[ForbiddenHost]
+) -> tuple[ForbiddenHost, ...]:
+    return (*listed, *forbidden_by_production(service, services.values()))

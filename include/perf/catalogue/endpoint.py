@@ -1,0 +1,287 @@
+"""What a right answer looks like: its status, and what its JSON must say.
+
+An answer that is not as expected is a failed request of a kind of its own, however fast it came. The kinds
+are few and plain, for they are counted: ``HTTP <status>``, ``wrong answer: not JSON`` and
+``wrong answer: <path>``, the path as the catalogue has it.
+
+A path names a value in the JSON by keys with dots between them, ``order.status``; a number counts in a list,
+``executions.0.price``. A key that has a dot in it cannot be named.
+
+The load process checks every answer, so nothing is parsed where only the status counts, and everything else is
+made ready once. A body of 200 bytes then takes about 3 µs; a longer one takes longer, all of it is parsed.
+
+Payload templates: where the market data goes in a request.
+
+A template is any JSON value. A string that is exactly one placeholder (``$price``) becomes the field's own
+value with its type; placeholders inside a longer string (``"$instrument daily"``) are put in as text; ``$$``
+is a dollar sign.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic_core import from_json
+
+from include.perf.model.yaml_entries import Entry, Name
+
+FIELDS: dict[str, str] = {
+    "instrument": "such as EUR_USD",
+    "timeframe": "bar length of the data: M1, M5, … D1",
+    "timestamp": "the row's time, RFC 3339",
+    "start_time": "60 bars before the row's time, RFC 3339",
+    "end_time": "the row's time, RFC 3339",
+    "open": "the bar's open",
+    "high": "the bar's high",
+    "low": "the bar's low",
+    "close": "the bar's close",
+    "volume": "ticks in the bar",
+    "spread": "ask − bid, price units",
+    "side": "buy or sell",
+    "order_type": "market or limit",
+    "time_in_force": "GTC, IOC, FOK or DAY",
+    "quantity": "units of the base currency",
+    "price": "the ask for a buy, the bid for a sell",
+    "price_momentum": "log return over 10 bars",
+    "volume_trend": "volume over its 30-bar mean, − 1",
+    "volatility": "standard deviation of 30 log returns",
+}
+"""What a placeholder may name, and what it stands for."""
+
+_PLACEHOLDER = re.compile(r"\$(\$|[A-Za-z_]\w*)")
+
+
+def render(template: Any, fields: Mapping[str, Any]) -> Any:
+    """Put ``fields`` into ``template``; the template itself is not changed."""
+    if isinstance(template, str):
+        return _render_text(template, fields)
+    if isinstance(template, Mapping):
+        return {key: render(value, fields) for key, value in template.items()}
+    if isinstance(template, (list, tuple)):
+        return [render(value, fields) for value in template]
+    return template
+
+
+def _render_text(text: str, fields: Mapping[str, Any]) -> Any:
+    whole = _PLACEHOLDER.fullmatch(text)
+    if whole and whole[1] != "$":
+        return fields[whole[1]]
+    return _PLACEHOLDER.sub(lambda match: "$" if match[1] == "$" else str(fields[match[1]]), text)
+
+
+def problems_of_template(template: Any) -> list[str]:
+    """Name the placeholders that no market data can fill."""
+    unknown = sorted({name for name in _placeholders(template) if name not in FIELDS})
+    return [f"${name} is not a field of the market data; there are {', '.join(FIELDS)}" for name in unknown]
+
+
+def _placeholders(template: Any) -> Iterator[str]:
+    if isinstance(template, str):
+        yield from (match[1] for match in _PLACEHOLDER.finditer(template) if match[1] != "$")
+    elif isinstance(template, Mapping):
+        for value in template.values():
+            yield from _placeholders(value)
+    elif isinstance(template, (list, tuple)):
+        for value in template:
+            yield from _placeholders(value)
+
+
+Check = Callable[[int, bytes], str | None]
+"""Looks at a status and a body; returns the kind of error, or ``None`` for an answer that is as it should be."""
+
+Scalar = str | int | float | bool | None
+
+SUCCESSFUL = range(200, 300)
+
+WRONG_ANSWER = "wrong answer"
+
+NOT_JSON = f"{WRONG_ANSWER}: not JSON"
+
+_PATH = re.compile(r"[A-Za-z0-9_@$-]+(\.[A-Za-z0-9_@$-]+)*")
+
+_LONGEST_PATH = 100
+
+_MISSING: Any = object()
+
+
+class Expectation(Entry):
+    """What the answers of an endpoint must be.
+
+    Attributes:
+        status: the statuses that are right; any of 200 to 299 where none is named.
+        fields: ``json`` in the YAML: by path, the value that must be there, or a list of values of which one
+            must be; ``1`` and ``1.0`` are the same number, ``true`` and ``1`` are not.
+        has: paths that must be there, with whatever value, null too.
+    """
+
+    model_config = ConfigDict(str_strip_whitespace=False, serialize_by_alias=True)
+
+    status: tuple[Annotated[int, Field(ge=200, le=599)], ...] = ()
+    fields: Mapping[str, tuple[Scalar, ...]] = Field(default_factory=dict, alias="json")
+    has: tuple[str, ...] = ()
+
+    @field_validator("status", "has", mode="before")
+    @classmethod
+    def _one_or_many(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, (str, int)) and not isinstance(given, bool) else given
+
+    @field_validator("fields", mode="before")
+    @classmethod
+    def _check_fields(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        fields = {path: tuple(v) if isinstance(v, (list, tuple)) else (v,) for path, v in given.items()}
+        problems = _problems_of_paths(fields)
+        problems += [problem for path, values in fields.items() for problem in _problems_of_values(path, values)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return fields
+
+    @field_validator("has")
+    @classmethod
+    def _check_has(cls, has: tuple[str, ...]) -> tuple[str, ...]:
+        problems = _problems_of_paths(has)
+        if problems:
+            raise ValueError("; ".join(problems))
+        return has
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether anything but the status is looked at."""
+        return bool(self.fields or self.has)
+
+    def compiled(self) -> Check:
+        """Return the check, made ready for many answers."""
+        statuses: Container[int] = frozenset(self.status) if self.status else SUCCESSFUL
+        rules = [_rule(path, None) for path in self.has]
+        rules += [_rule(path, values) for path, values in self.fields.items()]
+
+        def check_status(status: int, _: bytes) -> str | None:
+            return None if status in statuses else f"HTTP {status}"
+
+        def check_all(status: int, body: bytes) -> str | None:
+            return _first_wrong(body, rules) if status in statuses else f"HTTP {status}"
+
+        return check_all if rules else check_status
+
+
+def _problems_of_paths(paths: Any) -> list[str]:
+    return [
+        f"a path is keys with dots between them, such as order.status or executions.0.price, but is {path!r}"
+        for path in paths
+        if not isinstance(path, str) or len(path) > _LONGEST_PATH or not _PATH.fullmatch(path)
+    ]
+
+
+def _problems_of_values(path: Any, values: Sequence[Any]) -> list[str]:
+    problems = [] if values else [f"{path} must name the value that is right, or several, but names none"]
+    for value in values:
+        if value is not None and not isinstance(value, (str, int, float)):
+            problems.append(f"{path} must be text, a number, true, false or null, or a list of these, but is {value!r}")
+        elif isinstance(value, float) and not math.isfinite(value):
+            problems.append(f"{path} must be a finite number, but is {value}; JSON has no other")
+        elif isinstance(value, str) and value.startswith("$") and value[1:] in FIELDS:
+            problems.append(f"{path} is compared as it stands, but is {value!r}; templates are for query and body")
+    return problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    """One path, made ready.
+
+    Attributes:
+        steps: each as a key and, where it is a number, as a place in a list; else ``None``.
+        flags, values: what is right, booleans apart: to Python ``True`` equals 1; both ``None``: anything is.
+        kind: the error where it is not.
+    """
+
+    steps: tuple[tuple[str, int | None], ...]
+    flags: tuple[bool, ...] | None
+    values: tuple[Scalar, ...] | None
+    kind: str
+
+
+def _rule(path: str, right: tuple[Scalar, ...] | None) -> _Rule:
+    return _Rule(
+        steps=tuple((step, int(step) if step.isdigit() else None) for step in path.split(".")),
+        flags=None if right is None else tuple(value for value in right if isinstance(value, bool)),
+        values=None if right is None else tuple(value for value in right if not isinstance(value, bool)),
+        kind=f"{WRONG_ANSWER}: {path}",
+    )
+
+
+def _first_wrong(body: bytes, rules: Sequence[_Rule]) -> str | None:
+    try:
+        document = from_json(body)  # twice as fast as json, and too deep a nesting is a ValueError as well
+    except ValueError:
+        return NOT_JSON
+    for rule in rules:
+        value = _value_at(document, rule.steps)
+        right = rule.flags if isinstance(value, bool) else rule.values
+        if value is _MISSING or (right is not None and value not in right):
+            return rule.kind
+    return None
+
+
+def _value_at(document: Any, steps: tuple[tuple[str, int | None], ...]) -> Any:
+    """Return what a path leads to; `_MISSING` has no steps further."""
+    for key, place in steps:
+        if isinstance(document, dict):
+            document = document.get(key, _MISSING)
+        elif isinstance(document, list) and place is not None and place < len(document):
+            document = document[place]
+        else:
+            return _MISSING
+    return document
+
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class Endpoint(Entry):
+    """One kind of request that a service answers.
+
+    Attributes:
+        weight: share of the arrivals, relative to the service's other endpoints.
+        query: query parameters; values are templates over the market data.
+        body: JSON body; every string in it is a template over the market data.
+        expect: what a right answer looks like; any status of 200 to 299 is one where it is left out.
+    """
+
+    name: Name
+    method: Method
+    path: Annotated[str, Field(pattern=r"^/[^?#$\s]*$")]
+    weight: Annotated[int, Field(ge=1, le=1000)] = 1
+    query: dict[str, str | int | float] = Field(default_factory=dict)
+    body: dict[str, Any] | None = None
+    expect: Expectation | None = None
+
+    @field_validator("query", mode="before")
+    @classmethod
+    def _plain_values(cls, query: Any) -> Any:
+        for name, value in query.items() if isinstance(query, dict) else ():
+            if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+                raise ValueError(f"{name} must be text or a number, but is {value!r}; put it in quotes")
+        return query
+
+    @field_validator("body", mode="before")
+    @classmethod
+    def _is_json(cls, body: Any) -> Any:
+        try:
+            json.dumps(body, allow_nan=False)
+        except (TypeError, ValueError) as err:
+            raise ValueError(f"cannot be sent as JSON ({err}); put dates and times in quotes") from err
+        return body
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.method == "GET" and self.body is not None:
+            raise ValueError("a GET request has no body; use query instead")
+        problems = problems_of_template([self.query, self.body])
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self

@@ -1,0 +1,148 @@
+"""Hosts that no load ever goes to, whatever a service's entry says.
+
+They are named in ``forbidden_hosts`` of ``services.yaml``; and the hosts of services in production are forbidden for
+every service that is not.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from include.perf.catalogue.network import (
+    Address,
+    Network,
+    is_within,
+    literal_of,
+    network_of,
+    problem_of_host,
+    same_host,
+)
+from include.perf.catalogue.service import Service
+from include.perf.model.errors import CatalogueError, collected
+
+FORBIDDEN_KEY = "forbidden_hosts"
+
+_WITH_PORT = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?")
+_WANTED = (
+    "must be a name, an address or a network, such as gateway.example, 10.1.0.0/16 or [fd00::7], alone or with a port "
+    "as in gateway.example:8000"
+)
+_MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForbiddenHost:
+    """A host, or a network of them, that no load goes to.
+
+    Attributes:
+        rule: what forbids it, for people.
+        name: in the form of `include.perf.catalogue.network.same_host`; ``None`` for an address or a network.
+        network: its addresses; of a name, ``None`` until it is resolved.
+        port: the only one that is forbidden; ``None`` for every one.
+    """
+
+    rule: str
+    name: str | None = None
+    network: Network | None = None
+    port: int | None = None
+
+    def __str__(self) -> str:
+        host = self.name or self._network_name
+        if self.port is None:
+            return host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    @property
+    def _network_name(self) -> str:
+        return str(self.address or self.network)
+
+    def has_port(self, port: int) -> bool:
+        """Whether a port is among those forbidden."""
+        return self.port in (None, port)
+
+    def is_named(self, host: str) -> bool:
+        """Whether a host is this one by its name."""
+        return self.name is not None and self.name == same_host(host)
+
+    @property
+    def address(self) -> Address | None:
+        """The one address that is forbidden; ``None`` where there are several, or none yet."""
+        network = self.network
+        return network.network_address if network is not None and network.num_addresses == 1 else None
+
+    def holds(self, address: Address) -> bool:
+        """Whether an address is one of the network's. All addresses of loopback are one machine's, this one's."""
+        if self.network is None:
+            return False
+        return is_within(address, self.network) or (address.is_loopback and self.network.is_loopback)
+
+
+def read_forbidden_hosts(given: Any) -> tuple[ForbiddenHost, ...]:
+    """Read the list as it stands in the YAML.
+
+    Raises:
+        CatalogueError: with everything that is wrong with it.
+    """
+    if given is None:
+        return ()
+    if not isinstance(given, list):
+        raise CatalogueError(f"{FORBIDDEN_KEY} must be a list of hosts, but is {given!r}")
+    hosts: list[ForbiddenHost] = []
+    problems: list[str] = []
+    for number, each in enumerate(given):
+        with collected(problems):
+            hosts.append(_forbidden_host(each, where=f"{FORBIDDEN_KEY}[{number}]"))
+    if problems:
+        raise CatalogueError(problems)
+    return tuple(hosts)
+
+
+def _forbidden_host(given: Any, *, where: str) -> ForbiddenHost:
+    if not isinstance(given, str):
+        raise CatalogueError(f"{where} {_WANTED}, but is {given!r}")
+    text = given.strip().lower()
+    found = _WITH_PORT.fullmatch(text)
+    # Without brackets several colons are an IPv6 address or network as a whole.
+    host, port = (text, None) if found is None else (found["host"], found["port"])
+    if port is not None and not 1 <= int(port) <= _MAX_PORT:
+        raise CatalogueError(f"{where} must have a port of 1 to {_MAX_PORT}, but is {given!r}")
+    try:
+        return _host_of(host, port=None if port is None else int(port), rule=f"{FORBIDDEN_KEY} in services.yaml")
+    except ValueError as err:
+        raise CatalogueError(f"{where} {_WANTED}, but is {given!r}: {err}") from None
+
+
+def _host_of(text: str, *, port: int | None, rule: str) -> ForbiddenHost:
+    """Read a host or a network, with brackets or without.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    plain = text[1:-1] if text.startswith("[") else text
+    if literal_of(plain) is not None or "/" in plain or ":" in plain:
+        return ForbiddenHost(rule=rule, network=network_of(plain), port=port)
+    if problem := problem_of_host(plain):
+        raise ValueError(problem)
+    return ForbiddenHost(rule=rule, name=same_host(plain), port=port)
+
+
+def forbidden_by_production(service: Service, services: Iterable[Service]) -> list[ForbiddenHost]:
+    """Return the hosts of all services in production, with their ports; none for a service that is one itself."""
+    if service.is_production:
+        return []
+    return [
+        _host_of(each.host, port=each.port, rule=f"the host of {each.name}, environment {each.environment}")
+        for each in services
+        if each.is_production
+    ]
+
+
+def problems_of_service(service: Service, never: Sequence[ForbiddenHost]) -> list[str]:
+    """Say which of the hosts a service's own is, as far as that can be told without resolving a name."""
+    address = literal_of(service.host)
+    return [
+        f"load to {service.base_url} is refused: that is {each} ({each.rule}); correct base_url"
+        for each in never
+        if each.has_port(service.port) and (each.holds(address) if address else each.is_named(service.host))
+    ]

@@ -1,0 +1,151 @@
+"""Which hours of production a scenario stands for, and when those were on the last trading days.
+
+The models are the ``production_hours`` of an entry in ``scenarios.yaml``; the key ``session`` or ``from`` tells which
+of them it is. Every moment taken must be aware, every one returned is in UTC.
+"""
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Self, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from include.perf.catalogue.scenario.market_hours import MarketHours, Weekday
+from include.perf.catalogue.scenario.schedule import WEEK, title_of
+from include.perf.catalogue.scenario.wall_clock import Period, SessionName, TimeOfDay, TimeZone, moment_of
+from include.perf.model.text import span
+from include.perf.model.yaml_entries import Entry, chosen_by_key
+
+LEAST_MINUTES = 5
+"""Shorter hours have no busiest five minutes."""
+
+_DAY = timedelta(days=1)
+_LOOK_BACK_DAYS = 7 * 24
+"""Twenty openings of the week, the most days that can be asked for, and some holidays."""
+
+_MONDAY_TO_FRIDAY: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday")
+
+
+class SessionHours(Entry):
+    """So many minutes after a session or the market week opens; on holidays it does not.
+
+    Attributes:
+        session: a session of ``market_hours.yaml``, or ``week``: the opening of the market week.
+        from_minutes: how long after the opening they begin.
+        minutes: how long they last.
+    """
+
+    session: SessionName
+    from_minutes: Annotated[int, Field(ge=0, lt=24 * 60)] = 0
+    minutes: Annotated[int, Field(ge=LEAST_MINUTES, le=24 * 60)]
+
+    @property
+    def description(self) -> str:
+        """The hours in a few words: ``the first 15 min after the London open``."""
+        opens = "the market week opens" if self.session == WEEK else f"the {title_of(self.session)} open"
+        length = span(self.minutes * 60)
+        if not self.from_minutes:
+            return f"the first {length} after {opens}"
+        return f"{length} beginning {span(self.from_minutes * 60)} after {opens}"
+
+    def problems(self, hours: MarketHours) -> list[str]:
+        """Return what is wrong with it in view of the market's hours, each with the setting that it is about."""
+        if self.session == WEEK or self.session in hours.sessions:
+            return []
+        known = ", ".join(hours.sessions)
+        return [f"session: there is no session {self.session!r}; there are {known}, and {WEEK} for the market week"]
+
+    def zone(self, hours: MarketHours) -> ZoneInfo:
+        """Return the time zone whose days they are of."""
+        return ZoneInfo(hours.week.timezone if self.session == WEEK else hours.session(self.session).timezone)
+
+    def on(self, day: date, hours: MarketHours) -> Period | None:
+        """Return when they are on a local day; ``None`` when nothing opens on it."""
+        opening = self._opening(day, hours)
+        if opening is None:
+            return None
+        begins = opening + timedelta(minutes=self.from_minutes)
+        return Period(begins=begins, ends=begins + timedelta(minutes=self.minutes))
+
+    def _opening(self, day: date, hours: MarketHours) -> datetime | None:
+        if self.session != WEEK:
+            return hours.opening(self.session, day)
+        opening = hours.week_opening(moment_of(day, time.min, timezone=hours.week.timezone))
+        return opening if opening.astimezone(self.zone(hours)).date() == day else None
+
+
+class ClockHours(Entry):
+    """A span of the wall clock on trading days; one that goes past midnight is of the day on which it begins.
+
+    Attributes:
+        begin: written ``from``.
+        end: written ``to``.
+        weekdays: local weekdays that count; on holidays none does.
+    """
+
+    begin: Annotated[TimeOfDay, Field(alias="from")]
+    end: Annotated[TimeOfDay, Field(alias="to")]
+    timezone: TimeZone = "UTC"
+    weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1)] = _MONDAY_TO_FRIDAY
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        length = datetime.combine(date.min, self.end) - datetime.combine(date.min, self.begin)
+        if length % _DAY < timedelta(minutes=LEAST_MINUTES):
+            raise ValueError(
+                f"to must be at least {LEAST_MINUTES} minutes after from ({self.begin:%H:%M}), but is {self.end:%H:%M}"
+            )
+        return self
+
+    @property
+    def description(self) -> str:
+        """The hours in a few words: ``22:00–02:00 Europe/London``."""
+        return f"{self.begin:%H:%M}–{self.end:%H:%M} {self.timezone}"
+
+    def problems(self, hours: MarketHours) -> list[str]:
+        """Return what is wrong with it in view of the market's hours: nothing ever."""
+        return []
+
+    def zone(self, hours: MarketHours) -> ZoneInfo:
+        """Return the time zone whose days they are of."""
+        return ZoneInfo(self.timezone)
+
+    def on(self, day: date, hours: MarketHours) -> Period | None:
+        """Return when they are on a local day; ``None`` on a holiday, and on a weekday that does not count."""
+        is_wanted = get_args(Weekday)[day.isoweekday() % 7] in self.weekdays
+        if not is_wanted or hours.holiday_on(day):
+            return None
+        last = day if self.end > self.begin else day + _DAY
+        return Period(
+            begins=moment_of(day, self.begin, timezone=self.timezone),
+            ends=moment_of(last, self.end, timezone=self.timezone),
+        )
+
+
+ProductionHours = SessionHours | ClockHours
+
+
+def last_hours(hours: ProductionHours, market: MarketHours, *, before: datetime) -> Iterator[Period]:
+    """Return when the hours were on each trading day, latest first: those that were over before a moment."""
+    day = before.astimezone(hours.zone(market)).date()
+    for days in range(_LOOK_BACK_DAYS):
+        period = hours.on(day - days * _DAY, market)
+        if period is not None and period.ends <= before:
+            yield period
+
+
+def _chosen(given: object) -> object:
+    """Read hours as what their keys say that they are."""
+    return chosen_by_key(
+        given,
+        {"session": SessionHours, "from": ClockHours},
+        needs=(
+            "session, such as {session: london, minutes: 60}, or from and to, such as "
+            '{from: "01:00", to: "05:00", timezone: Europe/London}'
+        ),
+    )
+
+
+OptionalProductionHours = Annotated[ProductionHours | None, BeforeValidator(_chosen)]
+"""The hours of production that a scenario stands for, or ``None``: it is compared with none."""

@@ -1,0 +1,64 @@
+"""Times of day in a time zone, as the catalogue writes them."""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+
+
+def _time_of_day(given: object) -> time:
+    """Read ``HH:MM``; YAML takes an unquoted 10:30 for 630, which would be half past ten minutes."""
+    if isinstance(given, time) and given == time(given.hour, given.minute):
+        return given
+    if isinstance(given, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", given.strip()):
+        return time.fromisoformat(given.strip())
+    wanted = 'must be a time of day in quotes, such as "08:00"'
+    if isinstance(given, int) and not isinstance(given, bool) and 0 <= given < 24 * 60:
+        raise ValueError(
+            f'{wanted}, but is the number {given}; write "{given // 60:02}:{given % 60:02}" if that is meant'
+        )
+    raise ValueError(f"{wanted}, but is {given!r}")
+
+
+def _known_zone(timezone: str) -> str:
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as err:  # OSError: a folder of zones, such as Europe
+        raise ValueError(f"must be an IANA time zone such as Europe/London, but is {timezone!r}") from err
+    return timezone
+
+
+def _calendar_date(given: object) -> object:
+    """Refuse numbers, which would be seconds since 1970, and times of day."""
+    if isinstance(given, (int, float, datetime)):
+        raise ValueError(f"must be a date such as 2026-12-25, but is {str(given)!r}")
+    return given
+
+
+TimeOfDay = Annotated[
+    time, BeforeValidator(_time_of_day), PlainSerializer(lambda at: f"{at:%H:%M}", return_type=str, when_used="json")
+]
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
+
+SessionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
+
+
+def moment_of(day: date, at: time, *, timezone: str) -> datetime:
+    """Return when a zone's wall clock shows a time of a day, in UTC.
+
+    Where the clock is put back and shows it twice, it is the first time (``fold=0``). Where the clock is put forward
+    and never shows it, it is the moment at which it would have been shown without the change: 02:30 is then 03:30.
+    """
+    return datetime.combine(day, at.replace(fold=0), tzinfo=ZoneInfo(timezone)).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """A stretch of time, in UTC: ``begins`` is part of it, ``ends`` is not."""
+
+    begins: datetime
+    ends: datetime

@@ -1,0 +1,108 @@
+"""The commands ``history list``, ``rebuild`` and ``prune`` of the command line."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pydantic import TypeAdapter
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from include.perf.baselines.baselines import BaselineStore
+from include.perf.baselines.promotion import referenced_runs
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.cli.console import VERDICT_STYLES
+from include.perf.model.cell import CellName
+from include.perf.model.metric import Unit
+from include.perf.model.numbers import format_value
+from include.perf.model.text import counted
+from include.perf.runs.phrases import change_of
+from include.perf.runs.retention import Archive, clear, retention_of
+from include.perf.runs.run_index import RunEntry, RunIndex
+
+SHOWN = 30
+SHOWN_METRIC = "latency_p95"
+INCOMPLETE = 3
+"""Exit code where something was left as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryCommands:
+    """Looks at the history of cells, and looks after it.
+
+    Attributes:
+        index, results, baselines: give those that the environment names.
+    """
+
+    index: Callable[[], RunIndex]
+    results: Callable[[], Archive]
+    baselines: Callable[[], BaselineStore]
+    clock: Callable[[], datetime]
+
+    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+        """Add ``history`` with its actions to the commands there are."""
+        history = commands.add_parser("history", help="look at past runs, and look after them")
+        actions = history.add_subparsers(required=True, metavar="action")
+        past = actions.add_parser("list", help="the latest runs of a service in a scenario")
+        past.add_argument("--service", required=True)
+        past.add_argument("--scenario", required=True)
+        past.add_argument("--runs", type=int, default=SHOWN, help=f"at most so many, {SHOWN} unless given")
+        past.add_argument("--json", action="store_true", help="with all that the index knows of them")
+        past.set_defaults(command=self._list)
+        actions.add_parser("rebuild", help="make the index anew from the records").set_defaults(command=self._rebuild)
+        prune = actions.add_parser("prune", help="remove what is too old to be kept, as the DAG maintenance does")
+        prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+        prune.set_defaults(command=self._prune)
+
+    def _list(self, options: argparse.Namespace, console: Console) -> int:
+        service = load_catalogue().service(options.service).name
+        index = self.index()
+        index.sync()
+        runs = [run for run in index.history(CellName(service, options.scenario)) if run.rerun_of is None]
+        latest = runs[-options.runs :] if options.runs > 0 else []
+        if options.json:
+            console.print(TypeAdapter(list[RunEntry]).dump_json(latest, indent=2).decode())
+        elif latest:
+            console.print(_table(latest))
+        else:
+            console.print(f"there are no finished runs of {service} in {options.scenario}")
+        return 0
+
+    def _rebuild(self, _: argparse.Namespace, console: Console) -> int:
+        contents = self.index().rebuild()
+        console.print(f"the index was made anew: {counted(contents.runs, 'run')}")
+        for problem in contents.left_out.values():
+            console.print(f"  - left out: {problem}")
+        return INCOMPLETE if contents.left_out else 0
+
+    def _prune(self, options: argparse.Namespace, console: Console) -> int:
+        clearance = clear(
+            self.results(),
+            retention=retention_of(load_catalogue().operations),
+            referenced=referenced_runs(self.baselines().read()),
+            now=self.clock(),
+            is_dry_run=options.dry_run,
+        )
+        for removal in clearance.removed:
+            console.print(removal.told())
+        console.print(f"{'would remove' if options.dry_run else 'removed'} {clearance.told()}")
+        for problem in clearance.failed.values():
+            console.print(f"  - left as it is: {problem}")
+        return INCOMPLETE if clearance.failed else 0
+
+
+def _table(runs: Sequence[RunEntry]) -> Table:
+    table = Table("when", "verdict", "p95", "change", "re-runs", "deployed", "run")
+    for run in runs:
+        value = run.value_of(SHOWN_METRIC)
+        shift = run.shifts.get(SHOWN_METRIC)
+        table.add_row(
+            f"{run.started_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+            Text(run.verdict.value, style=VERDICT_STYLES.get(run.verdict, "bold")),
+            format_value(value, Unit.SECONDS),
+            change_of(SHOWN_METRIC, shift) if shift else "–",
+            *(str(len(run.reruns)), run.deploy_version or "–", run.run_id),
+        )
+    return table

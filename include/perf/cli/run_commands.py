@@ -1,0 +1,181 @@
+"""The commands ``run`` and ``smoke`` of the command line."""
+
+import argparse
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from include.perf.catalogue.catalogue import ALL_SERVICES, Catalogue
+from include.perf.cli.console import complain, print_matrix, print_record, shown_progress
+from include.perf.model.errors import BaselineError, ConfigurationError, RunError, RunSkipped
+from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.planning.request import RunRequest
+from include.perf.pipeline.planning.time_plan import scenarios_of
+from include.perf.pipeline.previews import loads_in_words, smoke_in_words
+from include.perf.reporting.junit import junit
+from include.perf.reporting.summary import write_summary
+from include.perf.runs.night import COMMAND_LINE, results_of
+from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.results_store import REPORT_FILE, SUMMARY_FILE
+from include.perf.runs.spec import run_id_of
+
+DEFAULT_PROMETHEUS = "http://localhost:9090"
+
+EXIT_CODES = {
+    Verdict.PASS: 0,
+    Verdict.IMPROVEMENT: 0,
+    Verdict.NO_BASELINE: 0,
+    Verdict.REGRESSION: 1,
+    Verdict.INVALID: 3,
+    Verdict.NOT_COMPARABLE: 3,
+    Verdict.SKIPPED: 3,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCommands:
+    """Loads services, or says what a load would be.
+
+    Attributes:
+        pipeline: gives the pipeline that the environment names, on the Prometheus at a URL.
+        user: says who is at the keyboard.
+    """
+
+    pipeline: Callable[[str], Pipeline]
+    user: Callable[[], str]
+
+    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+        """Add both to the commands there are."""
+        run = commands.add_parser("run", help="load a service, measure it and judge it")
+        run.add_argument("--service", help="one service; names with and without -service are accepted")
+        run.add_argument("--scenario", help="one scenario of the catalogue")
+        run.add_argument("--all", action="store_true", help="every service, or every scenario, that is not named")
+        run.add_argument("--duration", type=int, metavar="S", help="measured seconds, instead of the scenario's")
+        run.add_argument("--rate", type=float, metavar="RPS", help="requests per second, instead of the scenario's")
+        run.add_argument("--update-baseline", action="store_true", help="promote each run that is valid")
+        run.add_argument("--reason", help="why the baseline is updated; kept with it")
+        run.add_argument(
+            "--dry-run", action="store_true", help="say what would be sent where and when, and send nothing"
+        )
+        run.add_argument(
+            "--no-reruns",
+            dest="reruns",
+            action="store_false",
+            help="do not measure twice more what looks suspicious; one run alone then only warns",
+        )
+        run.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML, for CI")
+        run.add_argument(
+            "--prometheus",
+            metavar="URL",
+            default=os.environ.get("PROMETHEUS_URL", DEFAULT_PROMETHEUS),
+            help=f"default: PROMETHEUS_URL, or {DEFAULT_PROMETHEUS}",
+        )
+        run.set_defaults(command=self._run)
+        smoke = commands.add_parser("smoke", help="send a few requests to every endpoint, and say which fail")
+        smoke.add_argument("--service", help="one service; by default every one")
+        smoke.set_defaults(command=self._smoke)
+
+    def _run(self, options: argparse.Namespace, console: Console) -> int:
+        if not options.all and not (options.service and options.scenario):
+            raise ConfigurationError("name a --service and a --scenario, or give --all for every one that is not named")
+        pipeline = self.pipeline(options.prometheus)
+        requests = self._requests(pipeline.catalogue, options)
+        if options.dry_run:
+            return _preview(pipeline, requests, console)
+        _check_junit(options.junit)
+        records: list[RunRecord] = []
+        planned: list[str] = []
+        is_refused = False
+        for uris in [pipeline.plan(request) for request in requests]:  # what is wrong is said before the first load
+            with shown_progress(console) as on_progress:
+                night = pipeline.execute(uris, on_progress=on_progress)
+            for uri, record in zip(uris, night, strict=True):
+                print_record(console, record, where=f"{uri}/{REPORT_FILE}")
+                if options.update_baseline and record.verdict.is_measured:
+                    is_refused |= not _promoted(pipeline, uri, console)
+            records += night
+            planned += uris
+        if options.junit is not None:
+            options.junit.write_bytes(junit(records))
+        if len(records) > 1:
+            _sum_up(pipeline, planned, records, console)
+        return _exit_code(records) or (2 if is_refused else 0)
+
+    def _requests(self, catalogue: Catalogue, options: argparse.Namespace) -> list[RunRequest]:
+        """Return what is asked for, a request a scenario; of all scenarios those that load the service."""
+        service = options.service or ALL_SERVICES
+        return [
+            RunRequest(
+                scenario=scenario,
+                service=service,
+                duration_s=options.duration,
+                rate_rps=options.rate,
+                update_baseline=options.update_baseline,
+                reason=options.reason,
+                may_rerun=options.reruns,
+                triggered_by=self.user(),
+            )
+            for scenario in ([options.scenario] if options.scenario else _names(catalogue, service))
+        ]
+
+    def _smoke(self, options: argparse.Namespace, console: Console) -> int:
+        """Try the endpoints; 1 when one does not answer as it should, 3 when a service could not be tried."""
+        pipeline = self.pipeline(DEFAULT_PROMETHEUS)
+        catalogue = pipeline.catalogue
+        services = [catalogue.service(options.service).name] if options.service else list(catalogue.services)
+        results = []
+        is_refused = False
+        for service in services:
+            try:
+                results += pipeline.smoke(service)
+            except (RunError, RunSkipped) as err:
+                complain(err)
+                is_refused = True
+        if results:
+            console.print(smoke_in_words(results))
+        if not all(result.is_good for result in results):
+            return 1
+        return 3 if is_refused else 0
+
+
+def _names(catalogue: Catalogue, service: str) -> list[str]:
+    return [scenario.name for scenario in scenarios_of(catalogue, service)]
+
+
+def _preview(pipeline: Pipeline, requests: Sequence[RunRequest], console: Console) -> int:
+    """Say what would be sent; 3 when a load would be refused."""
+    loads = pipeline.preview(requests)
+    console.print(loads_in_words(loads))
+    return 3 if any(load.refused for load in loads) else 0
+
+
+def _check_junit(path: Path | None) -> None:
+    """Refuse a file that cannot be written before the first load, not after the last."""
+    if path is not None and not path.absolute().parent.is_dir():
+        raise ConfigurationError(f"--junit names {path}, but there is no folder {path.parent}; make it first")
+
+
+def _sum_up(pipeline: Pipeline, uris: Sequence[str], records: Sequence[RunRecord], console: Console) -> None:
+    """Print all verdicts, keep their summary, and say where."""
+    print_matrix(console, records)
+    results = results_of(pipeline.store, uris, dag_id=COMMAND_LINE, dag_run_id=run_id_of(pipeline.clock()))
+    console.print(f"  {write_summary(pipeline.store, results)}/{SUMMARY_FILE}")
+
+
+def _promoted(pipeline: Pipeline, uri: str, console: Console) -> bool:
+    """Promote a run and say so; one that may not become a baseline keeps no other run from its turn."""
+    try:
+        baseline = pipeline.promote(uri)
+    except BaselineError as err:
+        complain(err)
+        return False
+    console.print(f"  baseline version {baseline.version} recorded: {baseline.approval.reason}")
+    return True
+
+
+def _exit_code(records: Iterable[RunRecord]) -> int:
+    codes = {EXIT_CODES[record.verdict] for record in records}
+    return 1 if 1 in codes else max(codes, default=0)

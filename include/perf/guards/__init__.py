@@ -1,0 +1,1 @@
+"""What must hold before a load starts and while it runs."""

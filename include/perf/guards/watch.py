@@ -1,0 +1,112 @@
+"""What may end a load while it runs: each reason is looked at without keeping the load waiting."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from include.perf.guards.load_limits import Limits
+from include.perf.load.generator import Progress, ProgressListener
+
+log = logging.getLogger(__name__)
+
+Condition = Callable[[], str | None]
+"""Returns why a load must not go on, or ``None``."""
+
+ASK_EVERY_S = 1.5
+PATIENCE_S = 60.0
+"""So long a source may keep silent before the load is ended: a switch that nobody can read does not protect."""
+
+
+class Watch:
+    """Looks on while a load runs, and knows the first reason to end it.
+
+    Args:
+        listener: hears of the progress.
+        limits: hear of it too, and may be reached.
+        conditions: asked whenever a reason is asked for; they answer at once.
+    """
+
+    def __init__(self, listener: ProgressListener, *, limits: Limits, conditions: Sequence[Condition]) -> None:
+        self._listener = listener
+        self._limits = limits
+        self._conditions = (*conditions, limits.reached)
+
+    def take_in(self, progress: Progress) -> None:
+        """Pass it on."""
+        self._listener(progress)
+        self._limits.take_in(progress)
+
+    def reason_to_stop(self) -> str | None:
+        """Return the first reason there is."""
+        return next((reason for ask in self._conditions if (reason := ask()) is not None), None)
+
+
+class Inquiry:
+    """A condition that has to be asked for over a network: again and again, in a thread of its own.
+
+    Args:
+        name: what is asked, for the reason when it keeps silent for `PATIENCE_S`.
+        every_s: pause between two questions.
+    """
+
+    def __init__(
+        self,
+        condition: Condition,
+        *,
+        name: str,
+        every_s: float = ASK_EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._condition = condition
+        self._name = name
+        self._every_s = every_s
+        self._clock = clock
+        self._answered = clock()
+        self._reason: str | None = None
+        self._problem: Exception | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._ask_on, name=f"watch {name}", daemon=True)
+
+    def reason(self) -> str | None:
+        """Return the last answer, or that there has been none for too long."""
+        if self._reason is None and self._clock() - self._answered > PATIENCE_S:
+            why = f" ({self._problem})" if self._problem else ""
+            return f"{self._name} could not be read for {PATIENCE_S:g} s{why}"
+        return self._reason
+
+    def ask(self) -> None:
+        """Ask once; an error is no answer."""
+        try:
+            self._reason = self._condition()
+        except Exception as err:  # noqa: BLE001 - whatever it is, it must go on asking: its silence ends the load
+            self._problem = err
+            log.warning("%s cannot be read: %s", self._name, err)
+        else:
+            self._answered, self._problem = self._clock(), None
+
+    def _ask_on(self) -> None:
+        while self._reason is None and not self._over.is_set():
+            self.ask()
+            self._over.wait(self._every_s)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Ask as long as the block lasts."""
+        self._thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+
+
+@contextmanager
+def watching(
+    listener: ProgressListener, *, limits: Limits, conditions: Sequence[Condition], inquiries: Sequence[Inquiry]
+) -> Iterator[Watch]:
+    """Lend a watch, whose inquiries go on as long as the block lasts."""
+    with ExitStack() as asking:
+        for inquiry in inquiries:
+            asking.enter_context(inquiry.asking())
+        yield Watch(listener, limits=limits, conditions=[*conditions, *(inquiry.reason for inquiry in inquiries)])

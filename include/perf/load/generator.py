@@ -1,0 +1,185 @@
+"""From what the workers of a load report to how the load is going."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.service import Service
+from include.perf.model.histogram import Histogram
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recent:
+    """What happened since the progress was told before, in all workers together.
+
+    Delays are the counts of a `include.perf.model.histogram.Histogram`.
+
+    Attributes:
+        due: arrivals that were released.
+        sent: requests that went out; an arrival that finds no free connection waits.
+        latencies: of the requests that ended, those left out that failed without having waited for an answer.
+        lags: how late arrivals were released.
+        waits: how long the requests that are in flight now have been waiting, each since it was due.
+        wanted_cores: of each worker, had it never waited for a processor; ``None`` where the kernel does not tell.
+    """
+
+    due: int
+    sent: int
+    finished: int
+    failed: int
+    latencies: Mapping[int, int]
+    lags: Mapping[int, int]
+    waits: Mapping[int, int]
+    wanted_cores: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How a load is going, about once a second.
+
+    Attributes:
+        elapsed_s: since the schedule started; negative before.
+        total_s: warm-up and measured part together.
+        rate_rps: sent in the last second.
+        latency_p50_s, latency_p95_s, latency_p99_s: of all answers so far, once it measures without those of the
+            warm-up; ``None`` without any.
+        lag_p99_s: how late arrivals of the last second were released.
+        recent: what the last second was like, for those who follow it.
+    """
+
+    elapsed_s: float
+    total_s: float
+    rate_rps: float
+    due: int
+    finished: int
+    failed: int
+    in_flight: int
+    latency_p50_s: float | None
+    latency_p95_s: float | None
+    latency_p99_s: float | None
+    lag_p99_s: float | None
+    recent: Recent
+
+
+ProgressListener = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadOrder:
+    """A load that may be sent.
+
+    Attributes:
+        folder: holds the feed; the raw record is left there.
+        addresses: the only addresses that the load goes to, in the order in which they are tried; the name of the
+            host is not resolved again.
+        hold: a descriptor that every process of the load keeps open to its end.
+    """
+
+    service: Service
+    load: LoadProfile
+    folder: Path
+    addresses: tuple[str, ...]
+    hold: int | None = None
+
+
+class LoadWatch(Protocol):
+    """Looks on while a load runs, and may end it."""
+
+    def take_in(self, progress: Progress) -> None:
+        """Hear how it is going, about once a second."""
+
+    def reason_to_stop(self) -> str | None:
+        """Return why the load must end now, or ``None``; asked twice a second and more, and never waits."""
+
+
+class LoadGenerator(Protocol):
+    """Drives a load; returns only when nothing of it runs any more."""
+
+    def shared(self) -> str | None:
+        """Return the workers on other machines that all its loads share; ``None`` where each has its own, on this one.
+
+        Raises:
+            ConfigurationError: they are described wrongly.
+        """
+
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Send the feed at the arrival schedule and leave the raw record beside it.
+
+        Raises:
+            LoadError: it could not be started, or left no record.
+        """
+
+
+COUNTED = ("due", "sent", "finished", "failed")
+
+
+class LoadProgress:
+    """Adds up the reports of all workers.
+
+    Latencies are so far: of the warm-up until the measured part begins, of the measured part from then on.
+    """
+
+    def __init__(self, *, workers: int, total_s: float) -> None:
+        self._latest: list[Mapping[str, Any]] = [{}] * workers
+        self._total_s = total_s
+        self._is_measuring = False
+        self._latencies = Histogram()
+        self._recent_latencies, self._recent_lags = Histogram(), Histogram()
+        self._told = dict.fromkeys(COUNTED, 0)
+
+    def take_in(self, worker: int, report: Mapping[str, Any]) -> Progress | None:
+        """Take a worker's report; return the progress once all have told of the same second."""
+        if report["is_measuring"] and not self._is_measuring:
+            self._is_measuring = True
+            self._latencies = Histogram()
+        latencies = _by_step(report["latencies"])
+        self._latencies.merge(latencies)
+        self._recent_latencies.merge(latencies)
+        self._recent_lags.merge(_by_step(report["lags"]))
+        self._latest[worker] = report
+        if worker or not all(self._latest):
+            return None
+        return self._progress()
+
+    def _progress(self) -> Progress:
+        lag_p99_s = self._recent_lags.quantile(0.99)
+        return Progress(
+            elapsed_s=max(report["elapsed_s"] for report in self._latest),
+            total_s=self._total_s,
+            rate_rps=self._sum("rate_rps"),
+            due=self._sum("due"),
+            finished=self._sum("finished"),
+            failed=self._sum("failed"),
+            in_flight=self._sum("in_flight"),
+            latency_p50_s=self._latencies.quantile(0.50),
+            latency_p95_s=self._latencies.quantile(0.95),
+            latency_p99_s=self._latencies.quantile(0.99),
+            lag_p99_s=lag_p99_s,
+            recent=self._take_recent(),
+        )
+
+    def _sum(self, name: str) -> Any:
+        return sum(report[name] for report in self._latest)
+
+    def _take_recent(self) -> Recent:
+        """Return what came since the last time, and begin anew."""
+        before, self._told = self._told, {name: self._sum(name) for name in COUNTED}
+        waits = Histogram()
+        for report in self._latest:
+            waits.merge(_by_step(report["waits"]))
+        return Recent(
+            latencies=self._recent_latencies.take(),
+            lags=self._recent_lags.take(),
+            waits=waits.counts,
+            wanted_cores=tuple(report["wanted_cores"] for report in self._latest),
+            **{name: self._told[name] - before[name] for name in COUNTED},
+        )
+
+
+def _by_step(counts: Mapping[str, int]) -> dict[int, int]:
+    """Undo what JSON does to whole numbers as keys."""
+    return {int(step): count for step, count in counts.items()}

@@ -1,1 +1,0 @@
-"""Tells others that a load begins and ends, so that nobody hunts a spike that we made."""

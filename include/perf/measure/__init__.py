@@ -1,0 +1,1 @@
+"""From raw request rows and Prometheus samples to figures that can be trusted."""

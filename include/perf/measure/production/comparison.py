@@ -1,0 +1,223 @@
+"""The two sides beside each other: ``production.json``.
+
+Over production's days it is the median that counts, and their range says how far days differ. Both sides' quantiles are
+made of the buckets that all of them have.
+"""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from statistics import median
+from typing import Self
+
+from pydantic import AwareDatetime
+
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.measure.production.buckets import Bucket, Buckets, common_bounds
+from include.perf.measure.production.observed import Observed
+from include.perf.model.errors import StoreError
+from include.perf.model.json_files import from_json
+from include.perf.model.metric import LATENCY_SHARES
+from include.perf.runs.figures import Window
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 1
+
+
+class Side(StrEnum):
+    """Who measured a run's requests."""
+
+    SERVICE = "service"
+    CLIENT = "client"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """A figure over several days."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float | None]) -> Self | None:
+        """Return the level of those days that have the figure; ``None`` where none has."""
+        known = [value for value in values if value is not None]
+        return cls(median=median(known), low=min(known), high=max(known)) if known else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedFigure:
+    """A figure of both sides.
+
+    Attributes:
+        name: a latency metric, ``error_rate``, or ``cpu_per_request`` in seconds of one processor.
+        ratio: of the run to production's median; ``None`` where it would say nothing.
+        run_bucket, production_bucket: where a latency surely lies.
+    """
+
+    name: str
+    run: float | None
+    production: Level | None
+    ratio: float | None
+    run_bucket: Bucket | None = None
+    production_bucket: Bucket | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedShare:
+    """How much of all requests is of one kind; production's is the mean of its days."""
+
+    kind: str
+    run: float
+    production: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedRate:
+    """A scenario's rate beside what production sees at those hours, all instances together; requests a second.
+
+    Attributes:
+        scenario_rps, scenario_peak_rps: mean over its measured part, and the most.
+        production: over all of each day's hours.
+        busiest: in the busiest five minutes of them.
+        proposed_rps: ``rate_rps`` with which the scenario's peak would be the median of the busiest five minutes,
+            rounded to two digits; ``None`` where they are not known.
+    """
+
+    scenario_rps: float
+    scenario_peak_rps: float
+    production: Level
+    busiest: Level | None
+    proposed_rps: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A day that does not count, and why."""
+
+    window: Window
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductionComparison:
+    """``production.json``: additive, and no part of a verdict.
+
+    Attributes:
+        hours: of production, in words.
+        days: the windows that count, latest first.
+        measured_by: whose figures the run's latencies are; the client's include the network.
+        bounds: upper bounds that both sides' quantiles are made with, in seconds; the infinite one is left out.
+        mix: the kinds of request whose shares differ most come first.
+        remarks: what a reader should know.
+        problem: why there is nothing.
+    """
+
+    compared_at: AwareDatetime
+    hours: str
+    days: tuple[Window, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    measured_by: Side = Side.SERVICE
+    bounds: tuple[float, ...] = ()
+    figures: tuple[ComparedFigure, ...] = ()
+    mix: tuple[ComparedShare, ...] = ()
+    rate: ComparedRate | None = None
+    remarks: tuple[str, ...] = ()
+    problem: str | None = None
+    schema_version: int = field(default=SCHEMA_VERSION)
+
+
+def read_comparison(content: bytes | None, *, where: str) -> ProductionComparison | None:
+    """Read the file; ``None`` without one, and where it cannot be understood: then the log says why."""
+    if content is None:
+        return None
+    try:
+        return from_json(ProductionComparison, content, where=where)
+    except StoreError as err:
+        log.warning("there is no comparison with production: %s", err)
+        return None
+
+
+def latency_figures(run: Buckets, days: Sequence[Buckets]) -> tuple[ComparedFigure, ...]:
+    """Return the latency percentiles of both sides; none where the buckets that they have in common tell nothing."""
+    bounds = common_bounds((run, *days))
+    if not bounds:
+        return ()
+    own, others = run.coarsened(bounds), [each.coarsened(bounds) for each in days]
+    figures = tuple(_latency(name, share, own, others) for name, share in LATENCY_SHARES.items())
+    buckets = {bucket for each in figures for bucket in (each.run_bucket, each.production_bucket)}
+    is_as_measured = all(each.finite_bounds == bounds for each in (run, *days))
+    return figures if is_as_measured or len(buckets) > 1 else ()
+
+
+def _latency(name: str, share: float, run: Buckets, days: Sequence[Buckets]) -> ComparedFigure:
+    own, others = run.quantile(share), [found for each in days if (found := each.quantile(share))]
+    level = Level.of([each.value for each in others])
+    is_open = any(each.bucket.high is None for each in (*others, own) if each)
+    return ComparedFigure(
+        name=name,
+        run=own.value if own else None,
+        production=level,
+        ratio=None if is_open else _ratio(own.value if own else None, level),
+        run_bucket=own.bucket if own else None,
+        production_bucket=_bucket_of(level, run, is_open=any(each.bucket.high is None for each in others)),
+    )
+
+
+def _bucket_of(level: Level | None, buckets: Buckets, *, is_open: bool) -> Bucket | None:
+    """Return the bucket of a median over days; without an end where that of a day has none."""
+    if level is None:
+        return None
+    return Bucket(low=buckets.bounds[-2], high=None) if is_open else buckets.bucket_of(level.median)
+
+
+def other_figures(run: Observed, days: Sequence[Observed]) -> tuple[ComparedFigure, ...]:
+    """Return the error rate and the CPU per request of both sides."""
+    errors, cpu = Level.of([day.error_ratio for day in days]), Level.of([day.cpu_s for day in days])
+    return (
+        ComparedFigure(
+            name="error_rate", run=run.error_ratio, production=errors, ratio=_ratio(run.error_ratio, errors)
+        ),
+        ComparedFigure(name="cpu_per_request", run=run.cpu_s, production=cpu, ratio=_ratio(run.cpu_s, cpu)),
+    )
+
+
+def _ratio(run: float | None, production: Level | None) -> float | None:
+    return None if run is None or production is None or production.median <= 0 else run / production.median
+
+
+def compared_mix(run: Mapping[str, float], days: Sequence[Mapping[str, float]]) -> tuple[ComparedShare, ...]:
+    """Return the shares of both sides, the largest difference first; nothing where one side has none."""
+    known = [day for day in days if day]
+    if not run or not known:
+        return ()
+    kinds = sorted({*run, *(kind for day in known for kind in day)})
+    shares = [
+        ComparedShare(
+            kind=kind, run=run.get(kind, 0.0), production=sum(day.get(kind, 0.0) for day in known) / len(known)
+        )
+        for kind in kinds
+    ]
+    return tuple(sorted(shares, key=lambda each: -abs(each.run - each.production)))
+
+
+def compared_rate(load: LoadProfile, days: Sequence[Observed]) -> ComparedRate | None:
+    """Return a scenario's rate beside production's, ``None`` where that is not known."""
+    rate, busiest = Level.of([day.rate_rps for day in days]), Level.of([day.busiest_rps for day in days])
+    if rate is None:
+        return None
+    return ComparedRate(
+        scenario_rps=load.mean_rate_rps,
+        scenario_peak_rps=load.peak_rate_rps,
+        production=rate,
+        busiest=busiest,
+        proposed_rps=_two_digits(busiest.median * load.rate_rps / load.peak_rate_rps) if busiest else None,
+    )
+
+
+def _two_digits(value: float) -> float | None:
+    return float(f"{value:.2g}") if value > 0 and math.isfinite(value) else None

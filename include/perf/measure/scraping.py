@@ -1,0 +1,145 @@
+"""The service's own figures, out of Prometheus, over exactly the measured window.
+
+The window goes into the query in milliseconds and the query is asked at the window's end: a rate over the
+whole window is off by at most 1.5 % at a scrape interval of 5 s, where sub-queries and fixed ranges are off
+by up to half (measured).
+
+A figure is right or it is absent. With scrapes missing an average still looks normal, and a rate that lacks its
+beginning or its end is too small by as much. So with too few of them, or none at one end of the window, there is none.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from include.perf.catalogue.prometheus_target import COVERAGE, SERVER_METRICS
+from include.perf.catalogue.service import Service
+from include.perf.measure.metrics_source import MetricsSource
+from include.perf.measure.validity import MIN_COVERAGE_RATIO
+from include.perf.model.errors import NoData, PrometheusError, PrometheusUnavailable
+from include.perf.model.metric import METRICS, MetricValue
+from include.perf.runs.figures import ServerFigures, Window
+
+SCRAPES_AT_AN_END = 2
+"""Within so many intervals of the window's beginning and of its end there must be a scrape."""
+
+SCRAPES_AFTER = 2
+"""Within so many intervals after the window a start of the service is seen that fell into it."""
+
+
+def is_scraped(service: Service, source: MetricsSource, *, at: datetime) -> bool:
+    """Whether Prometheus sees the service now.
+
+    Raises:
+        PrometheusError: it could not be asked.
+    """
+    try:
+        return source.value(service.prometheus.present, at=at) > 0
+    except NoData:
+        return False
+
+
+def scrape_figures(service: Service, window: Window, source: MetricsSource) -> ServerFigures:
+    """Ask for every server-side metric, how much of the window was scraped, and whether the service went on.
+
+    Raises:
+        PrometheusUnavailable: worth a retry.
+    """
+    if _milliseconds(window.duration_s) <= 0:
+        return _without_figures("the measured window is empty")
+    try:
+        coverage = _coverage(service, window, source)
+        gap = _gap(service, window, source)
+    except PrometheusUnavailable:
+        raise
+    except PrometheusError as err:
+        does = "has no scrapes of" if isinstance(err, NoData) else "cannot say how often it scraped"
+        return _without_figures(f"Prometheus {does} {service.name}: {err}")
+    restarted_at = _restarted_at(service, window, source)
+    if gap is not None:
+        return _without_figures(gap, coverage_ratio=coverage, restarted_at=restarted_at)
+    if coverage < MIN_COVERAGE_RATIO:
+        metrics = _absent(f"only {coverage:.0%} of the scrapes are there")
+    else:
+        metrics = {name: _value(name, service, window, source) for name in SERVER_METRICS}
+    return ServerFigures(coverage_ratio=coverage, metrics=metrics, restarted_at=restarted_at)
+
+
+def _coverage(service: Service, window: Window, source: MetricsSource) -> float:
+    """Return the share of the expected scrapes that succeeded, at the worst of the service's targets.
+
+    A window of W seconds holds W / interval scrapes, one more or less by where it begins; the one is given.
+    """
+    expected = max(1.0, window.duration_s / service.prometheus.scrape_interval_s - 1)
+    return min(1.0, _scrapes(service, source, end=window.end, length_s=window.duration_s) / expected)
+
+
+def _gap(service: Service, window: Window, source: MetricsSource) -> str | None:
+    """Say at which end of the window there is no scrape; ``None`` where both have one."""
+    length_s = SCRAPES_AT_AN_END * service.prometheus.scrape_interval_s
+    if window.duration_s < 2 * length_s:
+        return None
+    for which, end in (("first", window.start + timedelta(seconds=length_s)), ("last", window.end)):
+        try:
+            scrapes = _scrapes(service, source, end=end, length_s=length_s)
+        except NoData:
+            scrapes = 0
+        if scrapes < 1:
+            return (
+                f"Prometheus has no scrape of {service.name} in the {which} {length_s:g} s of the measured window; "
+                "check the target in Prometheus and scrape_interval_s"
+            )
+    return None
+
+
+def _scrapes(service: Service, source: MetricsSource, *, end: datetime, length_s: float) -> float:
+    """Return how many scrapes there are of the target that has the fewest."""
+    return source.value(service.prometheus.query(COVERAGE, window=_range(length_s)), at=end)
+
+
+def _restarted_at(service: Service, window: Window, source: MetricsSource) -> datetime | None:
+    """Return when a process of the service began within the window; ``None`` where none did or nobody can tell.
+
+    The time that a process tells of itself is compared, not the change of it: some libraries compute it anew for every
+    scrape, and it moves by a second whenever the clock is corrected.
+    """
+    after_s = SCRAPES_AFTER * service.prometheus.scrape_interval_s
+    query = service.prometheus.started(window=_range(window.duration_s + after_s))
+    if query is None:
+        return None
+    try:
+        started = datetime.fromtimestamp(source.value(query, at=window.end + timedelta(seconds=after_s)), tz=UTC)
+    except PrometheusUnavailable:
+        raise
+    except (PrometheusError, ValueError, OverflowError, OSError):  # not there, or no time
+        return None
+    return started if window.start < started <= window.end else None
+
+
+def _value(name: str, service: Service, window: Window, source: MetricsSource) -> MetricValue:
+    query = service.prometheus.query(name, window=_range(window.duration_s))
+    try:
+        return MetricValue(value=source.value(query, at=window.end), unit=METRICS[name].unit)
+    except PrometheusUnavailable:
+        raise
+    except PrometheusError as err:
+        return MetricValue(value=None, unit=METRICS[name].unit, reason=str(err))
+
+
+def _without_figures(
+    problem: str, *, coverage_ratio: float | None = None, restarted_at: datetime | None = None
+) -> ServerFigures:
+    return ServerFigures(
+        coverage_ratio=coverage_ratio, metrics=_absent(problem), problem=problem, restarted_at=restarted_at
+    )
+
+
+def _absent(reason: str) -> Mapping[str, MetricValue]:
+    return {name: MetricValue(value=None, unit=METRICS[name].unit, reason=reason) for name in SERVER_METRICS}
+
+
+def _range(length_s: float) -> str:
+    return f"{_milliseconds(length_s)}ms"
+
+
+def _milliseconds(length_s: float) -> int:
+    return round(length_s * 1000)

@@ -1,0 +1,153 @@
+"""Reads ``timeseries.csv``, one row a second, and bins it so that lines of a long run stay readable.
+
+Percentiles are never averaged: a bin of several seconds shows its typical (median) second and its worst.
+Counts are summed and divided by the seconds that the bin really has.
+"""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from include.perf.model.errors import StoreError
+
+Floats = NDArray[np.float64]
+
+COLUMNS = (
+    "second",
+    "phase",
+    "due",
+    "sent",
+    "finished",
+    "failed",
+    "latency_p50_s",
+    "latency_p95_s",
+    "latency_p99_s",
+)
+PERCENTILES = ("latency_p50", "latency_p95", "latency_p99")
+MEASURED = "measured"
+
+MAX_BINS = 240
+"""As many points as a phone can tell apart on one line."""
+BIN_WIDTHS_S = (1, 5, 10, 15, 30, 60, 120, 300)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeseries:
+    """A run in bins of equal width, ordered by time; every array has one entry a bin.
+
+    Attributes:
+        width_s: seconds in a bin; the last one may hold fewer.
+        warmup_s: seconds before the measured part.
+        total_s: seconds in all.
+        middle_s: the middle of each bin, from the first arrival due.
+        typical_s: median over the bin's seconds, by percentile; NaN where nothing was answered.
+        worst_s: the largest of the bin's seconds, by percentile; NaN where nothing was answered.
+        finished_rps, failed_rps: requests per second answered well, and failed; NaN where no row is.
+        had_failures: whether anything failed in the bin.
+    """
+
+    width_s: int
+    warmup_s: int
+    total_s: int
+    middle_s: Floats
+    typical_s: dict[str, Floats]
+    worst_s: dict[str, Floats]
+    finished_rps: Floats
+    failed_rps: Floats
+    had_failures: NDArray[np.bool_]
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether any request was answered at all."""
+        return bool(np.isfinite(self.worst_s["latency_p99"]).any())
+
+
+def read_timeseries(path: Path) -> Timeseries | None:
+    """Read and bin a run's seconds; ``None`` when the file is missing or holds no second.
+
+    A last line that was cut off, the writer having been killed, is left out.
+
+    Raises:
+        StoreError: the file is not what the load generator writes.
+    """
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if tuple(header) != COLUMNS:
+        raise StoreError(f"{path}: the columns must be {','.join(COLUMNS)}, but are {','.join(header)}")
+    if rows and len(rows[-1]) < len(COLUMNS):
+        rows.pop()
+    return _binned(_parsed(rows, path)) if rows else None
+
+
+def _parsed(rows: Sequence[Sequence[str]], path: Path) -> dict[str, Floats]:
+    """Return the columns by name, ``phase`` as 1.0 where measured; shapes: (total seconds,), NaN in gaps."""
+    try:
+        seconds = np.array([int(row[0]) for row in rows])
+        if seconds.min() < 0:
+            raise ValueError(f"second must not be negative, but is {seconds.min()}")
+        columns = {name: np.full(seconds.max() + 1, np.nan) for name in COLUMNS[1:]}
+        for index, name in enumerate(COLUMNS[1:], start=1):
+            columns[name][seconds] = [_number(row[index], name) for row in rows]
+    except (ValueError, IndexError) as err:
+        raise StoreError(f"{path} is not a time series: {err}") from err
+    return columns
+
+
+def _number(cell: str, column: str) -> float:
+    if column == "phase":
+        return float(cell == MEASURED)
+    return float(cell) if cell else np.nan
+
+
+def _binned(seconds: dict[str, Floats]) -> Timeseries:
+    total = len(seconds["phase"])
+    measured = np.flatnonzero(seconds["phase"] == 1.0)
+    width = bin_width_s(total)
+    finished, failed = (_rates(seconds[name], width) for name in ("finished", "failed"))
+    typical, worst = {}, {}
+    for name in PERCENTILES:
+        typical[name], worst[name] = _middle_and_worst(_bins(seconds[f"{name}_s"], width))
+    starts = np.arange(0, total, width, dtype=float)
+    return Timeseries(
+        width_s=width,
+        warmup_s=int(measured[0]) if measured.size else total,
+        total_s=total,
+        middle_s=(starts + np.minimum(starts + width, total)) / 2,
+        typical_s=typical,
+        worst_s=worst,
+        finished_rps=finished,
+        failed_rps=failed,
+        had_failures=np.nan_to_num(failed) > 0,
+    )
+
+
+def bin_width_s(total_s: int) -> int:
+    """Return the narrowest width that keeps ``total_s`` within :data:`MAX_BINS` bins."""
+    return next((width for width in BIN_WIDTHS_S if total_s <= width * MAX_BINS), BIN_WIDTHS_S[-1])
+
+
+def _bins(seconds: Floats, width: int) -> Floats:
+    """Cut seconds into bins; shape: (bins, width), the last one filled up with NaN."""
+    short = -len(seconds) % width
+    return np.concatenate([seconds, np.full(short, np.nan)]).reshape(-1, width)
+
+
+def _rates(counts: Floats, width: int) -> Floats:
+    bins = _bins(counts, width)
+    present = np.isfinite(bins).sum(axis=1)
+    return np.where(present > 0, np.nansum(bins, axis=1) / np.maximum(present, 1), np.nan)
+
+
+def _middle_and_worst(bins: Floats) -> tuple[Floats, Floats]:
+    middle, worst = np.full(len(bins), np.nan), np.full(len(bins), np.nan)
+    answered = np.isfinite(bins).any(axis=1)  # NumPy warns of the median of nothing
+    if answered.any():
+        middle[answered] = np.nanmedian(bins[answered], axis=1)
+        worst[answered] = np.nanmax(bins[answered], axis=1)
+    return middle, worst

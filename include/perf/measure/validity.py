@@ -1,0 +1,213 @@
+"""Why a run cannot be trusted: a pure function from its figures to reasons.
+
+A run with any reason here is ``INVALID``: never a pass, never an alert about the service, never a baseline.
+A slow or failing service is no reason: that is what a run is for.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC
+
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.model.metric import METRICS
+from include.perf.runs.figures import COMPLETED, GeneratorFigures, LoadFigures, ServerFigures
+
+MIN_RATE_SHARE = 0.999
+"""Share of the planned arrivals that must be released. A generator that keeps up releases every one; with fewer
+the load was another one."""
+
+MIN_REQUESTS = 299
+"""With fewer no upper bound of the 99th percentile can be given with 95 % confidence: 0.99^n must be at most 0.05
+(Hahn & Meeker, Statistical Intervals, 1991, section 5.2)."""
+
+MAX_SCHEDULE_LAG_S = 0.010
+"""99th percentile of how late arrivals may be released: beyond it they come in bursts, which is another load."""
+
+MAX_DISTORTION_SHARE = 0.5
+"""By how much the generator's own lateness may raise a latency, as a share of the smallest change of it that is told:
+lateness alone then neither makes a deviation nor hides one that is clearly beyond."""
+
+MAX_WANTED_CORES = 0.80
+"""Processor time of one worker, its waiting for a processor made up for. Beyond it the lateness grows without
+bound within seconds; docs/benchmarks.md has the runs by which the limits here were tried."""
+
+MAX_WAIT_RATIO = 0.25
+"""Share of the time in which the generator was ready to run and did not. What that did to its own figures is known
+and judged above; beyond this a target on the same machine is held up as well."""
+
+MAX_STEAL_RATIO = 0.25
+"""Share of this machine's time that its hypervisor gave to others; with 10 to 20 % the figures were still right
+(measured)."""
+
+MIN_COVERAGE_RATIO = 0.95
+"""Share of the scrapes that must be there; with fewer an average still looks normal and is not."""
+
+MAX_CLOCK_STEP_S = 0.5
+"""A wall clock that moved against the monotonic one makes the window in Prometheus another one."""
+
+MAX_CLOCK_UNCERTAINTY_S = MAX_SCHEDULE_LAG_S
+"""How far off the start of a worker elsewhere may be: its requests then come that much before or after those of the
+others, which is another schedule, while every latency is told by one clock and stays right."""
+
+MAX_CLOCK_DRIFT_S = 0.1
+"""By how much the clock of a worker may go away from the master's. A quartz off by 25 ppm takes an hour for it; at such
+a speed the gaps between requests are as good as ever, and seconds of the record still hold their own requests."""
+
+BUSY = "the machine was busy with something else"
+OWN_CORE = "give the generator a core of its own"
+
+
+def load_problems(load: LoadProfile, figures: LoadFigures) -> list[str]:
+    """Return the reasons in the generator's own record."""
+    return [
+        *_problems_of_the_record(load, figures),
+        *_problems_of_the_schedule(figures),
+        *_problems_of_the_machine(figures.generator),
+    ]
+
+
+def _problems_of_the_record(load: LoadProfile, figures: LoadFigures) -> Iterator[str]:
+    generator = figures.generator
+    if generator.ended != COMPLETED:
+        yield f"the load ended early: {generator.ended}; start a new run"
+    if generator.lost_workers:
+        lost = ", ".join(_named(number, generator) for number in generator.lost_workers)
+        unreachable = ", or could not be reached" if generator.hosts else ""
+        yield (
+            f"worker {lost} of {generator.workers} of the load generator was lost: it was killed, or the machine ran "
+            f"out of memory{unreachable}; start a new run"
+        )
+    elif figures.rows != figures.arrivals:
+        yield (
+            f"{figures.arrivals} requests were due but {figures.rows} are in the record; "
+            "the generator lost some, start a new run"
+        )
+    if generator.ended == COMPLETED:
+        yield from _problems_of_the_count(load, figures)
+
+
+def _named(number: int, generator: GeneratorFigures) -> str:
+    """Return the number of a worker, and where it ran when that was elsewhere."""
+    return f"{number} (on {generator.hosts[number - 1]})" if generator.hosts else str(number)
+
+
+def _problems_of_the_count(load: LoadProfile, figures: LoadFigures) -> Iterator[str]:
+    """Whether as many requests were due as a load that came to its end must have had."""
+    planned = load.measured_arrivals
+    if figures.due < planned * MIN_RATE_SHARE:
+        yield (
+            f"the generator released {figures.due} of {planned} arrivals "
+            f"(at least {MIN_RATE_SHARE:.1%} are needed); {OWN_CORE}, or ask for a lower rate"
+        )
+    if figures.due < MIN_REQUESTS:
+        yield (
+            f"the run was too short: {figures.due} requests were due in the measured part (at least {MIN_REQUESTS} "
+            "are needed to know a 99th percentile); ask for a longer duration or a higher rate"
+        )
+
+
+def _problems_of_the_schedule(figures: LoadFigures) -> Iterator[str]:
+    """Whether requests went out when they were due; what comes after that is timed by the kernel."""
+    generator = figures.generator
+    if generator.schedule_lag_p99_s > MAX_SCHEDULE_LAG_S:
+        yield (
+            f"the generator released arrivals late: p99 {generator.schedule_lag_p99_s * 1000:.1f} ms "
+            f"(at most {MAX_SCHEDULE_LAG_S * 1000:g} ms); {OWN_CORE}"
+        )
+    raised = list(_raised_latencies(figures))
+    if raised:
+        yield (
+            f"the generator's own lateness raised {', '.join(raised)}, more than half of the smallest change that is "
+            f"told; {OWN_CORE}"
+        )
+
+
+def _raised_latencies(figures: LoadFigures) -> Iterator[str]:
+    for name, raised_s in figures.generator.distortion.items():
+        value = figures.metrics[name].value or 0.0
+        own = value - raised_s
+        most_s = MAX_DISTORTION_SHARE * METRICS[name].floor(baseline=own, is_provisional=False)
+        if raised_s > most_s:
+            yield (
+                f"{name.removeprefix('latency_')} from {own * 1000:.1f} to {value * 1000:.1f} ms "
+                f"(at most by {most_s * 1000:.1f} ms)"
+            )
+
+
+def _problems_of_the_machine(generator: GeneratorFigures) -> Iterator[str]:
+    if generator.wanted_cores is not None and generator.wanted_cores > MAX_WANTED_CORES:
+        yield (
+            f"the generator was saturated: it wanted {generator.wanted_cores:.2f} cores "
+            f"(at most {MAX_WANTED_CORES:g} a worker); {OWN_CORE}, or {generator.workers + 1} workers, or ask for a "
+            "lower rate"
+        )
+    if generator.wait_ratio is not None and generator.wait_ratio > MAX_WAIT_RATIO:
+        yield (
+            f"{BUSY}: the generator waited for a processor {generator.wait_ratio:.0%} of the time "
+            f"(at most {MAX_WAIT_RATIO:.0%}); {OWN_CORE}"
+        )
+    if generator.steal_ratio is not None and generator.steal_ratio > MAX_STEAL_RATIO:
+        yield (
+            f"{BUSY}: its host gave {generator.steal_ratio:.0%} of its time to others "
+            f"(at most {MAX_STEAL_RATIO:.0%}); move the generator to a host that is not overbooked"
+        )
+    yield from _problems_of_the_clocks(generator)
+
+
+def _problems_of_the_clocks(generator: GeneratorFigures) -> Iterator[str]:
+    if abs(generator.clock_step_s) > MAX_CLOCK_STEP_S:
+        yield (
+            f"the clock of this machine was stepped by {generator.clock_step_s:+.2f} s during the run; "
+            "start a new run once it is steady"
+        )
+    if generator.clock_uncertainty_s is not None and generator.clock_uncertainty_s > MAX_CLOCK_UNCERTAINTY_S:
+        yield (
+            "the clocks of master and workers could only be compared to "
+            f"±{generator.clock_uncertainty_s * 1000:.0f} ms (at most ±{MAX_CLOCK_UNCERTAINTY_S * 1000:g} ms), so that "
+            "the workers did not keep one schedule; bring them closer to one another in the network, or look for what "
+            "keeps it busy"
+        )
+    if generator.clock_drift_s is not None and generator.clock_drift_s > MAX_CLOCK_DRIFT_S:
+        yield (
+            f"the clock of a worker went away from the master's by {generator.clock_drift_s * 1000:.0f} ms during the "
+            f"run (at most {MAX_CLOCK_DRIFT_S * 1000:g} ms), so that the workers did not keep one schedule; move it to "
+            "a machine with a steady clock"
+        )
+
+
+def server_problems(figures: ServerFigures) -> list[str]:
+    """Return the reasons in what Prometheus had."""
+    return [*_problems_of_scrapes(figures), *_problems_of_restart(figures)]
+
+
+def _problems_of_scrapes(figures: ServerFigures) -> list[str]:
+    if figures.problem is not None:
+        return [figures.problem]
+    if figures.coverage_ratio is None or figures.coverage_ratio < MIN_COVERAGE_RATIO:
+        share = figures.coverage_ratio or 0.0
+        return [
+            f"Prometheus has {share:.0%} of the service's scrapes in the measured window "
+            f"(at least {MIN_COVERAGE_RATIO:.0%} are needed); check the target in Prometheus and scrape_interval_s"
+        ]
+    return []
+
+
+def _problems_of_restart(figures: ServerFigures) -> list[str]:
+    if figures.restarted_at is None:
+        return []
+    return [
+        f"a process of the service was started at {figures.restarted_at.astimezone(UTC):%H:%M:%S} UTC, while it was "
+        "measured: it had crashed, or was deployed or scaled; find out which, and start a new run"
+    ]
+
+
+def load_notes(figures: LoadFigures) -> list[str]:
+    """Return what a reader should know and what makes nothing invalid."""
+    notes = []
+    if figures.generator.capped:
+        notes.append(
+            f"{figures.generator.capped} arrivals found all connections busy and waited; their latency counts from "
+            "when they were due, but fewer requests were in flight at once than users would have sent"
+        )
+    if figures.unfinished:
+        notes.append(f"{figures.unfinished} requests had no answer when the load ended; they count as failed")
+    return notes

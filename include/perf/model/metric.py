@@ -1,0 +1,153 @@
+"""The eight metrics: unit, direction, and the smallest change worth telling anyone.
+
+A change counts only when it passes both floors of its metric:
+
+* ``floor_ratio``: relative to the baseline. A sure change of 1 % is still nobody's night.
+* ``floor_absolute``: in the metric's own unit. 30 % of a 2 ms latency is 0.6 ms, which no user feels and
+  any scheduler makes.
+"""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+from include.perf.model.text import one_line
+
+PROVISIONAL_FLOOR_RATIO = 0.30
+
+
+class Unit(StrEnum):
+    """Base units; people see :func:`format_value`."""
+
+    SECONDS = "s"
+    REQUESTS_PER_SECOND = "1/s"
+    RATIO = "ratio"
+    CORES = "cores"
+    BYTES = "bytes"
+
+
+class Direction(StrEnum):
+    """Which way is better."""
+
+    LOWER_IS_BETTER = "lower is better"
+    HIGHER_IS_BETTER = "higher is better"
+
+
+class Source(StrEnum):
+    """Who measured it."""
+
+    CLIENT = "client"
+    PROMETHEUS = "prometheus"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """What a figure means and which change of it matters.
+
+    Attributes:
+        floor_ratio: smallest relative change told, as a ratio of the baseline.
+        floor_absolute: smallest absolute change told, in ``unit``.
+    """
+
+    name: str
+    title: str
+    unit: Unit
+    direction: Direction
+    source: Source
+    floor_ratio: float
+    floor_absolute: float
+
+    def floor(self, *, baseline: float, is_provisional: bool) -> float:
+        """Return the smallest change worth telling, in ``unit``: the larger of the two floors.
+
+        A provisional baseline, of one or two runs, says nothing about how far runs differ from one another:
+        then the relative floor is 30 %. A metric without a relative floor (the error rate) keeps its absolute one.
+        """
+        ratio = self.floor_ratio
+        if is_provisional and ratio > 0:
+            ratio = max(ratio, PROVISIONAL_FLOOR_RATIO)
+        return max(ratio * abs(baseline), self.floor_absolute)
+
+    def worsening(self, *, baseline: float, value: float) -> float:
+        """Return by how much ``value`` is worse than ``baseline``, in ``unit``; negative is better."""
+        change = value - baseline
+        return change if self.direction is Direction.LOWER_IS_BETTER else -change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricValue:
+    """One figure of a run, or the reason for which there is none.
+
+    Attributes:
+        value: in ``unit``; ``None`` when it could not be had, never zero for "no data".
+        reason: why there is no value; ``None`` when there is one.
+    """
+
+    value: float | None
+    unit: Unit
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.reason is None):
+            raise ValueError(f"a metric has either a value or a reason, not value={self.value}, reason={self.reason}")
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(f"a metric's value must be finite, but is {self.value}; use None and a reason")
+
+
+def _metric(name: str, title: str, unit: Unit, source: Source, floor_ratio: float, floor_absolute: float) -> Metric:
+    direction = Direction.HIGHER_IS_BETTER if name == "throughput" else Direction.LOWER_IS_BETTER
+    return Metric(
+        name=name,
+        title=title,
+        unit=unit,
+        direction=direction,
+        source=source,
+        floor_ratio=floor_ratio,
+        floor_absolute=floor_absolute,
+    )
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        _metric("latency_p50", "Latency p50", Unit.SECONDS, Source.CLIENT, 0.05, 0.002),
+        _metric("latency_p95", "Latency p95", Unit.SECONDS, Source.CLIENT, 0.05, 0.005),
+        _metric("latency_p99", "Latency p99", Unit.SECONDS, Source.CLIENT, 0.10, 0.010),
+        _metric("throughput", "Throughput", Unit.REQUESTS_PER_SECOND, Source.CLIENT, 0.05, 0.5),
+        _metric("error_rate", "Error rate", Unit.RATIO, Source.CLIENT, 0.0, 0.005),
+        _metric("cpu_usage", "CPU", Unit.CORES, Source.PROMETHEUS, 0.10, 0.05),
+        _metric("memory_usage", "Memory", Unit.BYTES, Source.PROMETHEUS, 0.05, 16 * 1024**2),
+        _metric("disk_usage", "Disk used", Unit.RATIO, Source.PROMETHEUS, 0.10, 0.02),
+    )
+}
+"""The eight metrics by name, in the order in which people read them."""
+
+LATENCY_SHARES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
+"""The share of all requests that took no longer, by metric."""
+
+
+SHORT_NAMES = {
+    "latency_p50": "p50",
+    "latency_p95": "p95",
+    "latency_p99": "p99",
+    "throughput": "throughput",
+    "error_rate": "error rate",
+    "cpu_usage": "CPU",
+    "memory_usage": "memory",
+    "disk_usage": "disk used",
+}
+"""The eight metrics as said in the middle of a sentence."""
+
+
+def is_in_points(name: str) -> bool:
+    """Return whether a metric's change is told in percentage points.
+
+    A relative change of a rate near zero says nothing: 0.01 % to 0.03 % would read as +200 %.
+    """
+    return name in METRICS and METRICS[name].unit is Unit.RATIO
+
+
+def title_of(name: str) -> str:
+    """Return a metric's title; its name where it is not one of the eight."""
+    metric = METRICS.get(name)
+    return metric.title if metric else one_line(name)

@@ -1,0 +1,1 @@
+"""What Prometheus and Grafana receive: our metrics, alert rules and dashboards."""

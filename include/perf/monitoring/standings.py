@@ -1,0 +1,124 @@
+"""How a service stands in a scenario: everything that the metrics of a cell are made of.
+
+Where the metrics come from: what runs, people and loads left, and no run's own record.
+"""
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from include.perf.alerts.book import AlertBook
+from include.perf.alerts.delivery import AlertStore
+from include.perf.baselines.baselines import BaselineStore
+from include.perf.baselines.entry import Baseline
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.load.announcing import SentLoad
+from include.perf.model.cell import CellName
+from include.perf.model.text import Clock
+from include.perf.monitoring.rule_limits import CellLimits, Limits
+from include.perf.runs.record import Severity
+from include.perf.runs.run_index import RunEntry, RunIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """A cell as it stands now.
+
+    Attributes:
+        environment: of the service, as the catalogue says.
+        latest: the latest finished run, whatever its verdict.
+        measured: the latest run whose figures can be trusted.
+        load: the latest load, which may still go out.
+        limits: of the alert rules in force.
+        problems: how many are open that have to do with the cell, by severity.
+    """
+
+    cell: CellName
+    environment: str
+    now: datetime
+    latest: RunEntry | None = None
+    measured: RunEntry | None = None
+    baseline: Baseline | None = None
+    load: SentLoad | None = None
+    is_loaded: bool = False
+    limits: CellLimits | None = None
+    problems: Mapping[Severity, int] = field(default_factory=dict)
+
+    @property
+    def loaded(self) -> RunEntry | None:
+        """The latest finished run that sent a load, as far as is known: a skipped one has sent none."""
+        return next((run for run in (self.latest, self.measured) if run and run.window), None)
+
+
+class LoadSource(Protocol):
+    """Knows of loads that run, or ran last."""
+
+    def latest(self) -> Sequence[SentLoad]:
+        """Return the latest load of each cell that had one.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+
+    def held(self) -> Set[str] | None:
+        """Return the runs that hold a lock for their load; ``None`` where nobody can tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What the metrics are made of.
+
+    Attributes:
+        catalogue: reads the catalogue as it is now; what is not in it any more has no metrics.
+        limits: reads the limits of the alert rules in force.
+    """
+
+    catalogue: Callable[[], Catalogue]
+    index: RunIndex
+    baselines: BaselineStore
+    alerts: AlertStore
+    loads: LoadSource
+    limits: Callable[[], Limits | None]
+    clock: Clock
+
+    def standings(self, *, may_read: Callable[[str], bool] = lambda _: True) -> tuple[Standing, ...]:
+        """Return how each cell of the catalogue stands now.
+
+        Args:
+            may_read: whether who asks may see a scenario.
+
+        Raises:
+            ConfigurationError, StoreError: something cannot be read.
+        """
+        self.index.sync()
+        catalogue, now = self.catalogue(), self.clock()
+        latest, measured = self.index.latest(runs=1), self.index.latest(runs=1, measured_only=True)
+        loads = {CellName(load.service, load.scenario): load for load in self.loads.latest()}
+        baselines, book, held = self.baselines.read(), self.alerts.read(), self.loads.held()
+        limits = self.limits() or Limits()
+        return tuple(
+            Standing(
+                cell=cell,
+                environment=catalogue.services[cell.service].environment,
+                now=now,
+                latest=next(iter(latest.get(cell, ())), None),
+                measured=next(iter(measured.get(cell, ())), None),
+                baseline=baselines.get(cell.service, cell.scenario),
+                load=(load := loads.get(cell)),
+                is_loaded=load is not None and load.is_running(now, held=held),
+                limits=limits.of(cell),
+                problems=_problems_of(cell, book),
+            )
+            for cell in catalogue.cells()
+            if may_read(cell.scenario)
+        )
+
+
+def _problems_of(cell: CellName, book: AlertBook) -> Mapping[Severity, int]:
+    """Count the open problems of a cell, and those of the pipeline itself in its scenario."""
+    counts = dict.fromkeys(Severity, 0)
+    for problem in book.problems:
+        if problem.is_open and not {cell, CellName("", cell.scenario)}.isdisjoint(problem.cells):
+            counts[problem.severity] += 1
+    return counts

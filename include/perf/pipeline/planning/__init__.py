@@ -1,0 +1,1 @@
+"""From a request to the list of runs: specifications, time, order, re-runs and fingerprints."""

@@ -1,0 +1,101 @@
+"""What a run was made of, part by part: only runs with the same parts are compared.
+
+A setting that is left at its default leaves no trace, so that one which is new in Bellwether does not part the
+baselines of services that do not use it. Headers count, as they may choose a version, a tenant or a cache;
+credentials do not, as they are renewed while the service stays what it is.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from include.perf.catalogue.endpoint import Endpoint, Expectation
+from include.perf.catalogue.scenario.arrival_rate import Shape
+from include.perf.catalogue.scenario.load_profile import LoadProfile, RatePoint
+from include.perf.catalogue.service import Service
+from include.perf.load.load_plan import GENERATOR_VERSION
+
+
+def fingerprint(
+    service: Service,
+    load: LoadProfile,
+    *,
+    data: str,
+    extra: Mapping[str, str] | None = None,
+    is_distributed: bool = False,
+) -> dict[str, str]:
+    """Return the parts by name, each short enough to be read in a message.
+
+    Args:
+        data: fingerprint of the market data, as `include.perf.load.market_data.data_fingerprint` gives it.
+        extra: what the scenario adds; the service's own additions come after it.
+        is_distributed: whether the load comes from other machines, over another network than this one's. From how
+            many does not matter.
+    """
+    parts = {
+        "load": describe_load(load),
+        "limits": _limits(service, load),
+        "data": data[:19],
+        "endpoints": _digest([_requests_of(endpoint) for endpoint in service.endpoints]),
+        "generator": f"version {GENERATOR_VERSION}, seed {load.seed}{_workers(load)}",
+        "environment": service.environment,
+    }
+    if service.prometheus.kind != "process":
+        parts["figures of"] = service.prometheus.kind
+    if is_distributed:
+        parts["generators"] = "distributed"
+    headers = {"headers": _headers(service.headers)} if service.headers else {}
+    return parts | headers | dict(extra or {}) | service.fingerprint
+
+
+def describe_load(load: LoadProfile) -> str:
+    """Write a load profile in words.
+
+    ``500/s constant for 900 s after 60 s of warm-up``, or with all that there can be ``500/s constant, profile
+    3 → 1 by decay in 300 s, for 900 s after 60 s of warm-up with a ramp of 30 s``.
+    """
+    profile = f", profile {_profile(load.profile)}," if load.profile else ""
+    ramp = f" with a ramp of {load.ramp_s} s" if load.ramp_s else ""
+    rate = f"{load.rate_rps:.12g}/s {load.arrivals}"
+    return f"{rate}{profile} for {load.duration_s} s after {load.warmup_s} s of warm-up{ramp}"
+
+
+def _profile(points: Sequence[RatePoint]) -> str:
+    words = f"{points[0].factor:.12g}"
+    for before, point in pairwise(points):
+        when = "after" if point.by is Shape.STEP else "in"
+        words += f" → {point.factor:.12g} by {point.by} {when} {point.at_s - before.at_s} s"
+    return words
+
+
+def _workers(load: LoadProfile) -> str:
+    return f", {load.worker_count} workers" if load.worker_count > 1 else ""
+
+
+def _limits(service: Service, load: LoadProfile) -> str:
+    limits = [f"{load.max_concurrency} in flight", f"time-out {service.timeout_s:g} s"]
+    if service.connect_timeout_s is not None:
+        limits.append(f"{service.connect_timeout_s:g} s to connect")
+    if not service.keep_alive:
+        limits.append("a connection for each request")
+    return ", ".join(limits)
+
+
+def _requests_of(endpoint: Endpoint) -> dict[str, Any]:
+    requests = endpoint.model_dump(mode="json", exclude={"expect"})
+    if endpoint.expect is not None and endpoint.expect != Expectation():
+        requests["expect"] = endpoint.expect.model_dump(mode="json", exclude_defaults=True)
+    return requests
+
+
+def _headers(headers: Mapping[str, str]) -> str:
+    """Return their names, which know no case, and what stands for their values."""
+    values = {name.lower(): value for name, value in headers.items()}
+    return f"{', '.join(sorted(values))} {_digest(values)}"
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True).encode()
+    return "sha256:" + hashlib.sha256(text).hexdigest()[:12]

@@ -1,0 +1,128 @@
+"""What a person or a schedule asks for, and what is wrong with it.
+
+From what was asked for to the runs that come of it; everything wrong with it is said at once.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from include.perf.catalogue.catalogue import ALL_SERVICES, Catalogue
+from include.perf.catalogue.operations import problems_of_capacity, problems_of_ceiling
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.scenario.market_hours import MarketHours
+from include.perf.catalogue.scenario.scenario import Scenario
+from include.perf.catalogue.scenario.schedule import Deadline
+from include.perf.catalogue.service import Service
+from include.perf.model.errors import ConfigurationError, collected
+from include.perf.model.yaml_entries import problem_of
+from include.perf.runs.spec import RunSpec, run_id_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What a person or a schedule asks for; one run a service comes of it.
+
+    Attributes:
+        duration_s, rate_rps: instead of the scenario's own; its rate profile keeps its times and is cut off at
+            the end, and multiplies the rate asked for.
+        update_baseline: promote each run that is valid; needs a ``reason``.
+        due_at: when a schedule wanted it, which may be long ago; ``None`` for a person's request.
+        may_rerun: measure again, twice, what looks suspicious; without it one run decides alone, and only warns.
+    """
+
+    scenario: str
+    service: str = ALL_SERVICES
+    duration_s: int | None = None
+    rate_rps: float | None = None
+    update_baseline: bool = False
+    reason: str | None = None
+    may_rerun: bool = True
+    triggered_by: str = "unknown"
+    dag_id: str | None = None
+    dag_run_id: str | None = None
+    due_at: datetime | None = None
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with it by itself, a sentence each."""
+        if self.update_baseline and not (self.reason or "").strip():
+            return ["update_baseline needs a reason: it is kept with the baseline, say why the level is right"]
+        return []
+
+
+def load_of(scenario: Scenario, request: RunRequest) -> LoadProfile:
+    """Return the scenario's load with what was asked for instead; a short run gets a short warm-up and ramp."""
+    load = scenario.load
+    changes: dict[str, float] = {}
+    if request.rate_rps is not None:
+        changes["rate_rps"] = request.rate_rps
+    if request.duration_s is not None:
+        warmup_s = min(load.warmup_s, max(0, request.duration_s))
+        changes |= {"duration_s": request.duration_s, "warmup_s": warmup_s, "ramp_s": min(load.ramp_s, warmup_s)}
+    try:
+        return LoadProfile.model_validate(load.model_dump() | changes)
+    except ValidationError as err:
+        raise ConfigurationError([problem_of(error) for error in err.errors()]) from err
+
+
+def specs_for(
+    request: RunRequest, catalogue: Catalogue, *, now: datetime, problems: Sequence[str] = ()
+) -> list[RunSpec]:
+    """Return what each run is to be, one a service, in the order of the catalogue.
+
+    Args:
+        problems: what is wrong already.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with the request.
+    """
+    found = [*request.problems(), *problems]
+    load: LoadProfile | None = None
+    services: Sequence[Service] = ()
+    with collected(found):
+        scenario = catalogue.scenario(request.scenario)
+        with collected(found):
+            load = load_of(scenario, request)
+        with collected(found):
+            services = catalogue.services_of(scenario, request.service)
+    if load is not None:
+        found += _problems_of_load(load, services, catalogue)
+    if found or load is None:
+        raise ConfigurationError(found)
+    return [_spec(request, scenario, service, load, catalogue=catalogue, now=now) for service in services]
+
+
+def _problems_of_load(load: LoadProfile, services: Sequence[Service], catalogue: Catalogue) -> Iterator[str]:
+    yield from problems_of_capacity(load, catalogue.operations)
+    for service in services:
+        yield from problems_of_ceiling(load, service)
+
+
+def _spec(
+    request: RunRequest, scenario: Scenario, service: Service, load: LoadProfile, *, catalogue: Catalogue, now: datetime
+) -> RunSpec:
+    return RunSpec(
+        run_id=run_id_of(now),
+        service=service.name,
+        scenario=scenario.name,
+        environment=service.environment,
+        load=load,
+        created_at=now,
+        update_baseline=request.update_baseline,
+        reason=request.reason or None,
+        triggered_by=request.triggered_by,
+        may_rerun=request.may_rerun,
+        dag_id=request.dag_id,
+        dag_run_id=request.dag_run_id,
+        deadline=_deadline(request, scenario, catalogue.market_hours, now=now),
+    )
+
+
+def _deadline(request: RunRequest, scenario: Scenario, hours: MarketHours, *, now: datetime) -> Deadline | None:
+    """Return when the load must be over: every run before an opening has to, of the others those by schedule."""
+    schedule = scenario.schedule
+    if schedule is None or (request.due_at is None and not schedule.is_before_opening):
+        return None
+    return schedule.deadline(request.due_at or now, hours)

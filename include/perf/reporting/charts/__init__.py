@@ -1,0 +1,1 @@
+"""Charts of a run. Only this folder uses Matplotlib."""

@@ -1,0 +1,158 @@
+"""How every chart of a run looks: size, type, colours, title, labels at the line ends.
+
+Made to be read on a phone: at 1200 × 675 pixels the smallest type is 13 points. Every chart is drawn on a
+figure of its own, without pyplot and its global state.
+
+A colour means the same in every chart: p50 green, p95 blue, p99 purple; vermillion what is worse or failed, blue what
+is better, orange a stall; sky what was delivered; a dashed line in ink is the level that a run is held to, and grey
+is what does not count.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from include.perf.model.text import one_line
+from include.perf.runs.phrases import utc_window
+from include.perf.runs.record import RunRecord, Verdict
+
+# Okabe and Ito, "Color Universal Design" (2008): eight colours that the colour-blind tell apart.
+BLUE = "#0072B2"
+GREEN = "#009E73"
+PURPLE = "#CC79A7"
+VERMILLION = "#D55E00"
+SKY = "#56B4E9"
+ORANGE = "#E69F00"
+INK = "#222222"
+GREY = "#5F5F5F"
+PALE = "#E9E9E9"
+WHITE = "#FFFFFF"
+COLOURS = (BLUE, GREEN, PURPLE, VERMILLION, SKY, ORANGE, INK, GREY, PALE, WHITE)
+
+LATENCY_COLOURS = {"latency_p50": GREEN, "latency_p95": BLUE, "latency_p99": PURPLE}
+DASHED = (0, (5, 4))
+"""Of the line of a baseline, and of what was asked for."""
+
+WIDTH_PX, HEIGHT_PX, DPI = 1200, 675, 100
+TITLE_PT, TEXT_PT, SMALL_PT = 21, 15, 13
+TEXT_SHARE = 0.72
+"""Brightness of a colour as text, over that of the colour itself."""
+MAX_TITLE, MAX_SUBTITLE = 64, 120
+"""Characters that usually fit into the width."""
+TOP_LABEL = 0.955
+"""Height of the topmost label at a line's end, as a share of the axes; above it failures are named."""
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same glyphs everywhere
+    "font.size": TEXT_PT,
+    "text.parse_math": False,  # a "$" in a name is a dollar
+    "text.color": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": GREY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 1.0,
+    "axes.unicode_minus": True,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelsize": TEXT_PT,
+    "ytick.labelsize": TEXT_PT,
+    "figure.facecolor": WHITE,
+    "axes.facecolor": "none",
+    "lines.solid_capstyle": "round",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndLabel:
+    """A label right of the axes; ``y`` in data units, ``is_line`` joins it to the end of a line."""
+
+    text: str
+    y: float
+    colour: str
+    is_line: bool = True
+
+
+def new_figure(record: RunRecord, title: str) -> Figure:
+    """Return an empty figure with its title (what was found) and subtitle (where and when)."""
+    figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI)
+    FigureCanvasAgg(figure)
+    heading = figure.text(0.03, 0.925, shortened(title, MAX_TITLE), fontsize=TITLE_PT, fontweight="bold")
+    invalid = record.verdict is Verdict.INVALID
+    words = "INVALID RUN, not to be trusted · " if invalid else ""
+    below = figure.text(
+        0.03,
+        0.868,
+        shortened(words + _where(record), MAX_SUBTITLE),
+        fontsize=SMALL_PT,
+        color=VERMILLION if invalid else GREY,
+    )
+    for text in (heading, below):
+        _fit_into_width(text)
+    return figure
+
+
+def _fit_into_width(text: Text) -> None:
+    """Cut a text that, its letters being wide, still leaves the picture."""
+    while text.get_window_extent().x1 > WIDTH_PX * 0.985:
+        text.set_text(shortened(text.get_text(), len(text.get_text()) - 2))
+
+
+def _where(record: RunRecord) -> str:
+    names = [shortened(one_line(each), 40) for each in (record.service, record.scenario, record.environment)]
+    return " · ".join([*names, utc_window(record.window)] if record.window else names)
+
+
+def shortened(text: str, length: int) -> str:
+    """Return text of at most ``length`` characters, cut off with an ellipsis."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def as_text(colour: str) -> str:
+    """Return a colour dark enough to read as text on white."""
+    channels = (int(int(colour[start : start + 2], 16) * TEXT_SHARE) for start in (1, 3, 5))
+    return "#" + "".join(f"{channel:02x}" for channel in channels)
+
+
+def label_line_ends(axes: Axes, labels: Sequence[EndLabel], *, gap: float = 0.07) -> None:
+    """Write labels right of the axes at the height of their lines, moved apart where they would touch.
+
+    Args:
+        axes: with its limits set.
+        labels: in any order.
+        gap: least distance between two labels, as a share of the axes' height.
+    """
+    to_axes = axes.transData + axes.transAxes.inverted()
+    wanted = sorted(((float(to_axes.transform((0, each.y))[1]), each) for each in labels), key=lambda p: p[0])
+    heights = spread([min(max(height, 0.0), TOP_LABEL) for height, _ in wanted], gap=gap)
+    for (true, label), height in zip(wanted, heights, strict=True):
+        colour = as_text(label.colour)
+        if label.is_line:
+            ends = [min(max(true, 0.0), 1.0), height]
+            axes.plot([1.003, 1.018], ends, transform=axes.transAxes, clip_on=False, color=colour, linewidth=1.2)
+        axes.text(1.025, height, label.text, transform=axes.transAxes, va="center", color=colour)
+
+
+def spread(heights: Sequence[float], *, gap: float) -> list[float]:
+    """Return ascending heights at least ``gap`` apart, near the ones wanted and none above :data:`TOP_LABEL`."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(max(height, placed[-1] + gap) if placed else height)
+    ceiling = TOP_LABEL
+    for index in range(len(placed) - 1, -1, -1):
+        placed[index] = min(placed[index], ceiling)
+        ceiling = placed[index] - gap
+    return placed
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG; the same figure gives the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

@@ -1,0 +1,196 @@
+"""The summary of a DAG run: its services against the eight metrics, the verdict of each, and what is missing."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from urllib.parse import quote
+
+from include.perf.model.metric import METRICS, Metric
+from include.perf.model.text import counted
+from include.perf.reporting.document import (
+    Bullets,
+    Code,
+    Column,
+    Document,
+    Inline,
+    Link,
+    Mark,
+    Paragraph,
+    Section,
+    Table,
+    Tone,
+    Words,
+)
+from include.perf.reporting.metric_table import NOTHING, judgement, shown_change, shown_value
+from include.perf.reporting.report import verdict_mark
+from include.perf.runs.night import DagRunResults, Missing
+from include.perf.runs.phrases import finding
+from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.results_store import REPORT_HTML_FILE, SUMMARY_FILE, SUMMARY_HTML_FILE, ResultsStore
+
+log = logging.getLogger(__name__)
+
+GRAVEST_FIRST = (
+    Verdict.REGRESSION,
+    Verdict.INVALID,
+    Verdict.NOT_COMPARABLE,
+    Verdict.SKIPPED,
+    Verdict.NO_BASELINE,
+    Verdict.IMPROVEMENT,
+    Verdict.PASS,
+)
+
+NO_RECORD = Mark("NO RECORD", Tone.DOUBT)
+
+ReportAddress = Callable[[RunRecord], str | None]
+
+
+def _nowhere(_: RunRecord) -> None:
+    return None
+
+
+def dag_run_document(results: DagRunResults, *, report_of: ReportAddress = _nowhere) -> Document:
+    """Return the summary of a DAG run, however far it came.
+
+    Args:
+        report_of: returns the address of a run's report, ``None`` where there is none.
+    """
+    sections = [
+        _verdicts(results),
+        *_matrices(results, report_of),
+        _found(results, report_of),
+        _again(results),
+        _missing(results),
+    ]
+    return Document(
+        mark=_overall(results),
+        subject=f"{results.dag_id} · {results.dag_run_id}",
+        finding=_counts(results),
+        lead=(),
+        sections=tuple(section for section in sections if section is not None),
+    )
+
+
+def _overall(results: DagRunResults) -> Mark:
+    """Return the gravest verdict: a run that is missing is graver than one that is good."""
+    verdicts = {record.verdict for record in results.records}
+    gravest = next((verdict for verdict in GRAVEST_FIRST if verdict in verdicts), None)
+    if gravest is None or (results.missing and gravest is not Verdict.REGRESSION):
+        return NO_RECORD
+    return verdict_mark(gravest)
+
+
+def _counts(results: DagRunResults) -> str:
+    verdicts = Counter(record.verdict for record in results.records)
+    told = [f"{verdicts[verdict]} {verdict}" for verdict in GRAVEST_FIRST if verdicts[verdict]]
+    told += [f"{len(results.missing)} without a record"] if results.missing else []
+    planned = len(results.records) + len(results.missing)
+    return f"{counted(planned, 'run')}: {', '.join(told)}" if planned else "nothing was planned"
+
+
+def _verdicts(results: DagRunResults) -> Section | None:
+    """Return the services against the scenarios, where there are several scenarios."""
+    planned: tuple[RunRecord | Missing, ...] = (*results.records, *results.missing)
+    scenarios = tuple(dict.fromkeys(each.scenario for each in planned))
+    if len(scenarios) < 2:
+        return None
+    verdicts: dict[tuple[str, str], Inline] = {
+        **{(each.service, each.scenario): NO_RECORD for each in results.missing},
+        **{(each.service, each.scenario): verdict_mark(each.verdict) for each in results.records},
+    }
+    services = dict.fromkeys(each.service for each in planned)
+    rows = tuple((name, *(verdicts.get((name, scenario), NOTHING) for scenario in scenarios)) for name in services)
+    columns = (Column("Service"), *map(Column, scenarios))
+    return Section("All verdicts", (Table(caption="Services against scenarios", columns=columns, rows=rows),))
+
+
+def _matrices(results: DagRunResults, report_of: ReportAddress) -> Iterator[Section]:
+    """Yield the services of each scenario against the metrics."""
+    planned: tuple[RunRecord | Missing, ...] = (*results.records, *results.missing)
+    scenarios = dict.fromkeys(each.scenario for each in planned)
+    columns = (Column("Service"), Column("Verdict"), *(Column(each.title, is_figure=True) for each in METRICS.values()))
+    for scenario in scenarios:
+        rows = [_row(record, report_of) for record in results.records if record.scenario == scenario]
+        rows += [
+            (each.service, NO_RECORD, *(NOTHING for _ in METRICS))
+            for each in results.missing
+            if each.scenario == scenario
+        ]
+        caption = f"Services against metrics in {scenario}"
+        yield Section(scenario, (Table(caption=caption, columns=columns, rows=tuple(rows)),))
+
+
+def _row(record: RunRecord, report_of: ReportAddress) -> tuple[Words, ...]:
+    metrics = (_cell(record, metric) for metric in METRICS.values())
+    return _linked(record.service, report_of(record)), verdict_mark(record.verdict), *metrics
+
+
+def _linked(text: str, address: str | None) -> Inline:
+    return text if address is None else Link(text, address)
+
+
+def _cell(record: RunRecord, metric: Metric) -> Words:
+    """Return the value and its change, marked where it was judged to be one."""
+    value, change = shown_value(record, metric), shown_change(record, metric)
+    if record.value_of(metric.name) is None or change == NOTHING:
+        return value
+    judged = judgement(record, metric)
+    marked = Mark(change, judged.tone) if isinstance(judged, Mark) else f"({change})"
+    return f"{value} ", marked
+
+
+def _found(results: DagRunResults, report_of: ReportAddress) -> Section | None:
+    """Return a sentence for each run, the gravest first."""
+    records = sorted(results.records, key=lambda record: GRAVEST_FIRST.index(record.verdict))
+    items: list[Words] = [
+        (
+            verdict_mark(record.verdict),
+            " ",
+            _linked(f"{record.service} · {record.scenario}", report_of(record)),
+            f" – {finding(record)}",
+        )
+        for record in records
+    ]
+    return Section("What was found", (Bullets(tuple(items)),)) if items else None
+
+
+def _again(results: DagRunResults) -> Section | None:
+    items = tuple(_rerun(record) for record in results.records if record.reruns)
+    if not items:
+        return None
+    why = "These looked suspicious and were run again; the medians of all valid runs were judged."
+    return Section("What was run again", (Paragraph(why), Bullets(items)))
+
+
+def _rerun(record: RunRecord) -> Words:
+    words: list[Inline] = [f"{record.service} · {record.scenario}: "]
+    for index, run_id in enumerate(record.reruns):
+        words += [", ", Code(run_id)] if index else [Code(run_id)]
+    if not record.judged:
+        words.append("; none of them is valid, so the first run was judged alone")
+    return tuple(words)
+
+
+def _missing(results: DagRunResults) -> Section | None:
+    if not results.missing:
+        return None
+    items = tuple(f"{each.service} · {each.scenario}: {each.reason}" for each in results.missing)
+    return Section("What is missing, and why", (Bullets(items),))
+
+
+def write_summary(store: ResultsStore, results: DagRunResults) -> str:
+    """Keep the summary of a DAG run as Markdown and HTML; returns the address of its folder."""
+    from include.perf.reporting import html_page, markdown_text
+
+    uri = store.create_summary(dag_id=results.dag_id, dag_run_id=results.dag_run_id)
+    document = dag_run_document(results, report_of=_report_beside)
+    store.write(uri, SUMMARY_FILE, markdown_text.render(document).encode())
+    store.write(uri, SUMMARY_HTML_FILE, html_page.page(document, image=lambda path: None).encode())
+    log.info("summary of %s %s: %s", results.dag_id, results.dag_run_id, uri)
+    return uri
+
+
+def _report_beside(record: RunRecord) -> str:
+    """Return where a run's report lies, as seen from the summary's folder."""
+    path = "/".join(quote(part, safe="") for part in (record.service, record.scenario, record.run_id))
+    return f"../../../{path}/{REPORT_HTML_FILE}"

@@ -1,0 +1,199 @@
+"""How a run is put into words: shared by the report, the charts, Slack and the command line.
+
+Nothing here escapes: the words are plain text, and each renderer escapes for its own medium. Control
+characters are taken out, so that text from a service can neither break a line nor colour a terminal.
+"""
+
+from datetime import UTC
+
+from include.perf.model.metric import METRICS, Metric, Source, is_in_points, title_of
+from include.perf.model.numbers import format_change, format_value, signed_points, uncertainty_of
+from include.perf.model.text import counted, one_line
+from include.perf.runs.figures import Window
+from include.perf.runs.record import CANDIDATE_RUNS, BaselineReference, Deviation, RunRecord, Shift, Verdict
+
+COMPARED = (Verdict.PASS, Verdict.REGRESSION, Verdict.IMPROVEMENT)
+"""The verdicts that rest on a comparison; under any other a baseline beside a figure would mislead."""
+
+MANY_TIMES_RATIO = 9
+"""From here on people read "12 times" more easily than "+1100 %"."""
+
+
+def headline(record: RunRecord) -> str:
+    """Return the one sentence that tells a run, as plain text on one line.
+
+    ``REGRESSION · analysis-engine-service · market_open – Latency p95 is 45 % above its baseline (61.2 ms,
+    was 42.1 ms)``
+    """
+    return f"{record.verdict} · {one_line(record.service)} · {one_line(record.scenario)} – {finding(record)}"
+
+
+def finding(record: RunRecord) -> str:
+    """Return what was found, without the verdict: ``Latency p95 is 45 % above its baseline (…)``."""
+    match record.verdict:
+        case Verdict.PASS:
+            return _in_line(record)
+        case Verdict.REGRESSION:
+            return _moved(record, worsened(record), "worse")
+        case Verdict.IMPROVEMENT:
+            return _moved(record, improved(record), "better")
+        case Verdict.NO_BASELINE:
+            value = record.metrics.get("latency_p95")
+            if value is None or value.value is None:
+                return "there is no baseline to compare it with yet"
+            shown = format_value(value.value, value.unit)
+            return f"Latency p95 is {shown}; there is no baseline to compare it with yet"
+        case Verdict.NOT_COMPARABLE:
+            return f"not comparable with its baseline: {_first(record.reasons)}"
+        case Verdict.INVALID:
+            return f"the figures cannot be trusted: {_first(record.validity or record.reasons)}"
+        case Verdict.SKIPPED:
+            return f"nothing was measured: {_first(record.reasons or record.validity)}"
+
+
+def _in_line(record: RunRecord) -> str:
+    value = record.metrics.get("latency_p95")
+    if value is None or value.value is None or record.baseline is None:
+        return _first(record.reasons)
+    level, shift = record.baseline.metrics.get("latency_p95"), shift_of(record, "latency_p95")
+    uncertainty = uncertainty_in_unit(shift, level) if shift and level else None
+    shown, held_to = (format_value(each, value.unit, uncertainty=uncertainty) for each in (value.value, level))
+    words = f"Latency p95 is {shown}, in line with its baseline"
+    return words if level is None else f"{words} ({held_to})"
+
+
+def _moved(record: RunRecord, moved: tuple[Deviation, ...], which: str) -> str:
+    if not moved:
+        return _first(record.reasons)
+    rest = len(moved) - 1
+    more = f"; {rest} more {'metric is' if rest == 1 else 'metrics are'} {which}" if rest else ""
+    return f"{distance(moved[0])}{more}"
+
+
+def _first(reasons: tuple[str, ...]) -> str:
+    if not reasons:
+        return "no reason was recorded"
+    rest = len(reasons) - 1
+    more = f" (and {counted(rest, 'more reason')})" if rest else ""
+    return one_line(reasons[0]).rstrip(".") + more
+
+
+def distance(deviation: Deviation) -> str:
+    """Say how far a metric is from its baseline: ``Latency p95 is 45 % above its baseline (…)``."""
+    shift = deviation.shift
+    side = "above" if shift.absolute >= 0 else "below"
+    value, baseline = (
+        format_value(each, deviation.unit, uncertainty=uncertainty_in_unit(shift, deviation.baseline))
+        for each in (deviation.value, deviation.baseline)
+    )
+    if is_in_points(deviation.metric):
+        how = f"{abs(shift.absolute) * 100:.2f} percentage points {side} its baseline"
+    elif shift.ratio is None:
+        how = f"{format_value(abs(shift.absolute), deviation.unit)} {side} its baseline"
+    elif shift.ratio >= MANY_TIMES_RATIO:
+        how = f"{shift.ratio + 1:.0f} times its baseline"
+    else:
+        change = format_change(abs(shift.ratio), uncertainty=uncertainty_of_ratio(shift))
+        how = f"{change.lstrip('+')} {side} its baseline"
+    return f"{title_of(deviation.metric)} is {how} ({value}, was {baseline})"
+
+
+def change_of(name: str, shift: Shift) -> str:
+    """Write a shift briefly: ``+45 %``, ``×12``; ``+2.10 points`` of a ratio; in the unit when from zero."""
+    metric = METRICS.get(name)
+    if is_in_points(name):
+        return f"{signed_points(shift.absolute)} points"
+    if shift.ratio is None:
+        sign = "+" if shift.absolute >= 0 else "−"
+        return sign + (format_value(abs(shift.absolute), metric.unit) if metric else f"{abs(shift.absolute):g}")
+    if shift.ratio >= MANY_TIMES_RATIO:
+        return f"×{shift.ratio + 1:.0f}"
+    return format_change(shift.ratio, uncertainty=uncertainty_of_ratio(shift))
+
+
+def uncertainty_of_ratio(shift: Shift) -> float | None:
+    """Return the standard uncertainty of a relative change; ``None`` while the history is too short to give one."""
+    return None if shift.low is None or shift.high is None else uncertainty_of(shift.low, shift.high)
+
+
+def uncertainty_in_unit(shift: Shift, level: float) -> float | None:
+    """Return the standard uncertainty of a change from a level in the metric's unit: how far nights differ."""
+    if shift.absolute_low is not None and shift.absolute_high is not None:
+        return uncertainty_of(shift.absolute_low, shift.absolute_high)
+    ratio = uncertainty_of_ratio(shift)
+    return None if ratio is None else ratio * abs(level)
+
+
+def shift_of(record: RunRecord, name: str) -> Shift | None:
+    """Return how a metric moved against the baseline; ``None`` where nothing was compared or is missing.
+
+    The shift of a deviation where there is one, else what the comparison found; plain arithmetic in the records of
+    earlier versions.
+    """
+    for deviation in record.deviations:
+        if deviation.metric == name:
+            return deviation.shift
+    if name in record.shifts and is_compared(record):
+        return record.shifts[name]
+    value = record.metrics.get(name)
+    if record.baseline is None or not is_compared(record) or value is None or value.value is None:
+        return None
+    baseline = record.baseline.metrics.get(name)
+    if baseline is None:
+        return None
+    change = value.value - baseline
+    return Shift(ratio=change / baseline if baseline else None, absolute=change)
+
+
+def floor_of(metric: Metric, record: RunRecord) -> float | None:
+    """Return the smallest change told against the record's baseline, in the metric's unit."""
+    baseline = record.baseline
+    if baseline is None or metric.name not in baseline.metrics:
+        return None
+    return metric.floor(baseline=baseline.metrics[metric.name], is_provisional=is_provisional(baseline))
+
+
+def is_provisional(baseline: BaselineReference) -> bool:
+    """Whether there are too few nights to tell what is usual: then only large changes are told."""
+    return (baseline.nights or baseline.runs) < CANDIDATE_RUNS
+
+
+def is_compared(record: RunRecord) -> bool:
+    """Return whether the verdict rests on a comparison with a baseline."""
+    return record.baseline is not None and record.verdict in COMPARED
+
+
+def worsened(record: RunRecord) -> tuple[Deviation, ...]:
+    """Return the deviations for the worse: the most severe first, of these what users feel, then the largest.
+
+    A service that is slower and needs more CPU is told as slower; the CPU helps to tell why.
+    """
+    return tuple(sorted(record.regressions, key=lambda each: (-each.severity.rank, _is_inside(each))))
+
+
+def _is_inside(deviation: Deviation) -> bool:
+    metric = METRICS.get(deviation.metric)
+    return metric is None or metric.source is Source.PROMETHEUS
+
+
+def improved(record: RunRecord) -> tuple[Deviation, ...]:
+    """Return the sure deviations for the better, largest first."""
+    better = [deviation for deviation in record.deviations if not deviation.is_worse and deviation.is_confirmed]
+    return tuple(sorted(better, key=lambda each: abs(each.shift.ratio or 0), reverse=True))
+
+
+def baseline_of(record: RunRecord) -> str:
+    """Describe the baseline in a few words: ``version 3, approved, 14 runs and 20 nights since``."""
+    baseline = record.baseline
+    if baseline is None:
+        return "none"
+    since = baseline.nights - baseline.runs
+    nights = f" and {counted(since, 'night')} since" if since > 0 else ""
+    return f"version {baseline.version}, {one_line(baseline.state)}, {counted(baseline.runs, 'run')}{nights}"
+
+
+def utc_window(window: Window) -> str:
+    """Write a window in UTC: ``2026-03-02 06:40:00–06:55:00 UTC``; both dates where they differ."""
+    start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
+    ends = f"{end:%H:%M:%S}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M:%S}"
+    return f"{start:%Y-%m-%d %H:%M:%S}–{ends} UTC"

@@ -1,0 +1,253 @@
+"""What is removed of the results after a time: raw requests, and runs that were never finished.
+
+Records, reports, charts, time series and distributions stay for ever: they are small, and they are the history. A run
+that any version of a baseline refers to, a present or a former one, keeps everything, and so do its re-runs.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from include.perf.catalogue.operations import Operations
+from include.perf.model.errors import StoreError
+from include.perf.model.metric import Unit
+from include.perf.model.numbers import format_value
+from include.perf.model.text import counted
+from include.perf.runs.results_store import ABORTED, RECORD_FILE, REQUESTS_FILE, ResultsStore
+from include.perf.runs.stage_files import SPEC_FILE, StageFiles
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What a run takes.
+
+    Attributes:
+        sizes: of its files in bytes, by name.
+        changed_at: when anything of it was changed last.
+    """
+
+    sizes: Mapping[str, int]
+    changed_at: datetime
+
+
+class Archive(ResultsStore, Protocol):
+    """A results store that can be cleared."""
+
+    def holding(self, uri: str) -> Holding:
+        """Return what a run takes."""
+
+    def discard(self, uri: str) -> None:
+        """Remove a run with all that is in its folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """For how long what is kept."""
+
+    requests: timedelta
+    unfinished: timedelta
+
+
+def retention_of(operations: Operations) -> Retention:
+    """Return what the settings say."""
+    return Retention(
+        requests=timedelta(days=operations.keep_requests_days),
+        unfinished=timedelta(days=operations.keep_unfinished_days),
+    )
+
+
+class Waste(StrEnum):
+    """What is removed."""
+
+    REQUESTS = "raw requests"
+    UNFINISHED = "unfinished run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """Something that is to be removed.
+
+    Attributes:
+        at: when the run started; of an unfinished one, when it was changed last.
+    """
+
+    uri: str
+    waste: Waste
+    at: datetime
+    size_bytes: int
+
+    def told(self) -> str:
+        """Say it on one line."""
+        size = format_value(self.size_bytes, Unit.BYTES)
+        return f"{self.waste} of {self.at:%Y-%m-%d}, {size}: {self.uri}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clearance:
+    """What was removed, or would be.
+
+    Attributes:
+        removed: oldest first.
+        kept: URIs of the runs whose raw requests are old enough, but which a baseline refers to.
+        failed: why, by URI, something could not be looked at or removed; all else was.
+    """
+
+    removed: tuple[Removal, ...]
+    kept: tuple[str, ...]
+    failed: Mapping[str, str]
+
+    @property
+    def size_bytes(self) -> int:
+        """How much it is together."""
+        return sum(each.size_bytes for each in self.removed)
+
+    def told(self) -> str:
+        """Say it in a sentence."""
+        kept = f"; the requests of {counted(len(self.kept), 'older run')} are kept for a baseline" if self.kept else ""
+        if not self.removed:
+            return f"nothing{kept}"
+        requests = counted(self._count(Waste.REQUESTS), "run")
+        unfinished = counted(self._count(Waste.UNFINISHED), "unfinished run")
+        size = format_value(self.size_bytes, Unit.BYTES)
+        days = f"{self.removed[0].at:%Y-%m-%d} to {self.removed[-1].at:%Y-%m-%d}"
+        return f"the raw requests of {requests} and {unfinished}, {size}, from {days}{kept}"
+
+    def _count(self, waste: Waste) -> int:
+        return sum(each.waste is waste for each in self.removed)
+
+    def summary(self) -> dict[str, Any]:
+        """Return it in figures, for those who read no sentences."""
+        return {
+            "removed": {waste.value: self._count(waste) for waste in Waste},
+            "bytes": self.size_bytes,
+            "oldest": self.removed[0].at.isoformat() if self.removed else None,
+            "newest": self.removed[-1].at.isoformat() if self.removed else None,
+            "kept_for_baselines": list(self.kept),
+            "failed": dict(self.failed),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Raw:
+    """A finished run that has its raw requests.
+
+    Attributes:
+        night: id of the run that it was done again for, or its own.
+    """
+
+    uri: str
+    run_id: str
+    night: str
+    at: datetime
+    size_bytes: int
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What was found on the way through the store."""
+
+    raw: list[_Raw] = field(default_factory=list)
+    unfinished: list[Removal] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def noted(self, uri: str) -> Iterator[None]:
+        """Keep what goes wrong with one run from the others."""
+        try:
+            yield
+        except StoreError as err:
+            log.warning("left as it is: %s", err)
+            self.failed[uri] = str(err)
+
+
+def clear(
+    store: Archive, *, retention: Retention, referenced: frozenset[str], now: datetime, is_dry_run: bool = False
+) -> Clearance:
+    """Remove what is too old; what cannot be removed keeps nothing else from it.
+
+    Args:
+        referenced: ids of runs that keep everything.
+        is_dry_run: only say what would be removed.
+
+    Raises:
+        StoreError: the store cannot be listed.
+    """
+    found = _look_through(store, before=now - retention.unfinished)
+    old = [night for night in _nights(found.raw) if max(run.at for run in night) < now - retention.requests]
+    kept = [night for night in old if any({run.run_id, run.night} & referenced for run in night)]
+    wanted = [_removal(run) for night in old if night not in kept for run in night]
+    wanted += [each for each in found.unfinished if each.uri.rpartition("/")[2] not in referenced]
+    removed = []
+    for removal in sorted(wanted, key=lambda each: each.at):
+        with found.noted(removal.uri):
+            if not is_dry_run:
+                _remove(store, removal)
+            removed.append(removal)
+    return Clearance(
+        removed=tuple(removed), kept=tuple(run.uri for night in kept for run in night), failed=found.failed
+    )
+
+
+def _look_through(store: Archive, *, before: datetime) -> _Findings:
+    """Find every run with raw requests, and those that are not finished and were not changed since a moment."""
+    found = _Findings()
+    for cell in store.cells():
+        for uri in store.latest(service=cell.service, scenario=cell.scenario):
+            with found.noted(uri):
+                held = store.holding(uri)
+                raw = [size for name, size in held.sizes.items() if is_raw(name)]
+                if RECORD_FILE in held.sizes and raw:
+                    found.raw.append(_raw(store, uri, size_bytes=sum(raw)))
+                elif _is_unfinished(held) and held.changed_at < before:
+                    size = sum(held.sizes.values())
+                    found.unfinished.append(
+                        Removal(uri=uri, waste=Waste.UNFINISHED, at=held.changed_at, size_bytes=size)
+                    )
+    return found
+
+
+def is_raw(name: str) -> bool:
+    """Whether a file of a run holds raw requests: those of the load, or of a try of it that was killed."""
+    return name == REQUESTS_FILE or name.startswith(ABORTED)
+
+
+def _is_unfinished(held: Holding) -> bool:
+    """Whether it is a run that never came to its record; what somebody else put there is not ours to remove."""
+    return not held.sizes or (SPEC_FILE in held.sizes and RECORD_FILE not in held.sizes)
+
+
+def _raw(store: Archive, uri: str, *, size_bytes: int) -> _Raw:
+    record = StageFiles(store, uri).read_record()
+    return _Raw(
+        uri=uri,
+        run_id=record.run_id,
+        night=record.rerun_of or record.run_id,
+        at=record.started_at,
+        size_bytes=size_bytes,
+    )
+
+
+def _nights(runs: Iterable[_Raw]) -> list[list[_Raw]]:
+    """Return each run together with its re-runs."""
+    nights: dict[str, list[_Raw]] = {}
+    for run in runs:
+        nights.setdefault(run.night, []).append(run)
+    return list(nights.values())
+
+
+def _removal(run: _Raw) -> Removal:
+    return Removal(uri=run.uri, waste=Waste.REQUESTS, at=run.at, size_bytes=run.size_bytes)
+
+
+def _remove(store: Archive, removal: Removal) -> None:
+    if removal.waste is Waste.REQUESTS:
+        for name in filter(is_raw, store.holding(removal.uri).sizes):
+            store.remove(removal.uri, name)
+    else:
+        store.discard(removal.uri)

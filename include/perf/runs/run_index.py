@@ -1,0 +1,179 @@
+"""The index of runs: what a list or a chart of many runs shows, so that nobody reads thousands of records for it.
+
+It is a cache: ``run.json`` is the truth, nobody writes to the index but itself, and it can be made anew at any time.
+Verdicts never rest on it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from include.perf.model.cell import CellName
+from include.perf.runs.figures import Window
+from include.perf.runs.phrases import headline, shift_of
+from include.perf.runs.record import Cause, Deviation, RunRecord, Severity, Shift, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryDeviation:
+    """One metric that moved, in short; the record has the figures and the reason."""
+
+    metric: str
+    is_worse: bool
+    is_confirmed: bool
+    severity: Severity
+    cause: Cause
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEntry:
+    """A finished run as the index knows it.
+
+    Attributes:
+        uri: of the run's folder.
+        load: a short digest of the fingerprint; runs of one load share it.
+        metrics: those that have a value, in base units.
+        judged: medians with the re-runs, where the judged values are not the run's own.
+        levels: what each metric was held to; empty without a baseline.
+        shifts: of every metric that was compared, as the report tells them.
+        baseline_version: of the baseline that it was compared with.
+        window: the measured part; ``None`` where no load was measured.
+        generator_lag_p99_s: how late the generator released arrivals; ``None`` without a load.
+        generator_saturation_ratio: share of a core that the busiest worker of the generator wanted; ``None`` where
+            nobody knows.
+    """
+
+    uri: str
+    service: str
+    scenario: str
+    run_id: str
+    environment: str
+    started_at: datetime
+    verdict: Verdict
+    headline: str
+    rerun_of: str | None
+    reruns: tuple[str, ...]
+    deploy_version: str | None
+    dag_id: str | None
+    dag_run_id: str | None
+    triggered_by: str
+    load: str
+    metrics: Mapping[str, float]
+    judged: Mapping[str, float]
+    levels: Mapping[str, float]
+    shifts: Mapping[str, Shift]
+    baseline_version: int | None
+    deviations: tuple[EntryDeviation, ...]
+    window: Window | None
+    generator_lag_p99_s: float | None
+    generator_saturation_ratio: float | None
+
+    @property
+    def ended_at(self) -> datetime:
+        """When its load ended; of a run without one, when it was given up."""
+        return self.window.end if self.window else self.started_at
+
+    def value_of(self, metric: str) -> float | None:
+        """Return the value of a metric that was judged; ``None`` for no value."""
+        return self.judged.get(metric, self.metrics.get(metric))
+
+    @property
+    def cell(self) -> CellName:
+        """The service and scenario it is a run of."""
+        return CellName(self.service, self.scenario)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexContents:
+    """What an index holds after it was made anew.
+
+    Attributes:
+        runs: how many.
+        left_out: why, by URI, a record could not be read.
+    """
+
+    runs: int
+    left_out: Mapping[str, str]
+
+
+class RunIndex(Protocol):
+    """Finds finished runs without reading their records."""
+
+    def sync(self) -> None:
+        """Take in what was finished since the last time; cheap, so that it comes before every look.
+
+        Raises:
+            StoreError: the results store cannot be read.
+        """
+
+    def rebuild(self) -> IndexContents:
+        """Read every record again.
+
+        Raises:
+            StoreError: the results store cannot be read.
+        """
+
+    def latest(self, *, runs: int, measured_only: bool = False) -> Mapping[CellName, tuple[RunEntry, ...]]:
+        """Return so many latest runs of each cell, oldest first, re-runs left out.
+
+        Args:
+            measured_only: leave out those whose figures cannot be trusted, too.
+        """
+
+    def history(self, cell: CellName, *, since: datetime | None = None) -> tuple[RunEntry, ...]:
+        """Return all runs of a cell, or those from a moment on, oldest first, re-runs among them."""
+
+    def find(self, run_id: str) -> RunEntry | None:
+        """Return a run by its id."""
+
+    def of_dag_run(self, dag_id: str, dag_run_id: str) -> tuple[RunEntry, ...]:
+        """Return the runs of a DAG run by cell, then oldest first, re-runs among them."""
+
+
+def entry_of(record: RunRecord, uri: str) -> RunEntry:
+    """Return what the index keeps of a record."""
+    return RunEntry(
+        uri=uri,
+        service=record.service,
+        scenario=record.scenario,
+        run_id=record.run_id,
+        environment=record.environment,
+        started_at=record.started_at,
+        verdict=record.verdict,
+        headline=headline(record),
+        rerun_of=record.rerun_of,
+        reruns=record.reruns,
+        deploy_version=record.deploy_version,
+        dag_id=record.provenance.dag_id,
+        dag_run_id=record.provenance.dag_run_id,
+        triggered_by=record.provenance.triggered_by,
+        load=_load_of(record.fingerprint),
+        metrics={name: value.value for name, value in record.metrics.items() if value.value is not None},
+        judged=record.judged,
+        levels=record.baseline.metrics if record.baseline else {},
+        shifts={name: shift for name in record.metrics if (shift := shift_of(record, name)) is not None},
+        baseline_version=record.baseline.version if record.baseline else None,
+        deviations=tuple(map(_in_short, record.deviations)),
+        window=record.window,
+        generator_lag_p99_s=record.generator.schedule_lag_p99_s if record.generator else None,
+        generator_saturation_ratio=record.generator.wanted_cores if record.generator else None,
+    )
+
+
+def _in_short(deviation: Deviation) -> EntryDeviation:
+    return EntryDeviation(
+        metric=deviation.metric,
+        is_worse=deviation.is_worse,
+        is_confirmed=deviation.is_confirmed,
+        severity=deviation.severity,
+        cause=deviation.cause,
+        since=deviation.since,
+    )
+
+
+def _load_of(fingerprint: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:12]

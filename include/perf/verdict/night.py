@@ -1,0 +1,252 @@
+"""The judging of a night: gathers its runs and the history of all cells, and says which run comes out how."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from include.perf.baselines.baselines import Baselines, BaselineStore
+from include.perf.baselines.history import read_nights
+from include.perf.model.errors import ConfigurationError, StoreError
+from include.perf.model.text import Clock
+from include.perf.runs.record import Cause, RunRecord
+from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.stage_files import Reruns, StageFiles
+from include.perf.verdict.comparison import Comparison, compare_night
+from include.perf.verdict.contender import Cell, Contender, Measured
+from include.perf.verdict.recording import Gathered, gather, record_of, reference_of
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """A run of the night with its re-runs.
+
+    Attributes:
+        refused: why there are none, or none that is valid, although some were wanted.
+    """
+
+    uri: str
+    run: Gathered
+    reruns: Mapping[str, Gathered]
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Judges the runs of a night together.
+
+    Attributes:
+        hard_limits_of: says what a service must never exceed, by metric.
+    """
+
+    store: ResultsStore
+    baselines: BaselineStore
+    clock: Clock
+    hard_limits_of: Callable[[str], Mapping[str, float]] = lambda service: {}
+
+    def suspicions(self, uris: Sequence[str]) -> dict[str, float]:
+        """Return how suspicious each run looks, the most suspicious first.
+
+        Those that do not are left out, and those of which all that is worse is sure already: a re-run would tell
+        nothing new, and take the place of one that does.
+        """
+        baselines, members = self._night(uris)
+        found = self._compared(members, baselines)
+        doubts = {
+            uri: comparison.suspicion
+            for uri, comparison in found.items()
+            if any(each.is_suspicion for each in comparison.deviations)
+        }
+        return dict(sorted(doubts.items(), key=lambda item: -item[1]))
+
+    def records(
+        self, uris: Sequence[str], *, versions: Mapping[str, str], channel_of: Callable[[str], str] = lambda service: ""
+    ) -> dict[str, RunRecord]:
+        """Return the record of each run, and of each of its re-runs, by URI.
+
+        Args:
+            channel_of: says where a service's deviations are told; what has one cause is told once in each place.
+        """
+        baselines, members = self._night(uris)
+        found = self._compared(members, baselines)
+        records = {}
+        for member in members:
+            comparison = found.get(member.uri) or member.run.without_verdict()
+            for uri, run, result in _told(member, comparison):
+                spec = run.spec
+                baseline = baselines.get(spec.service, spec.scenario)
+                records[uri] = record_of(
+                    run,
+                    result,
+                    baseline=reference_of(baseline, result, now=self.clock()),
+                    versions=versions,
+                    reruns=_ids(member) if uri == member.uri else (),
+                )
+        return _told_once(records, channel_of)
+
+    def again(self, uri: str) -> Comparison:
+        """Judge a finished run by itself against the baseline as it is now; nothing is written.
+
+        Raises:
+            StoreError: the run is not finished.
+            BaselineError: the baselines cannot be read.
+        """
+        record = StageFiles(self.store, uri).read_record()
+        if not record.verdict.is_measured:
+            return Comparison(verdict=record.verdict, reasons=record.reasons)
+        baselines: Baselines = self.baselines.read()
+        reruns = tuple(self._reruns_of(record, folder=uri.rpartition("/")[0]))
+        nights = read_nights(self.store, service=record.service, scenario=record.scenario, before=record.started_at)
+        contender = Contender(
+            service=record.service,
+            scenario=record.scenario,
+            baseline=baselines.get(record.service, record.scenario),
+            nights=nights,
+            at=record.started_at,
+            fingerprint=record.fingerprint,
+            runs=(_measured(record), *reruns),
+            deploy_version=record.deploy_version,
+            no_rerun=None if reruns else "it is judged after the fact",
+            hard_limits=self.hard_limits_of(record.service),
+        )
+        lent = tuple(self._others(baselines, {(record.service, record.scenario)}, before=record.started_at))
+        (comparison,) = compare_night([contender], lent, now=self.clock())
+        return comparison
+
+    def _reruns_of(self, record: RunRecord, *, folder: str) -> Iterator[Measured]:
+        """Return what the valid re-runs of a finished run measured; one that is gone keeps none from its verdict."""
+        for run_id in record.reruns:
+            try:
+                rerun = StageFiles(self.store, f"{folder}/{run_id}").read_record()
+            except StoreError as err:
+                log.warning("judged without a re-run: %s", err)
+                continue
+            if rerun.verdict.is_measured:
+                yield _measured(rerun)
+
+    def _night(self, uris: Sequence[str]) -> tuple[Baselines, list[_Member]]:
+        problem: ConfigurationError | None = None
+        try:
+            baselines: Baselines = self.baselines.read()
+        except ConfigurationError as err:
+            baselines, problem = Baselines(), err
+        return baselines, list(self._members(uris, problem))
+
+    def _members(self, uris: Sequence[str], problem: ConfigurationError | None) -> Iterator[_Member]:
+        """Read each run of the night; one whose files cannot be read keeps no other from its verdict.
+
+        Raises:
+            StoreError: none of them can be read.
+        """
+        failures = []
+        for uri in uris:
+            try:
+                yield self._member(uri, problem)
+            except StoreError as err:
+                log.error("left out of the night: %s", err)
+                failures.append(err)
+        if failures and len(failures) == len(uris):
+            raise failures[0]
+
+    def _member(self, uri: str, problem: ConfigurationError | None) -> _Member:
+        files = StageFiles(self.store, uri)
+        again = files.read_reruns() or Reruns()
+        run = gather(files, problem=problem)
+        reruns = {
+            each: found.done_for(run)
+            for each in again.uris
+            if (found := self._rerun(StageFiles(self.store, each), problem)) is not None
+        }
+        refused = again.refused
+        if again.uris and not any(each.is_valid for each in reruns.values()):
+            refused = f"none of the {len(again.uris)} re-runs is valid"
+        return _Member(uri=uri, run=run, reruns=reruns, refused=refused)
+
+    def _rerun(self, files: StageFiles, problem: ConfigurationError | None) -> Gathered | None:
+        """Read a re-run; ``None`` for one whose files are gone, which counts as none.
+
+        Raises:
+            StoreError: it is finished. Its verdict was shared then, and is not made again without it.
+        """
+        try:
+            return gather(files, problem=problem)
+        except StoreError as err:
+            if files.is_finished:
+                raise
+            log.error("left out of the night: %s", err)
+            return None
+
+    def _compared(self, members: Sequence[_Member], baselines: Baselines) -> dict[str, Comparison]:
+        """Compare the valid runs of the night, by URI."""
+        valid = [member for member in members if member.run.is_valid]
+        if not valid:
+            return {}
+        contenders = [self._contender(member, baselines) for member in valid]
+        others = self._others(baselines, {(each.service, each.scenario) for each in contenders})
+        compared = compare_night(contenders, tuple(others), now=self.clock())
+        return {member.uri: comparison for member, comparison in zip(valid, compared, strict=True)}
+
+    def _contender(self, member: _Member, baselines: Baselines) -> Contender:
+        spec = member.run.spec
+        valid = [run.measured() for run in member.reruns.values() if run.is_valid]
+        return Contender(
+            service=spec.service,
+            scenario=spec.scenario,
+            baseline=baselines.get(spec.service, spec.scenario),
+            nights=read_nights(self.store, service=spec.service, scenario=spec.scenario, before=member.run.started_at),
+            at=member.run.started_at,
+            fingerprint=member.run.parts,
+            runs=(member.run.measured(), *valid),
+            deploy_version=member.run.deployed.after,
+            no_rerun=member.refused,
+            hard_limits=self.hard_limits_of(spec.service),
+        )
+
+    def _others(
+        self, baselines: Baselines, tonight: set[tuple[str, str]], *, before: datetime | None = None
+    ) -> Iterator[Cell]:
+        for service, scenarios in baselines.entries.items():
+            for scenario, baseline in scenarios.items():
+                if (service, scenario) not in tonight:
+                    nights = read_nights(self.store, service=service, scenario=scenario, before=before)
+                    yield Cell(service=service, scenario=scenario, baseline=baseline, nights=nights)
+
+
+def _told_once(records: dict[str, RunRecord], channel_of: Callable[[str], str]) -> dict[str, RunRecord]:
+    """Let the first of the runs that moved with the platform speak for the others that show nothing else there."""
+    speakers: dict[str, str] = {}
+    told = dict(records)
+    for uri, record in records.items():
+        if record.rerun_of is not None or not _only_platform(record):
+            continue
+        speaker = speakers.setdefault(channel_of(record.service), record.run_id)
+        if speaker != record.run_id:
+            told[uri] = replace(record, told_by=speaker)
+    return told
+
+
+def _only_platform(record: RunRecord) -> bool:
+    return bool(record.regressions) and all(each.cause is Cause.PLATFORM for each in record.regressions)
+
+
+def _measured(record: RunRecord) -> Measured:
+    return Measured(run_id=record.run_id, metrics=record.metrics, due=record.load.due, failed=record.load.failed)
+
+
+def _ids(member: _Member) -> tuple[str, ...]:
+    return tuple(run.spec.run_id for run in member.reruns.values())
+
+
+def _told(member: _Member, comparison: Comparison) -> Iterator[tuple[str, Gathered, Comparison]]:
+    """Return what to say of a run and of its re-runs: valid ones share the verdict."""
+    yield member.uri, member.run, comparison
+    for uri, run in member.reruns.items():
+        yield uri, run, _together(member.run.spec.run_id, comparison) if run.is_valid else run.without_verdict()
+
+
+def _together(first: str, comparison: Comparison) -> Comparison:
+    """Return the verdict as a re-run tells it; the deviations are those of the run that it was done for."""
+    reason = f"judged together with run {first}: {comparison.reasons[0]}"
+    return Comparison(verdict=comparison.verdict, reasons=(reason,), levels=comparison.levels, nights=comparison.nights)

@@ -1,0 +1,364 @@
+"""The file of alerts: whole or as it was, nothing lost, and only one delivers at a time."""
+
+import contextlib
+import dataclasses
+import fcntl
+import itertools
+import json
+import math
+import multiprocessing
+import random
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.perf.adapters.files import locked_file
+from include.perf.adapters.files.alert_file import AlertFile
+from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Kind, Message, Posted, Problem, Silence
+from include.perf.model.cell import CellName
+from include.perf.model.errors import DeliveryError, StoreError
+from include.perf.runs.record import Severity
+from tests.fakes import raising
+
+AT = datetime(2026, 3, 2, 7, 0, 0, 123456, tzinfo=UTC)
+CHANGES = 10
+REMEDY = "repair it, or move it away"
+
+
+def problem(problem_id: str = "r1", **changed: Any) -> Problem:
+    given: dict[str, Any] = {
+        "id": problem_id,
+        "kind": Kind.REGRESSION,
+        "channel": "#performance",
+        "cells": (CellName("orders", "market_open"), CellName("quotes", "market_open")),
+        "title": "orders is slower: p95 42 → 61 ms",
+        "opened_at": AT,
+        "last_seen_at": AT + timedelta(days=1),
+        "severity": Severity.CRITICAL,
+        "worst": {"latency_p95": 0.45, "error_rate": math.inf},
+        "levels": {"latency_p95": 0.042},
+        "values": {"latency_p95": 0.061},
+        "nights": 2,
+        "posted": Posted("C0PERF0001", "1763838000.000100"),
+        "closed_at": AT + timedelta(days=2),
+    }
+    return Problem(**(given | changed))
+
+
+def book() -> AlertBook:
+    """Return a book that has something of everything."""
+    message = Message(text="first line", plain="the rest – é", blocks=[{"type": "divider"}], image_alt="curves")
+    return AlertBook(
+        told=["r1", "r2"],
+        watched_since=AT,
+        problems=[problem(), problem("r2", posted=None, closed_at=None, worst={})],
+        silences=[
+            Silence(
+                id="s1",
+                by="ana",
+                reason="known",
+                created_at=AT,
+                until=AT + timedelta(days=7),
+                service="orders",
+                scenario="market_open",
+                metric="latency_p95",
+            ),
+            Silence(id="s2", by="ben", reason="all", created_at=AT, until=AT),
+        ],
+        outbox=[
+            Delivery(
+                id="d1",
+                event=Event.WORSENED,
+                channel="#performance",
+                message=message,
+                created_at=AT,
+                problem_id="r1",
+                charts=(Chart("file:///results/r1", "charts/latency.png"),),
+                is_unsure=True,
+                attempts=3,
+                mark=message,
+            )
+        ],
+    )
+
+
+def fill(lent: AlertBook, given: AlertBook) -> None:
+    for each in dataclasses.fields(given):
+        setattr(lent, each.name, getattr(given, each.name))
+
+
+def written(path: Path, given: AlertBook | None = None) -> AlertFile:
+    file = AlertFile(path)
+    file.update(lambda empty: fill(empty, given or book()))
+    return file
+
+
+def test_a_file_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    """Looking does not make it."""
+    path = tmp_path / ".alerts.json"
+    assert AlertFile(path).read() == AlertBook()
+    assert not path.exists()
+
+
+def test_all_of_it_is_there_for_the_next_reader(tmp_path: Path) -> None:
+    """Every field, an infinite change among them; nothing but the file and its lock is left."""
+    path = tmp_path / "deep" / ".alerts.json"
+    written(path)
+    found = AlertFile(path).read()
+    assert found == book()
+    assert found.problems[0].worst["error_rate"] == math.inf
+    assert sorted(each.name for each in path.parent.iterdir()) == [".alerts.json", ".alerts.json.lock"]
+
+
+def test_it_is_json_that_others_can_read(tmp_path: Path) -> None:
+    """JSON has no word for an infinite number, so that it is a text."""
+    path = tmp_path / "alerts.json"
+    written(path)
+    content = json.loads(path.read_bytes(), parse_constant=pytest.fail)
+    assert content["schema_version"] == 1
+    assert content["problems"][0]["worst"] == {"latency_p95": 0.45, "error_rate": "Infinity"}
+
+
+def test_a_change_of_nothing_leaves_the_same_bytes(tmp_path: Path) -> None:
+    """A rewrite makes no difference."""
+    path = tmp_path / "alerts.json"
+    file = written(path)
+    before = path.read_bytes()
+    file.update(lambda _: None)
+    assert path.read_bytes() == before
+
+
+def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
+    """Nothing is written, and the lock is free again."""
+    path = tmp_path / "alerts.json"
+    file = written(path)
+    before = path.read_bytes()
+
+    def fail(changed: AlertBook) -> None:
+        changed.problems = [] * (1 // 0)
+
+    with pytest.raises(ZeroDivisionError):
+        file.update(fail)
+    assert path.read_bytes() == before
+    file.update(lambda changed: changed.outbox.clear())
+    assert file.read().outbox == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", f"is no book of alerts; {REMEDY}"),
+        (b"{", f"is no book of alerts; {REMEDY}"),
+        (b"[]", f"is no book of alerts; {REMEDY}"),
+        (b"\xff", f"is no book of alerts; {REMEDY}"),
+        (b"{}", f"is no book of alerts; {REMEDY}"),
+        (b"[" * 100_000, f"is no book of alerts; {REMEDY}"),
+        (
+            b'{"schema_version": 9}',
+            f"schema_version must be 1, but is 9; upgrade Bellwether, or {REMEDY}",
+        ),
+        (
+            b'{"schema_version": 1, "problems": [{"id": 5}]}',
+            rf"is not a valid AlertBook: problems\.0\.id: Input should be a valid string; {REMEDY}",
+        ),
+    ],
+)
+def test_a_broken_file_stays_as_it_is(tmp_path: Path, content: bytes, said: str) -> None:
+    """Neither reading nor changing touches what someone must look at; the message names the file."""
+    path = tmp_path / "alerts.json"
+    path.write_bytes(content)
+    file = AlertFile(path)
+    with pytest.raises(StoreError, match=f"^{path}.*{said}"):
+        file.read()
+    with pytest.raises(StoreError, match=said):
+        file.update(lambda _: pytest.fail("a broken file was given to be changed"))
+    assert path.read_bytes() == content
+
+
+def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What people were told is worth more than half of what comes next."""
+    path = tmp_path / "alerts.json"
+    file = written(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(locked_file, "write_atomically", raising(OSError(28, "No space left on device")))
+    with pytest.raises(StoreError, match=f"^cannot write {path}: No space left on device; "):
+        file.update(lambda changed: changed.problems.clear())
+    assert path.read_bytes() == before
+
+
+def test_a_folder_in_its_place(tmp_path: Path) -> None:
+    """What cannot be read is an error, not an empty file."""
+    with pytest.raises(StoreError, match=f"^cannot read {tmp_path}: Is a directory; check BELLWETHER_ALERTS$"):
+        AlertFile(tmp_path).read()
+
+
+def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
+    """What cannot be locked is neither changed nor delivered."""
+    (tmp_path / "x").touch()
+    file = AlertFile(tmp_path / "x" / "alerts.json")
+    with pytest.raises(StoreError, match=r"^cannot lock "):
+        file.update(lambda _: pytest.fail("changed without a lock"))
+    with pytest.raises(StoreError, match=r"^cannot lock "), file.delivering():
+        pytest.fail("delivering without a lock")
+
+
+# Delivering
+
+
+def test_a_change_does_not_wait_for_who_delivers(tmp_path: Path) -> None:
+    """Slack may be slow; what is found meanwhile is kept at once."""
+    file = AlertFile(tmp_path / "alerts.json", wait=lambda _: pytest.fail("waited"))
+    with file.delivering():
+        file.update(lambda changed: changed.problems.append(problem()))
+    assert file.read().problems == [problem()]
+
+
+def test_only_one_delivers_at_a_time(tmp_path: Path) -> None:
+    """The next one has its turn when the first is through."""
+    path = tmp_path / "alerts.json"
+    first, waits = contextlib.ExitStack(), []
+
+    def wait(pause_s: float) -> None:
+        waits.append(pause_s)
+        if len(waits) == 3:
+            first.close()
+
+    first.enter_context(AlertFile(path).delivering())
+    with AlertFile(path, wait=wait).delivering():
+        assert waits == [0.1] * 3
+
+
+def test_who_waits_a_minute_gives_up(tmp_path: Path) -> None:
+    """600 waits of 0.1 s."""
+    path, waits = tmp_path / "alerts.json", list[float]()
+    with (
+        AlertFile(path).delivering(),
+        pytest.raises(DeliveryError, match=r"^another task is delivering, for more than 60 s; "),
+        AlertFile(path, wait=waits.append).delivering(),
+    ):
+        pytest.fail("two deliver at once")
+    assert sum(waits) == pytest.approx(60, abs=0.15)
+
+
+def test_a_failure_lets_the_next_one_deliver(tmp_path: Path) -> None:
+    """The lock goes with the block."""
+    file = AlertFile(tmp_path / "alerts.json", wait=lambda _: pytest.fail("waited"))
+    with pytest.raises(DeliveryError, match="Slack"), file.delivering():
+        raise DeliveryError("Slack")
+    with file.delivering():
+        pass
+
+
+def _deliver_until_killed(path: Path, told: Connection) -> None:
+    with AlertFile(path).delivering():
+        told.send("delivering")
+        time.sleep(60)
+
+
+def test_who_was_killed_delivers_no_more(tmp_path: Path) -> None:
+    """The kernel takes the lock back."""
+    path = tmp_path / "alerts.json"
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_deliver_until_killed, args=(path, sending))
+    process.start()
+    assert receiving.recv() == "delivering"
+    lock = next(tmp_path.glob(".*.delivering"))
+    with lock.open("wb") as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    process.kill()
+    process.join(timeout=10)
+    with AlertFile(path, wait=lambda _: pytest.fail("waited")).delivering():
+        pass
+
+
+# Several processes
+
+
+def run_both(work: Callable[[Path, str, Barrier], None], path: Path) -> None:
+    """Do the same in two processes, ``a`` and ``b``, from the same moment on."""
+    context = multiprocessing.get_context("fork")
+    start = context.Barrier(2)
+    processes = [context.Process(target=work, args=(path, name, start)) for name in ("a", "b")]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(timeout=30)
+    assert [process.exitcode for process in processes] == [0, 0]
+
+
+def _count(book: AlertBook, *, own: str) -> None:
+    shared = book.problem("shared") or problem("shared", nights=0)
+    book.put(dataclasses.replace(shared, nights=shared.nights + 1))
+    book.put(problem(own))
+
+
+def _change_many(path: Path, name: str, start: Barrier) -> None:
+    start.wait()
+    for number in range(CHANGES):
+        AlertFile(path).update(partial(_count, own=f"{name}{number}"))
+
+
+def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
+    """2 processes × 10 changes: the shared problem counts 20, and each one's own 10 are there."""
+    path = tmp_path / "alerts.json"
+    run_both(_change_many, path)
+    found = AlertFile(path).read()
+    shared = found.problem("shared")
+    assert shared is not None
+    assert shared.nights == 20
+    assert {each.id for each in found.problems} == {"shared"} | {f"{n}{i}" for n in "ab" for i in range(CHANGES)}
+
+
+KILL_FOR_S = 2.0
+
+
+def _fill(book: AlertBook, *, count: int) -> None:
+    book.problems = [problem(f"r{number}", nights=count) for number in range(30)]
+
+
+def _change_until_killed(path: Path, told: Connection) -> None:
+    """Count up in many problems at once, and tell each count after it was written."""
+    for count in itertools.count(1):
+        AlertFile(path).update(partial(_fill, count=count))
+        told.send(count)
+
+
+def _killed_after(path: Path, seconds: float) -> int:
+    """Let a process write until it is killed (SIGKILL); return the last count that it told of."""
+    context = multiprocessing.get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_change_until_killed, args=(path, sending))
+    process.start()
+    sending.close()
+    last = receiving.recv()
+    time.sleep(seconds)
+    process.kill()
+    process.join(timeout=10)
+    assert process.exitcode == -signal.SIGKILL
+    with receiving, contextlib.suppress(EOFError):
+        while True:
+            last = receiving.recv()
+    return int(last)
+
+
+def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    """Killed at seeded moments: what was told is there, at most one change more, whole, and no lock stays."""
+    path = tmp_path / "alerts.json"
+    source = random.Random(1)
+    end, rounds = time.monotonic() + KILL_FOR_S, 0
+    while time.monotonic() < end:
+        told = _killed_after(path, source.uniform(0.0, 0.03))
+        found = AlertFile(path).read()
+        assert len(found.problems) == 30
+        assert {each.nights for each in found.problems} in ({told}, {told + 1})
+        rounds += 1
+    assert rounds >= 3

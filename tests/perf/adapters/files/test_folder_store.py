@@ -1,0 +1,308 @@
+"""The results store in a folder: where things lie, what is refused, and files that are whole or as they were."""
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.model import json_files
+from include.perf.model.cell import CellName
+from include.perf.model.errors import ConfigurationError, StoreError
+from tests.fakes import raising
+from tests.socket_servers import PROJECT
+
+CELL = {"service": "orders-service", "scenario": "brief"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    """An empty store."""
+    return FolderStore(str(tmp_path / "results"))
+
+
+def finished(store: FolderStore, run_id: str, **cell: str) -> str:
+    uri = store.create(run_id=run_id, **(CELL | cell))
+    store.write(uri, "run.json", b"{}")
+    return uri
+
+
+def test_a_run_lies_where_the_contract_says(store: FolderStore, tmp_path: Path) -> None:
+    """``<service>/<scenario>/<run_id>``, addressed as ``file://``."""
+    uri = store.create(run_id="r1", **CELL)
+    folder = tmp_path / "results" / "orders-service" / "brief" / "r1"
+    assert uri == f"file://{folder}"
+    assert folder.is_dir()
+
+
+def test_a_name_with_a_space_comes_back(tmp_path: Path) -> None:
+    """An address is quoted, and unquoted again."""
+    store = FolderStore(str(tmp_path / "my results"))
+    uri = store.create(run_id="r1", **CELL)
+    assert uri == f"file://{tmp_path}/my%20results/orders-service/brief/r1"
+    store.write(uri, "a", b"1")
+    assert FolderStore(f"file://{tmp_path}/my%20results").read(uri, "a") == b"1"
+
+
+def test_a_run_id_is_used_once(store: FolderStore) -> None:
+    """No run writes over another."""
+    store.create(run_id="r1", **CELL)
+    with pytest.raises(StoreError, match=r"orders-service/brief/r1 already; run ids must be unique$"):
+        store.create(run_id="r1", **CELL)
+
+
+def test_the_latest_runs_of_a_cell(store: FolderStore, tmp_path: Path) -> None:
+    """Latest first, unfinished ones among them; of no other cell, and a file beside them is no run."""
+    uris = [finished(store, "20260302T0700Z"), finished(store, "20260303T0700Z")]
+    unfinished = store.create(run_id="20260304T0700Z", **CELL)
+    finished(store, "20260305T0700Z", scenario="other")
+    finished(store, "20260305T0700Z", service="b")
+    (tmp_path / "results" / CELL["service"] / CELL["scenario"] / ".DS_Store").touch()
+    assert list(store.latest(**CELL)) == [unfinished, uris[1], uris[0]]
+
+
+def test_a_cell_without_runs_has_no_latest(store: FolderStore, tmp_path: Path) -> None:
+    """Before its folder is made; and where something else is in its place."""
+    assert list(store.latest(**CELL)) == []
+    (tmp_path / "results" / CELL["service"]).mkdir(parents=True)
+    (tmp_path / "results" / CELL["service"] / CELL["scenario"]).touch()
+    assert list(store.latest(**CELL)) == []
+
+
+def test_the_cells_that_had_runs(store: FolderStore, tmp_path: Path) -> None:
+    """Each service and scenario once; locks and the like beside them are none, and no link leads anywhere else."""
+    for run_id, cell in (("r1", CELL), ("r2", CELL), ("r3", CELL | {"service": "b"}), ("r4", CELL | {"scenario": "a"})):
+        store.create(run_id=run_id, **cell)
+    (tmp_path / "results" / ".loads" / "held").mkdir(parents=True)
+    (tmp_path / "results" / "notes.txt").touch()
+    (tmp_path / "results" / "b" / "elsewhere").symlink_to(tmp_path)
+    (tmp_path / "results" / "elsewhere").symlink_to(tmp_path)
+    names = [("b", "brief"), ("orders-service", "a"), ("orders-service", "brief")]
+    assert list(store.cells()) == [CellName(*name) for name in names]
+
+
+def test_a_link_is_no_run(store: FolderStore, tmp_path: Path) -> None:
+    """It would be the same run twice, or none of this store."""
+    uri = finished(store, "20260302T0700Z")
+    cell = tmp_path / "results" / CELL["service"] / CELL["scenario"]
+    (cell / "latest").symlink_to(cell / "20260302T0700Z")
+    assert list(store.latest(**CELL)) == [uri]
+
+
+def test_a_cell_that_cannot_be_listed(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is named."""
+    store.create(run_id="r1", **CELL)
+    monkeypatch.setattr(os, "scandir", raising(PermissionError(13, "Permission denied")))
+    with pytest.raises(StoreError, match=r"^cannot read .*/orders-service/brief: Permission denied$"):
+        list(store.latest(**CELL))
+
+
+OUTSIDE = ["file:///etc", "/etc/passwd", "file:///{root}/../elsewhere", "file://{root}/%2e%2e/elsewhere"]
+
+
+@pytest.mark.parametrize("uri", OUTSIDE)
+def test_an_address_outside_the_store_is_refused(store: FolderStore, tmp_path: Path, uri: str) -> None:
+    """An address comes from a parameter; it must not reach any other file."""
+    outside = uri.format(root=str(tmp_path / "results"))
+    (tmp_path / "elsewhere").mkdir()
+    message = f"^{outside} is not in the results store {tmp_path / 'results'}$"
+    for access in (
+        lambda: store.read(outside, "run.json"),
+        lambda: store.write(outside, "run.json", b""),
+        lambda: store.remove(outside, "run.json"),
+        lambda: store.folder(outside).__enter__(),
+    ):
+        with pytest.raises(StoreError, match=message):
+            access()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_a_link_out_of_the_store_is_refused(store: FolderStore, tmp_path: Path) -> None:
+    """Where a link leads is what counts."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "link").symlink_to("/etc")
+    with pytest.raises(StoreError, match="is not in the results store"):
+        store.read(str(tmp_path / "results" / "link"), "hostname")
+
+
+@pytest.mark.parametrize("uri", ["gs://bucket", "http://host/x"])
+def test_other_stores_are_told_clearly(uri: str) -> None:
+    """What is not supported is said at once, with what is."""
+    with pytest.raises(ConfigurationError) as caught:
+        FolderStore(uri)
+    assert str(caught.value) == (
+        f"BELLWETHER_RESULTS_URI must be a folder, a file:// address or s3://bucket/prefix, but is {uri!r}"
+    )
+
+
+FILL = """
+import resource, sys
+from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.model.errors import StoreError
+
+store = FolderStore(sys.argv[1])
+uri = store.create(service="a", scenario="b", run_id="r1")
+store.write(uri, "run.json", b"old")
+resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536))
+
+
+def load() -> None:
+    with store.folder(uri) as folder, (folder / "requests.csv.gz").open("wb") as file:
+        file.write(b"1" * 100_000)
+
+
+for write in (lambda: store.write(uri, "run.json", b"2" * 100_000), load):
+    try:
+        write()
+    except StoreError as err:
+        print(err)
+"""
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """The system refuses to write more than 64 KiB: it is said, and what was there is whole."""
+    command = [sys.executable, "-c", FILL, str(tmp_path / "results")]
+    said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
+    uri = (tmp_path / "results" / "a" / "b" / "r1").as_uri()
+    assert said == [
+        f"cannot write run.json of {uri}: File too large",
+        f"cannot write into {uri}: File too large; make room, then run it again",
+    ]
+    store = FolderStore(str(tmp_path / "results"))
+    assert store.read(uri, "run.json") == b"old"
+    assert store.names(uri) == {"run.json", "requests.csv.gz"}
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_failing_write_leaves_the_old_content(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str
+) -> None:
+    """A full disk, or a failure at the last step, leaves what was there and nothing half-written beside it."""
+    uri = store.create(run_id="r1", **CELL)
+    store.write(uri, "run.json", b"old")
+    failure = raising(OSError(28, "No space left on device"))
+    if step == "fsync":
+        monkeypatch.setattr(json_files.os, "fsync", failure)
+    else:
+        monkeypatch.setattr(Path, "replace", failure)
+    with pytest.raises(StoreError, match=f"^cannot write run.json of {uri}: No space left on device$"):
+        store.write(uri, "run.json", b"new and longer")
+    assert store.read(uri, "run.json") == b"old"
+    with store.folder(uri) as folder:
+        assert [path.name for path in folder.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize("error", [None, errno.EINVAL, errno.EIO])
+def test_the_name_of_a_file_is_on_the_disk(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch, error: int | None
+) -> None:
+    """Its folder is brought there after it; where the system knows no such request, the content is all there is."""
+    uri = store.create(run_id="r1", **CELL)
+    kept: list[bool] = []
+
+    def fsync(handle: int) -> None:
+        is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        kept.append(is_folder)
+        if error is not None and is_folder:
+            raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(json_files.os, "fsync", fsync)
+    if error == errno.EIO:
+        with pytest.raises(StoreError, match="Input/output error"):
+            store.write(uri, "run.json", b"new")
+    else:
+        store.write(uri, "run.json", b"new")
+    assert kept == [False, True]
+
+
+def test_a_killed_write_leaves_nothing(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is not an error that ends it."""
+    uri = store.create(run_id="r1", **CELL)
+    monkeypatch.setattr(json_files.os, "fsync", raising(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        store.write(uri, "run.json", b"new")
+    with store.folder(uri) as folder:
+        assert list(folder.iterdir()) == []
+
+
+def test_a_run_that_is_not_there(store: FolderStore, tmp_path: Path) -> None:
+    """Its files are None, its folder is an error, and nothing is written for it."""
+    uri = f"file://{tmp_path}/results/a/b/c"
+    assert store.read(uri, "run.json") is None
+    with pytest.raises(StoreError, match=f"^there is no run {uri}$"), store.folder(uri):
+        pytest.fail("lent a folder that is not there")
+    with pytest.raises(StoreError, match=f"^cannot write run.json of {uri}: No such file or directory$"):
+        store.write(uri, "run.json", b"")
+
+
+def test_a_file_where_the_store_should_be(tmp_path: Path) -> None:
+    """The variable to look at is named."""
+    (tmp_path / "results").touch()
+    store = FolderStore(str(tmp_path / "results"))
+    with pytest.raises(StoreError, match=r"^cannot make .*: Not a directory; check BELLWETHER_RESULTS_URI$"):
+        store.create(run_id="r1", **CELL)
+
+
+def test_a_folder_where_a_file_should_be(store: FolderStore) -> None:
+    """What cannot be read is not the same as what is not there."""
+    uri = store.create(run_id="r1", **CELL)
+    with store.folder(uri) as folder:
+        (folder / "run.json").mkdir()
+    with pytest.raises(StoreError, match=f"^cannot read run.json of {uri}: Is a directory$"):
+        store.read(uri, "run.json")
+
+
+# What is cleared
+
+
+def test_what_a_run_takes(store: FolderStore, tmp_path: Path) -> None:
+    """Every file with its size, those of its folders too, and when anything changed last; a link is not followed."""
+    uri = finished(store, "r1")
+    folder = tmp_path / "results" / CELL["service"] / CELL["scenario"] / "r1"
+    (folder / "charts").mkdir()
+    (folder / "charts" / "a.png").write_bytes(b"1234")
+    (folder / "elsewhere").symlink_to(tmp_path)
+    for path in (folder / "charts" / "a.png", folder / "charts", folder / "run.json", folder):
+        os.utime(path, (0, 1_000))
+    os.utime(folder / "elsewhere", (0, 1_000), follow_symlinks=False)
+    os.utime(folder / "charts" / "a.png", (0, 2_000))
+    held = store.holding(uri)
+    assert held.changed_at == datetime.fromtimestamp(2_000, UTC)
+    assert held.sizes == {"run.json": 2, "charts/a.png": 4, "elsewhere": len(str(tmp_path))}
+
+
+def test_a_run_that_is_discarded(store: FolderStore, tmp_path: Path) -> None:
+    """With all that is in it; what a link leads to stays, and so do the runs beside it."""
+    uri, beside = finished(store, "r1"), finished(store, "r2")
+    kept = tmp_path / "kept"
+    kept.write_text("x", encoding="utf-8")
+    (tmp_path / "results" / CELL["service"] / CELL["scenario"] / "r1" / "link").symlink_to(kept)
+    store.discard(uri)
+    assert list(store.latest(**CELL)) == [beside]
+    assert kept.is_file()
+    with pytest.raises(StoreError, match=r"No such file or directory$"):
+        store.discard(uri)
+    with pytest.raises(StoreError, match=r"No such file or directory$"):
+        store.holding(uri)
+
+
+@pytest.mark.parametrize("reference", ["{run}/charts", "{run}/..", "{run}/../../..", "{root}"])
+def test_only_a_run_is_discarded(store: FolderStore, reference: str) -> None:
+    """Neither a whole cell, nor the store, nor a part of a run."""
+    uri = finished(store, "r1")
+    with pytest.raises(StoreError, match=r"is not the folder of a run, and is left as it is$"):
+        store.discard(reference.format(run=uri, root=store.root.as_uri()))
+    assert list(store.runs()) == [uri]
+
+
+def test_a_file_that_cannot_be_removed(store: FolderStore, tmp_path: Path) -> None:
+    """It is named; here there is a folder in its place."""
+    uri = finished(store, "r1")
+    (tmp_path / "results" / CELL["service"] / CELL["scenario"] / "r1" / "requests.csv.gz").mkdir()
+    with pytest.raises(StoreError, match=f"^cannot remove requests.csv.gz of {uri}: Is a directory$"):
+        store.remove(uri, "requests.csv.gz")

@@ -1,0 +1,44 @@
+"""The switch as a file."""
+
+from pathlib import Path
+
+import pytest
+
+from include.perf.adapters.files.halt_file import HaltFile
+from include.perf.guards.halt import Halt
+from include.perf.model.errors import ConfigurationError, StoreError
+
+
+def test_it_halts_while_the_file_is_there(tmp_path: Path) -> None:
+    """Set, read by anybody, cleared; clearing twice is fine."""
+    switch = HaltFile(tmp_path / "new" / "halt.json")
+    assert switch.reason() is None
+    switch.set(Halt(by="mara", reason="incident 4711"))
+    assert switch.reason() == (
+        f"load is halted by mara: incident 4711 (to go on, remove the file {tmp_path}/new/halt.json)"
+    )
+    switch.clear()
+    switch.clear()
+    assert switch.reason() is None
+
+
+def test_an_empty_file_halts(tmp_path: Path) -> None:
+    """Somebody in a hurry touched it."""
+    (tmp_path / "halt.json").touch()
+    assert HaltFile(tmp_path / "halt.json").read() == Halt(by=None, reason="the file is empty")
+
+
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """Not knowing must not pass for not halted."""
+    (tmp_path / "halt.json").mkdir()
+    with pytest.raises(StoreError, match="whether load is halted is not known"):
+        HaltFile(tmp_path / "halt.json").reason()
+
+
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """Who halts must hear when it did not work."""
+    (tmp_path / "halt.json").mkdir()
+    with pytest.raises(ConfigurationError, match="check BELLWETHER_HALT_FILE"):
+        HaltFile(tmp_path / "halt.json").set(Halt(by="mara", reason="x"))
+    with pytest.raises(ConfigurationError, match="check BELLWETHER_HALT_FILE"):
+        HaltFile(tmp_path / "halt.json").clear()

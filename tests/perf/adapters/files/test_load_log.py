@@ -1,0 +1,91 @@
+"""The latest load of each cell, as others find it."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from include.perf.adapters.files.load_locks import LoadLocks
+from include.perf.adapters.files.load_log import LoadLog
+from include.perf.model.errors import StoreError
+from include.perf.runs.spec import Claim
+from tests.fakes import START
+from tests.loads import sent_load
+from tests.socket_servers import PROJECT
+
+LOAD = sent_load()
+HOLD = """
+import sys, time
+from datetime import datetime, UTC
+from pathlib import Path
+from include.perf.adapters.files.load_locks import LoadLocks
+from include.perf.runs.spec import Claim
+
+claim = Claim(run_id=sys.argv[2], service="a", scenario="b", targets=(), rate_rps=1.0, since=datetime.now(UTC))
+with LoadLocks(Path(sys.argv[1])).reserve(claim, capacity_rps=600):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def loads(tmp_path: Path) -> LoadLog:
+    """A log in a folder that is not there yet."""
+    return LoadLog(tmp_path / "results" / ".load-log", locks=LoadLocks(tmp_path / "locks"))
+
+
+def test_each_cell_has_its_latest_load(loads: LoadLog) -> None:
+    """A load takes the place of the one before, and its end that of its beginning."""
+    other = sent_load(scenario="a/b, c")
+    ended = replace(LOAD, ended_at=START)
+    for load in (sent_load(run_id="earlier"), other, LOAD):
+        loads.load_began(load)
+    assert set(loads.latest()) == {LOAD, other}
+    loads.load_ended(ended)
+    assert set(loads.latest()) == {ended, other}
+
+
+def test_before_the_first_load(loads: LoadLog) -> None:
+    """There is none, and nobody can tell of locks that nobody ever took."""
+    assert loads.latest() == ()
+    assert loads.held() is None
+
+
+def test_a_lock_is_held_as_long_as_its_process_lives(loads: LoadLog, tmp_path: Path) -> None:
+    """One that is killed leaves its file, and holds nothing any more."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "locks"), LOAD.run_id]
+    with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        assert loads.held() == {LOAD.run_id}
+        process.send_signal(signal.SIGKILL)
+    assert (tmp_path / "locks" / f"{LOAD.run_id}.json").exists()
+    assert loads.held() == frozenset()
+
+
+def test_looking_leaves_the_locks_alone(loads: LoadLog, tmp_path: Path) -> None:
+    """Whoever sends a load finds them as they were."""
+    locks = LoadLocks(tmp_path / "locks")
+    claim = Claim(run_id="r1", service="a", scenario="b", targets=("x:1",), rate_rps=1.0, since=START)
+    with locks.reserve(claim, capacity_rps=600):
+        loads.held()
+        with locks.reserve(replace(claim, run_id="r2", targets=()), capacity_rps=600) as reservation:
+            assert reservation.beside == (claim,)
+    assert loads.held() == frozenset()
+
+
+def test_what_cannot_be_kept_or_read_is_said(loads: LoadLog) -> None:
+    """With the file."""
+    loads.load_began(LOAD)
+    (path,) = loads.folder.iterdir()
+    path.write_bytes(b"{}")
+    with pytest.raises(StoreError, match=f"^{path} is not a valid SentLoad"):
+        loads.latest()
+    path.unlink()
+    loads.folder.rmdir()
+    loads.folder.touch()
+    with pytest.raises(StoreError, match=r"^cannot write .*market_open\.json"):
+        loads.load_began(LOAD)

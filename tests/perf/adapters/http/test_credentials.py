@@ -1,0 +1,160 @@
+"""Credentials: every way in which a connection says who calls, and messages that do not repeat it."""
+
+import base64
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from include.perf.adapters.http.credentials import Secrets, environment_credentials, secret_headers
+from include.perf.model.errors import ConfigurationError
+from tests.fakes import small_service
+
+VARIABLE = "AIRFLOW_CONN_ORDERS_API"
+SERVICE = small_service(connection="orders_api")
+SECRET = "s3cr3t-4711"
+
+
+def basic(pair: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+BEARER = {"Authorization": f"Bearer {SECRET}"}
+
+
+@pytest.mark.parametrize(
+    ("secrets", "headers"),
+    [
+        ({"login": "ann", "password": SECRET}, basic(f"ann:{SECRET}")),
+        ({"login": "ann", "password": f" {SECRET}"}, basic(f"ann: {SECRET}")),  # a blank may be part of it
+        ({"login": "ann"}, basic("ann:")),
+        ({"login": "änn", "password": "a:b"}, basic("änn:a:b")),
+        ({"password": SECRET}, BEARER),
+        ({"password": f"{SECRET}\n"}, BEARER),  # as it comes out of a file
+        ({"extra": {"token": SECRET}}, BEARER),
+        ({"extra": json.dumps({"token": SECRET})}, BEARER),
+        ({"login": "", "password": "", "extra": {"token": SECRET}}, BEARER),
+        ({"extra": {"headers": {"X-Api-Key": SECRET}}}, {"X-Api-Key": SECRET}),
+        ({"extra": {"headers": json.dumps({"X-Api-Key": SECRET})}}, {"X-Api-Key": SECRET}),
+        ({"extra": {"headers": {"authorization": f"Token {SECRET}"}}}, {"authorization": f"Token {SECRET}"}),
+        ({"password": SECRET, "extra": {"headers": {"X-Tenant": "fx"}}}, {"X-Tenant": "fx"} | BEARER),
+        ({"password": SECRET, "extra": {"verify": False, "timeout": 5}}, BEARER),  # for others, left alone
+    ],
+)
+def test_every_way_to_say_who_calls(secrets: dict[str, Any], headers: dict[str, str]) -> None:
+    """Login and password are Basic, a secret alone is Bearer, and headers are what they are."""
+    assert secret_headers(Secrets(**secrets), connection="orders_api") == headers
+
+
+@pytest.mark.parametrize(
+    ("secrets", "reason"),
+    [
+        ({}, "it has no credentials; set login and password, a password alone (sent as a Bearer token), or extra"),
+        ({"login": "", "password": "  ", "extra": ""}, "it has no credentials"),
+        ({"extra": {"headers": {}}}, "it has no credentials"),
+        ({"extra": {"tokn": SECRET}}, "it has no credentials"),
+        (
+            {"password": SECRET, "extra": {"token": SECRET}},
+            "password and token in extra would each be the Authorization; leave one of them",
+        ),
+        (
+            {"login": SECRET, "extra": {"headers": {"AUTHORIZATION": SECRET}}},
+            "login and AUTHORIZATION in extra would each be the Authorization",
+        ),
+        ({"login": f"{SECRET}:x"}, "a login must not have a colon in it (RFC 7617)"),
+        ({"password": f"{SECRET}\nHost: evil"}, "Authorization must be one line of text"),
+        ({"password": f"{SECRET}€"}, "Authorization must be Latin-1 text"),
+        ({"extra": {"token": 4711}}, "token in extra must be text"),
+        ({"extra": {"token": " "}}, "token in extra must be text"),
+        ({"extra": f"{{{SECRET}"}, "extra is not valid JSON"),
+        ({"extra": "[" * 100_000}, "extra is not valid JSON"),
+        ({"extra": f'["{SECRET}"]'}, "extra must be a JSON object"),
+        ({"extra": {"headers": SECRET}}, "headers in extra is not valid JSON"),
+        ({"extra": {"headers": [SECRET]}}, "in extra, headers must be names and texts, but are of type list"),
+        ({"extra": {"headers": {"X-Api-Key": 4711}}}, "in extra, X-Api-Key must be text, but is of type int"),
+        ({"extra": {"headers": {"Host": SECRET}}}, "in extra, Host is set by the load generator itself"),
+    ],
+)
+def test_a_connection_that_cannot_be_used(secrets: dict[str, Any], reason: str) -> None:
+    """One sentence that says what to change, and nothing of what the connection holds."""
+    with pytest.raises(ConfigurationError) as caught:
+        secret_headers(Secrets(**secrets), connection="orders_api")
+    assert str(caught.value).startswith(f"the connection orders_api cannot be used: {reason}")
+    assert "4711" not in everything_of(caught.value)
+
+
+def everything_of(error: BaseException | None) -> str:
+    """Return what a log could show of an error: it, and all that led to it."""
+    text = ""
+    while error is not None:
+        text += f"{error!r} {error.args!r} "
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return text
+
+
+def test_secrets_are_not_shown() -> None:
+    """Not even where someone logs the object itself."""
+    assert "4711" not in repr(Secrets(login=SECRET, password=SECRET, extra={"token": SECRET}))
+
+
+@pytest.mark.parametrize(
+    ("text", "headers"),
+    [
+        (f"http://ann:{SECRET}@host:8000", basic(f"ann:{SECRET}")),
+        (f"http://ann:{quote('p@ss/w%rd#?', safe='')}@host", basic("ann:p@ss/w%rd#?")),
+        (f"http://ann:{SECRET}@", basic(f"ann:{SECRET}")),
+        (f"http://:{SECRET}@", BEARER),
+        (f"  http://:{SECRET}@host\n", BEARER),
+        (f"http://host/?token={SECRET}", BEARER),
+        (f"http://?__extra__={quote(json.dumps({'headers': {'X-Api-Key': SECRET}}))}", {"X-Api-Key": SECRET}),
+        (f"http://host?headers={quote(json.dumps({'X-Api-Key': SECRET}))}", {"X-Api-Key": SECRET}),
+        (json.dumps({"login": "ann", "password": SECRET}), basic(f"ann:{SECRET}")),
+        (json.dumps({"conn_type": "http", "host": "h", "password": SECRET, "port": 1}), BEARER),
+        (json.dumps({"extra": {"token": SECRET}}), BEARER),
+        (json.dumps({"extra": json.dumps({"token": SECRET})}), BEARER),
+        (json.dumps({"login": None, "password": SECRET, "extra": None}), BEARER),
+    ],
+)
+def test_both_of_airflows_forms_are_read(monkeypatch: pytest.MonkeyPatch, text: str, headers: dict[str, str]) -> None:
+    """What Airflow takes from the variable is what the command line takes."""
+    monkeypatch.setenv(VARIABLE, text)
+    assert environment_credentials(SERVICE) == headers
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (f'{{"password": "{SECRET}"', "it is not valid JSON"),
+        ('{"password": 4711}', "password must be text; put it in quotes"),
+        (f"http://ann:{SECRET}@[host", "it is neither a JSON object nor a URI"),
+        (f"http://ann:{SECRET}℀@host", "it is neither a JSON object nor a URI"),  # urllib's message would quote it
+        (SECRET, "it has no credentials"),
+    ],
+)
+def test_a_variable_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, text: str, reason: str) -> None:
+    """What is wrong is said without what stands there."""
+    monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(ConfigurationError, match=f"^the connection orders_api cannot be used: {reason}") as caught:
+        environment_credentials(SERVICE)
+    assert "4711" not in everything_of(caught.value)
+
+
+@pytest.mark.parametrize("text", [None, "", "  "])
+def test_a_connection_that_is_not_there(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
+    """The message says who needs it, what has to be in it, and where to put it."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if text is not None:
+        monkeypatch.setenv(VARIABLE, text)
+    with pytest.raises(ConfigurationError) as caught:
+        environment_credentials(SERVICE)
+    assert str(caught.value) == (
+        "there is no connection orders_api, which orders-service names in services.yaml; add one with login and "
+        'password, a password alone (sent as a Bearer token), or extra {"headers": {"X-Api-Key": "…"}} (Airflow: '
+        """Admin → Connections; command line: AIRFLOW_CONN_ORDERS_API='{"login": "…", "password": "…"}')"""
+    )
+
+
+def test_a_service_without_a_connection_has_no_credentials() -> None:
+    """Nothing is looked for."""
+    assert environment_credentials(small_service()) == {}

@@ -1,0 +1,390 @@
+"""The look at the service before load is sent: 200 or a sentence that says what is wrong."""
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.perf.adapters.http.http_target import HttpTarget
+from include.perf.catalogue.service import Service
+from include.perf.guards.hosts import allowed_addresses
+from include.perf.load.load_plan import GENERATOR_VERSION
+from include.perf.model.errors import ConfigurationError, TargetError
+from tests.certificates import self_signed
+from tests.fakes import FakeResolver
+from tests.socket_servers import Serve, SocketServer, Talk, always, answer, free_port, has_ipv6
+
+HERE = ("127.0.0.1",)
+
+
+def service_at(url: str, **settings: object) -> Service:
+    return Service.model_validate(
+        {
+            "name": "trading-gateway-service",
+            "base_url": url,
+            "allowed_hosts": ["127.0.0.1"],
+            "prometheus": {"selector": 'service="x"'},
+            "endpoints": [{"name": "orders", "method": "POST", "path": "/api/v1/orders"}],
+        }
+        | settings
+    )
+
+
+def test_a_healthy_service_passes(serve: Serve) -> None:
+    """One GET to its health path, with the service's own headers."""
+    seen: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request)
+            talk.send(answer(b'{"status":"ok"}'))
+
+    HttpTarget().check(service_at(serve(script).url, health_path="/ready", headers={"X-Team": "perf"}), HERE)
+    assert len(seen) == 1
+    assert seen[0].startswith(b"GET /ready HTTP/1.1\r\n")
+    assert b"X-Team: perf\r\n" in seen[0]
+
+
+def test_secret_headers_are_laid_over_the_services_own(serve: Serve) -> None:
+    """They go into the request; the same header is sent once, whatever its case."""
+    seen: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request)
+            talk.send(answer())
+
+    target = HttpTarget(credentials=lambda service: {"Authorization": f"Bearer of {service.name}", "x-team": "core"})
+    target.check(service_at(serve(script).url, headers={"X-Team": "perf", "X-Caller": "bellwether"}), HERE)
+    lines = seen[0].split(b"\r\n")
+    assert b"Authorization: Bearer of trading-gateway-service" in lines
+    assert b"X-Caller: bellwether" in lines
+    assert [line for line in lines if line.lower().startswith(b"x-team")] == [b"x-team: core"]
+
+
+def test_without_its_connection_nothing_is_sent(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A load that would be refused request by request ends before it starts."""
+    monkeypatch.delenv("AIRFLOW_CONN_GATEWAY_API", raising=False)
+    server = serve(always(answer()))
+    with pytest.raises(ConfigurationError, match=r"^there is no connection gateway_api, which trading-gateway-service"):
+        HttpTarget().check(service_at(server.url, connection="gateway_api"), HERE)
+    assert server.accepted == 0
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+@pytest.mark.parametrize(
+    ("connection", "remedy"),
+    [
+        ("gateway_api", "correct the credentials in the connection gateway_api"),
+        (None, "name a connection with its credentials in services.yaml"),
+    ],
+)
+def test_refused_credentials_are_told_with_the_remedy(
+    serve: Serve, status: str, connection: str | None, remedy: str
+) -> None:
+    """The connection is named, what is in it is not."""
+    service = service_at(serve(always(answer(status=status))).url, connection=connection)
+    with pytest.raises(TargetError) as caught:
+        HttpTarget(credentials=lambda _: {"X-Api-Key": "s3cr3t"}).check(service, HERE)
+    assert str(caught.value).endswith(f"answered {status[:3]}, 200 is needed; {remedy}")
+    assert "s3cr3t" not in repr(caught.value)
+
+
+def test_a_certificate_is_verified_with_the_services_own_bundle(tmp_path: Path) -> None:
+    """Who signs its own certificates names them; no certificate is trusted by accident."""
+    with SocketServer(always(answer()), tls=self_signed(tmp_path)) as server:
+        HttpTarget().check(service_at(server.url, ca_file=tmp_path / "server.pem"), HERE)
+        with pytest.raises(TargetError) as caught:
+            HttpTarget().check(service_at(server.url), HERE)
+    message = str(caught.value)
+    assert message.startswith(f"trading-gateway-service is not reachable: GET {server.url}/healthz failed in TLS (")
+    assert "certificate verify failed" in message
+    assert message.endswith(
+        "set ca_file in services.yaml to the bundle that signs its certificate, or correct base_url"
+    )
+
+
+def test_a_certificate_that_nobody_verifies_is_taken_where_that_is_asked_for(tmp_path: Path) -> None:
+    """The service says so itself."""
+    with SocketServer(always(answer()), tls=self_signed(tmp_path)) as server:
+        HttpTarget().check(service_at(server.url, verify_tls=False), HERE)
+
+
+@pytest.mark.parametrize("status", ["503 Service Unavailable", "404 Not Found", "204 No Content", "500 Oops"])
+def test_anything_but_200_is_not_healthy(serve: Serve, status: str) -> None:
+    """The message has the address and the status."""
+    url = serve(always(answer(b"", status=status))).url
+    expected = f"trading-gateway-service is not healthy: GET {url}/healthz answered {status[:3]}, 200 is needed"
+    with pytest.raises(TargetError) as caught:
+        HttpTarget().check(service_at(url), HERE)
+    assert str(caught.value) == expected
+
+
+def test_a_redirect_is_not_followed(serve: Serve) -> None:
+    """A login page elsewhere would answer 200 for a service that is not there."""
+    elsewhere = serve(always(answer()))
+    server = serve(always(answer(b"", status="302 Found", headers=f"Location: {elsewhere.url}/login\r\n")))
+    with pytest.raises(TargetError, match="answered 302, 200 is needed"):
+        HttpTarget().check(service_at(server.url), HERE)
+    assert elsewhere.accepted == 0
+
+
+def test_a_service_that_is_down_is_not_reachable() -> None:
+    """The message says what to do."""
+    url = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(TargetError) as caught:
+        HttpTarget().check(service_at(url), HERE)
+    assert str(caught.value) == (
+        f"trading-gateway-service is not reachable: GET {url}/healthz failed (ConnectionError); start it, or correct "
+        "base_url in services.yaml"
+    )
+
+
+def _never(talk: Talk) -> None:
+    talk.read_request()
+    talk.closing.wait()
+
+
+def _garbage(talk: Talk) -> None:
+    talk.read_request()
+    talk.send(b"SSH-2.0-OpenSSH\r\n")
+
+
+@pytest.mark.parametrize(("script", "reason"), [(_never, "ReadTimeout"), (_garbage, "ConnectionError")])
+def test_a_service_that_does_not_answer_is_not_reachable(
+    serve: Serve, script: Callable[[Talk], None], reason: str
+) -> None:
+    """It is given up after the time-out."""
+    with pytest.raises(TargetError, match=rf"is not reachable: GET .* failed \({reason}\)"):
+        HttpTarget(timeout_s=0.3).check(service_at(serve(script).url), HERE)
+
+
+# JSON
+
+
+def test_the_json_of_a_path(serve: Serve) -> None:
+    """Asked as the health is: with the service's headers, straight, and no redirect followed."""
+    seen: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request)
+            talk.send(answer(b'{"build": {"version": "2.4.1"}}'))
+
+    service = service_at(serve(script).url, headers={"X-Team": "perf"})
+    assert HttpTarget().json(service, "/info?full=1", HERE) == {"build": {"version": "2.4.1"}}
+    assert seen[0].startswith(b"GET /info?full=1 HTTP/1.1\r\n")
+    assert b"X-Team: perf\r\n" in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (answer(b"{}", status="404 Not Found"), "/v answered 404, 200 is needed$"),
+        (answer(b"", status="302 Found", headers="Location: /login\r\n"), "/v answered 302, 200 is needed$"),
+        (answer(b"<html>2.4.1</html>"), "/v answered something that is no JSON$"),
+        (answer(b""), "/v answered something that is no JSON$"),
+        (answer(b"\xff\xfe\xfa"), "/v answered something that is no JSON$"),
+    ],
+)
+def test_what_is_no_json(serve: Serve, data: bytes, problem: str) -> None:
+    """The address and what came back are named."""
+    with pytest.raises(TargetError, match=problem):
+        HttpTarget().json(service_at(serve(always(data)).url), "/v", HERE)
+
+
+def test_no_json_of_a_service_that_is_down() -> None:
+    """As with its health."""
+    with pytest.raises(TargetError, match=r"^trading-gateway-service is not reachable: GET .*/v failed"):
+        HttpTarget().json(service_at(f"http://127.0.0.1:{free_port()}"), "/v", HERE)
+
+
+# Where it goes, and for how long
+
+
+class Notes:
+    """A server's script that answers with JSON and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def __call__(self, talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            self.asked.append(request)
+            talk.send(answer(b'{"version": "2.4.1"}'))
+
+
+def test_a_name_is_not_resolved_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may mean something else by now: the question goes to the address that was checked."""
+    notes = Notes()
+    server = serve(notes)
+    numeric: list[tuple[str, int]] = []
+    getaddrinfo = socket.getaddrinfo
+
+    def looked_up(host: str, *args: Any, flags: int, **options: Any) -> Any:
+        numeric.append((host, flags))
+        return getaddrinfo(host, *args, flags=flags, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    service = service_at(f"http://gateway.example:{server.port}", allowed_hosts=["gateway.example"])
+    HttpTarget().check(service, HERE)
+    assert HttpTarget().json(service, "/version", HERE) == {"version": "2.4.1"}
+    assert numeric == [("127.0.0.1", socket.AI_NUMERICHOST)] * 2
+    fields = (
+        f"Host: gateway.example:{server.port}\r\nAccept: application/json\r\n"
+        f"User-Agent: bellwether/{GENERATOR_VERSION}\r\nConnection: close\r\n\r\n"
+    ).encode()
+    assert notes.asked == [b"GET /healthz HTTP/1.1\r\n" + fields, b"GET /version HTTP/1.1\r\n" + fields]
+
+
+def test_a_name_that_changes_after_the_check_leads_nowhere_else(serve: Serve) -> None:
+    """Checked once and asked twice: the second meaning of the name has no connection."""
+    notes = Notes()
+    server = serve(notes)
+    with SocketServer(notes, host="127.0.0.2", port=server.port) as elsewhere:
+        service = service_at(f"http://gateway.example:{server.port}", allowed_hosts=["gateway.example"])
+        resolve = FakeResolver(**{"gateway.example": [["127.0.0.1"], ["127.0.0.2"]]})
+        addresses = allowed_addresses(service, never=(), resolve=resolve)
+        for _ in range(2):
+            HttpTarget().check(service, addresses)
+        assert (server.accepted, elsewhere.accepted, resolve.asked) == (2, 0, [("gateway.example", server.port)])
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+def test_no_redirect_of_any_kind_is_followed(serve: Serve, status: str) -> None:
+    """Neither by the look at its health nor by the question for its version."""
+    elsewhere = serve(always(answer()))
+    server = serve(always(answer(b"", status=status, headers=f"Location: {elsewhere.url}/\r\nRefresh: 0\r\n")))
+    with pytest.raises(TargetError, match=f"answered {status[:3]}, 200 is needed"):
+        HttpTarget().check(service_at(server.url), HERE)
+    with pytest.raises(TargetError, match=f"answered {status[:3]}, 200 is needed"):
+        HttpTarget().json(service_at(server.url), "/version", HERE)
+    assert (server.accepted, elsewhere.accepted) == (2, 0)
+
+
+def test_no_proxy_is_asked(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the environment says: the load goes straight as well."""
+    proxy, server = serve(always(answer())), serve(always(answer()))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, proxy.url)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    HttpTarget().check(service_at(server.url), HERE)
+    assert (server.accepted, proxy.accepted) == (1, 0)
+
+
+def test_the_first_address_that_takes_the_connection_is_asked(serve: Serve) -> None:
+    """In the order given; when none does, the service is not reachable."""
+    server = serve(always(answer()))
+    HttpTarget().check(service_at(server.url), ("127.0.0.2", "127.0.0.3", "127.0.0.1"))
+    assert server.accepted == 1
+    with pytest.raises(TargetError, match=r"is not reachable: GET .* failed \(ConnectionError\)"):
+        HttpTarget().check(service_at(server.url), ("127.0.0.2", "127.0.0.3"))
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 on loopback")
+def test_an_ipv6_address_is_asked() -> None:
+    """In a URL it stands in brackets, which it has in the Host header, too."""
+    notes = Notes()
+    with SocketServer(notes, host="::1") as server:
+        service = service_at(f"http://[::1]:{server.port}", allowed_hosts=["::1"])
+        HttpTarget().check(service, allowed_addresses(service, never=(), resolve=FakeResolver()))
+    assert f"Host: [::1]:{server.port}\r\n".encode() in notes.asked[0]
+
+
+def test_a_certificate_is_for_the_name_and_not_for_the_address(tmp_path: Path) -> None:
+    """The address is the one that was checked; who answers there must still be who is meant."""
+    with SocketServer(always(answer()), tls=self_signed(tmp_path)) as server:
+        url = server.url.replace("127.0.0.1", "localhost")
+        service = service_at(url, allowed_hosts=["localhost"], ca_file=tmp_path / "server.pem")
+        with pytest.raises(TargetError, match="not valid for 'localhost'"):
+            HttpTarget().check(service, HERE)
+
+
+def _trickle_head(talk: Talk) -> None:
+    talk.read_request()
+    while not talk.closing.wait(0.05):
+        talk.send(b"HTTP/1.1 200 OK\r\nX: "[:1])
+
+
+def _trickle_body(talk: Talk) -> None:
+    talk.read_request()
+    talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while not talk.closing.wait(0.05):
+        talk.send(b"1")
+
+
+def _trickle_chunks(talk: Talk) -> None:
+    talk.read_request()
+    talk.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    while not talk.closing.wait(0.05):
+        talk.send(b"1\r\n1\r\n")
+
+
+def _go_on_for_ever(talk: Talk) -> None:
+    talk.read_request()
+    while not talk.closing.wait(0.05):
+        talk.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize("script", [_trickle_head, _trickle_body, _trickle_chunks, _go_on_for_ever])
+def test_a_server_that_trickles_is_given_up(serve: Serve, script: Callable[[Talk], None]) -> None:
+    """The limit is for the whole answer: each byte comes well within it, and is of no use."""
+    server = serve(script)
+    began = time.monotonic()
+    with pytest.raises(TargetError, match=r"is not reachable: GET .* failed \(ReadTimeout\)"):
+        HttpTarget(timeout_s=0.5).check(service_at(server.url), HERE)
+    assert 0.45 < time.monotonic() - began < 3
+
+
+def test_a_handshake_that_never_ends_is_given_up(serve: Serve) -> None:
+    """TLS is part of connecting, which may have a limit of its own."""
+    service = service_at(serve(_never).url.replace("http", "https"), connect_timeout_s=0.3)
+    began = time.monotonic()
+    with pytest.raises(TargetError, match=r"is not reachable: GET .* failed \(ConnectTimeout\)"):
+        HttpTarget().check(service, HERE)
+    assert 0.25 < time.monotonic() - began < 3
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        (answer(b" " * 1_000_001), "/v answered more than 1,000,000 bytes; name a path that says less$"),
+        (CHUNKED + b"1e8480\r\n" + b" " * 2_000_000, "/v answered more than 1,000,000 bytes"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n", r"/v failed \(ConnectionError\)"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000, r"/v failed \(ConnectionError\)"),
+    ],
+    ids=["long", "long chunk", "many headers", "long header"],
+)
+def test_an_answer_beyond_measure(serve: Serve, data: bytes, problem: str) -> None:
+    """Nobody waits for all of it, and nobody keeps it."""
+
+    def script(talk: Talk) -> None:
+        talk.read_request()
+        talk.send_and_close(data)
+
+    with pytest.raises(TargetError, match=problem):
+        HttpTarget().json(service_at(serve(script).url), "/v", HERE)
+
+
+def test_half_an_answer_is_none(serve: Serve) -> None:
+    """The server said how long it is."""
+
+    def script(talk: Talk) -> None:
+        talk.read_request()
+        talk.send_and_close(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{}")
+
+    with pytest.raises(TargetError, match=r"/v failed \(ConnectionError\)"):
+        HttpTarget().json(service_at(serve(script).url), "/v", HERE)
+
+
+def test_json_without_end_is_none(serve: Serve) -> None:
+    """A hundred thousand brackets are within the size, and no answer."""
+    with pytest.raises(TargetError, match=r"/v answered something that is no JSON$"):
+        HttpTarget().json(service_at(serve(always(answer(b"[" * 100_000))).url), "/v", HERE)

@@ -1,0 +1,157 @@
+"""The pipeline as the environment names it: where things are kept, and what importing it costs."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.perf.adapters.wiring.environment import halt_file, prometheus_at
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.guards.halt import Halt
+from include.perf.model.errors import ConfigurationError, PrometheusUnavailable
+from tests.certificates import Authority
+from tests.fakes import START
+from tests.socket_servers import Serve, SocketServer, Talk, always, answer
+from tests.stages import BESIDE
+
+ROOT = Path(__file__).parents[4]
+
+HEAVY = ("numpy", "scipy", "pandas", "matplotlib")
+
+
+@pytest.mark.parametrize("module", ["include.perf.pipeline.pipeline", "include.perf.adapters.wiring.environment"])
+def test_importing_it_is_cheap(module: str) -> None:
+    """Every task of Airflow is a process that does so, and few of them compute anything."""
+    code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees what the machine's own environment names."""
+    for name in ("ALERTS", "HALT_FILE", "INDEX", "LOAD_LOCKS", "RESULTS_URI"):
+        monkeypatch.delenv(f"BELLWETHER_{name}", raising=False)
+    for name in ("TOKEN", "CA_FILE"):
+        monkeypatch.delenv(f"PROMETHEUS_{name}", raising=False)
+
+
+def test_the_halt_file_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Read from there, and named in the reason so that who is halted finds it."""
+    path = tmp_path / "switch" / "halt.json"
+    monkeypatch.setenv("BELLWETHER_HALT_FILE", str(path))
+    halt_file().set(Halt(by="ana", reason="release"))
+    assert path.is_file()
+    assert halt_file().reason() == f"load is halted by ana: release (to go on, remove the file {path})"
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_without_a_name_the_halt_file_is_the_projects(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
+    """Where everybody who shares the project finds it, from whatever folder it is asked for."""
+    if given is not None:
+        monkeypatch.setenv("BELLWETHER_HALT_FILE", given)
+    assert halt_file().path == ROOT / "halt.json"
+
+
+def test_the_alerts_are_the_file_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Wherever the results are."""
+    monkeypatch.setenv("BELLWETHER_ALERTS", str(tmp_path / "told.json"))
+    assert Storage().alerts().path == tmp_path / "told.json"
+
+
+@pytest.mark.parametrize("given", [None, ""])
+def test_without_a_name_the_alerts_lie_beside_the_results(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str | None
+) -> None:
+    """Who shares the results shares what was told of them."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
+    if given is not None:
+        monkeypatch.setenv("BELLWETHER_ALERTS", given)
+    assert Storage().alerts().path == tmp_path / "results" / ".alerts.json"
+
+
+@pytest.mark.parametrize("name", [None, "", "elsewhere/runs.sqlite"])
+def test_the_index_is_the_file_that_is_named_or_lies_beside_the_results(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str | None
+) -> None:
+    """It is made where it is looked at first."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
+    if name is not None:
+        monkeypatch.setenv("BELLWETHER_INDEX", str(tmp_path / name) if name else "")
+    Storage().run_index().sync()
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.sqlite")] == [name or "results/.index.sqlite"]
+
+
+def lock_made(folder: Path) -> list[str]:
+    """Return what is in a folder while a load holds its lock."""
+    with Storage().load_locks().reserve(BESIDE, capacity_rps=600):
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_locks_lie_beside_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Who shares the results shares the locks; they are none of the runs."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
+    assert lock_made(tmp_path) == ["results/.loads/.lock", "results/.loads/r0.json"]
+
+
+def test_the_locks_are_where_they_are_named_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For results on a file system that knows no locks."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
+    monkeypatch.setenv("BELLWETHER_LOAD_LOCKS", str(tmp_path / "locks"))
+    assert lock_made(tmp_path) == ["locks/.lock", "locks/r0.json"]
+
+
+ONE = answer(b'{"status": "success", "data": {"result": [{"metric": {}, "value": [1, "1"]}]}}')
+
+
+@pytest.mark.parametrize(
+    ("login", "token", "authorization"),
+    [("", None, None), ("ann:p%40ss@", None, "Basic YW5uOnBAc3M="), ("", "t0k3n", "Bearer t0k3n")],  # ann:p@ss
+)
+def test_the_command_line_logs_in_to_prometheus(
+    monkeypatch: pytest.MonkeyPatch, serve: Serve, login: str, token: str | None, authorization: str | None
+) -> None:
+    """With a login in the address, or with a token beside it."""
+    if token is not None:
+        monkeypatch.setenv("PROMETHEUS_TOKEN", token)
+    seen: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request)
+            talk.send(ONE)
+
+    url = serve(script).url.replace("http://", f"http://{login}")
+    assert prometheus_at(url).value("up", at=START) == 1.0
+    sent = [line.partition(": ")[2] for line in seen[0].decode().split("\r\n") if line.startswith("Authorization")]
+    assert sent == ([] if authorization is None else [authorization])
+
+
+def test_a_login_in_the_address_is_told_to_nobody(serve: Serve) -> None:
+    """Not even when it is refused."""
+    url = serve(always(answer(status="403 Forbidden"))).url
+    with pytest.raises(PrometheusUnavailable) as caught:
+        prometheus_at(url.replace("http://", "http://ann:p4ss@")).value("up", at=START)
+    assert str(caught.value) == (
+        f"Prometheus at {url} refused the login (403); correct the credentials in PROMETHEUS_URL "
+        "(docs/prometheus.md, Logging in)"
+    )
+
+
+def test_two_logins_to_prometheus_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than one that is silently preferred."""
+    monkeypatch.setenv("PROMETHEUS_TOKEN", "t0k3n")
+    with pytest.raises(ConfigurationError, match=r"^PROMETHEUS_URL has a login in it and PROMETHEUS_TOKEN a token;"):
+        prometheus_at("http://ann:p4ss@prometheus")
+
+
+def test_the_command_line_trusts_the_bundle_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One that is not there is said at once."""
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("PROMETHEUS_CA_FILE", str(authority.bundle))
+    with SocketServer(always(ONE), tls=authority.server()) as server:
+        assert prometheus_at(server.url).value("up", at=START) == 1.0
+    monkeypatch.setenv("PROMETHEUS_CA_FILE", str(tmp_path / "gone.pem"))
+    with pytest.raises(ConfigurationError, match=r"^PROMETHEUS_CA_FILE must be a bundle of certificates \(PEM\), but"):
+        prometheus_at("https://prometheus")

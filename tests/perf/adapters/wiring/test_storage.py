@@ -1,0 +1,164 @@
+"""Where things are kept, as addresses say: in a folder, or in an object store."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.adapters.files.load_locks import LoadLocks
+from include.perf.adapters.s3.client import client_in, client_of
+from include.perf.adapters.s3.store import S3Store
+from include.perf.adapters.wiring.environment import build_pipeline, metrics_sources
+from include.perf.adapters.wiring.rules_environment import rule_writer_at
+from include.perf.adapters.wiring.storage import Storage
+from include.perf.model.errors import ConfigurationError
+from include.perf.model.json_files import to_json
+from include.perf.runs.results_store import RECORD_FILE
+from tests.baselines import approval, run
+from tests.fakes import FakeMetrics
+from tests.loads import sent_load
+from tests.object_stores import ObjectStore, files_in
+from tests.records import run_record
+from tests.stages import BESIDE
+
+NAMES = ("ALERTS", "BASELINES", "CATALOGUE", "INDEX", "LOAD_LOCKS", "RESULTS_URI", "RULES")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees what the machine's own environment names."""
+    for name in NAMES:
+        monkeypatch.delenv(f"BELLWETHER_{name}", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+
+
+@pytest.fixture
+def storage(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    """All of it in a bucket of its own, called as the command line does: boto3 knows from the environment who calls."""
+    bucket, login = s3.bucket(), s3.login
+    for name, value in {
+        "BELLWETHER_RESULTS_URI": f"s3://{bucket}/perf/results",
+        "BELLWETHER_BASELINES": f"s3://{bucket}/perf/baselines.json",
+        "AWS_ENDPOINT_URL_S3": login.endpoint_url,
+        "AWS_ACCESS_KEY_ID": login.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": login.secret_access_key,
+        "AWS_DEFAULT_REGION": login.region_name,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    client_in.cache_clear()
+    return Storage()
+
+
+def keys_in(s3: ObjectStore, storage: Storage) -> list[str]:
+    """Return the keys of all objects in the bucket of the results."""
+    bucket = storage.results().uri_of(service="a", scenario="b", run_id="c").split("/")[2]
+    return [each["Key"] for each in client_of(s3.login).list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+def test_by_default_all_is_in_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Those of the project, or those that are named."""
+    assert isinstance(Storage().results(), FolderStore)
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
+    with Storage().load_locks().reserve(BESIDE, capacity_rps=600):
+        Storage().alerts().update(lambda _: None)
+        names = [".alerts.json", ".alerts.json.lock", ".loads/.lock", ".loads/r0.json"]
+        assert files_in(tmp_path) == [f"results/{name}" for name in names]
+
+
+def test_all_of_it_lies_in_the_bucket(s3: ObjectStore, storage: Storage) -> None:
+    """Each in its place; nothing of it on this machine."""
+    storage.results().create(service="a", scenario="b", run_id="r1")
+    storage.baselines().update(lambda baselines: baselines.promote(run("r1"), approval=approval()))
+    storage.load_log().load_began(sent_load())
+    with storage.alerts().delivering(), storage.load_locks().reserve(BESIDE, capacity_rps=600):
+        storage.alerts().update(lambda _: None)
+        assert storage.load_log().held() == {BESIDE.run_id}
+    assert keys_in(s3, storage) == [
+        "perf/.conditions",
+        "perf/baselines.json",
+        "perf/results/.alerts.json",
+        "perf/results/.conditions",
+        "perf/results/.delivering.json",
+        "perf/results/.load-log.json",
+        "perf/results/.loads.json",
+        "perf/results/a/b/r1/.created",
+    ]
+    assert [(cell.service, cell.scenario) for cell in storage.results().cells()] == [("a", "b")]
+
+
+def test_what_is_named_to_be_in_a_folder_is_there(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """For a server that takes no heed of conditions: only results lie there."""
+    monkeypatch.setenv("BELLWETHER_LOAD_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setenv("BELLWETHER_ALERTS", str(tmp_path / "alerts.json"))
+    monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
+    storage.alerts().update(lambda _: None)
+    storage.baselines().update(lambda _: None)
+    assert isinstance(storage.load_locks(), LoadLocks)
+    assert isinstance(storage.results(), S3Store)
+    assert {"alerts.json", "baselines.json"} <= set(files_in(tmp_path))
+
+
+def test_an_object_store_is_not_asked_before_it_is_needed(storage: Storage, s3: ObjectStore) -> None:
+    """To put the pipeline together takes no network, and no credentials."""
+    s3.requests()
+    pipeline = build_pipeline(FakeMetrics({}), storage=storage)
+    metrics_sources(storage)
+    assert pipeline.store.uri_of(service="a", scenario="b", run_id="c").startswith("s3://")
+    assert s3.requests() == []
+
+
+def test_the_index_is_a_cache_of_this_machine(storage: Storage, s3: ObjectStore, tmp_path: Path) -> None:
+    """Looking again reads no record again: 1 list of services + 6 of scenarios + 24 of runs = 31 requests."""
+    store = storage.results()
+    now = datetime.now(UTC)
+    services = [f"s{number}" for number in range(6)]
+    scenarios = [f"c{number}" for number in range(4)]
+    for service in services:
+        for scenario in scenarios:
+            run_id = f"{now:%Y%m%dT%H%M%SZ}-{service}{scenario}"
+            uri = store.create(service=service, scenario=scenario, run_id=run_id)
+            record = run_record(service=service, scenario=scenario, run_id=run_id, started_at=now)
+            store.write(uri, RECORD_FILE, to_json(record))
+    storage.run_index().sync()
+    s3.requests()
+    index = storage.run_index()
+    index.sync()
+    requests = s3.requests()
+    assert (len(requests), {each.partition(" ")[0] for each in requests}) == (31, {"GET"})
+    assert not [each for each in requests if RECORD_FILE in each]
+    assert len(index.latest(runs=1)) == 24
+    index.sync()
+    assert s3.requests() == [], "within ten seconds it is shared"
+    (name,) = files_in(tmp_path / "caches" / "bellwether")
+    assert name.startswith("s3%3A%2F%2Fbucket-")
+    assert name.endswith("%2Fperf%2Fresults.sqlite")
+
+
+def test_rules_need_a_folder(storage: Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Prometheus reads files; without one there are no limits either, and the metrics do not fail for that."""
+    assert storage.rules_folder() is None
+    assert metrics_sources(storage).limits() is None
+    with pytest.raises(ConfigurationError, match=r"^BELLWETHER_RULES must name the folder for the alert rules where"):
+        rule_writer_at("http://127.0.0.1:1", must_reload=False)
+    monkeypatch.setenv("BELLWETHER_RULES", str(tmp_path / "rules"))
+    assert storage.rules_folder() == tmp_path / "rules"
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/"])
+def test_baselines_need_the_name_of_an_object(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    """A bucket alone is a place for results."""
+    monkeypatch.setenv("BELLWETHER_BASELINES", uri)
+    said = f"^BELLWETHER_BASELINES must be s3://bucket/name, but '{uri}' has no name of an object$"
+    with pytest.raises(ConfigurationError, match=said):
+        Storage().baselines()
+
+
+@pytest.mark.parametrize("name", ["RESULTS_URI", "BASELINES"])
+def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The variable is named."""
+    monkeypatch.setenv(f"BELLWETHER_{name}", "s3://Not_A_Bucket/x")
+    with pytest.raises(ConfigurationError, match=f"^BELLWETHER_{name} must be s3://bucket/prefix"):
+        (Storage().results if name == "RESULTS_URI" else Storage().baselines)()

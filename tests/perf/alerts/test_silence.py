@@ -1,0 +1,111 @@
+"""Asking for silence."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from include.perf.alerts.book import AlertBook, Event, Kind, Problem, Silence
+from include.perf.alerts.desk import Desk
+from include.perf.alerts.silence import SilenceRequest, about, acknowledge, lift, silence_of
+from include.perf.model.cell import CellName
+from include.perf.model.errors import ConfigurationError
+from include.perf.runs.record import Severity
+from tests.fakes import START, Platform
+from tests.perf.alert_words import message
+
+
+def asked(platform: Platform, **changes: Any) -> Silence:
+    """Ask for a week about the p99 of a service."""
+    made: dict[str, Any] = {
+        "by": "mara",
+        "reason": "release 2.5",
+        "days": 7,
+        "service": "orders",
+        "metric": "latency_p99",
+    }
+    return silence_of(SilenceRequest(**(made | changes)), platform.catalogue, now=START)
+
+
+def test_a_silence_says_what_who_why_and_until_when(platform: Platform) -> None:
+    """A short name means the service; at its end it is over by itself."""
+    silence = asked(platform)
+    assert (silence.by, silence.reason, silence.service) == ("mara", "release 2.5", "orders-service")
+    assert silence.until == START + timedelta(days=7)
+    assert silence.is_active(START)
+    assert not silence.is_active(silence.until)
+    assert silence.covers(CellName("orders-service", "any"), "latency_p99")
+    assert not silence.covers(CellName("orders-service", "any"), "latency_p95")
+
+
+def test_everything_wrong_is_said_at_once(platform: Platform) -> None:
+    """Five mistakes, five sentences."""
+    with pytest.raises(ConfigurationError) as caught:
+        asked(platform, service="x", scenario="y", metric="z", days=91, reason=" ")
+    assert [problem.split(";")[0].split(",")[0] for problem in caught.value.problems] == [
+        "service 'x' is not in the catalogue",
+        "scenario 'y' is not in the catalogue",
+        "metric 'z' is unknown",
+        "days must be more than 0 and at most 90",
+        "a silence needs a reason: it is shown wherever the silence is listed",
+    ]
+
+
+def test_nobody_silences_everything(platform: Platform) -> None:
+    """That is what the halt switch is for."""
+    with pytest.raises(ConfigurationError, match="name at least one"):
+        asked(platform, service=None, metric=None)
+
+
+def test_a_silence_can_be_lifted(platform: Platform) -> None:
+    """By its id; one that is over is none."""
+    silence = asked(platform)
+    book = AlertBook(silences=[silence])
+    with pytest.raises(ConfigurationError, match=f"there is no silence 'zz'; active ones are {silence.id}"):
+        lift(book, "zz", now=START)
+    with pytest.raises(ConfigurationError, match="active ones are none"):
+        lift(book, silence.id, now=silence.until)
+    assert lift(book, silence.id, now=START) == silence
+    assert book.silences == []
+
+
+def acknowledged(*cells: CellName, reason: str = "release 2.5") -> AlertBook:
+    """Acknowledge a problem of two metrics and return the book."""
+    problem = Problem(
+        id="run-1",
+        kind=Kind.REGRESSION,
+        channel="#trading",
+        cells=cells,
+        title="it is slower",
+        opened_at=START,
+        last_seen_at=START,
+        severity=Severity.WARNING,
+        worst={"latency_p50": 0.3, "latency_p95": 0.45},
+    )
+    book = AlertBook(problems=[problem])
+    request = SilenceRequest(by="mara", reason=reason, days=7)
+    acknowledge(Desk(book=book, now=START), problem, request, lambda each: message(f"{each.by} knows"))
+    return book
+
+
+def test_acknowledging_silences_all_of_a_problem() -> None:
+    """Each metric of its cell, for as long as was asked; its thread hears it once."""
+    book = acknowledged(CellName("engine", "storm"))
+    assert [about(silence) for silence in book.silences] == ["engine, storm, latency_p50", "engine, storm, latency_p95"]
+    assert {silence.until for silence in book.silences} == {START + timedelta(days=7)}
+    assert [(each.event, each.problem_id) for each in book.outbox] == [(Event.ACKNOWLEDGED, "run-1")]
+
+
+def test_acknowledging_what_several_services_share() -> None:
+    """They moved together, so their scenario is silenced and not each of them."""
+    book = acknowledged(CellName("engine", "storm"), CellName("orders-service", "storm"))
+    assert [about(silence) for silence in book.silences] == [
+        "every service, storm, latency_p50",
+        "every service, storm, latency_p95",
+    ]
+
+
+def test_acknowledging_takes_a_reason() -> None:
+    """As every silence."""
+    with pytest.raises(ConfigurationError, match="a silence needs a reason"):
+        acknowledged(CellName("engine", "storm"), reason=" ")

@@ -1,0 +1,135 @@
+"""Failures as counts: how unlikely tonight's are, by hand where one can, by simulation where not."""
+
+import math
+
+import numpy as np
+import pytest
+
+from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P, Count, Excess, excess
+
+DUE = 100_000
+
+
+def against(tonight: int, *before: int, due: int = DUE) -> Excess:
+    found = excess(Count(failed=tonight, due=due), [Count(failed=each, due=due) for each in before])
+    assert found is not None
+    return found
+
+
+def test_without_nights_nothing_is_known() -> None:
+    """No night, or none with a request; and a run in which nothing was due."""
+    assert excess(Count(failed=3, due=DUE), []) is None
+    assert excess(Count(failed=3, due=DUE), [Count(failed=0, due=0)]) is None
+    assert excess(Count(failed=0, due=0), [Count(failed=0, due=DUE)]) is None
+
+
+def test_nights_without_requests_do_not_count() -> None:
+    """0 of 0 is not 0 %."""
+    with_empty = excess(Count(failed=3, due=DUE), [Count(failed=5, due=DUE), Count(failed=0, due=0)])
+    assert with_empty == against(3, 5)
+
+
+def test_level_and_shift_are_arithmetic() -> None:
+    """100 and 300 of 100 000 each are 0.2 %; 700 are 0.5 points more."""
+    found = against(700, 100, 300)
+    assert (found.level, found.shift) == (pytest.approx(0.002), pytest.approx(0.005))
+    assert found.low < found.shift < found.high
+    assert found.shift - found.low == pytest.approx(found.high - found.shift)
+
+
+def test_the_interval_of_two_counts() -> None:
+    """One night of 900 against one of 100: √(900.5 + 100.5) = 31.6 failures, times 1.96, of 100 000."""
+    found = against(900, 100)
+    assert found.high - found.shift == pytest.approx(1.96 * math.sqrt(900.5 * 0.991 + 100.5 * 0.999) / DUE, rel=1e-3)
+
+
+def test_the_rule_of_three() -> None:
+    """None of 10 × 100 000 failed: the rate is at most 3 of a million, with 95 % confidence."""
+    found = against(0, *[0] * 10)
+    assert (found.level, found.upper) == (0.0, pytest.approx(3e-6))
+
+
+def test_the_upper_limit_of_a_known_rate() -> None:
+    """100 of 100 000: 0.1 % and 1.96 × √100.5 / 100 000 more."""
+    assert against(100, 100).upper == pytest.approx(0.001 + 1.96 * math.sqrt(100.5) / DUE, rel=1e-3)
+    assert against(DUE, DUE).upper == 1.0
+
+
+def test_the_chance_by_hand() -> None:
+    """No failure in one such night before: P(≥ k) is the tail of a negative binomial, r = ½, p = ½."""
+    # P(0) = √½; P(1) = √½ · ½ · ½; P(2) = P(1) · 3/2 · ½ / 2
+    none, one = math.sqrt(0.5), math.sqrt(0.5) / 4
+    two = one * 1.5 * 0.5 / 2
+    assert against(1, 0).p_more == pytest.approx(1 - none)
+    assert against(2, 0).p_more == pytest.approx(1 - none - one)
+    assert against(3, 0).p_more == pytest.approx(1 - none - one - two)
+    assert against(1, 0).p_fewer == pytest.approx(none + one)
+
+
+@pytest.mark.parametrize(
+    ("tonight", "before"), [(0, [0]), (0, [5]), (5, [5]), (50, [5, 6]), (1, [100]), (DUE, [DUE]), (DUE, [0])]
+)
+def test_chances_are_chances(tonight: int, before: list[int]) -> None:
+    """Between 0 and 1, and the two tails overlap by tonight's own."""
+    found = against(tonight, *before)
+    assert 0 <= found.p_more <= 1
+    assert 0 <= found.p_fewer <= 1
+    assert found.p_more + found.p_fewer >= 1 - 1e-12
+    assert all(math.isfinite(each) for each in (found.low, found.high, found.upper))
+
+
+def test_no_failure_is_never_more() -> None:
+    """Zero or more happens always."""
+    assert against(0, 100).p_more == 1.0
+
+
+def test_more_failures_are_less_likely() -> None:
+    """The chance falls with every failure, and does not wrap around."""
+    chances = [against(failed, 100, 110).p_more for failed in range(0, 400, 20)]
+    assert chances == sorted(chances, reverse=True)
+
+
+def test_more_nights_make_surer() -> None:
+    """160 after one night of 100 is half as sure as after ten of them."""
+    assert against(160, *[100] * 10).p_more < against(160, 100).p_more / 10
+
+
+def test_unequal_nights() -> None:
+    """The rate counts, not the mean of rates: 10 of 1 000 and 90 of 99 000 are 100 of 100 000."""
+    uneven = excess(Count(failed=200, due=DUE), [Count(failed=10, due=1_000), Count(failed=90, due=99_000)])
+    assert uneven is not None
+    assert uneven.level == pytest.approx(0.001)
+
+
+def test_overdispersed_nights_widen_everything() -> None:
+    """Five nights of the same mean: where they differ by more than chance, the same 900 say less."""
+    calm, wild = against(900, *[400] * 5), against(900, 100, 800, 50, 700, 350)
+    assert calm.level == wild.level
+    assert wild.p_more > calm.p_more
+    assert wild.high - wild.low > 3 * (calm.high - calm.low)
+
+
+@pytest.mark.parametrize(
+    ("spread", "at_most"),
+    [
+        (0.0, (0.05, 0.01, 0.001)),  # steady nights: what is claimed
+        (0.6, (0.065, 0.03, 0.015)),  # nights that differ by 60 %: how much they do is itself only known from ten
+    ],
+)
+def test_false_alarms(spread: float, at_most: tuple[float, float, float]) -> None:
+    """Nothing changed in 3 000 seeded histories of ten nights: so often is the chance below 5 %, 1 % and 0.1 %."""
+    rng = np.random.default_rng(20260302)
+    found = []
+    for _ in range(3_000):
+        shape = 1 / spread**2 if spread else math.inf
+        rates = rng.gamma(shape, 1 / shape, 11) if spread else np.ones(11)
+        *before, tonight = (int(each) for each in rng.poisson(60 * rates))
+        found.append(against(tonight, *before, due=10_000).p_more)
+    shares = [np.mean(np.array(found) < chance) for chance in (0.05, 0.01, SUSPECT_P)]
+    assert all(share <= limit for share, limit in zip(shares, at_most, strict=True)), shares
+
+
+def test_a_change_is_found() -> None:
+    """0.1 % → 0.7 % in one of five runs of 400 requests is not found, in 100 000 it is beyond doubt."""
+    assert against(3, *[0] * 5, due=400).p_more > SUSPECT_P
+    assert against(700, *[100] * 5).p_more < CONFIRM_P / 1e6

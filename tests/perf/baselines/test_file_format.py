@@ -1,0 +1,368 @@
+"""The baselines file's text: stable, small in a diff, and refused when it is broken."""
+
+import json
+import random
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.file_format import entry_document, format_baselines, json_schema, parse_baselines
+from include.perf.cli.baseline_commands import FOLDER, SCHEMAS, schema_text, write_schemas
+from include.perf.model.errors import BaselineError
+from include.perf.model.metric import METRICS
+from include.perf.runs.record import Verdict
+from tests.baselines import AT, SCENARIO, SERVICE, approval, entry_of, run, with_runs
+
+CELL = f"b.json: {SERVICE}.{SCENARIO}"
+REMEDY = "restore it from version control"
+
+
+def document_of(baselines: Baselines) -> Any:
+    """Return the cell's entry as JSON."""
+    return json.loads(format_baselines(baselines))[SERVICE][SCENARIO]
+
+
+def problems_of(content: bytes | dict[str, Any]) -> tuple[str, ...]:
+    """Return what is said of a file's content."""
+    with pytest.raises(BaselineError) as caught:
+        parse_baselines(content if isinstance(content, bytes) else json.dumps(content).encode(), where="b.json")
+    return caught.value.problems
+
+
+# text
+
+
+def test_the_text_is_schema_version_then_service_then_scenario() -> None:
+    """The shape that other tools read, with who, when, why and from which runs."""
+    document = json.loads(format_baselines(with_runs(2)))
+    assert list(document) == ["schema_version", SERVICE]
+    assert document["schema_version"] == 2
+    entry = document[SERVICE][SCENARIO]
+    assert list(entry) == [
+        *("version", "state", "fingerprint", "metrics", "anchor", "spread", "runs", "approval"),
+        *("review_by", "expires_at", "supersedes", "previous"),
+    ]
+    assert entry["approval"] == {"by": "ana", "at": "2026-03-02T07:00:00Z", "reason": "release 12", "run_id": "r1"}
+    assert [each["run_id"] for each in entry["runs"]] == ["r1", "r2"]
+    assert entry["metrics"]["latency_p95"] == 0.0015  # the median of 1 and 2 ms
+    assert (entry["review_by"], entry["expires_at"]) == ("2026-06-02T07:00:00Z", "2026-09-02T07:00:00Z")
+    assert (entry["previous"][0]["version"], entry["previous"][0]["state"]) == (1, "superseded")
+
+
+def test_an_empty_file() -> None:
+    """What a new project begins with, and what is in it."""
+    text = b'{\n  "schema_version": 2\n}\n'
+    assert format_baselines(Baselines()) == text
+    assert (FOLDER / "baselines.json").read_bytes() == text
+
+
+def test_a_run_is_a_line_without_what_it_does_not_say() -> None:
+    """Empty fields would make every diff longer; a request count of zero says something."""
+    baselines = Baselines()
+    record = run("r1", deploy_version="2.4.1", within_run={"throughput": 0.01, "latency_p50": 0.02})
+    baselines.promote(replace(record, load=replace(record.load, failed=0)), approval=approval())
+    lines = [line.strip() for line in format_baselines(baselines).decode().splitlines()]
+    (line,) = [line for line in lines if '"run_id": "r1", "metrics"' in line]
+    written = json.loads(line)
+    assert list(written) == ["run_id", "metrics", "at", "due", "failed", "within_run", "deploy_version"]
+    assert (written["failed"], list(written["within_run"])) == (0, ["latency_p50", "throughput"])
+
+
+def test_keys_are_in_stable_order() -> None:
+    """Whichever cell came first, the text is the same, so that a diff shows just what changed."""
+    cells = [(service, scenario) for service in ("b", "a", "c") for scenario in ("y", "x")]
+    texts = set()
+    for seed in range(5):
+        random.Random(seed).shuffle(cells)
+        baselines = Baselines()
+        for service, scenario in cells:
+            record = run("r1", service=service, scenario=scenario)
+            shuffled = random.Random(seed).sample(list(record.metrics.items()), len(record.metrics))
+            parts = random.Random(seed).sample(list(record.fingerprint.items()), len(record.fingerprint))
+            record = replace(record, metrics=dict(shuffled), fingerprint=dict(parts))
+            baselines.promote(record, approval=approval())
+        texts.add(format_baselines(baselines))
+    (text,) = texts
+    document = json.loads(text)
+    assert list(document) == ["schema_version", "a", "b", "c"]
+    assert list(document["b"]) == ["x", "y"]
+    assert list(document["b"]["x"]["metrics"]) == list(METRICS)
+    assert list(document["b"]["x"]["fingerprint"]) == ["data", "environment", "generator", "load"]
+
+
+def test_unknown_metrics_come_last() -> None:
+    """One that a newer version measured is kept, after the ones that people know."""
+    entry = replace(entry_of(with_runs(1)), metrics={"zeta": 1.0, "throughput": 2.0, "alpha": 3.0, "latency_p50": 4.0})
+    assert list(entry_document(entry)["metrics"]) == ["latency_p50", "throughput", "alpha", "zeta"]
+
+
+def test_reading_and_writing_gives_the_same_bytes() -> None:
+    """Seeded awkward values – long floats, other alphabets, fractions of a second – come back as they were."""
+    source = random.Random(1)
+    baselines = Baselines()
+    for number in range(12):
+        changed = approval(
+            reason=f"Grund № {number}: “größer” 漢 \\ \n", at=AT + timedelta(microseconds=source.randrange(10**6))
+        )
+        baselines.promote(run(f"r{number}", p95=source.random() * 10 ** source.randint(-9, 3)), approval=changed)
+    text = format_baselines(baselines)
+    parsed = parse_baselines(text, where="x")
+    assert parsed == baselines
+    assert format_baselines(parsed) == text
+
+
+def test_whole_numbers_are_written_as_they_are_read_back() -> None:
+    """40 is 40.0 already in the first text, not only after reading it."""
+    baselines = with_runs(1)
+    entry = entry_of(baselines)
+    baselines.entries[SERVICE][SCENARIO] = replace(entry, metrics={"throughput": 40})
+    text = format_baselines(baselines)
+    assert format_baselines(parse_baselines(text, where="x")) == text
+
+
+def test_history_holds_a_run_once() -> None:
+    """20 versions of the same 20 runs: each run is written in full once, and all come back."""
+    baselines = with_runs(20)
+    text = format_baselines(baselines)
+    assert text.count(b'"run_id": "r1", "metrics"') == 1
+    assert document_of(baselines)["previous"][17]["runs"] == ["r1", "r2"]  # version 2, 18th before the present one
+    assert parse_baselines(text, where="x") == baselines
+
+
+def test_history_keeps_a_run_that_is_told_differently_later() -> None:
+    """The same id with other figures is written in full again, and each version gets its own back."""
+    baselines = with_runs(2)
+    entry = entry_of(baselines)
+    changed = tuple(replace(each, metrics={**each.metrics, "latency_p95": 0.9}) for each in entry.runs)
+    baselines.entries[SERVICE][SCENARIO] = replace(entry, runs=changed)
+    (only,) = document_of(baselines)["previous"][0]["runs"]
+    assert only["metrics"]["latency_p95"] == 0.001
+    assert parse_baselines(format_baselines(baselines), where="x") == baselines
+
+
+def test_a_promotion_is_a_small_diff() -> None:
+    """One run more in a cell leaves every line of the other cell and of the runs before as it was."""
+    baselines = with_runs(12)
+    baselines.promote(run("x", service="another"), approval=approval())
+    before = format_baselines(baselines).decode().splitlines()
+    baselines.promote(run("r13"), approval=approval())
+    after = format_baselines(baselines).decode().splitlines()
+    kept = {line.rstrip(",") for line in before if '"run_id": "r' in line and '"metrics"' in line}
+    assert len(kept) == 12
+    assert kept <= {line.rstrip(",") for line in after}
+    assert len(after) - len(before) < 60  # the run's line, and the entry before it without its runs
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"metrics": {"latency_p95": float("nan")}}, "Out of range float values are not JSON compliant"),
+        ({"metrics": {"latency_p95": float("inf")}}, "Out of range float values are not JSON compliant"),
+        ({"approval": approval(reason="\udc80")}, "surrogates not allowed"),
+    ],
+)
+def test_what_could_not_be_read_back_is_not_written(changes: dict[str, Any], why: str) -> None:
+    """The file on disk is worth more than this change."""
+    baselines = with_runs(1)
+    baselines.entries[SERVICE][SCENARIO] = replace(entry_of(baselines), **changes)
+    with pytest.raises(BaselineError, match=rf"^the baselines cannot be written \(.*{why}.*\); nothing was changed$"):
+        format_baselines(baselines)
+
+
+# broken files
+
+
+def broken(**changes: Any) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(format_baselines(with_runs(1)))
+    document[SERVICE][SCENARIO] |= changes
+    return document
+
+
+WRONG = "must have a schema_version from 1 to 2, but has"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", f"b.json is not valid JSON (Expecting value: line 1 column 1 (char 0)); {REMEDY}"),
+        (
+            b'{"schema_version": 2,}',
+            "b.json is not valid JSON (Expecting property name enclosed in double quotes: "
+            f"line 1 column 22 (char 21)); {REMEDY}",
+        ),
+        (b'{"a": "\xe9"}', "b.json is not valid JSON ('utf-8' codec can't decode byte 0xe9"),
+        (b"[" * 100_000, "b.json is not valid JSON (maximum recursion depth exceeded"),
+        (b"[]", f"b.json must be an object with schema_version 2; {REMEDY}"),
+        (b"null", f"b.json must be an object with schema_version 2; {REMEDY}"),
+        (b'{"schema_version": "2"}', f'b.json {WRONG} "2"; {REMEDY}'),
+        (b'{"schema_version": true}', f"b.json {WRONG} true; {REMEDY}"),
+        (b'{"schema_version": 2.0}', f"b.json {WRONG} 2.0; {REMEDY}"),
+        (b'{"schema_version": null}', f"b.json {WRONG} null; {REMEDY}"),
+        (b'{"schema_version": 0}', f"b.json {WRONG} 0; {REMEDY}"),
+        (
+            b'{"schema_version": 3, "s": 5}',
+            "b.json has schema_version 3, and this Bellwether reads none above 2; upgrade Bellwether",
+        ),
+        (b'{"schema_version": 2, "s": []}', f"b.json: s: Input should be an object; {REMEDY}"),
+        (b'{"schema_version": 2, "s": {"c": 5}}', f"b.json: s.c: Input should be an object, but is 5; {REMEDY}"),
+        (b'{"schema_version": 2, "schema_version": 2}', f"b.json: schema_version: is there more than once; {REMEDY}"),
+        (b'{"schema_version": 2, "s": {"c": 1, "c": 2}}', f"b.json: s.c: is there more than once; {REMEDY}"),
+        (broken(version="two"), f'{CELL}.version: Input should be a valid integer, but is "two"; {REMEDY}'),
+        (broken(version=True), f"{CELL}.version: Input should be a valid integer, but is true; {REMEDY}"),
+        (
+            broken(state="sure"),
+            f"{CELL}.state: Input should be 'provisional', 'candidate', 'approved', 'superseded' or 'stale', "
+            f'but is "sure"; {REMEDY}',
+        ),
+        (broken(metrics={"a": None}), f"{CELL}.metrics.a: Input should be a valid number, but is null; {REMEDY}"),
+        (broken(metrics={"a": "1"}), f'{CELL}.metrics.a: Input should be a valid number, but is "1"; {REMEDY}'),
+        (broken(metrics={"a": True}), f"{CELL}.metrics.a: Input should be a valid number, but is true; {REMEDY}"),
+        (broken(metrics={"a": float("nan")}), f"{CELL}.metrics.a: must be a finite number, but is nan; {REMEDY}"),
+        (broken(metrics={"a": 10**400}), f"{CELL}.metrics.a: must be a finite number, but is too large; {REMEDY}"),
+        (
+            broken(runs=[{"run_id": "r", "metrics": {"a": float("-inf")}}]),
+            f"{CELL}.runs.0.metrics.a: must be a finite number, but is -inf; {REMEDY}",
+        ),
+        (broken(runs=["r7"]), f"{CELL}.runs.0: run 'r7' is in no newer entry; {REMEDY}"),
+        (broken(runs=[7]), f"{CELL}.runs.0: Input should be an object, but is 7; {REMEDY}"),
+        (broken(previous=[{"runs": ["r1", "x"]}]), f"{CELL}.previous.0.runs.1: run 'x' is in no newer entry; {REMEDY}"),
+        (
+            broken(review_by="2026-06-02T07:00:00"),
+            f'{CELL}.review_by: Input should have timezone info, but is "2026-06-02T07:00:00"; {REMEDY}',
+        ),
+        (broken(note="x"), f'{CELL}.note: Unexpected keyword argument, but is "x"; {REMEDY}'),
+    ],
+)
+def test_a_broken_file_is_refused(content: bytes | dict[str, Any], message: str) -> None:
+    """It is never repaired by guessing: one error says where, what and what to do."""
+    (problem,) = problems_of(content)
+    assert problem.startswith(message)
+    assert problem.endswith((REMEDY, "upgrade Bellwether"))
+
+
+def test_a_number_beyond_all_numbers() -> None:
+    """1e999 is valid JSON and reads as infinity."""
+    content = b'{"schema_version": 2, "s": {"c": {"metrics": {"latency_p95": 1e999}}}}'
+    assert problems_of(content) == (f"b.json: s.c.metrics.latency_p95: must be a finite number, but is inf; {REMEDY}",)
+
+
+def test_every_problem_of_a_file_is_told() -> None:
+    """Two wrong fields are two sentences in one error."""
+    found = problems_of(broken(state="sure", version=None))
+    assert [problem.split(": ")[1] for problem in found] == [
+        f"{SERVICE}.{SCENARIO}.{name}" for name in ("version", "state")
+    ]
+
+
+def test_repeated_keys_and_numbers_that_are_none_are_told_together() -> None:
+    """What JSON's grammar lets through, wherever it is."""
+    content = b'{"schema_version": 2, "s": {"c": {"runs": [NaN], "x": 1, "x": 2}}, "s": {"d": [Infinity]}, "t": 1}'
+    assert [problem.removesuffix(f"; {REMEDY}") for problem in problems_of(content)] == [
+        "b.json: s: is there more than once",  # the first of the two is lost, so what is in it is not told
+        "b.json: s.d.0: must be a finite number, but is inf",
+    ]
+
+
+def test_a_missing_field_is_named() -> None:
+    """By the name that a person can look for."""
+    document = broken()
+    del document[SERVICE][SCENARIO]["anchor"]
+    (problem,) = problems_of(document)
+    assert problem.startswith(f"{CELL}.anchor: ")
+
+
+def test_a_file_that_lost_its_version_is_not_taken_for_plain_numbers() -> None:
+    """One sentence, not one for each field that is no metric."""
+    document = broken()
+    del document["schema_version"]
+    assert problems_of(document) == (f"b.json has lost its schema_version; {REMEDY}",)
+
+
+def slots(value: Any) -> list[tuple[Any, Any]]:
+    """Return each place of a document as what it is in, and its key or number there."""
+    keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
+    return [(value, key) for key in keys] + [slot for key in keys for slot in slots(value[key])]
+
+
+def test_whatever_is_in_it_is_told_in_one_way() -> None:
+    """200 seeded files with one value exchanged for another: each reads, or is refused as a `BaselineError`."""
+    source = random.Random(3)
+    whole = format_baselines(with_runs(3))
+    refused = 0
+    for _ in range(200):
+        document = json.loads(whole)
+        inside, key = source.choice(slots(document))
+        inside[key] = source.choice([None, True, "x", -1, 10**400, float("nan"), [], {}, [[]], {"a": 1}, "\ud800"])
+        try:
+            parsed = parse_baselines(json.dumps(document).encode(), where="b.json")
+        except BaselineError:
+            refused += 1
+        else:
+            assert parse_baselines(format_baselines(parsed), where="b.json") == parsed
+    assert refused > 100
+
+
+# JSON Schema
+
+
+def validator() -> Any:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+
+
+def real_baselines() -> Baselines:
+    """Return baselines with all that there can be: two cells, history, ids, a new level."""
+    baselines = with_runs(12)
+    baselines.promote(
+        run("new", verdict=Verdict.IMPROVEMENT, platform={"latency_p95": 0.02}, within_run={"latency_p95": 0.1}),
+        approval=approval(reason="cache"),
+    )
+    baselines.promote(run("x", service="another", deploy_version="2.4.1"), approval=approval())
+    return baselines
+
+
+@pytest.mark.parametrize("baselines", [Baselines(), with_runs(1), real_baselines()])
+def test_what_is_written_is_as_the_schema_says(baselines: Baselines) -> None:
+    """Also the ids in the history."""
+    validator().validate(json.loads(format_baselines(baselines)))
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ({}, ""),
+        ({"schema_version": 1}, "schema_version"),
+        (broken(version="two"), f"{SERVICE}.{SCENARIO}.version"),
+        (broken(metrics={"latency_p95": None}), f"{SERVICE}.{SCENARIO}.metrics.latency_p95"),
+        (broken(note="x"), f"{SERVICE}.{SCENARIO}"),
+        ({"schema_version": 2, "s": 5}, "s"),
+    ],
+)
+def test_what_is_broken_is_not(document: dict[str, Any], path: str) -> None:
+    """An editor that knows the schema shows the place."""
+    (error,) = validator().iter_errors(document)
+    assert ".".join(map(str, error.absolute_path)) == path
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_schema_in_the_project_is_current(name: str, tmp_path: Path) -> None:
+    """Otherwise: ``make schemas``."""
+    write_schemas(tmp_path)
+    assert (tmp_path / name).read_bytes() == schema_text(name) == (FOLDER / name).read_bytes()
+
+
+def test_the_schema_says_what_it_is() -> None:
+    """For the list that an editor shows."""
+    schema = json_schema()
+    assert (schema["$schema"], schema["title"]) == (
+        "https://json-schema.org/draft/2020-12/schema",
+        "Bellwether baselines",
+    )
+    assert (schema["required"], schema["properties"]) == (["schema_version"], {"schema_version": {"const": 2}})
+    assert "$id" not in schema

@@ -1,0 +1,458 @@
+"""The quarterly review: what is old, what drifts, what got better, what could be approved, and the command for it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.perf.baselines.baselines import Approval, Baseline, Baselines, Spread
+from include.perf.baselines.history import Night, night_of, passed_since, taken_along
+from include.perf.baselines.review import Finding, Kind, movements, review
+from include.perf.baselines.spread import JUDGED_ON_LOG
+from include.perf.model.metric import METRICS, Unit
+from include.perf.model.numbers import format_value
+from include.perf.runs.record import RunRecord, Verdict
+from tests.records import metric_values, run_record
+
+START = datetime(2026, 3, 2, 6, 38, tzinfo=UTC)
+SERVICE, SCENARIO = "orders", "brief"
+SPREAD = dict.fromkeys(JUDGED_ON_LOG, Spread(own=0.02, pooled=0.02, pooled_dof=4.0))
+
+
+def record(day: int, p95: float = 0.2, verdict: Verdict = Verdict.PASS, **values: float | str) -> RunRecord:
+    """Return the run of a day, counted from 0; p95 in seconds."""
+    return run_record(
+        run_id=f"r{day}",
+        service=SERVICE,
+        scenario=SCENARIO,
+        started_at=START + timedelta(days=day),
+        verdict=verdict,
+        metrics=metric_values(latency_p95=p95, **values),
+    )
+
+
+def night(day: int, p95: float = 0.2, verdict: Verdict = Verdict.PASS, **values: float | str) -> Night:
+    found = night_of(record(day, p95, verdict, **values))
+    assert found is not None
+    return found
+
+
+def nights(first_day: int, *p95: float, verdict: Verdict = Verdict.PASS) -> list[Night]:
+    """Return a night a day from a day on."""
+    return [night(first_day + number, value, verdict) for number, value in enumerate(p95)]
+
+
+def entry_of(runs: int, *, by: str = "ana") -> Baseline:
+    """Return a baseline of so many runs of 200 ms on days 0, 1, 2, …, with a spread of 2 % between runs."""
+    baselines = Baselines()
+    for day in range(runs):
+        at = START + timedelta(days=day, hours=1)
+        entry = baselines.promote(record(day), approval=Approval(by=by, at=at, reason="x", run_id=f"r{day}"))
+    return replace(entry, spread=SPREAD)
+
+
+def reviewed(entry: Baseline, found: Sequence[Night], *, day: int = 20) -> tuple[Finding, ...]:
+    baselines = Baselines(entries={SERVICE: {SCENARIO: entry}})
+    return review(baselines, {(SERVICE, SCENARIO): found}, now=START + timedelta(days=day))
+
+
+def only(findings: Sequence[Finding]) -> Finding:
+    (finding,) = findings
+    return finding
+
+
+def test_nothing_to_say() -> None:
+    """An approved baseline of today whose nights agree with it."""
+    assert reviewed(entry_of(10), nights(10, *[0.2] * 7)) == ()
+    assert review(Baselines(), {}, now=START) == ()
+
+
+def test_a_cell_without_nights() -> None:
+    """The results may be elsewhere; the dates are in the file."""
+    baselines = Baselines(entries={SERVICE: {SCENARIO: entry_of(10)}})
+    assert review(baselines, {}, now=START + timedelta(days=20)) == ()
+
+
+# dates
+
+
+@pytest.mark.parametrize(
+    ("day", "kinds"),
+    [
+        (101, []),  # approved on day 9 at 07:38; 92 days later is day 101 at 07:38
+        (102, [Kind.REVIEW_DUE]),
+        (193, [Kind.REVIEW_DUE]),
+        (194, [Kind.EXPIRED]),  # and not due as well
+    ],
+)
+def test_what_is_old(day: int, kinds: list[Kind]) -> None:
+    """A quarter after the approval it is due, two quarters after it has expired."""
+    assert [each.kind for each in reviewed(entry_of(10), [], day=day)] == kinds
+
+
+def test_due_with_a_night_that_passed() -> None:
+    """Promoting the latest one renews it: 10 runs, 3 nights since."""
+    finding = only(reviewed(entry_of(10), nights(10, 0.2, 0.2, 0.206), day=104))
+    assert finding == Finding(
+        service=SERVICE,
+        scenario=SCENARIO,
+        version=10,
+        kind=Kind.REVIEW_DUE,
+        text="the review was due on 2026-06-11, 2 days ago; approved by ana on 2026-03-11",
+        run_id="r12",
+        proposes="version 11, approved, 13 runs: Latency p95 200 ms (now 200 ms)",
+    )
+    assert finding.command == "python -m include.perf baselines promote r12 --reason '…'"
+
+
+def test_the_latest_night_that_passed_is_proposed() -> None:
+    """What was flagged, and what the baseline holds already, renews nothing."""
+    found = [*nights(8, 0.2, 0.2, 0.2), night(11, 0.3, Verdict.REGRESSION), night(12, 0.1, Verdict.IMPROVEMENT)]
+    assert only(reviewed(entry_of(10), found, day=104)).run_id == "r10"
+
+
+def test_expired_without_a_night_that_passed() -> None:
+    """There is nothing to propose then; the finding stands."""
+    finding = only(reviewed(entry_of(10), [night(10, 0.3, Verdict.REGRESSION)], day=200))
+    assert (finding.run_id, finding.proposes, finding.command) == (None, None, None)
+    assert finding.text == (
+        "expired on 2026-09-11, so that it is told as a warning at most; approved by ana on 2026-03-11"
+    )
+
+
+def test_nights_of_another_load_renew_nothing() -> None:
+    """They passed against something else."""
+    other = replace(night(10), fingerprint={"load": "other"})
+    assert only(reviewed(entry_of(10), [other], day=104)).run_id is None
+
+
+def test_nights_that_passed_against_another_level_renew_nothing() -> None:
+    """Day 3 passed by version 1, and the level is that of day 9 since."""
+    baselines = Baselines()
+    for day, is_forced in ((0, False), (9, True)):
+        at = START + timedelta(days=day)
+        approval = Approval(by="ana", at=at, reason="x", run_id="r")
+        entry = baselines.promote(record(day, 0.2 + day / 10), approval=approval, force=is_forced)
+    finding = only(reviewed(entry, [replace(night(3), version=1)], day=120))
+    assert (finding.kind, finding.run_id) == (Kind.REVIEW_DUE, None)
+
+
+def test_plain_numbers_are_replaced_by_a_proper_level() -> None:
+    """They have no fingerprint; the latest night that passed begins a level with one, and strengthens nothing."""
+    entry = entry_of(1)
+    unknown = tuple(replace(run, at=None, run_id="unknown") for run in entry.runs)
+    finding = only(reviewed(replace(entry, fingerprint={}, runs=unknown), nights(5, 0.21, 0.22), day=190))
+    assert (finding.kind, finding.run_id) == (Kind.EXPIRED, "r6")
+    assert finding.proposes == "version 2, provisional, 1 run: Latency p95 220 ms (now 200 ms)"
+    assert finding.command == "python -m include.perf baselines promote r6 --reason '…'"
+
+
+# drift
+
+
+@pytest.mark.parametrize(
+    ("p95", "is_drifting"),
+    [
+        (0.200, False),
+        (0.205, False),  # 5 ms is half of the floor of 5 %, and not beyond it
+        (0.2051, True),  # ln 1.0255 = 0.0252 over 0.02 × √(1/7 + 1/10) = 0.00986 is 2.6 standard errors
+        (0.195, False),  # for the better
+    ],
+)
+def test_drift_is_beyond_half_the_floor(p95: float, is_drifting: bool) -> None:
+    """The mean of the last seven nights against the anchor of 200 ms."""
+    found = reviewed(entry_of(10), nights(10, *[p95] * 7))
+    assert [each.kind for each in found] == ([Kind.DRIFTING] if is_drifting else [])
+
+
+@pytest.mark.parametrize(
+    ("spread", "is_drifting"),
+    [
+        (0.029, True),  # ln 1.03 = 0.02956 over 0.029 × 0.4928 = 0.01429: 2.07 standard errors
+        (0.031, False),  # over 0.01528: 1.93
+    ],
+)
+def test_drift_is_beyond_two_standard_errors(spread: float, is_drifting: bool) -> None:
+    """Where runs differ more, the same 3 % say less."""
+    entry = replace(
+        entry_of(10), spread=dict.fromkeys(JUDGED_ON_LOG, Spread(own=spread, pooled=spread, pooled_dof=4.0))
+    )
+    assert bool(reviewed(entry, nights(10, *[0.206] * 7))) == is_drifting
+
+
+def test_drift_in_words() -> None:
+    """How much, since which level, how sure; nothing is proposed, for that would make it the level."""
+    finding = only(reviewed(entry_of(10), nights(10, *[0.206] * 7), day=20))
+    assert finding.kind is Kind.DRIFTING
+    assert finding.text == (
+        "Latency p95 is 206 ms over the last 7 nights and was 200 ms (+3.0 %, 3.0 standard errors); "
+        "find out why before anything is promoted"
+    )
+    assert (finding.run_id, finding.proposes) == (None, None)
+
+
+def test_drift_that_the_level_has_followed() -> None:
+    """Level and nights are at 206 ms, and the anchor that was frozen at 200 ms still tells."""
+    baselines = Baselines(entries={SERVICE: {SCENARIO: entry_of(10)}})
+    for day in range(10, 40):
+        approval = Approval(by="ana", at=START + timedelta(days=day), reason="x", run_id="r")
+        entry = baselines.promote(record(day, 0.206), approval=approval)
+    assert entry.metrics["latency_p95"] == 0.206
+    finding = only(reviewed(replace(entry, spread=SPREAD), [], day=41))
+    assert (finding.kind, "was 200 ms (+3.0 %" in finding.text) == (Kind.DRIFTING, True)
+
+
+def test_flagged_nights_do_not_drift() -> None:
+    """They were told on their own night."""
+    found = nights(10, *[0.3] * 7, verdict=Verdict.REGRESSION)
+    assert reviewed(entry_of(10), found) == ()
+
+
+def test_a_slow_platform_is_no_drift() -> None:
+    """206 ms in nights when all services were slower by 3 %."""
+    found = [replace(each, run=replace(each.run, platform={"latency_p95": 0.03})) for each in nights(10, *[0.206] * 7)]
+    assert reviewed(entry_of(10), found) == ()
+
+
+@pytest.mark.parametrize(("later", "is_drifting"), [([0.3], False), ([0.3, 0.3], True)])
+def test_three_nights_are_needed(later: list[float], is_drifting: bool) -> None:
+    """One run and two nights are three; their mean is 200 × 1.5^(2/3) = 262 ms."""
+    found = reviewed(entry_of(1), nights(1, *later))
+    assert [each.kind for each in found] == ([Kind.DRIFTING] if is_drifting else [])
+
+
+def test_less_throughput_is_worse() -> None:
+    """Half of 5 % of 499.5/s is 12.5/s."""
+    slower = [night(10 + number, throughput=480.0) for number in range(7)]
+    faster = [night(10 + number, throughput=515.0) for number in range(7)]
+    assert only(reviewed(entry_of(10), slower)).text.startswith("Throughput is 480/s over the last 7 nights and was 50")
+    assert reviewed(entry_of(10), faster) == ()  # +3.1 % is no lasting improvement: less than the floor
+
+
+def test_drift_holds_every_proposal_back() -> None:
+    """Due for review and ten nights since: promoting now would make the drift the level."""
+    findings = reviewed(entry_of(3), nights(3, *[0.206] * 10), day=120)
+    assert [each.kind for each in findings] == [Kind.REVIEW_DUE, Kind.DRIFTING, Kind.READY]
+    assert {each.command for each in findings} == {None}
+
+
+# improvement
+
+
+@pytest.mark.parametrize(
+    ("p95", "is_improved"),
+    [
+        ([0.189] * 7, True),  # 11 ms better, floor 10 ms; ln 0.945 = −0.0566: 5.7 standard errors
+        ([0.191] * 7, False),  # 9 ms
+        ([0.189] * 6, False),  # with the run of day 9 the mean is 190.5 ms
+        ([0.189] * 6 + [0.25], False),
+    ],
+)
+def test_a_week_beyond_the_floor_is_an_improvement(p95: list[float], is_improved: bool) -> None:
+    """Nights that merely passed, each too little for a verdict."""
+    found = reviewed(entry_of(10), nights(10, *p95))
+    assert [each.kind for each in found] == ([Kind.IMPROVED] if is_improved else [])
+
+
+def test_an_improvement_needs_three_standard_errors() -> None:
+    """11 ms better with a spread of 4 %: 0.0566 over 0.04 × 0.4928 = 0.0197 is 2.9."""
+    wide = dict.fromkeys(JUDGED_ON_LOG, Spread(own=0.04, pooled=0.04, pooled_dof=4.0))
+    assert reviewed(replace(entry_of(10), spread=wide), nights(10, *[0.189] * 7)) == ()
+
+
+def test_what_a_week_that_passed_proposes() -> None:
+    """The latest run as a level of its own, which a run that passed begins by force only."""
+    finding = only(reviewed(entry_of(10), nights(10, *[0.18] * 6, 0.176)))
+    assert finding.text == ("Latency p95 is 179 ms over the last 7 nights and was 200 ms (−10 %, 11.0 standard errors)")
+    assert finding.proposes == "version 11, provisional, 1 run: Latency p95 176 ms (now 200 ms)"
+    assert finding.command == "python -m include.perf baselines promote r16 --force --reason '…'"
+
+
+@pytest.mark.parametrize(
+    ("p95", "is_improved"),
+    [
+        ([0.193] * 7, True),  # 7 ms: less than the floor of 10 ms, but sure every night
+        ([0.193] * 6 + [0.2001], False),  # one was worse
+        ([0.193] * 6, False),  # six nights
+        ([0.196] * 7, False),  # 4 ms is less than half of the floor: nobody's week
+    ],
+)
+def test_a_week_of_improvements(p95: list[float], is_improved: bool) -> None:
+    """Seven nights with the verdict, all better than the anchor."""
+    found = reviewed(entry_of(10), nights(10, *p95, verdict=Verdict.IMPROVEMENT))
+    assert [each.kind for each in found] == ([Kind.IMPROVED] if is_improved else [])
+
+
+def test_what_a_week_of_improvements_proposes() -> None:
+    """A run with that verdict begins a new level without force."""
+    finding = only(reviewed(entry_of(10), nights(10, *[0.15] * 7, verdict=Verdict.IMPROVEMENT)))
+    assert finding.command == "python -m include.perf baselines promote r16 --reason '…'"
+    assert (finding.run_id, finding.is_new_level) == ("r16", False)
+
+
+@pytest.mark.parametrize(
+    ("passed", "improved", "told"),
+    [
+        (7, 0, "provisional, 1 run: Latency p95 144 ms"),  # by force, which takes none along
+        (0, 7, "candidate, 7 runs: Latency p95 147 ms"),  # the median of 150, 149, …, 144
+        (2, 5, "candidate, 5 runs: Latency p95 146 ms"),  # the row begins with the third night; 148, 147, …, 144
+        (6, 1, "provisional, 1 run: Latency p95 144 ms"),
+    ],
+)
+def test_what_is_proposed_can_be_done(passed: int, improved: int, told: str) -> None:
+    """The proposal of each kind of week, applied: version, state, runs and level are as they were told."""
+    entry = entry_of(10)
+    verdicts = [Verdict.PASS] * passed + [Verdict.IMPROVEMENT] * improved
+    week = [night(10 + number, 0.15 - number / 1000, verdict) for number, verdict in enumerate(verdicts)]
+    finding = only(reviewed(entry, week))
+    assert finding.proposes == f"version 11, {told} (now 200 ms)"
+    baselines = Baselines(entries={SERVICE: {SCENARIO: entry}})
+    latest = record(16, 0.144, verdicts[-1])
+    made = baselines.promote(
+        latest,
+        approval=Approval(by="ana", at=START, reason="faster", run_id="r16"),
+        force="--force" in str(finding.command),
+        since=taken_along(week, entry, latest),
+    )
+    runs = "1 run" if len(made.runs) == 1 else f"{len(made.runs)} runs"
+    level = format_value(made.metrics["latency_p95"], Unit.SECONDS)
+    assert finding.proposes == f"version {made.version}, {made.state}, {runs}: Latency p95 {level} (now 200 ms)"
+
+
+def test_a_week_with_a_regression_is_no_improvement() -> None:
+    """Faster and hungrier is a trade, and somebody has to want it."""
+    found = [*nights(10, *[0.15] * 6, verdict=Verdict.IMPROVEMENT), night(16, 0.15, Verdict.REGRESSION)]
+    assert reviewed(entry_of(10), found) == ()
+
+
+def test_better_in_one_and_creeping_in_another() -> None:
+    """Both are told, and no level is proposed that would take the one for the other."""
+    found = [night(10 + number, 0.15, cpu_usage=1.87 * 1.08) for number in range(7)]
+    findings = reviewed(entry_of(10), found)
+    assert [(each.kind, each.text.split(" is ")[0], each.command) for each in findings] == [
+        (Kind.DRIFTING, "CPU", None),
+        (Kind.IMPROVED, "Latency p95", None),
+    ]
+
+
+def test_an_improvement_that_is_the_level_already() -> None:
+    """After it was promoted, the anchor is the new level, and there is nothing to say."""
+    baselines = Baselines(entries={SERVICE: {SCENARIO: entry_of(10)}})
+    approval = Approval(by="ana", at=START + timedelta(days=17), reason="faster", run_id="r16")
+    entry = baselines.promote(record(16, 0.15, Verdict.IMPROVEMENT), approval=approval)
+    found = nights(10, *[0.15] * 7, verdict=Verdict.IMPROVEMENT) + nights(17, *[0.15] * 7)
+    assert reviewed(replace(entry, spread=SPREAD), found, day=25) == ()
+
+
+# ready
+
+
+@pytest.mark.parametrize(
+    ("runs", "later", "text"),
+    [
+        (3, 6, None),  # 9 nights
+        (3, 7, "10 nights agree with it, 10 and a named person make it approved"),
+        (1, 20, "21 nights agree with it, 10 and a named person make it approved"),
+        (10, 5, None),  # it is approved
+    ],
+)
+def test_ready_to_be_approved(runs: int, later: int, text: str | None) -> None:
+    """Its own runs and the nights that passed since are enough."""
+    found = reviewed(entry_of(runs), nights(runs, *[0.2] * later))
+    assert [each.text for each in found] == ([text] if text else [])
+
+
+def test_what_a_ready_one_proposes() -> None:
+    """3 runs and 8 nights: promoting the latest takes the seven before along."""
+    finding = only(reviewed(entry_of(3), nights(3, *[0.2] * 8)))
+    assert (finding.kind, finding.run_id) == (Kind.READY, "r10")
+    assert finding.proposes == "version 4, approved, 11 runs: Latency p95 200 ms (now 200 ms)"
+
+
+@pytest.mark.parametrize(("runs", "later"), [(1, 1), (1, 9), (3, 8), (10, 3), (40, 12)])
+def test_what_would_strengthen_does(runs: int, later: int) -> None:
+    """The proposal applied, with what passed since: version, state and number of runs are as they were told."""
+    entry, found = entry_of(runs), nights(runs, *[0.2] * later)
+    finding = next(each for each in reviewed(entry, found, day=300) if each.run_id)
+    latest = record(runs + later - 1)
+    assert finding.run_id == latest.run_id
+    since = passed_since(found, entry, before=latest.started_at)
+    approval = Approval(by="ben", at=START, reason="review", run_id=latest.run_id)
+    made = Baselines(entries={SERVICE: {SCENARIO: entry}}).promote(latest, approval=approval, since=since)
+    count = "1 run" if len(made.runs) == 1 else f"{len(made.runs)} runs"
+    assert finding.proposes == f"version {made.version}, {made.state}, {count}: Latency p95 200 ms (now 200 ms)"
+    assert len(made.runs) == min(runs + later, 45)
+
+
+def test_one_proposal_a_cell() -> None:
+    """Due and ready at once: the run is proposed with the stronger of the two, and only there."""
+    findings = reviewed(entry_of(3), nights(3, *[0.2] * 8), day=120)
+    assert [(each.kind, each.run_id) for each in findings] == [(Kind.REVIEW_DUE, None), (Kind.READY, "r10")]
+
+
+def test_flagged_nights_make_nothing_ready() -> None:
+    """They do not agree with it."""
+    found = [*nights(3, *[0.2] * 6), *nights(9, 0.3, 0.3, verdict=Verdict.REGRESSION)]
+    assert reviewed(entry_of(3), found) == ()
+
+
+def test_ten_runs_that_a_schedule_promoted() -> None:
+    """A person has to promote the next one; nothing is proposed before there is one."""
+    entry = entry_of(10, by="schedule")
+    assert only(reviewed(entry, [])).command is None
+    finding = only(reviewed(entry, nights(10, 0.2)))
+    assert (finding.kind, finding.run_id) == (Kind.READY, "r10")
+    assert finding.proposes == "version 11, approved, 11 runs: Latency p95 200 ms (now 200 ms)"
+
+
+# order and measures
+
+
+def test_findings_are_in_order() -> None:
+    """By service, scenario, then the most pressing first."""
+    old, young = entry_of(3), entry_of(3)
+    baselines = Baselines(entries={"b": {"y": old, "x": old}, "a": {"z": young}})
+    found = nights(3, *[0.2] * 9)
+    by_cell = {("b", "y"): found, ("b", "x"): found}
+    findings = review(baselines, by_cell, now=START + timedelta(days=300))
+    assert [(each.service, each.scenario, each.kind) for each in findings] == [
+        ("a", "z", Kind.EXPIRED),
+        ("b", "x", Kind.EXPIRED),
+        ("b", "x", Kind.READY),
+        ("b", "y", Kind.EXPIRED),
+        ("b", "y", Kind.READY),
+    ]
+
+
+def test_a_metric_without_values_or_level_is_left_out() -> None:
+    """No data is no movement; nor is there one from a level that nobody knows."""
+    entry = entry_of(10)
+    runs = [night(day, latency_p99="no answers").run for day in range(10, 17)]
+    anchor = replace(entry.anchor, metrics={**entry.anchor.metrics})
+    del anchor.metrics["throughput"]  # type: ignore[attr-defined]
+    spread = {name: each for name, each in SPREAD.items() if name != "cpu_usage"}
+    found = movements(replace(entry, anchor=anchor, spread=spread), runs)
+    assert [each.metric.name for each in found] == ["latency_p50", "latency_p95", "memory_usage", "disk_usage"]
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "floors"),
+    [
+        ("latency_p95", 1.05, 1.0),  # 10 ms of 200 ms
+        ("latency_p95", 0.95, -1.0),
+        ("throughput", 0.95, 1.0),
+        ("memory_usage", 1.05, 1.0),  # 39.5 of 790.5 MiB
+        ("cpu_usage", 1.10, 1.0),
+    ],
+)
+def test_movement_in_floors(name: str, factor: float, floors: float) -> None:
+    """One is the smallest change worth telling, for the worse positive."""
+    entry = entry_of(10)
+    changed: dict[str, Any] = {"latency_p95": 0.2} | {name: entry.metrics[name] * factor}
+    p95 = changed.pop("latency_p95")
+    found = movements(entry, [night(day, p95, **changed).run for day in range(10, 17)])
+    (moved,) = [each for each in found if each.metric is METRICS[name]]
+    assert moved.worsening_in_floors() == pytest.approx(floors, rel=1e-6)
+    assert abs(moved.z) == pytest.approx(abs(moved.shift) / 0.00986, rel=1e-3)

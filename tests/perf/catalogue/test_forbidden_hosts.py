@@ -1,0 +1,149 @@
+"""Forbidden hosts: how they are written, and which hosts they are."""
+
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from include.perf.catalogue.forbidden_hosts import (
+    ForbiddenHost,
+    forbidden_by_production,
+    problems_of_service,
+    read_forbidden_hosts,
+)
+from include.perf.model.errors import CatalogueError
+from tests.fakes import small_service
+
+LISTED = "forbidden_hosts in services.yaml"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "port"),
+    [
+        ("Prod.Example.", "prod.example", None),
+        ("prod.example:8000", "prod.example:8000", 8000),
+        ("10.1.0.7", "10.1.0.7", None),
+        ("10.1.0.7:443", "10.1.0.7:443", 443),
+        ("10.1.0.0/16", "10.1.0.0/16", None),
+        ("10.1.0.0/16:443", "10.1.0.0/16:443", 443),
+        ("FD00::7", "fd00::7", None),
+        ("[fd00::7]", "fd00::7", None),
+        ("[fd00::7]:443", "[fd00::7]:443", 443),
+        ("fd00::/64", "fd00::/64", None),
+        ("[fd00::/64]:443", "[fd00::/64]:443", 443),
+        ("::ffff:10.1.0.7", "10.1.0.7", None),
+        ("[::ffff:10.1.0.7]:443", "10.1.0.7:443", 443),
+    ],
+)
+def test_how_a_forbidden_host_is_written(text: str, shown: str, port: int | None) -> None:
+    """A name, an address or a network, each with a port or for every port."""
+    (host,) = read_forbidden_hosts([text])
+    assert (str(host), host.port, host.rule) == (shown, port, LISTED)
+
+
+def test_no_list_forbids_nothing() -> None:
+    """Nor does a key with nothing behind it."""
+    assert read_forbidden_hosts(None) == read_forbidden_hosts([]) == ()
+
+
+FORM = (
+    "must be a name, an address or a network, such as gateway.example, 10.1.0.0/16 or [fd00::7], alone or with a port "
+    "as in gateway.example:8000, but is "
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        (80, f"forbidden_hosts[0] {FORM}80"),
+        ("", f"forbidden_hosts[0] {FORM}'': '' is no name of a host; correct it"),
+        ("http://prod", f"forbidden_hosts[0] {FORM}'http://prod': must be a network such as"),
+        ("*.prod.example", f"forbidden_hosts[0] {FORM}'*.prod.example': '*.prod.example' is no name of a host"),
+        ("0x7f.1", f"forbidden_hosts[0] {FORM}'0x7f.1': '0x7f.1' is another spelling of 127.0.0.1; write 127.0.0.1"),
+        ("10.1.0.7/16", "has bits beyond its mask; write 10.1.0.0/16"),
+        ("bücher.example", "write that, 'xn--bcher-kva.example'"),
+        ("prod:0", "forbidden_hosts[0] must have a port of 1 to 65535, but is 'prod:0'"),
+        ("prod:99999", "forbidden_hosts[0] must have a port of 1 to 65535, but is 'prod:99999'"),
+        ("fe80::1%eth0", "holds on one interface of this machine only"),
+    ],
+)
+def test_what_forbids_nothing_is_refused(given: Any, problem: str) -> None:
+    """A guard with a typing error in it would guard nothing."""
+    with pytest.raises(CatalogueError) as caught:
+        read_forbidden_hosts([given])
+    assert problem in str(caught.value)
+
+
+def test_every_mistake_in_the_list_is_told() -> None:
+    """Each with its place."""
+    with pytest.raises(CatalogueError) as caught:
+        read_forbidden_hosts([True, "prod", "a b"])
+    assert [problem.partition(" ")[0] for problem in caught.value.problems] == [
+        "forbidden_hosts[0]",
+        "forbidden_hosts[2]",
+    ]
+    with pytest.raises(CatalogueError, match=r"^forbidden_hosts must be a list of hosts, but is 'prod'$"):
+        read_forbidden_hosts("prod")
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "address", "holds"),
+    [
+        ("10.1.0.7", "10.1.0.7", True),
+        ("10.1.0.7", "10.1.0.8", False),
+        ("10.1.0.0/16", "10.1.255.1", True),
+        ("fd00::/64", "fd00::7", True),
+        ("fd00::/64", "10.1.0.7", False),
+        ("127.0.0.1", "127.0.0.2", True),
+        ("127.0.0.1", "::1", True),
+        ("::1", "127.0.0.1", True),
+        ("prod", "10.1.0.7", False),
+    ],
+)
+def test_the_addresses_of_a_forbidden_host(forbidden: str, address: str, holds: bool) -> None:
+    """Every address of loopback is this machine; a name has none before it is resolved."""
+    (host,) = read_forbidden_hosts([forbidden])
+    assert host.holds(ip_address(address)) is holds
+
+
+@pytest.mark.parametrize(
+    ("url", "forbidden", "is_refused"),
+    [
+        ("http://orders-service:8000", "orders-service", True),
+        ("http://ORDERS-SERVICE.:8000", "Orders-Service", True),
+        ("http://orders-service:8000", "orders-service.:8000", True),
+        ("http://orders-service:8000", "orders-service:8001", False),
+        ("http://orders-service", "orders-service:80", True),
+        ("https://orders-service", "orders-service:80", False),
+        ("http://orders-service:8000", "service", False),
+        ("http://10.1.0.7:8000", "10.1.0.0/16", True),
+        ("http://10.1.0.7:8000", "10.1.0.0/16:8000", True),
+        ("http://10.1.0.7:8000", "10.1.0.0/16:443", False),
+        ("http://[FD00::7]:8000", "[fd00:0::7]:8000", True),
+        ("http://127.0.0.2:8000", "127.0.0.1:8000", True),
+        ("http://[::1]:8000", "127.0.0.1:8000", True),
+    ],
+)
+def test_what_can_be_told_without_a_resolver(url: str, forbidden: str, is_refused: bool) -> None:
+    """By the name, or by the address that stands in its place; with the port that is forbidden."""
+    service = small_service(base_url=url, allowed_hosts=["orders-service", "10.1.0.7", "fd00::7", "127.0.0.2", "::1"])
+    never = read_forbidden_hosts([forbidden])
+    said = [f"load to {url} is refused: that is {never[0]} ({LISTED}); correct base_url"]
+    assert problems_of_service(service, never) == (said if is_refused else [])
+
+
+def test_the_hosts_of_production_are_forbidden_for_all_others() -> None:
+    """With their ports, by whatever name production goes; for production itself they are not."""
+    live = small_service(
+        name="orders-live",
+        environment="eu-live",
+        allow_production=True,
+        max_rate_rps=10,
+        base_url="http://Orders:8000",
+        allowed_hosts=["orders"],
+    )
+    staging = small_service()
+    assert forbidden_by_production(staging, [live, staging]) == [
+        ForbiddenHost(rule="the host of orders-live, environment eu-live", name="orders", port=8000)
+    ]
+    assert forbidden_by_production(live, [live, staging]) == []

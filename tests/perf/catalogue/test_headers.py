@@ -1,0 +1,98 @@
+"""Which headers may be set, and what is said of the others; never with their values."""
+
+from typing import Any
+
+import pytest
+
+from include.perf.catalogue.headers import OWN_HEADERS, ROUTING_HEADERS, laid_over, problems_of_headers
+
+VALUE = "value-4711"
+
+
+def test_ordinary_headers_are_fine() -> None:
+    """Content-Type and Accept as well: what the load generator sends by itself may be something else."""
+    headers = {"Content-Type": "application/vnd.orders+json", "Accept": "*/*", "X-Author": "é", "Idempotency-Key": "k"}
+    assert problems_of_headers(headers, may_be_secret=False) == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "problem"),
+    [
+        (VALUE, "headers must be names and texts, but are of type str"),
+        ({"": VALUE}, "'' is no name of a header; it may have letters, digits and - _ ."),
+        ({"X A": VALUE}, "'X A' is no name of a header"),
+        ({"X:": VALUE}, "'X:' is no name of a header"),
+        ({"X\r\nY": VALUE}, r"'X\r\nY' is no name of a header"),
+        ({"Ä": VALUE}, "'Ä' is no name of a header"),
+        ({7: VALUE}, "7 is no name of a header"),
+        ({"X": 4711}, "X must be text, but is of type int; put it in quotes"),
+        ({"X": None}, "X must be text, but is of type NoneType"),
+        ({"X": f"{VALUE}\r\nHost: evil"}, "X must be one line of text, but has a line break"),
+        ({"X": f"{VALUE}\x00"}, "X must be one line of text"),
+        ({"X": f"{VALUE} €"}, "X must be Latin-1 text, but has other letters"),
+        ({"X-A": VALUE, "x-a": VALUE}, "x-a is given more than once; header names know no case"),
+    ],
+)
+def test_what_cannot_be_sent(headers: Any, problem: str) -> None:
+    """One sentence a mistake; its value may be a secret and is not in it."""
+    (found,) = problems_of_headers(headers, may_be_secret=True)
+    assert found.startswith(problem)
+    assert "4711" not in found
+
+
+@pytest.mark.parametrize("name", [*sorted(OWN_HEADERS), "HOST", "Content-Length"])
+def test_headers_of_the_connection_and_the_message_are_ours(name: str) -> None:
+    """A second Host or Content-Length is how requests are smuggled."""
+    assert problems_of_headers({name: VALUE}, may_be_secret=True) == [
+        f"{name} is set by the load generator itself; remove it"
+    ]
+
+
+@pytest.mark.parametrize("name", [*sorted(ROUTING_HEADERS), "X-Forwarded-Host", "X_FORWARDED_HOST", "Forwarded"])
+def test_headers_that_lead_elsewhere_are_refused(name: str) -> None:
+    """A proxy that believes them sends the request to another host than the one that was checked."""
+    assert problems_of_headers({name: VALUE}, may_be_secret=True) == [
+        f"{name} sends a request elsewhere than base_url says; remove it and name the host there"
+    ]
+
+
+@pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Hostname", "X-Request-Id"])
+def test_headers_that_only_tell_are_fine(name: str) -> None:
+    """Who calls, and how, decides nothing on where a request goes."""
+    assert problems_of_headers({name: VALUE}, may_be_secret=False) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Authorization",
+        "authorization",
+        "Proxy-Authorization",
+        "Cookie",
+        "X-Api-Key",
+        "apikey",
+        "X-Auth-User",
+        "X-AccessToken",
+        "X-Client-Secret",
+        "Ocp-Apim-Subscription-Key",
+        "X-Session",
+    ],
+)
+def test_secrets_belong_into_a_connection(name: str) -> None:
+    """In the catalogue they are refused with the way to do it; in a connection they are welcome."""
+    assert problems_of_headers({name: VALUE}, may_be_secret=False) == [
+        f"{name} looks like a secret, and secrets live in Connections only; remove it here, put it into an Airflow "
+        "Connection and name that with the setting connection"
+    ]
+    assert problems_of_headers({name: VALUE}, may_be_secret=True) == []
+
+
+def test_what_comes_later_wins_whatever_its_case() -> None:
+    """The same header is never sent twice."""
+    ours = {"Accept": "application/json", "User-Agent": "bellwether"}
+    assert laid_over(ours, {"accept": "*/*"}, {"X-Team": "perf"}) == {
+        "accept": "*/*",
+        "User-Agent": "bellwether",
+        "X-Team": "perf",
+    }
+    assert laid_over() == {}

@@ -1,0 +1,616 @@
+"""Every way in which the catalogue can be wrong, with the sentence that says so."""
+
+from pathlib import Path
+
+import pytest
+
+from include.perf.catalogue.endpoint import FIELDS
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.model.errors import CatalogueError
+from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
+
+
+def problems_of(folder: Path) -> list[str]:
+    with pytest.raises(CatalogueError) as caught:
+        load_catalogue(folder)
+    return list(caught.value.problems)
+
+
+KNOWN_FIELDS = ", ".join(FIELDS)
+ORDERS = "services.yaml: orders-service"
+SERVICE_MISTAKES = [
+    ("method: POST", "methd: POST", [f"{ORDERS}.endpoints[0].method is missing; every entry needs it"]),
+    ("method: POST", "method: post", "{}.endpoints[0].method should be 'GET', 'POST', 'PUT', 'PATCH' or 'DELETE'"),
+    ("path: /orders", "path: orders", "{}.endpoints[0].path should match pattern"),
+    ("path: /orders", "path: '/orders?x=1'", "{}.endpoints[0].path should match pattern"),
+    (
+        "    allowed_hosts: [orders-service]\n",
+        "    timout_s: 3\n    allowed_hosts: [orders-service]\n",
+        ["{}.timout_s is not a known setting; correct its name or remove it"],
+    ),
+    ("    allowed_hosts: [orders-service]\n", "", ["{}.allowed_hosts is missing; every entry needs it"]),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: orders-service",
+        ["{}.allowed_hosts should be a valid list, but is 'orders-service'"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: []",
+        ["{}.allowed_hosts should have at least 1 item, but is []"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders]",
+        [
+            "{}: the host 'orders-service' of base_url is not in allowed_hosts ['orders']; "
+            "add it there if load may go to it"
+        ],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    environment: production",
+        [
+            "{}: load on environment 'production' is refused; set allow_production: true and max_rate_rps if it is "
+            "really meant"
+        ],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    environment: eu-prod\n    allow_production: true",
+        ["{}: load on environment 'eu-prod' needs a ceiling; set max_rate_rps to the highest rate that it can bear"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    allowed_networks: [10.20.0.7/16, 10.30.0.0/16, orders, 7]",
+        [
+            "{}.allowed_networks[0]: must be a network such as 10.20.0.0/16, but '10.20.0.7/16' has bits beyond its "
+            "mask; write 10.20.0.0/16",
+            "{}.allowed_networks[2]: must be a network such as 10.20.0.0/16, but is 'orders'",
+            "{}.allowed_networks[3]: must be a network such as 10.20.0.0/16, but is 7",
+        ],
+    ),
+    (
+        "base_url: http://orders-service:8000",
+        "base_url: http://0x7f.1:8000",
+        ["{}.base_url: '0x7f.1' is another spelling of 127.0.0.1; write 127.0.0.1 if it is meant"],
+    ),
+    (
+        "base_url: http://orders-service:8000",
+        "base_url: http://orders-service:0",
+        ["{}.base_url: must have a port of 1 to 65535, but has 0"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    headers: {X-Forwarded-Host: prod.example}",
+        [
+            "{}.headers: X-Forwarded-Host sends a request elsewhere than base_url says; remove it and name the host "
+            "there"
+        ],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    timeout_s: 0",
+        ["{}.timeout_s should be greater than 0, but is 0"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    timeout_s: soon",
+        ["{}.timeout_s should be a valid number, unable to parse string as a number, but is 'soon'"],
+    ),
+    ("base_url: http://orders-service:8000", "base_url: orders-service:8000", "{}.base_url should match pattern"),
+    ("base_url: http://orders", "base_url: http://admin@orders", "{}.base_url should match pattern"),
+    (
+        "body: {price: $price}",
+        "body: {price: $prise, at: [$Time]}",
+        [
+            f"{{}}.endpoints[0]: $Time is not a field of the market data; there are {KNOWN_FIELDS}; "
+            f"$prise is not a field of the market data; there are {KNOWN_FIELDS}"
+        ],
+    ),
+    (
+        "body: {price: $price}",
+        "query: {at: $nope}",
+        [f"{{}}.endpoints[0]: $nope is not a field of the market data; there are {KNOWN_FIELDS}"],
+    ),
+    (
+        "body: {price: $price}",
+        "query: {at: [1]}",
+        ["{}.endpoints[0].query: at must be text or a number, but is [1]; put it in quotes"],
+    ),
+    (
+        "body: {price: $price}",
+        "query: {live: true}",
+        ["{}.endpoints[0].query: live must be text or a number, but is True; put it in quotes"],
+    ),
+    (
+        "body: {price: $price}",
+        "body: {since: 2026-03-01}",
+        [
+            "{}.endpoints[0].body: cannot be sent as JSON (Object of type date is not JSON serializable); "
+            "put dates and times in quotes"
+        ],
+    ),
+    (
+        "body: {price: $price}",
+        "body: {price: .nan}",
+        [
+            "{}.endpoints[0].body: cannot be sent as JSON (Out of range float values are not JSON compliant); "
+            "put dates and times in quotes"
+        ],
+    ),
+    (
+        "method: POST",
+        "method: GET",
+        ["{}.endpoints[0]: a GET request has no body; use query instead"],
+    ),
+    (
+        "path: /orders, body: {price: $price}}\n",
+        "path: /orders}\n      - {name: place, method: GET, path: /x}\n",
+        ["{}: endpoint names must differ, but place occurs more than once"],
+    ),
+    (
+        "prometheus: {selector: 'service=\"orders\"'}",
+        "prometheus: {selector: '{x}', queries: {cpu: 'a[$window]'}}",
+        [
+            "{}.prometheus.selector should match pattern '^[^{{}}]+$', but is '{{x}}'",
+            "{}.prometheus.queries: 'cpu' is not a server-side metric; there are cpu_usage, memory_usage, disk_usage, "
+            "and coverage",
+        ],
+    ),
+    (
+        "prometheus: {selector: 'service=\"orders\"'}",
+        "prometheus: {selector: x, queries: {cpu_usage: 'rate(x[5m])'}}",
+        ["{}.prometheus.queries: the query of cpu_usage must average over [$window], but is 'rate(x[5m])'"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    headers: {Authorization: Bearer s3cr3t, Host: a, X-Version: 1}",
+        [
+            "{}.headers: Host is set by the load generator itself; remove it; X-Version must be text, but is of type "
+            "int; put it in quotes; Authorization looks like a secret, and secrets live in Connections only; remove it "
+            "here, put it into an Airflow Connection and name that with the setting connection"
+        ],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    headers: 'Authorization: Bearer s3cr3t'",
+        ["{}.headers: headers must be names and texts, but are of type str"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    connection: 'orders api'",
+        ["{}.connection should match pattern '^[A-Za-z0-9_.-]+$', but is 'orders api'"],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    ca_file: ca.pem\n    timeout_s: 2\n    connect_timeout_s: 2.5",
+        [
+            "{}: ca_file is only for https, but base_url is http://orders-service:8000; remove it, or write "
+            "ca_file: null; connect_timeout_s must not exceed timeout_s, 2, but is 2.5"
+        ],
+    ),
+    (
+        "allowed_hosts: [orders-service]",
+        "allowed_hosts: [orders-service]\n    connect_timeout_s: 0",
+        ["{}.connect_timeout_s should be greater than 0, but is 0"],
+    ),
+    (
+        "body: {price: $price}",
+        "expect: {json: {a b: 1}, has: [x], state: 1}",
+        [
+            "{}.endpoints[0].expect.json: a path is keys with dots between them, such as order.status or "
+            "executions.0.price, but is 'a b'",
+            "{}.endpoints[0].expect.state is not a known setting; correct its name or remove it",
+        ],
+    ),
+    (
+        "path: /orders, body: {price: $price}}\n",
+        "path: /orders, expect: {has: [id]}}\n    headers: {accept-encoding: gzip}\n",
+        ["{}: with the header Accept-Encoding no JSON can be expected of place; remove one of them"],
+    ),
+    ("  orders-service:\n", "  Orders Service:\n", "services.yaml: Orders Service.name should match pattern"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), SERVICE_MISTAKES)
+def test_a_wrong_service(tmp_path: Path, old: str, new: str, expected: list[str] | str) -> None:
+    """Each mistake is told once: which file, which entry, the rule and the value."""
+    assert old in SERVICES
+    problems = problems_of(catalogue_folder(tmp_path, services=SERVICES.replace(old, new, 1)))
+    assert "s3cr3t" not in "".join(problems)
+    if isinstance(expected, str):
+        assert len(problems) == 1
+        assert problems[0].startswith(expected.format(ORDERS))
+    else:
+        assert problems[: len(expected)] == [sentence.format(ORDERS) for sentence in expected]
+
+
+ENGINE = "services.yaml: engine"
+ENGINE_HOSTS = "allowed_hosts: [engine.example]"
+
+
+def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:
+    """The path is named as it was looked for: it starts at the catalogue's folder."""
+    services = SERVICES.replace(ENGINE_HOSTS, f"{ENGINE_HOSTS}\n    ca_file: tls/ca.pem")
+    assert problems_of(catalogue_folder(tmp_path, services=services)) == [
+        f"{ENGINE}.ca_file: there is no file {tmp_path}/tls/ca.pem; put the PEM bundle there"
+    ]
+
+
+def test_a_bundle_that_is_none(tmp_path: Path) -> None:
+    """A folder, or a certificate in another format, is told before TLS fails with less to say."""
+    services = SERVICES.replace(ENGINE_HOSTS, f"{ENGINE_HOSTS}\n    ca_file: ca.der")
+    folder = catalogue_folder(tmp_path, services=services)
+    (folder / "ca.der").write_bytes(b"\x30\x82\xff")
+    assert problems_of(folder) == [
+        f"{ENGINE}.ca_file: {tmp_path}/ca.der is no PEM bundle: there is no -----BEGIN CERTIFICATE----- in it"
+    ]
+    (folder / "ca.der").unlink()
+    (folder / "ca.der").mkdir()
+    assert problems_of(folder) == [f"{ENGINE}.ca_file: there is no file {tmp_path}/ca.der; put the PEM bundle there"]
+
+
+def test_a_bundle_without_verification(tmp_path: Path) -> None:
+    """Who names a bundle wants it to count."""
+    services = SERVICES.replace(ENGINE_HOSTS, f"{ENGINE_HOSTS}\n    ca_file: ca.pem\n    verify_tls: false")
+    assert problems_of(catalogue_folder(tmp_path, services=services)) == [
+        f"{ENGINE}: ca_file has no effect with verify_tls: false; remove one of them"
+    ]
+
+
+CALM = "scenarios.yaml: calm"
+LOAD = "load: {rate_rps: 10, duration_s: 60}"
+SCENARIO_MISTAKES = [
+    (LOAD, "load: {duration_s: 60}", ["{}.load.rate_rps is missing; every entry needs it"]),
+    (
+        LOAD,
+        "load: {rate_rps: 0, duration_s: 9}",
+        [
+            "{}.load.rate_rps should be greater than or equal to 0.1, but is 0",
+            "{}.load.duration_s should be greater than or equal to 10, but is 9",
+        ],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: 192001, duration_s: 14401}",
+        [
+            "{}.load.rate_rps should be less than or equal to 192000, but is 192001",
+            "{}.load.duration_s should be less than or equal to 14400, but is 14401",
+        ],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: .nan, duration_s: 10.5}",
+        [
+            "{}.load.rate_rps should be less than or equal to 192000, but is nan",
+            "{}.load.duration_s should be a valid integer, got a number with a fractional part, but is 10.5",
+        ],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: 10, duration_s: 60, users: 5}",
+        ["{}.load.users is not a known setting; correct its name or remove it"],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: 10, duration_s: 60, arrivals: random}",
+        ["{}.load.arrivals should be 'constant' or 'poisson', but is 'random'"],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: 10, duration_s: 60, profile: [{at_s: 0, factor: 3}, {at_s: 9.5, factor: 0, by: decline}]}",
+        [
+            "{}.load.profile[1].at_s should be a valid integer, got a number with a fractional part, but is 9.5",
+            "{}.load.profile[1].factor should be greater than 0, but is 0",
+            "{}.load.profile[1].by should be 'step', 'line' or 'decay', but is 'decline'",
+        ],
+    ),
+    (
+        LOAD,
+        "load: {rate_rps: 10, duration_s: 60, warmup_s: 5, ramp_s: 10}",
+        [
+            "{}.load: ramp_s must be at most warmup_s (5), but is 10; the ramp is part of the warm-up, so that it is "
+            "in no figure"
+        ],
+    ),
+    ("title: Calm, ", "", ["{}.title is missing; every entry needs it"]),
+    ("data: calm.csv}", "data: calm.txt}", ["{}: data must be a CSV file, but is 'calm.txt'"]),
+    (
+        "data: calm.csv}",
+        "data: clam.csv}",
+        ["{}.data: there is no file {folder}/clam.csv; put the CSV there"],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, services: [engine, ordres]}",
+        [
+            "{}.services: service 'ordres' is not in the catalogue; there are orders-service, engine",
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, schedule: {cron: daily, timezone: Europe/Londn}}",
+        [
+            "{}.schedule.cron: must be a cron expression of five fields, such as \"30 5 * * 1-5\", but is 'daily'",
+            "{}.schedule.timezone: must be an IANA time zone such as Europe/London, but is 'Europe/Londn'",
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        'data: calm.csv, schedule: {cron: "99 * * * *"}}',
+        [
+            '{}.schedule.cron: must be a cron expression of five fields, such as "30 5 * * 1-5", but is '
+            "'99 * * * *': [99 * * * *] is not acceptable, out of range"
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, schedule: {before: london, minutes: 0, margin: 5}}",
+        [
+            "{}.schedule.minutes should be greater than or equal to 1, but is 0",
+            "{}.schedule.margin is not a known setting; correct its name or remove it",
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, schedule: {before: lodon, minutes: 60}}",
+        [
+            "{}.schedule.before: there is no session 'lodon'; there are sydney, tokyo, london, new_york, and week for "
+            "the market week"
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, schedule: on}",
+        [
+            '{}.schedule: needs cron, such as {{cron: "0 2 * * 6"}}, or before, such as {{before: london, minutes: '
+            "120}}, but is True; write off if it is to run only when triggered"
+        ],
+    ),
+    (  # YAML reads 10:30 without quotes as 10 · 60 + 30
+        "data: calm.csv}",
+        'data: calm.csv, schedule: {cron: "0 2 * * *", finish_by: 10:30}}',
+        [
+            '{}.schedule.finish_by: must be a time of day in quotes, such as "08:00", but is the number 630; write '
+            '"10:30" if that is meant'
+        ],
+    ),
+    (
+        "data: calm.csv}",
+        "data: calm.csv, fingerprint: {load: heavy}, reruns: -1}",
+        [
+            "{}.reruns should be greater than or equal to 0, but is -1",
+            "{}.fingerprint: load is a part of every fingerprint already; give it another name",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), SCENARIO_MISTAKES)
+def test_a_wrong_scenario(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
+    """Each mistake is told once: which file, which entry, the rule and the value."""
+    assert old in SCENARIOS
+    problems = problems_of(catalogue_folder(tmp_path, scenarios=SCENARIOS.replace(old, new, 1)))
+    assert problems == [sentence.format(CALM, folder=tmp_path) for sentence in expected]
+
+
+def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """Mistakes in both files, in several entries, and between the files come in one error."""
+    services = SERVICES.replace("allowed_hosts: [engine.example]", "allowed_hosts: [elsewhere]").replace(
+        "$price", "$prise"
+    )
+    scenarios = SCENARIOS.replace("rate_rps: 100,", "").replace("duration_s: 60}", "}", 1)
+    problems = problems_of(catalogue_folder(tmp_path, services=services, scenarios=scenarios))
+    assert [problem.partition(";")[0] for problem in problems] == [
+        f"{ORDERS}.endpoints[0]: $prise is not a field of the market data",
+        "services.yaml: engine: the host 'engine.example' of base_url is not in allowed_hosts ['elsewhere']",
+        "scenarios.yaml: calm.load.duration_s is missing",
+        "scenarios.yaml: storm.load.rate_rps is missing",
+    ]
+    with pytest.raises(CatalogueError, match=r"^4 problems:\n  - services.yaml: orders-service") as caught:
+        load_catalogue(tmp_path)
+    assert str(caught.value).count("\n  - ") == 4
+
+
+def test_all_three_files_are_told_of_at_once(tmp_path: Path) -> None:
+    """With hours that cannot be read no session is called unknown."""
+    scenarios = SCENARIOS.replace("title: Calm, ", "").replace('cron: "0 2 * * 6"', 'cron: "0 2 * * 8"')
+    folder = catalogue_folder(tmp_path, services=SERVICES.replace("$price", "$prise"), scenarios=scenarios)
+    (folder / "market_hours.yaml").write_text("schema_version: 1\nsessions: {}\n", encoding="utf-8")
+    assert [problem.partition(";")[0] for problem in problems_of(folder)] == [
+        f"{ORDERS}.endpoints[0]: $prise is not a field of the market data",
+        "scenarios.yaml: calm.title is missing",
+        'scenarios.yaml: storm.schedule.cron: must be a cron expression of five fields, such as "30 5 * * 1-5", but is '
+        "'0 2 * * 8': [0 2 * * 8] is not acceptable, out of range",
+        "market_hours.yaml: sessions: must name at least one session, but is empty",
+        "market_hours.yaml: week: is missing",
+    ]
+    text = SCENARIOS.replace('{cron: "0 2 * * 6", timezone: Europe/London}', "{before: lodon, minutes: 60}")
+    (catalogue_folder(tmp_path, scenarios=text) / "market_hours.yaml").write_text("schema_version: 2")
+    assert problems_of(tmp_path) == ["market_hours.yaml: schema_version must be 1, but is 2"]
+
+
+def test_an_unknown_service_is_told_beside_another_wrong_scenario(tmp_path: Path) -> None:
+    """A mistake in one scenario does not hide what another names."""
+    scenarios = SCENARIOS.replace("title: Calm, ", "").replace("services: [engine]", "services: [engin]")
+    assert problems_of(catalogue_folder(tmp_path, scenarios=scenarios)) == [
+        "scenarios.yaml: calm.title is missing; every entry needs it",
+        "scenarios.yaml: storm.services: service 'engin' is not in the catalogue; there are orders-service, engine",
+    ]
+
+
+def test_a_broken_services_file_does_not_accuse_the_scenarios(tmp_path: Path) -> None:
+    """With no services known, none that a scenario names is called unknown."""
+    assert problems_of(catalogue_folder(tmp_path, services="schema_version: 3")) == [
+        "services.yaml: schema_version must be 1, but is 3"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "services.yaml: must hold schema_version and services, but holds None"),
+        ("- a\n", "services.yaml: must hold schema_version and services, but holds ['a']"),
+        ("services: {}\n", "services.yaml: schema_version must be 1, but is None"),
+        ("schema_version: 1\n", "services.yaml: services must name at least one entry, but is None"),
+        ("schema_version: 1\nservices: {}\n", "services.yaml: services must name at least one entry, but is {}"),
+        ("schema_version: 1\nservices: [a]\n", "services.yaml: services must name at least one entry, but is ['a']"),
+        (
+            "schema_version: 1\nservice: {a: 1}\nservices: {a: 1}\n",
+            "services.yaml: unknown key service; it may hold defaults, forbidden_hosts and services",
+        ),
+        (
+            "schema_version: 1\ndefaults: [x]\nservices: {a: {}}\n",
+            "services.yaml: defaults must be a mapping of settings, but is ['x']",
+        ),
+        ("schema_version: 1\nservices: {a: 5}\n", "services.yaml: a must be a mapping of settings, but is 5"),
+        ("schema_version: 1\nservices: {a: [b]}\n", "services.yaml: a must be a mapping of settings, but is ['b']"),
+        ("schema_version: 1\nservices: {a: text}\n", "services.yaml: a must be a mapping of settings, but is 'text'"),
+        (
+            "schema_version: 1\nservices:\n  a: {}\n  a: {}\n",
+            "services.yaml: not valid YAML: 'a' is given twice in \"<unicode string>\", line 4, column 3",
+        ),
+        (
+            "schema_version: 1\nservices:\n  a:\n    b: {c: 1, d: 2, c: 3}\n",
+            "services.yaml: not valid YAML: 'c' is given twice in \"<unicode string>\", line 4, column 21",
+        ),
+        (
+            "schema_version: 1\nservices: {[a, b]: 1}\n",
+            "services.yaml: not valid YAML: while constructing a mapping",
+        ),
+        ("services: {a: *nowhere}\n", "services.yaml: not valid YAML: found undefined alias 'nowhere'"),
+        ("services: {a: \t}\n  b", "services.yaml: not valid YAML: "),
+        ("since: 2026-02-30\n", "services.yaml: not valid YAML: day is out of range for month"),
+        ("a: !!python/object/apply:os.getcwd []\n", "services.yaml: not valid YAML: could not determine a constructor"),
+    ],
+)
+def test_a_file_of_the_wrong_shape(tmp_path: Path, text: str, problem: str) -> None:
+    """What is no catalogue at all is one clear problem, never a traceback."""
+    (found,) = problems_of(catalogue_folder(tmp_path, services=text))
+    assert found.startswith(problem)
+
+
+def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
+    """The byte is named, so that an editor finds it."""
+    catalogue_folder(tmp_path)
+    (tmp_path / "services.yaml").write_bytes(b"schema_version: 1\n# \xe9\n")
+    assert problems_of(tmp_path) == ["services.yaml: not UTF-8 text (invalid continuation byte at byte 20)"]
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    """Both are named, with the variable that points at them."""
+    remedy = "set BELLWETHER_CATALOGUE to the folder that holds it"
+    assert problems_of(tmp_path) == [
+        f"there is no {tmp_path / name}; {remedy}" for name in ("services.yaml", "scenarios.yaml")
+    ]
+
+
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    """What cannot be read is told like everything else."""
+    catalogue_folder(tmp_path)
+    (tmp_path / "scenarios.yaml").unlink()
+    (tmp_path / "scenarios.yaml").mkdir()
+    assert problems_of(tmp_path) == [f"cannot read {tmp_path / 'scenarios.yaml'}: Is a directory"]
+
+
+def test_production_where_it_is_meant(tmp_path: Path) -> None:
+    """Only the service that says so may be production."""
+    hosts = "allowed_hosts: [orders-service]"
+    is_meant = f"{hosts}\n    environment: production\n    allow_production: true\n    max_rate_rps: 50"
+    services = SERVICES.replace(hosts, is_meant)
+    assert load_catalogue(catalogue_folder(tmp_path, services=services)).service("orders").environment == "production"
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts", "is_allowed"),
+    [
+        ("http://HOST:8000", "[host]", True),  # host names know no case
+        ("http://host", "[host]", True),
+        ("http://[::1]:8000", "['::1']", True),
+        ("http://host.evil", "[host]", False),
+        ("http://host:8000@evil", "[host]", False),
+        ("http://evil\\host", "[host]", False),
+        ("http://host.", "[HOST]", True),
+    ],
+)
+def test_the_guard_on_the_host(tmp_path: Path, url: str, hosts: str, is_allowed: bool) -> None:
+    """Only the very host is compared, not how the address looks."""
+    services = SERVICES.replace("base_url: http://orders-service:8000", f"base_url: '{url}'").replace(
+        "allowed_hosts: [orders-service]", f"allowed_hosts: {hosts}"
+    )
+    folder = catalogue_folder(tmp_path, services=services)
+    if is_allowed:
+        assert load_catalogue(folder).service("orders").base_url == url
+    else:
+        (problem,) = problems_of(folder)
+        assert any(
+            each in problem
+            for each in (
+                "is not in allowed_hosts ['host']; add it there if load may go to it",
+                "is no name of a host; correct it",
+                "base_url should match pattern",
+            )
+        )
+
+
+LIST = "forbidden_hosts: [Orders-Service., '10.1.0.0/16:443']\n"
+
+
+def test_a_host_that_is_forbidden_to_all(tmp_path: Path) -> None:
+    """Whatever its entry says; the list is the file's, beside its defaults."""
+    services = SERVICES.replace("defaults:\n", f"{LIST}defaults:\n", 1)
+    assert problems_of(catalogue_folder(tmp_path, services=services)) == [
+        f"{ORDERS}: load to http://orders-service:8000 is refused: that is orders-service (forbidden_hosts in "
+        "services.yaml); correct base_url"
+    ]
+    services = services.replace("orders-service:8000", "10.1.0.7:443").replace("[orders-service]", "[10.1.0.7]")
+    assert problems_of(catalogue_folder(tmp_path, services=services)) == [
+        f"{ORDERS}: load to http://10.1.0.7:443 is refused: that is 10.1.0.0/16:443 (forbidden_hosts in "
+        "services.yaml); correct base_url"
+    ]
+
+
+def test_forbidden_hosts_that_are_wrong_are_told_with_all_the_rest(tmp_path: Path) -> None:
+    """Each by its place in the list; in the scenarios' file there is no such list."""
+    services = SERVICES.replace("defaults:\n", "forbidden_hosts: [prod:8000, 'https://prod', 7]\ndefaults:\n", 1)
+    services = services.replace("$price", "$prise")
+    problems = problems_of(catalogue_folder(tmp_path, services=services, scenarios=LIST + SCENARIOS))
+    assert problems[0].startswith(f"{ORDERS}.endpoints[0]: $prise is not a field")
+    assert problems[1] == (
+        "scenarios.yaml: unknown key forbidden_hosts; it may hold defaults, capacity_rps, "
+        "ops_channel, digest_channel, quiet_summary, critical_mention, reload_rules, keep_requests_days, "
+        "keep_unfinished_days and scenarios"
+    )
+    assert problems[2].startswith("services.yaml: forbidden_hosts[1] must be a name, an address or a network")
+    assert problems[3].startswith("services.yaml: forbidden_hosts[2] must be a name, an address or a network")
+    assert len(problems) == 4
+
+
+LIVE = """  orders-live:
+    environment: live
+    allow_production: true
+    max_rate_rps: 20
+    base_url: http://orders-live:8000
+    allowed_hosts: [orders-live]
+    prometheus: {selector: x}
+    endpoints:
+      - {name: state, method: GET, path: /state}
+"""
+
+
+def test_the_hosts_of_production_are_forbidden_to_the_rest(tmp_path: Path) -> None:
+    """Nobody has to list them, and production itself may be loaded where that is allowed."""
+    services = SERVICES.replace("defaults:\n", "forbidden_hosts: [other]\ndefaults:\n", 1) + LIVE
+    catalogue = load_catalogue(catalogue_folder(tmp_path, services=services))
+    orders, live = catalogue.service("orders"), catalogue.service("orders-live")
+    assert [str(each) for each in catalogue.forbidden_hosts] == ["other"]
+    assert [str(each) for each in catalogue.forbidden_for(orders)] == ["other", "orders-live:8000"]
+    assert [str(each) for each in catalogue.forbidden_for(live)] == ["other"]
+    services = services.replace("//orders-service:8000", "//ORDERS-LIVE.:8000").replace(
+        "[orders-service]", "[orders-live]"
+    )
+    assert problems_of(catalogue_folder(tmp_path, services=services)) == [
+        f"{ORDERS}: load to http://ORDERS-LIVE.:8000 is refused: that is orders-live:8000 (the host of orders-live, "
+        "environment live); correct base_url"
+    ]

@@ -1,0 +1,193 @@
+"""A service's entry: where it tells its version, and what else makes its runs comparable."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from include.perf.catalogue.network import PRIVATE_NETWORKS
+from include.perf.catalogue.service import DeployVersion
+from include.perf.model.yaml_entries import OWN_PARTS
+from tests.fakes import SELECTOR, small_service
+
+
+def problem_of(**changes: Any) -> str:
+    with pytest.raises(ValidationError) as caught:
+        small_service(**changes)
+    return str(caught.value)
+
+
+def test_a_version_at_a_path() -> None:
+    """By default in the field ``version``."""
+    found = small_service(deploy_version={"path": "/info", "field": "build.version"}).deploy_version
+    assert found == DeployVersion(path="/info", field="build.version")
+    assert DeployVersion(path="/info").field == "version"
+
+
+def test_a_version_in_a_label() -> None:
+    """By default in the label ``version``."""
+    found = DeployVersion(query="build_info{$selector}")
+    assert (found.path, found.label) == (None, "version")
+    assert SELECTOR not in str(found.query)
+
+
+def test_no_version_by_default() -> None:
+    """Nobody has to tell one."""
+    assert small_service().deploy_version is None
+
+
+@pytest.mark.parametrize(
+    ("where", "problem"),
+    [
+        ({}, "needs either path or query, to say where the version is told"),
+        ({"path": "/v", "query": "build_info"}, "needs either path or query, to say where the version is told"),
+        ({"path": "version"}, "should match pattern"),
+        ({"path": "/a b"}, "should match pattern"),
+        ({"path": "/v", "field": ""}, "should have at least 1 character"),
+        ({"query": "", "label": "tag"}, "should have at least 1 character"),
+        ({"query": "build_info", "label": "git-sha"}, "should match pattern"),
+        ({"path": "/v", "header": "x"}, "Extra inputs are not permitted"),
+    ],
+)
+def test_where_no_version_can_be_told(where: dict[str, str], problem: str) -> None:
+    """One of the two, and of the right form."""
+    assert problem in problem_of(deploy_version=where)
+
+
+@pytest.mark.parametrize("name", OWN_PARTS)
+def test_a_part_of_bellwethers_own_cannot_be_set(name: str) -> None:
+    """It would hide what is found."""
+    assert f"{name} is a part of every fingerprint already; give it another name" in problem_of(fingerprint={name: "x"})
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [{"": "x"}, {"Db": "x"}, {"1st": "x"}, {"a" * 41: "x"}, {"db": "x" * 101}, {"db": ""}, {"db": 16}, {"db": None}],
+)
+def test_parts_are_short_texts(parts: dict[str, Any]) -> None:
+    """They are read in messages, side by side."""
+    assert "fingerprint" in problem_of(fingerprint=parts)
+
+
+def test_the_parts_of_a_service() -> None:
+    """Nothing by default."""
+    assert small_service().fingerprint == {}
+    assert small_service(fingerprint={"test bed_2": "c6i.4xlarge"}).fingerprint == {"test bed_2": "c6i.4xlarge"}
+
+
+# Where load may go
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port"),
+    [
+        ("http://gateway:8000", "gateway", 8000),
+        ("http://gateway", "gateway", 80),
+        ("https://gateway", "gateway", 443),
+        ("https://[::1]:8443", "::1", 8443),
+    ],
+)
+def test_host_and_port(url: str, host: str, port: int) -> None:
+    """The port is that of the scheme where none is given."""
+    service = small_service(base_url=url, allowed_hosts=[host])
+    assert (service.host, service.port) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("url", "listed"),
+    [
+        ("http://Gateway:8000", "gateway"),
+        ("http://gateway:8000", "GATEWAY"),
+        ("http://gateway.example.:8000", "gateway.example"),
+        ("http://gateway.example:8000", "gateway.example."),
+        ("http://[0:0::1]:8000", "::1"),
+        ("http://[::1]:8000", "[::1]"),
+    ],
+)
+def test_allowed_hosts_know_no_case_and_no_dot_at_the_end(url: str, listed: str) -> None:
+    """They are names, whichever way they are written."""
+    assert small_service(base_url=url, allowed_hosts=[listed]).base_url == url
+
+
+def test_private_networks_are_allowed_by_default() -> None:
+    """This machine's and the platform's own; an entry that lists others means only those."""
+    assert small_service().allowed_networks == PRIVATE_NETWORKS
+    listed = small_service(allowed_networks=["10.20.0.0/16", "fd00:20::7"]).allowed_networks
+    assert [str(network) for network in listed] == ["10.20.0.0/16", "fd00:20::7/128"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (
+            {"base_url": "http://8.8.8.8:8000", "allowed_hosts": ["8.8.8.8"]},
+            "the host '8.8.8.8' of base_url is in none of allowed_networks (127.0.0.0/8, 10.0.0.0/8, ",
+        ),
+        (
+            {"base_url": "http://10.1.0.7", "allowed_hosts": ["10.1.0.7"], "allowed_networks": ["10.2.0.0/16"]},
+            "the host '10.1.0.7' of base_url is in none of allowed_networks (10.2.0.0/16); add it there if load may",
+        ),
+        (
+            {"base_url": "http://0.0.0.0:8000", "allowed_hosts": ["0.0.0.0"]},  # noqa: S104
+            "the host '0.0.0.0' of base_url is an unspecified address, which reaches this machine itself; name one",
+        ),
+        (
+            {"base_url": "http://[::]:8000", "allowed_hosts": ["::"]},
+            "the host '::' of base_url is an unspecified address, which reaches this machine itself; name one machine",
+        ),
+        (
+            {"base_url": "http://10.0.0.7:8000", "allowed_hosts": ["10.0.0.8"]},
+            "the host '10.0.0.7' of base_url is not in allowed_hosts ['10.0.0.8']; add it there if load may go to it",
+        ),
+        ({"allowed_networks": []}, "should have at least 1 item"),
+    ],
+)
+def test_a_host_that_load_may_not_go_to(settings: dict[str, Any], problem: str) -> None:
+    """What can be told without a resolver is told when the entry is read."""
+    assert problem in problem_of(**settings)
+
+
+# Production
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_production"),
+    [
+        ("production", True),
+        ("prod", True),
+        ("prd", True),
+        ("live", True),
+        ("production-eu", True),
+        ("eu_prod", True),
+        ("eu-live-2", True),
+        ("prod2", True),
+        ("staging", False),
+        ("delivery", False),
+        ("productive", False),
+        ("reproduction", False),
+        ("nonprod", False),
+        ("alive", False),
+    ],
+)
+def test_what_is_production(environment: str, is_production: bool) -> None:
+    """One of its words, with a number or without."""
+    service = small_service(environment=environment, allow_production=True, max_rate_rps=10)
+    assert service.is_production is is_production
+
+
+def test_production_has_to_be_allowed_with_a_ceiling() -> None:
+    """Both, by whatever name it goes; other services may have a ceiling, too."""
+    assert (
+        "load on environment 'eu-live' is refused; set allow_production: true and max_rate_rps if it is really meant"
+    ) in problem_of(environment="eu-live", max_rate_rps=10)
+    assert (
+        "load on environment 'prod' needs a ceiling; set max_rate_rps to the highest rate that it can bear"
+    ) in problem_of(environment="prod", allow_production=True)
+    assert small_service(environment="prod", allow_production=True, max_rate_rps=0.5).max_rate_rps == 0.5
+    assert small_service(max_rate_rps=100).max_rate_rps == 100
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+def test_a_ceiling_is_a_rate(rate: float) -> None:
+    """One that holds nothing back is none."""
+    assert "max_rate_rps" in problem_of(max_rate_rps=rate)

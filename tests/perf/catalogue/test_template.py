@@ -1,0 +1,62 @@
+"""Payload templates: what is put in, what stays, and which placeholders are refused."""
+
+from typing import Any
+
+import pytest
+
+from include.perf.catalogue.endpoint import FIELDS, problems_of_template, render
+
+ROW = {"instrument": "EUR_USD", "price": 1.0845, "quantity": 3000, "volume": 0}
+
+
+@pytest.mark.parametrize(
+    ("template", "rendered"),
+    [
+        ("$price", 1.0845),  # one placeholder keeps its type
+        ("$quantity", 3000),
+        ("$volume", 0),
+        ("$instrument", "EUR_USD"),
+        ("$instrument daily", "EUR_USD daily"),  # within text it becomes text
+        ("$instrument/$quantity", "EUR_USD/3000"),
+        (" $price", " 1.0845"),
+        ("$$", "$"),
+        ("$$price", "$price"),
+        ("$$$price", "$1.0845"),
+        ("5 $ and $5", "5 $ and $5"),  # a name begins with a letter
+        ("", ""),
+        (7, 7),
+        (2.5, 2.5),
+        (True, True),
+        (None, None),
+        ({"a": ["$price", {"b": "$quantity"}]}, {"a": [1.0845, {"b": 3000}]}),
+        (("$price", "x"), [1.0845, "x"]),  # JSON knows lists only
+        ({"$price": 1}, {"$price": 1}),  # keys are no templates
+    ],
+)
+def test_render(template: Any, rendered: Any) -> None:
+    """Placeholders become the row's values, with their types where they stand alone."""
+    result = render(template, ROW)
+    assert result == rendered
+    assert type(result) is type(rendered)
+
+
+def test_the_template_itself_is_not_changed() -> None:
+    """A template serves every row, so rendering must leave it alone."""
+    template = {"order": {"price": "$price", "tags": ["$instrument"]}}
+    render(template, ROW)
+    assert template == {"order": {"price": "$price", "tags": ["$instrument"]}}
+
+
+def test_unknown_placeholders_are_named_once_each_in_order() -> None:
+    """Every unknown placeholder is told, wherever it stands, with what there is instead."""
+    problems = problems_of_template([{"a": "$pice", "b": ["$pice", "x $Bid y"]}, None, 3, "$price $$cash"])
+    known = ", ".join(FIELDS)
+    assert problems == [
+        f"$Bid is not a field of the market data; there are {known}",
+        f"$pice is not a field of the market data; there are {known}",
+    ]
+
+
+def test_every_field_can_be_named() -> None:
+    """What FIELDS lists is never refused."""
+    assert problems_of_template([f"${name}" for name in FIELDS]) == []

@@ -1,0 +1,87 @@
+"""Alerts on the command line: what is open, and asking for silence."""
+
+import argparse
+import io
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from include.perf.adapters.files.alert_file import AlertFile
+from include.perf.alerts.book import Delivery, Event, Kind, Problem
+from include.perf.cli.alert_commands import AlertCommands
+from include.perf.model.cell import CellName
+from include.perf.model.errors import ConfigurationError
+from include.perf.runs.record import Severity
+from tests.fakes import START
+from tests.perf.alert_words import message
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> AlertFile:
+    """A book with one open problem and a message that did not arrive."""
+    file = AlertFile(tmp_path / "alerts.json")
+    problem = Problem(
+        id="run-1",
+        kind=Kind.REGRESSION,
+        channel="#trading",
+        cells=(CellName("trading-gateway-service", "market_open"),),
+        title="it is slower",
+        opened_at=START,
+        last_seen_at=START,
+        severity=Severity.WARNING,
+        worst={"latency_p95": 0.45},
+        nights=3,
+    )
+    lost = Delivery(id="1", event=Event.OPENED, channel="#x", message=message("lost"), created_at=START, attempts=2)
+    file.update(lambda book: book.put(problem))
+    file.update(lambda book: book.outbox.append(lost))
+    return file
+
+
+def shell(file: AlertFile, *arguments: str) -> str:
+    """Run a command and return what it prints."""
+    parser = argparse.ArgumentParser()
+    commands = AlertCommands(
+        store=lambda: file,
+        user=lambda: "mara",
+        clock=lambda: START,
+        acknowledged=lambda each: message(f"{each.by} knows"),
+    )
+    commands.add_to(parser.add_subparsers())
+    options = parser.parse_args(["alerts", *arguments])
+    out = io.StringIO()
+    assert options.command(options, Console(file=out, width=200)) == 0
+    return out.getvalue()
+
+
+SILENCE = ("silence", "--service", "trading-gateway", "--days", "7", "--reason", "release 2.5")
+
+
+def test_what_is_open_and_what_did_not_arrive_is_listed(file: AlertFile) -> None:
+    """Since when, for how many nights, and how often it was tried."""
+    shown = shell(file, "list")
+    assert "2026-03-02 06:30:00 UTC" in shown
+    assert "it is slower" in shown
+    assert "not delivered yet, 2 attempts: lost" in shown
+
+
+def test_a_silence_is_kept_listed_and_acknowledged(file: AlertFile) -> None:
+    """With the name and the reason; it can be ended before its time."""
+    said = shell(file, *SILENCE)
+    assert "trading-gateway-service, every scenario, every metric until 2026-03-09 06:30:00 UTC" in said
+    book = file.read()
+    (silence,) = book.silences
+    assert (silence.by, silence.until) == ("mara", START + timedelta(days=7))
+    assert (book.outbox[-1].event, book.outbox[-1].message.text) == (Event.ACKNOWLEDGED, "mara knows")
+    assert "release 2.5" in shell(file, "list")
+    assert "is over" in shell(file, "unsilence", silence.id)
+    assert file.read().silences == []
+
+
+def test_a_silence_about_nothing_is_refused(file: AlertFile) -> None:
+    """And nothing is kept of it."""
+    with pytest.raises(ConfigurationError, match="name at least one of them"):
+        shell(file, "silence", "--days", "1", "--reason", "x")
+    assert file.read().silences == []

@@ -1,0 +1,199 @@
+"""The command ``capacity``: loads that are judged as those of runs, and a rate that is proposed."""
+
+import argparse
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from include.perf.cli.capacity_commands import CapacityCommands
+from include.perf.load.generator import LoadOrder, LoadWatch
+from include.perf.model.errors import ConfigurationError, HostRefused, Occupied, RunSkipped
+from include.perf.pipeline.capacity_trials import CapacityTrials
+from tests.fakes import FakeGenerator, FakeResolver, Platform
+
+
+class Limited(FakeGenerator):
+    """Generators that are saturated beyond 500/s."""
+
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Want more than a worker may."""
+        self.log_changes = {"wanted_cores": 0.95} if order.load.rate_rps > 500 else {}
+        super().run(order, watch=watch)
+
+
+class Answers:
+    """What stands in for the answering process."""
+
+    def __init__(self, address: str) -> None:
+        self.url = f"http://{address}:8080"
+
+    def wanted_cores(self) -> float | None:
+        """Want little."""
+        return 0.2
+
+
+class Bench:
+    """The command on fakes, with what it printed.
+
+    Attributes:
+        addresses: where the answering process was asked to listen.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self.generator = Limited(clock=platform.clock)
+        self.addresses: list[str] = []
+        self._platform = platform
+        self.halted: Callable[[], str | None] = lambda: None
+
+    def trials(self, step_s: int) -> CapacityTrials:
+        pipeline = self._platform.pipeline
+        return CapacityTrials(
+            catalogue=pipeline.catalogue,
+            generator=self.generator,
+            target=pipeline.target,
+            resolve=pipeline.resolve,
+            reservations=pipeline.reservations,
+            halted=self.halted,
+            clock=pipeline.clock,
+            step_s=step_s,
+        )
+
+    @contextmanager
+    def answering(self, address: str) -> Iterator[Answers]:
+        self.addresses.append(address)
+        yield Answers(address)
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        """Run the command and return what it printed."""
+        parser = argparse.ArgumentParser()
+        CapacityCommands(trials=self.trials, answering=self.answering).add_to(parser.add_subparsers())
+        options = parser.parse_args(["capacity", *arguments])
+        out = io.StringIO()
+        assert options.command(options, Console(file=out, width=200)) == code
+        return out.getvalue()
+
+
+@pytest.fixture
+def bench(platform: Platform) -> Bench:
+    return Bench(platform)
+
+
+def test_the_highest_rate_that_holds_is_found_and_a_capacity_proposed(bench: Bench) -> None:
+    """200 and 400 hold, 800 does not; √(400 × 800) = 566 → 570 does not, √(400 × 570) = 477 → 480 holds."""
+    out = bench("--max-rate", "3000")
+    assert [order.load.rate_rps for order in bench.generator.orders] == [200, 400, 800, 800, 570, 570, 480, 520, 520]
+    assert "800/s does not hold: the generator was saturated: it wanted 0.95 cores" in out
+    assert "the highest rate that held is 480/s, by one worker: 480/s a worker" in out
+    assert "set capacity_rps: 330 in include/scenarios.yaml" in out  # 70 % of 480 are 336
+    assert bench.addresses == ["127.0.0.1"]
+    order = bench.generator.orders[0]
+    assert (order.addresses, order.load.duration_s, order.load.warmup_s) == (("127.0.0.1",), 10, 2)
+
+
+def test_as_json(bench: Bench) -> None:
+    """Each step with its reasons, for whoever reads it by program."""
+    found = json.loads(bench("--max-rate", "800", "--step-seconds", "12", "--json"))
+    assert (found["highest_rps"], found["workers"], found["capacity_rps"]) == (480.0, 1, 330.0)
+    assert found["limited_by_target"] is False
+    assert [(step["rate_rps"], step["holds"]) for step in found["steps"][:3]] == [
+        (200, True),
+        (400, True),
+        (800, False),
+    ]
+    assert found["steps"][0]["due"] == 200 * 12
+    assert found["steps"][0]["target_cores"] == 0.2
+
+
+def test_requests_that_fail_are_no_rate_that_holds(bench: Bench) -> None:
+    """The generators may be well, but what answers is not."""
+    bench.generator.failed_every = 10
+    out = bench("--max-rate", "200", code=3)
+    assert "requests failed (" in out
+    assert "no rate that was tried held; see the reasons above" in out
+
+
+def test_a_service_of_the_catalogue_gets_no_more_than_it_may(bench: Bench, platform: Platform) -> None:
+    """Its own requests go to the addresses that were checked, and never beyond max_rate_rps."""
+    service = platform.catalogue.service("orders-service")
+    limited = replace_service(platform, service.model_copy(update={"max_rate_rps": 300.0}))
+    out = bench("--service", "orders")
+    assert [order.load.rate_rps for order in bench.generator.orders] == [200, 300]
+    assert bench.generator.orders[0].addresses == ("10.0.0.7",)
+    assert bench.generator.orders[0].service == limited
+    assert "nothing beyond 300/s was tried" in out
+    assert bench.addresses == []
+
+
+def replace_service(platform: Platform, service: Any) -> Any:
+    """Put a service into the catalogue in the place of the one of its name."""
+    services = dict(platform.catalogue.services) | {service.name: service}
+    platform.catalogue = replace(platform.catalogue, services=services)
+    return service
+
+
+def test_production_is_never_tried(bench: Bench, platform: Platform) -> None:
+    """Not even where load on it is allowed."""
+    service = platform.catalogue.service("orders-service")
+    replace_service(platform, service.model_copy(update={"environment": "production", "allow_production": True}))
+    with pytest.raises(ConfigurationError, match="orders-service is production; what generators can send is not tried"):
+        bench("--service", "orders")
+    assert bench.generator.orders == []
+
+
+def test_a_host_that_is_not_allowed_gets_nothing(bench: Bench, platform: Platform) -> None:
+    """The rules for hosts are those of a run."""
+    platform.resolve = FakeResolver(**{"orders-service": [["203.0.113.9"]]})
+    with pytest.raises(HostRefused):
+        bench("--service", "orders")
+    assert bench.generator.orders == []
+
+
+def test_while_load_is_halted_nothing_is_sent(bench: Bench) -> None:
+    """Not even to a process of our own."""
+    bench.halted = lambda: "load is halted by ops: deploy"
+    with pytest.raises(RunSkipped, match="load is halted by ops: deploy"):
+        bench()
+    assert bench.generator.orders == []
+
+
+def test_a_halt_in_between_ends_the_search(bench: Bench) -> None:
+    """After the step that runs."""
+    bench.halted = lambda: "load is halted by ops: deploy" if bench.generator.orders else None
+    with pytest.raises(RunSkipped, match="load is halted by ops"):
+        bench()
+    assert len(bench.generator.orders) == 1
+
+
+def test_nothing_is_tried_while_another_load_runs(bench: Bench, platform: Platform) -> None:
+    """What both can send says nothing of what one can."""
+    platform.reservations.problems = [Occupied("of the generators' 600/s (capacity_rps) 40/s are taken by run r0")]
+    with pytest.raises(RunSkipped, match="only known when nothing else uses them: of the generators' 600/s"):
+        bench()
+
+
+def test_a_pool_of_workers_is_claimed(bench: Bench, platform: Platform) -> None:
+    """No other load may use them meanwhile."""
+    bench.generator.pool = "Locust workers at 0.0.0.0:5557"
+    bench("--max-rate", "200", "--listen", "10.0.0.9")
+    assert bench.addresses == ["10.0.0.9"]
+    (claim,) = platform.reservations.claims
+    assert claim.targets == ("10.0.0.9:8080", "Locust workers at 0.0.0.0:5557")
+
+
+def test_wrong_options_are_told_at_once(bench: Bench, tmp_path: Path) -> None:
+    """All of them."""
+    with pytest.raises(ConfigurationError) as raised:
+        bench("--max-rate", "10", "--step-seconds", "5", "--listen", "0.0.0.0")  # noqa: S104 - it is refused
+    assert raised.value.problems == (
+        "--step-seconds must be at least 10, but is 5",
+        "--max-rate must be from 50 to 192000, but is 10",
+        "--listen must be an address of this machine that the workers reach, such as 127.0.0.1, but is '0.0.0.0'",
+    )
+    assert not list(tmp_path.glob("bellwether-capacity-*"))

@@ -1,0 +1,405 @@
+"""The guard: every refusal in its words, the last moment that is in time, and what ends a load that runs."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+
+from include.perf.catalogue.forbidden_hosts import read_forbidden_hosts
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.scenario.schedule import Deadline
+from include.perf.guards.guard import Guard
+from include.perf.guards.watch import PATIENCE_S, Condition, Inquiry, Watch
+from include.perf.load.generator import Progress
+from include.perf.model.errors import (
+    BellwetherError,
+    HostRefused,
+    NoData,
+    PrometheusUnavailable,
+    QueryRejected,
+    RunError,
+    RunSkipped,
+    StoreError,
+    TargetError,
+)
+from include.perf.runs.spec import RunSpec
+from tests.fakes import IS_SCRAPED, SELECTOR, START, Platform, progress, raising, recent, small_scenario, small_service
+from tests.stages import SPEC
+
+HALTED = "load is halted by ana: release (to go on, remove the Variable bellwether_halt)"
+LOAD = LoadProfile(rate_rps=40, duration_s=10, warmup_s=5)
+LONGEST_S = 25  # 5 s of warm-up, 10 s measured, and the 10 s in which the last answer may come
+SEVEN = START.replace(hour=7, minute=0)
+UNTIL_SEVEN = Deadline(at=SEVEN, occasion="its schedule ends at 07:00 UTC")
+NOW_OR_NEVER = SEVEN - timedelta(seconds=LONGEST_S)
+LIVE = {"environment": "live", "allow_production": True, "max_rate_rps": 50}
+SUNDAY_OPENING = datetime(2026, 3, 8, 21, 0, tzinfo=UTC)
+"""17:00 in New York, where the clocks were put forward that morning."""
+
+WAIT_S = 20.0
+"""Nobody waits for so long, unless the test fails."""
+
+
+def spec_of(**changes: Any) -> RunSpec:
+    return replace(SPEC, **({"load": LOAD} | changes))
+
+
+def guard_of(platform: Platform, *, halted: Condition = lambda: None, **service: Any) -> Guard:
+    """Return the guard of a platform whose service is changed."""
+    made = small_service(**service)
+    return Guard(
+        catalogue=replace(platform.catalogue, services={made.name: made}),
+        metrics=platform.metrics,
+        target=platform.target,
+        resolve=platform.resolve,
+        halted=halted,
+        clock=platform.clock,
+    )
+
+
+def refused(guard: Guard, spec: RunSpec, *, at: datetime | None = None) -> str:
+    """Return why a run may not start."""
+    with pytest.raises(RunSkipped) as caught:
+        guard.check_time(spec, at=at)
+    return str(caught.value)
+
+
+# Whether load is wanted now
+
+
+def test_nothing_is_in_the_way_of_a_run_that_nothing_presses(platform: Platform) -> None:
+    """No switch, no deadline, no production."""
+    guard_of(platform).check_time(spec_of())
+
+
+def test_a_halt_is_told_in_the_words_of_the_switch(platform: Platform) -> None:
+    """It comes before anything else, and nothing is added to it."""
+    late = spec_of(deadline=replace(UNTIL_SEVEN, at=START - timedelta(hours=1)))
+    assert refused(guard_of(platform, halted=lambda: HALTED), late) == HALTED
+
+
+def test_a_switch_that_cannot_be_read_refuses(platform: Platform) -> None:
+    """Not knowing must not pass for not halted."""
+    guard = guard_of(platform, halted=raising(StoreError("cannot read halt.json: Input/output error")))
+    with pytest.raises(StoreError, match=r"^cannot read halt\.json: Input/output error$"):
+        guard.check_time(spec_of())
+
+
+# 15 s of load, and then the service's time-out of 10 s or the load's own drain_s
+@pytest.mark.parametrize(
+    ("drain_s", "timeout_s", "longest_s", "takes"),
+    [(None, 10, 25, "25 s"), (None, 2.5, 17.5, "17.5 s"), (3, 10, 18, "18 s"), (0, 10, 15, "15 s")],
+)
+def test_the_last_moment_is_in_time(
+    platform: Platform, drain_s: float | None, timeout_s: float, longest_s: float, takes: str
+) -> None:
+    """It may take until its deadline, to the second; a second later it is too late."""
+    load = LOAD.model_copy(update={"drain_s": drain_s})
+    guard, spec = guard_of(platform, timeout_s=timeout_s), spec_of(load=load, deadline=UNTIL_SEVEN)
+    platform.clock.now = SEVEN - timedelta(seconds=longest_s)
+    guard.check_time(spec)
+    platform.clock.move(1)
+    assert refused(guard, spec) == (
+        f"it is too late: its schedule ends at 07:00 UTC; the load takes {takes}, must be over by "
+        f"2026-03-02 07:00:00 UTC, and would start at {platform.clock():%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def test_a_time_to_come_can_be_asked_about(platform: Platform) -> None:
+    """For a load that others come before; the clock is not asked."""
+    guard, spec = guard_of(platform), spec_of(deadline=UNTIL_SEVEN)
+    platform.clock.now = SEVEN + timedelta(days=1)
+    guard.check_time(spec, at=NOW_OR_NEVER)
+    assert refused(guard, spec, at=NOW_OR_NEVER + timedelta(seconds=1)).endswith(
+        "and would start at 2026-03-02 06:59:36 UTC"
+    )
+
+
+# Production
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        datetime(2026, 3, 6, 22, 0, tzinfo=UTC),  # Friday's close, to the second
+        datetime(2026, 3, 7, 12, 0, tzinfo=UTC),
+        SUNDAY_OPENING - timedelta(seconds=LONGEST_S),
+    ],
+)
+def test_production_is_loaded_while_the_market_is_closed(platform: Platform, now: datetime) -> None:
+    """Over the weekend, until the load would still run at the opening."""
+    platform.clock.now = now
+    guard_of(platform, **LIVE).check_time(spec_of())
+
+
+def test_production_is_not_loaded_into_the_opening(platform: Platform) -> None:
+    """A second too late is too late."""
+    platform.clock.now = SUNDAY_OPENING - timedelta(seconds=LONGEST_S - 1)
+    assert refused(guard_of(platform, **LIVE), spec_of()) == (
+        "it is too late: the market opens, and orders-service is production; the load takes 25 s, must be over by "
+        "2026-03-08 21:00:00 UTC, and would start at 2026-03-08 20:59:36 UTC"
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "closes"),
+    [(START, "2026-03-06 22:00:00 UTC"), (SUNDAY_OPENING, "2026-03-13 21:00:00 UTC")],
+)
+def test_production_is_not_loaded_while_the_market_is_open(platform: Platform, now: datetime, closes: str) -> None:
+    """It is told when it may be: after Friday's close. Staging is none of the market's business."""
+    platform.clock.now = now
+    assert refused(guard_of(platform, **LIVE), spec_of()) == (
+        "orders-service is live, which is loaded only while the market is closed, and it is open until "
+        f"{closes}; start the run after that"
+    )
+    guard_of(platform).check_time(spec_of())
+
+
+def test_production_keeps_to_its_schedule_too(platform: Platform) -> None:
+    """On Saturday the market would leave it time until Sunday."""
+    platform.clock.now = datetime(2026, 3, 7, 7, 0, tzinfo=UTC)
+    deadline = replace(UNTIL_SEVEN, at=platform.clock() + timedelta(seconds=LONGEST_S - 1))
+    assert refused(guard_of(platform, **LIVE), spec_of(deadline=deadline)).startswith(
+        "it is too late: its schedule ends at 07:00 UTC; "
+    )
+
+
+# Where load may go
+
+
+def test_every_address_of_the_host_is_returned(platform: Platform) -> None:
+    """In the resolver's order."""
+    platform.resolve.answers["orders-service"] = [["10.0.0.7", "10.0.0.8"]]
+    guard = guard_of(platform)
+    assert guard.addresses_of(guard.catalogue.service("orders")) == ("10.0.0.7", "10.0.0.8")
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "addresses", "error", "reason"),
+    [
+        (
+            ["10.0.0.0/8"],
+            ["10.0.0.7"],
+            HostRefused,
+            "orders-service is not loaded: its host orders-service resolves to 10.0.0.7, and that is 10.0.0.0/8 "
+            "(forbidden_hosts in services.yaml); ",
+        ),
+        (
+            [],
+            ["10.0.0.7", "8.8.8.8"],
+            HostRefused,
+            "orders-service is not loaded: its host orders-service resolves to 8.8.8.8, ",
+        ),
+        ([], [], TargetError, "orders-service is not reachable: its host orders-service has no address; "),
+    ],
+)
+def test_an_address_that_is_not_allowed_is_refused(
+    platform: Platform, forbidden: list[str], addresses: list[str], error: type[BellwetherError], reason: str
+) -> None:
+    """The catalogue's forbidden hosts are among what is asked; one address of two is enough."""
+    platform.resolve.answers["orders-service"] = [addresses]
+    guard = guard_of(platform)
+    guard = replace(guard, catalogue=replace(guard.catalogue, forbidden_hosts=read_forbidden_hosts(forbidden)))
+    with pytest.raises(error) as caught:
+        guard.addresses_of(guard.catalogue.service("orders"))
+    assert str(caught.value).startswith(reason)
+
+
+# Whether the target and Prometheus are ready
+
+
+def test_a_target_that_is_watched_is_ready(platform: Platform) -> None:
+    """It is asked at the addresses that load will go to, and Prometheus as of now."""
+    guard = guard_of(platform)
+    guard.check_ready(guard.catalogue.service("orders"), ("10.0.0.7", "10.0.0.8"))
+    assert platform.target.asked == [("10.0.0.7", "10.0.0.8")]
+    assert platform.metrics.asked == [(IS_SCRAPED, START)]
+
+
+def test_prometheus_is_not_asked_about_a_target_that_is_down(platform: Platform) -> None:
+    """The reason is the target's own."""
+    platform.target.problem = "orders-service is not healthy: 503"
+    guard = guard_of(platform)
+    with pytest.raises(TargetError, match=r"^orders-service is not healthy: 503$"):
+        guard.check_ready(guard.catalogue.service("orders"), ("10.0.0.7",))
+    assert platform.metrics.asked == []
+
+
+NOT_SCRAPED = (
+    f"Prometheus does not scrape orders-service: no target with {{{SELECTOR}}} is up; add it to Prometheus, or correct "
+    "prometheus.selector in services.yaml"
+)
+CANNOT_SAY = "Prometheus cannot say whether it watches orders-service: "
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (0.0, NOT_SCRAPED),
+        (NoData("no data"), NOT_SCRAPED),
+        (PrometheusUnavailable("no answer within 5 s"), f"{CANNOT_SAY}no answer within 5 s"),
+        (QueryRejected("parse error"), f"{CANNOT_SAY}parse error"),
+    ],
+)
+def test_what_prometheus_does_not_watch_gets_no_load(
+    platform: Platform, answer: float | Exception, reason: str
+) -> None:
+    """Nor what nobody can tell of."""
+    platform.metrics.answers[IS_SCRAPED] = answer
+    guard = guard_of(platform)
+    with pytest.raises(RunError) as caught:
+        guard.check_ready(guard.catalogue.service("orders"), ("10.0.0.7",))
+    assert str(caught.value) == reason
+
+
+# What ends a load that runs
+
+
+def say_nothing(_: Progress) -> None:
+    return
+
+
+def reason_of(watch: Watch) -> str:
+    """Wait for a reason that a thread has to ask for."""
+    until = time.monotonic() + WAIT_S
+    while (reason := watch.reason_to_stop()) is None:
+        assert time.monotonic() < until, "there is still no reason to stop"
+        time.sleep(0.01)
+    return reason
+
+
+class Switch:
+    """A switch that answers when the test lets it, and then on and on."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self.asked_by: set[str] = set()
+        self._may_answer = threading.Event()
+
+    def __call__(self) -> str | None:
+        self.asked_by.add(threading.current_thread().name)
+        assert self._may_answer.wait(timeout=WAIT_S)
+        return self.reason
+
+    def answer(self, reason: str | None) -> None:
+        self.reason = reason
+        self._may_answer.set()
+
+
+@pytest.fixture
+def switch() -> Iterator[Switch]:
+    """A switch that lets go of its thread when the test ends."""
+    made = Switch()
+    yield made
+    made.answer(None)
+
+
+def test_a_deadline_that_is_reached_ends_the_load(platform: Platform) -> None:
+    """A generator that is late must not run into the market; a second before it may go on."""
+    platform.clock.now = NOW_OR_NEVER
+    with guard_of(platform).watching(spec_of(deadline=UNTIL_SEVEN), say_nothing) as watch:
+        platform.clock.now = SEVEN - timedelta(seconds=1)
+        assert watch.reason_to_stop() is None
+        platform.clock.move(1)
+        assert watch.reason_to_stop() == (
+            "its schedule ends at 07:00 UTC, and all load must be over by 2026-03-02 07:00:00 UTC"
+        )
+
+
+def test_a_load_that_lost_its_turn_ends(platform: Platform) -> None:
+    """Somebody else may be on its target by now."""
+    lost: list[str | None] = [None, "the lease was taken over"]
+    with guard_of(platform).watching(spec_of(), say_nothing, lost=lambda: lost.pop(0)) as watch:
+        assert watch.reason_to_stop() is None
+        assert watch.reason_to_stop() == "the lease was taken over"
+
+
+def test_the_opening_ends_a_load_on_production(platform: Platform) -> None:
+    """Which opening it is, is known from the beginning: once the market is open, there is another next one."""
+    platform.clock.now = SUNDAY_OPENING - timedelta(minutes=5)
+    with guard_of(platform, **LIVE).watching(spec_of(), say_nothing) as watch:
+        platform.clock.move(299)
+        assert watch.reason_to_stop() is None
+        platform.clock.move(1)
+        told = (
+            "the market opens, and orders-service is production, and all load must be over by 2026-03-08 21:00:00 UTC"
+        )
+        assert watch.reason_to_stop() == told
+        platform.clock.move(3600)
+        assert watch.reason_to_stop() == told
+
+
+def test_no_load_on_production_begins_while_the_market_is_open(platform: Platform) -> None:
+    """Whatever was checked before."""
+    guard = guard_of(platform, **LIVE)
+    with (
+        pytest.raises(RunSkipped, match="which is loaded only while the market is closed"),
+        guard.watching(spec_of(), say_nothing),
+    ):
+        raise AssertionError("the load began")
+
+
+def test_a_halt_ends_the_load(platform: Platform, switch: Switch) -> None:
+    """The switch is asked in a thread, so that one that takes its time keeps no load waiting."""
+    with guard_of(platform, halted=switch).watching(spec_of(), say_nothing) as watch:
+        assert watch.reason_to_stop() is None
+        switch.answer(HALTED)
+        assert reason_of(watch) == HALTED
+    assert switch.asked_by == {"watch whether load is halted"}
+
+
+@pytest.mark.parametrize(
+    ("problem", "told"),
+    [(StoreError("cannot read halt.json"), " (cannot read halt.json)"), (OSError("gone"), " (gone)")],
+)
+def test_a_switch_that_cannot_be_read_for_a_minute_ends_the_load(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, problem: Exception, told: str
+) -> None:
+    """Up to then it may be a restart of whatever keeps it."""
+    now_s = 100.0
+    failed = threading.Event()
+
+    def halted() -> str | None:
+        try:
+            raise problem
+        finally:
+            failed.set()
+
+    monkeypatch.setattr("include.perf.guards.guard.Inquiry", partial(Inquiry, clock=lambda: now_s, every_s=0.01))
+    with guard_of(platform, halted=halted).watching(spec_of(), say_nothing) as watch:
+        assert failed.wait(timeout=WAIT_S)
+        now_s += PATIENCE_S
+        assert watch.reason_to_stop() is None
+        now_s += 0.5
+        assert reason_of(watch) == f"whether load is halted could not be read for 60 s{told}"
+
+
+def test_the_scenarios_limits_end_the_load(platform: Platform) -> None:
+    """What the load itself shows, of every run of the scenario; progress is passed on."""
+    guard = guard_of(platform)
+    brief = small_scenario(stop_when=[{"metric": "error_ratio", "above": 0.5, "window_s": 1}])
+    guard = replace(guard, catalogue=replace(guard.catalogue, scenarios={"brief": brief}))
+    heard: list[Progress] = []
+    with guard.watching(spec_of(), heard.append) as watch:
+        watch.take_in(progress(elapsed_s=1.0))
+        assert watch.reason_to_stop() is None
+        watch.take_in(progress(elapsed_s=2.0, recent=recent(finished=0, failed=40)))
+        assert watch.reason_to_stop() == "error ratio 1 over the last 1 s is above 0.5 (stop_when)"
+    assert [each.elapsed_s for each in heard] == [1.0, 2.0]
+
+
+def test_prometheus_is_asked_for_the_targets_limits(platform: Platform) -> None:
+    """About this service; an answer that is rejected ends the load, as the limit protects nobody."""
+    guard = guard_of(platform)
+    brief = small_scenario(stop_when=[{"name": "CPU", "query": "cpu{$selector}", "above": 3.5, "window_s": 30}])
+    guard = replace(guard, catalogue=replace(guard.catalogue, scenarios={"brief": brief}))
+    query = f"cpu{{{SELECTOR}}}"
+    platform.metrics.answers[query] = QueryRejected("parse error")
+    with guard.watching(spec_of(), say_nothing) as watch:
+        assert reason_of(watch) == "CPU cannot be watched: parse error; correct the query (stop_when)"
+    assert platform.metrics.asked == [(query, START)]

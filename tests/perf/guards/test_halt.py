@@ -1,0 +1,54 @@
+"""The switch that stops all load: whatever is set halts, and says as much as it was told."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from include.perf.guards.halt import Halt, halt_of
+
+AT = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("text", [None, "", "  \n"])
+def test_nothing_does_not_halt(text: str | None) -> None:
+    """Without a text nobody has stopped anything."""
+    assert halt_of(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "halt"),
+    [
+        (
+            '{"by": "mara", "reason": "incident 4711", "at": "2026-03-02T06:30:00+00:00"}',
+            Halt(by="mara", reason="incident 4711", at=AT),
+        ),
+        ('{"by": "mara"}', Halt(by="mara", reason="no reason was given")),
+        ('{"reason": "x", "at": "yesterday"}', Halt(by=None, reason="x")),
+        ('{"reason": "x", "at": "2026-03-02T06:30:00"}', Halt(by=None, reason="x")),  # of which zone?
+        ("mara: incident 4711", Halt(by=None, reason="mara: incident 4711")),
+        ("false", Halt(by=None, reason="false")),
+        ("0", Halt(by=None, reason="0")),
+        ("[]", Halt(by=None, reason="[]")),
+        ("two\nlines", Halt(by=None, reason="two lines")),
+        ("x" * 1000, Halt(by=None, reason="x" * 300)),
+    ],
+)  # fmt: skip
+def test_everything_else_halts(text: str, halt: Halt) -> None:
+    """A text that nobody understands is no reason to send load."""
+    assert halt_of(text) == halt
+
+
+def test_it_is_told_with_name_time_and_remedy() -> None:
+    """On-call reads who to ask, and how to go on."""
+    assert Halt(by="mara", reason="incident 4711", at=AT).told("remove the file /x") == (
+        "load is halted by mara since 2026-03-02 06:30:00 UTC: incident 4711 (to go on, remove the file /x)"
+    )
+    assert Halt(by=None, reason="release").told("remove the Variable y") == (
+        "load is halted: release (to go on, remove the Variable y)"
+    )
+
+
+def test_it_comes_back_as_it_was_written() -> None:
+    """What the command line writes is what the tasks read."""
+    halt = Halt(by="mara", reason="incident 4711", at=AT)
+    assert halt_of(halt.to_text()) == halt

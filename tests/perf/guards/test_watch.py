@@ -1,0 +1,205 @@
+"""What may end a load: every reason is heard, and none that keeps silent holds the load up or is forgotten."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from include.perf.catalogue.scenario.stop_criterion import StopCriterion
+from include.perf.guards.load_limits import Limits
+from include.perf.guards.watch import PATIENCE_S, Inquiry, Watch, watching
+from include.perf.load.generator import Progress
+from include.perf.model.errors import StoreError
+from tests.fakes import progress, raising, recent
+
+WAIT_S = 20.0
+"""Nobody waits for so long, unless the test fails."""
+
+NO_PAUSE_S = 0.0
+
+
+class Clock:
+    """Seconds that go by when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Source:
+    """Answers one question at a time, each when the test lets it."""
+
+    def __init__(self) -> None:
+        self.asked, self._may_answer = threading.Semaphore(0), threading.Semaphore(0)
+        self.answer: str | None = None
+        self.error: Exception | None = None
+        self.threads: set[threading.Thread] = set()
+
+    def __call__(self) -> str | None:
+        self.threads.add(threading.current_thread())
+        self.asked.release()
+        assert self._may_answer.acquire(timeout=WAIT_S)
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+    def let_answer(self) -> None:
+        """Let it answer the question that it was asked, and wait until it is asked the next one."""
+        self._may_answer.release()
+        assert self.asked.acquire(timeout=WAIT_S)
+
+    def let_go(self, inquiry: Inquiry) -> None:
+        """Let it answer for the last time."""
+        self._may_answer.release()
+        inquiry._thread.join(timeout=WAIT_S)
+        assert not inquiry._thread.is_alive()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    """A source whose thread ends with the test."""
+    made = Source()
+    yield made
+    for _ in range(1_000):
+        made._may_answer.release()
+    for thread in made.threads:
+        thread.join(timeout=WAIT_S)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def inquiry(source: Source, clock: Clock) -> Inquiry:
+    return Inquiry(source, name="the switch", every_s=NO_PAUSE_S, clock=clock)
+
+
+def test_an_inquiry_asks_until_there_is_a_reason(source: Source, inquiry: Inquiry) -> None:
+    """In a thread of its own, and no longer than that."""
+    with inquiry.asking():
+        assert source.asked.acquire(timeout=WAIT_S)
+        assert inquiry.reason() is None
+        source.let_answer()
+        source.let_answer()
+        assert inquiry.reason() is None
+        source.answer = "halted by alice"
+        source.let_go(inquiry)
+        assert inquiry.reason() == "halted by alice"
+    assert source.threads == {inquiry._thread}
+    assert inquiry.reason() == "halted by alice"
+
+
+def test_an_inquiry_ends_with_its_block(source: Source, inquiry: Inquiry) -> None:
+    """Also when the load failed; and it is not waited for."""
+    fail = raising(StoreError("elsewhere"))
+    with pytest.raises(StoreError), inquiry.asking():
+        fail(source.asked.acquire(timeout=WAIT_S))
+    source.let_go(inquiry)
+    assert inquiry.reason() is None
+
+
+def test_an_inquiry_that_hangs_holds_nobody_up(source: Source, inquiry: Inquiry, clock: Clock) -> None:
+    """It is asked once and never answers: the load goes on for a minute, and then ends for that."""
+    with inquiry.asking():
+        assert source.asked.acquire(timeout=WAIT_S)
+        clock.now += PATIENCE_S
+        assert inquiry.reason() is None
+        clock.now += 0.001
+        assert inquiry.reason() == "the switch could not be read for 60 s"
+    assert not source.asked.acquire(blocking=False)
+    assert inquiry._thread.daemon  # nor does it keep the process from its end
+
+
+def test_a_source_that_fails_for_a_minute_ends_the_load(
+    source: Source, inquiry: Inquiry, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Asked on all the while; the last error is the reason."""
+    source.error = StoreError("no such bucket")
+    with caplog.at_level(logging.WARNING), inquiry.asking():
+        assert source.asked.acquire(timeout=WAIT_S)
+        for _ in range(6):
+            source.let_answer()
+            assert inquiry.reason() is None
+            clock.now += 10.0
+        assert inquiry.reason() is None
+        clock.now += 0.5
+        assert inquiry.reason() == "the switch could not be read for 60 s (no such bucket)"
+    assert {record.getMessage() for record in caplog.records} == {"the switch cannot be read: no such bucket"}
+
+
+def test_one_answer_in_between_is_enough(source: Source, inquiry: Inquiry, clock: Clock) -> None:
+    """The minute begins anew with each."""
+    source.error = StoreError("no such bucket")
+    with inquiry.asking():
+        assert source.asked.acquire(timeout=WAIT_S)
+        source.let_answer()
+        clock.now += 59.0
+        source.error = None
+        source.let_answer()
+        source.error = StoreError("gone again")
+        source.let_answer()
+        clock.now += 59.0
+        assert inquiry.reason() is None
+        clock.now += 2.0
+        assert inquiry.reason() == "the switch could not be read for 60 s (gone again)"
+
+
+@pytest.mark.parametrize("error", [StoreError("x"), ValueError("x"), KeyError("x")])
+def test_whatever_goes_wrong_it_is_asked_again(error: Exception) -> None:
+    """A thread that dies unseen would be a switch that nobody reads."""
+    inquiry = Inquiry(raising(error), name="the switch")
+    inquiry.ask()
+    inquiry.ask()
+    assert inquiry.reason() is None
+
+
+# The watch as a whole
+
+
+def say_nothing(_: Progress) -> None:
+    return
+
+
+def limits() -> Limits:
+    return Limits([StopCriterion(metric="error_ratio", above=0.5, window_s=1)])  # type: ignore[arg-type]
+
+
+def test_the_watch_passes_progress_on() -> None:
+    """To whoever shows it, and to the limits, which may be reached by it."""
+    heard: list[Progress] = []
+    watch = Watch(heard.append, limits=limits(), conditions=[])
+    watch.take_in(progress(elapsed_s=1.0))
+    assert watch.reason_to_stop() is None
+    watch.take_in(progress(elapsed_s=2.0, recent=recent(finished=0, failed=500)))
+    assert watch.reason_to_stop() == "error ratio 1 over the last 1 s is above 0.5 (stop_when)"
+    assert [each.elapsed_s for each in heard] == [1.0, 2.0]
+
+
+def test_the_first_reason_is_told() -> None:
+    """In the order in which they are asked; limits come last."""
+    reasons: list[str | None] = [None, "the second", "the third"]
+    conditions: list[Callable[[], str | None]] = [lambda: reasons[0], lambda: reasons[1], lambda: reasons[2]]
+    watch = Watch(say_nothing, limits=limits(), conditions=conditions)
+    watch.take_in(progress(elapsed_s=1.0, recent=recent(finished=0, failed=500)))
+    assert watch.reason_to_stop() == "the second"
+    reasons[0] = "the first"
+    assert watch.reason_to_stop() == "the first"
+    reasons[:] = [None, None, None]
+    assert str(watch.reason_to_stop()).startswith("error ratio 1")
+
+
+def test_watching_asks_as_long_as_its_block_lasts(source: Source, inquiry: Inquiry) -> None:
+    """Conditions and inquiries together."""
+    with watching(say_nothing, limits=Limits(), conditions=[lambda: None], inquiries=[inquiry]) as watch:
+        assert source.asked.acquire(timeout=WAIT_S)
+        assert watch.reason_to_stop() is None
+        source.answer = "halted by alice"
+        source.let_go(inquiry)
+        assert watch.reason_to_stop() == "halted by alice"
+    assert not inquiry._thread.is_alive()

@@ -1,0 +1,53 @@
+"""A request as it goes over the wire."""
+
+import pytest
+
+from include.perf.load.feed import Request
+from include.perf.load.wire import headers_of_load, wire_format
+
+
+@pytest.mark.parametrize(
+    ("method", "request_", "headers", "expected"),
+    [
+        ("GET", Request("/a?b=c", None), {}, b"GET /a?b=c HTTP/1.1\r\nHost: gw:8000\r\n\r\n"),
+        (
+            "POST",
+            Request("/a", '{"x":"é"}'.encode()),
+            {"Accept": "application/json"},
+            b"POST /a HTTP/1.1\r\nHost: gw:8000\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
+            # é is two bytes of UTF-8: 9 characters, 10 bytes
+            b'Content-Length: 10\r\n\r\n{"x":"\xc3\xa9"}',
+        ),
+        (
+            "PUT",
+            Request("/a", b"{}"),
+            {"content-type": "application/merge-patch+json", "Connection": "close", "X-Name": "caf\xe9"},
+            b"PUT /a HTTP/1.1\r\nHost: gw:8000\r\ncontent-type: application/merge-patch+json\r\n"
+            b"Connection: close\r\nX-Name: caf\xe9\r\nContent-Length: 2\r\n\r\n{}",
+        ),
+        (
+            "POST",
+            Request("/a", b""),
+            {},
+            b"POST /a HTTP/1.1\r\nHost: gw:8000\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n",
+        ),
+        ("DELETE", Request("/a", None), {}, b"DELETE /a HTTP/1.1\r\nHost: gw:8000\r\nContent-Length: 0\r\n\r\n"),
+    ],
+)
+def test_a_request_is_these_bytes(method: str, request_: Request, headers: dict[str, str], expected: bytes) -> None:
+    """Nothing is added to what the feed and the service say; what the service says of the content goes first."""
+    assert wire_format(method, request_, base_url="http://gw:8000", headers=headers) == expected
+
+
+def test_the_headers_of_a_load() -> None:
+    """The service's own are laid over ours, and secrets over both, whatever the case of their names."""
+    headers = headers_of_load({"accept": "text/plain", "X-Team": "fx"}, {"Authorization": "Bearer x"}, keep_alive=False)
+    assert headers == {
+        "accept": "text/plain",
+        "User-Agent": headers["User-Agent"],
+        "Connection": "close",
+        "X-Team": "fx",
+        "Authorization": "Bearer x",
+    }
+    assert headers["User-Agent"].startswith("bellwether/")
+    assert "Connection" not in headers_of_load({}, {}, keep_alive=True)

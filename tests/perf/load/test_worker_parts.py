@@ -1,0 +1,273 @@
+"""What several workers leave becomes one record: every row that was written, and what they say added up."""
+
+import gzip
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
+from include.perf.load.worker_parts import forget, join, joined, part_of
+from include.perf.measure.request_rows import read_requests
+from include.perf.model.errors import StoreError
+from include.perf.model.json_files import from_json, to_json
+from tests.fakes import counts_of
+
+START = 1_767_787_200.0
+
+
+def log_of(**changes: Any) -> GeneratorLog:
+    made = GeneratorLog(
+        ended="completed",
+        version="2 (locust 2.47.0, python 3.11.2)",
+        started_at=START,
+        measured_from=START + 10,
+        measured_to=START + 20,
+        arrivals=100,
+        schedule_lags=counts_of(0.001),
+        cpu_cores=0.25,
+        wanted_cores=0.30,
+        wait_ratio=0.10,
+        steal_ratio=0.01,
+        concurrency_peak=12,
+        capped=3,
+        clock_step_s=0.0,
+        error_examples={},
+        feed_rows={"orders": 3, "positions": 2},
+    )
+    return replace(made, **changes)
+
+
+def lines_of(worker: int, *, count: int = 100) -> list[str]:
+    """The rows of a worker: arrivals worker, worker + 2, … at 10/s."""
+    lines = [",".join(REQUEST_COLUMNS)] if worker == 0 else []
+    for number in range(worker, 2 * count, 2):
+        times = f"0.000050,0.000100,0.01{number:04d},0.01{number:04d}"
+        lines.append(f"{START + number / 10:.6f},measured,orders,200,{times},17,")
+    return lines
+
+
+def compressed(lines: Sequence[str], *, flush_every: int = 20) -> bytes:
+    """As the load process writes it: flushed now and then, with a proper end."""
+    compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
+    content = b""
+    for at in range(0, len(lines), flush_every):
+        content += compressor.compress("".join(f"{line}\n" for line in lines[at : at + flush_every]).encode())
+        content += compressor.flush(zlib.Z_SYNC_FLUSH)
+    return content + compressor.flush(zlib.Z_FINISH)
+
+
+def write_part(folder: Path, worker: int, content: bytes, log: GeneratorLog | None) -> None:
+    part = part_of(folder, worker=worker, workers=2)
+    part.requests.write_bytes(content)
+    if log is not None:
+        part.summary.write_bytes(to_json(log))
+
+
+def log_in(folder: Path) -> GeneratorLog:
+    path = folder / "generator.json"
+    return from_json(GeneratorLog, path.read_bytes(), where=str(path))
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_each_worker_has_files_of_its_own(tmp_path: Path) -> None:
+    """Numbered from 1; a worker that is alone writes the record itself."""
+    assert part_of(tmp_path, worker=0, workers=1).requests == tmp_path / "requests.csv.gz"
+    assert part_of(tmp_path, worker=0, workers=1).summary == tmp_path / "generator.json"
+    parts = [part_of(tmp_path, worker=worker, workers=2) for worker in range(2)]
+    assert [part.requests.name for part in parts] == ["requests.1.csv.gz", "requests.2.csv.gz"]
+    assert [part.summary.name for part in parts] == ["generator.1.json", "generator.2.json"]
+
+
+def test_two_whole_parts_become_one_record(tmp_path: Path) -> None:
+    """One file after another, byte by byte; the parts are gone."""
+    contents = [compressed(lines_of(worker)) for worker in range(2)]
+    for worker, content in enumerate(contents):
+        write_part(tmp_path, worker, content, log_of())
+    join(tmp_path, workers=2)
+    assert names_in(tmp_path) == ["generator.json", "requests.csv.gz"]
+    assert (tmp_path / "requests.csv.gz").read_bytes() == b"".join(contents)
+    rows = read_requests(tmp_path / "requests.csv.gz")
+    assert sorted(rows["due_at"] - START) == pytest.approx([number / 10 for number in range(200)])
+    assert (log_in(tmp_path).workers, log_in(tmp_path).lost_workers, log_in(tmp_path).arrivals) == (2, (), 200)
+
+
+@pytest.mark.parametrize("cut_off", [0, 1])
+def test_a_worker_that_was_killed_leaves_its_whole_rows(tmp_path: Path, cut_off: int) -> None:
+    """Its part ends in the middle of a compressed block; what follows it in the record can be read all the same."""
+    for worker in range(2):
+        content = compressed(lines_of(worker))
+        if worker == cut_off:
+            write_part(tmp_path, worker, content[: len(content) // 2], None)
+        else:
+            write_part(tmp_path, worker, content, log_of())
+    join(tmp_path, workers=2)
+    rows = read_requests(tmp_path / "requests.csv.gz")
+    of_worker = [((rows["due_at"] - START) * 10).round().astype(int) % 2 == worker for worker in range(2)]
+    assert of_worker[1 - cut_off].sum() == 100
+    assert 20 <= of_worker[cut_off].sum() < 100
+    assert rows["latency_s"].tolist() == sorted(rows["latency_s"][of_worker[0]]) + sorted(
+        rows["latency_s"][of_worker[1]]
+    )
+    log = log_in(tmp_path)
+    assert (log.workers, log.lost_workers, log.arrivals) == (2, (cut_off + 1,), 100)
+
+
+def test_a_part_cut_at_any_byte_gives_whole_rows(tmp_path: Path) -> None:
+    """Also within the header of gzip, and within its end."""
+    content = compressed(lines_of(1, count=40), flush_every=7)
+    whole = gzip.decompress(content)
+    counts = []
+    for cut in range(len(content) + 1):
+        write_part(tmp_path, 0, compressed(lines_of(0, count=2)), log_of())
+        write_part(tmp_path, 1, content[:cut], None)
+        join(tmp_path, workers=2)
+        text = gzip.decompress((tmp_path / "requests.csv.gz").read_bytes()).decode()
+        rows = text.splitlines(keepends=True)[3:]  # the header, and two rows of the other
+        assert whole.decode().startswith("".join(rows))
+        assert all(line.endswith("\n") for line in rows)
+        counts.append(len(rows))
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, 40)
+
+
+def test_rows_without_a_summary_are_kept(tmp_path: Path) -> None:
+    """A worker that ended its file and was killed before it wrote its summary is lost, its rows are not."""
+    write_part(tmp_path, 0, compressed(lines_of(0)), None)
+    write_part(tmp_path, 1, compressed(lines_of(1)), log_of())
+    join(tmp_path, workers=2)
+    assert len(read_requests(tmp_path / "requests.csv.gz")) == 200
+    assert (log_in(tmp_path).lost_workers, log_in(tmp_path).arrivals) == ((1,), 100)
+
+
+def test_a_load_of_which_all_workers_were_lost_has_rows_and_no_summary(tmp_path: Path) -> None:
+    """As one worker leaves it that was killed."""
+    for worker in range(2):
+        write_part(tmp_path, worker, compressed(lines_of(worker))[:600], None)
+    join(tmp_path, workers=2)
+    assert names_in(tmp_path) == ["requests.csv.gz"]
+    assert len(read_requests(tmp_path / "requests.csv.gz")) > 0
+
+
+@pytest.mark.parametrize("first", [None, b"", compressed(lines_of(0))[:12]], ids=["none", "empty", "cut off"])
+def test_rows_are_readable_though_the_first_worker_wrote_none(tmp_path: Path, first: bytes | None) -> None:
+    """It has the header, and died within its first second."""
+    if first is not None:
+        write_part(tmp_path, 0, first, None)
+    write_part(tmp_path, 1, compressed(lines_of(1)), log_of())
+    join(tmp_path, workers=2)
+    assert len(read_requests(tmp_path / "requests.csv.gz")) == 100
+    assert log_in(tmp_path).lost_workers == (1,)
+
+
+def test_a_load_that_never_began_leaves_no_record(tmp_path: Path) -> None:
+    """No worker wrote to its file, if there is one: an empty record would look like a load that was killed."""
+    write_part(tmp_path, 1, b"", None)
+    join(tmp_path, workers=2)
+    assert names_in(tmp_path) == []
+
+
+def test_the_record_of_a_single_worker_is_left_as_it_is(tmp_path: Path) -> None:
+    """It is the record already, cut off or not."""
+    (tmp_path / "requests.csv.gz").write_bytes(b"as it was")
+    join(tmp_path, workers=1)
+    assert (tmp_path / "requests.csv.gz").read_bytes() == b"as it was"
+    assert names_in(tmp_path) == ["requests.csv.gz"]
+
+
+def test_a_summary_that_is_none_is_refused(tmp_path: Path) -> None:
+    """The message names the file."""
+    write_part(tmp_path, 0, compressed(lines_of(0)), None)
+    part_of(tmp_path, worker=0, workers=2).summary.write_text("{}", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"generator\.1\.json is not a valid GeneratorLog"):
+        join(tmp_path, workers=2)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_earlier_load_is_forgotten(tmp_path: Path, workers: int) -> None:
+    """The record and every part of it, and nothing else."""
+    kept = ["aborted-1.requests.csv.gz", "feed.jsonl"]
+    names = ["requests.csv.gz", "generator.json", *kept]
+    if workers > 1:
+        names += [f"requests.{number}.csv.gz" for number in (1, 2, 3)] + ["generator.2.json"]
+    for name in names:
+        (tmp_path / name).write_text("old", encoding="utf-8")
+    forget(tmp_path)
+    assert names_in(tmp_path) == kept
+    forget(tmp_path)
+
+
+def test_counts_are_sums_and_delays_are_merged() -> None:
+    """99 lags of 1 ms from one, 1 of 50 ms from the other: together the 99th of 100 is 1 ms, the last 50 ms."""
+    log = joined(
+        [
+            log_of(schedule_lags=counts_of(*[0.001] * 99), arrivals=99, cpu_cores=0.5, concurrency_peak=7, capped=1),
+            log_of(schedule_lags=counts_of(0.050), arrivals=1, cpu_cores=0.25, concurrency_peak=5, capped=2),
+        ]
+    )
+    assert log.schedule_lags == counts_of(*[0.001] * 99, 0.050)
+    assert (log.arrivals, log.cpu_cores, log.concurrency_peak, log.capped) == (100, 0.75, 12, 3)
+    assert (log.workers, log.lost_workers, log.ended) == (2, (), "completed")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "worst"),
+    [(0.2, 0.4, 0.4), (0.4, 0.2, 0.4), (None, 0.2, 0.2), (0.0, None, 0.0), (None, None, None)],
+)
+def test_of_what_tells_whether_they_kept_up_the_worst_counts(
+    first: float | None, second: float | None, worst: float | None
+) -> None:
+    """Never an average, in which one that was saturated would hide; and nothing is not zero."""
+    log = joined(
+        [
+            log_of(wanted_cores=first, wait_ratio=first, steal_ratio=first),
+            log_of(wanted_cores=second, wait_ratio=second, steal_ratio=second),
+        ]
+    )
+    assert (log.wanted_cores, log.wait_ratio, log.steal_ratio) == (worst, worst, worst)
+
+
+@pytest.mark.parametrize(("first", "second", "step"), [(0.1, -0.7, -0.7), (-0.1, 0.0, -0.1)])
+def test_the_greater_step_of_the_clock_counts(first: float, second: float, step: float) -> None:
+    """In either direction."""
+    assert joined([log_of(clock_step_s=first), log_of(clock_step_s=second)]).clock_step_s == step
+
+
+def test_a_load_is_completed_only_if_all_its_workers_did() -> None:
+    """The window ends where the first of them ended."""
+    stopped = log_of(ended="stopped by SIGTERM", measured_to=START + 14)
+    for logs in ([log_of(), stopped], [stopped, log_of()], [None, stopped]):
+        log = joined(logs)
+        assert (log.ended, log.measured_to) == ("stopped by SIGTERM", START + 14)
+        assert (log.started_at, log.measured_from) == (START, START + 10)
+
+
+def test_the_first_worker_to_end_early_says_why() -> None:
+    """The others were stopped because of it, a little later."""
+    cause = log_of(ended="the load generator ran out of memory", measured_to=START + 14)
+    effect = log_of(ended="stopped: worker 2 of 3 ended early", measured_to=START + 14.01)
+    assert joined([effect, cause, effect]).ended == "the load generator ran out of memory"
+    assert joined([effect, None, log_of()]).ended == "stopped: worker 2 of 3 ended early"
+
+
+def test_a_load_with_a_lost_worker_tells_which() -> None:
+    """Numbers from 1, as in the names of their files."""
+    log = joined([None, log_of(), None])
+    assert (log.workers, log.lost_workers, log.arrivals) == (3, (1, 3), 100)
+
+
+def test_of_each_kind_of_error_the_first_worker_has_the_example() -> None:
+    """All kinds are there."""
+    log = joined(
+        [
+            log_of(error_examples={"orders HTTP 503": "busy"}),
+            log_of(error_examples={"orders HTTP 503": "also busy", "orders timeout": "late"}),
+        ]
+    )
+    assert log.error_examples == {"orders HTTP 503": "busy", "orders timeout": "late"}

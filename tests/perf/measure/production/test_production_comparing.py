@@ -1,0 +1,432 @@
+"""A run beside production: what is asked when, what comes of it, and what is said where something is missing."""
+
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from include.perf.catalogue.prometheus_target import ProductionReference
+from include.perf.catalogue.scenario.market_hours import OWN_FILE, Holiday, load_market_hours
+from include.perf.load.load_plan import REQUEST_COLUMNS
+from include.perf.measure.metrics_source import LabelledValue
+from include.perf.measure.production.buckets import Bucket, Buckets
+from include.perf.measure.production.comparing import Measured, ProductionComparing
+from include.perf.measure.production.comparison import ProductionComparison, Side, read_comparison
+from include.perf.model.errors import ConfigurationError, NoData, PrometheusUnavailable
+from include.perf.model.json_files import to_json
+from include.perf.model.metric import MetricValue, Unit
+from include.perf.pages.run_page import run_page
+from include.perf.runs.figures import EndpointFigures, ServerFigures, Window
+from include.perf.runs.record import Verdict
+from include.perf.runs.results_store import PRODUCTION_FILE, REQUESTS_FILE
+from include.perf.runs.run_index import entry_of
+from tests.fakes import SELECTOR, FakeMetrics, FixedClock, MemoryStore, Platform, raising, small_scenario, small_service
+from tests.records import run_record
+from tests.stages import FIGURES, planned
+
+PRODUCTION = 'service="orders",environment="production"'
+DAYS = [datetime(2026, 3, day, 8, 0, tzinfo=UTC) for day in (5, 4, 3, 2)]  # Thursday to Monday
+RUN = Window(start=datetime(2026, 3, 6, 4, 0, tzinfo=UTC), end=datetime(2026, 3, 6, 4, 10, tzinfo=UTC))
+HOUR_MS, RUN_MS = "3600000ms", "600000ms"
+BOUNDS = ("0.01", "0.02", "0.04", "+Inf")
+REFERENCE = ProductionReference(selector=PRODUCTION, days=4)
+SERVICE = small_service(production=REFERENCE)
+SCENARIO = small_scenario(
+    production_hours={"session": "london", "minutes": 60}, load={"rate_rps": 400, "duration_s": 600}
+)
+
+
+def histogram(*counts: float, bounds: Sequence[str] = BOUNDS) -> tuple[LabelledValue, ...]:
+    return tuple(LabelledValue(labels={"le": le}, value=count) for le, count in zip(bounds, counts, strict=True))
+
+
+def mix(**rates: float) -> tuple[LabelledValue, ...]:
+    return tuple(LabelledValue(labels={"method": "GET", "endpoint": f"/{n}"}, value=rate) for n, rate in rates.items())
+
+
+class Answers(FakeMetrics):
+    """A Prometheus whose answers depend on the moment that is asked about.
+
+    Attributes:
+        at: by moment, what is answered instead, by query.
+    """
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.at: dict[datetime, dict[str, Any]] = {}
+
+    def value(self, query: str, *, at: datetime) -> float:
+        self.answers = self.at[at]
+        return super().value(query, at=at)
+
+    def values(self, query: str, *, at: datetime) -> tuple[LabelledValue, ...]:
+        self.series_of = self.at[at]
+        return super().values(query, at=at)
+
+
+def answers_of(selector: str, window: str, **changes: Any) -> dict[str, Any]:
+    """Return what a Prometheus says of one side: 20/s, 1 % errors, half of the requests within 10 ms to 20 ms."""
+    told = {
+        "requests": 20.0,
+        "errors": 0.2,
+        "buckets": histogram(20, 70, 100, 100),
+        "mix": mix(orders=15.0, positions=5.0),
+    } | changes
+    return {
+        REFERENCE.requests_query(selector, window=window): told["requests"],
+        REFERENCE.errors_query(selector, window=window): told["errors"],
+        REFERENCE.buckets_query(selector, window=window): told["buckets"],
+        REFERENCE.mix_query(selector, window=window): told["mix"],
+    }
+
+
+def production_answers(
+    *, scraped: float = 120.0, busiest: float = 30.0, cores: float = 0.4, **changes: Any
+) -> dict[str, Any]:
+    """Return what a Prometheus says of production in one hour: scraped throughout, in 120 steps of 30 s."""
+    return answers_of(PRODUCTION, HOUR_MS, **changes) | {
+        REFERENCE.coverage_query(window=HOUR_MS): scraped,
+        REFERENCE.busiest_query(PRODUCTION, window_s=3600): busiest,
+        REFERENCE.cpu_query(SERVICE.prometheus, window=HOUR_MS): cores,
+    }
+
+
+@pytest.fixture
+def prometheus() -> Answers:
+    """Four days of production, and a run at 400/s that takes twice as long."""
+    made = Answers()
+    for at in DAYS:
+        made.at[at + timedelta(hours=1)] = production_answers()
+    made.at[RUN.end] = answers_of(
+        SELECTOR, RUN_MS, requests=400.0, errors=8.0, buckets=histogram(0, 20, 100, 100), mix=mix(orders=400.0)
+    )
+    return made
+
+
+def compare(prometheus: Answers, folder: Path = Path("/nowhere"), **changes: Any) -> ProductionComparison:
+    """Compare a run of 400/s with 4 cores."""
+    cores = MetricValue(value=4.0, unit=Unit.CORES)
+    made: dict[str, Any] = {
+        "service": SERVICE,
+        "scenario": SCENARIO,
+        "load": replace(FIGURES, window=RUN, sent=240_000),
+        "server": ServerFigures(coverage_ratio=1.0, metrics={"cpu_usage": cores}),
+        "folder": folder,
+    }
+    comparing = ProductionComparing(
+        own=prometheus,
+        production=changes.pop("production", lambda: None),
+        market=changes.pop("market", None) or load_market_hours(OWN_FILE),
+        clock=changes.pop("clock", FixedClock()),
+    )
+    found = comparing.compare(Measured(**(made | changes)))
+    assert found is not None
+    return found
+
+
+def test_service_side_is_held_against_service_side(prometheus: Answers) -> None:
+    """Both in the same buckets: production's p50 is 10 ms + 10 ms · 30 / 50, the run's 20 ms + 20 ms · 30 / 80."""
+    found = compare(prometheus)
+    p50, p95, _, errors, cpu = found.figures
+    assert (found.problem, found.measured_by, found.bounds) == (None, Side.SERVICE, (0.01, 0.02, 0.04))
+    assert p50.name == "latency_p50"
+    assert p50.production is not None
+    assert p50.production.median == pytest.approx(0.016)
+    assert p50.run == pytest.approx(0.0275)
+    assert p50.ratio == pytest.approx(0.0275 / 0.016)
+    assert (p50.production_bucket, p50.run_bucket) == (Bucket(low=0.01, high=0.02), Bucket(low=0.02, high=0.04))
+    assert p95.run_bucket == p95.production_bucket == Bucket(low=0.02, high=0.04)
+    assert errors.run == pytest.approx(0.02)  # 8/s of 400/s
+    assert errors.production is not None
+    assert errors.production.median == pytest.approx(0.01)  # 0.2/s of 20/s
+    assert cpu.run == pytest.approx(0.010)  # 4 cores at 400/s
+    assert cpu.ratio == pytest.approx(0.5)  # production: 0.4 cores at 20/s
+    assert found.remarks == (
+        "the mix of requests differs, and latency and CPU of all requests together differ with it",
+    )
+
+
+def test_each_window_is_asked_about_at_its_own_end(prometheus: Answers) -> None:
+    """The days before the run, latest first, then the run."""
+    found = compare(prometheus)
+    assert [window.start for window in found.days] == DAYS
+    assert list(dict.fromkeys(at for _, at in prometheus.asked)) == [
+        *(day + timedelta(hours=1) for day in DAYS),
+        RUN.end,
+    ]
+
+
+def test_the_largest_difference_of_the_mix_comes_first(prometheus: Answers) -> None:
+    """The run sends orders only, production three quarters of them."""
+    shares = [(each.kind, each.run, each.production) for each in compare(prometheus).mix]
+    assert shares == [("GET /orders", 1.0, 0.75), ("GET /positions", 0.0, 0.25)]
+
+
+def test_a_rate_is_proposed_that_production_sees(prometheus: Answers) -> None:
+    """The median over days of the busiest five minutes, 31.35/s, has two digits: 31."""
+    for at, busiest in zip(DAYS, (28.0, 31.2, 31.5, 90.0), strict=True):
+        prometheus.at[at + timedelta(hours=1)] = production_answers(busiest=busiest)
+    rate = compare(prometheus).rate
+    assert rate is not None
+    assert (rate.scenario_rps, rate.scenario_peak_rps) == (400, 400)
+    assert rate.production.median == 20.0
+    assert rate.busiest is not None
+    assert (rate.busiest.low, rate.busiest.high) == (28.0, 90.0)
+    assert rate.proposed_rps == 31
+
+
+def test_the_proposed_rate_is_that_of_the_peak_of_a_profile(prometheus: Answers) -> None:
+    """A scenario that peaks at three times its rate meets 30/s with a rate of 10/s."""
+    load = {"rate_rps": 100, "duration_s": 600, "profile": [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1}]}
+    scenario = small_scenario(production_hours={"session": "london", "minutes": 60}, load=load)
+    rate = compare(prometheus, scenario=scenario).rate
+    assert rate is not None
+    assert (rate.scenario_peak_rps, rate.proposed_rps) == (300, 10)
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"scraped": 60.0}, "Prometheus has only 50% of the scrapes of production"),
+        ({"requests": 0.0}, "production had no requests"),
+    ],
+)
+def test_a_day_that_tells_nothing_is_left_out_and_said(
+    prometheus: Answers, answers: dict[str, float], reason: str
+) -> None:
+    """Half of the scrapes give normal-looking figures, which are wrong."""
+    prometheus.at[DAYS[1] + timedelta(hours=1)] = production_answers(**answers)
+    found = compare(prometheus)
+    assert [window.start for window in found.days] == [DAYS[0], DAYS[2], DAYS[3]]
+    (left_out,) = found.left_out
+    assert (left_out.window.start, left_out.reason) == (DAYS[1], reason)
+
+
+def test_other_buckets_are_compared_in_those_that_both_have(prometheus: Answers) -> None:
+    """The run counts to 5, 20 and 40 ms, production to 10, 20 and 40: 20 and 40 are left."""
+    counts = histogram(1, 20, 100, 100, bounds=("0.005", "0.02", "0.04", "+Inf"))
+    prometheus.at[RUN.end][REFERENCE.buckets_query(SELECTOR, window=RUN_MS)] = counts
+    found = compare(prometheus)
+    assert found.bounds == (0.02, 0.04)
+    assert found.figures[0].production is not None
+    assert found.figures[0].production.median == pytest.approx(0.02 * 50 / 70)  # in the bucket from 0 to 20 ms
+    assert "the 2 that they have in common, of 4" in found.remarks[0]
+
+
+def test_buckets_without_anything_in_common_are_not_compared(prometheus: Answers) -> None:
+    """What remains is said of the other figures."""
+    counts = histogram(1, 20, 100, 100, bounds=("0.003", "0.03", "0.3", "+Inf"))
+    prometheus.at[RUN.end][REFERENCE.buckets_query(SELECTOR, window=RUN_MS)] = counts
+    found = compare(prometheus)
+    assert [figure.name for figure in found.figures] == ["error_rate", "cpu_per_request"]
+    assert found.remarks[0].startswith("the latencies cannot be compared")
+
+
+def requests_file(folder: Path, latencies: Mapping[str, Sequence[float]]) -> None:
+    """Write measured requests by their error, and a slow one of the warm-up."""
+    rows = [",".join(REQUEST_COLUMNS), "0,warmup,place,200,0,0,9,9,1,"]
+    rows += [f"0,measured,place,200,0,0,{s},{s},1,{error}" for error, each in latencies.items() for s in each]
+    (folder / REQUESTS_FILE).write_bytes(gzip.compress("\n".join([*rows, ""]).encode()))
+
+
+def test_what_only_the_client_saw_is_put_into_production_s_buckets(prometheus: Answers, tmp_path: Path) -> None:
+    """Of ten requests five took up to 20 ms and nine up to 40 ms; a fast failure does not count, a time-out does."""
+    del prometheus.at[RUN.end][REFERENCE.buckets_query(SELECTOR, window=RUN_MS)]
+    requests_file(tmp_path, {"": [0.011] * 4 + [0.02] + [0.03] * 4, "HTTP 500": [0.001] * 30, "timeout": [10.0]})
+    endpoints = tuple(
+        EndpointFigures(name=name, due=due, failed=0, latency_p50=None, latency_p95=None, latency_p99=None)
+        for name, due in (("place", 30), ("positions", 70))
+    )
+    load = replace(FIGURES, window=RUN, sent=240_000, endpoints=endpoints)
+    found = compare(prometheus, folder=tmp_path, load=load)
+    assert found.measured_by is Side.CLIENT
+    p50, p95, *_, errors, cpu = found.figures
+    assert p50.run == pytest.approx(0.02)
+    assert (p95.run_bucket, p95.ratio) == (Bucket(low=0.04, high=None), None)
+    assert errors.run == FIGURES.metrics["error_rate"].value
+    assert cpu.run == pytest.approx(0.010)
+    # what production calls GET /positions is the endpoint positions; it knows no POST /orders
+    assert {each.kind: each.run for each in found.mix} == {"GET /positions": 0.7, "place": 0.3, "GET /orders": 0.0}
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        ServerFigures(coverage_ratio=0.5, metrics={}),
+        ServerFigures(coverage_ratio=None, metrics={}, problem="Prometheus has no scrapes of orders-service"),
+    ],
+)
+def test_a_service_that_was_hardly_scraped_is_not_believed(
+    prometheus: Answers, tmp_path: Path, server: ServerFigures
+) -> None:
+    """What it tells would look normal; the client saw all of it."""
+    requests_file(tmp_path, {"": [0.03] * 10})
+    found = compare(prometheus, folder=tmp_path, server=server)
+    assert (found.measured_by, found.figures[0].run) == (Side.CLIENT, pytest.approx(0.03))
+    assert RUN.end not in {at for _, at in prometheus.asked}
+
+
+def test_a_run_whose_requests_are_gone_is_a_sentence(prometheus: Answers, tmp_path: Path) -> None:
+    """Neither side of the run is known then."""
+    found = compare(prometheus, folder=tmp_path, server=ServerFigures(coverage_ratio=0.5, metrics={}))
+    assert found.problem is not None
+    assert "requests.csv.gz" in found.problem
+
+
+def test_instances_may_write_a_bound_in_different_ways(prometheus: Answers) -> None:
+    """Half of the 80 requests up to 20 ms are in 0.02, half in 0.020."""
+    counts = histogram(0, 40, 40, 100, 100, bounds=("0.01", "0.02", "0.020", "0.04", "+Inf"))
+    prometheus.at[RUN.end][REFERENCE.buckets_query(SELECTOR, window=RUN_MS)] = counts
+    assert compare(prometheus).figures[0].run == pytest.approx(0.01 + 0.01 * 50 / 80)
+
+
+def test_the_method_shows_a_ratio_that_raw_percentiles_get_wrong() -> None:
+    """Where the true p95 is 1.10 times production's, the raw one against the histogram's has the wrong sign."""
+    bounds = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 7.5, 10.0, float("inf"))
+    random = np.random.default_rng(5)
+    production = random.lognormal(np.log(0.045), 0.6, 200_000)  # p95 = 45 ms · e^(1.645 · 0.6) = 121 ms
+    run = 1.10 * random.lognormal(np.log(0.045), 0.6, 200_000)
+    theirs, ours = (
+        Buckets.of({b: float((each <= b).sum()) for b in bounds}).quantile(0.95) for each in (production, run)
+    )
+    assert theirs is not None
+    assert ours is not None
+    assert np.quantile(run, 0.95) / theirs.value < 1
+    assert ours.value / theirs.value > 1
+
+
+def test_a_production_that_cannot_be_asked_is_a_sentence(prometheus: Answers) -> None:
+    """One day is tried; the others would have to wait as long."""
+    down = PrometheusUnavailable("Prometheus does not answer")
+    for at in DAYS:
+        prometheus.at[at + timedelta(hours=1)] = dict.fromkeys(production_answers(), down)
+    found = compare(prometheus)
+    assert found.problem == "production tells nothing of these hours: Prometheus does not answer"
+    assert len(prometheus.asked) == 1
+
+
+def test_a_production_that_is_badly_connected_is_a_sentence(prometheus: Answers) -> None:
+    """A wrong connection to it fails no run."""
+    found = compare(prometheus, production=raising(ConfigurationError("the connection names no host")))
+    assert found.problem == "the connection names no host"
+
+
+def test_production_may_have_a_prometheus_of_its_own(prometheus: Answers) -> None:
+    """It is asked for its days only, the other one for the run only."""
+    other = Answers()
+    other.at = {at: prometheus.at.pop(at) for at in list(prometheus.at) if at != RUN.end}
+    found = compare(prometheus, production=lambda: other)
+    assert len(found.days) == 4
+    assert {at for _, at in prometheus.asked} == {RUN.end}
+
+
+def test_a_slow_production_is_not_asked_for_ever(prometheus: Answers) -> None:
+    """After two minutes no further day is begun."""
+
+    class SlowClock(FixedClock):
+        def __call__(self) -> datetime:
+            self.move(50)
+            return self.now
+
+    found = compare(prometheus, clock=SlowClock())
+    assert len(found.days) == 2  # begun after 50 and after 100 s
+    assert "it answers too slowly" in found.left_out[0].reason
+
+
+def test_hours_that_never_were_are_said(prometheus: Answers) -> None:
+    """A market that is always closed has no trading days, and nothing is asked."""
+    market = load_market_hours(OWN_FILE)
+    closed = tuple(
+        Holiday(date=date(2025, 9, 1) + timedelta(days=days), name="closed", closes="market") for days in range(200)
+    )
+    found = compare(prometheus, market=market.model_copy(update={"holidays": closed}))
+    assert found.problem == "there was no trading day before the run"
+    assert prometheus.asked == []
+
+
+def test_figures_that_are_missing_are_said(prometheus: Answers) -> None:
+    """Unknown errors are not zero."""
+    for at in DAYS:
+        told = prometheus.at[at + timedelta(hours=1)]
+        told |= dict.fromkeys([REFERENCE.errors_query(PRODUCTION, window=HOUR_MS)], NoData("no data for errors"))
+    found = compare(prometheus, server=ServerFigures(coverage_ratio=1.0, metrics={}))
+    errors, cpu = found.figures[3:]
+    assert (errors.production, errors.ratio, cpu.run) == (None, None, None)
+    assert "production's error rate is not known: no data for errors" in found.remarks
+    assert "the run's CPU is not known: its Prometheus does not tell it" in found.remarks
+
+
+def test_a_service_with_other_clients_is_told(prometheus: Answers) -> None:
+    """It counted a tenth more than was sent to it."""
+    told = prometheus.at[RUN.end]
+    told[REFERENCE.requests_query(SELECTOR, window=RUN_MS)] = 440.0
+    assert any(
+        remark.startswith("the service counted 440/s while 400/s were sent") for remark in compare(prometheus).remarks
+    )
+
+
+def test_the_file_is_read_back(prometheus: Answers) -> None:
+    """What was written is what is read; what cannot be understood is none."""
+    found = compare(prometheus)
+    assert read_comparison(to_json(found), where="here") == found
+    assert read_comparison(None, where="here") is None
+    assert read_comparison(b'{"schema_version": 9}', where="here") is None
+
+
+def test_without_a_reference_nothing_is_asked(prometheus: Answers) -> None:
+    """Neither for a service without production, nor for a scenario without hours."""
+    with pytest.raises(AssertionError):
+        compare(prometheus, service=small_service())
+    with pytest.raises(AssertionError):
+        compare(prometheus, scenario=small_scenario())
+    assert prometheus.asked == []
+
+
+def test_a_new_load_forgets_the_comparison_of_the_one_before() -> None:
+    """No old figure stands for a new load."""
+    files = planned(store := MemoryStore())
+    store.write(files.uri, PRODUCTION_FILE, b"{}")
+    files.forget_figures()
+    assert store.read(files.uri, PRODUCTION_FILE) is None
+
+
+def test_the_page_of_a_run_shows_and_offers_it(prometheus: Answers) -> None:
+    """Beside the report that it is part of."""
+    record = run_record()
+    page = run_page(
+        record,
+        entry_of(record, "memory://run"),
+        history=(),
+        baseline=None,
+        files=(PRODUCTION_FILE,),
+        may_change=False,
+        production=compare(prometheus),
+    )
+    assert "Compared with production" in [section.title for section in page.document.sections]
+    assert page.files == ((PRODUCTION_FILE, "the comparison with production"),)
+
+
+def test_a_run_is_judged_whatever_production_says(tmp_path: Path) -> None:
+    """The scrape leaves the sentence beside the record, the report shows it, and the verdict is the same."""
+    platform = Platform(tmp_path)
+    service = small_service(production={"selector": PRODUCTION})
+    scenario = small_scenario(production_hours={"session": "london", "minutes": 60})
+    platform.catalogue = replace(
+        platform.catalogue, services={service.name: service}, scenarios={scenario.name: scenario}
+    )
+    down = PrometheusUnavailable("Prometheus does not answer")
+    assert service.production is not None
+    platform.metrics.answers[service.production.coverage_query(window=HOUR_MS)] = down
+    record = platform.execute()
+    assert record.verdict is Verdict.NO_BASELINE
+    (files,) = platform.store.runs_by_uri.values()
+    found = read_comparison(files[PRODUCTION_FILE], where="here")
+    assert found is not None
+    assert found.problem == "production tells nothing of these hours: Prometheus does not answer"
+    assert b"Compared with production" in files["report.md"]
+    assert b"Compared with production" in files["report.html"]

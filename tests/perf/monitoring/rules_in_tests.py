@@ -1,0 +1,58 @@
+"""Baselines, limits and drafts for tests of the alert rules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from include.perf.baselines.baselines import Baseline, BaselineRun, Baselines
+from include.perf.baselines.spread import spread_of
+from include.perf.model.errors import BellwetherError
+from include.perf.monitoring.rule_limits import CellLimits, Limit, Limits
+from include.perf.monitoring.rule_writer import Draft
+from tests.nights import SCENARIO, SERVICE, baseline_of, day
+
+NOW = day(10) + timedelta(hours=1)
+
+
+def baseline(runs: int | Sequence[BaselineRun] = 10, *, within_run: float | None = None, **changes: Any) -> Baseline:
+    """Return a baseline with its spread: of ten nights that sway, 3.04 % between runs, see `tests.nights`."""
+    made = baseline_of(runs)
+    spread = {name: replace(each, within_run=within_run) for name, each in spread_of(made.runs, others=()).items()}
+    return replace(made, spread=spread, **changes)
+
+
+def baselines(entry: Baseline) -> Baselines:
+    """Return baselines of the one cell."""
+    return Baselines(entries={SERVICE: {SCENARIO: entry}})
+
+
+def cell_limits(p95: float = 0.5, **changes: Any) -> CellLimits:
+    """Return the limits of a cell that has them of its p95 only: a warning, and a critical one a fifth above it."""
+    limit = Limit(centre=0.4, warning=p95, critical=p95 * 1.2)
+    cell = CellLimits(
+        service=SERVICE,
+        scenario=SCENARIO,
+        environment="staging",
+        baseline_version=3,
+        metrics={"latency_p95": limit},
+    )
+    return replace(cell, **changes)
+
+
+def draft_of(*cells: CellLimits, rules: str = "groups: []", digest: str = "new") -> Draft:
+    """Return a draft of some limits."""
+    return Draft(limits=Limits(cells=cells), rules=rules.encode(), tests=b"tests", digest=digest)
+
+
+@dataclass(slots=True)
+class FakeChecker:
+    """Takes all rules, or refuses them."""
+
+    problem: BellwetherError | None = None
+    checked: list[tuple[bytes, bytes, str]] = field(default_factory=list)
+
+    def check(self, rules: bytes, tests: bytes, *, name: str) -> None:
+        self.checked.append((rules, tests, name))
+        if self.problem is not None:
+            raise self.problem

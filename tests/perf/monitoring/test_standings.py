@@ -1,0 +1,159 @@
+"""How cells stand, out of what runs, people and loads left; and the command that writes it."""
+
+import argparse
+import io
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from include.perf.adapters.files.alert_file import AlertFile
+from include.perf.adapters.files.baseline_file import BaselineFile
+from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.adapters.files.load_locks import LoadLocks
+from include.perf.adapters.files.load_log import LoadLog
+from include.perf.adapters.files.sqlite_index import SqliteIndex
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.cli.inspect_commands import MetricsCommands
+from include.perf.model.cell import CellName
+from include.perf.model.errors import ConfigurationError
+from include.perf.model.json_files import to_json
+from include.perf.monitoring.rule_limits import CellLimits, Limits
+from include.perf.monitoring.standings import Sources, Standing
+from include.perf.runs.record import RunRecord, Severity, Verdict
+from tests.baselines import approval
+from tests.catalogues import catalogue_folder
+from tests.fakes import START, FixedClock
+from tests.loads import sent_load
+from tests.perf.monitoring.standings import samples_in
+from tests.perf.pages.problems import problem
+from tests.records import record_of, run_record
+
+CALM, STORM = CellName("engine", "calm"), CellName("engine", "storm")
+LIMITS = CellLimits(service="engine", scenario="calm", environment="staging", baseline_version=1, metrics={})
+
+
+class World:
+    """All that metrics are made of, in a folder; two services in calm, one of them in storm."""
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = FixedClock(START + timedelta(days=1))
+        self.store = FolderStore(str(folder / "results"))
+        self.catalogue = catalogue_folder(folder)
+        self.loads = LoadLog(folder / "load-log", locks=LoadLocks(folder / "locks"))
+        self.sources = Sources(
+            catalogue=lambda: load_catalogue(self.catalogue),
+            index=SqliteIndex(folder / "index.sqlite", store=self.store, clock=self.clock),
+            baselines=BaselineFile(folder / "baselines.json"),
+            alerts=AlertFile(folder / "alerts.json"),
+            loads=self.loads,
+            limits=lambda: Limits(cells=(LIMITS,)),
+            clock=self.clock,
+        )
+
+    def add(self, day: float, record: RunRecord | None = None, **changes: object) -> RunRecord:
+        """Finish a run on a day, by default of the engine in calm."""
+        at = START + timedelta(days=day)
+        made = replace(record or run_record(), service="engine", scenario="calm", **changes)  # type: ignore[arg-type]
+        made = replace(made, run_id=f"{at:%Y%m%dT%H%M%SZ}", started_at=at)
+        uri = self.store.create(service=made.service, scenario=made.scenario, run_id=made.run_id)
+        self.store.write(uri, "run.json", to_json(made))
+        return made
+
+    def standing(self, cell: CellName = CALM) -> Standing:
+        """Return how a cell stands, a little later."""
+        self.clock.move(2)
+        (found,) = (each for each in self.sources.standings() if each.cell == cell)
+        return found
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Nothing was run yet."""
+    return World(tmp_path)
+
+
+def test_every_cell_of_the_catalogue_stands_somehow(world: World) -> None:
+    """In its order, though nothing is known of it; what left the catalogue does not."""
+    world.store.create(service="gone-service", scenario="calm", run_id="r1")
+    found = world.sources.standings()
+    assert [each.cell for each in found] == [CellName("orders-service", "calm"), CALM, STORM]
+    assert {each.environment for each in found} == {"staging"}
+    assert [(each.latest, each.measured, each.baseline, each.load) for each in found] == [(None,) * 4] * 3
+
+
+def test_only_what_may_be_read(world: World) -> None:
+    """Whoever asks with a login of Airflow's sees the scenarios that they may see there."""
+    found = world.sources.standings(may_read=lambda scenario: scenario == "storm")
+    assert [each.cell for each in found] == [STORM]
+
+
+def test_the_latest_run_and_the_latest_measured_one(world: World) -> None:
+    """However many could not be trusted since."""
+    measured = world.add(0)
+    for day in (0.1, 0.2, 0.3):
+        world.add(day, record_of(Verdict.INVALID))
+    skipped = world.add(0.4, record_of(Verdict.SKIPPED))
+    standing = world.standing()
+    assert standing.latest is not None
+    assert standing.measured is not None
+    assert (standing.latest.run_id, standing.measured.run_id) == (skipped.run_id, measured.run_id)
+    assert standing.loaded == standing.measured
+
+
+def test_what_belongs_to_a_cell(world: World) -> None:
+    """Its baseline, its load and its limits."""
+    run = world.add(0, verdict=Verdict.NO_BASELINE, baseline=None)
+    world.sources.baselines.update(lambda baselines: baselines.promote(run, approval=approval()))
+    load = sent_load(service="engine", scenario="calm", ends_by=START + timedelta(days=2))
+    world.loads.load_began(load)
+    standing = world.standing()
+    assert standing.baseline is not None
+    assert (standing.baseline.version, standing.load, standing.is_loaded) == (1, load, True)
+    assert standing.limits == LIMITS
+    other = world.standing(STORM)
+    assert (other.baseline, other.load, other.is_loaded, other.limits) == (None, None, False, None)
+
+
+def test_open_problems_are_counted_in_each_of_their_cells(world: World) -> None:
+    """Those of the pipeline itself in every cell of their scenario; those that are over nowhere."""
+    found = [
+        problem(id="a", cells=(CALM, STORM), severity=Severity.CRITICAL),
+        problem(id="b", cells=(CALM,)),
+        problem(id="c", cells=(CALM,), closed_at=START),
+        problem(id="d", cells=(CellName("", "storm"),), severity=Severity.DIGEST),
+    ]
+    world.sources.alerts.update(lambda book: book.problems.extend(found))
+    assert world.standing().problems == {Severity.DIGEST: 0, Severity.WARNING: 1, Severity.CRITICAL: 1}
+    assert world.standing(STORM).problems == {Severity.DIGEST: 1, Severity.WARNING: 0, Severity.CRITICAL: 1}
+
+
+def typed(world: World, *arguments: str) -> str:
+    """Type a command and return what it prints."""
+    parser = argparse.ArgumentParser()
+    MetricsCommands(sources=lambda: world.sources).add_to(parser.add_subparsers())
+    options = parser.parse_args(["metrics", *arguments])
+    out = io.StringIO()
+    assert options.command(options, Console(file=out, width=40)) == 0
+    return out.getvalue()
+
+
+def test_the_command_prints_them(world: World) -> None:
+    """As they are, on a terminal of any width."""
+    world.add(0)
+    found = samples_in(typed(world))
+    place = frozenset({("service", "engine"), ("scenario", "calm"), ("environment", "staging")})
+    assert found["bellwether_run_latency_p95_seconds"][place - {("environment", "staging")}] == 0.0424
+
+
+def test_the_command_writes_a_file(world: World, tmp_path: Path) -> None:
+    """At once, so that the textfile collector of node_exporter never reads half of it."""
+    path = tmp_path / "bellwether.prom"
+    path.write_text("old", encoding="utf-8")
+    assert typed(world, "--output", str(path)) == ""
+    assert "bellwether_load_running" in path.read_text(encoding="utf-8")
+    assert [each.name for each in tmp_path.glob("*.prom*")] == ["bellwether.prom"]
+    with pytest.raises(ConfigurationError, match=r"^cannot write .*/missing/x\.prom: No such file"):
+        typed(world, "--output", str(tmp_path / "missing" / "x.prom"))

@@ -1,0 +1,449 @@
+"""Re-runs: which runs get them, what they are, and how they are judged and told with the run they were done for."""
+
+import logging
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.perf.catalogue.scenario.schedule import Deadline
+from include.perf.load.generator import LoadOrder, LoadWatch
+from include.perf.model.errors import LoadError, StoreError
+from include.perf.model.text import counted, utc_time
+from include.perf.pipeline.pipeline import RunRequest
+from include.perf.pipeline.planning.time_plan import in_turn, refusal, reruns_of
+from include.perf.runs.record import Severity, Verdict
+from include.perf.runs.spec import RunSpec
+from include.perf.runs.stage_files import Reruns, StageFiles
+from tests.fakes import START, FakeGenerator, Platform, raising, small_scenario, small_service
+from tests.stages import SPEC
+
+NIGHTLY = {"cron": "30 6 * * *", "timezone": "UTC"}
+
+
+@dataclass(slots=True, kw_only=True)
+class Varying(FakeGenerator):
+    """Takes one latency a load, the last of them again and again; an error is raised in its turn.
+
+    Attributes:
+        turns: of the loads to come.
+    """
+
+    turns: list[float | Exception] = field(default_factory=list)
+
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Do the next turn."""
+        turn = self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]
+        if isinstance(turn, Exception):
+            self.loads.append(order.load)
+            raise turn
+        self.latency_s = turn
+        FakeGenerator.run(self, order, watch=watch)
+
+
+def varying(platform: Platform, *turns: float | Exception) -> Varying:
+    """Record a baseline at 40 ms, then let the loads to come take their turns."""
+    platform.with_baseline()
+    made = Varying(clock=platform.clock, turns=list(turns))
+    platform.generator = made
+    return made
+
+
+def with_scenario(platform: Platform, *services: str, **changes: Any) -> None:
+    """Change the scenario, and have other services beside the one."""
+    scenario = small_scenario(**changes)
+    more = {name: small_service(name=name) for name in services}
+    platform.catalogue = replace(
+        platform.catalogue, scenarios={scenario.name: scenario}, services=platform.catalogue.services | more
+    )
+
+
+def measured(platform: Platform, **request: Any) -> list[str]:
+    """Plan runs and do them up to the scrape; return their URIs."""
+    pipeline = platform.pipeline
+    uris = pipeline.plan(RunRequest(scenario="brief", **request))
+    for uri in uris:
+        measure(platform, uri)
+    return uris
+
+
+def measure(platform: Platform, uri: str) -> None:
+    pipeline = platform.pipeline
+    for stage in (pipeline.stage_data, pipeline.preflight, pipeline.run_load, pipeline.scrape):
+        stage(uri)
+
+
+def spec_of(platform: Platform, uri: str) -> RunSpec:
+    return StageFiles(platform.store, uri).read_spec()
+
+
+# Which run gets them
+
+
+LENGTH = timedelta(seconds=75)  # the two of one service take 150 s, and those of a second one as long again
+SEVEN = START.replace(hour=7, minute=0)
+UNTIL_SEVEN = replace(SPEC, deadline=Deadline(at=SEVEN, occasion="its schedule ends at 07:00 UTC"))
+ONE = timedelta(seconds=150)
+
+
+def too_late(needed: str, now: datetime) -> str:
+    return f"its re-runs would take {needed} from {utc_time(now)}, and must be over by 2026-03-02 07:00:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "parallel", "needed", "rounds"),
+    [
+        (0, 1, "150 s", 1),
+        (1, 1, "5 min", 2),  # one service before it: 2 × 150 s
+        (3, 1, "10 min", 4),
+        (0, 4, "150 s", 1),
+        (3, 4, "150 s", 1),  # three before it, all four side by side
+        (3, 3, "5 min", 2),  # three side by side, and it comes after them
+        (5, 2, "450 s", 3),
+    ],
+)
+def test_room_before_the_night_must_be_over(ahead: int, parallel: int, needed: str, rounds: int) -> None:
+    """Those that come before are counted in, side by side where that is allowed; at the last moment there is room."""
+    scenario = small_scenario(parallel=parallel, reruns=10)
+    last = SEVEN - rounds * ONE
+    assert refusal(UNTIL_SEVEN, scenario, length=LENGTH, ahead=ahead, now=last) is None
+    later = last + timedelta(seconds=1)
+    assert refusal(UNTIL_SEVEN, scenario, length=LENGTH, ahead=ahead, now=later) == too_late(needed, later)
+
+
+def test_without_an_end_there_is_always_room() -> None:
+    """A run that nothing presses."""
+    assert refusal(SPEC, small_scenario(), length=LENGTH, ahead=0, now=START + timedelta(days=3)) is None
+
+
+@pytest.mark.parametrize(("limit", "ahead", "is_refused"), [(0, 0, True), (1, 0, False), (1, 1, True), (4, 3, False)])
+def test_as_many_services_as_the_scenario_allows(limit: int, ahead: int, is_refused: bool) -> None:
+    """Counted by their suspicion."""
+    found = refusal(SPEC, small_scenario(reruns=limit), length=LENGTH, ahead=ahead, now=START)
+    assert (found is not None) is is_refused
+    assert found in (None, f"at most {counted(limit, 'service')} a night may be run again")
+
+
+def test_not_wanted_comes_first() -> None:
+    """Who asked for none is told that, not that there is no time."""
+    spec = replace(UNTIL_SEVEN, may_rerun=False)
+    assert refusal(spec, small_scenario(reruns=0), length=LENGTH, ahead=0, now=SEVEN) == "re-runs were not wanted"
+
+
+# In which order they are done
+
+
+@pytest.mark.parametrize(
+    ("parallel", "order"),
+    [
+        (1, ["a1", "a2", "b1", "b2", "c1", "c2"]),
+        (2, ["a1", "b1", "a2", "b2", "c1", "c2"]),
+        (3, ["a1", "b1", "c1", "a2", "b2", "c2"]),
+        (20, ["a1", "b1", "c1", "a2", "b2", "c2"]),
+    ],
+)
+def test_the_order_in_which_they_are_done(parallel: int, order: list[str]) -> None:
+    """Services side by side take turns: the second re-run of one would only wait for its first."""
+    assert in_turn([("a1", "a2"), ("b1", "b2"), ("c1", "c2")], parallel=parallel) == order
+
+
+def test_no_re_runs_are_no_order() -> None:
+    """Most nights."""
+    assert in_turn([], parallel=4) == []
+
+
+def test_what_they_are() -> None:
+    """The same load on the same service, by the same hand and until the same time; of their own ids, no baseline."""
+    now = START + timedelta(minutes=9)
+    first, second = reruns_of(UNTIL_SEVEN, now=now)
+    assert first.run_id != second.run_id
+    assert {each.run_id[:16] for each in (first, second)} == {"20260302T063900Z"}
+    for each in (first, second):
+        same = replace(each, run_id="r1", created_at=SPEC.created_at, rerun_of=None, update_baseline=True)
+        assert same == UNTIL_SEVEN
+        assert (each.rerun_of, each.created_at, each.update_baseline) == ("r1", now, False)
+
+
+# Planning them
+
+
+def test_a_suspicious_run_is_planned_twice_more(platform: Platform) -> None:
+    """80 ms where 40 ms were: each stage then takes the re-runs as any run."""
+    varying(platform, 0.08)
+    (uri,) = measured(platform, update_baseline=True, reason="try")
+    planned = platform.pipeline.plan_reruns([uri])
+    assert len(planned) == 2
+    assert StageFiles(platform.store, uri).read_reruns() == Reruns(uris=tuple(planned))
+    for each in planned:
+        spec = spec_of(platform, each)
+        assert (spec.rerun_of, spec.load) == (uri.rpartition("/")[2], spec_of(platform, uri).load)
+        assert not spec.update_baseline
+
+
+def test_a_run_that_does_not_look_suspicious_is_done_once(platform: Platform) -> None:
+    """Nothing is decided, nothing is planned."""
+    generator = varying(platform, 0.04)
+    record = platform.execute()
+    assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.PASS, (), 1)
+
+
+def test_planning_twice_gives_the_same_runs(platform: Platform) -> None:
+    """A second try of the task makes no new folders."""
+    varying(platform, 0.08)
+    uris = measured(platform)
+    planned = platform.pipeline.plan_reruns(uris)
+    folders = set(platform.store.runs_by_uri)
+    platform.clock.move(30)
+    assert platform.pipeline.plan_reruns(uris) == planned
+    assert set(platform.store.runs_by_uri) == folders
+
+
+def test_a_refusal_stands(platform: Platform) -> None:
+    """What was decided once is not decided again when the clock says something else."""
+    with_scenario(platform, schedule=NIGHTLY | {"finish_by": "06:32"})
+    varying(platform, 0.08)
+    uris = measured(platform, due_at=START)
+    assert platform.pipeline.plan_reruns(uris) == []
+    platform.clock.now = START
+    with_scenario(platform)
+    assert platform.pipeline.plan_reruns(uris) == []
+
+
+def two_suspicious(platform: Platform, *, finish_by: str | None = None, **changes: Any) -> list[str]:
+    """Measure two services that are twice and three times as slow as their baselines; return their URIs."""
+    with_scenario(platform, "rates-service", **changes)
+    platform.generator.latency_s = 0.04
+    for uri in measured(platform, update_baseline=True, reason="first level"):
+        platform.pipeline.compare([uri])
+        platform.pipeline.report(uri)
+        platform.pipeline.promote(uri)
+    platform.clock.move(60)
+    if finish_by is not None:
+        with_scenario(platform, "rates-service", schedule=NIGHTLY | {"finish_by": finish_by}, **changes)
+    platform.generator = Varying(clock=platform.clock, turns=[0.08, 0.12])
+    return measured(platform, due_at=START)
+
+
+@pytest.mark.parametrize(
+    ("parallel", "order"),
+    [(1, ["rates", "rates", "orders", "orders"]), (2, ["rates", "orders", "rates", "orders"])],
+)
+def test_several_services_are_run_again_in_turn(platform: Platform, parallel: int, order: list[str]) -> None:
+    """The most suspicious first; side by side each waits for its own first re-run only."""
+    uris = two_suspicious(platform, parallel=parallel)
+    planned = platform.pipeline.plan_reruns(uris)
+    assert [each.split("/")[2].removesuffix("-service") for each in planned] == order
+    assert len(set(planned)) == 4
+
+
+# 06:30:00, two loads of 15 s and their scrapes, a minute, two loads again: it is 06:32:08
+@pytest.mark.parametrize(
+    ("parallel", "finish_by", "services"),
+    [
+        (1, "06:34", 0),  # less than 150 s are left
+        (1, "06:35", 1),  # 172 s
+        (2, "06:35", 2),
+        (1, "06:38", 2),  # 352 s
+    ],
+)
+def test_side_by_side_there_is_time_for_more(platform: Platform, parallel: int, finish_by: str, services: int) -> None:
+    """The time that the re-runs of one service take is enough for as many as may run at once."""
+    uris = two_suspicious(platform, parallel=parallel, finish_by=finish_by)
+    assert START + timedelta(seconds=120) < platform.clock() < START + timedelta(seconds=140)
+    assert len(platform.pipeline.plan_reruns(uris)) == 2 * services
+
+
+def test_the_most_suspicious_get_the_room_there_is(platform: Platform) -> None:
+    """Of two services one may be run again: the one that is three times as slow."""
+    uris = two_suspicious(platform, reruns=1)
+    planned = platform.pipeline.plan_reruns(uris)
+    assert {each.split("/")[2] for each in planned} == {"rates-service"}
+    refused = StageFiles(platform.store, uris[0]).read_reruns()
+    assert refused == Reruns(refused="at most 1 service a night may be run again")
+
+
+def test_no_time_left_is_told_in_the_record(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
+    """The night must be over at half past seven, and the run itself ended a minute before."""
+    with_scenario(platform, schedule=NIGHTLY | {"finish_by": "07:30"})
+    generator = varying(platform, 0.08)
+    (uri,) = measured(platform, due_at=START)
+    platform.clock.now = START.replace(hour=7, minute=29)
+    with caplog.at_level(logging.WARNING):
+        assert platform.pipeline.plan_reruns([uri]) == []
+    platform.pipeline.compare([uri])
+    record = platform.pipeline.report(uri)
+    why = "its re-runs would take 170 s from 2026-03-02 07:29:00 UTC, and must be over by 2026-03-02 07:30:00 UTC"
+    assert f"looks suspicious: {why}" in caplog.text
+    assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.REGRESSION, (), 1)
+    assert {each.severity for each in record.deviations} == {Severity.WARNING}
+
+
+def test_unwanted_re_runs(platform: Platform) -> None:
+    """One run decides alone, and only warns."""
+    generator = varying(platform, 0.08)
+    record = platform.execute(may_rerun=False)
+    assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.REGRESSION, (), 1)
+    assert {each.severity for each in record.deviations} == {Severity.WARNING}
+
+
+# Judging and telling them
+
+
+def test_a_confirmed_regression_and_its_re_runs(platform: Platform) -> None:
+    """Three loads; the first record has medians and deviations, the others point to it."""
+    generator = varying(platform, 0.08, 0.10, 0.09)
+    record = platform.execute()
+    assert (record.verdict, len(record.reruns), len(generator.loads)) == (Verdict.REGRESSION, 2, 3)
+    assert record.judged["latency_p50"] == pytest.approx(0.091, rel=0.02)
+    assert record.metrics["latency_p50"].value == pytest.approx(0.081, rel=0.02)
+    folder = f"memory://{record.service}/{record.scenario}"
+    for run_id, latency_s in zip(record.reruns, (0.101, 0.091), strict=True):
+        again = platform.pipeline.record(f"{folder}/{run_id}")
+        assert (again.verdict, again.rerun_of, again.deviations) == (Verdict.REGRESSION, record.run_id, ())
+        assert again.reasons[0].startswith(f"judged together with run {record.run_id}: Latency p50 +")
+        assert again.metrics["latency_p50"].value == pytest.approx(latency_s, rel=0.02)
+        assert b"This is a re-run of" in platform.store.runs_by_uri[f"{folder}/{run_id}"]["report.md"]
+
+
+def test_re_runs_that_do_not_confirm(platform: Platform) -> None:
+    """One slow run of three was bad luck."""
+    varying(platform, 0.12, 0.04)
+    record = platform.execute()
+    assert (record.verdict, len(record.reruns)) == (Verdict.PASS, 2)
+    assert record.judged["latency_p50"] == pytest.approx(0.041, rel=0.02)
+
+
+def test_an_invalid_re_run_is_left_out(platform: Platform) -> None:
+    """The generator broke in the second; of the two that are left the better counts."""
+    varying(platform, 0.12, LoadError("the load generator left no record"), 0.04)
+    record = platform.execute()
+    verdicts = [platform.pipeline.record(f"memory://orders-service/brief/{each}").verdict for each in record.reruns]
+    assert (record.verdict, verdicts) == (Verdict.PASS, [Verdict.INVALID, Verdict.PASS])
+
+
+def test_only_invalid_re_runs(platform: Platform) -> None:
+    """One run is left, and nothing better to be had: a warning."""
+    varying(platform, 0.12, LoadError("the load generator left no record"))
+    record = platform.execute()
+    assert (record.verdict, len(record.reruns), record.judged) == (Verdict.REGRESSION, 2, {})
+    assert {each.severity for each in record.deviations} == {Severity.WARNING}
+
+
+def test_a_re_run_after_the_data_changed_is_invalid(platform: Platform) -> None:
+    """Its requests are others, so that its median with the first run would mean nothing."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    planned = platform.pipeline.plan_reruns([uri])
+    for each in planned:
+        platform.pipeline.stage_data(each)
+        files = StageFiles(platform.store, each)
+        files.write_fingerprint(dict(files.read_fingerprint()) | {"data": "sha256:new"})
+        for stage in (platform.pipeline.preflight, platform.pipeline.run_load, platform.pipeline.scrape):
+            stage(each)
+    verdicts = platform.pipeline.compare([uri])
+    assert [verdicts[each] for each in planned] == [Verdict.INVALID] * 2
+
+
+def test_the_verdicts_of_re_runs_are_among_those_of_the_night(platform: Platform) -> None:
+    """By URI, the run itself first."""
+    varying(platform, 0.12, 0.04)
+    (uri,) = measured(platform)
+    planned = platform.pipeline.plan_reruns([uri])
+    assert platform.pipeline.compare([uri]) == {
+        uri: Verdict.REGRESSION,  # none of the re-runs was done
+        planned[0]: Verdict.INVALID,
+        planned[1]: Verdict.INVALID,
+    }
+
+
+def test_re_runs_are_no_nights(platform: Platform) -> None:
+    """The next night has one night more before it, not three."""
+    generator = varying(platform, 0.12, 0.04)
+    platform.execute()
+    generator.turns = [0.04]
+    platform.clock.move(86_400)
+    record = platform.execute()
+    assert record.baseline is not None
+    assert (record.baseline.runs, record.baseline.nights) == (1, 2)
+
+
+# Reports
+
+
+def test_every_run_of_the_night_has_its_report(platform: Platform) -> None:
+    """And none of them leaves its stages behind."""
+    varying(platform, 0.12)
+    platform.execute()
+    for files in platform.store.runs_by_uri.values():
+        assert {"run.json", "report.md"} <= set(files)
+        assert not any(name.startswith("stage-") for name in files)
+
+
+def test_a_report_of_a_re_run_that_fails_keeps_no_record_back(platform: Platform) -> None:
+    """All three records are written; the failure is raised."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    runs = [uri, *platform.pipeline.plan_reruns([uri])]
+    platform.pipeline.compare([uri])
+    platform.charts.problem = OSError("no font")
+    with pytest.raises(OSError, match="no font"):
+        platform.pipeline.report(uri)
+    assert all(StageFiles(platform.store, each).is_finished for each in runs)
+
+
+def test_a_re_run_that_is_gone_keeps_no_verdict_and_no_report_back(platform: Platform) -> None:
+    """Somebody tidied up between the load and the comparison: the other two are judged and told."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    gone, left = platform.pipeline.plan_reruns([uri])
+    measure(platform, left)
+    platform.store.runs_by_uri[gone].clear()
+    assert set(platform.pipeline.compare([uri])) == {uri, left}
+    record = platform.pipeline.report(uri)
+    assert (record.verdict, record.reruns) == (Verdict.REGRESSION, (left.rpartition("/")[2],))
+
+
+def test_a_second_try_of_the_report_passes_finished_re_runs_by(platform: Platform) -> None:
+    """The task was killed between the re-runs and the run itself."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    first, second = platform.pipeline.plan_reruns([uri])
+    platform.pipeline.compare([uri])
+    StageFiles(platform.store, first).write_record(StageFiles(platform.store, first).read_draft())
+    assert platform.pipeline.report(uri).run_id == uri.rpartition("/")[2]
+    assert StageFiles(platform.store, second).is_finished
+    with pytest.raises(StoreError, match="is finished; its record never changes"):
+        platform.pipeline.report(uri)
+
+
+def test_the_run_itself_is_written_last(platform: Platform) -> None:
+    """Whoever sees its record sees those of its re-runs."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    planned = platform.pipeline.plan_reruns([uri])
+    platform.pipeline.compare([uri])
+    seen: list[str] = []
+    write = platform.store.write
+
+    def watched(to: str, name: str, content: bytes) -> None:
+        seen.extend([to] if name == "run.json" else [])
+        write(to, name, content)
+
+    platform.store.write = watched  # type: ignore[method-assign]
+    platform.pipeline.report(uri)
+    assert seen[-1] == uri
+    assert set(seen[:-1]) == set(planned)
+
+
+def test_a_halt_that_begins_after_the_night_skips_the_re_runs(platform: Platform) -> None:
+    """They are skipped, and one run decides."""
+    varying(platform, 0.12)
+    (uri,) = measured(platform)
+    planned = platform.pipeline.plan_reruns([uri])
+    platform.halt_reason = "release"
+    for each in planned:
+        platform.pipeline._measure(each, raising(AssertionError("no load")))
+    verdicts = platform.pipeline.compare([uri])
+    assert [verdicts[each] for each in planned] == [Verdict.SKIPPED] * 2
+    assert verdicts[uri] is Verdict.REGRESSION

@@ -1,0 +1,247 @@
+"""What a later try of a load makes of what an earlier one left: nothing is sent twice at once, and nothing is lost."""
+
+from datetime import timedelta
+
+import pytest
+
+from include.perf.load.announcing import SentLoad
+from include.perf.model.errors import LoadError, RunSkipped
+from include.perf.runs.record import Verdict
+from include.perf.runs.results_store import REQUESTS_FILE
+from include.perf.runs.stage_files import LOAD_FILE, StageFiles, Tries
+from tests.fakes import START, Platform
+
+RUN_S = 15
+
+
+def files_of(platform: Platform, uri: str) -> StageFiles:
+    """Return what the stages of a run leave."""
+    return StageFiles(platform.store, uri)
+
+
+def killed(platform: Platform) -> str:
+    """Return a run whose load was killed in the middle: rows, no summary, and a try that never ended."""
+    platform.generator.is_killed = True
+    uri = platform.plan()
+    platform.pipeline.stage_data(uri)
+    with pytest.raises(LoadError):
+        platform.pipeline.run_load(uri)
+    platform.generator.is_killed = False
+    files_of(platform, uri).write_tries(Tries(open_since=START))
+    return uri
+
+
+def unmeasured(platform: Platform, **changes: object) -> str:
+    """Return a run whose task was killed between the end of its load and its figures."""
+    uri = platform.plan()
+    platform.pipeline.stage_data(uri)
+    platform.generator.log_changes = dict(changes)
+    platform.pipeline.run_load(uri)
+    platform.generator.log_changes = {}
+    platform.store.remove(uri, LOAD_FILE)
+    files_of(platform, uri).write_tries(Tries(open_since=START))
+    return uri
+
+
+def record_of(platform: Platform, uri: str) -> tuple[Verdict, tuple[str, ...]]:
+    """Judge a run, and return its verdict and notes."""
+    platform.pipeline.scrape(uri)
+    platform.pipeline.compare([uri])
+    record = platform.pipeline.report(uri)
+    return record.verdict, record.notes
+
+
+def test_a_load_that_comes_to_its_end_leaves_no_open_try(platform: Platform) -> None:
+    """Then a second one is somebody's wish, and the load is sent again."""
+    uri = platform.loaded()
+    assert files_of(platform, uri).read_tries() == Tries()
+    platform.pipeline.run_load(uri)
+    assert len(platform.generator.loads) == 2
+
+
+def test_a_load_that_fails_leaves_no_open_try(platform: Platform) -> None:
+    """It said why."""
+    platform.generator.problem = LoadError("no record")
+    with pytest.raises(LoadError):
+        platform.loaded()
+    (uri,) = platform.store.runs_by_uri
+    assert files_of(platform, uri).read_tries() == Tries()
+
+
+class Looking:
+    """Looks at the tries of a run when its load begins and when it is over."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self.seen: list[Tries] = []
+
+    def load_began(self, _: SentLoad) -> None:
+        """Look."""
+        (uri,) = self._platform.store.runs_by_uri
+        self.seen.append(files_of(self._platform, uri).read_tries())
+
+    load_ended = load_began
+
+
+def test_while_a_load_is_sent_its_try_is_open(platform: Platform) -> None:
+    """Who is killed then leaves it so."""
+    looking = Looking(platform)
+    platform.observers = (looking,)
+    platform.loaded()
+    assert looking.seen == [Tries(open_since=START)] * 2
+
+
+def test_a_killed_try_is_marked_aborted_and_the_load_begins_anew(platform: Platform) -> None:
+    """The record tells of it, and its rows are kept."""
+    uri = killed(platform)
+    first_rows = platform.store.runs_by_uri[uri][REQUESTS_FILE]
+    platform.clock.move(60)
+    platform.pipeline.run_load(uri)
+    assert len(platform.generator.loads) == 2
+    assert files_of(platform, uri).read_tries() == Tries(aborted=(START,))
+    assert platform.store.runs_by_uri[uri]["aborted-1.requests.csv.gz"] == first_rows
+    assert record_of(platform, uri) == (
+        Verdict.NO_BASELINE,
+        (
+            "try 1 of this load, begun at 2026-03-02 06:30:00 UTC, was killed or stopped; none of its requests is "
+            "in the figures, and the load was sent anew",
+        ),
+    )
+
+
+def test_a_stopped_try_is_set_aside_as_well(platform: Platform) -> None:
+    """Its task lived long enough to measure what there was; a second try does not mix with that."""
+    platform.generator.log_changes = {"ended": "stopped: the process that supervises its task is gone"}
+    uri = platform.loaded()
+    platform.generator.log_changes = {}
+    first_rows = platform.store.runs_by_uri[uri][REQUESTS_FILE]
+    platform.clock.move(60)
+    platform.pipeline.run_load(uri)
+    assert len(files_of(platform, uri).read_tries().aborted) == 1
+    assert platform.store.runs_by_uri[uri]["aborted-1.requests.csv.gz"] == first_rows
+    verdict, notes = record_of(platform, uri)
+    assert (verdict, len(notes)) == (Verdict.NO_BASELINE, 1)
+
+
+def test_a_stopped_try_is_set_aside_once(platform: Platform) -> None:
+    """However many tries come after it that may send nothing."""
+    platform.generator.log_changes = {"ended": "stopped: the process that supervises its task is gone"}
+    uri = platform.loaded()
+    platform.halt_reason = "load is halted by ana"
+    for _ in range(2):
+        with pytest.raises(RunSkipped):
+            platform.pipeline.run_load(uri)
+    assert len(files_of(platform, uri).read_tries().aborted) == 1
+
+
+def test_every_killed_try_is_told(platform: Platform) -> None:
+    """Numbered, in order."""
+    uri = killed(platform)
+    later = START + timedelta(minutes=5)
+    files_of(platform, uri).write_tries(Tries(aborted=(START,), open_since=later))
+    platform.clock.move(600)
+    platform.pipeline.run_load(uri)
+    assert files_of(platform, uri).read_tries().aborted == (START, later)
+    _, notes = record_of(platform, uri)
+    assert [note.split(" of ")[0] for note in notes] == ["try 1", "try 2"]
+
+
+def test_a_whole_load_whose_task_was_killed_before_it_was_measured_is_taken_over(platform: Platform) -> None:
+    """Its rows are all there: it is not sent again."""
+    uri = unmeasured(platform)
+    platform.pipeline.run_load(uri)
+    assert len(platform.generator.loads) == 1
+    figures = files_of(platform, uri).read_load()
+    assert figures is not None
+    assert (figures.due, figures.finished) == (400, 400)
+    assert record_of(platform, uri) == (Verdict.NO_BASELINE, ())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ended": "stopped by SIGTERM"},
+        {"workers": 2, "lost_workers": (2,)},
+        {"started_at": (START - timedelta(seconds=1)).timestamp()},
+    ],
+    ids=["stopped", "a worker lost", "of an earlier try"],
+)
+def test_what_is_not_the_whole_load_of_that_try_is_not_taken_over(
+    platform: Platform, changes: dict[str, object]
+) -> None:
+    """The load is sent anew."""
+    uri = unmeasured(platform, **changes)
+    platform.pipeline.run_load(uri)
+    assert len(platform.generator.loads) == 2
+
+
+def test_a_try_that_still_runs_is_waited_for_and_taken_over(platform: Platform) -> None:
+    """Airflow gave it up, and it did not hear of it: it ends, and its figures are this run's."""
+    uri = platform.loaded()
+    files = files_of(platform, uri)
+    figures = files.read_load()
+    files.write_tries(Tries(open_since=START))
+    platform.reservations.running = [frozenset({files.read_spec().run_id})] * 3
+    before = platform.clock()
+    platform.pipeline.run_load(uri)
+    assert platform.clock() - before == timedelta(seconds=3)
+    assert len(platform.generator.loads) == 1
+    assert files.read_load() == figures
+    assert files.read_tries() == Tries()
+
+
+def test_a_try_that_was_stopped_while_it_is_waited_for_is_set_aside(platform: Platform) -> None:
+    """What it measured is no load of this run, whether it is found at once or a moment later."""
+    platform.generator.log_changes = {"ended": "stopped: the process that supervises its task is gone"}
+    uri = platform.loaded()
+    platform.generator.log_changes = {}
+    files = files_of(platform, uri)
+    files.write_tries(Tries(open_since=START))
+    platform.reservations.running = [frozenset({files.read_spec().run_id})]
+    platform.clock.move(60)
+    platform.pipeline.run_load(uri)
+    assert len(platform.generator.loads) == 2
+    assert len(files.read_tries().aborted) == 1
+    assert record_of(platform, uri)[0] is Verdict.NO_BASELINE
+
+
+def test_a_try_that_fails_while_it_is_waited_for_is_not_called_killed(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said why, and the load begins anew."""
+    uri = killed(platform)
+    files = files_of(platform, uri)
+    platform.reservations.running = [frozenset({files.read_spec().run_id})]
+    move = platform.clock.wait
+    monkeypatch.setattr(platform.clock, "wait", lambda seconds: (files.write_tries(Tries()), move(seconds)))
+    platform.pipeline.run_load(uri)
+    assert files.read_tries() == Tries()
+    assert len(platform.generator.loads) == 2
+
+
+def test_a_try_that_never_ends_is_an_error(platform: Platform) -> None:
+    """Nothing is sent beside it; the error says what to end."""
+    uri = killed(platform)
+    run_id = files_of(platform, uri).read_spec().run_id
+    platform.reservations.running = [frozenset({run_id})] * 1000
+    with pytest.raises(LoadError, match=f"still holds its lock, although .* end its processes .* run {run_id}"):
+        platform.pipeline.run_load(uri)
+    assert len(platform.generator.loads) == 1
+
+
+def test_nobody_waits_for_an_earlier_try_once_load_is_halted(platform: Platform) -> None:
+    """The switch stops that one, too."""
+    uri = killed(platform)
+    platform.reservations.running = [frozenset({files_of(platform, uri).read_spec().run_id})] * 3
+    platform.halt_reason = "load is halted by ana"
+    with pytest.raises(RunSkipped, match="halted by ana"):
+        platform.pipeline.run_load(uri)
+
+
+@pytest.mark.parametrize("running", [None, frozenset({"another-run"})])
+def test_who_cannot_be_seen_to_run_is_dead(platform: Platform, running: frozenset[str] | None) -> None:
+    """What runs of others is no reason to wait, and where nobody ever took a lock nothing runs."""
+    uri = killed(platform)
+    platform.reservations.running = [running]
+    platform.pipeline.run_load(uri)
+    assert len(platform.generator.loads) == 2

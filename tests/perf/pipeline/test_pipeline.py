@@ -1,0 +1,775 @@
+"""The stages of a run: every verdict, everything that can go wrong on the way, and what is left behind."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from include.perf.catalogue.operations import Operations
+from include.perf.load.generator import LoadOrder, LoadWatch
+from include.perf.load.reservations import Reservation
+from include.perf.measure.metrics_source import Sample
+from include.perf.model.errors import (
+    BaselineError,
+    DataError,
+    LoadError,
+    NoData,
+    Occupied,
+    PrometheusUnavailable,
+    QueryRejected,
+    RunError,
+    RunSkipped,
+    StoreError,
+    TargetError,
+)
+from include.perf.runs.record import Severity, Verdict
+from include.perf.runs.spec import Claim
+from tests.fakes import (
+    IS_SCRAPED,
+    NO_RECORD,
+    SELECTOR,
+    START,
+    FakeGenerator,
+    FakeMetrics,
+    FakeReservations,
+    FixedClock,
+    Platform,
+    counts_of,
+    coverage_query,
+    healthy_answers,
+    progress,
+    small_scenario,
+)
+from tests.stages import BESIDE
+
+DOWN = "orders-service is not reachable: GET http://orders-service:8000/healthz failed"
+HALTED = "load is halted by ana: release (to go on, remove the Variable bellwether_halt)"
+
+
+def verdict_of(platform: Platform, uri: str) -> Verdict:
+    """Compare one run and return its verdict."""
+    return platform.pipeline.compare([uri])[uri]
+
+
+# The seven verdicts
+
+
+def test_no_baseline(platform: Platform) -> None:
+    """The first run of a cell has nothing to be compared with."""
+    record = platform.execute()
+    assert record.verdict is Verdict.NO_BASELINE
+    assert record.reasons == ("there is no baseline yet; trigger a run with update_baseline to record one",)
+    assert (record.baseline, record.validity, record.deviations) == (None, (), ())
+
+
+def test_pass(platform: Platform) -> None:
+    """The same load on the same service passes against its own baseline."""
+    record = platform.with_baseline().execute()
+    assert record.verdict is Verdict.PASS
+    assert record.reasons == ("no metric moved for sure against baseline version 1 (1 night)",)
+    assert record.baseline is not None
+    assert (record.baseline.version, record.baseline.state, record.baseline.runs) == (1, "provisional", 1)
+
+
+def test_regression(platform: Platform) -> None:
+    """Twice the latency: +100 % is beyond the 30 % of a provisional baseline, and all three percentiles say so."""
+    platform.with_baseline().generator.latency_s = 0.08
+    record = platform.execute()
+    assert record.verdict is Verdict.REGRESSION
+    assert [(each.metric, each.is_worse, each.severity) for each in record.deviations] == [
+        (name, True, Severity.WARNING) for name in ("latency_p50", "latency_p95", "latency_p99")
+    ]
+    for each in record.deviations:  # (2 × 40 ms + 1 ms) / (40 ms + 1 ms), 1 ms being the wait before it is sent
+        assert each.shift.ratio == pytest.approx((each.baseline - 0.001) / each.baseline, abs=1e-4)
+
+
+def test_regression_by_errors(platform: Platform) -> None:
+    """Every tenth request fails: 20 of 200 are 10 points more than none, and 2/s less throughput are no 30 %."""
+    platform.with_baseline().generator.failed_every = 10
+    record = platform.execute()
+    assert record.verdict is Verdict.REGRESSION
+    (worse,) = record.deviations
+    assert (worse.metric, worse.baseline, worse.value) == ("error_rate", 0.0, pytest.approx(0.1))
+    assert (worse.shift.ratio, worse.shift.absolute) == (None, pytest.approx(0.1))
+    assert (record.load.due, record.load.finished, record.load.failed) == (400, 360, 40)
+    assert sum(group.count for group in record.errors) == 40
+    assert {group.kind for group in record.errors} == {"HTTP 500"}
+
+
+def test_improvement(platform: Platform) -> None:
+    """A quarter of the latency is better, and no alarm."""
+    platform.with_baseline().generator.latency_s = 0.01
+    record = platform.execute()
+    assert record.verdict is Verdict.IMPROVEMENT
+    assert {(each.is_worse, each.severity) for each in record.deviations} == {(False, Severity.DIGEST)}
+
+
+def test_not_comparable(platform: Platform) -> None:
+    """Another rate is another load."""
+    record = platform.with_baseline().execute(rate_rps=50)
+    assert record.verdict is Verdict.NOT_COMPARABLE
+    assert record.reasons == (
+        "the load differs from the baseline's: 50/s constant for 10 s after 5 s of warm-up, "
+        "there 40/s constant for 10 s after 5 s of warm-up",
+    )
+
+
+def test_invalid(platform: Platform) -> None:
+    """A generator that was late says nothing about the service, however bad its figures look."""
+    platform.with_baseline().generator.log_changes = {"schedule_lags": counts_of(0.5)}
+    platform.generator.latency_s = 3.0
+    record = platform.execute()
+    assert record.verdict is Verdict.INVALID
+    assert record.reasons == record.validity
+    assert record.validity == (
+        "the generator released arrivals late: p99 498.6 ms (at most 10 ms); give the generator a core of its own",
+    )  # 0.5 s, to half a percent
+    assert record.deviations == ()
+    assert record.metrics["latency_p50"].value == pytest.approx(3.0, rel=0.1)  # kept, to find the cause
+
+
+def test_skipped(platform: Platform) -> None:
+    """One switch stops all runs, before the target is even looked at."""
+    platform.halt_reason = HALTED
+    record = platform.execute()
+    assert record.verdict is Verdict.SKIPPED
+    assert record.reasons == (HALTED,)
+    assert (platform.generator.loads, platform.target.checks, platform.metrics.asked) == ([], [], [])
+    assert (record.window, record.load.due, record.load.achieved_rate_rps) == (None, None, None)
+    assert {metric.value for metric in record.metrics.values()} == {None}
+
+
+# stage_data
+
+
+def test_data_with_a_problem_ends_the_run_before_any_load(platform: Platform) -> None:
+    """The record says which line, and nothing was sent."""
+    path = platform.catalogue.data_path(platform.catalogue.scenario("brief"))
+    path.write_text(path.read_text(encoding="utf-8").replace("EUR_USD", "euro", 1), encoding="utf-8")
+    uri = platform.plan()
+    problem = f"{path} line 2: instrument must look like EUR_USD, but is 'euro'; correct or remove the row"
+    with pytest.raises(DataError) as caught:
+        platform.pipeline.stage_data(uri)
+    assert str(caught.value) == problem
+    record = platform.execute()
+    assert (record.verdict, record.validity) == (Verdict.INVALID, (problem,))
+    assert platform.generator.loads == []
+
+
+# preflight
+
+
+def test_a_target_that_is_down_gets_no_load(platform: Platform) -> None:
+    """The reason is the target's own, and it is no verdict about performance."""
+    platform.target.problem = DOWN
+    record = platform.execute()
+    assert (record.verdict, record.reasons) == (Verdict.INVALID, (DOWN,))
+    assert platform.generator.loads == []
+    with pytest.raises(TargetError, match="is not reachable"):
+        platform.pipeline.preflight(platform.plan())
+
+
+NOT_SCRAPED = (
+    f"Prometheus does not scrape orders-service: no target with {{{SELECTOR}}} is up; "
+    "add it to Prometheus, or correct prometheus.selector in services.yaml"
+)
+CANNOT_SAY = "Prometheus cannot say whether it watches orders-service: "
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (0.0, NOT_SCRAPED),
+        (NoData("no data"), NOT_SCRAPED),
+        (
+            PrometheusUnavailable("Prometheus at http://p cannot be asked"),
+            f"{CANNOT_SAY}Prometheus at http://p cannot be asked",
+        ),
+        (QueryRejected("parse error"), f"{CANNOT_SAY}parse error"),
+    ],
+)
+def test_without_prometheus_no_load(platform: Platform, answer: float | Exception, reason: str) -> None:
+    """A load that nobody watches would be for nothing."""
+    platform.metrics.answers[IS_SCRAPED] = answer
+    with pytest.raises(RunError) as caught:
+        platform.pipeline.preflight(platform.plan())
+    assert str(caught.value) == reason
+    record = platform.execute()
+    assert (record.verdict, record.reasons) == (Verdict.INVALID, (reason,))
+    assert platform.generator.loads == []
+
+
+def test_the_guard_stands_before_the_load_too(platform: Platform) -> None:
+    """A load may wait hours for its turn: what held at preflight is asked again."""
+    uri = platform.plan()
+    platform.pipeline.stage_data(uri)
+    platform.pipeline.preflight(uri)
+    platform.halt_reason = HALTED
+    with pytest.raises(RunSkipped, match=rf"^{re.escape(HALTED)}$"):
+        platform.pipeline.run_load(uri)
+    assert platform.generator.loads == []
+    assert verdict_of(platform, uri) is Verdict.SKIPPED
+
+
+def test_a_second_try_of_preflight_forgets_the_first(platform: Platform) -> None:
+    """Once the target is up, the run goes on as if nothing had been."""
+    uri = platform.plan()
+    platform.pipeline.stage_data(uri)
+    platform.target.problem = DOWN
+    with pytest.raises(TargetError):
+        platform.pipeline.preflight(uri)
+    platform.target.problem = None
+    for stage in (platform.pipeline.preflight, platform.pipeline.run_load, platform.pipeline.scrape):
+        stage(uri)
+    assert verdict_of(platform, uri) is Verdict.NO_BASELINE
+
+
+# run_load
+
+
+def test_the_load_is_what_was_planned(platform: Platform) -> None:
+    """The generator gets the load of the plan, and its progress is passed on."""
+    heard = []
+    uri = platform.plan(rate_rps=8)
+    platform.pipeline.execute([uri], on_progress=heard.append)
+    (load,) = platform.generator.loads
+    assert (load.rate_rps, load.duration_s, load.warmup_s) == (8, 10, 5)
+    assert heard == [progress(elapsed_s=15)]
+
+
+def test_a_generator_that_leaves_no_record(platform: Platform) -> None:
+    """Its last words are the reason."""
+    platform.generator.problem = NO_RECORD
+    record = platform.execute()
+    assert (record.verdict, record.reasons) == (Verdict.INVALID, (str(NO_RECORD),))
+    assert record.metrics["latency_p95"].reason == "no load was measured"
+    assert record.metrics["cpu_usage"].reason == "Prometheus was not asked"
+
+
+def test_a_generator_that_is_killed(platform: Platform) -> None:
+    """Rows without a summary are no record; the rows are kept for whoever looks."""
+    platform.generator.is_killed = True
+    uri = platform.plan()
+    (record,) = platform.pipeline.execute([uri])
+    assert record.verdict is Verdict.INVALID
+    assert record.reasons[0].startswith(
+        "the load generator ended without its summary: it was killed, or the machine ran out of memory; "
+    )
+    assert "requests.csv.gz" in platform.store.runs_by_uri[uri]
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, MemoryError])
+def test_a_killed_stage_leaves_no_reason_and_the_record_says_so(platform: Platform, kind: type[BaseException]) -> None:
+    """A task ended from outside writes nothing; no figures and no reason are still no pass."""
+    platform.generator.problem = kind()
+    with pytest.raises(kind):
+        platform.loaded()
+    (uri,) = platform.store.runs_by_uri
+    assert verdict_of(platform, uri) is Verdict.INVALID
+    assert platform.pipeline.report(uri).validity == (
+        "the load left no record: its task was ended from outside; see the task's log",
+    )
+
+
+def test_a_killed_second_try_does_not_stand_on_the_first(platform: Platform) -> None:
+    """The figures of an earlier load are not those of this one, whose rows lie there now."""
+    uri = platform.loaded()
+    platform.pipeline.scrape(uri)
+    platform.generator.problem = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        platform.pipeline.run_load(uri)
+    assert verdict_of(platform, uri) is Verdict.INVALID
+
+
+def test_a_load_stopped_in_its_warm_up_still_has_a_record(platform: Platform) -> None:
+    """There is no measured window: no rate, no figures, no division by zero."""
+    end = START.timestamp() + 2
+    platform.generator.log_changes = {"ended": "stopped by SIGTERM", "measured_from": end, "measured_to": end}
+    record = platform.execute()
+    assert record.verdict is Verdict.INVALID
+    assert record.validity[0] == "the load ended early: stopped by SIGTERM; start a new run"
+    assert record.validity[-1] == "the measured window is empty"
+    assert record.load.achieved_rate_rps is None
+
+
+# the turn of a load
+
+OTHER = replace(
+    BESIDE, run_id="r2", service="engine", scenario="normal_trading", targets=("10.0.0.9:443",), rate_rps=100.0
+)
+BUSY = Occupied("10.0.0.7:8000 is under load by run r0 (overnight_processing on rates-service)")
+
+
+class Turns(FakeReservations):
+    """Grants what it is told to, as often as it is told to, and knows what is held.
+
+    Attributes:
+        capacities: what all loads together might send, each time it was asked.
+        is_held: whether a claim stands now.
+        grant_s: how long it takes to grant one.
+    """
+
+    def __init__(self, clock: FixedClock, *, refusals: int = 0, grant_s: float = 0) -> None:
+        super().__init__()
+        self.problems = [BUSY] * refusals
+        self.capacities: list[float] = []
+        self.is_held = False
+        self._clock = clock
+        self._grant_s = grant_s
+
+    @contextmanager
+    def reserve(self, claim: Claim, *, capacity_rps: float) -> Iterator[Reservation]:
+        """Grant a claim, or raise the next problem."""
+        self.capacities.append(capacity_rps)
+        with super().reserve(claim, capacity_rps=capacity_rps) as granted:
+            self._clock.move(self._grant_s)
+            self.is_held = True
+            try:
+                yield replace(granted, hold=7)
+            finally:
+                self.is_held = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched(FakeGenerator):
+    """Notes whether its turn is held while it sends, and asks the watch as the real one does.
+
+    Attributes:
+        turns: what it is held by.
+        takes_s: how much longer than planned it takes.
+        held: whether its turn was held, each time.
+        reasons: what the watch answered when it had ended.
+    """
+
+    turns: Turns
+    takes_s: float = 0
+    held: list[bool] = field(default_factory=list)
+    reasons: list[str | None] = field(default_factory=list)
+
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Send as the fake does, and look."""
+        self.held.append(self.turns.is_held)
+        FakeGenerator.run(self, order, watch=watch)
+        self.clock.move(self.takes_s)
+        self.reasons.append(watch.reason_to_stop())
+
+
+def with_turns(platform: Platform, *, takes_s: float = 0, **turns: Any) -> tuple[Turns, Watched]:
+    """Let turns be granted as a test says."""
+    made = Turns(platform.clock, **turns)
+    generator = Watched(clock=platform.clock, turns=made, takes_s=takes_s)
+    platform.reservations, platform.generator = made, generator
+    return made, generator
+
+
+def until(platform: Platform, finish_by: str) -> None:
+    """Let every load of the schedule be over by a time."""
+    scenario = small_scenario(schedule={"cron": "30 6 * * *", "finish_by": finish_by})
+    platform.catalogue = replace(platform.catalogue, scenarios={"brief": scenario})
+
+
+def staged(platform: Platform, **request: Any) -> str:
+    """Plan a run and make it ready for its load; return its URI."""
+    uri = platform.plan(**request)
+    platform.pipeline.stage_data(uri)
+    return uri
+
+
+def test_a_load_is_sent_only_in_its_turn(platform: Platform) -> None:
+    """Its target and its share of the generators are its own until all of it is over."""
+    platform.catalogue = replace(platform.catalogue, operations=Operations(capacity_rps=50))
+    turns, generator = with_turns(platform)
+    uri = staged(platform)
+    platform.pipeline.run_load(uri)
+    assert (generator.held, turns.is_held) == ([True], False)
+    assert turns.capacities == [50]
+    assert turns.claims == [
+        Claim(
+            run_id=uri.rpartition("/")[2],
+            service="orders-service",
+            scenario="brief",
+            targets=("10.0.0.7:8000",),
+            rate_rps=40,
+            since=START,
+        )
+    ]
+
+
+def test_a_turn_is_given_back_when_the_load_fails(platform: Platform) -> None:
+    """Else nobody would ever load the target again."""
+    turns, generator = with_turns(platform)
+    generator.problem = NO_RECORD
+    with pytest.raises(LoadError):
+        platform.pipeline.run_load(staged(platform))
+    assert (len(turns.claims), turns.is_held) == (1, False)
+
+
+def test_a_load_waits_for_its_turn(platform: Platform) -> None:
+    """Occupied three times, then granted: it begins three seconds later, and its figures are as good as any."""
+    turns, _ = with_turns(platform, refusals=3)
+    record = platform.execute()
+    assert platform.clock.waits_s[:3] == [1.0, 1.0, 1.0]
+    assert [claim.since for claim in turns.claims] == [START + timedelta(seconds=each) for each in range(4)]
+    assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
+    assert record.started_at == START + timedelta(seconds=3)
+
+
+def test_a_load_that_is_halted_while_it_waits_is_not_sent(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hears of it within a second."""
+    turns, generator = with_turns(platform, refusals=100)
+
+    def wait(seconds: float) -> None:
+        platform.clock.move(seconds)
+        if platform.clock() >= START + timedelta(seconds=10):
+            platform.halt_reason = HALTED
+
+    monkeypatch.setattr(platform.clock, "wait", wait)
+    uri = staged(platform)
+    with pytest.raises(RunSkipped, match=rf"^{re.escape(HALTED)}$"):
+        platform.pipeline.run_load(uri)
+    assert (len(turns.claims), generator.loads) == (11, [])  # at 0, 1, … 10 s
+    assert verdict_of(platform, uri) is Verdict.SKIPPED
+    assert platform.pipeline.report(uri).reasons == (HALTED,)
+
+
+def test_a_load_whose_time_is_over_while_it_waits_is_not_sent(platform: Platform) -> None:
+    """It takes 15 s and 10 s for the last answer: at 06:30:35 it could still begin, a second later not."""
+    until(platform, "06:31")
+    turns, generator = with_turns(platform, refusals=100)
+    uri = staged(platform, due_at=START)
+    too_late = (
+        "it is too late: its schedule ends at 06:31 UTC; the load takes 25 s, must be over by 2026-03-02 06:31:00 UTC, "
+        "and would start at 2026-03-02 06:30:36 UTC"
+    )
+    with pytest.raises(RunSkipped) as caught:
+        platform.pipeline.run_load(uri)
+    assert str(caught.value) == too_late
+    assert (sum(platform.clock.waits_s), generator.loads) == (36, [])
+    assert platform.pipeline.compare([uri]) == {uri: Verdict.SKIPPED}
+    assert platform.pipeline.report(uri).reasons == (too_late,)
+    assert len(turns.claims) == 37
+
+
+def test_a_load_whose_turn_comes_just_in_time_is_sent(platform: Platform) -> None:
+    """At the very last moment."""
+    until(platform, "06:31")
+    _, generator = with_turns(platform, refusals=35)
+    platform.pipeline.run_load(staged(platform, due_at=START))
+    assert len(generator.loads) == 1
+
+
+def test_what_held_before_the_turn_is_asked_again_after_it(platform: Platform) -> None:
+    """Granting may have taken long; the turn is given back."""
+    until(platform, "06:31")
+    turns, generator = with_turns(platform, grant_s=36)
+    with pytest.raises(RunSkipped, match=r"^it is too late: its schedule ends at 06:31 UTC; "):
+        platform.pipeline.run_load(staged(platform, due_at=START))
+    assert (len(turns.claims), turns.is_held, generator.loads) == (1, False, [])
+
+
+def test_a_run_that_is_too_late_does_not_even_wait(platform: Platform) -> None:
+    """Preflight says so already, before the target is asked."""
+    until(platform, "06:31")
+    turns, _ = with_turns(platform)
+    uri = staged(platform, due_at=START)
+    platform.clock.move(36)
+    for stage in (platform.pipeline.preflight, platform.pipeline.run_load):
+        with pytest.raises(RunSkipped, match=r"^it is too late: its schedule ends at 06:31 UTC; "):
+            stage(uri)
+    assert (turns.claims, platform.target.checks) == ([], [])
+
+
+def test_not_knowing_what_runs_sends_nothing(platform: Platform) -> None:
+    """It is no load beside another by mistake."""
+    platform.reservations.problems = [StoreError("cannot tell which loads run")]
+    record = platform.execute()
+    assert (record.verdict, record.reasons) == (Verdict.INVALID, ("cannot tell which loads run",))
+    assert platform.generator.loads == []
+
+
+def test_loads_that_ran_beside_it_are_noted(platform: Platform) -> None:
+    """For whoever wonders about its figures; they change no verdict."""
+    platform.reservations.beside = (BESIDE, OTHER)
+    record = platform.execute()
+    assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
+    assert record.notes == (
+        "rates-service was under load too when this one began (overnight_processing, 50/s, run r0)",
+        "engine was under load too when this one began (normal_trading, 100/s, run r2)",
+    )
+
+
+def test_a_load_that_ran_alone_has_nothing_to_note(platform: Platform) -> None:
+    """Also when an earlier try of it did not."""
+    platform.reservations.beside = (BESIDE,)
+    uri = platform.loaded()
+    platform.reservations.beside = ()
+    platform.pipeline.run_load(uri)
+    platform.pipeline.scrape(uri)
+    platform.pipeline.compare([uri])
+    assert platform.pipeline.report(uri).notes == ()
+
+
+# where a load goes, and what ends it
+
+
+def test_the_load_goes_only_to_what_was_checked(platform: Platform) -> None:
+    """The name is resolved once before each load: that it leads elsewhere a moment later changes nothing."""
+    turns, generator = with_turns(platform)
+    platform.resolve.answers["orders-service"] = [["10.0.0.7"], ["10.0.0.8", "10.0.0.9"], ["8.8.8.8"]]
+    platform.loaded()
+    (order,) = generator.orders
+    assert (order.addresses, order.hold) == (("10.0.0.8", "10.0.0.9"), 7)
+    assert turns.claims[0].targets == ("10.0.0.8:8000", "10.0.0.9:8000")
+    # preflight, then health, and the versions before and after the load where a service tells them
+    assert platform.target.asked == [("10.0.0.7",), ("10.0.0.8", "10.0.0.9")]
+    assert platform.resolve.asked == [("orders-service", 8000)] * 2
+
+
+def test_a_name_that_leads_elsewhere_gets_no_load_and_no_turn(platform: Platform) -> None:
+    """What was allowed at preflight is asked again."""
+    turns, generator = with_turns(platform)
+    platform.resolve.answers["orders-service"] = [["10.0.0.7"], ["8.8.8.8"]]
+    record = platform.execute()
+    assert record.verdict is Verdict.INVALID
+    assert record.reasons[0].startswith("orders-service is not loaded: its host orders-service resolves to 8.8.8.8, ")
+    assert (turns.claims, generator.loads) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("takes_s", "reason"),
+    [
+        (44, None),
+        (45, "its schedule ends at 06:31 UTC, and all load must be over by 2026-03-02 06:31:00 UTC"),
+    ],
+)
+def test_the_generator_is_told_when_time_is_over(platform: Platform, takes_s: float, reason: str | None) -> None:
+    """A load of 15 s that takes 45 s longer is at its deadline, to the second."""
+    until(platform, "06:31")
+    _, generator = with_turns(platform, takes_s=takes_s)
+    platform.pipeline.run_load(staged(platform, due_at=START))
+    assert generator.reasons == [reason]
+
+
+# scrape
+
+
+def test_the_scrape_waits_until_the_window_is_complete(platform: Platform) -> None:
+    """Two scrape intervals of 1 s after the window's end, less what has gone by."""
+    uri = platform.loaded()
+    platform.clock.move(0.5)
+    platform.pipeline.scrape(uri)
+    assert platform.clock.waits_s == [1.5]
+    end = START + timedelta(seconds=15)
+    assert [at for query, at in platform.metrics.asked if "[10000ms]" in query] == [end] * 4
+
+
+def test_a_late_scrape_waits_for_nothing(platform: Platform) -> None:
+    """Prometheus keeps its samples."""
+    uri = platform.loaded()
+    platform.clock.move(600)
+    platform.pipeline.scrape(uri)
+    assert platform.clock.waits_s == [0.0]
+
+
+def test_the_scrape_keeps_how_the_figures_went(platform: Platform) -> None:
+    """From the schedule's begin to the window's end, 15 s; a new load forgets it."""
+    uri = platform.loaded()
+    query = platform.catalogue.service("orders").prometheus.query("cpu_usage", window="4000ms")
+    begin = START + timedelta(seconds=4)
+    platform.metrics.over_time[query] = (Sample(at=begin, value=1.5), Sample(at=begin + timedelta(seconds=9), value=2))
+    platform.pipeline.scrape(uri)
+    asked, *_ = platform.metrics.asked_over_time
+    assert asked == (query, begin, START + timedelta(seconds=15), 1)
+    written = platform.store.read(uri, "server.csv")
+    assert written == b"second,cpu_usage,memory_usage,disk_usage\n2,1.5,,\n11,2,,\n"
+    platform.pipeline.run_load(uri)
+    assert platform.store.read(uri, "server.csv") is None
+
+
+def test_a_run_whose_figures_over_time_are_missing_keeps_its_verdict(platform: Platform) -> None:
+    """They are drawn only; without one there is no file."""
+    platform.with_baseline()
+    uri = platform.plan()
+    (record,) = platform.pipeline.execute([uri])
+    assert record.verdict is Verdict.PASS
+    assert platform.store.read(uri, "server.csv") is None
+
+
+def test_prometheus_down_at_the_scrape_is_worth_a_retry(platform: Platform) -> None:
+    """It is raised for a retry; a second try that works clears the reason."""
+    uri = platform.loaded()
+    platform.metrics.answers[coverage_query()] = PrometheusUnavailable("Prometheus at http://p cannot be asked")
+    with pytest.raises(PrometheusUnavailable):
+        platform.pipeline.scrape(uri)
+    assert verdict_of(platform, uri) is Verdict.INVALID
+    platform.metrics.answers = healthy_answers()
+    platform.pipeline.scrape(uri)
+    assert verdict_of(platform, uri) is Verdict.NO_BASELINE
+    assert platform.pipeline.report(uri).metrics["cpu_usage"].value == 1.5
+
+
+def test_prometheus_down_for_good(platform: Platform) -> None:
+    """The client's figures are kept, the run is invalid, and the service gets no blame."""
+    answers = healthy_answers() | {coverage_query(): PrometheusUnavailable("Prometheus at http://p cannot be asked")}
+    platform.with_baseline().metrics = FakeMetrics(answers)
+    platform.generator.latency_s = 0.4
+    record = platform.execute()
+    assert (record.verdict, record.reasons) == (Verdict.INVALID, ("Prometheus at http://p cannot be asked",))
+    assert record.metrics["latency_p50"].value == pytest.approx(0.4, rel=0.1)
+    assert record.metrics["cpu_usage"].reason == "Prometheus was not asked"
+
+
+def test_too_few_scrapes(platform: Platform) -> None:
+    """8 of 10 − 1 expected scrapes are 89 %: the averages cannot be trusted."""
+    platform.metrics.answers[coverage_query()] = 8.0
+    record = platform.execute()
+    assert record.verdict is Verdict.INVALID
+    assert record.validity == (
+        "Prometheus has 89% of the service's scrapes in the measured window (at least 95% are needed); "
+        "check the target in Prometheus and scrape_interval_s",
+    )
+
+
+def test_one_figure_that_prometheus_lacks(platform: Platform) -> None:
+    """A missing disk figure makes no run invalid: it is null with its reason, and a note."""
+    query = platform.catalogue.service("orders").prometheus.query("disk_usage", window="10000ms")
+    platform.with_baseline().metrics.answers[query] = NoData("no data for 1 - min(…)")
+    record = platform.execute()
+    assert record.verdict is Verdict.PASS
+    assert record.reasons[1] == "Disk used could not be compared: no data for 1 - min(…)"
+    assert (record.metrics["disk_usage"].value, record.metrics["disk_usage"].reason) == (None, "no data for 1 - min(…)")
+
+
+def test_a_scrape_before_any_load(platform: Platform) -> None:
+    """Stages have an order; a message says which comes first."""
+    uri = platform.plan()
+    with pytest.raises(StoreError, match=f"^{uri} has no figures of a load yet; run_load comes first$"):
+        platform.pipeline.scrape(uri)
+
+
+def test_a_scrape_that_was_killed(platform: Platform) -> None:
+    """Load figures alone are no pass."""
+    assert verdict_of(platform, uri := platform.loaded()) is Verdict.INVALID
+    assert platform.pipeline.report(uri).validity == (
+        "Prometheus was never asked: the scrape was ended from outside; see the task's log",
+    )
+
+
+# compare and report
+
+
+def test_baselines_that_break_during_the_run_keep_its_figures(platform: Platform) -> None:
+    """The run is invalid for what it cannot be compared with, and half an hour of load is not lost."""
+    uri = platform.loaded()
+    platform.pipeline.scrape(uri)
+    platform.baselines.problem = BaselineError("b.json is not valid JSON; restore it from version control")
+    assert verdict_of(platform, uri) is Verdict.INVALID
+    record = platform.pipeline.report(uri)
+    assert record.validity == (
+        "the baselines could not be read: b.json is not valid JSON; restore it from version control",
+    )
+    assert (record.load.due, record.metrics["cpu_usage"].value) == (400, 1.5)
+
+
+def test_a_finished_run_leaves_what_the_contract_names(platform: Platform) -> None:
+    """Record, report, charts, rows and seconds; what stages left for one another is gone."""
+    uri = platform.plan()
+    platform.pipeline.execute([uri])
+    assert sorted(platform.store.runs_by_uri[uri]) == [
+        "charts/latency.png",
+        "distribution.csv",
+        "junit.xml",
+        "report.html",
+        "report.md",
+        "requests.csv.gz",
+        "run.json",
+        "timeseries.csv",
+    ]
+
+
+def test_the_record_is_written_last(platform: Platform) -> None:
+    """Whoever sees run.json sees a finished run."""
+    platform.execute()
+    assert platform.store.written[-4:] == ["report.md", "report.html", "junit.xml", "run.json"]
+    assert platform.store.written.count("run.json") == 1
+
+
+def test_the_report_shows_the_nights_before(platform: Platform) -> None:
+    """Those of the same load, and the chart of this run."""
+    platform.execute()
+    assert b"Nights before" not in platform.store.runs_by_uri[next(platform.store.runs())]["report.md"]
+    platform.clock.move(86_400)
+    uri = platform.plan()
+    platform.pipeline.execute([uri])
+    files = platform.store.runs_by_uri[uri]
+    assert b"| Nights before and this run |" in files["report.md"]
+    assert b'aria-label="1 night before: ' in files["report.html"]
+    assert b'src="data:image/png;base64,' in files["report.html"]
+    assert b'<testsuite name="orders-service.brief" tests="8"' in files["junit.xml"]
+    platform.clock.move(86_400)
+    other = platform.plan(rate_rps=20)
+    platform.pipeline.execute([other])
+    assert b"Nights before" not in platform.store.runs_by_uri[other]["report.md"]
+
+
+def test_an_unfinished_run_is_none_of_the_runs(platform: Platform) -> None:
+    """Until its record is there it has no figures to read."""
+    uri = platform.loaded()
+    assert list(platform.store.runs()) == []
+    with pytest.raises(StoreError, match=f"^run {uri} is not finished: it has no run.json$"):
+        platform.pipeline.record(uri)
+
+
+def stages(platform: Platform) -> list[Callable[[str], Any]]:
+    pipeline = platform.pipeline
+    return [
+        pipeline.stage_data,
+        pipeline.preflight,
+        pipeline.run_load,
+        pipeline.scrape,
+        lambda uri: pipeline.compare([uri]),
+        pipeline.report,
+    ]
+
+
+def test_a_finished_run_refuses_every_stage(platform: Platform) -> None:
+    """A record never changes; a new run is what is wanted."""
+    uri = platform.plan()
+    platform.pipeline.execute([uri])
+    before = dict(platform.store.runs_by_uri[uri])
+    for stage in stages(platform):
+        with pytest.raises(
+            StoreError, match=f"^run {uri} is finished; its record never changes, so trigger a new run$"
+        ):
+            stage(uri)
+    assert platform.store.runs_by_uri[uri] == before
+    assert len(platform.generator.loads) == 1
+
+
+def test_a_run_that_was_never_planned_refuses_every_stage(platform: Platform) -> None:
+    """An address without a plan is a mistake."""
+    uri = platform.store.create(service="orders-service", scenario="brief", run_id="x")
+    for stage in stages(platform)[:-1]:
+        with pytest.raises(StoreError, match=f"^there is no run {uri}; its plan is missing$"):
+            stage(uri)
+    with pytest.raises(StoreError, match=f"^run {uri} was not compared yet; compare comes before report$"):
+        platform.pipeline.report(uri)
+
+
+def test_a_report_that_fails_still_writes_the_record(platform: Platform) -> None:
+    """The verdict stands; the failure is raised, further load is refused, and a second try writes the report."""
+    platform.charts.problem = OSError("no font")
+    uri = platform.plan()
+    with pytest.raises(OSError, match="no font"):
+        platform.pipeline.execute([uri])
+    record = platform.pipeline.record(uri)
+    assert record.verdict is Verdict.NO_BASELINE
+    with pytest.raises(StoreError, match="is finished"):
+        platform.pipeline.run_load(uri)
+    platform.charts.problem = None
+    assert platform.pipeline.report(uri) == record
+    assert platform.store.runs_by_uri[uri]["report.md"].startswith(b"# NO_BASELINE")

@@ -1,0 +1,197 @@
+"""Every stage with results, baselines and locks in an object store, as tasks on different machines do it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from include.perf.adapters.files.baseline_file import SharedBaselines
+from include.perf.adapters.files.locked_file import Changed
+from include.perf.adapters.s3 import client, leases
+from include.perf.adapters.s3.leases import Leases
+from include.perf.adapters.s3.objects import Objects
+from include.perf.adapters.s3.place import S3Place
+from include.perf.adapters.s3.shared_object import SharedObject
+from include.perf.adapters.s3.shared_state import LoadLeases
+from include.perf.adapters.s3.store import S3Store
+from include.perf.load.generator import LoadOrder, LoadWatch
+from include.perf.model.errors import LoadError, StoreError
+from include.perf.pipeline.planning.request import RunRequest
+from include.perf.runs.record import Verdict
+from include.perf.runs.results_store import RECORD_FILE, REQUESTS_FILE
+from tests.fakes import FakeGenerator, Platform
+from tests.object_stores import ObjectStore, Proxy
+from tests.waiting import until
+
+KEPT = {
+    "charts/latency.png",
+    "distribution.csv",
+    "junit.xml",
+    "report.html",
+    "report.md",
+    "requests.csv.gz",
+    "run.json",
+    "server.csv",
+    "timeseries.csv",
+}
+
+
+@pytest.fixture
+def proxy(s3: ObjectStore) -> Iterator[Proxy]:
+    """What stands between the stages and the server, and can fail."""
+    proxy = Proxy(s3.port)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def place(s3: ObjectStore) -> S3Place:
+    """Where it all lies."""
+    return S3Place(bucket=s3.bucket(), prefix="results")
+
+
+@pytest.fixture
+def objects(s3: ObjectStore, proxy: Proxy, place: S3Place) -> Objects:
+    """The objects there, seen through the proxy."""
+    login = s3.through(proxy)
+    return Objects(place, lambda: login)
+
+
+@pytest.fixture
+def shared(platform: Platform, objects: Objects, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    """The pipeline on fakes, but for what it keeps; a request that fails is not repeated by the client."""
+    monkeypatch.setattr(client, "ATTEMPTS", 1)
+    platform.store = S3Store(objects, wait=platform.clock.wait)  # type: ignore[assignment]
+    platform.baselines = SharedBaselines(SharedObject(objects, "baselines.json"))  # type: ignore[assignment]
+    platform.reservations = LoadLeases(Leases(SharedObject(objects, ".loads.json")))  # type: ignore[assignment]
+    return platform
+
+
+def test_a_night_from_the_plan_to_the_promotion(shared: Platform, place: S3Place) -> None:
+    """The first run makes a baseline, the second one is compared with it; all files lie where they belong."""
+    record = shared.with_baseline().execute()
+    assert record.verdict is Verdict.PASS
+    store = shared.pipeline.store
+    uri = store.uri_of(service=record.service, scenario=record.scenario, run_id=record.run_id)
+    assert uri == f"{place.uri}/orders-service/brief/{record.run_id}"
+    assert store.names(uri) >= KEPT - {"server.csv"}
+    assert not [name for name in store.names(uri) if name.startswith("stage-")]
+    assert shared.pipeline.record(uri) == record
+    entry = shared.pipeline.baselines.read().get(record.service, record.scenario)
+    assert entry.version == 1
+
+
+def test_what_a_failed_load_measured_is_kept(shared: Platform) -> None:
+    """The requests up to then are in the store; the record says why there is no verdict."""
+    shared.generator.is_killed = True
+    uri = shared.plan()
+    for stage in (shared.pipeline.stage_data, shared.pipeline.preflight):
+        stage(uri)
+    with pytest.raises(LoadError):
+        shared.pipeline.run_load(uri)
+    assert REQUESTS_FILE in shared.pipeline.store.names(uri)
+    shared.pipeline.compare([uri])
+    assert shared.pipeline.report(uri).verdict is Verdict.INVALID
+
+
+@dataclass(slots=True, kw_only=True)
+class Outage(FakeGenerator):
+    """Sends a load, at the end of which the object store goes down."""
+
+    proxy: Proxy
+
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Leave the record, and no store to keep it in."""
+        FakeGenerator.run(self, order, watch=watch)
+        self.proxy.fault = "503"
+
+
+def test_a_store_that_fails_while_a_load_runs_loses_nothing(shared: Platform, objects: Objects, proxy: Proxy) -> None:
+    """It is down when the load ends, and comes back some minutes later: what was measured is kept then."""
+    uri = shared.plan()
+    for stage in (shared.pipeline.stage_data, shared.pipeline.preflight):
+        stage(uri)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 6:
+            proxy.fault = None
+
+    shared.generator = Outage(clock=shared.clock, proxy=proxy)
+    replace(shared.pipeline, store=S3Store(objects, wait=wait)).run_load(uri)
+    assert waits == [1.0, 2.0, 5.0, 10.0, 30.0, 60.0]
+    shared.pipeline.scrape(uri)
+    shared.pipeline.compare([uri])
+    assert shared.pipeline.report(uri).verdict is Verdict.NO_BASELINE
+
+
+@dataclass(slots=True, kw_only=True)
+class Robbed(FakeGenerator):
+    """Sends a load whose lease somebody else takes for over meanwhile, and ends it when it is told to."""
+
+    leases: SharedObject
+
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Leave the record of a load that was stopped."""
+        self.leases.update(lambda _: Changed(content=b'{"leases": {}}', result=None))
+        reason = until(watch.reason_to_stop, within_s=10, every_s=0.01, what="the load is told to stop")
+        self.log_changes = {"ended": f"stopped: {reason}"}
+        FakeGenerator.run(self, order, watch=watch)
+
+
+def test_a_load_whose_lease_is_lost_is_over(
+    shared: Platform, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one may be on its target from then on: what was measured is kept, and is no measurement."""
+    monkeypatch.setattr(leases, "RENEW_S", 0.01)
+    uri = shared.plan()
+    for stage in (shared.pipeline.stage_data, shared.pipeline.preflight):
+        stage(uri)
+    shared.generator = Robbed(clock=shared.clock, leases=SharedObject(objects, ".loads.json"))
+    shared.pipeline.run_load(uri)
+    shared.pipeline.scrape(uri)
+    shared.pipeline.compare([uri])
+    record = shared.pipeline.report(uri)
+    assert record.verdict is Verdict.INVALID
+    assert f"the lease of {record.run_id} was taken over" in record.reasons[0]
+
+
+def test_what_cannot_be_kept_stays_on_the_machine(shared: Platform, proxy: Proxy) -> None:
+    """The store is down for longer than anybody waits: the message says where what was written is."""
+    uri = shared.plan()
+
+    def write() -> None:
+        with shared.pipeline.store.folder(uri) as folder:
+            (folder / "timeseries.csv").write_bytes(b"second\n1\n")
+            proxy.fault = "503"
+
+    with pytest.raises(StoreError, match=r"fails \(SlowDown\).*; what was written is in /") as caught:
+        write()
+    left = Path(str(caught.value).rpartition("what was written is in ")[2])
+    assert (left / "timeseries.csv").read_bytes() == b"second\n1\n"
+    proxy.fault = None
+    assert shared.pipeline.store.names(uri) == {"stage-spec.json"}
+    for path in left.iterdir():
+        path.unlink()
+    left.rmdir()
+
+
+def test_no_record_is_half_written(shared: Platform, proxy: Proxy) -> None:
+    """A store that fails when a record is written leaves none; the stage is tried again, and then there is one."""
+    uri = shared.loaded()
+    shared.pipeline.scrape(uri)
+    shared.pipeline.compare([uri])
+    proxy.fault, proxy.is_spared = "reset", lambda line: not (line.startswith("PUT") and RECORD_FILE in line)
+    with pytest.raises(StoreError, match=r"^cannot write s3://.*/run\.json: "):
+        shared.pipeline.report(uri)
+    proxy.fault = None
+    assert shared.pipeline.store.read(uri, RECORD_FILE) is None
+    assert shared.pipeline.report(uri).verdict is Verdict.NO_BASELINE
+
+
+def test_two_runs_of_one_request_have_folders_of_their_own(shared: Platform) -> None:
+    """Planned at the same moment."""
+    request = RunRequest(scenario="brief")
+    assert len({*shared.pipeline.plan(request), *shared.pipeline.plan(request)}) == 2

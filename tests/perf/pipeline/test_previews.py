@@ -1,0 +1,249 @@
+"""A dry run: it says what the real schedule would send, and sends nothing itself."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.load.schedule import schedule
+from include.perf.catalogue.operations import Operations
+from include.perf.load.staging import build_feed
+from include.perf.model.errors import ConfigurationError
+from include.perf.pipeline.planning.request import RunRequest
+from include.perf.pipeline.previews import PlannedEndpoint, PlannedLoad
+from include.perf.runs.stage_files import StageFiles
+from tests.fakes import START, Platform, small_scenario, small_service
+
+LONGEST_S = 25  # 5 s of warm-up, 10 s measured, and the 10 s in which the last answer may come
+RUN_S = 85  # and a minute beside it until the next one's turn
+NAMES = ("orders-service", "rates-service", "risk-service")
+BURST = [{"at_s": 0, "factor": 3}, {"at_s": 5, "factor": 1, "by": "decay"}]
+BEFORE_LONDON = {"before": "london", "minutes": 90}
+"""London opens at 08:00 UTC on 2 March 2026, a Monday; with the margin all load must be over by 07:55."""
+
+WEIGHTED: list[dict[str, Any]] = [
+    {"name": "place", "method": "POST", "path": "/orders", "weight": 4, "body": {"price": "$price"}},
+    {"name": "positions", "method": "GET", "path": "/positions", "weight": 3, "query": {"instrument": "$instrument"}},
+    {"name": "state", "method": "GET", "path": "/state"},
+]
+
+
+def asked(**request: Any) -> RunRequest:
+    return RunRequest(**({"scenario": "brief"} | request))
+
+
+def previewed(platform: Platform, **request: Any) -> list[PlannedLoad]:
+    return platform.pipeline.preview([asked(**request)])
+
+
+def with_services(platform: Platform, *names: str, **scenario: Any) -> None:
+    """Give the platform so many equal services, in a scenario that is changed."""
+    services = {name: small_service(name=name) for name in names}
+    platform.catalogue = replace(platform.catalogue, services=services, scenarios={"brief": small_scenario(**scenario)})
+
+
+def assert_nothing_was_sent(platform: Platform) -> None:
+    """Nobody was asked anything but where a name leads, and nothing is kept."""
+    target = platform.target
+    assert (target.asked, target.checks, target.sent) == ([], [], [])
+    assert (platform.generator.orders, platform.reservations.claims) == ([], [])
+    assert (platform.metrics.asked, platform.clock.waits_s) == ([], [])
+    assert platform.store.runs_by_uri == {}
+
+
+# What would be sent
+
+
+@pytest.mark.parametrize(
+    ("load", "requests"),
+    [
+        ({"rate_rps": 40}, 600),  # (5 + 10) s × 40/s
+        ({"rate_rps": 40, "ramp_s": 5}, 500),  # half of it in the ramp
+        ({"rate_rps": 7.3}, None),
+        ({"rate_rps": 40, "arrivals": "poisson"}, 600),
+        ({"rate_rps": 1000, "profile": BURST, "workers": 2}, None),
+        ({"rate_rps": 0.3}, None),
+        ({"rate_rps": 40, "warmup_s": 0}, 400),
+    ],
+)
+def test_it_is_what_the_real_schedule_sends(platform: Platform, load: dict[str, Any], requests: int | None) -> None:
+    """By endpoint, how many requests and how many different ones; counted out, arrival by arrival."""
+    service = small_service(endpoints=WEIGHTED)
+    scenario = small_scenario(load={"duration_s": 10, "warmup_s": 5} | load)
+    platform.catalogue = replace(
+        platform.catalogue,
+        services={service.name: service},
+        scenarios={scenario.name: scenario},
+        operations=Operations(capacity_rps=3000),
+    )
+    (planned,) = previewed(platform)
+    feed = build_feed(platform.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+    dues = list(schedule(scenario.load, [4, 3, 1]))
+    by_endpoint = Counter(due.endpoint for due in dues)
+    different = {(due.endpoint, due.turn % feed.endpoints[due.endpoint].rows) for due in dues}
+    assert [(endpoint.name, endpoint.requests, endpoint.rows) for endpoint in planned.endpoints] == [
+        (endpoint.name, by_endpoint[index], sum(1 for each, _ in different if each == index))
+        for index, endpoint in enumerate(service.endpoints)
+    ]
+    assert planned.requests == len(dues) == scenario.load.total_arrivals
+    assert requests in (None, planned.requests)
+
+
+def test_the_first_request_of_each_endpoint_is_shown(platform: Platform) -> None:
+    """As it would go over the wire, and as `stage_data` makes it."""
+    (planned,) = previewed(platform)
+    service, scenario = small_service(), small_scenario()
+    feed = build_feed(platform.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+    place, positions = (requests[0] for requests in feed.requests)
+    assert place.body is not None
+    # half of 200 and of 400 each; 80 bars of the data have 50 with a whole history
+    assert planned.endpoints == (
+        PlannedEndpoint(name="place", method="POST", requests=300, rows=50, example=("/orders", place.body.decode())),
+        PlannedEndpoint(name="positions", method="GET", requests=300, rows=50, example=(positions.target, None)),
+    )
+    assert positions.target == "/positions?instrument=EUR_USD"
+
+
+def test_a_load_is_told_with_where_when_and_how_much(platform: Platform) -> None:
+    """Everything that decides whether somebody wants it."""
+    (planned,) = previewed(platform, rate_rps=8, duration_s=20)
+    assert replace(planned, endpoints=()) == PlannedLoad(
+        service="orders-service",
+        scenario="brief",
+        environment="staging",
+        base_url="http://orders-service:8000",
+        addresses=("10.0.0.7",),
+        starts_at=START,
+        ends_at=START + timedelta(seconds=35),  # 5 + 20 + 10
+        load="8/s constant for 20 s after 5 s of warm-up",
+        endpoints=(),
+        refused=(),
+    )
+    assert planned.requests == 200
+    assert_nothing_was_sent(platform)
+
+
+def test_it_is_the_plan_of_the_same_request(platform: Platform) -> None:
+    """The same services in the same order, under the same load."""
+    with_services(platform, *NAMES)
+    request = asked(rate_rps=12.5, duration_s=20)
+    previewed = platform.pipeline.preview([request])
+    specs = [StageFiles(platform.store, uri).read_spec() for uri in platform.pipeline.plan(request)]
+    assert [(load.service, load.requests) for load in previewed] == [
+        (spec.service, spec.load.total_arrivals) for spec in specs
+    ]
+
+
+def test_a_request_that_is_wrong_is_refused_as_by_the_plan(platform: Platform) -> None:
+    """With everything that is wrong with it."""
+    wrong = asked(service="ordres", rate_rps=0)
+    with pytest.raises(ConfigurationError) as by_plan:
+        platform.pipeline.plan(wrong)
+    with pytest.raises(ConfigurationError) as by_preview:
+        platform.pipeline.preview([wrong])
+    assert by_preview.value.problems == by_plan.value.problems
+    assert len(by_preview.value.problems) == 2
+
+
+# When
+
+
+def starts(loads: list[PlannedLoad]) -> dict[str, float]:
+    """Return after how many seconds each load starts."""
+    return {load.service: (load.starts_at - START).total_seconds() for load in loads}
+
+
+@pytest.mark.parametrize(
+    ("parallel", "seconds"),
+    [(1, (0, RUN_S, 2 * RUN_S)), (2, (0, 0, RUN_S)), (3, (0, 0, 0)), (8, (0, 0, 0))],
+)
+def test_loads_begin_one_after_another_or_side_by_side(
+    platform: Platform, parallel: int, seconds: tuple[int, ...]
+) -> None:
+    """As many at once as the scenario lets; each as long as it may take, until it leaves its place."""
+    with_services(platform, *NAMES, parallel=parallel)
+    loads = previewed(platform)
+    assert starts(loads) == dict(zip(NAMES, seconds, strict=True))
+    assert {load.ends_at - load.starts_at for load in loads} == {timedelta(seconds=LONGEST_S)}
+
+
+def test_one_request_comes_after_another(platform: Platform) -> None:
+    """A scenario begins when the last load of the one before has left its place."""
+    with_services(platform, *NAMES[:2], parallel=2)
+    platform.catalogue = replace(
+        platform.catalogue,
+        scenarios={name: small_scenario(name=name, parallel=2) for name in ("brief", "other")},
+    )
+    loads = platform.pipeline.preview([asked(), asked(scenario="other")])
+    assert [(load.scenario, (load.starts_at - START).total_seconds()) for load in loads] == [
+        ("brief", 0),
+        ("brief", 0),
+        ("other", RUN_S),
+        ("other", RUN_S),
+    ]
+
+
+def test_nothing_asked_for_is_nothing_planned(platform: Platform) -> None:
+    """No request, no load."""
+    assert platform.pipeline.preview([]) == []
+
+
+# What would be refused
+
+
+def test_a_load_that_comes_too_late_is_refused(platform: Platform) -> None:
+    """By the time at which it would start, not by the present: two of an hour do not both fit before London."""
+    with_services(platform, *NAMES[:2], schedule=BEFORE_LONDON)
+    first, second = previewed(platform, duration_s=3600)
+    assert first.refused == ()
+    assert second.starts_at == START + timedelta(seconds=3600 + 75)
+    assert second.refused == (
+        "it is too late: the London session opens at 08:00 Europe/London (08:00 UTC); the load takes 1:00:15, must be "
+        f"over by 2026-03-02 07:55:00 UTC, and would start at {datetime(2026, 3, 2, 7, 31, 15)} UTC",  # noqa: DTZ001
+    )
+    assert (second.addresses, second.requests) == (("10.0.0.7",), 40 * 3605)
+
+
+def test_every_reason_is_told_at_once(platform: Platform) -> None:
+    """Halted, a name that leads nowhere, and data that cannot be used; each is a sentence of its own."""
+    platform.halt_reason = "load is halted by ana: release"
+    del platform.resolve.answers["orders-service"]
+    path = platform.catalogue.data_path(small_scenario())
+    path.write_text(path.read_text(encoding="utf-8").replace("EUR_USD", "euro", 2), encoding="utf-8")
+    (planned,) = previewed(platform)
+    wrong = "instrument must look like EUR_USD, but is 'euro'; correct or remove the row"
+    halted, unknown, *broken = planned.refused
+    assert halted == "load is halted by ana: release"
+    assert unknown.startswith("orders-service")
+    assert "cannot be resolved (Name or service not known)" in unknown
+    assert broken == [f"{path} line 2: {wrong}", f"{path} line 3: {wrong}"]
+    assert (planned.addresses, planned.endpoints, planned.requests) == ((), (), 0)
+    assert_nothing_was_sent(platform)
+
+
+def test_production_is_refused_while_the_market_is_open(platform: Platform) -> None:
+    """And previewed all the same."""
+    service = small_service(environment="live", allow_production=True, max_rate_rps=50)
+    platform.catalogue = replace(platform.catalogue, services={service.name: service})
+    (planned,) = previewed(platform)
+    (reason,) = planned.refused
+    assert "market" in reason
+    assert planned.requests == 600
+    platform.clock.now = START + timedelta(days=5)
+    assert previewed(platform)[0].refused == ()
+
+
+def test_one_that_is_refused_keeps_no_other_from_being_told(platform: Platform) -> None:
+    """Each service is looked at by itself."""
+    with_services(platform, *NAMES[:2])
+    services = dict(platform.catalogue.services)
+    services["rates-service"] = small_service(
+        name="rates-service", base_url="http://rates-service:8000", allowed_hosts=["rates-service"]
+    )
+    platform.catalogue = replace(platform.catalogue, services=services)
+    good, refused = previewed(platform)
+    assert (good.refused, good.addresses) == ((), ("10.0.0.7",))
+    assert len(refused.refused) == 1
+    assert refused.requests == good.requests

@@ -1,0 +1,177 @@
+"""A smoke run: which requests it sends, what it makes of each answer, and when it sends nothing at all."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from include.perf.catalogue.service import Service
+from include.perf.load.feed import Feed, FeedEndpoint, Request
+from include.perf.load.staging import build_feed
+from include.perf.load.wire import Answered
+from include.perf.model.errors import CatalogueError, HostRefused, RunSkipped, TargetError
+from include.perf.pipeline.smoke import MAX_EXAMPLE, SmokeResult, smoke
+from tests.fakes import FakeTarget, Platform, small_scenario, small_service
+
+ADDRESSES = ("10.0.0.7",)
+GOOD = Answered(status=200, body=b'{"order_id": 1}', took_s=0.02)
+DOWN = TargetError("orders-service is not reachable: POST http://orders-service:8000/orders failed (ReadTimeout)")
+
+
+def feed_of(service: Service, *, rows: int = 3) -> Feed:
+    """Return requests that say which they are: ``/orders?row=0``, …."""
+    return Feed(
+        endpoints=tuple(
+            FeedEndpoint(name=each.name, method=each.method, weight=each.weight, rows=rows)
+            for each in service.endpoints
+        ),
+        requests=tuple(
+            tuple(Request(f"{each.path}?row={row}", b"{}" if each.body else None) for row in range(rows))
+            for each in service.endpoints
+        ),
+    )
+
+
+def tried(target: FakeTarget, *, rows: int = 3, **changes: Any) -> list[SmokeResult]:
+    """Return how each endpoint of the small service answered."""
+    service = small_service(**changes)
+    return list(smoke(service, feed_of(service, rows=rows), target, ADDRESSES))
+
+
+@pytest.mark.parametrize(
+    ("rows", "sent"),
+    [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 1, 3]), (51, [0, 25, 50]), (2000, [0, 999, 1999])],
+)
+def test_each_endpoint_gets_its_first_one_of_the_middle_and_the_last(rows: int, sent: list[int]) -> None:
+    """One after another, each only once, and only to the addresses that were checked."""
+    target = FakeTarget()
+    results = tried(target, rows=rows)
+    assert [(method, request.target) for _, method, request in target.sent] == [
+        *(("POST", f"/orders?row={row}") for row in sent),
+        *(("GET", f"/positions?row={row}") for row in sent),
+    ]
+    assert set(target.asked) == {ADDRESSES}
+    assert [result.sent for result in results] == [len(sent), len(sent)]
+
+
+def test_endpoints_that_answer_as_they_should_are_good() -> None:
+    """With the time of the slowest answer, and the first request as what was asked."""
+    target = FakeTarget()
+    target.answers["/orders"] = [replace(GOOD, took_s=took_s) for took_s in (0.02, 0.05, 0.03)]
+    assert tried(target)[0] == SmokeResult(
+        service="orders-service",
+        endpoint="place",
+        path="POST /orders?row=0",
+        sent=3,
+        failed=0,
+        slowest_s=0.05,
+        problem=None,
+    )
+    assert all(result.is_good for result in tried(FakeTarget()))
+
+
+def test_an_answer_with_another_status_is_a_problem() -> None:
+    """Told of the first request that failed, with what came back; the other endpoint is none the worse."""
+    target = FakeTarget()
+    target.answers["/orders"] = [GOOD, Answered(status=422, body=b'{"detail": "price"}', took_s=0.4), GOOD]
+    place, positions = tried(target)
+    assert (place.path, place.sent, place.failed, place.slowest_s) == ("POST /orders?row=1", 3, 1, 0.4)
+    assert place.problem == 'HTTP 422: {"detail": "price"}'
+    assert (place.is_good, positions.is_good) == (False, True)
+
+
+def test_what_an_endpoint_expects_is_held_against_every_answer() -> None:
+    """As under load: a status of 200 alone is not enough where more is expected."""
+    endpoint = {"name": "place", "method": "POST", "path": "/orders", "expect": {"has": ["order_id"]}}
+    target = FakeTarget()
+    target.answers["/orders"] = [GOOD, Answered(status=200, body=b"{}"), Answered(status=200, body=b"<html>")]
+    (place,) = tried(target, endpoints=[endpoint])
+    assert (place.failed, place.problem) == (2, "wrong answer: order_id: {}")
+
+
+def test_no_answer_at_all_is_a_problem_without_a_time() -> None:
+    """No time is not zero seconds; every request is tried all the same."""
+    target = FakeTarget()
+    target.answers["/orders"] = [DOWN, DOWN, DOWN]
+    place = tried(target)[0]
+    assert (place.sent, place.failed, place.slowest_s, place.problem) == (3, 3, None, str(DOWN))
+    target.answers["/orders"] = [DOWN, GOOD, DOWN]
+    assert tried(target)[0].slowest_s == 0.02
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b"", "HTTP 500: an empty answer"),
+        (b" \r\n\t", "HTTP 500: an empty answer"),
+        (b"two\nlines", "HTTP 500: two lines"),
+        ("\x1b[31mred\x1b[0m \u202etxt\u2066".encode(), "HTTP 500: [31mred [0m txt"),
+        (b"\xff\xfe\x00binary", "HTTP 500: \ufffd\ufffd binary"),
+        (b"x" * MAX_EXAMPLE, "HTTP 500: " + "x" * MAX_EXAMPLE),
+        (b"x" * (MAX_EXAMPLE + 1), "HTTP 500: " + "x" * (MAX_EXAMPLE - 1) + "…"),
+    ],
+)
+def test_what_came_back_is_shown_on_one_short_line(body: bytes, shown: str) -> None:
+    """Neither a line break nor a colour of a service's gets into a log or a terminal."""
+    target = FakeTarget()
+    target.answers["/orders"] = Answered(status=500, body=body)
+    assert tried(target)[0].problem == shown
+
+
+# As a use case
+
+
+def test_the_requests_are_those_of_the_first_scenario_that_loads_the_service(platform: Platform) -> None:
+    """Of its data, and with its seed; nothing else of the service is asked, and there is no run of it."""
+    results = platform.pipeline.smoke("orders")
+    service, scenario = small_service(), small_scenario()
+    feed = build_feed(platform.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+    rows = feed.endpoints[0].rows
+    expected = [requests[row] for requests in feed.requests for row in (0, (rows - 1) // 2, rows - 1)]
+    assert [request for _, _, request in platform.target.sent] == expected
+    assert [result.endpoint for result in results] == ["place", "positions"]
+    assert set(platform.target.asked) == {("10.0.0.7",)}
+    assert (platform.target.checks, platform.metrics.asked, platform.store.runs_by_uri) == ([], [], {})
+
+
+def untried(platform: Platform, error: type[Exception]) -> str:
+    """Return why a service is not tried; nothing may be sent."""
+    with pytest.raises(error) as caught:
+        platform.pipeline.smoke("orders-service")
+    assert platform.target.sent == []
+    return str(caught.value)
+
+
+def changed(platform: Platform, **changes: Any) -> None:
+    """Change the service."""
+    service = small_service(**changes)
+    platform.catalogue = replace(platform.catalogue, services={service.name: service})
+
+
+def test_nothing_is_sent_while_load_is_halted(platform: Platform) -> None:
+    """A few requests are load, too."""
+    platform.halt_reason = "load is halted by ana: release"
+    assert untried(platform, RunSkipped) == "load is halted by ana: release"
+
+
+def test_nothing_is_sent_to_production_while_the_market_is_open(platform: Platform) -> None:
+    """On a Monday morning it is; on Saturday a smoke run is allowed."""
+    changed(platform, environment="live", allow_production=True, max_rate_rps=50)
+    assert "market" in untried(platform, RunSkipped)
+    platform.clock.move(5 * 86_400)
+    assert all(result.is_good for result in platform.pipeline.smoke("orders"))
+
+
+def test_nothing_is_sent_where_load_may_not_go(platform: Platform) -> None:
+    """The name leads out of the networks that are allowed."""
+    platform.resolve.answers["orders-service"] = [["203.0.113.7"]]
+    assert untried(platform, HostRefused).startswith("orders-service is not loaded: ")
+
+
+def test_a_service_that_no_scenario_loads_has_no_data(platform: Platform) -> None:
+    """There is nothing that could be sent."""
+    others = {"brief": small_scenario(services=["engine"])}
+    services = platform.catalogue.services | {"engine": small_service(name="engine")}
+    platform.catalogue = replace(platform.catalogue, scenarios=others, services=services)
+    said = "no scenario loads 'orders-service'; name it in the services of one, in scenarios.yaml"
+    assert untried(platform, CatalogueError) == said

@@ -1,0 +1,271 @@
+"""What the stages of a run left, put together: the order of reasons, and the record that comes of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.model.errors import BaselineError
+from include.perf.model.metric import METRICS, MetricValue
+from include.perf.runs.figures import Stall
+from include.perf.runs.record import RunRecord, Shift, Verdict
+from include.perf.runs.stage_files import Beside, Deployed, StageFiles
+from include.perf.verdict.comparison import Comparison
+from include.perf.verdict.recording import Gathered, gather, record_of, reference_of
+from tests.nights import baseline_of, day
+from tests.records import deviation, generator_figures, metric_values
+from tests.stages import BESIDE, CLIENT, DOWN, FIGURES, HALTED, LOAD, SCRAPED, SPEC, planned
+
+PASSED = Comparison(verdict=Verdict.PASS, reasons=("all is well",))
+
+
+@pytest.fixture
+def files() -> StageFiles:
+    """A run with nothing but its plan."""
+    return planned()
+
+
+def recorded(files: StageFiles, comparison: Comparison = PASSED, **changes: Any) -> RunRecord:
+    """Return the record of what is there."""
+    return record_of(gather(files), comparison, **({"baseline": None, "versions": {}} | changes))
+
+
+def whole(**changes: Any) -> Gathered:
+    """Return a run that came to its end."""
+    files = planned(**changes)
+    files.write_load(FIGURES)
+    files.write_server(SCRAPED)
+    files.write_fingerprint({"data": "sha256:1"})
+    return gather(files)
+
+
+def test_a_whole_run(files: StageFiles) -> None:
+    """Every figure of the parts is in the record, requested beside achieved."""
+    files.write_load(FIGURES)
+    files.write_server(SCRAPED)
+    files.write_fingerprint({"data": "sha256:1"})
+    files.write_deployed(Deployed(before=None, after="2.4.1"))
+    record = recorded(files, versions={"python": "3.11"})
+    assert (record.verdict, record.reasons, record.validity) == (Verdict.PASS, ("all is well",), ())
+    assert (record.started_at, record.window) == (FIGURES.started_at, FIGURES.window)
+    assert (record.load.requested_rate_rps, record.load.achieved_rate_rps) == (20, 39)  # 390 sent in 10 s
+    assert (record.load.duration_s, record.load.warmup_s) == (10, 5)
+    assert (record.load.due, record.load.sent, record.load.finished, record.load.failed) == (400, 390, 380, 20)
+    assert (record.load.timed_out, record.load.unfinished) == (4, 3)
+    assert record.metrics == metric_values()
+    assert list(record.metrics) == list(METRICS)
+    assert record.notes == ("3 requests had no answer when the load ended; they count as failed",)
+    assert (record.provenance.triggered_by, record.provenance.reason) == ("ana", "first level")
+    assert record.provenance.update_baseline
+    assert record.provenance.versions == {"python": "3.11"}
+    assert (record.fingerprint, record.deploy_version) == ({"data": "sha256:1"}, "2.4.1")
+    assert (record.reruns, record.rerun_of, record.within_run) == ((), None, {})
+
+
+def test_stalls_are_in_the_record(files: StageFiles) -> None:
+    """They are told, and change no verdict: what they cost is in the percentiles."""
+    stalls = (Stall(start_s=300.2, duration_s=4.2),)
+    files.write_load(replace(FIGURES, stalls=stalls))
+    files.write_server(SCRAPED)
+    record = recorded(files)
+    assert (record.stalls, record.verdict, record.validity) == (stalls, Verdict.PASS, ())
+    assert recorded(planned()).stalls == ()
+
+
+def test_what_ran_beside_it_is_noted(files: StageFiles) -> None:
+    """After what the load itself gives to note; it changes no verdict and makes no run invalid."""
+    files.write_load(FIGURES)
+    files.write_server(SCRAPED)
+    files.write_beside(Beside(loads=(BESIDE, replace(BESIDE, run_id="r9", service="engine", rate_rps=0.5))))
+    record = recorded(files)
+    assert record.notes == (
+        "3 requests had no answer when the load ended; they count as failed",
+        "rates-service was under load too when this one began (overnight_processing, 50/s, run r0)",
+        "engine was under load too when this one began (overnight_processing, 0.5/s, run r9)",
+    )
+    assert (record.verdict, record.validity) == (Verdict.PASS, ())
+
+
+def test_what_ran_beside_a_load_that_left_no_figures_is_not_noted(files: StageFiles) -> None:
+    """There is nothing that it could have disturbed."""
+    files.write_beside(Beside(loads=(BESIDE,)))
+    assert recorded(files).notes == ()
+
+
+def test_the_comparison_is_in_the_record(files: StageFiles) -> None:
+    """Everything that the verdict rests on, and what later nights are held to."""
+    moved = deviation("latency_p95", 0.06)
+    comparison = Comparison(
+        verdict=Verdict.REGRESSION,
+        reasons=("slower",),
+        deviations=(moved,),
+        shifts={"latency_p95": moved.shift, "cpu_usage": Shift(ratio=0.01, absolute=0.02)},
+        judged={"latency_p95": 0.06},
+        platform={"latency_p95": 0.02},
+    )
+    files.write_load(replace(FIGURES, within_run={"latency_p95": 0.03}))
+    record = recorded(files, comparison, reruns=("r2", "r3"))
+    assert (record.verdict, record.deviations, record.shifts) == (Verdict.REGRESSION, (moved,), comparison.shifts)
+    assert (record.judged, record.platform) == ({"latency_p95": 0.06}, {"latency_p95": 0.02})
+    assert (record.reruns, record.within_run) == (("r2", "r3"), {"latency_p95": 0.03})
+
+
+def test_the_record_of_a_re_run_says_whose_it_is() -> None:
+    """Its own plan knows."""
+    assert recorded(planned(run_id="r2", rerun_of="r1")).rerun_of == "r1"
+
+
+def test_the_reference_is_what_the_run_was_really_held_to() -> None:
+    """The levels of the nights before, and how many of them; the baseline's own where a metric was not compared."""
+    baseline = baseline_of()
+    comparison = replace(PASSED, levels={"latency_p95": 0.41}, nights=17, since=day(-3))
+    found = reference_of(baseline, comparison, now=day(20))
+    assert found is not None
+    assert found.metrics == {**baseline.metrics, "latency_p95": 0.41}
+    assert (found.nights, found.since, found.runs, found.version, found.state) == (17, day(-3), 10, 3, "approved")
+
+
+def test_the_reference_of_a_run_that_was_not_compared() -> None:
+    """The baseline that there is, as it stands; stale once it has expired."""
+    baseline = baseline_of()
+    invalid = Comparison(verdict=Verdict.INVALID, reasons=("late",))
+    assert reference_of(baseline, invalid, now=day(20)) == baseline.reference(day(20))
+    expired = reference_of(baseline, invalid, now=baseline.expires_at)
+    assert expired is not None
+    assert expired.state == "stale"
+    assert reference_of(None, PASSED, now=day(20)) is None
+
+
+def test_a_rate_that_varies_is_recorded_as_its_mean_and_its_curve(files: StageFiles) -> None:
+    """From 3 to 1 times 20/s in a line over 10 s, after a ramp of 2 s in 5 s of warm-up: 40/s on average."""
+    profile = [{"at_s": 0, "factor": 3}, {"at_s": 10, "factor": 1}]
+    load = LoadProfile.model_validate(LOAD.model_dump() | {"ramp_s": 2, "profile": profile})
+    files.write_spec(replace(SPEC, load=load))
+    summary = recorded(files).load
+    assert summary.requested_rate_rps == pytest.approx(40.0)
+    assert summary.peak_rate_rps == 60.0
+    assert [(each.at_s, each.rate_rps, each.by.value) for each in summary.requested_curve] == [
+        (0, 0, "line"),
+        (2, 20, "line"),
+        (5, 60, "step"),
+        (15, 20, "line"),
+    ]
+
+
+def test_a_metric_that_measuring_could_not_give_keeps_its_reason(files: StageFiles) -> None:
+    """The reason of who measured, not a general one."""
+    lost = MetricValue(value=None, unit=METRICS["latency_p99"].unit, reason="no request was answered")
+    files.write_load(replace(FIGURES, metrics=CLIENT | {"latency_p99": lost}))
+    assert gather(files).metrics["latency_p99"] == lost
+
+
+BROKEN = BaselineError("b.json is broken")
+LATE = replace(FIGURES, generator=generator_figures(schedule_lag_p99_s=0.05))
+FEW = replace(SCRAPED, coverage_ratio=0.5)
+LATE_WORDS = "the generator released arrivals late: p99 50.0 ms (at most 10 ms); give the generator a core of its own"
+FEW_WORDS = (
+    "Prometheus has 50% of the service's scrapes in the measured window (at least 95% are needed); "
+    "check the target in Prometheus and scrape_interval_s"
+)
+BROKEN_WORDS = "the baselines could not be read: b.json is broken"
+KILLED_WORDS = "the load left no record: its task was ended from outside; see the task's log"
+UNASKED_WORDS = "Prometheus was never asked: the scrape was ended from outside; see the task's log"
+
+Parts = dict[str, Any]
+LADDER: list[tuple[Parts, Verdict | None, list[str]]] = [
+    ({}, Verdict.INVALID, [KILLED_WORDS]),
+    ({"ended": HALTED}, Verdict.SKIPPED, ["load is halted"]),
+    ({"ended": DOWN}, Verdict.INVALID, ["the target is down"]),
+    ({"ended": HALTED, "problem": BROKEN}, Verdict.SKIPPED, ["load is halted", BROKEN_WORDS]),
+    ({"load": FIGURES}, Verdict.INVALID, [UNASKED_WORDS]),
+    ({"load": FIGURES, "ended": replace(DOWN, stage="scrape")}, Verdict.INVALID, ["the target is down"]),
+    ({"load": FIGURES, "server": SCRAPED}, None, []),
+    ({"load": LATE, "server": FEW, "problem": BROKEN}, Verdict.INVALID, [LATE_WORDS, FEW_WORDS, BROKEN_WORDS]),
+    ({"load": FIGURES, "server": SCRAPED, "problem": BROKEN}, Verdict.INVALID, [BROKEN_WORDS]),
+    (
+        {"load": LATE, "ended": replace(DOWN, stage="scrape")},
+        Verdict.INVALID,
+        ["the target is down", LATE_WORDS],
+    ),
+]
+
+
+@pytest.mark.parametrize(("parts", "verdict", "validity"), LADDER)
+def test_the_ladder(files: StageFiles, parts: Parts, verdict: Verdict | None, validity: list[str]) -> None:
+    """Skipped before invalid before compared; every reason is kept, in the order of the stages."""
+    writers: dict[str, Callable[[Any], None]] = {
+        "ended": files.write_end,
+        "load": files.write_load,
+        "server": files.write_server,
+    }
+    for name, write in writers.items():
+        if name in parts:
+            write(parts[name])
+    run = gather(files, problem=parts.get("problem"))
+    assert (run.is_valid, list(run.validity)) == (verdict is None, validity)
+    if verdict is not None:
+        comparison = run.without_verdict()
+        assert comparison.verdict is verdict
+        assert comparison.reasons == (tuple(validity) if verdict is Verdict.INVALID else ("load is halted",))
+
+
+# What is deployed
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_valid"),
+    [
+        ("2.4.0", "2.4.0", True),
+        ("2.4.0", "2.4.1", False),
+        (None, "2.4.1", True),  # it could not be had before the load, which says nothing against the figures
+        ("2.4.0", None, True),
+        (None, None, True),
+    ],
+)
+def test_a_deployment_during_the_run(before: str | None, after: str | None, is_valid: bool) -> None:
+    """Figures of two versions are of neither; not knowing a version is no reason to throw figures away."""
+    files = planned()
+    files.write_load(FIGURES)
+    files.write_server(SCRAPED)
+    files.write_deployed(Deployed(before=before, after=after))
+    words = ("the service was deployed while it was measured: 2.4.0 before the load, 2.4.1 after it; start a new run",)
+    assert gather(files).validity == (() if is_valid else words)
+
+
+# Re-runs
+
+
+def test_a_re_run_of_the_same_is_as_valid_as_it_was() -> None:
+    """Nothing is added; one that was invalid by itself keeps its own reasons."""
+    first, again = whole(), whole(run_id="r2", rerun_of="r1")
+    assert again.done_for(first) == again
+    late = gather(planned(run_id="r2", rerun_of="r1"))
+    assert late.done_for(first) == late
+
+
+def test_a_re_run_of_something_else_is_invalid() -> None:
+    """Between the runs the data changed, and the service was deployed: their median would be of neither."""
+    first = replace(whole(), deployed=Deployed(before=None, after="2.4.0"))
+    again = replace(
+        whole(run_id="r2", rerun_of="r1"),
+        parts={"data": "sha256:2"},
+        deployed=Deployed(before="2.4.1", after="2.4.1"),
+    )
+    assert again.done_for(first).validity == (
+        "the data changed since run r1, which it was done for",
+        "the service was deployed since run r1, which it was done for: 2.4.0 then, 2.4.1 now",
+    )
+    unknown = replace(first, deployed=Deployed(before=None, after=None))
+    assert again.done_for(unknown).validity == ("the data changed since run r1, which it was done for",)
+
+
+def test_what_a_comparison_needs() -> None:
+    """The counts are of the client; a run without a load has none."""
+    run = whole()
+    assert (run.measured().run_id, run.measured().due, run.measured().failed) == ("r1", 400, 20)
+    assert run.started_at == SPEC.created_at + timedelta(seconds=1)
+    nothing = gather(planned())
+    assert (nothing.measured().due, nothing.measured().failed, nothing.started_at) == (None, None, SPEC.created_at)
