@@ -1,0 +1,441 @@
+"""What a version reads in a store, as plain values: by ``expected.json`` the version before the move read the same.
+
+Values only: sentences may be put otherwise, numbers and verdicts may not.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from include.perf.adapters.alert_file import AlertFile
+from include.perf.adapters.baseline_file import BaselineFile
+from include.perf.adapters.folder_store import FolderStore
+from include.perf.adapters.halt_file import HaltFile
+from include.perf.adapters.load_locks import LoadLocks
+from include.perf.adapters.load_log import LoadLog
+from include.perf.adapters.rules_folder import RulesFolder
+from include.perf.adapters.s3.latest_loads import LatestLoads
+from include.perf.adapters.s3.leases import Leases
+from include.perf.adapters.s3.load_leases import LoadLeases
+from include.perf.adapters.sqlite_index import INDEX_FILE, SqliteIndex
+from include.perf.adapters.timeseries import read_timeseries
+from include.perf.alert import Delivery
+from include.perf.alert_delivery import Deliverer
+from include.perf.baseline import Approval, Baseline
+from include.perf.dag_run import results_of
+from include.perf.distribution import read_distribution
+from include.perf.feed import read_feed
+from include.perf.halt import halt_of
+from include.perf.history import read_nights
+from include.perf.load_plan import LoadPlan
+from include.perf.measurement import measure
+from include.perf.production_comparison.comparison import read_comparison
+from include.perf.promotion import promote, review_all
+from include.perf.request_rows import read_requests
+from include.perf.run import LoadFigures, RunRecord, Shift
+from include.perf.run_index import RunEntry
+from include.perf.server_series import read_server_series
+from include.perf.stage_files import StageFiles
+from tests.stored.continuing import AFTERWARDS, Channel, House
+
+IN_FLIGHT = {
+    "planned": "stage_data",
+    "staged": "preflight",
+    "checked": "run_load",
+    "halted": "preflight",
+    "stopped": None,
+    "killed": "run_load",
+    "whole": "run_load",
+    "loaded": "scrape",
+    "scraped": None,
+    "suspicious": None,
+    "compared": None,
+}
+"""By the name of a night that was never finished, the stage that comes next; ``None`` where none measures any more."""
+
+UNSURE_ARRIVED = "alerts/arrived.txt"
+"""The ids of the messages that arrived although nobody knows."""
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it, numbers to nine digits."""
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, bool) or value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        return float(f"{value:.9g}") if abs(value) != float("inf") else str(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, Iterable):
+        return [plain(inner) for inner in value]
+    raise TypeError(f"{value!r} has no plain form")
+
+
+def records(root: Path) -> Any:
+    """Every finished run, oldest first."""
+    store = _results(root)
+    return {_name(uri): _record(StageFiles(store, uri).read_record()) for uri in store.runs()}
+
+
+def nights(root: Path) -> Any:
+    """What the history of each cell is, as a verdict rests on it."""
+    store = _results(root)
+    return {
+        f"{cell.service}/{cell.scenario}": [
+            {
+                "run": night.run.run_id,
+                "verdict": night.verdict,
+                "is_reference": night.is_reference,
+                "version": night.version,
+                "metrics": night.run.metrics,
+                "due": night.run.due,
+                "failed": night.run.failed,
+            }
+            for night in read_nights(store, service=cell.service, scenario=cell.scenario)
+        ]
+        for cell in store.cells()
+    }
+
+
+def index(root: Path) -> Any:
+    """What the index says of the runs, from the file that was left."""
+    made = SqliteIndex(root / "results" / INDEX_FILE, store=_results(root), clock=lambda: AFTERWARDS)
+    made.sync()
+    cells = list(_results(root).cells())
+    latest = made.latest(runs=3)
+    return {
+        "history": {
+            f"{cell.service}/{cell.scenario}": [_entry(entry) for entry in made.history(cell)] for cell in cells
+        },
+        "latest": {f"{cell.service}/{cell.scenario}": [entry.run_id for entry in latest[cell]] for cell in latest},
+    }
+
+
+def baselines(root: Path) -> Any:
+    """The baselines, and those in the form of each earlier version."""
+    return {
+        path.name: {
+            f"{service}/{scenario}": _baseline(entry)
+            for service, scenarios in BaselineFile(path).read().entries.items()
+            for scenario, entry in scenarios.items()
+        }
+        for path in sorted((root / "baselines").glob("*.json"))
+    }
+
+
+def promoted(root: Path) -> Any:
+    """What a further promotion and the review make of the baselines."""
+    house = House(root)
+    uri = next(uri for uri in house.store.runs(service="orders-service", scenario="brief") if _is_last_pass(house, uri))
+    record = house.pipeline.record(uri)
+    approval = Approval(by="mia", at=AFTERWARDS, reason="after the upgrade", run_id=record.run_id)
+    made = promote(record, approval=approval, force=False, store=house.store, baselines=house.baselines, over=None)
+    found = review_all(store=house.store, baselines=house.baselines, now=AFTERWARDS + timedelta(days=200))
+    return {
+        "baseline": _baseline(made),
+        "review": [[finding.service, finding.scenario, finding.kind, finding.run_id] for finding in found],
+    }
+
+
+def alerts(root: Path) -> Any:
+    """What people were told, and what waits to be delivered."""
+    book = AlertFile(root / "alerts" / "alerts.json").read()
+    return {
+        "problems": {problem.id: plain(asdict(problem)) | {"title": bool(problem.title)} for problem in book.problems},
+        "silences": [plain(asdict(silence)) for silence in book.silences],
+        "outbox": [_delivery(delivery) for delivery in book.outbox],
+        "told": book.told,
+        "watched_since": book.watched_since,
+    }
+
+
+def delivered(root: Path) -> Any:
+    """What is sent when all that waits is delivered twice."""
+    channel = Channel(*(root / UNSURE_ARRIVED).read_text(encoding="ascii").split())
+    book = AlertFile(root / "alerts" / "alerts.json")
+    deliverer = Deliverer(store=book, messenger=channel, runs=_results(root), clock=lambda: AFTERWARDS)
+    waiting = len(book.read().outbox)
+    problems = [*deliverer.deliver(), *deliverer.deliver()]
+    return {
+        "waiting": waiting,
+        "posted": channel.posted,
+        "replaced": [ts for ts, _ in channel.replaced],
+        "attached": channel.attached,
+        "problems": problems,
+        "left": len(book.read().outbox),
+        "threads": {problem.id: problem.posted.ts if problem.posted else None for problem in book.read().problems},
+    }
+
+
+def loads(root: Path) -> Any:
+    """The latest loads, and those that run, in files and in objects."""
+    locks = LoadLocks(root / "results" / ".loads")
+    leases = Leases(StoredObject(root / "objects" / "loads.json"))  # type: ignore[arg-type]  # a file for an object
+    latest = LatestLoads(StoredObject(root / "objects" / "load-log.json"), locks=LoadLeases(leases))  # type: ignore[arg-type]  # as above
+    delivering = Leases(StoredObject(root / "objects" / "delivering.json")).running()  # type: ignore[arg-type]  # as above
+    return {
+        "files": [plain(asdict(load)) for load in LoadLog(root / "results" / ".load-log", locks=locks).latest()],
+        "objects": [plain(asdict(load)) for load in latest.latest()],
+        "locked": sorted(locks.held() or ()),
+        "leased": sorted(latest.held() or ()),
+        "delivering": sorted(delivering or ()),
+    }
+
+
+def halts(root: Path) -> Any:
+    """Who halted load: as a file, and as a text that somebody typed."""
+    found = HaltFile(root / "halt.json").read()
+    typed = halt_of((root / "halt-typed.txt").read_text(encoding="utf-8"))
+    return {"file": plain(asdict(found)) if found else None, "typed": plain(asdict(typed)) if typed else None}
+
+
+def limits(root: Path) -> Any:
+    """The limits of the alert rules."""
+    found = RulesFolder(root / "rules").limits()
+    return None if found is None else plain(asdict(found))
+
+
+def raw(root: Path) -> Any:
+    """A real load: its plan, its feed, its rows, and what is measured in them."""
+    folder = root / "load"
+    feed, rows = read_feed(folder / "feed.jsonl"), read_requests(folder / "requests.csv.gz")
+    plan = LoadPlan.read(folder / "load-plan.json")
+    timeseries = read_timeseries(folder / "timeseries.csv")
+    assert timeseries is not None
+    found = {
+        "plan": [plan.base_url, plan.workers, plan.load.rate_rps, plan.load.duration_s, plan.drain_s],
+        "feed": [[endpoint.name, endpoint.weight, endpoint.rows] for endpoint in feed.endpoints],
+        "rows": [len(rows), rows["latency_s"].sum(), int((rows["status"] == 200).sum())],
+        "timeseries": [timeseries.total_s, timeseries.warmup_s, timeseries.finished_rps.tolist()],
+        "distribution": _distribution(folder),
+    }
+    return found | {"figures": _figures(measure(folder))}
+
+
+def beside(root: Path) -> Any:
+    """The files beside the record of the run that has them all."""
+    store = _results(root)
+    (uri,) = [uri for uri in store.runs() if store.read(uri, "production.json")]
+    server = read_server_series(store.read(uri, "server.csv") or b"", where="server.csv")
+    production = read_comparison(store.read(uri, "production.json") or b"", where="production.json")
+    assert server is not None
+    with store.folder(uri) as folder:
+        distribution = _distribution(folder)
+    return {
+        "run": _name(uri),
+        "files": sorted(store.names(uri)),
+        "server": [server.seconds, server.values],
+        "production": asdict(production),
+        "distribution": distribution,
+    }
+
+
+def summaries(root: Path) -> Any:
+    """The results of the DAG run whose summary was left, and of one that is still going on."""
+    store, found = _results(root), {}
+    for path in sorted((root / "nights").glob("*.txt")):
+        uris = [f"{store.root.as_uri()}/{name}" for name in path.read_text(encoding="ascii").split()]
+        made = results_of(store, uris, dag_id="brief", dag_run_id=path.stem)
+        found[path.stem] = {
+            "records": [[record.run_id, record.verdict] for record in made.records],
+            "missing": [[missing.service, missing.scenario] for missing in made.missing],
+        }
+    folders = sorted(str(path.relative_to(store.root)) for path in (store.root / "summaries").glob("*/*/*"))
+    return {"nights": found, "folders": folders}
+
+
+def continued(root: Path) -> Any:
+    """What becomes of the nights that were never finished, each in a copy of the store."""
+    return {name: _continued(root, name, begin_with) for name, begin_with in IN_FLIGHT.items()}
+
+
+def _continued(root: Path, name: str, begin_with: str | None) -> Any:
+    copy = root.with_name(f"{root.name}-{name}")
+    shutil.copytree(root, copy, ignore=shutil.ignore_patterns("dags", "rules", "load", "alerts", ".index.sqlite*"))
+    moved(copy, origin=root)
+    house = House(copy, seed=1000)
+    uris = [f"{house.store.root.as_uri()}/{line}" for line in (copy / "in-flight" / f"{name}.txt").read_text().split()]
+    if begin_with is not None:
+        for uri in uris:
+            house.measure(uri, begin_with=begin_with)
+    again = house.pipeline.plan_reruns(uris) if name != "compared" else []
+    if again:
+        house.generator.latencies = {"rates-service": 0.090}
+        for uri in again:
+            house.measure(uri)
+    found = house.conclude(uris) if name != "compared" else [house.pipeline.report(uri) for uri in uris]
+    found += [house.pipeline.record(uri) for uri in again]
+    left = {_name(uri): sorted(house.store.names(uri)) for uri in (*uris, *again)}
+    made = {record.run_id: _record(record) for record in found}
+    for values in made.values():
+        del values["sentences"]
+    return {"records": made, "files": left}
+
+
+READINGS: dict[str, Callable[[Path], Any]] = {
+    made.__name__: made
+    for made in (
+        *(records, nights, index, baselines, promoted, alerts, delivered, loads),
+        *(halts, limits, raw, beside, summaries, continued),
+    )
+}
+
+
+class StoredObject:
+    """An object of an object store, as a file that is only read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.where = str(path)
+
+    def read(self) -> bytes:
+        """Return what is in it."""
+        return self._path.read_bytes()
+
+
+def moved(root: Path, *, origin: Path | str) -> None:
+    """Let a store that was copied name itself in its files instead of where it came from."""
+    before = f"{origin.as_uri() if isinstance(origin, Path) else origin}/".encode()
+    for path in root.rglob("*"):
+        if path.is_file() and before in (content := path.read_bytes()):
+            path.write_bytes(content.replace(before, f"{root.as_uri()}/".encode()))
+
+
+def _results(root: Path) -> FolderStore:
+    return FolderStore(str(root / "results"))
+
+
+def _name(uri: str) -> str:
+    return "/".join(uri.rsplit("/", 3)[1:])
+
+
+def _is_last_pass(house: House, uri: str) -> bool:
+    record = house.pipeline.record(uri)
+    entry = house.baselines.read().get(record.service, record.scenario)
+    return entry is not None and record.verdict.value == "PASS" and not entry.has_run(record.run_id)
+
+
+def _record(record: RunRecord) -> Any:
+    return plain(
+        {
+            "verdict": record.verdict,
+            "environment": record.environment,
+            "started_at": record.started_at,
+            "window": [record.window.start, record.window.end] if record.window else None,
+            "load": asdict(record.load),
+            "metrics": {name: [value.value, value.unit.value] for name, value in record.metrics.items()},
+            "without_value": sorted(name for name, value in record.metrics.items() if value.reason),
+            "fingerprint": record.fingerprint,
+            "sentences": [len(record.validity), len(record.reasons), len(record.notes)],
+            "deviations": [
+                {
+                    "metric": deviation.metric,
+                    "unit": deviation.unit.value,
+                    "baseline": deviation.baseline,
+                    "value": deviation.value,
+                    "shift": _shift(deviation.shift),
+                    "is": [deviation.is_worse, deviation.is_confirmed, deviation.severity, deviation.cause],
+                    "since": deviation.since,
+                }
+                for deviation in record.deviations
+            ],
+            "shifts": {name: _shift(shift) for name, shift in record.shifts.items()},
+            "baseline": asdict(record.baseline) if record.baseline else None,
+            "endpoints": [asdict(endpoint) for endpoint in record.endpoints],
+            "errors": [asdict(group) for group in record.errors],
+            "generator": asdict(record.generator) if record.generator else None,
+            "asked": [
+                *(record.provenance.dag_id, record.provenance.dag_run_id, record.provenance.triggered_by),
+                *(record.provenance.update_baseline, record.provenance.reason),
+            ],
+            "judged": record.judged,
+            "reruns": record.reruns,
+            "rerun_of": record.rerun_of,
+            "told_by": record.told_by,
+            "platform": record.platform,
+            "deploy_version": record.deploy_version,
+        }
+    )
+
+
+def _entry(entry: RunEntry) -> Any:
+    return plain(
+        {
+            "run": entry.run_id,
+            "started_at": entry.started_at,
+            "verdict": entry.verdict,
+            "of": [entry.rerun_of, entry.reruns, entry.deploy_version, entry.triggered_by, entry.baseline_version],
+            "dag": [entry.dag_id, entry.dag_run_id],
+            "load": entry.load,
+            "figures": [entry.metrics, entry.judged, entry.levels],
+            "shifts": {name: _shift(shift) for name, shift in entry.shifts.items()},
+            "deviations": [[deviation.metric, deviation.severity, deviation.cause] for deviation in entry.deviations],
+            "generator": [entry.generator_lag_p99_s, entry.generator_saturation_ratio],
+        }
+    )
+
+
+def _shift(shift: Shift) -> list[Any]:
+    return [shift.ratio, shift.absolute, shift.low, shift.high, shift.absolute_low, shift.absolute_high]
+
+
+def _baseline(entry: Baseline) -> Any:
+    return plain(
+        {
+            "version": entry.version,
+            "state": entry.state,
+            "metrics": entry.metrics,
+            "fingerprint": entry.fingerprint,
+            "anchor": asdict(entry.anchor),
+            "spread": {name: asdict(spread) for name, spread in entry.spread.items()},
+            "runs": [[run.run_id, run.at, run.due, run.failed, run.deploy_version] for run in entry.runs],
+            "run_metrics": [run.metrics for run in entry.runs],
+            "approval": asdict(entry.approval),
+            "until": [entry.review_by, entry.expires_at, entry.supersedes, entry.since],
+            "previous": [[old.version, old.state, len(old.runs), old.approval.reason] for old in entry.previous],
+        }
+    )
+
+
+def _delivery(delivery: Delivery) -> Any:
+    return plain(
+        {
+            "id": delivery.id,
+            "event": delivery.event,
+            "channel": delivery.channel,
+            "problem_id": delivery.problem_id,
+            "charts": [[_name(chart.uri), chart.name] for chart in delivery.charts],
+            "posted": asdict(delivery.posted) if delivery.posted else None,
+            "is_unsure": delivery.is_unsure,
+            "at": [delivery.created_at, delivery.sent_at],
+            "attempts": delivery.attempts,
+            "has_mark": delivery.mark is not None,
+            "message": [len(delivery.message.text), len(delivery.message.plain), len(delivery.message.blocks)],
+        }
+    )
+
+
+def _figures(figures: LoadFigures) -> Any:
+    return plain(
+        {
+            "counts": [figures.due, figures.sent, figures.finished, figures.failed, figures.timed_out, figures.rows],
+            "metrics": {name: value.value for name, value in figures.metrics.items()},
+            "endpoints": [asdict(endpoint) for endpoint in figures.endpoints],
+            "generator": asdict(figures.generator),
+        }
+    )
+
+
+def _distribution(folder: Path) -> Any:
+    found = read_distribution((folder / "distribution.csv").read_bytes(), where="distribution.csv")
+    assert found is not None
+    return plain([found.total, found.quantiles((0.5, 0.95, 0.99))])
