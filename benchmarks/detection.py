@@ -1,27 +1,28 @@
-"""Measure how well a regression is told from noise, beside other detectors at equal false alarms.
+"""Measure how often detection raises false alarms and how soon it finds a regression, next to other detectors.
 
 Run from the project's root::
 
     python -m benchmarks.detection [--quick] [--seed N] [--jobs N] [--json FILE] [--write FILE]
 
-**Nights.** Simulated, seeded, their truth known: `benchmarks/nights.py` says how. Noise is `main` unless told; `clean`
-has normal tails and no bad runs, `hard` is 1.5 times as wide with 3 % bad runs. Before the first judged night there
-are k prior ones without effect; 14 are judged, one after the other, each with what was said of those before it.
+**Nights** are simulated and seeded, so the truth is known; `benchmarks/nights.py` describes how. The noise is `main`
+unless stated otherwise. `clean` has normal tails and no bad runs; `hard` is 1.5 times as wide with 3 % bad runs. There
+are k nights without effect before the first judged night. Then 14 nights are judged one after the other; each takes the
+earlier verdicts into account.
 
-**Ours** (`include/perf/baselines/detection.py`) runs as in the product: suspicious cells, at most four a night, are
-run twice
-more and the median of the three counts; a cell's confirmed nights are no reference afterwards; the anchor is the
-centre of the prior nights. Its knobs are the same for every k and noise.
+**Bellwether** (`include/perf/baselines/detection.py`) runs as in the product. At most four suspicious cells a night are
+re-run twice, and the median of the three counts. A cell's confirmed nights are not part of its later history. The
+anchor is the centre of the prior nights. The parameters are the same for every k and noise.
 
-**FA** is the cells confirmed a night on nights without effect, every night on which a cell is confirmed counted anew;
-a service called as a whole counts as one. *New* leaves out a cell that was confirmed the night before. **Found by
-night n** is the share of platforms where an affected cell was confirmed on an affected metric on one of the first n
-nights of the effect, a false alarm on it included, for all detectors alike.
+**FA** (false alarms) is the number of cells confirmed per night, on nights without effect. Every night on which a cell
+is confirmed counts; a service confirmed across its scenarios counts once. *New* excludes a cell that was confirmed the
+night before. **Found by night n** is the share of platforms on which an affected cell was confirmed on an affected
+metric within the first n nights of the effect. False alarms on that cell count too, for all detectors alike.
 
-**Others** see the same nights without re-runs, hold a shift to the same floors, and are told at their default and at
-the knob that gives the FA of ours on nights without effect (other seeds than those on which power is measured).
-Apache Otava is installed for it in an environment of its own. It tells of a change once, so that its FA is its new
-alerts only, a kindness; its knob is the largest of p = 1e-3 … 1e-8 that keeps to the FA of ours.
+**Other detectors** see the same nights without re-runs and use the same minimum effects. They are shown with their
+default parameter, and with the parameter that gives the same FA as Bellwether on nights without effect (with other
+seeds than those on which power is measured). Apache Otava is installed in an environment of its own. It reports a
+change once, so its FA counts only new alerts, which favours it. Its parameter is the largest of p = 1e-3 … 1e-8 that
+does not exceed Bellwether's FA.
 """
 
 import argparse
@@ -57,6 +58,10 @@ BATCH = 50
 """Platforms that are judged at once."""
 
 OTAVA_PRIOR = 10
+
+BACK = "[← All pages](README.md)"
+WHAT = """How often the [detection](detection.md) raises false alarms, and how soon it finds a regression, on simulated nights
+next to other detectors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +135,9 @@ def false_alarms(bench: Bench) -> tuple[Table, dict[int, float]]:
             rows.append({"noise": noise, "k": prior} | row)
             if noise == "main":
                 rates[prior] = row["FA"]
-    note = "Cells a night of 24; *by night* and *by window* may be the same cell; *re-run* is run twice more each."
+    note = (
+        "Cells per night, of 24. *By night* and *by window* may be the same cell. Each *re-run* cell is run twice more."
+    )
     return Table(title="False alarms", rows=rows, notes=[note]), rates
 
 
@@ -161,20 +168,20 @@ def platform_wide(bench: Bench) -> Table:
                 {
                     "effect": effect,
                     "k": prior,
-                    "platform told, night 1": float(told[0]),
+                    "platform reported, night 1": float(told[0]),
                     "cells confirmed, night 1": float(alerts[0]),
                     "nights 2–7": float(alerts[1:7].mean()),
                     "nights 8–14": float(alerts[7:].mean()),
                 }
             )
-    note = f"Told: the platform's part in a latency is beyond {PLATFORM_Z:g} of its standard errors. Cells a night."
+    note = f"Reported: the platform part of a latency is beyond {PLATFORM_Z:g} of its standard errors. Cells per night."
     return Table(title="All cells at once", rows=rows, notes=[note])
 
 
 def others(bench: Bench, rates: dict[int, float], prior: int, ours: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Measure the other detectors at one k."""
     seed, count = bench.seed * 100_000 + 7, bench.size.effect // 2
-    rows = [_row("ours", "–", rates[prior], ours)] if ours else []
+    rows = [_row("Bellwether", "–", rates[prior], ours)] if ours else []
     null = simulate("main", NULL, prior=prior, platforms=count, seed=seed)
     drawn = {effect: simulate("main", effect, prior=prior, platforms=count, seed=seed + 1) for effect in TOLD}
     for other in detectors.OTHERS:
@@ -260,7 +267,7 @@ def speed() -> Table:
         "median s": f"{np.median(times):.4f}",
         "worst s": f"{max(times):.4f}",
     }
-    return Table(title="Speed", rows=[row], notes=["Examine and call, 50 times, one thread."])
+    return Table(title="Speed", rows=[row], notes=["Statistics and thresholds of one night, 50 times, one thread."])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -279,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         alarms,
         found,
         together,
-        Table(title=f"Beside others, k = {OTAVA_PRIOR}", rows=beside),
+        Table(title=f"Compared with others, k = {OTAVA_PRIOR}", rows=beside),
         Table(title=f"Others at k = {PRIORS[0]}", rows=few),
         speeds,
     ]
@@ -297,13 +304,13 @@ def _document(tables: Sequence[Table], bench: Bench, *, minutes: float) -> str:
     size = bench.size
     nights = (size.null * len(NOISES) + size.effect * len(TOLD) + size.null) * len(PRIORS) * JUDGED
     head = (
-        f"{datetime.now(UTC):%Y-%m-%d}, seed {bench.seed}, {nights:,} nights for ours at most, "
+        f"{datetime.now(UTC):%Y-%m-%d}, seed {bench.seed}, at most {nights:,} nights for Bellwether, "
         f"{minutes:.0f} minutes. "
         f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, {detectors.OTAVA}."
     )
     method = (__doc__ or "").split("\n\n", 3)[3].strip()
-    command = "```sh\npython -m benchmarks.detection --write docs/detection.md\n```"
-    parts = ["# Telling a regression from noise", command, head, "## Method", method, *(t.text() for t in tables)]
+    command = "```sh\npython -m benchmarks.detection --write docs/detection-benchmark.md\n```"
+    parts = ["# Detection benchmark", BACK, WHAT, command, head, "## Method", method, *(t.text() for t in tables)]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 

@@ -87,7 +87,7 @@ def row(outcome: Outcome) -> Row:
     generator = figures.generator
     return {
         "workers": generator.workers,
-        "asked /s": outcome.load.rate_rps,
+        "requested /s": outcome.load.rate_rps,
         "counted by the target": counted,
         "in the record": recorded,
         "counted / recorded": f"{counted / recorded:.6f}",

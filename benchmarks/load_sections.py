@@ -108,7 +108,7 @@ def rate(bench: Bench) -> Table:
     outcomes = [bench.drive(Behaviour(seed=bench.seed), rate_rps=rps, duration_s=bench.run_s) for rps in rates]
     rows = [_rate_row(outcome) for outcome in outcomes if outcome]
     rows += [_peer_rate_row(outcome) for outcome in bench.run_paced(for_s=bench.run_s)]
-    return Table(title="rate: is the schedule held?", rows=rows, notes=bench.failure_notes())
+    return Table(title="rate: does the generator keep the schedule?", rows=rows, notes=bench.failure_notes())
 
 
 def _held(asked_rps: float, per_second: "np.ndarray[Any, np.dtype[np.int64]]") -> Row:
@@ -122,7 +122,7 @@ def _held(asked_rps: float, per_second: "np.ndarray[Any, np.dtype[np.int64]]") -
 def _rate_row(outcome: Outcome) -> Row:
     return {
         "generator": OURS,
-        "asked /s": outcome.load.rate_rps,
+        "requested /s": outcome.load.rate_rps,
         **_held(outcome.load.rate_rps, outcome.per_second()),
         "start lag p50 ms": outcome.start_lag_ms(0.50),
         "start lag p99 ms": outcome.start_lag_ms(0.99),
@@ -136,7 +136,7 @@ def _rate_row(outcome: Outcome) -> Row:
 def _peer_rate_row(outcome: PeerOutcome) -> Row:
     return {
         "generator": f"{outcome.name}, {outcome.connections} connections",
-        "asked /s": COMPARED_RATE_RPS,
+        "requested /s": COMPARED_RATE_RPS,
         **_held(COMPARED_RATE_RPS, outcome.per_second()),
         "start lag p50 ms": None,
         "start lag p99 ms": None,

@@ -46,10 +46,10 @@ def validity(bench: Bench) -> Table:
     wrong_passed = [_name(row) for row in rows if row["off"] == "off" and row["judged"] == "valid"]
     good_refused = [_name(row) for row in rows if row["off"] == "" and row["judged"] == "invalid"]
     return Table(
-        title="validity: do the thresholds tell wrong figures?",
+        title="validity: do the limits catch wrong figures?",
         rows=rows,
         notes=[
-            f"Off: p99 by more than {MAX_P99_ERROR:.0%} or p50 by more than {MAX_P50_ERROR_MS:g} ms from the truth.",
+            f"Off: p99 more than {MAX_P99_ERROR:.0%} or p50 more than {MAX_P50_ERROR_MS:g} ms from the truth.",
             *_confusion(counts),
             f"Wrong yet valid: {', '.join(wrong_passed) or 'none'}.",
             f"Right yet invalid: {', '.join(good_refused) or 'none'}.",

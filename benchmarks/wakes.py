@@ -21,14 +21,14 @@ def wakes(bench: Bench) -> Table:
     """Measure every program at every rate."""
     run_s = 2 if bench.is_quick else RUN_S
     rows = [_row(name, rate, run_s) for rate in RATES for name in PROGRAMS]
-    return Table(title="wakes: what it costs to be woken", rows=rows)
+    return Table(title="wakes: what a wake-up costs", rows=rows)
 
 
 def _row(name: str, rate_rps: int, run_s: int) -> Row:
     tell(f"{name} at {rate_rps}/s")
     command = [sys.executable, "-m", "benchmarks.wakes", name, str(rate_rps), str(run_s)]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
-    return {"wakes up by": name, "rate /s": rate_rps} | found
+    return {"woken by": name, "rate /s": rate_rps} | found
 
 
 def _sleep(rate_rps: float, count: int) -> None:
