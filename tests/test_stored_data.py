@@ -20,18 +20,21 @@ from typing import Any
 
 import pytest
 
-from include.perf.adapters.alert_file import AlertFile
-from include.perf.adapters.baseline_file import BaselineFile
-from include.perf.adapters.load_locks import LoadLocks
-from include.perf.adapters.sqlite_index import INDEX_FILE, SqliteIndex
-from include.perf.alert import AlertBook, CellName, Event
-from include.perf.alert_desk import Desk
-from include.perf.baseline import Baselines, State
-from include.perf.baseline_format import format_baselines, parse_baselines
-from include.perf.night_runs import read_night
-from include.perf.ports import Claim
-from include.perf.run import RunRecord, RunSpec, Verdict, from_json, to_json
-from include.perf.stage_files import StageFiles
+from include.perf.adapters.files.alert_file import AlertFile
+from include.perf.adapters.files.baseline_file import BaselineFile
+from include.perf.adapters.files.load_locks import LoadLocks
+from include.perf.adapters.files.sqlite_index import INDEX_FILE, SqliteIndex
+from include.perf.alerts.book import AlertBook, Event
+from include.perf.alerts.desk import Desk
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import State
+from include.perf.baselines.file_format import format_baselines, parse_baselines
+from include.perf.model.cell import CellName
+from include.perf.model.json_files import from_json, to_json
+from include.perf.runs.night import read_night
+from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.spec import Claim, RunSpec
+from include.perf.runs.stage_files import StageFiles
 from tests.stored.continuing import AFTERWARDS, House
 from tests.stored.reading import IN_FLIGHT, READINGS, moved, plain
 

@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from include.perf.adapters.baseline_file import BaselineFile
-from include.perf.adapters.folder_store import FolderStore
-from include.perf.alert import Delivery, Event, Message, Posted
-from include.perf.catalogue import Catalogue, load_catalogue
-from include.perf.errors import BellwetherError, DeliveryError, DeliveryUnsure
-from include.perf.load_announcement.announcing import LoadObserver
-from include.perf.pipeline import Pipeline
-from include.perf.ports import LoadOrder, LoadWatch, Reservations, Sample
-from include.perf.run import RunRecord
+from include.perf.adapters.files.baseline_file import BaselineFile
+from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.alerts.book import Delivery, Event, Message, Posted
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.load.announcing import LoadObserver
+from include.perf.load.generator import LoadOrder, LoadWatch
+from include.perf.load.reservations import Reservations
+from include.perf.measure.metrics_source import Sample
+from include.perf.model.errors import BellwetherError, DeliveryError, DeliveryUnsure
+from include.perf.pipeline.pipeline import Pipeline
+from include.perf.runs.record import RunRecord
 from tests.fakes import (
     FakeCharts,
     FakeGenerator,

@@ -11,35 +11,35 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from include.perf.adapters.alert_file import AlertFile
-from include.perf.adapters.baseline_file import BaselineFile
-from include.perf.adapters.folder_store import FolderStore
-from include.perf.adapters.halt_file import HaltFile
-from include.perf.adapters.load_locks import LoadLocks
-from include.perf.adapters.load_log import LoadLog
-from include.perf.adapters.rules_folder import RulesFolder
-from include.perf.adapters.s3.latest_loads import LatestLoads
+from include.perf.adapters.files.alert_file import AlertFile
+from include.perf.adapters.files.baseline_file import BaselineFile
+from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.adapters.files.halt_file import HaltFile
+from include.perf.adapters.files.load_locks import LoadLocks
+from include.perf.adapters.files.load_log import LoadLog
+from include.perf.adapters.files.rules_folder import RulesFolder
+from include.perf.adapters.files.sqlite_index import INDEX_FILE, SqliteIndex
 from include.perf.adapters.s3.leases import Leases
-from include.perf.adapters.s3.load_leases import LoadLeases
-from include.perf.adapters.sqlite_index import INDEX_FILE, SqliteIndex
-from include.perf.adapters.timeseries import read_timeseries
-from include.perf.alert import Delivery
-from include.perf.alert_delivery import Deliverer
-from include.perf.baseline import Approval, Baseline
-from include.perf.dag_run import results_of
-from include.perf.distribution import read_distribution
-from include.perf.feed import read_feed
-from include.perf.halt import halt_of
-from include.perf.history import read_nights
-from include.perf.load_plan import LoadPlan
-from include.perf.measurement import measure
-from include.perf.production_comparison.comparison import read_comparison
-from include.perf.promotion import promote, review_all
-from include.perf.request_rows import read_requests
-from include.perf.run import LoadFigures, RunRecord, Shift
-from include.perf.run_index import RunEntry
-from include.perf.server_series import read_server_series
-from include.perf.stage_files import StageFiles
+from include.perf.adapters.s3.shared_state import LatestLoads, LoadLeases
+from include.perf.alerts.book import Delivery
+from include.perf.alerts.delivery import Deliverer
+from include.perf.baselines.entry import Approval, Baseline
+from include.perf.baselines.history import read_nights
+from include.perf.baselines.promotion import promote, review_all
+from include.perf.guards.halt import halt_of
+from include.perf.load.feed import read_feed
+from include.perf.load.load_plan import LoadPlan
+from include.perf.measure.distribution import read_distribution
+from include.perf.measure.measurement import measure
+from include.perf.measure.production.comparison import read_comparison
+from include.perf.measure.request_rows import read_requests
+from include.perf.measure.server_series import read_server_series
+from include.perf.measure.timeseries import read_timeseries
+from include.perf.runs.figures import LoadFigures
+from include.perf.runs.night import results_of
+from include.perf.runs.record import RunRecord, Shift
+from include.perf.runs.run_index import RunEntry
+from include.perf.runs.stage_files import StageFiles
 from tests.stored.continuing import AFTERWARDS, Channel, House
 
 IN_FLIGHT = {
