@@ -60,8 +60,10 @@ BATCH = 50
 OTAVA_PRIOR = 10
 
 BACK = "[← All pages](README.md)"
-WHAT = """How often the [detection](detection.md) raises false alarms, and how soon it finds a regression, on simulated nights
-next to other detectors."""
+WHAT = (
+    "How often the [detection](detection.md) raises false alarms, and how soon it finds a regression, on simulated\n"
+    "nights next to other detectors."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
