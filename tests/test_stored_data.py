@@ -23,13 +23,11 @@ import pytest
 from include.perf.adapters.files.alert_file import AlertFile
 from include.perf.adapters.files.baseline_file import BaselineFile
 from include.perf.adapters.files.load_locks import LoadLocks
-from include.perf.adapters.files.sqlite_index import INDEX_FILE, SqliteIndex
 from include.perf.alerts.book import AlertBook, Event
 from include.perf.alerts.desk import Desk
 from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.entry import State
 from include.perf.baselines.file_format import format_baselines, parse_baselines
-from include.perf.model.cell import CellName
 from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.night import read_night
 from include.perf.runs.record import RunRecord, Verdict
@@ -170,15 +168,6 @@ def test_what_is_written_has_the_same_fields(store: Path, name: str, kind: type[
     for path in stored_json(store / "results", name):
         again = to_json(from_json(kind, path.read_bytes(), where=name))
         assert list(missing(json.loads(path.read_bytes()), json.loads(again))) == []
-
-
-def test_the_index_is_taken_over(root: Path, expected: Any) -> None:
-    """It need not be made anew: without the results, the file alone says the same."""
-    house = House(root)
-    index = SqliteIndex(root / "results" / INDEX_FILE, store=house.store, clock=lambda: AFTERWARDS)
-    entries = index.history(CellName("orders-service", "brief"))
-    wanted = expected["index"]["history"]["orders-service/brief"]
-    assert [entry.run_id for entry in entries] == [entry["run"] for entry in wanted]
 
 
 # Baselines

@@ -3,9 +3,9 @@
 Values only: sentences may be put otherwise, numbers and verdicts may not.
 """
 
+import json
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -35,6 +35,7 @@ from include.perf.measure.production.comparison import read_comparison
 from include.perf.measure.request_rows import read_requests
 from include.perf.measure.server_series import read_server_series
 from include.perf.measure.timeseries import read_timeseries
+from include.perf.model.json_files import to_json
 from include.perf.runs.figures import LoadFigures
 from include.perf.runs.night import results_of
 from include.perf.runs.record import RunRecord, Shift
@@ -78,6 +79,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [plain(inner) for inner in value]
     raise TypeError(f"{value!r} has no plain form")
+
+
+def kept(value: object) -> Any:
+    """Return a value as it is written: by the names that its fields have in a file, whatever they are called here."""
+    return json.loads(to_json(value))
 
 
 def records(root: Path) -> Any:
@@ -150,8 +156,8 @@ def alerts(root: Path) -> Any:
     """What people were told, and what waits to be delivered."""
     book = AlertFile(root / "alerts" / "alerts.json").read()
     return {
-        "problems": {problem.id: plain(asdict(problem)) | {"title": bool(problem.title)} for problem in book.problems},
-        "silences": [plain(asdict(silence)) for silence in book.silences],
+        "problems": {problem.id: kept(problem) | {"worst": problem.worst} for problem in book.problems},
+        "silences": [kept(silence) for silence in book.silences],
         "outbox": [_delivery(delivery) for delivery in book.outbox],
         "told": book.told,
         "watched_since": book.watched_since,
@@ -183,8 +189,8 @@ def loads(root: Path) -> Any:
     latest = LatestLoads(StoredObject(root / "objects" / "load-log.json"), locks=LoadLeases(leases))  # type: ignore[arg-type]  # as above
     delivering = Leases(StoredObject(root / "objects" / "delivering.json")).running()  # type: ignore[arg-type]  # as above
     return {
-        "files": [plain(asdict(load)) for load in LoadLog(root / "results" / ".load-log", locks=locks).latest()],
-        "objects": [plain(asdict(load)) for load in latest.latest()],
+        "files": [kept(load) for load in LoadLog(root / "results" / ".load-log", locks=locks).latest()],
+        "objects": [kept(load) for load in latest.latest()],
         "locked": sorted(locks.held() or ()),
         "leased": sorted(latest.held() or ()),
         "delivering": sorted(delivering or ()),
@@ -195,13 +201,16 @@ def halts(root: Path) -> Any:
     """Who halted load: as a file, and as a text that somebody typed."""
     found = HaltFile(root / "halt.json").read()
     typed = halt_of((root / "halt-typed.txt").read_text(encoding="utf-8"))
-    return {"file": plain(asdict(found)) if found else None, "typed": plain(asdict(typed)) if typed else None}
+    return {
+        "file": json.loads(found.to_text()) if found else None,
+        "typed": json.loads(typed.to_text()) if typed else None,
+    }
 
 
 def limits(root: Path) -> Any:
     """The limits of the alert rules."""
     found = RulesFolder(root / "rules").limits()
-    return None if found is None else plain(asdict(found))
+    return None if found is None else kept(found)
 
 
 def raw(root: Path) -> Any:
@@ -234,7 +243,7 @@ def beside(root: Path) -> Any:
         "run": _name(uri),
         "files": sorted(store.names(uri)),
         "server": [server.seconds, server.values],
-        "production": asdict(production),
+        "production": kept(production),
         "distribution": distribution,
     }
 
@@ -331,7 +340,7 @@ def _record(record: RunRecord) -> Any:
             "environment": record.environment,
             "started_at": record.started_at,
             "window": [record.window.start, record.window.end] if record.window else None,
-            "load": asdict(record.load),
+            "load": kept(record.load),
             "metrics": {name: [value.value, value.unit.value] for name, value in record.metrics.items()},
             "without_value": sorted(name for name, value in record.metrics.items() if value.reason),
             "fingerprint": record.fingerprint,
@@ -349,10 +358,10 @@ def _record(record: RunRecord) -> Any:
                 for deviation in record.deviations
             ],
             "shifts": {name: _shift(shift) for name, shift in record.shifts.items()},
-            "baseline": asdict(record.baseline) if record.baseline else None,
-            "endpoints": [asdict(endpoint) for endpoint in record.endpoints],
-            "errors": [asdict(group) for group in record.errors],
-            "generator": asdict(record.generator) if record.generator else None,
+            "baseline": kept(record.baseline) if record.baseline else None,
+            "endpoints": [kept(endpoint) for endpoint in record.endpoints],
+            "errors": [kept(group) for group in record.errors],
+            "generator": kept(record.generator) if record.generator else None,
             "asked": [
                 *(record.provenance.dag_id, record.provenance.dag_run_id, record.provenance.triggered_by),
                 *(record.provenance.update_baseline, record.provenance.reason),
@@ -395,11 +404,11 @@ def _baseline(entry: Baseline) -> Any:
             "state": entry.state,
             "metrics": entry.metrics,
             "fingerprint": entry.fingerprint,
-            "anchor": asdict(entry.anchor),
-            "spread": {name: asdict(spread) for name, spread in entry.spread.items()},
+            "anchor": kept(entry.anchor),
+            "spread": {name: kept(spread) for name, spread in entry.spread.items()},
             "runs": [[run.run_id, run.at, run.due, run.failed, run.deploy_version] for run in entry.runs],
             "run_metrics": [run.metrics for run in entry.runs],
-            "approval": asdict(entry.approval),
+            "approval": kept(entry.approval),
             "until": [entry.review_by, entry.expires_at, entry.supersedes, entry.since],
             "previous": [[old.version, old.state, len(old.runs), old.approval.reason] for old in entry.previous],
         }
@@ -414,7 +423,7 @@ def _delivery(delivery: Delivery) -> Any:
             "channel": delivery.channel,
             "problem_id": delivery.problem_id,
             "charts": [[_name(chart.uri), chart.name] for chart in delivery.charts],
-            "posted": asdict(delivery.posted) if delivery.posted else None,
+            "posted": kept(delivery.posted) if delivery.posted else None,
             "is_unsure": delivery.is_unsure,
             "at": [delivery.created_at, delivery.sent_at],
             "attempts": delivery.attempts,
@@ -429,8 +438,8 @@ def _figures(figures: LoadFigures) -> Any:
         {
             "counts": [figures.due, figures.sent, figures.finished, figures.failed, figures.timed_out, figures.rows],
             "metrics": {name: value.value for name, value in figures.metrics.items()},
-            "endpoints": [asdict(endpoint) for endpoint in figures.endpoints],
-            "generator": asdict(figures.generator),
+            "endpoints": [kept(endpoint) for endpoint in figures.endpoints],
+            "generator": kept(figures.generator),
         }
     )
 
