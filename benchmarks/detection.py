@@ -250,7 +250,7 @@ def speed() -> Table:
         values=values,
         is_reference=np.ones((24, 46), dtype=bool),
         is_tonight=np.ones(24, dtype=bool),
-        floors=np.full((24, 8), 0.05),
+        minimum_effects=np.full((24, 8), 0.05),
         services=SERVICE_OF,
         anchors=values[..., :10].mean(axis=-1),
         anchor_runs=np.full(24, 10.0),

@@ -18,7 +18,7 @@ from scipy.stats import t as student
 from benchmarks.nights import AFFECTED, CELLS, FLOORS, JUDGED, LATENCIES, METRICS, SERVICE_OF, SERVICES, Floats, Nights
 from include.perf.baselines import detection
 from include.perf.baselines.level import MAX_REFERENCE
-from include.perf.baselines.panel import Findings, Panel
+from include.perf.baselines.panel import Panel, PanelStatistics
 from include.perf.verdict import calls
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
@@ -126,7 +126,7 @@ def _panel(values: Floats, is_reference: Flags, anchors: Floats, prior: int) -> 
         values=values.transpose(1, 0, 2, 3).reshape(*wide, nights),
         is_reference=np.repeat(is_reference.transpose(1, 0, 2), metrics, axis=1),
         is_tonight=np.ones(CELLS, dtype=bool),
-        floors=np.tile(FLOORS, (CELLS, platforms)),
+        minimum_effects=np.tile(FLOORS, (CELLS, platforms)),
         services=SERVICE_OF,
         anchors=anchors.transpose(1, 0, 2).reshape(wide),
         anchor_runs=np.full(CELLS, float(prior)),
@@ -142,7 +142,7 @@ def _narrow(flags: Any, platforms: int) -> Any:
     return flags.reshape(CELLS, platforms, len(METRICS)).transpose(1, 0, 2)
 
 
-def _to_rerun(findings: Findings, panel: Panel, runs: Any, platforms: int) -> Flags:
+def _to_rerun(findings: PanelStatistics, panel: Panel, runs: Any, platforms: int) -> Flags:
     """Return (platforms, cells): the suspicious ones of the largest t."""
     suspicious = calls.call(findings, panel, runs=_wide(runs)).is_suspicious
     t = np.max(_narrow(np.where(suspicious, findings.tonight.z, 0.0), platforms), axis=-1)

@@ -77,7 +77,7 @@ def write_record(folder: Path, *, rate_rps: int, duration_s: int) -> None:
 
 
 def _rows(rate_rps: int, total_s: int) -> Iterator[Any]:
-    from include.load.record import Row
+    from include.load.record import RequestRow
 
     source = random.Random(20260302)
     for number in range(rate_rps * total_s):
@@ -87,7 +87,7 @@ def _rows(rate_rps: int, total_s: int) -> Iterator[Any]:
         if due_s < STALL_AT_S + STALL_S and ended_s > STALL_AT_S:
             ended_s = max(ended_s, STALL_AT_S + STALL_S)
         error = "" if source.random() > 0.002 else source.choice(("HTTP 503", "timeout", "connection refused"))
-        yield Row(
+        yield RequestRow(
             due_s=due_s,
             phase="warmup" if due_s < WARMUP_S else "measured",
             endpoint=ENDPOINTS[number % len(ENDPOINTS)],

@@ -46,7 +46,7 @@ from include.perf.runs.record import RunRecord
 from include.perf.runs.retention import clear, retention_of
 from include.perf.runs.stage_files import StageFiles
 from include.perf.verdict.comparison import compare_night
-from include.perf.verdict.contender import Cell, Contender, Measured
+from include.perf.verdict.contender import CellOfNight, Contender, MeasuredRun
 
 ROOT = Path(__file__).parents[1]
 SIZES = ("20x52", "50x52", "200x13")
@@ -200,7 +200,7 @@ def _no_edges(*_: object) -> tuple[float, ...]:
 
 def _of_judging(world: World) -> Figures:
     scenario = next(iter(world.catalogue.scenarios))
-    cells: list[Cell] = []
+    cells: list[CellOfNight] = []
     yield "a night: nights of all cells read, CPU s", _cpu_s(lambda: cells.extend(_cells(world)))
     tonight = [_contender(world, cell) for cell in cells if cell.scenario == scenario]
     others = tuple(cell for cell in cells if cell.scenario != scenario)
@@ -208,14 +208,14 @@ def _of_judging(world: World) -> Figures:
     yield "a night: judged, CPU s", _cpu_s(lambda: compare_night(tonight, others, now=now))
 
 
-def _cells(world: World) -> Iterator[Cell]:
+def _cells(world: World) -> Iterator[CellOfNight]:
     for cell in world.catalogue.cells():
         nights = read_nights(world.years.store, service=cell.service, scenario=cell.scenario)
         baseline = world.baselines.get(cell.service, cell.scenario)
-        yield Cell(service=cell.service, scenario=cell.scenario, baseline=baseline, nights=nights)
+        yield CellOfNight(service=cell.service, scenario=cell.scenario, baseline=baseline, nights=nights)
 
 
-def _contender(world: World, cell: Cell) -> Contender:
+def _contender(world: World, cell: CellOfNight) -> Contender:
     """Return the last night of a cell as tonight's."""
     record = _last_measured(world, cell)
     return Contender(
@@ -225,14 +225,16 @@ def _contender(world: World, cell: Cell) -> Contender:
         nights=cell.nights,
         at=record.started_at,
         fingerprint=record.fingerprint,
-        runs=(Measured(run_id=record.run_id, metrics=record.metrics, due=record.load.due, failed=record.load.failed),),
+        runs=(
+            MeasuredRun(run_id=record.run_id, metrics=record.metrics, due=record.load.due, failed=record.load.failed),
+        ),
         deploy_version=record.deploy_version,
         no_rerun=None,
         hard_limits={},
     )
 
 
-def _last_measured(world: World, cell: Cell) -> RunRecord:
+def _last_measured(world: World, cell: CellOfNight) -> RunRecord:
     store = world.years.store
     latest = store.latest(service=cell.service, scenario=cell.scenario)
     records = (StageFiles(store, uri).read_record() for uri in latest)

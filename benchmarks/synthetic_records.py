@@ -109,7 +109,9 @@ def _compared(
             continue
         shift = _shift(level, value, spread=spreads[name])
         shifts[name] = shift
-        if abs(shift.absolute) > metric.floor(baseline=level, is_provisional=False) and _is_far(shift, spreads[name]):
+        if abs(shift.absolute) > metric.minimum_effect(baseline=level, is_provisional=False) and _is_far(
+            shift, spreads[name]
+        ):
             deviations.append(_deviation(metric, level, value, shift=shift, night=night, since=since))
     worse = [each for each in deviations if each.is_worse and each.is_confirmed]
     better = [each for each in deviations if not each.is_worse]

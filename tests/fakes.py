@@ -41,7 +41,7 @@ from include.perf.pipeline.planning.request import RunRequest
 from include.perf.runs.figures import COMPLETED
 from include.perf.runs.record import RunRecord
 from include.perf.runs.results_store import GENERATOR_FILE, RECORD_FILE, REQUESTS_FILE, SUMMARIES_FOLDER
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 
 T = TypeVar("T")
 
@@ -349,11 +349,11 @@ class FakeReservations:
     def __init__(self) -> None:
         self.running: list[frozenset[str] | None] = []
         self.problems: list[Exception] = []
-        self.claims: list[Claim] = []
-        self.beside: tuple[Claim, ...] = ()
+        self.claims: list[ReservationRequest] = []
+        self.beside: tuple[ReservationRequest, ...] = ()
 
     @contextmanager
-    def reserve(self, claim: Claim, *, capacity_rps: float) -> Iterator[Reservation]:
+    def reserve(self, claim: ReservationRequest, *, capacity_rps: float) -> Iterator[Reservation]:
         """Grant a claim, or raise the next problem."""
         self.claims.append(claim)
         if self.problems:

@@ -20,7 +20,7 @@ from include.perf.baselines.history import Night
 from include.perf.model.metric import METRICS, MetricValue
 from include.perf.runs.record import Verdict
 from include.perf.verdict.comparison import Comparison, compare_night
-from include.perf.verdict.contender import Cell, Contender, Measured
+from include.perf.verdict.contender import CellOfNight, Contender, MeasuredRun
 from tests.fakes import START
 
 PARTS = {"load": "500/s constant", "data": "sha256:1", "endpoints": "sha256:2"}
@@ -91,7 +91,7 @@ def baseline_of(runs: int | Sequence[BaselineRun] = 10, **changes: Any) -> Basel
 
 def measured(
     factors: Factors | None = None, *, failed: int | None = FAILED, due: int | None = DUE, **values: float | str | None
-) -> Measured:
+) -> MeasuredRun:
     """Return a run at the levels times ``factors``; ``values`` instead of them, a string for the reason of none."""
     given: dict[str, float | str | None] = {
         name: level * (factors or {}).get(name, 1.0) for name, level in LEVELS.items()
@@ -105,11 +105,11 @@ def measured(
         else MetricValue(value=value, unit=METRICS[name].unit)
         for name, value in given.items()
     }
-    return Measured(run_id="tonight", metrics=metrics, due=due, failed=failed)
+    return MeasuredRun(run_id="tonight", metrics=metrics, due=due, failed=failed)
 
 
 def contender(
-    *runs: Measured,
+    *runs: MeasuredRun,
     baseline: Baseline | None = None,
     nights: Sequence[Night] = (),
     on: int | None = None,
@@ -135,17 +135,17 @@ def contender(
     return replace(made, **changes)
 
 
-def cell(scenario: str, *nights: Night, service: str = SERVICE, baseline: Baseline | None = None) -> Cell:
+def cell(scenario: str, *nights: Night, service: str = SERVICE, baseline: Baseline | None = None) -> CellOfNight:
     """Return another cell with the nights since its baseline of ten runs."""
-    return Cell(service=service, scenario=scenario, baseline=baseline or baseline_of(), nights=nights)
+    return CellOfNight(service=service, scenario=scenario, baseline=baseline or baseline_of(), nights=nights)
 
 
-def judge(one: Contender, *others: Cell) -> Comparison:
+def judge(one: Contender, *others: CellOfNight) -> Comparison:
     """Judge a night of one contender an hour after its run."""
     (comparison,) = compare_night([one], others, now=one.at + timedelta(hours=1))
     return comparison
 
 
-def judge_all(contenders: Sequence[Contender], *others: Cell) -> tuple[Comparison, ...]:
+def judge_all(contenders: Sequence[Contender], *others: CellOfNight) -> tuple[Comparison, ...]:
     """Judge a night of several contenders an hour after the last run."""
     return compare_night(contenders, others, now=max(each.at for each in contenders) + timedelta(hours=1))

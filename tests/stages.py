@@ -8,8 +8,8 @@ from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.model.metric import METRICS
 from include.perf.runs.figures import LoadFigures, ServerFigures, Window
 from include.perf.runs.record import Verdict
-from include.perf.runs.spec import Claim, RunSpec
-from include.perf.runs.stage_files import Ended, StageFiles
+from include.perf.runs.spec import ReservationRequest, RunSpec
+from include.perf.runs.stage_files import EarlyEnd, StageFiles
 from tests.fakes import START, MemoryStore
 from tests.records import generator_figures, metric_values
 
@@ -44,7 +44,7 @@ FIGURES = LoadFigures(
     generator=generator_figures(),
 )
 SCRAPED = ServerFigures(coverage_ratio=1.0, metrics=SERVER)
-BESIDE = Claim(
+BESIDE = ReservationRequest(
     run_id="r0",
     service="rates-service",
     scenario="overnight_processing",
@@ -52,8 +52,8 @@ BESIDE = Claim(
     rate_rps=50.0,
     since=START - timedelta(minutes=3),
 )
-HALTED = Ended(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted")
-DOWN = Ended(stage="preflight", verdict=Verdict.INVALID, reason="the target is down")
+HALTED = EarlyEnd(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted")
+DOWN = EarlyEnd(stage="preflight", verdict=Verdict.INVALID, reason="the target is down")
 
 
 def planned(store: MemoryStore | None = None, **changes: Any) -> StageFiles:

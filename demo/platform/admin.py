@@ -2,17 +2,17 @@
 
 from fastapi import APIRouter
 
-from demo.platform.faults import Fault, Faults
+from demo.platform.faults import PlatformFault, PlatformFaults
 from demo.platform.responses import JsonResponse
 
 
-def fault_router(faults: Faults) -> APIRouter:
+def fault_router(faults: PlatformFaults) -> APIRouter:
     """Build GET, PUT and DELETE /admin/fault; each answers with what is active then."""
 
     async def show() -> JsonResponse:
         return JsonResponse(faults.status().model_dump())
 
-    async def put(fault: Fault) -> JsonResponse:
+    async def put(fault: PlatformFault) -> JsonResponse:
         await faults.set(fault)
         return await show()
 

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 from demo.platform.admin import fault_router
 from demo.platform.catalogue import SERVICES
 from demo.platform.endpoint import Clock
-from demo.platform.faults import Faults
+from demo.platform.faults import PlatformFaults
 from demo.platform.metrics import ServiceMetrics
 from demo.platform.middleware import FaultInjection, Observation
 from demo.platform.responses import JsonResponse
@@ -37,7 +37,7 @@ class ServiceSettings:
     with_faults: bool = False
 
 
-def create_app(settings: ServiceSettings, *, clock: Clock = time.time, faults: Faults | None = None) -> ASGIApp:
+def create_app(settings: ServiceSettings, *, clock: Clock = time.time, faults: PlatformFaults | None = None) -> ASGIApp:
     """Build a service.
 
     Args:
@@ -56,7 +56,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock = time.time, faults: F
     _add_metrics(api, metrics)
     app: ASGIApp = Shortcut(api, routes=api.routes)
     if settings.with_faults:
-        knob = faults or Faults()
+        knob = faults or PlatformFaults()
         api.include_router(fault_router(knob))
         app = FaultInjection(app, endpoints=metrics.series, faults=knob)
     return Observation(app, series=metrics.series, clock=time.perf_counter)

@@ -10,7 +10,7 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class ApiEndpoint:
     """One endpoint of a service's API.
 
     Attributes:
@@ -24,5 +24,5 @@ class Endpoint:
     handler: Callable[..., Awaitable[JsonResponse]]
 
 
-ServiceFactory = Callable[[Clock], Sequence[Endpoint]]
+ServiceFactory = Callable[[Clock], Sequence[ApiEndpoint]]
 """Builds a service's endpoints around a clock, with state of their own where they keep any."""

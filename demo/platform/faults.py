@@ -18,7 +18,7 @@ _PAGE_BYTES = 4096
 _SEED = 20_240_603
 
 
-class Fault(BaseModel):
+class PlatformFault(BaseModel):
     """What to do to requests; everything is off at 0.
 
     Unknown fields are refused: a misspelt fault that does nothing would look like a healthy service.
@@ -59,7 +59,7 @@ class FaultStatus(BaseModel):
     """
 
     active: bool
-    fault: Fault | None
+    fault: PlatformFault | None
     remaining_s: float
     stall_remaining_s: float
     held_bytes: int
@@ -67,7 +67,7 @@ class FaultStatus(BaseModel):
     errors: int
 
 
-class Faults:
+class PlatformFaults:
     """Holds the active fault and applies it.
 
     Args:
@@ -90,7 +90,7 @@ class Faults:
         self._reset()
 
     def _reset(self) -> None:
-        self._fault: Fault | None = None
+        self._fault: PlatformFault | None = None
         self._ends_at_s = 0.0
         self._stalled_until_s = 0.0
         self._released = asyncio.Event()
@@ -99,7 +99,7 @@ class Faults:
         self._requests = 0
         self._errors = 0
 
-    async def set(self, fault: Fault) -> None:
+    async def set(self, fault: PlatformFault) -> None:
         """Replace the active fault; its time runs from now."""
         self.clear()
         now_s = self._clock()
@@ -143,7 +143,7 @@ class Faults:
         burn(fault.cpu_s, cpu_clock=self._cpu_clock)
         return fails
 
-    def _current(self) -> Fault | None:
+    def _current(self) -> PlatformFault | None:
         if self._fault is not None and self._clock() >= self._ends_at_s:
             self.clear()
         return self._fault
@@ -152,7 +152,7 @@ class Faults:
         # The loop's timer may come a little early by our clock; it is due all the same.
         self.clear()
 
-    def _is_next_failing(self, fault: Fault) -> bool:
+    def _is_next_failing(self, fault: PlatformFault) -> bool:
         """Spread errors evenly: after n requests round(ratio · n) have failed."""
         self._requests += 1
         due = math.floor(fault.error_ratio * self._requests + 0.5)
@@ -168,7 +168,7 @@ class Faults:
             except TimeoutError:
                 continue
 
-    async def _hold(self, fault: Fault) -> None:
+    async def _hold(self, fault: PlatformFault) -> None:
         """Allocate and touch memory in pieces, so that requests are served in between."""
         ballast: list[bytearray] = []
         for start in range(0, fault.memory_bytes, _CHUNK_BYTES):

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 from demo.platform.instruments import INSTRUMENTS, Instrument, InstrumentName
-from demo.platform.order_book import BookOrder, Fill, OrderBook, Side, TimeInForce
+from demo.platform.order_book import BookOrder, Fill, OrderBook, OrderSide, TimeInForce
 from demo.platform.positions import Position
 from demo.platform.prices import mid_price
 
@@ -28,7 +28,7 @@ _DAY_END_S = 21 * 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ClientOrder:
     """A client's order.
 
     Attributes:
@@ -40,7 +40,7 @@ class Order:
     """
 
     instrument: InstrumentName
-    side: Side
+    side: OrderSide
     quantity: float
     limit_price: float | None
     time_in_force: TimeInForce
@@ -64,7 +64,7 @@ class Execution:
     execution_id: int
     order_id: str
     instrument: InstrumentName
-    side: Side
+    side: OrderSide
     quantity: float
     price: float
     is_maker: bool
@@ -130,7 +130,7 @@ class Gateway:
         """Number of client orders in the books."""
         return len(self._resting)
 
-    def place(self, order: Order) -> OrderOutcome:
+    def place(self, order: ClientOrder) -> OrderOutcome:
         """Match an order; what remains rests (GTC, DAY) or is cancelled."""
         now_s = self._clock()
         desk = self._desk(order.instrument, now_s)
@@ -182,7 +182,7 @@ class Gateway:
     def quote(self, name: InstrumentName) -> tuple[float | None, float | None]:
         """Return the best (bid, ask) of the book now."""
         desk = self._desk(name, self._clock())
-        bid, ask = desk.book.best_price(Side.BUY), desk.book.best_price(Side.SELL)
+        bid, ask = desk.book.best_price(OrderSide.BUY), desk.book.best_price(OrderSide.SELL)
         return _price(desk.instrument, bid), _price(desk.instrument, ask)
 
     def _desk(self, name: InstrumentName, now_s: float) -> _Desk:
@@ -201,7 +201,7 @@ class Gateway:
         desk.mid = mid_price(desk.instrument, desk.quoted_at_s)
         mid_ticks = round(desk.mid / desk.instrument.tick)
         half_ticks = max(1, round(desk.instrument.half_spread / desk.instrument.tick))
-        for side in Side:
+        for side in OrderSide:
             for level, units in enumerate(_LADDER):
                 ticks = mid_ticks - side.sign * (half_ticks + level * _LADDER_STEP_TICKS)
                 quote = BookOrder(order_id="", side=side, limit_ticks=ticks, remaining=units * HUNDREDTHS)
@@ -210,7 +210,7 @@ class Gateway:
                     desk.book.rest(quote)
                     desk.quotes.append(quote)
 
-    def _book_order(self, desk: _Desk, order: Order, now_s: float) -> BookOrder:
+    def _book_order(self, desk: _Desk, order: ClientOrder, now_s: float) -> BookOrder:
         limit = order.limit_price
         return BookOrder(
             order_id=f"ord-{next(self._order_numbers):09d}",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from demo.platform.instruments import InstrumentName
-from demo.platform.order_book import Side
+from demo.platform.order_book import OrderSide
 from demo.platform.positions import Position
 
 
@@ -23,7 +23,7 @@ class StrategyTrade:
 
     strategy_id: str
     instrument: InstrumentName
-    side: Side
+    side: OrderSide
     quantity: float
     price: float
 

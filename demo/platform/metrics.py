@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Info, Proce
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from demo.platform.endpoint import Endpoint
+from demo.platform.endpoint import ApiEndpoint
 
 _FIRST_BUCKET_S = 0.001
 _LAST_BUCKET_S = 10.0
@@ -39,7 +39,7 @@ def duration_buckets() -> tuple[float, ...]:
 class EndpointSeries:
     """The series of one endpoint, looked up once."""
 
-    def __init__(self, *, requests: Counter, durations: Histogram, endpoint: Endpoint) -> None:
+    def __init__(self, *, requests: Counter, durations: Histogram, endpoint: ApiEndpoint) -> None:
         self._requests = requests
         self._labels = (endpoint.path, endpoint.method)
         self._duration = durations.labels(*self._labels)
@@ -80,7 +80,7 @@ class ServiceMetrics:
         data_dir: folder whose file system is measured; must exist.
     """
 
-    def __init__(self, endpoints: Sequence[Endpoint], *, version: str, data_dir: Path) -> None:
+    def __init__(self, endpoints: Sequence[ApiEndpoint], *, version: str, data_dir: Path) -> None:
         self._registry = CollectorRegistry()
         requests = Counter("http_requests", "Finished API requests", (*_LABELS, "status"), registry=self._registry)
         durations = Histogram(

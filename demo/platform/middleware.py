@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from demo.platform.faults import Faults
+from demo.platform.faults import PlatformFaults
 from demo.platform.metrics import EndpointSeries
 
 RECEIVED_AT = "bellwether.received_at_s"
@@ -71,7 +71,7 @@ class FaultInjection:
         faults: the fault knob.
     """
 
-    def __init__(self, app: ASGIApp, *, endpoints: Collection[EndpointKey], faults: Faults) -> None:
+    def __init__(self, app: ASGIApp, *, endpoints: Collection[EndpointKey], faults: PlatformFaults) -> None:
         self._app = app
         self._endpoints = frozenset(endpoints)
         self._faults = faults

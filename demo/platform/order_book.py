@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Side(StrEnum):
+class OrderSide(StrEnum):
     """Which way an order trades the base currency."""
 
     BUY = "buy"
@@ -23,12 +23,12 @@ class Side(StrEnum):
     @property
     def sign(self) -> int:
         """1 for buy, -1 for sell."""
-        return 1 if self is Side.BUY else -1
+        return 1 if self is OrderSide.BUY else -1
 
     @property
-    def opposite(self) -> "Side":
+    def opposite(self) -> "OrderSide":
         """The other side."""
-        return Side.SELL if self is Side.BUY else Side.BUY
+        return OrderSide.SELL if self is OrderSide.BUY else OrderSide.BUY
 
 
 class OrderType(StrEnum):
@@ -64,7 +64,7 @@ class BookOrder:
     """
 
     order_id: str
-    side: Side
+    side: OrderSide
     limit_ticks: int | None
     remaining: int
     expires_at_s: float | None = None
@@ -90,7 +90,7 @@ class Fill:
 class _BookSide:
     """The resting orders of one side; keys are ticks for asks and -ticks for bids, so the best is least."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: OrderSide) -> None:
         self._sign = -side.sign
         self._keys: list[int] = []
         self._levels: dict[int, deque[BookOrder]] = {}
@@ -137,7 +137,7 @@ class OrderBook:
     """The resting orders of one instrument."""
 
     def __init__(self) -> None:
-        self._sides = {side: _BookSide(side) for side in Side}
+        self._sides = {side: _BookSide(side) for side in OrderSide}
 
     def match(self, order: BookOrder, *, now_s: float) -> list[Fill]:
         """Trade an incoming order against the other side, best price and oldest order first.
@@ -173,7 +173,7 @@ class OrderBook:
         """Remove a resting order; one that has traded in full is not resting any more."""
         self._sides[order.side].remove(order, _limit(order))
 
-    def best_price(self, side: Side) -> int | None:
+    def best_price(self, side: OrderSide) -> int | None:
         """Return the best bid (buy) or ask (sell) in ticks, or None when that side is empty."""
         best = self._sides[side].best()
         return None if best is None else best[0]

@@ -40,7 +40,7 @@ Send = Callable[[ExampleRequest], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class TrafficTarget:
     """Where to send.
 
     Attributes:
@@ -54,7 +54,7 @@ class Target:
     service: str | None
 
 
-def parse_target(text: str) -> Target:
+def parse_target(text: str) -> TrafficTarget:
     """Read URL or SERVICE=URL.
 
     Raises:
@@ -66,7 +66,7 @@ def parse_target(text: str) -> Target:
         raise ValueError(f"{text!r} must be [SERVICE=]http://HOST:PORT")
     if not is_loopback(parts.hostname):
         raise ValueError(f"{text!r} is not on this machine: traffic goes to loopback addresses only")
-    return Target(host=parts.hostname, port=parts.port, service=service_name(name) if name else None)
+    return TrafficTarget(host=parts.hostname, port=parts.port, service=service_name(name) if name else None)
 
 
 def is_loopback(host: str) -> bool:
@@ -77,10 +77,10 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class Connection:
+class KeptConnection:
     """A kept-alive connection to a service, made again after a failure."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: TrafficTarget) -> None:
         self._http = http.client.HTTPConnection(target.host, target.port, timeout=_TIMEOUT_S)
 
     def send(self, request: ExampleRequest) -> int:
@@ -169,9 +169,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def serve_target(target: Target, pace: Pace) -> None:
+def serve_target(target: TrafficTarget, pace: Pace) -> None:
     """Send to one service until its time is over; asks it for its name unless the target has one."""
-    connection = Connection(target)
+    connection = KeptConnection(target)
     try:
         service = target.service or _ask_service(connection, pace)
         if service is None:
@@ -183,7 +183,7 @@ def serve_target(target: Target, pace: Pace) -> None:
         connection.close()
 
 
-def _ask_service(connection: Connection, pace: Pace) -> str | None:
+def _ask_service(connection: KeptConnection, pace: Pace) -> str | None:
     deadline_s = pace.clock() + _STARTUP_S
     while pace.clock() < deadline_s:
         try:
@@ -213,7 +213,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _target(text: str) -> Target:
+def _target(text: str) -> TrafficTarget:
     try:
         return parse_target(text)
     except ValueError as err:

@@ -30,7 +30,7 @@ class Transformation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
+class TransformationChain:
     """A chain of transformations.
 
     Attributes:
@@ -99,17 +99,17 @@ _TRANSFORMATIONS = (
     Transformation(name="difference", description="value - previous value", apply=difference),
 )
 _PIPELINES = (
-    Pipeline(
+    TransformationChain(
         pipeline_id="clean-prices",
         description="Closing prices without outliers, smoothed",
         steps=("clip_outliers", "smooth"),
     ),
-    Pipeline(
+    TransformationChain(
         pipeline_id="returns",
         description="Standardised log returns for the models",
         steps=("clip_outliers", "log_return", "standardise"),
     ),
-    Pipeline(
+    TransformationChain(
         pipeline_id="momentum-input",
         description="Smoothed price changes",
         steps=("difference", "smooth", "standardise"),
@@ -117,10 +117,10 @@ _PIPELINES = (
 )
 
 TRANSFORMATIONS: Mapping[str, Transformation] = {t.name: t for t in _TRANSFORMATIONS}
-PIPELINES: Mapping[str, Pipeline] = {p.pipeline_id: p for p in _PIPELINES}
+PIPELINES: Mapping[str, TransformationChain] = {p.pipeline_id: p for p in _PIPELINES}
 
 
-def run_pipeline(pipeline: Pipeline, values: FloatArray, *, window: int) -> FloatArray:
+def run_pipeline(pipeline: TransformationChain, values: FloatArray, *, window: int) -> FloatArray:
     """Apply the pipeline's steps in order; (n,) → (n,)."""
     for step in pipeline.steps:
         values = TRANSFORMATIONS[step].apply(values, window)

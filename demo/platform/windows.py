@@ -32,7 +32,7 @@ StartField = Annotated[AwareDatetime, Field(description="RFC 3339 with offset, f
 EndField = Annotated[AwareDatetime, Field(description="RFC 3339 with offset, to 2100; after start_time")]
 
 
-class Window(BaseModel):
+class RequestWindow(BaseModel):
     """A window in a request body; every field but the timeframe is required."""
 
     instrument: InstrumentField

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from demo.slack import control, page, uploads, web_api, webhook
-from demo.slack.faults import Faults
+from demo.slack.faults import SlackFaults
 from demo.slack.refusals import SlackRefusal
 from demo.slack.standin import StandIn
 from demo.slack.state import Workspace
@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     # No generated documentation: its page loads scripts from elsewhere.
     app = FastAPI(title="Stand-in Slack", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.stand_in = StandIn(
-        workspace=workspace, faults=Faults(), webhook_channel=settings.webhook_channel or first
+        workspace=workspace, faults=SlackFaults(), webhook_channel=settings.webhook_channel or first
     )
     for router in (control.router, web_api.router, uploads.router, webhook.router, page.router):
         app.include_router(router)

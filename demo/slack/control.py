@@ -8,14 +8,14 @@ from fastapi.responses import JSONResponse, Response
 
 from demo.slack import faults
 from demo.slack.standin import stand_in
-from demo.slack.state import Message, Workspace
+from demo.slack.state import SlackMessage, Workspace
 from demo.slack.web_api import METHODS
 
 router = APIRouter(prefix="/_standin")
 
 
 @router.put("/fault")
-async def set_fault(fault: faults.Fault, request: Request) -> Response:
+async def set_fault(fault: faults.SlackFault, request: Request) -> Response:
     """Put one fault in force, in place of any other."""
     unknown = sorted(set(fault.methods) - set(METHODS) - {faults.UPLOAD, faults.WEBHOOK})
     if unknown:
@@ -65,7 +65,7 @@ async def clear_calls(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _described(workspace: Workspace, message: Message) -> dict[str, Any]:
+def _described(workspace: Workspace, message: SlackMessage) -> dict[str, Any]:
     files = [workspace.files.find(file_id) for file_id in message.files]
     return {
         "channel": message.channel,

@@ -9,7 +9,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from demo.slack.findings import Findings
+from demo.slack.findings import MessageFindings
 
 ID_CHARACTERS = 255
 TEXT_CHARACTERS = 3000
@@ -24,7 +24,7 @@ _WEB_URL = re.compile(r"https?://[^\s/?#]+\S*\Z", re.IGNORECASE)
 
 
 def check_text(
-    found: Findings, value: object, at: str, *, most: int = TEXT_CHARACTERS, plain_only: bool = False
+    found: MessageFindings, value: object, at: str, *, most: int = TEXT_CHARACTERS, plain_only: bool = False
 ) -> None:
     """Check a text object of at most ``most`` characters."""
     text = found.shape(value, at, required=("type", "text"), optional=("emoji", "verbatim"))
@@ -40,7 +40,7 @@ def check_text(
         found.add(f"invalid additional property: {wrong}", at)
 
 
-def check_button(found: Findings, value: dict[str, Any], at: str) -> None:
+def check_button(found: MessageFindings, value: dict[str, Any], at: str) -> None:
     """Check a button."""
     optional = ("action_id", "url", "value", "style", "confirm", "accessibility_label")
     found.shape(value, at, required=("type", "text"), optional=optional)
@@ -55,7 +55,7 @@ def check_button(found: Findings, value: dict[str, Any], at: str) -> None:
         _check_confirm(found, value["confirm"], f"{at}/confirm")
 
 
-def check_image(found: Findings, value: dict[str, Any], at: str, *, is_block: bool = False) -> None:
+def check_image(found: MessageFindings, value: dict[str, Any], at: str, *, is_block: bool = False) -> None:
     """Check an image, either a block of its own (which may have a title) or an element of one."""
     optional = ("image_url", "slack_file", *(("title", "block_id") if is_block else ()))
     found.shape(value, at, required=("type", "alt_text"), optional=optional)
@@ -71,7 +71,7 @@ def check_image(found: Findings, value: dict[str, Any], at: str, *, is_block: bo
         _check_slack_file(found, value["slack_file"], f"{at}/slack_file")
 
 
-def check_url(found: Findings, owner: dict[str, Any], key: str, at: str) -> bool:
+def check_url(found: MessageFindings, owner: dict[str, Any], key: str, at: str) -> bool:
     """Check the web address at ``owner[key]`` and return whether there is a valid one."""
     if key not in owner:
         return False
@@ -82,14 +82,14 @@ def check_url(found: Findings, owner: dict[str, Any], key: str, at: str) -> bool
     return len(found.messages) == before
 
 
-def _check_confirm(found: Findings, value: object, at: str) -> None:
+def _check_confirm(found: MessageFindings, value: object, at: str) -> None:
     confirm = found.shape(value, at, required=tuple(_CONFIRM_LIMITS), optional=("style",))
     for key, most in _CONFIRM_LIMITS.items():
         if confirm is not None and key in confirm:
             check_text(found, confirm[key], f"{at}/{key}", most=most, plain_only=key != "text")
 
 
-def _check_slack_file(found: Findings, value: object, at: str) -> None:
+def _check_slack_file(found: MessageFindings, value: object, at: str) -> None:
     file = found.shape(value, at, optional=("id", "url"))
     if file is None:
         return

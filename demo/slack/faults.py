@@ -52,7 +52,7 @@ class FaultKind(StrEnum):
 _ANSWER_LOST = (FaultKind.HTTP_500, FaultKind.HTTP_503, FaultKind.TIMEOUT, FaultKind.RESET, FaultKind.HTML)
 
 
-class Fault(BaseModel):
+class SlackFault(BaseModel):
     """One fault to inject.
 
     Attributes:
@@ -84,13 +84,13 @@ class Fault(BaseModel):
         return self
 
 
-class Faults:
+class SlackFaults:
     """The fault in force, if any, counting down as calls use it up."""
 
     def __init__(self) -> None:
-        self.current: Fault | None = None
+        self.current: SlackFault | None = None
 
-    def take(self, method: str) -> Fault | None:
+    def take(self, method: str) -> SlackFault | None:
         """Return the fault for a call of ``method`` and count it, or None."""
         fault = self.current
         if fault is None or (fault.methods and method not in fault.methods):
@@ -136,7 +136,7 @@ async def _disconnected(receive: Receive, *, within_s: float) -> None:
         return
 
 
-async def answer(fault: Fault, *, method: str, request: Request) -> Response:
+async def answer(fault: SlackFault, *, method: str, request: Request) -> Response:
     """Return what a call of ``method`` gets under ``fault``."""
     # A client that is still sending would see another error than one that waits for the answer.
     await request.body()

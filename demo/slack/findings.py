@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 
-class Findings:
+class MessageFindings:
     """Every problem of one message, in the order found.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import Any
 from demo.slack.arguments import as_bool, as_int, as_text
 from demo.slack.methods import Context, Method, described
 from demo.slack.refusals import SlackRefusal
-from demo.slack.state import Message, Workspace
+from demo.slack.state import SlackMessage, Workspace
 
 PAGE_MESSAGES = 100
 PAGE_REPLIES = 1000
@@ -78,11 +78,11 @@ def read_replies(context: Context, values: dict[str, Any]) -> dict[str, Any]:
 class Page:
     """Some of the messages that were found, and where the next ones begin."""
 
-    messages: Sequence[Message]
+    messages: Sequence[SlackMessage]
     next_cursor: str
 
 
-def _page(found: Sequence[Message], values: dict[str, Any], *, default: int, most: int) -> Page:
+def _page(found: Sequence[SlackMessage], values: dict[str, Any], *, default: int, most: int) -> Page:
     limit = as_int(values, "limit", default=default)
     if not 1 <= limit <= most:
         raise SlackRefusal("invalid_limit")
@@ -92,7 +92,7 @@ def _page(found: Sequence[Message], values: dict[str, Any], *, default: int, mos
     return Page(messages=page, next_cursor=f"after:{page[-1].ts}" if has_more else "")
 
 
-def _start(found: Sequence[Message], cursor: str) -> int:
+def _start(found: Sequence[SlackMessage], cursor: str) -> int:
     """Return where a page begins: a cursor names the message before, so that new ones move nothing."""
     if not cursor:
         return 0
@@ -131,7 +131,7 @@ def _answer(workspace: Workspace, page: Page, values: dict[str, Any]) -> dict[st
     return answer
 
 
-def _as_read(workspace: Workspace, message: Message, *, has_metadata: bool) -> dict[str, Any]:
+def _as_read(workspace: Workspace, message: SlackMessage, *, has_metadata: bool) -> dict[str, Any]:
     shown = described(message)
     if not has_metadata:
         shown.pop("metadata", None)

@@ -17,7 +17,7 @@ from demo.slack.elements import (
     check_image,
     check_text,
 )
-from demo.slack.findings import Findings
+from demo.slack.findings import MessageFindings
 from demo.slack.rich_text import check_rich_text
 
 MESSAGE_CHARACTERS = 40_000
@@ -47,7 +47,7 @@ def problems(blocks: object, *, at: str = "/blocks") -> list[str]:
     """
     if not isinstance(blocks, list):
         return [f"must be an array [json-pointer:{at}]"]
-    found = Findings()
+    found = MessageFindings()
     if len(blocks) > BLOCKS:
         found.add(f"no more than {BLOCKS} items allowed", at)
     seen: set[str] = set()
@@ -77,7 +77,7 @@ def _text_characters(value: object, *, depth: int) -> int:
     return own + sum(_text_characters(one, depth=depth + 1) for one in value.values())
 
 
-def _check_block(found: Findings, block: object, at: str, seen: set[str]) -> None:
+def _check_block(found: MessageFindings, block: object, at: str, seen: set[str]) -> None:
     kind = block.get("type") if isinstance(block, dict) else None
     check = _BLOCKS.get(kind) if isinstance(kind, str) else None
     if not isinstance(block, dict) or check is None:
@@ -92,13 +92,13 @@ def _check_block(found: Findings, block: object, at: str, seen: set[str]) -> Non
         seen.add(block_id)
 
 
-def _check_header(found: Findings, block: dict[str, Any], at: str) -> None:
+def _check_header(found: MessageFindings, block: dict[str, Any], at: str) -> None:
     found.shape(block, at, required=("type", "text"), optional=("block_id",))
     if "text" in block:
         check_text(found, block["text"], f"{at}/text", most=HEADER_CHARACTERS, plain_only=True)
 
 
-def _check_section(found: Findings, block: dict[str, Any], at: str) -> None:
+def _check_section(found: MessageFindings, block: dict[str, Any], at: str) -> None:
     optional = ("text", "fields", "accessory", "expand", "block_id")
     found.shape(block, at, required=("type",), optional=optional)
     if "text" not in block and "fields" not in block:
@@ -112,11 +112,11 @@ def _check_section(found: Findings, block: dict[str, Any], at: str) -> None:
         _check_element(found, block["accessory"], f"{at}/accessory")
 
 
-def _check_divider(found: Findings, block: dict[str, Any], at: str) -> None:
+def _check_divider(found: MessageFindings, block: dict[str, Any], at: str) -> None:
     found.shape(block, at, required=("type",), optional=("block_id",))
 
 
-def _check_context(found: Findings, block: dict[str, Any], at: str) -> None:
+def _check_context(found: MessageFindings, block: dict[str, Any], at: str) -> None:
     found.shape(block, at, required=("type", "elements"), optional=("block_id",))
     for i, element in enumerate(found.items(block, "elements", at, most=CONTEXT_ELEMENTS)):
         if isinstance(element, dict) and element.get("type") == "image":
@@ -125,7 +125,7 @@ def _check_context(found: Findings, block: dict[str, Any], at: str) -> None:
             check_text(found, element, f"{at}/elements/{i}")
 
 
-def _check_actions(found: Findings, block: dict[str, Any], at: str) -> None:
+def _check_actions(found: MessageFindings, block: dict[str, Any], at: str) -> None:
     found.shape(block, at, required=("type", "elements"), optional=("block_id",))
     seen: set[str] = set()
     for i, element in enumerate(found.items(block, "elements", at, most=ACTIONS_ELEMENTS)):
@@ -141,11 +141,11 @@ def _check_actions(found: Findings, block: dict[str, Any], at: str) -> None:
             seen.add(action_id)
 
 
-def _check_image_block(found: Findings, block: dict[str, Any], at: str) -> None:
+def _check_image_block(found: MessageFindings, block: dict[str, Any], at: str) -> None:
     check_image(found, block, at, is_block=True)
 
 
-def _check_element(found: Findings, element: object, at: str) -> None:
+def _check_element(found: MessageFindings, element: object, at: str) -> None:
     kind = element.get("type") if isinstance(element, dict) else None
     if isinstance(element, dict) and kind == "button":
         check_button(found, element, at)
@@ -155,7 +155,7 @@ def _check_element(found: Findings, element: object, at: str) -> None:
         found.add(f"unsupported type: {kind}", f"{at}/type")
 
 
-_BLOCKS: dict[str, Callable[[Findings, dict[str, Any], str], None]] = {
+_BLOCKS: dict[str, Callable[[MessageFindings, dict[str, Any], str], None]] = {
     "header": _check_header,
     "section": _check_section,
     "divider": _check_divider,

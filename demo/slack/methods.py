@@ -16,8 +16,8 @@ from demo.slack.state import (
     BOT_NAME,
     TEAM_ID,
     USER_ID,
-    Channel,
-    Message,
+    SlackChannel,
+    SlackMessage,
     Workspace,
 )
 
@@ -92,7 +92,7 @@ def post_message(context: Context, values: dict[str, Any]) -> dict[str, Any]:
     thread_ts = workspace.thread_parent(channel, values.get("thread_ts"))
     workspace.hold_to_rate(channel)
     message = workspace.add(
-        Message(
+        SlackMessage(
             channel=channel.id,
             ts=workspace.next_ts(),
             text=content.text,
@@ -191,7 +191,7 @@ def remove_reaction(context: Context, values: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _reaction(context: Context, values: dict[str, Any]) -> tuple[Message, str]:
+def _reaction(context: Context, values: dict[str, Any]) -> tuple[SlackMessage, str]:
     channel = context.workspace.channel(values["channel"])
     message = context.workspace.find(channel, values["timestamp"])
     name = values["name"]
@@ -200,7 +200,7 @@ def _reaction(context: Context, values: dict[str, Any]) -> tuple[Message, str]:
     return message, name
 
 
-def described(message: Message) -> dict[str, Any]:
+def described(message: SlackMessage) -> dict[str, Any]:
     """Return a message as the API shows it."""
     described: dict[str, Any] = {
         "type": "message",
@@ -219,7 +219,7 @@ def described(message: Message) -> dict[str, Any]:
     return described | {key: value for key, value in optional.items() if value}
 
 
-def _described_channel(channel: Channel) -> dict[str, Any]:
+def _described_channel(channel: SlackChannel) -> dict[str, Any]:
     return {
         "id": channel.id,
         "name": channel.name,

@@ -17,7 +17,7 @@ from demo.slack.content import slack_file_id
 from demo.slack.files import File
 from demo.slack.refusals import SlackRefusal
 from demo.slack.standin import stand_in
-from demo.slack.state import BOT_NAME, Channel, Message, Workspace
+from demo.slack.state import BOT_NAME, SlackChannel, SlackMessage, Workspace
 
 _TEMPLATES = Path(__file__).parent / "templates"
 # Nothing from elsewhere is loaded and no script runs, whatever a message contains.
@@ -44,11 +44,11 @@ class Shown:
         opens_day: whether it is the first of its day in the list.
     """
 
-    message: Message
+    message: SlackMessage
     files: list[File]
     replies: list["Shown"]
     is_echo: bool = False
-    parent: Message | None = None
+    parent: SlackMessage | None = None
     opens_day: bool = False
 
 
@@ -58,7 +58,7 @@ async def show_latest(request: Request) -> Response:
     workspace = stand_in(request).workspace
     messages = workspace.messages()
     if messages:
-        channel: Channel | None = workspace.channels[messages[-1].channel]
+        channel: SlackChannel | None = workspace.channels[messages[-1].channel]
     else:
         channel = next(iter(workspace.channels.values()), None)
     return _channel_page(workspace, channel)
@@ -126,12 +126,12 @@ async def get_style() -> Response:
     return PlainTextResponse(text, media_type="text/css", headers=_HEADERS)
 
 
-def _channel_page(workspace: Workspace, channel: Channel | None) -> Response:
+def _channel_page(workspace: Workspace, channel: SlackChannel | None) -> Response:
     timeline = list(_timeline(workspace, channel)) if channel else []
     return _page(workspace, "channel.html", channel=channel, timeline=timeline)
 
 
-def _timeline(workspace: Workspace, channel: Channel) -> Iterator[Shown]:
+def _timeline(workspace: Workspace, channel: SlackChannel) -> Iterator[Shown]:
     """Yield what the channel shows: messages with their replies, and broadcast replies once more."""
     day = ""
     for message in workspace.messages():
@@ -147,10 +147,10 @@ def _timeline(workspace: Workspace, channel: Channel) -> Iterator[Shown]:
 
 def _shown(
     workspace: Workspace,
-    message: Message,
+    message: SlackMessage,
     *,
     is_echo: bool = False,
-    parent: Message | None = None,
+    parent: SlackMessage | None = None,
     opens_day: bool = False,
 ) -> Shown:
     files = [file for file in (workspace.files.find(one) for one in message.files) if file is not None]

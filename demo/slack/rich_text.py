@@ -6,7 +6,7 @@ Source: https://docs.slack.dev/reference/block-kit/blocks/rich-text-block
 from typing import Any
 
 from demo.slack.elements import ID_CHARACTERS, check_url
-from demo.slack.findings import Findings
+from demo.slack.findings import MessageFindings
 
 # leaf type → the key that says what it shows
 _LEAVES = {
@@ -32,14 +32,14 @@ _MOST_ELEMENTS = 1000
 _STYLES = ("bold", "italic", "strike", "code", "underline", "highlight", "client_highlight", "unlink")
 
 
-def check_rich_text(found: Findings, block: dict[str, Any], at: str) -> None:
+def check_rich_text(found: MessageFindings, block: dict[str, Any], at: str) -> None:
     """Check a rich_text block."""
     found.shape(block, at, required=("type", "elements"), optional=("block_id",))
     for i, element in enumerate(found.items(block, "elements", at, most=_MOST_ELEMENTS)):
         _check_container(found, element, f"{at}/elements/{i}")
 
 
-def _check_container(found: Findings, element: object, at: str) -> None:
+def _check_container(found: MessageFindings, element: object, at: str) -> None:
     kind = element.get("type") if isinstance(element, dict) else None
     if not isinstance(element, dict) or kind not in _CONTAINERS:
         found.add(f"unsupported type: {kind}", f"{at}/type")
@@ -55,21 +55,21 @@ def _check_container(found: Findings, element: object, at: str) -> None:
         _check_leaf(found, child, f"{at}/elements/{i}")
 
 
-def _check_list(found: Findings, element: dict[str, Any], at: str) -> None:
+def _check_list(found: MessageFindings, element: dict[str, Any], at: str) -> None:
     if "style" not in element:
         found.add("missing required field: style", at)
     found.choice(element, "style", at, allowed=("bullet", "ordered"))
     found.choice(element, "indent", at, allowed=tuple(range(9)))
 
 
-def _check_list_entry(found: Findings, child: object, at: str) -> None:
+def _check_list_entry(found: MessageFindings, child: object, at: str) -> None:
     if isinstance(child, dict) and child.get("type") == "rich_text_section":
         _check_container(found, child, at)
     else:
         found.add("must be a rich_text_section", at)
 
 
-def _check_leaf(found: Findings, leaf: object, at: str) -> None:
+def _check_leaf(found: MessageFindings, leaf: object, at: str) -> None:
     kind = leaf.get("type") if isinstance(leaf, dict) else None
     if not isinstance(leaf, dict) or kind not in _LEAVES:
         found.add(f"unsupported type: {kind}", f"{at}/type")

@@ -17,7 +17,7 @@ GRACE_S = 1
 _START_S = 10.0
 
 
-class Connection(H11Protocol):
+class CuttableConnection(H11Protocol):
     """A connection whose transport the application can reach, so that a fault can cut it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -53,7 +53,7 @@ def build_server(settings: Settings) -> uvicorn.Server:
     """
     config = uvicorn.Config(
         create_app(settings),
-        http=Connection,
+        http=CuttableConnection,
         loop="asyncio",
         ws="none",
         lifespan="off",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from demo.slack.faults import Faults
+from demo.slack.faults import SlackFaults
 from demo.slack.state import Call, Workspace
 
 
@@ -13,7 +13,7 @@ class StandIn:
     """One stand-in: its state, its injected faults, and where webhook messages go."""
 
     workspace: Workspace
-    faults: Faults
+    faults: SlackFaults
     webhook_channel: str
 
     def log_call(self, method: str, *, error: str | None = None, status: int = 200) -> None:

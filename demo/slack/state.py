@@ -27,7 +27,7 @@ _CHANNEL_NAME = re.compile(r"[a-z0-9_\-]{1,80}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
+class SlackChannel:
     """A channel: what people call it, and the ID that the API wants."""
 
     id: str
@@ -35,7 +35,7 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class SlackMessage:
     """One message as it was sent.
 
     Attributes:
@@ -105,18 +105,18 @@ class Workspace:
         self._is_rate_limited = is_rate_limited
         self._last_ts_micros = 0
         self._last_post_s: dict[str, float] = {}
-        self._messages: OrderedDict[str, Message] = OrderedDict()
+        self._messages: OrderedDict[str, SlackMessage] = OrderedDict()
         self.files = Shelf() if shelf is None else shelf
         self.calls: deque[Call] = deque(maxlen=CALLS)
-        self.channels: dict[str, Channel] = {}
+        self.channels: dict[str, SlackChannel] = {}
         for entry in channels:
             self._add_channel(_listed_channel(entry))
 
-    def _add_channel(self, channel: Channel) -> Channel:
+    def _add_channel(self, channel: SlackChannel) -> SlackChannel:
         self.channels[channel.id] = channel
         return channel
 
-    def channel(self, reference: object) -> Channel:
+    def channel(self, reference: object) -> SlackChannel:
         """Return the channel with this ID.
 
         Raises:
@@ -126,10 +126,10 @@ class Workspace:
         if known is not None:
             return known
         if isinstance(reference, str) and _CHANNEL_ID.match(reference):
-            return self._create(Channel(id=reference, name=reference.lower()))
+            return self._create(SlackChannel(id=reference, name=reference.lower()))
         raise SlackRefusal("channel_not_found")
 
-    def named_channel(self, reference: object) -> Channel:
+    def named_channel(self, reference: object) -> SlackChannel:
         """Return the channel with this ID, name or #name, creating it unless the list is fixed.
 
         Raises:
@@ -143,14 +143,14 @@ class Workspace:
                 return channel
         if reference in self.channels or not _CHANNEL_NAME.match(name):
             return self.channel(reference)
-        return self._create(Channel(id=_id_of(name), name=name))
+        return self._create(SlackChannel(id=_id_of(name), name=name))
 
-    def _create(self, channel: Channel) -> Channel:
+    def _create(self, channel: SlackChannel) -> SlackChannel:
         if self._is_fixed or len(self.channels) >= CHANNELS:
             raise SlackRefusal("channel_not_found")
         return self._add_channel(channel)
 
-    def hold_to_rate(self, channel: Channel) -> None:
+    def hold_to_rate(self, channel: SlackChannel) -> None:
         """Count a message towards the channel's rate.
 
         Raises:
@@ -169,7 +169,7 @@ class Workspace:
         seconds, micros = divmod(self._last_ts_micros, 1_000_000)
         return f"{seconds}.{micros:06d}"
 
-    def add(self, message: Message) -> Message:
+    def add(self, message: SlackMessage) -> SlackMessage:
         """Store a message; the oldest ones, and their files, make room."""
         self._messages[message.ts] = message
         while len(self._messages) > MESSAGES:
@@ -177,13 +177,13 @@ class Workspace:
             self.files.drop(oldest.files)
         return message
 
-    def change(self, message: Message, **changes: Any) -> Message:
+    def change(self, message: SlackMessage, **changes: Any) -> SlackMessage:
         """Replace fields of a stored message and return the new one."""
         changed = replace(message, **changes)
         self._messages[message.ts] = changed
         return changed
 
-    def find(self, channel: Channel, ts: object) -> Message:
+    def find(self, channel: SlackChannel, ts: object) -> SlackMessage:
         """Return a message of a channel.
 
         Raises:
@@ -194,11 +194,11 @@ class Workspace:
             raise SlackRefusal("message_not_found")
         return message
 
-    def message(self, ts: object) -> Message | None:
+    def message(self, ts: object) -> SlackMessage | None:
         """Return the message with this ``ts``, whatever its channel."""
         return self._messages.get(ts) if isinstance(ts, str) else None
 
-    def thread_parent(self, channel: Channel, thread_ts: object) -> str | None:
+    def thread_parent(self, channel: SlackChannel, thread_ts: object) -> str | None:
         """Return ``thread_ts`` after checking that a reply may go there; None if there is none.
 
         Raises:
@@ -216,11 +216,11 @@ class Workspace:
             raise SlackRefusal("cannot_reply_to_message", ["[ERROR] reply to the parent, not to a reply"])
         return thread_ts
 
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[SlackMessage]:
         """Return every message, oldest first."""
         return list(self._messages.values())
 
-    def replies(self, message: Message) -> list[Message]:
+    def replies(self, message: SlackMessage) -> list[SlackMessage]:
         """Return the replies to a message, oldest first."""
         return [one for one in self._messages.values() if one.thread_ts == message.ts]
 
@@ -231,11 +231,11 @@ class Workspace:
         self.files.clear()
 
 
-def _listed_channel(entry: str) -> Channel:
+def _listed_channel(entry: str) -> SlackChannel:
     name, has_id, channel_id = entry.partition("=")
     if not _CHANNEL_NAME.match(name) or (has_id and not _CHANNEL_ID.match(channel_id)):
         raise ValueError(f"channel {entry!r}: must be a lower-case name or name=ID, such as perf-alerts=C0PERF0001")
-    return Channel(id=channel_id or _id_of(name), name=name)
+    return SlackChannel(id=channel_id or _id_of(name), name=name)
 
 
 def _id_of(name: str) -> str:

@@ -18,7 +18,7 @@ from demo.slack.limits import MESSAGE_CHARACTERS
 from demo.slack.methods import Context, Method
 from demo.slack.refusals import SlackRefusal
 from demo.slack.standin import StandIn, stand_in
-from demo.slack.state import Channel, Message
+from demo.slack.state import SlackChannel, SlackMessage
 
 NAME_CHARACTERS = 255
 # What a multipart envelope may add to the bytes.
@@ -62,7 +62,7 @@ def complete_upload(context: Context, values: dict[str, Any]) -> dict[str, Any]:
         workspace.files.complete(file, title=as_text(entry, "title"))
     for channel, thread_ts in zip(channels, parents, strict=True):
         workspace.add(
-            Message(
+            SlackMessage(
                 channel=channel.id,
                 ts=workspace.next_ts(),
                 text=comment,
@@ -81,7 +81,7 @@ def _uploaded(context: Context, entry: object) -> File:
     return context.workspace.files.received(as_text(entry, "id"))
 
 
-def _channels(context: Context, values: dict[str, Any]) -> list[Channel]:
+def _channels(context: Context, values: dict[str, Any]) -> list[SlackChannel]:
     """Return the channels to share in: IDs only, names are not found."""
     if values.get("channel_id") and values.get("channels"):
         raise SlackRefusal("invalid_arguments", ["[ERROR] give channel_id or channels, not both"])

@@ -14,7 +14,7 @@ from demo.slack.arguments import BODY_BYTES, as_bool, decode_object, read_body
 from demo.slack.content import read_content, read_metadata
 from demo.slack.refusals import RateLimited, SlackRefusal
 from demo.slack.standin import StandIn, stand_in
-from demo.slack.state import Message
+from demo.slack.state import SlackMessage
 
 _SERVICE = re.compile(r"T[A-Z0-9]+/B[A-Z0-9]+/([^/]*)\Z")
 _TOKEN = re.compile(r"[A-Za-z0-9]{3,64}\Z")
@@ -88,7 +88,7 @@ def _store(serving: StandIn, payload: dict[str, Any]) -> None:
     channel = workspace.named_channel(serving.webhook_channel)
     workspace.hold_to_rate(channel)
     workspace.add(
-        Message(
+        SlackMessage(
             channel=channel.id,
             ts=workspace.next_ts(),
             text=content.text,

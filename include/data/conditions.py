@@ -25,7 +25,7 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class ConditionWindow:
     """Minutes on end, from ``start`` (UTC)."""
 
     start: datetime
@@ -59,7 +59,7 @@ class Conditions:
     jumps_per_hour: float = 0.0
 
 
-def minutes_from_release(windows: Sequence[Window]) -> Floats:
+def minutes_from_release(windows: Sequence[ConditionWindow]) -> Floats:
     """Return minutes from the window's release, (n, 1); far before it where there is none."""
     parts = [np.arange(w.minutes, dtype=np.float64) - (w.release.minute if w.release else 1e6) for w in windows]
     return np.concatenate(parts)[:, np.newaxis]

@@ -27,10 +27,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from include.data.conditions import Conditions, Release, Window
+from include.data.conditions import Conditions, ConditionWindow, Release
 from include.data.instruments import INSTRUMENTS
 from include.data.model import simulate
-from include.data.quotes import Bars
+from include.data.quotes import QuoteBars
 from include.data.sessions import LONDON, NEW_YORK, TOKYO
 
 log = logging.getLogger(__name__)
@@ -40,11 +40,11 @@ HEADER = "timestamp,instrument,open,high,low,close,volume,spread"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Period:
+class DataPeriod:
     """The market data of one scenario: when, and under which conditions."""
 
     scenario: str
-    windows: tuple[Window, ...]
+    windows: tuple[ConditionWindow, ...]
     conditions: Conditions
 
     @property
@@ -59,28 +59,28 @@ def _utc(zone: ZoneInfo, *local: int) -> datetime:
     return datetime(year, month, day, hour, minute, tzinfo=zone).astimezone(UTC)
 
 
-def _open(month: int, day: int) -> Window:
+def _open(month: int, day: int) -> ConditionWindow:
     """Return one hour before 08:00 London to two hours after it."""
-    return Window(start=_utc(LONDON.zone, 2026, month, day, 7, 0), minutes=180)
+    return ConditionWindow(start=_utc(LONDON.zone, 2026, month, day, 7, 0), minutes=180)
 
 
-def _news(start: datetime, currency: str, jump: float) -> Window:
+def _news(start: datetime, currency: str, jump: float) -> ConditionWindow:
     """Return four hours with a release at the end of the first."""
-    return Window(start=start, minutes=240, release=Release(minute=60, currency=currency, jump=jump))
+    return ConditionWindow(start=start, minutes=240, release=Release(minute=60, currency=currency, jump=jump))
 
 
 PERIODS = (
-    Period(
+    DataPeriod(
         scenario="normal_trading",
-        windows=(Window(start=_utc(TOKYO.zone, 2026, 3, 17, 9, 0), minutes=21 * 60),),
+        windows=(ConditionWindow(start=_utc(TOKYO.zone, 2026, 3, 17, 9, 0), minutes=21 * 60),),
         conditions=Conditions(),
     ),
-    Period(
+    DataPeriod(
         scenario="market_open",
         windows=(_open(3, 26), _open(3, 27), _open(3, 30), _open(3, 31), _open(4, 1)),
         conditions=Conditions(level=1.2, arch=0.06, garch=0.9, open_burst=3.0, open_spread=2.0),
     ),
-    Period(
+    DataPeriod(
         scenario="high_volatility",
         windows=(
             _news(_utc(NEW_YORK.zone, 2026, 3, 6, 7, 30), "USD", 7.0),  # payrolls, 08:30 New York
@@ -90,26 +90,26 @@ PERIODS = (
         ),
         conditions=Conditions(level=2.0, arch=0.16, garch=0.82, jumps_per_hour=0.2),
     ),
-    Period(
+    DataPeriod(
         scenario="overnight_processing",
-        windows=(Window(start=datetime(2026, 3, 18, tzinfo=UTC), minutes=24 * 60),),
+        windows=(ConditionWindow(start=datetime(2026, 3, 18, tzinfo=UTC), minutes=24 * 60),),
         conditions=Conditions(level=0.85),
     ),
 )
 
 
-def bars(period: Period, *, seed: int = SEED) -> Bars:
+def bars(period: DataPeriod, *, seed: int = SEED) -> QuoteBars:
     """Return the bars of a scenario; scenarios have streams of their own: adding one changes no other."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *period.scenario.encode()])))
     return simulate(period.windows, period.conditions, rng)
 
 
-def csv_text(data: Bars) -> str:
+def csv_text(data: QuoteBars) -> str:
     """Return bars as CSV, ``\\n`` at the end of every line."""
     return "\n".join([HEADER, *_rows(data), ""])
 
 
-def _rows(data: Bars) -> Iterator[str]:
+def _rows(data: QuoteBars) -> Iterator[str]:
     columns = sorted(range(len(INSTRUMENTS)), key=lambda i: INSTRUMENTS[i].name)
     prices = np.stack([data.open, data.high, data.low, data.close], axis=-1).tolist()
     volume, spread = data.volume.tolist(), data.spread.tolist()

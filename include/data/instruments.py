@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Instrument:
+class CurrencyPair:
     """One currency pair.
 
     Attributes:
@@ -38,15 +38,15 @@ class Instrument:
 
 
 LEGS = (
-    Instrument(name="EUR_USD", price=1.085, daily_volatility=0.0045, loading=0.85, ticks=150, spread_pips=0.7),
-    Instrument(name="GBP_USD", price=1.295, daily_volatility=0.0050, loading=0.85, ticks=125, spread_pips=1.0),
-    Instrument(name="USD_JPY", price=149.5, daily_volatility=0.0055, loading=-0.50, ticks=140, spread_pips=0.9),
-    Instrument(name="AUD_USD", price=0.635, daily_volatility=0.0060, loading=0.65, ticks=95, spread_pips=0.9),
-    Instrument(name="USD_CHF", price=0.882, daily_volatility=0.0045, loading=-0.85, ticks=70, spread_pips=1.2),
-    Instrument(name="USD_CAD", price=1.430, daily_volatility=0.0040, loading=-0.60, ticks=85, spread_pips=1.3),
+    CurrencyPair(name="EUR_USD", price=1.085, daily_volatility=0.0045, loading=0.85, ticks=150, spread_pips=0.7),
+    CurrencyPair(name="GBP_USD", price=1.295, daily_volatility=0.0050, loading=0.85, ticks=125, spread_pips=1.0),
+    CurrencyPair(name="USD_JPY", price=149.5, daily_volatility=0.0055, loading=-0.50, ticks=140, spread_pips=0.9),
+    CurrencyPair(name="AUD_USD", price=0.635, daily_volatility=0.0060, loading=0.65, ticks=95, spread_pips=0.9),
+    CurrencyPair(name="USD_CHF", price=0.882, daily_volatility=0.0045, loading=-0.85, ticks=70, spread_pips=1.2),
+    CurrencyPair(name="USD_CAD", price=1.430, daily_volatility=0.0040, loading=-0.60, ticks=85, spread_pips=1.3),
 )
 CROSSES = (
-    Instrument(name="EUR_GBP", ticks=75, spread_pips=1.1),
-    Instrument(name="EUR_JPY", ticks=115, spread_pips=1.5),
+    CurrencyPair(name="EUR_GBP", ticks=75, spread_pips=1.1),
+    CurrencyPair(name="EUR_JPY", ticks=115, spread_pips=1.5),
 )
 INSTRUMENTS = (*LEGS, *CROSSES)

@@ -29,9 +29,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
-from include.data.conditions import Conditions, Window
+from include.data.conditions import Conditions, ConditionWindow
 from include.data.instruments import CROSSES, INSTRUMENTS, LEGS
-from include.data.quotes import Bars, bars, spreads, ticks
+from include.data.quotes import QuoteBars, bars, spreads, ticks
 from include.data.sessions import Floats, activity, usual_activity
 
 # log price of a cross = these weights · log prices of the legs
@@ -42,7 +42,7 @@ _CORRELATION = np.outer(_LOADINGS, _LOADINGS) + np.diag(_OWN**2)
 _DAY_MIN = 1440
 
 
-def simulate(windows: Sequence[Window], conditions: Conditions, rng: Generator) -> Bars:
+def simulate(windows: Sequence[ConditionWindow], conditions: Conditions, rng: Generator) -> QuoteBars:
     """Return the bars of all windows, in order; prices go on from one window to the next."""
     times = [t for window in windows for t in window.times]
     number = np.repeat(np.arange(len(windows)), [window.minutes for window in windows])
@@ -60,7 +60,7 @@ def simulate(windows: Sequence[Window], conditions: Conditions, rng: Generator) 
     return bars(times, number, opened, closed, volume=volume, spread=spread, deviation=deviation, rng=rng)
 
 
-def _shocks(windows: Sequence[Window], conditions: Conditions, rng: Generator) -> tuple[Floats, Floats]:
+def _shocks(windows: Sequence[ConditionWindow], conditions: Conditions, rng: Generator) -> tuple[Floats, Floats]:
     """Return standardised returns x and conditional variances h of the legs, (n, 6) each."""
     count = sum(window.minutes for window in windows)
     normal = _LOADINGS * rng.standard_normal((count, 1)) + _OWN * rng.standard_normal((count, len(LEGS)))
@@ -79,7 +79,7 @@ def _shocks(windows: Sequence[Window], conditions: Conditions, rng: Generator) -
     return shocks, variances
 
 
-def _jumps(windows: Sequence[Window], conditions: Conditions, rng: Generator) -> Floats:
+def _jumps(windows: Sequence[ConditionWindow], conditions: Conditions, rng: Generator) -> Floats:
     """Return jumps of the legs in standard deviations, (n, 6): releases and small ones at random."""
     count = sum(window.minutes for window in windows)
     sizes = rng.uniform(3.0, 6.0, (count, len(LEGS))) * np.sign(rng.standard_normal((count, len(LEGS))))
@@ -113,7 +113,7 @@ def _deviations(legs: Floats) -> Floats:
     return np.column_stack([legs, *crosses])
 
 
-def _paths(returns: Floats, windows: Sequence[Window], rng: Generator) -> tuple[Floats, Floats]:
+def _paths(returns: Floats, windows: Sequence[ConditionWindow], rng: Generator) -> tuple[Floats, Floats]:
     """Return open and close of all instruments before rounding, (n, 8) each."""
     gaps = np.zeros_like(returns)
     start = 0

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from include.data.instruments import INSTRUMENTS
-from include.data.quotes import Bars
+from include.data.quotes import QuoteBars
 from include.data.sessions import Floats, activity
 
 LAGS = 30
@@ -26,7 +26,7 @@ _INK, _MUTED, _FAINT = "#1f2328", "#59636e", "#d5dae0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class PicturePanel:
     """How a scenario is drawn.
 
     Attributes:
@@ -47,7 +47,7 @@ class Panel:
 
 
 PANELS = (
-    Panel(
+    PicturePanel(
         scenario="normal_trading",
         title="Normal trading",
         subtitle="one working day",
@@ -58,7 +58,7 @@ PANELS = (
         marks={8.0: "London\nopens", 12.0: "New York\nopens"},
         bucket_min=15,
     ),
-    Panel(
+    PicturePanel(
         scenario="market_open",
         title="Market open",
         subtitle="five London opens",
@@ -69,7 +69,7 @@ PANELS = (
         marks={0.0: "London\nopens"},
         bucket_min=5,
     ),
-    Panel(
+    PicturePanel(
         scenario="high_volatility",
         title="High volatility",
         subtitle="four news releases",
@@ -80,7 +80,7 @@ PANELS = (
         marks={0.0: "news"},
         bucket_min=5,
     ),
-    Panel(
+    PicturePanel(
         scenario="overnight_processing",
         title="Overnight processing",
         subtitle="24 hours",
@@ -94,7 +94,7 @@ PANELS = (
 )
 
 
-def autocorrelation(data: Bars) -> Floats:
+def autocorrelation(data: QuoteBars) -> Floats:
     """Return the autocorrelation of squared returns at lags 1 … LAGS, the instruments' mean: (LAGS,).
 
     Returns are first divided by the square root of the usual activity of their minute: the rhythm of the
@@ -112,7 +112,7 @@ def autocorrelation(data: Bars) -> Floats:
     return np.array(values)
 
 
-def draw(data: Mapping[str, Bars], path: Path) -> None:
+def draw(data: Mapping[str, QuoteBars], path: Path) -> None:
     """Draw the figure into a PNG; scenarios are the keys of ``data``."""
     with mpl.rc_context(
         {
@@ -140,7 +140,7 @@ def draw(data: Mapping[str, Bars], path: Path) -> None:
         figure.savefig(path, dpi=150, metadata={"Software": None})
 
 
-def _column(axes: list[Axes], panel: Panel, data: Bars) -> None:
+def _column(axes: list[Axes], panel: PicturePanel, data: QuoteBars) -> None:
     """Draw one scenario from top to bottom, each measure with its figure in words."""
     ticks = data.volume.sum(axis=1).astype(np.float64)
     pips = data.spread[:, _PAIR] / INSTRUMENTS[_PAIR].pip
@@ -170,13 +170,13 @@ def _column(axes: list[Axes], panel: Panel, data: Bars) -> None:
     axes[0].text(0.0, 1.35, panel.subtitle, transform=axes[0].transAxes, color=_MUTED)
 
 
-def _buckets(data: Bars, values: Floats, minutes: int) -> list[Floats]:
+def _buckets(data: QuoteBars, values: Floats, minutes: int) -> list[Floats]:
     """Return the means over ``minutes`` of each window: one array a window."""
     windows = [values[data.window == number] for number in np.unique(data.window)]
     return [window.reshape(-1, minutes).mean(axis=1) for window in windows]
 
 
-def _over_time(axis: Axes, panel: Panel, windows: list[Floats]) -> None:
+def _over_time(axis: Axes, panel: PicturePanel, windows: list[Floats]) -> None:
     """Draw every window thinly and their mean boldly, with a mark where something happens."""
     hours = panel.start_h + (np.arange(len(windows[0])) + 0.5) * panel.bucket_min / 60.0
     if len(windows) > 1:
@@ -191,7 +191,7 @@ def _over_time(axis: Axes, panel: Panel, windows: list[Floats]) -> None:
     axis.tick_params(length=0)
 
 
-def _over_lags(axis: Axes, panel: Panel, values: Floats, *, band: float) -> None:
+def _over_lags(axis: Axes, panel: PicturePanel, values: Floats, *, band: float) -> None:
     """Draw the autocorrelation, and the band in which it would lie without clustering."""
     lags = np.arange(1, LAGS + 1)
     axis.axhspan(-band, band, color=_FAINT, alpha=0.6, linewidth=0)

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from include.data.conditions import Conditions, Window, minutes_from_release
+from include.data.conditions import Conditions, ConditionWindow, minutes_from_release
 from include.data.instruments import INSTRUMENTS
 from include.data.sessions import LONDON, Floats, minutes_since_open, rollover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bars:
+class QuoteBars:
     """One-minute bars of all instruments.
 
     Attributes:
@@ -39,7 +39,7 @@ class Bars:
 
 def spreads(
     times: Sequence[datetime],
-    windows: Sequence[Window],
+    windows: Sequence[ConditionWindow],
     conditions: Conditions,
     *,
     busy: Floats,
@@ -58,7 +58,7 @@ def spreads(
     return np.asarray(usual * thin * opening * closing * news * np.sqrt(excess) * noise)
 
 
-def ticks(season: Floats, windows: Sequence[Window], *, excess: Floats, rng: Generator) -> NDArray[np.int64]:
+def ticks(season: Floats, windows: Sequence[ConditionWindow], *, excess: Floats, rng: Generator) -> NDArray[np.int64]:
     """Return tick counts, (n, 8)."""
     from_release = minutes_from_release(windows)
     lull = np.where(from_release < 0.0, 1.0 - 0.4 * np.exp(np.minimum(from_release, 0.0) / 12.0), 1.0)
@@ -77,7 +77,7 @@ def bars(
     spread: Floats,
     deviation: Floats,
     rng: Generator,
-) -> Bars:
+) -> QuoteBars:
     """Return bars with highs and lows, rounded; a bar of one tick is a point, one of none repeats a price."""
     middle, step, variance = opened + closed, (closed - opened) ** 2, (deviation * opened) ** 2
     high = (middle + np.sqrt(step - 2.0 * variance * np.log1p(-rng.random(opened.shape)))) / 2.0
@@ -90,7 +90,7 @@ def bars(
     digits = [i.digits for i in INSTRUMENTS]
     pipettes = np.array([10.0**-d for d in digits])
     rounded = [_rounded(x, digits) for x in (*prices, closed, np.maximum(spread, pipettes))]
-    return Bars(
+    return QuoteBars(
         times=times,
         window=number.astype(np.int64),
         open=rounded[0],

@@ -30,7 +30,7 @@ _DAY_MIN = 1440
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class TradingSession:
     """A trading session: nine hours of local time.
 
     Attributes:
@@ -42,22 +42,22 @@ class Session:
     share: Mapping[str, float]
 
 
-SYDNEY = Session(
+SYDNEY = TradingSession(
     zone=ZoneInfo("Australia/Sydney"),
     opens_h=7,
     share=MappingProxyType({"EUR": 0.08, "GBP": 0.06, "USD": 0.10, "JPY": 0.15, "AUD": 0.35, "CHF": 0.05, "CAD": 0.05}),
 )
-TOKYO = Session(
+TOKYO = TradingSession(
     zone=ZoneInfo("Asia/Tokyo"),
     opens_h=9,
     share=MappingProxyType({"EUR": 0.22, "GBP": 0.18, "USD": 0.35, "JPY": 0.90, "AUD": 0.80, "CHF": 0.15, "CAD": 0.15}),
 )
-LONDON = Session(
+LONDON = TradingSession(
     zone=ZoneInfo("Europe/London"),
     opens_h=8,
     share=MappingProxyType({"EUR": 1.00, "GBP": 1.00, "USD": 0.90, "JPY": 0.70, "AUD": 0.60, "CHF": 0.90, "CAD": 0.60}),
 )
-NEW_YORK = Session(
+NEW_YORK = TradingSession(
     zone=ZoneInfo("America/New_York"),
     opens_h=8,
     share=MappingProxyType({"EUR": 0.60, "GBP": 0.60, "USD": 1.00, "JPY": 0.60, "AUD": 0.55, "CHF": 0.50, "CAD": 1.00}),
@@ -66,7 +66,7 @@ SESSIONS = (SYDNEY, TOKYO, LONDON, NEW_YORK)
 _FLOOR = 0.04  # somebody always quotes
 
 
-def minutes_since_open(times: Sequence[datetime], session: Session) -> Floats:
+def minutes_since_open(times: Sequence[datetime], session: TradingSession) -> Floats:
     """Return local minutes from the session's nearest open: (n,) floats in [−720, 720)."""
     local = [t.astimezone(session.zone) for t in times]
     minutes = np.array([t.hour * 60 + t.minute for t in local], dtype=np.float64)

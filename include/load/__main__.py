@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from include.load.control import Commands, Reports, Start
-from include.load.link import Order
+from include.load.link import LoadProcessOrder
 from include.perf.model.json_files import write_atomically
 from include.perf.load.load_plan import COMMANDS_VARIABLE, GeneratorLog, LoadPlan, REPORTS_VARIABLE
 from include.perf.model.json_files import to_json
@@ -39,11 +39,11 @@ class PipeLink:
         self._reports = reports
         self._runner = environment().create_local_runner()
 
-    def order(self) -> Order:
+    def order(self) -> LoadProcessOrder:
         """Return the plan of the command line, with the headers that come over the pipe."""
         secrets = self._commands.headers() if self._commands else {}
         rows = self._part.requests.open("wb")
-        return Order(plan=self._plan, secrets=secrets, worker=self._worker, rows=rows)
+        return LoadProcessOrder(plan=self._plan, secrets=secrets, worker=self._worker, rows=rows)
 
     def start_users(self, count: int) -> None:
         """Have Locust's local runner start them."""

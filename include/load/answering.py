@@ -18,7 +18,7 @@ MOST_BYTES = 1 << 20
 """Of a request; who sends more is none of ours."""
 
 
-class Answering(asyncio.Protocol):
+class AnsweringConnection(asyncio.Protocol):
     """One connection; a request comes after the other has been answered."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ async def serve(address: str) -> None:
     """Serve until the standard input closes."""
     loop = asyncio.get_running_loop()
     try:
-        server = await loop.create_server(Answering, address, 0, backlog=1024)
+        server = await loop.create_server(AnsweringConnection, address, 0, backlog=1024)
     except OSError as err:
         raise SystemExit(f"the answering process: {err}") from err
     is_over = asyncio.Event()

@@ -46,7 +46,7 @@ class ConnectTimeout(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
+class ConnectionSettings:
     """How connections to a host are made.
 
     Attributes:
@@ -69,7 +69,7 @@ class Connection:
     One greenlet uses it; it waits for the socket by switching to gevent's hub, which switches back.
     """
 
-    def __init__(self, way: Way) -> None:
+    def __init__(self, way: ConnectionSettings) -> None:
         self._way = way
         self._poller = way.poller
         self._socket: Any = None

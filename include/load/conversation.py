@@ -48,7 +48,7 @@ class MessageMissing(Exception):
     """A message never came: the connection was broken in between."""
 
 
-class Kind(enum.IntEnum):
+class MessageKind(enum.IntEnum):
     """What a message holds."""
 
     WORDS = 0
@@ -59,12 +59,12 @@ class Kind(enum.IntEnum):
 class Letter:
     """A message that was opened."""
 
-    kind: Kind
+    kind: MessageKind
     content: bytes
 
     @property
     def words(self) -> dict[str, Any]:
-        """The content of `Kind.WORDS`."""
+        """The content of `MessageKind.WORDS`."""
         words: dict[str, Any] = json.loads(self.content)
         return words
 
@@ -130,9 +130,9 @@ class Conversation:
 
     def say(self, words: Mapping[str, Any]) -> bytes:
         """Return words as they go over the channel."""
-        return self.seal(json.dumps(words).encode(), Kind.WORDS)
+        return self.seal(json.dumps(words).encode(), MessageKind.WORDS)
 
-    def seal(self, content: bytes, kind: Kind) -> bytes:
+    def seal(self, content: bytes, kind: MessageKind) -> bytes:
         """Return content as it goes over the channel; it must be sent before the next one."""
         self._said += 1
         return self._out.seal(HEADER.pack(self._said, kind) + content)
@@ -151,4 +151,4 @@ class Conversation:
         if number > self._heard + 1:
             raise MessageMissing
         self._heard = number
-        return Letter(Kind(kind), opened[HEADER.size :])
+        return Letter(MessageKind(kind), opened[HEADER.size :])

@@ -13,7 +13,7 @@ import gevent
 from gevent.event import Event
 
 from include.load.control import GONE, Commands, Reports
-from include.load.conversation import Kind, Letter, MessageMissing
+from include.load.conversation import Letter, MessageKind, MessageMissing
 from include.load.member import Member
 from include.perf.load.load_plan import GeneratorLog, LoadPlan
 from include.perf.load.worker_parts import Part, part_of
@@ -40,7 +40,7 @@ class NoLoad(Exception):
     """The load cannot begin; the text says why."""
 
 
-class Channel(Protocol):
+class WorkerChannel(Protocol):
     """Takes sealed content to workers, and knows who is there."""
 
     def send(self, client_id: str, sealed: bytes) -> None:
@@ -62,7 +62,7 @@ class Crew:
         is_over: set once no worker takes part any more.
     """
 
-    channel: Channel
+    channel: WorkerChannel
 
     def __init__(self, plan: LoadPlan, reports: Reports, *, pool: Mapping[str, Any]) -> None:
         self._plan = plan
@@ -186,7 +186,7 @@ class Crew:
     def _read(self, client_id: str, member: Member, letter: Letter) -> None:
         """Take in what a worker of this load reports."""
         number = self._crew[client_id]
-        if letter.kind is Kind.ROWS:
+        if letter.kind is MessageKind.ROWS:
             self._keep(client_id, member, letter.content)
             return
         words = letter.words

@@ -21,7 +21,7 @@ from include.load.outcome import FAILURES, Outcome, RequestTimeout, failure, is_
 from include.load.pacer import Pacer
 from include.load.poller import Poller
 from include.load.processor import ProcessorClock, ProcessorUse
-from include.load.record import RequestLog, Row
+from include.load.record import RequestLog, RequestRow
 from include.load.schedule import Due, schedule
 from include.perf.catalogue.endpoint import Check
 from include.perf.load.load_plan import UNFINISHED, GeneratorLog, LoadPlan
@@ -270,7 +270,7 @@ class Drive:
                 sleep(0)
 
     def _record(self, arrival: Arrival, outcome: Outcome) -> None:
-        row = Row(
+        row = RequestRow(
             arrival.due_s,
             "measured" if arrival.is_measured else "warmup",
             arrival.requests.name,

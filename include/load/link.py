@@ -9,7 +9,7 @@ from include.perf.load.load_plan import GeneratorLog, LoadPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class LoadProcessOrder:
     """What one load process is to do.
 
     Attributes:
@@ -24,10 +24,10 @@ class Order:
     rows: IO[bytes]
 
 
-class Link(Protocol):
+class ParentLink(Protocol):
     """Brings orders in and reports out, and runs the users the way Locust has for it."""
 
-    def order(self) -> Order:
+    def order(self) -> LoadProcessOrder:
         """Wait for the order of a load."""
 
     def start_users(self, count: int) -> None:

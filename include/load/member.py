@@ -10,7 +10,7 @@ import gevent
 from gevent.event import Event
 
 from include.load.clock_offset import ClockOffset, Round, offset_of
-from include.load.conversation import Conversation, Introduction, Kind, Letter, NotOurs
+from include.load.conversation import Conversation, Introduction, Letter, MessageKind, NotOurs
 from include.load.versions import difference, own_versions
 
 log = logging.getLogger("include.load.member")
@@ -80,7 +80,7 @@ class Member:
         except NotOurs:
             log.warning("a message that no worker with the key sealed for this load was left out")
             return None
-        if letter.kind is Kind.WORDS and "asked" in (words := letter.words):
+        if letter.kind is MessageKind.WORDS and "asked" in (words := letter.words):
             self._rounds.append(Round(asked=words["asked"], came=words["came"], went=words["went"], answered=came))
             self._answered.set()
             return None

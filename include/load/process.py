@@ -19,10 +19,10 @@ from typing import ClassVar
 import gevent
 from gevent.event import Event
 
-from include.load.connection import Connection, Way
+from include.load.connection import Connection, ConnectionSettings
 from include.load.drive import Drive, EndpointRequests
 from include.load.host import Host
-from include.load.link import Link
+from include.load.link import ParentLink
 from include.load.outcome import own_fault
 from include.load.poller import Poller, make_poller
 from include.load.progress import ProgressReport
@@ -46,7 +46,7 @@ class ArrivalUser(User):
     """A Locust user that serves one arrival after another over a connection of its own."""
 
     drive: ClassVar[Drive]
-    way: ClassVar[Way]
+    way: ClassVar[ConnectionSettings]
 
     @task
     def serve_arrivals(self) -> None:
@@ -65,7 +65,7 @@ def environment() -> Environment:
     return Environment(user_classes=[ArrivalUser], events=events)
 
 
-def drive_load(link: Link) -> None:
+def drive_load(link: ParentLink) -> None:
     """Drive the load that is ordered over a link, to its end."""
     _ask_for_priority()
     order = link.order()
@@ -124,12 +124,12 @@ def _ask_for_priority() -> None:
         log.info("runs at normal priority; only root may raise it")
 
 
-def _start_users(plan: LoadPlan, drive: Drive, poller: Poller, link: Link) -> None:
+def _start_users(plan: LoadPlan, drive: Drive, poller: Poller, link: ParentLink) -> None:
     """Start the users that will serve arrivals and wait until all are idle."""
     count = math.ceil(plan.load.max_concurrency / plan.workers)
     _allow_connections(count)
     ArrivalUser.drive = drive
-    ArrivalUser.way = Way(
+    ArrivalUser.way = ConnectionSettings(
         host=Host(plan.base_url, plan.addresses),
         poller=poller,
         tls=tls_context(plan.base_url, verify=plan.verify_tls, ca_file=plan.ca_file),
@@ -151,13 +151,13 @@ def _allow_connections(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
-def _tell_end(drive: Drive, link: Link, worker: int) -> None:
+def _tell_end(drive: Drive, link: ParentLink, worker: int) -> None:
     """Tell when the load is over: the time in which its record is written must not look like a load that hangs."""
     drive.await_end()
     link.tell({"over": worker})
 
 
-def _keep_record(drive: Drive, request_log: RequestLog, link: Link, is_over: Event) -> None:
+def _keep_record(drive: Drive, request_log: RequestLog, link: ParentLink, is_over: Event) -> None:
     """Flush the record and tell how it goes, once a second."""
     progress = ProgressReport(drive, request_log)
     while not is_over.wait(FLUSH_EVERY_S):

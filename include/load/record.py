@@ -20,7 +20,7 @@ WAITED_IN_VAIN = (TIMED_OUT, UNFINISHED)
 """The failures that count towards latency, as in `include.perf.measure.measurement`."""
 
 
-class Row(NamedTuple):
+class RequestRow(NamedTuple):
     """A request that has ended; times in seconds after the start of the schedule.
 
     Attributes:
@@ -68,7 +68,7 @@ class RequestLog:
             self._compressor.compress(",".join(REQUEST_COLUMNS).encode() + b"\n" if has_header else b"")
         ]
         self._masked = Mask(secrets)
-        self._pending: list[Row] = []
+        self._pending: list[RequestRow] = []
         self.started_at = 0.0
         self.rows = 0
         self.failed = 0
@@ -80,7 +80,7 @@ class RequestLog:
         """Rows without an error."""
         return self.rows - self.failed
 
-    def add(self, row: Row) -> None:
+    def add(self, row: RequestRow) -> None:
         """Add a request that has ended."""
         self._pending.append(row)
         if len(self._pending) >= ROWS_AT_ONCE:

@@ -28,13 +28,13 @@ from include.load.conversation import (
     MESSAGE,
     Conversation,
     Introduction,
-    Kind,
+    MessageKind,
     MessageMissing,
     NotOurs,
     packet,
     sealed_in,
 )
-from include.load.link import Order
+from include.load.link import LoadProcessOrder
 from include.load.rows_out import RowsOut
 from include.load.versions import own_versions
 from include.load.worker import MASTER_VARIABLE, REFUSED
@@ -185,7 +185,7 @@ class LocustLink:
         if self._conversation is not None:
             self._send(self._conversation.say(words))
 
-    def order(self) -> Order:
+    def order(self) -> LoadProcessOrder:
         """Wait for the order, with the feed and everything else that a load needs."""
         words = self._next()
         while "wait" in words:
@@ -198,7 +198,7 @@ class LocustLink:
             raise SystemExit(REFUSED)
         given = words["order"]
         log.info("takes part in a load as worker %d of %d", given["worker"] + 1, given["workers"])
-        return Order(
+        return LoadProcessOrder(
             plan=self._plan_of(given),
             secrets=given["headers"],
             worker=given["worker"],
@@ -239,7 +239,7 @@ class LocustLink:
     def _send_rows(self) -> None:
         for piece in self._rows.take():
             if self._conversation is not None:
-                self._send(self._conversation.seal(piece, Kind.ROWS))
+                self._send(self._conversation.seal(piece, MessageKind.ROWS))
 
     def start(self) -> Start:
         """Wait for the common start."""

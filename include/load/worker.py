@@ -55,7 +55,7 @@ OWN_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 PROJECT_ROOT = Path(__file__).parents[2]
 
 
-class Ended(Exception):
+class WorkerStopped(Exception):
     """The worker was told to end."""
 
 
@@ -170,7 +170,7 @@ def _problem() -> str | None:
 def _end(number: int, frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise Ended
+    raise WorkerStopped
 
 
 def main() -> int:
@@ -188,7 +188,7 @@ def main() -> int:
         signal.signal(number, _end)
     try:
         Agent(*host_and_port(os.environ[MASTER_VARIABLE], named=MASTER_VARIABLE)).run()
-    except Ended:
+    except WorkerStopped:
         with contextlib.suppress(OSError):
             ALIVE_FILE.unlink()  # others on this machine write it again within a second
         log.info("ended")

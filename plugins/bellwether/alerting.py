@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from bellwether.wiring import links_of, run_links, storage
 from include.perf.alerts import slack_messages
 from include.perf.alerts.book import AlertBook
-from include.perf.alerts.delivery import Deliverer
-from include.perf.alerts.desk import Desk
+from include.perf.alerts.delivery import OutboxSender
+from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.pipeline_alerts import PipelineAlerts
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.catalogue.catalogue import Catalogue
@@ -27,7 +27,7 @@ def tell_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
     night = read_night(storage().results(), uris)
     links = run_links(dag_id, dag_run_id)
 
-    def write(desk: Desk) -> None:
+    def write(desk: AlertWriter) -> None:
         if not desk.is_told(night.run_ids):
             ServiceAlerts(desk=desk, policy=_policy(catalogue), words=slack_messages, links_of=links_of).tell(night)
             _of_pipeline(desk, catalogue).tell(night, links=links)
@@ -58,7 +58,7 @@ def tell_overdue() -> None:
         for name, scenario in catalogue.scenarios.items()
     }
 
-    def write(desk: Desk) -> None:
+    def write(desk: AlertWriter) -> None:
         desk.book.watched_since = desk.book.watched_since or since
         for scenario, late in found.items():
             _of_pipeline(desk, catalogue).tell_overdue(scenario, late)
@@ -78,9 +78,9 @@ def _tell_pipeline(tell: Callable[[PipelineAlerts], None]) -> None:
     deliver()
 
 
-def _write(write: Callable[[Desk], None]) -> None:
+def _write(write: Callable[[AlertWriter], None]) -> None:
     def change(book: AlertBook) -> None:
-        desk = Desk(book=book, now=_now())
+        desk = AlertWriter(book=book, now=_now())
         write(desk)
         desk.forget()
 
@@ -91,7 +91,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _of_pipeline(desk: Desk, catalogue: Catalogue) -> PipelineAlerts:
+def _of_pipeline(desk: AlertWriter, catalogue: Catalogue) -> PipelineAlerts:
     return PipelineAlerts(desk=desk, channel=catalogue.operations.ops_channel, words=slack_messages)
 
 
@@ -122,7 +122,7 @@ def deliver() -> None:
     from bellwether.notifier import messenger
     from bellwether.other_channels import also_through_apprise
 
-    deliverer = Deliverer(
+    deliverer = OutboxSender(
         store=store,
         messenger=messenger(),
         runs=storage().results(),

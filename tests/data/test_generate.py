@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.data.generate import PERIODS, SEED, Period, bars, csv_text, main
+from include.data.generate import PERIODS, SEED, DataPeriod, bars, csv_text, main
 from include.data.instruments import INSTRUMENTS
 from include.data.picture import autocorrelation, draw
-from include.data.quotes import Bars
+from include.data.quotes import QuoteBars
 from include.perf.load.market_data import read_market_data
 
 FOLDER = Path(__file__).parents[2] / "include" / "data"
@@ -27,7 +27,7 @@ every_period = pytest.mark.parametrize("period", PERIODS, ids=[period.scenario f
 
 
 @cache
-def made(scenario: str) -> Bars:
+def made(scenario: str) -> QuoteBars:
     return bars(next(period for period in PERIODS if period.scenario == scenario))
 
 
@@ -58,7 +58,7 @@ def burst(scenario: str, column: str) -> float:
 
 
 @every_period
-def test_files_are_what_the_generator_writes(period: Period) -> None:
+def test_files_are_what_the_generator_writes(period: DataPeriod) -> None:
     """The committed CSV is byte for byte the generator's; run python -m include.data.generate otherwise."""
     content = (FOLDER / period.file_name).read_bytes()
     assert content == csv_text(made(period.scenario)).encode()
@@ -77,7 +77,7 @@ def test_the_seed_decides(tmp_path: Path) -> None:
 
 
 @every_period
-def test_each_minute_has_all_instruments_in_order(period: Period) -> None:
+def test_each_minute_has_all_instruments_in_order(period: DataPeriod) -> None:
     """Rows are sorted by time and instrument, eight a minute, none missing within a window."""
     data = read(period.scenario)
     minutes = [t for window in period.windows for t in window.times]
@@ -90,7 +90,7 @@ def test_each_minute_has_all_instruments_in_order(period: Period) -> None:
 
 
 @every_period
-def test_prices_have_the_pipettes_of_their_instrument(period: Period) -> None:
+def test_prices_have_the_pipettes_of_their_instrument(period: DataPeriod) -> None:
     """Three decimals for yen pairs, five for the others, also for spreads."""
     for line in (FOLDER / period.file_name).read_text().splitlines()[1:]:
         _, instrument, *prices, volume, spread = line.split(",")
@@ -196,7 +196,7 @@ def test_normal_day_has_its_peaks_in_london_and_its_overlap_with_new_york() -> N
 
 @every_period
 @pytest.mark.parametrize("cross", LEGS_OF)
-def test_crosses_follow_from_their_legs(period: Period, cross: str) -> None:
+def test_crosses_follow_from_their_legs(period: DataPeriod, cross: str) -> None:
     """The mid of a cross lies within half its spread of its legs' wherever all three were quoted."""
     first, second, power = LEGS_OF[cross]
     close, volume = wide(period.scenario, "close"), wide(period.scenario, "volume")
@@ -207,7 +207,7 @@ def test_crosses_follow_from_their_legs(period: Period, cross: str) -> None:
 
 
 @every_period
-def test_silent_minutes_repeat_the_last_price(period: Period) -> None:
+def test_silent_minutes_repeat_the_last_price(period: DataPeriod) -> None:
     """No tick, no movement."""
     data = made(period.scenario)
     silent = data.volume == 0

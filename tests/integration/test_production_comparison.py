@@ -20,8 +20,8 @@ from demo.platform.metrics import duration_buckets
 from include.perf.adapters.metrics.prometheus_metrics import Prometheus
 from include.perf.catalogue.scenario.market_hours import OWN_FILE, load_market_hours
 from include.perf.measure.production.buckets import Bucket
-from include.perf.measure.production.comparing import Measured, ProductionComparing
-from include.perf.measure.production.comparison import ProductionComparison, Side
+from include.perf.measure.production.comparing import ProductionComparing, RunMeasurement
+from include.perf.measure.production.comparison import ProductionComparison, RequestSource
 from include.perf.model.metric import MetricValue, Unit
 from include.perf.runs.figures import ServerFigures, Window
 from tests.fakes import small_scenario, small_service
@@ -170,7 +170,7 @@ def compared(url: str, service: str) -> ProductionComparison:
         own=source, production=lambda: None, market=load_market_hours(OWN_FILE), clock=lambda: RUN.end
     )
     found = comparing.compare(
-        Measured(
+        RunMeasurement(
             service=small_service(
                 prometheus={"selector": f'service="{service}",environment="staging"', "scrape_interval_s": SCRAPE_S},
                 production={"selector": 'service="orders",environment="production"'},
@@ -195,7 +195,7 @@ def same(url: str) -> ProductionComparison:
 
 def test_latencies_are_those_of_the_distribution(same: ProductionComparison) -> None:
     """Percentiles of a log-normal distribution: 40 ms · e^(0.6 z); what the run adds is 30 % at each of them."""
-    assert (same.problem, same.measured_by) == (None, Side.SERVICE)
+    assert (same.problem, same.measured_by) == (None, RequestSource.SERVICE)
     for figure, share in zip(same.figures, (0.50, 0.95, 0.99), strict=False):
         true_s = MEDIAN_S * math.exp(SPREAD * NormalDist().inv_cdf(share))
         assert figure.production is not None

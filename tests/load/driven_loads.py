@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 import pandas as pd
 
-from include.load.connection import Connection, Way
+from include.load.connection import Connection, ConnectionSettings
 from include.load.drive import Drive, EndpointRequests
 from include.load.host import Host
 from include.load.poller import make_poller
@@ -36,10 +36,10 @@ FEED = Feed(
 
 def way_to(
     url: str, *, host: Host | None = None, verify: bool = True, ca_file: Path | None = None, **changes: Any
-) -> Way:
+) -> ConnectionSettings:
     """Return how connections to a URL are made."""
     tls = tls_context(url, verify=verify, ca_file=ca_file)
-    return Way(host=host or Host(url, ["127.0.0.1"]), poller=make_poller(), tls=tls, **changes)
+    return ConnectionSettings(host=host or Host(url, ["127.0.0.1"]), poller=make_poller(), tls=tls, **changes)
 
 
 def plan_of(folder: Path, url: str, **load: object) -> LoadPlan:
@@ -104,7 +104,7 @@ class Driven:
 class Run:
     """One drive with its users, as the load process sets them up."""
 
-    def __init__(self, plan: LoadPlan, connection: Callable[[Way], Connection] = Connection) -> None:
+    def __init__(self, plan: LoadPlan, connection: Callable[[ConnectionSettings], Connection] = Connection) -> None:
         self._plan = plan
         self._path = plan.folder / "requests.csv.gz"
         self._log = RequestLog(self._path.open("wb"))

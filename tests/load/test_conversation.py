@@ -2,7 +2,15 @@
 
 import pytest
 
-from include.load.conversation import Conversation, Introduction, Kind, MessageMissing, NotOurs, packet, sealed_in
+from include.load.conversation import (
+    Conversation,
+    Introduction,
+    MessageKind,
+    MessageMissing,
+    NotOurs,
+    packet,
+    sealed_in,
+)
 
 KEY = "a key that only master and workers have"
 
@@ -22,8 +30,8 @@ def test_what_one_side_says_the_other_hears_in_order() -> None:
     )
     assert worker.hear(first).words == {"order": {"headers": {"Authorization": "Bearer t0ken"}}}
     assert worker.hear(second).words == {"stop": "enough"}
-    letter = master.hear(worker.seal(b"\x1f\x8b rows", Kind.ROWS))
-    assert (letter.kind, letter.content) == (Kind.ROWS, b"\x1f\x8b rows")
+    letter = master.hear(worker.seal(b"\x1f\x8b rows", MessageKind.ROWS))
+    assert (letter.kind, letter.content) == (MessageKind.ROWS, b"\x1f\x8b rows")
 
 
 def test_nothing_can_be_read_without_the_key() -> None:
@@ -51,9 +59,9 @@ def test_a_message_counts_once() -> None:
 def test_a_message_that_never_came_is_noticed() -> None:
     """The connection broke and was made again: rows may be missing."""
     master, worker = sides()
-    worker.seal(b"rows of a second", Kind.ROWS)
+    worker.seal(b"rows of a second", MessageKind.ROWS)
     with pytest.raises(MessageMissing):
-        master.hear(worker.seal(b"rows of the next", Kind.ROWS))
+        master.hear(worker.seal(b"rows of the next", MessageKind.ROWS))
 
 
 @pytest.mark.parametrize("sent", [b"", b"noise", "text", None, 7, {"sealed": b"x"}])

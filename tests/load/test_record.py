@@ -9,7 +9,7 @@ from typing import IO, Any
 import gevent
 import pytest
 
-from include.load.record import EXAMPLE_LENGTH, ROWS_AT_ONCE, RequestLog, Row
+from include.load.record import EXAMPLE_LENGTH, ROWS_AT_ONCE, RequestLog, RequestRow
 from include.perf.load.load_plan import REQUEST_COLUMNS
 from include.perf.measure.request_rows import read_requests
 from include.perf.model.histogram import Histogram
@@ -17,10 +17,12 @@ from tests.fakes import counts_of
 from tests.socket_servers import python
 
 
-def row(number: int, **changes: Any) -> Row:
+def row(number: int, **changes: Any) -> RequestRow:
     """A request due at ``number`` hundredths of a second, sent 1 ms later and answered after 20 ms and more."""
     due_s = number / 100
-    made = Row(due_s, "measured", "orders", 200, due_s + 0.0005, due_s + 0.001, due_s + 0.021 + number / 1000, 17)
+    made = RequestRow(
+        due_s, "measured", "orders", 200, due_s + 0.0005, due_s + 0.001, due_s + 0.021 + number / 1000, 17
+    )
     return made._replace(**changes)
 
 
@@ -34,7 +36,9 @@ def test_a_row_is_what_happened(path: Path) -> None:
     log = RequestLog(path.open("wb"))
     log.started_at = 1_767_787_200.5
     log.add(row(1))
-    log.add(Row(0.02, "warmup", "positions", 0, 0.0204, 0.52, 10.52, 0, "timeout", "no whole answer within 10 s"))
+    log.add(
+        RequestRow(0.02, "warmup", "positions", 0, 0.0204, 0.52, 10.52, 0, "timeout", "no whole answer within 10 s")
+    )
     log.close()
     assert gzip.decompress(path.read_bytes()).decode().splitlines() == [
         ",".join(REQUEST_COLUMNS),
@@ -225,11 +229,11 @@ def test_a_record_cut_at_any_byte_gives_its_whole_rows(path: Path) -> None:
 WRITER = """
 import sys, time
 from pathlib import Path
-from include.load.record import RequestLog, Row
+from include.load.record import RequestLog, RequestRow
 log = RequestLog(Path(sys.argv[1]).open("wb"))
 def add(count):
     for number in range(count):
-        log.add(Row(number, "measured", "orders", 200, number, number, number + 0.01, 1))
+        log.add(RequestRow(number, "measured", "orders", 200, number, number, number + 0.01, 1))
 add(1000)
 log.flush()
 add(500)

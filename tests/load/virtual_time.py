@@ -15,7 +15,7 @@ from include.load import pacer as pacer_module
 from include.load.answer import Answer
 from include.load.drive import Drive, EndpointRequests
 from include.load.poller import LoopPoller
-from include.load.record import RequestLog, Row
+from include.load.record import RequestLog, RequestRow
 from include.perf.load.load_plan import GeneratorLog, LoadPlan
 from include.perf.model.histogram import Histogram
 
@@ -127,9 +127,9 @@ class _Rows(RequestLog):
         self.rows = self.failed = 0
         self.latencies = Histogram()
         self.examples: dict[str, str] = {}
-        self.written: list[Row] = []
+        self.written: list[RequestRow] = []
 
-    def add(self, row: Row) -> None:
+    def add(self, row: RequestRow) -> None:
         self.written.append(row)
 
 
@@ -157,7 +157,7 @@ class VirtualLoad:
         gevent.sleep(0)
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[RequestRow]:
         """What was recorded, by the time at which it was due."""
         return sorted(self.log.written)
 

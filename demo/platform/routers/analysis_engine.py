@@ -4,28 +4,28 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from demo.platform import indicators
-from demo.platform.endpoint import Clock, Endpoint
+from demo.platform.endpoint import ApiEndpoint, Clock
 from demo.platform.patterns import find_patterns
 from demo.platform.regime import detect_regime
 from demo.platform.responses import JsonResponse, moment, span
 from demo.platform.signals import find_signals, net_score
-from demo.platform.windows import Window
+from demo.platform.windows import RequestWindow
 
 _LISTED = 20
 _DECISIVE_SCORE = 0.2
 
 
-def endpoints(clock: Clock) -> Sequence[Endpoint]:
+def endpoints(clock: Clock) -> Sequence[ApiEndpoint]:
     """Build the service's endpoints; they keep nothing and do not ask the time."""
     return (
-        Endpoint(method="POST", path="/api/v1/analysis/market", handler=market),
-        Endpoint(method="POST", path="/api/v1/analysis/patterns", handler=patterns),
-        Endpoint(method="POST", path="/api/v1/analysis/signals", handler=signals),
-        Endpoint(method="POST", path="/api/v1/analysis/regime", handler=regime),
+        ApiEndpoint(method="POST", path="/api/v1/analysis/market", handler=market),
+        ApiEndpoint(method="POST", path="/api/v1/analysis/patterns", handler=patterns),
+        ApiEndpoint(method="POST", path="/api/v1/analysis/signals", handler=signals),
+        ApiEndpoint(method="POST", path="/api/v1/analysis/regime", handler=regime),
     )
 
 
-async def market(window: Window) -> JsonResponse:
+async def market(window: RequestWindow) -> JsonResponse:
     """Describe the window by the usual indicators at its last bar, prices in the quote currency."""
     bars, decimals = window.bars(), window.pair().decimals
     high, low, close = bars.high.tolist(), bars.low.tolist(), bars.close.tolist()
@@ -55,7 +55,7 @@ async def market(window: Window) -> JsonResponse:
     )
 
 
-async def patterns(window: Window) -> JsonResponse:
+async def patterns(window: RequestWindow) -> JsonResponse:
     """Count the candlestick patterns of the window and list the latest."""
     bars = window.bars()
     found = find_patterns(bars)
@@ -74,7 +74,7 @@ async def patterns(window: Window) -> JsonResponse:
     )
 
 
-async def signals(window: Window) -> JsonResponse:
+async def signals(window: RequestWindow) -> JsonResponse:
     """List the latest signals of the window and weigh all into a recommendation."""
     bars = window.bars()
     found = find_signals(bars.close)
@@ -101,7 +101,7 @@ async def signals(window: Window) -> JsonResponse:
     )
 
 
-async def regime(window: Window) -> JsonResponse:
+async def regime(window: RequestWindow) -> JsonResponse:
     """Tell the volatility regime at the end of the window and whether it trends."""
     bars = window.bars()
     found = detect_regime(bars.close, step_s=bars.step_s)

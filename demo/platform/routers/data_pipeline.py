@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from demo.platform.endpoint import Clock, Endpoint
+from demo.platform.endpoint import ApiEndpoint, Clock
 from demo.platform.prices import FloatArray
 from demo.platform.responses import JsonResponse, not_found, rounded, span
 from demo.platform.sources import coverage, list_sources
@@ -83,14 +83,14 @@ class _DataPipeline:
         )
 
 
-def endpoints(clock: Clock) -> Sequence[Endpoint]:
+def endpoints(clock: Clock) -> Sequence[ApiEndpoint]:
     """Build the service's endpoints; they keep nothing."""
     service = _DataPipeline(clock)
     return (
-        Endpoint(method="GET", path="/api/v1/pipelines", handler=service.pipelines),
-        Endpoint(method="GET", path="/api/v1/data-sources", handler=service.data_sources),
-        Endpoint(method="GET", path="/api/v1/transformations", handler=service.transformations),
-        Endpoint(method="POST", path="/api/v1/jobs", handler=service.jobs),
+        ApiEndpoint(method="GET", path="/api/v1/pipelines", handler=service.pipelines),
+        ApiEndpoint(method="GET", path="/api/v1/data-sources", handler=service.data_sources),
+        ApiEndpoint(method="GET", path="/api/v1/transformations", handler=service.transformations),
+        ApiEndpoint(method="POST", path="/api/v1/jobs", handler=service.jobs),
     )
 
 

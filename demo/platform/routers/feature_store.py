@@ -9,7 +9,7 @@ from fastapi import Query
 from pydantic import Field
 
 from demo.platform import indicators
-from demo.platform.endpoint import Clock, Endpoint
+from demo.platform.endpoint import ApiEndpoint, Clock
 from demo.platform.features import (
     DEFAULT_LOOKBACK,
     FEATURE_NAMES,
@@ -21,7 +21,7 @@ from demo.platform.regime import VOLATILITY_PERIOD
 from demo.platform.responses import JsonResponse, rounded, span
 from demo.platform.rolling import rolling_deviation
 from demo.platform.sources import list_sources
-from demo.platform.windows import Window, WindowQuery
+from demo.platform.windows import RequestWindow, WindowQuery
 
 _MOST_VALUES = 60
 _SIGNIFICANT_DECIMALS = 8
@@ -37,7 +37,7 @@ class Calculation(StrEnum):
     VOLATILITY = "volatility"
 
 
-class FeatureRequest(Window):
+class FeatureRequest(RequestWindow):
     """Which features of which window."""
 
     features: Annotated[
@@ -47,7 +47,7 @@ class FeatureRequest(Window):
     lookback: Annotated[int, Field(ge=2, le=29, description="Bars to look back")] = DEFAULT_LOOKBACK
 
 
-class CalculationRequest(Window):
+class CalculationRequest(RequestWindow):
     """Which calculation over which window."""
 
     calculation: Calculation = Calculation.SMA
@@ -111,14 +111,14 @@ class _FeatureStore:
         )
 
 
-def endpoints(clock: Clock) -> Sequence[Endpoint]:
+def endpoints(clock: Clock) -> Sequence[ApiEndpoint]:
     """Build the service's endpoints; they keep nothing."""
     service = _FeatureStore(clock)
     return (
-        Endpoint(method="POST", path="/api/v1/features", handler=service.features),
-        Endpoint(method="GET", path="/api/v1/feature-sets", handler=service.feature_sets),
-        Endpoint(method="GET", path="/api/v1/data-sources", handler=service.data_sources),
-        Endpoint(method="POST", path="/api/v1/calculations", handler=service.calculations),
+        ApiEndpoint(method="POST", path="/api/v1/features", handler=service.features),
+        ApiEndpoint(method="GET", path="/api/v1/feature-sets", handler=service.feature_sets),
+        ApiEndpoint(method="GET", path="/api/v1/data-sources", handler=service.data_sources),
+        ApiEndpoint(method="POST", path="/api/v1/calculations", handler=service.calculations),
     )
 
 

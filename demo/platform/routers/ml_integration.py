@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import Query
 from pydantic import BaseModel, Field
 
-from demo.platform.endpoint import Clock, Endpoint
+from demo.platform.endpoint import ApiEndpoint, Clock
 from demo.platform.features import FEATURE_NAMES
 from demo.platform.models import MODELS, Model, ModelKind, dataset, evaluate, history, predict, train
 from demo.platform.responses import JsonResponse, not_found, span
-from demo.platform.windows import InstrumentField, Window, WindowQuery
+from demo.platform.windows import InstrumentField, RequestWindow, WindowQuery
 
 _DECIMALS = 8
 # Training and evaluation take two look-backs of history before the first row of data.
@@ -36,7 +36,7 @@ class PredictionRequest(BaseModel):
     instrument: InstrumentField | None = None
 
 
-class TrainingRequest(Window):
+class TrainingRequest(RequestWindow):
     """Which model, on which window, how long."""
 
     model_id: ModelId
@@ -44,7 +44,7 @@ class TrainingRequest(Window):
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
 
 
-class EvaluationRequest(Window):
+class EvaluationRequest(RequestWindow):
     """Which model, on which window."""
 
     model_id: ModelId
@@ -116,14 +116,14 @@ class _MlIntegration:
         )
 
 
-def endpoints(clock: Clock) -> Sequence[Endpoint]:
+def endpoints(clock: Clock) -> Sequence[ApiEndpoint]:
     """Build the service's endpoints; they keep nothing."""
     service = _MlIntegration(clock)
     return (
-        Endpoint(method="GET", path="/api/v1/models", handler=service.models),
-        Endpoint(method="POST", path="/api/v1/predictions", handler=service.predictions),
-        Endpoint(method="POST", path="/api/v1/training", handler=service.training),
-        Endpoint(method="POST", path="/api/v1/evaluation", handler=service.evaluation),
+        ApiEndpoint(method="GET", path="/api/v1/models", handler=service.models),
+        ApiEndpoint(method="POST", path="/api/v1/predictions", handler=service.predictions),
+        ApiEndpoint(method="POST", path="/api/v1/training", handler=service.training),
+        ApiEndpoint(method="POST", path="/api/v1/evaluation", handler=service.evaluation),
     )
 
 

@@ -7,14 +7,14 @@ from fastapi import Query
 from pydantic import Field
 
 from demo.platform.backtest import BacktestResult, run_backtest
-from demo.platform.endpoint import Clock, Endpoint
+from demo.platform.endpoint import ApiEndpoint, Clock
 from demo.platform.instruments import Instrument
 from demo.platform.ledger import Ledger, StrategyTrade
-from demo.platform.order_book import Side
+from demo.platform.order_book import OrderSide
 from demo.platform.prices import Bars
 from demo.platform.responses import JsonResponse, not_found, span
 from demo.platform.strategies import STRATEGIES, Strategy
-from demo.platform.windows import InstrumentField, Window, WindowQuery
+from demo.platform.windows import InstrumentField, RequestWindow, WindowQuery
 
 _REFERENCE_CAPITAL = 10_000.0
 _SLICES = 4
@@ -22,7 +22,7 @@ _SLICES = 4
 StrategyId = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class BacktestRequest(Window):
+class BacktestRequest(RequestWindow):
     """Which strategy, on which window, with how much."""
 
     strategy_id: StrategyId
@@ -35,7 +35,7 @@ class ExecutionRequest(WindowQuery):
     instrument: InstrumentField
     strategy_id: StrategyId
     quantity: Annotated[float, Field(ge=0.01, le=10_000_000, description="Units")]
-    side: Annotated[Side | None, Field(description="The strategy's own decision unless given")] = None
+    side: Annotated[OrderSide | None, Field(description="The strategy's own decision unless given")] = None
 
 
 class PerformanceQuery(WindowQuery):
@@ -82,7 +82,7 @@ class _StrategyExecution:
         """Execute a strategy's decision in equal slices over the last bars, each at its close and spread."""
         strategy = _strategy(request.strategy_id)
         pair, bars = request.pair(), request.bars(now_s=self._clock())
-        side = request.side or (Side.SELL if strategy.positions(bars.close)[-1] < 0 else Side.BUY)
+        side = request.side or (OrderSide.SELL if strategy.positions(bars.close)[-1] < 0 else OrderSide.BUY)
         prices = [
             round(price + side.sign * pair.half_spread, pair.decimals) for price in bars.close[-_SLICES:].tolist()
         ]
@@ -135,14 +135,14 @@ class _StrategyExecution:
 _WORDS = {1: "long", 0: "flat", -1: "short"}
 
 
-def endpoints(clock: Clock) -> Sequence[Endpoint]:
+def endpoints(clock: Clock) -> Sequence[ApiEndpoint]:
     """Build the service's endpoints around one ledger."""
     service = _StrategyExecution(clock)
     return (
-        Endpoint(method="GET", path="/api/v1/strategies", handler=service.strategies),
-        Endpoint(method="POST", path="/api/v1/backtests", handler=service.backtests),
-        Endpoint(method="POST", path="/api/v1/executions", handler=service.executions),
-        Endpoint(method="GET", path="/api/v1/performance", handler=service.performance),
+        ApiEndpoint(method="GET", path="/api/v1/strategies", handler=service.strategies),
+        ApiEndpoint(method="POST", path="/api/v1/backtests", handler=service.backtests),
+        ApiEndpoint(method="POST", path="/api/v1/executions", handler=service.executions),
+        ApiEndpoint(method="GET", path="/api/v1/performance", handler=service.performance),
     )
 
 

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Self
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
-from demo.platform.endpoint import Clock, Endpoint
-from demo.platform.gateway import Execution, Gateway, Order
+from demo.platform.endpoint import ApiEndpoint, Clock
+from demo.platform.gateway import ClientOrder, Execution, Gateway
 from demo.platform.instruments import InstrumentName
-from demo.platform.order_book import OrderType, Side, TimeInForce
+from demo.platform.order_book import OrderSide, OrderType, TimeInForce
 from demo.platform.responses import JsonResponse, bar_columns, span
 from demo.platform.windows import LEAST_BARS, InstrumentField, WindowQuery
 
@@ -21,7 +21,7 @@ class OrderRequest(BaseModel):
 
     instrument: InstrumentField
     order_type: OrderType
-    side: Side
+    side: OrderSide
     quantity: Annotated[float, Field(ge=0.01, le=MAX_QUANTITY, description="Units, to the hundredth")]
     price: Annotated[float | None, Field(gt=0, le=100_000, description="Limit; a market order ignores it")] = None
     time_in_force: TimeInForce = TimeInForce.GTC
@@ -32,9 +32,9 @@ class OrderRequest(BaseModel):
             raise ValueError("a limit order must have a price")
         return self
 
-    def order(self) -> Order:
+    def order(self) -> ClientOrder:
         """Return the order that the gateway takes."""
-        return Order(
+        return ClientOrder(
             instrument=self.instrument,
             side=self.side,
             quantity=self.quantity,
@@ -136,14 +136,14 @@ class _TradingGateway:
         )
 
 
-def endpoints(clock: Clock) -> Sequence[Endpoint]:
+def endpoints(clock: Clock) -> Sequence[ApiEndpoint]:
     """Build the service's endpoints around one account and its order books."""
     service = _TradingGateway(clock)
     return (
-        Endpoint(method="POST", path="/api/v1/orders", handler=service.orders),
-        Endpoint(method="GET", path="/api/v1/positions", handler=service.positions),
-        Endpoint(method="GET", path="/api/v1/executions", handler=service.executions),
-        Endpoint(method="GET", path="/api/v1/market-data", handler=service.market_data),
+        ApiEndpoint(method="POST", path="/api/v1/orders", handler=service.orders),
+        ApiEndpoint(method="GET", path="/api/v1/positions", handler=service.positions),
+        ApiEndpoint(method="GET", path="/api/v1/executions", handler=service.executions),
+        ApiEndpoint(method="GET", path="/api/v1/market-data", handler=service.market_data),
     )
 
 

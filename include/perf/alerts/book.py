@@ -12,7 +12,7 @@ from include.perf.runs.record import Severity
 SCHEMA_VERSION = 1
 
 
-class Kind(StrEnum):
+class ProblemKind(StrEnum):
     """What a problem is about; only the first is about a service."""
 
     REGRESSION = "regression"
@@ -73,7 +73,7 @@ class Problem:
     """
 
     id: str
-    kind: Kind
+    kind: ProblemKind
     channel: str
     cells: tuple[CellName, ...]
     title: str

@@ -91,7 +91,7 @@ SETTLES = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deliverer:
+class OutboxSender:
     """Empties the outbox.
 
     Attributes:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Kind, Message, Problem, Silence
+from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Message, Problem, ProblemKind, Silence
 from include.perf.model.cell import CellName
 
 KEPT = timedelta(days=90)
@@ -16,13 +16,13 @@ RUNS_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class AlertWriter:
     """The book, open at a moment."""
 
     book: AlertBook
     now: datetime
 
-    def known(self, kind: Kind, cells: Iterable[CellName], channel: str) -> Problem | None:
+    def known(self, kind: ProblemKind, cells: Iterable[CellName], channel: str) -> Problem | None:
         """Return the open problem that one of the cells belongs to; that of the first cell before others."""
         for cell in cells:
             for problem in self.book.problems:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from include.perf.alerts.book import Event, Kind, Links, Message, Problem
-from include.perf.alerts.desk import Desk
+from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind
+from include.perf.alerts.desk import AlertWriter
 from include.perf.model.cell import CellName
 from include.perf.runs.night import NightRuns, Overdue
 from include.perf.runs.record import RunRecord, Severity
 
 
-class Words(Protocol):
+class PipelineWords(Protocol):
     """Puts what is told into messages."""
 
     def unmeasured(self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links) -> Message:
@@ -54,14 +54,14 @@ class Words(Protocol):
 class PipelineAlerts:
     """Writes down what those who run the pipeline are told."""
 
-    desk: Desk
+    desk: AlertWriter
     channel: str
-    words: Words
+    words: PipelineWords
 
     def tell(self, night: NightRuns, *, links: Links) -> None:
         """Take a night in: what could not be judged, and that it can be again."""
         records = [record for record in night.records.values() if not record.verdict.is_measured]
-        known = self.desk.known(Kind.UNMEASURED, night.cells, self.channel)
+        known = self.desk.known(ProblemKind.UNMEASURED, night.cells, self.channel)
         if not records and not night.missing:
             if known is not None and set(known.cells) <= set(night.cells):
                 self._close(known, self.words.measured_again(known))
@@ -70,7 +70,7 @@ class PipelineAlerts:
         if known is None:
             message = self.words.unmeasured(records, of=night.size, missing=missing, links=links)
             cells = [CellName(record.service, record.scenario) for record in records] + night.missing_cells
-            self._open(Kind.UNMEASURED, tuple(cells), message)
+            self._open(ProblemKind.UNMEASURED, tuple(cells), message)
             return
         seen = self.desk.seen(known)
         message = self.words.unmeasured_continues(records, of=night.size, missing=missing, links=links, problem=seen)
@@ -92,14 +92,14 @@ class PipelineAlerts:
     def tell_overdue(self, scenario: str, overdue: Overdue | None) -> None:
         """Tell once that a scenario should have run, and once that it runs again."""
         cell = CellName("", scenario)
-        known = self.desk.known(Kind.OVERDUE, [cell], self.channel)
+        known = self.desk.known(ProblemKind.OVERDUE, [cell], self.channel)
         if overdue is not None and known is None:
             message = self.words.overdue(scenario, overdue.last_run_at, overdue.due_at, Links())
-            self._open(Kind.OVERDUE, (cell,), message)
+            self._open(ProblemKind.OVERDUE, (cell,), message)
         elif overdue is None and known is not None:
             self._close(known, self.words.runs_again(known))
 
-    def _open(self, kind: Kind, cells: tuple[CellName, ...], message: Message) -> None:
+    def _open(self, kind: ProblemKind, cells: tuple[CellName, ...], message: Message) -> None:
         problem = Problem(
             id=secrets.token_hex(8),
             kind=kind,

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from include.perf.alerts.book import Chart, Event, Kind, Links, Message, Problem
-from include.perf.alerts.desk import Desk
+from include.perf.alerts.book import Chart, Event, Links, Message, Problem, ProblemKind
+from include.perf.alerts.desk import AlertWriter
 from include.perf.model.cell import CellName
 from include.perf.runs.night import NightRuns
 from include.perf.runs.record import Deviation, RunRecord, Severity, Verdict
@@ -25,7 +25,7 @@ HALFWAY = 0.5
 HEALTHY = (Verdict.PASS, Verdict.IMPROVEMENT)
 
 
-class Words(Protocol):
+class ServiceWords(Protocol):
     """Puts what is told into messages."""
 
     def opened(self, records: Sequence[RunRecord], *, links: Links, mention: str | None) -> Message:
@@ -74,9 +74,9 @@ class Policy:
 class ServiceAlerts:
     """Writes down what the services' channels are told of a night."""
 
-    desk: Desk
+    desk: AlertWriter
     policy: Policy
-    words: Words
+    words: ServiceWords
     links_of: Callable[[RunRecord], Links]
 
     def tell(self, night: NightRuns) -> None:
@@ -107,7 +107,7 @@ class ServiceAlerts:
         cells = tuple(map(_cell_of, records))
         found = Problem(
             id=lead.run_id,
-            kind=Kind.REGRESSION,
+            kind=ProblemKind.REGRESSION,
             channel=channel,
             cells=cells,
             title="",
@@ -120,7 +120,7 @@ class ServiceAlerts:
         )
         mention = self.policy.mention if found.severity is Severity.CRITICAL else None
         charts = tuple(Chart(uri, name) for name in CHARTS_TOLD)
-        known = self.desk.known(Kind.REGRESSION, cells, channel)
+        known = self.desk.known(ProblemKind.REGRESSION, cells, channel)
         if known is None:
             message = self.words.opened(records, links=self.links_of(lead), mention=mention)
             self.desk.put(replace(found, title=message.text), Event.OPENED, message, charts=charts)
@@ -135,7 +135,9 @@ class ServiceAlerts:
     def _tell_what_is_over(self, night: NightRuns) -> None:
         """Take the cells that are healthy again out of their problems; one without any is over."""
         healthy = {_cell_of(record): record for record in night.records.values() if _is_healthy(record)}
-        for problem in [each for each in self.desk.book.problems if each.is_open and each.kind is Kind.REGRESSION]:
+        for problem in [
+            each for each in self.desk.book.problems if each.is_open and each.kind is ProblemKind.REGRESSION
+        ]:
             left = tuple(cell for cell in problem.cells if cell not in healthy)
             if left == problem.cells:
                 continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from include.perf.alerts.book import AlertBook, Event, Message, Problem, Silence
-from include.perf.alerts.desk import Desk
+from include.perf.alerts.desk import AlertWriter
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.model.errors import ConfigurationError, collected
 from include.perf.model.metric import METRICS
@@ -76,7 +76,7 @@ def _silence(request: SilenceRequest, *, now: datetime) -> Silence:
 
 
 def acknowledge(
-    desk: Desk, problem: Problem, request: SilenceRequest, acknowledged: Callable[[Silence], Message]
+    desk: AlertWriter, problem: Problem, request: SilenceRequest, acknowledged: Callable[[Silence], Message]
 ) -> None:
     """Silence what a problem is about, and say once in its thread that somebody knows.
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC
 
 from include.perf.alerts import slack_words as words
-from include.perf.alerts.book import Event, Kind, Links, Message, Problem, Silence
+from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind, Silence
 from include.perf.alerts.slack_blocks import (
     MAX_HEADER,
     Block,
@@ -249,10 +249,10 @@ def mark(problem: Problem, event: Event) -> Message:
     nights = counted(problem.nights, "night")
     if event is Event.ACCEPTED:
         said = f"Accepted as the new level after {nights}"
-    elif problem.kind is Kind.OVERDUE:
+    elif problem.kind is ProblemKind.OVERDUE:
         said = "Runs again"
     else:
-        said = f"{'Recovered' if problem.kind is Kind.REGRESSION else 'Measured again'} after {nights}"
+        said = f"{'Recovered' if problem.kind is ProblemKind.REGRESSION else 'Measured again'} after {nights}"
     return reply(f":white_check_mark: {said}: {plain(_ICON.sub('', problem.title))}")
 
 

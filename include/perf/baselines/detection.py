@@ -34,8 +34,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.perf.baselines.level import WINSOR_S, Flags, Floats, Ints, Level, kept_nights, level_of, variance_of_centre
-from include.perf.baselines.panel import FAMILY_EDGE, Family, Findings, Panel, ServiceShifts, Shifts
+from include.perf.baselines.level import (
+    WINSOR_S,
+    Flags,
+    Floats,
+    Ints,
+    ReferenceLevel,
+    kept_nights,
+    level_of,
+    variance_of_centre,
+)
+from include.perf.baselines.panel import FAMILY_EDGE, Family, Panel, PanelStatistics, ServiceShifts, Shifts
 
 SCENARIO_Z = 2.5
 """Bound on one scenario's part in its service's sum: one bad run, which nobody has repeated, is no service."""
@@ -54,7 +63,7 @@ MIN_CORRELATION = 0.2
 """Latencies of a run are never taken to be less alike than this, however few runs there are to tell."""
 
 
-def examine(panel: Panel) -> Findings:
+def examine(panel: Panel) -> PanelStatistics:
     """Compute the statistics of a night."""
     level = level_of(panel.values[..., :-1], panel.is_reference[..., :-1])
     latest = panel.values[..., -1:] - level.centre[..., np.newaxis]
@@ -70,7 +79,7 @@ def examine(panel: Panel) -> Findings:
         recent = panel.values[..., -nights:]
         windows.append(_window(recent, older, family, panel))
         windows.append(_against_anchor(recent, older, family, panel))
-    return Findings(
+    return PanelStatistics(
         level=level,
         family=family,
         tonight=tonight,
@@ -81,7 +90,7 @@ def examine(panel: Panel) -> Findings:
     )
 
 
-def _family(panel: Panel, level: Level) -> Family:
+def _family(panel: Panel, level: ReferenceLevel) -> Family:
     """Find how far the metrics of a family vary together from run to run."""
     is_one = (panel.families[:, np.newaxis] == panel.families) & (panel.families >= 0)
     belongs = is_one.astype(float)
@@ -98,7 +107,7 @@ def _family(panel: Panel, level: Level) -> Family:
     return Family(correlation=correlation * belongs, belongs=belongs)
 
 
-def _platform(shift: Floats, level: Level, is_judged: Flags) -> tuple[Floats, Floats]:
+def _platform(shift: Floats, level: ReferenceLevel, is_judged: Flags) -> tuple[Floats, Floats]:
     """Return the part of a night that all cells share, shrunk by its own uncertainty, and how far it stands out.
 
     Args:
@@ -139,7 +148,7 @@ class _Mean:
     plain: Floats
 
 
-def _shifts(mean: _Mean, level: Level, family: Family, *, nights: int, of_anchor: bool = False) -> Shifts:
+def _shifts(mean: _Mean, level: ReferenceLevel, family: Family, *, nights: int, of_anchor: bool = False) -> Shifts:
     enough = level.nights >= MIN_REFERENCE
     runs = np.maximum(level.nights, 1)
     if nights == 1:
@@ -167,19 +176,19 @@ def _uncertainty(dof: Floats) -> Floats:
     return factor
 
 
-def _window(recent: Floats, older: Level, family: Family, panel: Panel) -> Shifts:
+def _window(recent: Floats, older: ReferenceLevel, family: Family, panel: Panel) -> Shifts:
     mean = _mean_distance(recent, older, panel.is_tonight)
     return _shifts(mean, older, family, nights=recent.shape[-1])
 
 
-def _against_anchor(recent: Floats, older: Level, family: Family, panel: Panel) -> Shifts:
+def _against_anchor(recent: Floats, older: ReferenceLevel, family: Family, panel: Panel) -> Shifts:
     runs = np.broadcast_to(panel.anchor_runs[:, np.newaxis], panel.anchors.shape)
-    anchor = Level(centre=panel.anchors, spread=older.spread, dof=older.dof, nights=runs)
+    anchor = ReferenceLevel(centre=panel.anchors, spread=older.spread, dof=older.dof, nights=runs)
     mean = _mean_distance(recent, anchor, panel.is_tonight)
     return _shifts(mean, anchor, family, nights=recent.shape[-1], of_anchor=True)
 
 
-def _mean_distance(recent: Floats, level: Level, is_tonight: Flags) -> _Mean:
+def _mean_distance(recent: Floats, level: ReferenceLevel, is_tonight: Flags) -> _Mean:
     """Return the mean distance from the level, the platform's part out of each night.
 
     Only tonight's cells share their nights; NaN when a night has no value.

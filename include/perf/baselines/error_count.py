@@ -23,7 +23,7 @@ PRIOR_FAILURES = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Count:
+class FailureCount:
     """Failures among the requests of one run."""
 
     failed: int
@@ -55,7 +55,7 @@ class Excess:
     upper: float
 
 
-def excess(tonight: Count, before: Sequence[Count]) -> Excess | None:
+def excess(tonight: FailureCount, before: Sequence[FailureCount]) -> Excess | None:
     """Compare a night's failures with those before; ``None`` without any night before."""
     known = [count for count in before if count.due > 0]
     if not known or tonight.due <= 0:
@@ -84,7 +84,7 @@ def _at_least(failed: int, due: int, failed_before: int, due_before: int, disper
     return float(betainc(failed / dispersion, failed_before / dispersion + PRIOR_FAILURES, share))
 
 
-def _dispersion(counts: Sequence[Count]) -> float:
+def _dispersion(counts: Sequence[FailureCount]) -> float:
     """Return by how much more than by chance the nights differ; 1 where they do not."""
     failed, due = sum(count.failed for count in counts), sum(count.due for count in counts)
     if len(counts) < 2 or failed in (0, due):

@@ -53,7 +53,7 @@ MEDIAN_OF_3_VARIANCE = 0.449
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class ReferenceLevel:
     """What a night is held to; each (cells, metrics).
 
     Attributes:
@@ -82,7 +82,7 @@ def kept_nights(values: Floats, is_reference: Flags) -> Floats:
     return kept
 
 
-def level_of(values: Floats, is_reference: Flags) -> Level:
+def level_of(values: Floats, is_reference: Flags) -> ReferenceLevel:
     """Return the level of those of the last `MAX_REFERENCE` nights that may be a reference, as `kept_nights`."""
     kept = kept_nights(values, is_reference)
     nights = np.sum(~np.isnan(kept), axis=-1).astype(float)
@@ -92,7 +92,7 @@ def level_of(values: Floats, is_reference: Flags) -> Level:
     own = np.where(dof >= 1, variance, 0.0)
     shrunk = (pooled_dof * pooled_variance + dof * own) / (pooled_dof + dof)
     spread = np.sqrt(np.maximum(shrunk, own))
-    return Level(
+    return ReferenceLevel(
         centre=np.where(nights >= 1, centre, np.nan),
         spread=spread,
         dof=pooled_dof + dof,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.perf.baselines.level import Flags, Floats, Ints, Level
+from include.perf.baselines.level import Flags, Floats, Ints, ReferenceLevel
 
 FAMILY_EDGE = 1.12
 """A family is one comparison where its members are three, and what a release does shows in all of them: at the same
@@ -32,7 +32,7 @@ class Panel:
     values: Floats
     is_reference: Flags
     is_tonight: Flags
-    floors: Floats
+    minimum_effects: Floats
     services: Ints
     anchors: Floats
     anchor_runs: Floats
@@ -82,7 +82,7 @@ class ServiceShifts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class PanelStatistics:
     """What a night shows.
 
     Attributes:
@@ -95,7 +95,7 @@ class Findings:
         platform_z: (metrics,) how far it stands out of its own uncertainty.
     """
 
-    level: Level
+    level: ReferenceLevel
     family: "Family"
     tonight: Shifts
     windows: tuple[Shifts, ...]

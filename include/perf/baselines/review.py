@@ -39,13 +39,13 @@ from include.perf.runs.record import Verdict
 
 RECENT_NIGHTS = 7
 MIN_NIGHTS = 3
-DRIFT_FLOORS, DRIFT_Z = 0.5, 2.0
+DRIFT_MIN_EFFECTS, DRIFT_Z = 0.5, 2.0
 IMPROVED_Z = 3.0
 
 CellKey = tuple[str, str]
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What a finding is about, the most pressing first."""
 
     EXPIRED = "expired"
@@ -68,7 +68,7 @@ class Finding:
 
     service: str
     scenario: str
-    kind: Kind
+    kind: FindingKind
     text: str
     version: int = 0
     run_id: str | None = None
@@ -104,9 +104,9 @@ class Movement:
     nights: int
     is_always_better: bool
 
-    def worsening_in_floors(self) -> float:
+    def worsening_in_minimum_effects(self) -> float:
         """Return by how many of the metric's floors it is worse; negative is better."""
-        floor = self.metric.floor(baseline=self.anchor, is_provisional=False)
+        floor = self.metric.minimum_effect(baseline=self.anchor, is_provisional=False)
         return self.metric.worsening(baseline=self.anchor, value=self.value) / floor
 
     def __str__(self) -> str:
@@ -183,7 +183,7 @@ class _Case:
         """Nights that agree with the level, its own runs among them."""
         return sum(night.is_reference for night in self.level)
 
-    def finding(self, kind: Kind, text: str, proposal: "_Proposal | None" = None) -> Finding:
+    def finding(self, kind: FindingKind, text: str, proposal: "_Proposal | None" = None) -> Finding:
         """Return a finding on this cell."""
         found = Finding(service=self.service, scenario=self.scenario, kind=kind, text=text, version=self.entry.version)
         return replace(found, **asdict(proposal)) if proposal else found
@@ -213,7 +213,7 @@ def _case(service: str, scenario: str, entry: Baseline, nights: Sequence[Night])
 
 
 def _drifting(found: Iterable[Movement]) -> tuple[Movement, ...]:
-    return tuple(each for each in found if each.worsening_in_floors() > DRIFT_FLOORS and each.z > DRIFT_Z)
+    return tuple(each for each in found if each.worsening_in_minimum_effects() > DRIFT_MIN_EFFECTS and each.z > DRIFT_Z)
 
 
 def _improved(entry: Baseline, nights: Sequence[Night]) -> tuple[Movement, ...]:
@@ -223,9 +223,11 @@ def _improved(entry: Baseline, nights: Sequence[Night]) -> tuple[Movement, ...]:
         return ()
     found = [each for each in movements(entry, [night.run for night in nights]) if each.nights == RECENT_NIGHTS]
     if verdicts == {Verdict.IMPROVEMENT}:
-        told = [each for each in found if each.is_always_better and each.worsening_in_floors() < -DRIFT_FLOORS]
+        told = [
+            each for each in found if each.is_always_better and each.worsening_in_minimum_effects() < -DRIFT_MIN_EFFECTS
+        ]
     else:
-        told = [each for each in found if each.worsening_in_floors() < -1 and each.z <= -IMPROVED_Z]
+        told = [each for each in found if each.worsening_in_minimum_effects() < -1 and each.z <= -IMPROVED_Z]
     return tuple(told)
 
 
@@ -237,12 +239,12 @@ def _findings(case: _Case, now: datetime) -> Iterator[Finding]:
     yield from _grown_old(case, now, None if is_ready else strengthened)
     if case.drifting:
         told = "; ".join(map(str, case.drifting))
-        yield case.finding(Kind.DRIFTING, f"{told}; find out why before anything is promoted")
+        yield case.finding(FindingKind.DRIFTING, f"{told}; find out why before anything is promoted")
     if case.improved:
-        yield case.finding(Kind.IMPROVED, "; ".join(map(str, case.improved)), _tightened(case))
+        yield case.finding(FindingKind.IMPROVED, "; ".join(map(str, case.improved)), _tightened(case))
     if is_ready:
         text = f"{case.references} nights agree with it, {APPROVED_RUNS} and a named person make it approved"
-        yield case.finding(Kind.READY, text, strengthened)
+        yield case.finding(FindingKind.READY, text, strengthened)
 
 
 def _grown_old(case: _Case, now: datetime, proposal: _Proposal | None) -> Iterator[Finding]:
@@ -250,11 +252,11 @@ def _grown_old(case: _Case, now: datetime, proposal: _Proposal | None) -> Iterat
     approved = f"approved by {entry.approval.by} on {entry.approval.at:%Y-%m-%d}"
     if entry.state_at(now) is State.STALE:
         text = f"expired on {entry.expires_at:%Y-%m-%d}, so that it is told as a warning at most; {approved}"
-        yield case.finding(Kind.EXPIRED, text, proposal)
+        yield case.finding(FindingKind.EXPIRED, text, proposal)
     elif entry.is_due_for_review(now):
         days = (now - entry.review_by).days
         text = f"the review was due on {entry.review_by:%Y-%m-%d}, {counted(days, 'day')} ago; {approved}"
-        yield case.finding(Kind.REVIEW_DUE, text, proposal)
+        yield case.finding(FindingKind.REVIEW_DUE, text, proposal)
 
 
 def _strengthened(case: _Case) -> _Proposal | None:

@@ -12,7 +12,7 @@ from include.perf.model.metric import METRICS, Direction, Metric
 RESOLUTION_SHARE = 0.01
 """Values below this share of a metric's absolute floor count as that share: a zero has no logarithm."""
 
-JUDGED_ON_LOG = tuple(name for name, metric in METRICS.items() if metric.floor_ratio > 0)
+JUDGED_ON_LOG = tuple(name for name, metric in METRICS.items() if metric.min_effect_ratio > 0)
 """The metrics with a relative floor. The error rate is a count, see `include.perf.baselines.error_count`."""
 
 
@@ -29,7 +29,7 @@ def from_log_scale(metric: Metric, logarithm: float) -> float:
 
 def resolution_of(metric: Metric) -> float:
     """Return the smallest value that is told from zero."""
-    return RESOLUTION_SHARE * metric.floor_absolute
+    return RESOLUTION_SHARE * metric.min_effect_absolute
 
 
 def worse_sign(metric: Metric) -> int:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from include.perf.alerts.book import AlertBook, Message, Silence
 from include.perf.alerts.delivery import AlertStore
-from include.perf.alerts.desk import Desk
+from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.silence import SilenceRequest, about, lift, silence_of
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.guards.halt import Halt, HaltSwitch
@@ -72,7 +72,7 @@ class AlertCommands:
         )
         silence = silence_of(request, load_catalogue(), now=self.clock())
         told = self.acknowledged(silence)
-        self.store().update(lambda book: Desk(book=book, now=self.clock()).silence(silence, told))
+        self.store().update(lambda book: AlertWriter(book=book, now=self.clock()).silence(silence, told))
         console.print(f"silence {silence.id}: {about(silence)} until {utc_time(silence.until)}")
         return 0
 

@@ -13,7 +13,7 @@ from include.perf.model.metric import METRICS
 from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
 from include.perf.monitoring.rule_changes import Change, changes_between, in_lines
-from include.perf.monitoring.rule_limits import Limits
+from include.perf.monitoring.rule_limits import RuleLimits
 from include.perf.monitoring.rule_writer import RuleWriter
 
 
@@ -93,7 +93,7 @@ def _print_changes(console: Console, writer: RuleWriter, changes: tuple[Change, 
         console.print(f"  - {line}", markup=False)
 
 
-def _table(limits: Limits) -> Table:
+def _table(limits: RuleLimits) -> Table:
     table = Table("service", "scenario", "environment", "metric", "baseline", "warning", "critical", "hard limit")
     for cell in limits.cells:
         for name, limit in cell.metrics.items():

@@ -14,7 +14,7 @@ from include.perf.catalogue.scenario.market_hours import MarketHours
 from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.catalogue.service import Service
 from include.perf.guards.hosts import allowed_addresses
-from include.perf.guards.load_limits import Limits
+from include.perf.guards.load_limits import LoadLimits
 from include.perf.guards.query_limits import inquiries_of
 from include.perf.guards.watch import Condition, Inquiry, Watch, watching
 from include.perf.load.generator import ProgressListener
@@ -132,7 +132,7 @@ class Guard:
         switch = Inquiry(self.halted, name="whether load is halted")
         with watching(
             listener,
-            limits=Limits(criteria),
+            limits=LoadLimits(criteria),
             conditions=[lost, *(partial(_reached, each, self.clock) for each in deadlines)],
             inquiries=[switch, *inquiries_of(criteria, service, self.metrics, self.clock)],
         ) as watch:

@@ -8,19 +8,19 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from include.perf.catalogue.scenario.stop_criterion import Figure, StopCriterion
+from include.perf.catalogue.scenario.stop_criterion import StopCriterion, StopFigure
 from include.perf.load.generator import Progress, Recent
 from include.perf.model.histogram import Histogram
 
 SHARES = {
-    Figure.LATENCY_P50: 0.50,
-    Figure.LATENCY_P95: 0.95,
-    Figure.LATENCY_P99: 0.99,
-    Figure.SCHEDULE_LAG_P99: 0.99,
+    StopFigure.LATENCY_P50: 0.50,
+    StopFigure.LATENCY_P95: 0.95,
+    StopFigure.LATENCY_P99: 0.99,
+    StopFigure.SCHEDULE_LAG_P99: 0.99,
 }
 
 
-class Limits:
+class LoadLimits:
     """Follows the progress of a load; the first limit that it reaches stays reached.
 
     Args:
@@ -77,7 +77,7 @@ class _Window:
             self._delays = +self._delays
 
     def _delays_of(self, second: _Second) -> Mapping[int, int]:
-        is_lag = self._criterion.metric is Figure.SCHEDULE_LAG_P99
+        is_lag = self._criterion.metric is StopFigure.SCHEDULE_LAG_P99
         return second.recent.lags if is_lag else second.recent.latencies
 
     def reason(self) -> str | None:
@@ -103,17 +103,17 @@ class _Window:
         """Return the figure, ``None`` where there is nothing to tell it from."""
         figure = self._criterion.metric
         match figure:
-            case Figure.ERROR_RATIO:
+            case StopFigure.ERROR_RATIO:
                 stuck = sum(self._waits_beyond(self._criterion.window_s).values())
                 failed = self._sum("failed") + stuck
                 return _ratio(failed, self._sum("finished") + failed)
-            case Figure.ACHIEVED_RATIO:
+            case StopFigure.ACHIEVED_RATIO:
                 return _ratio(self._sum("sent"), self._sum("due"))
-            case Figure.GENERATOR_CORES:
+            case StopFigure.GENERATOR_CORES:
                 return self._wanted_cores()
-            case Figure.SCHEDULE_LAG_P99:
+            case StopFigure.SCHEDULE_LAG_P99:
                 return Histogram(self._delays).quantile(SHARES[figure])
-            case Figure.LATENCY_P50 | Figure.LATENCY_P95 | Figure.LATENCY_P99:
+            case StopFigure.LATENCY_P50 | StopFigure.LATENCY_P95 | StopFigure.LATENCY_P99:
                 waits = self._waits_beyond(self._criterion.limit)
                 return Histogram(self._delays + waits).quantile(SHARES[figure])
             case None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from include.perf.guards.load_limits import Limits
+from include.perf.guards.load_limits import LoadLimits
 from include.perf.load.generator import Progress, ProgressListener
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Watch:
         conditions: asked whenever a reason is asked for; they answer at once.
     """
 
-    def __init__(self, listener: ProgressListener, *, limits: Limits, conditions: Sequence[Condition]) -> None:
+    def __init__(self, listener: ProgressListener, *, limits: LoadLimits, conditions: Sequence[Condition]) -> None:
         self._listener = listener
         self._limits = limits
         self._conditions = (*conditions, limits.reached)
@@ -103,7 +103,7 @@ class Inquiry:
 
 @contextmanager
 def watching(
-    listener: ProgressListener, *, limits: Limits, conditions: Sequence[Condition], inquiries: Sequence[Inquiry]
+    listener: ProgressListener, *, limits: LoadLimits, conditions: Sequence[Condition], inquiries: Sequence[Inquiry]
 ) -> Iterator[Watch]:
     """Lend a watch, whose inquiries go on as long as the block lasts."""
     with ExitStack() as asking:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from include.perf.model.errors import Occupied, RunSkipped
 from include.perf.model.text import span, utc_time
-from include.perf.runs.spec import Claim, RunSpec
+from include.perf.runs.spec import ReservationRequest, RunSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Reservation:
         lost: says why the claim does not stand any more, or ``None``; then its load must end.
     """
 
-    beside: tuple[Claim, ...]
+    beside: tuple[ReservationRequest, ...]
     hold: int | None = None
     lost: Callable[[], str | None] = lambda: None
 
@@ -34,7 +34,7 @@ class Reservation:
 class Reservations(Protocol):
     """Keeps loads from overlapping, over all tasks and command lines that share it."""
 
-    def reserve(self, claim: Claim, *, capacity_rps: float) -> AbstractContextManager[Reservation]:
+    def reserve(self, claim: ReservationRequest, *, capacity_rps: float) -> AbstractContextManager[Reservation]:
         """Take what a load needs for as long as the block lasts.
 
         Args:
@@ -57,9 +57,9 @@ MOST_WAIT_S = 4 * 3600.0
 """Who waits longer waits for something that is wrong."""
 
 
-def claim_of(spec: RunSpec, targets: tuple[str, ...], *, since: datetime) -> Claim:
+def claim_of(spec: RunSpec, targets: tuple[str, ...], *, since: datetime) -> ReservationRequest:
     """Return what the load of a run takes."""
-    return Claim(
+    return ReservationRequest(
         run_id=spec.run_id,
         service=spec.service,
         scenario=spec.scenario,
@@ -71,7 +71,7 @@ def claim_of(spec: RunSpec, targets: tuple[str, ...], *, since: datetime) -> Cla
 
 @contextmanager
 def turn_of(
-    claim: Callable[[], Claim],
+    claim: Callable[[], ReservationRequest],
     reservations: Reservations,
     *,
     capacity_rps: float,
@@ -104,7 +104,7 @@ def turn_of(
         yield reservation
 
 
-def admit(claim: Claim, others: Sequence[Claim], *, capacity_rps: float) -> None:
+def admit(claim: ReservationRequest, others: Sequence[ReservationRequest], *, capacity_rps: float) -> None:
     """Make sure that a load may run beside others.
 
     Raises:
@@ -114,14 +114,14 @@ def admit(claim: Claim, others: Sequence[Claim], *, capacity_rps: float) -> None
     _refuse_excess(claim, others, capacity_rps)
 
 
-def _refuse_overlap(claim: Claim, others: Sequence[Claim]) -> None:
+def _refuse_overlap(claim: ReservationRequest, others: Sequence[ReservationRequest]) -> None:
     for other in others:
         shared = sorted(set(claim.targets) & set(other.targets))
         if shared:
             raise Occupied(f"{', '.join(shared)} is under load by {_told(other)}")
 
 
-def _refuse_excess(claim: Claim, others: Sequence[Claim], capacity_rps: float) -> None:
+def _refuse_excess(claim: ReservationRequest, others: Sequence[ReservationRequest], capacity_rps: float) -> None:
     used = sum(other.rate_rps for other in others)
     if others and used + claim.rate_rps > capacity_rps:
         raise Occupied(
@@ -130,5 +130,5 @@ def _refuse_excess(claim: Claim, others: Sequence[Claim], capacity_rps: float) -
         )
 
 
-def _told(other: Claim) -> str:
+def _told(other: ReservationRequest) -> str:
     return f"run {other.run_id} ({other.scenario} on {other.service}, since {utc_time(other.since)})"

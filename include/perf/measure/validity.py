@@ -125,7 +125,7 @@ def _raised_latencies(figures: LoadFigures) -> Iterator[str]:
     for name, raised_s in figures.generator.distortion.items():
         value = figures.metrics[name].value or 0.0
         own = value - raised_s
-        most_s = MAX_DISTORTION_SHARE * METRICS[name].floor(baseline=own, is_provisional=False)
+        most_s = MAX_DISTORTION_SHARE * METRICS[name].minimum_effect(baseline=own, is_provisional=False)
         if raised_s > most_s:
             yield (
                 f"{name.removeprefix('latency_')} from {own * 1000:.1f} to {value * 1000:.1f} ms "

@@ -2,8 +2,8 @@
 
 A change counts only when it passes both floors of its metric:
 
-* ``floor_ratio``: relative to the baseline. A sure change of 1 % is still nobody's night.
-* ``floor_absolute``: in the metric's own unit. 30 % of a 2 ms latency is 0.6 ms, which no user feels and
+* ``min_effect_ratio``: relative to the baseline. A sure change of 1 % is still nobody's night.
+* ``min_effect_absolute``: in the metric's own unit. 30 % of a 2 ms latency is 0.6 ms, which no user feels and
   any scheduler makes.
 """
 
@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from include.perf.model.text import one_line
 
-PROVISIONAL_FLOOR_RATIO = 0.30
+PROVISIONAL_MIN_EFFECT_RATIO = 0.30
 
 
 class Unit(StrEnum):
@@ -54,19 +54,19 @@ class Metric:
     unit: Unit
     direction: Direction
     source: Source
-    floor_ratio: float
-    floor_absolute: float
+    min_effect_ratio: float
+    min_effect_absolute: float
 
-    def floor(self, *, baseline: float, is_provisional: bool) -> float:
+    def minimum_effect(self, *, baseline: float, is_provisional: bool) -> float:
         """Return the smallest change worth telling, in ``unit``: the larger of the two floors.
 
         A provisional baseline, of one or two runs, says nothing about how far runs differ from one another:
         then the relative floor is 30 %. A metric without a relative floor (the error rate) keeps its absolute one.
         """
-        ratio = self.floor_ratio
+        ratio = self.min_effect_ratio
         if is_provisional and ratio > 0:
-            ratio = max(ratio, PROVISIONAL_FLOOR_RATIO)
-        return max(ratio * abs(baseline), self.floor_absolute)
+            ratio = max(ratio, PROVISIONAL_MIN_EFFECT_RATIO)
+        return max(ratio * abs(baseline), self.min_effect_absolute)
 
     def worsening(self, *, baseline: float, value: float) -> float:
         """Return by how much ``value`` is worse than ``baseline``, in ``unit``; negative is better."""
@@ -94,7 +94,9 @@ class MetricValue:
             raise ValueError(f"a metric's value must be finite, but is {self.value}; use None and a reason")
 
 
-def _metric(name: str, title: str, unit: Unit, source: Source, floor_ratio: float, floor_absolute: float) -> Metric:
+def _metric(
+    name: str, title: str, unit: Unit, source: Source, min_effect_ratio: float, min_effect_absolute: float
+) -> Metric:
     direction = Direction.HIGHER_IS_BETTER if name == "throughput" else Direction.LOWER_IS_BETTER
     return Metric(
         name=name,
@@ -102,8 +104,8 @@ def _metric(name: str, title: str, unit: Unit, source: Source, floor_ratio: floa
         unit=unit,
         direction=direction,
         source=source,
-        floor_ratio=floor_ratio,
-        floor_absolute=floor_absolute,
+        min_effect_ratio=min_effect_ratio,
+        min_effect_absolute=min_effect_absolute,
     )
 
 

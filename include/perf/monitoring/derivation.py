@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from include.perf.baselines.baselines import Baseline, Baselines, State
-from include.perf.baselines.error_count import Count, excess
+from include.perf.baselines.error_count import FailureCount, excess
 from include.perf.baselines.spread import resolution_of, spread_between, worse_sign
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.service import Service
@@ -38,7 +38,7 @@ from include.perf.model.errors import PrometheusError
 from include.perf.model.metric import METRICS, Metric, Unit
 from include.perf.model.text import Clock
 from include.perf.monitoring.live_figures import counting_of
-from include.perf.monitoring.rule_limits import CellLimits, Limit, Limits
+from include.perf.monitoring.rule_limits import CellLimits, Limit, RuleLimits
 
 CRITICAL_RATIO = 1.25
 
@@ -65,7 +65,7 @@ class Derived:
         left_out: a sentence for each cell and each metric without a limit.
     """
 
-    limits: Limits
+    limits: RuleLimits
     left_out: tuple[str, ...] = ()
 
 
@@ -95,7 +95,7 @@ def derive(baselines: Baselines, catalogue: Catalogue, *, edges: Edges, now: dat
                 metrics=metrics,
             )
         )
-    return Derived(limits=Limits(cells=tuple(cells), edges=known), left_out=tuple(left_out))
+    return Derived(limits=RuleLimits(cells=tuple(cells), edges=known), left_out=tuple(left_out))
 
 
 def _missing(entry: Baseline, limits: Container[str], *, unknown: Container[str]) -> Iterator[str]:
@@ -160,7 +160,7 @@ class _Levels:
     def _of_spread(self, metric: Metric) -> tuple[float, float]:
         """Return the warning and the critical limit of a metric that is judged on the log scale."""
         centre = max(self.entry.metrics[metric.name], resolution_of(metric))
-        floor = metric.floor(baseline=centre, is_provisional=False)
+        floor = metric.minimum_effect(baseline=centre, is_provisional=False)
         factor = max(1 + floor / centre, math.exp(SPREADS * self._s_live(metric)))
         sign = worse_sign(metric)
         return centre * factor**sign, centre * max(factor, CRITICAL_RATIO) ** sign
@@ -177,11 +177,11 @@ class _Levels:
     def _of_failures(self) -> tuple[float, float]:
         """Return the warning and the critical limit of the error rate."""
         runs = self.entry.runs
-        counts = [Count(failed=run.failed, due=run.due) for run in runs if run.failed is not None and run.due]
+        counts = [FailureCount(failed=run.failed, due=run.due) for run in runs if run.failed is not None and run.due]
         centre = self.entry.metrics[ERROR_RATE.name]
-        found = excess(Count(failed=0, due=1), counts)
+        found = excess(FailureCount(failed=0, due=1), counts)
         at_most = centre if found is None else max(centre, found.upper)
-        warning = at_most + ERROR_RATE.floor_absolute
+        warning = at_most + ERROR_RATE.min_effect_absolute
         return warning, max(warning, CRITICAL_RATIO * centre, at_most + CRITICAL_POINTS)
 
     def _within_reach(self, metric: Metric, limit: float) -> float | None:

@@ -23,18 +23,18 @@ QUANTILES = {"latency_p50": "0.5", "latency_p95": "0.95", "latency_p99": "0.99"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class RateWindow:
     """How far back a live figure looks."""
 
     name: str
     seconds: int
 
 
-SHORT = Window(name="5m", seconds=300)
-LONG = Window(name="30m", seconds=1800)
+SHORT = RateWindow(name="5m", seconds=300)
+LONG = RateWindow(name="30m", seconds=1800)
 
 
-def live(metric: str, window: Window) -> str:
+def live(metric: str, window: RateWindow) -> str:
     """Return the name of a recorded figure: ``service_environment:bellwether_live_latency_p95_seconds:5m``."""
     return f"service_environment:{family('live', metric)}:{window.name}"
 
@@ -54,7 +54,7 @@ def live_figures(services: Iterable[Service]) -> Iterator[Recording]:
                 yield Recording(record=live(metric, window), expr=_query(service, metric, window), labels=labels)
 
 
-def _query(service: Service, metric: str, window: Window) -> str:
+def _query(service: Service, metric: str, window: RateWindow) -> str:
     if metric in SERVER_METRICS:
         return f"max({service.prometheus.query(metric, window=window.name)})"
     counting, selector = counting_of(service)

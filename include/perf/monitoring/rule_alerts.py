@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from include.perf.baselines.entry import REVIEW_AFTER
 from include.perf.model.metric import METRICS, Direction, Metric, Unit
-from include.perf.monitoring.live_figures import LONG, SHORT, Window, live
+from include.perf.monitoring.live_figures import LONG, SHORT, RateWindow, live
 from include.perf.monitoring.names import NAMESPACE, family
 from include.perf.monitoring.rule_yaml import Alert
 
@@ -64,7 +64,7 @@ def _critical(metric: Metric) -> Alert:
     return _beyond(metric, CRITICAL, windows=(SHORT, LONG), held_for=CRITICAL_HELD_FOR)
 
 
-def _beyond(metric: Metric, severity: str, *, windows: tuple[Window, ...], held_for: str) -> Alert:
+def _beyond(metric: Metric, severity: str, *, windows: tuple[RateWindow, ...], held_for: str) -> Alert:
     sign, side = ("<", "below") if _is_mirrored(metric) else (">", "above")
     limit = f'{applicable(metric.name)}{{severity="{severity}"}}'
     over = [f"(\n  {live(metric.name, window)}\n  {sign} on (service, environment)\n  {limit}\n)" for window in windows]

@@ -10,7 +10,7 @@ from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, SHORT_NAMES, Metric
 from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
-from include.perf.monitoring.rule_limits import CellLimits, Limits
+from include.perf.monitoring.rule_limits import CellLimits, RuleLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Change:
         return f"{self.severity} {after}" if self.before is None else f"{self.severity} {before} → {after}"
 
 
-def changes_between(before: Limits, after: Limits) -> tuple[Change, ...]:
+def changes_between(before: RuleLimits, after: RuleLimits) -> tuple[Change, ...]:
     """Return every limit that differs, cell by cell."""
     cells = sorted({each.cell for limits in (before, after) for each in limits.cells})
     return tuple(change for cell in cells for change in _changes_of(cell, before.of(cell), after.of(cell)))

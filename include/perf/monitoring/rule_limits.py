@@ -58,7 +58,7 @@ class CellLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RuleLimits:
     """All limits in force.
 
     Attributes:
@@ -80,10 +80,10 @@ SCHEMA_VERSION = 1
 
 VERSION_KEY = "schema_version"
 
-_LIMITS: TypeAdapter[Limits] = TypeAdapter(Limits)
+_LIMITS: TypeAdapter[RuleLimits] = TypeAdapter(RuleLimits)
 
 
-def read_limits(path: Path) -> Limits | None:
+def read_limits(path: Path) -> RuleLimits | None:
     """Return the limits in a file; ``None`` when it is not there yet.
 
     Raises:
@@ -107,7 +107,7 @@ def read_limits(path: Path) -> Limits | None:
         raise RulesError(f"{path} holds no limits ({err.error_count()} problems); {remedy}") from err
 
 
-def format_limits(limits: Limits) -> bytes:
+def format_limits(limits: RuleLimits) -> bytes:
     """Write limits as they stand in the file."""
     document = {VERSION_KEY: SCHEMA_VERSION, **_LIMITS.dump_python(limits, mode="json")}
     return f"{json.dumps(document, indent=2)}\n".encode()

@@ -26,7 +26,7 @@ from include.perf.monitoring.derivation import Derived, Edges, HistogramEdges, d
 from include.perf.monitoring.names import NAMESPACE
 from include.perf.monitoring.rule_changes import Change, changes_between
 from include.perf.monitoring.rule_groups import DIGEST_RECORD, RULES_FILE, digest_of, rule_groups, rules_text
-from include.perf.monitoring.rule_limits import Limits, format_limits
+from include.perf.monitoring.rule_limits import RuleLimits, format_limits
 from include.perf.monitoring.rule_tests import rule_tests
 
 
@@ -40,7 +40,7 @@ class Draft:
         left_out: a sentence for each cell and each metric without a limit.
     """
 
-    limits: Limits
+    limits: RuleLimits
     rules: bytes
     tests: bytes
     digest: str
@@ -115,7 +115,7 @@ class RulesStore(Protocol):
     def locked(self) -> AbstractContextManager[None]:
         """Wait until nobody else changes it, and keep others from it."""
 
-    def limits(self) -> Limits | None:
+    def limits(self) -> RuleLimits | None:
         """Return the limits in force; ``None`` without any.
 
         Raises:
@@ -154,7 +154,7 @@ class Publisher:
     server: RuleServer | None
     wait: Callable[[float], None]
 
-    def publish(self, make: Callable[[Limits], Draft]) -> tuple[Change, ...]:
+    def publish(self, make: Callable[[RuleLimits], Draft]) -> tuple[Change, ...]:
         """Put a draft in place and return which limits it changed.
 
         Args:
@@ -166,7 +166,7 @@ class Publisher:
                 loaded, as it then says.
         """
         with self.store.locked():
-            before = self.store.limits() or Limits()
+            before = self.store.limits() or RuleLimits()
             draft = make(before)
             self.checker.check(draft.rules, draft.tests, name=RULES_FILE)
             self._replace(draft)
@@ -237,15 +237,15 @@ class RuleWriter:
     publisher: Publisher
     clock: Clock
 
-    def in_force(self) -> Limits:
+    def in_force(self) -> RuleLimits:
         """Return the limits as they are now.
 
         Raises:
             RulesError: they cannot be read.
         """
-        return self.publisher.store.limits() or Limits()
+        return self.publisher.store.limits() or RuleLimits()
 
-    def draft(self, before: Limits) -> Draft:
+    def draft(self, before: RuleLimits) -> Draft:
         """Return the rules and the limits as they should be, given those in force.
 
         Raises:

@@ -16,7 +16,7 @@ from include.perf.catalogue.catalogue import Catalogue
 from include.perf.load.announcing import SentLoad
 from include.perf.model.cell import CellName
 from include.perf.model.text import Clock
-from include.perf.monitoring.rule_limits import CellLimits, Limits
+from include.perf.monitoring.rule_limits import CellLimits, RuleLimits
 from include.perf.runs.record import Severity
 from include.perf.runs.run_index import RunEntry, RunIndex
 
@@ -79,7 +79,7 @@ class Sources:
     baselines: BaselineStore
     alerts: AlertStore
     loads: LoadSource
-    limits: Callable[[], Limits | None]
+    limits: Callable[[], RuleLimits | None]
     clock: Clock
 
     def standings(self, *, may_read: Callable[[str], bool] = lambda _: True) -> tuple[Standing, ...]:
@@ -96,7 +96,7 @@ class Sources:
         latest, measured = self.index.latest(runs=1), self.index.latest(runs=1, measured_only=True)
         loads = {CellName(load.service, load.scenario): load for load in self.loads.latest()}
         baselines, book, held = self.baselines.read(), self.alerts.read(), self.loads.held()
-        limits = self.limits() or Limits()
+        limits = self.limits() or RuleLimits()
         return tuple(
             Standing(
                 cell=cell,

@@ -10,7 +10,7 @@ from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, Unit
 from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
-from include.perf.pages.marks import STATE_LOOKS, Look, age, day, minute
+from include.perf.pages.marks import STATE_LOOKS, MarkStyle, age, day, minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class ShownBaseline:
 
     cell: CellName
     version: int
-    look: Look
+    look: MarkStyle
     p95: str
     runs: str
     age: str
@@ -35,7 +35,7 @@ class ShownBaseline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class BaselineLevel:
     """What one metric is held to."""
 
     title: str
@@ -50,7 +50,7 @@ class BaselinePage:
 
     cell: CellName
     current: ShownBaseline
-    levels: tuple[Level, ...]
+    levels: tuple[BaselineLevel, ...]
     run_ids: tuple[str, ...]
     previous: tuple[ShownBaseline, ...]
     may_change: bool
@@ -107,12 +107,12 @@ def shown_baseline(cell: CellName, entry: Baseline, *, now: datetime) -> ShownBa
     )
 
 
-def _levels(entry: Baseline) -> list[Level]:
+def _levels(entry: Baseline) -> list[BaselineLevel]:
     found = []
     for name, metric in METRICS.items():
         spread = entry.spread.get(name)
         found.append(
-            Level(
+            BaselineLevel(
                 title=metric.title,
                 level=format_value(entry.metrics.get(name), metric.unit),
                 spread=percent(spread.own if spread else None),

@@ -11,7 +11,7 @@ from typing import Any
 
 from include.perf.model.metric import METRICS, Metric, Unit, title_of
 from include.perf.model.numbers import format_value
-from include.perf.pages.marks import VERDICT_LOOKS, Look, minute
+from include.perf.pages.marks import VERDICT_LOOKS, MarkStyle, minute
 from include.perf.reporting.document import Column, Mark, Table, Tone, Words
 from include.perf.runs.figures import EndpointFigures
 from include.perf.runs.phrases import change_of
@@ -85,7 +85,7 @@ NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class ComparedRun:
     """One of the two, with the files that its charts are drawn from.
 
     Attributes:
@@ -98,7 +98,7 @@ class Side:
     spread: bytes | None
 
     @property
-    def look(self) -> Look:
+    def look(self) -> MarkStyle:
         """How its verdict looks."""
         return VERDICT_LOOKS[self.record.verdict]
 
@@ -118,8 +118,8 @@ class ComparePage:
         data: what the charts draw.
     """
 
-    first: Side
-    second: Side
+    first: ComparedRun
+    second: ComparedRun
     warnings: tuple[str, ...]
     metrics: Table
     endpoints: Table
@@ -127,7 +127,7 @@ class ComparePage:
     data: dict[str, Any]
 
 
-def compare_page(first: Side, second: Side) -> ComparePage:
+def compare_page(first: ComparedRun, second: ComparedRun) -> ComparePage:
     """Return two runs side by side."""
     return ComparePage(
         first=first,
@@ -177,7 +177,7 @@ def _difference(metric: Metric, before: float | None, after: float | None) -> Wo
         return NOTHING
     change = after - before
     text = change_of(metric.name, Shift(ratio=change / before if before else None, absolute=change))
-    if abs(change) <= metric.floor(baseline=before, is_provisional=False):
+    if abs(change) <= metric.minimum_effect(baseline=before, is_provisional=False):
         return text
     is_worse = metric.worsening(baseline=before, value=after) > 0
     return (f"{text} ", Mark("worse", Tone.BAD) if is_worse else Mark("better", Tone.GOOD))

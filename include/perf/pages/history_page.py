@@ -17,7 +17,7 @@ from include.perf.baselines.entry import Baseline
 from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, Metric
 from include.perf.pages.baselines_page import ShownBaseline, shown_baseline
-from include.perf.pages.marks import VERDICT_LOOKS, Look, age, band_of, change, minute, shown
+from include.perf.pages.marks import VERDICT_LOOKS, MarkStyle, age, band_of, change, minute, shown
 from include.perf.pages.problems_page import OpenProblem, open_problems
 from include.perf.reporting.document import Tone
 from include.perf.runs.record import Verdict
@@ -161,7 +161,7 @@ class HistoryRow:
     """
 
     entry: RunEntry
-    look: Look
+    look: MarkStyle
     moment: str
     figures: tuple[tuple[str, str], ...]
 
@@ -178,7 +178,7 @@ class HistoryPage:
 
     cell: CellName
     chosen: str
-    look: Look | None
+    look: MarkStyle | None
     finding: str
     age: str
     baseline: ShownBaseline | None

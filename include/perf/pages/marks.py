@@ -21,7 +21,7 @@ from include.perf.runs.run_index import EntryDeviation, RunEntry
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class MarkStyle:
     """How a judgement is drawn.
 
     Attributes:
@@ -35,7 +35,7 @@ class Look:
 
 
 VERDICT_LOOKS = {
-    verdict: Look(verdict.value.replace("_", " ").lower(), shape, TONES[verdict])
+    verdict: MarkStyle(verdict.value.replace("_", " ").lower(), shape, TONES[verdict])
     for verdict, shape in (
         (Verdict.REGRESSION, "▲"),
         (Verdict.INVALID, "?"),
@@ -48,24 +48,24 @@ VERDICT_LOOKS = {
 }
 """The gravest first, as summaries list them."""
 
-NOT_RUN = Look("not run yet", "·", Tone.QUIET)
+NOT_RUN = MarkStyle("not run yet", "·", Tone.QUIET)
 
 STATE_LOOKS = {
-    State.APPROVED: Look("approved", "✓", Tone.GOOD),
-    State.CANDIDATE: Look("candidate", "◐", Tone.QUIET),
-    State.PROVISIONAL: Look("provisional", "○", Tone.QUIET),
-    State.STALE: Look("stale", "!", Tone.DOUBT),
-    State.SUPERSEDED: Look("superseded", "–", Tone.QUIET),
+    State.APPROVED: MarkStyle("approved", "✓", Tone.GOOD),
+    State.CANDIDATE: MarkStyle("candidate", "◐", Tone.QUIET),
+    State.PROVISIONAL: MarkStyle("provisional", "○", Tone.QUIET),
+    State.STALE: MarkStyle("stale", "!", Tone.DOUBT),
+    State.SUPERSEDED: MarkStyle("superseded", "–", Tone.QUIET),
 }
 
 SEVERITY_LOOKS = {
-    Severity.CRITICAL: Look("critical", "▲", Tone.BAD),
-    Severity.WARNING: Look("warning", "!", Tone.DOUBT),
-    Severity.DIGEST: Look("digest", "·", Tone.QUIET),
+    Severity.CRITICAL: MarkStyle("critical", "▲", Tone.BAD),
+    Severity.WARNING: MarkStyle("warning", "!", Tone.DOUBT),
+    Severity.DIGEST: MarkStyle("digest", "·", Tone.QUIET),
 }
 
 
-TREND_FLOORS = 3
+TREND_MIN_EFFECTS = 3
 """A trend spans at least so many smallest changes above and below its level, so that sway looks like sway."""
 
 
@@ -87,7 +87,7 @@ def confirmed(entry: RunEntry, *, is_worse: bool) -> tuple[EntryDeviation, ...]:
 
 def band_of(metric: Metric, level: float) -> tuple[float, float]:
     """Return between what a metric is in line with its level: no change within it is worth telling."""
-    floor = metric.floor(baseline=level, is_provisional=False)
+    floor = metric.minimum_effect(baseline=level, is_provisional=False)
     return max(0.0, level - floor), level + floor
 
 
@@ -99,7 +99,7 @@ def trend_of(runs: Sequence[RunEntry], name: str) -> Trend | None:
         return None
     metric, level = METRICS[name], measured[-1].levels.get(name)
     middle = values[-1] if level is None else level
-    room = TREND_FLOORS * metric.floor(baseline=middle, is_provisional=False)
+    room = TREND_MIN_EFFECTS * metric.minimum_effect(baseline=middle, is_provisional=False)
     held = "" if level is None else f", level {format_value(level, metric.unit)}"
     return Trend(
         values=values,

@@ -8,7 +8,7 @@ from include.perf.alerts.book import AlertBook, Silence
 from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, SHORT_NAMES
 from include.perf.model.text import counted
-from include.perf.pages.marks import NOT_RUN, VERDICT_LOOKS, Look, age, change, confirmed, minute, shown, trend_of
+from include.perf.pages.marks import NOT_RUN, VERDICT_LOOKS, MarkStyle, age, change, confirmed, minute, shown, trend_of
 from include.perf.pages.problems_page import OpenProblem, open_problems
 from include.perf.reporting.document import Trend
 from include.perf.runs.record import Verdict
@@ -21,7 +21,7 @@ HEADLINE_METRIC = "latency_p95"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class MatrixCell:
     """A service in a scenario, at a glance.
 
     Attributes:
@@ -33,7 +33,7 @@ class Cell:
     """
 
     name: CellName
-    look: Look
+    look: MarkStyle
     last: RunEntry | None
     before: RunEntry | None
     age: str
@@ -45,20 +45,20 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class VerdictCount:
     """So many cells have a verdict."""
 
     verdict: Verdict
-    look: Look
+    look: MarkStyle
     cells: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class MatrixRow:
     """A service; its cells stand in the order of the scenarios, ``None`` where the scenario does not load it."""
 
     service: str
-    cells: tuple[Cell | None, ...]
+    cells: tuple[MatrixCell | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +73,12 @@ class MatrixPage:
     """
 
     total: int
-    counts: tuple[Count, ...]
+    counts: tuple[VerdictCount, ...]
     not_run: int
     wanted: Verdict | None
     environments: tuple[str, ...]
     scenarios: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[MatrixRow, ...]
     problems: tuple[OpenProblem, ...]
 
     @property
@@ -108,7 +108,7 @@ def matrix_page(
     problems = open_problems(book, may_read={name.scenario for name in names}.__contains__, now=now)
     cells = {name: _cell(name, runs.get(name, ()), problems=problems, book=book, now=now) for name in names}
     last = [cell.last for cell in cells.values() if cell.last is not None]
-    counts = [Count(verdict, look, _count(last, verdict)) for verdict, look in VERDICT_LOOKS.items()]
+    counts = [VerdictCount(verdict, look, _count(last, verdict)) for verdict, look in VERDICT_LOOKS.items()]
     scenarios = tuple(dict.fromkeys(name.scenario for name in names))
     return MatrixPage(
         total=len(cells),
@@ -126,22 +126,24 @@ def _count(last: Sequence[RunEntry], verdict: Verdict) -> int:
     return sum(entry.verdict is verdict for entry in last)
 
 
-def _rows(cells: Mapping[CellName, Cell], scenarios: Sequence[str], wanted: Verdict | None) -> tuple[Row, ...]:
-    def shows(cell: Cell) -> bool:
+def _rows(
+    cells: Mapping[CellName, MatrixCell], scenarios: Sequence[str], wanted: Verdict | None
+) -> tuple[MatrixRow, ...]:
+    def shows(cell: MatrixCell) -> bool:
         return wanted is None or (cell.last is not None and cell.last.verdict is wanted)
 
     shown_cells = {name: cell for name, cell in cells.items() if shows(cell)}
     return tuple(
-        Row(service=service, cells=tuple(shown_cells.get(CellName(service, scenario)) for scenario in scenarios))
+        MatrixRow(service=service, cells=tuple(shown_cells.get(CellName(service, scenario)) for scenario in scenarios))
         for service in dict.fromkeys(name.service for name in shown_cells)
     )
 
 
 def _cell(
     name: CellName, runs: Sequence[RunEntry], *, problems: Collection[OpenProblem], book: AlertBook, now: datetime
-) -> Cell:
+) -> MatrixCell:
     last = runs[-1] if runs else None
-    return Cell(
+    return MatrixCell(
         name=name,
         look=VERDICT_LOOKS[last.verdict] if last else NOT_RUN,
         last=last,

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from include.perf.alerts.book import AlertBook, Kind, Problem, Silence
+from include.perf.alerts.book import AlertBook, Problem, ProblemKind, Silence
 from include.perf.alerts.silence import about
 from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, SHORT_NAMES
 from include.perf.model.text import counted
-from include.perf.pages.marks import SEVERITY_LOOKS, Look, age, minute
+from include.perf.pages.marks import SEVERITY_LOOKS, MarkStyle, age, minute
 
 MayDo = Callable[[str], bool]
 """Whether somebody may see, or change, what belongs to a scenario."""
@@ -31,7 +31,7 @@ class OpenProblem:
 
     id: str
     title: str
-    look: Look
+    look: MarkStyle
     cells: tuple[CellName, ...]
     metrics: str
     since: str
@@ -133,7 +133,7 @@ def _open(problem: Problem, book: AlertBook, *, may_read: MayDo, may_change: May
 
 def can_acknowledge(problem: Problem, *, may_change: MayDo) -> bool:
     """Whether somebody may say that a problem is known: it is about services, and about no scenario but theirs."""
-    return problem.kind is Kind.REGRESSION and all(may_change(cell.scenario) for cell in problem.cells)
+    return problem.kind is ProblemKind.REGRESSION and all(may_change(cell.scenario) for cell in problem.cells)
 
 
 def _is_silenced(problem: Problem, book: AlertBook, *, now: datetime) -> bool:

@@ -22,7 +22,7 @@ from include.perf.model.errors import ConfigurationError, Occupied, RunSkipped
 from include.perf.pipeline.capacity import Trial
 from include.perf.runs.figures import LoadFigures
 from include.perf.runs.results_store import FEED_FILE
-from include.perf.runs.spec import Claim, run_id_of
+from include.perf.runs.spec import ReservationRequest, run_id_of
 
 WARMUP_S = 2
 CAPACITY = "capacity"
@@ -109,7 +109,7 @@ class CapacityTrials:
         self._check_switch()
         shared = self.generator.shared()
         addresses = tuple(f"{address}:{aim.service.port}" for address in aim.addresses)
-        claim = Claim(
+        claim = ReservationRequest(
             run_id=run_id_of(self.clock()),
             service=aim.service.name,
             scenario=CAPACITY,

@@ -24,7 +24,7 @@ from include.perf.pipeline.load_tries import LoadTries
 from include.perf.runs.figures import LoadFigures
 from include.perf.runs.results_store import FEED_FILE, ResultsStore
 from include.perf.runs.spec import RunSpec
-from include.perf.runs.stage_files import Beside, Deployed, StageFiles
+from include.perf.runs.stage_files import ConcurrentLoads, Deployed, StageFiles
 
 MAX_VERSION = 80
 """A version is read in messages; longer ones are cut."""
@@ -107,7 +107,7 @@ class Loading:
             self.guard.check_time(spec)
             self.guard.check_ready(service, addresses)
             files.forget_figures()
-            files.write_beside(Beside(loads=turn.beside))
+            files.write_beside(ConcurrentLoads(loads=turn.beside))
             before = self._deploy_version(service, addresses)
             with tries.trying():
                 figures = self._sent(files, spec, service, addresses, turn=turn, on_progress=on_progress)

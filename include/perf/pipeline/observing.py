@@ -59,7 +59,7 @@ class Observing:
 
     def _compare_with_production(self, uri: str, spec: RunSpec, load: LoadFigures, server: ServerFigures) -> None:
         """Leave how the run compares with production; what cannot be had keeps no run from its verdict."""
-        from include.perf.measure.production.comparing import Measured, ProductionComparing
+        from include.perf.measure.production.comparing import ProductionComparing, RunMeasurement
 
         service, scenario = self.catalogue.service(spec.service), self.catalogue.scenario(spec.scenario)
         if service.production is None:
@@ -71,7 +71,7 @@ class Observing:
             clock=self.clock,
         )
         with self.store.folder(uri, needed=(REQUESTS_FILE,)) as folder:
-            run = Measured(service=service, scenario=scenario, load=load, server=server, folder=folder)
+            run = RunMeasurement(service=service, scenario=scenario, load=load, server=server, folder=folder)
             found = comparing.compare(run)
         if found is not None:
             self.store.write(uri, PRODUCTION_FILE, to_json(found))

@@ -30,7 +30,7 @@ from include.perf.pipeline.planning.time_plan import RERUN_OVERHEAD_S, in_turn, 
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import FEED_FILE, ResultsStore
 from include.perf.runs.spec import RunSpec
-from include.perf.runs.stage_files import Ended, Reruns, StageFiles, find_run
+from include.perf.runs.stage_files import EarlyEnd, Reruns, StageFiles, find_run
 
 if TYPE_CHECKING:
     from include.perf.baselines.review import Finding
@@ -394,8 +394,8 @@ class Pipeline:
         try:
             yield spec
         except RunSkipped as err:
-            files.write_end(Ended(stage=name, verdict=Verdict.SKIPPED, reason=str(err)))
+            files.write_end(EarlyEnd(stage=name, verdict=Verdict.SKIPPED, reason=str(err)))
             raise
         except BellwetherError as err:
-            files.write_end(Ended(stage=name, verdict=Verdict.INVALID, reason=str(err)))
+            files.write_end(EarlyEnd(stage=name, verdict=Verdict.INVALID, reason=str(err)))
             raise

@@ -40,7 +40,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class DocumentLink:
     """Words that lead somewhere else."""
 
     text: str
@@ -74,7 +74,7 @@ class Trend:
         return (value - low) / (high - low) if high > low else 0.5
 
 
-Inline = str | Strong | Code | Mark | Link | Trend
+Inline = str | Strong | Code | Mark | DocumentLink | Trend
 Words = Inline | tuple[Inline, ...]
 
 
@@ -100,7 +100,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class ChartFigure:
     """A chart.
 
     Attributes:
@@ -135,7 +135,7 @@ class Table:
                 raise ValueError(f"{self.caption}: {len(row)} cells in a row, but {len(self.columns)} columns")
 
 
-Block = Paragraph | Bullets | Command | Figure | Table
+Block = Paragraph | Bullets | Command | ChartFigure | Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from include.perf.model.text import without_controls
-from include.perf.reporting.document import Document, Figure, Trend, parts_of
+from include.perf.reporting.document import ChartFigure, Document, Trend, parts_of
 
 ImageSource = Callable[[str], str | None]
 """Returns the address of an image by its path relative to the document, ``None`` where there is no such file."""
@@ -106,7 +106,7 @@ def _printable(value: Any) -> Any:
     return _WITHIN_FIGURE.sub("\N{NO-BREAK SPACE}", without_controls(value))
 
 
-def _images_of(figure: Figure, image: ImageSource) -> _Images | None:
+def _images_of(figure: ChartFigure, image: ImageSource) -> _Images | None:
     """Return a chart's images: the sharp ones where both are there, else the PNG; ``None`` without any."""
     stem = figure.path.removesuffix(".png")
     light, dark = image(f"{stem}.svg"), image(f"{stem}.dark.svg")

@@ -13,12 +13,12 @@ from include.perf.model.text import one_line
 from include.perf.reporting.document import (
     Block,
     Bullets,
+    ChartFigure,
     Code,
     Command,
     Document,
-    Figure,
+    DocumentLink,
     Inline,
-    Link,
     Mark,
     Paragraph,
     Strong,
@@ -60,7 +60,7 @@ def block(part: Block) -> str:
             return bullets(map(_words, part.items))
         case Command():
             return f"```\n{one_line(part.text)}\n```"
-        case Figure():
+        case ChartFigure():
             return f"![{escape(part.title)}]({quote(part.path)})"
         case Table():
             right = [index for index, column in enumerate(part.columns) if column.is_figure]
@@ -88,7 +88,7 @@ def _inline(part: Inline, *, begins_block: bool) -> str:
             return f"**{_without_markup(one_line(part.text))}**"
         case Mark():
             return _escape_part(part.text, begins_block=begins_block)
-        case Link():
+        case DocumentLink():
             return f"[{_without_markup(one_line(part.text))}]({quote(part.href, safe='/:?&=#%+@~,;.-_')})"
         case Trend():
             return "".join(BARS[round(height * (len(BARS) - 1))] for height in part.heights())

@@ -8,8 +8,8 @@ from include.perf.model.text import counted
 from include.perf.reporting.document import Column, Mark, Table, Tone, Trend, Words
 from include.perf.runs.phrases import (
     change_of,
-    floor_of,
     is_compared,
+    minimum_effect_of,
     shift_of,
     uncertainty_in_unit,
     uncertainty_of_ratio,
@@ -91,12 +91,12 @@ def judgement(record: RunRecord, metric: Metric) -> Mark | str:
 
 def _of_shift(shift: Shift, metric: Metric, record: RunRecord) -> str:
     """Say why a change is told as none."""
-    floor, level = floor_of(metric, record), _level(record, metric)
+    floor, level = minimum_effect_of(metric, record), _level(record, metric)
     if floor is None or level is None:
         return "unchanged"
     if abs(shift.absolute) > floor:
         return "within the noise" if record.rerun_of is None else "judged with its run"
-    is_small = abs(shift.absolute) <= metric.floor(baseline=level, is_provisional=False)
+    is_small = abs(shift.absolute) <= metric.minimum_effect(baseline=level, is_provisional=False)
     return "unchanged" if is_small else "too few nights to tell"
 
 
@@ -152,7 +152,7 @@ def _trend(record: RunRecord, metric: Metric, before: Sequence[float]) -> Trend 
     values = (*before, *([] if value is None else [value]))
     level = _level(record, metric)
     middle = values[0] if level is None else level
-    room = metric.floor(baseline=middle, is_provisional=False)
+    room = metric.minimum_effect(baseline=middle, is_provisional=False)
     first, last = (format_value(bound, metric.unit) for bound in (min(before), max(before)))
     return Trend(
         values=values,

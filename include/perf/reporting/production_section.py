@@ -8,9 +8,9 @@ from include.perf.measure.production.comparison import (
     ComparedFigure,
     ComparedRate,
     ComparedShare,
-    Level,
+    DailyFigure,
     ProductionComparison,
-    Side,
+    RequestSource,
 )
 from include.perf.model.metric import Unit, title_of
 from include.perf.model.numbers import HALF_WIDTH_UNCERTAINTIES, format_change, format_value, signed_points
@@ -77,7 +77,7 @@ def _blocks(found: ProductionComparison) -> Iterator[Block]:
 def _what_is_compared(found: ProductionComparison) -> str:
     dates = ", ".join(f"{window.start:%Y-%m-%d}" for window in found.days)
     words = f"Production in {found.hours}, on {counted(len(found.days), 'day')} ({dates})."
-    if found.measured_by is Side.SERVICE:
+    if found.measured_by is RequestSource.SERVICE:
         words += " Both sides are what the services themselves counted"
         if found.bounds:
             words += f", in the same {counted(len(found.bounds) + 1, 'bucket')}"
@@ -100,7 +100,7 @@ def _figure_row(figure: ComparedFigure) -> tuple[Words, ...]:
     )
 
 
-def _range(level: Level | None, unit: Unit) -> str:
+def _range(level: DailyFigure | None, unit: Unit) -> str:
     if level is None:
         return NOTHING
     low, high = (format_value(value, unit) for value in (level.low, level.high))

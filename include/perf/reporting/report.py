@@ -11,9 +11,9 @@ from include.perf.model.text import one_line
 from include.perf.reporting.document import (
     Block,
     Bullets,
+    ChartFigure,
     Command,
     Document,
-    Figure,
     Mark,
     Paragraph,
     Section,
@@ -152,5 +152,5 @@ def _charts(charts: Mapping[str, str]) -> Section | None:
         return None
     known = [name for name in CHART_TITLES if name in charts]
     names = [*known, *sorted(set(charts) - set(known))]
-    figures = (Figure(path=charts[name], title=CHART_TITLES.get(name, name)) for name in names)
+    figures = (ChartFigure(path=charts[name], title=CHART_TITLES.get(name, name)) for name in names)
     return Section("Charts", tuple(figures))

@@ -12,8 +12,8 @@ from include.perf.reporting.document import (
     Code,
     Column,
     Document,
+    DocumentLink,
     Inline,
-    Link,
     Mark,
     Paragraph,
     Section,
@@ -126,7 +126,7 @@ def _row(record: RunRecord, report_of: ReportAddress) -> tuple[Words, ...]:
 
 
 def _linked(text: str, address: str | None) -> Inline:
-    return text if address is None else Link(text, address)
+    return text if address is None else DocumentLink(text, address)
 
 
 def _cell(record: RunRecord, metric: Metric) -> Words:

@@ -145,12 +145,12 @@ def shift_of(record: RunRecord, name: str) -> Shift | None:
     return Shift(ratio=change / baseline if baseline else None, absolute=change)
 
 
-def floor_of(metric: Metric, record: RunRecord) -> float | None:
+def minimum_effect_of(metric: Metric, record: RunRecord) -> float | None:
     """Return the smallest change told against the record's baseline, in the metric's unit."""
     baseline = record.baseline
     if baseline is None or metric.name not in baseline.metrics:
         return None
-    return metric.floor(baseline=baseline.metrics[metric.name], is_provisional=is_provisional(baseline))
+    return metric.minimum_effect(baseline=baseline.metrics[metric.name], is_provisional=is_provisional(baseline))
 
 
 def is_provisional(baseline: BaselineReference) -> bool:

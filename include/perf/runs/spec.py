@@ -43,7 +43,7 @@ def run_id_of(moment: datetime) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class ReservationRequest:
     """What a load takes while it runs.
 
     Attributes:

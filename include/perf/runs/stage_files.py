@@ -11,7 +11,7 @@ from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.figures import LoadFigures, ServerFigures
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import PRODUCTION_FILE, RECORD_FILE, SERVER_SERIES_FILE, ResultsStore
-from include.perf.runs.spec import Claim, RunSpec
+from include.perf.runs.spec import ReservationRequest, RunSpec
 
 SPEC_FILE = "stage-spec.json"
 FINGERPRINT_FILE = "stage-fingerprint.json"
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class EarlyEnd:
     """Why a run ended before its last stage."""
 
     stage: str
@@ -92,10 +92,10 @@ def find_run(store: ResultsStore, reference: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beside:
+class ConcurrentLoads:
     """The loads that ran elsewhere when this one began."""
 
-    loads: tuple[Claim, ...] = ()
+    loads: tuple[ReservationRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +159,13 @@ class StageFiles:
         parts = self._read(Parts, FINGERPRINT_FILE)
         return {} if parts is None else parts.parts
 
-    def write_end(self, ended: Ended) -> None:
+    def write_end(self, ended: EarlyEnd) -> None:
         """Keep why the run could not go on."""
         self._write(END_FILE, ended)
 
-    def read_end(self) -> Ended | None:
+    def read_end(self) -> EarlyEnd | None:
         """Return why the run could not go on, or ``None``."""
-        return self._read(Ended, END_FILE)
+        return self._read(EarlyEnd, END_FILE)
 
     def forget_end(self, *, stage: str) -> None:
         """Forget what an earlier try of the same stage ran into."""
@@ -210,13 +210,13 @@ class StageFiles:
         """Return what the service said of its version."""
         return self._read(Deployed, VERSION_FILE) or Deployed(before=None, after=None)
 
-    def write_beside(self, beside: Beside) -> None:
+    def write_beside(self, beside: ConcurrentLoads) -> None:
         """Keep which other loads ran."""
         self._write(BESIDE_FILE, beside)
 
-    def read_beside(self) -> Beside:
+    def read_beside(self) -> ConcurrentLoads:
         """Return which other loads ran when this one began."""
-        return self._read(Beside, BESIDE_FILE) or Beside()
+        return self._read(ConcurrentLoads, BESIDE_FILE) or ConcurrentLoads()
 
     def write_tries(self, tries: Tries) -> None:
         """Keep how often the load was tried."""

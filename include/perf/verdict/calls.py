@@ -6,7 +6,7 @@ import numpy as np
 
 from include.perf.baselines.detection import MIN_REFERENCE
 from include.perf.baselines.level import MEDIAN_OF_3_VARIANCE, Flags, Floats, Ints
-from include.perf.baselines.panel import Findings, Panel, Shifts
+from include.perf.baselines.panel import Panel, PanelStatistics, Shifts
 
 SUSPECT_T = 2.7
 """Two of 24 cells a night are run again for nothing, which is cheap; what is not suspected is not found."""
@@ -28,8 +28,8 @@ class Calls:
     Attributes:
         is_suspicious: beyond `SUSPECT_T` and the floor tonight: worth a re-run.
         by_night: sure by tonight alone, re-runs counted in.
-        by_window: number, from 1, of the window in `Findings.windows` that is surest; 0 for none.
-        by_service: number, from 1, of the entry in `Findings.services` that is surest; 0 for none.
+        by_window: number, from 1, of the window in `PanelStatistics.windows` that is surest; 0 for none.
+        by_service: number, from 1, of the entry in `PanelStatistics.services` that is surest; 0 for none.
     """
 
     is_suspicious: Flags
@@ -44,7 +44,7 @@ class Calls:
         return sure
 
 
-def call(findings: Findings, panel: Panel, *, runs: Ints, sign: int = 1) -> Calls:
+def call(findings: PanelStatistics, panel: Panel, *, runs: Ints, sign: int = 1) -> Calls:
     """Say which cells moved.
 
     Args:
@@ -54,7 +54,7 @@ def call(findings: Findings, panel: Panel, *, runs: Ints, sign: int = 1) -> Call
     """
     tonight = findings.tonight
     runs = runs if runs.ndim > 1 else runs[:, np.newaxis]
-    is_beyond = sign * tonight.shift > panel.floors
+    is_beyond = sign * tonight.shift > panel.minimum_effects
     judged = panel.is_tonight[:, np.newaxis]
     return Calls(
         is_suspicious=judged & is_beyond & (tonight.surest(sign) >= SUSPECT_T),
@@ -64,7 +64,7 @@ def call(findings: Findings, panel: Panel, *, runs: Ints, sign: int = 1) -> Call
     )
 
 
-def t_of_reruns(findings: Findings, sign: int) -> Floats:
+def t_of_reruns(findings: PanelStatistics, sign: int) -> Floats:
     """Return tonight's shift over the standard error of a median of three runs, or its family's; (cells, metrics)."""
     level = findings.level
     error = level.spread * np.sqrt(MEDIAN_OF_3_VARIANCE + 1 / np.maximum(level.nights, 1))
@@ -73,34 +73,34 @@ def t_of_reruns(findings: Findings, sign: int) -> Floats:
     return larger
 
 
-def _surest_window(findings: Findings, panel: Panel, sign: int) -> Ints:
+def _surest_window(findings: PanelStatistics, panel: Panel, sign: int) -> Ints:
     sure = []
     for each in findings.windows:
         limit = ANCHOR_Z if each.of_anchor else WINDOW_Z
         z = each.surest(sign)
-        beyond = (sign * each.shift > panel.floors) & (z >= limit) & ~_is_over(each, findings, panel, sign)
+        beyond = (sign * each.shift > panel.minimum_effects) & (z >= limit) & ~_is_over(each, findings, panel, sign)
         sure.append(np.where(beyond, z, 0.0))
-    return _surest(sure, panel.floors.shape)
+    return _surest(sure, panel.minimum_effects.shape)
 
 
-def _is_over(shifts: Shifts, findings: Findings, panel: Panel, sign: int) -> Flags:
+def _is_over(shifts: Shifts, findings: PanelStatistics, panel: Panel, sign: int) -> Flags:
     """Return where what the last nights show is gone tonight: within the floor, and far from them.
 
     Without it a cell that is healthy again would stay flagged until the bad nights have left every window.
     """
     tonight = findings.tonight
     back = (shifts.centre + shifts.told) - (findings.level.centre + tonight.shift)
-    over: Flags = (sign * tonight.shift <= panel.floors) & (sign * back >= SUSPECT_T * tonight.error)
+    over: Flags = (sign * tonight.shift <= panel.minimum_effects) & (sign * back >= SUSPECT_T * tonight.error)
     return over
 
 
-def _surest_sum(findings: Findings, panel: Panel, sign: int) -> Ints:
+def _surest_sum(findings: PanelStatistics, panel: Panel, sign: int) -> Ints:
     sure = []
     for each in findings.services:
         shift, z = each.shift[panel.services], each.z[panel.services]
         limit = SERVICE_Z if each.nights == 1 else SERVICE_WINDOW_Z
-        sure.append(np.where((sign * shift > panel.floors) & (sign * z >= limit), sign * z, 0.0))
-    return _surest(sure, panel.floors.shape)
+        sure.append(np.where((sign * shift > panel.minimum_effects) & (sign * z >= limit), sign * z, 0.0))
+    return _surest(sure, panel.minimum_effects.shape)
 
 
 def _surest(statistics: list[Floats], shape: tuple[int, ...]) -> Ints:

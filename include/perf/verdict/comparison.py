@@ -30,10 +30,10 @@ from include.perf.model.metric import METRICS, Metric
 from include.perf.runs.record import Cause, Deviation, Severity, Shift, Verdict
 from include.perf.verdict import reasons
 from include.perf.verdict.calls import call
-from include.perf.verdict.contender import Cell, Contender, panel_of, value_of
+from include.perf.verdict.contender import CellOfNight, Contender, panel_of, value_of
 from include.perf.verdict.error_judgement import ERROR_RATE, judge_errors
 from include.perf.verdict.metric_judgement import MetricJudge, NightFindings
-from include.perf.verdict.moves import Compared, Move
+from include.perf.verdict.moves import Compared, MetricChange
 
 CRITICAL_SHIFT_RATIO = 0.10
 
@@ -160,7 +160,7 @@ class CellJudge:
             value=value,
         ).compared()
 
-    def _told(self, metric: Metric, value: float, move: Move) -> Deviation:
+    def _told(self, metric: Metric, value: float, move: MetricChange) -> Deviation:
         """Return a move as a deviation: since when, how grave, and in words."""
         begun = self._begun(metric.name) if move.is_worse and move.is_confirmed else None
         since = min((each for each in (move.since, begun) if each is not None), default=None)
@@ -197,7 +197,7 @@ class CellJudge:
             first = night
         return None if first is None else first.run.at
 
-    def _severity(self, metric: Metric, move: Move) -> Severity:
+    def _severity(self, metric: Metric, move: MetricChange) -> Severity:
         """Return who should hear of it: by the lower bound of the shift, and only what is well founded is critical."""
         if not (move.is_worse and move.is_confirmed):
             return Severity.DIGEST
@@ -229,7 +229,7 @@ __all__ = ["Comparison", "compare_night"]
 
 
 def compare_night(
-    contenders: Sequence[Contender], others: Sequence[Cell] = (), *, now: datetime
+    contenders: Sequence[Contender], others: Sequence[CellOfNight] = (), *, now: datetime
 ) -> tuple[Comparison, ...]:
     """Judge the valid runs of a night together.
 
@@ -259,10 +259,10 @@ def _refusal(contender: Contender) -> Comparison | None:
     return None
 
 
-def _judge(contenders: Sequence[Contender], others: Sequence[Cell], *, now: datetime) -> Iterator[Comparison]:
+def _judge(contenders: Sequence[Contender], others: Sequence[CellOfNight], *, now: datetime) -> Iterator[Comparison]:
     panel = panel_of(contenders, others, now=max(contender.at for contender in contenders))
     findings = examine(panel)
-    runs = np.ones(panel.floors.shape, dtype=np.int64)
+    runs = np.ones(panel.minimum_effects.shape, dtype=np.int64)
     runs[: len(contenders)] = [[each.runs_with(name) for name in JUDGED_ON_LOG] for each in contenders]
     night = NightFindings(
         panel=panel,

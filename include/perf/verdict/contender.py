@@ -26,7 +26,7 @@ COLUMNS = MAX_REFERENCE + max(WINDOWS) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class MeasuredRun:
     """What one valid run measured."""
 
     run_id: str
@@ -36,7 +36,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
+class CellOfNight:
     """A service in a scenario with its baseline.
 
     Attributes:
@@ -66,7 +66,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contender(Cell):
+class Contender(CellOfNight):
     """A cell whose night is judged.
 
     Attributes:
@@ -78,7 +78,7 @@ class Contender(Cell):
 
     at: datetime
     fingerprint: Mapping[str, str]
-    runs: tuple[Measured, ...]
+    runs: tuple[MeasuredRun, ...]
     deploy_version: str | None = None
     no_rerun: str | None = None
     hard_limits: Mapping[str, float] = field(default_factory=dict)
@@ -116,26 +116,26 @@ def value_of(metrics: Mapping[str, MetricValue], name: str) -> float | None:
     return None if found is None else found.value
 
 
-def panel_of(contenders: Sequence[Contender], others: Sequence[Cell], *, now: datetime) -> Panel:
+def panel_of(contenders: Sequence[Contender], others: Sequence[CellOfNight], *, now: datetime) -> Panel:
     """Return the arrays of a night: first the contenders, then the cells that lend their history."""
-    cells: list[Cell] = [*contenders, *others]
+    cells: list[CellOfNight] = [*contenders, *others]
     shape = (len(cells), len(JUDGED_ON_LOG))
     values = np.full((*shape, COLUMNS), np.nan)
     is_reference = np.zeros((len(cells), COLUMNS), dtype=bool)
-    floors, anchors = np.full(shape, np.inf), np.full(shape, np.nan)
+    minimum_effects, anchors = np.full(shape, np.inf), np.full(shape, np.nan)
     services = {name: number for number, name in enumerate(dict.fromkeys(cell.service for cell in cells))}
     for number, cell in enumerate(cells):
         rows, flags = _columns(cell, now=now)
         values[number, :, COLUMNS - rows.shape[1] :] = rows
         is_reference[number, COLUMNS - len(flags) :] = flags
         for index, name in enumerate(JUDGED_ON_LOG):
-            floors[number, index] = _log_floor(METRICS[name], cell)
+            minimum_effects[number, index] = _log_minimum_effect(METRICS[name], cell)
             anchors[number, index] = _log_anchor(METRICS[name], cell)
     return Panel(
         values=values,
         is_reference=is_reference,
         is_tonight=np.arange(len(cells)) < len(contenders),
-        floors=floors,
+        minimum_effects=minimum_effects,
         services=np.array([services[cell.service] for cell in cells], dtype=np.int64),
         anchors=anchors,
         anchor_runs=np.array([cell.baseline.anchor.runs if cell.baseline else 0 for cell in cells], dtype=float),
@@ -143,7 +143,7 @@ def panel_of(contenders: Sequence[Contender], others: Sequence[Cell], *, now: da
     )
 
 
-def _columns(cell: Cell, *, now: datetime) -> tuple[Floats, list[bool]]:
+def _columns(cell: CellOfNight, *, now: datetime) -> tuple[Floats, list[bool]]:
     """Return a cell's nights as (metrics, nights), and which may be a reference; the last column is the latest."""
     nights = cell.panel_nights
     rows = [[log_of(night.run, METRICS[name]) for name in JUDGED_ON_LOG] for night in nights]
@@ -162,17 +162,17 @@ def _log_value(metric: Metric, value: MetricValue | None) -> float:
     return math.nan if value is None or value.value is None else on_log_scale(metric, value.value)
 
 
-def _log_floor(metric: Metric, cell: Cell) -> float:
+def _log_minimum_effect(metric: Metric, cell: CellOfNight) -> float:
     """Return the smallest shift worth telling on the log scale; without a level there is none."""
     level = cell.baseline.metrics.get(metric.name) if cell.baseline else None
     if level is None:
         return math.inf
     shown = max(level, resolution_of(metric))
-    floor = metric.floor(baseline=shown, is_provisional=False)
+    floor = metric.minimum_effect(baseline=shown, is_provisional=False)
     worse = shown + floor if metric.worsening(baseline=0, value=1) > 0 else shown - floor
     return abs(math.log(worse / shown)) if worse > 0 else math.inf
 
 
-def _log_anchor(metric: Metric, cell: Cell) -> float:
+def _log_anchor(metric: Metric, cell: CellOfNight) -> float:
     level = cell.baseline.anchor.metrics.get(metric.name) if cell.baseline else None
     return math.nan if level is None else on_log_scale(metric, level)

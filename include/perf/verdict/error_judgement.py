@@ -3,16 +3,16 @@
 import math
 from collections.abc import Sequence
 
-from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P, Count, excess
+from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P, FailureCount, excess
 from include.perf.baselines.history import Night
 from include.perf.model.metric import METRICS
 from include.perf.runs.record import Severity
 from include.perf.verdict import reasons
 from include.perf.verdict.contender import Contender
-from include.perf.verdict.moves import Compared, Move, absolute_shift, shift_between
+from include.perf.verdict.moves import Compared, MetricChange, absolute_shift, shift_between
 
 ERROR_RATE = METRICS["error_rate"]
-FLOOR = ERROR_RATE.floor_absolute * (1 + 1e-9)
+FLOOR = ERROR_RATE.min_effect_absolute * (1 + 1e-9)
 
 
 def judge_errors(contender: Contender, reference: Sequence[Night], *, rate: float, level: float) -> Compared:
@@ -32,7 +32,7 @@ def judge_errors(contender: Contender, reference: Sequence[Night], *, rate: floa
     chance = found.p_more if is_worse else found.p_fewer
     if abs(found.shift) <= FLOOR or chance >= SUSPECT_P:
         return Compared(level=found.level, shift=shift)
-    move = Move(
+    move = MetricChange(
         level=found.level,
         shift=shift,
         is_worse=is_worse,
@@ -50,17 +50,17 @@ def _by_floor(contender: Contender, *, rate: float, level: float) -> Compared:
     if abs(shift.absolute) <= FLOOR:
         return Compared(level=level, shift=shift)
     is_worse = shift.absolute > 0
-    move = Move(
+    move = MetricChange(
         level=level,
         shift=shift,
         is_worse=is_worse,
         is_confirmed=not is_worse or contender.is_backed(ERROR_RATE.name),
-        how=reasons.without_counts(ERROR_RATE.floor_absolute),
+        how=reasons.without_counts(ERROR_RATE.min_effect_absolute),
     )
     return Compared(level=level, shift=shift, suspicion=1 + shift.absolute if is_worse else 0.0, move=move)
 
 
-def _tonight(contender: Contender, rate: float) -> Count | None:
+def _tonight(contender: Contender, rate: float) -> FailureCount | None:
     """Return the count of the run whose error rate was judged."""
     for run in contender.runs:
         count = _count(run.failed, run.due)
@@ -69,5 +69,5 @@ def _tonight(contender: Contender, rate: float) -> Count | None:
     return None
 
 
-def _count(failed: int | None, due: int | None) -> Count | None:
-    return None if failed is None or not due else Count(failed=failed, due=due)
+def _count(failed: int | None, due: int | None) -> FailureCount | None:
+    return None if failed is None or not due else FailureCount(failed=failed, due=due)

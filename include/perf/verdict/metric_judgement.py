@@ -10,14 +10,14 @@ import numpy as np
 from include.perf.baselines.baselines import Baseline
 from include.perf.baselines.detection import MIN_REFERENCE
 from include.perf.baselines.history import Night
-from include.perf.baselines.panel import Findings, Panel, Shifts
+from include.perf.baselines.panel import Panel, PanelStatistics, Shifts
 from include.perf.baselines.spread import JUDGED_ON_LOG, from_log_scale, on_log_scale
 from include.perf.model.metric import Metric
 from include.perf.runs.record import Cause, Severity, Shift
 from include.perf.verdict import reasons
 from include.perf.verdict.calls import SUSPECT_T, Calls, t_of_reruns
 from include.perf.verdict.contender import Contender
-from include.perf.verdict.moves import Compared, Move, shift_between, shift_of_log
+from include.perf.verdict.moves import Compared, MetricChange, shift_between, shift_of_log
 
 SINGLE_T = 5.0
 """From here on, and beyond the 30 % of a provisional baseline, one run is told without a re-run, as a warning."""
@@ -35,7 +35,7 @@ class NightFindings:
     """
 
     panel: Panel
-    findings: Findings
+    findings: PanelStatistics
     worse: Calls
     better: Calls
     services: int
@@ -48,8 +48,8 @@ class NightFindings:
     def platform_moved(self, index: int) -> bool:
         """Whether all cells moved in a metric, by more than is worth telling of one."""
         part = abs(float(self.findings.platform[index]))
-        floors = self.panel.floors[self.panel.is_tonight, index]
-        return abs(float(self.findings.platform_z[index])) >= PLATFORM_Z and part > float(np.median(floors))
+        minimum_effects = self.panel.minimum_effects[self.panel.is_tonight, index]
+        return abs(float(self.findings.platform_z[index])) >= PLATFORM_Z and part > float(np.median(minimum_effects))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +96,12 @@ class MetricJudge:
         level = self.baseline.metrics[metric.name] if math.isnan(centre) else from_log_scale(metric, centre)
         shift = shift_between(level, self.value)
         worsening = metric.worsening(baseline=level, value=self.value)
-        floor = metric.floor(baseline=level, is_provisional=True)
+        floor = metric.minimum_effect(baseline=level, is_provisional=True)
         if abs(worsening) <= floor * (1 + 1e-9):
             return Compared(level=level, shift=shift)
         is_worse = worsening > 0
         nights = int(self.night.findings.level.nights[self._cell])
-        move = Move(
+        move = MetricChange(
             level=level,
             shift=shift,
             is_worse=is_worse,
@@ -131,11 +131,11 @@ class MetricJudge:
     def _shift_of(self, shifts: Shifts, level: float) -> Shift:
         return shift_of_log(self.metric, shifts, row=self.row, index=self._index, level=level)
 
-    def _sure(self, level: float) -> Move | None:
+    def _sure(self, level: float) -> MetricChange | None:
         worse = self._sure_by(self.night.worse, level, is_worse=True)
         return worse or self._sure_by(self.night.better, level, is_worse=False)
 
-    def _sure_by(self, calls: Calls, level: float, *, is_worse: bool) -> Move | None:
+    def _sure_by(self, calls: Calls, level: float, *, is_worse: bool) -> MetricChange | None:
         if calls.by_night[self._cell]:
             return self._by_night(level, is_worse=is_worse)
         if calls.by_window[self._cell]:
@@ -145,8 +145,8 @@ class MetricJudge:
             return self._by_service(int(calls.by_service[self._cell]) - 1, level, is_worse=is_worse)
         return None
 
-    def _by_night(self, level: float, *, is_worse: bool) -> Move:
-        return Move(
+    def _by_night(self, level: float, *, is_worse: bool) -> MetricChange:
+        return MetricChange(
             level=level,
             shift=self._shift_of(self.night.findings.tonight, level),
             is_worse=is_worse,
@@ -154,13 +154,13 @@ class MetricJudge:
             how=reasons.by_reruns(runs=self._runs, t=self._t(1 if is_worse else -1)),
         )
 
-    def _by_window(self, window: Shifts, *, is_worse: bool) -> Move:
+    def _by_window(self, window: Shifts, *, is_worse: bool) -> MetricChange:
         anchor = self.baseline.anchor if window.of_anchor else None
         centre = float(window.centre[self._cell])
         held = from_log_scale(self.metric, centre) if anchor is None else anchor.metrics[self.metric.name]
         z = float(window.surest(1 if is_worse else -1)[self._cell])
         version = None if anchor is None else anchor.version
-        return Move(
+        return MetricChange(
             level=held,
             shift=self._shift_of(window, held),
             is_worse=is_worse,
@@ -169,7 +169,7 @@ class MetricJudge:
             since=self._first_of(window.nights),
         )
 
-    def _by_service(self, number: int, level: float, *, is_worse: bool) -> Move | None:
+    def _by_service(self, number: int, level: float, *, is_worse: bool) -> MetricChange | None:
         """Return what the scenarios of the service show together, unless this one went the other way."""
         found = self.night.findings.services[number]
         own = self.night.own(found.nights)
@@ -177,7 +177,7 @@ class MetricJudge:
         if (float(known.shift[self._cell]) > 0) is not is_worse:
             return None
         z = abs(float(found.z[self.night.panel.services[self.row], self._index]))
-        return Move(
+        return MetricChange(
             level=level,
             shift=self._shift_of(known, level),
             is_worse=is_worse,
@@ -187,18 +187,18 @@ class MetricJudge:
             since=self._first_of(found.nights),
         )
 
-    def _with_all(self, level: float) -> Move | None:
+    def _with_all(self, level: float) -> MetricChange | None:
         """Return the move of a cell that went with all others, where that is worth telling."""
         findings = self.night.findings
         if not self.night.platform_moved(self._index):
             return None
         part = float(findings.platform[self._index])
         moved = on_log_scale(self.metric, self.value) - float(findings.level.centre[self._cell])
-        if abs(moved) <= float(self.night.panel.floors[self._cell]) or moved * part < 0:
+        if abs(moved) <= float(self.night.panel.minimum_effects[self._cell]) or moved * part < 0:
             return None
         whole = replace(findings.tonight, told=findings.tonight.told + findings.platform)
         z = abs(float(findings.platform_z[self._index]))
-        return Move(
+        return MetricChange(
             level=level,
             shift=self._shift_of(whole, level),
             is_worse=part > 0,
@@ -208,16 +208,16 @@ class MetricJudge:
             most=Severity.WARNING,
         )
 
-    def _doubtful(self, level: float) -> Move | None:
+    def _doubtful(self, level: float) -> MetricChange | None:
         """Return a suspicion; one that is far off and could not be run again is told all the same."""
         worse, better = (bool(calls.is_suspicious[self._cell]) for calls in (self.night.worse, self.night.better))
         if not (worse or better):
             return None
         t = self._t(1 if worse else -1)
-        floor = self.metric.floor(baseline=level, is_provisional=True)
+        floor = self.metric.minimum_effect(baseline=level, is_provisional=True)
         is_far = t >= SINGLE_T and abs(self.value - level) > floor
         could_not = self._runs == 1 and self.contender.no_rerun is not None
-        return Move(
+        return MetricChange(
             level=level,
             shift=self._shift_of(self.night.findings.tonight, level),
             is_worse=worse,

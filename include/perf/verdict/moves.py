@@ -16,7 +16,7 @@ from include.perf.runs.record import Cause, Severity, Shift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
+class MetricChange:
     """A metric that moved, or looks as if it did.
 
     Attributes:
@@ -51,7 +51,7 @@ class Compared:
     level: float
     shift: Shift
     suspicion: float = 0.0
-    move: Move | None = None
+    move: MetricChange | None = None
 
 
 UPPER_TAIL = 0.975

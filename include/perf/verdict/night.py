@@ -13,8 +13,8 @@ from include.perf.runs.record import Cause, RunRecord
 from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.stage_files import Reruns, StageFiles
 from include.perf.verdict.comparison import Comparison, compare_night
-from include.perf.verdict.contender import Cell, Contender, Measured
-from include.perf.verdict.recording import Gathered, gather, record_of, reference_of
+from include.perf.verdict.contender import CellOfNight, Contender, MeasuredRun
+from include.perf.verdict.recording import StageResults, gather, record_of, reference_of
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,8 @@ class _Member:
     """
 
     uri: str
-    run: Gathered
-    reruns: Mapping[str, Gathered]
+    run: StageResults
+    reruns: Mapping[str, StageResults]
     refused: str | None
 
 
@@ -115,7 +115,7 @@ class Judge:
         (comparison,) = compare_night([contender], lent, now=self.clock())
         return comparison
 
-    def _reruns_of(self, record: RunRecord, *, folder: str) -> Iterator[Measured]:
+    def _reruns_of(self, record: RunRecord, *, folder: str) -> Iterator[MeasuredRun]:
         """Return what the valid re-runs of a finished run measured; one that is gone keeps none from its verdict."""
         for run_id in record.reruns:
             try:
@@ -164,7 +164,7 @@ class Judge:
             refused = f"none of the {len(again.uris)} re-runs is valid"
         return _Member(uri=uri, run=run, reruns=reruns, refused=refused)
 
-    def _rerun(self, files: StageFiles, problem: ConfigurationError | None) -> Gathered | None:
+    def _rerun(self, files: StageFiles, problem: ConfigurationError | None) -> StageResults | None:
         """Read a re-run; ``None`` for one whose files are gone, which counts as none.
 
         Raises:
@@ -206,12 +206,12 @@ class Judge:
 
     def _others(
         self, baselines: Baselines, tonight: set[tuple[str, str]], *, before: datetime | None = None
-    ) -> Iterator[Cell]:
+    ) -> Iterator[CellOfNight]:
         for service, scenarios in baselines.entries.items():
             for scenario, baseline in scenarios.items():
                 if (service, scenario) not in tonight:
                     nights = read_nights(self.store, service=service, scenario=scenario, before=before)
-                    yield Cell(service=service, scenario=scenario, baseline=baseline, nights=nights)
+                    yield CellOfNight(service=service, scenario=scenario, baseline=baseline, nights=nights)
 
 
 def _told_once(records: dict[str, RunRecord], channel_of: Callable[[str], str]) -> dict[str, RunRecord]:
@@ -231,15 +231,15 @@ def _only_platform(record: RunRecord) -> bool:
     return bool(record.regressions) and all(each.cause is Cause.PLATFORM for each in record.regressions)
 
 
-def _measured(record: RunRecord) -> Measured:
-    return Measured(run_id=record.run_id, metrics=record.metrics, due=record.load.due, failed=record.load.failed)
+def _measured(record: RunRecord) -> MeasuredRun:
+    return MeasuredRun(run_id=record.run_id, metrics=record.metrics, due=record.load.due, failed=record.load.failed)
 
 
 def _ids(member: _Member) -> tuple[str, ...]:
     return tuple(run.spec.run_id for run in member.reruns.values())
 
 
-def _told(member: _Member, comparison: Comparison) -> Iterator[tuple[str, Gathered, Comparison]]:
+def _told(member: _Member, comparison: Comparison) -> Iterator[tuple[str, StageResults, Comparison]]:
     """Return what to say of a run and of its re-runs: valid ones share the verdict."""
     yield member.uri, member.run, comparison
     for uri, run in member.reruns.items():

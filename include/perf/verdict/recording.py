@@ -12,13 +12,13 @@ from include.perf.model.text import utc_time
 from include.perf.runs.figures import LoadFigures, ServerFigures
 from include.perf.runs.record import BaselineReference, LoadSummary, Provenance, RunRecord, Verdict
 from include.perf.runs.spec import RunSpec
-from include.perf.runs.stage_files import Beside, Deployed, Ended, StageFiles, Tries
+from include.perf.runs.stage_files import ConcurrentLoads, Deployed, EarlyEnd, StageFiles, Tries
 from include.perf.verdict.comparison import Comparison
-from include.perf.verdict.contender import Measured
+from include.perf.verdict.contender import MeasuredRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
+class StageResults:
     """What the stages of a run left.
 
     Attributes:
@@ -27,12 +27,12 @@ class Gathered:
     """
 
     spec: RunSpec
-    ended: Ended | None
+    ended: EarlyEnd | None
     load: LoadFigures | None
     server: ServerFigures | None
     parts: Mapping[str, str]
     deployed: Deployed
-    beside: Beside
+    beside: ConcurrentLoads
     tries: Tries
     validity: tuple[str, ...]
     metrics: Mapping[str, MetricValue]
@@ -47,7 +47,7 @@ class Gathered:
         """When its load started, or when it was planned."""
         return self.load.started_at if self.load else self.spec.created_at
 
-    def done_for(self, first: "Gathered") -> "Gathered":
+    def done_for(self, first: "StageResults") -> "StageResults":
         """Return it as a re-run of another run: invalid where it was not of the same."""
         if not (self.is_valid and first.is_valid):
             return self
@@ -63,10 +63,10 @@ class Gathered:
             )
         return replace(self, validity=tuple(problems))
 
-    def measured(self) -> Measured:
+    def measured(self) -> MeasuredRun:
         """Return what a comparison needs of it."""
         due, failed = (self.load.due, self.load.failed) if self.load else (None, None)
-        return Measured(run_id=self.spec.run_id, metrics=self.metrics, due=due, failed=failed)
+        return MeasuredRun(run_id=self.spec.run_id, metrics=self.metrics, due=due, failed=failed)
 
     def without_verdict(self) -> Comparison:
         """Return what to say of a run that cannot be judged: skipped, or invalid."""
@@ -75,7 +75,7 @@ class Gathered:
         return Comparison(verdict=Verdict.INVALID, reasons=self.validity)
 
 
-def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> Gathered:
+def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> StageResults:
     """Read what the stages of a run left.
 
     Args:
@@ -86,7 +86,7 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> G
     reasons = [*_validity(spec, ended, load, server), *_problems_of_deployment(deployed)]
     if problem is not None:
         reasons.append(f"the baselines could not be read: {problem}")
-    return Gathered(
+    return StageResults(
         spec=spec,
         ended=ended,
         load=load,
@@ -101,7 +101,7 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> G
 
 
 def record_of(
-    run: Gathered,
+    run: StageResults,
     comparison: Comparison,
     *,
     baseline: BaselineReference | None,
@@ -158,7 +158,7 @@ def reference_of(baseline: Baseline | None, comparison: Comparison, *, now: date
 
 def _validity(
     spec: RunSpec,
-    ended: Ended | None,
+    ended: EarlyEnd | None,
     load: LoadFigures | None,
     server: ServerFigures | None,
 ) -> list[str]:
@@ -233,7 +233,7 @@ def _notes_of_tries(tries: Tries) -> list[str]:
     ]
 
 
-def _notes_of_others(beside: Beside) -> list[str]:
+def _notes_of_others(beside: ConcurrentLoads) -> list[str]:
     """Say which other services were under load when this load began."""
     return [
         f"{other.service} was under load too when this one began ({other.scenario}, {other.rate_rps:g}/s, run "

@@ -11,7 +11,7 @@ from bellwether.web.answers import addresses_of, done, site_of, visitor_of
 from bellwether.web.csrf import FIELD
 from bellwether.web.site import NotThere
 from include.perf.alerts.book import AlertBook, Silence
-from include.perf.alerts.desk import Desk
+from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.silence import SilenceRequest, about, acknowledge, lift, silence_of
 from include.perf.baselines.baselines import Approval
 from include.perf.pages.problems_page import can_acknowledge, may_silence
@@ -120,7 +120,7 @@ def add_silence(
     )
     silence = silence_of(asked, site.catalogue(), now=site.clock())
     told = site.acknowledged(silence)
-    site.alerts.update(lambda book: Desk(book=book, now=site.clock()).silence(silence, told))
+    site.alerts.update(lambda book: AlertWriter(book=book, now=site.clock()).silence(silence, told))
     return _silenced(request, visitor, f"Silenced: {about(silence)}.")
 
 
@@ -161,7 +161,7 @@ def acknowledge_problem(
         scenarios = ", ".join(dict.fromkeys(cell.scenario for cell in problem.cells))
         if not can_acknowledge(problem, may_change=visitor.may_trigger):
             raise _refusal(scenarios)
-        acknowledge(Desk(book=book, now=site.clock()), problem, asked, site.acknowledged)
+        acknowledge(AlertWriter(book=book, now=site.clock()), problem, asked, site.acknowledged)
 
     site.alerts.update(change)
     return _silenced(request, visitor, "Acknowledged: its thread says that you know.")

@@ -15,7 +15,7 @@ from include.perf.measure.production.comparison import read_comparison
 from include.perf.model.cell import CellName
 from include.perf.model.errors import BellwetherError
 from include.perf.pages.baselines_page import baseline_page, baselines_page
-from include.perf.pages.compare_page import Side, compare_page
+from include.perf.pages.compare_page import ComparedRun, compare_page
 from include.perf.pages.dag_run_page import dag_run_page, unfinished
 from include.perf.pages.history_page import DEFAULT_RANGE, RANGES, history_page, since_of
 from include.perf.pages.matrix_page import NIGHTS, matrix_page
@@ -107,8 +107,8 @@ def show_comparison(request: Request, run: Annotated[list[str], Query(default_fa
     return page_response(request, "compare", compare_page(first, second))
 
 
-def _side(site: Site, entry: RunEntry) -> Side:
-    return Side(
+def _side(site: Site, entry: RunEntry) -> ComparedRun:
+    return ComparedRun(
         entry=entry,
         record=StageFiles(site.store, entry.uri).read_record(),
         series=site.store.read(entry.uri, TIMESERIES_FILE),

@@ -17,7 +17,7 @@ import pytest
 
 from demo.platform.app import ServiceSettings, create_app
 from demo.platform.examples import ExampleRequest
-from demo.platform.faults import Faults
+from demo.platform.faults import PlatformFaults
 
 ROOT = Path(__file__).parents[3]
 # 2026-01-07 12:00:00 UTC, a Wednesday
@@ -37,7 +37,7 @@ class FakeClock:
 class Service:
     """A service in this process, asked synchronously."""
 
-    def __init__(self, settings: ServiceSettings, clock: FakeClock, faults: Faults | None) -> None:
+    def __init__(self, settings: ServiceSettings, clock: FakeClock, faults: PlatformFaults | None) -> None:
         self.runner = asyncio.Runner()
         app = create_app(settings, clock=clock, faults=faults)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -114,7 +114,7 @@ def start(clock: FakeClock, tmp_path: Path) -> Iterator[Callable[..., Service]]:
     """Start a service in this process."""
     started: list[Service] = []
 
-    def begin(service: str, *, faults: Faults | None = None) -> Service:
+    def begin(service: str, *, faults: PlatformFaults | None = None) -> Service:
         settings = ServiceSettings(service=service, data_dir=tmp_path, with_faults=faults is not None)
         started.append(Service(settings, clock, faults))
         return started[-1]

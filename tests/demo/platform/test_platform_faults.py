@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from demo.platform.faults import Fault, Faults, burn
+from demo.platform.faults import PlatformFault, PlatformFaults, burn
 
 PATH = "/api/v1/positions"
 SERVICE = "trading-gateway-service"
@@ -29,12 +29,12 @@ def sleeper() -> Sleeper:
 
 
 @pytest.fixture
-def faults(clock: Any, sleeper: Sleeper) -> Faults:
-    return Faults(clock=clock, sleep=sleeper)
+def faults(clock: Any, sleeper: Sleeper) -> PlatformFaults:
+    return PlatformFaults(clock=clock, sleep=sleeper)
 
 
 @pytest.fixture
-def service(start: Callable[..., Any], faults: Faults) -> Any:
+def service(start: Callable[..., Any], faults: PlatformFaults) -> Any:
     return start(SERVICE, faults=faults)
 
 
@@ -81,9 +81,9 @@ def test_errors_are_spread_evenly(service: Any) -> None:
 
 
 @pytest.mark.parametrize(("ratio", "count", "errors"), [(1.0, 7, 7), (0.29, 100, 29), (0.001, 1000, 1), (0, 9, 0)])
-def test_the_error_ratio_is_exact(faults: Faults, ratio: float, count: int, errors: int) -> None:
+def test_the_error_ratio_is_exact(faults: PlatformFaults, ratio: float, count: int, errors: int) -> None:
     async def strike() -> int:
-        await faults.set(Fault(error_ratio=ratio))
+        await faults.set(PlatformFault(error_ratio=ratio))
         return sum([await faults.strike() for _ in range(count)])
 
     assert asyncio.run(strike()) == errors
@@ -124,7 +124,7 @@ def test_cpu_is_really_burned() -> None:
 
 
 def test_each_request_burns_its_cpu(start: Callable[..., Any], clock: Any) -> None:
-    service = start(SERVICE, faults=Faults(clock=clock))
+    service = start(SERVICE, faults=PlatformFaults(clock=clock))
     put(service, cpu_s=0.02)
     before_s = time.thread_time()
     statuses(service, 5)
@@ -152,10 +152,10 @@ def test_a_fault_ends_by_itself(service: Any, clock: Any) -> None:
 
 def test_a_fault_ends_without_any_request(clock: Any) -> None:
     """The loop's timer releases the memory even where nothing asks."""
-    faults = Faults(clock=clock)
+    faults = PlatformFaults(clock=clock)
 
     async def wait() -> int:
-        await faults.set(Fault(memory_bytes=1_000_000, for_s=0.02))
+        await faults.set(PlatformFault(memory_bytes=1_000_000, for_s=0.02))
         await asyncio.sleep(0.05)
         return sum(len(chunk) for chunk in faults._ballast)
 
@@ -176,10 +176,10 @@ def test_deleting_ends_it(service: Any) -> None:
 
 def test_a_stall_holds_requests_until_it_is_over(clock: Any) -> None:
     """Requests wait while the stall lasts; ending the fault lets them go at once."""
-    faults = Faults(clock=clock)
+    faults = PlatformFaults(clock=clock)
 
     async def stall() -> tuple[bool, bool]:
-        await faults.set(Fault(stall_s=30))
+        await faults.set(PlatformFault(stall_s=30))
         request = asyncio.create_task(faults.strike())
         await asyncio.sleep(0.02)
         waiting = not request.done()
@@ -191,10 +191,10 @@ def test_a_stall_holds_requests_until_it_is_over(clock: Any) -> None:
 
 
 def test_a_stall_ends_on_time() -> None:
-    faults = Faults()
+    faults = PlatformFaults()
 
     async def stall() -> float:
-        await faults.set(Fault(stall_s=0.1))
+        await faults.set(PlatformFault(stall_s=0.1))
         began_s = time.monotonic()
         await asyncio.gather(*(faults.strike() for _ in range(50)))
         took_s = time.monotonic() - began_s

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from demo.platform.endpoint import Endpoint
+from demo.platform.endpoint import ApiEndpoint
 from demo.platform.metrics import EXPECTED_STATUSES, ServiceMetrics, duration_buckets
 from demo.platform.middleware import RECEIVED_AT, Observation
 
@@ -90,7 +90,7 @@ async def _unused(*_: Any) -> Any:
     raise AssertionError("not called here")
 
 
-ENDPOINT = Endpoint(method="GET", path="/x", handler=_unused)
+ENDPOINT = ApiEndpoint(method="GET", path="/x", handler=_unused)
 SCOPE: Scope = {"type": "http", "method": "GET", "path": "/x"}
 
 

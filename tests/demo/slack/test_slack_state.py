@@ -4,7 +4,7 @@ import pytest
 
 from demo.slack.files import Shelf
 from demo.slack.refusals import RateLimited, SlackRefusal
-from demo.slack.state import MESSAGES, Message, Workspace
+from demo.slack.state import MESSAGES, SlackMessage, Workspace
 
 
 class Clock:
@@ -73,11 +73,11 @@ def test_the_oldest_message_and_its_file_make_room(workspace):
     file, _ = workspace.files.declare(name="a", length_bytes=1, alt_text="")
     workspace.files.receive(file, b"a")
     workspace.files.complete(file, title="")
-    first = workspace.add(Message(channel="C1", ts=workspace.next_ts(), files=(file.id,)))
+    first = workspace.add(SlackMessage(channel="C1", ts=workspace.next_ts(), files=(file.id,)))
     for _ in range(MESSAGES - 1):
-        workspace.add(Message(channel="C1", ts=workspace.next_ts()))
+        workspace.add(SlackMessage(channel="C1", ts=workspace.next_ts()))
     assert workspace.message(first.ts) is first
-    workspace.add(Message(channel="C1", ts=workspace.next_ts()))
+    workspace.add(SlackMessage(channel="C1", ts=workspace.next_ts()))
     assert len(workspace.messages()) == MESSAGES
     assert workspace.message(first.ts) is None
     assert workspace.files.find(file.id) is None

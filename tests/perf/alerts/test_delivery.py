@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import pytest
 
-from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Kind, Message, Posted, Problem
-from include.perf.alerts.delivery import SETTLES, Deliverer
+from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Message, Posted, Problem, ProblemKind
+from include.perf.alerts.delivery import SETTLES, OutboxSender
 from include.perf.model.cell import CellName
 from include.perf.model.errors import DeliveryError, DeliveryUnsure
 from include.perf.runs.record import Severity
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 PROBLEM = Problem(
     id="run-1",
-    kind=Kind.REGRESSION,
+    kind=ProblemKind.REGRESSION,
     channel="#trading",
     cells=(CellName("gateway", "market_open"),),
     title="it is slower",
@@ -129,7 +129,7 @@ def with_charts() -> MemoryStore:
 def deliver(store: MemoryBook, slack: FakeSlack, **changes: object) -> list[str]:
     """Deliver all that waits."""
     parts = {"store": store, "messenger": slack, "runs": MemoryStore(), "clock": store.clock}
-    return Deliverer(**(parts | changes)).deliver()  # type: ignore[arg-type]
+    return OutboxSender(**(parts | changes)).deliver()  # type: ignore[arg-type]
 
 
 FIRST = Posted("C1", "ts-id-opened")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from include.perf.alerts.book import AlertBook, Links
-from include.perf.alerts.desk import Desk
+from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.pipeline_alerts import PipelineAlerts
 from include.perf.runs.night import NightRuns, Overdue
 from include.perf.runs.record import RunRecord, Verdict
@@ -23,7 +23,7 @@ class Days:
 
     def alerts(self) -> PipelineAlerts:
         """Return the alerts of a day, and let it go by."""
-        desk = Desk(book=self.book, now=self.now)
+        desk = AlertWriter(book=self.book, now=self.now)
         self.now += timedelta(days=1)
         return PipelineAlerts(desk=desk, channel="#ops", words=PlainWords())
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from include.perf.alerts.book import AlertBook, Chart, Event, Kind, Links, Silence
-from include.perf.alerts.desk import KEPT, RUNS_KEPT, Desk
+from include.perf.alerts.book import AlertBook, Chart, Event, Links, ProblemKind, Silence
+from include.perf.alerts.desk import KEPT, RUNS_KEPT, AlertWriter
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.model.cell import CellName
 from include.perf.runs.night import NightRuns
@@ -59,7 +59,7 @@ class Fortnight:
         """Tell a night, and let time go by."""
         uris = {f"memory://{each.service}/{each.scenario}/{each.run_id}-{self.now:%d}": each for each in records}
         told = len(self.book.outbox)
-        desk = Desk(book=self.book, now=self.now)
+        desk = AlertWriter(book=self.book, now=self.now)
         alerts = ServiceAlerts(desk=desk, policy=self.policy, words=PlainWords(), links_of=lambda _: Links())
         alerts.tell(NightRuns(records=uris))
         self.now += after
@@ -255,10 +255,10 @@ def test_what_is_long_over_is_forgotten() -> None:
     weeks.night(fine())
     closed = weeks.book.problems[-1]
     assert closed.cells == (CellName(GATEWAY, "market_open"),)
-    assert closed.kind is Kind.REGRESSION
+    assert closed.kind is ProblemKind.REGRESSION
 
     def remembered(at: datetime) -> int:
-        Desk(book=weeks.book, now=at).forget()
+        AlertWriter(book=weeks.book, now=at).forget()
         return len(weeks.book.problems)
 
     assert closed.closed_at is not None
@@ -269,7 +269,7 @@ def test_what_is_long_over_is_forgotten() -> None:
 
 def test_a_run_is_taken_in_once() -> None:
     """A task that is tried again tells nothing twice; of many runs the oldest are forgotten."""
-    desk = Desk(book=AlertBook(), now=START)
+    desk = AlertWriter(book=AlertBook(), now=START)
     assert not desk.is_told(["a", "b"])
     assert desk.is_told(["a", "b"])
     assert not desk.is_told(["b", "c"])
@@ -291,7 +291,7 @@ def test_who_silences_a_problem_acknowledges_it() -> None:
     silence = Silence(
         id="a1", by="mara", reason="4711", created_at=weeks.now, until=weeks.now + timedelta(days=1), service=GATEWAY
     )
-    Desk(book=weeks.book, now=weeks.now).silence(silence, message("mara knows"))
+    AlertWriter(book=weeks.book, now=weeks.now).silence(silence, message("mara knows"))
     (said,) = weeks.book.outbox[told:]
     assert (said.event, said.channel, said.problem_id) == (Event.ACKNOWLEDGED, "#trading", worse().run_id)
     assert weeks.book.silences == [silence]

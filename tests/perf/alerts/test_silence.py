@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from include.perf.alerts.book import AlertBook, Event, Kind, Problem, Silence
-from include.perf.alerts.desk import Desk
+from include.perf.alerts.book import AlertBook, Event, Problem, ProblemKind, Silence
+from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.silence import SilenceRequest, about, acknowledge, lift, silence_of
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError
@@ -73,7 +73,7 @@ def acknowledged(*cells: CellName, reason: str = "release 2.5") -> AlertBook:
     """Acknowledge a problem of two metrics and return the book."""
     problem = Problem(
         id="run-1",
-        kind=Kind.REGRESSION,
+        kind=ProblemKind.REGRESSION,
         channel="#trading",
         cells=cells,
         title="it is slower",
@@ -84,7 +84,7 @@ def acknowledged(*cells: CellName, reason: str = "release 2.5") -> AlertBook:
     )
     book = AlertBook(problems=[problem])
     request = SilenceRequest(by="mara", reason=reason, days=7)
-    acknowledge(Desk(book=book, now=START), problem, request, lambda each: message(f"{each.by} knows"))
+    acknowledge(AlertWriter(book=book, now=START), problem, request, lambda each: message(f"{each.by} knows"))
     return book
 
 

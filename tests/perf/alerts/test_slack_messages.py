@@ -9,7 +9,7 @@ import pytest
 
 from demo.slack.limits import is_too_long, problems
 from include.perf.alerts import slack_messages as slack
-from include.perf.alerts.book import Event, Kind, Links, Message, Problem, Silence
+from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind, Silence
 from include.perf.alerts.slack_blocks import BUDGET
 from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS
@@ -64,7 +64,7 @@ def problem(**changes: Any) -> Problem:
     """Return a problem in its third night: p95 was told as 42.1 to 60.6 ms, +44 %."""
     given: dict[str, Any] = {
         "id": "20260227T063900Z-7f3a",
-        "kind": Kind.REGRESSION,
+        "kind": ProblemKind.REGRESSION,
         "channel": "#performance",
         "cells": (CellName("analysis-engine-service", "market_open"),),
         "title": f":rotating_light: {STORY}",
@@ -349,12 +349,12 @@ def test_a_level_that_was_accepted_names_its_version() -> None:
         (problem(), Event.RECOVERED, f":white_check_mark: Recovered after 3 nights: {STORY}"),
         (problem(), Event.ACCEPTED, f":white_check_mark: Accepted as the new level after 3 nights: {STORY}"),
         (
-            problem(kind=Kind.UNMEASURED, title=":construction: market_open: 1 of 6 services"),
+            problem(kind=ProblemKind.UNMEASURED, title=":construction: market_open: 1 of 6 services"),
             Event.RECOVERED,
             ":white_check_mark: Measured again after 3 nights: market_open: 1 of 6 services",
         ),
         (
-            problem(kind=Kind.OVERDUE, title=":construction: market_open did not run", nights=1),
+            problem(kind=ProblemKind.OVERDUE, title=":construction: market_open did not run", nights=1),
             Event.RECOVERED,
             ":white_check_mark: Runs again: market_open did not run",
         ),
@@ -466,7 +466,7 @@ def test_a_scenario_that_did_not_run() -> None:
         "It last ran at 2026-02-27 06:40:00 UTC.",
     ]
     assert "It never ran before." in lines_of(slack.overdue("market_open", None, NIGHT, Links()))
-    waiting = problem(kind=Kind.OVERDUE, opened_at=NIGHT, last_seen_at=NIGHT + timedelta(hours=26, seconds=9))
+    waiting = problem(kind=ProblemKind.OVERDUE, opened_at=NIGHT, last_seen_at=NIGHT + timedelta(hours=26, seconds=9))
     assert shown(slack.runs_again(waiting)) == ":white_check_mark: runs again, 26 h after this was told"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from include.perf.baselines.detection import examine
 from include.perf.baselines.level import TYPICAL_DOF
-from include.perf.baselines.panel import Findings, Panel
+from include.perf.baselines.panel import Panel, PanelStatistics
 from include.perf.verdict import calls as decision
 from include.perf.verdict.calls import Calls, call
 
@@ -23,7 +23,7 @@ def panel_of(values: Any, **changes: Any) -> Panel:
         values=values,
         is_reference=np.ones((cells, nights), dtype=bool),
         is_tonight=np.ones(cells, dtype=bool),
-        floors=np.full((cells, metrics), np.log1p(0.05)),
+        minimum_effects=np.full((cells, metrics), np.log1p(0.05)),
         services=np.repeat(np.arange(-(-cells // 4)), 4)[:cells],
         anchors=np.full((cells, metrics), np.nan),
         anchor_runs=np.zeros(cells),
@@ -38,7 +38,7 @@ def quiet(nights: int = 13, *, cells: int = CELLS, seed: int = 3) -> Any:
     return np.clip(values, -2 * SPREAD, 2 * SPREAD)
 
 
-def judge(panel: Panel, *, runs: int = 1, sign: int = 1) -> tuple[Findings, Calls]:
+def judge(panel: Panel, *, runs: int = 1, sign: int = 1) -> tuple[PanelStatistics, Calls]:
     findings = examine(panel)
     return findings, call(findings, panel, runs=np.full(len(panel.values), runs), sign=sign)
 

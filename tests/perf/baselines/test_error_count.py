@@ -5,27 +5,29 @@ import math
 import numpy as np
 import pytest
 
-from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P, Count, Excess, excess
+from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P, Excess, FailureCount, excess
 
 DUE = 100_000
 
 
 def against(tonight: int, *before: int, due: int = DUE) -> Excess:
-    found = excess(Count(failed=tonight, due=due), [Count(failed=each, due=due) for each in before])
+    found = excess(FailureCount(failed=tonight, due=due), [FailureCount(failed=each, due=due) for each in before])
     assert found is not None
     return found
 
 
 def test_without_nights_nothing_is_known() -> None:
     """No night, or none with a request; and a run in which nothing was due."""
-    assert excess(Count(failed=3, due=DUE), []) is None
-    assert excess(Count(failed=3, due=DUE), [Count(failed=0, due=0)]) is None
-    assert excess(Count(failed=0, due=0), [Count(failed=0, due=DUE)]) is None
+    assert excess(FailureCount(failed=3, due=DUE), []) is None
+    assert excess(FailureCount(failed=3, due=DUE), [FailureCount(failed=0, due=0)]) is None
+    assert excess(FailureCount(failed=0, due=0), [FailureCount(failed=0, due=DUE)]) is None
 
 
 def test_nights_without_requests_do_not_count() -> None:
     """0 of 0 is not 0 %."""
-    with_empty = excess(Count(failed=3, due=DUE), [Count(failed=5, due=DUE), Count(failed=0, due=0)])
+    with_empty = excess(
+        FailureCount(failed=3, due=DUE), [FailureCount(failed=5, due=DUE), FailureCount(failed=0, due=0)]
+    )
     assert with_empty == against(3, 5)
 
 
@@ -96,7 +98,9 @@ def test_more_nights_make_surer() -> None:
 
 def test_unequal_nights() -> None:
     """The rate counts, not the mean of rates: 10 of 1 000 and 90 of 99 000 are 100 of 100 000."""
-    uneven = excess(Count(failed=200, due=DUE), [Count(failed=10, due=1_000), Count(failed=90, due=99_000)])
+    uneven = excess(
+        FailureCount(failed=200, due=DUE), [FailureCount(failed=10, due=1_000), FailureCount(failed=90, due=99_000)]
+    )
     assert uneven is not None
     assert uneven.level == pytest.approx(0.001)
 

@@ -9,7 +9,7 @@ import pytest
 
 from include.perf.baselines.baselines import Approval, Baseline, Baselines, Spread
 from include.perf.baselines.history import Night, night_of, passed_since, taken_along
-from include.perf.baselines.review import Finding, Kind, movements, review
+from include.perf.baselines.review import Finding, FindingKind, movements, review
 from include.perf.baselines.spread import JUDGED_ON_LOG
 from include.perf.model.metric import METRICS, Unit
 from include.perf.model.numbers import format_value
@@ -82,12 +82,12 @@ def test_a_cell_without_nights() -> None:
     ("day", "kinds"),
     [
         (101, []),  # approved on day 9 at 07:38; 92 days later is day 101 at 07:38
-        (102, [Kind.REVIEW_DUE]),
-        (193, [Kind.REVIEW_DUE]),
-        (194, [Kind.EXPIRED]),  # and not due as well
+        (102, [FindingKind.REVIEW_DUE]),
+        (193, [FindingKind.REVIEW_DUE]),
+        (194, [FindingKind.EXPIRED]),  # and not due as well
     ],
 )
-def test_what_is_old(day: int, kinds: list[Kind]) -> None:
+def test_what_is_old(day: int, kinds: list[FindingKind]) -> None:
     """A quarter after the approval it is due, two quarters after it has expired."""
     assert [each.kind for each in reviewed(entry_of(10), [], day=day)] == kinds
 
@@ -99,7 +99,7 @@ def test_due_with_a_night_that_passed() -> None:
         service=SERVICE,
         scenario=SCENARIO,
         version=10,
-        kind=Kind.REVIEW_DUE,
+        kind=FindingKind.REVIEW_DUE,
         text="the review was due on 2026-06-11, 2 days ago; approved by ana on 2026-03-11",
         run_id="r12",
         proposes="version 11, approved, 13 runs: Latency p95 200 ms (now 200 ms)",
@@ -136,7 +136,7 @@ def test_nights_that_passed_against_another_level_renew_nothing() -> None:
         approval = Approval(by="ana", at=at, reason="x", run_id="r")
         entry = baselines.promote(record(day, 0.2 + day / 10), approval=approval, force=is_forced)
     finding = only(reviewed(entry, [replace(night(3), version=1)], day=120))
-    assert (finding.kind, finding.run_id) == (Kind.REVIEW_DUE, None)
+    assert (finding.kind, finding.run_id) == (FindingKind.REVIEW_DUE, None)
 
 
 def test_plain_numbers_are_replaced_by_a_proper_level() -> None:
@@ -144,7 +144,7 @@ def test_plain_numbers_are_replaced_by_a_proper_level() -> None:
     entry = entry_of(1)
     unknown = tuple(replace(run, at=None, run_id="unknown") for run in entry.runs)
     finding = only(reviewed(replace(entry, fingerprint={}, runs=unknown), nights(5, 0.21, 0.22), day=190))
-    assert (finding.kind, finding.run_id) == (Kind.EXPIRED, "r6")
+    assert (finding.kind, finding.run_id) == (FindingKind.EXPIRED, "r6")
     assert finding.proposes == "version 2, provisional, 1 run: Latency p95 220 ms (now 200 ms)"
     assert finding.command == "python -m include.perf baselines promote r6 --reason '…'"
 
@@ -164,7 +164,7 @@ def test_plain_numbers_are_replaced_by_a_proper_level() -> None:
 def test_drift_is_beyond_half_the_floor(p95: float, is_drifting: bool) -> None:
     """The mean of the last seven nights against the anchor of 200 ms."""
     found = reviewed(entry_of(10), nights(10, *[p95] * 7))
-    assert [each.kind for each in found] == ([Kind.DRIFTING] if is_drifting else [])
+    assert [each.kind for each in found] == ([FindingKind.DRIFTING] if is_drifting else [])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_drift_is_beyond_two_standard_errors(spread: float, is_drifting: bool) -
 def test_drift_in_words() -> None:
     """How much, since which level, how sure; nothing is proposed, for that would make it the level."""
     finding = only(reviewed(entry_of(10), nights(10, *[0.206] * 7), day=20))
-    assert finding.kind is Kind.DRIFTING
+    assert finding.kind is FindingKind.DRIFTING
     assert finding.text == (
         "Latency p95 is 206 ms over the last 7 nights and was 200 ms (+3.0 %, 3.0 standard errors); "
         "find out why before anything is promoted"
@@ -201,7 +201,7 @@ def test_drift_that_the_level_has_followed() -> None:
         entry = baselines.promote(record(day, 0.206), approval=approval)
     assert entry.metrics["latency_p95"] == 0.206
     finding = only(reviewed(replace(entry, spread=SPREAD), [], day=41))
-    assert (finding.kind, "was 200 ms (+3.0 %" in finding.text) == (Kind.DRIFTING, True)
+    assert (finding.kind, "was 200 ms (+3.0 %" in finding.text) == (FindingKind.DRIFTING, True)
 
 
 def test_flagged_nights_do_not_drift() -> None:
@@ -220,7 +220,7 @@ def test_a_slow_platform_is_no_drift() -> None:
 def test_three_nights_are_needed(later: list[float], is_drifting: bool) -> None:
     """One run and two nights are three; their mean is 200 × 1.5^(2/3) = 262 ms."""
     found = reviewed(entry_of(1), nights(1, *later))
-    assert [each.kind for each in found] == ([Kind.DRIFTING] if is_drifting else [])
+    assert [each.kind for each in found] == ([FindingKind.DRIFTING] if is_drifting else [])
 
 
 def test_less_throughput_is_worse() -> None:
@@ -234,7 +234,7 @@ def test_less_throughput_is_worse() -> None:
 def test_drift_holds_every_proposal_back() -> None:
     """Due for review and ten nights since: promoting now would make the drift the level."""
     findings = reviewed(entry_of(3), nights(3, *[0.206] * 10), day=120)
-    assert [each.kind for each in findings] == [Kind.REVIEW_DUE, Kind.DRIFTING, Kind.READY]
+    assert [each.kind for each in findings] == [FindingKind.REVIEW_DUE, FindingKind.DRIFTING, FindingKind.READY]
     assert {each.command for each in findings} == {None}
 
 
@@ -253,7 +253,7 @@ def test_drift_holds_every_proposal_back() -> None:
 def test_a_week_beyond_the_floor_is_an_improvement(p95: list[float], is_improved: bool) -> None:
     """Nights that merely passed, each too little for a verdict."""
     found = reviewed(entry_of(10), nights(10, *p95))
-    assert [each.kind for each in found] == ([Kind.IMPROVED] if is_improved else [])
+    assert [each.kind for each in found] == ([FindingKind.IMPROVED] if is_improved else [])
 
 
 def test_an_improvement_needs_three_standard_errors() -> None:
@@ -282,7 +282,7 @@ def test_what_a_week_that_passed_proposes() -> None:
 def test_a_week_of_improvements(p95: list[float], is_improved: bool) -> None:
     """Seven nights with the verdict, all better than the anchor."""
     found = reviewed(entry_of(10), nights(10, *p95, verdict=Verdict.IMPROVEMENT))
-    assert [each.kind for each in found] == ([Kind.IMPROVED] if is_improved else [])
+    assert [each.kind for each in found] == ([FindingKind.IMPROVED] if is_improved else [])
 
 
 def test_what_a_week_of_improvements_proposes() -> None:
@@ -332,8 +332,8 @@ def test_better_in_one_and_creeping_in_another() -> None:
     found = [night(10 + number, 0.15, cpu_usage=1.87 * 1.08) for number in range(7)]
     findings = reviewed(entry_of(10), found)
     assert [(each.kind, each.text.split(" is ")[0], each.command) for each in findings] == [
-        (Kind.DRIFTING, "CPU", None),
-        (Kind.IMPROVED, "Latency p95", None),
+        (FindingKind.DRIFTING, "CPU", None),
+        (FindingKind.IMPROVED, "Latency p95", None),
     ]
 
 
@@ -367,7 +367,7 @@ def test_ready_to_be_approved(runs: int, later: int, text: str | None) -> None:
 def test_what_a_ready_one_proposes() -> None:
     """3 runs and 8 nights: promoting the latest takes the seven before along."""
     finding = only(reviewed(entry_of(3), nights(3, *[0.2] * 8)))
-    assert (finding.kind, finding.run_id) == (Kind.READY, "r10")
+    assert (finding.kind, finding.run_id) == (FindingKind.READY, "r10")
     assert finding.proposes == "version 4, approved, 11 runs: Latency p95 200 ms (now 200 ms)"
 
 
@@ -389,7 +389,10 @@ def test_what_would_strengthen_does(runs: int, later: int) -> None:
 def test_one_proposal_a_cell() -> None:
     """Due and ready at once: the run is proposed with the stronger of the two, and only there."""
     findings = reviewed(entry_of(3), nights(3, *[0.2] * 8), day=120)
-    assert [(each.kind, each.run_id) for each in findings] == [(Kind.REVIEW_DUE, None), (Kind.READY, "r10")]
+    assert [(each.kind, each.run_id) for each in findings] == [
+        (FindingKind.REVIEW_DUE, None),
+        (FindingKind.READY, "r10"),
+    ]
 
 
 def test_flagged_nights_make_nothing_ready() -> None:
@@ -403,7 +406,7 @@ def test_ten_runs_that_a_schedule_promoted() -> None:
     entry = entry_of(10, by="schedule")
     assert only(reviewed(entry, [])).command is None
     finding = only(reviewed(entry, nights(10, 0.2)))
-    assert (finding.kind, finding.run_id) == (Kind.READY, "r10")
+    assert (finding.kind, finding.run_id) == (FindingKind.READY, "r10")
     assert finding.proposes == "version 11, approved, 11 runs: Latency p95 200 ms (now 200 ms)"
 
 
@@ -418,11 +421,11 @@ def test_findings_are_in_order() -> None:
     by_cell = {("b", "y"): found, ("b", "x"): found}
     findings = review(baselines, by_cell, now=START + timedelta(days=300))
     assert [(each.service, each.scenario, each.kind) for each in findings] == [
-        ("a", "z", Kind.EXPIRED),
-        ("b", "x", Kind.EXPIRED),
-        ("b", "x", Kind.READY),
-        ("b", "y", Kind.EXPIRED),
-        ("b", "y", Kind.READY),
+        ("a", "z", FindingKind.EXPIRED),
+        ("b", "x", FindingKind.EXPIRED),
+        ("b", "x", FindingKind.READY),
+        ("b", "y", FindingKind.EXPIRED),
+        ("b", "y", FindingKind.READY),
     ]
 
 
@@ -447,12 +450,12 @@ def test_a_metric_without_values_or_level_is_left_out() -> None:
         ("cpu_usage", 1.10, 1.0),
     ],
 )
-def test_movement_in_floors(name: str, factor: float, floors: float) -> None:
+def test_movement_in_floors(name: str, factor: float, minimum_effects: float) -> None:
     """One is the smallest change worth telling, for the worse positive."""
     entry = entry_of(10)
     changed: dict[str, Any] = {"latency_p95": 0.2} | {name: entry.metrics[name] * factor}
     p95 = changed.pop("latency_p95")
     found = movements(entry, [night(day, p95, **changed).run for day in range(10, 17)])
     (moved,) = [each for each in found if each.metric is METRICS[name]]
-    assert moved.worsening_in_floors() == pytest.approx(floors, rel=1e-6)
+    assert moved.worsening_in_minimum_effects() == pytest.approx(minimum_effects, rel=1e-6)
     assert abs(moved.z) == pytest.approx(abs(moved.shift) / 0.00986, rel=1e-3)

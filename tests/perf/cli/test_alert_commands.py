@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from include.perf.adapters.files.alert_file import AlertFile
-from include.perf.alerts.book import Delivery, Event, Kind, Problem
+from include.perf.alerts.book import Delivery, Event, Problem, ProblemKind
 from include.perf.cli.alert_commands import AlertCommands
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError
@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> AlertFile:
     file = AlertFile(tmp_path / "alerts.json")
     problem = Problem(
         id="run-1",
-        kind=Kind.REGRESSION,
+        kind=ProblemKind.REGRESSION,
         channel="#trading",
         cells=(CellName("trading-gateway-service", "market_open"),),
         title="it is slower",

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from include.perf.adapters.files.rules_folder import RulesFolder
 from include.perf.cli.rule_commands import RulesCommands
-from include.perf.monitoring.rule_limits import Limits
+from include.perf.monitoring.rule_limits import RuleLimits
 from include.perf.monitoring.rule_writer import Publisher, RuleWriter
 from tests.fakes import FakeMetrics, FixedClock, MemoryBaselines, small_catalogue
 from tests.nights import SCENARIO, SERVICE
@@ -76,7 +76,7 @@ def test_show_says_what_has_none_and_why(shell: Shell) -> None:
 
 def test_show_prints_the_rules_themselves(shell: Shell) -> None:
     """As they would be written, to be looked at or redirected."""
-    assert shell.run("show", "--yaml").encode() == shell.writer("", must_reload=False).draft(Limits()).rules
+    assert shell.run("show", "--yaml").encode() == shell.writer("", must_reload=False).draft(RuleLimits()).rules
 
 
 def test_check_writes_nothing(shell: Shell) -> None:

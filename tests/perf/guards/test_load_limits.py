@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from include.perf.catalogue.scenario.stop_criterion import StopCriterion
-from include.perf.guards.load_limits import Limits
+from include.perf.guards.load_limits import LoadLimits
 from include.perf.load.generator import LoadProgress, Recent
 from tests.fakes import counts_of, progress, recent
 
@@ -13,8 +13,8 @@ NOTHING: dict[int, int] = {}
 QUIET: dict[str, Any] = {"due": 0, "sent": 0, "finished": 0, "failed": 0, "latencies": {}, "lags": {}, "waits": {}}
 
 
-def limits(*criteria: dict[str, Any], window_s: int = 3) -> Limits:
-    return Limits([StopCriterion.model_validate({"window_s": window_s} | each) for each in criteria])
+def limits(*criteria: dict[str, Any], window_s: int = 3) -> LoadLimits:
+    return LoadLimits([StopCriterion.model_validate({"window_s": window_s} | each) for each in criteria])
 
 
 def second(**changes: Any) -> Recent:
@@ -22,7 +22,7 @@ def second(**changes: Any) -> Recent:
     return recent(**(QUIET | changes))
 
 
-def go(limits: Limits, *seconds: Recent, begin_s: float = 0.0) -> list[str | None]:
+def go(limits: LoadLimits, *seconds: Recent, begin_s: float = 0.0) -> list[str | None]:
     """Let so many seconds go by; return what was reached after each."""
     reasons = []
     for number, each in enumerate(seconds, start=1):
@@ -238,7 +238,7 @@ def test_each_has_its_own_window() -> None:
 def test_without_criteria_nothing_is_reached() -> None:
     """Those about the target are for others."""
     query = {"query": "x", "above": 0}
-    assert set(go(limits(query), *[answered(0, 1)] * 9)) == set(go(Limits(), answered(0, 1))) == {None}
+    assert set(go(limits(query), *[answered(0, 1)] * 9)) == set(go(LoadLimits(), answered(0, 1))) == {None}
 
 
 # A target that hangs: no answer comes, and no time-out yet

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from include.perf.catalogue.scenario.stop_criterion import StopCriterion
-from include.perf.guards.load_limits import Limits
+from include.perf.guards.load_limits import LoadLimits
 from include.perf.guards.watch import PATIENCE_S, Inquiry, Watch, watching
 from include.perf.load.generator import Progress
 from include.perf.model.errors import StoreError
@@ -166,8 +166,8 @@ def say_nothing(_: Progress) -> None:
     return
 
 
-def limits() -> Limits:
-    return Limits([StopCriterion(metric="error_ratio", above=0.5, window_s=1)])  # type: ignore[arg-type]
+def limits() -> LoadLimits:
+    return LoadLimits([StopCriterion(metric="error_ratio", above=0.5, window_s=1)])  # type: ignore[arg-type]
 
 
 def test_the_watch_passes_progress_on() -> None:
@@ -196,7 +196,7 @@ def test_the_first_reason_is_told() -> None:
 
 def test_watching_asks_as_long_as_its_block_lasts(source: Source, inquiry: Inquiry) -> None:
     """Conditions and inquiries together."""
-    with watching(say_nothing, limits=Limits(), conditions=[lambda: None], inquiries=[inquiry]) as watch:
+    with watching(say_nothing, limits=LoadLimits(), conditions=[lambda: None], inquiries=[inquiry]) as watch:
         assert source.asked.acquire(timeout=WAIT_S)
         assert watch.reason_to_stop() is None
         source.answer = "halted by alice"

@@ -8,7 +8,7 @@ import pytest
 
 from include.perf.load.reservations import MOST_WAIT_S, Reservation, claim_of, turn_of
 from include.perf.model.errors import Occupied, RunSkipped
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 from tests.fakes import START, FixedClock
 from tests.stages import SPEC
 
@@ -20,11 +20,11 @@ class Busy:
 
     def __init__(self, times: float) -> None:
         self.times = times
-        self.asked: list[Claim] = []
+        self.asked: list[ReservationRequest] = []
         self.is_held = False
 
     @contextmanager
-    def reserve(self, claim: Claim, *, capacity_rps: float) -> Iterator[Reservation]:
+    def reserve(self, claim: ReservationRequest, *, capacity_rps: float) -> Iterator[Reservation]:
         self.asked.append(claim)
         if len(self.asked) <= self.times:
             raise Occupied("10.0.0.7:8000 is under load by run x")
@@ -50,7 +50,7 @@ def test_a_free_target_is_taken_at_once() -> None:
     clock, busy = FixedClock(), Busy(0)
     take(busy, clock)
     assert busy.asked == [
-        Claim(
+        ReservationRequest(
             run_id=SPEC.run_id,
             service=SPEC.service,
             scenario=SPEC.scenario,

@@ -69,7 +69,7 @@ def test_a_short_latency_may_be_raised_by_half_of_the_smallest_change_told() -> 
 def test_lateness_makes_a_run_invalid_before_it_can_make_a_deviation(name: str) -> None:
     """Whatever the latency is."""
     for own_s in (0.001, 0.01, 0.1, 1.0, 10.0):
-        raised_s = METRICS[name].floor(baseline=own_s, is_provisional=False) * 0.51
+        raised_s = METRICS[name].minimum_effect(baseline=own_s, is_provisional=False) * 0.51
         metrics = {name: MetricValue(value=own_s + raised_s, unit=Unit.SECONDS)}
         generator = generator_figures(distortion={name: raised_s})
         assert len(load_problems(LOAD, load_figures(generator, metrics=metrics))) == 1

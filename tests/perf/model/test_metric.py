@@ -49,7 +49,9 @@ def test_only_more_throughput_is_better() -> None:
 )
 def test_floor(name: str, baseline: float, is_provisional: bool, floor: float) -> None:
     """The larger of the relative and the absolute floor counts."""
-    assert METRICS[name].floor(baseline=baseline, is_provisional=is_provisional) == pytest.approx(floor, rel=1e-12)
+    assert METRICS[name].minimum_effect(baseline=baseline, is_provisional=is_provisional) == pytest.approx(
+        floor, rel=1e-12
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from include.perf.baselines.baselines import Baseline, BaselineRun, Baselines
 from include.perf.baselines.spread import spread_of
 from include.perf.model.errors import BellwetherError
-from include.perf.monitoring.rule_limits import CellLimits, Limit, Limits
+from include.perf.monitoring.rule_limits import CellLimits, Limit, RuleLimits
 from include.perf.monitoring.rule_writer import Draft
 from tests.nights import SCENARIO, SERVICE, baseline_of, day
 
@@ -42,7 +42,7 @@ def cell_limits(p95: float = 0.5, **changes: Any) -> CellLimits:
 
 def draft_of(*cells: CellLimits, rules: str = "groups: []", digest: str = "new") -> Draft:
     """Return a draft of some limits."""
-    return Draft(limits=Limits(cells=cells), rules=rules.encode(), tests=b"tests", digest=digest)
+    return Draft(limits=RuleLimits(cells=cells), rules=rules.encode(), tests=b"tests", digest=digest)
 
 
 @dataclass(slots=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from include.perf.model.errors import RulesError
-from include.perf.monitoring.rule_limits import Limits, format_limits, read_limits
+from include.perf.monitoring.rule_limits import RuleLimits, format_limits, read_limits
 from tests.perf.monitoring.rules_in_tests import cell_limits
 
-LIMITS = Limits(cells=(cell_limits(),), edges={"orders-service": (0.1, 0.5)})
+LIMITS = RuleLimits(cells=(cell_limits(),), edges={"orders-service": (0.1, 0.5)})
 
 
 def test_limits_come_back(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from include.perf.adapters.files.rules_folder import RulesFolder
 from include.perf.model.errors import BellwetherError, PrometheusUnavailable, RulesError, RulesRefused
 from include.perf.monitoring.rule_groups import DIGEST_RECORD, RULES_FILE
-from include.perf.monitoring.rule_limits import Limits, read_limits
+from include.perf.monitoring.rule_limits import RuleLimits, read_limits
 from include.perf.monitoring.rule_writer import LOADED_WITHIN_S, Draft, LoadedRule, Publisher
 from tests.perf.monitoring.rules_in_tests import FakeChecker, cell_limits, draft_of
 
@@ -54,7 +54,7 @@ class Place:
         return [change.words for change in publisher.publish(lambda before: draft)]
 
     @property
-    def found(self) -> tuple[str | None, Limits | None]:
+    def found(self) -> tuple[str | None, RuleLimits | None]:
         """The rules and the limits that are there."""
         rules = self.folder / RULES_FILE
         return (rules.read_text() if rules.exists() else None), read_limits(self.folder / "limits.json")
@@ -85,7 +85,7 @@ def test_a_draft_is_made_knowing_what_is_in_force(filled: Place) -> None:
     """While nobody else can change it."""
     seen = []
 
-    def make(before: Limits) -> Draft:
+    def make(before: RuleLimits) -> Draft:
         seen.append(before)
         return NEW
 

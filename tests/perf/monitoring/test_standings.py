@@ -20,7 +20,7 @@ from include.perf.cli.inspect_commands import MetricsCommands
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError
 from include.perf.model.json_files import to_json
-from include.perf.monitoring.rule_limits import CellLimits, Limits
+from include.perf.monitoring.rule_limits import CellLimits, RuleLimits
 from include.perf.monitoring.standings import Sources, Standing
 from include.perf.runs.record import RunRecord, Severity, Verdict
 from tests.baselines import approval
@@ -49,7 +49,7 @@ class World:
             baselines=BaselineFile(folder / "baselines.json"),
             alerts=AlertFile(folder / "alerts.json"),
             loads=self.loads,
-            limits=lambda: Limits(cells=(LIMITS,)),
+            limits=lambda: RuleLimits(cells=(LIMITS,)),
             clock=self.clock,
         )
 

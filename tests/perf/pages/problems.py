@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from include.perf.alerts.book import Kind, Problem
+from include.perf.alerts.book import Problem, ProblemKind
 from include.perf.runs.record import Severity
 from tests.entries import CELL, NOW
 
@@ -12,7 +12,7 @@ def problem(**changes: Any) -> Problem:
     """Return a problem of two nights: p95 of the market open is 45 % worse."""
     made: dict[str, Any] = {
         "id": "run-1",
-        "kind": Kind.REGRESSION,
+        "kind": ProblemKind.REGRESSION,
         "channel": "#trading",
         "cells": (CELL,),
         "title": ":rotating_light: analysis-engine-service is slower at market_open: p95 61.2 ms, +45 %",

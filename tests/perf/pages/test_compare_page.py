@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from include.perf.pages.compare_page import ComparePage, Side, compare_page
+from include.perf.pages.compare_page import ComparedRun, ComparePage, compare_page
 from include.perf.reporting.document import Mark, Tone
 from include.perf.runs.record import RunRecord, Verdict
 from tests.entries import entry
 from tests.records import metric_values, record_of, run_record
 
 
-def side(record: RunRecord, **files: Any) -> Side:
+def side(record: RunRecord, **files: Any) -> ComparedRun:
     """Return a run with the files that charts are drawn from."""
-    return Side(entry=entry(record), record=record, series=files.get("series"), spread=files.get("spread"))
+    return ComparedRun(entry=entry(record), record=record, series=files.get("series"), spread=files.get("spread"))
 
 
 def compared(first: RunRecord, second: RunRecord) -> ComparePage:

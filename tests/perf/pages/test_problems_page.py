@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from include.perf.alerts.book import AlertBook, Kind, Silence
+from include.perf.alerts.book import AlertBook, ProblemKind, Silence
 from include.perf.model.cell import CellName
 from include.perf.pages.problems_page import MayDo, ProblemsPage, problems_page
 from include.perf.runs.record import Severity
@@ -78,7 +78,7 @@ def test_who_may_acknowledge() -> None:
     assert [each.may_acknowledge for each in page_of(AlertBook(problems=[shared])).problems] == [True]
     (refused,) = page_of(AlertBook(problems=[shared]), may_change=only("market_open")).problems
     assert not refused.may_acknowledge
-    (of_pipeline,) = page_of(AlertBook(problems=[problem(kind=Kind.OVERDUE, worst={})])).problems
+    (of_pipeline,) = page_of(AlertBook(problems=[problem(kind=ProblemKind.OVERDUE, worst={})])).problems
     assert not of_pipeline.may_acknowledge
 
 

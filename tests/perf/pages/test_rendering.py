@@ -10,7 +10,7 @@ from include.perf.baselines.baselines import Baselines
 from include.perf.model.cell import CellName
 from include.perf.pages.addresses import Addresses
 from include.perf.pages.baselines_page import baseline_page, baselines_page
-from include.perf.pages.compare_page import Side, compare_page
+from include.perf.pages.compare_page import ComparedRun, compare_page
 from include.perf.pages.history_page import history_page
 from include.perf.pages.matrix_page import matrix_page
 from include.perf.pages.problems_page import problems_page
@@ -53,7 +53,7 @@ def pages() -> dict[str, Any]:
     """Return every page by its template, full of hostile names."""
     entry = baselines().get(HOSTILE, HOSTILE)
     assert entry is not None
-    side = Side(entry=ENTRY, record=RECORD, series=None, spread=None)
+    side = ComparedRun(entry=ENTRY, record=RECORD, series=None, spread=None)
     runs: tuple[RunEntry, ...] = (ENTRY,)
     return {
         "matrix": matrix_page((CELL,), {CELL: runs}, book=BOOK, now=NOW),

@@ -27,7 +27,7 @@ from include.perf.model.errors import (
     TargetError,
 )
 from include.perf.runs.record import Severity, Verdict
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 from tests.fakes import (
     IS_SCRAPED,
     NO_RECORD,
@@ -322,7 +322,7 @@ class Turns(FakeReservations):
         self._grant_s = grant_s
 
     @contextmanager
-    def reserve(self, claim: Claim, *, capacity_rps: float) -> Iterator[Reservation]:
+    def reserve(self, claim: ReservationRequest, *, capacity_rps: float) -> Iterator[Reservation]:
         """Grant a claim, or raise the next problem."""
         self.capacities.append(capacity_rps)
         with super().reserve(claim, capacity_rps=capacity_rps) as granted:
@@ -388,7 +388,7 @@ def test_a_load_is_sent_only_in_its_turn(platform: Platform) -> None:
     assert (generator.held, turns.is_held) == ([True], False)
     assert turns.capacities == [50]
     assert turns.claims == [
-        Claim(
+        ReservationRequest(
             run_id=uri.rpartition("/")[2],
             service="orders-service",
             scenario="brief",

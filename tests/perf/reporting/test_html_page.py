@@ -11,12 +11,12 @@ import pytest
 from include.perf.reporting import html_page, markdown_text
 from include.perf.reporting.document import (
     Bullets,
+    ChartFigure,
     Code,
     Column,
     Command,
     Document,
-    Figure,
-    Link,
+    DocumentLink,
     Mark,
     Paragraph,
     Section,
@@ -175,7 +175,7 @@ def test_a_trend_without_any_change_is_a_line_in_the_middle() -> None:
 
 def test_a_chart_is_shown_in_the_theme_of_its_page() -> None:
     """Both SVGs where both are there, else the PNG; without any file nothing, rather than a broken image."""
-    chart = document(Figure(path="charts/latency.png", title="Latency"))
+    chart = document(ChartFigure(path="charts/latency.png", title="Latency"))
     both = {"charts/latency.svg": b"<svg/>", "charts/latency.dark.svg": b"<svg />", "charts/latency.png": b"png"}
     light, dark = Tags(html_page.body(chart, image=html_page.embedded(both.get))).all("img")
     assert (light["class"], dark["class"]) == ("on-light", "on-dark")
@@ -190,7 +190,7 @@ def test_a_chart_is_shown_in_the_theme_of_its_page() -> None:
 
 def test_images_may_lie_elsewhere() -> None:
     """A page of the UI gives addresses of its own."""
-    chart = document(Figure(path="charts/a b.png", title="x"))
+    chart = document(ChartFigure(path="charts/a b.png", title="x"))
     (image,) = Tags(html_page.body(chart, image=lambda path: f"/files/{path}?v=1&w=2" if ".png" in path else None)).all(
         "img"
     )
@@ -213,7 +213,9 @@ def test_figures_keep_together_with_their_units() -> None:
 
 def test_parts_of_a_text_keep_their_distance() -> None:
     """White space at the ends of a part is meant; in both forms."""
-    made = document(Bullets((("98 × ", Strong("timeout"), " at ", Code("a|b"), ", see ", Link("there", "x?a=1&b=2")),)))
+    made = document(
+        Bullets((("98 × ", Strong("timeout"), " at ", Code("a|b"), ", see ", DocumentLink("there", "x?a=1&b=2")),))
+    )
     assert "98 × <strong>timeout</strong> at <code>a|b</code>, see <a href" in html_page.body(made, image=nothing)
     assert 'href="x?a=1&amp;b=2"' in html_page.body(made, image=nothing)
     assert "- 98 × **timeout** at `a|b`, see [there](x?a=1&b=2)\n" in markdown_text.render(made)

@@ -10,10 +10,10 @@ from include.perf.measure.production.comparison import (
     ComparedFigure,
     ComparedRate,
     ComparedShare,
+    DailyFigure,
     LeftOut,
-    Level,
     ProductionComparison,
-    Side,
+    RequestSource,
 )
 from include.perf.reporting import html_page, markdown_text
 from include.perf.reporting.report import run_document
@@ -26,8 +26,8 @@ NARROW, WIDE, OPEN = Bucket(low=0.040, high=0.050), Bucket(low=0.025, high=0.050
 HOSTILE = "a|b <script>alert(1)</script>\n# d"
 
 
-def level(value: float) -> Level:
-    return Level(median=value, low=value * 0.9, high=value * 1.1)
+def level(value: float) -> DailyFigure:
+    return DailyFigure(median=value, low=value * 0.9, high=value * 1.1)
 
 
 def latency(run: float, production: float, own: Bucket = NARROW, theirs: Bucket = NARROW) -> ComparedFigure:
@@ -104,7 +104,7 @@ def test_a_figure_is_shown_as_surely_as_it_is_known(figure: ComparedFigure, show
 def test_whose_figures_they_are_is_said() -> None:
     """What the client saw has the network in it."""
     assert "Both sides are what the services themselves counted, in the same 4 buckets." in section(comparison())
-    client = section(comparison(measured_by=Side.CLIENT))
+    client = section(comparison(measured_by=RequestSource.CLIENT))
     assert "the run's figures are what the client saw, the network included, its latencies counted in" in client
 
 

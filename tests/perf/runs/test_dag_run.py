@@ -9,7 +9,7 @@ from include.perf.model.errors import StoreError
 from include.perf.reporting.summary import write_summary
 from include.perf.runs.night import DagRunResults, Missing, results_of
 from include.perf.runs.record import RunRecord, Verdict
-from include.perf.runs.stage_files import Ended, StageFiles
+from include.perf.runs.stage_files import EarlyEnd, StageFiles
 from tests.fakes import MemoryStore
 from tests.records import record_of, run_record
 
@@ -32,7 +32,7 @@ def test_what_is_finished_and_what_is_missing(store: FolderStore) -> None:
     """In the order in which it was planned, with the reason as far as it is known."""
     finished = kept(store, run_record())
     ended, lost = (store.create(service=name, scenario="calm", run_id="x") for name in ("orders", "engine"))
-    StageFiles(store, ended).write_end(Ended(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted"))
+    StageFiles(store, ended).write_end(EarlyEnd(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted"))
     results = results_of(store, [ended, finished, lost], dag_id="calm", dag_run_id=RUN_ID)
     assert results.records == (run_record(),)
     assert results.missing == (

@@ -6,7 +6,7 @@ import pytest
 
 from include.perf.model.metric import METRICS
 from include.perf.model.text import span
-from include.perf.runs.phrases import baseline_of, change_of, distance, floor_of, improved, shift_of, worsened
+from include.perf.runs.phrases import baseline_of, change_of, distance, improved, minimum_effect_of, shift_of, worsened
 from include.perf.runs.record import Severity, Shift, Verdict
 from tests.records import baseline_reference, deviation, run_record
 
@@ -67,9 +67,9 @@ def test_what_was_not_compared_has_no_shift(verdict: Verdict) -> None:
 def test_the_floor_goes_by_the_nights(runs: int, nights: int, floor_s: float) -> None:
     """Fewer than three tell nothing of how far runs differ."""
     held = baseline_reference(runs=runs, nights=nights, metrics={"latency_p95": 0.400})
-    assert floor_of(P95, run_record(baseline=held)) == pytest.approx(floor_s)
-    assert floor_of(METRICS["cpu_usage"], run_record(baseline=held)) is None
-    assert floor_of(P95, run_record(baseline=None)) is None
+    assert minimum_effect_of(P95, run_record(baseline=held)) == pytest.approx(floor_s)
+    assert minimum_effect_of(METRICS["cpu_usage"], run_record(baseline=held)) is None
+    assert minimum_effect_of(P95, run_record(baseline=None)) is None
 
 
 @pytest.mark.parametrize(

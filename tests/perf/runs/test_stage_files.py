@@ -6,7 +6,7 @@ import pytest
 
 from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.model.errors import StoreError
-from include.perf.runs.stage_files import STAGE_FILES, Beside, Deployed, Reruns, StageFiles
+from include.perf.runs.stage_files import STAGE_FILES, ConcurrentLoads, Deployed, Reruns, StageFiles
 from tests.fakes import START, MemoryStore
 from tests.records import run_record
 from tests.stages import BESIDE, DOWN, FIGURES, SCRAPED, SPEC, planned
@@ -27,14 +27,14 @@ def test_everything_comes_back_as_it_was(files: StageFiles) -> None:
     files.write_server(SCRAPED)
     files.write_reruns(Reruns(uris=("memory://a", "memory://b")))
     files.write_deployed(Deployed(before="2.4.0", after="2.4.1"))
-    files.write_beside(Beside(loads=(BESIDE,)))
+    files.write_beside(ConcurrentLoads(loads=(BESIDE,)))
     files.write_draft(record)
     assert files.read_spec() == SPEC
     assert files.read_fingerprint() == {"data": "sha256:1"}
     assert (files.read_end(), files.read_load(), files.read_server()) == (DOWN, FIGURES, SCRAPED)
     assert files.read_reruns() == Reruns(uris=("memory://a", "memory://b"), refused=None)
     assert files.read_deployed() == Deployed(before="2.4.0", after="2.4.1")
-    assert files.read_beside() == Beside(loads=(BESIDE,))
+    assert files.read_beside() == ConcurrentLoads(loads=(BESIDE,))
     assert files.read_draft() == record
     assert not files.is_finished
     files.write_record(record)
@@ -48,7 +48,7 @@ def test_what_is_not_there(files: StageFiles) -> None:
     assert files.read_fingerprint() == {}
     assert files.read_reruns() is None
     assert files.read_deployed() == Deployed(before=None, after=None)
-    assert files.read_beside() == Beside(loads=())
+    assert files.read_beside() == ConcurrentLoads(loads=())
 
 
 def test_nobody_decided_is_not_decided_against(files: StageFiles) -> None:
@@ -72,11 +72,11 @@ def test_a_new_load_forgets_old_figures(files: StageFiles) -> None:
     files.write_load(FIGURES)
     files.write_server(SCRAPED)
     files.write_deployed(Deployed(before="2.4.0", after="2.4.1"))
-    files.write_beside(Beside(loads=(BESIDE,)))
+    files.write_beside(ConcurrentLoads(loads=(BESIDE,)))
     files.forget_figures()
     assert (files.read_load(), files.read_server()) == (None, None)
     assert files.read_deployed() == Deployed(before=None, after=None)
-    assert files.read_beside() == Beside()
+    assert files.read_beside() == ConcurrentLoads()
 
 
 def test_a_deadline_is_kept_with_its_occasion() -> None:
@@ -117,4 +117,4 @@ def test_a_damaged_file_is_named(content: bytes, problem: str) -> None:
     store.write(uri, "stage-ended.json", content)
     with pytest.raises(StoreError) as caught:
         StageFiles(store, uri).read_end()
-    assert str(caught.value).startswith(f"{uri}/stage-ended.json is not a valid Ended: {problem}")
+    assert str(caught.value).startswith(f"{uri}/stage-ended.json is not a valid EarlyEnd: {problem}")

@@ -256,7 +256,9 @@ def test_latencies_that_move_together_need_less_each() -> None:
 # Floors, directions, levels
 
 
-@pytest.mark.parametrize("metric", [each for each in METRICS.values() if each.floor_ratio], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "metric", [each for each in METRICS.values() if each.min_effect_ratio], ids=lambda each: each.name
+)
 @pytest.mark.parametrize("is_worse", [True, False])
 def test_each_metric_is_judged_in_its_direction(metric: object, is_worse: bool) -> None:
     """By half as much for the worse or the better; the interval is the right way round and holds the shift."""

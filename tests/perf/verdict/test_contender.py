@@ -124,16 +124,16 @@ def test_a_night_of_the_platform_is_told_without_it() -> None:
 def test_floors_on_the_log_scale() -> None:
     """5 % of 400 ms; of throughput 5 % less, which is a longer way on the log scale; of 20 ms the 5 ms."""
     made = panel(contender())
-    assert made.floors[0, P95] == pytest.approx(math.log(1.05))
-    assert made.floors[0, THROUGHPUT] == pytest.approx(-math.log(0.95))
+    assert made.minimum_effects[0, P95] == pytest.approx(math.log(1.05))
+    assert made.minimum_effects[0, THROUGHPUT] == pytest.approx(-math.log(0.95))
     small = baseline_of([run_on(number, {"latency_p95": 0.05}) for number in range(5)])
-    assert panel(contender(baseline=small)).floors[0, P95] == pytest.approx(math.log(25 / 20), rel=1e-3)
+    assert panel(contender(baseline=small)).minimum_effects[0, P95] == pytest.approx(math.log(25 / 20), rel=1e-3)
 
 
 def test_a_throughput_below_its_floor_cannot_fall_beyond_it() -> None:
     """0.4/s can lose no 0.5/s."""
     slow = baseline_of([run_on(number, {"throughput": 0.4 / 500}) for number in range(5)])
-    assert panel(contender(baseline=slow)).floors[0, THROUGHPUT] == math.inf
+    assert panel(contender(baseline=slow)).minimum_effects[0, THROUGHPUT] == math.inf
 
 
 def test_a_metric_without_a_level_is_never_told() -> None:
@@ -141,7 +141,7 @@ def test_a_metric_without_a_level_is_never_told() -> None:
     levels = {name: value for name, value in LEVELS.items() if name != "latency_p95"}
     baseline = baseline_of([replace(run_on(number), metrics=levels) for number in range(5)])
     made = panel(contender(baseline=baseline))
-    assert made.floors[0, P95] == math.inf
+    assert made.minimum_effects[0, P95] == math.inf
     assert math.isnan(made.anchors[0, P95])
 
 
@@ -179,7 +179,7 @@ def test_a_cell_without_a_baseline_or_without_nights() -> None:
     made = panel(contender(), nothing, undated)
     assert np.isnan(made.values[1]).all()
     assert np.isnan(made.values[2, :, -1]).all()
-    assert (made.floors[1] == math.inf).all()
+    assert (made.minimum_effects[1] == math.inf).all()
     assert made.anchor_runs.tolist() == [10, 0, 1]
 
 

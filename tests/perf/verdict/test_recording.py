@@ -12,9 +12,9 @@ from include.perf.model.errors import BaselineError
 from include.perf.model.metric import METRICS, MetricValue
 from include.perf.runs.figures import Stall
 from include.perf.runs.record import RunRecord, Shift, Verdict
-from include.perf.runs.stage_files import Beside, Deployed, StageFiles
+from include.perf.runs.stage_files import ConcurrentLoads, Deployed, StageFiles
 from include.perf.verdict.comparison import Comparison
-from include.perf.verdict.recording import Gathered, gather, record_of, reference_of
+from include.perf.verdict.recording import StageResults, gather, record_of, reference_of
 from tests.nights import baseline_of, day
 from tests.records import deviation, generator_figures, metric_values
 from tests.stages import BESIDE, CLIENT, DOWN, FIGURES, HALTED, LOAD, SCRAPED, SPEC, planned
@@ -33,7 +33,7 @@ def recorded(files: StageFiles, comparison: Comparison = PASSED, **changes: Any)
     return record_of(gather(files), comparison, **({"baseline": None, "versions": {}} | changes))
 
 
-def whole(**changes: Any) -> Gathered:
+def whole(**changes: Any) -> StageResults:
     """Return a run that came to its end."""
     files = planned(**changes)
     files.write_load(FIGURES)
@@ -79,7 +79,7 @@ def test_what_ran_beside_it_is_noted(files: StageFiles) -> None:
     """After what the load itself gives to note; it changes no verdict and makes no run invalid."""
     files.write_load(FIGURES)
     files.write_server(SCRAPED)
-    files.write_beside(Beside(loads=(BESIDE, replace(BESIDE, run_id="r9", service="engine", rate_rps=0.5))))
+    files.write_beside(ConcurrentLoads(loads=(BESIDE, replace(BESIDE, run_id="r9", service="engine", rate_rps=0.5))))
     record = recorded(files)
     assert record.notes == (
         "3 requests had no answer when the load ended; they count as failed",
@@ -91,7 +91,7 @@ def test_what_ran_beside_it_is_noted(files: StageFiles) -> None:
 
 def test_what_ran_beside_a_load_that_left_no_figures_is_not_noted(files: StageFiles) -> None:
     """There is nothing that it could have disturbed."""
-    files.write_beside(Beside(loads=(BESIDE,)))
+    files.write_beside(ConcurrentLoads(loads=(BESIDE,)))
     assert recorded(files).notes == ()
 
 

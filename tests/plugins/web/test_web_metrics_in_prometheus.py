@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from include.perf.adapters.files.load_log import LoadLog
 from include.perf.monitoring.dashboards.__main__ import grafana_files
-from include.perf.monitoring.rule_limits import CellLimits, Limit, Limits
+from include.perf.monitoring.rule_limits import CellLimits, Limit, RuleLimits
 from include.perf.runs.record import Verdict
 from tests.loads import sent_load
 from tests.plugins.web.conftest import Pages
@@ -62,7 +62,7 @@ def filled(pages: Pages) -> None:
     metrics = pages.site.metrics
     assert isinstance(metrics.loads, LoadLog)
     metrics.loads.load_began(sent_load(service="engine", scenario="calm", ends_by=pages.clock() + timedelta(hours=1)))
-    pages.app.state.site = replace(pages.site, metrics=replace(metrics, limits=lambda: Limits(cells=(LIMITS,))))
+    pages.app.state.site = replace(pages.site, metrics=replace(metrics, limits=lambda: RuleLimits(cells=(LIMITS,))))
 
 
 class Server:

@@ -14,7 +14,7 @@ from typing import IO
 from include.perf.load.reservations import Reservation, admit
 from include.perf.model.errors import StoreError
 from include.perf.model.json_files import from_json, to_json
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 
 LOCK_FILE = ".lock"
 
@@ -26,7 +26,7 @@ class LoadLocks:
         self._folder = folder
 
     @contextmanager
-    def reserve(self, claim: Claim, *, capacity_rps: float) -> Iterator[Reservation]:
+    def reserve(self, claim: ReservationRequest, *, capacity_rps: float) -> Iterator[Reservation]:
         """Take what a load needs for as long as the block lasts.
 
         Raises:
@@ -56,7 +56,9 @@ class LoadLocks:
         except OSError:
             return None
 
-    def _granted(self, claim: Claim, capacity_rps: float) -> tuple[IO[bytes], tuple[Claim, ...]]:
+    def _granted(
+        self, claim: ReservationRequest, capacity_rps: float
+    ) -> tuple[IO[bytes], tuple[ReservationRequest, ...]]:
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / LOCK_FILE).open("wb") as whole:
             fcntl.flock(whole, fcntl.LOCK_EX)
@@ -64,7 +66,7 @@ class LoadLocks:
             admit(claim, others, capacity_rps=capacity_rps)
             return self._locked(claim), others
 
-    def _running(self) -> Iterator[Claim]:
+    def _running(self) -> Iterator[ReservationRequest]:
         """Return the claims of the loads that run, and remove those of loads that are gone."""
         for path in sorted(self._folder.glob("*.json")):
             try:
@@ -75,11 +77,11 @@ class LoadLocks:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    yield from_json(Claim, file.read(), where=str(path))
+                    yield from_json(ReservationRequest, file.read(), where=str(path))
                 else:
                     path.unlink(missing_ok=True)
 
-    def _locked(self, claim: Claim) -> IO[bytes]:
+    def _locked(self, claim: ReservationRequest) -> IO[bytes]:
         path = self._folder / f"{claim.run_id}.json"
         file = path.open("xb")
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from include.perf.adapters.files.locked_file import LockedFile
 from include.perf.model.errors import RulesError
 from include.perf.monitoring.rule_groups import RULES_FILE
-from include.perf.monitoring.rule_limits import LIMITS_FILE, Limits, read_limits
+from include.perf.monitoring.rule_limits import LIMITS_FILE, RuleLimits, read_limits
 
 SETTING = "BELLWETHER_RULES"
 
@@ -27,7 +27,7 @@ class RulesFolder:
         """Wait until nobody else changes it, and keep others from it."""
         return self._rules.locked()
 
-    def limits(self) -> Limits | None:
+    def limits(self) -> RuleLimits | None:
         """Return the limits in force; ``None`` without any.
 
         Raises:

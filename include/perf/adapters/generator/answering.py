@@ -13,7 +13,7 @@ from include.perf.model.yaml_entries import PROJECT_ROOT
 END_S = 3.0
 
 
-class Answering:
+class AnsweringServer:
     """The process, while it runs."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", address: str) -> None:
@@ -48,7 +48,7 @@ class Answering:
 
 
 @contextmanager
-def answering(address: str) -> Iterator[Answering]:
+def answering(address: str) -> Iterator[AnsweringServer]:
     """Lend a process that answers at an address of this machine; it is gone when the block ends.
 
     Raises:
@@ -63,7 +63,7 @@ def answering(address: str) -> Iterator[Answering]:
     )
     with process:
         try:
-            yield Answering(process, address)
+            yield AnsweringServer(process, address)
         finally:
             if process.stdin is not None:
                 process.stdin.close()

@@ -21,7 +21,7 @@ from include.perf.model.yaml_entries import PROJECT_ROOT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
+class WorkerReport:
     """What a worker reported.
 
     Attributes:
@@ -52,7 +52,7 @@ class LoadWorkers(Protocol):
     def tell(self, command: Mapping[str, Any]) -> None:
         """Send a command to all of them; one that is gone gets none."""
 
-    def hear(self, *, within_s: float) -> Iterable[Heard]:
+    def hear(self, *, within_s: float) -> Iterable[WorkerReport]:
         """Wait for what they report next, at most so long."""
 
     def drop(self, worker: int) -> None:
@@ -141,16 +141,16 @@ class LocalWorkers:
         for process in self._processes:
             process.tell(command)
 
-    def hear(self, *, within_s: float) -> Iterator[Heard]:
+    def hear(self, *, within_s: float) -> Iterator[WorkerReport]:
         """Wait for what they report next, at most so long."""
         for key, _ in self._selector.select(timeout=within_s):
             process = self._processes[key.data]
             reports = process.read()
             if reports is None:
                 self._selector.unregister(key.fileobj)
-                yield Heard(worker=key.data, left="was lost" if process.is_lost() else ENDED)
+                yield WorkerReport(worker=key.data, left="was lost" if process.is_lost() else ENDED)
             else:
-                yield Heard(worker=key.data, reports=reports)
+                yield WorkerReport(worker=key.data, reports=reports)
 
     def drop(self, worker: int) -> None:
         """Kill one that does not end."""

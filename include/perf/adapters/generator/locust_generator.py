@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from include.perf.adapters.generator.load_process import ENDED, LOG_FILE, Heard, LoadWorkers, local_workers
+from include.perf.adapters.generator.load_process import ENDED, LOG_FILE, LoadWorkers, WorkerReport, local_workers
 from include.perf.adapters.generator.locust_pool import LocustPool, environment_pool, remote_workers
 from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.load.generator import LoadOrder, LoadProgress, LoadWatch
@@ -165,7 +165,7 @@ class _Load:
         self.is_stopped = False
         self.stopped_by_watch: str | None = None
 
-    def take_in(self, heard: Heard) -> None:
+    def take_in(self, heard: WorkerReport) -> None:
         """Take in what a worker reports."""
         if heard.left is not None:
             self._take_leave(heard.worker, how=heard.left)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from include.perf.adapters.generator.load_process import LOG_FILE, Heard, LoadProcess, load_processes
+from include.perf.adapters.generator.load_process import LOG_FILE, LoadProcess, WorkerReport, load_processes
 from include.perf.catalogue.scenario.load_profile import MAX_WORKERS
 from include.perf.load.load_plan import DEFAULT_PORT, KEY_VARIABLE, LEAST_KEY, LoadPlan, host_and_port
 from include.perf.model.errors import ConfigurationError, LoadError
@@ -144,7 +144,7 @@ class RemoteWorkers:
         if "headers" not in command:
             self._master.tell(command)
 
-    def hear(self, *, within_s: float) -> Iterator[Heard]:
+    def hear(self, *, within_s: float) -> Iterator[WorkerReport]:
         """Wait for what they report next; when the master is gone, all are lost."""
         said: Sequence[dict[str, Any]] | None = None
         if self._unread:
@@ -155,15 +155,15 @@ class RemoteWorkers:
             return
         if said is None:
             for worker in sorted(self._here):
-                yield Heard(worker=worker, left="was lost, as the master of the load has ended")
+                yield WorkerReport(worker=worker, left="was lost, as the master of the load has ended")
             self._here.clear()
             return
         for words in said:
             if "left" in words:
                 self._here.discard(words["worker"])
-                yield Heard(worker=words["worker"], left=words["left"])
+                yield WorkerReport(worker=words["worker"], left=words["left"])
             else:
-                yield Heard(worker=words["worker"], reports=(words["report"],))
+                yield WorkerReport(worker=words["worker"], reports=(words["report"],))
 
     def drop(self, worker: int) -> None:
         """Have the master go on without one that does not end; it stops by itself, as it hears nothing any more."""

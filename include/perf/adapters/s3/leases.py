@@ -50,7 +50,7 @@ class _Register:
 
 
 @dataclass(slots=True, kw_only=True)
-class Held:
+class RenewedLease:
     """A lease that one holds, renewed in a thread of its own.
 
     Attributes:
@@ -93,7 +93,7 @@ class Leases:
         return None if content is None else self._alive(self._parsed(content), asked_at=asked_at)
 
     @contextmanager
-    def held(self, name: str, about: str, *, admit: Callable[[Mapping[str, Lease]], None]) -> Iterator[Held]:
+    def held(self, name: str, about: str, *, admit: Callable[[Mapping[str, Lease]], None]) -> Iterator[RenewedLease]:
         """Hold a lease for as long as the block lasts.
 
         Args:
@@ -111,7 +111,7 @@ class Leases:
             return Changed(content=_register({**others, name: lease}), result=None)
 
         self._content.update(take)
-        held = Held(name=name, holder=lease.holder, renewed_at=begun_at, clock=self._clock)
+        held = RenewedLease(name=name, holder=lease.holder, renewed_at=begun_at, clock=self._clock)
         over = threading.Event()
         renewing = threading.Thread(target=self._renew_on, args=(held, over), name=f"lease {name}", daemon=True)
         renewing.start()
@@ -122,11 +122,11 @@ class Leases:
             renewing.join()
             self._give_back(held)
 
-    def _renew_on(self, held: Held, over: threading.Event) -> None:
+    def _renew_on(self, held: RenewedLease, over: threading.Event) -> None:
         while not held.is_taken and not over.wait(RENEW_S):
             self.renew(held)
 
-    def renew(self, held: Held) -> None:
+    def renew(self, held: RenewedLease) -> None:
         """Raise the count of a lease; what fails is tried again at the next time."""
         begun_at = self._clock()
 
@@ -145,7 +145,7 @@ class Leases:
         else:
             held.renewed_at = begun_at
 
-    def _give_back(self, held: Held) -> None:
+    def _give_back(self, held: RenewedLease) -> None:
         """Remove a lease; where that fails it is over by itself after `LEASE_S`."""
 
         def removed(content: bytes | None) -> Changed[None]:

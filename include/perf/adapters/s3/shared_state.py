@@ -18,7 +18,7 @@ from include.perf.load.announcing import SentLoad
 from include.perf.load.reservations import Reservation, Reservations, admit
 from include.perf.model.errors import Occupied
 from include.perf.model.json_files import from_json, to_json
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 
 
 class LoadLeases:
@@ -28,14 +28,14 @@ class LoadLeases:
         self._leases = leases
 
     @contextmanager
-    def reserve(self, claim: Claim, *, capacity_rps: float) -> Iterator[Reservation]:
+    def reserve(self, claim: ReservationRequest, *, capacity_rps: float) -> Iterator[Reservation]:
         """Take what a load needs for as long as the block lasts.
 
         Raises:
             Occupied: another load is on one of the targets, or there is not capacity enough left.
             StoreError: it cannot be told what is taken.
         """
-        beside: tuple[Claim, ...] = ()
+        beside: tuple[ReservationRequest, ...] = ()
 
         def look(others: Mapping[str, Lease]) -> None:
             nonlocal beside
@@ -51,8 +51,8 @@ class LoadLeases:
         return None if running is None else frozenset(running)
 
 
-def _claim_of(lease: Lease) -> Claim:
-    return from_json(Claim, lease.about.encode(), where="a load's lease")
+def _claim_of(lease: Lease) -> ReservationRequest:
+    return from_json(ReservationRequest, lease.about.encode(), where="a load's lease")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from include.perf.measure.metrics_source import MetricsSource
 from include.perf.model.errors import ConfigurationError
 from include.perf.model.yaml_entries import PROJECT_ROOT
 from include.perf.monitoring.rule_limits import LIMITS_FILE, read_limits
-from include.perf.monitoring.rule_limits import Limits as AlertLimits
+from include.perf.monitoring.rule_limits import RuleLimits as AlertLimits
 from include.perf.monitoring.standings import Sources
 from include.perf.pipeline.pipeline import Pipeline
 from include.perf.reporting.charts.charts import MatplotlibCharts

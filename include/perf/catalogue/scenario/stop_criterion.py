@@ -22,7 +22,7 @@ MAX_CRITERIA = 20
 _UNKNOWN_FIELD = re.compile(r"\$(?!selector\b)[A-Za-z_]\w*")
 
 
-class Figure(StrEnum):
+class StopFigure(StrEnum):
     """What a load may be stopped for, over a window of its last seconds; base units.
 
     * ``error_ratio``: failed requests over those that were answered or failed in the window. A request that has
@@ -64,7 +64,7 @@ class Figure(StrEnum):
     @property
     def most(self) -> float:
         """The highest limit that makes sense."""
-        if self in (Figure.ERROR_RATIO, Figure.ACHIEVED_RATIO):
+        if self in (StopFigure.ERROR_RATIO, StopFigure.ACHIEVED_RATIO):
             return 1
         return MAX_LATENCY_S if self.is_delay else 1024
 
@@ -88,7 +88,7 @@ class StopCriterion(Entry):
     """
 
     name: Annotated[str, Field(min_length=1, max_length=60)] | None = None
-    metric: Figure | None = None
+    metric: StopFigure | None = None
     query: Annotated[str, Field(min_length=1)] | None = None
     above: Annotated[float, Field(allow_inf_nan=False)] | None = None
     below: Annotated[float, Field(allow_inf_nan=False)] | None = None
@@ -129,7 +129,7 @@ class StopCriterion(Entry):
     def _is_out_of_reach(self) -> bool:
         """Whether no value of the metric could be beyond the limit: 1 is not one percent."""
         return self.limit == (1 if self.above is not None else 0) and (
-            self.below is not None or self.metric is Figure.ERROR_RATIO
+            self.below is not None or self.metric is StopFigure.ERROR_RATIO
         )
 
     @property

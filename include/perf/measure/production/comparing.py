@@ -18,7 +18,7 @@ from include.perf.measure.production.comparison import (
     ComparedShare,
     LeftOut,
     ProductionComparison,
-    Side,
+    RequestSource,
     compared_mix,
     compared_rate,
     latency_figures,
@@ -52,7 +52,7 @@ OTHER_COUNT_RATIO = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class RunMeasurement:
     """A run that was measured.
 
     Attributes:
@@ -93,7 +93,7 @@ class ProductionComparing:
     market: MarketHours
     clock: Clock
 
-    def compare(self, run: Measured) -> ProductionComparison | None:
+    def compare(self, run: RunMeasurement) -> ProductionComparison | None:
         """Return how a run compares, ``None`` where the catalogue does not say with what."""
         reference, hours = run.service.production, run.scenario.production_hours
         if reference is None or hours is None:
@@ -110,7 +110,7 @@ class ProductionComparing:
             return replace(made, problem=str(err))
         return _beside(made, run, own, days, measured_by=measured_by)
 
-    def _days(self, run: Measured, reference: ProductionReference, hours: ProductionHours) -> _Days:
+    def _days(self, run: RunMeasurement, reference: ProductionReference, hours: ProductionHours) -> _Days:
         """Ask what production did on the last days before the run.
 
         Raises:
@@ -129,7 +129,7 @@ class ProductionComparing:
                     break
         return days
 
-    def _own(self, run: Measured, reference: ProductionReference, days: _Days) -> tuple[Observed, Side]:
+    def _own(self, run: RunMeasurement, reference: ProductionReference, days: _Days) -> tuple[Observed, RequestSource]:
         """Return what the service tells of the run; what the client saw of it where the service tells nothing.
 
         Raises:
@@ -137,10 +137,10 @@ class ProductionComparing:
         """
         seen = self._told(run, reference)
         if seen is not None and seen.buckets is not None and seen.buckets.total > 0:
-            return seen, Side.SERVICE
-        return _as_the_client_saw(run, days), Side.CLIENT
+            return seen, RequestSource.SERVICE
+        return _as_the_client_saw(run, days), RequestSource.CLIENT
 
-    def _told(self, run: Measured, reference: ProductionReference) -> Observed | None:
+    def _told(self, run: RunMeasurement, reference: ProductionReference) -> Observed | None:
         """Return what the service tells of the run; ``None`` where it was not scraped well enough to be believed."""
         if (run.server.coverage_ratio or 0.0) < MIN_COVERAGE_RATIO or run.server.problem is not None:
             return None
@@ -156,7 +156,7 @@ def _cores(server: ServerFigures) -> float | None:
     return found.value if found else None
 
 
-def _as_the_client_saw(run: Measured, days: _Days) -> Observed:
+def _as_the_client_saw(run: RunMeasurement, days: _Days) -> Observed:
     """Return the run's figures out of its own record, its latencies in production's buckets.
 
     Raises:
@@ -178,7 +178,7 @@ def _as_the_client_saw(run: Measured, days: _Days) -> Observed:
 
 
 def _beside(
-    made: ProductionComparison, run: Measured, own: Observed, days: _Days, *, measured_by: Side
+    made: ProductionComparison, run: RunMeasurement, own: Observed, days: _Days, *, measured_by: RequestSource
 ) -> ProductionComparison:
     """Put both sides beside each other."""
     histograms = days.histograms
@@ -240,7 +240,7 @@ def _first_reason(days: Sequence[Observed], name: str) -> str:
     return next((day.missing[name] for day in days if name in day.missing), "its Prometheus does not tell it")
 
 
-def _remarks_on_count(run: Measured, own: Observed) -> Iterator[str]:
+def _remarks_on_count(run: RunMeasurement, own: Observed) -> Iterator[str]:
     sent_rps, counted_rps = run.load.achieved_rate_rps, own.rate_rps
     if sent_rps and counted_rps and abs(counted_rps / sent_rps - 1) > OTHER_COUNT_RATIO:
         yield (

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 SCHEMA_VERSION = 1
 
 
-class Side(StrEnum):
+class RequestSource(StrEnum):
     """Who measured a run's requests."""
 
     SERVICE = "service"
@@ -35,7 +35,7 @@ class Side(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class DailyFigure:
     """A figure over several days."""
 
     median: float
@@ -61,7 +61,7 @@ class ComparedFigure:
 
     name: str
     run: float | None
-    production: Level | None
+    production: DailyFigure | None
     ratio: float | None
     run_bucket: Bucket | None = None
     production_bucket: Bucket | None = None
@@ -90,8 +90,8 @@ class ComparedRate:
 
     scenario_rps: float
     scenario_peak_rps: float
-    production: Level
-    busiest: Level | None
+    production: DailyFigure
+    busiest: DailyFigure | None
     proposed_rps: float | None
 
 
@@ -121,7 +121,7 @@ class ProductionComparison:
     hours: str
     days: tuple[Window, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
-    measured_by: Side = Side.SERVICE
+    measured_by: RequestSource = RequestSource.SERVICE
     bounds: tuple[float, ...] = ()
     figures: tuple[ComparedFigure, ...] = ()
     mix: tuple[ComparedShare, ...] = ()
@@ -156,7 +156,7 @@ def latency_figures(run: Buckets, days: Sequence[Buckets]) -> tuple[ComparedFigu
 
 def _latency(name: str, share: float, run: Buckets, days: Sequence[Buckets]) -> ComparedFigure:
     own, others = run.quantile(share), [found for each in days if (found := each.quantile(share))]
-    level = Level.of([each.value for each in others])
+    level = DailyFigure.of([each.value for each in others])
     is_open = any(each.bucket.high is None for each in (*others, own) if each)
     return ComparedFigure(
         name=name,
@@ -168,7 +168,7 @@ def _latency(name: str, share: float, run: Buckets, days: Sequence[Buckets]) -> 
     )
 
 
-def _bucket_of(level: Level | None, buckets: Buckets, *, is_open: bool) -> Bucket | None:
+def _bucket_of(level: DailyFigure | None, buckets: Buckets, *, is_open: bool) -> Bucket | None:
     """Return the bucket of a median over days; without an end where that of a day has none."""
     if level is None:
         return None
@@ -177,7 +177,7 @@ def _bucket_of(level: Level | None, buckets: Buckets, *, is_open: bool) -> Bucke
 
 def other_figures(run: Observed, days: Sequence[Observed]) -> tuple[ComparedFigure, ...]:
     """Return the error rate and the CPU per request of both sides."""
-    errors, cpu = Level.of([day.error_ratio for day in days]), Level.of([day.cpu_s for day in days])
+    errors, cpu = DailyFigure.of([day.error_ratio for day in days]), DailyFigure.of([day.cpu_s for day in days])
     return (
         ComparedFigure(
             name="error_rate", run=run.error_ratio, production=errors, ratio=_ratio(run.error_ratio, errors)
@@ -186,7 +186,7 @@ def other_figures(run: Observed, days: Sequence[Observed]) -> tuple[ComparedFigu
     )
 
 
-def _ratio(run: float | None, production: Level | None) -> float | None:
+def _ratio(run: float | None, production: DailyFigure | None) -> float | None:
     return None if run is None or production is None or production.median <= 0 else run / production.median
 
 
@@ -207,7 +207,7 @@ def compared_mix(run: Mapping[str, float], days: Sequence[Mapping[str, float]]) 
 
 def compared_rate(load: LoadProfile, days: Sequence[Observed]) -> ComparedRate | None:
     """Return a scenario's rate beside production's, ``None`` where that is not known."""
-    rate, busiest = Level.of([day.rate_rps for day in days]), Level.of([day.busiest_rps for day in days])
+    rate, busiest = DailyFigure.of([day.rate_rps for day in days]), DailyFigure.of([day.busiest_rps for day in days])
     if rate is None:
         return None
     return ComparedRate(

@@ -25,8 +25,8 @@ from include.perf.monitoring.dashboards.panels import (
     DATASOURCE,
     NONE,
     VERDICT_CODES,
-    Look,
     PanelBuilder,
+    PanelLook,
     age_of,
     bars,
     chosen,
@@ -156,11 +156,11 @@ def _add_choices(board: dashboard.Dashboard) -> None:
 
 def _verdicts() -> PanelBuilder:
     text = "The verdict of the latest run of each service in each scenario."
-    return matrix(Look(title="Verdicts", text=text, states=STATES, width=12), verdict_code())
+    return matrix(PanelLook(title="Verdicts", text=text, states=STATES, width=12), verdict_code())
 
 
 def _problems() -> PanelBuilder:
-    look = Look(
+    look = PanelLook(
         title="Open problems",
         text="The most that one service has open in one scenario; Airflow lists them, under Performance.",
         steps={None: "green", 1: "orange"},
@@ -171,12 +171,12 @@ def _problems() -> PanelBuilder:
 
 def _running() -> PanelBuilder:
     text = "Loads of ours that go out now: a spike of such a service is made by us."
-    look = Look(title="Loads that run", text=text, steps={None: "text", 1: "blue"}, width=3)
+    look = PanelLook(title="Loads that run", text=text, steps={None: "text", 1: "blue"}, width=3)
     return figure(look, f"sum(max by (service, scenario) ({chosen(names.LOAD_RUNNING)}))")
 
 
 def _since_last_run() -> PanelBuilder:
-    look = Look(
+    look = PanelLook(
         title="Time since the last run",
         text="Of any verdict; orange after 26 h, which is late for what runs every night, and red after eight days.",
         unit="s",
@@ -189,12 +189,12 @@ def _since_last_run() -> PanelBuilder:
 def _shift(metric: Metric) -> PanelBuilder:
     is_lower_better = metric.direction is Direction.LOWER_IS_BETTER
     below, above = ("green", "orange") if is_lower_better else ("orange", "green")
-    look = Look(
+    look = PanelLook(
         title=metric.title,
-        text=f"By how much the latest measured run differs; coloured from {metric.floor_ratio:.0%} on, the smallest "
+        text=f"By how much the latest measured run differs; coloured from {metric.min_effect_ratio:.0%} on, the smallest "
         "change that is told. The verdict knows more: how far runs differ anyway.",
         unit="percentunit",
-        steps={None: below, -metric.floor_ratio: NONE, metric.floor_ratio: above},
+        steps={None: below, -metric.min_effect_ratio: NONE, metric.min_effect_ratio: above},
     )
     return matrix(look, chosen(names.RUN_SHIFT, f'metric="{metric.name}"'))
 
@@ -204,7 +204,7 @@ def _values(metric: Metric) -> PanelBuilder:
         f"{severity} limit": chosen(names.family(names.ALERT_LIMIT, metric.name), f'severity="{severity}"')
         for severity in LIMITS
     }
-    look = Look(
+    look = PanelLook(
         title=metric.title,
         text="Of the latest measured run, dashed its baseline and the limits of the alert rules. Choose one service.",
         unit=UNITS[metric.unit],
@@ -216,11 +216,11 @@ def _values(metric: Metric) -> PanelBuilder:
 
 def _verdicts_over_time() -> PanelBuilder:
     text = "The verdict of the latest run at each moment."
-    return states(Look(title="Verdicts", text=text, states=STATES, width=12, height=12), verdict_code())
+    return states(PanelLook(title="Verdicts", text=text, states=STATES, width=12, height=12), verdict_code())
 
 
 def _loads_over_time() -> PanelBuilder:
-    look = Look(
+    look = PanelLook(
         title="Loads",
         text="When loads of ours went out; they are marked in the other panels, too.",
         states={0: ("none", NONE), 1: ("load", "blue")},
@@ -231,7 +231,7 @@ def _loads_over_time() -> PanelBuilder:
 
 
 def _baseline_age() -> PanelBuilder:
-    look = Look(
+    look = PanelLook(
         title="Age of the baselines",
         text=f"Since somebody changed it; to be looked at after {REVIEW_AFTER.days} days, and stale after "
         f"{EXPIRES_AFTER.days}: then it alarms nobody.",
@@ -243,7 +243,7 @@ def _baseline_age() -> PanelBuilder:
 
 
 def _lag() -> PanelBuilder:
-    look = Look(
+    look = PanelLook(
         title="Lateness of the generator",
         text="How late arrivals were released, 99th percentile; beyond the line a run is invalid.",
         unit="s",
@@ -254,7 +254,7 @@ def _lag() -> PanelBuilder:
 
 
 def _saturation() -> PanelBuilder:
-    look = Look(
+    look = PanelLook(
         title="Saturation of the generator",
         text="Share of a core that its busiest worker wanted; beyond the line a run is invalid.",
         unit="percentunit",

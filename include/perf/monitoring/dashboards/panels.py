@@ -75,7 +75,7 @@ AnyPanel = TypeVar("AnyPanel", bargauge.Panel, stat.Panel, statetimeline.Panel, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class PanelLook:
     """What every kind of panel has.
 
     Attributes:
@@ -94,7 +94,7 @@ class Look:
     states: Mapping[int, tuple[str, str]] = field(default_factory=dict)
 
 
-def matrix(look: Look, query: str) -> table.Panel:
+def matrix(look: PanelLook, query: str) -> table.Panel:
     """Return a table of services by scenarios, coloured."""
     grouping = {"rowField": "service", "columnField": "scenario", "valueField": "Value", "emptyValue": "null"}
     return (
@@ -106,7 +106,7 @@ def matrix(look: Look, query: str) -> table.Panel:
     )
 
 
-def figure(look: Look, query: str) -> stat.Panel:
+def figure(look: PanelLook, query: str) -> stat.Panel:
     """Return one figure, coloured."""
     return (
         _dressed(stat.Panel(), look)
@@ -116,7 +116,7 @@ def figure(look: Look, query: str) -> stat.Panel:
     )
 
 
-def bars(look: Look, query: str) -> bargauge.Panel:
+def bars(look: PanelLook, query: str) -> bargauge.Panel:
     """Return a bar for each cell."""
     return (
         _dressed(bargauge.Panel(), look)
@@ -127,7 +127,7 @@ def bars(look: Look, query: str) -> bargauge.Panel:
     )
 
 
-def states(look: Look, query: str) -> statetimeline.Panel:
+def states(look: PanelLook, query: str) -> statetimeline.Panel:
     """Return a row for each cell, coloured by what it was when."""
     return (
         _dressed(statetimeline.Panel(), look)
@@ -138,7 +138,7 @@ def states(look: Look, query: str) -> statetimeline.Panel:
     )
 
 
-def over_time(look: Look, queries: Mapping[str, str], *, dashed: Sequence[str] = ()) -> timeseries.Panel:
+def over_time(look: PanelLook, queries: Mapping[str, str], *, dashed: Sequence[str] = ()) -> timeseries.Panel:
     """Return lines over time.
 
     Args:
@@ -160,7 +160,7 @@ def over_time(look: Look, queries: Mapping[str, str], *, dashed: Sequence[str] =
     return panel
 
 
-def _dressed(panel: AnyPanel, look: Look) -> AnyPanel:
+def _dressed(panel: AnyPanel, look: PanelLook) -> AnyPanel:
     colours = ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE)
     steps = [Threshold(value=value, color=colour) for value, colour in look.steps.items()]
     dressed = panel.title(look.title).description(look.text).datasource(DATASOURCE).unit(look.unit)
@@ -168,7 +168,7 @@ def _dressed(panel: AnyPanel, look: Look) -> AnyPanel:
     return dressed.mappings(_mappings(look))
 
 
-def _mappings(look: Look) -> list[ValueMapping]:
+def _mappings(look: PanelLook) -> list[ValueMapping]:
     """Return the texts and colours of single values; what is not there has none."""
     nothing = DashboardSpecialValueMapOptions(
         match=SpecialValueMatch.NULL_AND_NAN, result=ValueMappingResult(text="–", color=NONE)
@@ -194,7 +194,7 @@ def _legend() -> common.VizLegendOptions:
     )
 
 
-def _style(look: Look) -> shapes.GraphThresholdsStyleMode:
+def _style(look: PanelLook) -> shapes.GraphThresholdsStyleMode:
     """Return how the colours of a time series are shown: as lines, where there are any."""
     is_plain = look.steps == PLAIN
     return shapes.GraphThresholdsStyleMode.OFF if is_plain else shapes.GraphThresholdsStyleMode.DASHED

@@ -14,7 +14,15 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from include.perf.model.metric import METRICS, SHORT_NAMES, Direction, Metric, is_in_points
 from include.perf.model.numbers import format_value
 from include.perf.reporting.charts import style
-from include.perf.runs.phrases import baseline_of, change_of, floor_of, improved, is_provisional, shift_of, worsened
+from include.perf.runs.phrases import (
+    baseline_of,
+    change_of,
+    improved,
+    is_provisional,
+    minimum_effect_of,
+    shift_of,
+    worsened,
+)
 from include.perf.runs.record import RunRecord, Shift, Verdict
 
 CLIP_RATIO = 2.0
@@ -30,7 +38,7 @@ _NUMBER_AND_UNIT = re.compile(r"([\d.]+)(.*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ComparisonRow:
     """One metric: how far it moved for the worse, in percent or points, and its floor in the same.
 
     Attributes:
@@ -87,22 +95,22 @@ def _title(record: RunRecord) -> str:
     return title
 
 
-def _row(record: RunRecord, metric: Metric) -> Row:
+def _row(record: RunRecord, metric: Metric) -> ComparisonRow:
     measured, value = record.metrics.get(metric.name), record.value_of(metric.name)
     shift = shift_of(record, metric.name)
     baseline = record.baseline.metrics.get(metric.name) if record.baseline else None
     if value is None:
-        return Row(metric=metric, why_not=f"no value: {(measured and measured.reason) or 'not measured'}")
+        return ComparisonRow(metric=metric, why_not=f"no value: {(measured and measured.reason) or 'not measured'}")
     if baseline is None or shift is None:
-        return Row(metric=metric, why_not=f"{format_value(value, metric.unit)}, no baseline for it yet")
+        return ComparisonRow(metric=metric, why_not=f"{format_value(value, metric.unit)}, no baseline for it yet")
     in_points = is_in_points(metric.name)
     if shift.ratio is None and not in_points:
         shown = _both(metric, baseline, value)
-        return Row(metric=metric, why_not=f"{shown}, no relative change from zero")
+        return ComparisonRow(metric=metric, why_not=f"{shown}, no relative change from zero")
     low, high = _interval(metric, shift)
     change = shift.absolute * 100 if in_points else (shift.ratio or 0.0) * 100
-    floor = (floor_of(metric, record) or 0.0) / (1 if in_points else baseline)
-    return Row(
+    floor = (minimum_effect_of(metric, record) or 0.0) / (1 if in_points else baseline)
+    return ComparisonRow(
         metric=metric,
         worsening=_signed(metric, change),
         low=low,
@@ -140,7 +148,7 @@ def _both(metric: Metric, baseline: float, value: float) -> str:
     return f"{one[1]} → {second}" if one and same else f"{first} → {second}"
 
 
-def _panel(axes: Axes, rows: list[Row], *, clip: float, least: float, unit: str) -> None:
+def _panel(axes: Axes, rows: list[ComparisonRow], *, clip: float, least: float, unit: str) -> None:
     low, high = _limits(rows, clip=clip, least=least)
     axes.set_xlim(low, high)
     axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -159,19 +167,19 @@ def _worse_by(tick: float, unit: str) -> str:
     return "0" if abs(tick) < 1e-9 else f"{tick:+g} {unit}".replace("-", "−")
 
 
-def _limits(rows: list[Row], *, clip: float, least: float) -> tuple[float, float]:
+def _limits(rows: list[ComparisonRow], *, clip: float, least: float) -> tuple[float, float]:
     """Return an axis that holds every dot, interval and floor, within the clip."""
     reach = [0.0]
     for row in rows:
         reach += [bound for bound in (row.worsening, row.low, row.high) if bound is not None]
-    floors = max((row.floor for row in rows), default=0.0)
-    side = max(least * 0.6, floors)
+    minimum_effects = max((row.floor for row in rows), default=0.0)
+    side = max(least * 0.6, minimum_effects)
     low = min(-side, min(reach)) * 1.12
     high = max(side, least, max(reach)) * 1.12
     return max(low, -clip), min(high, clip)
 
 
-def _draw(axes: Axes, index: int, row: Row) -> None:
+def _draw(axes: Axes, index: int, row: ComparisonRow) -> None:
     figure_wide = axes.get_yaxis_transform()
     if row.worsening is None:
         axes.text(

@@ -22,7 +22,7 @@ import pytest
 
 from include.perf.adapters.files import locked_file
 from include.perf.adapters.files.alert_file import AlertFile
-from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Kind, Message, Posted, Problem, Silence
+from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Message, Posted, Problem, ProblemKind, Silence
 from include.perf.model.cell import CellName
 from include.perf.model.errors import DeliveryError, StoreError
 from include.perf.runs.record import Severity
@@ -36,7 +36,7 @@ REMEDY = "repair it, or move it away"
 def problem(problem_id: str = "r1", **changed: Any) -> Problem:
     given: dict[str, Any] = {
         "id": problem_id,
-        "kind": Kind.REGRESSION,
+        "kind": ProblemKind.REGRESSION,
         "channel": "#performance",
         "cells": (CellName("orders", "market_open"), CellName("quotes", "market_open")),
         "title": "orders is slower: p95 42 → 61 ms",

@@ -21,7 +21,7 @@ from include.perf.adapters.s3.shared_state import LoadLeases
 from include.perf.load.reservations import Reservations
 from include.perf.model.errors import Occupied, StoreError
 from include.perf.model.json_files import to_json
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 from tests.fakes import START
 from tests.object_stores import ObjectStore
 from tests.socket_servers import PROJECT
@@ -30,7 +30,7 @@ CAPACITY_RPS = 600.0
 WAIT_S = 20.0
 """Nobody waits for so long, unless the test fails."""
 
-MARKET_OPEN = Claim(
+MARKET_OPEN = ReservationRequest(
     run_id="20260302T063000Z-aaaaaa",
     service="trading-gateway-service",
     scenario="market_open",
@@ -58,13 +58,13 @@ def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Reservations:
 
 
 @pytest.fixture
-def granted(locks: Reservations) -> Iterator[Callable[[Claim], tuple[Claim, ...]]]:
+def granted(locks: Reservations) -> Iterator[Callable[[ReservationRequest], tuple[ReservationRequest, ...]]]:
     """Grant a claim until the test is over; returns the loads beside it."""
     with ExitStack() as held:
         yield lambda claim: held.enter_context(locks.reserve(claim, capacity_rps=CAPACITY_RPS)).beside
 
 
-def is_free(locks: Reservations, claim: Claim) -> bool:
+def is_free(locks: Reservations, claim: ReservationRequest) -> bool:
     """Whether a claim would be granted now."""
     try:
         with locks.reserve(claim, capacity_rps=CAPACITY_RPS):
@@ -73,13 +73,17 @@ def is_free(locks: Reservations, claim: Claim) -> bool:
         return False
 
 
-def test_loads_on_different_targets_run_side_by_side(granted: Callable[[Claim], tuple[Claim, ...]]) -> None:
+def test_loads_on_different_targets_run_side_by_side(
+    granted: Callable[[ReservationRequest], tuple[ReservationRequest, ...]],
+) -> None:
     """500/s + 50/s are within 600/s; the second is told of the first."""
     assert granted(MARKET_OPEN) == ()
     assert granted(OVERNIGHT) == (MARKET_OPEN,)
 
 
-def test_a_target_takes_one_load_at_a_time(locks: Reservations, granted: Callable[[Claim], tuple[Claim, ...]]) -> None:
+def test_a_target_takes_one_load_at_a_time(
+    locks: Reservations, granted: Callable[[ReservationRequest], tuple[ReservationRequest, ...]]
+) -> None:
     """It is the address that counts, and one that two names share is enough; the reason names who is there."""
     granted(OVERNIGHT)
     other_name = replace(MARKET_OPEN, service="x", rate_rps=1.0, targets=("10.0.0.9:8000", "10.0.0.8:8000"))
@@ -103,14 +107,19 @@ def test_a_target_takes_one_load_at_a_time(locks: Reservations, granted: Callabl
     ],
 )
 def test_the_capacity_is_shared(
-    locks: Reservations, granted: Callable[[Claim], tuple[Claim, ...]], rate_rps: float, is_granted: bool
+    locks: Reservations,
+    granted: Callable[[ReservationRequest], tuple[ReservationRequest, ...]],
+    rate_rps: float,
+    is_granted: bool,
 ) -> None:
     """All loads together send no more than the generators can."""
     granted(MARKET_OPEN)
     assert is_free(locks, replace(OVERNIGHT, rate_rps=rate_rps)) is is_granted
 
 
-def test_why_there_is_no_room(locks: Reservations, granted: Callable[[Claim], tuple[Claim, ...]]) -> None:
+def test_why_there_is_no_room(
+    locks: Reservations, granted: Callable[[ReservationRequest], tuple[ReservationRequest, ...]]
+) -> None:
     """The numbers are all there."""
     granted(MARKET_OPEN)
     with (
@@ -166,9 +175,9 @@ HOLDER = """
 import subprocess, sys
 from pathlib import Path
 from include.perf.adapters.files.load_locks import LoadLocks
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 from include.perf.model.json_files import from_json
-claim = from_json(Claim, sys.argv[2].encode(), where="argv")
+claim = from_json(ReservationRequest, sys.argv[2].encode(), where="argv")
 with LoadLocks(Path(sys.argv[1])).reserve(claim, capacity_rps=600.0) as reservation:
     child = subprocess.Popen(["sleep", "60"], pass_fds=[reservation.hold], stdout=subprocess.DEVNULL)
     print(child.pid, flush=True)

@@ -11,7 +11,7 @@ import pytest
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.adapters.files.load_log import LoadLog
 from include.perf.model.errors import StoreError
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 from tests.fakes import START
 from tests.loads import sent_load
 from tests.socket_servers import PROJECT
@@ -22,9 +22,9 @@ import sys, time
 from datetime import datetime, UTC
 from pathlib import Path
 from include.perf.adapters.files.load_locks import LoadLocks
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 
-claim = Claim(run_id=sys.argv[2], service="a", scenario="b", targets=(), rate_rps=1.0, since=datetime.now(UTC))
+claim = ReservationRequest(run_id=sys.argv[2], service="a", scenario="b", targets=(), rate_rps=1.0, since=datetime.now(UTC))
 with LoadLocks(Path(sys.argv[1])).reserve(claim, capacity_rps=600):
     print("held", flush=True)
     sys.stdin.read()
@@ -69,7 +69,7 @@ def test_a_lock_is_held_as_long_as_its_process_lives(loads: LoadLog, tmp_path: P
 def test_looking_leaves_the_locks_alone(loads: LoadLog, tmp_path: Path) -> None:
     """Whoever sends a load finds them as they were."""
     locks = LoadLocks(tmp_path / "locks")
-    claim = Claim(run_id="r1", service="a", scenario="b", targets=("x:1",), rate_rps=1.0, since=START)
+    claim = ReservationRequest(run_id="r1", service="a", scenario="b", targets=("x:1",), rate_rps=1.0, since=START)
     with locks.reserve(claim, capacity_rps=600):
         loads.held()
         with locks.reserve(replace(claim, run_id="r2", targets=()), capacity_rps=600) as reservation:

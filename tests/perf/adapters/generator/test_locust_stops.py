@@ -20,7 +20,7 @@ from include.perf.adapters.generator import load_process, locust_generator
 from include.perf.adapters.generator.locust_generator import STOP_S, LocustGenerator
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.scenario.stop_criterion import StopCriterion
-from include.perf.guards.load_limits import Limits
+from include.perf.guards.load_limits import LoadLimits
 from include.perf.guards.watch import watching
 from include.perf.load.generator import Progress
 from include.perf.measure.measurement import measure
@@ -144,7 +144,7 @@ def test_a_target_that_hangs_is_left_alone_soon(
 ) -> None:
     """400/s fill 1 000 connections of two workers in 2.5 s; not one has timed out when each criterion ends it."""
     target, folder, hung = start(), folder_in(tmp_path, "run"), []
-    limits = Limits([criterion])
+    limits = LoadLimits([criterion])
 
     def hang(progress: Progress) -> None:
         if progress.elapsed_s >= 1 and not hung:
@@ -167,7 +167,7 @@ def test_a_target_that_hangs_is_left_alone_soon(
 def test_a_target_that_fails_is_left_alone(tmp_path: Path) -> None:
     """Nothing but HTTP 503: after the window of 3 s, and within 5 s of it."""
     folder = folder_in(tmp_path, "run")
-    limits = Limits([in_three_seconds(metric="error_ratio", above=0.5)])
+    limits = LoadLimits([in_three_seconds(metric="error_ratio", above=0.5)])
     with SocketServer(always(answer(status="503 Busy"))) as server:
         with watching(lambda _: None, limits=limits, conditions=[], inquiries=[]) as watch:
             run(folder, server.url, watch)

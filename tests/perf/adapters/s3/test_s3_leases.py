@@ -16,13 +16,15 @@ from include.perf.adapters.s3.shared_object import SharedObject
 from include.perf.adapters.s3.shared_state import LatestLoads, LoadLeases
 from include.perf.model.errors import Occupied, StoreError
 from include.perf.model.json_files import to_json
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 from tests.fakes import START
 from tests.loads import sent_load
 from tests.object_stores import ObjectStore, Proxy
 from tests.socket_servers import python
 
-CLAIM = Claim(run_id="r1", service="a", scenario="b", targets=("10.0.0.7:8000",), rate_rps=1.0, since=START)
+CLAIM = ReservationRequest(
+    run_id="r1", service="a", scenario="b", targets=("10.0.0.7:8000",), rate_rps=1.0, since=START
+)
 
 
 class SteadyClock:
@@ -172,14 +174,14 @@ from include.perf.adapters.s3.shared_state import LoadLeases
 from include.perf.adapters.s3.objects import Objects
 from include.perf.adapters.s3.place import s3_place
 from include.perf.adapters.s3.shared_object import SharedObject
-from include.perf.runs.spec import Claim
+from include.perf.runs.spec import ReservationRequest
 from include.perf.model.json_files import from_json
 
 uri, endpoint, claim = sys.argv[1:]
 login = S3Login(access_key_id="a", secret_access_key="b", endpoint_url=endpoint, region_name="us-east-1")
 objects = Objects(s3_place(uri, setting="argv"), lambda: login)
 loads = LoadLeases(Leases(SharedObject(objects, "leases.json")))
-with loads.reserve(from_json(Claim, claim.encode(), where="argv"), capacity_rps=600):
+with loads.reserve(from_json(ReservationRequest, claim.encode(), where="argv"), capacity_rps=600):
     print("held", flush=True)
     sys.stdin.read()
 """

@@ -8,11 +8,13 @@ from include.perf.adapters.files.load_log import LoadLog
 from include.perf.adapters.http.annotation_webhook import AnnotationWebhook
 from include.perf.adapters.wiring.environment import build_pipeline, metrics_sources
 from include.perf.adapters.wiring.storage import Storage
-from include.perf.monitoring.rule_limits import LIMITS_FILE, CellLimits, Limits, format_limits
+from include.perf.monitoring.rule_limits import LIMITS_FILE, CellLimits, RuleLimits, format_limits
 from tests.fakes import FakeMetrics
 from tests.loads import sent_load
 
-LIMITS = Limits(cells=(CellLimits(service="a", scenario="b", environment="staging", baseline_version=1, metrics={}),))
+LIMITS = RuleLimits(
+    cells=(CellLimits(service="a", scenario="b", environment="staging", baseline_version=1, metrics={}),)
+)
 
 
 @pytest.fixture(autouse=True)

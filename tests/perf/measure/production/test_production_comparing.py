@@ -15,8 +15,8 @@ from include.perf.catalogue.scenario.market_hours import OWN_FILE, Holiday, load
 from include.perf.load.load_plan import REQUEST_COLUMNS
 from include.perf.measure.metrics_source import LabelledValue
 from include.perf.measure.production.buckets import Bucket, Buckets
-from include.perf.measure.production.comparing import Measured, ProductionComparing
-from include.perf.measure.production.comparison import ProductionComparison, Side, read_comparison
+from include.perf.measure.production.comparing import ProductionComparing, RunMeasurement
+from include.perf.measure.production.comparison import ProductionComparison, RequestSource, read_comparison
 from include.perf.model.errors import ConfigurationError, NoData, PrometheusUnavailable
 from include.perf.model.json_files import to_json
 from include.perf.model.metric import MetricValue, Unit
@@ -124,7 +124,7 @@ def compare(prometheus: Answers, folder: Path = Path("/nowhere"), **changes: Any
         market=changes.pop("market", None) or load_market_hours(OWN_FILE),
         clock=changes.pop("clock", FixedClock()),
     )
-    found = comparing.compare(Measured(**(made | changes)))
+    found = comparing.compare(RunMeasurement(**(made | changes)))
     assert found is not None
     return found
 
@@ -133,7 +133,7 @@ def test_service_side_is_held_against_service_side(prometheus: Answers) -> None:
     """Both in the same buckets: production's p50 is 10 ms + 10 ms · 30 / 50, the run's 20 ms + 20 ms · 30 / 80."""
     found = compare(prometheus)
     p50, p95, _, errors, cpu = found.figures
-    assert (found.problem, found.measured_by, found.bounds) == (None, Side.SERVICE, (0.01, 0.02, 0.04))
+    assert (found.problem, found.measured_by, found.bounds) == (None, RequestSource.SERVICE, (0.01, 0.02, 0.04))
     assert p50.name == "latency_p50"
     assert p50.production is not None
     assert p50.production.median == pytest.approx(0.016)
@@ -244,7 +244,7 @@ def test_what_only_the_client_saw_is_put_into_production_s_buckets(prometheus: A
     )
     load = replace(FIGURES, window=RUN, sent=240_000, endpoints=endpoints)
     found = compare(prometheus, folder=tmp_path, load=load)
-    assert found.measured_by is Side.CLIENT
+    assert found.measured_by is RequestSource.CLIENT
     p50, p95, *_, errors, cpu = found.figures
     assert p50.run == pytest.approx(0.02)
     assert (p95.run_bucket, p95.ratio) == (Bucket(low=0.04, high=None), None)
@@ -267,7 +267,7 @@ def test_a_service_that_was_hardly_scraped_is_not_believed(
     """What it tells would look normal; the client saw all of it."""
     requests_file(tmp_path, {"": [0.03] * 10})
     found = compare(prometheus, folder=tmp_path, server=server)
-    assert (found.measured_by, found.figures[0].run) == (Side.CLIENT, pytest.approx(0.03))
+    assert (found.measured_by, found.figures[0].run) == (RequestSource.CLIENT, pytest.approx(0.03))
     assert RUN.end not in {at for _, at in prometheus.asked}
 
 
