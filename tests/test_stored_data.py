@@ -24,7 +24,7 @@ from include.perf.adapters.files.alert_file import AlertFile
 from include.perf.adapters.files.baseline_file import BaselineFile
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.alerts.book import AlertBook, Event
-from include.perf.alerts.desk import Desk
+from include.perf.alerts.desk import AlertWriter
 from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.entry import State
 from include.perf.baselines.file_format import format_baselines, parse_baselines
@@ -244,7 +244,7 @@ def test_a_night_that_was_told_is_not_told_again(root: Path) -> None:
     night = read_night(House(root).store, uris_of(root, "nights/failing.txt"))
 
     def ask(book: AlertBook) -> tuple[bool, bool]:
-        desk = Desk(book=book, now=AFTERWARDS)
+        desk = AlertWriter(book=book, now=AFTERWARDS)
         return desk.is_told(night.run_ids), desk.is_told(["20260318T063000Z-bbbbbb"])
 
     assert AlertFile(root / "alerts" / "alerts.json").update(ask) == (True, False)

@@ -191,8 +191,8 @@ def _shift(metric: Metric) -> PanelBuilder:
     below, above = ("green", "orange") if is_lower_better else ("orange", "green")
     look = PanelLook(
         title=metric.title,
-        text=f"By how much the latest measured run differs; coloured from {metric.min_effect_ratio:.0%} on, the smallest "
-        "change that is told. The verdict knows more: how far runs differ anyway.",
+        text=f"By how much the latest measured run differs; coloured from {metric.min_effect_ratio:.0%} on, the "
+        "smallest change that is told. The verdict knows more: how far runs differ anyway.",
         unit="percentunit",
         steps={None: below, -metric.min_effect_ratio: NONE, metric.min_effect_ratio: above},
     )

@@ -24,7 +24,8 @@ from pathlib import Path
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.runs.spec import ReservationRequest
 
-claim = ReservationRequest(run_id=sys.argv[2], service="a", scenario="b", targets=(), rate_rps=1.0, since=datetime.now(UTC))
+what = {"service": "a", "scenario": "b", "targets": (), "rate_rps": 1.0}
+claim = ReservationRequest(run_id=sys.argv[2], since=datetime.now(UTC), **what)
 with LoadLocks(Path(sys.argv[1])).reserve(claim, capacity_rps=600):
     print("held", flush=True)
     sys.stdin.read()
