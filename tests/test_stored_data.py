@@ -31,7 +31,7 @@ from include.perf.baselines.file_format import format_baselines, parse_baselines
 from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.night import read_night
 from include.perf.runs.record import RunRecord, Verdict
-from include.perf.runs.spec import Claim, RunSpec
+from include.perf.runs.spec import ReservationRequest, RunSpec
 from include.perf.runs.stage_files import StageFiles
 from tests.stored.continuing import AFTERWARDS, House
 from tests.stored.reading import IN_FLIGHT, READINGS, moved, plain
@@ -267,7 +267,7 @@ def test_a_load_of_the_version_before_still_counts(root: Path) -> None:
     folder = root / "results" / ".loads"
     (held,) = folder.glob("*.json")
     locks = LoadLocks(folder)
-    claim = Claim(
+    claim = ReservationRequest(
         run_id="new",
         service="orders-service",
         scenario="storm",

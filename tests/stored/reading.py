@@ -22,7 +22,7 @@ from include.perf.adapters.files.sqlite_index import INDEX_FILE, SqliteIndex
 from include.perf.adapters.s3.leases import Leases
 from include.perf.adapters.s3.shared_state import LatestLoads, LoadLeases
 from include.perf.alerts.book import Delivery
-from include.perf.alerts.delivery import Deliverer
+from include.perf.alerts.delivery import OutboxSender
 from include.perf.baselines.entry import Approval, Baseline
 from include.perf.baselines.history import read_nights
 from include.perf.baselines.promotion import promote, review_all
@@ -168,7 +168,7 @@ def delivered(root: Path) -> Any:
     """What is sent when all that waits is delivered twice."""
     channel = Channel(*(root / UNSURE_ARRIVED).read_text(encoding="ascii").split())
     book = AlertFile(root / "alerts" / "alerts.json")
-    deliverer = Deliverer(store=book, messenger=channel, runs=_results(root), clock=lambda: AFTERWARDS)
+    deliverer = OutboxSender(store=book, messenger=channel, runs=_results(root), clock=lambda: AFTERWARDS)
     waiting = len(book.read().outbox)
     problems = [*deliverer.deliver(), *deliverer.deliver()]
     return {
