@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.fakes import write_csv
+from tests.fakes.small_catalogue import write_csv
 
 SERVICES = """\
 schema_version: 1

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from include.perf.load.announcing import SentLoad
-from tests.fakes import START
+from tests.fakes.clock import START
 
 
 def sent_load(**changes: Any) -> SentLoad:

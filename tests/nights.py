@@ -21,7 +21,7 @@ from include.perf.model.metric import METRICS, MetricValue
 from include.perf.runs.record import Verdict
 from include.perf.verdict.comparison import Comparison, compare_night
 from include.perf.verdict.contender import CellOfNight, Contender, MeasuredRun
-from tests.fakes import START
+from tests.fakes.clock import START
 
 PARTS = {"load": "500/s constant", "data": "sha256:1", "endpoints": "sha256:2"}
 LEVELS = {

@@ -10,7 +10,8 @@ from include.perf.runs.figures import LoadFigures, ServerFigures, Window
 from include.perf.runs.record import Verdict
 from include.perf.runs.spec import ReservationRequest, RunSpec
 from include.perf.runs.stage_files import EarlyEnd, StageFiles
-from tests.fakes import START, MemoryStore
+from tests.fakes.clock import START
+from tests.fakes.results_store import MemoryStore
 from tests.records import generator_figures, metric_values
 
 LOAD = LoadProfile(rate_rps=20, duration_s=10, warmup_s=5)

@@ -24,7 +24,7 @@ from include.perf.measure.production.comparing import ProductionComparing, RunMe
 from include.perf.measure.production.comparison import ProductionComparison, RequestSource
 from include.perf.model.metric import MetricValue, Unit
 from include.perf.runs.figures import ServerFigures, Window
-from tests.fakes import small_scenario, small_service
+from tests.fakes.small_catalogue import small_scenario, small_service
 from tests.socket_servers import prometheus
 from tests.stages import FIGURES
 

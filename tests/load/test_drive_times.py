@@ -16,7 +16,7 @@ from include.load.progress import ProgressReport
 from include.perf.catalogue.endpoint import Expectation
 from include.perf.model.histogram import Histogram
 from include.perf.runs.figures import COMPLETED
-from tests.fakes import counts_of
+from tests.fakes.generator import counts_of
 from tests.load.driven_loads import plan_of, requests_of
 from tests.load.virtual_time import LATE_S, NEVER, UNIX, Reaction, VirtualLoad, VirtualTime
 

@@ -13,7 +13,7 @@ from include.load.record import EXAMPLE_LENGTH, ROWS_AT_ONCE, RequestLog, Reques
 from include.perf.load.load_plan import REQUEST_COLUMNS
 from include.perf.measure.request_rows import read_requests
 from include.perf.model.histogram import Histogram
-from tests.fakes import counts_of
+from tests.fakes.generator import counts_of
 from tests.socket_servers import python
 
 

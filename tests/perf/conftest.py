@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import Platform
+from tests.fakes.small_platform import Platform
 
 
 @pytest.fixture

@@ -19,7 +19,11 @@ from include.perf.load.wire import Answered
 from include.perf.model.errors import StoreError
 from include.perf.pipeline.pipeline import Pipeline
 from include.perf.runs.record import Verdict
-from tests.fakes import NO_RECORD, Platform, healthy_answers, raising, small_scenario, small_service
+from tests.fakes.failing import raising
+from tests.fakes.generator import NO_RECORD
+from tests.fakes.metrics import healthy_answers
+from tests.fakes.small_catalogue import small_scenario, small_service
+from tests.fakes.small_platform import Platform
 from tests.records import record_of
 
 RUN = ("run", "--service", "orders", "--scenario", "brief")

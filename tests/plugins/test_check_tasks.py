@@ -14,7 +14,7 @@ from bellwether.params import dry_run_params, smoke_params
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.load.wire import Answered
 from tests.catalogues import SERVICES, catalogue_folder
-from tests.fakes import Platform
+from tests.fakes.small_platform import Platform
 
 Context = Callable[..., dict[str, Any]]
 

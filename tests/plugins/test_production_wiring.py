@@ -5,7 +5,7 @@ from bellwether.wiring import airflow_pipeline
 
 from include.perf.adapters.metrics.prometheus_metrics import Prometheus
 from include.perf.model.errors import ConfigurationError
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.socket_servers import Serve, always, answer
 
 

@@ -16,7 +16,7 @@ from include.perf.load.generator import Progress
 from include.perf.model.errors import ConfigurationError
 from include.perf.pipeline.planning.request import RunRequest
 from tests.catalogues import catalogue_folder
-from tests.fakes import recent
+from tests.fakes.generator import recent
 
 RUN_ID = "manual__2026-03-02T06:30:00+00:00"
 PARAMS = {

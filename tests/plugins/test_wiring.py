@@ -16,7 +16,8 @@ from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.model.errors import ConfigurationError, PrometheusUnavailable
 from include.perf.runs.record import Verdict
 from tests.certificates import self_signed
-from tests.fakes import START, small_service
+from tests.fakes.clock import START
+from tests.fakes.small_catalogue import small_service
 from tests.records import record_of, run_record
 from tests.socket_servers import Serve, SocketServer, Talk, always, answer
 

@@ -12,7 +12,7 @@ from include.perf.load.market_data import read_market_data
 from include.perf.model.errors import BellwetherError, CatalogueError, DataError
 from include.perf.model.yaml_entries import MAX_BYTES
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
-from tests.fakes import write_csv
+from tests.fakes.small_catalogue import write_csv
 
 WITHIN_S = 10.0
 """Some take a second where nothing else runs; without the guards they take hours, or all memory."""

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from tests.fakes import write_csv
+from tests.fakes.small_catalogue import write_csv
 from tests.security import echoing
 from tests.security.planted import SECRETS, echoes_of, leaks_in, written_in
 from tests.socket_servers import PROJECT, Serve, eventually, free_port

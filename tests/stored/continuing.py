@@ -18,15 +18,13 @@ from include.perf.measure.metrics_source import Sample
 from include.perf.model.errors import BellwetherError, DeliveryError, DeliveryUnsure
 from include.perf.pipeline.pipeline import Pipeline
 from include.perf.runs.record import RunRecord
-from tests.fakes import (
-    FakeCharts,
-    FakeGenerator,
-    FakeMetrics,
-    FakeReservations,
-    FakeResolver,
-    FakeTarget,
-    FixedClock,
-)
+from tests.fakes.charts import FakeCharts
+from tests.fakes.clock import FixedClock
+from tests.fakes.generator import FakeGenerator
+from tests.fakes.metrics import FakeMetrics
+from tests.fakes.reservations import FakeReservations
+from tests.fakes.resolver import FakeResolver
+from tests.fakes.target import FakeTarget
 
 FOLDERS = {"catalogue": "catalogue", "results": "results", "baselines": "baselines/baselines.json"}
 AFTERWARDS = datetime(2026, 3, 18, 6, 30, tzinfo=UTC)

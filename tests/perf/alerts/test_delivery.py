@@ -15,7 +15,8 @@ from include.perf.alerts.delivery import SETTLES, OutboxSender
 from include.perf.model.cell import CellName
 from include.perf.model.errors import DeliveryError, DeliveryUnsure
 from include.perf.runs.record import Severity
-from tests.fakes import START, MemoryStore
+from tests.fakes.clock import START
+from tests.fakes.results_store import MemoryStore
 from tests.perf.alert_words import message
 
 T = TypeVar("T")

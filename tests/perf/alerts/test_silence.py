@@ -11,7 +11,8 @@ from include.perf.alerts.silence import SilenceRequest, about, acknowledge, lift
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError
 from include.perf.runs.record import Severity
-from tests.fakes import START, Platform
+from tests.fakes.clock import START
+from tests.fakes.small_platform import Platform
 from tests.perf.alert_words import message
 
 

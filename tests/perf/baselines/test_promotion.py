@@ -7,7 +7,9 @@ from include.perf.baselines.promotion import promote, roll_back
 from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError, LoadError, StoreError
 from include.perf.runs.record import RunRecord, Verdict
-from tests.fakes import MemoryBaselines, MemoryStore, Platform
+from tests.fakes.baseline_store import MemoryBaselines
+from tests.fakes.results_store import MemoryStore
+from tests.fakes.small_platform import Platform
 from tests.records import run_record
 
 DAY_S = 86_400

@@ -4,7 +4,7 @@ import pytest
 
 from include.perf.catalogue.operations import Operations, problems_of_capacity, problems_of_ceiling
 from include.perf.catalogue.scenario.load_profile import LoadProfile
-from tests.fakes import small_service
+from tests.fakes.small_catalogue import small_service
 
 
 def load_of(peak: float, *, factor: float = 1) -> LoadProfile:

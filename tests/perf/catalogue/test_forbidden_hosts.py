@@ -12,7 +12,7 @@ from include.perf.catalogue.forbidden_hosts import (
     read_forbidden_hosts,
 )
 from include.perf.model.errors import CatalogueError
-from tests.fakes import small_service
+from tests.fakes.small_catalogue import small_service
 
 LISTED = "forbidden_hosts in services.yaml"
 

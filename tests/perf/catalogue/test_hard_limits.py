@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from include.perf.model.metric import METRICS
 from include.perf.verdict.reasons import exceeded
-from tests.fakes import small_service
+from tests.fakes.small_catalogue import small_service
 from tests.records import metric_values
 
 

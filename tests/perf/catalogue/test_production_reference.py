@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from include.perf.catalogue.prometheus_target import ProductionReference, PrometheusTarget
 from include.perf.catalogue.service import Service
-from tests.fakes import SELECTOR, small_service
+from tests.fakes.small_catalogue import SELECTOR, small_service
 
 PRODUCTION = 'service="orders",environment="production"'
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from include.perf.catalogue.network import PRIVATE_NETWORKS
 from include.perf.catalogue.service import DeployVersion
 from include.perf.model.yaml_entries import OWN_PARTS
-from tests.fakes import SELECTOR, small_service
+from tests.fakes.small_catalogue import SELECTOR, small_service
 
 
 def problem_of(**changes: Any) -> str:

@@ -14,7 +14,7 @@ from include.perf.cli.alert_commands import AlertCommands
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError
 from include.perf.runs.record import Severity
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.perf.alert_words import message
 
 

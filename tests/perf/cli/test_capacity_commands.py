@@ -16,7 +16,9 @@ from include.perf.cli.capacity_commands import CapacityCommands
 from include.perf.load.generator import LoadOrder, LoadWatch
 from include.perf.model.errors import ConfigurationError, HostRefused, Occupied, RunSkipped
 from include.perf.pipeline.capacity_trials import CapacityTrials
-from tests.fakes import FakeGenerator, FakeResolver, Platform
+from tests.fakes.generator import FakeGenerator
+from tests.fakes.resolver import FakeResolver
+from tests.fakes.small_platform import Platform
 
 
 class Limited(FakeGenerator):

@@ -14,7 +14,7 @@ from include.perf.cli.console import (
     shown_progress,
 )
 from include.perf.runs.record import Verdict
-from tests.fakes import progress
+from tests.fakes.generator import progress
 from tests.records import load_summary, metric_values, record_of, run_record
 
 LINE = "   12 s    499.6/s  p50 18.3 ms  p95 42.1 ms  p99 87.6 ms  failed 3  in flight 47  lag p99 0.800 ms  48 s left"

@@ -10,7 +10,8 @@ from rich.console import Console
 from include.perf.cli.alert_commands import HaltCommands
 from include.perf.guards.halt import Halt
 from include.perf.model.errors import ConfigurationError
-from tests.fakes import START, raising
+from tests.fakes.clock import START
+from tests.fakes.failing import raising
 
 TOLD = "load is halted by ana since 2026-03-02 06:30:00 UTC: incident 4711 (to go on, remove the file /srv/halt.json)"
 

@@ -21,7 +21,7 @@ from include.perf.runs.record import RunRecord, Shift
 from include.perf.runs.results_store import RECORD_FILE, REQUESTS_FILE
 from include.perf.runs.stage_files import SPEC_FILE
 from tests.baselines import approval
-from tests.fakes import START, FixedClock
+from tests.fakes.clock import START, FixedClock
 from tests.records import metric_values, run_record
 
 CELL = ("--service", "analysis-engine", "--scenario", "market_open")

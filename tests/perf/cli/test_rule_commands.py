@@ -11,7 +11,10 @@ from include.perf.adapters.files.rules_folder import RulesFolder
 from include.perf.cli.rule_commands import RulesCommands
 from include.perf.monitoring.rule_limits import RuleLimits
 from include.perf.monitoring.rule_writer import Publisher, RuleWriter
-from tests.fakes import FakeMetrics, FixedClock, MemoryBaselines, small_catalogue
+from tests.fakes.baseline_store import MemoryBaselines
+from tests.fakes.clock import FixedClock
+from tests.fakes.metrics import FakeMetrics
+from tests.fakes.small_catalogue import small_catalogue
 from tests.nights import SCENARIO, SERVICE
 from tests.perf.monitoring.rules_in_tests import NOW, FakeChecker, baseline
 

@@ -28,7 +28,12 @@ from include.perf.model.errors import (
     TargetError,
 )
 from include.perf.runs.spec import RunSpec
-from tests.fakes import IS_SCRAPED, SELECTOR, START, Platform, progress, raising, recent, small_scenario, small_service
+from tests.fakes.clock import START
+from tests.fakes.failing import raising
+from tests.fakes.generator import progress, recent
+from tests.fakes.metrics import IS_SCRAPED
+from tests.fakes.small_catalogue import SELECTOR, small_scenario, small_service
+from tests.fakes.small_platform import Platform
 from tests.stages import SPEC
 
 HALTED = "load is halted by ana: release (to go on, remove the Variable bellwether_halt)"

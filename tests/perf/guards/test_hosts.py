@@ -11,7 +11,8 @@ from include.perf.catalogue.forbidden_hosts import forbidden_by_production, read
 from include.perf.catalogue.service import Service
 from include.perf.guards.hosts import allowed_addresses
 from include.perf.model.errors import HostRefused, TargetError
-from tests.fakes import FakeResolver, small_service
+from tests.fakes.resolver import FakeResolver
+from tests.fakes.small_catalogue import small_service
 
 LISTED = "(forbidden_hosts in services.yaml); correct base_url or the name"
 REFUSED = "orders-service is not loaded: its host orders-service resolves to"

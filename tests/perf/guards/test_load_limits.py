@@ -7,7 +7,7 @@ import pytest
 from include.perf.catalogue.scenario.stop_criterion import StopCriterion
 from include.perf.guards.load_limits import LoadLimits
 from include.perf.load.generator import LoadProgress, Recent
-from tests.fakes import counts_of, progress, recent
+from tests.fakes.generator import counts_of, progress, recent
 
 NOTHING: dict[int, int] = {}
 QUIET: dict[str, Any] = {"due": 0, "sent": 0, "finished": 0, "failed": 0, "latencies": {}, "lags": {}, "waits": {}}

@@ -7,7 +7,7 @@ import pytest
 from include.perf.catalogue.scenario.market_hours import OWN_FILE, MarketHours, load_market_hours
 from include.perf.guards.guard import production_ends
 from include.perf.model.errors import RunSkipped
-from tests.fakes import small_service
+from tests.fakes.small_catalogue import small_service
 
 LIVE = small_service(environment="live", allow_production=True, max_rate_rps=50)
 

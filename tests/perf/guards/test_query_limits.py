@@ -8,7 +8,9 @@ import pytest
 from include.perf.catalogue.scenario.stop_criterion import StopCriterion
 from include.perf.guards.query_limits import QueryLimit, inquiries_of
 from include.perf.model.errors import NoData, PartialAnswer, PrometheusUnavailable, QueryRejected
-from tests.fakes import SELECTOR, FakeMetrics, FixedClock, small_service
+from tests.fakes.clock import FixedClock
+from tests.fakes.metrics import FakeMetrics
+from tests.fakes.small_catalogue import SELECTOR, small_service
 
 QUERY = f"cpu{{{SELECTOR}}}"
 CPU: dict[str, Any] = {"name": "CPU", "query": "cpu{$selector}", "above": 3.5, "window_s": 10}

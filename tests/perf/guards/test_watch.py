@@ -11,7 +11,8 @@ from include.perf.guards.load_limits import LoadLimits
 from include.perf.guards.watch import PATIENCE_S, Inquiry, Watch, watching
 from include.perf.load.generator import Progress
 from include.perf.model.errors import StoreError
-from tests.fakes import progress, raising, recent
+from tests.fakes.failing import raising
+from tests.fakes.generator import progress, recent
 
 WAIT_S = 20.0
 """Nobody waits for so long, unless the test fails."""

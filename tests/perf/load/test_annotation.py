@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from include.perf.load.announcing import annotation_of
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.loads import sent_load
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from include.perf.load.announcing import SentLoad, announced
 from include.perf.model.errors import DeliveryError, StoreError
-from tests.fakes import START, FixedClock, Platform
+from tests.fakes.clock import START, FixedClock
+from tests.fakes.small_platform import Platform
 from tests.loads import sent_load
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from include.perf.load.generator import LoadProgress, Progress, Recent
-from tests.fakes import counts_of
+from tests.fakes.generator import counts_of
 
 
 def report(**changes: Any) -> dict[str, Any]:

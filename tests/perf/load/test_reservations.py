@@ -9,7 +9,7 @@ import pytest
 from include.perf.load.reservations import MOST_WAIT_S, Reservation, claim_of, turn_of
 from include.perf.model.errors import Occupied, RunSkipped
 from include.perf.runs.spec import ReservationRequest
-from tests.fakes import START, FixedClock
+from tests.fakes.clock import START, FixedClock
 from tests.stages import SPEC
 
 TARGETS = ("10.0.0.7:8000",)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from include.perf.load.announcing import GRACE
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.loads import sent_load
 
 LOAD = sent_load()

@@ -17,7 +17,7 @@ from include.perf.load.feed import Feed
 from include.perf.load.market_data import read_market_data
 from include.perf.load.staging import ROWS_PER_ENDPOINT, build_feed, request_fields
 from include.perf.model.errors import DataError
-from tests.fakes import write_csv
+from tests.fakes.small_catalogue import write_csv
 
 PAIRS = ("EUR_USD", "GBP_USD")
 EVERYTHING = {name: f"${name}" for name in FIELDS}

@@ -14,7 +14,7 @@ from include.perf.load.worker_parts import forget, join, joined, part_of
 from include.perf.measure.request_rows import read_requests
 from include.perf.model.errors import StoreError
 from include.perf.model.json_files import from_json, to_json
-from tests.fakes import counts_of
+from tests.fakes.generator import counts_of
 
 START = 1_767_787_200.0
 

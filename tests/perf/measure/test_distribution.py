@@ -6,7 +6,7 @@ import pytest
 from include.perf.measure.distribution import Distribution, distribution_csv, read_distribution
 from include.perf.model.errors import StoreError
 from include.perf.model.histogram import Histogram
-from tests.fakes import counts_of
+from tests.fakes.generator import counts_of
 
 
 def read(*lines: str, header: str = "lower_s,upper_s,count") -> Distribution | None:

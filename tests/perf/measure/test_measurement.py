@@ -18,7 +18,7 @@ from include.perf.model.errors import LoadError, StoreError
 from include.perf.model.json_files import to_json
 from include.perf.model.metric import MetricValue, Unit
 from include.perf.runs.figures import EndpointFigures, ErrorGroup, LoadFigures, Stall
-from tests.fakes import counts_of
+from tests.fakes.generator import counts_of
 
 # 2026-01-07 12:00:00 UTC
 START = 1_767_787_200.0

@@ -7,15 +7,8 @@ import pytest
 from include.perf.measure.scraping import is_scraped, scrape_figures
 from include.perf.model.errors import NoData, PartialAnswer, PrometheusUnavailable, QueryRejected
 from include.perf.runs.figures import ServerFigures, Window
-from tests.fakes import (
-    IS_SCRAPED,
-    SELECTOR,
-    FakeMetrics,
-    coverage_query,
-    healthy_answers,
-    small_service,
-    started_query,
-)
+from tests.fakes.metrics import IS_SCRAPED, FakeMetrics, coverage_query, healthy_answers, started_query
+from tests.fakes.small_catalogue import SELECTOR, small_service
 
 BEGIN = datetime(2026, 3, 2, 6, 40, tzinfo=UTC)
 WINDOW = Window(start=BEGIN, end=BEGIN + timedelta(seconds=10))

@@ -8,7 +8,8 @@ import pytest
 from include.perf.measure.metrics_source import Sample
 from include.perf.measure.server_series import MAX_POINTS, ServerSeries, read_server_series, scrape_series
 from include.perf.model.errors import NoData, PrometheusError, PrometheusUnavailable, QueryRejected, StoreError
-from tests.fakes import SELECTOR, FakeMetrics, small_service
+from tests.fakes.metrics import FakeMetrics
+from tests.fakes.small_catalogue import SELECTOR, small_service
 
 BEGIN = datetime(2026, 3, 2, 6, 40, 0, 250_000, tzinfo=UTC)
 HEADER = "second,cpu_usage,memory_usage,disk_usage"

@@ -10,7 +10,7 @@ from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.measure.validity import load_notes, load_problems, server_problems
 from include.perf.model.metric import METRICS, MetricValue, Unit
 from include.perf.runs.figures import GeneratorFigures, LoadFigures, ServerFigures, Window
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.records import generator_figures
 
 LATENCIES = ("latency_p50", "latency_p95", "latency_p99")

@@ -12,7 +12,7 @@ from include.perf.monitoring.standings import Standing
 from include.perf.runs.record import Severity
 from tests.baselines import entry_of, with_runs
 from tests.entries import CELL, entry
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.loads import sent_load
 
 Labels = frozenset[tuple[str, str]]

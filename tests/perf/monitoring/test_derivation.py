@@ -14,7 +14,7 @@ from include.perf.baselines.baselines import Baseline, Baselines
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.monitoring.derivation import Derived, derive
 from include.perf.monitoring.rule_limits import Limit
-from tests.fakes import small_catalogue, small_scenario, small_service
+from tests.fakes.small_catalogue import small_catalogue, small_scenario, small_service
 from tests.nights import DUE, LEVELS, SERVICE, run_on
 from tests.perf.monitoring.rules_in_tests import NOW, baseline, baselines
 

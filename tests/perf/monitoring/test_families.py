@@ -12,7 +12,7 @@ from include.perf.monitoring import names
 from include.perf.monitoring.families import GAUGES, exposition_of
 from include.perf.runs.record import Severity, Verdict
 from tests.entries import entry
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.loads import sent_load
 from tests.perf.monitoring.standings import labels, samples_of, standing
 from tests.records import END, HEALTHY_METRICS, record_of

@@ -3,7 +3,9 @@
 from include.perf.measure.metrics_source import LabelledValue
 from include.perf.model.errors import PrometheusUnavailable
 from include.perf.monitoring.derivation import HistogramEdges
-from tests.fakes import SELECTOR, START, FakeMetrics, FixedClock, small_service
+from tests.fakes.clock import START, FixedClock
+from tests.fakes.metrics import FakeMetrics
+from tests.fakes.small_catalogue import SELECTOR, small_service
 
 BUCKETS = f"sum by (le) (increase(http_request_duration_seconds_bucket{{{SELECTOR}}}[5m]))"
 

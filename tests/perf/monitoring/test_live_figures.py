@@ -2,7 +2,7 @@
 
 from include.perf.model.metric import METRICS
 from include.perf.monitoring.live_figures import LONG, SHORT, live, live_figures
-from tests.fakes import small_service
+from tests.fakes.small_catalogue import small_service
 
 OVERRIDE = "avg_over_time(disk{$selector}[$window])"
 

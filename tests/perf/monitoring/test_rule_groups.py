@@ -14,7 +14,7 @@ from include.perf.monitoring.rule_alerts import alert_name, alerts
 from include.perf.monitoring.rule_groups import DIGEST_RECORD, digest_of, rule_groups, rules_text
 from include.perf.monitoring.rule_limits import CellLimits
 from include.perf.monitoring.rule_tests import rule_tests
-from tests.fakes import small_catalogue, small_scenario, small_service
+from tests.fakes.small_catalogue import small_catalogue, small_scenario, small_service
 from tests.perf.monitoring.rules_in_tests import cell_limits
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)

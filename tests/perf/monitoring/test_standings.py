@@ -25,7 +25,7 @@ from include.perf.monitoring.standings import Sources, Standing
 from include.perf.runs.record import RunRecord, Severity, Verdict
 from tests.baselines import approval
 from tests.catalogues import catalogue_folder
-from tests.fakes import START, FixedClock
+from tests.fakes.clock import START, FixedClock
 from tests.loads import sent_load
 from tests.perf.monitoring.standings import samples_in
 from tests.perf.pages.problems import problem

@@ -9,7 +9,7 @@ from include.perf.pages.dag_run_page import dag_run_page, unfinished
 from include.perf.runs.night import results_of
 from include.perf.runs.spec import RunSpec
 from include.perf.runs.stage_files import StageFiles
-from tests.fakes import MemoryStore
+from tests.fakes.results_store import MemoryStore
 from tests.records import run_record
 
 CELL = CellName("orders-service", "calm")

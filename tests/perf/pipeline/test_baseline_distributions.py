@@ -11,7 +11,7 @@ from include.perf.model.errors import ConfigurationError
 from include.perf.pipeline.finishing import baseline_distributions
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import DISTRIBUTION_FILE
-from tests.fakes import Platform
+from tests.fakes.small_platform import Platform
 
 
 @pytest.fixture

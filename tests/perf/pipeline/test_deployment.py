@@ -9,7 +9,11 @@ import pytest
 from include.perf.model.errors import NoData, TargetError
 from include.perf.pipeline.loading import MAX_VERSION, read_deploy_version
 from include.perf.runs.record import Verdict
-from tests.fakes import SELECTOR, START, FakeMetrics, FakeTarget, Platform, small_service
+from tests.fakes.clock import START
+from tests.fakes.metrics import FakeMetrics
+from tests.fakes.small_catalogue import SELECTOR, small_service
+from tests.fakes.small_platform import Platform
+from tests.fakes.target import FakeTarget
 
 ADDRESSES = ("10.0.0.7", "10.0.0.8")
 

@@ -9,7 +9,8 @@ from include.perf.model.errors import LoadError, RunSkipped
 from include.perf.runs.record import Verdict
 from include.perf.runs.results_store import REQUESTS_FILE
 from include.perf.runs.stage_files import LOAD_FILE, StageFiles, Tries
-from tests.fakes import START, Platform
+from tests.fakes.clock import START
+from tests.fakes.small_platform import Platform
 
 RUN_S = 15
 

@@ -8,7 +8,8 @@ import pytest
 from include.perf.load.wire import Answered
 from include.perf.pipeline.previews import MAX_BODY, PlannedEndpoint, PlannedLoad, loads_in_words, smoke_in_words
 from include.perf.pipeline.smoke import SmokeResult
-from tests.fakes import START, Platform
+from tests.fakes.clock import START
+from tests.fakes.small_platform import Platform
 
 PLACE = PlannedEndpoint(
     name="place",

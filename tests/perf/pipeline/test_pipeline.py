@@ -28,22 +28,12 @@ from include.perf.model.errors import (
 )
 from include.perf.runs.record import Severity, Verdict
 from include.perf.runs.spec import ReservationRequest
-from tests.fakes import (
-    IS_SCRAPED,
-    NO_RECORD,
-    SELECTOR,
-    START,
-    FakeGenerator,
-    FakeMetrics,
-    FakeReservations,
-    FixedClock,
-    Platform,
-    counts_of,
-    coverage_query,
-    healthy_answers,
-    progress,
-    small_scenario,
-)
+from tests.fakes.clock import START, FixedClock
+from tests.fakes.generator import NO_RECORD, FakeGenerator, counts_of, progress
+from tests.fakes.metrics import IS_SCRAPED, FakeMetrics, coverage_query, healthy_answers
+from tests.fakes.reservations import FakeReservations
+from tests.fakes.small_catalogue import SELECTOR, small_scenario
+from tests.fakes.small_platform import Platform
 from tests.stages import BESIDE
 
 DOWN = "orders-service is not reachable: GET http://orders-service:8000/healthz failed"

@@ -20,7 +20,8 @@ from include.perf.model.errors import LoadError, StoreError
 from include.perf.pipeline.planning.request import RunRequest
 from include.perf.runs.record import Verdict
 from include.perf.runs.results_store import RECORD_FILE, REQUESTS_FILE
-from tests.fakes import FakeGenerator, Platform
+from tests.fakes.generator import FakeGenerator
+from tests.fakes.small_platform import Platform
 from tests.object_stores import ObjectStore, Proxy
 from tests.waiting import until
 

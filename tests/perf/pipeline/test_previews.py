@@ -14,7 +14,9 @@ from include.perf.model.errors import ConfigurationError
 from include.perf.pipeline.planning.request import RunRequest
 from include.perf.pipeline.previews import PlannedEndpoint, PlannedLoad
 from include.perf.runs.stage_files import StageFiles
-from tests.fakes import START, Platform, small_scenario, small_service
+from tests.fakes.clock import START
+from tests.fakes.small_catalogue import small_scenario, small_service
+from tests.fakes.small_platform import Platform
 
 LONGEST_S = 25  # 5 s of warm-up, 10 s measured, and the 10 s in which the last answer may come
 RUN_S = 85  # and a minute beside it until the next one's turn

@@ -1,6 +1,6 @@
 """Loads that share workers on other machines: one at a time, and not compared with those of this machine alone."""
 
-from tests.fakes import Platform
+from tests.fakes.small_platform import Platform
 
 POOL = "Locust workers at 0.0.0.0:5557"
 

@@ -11,7 +11,9 @@ from include.perf.load.staging import build_feed
 from include.perf.load.wire import Answered
 from include.perf.model.errors import CatalogueError, HostRefused, RunSkipped, TargetError
 from include.perf.pipeline.smoke import MAX_EXAMPLE, SmokeResult, smoke
-from tests.fakes import FakeTarget, Platform, small_scenario, small_service
+from tests.fakes.small_catalogue import small_scenario, small_service
+from tests.fakes.small_platform import Platform
+from tests.fakes.target import FakeTarget
 
 ADDRESSES = ("10.0.0.7",)
 GOOD = Answered(status=200, body=b'{"order_id": 1}', took_s=0.02)

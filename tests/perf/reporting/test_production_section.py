@@ -18,7 +18,7 @@ from include.perf.measure.production.comparison import (
 from include.perf.reporting import html_page, markdown_text
 from include.perf.reporting.report import run_document
 from include.perf.runs.record import Verdict
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.records import record_of, run_record
 from tests.stages import FIGURES
 

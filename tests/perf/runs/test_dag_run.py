@@ -10,7 +10,7 @@ from include.perf.reporting.summary import write_summary
 from include.perf.runs.night import DagRunResults, Missing, results_of
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.stage_files import EarlyEnd, StageFiles
-from tests.fakes import MemoryStore
+from tests.fakes.results_store import MemoryStore
 from tests.records import record_of, run_record
 
 RUN_ID = "manual__2026-11-22T23:28:06.123+00:00"

@@ -17,7 +17,7 @@ from include.perf.runs.results_store import RECORD_FILE, REPORT_FILE, REQUESTS_F
 from include.perf.runs.retention import Clearance, Waste, clear, retention_of
 from include.perf.runs.stage_files import SPEC_FILE
 from tests.baselines import SCENARIO, SERVICE, approval, run
-from tests.fakes import raising
+from tests.fakes.failing import raising
 from tests.records import run_record
 
 NOW = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)

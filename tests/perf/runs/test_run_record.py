@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import (
-    Platform,
-)
+from tests.fakes.small_platform import Platform
 
 DOWN = "orders-service is not reachable: GET http://orders-service:8000/healthz failed"
 

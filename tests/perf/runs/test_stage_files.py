@@ -7,7 +7,8 @@ import pytest
 from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.model.errors import StoreError
 from include.perf.runs.stage_files import STAGE_FILES, ConcurrentLoads, Deployed, Reruns, StageFiles
-from tests.fakes import START, MemoryStore
+from tests.fakes.clock import START
+from tests.fakes.results_store import MemoryStore
 from tests.records import run_record
 from tests.stages import BESIDE, DOWN, FIGURES, SCRAPED, SPEC, planned
 

@@ -13,7 +13,10 @@ from include.perf.model.metric import METRICS
 from include.perf.runs.record import RunRecord, Severity, Shift, Verdict
 from include.perf.runs.stage_files import Deployed, Reruns, StageFiles
 from include.perf.verdict.night import Judge
-from tests.fakes import FixedClock, MemoryBaselines, MemoryStore, Platform
+from tests.fakes.baseline_store import MemoryBaselines
+from tests.fakes.clock import FixedClock
+from tests.fakes.results_store import MemoryStore
+from tests.fakes.small_platform import Platform
 from tests.nights import DUE, LEVELS, PARTS, SCENARIO, SERVICE, baseline_of, day, run_on
 from tests.records import load_summary, metric_values, run_record
 from tests.stages import FIGURES, HALTED, SCRAPED, planned

@@ -28,7 +28,7 @@ from include.perf.monitoring.standings import Sources
 from include.perf.runs.record import RunRecord
 from include.perf.runs.stage_files import StageFiles
 from tests.catalogues import catalogue_folder
-from tests.fakes import FixedClock
+from tests.fakes.clock import FixedClock
 from tests.perf.alert_words import message
 from tests.records import START, run_record
 

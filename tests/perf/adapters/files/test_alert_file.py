@@ -26,7 +26,7 @@ from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Message,
 from include.perf.model.cell import CellName
 from include.perf.model.errors import DeliveryError, StoreError
 from include.perf.runs.record import Severity
-from tests.fakes import raising
+from tests.fakes.failing import raising
 
 AT = datetime(2026, 3, 2, 7, 0, 0, 123456, tzinfo=UTC)
 CHANGES = 10

@@ -21,7 +21,7 @@ from include.perf.adapters.files.baseline_file import BaselineFile
 from include.perf.baselines.baselines import MAX_RUNS, Approval, Baselines
 from include.perf.model.errors import BaselineError
 from include.perf.runs.record import Verdict
-from tests.fakes import raising
+from tests.fakes.failing import raising
 from tests.records import run_record
 
 AT = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)

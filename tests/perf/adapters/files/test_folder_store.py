@@ -14,7 +14,7 @@ from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.model import json_files
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError, StoreError
-from tests.fakes import raising
+from tests.fakes.failing import raising
 from tests.socket_servers import PROJECT
 
 CELL = {"service": "orders-service", "scenario": "brief"}

@@ -22,7 +22,7 @@ from include.perf.load.reservations import Reservations
 from include.perf.model.errors import Occupied, StoreError
 from include.perf.model.json_files import to_json
 from include.perf.runs.spec import ReservationRequest
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.object_stores import ObjectStore
 from tests.socket_servers import PROJECT
 

@@ -12,7 +12,7 @@ from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.adapters.files.load_log import LoadLog
 from include.perf.model.errors import StoreError
 from include.perf.runs.spec import ReservationRequest
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.loads import sent_load
 from tests.socket_servers import PROJECT
 

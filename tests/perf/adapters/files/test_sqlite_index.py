@@ -20,7 +20,7 @@ from include.perf.model.json_files import to_json
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import RECORD_FILE
 from include.perf.runs.run_index import entry_of
-from tests.fakes import START, FixedClock
+from tests.fakes.clock import START, FixedClock
 from tests.records import record_of, regressed_record, run_record
 
 HOUR = 3_600

@@ -11,7 +11,7 @@ import pytest
 from include.perf.adapters.http.annotation_webhook import AnnotationWebhook, Webhook, environment_webhook
 from include.perf.load.announcing import annotation_of
 from include.perf.model.errors import ConfigurationError, DeliveryError
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.loads import sent_load
 from tests.socket_servers import Script, Serve, Talk, answer, free_port
 

@@ -9,7 +9,7 @@ import pytest
 
 from include.perf.adapters.http.credentials import Secrets, environment_credentials, secret_headers
 from include.perf.model.errors import ConfigurationError
-from tests.fakes import small_service
+from tests.fakes.small_catalogue import small_service
 
 VARIABLE = "AIRFLOW_CONN_ORDERS_API"
 SERVICE = small_service(connection="orders_api")

@@ -14,7 +14,7 @@ from include.perf.guards.hosts import allowed_addresses
 from include.perf.load.load_plan import GENERATOR_VERSION
 from include.perf.model.errors import ConfigurationError, TargetError
 from tests.certificates import self_signed
-from tests.fakes import FakeResolver
+from tests.fakes.resolver import FakeResolver
 from tests.socket_servers import Serve, SocketServer, Talk, always, answer, free_port, has_ipv6
 
 HERE = ("127.0.0.1",)

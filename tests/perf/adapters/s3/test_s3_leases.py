@@ -17,7 +17,7 @@ from include.perf.adapters.s3.shared_state import LatestLoads, LoadLeases
 from include.perf.model.errors import Occupied, StoreError
 from include.perf.model.json_files import to_json
 from include.perf.runs.spec import ReservationRequest
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.loads import sent_load
 from tests.object_stores import ObjectStore, Proxy
 from tests.socket_servers import python

@@ -16,7 +16,7 @@ from include.perf.adapters.s3.shared_state import alerts_in
 from include.perf.baselines.baselines import Baselines
 from include.perf.model.errors import BaselineError, DeliveryError, StoreError
 from tests.baselines import SCENARIO, SERVICE, approval, run
-from tests.fakes import FixedClock
+from tests.fakes.clock import FixedClock
 from tests.object_stores import ObjectStore, Proxy
 
 PROMOTIONS = 12

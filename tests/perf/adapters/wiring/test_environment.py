@@ -11,7 +11,7 @@ from include.perf.adapters.wiring.storage import Storage
 from include.perf.guards.halt import Halt
 from include.perf.model.errors import ConfigurationError, PrometheusUnavailable
 from tests.certificates import Authority
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.socket_servers import Serve, SocketServer, Talk, always, answer
 from tests.stages import BESIDE
 

@@ -9,7 +9,7 @@ from include.perf.adapters.http.annotation_webhook import AnnotationWebhook
 from include.perf.adapters.wiring.environment import build_pipeline, metrics_sources
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.monitoring.rule_limits import LIMITS_FILE, CellLimits, RuleLimits, format_limits
-from tests.fakes import FakeMetrics
+from tests.fakes.metrics import FakeMetrics
 from tests.loads import sent_load
 
 LIMITS = RuleLimits(

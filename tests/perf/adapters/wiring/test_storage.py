@@ -16,7 +16,7 @@ from include.perf.model.errors import ConfigurationError
 from include.perf.model.json_files import to_json
 from include.perf.runs.results_store import RECORD_FILE
 from tests.baselines import approval, run
-from tests.fakes import FakeMetrics
+from tests.fakes.metrics import FakeMetrics
 from tests.loads import sent_load
 from tests.object_stores import ObjectStore, files_in
 from tests.records import run_record

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.model.yaml_entries import problem_of
-from tests.fakes import small_scenario
+from tests.fakes.small_catalogue import small_scenario
 
 BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
 """Market open: three times the rate, and back to it within five minutes."""

@@ -11,7 +11,7 @@ from include.perf.catalogue.reading import load_catalogue
 from include.perf.catalogue.scenario.stop_criterion import MAX_CRITERIA, StopCriterion
 from include.perf.model.yaml_entries import problem_of
 from include.perf.pipeline.planning.fingerprint import fingerprint
-from tests.fakes import small_scenario, small_service
+from tests.fakes.small_catalogue import small_scenario, small_service
 
 CPU = "sum(rate(process_cpu_seconds_total{$selector}[30s]))"
 

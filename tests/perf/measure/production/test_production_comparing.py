@@ -25,7 +25,12 @@ from include.perf.runs.figures import EndpointFigures, ServerFigures, Window
 from include.perf.runs.record import Verdict
 from include.perf.runs.results_store import PRODUCTION_FILE, REQUESTS_FILE
 from include.perf.runs.run_index import entry_of
-from tests.fakes import SELECTOR, FakeMetrics, FixedClock, MemoryStore, Platform, raising, small_scenario, small_service
+from tests.fakes.clock import FixedClock
+from tests.fakes.failing import raising
+from tests.fakes.metrics import FakeMetrics
+from tests.fakes.results_store import MemoryStore
+from tests.fakes.small_catalogue import SELECTOR, small_scenario, small_service
+from tests.fakes.small_platform import Platform
 from tests.records import run_record
 from tests.stages import FIGURES, planned
 

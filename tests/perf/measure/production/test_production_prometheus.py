@@ -10,7 +10,7 @@ from include.perf.catalogue.reading import load_catalogue
 from include.perf.measure.metrics_source import LabelledValue
 from include.perf.model.errors import CatalogueError, ConfigurationError, NoData
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
-from tests.fakes import START
+from tests.fakes.clock import START
 from tests.socket_servers import Serve, Talk, always, answer
 
 TWO = (

@@ -6,7 +6,7 @@ import pytest
 
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.pipeline.planning.fingerprint import describe_load, fingerprint
-from tests.fakes import small_service
+from tests.fakes.small_catalogue import small_service
 
 LOAD = LoadProfile(rate_rps=100, duration_s=60)
 DATA = "sha256:0123456789abcdef0123"

@@ -10,7 +10,8 @@ from include.perf.model.json_files import to_json
 from include.perf.pipeline.planning.overdue import overdue
 from include.perf.runs.night import Overdue
 from include.perf.runs.record import Verdict
-from tests.fakes import Platform, small_scenario
+from tests.fakes.small_catalogue import small_scenario
+from tests.fakes.small_platform import Platform
 from tests.records import record_of
 
 LONG_AGO = datetime.fromisoformat("2026-01-01T00:00:00+00:00")

@@ -12,7 +12,9 @@ from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.model.errors import ConfigurationError
 from include.perf.pipeline.planning.request import RunRequest, specs_for
 from include.perf.runs.spec import RunSpec
-from tests.fakes import START, Platform, small_scenario, small_service
+from tests.fakes.clock import START
+from tests.fakes.small_catalogue import small_scenario, small_service
+from tests.fakes.small_platform import Platform
 
 FRIDAY = START - timedelta(days=3)
 NIGHTLY = {"cron": "30 6 * * *", "finish_by": "07:00"}

@@ -10,9 +10,7 @@ from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.model.errors import BaselineError, ConfigurationError
 from include.perf.pipeline.planning.request import RunRequest
 from include.perf.runs.record import Verdict
-from tests.fakes import (
-    Platform,
-)
+from tests.fakes.small_platform import Platform
 
 DOWN = "orders-service is not reachable: GET http://orders-service:8000/healthz failed"
 

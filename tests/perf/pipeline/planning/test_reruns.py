@@ -16,7 +16,11 @@ from include.perf.pipeline.planning.time_plan import in_turn, refusal, reruns_of
 from include.perf.runs.record import Severity, Verdict
 from include.perf.runs.spec import RunSpec
 from include.perf.runs.stage_files import Reruns, StageFiles
-from tests.fakes import START, FakeGenerator, Platform, raising, small_scenario, small_service
+from tests.fakes.clock import START
+from tests.fakes.failing import raising
+from tests.fakes.generator import FakeGenerator
+from tests.fakes.small_catalogue import small_scenario, small_service
+from tests.fakes.small_platform import Platform
 from tests.stages import SPEC
 
 NIGHTLY = {"cron": "30 6 * * *", "timezone": "UTC"}

@@ -9,7 +9,7 @@ import pytest
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.model.errors import CatalogueError
 from include.perf.pipeline.planning.time_plan import run_order, scenarios_of
-from tests.fakes import small_catalogue, small_scenario, small_service
+from tests.fakes.small_catalogue import small_catalogue, small_scenario, small_service
 
 BEFORE_LONDON = {"before": "london", "minutes": 90}
 NIGHTLY = {"cron": "30 6 * * *", "finish_by": "07:00"}

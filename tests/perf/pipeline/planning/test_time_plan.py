@@ -10,7 +10,7 @@ import pytest
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.pipeline.planning.time_plan import TimePlan, run_length, time_plan, time_plans
-from tests.fakes import small_catalogue, small_scenario, small_service
+from tests.fakes.small_catalogue import small_catalogue, small_scenario, small_service
 
 LOAD = {"rate_rps": 10, "duration_s": 60, "warmup_s": 30}
 RUN_S = 60 + 30 + 10 + 60
