@@ -28,10 +28,10 @@ from include.perf.monitoring.standings import Sources
 # Airflow puts the folder of plugins there, too.
 sys.path.append(str(Path(__file__).parents[1] / "plugins"))
 
+from bellwether.timed_cache import TimedCache
 from bellwether.web.access import Visitor
 from bellwether.web.app import CATALOGUE_KEPT_S, build_app
 from bellwether.web.csrf import Tokens
-from bellwether.web.remembered import Remembered
 from bellwether.web.site import Site
 
 
@@ -57,7 +57,7 @@ def views(
 
 def _app(folder: Path, *, store: FolderStore, index: SqliteIndex) -> FastAPI:
     metrics = Sources(
-        catalogue=Remembered(load_catalogue, for_s=CATALOGUE_KEPT_S),
+        catalogue=TimedCache(load_catalogue, for_s=CATALOGUE_KEPT_S),
         index=index,
         baselines=CachedBaselines(BaselineFile(folder / "baselines.json")),
         alerts=AlertFile(folder / "alerts.json"),

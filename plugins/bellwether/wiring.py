@@ -15,7 +15,7 @@ from airflow.version import version as airflow_version
 
 from bellwether.halting import halted
 from bellwether.links import URL_PREFIX
-from bellwether.web.remembered import Remembered
+from bellwether.timed_cache import TimedCache
 from include.perf.adapters.generator.locust_pool import LocustPool, locust_pool
 from include.perf.adapters.http.annotation_webhook import Webhook
 from include.perf.adapters.http.credentials import Secrets, missing_connection, optional_headers, secret_headers
@@ -223,7 +223,7 @@ def airflow_pool() -> LocustPool | None:
 
 def storage() -> Storage:
     """Return where things are kept; an object store is called with the credentials of its connection."""
-    return Storage(s3=Remembered(AirflowS3(), for_s=S3_KEPT_S))
+    return Storage(s3=TimedCache(AirflowS3(), for_s=S3_KEPT_S))
 
 
 class AirflowS3:

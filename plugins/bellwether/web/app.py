@@ -8,11 +8,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
+from bellwether.timed_cache import TimedCache
 from bellwether.web import changes, exposition, files, views
 from bellwether.web.access import Forbidden, NotLoggedIn, airflow_door, login_address
 from bellwether.web.answers import SECURITY_HEADERS, explained
 from bellwether.web.csrf import Forged, Tokens
-from bellwether.web.remembered import Remembered
 from bellwether.web.site import NotThere, Site
 from include.perf.model.errors import BellwetherError, ConfigurationError, StoreError
 
@@ -78,7 +78,7 @@ def airflow_app() -> FastAPI:
 
     outside = urlsplit(conf.get("api", "base_url", fallback="")).netloc
     kept = storage()
-    catalogue, baselines = Remembered(load_catalogue, for_s=CATALOGUE_KEPT_S), CachedBaselines(kept.baselines())
+    catalogue, baselines = TimedCache(load_catalogue, for_s=CATALOGUE_KEPT_S), CachedBaselines(kept.baselines())
     metrics = replace(metrics_sources(kept), catalogue=catalogue, baselines=baselines)
     return build_app(
         Site(
@@ -91,7 +91,7 @@ def airflow_app() -> FastAPI:
             clock=metrics.clock,
             door=airflow_door,
             metrics=metrics,
-            metrics_token=Remembered(metrics_token, for_s=TOKEN_KEPT_S),
+            metrics_token=TimedCache(metrics_token, for_s=TOKEN_KEPT_S),
             tokens=Tokens(secret=get_signing_key("api", "secret_key"), hosts=frozenset({outside} - {""})),
         )
     )
