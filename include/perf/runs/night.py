@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from include.perf.model.cell import CellName
+from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import StoreError
 from include.perf.runs.phrases import headline
 from include.perf.runs.record import RunRecord, Verdict
@@ -36,17 +36,17 @@ class NightRuns:
     @property
     def run_ids(self) -> list[str]:
         """The ids of all of them."""
-        return [_parts(uri)[2] for uri in (*self.records, *self.missing)]
+        return [RunAddress.from_uri(uri).run_id for uri in (*self.records, *self.missing)]
 
     @property
     def missing_cells(self) -> list[CellName]:
         """The cells of the runs without a record."""
-        return [_cell(uri) for uri in self.missing]
+        return [RunAddress.from_uri(uri).cell for uri in self.missing]
 
     @property
     def cells(self) -> list[CellName]:
         """The cells of all of them."""
-        return [_cell(uri) for uri in (*self.records, *self.missing)]
+        return [RunAddress.from_uri(uri).cell for uri in (*self.records, *self.missing)]
 
 
 def read_night(store: ResultsStore, uris: Sequence[str]) -> NightRuns:
@@ -59,16 +59,6 @@ def read_night(store: ResultsStore, uris: Sequence[str]) -> NightRuns:
         except StoreError:
             missing.append(uri)
     return NightRuns(records=records, missing=tuple(missing))
-
-
-def _parts(uri: str) -> tuple[str, str, str]:
-    service, scenario, run_id = uri.rstrip("/").split("/")[-3:]
-    return service, scenario, run_id
-
-
-def _cell(uri: str) -> CellName:
-    service, scenario, _ = _parts(uri)
-    return CellName(service, scenario)
 
 
 log = logging.getLogger(__name__)
@@ -119,8 +109,8 @@ def results_of(store: ResultsStore, uris: Sequence[str], *, dag_id: str, dag_run
         try:
             records.append(files.read_record())
         except StoreError as err:
-            service, scenario, _ = uri.rstrip("/").split("/")[-3:]
-            missing.append(Missing(service=service, scenario=scenario, reason=_why(files, err)))
+            cell = RunAddress.from_uri(uri).cell
+            missing.append(Missing(service=cell.service, scenario=cell.scenario, reason=_why(files, err)))
     return DagRunResults(dag_id=dag_id, dag_run_id=dag_run_id, records=tuple(records), missing=tuple(missing))
 
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from include.perf.catalogue.operations import Operations
+from include.perf.model.cell import RunAddress
 from include.perf.model.errors import StoreError
 from include.perf.model.metric import Unit
 from include.perf.model.numbers import format_value
@@ -182,7 +183,7 @@ def clear(
     old = [night for night in _nights(found.raw) if max(run.at for run in night) < now - retention.requests]
     kept = [night for night in old if any({run.run_id, run.night} & referenced for run in night)]
     wanted = [_removal(run) for night in old if night not in kept for run in night]
-    wanted += [each for each in found.unfinished if each.uri.rpartition("/")[2] not in referenced]
+    wanted += [removal for removal in found.unfinished if RunAddress.from_uri(removal.uri).run_id not in referenced]
     removed = []
     for removal in sorted(wanted, key=lambda each: each.at):
         with found.noted(removal.uri):

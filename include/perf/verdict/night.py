@@ -97,7 +97,7 @@ class Judge:
         if not record.verdict.is_measured:
             return Comparison(verdict=record.verdict, reasons=record.reasons)
         baselines: Baselines = self.baselines.read()
-        reruns = tuple(self._reruns_of(record, folder=uri.rpartition("/")[0]))
+        reruns = tuple(self._reruns_of(record))
         nights = read_nights(self.store, service=record.service, scenario=record.scenario, before=record.started_at)
         contender = Contender(
             service=record.service,
@@ -115,11 +115,12 @@ class Judge:
         (comparison,) = compare_night([contender], lent, now=self.clock())
         return comparison
 
-    def _reruns_of(self, record: RunRecord, *, folder: str) -> Iterator[MeasuredRun]:
+    def _reruns_of(self, record: RunRecord) -> Iterator[MeasuredRun]:
         """Return what the valid re-runs of a finished run measured; one that is gone keeps none from its verdict."""
         for run_id in record.reruns:
+            uri = self.store.uri_of(service=record.service, scenario=record.scenario, run_id=run_id)
             try:
-                rerun = StageFiles(self.store, f"{folder}/{run_id}").read_record()
+                rerun = StageFiles(self.store, uri).read_record()
             except StoreError as err:
                 log.warning("judged without a re-run: %s", err)
                 continue

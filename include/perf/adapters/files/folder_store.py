@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
-from urllib.parse import quote_from_bytes, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
-from include.perf.model.cell import CellName
+from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import ConfigurationError, StoreError
 from include.perf.model.json_files import DISK_FULL, write_atomically
 from include.perf.runs.results_store import RECORD_FILE, SUMMARIES_FOLDER, cell_names, safe_name
@@ -60,7 +60,7 @@ class FolderStore:
 
     def uri_of(self, *, service: str, scenario: str, run_id: str) -> str:
         """Return the URI of a run, whether or not it is there."""
-        return f"{self._address}/{_quoted(service)}/{_quoted(scenario)}/{_quoted(run_id)}"
+        return RunAddress(service=service, scenario=scenario, run_id=run_id).uri_below(self._address)
 
     def write(self, uri: str, name: str, content: bytes) -> None:
         """Write a file of a run: all of it or nothing, and on disk when this returns."""
@@ -195,10 +195,6 @@ def _all_in(folder: Path) -> Iterator[Path]:
     """Return everything in a folder and those below it; links are not followed; ``rglob`` takes twice as long."""
     for parent, folders, names in os.walk(folder):
         yield from (Path(parent, name) for name in (*folders, *names))
-
-
-def _quoted(name: str) -> str:
-    return quote_from_bytes(os.fsencode(name))
 
 
 def _path_of(uri: str) -> Path:

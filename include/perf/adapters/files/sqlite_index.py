@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import unquote
 
 from pydantic import TypeAdapter
 
 from include.perf.adapters.files.sqlite_cache import SqliteCache, change
-from include.perf.model.cell import CellName
+from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import StoreError
 from include.perf.model.json_files import from_json
 from include.perf.model.text import Clock
@@ -161,7 +160,7 @@ class SqliteIndex:
         A record that could not be read is tried again when all are compared.
         """
         uris = self._store.latest(service=cell.service, scenario=cell.scenario, since=since)
-        named = {_name_of(uri): uri for uri in uris}
+        named = {RunAddress.from_uri(uri).run_id: uri for uri in uris}
         known = _known(connection, cell, since=since)
         settled = known.runs | known.left_out if since else known.runs
         finished = {
@@ -245,7 +244,3 @@ def _known(connection: sqlite3.Connection, cell: CellName, *, since: str) -> _Kn
 
 def _key(cell: CellName) -> tuple[str, str]:
     return cell.service, cell.scenario
-
-
-def _name_of(uri: str) -> str:
-    return unquote(uri.rpartition("/")[2])

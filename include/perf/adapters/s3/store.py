@@ -12,7 +12,7 @@ from typing import IO
 from include.perf.adapters.s3.objects import Listed, Objects
 from include.perf.adapters.s3.place import is_plain
 from include.perf.adapters.s3.scratch_folder import ScratchFolder
-from include.perf.model.cell import CellName
+from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import StoreError
 from include.perf.runs.results_store import RECORD_FILE, SUMMARIES_FOLDER, cell_names, safe_name
 from include.perf.runs.retention import Holding
@@ -40,7 +40,7 @@ class S3Store:
         Raises:
             StoreError: it cannot be made, or a run of that name is there already.
         """
-        path = f"{service}/{scenario}/{run_id}"
+        path = RunAddress(service=service, scenario=scenario, run_id=run_id).path
         uri = self._objects.place.uri_of(path)
         if not self._is_there(path) and self._objects.swap(f"{path}/{MARK}", uuid.uuid4().bytes, expected=None):
             return uri
@@ -54,7 +54,7 @@ class S3Store:
 
     def uri_of(self, *, service: str, scenario: str, run_id: str) -> str:
         """Return the URI of a run, whether or not it is there."""
-        return self._objects.place.uri_of(f"{service}/{scenario}/{run_id}")
+        return self._objects.place.uri_of(RunAddress(service=service, scenario=scenario, run_id=run_id).path)
 
     def write(self, uri: str, name: str, content: bytes) -> None:
         """Write a file of a run: all of it or nothing, and for good when this returns."""
