@@ -279,7 +279,7 @@ def test_a_load_of_the_version_before_still_counts(root: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert locks.held() == {held.stem}
         with locks.reserve(claim, capacity_rps=600) as reservation:
-            (other,) = reservation.beside
+            (other,) = reservation.concurrent
     assert (other.run_id, other.service, other.targets, other.rate_rps) == (
         held.stem,
         "ledger-service",
@@ -288,7 +288,7 @@ def test_a_load_of_the_version_before_still_counts(root: Path) -> None:
     )
     assert locks.held() == frozenset()  # the last process is gone, and nobody gave the lock back
     with locks.reserve(claim, capacity_rps=600) as reservation:
-        assert (reservation.beside, held.exists()) == ((), False)
+        assert (reservation.concurrent, held.exists()) == ((), False)
 
 
 # Runs that go on

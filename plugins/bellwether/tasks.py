@@ -17,7 +17,7 @@ from bellwether.context import SHORT, task_context
 from bellwether.failures import told_to_airflow
 from include.perf.catalogue.operations import LOAD_POOL
 from include.perf.catalogue.scenario.load_profile import MAX_DURATION_S
-from include.perf.load.reservations import MOST_WAIT_S
+from include.perf.load.reservations import MAX_WAIT_S
 
 if TYPE_CHECKING:
     from include.perf.pipeline.pipeline import Pipeline
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 LOAD_QUEUE = os.environ.get("BELLWETHER_LOAD_QUEUE") or conf.get("operators", "default_queue")
 """Whose workers run the loads, where the executor knows queues."""
 
-LONGEST_LOAD = timedelta(seconds=MOST_WAIT_S + 1.5 * MAX_DURATION_S)
-"""Waiting for its turn included."""
+LONGEST_LOAD = timedelta(seconds=MAX_WAIT_S + 1.5 * MAX_DURATION_S)
+"""Includes the wait until the load can start."""
 
 
 def _pipeline(uri: str | None = None, **wiring: Any) -> "Pipeline":

@@ -8,7 +8,7 @@ from typing import Any
 
 from include.load.schedule import schedule
 from include.perf.catalogue.scenario.load_profile import LoadProfile
-from include.perf.load.generator import LoadOrder, LoadWatch, Progress, Recent
+from include.perf.load.generator import LoadOrder, LoadWatch, Progress, ProgressInterval
 from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
 from include.perf.model.errors import LoadError
 from include.perf.model.histogram import Histogram
@@ -112,14 +112,14 @@ def progress(**changes: Any) -> Progress:
         latency_p95_s=0.0421,
         latency_p99_s=0.0876,
         lag_p99_s=0.0008,
-        recent=recent(),
+        interval=recent(),
     )
     return replace(made, **changes)
 
 
-def recent(**changes: Any) -> Recent:
+def recent(**changes: Any) -> ProgressInterval:
     """Return a second of that load, with every delay as `progress` has it at the median."""
-    made = Recent(
+    made = ProgressInterval(
         due=500,
         sent=500,
         finished=499,

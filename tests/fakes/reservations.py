@@ -29,7 +29,7 @@ class FakeReservations:
         self.claims.append(claim)
         if self.problems:
             raise self.problems.pop(0)
-        yield Reservation(hold=0, beside=self.beside)
+        yield Reservation(lock_fd=0, concurrent=self.beside)
 
     def held(self) -> frozenset[str] | None:
         """Return the next answer."""

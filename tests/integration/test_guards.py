@@ -126,7 +126,7 @@ def test_killing_the_supervisor_of_the_task_stops_its_load_and_blocks_no_other(p
         assert load.rows > 0
         with running(platform, "normal_trading") as following:
             said = platform.api.log(following.dag_id, following.run_id, RUN_LOAD, map_index=0)
-            assert "waits for its turn" not in said
+            assert "waits until its load can start" not in said
 
 
 # What keeps loads apart
@@ -145,13 +145,13 @@ def test_two_scenarios_never_load_one_service_at_once(platform: Platform) -> Non
     runs = [platform.follow(dag_id, run_id, told_before=told_before) for dag_id, run_id in started.items()]
     first, second = sorted(runs, key=lambda run: str(run.record["started_at"]))
     assert measured_until(first) <= datetime.fromisoformat(second.record["started_at"])
-    said = re.search(r"waits for its turn: (.*)", platform.log(second, RUN_LOAD, map_index=0))
+    said = re.search(r"waits until its load can start: (.*)", platform.log(second, RUN_LOAD, map_index=0))
     assert said is not None
     address = platform.stack.service_url(SERVICE).removeprefix("http://")
     assert said[1].startswith(
         f"{address} is under load by run {first.record['run_id']} ({first.dag_id} on {SERVICE}, since "
     )
-    assert "waits for its turn" not in platform.log(first, RUN_LOAD, map_index=0)
+    assert "waits until its load can start" not in platform.log(first, RUN_LOAD, map_index=0)
 
 
 def measured_until(run: Run) -> datetime:

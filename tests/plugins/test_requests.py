@@ -152,7 +152,7 @@ def test_progress_is_one_line_in_ten_seconds(caplog: pytest.LogCaptureFixture) -
                     latency_p95_s=0.005,
                     latency_p99_s=0.009,
                     lag_p99_s=0.001,
-                    recent=recent(),
+                    interval=recent(),
                 )
             )
     lines = [record.getMessage() for record in caplog.records]

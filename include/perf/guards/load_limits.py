@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from include.perf.catalogue.scenario.stop_criterion import StopCriterion, StopFigure
-from include.perf.load.generator import Progress, Recent
+from include.perf.load.generator import Progress, ProgressInterval
 from include.perf.model.histogram import Histogram
 
 SHARES = {
@@ -38,7 +38,7 @@ class LoadLimits:
             return  # it has not begun
         since_s, self._until_s = self._until_s, progress.elapsed_s
         for window in self._windows:
-            window.take_in(_Second(since_s, progress.elapsed_s, progress.recent))
+            window.take_in(_Second(since_s, progress.elapsed_s, progress.interval))
         if self._reached is None:
             self._reached = next(self._reasons(), None)
 
@@ -58,7 +58,7 @@ class _Second(NamedTuple):
 
     since_s: float
     until_s: float
-    recent: Recent
+    interval: ProgressInterval
 
 
 class _Window:
@@ -78,7 +78,7 @@ class _Window:
 
     def _delays_of(self, second: _Second) -> Mapping[int, int]:
         is_lag = self._criterion.metric is StopFigure.SCHEDULE_LAG_P99
-        return second.recent.lags if is_lag else second.recent.latencies
+        return second.interval.lags if is_lag else second.interval.latencies
 
     def reason(self) -> str | None:
         """Return how the limit is passed, ``None`` while it is not or the load has not run for long enough."""
@@ -120,16 +120,16 @@ class _Window:
                 return None
 
     def _sum(self, name: str) -> int:
-        return sum(getattr(second.recent, name) for second in self._seconds)
+        return sum(getattr(second.interval, name) for second in self._seconds)
 
     def _waits_beyond(self, delay_s: float) -> Counter[int]:
         """Return the requests in flight that have been waiting for longer."""
         (limit,) = _counted(delay_s).counts
-        waits = self._seconds[-1].recent.waits
+        waits = self._seconds[-1].interval.waits
         return Counter({step: count for step, count in waits.items() if step > limit})
 
     def _wanted_cores(self) -> float | None:
-        workers = zip(*(second.recent.wanted_cores for second in self._seconds), strict=True)
+        workers = zip(*(second.interval.wanted_cores for second in self._seconds), strict=True)
         known = [[cores for cores in worker if cores is not None] for worker in workers]
         return max((sum(cores) / len(cores) for cores in known if cores), default=None)
 

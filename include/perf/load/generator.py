@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recent:
+class ProgressInterval:
     """What happened since the progress was told before, in all workers together.
 
     Delays are the counts of a `include.perf.model.histogram.Histogram`.
@@ -48,7 +48,7 @@ class Progress:
         latency_p50_s, latency_p95_s, latency_p99_s: of all answers so far, once it measures without those of the
             warm-up; ``None`` without any.
         lag_p99_s: how late arrivals of the last second were released.
-        recent: what the last second was like, for those who follow it.
+        interval: what the last second was like, for those who follow it.
     """
 
     elapsed_s: float
@@ -62,7 +62,7 @@ class Progress:
     latency_p95_s: float | None
     latency_p99_s: float | None
     lag_p99_s: float | None
-    recent: Recent
+    interval: ProgressInterval
 
 
 ProgressListener = Callable[[Progress], None]
@@ -76,14 +76,14 @@ class LoadOrder:
         folder: holds the feed; the raw record is left there.
         addresses: the only addresses that the load goes to, in the order in which they are tried; the name of the
             host is not resolved again.
-        hold: a descriptor that every process of the load keeps open to its end.
+        lock_fd: a descriptor that every process of the load keeps open to its end.
     """
 
     service: Service
     load: LoadProfile
     folder: Path
     addresses: tuple[str, ...]
-    hold: int | None = None
+    lock_fd: int | None = None
 
 
 class LoadWatch(Protocol):
@@ -159,19 +159,19 @@ class LoadProgress:
             latency_p95_s=self._latencies.quantile(0.95),
             latency_p99_s=self._latencies.quantile(0.99),
             lag_p99_s=lag_p99_s,
-            recent=self._take_recent(),
+            interval=self._take_interval(),
         )
 
     def _sum(self, name: str) -> Any:
         return sum(report[name] for report in self._latest)
 
-    def _take_recent(self) -> Recent:
+    def _take_interval(self) -> ProgressInterval:
         """Return what came since the last time, and begin anew."""
         before, self._told = self._told, {name: self._sum(name) for name in COUNTED}
         waits = Histogram()
         for report in self._latest:
             waits.merge(_by_step(report["waits"]))
-        return Recent(
+        return ProgressInterval(
             latencies=self._recent_latencies.take(),
             lags=self._recent_lags.take(),
             waits=waits.counts,

@@ -119,7 +119,7 @@ class CapacityTrials:
         )
         try:
             with self.reservations.reserve(claim, capacity_rps=claim.rate_rps) as reservation:
-                yield lambda rate_rps: self._trial(aim, rate_rps, lost=reservation.lost, hold=reservation.hold)
+                yield lambda rate_rps: self._trial(aim, rate_rps, lost=reservation.lost, lock_fd=reservation.lock_fd)
         except Occupied as err:
             raise RunSkipped(f"what the generators can send is only known when nothing else uses them: {err}") from err
 
@@ -127,7 +127,7 @@ class CapacityTrials:
         if (reason := self.halted()) is not None:
             raise RunSkipped(reason)
 
-    def _trial(self, aim: Aim, rate_rps: float, *, lost: Callable[[], str | None], hold: int | None) -> Trial:
+    def _trial(self, aim: Aim, rate_rps: float, *, lost: Callable[[], str | None], lock_fd: int | None) -> Trial:
         """Send one load and judge it; every problem of it is a reason why the rate does not hold."""
         from include.perf.measure.measurement import measure
 
@@ -136,7 +136,7 @@ class CapacityTrials:
         with tempfile.TemporaryDirectory(prefix="bellwether-capacity-") as name:
             folder = Path(name)
             aim.feed.write(folder / FEED_FILE)
-            order = LoadOrder(service=aim.service, load=load, folder=folder, addresses=aim.addresses, hold=hold)
+            order = LoadOrder(service=aim.service, load=load, folder=folder, addresses=aim.addresses, lock_fd=lock_fd)
             self.generator.run(order, watch=watch)
             cores = aim.cores()
             self._check_switch()

@@ -15,7 +15,7 @@ from include.perf.catalogue.service import Service
 from include.perf.guards.guard import Guard
 from include.perf.load.announcing import LoadObserver, announced, load_of
 from include.perf.load.generator import LoadGenerator, LoadOrder, ProgressListener
-from include.perf.load.reservations import Reservation, Reservations, claim_of, turn_of
+from include.perf.load.reservations import Reservation, Reservations, await_reservation, reservation_request_of
 from include.perf.load.wire import Target
 from include.perf.measure.metrics_source import MetricsSource
 from include.perf.model.errors import BellwetherError, TargetError
@@ -107,7 +107,7 @@ class Loading:
             self.guard.check_time(spec)
             self.guard.check_ready(service, addresses)
             files.forget_figures()
-            files.write_beside(ConcurrentLoads(loads=turn.beside))
+            files.write_beside(ConcurrentLoads(loads=turn.concurrent))
             before = self._deploy_version(service, addresses)
             with tries.trying():
                 figures = self._sent(files, spec, service, addresses, turn=turn, on_progress=on_progress)
@@ -119,8 +119,8 @@ class Loading:
         """Wait until no other load is on the target, and the generators have room for this one."""
         shared = self.generator.shared()
         targets = (*(f"{address}:{service.port}" for address in addresses), *([shared] if shared else []))
-        return turn_of(
-            lambda: claim_of(spec, targets, since=self.clock()),
+        return await_reservation(
+            lambda: reservation_request_of(spec, targets, since=self.clock()),
             self.reservations,
             capacity_rps=self.catalogue.operations.capacity_rps,
             still_wanted=lambda: self.guard.check_time(spec),
@@ -140,7 +140,7 @@ class Loading:
         from include.perf.measure.measurement import measure
 
         with self.store.folder(files.uri, needed=(FEED_FILE,)) as folder:
-            order = LoadOrder(service=service, load=spec.load, folder=folder, addresses=addresses, hold=turn.hold)
+            order = LoadOrder(service=service, load=spec.load, folder=folder, addresses=addresses, lock_fd=turn.lock_fd)
             announcement = announced(load_of(spec, service, clock=self.clock), self.observers, clock=self.clock)
             with self.guard.watching(spec, on_progress, lost=turn.lost) as watch, announcement:
                 self.generator.run(order, watch=watch)

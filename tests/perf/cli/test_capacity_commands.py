@@ -175,7 +175,7 @@ def test_a_halt_in_between_ends_the_search(bench: Bench) -> None:
 
 def test_nothing_is_tried_while_another_load_runs(bench: Bench, platform: Platform) -> None:
     """What both can send says nothing of what one can."""
-    platform.reservations.problems = [Occupied("of the generators' 600/s (capacity_rps) 40/s are taken by run r0")]
+    platform.reservations.problems = [Occupied("of the generators' 600/s (capacity_rps) 40/s are reserved by run r0")]
     with pytest.raises(RunSkipped, match="only known when nothing else uses them: of the generators' 600/s"):
         bench()
 

@@ -393,7 +393,7 @@ def test_the_scenarios_limits_end_the_load(platform: Platform) -> None:
     with guard.watching(spec_of(), heard.append) as watch:
         watch.take_in(progress(elapsed_s=1.0))
         assert watch.reason_to_stop() is None
-        watch.take_in(progress(elapsed_s=2.0, recent=recent(finished=0, failed=40)))
+        watch.take_in(progress(elapsed_s=2.0, interval=recent(finished=0, failed=40)))
         assert watch.reason_to_stop() == "error ratio 1 over the last 1 s is above 0.5 (stop_when)"
     assert [each.elapsed_s for each in heard] == [1.0, 2.0]
 

@@ -6,7 +6,7 @@ import pytest
 
 from include.perf.catalogue.scenario.stop_criterion import StopCriterion
 from include.perf.guards.load_limits import LoadLimits
-from include.perf.load.generator import LoadProgress, Recent
+from include.perf.load.generator import LoadProgress, ProgressInterval
 from tests.fakes.generator import counts_of, progress, recent
 
 NOTHING: dict[int, int] = {}
@@ -17,37 +17,37 @@ def limits(*criteria: dict[str, Any], window_s: int = 3) -> LoadLimits:
     return LoadLimits([StopCriterion.model_validate({"window_s": window_s} | each) for each in criteria])
 
 
-def second(**changes: Any) -> Recent:
+def second(**changes: Any) -> ProgressInterval:
     """A second in which nothing happened but what is said."""
     return recent(**(QUIET | changes))
 
 
-def go(limits: LoadLimits, *seconds: Recent, begin_s: float = 0.0) -> list[str | None]:
+def go(limits: LoadLimits, *seconds: ProgressInterval, begin_s: float = 0.0) -> list[str | None]:
     """Let so many seconds go by; return what was reached after each."""
     reasons = []
     for number, each in enumerate(seconds, start=1):
-        limits.take_in(progress(elapsed_s=begin_s + number, recent=each))
+        limits.take_in(progress(elapsed_s=begin_s + number, interval=each))
         reasons.append(limits.reached())
     return reasons
 
 
-def answered(finished: int, failed: int) -> Recent:
+def answered(finished: int, failed: int) -> ProgressInterval:
     return second(finished=finished, failed=failed)
 
 
-def took(*delays_s: float) -> Recent:
+def took(*delays_s: float) -> ProgressInterval:
     return second(latencies=counts_of(*delays_s), finished=len(delays_s))
 
 
-def late(*delays_s: float) -> Recent:
+def late(*delays_s: float) -> ProgressInterval:
     return second(lags=counts_of(*delays_s), due=len(delays_s))
 
 
-def sent(sent: int, due: int) -> Recent:
+def sent(sent: int, due: int) -> ProgressInterval:
     return second(sent=sent, due=due)
 
 
-def cores(*cores: float | None) -> Recent:
+def cores(*cores: float | None) -> ProgressInterval:
     return second(wanted_cores=cores)
 
 
@@ -116,7 +116,7 @@ REACHED = [
 
 @pytest.mark.parametrize(("criterion", "seconds", "reason"), REACHED)
 def test_a_limit_is_reached_over_a_whole_window(
-    criterion: dict[str, Any], seconds: list[Recent], reason: str | None
+    criterion: dict[str, Any], seconds: list[ProgressInterval], reason: str | None
 ) -> None:
     """After three seconds, by the figure of all three; delays are told to half a percent."""
     assert go(limits(criterion), *seconds) == [None, None, reason]
@@ -134,7 +134,7 @@ AT_THE_LIMIT = [
 
 
 @pytest.mark.parametrize(("criterion", "at_limit"), AT_THE_LIMIT)
-def test_the_limit_itself_is_allowed(criterion: dict[str, Any], at_limit: Recent) -> None:
+def test_the_limit_itself_is_allowed(criterion: dict[str, Any], at_limit: ProgressInterval) -> None:
     """However long it stays there; a delay is told in steps of one percent, and the limit's own is not beyond it."""
     assert set(go(limits(criterion), *[at_limit] * 10)) == {None}
 
@@ -194,21 +194,21 @@ def test_reports_need_not_come_on_the_second() -> None:
     """Whole reports, as few as cover the window: 1.2 s each, so three of them are the last 3 s."""
     made, reasons = limits(ABOVE_HALF), []
     for number, failed in enumerate([0, 0, 100, 0, 0, 0], start=1):
-        made.take_in(progress(elapsed_s=1.2 * number, recent=answered(90, failed)))
+        made.take_in(progress(elapsed_s=1.2 * number, interval=answered(90, failed)))
         reasons.append(made.reached())
     assert reasons == [None] * 6  # 100 of 370
     made = limits(ABOVE_HALF, window_s=1)
-    made.take_in(progress(elapsed_s=0.9, recent=answered(0, 1)))
+    made.take_in(progress(elapsed_s=0.9, interval=answered(0, 1)))
     assert made.reached() is None
-    made.take_in(progress(elapsed_s=1.8, recent=answered(0, 1)))
+    made.take_in(progress(elapsed_s=1.8, interval=answered(0, 1)))
     assert made.reached() is not None
 
 
 def test_a_report_that_came_late_is_a_window_of_its_own() -> None:
     """A machine that stood still for 5 s tells of all of them at once."""
     made = limits(ABOVE_HALF)
-    made.take_in(progress(elapsed_s=1.0, recent=answered(100, 0)))
-    made.take_in(progress(elapsed_s=6.0, recent=answered(0, 10)))
+    made.take_in(progress(elapsed_s=1.0, interval=answered(100, 0)))
+    made.take_in(progress(elapsed_s=6.0, interval=answered(0, 10)))
     assert made.reached() == "error ratio 1 over the last 3 s is above 0.5 (stop_when)"
 
 
@@ -244,7 +244,7 @@ def test_without_criteria_nothing_is_reached() -> None:
 # A target that hangs: no answer comes, and no time-out yet
 
 
-def hanging(*waits_s: float, finished: int = 0) -> Recent:
+def hanging(*waits_s: float, finished: int = 0) -> ProgressInterval:
     return second(waits=counts_of(*waits_s), finished=finished, latencies=counts_of(*[0.1] * finished))
 
 

@@ -177,7 +177,7 @@ def test_the_watch_passes_progress_on() -> None:
     watch = Watch(heard.append, limits=limits(), conditions=[])
     watch.take_in(progress(elapsed_s=1.0))
     assert watch.reason_to_stop() is None
-    watch.take_in(progress(elapsed_s=2.0, recent=recent(finished=0, failed=500)))
+    watch.take_in(progress(elapsed_s=2.0, interval=recent(finished=0, failed=500)))
     assert watch.reason_to_stop() == "error ratio 1 over the last 1 s is above 0.5 (stop_when)"
     assert [each.elapsed_s for each in heard] == [1.0, 2.0]
 
@@ -187,7 +187,7 @@ def test_the_first_reason_is_told() -> None:
     reasons: list[str | None] = [None, "the second", "the third"]
     conditions: list[Callable[[], str | None]] = [lambda: reasons[0], lambda: reasons[1], lambda: reasons[2]]
     watch = Watch(say_nothing, limits=limits(), conditions=conditions)
-    watch.take_in(progress(elapsed_s=1.0, recent=recent(finished=0, failed=500)))
+    watch.take_in(progress(elapsed_s=1.0, interval=recent(finished=0, failed=500)))
     assert watch.reason_to_stop() == "the second"
     reasons[0] = "the first"
     assert watch.reason_to_stop() == "the first"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from include.perf.load.generator import LoadProgress, Progress, Recent
+from include.perf.load.generator import LoadProgress, Progress, ProgressInterval
 from tests.fakes.generator import counts_of
 
 
@@ -118,7 +118,7 @@ def test_before_the_first_answer_there_is_no_latency() -> None:
 def test_what_is_recent_is_what_came_since() -> None:
     """Counts are differences, delays those of the second; what waits is what waits now."""
     load = LoadProgress(workers=1, total_s=60.0)
-    assert told(load.take_in(0, report())).recent == Recent(
+    assert told(load.take_in(0, report())).interval == ProgressInterval(
         due=100,
         sent=100,
         finished=96,
@@ -129,7 +129,7 @@ def test_what_is_recent_is_what_came_since() -> None:
         wanted_cores=(0.2,),
     )
     then = report(due=220, sent=170, finished=140, failed=5, latencies=counts_of(0.3), waits={}, wanted_cores=None)
-    recent = told(load.take_in(0, then)).recent
+    recent = told(load.take_in(0, then)).interval
     assert (recent.due, recent.sent, recent.finished, recent.failed) == (120, 70, 44, 3)
     assert (recent.latencies, recent.waits, recent.wanted_cores) == (counts_of(0.3), {}, (None,))
 
@@ -138,15 +138,15 @@ def test_what_is_recent_of_two_workers() -> None:
     """Sums of both, and each one's cores: also where one has told twice, or not at all since."""
     load = LoadProgress(workers=2, total_s=60.0)
     load.take_in(1, report(due=90, wanted_cores=0.7))
-    recent = told(load.take_in(0, report())).recent
+    recent = told(load.take_in(0, report())).interval
     assert (recent.due, recent.finished, recent.wanted_cores) == (190, 192, (0.2, 0.7))
     assert sum(recent.latencies.values()) == sum(recent.lags.values()) == 2
     assert sum(recent.waits.values()) == 4
     load.take_in(1, report(due=140))
     load.take_in(1, report(due=190))
-    recent = told(load.take_in(0, report(due=200))).recent
+    recent = told(load.take_in(0, report(due=200))).interval
     assert (recent.due, sum(recent.latencies.values())) == (200, 3)  # 100 of each; two reports of the second
-    assert told(load.take_in(0, report(due=300))).recent.due == 100
+    assert told(load.take_in(0, report(due=300))).interval.due == 100
 
 
 def test_the_end_of_the_warm_up_takes_nothing_from_what_is_recent() -> None:
@@ -155,4 +155,4 @@ def test_the_end_of_the_warm_up_takes_nothing_from_what_is_recent() -> None:
     load.take_in(1, report(latencies=counts_of(5.0)))
     progress = told(load.take_in(0, report(is_measuring=True, latencies=counts_of(0.02))))
     assert progress.latency_p99_s == pytest.approx(0.02, rel=0.005)
-    assert progress.recent.latencies == counts_of(5.0, 0.02)
+    assert progress.interval.latencies == counts_of(5.0, 0.02)

@@ -319,7 +319,7 @@ class Turns(FakeReservations):
             self._clock.move(self._grant_s)
             self.is_held = True
             try:
-                yield replace(granted, hold=7)
+                yield replace(granted, lock_fd=7)
             finally:
                 self.is_held = False
 
@@ -512,7 +512,7 @@ def test_the_load_goes_only_to_what_was_checked(platform: Platform) -> None:
     platform.resolve.answers["orders-service"] = [["10.0.0.7"], ["10.0.0.8", "10.0.0.9"], ["8.8.8.8"]]
     platform.loaded()
     (order,) = generator.orders
-    assert (order.addresses, order.hold) == (("10.0.0.8", "10.0.0.9"), 7)
+    assert (order.addresses, order.lock_fd) == (("10.0.0.8", "10.0.0.9"), 7)
     assert turns.claims[0].targets == ("10.0.0.8:8000", "10.0.0.9:8000")
     # preflight, then health, and the versions before and after the load where a service tells them
     assert platform.target.asked == [("10.0.0.7",), ("10.0.0.8", "10.0.0.9")]

@@ -42,7 +42,7 @@ class LoadLocks:
             ) from err
         with file:
             try:
-                yield Reservation(hold=file.fileno(), beside=others)
+                yield Reservation(lock_fd=file.fileno(), concurrent=others)
             finally:
                 Path(file.name).unlink(missing_ok=True)
 

@@ -158,24 +158,24 @@ class LocalWorkers:
 
 
 @contextmanager
-def local_workers(plan: LoadPlan, *, hold: int | None) -> Iterator[LocalWorkers]:
+def local_workers(plan: LoadPlan, *, lock_fd: int | None) -> Iterator[LocalWorkers]:
     """Lend the workers of a load, all of which are gone when the block ends."""
     path = str(plan.write())
     commands = [["include.load", path, str(number)] for number in range(plan.workers)]
-    running = load_processes(commands, log_file=plan.folder / LOG_FILE, hold=hold)
+    running = load_processes(commands, log_file=plan.folder / LOG_FILE, lock_fd=lock_fd)
     with running as processes, selectors.DefaultSelector() as selector:
         yield LocalWorkers(processes, selector)
 
 
 @contextmanager
 def load_processes(
-    commands: Sequence[Sequence[str]], *, log_file: Path, hold: int | None
+    commands: Sequence[Sequence[str]], *, log_file: Path, lock_fd: int | None
 ) -> Iterator[Sequence[LoadProcess]]:
     """Lend processes that run modules of `include.load`, all of which are gone when the block ends.
 
     Args:
         commands: of each the module and its arguments.
-        hold: a descriptor that they keep open to their end.
+        lock_fd: a descriptor that they keep open to their end.
     """
     processes: list[LoadProcess] = []
     with ExitStack() as opened, ExitStack() as running:
@@ -183,7 +183,7 @@ def load_processes(
         running.callback(_end, processes)
         try:
             for command in commands:
-                processes.append(_start(command, output, hold=hold))
+                processes.append(_start(command, output, lock_fd=lock_fd))
                 opened.callback(processes[-1].close)
             yield processes
         except BaseException:
@@ -200,7 +200,7 @@ def _end(processes: Sequence[LoadProcess]) -> None:
             process.kill()
 
 
-def _start(command: Sequence[str], output: Any, *, hold: int | None) -> LoadProcess:
+def _start(command: Sequence[str], output: Any, *, lock_fd: int | None) -> LoadProcess:
     commands_read, commands_write = os.pipe()
     reports_read, reports_write = os.pipe()
     try:
@@ -208,7 +208,7 @@ def _start(command: Sequence[str], output: Any, *, hold: int | None) -> LoadProc
             [sys.executable, "-m", *command],
             cwd=PROJECT_ROOT,
             env=_environment(commands_read, reports_write),
-            pass_fds=(commands_read, reports_write) if hold is None else (commands_read, reports_write, hold),
+            pass_fds=(commands_read, reports_write) if lock_fd is None else (commands_read, reports_write, lock_fd),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

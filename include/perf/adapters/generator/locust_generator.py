@@ -105,8 +105,8 @@ class LocustGenerator:
     ) -> AbstractContextManager[LoadWorkers]:
         pool = self._pool()
         if pool is None:
-            return local_workers(plan, hold=order.hold)
-        return remote_workers(plan, pool, secrets=secrets, hold=order.hold, reason_to_stop=watch.reason_to_stop)
+            return local_workers(plan, lock_fd=order.lock_fd)
+        return remote_workers(plan, pool, secrets=secrets, lock_fd=order.lock_fd, reason_to_stop=watch.reason_to_stop)
 
     def _drive(self, load: "_Load", workers: LoadWorkers, secrets: Mapping[str, str]) -> None:
         """See the workers through to their end; one that does not end though it was asked to is dropped."""

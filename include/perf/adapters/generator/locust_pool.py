@@ -176,7 +176,7 @@ def remote_workers(
     pool: LocustPool,
     *,
     secrets: Mapping[str, str],
-    hold: int | None,
+    lock_fd: int | None,
     reason_to_stop: Callable[[], str | None],
 ) -> Iterator[RemoteWorkers]:
     """Lend the workers that come to the pool; the master is gone when the block ends, and with it the load.
@@ -186,7 +186,7 @@ def remote_workers(
     """
     command = ["include.load.master", str(plan.write())]
     least = max(pool.workers, plan.load.least_workers)
-    with load_processes([command], log_file=plan.folder / LOG_FILE, hold=hold) as (master,):
+    with load_processes([command], log_file=plan.folder / LOG_FILE, lock_fd=lock_fd) as (master,):
         master.tell({"headers": dict(secrets)})
         master.tell(
             {"pool": {"host": pool.host, "port": pool.port, "key": pool.key, "least": least, "come_s": pool.come_s}}

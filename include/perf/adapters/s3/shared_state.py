@@ -43,7 +43,7 @@ class LoadLeases:
             admit(claim, beside, capacity_rps=capacity_rps)
 
         with self._leases.held(claim.run_id, to_json(claim).decode(), admit=look) as held:
-            yield Reservation(beside=beside, lost=held.lost)
+            yield Reservation(concurrent=beside, lost=held.lost)
 
     def held(self) -> frozenset[str] | None:
         """Return the runs whose loads run, or may; ``None`` where nobody can tell, as no load ever took a lease."""

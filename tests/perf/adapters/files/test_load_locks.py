@@ -61,7 +61,7 @@ def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Reservations:
 def granted(locks: Reservations) -> Iterator[Callable[[ReservationRequest], tuple[ReservationRequest, ...]]]:
     """Grant a claim until the test is over; returns the loads beside it."""
     with ExitStack() as held:
-        yield lambda claim: held.enter_context(locks.reserve(claim, capacity_rps=CAPACITY_RPS)).beside
+        yield lambda claim: held.enter_context(locks.reserve(claim, capacity_rps=CAPACITY_RPS)).concurrent
 
 
 def is_free(locks: Reservations, claim: ReservationRequest) -> bool:
@@ -124,7 +124,7 @@ def test_why_there_is_no_room(
     granted(MARKET_OPEN)
     with (
         pytest.raises(
-            Occupied, match=r"^of the generators' 600/s \(capacity_rps\) 500/s are taken by run .*needs 300/s$"
+            Occupied, match=r"^of the generators' 600/s \(capacity_rps\) 500/s are reserved by run .*needs 300/s$"
         ),
         locks.reserve(replace(OVERNIGHT, rate_rps=300.0), capacity_rps=CAPACITY_RPS),
     ):
@@ -179,7 +179,7 @@ from include.perf.runs.spec import ReservationRequest
 from include.perf.model.json_files import from_json
 claim = from_json(ReservationRequest, sys.argv[2].encode(), where="argv")
 with LoadLocks(Path(sys.argv[1])).reserve(claim, capacity_rps=600.0) as reservation:
-    child = subprocess.Popen(["sleep", "60"], pass_fds=[reservation.hold], stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(["sleep", "60"], pass_fds=[reservation.lock_fd], stdout=subprocess.DEVNULL)
     print(child.pid, flush=True)
     child.wait()
 """

@@ -74,7 +74,7 @@ def test_looking_leaves_the_locks_alone(loads: LoadLog, tmp_path: Path) -> None:
     with locks.reserve(claim, capacity_rps=600):
         loads.held()
         with locks.reserve(replace(claim, run_id="r2", targets=()), capacity_rps=600) as reservation:
-            assert reservation.beside == (claim,)
+            assert reservation.concurrent == (claim,)
     assert loads.held() == frozenset()
 
 

@@ -204,7 +204,7 @@ def test_a_task_that_is_killed_blocks_its_target_no_longer_than_its_lease(s3: Ob
     far.now += 0.2
     assert loads.held() == frozenset()
     with loads.reserve(another, capacity_rps=600) as reservation:
-        assert (reservation.beside, reservation.hold, reservation.lost()) == ((), None, None)
+        assert (reservation.concurrent, reservation.lock_fd, reservation.lost()) == ((), None, None)
         assert loads.held() == {"r2"}
 
 
