@@ -207,10 +207,10 @@ def record_of(verdict: Verdict) -> RunRecord:
             faster = deviation("latency_p95", 0.0300, severity=Severity.DIGEST)
             return regressed_record(faster, verdict=verdict)
         case Verdict.NO_BASELINE:
-            reason = "there is no baseline yet; trigger a run with update_baseline to record one"
+            reason = "there is no baseline yet; to record one, trigger a run with update_baseline"
             return run_record(verdict=verdict, baseline=None, reasons=(reason,))
         case Verdict.NOT_COMPARABLE:
-            reason = "the data differs from the baseline's: 41aa07be, there 9d00c3f1"
+            reason = "the data differs from the baseline's: run 41aa07be, baseline 9d00c3f1"
             return run_record(verdict=verdict, reasons=(reason,))
         case Verdict.INVALID:
             return _invalid_record()

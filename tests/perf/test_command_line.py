@@ -99,7 +99,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def test_the_first_run(shell: Shell, tmp_path: Path) -> None:
     """No baseline yet is no failure; the verdict, its reasons and where the rest is are printed."""
     out = shell(*RUN, code=0, out="NO_BASELINE · orders-service · brief – Latency p95 is ")
-    assert "\n  - there is no baseline yet; trigger a run with update_baseline to record one\n" in out
+    assert "\n  - there is no baseline yet; to record one, trigger a run with update_baseline\n" in out
     (run_id,) = shell.run_ids()
     assert f"\n  file://{tmp_path}/results/orders-service/brief/{run_id}/report.md\n" in out
     assert "Latency p95" in (tmp_path / "results/orders-service/brief" / run_id / "report.md").read_text("utf-8")
@@ -486,7 +486,7 @@ def test_compare_judges_a_finished_run_again(shell: Shell) -> None:
     assert out.count("\n  - ") == 3
     address = next(uri for uri in Storage().results().runs() if uri.endswith(fast))
     for reference in (address, f"{address}/run.json", f"{address}/"):
-        shell("compare", reference, code=0, out=f"PASS orders-service brief {fast}\n  - no metric moved")
+        shell("compare", reference, code=0, out=f"PASS orders-service brief {fast}\n  - no significant change")
 
 
 def test_compare_of_a_run_without_figures(shell: Shell) -> None:

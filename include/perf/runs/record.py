@@ -117,6 +117,11 @@ class Deviation:
         value: tonight's; with re-runs their median.
         is_confirmed: whether it is sure; a suspicion is told in the digest only and makes no regression.
         since: the first night of it, where more than tonight speaks for it.
+        evidence: why it is significant, or only suspicious, in words without the statistics; empty in the records
+            of earlier versions.
+        first_version: deploy version of the service when it was first seen; ``None`` when unknown.
+        previous_version: deploy version on the night before; the same as ``first_version`` when nothing was deployed
+            in between, ``None`` when unknown.
     """
 
     metric: str
@@ -130,6 +135,9 @@ class Deviation:
     is_confirmed: bool = True
     cause: Cause = Cause.CELL
     since: datetime | None = None
+    evidence: str = ""
+    first_version: str | None = None
+    previous_version: str | None = None
 
     @property
     def is_suspicion(self) -> bool:

@@ -20,6 +20,9 @@ WINDOW_Z, ANCHOR_Z = 3.7, 3.5
 SERVICE_Z, SERVICE_WINDOW_Z = 3.0, 2.6
 """Of one night, which two bad runs at once come near, and of several, which they do not."""
 
+PLATFORM_Z = 3.5
+"""From this z on, what all cells share is reported as a change of the platform."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calls:

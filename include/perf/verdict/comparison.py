@@ -33,7 +33,7 @@ from include.perf.verdict.calls import call
 from include.perf.verdict.contender import CellOfNight, Contender, panel_of, value_of
 from include.perf.verdict.error_judgement import ERROR_RATE, judge_errors
 from include.perf.verdict.metric_judgement import MetricJudge, NightFindings
-from include.perf.verdict.moves import Compared, MetricChange
+from include.perf.verdict.moves import Compared, FirstSeen, MetricChange
 
 CRITICAL_SHIFT_RATIO = 0.10
 
@@ -95,7 +95,7 @@ class CellJudge:
         deviations = tuple(found for metric in METRICS.values() if (found := self._deviation(metric)) is not None)
         verdict, said = self._verdict(deviations)
         notes = [
-            *reasons.hard_limits(self._contender.hard_limits, self._metrics, told=_sure_to_be_worse(deviations)),
+            *reasons.hard_limits(self._contender.hard_limits, self._metrics, reported=_significantly_worse(deviations)),
             *reasons.not_compared(self._metrics, self._baseline.metrics),
             *reasons.platform(self._platform(), services=self._night.services),
             *reasons.of_baseline(self._baseline, state=self._state, is_due_for_review=self._is_due_for_review),
@@ -121,7 +121,7 @@ class CellJudge:
             return Verdict.REGRESSION, [*worse, *doubtful]
         if sure and not any(each.is_worse for each in deviations):
             return Verdict.IMPROVEMENT, [each.reason for each in deviations]
-        moved = doubtful or [reasons.nothing_moved(self._baseline, nights=len(self._reference))]
+        moved = doubtful or [reasons.no_change(self._baseline, nights=len(self._reference))]
         return Verdict.PASS, [*moved, *(each.reason for each in sure)]
 
     def _judged_values(self) -> dict[str, float]:
@@ -165,10 +165,10 @@ class CellJudge:
         begun = self._begun(metric.name) if move.is_worse and move.is_confirmed else None
         since = min((each for each in (move.since, begun) if each is not None), default=None)
         version = self._contender.deploy_version
-        seen = reasons.first_seen(self._nights, version, since=since) if move.is_confirmed else ""
+        seen = _first_seen(self._nights, version, at=since) if move.is_confirmed else None
         said = reasons.of_shift(metric, value=value, level=move.level, shift=move.shift, nights=len(self._reference))
         hard = self._exceeded_by(metric, value) if move.is_worse and move.is_confirmed else None
-        beyond = "" if hard is None else f"; {reasons.beyond_hard_limit(metric, limit=hard)}"
+        beyond = "" if hard is None else f"{reasons.exceeds_hard_limit(metric, limit=hard)}; "
         return Deviation(
             metric=metric.name,
             unit=metric.unit,
@@ -177,10 +177,13 @@ class CellJudge:
             shift=move.shift,
             is_worse=move.is_worse,
             severity=self._severity(metric, move) if hard is None else Severity.CRITICAL,
-            reason=f"{said}{beyond}; {move.how}{seen}",
+            reason=f"{said}; {beyond}{move.evidence}{reasons.first_seen(seen) if seen else ''}",
             is_confirmed=move.is_confirmed,
             cause=move.cause,
             since=since,
+            evidence=f"{beyond}{move.evidence.words}",
+            first_version=seen.version if seen else None,
+            previous_version=seen.previous_version if seen else None,
         )
 
     def _exceeded_by(self, metric: Metric, value: float) -> float | None:
@@ -211,8 +214,25 @@ class CellJudge:
         return Severity.CRITICAL if _least(metric, move.shift) >= limit else Severity.WARNING
 
 
-def _sure_to_be_worse(deviations: tuple[Deviation, ...]) -> set[str]:
+def _significantly_worse(deviations: tuple[Deviation, ...]) -> set[str]:
     return {each.metric for each in deviations if each.is_worse and each.is_confirmed}
+
+
+def _first_seen(nights: Sequence[Night], version: str | None, *, at: datetime | None) -> FirstSeen:
+    """Find the version with which a change began, and the one before.
+
+    Args:
+        nights: before tonight, oldest first.
+        version: tonight's deploy version.
+        at: start of the first run that showed the change; ``None`` for tonight's.
+    """
+    before = [night for night in nights if at is None or night.run.at is None or night.run.at < at]
+    versions = [night.run.deploy_version for night in nights[len(before) :]]
+    return FirstSeen(
+        at=at,
+        version=next((known for known in versions if known is not None), version),
+        previous_version=before[-1].run.deploy_version if before else None,
+    )
 
 
 def _least(metric: Metric, shift: Shift) -> float:
@@ -247,15 +267,21 @@ def compare_night(
 def _refusal(contender: Contender) -> Comparison | None:
     """Return why a run is not compared at all, or ``None``."""
     baseline, metrics = contender.baseline, contender.judged()
-    beyond = reasons.hard_limits(contender.hard_limits, metrics, told=())
+    beyond = reasons.hard_limits(contender.hard_limits, metrics, reported=())
     if baseline is None:
-        return Comparison(verdict=Verdict.NO_BASELINE, reasons=(reasons.NO_BASELINE, *beyond))
+        return Comparison(
+            verdict=Verdict.NO_BASELINE,
+            reasons=(reasons.no_baseline(will_record=contender.will_record_baseline), *beyond),
+        )
     differences = reasons.differences(contender.fingerprint, baseline.fingerprint) if baseline.fingerprint else []
     if differences:
         return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=(*differences, *beyond))
     if not any(value_of(metrics, name) is not None and name in baseline.metrics for name in METRICS):
         notes = reasons.not_compared(metrics, baseline.metrics)
-        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=("no metric is in both", *notes, *beyond))
+        return Comparison(
+            verdict=Verdict.NOT_COMPARABLE,
+            reasons=("the run and the baseline have no metric in common", *notes, *beyond),
+        )
     return None
 
 

@@ -74,6 +74,7 @@ class Contender(CellOfNight):
         runs: the first run, and its valid re-runs.
         no_rerun: why there was no re-run, where one was wanted.
         hard_limits: by metric, what the service must never exceed.
+        will_record_baseline: whether the run was started with ``update_baseline``.
     """
 
     at: datetime
@@ -82,6 +83,7 @@ class Contender(CellOfNight):
     deploy_version: str | None = None
     no_rerun: str | None = None
     hard_limits: Mapping[str, float] = field(default_factory=dict)
+    will_record_baseline: bool = False
 
     def judged(self) -> dict[str, MetricValue]:
         """Return each metric's median over the runs; of two runs the better one, of none with a value the reason."""

@@ -37,7 +37,7 @@ def judge_errors(contender: Contender, reference: Sequence[Night], *, rate: floa
         shift=shift,
         is_worse=is_worse,
         is_confirmed=not is_worse or (chance < CONFIRM_P and contender.is_backed(ERROR_RATE.name)),
-        how=reasons.by_errors(chance=chance, upper=found.upper, nights=len(counts), is_worse=is_worse),
+        evidence=reasons.by_errors(p=chance, upper=found.upper, nights=len(counts), is_worse=is_worse),
         most=Severity.CRITICAL if contender.runs_with(ERROR_RATE.name) > 1 else Severity.WARNING,
     )
     suspicion = max(1.0, found.shift / (found.high - found.shift)) if is_worse else 0.0
@@ -55,7 +55,7 @@ def _by_floor(contender: Contender, *, rate: float, level: float) -> Compared:
         shift=shift,
         is_worse=is_worse,
         is_confirmed=not is_worse or contender.is_backed(ERROR_RATE.name),
-        how=reasons.without_counts(ERROR_RATE.min_effect_absolute),
+        evidence=reasons.without_counts(ERROR_RATE.min_effect_absolute),
     )
     return Compared(level=level, shift=shift, suspicion=1 + shift.absolute if is_worse else 0.0, move=move)
 

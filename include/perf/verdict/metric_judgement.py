@@ -15,15 +15,12 @@ from include.perf.baselines.spread import JUDGED_ON_LOG, from_log_scale, on_log_
 from include.perf.model.metric import Metric
 from include.perf.runs.record import Cause, Severity, Shift
 from include.perf.verdict import reasons
-from include.perf.verdict.calls import SUSPECT_T, Calls, t_of_reruns
+from include.perf.verdict.calls import PLATFORM_Z, SUSPECT_T, Calls, t_of_reruns
 from include.perf.verdict.contender import Contender
 from include.perf.verdict.moves import Compared, MetricChange, shift_between, shift_of_log
 
 SINGLE_T = 5.0
 """From here on, and beyond the 30 % of a provisional baseline, one run is told without a re-run, as a warning."""
-
-PLATFORM_Z = 3.5
-"""From here on what all cells share is told as a change of the platform."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +103,7 @@ class MetricJudge:
             shift=shift,
             is_worse=is_worse,
             is_confirmed=not is_worse or self.contender.is_backed(metric.name),
-            how=reasons.provisional(metric, floor=floor, nights=nights),
+            evidence=reasons.provisional(metric, threshold=floor, nights=nights),
             most=Severity.WARNING,
         )
         return Compared(level=level, shift=shift, suspicion=1 + abs(worsening) / floor if is_worse else 0.0, move=move)
@@ -151,7 +148,7 @@ class MetricJudge:
             shift=self._shift_of(self.night.findings.tonight, level),
             is_worse=is_worse,
             is_confirmed=True,
-            how=reasons.by_reruns(runs=self._runs, t=self._t(1 if is_worse else -1)),
+            evidence=reasons.by_reruns(runs=self._runs, t=self._t(1 if is_worse else -1)),
         )
 
     def _by_window(self, window: Shifts, *, is_worse: bool) -> MetricChange:
@@ -165,7 +162,7 @@ class MetricJudge:
             shift=self._shift_of(window, held),
             is_worse=is_worse,
             is_confirmed=True,
-            how=reasons.by_window(nights=window.nights, z=z, anchor=version),
+            evidence=reasons.by_window(nights=window.nights, z=z, anchor=version),
             since=self._first_of(window.nights),
         )
 
@@ -182,7 +179,7 @@ class MetricJudge:
             shift=self._shift_of(known, level),
             is_worse=is_worse,
             is_confirmed=True,
-            how=reasons.by_service(nights=found.nights, z=z),
+            evidence=reasons.by_service(nights=found.nights, z=z),
             cause=Cause.SERVICE,
             since=self._first_of(found.nights),
         )
@@ -203,7 +200,7 @@ class MetricJudge:
             shift=self._shift_of(whole, level),
             is_worse=part > 0,
             is_confirmed=True,
-            how=reasons.by_platform(services=self.night.services, z=z),
+            evidence=reasons.by_platform(services=self.night.services, z=z),
             cause=Cause.PLATFORM,
             most=Severity.WARNING,
         )
@@ -222,7 +219,7 @@ class MetricJudge:
             shift=self._shift_of(self.night.findings.tonight, level),
             is_worse=worse,
             is_confirmed=worse and could_not and is_far,
-            how=reasons.suspicious(t=t, runs=self._runs, no_rerun=self.contender.no_rerun),
+            evidence=reasons.suspicious(t=t, runs=self._runs, no_rerun=self.contender.no_rerun),
             most=Severity.WARNING,
         )
 

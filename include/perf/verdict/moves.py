@@ -16,13 +16,44 @@ from include.perf.runs.record import Cause, Severity, Shift
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Why a change is significant, or only suspicious; parts of a sentence.
+
+    Attributes:
+        words: without the statistics, for Slack: ``confirmed by the median of 3 runs``.
+        statistic: for the report: ``t = 5.1, threshold 4.35``; empty where there is none.
+    """
+
+    words: str
+    statistic: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.words} ({self.statistic})" if self.statistic else self.words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstSeen:
+    """When a change began, and with which deploy version.
+
+    Attributes:
+        at: start of the first run that showed it; ``None`` when that is tonight's.
+        version: deploy version of that run; ``None`` when unknown.
+        previous_version: deploy version of the night before; ``None`` when unknown.
+    """
+
+    at: datetime | None
+    version: str | None
+    previous_version: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MetricChange:
     """A metric that moved, or looks as if it did.
 
     Attributes:
         level: what it moved from, in base units.
         is_confirmed: whether it is sure.
-        how: why it is sure, or is not; a part of a sentence.
+        evidence: why it is significant, or only suspicious.
         since: the first night of it, where more than tonight speaks for it.
         most: how grave it is at the most.
     """
@@ -31,7 +62,7 @@ class MetricChange:
     shift: Shift
     is_worse: bool
     is_confirmed: bool
-    how: str
+    evidence: Evidence
     cause: Cause = Cause.CELL
     since: datetime | None = None
     most: Severity = Severity.CRITICAL

@@ -203,6 +203,7 @@ class Judge:
             deploy_version=member.run.deployed.after,
             no_rerun=member.refused,
             hard_limits=self.hard_limits_of(spec.service),
+            will_record_baseline=spec.update_baseline,
         )
 
     def _others(

@@ -1,16 +1,25 @@
-"""How a verdict came about, in words and numbers; plain text, a sentence each."""
+"""The reasons of a verdict in words and numbers: plain text, one sentence each."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC
 
 from include.perf.baselines.baselines import Baseline, State
-from include.perf.baselines.history import Night
+from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P
 from include.perf.model.metric import METRICS, Metric, MetricValue, Unit
 from include.perf.model.numbers import format_change, format_value, signed_points
 from include.perf.model.text import counted
 from include.perf.runs.phrases import change_of
 from include.perf.runs.record import Shift
-from include.perf.verdict.calls import ANCHOR_Z, CONFIRM_T, SERVICE_WINDOW_Z, SERVICE_Z, SUSPECT_T, WINDOW_Z
+from include.perf.verdict.calls import (
+    ANCHOR_Z,
+    CONFIRM_T,
+    PLATFORM_Z,
+    SERVICE_WINDOW_Z,
+    SERVICE_Z,
+    SUSPECT_T,
+    WINDOW_Z,
+)
+from include.perf.verdict.moves import Evidence, FirstSeen
 
 
 def exceeded(limits: Mapping[str, float], metrics: Mapping[str, MetricValue]) -> Iterator[tuple[Metric, float]]:
@@ -21,21 +30,27 @@ def exceeded(limits: Mapping[str, float], metrics: Mapping[str, MetricValue]) ->
             yield METRICS[name], limit
 
 
-NO_BASELINE = "there is no baseline yet; trigger a run with update_baseline to record one"
+NO_BASELINE = "there is no baseline yet"
+HOW_TO_RECORD = "to record one, trigger a run with update_baseline"
+
+
+def no_baseline(*, will_record: bool) -> str:
+    """Return the reason of a run without a baseline, with the remedy unless the run is about to record one."""
+    return NO_BASELINE if will_record else f"{NO_BASELINE}; {HOW_TO_RECORD}"
 
 
 def differences(run: Mapping[str, str], baseline: Mapping[str, str]) -> list[str]:
-    """Return which parts of what a run is made of differ from the baseline's."""
+    """Return the parts of the fingerprint that differ from the baseline's."""
     return [
         f"the {part} {'differ' if part.endswith('s') else 'differs'} from the baseline's: "
-        f"{run.get(part, 'none')}, there {baseline.get(part, 'none')}"
+        f"run {run.get(part, 'none')}, baseline {baseline.get(part, 'none')}"
         for part in dict.fromkeys([*baseline, *run])
         if run.get(part) != baseline.get(part)
     ]
 
 
 def not_compared(metrics: Mapping[str, MetricValue], levels: Mapping[str, float]) -> list[str]:
-    """Return which metrics are on one side only."""
+    """Return the metrics that only the run or only the baseline has."""
     notes = []
     for name, metric in METRICS.items():
         value = metrics.get(name)
@@ -47,13 +62,13 @@ def not_compared(metrics: Mapping[str, MetricValue], levels: Mapping[str, float]
     return notes
 
 
-def nothing_moved(baseline: Baseline, *, nights: int) -> str:
-    """Say that all is as it was."""
-    return f"no metric moved for sure against baseline version {baseline.version} ({counted(nights, 'night')})"
+def no_change(baseline: Baseline, *, nights: int) -> str:
+    """Return the reason of a run without a significant change."""
+    return f"no significant change against baseline version {baseline.version} ({counted(nights, 'night')})"
 
 
 def of_shift(metric: Metric, *, value: float, level: float, shift: Shift, nights: int) -> str:
-    """Say how far a metric moved, from where to where: ``Latency p95 +21 % (+12 … +31 %): 61 ms, was 50 ms``."""
+    """Return a change in numbers: ``Latency p95 +21 % (+12 … +31 %): 61 ms, was 50 ms over 10 nights``."""
     now, then = format_value(value, metric.unit), format_value(level, metric.unit)
     over = f" over {counted(nights, 'night')}" if nights else ""
     return f"{metric.title} {change_of(metric.name, shift)}{_interval(metric, shift)}: {now}, was {then}{over}"
@@ -68,106 +83,120 @@ def _interval(metric: Metric, shift: Shift) -> str:
     return f" ({format_change(shift.low)} … {format_change(shift.high)})"
 
 
-def provisional(metric: Metric, *, floor: float, nights: int) -> str:
-    """Say why only much is told."""
-    limit = f"{floor * 100:.2f} points" if metric.unit is Unit.RATIO else format_value(floor, metric.unit)
-    count = max(nights, 1)
-    is_are = "is" if count == 1 else "are"
-    return f"told from {limit} on while there {is_are} only {counted(count, 'night')} to compare with"
+def provisional(metric: Metric, *, threshold: float, nights: int) -> Evidence:
+    """Name the threshold that holds while there is little history."""
+    limit = f"{threshold * 100:.2f} points" if metric.unit is Unit.RATIO else format_value(threshold, metric.unit)
+    return Evidence(words=f"threshold {limit} (only {counted(max(nights, 1), 'night')} of history)")
 
 
-def without_counts(floor: float) -> str:
-    """Say why an error rate is not judged as a count."""
-    return f"told from {floor * 100:.2f} points on while there are no counts of failures to compare"
+def without_counts(threshold: float) -> Evidence:
+    """Name the threshold for an error rate that is not judged as a count."""
+    return Evidence(words=f"threshold {threshold * 100:.2f} points (no failure counts in the history)")
 
 
-def beyond_hard_limit(metric: Metric, *, limit: float) -> str:
-    """Say that a value is beyond what the service must never exceed; a part of a sentence."""
-    return f"beyond the hard limit of {format_value(limit, metric.unit)}"
+def exceeds_hard_limit(metric: Metric, *, limit: float) -> str:
+    """Return the part of a sentence for a value above what the service must never exceed."""
+    return f"exceeds the hard limit of {format_value(limit, metric.unit)}"
 
 
-def hard_limits(limits: Mapping[str, float], metrics: Mapping[str, MetricValue], *, told: Collection[str]) -> list[str]:
-    """Return which values are beyond a hard limit, those left out that a deviation tells already."""
+def hard_limits(
+    limits: Mapping[str, float], metrics: Mapping[str, MetricValue], *, reported: Collection[str]
+) -> list[str]:
+    """Return which values exceed a hard limit, without the metrics that a deviation reports already."""
     return [
-        f"{metric.title} {format_value(metrics[metric.name].value, metric.unit)} is "
-        f"{beyond_hard_limit(metric, limit=limit)}"
+        f"{metric.title} {format_value(metrics[metric.name].value, metric.unit)} "
+        f"{exceeds_hard_limit(metric, limit=limit)}"
         for metric, limit in exceeded(limits, metrics)
-        if metric.name not in told
+        if metric.name not in reported
     ]
 
 
-def by_reruns(*, runs: int, t: float) -> str:
-    """Say that re-runs confirmed it."""
+def by_reruns(*, runs: int, t: float) -> Evidence:
+    """Explain a change that re-runs confirmed."""
     which = "better" if runs == 2 else "median"
-    return f"confirmed by the {which} of {runs} runs (t {t:.1f}, sure from {CONFIRM_T:g} on)"
+    return Evidence(words=f"confirmed by the {which} of {runs} runs", statistic=_statistic("t", t, CONFIRM_T))
 
 
-def by_window(*, nights: int, z: float, anchor: int | None) -> str:
-    """Say that several nights confirm it."""
-    held = "the nights before" if anchor is None else f"the level of baseline version {anchor}"
-    limit = WINDOW_Z if anchor is None else ANCHOR_Z
-    return f"the mean of the last {nights} nights against {held} (z {z:.1f}, sure from {limit:g} on)"
+def by_window(*, nights: int, z: float, anchor: int | None) -> Evidence:
+    """Explain a change that several nights confirm.
+
+    Args:
+        anchor: version of the baseline whose anchor the nights are compared with; ``None`` for the nights before.
+    """
+    reference = "the nights before" if anchor is None else f"baseline version {anchor}"
+    return Evidence(
+        words=f"confirmed by the mean of the last {nights} nights against {reference}",
+        statistic=_statistic("z", z, WINDOW_Z if anchor is None else ANCHOR_Z),
+    )
 
 
-def by_service(*, nights: int, z: float) -> str:
-    """Say that the scenarios of the service confirm it together."""
+def by_service(*, nights: int, z: float) -> Evidence:
+    """Explain a change that the scenarios of the service confirm together."""
     when = "tonight" if nights == 1 else f"over the last {nights} nights"
-    limit = SERVICE_Z if nights == 1 else SERVICE_WINDOW_Z
-    return f"all scenarios of the service together {when} (z {z:.1f}, sure from {limit:g} on)"
+    return Evidence(
+        words=f"confirmed by all scenarios of the service together {when}",
+        statistic=_statistic("z", z, SERVICE_Z if nights == 1 else SERVICE_WINDOW_Z),
+    )
 
 
-def by_platform(*, services: int, z: float) -> str:
-    """Say that everything moved."""
-    return f"all {services} services of this night moved alike (z {z:.1f}): look at the platform or the test bed first"
+def by_platform(*, services: int, z: float) -> Evidence:
+    """Explain a change that all services share."""
+    return Evidence(
+        words=f"all {services} services of this night changed alike: check the platform or the test bed first",
+        statistic=_statistic("z", z, PLATFORM_Z),
+    )
 
 
-def by_errors(*, chance: float, upper: float, nights: int, is_worse: bool) -> str:
-    """Say how unlikely so many failures are."""
-    which = "as many" if is_worse else "as few"
-    likely = f"{chance:.1g}" if chance >= 1e-12 else "below 1e-12"
-    before = f"at most {upper * 100:.3g} % over {counted(nights, 'night')}"
-    return f"the chance of {which} is {likely} with what was before ({before})"
+def by_errors(*, p: float, upper: float, nights: int, is_worse: bool) -> Evidence:
+    """Explain a change of the error rate.
+
+    Args:
+        p: probability of as many failures or more (as few or fewer for an improvement), had nothing changed.
+        upper: 95 % upper bound of the rate before, as a ratio.
+    """
+    shown = f"p = {p:.1g}" if p >= 1e-12 else "p < 1e-12"
+    return Evidence(
+        words=f"the error rate was at most {upper * 100:.3g} % over {counted(nights, 'night')}",
+        statistic=f"{shown}, threshold {CONFIRM_P if is_worse else SUSPECT_P:g}",
+    )
 
 
-def suspicious(*, t: float, runs: int, no_rerun: str | None) -> str:
-    """Say why it is not sure."""
+def suspicious(*, t: float, runs: int, no_rerun: str | None) -> Evidence:
+    """Explain why a change is not significant."""
     if runs > 1:
-        return f"suspicious, but not sure after {runs} runs (t {t:.1f}, sure from {CONFIRM_T:g} on)"
-    why = f"; it was not run again: {no_rerun}" if no_rerun else ""
-    return f"suspicious (t {t:.1f}, from {SUSPECT_T:g} on){why}"
+        return Evidence(words=f"suspicious, but not confirmed by {runs} runs", statistic=_statistic("t", t, CONFIRM_T))
+    why = f", not re-run: {no_rerun}" if no_rerun else ""
+    return Evidence(words=f"suspicious{why}", statistic=_statistic("t", t, SUSPECT_T))
+
+
+def _statistic(symbol: str, value: float, threshold: float) -> str:
+    return f"{symbol} = {value:.1f}, threshold {threshold:g}"
 
 
 def platform(parts: Mapping[str, float], *, services: int) -> Iterator[str]:
-    """Tell what all services share and was taken out."""
-    told = [f"{METRICS[name].title} {format_change(part)}" for name, part in parts.items() if abs(part) >= 0.01]
-    if told:
-        yield f"all {services} services of this night share {', '.join(told)}, which was taken out before judging"
+    """Report the change that all services share, which was subtracted before judging."""
+    shared = [f"{METRICS[name].title} {format_change(part)}" for name, part in parts.items() if abs(part) >= 0.01]
+    if shared:
+        yield f"subtracted before judging, as all {services} services of this night share it: {', '.join(shared)}"
 
 
 def of_baseline(baseline: Baseline, *, state: State, is_due_for_review: bool) -> Iterator[str]:
-    """Tell that somebody should look at the baseline."""
+    """Report a baseline that needs attention."""
     if not baseline.fingerprint:
-        yield "the baseline is of an earlier form that does not say what it was measured with; record a new one"
+        yield "the baseline has no fingerprint of load and data (recorded by an earlier version); record a new one"
     elif state is State.STALE:
-        yield f"the baseline expired on {baseline.expires_at:%Y-%m-%d}: nothing is critical until it is renewed"
+        yield f"the baseline expired on {baseline.expires_at:%Y-%m-%d}: no deviation is critical until it is renewed"
     elif is_due_for_review:
-        yield f"the baseline is due for review since {baseline.review_by:%Y-%m-%d}"
+        yield f"the baseline has been due for review since {baseline.review_by:%Y-%m-%d}"
 
 
-def first_seen(nights: Sequence[Night], version: str | None, *, since: datetime | None) -> str:
-    """Say when it began and with which deploy version, where the service tells its versions."""
-    before = [night for night in nights if since is None or _is_before(night, since)]
-    during = [night for night in nights[len(before) :] if night.run.deploy_version is not None]
-    began = during[0].run.deploy_version if during else version
-    earlier = before[-1].run.deploy_version if before else None
-    day = "" if since is None else f" on {since.astimezone(UTC):%Y-%m-%d}"
-    if began is None:
+def first_seen(seen: FirstSeen) -> str:
+    """Return when a change began and with which version, as the end of a sentence."""
+    day = "" if seen.at is None else f" on {seen.at.astimezone(UTC):%Y-%m-%d}"
+    if seen.version is None:
         return f"; first seen{day}" if day else ""
-    if earlier == began:
-        return f"; first seen{day} with {began}, deployed before already"
-    change = f" (before: {earlier})" if earlier is not None else ""
-    return f"; first seen{day} with {began}{change}"
-
-
-def _is_before(night: Night, moment: datetime) -> bool:
-    return night.run.at is None or night.run.at < moment
+    if seen.previous_version == seen.version:
+        unchanged = f"version {seen.version} (not a new deployment)"
+        return f"; first seen{day}, {unchanged}" if day else f"; {unchanged}"
+    previous = "" if seen.previous_version is None else f" (previous version {seen.previous_version})"
+    return f"; first seen{day} with version {seen.version}{previous}"

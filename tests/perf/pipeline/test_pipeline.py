@@ -52,7 +52,7 @@ def test_no_baseline(platform: Platform) -> None:
     """The first run of a cell has nothing to be compared with."""
     record = platform.execute()
     assert record.verdict is Verdict.NO_BASELINE
-    assert record.reasons == ("there is no baseline yet; trigger a run with update_baseline to record one",)
+    assert record.reasons == ("there is no baseline yet; to record one, trigger a run with update_baseline",)
     assert (record.baseline, record.validity, record.deviations) == (None, (), ())
 
 
@@ -60,7 +60,7 @@ def test_pass(platform: Platform) -> None:
     """The same load on the same service passes against its own baseline."""
     record = platform.with_baseline().execute()
     assert record.verdict is Verdict.PASS
-    assert record.reasons == ("no metric moved for sure against baseline version 1 (1 night)",)
+    assert record.reasons == ("no significant change against baseline version 1 (1 night)",)
     assert record.baseline is not None
     assert (record.baseline.version, record.baseline.state, record.baseline.runs) == (1, "provisional", 1)
 
@@ -103,8 +103,8 @@ def test_not_comparable(platform: Platform) -> None:
     record = platform.with_baseline().execute(rate_rps=50)
     assert record.verdict is Verdict.NOT_COMPARABLE
     assert record.reasons == (
-        "the load differs from the baseline's: 50/s constant for 10 s after 5 s of warm-up, "
-        "there 40/s constant for 10 s after 5 s of warm-up",
+        "the load differs from the baseline's: run 50/s constant for 10 s after 5 s of warm-up, "
+        "baseline 40/s constant for 10 s after 5 s of warm-up",
     )
 
 

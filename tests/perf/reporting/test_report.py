@@ -67,7 +67,7 @@ def test_report_of_each_verdict(verdict: Verdict) -> None:
         (
             Verdict.NOT_COMPARABLE,
             "NOT_COMPARABLE · {} – not comparable with its baseline: the data differs from the baseline's: "
-            "41aa07be, there 9d00c3f1",
+            "run 41aa07be, baseline 9d00c3f1",
         ),
         (
             Verdict.SKIPPED,

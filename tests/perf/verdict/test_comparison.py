@@ -11,7 +11,7 @@ from include.perf.runs.record import Cause, Deviation, Severity, Verdict
 from include.perf.verdict.comparison import Comparison
 from tests.nights import LEVELS, PARTS, baseline_of, contender, day, judge, judge_all, measured, night_on, run_on
 
-NOTHING = "no metric moved for sure against baseline version 3"
+NO_CHANGE = "no significant change against baseline version 3"
 
 
 def the_only(comparison: Comparison) -> Deviation:
@@ -23,11 +23,17 @@ def the_only(comparison: Comparison) -> Deviation:
 # What is not compared
 
 
+def test_a_run_that_records_the_baseline_names_no_remedy() -> None:
+    """Its report says "baseline version 1 recorded" below the reason."""
+    result = judge(replace(contender(), baseline=None, will_record_baseline=True))
+    assert (result.verdict, result.reasons) == (Verdict.NO_BASELINE, ("there is no baseline yet",))
+
+
 def test_without_a_baseline() -> None:
     """The first run of a cell is nobody's pass."""
     assert judge(replace(contender(), baseline=None)) == Comparison(
         verdict=Verdict.NO_BASELINE,
-        reasons=("there is no baseline yet; trigger a run with update_baseline to record one",),
+        reasons=("there is no baseline yet; to record one, trigger a run with update_baseline",),
     )
 
 
@@ -38,9 +44,9 @@ def test_other_parts_are_not_compared() -> None:
     assert result == Comparison(
         verdict=Verdict.NOT_COMPARABLE,
         reasons=(
-            "the load differs from the baseline's: 200/s constant, there 500/s constant",
-            "the endpoints differ from the baseline's: none, there sha256:2",
-            "the generator differs from the baseline's: version 2, there none",
+            "the load differs from the baseline's: run 200/s constant, baseline 500/s constant",
+            "the endpoints differ from the baseline's: run none, baseline sha256:2",
+            "the generator differs from the baseline's: run version 2, baseline none",
         ),
     )
 
@@ -50,7 +56,10 @@ def test_nothing_in_common_is_no_pass() -> None:
     nothing = measured(failed=None, **dict.fromkeys(LEVELS, "no answer"))
     result = judge(contender(nothing))
     assert result.verdict is Verdict.NOT_COMPARABLE
-    assert result.reasons[:2] == ("no metric is in both", "Latency p50 could not be compared: no answer")
+    assert result.reasons[:2] == (
+        "the run and the baseline have no metric in common",
+        "Latency p50 could not be compared: no answer",
+    )
 
 
 def test_runs_that_are_not_compared_leave_the_others_their_places() -> None:
@@ -67,7 +76,7 @@ def test_a_baseline_of_the_plain_form_is_compared_with_a_note() -> None:
     result = judge(contender(baseline=plain))
     assert (result.verdict, result.nights, result.since) == (Verdict.PASS, 1, None)
     assert result.reasons[1] == (
-        "the baseline is of an earlier form that does not say what it was measured with; record a new one"
+        "the baseline has no fingerprint of load and data (recorded by an earlier version); record a new one"
     )
 
 
@@ -96,14 +105,14 @@ def test_with_one_night_or_two_only_30_percent_is_told(runs: int, name: str, fac
     assert [each.shift.low for each in result.deviations] == [None] * len(result.deviations)
 
 
-@pytest.mark.parametrize(("runs", "words"), [(1, "is only 1 night to compare with"), (2, "are only 2 nights to")])
-def test_the_first_nights_say_why_so_little_is_told(runs: int, words: str) -> None:
+@pytest.mark.parametrize(("runs", "nights"), [(1, "1 night"), (2, "2 nights")])
+def test_the_first_nights_name_their_threshold(runs: int, nights: str) -> None:
     """30 % of 400 ms are 120 ms."""
     baseline = baseline_of([run_on(0), replace(run_on(0), run_id="again", at=day(1))][:runs])
     found = the_only(judge(contender(*[measured({"latency_p95": 1.5})] * 3, baseline=baseline)))
-    nights = "1 night" if runs == 1 else "2 nights"
-    told = f"Latency p95 +50 %: 600 ms, was 400 ms over {nights}; told from 120 ms on while there {words}"
-    assert found.reason.startswith(told)
+    assert found.reason == (
+        f"Latency p95 +50 %: 600 ms, was 400 ms over {nights}; threshold 120 ms (only {nights} of history)"
+    )
 
 
 def test_the_first_nights_need_a_re_run_too() -> None:
@@ -124,7 +133,7 @@ def test_a_metric_that_is_new_is_judged_by_its_own_nights() -> None:
     assert result.verdict is Verdict.PASS
     result = judge(contender(*[measured(cpu_usage=8.0)] * 3, baseline=baseline))
     assert the_only(result).severity is Severity.WARNING
-    assert "while there are only 2 nights to compare with" in the_only(result).reason
+    assert "(only 2 nights of history)" in the_only(result).reason
 
 
 # From three nights on
@@ -181,13 +190,13 @@ def test_three_runs_confirm() -> None:
     assert (result.verdict, found.severity, found.cause) == (Verdict.REGRESSION, Severity.CRITICAL, Cause.CELL)
     assert (found.value, found.shift.ratio) == (pytest.approx(0.48), pytest.approx(0.2))
     assert result.judged["latency_p95"] == pytest.approx(0.48)
-    assert "; confirmed by the median of 3 runs (t " in found.reason
+    assert "; confirmed by the median of 3 runs (t = " in found.reason
 
 
 def test_re_runs_that_do_not_confirm() -> None:
     """One run of +30 % and two at the level: the median is the level, and all is well."""
     result = judge(contender(*[measured({"latency_p95": factor}) for factor in (1.30, 1.0, 1.02)]))
-    assert (result.verdict, result.reasons) == (Verdict.PASS, (f"{NOTHING} (10 nights)",))
+    assert (result.verdict, result.reasons) == (Verdict.PASS, (f"{NO_CHANGE} (10 nights)",))
     assert (result.suspicion, result.judged["latency_p95"]) == (0, pytest.approx(0.408))
 
 
@@ -200,7 +209,7 @@ def test_of_two_runs_the_better_counts(second: float, verdict: Verdict) -> None:
     result = judge(contender(*[measured({"latency_p95": factor}) for factor in (1.30, second)]))
     assert (result.verdict, result.judged["latency_p95"]) == (verdict, pytest.approx(0.4 * second))
     if verdict is Verdict.REGRESSION:
-        assert "; confirmed by the better of 2 runs (t " in the_only(result).reason
+        assert "; confirmed by the better of 2 runs (t = " in the_only(result).reason
 
 
 def test_of_two_runs_the_better_is_the_larger_throughput() -> None:
@@ -231,7 +240,7 @@ def test_one_run_that_could_not_be_repeated(factor: float, verdict: Verdict) -> 
     found = the_only(result)
     assert (result.verdict, found.is_confirmed) == (verdict, verdict is Verdict.REGRESSION)
     assert found.severity is (Severity.WARNING if found.is_confirmed else Severity.DIGEST)
-    assert "; it was not run again: re-runs were not wanted" in found.reason
+    assert "; suspicious, not re-run: re-runs were not wanted (t = " in found.reason
 
 
 @pytest.mark.parametrize("hundredths", range(4, 16))
@@ -239,9 +248,10 @@ def test_the_figure_in_the_reason_is_the_one_that_decided(hundredths: int) -> No
     """Of three runs that is of their median: confirmed from the limit on, and not below it."""
     found = judge(contender(*[measured({"latency_p95": 1 + hundredths / 100})] * 3)).deviations
     for each in found:
-        told = re.search(r"\(t ([\d.]+), sure from ([\d.]+) on\)", each.reason)
-        assert told is not None
-        assert (float(told[1]) >= float(told[2]) - 0.05) is each.is_confirmed
+        statistic = re.search(r"\(t = ([\d.]+), threshold ([\d.]+)\)", each.reason)
+        assert statistic is not None
+        assert (float(statistic[1]) >= float(statistic[2]) - 0.05) is each.is_confirmed
+        assert "t = " not in each.evidence
 
 
 def test_latencies_that_move_together_need_less_each() -> None:
@@ -365,7 +375,7 @@ def test_missing_metrics_are_noted() -> None:
     result = judge(contender(tonight, baseline=baseline))
     assert result.verdict is Verdict.PASS
     assert result.reasons == (
-        f"{NOTHING} (10 nights)",
+        f"{NO_CHANGE} (10 nights)",
         "CPU could not be compared: no data for rate(x)",
         "Memory is not in the baseline yet",
     )
@@ -419,10 +429,10 @@ def test_an_expired_baseline_warns_at_most_and_says_so() -> None:
     slow = [measured({"latency_p95": 2.0})] * 3
     expired = judge(replace(contender(*slow, baseline=baseline), at=baseline.expires_at))
     assert (expired.verdict, the_only(expired).severity) == (Verdict.REGRESSION, Severity.WARNING)
-    assert expired.reasons[1] == "the baseline expired on 2026-09-11: nothing is critical until it is renewed"
+    assert expired.reasons[1] == "the baseline expired on 2026-09-11: no deviation is critical until it is renewed"
     due = judge(replace(contender(*slow, baseline=baseline), at=baseline.expires_at - timedelta(days=1)))
     assert the_only(due).severity is Severity.CRITICAL
-    assert due.reasons[1] == "the baseline is due for review since 2026-06-11"
+    assert due.reasons[1] == "the baseline has been due for review since 2026-06-11"
 
 
 # What is in the reference
@@ -468,7 +478,7 @@ def test_the_count_of_requests_does_not_matter_to_latency() -> None:
 # Hard limits
 
 HARD = {"latency_p95": 0.45}
-BEYOND = "Latency p95 520 ms is beyond the hard limit of 450 ms"
+BEYOND = "Latency p95 520 ms exceeds the hard limit of 450 ms"
 
 
 def test_what_is_surely_worse_and_beyond_a_hard_limit_is_critical() -> None:
@@ -478,7 +488,8 @@ def test_what_is_surely_worse_and_beyond_a_hard_limit_is_critical() -> None:
     assert the_only(judge(contender(*runs, baseline=young))).severity is Severity.WARNING
     found = the_only(judge(contender(*runs, baseline=young, hard_limits=HARD)))
     assert (found.severity, found.is_confirmed) == (Severity.CRITICAL, True)
-    assert "; beyond the hard limit of 450 ms; confirmed by the median of 3 runs" in found.reason
+    assert "; exceeds the hard limit of 450 ms; confirmed by the median of 3 runs (t = " in found.reason
+    assert found.evidence == "exceeds the hard limit of 450 ms; confirmed by the median of 3 runs"
 
 
 def test_what_is_not_sure_is_not_critical_beyond_a_hard_limit_either() -> None:
@@ -492,7 +503,7 @@ def test_a_level_beyond_its_hard_limit_is_said_in_every_run() -> None:
     """Nothing moved, so the verdict stays; somebody should know all the same."""
     result = judge(contender(hard_limits={"latency_p95": 0.35, "latency_p99": 0.9}))
     assert result.verdict is Verdict.PASS
-    assert result.reasons[1] == "Latency p95 400 ms is beyond the hard limit of 350 ms"
+    assert result.reasons[1] == "Latency p95 400 ms exceeds the hard limit of 350 ms"
 
 
 def test_a_run_that_is_not_compared_is_held_to_hard_limits() -> None:

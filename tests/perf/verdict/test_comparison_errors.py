@@ -51,8 +51,8 @@ def test_the_reason_has_count_and_chance() -> None:
     found = of(judge(contender(*failing(1_000, 1_000, 1_000))))
     assert found is not None
     assert found.reason == (
-        "Error rate +0.90 points (+0.84 … +0.96 points): 1.00 %, was 0.10 % over 10 nights; the chance of as many is "
-        "below 1e-12 with what was before (at most 0.106 % over 10 nights)"
+        "Error rate +0.90 points (+0.84 … +0.96 points): 1.00 %, was 0.10 % over 10 nights; the error rate was at most "
+        "0.106 % over 10 nights (p < 1e-12, threshold 0.0001)"
     )
     assert (found.baseline, found.value) == (pytest.approx(0.001), 0.01)
     assert found.shift.absolute_low < 0.009 < found.shift.absolute_high
@@ -108,7 +108,7 @@ def test_the_first_failures_of_a_service_that_had_none() -> None:
     found = of(judge(contender(*failing(700, 700, 700), baseline=of_nights(*[0] * 10))))
     assert found is not None
     assert (found.is_worse, found.baseline, found.shift.ratio) == (True, 0.0, None)
-    assert "(at most 0.0003 % over 10 nights)" in found.reason
+    assert "; the error rate was at most 0.0003 % over 10 nights (p < " in found.reason
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_fewer_failures_are_an_improvement() -> None:
     assert found is not None
     assert (result.verdict, result.suspicion) == (Verdict.IMPROVEMENT, 0)
     assert (found.is_worse, found.is_confirmed, found.severity) == (False, True, Severity.DIGEST)
-    assert "; the chance of as few is " in found.reason
+    assert found.reason.endswith(", threshold 0.001)")
 
 
 def test_a_count_needs_no_three_nights() -> None:
@@ -149,7 +149,7 @@ def test_a_count_needs_no_three_nights() -> None:
     found = of(judge(contender(*failing(1_000, 1_000, 1_000), baseline=of_nights(100))))
     assert found is not None
     assert (found.is_confirmed, found.severity) == (True, Severity.WARNING)
-    assert "the chance of as many is" in found.reason
+    assert "the error rate was at most" in found.reason
 
 
 WITHOUT_COUNTS = baseline_of([replace(run_on(0), due=None, failed=None)])
@@ -173,7 +173,7 @@ def test_nights_without_counts_are_judged_by_the_floor(rate: float, verdict: Ver
         assert found.severity is Severity.WARNING
         assert found.reason.startswith(
             "Error rate +0.51 points: 0.61 %, was 0.10 % over 1 night; "
-            "told from 0.50 points on while there are no counts of failures to compare"
+            "threshold 0.50 points (no failure counts in the history)"
         )
 
 

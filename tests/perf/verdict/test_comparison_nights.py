@@ -49,7 +49,7 @@ def test_a_small_shift_that_lasts() -> None:
     assert (found.cause, found.is_confirmed, found.severity) == (Cause.CELL, True, Severity.WARNING)
     assert found.shift.low < found.shift.ratio < found.shift.high
     assert found.shift.ratio == pytest.approx(0.07, abs=0.02)
-    window = re.search(r"; the mean of the last (\d+) nights against .* \(z ", found.reason)
+    window = re.search(r"; confirmed by the mean of the last (\d+) nights against .* \(z = ", found.reason)
     assert window is not None
     assert found.since == day(17 - int(window[1]))  # tonight, day 16, is the last of them
     assert judge(contender(measured({P95: 1.07}))).deviations == ()
@@ -90,7 +90,7 @@ def test_creeping_is_held_to_the_frozen_anchor() -> None:
     tonight = measured({P95: 1.002**45})  # +9 %
     found = the_only(judge(contender(tonight, baseline=crept)))
     assert (found.is_worse, found.is_confirmed, found.baseline) == (True, True, 0.4)
-    assert "nights against the level of baseline version 3 (z " in found.reason
+    assert "nights against baseline version 3 (z = " in found.reason
     own = replace(crept, anchor=Anchor(metrics=crept.metrics, runs=45, version=7))
     assert not any("version 3" in reason for reason in judge(contender(tonight, baseline=own)).reasons)
 
@@ -114,15 +114,18 @@ def test_it_began_tonight_with_a_new_version() -> None:
     """The version before is said beside it."""
     nights = deployed(range(10, 13), "2.4.0")
     result = judge(contender(*[measured({P95: 1.4})] * 3, nights=nights, deploy_version="2.4.1"))
-    assert the_only(result).since is None
-    assert the_only(result).reason.endswith("; first seen with 2.4.1 (before: 2.4.0)")
+    found = the_only(result)
+    assert (found.since, found.first_version, found.previous_version) == (None, "2.4.1", "2.4.0")
+    assert found.reason.endswith("; first seen with version 2.4.1 (previous version 2.4.0)")
 
 
 def test_it_began_tonight_with_the_same_version() -> None:
     """The deployment is not what changed."""
     nights = deployed(range(10, 13), "2.4.0")
     result = judge(contender(*[measured({P95: 1.4})] * 3, nights=nights, deploy_version="2.4.0"))
-    assert the_only(result).reason.endswith("; first seen with 2.4.0, deployed before already")
+    found = the_only(result)
+    assert (found.first_version, found.previous_version) == ("2.4.0", "2.4.0")
+    assert found.reason.endswith("; version 2.4.0 (not a new deployment)")
 
 
 def test_it_began_nights_ago_with_another_version() -> None:
@@ -131,8 +134,9 @@ def test_it_began_nights_ago_with_another_version() -> None:
     since = deployed(range(13, 16), "2.4.1", 1.4, verdict=Verdict.REGRESSION, worse=[P95])
     nights = [*before, *since]
     result = judge(contender(*[measured({P95: 1.4})] * 3, nights=nights, deploy_version="2.5.0"))
-    assert the_only(result).since == day(13)
-    assert the_only(result).reason.endswith("; first seen on 2026-03-15 with 2.4.1 (before: 2.4.0)")
+    found = the_only(result)
+    assert (found.since, found.first_version, found.previous_version) == (day(13), "2.4.1", "2.4.0")
+    assert found.reason.endswith("; first seen on 2026-03-15 with version 2.4.1 (previous version 2.4.0)")
 
 
 def test_a_night_in_between_that_was_fine_ends_the_row() -> None:
@@ -151,6 +155,7 @@ def test_a_service_that_tells_no_version() -> None:
     flagged = nights_at(1.4, 10, verdict=Verdict.REGRESSION, worse=[P95])
     earlier = judge(contender(*[measured({P95: 1.4})] * 3, nights=flagged))
     assert the_only(earlier).reason.endswith("; first seen on 2026-03-12")
+    assert (the_only(earlier).first_version, the_only(earlier).previous_version) == (None, None)
 
 
 def test_a_suspicion_has_no_beginning() -> None:
@@ -158,6 +163,7 @@ def test_a_suspicion_has_no_beginning() -> None:
     nights = deployed(range(10, 13), "2.4.0")
     result = judge(contender(measured({P95: 1.4}), nights=nights, deploy_version="2.4.1"))
     assert "first seen" not in the_only(result).reason
+    assert (the_only(result).first_version, the_only(result).previous_version) == (None, None)
 
 
 # All scenarios of a service
@@ -172,7 +178,7 @@ def test_the_scenarios_of_a_service_speak_together() -> None:
         assert (found.cause, found.severity, found.since) == (Cause.SERVICE, Severity.WARNING, None)
         assert found.shift.ratio == pytest.approx(0.065)
         assert found.shift.low < 0.065 < found.shift.high
-        assert "; all scenarios of the service together tonight (z " in found.reason
+        assert "; confirmed by all scenarios of the service together tonight (z = " in found.reason
     assert judge(scenarios[0]).verdict is Verdict.PASS
 
 
@@ -235,9 +241,11 @@ def test_a_shift_of_the_platform_is_told_as_one() -> None:
         assert (result.suspicion, result.platform[P95]) == (0, pytest.approx(0.2, rel=0.05))
         assert found.shift.ratio == pytest.approx(0.2)
         assert found.shift.low < 0.2 < found.shift.high
-        assert "all 5 services of this night moved alike (z " in found.reason
+        assert (
+            "all 5 services of this night changed alike: check the platform or the test bed first (z = " in found.reason
+        )
         assert result.reasons[1] == (
-            "all 5 services of this night share Latency p95 +20 %, which was taken out before judging"
+            "subtracted before judging, as all 5 services of this night share it: Latency p95 +20 %"
         )
         assert result.shifts[P95].ratio == pytest.approx(0, abs=0.01)
 
@@ -260,7 +268,7 @@ def test_a_small_part_of_the_platform_is_taken_out_with_a_note() -> None:
     """+4 % of all is below every floor; it is told, and taken out of what each of them is judged by."""
     for result in platform_of(1.04):
         assert (result.verdict, result.deviations) == (Verdict.PASS, ())
-        assert "all 5 services of this night share Latency p95 +3." in result.reasons[1]
+        assert "as all 5 services of this night share it: Latency p95 +3." in result.reasons[1]
 
 
 def test_three_services_are_no_platform() -> None:

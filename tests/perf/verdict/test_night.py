@@ -176,7 +176,7 @@ def test_the_version_is_in_record_and_reason(nights: Nights) -> None:
         each.write_deployed(Deployed(before="2.4.1", after="2.4.1"))
     record = nights.record(first.uri)
     assert record.deploy_version == "2.4.1"
-    assert record.reasons[0].endswith("; first seen with 2.4.1 (before: 2.4.0)")
+    assert record.reasons[0].endswith("; first seen with version 2.4.1 (previous version 2.4.0)")
 
 
 # Re-runs
@@ -228,7 +228,7 @@ def test_without_any_valid_re_run_one_run_decides(nights: Nights) -> None:
         each.write_end(HALTED)
     record = nights.record(first.uri)
     assert (record.verdict, record.deviations[0].severity) == (Verdict.REGRESSION, Severity.WARNING)
-    assert "it was not run again: none of the 2 re-runs is valid" in record.reasons[0]
+    assert "suspicious, not re-run: none of the 2 re-runs is valid" in record.reasons[0]
 
 
 def test_a_re_run_that_is_gone_is_left_out(nights: Nights, caplog: pytest.LogCaptureFixture) -> None:
@@ -271,7 +271,7 @@ def test_why_there_were_no_re_runs_is_in_the_reason(nights: Nights) -> None:
     first.write_reruns(Reruns(refused="at most 4 services a night may be run again"))
     record = nights.record(first.uri)
     assert record.verdict is Verdict.PASS
-    assert record.reasons[0].endswith("; it was not run again: at most 4 services a night may be run again")
+    assert "; suspicious, not re-run: at most 4 services a night may be run again (t = " in record.reasons[0]
 
 
 def test_a_hard_limit_is_that_of_the_runs_service(nights: Nights) -> None:
@@ -284,7 +284,7 @@ def test_a_hard_limit_is_that_of_the_runs_service(nights: Nights) -> None:
     record = judge.records([first.uri], versions={})[first.uri]
     assert record.deviations[0].severity is Severity.CRITICAL
     first.write_record(record)
-    assert "Latency p95 520 ms is beyond the hard limit of 450 ms" in judge.again(first.uri).reasons
+    assert "Latency p95 520 ms exceeds the hard limit of 450 ms" in judge.again(first.uri).reasons
 
 
 # Other cells
@@ -334,7 +334,7 @@ def test_a_finished_run_alone_is_one_run(nights: Nights) -> None:
     """Nobody can run it again after the fact: a suspicion stays one."""
     slow = nights.judge.again(nights.finished(10, {P95: 1.2}))
     assert slow.verdict is Verdict.PASS
-    assert slow.reasons[0].endswith("; it was not run again: it is judged after the fact")
+    assert "; suspicious, not re-run: it is judged after the fact (t = " in slow.reasons[0]
 
 
 def test_a_finished_run_alone_that_is_far_off_is_a_warning(nights: Nights) -> None:
