@@ -27,7 +27,7 @@ from bellwether.slack_failures import (
 )
 from include.perf.alerts.book import Delivery, Message, Posted
 from include.perf.alerts.delivery import Messenger
-from include.perf.model.errors import DeliveryError, DeliveryUnsure
+from include.perf.model.errors import DeliveryError, DeliveryUnknown
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class SlackBot:
 
         Raises:
             DeliveryError: it did not arrive.
-            DeliveryUnsure: it may have arrived.
+            DeliveryUnknown: it may have arrived.
         """
         place: dict[str, Any] = {"channel": delivery.channel}
         if thread is not None:
@@ -123,7 +123,7 @@ class SlackBot:
 
         Raises:
             DeliveryError: nobody can tell.
-            DeliveryUnsure: nobody can tell now; Slack may be asked later.
+            DeliveryUnknown: nobody can tell now; Slack may be asked later.
         """
         since = f"{(delivery.created_at - CLOCKS_APART).timestamp():.6f}"
         wanted: dict[str, Any] = {"oldest": since, "include_all_metadata": True, "limit": PAGE}
@@ -137,7 +137,7 @@ class SlackBot:
             found = next((each for each in pages if _id_in(each) == delivery.id), None)
             return Posted(channel, found["ts"]) if found else None
         except (*FAILURES, TypeError, AttributeError) as err:
-            kind = DeliveryUnsure if is_passing(err) else DeliveryError
+            kind = DeliveryUnknown if is_passing(err) else DeliveryError
             raise kind(
                 f"whether this arrived nobody can tell, because Slack cannot be asked ({cause(err)}); "
                 f"{remedy(err, BOT_CONNECTION)}: {delivery.message.text}"
@@ -175,7 +175,7 @@ class SlackBot:
 
         Raises:
             DeliveryError: they are not there.
-            DeliveryUnsure: they may be there.
+            DeliveryUnknown: they may be there.
         """
         if not charts:
             return
@@ -212,7 +212,7 @@ class SlackWebhook:
 
         Raises:
             DeliveryError: it did not arrive.
-            DeliveryUnsure: it may have arrived.
+            DeliveryUnknown: it may have arrived.
         """
         text = delivery.message.text
         try:

@@ -22,7 +22,7 @@ from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web import SlackResponse
 
-from include.perf.model.errors import DeliveryError, DeliveryUnsure
+from include.perf.model.errors import DeliveryError, DeliveryUnknown
 
 FAILURES = (SlackClientError, HTTPException, OSError, ValueError, LookupError)
 """What a call raises: Slack's refusals, broken answers, the network, and answers that cannot be decoded."""
@@ -142,8 +142,8 @@ def _refused(why: str, advice: str, text: str) -> DeliveryError:
     return DeliveryError(f"Slack did not take the message ({why}); {advice}: {text}")
 
 
-def _unconfirmed(why: str, text: str) -> DeliveryUnsure:
-    return DeliveryUnsure(f"Slack did not confirm the message ({why}), it may have arrived or not: {text}")
+def _unconfirmed(why: str, text: str) -> DeliveryUnknown:
+    return DeliveryUnknown(f"Slack did not confirm the message ({why}), it may have arrived or not: {text}")
 
 
 def _is_refused(err: BaseException) -> bool:

@@ -19,7 +19,7 @@ from slack_sdk.http_retry.builtin_interval_calculators import BackoffRetryInterv
 
 from include.perf.alerts.book import Delivery, Event, Message, Posted
 from include.perf.alerts.delivery import Messenger
-from include.perf.model.errors import DeliveryError, DeliveryUnsure
+from include.perf.model.errors import DeliveryError, DeliveryUnknown
 from tests.plugins.conftest import TOKEN, WEBHOOK_SECRET, StandIn
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "charts"
@@ -112,7 +112,7 @@ def test_a_lost_answer_is_never_a_second_message(bot: StandIn, delivery: Deliver
     """Slack may have taken it: nothing is sent again, whether it works by then or not."""
     bot.fail(kind=kind, accept=accept)
     err = failed(post, SlackBot(), delivery)
-    assert isinstance(err, DeliveryUnsure)
+    assert isinstance(err, DeliveryUnknown)
     assert str(err).startswith("Slack did not confirm the message (")
     assert str(err).endswith(f"), it may have arrived or not: {TEXT}")
     assert bot.calls() == [POST]
@@ -142,7 +142,7 @@ def test_who_looks_before_sending_again_sends_once(
 def test_an_error_of_which_slack_says_that_it_may_have_worked(bot: StandIn, delivery: Delivery, code: str) -> None:
     """Slack's own fault, after which some of it may have been done."""
     bot.fail(kind="slack_error", error=code)
-    assert isinstance(failed(post, SlackBot(), delivery), DeliveryUnsure)
+    assert isinstance(failed(post, SlackBot(), delivery), DeliveryUnknown)
     assert bot.calls() == [POST]
 
 
@@ -316,7 +316,7 @@ def test_what_cannot_be_looked_up_nobody_can_tell(
     post(way, delivery)
     bot.fail(**fault, times=100, methods=[method])
     err = failed(way.find, delivery, thread=None)
-    assert type(err) is (DeliveryError if fault.get("error") else DeliveryUnsure)  # worth asking again later, or not
+    assert type(err) is (DeliveryError if fault.get("error") else DeliveryUnknown)  # worth asking again later, or not
     assert str(err).startswith("whether this arrived nobody can tell, because Slack cannot be asked (")
     if fault.get("error"):
         scope = "channels:read" if method == "conversations.list" else "channels:history"
@@ -461,7 +461,7 @@ def test_a_webhooks_lost_answer_is_never_a_second_message(
     """Nor can anybody look: a person has to."""
     webhook.fail(kind=kind, accept=accept)
     way = SlackWebhook()
-    assert isinstance(failed(way.post, delivery, thread=None, broadcast=False), DeliveryUnsure)
+    assert isinstance(failed(way.post, delivery, thread=None, broadcast=False), DeliveryUnknown)
     assert webhook.texts() == ([TEXT] if accept else [])
     assert webhook.calls() == ["webhook"]
     assert "nobody can tell" in str(failed(way.find, delivery, thread=None))

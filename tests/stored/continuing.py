@@ -15,7 +15,7 @@ from include.perf.load.announcing import LoadObserver
 from include.perf.load.generator import LoadOrder, LoadWatch
 from include.perf.load.reservations import Reservations
 from include.perf.measure.metrics_source import Sample
-from include.perf.model.errors import BellwetherError, DeliveryError, DeliveryUnsure
+from include.perf.model.errors import BellwetherError, DeliveryError, DeliveryUnknown
 from include.perf.pipeline.pipeline import Pipeline
 from include.perf.runs.record import RunRecord
 from tests.fakes.charts import FakeCharts
@@ -151,7 +151,7 @@ class Channel:
         """Take a message, or fail once."""
         faults = self.faults.get(delivery.event)
         fault = faults.pop(0) if faults else None
-        if fault is None or (isinstance(fault, DeliveryUnsure) and delivery.event in self.lost_answers):
+        if fault is None or (isinstance(fault, DeliveryUnknown) and delivery.event in self.lost_answers):
             assert delivery.id not in self.there, "it was sent twice"
             self.there.add(delivery.id)
             self.posted.append((delivery.id, thread.ts if thread else None, broadcast))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from include.perf.alerts.book import AlertBook, Delivery, Event, Message, Posted
-from include.perf.model.errors import DeliveryError, DeliveryUnsure, StoreError
+from include.perf.model.errors import DeliveryError, DeliveryUnknown, StoreError
 from include.perf.model.text import Clock
 from include.perf.runs.results_store import CHARTS_FOLDER, ResultsStore
 
@@ -37,14 +37,14 @@ class Messenger(Protocol):
 
         Raises:
             DeliveryError: it did not arrive.
-            DeliveryUnsure: it may have arrived.
+            DeliveryUnknown: it may have arrived.
         """
 
     def find(self, delivery: Delivery, *, thread: Posted | None) -> Posted | None:
         """Look for a message that was sent before; ``None`` when it is not there.
 
         Raises:
-            DeliveryUnsure: nobody can tell now.
+            DeliveryUnknown: nobody can tell now.
             DeliveryError: nobody will be able to tell.
         """
 
@@ -60,7 +60,7 @@ class Messenger(Protocol):
 
         Raises:
             DeliveryError: they are not there.
-            DeliveryUnsure: they may be there, or some of them.
+            DeliveryUnknown: they may be there, or some of them.
         """
 
 
@@ -155,14 +155,14 @@ class OutboxSender:
         """Return the message that was sent before, if it arrived.
 
         Raises:
-            DeliveryUnsure: nobody can tell yet.
+            DeliveryUnknown: nobody can tell yet.
             DeliveryError: nobody can tell, nor will; it is given up, because twice would be worse.
         """
         if delivery.sent_at is not None and self.clock() - delivery.sent_at < SETTLES:
-            raise DeliveryUnsure(f"it was sent a moment ago, and may arrive yet: {delivery.message.text}")
+            raise DeliveryUnknown(f"it was sent a moment ago, and may arrive yet: {delivery.message.text}")
         try:
             return self.messenger.find(delivery, thread=thread)
-        except DeliveryUnsure:
+        except DeliveryUnknown:
             raise
         except DeliveryError as err:
             self._settle(delivery)
@@ -174,7 +174,7 @@ class OutboxSender:
         self._change(replace(delivery, is_unsure=True, sent_at=self.clock(), attempts=delivery.attempts + 1))
         try:
             return self.messenger.post(delivery, thread=thread, broadcast=delivery.event is Event.WORSENED)
-        except DeliveryUnsure:
+        except DeliveryUnknown:
             raise
         except DeliveryError:
             self._change(replace(delivery, is_unsure=False, attempts=delivery.attempts + 1))
@@ -216,7 +216,7 @@ class OutboxSender:
             with self.runs.folder(delivery.charts[0].uri, needed=names) as folder:
                 charts = [path for name in names if (path := folder / name).is_file()]
                 self.messenger.attach(where, charts, alt=delivery.message.image_alt)
-        except (DeliveryUnsure, StoreError) as err:
+        except (DeliveryUnknown, StoreError) as err:
             log.warning("the message is there, but perhaps not its charts: %s", err)
         self._change(replace(delivery, charts=()))
 

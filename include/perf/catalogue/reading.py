@@ -20,14 +20,12 @@ from include.perf.catalogue.scenario.market_hours import MarketHours, load_marke
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
 from include.perf.model.errors import CatalogueError, collected
+from include.perf.model.validation import place_of, problem_of, rule_of
 from include.perf.model.yaml_entries import (
     PROJECT_FOLDER,
     Entry,
     default_folder,
-    place_of,
-    problem_of,
     read_document,
-    rule_of,
 )
 
 SERVICES_FILE = "services.yaml"

@@ -1,1 +1,1 @@
-"""The words that every room speaks: errors, metrics, numbers, text, JSON and YAML. Imports no other room."""
+"""Basic types and functions of every room: errors, metrics, numbers, text, JSON and YAML. Imports no other room."""

@@ -1,27 +1,28 @@
 """The errors that Bellwether raises on purpose.
 
-Every message says what is wrong, with which value, by which rule, and what to do::
+Every message names the problem, the value, the rule and the remedy::
 
     BellwetherError
-    ├── ConfigurationError     wrong use: catalogue, parameters, environment (exit code 2)
+    ├── ConfigurationError     wrong catalogue, parameters or environment (exit code 2)
     │   ├── CatalogueError     services.yaml, scenarios.yaml or market_hours.yaml
     │   ├── DataError          a scenario's CSV
     │   ├── BaselineError      baselines.json, or a promotion that is not allowed
     │   └── RulesError         the alert rules for Prometheus cannot be written, checked or loaded
-    │       └── RulesRefused   promtool or Prometheus says that they are wrong; those before stay
-    ├── RunSkipped             the run is not to be done now; it becomes SKIPPED with this reason
-    ├── RunError               this run cannot go on; it becomes INVALID with this reason (exit code 3)
+    │       └── RulesRefused   promtool or Prometheus rejected them; the previous rules stay active
+    ├── RunSkipped             the run must not start now; it becomes SKIPPED with this reason
+    ├── Occupied               a load has to wait for another one to end
+    ├── RunError               the run cannot continue; it becomes INVALID with this reason (exit code 3)
     │   ├── TargetError        the service is not reachable or not healthy
-    │   ├── HostRefused        load may not go to where the service's name leads
+    │   ├── HostRefused        load to an address of the service is not allowed
     │   └── LoadError          the load generator could not be started or left no record
-    ├── PrometheusError        a figure could not be had from Prometheus
-    │   ├── PrometheusUnavailable   down, slow or answering nonsense: worth a retry
-    │   ├── QueryRejected           the query itself is wrong: a retry cannot help
-    │   ├── PartialAnswer           something is missing in it, as Prometheus says itself
-    │   └── NoData                  empty, NaN, or not exactly one series
+    ├── PrometheusError        a figure could not be read from Prometheus
+    │   ├── PrometheusUnavailable   down, slow or an unexpected response: a retry may help
+    │   ├── QueryRejected           the query is wrong: a retry cannot help
+    │   ├── PartialAnswer           Prometheus warned that the result is incomplete
+    │   └── NoData                  the result is empty, NaN, or not exactly one series
     ├── StoreError             the results store cannot be read or written
-    └── DeliveryError          a message could not be delivered; never changes a verdict
-        └── DeliveryUnsure     it was sent, and may have arrived
+    └── DeliveryError          a message could not be delivered; the verdict does not change
+        └── DeliveryUnknown    it was sent, but whether it arrived is unknown
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,10 +34,10 @@ class BellwetherError(Exception):
 
 
 class ConfigurationError(BellwetherError):
-    """Wrong use; carries every problem found, not just the first.
+    """The configuration is wrong; carries every problem, not just the first.
 
     Attributes:
-        problems: one sentence each, in the order found.
+        problems: one sentence for each, in the order found.
     """
 
     def __init__(self, problems: Sequence[str] | str) -> None:
@@ -51,7 +52,7 @@ class ConfigurationError(BellwetherError):
 
 @contextmanager
 def collected(problems: list[str]) -> Iterator[None]:
-    """Add what is wrong in the block to ``problems`` and go on, so that everything is said at once."""
+    """Add the problems raised in the block to ``problems`` and continue, so that all are reported together."""
     try:
         yield
     except ConfigurationError as err:
@@ -75,11 +76,11 @@ class RulesError(ConfigurationError):
 
 
 class RulesRefused(RulesError):
-    """The alert rules are wrong, as promtool or Prometheus says; those before stay in place."""
+    """promtool or Prometheus rejected the alert rules; the previous ones stay active."""
 
 
 class RunSkipped(BellwetherError):
-    """A run is not to be done now; its record says SKIPPED with this reason."""
+    """A run must not start now; it is recorded as SKIPPED with this reason."""
 
 
 class Occupied(BellwetherError):
@@ -87,7 +88,7 @@ class Occupied(BellwetherError):
 
 
 class RunError(BellwetherError):
-    """A run cannot go on; its record says INVALID with this reason."""
+    """A run cannot continue; it is recorded as INVALID with this reason."""
 
 
 class TargetError(RunError):
@@ -95,7 +96,7 @@ class TargetError(RunError):
 
 
 class HostRefused(RunError):
-    """Load may not go to an address of the service's host, or nobody can tell whether it may."""
+    """Load to an address of the service's host is not allowed, or cannot be shown to be."""
 
 
 class LoadError(RunError):
@@ -103,11 +104,11 @@ class LoadError(RunError):
 
 
 class PrometheusError(BellwetherError):
-    """A figure could not be had from Prometheus."""
+    """A figure could not be read from Prometheus."""
 
 
 class PrometheusUnavailable(PrometheusError):
-    """Prometheus is down, slow or answers nonsense; a retry may help."""
+    """Prometheus is down, slow or sent an unexpected response; a retry may help."""
 
 
 class QueryRejected(PrometheusError):
@@ -115,11 +116,11 @@ class QueryRejected(PrometheusError):
 
 
 class PartialAnswer(PrometheusError):
-    """Prometheus answered with a warning that something is missing; such a value looks normal and is not."""
+    """Prometheus warned that the result is incomplete; its value looks normal but is not."""
 
 
 class NoData(PrometheusError):
-    """The answer was empty, NaN, or not exactly one series."""
+    """The result was empty, NaN, or not exactly one series."""
 
 
 class StoreError(BellwetherError):
@@ -127,8 +128,8 @@ class StoreError(BellwetherError):
 
 
 class DeliveryError(BellwetherError):
-    """A message could not be delivered; the verdict stands all the same."""
+    """A message could not be delivered; the verdict does not change."""
 
 
-class DeliveryUnsure(DeliveryError):
-    """A message was sent, and nobody can tell whether it arrived; to send it again might double it."""
+class DeliveryUnknown(DeliveryError):
+    """A message was sent, but whether it arrived is unknown; sending it again might post it twice."""

@@ -1,25 +1,24 @@
-"""Counts of delays in logarithmic steps: memory stays flat, and histograms of several processes add up exactly."""
+"""A histogram of delays with logarithmic steps: constant memory, and those of several processes add up exactly."""
 
 import math
 from collections import Counter
 from collections.abc import Mapping
 
 STEP_RATIO = 1.01
-"""Width of a step, upper bound over lower: a quantile is exact to half a percent."""
+"""Upper bound over lower bound of a step: a quantile is exact to half a percent."""
 
 LEAST_S = 1e-6
-"""Delays below it are counted as this long."""
+"""Shorter delays count as this long."""
 
 _STEPS_PER_E = 1 / math.log(STEP_RATIO)
 _LOG_LEAST = math.log(LEAST_S)
 
-
-_AT_ONCE = 64
-"""Delays are counted in batches: one by one costs several times as much where little else runs in between."""
+_BATCH = 64
+"""Delays are counted in batches: counting them one by one takes several times as long."""
 
 
 def lower_bound_s(step: int) -> float:
-    """Return from where on delays are counted in a step, in seconds; its upper bound is that of the next one."""
+    """Return the lower bound of a step in seconds; its upper bound is the lower bound of the next."""
     return LEAST_S * STEP_RATIO**step
 
 
@@ -31,9 +30,9 @@ class Histogram:
         self._pending: list[float] = []
 
     def add(self, delay_s: float) -> None:
-        """Count one delay; one that is negative counts as the least."""
+        """Count a delay; a negative one counts as the shortest."""
         self._pending.append(delay_s)
-        if len(self._pending) >= _AT_ONCE:
+        if len(self._pending) >= _BATCH:
             self._count()
 
     def _count(self) -> None:
@@ -44,16 +43,16 @@ class Histogram:
 
     @property
     def counts(self) -> dict[int, int]:
-        """How many delays there were, by step number."""
+        """The number of delays, by step number."""
         self._count()
         return dict(self._counts)
 
     def merge(self, counts: Mapping[int, int]) -> None:
-        """Add what another one counted."""
+        """Add the counts of another histogram."""
         self._counts.update(counts)
 
     def quantile(self, share: float) -> float | None:
-        """Return the delay in seconds that ``share`` of all do not exceed, ``None`` without any."""
+        """Return the delay in seconds that ``share`` of all delays do not exceed; ``None`` if there are none."""
         counts = self.counts
         left = share * sum(counts.values())
         for step in sorted(counts):
@@ -63,7 +62,7 @@ class Histogram:
         return None
 
     def take(self) -> dict[int, int]:
-        """Return the counts and begin anew."""
+        """Return the counts and reset them."""
         counts = self.counts
         self._counts.clear()
         return counts

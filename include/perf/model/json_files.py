@@ -1,7 +1,8 @@
-"""A file that is whole or as it was."""
+"""Reads and writes JSON documents, and replaces files atomically."""
 
 import errno
 import os
+import reprlib
 import tempfile
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,15 +10,16 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from include.perf.model.errors import StoreError
+from include.perf.model.validation import place_of
 
 T = TypeVar("T")
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What the system says where there is no space left, or no more than is allowed."""
+"""Error numbers for: no space left, quota exceeded, file too large."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write ``content`` so that ``path`` holds either all of it or what it held before, also after a power cut."""
+    """Replace the content of a file: after a crash or power loss it has either the old content or the new."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -29,11 +31,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _keep_names(path.parent)
+    _sync_folder(path.parent)
 
 
-def _keep_names(folder: Path) -> None:
-    """Bring the names in a folder to the disk; some shared file systems know no such request."""
+def _sync_folder(folder: Path) -> None:
+    """Flush the entries of a folder to disk; some network file systems do not support this."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -48,27 +50,44 @@ _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    """Return the converter of a class; making one is slow, so each is made once."""
+    """Return the converter of a class; building one is slow, so it is cached."""
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     return _ADAPTERS[kind]
 
 
 def to_json(value: object) -> bytes:
-    """Write any of these classes as readable JSON, times as RFC 3339 in UTC."""
+    """Return a dataclass as indented JSON; times are RFC 3339 in UTC."""
     return _adapter(type(value)).dump_json(value, indent=2) + b"\n"
 
 
 def from_json(kind: type[T], content: bytes, *, where: str) -> T:
-    """Read one of these classes back.
+    """Parse JSON into a dataclass.
+
+    Args:
+        where: the path or URI of the file, for the error message.
 
     Raises:
-        StoreError: the content is not what ``kind`` looks like; ``where`` says which file.
+        StoreError: the content is not JSON, or does not match ``kind``.
     """
     try:
-        record: T = _adapter(kind).validate_json(content)
+        document: T = _adapter(kind).validate_json(content)
     except ValidationError as err:
-        first = err.errors()[0]
-        path = ".".join(map(str, first["loc"])) or "the document"
-        raise StoreError(f"{where} is not a valid {kind.__name__}: {path}: {first['msg']}") from err
-    return record
+        raise StoreError(f"{where} cannot be read: {_problem_of(err)}") from err
+    return document
+
+
+def _problem_of(err: ValidationError) -> str:
+    """Return the first error in words: ``verdict should be 'PASS' or 'REGRESSION', but is 'FINE'``."""
+    first = err.errors()[0]
+    place = place_of(first).lstrip(".") or "the document"
+    match first["type"]:
+        case "json_invalid":
+            return f"it is not valid JSON ({first['ctx']['error']})"
+        case "missing":
+            return f"{place} is missing"
+        case "value_error":
+            return f"{place}: {first['ctx']['error']}"
+        case _:
+            rule = first["msg"].removeprefix("Input ").replace("a valid array", "a list")
+            return f"{place} {rule}, but is {reprlib.repr(first['input'])}"

@@ -1,10 +1,10 @@
-"""The eight metrics: unit, direction, and the smallest change worth telling anyone.
+"""The eight metrics: unit, direction, and minimum effect.
 
-A change counts only when it passes both floors of its metric:
+A change counts only if it reaches both minimum effects of its metric:
 
-* ``min_effect_ratio``: relative to the baseline. A sure change of 1 % is still nobody's night.
-* ``min_effect_absolute``: in the metric's own unit. 30 % of a 2 ms latency is 0.6 ms, which no user feels and
-  any scheduler makes.
+* ``min_effect_ratio``: relative to the baseline. A significant change of 1 % is not worth an alert at night.
+* ``min_effect_absolute``: in the metric's own unit. 30 % of a 2 ms latency is 0.6 ms: no user notices it, and any
+  scheduler causes it.
 """
 
 import math
@@ -17,7 +17,7 @@ PROVISIONAL_MIN_EFFECT_RATIO = 0.30
 
 
 class Unit(StrEnum):
-    """Base units; people see :func:`format_value`."""
+    """Base units; `include.perf.model.numbers.format_value` converts them for display."""
 
     SECONDS = "s"
     REQUESTS_PER_SECOND = "1/s"
@@ -34,7 +34,7 @@ class Direction(StrEnum):
 
 
 class Source(StrEnum):
-    """Who measured it."""
+    """Where a metric is measured."""
 
     CLIENT = "client"
     PROMETHEUS = "prometheus"
@@ -42,11 +42,11 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """What a figure means and which change of it matters.
+    """The meaning of a figure, and which change of it matters.
 
     Attributes:
-        floor_ratio: smallest relative change told, as a ratio of the baseline.
-        floor_absolute: smallest absolute change told, in ``unit``.
+        min_effect_ratio: smallest relative change that counts, as a ratio of the baseline.
+        min_effect_absolute: smallest absolute change that counts, in ``unit``.
     """
 
     name: str
@@ -58,10 +58,10 @@ class Metric:
     min_effect_absolute: float
 
     def minimum_effect(self, *, baseline: float, is_provisional: bool) -> float:
-        """Return the smallest change worth telling, in ``unit``: the larger of the two floors.
+        """Return the smallest change that counts, in ``unit``: the larger of the two minimum effects.
 
-        A provisional baseline, of one or two runs, says nothing about how far runs differ from one another:
-        then the relative floor is 30 %. A metric without a relative floor (the error rate) keeps its absolute one.
+        A provisional baseline, of one or two runs, does not show how much runs vary: its relative minimum effect is
+        at least 30 %. A metric without a relative one (the error rate) keeps its absolute one.
         """
         ratio = self.min_effect_ratio
         if is_provisional and ratio > 0:
@@ -69,18 +69,18 @@ class Metric:
         return max(ratio * abs(baseline), self.min_effect_absolute)
 
     def worsening(self, *, baseline: float, value: float) -> float:
-        """Return by how much ``value`` is worse than ``baseline``, in ``unit``; negative is better."""
+        """Return how much worse ``value`` is than ``baseline``, in ``unit``; negative means better."""
         change = value - baseline
         return change if self.direction is Direction.LOWER_IS_BETTER else -change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricValue:
-    """One figure of a run, or the reason for which there is none.
+    """One figure of a run, or the reason why there is none.
 
     Attributes:
-        value: in ``unit``; ``None`` when it could not be had, never zero for "no data".
-        reason: why there is no value; ``None`` when there is one.
+        value: in ``unit``; ``None`` if it is not available, never zero for "no data".
+        reason: why there is no value; ``None`` if there is one.
     """
 
     value: float | None
@@ -122,11 +122,10 @@ METRICS: dict[str, Metric] = {
         _metric("disk_usage", "Disk used", Unit.RATIO, Source.PROMETHEUS, 0.10, 0.02),
     )
 }
-"""The eight metrics by name, in the order in which people read them."""
+"""The eight metrics by name, in display order."""
 
 LATENCY_SHARES = {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}
-"""The share of all requests that took no longer, by metric."""
-
+"""The quantile of each latency metric."""
 
 SHORT_NAMES = {
     "latency_p50": "p50",
@@ -138,18 +137,18 @@ SHORT_NAMES = {
     "memory_usage": "memory",
     "disk_usage": "disk used",
 }
-"""The eight metrics as said in the middle of a sentence."""
+"""Names of the eight metrics inside a sentence."""
 
 
 def is_in_points(name: str) -> bool:
-    """Return whether a metric's change is told in percentage points.
+    """Return whether changes of a metric are shown in percentage points.
 
-    A relative change of a rate near zero says nothing: 0.01 % to 0.03 % would read as +200 %.
+    A relative change of a rate near zero is misleading: 0.01 % to 0.03 % would read as +200 %.
     """
     return name in METRICS and METRICS[name].unit is Unit.RATIO
 
 
 def title_of(name: str) -> str:
-    """Return a metric's title; its name where it is not one of the eight."""
+    """Return a metric's title, or its name if it is not one of the eight."""
     metric = METRICS.get(name)
     return metric.title if metric else one_line(name)

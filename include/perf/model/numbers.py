@@ -1,6 +1,6 @@
-"""How many digits a figure carries: as many as its uncertainty leaves sure, and no more.
+"""Formats numbers for people: a figure has as many digits as its uncertainty justifies.
 
-With the standard uncertainty ``u``, of which the three leading digits are looked at:
+The three leading digits of the standard uncertainty ``u`` decide:
 
 =========  =======================  ===========================
 leading    digits of ``u`` kept     example
@@ -10,10 +10,10 @@ leading    digits of ``u`` kept     example
 950–999    two, of ``u`` as 1000    61.234 ± 0.098 → 61.23
 =========  =======================  ===========================
 
-and the figure is written down to the same place, with four significant digits at most.
+The figure is rounded to the same decimal place, and has at most four significant digits.
 
 Source: Particle Data Group, Review of Particle Physics, Introduction, section 5.3 "Rounding"; JCGM 100:2008 (GUM),
-7.2.6: an uncertainty has two significant digits at most, and the figure is rounded to agree with it.
+7.2.6: an uncertainty has at most two significant digits, and the figure is rounded to agree with it.
 """
 
 import math
@@ -24,14 +24,17 @@ from include.perf.model.metric import Unit
 MAX_DIGITS = 4
 
 HALF_WIDTH_UNCERTAINTIES = 1.96
-"""Standard uncertainties in half of a 95 % interval."""
+"""Half the width of a 95 % interval, in standard uncertainties."""
 
 _TWO_DIGITS_TO, _ONE_DIGIT_TO = 3.545, 9.495
-"""Of the leading digits as a number from 1 to 10, where rounding to three digits ends at 354, and at 949."""
+"""Bounds for the leading digits as a number from 1 to 10: up to 354 and up to 949 after rounding to three digits."""
+
+LARGE_BYTES = 10 * 1024**3
+"""Memory is shown in GiB from here on, below it in MiB."""
 
 
 def decimals_of(uncertainty: float) -> int:
-    """Return how many decimals a figure of that standard uncertainty carries; negative for tens and more.
+    """Return the number of decimals for a figure with this standard uncertainty; negative for tens and above.
 
     Raises:
         ValueError: the uncertainty is not positive and finite.
@@ -48,7 +51,7 @@ def _decimals_of_two(exponent: int, leading: float) -> int:
 
 
 def rounded(value: float, uncertainty: float) -> str:
-    """Write a figure down to the last place that its standard uncertainty leaves sure."""
+    """Format a figure with the digits that its standard uncertainty justifies."""
     decimals = decimals_of(uncertainty)
     if value:
         decimals = min(decimals, MAX_DIGITS - 1 - math.floor(math.log10(abs(value))))
@@ -56,74 +59,70 @@ def rounded(value: float, uncertainty: float) -> str:
 
 
 def uncertainty_of(low: float, high: float) -> float:
-    """Return the standard uncertainty behind a 95 % interval."""
+    """Return the standard uncertainty of a 95 % interval."""
     return (high - low) / 2 / HALF_WIDTH_UNCERTAINTIES
 
 
 def three_digits(value: float) -> str:
-    """Write a figure of unknown uncertainty: about three digits, three decimals at most, never scientific."""
+    """Format a figure of unknown uncertainty: about three digits, at most three decimals, no exponent."""
     if value == 0:
         return "0"
     decimals = max(0, 2 - math.floor(math.log10(abs(value))))
     return f"{value:.{min(decimals, 3)}f}"
 
 
-LARGE_BYTES = 10 * 1024**3
-"""From here on memory is told in GiB."""
-
-
 def format_value(value: float | None, unit: Unit, *, uncertainty: float | None = None) -> str:
-    """Write a value in the unit that people use: ms, %, MiB; ``–`` for no value.
+    """Format a value in a display unit such as ms, % or MiB; ``–`` for no value.
 
     Args:
-        uncertainty: the standard uncertainty in ``unit``; it decides how many digits are shown. Without one they are
-            about three.
+        uncertainty: the standard uncertainty in ``unit``; it decides how many digits are shown. Without it, about
+            three are.
     """
     if value is None:
         return "–"
-    people = _people_unit(value, unit)
-    shown = value * people.factor
+    display = _display_unit(value, unit)
+    shown = value * display.factor
     if uncertainty:
-        return f"{rounded(shown, uncertainty * people.factor)}{people.suffix}"
-    number = three_digits(shown) if people.decimals is None else f"{shown:.{people.decimals}f}"
-    return f"{number}{people.suffix}"
+        return f"{rounded(shown, uncertainty * display.factor)}{display.suffix}"
+    number = three_digits(shown) if display.decimals is None else f"{shown:.{display.decimals}f}"
+    return f"{number}{display.suffix}"
 
 
 @dataclass(frozen=True, slots=True)
-class _PeopleUnit:
-    """A unit that people use, by how much a base unit is multiplied for it, and its decimals where they are fixed."""
+class _DisplayUnit:
+    """A unit for display: its suffix, the factor from the base unit, and the number of decimals if it is fixed."""
 
     suffix: str
     factor: float
     decimals: int | None = None
 
 
-def _people_unit(value: float, unit: Unit) -> _PeopleUnit:
+def _display_unit(value: float, unit: Unit) -> _DisplayUnit:
     match unit:
         case Unit.SECONDS:
-            return _PeopleUnit(" s", 1, 2) if value >= 10 else _PeopleUnit(" ms", 1000)
+            return _DisplayUnit(" s", 1, 2) if value >= 10 else _DisplayUnit(" ms", 1000)
         case Unit.REQUESTS_PER_SECOND:
-            return _PeopleUnit("/s", 1)
+            return _DisplayUnit("/s", 1)
         case Unit.RATIO:
-            return _PeopleUnit(" %", 100, 2)
+            return _DisplayUnit(" %", 100, 2)
         case Unit.CORES:
-            return _PeopleUnit(" cores", 1)
+            return _DisplayUnit(" cores", 1)
         case Unit.BYTES:
             is_large = value >= LARGE_BYTES
-            return _PeopleUnit(" GiB", 1024**-3) if is_large else _PeopleUnit(" MiB", 1024**-2, 1)
+            return _DisplayUnit(" GiB", 1024**-3) if is_large else _DisplayUnit(" MiB", 1024**-2, 1)
 
 
 def format_change(ratio: float, *, uncertainty: float | None = None) -> str:
-    """Write a relative change with its sign: ``+45 %``, ``−3.2 %``.
+    """Format a relative change with its sign: ``+45 %``, ``−3.2 %``.
 
     Args:
-        uncertainty: the standard uncertainty of ``ratio``; what it leaves open is not shown.
+        uncertainty: the standard uncertainty of ``ratio``; digits that it does not justify are not shown.
     """
     return f"{signed_percent(ratio, uncertainty=uncertainty)} %"
 
 
 def signed_percent(ratio: float, *, uncertainty: float | None = None) -> str:
-    """Write a change in hundredths with its sign and without its unit; from 10 % on without decimals, else with one."""
+    """Format a change in percent with its sign but no unit: one decimal below 10 %, none from there on."""
     percent = ratio * 100
     decimals = 0 if abs(percent) >= 10 else 1
     if uncertainty:
@@ -132,5 +131,5 @@ def signed_percent(ratio: float, *, uncertainty: float | None = None) -> str:
 
 
 def signed_points(difference: float) -> str:
-    """Write the difference of two ratios in percentage points with its sign and without its unit; never as −0.00."""
+    """Format the difference of two ratios in percentage points with its sign but no unit; never −0.00."""
     return f"{difference * 100:+z.2f}".replace("-", "−")

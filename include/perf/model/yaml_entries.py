@@ -1,10 +1,6 @@
-"""What every entry of the YAML files has in common, and what is said of one that is wrong.
-
-The YAML files that people keep, of the catalogue and of the market's hours: where they lie and how they are read.
-"""
+"""The YAML files that people edit: the base class of their entries, and how a file is found and read."""
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +10,22 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from include.perf.model.errors import CatalogueError
 
+PROJECT_ROOT = Path(__file__).parents[3]
+PROJECT_FOLDER = PROJECT_ROOT / "include"
+"""The folder of the project's own catalogue and data."""
+
+SCHEMA_VERSION = 1
+
+MAX_BYTES = 4_000_000
+
+MAX_NODES = 400_000
+"""Limit for the values of a document with its aliases expanded; a catalogue of 200 services has about 20,000."""
+
+MAX_DIGITS = 40
+
+OWN_PARTS = ("load", "limits", "data", "endpoints", "generator", "environment", "headers", "figures of")
+"""Names of fingerprint parts that are reserved for Bellwether; see `include.perf.pipeline.planning.fingerprint`."""
+
 
 class Entry(BaseModel):
     """Base of every catalogue entry: immutable, and unknown keys are refused."""
@@ -21,17 +33,30 @@ class Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
 
+def _without_own_parts(parts: dict[str, str]) -> dict[str, str]:
+    taken = [name for name in parts if name in OWN_PARTS]
+    if taken:
+        raise ValueError(f"{', '.join(taken)} is a part of every fingerprint already; give it another name")
+    return parts
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=63)]
+PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ -]*$", max_length=40)]
+PartText = Annotated[str, Field(min_length=1, max_length=100)]
+ExtraParts = Annotated[dict[PartName, PartText], AfterValidator(_without_own_parts)]
+
+
 def chosen_by_key(given: object, kinds: Mapping[str, type[Entry]], *, needs: str, or_else: str = "") -> object:
-    """Read an entry as the one of two kinds whose key it has, so that what is wrong with it is said of that alone.
+    """Parse an entry as the kind whose key it has, so that errors refer to that kind only.
 
     Args:
-        given: ``None`` and entries are returned as they are.
-        kinds: by the key that tells them.
-        needs: both keys with an example each, for an entry that has none of them.
-        or_else: what else may be done about that.
+        given: the entry; ``None`` and parsed entries are returned unchanged.
+        kinds: the possible kinds, by the key that identifies each.
+        needs: the keys with an example each, for the error about an entry without any of them.
+        or_else: an alternative, for the same error.
 
     Raises:
-        ValueError: it has both keys, or none; pydantic's own where it is wrong in itself.
+        ValueError: it has several of the keys, or none; pydantic's own if the entry is invalid.
     """
     if given is None or isinstance(given, tuple(kinds.values())):
         return given
@@ -43,59 +68,20 @@ def chosen_by_key(given: object, kinds: Mapping[str, type[Entry]], *, needs: str
     return kinds[keys[0]].model_validate(given)
 
 
-def problem_of(error: Mapping[str, Any]) -> str:
-    """Turn one of pydantic's errors into: setting, rule, value; without the setting where it is about several."""
-    return ": ".join(filter(None, (place_of(error).lstrip("."), rule_of(error))))
-
-
-def place_of(error: Mapping[str, Any]) -> str:
-    """Return where in an entry one of pydantic's errors is: ``.load.profile[1].at_s``."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
-
-
-def rule_of(error: Mapping[str, Any]) -> str:
-    """Return which rule one of pydantic's errors is about, and the value."""
-    match error["type"]:
-        case "missing":
-            return "is missing; every entry needs it"
-        case "extra_forbidden":
-            return "is not a known setting; correct its name or remove it"
-        case "value_error":
-            return str(error["ctx"]["error"])
-        case _:
-            rule = re.sub(r"^(Input|String|Tuple) should", "should", str(error["msg"]))
-            rule = rule.replace("a valid tuple", "a valid list").replace(" after validation, not 0", "")
-            return f"{rule}, but is {error['input']!r}"
-
-
-PROJECT_ROOT = Path(__file__).parents[3]
-PROJECT_FOLDER = PROJECT_ROOT / "include"
-"""Where the project's own catalogue lies, with its data."""
-
-SCHEMA_VERSION = 1
-
-MAX_BYTES = 4_000_000
-
-MAX_NODES = 400_000
-"""Of a document with its aliases put in: the catalogue of 200 services takes some 20,000."""
-
-MAX_DIGITS = 40
-
-
 def default_folder() -> Path:
     """Return the catalogue's folder: ``BELLWETHER_CATALOGUE``, or the one in the repository."""
     return Path(os.environ.get("BELLWETHER_CATALOGUE") or PROJECT_FOLDER)
 
 
 def read_document(path: Path, *, holds: str, remedy: str) -> dict[str, Any]:
-    """Read a file and take its ``schema_version`` out of it.
+    """Read a YAML file; ``schema_version`` is checked and removed.
 
     Args:
-        holds: what must be in it, for people.
-        remedy: what to do where there is no such file.
+        holds: what the file must contain, for the error message.
+        remedy: what to do if there is no such file, for the error message.
 
     Raises:
-        CatalogueError: it is not there, or no YAML mapping of the present version.
+        CatalogueError: the file does not exist, or is not a YAML mapping of the supported version.
     """
     try:
         document = yaml.load(_text_of(path), Loader=StrictLoader)  # noqa: S506 - a safe loader
@@ -108,7 +94,7 @@ def read_document(path: Path, *, holds: str, remedy: str) -> dict[str, Any]:
     except RecursionError:
         raise CatalogueError(f"{path.name}: not valid YAML: it is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as err:  # ValueError: a date such as 2026-02-30
-        raise CatalogueError(f"{path.name}: not valid YAML: {' '.join(str(err).split())}") from err
+        raise CatalogueError(f"{path.name}: not valid YAML: {_problem_of(err)}") from err
     if not isinstance(document, dict):
         raise CatalogueError(f"{path.name}: must hold {holds}, but holds {document!r}")
     version = document.pop("schema_version", None)
@@ -124,25 +110,34 @@ def _text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-class StrictLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, where YAML would silently keep the last.
+def _problem_of(err: Exception) -> str:
+    """Return the problem with its place; PyYAML itself names the place ``in "<unicode string>"``."""
+    if not isinstance(err, yaml.MarkedYAMLError):
+        return " ".join(str(err).split())
+    words = ": ".join(filter(None, (err.context, err.problem)))
+    mark = err.problem_mark or err.context_mark
+    return f"{words} (line {mark.line + 1}, column {mark.column + 1})" if mark else words
 
-    It looks before merge keys are resolved: a key that overrides a merged one is no double. Also refused is what a few
-    lines would make endless work of: aliases of aliases, an alias of itself, and numbers that nobody writes.
+
+class StrictLoader(yaml.SafeLoader):
+    """A safe loader that refuses duplicate keys, of which YAML would silently keep the last.
+
+    It checks before merge keys are resolved: a key that overrides a merged one is not a duplicate. It also refuses
+    what would take very long to parse: deeply nested aliases, an alias inside itself, and integers of many digits.
     """
 
     def get_single_node(self) -> Any:
-        """Refuse a document that is too large once its aliases are put in."""
+        """Refuse a document that is too large with its aliases expanded."""
         node = super().get_single_node()
         if node is not None:
             _size_of(node, {})
         return node
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """Refuse an integer of many digits: to read one takes the square of its length."""
+        """Refuse an integer of many digits: parsing time grows with the square of its length."""
         if len(node.value) > MAX_DIGITS:
             raise yaml.constructor.ConstructorError(
-                None, None, f"an integer may have {MAX_DIGITS} digits", node.start_mark
+                None, None, f"an integer may have at most {MAX_DIGITS} digits", node.start_mark
             )
         return super().construct_yaml_int(node)
 
@@ -163,14 +158,14 @@ StrictLoader.add_constructor("tag:yaml.org,2002:int", StrictLoader.construct_yam
 
 
 def _size_of(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
-    """Return how many nodes a node stands for, each as often as it is used.
+    """Return the number of nodes in a tree; a node counts as often as it is used.
 
     Raises:
-        ComposerError: too many, or it is within itself.
+        ComposerError: there are too many, or a node contains itself.
     """
     if node in sizes:
         return sizes[node]
-    sizes[node] = MAX_NODES + 1  # whoever meets it again from within never ends
+    sizes[node] = MAX_NODES + 1  # an alias of this node inside itself then exceeds the limit
     match node:
         case yaml.MappingNode():
             parts = [part for pair in node.value for part in pair]
@@ -181,26 +176,9 @@ def _size_of(node: yaml.Node, sizes: dict[yaml.Node, int]) -> int:
     sizes[node] = size = 1 + sum(_size_of(part, sizes) for part in parts)
     if size > MAX_NODES:
         raise yaml.composer.ComposerError(
-            None, None, f"with its aliases put in it has more than {MAX_NODES:,} values, or has no end", node.start_mark
+            None,
+            None,
+            f"with its aliases expanded it has more than {MAX_NODES:,} values, or contains itself",
+            node.start_mark,
         )
     return size
-
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=63)]
-
-OWN_PARTS = ("load", "limits", "data", "endpoints", "generator", "environment", "headers", "figures of")
-"""The parts of a fingerprint that are Bellwether's own, see `include.perf.pipeline.planning.fingerprint`."""
-
-PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ -]*$", max_length=40)]
-
-PartText = Annotated[str, Field(min_length=1, max_length=100)]
-
-
-def _not_our_own(parts: dict[str, str]) -> dict[str, str]:
-    taken = [name for name in parts if name in OWN_PARTS]
-    if taken:
-        raise ValueError(f"{', '.join(taken)} is a part of every fingerprint already; give it another name")
-    return parts
-
-
-ExtraParts = Annotated[dict[PartName, PartText], AfterValidator(_not_our_own)]

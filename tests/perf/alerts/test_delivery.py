@@ -13,7 +13,7 @@ import pytest
 from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Message, Posted, Problem, ProblemKind
 from include.perf.alerts.delivery import SETTLES, OutboxSender
 from include.perf.model.cell import CellName
-from include.perf.model.errors import DeliveryError, DeliveryUnsure
+from include.perf.model.errors import DeliveryError, DeliveryUnknown
 from include.perf.runs.record import Severity
 from tests.fakes.clock import START
 from tests.fakes.results_store import MemoryStore
@@ -135,7 +135,7 @@ def deliver(store: MemoryBook, slack: FakeSlack, **changes: object) -> list[str]
 
 FIRST = Posted("C1", "ts-id-opened")
 UNREACHABLE = DeliveryError("Slack is not reachable")
-TIMED_OUT = DeliveryUnsure("Slack did not answer in time")
+TIMED_OUT = DeliveryUnknown("Slack did not answer in time")
 
 
 def test_a_problem_and_its_thread() -> None:
@@ -221,7 +221,7 @@ def test_a_doubt_waits_while_nobody_can_look() -> None:
     """Slack is still down, or the message may be under way: it is neither given up nor sent again."""
     store, slack = MemoryBook(delivery(Event.OPENED)), FakeSlack(TIMED_OUT)
     deliver(store, slack)
-    slack.cannot_look = DeliveryUnsure("Slack is not reachable")
+    slack.cannot_look = DeliveryUnknown("Slack is not reachable")
     assert deliver(store, slack) == ["Slack is not reachable"]
     slack.cannot_look = None
     (waiting,) = store.book.outbox

@@ -150,7 +150,7 @@ def test_a_record_that_cannot_be_read(results: Results, caplog: pytest.LogCaptur
     assert ids(results.nights()) == ["r000", "r002"]
     (message,) = [each.message for each in caplog.records if each.levelname == "WARNING"]
     assert message.startswith("left out of the history: file://")
-    assert "r001/run.json is not a valid RunRecord" in message
+    assert "r001/run.json cannot be read: " in message
 
 
 def test_an_earlier_run_finds_its_nights_below_many_later_ones(

@@ -469,11 +469,11 @@ def test_a_broken_services_file_does_not_accuse_the_scenarios(tmp_path: Path) ->
         ("schema_version: 1\nservices: {a: text}\n", "services.yaml: a must be a mapping of settings, but is 'text'"),
         (
             "schema_version: 1\nservices:\n  a: {}\n  a: {}\n",
-            "services.yaml: not valid YAML: 'a' is given twice in \"<unicode string>\", line 4, column 3",
+            "services.yaml: not valid YAML: 'a' is given twice (line 4, column 3)",
         ),
         (
             "schema_version: 1\nservices:\n  a:\n    b: {c: 1, d: 2, c: 3}\n",
-            "services.yaml: not valid YAML: 'c' is given twice in \"<unicode string>\", line 4, column 21",
+            "services.yaml: not valid YAML: 'c' is given twice (line 4, column 21)",
         ),
         (
             "schema_version: 1\nservices: {[a, b]: 1}\n",

@@ -116,7 +116,7 @@ def test_the_index_is_made_anew(shell: Shell) -> None:
     shell.store.write(uri, RECORD_FILE, b"[]")
     shown = shell("history", "rebuild", code=3).splitlines()
     assert shown[0] == "the index was made anew: 1 run"
-    assert shown[1].startswith(f"  - left out: {uri}/run.json is not a valid RunRecord: ")
+    assert shown[1].startswith(f"  - left out: {uri}/run.json cannot be read: ")
     assert len(shown) == 2
 
 
@@ -150,5 +150,5 @@ def test_what_cannot_be_removed_is_told(shell: Shell) -> None:
     shown = shell("history", "prune", code=3).splitlines()
     assert shown[0] == f"unfinished run of 2026-03-02, 0.0 MiB: {begun}"
     assert shown[1] == f"raw requests of 2026-03-22, 1.0 MiB: {old}"
-    assert shown[3].startswith(f"  - left as it is: {broken}/run.json is not a valid RunRecord: ")
+    assert shown[3].startswith(f"  - left as it is: {broken}/run.json cannot be read: ")
     assert list(shell.store.latest(service="a", scenario="b")) == []

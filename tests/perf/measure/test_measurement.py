@@ -254,7 +254,7 @@ def test_a_damaged_summary_is_refused(tmp_path: Path) -> None:
     """The message names the file and the field."""
     write(tmp_path, [Row(10)])
     (tmp_path / "generator.json").write_text('{"ended": "completed"}', encoding="utf-8")
-    with pytest.raises(StoreError, match=r"generator\.json is not a valid GeneratorLog: version: Field required"):
+    with pytest.raises(StoreError, match=r"generator\.json cannot be read: version is missing"):
         measure(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The eight metrics: floors, direction, values, and how people read them."""
+"""The eight metrics: minimum effect, direction, values and their format."""
 
 import math
 
@@ -11,7 +11,7 @@ MIB = 1024**2
 
 
 def test_the_eight_metrics_with_unit_and_source() -> None:
-    """The contract names eight metrics in base units, five of the client and three of Prometheus."""
+    """There are eight metrics in base units: five from the client, three from Prometheus."""
     assert [(metric.name, metric.unit.value, metric.source) for metric in METRICS.values()] == [
         ("latency_p50", "s", Source.CLIENT),
         ("latency_p95", "s", Source.CLIENT),
@@ -25,13 +25,13 @@ def test_the_eight_metrics_with_unit_and_source() -> None:
 
 
 def test_only_more_throughput_is_better() -> None:
-    """Of everything else less is better."""
+    """For all other metrics, lower is better."""
     better = [name for name, metric in METRICS.items() if metric.direction is Direction.HIGHER_IS_BETTER]
     assert better == ["throughput"]
 
 
 @pytest.mark.parametrize(
-    ("name", "baseline", "is_provisional", "floor"),
+    ("name", "baseline", "is_provisional", "effect"),
     [
         ("latency_p95", 0.200, False, 0.010),  # 5 % of 200 ms = 10 ms > 5 ms
         ("latency_p95", 0.100, False, 0.005),  # 5 % of 100 ms = 5 ms = 5 ms
@@ -41,16 +41,16 @@ def test_only_more_throughput_is_better() -> None:
         ("latency_p50", 0.000, False, 0.002),  # nothing relative to zero
         ("throughput", 500.0, False, 25.0),  # 5 % of 500/s
         ("throughput", 500.0, True, 150.0),  # 30 % of 500/s
-        ("error_rate", 0.500, False, 0.005),  # half a point, whatever the level
+        ("error_rate", 0.500, False, 0.005),  # half a point, whatever the baseline
         ("error_rate", 0.500, True, 0.005),  # also while provisional
         ("memory_usage", 1000.0 * MIB, False, 50.0 * MIB),  # 5 % of 1000 MiB > 16 MiB
         ("disk_usage", 0.100, False, 0.020),  # 10 % of 10 % = 1 point < 2 points
     ],
 )
-def test_floor(name: str, baseline: float, is_provisional: bool, floor: float) -> None:
-    """The larger of the relative and the absolute floor counts."""
+def test_minimum_effect(name: str, baseline: float, is_provisional: bool, effect: float) -> None:
+    """The larger of the relative and the absolute minimum effect counts."""
     assert METRICS[name].minimum_effect(baseline=baseline, is_provisional=is_provisional) == pytest.approx(
-        floor, rel=1e-12
+        effect, rel=1e-12
     )
 
 
@@ -70,15 +70,15 @@ def test_worsening(name: str, baseline: float, value: float, worsening: float) -
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_a_value_that_is_no_number_is_refused(value: float) -> None:
-    """NaN and infinity are "no data", and no data needs a reason."""
+def test_a_value_that_is_not_finite_is_refused(value: float) -> None:
+    """NaN and infinity mean "no data", which needs a reason."""
     with pytest.raises(ValueError, match=f"must be finite, but is {value}; use None and a reason"):
         MetricValue(value=value, unit=Unit.SECONDS)
 
 
 @pytest.mark.parametrize(("value", "reason"), [(None, None), (1.0, "lost")])
 def test_a_metric_has_a_value_or_a_reason(value: float | None, reason: str | None) -> None:
-    """Neither both nor none."""
+    """Exactly one of the two."""
     with pytest.raises(ValueError, match=f"either a value or a reason, not value={value}, reason={reason}"):
         MetricValue(value=value, unit=Unit.SECONDS, reason=reason)
 
@@ -107,7 +107,7 @@ def test_zero_is_a_value() -> None:
     ],
 )
 def test_format_value(value: float | None, unit: Unit, text: str) -> None:
-    """People read ms, % and MiB; no value is a dash, never 0."""
+    """Values are shown in ms, % and MiB; no value is a dash, never 0."""
     assert format_value(value, unit) == text
 
 

@@ -1,4 +1,4 @@
-"""How many digits a figure carries."""
+"""How many digits a figure has."""
 
 import pytest
 
@@ -31,7 +31,7 @@ from include.perf.model.numbers import (
     ],
 )
 def test_the_uncertainty_decides_how_many_decimals(uncertainty: float, decimals: int) -> None:
-    """Two digits of it from 100 to 354, one to 949, two of 1000 above."""
+    """Two digits of the uncertainty from 100 to 354, one up to 949, two of 1000 above."""
     assert decimals_of(uncertainty) == decimals
 
 
@@ -49,13 +49,13 @@ def test_the_uncertainty_decides_how_many_decimals(uncertainty: float, decimals:
     ],
 )
 def test_a_figure_ends_where_its_uncertainty_does(value: float, uncertainty: float, shown: str) -> None:
-    """To the same place, with four digits at most."""
+    """It is rounded to the same place, and has at most four digits."""
     assert rounded(value, uncertainty) == shown
 
 
 @pytest.mark.parametrize("uncertainty", [0.0, -1.0, float("nan"), float("inf")])
-def test_what_is_no_uncertainty_is_refused(uncertainty: float) -> None:
-    """Rather than some number of digits."""
+def test_an_invalid_uncertainty_is_refused(uncertainty: float) -> None:
+    """It raises an error instead of choosing some number of digits."""
     with pytest.raises(ValueError, match="positive and finite"):
         decimals_of(uncertainty)
 
@@ -69,7 +69,7 @@ def test_a_95_percent_interval_is_nearly_four_uncertainties_wide() -> None:
     ("value", "shown"), [(0, "0"), (0.8, "0.800"), (61.234, "61.2"), (1234.5, "1234"), (1e-5, "0.000")]
 )
 def test_without_an_uncertainty_three_digits_are_shown(value: float, shown: str) -> None:
-    """And never a power of ten."""
+    """A power of ten is never shown."""
     assert three_digits(value) == shown
 
 
@@ -89,10 +89,10 @@ def test_without_an_uncertainty_three_digits_are_shown(value: float, shown: str)
         (None, Unit.SECONDS, 0.1, "–"),
     ],
 )
-def test_values_are_written_in_the_units_that_people_use(
+def test_values_are_shown_in_display_units(
     value: float | None, unit: Unit, uncertainty: float | None, shown: str
 ) -> None:
-    """With as many digits as the spread carries, and about three where none is known."""
+    """They have as many digits as the uncertainty justifies, or about three if it is unknown."""
     assert format_value(value, unit, uncertainty=uncertainty) == shown
 
 
@@ -102,13 +102,13 @@ def test_values_are_written_in_the_units_that_people_use(
         (0.4537, None, "+45 %"),
         (0.021, None, "+2.1 %"),
         (0.4537, 0.034, "+45 %"),  # from 10 % on nobody reads tenths
-        (-0.0324, 0.0012, "−3.2 %"),  # 0.12 points: tenths are sure, and hundredths are never told
+        (-0.0324, 0.0012, "−3.2 %"),  # 0.12 points: tenths are significant, and hundredths are never shown
         (-0.0324, 0.0357, "−3 %"),  # 3.57 points: one digit, units
-        (-0.0002, None, "+0.0 %"),  # nothing has no sign for the worse
+        (-0.0002, None, "+0.0 %"),  # zero is never shown as −0.0
         (0.4537, 0.4, "+45 %"),  # never tens: nobody reads +50 % for it
     ],
 )
 def test_a_change_ends_where_its_uncertainty_does(ratio: float, uncertainty: float | None, shown: str) -> None:
-    """In whole percents, or in tenths of a small one."""
+    """It is shown in full percent, or in tenths if it is small."""
     assert format_change(ratio, uncertainty=uncertainty) == shown
     assert f"{signed_percent(ratio, uncertainty=uncertainty)} %" == shown

@@ -47,7 +47,7 @@ def test_a_record_that_cannot_be_read_is_missing(store: FolderStore) -> None:
     store.write(broken, "run.json", b"{")
     store.write(broken, "ended.json", b"{")
     (missing,) = results_of(store, [broken], dag_id="a", dag_run_id="b").missing
-    assert "is not a valid RunRecord" in missing.reason
+    assert "run.json cannot be read: " in missing.reason
 
 
 @pytest.mark.parametrize(

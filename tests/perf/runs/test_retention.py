@@ -160,7 +160,7 @@ def test_one_that_fails_keeps_none_of_the_others(
     assert removed(clearance) == [old]
     assert clearance.failed.keys() == {broken, stuck}
     assert results.files(broken) == ALL_FILES
-    assert caplog.messages[0].startswith(f"left as it is: {broken}/run.json is not a valid RunRecord: ")
+    assert caplog.messages[0].startswith(f"left as it is: {broken}/run.json cannot be read: ")
     assert caplog.messages[1:] == [f"left as it is: cannot remove {stuck}: Permission denied"]
 
 

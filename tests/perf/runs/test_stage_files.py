@@ -106,9 +106,10 @@ def test_removing_stages_leaves_the_record() -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"", "the document: Invalid JSON: EOF"),
-        (b'{"stage": "x", "verdict": "FINE", "reason": ""}', "verdict: Input should be 'PASS', 'REGRESSION'"),
-        (b'{"stage": "x", "verdict": "INVALID"}', "reason: Field required"),
+        (b"", "it is not valid JSON (EOF while parsing a value at line 1 column 0)"),
+        (b'{"stage": "x", "verdict": "FINE", "reason": ""}', "verdict should be 'PASS', 'REGRESSION'"),
+        (b"[]", "the document should be an object, but is []"),
+        (b'{"stage": "x", "verdict": "INVALID"}', "reason is missing"),
     ],
 )
 def test_a_damaged_file_is_named(content: bytes, problem: str) -> None:
@@ -118,4 +119,4 @@ def test_a_damaged_file_is_named(content: bytes, problem: str) -> None:
     store.write(uri, "stage-ended.json", content)
     with pytest.raises(StoreError) as caught:
         StageFiles(store, uri).read_end()
-    assert str(caught.value).startswith(f"{uri}/stage-ended.json is not a valid EarlyEnd: {problem}")
+    assert str(caught.value).startswith(f"{uri}/stage-ended.json cannot be read: {problem}")

@@ -29,7 +29,8 @@ from include.perf.catalogue.scenario.wall_clock import (
     moment_of,
 )
 from include.perf.model.errors import CatalogueError
-from include.perf.model.yaml_entries import PROJECT_FOLDER, Entry, default_folder, problem_of, read_document
+from include.perf.model.validation import problem_of
+from include.perf.model.yaml_entries import PROJECT_FOLDER, Entry, default_folder, read_document
 
 MARKET_HOURS_FILE = "market_hours.yaml"
 

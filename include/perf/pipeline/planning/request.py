@@ -17,7 +17,7 @@ from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.catalogue.service import Service
 from include.perf.model.errors import ConfigurationError, collected
-from include.perf.model.yaml_entries import problem_of
+from include.perf.model.validation import problem_of
 from include.perf.runs.spec import RunSpec, run_id_of
 
 

@@ -167,7 +167,7 @@ def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
         ),
         (
             b'{"schema_version": 1, "problems": [{"id": 5}]}',
-            rf"is not a valid AlertBook: problems\.0\.id: Input should be a valid string; {REMEDY}",
+            rf"cannot be read: problems\[0\]\.id should be a valid string, but is 5; {REMEDY}",
         ),
     ],
 )

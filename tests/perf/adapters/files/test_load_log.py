@@ -83,7 +83,7 @@ def test_what_cannot_be_kept_or_read_is_said(loads: LoadLog) -> None:
     loads.load_began(LOAD)
     (path,) = loads.folder.iterdir()
     path.write_bytes(b"{}")
-    with pytest.raises(StoreError, match=f"^{path} is not a valid SentLoad"):
+    with pytest.raises(StoreError, match=f"^{path} cannot be read: run_id is missing"):
         loads.latest()
     path.unlink()
     loads.folder.rmdir()

@@ -241,7 +241,7 @@ def test_a_record_that_cannot_be_read_is_left_out_and_told_once(
     assert world.synced(after_s=HOUR) == [good.run_id]
     world.new_index().sync()
     (told,) = caplog.messages
-    assert told.startswith(f"left out of the index: {world.uri(broken)}/run.json is not a valid RunRecord: ")
+    assert told.startswith(f"left out of the index: {world.uri(broken)}/run.json cannot be read: ")
     world.store.write(world.uri(broken), RECORD_FILE, to_json(broken))
     if at_once:
         assert world.index.rebuild().left_out == {}

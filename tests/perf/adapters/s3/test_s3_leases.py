@@ -220,5 +220,5 @@ def test_the_latest_loads(objects: Objects) -> None:
     loads.load_ended(replace(load, ended_at=START))
     assert set(loads.latest()) == {replace(load, ended_at=START), other}
     objects.write("loads.json", b"{]")
-    with pytest.raises(StoreError, match=r"^s3://.*/loads\.json is not a valid"):
+    with pytest.raises(StoreError, match=r"^s3://.*/loads\.json cannot be read: "):
         loads.latest()

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from include.perf.catalogue.scenario.load_profile import LoadProfile
-from include.perf.model.yaml_entries import problem_of
+from include.perf.model.validation import problem_of
 from tests.fakes.small_catalogue import small_scenario
 
 BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]

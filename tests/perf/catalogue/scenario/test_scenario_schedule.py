@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from include.perf.catalogue.scenario.market_hours import OWN_FILE, Holiday, MarketHours, load_market_hours
 from include.perf.catalogue.scenario.schedule import CronSchedule, OpeningSchedule, Schedule
-from include.perf.model.yaml_entries import problem_of
+from include.perf.model.validation import problem_of
 from tests.fakes.small_catalogue import small_scenario
 
 DAY = timedelta(days=1)

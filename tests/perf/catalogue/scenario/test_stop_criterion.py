@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.catalogue.scenario.stop_criterion import MAX_CRITERIA, StopCriterion
-from include.perf.model.yaml_entries import problem_of
+from include.perf.model.validation import problem_of
 from include.perf.pipeline.planning.fingerprint import fingerprint
 from tests.fakes.small_catalogue import small_scenario, small_service
 
