@@ -29,7 +29,7 @@ from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.entry import State
 from include.perf.baselines.file_format import format_baselines, parse_baselines
 from include.perf.model.json_files import from_json, to_json
-from include.perf.runs.night import read_night
+from include.perf.runs.night import results_of
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.spec import ReservationRequest, RunSpec
 from include.perf.runs.stage_files import StageFiles
@@ -117,7 +117,10 @@ def test_a_night_on_which_the_platform_was_slower(store: Path) -> None:
     """In each channel one run speaks for the other."""
     house = House(store)
     uris = uris_of(store, "nights/platform.txt")
-    night = {record.service: record for record in read_night(house.store, uris).records.values()}
+    night = {
+        record.service: record
+        for record in results_of(house.store, uris, dag_id="brief", dag_run_id="platform").records.values()
+    }
     assert {name: record.told_by for name, record in night.items()} == {
         "orders-service": None,
         "rates-service": night["orders-service"].run_id,
@@ -241,7 +244,8 @@ def test_the_outbox_has_an_entry_of_every_state(store: Path) -> None:
 
 def test_a_night_that_was_told_is_not_told_again(root: Path) -> None:
     """A task that is cleared after the upgrade says nothing twice; a new night is new."""
-    night = read_night(House(root).store, uris_of(root, "nights/failing.txt"))
+    uris = uris_of(root, "nights/failing.txt")
+    night = results_of(House(root).store, uris, dag_id="brief", dag_run_id="failing")
 
     def ask(book: AlertBook) -> tuple[bool, bool]:
         desk = AlertWriter(book=book, now=AFTERWARDS)

@@ -14,7 +14,7 @@ from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.model.errors import DeliveryError
 from include.perf.pipeline.planning.overdue import overdue
-from include.perf.runs.night import read_night
+from include.perf.runs.night import results_of
 
 
 def tell_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
@@ -24,7 +24,7 @@ def tell_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
         DeliveryError: something did not arrive; it is kept, and the verdicts stand all the same.
     """
     catalogue = load_catalogue()
-    night = read_night(storage().results(), uris)
+    night = results_of(storage().results(), uris, dag_id=dag_id, dag_run_id=dag_run_id)
     links = run_links(dag_id, dag_run_id)
 
     def write(desk: AlertWriter) -> None:

@@ -184,4 +184,4 @@ def verdict(uris: list[str] | None) -> Mapping[str, str]:
         raise AirflowFailException(NOTHING_PLANNED)
     results = keep_summary(uris)
     fail_if_bad(results)
-    return {record.service: headline(record) for record in results.records}
+    return {record.service: headline(record) for record in results.records.values()}

@@ -255,7 +255,7 @@ def summaries(root: Path) -> Any:
         uris = [f"{store.root.as_uri()}/{name}" for name in path.read_text(encoding="ascii").split()]
         made = results_of(store, uris, dag_id="brief", dag_run_id=path.stem)
         found[path.stem] = {
-            "records": [[record.run_id, record.verdict] for record in made.records],
+            "records": [[record.run_id, record.verdict] for record in made.records.values()],
             "missing": [[missing.service, missing.scenario] for missing in made.missing],
         }
     folders = sorted(str(path.relative_to(store.root)) for path in (store.root / "summaries").glob("*/*/*"))

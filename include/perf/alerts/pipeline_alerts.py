@@ -13,7 +13,7 @@ from typing import Protocol
 from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind
 from include.perf.alerts.desk import AlertWriter
 from include.perf.model.cell import CellName
-from include.perf.runs.night import NightRuns, Overdue
+from include.perf.runs.night import DagRunResults, Overdue
 from include.perf.runs.record import RunRecord, Severity
 
 
@@ -58,7 +58,7 @@ class PipelineAlerts:
     channel: str
     words: PipelineWords
 
-    def tell(self, night: NightRuns, *, links: Links) -> None:
+    def tell(self, night: DagRunResults, *, links: Links) -> None:
         """Take a night in: what could not be judged, and that it can be again."""
         records = [record for record in night.records.values() if not record.verdict.is_measured]
         known = self.desk.known(ProblemKind.UNMEASURED, night.cells, self.channel)

@@ -12,7 +12,7 @@ from typing import Protocol
 from include.perf.alerts.book import Chart, Event, Links, Message, Problem, ProblemKind
 from include.perf.alerts.desk import AlertWriter
 from include.perf.model.cell import CellName
-from include.perf.runs.night import NightRuns
+from include.perf.runs.night import DagRunResults
 from include.perf.runs.record import Deviation, RunRecord, Severity, Verdict
 
 CHARTS_TOLD = ("comparison.png", "latency.png")
@@ -79,7 +79,7 @@ class ServiceAlerts:
     words: ServiceWords
     links_of: Callable[[RunRecord], Links]
 
-    def tell(self, night: NightRuns) -> None:
+    def tell(self, night: DagRunResults) -> None:
         """Take a night in: problems begin, go on and end."""
         silenced = 0
         for group in _groups(night.records):
@@ -132,7 +132,7 @@ class ServiceAlerts:
         else:
             self.desk.put(together, Event.CONTINUES, self.words.continues(records, told))
 
-    def _tell_what_is_over(self, night: NightRuns) -> None:
+    def _tell_what_is_over(self, night: DagRunResults) -> None:
         """Take the cells that are healthy again out of their problems; one without any is over."""
         healthy = {_cell_of(record): record for record in night.records.values() if _is_healthy(record)}
         for problem in [
@@ -156,7 +156,7 @@ class ServiceAlerts:
             event, message = Event.RECOVERED, self.words.recovered(problem, records)
         self.desk.close(problem, event, message, mark=self.words.mark)
 
-    def _tell_digest(self, night: NightRuns, *, silenced: int) -> None:
+    def _tell_digest(self, night: DagRunResults, *, silenced: int) -> None:
         channel = self.policy.digest_channel
         records = list(night.records.values())
         if channel is None or not records:

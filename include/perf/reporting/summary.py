@@ -23,7 +23,7 @@ from include.perf.reporting.document import (
 )
 from include.perf.reporting.metric_table import NOTHING, judgement, shown_change, shown_value
 from include.perf.reporting.report import verdict_mark
-from include.perf.runs.night import DagRunResults, Missing
+from include.perf.runs.night import DagRunResults, MissingRun
 from include.perf.runs.phrases import finding
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import REPORT_HTML_FILE, SUMMARY_FILE, SUMMARY_HTML_FILE, ResultsStore
@@ -73,7 +73,7 @@ def dag_run_document(results: DagRunResults, *, report_of: ReportAddress = _nowh
 
 def _overall(results: DagRunResults) -> Mark:
     """Return the gravest verdict: a run that is missing is graver than one that is good."""
-    verdicts = {record.verdict for record in results.records}
+    verdicts = {record.verdict for record in results.records.values()}
     gravest = next((verdict for verdict in GRAVEST_FIRST if verdict in verdicts), None)
     if gravest is None or (results.missing and gravest is not Verdict.REGRESSION):
         return NO_RECORD
@@ -81,22 +81,21 @@ def _overall(results: DagRunResults) -> Mark:
 
 
 def _counts(results: DagRunResults) -> str:
-    verdicts = Counter(record.verdict for record in results.records)
+    verdicts = Counter(record.verdict for record in results.records.values())
     told = [f"{verdicts[verdict]} {verdict}" for verdict in GRAVEST_FIRST if verdicts[verdict]]
     told += [f"{len(results.missing)} without a record"] if results.missing else []
-    planned = len(results.records) + len(results.missing)
-    return f"{counted(planned, 'run')}: {', '.join(told)}" if planned else "nothing was planned"
+    return f"{counted(results.size, 'run')}: {', '.join(told)}" if results.size else "nothing was planned"
 
 
 def _verdicts(results: DagRunResults) -> Section | None:
     """Return the services against the scenarios, where there are several scenarios."""
-    planned: tuple[RunRecord | Missing, ...] = (*results.records, *results.missing)
+    planned: tuple[RunRecord | MissingRun, ...] = (*results.records.values(), *results.missing)
     scenarios = tuple(dict.fromkeys(each.scenario for each in planned))
     if len(scenarios) < 2:
         return None
     verdicts: dict[tuple[str, str], Inline] = {
         **{(each.service, each.scenario): NO_RECORD for each in results.missing},
-        **{(each.service, each.scenario): verdict_mark(each.verdict) for each in results.records},
+        **{(each.service, each.scenario): verdict_mark(each.verdict) for each in results.records.values()},
     }
     services = dict.fromkeys(each.service for each in planned)
     rows = tuple((name, *(verdicts.get((name, scenario), NOTHING) for scenario in scenarios)) for name in services)
@@ -106,11 +105,11 @@ def _verdicts(results: DagRunResults) -> Section | None:
 
 def _matrices(results: DagRunResults, report_of: ReportAddress) -> Iterator[Section]:
     """Yield the services of each scenario against the metrics."""
-    planned: tuple[RunRecord | Missing, ...] = (*results.records, *results.missing)
+    planned: tuple[RunRecord | MissingRun, ...] = (*results.records.values(), *results.missing)
     scenarios = dict.fromkeys(each.scenario for each in planned)
     columns = (Column("Service"), Column("Verdict"), *(Column(each.title, is_figure=True) for each in METRICS.values()))
     for scenario in scenarios:
-        rows = [_row(record, report_of) for record in results.records if record.scenario == scenario]
+        rows = [_row(record, report_of) for record in results.records.values() if record.scenario == scenario]
         rows += [
             (each.service, NO_RECORD, *(NOTHING for _ in METRICS))
             for each in results.missing
@@ -141,7 +140,7 @@ def _cell(record: RunRecord, metric: Metric) -> Words:
 
 def _found(results: DagRunResults, report_of: ReportAddress) -> Section | None:
     """Return a sentence for each run, the gravest first."""
-    records = sorted(results.records, key=lambda record: GRAVEST_FIRST.index(record.verdict))
+    records = sorted(results.records.values(), key=lambda record: GRAVEST_FIRST.index(record.verdict))
     items: list[Words] = [
         (
             verdict_mark(record.verdict),
@@ -155,7 +154,7 @@ def _found(results: DagRunResults, report_of: ReportAddress) -> Section | None:
 
 
 def _again(results: DagRunResults) -> Section | None:
-    items = tuple(_rerun(record) for record in results.records if record.reruns)
+    items = tuple(_rerun(record) for record in results.records.values() if record.reruns)
     if not items:
         return None
     why = "These looked suspicious and were run again; the medians of all valid runs were judged."

@@ -1,9 +1,5 @@
-"""The runs of one night, as far as they have a record.
+"""The results of a DAG run: the records of its runs, and the runs without a record."""
 
-The results of a DAG run: the records of its runs, and what became of those that left none.
-"""
-
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,106 +11,94 @@ from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.stage_files import StageFiles
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NightRuns:
-    """The runs of one night of a scenario.
-
-    Attributes:
-        records: by URI.
-        missing: URIs of the runs without one.
-    """
-
-    records: Mapping[str, RunRecord]
-    missing: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """How many runs there were."""
-        return len(self.records) + len(self.missing)
-
-    @property
-    def run_ids(self) -> list[str]:
-        """The ids of all of them."""
-        return [RunAddress.from_uri(uri).run_id for uri in (*self.records, *self.missing)]
-
-    @property
-    def missing_cells(self) -> list[CellName]:
-        """The cells of the runs without a record."""
-        return [RunAddress.from_uri(uri).cell for uri in self.missing]
-
-    @property
-    def cells(self) -> list[CellName]:
-        """The cells of all of them."""
-        return [RunAddress.from_uri(uri).cell for uri in (*self.records, *self.missing)]
-
-
-def read_night(store: ResultsStore, uris: Sequence[str]) -> NightRuns:
-    """Read the records of a night; a run that was never finished is missing, and keeps none of the others back."""
-    records: dict[str, RunRecord] = {}
-    missing = []
-    for uri in uris:
-        try:
-            records[uri] = StageFiles(store, uri).read_record()
-        except StoreError:
-            missing.append(uri)
-    return NightRuns(records=records, missing=tuple(missing))
-
-
-log = logging.getLogger(__name__)
-
 COMMAND_LINE = "command_line"
-"""In place of a DAG's id, where runs were asked for without Airflow."""
+"""Stands for the id of the DAG if runs are requested without Airflow."""
 
 UNJUDGED = (Verdict.INVALID, Verdict.NOT_COMPARABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Missing:
+class MissingRun:
     """A run that was planned and has no record.
 
     Attributes:
         reason: why, as far as it is known.
     """
 
-    service: str
-    scenario: str
+    address: RunAddress
     reason: str
+
+    @property
+    def service(self) -> str:
+        """The service of the run."""
+        return self.address.service
+
+    @property
+    def scenario(self) -> str:
+        """The scenario of the run."""
+        return self.address.scenario
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DagRunResults:
-    """What came of a DAG run, in the order in which it was planned."""
+    """The results of a DAG run, which may still be in progress.
+
+    Attributes:
+        records: by URI, in the order in which the runs were planned.
+        missing: the runs without a record, in the same order.
+    """
 
     dag_id: str
     dag_run_id: str
-    records: tuple[RunRecord, ...]
-    missing: tuple[Missing, ...] = ()
+    records: Mapping[str, RunRecord]
+    missing: tuple[MissingRun, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The number of planned runs."""
+        return len(self.records) + len(self.missing)
+
+    @property
+    def run_ids(self) -> list[str]:
+        """The ids of all runs, those without a record last."""
+        return [address.run_id for address in self._addresses()]
+
+    @property
+    def cells(self) -> list[CellName]:
+        """The cells of all runs, those without a record last."""
+        return [address.cell for address in self._addresses()]
+
+    @property
+    def missing_cells(self) -> list[CellName]:
+        """The cells of the runs without a record."""
+        return [run.address.cell for run in self.missing]
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why it is not all good: what regressed, could not be judged, or is missing."""
+        """A sentence for each run that regressed, could not be judged, or has no record."""
         return (
-            *(headline(each) for each in self.records if each.verdict in (Verdict.REGRESSION, *UNJUDGED)),
-            *(f"{each.service} · {each.scenario} has no record: {each.reason}" for each in self.missing),
+            *(headline(run) for run in self.records.values() if run.verdict in (Verdict.REGRESSION, *UNJUDGED)),
+            *(f"{run.service} · {run.scenario} has no record: {run.reason}" for run in self.missing),
         )
+
+    def _addresses(self) -> list[RunAddress]:
+        return [*map(RunAddress.from_uri, self.records), *(run.address for run in self.missing)]
 
 
 def results_of(store: ResultsStore, uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> DagRunResults:
-    """Read what came of the runs of a DAG run; it may still be going on."""
-    records: list[RunRecord] = []
-    missing: list[Missing] = []
+    """Read the records of a DAG run's runs; a run whose record cannot be read is missing."""
+    records: dict[str, RunRecord] = {}
+    missing: list[MissingRun] = []
     for uri in uris:
         files = StageFiles(store, uri)
         try:
-            records.append(files.read_record())
+            records[uri] = files.read_record()
         except StoreError as err:
-            cell = RunAddress.from_uri(uri).cell
-            missing.append(Missing(service=cell.service, scenario=cell.scenario, reason=_why(files, err)))
-    return DagRunResults(dag_id=dag_id, dag_run_id=dag_run_id, records=tuple(records), missing=tuple(missing))
+            missing.append(MissingRun(address=RunAddress.from_uri(uri), reason=_reason(files, err)))
+    return DagRunResults(dag_id=dag_id, dag_run_id=dag_run_id, records=records, missing=tuple(missing))
 
 
-def _why(files: StageFiles, err: StoreError) -> str:
+def _reason(files: StageFiles, err: StoreError) -> str:
     try:
         ended = files.read_end()
     except StoreError:
@@ -127,8 +111,8 @@ class Overdue:
     """A scenario that should have run.
 
     Attributes:
-        due_at: when, by its schedule.
-        last_run_at: when its last run was planned; ``None`` when there is none.
+        due_at: when it should have run, by its schedule.
+        last_run_at: when its last run was planned; ``None`` if there is none.
     """
 
     due_at: datetime

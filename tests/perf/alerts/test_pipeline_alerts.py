@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from include.perf.alerts.book import AlertBook, Links
 from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.pipeline_alerts import PipelineAlerts
-from include.perf.runs.night import NightRuns, Overdue
+from include.perf.model.cell import RunAddress
+from include.perf.runs.night import DagRunResults, MissingRun, Overdue
 from include.perf.runs.record import RunRecord, Verdict
 from tests.perf.alert_words import PlainWords
 from tests.records import START, record_of
@@ -34,7 +35,9 @@ class Days:
             f"memory://{name}/market_open/run": _record(name, verdict)
             for name, verdict in zip("abcdef", verdicts, strict=False)
         }
-        self.alerts().tell(NightRuns(records=uris, missing=missing), links=Links())
+        lost = tuple(MissingRun(address=RunAddress.from_uri(uri), reason="unknown") for uri in missing)
+        results = DagRunResults(dag_id="market_open", dag_run_id="night", records=uris, missing=lost)
+        self.alerts().tell(results, links=Links())
         return self.since(told)
 
     def since(self, told: int) -> list[tuple[str, str]]:

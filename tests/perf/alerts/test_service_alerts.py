@@ -10,7 +10,7 @@ from include.perf.alerts.book import AlertBook, Chart, Event, Links, ProblemKind
 from include.perf.alerts.desk import KEPT, RUNS_KEPT, AlertWriter
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.model.cell import CellName
-from include.perf.runs.night import NightRuns
+from include.perf.runs.night import DagRunResults
 from include.perf.runs.record import Deviation, RunRecord, Severity, Shift, Verdict
 from tests.perf.alert_words import PlainWords, message
 from tests.records import START, deviation, metric_values, record_of
@@ -61,7 +61,7 @@ class Fortnight:
         told = len(self.book.outbox)
         desk = AlertWriter(book=self.book, now=self.now)
         alerts = ServiceAlerts(desk=desk, policy=self.policy, words=PlainWords(), links_of=lambda _: Links())
-        alerts.tell(NightRuns(records=uris))
+        alerts.tell(DagRunResults(dag_id="market_open", dag_run_id="night", records=uris))
         self.now += after
         return [(each.event.value, each.channel, each.message.text) for each in self.book.outbox[told:]]
 

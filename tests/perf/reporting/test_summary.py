@@ -4,27 +4,34 @@ from dataclasses import replace
 
 import pytest
 
+from include.perf.model.cell import RunAddress
 from include.perf.reporting import markdown_text
 from include.perf.reporting.document import Mark, Table, Tone
 from include.perf.reporting.summary import GRAVEST_FIRST, dag_run_document
-from include.perf.runs.night import DagRunResults, Missing
+from include.perf.runs.night import DagRunResults, MissingRun
 from include.perf.runs.record import RunRecord, Severity, Verdict
 from tests.golden_files import assert_golden
 from tests.records import deviation, metric_values, record_of, regressed_record, run_record
 
-LOST = Missing(service="data-pipeline-service", scenario="market_open", reason="the load left no record")
+LOST = MissingRun(
+    address=RunAddress(service="data-pipeline-service", scenario="market_open", run_id="lost"),
+    reason="the load left no record",
+)
 
 
-def results(*records: RunRecord, missing: tuple[Missing, ...] = ()) -> DagRunResults:
+def results(*records: RunRecord, missing: tuple[MissingRun, ...] = ()) -> DagRunResults:
     return DagRunResults(
         dag_id="market_open",
         dag_run_id="scheduled__2026-03-02T06:30:00+00:00",
-        records=records,
+        records={
+            f"memory://{number}/{record.service}/{record.scenario}/{record.run_id}": record
+            for number, record in enumerate(records)
+        },
         missing=missing,
     )
 
 
-def table(*records: RunRecord, missing: tuple[Missing, ...] = ()) -> Table:
+def table(*records: RunRecord, missing: tuple[MissingRun, ...] = ()) -> Table:
     (made,) = dag_run_document(results(*records, missing=missing)).sections[0].blocks
     assert isinstance(made, Table)
     return made

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.model.cell import RunAddress
 from include.perf.model.errors import StoreError
 from include.perf.reporting.summary import write_summary
-from include.perf.runs.night import DagRunResults, Missing, results_of
+from include.perf.runs.night import DagRunResults, MissingRun, results_of
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.stage_files import EarlyEnd, StageFiles
 from tests.fakes.results_store import MemoryStore
@@ -34,10 +35,10 @@ def test_what_is_finished_and_what_is_missing(store: FolderStore) -> None:
     ended, lost = (store.create(service=name, scenario="calm", run_id="x") for name in ("orders", "engine"))
     StageFiles(store, ended).write_end(EarlyEnd(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted"))
     results = results_of(store, [ended, finished, lost], dag_id="calm", dag_run_id=RUN_ID)
-    assert results.records == (run_record(),)
+    assert results.records == {finished: run_record()}
     assert results.missing == (
-        Missing(service="orders", scenario="calm", reason="load is halted"),
-        Missing(service="engine", scenario="calm", reason=f"run {lost} is not finished: it has no run.json"),
+        MissingRun(address=RunAddress.from_uri(ended), reason="load is halted"),
+        MissingRun(address=RunAddress.from_uri(lost), reason=f"run {lost} is not finished: it has no run.json"),
     )
 
 
@@ -64,14 +65,15 @@ def test_a_record_that_cannot_be_read_is_missing(store: FolderStore) -> None:
 )
 def test_what_is_a_problem(verdict: Verdict, is_problem: bool) -> None:
     """What regressed or could not be judged; what was rightly not measured is none."""
-    results = DagRunResults(dag_id="a", dag_run_id="b", records=(record_of(verdict),))
+    results = DagRunResults(dag_id="a", dag_run_id="b", records={"memory://a/b/c": record_of(verdict)})
     assert [problem.split(" ")[0] for problem in results.problems] == ([verdict.value] if is_problem else [])
 
 
 def test_a_missing_record_is_a_problem() -> None:
     """Green would say that all is well."""
-    lost = Missing(service="orders", scenario="calm", reason="its report was ended from outside")
-    results = DagRunResults(dag_id="a", dag_run_id="b", records=(), missing=(lost,))
+    address = RunAddress(service="orders", scenario="calm", run_id="lost")
+    lost = MissingRun(address=address, reason="its report was ended from outside")
+    results = DagRunResults(dag_id="a", dag_run_id="b", records={}, missing=(lost,))
     assert results.problems == ("orders · calm has no record: its report was ended from outside",)
 
 
@@ -104,7 +106,7 @@ def test_a_summary_never_leaves_its_folder(store: FolderStore, tmp_path: Path, d
 
 def test_a_summary_is_no_run(store: FolderStore) -> None:
     """Neither a cell nor a run of one."""
-    write_summary(store, DagRunResults(dag_id="a", dag_run_id="b", records=()))
+    write_summary(store, DagRunResults(dag_id="a", dag_run_id="b", records={}))
     assert list(store.cells()) == []
     assert list(store.runs()) == []
 
