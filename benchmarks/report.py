@@ -151,7 +151,7 @@ def _record(folder: Path) -> Any:
     files = StageFiles(FolderStore(str(folder.parents[2])), folder.as_uri())
     duration_s = round(figures.window.duration_s)
     load = LoadProfile(rate_rps=figures.due / duration_s, duration_s=duration_s, warmup_s=WARMUP_S)
-    files.write_spec(
+    files.spec.write(
         RunSpec(
             run_id=RUN,
             service=SERVICE,

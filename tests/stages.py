@@ -63,5 +63,5 @@ def planned(store: MemoryStore | None = None, **changes: Any) -> StageFiles:
     kept = store or MemoryStore()
     uri = kept.create(service=spec.service, scenario=spec.scenario, run_id=spec.run_id)
     made = StageFiles(kept, uri)
-    made.write_spec(spec)
+    made.spec.write(spec)
     return made

@@ -29,7 +29,7 @@ from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.entry import State
 from include.perf.baselines.file_format import format_baselines, parse_baselines
 from include.perf.model.json_files import from_json, to_json
-from include.perf.runs.night import results_of
+from include.perf.runs.dag_run import results_of
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.spec import ReservationRequest, RunSpec
 from include.perf.runs.stage_files import StageFiles

@@ -14,7 +14,7 @@ from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.model.errors import DeliveryError
 from include.perf.pipeline.planning.overdue import overdue
-from include.perf.runs.night import results_of
+from include.perf.runs.dag_run import results_of
 
 
 def tell_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:

@@ -7,7 +7,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from bellwether.context import task_context
 from bellwether.failures import told_to_airflow
-from include.perf.runs.night import DagRunResults
+from include.perf.runs.dag_run import DagRunResults
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ def keep_summary(uris: Sequence[str]) -> DagRunResults:
     """Read what came of the runs, and keep the summary of this DAG run beside their results."""
     from bellwether.wiring import storage
     from include.perf.reporting.summary import write_summary
-    from include.perf.runs.night import results_of
+    from include.perf.runs.dag_run import results_of
 
     context = task_context()
     where = {"dag_id": context["dag"].dag_id, "dag_run_id": context["dag_run"].run_id}

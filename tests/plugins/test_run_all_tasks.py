@@ -149,7 +149,7 @@ def keep() -> Callable[..., str]:
     def kept(record: RunRecord) -> str:
         store = Storage().results()
         uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
-        StageFiles(store, uri).write_record(record)
+        StageFiles(store, uri).record.write(record)
         return uri
 
     return kept

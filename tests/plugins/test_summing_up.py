@@ -30,7 +30,7 @@ def verdict(*records: RunRecord) -> Any:
     uris = []
     for record in records:
         uris.append(store.create(service=record.service, scenario=record.scenario, run_id=record.run_id))
-        StageFiles(store, uris[-1]).write_record(record)
+        StageFiles(store, uris[-1]).record.write(record)
     return tasks.verdict.function(uris)
 
 

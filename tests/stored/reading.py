@@ -36,8 +36,8 @@ from include.perf.measure.request_rows import read_requests
 from include.perf.measure.server_series import read_server_series
 from include.perf.measure.timeseries import read_timeseries
 from include.perf.model.json_files import to_json
+from include.perf.runs.dag_run import results_of
 from include.perf.runs.figures import LoadFigures
-from include.perf.runs.night import results_of
 from include.perf.runs.record import RunRecord, Shift
 from include.perf.runs.run_index import RunEntry
 from include.perf.runs.stage_files import StageFiles

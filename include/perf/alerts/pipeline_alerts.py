@@ -13,7 +13,7 @@ from typing import Protocol
 from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind
 from include.perf.alerts.desk import AlertWriter
 from include.perf.model.cell import CellName
-from include.perf.runs.night import DagRunResults, Overdue
+from include.perf.runs.dag_run import DagRunResults, Overdue
 from include.perf.runs.record import RunRecord, Severity
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from include.perf.alerts.book import Chart, Event, Links, Message, Problem, ProblemKind
 from include.perf.alerts.desk import AlertWriter
 from include.perf.model.cell import CellName
-from include.perf.runs.night import DagRunResults
+from include.perf.runs.dag_run import DagRunResults
 from include.perf.runs.record import Deviation, RunRecord, Severity, Verdict
 
 CHARTS_TOLD = ("comparison.png", "latency.png")

@@ -17,7 +17,7 @@ from include.perf.pipeline.planning.time_plan import scenarios_of
 from include.perf.pipeline.previews import loads_in_words, smoke_in_words
 from include.perf.reporting.junit import junit
 from include.perf.reporting.summary import write_summary
-from include.perf.runs.night import COMMAND_LINE, results_of
+from include.perf.runs.dag_run import COMMAND_LINE, results_of
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import REPORT_FILE, SUMMARY_FILE
 from include.perf.runs.spec import run_id_of

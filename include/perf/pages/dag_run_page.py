@@ -10,7 +10,7 @@ from include.perf.model.errors import StoreError
 from include.perf.pages.addresses import Addresses
 from include.perf.reporting.document import Document
 from include.perf.reporting.summary import dag_run_document
-from include.perf.runs.night import DagRunResults
+from include.perf.runs.dag_run import DagRunResults
 from include.perf.runs.record import RunRecord
 from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.stage_files import StageFiles

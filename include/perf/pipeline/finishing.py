@@ -136,7 +136,7 @@ class Finishing:
         try:
             self._write_reports(files.uri, record, self._drawn(files.uri, record))
         finally:
-            files.write_record(record)
+            files.record.write(record)
         for name in (FEED_FILE, PLAN_FILE, GENERATOR_FILE):
             self.store.remove(files.uri, name)
         files.remove_stages()

@@ -58,32 +58,32 @@ class LoadTries:
         Raises:
             LoadError: the earlier try does not end.
         """
-        tries = self.files.read_tries()
+        tries = self.files.tries.read_or(Tries())
         if tries.open_since is None:
             self._set_aside_stopped(tries)
             return None
         self._await_end_of(spec, tries.open_since, longest_s=longest_s, still_wanted=still_wanted)
-        figures = self.files.read_load() or self._measured(tries.open_since)
+        figures = self.files.load.read() or self._measured(tries.open_since)
         if figures is None:
             self._mark_aborted()
             return None
         if figures.generator.ended != COMPLETED:
-            self._set_aside_stopped(self.files.read_tries())
+            self._set_aside_stopped(self.files.tries.read_or(Tries()))
             return None
         log.info("%s takes over what its try of %s measured", spec.run_id, utc_time(tries.open_since))
-        self.files.write_load(figures)
-        self.files.write_tries(replace(tries, open_since=None))
+        self.files.load.write(figures)
+        self.files.tries.write(replace(tries, open_since=None))
         return figures
 
     @contextmanager
     def trying(self) -> Iterator[None]:
         """Say that a try has begun, and, however the block ends, that it came to its end."""
-        tries = self.files.read_tries()
-        self.files.write_tries(replace(tries, open_since=self.clock()))
+        tries = self.files.tries.read_or(Tries())
+        self.files.tries.write(replace(tries, open_since=self.clock()))
         try:
             yield
         finally:
-            self.files.write_tries(tries)
+            self.files.tries.write(tries)
 
     def _await_end_of(
         self, spec: RunSpec, since: AwareDatetime, *, longest_s: float, still_wanted: Callable[[], None]
@@ -119,13 +119,13 @@ class LoadTries:
 
     def _mark_aborted(self) -> None:
         """Keep the rows of a try that was killed, under a name that says so; one that failed meanwhile has said why."""
-        tries = self.files.read_tries()
+        tries = self.files.tries.read_or(Tries())
         if tries.open_since is not None:
             self._set_aside(tries, began_at=tries.open_since)
 
     def _set_aside_stopped(self, tries: Tries) -> None:
         """Do the same with one that ended its load early: by the switch, or because nobody supervised it any more."""
-        figures = self.files.read_load()
+        figures = self.files.load.read()
         if figures is None or figures.started_at in tries.aborted:  # set aside already, by a try that sent nothing
             return
         if figures.generator.ended != COMPLETED:
@@ -136,7 +136,7 @@ class LoadTries:
         with self.store.folder(self.files.uri) as folder:
             for path in sorted(folder.glob(RAW_REQUESTS)):
                 path.rename(aborted_name(path, number=number))
-        self.files.write_tries(Tries(aborted=(*tries.aborted, began_at)))
+        self.files.tries.write(Tries(aborted=(*tries.aborted, began_at)))
         log.warning("try %d of the load was killed or stopped and is marked aborted; the load begins anew", number)
 
 

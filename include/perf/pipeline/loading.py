@@ -107,12 +107,12 @@ class Loading:
             self.guard.check_time(spec)
             self.guard.check_ready(service, addresses)
             files.forget_figures()
-            files.write_beside(ConcurrentLoads(loads=turn.concurrent))
+            files.concurrent.write(ConcurrentLoads(loads=turn.concurrent))
             before = self._deploy_version(service, addresses)
             with tries.trying():
                 figures = self._sent(files, spec, service, addresses, turn=turn, on_progress=on_progress)
-                files.write_load(figures)
-            files.write_deployed(Deployed(before=before, after=self._deploy_version(service, addresses)))
+                files.load.write(figures)
+            files.deployed.write(Deployed(before=before, after=self._deploy_version(service, addresses)))
         return figures
 
     def _turn(self, spec: RunSpec, service: Service, addresses: tuple[str, ...]) -> AbstractContextManager[Reservation]:

@@ -44,13 +44,13 @@ class Observing:
             PrometheusUnavailable: worth a retry.
         """
         service = self.catalogue.service(spec.service)
-        load = files.read_load()
+        load = files.load.read()
         if load is None:
             raise StoreError(f"{files.uri} has no figures of a load yet; run_load comes first")
         settled = load.window.end + timedelta(seconds=SCRAPES_TO_AWAIT * service.prometheus.scrape_interval_s)
         self.wait(max(0.0, (settled - self.clock()).total_seconds()))
         figures = scrape_figures(service, load.window, self.metrics)
-        files.write_server(figures)
+        files.server.write(figures)
         series = scrape_series(service, started_at=load.started_at, ended_at=load.window.end, source=self.metrics)
         if series is not None:
             self.store.write(files.uri, SERVER_SERIES_FILE, series.to_csv())

@@ -30,7 +30,7 @@ from include.perf.pipeline.planning.time_plan import RERUN_OVERHEAD_S, in_turn, 
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import FEED_FILE, ResultsStore
 from include.perf.runs.spec import RunSpec
-from include.perf.runs.stage_files import EarlyEnd, Reruns, StageFiles, find_run
+from include.perf.runs.stage_files import EarlyEnd, FingerprintParts, Reruns, StageFiles, find_run
 
 if TYPE_CHECKING:
     from include.perf.baselines.review import Finding
@@ -89,7 +89,7 @@ class Pipeline:
     def _created(self, spec: RunSpec) -> str:
         """Make the folder of a run and return its URI."""
         uri = self.store.create(service=spec.service, scenario=spec.scenario, run_id=spec.run_id)
-        self._files(uri).write_spec(spec)
+        self._files(uri).spec.write(spec)
         log.info("%s %s %s planned: %s", spec.service, spec.scenario, spec.run_id, uri)
         return uri
 
@@ -151,7 +151,7 @@ class Pipeline:
             )
             with self.store.folder(uri, needed=()) as folder:
                 feed.write(folder / FEED_FILE)
-            self._files(uri).write_fingerprint(parts)
+            self._files(uri).fingerprint.write(FingerprintParts(parts=parts))
             rows = ", ".join(f"{endpoint.name} {endpoint.rows}" for endpoint in feed.endpoints)
             log.info("%s %s %s staged: requests by endpoint: %s", spec.service, spec.scenario, spec.run_id, rows)
 
@@ -243,7 +243,7 @@ class Pipeline:
         if not uris:
             return []
         scenario = self.catalogue.scenario(self._files(uris[0]).read_spec().scenario)
-        decided = {uri: reruns for uri in uris if (reruns := self._files(uri).read_reruns()) is not None}
+        decided = {uri: reruns for uri in uris if (reruns := self._files(uri).reruns.read()) is not None}
         planned = [reruns.uris for reruns in decided.values() if reruns.uris]
         for uri in self._judge.suspicions(uris):
             if uri in decided:
@@ -253,7 +253,7 @@ class Pipeline:
             length = run_length(spec.load, self.catalogue.service(spec.service))
             refused = refusal(spec, scenario, length=length, ahead=len(planned), now=self.clock())
             reruns = self._reruns_of(spec, refused)
-            files.write_reruns(reruns)
+            files.reruns.write(reruns)
             planned += [reruns.uris] if reruns.uris else []
         return in_turn(planned, parallel=scenario.parallel)
 
@@ -289,7 +289,7 @@ class Pipeline:
         """
         records = self._judge.records(uris, versions=self.versions, channel_of=self._channel_of)
         for uri, record in records.items():
-            self._files(uri).write_draft(record)
+            self._files(uri).draft.write(record)
             reasons = "; ".join(record.reasons)
             log.info("%s %s %s: %s: %s", record.service, record.scenario, record.run_id, record.verdict, reasons)
         return {uri: record.verdict for uri, record in records.items()}
@@ -304,7 +304,7 @@ class Pipeline:
 
         finishing = Finishing(store=self.store, baselines=self.baselines, charts=self.charts)
         own = self._files(uri)
-        reruns = [self._files(again) for again in (own.read_reruns() or Reruns()).uris]
+        reruns = [self._files(again) for again in (own.reruns.read() or Reruns()).uris]
         with ExitStack() as last_in_first_out:
             for files in (own, *(files for files in reruns if files.is_compared and not files.is_finished)):
                 last_in_first_out.callback(finishing.finish, files)
@@ -394,8 +394,8 @@ class Pipeline:
         try:
             yield spec
         except RunSkipped as err:
-            files.write_end(EarlyEnd(stage=name, verdict=Verdict.SKIPPED, reason=str(err)))
+            files.end.write(EarlyEnd(stage=name, verdict=Verdict.SKIPPED, reason=str(err)))
             raise
         except BellwetherError as err:
-            files.write_end(EarlyEnd(stage=name, verdict=Verdict.INVALID, reason=str(err)))
+            files.end.write(EarlyEnd(stage=name, verdict=Verdict.INVALID, reason=str(err)))
             raise

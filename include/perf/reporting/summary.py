@@ -23,7 +23,7 @@ from include.perf.reporting.document import (
 )
 from include.perf.reporting.metric_table import NOTHING, judgement, shown_change, shown_value
 from include.perf.reporting.report import verdict_mark
-from include.perf.runs.night import DagRunResults, MissingRun
+from include.perf.runs.dag_run import DagRunResults, MissingRun
 from include.perf.runs.phrases import finding
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import REPORT_HTML_FILE, SUMMARY_FILE, SUMMARY_HTML_FILE, ResultsStore

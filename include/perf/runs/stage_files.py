@@ -1,8 +1,8 @@
-"""What stages leave for one another in the folder of a run."""
+"""The JSON files that the stages of a run leave in its folder for later stages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import AwareDatetime
 
@@ -13,31 +13,9 @@ from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import PRODUCTION_FILE, RECORD_FILE, SERVER_SERIES_FILE, ResultsStore
 from include.perf.runs.spec import ReservationRequest, RunSpec
 
-SPEC_FILE = "stage-spec.json"
-FINGERPRINT_FILE = "stage-fingerprint.json"
-END_FILE = "stage-ended.json"
-LOAD_FILE = "stage-load.json"
-SERVER_FILE = "stage-server.json"
-DRAFT_FILE = "stage-draft.json"
-RERUNS_FILE = "stage-reruns.json"
-VERSION_FILE = "stage-version.json"
-BESIDE_FILE = "stage-beside.json"
-TRIES_FILE = "stage-tries.json"
-
-STAGE_FILES = (
-    SPEC_FILE,
-    FINGERPRINT_FILE,
-    END_FILE,
-    LOAD_FILE,
-    SERVER_FILE,
-    DRAFT_FILE,
-    RERUNS_FILE,
-    VERSION_FILE,
-    BESIDE_FILE,
-    TRIES_FILE,
-)
-
 T = TypeVar("T")
+
+SPEC_FILE = "stage-spec.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +28,18 @@ class EarlyEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """The fingerprint, part by part."""
+class FingerprintParts:
+    """The fingerprint of a run, part by part."""
 
     parts: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reruns:
-    """The runs that are judged together with this one.
+    """The re-runs that are judged together with a run.
 
     Attributes:
-        refused: why there are none although one was wanted.
+        refused: why there are none although the run looked suspicious.
     """
 
     uris: tuple[str, ...] = ()
@@ -70,17 +48,187 @@ class Reruns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """The deploy version of the service before and after its load; ``None`` where it does not say."""
+    """The deploy version of the service before and after its load; ``None`` if unknown."""
 
     before: str | None
     after: str | None
 
 
+NOT_DEPLOYED = Deployed(before=None, after=None)
+"""Neither version is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConcurrentLoads:
+    """Other loads that were running when this one began."""
+
+    loads: tuple[ReservationRequest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tries:
+    """The attempts at the load of a run; see `include.perf.pipeline.load_tries`.
+
+    Attributes:
+        open_since: when the attempt began that has not ended yet.
+        aborted: when the attempts began that never ended.
+    """
+
+    open_since: AwareDatetime | None = None
+    aborted: tuple[AwareDatetime, ...] = ()
+
+
+class StageFile(Generic[T]):
+    """A JSON file in the folder of a run, which holds a dataclass.
+
+    Args:
+        uri: the URI of the run.
+        kind: the dataclass.
+    """
+
+    def __init__(self, store: ResultsStore, uri: str, name: str, kind: type[T]) -> None:
+        self._store = store
+        self._uri = uri
+        self._kind = kind
+        self.name = name
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file was written."""
+        return self._store.read(self._uri, self.name) is not None
+
+    def read(self) -> T | None:
+        """Return the content, or ``None`` if the file was not written.
+
+        Raises:
+            StoreError: the content is damaged.
+        """
+        content = self._store.read(self._uri, self.name)
+        return None if content is None else from_json(self._kind, content, where=f"{self._uri}/{self.name}")
+
+    def read_or(self, default: T) -> T:
+        """Return the content, or ``default`` if the file was not written."""
+        content = self.read()
+        return default if content is None else content
+
+    def write(self, value: T) -> None:
+        """Write the content, or replace it."""
+        self._store.write(self._uri, self.name, to_json(value))
+
+    def remove(self) -> None:
+        """Remove the file, if it was written."""
+        self._store.remove(self._uri, self.name)
+
+
+class StageFiles:
+    """The JSON files of one run.
+
+    Attributes:
+        spec: the request for the run.
+        fingerprint: what the run was made of.
+        end: why the run could not continue.
+        load: what the load generator measured.
+        server: what Prometheus measured.
+        draft: the record before the report is written.
+        reruns: the runs that are judged together with this one; missing until that is decided.
+        deployed: the deploy version before and after the load.
+        concurrent: other loads that were running.
+        tries: the attempts at the load.
+        record: the record, which never changes.
+    """
+
+    def __init__(self, store: ResultsStore, uri: str) -> None:
+        self._store = store
+        self.uri = uri
+        self.spec = StageFile(store, uri, SPEC_FILE, RunSpec)
+        self.fingerprint = StageFile(store, uri, "stage-fingerprint.json", FingerprintParts)
+        self.end = StageFile(store, uri, "stage-ended.json", EarlyEnd)
+        self.load = StageFile(store, uri, "stage-load.json", LoadFigures)
+        self.server = StageFile(store, uri, "stage-server.json", ServerFigures)
+        self.draft = StageFile(store, uri, "stage-draft.json", RunRecord)
+        self.reruns = StageFile(store, uri, "stage-reruns.json", Reruns)
+        self.deployed = StageFile(store, uri, "stage-version.json", Deployed)
+        self.concurrent = StageFile(store, uri, "stage-beside.json", ConcurrentLoads)
+        self.tries = StageFile(store, uri, "stage-tries.json", Tries)
+        self.record = StageFile(store, uri, RECORD_FILE, RunRecord)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has its record, which never changes."""
+        return self.record.exists
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether there is a draft of the record."""
+        return self.draft.exists
+
+    def read_spec(self) -> RunSpec:
+        """Return the request for an unfinished run.
+
+        Raises:
+            StoreError: there is no such run, or it is finished.
+        """
+        self._check_unfinished()
+        spec = self.spec.read()
+        if spec is None:
+            raise StoreError(f"there is no run {self.uri}; its plan is missing")
+        return spec
+
+    def read_draft(self) -> RunRecord:
+        """Return the record before the report is written.
+
+        Raises:
+            StoreError: the run was not compared yet, or it is finished.
+        """
+        record = self.draft.read()
+        if record is None:
+            self._check_unfinished()
+            raise StoreError(f"run {self.uri} was not compared yet; compare comes before report")
+        return record
+
+    def read_record(self) -> RunRecord:
+        """Return the record of a finished run.
+
+        Raises:
+            StoreError: the run is not finished.
+        """
+        record = self.record.read()
+        if record is None:
+            raise StoreError(f"run {self.uri} is not finished: it has no {RECORD_FILE}")
+        return record
+
+    def forget_end(self, *, stage: str) -> None:
+        """Remove the reason that an earlier attempt at the same stage left."""
+        ended = self.end.read()
+        if ended is not None and ended.stage == stage:
+            self.end.remove()
+
+    def forget_figures(self) -> None:
+        """Remove what an earlier attempt at the load measured, so that no old figure is taken for a new one."""
+        for file in (self.load, self.server, self.deployed, self.concurrent):
+            file.remove()
+        for name in (SERVER_SERIES_FILE, PRODUCTION_FILE):
+            self._store.remove(self.uri, name)
+
+    def remove_stages(self) -> None:
+        """Remove every file but the record, which contains their content."""
+        for file in vars(self).values():
+            if isinstance(file, StageFile) and file is not self.record:
+                file.remove()
+
+    def _check_unfinished(self) -> None:
+        if self.is_finished:
+            raise StoreError(f"run {self.uri} is finished; its record never changes, so trigger a new run")
+
+
 def find_run(store: ResultsStore, reference: str) -> str:
-    """Return the address of a finished run by its id, or by its address itself.
+    """Return the URI of a finished run.
+
+    Args:
+        reference: the id of the run, or its URI.
 
     Raises:
-        StoreError: there is none of that id.
+        StoreError: no finished run has this id.
     """
     if "/" in reference:
         return reference.removesuffix(f"/{RECORD_FILE}")
@@ -89,172 +237,3 @@ def find_run(store: ResultsStore, reference: str) -> str:
         if store.read(uri, RECORD_FILE) is not None:
             return uri
     raise StoreError(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConcurrentLoads:
-    """The loads that ran elsewhere when this one began."""
-
-    loads: tuple[ReservationRequest, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tries:
-    """The tries of a run's load; see `include.perf.pipeline.load_tries`.
-
-    Attributes:
-        open_since: when the try began that has not come to its end.
-        aborted: when those began that never came to theirs.
-    """
-
-    open_since: AwareDatetime | None = None
-    aborted: tuple[AwareDatetime, ...] = ()
-
-
-class StageFiles:
-    """The files of one run that stages leave for one another."""
-
-    def __init__(self, store: ResultsStore, uri: str) -> None:
-        self._store = store
-        self.uri = uri
-
-    def _read(self, kind: type[T], name: str) -> T | None:
-        content = self._store.read(self.uri, name)
-        return None if content is None else from_json(kind, content, where=f"{self.uri}/{name}")
-
-    def _write(self, name: str, value: object) -> None:
-        self._store.write(self.uri, name, to_json(value))
-
-    def write_spec(self, spec: RunSpec) -> None:
-        """Keep what the run was asked to be."""
-        self._write(SPEC_FILE, spec)
-
-    def read_spec(self) -> RunSpec:
-        """Return what the run was asked to be.
-
-        Raises:
-            StoreError: there is no such run, or it is finished.
-        """
-        self._check_unfinished()
-        spec = self._read(RunSpec, SPEC_FILE)
-        if spec is None:
-            raise StoreError(f"there is no run {self.uri}; its plan is missing")
-        return spec
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether the run has its record, which never changes."""
-        return self._store.read(self.uri, RECORD_FILE) is not None
-
-    def _check_unfinished(self) -> None:
-        if self.is_finished:
-            raise StoreError(f"run {self.uri} is finished; its record never changes, so trigger a new run")
-
-    def write_fingerprint(self, parts: Mapping[str, str]) -> None:
-        """Keep what the run is made of."""
-        self._write(FINGERPRINT_FILE, Parts(parts=parts))
-
-    def read_fingerprint(self) -> Mapping[str, str]:
-        """Return what the run is made of; empty when it never came that far."""
-        parts = self._read(Parts, FINGERPRINT_FILE)
-        return {} if parts is None else parts.parts
-
-    def write_end(self, ended: EarlyEnd) -> None:
-        """Keep why the run could not go on."""
-        self._write(END_FILE, ended)
-
-    def read_end(self) -> EarlyEnd | None:
-        """Return why the run could not go on, or ``None``."""
-        return self._read(EarlyEnd, END_FILE)
-
-    def forget_end(self, *, stage: str) -> None:
-        """Forget what an earlier try of the same stage ran into."""
-        ended = self.read_end()
-        if ended is not None and ended.stage == stage:
-            self._store.remove(self.uri, END_FILE)
-
-    def forget_figures(self) -> None:
-        """Forget what an earlier try of the load measured, so that no old figure stands for a new load."""
-        for name in (LOAD_FILE, SERVER_FILE, SERVER_SERIES_FILE, PRODUCTION_FILE, VERSION_FILE, BESIDE_FILE):
-            self._store.remove(self.uri, name)
-
-    def write_load(self, figures: LoadFigures) -> None:
-        """Keep what the client saw."""
-        self._write(LOAD_FILE, figures)
-
-    def read_load(self) -> LoadFigures | None:
-        """Return what the client saw, or ``None``."""
-        return self._read(LoadFigures, LOAD_FILE)
-
-    def write_server(self, figures: ServerFigures) -> None:
-        """Keep what Prometheus said."""
-        self._write(SERVER_FILE, figures)
-
-    def read_server(self) -> ServerFigures | None:
-        """Return what Prometheus said, or ``None``."""
-        return self._read(ServerFigures, SERVER_FILE)
-
-    def write_reruns(self, reruns: Reruns) -> None:
-        """Keep which runs are judged together with this one."""
-        self._write(RERUNS_FILE, reruns)
-
-    def read_reruns(self) -> Reruns | None:
-        """Return which runs are judged together with this one; ``None`` when nobody decided."""
-        return self._read(Reruns, RERUNS_FILE)
-
-    def write_deployed(self, deployed: Deployed) -> None:
-        """Keep what the service said of its version."""
-        self._write(VERSION_FILE, deployed)
-
-    def read_deployed(self) -> Deployed:
-        """Return what the service said of its version."""
-        return self._read(Deployed, VERSION_FILE) or Deployed(before=None, after=None)
-
-    def write_beside(self, beside: ConcurrentLoads) -> None:
-        """Keep which other loads ran."""
-        self._write(BESIDE_FILE, beside)
-
-    def read_beside(self) -> ConcurrentLoads:
-        """Return which other loads ran when this one began."""
-        return self._read(ConcurrentLoads, BESIDE_FILE) or ConcurrentLoads()
-
-    def write_tries(self, tries: Tries) -> None:
-        """Keep how often the load was tried."""
-        self._write(TRIES_FILE, tries)
-
-    def read_tries(self) -> Tries:
-        """Return how often the load was tried."""
-        return self._read(Tries, TRIES_FILE) or Tries()
-
-    def write_draft(self, record: RunRecord) -> None:
-        """Keep the record until its report is written."""
-        self._write(DRAFT_FILE, record)
-
-    def read_draft(self) -> RunRecord:
-        """Return the record that is not final yet."""
-        record = self._read(RunRecord, DRAFT_FILE)
-        if record is None:
-            self._check_unfinished()
-            raise StoreError(f"run {self.uri} was not compared yet; compare comes before report")
-        return record
-
-    @property
-    def is_compared(self) -> bool:
-        """Whether a draft of the record is there."""
-        return self._store.read(self.uri, DRAFT_FILE) is not None
-
-    def write_record(self, record: RunRecord) -> None:
-        """Finish the run."""
-        self._write(RECORD_FILE, record)
-
-    def read_record(self) -> RunRecord:
-        """Return the record of a finished run."""
-        record = self._read(RunRecord, RECORD_FILE)
-        if record is None:
-            raise StoreError(f"run {self.uri} is not finished: it has no {RECORD_FILE}")
-        return record
-
-    def remove_stages(self) -> None:
-        """Remove everything that the record now says."""
-        for name in STAGE_FILES:
-            self._store.remove(self.uri, name)

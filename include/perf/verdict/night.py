@@ -153,7 +153,7 @@ class Judge:
 
     def _member(self, uri: str, problem: ConfigurationError | None) -> _Member:
         files = StageFiles(self.store, uri)
-        again = files.read_reruns() or Reruns()
+        again = files.reruns.read() or Reruns()
         run = gather(files, problem=problem)
         reruns = {
             each: found.done_for(run)

@@ -12,7 +12,15 @@ from include.perf.model.text import utc_time
 from include.perf.runs.figures import LoadFigures, ServerFigures
 from include.perf.runs.record import BaselineReference, LoadSummary, Provenance, RunRecord, Verdict
 from include.perf.runs.spec import RunSpec
-from include.perf.runs.stage_files import ConcurrentLoads, Deployed, EarlyEnd, StageFiles, Tries
+from include.perf.runs.stage_files import (
+    NOT_DEPLOYED,
+    ConcurrentLoads,
+    Deployed,
+    EarlyEnd,
+    FingerprintParts,
+    StageFiles,
+    Tries,
+)
 from include.perf.verdict.comparison import Comparison
 from include.perf.verdict.contender import MeasuredRun
 
@@ -81,8 +89,8 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> S
     Args:
         problem: why the baselines cannot be read; no run can then be judged.
     """
-    spec, load, server, ended = files.read_spec(), files.read_load(), files.read_server(), files.read_end()
-    deployed = files.read_deployed()
+    spec, load, server, ended = files.read_spec(), files.load.read(), files.server.read(), files.end.read()
+    deployed = files.deployed.read_or(NOT_DEPLOYED)
     reasons = [*_validity(spec, ended, load, server), *_problems_of_deployment(deployed)]
     if problem is not None:
         reasons.append(f"the baselines could not be read: {problem}")
@@ -91,10 +99,10 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> S
         ended=ended,
         load=load,
         server=server,
-        parts=files.read_fingerprint(),
+        parts=files.fingerprint.read_or(FingerprintParts(parts={})).parts,
         deployed=deployed,
-        beside=files.read_beside(),
-        tries=files.read_tries(),
+        beside=files.concurrent.read_or(ConcurrentLoads()),
+        tries=files.tries.read_or(Tries()),
         validity=tuple(reasons),
         metrics=_metrics(load, server),
     )

@@ -21,7 +21,7 @@ from include.perf.pages.history_page import DEFAULT_RANGE, RANGES, history_page,
 from include.perf.pages.matrix_page import NIGHTS, matrix_page
 from include.perf.pages.problems_page import problems_page
 from include.perf.pages.run_page import run_page
-from include.perf.runs.night import results_of
+from include.perf.runs.dag_run import results_of
 from include.perf.runs.record import Verdict
 from include.perf.runs.results_store import DISTRIBUTION_FILE, PRODUCTION_FILE, TIMESERIES_FILE
 from include.perf.runs.run_index import RunEntry

@@ -7,7 +7,7 @@ from include.perf.alerts.book import AlertBook, Links
 from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.pipeline_alerts import PipelineAlerts
 from include.perf.model.cell import RunAddress
-from include.perf.runs.night import DagRunResults, MissingRun, Overdue
+from include.perf.runs.dag_run import DagRunResults, MissingRun, Overdue
 from include.perf.runs.record import RunRecord, Verdict
 from tests.perf.alert_words import PlainWords
 from tests.records import START, record_of

@@ -10,7 +10,7 @@ from include.perf.alerts.book import AlertBook, Chart, Event, Links, ProblemKind
 from include.perf.alerts.desk import KEPT, RUNS_KEPT, AlertWriter
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.model.cell import CellName
-from include.perf.runs.night import DagRunResults
+from include.perf.runs.dag_run import DagRunResults
 from include.perf.runs.record import Deviation, RunRecord, Severity, Shift, Verdict
 from tests.perf.alert_words import PlainWords, message
 from tests.records import START, deviation, metric_values, record_of

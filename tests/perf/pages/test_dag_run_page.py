@@ -6,7 +6,7 @@ from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.model.cell import CellName
 from include.perf.pages.addresses import Addresses
 from include.perf.pages.dag_run_page import dag_run_page, unfinished
-from include.perf.runs.night import results_of
+from include.perf.runs.dag_run import results_of
 from include.perf.runs.spec import RunSpec
 from include.perf.runs.stage_files import StageFiles
 from tests.fakes.results_store import MemoryStore
@@ -29,7 +29,7 @@ def planned(store: MemoryStore, run_id: str, *, dag_run_id: str = NIGHT, rerun_o
         dag_run_id=dag_run_id,
         rerun_of=rerun_of,
     )
-    StageFiles(store, uri).write_spec(spec)
+    StageFiles(store, uri).spec.write(spec)
     return uri
 
 
@@ -39,7 +39,7 @@ def test_runs_that_go_on() -> None:
     going_on = planned(store, "1")
     planned(store, "2", dag_run_id="another")
     planned(store, "3", rerun_of="1")
-    StageFiles(store, planned(store, "4")).write_record(run_record(run_id="4"))
+    StageFiles(store, planned(store, "4")).record.write(run_record(run_id="4"))
     assert list(unfinished(store, [CELL], dag_run_id=NIGHT)) == [going_on]
 
 
@@ -47,7 +47,7 @@ def test_what_is_finished_links_to_its_page() -> None:
     """And what is not is told as missing."""
     store = MemoryStore()
     finished = planned(store, "1")
-    StageFiles(store, finished).write_record(run_record(service="orders-service", scenario="calm", run_id="1"))
+    StageFiles(store, finished).record.write(run_record(service="orders-service", scenario="calm", run_id="1"))
     results = results_of(store, [finished, planned(store, "2")], dag_id="calm", dag_run_id=NIGHT)
     document = dag_run_page(results, addresses=Addresses()).document
     assert document.finding == "2 runs: 1 PASS, 1 without a record"

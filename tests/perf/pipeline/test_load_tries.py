@@ -8,7 +8,7 @@ from include.perf.load.announcing import SentLoad
 from include.perf.model.errors import LoadError, RunSkipped
 from include.perf.runs.record import Verdict
 from include.perf.runs.results_store import REQUESTS_FILE
-from include.perf.runs.stage_files import LOAD_FILE, StageFiles, Tries
+from include.perf.runs.stage_files import StageFiles, Tries
 from tests.fakes.clock import START
 from tests.fakes.small_platform import Platform
 
@@ -28,7 +28,7 @@ def killed(platform: Platform) -> str:
     with pytest.raises(LoadError):
         platform.pipeline.run_load(uri)
     platform.generator.is_killed = False
-    files_of(platform, uri).write_tries(Tries(open_since=START))
+    files_of(platform, uri).tries.write(Tries(open_since=START))
     return uri
 
 
@@ -39,8 +39,8 @@ def unmeasured(platform: Platform, **changes: object) -> str:
     platform.generator.log_changes = dict(changes)
     platform.pipeline.run_load(uri)
     platform.generator.log_changes = {}
-    platform.store.remove(uri, LOAD_FILE)
-    files_of(platform, uri).write_tries(Tries(open_since=START))
+    StageFiles(platform.store, uri).load.remove()
+    files_of(platform, uri).tries.write(Tries(open_since=START))
     return uri
 
 
@@ -55,7 +55,7 @@ def record_of(platform: Platform, uri: str) -> tuple[Verdict, tuple[str, ...]]:
 def test_a_load_that_comes_to_its_end_leaves_no_open_try(platform: Platform) -> None:
     """Then a second one is somebody's wish, and the load is sent again."""
     uri = platform.loaded()
-    assert files_of(platform, uri).read_tries() == Tries()
+    assert files_of(platform, uri).tries.read_or(Tries()) == Tries()
     platform.pipeline.run_load(uri)
     assert len(platform.generator.loads) == 2
 
@@ -66,7 +66,7 @@ def test_a_load_that_fails_leaves_no_open_try(platform: Platform) -> None:
     with pytest.raises(LoadError):
         platform.loaded()
     (uri,) = platform.store.runs_by_uri
-    assert files_of(platform, uri).read_tries() == Tries()
+    assert files_of(platform, uri).tries.read_or(Tries()) == Tries()
 
 
 class Looking:
@@ -79,7 +79,7 @@ class Looking:
     def load_began(self, _: SentLoad) -> None:
         """Look."""
         (uri,) = self._platform.store.runs_by_uri
-        self.seen.append(files_of(self._platform, uri).read_tries())
+        self.seen.append(files_of(self._platform, uri).tries.read_or(Tries()))
 
     load_ended = load_began
 
@@ -99,7 +99,7 @@ def test_a_killed_try_is_marked_aborted_and_the_load_begins_anew(platform: Platf
     platform.clock.move(60)
     platform.pipeline.run_load(uri)
     assert len(platform.generator.loads) == 2
-    assert files_of(platform, uri).read_tries() == Tries(aborted=(START,))
+    assert files_of(platform, uri).tries.read_or(Tries()) == Tries(aborted=(START,))
     assert platform.store.runs_by_uri[uri]["aborted-1.requests.csv.gz"] == first_rows
     assert record_of(platform, uri) == (
         Verdict.NO_BASELINE,
@@ -118,7 +118,7 @@ def test_a_stopped_try_is_set_aside_as_well(platform: Platform) -> None:
     first_rows = platform.store.runs_by_uri[uri][REQUESTS_FILE]
     platform.clock.move(60)
     platform.pipeline.run_load(uri)
-    assert len(files_of(platform, uri).read_tries().aborted) == 1
+    assert len(files_of(platform, uri).tries.read_or(Tries()).aborted) == 1
     assert platform.store.runs_by_uri[uri]["aborted-1.requests.csv.gz"] == first_rows
     verdict, notes = record_of(platform, uri)
     assert (verdict, len(notes)) == (Verdict.NO_BASELINE, 1)
@@ -132,17 +132,17 @@ def test_a_stopped_try_is_set_aside_once(platform: Platform) -> None:
     for _ in range(2):
         with pytest.raises(RunSkipped):
             platform.pipeline.run_load(uri)
-    assert len(files_of(platform, uri).read_tries().aborted) == 1
+    assert len(files_of(platform, uri).tries.read_or(Tries()).aborted) == 1
 
 
 def test_every_killed_try_is_told(platform: Platform) -> None:
     """Numbered, in order."""
     uri = killed(platform)
     later = START + timedelta(minutes=5)
-    files_of(platform, uri).write_tries(Tries(aborted=(START,), open_since=later))
+    files_of(platform, uri).tries.write(Tries(aborted=(START,), open_since=later))
     platform.clock.move(600)
     platform.pipeline.run_load(uri)
-    assert files_of(platform, uri).read_tries().aborted == (START, later)
+    assert files_of(platform, uri).tries.read_or(Tries()).aborted == (START, later)
     _, notes = record_of(platform, uri)
     assert [note.split(" of ")[0] for note in notes] == ["try 1", "try 2"]
 
@@ -152,7 +152,7 @@ def test_a_whole_load_whose_task_was_killed_before_it_was_measured_is_taken_over
     uri = unmeasured(platform)
     platform.pipeline.run_load(uri)
     assert len(platform.generator.loads) == 1
-    figures = files_of(platform, uri).read_load()
+    figures = files_of(platform, uri).load.read()
     assert figures is not None
     assert (figures.due, figures.finished) == (400, 400)
     assert record_of(platform, uri) == (Verdict.NO_BASELINE, ())
@@ -180,15 +180,15 @@ def test_a_try_that_still_runs_is_waited_for_and_taken_over(platform: Platform) 
     """Airflow gave it up, and it did not hear of it: it ends, and its figures are this run's."""
     uri = platform.loaded()
     files = files_of(platform, uri)
-    figures = files.read_load()
-    files.write_tries(Tries(open_since=START))
+    figures = files.load.read()
+    files.tries.write(Tries(open_since=START))
     platform.reservations.running = [frozenset({files.read_spec().run_id})] * 3
     before = platform.clock()
     platform.pipeline.run_load(uri)
     assert platform.clock() - before == timedelta(seconds=3)
     assert len(platform.generator.loads) == 1
-    assert files.read_load() == figures
-    assert files.read_tries() == Tries()
+    assert files.load.read() == figures
+    assert files.tries.read_or(Tries()) == Tries()
 
 
 def test_a_try_that_was_stopped_while_it_is_waited_for_is_set_aside(platform: Platform) -> None:
@@ -197,12 +197,12 @@ def test_a_try_that_was_stopped_while_it_is_waited_for_is_set_aside(platform: Pl
     uri = platform.loaded()
     platform.generator.log_changes = {}
     files = files_of(platform, uri)
-    files.write_tries(Tries(open_since=START))
+    files.tries.write(Tries(open_since=START))
     platform.reservations.running = [frozenset({files.read_spec().run_id})]
     platform.clock.move(60)
     platform.pipeline.run_load(uri)
     assert len(platform.generator.loads) == 2
-    assert len(files.read_tries().aborted) == 1
+    assert len(files.tries.read_or(Tries()).aborted) == 1
     assert record_of(platform, uri)[0] is Verdict.NO_BASELINE
 
 
@@ -214,9 +214,9 @@ def test_a_try_that_fails_while_it_is_waited_for_is_not_called_killed(
     files = files_of(platform, uri)
     platform.reservations.running = [frozenset({files.read_spec().run_id})]
     move = platform.clock.wait
-    monkeypatch.setattr(platform.clock, "wait", lambda seconds: (files.write_tries(Tries()), move(seconds)))
+    monkeypatch.setattr(platform.clock, "wait", lambda seconds: (files.tries.write(Tries()), move(seconds)))
     platform.pipeline.run_load(uri)
-    assert files.read_tries() == Tries()
+    assert files.tries.read_or(Tries()) == Tries()
     assert len(platform.generator.loads) == 2
 
 

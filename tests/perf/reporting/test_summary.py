@@ -8,7 +8,7 @@ from include.perf.model.cell import RunAddress
 from include.perf.reporting import markdown_text
 from include.perf.reporting.document import Mark, Table, Tone
 from include.perf.reporting.summary import GRAVEST_FIRST, dag_run_document
-from include.perf.runs.night import DagRunResults, MissingRun
+from include.perf.runs.dag_run import DagRunResults, MissingRun
 from include.perf.runs.record import RunRecord, Severity, Verdict
 from tests.golden_files import assert_golden
 from tests.records import deviation, metric_values, record_of, regressed_record, run_record

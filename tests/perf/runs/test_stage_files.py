@@ -1,4 +1,4 @@
-"""The files that stages leave for one another."""
+"""The JSON files that stages leave for later stages."""
 
 import json
 
@@ -6,82 +6,102 @@ import pytest
 
 from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.model.errors import StoreError
-from include.perf.runs.stage_files import STAGE_FILES, ConcurrentLoads, Deployed, Reruns, StageFiles
+from include.perf.runs.stage_files import (
+    NOT_DEPLOYED,
+    ConcurrentLoads,
+    Deployed,
+    FingerprintParts,
+    Reruns,
+    StageFiles,
+)
 from tests.fakes.clock import START
 from tests.fakes.results_store import MemoryStore
 from tests.records import run_record
 from tests.stages import BESIDE, DOWN, FIGURES, SCRAPED, SPEC, planned
 
+STAGE_FILES = (
+    "stage-spec.json",
+    "stage-fingerprint.json",
+    "stage-ended.json",
+    "stage-load.json",
+    "stage-server.json",
+    "stage-draft.json",
+    "stage-reruns.json",
+    "stage-version.json",
+    "stage-beside.json",
+    "stage-tries.json",
+)
+
 
 @pytest.fixture
 def files() -> StageFiles:
-    """A run with nothing but its plan."""
+    """A run that is only planned."""
     return planned()
 
 
-def test_everything_comes_back_as_it_was(files: StageFiles) -> None:
-    """Figures keep every digit, times their zone, and enums their kind."""
+def test_all_content_is_read_back_unchanged(files: StageFiles) -> None:
+    """Figures keep every digit, times keep their zone, and enums keep their type."""
     record = run_record()
-    files.write_fingerprint({"data": "sha256:1"})
-    files.write_end(DOWN)
-    files.write_load(FIGURES)
-    files.write_server(SCRAPED)
-    files.write_reruns(Reruns(uris=("memory://a", "memory://b")))
-    files.write_deployed(Deployed(before="2.4.0", after="2.4.1"))
-    files.write_beside(ConcurrentLoads(loads=(BESIDE,)))
-    files.write_draft(record)
+    files.fingerprint.write(FingerprintParts(parts={"data": "sha256:1"}))
+    files.end.write(DOWN)
+    files.load.write(FIGURES)
+    files.server.write(SCRAPED)
+    files.reruns.write(Reruns(uris=("memory://a", "memory://b")))
+    files.deployed.write(Deployed(before="2.4.0", after="2.4.1"))
+    files.concurrent.write(ConcurrentLoads(loads=(BESIDE,)))
+    files.draft.write(record)
     assert files.read_spec() == SPEC
-    assert files.read_fingerprint() == {"data": "sha256:1"}
-    assert (files.read_end(), files.read_load(), files.read_server()) == (DOWN, FIGURES, SCRAPED)
-    assert files.read_reruns() == Reruns(uris=("memory://a", "memory://b"), refused=None)
-    assert files.read_deployed() == Deployed(before="2.4.0", after="2.4.1")
-    assert files.read_beside() == ConcurrentLoads(loads=(BESIDE,))
+    assert files.fingerprint.read_or(FingerprintParts(parts={})).parts == {"data": "sha256:1"}
+    assert (files.end.read(), files.load.read(), files.server.read()) == (DOWN, FIGURES, SCRAPED)
+    assert files.reruns.read() == Reruns(uris=("memory://a", "memory://b"), refused=None)
+    assert files.deployed.read_or(NOT_DEPLOYED) == Deployed(before="2.4.0", after="2.4.1")
+    assert files.concurrent.read_or(ConcurrentLoads()) == ConcurrentLoads(loads=(BESIDE,))
     assert files.read_draft() == record
     assert not files.is_finished
-    files.write_record(record)
+    files.record.write(record)
     assert files.is_finished
     assert files.read_record() == record
 
 
-def test_what_is_not_there(files: StageFiles) -> None:
-    """A stage that was not reached left nothing, which is no error by itself."""
-    assert (files.read_end(), files.read_load(), files.read_server()) == (None, None, None)
-    assert files.read_fingerprint() == {}
-    assert files.read_reruns() is None
-    assert files.read_deployed() == Deployed(before=None, after=None)
-    assert files.read_beside() == ConcurrentLoads(loads=())
+def test_a_missing_file_has_no_content(files: StageFiles) -> None:
+    """A stage that was not reached leaves no file; this is not an error."""
+    assert (files.end.read(), files.load.read(), files.server.read()) == (None, None, None)
+    assert files.fingerprint.read_or(FingerprintParts(parts={})).parts == {}
+    assert files.reruns.read() is None
+    assert files.deployed.read_or(NOT_DEPLOYED) == Deployed(before=None, after=None)
+    assert files.concurrent.read_or(ConcurrentLoads()) == ConcurrentLoads(loads=())
 
 
-def test_nobody_decided_is_not_decided_against(files: StageFiles) -> None:
-    """That a run gets no re-runs is a decision with a reason, and stands."""
-    files.write_reruns(Reruns(refused="no time"))
-    assert files.read_reruns() == Reruns(uris=(), refused="no time")
+def test_refused_reruns_are_a_decision(files: StageFiles) -> None:
+    """A refusal is stored with its reason, and differs from no decision."""
+    files.reruns.write(Reruns(refused="no time"))
+    assert files.reruns.read() == Reruns(uris=(), refused="no time")
 
 
-def test_only_the_same_stage_forgets_its_reason(files: StageFiles) -> None:
-    """A second try of a later stage does not excuse an earlier one."""
-    files.write_end(DOWN)
+def test_only_the_same_stage_removes_its_reason(files: StageFiles) -> None:
+    """A second attempt at a later stage keeps the reason of an earlier one."""
+    files.end.write(DOWN)
     files.forget_end(stage="scrape")
-    assert files.read_end() == DOWN
+    assert files.end.read() == DOWN
     files.forget_end(stage="preflight")
-    assert files.read_end() is None
+    assert files.end.read() is None
     files.forget_end(stage="preflight")
 
 
-def test_a_new_load_forgets_old_figures(files: StageFiles) -> None:
-    """Those of the client and of the server, which version was measured, and what ran beside it."""
-    files.write_load(FIGURES)
-    files.write_server(SCRAPED)
-    files.write_deployed(Deployed(before="2.4.0", after="2.4.1"))
-    files.write_beside(ConcurrentLoads(loads=(BESIDE,)))
+def test_a_new_load_removes_old_figures(files: StageFiles) -> None:
+    """This includes client and server figures, the deploy version and the concurrent loads."""
+    files.load.write(FIGURES)
+    files.server.write(SCRAPED)
+    files.deployed.write(Deployed(before="2.4.0", after="2.4.1"))
+    files.concurrent.write(ConcurrentLoads(loads=(BESIDE,)))
     files.forget_figures()
-    assert (files.read_load(), files.read_server()) == (None, None)
-    assert files.read_deployed() == Deployed(before=None, after=None)
-    assert files.read_beside() == ConcurrentLoads()
+    assert (files.load.read(), files.server.read()) == (None, None)
+    assert files.deployed.read_or(NOT_DEPLOYED) == Deployed(before=None, after=None)
+    assert files.concurrent.read_or(ConcurrentLoads()) == ConcurrentLoads()
 
 
-def test_a_deadline_is_kept_with_its_occasion() -> None:
-    """To the second and in its zone; the plan of an earlier version has none."""
+def test_a_deadline_is_stored_with_its_occasion() -> None:
+    """It keeps its time and zone; the plan of an earlier version has no deadline."""
     deadline = Deadline(at=START.replace(hour=7, minute=0), occasion="its schedule ends at 07:00 UTC")
     assert planned(deadline=deadline).read_spec().deadline == deadline
     store = MemoryStore()
@@ -93,12 +113,12 @@ def test_a_deadline_is_kept_with_its_occasion() -> None:
 
 
 def test_removing_stages_leaves_the_record() -> None:
-    """Only what the record says by now is removed, and all of it."""
+    """All stage files are removed, and the record stays."""
     store = MemoryStore()
     files = StageFiles(store, store.create(service="s", scenario="c", run_id="r"))
     for name in STAGE_FILES:
         store.write(files.uri, name, b"{}")
-    files.write_record(run_record())
+    files.record.write(run_record())
     files.remove_stages()
     assert list(store.runs_by_uri[files.uri]) == ["run.json"]
 
@@ -112,11 +132,11 @@ def test_removing_stages_leaves_the_record() -> None:
         (b'{"stage": "x", "verdict": "INVALID"}', "reason is missing"),
     ],
 )
-def test_a_damaged_file_is_named(content: bytes, problem: str) -> None:
-    """Which file, which field, what is wrong."""
+def test_the_error_names_a_damaged_file(content: bytes, problem: str) -> None:
+    """The message contains the file, the field and the problem."""
     store = MemoryStore()
     uri = store.create(service="s", scenario="c", run_id="r")
     store.write(uri, "stage-ended.json", content)
     with pytest.raises(StoreError) as caught:
-        StageFiles(store, uri).read_end()
+        StageFiles(store, uri).end.read()
     assert str(caught.value).startswith(f"{uri}/stage-ended.json cannot be read: {problem}")

@@ -11,7 +11,7 @@ import pytest
 from include.perf.model.errors import BaselineError, StoreError
 from include.perf.model.metric import METRICS
 from include.perf.runs.record import RunRecord, Severity, Shift, Verdict
-from include.perf.runs.stage_files import Deployed, Reruns, StageFiles
+from include.perf.runs.stage_files import Deployed, FingerprintParts, Reruns, StageFiles
 from include.perf.verdict.night import Judge
 from tests.fakes.baseline_store import MemoryBaselines
 from tests.fakes.clock import FixedClock
@@ -57,7 +57,7 @@ class Nights:
         )
         record = replace(record, **changes)
         uri = self.store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
-        StageFiles(self.store, uri).write_record(record)
+        StageFiles(self.store, uri).record.write(record)
         return uri
 
     def run(self, run_id: str = "first", factors: Mapping[str, float] | None = None, **spec: Any) -> StageFiles:
@@ -70,9 +70,9 @@ class Nights:
         }
         files = planned(self.store, run_id=run_id, **({"service": SERVICE, "scenario": SCENARIO} | spec))
         at = day(TONIGHT)
-        files.write_load(replace(FIGURES, started_at=at, metrics=of["client"], due=400_000, failed=400, unfinished=0))
-        files.write_server(replace(SCRAPED, metrics=of["prometheus"]))
-        files.write_fingerprint(PARTS)
+        files.load.write(replace(FIGURES, started_at=at, metrics=of["client"], due=400_000, failed=400, unfinished=0))
+        files.server.write(replace(SCRAPED, metrics=of["prometheus"]))
+        files.fingerprint.write(FingerprintParts(parts=PARTS))
         return files
 
     def again(self, first: StageFiles, *factors: float, **spec: Any) -> list[StageFiles]:
@@ -81,7 +81,7 @@ class Nights:
             self.run(f"again-{number}", {P95: factor}, rerun_of=first.read_spec().run_id, **spec)
             for number, factor in enumerate(factors)
         ]
-        first.write_reruns(Reruns(uris=tuple(each.uri for each in made)))
+        first.reruns.write(Reruns(uris=tuple(each.uri for each in made)))
         return made
 
 
@@ -103,7 +103,7 @@ def test_the_most_suspicious_comes_first(nights: Nights) -> None:
 def test_what_cannot_be_judged_is_not_suspicious(nights: Nights) -> None:
     """Neither a skipped run nor one of which no baseline can be read."""
     skipped, slow = nights.run("a", {P95: 2.0}), nights.run("b", {P95: 2.0})
-    skipped.write_end(HALTED)
+    skipped.end.write(HALTED)
     assert list(nights.judge.suspicions([skipped.uri, slow.uri])) == [slow.uri]
     nights.baselines.problem = BaselineError("b.json is broken")
     assert nights.judge.suspicions([skipped.uri, slow.uri]) == {}
@@ -121,7 +121,7 @@ def test_no_runs_at_all(nights: Nights) -> None:
 def test_each_run_has_its_own_verdict(nights: Nights) -> None:
     """However far each of them came."""
     fine, skipped, killed = nights.run("a"), nights.run("b"), planned(nights.store, run_id="c")
-    skipped.write_end(HALTED)
+    skipped.end.write(HALTED)
     records = nights.judge.records([fine.uri, skipped.uri, killed.uri], versions={"python": "3.11"})
     assert [each.verdict for each in records.values()] == [Verdict.PASS, Verdict.SKIPPED, Verdict.INVALID]
     assert list(records) == [fine.uri, skipped.uri, killed.uri]
@@ -173,7 +173,7 @@ def test_the_version_is_in_record_and_reason(nights: Nights) -> None:
     nights.finished(9, run_id="x", started_at=day(9.2), deploy_version="2.4.0")
     first = nights.run(factors={P95: 1.5})
     for each in (first, *nights.again(first, 1.5, 1.5)):
-        each.write_deployed(Deployed(before="2.4.1", after="2.4.1"))
+        each.deployed.write(Deployed(before="2.4.1", after="2.4.1"))
     record = nights.record(first.uri)
     assert record.deploy_version == "2.4.1"
     assert record.reasons[0].endswith("; first seen with version 2.4.1 (previous version 2.4.0)")
@@ -214,7 +214,7 @@ def test_an_invalid_re_run_is_left_out(nights: Nights) -> None:
     """Of the two that are left the better counts; the invalid one keeps its own reason."""
     first = nights.run(factors={P95: 1.6})
     bad, _ = nights.again(first, 1.6, 1.0)
-    bad.write_end(HALTED)
+    bad.end.write(HALTED)
     records = nights.judge.records([first.uri], versions={})
     assert [each.verdict for each in records.values()] == [Verdict.PASS, Verdict.SKIPPED, Verdict.PASS]
     assert records[bad.uri].reasons == ("load is halted",)
@@ -225,7 +225,7 @@ def test_without_any_valid_re_run_one_run_decides(nights: Nights) -> None:
     """As if there had been no time for them: far off is told as a warning, with that reason."""
     first = nights.run(factors={P95: 1.6})
     for each in nights.again(first, 1.0, 1.0):
-        each.write_end(HALTED)
+        each.end.write(HALTED)
     record = nights.record(first.uri)
     assert (record.verdict, record.deviations[0].severity) == (Verdict.REGRESSION, Severity.WARNING)
     assert "suspicious, not re-run: none of the 2 re-runs is valid" in record.reasons[0]
@@ -246,7 +246,7 @@ def test_a_run_is_not_judged_again_without_its_finished_re_runs(nights: Nights) 
     """Their records say what the three came to; of one alone it could be something else."""
     first = nights.run(factors={P95: 1.6})
     _, finished = nights.again(first, 1.6, 1.6)
-    finished.write_record(run_record())
+    finished.record.write(run_record())
     with pytest.raises(StoreError, match="is finished; its record never changes"):
         nights.judge.records([first.uri], versions={})
 
@@ -254,9 +254,9 @@ def test_a_run_is_not_judged_again_without_its_finished_re_runs(nights: Nights) 
 def test_a_re_run_of_another_version_is_invalid(nights: Nights) -> None:
     """It was deployed in between: not one median over two versions."""
     first = nights.run(factors={P95: 1.6})
-    first.write_deployed(Deployed(before="2.4.0", after="2.4.0"))
+    first.deployed.write(Deployed(before="2.4.0", after="2.4.0"))
     for each in nights.again(first, 1.0, 1.0):
-        each.write_deployed(Deployed(before="2.4.1", after="2.4.1"))
+        each.deployed.write(Deployed(before="2.4.1", after="2.4.1"))
     first_record, *others = nights.judge.records([first.uri], versions={}).values()
     assert {each.verdict for each in others} == {Verdict.INVALID}
     assert first_record.judged == {}
@@ -268,7 +268,7 @@ def test_a_re_run_of_another_version_is_invalid(nights: Nights) -> None:
 def test_why_there_were_no_re_runs_is_in_the_reason(nights: Nights) -> None:
     """The decision was kept with the run."""
     first = nights.run(factors={P95: 1.2})
-    first.write_reruns(Reruns(refused="at most 4 services a night may be run again"))
+    first.reruns.write(Reruns(refused="at most 4 services a night may be run again"))
     record = nights.record(first.uri)
     assert record.verdict is Verdict.PASS
     assert "; suspicious, not re-run: at most 4 services a night may be run again (t = " in record.reasons[0]
@@ -283,7 +283,7 @@ def test_a_hard_limit_is_that_of_the_runs_service(nights: Nights) -> None:
     assert nights.record(first.uri).deviations[0].severity is Severity.WARNING
     record = judge.records([first.uri], versions={})[first.uri]
     assert record.deviations[0].severity is Severity.CRITICAL
-    first.write_record(record)
+    first.record.write(record)
     assert "Latency p95 520 ms exceeds the hard limit of 450 ms" in judge.again(first.uri).reasons
 
 

@@ -12,7 +12,7 @@ from include.perf.model.errors import BaselineError
 from include.perf.model.metric import METRICS, MetricValue
 from include.perf.runs.figures import Stall
 from include.perf.runs.record import RunRecord, Shift, Verdict
-from include.perf.runs.stage_files import ConcurrentLoads, Deployed, StageFiles
+from include.perf.runs.stage_files import ConcurrentLoads, Deployed, FingerprintParts, StageFiles
 from include.perf.verdict.comparison import Comparison
 from include.perf.verdict.recording import StageResults, gather, record_of, reference_of
 from tests.nights import baseline_of, day
@@ -36,18 +36,18 @@ def recorded(files: StageFiles, comparison: Comparison = PASSED, **changes: Any)
 def whole(**changes: Any) -> StageResults:
     """Return a run that came to its end."""
     files = planned(**changes)
-    files.write_load(FIGURES)
-    files.write_server(SCRAPED)
-    files.write_fingerprint({"data": "sha256:1"})
+    files.load.write(FIGURES)
+    files.server.write(SCRAPED)
+    files.fingerprint.write(FingerprintParts(parts={"data": "sha256:1"}))
     return gather(files)
 
 
 def test_a_whole_run(files: StageFiles) -> None:
     """Every figure of the parts is in the record, requested beside achieved."""
-    files.write_load(FIGURES)
-    files.write_server(SCRAPED)
-    files.write_fingerprint({"data": "sha256:1"})
-    files.write_deployed(Deployed(before=None, after="2.4.1"))
+    files.load.write(FIGURES)
+    files.server.write(SCRAPED)
+    files.fingerprint.write(FingerprintParts(parts={"data": "sha256:1"}))
+    files.deployed.write(Deployed(before=None, after="2.4.1"))
     record = recorded(files, versions={"python": "3.11"})
     assert (record.verdict, record.reasons, record.validity) == (Verdict.PASS, ("all is well",), ())
     assert (record.started_at, record.window) == (FIGURES.started_at, FIGURES.window)
@@ -68,8 +68,8 @@ def test_a_whole_run(files: StageFiles) -> None:
 def test_stalls_are_in_the_record(files: StageFiles) -> None:
     """They are told, and change no verdict: what they cost is in the percentiles."""
     stalls = (Stall(start_s=300.2, duration_s=4.2),)
-    files.write_load(replace(FIGURES, stalls=stalls))
-    files.write_server(SCRAPED)
+    files.load.write(replace(FIGURES, stalls=stalls))
+    files.server.write(SCRAPED)
     record = recorded(files)
     assert (record.stalls, record.verdict, record.validity) == (stalls, Verdict.PASS, ())
     assert recorded(planned()).stalls == ()
@@ -77,9 +77,11 @@ def test_stalls_are_in_the_record(files: StageFiles) -> None:
 
 def test_what_ran_beside_it_is_noted(files: StageFiles) -> None:
     """After what the load itself gives to note; it changes no verdict and makes no run invalid."""
-    files.write_load(FIGURES)
-    files.write_server(SCRAPED)
-    files.write_beside(ConcurrentLoads(loads=(BESIDE, replace(BESIDE, run_id="r9", service="engine", rate_rps=0.5))))
+    files.load.write(FIGURES)
+    files.server.write(SCRAPED)
+    files.concurrent.write(
+        ConcurrentLoads(loads=(BESIDE, replace(BESIDE, run_id="r9", service="engine", rate_rps=0.5)))
+    )
     record = recorded(files)
     assert record.notes == (
         "3 requests had no answer when the load ended; they count as failed",
@@ -91,7 +93,7 @@ def test_what_ran_beside_it_is_noted(files: StageFiles) -> None:
 
 def test_what_ran_beside_a_load_that_left_no_figures_is_not_noted(files: StageFiles) -> None:
     """There is nothing that it could have disturbed."""
-    files.write_beside(ConcurrentLoads(loads=(BESIDE,)))
+    files.concurrent.write(ConcurrentLoads(loads=(BESIDE,)))
     assert recorded(files).notes == ()
 
 
@@ -106,7 +108,7 @@ def test_the_comparison_is_in_the_record(files: StageFiles) -> None:
         judged={"latency_p95": 0.06},
         platform={"latency_p95": 0.02},
     )
-    files.write_load(replace(FIGURES, within_run={"latency_p95": 0.03}))
+    files.load.write(replace(FIGURES, within_run={"latency_p95": 0.03}))
     record = recorded(files, comparison, reruns=("r2", "r3"))
     assert (record.verdict, record.deviations, record.shifts) == (Verdict.REGRESSION, (moved,), comparison.shifts)
     assert (record.judged, record.platform) == ({"latency_p95": 0.06}, {"latency_p95": 0.02})
@@ -143,7 +145,7 @@ def test_a_rate_that_varies_is_recorded_as_its_mean_and_its_curve(files: StageFi
     """From 3 to 1 times 20/s in a line over 10 s, after a ramp of 2 s in 5 s of warm-up: 40/s on average."""
     profile = [{"at_s": 0, "factor": 3}, {"at_s": 10, "factor": 1}]
     load = LoadProfile.model_validate(LOAD.model_dump() | {"ramp_s": 2, "profile": profile})
-    files.write_spec(replace(SPEC, load=load))
+    files.spec.write(replace(SPEC, load=load))
     summary = recorded(files).load
     assert summary.requested_rate_rps == pytest.approx(40.0)
     assert summary.peak_rate_rps == 60.0
@@ -158,7 +160,7 @@ def test_a_rate_that_varies_is_recorded_as_its_mean_and_its_curve(files: StageFi
 def test_a_metric_that_measuring_could_not_give_keeps_its_reason(files: StageFiles) -> None:
     """The reason of who measured, not a general one."""
     lost = MetricValue(value=None, unit=METRICS["latency_p99"].unit, reason="no request was answered")
-    files.write_load(replace(FIGURES, metrics=CLIENT | {"latency_p99": lost}))
+    files.load.write(replace(FIGURES, metrics=CLIENT | {"latency_p99": lost}))
     assert gather(files).metrics["latency_p99"] == lost
 
 
@@ -197,9 +199,9 @@ LADDER: list[tuple[Parts, Verdict | None, list[str]]] = [
 def test_the_ladder(files: StageFiles, parts: Parts, verdict: Verdict | None, validity: list[str]) -> None:
     """Skipped before invalid before compared; every reason is kept, in the order of the stages."""
     writers: dict[str, Callable[[Any], None]] = {
-        "ended": files.write_end,
-        "load": files.write_load,
-        "server": files.write_server,
+        "ended": files.end.write,
+        "load": files.load.write,
+        "server": files.server.write,
     }
     for name, write in writers.items():
         if name in parts:
@@ -228,9 +230,9 @@ def test_the_ladder(files: StageFiles, parts: Parts, verdict: Verdict | None, va
 def test_a_deployment_during_the_run(before: str | None, after: str | None, is_valid: bool) -> None:
     """Figures of two versions are of neither; not knowing a version is no reason to throw figures away."""
     files = planned()
-    files.write_load(FIGURES)
-    files.write_server(SCRAPED)
-    files.write_deployed(Deployed(before=before, after=after))
+    files.load.write(FIGURES)
+    files.server.write(SCRAPED)
+    files.deployed.write(Deployed(before=before, after=after))
     words = ("the service was deployed while it was measured: 2.4.0 before the load, 2.4.1 after it; start a new run",)
     assert gather(files).validity == (() if is_valid else words)
 

@@ -99,7 +99,7 @@ class Pages:
         """Keep the record of a run; by default of the engine in calm."""
         record = run_record(**{"service": "engine", "scenario": "calm", "run_id": "run-1", **changes})
         uri = self.store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
-        StageFiles(self.store, uri).write_record(record)
+        StageFiles(self.store, uri).record.write(record)
         self.clock.now += timedelta(seconds=2)  # the index looks no more than once a second
         return record
 

@@ -6,7 +6,7 @@ from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.model.errors import StoreError
 from include.perf.pipeline.planning.time_plan import time_plan
-from include.perf.runs.night import Overdue
+from include.perf.runs.dag_run import Overdue
 from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.stage_files import StageFiles
 

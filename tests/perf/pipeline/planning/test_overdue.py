@@ -8,7 +8,7 @@ import pytest
 
 from include.perf.model.json_files import to_json
 from include.perf.pipeline.planning.overdue import overdue
-from include.perf.runs.night import Overdue
+from include.perf.runs.dag_run import Overdue
 from include.perf.runs.record import Verdict
 from tests.fakes.small_catalogue import small_scenario
 from tests.fakes.small_platform import Platform

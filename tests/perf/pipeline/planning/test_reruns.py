@@ -15,7 +15,7 @@ from include.perf.pipeline.pipeline import RunRequest
 from include.perf.pipeline.planning.time_plan import in_turn, refusal, reruns_of
 from include.perf.runs.record import Severity, Verdict
 from include.perf.runs.spec import RunSpec
-from include.perf.runs.stage_files import Reruns, StageFiles
+from include.perf.runs.stage_files import FingerprintParts, Reruns, StageFiles
 from tests.fakes.clock import START
 from tests.fakes.failing import raising
 from tests.fakes.generator import FakeGenerator
@@ -178,7 +178,7 @@ def test_a_suspicious_run_is_planned_twice_more(platform: Platform) -> None:
     (uri,) = measured(platform, update_baseline=True, reason="try")
     planned = platform.pipeline.plan_reruns([uri])
     assert len(planned) == 2
-    assert StageFiles(platform.store, uri).read_reruns() == Reruns(uris=tuple(planned))
+    assert StageFiles(platform.store, uri).reruns.read() == Reruns(uris=tuple(planned))
     for each in planned:
         spec = spec_of(platform, each)
         assert (spec.rerun_of, spec.load) == (uri.rpartition("/")[2], spec_of(platform, uri).load)
@@ -263,7 +263,7 @@ def test_the_most_suspicious_get_the_room_there_is(platform: Platform) -> None:
     uris = two_suspicious(platform, reruns=1)
     planned = platform.pipeline.plan_reruns(uris)
     assert {each.split("/")[2] for each in planned} == {"rates-service"}
-    refused = StageFiles(platform.store, uris[0]).read_reruns()
+    refused = StageFiles(platform.store, uris[0]).reruns.read()
     assert refused == Reruns(refused="at most 1 service a night may be run again")
 
 
@@ -342,7 +342,8 @@ def test_a_re_run_after_the_data_changed_is_invalid(platform: Platform) -> None:
     for each in planned:
         platform.pipeline.stage_data(each)
         files = StageFiles(platform.store, each)
-        files.write_fingerprint(dict(files.read_fingerprint()) | {"data": "sha256:new"})
+        parts = files.fingerprint.read_or(FingerprintParts(parts={})).parts
+        files.fingerprint.write(FingerprintParts(parts={**parts, "data": "sha256:new"}))
         for stage in (platform.pipeline.preflight, platform.pipeline.run_load, platform.pipeline.scrape):
             stage(each)
     verdicts = platform.pipeline.compare([uri])
@@ -414,7 +415,7 @@ def test_a_second_try_of_the_report_passes_finished_re_runs_by(platform: Platfor
     (uri,) = measured(platform)
     first, second = platform.pipeline.plan_reruns([uri])
     platform.pipeline.compare([uri])
-    StageFiles(platform.store, first).write_record(StageFiles(platform.store, first).read_draft())
+    StageFiles(platform.store, first).record.write(StageFiles(platform.store, first).read_draft())
     assert platform.pipeline.report(uri).run_id == uri.rpartition("/")[2]
     assert StageFiles(platform.store, second).is_finished
     with pytest.raises(StoreError, match="is finished; its record never changes"):

@@ -8,7 +8,7 @@ from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.model.cell import RunAddress
 from include.perf.model.errors import StoreError
 from include.perf.reporting.summary import write_summary
-from include.perf.runs.night import DagRunResults, MissingRun, results_of
+from include.perf.runs.dag_run import DagRunResults, MissingRun, results_of
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.stage_files import EarlyEnd, StageFiles
 from tests.fakes.results_store import MemoryStore
@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> FolderStore:
 def kept(store: FolderStore | MemoryStore, record: RunRecord) -> str:
     """Keep a finished run; returns its address."""
     uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
-    StageFiles(store, uri).write_record(record)
+    StageFiles(store, uri).record.write(record)
     return uri
 
 
@@ -33,7 +33,7 @@ def test_what_is_finished_and_what_is_missing(store: FolderStore) -> None:
     """In the order in which it was planned, with the reason as far as it is known."""
     finished = kept(store, run_record())
     ended, lost = (store.create(service=name, scenario="calm", run_id="x") for name in ("orders", "engine"))
-    StageFiles(store, ended).write_end(EarlyEnd(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted"))
+    StageFiles(store, ended).end.write(EarlyEnd(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted"))
     results = results_of(store, [ended, finished, lost], dag_id="calm", dag_run_id=RUN_ID)
     assert results.records == {finished: run_record()}
     assert results.missing == (

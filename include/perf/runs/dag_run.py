@@ -100,7 +100,7 @@ def results_of(store: ResultsStore, uris: Sequence[str], *, dag_id: str, dag_run
 
 def _reason(files: StageFiles, err: StoreError) -> str:
     try:
-        ended = files.read_end()
+        ended = files.end.read()
     except StoreError:
         ended = None
     return ended.reason if ended else str(err)
