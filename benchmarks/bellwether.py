@@ -1,6 +1,6 @@
-"""One load of Bellwether's generator against the target, with the truth beside what it reported.
+"""One load of Bellwether's generator against the target: the reported figures and the truth.
 
-Also run as a program by the validity benchmark, to drive a load without the right to raise its priority::
+The validity benchmark also runs this module as a program, to send a load without the right to raise its priority::
 
     python -m benchmarks.bellwether '{"url": …, "folder": …, "load": {…}}'
 """
@@ -41,7 +41,7 @@ from include.perf.runs.results_store import FEED_FILE, REQUESTS_FILE
 ROOT = Path(__file__).parents[1]
 WARMUP_S = 3
 MARGIN_S = 120.0
-"""How much longer than its load a target may live, were this process killed."""
+"""How much longer than its load a target lives if this process is killed."""
 
 REQUESTS_PER_ENDPOINT = 500
 PR_CAPBSET_DROP, CAP_SYS_NICE = 24, 23
@@ -54,14 +54,14 @@ ENDPOINTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One load and what the target knows of it.
+    """One load, and what the target logged of it.
 
     Attributes:
-        truth: what arrived in the measured window.
-        whole_truth: what arrived over the whole run.
-        due: (n,) Unix times at which the generator says its arrivals were due, ascending, over the whole run.
-        cpu_per_1000_s: CPU seconds of all processes of the load for 1,000 requests; ``None`` when too short.
-        foreign_cores: what something else on this machine used of its processors meanwhile.
+        truth: the arrivals of the measured window.
+        whole_truth: the arrivals of the run, warm-up included.
+        due: (n,) due times of the run's arrivals by the generator, Unix seconds, ascending.
+        cpu_per_1000_s: CPU seconds of all processes of the load per 1,000 requests; ``None`` for too short a load.
+        foreign_cores: processor cores that other processes of this machine used meanwhile.
         rss: sampled memory in bytes over the measured window.
     """
 
@@ -76,21 +76,21 @@ class Outcome:
     rss: list[int]
 
     def reported_ms(self, name: str) -> float:
-        """Return a latency percentile that the generator reported; NaN without one."""
+        """Return a latency percentile in ms that the generator reported; NaN without one."""
         value = self.figures.metrics[f"latency_{name}"].value
         return np.nan if value is None else 1000 * value
 
     def true_ms(self, name: str) -> float:
-        """Return the same percentile from the target's log, from arrival to answer."""
+        """Return the same percentile in ms from the target's log, from arrival to answer."""
         latencies = self.truth.latency_s
         return float(1000 * np.quantile(latencies, SHARES[name])) if len(latencies) else np.nan
 
     def bias_ms(self, name: str) -> float:
-        """Return reported minus true."""
+        """Return reported minus true, in ms."""
         return self.reported_ms(name) - self.true_ms(name)
 
     def start_lag_ms(self, share: float) -> float:
-        """Return how late requests reached the target: its k-th arrival against the k-th due time."""
+        """Return a quantile in ms of the k-th arrival at the target minus the k-th due time."""
         arrived = self.whole_truth.arrived
         if len(arrived) != len(self.due):
             return np.nan
@@ -98,7 +98,7 @@ class Outcome:
         return float(1000 * np.quantile((arrived - self.due)[inside], share))
 
     def true_from_due_ms(self, name: str) -> float:
-        """Return a percentile from the k-th due time to the k-th answer in the target's log."""
+        """Return a percentile in ms of the k-th answer in the target's log minus the k-th due time."""
         truth = self.whole_truth
         if len(truth.arrived) != len(self.due):
             return np.nan
@@ -106,17 +106,17 @@ class Outcome:
         return float(1000 * np.nanquantile(took, SHARES[name]))
 
     def per_second(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
-        """Return how many requests reached the target in each whole second of the measured window."""
+        """Return how many requests reached the target in each second of the measured window."""
         start = self.figures.window.start.timestamp()
         edges = start + np.arange(self.load.duration_s + 1)
         return np.histogram(self.truth.arrived, bins=edges)[0]
 
 
 def load_profile(**fields: Any) -> LoadProfile:
-    """Return a load profile, or say that this version of the generator does not take it.
+    """Return a load profile.
 
     Raises:
-        targets.BenchmarkError: a rate or another field is refused.
+        targets.BenchmarkError: this version of the generator refuses a field.
     """
     try:
         return LoadProfile(**{"warmup_s": WARMUP_S} | fields)
@@ -134,13 +134,14 @@ def drive(
     at_normal_priority: bool = False,
     generator: LocustGenerator | None = None,
 ) -> Outcome:
-    """Run one load against a fresh target and put what it reported beside the truth.
+    """Run one load against a fresh target, and return its figures and the truth.
 
     Args:
-        generator: by default one whose workers are processes of this machine.
+        others: processes that do not belong to the load.
+        generator: the default sends from worker processes on this machine.
 
     Raises:
-        targets.BenchmarkError: the load left no whole record.
+        targets.BenchmarkError: the load left no complete record.
     """
     lives_s = load.warmup_s + load.duration_s + MARGIN_S
     with (
@@ -157,7 +158,7 @@ def drive(
                 _generate(target.url, load, folder, generator or LocustGenerator())
             return _outcome(load, folder, target.truth(), watch)
         except LoadError as err:
-            raise targets.BenchmarkError(f"{err}; its log ends with: {_last_words(folder)}") from err
+            raise targets.BenchmarkError(f"{err}; the end of its log: {_end_of_log(folder)}") from err
 
 
 def _generate(url: str, load: LoadProfile, folder: Path, generator: LocustGenerator) -> None:
@@ -179,7 +180,7 @@ def _generate_at_normal_priority(url: str, load: LoadProfile, folder: Path, *, f
         raise targets.BenchmarkError(f"the load at normal priority failed: {done.stderr.strip()[-500:]}")
 
 
-def _last_words(folder: Path) -> str:
+def _end_of_log(folder: Path) -> str:
     path = folder / LOG_FILE
     return " / ".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-4:]) if path.exists() else "–"
 
@@ -207,7 +208,7 @@ def _outcome(load: LoadProfile, folder: Path, truth: Truth, watch: Watch) -> Out
 
 
 def feed() -> Feed:
-    """Return the requests of a load: reads and orders, none like the next."""
+    """Return the requests of a load: reads and orders, all different."""
     requests = []
     for endpoint in ENDPOINTS:
         rows = []
@@ -225,13 +226,13 @@ def feed() -> Feed:
 
 
 class Unwatched:
-    """Looks away while a load runs."""
+    """A watch that never stops a load."""
 
     def take_in(self, progress: Progress) -> None:
-        """Hear nothing."""
+        """Ignore the progress."""
 
     def reason_to_stop(self) -> str | None:
-        """Never stop it."""
+        """Return no reason."""
         return None
 
 
@@ -248,15 +249,15 @@ def service(url: str) -> Service:
 
 
 def give_up_priority() -> None:
-    """Give up the right to go before others, for this process and all below it; needs no right itself."""
+    """Give up the right to raise a priority, for this process and its children."""
     if os.geteuid() == 0:
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.prctl(PR_CAPBSET_DROP, CAP_SYS_NICE, 0, 0, 0):
-            raise OSError(ctypes.get_errno(), "the right to raise a priority could not be given up")
+            raise OSError(ctypes.get_errno(), "cannot drop the capability CAP_SYS_NICE")
 
 
 def main(order: Mapping[str, Any]) -> None:
-    """Drive the load that another process asked for."""
+    """Send the load that another process ordered."""
     give_up_priority()
     _generate(order["url"], LoadProfile(**order["load"]), Path(order["folder"]), LocustGenerator())
 

@@ -2,7 +2,7 @@
 
 Run from the project's root::
 
-    python -m benchmarks.detection [--quick] [--seed N] [--jobs N] [--json FILE] [--write FILE]
+    python -m benchmarks.detection [--short | --quick] [--seed N] [--jobs N] [--json FILE] [--write FILE]
 
 **Nights** are simulated and seeded, so the truth is known; `benchmarks/nights.py` describes how. The noise is `main`
 unless stated otherwise. `clean` has normal tails and no bad runs; `hard` is 1.5 times as wide with 3 % bad runs. There
@@ -44,20 +44,20 @@ import scipy
 
 from benchmarks import detectors
 from benchmarks.nights import AFFECTED, EFFECTS, JUDGED, LATENCIES, NOISES, NULL, SERVICE_OF, simulate
+from benchmarks.options import notes_of, parse, parser_of
 from benchmarks.tables import Table
 from include.perf.baselines import detection
 from include.perf.baselines.panel import Panel
 from include.perf.verdict import calls
 
 PRIORS = (3, 5, 10, 20)
+OTAVA_PRIOR = 10
 SHOWN = (1, 2, 3, 5, 7, 14)
 TOLD = [name for name, effect in EFFECTS.items() if 0 < effect.cells < len(SERVICE_OF)]
 PLATFORM = "platform +15 %"
 PLATFORM_Z = 4.0
 BATCH = 50
 """Platforms that are judged at once."""
-
-OTAVA_PRIOR = 10
 
 BACK = "[← All pages](README.md)"
 WHAT = (
@@ -68,16 +68,27 @@ WHAT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much is simulated: platforms without an effect, with one, and of those that Otava sees."""
+    """How much is simulated.
+
+    Attributes:
+        null: platforms without an effect.
+        effect: platforms with an effect.
+        otava_null, otava_effect: how many of them Apache Otava sees; 0 leaves it out.
+        noises: of `NOISES`.
+        priors: nights before the effect; must hold `OTAVA_PRIOR`.
+    """
 
     null: int
     effect: int
     otava_null: int
     otava_effect: int
+    noises: tuple[str, ...] = tuple(NOISES)
+    priors: tuple[int, ...] = PRIORS
 
 
 FULL = Size(null=100, effect=200, otava_null=8, otava_effect=80)
-QUICK = Size(null=50, effect=50, otava_null=2, otava_effect=20)
+SHORT = Size(null=50, effect=50, otava_null=2, otava_effect=20)
+QUICK = Size(null=2, effect=2, otava_null=0, otava_effect=0, noises=("main",), priors=(OTAVA_PRIOR,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +141,8 @@ def _mean(results: list[dict[str, Any]], name: str) -> Any:
 def false_alarms(bench: Bench) -> tuple[Table, dict[int, float]]:
     """Measure nights without effect, and return the FA of each k in the main noise beside the table."""
     rows, rates = [], {}
-    for noise in NOISES:
-        for prior in PRIORS:
+    for noise in bench.size.noises:
+        for prior in bench.size.priors:
             results = bench.batches(noise, NULL, prior, bench.size.null)
             row = {name: float(_mean(results, name).mean()) for name in results[0] if name != "told"}
             rows.append({"noise": noise, "k": prior} | row)
@@ -147,7 +158,7 @@ def power(bench: Bench) -> tuple[Table, dict[str, Any]]:
     """Measure what is found of each effect, and return what k = `OTAVA_PRIOR` found beside the table."""
     rows, found = [], {}
     for effect in TOLD:
-        for prior in PRIORS:
+        for prior in bench.size.priors:
             share = _mean(bench.batches("main", effect, prior, bench.size.effect), "found")
             rows.append({"effect": effect, "k": prior} | _columns(share))
             if prior == OTAVA_PRIOR:
@@ -163,7 +174,7 @@ def platform_wide(bench: Bench) -> Table:
     """Measure that what all cells do is told once and not of each cell."""
     rows = []
     for effect in (NULL, PLATFORM):
-        for prior in PRIORS:
+        for prior in bench.size.priors:
             results = bench.batches("main", effect, prior, bench.size.null // 2)
             told, alerts = _mean(results, "told"), _mean(results, "FA")
             rows.append(
@@ -211,7 +222,9 @@ def _row(name: str, knob: str, alarms: float, found: dict[str, Any]) -> dict[str
 
 
 def otava_rows(bench: Bench, rates: dict[int, float], folder: Path) -> list[dict[str, Any]]:
-    """Measure Apache Otava, or return nothing where it cannot be installed."""
+    """Measure Apache Otava; return no rows where it is left out or cannot be installed."""
+    if not bench.size.otava_null:
+        return []
     python = detectors.install_otava(folder / "otava")
     if python is None:
         return []
@@ -277,22 +290,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     begin = time.monotonic()
     with ProcessPoolExecutor(options.jobs) as pool, tempfile.TemporaryDirectory(prefix="bellwether-") as folder:
-        bench = Bench(size=QUICK if options.quick else FULL, seed=options.seed, pool=pool)
+        bench = Bench(size=options.size, seed=options.seed, pool=pool)
         speeds = speed()
         alarms, rates = false_alarms(bench)
         found, ours = power(bench)
         together = platform_wide(bench)
         beside = others(bench, rates, OTAVA_PRIOR, ours) + otava_rows(bench, rates, Path(folder))
-        few = others(bench, rates, PRIORS[0], None)
+        few = others(bench, rates, options.size.priors[0], None)
     tables = [
         alarms,
         found,
         together,
         Table(title=f"Compared with others, k = {OTAVA_PRIOR}", rows=beside),
-        Table(title=f"Others at k = {PRIORS[0]}", rows=few),
+        Table(title=f"Others at k = {options.size.priors[0]}", rows=few),
         speeds,
     ]
-    text = _document(tables, bench, minutes=(time.monotonic() - begin) / 60)
+    text = _document(tables, bench, notes=notes_of(options), minutes=(time.monotonic() - begin) / 60)
     sys.stdout.write(text)
     if options.json:
         raw = {table.title: [dict(row) for row in table.rows] for table in tables}
@@ -302,9 +315,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _document(tables: Sequence[Table], bench: Bench, *, minutes: float) -> str:
+def _document(tables: Sequence[Table], bench: Bench, *, notes: Sequence[str], minutes: float) -> str:
     size = bench.size
-    nights = (size.null * len(NOISES) + size.effect * len(TOLD) + size.null) * len(PRIORS) * JUDGED
+    nights = (size.null * len(size.noises) + size.effect * len(TOLD) + size.null) * len(size.priors) * JUDGED
     head = (
         f"{datetime.now(UTC):%Y-%m-%d}, seed {bench.seed}, at most {nights:,} nights for Bellwether, "
         f"{minutes:.0f} minutes. "
@@ -312,22 +325,29 @@ def _document(tables: Sequence[Table], bench: Bench, *, minutes: float) -> str:
     )
     method = (__doc__ or "").split("\n\n", 3)[3].strip()
     command = "```sh\npython -m benchmarks.detection --write docs/detection-benchmark.md\n```"
-    parts = ["# Detection benchmark", BACK, WHAT, command, head, "## Method", method, *(t.text() for t in tables)]
+    parts = [
+        "# Detection benchmark",
+        BACK,
+        WHAT,
+        command,
+        head,
+        *notes,
+        "## Method",
+        method,
+        *(t.text() for t in tables),
+    ]
     return "\n\n".join(part.rstrip() for part in parts) + "\n"
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.detection",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer nights, to try it out")
+    parser = parser_of("detection", __doc__)
+    short = "fewer nights: to compare two versions of the rule"
+    parser.add_argument("--short", dest="size", action="store_const", const=SHORT, default=FULL, help=short)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--write", type=Path, help="file for the document")
-    return parser.parse_args(arguments)
+    return parse(parser, arguments, quick={"size": QUICK})
 
 
 if __name__ == "__main__":

@@ -291,7 +291,7 @@ def install_otava(folder: Path) -> Path | None:
     python = folder / "bin" / "python"
     try:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True, timeout=120)
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", OTAVA]
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", OTAVA]
         subprocess.run(install, check=True, capture_output=True, timeout=300)
     except (OSError, subprocess.SubprocessError) as err:
         sys.stderr.write(f"Otava is left out: {err}\n")

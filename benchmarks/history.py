@@ -1,14 +1,14 @@
-"""Measure what three years of nights cost: the index of runs, the pages over it, and what clearing the results takes.
+"""Measure what three years of nights cost: the index of runs, its pages, and the removal of old results.
 
 Run from the project's root::
 
-    python -m benchmarks.history [--nights 1100] [--repeats 15] [--json history.json]
+    python -m benchmarks.history [--nights 1100] [--repeats 15] [--quick] [--json history.json]
 
-Method. Synthetic years of the catalogue's 24 cells (`benchmarks.synthetic_years`) are written into a temporary folder.
-The index is built once; then each look at it is repeated. A ``sync`` that follows another by less than a second does
-nothing, so the clock that the index is given runs two seconds ahead with every question. Named are the median and the
-slowest, and the median of the CPU time, because the wall clock also says what else the machine did; the file system's
-cache is warm. Another run that is finished between two looks is a copy of the last one.
+Method. Synthetic years of the catalogue's 24 cells (a cell is one service under one scenario) are written to a
+temporary folder by `benchmarks.synthetic_years`. The index is built once, then each query is repeated. A ``sync`` less
+than a second after another does nothing, so the clock of the index advances by two seconds with every call. The table
+shows the median and the slowest time, and the median CPU time, which other processes do not influence. The file
+system's cache is warm. For "sync, one more run", a copy of the last run is added before each call.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.options import notes_of, parse, parser_of
 from benchmarks.pages import views
 from benchmarks.synthetic_years import END, NIGHTS, SyntheticYears
 from benchmarks.tables import Row, Table
@@ -39,7 +40,7 @@ from include.perf.runs.stage_files import StageFiles, find_run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Took:
-    """How long something took, and how much of that it computed."""
+    """The wall-clock and CPU time of a call."""
 
     wall_ms: float
     cpu_ms: float
@@ -47,7 +48,7 @@ class Took:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Years:
-    """What is looked at."""
+    """Synthetic results, and an index of them."""
 
     folder: Path
     store: FolderStore
@@ -56,7 +57,7 @@ class Years:
 
     @classmethod
     def in_folder(cls, folder: Path) -> "Years":
-        """Return what was written into a folder, with an index that was never built."""
+        """Return the results in a folder, with an index that is not yet built."""
         store = FolderStore(str(folder / "results"))
         seconds = itertools.count(step=2)
         index = SqliteIndex(
@@ -74,8 +75,8 @@ class Years:
         self.store.write(uri, RECORD_FILE, to_json(record))
 
 
-def looks(years: Years) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Return what is repeated, by name."""
+def queries(years: Years) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Yield the names and calls of the queries that are repeated."""
     index, cell, store = years.index, years.cell, years.store
     run_id = index.history(cell)[0].run_id
     yield "sync, nothing new", index.sync
@@ -87,16 +88,16 @@ def looks(years: Years) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def measure(years: Years, *, repeats: int) -> list[Row]:
-    """Return the figures, a row each."""
+    """Return a row for each query."""
     rows = [_row("first build", [_timed(years.index.sync)])]
     pages = views(years.folder, store=years.store, index=years.index, cell=years.cell)
-    for name, look in (*looks(years), *pages):
-        rows.append(_row(name, [_timed(look) for _ in range(repeats)]))
-    news = []
+    for name, query in (*queries(years), *pages):
+        rows.append(_row(name, [_timed(query) for _ in range(repeats)]))
+    syncs = []
     for _ in range(repeats):
         years.finish_another()
-        news.append(_timed(years.index.sync))
-    rows.append(_row("sync, one run more", news))
+        syncs.append(_timed(years.index.sync))
+    rows.append(_row("sync, one more run", syncs))
     rows.append(_row("rebuild", [_timed(years.index.rebuild)]))
     rows.append(_row("clear, nothing too old", [_timed(lambda: _clear(years))]))
     return rows
@@ -108,29 +109,25 @@ def _clear(years: Years) -> None:
     clear(years.store, retention=keep, referenced=referenced, now=datetime.now(UTC), is_dry_run=True)
 
 
-def _timed(look: Callable[[], object]) -> Took:
+def _timed(call: Callable[[], object]) -> Took:
     wall, cpu = time.perf_counter(), time.process_time()
-    look()
+    call()
     return Took(wall_ms=1e3 * (time.perf_counter() - wall), cpu_ms=1e3 * (time.process_time() - cpu))
 
 
 def _row(name: str, took: Sequence[Took]) -> Row:
     return {
         "what": name,
-        "median ms": statistics.median(each.wall_ms for each in took),
-        "slowest ms": max(each.wall_ms for each in took),
-        "CPU ms": statistics.median(each.cpu_ms for each in took),
+        "median ms": statistics.median(call.wall_ms for call in took),
+        "slowest ms": max(call.wall_ms for call in took),
+        "CPU ms": statistics.median(call.cpu_ms for call in took),
         "times": len(took),
     }
 
 
-def main() -> None:
-    """Write years, measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nights", type=int, default=NIGHTS)
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
-    options = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write synthetic results, measure, and print a table."""
+    options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="bellwether-years-") as name:
         folder = Path(name)
         started = time.perf_counter()
@@ -138,10 +135,21 @@ def main() -> None:
         written_s = time.perf_counter() - started
         rows = measure(Years.in_folder(folder), repeats=options.repeats)
         size_mib = (folder / "index.sqlite").stat().st_size / 1024**2
-    notes = (f"{runs:,} runs, written in {written_s:.0f} s; the index takes {size_mib:.0f} MiB.",)
+    notes = (
+        *notes_of(options),
+        f"{runs:,} runs, written in {written_s:.0f} s; the index takes {size_mib:.0f} MiB.",
+    )
     sys.stdout.write(Table(title="history: three years of nights", rows=rows, notes=notes).text())
     if options.json:
         options.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = parser_of("history", __doc__)
+    parser.add_argument("--nights", type=int, default=NIGHTS, help="runs of each cell")
+    parser.add_argument("--repeats", type=int, default=15, help="calls of each query")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    return parse(parser, arguments, quick={"nights": 12, "repeats": 1})
 
 
 if __name__ == "__main__":

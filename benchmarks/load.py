@@ -1,28 +1,28 @@
-"""Measure the load generator against a target whose truth is known, beside other generators.
+"""Measure the load generator against a target whose truth is known, next to other generators.
 
 Run from the project's root::
 
     python -m benchmarks.load [SECTION ...] [--quick] [--seconds 30] [--for 3600] [--json FILE]
 
-Sections: rate, stalls, ceiling, wakes, workers, memory, validity; all unless named.
+Sections: rate, stalls, ceiling, wakes, workers, memory, validity. The default is all of them, one after the other;
+with ``--quick`` they run at the same time.
 
-Method. The target (`target.c`) is a server of one thread on the loopback that logs for every request when it
-reached this machine (the kernel's time stamp), when it was read and when its answer was handed to the kernel. It
-runs at real-time priority where that is allowed, so that it is itself not late. Its service times are lognormal,
-median 5 ms, p99 16 ms, seeded. Each run has a fresh target.
+Method. The target (`target.c`) is a single-threaded server on the loopback. For every request it logs when the request
+reached this machine (the kernel's time stamp), when it was read, and when its answer was handed to the kernel. It runs
+at real-time priority where that is allowed, so that it is not late itself. Service times are lognormal and seeded, with
+a median of 5 ms and a p99 of 16 ms. Each run has a fresh target.
 
-- The truth of a latency is from arrival to answer in that log, over the same requests; a bias is reported minus true.
-- With stalls that would not do: a generator that sends nothing while the target sleeps sees nothing. There the
-  truth is computed: request k was due at start + k / rate, waits for the end of a stall, and takes as long
-  as the target took for a request that no stall touched, whether the generator sent it or not.
+- A true latency runs from arrival to answer in that log, over the same requests. A bias is reported minus true.
+- With stalls, the log is not enough: a generator that sends nothing while the target sleeps sees no stall. There, the
+  truth is computed: request k is due at start + k / rate, waits for the end of a stall, and then takes as long as the
+  target took for a request that no stall touched, whether or not the generator sent it.
 - Start lag is the k-th arrival at the target minus the k-th due time.
-- CPU is the user and system time of all processes of the load, sampled by /proc, over seconds of full load: start-up
-  does not count. Wanted cores is what the generator says of itself.
-- `validity` runs the generator beside processes that keep the processors busy, at raised and at normal priority, and
-  asks whether `include.perf.measure.validity` tells the runs whose figures are wrong.
+- CPU is the user and system time of all processes of the load, sampled from /proc over seconds of full load, without
+  start-up. Wanted cores is the generator's own figure.
+- `validity` runs the generator next to processes that keep the processors busy, at raised and at normal priority, and
+  checks whether `include.perf.measure.validity` recognises the runs whose figures are wrong.
 
-Other generators are measured where they are in PATH. What else the machine does is in the figures: the head says how
-busy it was before.
+Other generators are measured if they are in PATH. The head of the output shows how busy the machine was before.
 """
 
 import argparse
@@ -30,16 +30,18 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks import load_sections, thresholds, wakes
-from benchmarks.load_sections import Bench, described, tell
+from benchmarks.load_sections import Bench, described, log_progress
+from benchmarks.options import notes_of, parse, parser_of
 from benchmarks.tables import Table
-from benchmarks.target import BenchmarkError, build
+from benchmarks.target import BenchmarkError, MissingToolError, build
 from benchmarks.watch import busy_share, machine
 
-RUN_S, QUICK_S = 30, 10
+RUN_S = 30
 
 SECTIONS: dict[str, Callable[[Bench], Table]] = {
     "rate": load_sections.rate,
@@ -55,30 +57,51 @@ SECTIONS: dict[str, Callable[[Bench], Table]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the sections and print their tables."""
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, _end)  # so that what runs is ended and temporary files go
+    signal.signal(signal.SIGTERM, _end)  # so that children end and temporary files are removed
     head = machine() | {"busy before": f"{busy_share():.0%}"}
     _print("# Load generator\n\n" + ", ".join(f"{name}: {value}" for name, value in head.items()) + "\n")
+    for note in notes_of(options):
+        _print(note + "\n")
     results = {}
     with tempfile.TemporaryDirectory(prefix="bellwether-benchmark-") as folder:
         try:
             program = build(Path(folder))
-            bench = Bench(
-                program=program,
-                is_quick=options.quick,
-                run_s=options.seconds or (QUICK_S if options.quick else RUN_S),
-                memory_s=options.for_s,
-                seed=options.seed,
-            )
-            for name in options.section or SECTIONS:
-                table = SECTIONS[name](bench)
+            for name, table in _tables(options, program):
                 results[name] = described(table.rows)
                 _print(table.text())
                 if options.json:
                     options.json.write_text(json.dumps({"machine": head, "sections": results}, indent=2) + "\n")
+        except MissingToolError as err:
+            log_progress(str(err))
+            return 0 if options.quick else 1
         except BenchmarkError as err:
-            tell(str(err))
+            log_progress(str(err))
             return 1
     return 0
+
+
+def _tables(options: argparse.Namespace, program: Path) -> Iterator[tuple[str, Table]]:
+    names = options.section or list(SECTIONS)
+
+    def table_of(name: str) -> Table:
+        bench = Bench(
+            program=program,
+            is_quick=options.quick,
+            run_s=options.seconds,
+            memory_s=options.for_s,
+            seed=options.seed,
+        )
+        return SECTIONS[name](bench)
+
+    if not options.quick:
+        yield from _paired(names, map(table_of, names))
+        return
+    with ThreadPoolExecutor(len(names)) as pool:  # each mostly waits for its load process
+        yield from _paired(names, pool.map(table_of, names))
+
+
+def _paired(names: Sequence[str], tables: Iterable[Table]) -> Iterator[tuple[str, Table]]:
+    return zip(names, tables, strict=True)
 
 
 def _end(number: int, frame: object) -> None:
@@ -86,19 +109,17 @@ def _end(number: int, frame: object) -> None:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.load", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("section", nargs="*", help=f"all unless given: {', '.join(SECTIONS)}")
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter runs, to try it out")
-    parser.add_argument("--seconds", type=int, help=f"measured seconds of one run; {RUN_S}, with --quick {QUICK_S}")
+    parser = parser_of("load", __doc__)
+    parser.add_argument("section", nargs="*", help=f"default: {' '.join(SECTIONS)}")
+    parser.add_argument("--seconds", type=int, default=RUN_S, help="measured seconds of one run")
     parser.add_argument("--for", dest="for_s", type=int, default=120, help="seconds of the memory section")
-    parser.add_argument("--seed", type=int, default=1, help="of the target's service times")
-    parser.add_argument("--json", type=Path, help="file for the raw results")
-    options = parser.parse_args(arguments)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the target's service times")
+    parser.add_argument("--json", type=Path, help="also write the raw results to this file")
+    shortest_s = load_sections.SHORTEST_S
+    options = parse(parser, arguments, quick={"seconds": shortest_s, "for_s": shortest_s})
     unknown = [name for name in options.section if name not in SECTIONS]
     if unknown:
-        parser.error(f"there is no section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+        parser.error(f"unknown section {', '.join(unknown)}; choose from {', '.join(SECTIONS)}")
     return options
 
 

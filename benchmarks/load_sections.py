@@ -1,4 +1,4 @@
-"""The sections of `benchmarks.load` but the validity of its thresholds."""
+"""The sections of `benchmarks.load`, except `wakes` and `validity`."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,10 +10,10 @@ import numpy as np
 
 from benchmarks import bellwether, peers
 from benchmarks.bellwether import Outcome
-from benchmarks.peers import PEERS, SHARES, STOCK_LOCUST, PeerOutcome
+from benchmarks.peers import PEERS, SHARES, STOCK_LOCUST, Peer, PeerOutcome
 from benchmarks.tables import Row, Table
 from benchmarks.target import Behaviour, BenchmarkError, Floats, Truth
-from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.scenario.load_profile import MIN_DURATION_S, LoadProfile
 
 OURS = "Bellwether"
 STALLING = Behaviour(stall_s=1.0, every_s=10.0)
@@ -23,6 +23,8 @@ PACED_CONNECTIONS = 50
 COMPARED_RATE_RPS = 500.0
 WITHIN = 0.01
 MIB = 2**20
+SHORTEST_S = MIN_DURATION_S
+QUICK_RATE_RPS, QUICK_CONNECTIONS, QUICK_PEER_S = 50.0, 5, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +32,9 @@ class Bench:
     """What every section needs: the built target, and how long to measure.
 
     Attributes:
-        run_s: measured seconds of one run, where a section does not need its own length.
-        failures: loads that were refused or left no record; whoever makes a table takes them.
+        run_s: measured seconds of one run, in sections without a length of their own.
+        failures: loads that were refused or left no record, since the last table.
+        missing: peers that are not installed, in the same way.
     """
 
     program: Path
@@ -40,10 +43,18 @@ class Bench:
     memory_s: int
     seed: int
     failures: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @property
+    def compared_rate_rps(self) -> float:
+        """The rate at which all generators are compared."""
+        return QUICK_RATE_RPS if self.is_quick else COMPARED_RATE_RPS
 
     def drive(self, behaviour: Behaviour, *, note: str = "", **load: Any) -> Outcome | None:
-        """Run one load of ours; ``None`` when this version of the generator refuses it."""
-        tell(f"{OURS} {load['rate_rps']:g}/s for {load['duration_s']} s {note}")
+        """Run one load of ours; ``None`` when it is refused or leaves no record."""
+        if self.is_quick:
+            load |= {"rate_rps": QUICK_RATE_RPS, "warmup_s": 0}
+        log_progress(f"{OURS} {load['rate_rps']:g}/s for {load['duration_s']} s {note}")
         try:
             return bellwether.drive(self.program, bellwether.load_profile(**load), behaviour)
         except BenchmarkError as err:
@@ -51,71 +62,79 @@ class Bench:
             return None
 
     def note_failure(self, what: str) -> None:
-        """Keep a load that gave no figures for the notes of its table."""
-        tell(what)
+        """Remember a load without figures for the notes of its table."""
+        log_progress(what)
         self.failures.append(what)
 
     def failure_notes(self) -> list[str]:
-        """Return the failures since the last table."""
+        """Return what the last table lacks, and forget it."""
         notes = [f"No figures for {failure}" for failure in self.failures]
+        if self.missing:
+            notes.append(f"Not in PATH, and not measured: {', '.join(self.missing)}.")
         self.failures.clear()
+        self.missing.clear()
         return notes
 
     def run_paced(self, *, for_s: int) -> Iterator[PeerOutcome]:
-        """Run stock Locust and every peer that knows a rate, at the rate that all are compared at."""
-        behaviour, rate_rps = Behaviour(seed=self.seed), COMPARED_RATE_RPS
-        for peer in (STOCK_LOCUST, *PEERS):
-            if peer.paced and peer.is_there:
-                tell(f"{peer.name} {rate_rps:g}/s for {for_s} s")
-                connections = PACED_CONNECTIONS
-                yield peers.run(peer, self.program, behaviour, connections=connections, for_s=for_s, rate_rps=rate_rps)
+        """Run stock Locust and every installed peer that has a fixed rate, all at the same rate."""
+        behaviour, rate_rps = Behaviour(seed=self.seed), self.compared_rate_rps
+        for peer in self._installed([peer for peer in (STOCK_LOCUST, *PEERS) if peer.paced]):
+            yield self.run_peer(peer, behaviour, connections=PACED_CONNECTIONS, for_s=for_s, rate_rps=rate_rps)
 
     def run_closed_loop(self) -> Iterator[PeerOutcome]:
-        """Run stock Locust and every peer that is there as fast as they are answered."""
+        """Run stock Locust and every installed peer as fast as the target answers."""
         behaviour, connections = Behaviour(seed=self.seed), CLOSED_LOOP_CONNECTIONS
-        tell(f"stock Locust, closed loop, for {self.run_s} s")
-        yield peers.run(STOCK_LOCUST, self.program, behaviour, connections=connections, for_s=self.run_s, rate_rps=None)
+        yield self.run_peer(STOCK_LOCUST, behaviour, connections=connections, for_s=self.run_s, rate_rps=None)
         yield from self.run_peers(behaviour, connections=connections, for_s=self.run_s, rate_rps=None)
 
     def run_peers(
         self, behaviour: Behaviour, *, connections: int, for_s: int, rate_rps: float | None
     ) -> Iterator[PeerOutcome]:
-        """Run every peer that is there."""
-        for peer in PEERS:
-            if not peer.is_there:
-                tell(f"{peer.name} is not in PATH and left out")
-                continue
-            tell(f"{peer.name} for {for_s} s")
-            yield peers.run(
-                peer,
-                self.program,
-                behaviour,
-                connections=connections,
-                for_s=for_s,
-                rate_rps=rate_rps if peer.paced else None,
-            )
+        """Run every installed peer."""
+        for peer in self._installed(PEERS):
+            paced_rps = rate_rps if peer.paced else None
+            yield self.run_peer(peer, behaviour, connections=connections, for_s=for_s, rate_rps=paced_rps)
+
+    def run_peer(
+        self, peer: Peer, behaviour: Behaviour, *, connections: int, for_s: int, rate_rps: float | None
+    ) -> PeerOutcome:
+        """Run one peer; in quick mode, for a few seconds with a few connections."""
+        if self.is_quick:
+            connections, for_s = QUICK_CONNECTIONS, QUICK_PEER_S
+            rate_rps = QUICK_RATE_RPS if rate_rps else None
+        pace = f"{rate_rps:g}/s" if rate_rps else "closed loop"
+        log_progress(f"{peer.name}, {pace}, {connections} connections, for {for_s} s")
+        return peers.run(peer, self.program, behaviour, connections=connections, for_s=for_s, rate_rps=rate_rps)
+
+    def _installed(self, wanted: Sequence[Peer]) -> Iterator[Peer]:
+        for peer in wanted:
+            if peer.is_there:
+                yield peer
+            else:
+                log_progress(f"{peer.name} is not in PATH, and is not measured")
+                self.missing.append(peer.name)
 
 
-def tell(what: str) -> None:
-    """Say on standard error what is being done."""
+def log_progress(what: str) -> None:
+    """Write a line of progress to standard error."""
     sys.stderr.write(f"… {what}\n")
     sys.stderr.flush()
 
 
 def rate(bench: Bench) -> Table:
-    """Measure how well the schedule is held, as the target saw it."""
-    rates = (50, 500) if bench.is_quick else (50, 100, 300, 500, 2000)
+    """Measure how well the generator keeps its schedule, as the target saw it."""
+    rates = (50,) if bench.is_quick else (50, 100, 300, 500, 2000)
     outcomes = [bench.drive(Behaviour(seed=bench.seed), rate_rps=rps, duration_s=bench.run_s) for rps in rates]
     rows = [_rate_row(outcome) for outcome in outcomes if outcome]
     rows += [_peer_rate_row(outcome) for outcome in bench.run_paced(for_s=bench.run_s)]
     return Table(title="rate: does the generator keep the schedule?", rows=rows, notes=bench.failure_notes())
 
 
-def _held(asked_rps: float, per_second: "np.ndarray[Any, np.dtype[np.int64]]") -> Row:
+def _kept(requested_rps: float, per_second: "np.ndarray[Any, np.dtype[np.int64]]") -> Row:
     return {
         "achieved /s": float(np.mean(per_second)),
         "sd per second": float(np.std(per_second)),
-        "seconds within 1 %": f"{np.mean(np.abs(per_second - asked_rps) <= WITHIN * asked_rps):.0%}",
+        "seconds within 1 %": f"{np.mean(np.abs(per_second - requested_rps) <= WITHIN * requested_rps):.0%}",
     }
 
 
@@ -123,7 +142,7 @@ def _rate_row(outcome: Outcome) -> Row:
     return {
         "generator": OURS,
         "requested /s": outcome.load.rate_rps,
-        **_held(outcome.load.rate_rps, outcome.per_second()),
+        **_kept(outcome.load.rate_rps, outcome.per_second()),
         "start lag p50 ms": outcome.start_lag_ms(0.50),
         "start lag p99 ms": outcome.start_lag_ms(0.99),
         **{f"true {name} ms": outcome.true_ms(name) for name in ("p50", "p99")},
@@ -136,8 +155,8 @@ def _rate_row(outcome: Outcome) -> Row:
 def _peer_rate_row(outcome: PeerOutcome) -> Row:
     return {
         "generator": f"{outcome.name}, {outcome.connections} connections",
-        "requested /s": COMPARED_RATE_RPS,
-        **_held(COMPARED_RATE_RPS, outcome.per_second()),
+        "requested /s": outcome.requested_rps,
+        **_kept(outcome.requested_rps or np.nan, outcome.per_second()),
         "start lag p50 ms": None,
         "start lag p99 ms": None,
         **{f"true {name} ms": outcome.true_ms(SHARES[name]) for name in ("p50", "p99")},
@@ -152,8 +171,8 @@ def _valid(outcome: Outcome) -> str:
 
 
 def stalls(bench: Bench) -> Table:
-    """Measure who sees a target that stalls."""
-    for_s = 20 if bench.is_quick else 60
+    """Measure which generators see that the target stalls."""
+    for_s = SHORTEST_S if bench.is_quick else 60
     behaviour = Behaviour(stall_s=STALLING.stall_s, every_s=STALLING.every_s, seed=bench.seed)
     rows: list[Row] = []
     ours = bench.drive(behaviour, rate_rps=STALLED_RATE_RPS, duration_s=for_s, note="with stalls")
@@ -162,19 +181,12 @@ def stalls(bench: Bench) -> Table:
         begin = ours.figures.window.start.timestamp()
         row = _stall_row(OURS, ours.load.max_concurrency, reported, ours.truth, begin=begin, for_s=for_s)
         rows.append({**row, "other cores": ours.foreign_cores})
-    for users in (10, 50, 500):
-        tell(f"stock Locust with {users} users for {for_s} s")
-        rows.append(
-            _peer_stall_row(
-                peers.run(
-                    STOCK_LOCUST, bench.program, behaviour, connections=users, for_s=for_s, rate_rps=STALLED_RATE_RPS
-                ),
-                for_s=for_s,
-            )
-        )
+    for users in (10,) if bench.is_quick else (10, 50, 500):
+        stock = bench.run_peer(STOCK_LOCUST, behaviour, connections=users, for_s=for_s, rate_rps=STALLED_RATE_RPS)
+        rows.append(_peer_stall_row(stock, for_s=for_s))
     others = bench.run_peers(behaviour, connections=50, for_s=for_s, rate_rps=STALLED_RATE_RPS)
     rows += [_peer_stall_row(outcome, for_s=for_s) for outcome in others]
-    notes = ["wrk has no rate: it sends as fast as its connections are answered."]
+    notes = ["wrk has no fixed rate: it sends as fast as the target answers."]
     if ours:
         log = ", ".join(f"{name} {ours.true_from_due_ms(name):.2f} ms" for name in SHARES)
         notes.append(f"{OURS} by the target's log, from the k-th due time to the k-th answer: {log}.")
@@ -184,7 +196,7 @@ def stalls(bench: Bench) -> Table:
 def _peer_stall_row(outcome: PeerOutcome, *, for_s: int) -> Row:
     begin = float(outcome.truth.arrived[0])
     row = _stall_row(outcome.name, outcome.connections, outcome.reported_ms, outcome.truth, begin=begin, for_s=for_s)
-    sent = {} if outcome.is_paced else {"sent of due": "no rate"}
+    sent = {} if outcome.requested_rps else {"sent of due": "no fixed rate"}
     return {**row, **sent, "other cores": outcome.foreign_cores}
 
 
@@ -201,11 +213,11 @@ def _stall_row(
 
 
 def due_latencies(truth: Truth, *, rate_rps: float, begin: float, for_s: float) -> Floats:
-    """Return what requests on an ideal schedule would have waited, whatever the generator did.
+    """Return the latencies that requests on an ideal schedule would have had, whatever the generator did.
 
-    Request k is due at ``begin`` + k / rate. One that is due in a stall is taken up at its end; one whose answer
-    falls into a stall leaves at its end. It is served in as much time as the target took for the requests that no
-    stall touched, its own overhead included.
+    Request k is due at ``begin`` + k / rate. A request that is due in a stall starts at the end of the stall; an answer
+    that falls into a stall leaves at its end. The service time is what the target took for the requests that no stall
+    touched, including the target's own overhead.
     """
     due = begin + np.arange(round(rate_rps * for_s)) / rate_rps
     answered = _after_stalls(due, truth.stalls) + np.resize(_untouched_s(truth), len(due))
@@ -223,15 +235,15 @@ def _untouched_s(truth: Truth) -> Floats:
 
 
 def _after_stalls(moments: Floats, intervals: Floats) -> Floats:
-    moved = moments.copy()
+    delayed = moments.copy()
     for start, end in intervals:
-        moved[(moved >= start) & (moved < end)] = end
-    return moved
+        delayed[(delayed >= start) & (delayed < end)] = end
+    return delayed
 
 
 def ceiling(bench: Bench) -> Table:
-    """Measure what a request costs one worker, and up to which rate its figures are true."""
-    rates = (1000, 3000) if bench.is_quick else (1000, 1500, 2000, 2500, 3000, 3500, 4000)
+    """Measure what a request costs one worker, and up to which rate its figures are right."""
+    rates = (1000,) if bench.is_quick else (1000, 1500, 2000, 2500, 3000, 3500, 4000)
     outcomes = [
         bench.drive(Behaviour(seed=bench.seed), rate_rps=rps, duration_s=bench.run_s, **_workers(1)) for rps in rates
     ]
@@ -301,33 +313,33 @@ def workers(bench: Bench) -> Table:
 
 
 def memory(bench: Bench) -> Table:
-    """Measure whether memory stays flat."""
-    rate_rps, for_s = COMPARED_RATE_RPS, bench.memory_s
-    outcome = bench.drive(Behaviour(seed=bench.seed), rate_rps=rate_rps, duration_s=for_s, note="for its memory")
+    """Measure whether memory use stays flat."""
+    rate_rps, for_s = bench.compared_rate_rps, bench.memory_s
+    outcome = bench.drive(Behaviour(seed=bench.seed), rate_rps=rate_rps, duration_s=for_s, note="(memory)")
     rows: list[Row] = []
     if outcome:
-        used = _memory_row(outcome.rss, for_s=for_s)
+        used = _memory_row(outcome.rss, rate_rps=rate_rps, for_s=for_s)
         rows.append({"generator": OURS, **used, "other cores": outcome.foreign_cores, "valid": _valid(outcome)})
     for peer in bench.run_paced(for_s=for_s):
-        used = _memory_row(peer.rss, for_s=for_s)
+        used = _memory_row(peer.rss, rate_rps=rate_rps, for_s=for_s)
         rows.append({"generator": peer.name, **used, "other cores": peer.foreign_cores, "valid": "–"})
     note = "First and last minute are the first and last quarter of a run shorter than four minutes."
     return Table(title="memory: does it stay flat?", rows=rows, notes=[note, *bench.failure_notes()])
 
 
-def _memory_row(rss: Sequence[int], *, for_s: int) -> Row:
+def _memory_row(rss: Sequence[int], *, rate_rps: float, for_s: int) -> Row:
     samples = np.array(rss) / MIB
     minute = max(1, round(len(samples) * min(0.25, 60 / for_s)))
     return {
-        "rate /s": COMPARED_RATE_RPS,
+        "rate /s": rate_rps,
         "seconds": for_s,
         "samples": len(samples),
         "RSS first minute MiB": float(np.mean(samples[:minute])),
         "RSS last minute MiB": float(np.mean(samples[-minute:])),
-        "highest MiB": float(np.max(samples)),
+        "peak MiB": float(np.max(samples)),
     }
 
 
 def described(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return rows as JSON takes them."""
+    """Return rows for JSON, with ``None`` in place of NaN."""
     return [{name: None if value != value else value for name, value in row.items()} for row in rows]

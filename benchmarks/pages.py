@@ -1,15 +1,15 @@
-"""The views of the page "Performance" over synthetic years, asked for as a browser does but without a network.
+"""The views of the page "Performance" over synthetic years, requested like a browser does but without a network.
 
-Measured is all that the app does for a view: who asks, the index, the stores, the page as HTML. Airflow's own checks
-of a login, and its compression, come on top.
+The measured time covers everything that the app does for a view: access checks, index, stores, HTML. Airflow's login
+checks and its compression come on top.
 """
 
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import httpx
 from fastapi import FastAPI, Request
@@ -25,7 +25,7 @@ from include.perf.catalogue.reading import load_catalogue
 from include.perf.model.cell import CellName
 from include.perf.monitoring.standings import Sources
 
-# Airflow puts the folder of plugins there, too.
+# Airflow does the same with the folder of plugins.
 sys.path.append(str(Path(__file__).parents[1] / "plugins"))
 
 from bellwether.timed_cache import TimedCache
@@ -37,8 +37,8 @@ from bellwether.web.site import Site
 
 def views(
     folder: Path, *, store: FolderStore, index: SqliteIndex, cell: CellName
-) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Return each view by name; the first one of a server reads the baselines, too."""
+) -> Iterator[tuple[str, Callable[[], int]]]:
+    """Yield the views by name; the first view of a server also reads the baselines."""
     app = _app(folder, store=store, index=index)
     of_cell = f"cells/{cell.service}/{cell.scenario}"
     last, before = (entry.run_id for entry in index.history(cell)[-1:-3:-1])
@@ -52,7 +52,7 @@ def views(
         "metrics for Prometheus": "metrics",
     }
     for name, path in pages.items():
-        yield name, lambda path=path: asyncio.run(_get(app, path))
+        yield name, partial(_size_of, app, path)
 
 
 def _app(folder: Path, *, store: FolderStore, index: SqliteIndex) -> FastAPI:
@@ -86,8 +86,12 @@ async def _anyone(_: Request) -> Visitor:
     return Visitor(id="1", name="benchmark", may_read=lambda _: True, may_trigger=lambda _: True)
 
 
+def _size_of(app: FastAPI, path: str) -> int:
+    return asyncio.run(_get(app, path))
+
+
 async def _get(app: FastAPI, path: str) -> int:
-    """Return how many bytes a page has."""
+    """Return the size of a page in bytes."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://airflow") as client:
         answer = await client.get(f"/{path}", headers={"Accept": "text/html"})
         answer.raise_for_status()

@@ -1,23 +1,26 @@
-"""Measure what reading the DAG files costs Airflow, which does so every half minute and before every task.
+"""Measure what it costs Airflow to parse the DAG files, which it does every half minute and before every task.
 
 Run from the project's root::
 
-    python -m benchmarks.parse [--runs 5] [--json]
+    python -m benchmarks.parse [--runs 5] [--quick] [--json]
 
-Method. Each run is a fresh process. It imports first what Airflow's DAG processor has loaded before it opens a
-DAG file, then executes each file of dags/ and takes the CPU time of that alone: CPU seconds, because the wall clock
-also says what else the machine did. Named are the modules that came with the files, by their top package; pandas,
-Matplotlib, gevent and Locust must not be among them. The best run is the least disturbed one.
+Method. Each run is a fresh process. It first imports what Airflow's DAG processor has loaded before it opens a DAG
+file. Then it executes each file of dags/ and measures the CPU time of that alone; other processes do not influence CPU
+time. The output lists the top-level packages that the files import. pandas, Matplotlib, gevent and Locust must not be
+among them. The best run counts, because it was disturbed least.
 """
 
-import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.options import notes_of, parse, parser_of
+from benchmarks.tables import Table
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,7 +50,7 @@ print(json.dumps({"airflow_cpu_s": airflow_cpu_s, "files_cpu_s": files, "new_pac
 
 
 def measure() -> dict[str, Any]:
-    """Read dags/ in a fresh process and return what it cost and what it loaded."""
+    """Parse dags/ in a fresh process; return the CPU times and the loaded packages."""
     with tempfile.TemporaryDirectory(prefix="bellwether-airflow-") as home:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTEST"))}
         environment |= {"AIRFLOW_HOME": home, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"}
@@ -58,20 +61,20 @@ def measure() -> dict[str, Any]:
     return measured
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure a few times and print the best run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5)
+    parser = parser_of("parse", __doc__)
+    parser.add_argument("--runs", type=int, default=5, help="fresh processes, of which the best counts")
     parser.add_argument("--json", action="store_true", help="print the best run as JSON")
-    options = parser.parse_args()
+    options = parse(parser, arguments, quick={"runs": 1})
     best = min((measure() for _ in range(options.runs)), key=lambda run: sum(run["files_cpu_s"].values()))
     if options.json:
         sys.stdout.write(json.dumps(best, indent=2) + "\n")
         return
-    lines = [f"Airflow itself, once a process: {best['airflow_cpu_s']:.2f} s of CPU"]
-    lines += [f"dags/{name}: {cpu_s:.3f} s of CPU" for name, cpu_s in best["files_cpu_s"].items()]
-    lines += [f"packages that came with them: {', '.join(best['new_packages'])}"]
-    sys.stdout.write("\n".join(lines) + "\n")
+    rows = [{"file": f"dags/{name}", "CPU s": cpu_s} for name, cpu_s in best["files_cpu_s"].items()]
+    rows.append({"file": "(Airflow itself, once per process)", "CPU s": best["airflow_cpu_s"]})
+    packages = f"Imported packages: {', '.join(best['new_packages'])}."
+    sys.stdout.write(Table(title="parse: DAG files", rows=rows, notes=[*notes_of(options), packages]).text())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Other load generators against the same target: stock Locust, hey, wrk and autocannon.
 
-Each is asked for the same load with its own options, and its own summary is read. The ones that are not in PATH
-are left out. Their processor time is sampled like that of Bellwether's generator.
+Each gets the same load by its own options, and its own summary is read. Generators that are not in PATH are left out.
+Their processor time is sampled like that of Bellwether's generator.
 """
 
 import json
@@ -39,8 +39,8 @@ end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """What a peer is asked for; ``rate_rps`` of ``None`` is as fast as its connections are answered."""
+class PeerLoad:
+    """The load that a peer sends; a ``rate_rps`` of ``None`` is as fast as the target answers."""
 
     url: str
     connections: int
@@ -61,28 +61,29 @@ class Peer:
 
     name: str
     program: str
-    command: Callable[[Ask], list[str]]
+    command: Callable[[PeerLoad], list[str]]
     read: Callable[[str], Percentiles]
     paced: str | None = None
-    environment: Callable[[Ask], dict[str, str]] = lambda ask: {}
+    environment: Callable[[PeerLoad], dict[str, str]] = lambda load: {}
 
     @property
     def is_there(self) -> bool:
-        """Whether it can be run."""
+        """Whether it is installed."""
         return shutil.which(self.program) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerOutcome:
-    """What a peer reported and what the target knows of it.
+    """What a peer reported, and what the target logged of it.
 
     Attributes:
+        requested_rps: ``None`` for as fast as the target answers.
         rss: sampled memory in bytes while the target saw requests.
     """
 
     name: str
     connections: int
-    is_paced: bool
+    requested_rps: float | None
     reported_ms: Percentiles
     truth: Truth
     cpu_per_1000_s: float | None
@@ -95,16 +96,16 @@ class PeerOutcome:
         return float(len(self.truth.arrived) / np.ptp(self.truth.arrived))
 
     def true_ms(self, share: float) -> float:
-        """Return a percentile of the requests that it did send, from arrival to answer."""
+        """Return a percentile in ms of the requests that it sent, from arrival to answer."""
         return float(1000 * np.quantile(self.truth.latency_s, share))
 
     def bias_ms(self, name: str) -> float | None:
-        """Return reported minus true; ``None`` for a percentile that it does not report."""
+        """Return reported minus true in ms; ``None`` for a percentile that the peer does not report."""
         reported = self.reported_ms[name]
         return None if reported is None else reported - self.true_ms(SHARES[name])
 
     def per_second(self) -> "np.ndarray[Any, np.dtype[np.int64]]":
-        """Return how many requests reached the target in each second from the first one on, the last one left out."""
+        """Return how many requests reached the target in each second after the first one, without the last second."""
         seconds = (self.truth.arrived - self.truth.arrived[0]).astype(np.int64)
         return np.bincount(seconds)[:-1]
 
@@ -118,11 +119,11 @@ def run(
         targets.running(program, behaviour, for_s=for_s + MARGIN_S) as target,
         Watch(others=(target.pid,)) as watch,
     ):
-        ask = Ask(url=target.url, connections=connections, for_s=for_s, rate_rps=rate_rps, folder=Path(name))
+        load = PeerLoad(url=target.url, connections=connections, for_s=for_s, rate_rps=rate_rps, folder=Path(name))
         done = subprocess.run(
-            peer.command(ask),
+            peer.command(load),
             cwd=name,
-            env=dict(os.environ) | peer.environment(ask),
+            env=dict(os.environ) | peer.environment(load),
             capture_output=True,
             text=True,
             check=False,
@@ -130,12 +131,12 @@ def run(
         )
         truth = target.truth()
         if not len(truth.arrived):
-            raise targets.BenchmarkError(f"{peer.name} sent nothing: {(done.stderr or done.stdout).strip()[-300:]}")
+            raise targets.BenchmarkError(f"{peer.name} sent no request: {(done.stderr or done.stdout).strip()[-300:]}")
         result = Path(name) / "result.json"
         return PeerOutcome(
             name=peer.name,
             connections=connections,
-            is_paced=rate_rps is not None,
+            requested_rps=rate_rps,
             reported_ms=peer.read(result.read_text(encoding="utf-8") if result.exists() else done.stdout),
             truth=truth,
             cpu_per_1000_s=_cpu_per_1000_s(watch, truth),
@@ -152,34 +153,34 @@ def _cpu_per_1000_s(watch: Watch, truth: Truth) -> float | None:
     return 1000 * cpu / max(1, len(truth.between(first, last).arrived))
 
 
-def _locust(ask: Ask) -> list[str]:
-    users = str(ask.connections)
+def _locust(load: PeerLoad) -> list[str]:
+    users = str(load.connections)
     options = ["--headless", "--only-summary", "--exit-code-on-error", "0", "--stop-timeout", "5"]
-    load = ["-u", users, "-r", users, "-t", f"{ask.for_s}s", "-H", ask.url]
-    return [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *options, *load]
+    amount = ["-u", users, "-r", users, "-t", f"{load.for_s}s", "-H", load.url]
+    return [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *options, *amount]
 
 
-def _locust_environment(ask: Ask) -> dict[str, str]:
-    pace = {} if ask.rate_rps is None else {"RATE_PER_USER": str(ask.rate_rps / ask.connections)}
-    return {"RESULT": str(ask.folder / "result.json")} | pace
+def _locust_environment(load: PeerLoad) -> dict[str, str]:
+    pace = {} if load.rate_rps is None else {"RATE_PER_USER": str(load.rate_rps / load.connections)}
+    return {"RESULT": str(load.folder / "result.json")} | pace
 
 
-def _hey(ask: Ask) -> list[str]:
-    pace = [] if ask.rate_rps is None else ["-q", str(ask.rate_rps / ask.connections)]
-    return ["hey", "-z", f"{ask.for_s}s", "-c", str(ask.connections), *pace, ask.url + "/v1/prices/eurusd"]
+def _hey(load: PeerLoad) -> list[str]:
+    pace = [] if load.rate_rps is None else ["-q", str(load.rate_rps / load.connections)]
+    return ["hey", "-z", f"{load.for_s}s", "-c", str(load.connections), *pace, load.url + "/v1/prices/eurusd"]
 
 
-def _wrk(ask: Ask) -> list[str]:
-    script = ask.folder / "percentiles.lua"
+def _wrk(load: PeerLoad) -> list[str]:
+    script = load.folder / "percentiles.lua"
     script.write_text(WRK_SCRIPT, encoding="ascii")
-    load = ["-t", "1", "-c", str(ask.connections), "-d", f"{ask.for_s}s"]
-    return ["wrk", *load, "-s", str(script), ask.url + "/v1/prices/eurusd"]
+    amount = ["-t", "1", "-c", str(load.connections), "-d", f"{load.for_s}s"]
+    return ["wrk", *amount, "-s", str(script), load.url + "/v1/prices/eurusd"]
 
 
-def _autocannon(ask: Ask) -> list[str]:
-    pace = [] if ask.rate_rps is None else ["-R", f"{ask.rate_rps:g}"]
-    load = ["-c", str(ask.connections), "-d", str(ask.for_s)]
-    return ["autocannon", "--json", "--no-progress", *load, *pace, ask.url + "/v1/prices/eurusd"]
+def _autocannon(load: PeerLoad) -> list[str]:
+    pace = [] if load.rate_rps is None else ["-R", f"{load.rate_rps:g}"]
+    amount = ["-c", str(load.connections), "-d", str(load.for_s)]
+    return ["autocannon", "--json", "--no-progress", *amount, *pace, load.url + "/v1/prices/eurusd"]
 
 
 def _read_json(text: str) -> Percentiles:

@@ -1,15 +1,15 @@
-"""Measure what it costs to turn the raw record of an hour into figures, charts and report.
+"""Measure what it costs to turn the raw record of an hour into figures, charts and a report.
 
 Run from the project's root::
 
-    python -m benchmarks.report [--rate 500] [--seconds 3600] [--runs 3] [--json]
+    python -m benchmarks.report [--rate 500] [--seconds 3600] [--runs 3] [--quick] [--json]
 
-Method. The record is written by what writes it in a load (`include/load/record.py`), with seeded lognormal latencies,
-four endpoints, failures of three kinds and a stall of two seconds; then each stage is done in a fresh process, and that
-process says how long it took and how much memory it ever had (the peak of its resident set, Python and imports
-included). *measure* reads the record and writes figures, time series, distribution and stalls;
-*report* draws all charts as PNG and SVG beside a baseline of ten runs, and writes Markdown, HTML and JUnit. Both import
-what they need first, and that is counted. The slowest run is told: what is asked is whether it always fits.
+Method. The record is written by the code that writes it during a load (`include/load/record.py`), with seeded lognormal
+latencies, four endpoints, three kinds of failures and a stall of two seconds. Then each stage runs in a fresh process,
+which reports its time and its peak memory (resident set, Python and imports included). *measure* reads the record and
+writes figures, time series, distribution and stalls. *report* draws all charts as PNG and SVG with a baseline of ten
+runs, and writes Markdown, HTML and JUnit. The table shows the slowest run of each stage, because the question is
+whether a stage always fits in time and memory.
 """
 
 import argparse
@@ -20,11 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.options import notes_of, parse, parser_of
 from benchmarks.tables import Table
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +38,7 @@ SERVICE, SCENARIO, RUN = "target", "hour", "20260302T063900Z-000001"
 
 
 def write_record(folder: Path, *, rate_rps: int, duration_s: int) -> None:
-    """Write the raw record and the summary of a load that never was."""
+    """Write the raw record and the summary of a synthetic load."""
     from include.load.record import RequestLog
     from include.perf.load.load_plan import GeneratorLog
     from include.perf.model.histogram import Histogram
@@ -101,7 +102,7 @@ def _rows(rate_rps: int, total_s: int) -> Iterator[Any]:
 
 
 def measure(folder: Path) -> None:
-    """Do what `run_load` does once the load is over."""
+    """Do what the task `run_load` does after the load."""
     from include.perf.measure.measurement import measure as measured
     from include.perf.model.json_files import to_json
 
@@ -109,7 +110,7 @@ def measure(folder: Path) -> None:
 
 
 def write_server_series(folder: Path, *, duration_s: int) -> None:
-    """Write what a scrape every five seconds leaves."""
+    """Write server figures as from a scrape every five seconds."""
     from include.perf.catalogue.prometheus_target import SERVER_METRICS
     from include.perf.measure.server_series import ServerSeries
     from include.perf.runs.results_store import SERVER_SERIES_FILE
@@ -121,7 +122,7 @@ def write_server_series(folder: Path, *, duration_s: int) -> None:
 
 
 def report(folder: Path) -> None:
-    """Do what `report` does: charts, Markdown, HTML and JUnit."""
+    """Do what the task `report` does: charts, Markdown, HTML and JUnit."""
     from include.perf.measure.distribution import read_distribution
     from include.perf.pipeline.finishing import run_files
     from include.perf.reporting.charts.charts import MatplotlibCharts
@@ -129,14 +130,19 @@ def report(folder: Path) -> None:
     record = _record(folder)
     content = (folder / "distribution.csv").read_bytes()
     runs = [read_distribution(content, where="distribution.csv") for _ in range(BASELINE_RUNS)]
-    charts = MatplotlibCharts().render(record, folder, baseline=[each for each in runs if each])
-    files = run_files(record, charts=charts, history={}, read=lambda name: (folder / name).read_bytes())
+    charts = MatplotlibCharts().render(record, folder, baseline=[run for run in runs if run])
+
+    def read(name: str) -> bytes | None:
+        path = folder / name
+        return path.read_bytes() if path.exists() else None
+
+    files = run_files(record, charts=charts, history={}, read=read)
     for name, text in files.items():
         (folder / name).write_bytes(text)
 
 
 def _record(folder: Path) -> Any:
-    """Make a record of the figures, held to themselves."""
+    """Return a record of the figures, with a baseline of the same values."""
     from include.perf.adapters.files.folder_store import FolderStore
     from include.perf.catalogue.scenario.load_profile import LoadProfile
     from include.perf.model.json_files import from_json
@@ -161,9 +167,9 @@ def _record(folder: Path) -> Any:
             created_at=STARTED_AT,
         )
     )
-    levels = {name: metric.value for name, metric in figures.metrics.items() if metric.value is not None}
+    values = {name: metric.value for name, metric in figures.metrics.items() if metric.value is not None}
     baseline = BaselineReference(
-        version=1, state="approved", runs=BASELINE_RUNS, approved_at=STARTED_AT, metrics=levels
+        version=1, state="approved", runs=BASELINE_RUNS, approved_at=STARTED_AT, metrics=values
     )
     comparison = Comparison(verdict=Verdict.PASS, reasons=("made up",))
     return record_of(gather(files), comparison, baseline=baseline, versions={})
@@ -173,19 +179,25 @@ STAGES = {"measure": measure, "report": report}
 
 
 def timed(stage: str, folder: Path) -> dict[str, float]:
-    """Do a stage in a fresh process, and return what that says of itself."""
+    """Run a stage in a fresh process, and return the figures of that process.
+
+    Raises:
+        RuntimeError: the stage failed.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.report", "--stage", stage, "--folder", str(folder)],
         cwd=ROOT,
-        check=True,
+        check=False,
         capture_output=True,
         text=True,
     )
-    told: dict[str, float] = json.loads(done.stdout)
-    return told
+    if done.returncode:
+        raise RuntimeError(f"the stage {stage} failed:\n{done.stderr}")
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
 
 
-def _do(stage: str, folder: Path) -> dict[str, float]:
+def _run(stage: str, folder: Path) -> dict[str, float]:
     began = time.perf_counter()
     STAGES[stage](folder)
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -196,11 +208,11 @@ def _do(stage: str, folder: Path) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Write a record, measure both stages a few times, and print the slowest of each."""
-    options = _options()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write a record, measure both stages a few times, and print the slowest run of each."""
+    options = _options(arguments)
     if options.stage:
-        sys.stdout.write(json.dumps(_do(options.stage, options.folder)) + "\n")
+        sys.stdout.write(json.dumps(_run(options.stage, options.folder)) + "\n")
         return
     with tempfile.TemporaryDirectory(prefix="bellwether-report-") as name:
         folder = Path(name) / SERVICE / SCENARIO / RUN
@@ -214,21 +226,19 @@ def main() -> None:
             rows.append({"stage": stage} | {key: max(run[key] for run in runs) for key in runs[0]})
     requests = options.rate * (WARMUP_S + options.seconds)
     title = f"{requests:,} requests, {size:.0f} MB compressed; the slowest of {options.runs} runs"
-    text = json.dumps(rows, indent=2) if options.json else Table(title=title, rows=rows).text()
+    text = json.dumps(rows, indent=2) if options.json else Table(title=title, rows=rows, notes=notes_of(options)).text()
     sys.stdout.write(text + "\n")
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = parser_of("report", __doc__)
     parser.add_argument("--rate", type=int, default=500, help="requests per second")
     parser.add_argument("--seconds", type=int, default=3600, help="length of the measured part")
-    parser.add_argument("--runs", type=int, default=3, help="of each stage")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each stage")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parse(parser, arguments, quick={"rate": 20, "seconds": 20, "runs": 1})
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Measure how the product grows: with services, scenarios and years, up to a platform of 200 services.
+"""Measure how the cost of the product grows with services, scenarios and years, up to 200 services.
 
 Run from the project's root::
 
-    python -m benchmarks.scale [--sizes 20x52 50x52 200x13] [--scenarios 10] [--json scale.json]
+    python -m benchmarks.scale [--sizes 20x52 50x52 200x13] [--scenarios 10] [--quick] [--json scale.json]
 
-Method. Each size is a number of services and of runs of each cell, in temporary folders that are removed: a catalogue
-(`benchmarks.synthetic_catalogue`), records, and baselines (`benchmarks.synthetic_years`). What costs by the run and
-what costs by the cell are told apart by sizes that have the one in common and not the other, so that three years of
-weekly runs need not be written: docs/scale.md says which law each figure follows. Processor time is measured, because
-the wall clock also says what else the machine did. DAG files are read in a process of their own that has loaded what
-Airflow's DAG processor has; a scenario's night is judged for all services together, as the task ``compare`` does.
+Method. A size is a number of services, and a number of runs of each cell (one service under one scenario). For each
+size, a catalogue (`benchmarks.synthetic_catalogue`), records and baselines (`benchmarks.synthetic_years`) are written
+to a temporary folder. The default sizes share either the runs or the cells, which separates the cost per run from the
+cost per cell; docs/scale.md extrapolates from them. Figures are CPU time, which other processes do not influence. DAG
+files are parsed in a process of their own with the imports of Airflow's DAG processor. A scenario's night is judged for
+all services together, as in the task ``compare``.
 """
 
 import argparse
@@ -20,12 +20,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.history import Years
+from benchmarks.options import notes_of, parse, parser_of
 from benchmarks.pages import views
 from benchmarks.synthetic_catalogue import write_catalogue
 from benchmarks.synthetic_years import SyntheticYears
@@ -66,9 +67,10 @@ module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 parsed = time.process_time() - started
 started = time.process_time()
-sizes = [len(json.dumps(DagSerialization.to_dict(each))) for each in vars(module).values() if isinstance(each, DAG)]
-one = next(each for each in vars(module).values() if isinstance(each, DAG))
-mapped = sum(each.is_mapped or each.get_closest_mapped_task_group() is not None for each in one.tasks)
+dags = [value for value in vars(module).values() if isinstance(value, DAG)]
+sizes = [len(json.dumps(DagSerialization.to_dict(dag))) for dag in dags]
+one = dags[0]
+mapped = sum(task.is_mapped or task.get_closest_mapped_task_group() is not None for task in one.tasks)
 print(json.dumps({
     "parse_s": parsed, "serialise_s": time.process_time() - started, "dags": len(sizes), "bytes": max(sizes),
     "mapped": mapped, "single": len(one.tasks) - mapped,
@@ -78,7 +80,7 @@ print(json.dumps({
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much there is.
+    """The size of a synthetic platform.
 
     Attributes:
         nights: runs of each cell.
@@ -93,7 +95,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """A catalogue, and what came of it so far."""
+    """A catalogue with its baselines and results."""
 
     catalogue: Catalogue
     baselines: Baselines
@@ -154,11 +156,9 @@ def _of_index(world: World) -> Figures:
 def _of_pages(world: World) -> Figures:
     years = world.years
     os.environ["BELLWETHER_CATALOGUE"] = str(world.catalogue.folder)
-    for name, look in views(years.folder, store=years.store, index=years.index, cell=years.cell):
-        sizes: list[int] = []
-        look()
-        yield f"{name}, CPU s", _cpu_s(lambda look=look, sizes=sizes: sizes.append(look()))
-        yield f"{name}, KiB", sizes[0] / KIB
+    for name, view in views(years.folder, store=years.store, index=years.index, cell=years.cell):
+        yield f"{name}, KiB", view() / KIB  # this first call also warms up caches
+        yield f"{name}, CPU s", _cpu_s(view)
 
 
 def _of_baselines(world: World) -> Figures:
@@ -184,7 +184,7 @@ def _of_rules(world: World) -> Figures:
 
 
 def _promtool_s(made: Draft) -> float:
-    """Return the processor time of promtool; NaN where it takes longer than is waited for."""
+    """Return the CPU time of promtool; NaN when it is missing or takes longer than `PATIENCE_S`."""
     before = os.times().children_user + os.times().children_system
     try:
         Promtool(timeout_s=PATIENCE_S).check(made.rules, made.tests, name=RULES_FILE)
@@ -194,7 +194,7 @@ def _promtool_s(made: Draft) -> float:
 
 
 def _no_edges(*_: object) -> tuple[float, ...]:
-    """Know of no buckets: no Prometheus is asked here."""
+    """Return no buckets; there is no Prometheus here."""
     return ()
 
 
@@ -216,7 +216,7 @@ def _cells(world: World) -> Iterator[CellOfNight]:
 
 
 def _contender(world: World, cell: CellOfNight) -> Contender:
-    """Return the last night of a cell as tonight's."""
+    """Return the last night of a cell, as if it were tonight's."""
     record = _last_measured(world, cell)
     return Contender(
         service=cell.service,
@@ -238,7 +238,7 @@ def _last_measured(world: World, cell: CellOfNight) -> RunRecord:
     store = world.years.store
     latest = store.latest(service=cell.service, scenario=cell.scenario)
     records = (StageFiles(store, uri).read_record() for uri in latest)
-    record = next(each for each in records if each.verdict.is_measured)
+    record = next(record for record in records if record.verdict.is_measured)
     return replace(record, started_at=record.started_at + timedelta(minutes=1))
 
 
@@ -263,13 +263,9 @@ def _size(text: str) -> Size:
     return Size(int(services), int(nights))
 
 
-def main() -> None:
-    """Measure each size, tell of each figure as it comes, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", nargs="+", type=_size, default=[_size(each) for each in SIZES], metavar="SxN")
-    parser.add_argument("--scenarios", type=int, default=10)
-    parser.add_argument("--json", type=Path, help="write the figures there, too")
-    options = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure each size, log each figure as it comes, and print a table."""
+    options = _options(arguments)
     rows: dict[str, dict[str, float | str]] = {}
     for size in options.sizes:
         with tempfile.TemporaryDirectory(prefix="bellwether-scale-") as folder:
@@ -278,9 +274,18 @@ def main() -> None:
                 rows.setdefault(name, {"what": name})[f"{size}"] = value
     table: list[Row] = list(rows.values())
     title = f"scale: services × runs of each cell, {options.scenarios} scenarios"
-    sys.stdout.write(Table(title=title, rows=table).text())
+    sys.stdout.write(Table(title=title, rows=table, notes=notes_of(options)).text())
     if options.json:
         options.json.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = parser_of("scale", __doc__)
+    sizes = [_size(text) for text in SIZES]
+    parser.add_argument("--sizes", nargs="+", type=_size, default=sizes, metavar="SxN", help="services x runs per cell")
+    parser.add_argument("--scenarios", type=int, default=10, help="number of scenarios")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    return parse(parser, arguments, quick={"sizes": [Size(1, 12)], "scenarios": 1})
 
 
 if __name__ == "__main__":

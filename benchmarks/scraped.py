@@ -1,8 +1,8 @@
-"""A service that knows the truth about itself: it works, holds memory and fails as told, and says what it really used.
+"""A service with a known load, memory use and error ratio that also measures itself.
 
-Run by `benchmarks.scraping`. It answers every line on its standard input with one line of JSON: what it has used up to
-that very moment, by its own count (``os.times()``, its resident memory every 50 ms, its requests one by one). What
-Prometheus scrapes is what any Python service exports: the process collector of prometheus_client, and a counter.
+`benchmarks.scraping` runs it. It answers every line on its standard input with one line of JSON: its usage up to that
+moment by its own count (``os.times()``, resident memory every 50 ms, requests one by one). Prometheus scrapes what any
+Python service exports: the process collector of prometheus_client, and a counter.
 """
 
 import json
@@ -24,7 +24,7 @@ ERROR_RATIO = 0.02
 MEMORY_BLOCKS = 16
 BLOCK_BYTES = 4 * 1024**2
 MEMORY_PERIOD_S = 43.7
-"""No multiple of a scrape interval, or the scrapes would see the same parts of the wave again and again."""
+"""Not a multiple of a scrape interval, or all scrapes would see the same parts of the wave."""
 
 SEED = 20260101
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -32,7 +32,7 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What was used up to a moment, as totals: the difference of two is what was used between them.
+    """Total usage up to a moment; the difference of two is the usage between them.
 
     Attributes:
         rss_byte_s: resident memory, summed over time.
@@ -46,11 +46,11 @@ class Truth:
 
 
 class Worker:
-    """Works 37 % of the time, in steps; its memory rises and falls like a wave."""
+    """Works 37 % of the time, in steps; its memory use rises and falls in a triangle wave."""
 
     def __init__(self) -> None:
         self._requests = Counter("scraped_requests", "Requests by outcome.", ["outcome"])
-        for outcome in ("ok", "error"):  # or the first error would be lost
+        for outcome in ("ok", "error"):  # otherwise rate() would miss the first error
             self._requests.labels(outcome)
         self._random = random.Random(SEED)
         self._held: list[mmap.mmap] = []
@@ -60,7 +60,7 @@ class Worker:
         self._seen_at = time.monotonic()
 
     def run(self) -> None:
-        """Work for ever."""
+        """Work until the process ends."""
         while True:
             began = time.monotonic()
             self._hold(began)
@@ -70,7 +70,7 @@ class Worker:
             time.sleep(max(0.0, STEP_S - (time.monotonic() - began)))
 
     def truth(self) -> Truth:
-        """Return what was used up to now."""
+        """Return the usage up to now."""
         self._note_memory()
         with self._lock:
             used, at = os.times(), time.time()
@@ -79,10 +79,10 @@ class Worker:
 
     def _hold(self, now: float) -> None:
         phase = now % MEMORY_PERIOD_S / MEMORY_PERIOD_S
-        wanted = round((1 - abs(2 * phase - 1)) * MEMORY_BLOCKS)  # up and down again
+        wanted = round((1 - abs(2 * phase - 1)) * MEMORY_BLOCKS)  # a triangle wave
         while len(self._held) < wanted:
-            block = mmap.mmap(-1, BLOCK_BYTES)  # given back to the system when it is closed, unlike Python's own
-            block.write(b"x" * BLOCK_BYTES)  # touched, so that it is resident
+            block = mmap.mmap(-1, BLOCK_BYTES)  # close() returns it to the system, unlike Python's own memory
+            block.write(b"x" * BLOCK_BYTES)  # makes it resident
             self._held.append(block)
         while len(self._held) > wanted:
             self._held.pop().close()
@@ -112,7 +112,7 @@ def _rss_bytes() -> int:
 
 
 def main(port: int) -> None:
-    """Serve metrics on a port, work, and answer until standard input ends."""
+    """Serve metrics on a port, work, and answer requests for the truth until standard input ends."""
     start_http_server(port, "127.0.0.1")
     worker = Worker()
     threading.Thread(target=worker.run, daemon=True).start()

@@ -1,21 +1,22 @@
-"""How far the figures out of Prometheus are from what the service itself counted, at several scrape intervals.
+"""Measure how far figures from Prometheus are from what the service itself counted, at several scrape intervals.
 
 Run from the project's root; needs ``prometheus`` in PATH::
 
     python -m benchmarks.scraping                                  # six windows of 60 s: 7 minutes
     python -m benchmarks.scraping --windows 1 --seconds 600        # one of the length of a baseline run
 
-Method. One process works 37 % of the time, its memory rises and falls by 64 MiB, and 2 % of its 100 requests a second
-fail (`benchmarks.scraped`). One Prometheus scrapes it at every interval side by side, so that all of them see the same.
-At the start and at the end of each window the process says what it has used up to that moment by its own count; windows
-begin at random moments between two scrapes. When the last scrape has come in, the figures are asked for as a run asks
-(`include.perf.measure.scraping.scrape_figures`), and the error ratio as a ratio of rates. An error is (figure -
-truth) / truth.
+Method. One process works 37 % of the time, its memory use rises and falls by 64 MiB, and 2 % of its 100 requests per
+second fail (`benchmarks.scraped`). One Prometheus scrapes it at all intervals in parallel. At the start and at the end
+of each window, the process reports its usage up to that moment by its own count. Windows start at random moments
+between two scrapes. After the last scrape, the figures are queried as in a run
+(`include.perf.measure.scraping.scrape_figures`), and the error ratio as a ratio of rates. An error is
+(figure - truth) / truth.
 """
 
 import argparse
 import json
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
+from benchmarks.options import notes_of, parse, parser_of
 from benchmarks.scraped import Truth
 from benchmarks.tables import Row, Table
 from benchmarks.watch import machine
@@ -44,7 +46,7 @@ FIGURES = ("CPU", "memory", "error ratio")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A window, and the truth at its ends."""
+    """A window, and the truth at its start and end."""
 
     before: Truth
     after: Truth
@@ -57,7 +59,7 @@ class Measured:
 
     @property
     def truths(self) -> dict[str, float]:
-        """What was really used on average."""
+        """The true averages over the window."""
         seconds = self.after.at - self.before.at
         requests = self.after.requests - self.before.requests
         return {
@@ -68,20 +70,20 @@ class Measured:
 
 
 class Scraped:
-    """The process, asked for the truth over its standard input and output."""
+    """The scraped process; it reports the truth over its standard input and output."""
 
-    def __init__(self, ask: IO[str], answer: IO[str]) -> None:
-        self._ask = ask
-        self._answer = answer
+    def __init__(self, questions: IO[str], answers: IO[str]) -> None:
+        self._questions = questions
+        self._answers = answers
 
     def truth(self) -> Truth:
-        """Return what it has used up to now."""
-        self._ask.write("\n")
-        self._ask.flush()
-        return Truth(**json.loads(self._answer.readline()))
+        """Return its usage up to now."""
+        self._questions.write("\n")
+        self._questions.flush()
+        return Truth(**json.loads(self._answers.readline()))
 
     def over(self, seconds: float) -> Measured:
-        """Return the truth about so many seconds from now."""
+        """Wait for a window of ``seconds``, and return its truth."""
         before = self.truth()
         time.sleep(max(0.0, before.at + seconds - time.time()))
         return Measured(before=before, after=self.truth())
@@ -89,7 +91,7 @@ class Scraped:
 
 @contextmanager
 def running(*command: str, **options: Any) -> Iterator["subprocess.Popen[str]"]:
-    """Lend a process that is gone afterwards."""
+    """Run a process until the block ends."""
     process = subprocess.Popen(command, text=True, **options)
     try:
         yield process
@@ -99,7 +101,7 @@ def running(*command: str, **options: Any) -> Iterator["subprocess.Popen[str]"]:
 
 
 def service_of(interval_s: float) -> Service:
-    """Return the process as a service that is scraped at an interval."""
+    """Return the catalogue entry of the process, scraped at an interval."""
     return Service.model_validate(
         {
             "name": f"every-{interval_s:g}-s".replace(".", "-"),
@@ -132,15 +134,15 @@ def await_scrapes(services: Sequence[Service], source: Prometheus) -> None:
         try:
             if all(is_scraped(service, source, at=datetime.now(UTC)) for service in services):
                 return
-        except PrometheusError:  # it starts
+        except PrometheusError:  # not ready yet
             pass
         if time.monotonic() > deadline:
-            raise TimeoutError(f"Prometheus scrapes nothing after {START_WITHIN_S:g} s")
+            raise TimeoutError(f"Prometheus has no scrape of the process after {START_WITHIN_S:g} s")
         time.sleep(0.5)
 
 
 def figures_of(service: Service, window: Window, source: Prometheus) -> dict[str, float | None]:
-    """Return the figures of a window as a run has them."""
+    """Return the figures of a window, queried as in a run."""
     metrics = scrape_figures(service, window, source).metrics
     selector, length = service.prometheus.selector, f"{round(window.duration_s * 1000)}ms"
     failed = f'rate(scraped_requests_total{{{selector},outcome="error"}}[{length}])'
@@ -153,16 +155,16 @@ def figures_of(service: Service, window: Window, source: Prometheus) -> dict[str
 
 
 def rows_of(services: Sequence[Service], measured: Sequence[Measured], source: Prometheus) -> Iterator[Row]:
-    """Return the errors of each figure at each interval: their mean, and the worst of the windows."""
-    found = {service.name: [figures_of(service, each.window, source) for each in measured] for service in services}
+    """Yield the errors of each figure at each interval: the mean, and the worst of all windows."""
+    found = {service.name: [figures_of(service, item.window, source) for item in measured] for service in services}
     for name in FIGURES:
-        truths = [each.truths[name] for each in measured]
+        truths = [item.truths[name] for item in measured]
         for service in services:
             pairs = zip(found[service.name], truths, strict=True)
-            errors = [(value - truth) / truth for each, truth in pairs if (value := each[name]) is not None]
+            errors = [(value - truth) / truth for figures, truth in pairs if (value := figures[name]) is not None]
             yield {
                 "figure": name,
-                "true": _told(name, sum(truths) / len(truths)),
+                "true": _formatted(name, sum(truths) / len(truths)),
                 "scraped every s": service.prometheus.scrape_interval_s,
                 "window s": float(round(measured[0].window.duration_s)),
                 "windows": len(measured),
@@ -172,7 +174,7 @@ def rows_of(services: Sequence[Service], measured: Sequence[Measured], source: P
             }
 
 
-def _told(name: str, truth: float) -> str:
+def _formatted(name: str, truth: float) -> str:
     match name:
         case "CPU":
             return f"{truth:.4f} cores"
@@ -184,13 +186,13 @@ def _told(name: str, truth: float) -> str:
 
 @contextmanager
 def scraped_at(intervals_s: Sequence[float]) -> Iterator[tuple[Scraped, Prometheus]]:
-    """Lend the process, and a Prometheus that scrapes it at several intervals."""
+    """Run the process, and a Prometheus that scrapes it at several intervals."""
     port, web = free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="bellwether-scraping-") as folder, ExitStack() as stack:
         command = (sys.executable, "-m", "benchmarks.scraped", str(port))
         process = stack.enter_context(running(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
         scraped = Scraped(cast("IO[str]", process.stdin), cast("IO[str]", process.stdout))
-        scraped.truth()  # it is ready when it answers
+        scraped.truth()  # the first answer means that it is ready
         (Path(folder) / "prometheus.yml").write_text(configuration(intervals_s, port), encoding="utf-8")
         where = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb")
         listen = f"--web.listen-address=127.0.0.1:{web}"
@@ -205,13 +207,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--windows", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=60.0, help="length of a window")
-    parser.add_argument("--intervals", type=float, nargs="+", default=INTERVALS_S, help="of the scrapes, in seconds")
-    options = parser.parse_args()
+    options = _options(arguments)
+    if shutil.which("prometheus") is None:
+        sys.stderr.write(
+            "this benchmark needs prometheus, which is not in PATH; on Debian: apt-get install prometheus\n"
+        )
+        return 0 if options.quick else 1
     services = [service_of(interval_s) for interval_s in options.intervals]
     longest_s, moments = max(options.intervals), random.Random()
     with scraped_at(options.intervals) as (scraped, source):
@@ -222,9 +225,20 @@ def main() -> None:
             measured.append(scraped.over(options.seconds))
         time.sleep(2 * longest_s)
         rows = list(rows_of(services, measured, source))
-    table = Table(title="scraping: figures against the truth", rows=rows, notes=[json.dumps(machine())])
+    table = Table(
+        title="scraping: figures against the truth", rows=rows, notes=[*notes_of(options), json.dumps(machine())]
+    )
     sys.stdout.write(table.text() + "\n")
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = parser_of("scraping", __doc__)
+    parser.add_argument("--windows", type=int, default=6, help="number of windows")
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of a window")
+    parser.add_argument("--intervals", type=float, nargs="+", default=INTERVALS_S, help="scrape intervals in seconds")
+    return parse(parser, arguments, quick={"windows": 1, "seconds": 4.0, "intervals": [1.0]})
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -1,7 +1,7 @@
-"""A plain locustfile as its users write it, for comparison: closed-loop users of FastHttpUser.
+"""A plain locustfile for comparison: closed-loop users of FastHttpUser.
 
-Started by `benchmarks.peers`. ``RATE_PER_USER`` paces each user with ``constant_throughput``, without it users
-send as fast as they are answered; what Locust itself reports goes to the file ``RESULT`` as JSON.
+`benchmarks.peers` starts it. ``RATE_PER_USER`` paces each user with ``constant_throughput``; without it, users send as
+fast as the target answers. Locust's own figures go to the file ``RESULT`` as JSON.
 """
 
 import json
@@ -30,8 +30,8 @@ class StockUser(FastHttpUser):
         self.client.post("/v1/orders", json={"symbol": "EURUSD", "units": 1000})
 
 
-@events.quitting.add_listener
-def tell(environment: Any, **_: Any) -> None:
+@events.quitting.add_listener  # type: ignore[untyped-decorator] # Locust does not annotate it
+def write_percentiles(environment: Any, **_: Any) -> None:
     """Write Locust's own percentiles, in milliseconds."""
     total = environment.stats.total
     shares = {"p50": 0.50, "p95": 0.95, "p99": 0.99}

@@ -94,8 +94,8 @@ def record_of(
     record = replace(record, baseline=entry.reference(night.at))
     if night.is_other_load:
         parts = {**record.fingerprint, "load": "25/s constant for 60 s after 10 s of warm-up"}
-        told = tuple(reasons.differences(parts, entry.fingerprint))
-        return replace(record, verdict=Verdict.NOT_COMPARABLE, fingerprint=parts, reasons=told)
+        differences = tuple(reasons.differences(parts, entry.fingerprint))
+        return replace(record, verdict=Verdict.NOT_COMPARABLE, fingerprint=parts, reasons=differences)
     return _compared(record, night, entry=entry, spreads=spreads, since=since)
 
 
@@ -113,14 +113,14 @@ def _compared(
             shift, spreads[name]
         ):
             deviations.append(_deviation(metric, level, value, shift=shift, night=night, since=since))
-    worse = [each for each in deviations if each.is_worse and each.is_confirmed]
-    better = [each for each in deviations if not each.is_worse]
+    worse = [deviation for deviation in deviations if deviation.is_worse and deviation.is_confirmed]
+    better = [deviation for deviation in deviations if not deviation.is_worse]
     verdict = Verdict.REGRESSION if worse else Verdict.IMPROVEMENT if better else Verdict.PASS
-    calm = (reasons.nothing_moved(entry, nights=len(entry.runs)),)
+    calm = (reasons.no_change(entry, nights=len(entry.runs)),)
     return replace(
         record,
         verdict=verdict,
-        reasons=tuple(each.reason for each in deviations if each.is_confirmed) or calm,
+        reasons=tuple(deviation.reason for deviation in deviations if deviation.is_confirmed) or calm,
         deviations=tuple(deviations),
         shifts=shifts,
         judged=night.judged if night.reruns else {},
@@ -148,12 +148,12 @@ def _is_far(shift: Shift, spread: float) -> bool:
 def _deviation(
     metric: Metric, level: float, value: float, *, shift: Shift, night: Night, since: datetime | None
 ) -> Deviation:
-    """Return what moved: sure with re-runs, or on the second night of it."""
+    """Return a deviation; it is confirmed with re-runs, or on its second night."""
     is_worse = metric.worsening(baseline=level, value=value) > 0
     is_confirmed = not is_worse or bool(night.reruns) or since is not None
     is_grave = is_worse and is_confirmed and abs(shift.ratio or 0) > 0.2
     severity = Severity.CRITICAL if is_grave else Severity.WARNING if is_worse and is_confirmed else Severity.DIGEST
-    told = reasons.of_shift(metric, value=value, level=level, shift=shift, nights=14)
+    change = reasons.of_shift(metric, value=value, level=level, shift=shift, nights=14)
     return Deviation(
         metric=metric.name,
         unit=metric.unit,
@@ -162,7 +162,8 @@ def _deviation(
         shift=shift,
         is_worse=is_worse,
         severity=severity,
-        reason=f"{told}; first seen with {night.version}",
+        reason=f"{change}; first seen with {night.version}",
+        first_version=night.version,
         is_confirmed=is_confirmed,
         since=since,
     )

@@ -1,6 +1,6 @@
 """Years of nights of a platform that does not exist, as results and baselines: to measure with, and to look at pages.
 
-    python -m benchmarks.synthetic_years /tmp/years [--nights 1100] [--series 2] [--seed 1]
+    python -m benchmarks.synthetic_years /tmp/years [--nights 1100] [--series 2] [--seed 1] [--quick]
 
 writes ``results/`` and ``baselines.json`` for the catalogue's services and scenarios. Every cell runs every night, so
 that all of them are as long as a nightly one. What is drawn:
@@ -16,9 +16,9 @@ twice more, and the median decides. Baselines are made by the product's own prom
 after 14 nights of improvement, and by force after 21 of regression.
 """
 
-import argparse
 import math
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -26,7 +26,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.options import notes_of, parse, parser_of
 from benchmarks.synthetic_records import Night, Subject, record_of, timeseries
+from benchmarks.tables import Table
 from include.perf.baselines.baselines import Approval, BaselineRun, Baselines, contribution
 from include.perf.baselines.file_format import format_baselines
 from include.perf.catalogue.catalogue import Catalogue
@@ -59,7 +61,8 @@ class _Releases:
 
 
 def _releases(rng: np.random.Generator, nights: int) -> _Releases:
-    versions, slower, age = [], np.zeros(nights), np.zeros(nights)
+    versions: list[str] = []
+    slower, age = np.zeros(nights), np.zeros(nights)
     level, trouble, minor = 0.0, 0.0, 0
     while len(versions) < nights:
         minor += 1
@@ -228,15 +231,17 @@ def _run_id(rng: np.random.Generator, at: datetime) -> str:
     return f"{at:%Y%m%dT%H%M%SZ}-{rng.integers(2**24):06x}"
 
 
-def main() -> None:
-    """Write years into a folder."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="a new one")
-    parser.add_argument("--nights", type=int, default=NIGHTS)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write years to a folder."""
+    parser = parser_of("synthetic_years", __doc__)
+    parser.add_argument("folder", type=Path, help="a new folder")
+    parser.add_argument("--nights", type=int, default=NIGHTS, help="runs of each cell")
     parser.add_argument("--series", type=int, default=0, help="latest nights whose runs get a time series")
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    SyntheticYears(nights=options.nights, series=options.series, seed=options.seed).write(options.folder)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random numbers")
+    options = parse(parser, arguments, quick={"nights": 12, "series": 1})
+    runs = SyntheticYears(nights=options.nights, series=options.series, seed=options.seed).write(options.folder)
+    rows = [{"folder": str(options.folder), "nights": options.nights, "runs": runs}]
+    sys.stdout.write(Table(title="synthetic years", rows=rows, notes=notes_of(options)).text())
 
 
 if __name__ == "__main__":

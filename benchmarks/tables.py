@@ -1,4 +1,4 @@
-"""Tables as aligned Markdown: read in a terminal, pasted into a document."""
+"""Aligned Markdown tables, for the terminal and for documents."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """The figures of a section; all rows have the same columns, and units are in their names."""
+    """The figures of a section; all rows have the same columns, with units in the column names."""
 
     title: str
     rows: Sequence[Row]
     notes: Sequence[str] = field(default=())
 
     def text(self) -> str:
-        """Return it as Markdown."""
+        """Return the table as Markdown."""
         parts = [f"## {self.title}", ""]
         if self.rows:
             parts += [*_lines(self.rows), ""]
@@ -43,7 +43,7 @@ def _align(cell: str, width: int, *, left: bool) -> str:
 
 
 def _cell(value: object) -> str:
-    """Write a value with about three digits; what is not known is a dash."""
+    """Format a value with about three digits; an unknown value is a dash."""
     if value is None or value != value:  # NaN differs from itself
         return "–"
     if not isinstance(value, float):

@@ -1,6 +1,6 @@
-"""The target of the load benchmarks, and the truth it logs.
+"""The target of the load benchmarks, and the truth that it logs.
 
-`target.c` is built into a temporary folder, run on a free loopback port and ended by its own process id.
+`target.c` is compiled into a temporary folder, and listens on a free loopback port.
 """
 
 import shutil
@@ -38,7 +38,11 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class BenchmarkError(Exception):
-    """A benchmark cannot be run; the message says why and what to do."""
+    """A benchmark cannot run; the message says why and what to do."""
+
+
+class MissingToolError(BenchmarkError):
+    """A program that a benchmark needs is not installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +51,10 @@ class Behaviour:
 
     Attributes:
         service_ms: median service time; 0 answers at once.
-        spread: sigma of the lognormal service time, 0 for none; 0.5 makes p99 3.2 times the median.
-        stall_s, every_s: the whole process sleeps ``stall_s`` in every ``every_s``.
-        errors: share of the requests answered with 500.
-        resets: share of the requests whose connection is reset instead of answered.
+        spread: sigma of the lognormal service time, 0 for a constant one; with 0.5, p99 is 3.2 times the median.
+        stall_s, every_s: the process sleeps for ``stall_s`` once in every ``every_s``.
+        errors: share of the requests answered with status 500.
+        resets: share of the requests whose connection is reset.
     """
 
     service_ms: float = 5.0
@@ -77,13 +81,13 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Truth:
-    """What the target logged; all times in Unix seconds.
+    """The log of the target; all times in Unix seconds.
 
     Attributes:
         arrived: (n,) when each request reached this machine, ascending.
-        answered: (n,) when its answer was handed to the kernel, NaN for never.
-        service_s: (n,) the service time that was drawn for it.
-        stalls: (k, 2) begin and end of each stall.
+        answered: (n,) when each answer was handed to the kernel; NaN for no answer.
+        service_s: (n,) the service time that was drawn for each.
+        stalls: (k, 2) start and end of each stall.
     """
 
     arrived: Floats
@@ -93,7 +97,7 @@ class Truth:
 
     @property
     def latency_s(self) -> Floats:
-        """From arrival to answer, of the answered requests."""
+        """The time from arrival to answer, of the answered requests."""
         took: Floats = (self.answered - self.arrived)[~np.isnan(self.answered)]
         return took
 
@@ -126,11 +130,12 @@ def build(folder: Path) -> Path:
     """Compile target.c into a folder and return the program.
 
     Raises:
-        BenchmarkError: there is no C compiler, or it failed.
+        MissingToolError: there is no C compiler.
+        BenchmarkError: the compilation failed.
     """
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
-        raise BenchmarkError(
+        raise MissingToolError(
             f"the load benchmarks need a C compiler ({', '.join(COMPILERS)}) for their target, but none is in PATH; "
             "install one, on Debian with: apt-get install gcc libc6-dev"
         )
@@ -144,7 +149,7 @@ def build(folder: Path) -> Path:
 
 
 class Target:
-    """A running target; after its end `truth` reads what it logged."""
+    """A running target."""
 
     def __init__(self, process: "subprocess.Popen[str]", log: Path, priority: str) -> None:
         self._process = process
@@ -161,7 +166,7 @@ class Target:
         return self._process.pid
 
     def stop(self) -> None:
-        """End it and wait until its log is whole; it may be in the middle of a stall."""
+        """End it and wait until its log is complete; it may be in a stall."""
         self._process.terminate()
         try:
             self._process.wait(timeout=END_S)
@@ -170,14 +175,14 @@ class Target:
             self._process.wait()
 
     def truth(self) -> Truth:
-        """Stop it and return what it logged."""
+        """Stop it and return its log."""
         self.stop()
         return read_truth(self._log)
 
 
 @contextmanager
 def running(program: Path, behaviour: Behaviour, *, for_s: float) -> Iterator[Target]:
-    """Run a target, for at most ``for_s`` seconds."""
+    """Run a target for at most ``for_s`` seconds."""
     with tempfile.TemporaryDirectory(prefix="bellwether-target-") as folder:
         log = Path(folder) / "truth.bin"
         process = subprocess.Popen(

@@ -1,7 +1,7 @@
-"""What the processes of a load use: processor time and memory of everything below this process, by /proc.
+"""Processor time and memory of a load: of all processes below this one, from /proc.
 
-The same yardstick for every generator: sampled while the load runs, so that neither start-up nor the reading
-of results afterwards counts, and only over seconds in which the target saw requests.
+The method is the same for every generator: sampled while the load runs, and only over seconds in which the target saw
+requests. Start-up and the reading of results do not count.
 """
 
 import os
@@ -24,12 +24,12 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What was used up to a moment.
+    """The usage up to a moment.
 
     Attributes:
         by_process: CPU seconds of each process of the load.
         rss_bytes: memory of all of them.
-        foreign_s: CPU seconds of the whole machine that nothing below this process used.
+        foreign_s: CPU seconds of this machine's other processes.
     """
 
     at: float
@@ -39,12 +39,12 @@ class Sample:
 
 
 class Watch:
-    """Samples everything below this process but ``others`` (the target, burners) until it is left."""
+    """Samples all processes below this one except ``others`` (the target, burners), inside a ``with`` block."""
 
     def __init__(self, *, others: Collection[int], every_s: float = EVERY_S) -> None:
         self._others = frozenset(others)
         self._every_s = every_s
-        self._over = threading.Event()
+        self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="watch", daemon=True)
         self.samples: list[Sample] = []
 
@@ -55,21 +55,21 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._is_over.set()
         self._thread.join()
 
     def _sample(self) -> None:
-        me = os.getpid()
-        while not self._over.wait(self._every_s):
+        own_pid = os.getpid()
+        while not self._is_over.wait(self._every_s):
             busy_s = float(busy_ticks(_machine_ticks())) / TICKS_PER_S
-            own_s = sum(cpu_s(pid) or 0.0 for pid in (me, *descendants(me)))
-            pids = descendants(me, without=self._others)
+            own_s = sum(cpu_s(pid) or 0.0 for pid in (own_pid, *descendants(own_pid)))
+            pids = descendants(own_pid, without=self._others)
             usage = {pid: used for pid in pids if (used := cpu_s(pid)) is not None}
             memory = sum(rss_bytes(pid) for pid in usage)
             self.samples.append(Sample(at=time.time(), by_process=usage, rss_bytes=memory, foreign_s=busy_s - own_s))
 
     def cpu_between(self, start: float, end: float) -> tuple[float, float, float] | None:
-        """Return the CPU seconds between the first and last sample inside [start, end], and when those were."""
+        """Return the CPU seconds between the first and last sample in [start, end], and the times of both."""
         inside = [sample for sample in self.samples if start <= sample.at <= end and sample.by_process]
         if len(inside) < 2:
             return None
@@ -78,7 +78,7 @@ class Watch:
         return used, first.at, last.at
 
     def foreign_cores(self, start: float, end: float) -> float | None:
-        """Return how many cores something else on this machine used between [start, end]."""
+        """Return how many cores other processes of this machine used in [start, end]."""
         inside = [sample for sample in self.samples if start <= sample.at <= end]
         if len(inside) < 2:
             return None
@@ -91,11 +91,11 @@ class Watch:
 
 
 def descendants(pid: int, *, without: Collection[int] = ()) -> list[int]:
-    """Return the processes below one, without some and what is below those."""
+    """Return the processes below one, except ``without`` and what is below those."""
     found: list[int] = []
     try:
         lists = list(PROC.glob(f"{pid}/task/*/children"))
-    except OSError:  # it ended meanwhile
+    except OSError:  # the process has ended
         return found
     for children in lists:
         try:
@@ -109,7 +109,7 @@ def descendants(pid: int, *, without: Collection[int] = ()) -> list[int]:
 
 
 def cpu_s(pid: int) -> float | None:
-    """Return the user and system seconds of a process, ``None`` when it is gone."""
+    """Return the user and system seconds of a process; ``None`` when it has ended."""
     try:
         fields = (PROC / f"{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
     except OSError:
@@ -118,7 +118,7 @@ def cpu_s(pid: int) -> float | None:
 
 
 def rss_bytes(pid: int) -> int:
-    """Return the resident memory of a process, 0 when it is gone."""
+    """Return the resident memory of a process in bytes; 0 when it has ended."""
     try:
         status = (PROC / f"{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:
@@ -128,7 +128,7 @@ def rss_bytes(pid: int) -> int:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures were measured on."""
+    """Return a description of this machine."""
     models = [line for line in _lines(PROC / "cpuinfo") if line.startswith("model name")]
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -140,7 +140,7 @@ def machine() -> dict[str, Any]:
 
 
 def busy_share(during_s: float = 1.0) -> float:
-    """Return the share of this machine's processors that is busy now: what else runs spoils figures."""
+    """Return the share of this machine's processors that is busy now; other load spoils figures."""
     before = _machine_ticks()
     time.sleep(during_s)
     spent = _machine_ticks() - before
@@ -148,7 +148,7 @@ def busy_share(during_s: float = 1.0) -> float:
 
 
 def busy_ticks(ticks: "np.ndarray[Any, np.dtype[np.int64]]") -> int:
-    """Return what was not idle of user, nice, system, idle, iowait, irq, softirq, steal."""
+    """Return the ticks that were not idle; ``ticks``: (8,) user, nice, system, idle, iowait, irq, softirq, steal."""
     return int(ticks.sum() - ticks[3] - ticks[4])
 
 

@@ -1,25 +1,23 @@
 """Measure what a service of the reference platform costs at a fixed request rate.
 
-Run from the project's root (as a module: this file has the name of a standard-library module)::
+Run from the project's root::
 
-    python -m benchmarks.platform --rate 500 --for 10 [--service analysis-engine-service …]
+    python -m benchmarks.services [--rate 500] [--for 10] [--service analysis-engine-service …] [--quick]
 
-Method. Each service is started alone, in a process of its own on a free loopback port. The driver is open-loop:
-request i is due at start + i / rate whatever became of those before it, is sent over a free kept-alive
-connection (a new one where none is free), and its latency counts from when it was due. Requests are those of
-`demo.platform.examples`, all four endpoints of the service in turn. After a warm-up,
-the service's own /metrics are read before and after the measured seconds:
+Method. Each service runs alone, in a process of its own on a free loopback port. The driver is open-loop: request i is
+due at start + i / rate, whatever became of earlier requests. It is sent over a free kept-alive connection, or over a
+new one if none is free, and its latency counts from its due time. Requests come from `demo.platform.examples`, all four
+endpoints of the service in turn. After a warm-up, the /metrics of the service are read before and after the measured
+seconds:
 
-- CPU is the growth of `process_cpu_seconds_total` over the elapsed time, in cores;
-- server p50 and p99 are quantiles of the growth of `http_request_duration_seconds`, summed over
-  endpoints, interpolated within a bucket as Prometheus' histogram_quantile does. Below the first bucket's bound
-  that is coarse: read "≤ 1 ms";
-- client p99 is exact and includes the driver, the loopback and every delay of a busy machine.
+- CPU is the increase of `process_cpu_seconds_total` divided by the elapsed time, in cores.
+- p50 and p99 are quantiles of the increase of `http_request_duration_seconds`, summed over endpoints, interpolated
+  within a bucket like PromQL's histogram_quantile. Below the first bucket's bound they are coarse: read "≤ 1 ms".
+- client p99 is exact. It includes the driver, the loopback and every delay of a busy machine.
 
-CPU seconds say what the service costs; on a machine that others use, latencies say also what they did.
+CPU time is the cost of the service. Latencies also depend on what else the machine does.
 """
 
-import argparse
 import asyncio
 import json
 import re
@@ -37,18 +35,19 @@ from urllib.parse import urlencode
 
 import uvloop
 
+from benchmarks.options import notes_of, parse, parser_of
+from benchmarks.tables import Row, Table
 from demo.platform.catalogue import SERVICES, service_name
 from demo.platform.examples import ExampleRequest, example
 
 _HOST = "127.0.0.1"
-_WARMUP_S = 2.0
 _DISTINCT_REQUESTS = 4_000
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$")
 
 
 @dataclass(slots=True)
 class Tally:
-    """What the driver saw."""
+    """Latencies and statuses, as seen by the driver."""
 
     latencies_s: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -56,7 +55,7 @@ class Tally:
 
 
 class _Connection(asyncio.Protocol):
-    """One kept-alive connection with at most one request under way; answers have a content-length."""
+    """A kept-alive connection with at most one request at a time; answers have a content-length."""
 
     def __init__(self, free: list["_Connection"], tally: Tally) -> None:
         self._free = free
@@ -71,7 +70,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self, payload: bytes, due_s: float) -> None:
         if self._transport is None:
-            raise RuntimeError("the connection is not made yet")
+            raise RuntimeError("the connection is not established")
         self._due_s = due_s
         self._transport.write(payload)
 
@@ -104,7 +103,7 @@ class Driver:
         self._opening: set[asyncio.Task[None]] = set()
 
     async def drive(self, *, rate_rps: float, for_s: float) -> Tally:
-        """Send rate · for requests on time, wait for their answers (10 s at most), and tell."""
+        """Send ``rate_rps × for_s`` requests on schedule, and wait up to 10 s for the last answers."""
         tally = Tally()
         self._free.clear()
         started_s = time.perf_counter()
@@ -139,55 +138,57 @@ class Driver:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure services one after another and print a table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.platform", description=__doc__.split("\n")[0])
-    parser.add_argument("--service", action="append", type=service_name, help="all unless given; repeatable")
-    parser.add_argument("--rate", type=float, default=500.0, help="requests a second")
-    parser.add_argument("--for", dest="for_s", type=float, default=10.0, help="seconds measured a service")
-    options = parser.parse_args(arguments)
-    columns = "service", "rate", "CPU cores", "p50 ms", "p99 ms", "client p99 ms", "RSS MB", "not 200"
-    _line("{:<27}{:>7}{:>11}{:>8}{:>8}{:>15}{:>8}{:>9}", *columns)
+    parser = parser_of("services", __doc__)
+    parser.add_argument("--service", action="append", type=service_name, help="repeatable; default: all services")
+    parser.add_argument("--rate", type=float, default=500.0, help="requests per second")
+    parser.add_argument("--for", dest="for_s", type=float, default=10.0, help="measured seconds per service")
+    parser.add_argument("--warmup", type=float, default=2.0, help="seconds before them")
+    quick = {"service": [next(iter(SERVICES))], "rate": 50.0, "for_s": 1.0, "warmup": 0.5}
+    options = parse(parser, arguments, quick=quick)
+    rows = []
     for service in options.service or SERVICES:
-        _line(
-            "{:<27}{:>7.1f}{:>11.3f}{:>8.2f}{:>8.2f}{:>15.2f}{:>8.1f}{:>9}",
-            *measure(service, rate_rps=options.rate, for_s=options.for_s),
-        )
+        sys.stderr.write(f"… {service}\n")
+        rows.append(measure(service, rate_rps=options.rate, for_s=options.for_s, warmup_s=options.warmup))
+    sys.stdout.write(Table(title="services: the cost of a service", rows=rows, notes=notes_of(options)).text())
     return 0
 
 
-def measure(service: str, *, rate_rps: float, for_s: float) -> tuple[object, ...]:
-    """Measure one service; the columns of the table."""
+def measure(service: str, *, rate_rps: float, for_s: float, warmup_s: float) -> Row:
+    """Measure one service and return its row of the table."""
     port = _free_port()
     command = [sys.executable, "-m", "demo.platform", "--service", service, "--port", str(port)]
     process = subprocess.Popen([*command, "--exit-with-parent"], stderr=subprocess.DEVNULL)
     try:
         _wait_until_healthy(port)
         payloads = [encode(example(service, n), port) for n in range(_DISTINCT_REQUESTS)]
-        return (service, *uvloop.run(_measure(port, payloads, rate_rps=rate_rps, for_s=for_s)))
+        figures = uvloop.run(_measure(port, payloads, rate_rps=rate_rps, for_s=for_s, warmup_s=warmup_s))
+        return {"service": service} | figures
     finally:
         process.terminate()
         process.wait(timeout=10)
 
 
-async def _measure(port: int, payloads: Sequence[bytes], *, rate_rps: float, for_s: float) -> tuple[object, ...]:
+async def _measure(
+    port: int, payloads: Sequence[bytes], *, rate_rps: float, for_s: float, warmup_s: float
+) -> dict[str, float]:
     driver = Driver(port, payloads)
-    await driver.drive(rate_rps=rate_rps, for_s=_WARMUP_S)
+    await driver.drive(rate_rps=rate_rps, for_s=warmup_s)
     before, began_s = _scrape(port), time.perf_counter()
     tally = await driver.drive(rate_rps=rate_rps, for_s=for_s)
     after, elapsed_s = _scrape(port), time.perf_counter() - began_s
-    buckets = _bucket_growth(before, after)
+    buckets = _bucket_increase(before, after)
     if not tally.latencies_s:
         raise RuntimeError(f"no answer to {tally.sent} requests on port {port}")
     latencies_s = sorted(tally.latencies_s)
-    lost = tally.sent - tally.statuses[200]
-    return (
-        len(latencies_s) / elapsed_s,
-        (after["process_cpu_seconds_total", ""] - before["process_cpu_seconds_total", ""]) / elapsed_s,
-        1000 * quantile(buckets, 0.5),
-        1000 * quantile(buckets, 0.99),
-        1000 * latencies_s[min(len(latencies_s) - 1, int(0.99 * len(latencies_s)))],
-        after["process_resident_memory_bytes", ""] / 1e6,
-        lost,
-    )
+    return {
+        "requests /s": len(latencies_s) / elapsed_s,
+        "CPU cores": (after["process_cpu_seconds_total", ""] - before["process_cpu_seconds_total", ""]) / elapsed_s,
+        "p50 ms": 1000 * quantile(buckets, 0.5),
+        "p99 ms": 1000 * quantile(buckets, 0.99),
+        "client p99 ms": 1000 * latencies_s[min(len(latencies_s) - 1, int(0.99 * len(latencies_s)))],
+        "RSS MB": after["process_resident_memory_bytes", ""] / 1e6,
+        "not 200": tally.sent - tally.statuses[200],
+    }
 
 
 def encode(request: ExampleRequest, port: int) -> bytes:
@@ -199,7 +200,7 @@ def encode(request: ExampleRequest, port: int) -> bytes:
 
 
 def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float:
-    """Interpolate a quantile from cumulative (upper bound, count), as histogram_quantile does."""
+    """Interpolate a quantile from cumulative (upper bound, count) pairs, like PromQL's histogram_quantile."""
     rank = share * buckets[-1][1]
     lower, below = 0.0, 0.0
     for bound, count in buckets:
@@ -211,7 +212,7 @@ def quantile(buckets: Sequence[tuple[float, float]], share: float) -> float:
     return lower
 
 
-def _bucket_growth(
+def _bucket_increase(
     before: dict[tuple[str, str], float], after: dict[tuple[str, str], float]
 ) -> list[tuple[float, float]]:
     totals: dict[float, float] = {}
@@ -245,11 +246,6 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])
-
-
-def _line(template: str, *values: object) -> None:
-    sys.stdout.write(template.format(*values) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
