@@ -30,7 +30,7 @@ sys.path.append(str(Path(__file__).parents[1] / "plugins"))
 
 from bellwether.timed_cache import TimedCache
 from bellwether.web.access import Visitor
-from bellwether.web.app import CATALOGUE_KEPT_S, build_app
+from bellwether.web.app import CATALOGUE_CACHED_S, build_app
 from bellwether.web.csrf import Tokens
 from bellwether.web.site import Site
 
@@ -57,7 +57,7 @@ def views(
 
 def _app(folder: Path, *, store: FolderStore, index: SqliteIndex) -> FastAPI:
     metrics = Sources(
-        catalogue=TimedCache(load_catalogue, for_s=CATALOGUE_KEPT_S),
+        catalogue=TimedCache(load_catalogue, for_s=CATALOGUE_CACHED_S),
         index=index,
         baselines=CachedBaselines(BaselineFile(folder / "baselines.json")),
         alerts=AlertFile(folder / "alerts.json"),
@@ -74,7 +74,7 @@ def _app(folder: Path, *, store: FolderStore, index: SqliteIndex) -> FastAPI:
             alerts=metrics.alerts,
             acknowledged=acknowledged,
             clock=metrics.clock,
-            door=_anyone,
+            authenticate=_anyone,
             tokens=Tokens(secret="benchmark"),  # noqa: S106 - nothing is protected here
             metrics=metrics,
             metrics_token=lambda: None,

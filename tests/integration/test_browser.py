@@ -1,6 +1,6 @@
-"""What a person sees in a browser: the form, the grid, the documentation, and the message in Slack.
+"""Airflow and Slack in a browser: the trigger form, the grid, the DAG documentation, and the Slack message.
 
-With BELLWETHER_SCREENSHOTS set to a folder (docs/images), the pictures of the README are taken anew.
+With BELLWETHER_SCREENSHOTS set to a folder (docs/images), these tests renew the screenshots of the documentation.
 """
 
 import os
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def page(browser: Browser, platform: Platform) -> Page:
-    """A page on which the admin has logged in with the generated password."""
+    """A page where the admin is logged in with the generated password."""
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
@@ -31,13 +31,13 @@ def page(browser: Browser, platform: Platform) -> Page:
 
 @pytest.fixture(scope="module")
 def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pictures go."""
-    wanted = os.environ.get("BELLWETHER_SCREENSHOTS")
-    return Path(wanted) if wanted else tmp_path_factory.mktemp("screenshots")
+    """The folder of the screenshots."""
+    folder = os.environ.get("BELLWETHER_SCREENSHOTS")
+    return Path(folder) if folder else tmp_path_factory.mktemp("screenshots")
 
 
-def assert_picture(path: Path) -> None:
-    """It is a PNG, 1200 px wide, of at most 200 KB."""
+def check_screenshot(path: Path) -> None:
+    """Check that a file is a PNG, 1200 px wide, of at most 300 kB."""
     content = path.read_bytes()
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     assert int.from_bytes(content[16:20]) == 1200
@@ -52,7 +52,7 @@ def open_form(page: Page, platform: Platform) -> None:
 
 
 def widen_grid(page: Page) -> None:
-    """Drag the border between grid and details, so that more than one run is seen."""
+    """Drag the border between grid and details to show more than one run."""
     page.mouse.move(299, 700)
     page.mouse.down()
     page.mouse.move(420, 700, steps=5)
@@ -60,22 +60,22 @@ def widen_grid(page: Page) -> None:
 
 
 def test_the_form_explains_every_parameter(page: Page, platform: Platform, screenshots: Path) -> None:
-    """Each field has its title and its help, and starts from the scenario's own load."""
+    """Every field has a title, a help text, and the scenario's load as its default."""
     open_form(page, platform)
     dialog = page.get_by_role("dialog")
     for title in ("Service", "Duration (s)", "Rate (requests/s)", "Update the baseline", "Reason"):
         expect(dialog.get_by_text(title, exact=False).first).to_be_visible()
-    for said in ("All of them, or only one.", "Runs are only compared at the same duration.", "Needs a reason."):
-        expect(dialog.get_by_text(said)).to_be_visible()
+    for help_text in ("All of them, or only one.", "Runs are only compared at the same duration.", "Needs a reason."):
+        expect(dialog.get_by_text(help_text)).to_be_visible()
     expect(dialog.locator("input[name=element_duration]")).to_have_value("20")
     page.set_viewport_size({"width": 1200, "height": 1130})
-    picture = screenshots / "trigger-form.png"
-    page.screenshot(path=picture, animations="disabled")
-    assert_picture(picture)
+    screenshot = screenshots / "trigger-form.png"
+    page.screenshot(path=screenshot, animations="disabled")
+    check_screenshot(screenshot)
 
 
 def test_the_drop_down_offers_every_service(page: Page, platform: Platform) -> None:
-    """All, and every service by its name and by its short one."""
+    """All services, and every service by its name and by its short name."""
     open_form(page, platform)
     page.get_by_role("dialog").get_by_role("combobox").first.click()
     offered = page.get_by_role("option").all_inner_texts()
@@ -88,8 +88,8 @@ def test_the_drop_down_offers_every_service(page: Page, platform: Platform) -> N
 
 
 @pytest.mark.usefixtures("halted")
-def test_a_run_triggered_in_the_form_is_seen_in_the_grid(page: Page, platform: Platform) -> None:
-    """What was chosen is what runs, and a mapped task bears its service's name; load is halted meanwhile."""
+def test_a_run_triggered_in_the_form_appears_in_the_grid(page: Page, platform: Platform) -> None:
+    """It runs with the chosen parameters, and mapped tasks are named by their service; load is halted."""
     known = {run["dag_run_id"] for run in platform.api.call("GET", "/dags/market_open/dagRuns")["dag_runs"]}
     open_form(page, platform)
     dialog = page.get_by_role("dialog")
@@ -111,14 +111,14 @@ def test_a_run_triggered_in_the_form_is_seen_in_the_grid(page: Page, platform: P
 
     page.goto(f"{platform.stack.airflow_url}/dags/market_open/runs/{run.run_id}/tasks/group/run_service")
     expect(page.get_by_role("link", name="run_service.stage_data")).to_be_visible()
-    # run_load and scrape were skipped before they had a name
+    # run_load and scrape were skipped before they were named
     expect(page.get_by_role("link", name=SERVICE)).to_have_count(2)
     page.goto(f"{platform.stack.airflow_url}/dags/market_open/runs/{run.run_id}/tasks/group/conclude")
     expect(page.get_by_role("link", name=SERVICE)).to_have_count(3)
 
 
-def test_the_dag_tells_what_it_does(page: Page, platform: Platform) -> None:
-    """The documentation opens with one button and explains load and tasks."""
+def test_the_dag_documentation(page: Page, platform: Platform) -> None:
+    """One button opens it; it explains load and tasks."""
     page.goto(f"{platform.stack.airflow_url}/dags/market_open")
     page.get_by_role("button", name="Dag Docs").click()
     shown = page.get_by_role("dialog")
@@ -131,22 +131,22 @@ def test_the_dag_tells_what_it_does(page: Page, platform: Platform) -> None:
 
 
 def test_the_grid_shows_a_regression_in_red(page: Page, platform: Platform, slow_run: Run, screenshots: Path) -> None:
-    """Runs that passed are green, and the one in which a service got worse is not."""
+    """Runs that passed are green; the run with a regression is red."""
     page.goto(f"{platform.stack.airflow_url}/dags/market_open/runs/{slow_run.run_id}")
     expect(page.get_by_text("verdict").first).to_be_visible()
     page.get_by_role("button", name="Expand all task groups").click()
     expect(page.get_by_text("run_load").first).to_be_visible()
     expect(page.get_by_text("Failed").first).to_be_visible()
     widen_grid(page)
-    picture = screenshots / "grid.png"
-    page.screenshot(path=picture, animations="disabled")
-    assert_picture(picture)
+    screenshot = screenshots / "grid.png"
+    page.screenshot(path=screenshot, animations="disabled")
+    check_screenshot(screenshot)
 
 
 def test_the_message_can_be_read_in_slack(
     browser: Browser, platform: Platform, slow_run: Run, screenshots: Path
 ) -> None:
-    """The headline, the figures and the charts of a real regression on the stand-in's page."""
+    """Headline, figures and charts of a real regression on the page of the Slack stand-in."""
     page = browser.new_page(viewport={"width": 1200, "height": 1380})
     page.goto(platform.stack.slack_url)
     page.get_by_role("link", name="performance").first.click()
@@ -154,6 +154,6 @@ def test_the_message_can_be_read_in_slack(
     expect(page.get_by_text(headline).first).to_be_visible()
     for chart in ("comparison", "latency"):
         expect(page.get_by_role("link", name=chart, exact=True)).to_be_visible()
-    picture = screenshots / "slack-message.png"
-    page.screenshot(path=picture, animations="disabled")
-    assert_picture(picture)
+    screenshot = screenshots / "slack-message.png"
+    page.screenshot(path=screenshot, animations="disabled")
+    check_screenshot(screenshot)

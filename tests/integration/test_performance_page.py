@@ -1,4 +1,4 @@
-"""The page "Performance" in a real Airflow and a real browser: who gets in, what they see, what they may change."""
+"""The page "Performance" in a real Airflow and a real browser: logins, content, permissions and changes."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ Open = Callable[..., Page]
 
 
 def token_of(platform: Platform, user: str) -> str:
-    """Log in and return what Airflow's UI keeps as its cookie."""
+    """Log in and return the token that Airflow's UI stores in its cookie."""
     credentials = {"username": user, "password": platform.api.password(user)}
     answer = requests.post(f"{platform.stack.airflow_url}/auth/token", json=credentials, timeout=TIMEOUT_S)
     return str(answer.json()["access_token"])
@@ -32,9 +32,9 @@ def token_of(platform: Platform, user: str) -> str:
 
 @pytest.fixture
 def opened(browser: Browser, platform: Platform) -> Iterator[Open]:
-    """Opens pages as a user; no page may complain of anything, such as a script that its policy forbids."""
+    """Opens pages as a user; the test fails on a script error or a blocked script."""
     contexts: list[BrowserContext] = []
-    complaints: list[str] = []
+    errors: list[str] = []
 
     def open_page(path: str, *, user: str = USER, **options: object) -> Page:
         context = browser.new_context(**{"viewport": {"width": 1400, "height": 900}, **options})  # type: ignore[arg-type]
@@ -43,19 +43,19 @@ def opened(browser: Browser, platform: Platform) -> Iterator[Open]:
         page = context.new_page()
         page.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if "Content Security" in message.text else None)
         page.goto(f"{platform.stack.airflow_url}{path}")
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
+    assert errors == []
 
 
-def keep(page: Page, name: str) -> None:
-    """Take a picture where pictures are wanted."""
+def take_screenshot(page: Page, name: str) -> None:
+    """Take a screenshot where BELLWETHER_SCREENSHOTS names a folder."""
     folder = os.environ.get("BELLWETHER_SCREENSHOTS")
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png", animations="disabled")
@@ -67,7 +67,7 @@ def run_path(run: Run) -> str:
 
 
 def test_nothing_without_a_login(browser: Browser, platform: Platform) -> None:
-    """A person is led to Airflow's login and from there to the page; a program is refused."""
+    """A browser is redirected to Airflow's login and back to the page; a program is refused."""
     url = f"{platform.stack.airflow_url}/bellwether/baselines"
     assert requests.get(url, timeout=TIMEOUT_S, allow_redirects=False).status_code == 401
     context = browser.new_context()
@@ -81,33 +81,33 @@ def test_nothing_without_a_login(browser: Browser, platform: Platform) -> None:
     context.close()
 
 
-def test_a_forged_login_opens_nothing(platform: Platform) -> None:
-    """A cookie that Airflow did not sign is no login."""
+def test_a_forged_login_is_refused(platform: Platform) -> None:
+    """A cookie that Airflow did not sign is not a login."""
     url = f"{platform.stack.airflow_url}/bellwether/"
     assert requests.get(url, cookies={"_token": "a.b.c"}, timeout=TIMEOUT_S).status_code == 401
 
 
-def test_the_way_from_airflow_to_a_report(opened: Open, slow_run: Run) -> None:
-    """Navigation → matrix → history → run → the run of the DAG in Airflow, by clicks alone."""
+def test_navigating_from_airflow_to_a_report(opened: Open, slow_run: Run) -> None:
+    """Navigation → matrix → history → run → DAG run in Airflow, all by clicks."""
     page = opened("/")
     page.get_by_role("link", name="Performance").click()
     frame: FrameLocator = page.frame_locator("iframe")
     expect(frame.get_by_role("heading", level=1)).to_contain_text("open problem")
-    keep(page, "performance")
+    take_screenshot(page, "performance")
     frame.get_by_role("table").get_by_role("link", name=CELL).click()
     expect(frame.locator("canvas")).to_have_count(METRICS)
     frame.get_by_role("rowheader").locator(f"a[href$='{slow_run.record['run_id']}']").click()
     expect(frame.get_by_role("heading", name="Metrics", exact=True)).to_be_visible()
     images = frame.locator("figure img").filter(visible=True)
     expect(images.first).to_be_visible()
-    assert images.evaluate_all("all => all.every(image => image.decode().then(() => image.naturalWidth > 0))")
-    keep(page, "performance-run")
+    assert images.evaluate_all("images => images.every(image => image.decode().then(() => image.naturalWidth > 0))")
+    take_screenshot(page, "performance-run")
     frame.get_by_role("link", name="DAG run in Airflow").click()
     page.wait_for_url(lambda url: unquote(url).endswith(f"/dags/{SCENARIO}/runs/{slow_run.run_id}"))
 
 
 def test_the_tab_of_a_dag_run(opened: Open, slow_run: Run) -> None:
-    """The summary of this run of the DAG, beside its other tabs."""
+    """It shows the summary of this DAG run."""
     page = opened(f"/dags/{SCENARIO}/runs/{slow_run.run_id}")
     menu_and_tab = page.get_by_role("link", name="Performance")
     menu_and_tab.and_(page.locator("a[href*='/runs/']")).click()
@@ -117,47 +117,47 @@ def test_the_tab_of_a_dag_run(opened: Open, slow_run: Run) -> None:
     expect(frame.get_by_role("heading", name="Metrics", exact=True)).to_be_visible()
 
 
-def test_history_under_the_cursor(opened: Open, slow_run: Run) -> None:
-    """All charts tell the run that the cursor is over, and a click opens it."""
+def test_the_history_under_the_cursor(opened: Open, slow_run: Run) -> None:
+    """All charts show the run under the cursor, and a click opens it."""
     page = opened(f"/bellwether/cells/{SERVICE}/{SCENARIO}")
     chart = page.locator(".u-over").first
     box = chart.bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
-    said = page.locator("figcaption span")
-    expect(said.first).to_contain_text("regression")
-    assert sum("regression" in text for text in said.all_inner_texts()) == METRICS
+    readouts = page.locator("figcaption span")
+    expect(readouts.first).to_contain_text("regression")
+    assert sum("regression" in text for text in readouts.all_inner_texts()) == METRICS
     page.mouse.click(box["x"] + box["width"] - 2, box["y"] + box["height"] / 2)
     page.wait_for_url(f"**{run_path(slow_run)}")
 
 
 def test_two_runs_side_by_side(opened: Open, first_run: Run, slow_run: Run) -> None:
-    """Chosen in the table: twice the latency is worse, in words, and both are drawn."""
+    """Chosen in the table: twice the latency is marked as worse, and both runs are drawn."""
     page = opened(f"/bellwether/cells/{SERVICE}/{SCENARIO}?range=all")
     for run in (first_run, slow_run):
         page.locator(f"input[value='{run.record['run_id']}']").check()
-    page.get_by_role("button", name="Compare the two chosen").click()
+    page.get_by_role("button", name="Compare chosen runs").click()
     expect(page.get_by_role("heading", name="Two runs side by side")).to_be_visible()
     expect(page.get_by_role("row", name="Latency p95").first).to_contain_text("better")  # the newer one is A
     page.get_by_role("link", name="Swap A and B").click()
     expect(page.get_by_role("row", name="Latency p95").first).to_contain_text("worse")
     expect(page.locator("canvas").first).to_be_visible()
-    keep(page, "performance-compare")
+    take_screenshot(page, "performance-compare")
 
 
 def test_promoting_and_rolling_back(opened: Open, platform: Platform, slow_run: Run) -> None:
-    """A regression takes force and a reason; who did it is kept; the earlier level comes back."""
+    """A regression takes force and a reason; the user is recorded; the previous version is restored."""
     page = opened(run_path(slow_run))
     page.get_by_label("Reason").fill("the new release is like this")
     page.get_by_role("button", name="Promote").click()
-    expect(page.get_by_label("Begin a new level")).to_be_focused()  # the browser asks for it
-    page.get_by_label("Begin a new level").check()
+    expect(page.get_by_label("Start a new baseline")).to_be_focused()  # the browser requires it
+    page.get_by_label("Start a new baseline").check()
     page.get_by_role("button", name="Promote").click()
-    expect(page.get_by_role("status")).to_contain_text("The baseline is version")
-    expect(page.get_by_text(f"by {USER} on")).to_contain_text("the new release is like this")
+    expect(page.get_by_role("status")).to_contain_text("The baseline is now version")
+    expect(page.get_by_text(f"approved by {USER} on")).to_contain_text("the new release is like this")
     page.get_by_label("Reason").fill("it was a mistake")
     page.get_by_role("button", name="Roll back").click()
-    expect(page.get_by_role("status")).to_contain_text("holds again")
+    expect(page.get_by_role("status")).to_contain_text("Rolled back")
     assert "it was a mistake" in (platform.stack.baselines).read_text(encoding="utf-8")
 
 
@@ -173,11 +173,11 @@ def test_acknowledging_and_silencing(opened: Open, slow_run: Run) -> None:
     expect(page.get_by_role("row").filter(has_text="incident 4711").first).to_be_visible()
     while page.get_by_role("button", name="Lift").count():
         page.get_by_role("button", name="Lift").first.click()
-        expect(page.get_by_role("status")).to_contain_text("Over")
+        expect(page.get_by_role("status")).to_contain_text("Silence lifted")
 
 
 def test_a_viewer_changes_nothing(opened: Open, platform: Platform, slow_run: Run) -> None:
-    """There is no form, and a request made by hand is refused."""
+    """There is no form, and a hand-made request is refused."""
     page = opened(run_path(slow_run), user=VIEWER)
     expect(page.get_by_role("heading", name="Metrics", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Promote")).to_have_count(0)
@@ -187,8 +187,8 @@ def test_a_viewer_changes_nothing(opened: Open, platform: Platform, slow_run: Ru
     assert (platform.stack.baselines).read_bytes() == before
 
 
-def test_the_theme_of_airflow(opened: Open, platform: Platform, slow_run: Run) -> None:
-    """Dark where Airflow is dark, whatever the reader's system prefers; and at once when it is changed."""
+def test_the_theme_follows_airflow(opened: Open, platform: Platform, slow_run: Run) -> None:
+    """Whatever the system prefers; a change applies at once."""
     page = opened("/bellwether/", color_scheme="light")
     background = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(background)
@@ -203,7 +203,7 @@ def test_the_theme_of_airflow(opened: Open, platform: Platform, slow_run: Run) -
 
 
 def test_by_keyboard_alone(opened: Open, slow_run: Run) -> None:
-    """The first stop skips to the content, each stop can be seen, and a cell opens with Enter."""
+    """The first tab stop skips to the content, the focus is always visible, and Enter opens a cell."""
     page = opened("/bellwether/")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -231,19 +231,19 @@ def test_on_a_phone(opened: Open, first_run: Run, slow_run: Run, path: str) -> N
 
 
 def test_without_scripts(opened: Open, slow_run: Run) -> None:
-    """All but the charts that move: the table has the same runs."""
+    """Only the charts are missing; the table lists the same runs."""
     page = opened(f"/bellwether/cells/{SERVICE}/{SCENARIO}", java_script_enabled=False)
     expect(page.get_by_text("The charts need JavaScript")).to_be_visible()
     expect(page.locator(f"a[href$='{slow_run.record['run_id']}']")).to_be_visible()
 
 
-def test_nothing_comes_from_outside(opened: Open, platform: Platform, slow_run: Run) -> None:
+def test_nothing_is_loaded_from_other_sites(opened: Open, platform: Platform, slow_run: Run) -> None:
     """Every request of every page goes to this Airflow."""
     page = opened("/bellwether/")
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
     for path in (f"/bellwether/cells/{SERVICE}/{SCENARIO}", run_path(slow_run), "/bellwether/problems"):
         page.goto(f"{platform.stack.airflow_url}{path}")
         page.wait_for_load_state("networkidle")
-    assert asked
-    assert [url for url in asked if not url.startswith((platform.stack.airflow_url, "data:"))] == []
+    assert requested
+    assert [url for url in requested if not url.startswith((platform.stack.airflow_url, "data:"))] == []

@@ -1,4 +1,4 @@
-"""The HTML report as a browser opens it from disk: whole, quiet, readable on a phone, in the dark and on paper."""
+"""The HTML report opened from disk: complete, no network requests, readable on a phone, in dark mode and on paper."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ LONG_NAME = "a-service-of-" + "very-" * 40 + "long-name"
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a regression with real charts and a name that is far too long."""
+    """The report of a regression with real charts and a very long name."""
     folder = tmp_path_factory.mktemp("report")
     write_timeseries(folder, timeseries_rows(duration_s=120))
     record = regressed_record(service=LONG_NAME)
@@ -35,13 +35,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(browser: Browser, report: Path, **context: object) -> Page:
-    """Open the report; any complaint of the browser's and any request to elsewhere fails the test."""
+    """Open the report; a console message or an external request fails the test."""
     page = browser.new_page(**context)  # type: ignore[arg-type]
 
-    def only_itself(request: Request) -> None:
+    def refuse_external(request: Request) -> None:
         assert request.url.startswith(("file://", "data:image/")), request.url
 
-    page.on("request", only_itself)
+    page.on("request", refuse_external)
     page.on("console", lambda message: pytest.fail(message.text))
     page.goto(report.as_uri())
     return page
@@ -50,7 +50,7 @@ def opened(browser: Browser, report: Path, **context: object) -> Page:
 @pytest.mark.parametrize("viewport", [PHONE, DESK])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_opens_from_disk(browser: Browser, report: Path, viewport: dict[str, int], scheme: str) -> None:
-    """Nothing is missing, nothing is refused, and the page never scrolls sideways."""
+    """All charts are shown, and the page never scrolls sideways."""
     page = opened(browser, report, viewport=viewport, color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
     shown = page.locator("figure img:visible")
@@ -62,7 +62,7 @@ def test_it_opens_from_disk(browser: Browser, report: Path, viewport: dict[str, 
 
 @pytest.mark.parametrize(("scheme", "wanted"), [("dark", "light"), ("light", "dark")])
 def test_a_page_may_choose_the_theme(browser: Browser, report: Path, scheme: str, wanted: str) -> None:
-    """Whatever the reader's system prefers: ink on paper, the charts with them."""
+    """Colours and charts follow it, whatever the system prefers."""
     page = opened(browser, report, viewport=DESK, color_scheme=scheme)
     page.evaluate("theme => { document.documentElement.dataset.theme = theme }", wanted)
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -72,8 +72,8 @@ def test_a_page_may_choose_the_theme(browser: Browser, report: Path, scheme: str
     page.close()
 
 
-def test_paper_is_white(browser: Browser, report: Path) -> None:
-    """Also where the screen is dark."""
+def test_print_is_black_on_white(browser: Browser, report: Path) -> None:
+    """Also in dark mode."""
     page = opened(browser, report, viewport=DESK, color_scheme="dark")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -82,8 +82,8 @@ def test_paper_is_white(browser: Browser, report: Path) -> None:
     page.close()
 
 
-def test_on_a_phone_each_metric_is_a_card(browser: Browser, report: Path) -> None:
-    """Every figure is within the page and named; for a screen reader it stays a table."""
+def test_on_a_phone_every_metric_is_a_card(browser: Browser, report: Path) -> None:
+    """Every value fits the page and has a label; for a screen reader it stays a table."""
     page = opened(browser, report, viewport=PHONE)
     cell = page.locator("td[data-column=Judgement]").nth(1)
     assert cell.inner_text() == "worse, critical"
@@ -97,7 +97,7 @@ def test_on_a_phone_each_metric_is_a_card(browser: Browser, report: Path) -> Non
 
 
 def test_everything_can_be_reached_by_keyboard(browser: Browser, report: Path) -> None:
-    """What scrolls can be focused, and the focus is seen."""
+    """Scrollable parts can be focused, and the focus is visible."""
     page = opened(browser, report, viewport=PHONE)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.tagName") == "FIGURE"

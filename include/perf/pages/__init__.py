@@ -1,4 +1,4 @@
-"""The pages of "Performance": what each shows, as frozen view models, and the templates that draw them.
+"""The pages of "Performance": frozen view models and the templates that render them.
 
-Nothing here knows a web framework: a page is a pure function of what was measured, and of who looks on.
+Nothing here knows a web framework. A page is a pure function of stored results and of the viewer's permissions.
 """

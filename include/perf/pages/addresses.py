@@ -1,4 +1,4 @@
-"""Where each page is."""
+"""The URLs of the pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,64 +10,64 @@ from include.perf.runs.run_index import RunEntry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Makes links; names from data are quoted, so that none leads elsewhere.
+    """Builds links. Names from data are quoted, so a name cannot change where a link leads.
 
     Attributes:
-        base: the path that all pages are below.
-        airflow: the path that Airflow's own pages are below.
+        base: path prefix of all pages.
+        airflow: path prefix of Airflow's own pages.
     """
 
     base: str = "/bellwether"
     airflow: str = ""
 
     def matrix(self, **query: str) -> str:
-        """Return the page of all cells."""
+        """Return the URL of the matrix."""
         return self._at(query=query)
 
     def cell(self, cell: CellName, **query: str) -> str:
-        """Return the history of a cell."""
+        """Return the URL of a cell's history."""
         return self._at("cells", cell.service, cell.scenario, query=query)
 
     def runs(self, cell: CellName, *parts: str) -> str:
-        """Return what the addresses of a cell's runs begin with, or one of them by its id."""
+        """Return the URL prefix of a cell's runs, or the URL of one run by its id."""
         return self._at("runs", cell.service, cell.scenario, *parts)
 
     def run(self, entry: RunEntry, *parts: str) -> str:
-        """Return a run, or what belongs to it, such as a file."""
+        """Return the URL of a run, or of something below it, such as a file."""
         return self.runs(entry.cell, entry.run_id, *parts)
 
     def compare(self, *run_ids: str) -> str:
-        """Return two runs side by side."""
+        """Return the URL of a comparison of two runs."""
         return f"{self._at('compare')}?{urlencode([('run', run_id) for run_id in run_ids])}"
 
     def baselines(self) -> str:
-        """Return the page of all baselines."""
+        """Return the URL of the list of baselines."""
         return self._at("baselines")
 
     def baseline(self, cell: CellName, *parts: str) -> str:
-        """Return the baseline of a cell with its versions, or what changes it."""
+        """Return the URL of a cell's baseline, or of an action on it."""
         return self._at("baselines", cell.service, cell.scenario, *parts)
 
     def problems(self, *parts: str) -> str:
-        """Return the page of open problems and silences, or what changes one of them."""
+        """Return the URL of open problems and silences, or of an action on a problem."""
         return self._at("problems", *parts)
 
     def silences(self, *parts: str) -> str:
-        """Return where a silence is added, or what changes one."""
+        """Return the URL that adds a silence, or an action on one."""
         return self._at("silences", *parts)
 
     def dag_run(self, dag_id: str, dag_run_id: str) -> str:
-        """Return the summary of a run of a DAG."""
+        """Return the URL of a DAG run's summary."""
         return self._at("dag-runs", dag_id, dag_run_id)
 
     def airflow_run(self, entry: RunEntry) -> str | None:
-        """Return the run of the DAG in Airflow's own pages; ``None`` for a run of the command line."""
+        """Return the URL of the DAG run in Airflow's UI; ``None`` for a run started on the command line."""
         if entry.dag_id is None or entry.dag_run_id is None:
             return None
         return f"{self.airflow}/dags/{_quoted(entry.dag_id)}/runs/{_quoted(entry.dag_run_id)}"
 
     def static(self, name: str) -> str:
-        """Return a style sheet or a script."""
+        """Return the URL of a stylesheet or script."""
         return f"{self.base}/static/{name}"
 
     def _at(self, *parts: str, query: Mapping[str, str] | None = None) -> str:

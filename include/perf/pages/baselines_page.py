@@ -1,4 +1,4 @@
-"""Baselines: what every cell is held to, and how that came about."""
+"""Baselines: the approved values of every cell, and their previous versions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,21 @@ from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, Unit
 from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
-from include.perf.pages.marks import STATE_LOOKS, MarkStyle, age, day, minute
+from include.perf.pages.marks import STATE_MARKS, MarkStyle, age, day, minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownBaseline:
+class BaselineVersion:
     """A version of a cell's baseline.
 
     Attributes:
-        due: when somebody should look at it again, and whether that is over.
+        due: the date of the next review, or when the baseline expired.
+        is_due: whether the review is overdue.
     """
 
     cell: CellName
     version: int
-    look: MarkStyle
+    mark: MarkStyle
     p95: str
     runs: str
     age: str
@@ -35,32 +36,37 @@ class ShownBaseline:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BaselineLevel:
-    """What one metric is held to."""
+class BaselineMetric:
+    """The baseline of one metric.
+
+    Attributes:
+        spread: the variation between runs.
+        anchor: the value that slow drift is measured against.
+    """
 
     title: str
-    level: str
+    value: str
     spread: str
     anchor: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselinePage:
-    """The baseline of a cell with the versions before it, latest first."""
+    """The baseline of a cell and its previous versions, latest first."""
 
     cell: CellName
-    current: ShownBaseline
-    levels: tuple[BaselineLevel, ...]
+    current: BaselineVersion
+    metrics: tuple[BaselineMetric, ...]
     run_ids: tuple[str, ...]
-    previous: tuple[ShownBaseline, ...]
+    previous: tuple[BaselineVersion, ...]
     may_change: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselinesPage:
-    """Every baseline that somebody may see, and the cells that have none yet."""
+    """All baselines that the viewer may see, and the cells without one."""
 
-    baselines: tuple[ShownBaseline, ...]
+    baselines: tuple[BaselineVersion, ...]
     without: tuple[CellName, ...]
 
 
@@ -68,34 +74,34 @@ def baselines_page(baselines: Baselines, names: Sequence[CellName], *, now: date
     """Return the baselines of cells.
 
     Args:
-        names: the cells that somebody may see.
+        names: the cells that the viewer may see.
     """
     found = {name: baselines.get(name.service, name.scenario) for name in names}
     return BaselinesPage(
-        baselines=tuple(shown_baseline(name, entry, now=now) for name, entry in found.items() if entry is not None),
+        baselines=tuple(baseline_version(name, entry, now=now) for name, entry in found.items() if entry is not None),
         without=tuple(name for name, entry in found.items() if entry is None),
     )
 
 
 def baseline_page(cell: CellName, entry: Baseline, *, may_change: bool, now: datetime) -> BaselinePage:
-    """Return the baseline of a cell with its history."""
+    """Return the baseline of a cell and its previous versions."""
     return BaselinePage(
         cell=cell,
-        current=shown_baseline(cell, entry, now=now),
-        levels=tuple(_levels(entry)),
+        current=baseline_version(cell, entry, now=now),
+        metrics=tuple(_metrics(entry)),
         run_ids=tuple(run.run_id for run in reversed(entry.runs)),
-        previous=tuple(shown_baseline(cell, version, now=now) for version in entry.previous),
+        previous=tuple(baseline_version(cell, version, now=now) for version in entry.previous),
         may_change=may_change,
     )
 
 
-def shown_baseline(cell: CellName, entry: Baseline, *, now: datetime) -> ShownBaseline:
-    """Return a version of a baseline as it stands now."""
+def baseline_version(cell: CellName, entry: Baseline, *, now: datetime) -> BaselineVersion:
+    """Return a version of a baseline with its current state."""
     state = entry.state if entry.state is State.SUPERSEDED else entry.state_at(now)
-    return ShownBaseline(
+    return BaselineVersion(
         cell=cell,
         version=entry.version,
-        look=STATE_LOOKS[state],
+        mark=STATE_MARKS[state],
         p95=format_value(entry.metrics.get("latency_p95"), Unit.SECONDS),
         runs=counted(len(entry.runs), "run"),
         age=age(entry.approval.at, now=now),
@@ -107,14 +113,14 @@ def shown_baseline(cell: CellName, entry: Baseline, *, now: datetime) -> ShownBa
     )
 
 
-def _levels(entry: Baseline) -> list[BaselineLevel]:
+def _metrics(entry: Baseline) -> list[BaselineMetric]:
     found = []
     for name, metric in METRICS.items():
         spread = entry.spread.get(name)
         found.append(
-            BaselineLevel(
+            BaselineMetric(
                 title=metric.title,
-                level=format_value(entry.metrics.get(name), metric.unit),
+                value=format_value(entry.metrics.get(name), metric.unit),
                 spread=percent(spread.own if spread else None),
                 anchor=format_value(entry.anchor.metrics.get(name), metric.unit),
             )

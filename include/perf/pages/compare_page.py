@@ -1,6 +1,6 @@
-"""Two runs side by side.
+"""Two runs side by side: their metrics, endpoints and differences in tables, their latency in charts.
 
-What the charts of two runs side by side draw: latency over time, and how latencies are distributed.
+The charts show latency over time and the cumulative distribution of latencies.
 """
 
 import csv
@@ -11,7 +11,7 @@ from typing import Any
 
 from include.perf.model.metric import METRICS, Metric, Unit, title_of
 from include.perf.model.numbers import format_value
-from include.perf.pages.marks import VERDICT_LOOKS, MarkStyle, minute
+from include.perf.pages.marks import VERDICT_MARKS, MarkStyle, minute
 from include.perf.reporting.document import Column, Mark, Table, Tone, Words
 from include.perf.runs.figures import EndpointFigures
 from include.perf.runs.phrases import change_of
@@ -22,74 +22,19 @@ LATENCIES = ("latency_p50", "latency_p95", "latency_p99")
 
 MEASURED = "measured"
 
-MOST_POINTS = 600
-"""As many as a screen can tell apart; of a longer run every second, third, … second is drawn."""
-
-
-def compare_chart(
-    series: tuple[bytes | None, bytes | None], spread: tuple[bytes | None, bytes | None]
-) -> dict[str, Any]:
-    """Return the data of the charts.
-
-    Args:
-        series: ``timeseries.csv`` of both runs.
-        spread: ``distribution.csv`` of both runs.
-    """
-    over_time = [_seconds(each) for each in series]
-    return {
-        "latency": [
-            {"name": name, "title": title_of(name), "runs": [each.get(name, [[], []]) for each in over_time]}
-            for name in LATENCIES
-        ],
-        "distribution": [_shares(each) for each in spread],
-    }
-
-
-def _rows(content: bytes | None) -> list[dict[str, str]]:
-    return [] if content is None else list(csv.DictReader(io.StringIO(content.decode("utf-8", errors="replace"))))
-
-
-def _seconds(content: bytes | None) -> dict[str, list[list[float | None]]]:
-    """Return each percentile over the seconds since the measured part began."""
-    rows = [row for row in _rows(content) if row.get("phase") == MEASURED]
-    rows = rows[:: max(1, -(-len(rows) // MOST_POINTS))]
-    if not rows:
-        return {}
-    begin = _number(rows[0].get("second")) or 0.0
-    at: list[float | None] = [(_number(row.get("second")) or 0.0) - begin for row in rows]
-    return {name: [at, [_number(row.get(f"{name}_s")) for row in rows]] for name in LATENCIES}
-
-
-def _shares(content: bytes | None) -> list[list[float]]:
-    """Return for each bin of the histogram where it ends, and which share of the requests was faster."""
-    bins = [(_number(row.get("upper_s")), _number(row.get("count"))) for row in _rows(content)]
-    known = [(upper, count) for upper, count in bins if upper is not None and count is not None]
-    total = sum(count for _, count in known)
-    if not total:
-        return [[], []]
-    shares, below = [], 0.0
-    for _, count in known:
-        below += count
-        shares.append(round(below / total, 6))
-    return [[upper for upper, _ in known], shares]
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
-
+MAX_POINTS = 600
+"""About as many points as a screen can show; of a longer run every second, third, … second is drawn."""
 
 NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRun:
-    """One of the two, with the files that its charts are drawn from.
+    """One of the two runs, with the files that its charts are drawn from.
 
     Attributes:
-        series, spread: ``timeseries.csv`` and ``distribution.csv``; ``None`` where there is none.
+        series: ``timeseries.csv``; ``None`` where the file is missing.
+        spread: ``distribution.csv``; ``None`` where the file is missing.
     """
 
     entry: RunEntry
@@ -98,24 +43,24 @@ class ComparedRun:
     spread: bytes | None
 
     @property
-    def look(self) -> MarkStyle:
-        """How its verdict looks."""
-        return VERDICT_LOOKS[self.record.verdict]
+    def mark(self) -> MarkStyle:
+        """The mark of its verdict."""
+        return VERDICT_MARKS[self.record.verdict]
 
     @property
     def moment(self) -> str:
-        """When it was."""
+        """When it started."""
         return minute(self.record.started_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparePage:
-    """Two runs, the first of them the one that the other is held to.
+    """Two runs; the second is compared with the first.
 
     Attributes:
-        warnings: why they should not be compared.
-        differences: what they do not have in common.
-        data: what the charts draw.
+        warnings: why the comparison may mislead.
+        differences: in load, data, versions and environment.
+        data: of the charts, see `compare_chart`.
     """
 
     first: ComparedRun
@@ -140,22 +85,41 @@ def compare_page(first: ComparedRun, second: ComparedRun) -> ComparePage:
     )
 
 
+def compare_chart(
+    series: tuple[bytes | None, bytes | None], spread: tuple[bytes | None, bytes | None]
+) -> dict[str, Any]:
+    """Return the data of the charts.
+
+    Args:
+        series: ``timeseries.csv`` of both runs.
+        spread: ``distribution.csv`` of both runs.
+    """
+    over_time = [_latencies_over_time(content) for content in series]
+    return {
+        "latency": [
+            {"name": name, "title": title_of(name), "runs": [run.get(name, [[], []]) for run in over_time]}
+            for name in LATENCIES
+        ],
+        "distribution": [_cumulative_shares(content) for content in spread],
+    }
+
+
 def _warnings(first: RunRecord, second: RunRecord) -> Iterator[str]:
     if (first.service, first.scenario) != (second.service, second.scenario):
-        yield "They are of different services or scenarios."
+        yield "The runs are of different services or scenarios."
     if first.environment != second.environment:
-        yield f"They ran in different environments: {first.environment} and {second.environment}."
+        yield f"The runs are from different environments: {first.environment} and {second.environment}."
     if dict(first.fingerprint) != dict(second.fingerprint):
-        yield "Load, data or test bed differ, so a difference need not be the service's; see what differs."
+        yield "Load, data or test bed differ, so the service may not be the cause of a change. See Differences below."
     for letter, record in (("A", first), ("B", second)):
         if not record.verdict.is_measured:
-            yield f"{letter} is {record.verdict}: its figures cannot be trusted."
+            yield f"Run {letter} is {record.verdict}: its figures are not reliable."
 
 
 def _metrics(first: RunRecord, second: RunRecord) -> Table:
     return Table(
         caption="The eight metrics",
-        columns=(Column("Metric"), Column("A", is_figure=True), Column("B", is_figure=True), Column("B against A")),
+        columns=(Column("Metric"), Column("A", is_figure=True), Column("B", is_figure=True), Column("B vs. A")),
         rows=tuple(_metric(metric, first, second) for metric in METRICS.values()),
     )
 
@@ -163,7 +127,7 @@ def _metrics(first: RunRecord, second: RunRecord) -> Table:
 def _metric(metric: Metric, first: RunRecord, second: RunRecord) -> tuple[Words, ...]:
     before, after = (_value(record, metric.name) for record in (first, second))
     shown = (format_value(before, metric.unit), format_value(after, metric.unit))
-    return (metric.title, *shown, _difference(metric, before, after))
+    return (metric.title, *shown, _change(metric, before, after))
 
 
 def _value(record: RunRecord, name: str) -> float | None:
@@ -171,8 +135,8 @@ def _value(record: RunRecord, name: str) -> float | None:
     return found.value if found else None
 
 
-def _difference(metric: Metric, before: float | None, after: float | None) -> Words:
-    """Say how far two values are apart; marked where it is more than what is told at all."""
+def _change(metric: Metric, before: float | None, after: float | None) -> Words:
+    """Return the change between two values, marked as better or worse above the minimum effect."""
     if before is None or after is None:
         return NOTHING
     change = after - before
@@ -184,38 +148,38 @@ def _difference(metric: Metric, before: float | None, after: float | None) -> Wo
 
 
 def _endpoints(first: RunRecord, second: RunRecord) -> Table:
-    ours, theirs = ({each.name: each for each in record.endpoints} for record in (first, second))
+    endpoints_a, endpoints_b = ({endpoint.name: endpoint for endpoint in run.endpoints} for run in (first, second))
     return Table(
         caption="Endpoints",
         columns=(
             Column("Endpoint"),
             *(Column(f"{title} {letter}", is_figure=True) for title in ("p95", "failed") for letter in "AB"),
         ),
-        rows=tuple(_endpoint(name, ours, theirs) for name in dict.fromkeys([*ours, *theirs])),
+        rows=tuple(_endpoint(name, endpoints_a, endpoints_b) for name in dict.fromkeys([*endpoints_a, *endpoints_b])),
     )
 
 
 def _endpoint(
-    name: str, ours: Mapping[str, EndpointFigures], theirs: Mapping[str, EndpointFigures]
+    name: str, endpoints_a: Mapping[str, EndpointFigures], endpoints_b: Mapping[str, EndpointFigures]
 ) -> tuple[Words, ...]:
-    pair = (ours.get(name), theirs.get(name))
-    p95 = (format_value(each.latency_p95 if each else None, Unit.SECONDS) for each in pair)
-    failed = (str(each.failed) if each else NOTHING for each in pair)
+    pair = (endpoints_a.get(name), endpoints_b.get(name))
+    p95 = (format_value(endpoint.latency_p95 if endpoint else None, Unit.SECONDS) for endpoint in pair)
+    failed = (str(endpoint.failed) if endpoint else NOTHING for endpoint in pair)
     return (name, *p95, *failed)
 
 
 def _differences(first: RunRecord, second: RunRecord) -> Table:
-    ours, theirs = _facts(first), _facts(second)
+    facts_a, facts_b = _facts(first), _facts(second)
     rows = [
-        (name, ours.get(name) or NOTHING, theirs.get(name) or NOTHING)
-        for name in dict.fromkeys([*ours, *theirs])
-        if ours.get(name) != theirs.get(name)
+        (name, facts_a.get(name) or NOTHING, facts_b.get(name) or NOTHING)
+        for name in dict.fromkeys([*facts_a, *facts_b])
+        if facts_a.get(name) != facts_b.get(name)
     ]
-    return Table(caption="What differs", columns=(Column("What"), Column("A"), Column("B")), rows=tuple(rows))
+    return Table(caption="Differences", columns=(Column("Property"), Column("A"), Column("B")), rows=tuple(rows))
 
 
 def _facts(record: RunRecord) -> dict[str, str]:
-    """Return what a run is made of, in words."""
+    """Return the circumstances of a run by name."""
     load = record.load
     baseline = record.baseline
     return {
@@ -229,3 +193,39 @@ def _facts(record: RunRecord) -> dict[str, str]:
         **{f"Fingerprint: {name}": text for name, text in sorted(record.fingerprint.items())},
         **{f"Version: {name}": text for name, text in sorted(record.provenance.versions.items())},
     }
+
+
+def _latencies_over_time(content: bytes | None) -> dict[str, list[list[float | None]]]:
+    """Return every percentile over the seconds since the end of the warm-up."""
+    rows = [row for row in _csv_rows(content) if row.get("phase") == MEASURED]
+    rows = rows[:: max(1, -(-len(rows) // MAX_POINTS))]
+    if not rows:
+        return {}
+    begin = _number(rows[0].get("second")) or 0.0
+    seconds: list[float | None] = [(_number(row.get("second")) or 0.0) - begin for row in rows]
+    return {name: [seconds, [_number(row.get(f"{name}_s")) for row in rows]] for name in LATENCIES}
+
+
+def _cumulative_shares(content: bytes | None) -> list[list[float]]:
+    """Return the upper bound of every histogram bin, and the share of requests at or below it."""
+    bins = [(_number(row.get("upper_s")), _number(row.get("count"))) for row in _csv_rows(content)]
+    known = [(upper, count) for upper, count in bins if upper is not None and count is not None]
+    total = sum(count for _, count in known)
+    if not total:
+        return [[], []]
+    shares, cumulative = [], 0.0
+    for _, count in known:
+        cumulative += count
+        shares.append(round(cumulative / total, 6))
+    return [[upper for upper, _ in known], shares]
+
+
+def _csv_rows(content: bytes | None) -> list[dict[str, str]]:
+    return [] if content is None else list(csv.DictReader(io.StringIO(content.decode("utf-8", errors="replace"))))
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None

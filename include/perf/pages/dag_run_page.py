@@ -1,4 +1,4 @@
-"""A run of a DAG: every service's result, also while it goes on."""
+"""A DAG run: the result of every service, also while the DAG run is in progress."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -15,19 +15,19 @@ from include.perf.runs.record import RunRecord
 from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.stage_files import StageFiles
 
-LOOKED_AT = 4
-"""So many latest runs of a cell may still be going on: one, its two re-runs, and one that was given up."""
+CHECKED_RUNS = 4
+"""How many recent runs of a cell may be unfinished: one, its two re-runs, and an abandoned one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DagRunPage:
-    """The summary of a run of a DAG."""
+    """The summary of a DAG run."""
 
     document: Document
 
 
 def dag_run_page(results: DagRunResults, *, addresses: Addresses) -> DagRunPage:
-    """Return the summary of what came of a run of a DAG so far."""
+    """Return the summary of a DAG run's results so far."""
 
     def page_of(record: RunRecord) -> str:
         return addresses.runs(CellName(record.service, record.scenario), record.run_id)
@@ -36,10 +36,10 @@ def dag_run_page(results: DagRunResults, *, addresses: Addresses) -> DagRunPage:
 
 
 def unfinished(store: ResultsStore, cells: Iterable[CellName], *, dag_run_id: str) -> Iterator[str]:
-    """Yield the addresses of the runs that a run of a DAG has planned and that have no record yet."""
+    """Yield the URIs of the runs that a DAG run has planned and that have no record yet."""
     for cell in cells:
-        for uri in islice(store.latest(service=cell.service, scenario=cell.scenario), LOOKED_AT):
-            with suppress(StoreError):  # it is finished, or nobody knows what it was
+        for uri in islice(store.latest(service=cell.service, scenario=cell.scenario), CHECKED_RUNS):
+            with suppress(StoreError):  # the run is finished, or its plan is missing
                 spec = StageFiles(store, uri).read_spec()
                 if spec.dag_run_id == dag_run_id and spec.rerun_of is None:
                     yield uri

@@ -1,9 +1,7 @@
-"""The history of a cell: every metric over time, and the runs behind it.
+"""The history of a cell: charts of every metric over time, and a table of the runs behind them.
 
-What the charts of a cell's history draw, in short arrays that scripts read.
-
-Times are seconds since 1970, values are in base units. Whatever seldom changes (levels, versions) is given where it
-changes only.
+The charts get their data as short JSON arrays: times in seconds since 1970, values in base units. Baselines and
+versions, which seldom change, are given only where they change.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,140 +14,36 @@ from include.perf.alerts.book import AlertBook, Silence
 from include.perf.baselines.entry import Baseline
 from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, Metric
-from include.perf.pages.baselines_page import ShownBaseline, shown_baseline
-from include.perf.pages.marks import VERDICT_LOOKS, MarkStyle, age, band_of, change, minute, shown
+from include.perf.pages.baselines_page import BaselineVersion, baseline_version
+from include.perf.pages.marks import (
+    VERDICT_MARKS,
+    MarkStyle,
+    age,
+    change_text,
+    minimum_effect_band,
+    minute,
+    value_text,
+)
 from include.perf.pages.problems_page import OpenProblem, open_problems
 from include.perf.reporting.document import Tone
 from include.perf.runs.record import Verdict
 from include.perf.runs.run_index import EntryDeviation, RunEntry
 
-_VERDICTS = tuple(VERDICT_LOOKS)
-
-
-def history_chart(entries: Sequence[RunEntry], silences: Iterable[Silence], *, cell: CellName) -> dict[str, Any]:
-    """Return the data of a cell's charts.
-
-    Args:
-        entries: oldest first, re-runs among them.
-        silences: all there are; those of other cells are left out.
-    """
-    runs = [entry for entry in entries if entry.rerun_of is None]
-    measured = [entry for entry in runs if entry.verdict.is_measured]
-    quiet = [silence for silence in silences if any(silence.covers(cell, name) for name in METRICS)]
-    return {
-        "verdicts": [look.word for look in VERDICT_LOOKS.values()],
-        "times": [_seconds(entry) for entry in measured],
-        "ids": [entry.run_id for entry in measured],
-        "verdict": [_VERDICTS.index(entry.verdict) for entry in measured],
-        "deploy": [entry.deploy_version for entry in measured],
-        "unmeasured": [
-            [_seconds(entry), _VERDICTS.index(entry.verdict), entry.run_id]
-            for entry in runs
-            if not entry.verdict.is_measured
-        ],
-        "deploys": list(_changes((_seconds(entry), entry.deploy_version) for entry in measured)),
-        "baselines": list(_changes((_seconds(entry), entry.baseline_version) for entry in measured)),
-        "silences": [_span(silence) for silence in quiet],
-        "metrics": [_metric(metric, entries, measured) for metric in METRICS.values()],
-    }
-
-
-def _metric(metric: Metric, entries: Sequence[RunEntry], measured: Sequence[RunEntry]) -> dict[str, Any]:
-    name = metric.name
-    return {
-        "name": name,
-        "title": metric.title,
-        "unit": metric.unit.value,
-        "values": [_short(entry.value_of(name)) for entry in measured],
-        "levels": list(_levels(metric, measured)),
-        "singles": [[_seconds(entry), _short(entry.metrics.get(name))] for entry in _repeated(entries, name)],
-        "marks": list(_marks(name, measured)),
-        "changes": list(_change_points(name, measured)),
-    }
-
-
-def _seconds(entry: RunEntry) -> int:
-    return round(entry.started_at.timestamp())
-
-
-def _short(value: float | None) -> float | None:
-    """Return a value with as many digits as anyone can see."""
-    return None if value is None else float(f"{value:.5g}")
-
-
-def _span(silence: Silence) -> list[Any]:
-    return [
-        silence.created_at.timestamp(),
-        silence.until.timestamp(),
-        silence.metric,
-        f"{silence.by}: {silence.reason}",
-    ]
-
-
-def _changes(values: Iterable[tuple[int, object]]) -> Iterator[list[object]]:
-    """Yield each value where it differs from the one before; runs that do not know it are passed over."""
-    known = [(at, value) for at, value in values if value is not None]
-    for at, value in known[:1]:
-        yield [at, value]
-    for (_, before), (at, value) in pairwise(known):
-        if value != before:
-            yield [at, value]
-
-
-def _levels(metric: Metric, measured: Sequence[RunEntry]) -> Iterator[list[float | None]]:
-    """Yield where the level changes: when, the level, and between what a value is in line with it."""
-    before: float | None = None
-    for entry in measured:
-        level = entry.levels.get(metric.name)
-        if level != before:
-            low, high = (None, None) if level is None else band_of(metric, level)
-            yield [_seconds(entry), _short(level), _short(low), _short(high)]
-        before = level
-
-
-def _repeated(entries: Sequence[RunEntry], name: str) -> Iterator[RunEntry]:
-    """Yield the runs behind medians: the re-runs, and the first runs whose own value is not what was judged."""
-    for entry in entries:
-        is_single = entry.rerun_of is not None and entry.verdict.is_measured
-        if name in entry.metrics and (is_single or name in entry.judged):
-            yield entry
-
-
-def _marks(name: str, measured: Sequence[RunEntry]) -> Iterator[list[object]]:
-    """Yield which runs stand out in a metric, by their place, and how: everything else was in line."""
-    for place, entry in enumerate(measured):
-        found = next((each for each in entry.deviations if each.metric == name), None)
-        if entry.verdict is Verdict.NOT_COMPARABLE or (found is not None and not found.is_confirmed):
-            yield [place, Tone.DOUBT.value]
-        elif found is not None:
-            yield [place, (Tone.BAD if found.is_worse else Tone.GOOD).value]
-
-
-def _change_points(name: str, measured: Sequence[RunEntry]) -> Iterator[list[object]]:
-    """Yield where a spell of sure deviations began: its first night, whether it got worse, and by how much."""
-    before: EntryDeviation | None = None
-    for entry in measured:
-        found = next((each for each in entry.deviations if each.metric == name and each.is_confirmed), None)
-        if found is not None and (before is None or before.is_worse is not found.is_worse):
-            since = found.since or entry.started_at
-            yield [round(since.timestamp()), int(found.is_worse), change(entry, name)]
-        if entry.verdict is not Verdict.NOT_COMPARABLE:
-            before = found
-
-
 RANGES = {
-    "month": ("30 nights", timedelta(days=30)),
-    "quarter": ("quarter", timedelta(days=92)),
-    "year": ("year", timedelta(days=365)),
+    "month": ("30 days", timedelta(days=30)),
+    "quarter": ("3 months", timedelta(days=92)),
+    "year": ("1 year", timedelta(days=365)),
     "all": ("all", None),
 }
 
 DEFAULT_RANGE = "quarter"
 
 ROWS = 50
-"""Runs on one page of the table."""
+"""Runs per page of the table."""
 
 COLUMNS = ("latency_p95", "throughput", "error_rate")
+
+_VERDICTS = tuple(VERDICT_MARKS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +51,11 @@ class HistoryRow:
     """A run in the table.
 
     Attributes:
-        figures: of `COLUMNS`: the value, and its change.
+        figures: the value and the change of every metric in `COLUMNS`.
     """
 
     entry: RunEntry
-    look: MarkStyle
+    mark: MarkStyle
     moment: str
     figures: tuple[tuple[str, str], ...]
 
@@ -171,17 +65,17 @@ class HistoryPage:
     """A cell over time.
 
     Attributes:
-        chosen: which of `RANGES`.
-        page, pages: of the table, from 1; the latest runs are on the first.
-        data: what the charts draw.
+        chosen: a key of `RANGES`.
+        page, pages: of the table, from 1; the latest runs are on page 1.
+        data: of the charts, see `history_chart`.
     """
 
     cell: CellName
     chosen: str
-    look: MarkStyle | None
+    mark: MarkStyle | None
     finding: str
     age: str
-    baseline: ShownBaseline | None
+    baseline: BaselineVersion | None
     problems: tuple[OpenProblem, ...]
     rows: tuple[HistoryRow, ...]
     runs: int
@@ -191,7 +85,7 @@ class HistoryPage:
 
 
 def since_of(chosen: str, *, now: datetime) -> datetime | None:
-    """Return where a range begins; ``None`` for all there is."""
+    """Return when a range starts; ``None`` for all runs."""
     length = RANGES[chosen][1]
     return None if length is None else now - length
 
@@ -209,8 +103,8 @@ def history_page(
     """Return the history of a cell.
 
     Args:
-        entries: of the chosen range, oldest first, re-runs among them.
-        page: of the table; one that is not there means the nearest that is.
+        entries: runs and re-runs in the chosen range, oldest first.
+        page: of the table; clamped to the pages that exist.
     """
     pages = max(1, -(-len(entries) // ROWS))
     page = min(max(page, 1), pages)
@@ -220,10 +114,10 @@ def history_page(
     return HistoryPage(
         cell=cell,
         chosen=chosen,
-        look=VERDICT_LOOKS[last.verdict] if last else None,
+        mark=VERDICT_MARKS[last.verdict] if last else None,
         finding=_finding(last) if last else "",
         age=age(last.started_at, now=now) if last else "",
-        baseline=shown_baseline(cell, baseline, now=now) if baseline else None,
+        baseline=baseline_version(cell, baseline, now=now) if baseline else None,
         problems=tuple(problem for problem in problems if cell in problem.cells),
         rows=tuple(map(_row, newest_first[(page - 1) * ROWS : page * ROWS])),
         runs=len(entries),
@@ -233,15 +127,128 @@ def history_page(
     )
 
 
+def history_chart(entries: Sequence[RunEntry], silences: Iterable[Silence], *, cell: CellName) -> dict[str, Any]:
+    """Return the data of a cell's charts.
+
+    Args:
+        entries: runs and re-runs, oldest first.
+        silences: of any cell; those of other cells are left out.
+    """
+    runs = [entry for entry in entries if entry.rerun_of is None]
+    measured = [entry for entry in runs if entry.verdict.is_measured]
+    covering = [silence for silence in silences if any(silence.covers(cell, name) for name in METRICS)]
+    return {
+        "verdicts": [mark.word for mark in VERDICT_MARKS.values()],
+        "times": [_seconds(entry) for entry in measured],
+        "ids": [entry.run_id for entry in measured],
+        "verdict": [_VERDICTS.index(entry.verdict) for entry in measured],
+        "deploy": [entry.deploy_version for entry in measured],
+        "unmeasured": [
+            [_seconds(entry), _VERDICTS.index(entry.verdict), entry.run_id]
+            for entry in runs
+            if not entry.verdict.is_measured
+        ],
+        "deploys": list(_changes((_seconds(entry), entry.deploy_version) for entry in measured)),
+        "baselines": list(_changes((_seconds(entry), entry.baseline_version) for entry in measured)),
+        "silences": [_silence_span(silence) for silence in covering],
+        "metrics": [_metric(metric, entries, measured) for metric in METRICS.values()],
+    }
+
+
 def _finding(entry: RunEntry) -> str:
-    """Return what the latest run found, without the names that the page has already."""
+    """Return the finding of the latest run, without the verdict and names that the page shows elsewhere."""
     return entry.headline.partition(" – ")[2] or entry.headline
 
 
 def _row(entry: RunEntry) -> HistoryRow:
     return HistoryRow(
         entry=entry,
-        look=VERDICT_LOOKS[entry.verdict],
+        mark=VERDICT_MARKS[entry.verdict],
         moment=minute(entry.started_at),
-        figures=tuple((shown(entry, name), change(entry, name)) for name in COLUMNS),
+        figures=tuple((value_text(entry, name), change_text(entry, name)) for name in COLUMNS),
     )
+
+
+def _metric(metric: Metric, entries: Sequence[RunEntry], measured: Sequence[RunEntry]) -> dict[str, Any]:
+    name = metric.name
+    return {
+        "name": name,
+        "title": metric.title,
+        "unit": metric.unit.value,
+        "values": [_rounded(entry.value_of(name)) for entry in measured],
+        "baseline": list(_baseline_steps(metric, measured)),
+        "singles": [[_seconds(entry), _rounded(entry.metrics.get(name))] for entry in _behind_medians(entries, name)],
+        "marks": list(_marks(name, measured)),
+        "changes": list(_change_points(name, measured)),
+    }
+
+
+def _seconds(entry: RunEntry) -> int:
+    return round(entry.started_at.timestamp())
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return a value with five significant digits, more than a chart can show."""
+    return None if value is None else float(f"{value:.5g}")
+
+
+def _silence_span(silence: Silence) -> list[Any]:
+    return [
+        silence.created_at.timestamp(),
+        silence.until.timestamp(),
+        silence.metric,
+        f"{silence.by}: {silence.reason}",
+    ]
+
+
+def _changes(values: Iterable[tuple[int, object]]) -> Iterator[list[object]]:
+    """Yield every value that differs from the one before; runs with an unknown value are skipped."""
+    known = [(at, value) for at, value in values if value is not None]
+    for at, value in known[:1]:
+        yield [at, value]
+    for (_, before), (at, value) in pairwise(known):
+        if value != before:
+            yield [at, value]
+
+
+def _baseline_steps(metric: Metric, measured: Sequence[RunEntry]) -> Iterator[list[float | None]]:
+    """Yield where the baseline changes: the time, its value, and the band of the minimum effect around it."""
+    before: float | None = None
+    for entry in measured:
+        baseline = entry.levels.get(metric.name)
+        if baseline != before:
+            low, high = (None, None) if baseline is None else minimum_effect_band(metric, baseline)
+            yield [_seconds(entry), _rounded(baseline), _rounded(low), _rounded(high)]
+        before = baseline
+
+
+def _behind_medians(entries: Sequence[RunEntry], name: str) -> Iterator[RunEntry]:
+    """Yield the runs behind medians: re-runs, and first runs that were judged by a median instead of their value."""
+    for entry in entries:
+        is_rerun = entry.rerun_of is not None and entry.verdict.is_measured
+        if name in entry.metrics and (is_rerun or name in entry.judged):
+            yield entry
+
+
+def _marks(name: str, measured: Sequence[RunEntry]) -> Iterator[list[object]]:
+    """Yield the index and the tone of every run that stands out in a metric."""
+    for index, entry in enumerate(measured):
+        found = next((deviation for deviation in entry.deviations if deviation.metric == name), None)
+        if entry.verdict is Verdict.NOT_COMPARABLE or (found is not None and not found.is_confirmed):
+            yield [index, Tone.DOUBT.value]
+        elif found is not None:
+            yield [index, (Tone.BAD if found.is_worse else Tone.GOOD).value]
+
+
+def _change_points(name: str, measured: Sequence[RunEntry]) -> Iterator[list[object]]:
+    """Yield the start of every series of confirmed deviations: the time, whether it is worse, and by how much."""
+    before: EntryDeviation | None = None
+    for entry in measured:
+        found = next(
+            (deviation for deviation in entry.deviations if deviation.metric == name and deviation.is_confirmed), None
+        )
+        if found is not None and (before is None or before.is_worse is not found.is_worse):
+            since = found.since or entry.started_at
+            yield [round(since.timestamp()), int(found.is_worse), change_text(entry, name)]
+        if entry.verdict is not Verdict.NOT_COMPARABLE:
+            before = found

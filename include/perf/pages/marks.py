@@ -1,8 +1,6 @@
-"""How verdicts and states look on every page: a word, a shape and a tone, so that none depends on colour alone.
+"""The small vocabulary of all pages: marks, metric values, sparklines and ages.
 
-What an entry of the index says of a metric, in words and as a small drawing.
-
-How long ago something was, as people say it.
+A mark is a word, a shape and a tone, so that no state depends on colour alone.
 """
 
 from collections.abc import Sequence
@@ -22,11 +20,11 @@ from include.perf.runs.run_index import EntryDeviation, RunEntry
 
 @dataclass(frozen=True, slots=True)
 class MarkStyle:
-    """How a judgement is drawn.
+    """How a verdict, state or severity is drawn.
 
     Attributes:
-        word: what it says.
-        shape: one character, different for each.
+        word: the label.
+        shape: one character, unique within its group.
     """
 
     word: str
@@ -34,7 +32,7 @@ class MarkStyle:
     tone: Tone
 
 
-VERDICT_LOOKS = {
+VERDICT_MARKS = {
     verdict: MarkStyle(verdict.value.replace("_", " ").lower(), shape, TONES[verdict])
     for verdict, shape in (
         (Verdict.REGRESSION, "▲"),
@@ -46,11 +44,11 @@ VERDICT_LOOKS = {
         (Verdict.SKIPPED, "–"),
     )
 }
-"""The gravest first, as summaries list them."""
+"""Most severe first, the order of summaries."""
 
 NOT_RUN = MarkStyle("not run yet", "·", Tone.QUIET)
 
-STATE_LOOKS = {
+STATE_MARKS = {
     State.APPROVED: MarkStyle("approved", "✓", Tone.GOOD),
     State.CANDIDATE: MarkStyle("candidate", "◐", Tone.QUIET),
     State.PROVISIONAL: MarkStyle("provisional", "○", Tone.QUIET),
@@ -58,67 +56,65 @@ STATE_LOOKS = {
     State.SUPERSEDED: MarkStyle("superseded", "–", Tone.QUIET),
 }
 
-SEVERITY_LOOKS = {
+SEVERITY_MARKS = {
     Severity.CRITICAL: MarkStyle("critical", "▲", Tone.BAD),
     Severity.WARNING: MarkStyle("warning", "!", Tone.DOUBT),
     Severity.DIGEST: MarkStyle("digest", "·", Tone.QUIET),
 }
 
-
 TREND_MIN_EFFECTS = 3
-"""A trend spans at least so many smallest changes above and below its level, so that sway looks like sway."""
+"""A sparkline spans at least this many minimum effects above and below its baseline, so that noise looks like noise."""
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+_MONTHS_FROM_DAYS, _YEARS_FROM_DAYS = 60, 730
+_MONTH_DAYS, _YEAR_DAYS = 30.44, 365.25
 
 
-def shown(entry: RunEntry, name: str) -> str:
-    """Write a metric of a run with its unit."""
+def value_text(entry: RunEntry, name: str) -> str:
+    """Return a metric of a run with its unit."""
     return format_value(entry.value_of(name), METRICS[name].unit)
 
 
-def change(entry: RunEntry, name: str) -> str:
-    """Write by how much a metric differs from its level; empty where nothing was compared."""
+def change_text(entry: RunEntry, name: str) -> str:
+    """Return how much a metric differs from its baseline; empty where nothing was compared."""
     shift = entry.shifts.get(name)
     return "" if shift is None else change_of(name, shift)
 
 
-def confirmed(entry: RunEntry, *, is_worse: bool) -> tuple[EntryDeviation, ...]:
-    """Return the sure deviations of a run in one direction."""
-    return tuple(each for each in entry.deviations if each.is_confirmed and each.is_worse is is_worse)
+def confirmed_deviations(entry: RunEntry, *, is_worse: bool) -> tuple[EntryDeviation, ...]:
+    """Return the confirmed deviations of a run in one direction."""
+    return tuple(
+        deviation for deviation in entry.deviations if deviation.is_confirmed and deviation.is_worse is is_worse
+    )
 
 
-def band_of(metric: Metric, level: float) -> tuple[float, float]:
-    """Return between what a metric is in line with its level: no change within it is worth telling."""
-    floor = metric.minimum_effect(baseline=level, is_provisional=False)
-    return max(0.0, level - floor), level + floor
+def minimum_effect_band(metric: Metric, baseline: float) -> tuple[float, float]:
+    """Return the lowest and highest value that differ from the baseline by less than the minimum effect."""
+    effect = metric.minimum_effect(baseline=baseline, is_provisional=False)
+    return max(0.0, baseline - effect), baseline + effect
 
 
 def trend_of(runs: Sequence[RunEntry], name: str) -> Trend | None:
-    """Return a metric over runs as a small drawing with the present level; ``None`` for fewer than two values."""
+    """Return the sparkline of a metric with its current baseline; ``None`` for fewer than two values."""
     measured = [run for run in runs if run.verdict.is_measured]
     values = tuple(value for run in measured if (value := run.value_of(name)) is not None)
     if len(values) < 2:
         return None
-    metric, level = METRICS[name], measured[-1].levels.get(name)
-    middle = values[-1] if level is None else level
-    room = TREND_MIN_EFFECTS * metric.minimum_effect(baseline=middle, is_provisional=False)
-    held = "" if level is None else f", level {format_value(level, metric.unit)}"
+    metric, baseline = METRICS[name], measured[-1].levels.get(name)
+    centre = values[-1] if baseline is None else baseline
+    margin = TREND_MIN_EFFECTS * metric.minimum_effect(baseline=centre, is_provisional=False)
+    compared = "" if baseline is None else f", baseline {format_value(baseline, metric.unit)}"
     return Trend(
         values=values,
-        low=max(0.0, middle - room),
-        high=middle + room,
-        level=level,
-        words=f"{metric.title} of {len(values)} runs, the last {format_value(values[-1], metric.unit)}{held}",
+        low=max(0.0, centre - margin),
+        high=centre + margin,
+        level=baseline,
+        words=f"{metric.title} of {len(values)} runs, latest {format_value(values[-1], metric.unit)}{compared}",
     )
 
 
-_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
-
-_MONTHS_FROM_DAYS, _YEARS_FROM_DAYS = 60, 730
-
-_MONTH_DAYS, _YEAR_DAYS = 30.44, 365.25
-
-
 def age(moment: datetime, *, now: datetime) -> str:
-    """Write how long ago a moment was: ``just now``, ``12 min ago``, ``5 h ago``, ``3 days ago``."""
+    """Return how long ago a moment was: ``just now``, ``12 min ago``, ``5 h ago``, ``3 days ago``."""
     seconds = (now - moment).total_seconds()
     if seconds < _MINUTE_S:
         return "just now"
@@ -135,10 +131,10 @@ def age(moment: datetime, *, now: datetime) -> str:
 
 
 def minute(moment: datetime) -> str:
-    """Write a moment in UTC, to the minute."""
+    """Return a moment in UTC, to the minute."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def day(moment: datetime) -> str:
-    """Write the day of a moment in UTC."""
+    """Return the date of a moment in UTC."""
     return f"{moment.astimezone(UTC):%Y-%m-%d}"

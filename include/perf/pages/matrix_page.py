@@ -1,4 +1,4 @@
-"""The matrix: how every service stands in every scenario."""
+"""The matrix: the latest verdict of every service under every scenario."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,32 +8,42 @@ from include.perf.alerts.book import AlertBook, Silence
 from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, SHORT_NAMES
 from include.perf.model.text import counted
-from include.perf.pages.marks import NOT_RUN, VERDICT_LOOKS, MarkStyle, age, change, confirmed, minute, shown, trend_of
+from include.perf.pages.marks import (
+    NOT_RUN,
+    VERDICT_MARKS,
+    MarkStyle,
+    age,
+    change_text,
+    confirmed_deviations,
+    minute,
+    trend_of,
+    value_text,
+)
 from include.perf.pages.problems_page import OpenProblem, open_problems
 from include.perf.reporting.document import Trend
 from include.perf.runs.record import Verdict
 from include.perf.runs.run_index import RunEntry
 
 NIGHTS = 30
-"""So many runs of each cell the small drawings show."""
+"""How many recent runs a sparkline shows."""
 
 HEADLINE_METRIC = "latency_p95"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixCell:
-    """A service in a scenario, at a glance.
+    """One service under one scenario, at a glance.
 
     Attributes:
-        last: its latest run; ``None`` before the first one.
-        before: the latest one whose service was judged, where the very latest says nothing of it.
-        figure: the metric that matters most now, with its change.
-        problems: open ones that it belongs to.
-        silenced: of what somebody wants to hear no more; empty for nothing.
+        last: the latest run; ``None`` before the first one.
+        before: where the latest run is not a measurement (invalid or skipped), the latest one that is.
+        figure: the most important metric with its change.
+        problems: the number of open problems that include this cell.
+        silenced: the metrics that a silence covers; empty for none.
     """
 
     name: CellName
-    look: MarkStyle
+    mark: MarkStyle
     last: RunEntry | None
     before: RunEntry | None
     age: str
@@ -46,16 +56,16 @@ class MatrixCell:
 
 @dataclass(frozen=True, slots=True)
 class VerdictCount:
-    """So many cells have a verdict."""
+    """How many cells have a verdict."""
 
     verdict: Verdict
-    look: MarkStyle
+    mark: MarkStyle
     cells: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixRow:
-    """A service; its cells stand in the order of the scenarios, ``None`` where the scenario does not load it."""
+    """A service with its cells in the order of the scenarios; ``None`` where a scenario does not load it."""
 
     service: str
     cells: tuple[MatrixCell | None, ...]
@@ -63,13 +73,13 @@ class MatrixRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixPage:
-    """All cells that somebody may see.
+    """All cells that the viewer may see.
 
     Attributes:
-        counts: of the verdicts that there are, the gravest first.
-        not_run: cells without a run.
-        wanted: the verdict that was asked for; ``None`` for every one.
-        environments: in which the latest runs were.
+        counts: cells by verdict, most severe first.
+        not_run: the number of cells without a run.
+        wanted: the verdict to filter by; ``None`` for no filter.
+        environments: of the latest runs.
     """
 
     total: int
@@ -83,8 +93,8 @@ class MatrixPage:
 
     @property
     def summary(self) -> str:
-        """The whole in a sentence, what is open first: the latest run of its cell may say nothing of it."""
-        parts = [f"{count.cells} {count.look.word}" for count in self.counts]
+        """The heading: open problems first, since the latest run of a cell may not show them."""
+        parts = [f"{count.cells} {count.mark.word}" for count in self.counts]
         parts += [f"{self.not_run} {NOT_RUN.word}"] if self.not_run else []
         cells = f"{counted(self.total, 'cell')}: {', '.join(parts)}" if parts else "no cells"
         return f"{counted(len(self.problems), 'open problem')} · {cells}" if self.problems else cells
@@ -98,17 +108,17 @@ def matrix_page(
     now: datetime,
     wanted: Verdict | None = None,
 ) -> MatrixPage:
-    """Return the matrix of the cells that somebody may see.
+    """Return the matrix of the cells that the viewer may see.
 
     Args:
         names: in the order of the catalogue.
-        runs: the latest of each cell, oldest first.
-        wanted: show the cells of this verdict only.
+        runs: the recent runs of each cell, oldest first.
+        wanted: show only cells with this verdict.
     """
     problems = open_problems(book, may_read={name.scenario for name in names}.__contains__, now=now)
     cells = {name: _cell(name, runs.get(name, ()), problems=problems, book=book, now=now) for name in names}
     last = [cell.last for cell in cells.values() if cell.last is not None]
-    counts = [VerdictCount(verdict, look, _count(last, verdict)) for verdict, look in VERDICT_LOOKS.items()]
+    counts = [VerdictCount(verdict, mark, _count(last, verdict)) for verdict, mark in VERDICT_MARKS.items()]
     scenarios = tuple(dict.fromkeys(name.scenario for name in names))
     return MatrixPage(
         total=len(cells),
@@ -129,13 +139,13 @@ def _count(last: Sequence[RunEntry], verdict: Verdict) -> int:
 def _rows(
     cells: Mapping[CellName, MatrixCell], scenarios: Sequence[str], wanted: Verdict | None
 ) -> tuple[MatrixRow, ...]:
-    def shows(cell: MatrixCell) -> bool:
+    def is_shown(cell: MatrixCell) -> bool:
         return wanted is None or (cell.last is not None and cell.last.verdict is wanted)
 
-    shown_cells = {name: cell for name, cell in cells.items() if shows(cell)}
+    shown = {name: cell for name, cell in cells.items() if is_shown(cell)}
     return tuple(
-        MatrixRow(service=service, cells=tuple(shown_cells.get(CellName(service, scenario)) for scenario in scenarios))
-        for service in dict.fromkeys(name.service for name in shown_cells)
+        MatrixRow(service=service, cells=tuple(shown.get(CellName(service, scenario)) for scenario in scenarios))
+        for service in dict.fromkeys(name.service for name in shown)
     )
 
 
@@ -145,7 +155,7 @@ def _cell(
     last = runs[-1] if runs else None
     return MatrixCell(
         name=name,
-        look=VERDICT_LOOKS[last.verdict] if last else NOT_RUN,
+        mark=VERDICT_MARKS[last.verdict] if last else NOT_RUN,
         last=last,
         before=_before(runs),
         age=age(last.started_at, now=now) if last else "",
@@ -164,14 +174,14 @@ def _before(runs: Sequence[RunEntry]) -> RunEntry | None:
 
 
 def _silenced(name: CellName, active: Sequence[Silence]) -> str:
-    quiet = [metric for metric in METRICS if any(silence.covers(name, metric) for silence in active)]
-    return "all" if len(quiet) == len(METRICS) else ", ".join(SHORT_NAMES[metric] for metric in quiet)
+    covered = [metric for metric in METRICS if any(silence.covers(name, metric) for silence in active)]
+    return "all metrics" if len(covered) == len(METRICS) else ", ".join(SHORT_NAMES[metric] for metric in covered)
 
 
 def _figure(last: RunEntry) -> str:
-    """Return the worst metric of a regression, the best of an improvement, else the one that users feel."""
+    """Return the worst metric of a regression, the best of an improvement, otherwise `HEADLINE_METRIC`."""
     if not last.verdict.is_measured:
         return ""
-    moved = confirmed(last, is_worse=True) or confirmed(last, is_worse=False)
-    name = moved[0].metric if moved and moved[0].metric in METRICS else HEADLINE_METRIC
-    return " ".join(filter(None, (SHORT_NAMES[name], shown(last, name), change(last, name))))
+    deviations = confirmed_deviations(last, is_worse=True) or confirmed_deviations(last, is_worse=False)
+    name = deviations[0].metric if deviations and deviations[0].metric in METRICS else HEADLINE_METRIC
+    return " ".join(filter(None, (SHORT_NAMES[name], value_text(last, name), change_text(last, name))))

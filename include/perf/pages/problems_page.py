@@ -1,4 +1,4 @@
-"""Open problems, and what somebody wants to hear no more of."""
+"""Open problems, and the silences that suppress their alerts."""
 
 import re
 from collections.abc import Callable
@@ -10,28 +10,31 @@ from include.perf.alerts.silence import about
 from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, SHORT_NAMES
 from include.perf.model.text import counted
-from include.perf.pages.marks import SEVERITY_LOOKS, MarkStyle, age, minute
+from include.perf.pages.marks import SEVERITY_MARKS, MarkStyle, age, minute
 
 MayDo = Callable[[str], bool]
-"""Whether somebody may see, or change, what belongs to a scenario."""
+"""Returns whether the viewer may see, or change, what belongs to a scenario."""
+
+HIDDEN_TITLE = "A problem shared with scenarios that you may not view"
+"""Replaces a title that may name cells the viewer may not see."""
 
 _SLACK_ICON = re.compile(r"\A:[a-z0-9_+-]+:\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenProblem:
-    """A problem that is still there.
+    """A problem that is not resolved yet.
 
     Attributes:
-        cells: those of its cells that may be seen.
-        metrics: that got worse; none where nothing could be judged.
-        is_silenced: whether somebody knows of all of it.
-        may_acknowledge: whether who looks on may say that somebody knows.
+        cells: those that the viewer may see.
+        metrics: the metrics that got worse; empty where nothing could be judged.
+        is_silenced: whether active silences cover all of it.
+        may_acknowledge: whether the viewer may acknowledge it.
     """
 
     id: str
     title: str
-    look: MarkStyle
+    mark: MarkStyle
     cells: tuple[CellName, ...]
     metrics: str
     since: str
@@ -42,11 +45,11 @@ class OpenProblem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownSilence:
-    """A silence, active or over."""
+class SilenceRow:
+    """A silence, active or expired."""
 
     id: str
-    about: str
+    scope: str
     by: str
     reason: str
     since: str
@@ -56,16 +59,16 @@ class ShownSilence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProblemsPage:
-    """What is open and what is silenced.
+    """Open problems and silences.
 
     Attributes:
-        services, scenarios, metrics: what a new silence may be about; without scenarios there may be none.
-        may_silence_all: whether it may be about every scenario.
+        services, scenarios, metrics: the choices for a new silence; without scenarios the viewer may add none.
+        may_silence_all: whether a new silence may cover every scenario.
     """
 
     problems: tuple[OpenProblem, ...]
-    active: tuple[ShownSilence, ...]
-    over: tuple[ShownSilence, ...]
+    active: tuple[SilenceRow, ...]
+    expired: tuple[SilenceRow, ...]
     services: tuple[str, ...]
     scenarios: tuple[str, ...]
     metrics: tuple[tuple[str, str], ...]
@@ -76,51 +79,55 @@ def problems_page(
     book: AlertBook,
     names: tuple[CellName, ...],
     *,
-    every: tuple[str, ...],
+    all_scenarios: tuple[str, ...],
     may_read: MayDo,
     may_change: MayDo,
     now: datetime,
 ) -> ProblemsPage:
-    """Return what somebody may see of the book.
+    """Return the open problems and silences that the viewer may see.
 
     Args:
-        names: the cells that somebody may see, in the order of the catalogue.
-        every: all scenarios, seen or not: a silence may be about every one.
+        names: the cells that the viewer may see, in the order of the catalogue.
+        all_scenarios: including those that the viewer may not see, since a silence may cover every scenario.
     """
-    silences = sorted(book.silences, key=lambda each: each.until, reverse=True)
-    visible = [each for each in silences if each.scenario is None or may_read(each.scenario)]
+    silences = sorted(book.silences, key=lambda silence: silence.until, reverse=True)
+    visible = [silence for silence in silences if silence.scenario is None or may_read(silence.scenario)]
     scenarios = tuple(dict.fromkeys(name.scenario for name in names))
     return ProblemsPage(
         problems=open_problems(book, may_read=may_read, may_change=may_change, now=now),
-        active=tuple(_shown(each, every, may_change) for each in visible if each.is_active(now)),
-        over=tuple(_shown(each, every, may_change) for each in visible if not each.is_active(now)),
+        active=tuple(_silence_row(silence, all_scenarios, may_change) for silence in visible if silence.is_active(now)),
+        expired=tuple(
+            _silence_row(silence, all_scenarios, may_change) for silence in visible if not silence.is_active(now)
+        ),
         services=tuple(dict.fromkeys(name.service for name in names)),
         scenarios=tuple(filter(may_change, scenarios)),
         metrics=tuple((metric.name, metric.title) for metric in METRICS.values()),
-        may_silence_all=may_silence(None, every, may_change),
+        may_silence_all=may_silence(None, all_scenarios, may_change),
     )
 
 
 def open_problems(
     book: AlertBook, *, may_read: MayDo, now: datetime, may_change: MayDo = lambda _: False
 ) -> tuple[OpenProblem, ...]:
-    """Return the open problems that somebody may see, the gravest first, of these the latest."""
-    found = [problem for problem in book.problems if problem.is_open and any(_visible(problem, may_read))]
-    found.sort(key=lambda each: (each.severity.rank, each.opened_at), reverse=True)
-    return tuple(_open(each, book, may_read=may_read, may_change=may_change, now=now) for each in found)
+    """Return the open problems that the viewer may see, by severity (most severe first), then latest first."""
+    found = [problem for problem in book.problems if problem.is_open and any(_visible_cells(problem, may_read))]
+    found.sort(key=lambda problem: (problem.severity.rank, problem.opened_at), reverse=True)
+    return tuple(_open_problem(problem, book, may_read=may_read, may_change=may_change, now=now) for problem in found)
 
 
-def _visible(problem: Problem, may_read: MayDo) -> tuple[CellName, ...]:
+def _visible_cells(problem: Problem, may_read: MayDo) -> tuple[CellName, ...]:
     return tuple(cell for cell in problem.cells if may_read(cell.scenario))
 
 
-def _open(problem: Problem, book: AlertBook, *, may_read: MayDo, may_change: MayDo, now: datetime) -> OpenProblem:
-    cells = _visible(problem, may_read)
-    is_whole = cells == problem.cells
+def _open_problem(
+    problem: Problem, book: AlertBook, *, may_read: MayDo, may_change: MayDo, now: datetime
+) -> OpenProblem:
+    cells = _visible_cells(problem, may_read)
+    sees_all_cells = cells == problem.cells
     return OpenProblem(
         id=problem.id,
-        title=_SLACK_ICON.sub("", problem.title) if is_whole else "A problem that other scenarios have, too",
-        look=SEVERITY_LOOKS[problem.severity],
+        title=_SLACK_ICON.sub("", problem.title) if sees_all_cells else HIDDEN_TITLE,
+        mark=SEVERITY_MARKS[problem.severity],
         cells=cells,
         metrics=", ".join(SHORT_NAMES.get(name, name) for name in problem.worst),
         since=minute(problem.opened_at),
@@ -132,7 +139,7 @@ def _open(problem: Problem, book: AlertBook, *, may_read: MayDo, may_change: May
 
 
 def can_acknowledge(problem: Problem, *, may_change: MayDo) -> bool:
-    """Whether somebody may say that a problem is known: it is about services, and about no scenario but theirs."""
+    """Return whether the viewer may acknowledge a problem: a regression, only in scenarios that they may change."""
     return problem.kind is ProblemKind.REGRESSION and all(may_change(cell.scenario) for cell in problem.cells)
 
 
@@ -143,10 +150,10 @@ def _is_silenced(problem: Problem, book: AlertBook, *, now: datetime) -> bool:
     )
 
 
-def _shown(silence: Silence, scenarios: tuple[str, ...], may_change: MayDo) -> ShownSilence:
-    return ShownSilence(
+def _silence_row(silence: Silence, scenarios: tuple[str, ...], may_change: MayDo) -> SilenceRow:
+    return SilenceRow(
         id=silence.id,
-        about=about(silence),
+        scope=about(silence),
         by=silence.by,
         reason=silence.reason,
         since=minute(silence.created_at),
@@ -156,5 +163,5 @@ def _shown(silence: Silence, scenarios: tuple[str, ...], may_change: MayDo) -> S
 
 
 def may_silence(scenario: str | None, scenarios: tuple[str, ...], may_change: MayDo) -> bool:
-    """Whether somebody may silence a scenario; of every one only who may change them all."""
+    """Return whether the viewer may silence a scenario; ``None`` (every scenario) takes the right to change all."""
     return may_change(scenario) if scenario is not None else bool(scenarios) and all(map(may_change, scenarios))

@@ -1,8 +1,6 @@
-"""Pages as HTML; everything that is not ours is escaped by the templates, without exception.
+"""Renders pages to HTML with Jinja templates, which escape everything that comes from data.
 
-What is the same on every page: where it is, who looks on, and what was just done.
-
-A page that only says something: what is not there, what is not allowed, or why a change was not made.
+Also holds what every page shares: its frame, the static files and the page that only shows a message.
 """
 
 from dataclasses import dataclass, field
@@ -12,23 +10,27 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from include.perf.model.metric import SHORT_NAMES, title_of
+from include.perf.model.metric import title_of
 from include.perf.pages.addresses import Addresses
 from include.perf.pages.history_page import COLUMNS, RANGES
-from include.perf.pages.marks import VERDICT_LOOKS, age, minute
+from include.perf.pages.marks import VERDICT_MARKS
 from include.perf.reporting import html_page
 from include.perf.reporting.html_page import ImageSource
+
+_HERE = Path(__file__).parent
+_STATIC = _HERE / "static"
+_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What stands around a page.
+    """What surrounds the content of every page.
 
     Attributes:
-        user: the name of who looks on.
-        token: goes with every form.
-        version: of the styles and scripts, so that browsers keep them until they change.
-        notice: what was just done; empty for nothing.
+        user: the viewer's name.
+        version: of the static files; browsers cache them until it changes.
+        token: CSRF token of every form.
+        notice: confirms the change that was just made; empty for none.
     """
 
     addresses: Addresses
@@ -38,25 +40,31 @@ class Frame:
     notice: str = ""
 
 
-_HERE = Path(__file__).parent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePage:
+    """A title and a message: not found, not allowed, or why a change was refused.
 
-_STATIC = _HERE / "static"
+    Attributes:
+        back: URL of the page that the request came from; empty for none.
+    """
 
-_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+    title: str
+    lines: tuple[str, ...]
+    back: str = ""
 
 
 def no_image(_: str) -> str | None:
-    """Say that a document has no images."""
+    """Return no URL: the document has no images."""
     return None
 
 
 def render(template: str, frame: Frame, page: object, *, image: ImageSource = no_image) -> str:
-    """Return a page.
+    """Return a page as HTML.
 
     Args:
-        template: its name without the ending.
-        page: what it shows.
-        image: gives the address of a chart, where the page has a document with some.
+        template: file name without its extension.
+        page: the view model.
+        image: returns the URL of a chart in the page's document.
     """
     return (
         _environment().get_template(f"{template}.html").render(frame=frame, to=frame.addresses, page=page, image=image)
@@ -65,18 +73,18 @@ def render(template: str, frame: Frame, page: object, *, image: ImageSource = no
 
 @cache
 def static_files() -> dict[str, tuple[bytes, str]]:
-    """Return every style sheet, script and icon by its name, with its type."""
-    found = {
+    """Return the content and media type of every stylesheet, script and icon by file name."""
+    files = {
         path.name: (path.read_bytes(), _TYPES[path.suffix])
         for path in sorted(_STATIC.rglob("*"))
         if path.suffix in _TYPES
     }
-    return found | {"style.css": (html_page.stylesheet().encode(), _TYPES[".css"])}
+    return files | {"style.css": (html_page.stylesheet().encode(), _TYPES[".css"])}
 
 
 @cache
 def static_version() -> str:
-    """Return a digest that changes with any style sheet or script."""
+    """Return a digest of all static files."""
     digest = sha256()
     for content, _ in static_files().values():
         digest.update(content)
@@ -87,24 +95,5 @@ def static_version() -> str:
 def _environment() -> Environment:
     environment = html_page.templates(_HERE / "templates")
     environment.globals |= {"ranges": RANGES, "history_columns": COLUMNS}
-    environment.filters |= {
-        "age": age,
-        "minute": minute,
-        "metric": title_of,
-        "short": lambda name: SHORT_NAMES.get(name, name),
-        "look": lambda verdict: VERDICT_LOOKS[verdict],
-    }
+    environment.filters |= {"metric": title_of, "verdict_mark": VERDICT_MARKS.__getitem__}
     return environment
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessagePage:
-    """A title and what there is to say.
-
-    Attributes:
-        back: the page that it was asked for from; empty for none.
-    """
-
-    title: str
-    lines: tuple[str, ...]
-    back: str = ""

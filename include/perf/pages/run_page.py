@@ -1,4 +1,4 @@
-"""A run: its report, its files, the runs beside it, and what may be made of it."""
+"""A run: its report, its files, the previous and next run, and the form that promotes it."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -24,29 +24,29 @@ from include.perf.runs.results_store import (
 from include.perf.runs.run_index import RunEntry
 
 FILES = {
-    REPORT_HTML_FILE: "report as one page",
-    REPORT_FILE: "report as Markdown",
-    JUNIT_FILE: "JUnit, for CI",
-    RECORD_FILE: "the record",
-    TIMESERIES_FILE: "one row a second",
+    REPORT_HTML_FILE: "report (HTML)",
+    REPORT_FILE: "report (Markdown)",
+    JUNIT_FILE: "test results for CI (JUnit XML)",
+    RECORD_FILE: "run record (JSON)",
+    TIMESERIES_FILE: "load and latency, one row per second",
     DISTRIBUTION_FILE: "latency distribution",
     SERVER_SERIES_FILE: "CPU, memory and disk over time",
-    PRODUCTION_FILE: "the comparison with production",
-    REQUESTS_FILE: "one row a request",
+    PRODUCTION_FILE: "comparison with production",
+    REQUESTS_FILE: "raw data, one row per request",
 }
-"""The files of a run that can be had, and what each is; no other is ever given out."""
+"""The files of a run that can be downloaded, with a description. No other file is served."""
 
 HISTORY = 30
-"""So many nights before a run its report shows."""
+"""How many earlier runs the sparklines of a report show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
-    """What it takes to make a run the baseline.
+    """How a run can be promoted to baseline.
 
     Attributes:
-        over: the present version, 0 for none.
-        needs_force: why it only begins a new level; empty where it agrees with the present one.
+        over: the current baseline version, 0 for none.
+        needs_force: why the run can only start a new baseline; empty where it can join the current one.
     """
 
     over: int
@@ -58,11 +58,11 @@ class RunPage:
     """A run.
 
     Attributes:
-        files: those of `FILES` that are there.
-        earlier, later: the runs of the cell before and after it.
-        of_baseline: the latest run that the present baseline was made from, to compare it with.
-        promotion: ``None`` where it cannot become the baseline.
-        may_change: whether who looks on may promote it.
+        files: those of `FILES` that exist.
+        earlier, later: the previous and the next run of the cell.
+        of_baseline: the latest run that the current baseline is made of, to compare with.
+        promotion: ``None`` where the run cannot become the baseline.
+        may_change: whether the viewer may promote it.
     """
 
     entry: RunEntry
@@ -85,22 +85,24 @@ def run_page(
     may_change: bool,
     production: ProductionComparison | None = None,
 ) -> RunPage:
-    """Return a run with all that belongs to it.
+    """Return the page of a run.
 
     Args:
         history: the runs of its cell, oldest first.
-        files: paths within its folder.
-        production: how it compares with production.
+        files: paths in the folder of the run.
+        production: the comparison with production.
     """
-    first_runs = [each for each in history if each.rerun_of is None or each.run_id == entry.run_id]
-    at = next((at for at, each in enumerate(first_runs) if each.run_id == entry.run_id), len(first_runs))
+    first_runs = [run for run in history if run.rerun_of is None or run.run_id == entry.run_id]
+    index = next((index for index, run in enumerate(first_runs) if run.run_id == entry.run_id), len(first_runs))
     return RunPage(
         entry=entry,
-        document=run_document(record, charts=_charts(files), history=_history(first_runs[:at]), production=production),
-        files=tuple((name, what) for name, what in FILES.items() if name in files),
-        earlier=first_runs[at - 1] if at > 0 else None,
-        later=first_runs[at + 1] if at + 1 < len(first_runs) else None,
-        of_baseline=_latest_of(baseline, history, but=entry),
+        document=run_document(
+            record, charts=_charts(files), history=_history(first_runs[:index]), production=production
+        ),
+        files=tuple((name, description) for name, description in FILES.items() if name in files),
+        earlier=first_runs[index - 1] if index > 0 else None,
+        later=first_runs[index + 1] if index + 1 < len(first_runs) else None,
+        of_baseline=_latest_of(baseline, history, other_than=entry),
         promotion=_promotion(record, baseline),
         may_change=may_change,
     )
@@ -112,17 +114,17 @@ def _charts(files: Collection[str]) -> dict[str, str]:
 
 
 def _history(before: Sequence[RunEntry]) -> dict[str, tuple[float, ...]]:
-    measured = [each for each in before if each.verdict.is_measured][-HISTORY:]
-    return {name: tuple(value for each in measured if (value := each.value_of(name)) is not None) for name in METRICS}
+    measured = [run for run in before if run.verdict.is_measured][-HISTORY:]
+    return {name: tuple(value for run in measured if (value := run.value_of(name)) is not None) for name in METRICS}
 
 
-def _latest_of(baseline: Baseline | None, history: Sequence[RunEntry], *, but: RunEntry) -> RunEntry | None:
-    behind = {run.run_id for run in baseline.runs} if baseline else set()
-    return next((each for each in reversed(history) if each.run_id in behind and each.run_id != but.run_id), None)
+def _latest_of(baseline: Baseline | None, history: Sequence[RunEntry], *, other_than: RunEntry) -> RunEntry | None:
+    run_ids = {run.run_id for run in baseline.runs} if baseline else set()
+    return next((run for run in reversed(history) if run.run_id in run_ids - {other_than.run_id}), None)
 
 
 def _promotion(record: RunRecord, baseline: Baseline | None) -> Promotion | None:
-    """Return what a promotion takes; `include.perf.baselines.baselines` has the last word."""
+    """Return how a run can be promoted; `include.perf.baselines.baselines` checks again on promotion."""
     is_part = baseline is not None and baseline.has_run(record.run_id)
     if not record.verdict.is_measured or record.rerun_of is not None or is_part:
         return None
@@ -131,9 +133,9 @@ def _promotion(record: RunRecord, baseline: Baseline | None) -> Promotion | None
 
 def _why_force(record: RunRecord, baseline: Baseline | None) -> str:
     if record.verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE):
-        return f"it is {record.verdict}"
+        return f"its verdict is {record.verdict}"
     if any(deviation.is_suspicion for deviation in record.deviations):
-        return "it looks worse than the baseline, if not surely so"
+        return "it looks worse than the baseline, although the change is not confirmed"
     if baseline is not None and baseline.was_not_compared(record):
-        return "it was never compared with the present baseline"
+        return "it was not compared with the current baseline"
     return ""

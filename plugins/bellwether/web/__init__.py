@@ -1,4 +1,4 @@
-"""The page "Performance" in Airflow's UI: who may look, who may change what, and what is sent.
+"""The page "Performance" in Airflow's UI: its routes, permissions and responses.
 
-What the pages show is in `include.perf.pages`.
+`include.perf.pages` has the content of the pages.
 """

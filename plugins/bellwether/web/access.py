@@ -1,6 +1,6 @@
-"""Who looks on, and what Airflow allows them: its own login, its own permissions.
+"""Authentication and permissions of the viewer, both from Airflow.
 
-Airflow mounts the apps of plugins without any protection, so nothing is served before somebody got past here.
+Airflow mounts plugin apps without any protection, so this module checks every request before it is answered.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
 
 
 class NotLoggedIn(Exception):
-    """Nobody is logged in, or not any more."""
+    """The request has no valid login."""
 
 
 class Forbidden(Exception):
-    """Somebody is logged in who may not do this; says what, and what it takes."""
+    """The viewer may not do this; the message names the permission that it takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitor:
-    """Somebody who is logged in.
+    """A logged-in user, the viewer of a page.
 
     Attributes:
-        id: the same for every login of theirs, and nobody else's.
-        name: what is kept with what they change.
-        may_read: whether they may see a DAG, and so the runs of that scenario.
-        may_trigger: whether they may start runs of a DAG, and so change what its scenario is held to.
+        id: unique to the user and the same for all their logins.
+        name: recorded with every change.
+        may_read: whether they may view a DAG, and so the runs of its scenario.
+        may_trigger: whether they may trigger a DAG, and so change the baselines and silences of its scenario.
     """
 
     id: str
@@ -40,19 +40,19 @@ class Visitor:
     may_trigger: Callable[[str], bool]
 
 
-Door = Callable[[Request], Awaitable[Visitor]]
-"""Says who asks.
+Authenticate = Callable[[Request], Awaitable[Visitor]]
+"""Returns the user who sent a request.
 
 Raises:
-    NotLoggedIn: nobody that is known.
+    NotLoggedIn: the request has no valid login.
 """
 
 
-async def airflow_door(request: Request) -> Visitor:
-    """Return the user that Airflow knows: by the cookie of its UI, or by a bearer token.
+async def airflow_visitor(request: Request) -> Visitor:
+    """Return the Airflow user, from the cookie of its UI or from a bearer token.
 
     Raises:
-        NotLoggedIn: there is no login, it is over, or it is none of Airflow's.
+        NotLoggedIn: the login is missing, expired or not signed by Airflow.
     """
     from airflow.api_fastapi.core_api.security import bearer_scheme, get_user
 
@@ -69,7 +69,7 @@ async def airflow_door(request: Request) -> Visitor:
 
 
 def _is_allowed(request: Request, user: "BaseUser", dag_id: str, *, method: Literal["GET", "POST"]) -> bool:
-    """Ask Airflow's own rule: to read the DAG, or to make runs of it."""
+    """Return whether Airflow's auth manager lets the user view (GET) or trigger (POST) a DAG."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import requires_access_dag
 
@@ -82,12 +82,12 @@ def _is_allowed(request: Request, user: "BaseUser", dag_id: str, *, method: Lite
 
 
 def login_address(request: Request) -> str:
-    """Return Airflow's login, which leads back to where somebody wanted to go."""
-    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return f"{airflow_path(request)}/api/v2/auth/login?{urlencode({'next': wanted})}"
+    """Return the URL of Airflow's login, which redirects back to the requested page."""
+    requested = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"{airflow_path(request)}/api/v2/auth/login?{urlencode({'next': requested})}"
 
 
 def airflow_path(request: Request) -> str:
-    """Return the path that Airflow itself is below, empty for none."""
+    """Return the path prefix of Airflow itself; empty for none."""
     path: str = request.scope.get("app_root_path", "")
     return path

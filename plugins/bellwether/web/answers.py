@@ -1,6 +1,7 @@
-"""What goes out: pages, notices of what was done, and explanations of what was not."""
+"""Responses: pages, redirects with a notice after a change, and error pages."""
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -21,39 +22,39 @@ SECURITY_HEADERS = {
         "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self'; frame-ancestors 'self'"
     ),
     "X-Content-Type-Options": "nosniff",
-    # not no-referrer: with that, browsers hide from us where a form was sent from
+    # with no-referrer, browsers would send "Origin: null" with our own forms
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 
 NOTICE_S = 60
-"""So long a notice is shown when the page is loaded again."""
+"""How long a notice stays valid when the page is reloaded."""
 
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def site_of(request: Request) -> Site:
-    """Return what the pages are made from."""
+    """Return the data sources of the pages."""
     site: Site = request.app.state.site
     return site
 
 
 def visitor_of(request: Request) -> Visitor:
-    """Return who asks; nobody gets this far without a login."""
+    """Return the viewer; requests without a login never get here."""
     visitor: Visitor = request.state.visitor
     return visitor
 
 
 def addresses_of(request: Request) -> Addresses:
-    """Return where the pages are, as browsers see it."""
+    """Return the URLs of the pages as browsers see them."""
     return Addresses(base=request.scope.get("root_path", ""), airflow=airflow_path(request))
 
 
 def page_response(
     request: Request, template: str, page: object, *, image: ImageSource = no_image, status: int = 200
 ) -> Response:
-    """Return a page."""
+    """Return a page as a response."""
     visitor, site = visitor_of(request), site_of(request)
     frame = Frame(
         addresses=addresses_of(request),
@@ -66,35 +67,49 @@ def page_response(
 
 
 def done(request: Request, address: str, notice: str) -> Response:
-    """Lead on to a page that says what was done; to load it again does nothing twice."""
+    """Redirect to a page that shows a notice, so that a reload does not repeat the change."""
     signed = _notices(site_of(request)).dumps(notice)
     return RedirectResponse(f"{address}{'&' if '?' in address else '?'}notice={signed}", status_code=303)
 
 
-def explained(status: int, title: str) -> Handler:
-    """Return what answers an error: a page that says what is wrong."""
+def error_page(status: int, title: str) -> Handler:
+    """Return an exception handler that shows the problems on a page."""
 
     async def answer(request: Request, err: Exception) -> Response:
-        page = MessagePage(title=title, lines=_said(err), back=_back(request))
+        page = MessagePage(title=title, lines=_messages(err), back=_back(request))
         return page_response(request, "message", page, status=status)
 
     return answer
 
 
-def _said(err: Exception) -> tuple[str, ...]:
+def _messages(err: Exception) -> tuple[str, ...]:
     match err:
         case ConfigurationError():
             return err.problems
         case RequestValidationError():
-            return tuple(f"{each['loc'][-1]}: {each['msg']}" for each in err.errors())
+            return tuple(_field_message(error) for error in err.errors())
         case HTTPException():
             return (str(err.detail),)
         case _:
             return (str(err),)
 
 
+def _field_message(error: dict[str, Any]) -> str:
+    """Return what is wrong with a form field or query parameter."""
+    name, limits = error["loc"][-1], error.get("ctx", {})
+    match error["type"]:
+        case "float_parsing" | "int_parsing":
+            return f"{name} must be a number, but is {error['input']!r}"
+        case "string_too_long":
+            return f"{name} must have at most {limits['max_length']} characters"
+        case "greater_than_equal":
+            return f"{name} must be at least {limits['ge']}, but is {error['input']}"
+        case _:
+            return f"{name}: {error['msg']}"
+
+
 def _back(request: Request) -> str:
-    """Return the page that a form was on, if it is one of ours."""
+    """Return the path of the page that the form was on; empty for a page that is not ours."""
     referrer, base = urlsplit(request.headers.get("referer", "")), addresses_of(request).base
     is_ours = referrer.netloc == request.headers.get("host") and referrer.path.startswith(f"{base}/")
     return referrer.path if is_ours else ""
@@ -105,7 +120,7 @@ def _notices(site: Site) -> URLSafeTimedSerializer:
 
 
 def _notice(site: Site, signed: str) -> str:
-    """Return the notice in an address; one that we did not write says nothing."""
+    """Return the notice in a URL; empty where the signature is missing, wrong or expired."""
     try:
         return str(_notices(site).loads(signed, max_age=NOTICE_S)) if signed else ""
     except BadSignature:

@@ -1,4 +1,4 @@
-"""The app of the page "Performance": nothing is answered before Airflow knows who asks."""
+"""The FastAPI app of the page "Performance"; it answers only authenticated requests."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -10,43 +10,45 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from bellwether.timed_cache import TimedCache
 from bellwether.web import changes, exposition, files, views
-from bellwether.web.access import Forbidden, NotLoggedIn, airflow_door, login_address
-from bellwether.web.answers import SECURITY_HEADERS, explained
-from bellwether.web.csrf import Forged, Tokens
-from bellwether.web.site import NotThere, Site
+from bellwether.web.access import Forbidden, NotLoggedIn, airflow_visitor, login_address
+from bellwether.web.answers import SECURITY_HEADERS, error_page
+from bellwether.web.csrf import ForgedRequest, Tokens
+from bellwether.web.site import NotFound, Site
 from include.perf.model.errors import BellwetherError, ConfigurationError, StoreError
 
-CATALOGUE_KEPT_S = 5.0
-"""So long after it was edited, pages may still show the catalogue as it was."""
+CATALOGUE_CACHED_S = 5.0
+"""How long pages may show the previous catalogue after an edit."""
 
-TOKEN_KEPT_S = 30.0
-"""So long after it was changed, Prometheus' token may still be the old one: whoever guesses keeps no database busy."""
+TOKEN_CACHED_S = 30.0
+"""How long the previous token of Prometheus stays valid after a change; guesses then cost no database queries."""
 
 Next = Callable[[Request], Awaitable[Response]]
 
 
 def build_app(site: Site) -> FastAPI:
-    """Return the app on what is outside of it."""
+    """Build the app on the given data sources."""
     app = FastAPI(title="Bellwether", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = site
     for router in (views.router, files.router, changes.router, exposition.router):
         app.include_router(router)
-    app.add_exception_handler(NotThere, explained(404, "Not found"))
-    app.add_exception_handler(404, explained(404, "Not found"))
-    app.add_exception_handler(Forbidden, explained(403, "Not allowed"))
-    app.add_exception_handler(Forged, explained(403, "Not done"))
-    app.add_exception_handler(ConfigurationError, explained(409, "That did not work"))
-    app.add_exception_handler(RequestValidationError, explained(422, "Not understood"))
-    app.add_exception_handler(StoreError, explained(503, "Not to be had now"))
-    app.add_exception_handler(BellwetherError, explained(500, "That did not work"))
-    app.middleware("http")(_guarded)
+    app.add_exception_handler(NotFound, error_page(404, "Not found"))
+    app.add_exception_handler(404, error_page(404, "Not found"))
+    app.add_exception_handler(Forbidden, error_page(403, "Not allowed"))
+    app.add_exception_handler(ForgedRequest, error_page(403, "Change rejected"))
+    app.add_exception_handler(ConfigurationError, error_page(409, "Request failed"))
+    app.add_exception_handler(RequestValidationError, error_page(422, "Invalid input"))
+    app.add_exception_handler(StoreError, error_page(503, "Storage unavailable"))
+    app.add_exception_handler(BellwetherError, error_page(500, "Request failed"))
+    app.middleware("http")(_authenticated)
     return app
 
 
-async def _guarded(request: Request, answer: Next) -> Response:
-    """Let nobody in who is not logged in, whatever they ask for, and say to browsers what pages may do."""
+async def _authenticated(request: Request, answer: Next) -> Response:
+    """Refuse every request without a login, and add the security headers to every response."""
     try:
-        request.state.visitor = await exposition.scraper_of(request) or await request.app.state.site.door(request)
+        request.state.visitor = await exposition.scraper_of(request) or await request.app.state.site.authenticate(
+            request
+        )
     except NotLoggedIn:
         response = await _refused(request)
     else:
@@ -57,16 +59,16 @@ async def _guarded(request: Request, answer: Next) -> Response:
 
 
 async def _refused(request: Request) -> Response:
-    """Send people to Airflow's login, which leads back; tell programs that they need one, or what is to be set up."""
+    """Redirect browsers to Airflow's login; answer programs with 401, or with how to open the metrics."""
     if request.method in ("GET", "HEAD") and "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(login_address(request), status_code=302)
     if await exposition.is_closed(request):
-        return JSONResponse({"detail": exposition.HOW_TO_LET_IN}, status_code=403)
+        return JSONResponse({"detail": exposition.HOW_TO_OPEN}, status_code=403)
     return JSONResponse({"detail": "Not authenticated"}, status_code=401)
 
 
 def airflow_app() -> FastAPI:
-    """Return the app on what this Airflow knows, and on the stores that the environment names."""
+    """Build the app on this Airflow's configuration and on the stores that the environment names."""
     from airflow.api_fastapi.auth.tokens import get_signing_key
     from airflow.configuration import conf
 
@@ -76,22 +78,22 @@ def airflow_app() -> FastAPI:
     from include.perf.alerts.slack_messages import acknowledged
     from include.perf.catalogue.reading import load_catalogue
 
-    outside = urlsplit(conf.get("api", "base_url", fallback="")).netloc
-    kept = storage()
-    catalogue, baselines = TimedCache(load_catalogue, for_s=CATALOGUE_KEPT_S), CachedBaselines(kept.baselines())
-    metrics = replace(metrics_sources(kept), catalogue=catalogue, baselines=baselines)
+    public_host = urlsplit(conf.get("api", "base_url", fallback="")).netloc
+    stores = storage()
+    catalogue, baselines = TimedCache(load_catalogue, for_s=CATALOGUE_CACHED_S), CachedBaselines(stores.baselines())
+    metrics = replace(metrics_sources(stores), catalogue=catalogue, baselines=baselines)
     return build_app(
         Site(
             catalogue=catalogue,
-            store=kept.results(),
+            store=stores.results(),
             index=metrics.index,
             baselines=baselines,
             alerts=metrics.alerts,
             acknowledged=acknowledged,
             clock=metrics.clock,
-            door=airflow_door,
+            authenticate=airflow_visitor,
             metrics=metrics,
-            metrics_token=TimedCache(metrics_token, for_s=TOKEN_KEPT_S),
-            tokens=Tokens(secret=get_signing_key("api", "secret_key"), hosts=frozenset({outside} - {""})),
+            metrics_token=TimedCache(metrics_token, for_s=TOKEN_CACHED_S),
+            tokens=Tokens(secret=get_signing_key("api", "secret_key"), hosts=frozenset({public_host} - {""})),
         )
     )

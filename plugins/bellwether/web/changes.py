@@ -1,4 +1,4 @@
-"""What people change here: baselines and silences. Each change needs the right, a form of ours, and a reason."""
+"""The routes that change baselines and silences. Every change takes a permission, one of our forms and a reason."""
 
 import logging
 from typing import Annotated
@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from bellwether.web.access import Forbidden, Visitor
 from bellwether.web.answers import addresses_of, done, site_of, visitor_of
 from bellwether.web.csrf import FIELD
-from bellwether.web.site import NotThere
+from bellwether.web.site import NotFound
 from include.perf.alerts.book import AlertBook, Silence
 from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.silence import SilenceRequest, about, acknowledge, lift, silence_of
@@ -21,7 +21,11 @@ log = logging.getLogger(__name__)
 
 
 def from_our_form(request: Request, token: Annotated[str, Form(alias=FIELD)] = "") -> None:
-    """Refuse what no form of ours sent."""
+    """Refuse a request that none of our forms sent.
+
+    Raises:
+        ForgedRequest: the CSRF token or the origin is wrong.
+    """
     site_of(request).tokens.check(request, token=token, user_id=visitor_of(request).id)
 
 
@@ -31,8 +35,8 @@ Text = Annotated[str, Form(max_length=500)]
 Version = Annotated[int, Form(ge=0)]
 
 
-def _refusal(what: str) -> Forbidden:
-    return Forbidden(f"to change this takes the right to trigger runs of {what} in Airflow")
+def _forbidden(what: str) -> Forbidden:
+    return Forbidden(f"to change this, you need permission to trigger {what} in Airflow")
 
 
 @router.post("/runs/{service}/{scenario}/{run_id}/promote")
@@ -45,15 +49,15 @@ def promote_run(
     force: Annotated[str, Form()] = "",
     over: Version = 0,
 ) -> Response:
-    """Make a run part of its baseline, or the beginning of a new one."""
+    """Add a run to the baseline of its cell, or start a new baseline from it."""
     from include.perf.baselines.promotion import (
-        promote,  # takes NumPy and SciPy, which only a change of a baseline needs
+        promote,  # imports NumPy and SciPy, which only baseline changes need
     )
 
     site, visitor = site_of(request), visitor_of(request)
     entry = site.run(visitor, run_id, cell=site.cell(visitor, service, scenario))
     if not visitor.may_trigger(entry.scenario):
-        raise _refusal(entry.scenario)
+        raise _forbidden(entry.scenario)
     baseline = promote(
         StageFiles(site.store, entry.uri).read_record(),
         approval=Approval(by=visitor.name, at=site.clock(), reason=reason, run_id=entry.run_id),
@@ -70,20 +74,20 @@ def promote_run(
         visitor.name,
         baseline.version,
     )
-    return done(request, addresses_of(request).baseline(entry.cell), f"The baseline is version {baseline.version} now.")
+    return done(request, addresses_of(request).baseline(entry.cell), f"The baseline is now version {baseline.version}.")
 
 
 @router.post("/baselines/{service}/{scenario}/roll-back")
 def roll_back_baseline(
     request: Request, service: str, scenario: str, version: Version = 0, reason: Text = "", over: Version = 0
 ) -> Response:
-    """Make an earlier version the baseline again."""
+    """Restore a previous version of a baseline."""
     from include.perf.baselines.promotion import roll_back
 
     site, visitor = site_of(request), visitor_of(request)
     cell = site.cell(visitor, service, scenario)
     if not visitor.may_trigger(cell.scenario):
-        raise _refusal(cell.scenario)
+        raise _forbidden(cell.scenario)
     approval = Approval(by=visitor.name, at=site.clock(), reason=reason, run_id="")
     baseline = roll_back(cell, version=version, approval=approval, baselines=site.baselines, over=over)
     log.info(
@@ -94,7 +98,7 @@ def roll_back_baseline(
         visitor.name,
         baseline.version,
     )
-    notice = f"The level of version {version} holds again, as version {baseline.version}."
+    notice = f"Rolled back: version {baseline.version} restores version {version}."
     return done(request, addresses_of(request).baseline(cell), notice)
 
 
@@ -107,10 +111,10 @@ def add_silence(
     days: Annotated[float, Form()] = 0.0,
     reason: Text = "",
 ) -> Response:
-    """Hear no more of something for some days."""
+    """Silence alerts for some days."""
     site, visitor = site_of(request), visitor_of(request)
     _check_silence(request, scenario or None)
-    asked = SilenceRequest(
+    requested = SilenceRequest(
         by=visitor.name,
         reason=reason,
         days=days,
@@ -118,15 +122,15 @@ def add_silence(
         scenario=scenario or None,
         metric=metric or None,
     )
-    silence = silence_of(asked, site.catalogue(), now=site.clock())
-    told = site.acknowledged(silence)
-    site.alerts.update(lambda book: AlertWriter(book=book, now=site.clock()).silence(silence, told))
+    silence = silence_of(requested, site.catalogue(), now=site.clock())
+    message = site.acknowledged(silence)
+    site.alerts.update(lambda book: AlertWriter(book=book, now=site.clock()).silence(silence, message))
     return _silenced(request, visitor, f"Silenced: {about(silence)}.")
 
 
 @router.post("/silences/{silence_id}/lift")
 def lift_silence(request: Request, silence_id: str) -> Response:
-    """End a silence before its time."""
+    """End a silence early."""
     site, visitor = site_of(request), visitor_of(request)
 
     def change(book: AlertBook) -> Silence:
@@ -135,36 +139,40 @@ def lift_silence(request: Request, silence_id: str) -> Response:
         return silence
 
     silence = site.alerts.update(change)
-    return _silenced(request, visitor, f"Over: the silence about {about(silence)}.")
+    return _silenced(request, visitor, f"Silence lifted: {about(silence)}.")
 
 
 def _check_silence(request: Request, scenario: str | None) -> None:
-    """Refuse who may not change the scenario, or, of a silence about every one, all of them."""
+    """Refuse a viewer who may not change the scenario; ``None``, every scenario, takes the right to change them all.
+
+    Raises:
+        Forbidden: the viewer lacks a permission.
+    """
     site, visitor = site_of(request), visitor_of(request)
     scenarios = tuple(site.catalogue().scenarios)
     if not may_silence(scenario, scenarios, visitor.may_trigger):
-        raise _refusal(scenario or "every scenario")
+        raise _forbidden(scenario or "every scenario")
 
 
 @router.post("/problems/{problem_id}/acknowledge")
 def acknowledge_problem(
     request: Request, problem_id: str, days: Annotated[float, Form()] = 0.0, reason: Text = ""
 ) -> Response:
-    """Say that somebody knows of a problem."""
+    """Acknowledge a problem: silence it and say so in its Slack thread."""
     site, visitor = site_of(request), visitor_of(request)
-    asked = SilenceRequest(by=visitor.name, reason=reason, days=days)
+    requested = SilenceRequest(by=visitor.name, reason=reason, days=days)
 
     def change(book: AlertBook) -> None:
         problem = book.problem(problem_id)
-        if problem is None or not problem.is_open or not any(visitor.may_read(each.scenario) for each in problem.cells):
-            raise NotThere("there is no open problem of that id; it may be over by now")
+        if problem is None or not problem.is_open or not any(visitor.may_read(cell.scenario) for cell in problem.cells):
+            raise NotFound("there is no open problem with this id; it may be resolved by now")
         scenarios = ", ".join(dict.fromkeys(cell.scenario for cell in problem.cells))
         if not can_acknowledge(problem, may_change=visitor.may_trigger):
-            raise _refusal(scenarios)
-        acknowledge(AlertWriter(book=book, now=site.clock()), problem, asked, site.acknowledged)
+            raise _forbidden(scenarios)
+        acknowledge(AlertWriter(book=book, now=site.clock()), problem, requested, site.acknowledged)
 
     site.alerts.update(change)
-    return _silenced(request, visitor, "Acknowledged: its thread says that you know.")
+    return _silenced(request, visitor, "Acknowledged. The Slack thread says so.")
 
 
 def _silenced(request: Request, visitor: Visitor, notice: str) -> Response:

@@ -1,4 +1,4 @@
-"""Our own metrics, for Prometheus: it has a token instead of a login, which opens this route and nothing else."""
+"""Bellwether's own metrics. Prometheus scrapes them with a token that is valid for this route only."""
 
 import hmac
 from asyncio import to_thread
@@ -11,7 +11,7 @@ from bellwether.web.answers import site_of, visitor_of
 from include.perf.monitoring.families import exposition_of
 
 METRICS_PATH = "/metrics"
-HOW_TO_LET_IN = (
+HOW_TO_OPEN = (
     "there is no connection bellwether_metrics with a password; add one whose password is a long random token (Admin → "
     """Connections, or AIRFLOW_CONN_BELLWETHER_METRICS='{"conn_type": "http", "password": "…"}'), and give that """
     "token to Prometheus as authorization: {credentials_file: …}"
@@ -24,24 +24,24 @@ router = APIRouter()
 
 @router.get(METRICS_PATH)
 def show_metrics(request: Request) -> Response:
-    """Show how every cell that may be seen stands, as Prometheus reads it."""
+    """Show the metrics of all cells that the viewer may see, in a format of Prometheus."""
     standings = site_of(request).metrics.standings(may_read=visitor_of(request).may_read)
-    shown = exposition_of(standings, accept=request.headers.get("accept", ""))
-    return Response(shown.content, media_type=shown.content_type)
+    response = exposition_of(standings, accept=request.headers.get("accept", ""))
+    return Response(response.content, media_type=response.content_type)
 
 
 async def scraper_of(request: Request) -> Visitor | None:
-    """Return Prometheus, when it is who asks: for its metrics, and with its token."""
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    """Return Prometheus as the visitor where a request for the metrics carries its token; otherwise ``None``."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     if not _is_for_metrics(request) or scheme.lower() != "bearer":
         return None
     token = await to_thread(site_of(request).metrics_token)
-    is_right = token is not None and hmac.compare_digest(given.strip().encode(), token.encode())
-    return PROMETHEUS if is_right else None
+    is_valid = token is not None and hmac.compare_digest(credentials.strip().encode(), token.encode())
+    return PROMETHEUS if is_valid else None
 
 
 async def is_closed(request: Request) -> bool:
-    """Return whether the metrics are asked for, and no token could open them."""
+    """Return whether the request is for the metrics and no token is set."""
     return _is_for_metrics(request) and await to_thread(site_of(request).metrics_token) is None
 
 

@@ -1,4 +1,4 @@
-"""Files: those of a run that may be had, its charts, and our styles and scripts. Nothing else is ever given out."""
+"""The routes of files: a run's files and charts, and the static files. Nothing else is served."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
 from bellwether.web.answers import addresses_of, site_of, visitor_of
-from bellwether.web.site import NotThere
+from bellwether.web.site import NotFound
 from include.perf.pages.rendering import static_files, static_version
 from include.perf.pages.run_page import FILES
 from include.perf.reporting.html_page import ImageSource
@@ -20,27 +20,27 @@ CHUNK_BYTES = 256 * 1024
 CHART = re.compile(r"\A[a-z][a-z0-9_-]*(\.dark)?\.(png|svg)\Z")
 CHART_TYPES = {"png": "image/png", "svg": "image/svg+xml"}
 CHART_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
-"""An SVG that is opened by itself draws, and does nothing else."""
+"""An SVG opened in its own tab may draw, but not run scripts."""
 
-KEPT = "private, max-age=31536000, immutable"
-ASKED_AGAIN = "private, no-cache"
+CACHED_FOREVER = "private, max-age=31536000, immutable"
+REVALIDATED = "private, no-cache"
 
 
 def image_source(request: Request, entry: RunEntry) -> ImageSource:
-    """Return where a run's report finds its charts."""
-    addresses, there = addresses_of(request), site_of(request).store.names(entry.uri)
+    """Return the function that gives the URLs of a run's charts."""
+    addresses, names = addresses_of(request), site_of(request).store.names(entry.uri)
 
     def address(path: str) -> str | None:
-        return addresses.run(entry, *path.split("/")) if path in there else None
+        return addresses.run(entry, *path.split("/")) if path in names else None
 
     return address
 
 
 @router.get("/runs/{service}/{scenario}/{run_id}/files/{name}")
 def send_file(request: Request, service: str, scenario: str, run_id: str, name: str) -> Response:
-    """Send one of a run's files, to be kept: none of them is shown as a page of this site."""
+    """Send a file of a run as a download; none is shown as a page of this site."""
     if name not in FILES:
-        raise NotThere(f"there is no file of that name; there are {', '.join(FILES)}")
+        raise NotFound(f"there is no such file; a run may have {', '.join(FILES)}")
     content = _content(request, _run(request, service, scenario, run_id), name)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(content, media_type="application/octet-stream", headers=headers)
@@ -48,10 +48,10 @@ def send_file(request: Request, service: str, scenario: str, run_id: str, name: 
 
 @router.get("/runs/{service}/{scenario}/{run_id}/charts/{name}")
 def send_chart(request: Request, service: str, scenario: str, run_id: str, name: str) -> Response:
-    """Send one of a run's charts."""
+    """Send a chart of a run."""
     found = CHART.match(name)
     if found is None:
-        raise NotThere("there is no chart of that name")
+        raise NotFound("there is no such chart")
     content = _content(request, _run(request, service, scenario, run_id), f"{CHARTS_FOLDER}/{name}")
     headers = {"Content-Security-Policy": CHART_POLICY, "Cache-Control": "private, max-age=3600"}
     return StreamingResponse(content, media_type=CHART_TYPES[found[2]], headers=headers)
@@ -63,18 +63,18 @@ def _run(request: Request, service: str, scenario: str, run_id: str) -> RunEntry
 
 
 def _content(request: Request, entry: RunEntry, path: str) -> Iterator[bytes]:
-    """Return what is in a file of a run, part by part.
+    """Return the content of a file of a run in chunks.
 
     Raises:
-        NotThere: there is no such file.
+        NotFound: there is no such file.
     """
     store = site_of(request).store
     if path not in store.names(entry.uri):
-        raise NotThere(f"run {entry.run_id} has no {path}; raw requests are kept for some weeks only")
-    return _parts(store, entry, path)
+        raise NotFound(f"run {entry.run_id} has no {path}; raw requests are deleted after some weeks")
+    return _chunks(store, entry, path)
 
 
-def _parts(store: ResultsStore, entry: RunEntry, path: str) -> Iterator[bytes]:
+def _chunks(store: ResultsStore, entry: RunEntry, path: str) -> Iterator[bytes]:
     with store.opened(entry.uri, path) as file:
         while chunk := file.read(CHUNK_BYTES):
             yield chunk
@@ -82,10 +82,12 @@ def _parts(store: ResultsStore, entry: RunEntry, path: str) -> Iterator[bytes]:
 
 @router.get("/static/{name}")
 def send_static(request: Request, name: str) -> Response:
-    """Send a style sheet or a script."""
+    """Send a static file."""
     try:
         content, media_type = static_files()[name]
     except KeyError:
-        raise NotThere("there is no style sheet or script of that name") from None
+        raise NotFound("there is no such static file") from None
     is_current = request.query_params.get("v") == static_version()
-    return Response(content, media_type=media_type, headers={"Cache-Control": KEPT if is_current else ASKED_AGAIN})
+    return Response(
+        content, media_type=media_type, headers={"Cache-Control": CACHED_FOREVER if is_current else REVALIDATED}
+    )

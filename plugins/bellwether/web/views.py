@@ -1,4 +1,4 @@
-"""The pages; each gathers what it is made from, and shows no cell that may not be seen."""
+"""The routes of the pages; none shows a cell that the viewer may not see."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,7 +10,7 @@ from starlette.background import BackgroundTask
 
 from bellwether.web.answers import addresses_of, page_response, site_of, visitor_of
 from bellwether.web.files import image_source
-from bellwether.web.site import NotThere, Site
+from bellwether.web.site import NotFound, Site
 from include.perf.measure.production.comparison import read_comparison
 from include.perf.model.cell import CellName
 from include.perf.model.errors import BellwetherError
@@ -29,12 +29,12 @@ from include.perf.runs.stage_files import StageFiles
 
 router = APIRouter()
 
-SIDES = 2
+COMPARED_RUNS = 2
 
 
 @router.get("/")
 def show_matrix(request: Request, verdict: str = "") -> Response:
-    """Show how every service stands in every scenario."""
+    """Show the latest verdict of every cell."""
     site, cells = site_of(request), site_of(request).cells(visitor_of(request))
     site.index.sync()
     page = matrix_page(
@@ -50,7 +50,7 @@ def show_matrix(request: Request, verdict: str = "") -> Response:
 
 
 def _read_ahead(site: Site) -> None:
-    """Read what the next page needs: whoever sees the matrix opens a cell. What is wrong with it is told there."""
+    """Warm the cache of baselines, which the page of a cell needs next; that page reports errors."""
     with suppress(BellwetherError):
         site.baselines.read()
 
@@ -63,7 +63,7 @@ def show_history(
     chosen: Annotated[str, Query(alias="range")] = DEFAULT_RANGE,
     page: int = 1,
 ) -> Response:
-    """Show a cell over time."""
+    """Show the history of a cell."""
     site, now = site_of(request), site_of(request).clock()
     cell = site.cell(visitor_of(request), service, scenario)
     chosen = chosen if chosen in RANGES else DEFAULT_RANGE
@@ -100,14 +100,14 @@ def show_run(request: Request, service: str, scenario: str, run_id: str) -> Resp
 @router.get("/compare")
 def show_comparison(request: Request, run: Annotated[list[str], Query(default_factory=list)]) -> Response:
     """Show two runs side by side."""
-    if len(run) != SIDES:
-        raise NotThere(f"two runs are compared, but {len(run)} were chosen; choose two in the history of a cell")
+    if len(run) != COMPARED_RUNS:
+        raise NotFound(f"Choose exactly two runs in the history of a cell ({len(run)} chosen).")
     site, visitor = site_of(request), visitor_of(request)
-    first, second = (_side(site, site.run(visitor, run_id)) for run_id in run)
+    first, second = (_compared_run(site, site.run(visitor, run_id)) for run_id in run)
     return page_response(request, "compare", compare_page(first, second))
 
 
-def _side(site: Site, entry: RunEntry) -> ComparedRun:
+def _compared_run(site: Site, entry: RunEntry) -> ComparedRun:
     return ComparedRun(
         entry=entry,
         record=StageFiles(site.store, entry.uri).read_record(),
@@ -118,7 +118,7 @@ def _side(site: Site, entry: RunEntry) -> ComparedRun:
 
 @router.get("/baselines")
 def show_baselines(request: Request) -> Response:
-    """Show what every cell is held to."""
+    """Show the baselines of all cells."""
     site = site_of(request)
     page = baselines_page(site.baselines.read(), site.cells(visitor_of(request)), now=site.clock())
     return page_response(request, "baselines", page)
@@ -126,24 +126,24 @@ def show_baselines(request: Request) -> Response:
 
 @router.get("/baselines/{service}/{scenario}")
 def show_baseline(request: Request, service: str, scenario: str) -> Response:
-    """Show the baseline of a cell with its versions."""
+    """Show the baseline of a cell and its previous versions."""
     site, visitor = site_of(request), visitor_of(request)
     cell = site.cell(visitor, service, scenario)
     entry = site.baselines.read().get(cell.service, cell.scenario)
     if entry is None:
-        raise NotThere(f"there is no baseline of {cell.service} in {cell.scenario}; open a good run and promote it")
+        raise NotFound(f"{cell.service} has no baseline under {cell.scenario}; promote a good run")
     page = baseline_page(cell, entry, may_change=visitor.may_trigger(cell.scenario), now=site.clock())
     return page_response(request, "baseline", page)
 
 
 @router.get("/problems")
 def show_problems(request: Request) -> Response:
-    """Show what is open and what is silenced."""
+    """Show open problems and silences."""
     site, visitor = site_of(request), visitor_of(request)
     page = problems_page(
         site.alerts.read(),
         site.cells(visitor),
-        every=tuple(site.catalogue().scenarios),
+        all_scenarios=tuple(site.catalogue().scenarios),
         may_read=visitor.may_read,
         may_change=visitor.may_trigger,
         now=site.clock(),
@@ -153,21 +153,21 @@ def show_problems(request: Request) -> Response:
 
 @router.get("/dag-runs/{dag_id}/{dag_run_id}")
 def show_dag_run(request: Request, dag_id: str, dag_run_id: str) -> Response:
-    """Show what came of a run of a DAG so far, or of the runs that one of all scenarios started."""
+    """Show the results of a DAG run so far; of a run of all scenarios, those of the DAG runs that it triggered."""
     site, cells = site_of(request), site_of(request).cells(visitor_of(request))
     site.index.sync()
     children = dict.fromkeys((cell.scenario for cell in cells), f"{dag_id}__{dag_run_id}")
     uris: list[str] = []
     for own_id, run_id in [(dag_id, dag_run_id), *children.items()]:
-        entries = [each for each in site.index.of_dag_run(own_id, run_id) if each.cell in cells]
-        uris += [each.uri for each in sorted(entries, key=_place_in(cells)) if each.rerun_of is None]
+        entries = [entry for entry in site.index.of_dag_run(own_id, run_id) if entry.cell in cells]
+        uris += [entry.uri for entry in sorted(entries, key=_position_in(cells)) if entry.rerun_of is None]
         uris += unfinished(site.store, [cell for cell in cells if cell.scenario == own_id], dag_run_id=run_id)
     if not uris:
-        raise NotThere(f"nothing that you may see was planned by the run {dag_run_id} of the DAG {dag_id} yet")
+        raise NotFound(f"the run {dag_run_id} of the DAG {dag_id} has not planned any run that you may view")
     results = results_of(site.store, uris, dag_id=dag_id, dag_run_id=dag_run_id)
     return page_response(request, "dag_run", dag_run_page(results, addresses=addresses_of(request)))
 
 
-def _place_in(cells: Sequence[CellName]) -> Callable[[RunEntry], int]:
-    """Return where a run stands among cells, so that all pages list them in one order."""
+def _position_in(cells: Sequence[CellName]) -> Callable[[RunEntry], int]:
+    """Return a sort key that orders runs like the cells of all pages."""
     return lambda entry: cells.index(entry.cell)

@@ -9,7 +9,7 @@ from tests.entries import CELL, NOW
 
 
 def problem(**changes: Any) -> Problem:
-    """Return a problem of two nights: p95 of the market open is 45 % worse."""
+    """Return a problem seen on two nights: p95 under market_open is 45 % worse."""
     made: dict[str, Any] = {
         "id": "run-1",
         "kind": ProblemKind.REGRESSION,

@@ -1,4 +1,4 @@
-"""How long ago something was."""
+"""How ages and moments are written."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("ago", "words"),
     [
-        (timedelta(seconds=-30), "just now"),  # clocks differ
+        (timedelta(seconds=-30), "just now"),  # clock skew
         (timedelta(seconds=59), "just now"),
         (timedelta(minutes=1), "1 min ago"),
         (timedelta(minutes=59), "59 min ago"),
@@ -24,13 +24,13 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
         (timedelta(days=800), "2 years ago"),  # 800 / 365.25 = 2.19
     ],
 )
-def test_an_age_in_words(ago: timedelta, words: str) -> None:
-    """The unit grows with the age, and is never finer than anyone cares for."""
+def test_ages(ago: timedelta, words: str) -> None:
+    """The unit grows with the age."""
     assert age(NOW - ago, now=NOW) == words
 
 
-def test_moments_are_in_utc() -> None:
-    """A moment given in another zone is shown in UTC."""
+def test_moments_are_shown_in_utc() -> None:
+    """A moment in another time zone is converted."""
     tokyo = datetime.fromisoformat("2026-03-02T08:30:00+09:00")
     assert minute(tokyo) == "2026-03-01 23:30 UTC"
     assert day(tokyo) == "2026-03-01"

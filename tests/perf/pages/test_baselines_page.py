@@ -1,4 +1,4 @@
-"""Baselines: states, ages, versions."""
+"""The list of baselines, and the page of one baseline."""
 
 from include.perf.baselines.entry import EXPIRES_AFTER, REVIEW_AFTER
 from include.perf.model.cell import CellName
@@ -10,29 +10,31 @@ OTHER = CellName("orders-service", "calm")
 
 
 def test_cells_with_and_without_a_baseline() -> None:
-    """In the order of the cells that may be seen, and no other."""
+    """Only the cells that the viewer may see are listed, in their order."""
     page = baselines_page(with_runs(3), (OTHER, CELL), now=AT)
-    assert [(each.cell, each.version, each.look.word) for each in page.baselines] == [(CELL, 3, "candidate")]
+    assert [(baseline.cell, baseline.version, baseline.mark.word) for baseline in page.baselines] == [
+        (CELL, 3, "candidate")
+    ]
     assert page.without == (OTHER,)
     assert baselines_page(with_runs(3), (OTHER,), now=AT).baselines == ()
 
 
-def test_a_baseline_that_is_due() -> None:
-    """After a quarter somebody should look at it; after two it is stale."""
+def test_a_baseline_is_due_for_review() -> None:
+    """The review is due after a quarter; after two quarters the baseline is stale."""
     (due,) = baselines_page(with_runs(3), (CELL,), now=AT + REVIEW_AFTER).baselines
-    assert (due.is_due, due.due, due.look.word) == (True, "2026-06-02", "candidate")
+    assert (due.is_due, due.due, due.mark.word) == (True, "2026-06-02", "candidate")
     (stale,) = baselines_page(with_runs(3), (CELL,), now=AT + EXPIRES_AFTER).baselines
-    assert (stale.due, stale.look.word) == ("expired 2026-09-02", "stale")
+    assert (stale.due, stale.mark.word) == ("expired 2026-09-02", "stale")
 
 
-def test_the_versions_before() -> None:
-    """The latest first, each superseded."""
+def test_previous_versions() -> None:
+    """They are superseded and listed latest first."""
     page = baseline_page(CELL, entry_of(with_runs(3)), may_change=True, now=AT)
-    assert [(each.version, each.look.word) for each in page.previous] == [(2, "superseded"), (1, "superseded")]
+    assert [(version.version, version.mark.word) for version in page.previous] == [(2, "superseded"), (1, "superseded")]
     assert page.run_ids == ("r3", "r2", "r1")
 
 
-def test_levels_in_the_units_of_people() -> None:
+def test_metrics_have_readable_units() -> None:
     """The median of 1, 2 and 3 ms is 2 ms."""
     page = baseline_page(CELL, entry_of(with_runs(3)), may_change=False, now=AT)
-    assert [(level.title, level.level) for level in page.levels][1] == ("Latency p95", "2.00 ms")
+    assert [(metric.title, metric.value) for metric in page.metrics][1] == ("Latency p95", "2.00 ms")

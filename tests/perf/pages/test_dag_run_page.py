@@ -1,4 +1,4 @@
-"""The summary of a run of a DAG, also while it goes on."""
+"""The summary of a DAG run, also while it is in progress."""
 
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ NIGHT = "manual__1"
 
 
 def planned(store: MemoryStore, run_id: str, *, dag_run_id: str = NIGHT, rerun_of: str | None = None) -> str:
-    """Plan a run and return its address."""
+    """Plan a run and return its URI."""
     uri = store.create(service=CELL.service, scenario=CELL.scenario, run_id=run_id)
     spec = RunSpec(
         run_id=run_id,
@@ -33,18 +33,18 @@ def planned(store: MemoryStore, run_id: str, *, dag_run_id: str = NIGHT, rerun_o
     return uri
 
 
-def test_runs_that_go_on() -> None:
-    """Those of this run of the DAG, without re-runs; a finished one has its record and is not among them."""
+def test_unfinished_runs() -> None:
+    """Only those of this DAG run, without re-runs and without finished runs."""
     store = MemoryStore()
-    going_on = planned(store, "1")
+    unfinished_uri = planned(store, "1")
     planned(store, "2", dag_run_id="another")
     planned(store, "3", rerun_of="1")
     StageFiles(store, planned(store, "4")).record.write(run_record(run_id="4"))
-    assert list(unfinished(store, [CELL], dag_run_id=NIGHT)) == [going_on]
+    assert list(unfinished(store, [CELL], dag_run_id=NIGHT)) == [unfinished_uri]
 
 
-def test_what_is_finished_links_to_its_page() -> None:
-    """And what is not is told as missing."""
+def test_a_finished_run_links_to_its_page() -> None:
+    """An unfinished run is counted as one without a record."""
     store = MemoryStore()
     finished = planned(store, "1")
     StageFiles(store, finished).record.write(run_record(service="orders-service", scenario="calm", run_id="1"))

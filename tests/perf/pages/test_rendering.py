@@ -1,4 +1,4 @@
-"""Pages as HTML: whatever a name holds, it stays text."""
+"""Pages as HTML: data stays text, whatever it contains."""
 
 from html.parser import HTMLParser
 from typing import Any
@@ -39,7 +39,7 @@ def anything(_: str) -> bool:
 
 
 def baselines() -> Baselines:
-    """Return a baseline of the hostile cell, with a version before it."""
+    """Return a baseline of the hostile cell with a previous version."""
     made = Baselines()
     for number in (1, 2):
         made.promote(
@@ -50,7 +50,7 @@ def baselines() -> Baselines:
 
 
 def pages() -> dict[str, Any]:
-    """Return every page by its template, full of hostile names."""
+    """Return every page by its template, filled with hostile names."""
     entry = baselines().get(HOSTILE, HOSTILE)
     assert entry is not None
     side = ComparedRun(entry=ENTRY, record=RECORD, series=None, spread=None)
@@ -62,13 +62,15 @@ def pages() -> dict[str, Any]:
         "compare": compare_page(side, side),
         "baselines": baselines_page(baselines(), (CELL,), now=NOW),
         "baseline": baseline_page(CELL, entry, may_change=True, now=NOW),
-        "problems": problems_page(BOOK, (CELL,), every=(HOSTILE,), may_read=anything, may_change=anything, now=NOW),
+        "problems": problems_page(
+            BOOK, (CELL,), all_scenarios=(HOSTILE,), may_read=anything, may_change=anything, now=NOW
+        ),
         "message": MessagePage(title=HOSTILE, lines=(HOSTILE,), back=HOSTILE),
     }
 
 
-class Seen(HTMLParser):
-    """Notes the elements of a page, and what would run or lead away."""
+class ParsedPage(HTMLParser):
+    """Collects the elements, attributes and scripts of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,17 +85,17 @@ class Seen(HTMLParser):
             self.scripts.append(dict(attrs))
 
 
-def seen_in(html: str) -> Seen:
-    """Return what a browser would find in a page."""
-    found = Seen()
+def parsed(html: str) -> ParsedPage:
+    """Return the elements that a browser would find in a page."""
+    found = ParsedPage()
     found.feed(html)
     return found
 
 
 @pytest.mark.parametrize("name", pages())
 def test_hostile_names_stay_text(name: str) -> None:
-    """No element, handler, inline style or script comes out of data, on any page."""
-    found = seen_in(render(name, FRAME, pages()[name]))
+    """Data never adds an element, event handler, inline style or script, on any page."""
+    found = parsed(render(name, FRAME, pages()[name]))
     assert "img" not in found.tags
     assert not [attribute for attribute, _ in found.attributes if attribute.startswith("on") or attribute == "style"]
     assert all(script.get("type") == "application/json" or script["src"] for script in found.scripts)
@@ -101,34 +103,36 @@ def test_hostile_names_stay_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", pages())
 def test_no_page_carries_control_characters(name: str) -> None:
-    """Nothing rings, and nothing turns the direction of the text around it."""
+    """Neither a bell nor a change of text direction."""
     html = render(name, FRAME, pages()[name])
     assert not {"\u202e", "\x07"} & set(html)
 
 
 @pytest.mark.parametrize("name", pages())
-def test_everything_comes_from_here(name: str) -> None:
-    """Styles, scripts and links begin with a path of ours, or stay on the page."""
-    found = seen_in(render(name, FRAME, pages()[name]))
+def test_every_link_stays_on_this_site(name: str) -> None:
+    """Styles, scripts and links start with one of our paths, or stay on the page."""
+    found = parsed(render(name, FRAME, pages()[name]))
     addresses = [value or "" for attribute, value in found.attributes if attribute in ("src", "href", "action")]
-    assert [each for each in addresses if not each.startswith(("/bellwether", "/dags/", "#", HOSTILE[:5]))] == []
+    assert [
+        address for address in addresses if not address.startswith(("/bellwether", "/dags/", "#", HOSTILE[:5]))
+    ] == []
 
 
 @pytest.mark.parametrize("name", [name for name in pages() if name in ("run", "baseline", "problems")])
 def test_every_form_that_changes_something_has_the_token(name: str) -> None:
-    """So that none is refused."""
+    """Without the token it would be refused."""
     html = render(name, FRAME, pages()[name])
     assert html.count('<form method="post"') == html.count('name="csrf_token" value="t"') > 0
 
 
-def test_a_heading_and_a_main_part() -> None:
-    """What readers of the screen and of the keyboard look for is on every page, once."""
+def test_every_page_has_one_heading_and_one_main_part() -> None:
+    """Screen readers and keyboard users rely on them."""
     for name, page in pages().items():
-        tags = seen_in(render(name, FRAME, page)).tags
+        tags = parsed(render(name, FRAME, page)).tags
         assert (tags.count("h1"), tags.count("main"), tags.count("title")) == (1, 1, 1), name
 
 
-def test_styles_and_scripts_have_one_version() -> None:
-    """Pages name every file with it, so that browsers may keep them."""
+def test_static_files_share_one_version() -> None:
+    """It is part of their URLs, so that browsers may cache them."""
     assert {"style.css", "page.css", "theme.js", "uPlot.iife.min.js", "history.js"} <= set(static_files())
     assert len(static_version()) == 12

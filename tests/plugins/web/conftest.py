@@ -1,4 +1,4 @@
-"""The pages on stores of their own, and people with different rights who look at them."""
+"""The app on stores of its own, and viewers with different permissions."""
 
 import asyncio
 from collections.abc import Mapping
@@ -42,12 +42,13 @@ READS: Mapping[str, tuple[str, ...]] = {
     "half": ("calm",),
     "nobody": (),
 }
-"""Scenarios that each may see; the editor may change them, and so may half the one that they see."""
+"""The scenarios that a user may view."""
 CHANGES: Mapping[str, tuple[str, ...]] = {"editor": ("calm", "storm"), "half": ("calm",)}
+"""The scenarios that a user may change."""
 
 
-async def door(request: Request) -> Visitor:
-    """Let in who says a name that is known."""
+async def authenticate(request: Request) -> Visitor:
+    """Return the user whose name is in the header."""
     name = request.headers.get("x-user", "")
     if name not in READS:
         raise NotLoggedIn
@@ -64,8 +65,9 @@ class Pages:
     """The app as a test sees it.
 
     Attributes:
-        app: without what it is mounted in.
-        tokens: Prometheus' one under ``metrics``, once it is set.
+        app: the app itself.
+        outer: the app with the mount around it.
+        tokens: Prometheus' token under ``metrics``, once it is set.
     """
 
     app: FastAPI
@@ -76,37 +78,37 @@ class Pages:
     tokens: dict[str, str]
 
     def request(self, method: str, path: str, *, user: str | None = "editor", **options: Any) -> httpx.Response:
-        """Ask for a path below the pages; redirects are not followed."""
+        """Send a request to a path below the pages; redirects are not followed."""
         headers = {**PAGE, **({"X-User": user} if user else {}), **options.pop("headers", {})}
 
-        async def ask() -> httpx.Response:
+        async def send() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.outer, root_path="/deployed")
             async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as client:
                 return await client.request(method, f"{BASE}{path}", headers=headers, **options)
 
-        return asyncio.run(ask())
+        return asyncio.run(send())
 
     def get(self, path: str, *, user: str | None = "editor", **options: Any) -> httpx.Response:
-        """Ask for a page."""
+        """Request a page."""
         return self.request("GET", path, user=user, **options)
 
     def post(self, path: str, *, user: str = "editor", **fields: str) -> httpx.Response:
-        """Send a form of ours."""
+        """Send one of our forms."""
         token = self.site.tokens.token_for(f"id of {user}")
         return self.request("POST", path, user=user, data={"csrf_token": token, **fields})
 
-    def keep(self, **changes: Any) -> RunRecord:
-        """Keep the record of a run; by default of the engine in calm."""
+    def add_run(self, **changes: Any) -> RunRecord:
+        """Store the record of a run, by default of the engine under calm."""
         record = run_record(**{"service": "engine", "scenario": "calm", "run_id": "run-1", **changes})
         uri = self.store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
         StageFiles(self.store, uri).record.write(record)
-        self.clock.now += timedelta(seconds=2)  # the index looks no more than once a second
+        self.clock.now += timedelta(seconds=2)  # the index syncs at most once a second
         return record
 
 
 @pytest.fixture
 def pages(tmp_path: Path) -> Pages:
-    """The pages over a small catalogue: two services, calm for both and storm for the engine; nothing was run yet."""
+    """The app on a small catalogue without runs: two services, calm for both and storm for the engine."""
     (tmp_path / "catalogue").mkdir()
     folder = catalogue_folder(tmp_path / "catalogue")
     clock = FixedClock(START + timedelta(days=1))
@@ -129,7 +131,7 @@ def pages(tmp_path: Path) -> Pages:
         alerts=metrics.alerts,
         acknowledged=lambda silence: message(f"{silence.by} knows: {silence.reason}"),
         clock=clock,
-        door=door,
+        authenticate=authenticate,
         tokens=Tokens(secret="secret"),
         metrics=metrics,
         metrics_token=lambda: tokens.get("metrics"),

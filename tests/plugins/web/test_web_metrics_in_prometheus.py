@@ -1,4 +1,4 @@
-"""Our own metrics in a real Prometheus, which has them from the route with its token: what Grafana then shows."""
+"""Bellwether's own metrics, scraped with the token by a real Prometheus, and what Grafana then shows."""
 
 import json
 import re
@@ -39,7 +39,7 @@ LIMITS = CellLimits(
 
 @contextmanager
 def served(app: Starlette) -> Iterator[int]:
-    """Lend the port on which an app answers."""
+    """Serve an app and return its port."""
     port = free_port()
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", loop="asyncio", ws="none")
     server = uvicorn.Server(config)
@@ -54,11 +54,11 @@ def served(app: Starlette) -> Iterator[int]:
 
 
 def filled(pages: Pages) -> None:
-    """Keep what every family has a sample of: a baseline, a run held to it, limits, and a load that goes out."""
+    """Store data for every metric family: a baseline, a run compared with it, limits, and a running load."""
     pages.tokens["metrics"] = TOKEN
-    first = pages.keep(run_id="run-0", verdict=Verdict.NO_BASELINE, baseline=None)
-    pages.post(f"/runs/engine/calm/{first.run_id}/promote", reason="first level", over="0")
-    pages.keep()
+    first = pages.add_run(run_id="run-0", verdict=Verdict.NO_BASELINE, baseline=None)
+    pages.post(f"/runs/engine/calm/{first.run_id}/promote", reason="first baseline", over="0")
+    pages.add_run()
     metrics = pages.site.metrics
     assert isinstance(metrics.loads, LoadLog)
     metrics.loads.load_began(sent_load(service="engine", scenario="calm", ends_by=pages.clock() + timedelta(hours=1)))
@@ -66,13 +66,13 @@ def filled(pages: Pages) -> None:
 
 
 class Server:
-    """Prometheus, asked as Grafana asks it."""
+    """Prometheus, queried as Grafana does."""
 
     def __init__(self, address: str) -> None:
         self._address = address
 
     def query(self, query: str) -> list[Any]:
-        """Return the series of a query; it must be answered."""
+        """Return the series of a query, which must succeed."""
         answer = requests.get(f"{self._address}/api/v1/query", params={"query": query}, timeout=10)
         assert answer.status_code == 200, answer.text
         found: list[Any] = answer.json()["data"]["result"]
@@ -87,7 +87,7 @@ class Server:
 
 @pytest.fixture
 def server(pages: Pages, tmp_path: Path) -> Iterator[Server]:
-    """A Prometheus that has scraped our metrics, by the configuration that docs/monitoring.md shows."""
+    """A Prometheus that has scraped our metrics with the configuration from docs/monitoring.md."""
     filled(pages)
     (tmp_path / "token").write_text(f"{TOKEN}\n", encoding="ascii")
     with served(pages.outer) as port:
@@ -98,32 +98,32 @@ def server(pages: Pages, tmp_path: Path) -> Iterator[Server]:
             "authorization": {"credentials_file": str(tmp_path / "token")},
             "static_configs": [{"targets": [f"127.0.0.1:{port}"]}],
         }
-        every = {"scrape_interval": "1s", "scrape_timeout": "1s"}
-        with prometheus_with(tmp_path, {"global": every, "scrape_configs": [job]}) as address:
-            found = Server(address)
-            eventually(lambda: found.query('up{job="bellwether"} == 1'))
-            yield found
+        defaults = {"scrape_interval": "1s", "scrape_timeout": "1s"}
+        with prometheus_with(tmp_path, {"global": defaults, "scrape_configs": [job]}) as address:
+            prometheus = Server(address)
+            eventually(lambda: prometheus.query('up{job="bellwether"} == 1'))
+            yield prometheus
 
 
-def asked(query: str) -> str:
-    """Return a query as Grafana sends it while everything is chosen."""
+def expanded(query: str) -> str:
+    """Return a query as Grafana sends it while all variables are set to "All"."""
     return re.sub(r"\$(environment|scenario|service)\b", ".*", query)
 
 
-def test_every_query_of_the_dashboard_has_an_answer(server: Server) -> None:
-    """Panels, annotations and choices, with a real scrape behind them."""
+def test_every_query_of_the_dashboard_returns_data(server: Server) -> None:
+    """Panels, annotations and variables, on a real scrape."""
     queries = [target["expr"] for panel in BOARD["panels"] for target in panel.get("targets", ())]
     queries += [annotation["expr"] for annotation in BOARD["annotations"]["list"]]
     assert len(queries) > 20
     for query in queries:
-        assert server.query(asked(query)), query
+        assert server.query(expanded(query)), query
     for variable in BOARD["templating"]["list"][1:]:
         selector, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"]).groups()  # type: ignore[union-attr]
-        assert server.values(label, asked(selector)), variable["name"]
+        assert server.values(label, expanded(selector)), variable["name"]
 
 
-def test_the_figures_are_those_of_the_run(server: Server) -> None:
-    """As they were measured; labels are those of the run, whatever the job of the scrape says."""
+def test_the_values_are_those_of_the_run(server: Server) -> None:
+    """Also the labels, whatever the scrape job adds."""
     (series,) = server.query('bellwether_run_latency_p95_seconds{service="engine", scenario="calm"}')
     assert float(series["value"][1]) == HEALTHY_METRICS["latency_p95"]
     assert {name: series["metric"][name] for name in ("service", "scenario", "environment")} == {

@@ -1,8 +1,8 @@
-// What all charts share: colours of the theme, units as people write them, size, zoom and cursor together.
+// Shared by all charts: theme colours, number formats, size, zoom and cursor.
 
 export const data = (id) => JSON.parse(document.getElementById(id).textContent);
 
-// Tokens are resolved by the browser, since they may depend on the theme.
+// The browser resolves CSS variables to colours, since they may depend on the theme.
 export function colours(...names) {
   const probe = document.createElement("span");
   document.body.append(probe);
@@ -31,14 +31,14 @@ const WRITERS = {
 };
 export const write = (value, unit) => (value == null ? "–" : WRITERS[unit](value));
 
-// On an axis the numbers stand under one another: no more digits than tell the steps apart.
+// Axis labels have just enough decimals to distinguish the steps.
 const SCALES = { s: [1000, "ms"], "1/s": [1, "/s"], ratio: [100, "%"], cores: [1, "cores"], bytes: [1 / 1024 ** 2, "MiB"] };
 export function axisValues(unit) {
   const [factor, name] = SCALES[unit];
   return (_, splits) => {
     const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) * factor : 1;
     const decimals = Math.max(0, Math.min(6, Math.ceil(-Math.log10(step) - 1e-9)));
-    return splits.map((each) => (each == null ? "" : `${(each * factor).toFixed(decimals)} ${name}`));
+    return splits.map((value) => (value == null ? "" : `${(value * factor).toFixed(decimals)} ${name}`));
   };
 }
 
@@ -50,7 +50,7 @@ export function axes(ink, unit) {
   return [{ ...shared, values: days }, { ...shared, size: 76, values: axisValues(unit) }];
 }
 
-// Dates as they are written elsewhere on the pages, only as exact as the steps are.
+// Dates in the format of the pages, no more exact than the axis steps.
 const DAY_S = 86400;
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 function days(_, splits, __, ___, step) {
@@ -66,24 +66,24 @@ function days(_, splits, __, ___, step) {
   });
 }
 
-// A chart with its title and a line that says what is under the cursor.
-export function place(parent, title) {
+// Adds a figure with a title and a readout of the values under the cursor.
+export function addFigure(parent, title) {
   const figure = document.createElement("figure");
   const caption = document.createElement("figcaption");
   const name = document.createElement("strong");
-  const said = document.createElement("span");
+  const readout = document.createElement("span");
   name.textContent = title;
-  caption.append(name, said);
+  caption.append(name, readout);
   const drawing = document.createElement("div");
   figure.append(caption, drawing);
   parent.append(figure);
-  return { drawing, said };
+  return { drawing, readout };
 }
 
-// Draws anew whenever the theme changes, and fits charts into what room there is.
-export function keep(parent, draw) {
+// Redraws the charts when the theme changes, and resizes them with their parent.
+export function render(parent, draw) {
   let charts = [];
-  const anew = () => {
+  const redraw = () => {
     const zoom = charts[0]?.scales.x;
     const range = zoom && { min: zoom.min, max: zoom.max };
     charts.forEach((chart) => chart.destroy());
@@ -91,17 +91,17 @@ export function keep(parent, draw) {
     charts = draw();
     if (range) charts[0]?.setScale("x", range);
   };
-  anew();
-  new MutationObserver(anew).observe(document.documentElement, { attributeFilter: ["data-theme"] });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
+  redraw();
+  new MutationObserver(redraw).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   new ResizeObserver(() => charts.forEach((chart) => chart.setSize(sizeOf(chart.root.parentElement)))).observe(parent);
   return () => charts;
 }
 
 export const sizeOf = (drawing) => ({ width: Math.max(240, drawing.clientWidth), height: HEIGHT });
 
-// One zoom for all: what is chosen in one chart is shown in every one.
-export function together(charts) {
+// Keeps the x range of all charts the same.
+export function sharedZoom(charts) {
   let busy = false;
   return (chart, key) => {
     if (key !== "x" || busy) return;

@@ -1,5 +1,5 @@
-// Two runs over each other: latency over time, and how the latencies are distributed.
-import { axes, colours, data, keep, place, sizeOf, write } from "./charts.js";
+// Charts of two runs: latency over time, and the cumulative distribution of latencies.
+import { addFigure, axes, colours, data, render, sizeOf, write } from "./charts.js";
 
 const compare = data("compare");
 const parent = document.getElementById("compare-charts");
@@ -9,13 +9,13 @@ function draw() {
   const ink = colours("muted", "line", "run-a", "run-b", "paper");
   const charts = compare.latency.filter(({ runs }) => has(runs)).map(({ title, runs }) => overTime(ink, title, runs));
   if (has(compare.distribution)) charts.push(distribution(ink));
-  if (!charts.length) parent.textContent = "Neither run has kept what these charts are drawn from.";
+  if (!charts.length) parent.textContent = "No chart data is stored for these runs.";
   return charts;
 }
 
-function overlay(ink, title, runs, options, say) {
-  const without = ["A", "B"].filter((_, index) => !runs[index][0].length);
-  const { drawing, said } = place(parent, without.length ? `${title} (run ${without} has kept none)` : title);
+function overlay(ink, title, runs, options, describe) {
+  const missing = ["A", "B"].filter((_, index) => !runs[index][0].length);
+  const { drawing, readout } = addFigure(parent, missing.length ? `${title} (no data of run ${missing})` : title);
   const [xs, ...ys] = uPlot.join(runs.map(([x, y]) => [x, y]));
   const line = (label, stroke, dash) => ({ label, stroke, dash, width: 1.75, spanGaps: true, points: { show: false } });
   drawing.setAttribute("role", "img");
@@ -27,7 +27,7 @@ function overlay(ink, title, runs, options, say) {
       padding: [8, 12, 0, 0],
       cursor: { y: false, points: { size: 8 } },
       series: [{}, line("A", ink["run-a"]), line("B", ink["run-b"], [7, 4])],
-      hooks: { setCursor: [(u) => (said.textContent = u.cursor.idx == null ? "" : say(xs, ys, u.cursor.idx))] },
+      hooks: { setCursor: [(u) => (readout.textContent = u.cursor.idx == null ? "" : describe(xs, ys, u.cursor.idx))] },
       ...options,
     },
     [xs, ...ys],
@@ -37,7 +37,7 @@ function overlay(ink, title, runs, options, say) {
 
 function overTime(ink, title, runs) {
   const [x, y] = axes(ink, "s");
-  const seconds = (_, splits) => splits.map((each) => `${each} s`);
+  const seconds = (_, splits) => splits.map((second) => `${second} s`);
   return overlay(
     ink,
     title,
@@ -49,14 +49,14 @@ function overTime(ink, title, runs) {
 
 function distribution(ink) {
   const [x, y] = axes(ink, "s");
-  const percent = (_, splits) => splits.map((each) => `${Math.round(each * 100)} %`);
+  const percent = (_, splits) => splits.map((share) => `${Math.round(share * 100)} %`);
   return overlay(
     ink,
-    "Share of requests that were faster",
+    "Cumulative latency distribution",
     compare.distribution,
     {
       scales: { x: { time: false, distr: 3 }, y: { range: [0, 1] } },
-      axes: [{ ...x, values: (_, splits) => splits.map((each) => (each == null ? "" : write(each, "s"))) }, { ...y, values: percent }],
+      axes: [{ ...x, values: (_, splits) => splits.map((value) => (value == null ? "" : write(value, "s"))) }, { ...y, values: percent }],
     },
     (xs, [a, b], at) =>
       [`${write(xs[at], "s")}`, ...[["A", a[at]], ["B", b[at]]].filter(([, share]) => share != null)
@@ -64,4 +64,4 @@ function distribution(ink) {
   );
 }
 
-if (parent && globalThis.uPlot) keep(parent, draw);
+if (parent && globalThis.uPlot) render(parent, draw);

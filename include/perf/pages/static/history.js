@@ -1,5 +1,5 @@
-// A cell's history: each metric over time, with what it was held to and what happened meanwhile.
-import { axes, colours, data, keep, place, sizeOf, together, write } from "./charts.js";
+// The history of a cell: a chart of every metric over time with its baseline, deployments and silences.
+import { addFigure, axes, colours, data, render, sharedZoom, sizeOf, write } from "./charts.js";
 
 const history = data("history");
 const parent = document.getElementById("history-charts");
@@ -10,55 +10,55 @@ let ink;
 function draw() {
   ink = colours("ink", "muted", "line", "good", "bad", "doubt", "quiet", "paper", "band", "silent");
   const charts = [];
-  const zoom = together(() => charts);
+  const zoom = sharedZoom(() => charts);
   for (const metric of history.metrics) {
-    if (metric.values.some((value) => value != null)) charts.push(chart(metric, zoom));
+    if (metric.values.some((value) => value != null)) charts.push(chartOf(metric, zoom));
   }
   return charts;
 }
 
-function chart(metric, zoom) {
-  const { drawing, said } = place(parent, metric.title);
-  const made = new uPlot(
+function chartOf(metric, zoom) {
+  const { drawing, readout } = addFigure(parent, metric.title);
+  const chart = new uPlot(
     {
       ...sizeOf(drawing),
       legend: { show: false },
       padding: [16, 22, 0, 0],
       cursor: { sync: { key: "history" }, y: false, points: { size: 9, stroke: ink.ink, fill: ink.paper } },
-      scales: { x: { time: true }, y: { range: (u, low, high) => room(u, metric, low, high) } },
+      scales: { x: { time: true }, y: { range: (u, low, high) => rangeOf(u, metric, low, high) } },
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       axes: axes(ink, metric.unit),
       series: [{}, { stroke: ink.muted, width: 1, points: { show: false }, spanGaps: true }],
       hooks: {
-        drawClear: [(u) => clipped(u, () => behind(u, metric))],
-        draw: [(u) => clipped(u, () => before(u, metric))],
+        drawClear: [(u) => clipped(u, () => drawBehind(u, metric))],
+        draw: [(u) => clipped(u, () => drawInFront(u, metric))],
         setScale: [zoom],
-        setCursor: [(u) => (said.textContent = words(u.cursor.idx, metric))],
+        setCursor: [(u) => (readout.textContent = describe(u.cursor.idx, metric))],
       },
     },
     [history.times, metric.values],
     drawing,
   );
   drawing.setAttribute("role", "img");
-  drawing.setAttribute("aria-label", `${metric.title} over time; the table of runs below has the figures`);
-  opens(made);
-  return made;
+  drawing.setAttribute("aria-label", `${metric.title} over time; the table of runs below lists the values`);
+  openOnClick(chart);
+  return chart;
 }
 
-// The level is always in sight, and what is no change looks small.
-function room(u, metric, low, high) {
+// The y range always includes the baseline band, so that an insignificant change looks small.
+function rangeOf(u, metric, low, high) {
   const bounds = [low, high];
-  for (const [from, to, level, bottom, top] of spans(metric.levels)) {
-    if (level != null && to >= u.scales.x.min && from <= u.scales.x.max) bounds.push(bottom, top);
+  for (const [from, to, baseline, bottom, top] of spans(metric.baseline)) {
+    if (baseline != null && to >= u.scales.x.min && from <= u.scales.x.max) bounds.push(bottom, top);
   }
-  const known = bounds.filter((each) => each != null);
+  const known = bounds.filter((bound) => bound != null);
   const least = Math.min(...known);
   const most = Math.max(...known);
   const margin = (most - least || Math.abs(most) || 1) * 0.1;
   return [Math.max(least >= 0 ? 0 : -Infinity, least - margin), most + 2 * margin];
 }
 
-// What is given where it changes, as spells that end where the next one begins.
+// Turns steps, given where a value changes, into spans that end where the next one begins.
 const spans = (steps) => steps.map(([at, ...rest], index) => [at, steps[index + 1]?.[0] ?? Infinity, ...rest]);
 
 function clipped(u, paint) {
@@ -74,7 +74,7 @@ function clipped(u, paint) {
 const xOf = (u, at) => u.valToPos(Math.min(Math.max(at, u.scales.x.min), u.scales.x.max), "x", true);
 const yOf = (u, value) => u.valToPos(value, "y", true);
 
-function behind(u, metric) {
+function drawBehind(u, metric) {
   const { ctx } = u;
   const { top, height } = u.bbox;
   const isShown = (from, to) => to > u.scales.x.min && from < u.scales.x.max;
@@ -84,18 +84,18 @@ function behind(u, metric) {
       ctx.fillRect(xOf(u, from), top, xOf(u, to) - xOf(u, from), height);
     }
   }
-  for (const [from, to, level, low, high] of spans(metric.levels)) {
-    if (level == null || !isShown(from, to)) continue;
+  for (const [from, to, baseline, low, high] of spans(metric.baseline)) {
+    if (baseline == null || !isShown(from, to)) continue;
     const [left, right] = [xOf(u, from), xOf(u, to)];
     ctx.fillStyle = ink.band;
     ctx.fillRect(left, yOf(u, high), right - left, yOf(u, low) - yOf(u, high));
-    line(ctx, ink.muted, [6, 4], left, yOf(u, level), right, yOf(u, level));
+    line(ctx, ink.muted, [6, 4], left, yOf(u, baseline), right, yOf(u, baseline));
   }
   const deploys = history.deploys.slice(1).filter(([at]) => isShown(at, at));
   deploys.forEach(([at]) => line(ctx, ink.muted, [2, 3], xOf(u, at), top, xOf(u, at), top + tall(height, deploys)));
 }
 
-// Lines stand over the whole height, unless there are so many that they would hide what they are about.
+// Vertical lines span the full height, unless so many would hide the data.
 const CROWD = 16;
 const tall = (height, all) => (all.length > CROWD ? 7 * devicePixelRatio : height);
 
@@ -103,7 +103,7 @@ function line(ctx, colour, dash, ...[x1, y1, x2, y2]) {
   ctx.save();
   ctx.strokeStyle = colour;
   ctx.lineWidth = devicePixelRatio;
-  ctx.setLineDash(dash.map((each) => each * devicePixelRatio));
+  ctx.setLineDash(dash.map((length) => length * devicePixelRatio));
   ctx.beginPath();
   ctx.moveTo(x1, y1);
   ctx.lineTo(x2, y2);
@@ -111,7 +111,7 @@ function line(ctx, colour, dash, ...[x1, y1, x2, y2]) {
   ctx.restore();
 }
 
-function before(u, metric) {
+function drawInFront(u, metric) {
   const { ctx } = u;
   const px = devicePixelRatio;
   const bottom = u.bbox.top + u.bbox.height;
@@ -137,8 +137,8 @@ function before(u, metric) {
   labels(u, u.bbox.top + 13 * px, changes.map(([at, isWorse, change]) => [at, change, isWorse ? ink.bad : ink.good]));
 }
 
-// Words beside vertical lines, as long as there is room for them.
-function labels(u, bottom, told) {
+// Labels vertical lines where there is room.
+function labels(u, bottom, entries) {
   const { ctx } = u;
   const px = devicePixelRatio;
   const taken = [];
@@ -147,7 +147,7 @@ function labels(u, bottom, told) {
   ctx.textAlign = "left";
   ctx.lineWidth = 3 * px;
   ctx.strokeStyle = ink.paper;
-  for (const [at, text, colour] of told) {
+  for (const [at, text, colour] of entries) {
     if (at < u.scales.x.min || at > u.scales.x.max || !text) continue;
     const width = ctx.measureText(text).width;
     const left = Math.min(xOf(u, at) + 3 * px, u.bbox.left + u.bbox.width - width);
@@ -159,7 +159,7 @@ function labels(u, bottom, told) {
   }
 }
 
-// What stands out has a shape, too: a triangle up for worse, down for better, a diamond for doubt.
+// Shapes, not only colours: triangle up for worse, triangle down for better, diamond for unconfirmed.
 function point(ctx, tone, x, y, px) {
   ctx.fillStyle = ink[tone] ?? ink.ink;
   ctx.beginPath();
@@ -191,19 +191,19 @@ function cross(ctx, x, y, size) {
   line(ctx, ink.muted, [], x - size, y + size, x + size, y - size);
 }
 
-function words(index, metric) {
+function describe(index, metric) {
   if (index == null) return "";
   const at = history.times[index];
-  const [, , level] = spans(metric.levels).find(([from, to]) => from <= at && at < to) ?? [];
+  const [, , baseline] = spans(metric.baseline).find(([from, to]) => from <= at && at < to) ?? [];
   const parts = [day(at), write(metric.values[index], metric.unit)];
-  if (level != null) parts.push(`level ${write(level, metric.unit)}`);
+  if (baseline != null) parts.push(`baseline ${write(baseline, metric.unit)}`);
   parts.push(history.verdicts[history.verdict[index]]);
   if (history.deploy[index]) parts.push(history.deploy[index]);
   return parts.join(" · ");
 }
 
 // A click opens the run under the cursor; a drag zooms.
-function opens(chart) {
+function openOnClick(chart) {
   let from = 0;
   chart.over.addEventListener("mousedown", (event) => (from = event.clientX));
   chart.over.addEventListener("click", (event) => {
@@ -213,9 +213,9 @@ function opens(chart) {
 }
 
 if (parent && globalThis.uPlot) {
-  const charts = keep(parent, draw);
+  const charts = render(parent, draw);
   document.getElementById("about-charts").hidden = false;
-  document.getElementById("whole").addEventListener("click", () => {
+  document.getElementById("reset-zoom").addEventListener("click", () => {
     const { times } = history;
     charts()[0]?.setScale("x", { min: times[0], max: times.at(-1) });
   });

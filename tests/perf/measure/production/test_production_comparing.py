@@ -413,7 +413,7 @@ def test_the_page_of_a_run_shows_and_offers_it(prometheus: Answers) -> None:
         production=compare(prometheus),
     )
     assert "Compared with production" in [section.title for section in page.document.sections]
-    assert page.files == ((PRODUCTION_FILE, "the comparison with production"),)
+    assert page.files == ((PRODUCTION_FILE, "comparison with production"),)
 
 
 def test_a_run_is_judged_whatever_production_says(tmp_path: Path) -> None:
