@@ -1,4 +1,4 @@
-"""Airflow's REST API, as far as the demo and the tests use it."""
+"""A client of Airflow's REST API, for the demo and the tests."""
 
 import json
 import time
@@ -11,14 +11,14 @@ import requests
 PASSWORDS_FILE = "simple_auth_manager_passwords.json.generated"
 USER = "admin"
 VIEWER = "viewer"
-"""Sees everything and changes nothing."""
+"""May see everything and change nothing."""
 TIMEOUT_S = 30.0
-LOOK_EVERY_S = 1.5
+POLL_EVERY_S = 1.5
 FINISHED = ("success", "failed")
 
 
 class AirflowApi:
-    """Talks to one Airflow as its admin."""
+    """A client of one Airflow, as its admin."""
 
     def __init__(self, url: str, *, airflow_home: Path) -> None:
         self._url = url
@@ -26,7 +26,7 @@ class AirflowApi:
         self._session = requests.Session()
 
     def password(self, user: str = USER) -> str:
-        """Return a user's password, which Airflow made when it started."""
+        """Return a user's password, which Airflow generated at its first start."""
         passwords: dict[str, str] = json.loads((self._home / PASSWORDS_FILE).read_text(encoding="utf-8"))
         return passwords[user]
 
@@ -41,7 +41,7 @@ class AirflowApi:
         return all((parts.get(part) or {}).get("status") == "healthy" for part in wanted)
 
     def log_in(self) -> None:
-        """Get a token for the calls to come."""
+        """Get a token for later calls."""
         answer = self._session.post(
             f"{self._url}/auth/token", json={"username": USER, "password": self.password()}, timeout=TIMEOUT_S
         )
@@ -52,7 +52,7 @@ class AirflowApi:
         """Call ``/api/v2<path>`` and return the answer's document.
 
         Raises:
-            requests.HTTPError: Airflow refused; the message holds what it said.
+            requests.HTTPError: Airflow refused; the message holds its answer.
         """
         answer = self._session.request(method, f"{self._url}/api/v2{path}", json=body, timeout=TIMEOUT_S)
         if not answer.ok:
@@ -64,7 +64,7 @@ class AirflowApi:
         return {dag["dag_id"]: dag for dag in self.call("GET", "/dags?limit=100")["dags"]}
 
     def import_errors(self) -> list[str]:
-        """Return what is wrong with DAG files."""
+        """Return the stack traces of DAG files that cannot be imported."""
         return [error["stack_trace"] for error in self.call("GET", "/importErrors")["import_errors"]]
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any]) -> str:
@@ -81,21 +81,26 @@ class AirflowApi:
             for task in listed["task_instances"]
         }
 
-    def wait_for(self, dag_id: str, run_id: str, *, timeout_s: float, on_look: Callable[[dict[str, str]], None]) -> str:
-        """Wait until a run is over and return its state.
+    def wait_for(
+        self, dag_id: str, run_id: str, *, timeout_s: float, on_states: Callable[[dict[str, str]], None]
+    ) -> str:
+        """Wait until a DAG run has finished, and return its state.
+
+        Args:
+            on_states: gets the states of the tasks at every poll.
 
         Raises:
-            TimeoutError: it is not over in time.
+            TimeoutError: it has not finished in time.
         """
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            on_look(self.tasks(dag_id, run_id))
+            on_states(self.tasks(dag_id, run_id))
             state: str = self.call("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
             if state in FINISHED:
                 return state
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
         raise TimeoutError(
-            f"run {run_id} of {dag_id} was not over within {timeout_s:g} s: {self.tasks(dag_id, run_id)}"
+            f"run {run_id} of {dag_id} did not finish within {timeout_s:g} s: {self.tasks(dag_id, run_id)}"
         )
 
     def log(self, dag_id: str, run_id: str, task_id: str, *, map_index: int = -1, try_number: int = 1) -> str:
@@ -106,7 +111,7 @@ class AirflowApi:
 
 
 def _log_text(line: Any) -> str:
-    """Return what a line of a log says; an error's own words stand beside it."""
+    """Return the text of a log line, with the exceptions that it holds."""
     if not isinstance(line, dict):
         return str(line)
     errors = [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or ()]

@@ -1,4 +1,4 @@
-"""Child processes that end with the one that started them."""
+"""Child processes that end with their parent."""
 
 import ctypes
 import os
@@ -20,7 +20,7 @@ class Child:
     """A process to start.
 
     Attributes:
-        stop_signal: what ends it in good order.
+        stop_signal: makes it shut down cleanly.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Child:
 
 
 def start(child: Child, *, cwd: Path) -> subprocess.Popen[bytes]:
-    """Start a child in a process group of its own; its output goes to its log."""
+    """Start a child in a session of its own; its output goes to its log."""
     child.log.parent.mkdir(parents=True, exist_ok=True)
     with child.log.open("ab") as log:
         return subprocess.Popen(
@@ -47,7 +47,7 @@ def start(child: Child, *, cwd: Path) -> subprocess.Popen[bytes]:
 
 
 def _end_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
-    """Have the kernel end the child when its parent is gone (Linux; elsewhere only a proper stop ends it)."""
+    """Return what makes the kernel end the child with its parent; Linux only, elsewhere `stop` must be called."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)
@@ -55,7 +55,7 @@ def _end_with_parent(stop_signal: signal.Signals) -> Callable[[], None] | None:
 
 
 def stop(process: subprocess.Popen[bytes], *, stop_signal: signal.Signals = signal.SIGTERM) -> None:
-    """End a child and everything that it started, in good order if it lets us."""
+    """End a child and all its descendants; kill those that do not shut down in time."""
     family = _descendants(process.pid)
     if process.poll() is None:
         process.send_signal(stop_signal)

@@ -1,4 +1,4 @@
-"""Start, stop and look at the demo stack."""
+"""Start and stop the demo stack, and show its addresses."""
 
 import os
 import shutil
@@ -19,22 +19,22 @@ from demo.supervisor import running_supervisor
 
 READY_S = 240.0
 STOP_S = 60.0
-LOOK_EVERY_S = 0.25
+POLL_EVERY_S = 0.25
 
 
 class StackError(Exception):
-    """The stack cannot be started; says why and where to look."""
+    """The stack cannot be started or stopped; the message says why and where to look."""
 
 
 def up(home: Path, console: Console, *, with_production: bool = False, lifetime_s: float | None = None) -> Stack:
-    """Start the stack, or find it running, and wait until every part answers.
+    """Start the stack if it is not running, and wait until every part answers.
 
     Raises:
-        StackError: a part is missing or did not come up.
+        StackError: a part is missing or did not start.
     """
     stack = read_stack(home)
     if stack is not None and running_supervisor(home) is not None:
-        console.print("the stack is running already")
+        console.print("The stack is already running.")
     else:
         stack = _start(home, with_production=with_production, lifetime_s=lifetime_s)
     _await(stack, console)
@@ -44,8 +44,8 @@ def up(home: Path, console: Console, *, with_production: bool = False, lifetime_
 def _start(home: Path, *, with_production: bool, lifetime_s: float | None) -> Stack:
     if shutil.which("prometheus") is None:
         raise StackError(
-            "there is no prometheus on PATH; install it (Debian and Ubuntu: apt-get install prometheus; "
-            "elsewhere from prometheus.io/download) and start again"
+            "prometheus is not in PATH; install it (Debian and Ubuntu: apt-get install prometheus; other systems: "
+            "prometheus.io/download) and start again"
         )
     stack = new_stack(home, with_production=with_production)
     stack.write()
@@ -63,43 +63,43 @@ def _start(home: Path, *, with_production: bool, lifetime_s: float | None) -> St
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    # It outlives this command; where this process lives longer (tests), its end is seen, and it stays no zombie.
+    # The supervisor outlives this command. In tests, this process lives longer: the thread reaps the supervisor.
     threading.Thread(target=supervisor.wait, daemon=True).start()
     _until(lambda: running_supervisor(home) is not None, within_s=READY_S, failed=lambda: supervisor.poll() is not None)
     return stack
 
 
 def _await(stack: Stack, console: Console) -> None:
-    """Wait for each part, and tell when it is there."""
+    """Wait for each part, and print it once it is ready."""
 
     def ended() -> bool:
         return running_supervisor(stack.folder) is None
 
     parts: dict[str, Callable[[], bool]] = {
-        f"six services on {HOST} ports {min(stack.services.values())}–{max(stack.services.values())}": lambda: all(
+        f"six services, {HOST} ports {min(stack.services.values())}–{max(stack.services.values())}": lambda: all(
             _answers(f"{stack.service_url(name)}/healthz") for name in stack.services
         ),
-        f"Prometheus at {stack.prometheus_url}": lambda: _answers(f"{stack.prometheus_url}/-/ready"),
-        f"Slack stand-in at {stack.slack_url}": lambda: _answers(stack.slack_url),
+        f"Prometheus, {stack.prometheus_url}": lambda: _answers(f"{stack.prometheus_url}/-/ready"),
+        f"Slack stand-in, {stack.slack_url}": lambda: _answers(stack.slack_url),
     }
     api = AirflowApi(stack.airflow_url, airflow_home=stack.airflow_home)
-    parts[f"Airflow at {stack.airflow_url}"] = api.is_healthy
+    parts[f"Airflow, {stack.airflow_url}"] = api.is_healthy
     for name, is_ready in parts.items():
         if not _until(is_ready, within_s=READY_S, failed=ended):
-            raise StackError(f"{name} did not come up; look into {stack.folder / 'logs'}")
+            raise StackError(f"part of the stack did not start: {name}; see the logs in {stack.folder / 'logs'}")
         console.print(f"  ready: {name}", highlight=False)
     try:
         api.log_in()
     except requests.HTTPError as err:
         raise StackError(
-            f"another Airflow than ours answers at {stack.airflow_url} ({err}); "
-            "end this stack and start it again: it then takes a free port"
+            f"another Airflow answers at {stack.airflow_url} ({err}); "
+            "restart the stack with make down and make up: it then takes a free port"
         ) from err
     if not _until(lambda: len(api.dags()) >= 4 or bool(api.import_errors()), within_s=READY_S, failed=ended):
-        raise StackError(f"Airflow knows no DAGs; look into {stack.folder / 'logs' / 'airflow.log'}")
+        raise StackError(f"Airflow has not found the DAGs; see {stack.folder / 'logs' / 'airflow.log'}")
     errors = api.import_errors()
     if errors:
-        raise StackError("Airflow cannot read the DAGs:\n" + "\n".join(errors))
+        raise StackError("Airflow cannot import the DAGs:\n" + "\n".join(errors))
 
 
 def _until(is_true: Callable[[], bool], *, within_s: float, failed: Callable[[], bool]) -> bool:
@@ -109,7 +109,7 @@ def _until(is_true: Callable[[], bool], *, within_s: float, failed: Callable[[],
             return True
         if failed():
             return False
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(POLL_EVERY_S)
     return False
 
 
@@ -121,22 +121,22 @@ def _answers(url: str) -> bool:
 
 
 def down(home: Path, console: Console) -> None:
-    """End the stack, if it runs; everything that it wrote stays."""
+    """Stop the stack if it is running; its files are kept."""
     pid = running_supervisor(home)
     if pid is None:
-        console.print("the stack is not running")
+        console.print("The stack is not running.")
         return
     os.kill(pid, signal.SIGTERM)
     if not _until(lambda: running_supervisor(home) is None, within_s=STOP_S, failed=lambda: False):
-        raise StackError(f"process {pid} did not end within {STOP_S:g} s; look into {home / 'logs' / 'supervisor.log'}")
-    console.print("the stack is stopped; what it wrote is kept in", str(home))
+        raise StackError(f"process {pid} did not end within {STOP_S:g} s; see {home / 'logs' / 'supervisor.log'}")
+    console.print(f"The stack is stopped. Its files are in {home}", markup=False)
 
 
-def tell_where(stack: Stack, console: Console) -> None:
-    """Say what to open."""
+def show_addresses(stack: Stack, console: Console) -> None:
+    """Print the addresses of the stack, and how to log in."""
     api = AirflowApi(stack.airflow_url, airflow_home=stack.airflow_home)
     rows = {
-        "Airflow": f"{stack.airflow_url}  user {USER}, password {api.password()}",
+        "Airflow": f"{stack.airflow_url}  (user {USER}, password {api.password()})",
         "Performance page": f"{stack.airflow_url}/bellwether/",
         "Slack (stand-in)": stack.slack_url,
         "Prometheus": stack.prometheus_url,

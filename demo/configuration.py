@@ -1,4 +1,4 @@
-"""What the parts of the demo stack are told: a catalogue, a Prometheus configuration, Airflow's environment."""
+"""The configuration of the demo stack: catalogue, Prometheus configuration, Airflow's environment."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SCRAPE_INTERVAL_S = 1
 OWN_METRICS_INTERVAL_S = 5
 TOKEN_FILE = "metrics-token"  # noqa: S105 - the name of a file, not a token
 SHORT_LOAD = {"duration_s": 20, "warmup_s": 5, "ramp_s": 0, "max_concurrency": 500}
-"""The demo shows every stage, not the scenarios' real length; their rates are cut for a small machine."""
+"""Much shorter than the scenarios' own loads; `RATES` are lower, too, so that a small machine can send them."""
 
 RATES = {"normal_trading": 50, "market_open": 150, "high_volatility": 100, "overnight_processing": 25}
 TOKEN_VARIABLE = "SLACK_BOT_TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -32,8 +32,8 @@ PRODUCTION_REFERENCE = {"scrape_interval_s": SCRAPE_INTERVAL_S, "days": 1}
 def write_catalogue(stack: Stack, *, started_at: datetime) -> None:
     """Write the project's catalogue with the stack's addresses, short loads and no schedules.
 
-    The production twins are on the same machine; load never goes to their ports. They have no yesterday: what runs are
-    compared with is their first whole minutes of today, also at a weekend.
+    The production twins run on the same machine; their ports are forbidden for load. They have no data from yesterday,
+    so runs are compared with their first complete minutes of today, also at a weekend.
     """
     stack.catalogue.mkdir(parents=True, exist_ok=True)
     source = ROOT / "include"
@@ -54,7 +54,7 @@ def write_catalogue(stack: Stack, *, started_at: datetime) -> None:
 
 
 def _first_minutes(started_at: datetime) -> dict[str, Any]:
-    """Return the first minutes in which all parts of a stack are surely there, as hours of the wall clock."""
+    """Return the first minutes in which all parts of a stack should be up, as wall-clock hours."""
     begins = started_at.astimezone(UTC) + timedelta(minutes=2)
     ends = begins + timedelta(minutes=PRODUCTION_MINUTES)
     return {"from": f"{begins:%H:%M}", "to": f"{ends:%H:%M}", "timezone": "UTC", "weekdays": list(get_args(Weekday))}
@@ -85,7 +85,7 @@ def write_prometheus(stack: Stack) -> Path:
 
 
 def _own_metrics(stack: Stack) -> dict[str, Any]:
-    """Return how Prometheus has Bellwether's own metrics: from Airflow, with a token that only it can read."""
+    """Return the scrape job of Bellwether's own metrics: from Airflow, with a token in a file of mode 600."""
     token = stack.folder / "prometheus" / TOKEN_FILE
     token.touch(mode=0o600)
     token.write_text(stack.metrics_token, encoding="ascii")
@@ -94,14 +94,14 @@ def _own_metrics(stack: Stack) -> dict[str, Any]:
         "metrics_path": "/bellwether/metrics",
         "scrape_interval": f"{OWN_METRICS_INTERVAL_S}s",
         "scrape_timeout": f"{OWN_METRICS_INTERVAL_S}s",
-        "honor_labels": True,  # service and environment are those of the runs, not Airflow's
+        "honor_labels": True,  # service and environment are labels of the runs, not of Airflow
         "authorization": {"credentials_file": str(token)},
         "static_configs": [{"targets": [f"{HOST}:{stack.airflow}"]}],
     }
 
 
 def bellwether_environment(stack: Stack) -> dict[str, str]:
-    """Return what the command line needs to work on the stack."""
+    """Return the variables with which the command line works on the stack."""
     return {
         "BELLWETHER_CATALOGUE": str(stack.catalogue),
         "BELLWETHER_RESULTS_URI": stack.results.as_uri(),
@@ -120,7 +120,7 @@ def airflow_environment(stack: Stack) -> dict[str, str]:
 
 
 def stack_environment(stack: Stack) -> dict[str, str]:
-    """Return every variable that is the stack's own: for Airflow, and for the command line."""
+    """Return all variables of the stack: for Airflow, and for the command line."""
     return bellwether_environment(stack) | _airflow_settings(stack) | _connections(stack)
 
 
@@ -132,7 +132,7 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{VIEWER}:viewer",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__PARALLELISM": "8",
-        # SQLite has one writer at a time; on a busy machine the default patience of 5 s is too short
+        # SQLite has one writer at a time; on a busy machine, the default time-out of 5 s is too short
         "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{stack.airflow_home / 'airflow.db'}?timeout=60",
         "CORE__EXECUTION_API_SERVER_URL": f"{stack.airflow_url}/execution/",
         "API__HOST": HOST,
@@ -140,25 +140,25 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
         "API__BASE_URL": stack.airflow_url,
         "API__WORKERS": "1",
         "API_AUTH__JWT_SECRET": stack.secret,
-        # a run is a dozen tasks, and each waits as long as this for its turn; by default a second
+        # a run has a dozen tasks, and each waits this long to be scheduled; the default is 1 s
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         "LOGGING__LOGGING_LEVEL": "INFO",
-        # a small machine measures better when Airflow looks around less often
+        # less background work disturbs measurements less on a small machine
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "60",
-        # a DAG that is read again soon after the start is stored again, too: an edited catalogue shows at once
+        # otherwise, an edited catalogue would not show in the DAGs soon after the start
         "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
     }
     return {f"AIRFLOW__{name}": value for name, value in settings.items()} | {
         "AIRFLOW_HOME": str(stack.airflow_home),
-        # `airflow standalone` starts its parts by the name airflow
+        # `airflow standalone` finds the command airflow in PATH
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONPATH": str(ROOT),
     }
 
 
 def _connections(stack: Stack) -> dict[str, str]:
-    """Return the connections; a real bot token in the environment sends to the real Slack."""
+    """Return the connections; with a bot token in the environment, alerts go to the real Slack."""
     token = os.environ.get(TOKEN_VARIABLE)
     slack: dict[str, Any] = {"conn_type": "slack", "password": token or "xoxb-stand-in", "extra": {"timeout": 10}}
     if not token:

@@ -1,4 +1,4 @@
-"""Where the demo stack lives: its folder, its ports, its addresses."""
+"""The folder, ports and addresses of the demo stack."""
 
 import json
 import os
@@ -23,7 +23,7 @@ class Stack:
         services: port of each service under test.
         production: port of each production twin; empty without them.
         secret: signs Airflow's internal tokens; never leaves the folder.
-        metrics_token: with which Prometheus may have Bellwether's own metrics.
+        metrics_token: lets Prometheus scrape Bellwether's own metrics.
     """
 
     home: str
@@ -42,41 +42,41 @@ class Stack:
 
     @property
     def airflow_url(self) -> str:
-        """Where a browser finds Airflow."""
+        """The URL of Airflow."""
         return f"http://{HOST}:{self.airflow}"
 
     @property
     def prometheus_url(self) -> str:
-        """Where Prometheus answers."""
+        """The URL of Prometheus."""
         return f"http://{HOST}:{self.prometheus}"
 
     @property
     def slack_url(self) -> str:
-        """Where the Slack stand-in answers."""
+        """The URL of the Slack stand-in."""
         return f"http://{HOST}:{self.slack}"
 
     def service_url(self, name: str) -> str:
-        """Where a service under test answers."""
+        """Return the URL of a service under test."""
         return f"http://{HOST}:{self.services[name]}"
 
     @property
     def results(self) -> Path:
-        """Where runs are kept."""
+        """The results store."""
         return self.folder / "results"
 
     @property
     def baselines(self) -> Path:
-        """The stack's own baselines file; the project's is left alone."""
+        """The stack's own baselines file; it does not touch the project's."""
         return self.folder / "baselines.json"
 
     @property
     def alerts(self) -> Path:
-        """What the stack keeps of its alerts."""
+        """The stack's own alerts file."""
         return self.folder / "alerts.json"
 
     @property
     def rules(self) -> Path:
-        """The alert rules, which the stack's Prometheus loads."""
+        """The folder of alert rules that the stack's Prometheus loads."""
         return self.folder / "rules"
 
     @property
@@ -90,7 +90,7 @@ class Stack:
         return self.folder / "airflow"
 
     def write(self) -> None:
-        """Remember the stack for later commands; only its owner may read it."""
+        """Write the stack to a file for later commands; only its owner may read it."""
         path = self.folder / STATE_FILE
         path.touch(mode=0o600)
         path.write_text(json.dumps(asdict(self), indent=2), encoding="utf-8")
@@ -102,7 +102,7 @@ def default_home() -> Path:
 
 
 def read_stack(home: Path) -> Stack | None:
-    """Return the stack that was last started in a folder, if any."""
+    """Return the stack that was last started in a folder; ``None`` without one."""
     try:
         return Stack(**json.loads((home / STATE_FILE).read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):
@@ -110,7 +110,7 @@ def read_stack(home: Path) -> Stack | None:
 
 
 def new_stack(home: Path, *, with_production: bool) -> Stack:
-    """Choose ports for a stack: the usual ones where they are free, any free ones elsewhere."""
+    """Choose ports for a stack: the usual ones if they are free, otherwise any free ones."""
     home.mkdir(parents=True, exist_ok=True)
     taken: set[int] = set()
     names = list(SERVICES)

@@ -1,4 +1,4 @@
-"""`make demo`: what Bellwether does, told with real parts in a few minutes."""
+"""`make demo`: a baseline, a run that passes and a regression that is found, on a real stack in a few minutes."""
 
 import os
 import time
@@ -31,7 +31,7 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
-    """One run of the story and the verdict that it must come to."""
+    """One run of the story, with the verdict that it must get."""
 
     title: str
     explanation: str
@@ -40,28 +40,29 @@ class Chapter:
 
 
 BASELINE = Chapter(
-    title="1/3  No baseline yet: record one",
-    explanation="update_baseline makes the first valid run the level that later runs are compared with.",
+    title="1/3  Record a baseline",
+    explanation=f"There is no baseline for {SERVICE} under {SCENARIO} yet. With update_baseline, a valid run becomes "
+    "the baseline of later runs.",
     conf={"update_baseline": True, "reason": "first run of the demo"},
     expected=Verdict.NO_BASELINE,
 )
-SECOND = Chapter(
-    title="2/3  The same load again: nothing moved",
-    explanation="A run that agrees with its baseline passes, and nobody is told.",
+UNCHANGED = Chapter(
+    title="2/3  Run it again: no significant change",
+    explanation="The same load on the same release. The run passes, and nobody is alerted.",
     conf={},
     expected=Verdict.PASS,
 )
 SLOW = Chapter(
-    title="3/3  A slow release: the regression is found",
-    explanation=f"Every answer of {SERVICE} now takes 40 to 80 ms longer (its fault knob: {FAULT}). A run that looks "
-    "suspicious is measured twice more before anybody is told.",
+    title="3/3  Deploy a slow release: a regression",
+    explanation=f"From now on, every response of {SERVICE} takes 40 to 80 ms longer. Bellwether re-runs a suspicious "
+    "run twice before it alerts.",
     conf={},
     expected=Verdict.REGRESSION,
 )
 
 
 class Story:
-    """The demo, bound to one running stack."""
+    """The demo on one running stack."""
 
     def __init__(self, stack: Stack, console: Console) -> None:
         self._stack = stack
@@ -69,26 +70,26 @@ class Story:
         self._api = AirflowApi(stack.airflow_url, airflow_home=stack.airflow_home)
         self._store = FolderStore(stack.results.as_uri())
 
-    def tell(self) -> bool:
-        """Run the three chapters; returns whether each came to its verdict and Slack was told once."""
+    def show(self) -> bool:
+        """Run the three chapters; return whether each got its verdict and Slack got one alert."""
         self._api.log_in()
-        self._begin_anew()
-        told_before = len(self._messages())
+        self._reset()
+        earlier = len(self._messages())
         started = time.monotonic()
-        for chapter in (BASELINE, SECOND):
-            if not self._tell_chapter(chapter):
+        for chapter in (BASELINE, UNCHANGED):
+            if not self._show_chapter(chapter):
                 return False
         self._set_fault(FAULT)
         try:
-            found = self._tell_chapter(SLOW)
+            is_found = self._show_chapter(SLOW)
         finally:
             self._set_fault(None)
-        found = found and self._show_message(told_before)
-        self._console.print(f"\nThree nights in {time.monotonic() - started:.0f} s.")
-        return found
+        is_found = is_found and self._show_message(earlier)
+        self._console.print(f"\nFinished in {time.monotonic() - started:.0f} s.")
+        return is_found
 
-    def _begin_anew(self) -> None:
-        """Forget the baseline of an earlier demo, and what it told."""
+    def _reset(self) -> None:
+        """Remove the baselines and alerts of an earlier demo."""
         self._set_fault(None)
         for file in (self._stack.baselines, self._stack.alerts):
             file.unlink(missing_ok=True)
@@ -98,8 +99,8 @@ class Story:
         answer = requests.put(url, json=fault, timeout=5) if fault else requests.delete(url, timeout=5)
         answer.raise_for_status()
 
-    def _tell_chapter(self, chapter: Chapter) -> bool:
-        """Run a chapter; on a machine too busy to measure on, Bellwether refuses to judge, and it is run again."""
+    def _show_chapter(self, chapter: Chapter) -> bool:
+        """Run a chapter; repeat it when the machine was too busy for a valid measurement."""
         self._console.print()
         self._console.rule(f"[bold]{chapter.title}", align="left")
         self._console.print(chapter.explanation)
@@ -107,88 +108,94 @@ class Story:
             record = self._run(chapter)
             if record is None or record.verdict is not Verdict.INVALID or not tries_left:
                 break
-            self._console.print("Something else kept this machine busy, so nothing is judged. Once more:")
+            self._console.print("This machine was too busy for a valid measurement. Running again:")
         return record is not None and record.verdict is chapter.expected
 
     def _run(self, chapter: Chapter) -> RunRecord | None:
         started = time.monotonic()
         known = set(self._store.runs(service=SERVICE, scenario=SCENARIO))
         run_id = self._api.trigger(SCENARIO, {"service": SERVICE} | chapter.conf)
-        teller = _TaskTeller(self._console)
-        self._api.wait_for(SCENARIO, run_id, timeout_s=RUN_TIMEOUT_S, on_look=teller.look)
+        progress = _TaskProgress(self._console)
+        self._api.wait_for(SCENARIO, run_id, timeout_s=RUN_TIMEOUT_S, on_states=progress.show)
         new = [uri for uri in self._store.runs(service=SERVICE, scenario=SCENARIO) if uri not in known]
         records = {uri: StageFiles(self._store, uri).read_record() for uri in new}
         first = {uri: record for uri, record in records.items() if record.rerun_of is None}
         if not first:
-            self._console.print(f"the run left no record; look at it: {self._stack.airflow_url}", style="bold red")
+            self._console.print(
+                f"The DAG run failed without a result. Its logs: {self._stack.airflow_url}", style="red"
+            )
             return None
         ((uri, record),) = first.items()
-        self._tell_verdict(record, uri, seconds=time.monotonic() - started)
+        self._show_verdict(record, uri, seconds=time.monotonic() - started)
         return record
 
-    def _tell_verdict(self, record: RunRecord, uri: str, *, seconds: float) -> None:
+    def _show_verdict(self, record: RunRecord, uri: str, *, seconds: float) -> None:
         style = {Verdict.REGRESSION: "bold red", Verdict.INVALID: "bold yellow"}.get(record.verdict, "bold green")
         self._console.print(Text(headline(record), style=style))
         for reason in record.reasons:
             self._console.print(f"  - {reason}", markup=False)
         folder = uri.removeprefix("file://")
         if record.reruns:
-            times = len(record.reruns)
-            self._console.print(f"  (it looked suspicious, and was measured {times} times more before judging)")
-        self._console.print(f"  report: {folder}/{REPORT_HTML_FILE}   charts: {folder}/{CHARTS_FOLDER}/", markup=False)
-        self._console.print(f"  ({seconds:.0f} s)")
+            self._console.print(
+                f"  The first result was suspicious; {len(record.reruns)} re-runs came before the verdict."
+            )
+        self._console.print(f"  Report: {folder}/{REPORT_HTML_FILE}", markup=False)
+        self._console.print(f"  Charts: {folder}/{CHARTS_FOLDER}/", markup=False)
+        self._console.print(f"  Took {seconds:.0f} s")
 
     def _messages(self) -> list[dict[str, Any]]:
-        """Return what on-call got; what could not be judged is told elsewhere."""
+        """Return the messages of the on-call channel; messages about invalid runs go to another one."""
         answer = requests.get(f"{self._stack.slack_url}/_standin/messages", timeout=5)
         messages: list[dict[str, Any]] = answer.json()["messages"]
         return [message for message in messages if message["channel_name"] == SLACK_CHANNEL.removeprefix("#")]
 
-    def _show_message(self, told_before: int) -> bool:
+    def _show_message(self, earlier: int) -> bool:
+        """Show the alert; ``earlier`` messages were in the channel before the story."""
         if os.environ.get(TOKEN_VARIABLE):
-            self._console.print(f"\nThe message went to the real Slack, because {TOKEN_VARIABLE} is set.")
+            self._console.print(f"\nThe alert went to the real Slack, because {TOKEN_VARIABLE} is set.")
             return True
-        new = self._messages()[told_before:]
-        first = [message for message in new if message.get("thread_ts") in (None, message["ts"])]
+        new = self._messages()[earlier:]
+        threads = [message for message in new if message.get("thread_ts") in (None, message["ts"])]
         self._console.print()
-        if len(first) != 1:
-            self._console.print(f"on-call should have got one message, but got {len(first)}", style="bold red")
+        if len(threads) != 1:
+            self._console.print(f"Expected one alert in {SLACK_CHANNEL}, but found {len(threads)}.", style="bold red")
             return False
-        self._console.print(
-            Panel(Text(Emoji.replace(first[0]["text"])), title="on-call gets in Slack"), soft_wrap=False
-        )
-        self._console.print(f"  with its charts: {self._stack.slack_url}")
+        title = f"Slack alert in {SLACK_CHANNEL}"
+        self._console.print(Panel(Text(Emoji.replace(threads[0]["text"])), title=title), soft_wrap=False)
+        self._console.print(f"  With its charts: {self._stack.slack_url}")
         return True
 
 
-class _TaskTeller:
-    """Says each task once when it begins."""
+class _TaskProgress:
+    """Prints each task once, when it starts."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told: set[str] = set()
+        self._shown: set[str] = set()
 
-    def look(self, states: dict[str, str]) -> None:
-        """Tell the tasks that run or have run since the last look."""
+    def show(self, states: dict[str, str]) -> None:
+        """Print the tasks that have started since the last call."""
         for task, state in states.items():
             name = task.removeprefix("run_service.").removesuffix("[0]")
-            if state in ("running", "success", "failed") and name not in self._told:
-                self._told.add(name)
+            if state in ("running", "success", "failed") and name not in self._shown:
+                self._shown.add(name)
                 self._console.print(f"  {name}", style="dim")
 
 
-def tell_story(home: Path, console: Console, *, lifetime_s: float) -> int:
-    """Start the stack if it is not running, and tell the story on it; returns the exit code."""
+def show_story(home: Path, console: Console, *, lifetime_s: float) -> int:
+    """Start the stack if it is not running, and run the story on it; return the exit code."""
     console.print(
-        "Bellwether loads a forex platform from Airflow, measures it and tells on-call when it got worse.\n"
-        "Starting a platform of six services, Prometheus, a Slack stand-in and Airflow (about half a minute):"
+        "Bellwether runs load tests from Airflow, compares each run with a baseline, and alerts on-call in Slack when\n"
+        "a service gets slower. This demo does so with real parts on this machine. It takes about five minutes.\n"
     )
+    console.print("Starting six services, Prometheus, a Slack stand-in and Airflow (about 30 s):")
     stack = commands.up(home, console, lifetime_s=lifetime_s)
-    is_told = Story(stack, console).tell()
+    is_shown = Story(stack, console).show()
     console.print()
-    if not is_told:
-        console.print("the demo did not come to its end; the runs above and the logs say why", style="bold red")
-    console.print("Open:")
-    commands.tell_where(stack, console)
-    console.print("The stack keeps running for an hour; `make up` keeps it longer, `make down` ends it now.")
-    return 0 if is_told else 1
+    if not is_shown:
+        console.print("The demo did not get the expected results. The runs above show why.", style="bold red")
+        console.print(f"Logs: {stack.folder / 'logs'}\n", markup=False)
+    console.print("Explore:")
+    commands.show_addresses(stack, console)
+    console.print("\nThe stack stops by itself after an hour. To stop it now: make down")
+    return 0 if is_shown else 1

@@ -1,6 +1,6 @@
-"""Starts every part of the demo stack, keeps it running, and ends it.
+"""The supervisor of the demo stack: it starts all parts as its children, and they end with it.
 
-One supervisor holds all parts as its children; when it goes, however it goes, they go with it.
+That holds even if the supervisor is killed (on Linux; see `demo.children`).
 """
 
 import os
@@ -19,11 +19,11 @@ from demo.children import Child, start, stop
 from demo.settings import HOST, ROOT, Stack
 
 PID_FILE = "supervisor.pid"
-LOOK_EVERY_S = 0.5
+POLL_EVERY_S = 0.5
 
 
 def children_of(stack: Stack) -> list[Child]:
-    """Return every process of a stack, in the order in which they are started."""
+    """Return every process of a stack, in start order."""
     children = [_airflow(stack), _prometheus(stack), _slack(stack)]
     children += [_service(stack, name, port, environment="staging") for name, port in stack.services.items()]
     children += [
@@ -45,7 +45,7 @@ def _airflow(stack: Stack) -> Child:
         command=[sys.executable, "-m", "airflow", "standalone"],
         environment=configuration.airflow_environment(stack),
         log=stack.folder / "logs" / "airflow.log",
-        stop_signal=signal.SIGINT,  # on which `airflow standalone` ends its own children
+        stop_signal=signal.SIGINT,  # `airflow standalone` ends its own children on SIGINT
     )
 
 
@@ -60,7 +60,7 @@ def _prometheus(stack: Stack) -> Child:
             f"--storage.tsdb.path={folder / 'data'}",
             "--storage.tsdb.retention.time=2d",
             f"--web.listen-address={HOST}:{stack.prometheus}",
-            "--web.enable-lifecycle",  # the alert rules are loaded as soon as they change
+            "--web.enable-lifecycle",  # changed alert rules are reloaded at once
             "--log.level=warn",
         ],
     )
@@ -87,7 +87,11 @@ def _traffic(stack: Stack) -> Child:
 
 
 def supervise(stack: Stack, *, lifetime_s: float | None) -> int:
-    """Run the stack until SIGTERM or SIGINT, the end of its lifetime or of one of its parts, or its folder is gone."""
+    """Run the stack until a signal, the end of its lifetime, the end of a part, or the removal of its folder.
+
+    Returns:
+        The exit code: 1 if a part ended on its own.
+    """
     ending: list[int] = []
 
     def end(number: int, _: FrameType | None) -> None:
@@ -107,9 +111,9 @@ def supervise(stack: Stack, *, lifetime_s: float | None) -> int:
         while not ending and _is_ours(pid_file) and (deadline is None or time.monotonic() < deadline):
             for child, process in running:
                 if process.poll() is not None:
-                    print(f"{child.name} ended with {process.returncode}; see {child.log}", flush=True)
+                    print(f"{child.name} ended with exit code {process.returncode}; see {child.log}", flush=True)
                     return 1
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_EVERY_S)
     finally:
         for child, process in reversed(running):
             stop(process, stop_signal=child.stop_signal)
@@ -119,7 +123,7 @@ def supervise(stack: Stack, *, lifetime_s: float | None) -> int:
 
 
 def _is_ours(pid_file: Path) -> bool:
-    """Whether the stack's folder is still there and ours; a stack whose folder was removed must end."""
+    """Whether the stack's folder still exists and belongs to this process."""
     try:
         return pid_file.read_text(encoding="ascii") == str(os.getpid())
     except FileNotFoundError:
@@ -127,7 +131,7 @@ def _is_ours(pid_file: Path) -> bool:
 
 
 def running_supervisor(folder: Path) -> int | None:
-    """Return the process id of the supervisor of a folder's stack, if it runs."""
+    """Return the process ID of the supervisor of a folder's stack; ``None`` if it is not running."""
     try:
         pid = int((folder / PID_FILE).read_text(encoding="ascii"))
         arguments = Path(f"/proc/{pid}/cmdline").read_bytes() if sys.platform == "linux" else b"demo"

@@ -116,7 +116,7 @@ class ProductionStack:
             for each in sorted(news):
                 log.info("%s", each)
 
-        self.api.wait_for(SCENARIO, run_id, timeout_s=RUN_S, on_look=show)
+        self.api.wait_for(SCENARIO, run_id, timeout_s=RUN_S, on_states=show)
         (record,) = [each for each in self.records() if each["provenance"]["dag_run_id"] == run_id]
         log.info("%s %s", record["verdict"], record["validity"])
         return record

@@ -1,4 +1,4 @@
-"""The demo stack's own parts: its processes, its ports, and what it tells the others."""
+"""The demo stack: its processes, its ports, and the configuration of its parts."""
 
 import json
 import os
@@ -43,8 +43,8 @@ def stack(tmp_path: Path) -> Stack:
     return new_stack(tmp_path / "home", with_production=True)
 
 
-def test_a_stopped_child_takes_its_own_children_along(tmp_path: Path) -> None:
-    """Whatever a part of the stack started is ended with it."""
+def test_stopping_a_child_ends_its_children(tmp_path: Path) -> None:
+    """All descendants of a part end with it."""
     process = start(child(tmp_path, sys.executable, "-c", PARENT), cwd=tmp_path)
     log = tmp_path / "logs" / "child.log"
     parent = psutil.Process(process.pid)
@@ -57,22 +57,23 @@ def test_a_stopped_child_takes_its_own_children_along(tmp_path: Path) -> None:
 
 
 def test_a_child_that_ignores_the_signal_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing outlives a stop."""
+    """A child that does not shut down in time is killed."""
     monkeypatch.setattr("demo.children.STOP_S", 0.1)
-    deaf = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    ignoring = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ignoring', flush=True);"
+        " time.sleep(60)"
     )
-    process = start(child(tmp_path, sys.executable, "-c", deaf), cwd=tmp_path)
+    process = start(child(tmp_path, sys.executable, "-c", ignoring), cwd=tmp_path)
     log = tmp_path / "logs" / "child.log"
-    while "deaf" not in log.read_text():
+    while "ignoring" not in log.read_text():
         assert process.poll() is None
     stop(process)
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
-def test_a_killed_parent_takes_its_children_along(tmp_path: Path) -> None:
-    """Not even SIGKILL leaves a part of the stack behind."""
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child when its parent is killed")
+def test_killing_the_parent_ends_its_children(tmp_path: Path) -> None:
+    """Even after SIGKILL, no part of the stack keeps running."""
     with subprocess.Popen(
         [sys.executable, "-c", STARTER, str(tmp_path / "log")],
         cwd=ROOT,
@@ -88,8 +89,8 @@ def test_a_killed_parent_takes_its_children_along(tmp_path: Path) -> None:
     assert gone == [orphan]
 
 
-def test_a_taken_port_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The usual port where it is free, any free one elsewhere; no port twice."""
+def test_a_taken_port_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part gets its usual port if that is free, otherwise any free one; no port is used twice."""
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
@@ -101,15 +102,15 @@ def test_a_taken_port_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_stack_is_found_again(stack: Stack) -> None:
-    """What was started once is known to later commands; the secret is its owner's only."""
+    """Later commands know the stack; only the owner can read the file, which holds a secret."""
     stack.write()
     assert read_stack(stack.folder) == stack
     assert (stack.folder / "stack.json").stat().st_mode & 0o077 == 0
     assert read_stack(stack.folder / "nowhere") is None
 
 
-def test_the_stack_s_catalogue_is_the_project_s_on_loopback(stack: Stack) -> None:
-    """The same services and scenarios, loaded at this machine only, shortly, and never by themselves."""
+def test_the_catalogue_is_the_project_s_on_loopback(stack: Stack) -> None:
+    """It has the same services and scenarios, with loopback hosts, short loads and no schedules."""
     configuration.write_catalogue(stack, started_at=STARTED_AT)
     catalogue, shipped = load_catalogue(stack.catalogue), load_catalogue(ROOT / "include")
     assert list(catalogue.services) == list(shipped.services)
@@ -117,7 +118,7 @@ def test_the_stack_s_catalogue_is_the_project_s_on_loopback(stack: Stack) -> Non
     for service in catalogue.services.values():
         assert (service.host, service.allowed_hosts) == (HOST, (HOST,))
         assert service.endpoints == shipped.services[service.name].endpoints
-        assert [str(each) for each in catalogue.forbidden_for(service)] == [
+        assert [str(host) for host in catalogue.forbidden_for(service)] == [
             f"{HOST}:{port}" for port in stack.production.values()
         ]
     for scenario in catalogue.scenarios.values():
@@ -126,7 +127,7 @@ def test_the_stack_s_catalogue_is_the_project_s_on_loopback(stack: Stack) -> Non
 
 
 def test_runs_are_compared_with_the_first_minutes_of_the_production_twins(stack: Stack, tmp_path: Path) -> None:
-    """Twins that were just started have no yesterday; without twins there is nothing to compare with."""
+    """New twins have no data from yesterday; without twins, services have no production reference."""
     configuration.write_catalogue(stack, started_at=STARTED_AT)
     catalogue = load_catalogue(stack.catalogue)
     for service in catalogue.services.values():
@@ -147,18 +148,18 @@ def test_runs_are_compared_with_the_first_minutes_of_the_production_twins(stack:
 
 
 @pytest.mark.integration
-def test_prometheus_understands_its_configuration(stack: Stack) -> None:
-    """Every service and its production twin are targets of their own."""
+def test_promtool_accepts_the_prometheus_configuration(stack: Stack) -> None:
+    """Every service and every production twin is a target."""
     path = configuration.write_prometheus(stack)
     checked = subprocess.run(["promtool", "check", "config", str(path)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert path.read_text().count("environment: production") == 6
 
 
-def test_prometheus_has_our_own_metrics_with_a_token(stack: Stack) -> None:
-    """The one that Airflow knows, in a file that nobody else may read, and another one in every stack."""
+def test_prometheus_scrapes_our_own_metrics_with_a_token(stack: Stack) -> None:
+    """Airflow has the same token; its file has mode 600; every stack has its own."""
     document = yaml.safe_load(configuration.write_prometheus(stack).read_text(encoding="utf-8"))
-    (job,) = (each for each in document["scrape_configs"] if each["job_name"] == "bellwether")
+    (job,) = (config for config in document["scrape_configs"] if config["job_name"] == "bellwether")
     assert job["static_configs"] == [{"targets": [f"{HOST}:{stack.airflow}"]}]
     token = Path(job["authorization"]["credentials_file"])
     assert stat.S_IMODE(token.stat().st_mode) == 0o600
@@ -169,7 +170,7 @@ def test_prometheus_has_our_own_metrics_with_a_token(stack: Stack) -> None:
 
 
 def test_prometheus_loads_the_rules_that_tasks_write(stack: Stack) -> None:
-    """From the folder that Airflow is told of, whenever they change."""
+    """It loads them from the folder that Airflow writes to, whenever they change."""
     document = yaml.safe_load(configuration.write_prometheus(stack).read_text(encoding="utf-8"))
     folder = configuration.stack_environment(stack)["BELLWETHER_RULES"]
     assert document["rule_files"] == [f"{folder}/*.yaml"]
@@ -180,7 +181,7 @@ def test_prometheus_loads_the_rules_that_tasks_write(stack: Stack) -> None:
 
 
 def test_airflow_gets_the_stack_s_settings_only(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An Airflow of the user's own, with its connections, stays out of it."""
+    """Settings and connections of another Airflow in the environment are ignored."""
     monkeypatch.setenv("AIRFLOW_CONN_SLACK_API_DEFAULT", "slack://:xoxb-real@")
     monkeypatch.setenv("AIRFLOW_HOME", "/somewhere")
     monkeypatch.delenv("SLACK_BOT_TOKEN", raising=False)
@@ -192,38 +193,38 @@ def test_airflow_gets_the_stack_s_settings_only(stack: Stack, monkeypatch: pytes
 
 
 def test_a_real_token_goes_to_the_real_slack(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With SLACK_BOT_TOKEN set, no stand-in is between."""
+    """With SLACK_BOT_TOKEN set, alerts go to the real Slack."""
     monkeypatch.setenv("SLACK_BOT_TOKEN", "xoxb-from-the-environment")
     slack = json.loads(configuration.stack_environment(stack)["AIRFLOW_CONN_SLACK_API_DEFAULT"])
     assert slack == {"conn_type": "slack", "password": "xoxb-from-the-environment", "extra": {"timeout": 10}}
 
 
-@pytest.mark.parametrize("way", ["lifetime", "folder gone", "part ended"])
-def test_the_supervisor_ends(way: str, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When its time is up, its folder was removed, or one of its parts has ended, everything ends."""
-    command = {"part ended": ["true"]}.get(way, ["sleep", "60"])
+@pytest.mark.parametrize("cause", ["lifetime", "folder gone", "part ended"])
+def test_the_supervisor_ends(cause: str, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends all parts at the end of its lifetime, or when its folder is removed or a part ends."""
+    command = {"part ended": ["true"]}.get(cause, ["sleep", "60"])
     started: list[int] = []
 
     def children(_: Stack) -> list[Child]:
         return [child(tmp_path, "sleep", "60"), child(tmp_path, *command)]
 
-    def remember(each: Child, *, cwd: Path) -> "subprocess.Popen[bytes]":
-        process = start(each, cwd=cwd)
+    def remember(part: Child, *, cwd: Path) -> "subprocess.Popen[bytes]":
+        process = start(part, cwd=cwd)
         started.append(process.pid)
-        if way == "folder gone":
+        if cause == "folder gone":
             (stack.folder / supervisor.PID_FILE).unlink(missing_ok=True)
         return process
 
-    monkeypatch.setattr(supervisor, "LOOK_EVERY_S", 0.01)
+    monkeypatch.setattr(supervisor, "POLL_EVERY_S", 0.01)
     monkeypatch.setattr(supervisor, "children_of", children)
     monkeypatch.setattr(supervisor, "start", remember)
     previous = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     try:
-        code = supervisor.supervise(stack, lifetime_s=0.05 if way == "lifetime" else 60)
+        code = supervisor.supervise(stack, lifetime_s=0.05 if cause == "lifetime" else 60)
     finally:
         for number, handler in zip((signal.SIGTERM, signal.SIGINT), previous, strict=True):
             signal.signal(number, handler)
-    assert code == (1 if way == "part ended" else 0)
+    assert code == (1 if cause == "part ended" else 0)
     assert len(started) == 2
     assert not any(psutil.pid_exists(pid) for pid in started)
     assert not (stack.folder / supervisor.PID_FILE).exists()

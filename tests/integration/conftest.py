@@ -128,7 +128,7 @@ class Platform:
 
     def follow(self, dag_id: str, run_id: str, *, told_before: int) -> Run:
         """Wait until a run is over, and gather what came of it."""
-        state = self.api.wait_for(dag_id, run_id, timeout_s=RUN_S, on_look=lambda _: None)
+        state = self.api.wait_for(dag_id, run_id, timeout_s=RUN_S, on_states=lambda _: None)
         every = {path: self.record(path) for path in self._folders(run_id)}
         folders = {path.parents[1].name: path for path, record in every.items() if record["rerun_of"] is None}
         return Run(

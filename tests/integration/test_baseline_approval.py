@@ -56,7 +56,7 @@ def answer(platform: Platform, run_id: str, option: str) -> dict[str, str]:
     pause_as_people_do()
     path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approval/-1/hitlDetails"
     platform.api.call("PATCH", path, {"chosen_options": [option], "params_input": {}})
-    assert platform.api.wait_for(DAG_ID, run_id, timeout_s=120, on_look=lambda _: None) == "success"
+    assert platform.api.wait_for(DAG_ID, run_id, timeout_s=120, on_states=lambda _: None) == "success"
     return platform.api.tasks(DAG_ID, run_id)
 
 
@@ -104,7 +104,7 @@ def test_a_stale_baseline_is_renewed_by_the_review(platform: Platform, second_ru
     assert second_run.record["run_id"] in details["body"]
     pause_as_people_do()
     platform.api.call("PATCH", path, {"chosen_options": ["Approve"], "params_input": {}})
-    assert platform.api.wait_for("baseline_review", run_id, timeout_s=120, on_look=lambda _: None) == "success"
+    assert platform.api.wait_for("baseline_review", run_id, timeout_s=120, on_states=lambda _: None) == "success"
     renewed = entry_of(platform)
     assert (renewed["version"], renewed["approval"]["by"]) == (entry["version"] + 1, "admin")
     assert renewed["approval"]["reason"].startswith("quarterly review: expired, ")
@@ -115,7 +115,7 @@ def test_a_stale_baseline_is_renewed_by_the_review(platform: Platform, second_ru
 def test_an_unknown_run_is_refused_before_anybody_is_asked(platform: Platform) -> None:
     """The question fails and says so; nobody waits."""
     run_id = platform.api.trigger(DAG_ID, {"run": "20200101T000000Z-nobody", "reason": REASON})
-    assert platform.api.wait_for(DAG_ID, run_id, timeout_s=120, on_look=lambda _: None) == "failed"
+    assert platform.api.wait_for(DAG_ID, run_id, timeout_s=120, on_states=lambda _: None) == "failed"
     assert platform.api.tasks(DAG_ID, run_id)["question"] == "failed"
     log = platform.api.log(DAG_ID, run_id, "question")
     assert "there is no finished run '20200101T000000Z-nobody' in the results store" in log
