@@ -1,4 +1,4 @@
-"""Workers of real processes that load processes elsewhere would be, on loopback, and the loads that they share."""
+"""Real worker processes on loopback in place of workers on other machines, and the loads that they share."""
 
 import json
 import os
@@ -36,15 +36,15 @@ class Pool:
     running: ExitStack
     port: int = field(default_factory=free_port)
 
-    def locust(self, *, workers: int, come_s: float = 60.0) -> LocustPool:
-        """Return what a task knows of it."""
-        return LocustPool(host="127.0.0.1", port=self.port, key=KEY, workers=workers, come_s=come_s)
+    def locust(self, *, workers: int, wait_s: float = 60.0) -> LocustPool:
+        """Return its configuration in a task."""
+        return LocustPool(host="127.0.0.1", port=self.port, key=KEY, workers=workers, wait_s=wait_s)
 
     def start(self, *, key: str = KEY, remote: Sequence[str] = ()) -> "Agent":
-        """Start a worker, as on a machine of its own.
+        """Start a worker, as on its own machine.
 
         Args:
-            remote: what its loads are driven by instead of `include.load.remote`; it is told a folder.
+            remote: the command that drives its loads instead of `include.load.remote`; its argument is a folder.
         """
         command = ("-c", ANOTHER_PROCESS, json.dumps(remote)) if remote else ("-m", "include.load.worker")
         folder = self.folder / f"worker-{len(list(self.folder.glob('worker-*')))}"
@@ -65,9 +65,9 @@ class Pool:
     def drive(
         self, folder: Path, url: str, *, load: LoadProfile, workers: int, watch: Any = None, **service: Any
     ) -> None:
-        """Drive a load with the workers that come."""
+        """Drive a load with the workers that connect."""
         secrets = service.pop("secrets", {})
-        pool = self.locust(workers=workers, come_s=service.pop("come_s", 60.0))
+        pool = self.locust(workers=workers, wait_s=service.pop("wait_s", 60.0))
         generator = LocustGenerator(credentials=lambda _: secrets, pool=lambda: pool)
         generator.run(order_for(service_at(url, **service), load, folder), watch=watch or Onlooker())
 
@@ -81,7 +81,7 @@ class Agent:
 
     @property
     def log(self) -> str:
-        """What it and its processes have said."""
+        """What it and its processes have logged."""
         return (self.folder / "log").read_text(encoding="utf-8")
 
     @property

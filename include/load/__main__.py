@@ -1,7 +1,7 @@
 """Drive one load: ``python -m include.load <load-plan.json> [<worker>]``.
 
-Ends by itself, on SIGTERM or SIGINT, and when the process that started it is gone (its end of the command
-pipe closes). In every case the record so far is left in the plan's folder.
+It ends when the load is over, on SIGTERM or SIGINT, and when its parent is gone (the command pipe closes). In all these
+cases the record up to then is in the plan's folder.
 """
 
 from include.load.process import drive_load, environment  # noqa: I001 - first: it imports Locust
@@ -25,10 +25,10 @@ HEAD_START_S = 0.5
 
 
 class PipeLink:
-    """The link to the process that started this one; when a person did, there is nobody to hear or to tell.
+    """The link to the parent process.
 
     Args:
-        commands, reports: the pipes, ``None`` where a person started it.
+        commands, reports: the pipes; ``None`` when a person started this process.
     """
 
     def __init__(self, plan: LoadPlan, worker: int, *, commands: Commands | None, reports: Reports | None) -> None:
@@ -40,13 +40,13 @@ class PipeLink:
         self._runner = environment().create_local_runner()
 
     def order(self) -> LoadProcessOrder:
-        """Return the plan of the command line, with the headers that come over the pipe."""
+        """Return the plan of the command line, with the headers from the pipe."""
         secrets = self._commands.headers() if self._commands else {}
         rows = self._part.requests.open("wb")
         return LoadProcessOrder(plan=self._plan, secrets=secrets, worker=self._worker, rows=rows)
 
     def start_users(self, count: int) -> None:
-        """Have Locust's local runner start them."""
+        """Start users with Locust's local runner."""
         self._runner.start(count, spawn_rate=count)
 
     @property
@@ -54,24 +54,24 @@ class PipeLink:
         """How many users run."""
         return self._runner.user_count
 
-    def tell(self, report: Mapping[str, Any]) -> None:
-        """Write a report into the pipe."""
+    def report(self, report: Mapping[str, Any]) -> None:
+        """Write a report to the pipe."""
         if self._reports:
-            self._reports.tell(report)
+            self._reports.send(report)
 
     def start(self) -> Start:
-        """Wait for the common start; without a pipe it is soon."""
+        """Wait for the common start; without a pipe it is in `HEAD_START_S`."""
         if self._commands:
             return self._commands.start()
         return Start(start=time.perf_counter() + HEAD_START_S, started_at=time.time() + HEAD_START_S)
 
     def watch(self, stop: Callable[[str], None]) -> None:
-        """Pass on a reason to stop, and the end of the process that started this one."""
+        """Call ``stop`` with a reason to stop, also when the parent is gone."""
         if self._commands:
             self._commands.watch(stop)
 
     def finish(self, summary: GeneratorLog) -> None:
-        """Write the summary beside the rows, and end the users."""
+        """Write the summary next to the rows, and end the users."""
         write_atomically(self._part.summary, to_json(summary))
         self._runner.quit()
 

@@ -1,7 +1,7 @@
-"""A timer that is exact to some ten microseconds.
+"""A timer that is accurate to about ten microseconds.
 
-gevent's own timers go through epoll's time-out, which is in whole milliseconds and rounded up: half a
-millisecond on average by which every request would start too late.
+gevent's own timers use epoll's timeout, which is in whole milliseconds and rounded up: every request would start half a
+millisecond late on average.
 """
 
 import ctypes
@@ -22,17 +22,17 @@ TFD_TIMER_ABSTIME = 1
 
 
 class Alarm(Protocol):
-    """Calls back once at a time on the clock of ``time.perf_counter``; the callback runs in gevent's hub."""
+    """Calls back once, at a time on the clock of ``time.perf_counter``; the callback runs in gevent's hub."""
 
     def set(self, when_s: float) -> None:
-        """Call back at ``when_s``, at once if that is past; replaces any earlier time."""
+        """Call back at ``when_s``, or at once if that is past; replaces the time set before."""
 
     def close(self) -> None:
         """Never call back again."""
 
 
 def make_alarm(callback: Callable[[], None]) -> Alarm:
-    """Return the most exact alarm that this system has."""
+    """Return the most accurate alarm that this system offers."""
     clock = time.get_clock_info("perf_counter").implementation
     if sys.platform == "linux" and clock == "clock_gettime(CLOCK_MONOTONIC)":
         return KernelAlarm(callback)
@@ -40,9 +40,9 @@ def make_alarm(callback: Callable[[], None]) -> Alarm:
 
 
 class KernelAlarm:
-    """A timerfd of Linux, watched by gevent's loop (timerfd_create(2)).
+    """A Linux timerfd, watched by gevent's loop (timerfd_create(2)).
 
-    Setting it also takes back an expiry that was not read, so that it is never read at all.
+    Setting the timer also clears an expiry that was not read, so the descriptor is never read.
     """
 
     def __init__(self, callback: Callable[[], None]) -> None:
@@ -58,17 +58,17 @@ class KernelAlarm:
         self._watcher.start(self._ring)
 
     def set(self, when_s: float) -> None:
-        """Call back at ``when_s``, at once if that is past; replaces any earlier time."""
+        """Call back at ``when_s``, or at once if that is past; replaces the time set before."""
         self._is_set = True
-        self._tell_kernel(max(1, int(when_s * NANO)))
+        self._set_timer(max(1, int(when_s * NANO)))
 
     def _ring(self) -> None:
         self._is_set = False
         self._callback()
         if not self._is_set:
-            self._tell_kernel(0)
+            self._set_timer(0)
 
-    def _tell_kernel(self, when_ns: int) -> None:
+    def _set_timer(self, when_ns: int) -> None:
         if self._descriptor >= 0:
             self._setting[2], self._setting[3] = divmod(when_ns, NANO)
             self._libc.timerfd_settime(self._descriptor, TFD_TIMER_ABSTIME, self._setting, None)
@@ -83,7 +83,7 @@ class KernelAlarm:
 
 
 class LoopAlarm:
-    """A timer of gevent's loop, for systems without timerfd: late by up to a millisecond."""
+    """A timer of gevent's loop, for systems without timerfd: up to a millisecond late."""
 
     def __init__(self, callback: Callable[[], None]) -> None:
         self._callback = callback
@@ -91,7 +91,7 @@ class LoopAlarm:
         self._is_closed = False
 
     def set(self, when_s: float) -> None:
-        """Call back at ``when_s``, at once if that is past; replaces any earlier time."""
+        """Call back at ``when_s``, or at once if that is past; replaces the time set before."""
         self._forget()
         if self._is_closed:
             return

@@ -1,7 +1,7 @@
-"""A server that answers at once whatever it is asked: ``python -m include.load.answering <address>``.
+"""A server that answers every request at once: ``python -m include.load.answering <address>``.
 
-What load generators are tried against. It prints the port on which it listens; for each line on its standard input it
-prints how many cores it wanted since the last one, and it ends when its standard input closes.
+The capacity search sends its loads to it. It prints the port on which it listens; for every line on its standard input
+it prints how many cores it needed since the line before, and it ends when its standard input closes.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from include.load.processor import WantedCores
 ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{"ok":true}'
 END_OF_HEAD = b"\r\n\r\n"
 LENGTH = b"content-length:"
-MOST_BYTES = 1 << 20
-"""Of a request; who sends more is none of ours."""
+MAX_REQUEST_BYTES = 1 << 20
+"""The load generator sends no larger requests."""
 
 
 class AnsweringConnection(asyncio.Protocol):
-    """One connection; a request comes after the other has been answered."""
+    """One connection, which carries one request at a time."""
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -29,16 +29,16 @@ class AnsweringConnection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer once a request is whole."""
+        """Answer once a request is complete."""
         self._buffer += data
-        if len(self._buffer) > MOST_BYTES:
+        if len(self._buffer) > MAX_REQUEST_BYTES:
             self._transport.close()
-        elif _is_whole(self._buffer):
+        elif _is_complete(self._buffer):
             self._buffer = b""
             self._transport.write(ANSWER)  # type: ignore[attr-defined]  # a stream's transport can
 
 
-def _is_whole(request: bytes) -> bool:
+def _is_complete(request: bytes) -> bool:
     head, found, body = request.partition(END_OF_HEAD)
     if not found:
         return False
@@ -58,17 +58,17 @@ async def serve(address: str) -> None:
 
     def on_line() -> None:
         if os.read(sys.stdin.fileno(), 1):
-            _tell({"wanted_cores": use.take()})
+            _report({"wanted_cores": use.take()})
         else:
             is_over.set()
 
     loop.add_reader(sys.stdin.fileno(), on_line)
-    _tell({"port": server.sockets[0].getsockname()[1]})
+    _report({"port": server.sockets[0].getsockname()[1]})
     await is_over.wait()
 
 
-def _tell(words: dict[str, object]) -> None:
-    sys.stdout.write(json.dumps(words) + "\n")
+def _report(values: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(values) + "\n")
     sys.stdout.flush()
 
 

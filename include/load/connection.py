@@ -1,11 +1,11 @@
-"""One keep-alive HTTP/1.1 connection that does exactly what it is told, once.
+"""One keep-alive HTTP/1.1 connection that sends each request exactly once.
 
-Ready-made clients retry a request that the server reset, follow redirects to other hosts and build each
-request anew. A load generator must not: a reset is a failed request, load goes to one host only, and every
-request is made ready before the schedule starts.
+HTTP client libraries retry a request that the server reset, follow redirects to other hosts and build every request
+when it is sent. A load generator must not: a reset is a failed request, load goes to one host only, and every request
+is prepared before the schedule starts.
 
-An answer's time is the kernel's: when its last segment reached this machine (SO_TIMESTAMPNS, socket(7)). So
-nothing that holds this process up afterwards looks like latency of the service.
+The time of an answer is the kernel's: when its last segment reached this machine (SO_TIMESTAMPNS, socket(7)). So a
+delay in this process does not look like latency of the service.
 """
 
 import errno
@@ -38,22 +38,22 @@ TIMESPEC = struct.Struct("@ll")
 ROOM_FOR_STAMP = stdlib_socket.CMSG_SPACE(TIMESPEC.size)
 
 Socket: Any = gevent.monkey.get_original("socket", "socket")
-"""The socket as it is without gevent: Locust replaces it in its process."""
+"""The original socket class: Locust replaces it with gevent's in its process."""
 
 
 class ConnectTimeout(Exception):
-    """The server did not take the connection in time."""
+    """The server did not accept the connection in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSettings:
-    """How connections to a host are made.
+    """How to connect to a host.
 
     Attributes:
-        poller: tells of what can be read.
-        tls: how TLS is spoken; ``None`` for plain HTTP.
+        poller: reports the sockets that can be read.
+        tls: the TLS settings; ``None`` for plain HTTP.
         keep_alive: whether a connection is used for more than one request.
-        connect_timeout_s: how long making one may take; ``None`` for no limit of its own.
+        connect_timeout_s: how long connecting may take; ``None`` for no separate limit.
     """
 
     host: Host
@@ -64,14 +64,14 @@ class ConnectionSettings:
 
 
 class Connection:
-    """A connection to one host; opened when first needed, opened again after it broke.
+    """A connection to one host; it is opened when first needed, and opened again after it broke.
 
     One greenlet uses it; it waits for the socket by switching to gevent's hub, which switches back.
     """
 
-    def __init__(self, way: ConnectionSettings) -> None:
-        self._way = way
-        self._poller = way.poller
+    def __init__(self, settings: ConnectionSettings) -> None:
+        self._settings = settings
+        self._poller = settings.poller
         self._socket: Any = None
         self._layer: TlsLayer | None = None
         self._reader: Any = None
@@ -79,12 +79,14 @@ class Connection:
         self._received = 0.0
 
     def send(self, wire: bytes, *, method: str) -> Answer:
-        """Send a request and return its answer. Whoever limits the time throws into the greenlet.
+        """Send a request and return its answer.
+
+        It sets no time limit: the caller ends a request by throwing an exception into this greenlet.
 
         Raises:
-            ConnectTimeout: the server did not take the connection in time.
-            OSError: the connection could not be made or broke.
-            UnusableAnswer, HTTPParseError: the answer was not HTTP, or not whole.
+            ConnectTimeout: the server did not accept the connection in time.
+            OSError: the connection failed or broke.
+            UnusableAnswer, HTTPParseError: the answer was not HTTP, or incomplete.
         """
         try:
             if self._socket is None or not self._is_idle():
@@ -95,7 +97,7 @@ class Connection:
             self.close()
             raise
         answer.received = self._received
-        if not (answer.keeps and self._way.keep_alive):
+        if not (answer.keeps and self._settings.keep_alive):
             self.close()
         return answer
 
@@ -108,10 +110,10 @@ class Connection:
             self._is_watched = False
 
     def _is_idle(self) -> bool:
-        """Whether the connection is still open and silent.
+        """Whether the connection is still open and no data waits on it.
 
-        A server may close it at any time, and an answer that nobody asked for must not be taken for the next.
-        It is looked at below TLS, and within it.
+        A server may close it at any time, and an unsolicited answer must not be taken for the next one. Both the socket
+        and the TLS layer are checked.
         """
         if self._layer is not None and not self._layer.is_idle:
             return False
@@ -125,19 +127,19 @@ class Connection:
 
     def _open(self) -> None:
         self.close()
-        limit = self._way.connect_timeout_s
+        limit = self._settings.connect_timeout_s
         with gevent.Timeout(limit, ConnectTimeout(f"no connection within {limit} s")):
             self._connect()
-            if self._way.tls is not None:
-                self._layer = TlsLayer(self._way.tls, self._way.host.name)
+            if self._settings.tls is not None:
+                self._layer = TlsLayer(self._settings.tls, self._settings.host.name)
                 while not self._layer.is_open():
                     self._send_all(self._layer.outgoing())
                     self._take_in(self._layer)
                 self._send_all(self._layer.outgoing())
 
     def _connect(self) -> None:
-        """Connect to the first address that takes it."""
-        addresses = self._way.host.addresses
+        """Connect to the first address that accepts the connection."""
+        addresses = self._settings.host.addresses
         for address in addresses[:-1]:
             try:
                 return self._connect_to(address)
@@ -160,7 +162,7 @@ class Connection:
             raise OSError(code, os.strerror(code))
 
     def _exchange(self, wire: bytes, method: str) -> Answer:
-        """Send and read over the plain socket: what nearly every request does, in as few steps as there are."""
+        """Send and read over the plain socket: the path of nearly every request, in as few steps as possible."""
         try:
             sent = self._socket.send(wire)
         except BlockingIOError:
@@ -192,12 +194,12 @@ class Connection:
                 self._await_writable()
 
     def _receive_at_once(self) -> bytes:
-        """Return the next bytes; the server may be waiting for us to take them."""
+        """Return the next bytes without delay; the server may be waiting until they are read."""
         self._poller.wake()
         return self._receive()
 
     def _receive(self) -> bytes:
-        """Return the next bytes, none when the server has closed, and keep when they came."""
+        """Return the next bytes, empty when the server has closed, and record when they arrived."""
         while True:
             self._await_readable()
             try:
@@ -205,7 +207,7 @@ class Connection:
                 data, notes, _, _ = self._socket.recvmsg(READ_SIZE, ROOM_FOR_STAMP)
             except BlockingIOError:
                 continue
-            # In this order: to be held up in between must not make the answer look earlier than it was.
+            # In this order: a delay between the two must not make the answer look earlier than it was.
             wall, self._received = time.time(), time.perf_counter()
             if notes:
                 seconds, nanoseconds = TIMESPEC.unpack(notes[0][2])
@@ -223,7 +225,7 @@ class Connection:
             self._reader = None
 
     def _on_readable(self) -> None:
-        """Wake who waits for it; with nobody waiting it is the end of an idle connection, seen at the next use."""
+        """Wake the waiting greenlet; without one, an idle connection has ended, which its next use notices."""
         if self._reader is not None:
             self._reader.switch()
         else:

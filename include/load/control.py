@@ -1,8 +1,7 @@
-"""The two pipes between a load process and the one that started it.
+"""The two pipes between a load process and its parent.
 
-Commands come in, a JSON line each: first the headers that hold secrets, which must not lie in any file, then
-the common start. A reason to stop may come at any time. When the pipe closes, whoever started the load is
-gone, and so has to be the load.
+Commands arrive as lines of JSON: first the headers that contain secrets, which must not be written to a file, then the
+common start. A reason to stop may arrive at any time. When the pipe closes, the parent is gone, and the load must end.
 """
 
 import json
@@ -15,8 +14,8 @@ import gevent
 import gevent.os
 
 READ_SIZE = 64 * 1024
-MOST_UNSENT = 1 << 20
-"""Bytes that wait for a reader who does not read; what comes then is left out."""
+MAX_UNSENT_BYTES = 1 << 20
+"""How much is kept for a reader that does not read; further reports are dropped."""
 
 GONE = "stopped: the process that started the load is gone"
 
@@ -35,7 +34,7 @@ class Start:
 
 
 class Commands:
-    """What comes in."""
+    """The incoming pipe."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -43,7 +42,7 @@ class Commands:
         gevent.os.make_nonblocking(descriptor)
 
     def headers(self) -> Mapping[str, str]:
-        """Return the headers that hold secrets."""
+        """Return the headers that contain secrets."""
         headers: Mapping[str, str] = self.next()["headers"]
         return headers
 
@@ -52,7 +51,7 @@ class Commands:
         return Start(**self.next()["start"])
 
     def next(self) -> Any:
-        """Wait for the next command; one that calls the load off, and the end of the pipe, end this process."""
+        """Wait for the next command; a command to stop, or the end of the pipe, ends this process."""
         line = next(self._lines, None)
         command = {"stop": GONE} if line is None else json.loads(line)
         if "stop" in command:
@@ -60,13 +59,13 @@ class Commands:
         return command
 
     def watch(self, stop: Callable[[str], None]) -> None:
-        """Pass on a reason to stop, and the end of the process that started this one."""
+        """Call ``stop`` when a command says so, and when the parent is gone."""
         for command in self.rest():
             stop(command["stop"])
         stop(GONE)
 
     def rest(self) -> Iterator[dict[str, Any]]:
-        """Return every command that still comes, until the pipe closes."""
+        """Yield every further command until the pipe closes."""
         return map(json.loads, self._lines)
 
     def _read_lines(self) -> Iterator[bytes]:
@@ -77,16 +76,16 @@ class Commands:
 
 
 class Reports:
-    """What goes out, a JSON line each; a pipe that nobody reads is no reason to stop or to wait."""
+    """The outgoing pipe, with lines of JSON; a pipe that nobody reads is no reason to stop or to wait."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._unsent = b""
         os.set_blocking(descriptor, False)
 
-    def tell(self, report: Mapping[str, Any]) -> None:
-        """Write a report, after what could not be written before."""
-        if len(self._unsent) < MOST_UNSENT:
+    def send(self, report: Mapping[str, Any]) -> None:
+        """Write a report, after those that could not be written before."""
+        if len(self._unsent) < MAX_UNSENT_BYTES:
             self._unsent += json.dumps(report).encode() + b"\n"
         try:
             self._unsent = self._unsent[os.write(self._descriptor, self._unsent) :]

@@ -1,4 +1,4 @@
-"""The workers of one load, as their master has them: who may take part, what each is told, and what becomes of it."""
+"""The workers of one load, as their master manages them: admission, orders, reports, and how each one left."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ import gevent
 from gevent.event import Event
 
 from include.load.control import GONE, Commands, Reports
-from include.load.conversation import Letter, MessageKind, MessageMissing
+from include.load.conversation import MessageKind, MessageMissing, OpenedMessage
 from include.load.member import Member
 from include.perf.load.load_plan import GeneratorLog, LoadPlan
 from include.perf.load.worker_parts import Part, part_of
@@ -22,43 +22,43 @@ from include.perf.runs.results_store import FEED_FILE
 
 log = logging.getLogger("include.load.crew")
 
-LOOK_EVERY_S = 0.25
-BEAT_EVERY_S = 1.0
+POLL_INTERVAL_S = 0.25
+HEARTBEAT_INTERVAL_S = 1.0
 SETTLE_S = 2.0
-"""How long those are waited for who are about to come, once there are enough."""
+"""How much longer to wait for further workers once there are enough."""
 
 CLOCK_S = 3.0
-"""How long the summary of a worker waits for the second look at its clock."""
+"""How long the summary of a worker waits for the second measurement of its clock."""
 
 END_S = 10.0
-"""How long the workers may take to hand over their record when nobody wants it any more."""
+"""How long the workers may take to hand over their record after the load was cancelled."""
 
 ENDED = "ended"
 
 
-class NoLoad(Exception):
+class LoadNotStarted(Exception):
     """The load cannot begin; the text says why."""
 
 
 class WorkerChannel(Protocol):
-    """Takes sealed content to workers, and knows who is there."""
+    """Sends sealed content to workers, and knows which are connected."""
 
     def send(self, client_id: str, sealed: bytes) -> None:
         """Send it to one worker."""
 
     def is_there(self, client_id: str) -> bool:
-        """Whether a worker has said something in the last seconds."""
+        """Whether a worker has sent anything in the last seconds."""
 
 
 class Crew:
     """The workers of one load.
 
     Args:
-        pool: the key, how many must be there before the load can begin (``least``), and how long they are waited for
-            (``come_s``).
+        pool: the key (``key``), how many workers the load needs (``min_workers``), and how long to wait for them
+            (``wait_s``).
 
     Attributes:
-        channel: to the workers; what it hears goes to `greet` and `take`.
+        channel: to the workers; it passes what it receives to `greet` and `receive`.
         is_over: set once no worker takes part any more.
     """
 
@@ -75,14 +75,14 @@ class Crew:
         self._started: tuple[float, float] | None = None
         self.is_over = Event()
 
-    def let_go(self) -> None:
-        """Let everybody go who waits for another load: this master will have none."""
+    def dismiss_waiting(self) -> None:
+        """Dismiss the workers that wait for another load: this master will not have one."""
         for client_id, member in self._known.items():
             if client_id not in self._crew:
-                member.say({"over": True})
+                member.send({"over": True})
 
     def greet(self, client_id: str) -> None:
-        """Say to a worker that connects which session this is."""
+        """Send the session number to a worker that connects."""
         member = self._known.get(client_id)
         if member is None:
             send = partial(self.channel.send, client_id)
@@ -92,80 +92,87 @@ class Crew:
         if not member.host:
             member.greet()
 
-    def beat(self) -> NoReturn:
-        """Say about each second that the master is there, sealed: Locust's own heartbeats could be anybody's."""
+    def send_heartbeats(self) -> NoReturn:
+        """Send a sealed heartbeat about once a second: Locust's own heartbeats could come from anybody."""
         while True:
             for member in list(self._known.values()):
                 if member.is_welcome and member.left is None:
-                    member.say({"alive": True})
-            gevent.sleep(BEAT_EVERY_S)
+                    member.send({"alive": True})
+            gevent.sleep(HEARTBEAT_INTERVAL_S)
 
-    def take(self, client_id: str, sealed: object) -> None:
-        """Take in what a worker, or somebody else, sent."""
+    def receive(self, client_id: str, sealed: object) -> None:
+        """Handle a message of a worker, or of a stranger."""
         member = self._known.get(client_id)
         if member is None or member.left is not None:
             return
         was_welcome = member.is_welcome
         try:
-            letter = member.hear(sealed)
+            message = member.receive(sealed)
         except MessageMissing:
-            self._lose(client_id, "was lost: a message of it never came")
+            self._lose(client_id, "was lost: one of its messages is missing")
             return
         if self._crew and not was_welcome and member.is_welcome:
-            log.info("the worker on %s came after the beginning; it takes part in the next load", member.host)
-            member.say({"wait": True})
-        if letter is not None and client_id in self._crew:
-            self._read(client_id, member, letter)
+            log.info("the worker on %s connected after the load had begun; it takes part in the next one", member.host)
+            member.send({"wait": True})
+        if message is not None and client_id in self._crew:
+            self._handle(client_id, member, message)
 
     def gather(self) -> None:
-        """Wait until enough workers are there, and a little longer for those that are about to come.
+        """Wait until enough workers are connected, and a little longer for further ones.
 
         Raises:
-            NoLoad: there are not enough of them in time, or nobody wants the load any more.
+            LoadNotStarted: too few workers connected in time, or the load was cancelled.
         """
-        least, deadline = self._pool["least"], time.perf_counter() + self._pool["come_s"]
+        needed, deadline = self._pool["min_workers"], time.perf_counter() + self._pool["wait_s"]
         settled, count = deadline, 0
-        while time.perf_counter() < (deadline if count < least else settled):
-            now_there = len(self._there())
-            if now_there != count:
-                count, settled = now_there, time.perf_counter() + SETTLE_S
-            if self.is_over.wait(timeout=LOOK_EVERY_S):
-                raise NoLoad(GONE)
-        there = self._there()
-        if len(there) < least:
-            raise NoLoad(self._who_came(there))
-        self._crew = {client_id: number for number, client_id in enumerate(there)}
-        log.info("%d workers take part: %s", len(there), ", ".join(self.hosts))
+        while time.perf_counter() < (deadline if count < needed else settled):
+            present = len(self._present())
+            if present != count:
+                count, settled = present, time.perf_counter() + SETTLE_S
+            if self.is_over.wait(timeout=POLL_INTERVAL_S):
+                raise LoadNotStarted(GONE)
+        client_ids = self._present()
+        if len(client_ids) < needed:
+            raise LoadNotStarted(self._describe_shortage(client_ids))
+        self._crew = {client_id: number for number, client_id in enumerate(client_ids)}
+        log.info("%d workers take part: %s", len(client_ids), ", ".join(self.hosts))
 
-    def _there(self) -> list[str]:
-        """Return the workers that could take part now, in an order that does not hang on who came first."""
-        welcome = [each for each, member in self._known.items() if member.is_welcome and self.channel.is_there(each)]
-        return sorted(welcome, key=lambda each: (self._known[each].host, each))
+    def _present(self) -> list[str]:
+        """Return the workers that could take part now, in an order that does not depend on who connected first."""
+        welcome = [
+            client_id
+            for client_id, member in self._known.items()
+            if member.is_welcome and self.channel.is_there(client_id)
+        ]
+        return sorted(welcome, key=lambda client_id: (self._known[client_id].host, client_id))
 
-    def _who_came(self, there: Sequence[str]) -> str:
+    def _describe_shortage(self, client_ids: Sequence[str]) -> str:
         pool = self._pool
-        text = f"{len(there)} of {pool['least']} workers came to {pool['host']}:{pool['port']} in {pool['come_s']:g} s"
-        if there:
-            text += f" ({', '.join(self._known[each].host for each in there)})"
+        text = (
+            f"{len(client_ids)} of {pool['min_workers']} workers connected to {pool['host']}:{pool['port']} "
+            f"within {pool['wait_s']:g} s"
+        )
+        if client_ids:
+            text += f" ({', '.join(self._known[client_id].host for client_id in client_ids)})"
         for member in self._known.values():
             if member.refused:
-                text += f"; the worker on {member.host} was refused, {member.refused}"
+                text += f"; the worker on {member.host} was refused: {member.refused}"
         strangers = sum(not member.host for member in self._known.values())
         if strangers:
-            text += f"; {strangers} did not prove to have the key"
+            text += f"; workers without the right key: {strangers}"
         return f"{text}; start more with python -m include.load.worker (docs/distributed.md)"
 
     @property
     def hosts(self) -> list[str]:
-        """Where the workers run, by number."""
+        """The host of each worker, by number."""
         return [self._known[client_id].host for client_id in self._crew]
 
-    def hand_out(self, headers: Mapping[str, str]) -> None:
-        """Give every worker its order, and let those wait who were not asked."""
+    def send_orders(self, headers: Mapping[str, str]) -> None:
+        """Send every worker its order; workers that are not needed stay connected and wait."""
         plan = replace(self._plan, workers=len(self._crew))
         plan.write()
         order = {
-            "plan": _sent(plan),
+            "plan": _portable(plan),
             "feed": (plan.folder / FEED_FILE).read_text(encoding="utf-8"),
             "ca": plan.ca_file.read_text(encoding="utf-8") if plan.ca_file else None,
             "headers": dict(headers),
@@ -173,7 +180,7 @@ class Crew:
         }
         self._plan = plan
         for client_id, number in self._crew.items():
-            self._known[client_id].say({"order": order | {"worker": number}})
+            self._known[client_id].send({"order": order | {"worker": number}})
         gevent.spawn(self._watch_members)
 
     def _watch_members(self) -> None:
@@ -181,62 +188,62 @@ class Crew:
             for client_id in self._crew:
                 if self._known[client_id].left is None and not self.channel.is_there(client_id):
                     self._lose(client_id, "was lost")
-            gevent.sleep(LOOK_EVERY_S)
+            gevent.sleep(POLL_INTERVAL_S)
 
-    def _read(self, client_id: str, member: Member, letter: Letter) -> None:
-        """Take in what a worker of this load reports."""
+    def _handle(self, client_id: str, member: Member, message: OpenedMessage) -> None:
+        """Handle a message of a worker that takes part."""
         number = self._crew[client_id]
-        if letter.kind is MessageKind.ROWS:
-            self._keep(client_id, member, letter.content)
+        if message.kind is MessageKind.ROWS:
+            self._write_rows(client_id, member, message.content)
             return
-        words = letter.words
-        if "summary" in words:
-            gevent.spawn(self._finish, client_id, member, words["summary"])
-        elif "ready" in (report := words["report"]):
-            gevent.spawn(self._look_at_clock, member, then=lambda: self._pass_on(number, report))
+        data = message.data
+        if "summary" in data:
+            gevent.spawn(self._finish, client_id, member, data["summary"])
+        elif "ready" in (report := data["report"]):
+            gevent.spawn(self._measure_clock, member, then=lambda: self._forward(number, report))
         else:
             if "over" in report:
-                gevent.spawn(self._look_at_clock, member, then=member.is_measured.set)
-            self._pass_on(number, report)
+                gevent.spawn(self._measure_clock, member, then=member.is_measured.set)
+            self._forward(number, report)
 
-    def _pass_on(self, number: int, report: Mapping[str, Any]) -> None:
-        self._reports.tell({"worker": number, "report": report})
+    def _forward(self, number: int, report: Mapping[str, Any]) -> None:
+        self._reports.send({"worker": number, "report": report})
 
     @staticmethod
-    def _look_at_clock(member: Member, *, then: Callable[[], None]) -> None:
+    def _measure_clock(member: Member, *, then: Callable[[], None]) -> None:
         member.measure_clock()
         then()
 
-    def _keep(self, client_id: str, member: Member, rows: bytes) -> None:
+    def _write_rows(self, client_id: str, member: Member, rows: bytes) -> None:
         try:
-            member.keep(rows, self._part(client_id).requests)
+            member.write_rows(rows, self._part(client_id).requests)
         except OSError as err:
-            self._lose(client_id, f"was lost: its record could not be written ({err})")
+            self._lose(client_id, f"was lost: its record could not be written ({err.strerror})")
 
     def _part(self, client_id: str) -> Part:
         return part_of(self._plan.folder, worker=self._crew[client_id], workers=len(self._crew))
 
     def _finish(self, client_id: str, member: Member, summary: str) -> None:
-        """Keep what a worker says of itself, with what the master knows of its clock, and let it go."""
+        """Write the summary of a worker, completed with what the master knows of its clock, and dismiss it."""
         member.is_measured.wait(timeout=CLOCK_S)
-        said = from_json(GeneratorLog, summary.encode(), where=f"the summary of the worker on {member.host}")
-        known = replace(
-            said,
+        received = from_json(GeneratorLog, summary.encode(), where=f"the summary of the worker on {member.host}")
+        completed = replace(
+            received,
             hosts=(member.host,),
             clock_step_s=self._clock_step_s(),
             clock_uncertainty_s=member.offsets[0].uncertainty_s if member.offsets else None,
             clock_drift_s=member.clock_drift_s,
         )
         try:
-            write_atomically(self._part(client_id).summary, to_json(known))
+            write_atomically(self._part(client_id).summary, to_json(completed))
         except OSError as err:
-            self._lose(client_id, f"was lost: its record could not be written ({err})")
+            self._lose(client_id, f"was lost: its record could not be written ({err.strerror})")
             return
-        member.say({"goodbye": True})
+        member.send({"goodbye": True})
         self._leave(client_id, ENDED)
 
     def _clock_step_s(self) -> float:
-        """By how much the wall clock of this machine was moved: the times of the record are told by it alone."""
+        """Return by how much the wall clock of this machine was set; all times of the record depend on it."""
         if self._started is None:
             return 0.0
         start, started_at = self._started
@@ -244,49 +251,52 @@ class Crew:
 
     def _lose(self, client_id: str, how: str) -> None:
         if client_id in self._crew and self._known[client_id].left is None:
-            self._known[client_id].say({"stop": "stopped: the master has given this worker up"})
+            self._known[client_id].send({"stop": "stopped: the master has given up on this worker"})
             self._leave(client_id, how)
 
     def _leave(self, client_id: str, how: str) -> None:
         self._known[client_id].leave(how)
         log.info("worker %d on %s %s", self._crew[client_id] + 1, self._known[client_id].host, how)
-        self._reports.tell({"worker": self._crew[client_id], "left": how})
-        if all(self._known[each].left is not None for each in self._crew):
+        self._reports.send({"worker": self._crew[client_id], "left": how})
+        if all(self._known[member_id].left is not None for member_id in self._crew):
             self.is_over.set()
 
-    def obey(self, commands: Commands) -> None:
-        """Pass on what the process that ordered the load says, until it is gone."""
+    def follow(self, commands: Commands) -> None:
+        """Pass on the commands of the process that ordered the load, until it is gone."""
         for command in commands.rest():
             if "start" in command:
                 self._start(**command["start"])
             elif "drop" in command:
-                self._lose(next(each for each, number in self._crew.items() if number == command["drop"]), "was lost")
+                self._lose(self._client_id_of(command["drop"]), "was lost")
             else:
                 self._stop(command["stop"])
-        self.call_off(GONE)
+        self.cancel(GONE)
 
-    def call_off(self, reason: str) -> None:
-        """End the load as nobody wants it any more, and give the workers a little time to hand over their record."""
+    def _client_id_of(self, worker: int) -> str:
+        return next(client_id for client_id, number in self._crew.items() if number == worker)
+
+    def cancel(self, reason: str) -> None:
+        """Cancel the load, and give the workers a little time to hand over their record."""
         self._stop(reason)
         if self._crew:
             self.is_over.wait(timeout=END_S)
         self.is_over.set()
 
     def _start(self, *, start: float, started_at: float) -> None:
-        """Tell each worker the start on its own clock; all rows are in the time of this one."""
+        """Send each worker the start on its own clock; all rows have the time of the master's clock."""
         self._started = start, started_at
         for client_id in self._crew:
             member = self._known[client_id]
             ahead_s = member.offsets[0].ahead_s if member.offsets else 0.0
-            member.say({"start": {"start": start + ahead_s, "started_at": started_at}})
+            member.send({"start": {"start": start + ahead_s, "started_at": started_at}})
 
     def _stop(self, reason: str) -> None:
         for client_id in self._crew:
             if self._known[client_id].left is None:
-                self._known[client_id].say({"stop": reason})
+                self._known[client_id].send({"stop": reason})
 
 
-def _sent(plan: LoadPlan) -> dict[str, Any]:
+def _portable(plan: LoadPlan) -> dict[str, Any]:
     """Return a plan without the paths of this machine, which mean nothing on another."""
-    words: dict[str, Any] = json.loads(to_json(plan))
-    return words | {"folder": ".", "ca_file": None}
+    values: dict[str, Any] = json.loads(to_json(plan))
+    return values | {"folder": ".", "ca_file": None}

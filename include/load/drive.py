@@ -1,7 +1,7 @@
-"""The open-model drive: arrivals are released when they are due, whatever the target does.
+"""The open-model driver: it releases each arrival when it is due, whatever the target does.
 
-An alarm rings when the next arrival is due, and hands it to an idle Locust user; one arrival is one request
-of one user. With no user idle the arrival waits and is still timed from its due time, so a slow target can
+An alarm rings when the next arrival is due, and hands it to an idle Locust user; one arrival is one request of one
+user. When no user is idle, the arrival waits, and its latency still counts from its due time. So a slow target can
 neither slow the schedule down nor hide its own slowness (coordinated omission).
 """
 
@@ -28,14 +28,14 @@ from include.perf.load.load_plan import UNFINISHED, GeneratorLog, LoadPlan
 from include.perf.model.histogram import Histogram
 from include.perf.runs.figures import COMPLETED
 
-GIVEN_UP_AT_ONCE = 100
-"""So many requests that never came back have their rows made before others may run: a worker that is not heard of
-meanwhile is lost. gevent looks at its clocks only every 50 such turns, some 50 ms."""
+GIVE_UP_BATCH = 100
+"""Rows of unanswered requests that are written before other greenlets may run: a worker that sends nothing for too long
+counts as lost. gevent checks its timers only every 50 such switches, some 50 ms."""
 
 
 @dataclass(slots=True)
 class Arrival:
-    """One request that is due; times in seconds after the start of the schedule."""
+    """One request that is due; times are in seconds after the start of the schedule."""
 
     due_s: float
     requests: "EndpointRequests"
@@ -49,7 +49,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRequests:
-    """All requests to one endpoint, as they go over the wire, and how their answers are checked."""
+    """All requests to one endpoint, as bytes for the wire, and the check of their answers."""
 
     name: str
     method: str
@@ -59,7 +59,7 @@ class EndpointRequests:
 
 
 class Drive:
-    """One load, from the first arrival to the last answer; of several workers, this one's part.
+    """One load, from the first arrival to the last answer; with several workers, the share of this one.
 
     Args:
         worker: number of this worker, from 0.
@@ -96,12 +96,12 @@ class Drive:
 
     @property
     def in_flight(self) -> int:
-        """Requests that are out and not back yet."""
+        """Requests that were sent and have not ended yet."""
         return len(self._in_flight)
 
     @property
     def sent(self) -> int:
-        """Requests that went out, of those that were released; the others wait for a free connection."""
+        """Released arrivals whose requests were sent; the others wait for a free connection."""
         return self.released - len(self._backlog) - self._never_sent
 
     @property
@@ -110,10 +110,10 @@ class Drive:
         return time.perf_counter() - self._start
 
     def run(self, *, start: float, started_at: float) -> None:
-        """Drive the load; returns when every arrival has its row.
+        """Drive the load; return when every arrival has its row.
 
         Args:
-            start: when the schedule starts, on the clock of ``time.perf_counter``; workers share it.
+            start: when the schedule starts, on the clock of ``time.perf_counter``; all workers use the same start.
             started_at: the same moment in Unix seconds.
         """
         self._start = start
@@ -127,11 +127,11 @@ class Drive:
         self._finish()
 
     def await_end(self) -> None:
-        """Wait until no request goes out any more; the record may not be whole yet."""
+        """Wait until no more requests are sent; the record may be incomplete at that moment."""
         self._over.wait()
 
     def stop(self, reason: str) -> None:
-        """End the load now; what is in flight is counted as unfinished."""
+        """End the load now; requests in flight count as unfinished."""
         if not self._over.is_set():
             self._ended = reason
             self._stopped_s = max(0.0, self.elapsed_s)
@@ -141,12 +141,12 @@ class Drive:
         self.stop(own_fault(err))
 
     def mark_failed(self, reason: str) -> None:
-        """Say that the load is not to be believed, though it came to its end."""
+        """Mark a completed load as one whose figures cannot be trusted."""
         if self._ended == COMPLETED:
             self._ended = reason
 
     def serve(self, connection: Connection) -> None:
-        """Serve one arrival after another, for ever: a user's whole life."""
+        """Serve one arrival after another, forever; a user does nothing else."""
         user = getcurrent()
         while True:
             can_go_on = self._backlog and not self._over.is_set()
@@ -161,13 +161,13 @@ class Drive:
                 self._watch_deadline_of(arrival)
             outcome = self._send(connection, arrival)
             if self._in_flight.pop(key, None) is None:
-                continue  # the load is over, and this request has its row as unfinished
+                continue  # the load is over, and this request was recorded as unfinished
             self._record(arrival, outcome)
             if not self._in_flight and not self._backlog:
                 self._drained.set()
 
     def _await_arrival(self, user: Any) -> Arrival:
-        """Wait for an arrival; the last to become idle is the first to go."""
+        """Wait for an arrival; the user that became idle last gets the next one."""
         self._idle.append(user)
         try:
             arrival: Arrival = get_hub().switch()
@@ -202,7 +202,7 @@ class Drive:
         self.released += 1
         self._last_due_s = due.due_s
         requests = self._endpoints[due.endpoint]
-        wire = requests.wires[due.turn % len(requests.wires)]
+        wire = requests.wires[due.ordinal % len(requests.wires)]
         arrival = Arrival(due.due_s, requests, wire, due.is_measured, due.due_s + lag_s)
         if self._idle:
             self._idle.pop().switch(arrival)
@@ -222,7 +222,7 @@ class Drive:
         self._deadline.set(self._start + arrival.started_s + self._plan.timeout_s)
 
     def _on_deadline(self) -> None:
-        """Give up every request whose time is up; they stand in the order in which they were sent."""
+        """Give up every request that has timed out; requests are kept in the order in which they were sent."""
         self._is_deadline_set = False
         self._poller.collect()
         latest_s = self.elapsed_s - self._plan.timeout_s
@@ -236,37 +236,37 @@ class Drive:
             arrival.user.throw(RequestTimeout)
 
     def _await_answers(self) -> None:
-        """Wait for what is in flight, as long as the plan says."""
+        """Wait for the answers to requests in flight, at most as long as the plan allows."""
         if self._in_flight or self._backlog:
             self._drained.clear()
             left_s = max(0.0, self._last_due_s + self._plan.drain_s - self.elapsed_s)
             wait([self._drained, self._over], timeout=left_s, count=1)
 
     def _finish(self) -> None:
-        """Give everything that never came back its row."""
+        """Record every request that has no answer."""
         self._over.set()
         self._pacer.close()
-        self._read_the_last()
+        self._read_arrived_answers()
         self._deadline.close()
         self._give_up_all()
 
-    def _read_the_last(self) -> None:
-        """Read the answers that are here already; in the hub, to which users switch back when they are done."""
+    def _read_arrived_answers(self) -> None:
+        """Read the answers that have already arrived; in the hub, because users switch back to it when they finish."""
         get_hub().loop.run_callback(self._poller.collect)
         sleep(0)
 
     def _give_up_all(self) -> None:
-        """Give up what is in flight or waits; an answer that comes meanwhile finds its request gone."""
+        """Give up every request that is in flight or waits; an answer that arrives later is ignored."""
         self._never_sent, ended_s = len(self._backlog), self.elapsed_s
         in_flight, self._in_flight = self._in_flight, {}
         backlog, self._backlog = self._backlog, deque()
         for number, arrival in enumerate(chain(in_flight.values(), backlog), start=1):
             arrival.ended_s = ended_s
-            why = "no answer when the load ended"
+            reason = "no answer when the load ended"
             if arrival.started_s < 0:
-                arrival.started_s, why = ended_s, "never sent: every slot was taken"
-            self._record(arrival, Outcome(error=UNFINISHED, example=why))
-            if number % GIVEN_UP_AT_ONCE == 0:
+                arrival.started_s, reason = ended_s, "never sent: all connections were busy"
+            self._record(arrival, Outcome(error=UNFINISHED, example=reason))
+            if number % GIVE_UP_BATCH == 0:
                 sleep(0)
 
     def _record(self, arrival: Arrival, outcome: Outcome) -> None:
@@ -285,20 +285,20 @@ class Drive:
         self._log.add(row)
 
     def take_lags(self) -> dict[int, int]:
-        """Return how late arrivals were released since this was last asked, as counts of a `Histogram`."""
+        """Return how late arrivals were released since the previous call, as counts of a `Histogram`."""
         recent = self._recent_lags.take()
         self._lags.merge(recent)
         return recent
 
     def waits(self) -> dict[int, int]:
-        """Return how long the requests in flight have been waiting since they were due, as counts of a `Histogram`."""
+        """Return how long ago the requests in flight were due, as counts of a `Histogram`."""
         now_s, waits = self.elapsed_s, Histogram()
         for arrival in self._in_flight.values():
             waits.add(now_s - arrival.due_s)
         return waits.counts
 
     def summary(self, *, version: str) -> GeneratorLog:
-        """Return what the generator says of itself, once the load is over."""
+        """Return the generator's own summary, once the load is over."""
         self.take_lags()
         use = self._use or self._processor.since_start()
         started_at = self._log.started_at

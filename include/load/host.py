@@ -1,4 +1,4 @@
-"""Where a load goes: the addresses that it was told, and no others."""
+"""Where a load goes: the addresses of its plan, and no others."""
 
 import socket
 from collections.abc import Sequence
@@ -18,9 +18,8 @@ class Address:
 class Host:
     """The host of a base URL.
 
-    Its name was resolved and its addresses were checked before the load; here it is never resolved again, so that
-    nobody can send the load elsewhere by changing what the name means. What is measured is one service, not the
-    resolver.
+    Its name was resolved and its addresses were checked before the load. It is never resolved again, so a changed DNS
+    record cannot redirect the load, and the latency of the resolver is not measured.
 
     Args:
         addresses: as text, in the order in which they are tried.

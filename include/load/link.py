@@ -1,4 +1,4 @@
-"""What ties a load process to whoever ordered its load."""
+"""The port between a load process and the process that ordered its load."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from include.perf.load.load_plan import GeneratorLog, LoadPlan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadProcessOrder:
-    """What one load process is to do.
+    """The task of one load process.
 
     Attributes:
-        secrets: headers that must not lie in any file.
+        secrets: headers that must not be written to a file.
         worker: its number among the workers of the plan, from 0.
         rows: takes its record, compressed; written to from a thread.
     """
@@ -25,26 +25,26 @@ class LoadProcessOrder:
 
 
 class ParentLink(Protocol):
-    """Brings orders in and reports out, and runs the users the way Locust has for it."""
+    """Receives orders, sends reports, and starts the users with Locust's means."""
 
     def order(self) -> LoadProcessOrder:
         """Wait for the order of a load."""
 
     def start_users(self, count: int) -> None:
-        """Start so many users."""
+        """Start a number of users."""
 
     @property
     def users(self) -> int:
         """How many users run."""
 
-    def tell(self, report: Mapping[str, Any]) -> None:
-        """Report, and do not wait until anybody hears it."""
+    def report(self, report: Mapping[str, Any]) -> None:
+        """Send a report without waiting for a reader."""
 
     def start(self) -> Start:
         """Wait for the common start."""
 
     def watch(self, stop: Callable[[str], None]) -> None:
-        """Pass on a reason to stop, and the end of whoever ordered the load."""
+        """Call ``stop`` with a reason to stop, also when the process that ordered the load is gone."""
 
     def finish(self, summary: GeneratorLog) -> None:
-        """Leave what this process says of its load; the rows are whole."""
+        """Hand over the summary; all rows are written."""

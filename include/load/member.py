@@ -1,4 +1,4 @@
-"""One worker elsewhere, as the master of a load sees it."""
+"""One worker on another machine, as the master of a load sees it."""
 
 import logging
 import time
@@ -10,31 +10,32 @@ import gevent
 from gevent.event import Event
 
 from include.load.clock_offset import ClockOffset, Round, offset_of
-from include.load.conversation import Conversation, Introduction, Letter, MessageKind, NotOurs
+from include.load.conversation import Conversation, Introduction, MessageKind, MessageRejected, OpenedMessage
 from include.load.versions import difference, own_versions
 
 log = logging.getLogger("include.load.member")
 
 ROUNDS = 8
-"""Questions about the clock; the one that took least on its way counts."""
+"""Clock queries per measurement; the one with the least delay counts."""
 ROUND_S = 1.0
-"""How long an answer is waited for."""
+"""Timeout of one clock query."""
 
 
 class Member:
-    """What the master knows of a worker, and how they talk.
+    """The master's record of a worker, and their conversation.
 
     Args:
-        session: made for this load; the worker must answer to it.
-        client_id: of its connection; its hello must name it, so that nobody else can repeat the hello.
-        nonces: of all workers of the session; each is taken once.
+        session: made for this load; the worker's hello must name it.
+        client_id: of the worker's connection; its hello must name it, so that nobody else can replay the hello.
+        nonces: of all workers of the session; each may be used once.
         send: sends sealed content to the worker.
 
     Attributes:
-        host: where it says that it runs; empty until it has proved that it has the key.
+        host: the host that the worker reports; empty until it has proved that it has the key.
         refused: why it may not take part.
-        left: how it went, ``None`` while it takes part.
+        left: how it left, ``None`` while it takes part.
         offsets: of its clock, before and after the load.
+        is_measured: set once its clock was measured after the load.
     """
 
     def __init__(
@@ -62,36 +63,36 @@ class Member:
         return bool(self.host) and self.refused is None
 
     def greet(self) -> None:
-        """Say which session this is; only who has the key can answer."""
+        """Send the session number; only a worker with the key can answer it."""
         self._send(self._introduction.seal({"session": self._session}))
 
-    def hear(self, sealed: object) -> Letter | None:
-        """Open what it said; ``None`` where that concerns only who it is and what its clock says.
+    def receive(self, sealed: object) -> OpenedMessage | None:
+        """Open a message; ``None`` for one that was handled here: its hello, and the answers of its clock.
 
         Raises:
-            MessageMissing: one that it sent before never came.
+            MessageMissing: a message before this one was never received.
         """
-        came = time.perf_counter()
+        received_at = time.perf_counter()
         try:
             if self._conversation is None:
                 self._let_in(self._introduction.open(sealed))
                 return None
-            letter = self._conversation.hear(sealed)
-        except NotOurs:
-            log.warning("a message that no worker with the key sealed for this load was left out")
+            message = self._conversation.open(sealed)
+        except MessageRejected:
+            log.warning("ignored a message that no worker with the key sealed for this load")
             return None
-        if letter.kind is MessageKind.WORDS and "asked" in (words := letter.words):
-            self._rounds.append(Round(asked=words["asked"], came=words["came"], went=words["went"], answered=came))
+        if message.kind is MessageKind.JSON and "asked" in (data := message.data):
+            self._rounds.append(Round(asked=data["asked"], came=data["came"], went=data["went"], answered=received_at))
             self._answered.set()
             return None
-        return letter
+        return message
 
     def _let_in(self, hello: Mapping[str, Any]) -> None:
         if hello.get("session") != self._session or hello.get("worker") != self._client_id:
-            raise NotOurs
+            raise MessageRejected
         nonce = str(hello["nonce"])
         if nonce in self._nonces:
-            raise NotOurs
+            raise MessageRejected
         self._nonces.add(nonce)
         self._conversation = Conversation(self._key, session=self._session, nonce=nonce, is_master=True)
         self.host = str(hello["host"])
@@ -99,19 +100,19 @@ class Member:
         if differing is not None:
             self.refused = f"it has {differing}"
             log.warning("the worker on %s is refused: %s", self.host, self.refused)
-            self.say({"refused": differing})
+            self.send({"refused": differing})
 
-    def say(self, words: Mapping[str, Any]) -> None:
-        """Tell it something."""
+    def send(self, data: Mapping[str, Any]) -> None:
+        """Send a message, if the worker has proved that it has the key."""
         if self._conversation is not None:
-            self._send(self._conversation.say(words))
+            self._send(self._conversation.seal_json(data))
 
     def measure_clock(self) -> None:
-        """Ask what its clock says, and keep the offset; it must not be asked twice at once."""
+        """Query the worker's clock and keep its offset; two measurements must not run at once."""
         self._rounds.clear()
         for _ in range(ROUNDS):
             self._answered.clear()
-            self.say({"ask": time.perf_counter()})
+            self.send({"ask": time.perf_counter()})
             self._answered.wait(timeout=ROUND_S)
             gevent.sleep(0)
         offset = offset_of(self._rounds)
@@ -121,21 +122,21 @@ class Member:
 
     @property
     def clock_drift_s(self) -> float | None:
-        """By how much its clock went away from ours between the measurements, beyond what they may be off by."""
+        """How far its clock drifted from the master's between the measurements, beyond their uncertainty."""
         if len(self.offsets) < 2:
             return None
         before, after = self.offsets[0], self.offsets[-1]
         return max(0.0, abs(after.ahead_s - before.ahead_s) - before.uncertainty_s - after.uncertainty_s)
 
-    def keep(self, rows: bytes, path: Path) -> None:
-        """Write rows as they come: what is told of is on the disk, however the load ends."""
+    def write_rows(self, rows: bytes, path: Path) -> None:
+        """Write rows to disk as soon as they are received, however the load ends."""
         if self._rows is None:
             self._rows = path.open("wb")
         self._rows.write(rows)
         self._rows.flush()
 
     def leave(self, how: str) -> None:
-        """Count it as gone."""
+        """Mark it as gone."""
         self.left = how
         if self._rows is not None:
             self._rows.close()

@@ -1,6 +1,7 @@
-"""How a request ended: good, wrong, or failed, and of which kind."""
+"""The outcome of a request: a good answer, a wrong answer, or a failure, and its kind."""
 
 import errno
+import ssl
 from dataclasses import dataclass
 
 from geventhttpclient.response import HTTPParseError
@@ -26,16 +27,17 @@ OWN_FAULTS = {
     errno.ENOMEM: "memory",
     errno.ENOSPC: "disk space",
 }
-"""What this machine may run out of: no failure of the service, so that such a load ends and counts for nothing."""
+"""Resources that this machine may run out of. That is no failure of the service: the load ends, and its run is
+invalid."""
 
 
 class RequestTimeout(Exception):
-    """A request has no whole answer and may take no longer; thrown into the greenlet that waits for it."""
+    """A request has no complete answer within its time limit; thrown into the greenlet that waits for it."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How a request ended; ``error`` is its kind, empty when all is well."""
+    """How a request ended; ``error`` is the kind of error, empty for a good answer."""
 
     status: int = 0
     size: int = 0
@@ -44,21 +46,44 @@ class Outcome:
 
 
 FAILURES = (RequestTimeout, ConnectTimeout, UnusableAnswer, HTTPParseError, OSError)
-"""What a request may fail with; anything else is a fault of the load generator."""
+"""Errors that mean a failed request; any other error is a fault of the load generator."""
 
 
 def failure(err: Exception, *, timeout_s: float) -> Outcome:
-    """Return what one of `FAILURES` means for the request."""
+    """Return the outcome of a request that failed with one of `FAILURES`."""
     match err:
         case RequestTimeout():
-            return Outcome(error=TIMED_OUT, example=f"no whole answer within {timeout_s:g} s")
+            return Outcome(error=TIMED_OUT, example=f"no complete answer within {timeout_s:g} s")
         case ConnectTimeout():
             return Outcome(error=TIMED_OUT, example=str(err))
         case UnusableAnswer() | HTTPParseError():
-            return Outcome(error="broken answer", example=str(err))
+            return Outcome(error="broken answer", example=_message(err))
         case OSError():
-            return Outcome(error=ERROR_KINDS.get(err.errno or 0, type(err).__name__), example=str(err))
+            return Outcome(error=_kind(err), example=_message(err))
     raise TypeError(f"{err!r} is no failure of a request")
+
+
+def _kind(err: OSError) -> str:
+    match err:
+        case ssl.SSLCertVerificationError():
+            return "certificate rejected"
+        case ssl.SSLError():
+            return "TLS error"
+    return ERROR_KINDS.get(err.errno or 0, "network error")
+
+
+def _message(err: Exception) -> str:
+    """Return the text of an error without the numbers and names of its library."""
+    match err:
+        case ssl.SSLCertVerificationError(verify_message=str(text)) if text:
+            return text
+        case ssl.SSLError(reason=str(reason)) if reason:
+            return reason.replace("_", " ").lower()
+        case OSError(strerror=str(text)) if text:
+            return text
+        case HTTPParseError(args=(text, *_)):
+            return str(text)
+    return str(err)
 
 
 def is_own_fault(err: Exception) -> bool:
@@ -67,7 +92,7 @@ def is_own_fault(err: Exception) -> bool:
 
 
 def own_fault(err: Exception) -> str:
-    """Say what the load generator itself met."""
+    """Return what went wrong in the load generator itself."""
     if isinstance(err, OSError) and is_own_fault(err):
-        return f"the load generator ran out of {OWN_FAULTS[err.errno or 0]} ({err}); raise its limits"
-    return f"the load generator failed ({err!r})"
+        return f"the load generator ran out of {OWN_FAULTS[err.errno or 0]} ({_message(err)}); raise its limits"
+    return f"the load generator failed unexpectedly ({_message(err) or 'no message'}); its log has the details"

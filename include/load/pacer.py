@@ -1,4 +1,4 @@
-"""Releases each arrival when it is due, and lets answers be read in between."""
+"""Release each arrival when it is due, and read answers in between."""
 
 import time
 from collections import deque
@@ -11,35 +11,36 @@ from include.load.alarm import make_alarm
 from include.load.poller import Poller
 from include.load.schedule import Due
 
-MOST_AT_ONCE = 20
-"""A schedule that runs behind lets answers in after so many releases."""
+MAX_RELEASES_AT_ONCE = 20
+"""A schedule that runs late reads answers after this many releases."""
 
 GRAIN_S = 0.00035
-"""Arrivals that are closer together are released together, when the last of them is due: to wake up for each
-costs more than to send it. It is part of their start lag, and concerns only rates beyond 2,800/s or so."""
+"""Arrivals that are closer together are released together, when the last of them is due: waking up for an arrival costs
+more than sending it. The delay is part of their start lag, and affects only rates above about 2,800/s."""
 
 LOOK_AHEAD = 64
-"""So many arrivals of the schedule are worked out at once."""
+"""Arrivals of the schedule that are computed at once."""
 
 EARLY_S = 0.0001
-"""To wake up takes that long, so the alarm rings so much before an arrival is due, and the rest is waited awake."""
+"""How long waking up takes: the alarm rings this long before an arrival is due, and the rest is a busy wait."""
 
 SPARSE_S = 0.0006
-"""Only where arrivals are further apart: at higher rates waiting awake would cost more than all the rest."""
+"""The busy wait is used only where arrivals are further apart than this; at higher rates it would cost more than all
+the rest."""
 
 NEAR_S = 0.0025
-"""With the next arrival so near, answers are collected when it is due; the kernel keeps the time of each."""
+"""When the next arrival is due within this time, answers are read when it is due; the kernel has timestamped them."""
 
 
 class Pacer:
-    """Goes through a schedule in real time; everything happens in gevent's hub.
+    """Plays a schedule in real time; everything runs in gevent's hub.
 
     Args:
-        release: takes an arrival and by how many seconds it is late.
-        on_fault: hears of an error in a release, which must end the load and not leave it waiting for ever.
+        release: takes an arrival and its lateness in seconds.
+        on_fault: takes an error raised by a release; it must end the load, which would otherwise wait forever.
 
     Attributes:
-        all_released: set once the schedule is at its end.
+        all_released: set at the end of the schedule.
     """
 
     def __init__(
@@ -63,13 +64,13 @@ class Pacer:
         self.all_released = Event()
 
     def start(self, start: float) -> None:
-        """Begin; ``start`` is when the schedule does, on the clock of ``time.perf_counter``."""
+        """Begin; ``start`` is the start of the schedule, on the clock of ``time.perf_counter``."""
         self._start = start
         self._near = self._next_near()
         self._await_next()
 
     def close(self) -> None:
-        """Release nothing more, and have answers read as they come."""
+        """Release no more arrivals, and read answers as they arrive."""
         self._is_closed = True
         self._alarm.close()
         self._poller.wake()
@@ -88,7 +89,7 @@ class Pacer:
             self._poller.collect()
             await_moment(self._start + self._near[-1].due_s)
         released = 0
-        while self._near and released < MOST_AT_ONCE:
+        while self._near and released < MAX_RELEASES_AT_ONCE:
             now_s = time.perf_counter() - self._start
             if now_s < self._near[-1].due_s:
                 break
@@ -113,7 +114,7 @@ class Pacer:
         self._alarm.set(when - EARLY_S if self._is_early else when)
 
     def _next_near(self) -> list[Due]:
-        """Return the next arrival, and those that are due so soon after it that they are released together."""
+        """Return the next arrival and those due within `GRAIN_S` after it; they are released together."""
         near: list[Due] = []
         while self._ahead or self._look_ahead():
             if near and self._ahead[0].due_s - near[0].due_s > GRAIN_S:
@@ -122,12 +123,12 @@ class Pacer:
         return near
 
     def _look_ahead(self) -> bool:
-        """Work out more of the schedule; whether there is more."""
+        """Compute more of the schedule; return whether there is more."""
         self._ahead.extend(islice(self._schedule, LOOK_AHEAD))
         return bool(self._ahead)
 
 
 def await_moment(when: float) -> None:
-    """Wait awake, for a tenth of a millisecond at most."""
+    """Busy-wait, for a tenth of a millisecond at most."""
     while time.perf_counter() < when:
         pass

@@ -1,9 +1,8 @@
-"""Tells connections that there is something to read, many at a time.
+"""Notify connections that there is something to read, many at a time.
 
-To wake a sleeping process costs tens of microseconds of processor time, on a virtual machine more than
-everything else that a request costs in Python. Where the kernel says when an answer came (see
-`include.load.connection`), it need not be read at once: while the next arrival is near, the answers are
-collected when the process is awake for that.
+Waking a sleeping process costs tens of microseconds of processor time, on a virtual machine more than everything else
+that a request costs in Python. Where the kernel timestamps answers (see `include.load.connection`), they need not be
+read at once: when the next arrival is near, the answers are collected when the process wakes up for it.
 """
 
 from collections.abc import Callable
@@ -18,26 +17,26 @@ OnReadable = Callable[[], None]
 
 
 class Poller(Protocol):
-    """Calls back, in gevent's hub, for each socket that has something to read."""
+    """Calls back, in gevent's hub, for every socket that has something to read."""
 
     def add(self, descriptor: int, on_readable: OnReadable) -> None:
         """Watch a socket until it is removed."""
 
     def remove(self, descriptor: int) -> None:
-        """Watch a socket no longer; it may have been removed before."""
+        """Stop watching a socket; does nothing when it was removed before."""
 
     def collect(self) -> None:
         """Call back for everything that can be read now."""
 
     def rest(self) -> None:
-        """Wake nobody until `wake` is called: somebody else will collect soon."""
+        """Stop calling back until `wake` is called: the caller will `collect` soon."""
 
     def wake(self) -> None:
-        """Call back by itself, as soon as there is something to read."""
+        """Call back automatically, as soon as there is something to read."""
 
 
 def make_poller() -> Poller:
-    """Return the best poller of this system."""
+    """Return the best poller that this system offers."""
     try:
         epoll = gevent.monkey.get_original("select", "epoll")
     except AttributeError:
@@ -46,7 +45,7 @@ def make_poller() -> Poller:
 
 
 class EpollPoller:
-    """An epoll of its own, which gevent's loop watches as a whole (epoll(7))."""
+    """A separate epoll instance, whose descriptor gevent's loop watches (epoll(7))."""
 
     def __init__(self, epoll: Any) -> None:
         self._epoll = epoll
@@ -61,7 +60,7 @@ class EpollPoller:
         self._epoll.register(descriptor, READ)
 
     def remove(self, descriptor: int) -> None:
-        """Watch a socket no longer; it may have been removed before."""
+        """Stop watching a socket; does nothing when it was removed before."""
         if self._callbacks.pop(descriptor, None) is not None:
             self._epoll.unregister(descriptor)
 
@@ -73,20 +72,20 @@ class EpollPoller:
                 on_readable()
 
     def rest(self) -> None:
-        """Wake nobody until `wake` is called: somebody else will collect soon."""
+        """Stop calling back until `wake` is called: the caller will `collect` soon."""
         if self._is_awake:
             self._is_awake = False
             self._watcher.stop()
 
     def wake(self) -> None:
-        """Call back by itself, as soon as there is something to read."""
+        """Call back automatically, as soon as there is something to read."""
         if not self._is_awake:
             self._is_awake = True
             self._watcher.start(self.collect)
 
 
 class LoopPoller:
-    """A watcher of gevent's loop for each socket, for systems without epoll; it never rests."""
+    """One watcher of gevent's loop per socket, for systems without epoll; it never rests."""
 
     def __init__(self) -> None:
         self._watchers: dict[int, Any] = {}
@@ -98,17 +97,17 @@ class LoopPoller:
         self._watchers[descriptor] = watcher
 
     def remove(self, descriptor: int) -> None:
-        """Watch a socket no longer; it may have been removed before."""
+        """Stop watching a socket; does nothing when it was removed before."""
         watcher = self._watchers.pop(descriptor, None)
         if watcher is not None:
             watcher.stop()
             watcher.close()
 
     def collect(self) -> None:
-        """Do nothing: the loop has called back already."""
+        """Do nothing: the loop has already called back."""
 
     def rest(self) -> None:
-        """Do nothing: without the kernel's word on when an answer came it has to be read at once."""
+        """Do nothing: without kernel timestamps an answer must be read at once."""
 
     def wake(self) -> None:
-        """Do nothing: it is awake."""
+        """Do nothing: it never rests."""

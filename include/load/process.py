@@ -1,4 +1,4 @@
-"""One load process: what it does is the same whoever ordered its load, and over whatever link."""
+"""One load process; it does the same on every link, whether its load was ordered locally or by a master."""
 
 from locust import User, events, task  # noqa: I001 - first: importing Locust patches the standard library
 from locust.env import Environment
@@ -37,22 +37,22 @@ log = logging.getLogger("include.load")
 
 AUTOGROUP = Path("/proc/self/autogroup")
 PRIORITY = -10
-"""As ``nice`` counts: negative is before others."""
+"""A niceness: negative values go before other processes."""
 OTHER_FILES = 200
-"""File descriptors for everything but the users' connections."""
+"""File descriptors for everything except the users' connections."""
 
 
 class ArrivalUser(User):
-    """A Locust user that serves one arrival after another over a connection of its own."""
+    """A Locust user that serves one arrival after another over its own connection."""
 
     drive: ClassVar[Drive]
-    way: ClassVar[ConnectionSettings]
+    settings: ClassVar[ConnectionSettings]
 
     @task
     def serve_arrivals(self) -> None:
-        """Serve until Locust stops the user; to Locust it waits all the time, so that it stops at once."""
+        """Serve until Locust stops the user; its state is always waiting, so Locust can stop it at once."""
         self._state = LOCUST_STATE_WAITING
-        connection = Connection(self.way)
+        connection = Connection(self.settings)
         try:
             self.drive.serve(connection)
         finally:
@@ -61,12 +61,12 @@ class ArrivalUser(User):
 
 def environment() -> Environment:
     """Return Locust's environment for the users of a load."""
-    logging.getLogger("locust.runners").setLevel(logging.ERROR)  # it warns of many users at once: that is meant
+    logging.getLogger("locust.runners").setLevel(logging.ERROR)  # it warns of many users at once, which is intended
     return Environment(user_classes=[ArrivalUser], events=events)
 
 
 def drive_load(link: ParentLink) -> None:
-    """Drive the load that is ordered over a link, to its end."""
+    """Drive the load that is ordered over a link until it is over."""
     _ask_for_priority()
     order = link.order()
     plan = order.plan
@@ -77,24 +77,24 @@ def drive_load(link: ParentLink) -> None:
     _start_users(plan, drive, poller, link)
     gc.collect()
     gc.freeze()
-    link.tell({"ready": order.worker})
+    link.report({"ready": order.worker})
     start = link.start()
-    for number in (signal.SIGTERM, signal.SIGINT):  # before the start there is nothing to keep
+    for number in (signal.SIGTERM, signal.SIGINT):  # before the start there is no record to finish
         gevent.signal_handler(number, drive.stop, f"stopped by {signal.Signals(number).name}")
     gevent.spawn(link.watch, drive.stop)
-    gevent.spawn(_tell_end, drive, link, order.worker)
+    gevent.spawn(_report_end, drive, link, order.worker)
     is_over = Event()
-    keeper = gevent.spawn(_keep_record, drive, request_log, link, is_over)
+    flusher = gevent.spawn(_flush_and_report, drive, request_log, link, is_over)
     drive.run(start=start.start, started_at=start.started_at)
     is_over.set()
-    keeper.join()
+    flusher.join()
     _close(request_log, drive)
     link.finish(drive.summary(version=_version()))
     log.info("%d arrivals, %d finished, %d failed", drive.released, request_log.finished, request_log.failed)
 
 
 def _requests(plan: LoadPlan, secrets: Mapping[str, str]) -> Sequence[EndpointRequests]:
-    """Make every request ready, as it will go over the wire."""
+    """Prepare the bytes of every request."""
     feed = read_feed(plan.folder / FEED_FILE)
     headers = headers_of_load(plan.headers, secrets, keep_alive=plan.keep_alive)
     return [
@@ -112,24 +112,24 @@ def _requests(plan: LoadPlan, secrets: Mapping[str, str]) -> Sequence[EndpointRe
 
 
 def _ask_for_priority() -> None:
-    """Go before other work on this machine where that is allowed: what delays the generator looks like latency.
+    """Raise this process's priority if that is allowed: a delay of the generator looks like latency.
 
-    Linux weighs sessions against one another before processes (autogroups), so both have to be asked for.
+    Linux balances sessions (autogroups) before it balances processes, so both priorities are raised.
     """
     try:
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
         if AUTOGROUP.exists():
             AUTOGROUP.write_text(str(PRIORITY), encoding="ascii")
     except OSError:
-        log.info("runs at normal priority; only root may raise it")
+        log.info("running at normal priority; only root may raise it")
 
 
 def _start_users(plan: LoadPlan, drive: Drive, poller: Poller, link: ParentLink) -> None:
-    """Start the users that will serve arrivals and wait until all are idle."""
+    """Start the users that serve the arrivals, and wait until all are idle."""
     count = math.ceil(plan.load.max_concurrency / plan.workers)
     _allow_connections(count)
     ArrivalUser.drive = drive
-    ArrivalUser.way = ConnectionSettings(
+    ArrivalUser.settings = ConnectionSettings(
         host=Host(plan.base_url, plan.addresses),
         poller=poller,
         tls=tls_context(plan.base_url, verify=plan.verify_tls, ca_file=plan.ca_file),
@@ -143,7 +143,7 @@ def _start_users(plan: LoadPlan, drive: Drive, poller: Poller, link: ParentLink)
 
 
 def _allow_connections(count: int) -> None:
-    """Raise the limit on open files as far as it may go; 1,024 is usual, and a load may hold 5,000 connections."""
+    """Raise the limit on open files as far as allowed; 1,024 is usual, and a load may need 5,000 connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = count + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
@@ -151,14 +151,14 @@ def _allow_connections(count: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
-def _tell_end(drive: Drive, link: ParentLink, worker: int) -> None:
-    """Tell when the load is over: the time in which its record is written must not look like a load that hangs."""
+def _report_end(drive: Drive, link: ParentLink, worker: int) -> None:
+    """Report the end of the load at once, so that writing the record does not look like a load that hangs."""
     drive.await_end()
-    link.tell({"over": worker})
+    link.report({"over": worker})
 
 
-def _keep_record(drive: Drive, request_log: RequestLog, link: ParentLink, is_over: Event) -> None:
-    """Flush the record and tell how it goes, once a second."""
+def _flush_and_report(drive: Drive, request_log: RequestLog, link: ParentLink, is_over: Event) -> None:
+    """Flush the record and report the progress, once a second."""
     progress = ProgressReport(drive, request_log)
     while not is_over.wait(FLUSH_EVERY_S):
         try:
@@ -166,11 +166,11 @@ def _keep_record(drive: Drive, request_log: RequestLog, link: ParentLink, is_ove
         except OSError as err:
             drive.stop(own_fault(err))
             return
-        link.tell(progress.make())
+        link.report(progress.make())
 
 
 def _close(request_log: RequestLog, drive: Drive) -> None:
-    """End the record; where that fails, the summary has to say so."""
+    """Close the record; if that fails, the summary says so."""
     try:
         request_log.close()
     except OSError as err:

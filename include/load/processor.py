@@ -1,4 +1,4 @@
-"""What the load process had of the machine it runs on."""
+"""How much processor time the load process got, and how long it waited for a processor."""
 
 import time
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ MACHINE_FILE = Path("/proc/stat")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessorUse:
-    """Processor time over a while; what the kernel does not tell is ``None``.
+    """Processor use over a period; values that the kernel does not report are ``None``.
 
     Attributes:
-        cores: used by this process.
-        wait_ratio: share of the time in which its main thread was ready to run and did not.
-        steal_ratio: share of the machine's time that the hypervisor gave to others.
+        cores: cores that this process used.
+        wait_ratio: share of the time in which its main thread was runnable but did not run.
+        steal_ratio: share of the machine's time that the hypervisor gave to other machines.
     """
 
     cores: float
@@ -24,23 +24,23 @@ class ProcessorUse:
 
     @property
     def wanted_cores(self) -> float | None:
-        """Cores it would have used had it never waited."""
+        """Cores that it would have used had it never waited."""
         return None if self.wait_ratio is None else wanted_cores(self.cores, wait_ratio=self.wait_ratio)
 
 
 def wanted_cores(cores: float, *, wait_ratio: float) -> float:
-    """Make up for waiting: with a share w of the time waited, the work fitted into 1 − w."""
+    """Return the cores used, corrected for waiting: with a share w of the time waited, cores / (1 − w)."""
     return cores / max(0.01, 1 - wait_ratio)
 
 
 class WantedCores:
-    """Tells how many cores this process wanted since it was last asked; light enough to be asked while load is made."""
+    """Measures how many cores this process needed between two calls; cheap enough for use during a load."""
 
     def __init__(self) -> None:
         self._last = self._now()
 
     def take(self) -> float | None:
-        """Return the cores it would have used had it never waited, ``None`` where the kernel does not tell."""
+        """Return the cores needed since the previous call; ``None`` where the kernel does not report the wait."""
         (wall, processor, waited), self._last = self._last, self._now()
         passed = self._last[0] - wall
         if passed <= 0 or waited is None or self._last[2] is None:
@@ -52,7 +52,7 @@ class WantedCores:
 
 
 class ProcessorClock:
-    """Counts from when it is made."""
+    """Measures the processor use from its creation on."""
 
     def __init__(self) -> None:
         self._wall = time.perf_counter()
@@ -61,7 +61,7 @@ class ProcessorClock:
         self._machine = _machine_ticks()
 
     def since_start(self) -> ProcessorUse:
-        """Return the use up to now."""
+        """Return the use until now."""
         wall = time.perf_counter() - self._wall
         return ProcessorUse(
             cores=(time.process_time() - self._processor) / wall,
@@ -82,7 +82,7 @@ class ProcessorClock:
 
 
 def _run_queue_wait_s() -> float | None:
-    """Return the main thread's time in the run queue so far."""
+    """Return how long the main thread has waited in the run queue, in seconds."""
     try:
         return int(WAIT_FILE.read_text(encoding="ascii").split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
@@ -90,7 +90,7 @@ def _run_queue_wait_s() -> float | None:
 
 
 def _machine_ticks() -> list[int] | None:
-    """Return the machine's time so far (proc(5)): user, nice, system, idle, iowait, irq, softirq, steal."""
+    """Return the machine's ticks (proc(5)): user, nice, system, idle, iowait, irq, softirq, steal."""
     try:
         return [int(ticks) for ticks in MACHINE_FILE.read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Tells how a load is going, once a second."""
+"""The progress report of a load process, sent once a second."""
 
 from typing import Any
 
@@ -8,20 +8,20 @@ from include.load.record import RequestLog
 
 
 class ProgressReport:
-    """What happened since the last report; delays as counts, so that those of several workers add up."""
+    """What happened since the previous report; delays are counts, so those of several workers can be added."""
 
     def __init__(self, drive: Drive, log: RequestLog) -> None:
         self._drive = drive
         self._log = log
         self._wanted = WantedCores()
         self._released = 0
-        self._told_s = 0.0
+        self._reported_s = 0.0
 
     def make(self) -> dict[str, Any]:
-        """Return the report as it goes over the pipe; `include.perf.load.generator` reads it."""
+        """Return the report in the form that `include.perf.load.generator` reads."""
         drive, log = self._drive, self._log
         elapsed_s = drive.elapsed_s
-        since_s = max(0.001, elapsed_s - self._told_s)
+        since_s = max(0.001, elapsed_s - self._reported_s)
         report = {
             "elapsed_s": elapsed_s,
             "rate_rps": (drive.released - self._released) / since_s,
@@ -36,5 +36,5 @@ class ProgressReport:
             "waits": drive.waits(),
             "wanted_cores": self._wanted.take(),
         }
-        self._released, self._told_s = drive.released, max(0.0, elapsed_s)
+        self._released, self._reported_s = drive.released, max(0.0, elapsed_s)
         return report

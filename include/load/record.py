@@ -1,4 +1,4 @@
-"""The raw record: one row a request, written as it happens and readable after a kill."""
+"""The raw record: one row per request, written during the load and readable after the process was killed."""
 
 import zlib
 from collections.abc import Iterable
@@ -11,24 +11,24 @@ from include.perf.model.histogram import Histogram
 from include.perf.model.text import Mask
 
 FLUSH_EVERY_S = 1.0
-ROWS_AT_ONCE = 25
-"""So many rows are written together: one by one costs three times as much, because by the next request the
-processor has forgotten how; a second's worth at once would hold the schedule up."""
+BATCH_ROWS = 25
+"""Rows that are formatted together: one by one costs three times as much, because the code has left the processor's
+cache by the next request; a second's worth at once would delay the schedule."""
 
 EXAMPLE_LENGTH = 300
-WAITED_IN_VAIN = (TIMED_OUT, UNFINISHED)
+UNANSWERED = (TIMED_OUT, UNFINISHED)
 """The failures that count towards latency, as in `include.perf.measure.measurement`."""
 
 
 class RequestRow(NamedTuple):
-    """A request that has ended; times in seconds after the start of the schedule.
+    """A request that has ended; times are in seconds after the start of the schedule.
 
     Attributes:
         status: 0 without an answer.
-        released_s: when the generator had it ready; late by its own fault.
-        started_s: when it was sent; later where every connection was busy.
-        error: its kind, empty when all is well.
-        example: what an answer of this kind of error said.
+        released_s: when the generator released it; a delay up to here is the generator's fault.
+        started_s: when it was sent; later when every connection was busy.
+        error: the kind of error, empty for a good answer.
+        example: the text of the failed answer.
     """
 
     due_s: float
@@ -44,21 +44,21 @@ class RequestRow(NamedTuple):
 
 
 class RequestLog:
-    """Writes ``requests.csv.gz``: compressed as it goes, flushed to the kernel once a second.
+    """Writes ``requests.csv.gz``: compresses rows as they are added and flushes them to the kernel once a second.
 
-    A flush ends a compressed block, so that a reader gets every row up to the last second even when the
-    process is killed and the file has no proper end. Only the first of several workers writes the header:
-    their files are one after another the file of the load.
+    A flush ends a compressed block, so a reader gets every row up to the last second even when the process was killed
+    and the file has no proper end. With several workers only the first writes the header: their files, one after
+    another, make up the file of the load.
 
     Args:
         file: takes the compressed rows; written to from a thread.
-        secrets: what no example may show.
+        secrets: values that no example may contain.
 
     Attributes:
         started_at: Unix time at which the schedule started; set before the first row.
-        rows, failed: written so far, and those with an error; up to date after a flush.
-        latencies: of the rows since they were last taken; a failure that was told fast has none.
-        examples: the first failed answer of each kind, by ``<endpoint> <kind>``.
+        rows, failed: rows written so far, and those with an error; up to date after a flush.
+        latencies: of the rows since the histogram was last taken; failures that were answered do not count.
+        examples: the first failed answer of a kind, by ``<endpoint> <kind>``.
     """
 
     def __init__(self, file: IO[bytes], *, has_header: bool = True, secrets: Iterable[str] = ()) -> None:
@@ -83,7 +83,7 @@ class RequestLog:
     def add(self, row: RequestRow) -> None:
         """Add a request that has ended."""
         self._pending.append(row)
-        if len(self._pending) >= ROWS_AT_ONCE:
+        if len(self._pending) >= BATCH_ROWS:
             self._digest()
 
     def _digest(self) -> None:
@@ -99,19 +99,19 @@ class RequestLog:
             if error:
                 self.failed += 1
                 self._keep_example(f"{endpoint} {error}", example)
-            if not error or error in WAITED_IN_VAIN:
+            if not error or error in UNANSWERED:
                 self.latencies.add(latency_s)
         self.rows += len(lines)
         self._pending.clear()
         self._compressed.append(self._compressor.compress("".join(lines).encode()))
 
     def _keep_example(self, name: str, example: str) -> None:
-        """Keep the first of its name; a server may repeat a secret in what it says."""
+        """Keep the first example of a name, masked: a server may repeat a secret in its answer."""
         if name not in self.examples:
             self.examples[name] = self._masked(example)[:EXAMPLE_LENGTH]
 
     def flush(self) -> None:
-        """Hand everything up to now to the kernel, in a thread: a slow disk must not hold the schedule up."""
+        """Hand all rows so far to the kernel, in a thread: a slow disk must not delay the schedule."""
         self._digest()
         self._compressed.append(self._compressor.flush(zlib.Z_SYNC_FLUSH))
         data = b"".join(self._compressed)

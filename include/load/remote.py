@@ -1,7 +1,7 @@
-"""One load process that has its order from a master elsewhere: ``python -m include.load.remote <folder>``.
+"""One load process that gets its order from a master on another machine: ``python -m include.load.remote <folder>``.
 
-`include.load.worker` starts one for each load, when there is a master. Its standard input is its lifeline: when that
-closes, whoever started it is gone. Ends with `REFUSED` where it will not be let in the next time either.
+`include.load.worker` starts one for each load. When its standard input closes, its parent is gone, and it ends. It
+exits with `REFUSED` when the master refused it, because the next try would fail too.
 """
 
 from include.load.process import ArrivalUser, drive_load, environment  # noqa: I001 - first: it imports Locust
@@ -30,7 +30,7 @@ from include.load.conversation import (
     Introduction,
     MessageKind,
     MessageMissing,
-    NotOurs,
+    MessageRejected,
     packet,
     sealed_in,
 )
@@ -45,32 +45,31 @@ from include.perf.model.json_files import from_json, to_json
 
 log = logging.getLogger("include.load.remote")
 
-MOST_TRIES = 3
-"""So often Locust's greeting is tried, 5 s each, before this process gives up: somebody else listens there."""
+MAX_TRIES = 3
+"""How often to try Locust's greeting, 5 s each, before giving up: another program listens there."""
 
 MASTER_SILENT_S = 5.0
-"""A master that seals nothing for so long, who should once a second, is gone, or cannot be reached."""
+"""A master that sends no sealed message for this long, where one a second is due, is gone or cannot be reached."""
 
-LOOK_EVERY_S = 0.5
+POLL_INTERVAL_S = 0.5
 GONE = "stopped: the master of the load is gone, or cannot be reached"
-MISSING = "stopped: a message of the master never came"
+MISSING = "stopped: a message of the master is missing"
 
 GOODBYE_S = 60.0
-"""How long it is waited until the master has the whole record."""
+"""How long to wait until the master confirms that it has the complete record."""
 
 
 class Worker(WorkerRunner):
-    """Locust's worker, as far as it is of use here: membership, heartbeats and a channel for messages.
+    """Locust's worker, reduced to membership, heartbeats and a channel for messages.
 
-    A master has no other way to it: users are started by the load process itself, so that nothing starts, stops or
-    moves them while a load runs.
+    The load process starts the users itself; no message of a master starts, stops or moves them during a load.
 
     Attributes:
-        is_listening: set once somebody takes messages; they wait until then.
+        is_listening: set once messages can be handled; they wait until then.
     """
 
-    def __init__(self, take: Callable[[object], None], *, host: str, port: int) -> None:
-        self._take = take
+    def __init__(self, receive: Callable[[object], None], *, host: str, port: int) -> None:
+        self._receive = receive
         self.is_listening = Event()
         users = environment()
         users.runner = self
@@ -80,42 +79,42 @@ class Worker(WorkerRunner):
         """Greet the master.
 
         Raises:
-            SystemExit: nobody answers as Locust's master does.
+            SystemExit: no Locust master answers.
         """
-        for _ in range(MOST_TRIES):
+        for _ in range(MAX_TRIES):
             self.send_greeting()
             if self.connection_event.wait(timeout=5):
                 self.connected = True
                 return
-        raise SystemExit(f"no master of Locust's answers at {self.master_host}:{self.master_port}")
+        raise SystemExit(f"no Locust master answers at {self.master_host}:{self.master_port}")
 
     def send_greeting(self) -> None:
-        """Say that a worker is there; the master answers with its introduction."""
+        """Announce this worker; the master answers with its introduction."""
         self.send_message("client_ready", locust_version)  # type: ignore[arg-type]  # as Locust's own worker does
 
     def handle_message(self, msg: Any) -> None:
-        """Take what the master says; what Locust would start or stop users with is left alone."""
+        """Handle the master's messages; Locust's messages that start or stop users are ignored."""
         if msg.type == "ack":
             super().handle_message(msg)
         elif msg.type == MESSAGE:
             self.is_listening.wait()
-            self._take(sealed_in(msg.data))
+            self._receive(sealed_in(msg.data))
 
     def heartbeat_timeout_checker(self) -> None:  # type: ignore[override]
-        """Leave it to `LocustLink`, which is faster and does not go by the wall clock."""
+        """Do nothing: `LocustLink` watches the master, faster and without the wall clock."""
 
     def stats_reporter(self) -> None:  # type: ignore[override]
-        """Send no statistics: the record says more."""
+        """Do nothing: the record has more than Locust's statistics."""
 
     def logs_reporter(self) -> None:
-        """Send no log: it stays on this machine."""
+        """Do nothing: the log stays on this machine."""
 
 
 class LocustLink:
-    """The link to a master elsewhere, over Locust's channel.
+    """The link to a master on another machine, over Locust's channel.
 
     Args:
-        folder: for what comes with the order; it is removed by whoever made it.
+        folder: for the files of the order; its creator removes it.
     """
 
     def __init__(self, folder: Path, *, host: str, port: int, key: str) -> None:
@@ -125,36 +124,36 @@ class LocustLink:
         self._conversation: Conversation | None = None
         self._inbox: Queue[dict[str, Any]] = Queue()
         self._rows = RowsOut()
-        self._can_go = Event()
-        self._worker = Worker(self._take, host=host, port=port)
-        self._heard_at = time.perf_counter()
+        self._is_dismissed = Event()
+        self._worker = Worker(self._receive, host=host, port=port)
+        self._received_at = time.perf_counter()
         self._worker.is_listening.set()
         gevent.spawn(self._watch_master)
 
-    def _take(self, sealed: object) -> None:
-        """Open what came; questions about the clock are answered at once, the rest waits until it is asked for."""
+    def _receive(self, sealed: object) -> None:
+        """Open a message; queries of the clock are answered at once, other messages are queued."""
         came = time.perf_counter()
         try:
             if self._conversation is None:
                 self._introduce(sealed)
                 return
-            words = self._conversation.hear(sealed).words
-            self._heard_at = came
-        except NotOurs:
+            data = self._conversation.open(sealed).data
+            self._received_at = came
+        except MessageRejected:
             self._refuse_stranger()
         except MessageMissing:
             self._inbox.put({"stop": MISSING})
         else:
-            if "ask" in words:
-                self._say({"asked": words["ask"], "came": came, "went": time.perf_counter()})
-            elif "goodbye" in words:
-                self._can_go.set()
-            elif "alive" not in words:
-                self._inbox.put(words)
+            if "ask" in data:
+                self._send_data({"asked": data["ask"], "came": came, "went": time.perf_counter()})
+            elif "goodbye" in data:
+                self._is_dismissed.set()
+            elif "alive" not in data:
+                self._inbox.put(data)
 
     def _introduce(self, sealed: object) -> None:
         session = self._introduction.open(sealed)["session"]
-        self._heard_at = time.perf_counter()
+        self._received_at = time.perf_counter()
         nonce = secrets.token_hex(16)
         hello = {
             "session": session,
@@ -170,59 +169,59 @@ class LocustLink:
         if self._conversation is None:
             log.error("the master has another key; set the same %s on both sides", KEY_VARIABLE)
             os._exit(REFUSED)
-        log.warning("a message that the master did not seal was left out")
+        log.warning("ignored a message that the master did not seal")
 
     def _watch_master(self) -> None:
-        while time.perf_counter() - self._heard_at <= MASTER_SILENT_S:
-            gevent.sleep(LOOK_EVERY_S)
+        while time.perf_counter() - self._received_at <= MASTER_SILENT_S:
+            gevent.sleep(POLL_INTERVAL_S)
         self._inbox.put({"stop": GONE})
-        self._can_go.set()
+        self._is_dismissed.set()
 
     def _send(self, sealed: bytes) -> None:
         self._worker.send_message(MESSAGE, packet(sealed))
 
-    def _say(self, words: Mapping[str, Any]) -> None:
+    def _send_data(self, data: Mapping[str, Any]) -> None:
         if self._conversation is not None:
-            self._send(self._conversation.say(words))
+            self._send(self._conversation.seal_json(data))
 
     def order(self) -> LoadProcessOrder:
-        """Wait for the order, with the feed and everything else that a load needs."""
-        words = self._next()
-        while "wait" in words:
-            log.info("a load runs already; this worker takes part in the next one")
-            words = self._next()
-        if "over" in words:
+        """Wait for the order, which includes the feed and everything else that a load needs."""
+        data = self._next()
+        while "wait" in data:
+            log.info("a load is already running; this worker takes part in the next one")
+            data = self._next()
+        if "over" in data:
             raise SystemExit(0)
-        if "refused" in words:
-            log.error("the master refused this worker: %s", words["refused"])
+        if "refused" in data:
+            log.error("the master refused this worker: %s", data["refused"])
             raise SystemExit(REFUSED)
-        given = words["order"]
-        log.info("takes part in a load as worker %d of %d", given["worker"] + 1, given["workers"])
+        order = data["order"]
+        log.info("taking part in a load as worker %d of %d", order["worker"] + 1, order["workers"])
         return LoadProcessOrder(
-            plan=self._plan_of(given),
-            secrets=given["headers"],
-            worker=given["worker"],
+            plan=self._plan_of(order),
+            secrets=order["headers"],
+            worker=order["worker"],
             rows=cast(IO[bytes], self._rows),
         )
 
-    def _plan_of(self, given: Mapping[str, Any]) -> LoadPlan:
+    def _plan_of(self, order: Mapping[str, Any]) -> LoadPlan:
         """Return the plan with the paths of this machine."""
-        plan = given["plan"] | {"folder": str(self._folder)}
-        (self._folder / FEED_FILE).write_text(given["feed"], encoding="utf-8")
-        if given["ca"] is not None:
+        plan = order["plan"] | {"folder": str(self._folder)}
+        (self._folder / FEED_FILE).write_text(order["feed"], encoding="utf-8")
+        if order["ca"] is not None:
             ca_file = self._folder / "ca.pem"
-            ca_file.write_text(given["ca"], encoding="utf-8")
+            ca_file.write_text(order["ca"], encoding="utf-8")
             plan["ca_file"] = str(ca_file)
         return from_json(LoadPlan, _as_json(plan), where="the order of the master")
 
     def _next(self) -> dict[str, Any]:
-        words = self._inbox.get()
-        if "stop" in words:
-            raise SystemExit(words["stop"])
-        return words
+        data = self._inbox.get()
+        if "stop" in data:
+            raise SystemExit(data["stop"])
+        return data
 
     def start_users(self, count: int) -> None:
-        """Start them as Locust's worker does when it is told to."""
+        """Start users as Locust's worker does on a master's command."""
         self._worker.spawn_users({ArrivalUser.__name__: count})
 
     @property
@@ -231,10 +230,10 @@ class LocustLink:
         count: int = self._worker.user_count
         return count
 
-    def tell(self, report: Mapping[str, Any]) -> None:
-        """Send what has been recorded meanwhile, and then the report."""
+    def report(self, report: Mapping[str, Any]) -> None:
+        """Send the rows since the previous report, and then the report."""
         self._send_rows()
-        self._say({"report": report})
+        self._send_data({"report": report})
 
     def _send_rows(self) -> None:
         for piece in self._rows.take():
@@ -246,16 +245,16 @@ class LocustLink:
         return Start(**self._next()["start"])
 
     def watch(self, stop: Callable[[str], None]) -> None:
-        """Pass on a reason to stop; that the master is gone is one."""
+        """Call ``stop`` with a reason to stop, also when the master is gone."""
         while True:
             stop(self._inbox.get()["stop"])
 
     def finish(self, summary: GeneratorLog) -> None:
-        """Send the rest of the rows and the summary, and wait until the master has them."""
+        """Send the remaining rows and the summary, and wait until the master confirms them."""
         self._send_rows()
-        self._say({"summary": to_json(summary).decode()})
-        if not self._can_go.wait(timeout=GOODBYE_S):
-            log.warning("the master did not say that it has the whole record")
+        self._send_data({"summary": to_json(summary).decode()})
+        if not self._is_dismissed.wait(timeout=GOODBYE_S):
+            log.warning("the master did not confirm that it has the complete record")
 
 
 def _as_json(plan: Mapping[str, Any]) -> bytes:
@@ -263,7 +262,7 @@ def _as_json(plan: Mapping[str, Any]) -> bytes:
 
 
 def _end_with_parent() -> None:
-    """End this process when whoever started it is gone."""
+    """End this process when its parent is gone."""
     while gevent.os.tp_read(sys.stdin.fileno(), 1):
         pass
     os._exit(1)

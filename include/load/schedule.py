@@ -1,7 +1,7 @@
 """The arrival schedule: when each request is due, and which endpoint it goes to.
 
-Pure and seeded: every worker with the same plan knows the same schedule, so that workers share it without a
-word: worker i of W sends the arrivals i, i + W, i + 2·W, …
+Pure and seeded: every worker with the same plan computes the same schedule, so the workers share it without exchanging
+messages: worker i of W sends the arrivals i, i + W, i + 2·W, …
 """
 
 import random
@@ -22,25 +22,25 @@ class Due(NamedTuple):
     """One arrival of the schedule.
 
     Attributes:
-        due_s: when, in seconds after the start of the schedule.
+        due_s: due time in seconds after the start of the schedule.
         endpoint: index of its endpoint.
-        turn: how many arrivals of this endpoint came before, over all workers.
+        ordinal: its number, from 0, among the arrivals of its endpoint over all workers.
         is_measured: whether it belongs to the measured part.
     """
 
     due_s: float
     endpoint: int
-    turn: int
+    ordinal: int
     is_measured: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """Warm-up or measured part: each has its own count, and its own share of every endpoint.
+    """Warm-up or measured part: either has its own count, and its own share of every endpoint.
 
     Attributes:
         before: ∫ rate until its beginning.
-        expected: ∫ rate within it, of which ``arrivals`` is the whole number.
+        expected: ∫ rate within it; ``arrivals`` is this number rounded.
     """
 
     name: str
@@ -52,11 +52,11 @@ class _Part:
 def schedule(load: LoadProfile, weights: Sequence[int], *, worker: int = 0, workers: int = 1) -> Iterator[Due]:
     """Return a worker's arrivals, in the order in which they are due.
 
-    What takes long is done here, before the first one is asked for; after that an arrival costs about 1 µs.
+    The slow part of the work is done before this returns; after that an arrival costs about 1 µs.
 
     Args:
-        weights: share of the arrivals by endpoint; held exactly in the warm-up and in the measured part.
-        worker, workers: which worker, of how many; together they send what one alone would.
+        weights: share of the arrivals by endpoint; exact in the warm-up and in the measured part.
+        worker, workers: number of the worker, and how many there are; together they send what one alone would.
     """
     if not 0 <= worker < workers:
         raise ValueError(f"worker must be from 0 to {workers - 1}, but is {worker}")
@@ -65,20 +65,20 @@ def schedule(load: LoadProfile, weights: Sequence[int], *, worker: int = 0, work
     endpoints = [
         _endpoints(weights, arrivals=part.arrivals, seed=f"{load.seed} endpoints of {part.name}") for part in parts
     ]
-    turns = _with_turns(chain.from_iterable(endpoints), kinds=len(weights))
+    numbered = _numbered(chain.from_iterable(endpoints), count=len(weights))
     return _due(
         range(worker, load.total_arrivals, workers),
         load.curve.times(islice(positions, worker, None, workers)),
-        islice(turns, worker, None, workers),
+        islice(numbered, worker, None, workers),
         warmup=load.warmup_arrivals,
     )
 
 
 def _due(
-    numbers: Iterable[int], times: Iterable[float], turns: Iterable[tuple[int, int]], *, warmup: int
+    numbers: Iterable[int], times: Iterable[float], endpoints: Iterable[tuple[int, int]], *, warmup: int
 ) -> Iterator[Due]:
-    for number, due_s, (endpoint, turn) in zip(numbers, times, turns, strict=True):
-        yield Due(due_s, endpoint, turn, number >= warmup)
+    for number, due_s, (endpoint, ordinal) in zip(numbers, times, endpoints, strict=True):
+        yield Due(due_s, endpoint, ordinal, number >= warmup)
 
 
 def _parts(load: LoadProfile) -> tuple[_Part, _Part]:
@@ -91,12 +91,12 @@ def _parts(load: LoadProfile) -> tuple[_Part, _Part]:
 
 
 def _positions(load: LoadProfile, part: _Part) -> Iterator[float]:
-    """Return the ∫ rate at which each arrival of a part is due; the curve makes a time of it.
+    """Return the ∫ rate at which each arrival of a part is due; the curve converts it into a time.
 
-    ``constant``: k + ½. ``poisson``: a process of rate 1 on the scale of ∫ rate, which the inverse of the curve
-    turns into one whose rate follows the curve (Çinlar, Introduction to Stochastic Processes, 1975, section
-    4.7); conditioned on the number of arrivals, that is uniform order statistics, so that the count is exact
-    in each part and random in between (Ross, Stochastic Processes, 2nd ed., theorem 2.3.1).
+    ``constant``: k + ½. ``poisson``: a process of rate 1 on the scale of ∫ rate, which the inverse of the curve turns
+    into one whose rate follows the curve (Çinlar, Introduction to Stochastic Processes, 1975, section 4.7). Conditioned
+    on the number of arrivals these are uniform order statistics, so the count of each part is exact and the times are
+    random (Ross, Stochastic Processes, 2nd ed., theorem 2.3.1).
     """
     if load.arrivals == "constant":
         first = part.before + HALF_GAP
@@ -106,24 +106,24 @@ def _positions(load: LoadProfile, part: _Part) -> Iterator[float]:
 
 
 def _sorted_uniform(count: int, source: random.Random) -> Iterator[float]:
-    """Draw sorted uniform numbers without holding them: Bentley & Saxe, doi:10.1145/355921.355927."""
+    """Draw sorted uniform numbers one at a time: Bentley & Saxe, doi:10.1145/355921.355927."""
     highest = 0.0
     for left in range(count, 0, -1):
         highest = 1 - (1 - highest) * source.random() ** (1 / left)
         yield highest
 
 
-def _with_turns(endpoints: Iterable[int], *, kinds: int) -> Iterator[tuple[int, int]]:
-    """Number the arrivals of each endpoint."""
-    turns = [0] * kinds
+def _numbered(endpoints: Iterable[int], *, count: int) -> Iterator[tuple[int, int]]:
+    """Number the arrivals of each endpoint from 0."""
+    ordinals = [0] * count
     for endpoint in endpoints:
-        turn = turns[endpoint]
-        turns[endpoint] = turn + 1
-        yield endpoint, turn
+        ordinal = ordinals[endpoint]
+        ordinals[endpoint] = ordinal + 1
+        yield endpoint, ordinal
 
 
 def _endpoints(weights: Sequence[int], *, arrivals: int, seed: str) -> Iterator[int]:
-    """Return the endpoint of each arrival, drawn up to `DRAWN_AHEAD` and then the same order again."""
+    """Return the endpoint of each arrival; after `DRAWN_AHEAD` of them the order repeats."""
     block = sum(weights)
     period = max(1, DRAWN_AHEAD // block) * block
     if arrivals <= period:
@@ -136,9 +136,9 @@ def _endpoints(weights: Sequence[int], *, arrivals: int, seed: str) -> Iterator[
 def endpoint_sequence(weights: Sequence[int], *, arrivals: int, seed: str) -> "array[int]":
     """Return the endpoint index of each arrival.
 
-    Every block of ``sum(weights)`` arrivals holds each endpoint exactly ``weight`` times, in a seeded random
-    order; the unfinished last block takes each endpoint by largest remainder. So the shares are exact over
-    the whole, not just in expectation, and no endpoint falls into step with the clock.
+    Every block of ``sum(weights)`` arrivals holds each endpoint exactly ``weight`` times, in a seeded random order; an
+    incomplete last block takes its endpoints by largest remainder. So the shares are exact, not just in expectation,
+    and no endpoint falls into step with the clock.
     """
     source = random.Random(seed)
     block = [index for index, weight in enumerate(weights) for _ in range(weight)]

@@ -1,4 +1,4 @@
-"""TLS in memory, for a socket that knows nothing of it."""
+"""TLS in memory, for a plain socket."""
 
 import ssl
 
@@ -6,7 +6,7 @@ READ_SIZE = 64 * 1024
 
 
 class TlsLayer:
-    """TLS between a socket and its user, in memory: what comes in from one side is taken out at the other."""
+    """TLS between a socket and its user: it encrypts and decrypts in memory and does no I/O."""
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -14,14 +14,14 @@ class TlsLayer:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing was received that nobody has taken out."""
+        """Whether no received data waits to be decrypted."""
         return self._incoming.pending == 0
 
     def is_open(self) -> bool:
-        """Take the handshake as far as it goes now; whether it is done.
+        """Continue the handshake as far as possible; return whether it is complete.
 
         Raises:
-            ssl.SSLError: the server's certificate is not good, or it speaks no TLS.
+            ssl.SSLError: the server's certificate was rejected, or the server does not speak TLS.
         """
         try:
             self._tls.do_handshake()
@@ -30,23 +30,23 @@ class TlsLayer:
         return True
 
     def encrypted(self, data: bytes) -> bytes:
-        """Return what to send for ``data``."""
+        """Return the encrypted bytes of ``data``."""
         self._tls.write(data)
         return self._outgoing.read()
 
     def outgoing(self) -> bytes:
-        """Return what TLS itself wants to send."""
+        """Return the bytes that TLS itself needs to send."""
         return self._outgoing.read()
 
     def take_in(self, data: bytes) -> None:
-        """Take what the socket received, nothing when the server has closed."""
+        """Take bytes that the socket received, empty when the server has closed."""
         if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
 
     def decrypted(self) -> bytes | None:
-        """Return what was received, nothing at the end, ``None`` when more has to come in first."""
+        """Return decrypted bytes: empty at the end, ``None`` when more input is needed."""
         try:
             return self._tls.read(READ_SIZE)
         except ssl.SSLWantReadError:

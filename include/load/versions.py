@@ -1,4 +1,4 @@
-"""What has to be the same in the master and in its workers, so that all of a load is one load."""
+"""The versions that a master and its workers must share, so that all of them send the same load."""
 
 import importlib.metadata
 import sys
@@ -17,7 +17,7 @@ def own_versions() -> dict[str, str]:
 
 
 def difference(worker: Mapping[str, str], master: Mapping[str, str]) -> str | None:
-    """Say in what a worker differs from the master, ``None`` where it does not."""
+    """Describe how a worker's versions differ from the master's; ``None`` when they are the same."""
     differing = [
         f"{name} {worker.get(name, 'unknown')} where the master has {version}"
         for name, version in master.items()

@@ -1,11 +1,11 @@
-"""A worker for loads of masters elsewhere: ``python -m include.load.worker``. Runs until it is told to end.
+"""A worker for loads of a master on another machine: ``python -m include.load.worker``. It runs until it is stopped.
 
-``BELLWETHER_LOCUST_MASTER`` names the master (``host`` or ``host:port``), ``BELLWETHER_LOCUST_KEY`` the key that both
-sides share. Most of the time there is no master: every second it is tried whether one listens, in silence. When one
-does, a fresh process takes part in its load (`include.load.remote`).
+``BELLWETHER_LOCUST_MASTER`` names the master (``host`` or ``host:port``), ``BELLWETHER_LOCUST_KEY`` is the key that
+both sides share. Most of the time there is no master: the worker tries to connect once a second, without logging. When
+a master listens, a new process takes part in its load (`include.load.remote`).
 
-``--check`` tells by its exit code whether a worker is alive, for the health check of a container with one worker: all
-workers of one user on one machine write to the same file, in the temporary directory.
+``--check`` reports by its exit code whether a worker is alive, for the health check of a container with one worker: all
+workers of one user on one machine write to the same file in the temporary directory.
 """
 
 import argparse
@@ -22,67 +22,66 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from include.perf.load.load_plan import KEY_VARIABLE, LEAST_KEY, host_and_port
+from include.perf.load.load_plan import KEY_VARIABLE, MIN_KEY_LENGTH, host_and_port
 
 log = logging.getLogger("include.load.worker")
 
 MASTER_VARIABLE = "BELLWETHER_LOCUST_MASTER"
 
 REFUSED = 3
-"""Exit code of a process that the master did not let in."""
+"""Exit code of a process that the master refused."""
 
-KNOCK_EVERY_S = 1.0
-KNOCK_S = 3.0
-"""How long a connection to the master may take."""
+CONNECT_INTERVAL_S = 1.0
+CONNECT_TIMEOUT_S = 3.0
 
 REFUSED_PAUSE_S = 60.0
-"""How long a worker waits that was not let in: somebody has to change something first."""
+"""How long a refused worker waits: somebody has to change something first."""
 
 FAILED_PAUSES_S = (5.0, 10.0, 20.0, 60.0)
-"""How long it waits after a process that failed, and after so many in a row."""
+"""How long a worker waits after the first, second, … failed process in a row."""
 
 END_S = 15.0
-"""How long the process of a load may take to end it and to hand over its record."""
+"""How long the process of a load may take to end the load and to hand over its record."""
 
 REMOTE = (sys.executable, "-m", "include.load.remote")
-"""The process that takes part in a load; it is told a folder for its files."""
+"""The process that takes part in a load; its argument is a folder for its files."""
 
 ALIVE_FILE = Path(tempfile.gettempdir()) / f"bellwether-worker-alive-{os.getuid()}"
 ALIVE_WITHIN_S = 30.0
 OWN_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-"""All may write to the temporary directory: a link that somebody laid there is not followed."""
+"""Everybody may write to the temporary directory, so a symbolic link in the file's place is not followed."""
 
 PROJECT_ROOT = Path(__file__).parents[2]
 
 
 class WorkerStopped(Exception):
-    """The worker was told to end."""
+    """The worker was stopped."""
 
 
 class Agent:
-    """Waits for masters and has their loads driven, one after another."""
+    """Waits for masters and starts a process for each of their loads, one after another."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._load: subprocess.Popen[bytes] | None = None
-        self._says_alive = True
+        self._can_write_alive = True
 
     def run(self) -> NoReturn:
-        """Serve every master that comes."""
-        log.info("waits for a master at %s:%d", self._host, self._port)
+        """Serve one master after another."""
+        log.info("waiting for a master at %s:%d", self._host, self._port)
         failed = 0
         while True:
-            self._say_alive()
+            self._write_alive()
             if self._is_master_there():
                 code = self._take_part()
                 failed = failed + 1 if code else 0
-                self._rest(_pause_s(code, failed=failed))
+                self._pause(_pause_s(code, failed=failed))
             else:
-                time.sleep(KNOCK_EVERY_S)
+                time.sleep(CONNECT_INTERVAL_S)
 
     def _is_master_there(self) -> bool:
         try:
-            socket.create_connection((self._host, self._port), timeout=KNOCK_S).close()
+            socket.create_connection((self._host, self._port), timeout=CONNECT_TIMEOUT_S).close()
         except OSError:
             return False
         return True
@@ -91,14 +90,14 @@ class Agent:
         with tempfile.TemporaryDirectory(prefix="bellwether-load-") as folder:
             try:
                 self._load = subprocess.Popen([*REMOTE, folder], cwd=PROJECT_ROOT, stdin=subprocess.PIPE)
-                while (code := _ended(self._load, within_s=KNOCK_EVERY_S)) is None:
-                    self._say_alive()
+                while (code := _ended(self._load, within_s=CONNECT_INTERVAL_S)) is None:
+                    self._write_alive()
                 return code
             finally:
                 self._end_load()
 
     def _end_load(self) -> None:
-        """Let the process of a load end it and hand over its record; one that does not end is killed."""
+        """Have the process end its load and hand over the record; kill it if it does not end."""
         load, self._load = self._load, None
         if load is None:
             return
@@ -110,31 +109,31 @@ class Agent:
         if load.stdin:
             load.stdin.close()
 
-    def _rest(self, pause_s: float) -> None:
+    def _pause(self, pause_s: float) -> None:
         deadline = time.monotonic() + pause_s
         while (left_s := deadline - time.monotonic()) > 0:
-            self._say_alive()
-            time.sleep(min(left_s, KNOCK_EVERY_S))
+            self._write_alive()
+            time.sleep(min(left_s, CONNECT_INTERVAL_S))
 
-    def _say_alive(self) -> None:
-        """Write down that this worker is alive, on a clock that nobody sets; a load does not end for want of that."""
+    def _write_alive(self) -> None:
+        """Write the time of the monotonic clock as a sign of life; a failure does not end the load."""
         try:
             with os.fdopen(os.open(ALIVE_FILE, OWN_FILE, mode=0o600), "w", encoding="ascii") as file:
                 file.write(str(time.monotonic()))
         except OSError as err:
-            if self._says_alive:
-                log.warning("cannot say in %s that it is alive (%s): --check will fail", ALIVE_FILE, err.strerror)
-            self._says_alive = False
+            if self._can_write_alive:
+                log.warning("cannot write %s (%s): the health check (--check) will fail", ALIVE_FILE, err.strerror)
+            self._can_write_alive = False
         else:
-            self._says_alive = True
+            self._can_write_alive = True
 
 
 def _pause_s(code: int, *, failed: int) -> float:
-    """Return how long to wait after a process that ended so, the so many-th in a row to fail."""
+    """Return how long to wait after a process with an exit code; ``failed`` counts the failures in a row."""
     if not code:
-        return KNOCK_EVERY_S
+        return CONNECT_INTERVAL_S
     pause_s = REFUSED_PAUSE_S if code == REFUSED else FAILED_PAUSES_S[min(failed, len(FAILED_PAUSES_S)) - 1]
-    log.info("takes part in no load; it tries again in %g s", pause_s)
+    log.info("not taking part in a load; trying again in %g s", pause_s)
     return pause_s
 
 
@@ -146,24 +145,24 @@ def _ended(process: "subprocess.Popen[bytes]", *, within_s: float) -> int | None
 
 
 def is_alive() -> bool:
-    """Return whether a worker of this user on this machine said so a short time ago."""
+    """Return whether a worker of this user on this machine gave a sign of life a short time ago."""
     try:
-        said_at = float(ALIVE_FILE.read_text(encoding="ascii"))
+        written_at = float(ALIVE_FILE.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return False
-    return 0 <= time.monotonic() - said_at <= ALIVE_WITHIN_S
+    return 0 <= time.monotonic() - written_at <= ALIVE_WITHIN_S
 
 
 def _problem() -> str | None:
-    """Say what is wrong with the environment."""
+    """Describe what is wrong with the environment variables; ``None`` when nothing is."""
     if not os.environ.get(MASTER_VARIABLE):
         return f"{MASTER_VARIABLE} is not set; it names the machine that drives the loads, as host or host:port"
     try:
         host_and_port(os.environ[MASTER_VARIABLE], named=MASTER_VARIABLE)
     except ValueError as err:
         return str(err)
-    if len(os.environ.get(KEY_VARIABLE, "")) < LEAST_KEY:
-        return f"{KEY_VARIABLE} must have at least {LEAST_KEY} characters, the same as on the master's side"
+    if len(os.environ.get(KEY_VARIABLE, "")) < MIN_KEY_LENGTH:
+        return f"{KEY_VARIABLE} must have at least {MIN_KEY_LENGTH} characters, and be the same as the master's"
     return None
 
 
@@ -174,7 +173,7 @@ def _end(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def main() -> int:
-    """Run the worker, or tell whether it is alive."""
+    """Run the worker, or check whether one is alive."""
     parser = argparse.ArgumentParser(prog="python -m include.load.worker", description=__doc__)
     parser.add_argument("--check", action="store_true", help="exit with 0 when a worker of this user is alive")
     if parser.parse_args().check:
@@ -190,7 +189,7 @@ def main() -> int:
         Agent(*host_and_port(os.environ[MASTER_VARIABLE], named=MASTER_VARIABLE)).run()
     except WorkerStopped:
         with contextlib.suppress(OSError):
-            ALIVE_FILE.unlink()  # others on this machine write it again within a second
+            ALIVE_FILE.unlink()  # other workers on this machine write it again within a second
         log.info("ended")
         return 0
 

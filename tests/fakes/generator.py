@@ -140,4 +140,4 @@ def counts_of(*delays_s: float) -> dict[int, int]:
     return histogram.counts
 
 
-NO_RECORD = LoadError("the load generator left no record; its last words: none")
+NO_RECORD = LoadError("the load generator left no record; the end of its log: none")

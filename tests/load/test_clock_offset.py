@@ -1,4 +1,4 @@
-"""How far another clock is from ours, by questions and answers that take their time."""
+"""The offset between two clocks, by queries and answers that take time."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def a_round(*, ahead_s: float, there_s: float, thinking_s: float = 0.001, back_s
 
 @pytest.mark.parametrize("ahead_s", [0.0, 10_800.0, -7_200.0, 0.25])
 def test_the_same_delay_both_ways_gives_the_offset_exactly(ahead_s: float) -> None:
-    """However long the other side took to answer."""
+    """The time that the other side takes to answer does not matter."""
     offset = offset_of([a_round(ahead_s=ahead_s, there_s=0.02, thinking_s=3.0, back_s=0.02)])
     assert offset is not None
     assert offset.ahead_s == pytest.approx(ahead_s, abs=1e-9)
@@ -22,7 +22,7 @@ def test_the_same_delay_both_ways_gives_the_offset_exactly(ahead_s: float) -> No
 
 @pytest.mark.parametrize(("there_s", "back_s"), [(0.04, 0.0), (0.0, 0.04), (0.03, 0.01)])
 def test_the_error_is_never_more_than_half_of_the_delay(there_s: float, back_s: float) -> None:
-    """All of it on one way is the worst that there is."""
+    """The worst case is when all of the delay is in one direction."""
     offset = offset_of([a_round(ahead_s=5.0, there_s=there_s, back_s=back_s)])
     assert offset is not None
     assert offset.ahead_s - 5.0 == pytest.approx((there_s - back_s) / 2)
@@ -30,7 +30,7 @@ def test_the_error_is_never_more_than_half_of_the_delay(there_s: float, back_s: 
 
 
 def test_the_round_with_the_least_delay_counts() -> None:
-    """The others waited somewhere, and nobody knows on which way."""
+    """Slower rounds waited somewhere, in an unknown direction."""
     slow = a_round(ahead_s=5.0, there_s=0.5, back_s=0.0)
     fast = a_round(ahead_s=5.0, there_s=0.001, back_s=0.001)
     offset = offset_of([slow, fast, slow])
@@ -39,6 +39,6 @@ def test_the_round_with_the_least_delay_counts() -> None:
     assert offset.uncertainty_s == pytest.approx(0.001)
 
 
-def test_without_an_answer_nothing_is_known() -> None:
-    """Never zero."""
+def test_without_an_answer_the_offset_is_unknown() -> None:
+    """Unknown is not zero."""
     assert offset_of([]) is None

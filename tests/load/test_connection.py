@@ -220,7 +220,7 @@ def test_a_redirect_is_an_answer_and_not_followed(
 
 
 CUT = [
-    (b"", UnusableAnswer, "closed the connection before the answer was whole"),
+    (b"", UnusableAnswer, "closed the connection before the answer was complete"),
     (b"HTTP/1.1 200 OK\r\nConte", HTTPParseError, "Invalid EOF state"),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", HTTPParseError, "Incomplete response"),
     (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", HTTPParseError, "Incomplete response"),

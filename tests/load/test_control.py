@@ -1,4 +1,4 @@
-"""The two pipes: commands come whole however they are cut, and the end of a pipe is the end of the load."""
+"""The two pipes: commands are complete however they are split, and the end of a pipe ends the load."""
 
 import json
 import os
@@ -8,11 +8,11 @@ from typing import Any
 import gevent
 import pytest
 
-from include.load.control import GONE, MOST_UNSENT, Commands, Reports, Start
+from include.load.control import GONE, MAX_UNSENT_BYTES, Commands, Reports, Start
 
 
 class Pipe:
-    """A pipe whose ends are closed with the test, unless it closed them."""
+    """A pipe whose ends are closed after the test, unless the test closed them."""
 
     def __init__(self) -> None:
         self.read, self.write = os.pipe()
@@ -41,7 +41,7 @@ START = {"start": {"start": 12.5, "started_at": 1_767_787_200.0}}
 
 
 def test_headers_then_the_start_then_a_reason_to_stop(pipe: Pipe) -> None:
-    """All of it may come at once."""
+    """All of them may arrive at once."""
     pipe.send(HEADERS, START, {"stop": "stopped: worker 2 of 2 was lost"})
     pipe.close(pipe.write)
     commands, reasons = Commands(pipe.read), list[str]()
@@ -51,8 +51,8 @@ def test_headers_then_the_start_then_a_reason_to_stop(pipe: Pipe) -> None:
     assert reasons == ["stopped: worker 2 of 2 was lost", GONE]
 
 
-def test_a_command_may_come_in_pieces(pipe: Pipe) -> None:
-    """Each byte by itself; meanwhile the others in this process go on."""
+def test_a_command_may_arrive_in_pieces(pipe: Pipe) -> None:
+    """Byte by byte; other greenlets go on meanwhile."""
     commands = Commands(pipe.read)
     started = gevent.spawn(lambda: (commands.headers(), commands.start()))
     for byte in json.dumps(HEADERS).encode() + b"\n" + json.dumps(START).encode():
@@ -64,8 +64,8 @@ def test_a_command_may_come_in_pieces(pipe: Pipe) -> None:
     assert (headers, start.start) == (HEADERS["headers"], 12.5)
 
 
-def test_long_headers_come_whole(pipe: Pipe) -> None:
-    """A pipe holds 64 KiB and a read takes no more: this is more than both."""
+def test_long_headers_arrive_complete(pipe: Pipe) -> None:
+    """A pipe holds 64 KiB, and a read takes no more; these headers are longer."""
     headers = {"headers": {f"X-{number}": "x" * 4_000 for number in range(40)}}
     data = json.dumps(headers).encode() + b"\n"
     commands = Commands(pipe.read)
@@ -80,18 +80,18 @@ def test_long_headers_come_whole(pipe: Pipe) -> None:
 
 
 @pytest.mark.parametrize("sent", [[], [HEADERS]], ids=["before the headers", "before the start"])
-def test_who_started_it_may_go_before_the_load_began(pipe: Pipe, sent: list[dict[str, Any]]) -> None:
-    """There is nothing to keep: the process ends, and says why."""
+def test_the_process_ends_when_its_parent_is_gone_before_the_start(pipe: Pipe, sent: list[dict[str, Any]]) -> None:
+    """There is no record to finish: the process ends, and says why."""
     pipe.send(*sent)
-    os.write(pipe.write, b'{"start": {"st')  # it was killed in the middle of a word
+    os.write(pipe.write, b'{"start": {"st')  # the parent was killed while it wrote
     pipe.close(pipe.write)
     commands = Commands(pipe.read)
     with pytest.raises(SystemExit, match=GONE):
         [commands.headers(), commands.start()]
 
 
-def test_a_load_may_be_called_off_before_it_began(pipe: Pipe) -> None:
-    """Another worker did not come up: this one ends, and says why."""
+def test_a_load_may_be_cancelled_before_the_start(pipe: Pipe) -> None:
+    """Another worker did not start: this one ends, and says why."""
     pipe.send(HEADERS, {"stop": "stopped: worker 2 of 2 was lost"})
     commands = Commands(pipe.read)
     commands.headers()
@@ -100,7 +100,7 @@ def test_a_load_may_be_called_off_before_it_began(pipe: Pipe) -> None:
 
 
 def test_the_end_of_the_pipe_stops_the_load(pipe: Pipe) -> None:
-    """However whoever started it went, the kernel closes its end."""
+    """However the parent ended, the kernel closes its end of the pipe."""
     reasons: list[str] = []
     watcher = gevent.spawn(Commands(pipe.read).watch, reasons.append)
     gevent.sleep(0.01)
@@ -111,7 +111,7 @@ def test_the_end_of_the_pipe_stops_the_load(pipe: Pipe) -> None:
 
 
 class Reader:
-    """Reads whole lines, as far as they have come."""
+    """Reads the complete lines that have arrived."""
 
     def __init__(self, pipe: Pipe) -> None:
         self._descriptor = pipe.read
@@ -130,44 +130,44 @@ class Reader:
 
 
 def test_reports_are_lines_of_json(pipe: Pipe) -> None:
-    """One a report; whole numbers as keys become text on the way."""
+    """One line per report; JSON turns integer keys into text."""
     reports = Reports(pipe.write)
-    reports.tell({"ready": 1})
-    reports.tell({"latencies": {700: 2}})
+    reports.send({"ready": 1})
+    reports.send({"latencies": {700: 2}})
     assert Reader(pipe).lines() == [{"ready": 1}, {"latencies": {"700": 2}}]
 
 
-def test_a_reader_that_is_late_misses_nothing_and_holds_nobody_up(pipe: Pipe) -> None:
-    """What does not fit into the pipe is kept, whole and in order: 300 reports of 1 kB into 64 KiB."""
+def test_a_late_reader_misses_nothing_and_delays_nobody(pipe: Pipe) -> None:
+    """Reports that do not fit into the pipe are kept, complete and in order: 300 reports of 1 kB into 64 KiB."""
     reports, reader = Reports(pipe.write), Reader(pipe)
     for number in range(300):
-        reports.tell({"number": number, "text": "x" * 1_000})
+        reports.send({"number": number, "text": "x" * 1_000})
     seen = reader.lines()
     assert 0 < len(seen) < 100
     for number in range(300, 310):
-        reports.tell({"number": number})
+        reports.send({"number": number})
         seen += reader.lines()
     assert [report["number"] for report in seen] == list(range(310))
 
 
 def test_a_reader_that_never_reads_does_not_fill_the_memory(pipe: Pipe) -> None:
-    """About a megabyte waits for it; what comes then is left out, and what was kept stays whole."""
+    """About a megabyte is kept; further reports are dropped, and the kept ones stay complete."""
     reports, reader = Reports(pipe.write), Reader(pipe)
     for number in range(2_000):
-        reports.tell({"number": number, "text": "x" * 1_000})
+        reports.send({"number": number, "text": "x" * 1_000})
     seen = reader.lines()
     for _ in range(40):  # 1 MiB is 16 times what the pipe holds
-        reports.tell({})
+        reports.send({})
         seen += [report for report in reader.lines() if report]
     kept = [report["number"] for report in seen]
     assert kept == list(range(len(kept)))
     # A report has 1 000 bytes and some 30 around them; what the pipe holds comes on top.
-    assert MOST_UNSENT / 1_040 < len(kept) < (MOST_UNSENT + (1 << 17)) / 1_000
+    assert MAX_UNSENT_BYTES / 1_040 < len(kept) < (MAX_UNSENT_BYTES + (1 << 17)) / 1_000
 
 
 def test_a_reader_that_is_gone_is_no_reason_to_stop(pipe: Pipe) -> None:
-    """The command pipe says that."""
+    """Only the command pipe ends a load."""
     reports = Reports(pipe.write)
     pipe.close(pipe.read)
-    reports.tell({"ready": 0})
-    reports.tell({"ready": 0})
+    reports.send({"ready": 0})
+    reports.send({"ready": 0})

@@ -1,4 +1,4 @@
-"""The master's book on workers: who is let in, who is refused, and that a message of nobody changes nothing."""
+"""The master's workers: which are admitted and which are refused, and that a stranger's message changes nothing."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 
 from include.load.control import Reports
 from include.load.conversation import Conversation, Introduction
-from include.load.crew import Crew, NoLoad
+from include.load.crew import Crew, LoadNotStarted
 from include.load.versions import difference, own_versions
 from include.perf.runs.results_store import FEED_FILE
 from tests.load.driven_loads import FEED, plan_of
@@ -19,10 +19,10 @@ KEY = "a key that only master and workers have"
 
 
 class Wire:
-    """A channel that keeps what was sent, by worker.
+    """A channel that records the messages to each worker.
 
     Attributes:
-        gone: the workers that say nothing any more.
+        gone: the workers that are no longer connected.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Worker:
         self.talk: Conversation | None = None
         self.hello = b""
 
-    def say_hello(self, **changes: Any) -> None:
+    def send_hello(self, **changes: Any) -> None:
         """Answer the master's introduction."""
         session = Introduction(KEY).open(self._wire.sent[self.name][0])["session"]
         hello = {
@@ -59,27 +59,27 @@ class Worker:
         } | changes
         self.talk = Conversation(KEY, session=hello["session"], nonce=hello["nonce"], is_master=False)
         self.hello = self._introduction.seal(hello)
-        self._crew.take(self.name, self.hello)
+        self._crew.receive(self.name, self.hello)
 
-    def heard(self) -> list[dict[str, Any]]:
-        """Return what the master said since this was last asked."""
+    def received(self) -> list[dict[str, Any]]:
+        """Return the master's messages since the previous call."""
         assert self.talk is not None
         unread, self._read = self._wire.sent[self.name][self._read :], len(self._wire.sent[self.name])
-        return [self.talk.hear(sealed).words for sealed in unread]
+        return [self.talk.open(sealed).data for sealed in unread]
 
-    def say(self, words: dict[str, Any]) -> None:
+    def send(self, data: dict[str, Any]) -> None:
         assert self.talk is not None
-        self._crew.take(self.name, self.talk.say(words))
+        self._crew.receive(self.name, self.talk.seal_json(data))
 
 
 class Bench:
-    """A crew of at least one worker, with its wire and the pipe of its reports."""
+    """A crew, with its wire and the pipe of its reports."""
 
-    def __init__(self, folder: Path, *, least: int = 1, come_s: float = 0.5) -> None:
+    def __init__(self, folder: Path, *, min_workers: int = 1, wait_s: float = 0.5) -> None:
         FEED.write(folder / FEED_FILE)
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
-        pool = {"host": "127.0.0.1", "port": 5557, "key": KEY, "least": least, "come_s": come_s}
+        pool = {"host": "127.0.0.1", "port": 5557, "key": KEY, "min_workers": min_workers, "wait_s": wait_s}
         self.crew = Crew(plan_of(folder, "http://127.0.0.1:9"), Reports(self._write), pool=pool)
         self.crew.channel = self.wire = Wire()
 
@@ -87,7 +87,7 @@ class Bench:
         return Worker(self.crew, self.wire, name, **options)
 
     def reports(self) -> list[dict[str, Any]]:
-        """Return what was reported to the process that ordered the load."""
+        """Return the reports to the parent."""
         try:
             return [json.loads(line) for line in os.read(self._read, 1 << 16).splitlines()]
         except BlockingIOError:
@@ -107,153 +107,155 @@ def bench(tmp_path: Path) -> Any:
     made.close()
 
 
-def test_workers_get_the_order_and_nothing_of_this_machine(bench: Bench) -> None:
-    """In the order of their hosts, with the secret headers, and with no path of the master's."""
+def test_workers_get_the_order_without_paths_of_this_machine(bench: Bench) -> None:
+    """Numbered by host name, with the secret headers, and without any path of the master."""
     second, first = bench.worker("b"), bench.worker("a")
     for worker in (second, first):
-        worker.say_hello()
+        worker.send_hello()
     bench.crew.gather()
-    bench.crew.hand_out({"Authorization": "Bearer t0ken"})
+    bench.crew.send_orders({"Authorization": "Bearer t0ken"})
     assert bench.crew.hosts == ["host-a", "host-b"]
-    (order,) = (words["order"] for words in first.heard())
+    (order,) = (data["order"] for data in first.received())
     assert (order["worker"], order["workers"], order["plan"]["workers"]) == (0, 2, 2)
     assert order["headers"] == {"Authorization": "Bearer t0ken"}
     assert (order["plan"]["folder"], order["plan"]["ca_file"], order["ca"]) == (".", None, None)
-    assert [words["order"]["worker"] for words in second.heard()] == [1]
+    assert [data["order"]["worker"] for data in second.received()] == [1]
 
 
-def test_a_hello_to_another_session_lets_nobody_in(bench: Bench) -> None:
+def test_a_hello_of_another_session_is_rejected(bench: Bench) -> None:
     """Recorded in an earlier load, with the right key."""
     worker = bench.worker("a")
-    worker.say_hello(session="that of last night")
-    with pytest.raises(NoLoad, match=r"^0 of 1 workers came .*; 1 did not prove to have the key; start more"):
-        bench.crew.gather()
-
-
-def test_a_hello_is_good_for_its_own_connection_only(bench: Bench) -> None:
-    """Recorded in the same load and sent by somebody else, also when the worker itself was not let in yet."""
-    worker, stranger, second = bench.worker("a"), bench.worker("x"), bench.worker("y")
-    worker.say_hello()
-    for each in (stranger, second):
-        bench.crew.take(each.name, worker.hello)
-    bench.crew.gather()
-    assert bench.crew.hosts == ["host-a"]
-    assert [len(bench.wire.sent[each.name]) for each in (stranger, second)] == [1, 1]  # the introduction
-
-
-def test_two_workers_cannot_share_a_nonce(bench: Bench) -> None:
-    """Their keys are made of it: what one said, the other could be taken to have said."""
-    for name in ("a", "b"):
-        bench.worker(name).say_hello(nonce="one for both")
-    bench.crew.gather()
-    assert bench.crew.hosts == ["host-a"]
-
-
-def test_the_own_introduction_sent_back_lets_nobody_in(bench: Bench) -> None:
-    """It is sealed with the key, and of this session; it changes nothing, and no error comes of it."""
-    bench.worker("x")
-    bench.crew.take("x", bench.wire.sent["x"][0])
-    bench.worker("a").say_hello()
-    bench.crew.gather()
-    assert bench.crew.hosts == ["host-a"]
-
-
-def test_who_was_let_in_hears_that_the_master_is_there(bench: Bench) -> None:
-    """Sealed, also who waits for the next load; not who was refused or has no key, nor who was lost."""
-    worker, lost = bench.worker("a"), bench.worker("b")
-    worker.say_hello()
-    lost.say_hello()
-    bench.crew.gather()
-    bench.crew.hand_out({})
-    late, older, stranger = bench.worker("c"), bench.worker("d"), bench.worker("e", key="the key of somebody else")
-    late.say_hello()
-    older.say_hello(versions={})
-    stranger.say_hello()
-    assert lost.talk is not None
-    lost.talk.say({"report": {"due": 1}})  # never arrives
-    lost.say({"report": {"due": 2}})
-    for each in (worker, lost, late, older):
-        each.heard()
-    beating = gevent.spawn(bench.crew.beat)
-    gevent.sleep(0.1)
-    beating.kill()
-    assert [each.heard() for each in (worker, late)] == [[{"alive": True}]] * 2
-    assert [each.heard() for each in (lost, older)] == [[], []]
-    assert len(bench.wire.sent["e"]) == 1
-
-
-def test_who_has_another_key_gets_nothing(bench: Bench) -> None:
-    """Not one byte beyond the introduction, which it cannot read."""
-    stranger = bench.worker("a", key="the key of somebody else")
-    stranger.say_hello()
-    with pytest.raises(NoLoad, match="0 of 1 workers came"):
-        bench.crew.gather()
-    assert len(bench.wire.sent["a"]) == 1
-
-
-def test_another_version_is_refused_with_both(bench: Bench) -> None:
-    """To the worker, and to whoever waits for it."""
-    worker = bench.worker("a")
-    worker.say_hello(versions=own_versions() | {"locust": "2.40.0", "python": "3.9"})
-    assert [words["refused"].split(",")[0] for words in worker.heard()] == [
-        f"locust 2.40.0 where the master has {own_versions()['locust']}"
-    ]
+    worker.send_hello(session="last night's")
     with pytest.raises(
-        NoLoad, match=r"the worker on host-a was refused, it has locust 2\.40\.0 where the master has 2\."
+        LoadNotStarted, match=r"^0 of 1 workers connected .*; workers without the right key: 1; start more"
     ):
         bench.crew.gather()
 
 
-def test_who_comes_late_waits_and_is_let_go(bench: Bench) -> None:
-    """Until this master has no more to do."""
-    bench.worker("a").say_hello()
+def test_a_hello_is_valid_for_its_own_connection_only(bench: Bench) -> None:
+    """Recorded in the same load and replayed on another connection."""
+    worker, stranger, second = bench.worker("a"), bench.worker("x"), bench.worker("y")
+    worker.send_hello()
+    for other in (stranger, second):
+        bench.crew.receive(other.name, worker.hello)
     bench.crew.gather()
-    bench.crew.hand_out({})
-    late = bench.worker("b")
-    late.say_hello()
-    assert late.heard() == [{"wait": True}]
-    bench.crew.let_go()
-    assert late.heard() == [{"over": True}]
+    assert bench.crew.hosts == ["host-a"]
+    assert [len(bench.wire.sent[other.name]) for other in (stranger, second)] == [1, 1]  # the introduction
+
+
+def test_two_workers_cannot_share_a_nonce(bench: Bench) -> None:
+    """Their keys are derived from it, so the messages of one could pass for the other's."""
+    for name in ("a", "b"):
+        bench.worker(name).send_hello(nonce="one for both")
+    bench.crew.gather()
     assert bench.crew.hosts == ["host-a"]
 
 
-def test_who_says_nothing_any_more_is_lost(bench: Bench) -> None:
-    """It is told to the one who ordered the load, with its number; and the load is over without any."""
-    worker = bench.worker("a")
-    worker.say_hello()
+def test_the_master_s_own_introduction_is_rejected(bench: Bench) -> None:
+    """It is sealed with the key, and of this session; sent back, it changes nothing and raises nothing."""
+    bench.worker("x")
+    bench.crew.receive("x", bench.wire.sent["x"][0])
+    bench.worker("a").send_hello()
     bench.crew.gather()
-    bench.crew.hand_out({})
+    assert bench.crew.hosts == ["host-a"]
+
+
+def test_admitted_workers_get_heartbeats(bench: Bench) -> None:
+    """Sealed, also those that wait for the next load; not those that were refused, lost or have no key."""
+    worker, lost = bench.worker("a"), bench.worker("b")
+    worker.send_hello()
+    lost.send_hello()
+    bench.crew.gather()
+    bench.crew.send_orders({})
+    late, older, stranger = bench.worker("c"), bench.worker("d"), bench.worker("e", key="the key of somebody else")
+    late.send_hello()
+    older.send_hello(versions={})
+    stranger.send_hello()
+    assert lost.talk is not None
+    lost.talk.seal_json({"report": {"due": 1}})  # never arrives
+    lost.send({"report": {"due": 2}})
+    for member in (worker, lost, late, older):
+        member.received()
+    heartbeats = gevent.spawn(bench.crew.send_heartbeats)
+    gevent.sleep(0.1)
+    heartbeats.kill()
+    assert [member.received() for member in (worker, late)] == [[{"alive": True}]] * 2
+    assert [member.received() for member in (lost, older)] == [[], []]
+    assert len(bench.wire.sent["e"]) == 1
+
+
+def test_a_worker_with_another_key_gets_nothing(bench: Bench) -> None:
+    """Only the introduction, which it cannot read."""
+    stranger = bench.worker("a", key="the key of somebody else")
+    stranger.send_hello()
+    with pytest.raises(LoadNotStarted, match="0 of 1 workers connected"):
+        bench.crew.gather()
+    assert len(bench.wire.sent["a"]) == 1
+
+
+def test_another_version_is_refused(bench: Bench) -> None:
+    """Both the worker and the task get the versions of both sides."""
+    worker = bench.worker("a")
+    worker.send_hello(versions=own_versions() | {"locust": "2.40.0", "python": "3.9"})
+    assert [data["refused"].split(",")[0] for data in worker.received()] == [
+        f"locust 2.40.0 where the master has {own_versions()['locust']}"
+    ]
+    with pytest.raises(
+        LoadNotStarted, match=r"the worker on host-a was refused: it has locust 2\.40\.0 where the master has 2\."
+    ):
+        bench.crew.gather()
+
+
+def test_a_late_worker_waits_and_is_dismissed(bench: Bench) -> None:
+    """It is dismissed when this master ends."""
+    bench.worker("a").send_hello()
+    bench.crew.gather()
+    bench.crew.send_orders({})
+    late = bench.worker("b")
+    late.send_hello()
+    assert late.received() == [{"wait": True}]
+    bench.crew.dismiss_waiting()
+    assert late.received() == [{"over": True}]
+    assert bench.crew.hosts == ["host-a"]
+
+
+def test_a_silent_worker_is_lost(bench: Bench) -> None:
+    """It is reported to the parent with its number; without any worker the load is over."""
+    worker = bench.worker("a")
+    worker.send_hello()
+    bench.crew.gather()
+    bench.crew.send_orders({})
     bench.wire.gone.add("a")
     assert bench.crew.is_over.wait(timeout=5)
     assert bench.reports() == [{"worker": 0, "left": "was lost"}]
 
 
 def test_a_missing_message_is_a_lost_worker(bench: Bench) -> None:
-    """Rows may be in it."""
+    """It may have contained rows."""
     worker = bench.worker("a")
-    worker.say_hello()
+    worker.send_hello()
     bench.crew.gather()
-    bench.crew.hand_out({})
+    bench.crew.send_orders({})
     assert worker.talk is not None
-    worker.talk.say({"report": {"due": 1}})  # never arrives
-    worker.say({"report": {"due": 2}})
-    assert bench.reports() == [{"worker": 0, "left": "was lost: a message of it never came"}]
+    worker.talk.seal_json({"report": {"due": 1}})  # never arrives
+    worker.send({"report": {"due": 2}})
+    assert bench.reports() == [{"worker": 0, "left": "was lost: one of its messages is missing"}]
 
 
 def test_noise_changes_nothing(bench: Bench) -> None:
-    """From a worker of this load, and from one that nobody knows."""
+    """From a worker of this load, and from an unknown connection."""
     worker = bench.worker("a")
-    worker.say_hello()
+    worker.send_hello()
     bench.crew.gather()
-    bench.crew.hand_out({})
+    bench.crew.send_orders({})
     for noise in (b"noise", None, 7):
-        bench.crew.take("a", noise)
-        bench.crew.take("nobody", noise)
-    worker.say({"report": {"due": 1}})
+        bench.crew.receive("a", noise)
+        bench.crew.receive("nobody", noise)
+    worker.send({"report": {"due": 1}})
     assert bench.reports() == [{"worker": 0, "report": {"due": 1}}]
 
 
 def test_versions_that_are_missing_differ() -> None:
-    """A worker from before there were versions."""
+    """A worker of a version that did not send any."""
     assert difference(own_versions(), own_versions()) is None
     assert difference({}, {"generator": "2"}) == "generator unknown where the master has 2"

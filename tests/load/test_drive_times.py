@@ -11,7 +11,7 @@ import gevent
 import pytest
 
 from include.load.connection import ConnectTimeout
-from include.load.pacer import MOST_AT_ONCE
+from include.load.pacer import MAX_RELEASES_AT_ONCE
 from include.load.progress import ProgressReport
 from include.perf.catalogue.endpoint import Expectation
 from include.perf.model.histogram import Histogram
@@ -74,7 +74,7 @@ def test_every_request_times_out_at_its_own_time_while_others_go_on(start: Start
         assert row.ended_s - row.started_s == pytest.approx(0.3 if row.endpoint == "orders" else 0.02, abs=1e-5)
     assert load.sent_s == exactly(*DUE_S)
     assert (summary.ended, summary.arrivals, summary.concurrency_peak <= 4) == (COMPLETED, 10, True)
-    assert [row.example for row in load.rows if row.error] == ["no whole answer within 0.3 s"] * 6
+    assert [row.example for row in load.rows if row.error] == ["no complete answer within 0.3 s"] * 6
 
 
 def test_an_answer_just_in_time_counts(start: Start) -> None:
@@ -123,7 +123,7 @@ def test_a_schedule_that_runs_behind_lets_answers_in(start: Start) -> None:
     for ring in range(4):
         load.pass_until(0.6 + (ring + 0.5) * LATE_S)  # it rings once more in each microsecond
         released.append(load.drive.released)
-    assert (MOST_AT_ONCE, released) == (20, [20, 40, 60, 60])
+    assert (MAX_RELEASES_AT_ONCE, released) == (20, [20, 40, 60, 60])
     load.pass_until(2)
     summary = load.summary()
     assert summary.arrivals == len(load.rows) == 100
@@ -184,7 +184,7 @@ def test_others_run_while_many_rows_are_made_at_the_end(start: Start, time: Virt
     assert load.drive.sent == 2_500
     assert Counter(row.example for row in load.rows) == {
         "no answer when the load ended": 2_500,
-        "never sent: every slot was taken": 500,
+        "never sent: all connections were busy": 500,
     }
     assert {row.ended_s for row in load.rows} == {1.5}
 
@@ -226,16 +226,16 @@ def test_nothing_is_sent_once_the_load_is_over(start: Start) -> None:
     load.summary()
     assert len(load.sent_s) == 2
     assert [row.error for row in load.rows] == ["", "connection refused", *["unfinished"] * 3]
-    assert [row.example for row in load.rows][2:] == ["never sent: every slot was taken"] * 3
+    assert [row.example for row in load.rows][2:] == ["never sent: all connections were busy"] * 3
 
 
 def test_a_fault_of_the_generator_ends_the_load(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
-    """An error that no service can cause: told with its trace, and every arrival has its row."""
+    """An error that no service can cause is logged with its trace, and every arrival has its row."""
     reactions = iter([0.01, 0.01, ZeroDivisionError("on purpose")])
     load = start(lambda _: next(reactions))
     load.pass_until(2)
     summary = load.summary()
-    assert summary.ended == "the load generator failed (ZeroDivisionError('on purpose'))"
+    assert summary.ended == "the load generator failed unexpectedly (on purpose); its log has the details"
     assert [row.error for row in load.rows] == ["", "", "unfinished"]
     assert summary.arrivals == 3
     assert "Traceback" in capfd.readouterr().err
@@ -249,7 +249,7 @@ def test_a_fault_of_the_schedule_ends_the_load(
     requests = [replace(each, wires=[]) for each in requests_of(plan)]
     load = VirtualLoad(time, plan, requests, lambda _: 0.01)
     load.pass_until(2)
-    assert load.summary().ended.startswith("the load generator failed (ZeroDivisionError(")
+    assert load.summary().ended.startswith("the load generator failed unexpectedly (")
     assert "Traceback" in capfd.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""The master's port, with Locust's own master behind it: what strangers send there changes nothing."""
+"""The master's port, with the real Locust master behind it: messages of strangers change nothing."""
 
 import sys
 import time
@@ -16,36 +16,37 @@ from tests.socket_servers import child
 MASTER = """
 import sys
 from include.load.master import Master
-say = lambda *words: print(*words, flush=True)
-master = Master("127.0.0.1", int(sys.argv[1]), greet=lambda name: say("greet", name), take=lambda *it: say("take", *it))
+show = lambda *values: print(*values, flush=True)
+show_message = lambda *values: show("receive", *values)
+master = Master("127.0.0.1", int(sys.argv[1]), greet=lambda name: show("greet", name), receive=show_message)
 master.greenlet.join()
 """
 
 NOISE = b"\x01\x02"
-"""More than one value: for this Locust hands over the message before it once more."""
+"""More than one value: after it Locust delivers the previous message again."""
 
 
 class Port:
-    """The port of a master, which writes down whom it greets and what it takes."""
+    """The port of a master that prints which workers it greets and which messages it receives."""
 
-    def __init__(self, port: int, told: Path, running: ExitStack) -> None:
-        self._port, self._told, self._running = port, told, running
+    def __init__(self, port: int, output: Path, running: ExitStack) -> None:
+        self._port, self._output, self._running = port, output, running
 
     def connect(self, name: str) -> "zmq.Socket[bytes]":
-        """Connect under a name, and wait until that was greeted."""
+        """Connect under a name, and wait until the master has greeted it."""
         socket = self._running.enter_context(zmq.Context.instance().socket(zmq.DEALER))
         socket.linger = 0
         socket.identity = name.encode()
         socket.connect(f"tcp://127.0.0.1:{self._port}")
         socket.send(msgpack.dumps(("client_ready", -1, name)))
-        assert self.told(f"greet {name}")
+        assert self.lines_up_to(f"greet {name}")
         return socket
 
-    def told(self, line: str) -> list[str]:
-        """Wait for a line; return all up to now, none when it does not come."""
+    def lines_up_to(self, line: str) -> list[str]:
+        """Wait until the master prints a line; return all its lines, none if the line does not appear."""
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            lines = self._told.read_text(encoding="utf-8").splitlines()
+            lines = self._output.read_text(encoding="utf-8").splitlines()
             if line in lines:
                 return lines
             time.sleep(0.02)
@@ -55,38 +56,38 @@ class Port:
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[Port]:
     """A master's port."""
-    number, told = free_port(), tmp_path / "told"
+    number, path = free_port(), tmp_path / "output"
     with ExitStack() as running:
-        output, log = running.enter_context(told.open("wb")), running.enter_context((tmp_path / "log").open("wb"))
+        output, log = running.enter_context(path.open("wb")), running.enter_context((tmp_path / "log").open("wb"))
         running.enter_context(child(sys.executable, "-c", MASTER, str(number), stdout=output, stderr=log))
-        yield Port(number, told, running)
+        yield Port(number, path, running)
 
 
-def said_by(name: str, content: bytes) -> bytes:
-    """Return a message of ours as it goes over Locust's channel."""
+def message_of(name: str, content: bytes) -> bytes:
+    """Return a Bellwether message as bytes of Locust's channel."""
     packed: bytes = msgpack.dumps(("bellwether", {"sealed": content}, name))
     return packed
 
 
-def test_what_one_says_is_never_taken_as_said_by_another(port: Port) -> None:
-    """By noise, for which Locust repeats the last message in the name of who made it; or in another's name."""
+def test_a_message_is_never_attributed_to_another_worker(port: Port) -> None:
+    """Noise makes Locust repeat the last message under the id of its sender; a stranger may also use another's name."""
     worker, stranger = port.connect("a"), port.connect("x")
-    worker.send(said_by("a", b"hello"))
-    assert port.told("take a b'hello'")
+    worker.send(message_of("a", b"hello"))
+    assert port.lines_up_to("receive a b'hello'")
     stranger.send(NOISE)
-    stranger.send(said_by("a", b"forged"))
-    stranger.send(said_by("x", b"own"))
-    assert port.told("take x b'own'") == ["greet a", "greet x", "take a b'hello'", "take x b'own'"]
+    stranger.send(message_of("a", b"forged"))
+    stranger.send(message_of("x", b"own"))
+    assert port.lines_up_to("receive x b'own'") == ["greet a", "greet x", "receive a b'hello'", "receive x b'own'"]
 
 
-def test_noise_does_not_keep_the_workers_waiting(port: Port) -> None:
-    """A hundred unreadable messages of every kind: what a worker says next is taken at once."""
+def test_noise_does_not_delay_the_workers(port: Port) -> None:
+    """After a hundred unreadable messages the next message of a worker is received at once."""
     worker, stranger = port.connect("a"), port.connect("x")
     for number in range(100):
         stranger.send((b"x", b"", NOISE, b"\xc1")[number % 4])
-    stranger.send(said_by("x", b"done"))
+    stranger.send(message_of("x", b"done"))
     began = time.monotonic()
-    assert port.told("take x b'done'")
-    worker.send(said_by("a", b"rows"))
-    assert port.told("take a b'rows'")
+    assert port.lines_up_to("receive x b'done'")
+    worker.send(message_of("a", b"rows"))
+    assert port.lines_up_to("receive a b'rows'")
     assert time.monotonic() - began < 5

@@ -9,7 +9,7 @@ from typing import IO, Any
 import gevent
 import pytest
 
-from include.load.record import EXAMPLE_LENGTH, ROWS_AT_ONCE, RequestLog, RequestRow
+from include.load.record import BATCH_ROWS, EXAMPLE_LENGTH, RequestLog, RequestRow
 from include.perf.load.load_plan import REQUEST_COLUMNS
 from include.perf.measure.request_rows import read_requests
 from include.perf.model.histogram import Histogram
@@ -37,7 +37,7 @@ def test_a_row_is_what_happened(path: Path) -> None:
     log.started_at = 1_767_787_200.5
     log.add(row(1))
     log.add(
-        RequestRow(0.02, "warmup", "positions", 0, 0.0204, 0.52, 10.52, 0, "timeout", "no whole answer within 10 s")
+        RequestRow(0.02, "warmup", "positions", 0, 0.0204, 0.52, 10.52, 0, "timeout", "no complete answer within 10 s")
     )
     log.close()
     assert gzip.decompress(path.read_bytes()).decode().splitlines() == [
@@ -71,7 +71,7 @@ def test_rows_are_written_in_batches_and_none_is_left_behind(path: Path) -> None
     log = RequestLog(path.open("wb"))
     for number in range(60):
         log.add(row(number))
-    assert (ROWS_AT_ONCE, log.rows) == (25, 50)
+    assert (BATCH_ROWS, log.rows) == (25, 50)
     log.flush()
     assert log.rows == len(read_requests(path)) == 60
     log.add(row(60))
@@ -133,19 +133,19 @@ def test_a_slow_disk_holds_nothing_up(path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Path, "open", lambda *_: disk)
     log = RequestLog(path.open("wb"))
     monkeypatch.undo()
-    for number in range(ROWS_AT_ONCE):
+    for number in range(BATCH_ROWS):
         log.add(row(number))
     flush = gevent.spawn(log.flush)
     while not disk.began.is_set():
         gevent.sleep(0.001)
-    for number in range(ROWS_AT_ONCE):
+    for number in range(BATCH_ROWS):
         log.add(row(number))
-    assert (log.rows, flush.ready(), path.stat().st_size) == (2 * ROWS_AT_ONCE, False, 0)
+    assert (log.rows, flush.ready(), path.stat().st_size) == (2 * BATCH_ROWS, False, 0)
     disk.may_go_on.set()
     flush.get(timeout=10)
     assert threading.get_ident() not in disk.threads
     log.close()
-    assert len(read_requests(path)) == 2 * ROWS_AT_ONCE
+    assert len(read_requests(path)) == 2 * BATCH_ROWS
 
 
 def test_a_flush_can_be_read_while_the_record_grows(path: Path) -> None:

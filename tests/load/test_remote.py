@@ -1,4 +1,4 @@
-"""A load process whose master is elsewhere: only what that master sealed keeps it."""
+"""A load process with a master on another machine: only sealed messages of that master keep it alive."""
 
 import os
 import subprocess
@@ -19,13 +19,13 @@ KEY = "a key that only master and workers have"
 
 REMOTE = """
 import include.load.remote as remote
-remote.MASTER_SILENT_S, remote.LOOK_EVERY_S = 1.5, 0.1
+remote.MASTER_SILENT_S, remote.POLL_INTERVAL_S = 1.5, 0.1
 remote.main()
 """
 
 
 class Master:
-    """A master as bare messages."""
+    """A master that sends and reads raw messages."""
 
     def __init__(self) -> None:
         self._socket = zmq.Context.instance().socket(zmq.ROUTER)
@@ -44,8 +44,8 @@ class Master:
     def send(self, kind: str, data: Any) -> None:
         self._socket.send_multipart([self._worker, msgpack.dumps((kind, data, self._worker.decode()))])
 
-    def let_in(self) -> Conversation:
-        """Go through the introduction, as far as the worker's hello."""
+    def admit(self) -> Conversation:
+        """Exchange introductions, up to the worker's hello."""
         self.await_message("client_ready")
         self.send("ack", {"index": 0})
         introduction = Introduction(KEY)
@@ -65,14 +65,14 @@ def master() -> Iterator[Master]:
     made.close()
 
 
-def test_only_what_the_master_sealed_keeps_a_worker(master: Master, tmp_path: Path) -> None:
-    """Twice as long as it may be silent; then Locust's heartbeats and a recorded message, which anybody could send."""
+def test_only_sealed_messages_keep_a_worker_alive(master: Master, tmp_path: Path) -> None:
+    """It lives twice as long as the master may be silent; Locust's heartbeats and a replayed message do not count."""
     given = {"BELLWETHER_LOCUST_MASTER": f"127.0.0.1:{master.port}", "BELLWETHER_LOCUST_KEY": KEY}
     options = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "env": os.environ | given}
     with child(sys.executable, "-c", REMOTE, str(tmp_path), **options) as remote:
-        talk = master.let_in()
+        talk = master.admit()
         for _ in range(15):
-            sealed = talk.say({"alive": True})
+            sealed = talk.seal_json({"alive": True})
             master.send("bellwether", packet(sealed))
             time.sleep(0.2)
         assert remote.poll() is None

@@ -197,7 +197,7 @@ def test_turns_count_the_arrivals_of_each_endpoint() -> None:
     """Over the whole run, so that every row of the feed has its turn."""
     seen: Counter[int] = Counter()
     for arrival in arrivals_of(warmup_s=3):
-        assert arrival.turn == seen[arrival.endpoint]
+        assert arrival.ordinal == seen[arrival.endpoint]
         seen[arrival.endpoint] += 1
 
 

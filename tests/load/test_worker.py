@@ -1,4 +1,4 @@
-"""The agent on a machine of workers: what it needs, that it says it is alive, and that it ends when told to."""
+"""The worker agent: its settings, its sign of life, and its end."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def environment(folder: Path, **changes: str) -> dict[str, str]:
 
 
 def checked(folder: Path) -> int:
-    """Return what the health check of a container would say."""
+    """Return the exit code of a container's health check."""
     command = [sys.executable, "-m", "include.load.worker", "--check"]
     return subprocess.run(command, env=environment(folder), check=False, timeout=30).returncode
 
@@ -39,8 +39,8 @@ def checked(folder: Path) -> int:
         ({"BELLWETHER_LOCUST_KEY": "short"}, "BELLWETHER_LOCUST_KEY must have at least 16 characters"),
     ],
 )
-def test_what_is_missing_is_said_at_once(tmp_path: Path, changes: dict[str, str], problem: str) -> None:
-    """With exit code 2, and without a word of a key."""
+def test_a_missing_setting_is_reported_at_once(tmp_path: Path, changes: dict[str, str], problem: str) -> None:
+    """With exit code 2, and without the key."""
     command = [sys.executable, "-m", "include.load.worker"]
     done = subprocess.run(
         command, env=environment(tmp_path, **changes), check=False, capture_output=True, text=True, timeout=30
@@ -51,8 +51,8 @@ def test_what_is_missing_is_said_at_once(tmp_path: Path, changes: dict[str, str]
 
 
 @pytest.mark.parametrize("master", ["127.0.0.1", "no-such-host.invalid"], ids=["nobody listens", "no such name"])
-def test_without_a_master_it_waits_in_silence_and_is_alive(tmp_path: Path, master: str) -> None:
-    """One line for all the time, next to no processor time, and SIGTERM ends it at once."""
+def test_without_a_master_it_waits_silently_and_is_alive(tmp_path: Path, master: str) -> None:
+    """One line in the log, and SIGTERM ends it at once."""
     changes = {"BELLWETHER_LOCUST_MASTER": f"{master}:{free_port()}"}
     command = [sys.executable, "-m", "include.load.worker"]
     assert checked(tmp_path) == 1
@@ -66,14 +66,14 @@ def test_without_a_master_it_waits_in_silence_and_is_alive(tmp_path: Path, maste
         assert agent.stderr is not None
         lines = agent.stderr.read().decode().splitlines()
     assert [line.partition("include.load.worker ")[2] for line in lines] == [
-        f"waits for a master at {changes['BELLWETHER_LOCUST_MASTER']}",
+        f"waiting for a master at {changes['BELLWETHER_LOCUST_MASTER']}",
         "ended",
     ]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_link_in_the_place_of_its_file_is_not_followed(tmp_path: Path) -> None:
-    """Anybody may write to the temporary directory; the worker goes on, and says why its health cannot be told."""
+def test_a_link_in_place_of_its_file_is_not_followed(tmp_path: Path) -> None:
+    """Anybody may write to the temporary directory; the worker goes on, and logs why its health check fails."""
     precious = tmp_path / "precious"
     precious.write_text("as it was", encoding="utf-8")
     folder = tmp_path / "tmp"
@@ -84,14 +84,14 @@ def test_a_link_in_the_place_of_its_file_is_not_followed(tmp_path: Path) -> None
         lines = [agent.stderr.readline().decode() for _ in range(2)]
         agent.send_signal(signal.SIGTERM)
         assert agent.wait(timeout=10) == 0
-    assert "cannot say in" in lines[1]
+    assert "cannot write" in lines[1]
     assert precious.read_text(encoding="utf-8") == "as it was"
 
 
-def test_an_agent_that_says_nothing_any_more_is_not_alive(tmp_path: Path) -> None:
-    """It hangs, or its machine was started anew, with a clock that began again."""
-    for said_at in (time.monotonic() - 31, time.monotonic() + 1_000, "nonsense"):
-        (tmp_path / f"bellwether-worker-alive-{os.getuid()}").write_text(str(said_at), encoding="ascii")
+def test_an_agent_without_a_recent_sign_of_life_is_not_alive(tmp_path: Path) -> None:
+    """It hangs, or its machine was restarted, and the monotonic clock began again."""
+    for written_at in (time.monotonic() - 31, time.monotonic() + 1_000, "nonsense"):
+        (tmp_path / f"bellwether-worker-alive-{os.getuid()}").write_text(str(written_at), encoding="ascii")
         assert checked(tmp_path) == 1
     (tmp_path / f"bellwether-worker-alive-{os.getuid()}").write_text(str(time.monotonic() - 5), encoding="ascii")
     assert checked(tmp_path) == 0

@@ -48,8 +48,8 @@ def test_everything_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ConfigurationError) as raised:
         environment_pool()
     assert raised.value.problems == (
-        "BELLWETHER_LOCUST_KEY must have at least 16 characters, the same as on the workers; "
-        'make one with python -c "import secrets; print(secrets.token_hex(32))"',
+        "BELLWETHER_LOCUST_KEY must have at least 16 characters, and be the same as the workers'; "
+        'create one with python -c "import secrets; print(secrets.token_hex(32))"',
         "BELLWETHER_LOCUST_WORKERS: workers must be from 1 to 64, but is 'many'",
     )
 

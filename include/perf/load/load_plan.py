@@ -1,8 +1,7 @@
-"""What the load process is told: one JSON file, so that nothing travels over the command line.
+"""The contract between the core and the load processes: the plan of a load, and the summary of its generator.
 
-The core writes it, `include.load` reads it.
-
-What both ends of Locust's channel must know: the master beside a task, and the workers elsewhere.
+The core writes the plan as a JSON file, so that nothing is passed on the command line; `include.load` reads it. The
+names of the environment variables and of the columns of the record are here too.
 """
 
 from collections.abc import Mapping
@@ -15,14 +14,22 @@ from include.perf.load.generator import LoadOrder
 from include.perf.model.json_files import from_json, to_json
 
 GENERATOR_VERSION = "2"
-"""Raised whenever the generator changes in a way that may change a figure; part of a run's fingerprint."""
+"""Increased whenever a change of the generator may change a figure; part of a run's fingerprint."""
 
 PLAN_FILE = "load-plan.json"
 
 COMMANDS_VARIABLE = "BELLWETHER_COMMANDS_FD"
 
 REPORTS_VARIABLE = "BELLWETHER_REPORTS_FD"
-"""The pipes between the load process and the one that starts it."""
+"""The pipes between a load process and its parent."""
+
+KEY_VARIABLE = "BELLWETHER_LOCUST_KEY"
+
+MIN_KEY_LENGTH = 16
+"""Characters that make a key hard to guess."""
+
+DEFAULT_PORT = 5557
+"""Locust's own."""
 
 REQUEST_COLUMNS = (
     "due_at",
@@ -36,12 +43,12 @@ REQUEST_COLUMNS = (
     "bytes",
     "error",
 )
-"""The columns of ``requests.csv.gz``, one row a request, in the order in which they ended.
+"""The columns of ``requests.csv.gz``, one row per request, in the order in which the requests ended.
 
 ``due_at`` is in Unix seconds; ``phase`` is ``warmup`` or ``measured``; ``status`` is 0 without an answer.
-``schedule_lag_s`` is how late the generator released the request, ``start_lag_s`` how late it was sent, waiting for
-a free connection included; ``latency_s`` counts from the due time and is ``start_lag_s + service_time_s``; ``error``
-is empty for an answer that is as it should be.
+``schedule_lag_s`` is how late the generator released the request, ``start_lag_s`` how late it was sent, including the
+wait for a free connection; ``latency_s`` counts from the due time and is ``start_lag_s + service_time_s``; ``error`` is
+empty for a good answer.
 """
 
 TIME_OUT_GRACE_S = 0.25
@@ -56,9 +63,9 @@ class LoadPlan:
     """A load, ready to be driven; every path is absolute.
 
     Attributes:
-        addresses: of the host, in the order in which they are tried; no other is connected to.
-        headers: of every request. Those that hold secrets are not here: they go through a pipe.
-        expectations: by endpoint, where more than a good status is asked of an answer.
+        addresses: of the host, in the order in which they are tried; the load connects to no others.
+        headers: of every request. Headers that contain secrets are not here: they go through a pipe.
+        expectations: by endpoint, where a good answer needs more than a good status.
         workers: load processes that share the arrivals.
     """
 
@@ -76,12 +83,12 @@ class LoadPlan:
     folder: Path
 
     def check_of(self, endpoint: str) -> Check:
-        """Return what says how good an answer of an endpoint is."""
+        """Return the check that an answer of an endpoint must pass."""
         return self.expectations.get(endpoint, Expectation()).compiled()
 
     @property
     def drain_s(self) -> float:
-        """How long answers are waited for after the last arrival; by default until it has timed out."""
+        """How long to wait for answers after the last arrival; by default until it has timed out."""
         return self.timeout_s + TIME_OUT_GRACE_S if self.load.drain_s is None else self.load.drain_s
 
     @property
@@ -122,27 +129,30 @@ def plan_for(order: LoadOrder) -> LoadPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorLog:
-    """What the load process says of itself when it ends; ``generator.json``.
+    """The summary that the load process writes when it ends: ``generator.json``.
 
     Attributes:
         ended: ``completed``, or why it stopped early.
         started_at: Unix time at which the schedule started.
         measured_from, measured_to: Unix times of the measured window; ``measured_to`` is earlier than
             planned when the run was stopped.
-        arrivals: arrivals released over the whole run.
+        arrivals: arrivals released in the warm-up and the measured window together.
         schedule_lags: how late the arrivals of the measured window were released, as the counts of a
             `include.perf.model.histogram.Histogram`.
         cpu_cores: cores used in the measured window.
-        wanted_cores: cores it would have used had it never waited for one; of several workers the most that
-            one wanted. ``None`` where the kernel does not tell, as the next two.
-        wait_ratio: share of the window in which it was ready to run and did not.
-        steal_ratio: share of the machine's time that the hypervisor gave to others.
-        error_examples: one example a ``<endpoint> <kind>``.
-        feed_rows: different requests that were ready, by endpoint; used up, they begin again.
-        lost_workers: numbers, from 1, of the workers that ended without a word.
-        hosts: where each worker ran, when they ran elsewhere.
-        clock_uncertainty_s: how far off the common start may have been on a worker that ran elsewhere, at most.
-        clock_drift_s: by how much the clock of such a worker went away from the master's during the load.
+        wanted_cores: cores it would have used had it never waited for one; the maximum over several workers.
+            This and the next two are ``None`` where the kernel does not report them.
+        wait_ratio: share of the window in which it was runnable but did not run.
+        steal_ratio: share of the machine's time that the hypervisor gave to other machines.
+        concurrency_peak: most requests in flight at once.
+        capped: arrivals that found every connection busy.
+        clock_step_s: by how much the wall clock was set during the load.
+        error_examples: one example per ``<endpoint> <kind>``.
+        feed_rows: number of different requests by endpoint; after the last one they repeat.
+        lost_workers: numbers, from 1, of the workers that left no summary.
+        hosts: the host of each worker, when they ran on other machines.
+        clock_uncertainty_s: the largest possible error of the common start on such a worker.
+        clock_drift_s: how far the clock of such a worker drifted from the master's during the load.
     """
 
     ended: str
@@ -168,20 +178,14 @@ class GeneratorLog:
     clock_drift_s: float | None = None
 
 
-KEY_VARIABLE = "BELLWETHER_LOCUST_KEY"
-
-DEFAULT_PORT = 5557
-"""Locust's own."""
-
-LEAST_KEY = 16
-"""Characters of a key that nobody guesses."""
-
-
 def host_and_port(given: str, *, named: str) -> tuple[str, int]:
     """Return host and port of ``host``, ``host:port`` or ``[address]:port``.
 
+    Args:
+        named: what messages call it.
+
     Raises:
-        ValueError: it is none of these; ``named`` says where it stands.
+        ValueError: it has none of these forms.
     """
     host, colon, port = given.strip().rpartition(":")
     if not colon or port.endswith("]"):

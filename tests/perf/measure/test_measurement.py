@@ -37,7 +37,7 @@ LOG = GeneratorLog(
     concurrency_peak=12,
     capped=3,
     clock_step_s=0.0,
-    error_examples={"orders HTTP 503": "busy", "positions timeout": "no whole answer within 10 s"},
+    error_examples={"orders HTTP 503": "busy", "positions timeout": "no complete answer within 10 s"},
     feed_rows={"orders": 3, "positions": 2},
 )
 LATENCIES = ("latency_p50", "latency_p95", "latency_p99")
@@ -192,7 +192,7 @@ def test_errors_are_grouped_with_an_example(tmp_path: Path) -> None:
     rows += [Row(16, 10.0, error="timeout", status=0, endpoint="positions") for _ in range(5)]
     load = measured(tmp_path, rows)
     assert load.errors == (
-        ErrorGroup(kind="timeout", endpoint="positions", count=5, example="no whole answer within 10 s"),
+        ErrorGroup(kind="timeout", endpoint="positions", count=5, example="no complete answer within 10 s"),
         ErrorGroup(kind="HTTP 503", endpoint="orders", count=3, example="busy"),
         ErrorGroup(kind="HTTP 503", endpoint="positions", count=2, example=""),
     )

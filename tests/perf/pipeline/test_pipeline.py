@@ -232,7 +232,7 @@ def test_the_load_is_what_was_planned(platform: Platform) -> None:
 
 
 def test_a_generator_that_leaves_no_record(platform: Platform) -> None:
-    """Its last words are the reason."""
+    """The end of its log is the reason."""
     platform.generator.problem = NO_RECORD
     record = platform.execute()
     assert (record.verdict, record.reasons) == (Verdict.INVALID, (str(NO_RECORD),))

@@ -84,7 +84,7 @@ def test_it_is_what_the_real_schedule_sends(platform: Platform, load: dict[str, 
     feed = build_feed(platform.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
     dues = list(schedule(scenario.load, [4, 3, 1]))
     by_endpoint = Counter(due.endpoint for due in dues)
-    different = {(due.endpoint, due.turn % feed.endpoints[due.endpoint].rows) for due in dues}
+    different = {(due.endpoint, due.ordinal % feed.endpoints[due.endpoint].rows) for due in dues}
     assert [(endpoint.name, endpoint.requests, endpoint.rows) for endpoint in planned.endpoints] == [
         (endpoint.name, by_endpoint[index], sum(1 for each, _ in different if each == index))
         for index, endpoint in enumerate(service.endpoints)

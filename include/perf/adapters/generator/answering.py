@@ -1,4 +1,4 @@
-"""A process of our own that answers whatever it is asked, for trying the load generators."""
+"""A child process that answers every request at once, as a target for measuring the capacity of the load generators."""
 
 import json
 import subprocess
@@ -19,16 +19,16 @@ class AnsweringServer:
     def __init__(self, process: "subprocess.Popen[bytes]", address: str) -> None:
         self._process = process
         self._address = address
-        self._port = int(self._said()["port"])
+        self._port = int(self._read()["port"])
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its base URL."""
         host = f"[{self._address}]" if ":" in self._address else self._address
         return f"http://{host}:{self._port}"
 
     def wanted_cores(self) -> float | None:
-        """Return how many cores it wanted since this was last asked."""
+        """Return how many cores it needed since the previous call."""
         if self._process.stdin is None:
             raise LoadError("the answering process has no standard input")
         try:
@@ -36,20 +36,20 @@ class AnsweringServer:
             self._process.stdin.flush()
         except BrokenPipeError as err:
             raise LoadError("the answering process has ended") from err
-        wanted: float | None = self._said()["wanted_cores"]
+        wanted: float | None = self._read()["wanted_cores"]
         return wanted
 
-    def _said(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         line = self._process.stdout.readline() if self._process.stdout else b""
         if not line:
             raise LoadError(f"the answering process could not listen at {self._address}")
-        words: dict[str, Any] = json.loads(line)
-        return words
+        values: dict[str, Any] = json.loads(line)
+        return values
 
 
 @contextmanager
 def answering(address: str) -> Iterator[AnsweringServer]:
-    """Lend a process that answers at an address of this machine; it is gone when the block ends.
+    """Run a process that answers at an address of this machine until the block ends.
 
     Raises:
         LoadError: it cannot listen there.

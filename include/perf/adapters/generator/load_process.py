@@ -1,6 +1,6 @@
-"""The processes of a load: each has a command pipe, whose other end only this process holds, and one for reports.
+"""The workers of a load: the port to them, and its implementation by processes on this machine.
 
-The workers of a load, wherever they run: what the one who drives it needs of them.
+A process has a pipe for commands, whose other end only this process has open, and a pipe for reports.
 """
 
 import json
@@ -19,15 +19,31 @@ from typing import Any, Protocol
 from include.perf.load.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE, LoadPlan
 from include.perf.model.yaml_entries import PROJECT_ROOT
 
+log = logging.getLogger(__name__)
+
+LOG_FILE = "generator.log"
+
+ENDED = "ended"
+"""How a worker leaves when its record is complete."""
+
+END_S = 3.0
+"""How long all processes together may take to exit after the load; the others are killed."""
+
+EXIT_S = 1.0
+"""How long a process may take to exit after it has closed its pipe."""
+
+INHERITED = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "LD_", "SSL_CERT_", "PYTHON", "GEVENT", "VIRTUAL_ENV")
+"""Prefixes of the environment variables that a process inherits."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerReport:
-    """What a worker reported.
+    """Reports of one worker.
 
     Attributes:
         worker: its number, from 0.
         reports: in order.
-        left: how it went, when it reports no more; see `ENDED`.
+        left: how it left, when it sends no more reports; see `ENDED`.
     """
 
     worker: int
@@ -35,46 +51,28 @@ class WorkerReport:
     left: str | None = None
 
 
-ENDED = "ended"
-"""How a worker goes whose record is whole."""
-
-
 class LoadWorkers(Protocol):
-    """The workers of one load."""
+    """The workers of one load, on this machine or on others."""
 
     @property
     def hosts(self) -> Sequence[str]:
-        """Where each of them runs; empty when all run here."""
+        """The host of each worker; empty when all run on this machine."""
 
     def __len__(self) -> int:
         """Return how many there are."""
 
-    def tell(self, command: Mapping[str, Any]) -> None:
-        """Send a command to all of them; one that is gone gets none."""
+    def send(self, command: Mapping[str, Any]) -> None:
+        """Send a command to all workers that still run."""
 
-    def hear(self, *, within_s: float) -> Iterable[WorkerReport]:
-        """Wait for what they report next, at most so long."""
+    def receive(self, *, within_s: float) -> Iterable[WorkerReport]:
+        """Wait for the next reports, at most this long."""
 
     def drop(self, worker: int) -> None:
-        """Go on without one that does not end."""
-
-
-log = logging.getLogger(__name__)
-
-LOG_FILE = "generator.log"
-
-END_S = 3.0
-"""How long they may take, all together, to leave when nobody follows them any more; who does not is killed."""
-
-EXIT_S = 1.0
-"""How long a process may take to leave once its pipe is closed."""
-
-INHERITED = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "LD_", "SSL_CERT_", "PYTHON", "GEVENT", "VIRTUAL_ENV")
-"""How the variables begin that a process gets of ours."""
+        """Continue without a worker that does not end."""
 
 
 class LoadProcess:
-    """One process of a load and the two pipes to it."""
+    """One process of a load, and the two pipes to it."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", *, commands: int, reports: int) -> None:
         self.process = process
@@ -82,15 +80,15 @@ class LoadProcess:
         self._commands = commands
         self._pending = b""
 
-    def tell(self, command: Mapping[str, Any]) -> None:
-        """Send a command; a process that is gone gets none."""
+    def send(self, command: Mapping[str, Any]) -> None:
+        """Send a command; does nothing when the process has exited."""
         try:
             os.write(self._commands, json.dumps(command).encode() + b"\n")
         except BrokenPipeError:
             return
 
     def read(self) -> list[dict[str, Any]] | None:
-        """Return what the process has reported meanwhile; ``None`` when it reports no more."""
+        """Return the reports since the previous call; ``None`` once the pipe is closed."""
         data = os.read(self.reports, 1 << 16)
         if not data:
             return None
@@ -98,11 +96,11 @@ class LoadProcess:
         return [json.loads(line) for line in lines]
 
     def is_lost(self) -> bool:
-        """Whether it has ended, and not as it should."""
+        """Whether it has exited with an error."""
         return self.has_ended(within_s=EXIT_S) and self.process.returncode != 0
 
     def has_ended(self, *, within_s: float) -> bool:
-        """Whether it ends within so many seconds."""
+        """Whether it exits within a number of seconds."""
         try:
             self.process.wait(timeout=max(0.0, within_s))
         except subprocess.TimeoutExpired:
@@ -110,19 +108,19 @@ class LoadProcess:
         return True
 
     def kill(self) -> None:
-        """End it at once, also one that is stopped or hangs."""
+        """Kill it, also when it is suspended or hangs."""
         log.warning("process %d of the load generator does not end and is killed", self.process.pid)
         self.process.kill()
         self.process.wait()
 
     def close(self) -> None:
-        """Close the pipes; a process that still runs takes that as its end."""
+        """Close the pipes, which ends a process that still runs."""
         os.close(self._commands)
         os.close(self.reports)
 
 
 class LocalWorkers:
-    """The workers of a load that all run on this machine, a process each."""
+    """The workers of a load that run as processes on this machine."""
 
     hosts: Sequence[str] = ()
 
@@ -136,13 +134,13 @@ class LocalWorkers:
         """Return how many there are."""
         return len(self._processes)
 
-    def tell(self, command: Mapping[str, Any]) -> None:
-        """Send a command to all of them."""
+    def send(self, command: Mapping[str, Any]) -> None:
+        """Send a command to all processes."""
         for process in self._processes:
-            process.tell(command)
+            process.send(command)
 
-    def hear(self, *, within_s: float) -> Iterator[WorkerReport]:
-        """Wait for what they report next, at most so long."""
+    def receive(self, *, within_s: float) -> Iterator[WorkerReport]:
+        """Wait for the next reports, at most this long."""
         for key, _ in self._selector.select(timeout=within_s):
             process = self._processes[key.data]
             reports = process.read()
@@ -153,13 +151,13 @@ class LocalWorkers:
                 yield WorkerReport(worker=key.data, reports=reports)
 
     def drop(self, worker: int) -> None:
-        """Kill one that does not end."""
+        """Kill a process that does not end."""
         self._processes[worker].kill()
 
 
 @contextmanager
 def local_workers(plan: LoadPlan, *, lock_fd: int | None) -> Iterator[LocalWorkers]:
-    """Lend the workers of a load, all of which are gone when the block ends."""
+    """Run the workers of a load; all have exited when the block ends."""
     path = str(plan.write())
     commands = [["include.load", path, str(number)] for number in range(plan.workers)]
     running = load_processes(commands, log_file=plan.folder / LOG_FILE, lock_fd=lock_fd)
@@ -171,10 +169,10 @@ def local_workers(plan: LoadPlan, *, lock_fd: int | None) -> Iterator[LocalWorke
 def load_processes(
     commands: Sequence[Sequence[str]], *, log_file: Path, lock_fd: int | None
 ) -> Iterator[Sequence[LoadProcess]]:
-    """Lend processes that run modules of `include.load`, all of which are gone when the block ends.
+    """Run modules of `include.load` as processes; all have exited when the block ends.
 
     Args:
-        commands: of each the module and its arguments.
+        commands: for each process the module and its arguments.
         lock_fd: a descriptor that they keep open to their end.
     """
     processes: list[LoadProcess] = []
@@ -193,7 +191,7 @@ def load_processes(
 
 
 def _end(processes: Sequence[LoadProcess]) -> None:
-    """Make sure that nothing of a load runs any more; all are waited for together."""
+    """Wait until all processes have exited, with one deadline for all, and kill the others."""
     deadline = time.monotonic() + END_S
     for process in processes:
         if not process.has_ended(within_s=deadline - time.monotonic()):
@@ -225,7 +223,7 @@ def _start(command: Sequence[str], output: Any, *, lock_fd: int | None) -> LoadP
 
 
 def _environment(commands: int, reports: int) -> dict[str, str]:
-    """Return a process' environment: of ours only what any program needs, since secrets may stand in all the rest."""
+    """Return the environment of a process: only what every program needs, since other variables may contain secrets."""
     python_path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]))
     inherited = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
     return inherited | {

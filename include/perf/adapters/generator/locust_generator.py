@@ -1,11 +1,11 @@
-"""The load generator: Locust in processes of its own.
+"""The load generator: Locust in separate processes.
 
-Locust patches the standard library when it is imported, so no process of Airflow's may import it. Each of them
-gets a command pipe whose other end only this process holds. When this process is gone, however it went, the
-pipe closes and the process stops its load, or, as the master of workers elsewhere, has them stop it.
+Locust patches the standard library when it is imported, so no Airflow process may import it. A load process gets a
+command pipe whose other end only this process has open. When this process exits, for whatever reason, the pipe closes
+and the load process stops its load; a master has its workers on other machines stop theirs.
 
-Nothing is judged by an exit code (Locust leaves with 0 after a SIGTERM and after a dead target): what the
-workers wrote is the record, and whether it is whole is for `include.perf.measure.validity` to say.
+Exit codes mean nothing here: Locust exits with 0 after a SIGTERM and after a dead target. The workers write the record,
+and `include.perf.measure.validity` decides whether it is complete.
 """
 
 import logging
@@ -31,31 +31,31 @@ START_UP_S = 60.0
 """How long the workers may take to import Locust, read the feed and start their users, on a busy machine."""
 
 HEAD_START_S = 0.3
-"""How long the start is told beforehand."""
+"""How long before the start the workers are sent its time."""
 
-LOOK_EVERY_S = 0.5
-"""How often it is looked whether there is a reason to stop."""
+POLL_INTERVAL_S = 0.5
+"""How often to check for a reason to stop."""
 
 SPARE_S = 5.0
-"""How much later than planned the workers may end by themselves."""
+"""How much later than planned the workers may end."""
 
 STOP_S = 3.0
-"""How long they may take, all together, to end their load once they were asked to; who does not is killed."""
+"""How long all workers together may take to end their load after a stop command; the others are killed."""
 
 WRITE_S = 60.0
-"""How long a worker whose load is over may take for its record: a row for each of the arrivals that waited in vain, and
-there may be a million of them."""
+"""How long a worker may take to write its record after the load: a row for every unanswered arrival, up to a
+million."""
 
-MUTE_S = 15.0
-"""How long a worker may say nothing, who should once a second: it hangs, and the load is another one."""
+SILENCE_S = 15.0
+"""A worker that sends nothing for this long, where a report a second is due, hangs."""
 
 
 class LocustGenerator:
-    """Runs `include.load` as child processes, or on workers elsewhere, and waits for them.
+    """Runs `include.load` as child processes, or on workers on other machines, and waits for them.
 
     Args:
-        credentials: gives the secret headers of a service; they go to the workers through a pipe.
-        pool: names the workers elsewhere, ``None`` where this machine sends all load.
+        credentials: returns the secret headers of a service; they reach the workers through a pipe.
+        pool: returns the workers on other machines, ``None`` when this machine sends all load.
     """
 
     def __init__(
@@ -70,20 +70,20 @@ class LocustGenerator:
         self._clock = clock
 
     def shared(self) -> str | None:
-        """Return the workers elsewhere that all loads share, if any.
+        """Return the name of the workers that all loads share; ``None`` without any.
 
         Raises:
-            ConfigurationError: they are described wrongly.
+            ConfigurationError: their configuration is wrong.
         """
         pool = self._pool()
         return None if pool is None else pool.name
 
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
-        """Send the feed at the arrival schedule and leave the raw record beside it.
+        """Send the feed on the arrival schedule, and write the raw record next to it.
 
         Raises:
             ConfigurationError: the service's credentials are missing.
-            LoadError: a worker could not be started, too few came, or none left a record.
+            LoadError: a worker could not be started, too few workers connected, or none left a record.
         """
         plan = plan_for(order)
         secrets = self._credentials(order.service)
@@ -94,7 +94,7 @@ class LocustGenerator:
                 load = _Load(workers, plan, watch, clock=self._clock)
                 self._drive(load, workers, secrets)
         except OSError as err:
-            raise LoadError(f"the load generator could not be started: {err}") from err
+            raise LoadError(f"the load generator could not be started ({err.strerror or err})") from err
         finally:
             if load is not None:
                 join(order.folder, workers=len(load.workers), hosts=load.workers.hosts)
@@ -109,37 +109,37 @@ class LocustGenerator:
         return remote_workers(plan, pool, secrets=secrets, lock_fd=order.lock_fd, reason_to_stop=watch.reason_to_stop)
 
     def _drive(self, load: "_Load", workers: LoadWorkers, secrets: Mapping[str, str]) -> None:
-        """See the workers through to their end; one that does not end though it was asked to is dropped."""
-        workers.tell({"headers": dict(secrets)})
+        """Follow the workers until all have ended; drop a worker that does not end on command."""
+        workers.send({"headers": dict(secrets)})
         self._follow(load)
-        if load.here and not load.is_stopped:
-            load.stop("stopped: it did not end by itself")
+        if load.running and not load.is_stopped:
+            load.stop("stopped: it did not end on time")
             self._follow(load)
-        for worker in load.here - load.over:
+        for worker in load.running - load.over:
             workers.drop(worker)
         load.deadline = self._clock() + WRITE_S
         self._follow(load)
-        for worker in load.here:
+        for worker in load.running:
             workers.drop(worker)
 
     def _follow(self, load: "_Load") -> None:
-        """Hear the workers until they have ended, or their time is up."""
-        while load.here and (left_s := load.deadline - self._clock()) > 0:
-            for heard in load.workers.hear(within_s=min(left_s, LOOK_EVERY_S)):
-                load.take_in(heard)
-            load.look()
+        """Read the workers' reports until all have ended, or until the deadline."""
+        while load.running and (left_s := load.deadline - self._clock()) > 0:
+            for report in load.workers.receive(within_s=min(left_s, POLL_INTERVAL_S)):
+                load.take_in(report)
+            load.check()
 
 
 class _Load:
-    """What the workers do together: they start at one moment, and none goes on without the others.
+    """A load shared by its workers: they start together, and when one ends early, all stop.
 
     Attributes:
-        deadline: on the clock, when they must have started; once they have, when they must have ended.
-        here: those that still report.
-        over: those that have told that they send no more.
-        lost: which of those elsewhere were lost, and how.
-        is_stopped: whether they were asked to end.
-        stopped_by_watch: why the watch ended it, ``None`` where it did not.
+        deadline: on the clock: by when all must have started; after the start, by when all must have ended.
+        running: workers that still send reports.
+        over: workers that have reported the end of their load.
+        lost: remote workers that were lost, and how.
+        is_stopped: whether the workers were sent a stop command.
+        stopped_by_watch: why the watch stopped the load, ``None`` when it did not.
     """
 
     def __init__(
@@ -156,80 +156,80 @@ class _Load:
         self._watch = watch
         self._clock = clock
         self.deadline = clock() + START_UP_S
-        self.here = set(range(len(workers)))
+        self.running = set(range(len(workers)))
         self.over: set[int] = set()
         self.lost: list[str] = []
         self._ready: set[int] = set()
         self._end = math.inf
-        self._heard: dict[int, float] = {}
+        self._received_at: dict[int, float] = {}
         self.is_stopped = False
         self.stopped_by_watch: str | None = None
 
-    def take_in(self, heard: WorkerReport) -> None:
-        """Take in what a worker reports."""
-        if heard.left is not None:
-            self._take_leave(heard.worker, how=heard.left)
+    def take_in(self, received: WorkerReport) -> None:
+        """Take in the reports of a worker."""
+        if received.left is not None:
+            self._remove(received.worker, how=received.left)
             return
-        if heard.worker in self._heard:
-            self._heard[heard.worker] = self._clock()
-        for report in heard.reports:
+        if received.worker in self._received_at:
+            self._received_at[received.worker] = self._clock()
+        for report in received.reports:
             if "ready" in report:
-                self._ready.add(heard.worker)
+                self._ready.add(received.worker)
                 self._start_when_all_are_ready()
             elif "over" in report:
-                self.over.add(heard.worker)
-                self._heard.pop(heard.worker, None)
-            elif progress := self._progress.take_in(heard.worker, report):
+                self.over.add(received.worker)
+                self._received_at.pop(received.worker, None)
+            elif progress := self._progress.take_in(received.worker, report):
                 self._watch.take_in(progress)
 
-    def _take_leave(self, worker: int, *, how: str) -> None:
-        self.here.discard(worker)
+    def _remove(self, worker: int, *, how: str) -> None:
+        self.running.discard(worker)
         if how != ENDED and self.workers.hosts:
             self.lost.append(f"{self._name(worker)} {how}")
-        self._heard.pop(worker, None)
+        self._received_at.pop(worker, None)
         if time.perf_counter() < self._end and not self.is_stopped:
             self.stop(f"stopped: {self._name(worker)} {'ended early' if how == ENDED else how}")
 
     def _start_when_all_are_ready(self) -> None:
-        """Start on a whole second, so that each second of the clock has its arrivals to itself."""
+        """Start at a full second, so that the arrivals of one second of the load fall into one second of the clock."""
         if len(self._ready) == len(self.workers):
             now = time.time()
             started_at = float(math.ceil(now + HEAD_START_S))
             start = time.perf_counter() + (started_at - now)
             self._end = start + self._plan.total_s
             self.deadline = self._clock() + HEAD_START_S + 1 + self._plan.total_s + self._plan.drain_s + SPARE_S
-            self._heard = dict.fromkeys(range(len(self.workers)), self._clock())
-            self.workers.tell({"start": {"start": start, "started_at": started_at}})
+            self._received_at = dict.fromkeys(range(len(self.workers)), self._clock())
+            self.workers.send({"start": {"start": start, "started_at": started_at}})
 
-    def look(self) -> None:
-        """End the load when there is a reason to."""
+    def check(self) -> None:
+        """Stop the load when there is a reason to."""
         if self.is_stopped:
             return
         if (reason := self._watch.reason_to_stop()) is not None:
             self.stopped_by_watch = reason
             self.stop(f"stopped: {reason}")
             return
-        mute = [number for number, heard in self._heard.items() if self._clock() - heard > MUTE_S]
-        if mute:
-            self.stop(f"stopped: {self._name(mute[0])} hung, it said nothing for {MUTE_S:g} s")
+        silent = [worker for worker, at in self._received_at.items() if self._clock() - at > SILENCE_S]
+        if silent:
+            self.stop(f"stopped: {self._name(silent[0])} hung and sent no report for {SILENCE_S:g} s")
 
     def _name(self, number: int) -> str:
         name = f"worker {number + 1} of {len(self.workers)}"
         return f"{name} on {self.workers.hosts[number]}" if self.workers.hosts else name
 
     def stop(self, reason: str) -> None:
-        """Ask every worker to end its load within `STOP_S`."""
+        """Command every worker to end its load within `STOP_S`."""
         log.warning("the load is %s; see %s", reason, self._plan.folder / LOG_FILE)
         self.is_stopped = True
         self.deadline = self._clock() + STOP_S
-        self.workers.tell({"stop": reason})
+        self.workers.send({"stop": reason})
 
 
 def _check_record(folder: Path, *, stopped: str | None, lost: Sequence[str]) -> None:
-    """Make sure that the load left its record, and that nobody has to guess why it did not.
+    """Check that the load left a record.
 
     Raises:
-        LoadError: it did not.
+        LoadError: it did not; the text says why.
     """
     requests = folder / REQUESTS_FILE
     if not requests.exists() or not requests.stat().st_size:
@@ -238,9 +238,9 @@ def _check_record(folder: Path, *, stopped: str | None, lost: Sequence[str]) -> 
             raise LoadError(f"the load was stopped before it left a record: {stopped}")
         if lost:
             raise LoadError(f"the load left no record: {'; '.join(lost)}")
-        raise LoadError(f"the load generator left no record; its last words: {_last_words(folder)}")
+        raise LoadError(f"the load generator left no record; the end of its log: {_end_of_log(folder)}")
     if lost and not (folder / GENERATOR_FILE).exists():
-        raise LoadError(f"no worker ended its load: {'; '.join(lost)}; the requests up to then are in {requests}")
+        raise LoadError(f"no worker completed its load: {'; '.join(lost)}; the requests up to then are in {requests}")
     if stopped is not None and not (folder / GENERATOR_FILE).exists():
         raise LoadError(
             f"the load was stopped: {stopped}; the load generator did not end within {STOP_S:g} s and was killed, "
@@ -248,7 +248,7 @@ def _check_record(folder: Path, *, stopped: str | None, lost: Sequence[str]) -> 
         )
 
 
-def _last_words(folder: Path) -> str:
+def _end_of_log(folder: Path) -> str:
     try:
         lines = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

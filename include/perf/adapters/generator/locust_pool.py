@@ -1,4 +1,4 @@
-"""Workers on other machines that share a load, by a master beside this process (Locust's distributed mode)."""
+"""Workers on other machines that share a load, through a master on this machine (Locust's distributed mode)."""
 
 import os
 import selectors
@@ -10,60 +10,61 @@ from typing import Any
 
 from include.perf.adapters.generator.load_process import LOG_FILE, LoadProcess, WorkerReport, load_processes
 from include.perf.catalogue.scenario.load_profile import MAX_WORKERS
-from include.perf.load.load_plan import DEFAULT_PORT, KEY_VARIABLE, LEAST_KEY, LoadPlan, host_and_port
+from include.perf.load.load_plan import DEFAULT_PORT, KEY_VARIABLE, MIN_KEY_LENGTH, LoadPlan, host_and_port
 from include.perf.model.errors import ConfigurationError, LoadError
 
 BIND_VARIABLE = "BELLWETHER_LOCUST_BIND"
 WORKERS_VARIABLE = "BELLWETHER_LOCUST_WORKERS"
 DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - the workers are on other machines; every message is sealed with the key
-COME_S = 90.0
-"""How long workers are waited for: one that had to be started anew needs some of it."""
+WAIT_S = 90.0
+"""How long to wait for workers; a worker that was just restarted needs some of it."""
 
-LOOK_EVERY_S = 0.5
-"""How often it is looked whether the load is still wanted, while workers are waited for."""
+POLL_INTERVAL_S = 0.5
+"""How often to check, while waiting for workers, whether the load is still wanted."""
 
 SPARE_S = 15.0
-"""How much longer than it may the master may take to say who came."""
+"""How much longer the master may take to report which workers connected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocustPool:
-    """Where the workers come to.
+    """Where the workers connect, and how many a load needs.
 
     Attributes:
         host, port: where the master listens.
-        key: what master and workers share.
-        workers: fewest that must be there, whatever the rate.
+        key: the secret that master and workers share.
+        workers: minimum number of workers at any rate.
+        wait_s: how long to wait for them.
     """
 
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     key: str = field(repr=False)
     workers: int = 1
-    come_s: float = COME_S
+    wait_s: float = WAIT_S
 
     @property
     def name(self) -> str:
-        """What it is called in messages, and what a load claims that uses it."""
+        """Its name in messages, which is also the target that its loads reserve."""
         return f"Locust workers at {self.host}:{self.port}"
 
 
 def locust_pool(
     *, host: str | None, port: int | None, key: str | None, workers: object, named: str, key_named: str
 ) -> LocustPool:
-    """Return a pool that somebody described.
+    """Return the pool of a configuration.
 
     Args:
-        named, key_named: where it and its key stand, for messages.
+        named, key_named: what messages call the configuration and its key.
 
     Raises:
         ConfigurationError: with everything that is wrong with it.
     """
     problems = []
-    if len(key or "") < LEAST_KEY:
+    if len(key or "") < MIN_KEY_LENGTH:
         problems.append(
-            f"{key_named} must have at least {LEAST_KEY} characters, the same as on the workers; "
-            'make one with python -c "import secrets; print(secrets.token_hex(32))"'
+            f"{key_named} must have at least {MIN_KEY_LENGTH} characters, and be the same as the workers'; "
+            'create one with python -c "import secrets; print(secrets.token_hex(32))"'
         )
     count = str(1 if workers is None else workers)
     if not count.isdigit() or not 1 <= int(count) <= MAX_WORKERS:
@@ -76,10 +77,10 @@ def locust_pool(
 
 
 def environment_pool() -> LocustPool | None:
-    """Return the pool that ``BELLWETHER_LOCUST_BIND`` names; ``None`` without it, where this machine sends all load.
+    """Return the pool that ``BELLWETHER_LOCUST_BIND`` configures; ``None`` without it: this machine sends all load.
 
     Raises:
-        ConfigurationError: it is described wrongly.
+        ConfigurationError: its configuration is wrong.
     """
     bind = os.environ.get(BIND_VARIABLE)
     if not bind:
@@ -99,75 +100,75 @@ def environment_pool() -> LocustPool | None:
 
 
 class RemoteWorkers:
-    """The workers of a load that run elsewhere; the master passes everything on."""
+    """The workers of a load on other machines; the master forwards commands and reports."""
 
     def __init__(self, master: LoadProcess, selector: selectors.BaseSelector) -> None:
         self._master = master
         self._selector = selector
         self._unread: list[dict[str, Any]] = []
         self.hosts: Sequence[str] = ()
-        self._here: set[int] = set()
+        self._running: set[int] = set()
 
     def gather(self, reason_to_stop: Callable[[], str | None], *, within_s: float) -> None:
-        """Wait until the workers are there.
+        """Wait until enough workers are connected.
 
         Raises:
-            LoadError: too few came, nobody wants the load any more, or the master hangs.
+            LoadError: too few workers connected, the load was stopped, or the master hangs.
         """
         deadline = time.monotonic() + within_s
         while not self.hosts:
             if time.monotonic() > deadline:
-                raise LoadError(f"the master of the load did not say within {within_s:g} s which workers came")
+                raise LoadError(f"the master of the load did not report its workers within {within_s:g} s")
             if (reason := reason_to_stop()) is not None:
                 raise LoadError(f"the load was stopped before it left a record: {reason}")
-            if self._selector.select(timeout=LOOK_EVERY_S):
+            if self._selector.select(timeout=POLL_INTERVAL_S):
                 self._take_in_crew(self._master.read())
 
-    def _take_in_crew(self, said: Sequence[dict[str, Any]] | None) -> None:
-        if said is None:
-            raise LoadError("the master of the load ended before it began")
-        for words in said:
-            if "no_load" in words:
-                raise LoadError(f"the load could not begin: {words['no_load']}")
-            if "crew" in words:
-                self.hosts = tuple(words["crew"])
-                self._here = set(range(len(self.hosts)))
+    def _take_in_crew(self, reports: Sequence[dict[str, Any]] | None) -> None:
+        if reports is None:
+            raise LoadError("the master of the load ended before the load began")
+        for report in reports:
+            if "no_load" in report:
+                raise LoadError(f"the load could not begin: {report['no_load']}")
+            if "crew" in report:
+                self.hosts = tuple(report["crew"])
+                self._running = set(range(len(self.hosts)))
             else:
-                self._unread.append(words)
+                self._unread.append(report)
 
     def __len__(self) -> int:
         """Return how many there are."""
         return len(self.hosts)
 
-    def tell(self, command: Mapping[str, Any]) -> None:
-        """Send a command to all of them; the headers that hold secrets they have already."""
+    def send(self, command: Mapping[str, Any]) -> None:
+        """Send a command to all workers; the secret headers were sent to the master before."""
         if "headers" not in command:
-            self._master.tell(command)
+            self._master.send(command)
 
-    def hear(self, *, within_s: float) -> Iterator[WorkerReport]:
-        """Wait for what they report next; when the master is gone, all are lost."""
-        said: Sequence[dict[str, Any]] | None = None
+    def receive(self, *, within_s: float) -> Iterator[WorkerReport]:
+        """Wait for the next reports, at most this long; when the master is gone, all workers are lost."""
+        reports: Sequence[dict[str, Any]] | None = None
         if self._unread:
-            said, self._unread = self._unread, []
+            reports, self._unread = self._unread, []
         elif self._selector.select(timeout=within_s):
-            said = self._master.read()
+            reports = self._master.read()
         else:
             return
-        if said is None:
-            for worker in sorted(self._here):
-                yield WorkerReport(worker=worker, left="was lost, as the master of the load has ended")
-            self._here.clear()
+        if reports is None:
+            for worker in sorted(self._running):
+                yield WorkerReport(worker=worker, left="was lost because the master of the load ended")
+            self._running.clear()
             return
-        for words in said:
-            if "left" in words:
-                self._here.discard(words["worker"])
-                yield WorkerReport(worker=words["worker"], left=words["left"])
+        for report in reports:
+            if "left" in report:
+                self._running.discard(report["worker"])
+                yield WorkerReport(worker=report["worker"], left=report["left"])
             else:
-                yield WorkerReport(worker=words["worker"], reports=(words["report"],))
+                yield WorkerReport(worker=report["worker"], reports=(report["report"],))
 
     def drop(self, worker: int) -> None:
-        """Have the master go on without one that does not end; it stops by itself, as it hears nothing any more."""
-        self._master.tell({"drop": worker})
+        """Have the master continue without a worker that does not end; the worker stops when the heartbeats stop."""
+        self._master.send({"drop": worker})
 
 
 @contextmanager
@@ -179,20 +180,19 @@ def remote_workers(
     lock_fd: int | None,
     reason_to_stop: Callable[[], str | None],
 ) -> Iterator[RemoteWorkers]:
-    """Lend the workers that come to the pool; the master is gone when the block ends, and with it the load.
+    """Run a master and return the workers that connect to it; master and load have ended when the block ends.
 
     Raises:
-        LoadError: too few came, or nobody wants the load any more.
+        LoadError: too few workers connected, or the load was stopped.
     """
     command = ["include.load.master", str(plan.write())]
-    least = max(pool.workers, plan.load.least_workers)
+    min_workers = max(pool.workers, plan.load.least_workers)
     with load_processes([command], log_file=plan.folder / LOG_FILE, lock_fd=lock_fd) as (master,):
-        master.tell({"headers": dict(secrets)})
-        master.tell(
-            {"pool": {"host": pool.host, "port": pool.port, "key": pool.key, "least": least, "come_s": pool.come_s}}
-        )
+        master.send({"headers": dict(secrets)})
+        settings = {"host": pool.host, "port": pool.port, "key": pool.key}
+        master.send({"pool": settings | {"min_workers": min_workers, "wait_s": pool.wait_s}})
         with selectors.DefaultSelector() as selector:
             selector.register(master.reports, selectors.EVENT_READ)
             workers = RemoteWorkers(master, selector)
-            workers.gather(reason_to_stop, within_s=pool.come_s + SPARE_S)
+            workers.gather(reason_to_stop, within_s=pool.wait_s + SPARE_S)
             yield workers

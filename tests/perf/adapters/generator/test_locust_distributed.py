@@ -154,7 +154,7 @@ def test_when_the_only_worker_is_lost_the_error_names_it(
     target, folder = start(), folder_in(tmp_path, "run")
     agent = pool.start()
     kill = when_finished(100, lambda: agent.loads[0].kill())
-    named = f"^no worker ended its load: worker 1 of 1 on {HOST} was lost; the requests up to then are in "
+    named = f"^no worker completed its load: worker 1 of 1 on {HOST} was lost; the requests up to then are in "
     with pytest.raises(LoadError, match=named):
         pool.drive(folder, target.url, load=LONG, workers=1, watch=Onlooker(kill))
     assert len(rows_in(folder)) >= 100
@@ -185,7 +185,7 @@ def test_a_worker_that_comes_late_takes_part_in_the_next_load_only(
     pool.drive(folder, target.url, load=load, workers=1, watch=Onlooker(begin))
     summary = summary_in(folder)
     assert (summary.ended, summary.workers, summary.arrivals) == ("completed", 1, 1_500)
-    assert "a load runs already; this worker takes part in the next one" in agents[1].log
+    assert "a load is already running; this worker takes part in the next one" in agents[1].log
     again = folder_in(tmp_path, "again")
     pool.drive(again, target.url, load=LOAD, workers=2)
     assert (summary_in(again).workers, len(rows_in(again))) == (2, 1_000)
@@ -209,16 +209,16 @@ def test_too_few_workers_are_an_error_that_says_who_came_and_who_was_refused(
     older = pool.start(remote=[sys.executable, "-c", OLDER])
     stranger = pool.start(key="the key of somebody else")
     with pytest.raises(LoadError) as raised:
-        pool.drive(folder, target.url, load=LOAD, workers=4, come_s=20.0)
+        pool.drive(folder, target.url, load=LOAD, workers=4, wait_s=20.0)
     text = str(raised.value)
-    assert f"1 of 4 workers came to 127.0.0.1:{pool.port} in 20 s ({HOST})" in text
-    assert f"the worker on {HOST} was refused, it has generator 1 where the master has 2" in text
-    assert "1 did not prove to have the key" in text
+    assert f"1 of 4 workers connected to 127.0.0.1:{pool.port} within 20 s ({HOST})" in text
+    assert f"the worker on {HOST} was refused: it has generator 1 where the master has 2" in text
+    assert "workers without the right key: 1" in text
     assert "start more with python -m include.load.worker (docs/distributed.md)" in text
     assert "the master refused this worker: generator 1 where the master has 2" in older.log
     assert "the master has another key; set the same BELLWETHER_LOCUST_KEY on both sides" in stranger.log
     for agent in (older, stranger):  # nobody is let in by trying again at once
-        assert agent.log.count("tries again in 60 s") == 1
+        assert agent.log.count("trying again in 60 s") == 1
         assert agent.process.poll() is None
     assert target.answered() == 0
 
@@ -395,12 +395,14 @@ def test_a_load_that_is_halted_while_it_waits_for_workers_ends_at_once(pool: Poo
     assert sorted(path.name for path in folder.iterdir()) == ["feed.jsonl", "generator.log", "load-plan.json"]
 
 
-def test_a_port_that_is_taken_is_told(pool: Pool, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported(pool: Pool, tmp_path: Path) -> None:
     """Another master, or another program, listens there."""
     folder = folder_in(tmp_path, "run")
     with (
         socket.create_server(("127.0.0.1", pool.port)),
-        pytest.raises(LoadError, match=f"the load could not begin: cannot listen at 127.0.0.1:{pool.port}: .*in use"),
+        pytest.raises(
+            LoadError, match=f"the load could not begin: the master cannot listen at 127.0.0.1:{pool.port}: .*in use$"
+        ),
     ):
         pool.drive(folder, "http://127.0.0.1:9", load=LOAD, workers=1)
 

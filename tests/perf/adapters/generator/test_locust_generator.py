@@ -313,7 +313,7 @@ def test_a_child_that_never_started_says_its_last_words(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / FEED_FILE).write_text("{}\n", encoding="utf-8")
-    with pytest.raises(LoadError, match=r"left no record; its last words: .*request feed .* stage the data again"):
+    with pytest.raises(LoadError, match=r"left no record; the end of its log: .*request feed .* stage the data again"):
         drive(folder, "http://127.0.0.1:9")
 
 
@@ -338,7 +338,7 @@ def test_a_full_disk_ends_the_load_and_the_summary_says_so(tmp_path: Path) -> No
         with python("-m", "include.load", str(plan), stderr=subprocess.DEVNULL) as process:
             assert process.wait(timeout=60) == 0
     summary = summary_in(folder)
-    assert summary.ended.startswith("the load generator ran out of disk space ([Errno 28]")
+    assert summary.ended.startswith("the load generator ran out of disk space (No space left on device)")
     assert 0 < summary.arrivals < DUE
 
 

@@ -218,7 +218,7 @@ def test_a_worker_that_says_nothing_ends_the_load(
     start: Callable[..., Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody gives a reason, but one of two is frozen: half of a load is another load."""
-    monkeypatch.setattr(locust_generator, "MUTE_S", 3.0)
+    monkeypatch.setattr(locust_generator, "SILENCE_S", 3.0)
     target, folder, frozen = start(), folder_in(tmp_path, "run"), []
 
     def freeze(progress: Progress) -> None:
@@ -229,7 +229,7 @@ def test_a_worker_that_says_nothing_ends_the_load(
     drive(folder, target.url, load=LONG.model_copy(update={"workers": 2}), on_progress=freeze)
     assert time.time() < frozen[0] + 3 + STOP_S + SPARE_S
     summary = summary_in(folder)
-    assert summary.ended == "stopped: worker 1 of 2 hung, it said nothing for 3 s"
+    assert summary.ended == "stopped: worker 1 of 2 hung and sent no report for 3 s"
     assert summary.lost_workers == (1,)
 
 

@@ -110,7 +110,7 @@ def test_workers_that_never_started_say_their_last_words(tmp_path: Path) -> None
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / FEED_FILE).write_text("{}\n", encoding="utf-8")
-    with pytest.raises(LoadError, match=r"left no record; its last words: .*(stage the data again|was lost|ended)"):
+    with pytest.raises(LoadError, match=r"left no record; the end of its log: .*(stage the data again|was lost|ended)"):
         drive(folder, "http://127.0.0.1:9", load=LOAD.model_copy(update={"workers": 2}))
     assert sorted(path.name for path in folder.iterdir()) == ["feed.jsonl", "generator.log", "load-plan.json"]
 
@@ -129,6 +129,6 @@ def test_a_worker_that_dies_before_the_start_takes_the_others_with_it(
         return worker
 
     monkeypatch.setattr(load_process, "_start", begin_and_kill_the_second)
-    with pytest.raises(LoadError, match=r"left no record; its last words: stopped: worker 2 of 2 was lost"):
+    with pytest.raises(LoadError, match=r"left no record; the end of its log: stopped: worker 2 of 2 was lost"):
         drive(folder, target.url, load=LOAD.model_copy(update={"workers": 2}))
     assert target.answered() == 0
