@@ -1,15 +1,16 @@
-"""Tells people what a night showed: writes it down first, then delivers all that waits."""
+"""Alert people to the results of a night: write the alerts into the book first, then deliver the outbox."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from bellwether.wiring import links_of, run_links, storage
-from include.perf.alerts import slack_messages
+from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import AlertBook
 from include.perf.alerts.delivery import OutboxSender
-from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.pipeline_alerts import PipelineAlerts
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
+from include.perf.alerts.slack_messages import SlackWords
+from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.model.errors import DeliveryError
@@ -17,38 +18,39 @@ from include.perf.pipeline.planning.overdue import overdue
 from include.perf.runs.dag_run import results_of
 
 
-def tell_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
-    """Tell what the runs of a DAG run showed; a task that is tried again tells nothing twice.
+def alert_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
+    """Alert to the results of a DAG run. A retried task alerts nobody twice.
 
     Raises:
-        DeliveryError: something did not arrive; it is kept, and the verdicts stand all the same.
+        DeliveryError: a message did not arrive; it stays in the outbox, and the verdicts are not affected.
     """
     catalogue = load_catalogue()
     night = results_of(storage().results(), uris, dag_id=dag_id, dag_run_id=dag_run_id)
     links = run_links(dag_id, dag_run_id)
 
-    def write(desk: AlertWriter) -> None:
-        if not desk.is_told(night.run_ids):
-            ServiceAlerts(desk=desk, policy=_policy(catalogue), words=slack_messages, links_of=links_of).tell(night)
-            _of_pipeline(desk, catalogue).tell(night, links=links)
+    def write(writer: AlertWriter) -> None:
+        if writer.mark_processed(night.run_ids):
+            alerts = ServiceAlerts(writer=writer, policy=_policy(catalogue), words=SlackWords(), links_of=links_of)
+            alerts.alert(night)
+            _pipeline_alerts(writer, catalogue).alert(night, links=links)
 
     _write(write)
     deliver()
 
 
-def tell_failed(reason: str, *, dag_id: str, dag_run_id: str) -> None:
-    """Tell that nothing came of a DAG run."""
-    _tell_pipeline(lambda alerts: alerts.tell_failed(dag_id, reason, links=run_links(dag_id, dag_run_id)))
+def alert_failed(reason: str, *, dag_id: str, dag_run_id: str) -> None:
+    """Alert to a DAG run without any result."""
+    _alert_operators(lambda alerts: alerts.alert_failed(dag_id, reason, links=run_links(dag_id, dag_run_id)))
 
 
-def tell_late(late_since: datetime, *, dag_id: str, dag_run_id: str) -> None:
-    """Tell that a DAG run takes longer than it may."""
+def alert_late(late_since: datetime, *, dag_id: str, dag_run_id: str) -> None:
+    """Alert to a DAG run that missed its deadline."""
     links = run_links(dag_id, dag_run_id)
-    _tell_pipeline(lambda alerts: alerts.tell_late(dag_id, dag_run_id, late_since=late_since, links=links))
+    _alert_operators(lambda alerts: alerts.alert_late(dag_id, dag_run_id, late_since=late_since, links=links))
 
 
-def tell_overdue() -> None:
-    """Tell which scenarios should have run, and which run again."""
+def alert_overdue() -> None:
+    """Alert to scenarios that did not run when they were due, and report those that run again."""
     catalogue, store = load_catalogue(), storage().results()
 
     now = _now()
@@ -58,31 +60,31 @@ def tell_overdue() -> None:
         for name, scenario in catalogue.scenarios.items()
     }
 
-    def write(desk: AlertWriter) -> None:
-        desk.book.watched_since = desk.book.watched_since or since
+    def write(writer: AlertWriter) -> None:
+        writer.book.watched_since = writer.book.watched_since or since
         for scenario, late in found.items():
-            _of_pipeline(desk, catalogue).tell_overdue(scenario, late)
+            _pipeline_alerts(writer, catalogue).alert_overdue(scenario, late)
 
     _write(write)
     deliver()
 
 
-def tell_limits(changes: Sequence[str]) -> None:
-    """Tell which limits of the alert rules changed with the baselines."""
-    _tell_pipeline(lambda alerts: alerts.tell_limits(changes))
+def report_limits(changes: Sequence[str]) -> None:
+    """Report which limits of the alert rules changed with the baselines."""
+    _alert_operators(lambda alerts: alerts.report_limits(changes))
 
 
-def _tell_pipeline(tell: Callable[[PipelineAlerts], None]) -> None:
+def _alert_operators(alert: Callable[[PipelineAlerts], None]) -> None:
     catalogue = load_catalogue()
-    _write(lambda desk: tell(_of_pipeline(desk, catalogue)))
+    _write(lambda writer: alert(_pipeline_alerts(writer, catalogue)))
     deliver()
 
 
 def _write(write: Callable[[AlertWriter], None]) -> None:
     def change(book: AlertBook) -> None:
-        desk = AlertWriter(book=book, now=_now())
-        write(desk)
-        desk.forget()
+        writer = AlertWriter(book=book, now=_now())
+        write(writer)
+        writer.forget()
 
     storage().alerts().update(change)
 
@@ -91,8 +93,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _of_pipeline(desk: AlertWriter, catalogue: Catalogue) -> PipelineAlerts:
-    return PipelineAlerts(desk=desk, channel=catalogue.operations.ops_channel, words=slack_messages)
+def _pipeline_alerts(writer: AlertWriter, catalogue: Catalogue) -> PipelineAlerts:
+    return PipelineAlerts(writer=writer, channel=catalogue.operations.ops_channel, words=SlackPipelineWords())
 
 
 def _policy(catalogue: Catalogue) -> Policy:
@@ -111,23 +113,23 @@ def _policy(catalogue: Catalogue) -> Policy:
 
 
 def deliver() -> None:
-    """Deliver all that waits, also what did not arrive before.
+    """Deliver all pending messages, those of earlier runs included.
 
     Raises:
-        DeliveryError: something did not arrive, and is kept for the next time.
+        DeliveryError: a message did not arrive; it stays in the outbox for the next run.
     """
     store = storage().alerts()
     if not store.read().outbox:
         return
     from bellwether.notifier import messenger
-    from bellwether.other_channels import also_through_apprise
+    from bellwether.other_channels import forward_through_apprise
 
-    deliverer = OutboxSender(
+    sender = OutboxSender(
         store=store,
         messenger=messenger(),
         runs=storage().results(),
         clock=_now,
-        also=also_through_apprise,
+        forward=forward_through_apprise,
     )
-    if problems := deliverer.deliver():
-        raise DeliveryError(f"{'; '.join(problems)}. What did not arrive is kept and sent with the next run")
+    if problems := sender.deliver():
+        raise DeliveryError(f"{'; '.join(problems)}. Undelivered messages are kept and sent with the next run")

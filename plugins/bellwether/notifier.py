@@ -1,4 +1,4 @@
-"""Takes messages to Slack through Airflow's provider: by bot token, else by incoming webhook."""
+"""Send messages to Slack through Airflow's provider: with a bot token, else through an incoming webhook."""
 
 import logging
 import re
@@ -43,24 +43,24 @@ PAGES = 50
 _PRINTABLE = re.compile(r"[\x21-\x7e]+\Z")
 _CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{6,}\Z")
 
-# Slack's client logs addresses and answers; what went wrong is said by our own errors.
+# Slack's client logs addresses and answers, which may hold secrets; our own errors say what went wrong.
 _SILENT = logging.getLogger(f"{__name__}.slack_sdk")
 _SILENT.setLevel(logging.CRITICAL + 1)
 
 
 def messenger() -> Messenger:
-    """Return the way to Slack that there is a connection for.
+    """Return the messenger of the configured connection; the bot token takes precedence.
 
     Raises:
-        DeliveryError: there is none, or it cannot be used.
+        DeliveryError: there is no connection, or it cannot be used.
     """
     if _has_connection(BOT_CONNECTION):
         return SlackBot()
     if _has_connection(WEBHOOK_CONNECTION):
         return SlackWebhook()
     raise DeliveryError(
-        f"there is no connection {BOT_CONNECTION} (type Slack API, a bot token) nor {WEBHOOK_CONNECTION} "
-        "(an incoming webhook); add one of them"
+        f"Slack is not configured; add the connection {BOT_CONNECTION} (type Slack API, with a bot token) or "
+        f"{WEBHOOK_CONNECTION} (an incoming webhook)"
     )
 
 
@@ -73,10 +73,10 @@ def _has_connection(name: str) -> bool:
 
 
 class SlackBot:
-    """Writes with the bot token of the connection ``slack_api_default``.
+    """Posts with the bot token of the connection ``slack_api_default``.
 
-    What must not be doubled is sent again only if nothing can have arrived; what may be repeated, after any passing
-    disturbance.
+    A call that must not be duplicated is retried only if nothing can have arrived. An idempotent call is retried after
+    any temporary failure.
 
     Raises:
         DeliveryError: the connection cannot be used.
@@ -86,16 +86,16 @@ class SlackBot:
 
     def __init__(self) -> None:
         self._once = _bot([UnsentRetry(RETRIES), RateLimitRetry(RETRIES)])
-        self._again = _bot(
+        self._repeat = _bot(
             [ConnectionErrorRetryHandler(RETRIES), RateLimitRetry(RETRIES), ServerErrorRetryHandler(RETRIES)]
         )
 
     def post(self, delivery: Delivery, *, thread: Posted | None, broadcast: bool) -> Posted | None:
-        """Send a message, into a thread where one is given; returns where it is, if Slack says so.
+        """Send a message, as a reply where a thread is given; return its place, if Slack's answer has it.
 
         Raises:
-            DeliveryError: it did not arrive.
-            DeliveryUnknown: it may have arrived.
+            DeliveryError: the message did not arrive.
+            DeliveryUnknown: the message may have arrived.
         """
         place: dict[str, Any] = {"channel": delivery.channel}
         if thread is not None:
@@ -103,7 +103,7 @@ class SlackBot:
         try:
             answer = self._once.chat_postMessage(
                 **place,
-                text=delivery.message.text,
+                text=delivery.message.slack_text,
                 blocks=delivery.message.blocks,
                 metadata={"event_type": EVENT_TYPE, "event_payload": {"id": delivery.id}},
                 unfurl_links=False,
@@ -111,71 +111,73 @@ class SlackBot:
             )
         except FAILURES as err:
             raise undelivered(err, text=delivery.message.text, connection=BOT_CONNECTION) from source(err)
-        log.info("told Slack in %s: %s", delivery.channel, delivery.message.text)
+        log.info("posted to Slack in %s: %s", delivery.channel, delivery.message.text)
         channel, ts = answer.get("channel"), answer.get("ts")
         return Posted(channel, ts) if isinstance(channel, str) and isinstance(ts, str) else None
 
     def find(self, delivery: Delivery, *, thread: Posted | None) -> Posted | None:
-        """Look for a message that was sent before, by the id that went with it; ``None`` when it is not there.
+        """Look up a message that was sent before by its id; return ``None`` when it is not there.
 
-        Needs the scope channels:history (groups:history in a private channel), and where the channel is given by its
-        name channels:read (groups:read).
+        Needs the scope channels:history (groups:history for a private channel). A channel that is configured by name
+        also needs channels:read (groups:read).
 
         Raises:
-            DeliveryError: nobody can tell.
-            DeliveryUnknown: nobody can tell now; Slack may be asked later.
+            DeliveryError: Slack refused the search.
+            DeliveryUnknown: the search failed and may work later.
         """
         since = f"{(delivery.created_at - CLOCKS_APART).timestamp():.6f}"
         wanted: dict[str, Any] = {"oldest": since, "include_all_metadata": True, "limit": PAGE}
         try:
             if thread is None:
                 channel = self._channel_id(delivery.channel)
-                pages = _pages(self._again.conversations_history, "messages", channel=channel, **wanted)
+                pages = _pages(self._repeat.conversations_history, "messages", channel=channel, **wanted)
             else:
                 channel = thread.channel
-                pages = _pages(self._again.conversations_replies, "messages", channel=channel, ts=thread.ts, **wanted)
-            found = next((each for each in pages if _id_in(each) == delivery.id), None)
+                pages = _pages(self._repeat.conversations_replies, "messages", channel=channel, ts=thread.ts, **wanted)
+            found = next((message for message in pages if _id_in(message) == delivery.id), None)
             return Posted(channel, found["ts"]) if found else None
         except (*FAILURES, TypeError, AttributeError) as err:
             kind = DeliveryUnknown if is_passing(err) else DeliveryError
             raise kind(
-                f"whether this arrived nobody can tell, because Slack cannot be asked ({cause(err)}); "
+                f"the message may have arrived, but Slack cannot be searched for it ({cause(err)}); "
                 f"{remedy(err, BOT_CONNECTION)}: {delivery.message.text}"
             ) from source(err)
 
     def _channel_id(self, name: str) -> str:
-        """Return the ID of a channel, which reading wants; private ones are listed only if need be, and allowed."""
+        """Return the ID of a channel, needed to read it; private channels are listed only if no public one matches."""
         if _CHANNEL_ID.match(name):
             return name
         for kind in ("public_channel", "private_channel"):
-            listed = _pages(self._again.conversations_list, "channels", types=kind, exclude_archived=True, limit=PAGE)
+            listed = _pages(self._repeat.conversations_list, "channels", types=kind, exclude_archived=True, limit=PAGE)
             for channel in listed:
                 if channel["name"] == name.removeprefix("#"):
                     return str(channel["id"])
         raise DeliveryError(
-            f"whether a message arrived in {name} nobody can tell, because Slack lists no such channel; "
-            "put its ID (C…) into services.yaml"
+            f"a message to {name} may have arrived, but cannot be searched for: Slack lists no such channel; "
+            "set its ID (C…) in services.yaml"
         )
 
     def replace(self, posted: Posted, message: Message) -> None:
-        """Change what a message says; to do so twice changes nothing more.
+        """Replace the content of a message; this is idempotent.
 
         Raises:
-            DeliveryError: it stays as it was, as far as is known.
+            DeliveryError: the message is probably unchanged.
         """
         try:
-            self._again.chat_update(channel=posted.channel, ts=posted.ts, text=message.text, blocks=message.blocks)
+            self._repeat.chat_update(
+                channel=posted.channel, ts=posted.ts, text=message.slack_text, blocks=message.blocks
+            )
         except FAILURES as err:
             raise DeliveryError(
-                f"Slack did not change a message ({cause(err)}); {remedy(err, BOT_CONNECTION)}: {message.text}"
+                f"Slack did not update a message ({cause(err)}); {remedy(err, BOT_CONNECTION)}: {message.text}"
             ) from source(err)
 
     def attach(self, posted: Posted, charts: Sequence[Path], *, alt: str) -> None:
-        """Put charts into a message's thread.
+        """Upload charts into the thread of a message.
 
         Raises:
-            DeliveryError: they are not there.
-            DeliveryUnknown: they may be there.
+            DeliveryError: the charts were not uploaded.
+            DeliveryUnknown: the charts may have been uploaded.
         """
         if not charts:
             return
@@ -191,12 +193,12 @@ class SlackBot:
         except FAILURES as err:
             lost = type(undelivered(err, text="", connection=BOT_CONNECTION))
             raise lost(
-                f"Slack has the message but not its charts ({cause(err)}); {remedy(err, BOT_CONNECTION)}"
+                f"Slack accepted the message but not its charts ({cause(err)}); {remedy(err, BOT_CONNECTION)}"
             ) from source(err)
 
 
 class SlackWebhook:
-    """Writes through the incoming webhook of the connection ``slack_default``: into its own channel, and nothing else.
+    """Posts through the incoming webhook of the connection ``slack_default``, into the channel of the webhook.
 
     Raises:
         DeliveryError: the connection cannot be used.
@@ -208,54 +210,54 @@ class SlackWebhook:
         self._client = _webhook([UnsentRetry(RETRIES), RateLimitRetry(RETRIES)])
 
     def post(self, delivery: Delivery, *, thread: Posted | None, broadcast: bool) -> Posted | None:
-        """Send a message; where it is nobody learns.
+        """Send a message; its place in Slack is unknown.
 
         Raises:
-            DeliveryError: it did not arrive.
-            DeliveryUnknown: it may have arrived.
+            DeliveryError: the message did not arrive.
+            DeliveryUnknown: the message may have arrived.
         """
         text = delivery.message.text
         try:
             answer = self._client.send(
-                text=text, blocks=delivery.message.blocks, unfurl_links=False, unfurl_media=False
+                text=delivery.message.slack_text, blocks=delivery.message.blocks, unfurl_links=False, unfurl_media=False
             )
         except FAILURES as err:
-            # Without its cause, whose text may hold the webhook's address.
+            # "from None": the text of the cause may hold the webhook's address.
             raise undelivered(err, text=text, connection=WEBHOOK_CONNECTION) from None
         if (answer.status_code, answer.body.strip()) != (200, "ok"):
             raise refused_hook(answer.status_code, answer.body.strip(), text=text, connection=WEBHOOK_CONNECTION)
-        log.info("told Slack's webhook: %s", text)
+        log.info("posted to Slack through the webhook: %s", text)
         return None
 
     def find(self, delivery: Delivery, *, thread: Posted | None) -> Posted | None:
-        """Refuse: a webhook cannot read.
+        """Refuse, because a webhook cannot read.
 
         Raises:
             DeliveryError: always.
         """
         raise DeliveryError(
-            "whether this arrived nobody can tell, because a webhook cannot read; look into its channel, or add the "
+            "the message may have arrived, but a webhook cannot search for it; look into its channel, or add the "
             f"connection {BOT_CONNECTION}: {delivery.message.text}"
         )
 
     def replace(self, posted: Posted, message: Message) -> None:
-        """Refuse: a webhook cannot change what it sent.
+        """Refuse, because a webhook cannot update a message.
 
         Raises:
             DeliveryError: always.
         """
-        raise DeliveryError(f"a webhook cannot change a message; add the connection {BOT_CONNECTION}: {message.text}")
+        raise DeliveryError(f"a webhook cannot update a message; add the connection {BOT_CONNECTION}: {message.text}")
 
     def attach(self, posted: Posted, charts: Sequence[Path], *, alt: str) -> None:
-        """Leave the charts out: a webhook takes no files, and the message says everything."""
-        log.info("a webhook takes no files; %d charts are left out", len(charts))
+        """Skip the charts, because a webhook cannot upload files; the message is complete without them."""
+        log.info("a webhook cannot upload files; %d charts are skipped", len(charts))
 
 
 def _bot(handlers: list[RetryHandler]) -> Any:
     try:
         client = SlackHook(slack_conn_id=BOT_CONNECTION, retry_handlers=handlers, logger=_SILENT).client
     except (AirflowException, ValueError):
-        # Without its cause, whose text may hold what stands in the connection.
+        # "from None": the text of the cause may hold secrets of the connection.
         raise _unusable(BOT_CONNECTION) from None
     if not _PRINTABLE.match(client.token or ""):
         raise _unusable(BOT_CONNECTION)
@@ -274,7 +276,7 @@ def _webhook(handlers: list[RetryHandler]) -> Any:
 
 
 def _unusable(connection: str) -> DeliveryError:
-    secret = "bot token (xoxb-…)" if connection == BOT_CONNECTION else "webhook's address or its end (T…/B…/…)"
+    secret = "bot token (xoxb-…)" if connection == BOT_CONNECTION else "webhook's address or its last part (T…/B…/…)"
     return DeliveryError(
         f"the connection {connection} cannot be used: its password must be the {secret} without spaces or line breaks, "
         "and its timeout a whole number of seconds"
@@ -282,10 +284,10 @@ def _unusable(connection: str) -> DeliveryError:
 
 
 def _pages(call: Callable[..., Any], key: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield what a call lists, page after page.
+    """Yield the items of a paginated call.
 
     Raises:
-        ValueError: its end cannot be reached.
+        ValueError: the last page was not reached.
     """
     cursor = ""
     for _ in range(PAGES):
@@ -296,7 +298,7 @@ def _pages(call: Callable[..., Any], key: str, **arguments: Any) -> Iterator[Map
             if answer.get("has_more"):
                 break
             return
-    raise ValueError(f"the end of {key} was not reached")
+    raise ValueError(f"the last page of {key} was not reached")
 
 
 def _id_in(message: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,6 @@
-"""Takes messages to other places than Slack (mail, Teams, PagerDuty, …) through Apprise.
+"""Forward messages to other channels than Slack (mail, Teams, PagerDuty, …) through Apprise.
 
-Off unless there is a connection ``bellwether_apprise``. Apprise is imported only then.
+It is off unless the connection ``bellwether_apprise`` exists. Apprise is imported only then.
 """
 
 import logging
@@ -22,11 +22,13 @@ SHORTEST_SECRET = 6
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,15})://")
 
 
-def also_through_apprise(delivery: Delivery) -> None:
-    """Send a message to every address in the connection ``bellwether_apprise``: its password, or ``urls`` in its extra.
+def forward_through_apprise(delivery: Delivery) -> None:
+    """Send a message to every address of the connection ``bellwether_apprise``.
+
+    The addresses are its password, or ``urls`` in its extra.
 
     Raises:
-        DeliveryError: not every address took it, or the connection cannot be used; the others have it.
+        DeliveryError: an address refused the message, which the others received, or the connection cannot be used.
     """
     addresses = _addresses()
     if not addresses:
@@ -36,10 +38,10 @@ def also_through_apprise(delivery: Delivery) -> None:
     failed = [_kind(address) for address in addresses if not _is_sent(address, delivery)]
     if failed:
         raise DeliveryError(
-            f"not every place of the connection {APPRISE_CONNECTION} took the message: {', '.join(failed)}; check "
-            f"these addresses: {delivery.message.text}"
+            f"some addresses of the connection {APPRISE_CONNECTION} did not accept the message; check "
+            f"{', '.join(failed)}: {delivery.message.text}"
         )
-    log.info("told %d places by Apprise: %s", len(addresses), delivery.message.text)
+    log.info("sent to %d addresses through Apprise: %s", len(addresses), delivery.message.text)
 
 
 def _addresses() -> tuple[str, ...]:
@@ -48,16 +50,16 @@ def _addresses() -> tuple[str, ...]:
     except AirflowNotFoundException:
         return ()
     urls: Any = connection.extra_dejson.get("urls") or (connection.password or "").split()
-    if not isinstance(urls, list) or not urls or not all(isinstance(each, str) and each.strip() for each in urls):
+    if not isinstance(urls, list) or not urls or not all(isinstance(url, str) and url.strip() for url in urls):
         raise DeliveryError(
-            f"the connection {APPRISE_CONNECTION} names no address; its password must be an address that Apprise "
-            'knows, or its extra {"urls": […]} a list of them'
+            f"the connection {APPRISE_CONNECTION} has no address; set its password to an Apprise address, or its extra "
+            'to {"urls": […]}'
         )
-    return tuple(each.strip() for each in urls)
+    return tuple(url.strip() for url in urls)
 
 
 def _hide(address: str) -> None:
-    """Keep an address out of the logs, and each of its parts, because libraries log those by themselves."""
+    """Mask an address and each of its parts in the logs, because libraries log them."""
     mask_secret(address)
     for part in re.split(r"[/:@?&=,\s]+", address.partition("://")[2]):
         if len(part) >= SHORTEST_SECRET:
@@ -65,7 +67,7 @@ def _hide(address: str) -> None:
 
 
 def _kind(address: str) -> str:
-    """Return all of an address that may be told."""
+    """Return the part of an address that is not secret: its scheme."""
     found = _SCHEME.match(address.lower())
     return found[0] if found else "an address without a scheme"
 
@@ -73,7 +75,7 @@ def _kind(address: str) -> str:
 def _is_sent(address: str, delivery: Delivery) -> bool:
     import apprise
 
-    # It logs addresses.
+    # Apprise logs addresses.
     logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     places = apprise.Apprise()
     if not places.add(address):

@@ -29,5 +29,5 @@ def write_rules() -> list[str]:
         for change in changes:
             log.info("%s", change)
         if changes:
-            alerting.tell_limits(changes)
+            alerting.report_limits(changes)
     return changes

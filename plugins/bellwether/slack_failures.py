@@ -1,8 +1,8 @@
-"""What a failed call to Slack means: whether the message can be there, and what to do about it.
+"""Interpret failed calls to Slack: may the message have arrived, and what is the remedy?
 
-A message that was sent twice wakes on-call twice, so that one counts as unsure unless something shows that Slack did
-not take it: nothing reached it, it answered 429, or it refused by a code of its own. Nothing of an error's own text is
-told, because it may hold an address, and a webhook's address is its password.
+A duplicate wakes on-call twice. So a failed message counts as unconfirmed unless it is known that Slack did not accept
+it: nothing reached Slack, it answered 429, or it refused with an error code. The text of an error is never shown,
+because it may hold a webhook's address, which is a secret.
 """
 
 import errno
@@ -25,18 +25,27 @@ from slack_sdk.web import SlackResponse
 from include.perf.model.errors import DeliveryError, DeliveryUnknown
 
 FAILURES = (SlackClientError, HTTPException, OSError, ValueError, LookupError)
-"""What a call raises: Slack's refusals, broken answers, the network, and answers that cannot be decoded."""
+"""What a call raises: refusals by Slack, network errors, and answers that cannot be decoded."""
 
 MISSING_SCOPE = "missing_scope"
 
 LONGEST_PAUSE_S = 30
-"""Where Slack wants a longer one, the next task delivers."""
+"""The longest pause to wait for. If Slack requires a longer one, the next task delivers."""
 
 _UNREACHED = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN}
 _CODE = re.compile(r"[a-z0-9_.]{1,80}\Z")
 # "It's possible some aspect of the operation succeeded": https://docs.slack.dev/reference/methods/chat.postMessage
 _UNSURE_CODES = {"fatal_error", "internal_error", "service_unavailable"}
 
+# in the order in which they are tried: InvalidURL is an HTTPException, too
+_CLIENT_ERRORS = {
+    InvalidURL: "the address is invalid",
+    SlackRequestError: "the client refused to send the request",
+    HTTPException: "the connection was closed without a complete answer",
+    ConnectionError: "the connection was closed without a complete answer",
+    ValueError: "the answer cannot be decoded",
+    LookupError: "the answer is incomplete",
+}
 _TOKEN = "correct the bot token (xoxb-…) in the connection {connection}"  # noqa: S105 - a remedy, no token
 _INVITE = "invite the bot to the channel (/invite in Slack), or correct the channel in services.yaml"
 _REMEDIES = {
@@ -48,41 +57,41 @@ _REMEDIES = {
     "not_allowed_token_type": _TOKEN,
     "channel_not_found": _INVITE,
     "not_in_channel": _INVITE,
-    "is_archived": "take the channel out of the archive, or name another in services.yaml",
-    "channel_is_archived": "take the channel out of the archive, or name another in services.yaml",
-    "restricted_action": "let an administrator allow the bot to post there",
-    "thread_not_found": "its thread was deleted; nothing can be added to it",
-    "message_not_found": "it was deleted; there is nothing to change",
-    "cant_update_message": "only the bot that sent it may change it: restore that bot's token",
-    "edit_window_closed": "let an administrator allow messages to be edited at any time",
-    "no_service": "the webhook was removed; make a new one and put it into the connection {connection}",
-    "no_active_hooks": "the webhook is disabled; make a new one and put it into the connection {connection}",
+    "is_archived": "unarchive the channel, or set another one in services.yaml",
+    "channel_is_archived": "unarchive the channel, or set another one in services.yaml",
+    "restricted_action": "ask an administrator to allow the bot to post in the channel",
+    "thread_not_found": "the thread was deleted; no reply is possible",
+    "message_not_found": "the message was deleted; there is nothing to update",
+    "cant_update_message": "only the bot that posted it can update it: restore that bot's token",
+    "edit_window_closed": "ask an administrator to allow editing messages at any time",
+    "no_service": "the webhook was removed; create a new one and set it in the connection {connection}",
+    "no_active_hooks": "the webhook is disabled; create a new one and set it in the connection {connection}",
     "invalid_token": "correct the webhook's address in the connection {connection}",
-    "ratelimited": "nothing; it is delivered later",
-    "rate_limited": "nothing; it is delivered later",
+    "ratelimited": "no action needed: it is delivered later",
+    "rate_limited": "no action needed: it is delivered later",
 }
-_UNKNOWN = "see https://docs.slack.dev for what this error means"
+_UNKNOWN = "see https://docs.slack.dev for the meaning of this error"
 _PROXY = "check the proxy, and the address in the connection {connection}"
 _NETWORK = "check the network, the proxy, and the address in the connection {connection}"
 
 
 def is_unsent(error: BaseException | None) -> bool:
-    """Whether it is sure that no request reached Slack: nobody was there to take it."""
+    """Whether no request can have reached Slack."""
     if isinstance(error, InvalidURL | SlackRequestError):
         return True  # refused by the client itself
     if isinstance(error, HTTPError) or not isinstance(error, URLError):
-        return False  # an answer came, or the connection stood already
+        return False  # Slack answered, or the connection was established
     reason = error.reason
     if isinstance(reason, socket.gaierror | ssl.SSLCertVerificationError):
         return True
-    # urllib names a time-out so only while it connects or sends; one that waits for the answer is no URLError.
+    # urllib wraps a timeout in a URLError only while it connects or sends, not while it waits for the answer.
     if isinstance(reason, TimeoutError) or (isinstance(reason, OSError) and reason.errno in _UNREACHED):
         return True
-    return str(reason).startswith("Tunnel connection failed")  # a proxy's word
+    return str(reason).startswith("Tunnel connection failed")  # urllib's message when a proxy refuses
 
 
 class UnsentRetry(ConnectionErrorRetryHandler):
-    """Tries again only if it is sure that nothing arrived."""
+    """Retries only if nothing can have arrived."""
 
     def _can_retry(
         self,
@@ -96,7 +105,7 @@ class UnsentRetry(ConnectionErrorRetryHandler):
 
 
 class RateLimitRetry(RateLimitErrorRetryHandler):
-    """Waits as long as Slack says, if that is not too long."""
+    """Waits as long as Slack requires, up to `LONGEST_PAUSE_S`."""
 
     def _can_retry(
         self,
@@ -117,11 +126,11 @@ def _is_short_pause(response: HttpResponse) -> bool:
 
 
 def undelivered(err: BaseException, *, text: str, connection: str) -> DeliveryError:
-    """Return what is to be said of a message that Slack did not confirm.
+    """Return the error for a message that Slack did not confirm.
 
     Args:
-        text: the message's first line.
-        connection: Airflow's name of it.
+        text: first line of the message.
+        connection: id of the Airflow connection.
     """
     if _is_refused(err):
         return _refused(cause(err), remedy(err, connection), text)
@@ -129,7 +138,7 @@ def undelivered(err: BaseException, *, text: str, connection: str) -> DeliveryEr
 
 
 def refused_hook(status: int, body: str, *, text: str, connection: str) -> DeliveryError:
-    """Return what is to be said of a webhook's answer other than its consent."""
+    """Return the error for an unsuccessful answer of a webhook."""
     code = body if _CODE.match(body) else None
     why = f"error {code}" if code else f"HTTP status {status}"
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -139,11 +148,11 @@ def refused_hook(status: int, body: str, *, text: str, connection: str) -> Deliv
 
 
 def _refused(why: str, advice: str, text: str) -> DeliveryError:
-    return DeliveryError(f"Slack did not take the message ({why}); {advice}: {text}")
+    return DeliveryError(f"Slack did not accept the message ({why}); {advice}: {text}")
 
 
 def _unconfirmed(why: str, text: str) -> DeliveryUnknown:
-    return DeliveryUnknown(f"Slack did not confirm the message ({why}), it may have arrived or not: {text}")
+    return DeliveryUnknown(f"Slack did not confirm the message ({why}); it may have arrived: {text}")
 
 
 def _is_refused(err: BaseException) -> bool:
@@ -164,7 +173,7 @@ def _status(err: BaseException) -> int | None:
 
 
 def _code(err: BaseException) -> str | None:
-    """Return Slack's own word for a refusal; ``None`` where the answer is not Slack's."""
+    """Return the error code of a refusal; ``None`` where the answer is not from Slack."""
     code = _answered(err).get("error")
     return code if isinstance(code, str) and _CODE.match(code) else None
 
@@ -176,13 +185,13 @@ def _answered(err: BaseException) -> Mapping[str, Any]:
 
 
 def cause(err: BaseException) -> str:
-    """Return why a call failed, without anything that could be secret."""
+    """Return why a call failed, without secrets."""
     code, status = _code(err), _status(err)
     if code is not None:
         needed = _answered(err).get("needed")
         return f"error {code}, needs {needed}" if code == MISSING_SCOPE and needed else f"error {code}"
     if status is not None:
-        strange = " and an answer that is not Slack's" if status < HTTPStatus.BAD_REQUEST else ""
+        strange = " and an answer that is not from Slack" if status < HTTPStatus.BAD_REQUEST else ""
         return f"HTTP status {status}{strange}"
     if isinstance(err, URLError):
         return f"not reached: {_network(err.reason)}" if is_unsent(err) else _network(err.reason)
@@ -193,29 +202,32 @@ def _network(reason: object) -> str:
     if isinstance(reason, TimeoutError):
         return "no answer in time"
     if isinstance(reason, ssl.SSLCertVerificationError):
-        return "its certificate cannot be verified"
+        return "the certificate cannot be verified"
     if isinstance(reason, OSError) and reason.errno and reason.strerror:
         return reason.strerror
-    return type(reason).__name__
+    for kind, words in _CLIENT_ERRORS.items():
+        if isinstance(reason, kind):
+            return words
+    return "network error"
 
 
 def remedy(err: BaseException, connection: str) -> str:
-    """Return what somebody can do about a refusal."""
+    """Return what to do about a failure."""
     code = _code(err)
     if code == MISSING_SCOPE:
-        return f"add the scope {_answered(err).get('needed') or 'it names'} to the Slack app and install it again"
+        return f"add the scope {_answered(err).get('needed') or 'that it names'} to the Slack app and reinstall it"
     unanswered = _NETWORK if _status(err) is None else _PROXY
     advice = unanswered if code is None else _REMEDIES.get(code, _UNKNOWN)
     return advice.format(connection=connection)
 
 
 def is_passing(err: BaseException) -> bool:
-    """Whether it may work later without anybody's doing: everything but a refusal in Slack's own word."""
+    """Whether a failure is temporary; every failure is, except for a refusal with an error code."""
     return _code(err) in (None, "ratelimited", *_UNSURE_CODES)
 
 
 def source(err: BaseException) -> BaseException | None:
-    """Return an error that may be shown as a cause; ``None`` for one whose text may hold a token or an address."""
+    """Return an error that may be shown as the cause; ``None`` if its text may hold a token or an address."""
     if isinstance(err, HTTPError):
         err.close()  # the client leaves its connection open
     return err if isinstance(err, SlackApiError | OSError) else None

@@ -138,9 +138,9 @@ def alert(uris: list[str] | None) -> None:
     where = {"dag_id": context["dag"].dag_id, "dag_run_id": context["dag_run"].run_id}
     with told_to_airflow():
         if uris:
-            alerting.tell_night(uris, **where)
+            alerting.alert_night(uris, **where)
         else:
-            alerting.tell_failed(NOTHING_PLANNED, **where)
+            alerting.alert_failed(NOTHING_PLANNED, **where)
 
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)

@@ -13,4 +13,4 @@ def look() -> None:
     from bellwether import alerting
 
     with told_to_airflow():
-        alerting.tell_overdue()
+        alerting.alert_overdue()

@@ -251,7 +251,7 @@ def test_the_form_starts_from_the_scenarios_own_load(dags: dict[str, DAG], name:
 def test_a_run_that_takes_too_long_is_told(dags: dict[str, DAG], name: str) -> None:
     """Long before it is ended: the message comes when all runs and re-runs should be over."""
     (alert,) = dags[name].deadline
-    assert alert.callback.path == "bellwether.lateness.tell_late"
+    assert alert.callback.path == "bellwether.lateness.alert_late"
     assert alert.callback.kwargs == {"scenario": name}
     assert timedelta(hours=2) < alert.interval < dags[name].dagrun_timeout
 

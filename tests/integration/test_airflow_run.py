@@ -120,7 +120,7 @@ def test_on_call_gets_one_message_with_its_charts(slow_run: Run) -> None:
     """Exactly one message in the channel; the charts are files in its thread; it links to the run."""
     first, *replies = slow_run.messages
     assert (first["channel_name"], first["thread_ts"]) == ("performance", None)
-    assert first["text"].startswith((f":warning: {SERVICE} is slower at market_open: ", ":rotating_light: "))
+    assert first["text"].startswith((f":warning: {SERVICE} is slower under market_open: ", ":rotating_light: "))
     assert [reply["thread_ts"] for reply in replies] == [first["ts"]]
     files = [file for reply in replies for file in reply["files"]]
     assert [file["name"] for file in files] == ["comparison.png", "latency.png"]

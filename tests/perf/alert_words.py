@@ -1,4 +1,4 @@
-"""Words for alerts that a test can read: what is told, and of what."""
+"""Short messages for tests of alerts: the event and what it is about."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,17 +8,17 @@ from include.perf.runs.record import RunRecord
 
 
 def message(text: str) -> Message:
-    """Return a message that says so much."""
+    """Return a message with this text."""
     return Message(text=text, plain="", blocks=[])
 
 
 def names(records: Sequence[RunRecord]) -> str:
-    """Return the services of runs."""
+    """Return the services of runs, without their suffix."""
     return "+".join(record.service.removesuffix("-service") for record in records)
 
 
 class PlainWords:
-    """Says what it was asked to say."""
+    """Writes messages about services and about the pipeline."""
 
     def opened(self, records: Sequence[RunRecord], *, links: Links, mention: str | None) -> Message:
         return message(f"opened {names(records)}{f' @{mention}' if mention else ''}")

@@ -1,4 +1,4 @@
-"""Nights told to the Slack stand-in: who hears of what, what is said once, and what is kept until it arrives."""
+"""Alerts to the Slack stand-in: which channel gets what, nothing twice, and nothing lost."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from tests.records import record_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "charts"
 ANALYSIS = "analysis-engine-service"
-FIRST_LINE = ":rotating_light: analysis-engine-service is slower at market_open: p95 61.2 ms, +45 % (was 42.1 ms)"
+FIRST_LINE = "analysis-engine-service is slower under market_open: p95 61.2 ms, +45 % (was 42.1 ms)"
 WHERE = {"dag_id": "market_open", "dag_run_id": "scheduled__2026-03-02T03:50:00+00:00"}
 
 
@@ -31,13 +31,13 @@ def _results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Nights:
-    """Finished runs in a results store, one night after another."""
+    """Stores finished runs, night by night."""
 
     def __init__(self) -> None:
         self.number = 0
 
     def night(self, *records: RunRecord, unfinished: tuple[str, ...] = ()) -> list[str]:
-        """Keep the runs of a night, with their charts, and return their addresses."""
+        """Store the runs of a night with their charts, and return their URIs."""
         self.number += 1
         store, uris = Storage().results(), []
         for record in records:
@@ -57,67 +57,67 @@ class Nights:
 
 @pytest.fixture
 def nights() -> Nights:
-    """No night yet."""
+    """A results store without runs."""
     return Nights()
 
 
-def tell(uris: list[str]) -> None:
-    """Tell a night as the task does."""
-    alerting.tell_night(uris, **WHERE)
+def alert(uris: list[str]) -> None:
+    """Alert to a night like the task."""
+    alerting.alert_night(uris, **WHERE)
 
 
 def threads(slack: StandIn) -> dict[str, list[str]]:
-    """Return what was said by channel, answers behind an arrow."""
-    said: dict[str, list[str]] = {}
+    """Return the texts by channel, replies behind an arrow."""
+    texts: dict[str, list[str]] = {}
     for message in slack.messages():
-        is_answer = message.get("thread_ts") not in (None, message["ts"])
+        is_reply = message.get("thread_ts") not in (None, message["ts"])
         text = message["text"] or ", ".join(file["name"] for file in message.get("files", ()))
-        said.setdefault(message["channel_name"], []).append(f"{'→ ' if is_answer else ''}{text}")
-    return said
+        texts.setdefault(message["channel_name"], []).append(f"{'→ ' if is_reply else ''}{text}")
+    return texts
 
 
 def test_a_fortnight(bot: StandIn, nights: Nights) -> None:
-    """It comes, stays, gets worse and goes: one message in the channel, all else in its thread."""
+    """A problem starts, continues, gets worse and ends: one message, and replies in its thread."""
     critical = record_of(Verdict.REGRESSION)
     larger = replace(
         critical.deviations[0], value=0.09, shift=replace(critical.deviations[0].shift, ratio=1.1, low=1.0, high=1.2)
     )
     for record in (record_of(Verdict.PASS), critical, critical, replace(critical, deviations=(larger,)), critical):
-        tell(nights.night(record))
-    tell(nights.night(record_of(Verdict.PASS)))
-    first, *answers = threads(bot)["performance"]
+        alert(nights.night(record))
+    alert(nights.night(record_of(Verdict.PASS)))
+    first, *replies = threads(bot)["performance"]
     assert first.startswith(":white_check_mark: Recovered")
-    assert all(answer.startswith("→ ") for answer in answers)
-    said = [answer for answer in answers if not answer.endswith(".png")]
-    assert said[0].startswith("→ still there, night 1")
-    assert "worse" in said[1]
-    assert "back to normal" in said[-1]
-    assert sum(answer.endswith("latency.png") for answer in answers) == 2  # with the first message and the worse one
+    assert all(reply.startswith("→ ") for reply in replies)
+    texts = [reply for reply in replies if not reply.endswith(".png")]
+    assert texts[0].startswith("→ still there, night 1")
+    assert "worse" in texts[1]
+    assert "back to normal" in texts[-1]
+    assert sum(reply.endswith("latency.png") for reply in replies) == 2  # with the first message and the worse one
     assert list(threads(bot)) == ["performance"]
     assert Storage().alerts().read().outbox == []
     worst = next(message for message in bot.messages() if "worse, night" in message["text"])
     assert worst["thread_ts"] != worst["ts"]
 
 
-def test_the_first_message_says_where_the_report_is(bot: StandIn, nights: Nights) -> None:
-    """As a path: Slack's buttons lead to the web only."""
+def test_the_first_message_has_the_path_of_the_report(bot: StandIn, nights: Nights) -> None:
+    """As text, because a button needs a web address."""
     (uri,) = nights.night(record_of(Verdict.REGRESSION))
-    tell([uri])
+    alert([uri])
     assert f"{uri}/report.md" in str(bot.messages()[0]["blocks"])
 
 
-def test_a_task_that_is_tried_again_tells_nothing_twice(bot: StandIn, nights: Nights) -> None:
-    """Airflow runs it again after a crash, or somebody clears it."""
+def test_a_retried_task_alerts_nobody_twice(bot: StandIn, nights: Nights) -> None:
+    """Airflow retries it after a crash, or somebody clears it."""
     uris = nights.night(record_of(Verdict.REGRESSION))
-    tell(uris)
-    told = bot.texts()
-    tell(uris)
-    assert bot.texts() == told
+    alert(uris)
+    before = bot.texts()
+    alert(uris)
+    assert bot.texts() == before
 
 
-def test_what_could_not_be_judged_is_told_elsewhere(bot: StandIn, nights: Nights) -> None:
-    """In one message, with the run that has no record; nothing that looks like a regression."""
-    tell(nights.night(record_of(Verdict.INVALID), unfinished=("feature-store-service",)))
+def test_runs_that_could_not_be_judged_go_to_the_operators(bot: StandIn, nights: Nights) -> None:
+    """One message, including the run without a record."""
+    alert(nights.night(record_of(Verdict.INVALID), unfinished=("feature-store-service",)))
     assert list(threads(bot)) == ["performance-ops"]
     (message,) = bot.messages()
     assert "2 of 2 services could not be judged" in message["text"]
@@ -127,10 +127,10 @@ def test_what_could_not_be_judged_is_told_elsewhere(bot: StandIn, nights: Nights
 
 
 def test_improvements_go_into_the_digest(bot: StandIn, nights: Nights) -> None:
-    """Nobody is woken for them; a night in line is told to nobody."""
-    tell(nights.night(record_of(Verdict.IMPROVEMENT)))
+    """They alert nobody; a quiet night sends nothing."""
+    alert(nights.night(record_of(Verdict.IMPROVEMENT)))
     assert list(threads(bot)) == ["performance-digest"]
-    tell(nights.night(record_of(Verdict.PASS)))
+    alert(nights.night(record_of(Verdict.PASS)))
     assert len(bot.messages()) == 1
 
 
@@ -146,49 +146,49 @@ def test_improvements_go_into_the_digest(bot: StandIn, nights: Nights) -> None:
     ],
     ids=lambda fault: f"{fault['kind']}{'-accepted' if fault.get('accept') else ''}",
 )
-def test_what_did_not_arrive_comes_with_the_next_run_and_once(
+def test_undelivered_messages_arrive_once_with_the_next_run(
     bot: StandIn, nights: Nights, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The task says so; whatever Slack had taken of it is not sent again."""
+    """The task fails; a message that Slack accepted is not sent again."""
     monkeypatch.setattr(delivery, "SETTLES", timedelta(0))
     bot.fail(**fault)
-    with pytest.raises(DeliveryError, match=r"What did not arrive is kept and sent with the next run$"):
-        tell(nights.night(record_of(Verdict.REGRESSION)))
+    with pytest.raises(DeliveryError, match=r"Undelivered messages are kept and sent with the next run$"):
+        alert(nights.night(record_of(Verdict.REGRESSION)))
     assert len(Storage().alerts().read().outbox) == 1
     bot.http.delete("/_standin/fault").raise_for_status()
-    tell(nights.night(record_of(Verdict.PASS)))
+    alert(nights.night(record_of(Verdict.PASS)))
     firsts = [message for message in bot.messages() if message.get("thread_ts") in (None, message["ts"])]
     assert len(firsts) == 1
     assert firsts[0]["text"].startswith(":white_check_mark: Recovered")
 
 
-def test_a_webhook_tells_the_beginning_and_the_end(webhook: StandIn, nights: Nights) -> None:
-    """It has no threads, so the nights in between are silent."""
+def test_a_webhook_gets_the_start_and_the_end(webhook: StandIn, nights: Nights) -> None:
+    """It has no threads, so nights in between send nothing."""
     for verdict in (Verdict.REGRESSION, Verdict.REGRESSION, Verdict.PASS):
-        tell(nights.night(record_of(verdict)))
+        alert(nights.night(record_of(verdict)))
     first, last = webhook.texts()
-    assert first == FIRST_LINE
+    assert first == f":rotating_light: {FIRST_LINE}"
     assert "normal" in last
 
 
-def test_without_slack_everything_is_kept(nights: Nights) -> None:
-    """The sentence says which connection is missing; a quiet night needs none."""
-    tell(nights.night(record_of(Verdict.PASS)))
+def test_without_slack_messages_are_kept(nights: Nights) -> None:
+    """The error names the missing connection; a quiet night needs none."""
+    alert(nights.night(record_of(Verdict.PASS)))
     with pytest.raises(DeliveryError, match="slack_api_default"):
-        tell(nights.night(record_of(Verdict.REGRESSION)))
-    assert [each.message.text for each in Storage().alerts().read().outbox] == [FIRST_LINE]
+        alert(nights.night(record_of(Verdict.REGRESSION)))
+    assert [entry.message.text for entry in Storage().alerts().read().outbox] == [FIRST_LINE]
 
 
-def test_a_dag_run_of_which_nothing_came(bot: StandIn) -> None:
+def test_a_dag_run_without_any_result(bot: StandIn) -> None:
     """The plan failed."""
-    alerting.tell_failed("nothing was planned; see the task plan", **WHERE)
+    alerting.alert_failed("nothing was planned; see the task plan", **WHERE)
     assert list(threads(bot)) == ["performance-ops"]
     assert "market_open" in bot.texts()[0]
 
 
-def test_a_scenario_that_should_have_run(bot: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the first look nothing is missed; two days later every nightly scenario is, once."""
-    alerting.tell_overdue()
+def test_an_overdue_scenario(bot: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first check finds nothing; eight days later each nightly scenario is reported once."""
+    alerting.alert_overdue()
     assert bot.messages() == []
     later = datetime.now(UTC) + timedelta(days=8)
 
@@ -198,7 +198,7 @@ def test_a_scenario_that_should_have_run(bot: StandIn, monkeypatch: pytest.Monke
             return later
 
     monkeypatch.setattr(alerting, "datetime", Later)
-    alerting.tell_overdue()
-    alerting.tell_overdue()
+    alerting.alert_overdue()
+    alerting.alert_overdue()
     assert list(threads(bot)) == ["performance-ops"]
     assert sum("overnight_processing" in text for text in bot.texts()) == 1

@@ -1,11 +1,11 @@
-"""A DAG that is late: from when on, and whom it is told."""
+"""Late DAG runs: their deadline and their alert."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from airflow.sdk import DeadlineReference, SyncCallback
-from bellwether.lateness import deadline_of, moment_of, tell_late
+from bellwether.lateness import alert_late, deadline_of, moment_of, tell_late
 
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.reading import load_catalogue
@@ -14,24 +14,24 @@ from tests.plugins.conftest import StandIn
 
 RUN = "scheduled__2026-03-02T03:50:00+00:00"
 LATE = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
-LINE = ":hourglass: market_open is late: it should have been over by 2026-03-02 08:30:00 UTC"
+LINE = ":hourglass: market_open is late: it should have finished by 2026-03-02 08:30:00 UTC"
 
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    """The project's own catalogue."""
+    """The project's catalogue."""
     return load_catalogue()
 
 
 def context(deadline: datetime | str = LATE) -> dict[str, Any]:
-    """Return what Airflow gives a callback when a deadline has passed."""
+    """Return the context that Airflow passes to a callback when a deadline has passed."""
     return {
         "dag_run": {"dag_id": "market_open", "dag_run_id": RUN, "state": "running"},
         "deadline": {"id": "0196", "deadline_time": deadline},
     }
 
 
-# a run: warm-up, measured part, a time-out of 10 s, a minute beside it; six services, and four of them twice more
+# a run: warm-up, measured part, a timeout of 10 s and one minute more; six services, four of them re-run twice
 @pytest.mark.parametrize(
     ("scenario", "run_s", "rounds"),
     [
@@ -40,52 +40,51 @@ def context(deadline: datetime | str = LATE) -> dict[str, Any]:
         ("overnight_processing", 60 + 3600 + 10 + 60, 2 + 2),  # four at a time
     ],
 )
-def test_it_is_late_when_it_takes_longer_than_it_may(
-    catalogue: Catalogue, scenario: str, run_s: int, rounds: int
-) -> None:
-    """All runs and all re-runs, and 20 minutes for the rest; since it was queued."""
+def test_the_deadline_is_the_longest_duration(catalogue: Catalogue, scenario: str, run_s: int, rounds: int) -> None:
+    """All runs and re-runs and 20 minutes, counted from when the DAG run was queued."""
     alert = deadline_of(catalogue.scenario(scenario), catalogue)
     assert alert.interval == timedelta(seconds=rounds * run_s) + timedelta(minutes=20)
     assert alert.reference is DeadlineReference.DAGRUN_QUEUED_AT
     assert alert.name == "late"
 
 
-def test_airflow_can_find_what_it_is_to_call(catalogue: Catalogue) -> None:
-    """By its path, in another process, with the scenario beside the context."""
+def test_airflow_finds_the_callback(catalogue: Catalogue) -> None:
+    """By its path, in another process; also by the path that earlier versions stored."""
     callback = deadline_of(catalogue.scenario("market_open"), catalogue).callback
     assert isinstance(callback, SyncCallback)
-    assert (callback.path, callback.kwargs) == ("bellwether.lateness.tell_late", {"scenario": "market_open"})
+    assert (callback.path, callback.kwargs) == ("bellwether.lateness.alert_late", {"scenario": "market_open"})
+    assert tell_late is alert_late
 
 
 @pytest.mark.parametrize("given", [LATE, "2026-03-02T08:30:00Z", "2026-03-02T09:30:00+01:00"])
-def test_it_is_told_in_the_pipelines_own_channel(
+def test_the_alert_goes_into_the_operators_channel(
     bot: StandIn, monkeypatch: pytest.MonkeyPatch, given: datetime | str
 ) -> None:
-    """One message, with a link to the run; nobody who owns a service is woken."""
+    """One message with a link to the run, in no channel of a service."""
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example/")
-    tell_late(context(given), scenario="market_open")
+    alert_late(context(given), scenario="market_open")
     (message,) = bot.messages()
     assert (message["channel_name"], message["text"]) == ("performance-ops", LINE)
     shown = str(message["blocks"])
-    assert "is still going. Nothing is known about the services yet." in shown
+    assert "is still running. There are no results about the services yet." in shown
     assert f"https://airflow.example/dags/market_open/runs/{RUN}" in shown
 
 
-def test_another_duration_is_nobodys_deadline(bot: StandIn) -> None:
-    """Somebody asked for a longer load and looks on."""
-    asked = context()
-    tell_late(asked | {"dag_run": asked["dag_run"] | {"conf": {"duration": 14_400}}}, scenario="market_open")
+def test_a_requested_duration_has_no_deadline(bot: StandIn) -> None:
+    """Somebody requested a longer load and watches it."""
+    given = context()
+    alert_late(given | {"dag_run": given["dag_run"] | {"conf": {"duration": 14_400}}}, scenario="market_open")
     assert bot.messages() == []
 
 
 def test_a_message_that_cannot_be_delivered_is_an_error(bot: StandIn) -> None:
-    """Airflow logs it; the run itself goes on."""
+    """Airflow logs it; the run continues."""
     bot.fail(kind="slack_error", error="invalid_auth", times=100)
-    with pytest.raises(DeliveryError, match=r"^Slack did not take the message \(error invalid_auth\)"):
-        tell_late(context(), scenario="market_open")
+    with pytest.raises(DeliveryError, match=r"^Slack did not accept the message \(error invalid_auth\)"):
+        alert_late(context(), scenario="market_open")
 
 
-def test_moments_as_they_come() -> None:
-    """As they are, or as text."""
+def test_moments_are_datetimes_or_text() -> None:
+    """Text comes from Airflow's database."""
     assert moment_of(LATE) is LATE
     assert moment_of("2026-03-02T08:30:00+00:00") == LATE

@@ -1,4 +1,4 @@
-"""Messages to other places, by Apprise against a real listener: what arrives, and what is never said."""
+"""Messages forwarded through Apprise to a real listener: what arrives, and what is never logged."""
 
 import json
 import logging
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bellwether.other_channels import also_through_apprise
+from bellwether.other_channels import forward_through_apprise
 
 from include.perf.alerts.book import Delivery, Event, Message
 from include.perf.model.errors import DeliveryError
@@ -21,12 +21,12 @@ from include.perf.model.errors import DeliveryError
 ROOT = Path(__file__).parents[2]
 SECRET = "SECRET0123456789"
 
-# One of Apprise's plugins asks for a module that Python will drop.
+# One of Apprise's plugins imports a module that Python has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 
 
 class Place:
-    """A web hook that keeps what it is sent."""
+    """A webhook that stores what it receives."""
 
     def __init__(self) -> None:
         self.received: list[dict[str, Any]] = []
@@ -35,13 +35,13 @@ class Place:
 
     @property
     def address(self) -> str:
-        """As Apprise wants it, with a secret in its path."""
+        """An Apprise address with a secret in its path."""
         return f"json://127.0.0.1:{self.port}/{SECRET}/"
 
 
 @pytest.fixture
 def place() -> Iterator[Place]:
-    """A place that takes everything."""
+    """A webhook that accepts everything."""
     found = Place()
 
     class Handler(BaseHTTPRequestHandler):
@@ -72,22 +72,22 @@ def delivery(event: Event = Event.OPENED, plain: str = "the rest") -> Delivery:
 
 
 def refused(caplog: pytest.LogCaptureFixture) -> str:
-    """Send what must fail; neither what is printed of it nor the log holds the secret."""
+    """Forward a message that must fail; neither the printed error nor the log holds the secret."""
     caplog.set_level(logging.DEBUG, logger="apprise")
     with pytest.raises(DeliveryError) as caught:
-        also_through_apprise(delivery())
+        forward_through_apprise(delivery())
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert SECRET not in "".join(record.getMessage() for record in caplog.records if record.name == "apprise")
     return str(caught.value)
 
 
 def test_without_a_connection_nothing_is_sent_and_nothing_imported() -> None:
-    """Apprise costs time and memory, and few want it."""
+    """Apprise costs time and memory, and few need it."""
     code = (
         "import tests.airflow_home, sys\n"
         "from tests.plugins.test_other_channels import delivery\n"
-        "from bellwether.other_channels import also_through_apprise\n"
-        "also_through_apprise(delivery())\n"
+        "from bellwether.other_channels import forward_through_apprise\n"
+        "forward_through_apprise(delivery())\n"
         "print('apprise' in sys.modules)"
     )
     found = subprocess.run(
@@ -111,59 +111,57 @@ def test_without_a_connection_nothing_is_sent_and_nothing_imported() -> None:
     ],
 )
 def test_a_message_arrives(place: Place, monkeypatch: pytest.MonkeyPatch, event: Event, kind: str) -> None:
-    """Its first line is the title, and where the place knows kinds it is the right one."""
+    """Its first line is the title, and its type fits the event."""
     connect(monkeypatch, password=place.address)
-    also_through_apprise(delivery(event))
+    forward_through_apprise(delivery(event))
     (only,) = place.received
     assert (only["title"], only["message"], only["type"]) == ("orders is slower", "the rest", kind)
 
 
 def test_a_message_of_one_line_arrives(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most places want a body."""
+    """Most channels need a body."""
     connect(monkeypatch, password=place.address)
-    also_through_apprise(delivery(plain=""))
+    forward_through_apprise(delivery(plain=""))
     assert place.received[0]["message"] == "orders is slower"
 
 
-def test_several_places_get_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a list in the extra, or one after the other in the password."""
+def test_several_addresses_get_the_message(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given as a list in the extra, or separated by spaces in the password."""
     connect(monkeypatch, extra={"urls": [place.address, place.address]})
-    also_through_apprise(delivery())
+    forward_through_apprise(delivery())
     connect(monkeypatch, password=f"{place.address} {place.address}\n")
-    also_through_apprise(delivery())
+    forward_through_apprise(delivery())
     assert len(place.received) == 4
 
 
-def test_one_place_that_fails_keeps_no_other_from_it(
+def test_a_failing_address_does_not_affect_the_others(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Only the kind of the address that failed is told."""
+    """The error shows only the scheme of the failing address."""
     connect(monkeypatch, extra={"urls": [f"nonsense://{SECRET}", place.address]})
     assert refused(caplog) == (
-        "not every place of the connection bellwether_apprise took the message: nonsense://; check these addresses: "
+        "some addresses of the connection bellwether_apprise did not accept the message; check nonsense://: "
         "orders is slower"
     )
     assert len(place.received) == 1
 
 
 @pytest.mark.parametrize("status", [500, 404])
-def test_a_place_that_refuses(
+def test_an_address_that_refuses(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
-    """It is asked once."""
+    """There is no retry."""
     place.status = status
     connect(monkeypatch, password=place.address)
-    assert "took the message: json://; " in refused(caplog)
+    assert "did not accept the message; check json://: " in refused(caplog)
     assert len(place.received) == 1
 
 
 @pytest.mark.parametrize("password", [SECRET, f"slack://{SECRET}"])
-def test_an_address_that_is_none(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, password: str
-) -> None:
-    """Whatever stands in the password by mistake is not told."""
+def test_an_invalid_address(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, password: str) -> None:
+    """A password that was set by mistake is not shown."""
     connect(monkeypatch, password=password)
-    assert "took the message: " in refused(caplog)
+    assert "did not accept the message; " in refused(caplog)
 
 
 @pytest.mark.parametrize(
@@ -172,15 +170,15 @@ def test_an_address_that_is_none(
 def test_a_connection_without_an_address(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, connection: dict[str, Any]
 ) -> None:
-    """Who made it wants messages, so that silence would be wrong."""
+    """The connection exists, so messages are expected and silence would be wrong."""
     connect(monkeypatch, **connection)
-    assert refused(caplog).startswith("the connection bellwether_apprise names no address; ")
+    assert refused(caplog).startswith("the connection bellwether_apprise has no address; ")
 
 
 def test_an_address_is_kept_out_of_every_log(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Libraries below Apprise log paths by themselves, so that each part is masked."""
+    """Libraries that Apprise uses log paths, so each part is masked."""
     masked: list[str] = []
     monkeypatch.setattr("bellwether.other_channels.mask_secret", masked.append)
     connect(monkeypatch, password=place.address)
-    also_through_apprise(delivery())
+    forward_through_apprise(delivery())
     assert {place.address, SECRET} <= set(masked)

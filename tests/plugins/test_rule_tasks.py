@@ -44,7 +44,7 @@ def test_rules_are_written_and_their_limits_told_once(rules: Path, bot: StandIn)
         "limits.json",
     ]
     (message,) = bot.messages()
-    assert message["text"] == ":bell: limits of the alert rules changed for 1 baseline"
+    assert message["text"] == ":bell: the limits of the alert rules changed for 1 baseline"
     assert message["channel_name"] == "performance-ops"
     assert "p95 warning 477 ms, critical 500 ms" in str(message["blocks"])
     with pytest.raises(AirflowSkipException, match="the rules in place are those of the baselines"):

@@ -159,7 +159,7 @@ def alerts(root: Path) -> Any:
         "problems": {problem.id: kept(problem) | {"worst": problem.worst} for problem in book.problems},
         "silences": [kept(silence) for silence in book.silences],
         "outbox": [_delivery(delivery) for delivery in book.outbox],
-        "told": book.told,
+        "told": book.processed_runs,
         "watched_since": book.watched_since,
     }
 

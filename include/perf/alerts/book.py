@@ -1,10 +1,12 @@
-"""What people are told, and what is kept of it: problems, silences, and what still has to be delivered."""
+"""The stored state of alerting: problems, silences, and the outbox of messages that are still to be delivered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from include.perf.model.cell import CellName
 from include.perf.runs.record import Severity
@@ -13,7 +15,7 @@ SCHEMA_VERSION = 1
 
 
 class ProblemKind(StrEnum):
-    """What a problem is about; only the first is about a service."""
+    """What a problem is about. Only ``REGRESSION`` is about a service; the others are about the pipeline."""
 
     REGRESSION = "regression"
     UNMEASURED = "unmeasured"
@@ -21,7 +23,7 @@ class ProblemKind(StrEnum):
 
 
 class Event(StrEnum):
-    """Why something is told."""
+    """Why a message is sent."""
 
     OPENED = "opened"
     CONTINUES = "continues"
@@ -37,13 +39,13 @@ class Event(StrEnum):
 
     @property
     def is_page(self) -> bool:
-        """Whether somebody has to look now; the rest waits until they read their channels."""
+        """Whether somebody has to look now. All other events can wait until people read the channel."""
         return self in (Event.OPENED, Event.WORSENED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
-    """Where to look further; ``None`` where there is nothing to link to."""
+    """Addresses to look further; ``None`` where there is no such page."""
 
     airflow_run: str | None = None
     report: str | None = None
@@ -52,7 +54,7 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """Where a message is in Slack."""
+    """The place of a message in Slack."""
 
     channel: str
     ts: str
@@ -60,16 +62,18 @@ class Posted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """What has one message, whose thread tells how it goes on.
+    """A problem: one message, with later news in its thread.
 
     Attributes:
-        id: the run that showed it first.
-        title: the first line of its message, for the mark when it is over.
-        worst: by metric, the largest change that was told, as a ratio without sign; infinite from zero.
-        levels, values: of the first cell, by metric: what it was held to, and what it was when it was told.
-        nights: on which it was there.
-        posted: its message; ``None`` until that is delivered, and where there are no threads.
-        closed_at: when it was over.
+        id: id of the run that showed the problem first.
+        title: first line of its message; repeated when the message is marked as resolved.
+        worst: by metric, the largest change that was reported, as a ratio without sign; infinite from a baseline of
+            zero.
+        levels: by metric, the baseline of the first cell when it was reported.
+        values: by metric, the value of the first cell when it was reported.
+        nights: number of nights with this problem.
+        posted: place of its message; ``None`` until it is delivered, and for a messenger without threads.
+        closed_at: when the problem ended.
     """
 
     id: str
@@ -89,16 +93,16 @@ class Problem:
 
     @property
     def is_open(self) -> bool:
-        """Whether it is still there."""
+        """Whether the problem has not ended yet."""
         return self.closed_at is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """Somebody knows of something and wants to hear no more of it for a while.
+    """Regressions that somebody knows of and that raise no alert for a while.
 
     Attributes:
-        service, scenario, metric: what it is about; ``None`` for every one.
+        service, scenario, metric: what is silenced; ``None`` matches every one.
     """
 
     id: str
@@ -111,35 +115,48 @@ class Silence:
     metric: str | None = None
 
     def is_active(self, now: datetime) -> bool:
-        """Whether it still holds."""
+        """Whether the silence is in force at a moment."""
         return self.created_at <= now < self.until
 
     def covers(self, cell: CellName, metric: str) -> bool:
-        """Whether it is about a metric of a cell."""
+        """Whether the silence matches a metric of a cell."""
         wanted = ((self.service, cell.service), (self.scenario, cell.scenario), (self.metric, metric))
         return all(given in (None, found) for given, found in wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message, ready to be sent anywhere.
+    """A message, ready for any channel.
 
     Attributes:
-        text: the first line, which tells the story alone; also the notification.
-        plain: the rest as plain text, for where there are no blocks.
-        blocks: the whole as Slack's Block Kit.
-        image_alt: what the charts show, for those who cannot see them.
+        text: the first line: the news in one sentence, used as notification. It holds no emoji codes, which only
+            Slack understands.
+        plain: the rest as plain text, for channels without blocks.
+        blocks: the complete message as Slack's Block Kit.
+        image_alt: description of the charts, for people who cannot see them.
+        icon: Slack's code of the emoji before the first line, such as ``:warning:``; empty for none.
     """
 
     text: str
     plain: str
     blocks: Sequence[Mapping[str, Any]]
     image_alt: str = ""
+    icon: str = ""
+
+    @property
+    def slack_text(self) -> str:
+        """The first line with its emoji code, for Slack's notifications."""
+        return f"{self.icon} {self.text}".lstrip()
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart in the folder of a run."""
+    """A chart in the folder of a run.
+
+    Attributes:
+        uri: URI of the run.
+        name: file name of the chart.
+    """
 
     uri: str
     name: str
@@ -147,17 +164,17 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """A message that has to arrive.
+    """An outbox entry: a message that is still to be delivered.
 
     Attributes:
-        id: goes with the message, so that it can be looked for where nobody knows whether it arrived.
-        problem_id: whose thread it belongs to, or begins; ``None`` for a message by itself.
-        charts: for its thread.
-        posted: it arrived there; its charts, or the mark on the first message, wait.
-        is_unsure: it was sent, and whether it arrived is not known.
-        sent_at: the last time.
-        attempts: in vain.
-        mark: what the first message of the thread is replaced by, once the problem is over.
+        id: sent along with the message, so that an unconfirmed message can be looked up in the channel.
+        problem_id: the problem whose thread the message starts or continues; ``None`` for a message without a thread.
+        charts: for the thread.
+        posted: place of the message once it arrived; its charts or the mark on the first message are still pending.
+        is_unsure: the message was sent, but its arrival is not confirmed.
+        sent_at: time of the last attempt.
+        attempts: number of failed attempts.
+        mark: replaces the first message of the thread once the problem has ended.
     """
 
     id: str
@@ -176,29 +193,29 @@ class Delivery:
 
 @dataclass(slots=True, kw_only=True)
 class AlertBook:
-    """All that is kept; changed under a lock, and written whole or not at all.
+    """The complete state of alerting. Each change is made under a lock and written atomically.
 
     Attributes:
-        outbox: in the order in which it is delivered.
-        told: ids of the runs that were taken in, oldest first.
-        watched_since: when it was first looked whether scenarios run.
+        outbox: in the order of delivery.
+        processed_runs: ids of the runs that were alerted on, oldest first; stored as ``told``.
+        watched_since: when the check for overdue scenarios ran first.
     """
 
     problems: list[Problem] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
     outbox: list[Delivery] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    processed_runs: Annotated[list[str], Field(alias="told")] = field(default_factory=list)
     watched_since: datetime | None = None
     schema_version: int = SCHEMA_VERSION
 
     def problem(self, problem_id: str | None) -> Problem | None:
         """Return a problem by its id."""
-        return next((each for each in self.problems if each.id == problem_id), None)
+        return next((problem for problem in self.problems if problem.id == problem_id), None)
 
     def renew(self, delivery: Delivery) -> None:
-        """Keep a delivery in the place of what was kept of it before."""
-        self.outbox = [delivery if each.id == delivery.id else each for each in self.outbox]
+        """Replace the outbox entry with the same id."""
+        self.outbox = [delivery if entry.id == delivery.id else entry for entry in self.outbox]
 
     def put(self, problem: Problem) -> None:
-        """Keep a problem, in the place of what was kept of it before."""
-        self.problems = [each for each in self.problems if each.id != problem.id] + [problem]
+        """Add a problem, or replace the one with the same id."""
+        self.problems = [known for known in self.problems if known.id != problem.id] + [problem]

@@ -1,7 +1,7 @@
-"""Delivers what has to be told: each message once, in order, and what did not arrive again with the next run.
+"""Deliver the outbox: each message once and in order; what did not arrive is sent with the next run.
 
-Before a message is sent it is kept that it is, so that a crash leaves no doubt that is not known of. What may have
-arrived is looked for before it is sent again; where nobody can look, it is not sent again.
+A message is marked as unconfirmed before it is sent, so that a crash leaves a known state. An unconfirmed message is
+looked up in the channel before it is sent again. Where the channel cannot be searched, it is not sent again.
 """
 
 import logging
@@ -17,96 +17,96 @@ from include.perf.model.errors import DeliveryError, DeliveryUnknown, StoreError
 from include.perf.model.text import Clock
 from include.perf.runs.results_store import CHARTS_FOLDER, ResultsStore
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+ONLY_IN_THREADS = (Event.CONTINUES, Event.ACKNOWLEDGED)
+"""Events that are dropped where there is no thread: in the channel they would only repeat the alert."""
+
+SETTLES = timedelta(minutes=1)
+"""How long after the last attempt an unconfirmed message may still arrive."""
 
 
 class Messenger(Protocol):
-    """Takes messages to people.
+    """Sends messages to people.
 
     Attributes:
-        has_threads: whether a message can be answered, changed and found again.
+        has_threads: whether a message can be answered, edited and looked up.
     """
 
     has_threads: bool
 
     def post(self, delivery: Delivery, *, thread: Posted | None, broadcast: bool) -> Posted | None:
-        """Send a message, into a thread where one is given; returns where it is, if that is known.
+        """Send a message, as a reply where a thread is given; return its place, where that is known.
 
         Args:
-            broadcast: show an answer in the channel, too.
+            broadcast: also show a reply in the channel.
 
         Raises:
-            DeliveryError: it did not arrive.
-            DeliveryUnknown: it may have arrived.
+            DeliveryError: the message did not arrive.
+            DeliveryUnknown: the message may have arrived.
         """
 
     def find(self, delivery: Delivery, *, thread: Posted | None) -> Posted | None:
-        """Look for a message that was sent before; ``None`` when it is not there.
+        """Look up a message that was sent before; return ``None`` when it is not there.
 
         Raises:
-            DeliveryUnknown: nobody can tell now.
-            DeliveryError: nobody will be able to tell.
+            DeliveryUnknown: the channel cannot be searched at the moment.
+            DeliveryError: the channel cannot be searched at all.
         """
 
     def replace(self, posted: Posted, message: Message) -> None:
-        """Change what a message says.
+        """Replace the content of a message.
 
         Raises:
-            DeliveryError: it stays as it was.
+            DeliveryError: the message is unchanged.
         """
 
     def attach(self, posted: Posted, charts: Sequence[Path], *, alt: str) -> None:
-        """Put charts into a message's thread.
+        """Upload charts into the thread of a message.
 
         Raises:
-            DeliveryError: they are not there.
-            DeliveryUnknown: they may be there, or some of them.
+            DeliveryError: the charts were not uploaded.
+            DeliveryUnknown: some or all of the charts may have been uploaded.
         """
 
 
 class AlertStore(Protocol):
-    """Keeps what people were told."""
+    """Stores the alert book."""
 
     def read(self) -> AlertBook:
-        """Return all of it."""
+        """Return the book."""
 
     def update(self, change: Callable[[AlertBook], T]) -> T:
-        """Change it, all or nothing, and return what ``change`` returns.
+        """Change the book atomically, and return what ``change`` returns.
 
         Args:
-            change: called again with the book as it is by then where somebody else was faster, so that it may do
-                nothing but change what it is given. What it raises leaves the book as it was.
+            change: changes the book it is given and has no other effect: after a conflict with another writer it is
+                called again, with the newer book. If it raises, the stored book is unchanged.
         """
 
     def delivering(self) -> AbstractContextManager[None]:
-        """Let only one at a time deliver."""
-
-
-log = logging.getLogger(__name__)
-
-ONLY_IN_THREADS = (Event.CONTINUES, Event.ACKNOWLEDGED)
-
-SETTLES = timedelta(minutes=1)
-"""So long a message that was sent may still be under way, although nobody waits for the answer any more."""
+        """Hold the lock for deliveries, which only one process holds at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxSender:
-    """Empties the outbox.
+    """Delivers the messages in the outbox.
 
     Attributes:
-        runs: has the charts.
-        also: tells other channels of what was delivered.
+        runs: the results store, which has the charts.
+        forward: passes a delivered message on to other channels.
     """
 
     store: AlertStore
     messenger: Messenger
     runs: ResultsStore
     clock: Clock
-    also: Callable[[Delivery], None] = lambda _: None
+    forward: Callable[[Delivery], None] = lambda _: None
 
     def deliver(self) -> list[str]:
-        """Deliver all that waits; returns why what is left did not arrive."""
+        """Deliver all pending messages; return the reason for each one that did not arrive."""
         problems = []
         with self.store.delivering():
             for delivery in self.store.read().outbox:
@@ -118,73 +118,75 @@ class OutboxSender:
 
     def _deliver(self, delivery_id: str) -> None:
         book = self.store.read()
-        delivery = next((each for each in book.outbox if each.id == delivery_id), None)
+        delivery = next((entry for entry in book.outbox if entry.id == delivery_id), None)
         if delivery is None:
-            return  # another one delivered it while this process stood still
+            return  # another process delivered it while this one was suspended
         thread = self._thread_of(delivery, book)
         if delivery.event in ONLY_IN_THREADS and thread is None:
-            self._settle(delivery)  # silence on repetition, where there is no thread to say it in
+            self._remove(delivery)
             return
         if delivery.posted is None:
-            posted = self._found(delivery, thread) if delivery.is_unsure else None
+            posted = self._look_up(delivery, thread) if delivery.is_unsure else None
             if posted is None:
                 posted = self._post(delivery, thread)
             delivery = replace(delivery, posted=posted, is_unsure=False)
-            self._arrived(delivery)
-            self._tell_others(delivery)
+            self._record_arrival(delivery)
+            self._forward(delivery)
         self._attach(delivery, thread)
         self._mark(delivery, thread)
-        self._settle(delivery)
+        self._remove(delivery)
 
     def _thread_of(self, delivery: Delivery, book: AlertBook) -> Posted | None:
-        """Return the message that this one answers, ``None`` where it stands by itself.
+        """Return the message to reply to; ``None`` for a message without a thread.
 
         Raises:
-            DeliveryError: that one has not arrived yet.
+            DeliveryError: the message to reply to is still pending.
         """
         problem = book.problem(delivery.problem_id)
         if problem is None or delivery.event is Event.OPENED:
             return None
         if problem.posted is None and any(
-            each.problem_id == problem.id and each.event is Event.OPENED for each in book.outbox
+            entry.problem_id == problem.id and entry.event is Event.OPENED for entry in book.outbox
         ):
-            raise DeliveryError(f"it waits for the message that it answers: {delivery.message.text}")
+            raise DeliveryError(f"a reply waits for the message that starts its thread: {delivery.message.text}")
         return problem.posted if self.messenger.has_threads else None
 
-    def _found(self, delivery: Delivery, thread: Posted | None) -> Posted | None:
-        """Return the message that was sent before, if it arrived.
+    def _look_up(self, delivery: Delivery, thread: Posted | None) -> Posted | None:
+        """Return the place of an unconfirmed message, ``None`` if it did not arrive.
 
         Raises:
-            DeliveryUnknown: nobody can tell yet.
-            DeliveryError: nobody can tell, nor will; it is given up, because twice would be worse.
+            DeliveryUnknown: it is not known yet; the message stays pending.
+            DeliveryError: it cannot be found out; the message is dropped, because a duplicate would be worse.
         """
         if delivery.sent_at is not None and self.clock() - delivery.sent_at < SETTLES:
-            raise DeliveryUnknown(f"it was sent a moment ago, and may arrive yet: {delivery.message.text}")
+            raise DeliveryUnknown(
+                f"the message was sent less than a minute ago and may still arrive: {delivery.message.text}"
+            )
         try:
             return self.messenger.find(delivery, thread=thread)
         except DeliveryUnknown:
             raise
         except DeliveryError as err:
-            self._settle(delivery)
+            self._remove(delivery)
             raise DeliveryError(
-                f"it may have arrived or not, and is not sent again ({err}): {delivery.message.text}"
+                f"the message may have arrived, and is not sent again ({err}): {delivery.message.text}"
             ) from err
 
     def _post(self, delivery: Delivery, thread: Posted | None) -> Posted | None:
-        self._change(replace(delivery, is_unsure=True, sent_at=self.clock(), attempts=delivery.attempts + 1))
+        self._update(replace(delivery, is_unsure=True, sent_at=self.clock(), attempts=delivery.attempts + 1))
         try:
             return self.messenger.post(delivery, thread=thread, broadcast=delivery.event is Event.WORSENED)
         except DeliveryUnknown:
             raise
         except DeliveryError:
-            self._change(replace(delivery, is_unsure=False, attempts=delivery.attempts + 1))
+            self._update(replace(delivery, is_unsure=False, attempts=delivery.attempts + 1))
             raise
 
-    def _change(self, delivery: Delivery) -> None:
+    def _update(self, delivery: Delivery) -> None:
         self.store.update(lambda book: book.renew(delivery))
 
-    def _arrived(self, delivery: Delivery) -> None:
-        """Keep that a message is there; with the first of a problem its thread begins."""
+    def _record_arrival(self, delivery: Delivery) -> None:
+        """Store the place of a message; the first message of a problem starts its thread."""
 
         def change(book: AlertBook) -> None:
             book.renew(delivery)
@@ -194,19 +196,19 @@ class OutboxSender:
 
         self.store.update(change)
 
-    def _settle(self, delivery: Delivery) -> None:
+    def _remove(self, delivery: Delivery) -> None:
         """Take a message out of the outbox."""
 
         def change(book: AlertBook) -> None:
-            book.outbox = [each for each in book.outbox if each.id != delivery.id]
+            book.outbox = [entry for entry in book.outbox if entry.id != delivery.id]
 
         self.store.update(change)
 
     def _attach(self, delivery: Delivery, thread: Posted | None) -> None:
-        """Put the charts into the thread.
+        """Upload the charts into the thread. Charts that are lost or unconfirmed are logged and not sent again.
 
         Raises:
-            DeliveryError: they are not there; they come with the next run.
+            DeliveryError: the charts were not uploaded; the next delivery tries again.
         """
         where = thread or delivery.posted
         if where is None or not delivery.charts:
@@ -217,20 +219,20 @@ class OutboxSender:
                 charts = [path for name in names if (path := folder / name).is_file()]
                 self.messenger.attach(where, charts, alt=delivery.message.image_alt)
         except (DeliveryUnknown, StoreError) as err:
-            log.warning("the message is there, but perhaps not its charts: %s", err)
-        self._change(replace(delivery, charts=()))
+            log.warning("the message was delivered, but its charts may be missing: %s", err)
+        self._update(replace(delivery, charts=()))
 
     def _mark(self, delivery: Delivery, thread: Posted | None) -> None:
-        """Say on the first message that the problem is over; to say it twice does no harm.
+        """Mark the first message of the thread as resolved; doing so twice has no further effect.
 
         Raises:
-            DeliveryError: it does not say so yet.
+            DeliveryError: the message is not marked yet; the next delivery tries again.
         """
         if thread is not None and delivery.mark is not None:
             self.messenger.replace(thread, delivery.mark)
 
-    def _tell_others(self, delivery: Delivery) -> None:
+    def _forward(self, delivery: Delivery) -> None:
         try:
-            self.also(delivery)
+            self.forward(delivery)
         except DeliveryError as err:
-            log.warning("other channels were not told: %s", err)
+            log.warning("the message was not forwarded to other channels: %s", err)

@@ -1,7 +1,7 @@
-"""What is told of the pipeline itself, in a channel of its own: never to be taken for a regression.
+"""Alerts about the pipeline itself, in a channel of their own, so that none is mistaken for a regression.
 
-Runs that could not be judged, DAG runs that failed or are late, scenarios that have not run for too long, and limits
-of alert rules that are others now.
+They cover runs that could not be judged, failed and late DAG runs, overdue scenarios, and changed limits of alert
+rules.
 """
 
 import secrets
@@ -10,58 +10,64 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind
-from include.perf.alerts.desk import AlertWriter
 from include.perf.model.cell import CellName
 from include.perf.runs.dag_run import DagRunResults, Overdue
 from include.perf.runs.record import RunRecord, Severity
 
 
 class PipelineWords(Protocol):
-    """Puts what is told into messages."""
+    """Writes the messages about the pipeline."""
 
     def unmeasured(self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links) -> Message:
-        """Tell of runs that could not be judged, and of those without a record."""
+        """Return the message about runs that could not be judged.
+
+        Args:
+            records: runs without a usable measurement.
+            of: number of all runs.
+            missing: services whose run left no record.
+        """
 
     def unmeasured_continues(
         self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links, problem: Problem
     ) -> Message:
-        """Tell in the thread that runs could not be judged again."""
+        """Return the reply for another night with runs that could not be judged."""
 
     def measured_again(self, problem: Problem) -> Message:
-        """Tell in the thread that all runs could be judged."""
+        """Return the reply for a night in which all runs could be judged."""
 
     def failed(self, scenario: str, reason: str, links: Links) -> Message:
-        """Tell of a DAG run of which nothing came."""
+        """Return the message about a DAG run without any result."""
 
     def late(self, scenario: str, run: str, late_since: datetime, links: Links) -> Message:
-        """Tell of a DAG run that takes longer than it may."""
+        """Return the message about a DAG run that missed its deadline."""
 
     def overdue(self, scenario: str, last_run_at: datetime | None, due_at: datetime, links: Links) -> Message:
-        """Tell of a scenario that should have run."""
+        """Return the message about a scenario that did not run when it was due."""
 
     def runs_again(self, problem: Problem) -> Message:
-        """Tell in the thread that it runs again."""
+        """Return the reply for an overdue scenario that runs again."""
 
     def limits_changed(self, changes: Sequence[str]) -> Message:
-        """Tell which limits of the alert rules are others now, a line for each cell."""
+        """Return the message about changed limits of alert rules, given one line per cell."""
 
     def mark(self, problem: Problem, event: Event) -> Message:
-        """Say in the place of the first message that it is over."""
+        """Return the replacement for the first message of a closed problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineAlerts:
-    """Writes down what those who run the pipeline are told."""
+    """Alerts the operators of the pipeline."""
 
-    desk: AlertWriter
+    writer: AlertWriter
     channel: str
     words: PipelineWords
 
-    def tell(self, night: DagRunResults, *, links: Links) -> None:
-        """Take a night in: what could not be judged, and that it can be again."""
+    def alert(self, night: DagRunResults, *, links: Links) -> None:
+        """Alert to runs of a night that could not be judged, and report when all can be judged again."""
         records = [record for record in night.records.values() if not record.verdict.is_measured]
-        known = self.desk.known(ProblemKind.UNMEASURED, night.cells, self.channel)
+        known = self.writer.open_problem(ProblemKind.UNMEASURED, night.cells, self.channel)
         if not records and not night.missing:
             if known is not None and set(known.cells) <= set(night.cells):
                 self._close(known, self.words.measured_again(known))
@@ -72,27 +78,31 @@ class PipelineAlerts:
             cells = [CellName(record.service, record.scenario) for record in records] + night.missing_cells
             self._open(ProblemKind.UNMEASURED, tuple(cells), message)
             return
-        seen = self.desk.seen(known)
+        seen = self.writer.seen_again(known)
         message = self.words.unmeasured_continues(records, of=night.size, missing=missing, links=links, problem=seen)
-        self.desk.put(seen, Event.CONTINUES, message)
+        self.writer.put(seen, Event.CONTINUES, message)
 
-    def tell_failed(self, scenario: str, reason: str, *, links: Links) -> None:
-        """Tell that nothing came of a DAG run."""
-        self.desk.send(self.channel, Event.FAILED, self.words.failed(scenario, reason, links))
+    def alert_failed(self, scenario: str, reason: str, *, links: Links) -> None:
+        """Alert to a DAG run without any result."""
+        self.writer.send(self.channel, Event.FAILED, self.words.failed(scenario, reason, links))
 
-    def tell_late(self, scenario: str, run: str, *, late_since: datetime, links: Links) -> None:
-        """Tell that a DAG run takes longer than it may."""
-        self.desk.send(self.channel, Event.LATE, self.words.late(scenario, run, late_since, links))
+    def alert_late(self, scenario: str, run: str, *, late_since: datetime, links: Links) -> None:
+        """Alert to a DAG run that missed its deadline."""
+        self.writer.send(self.channel, Event.LATE, self.words.late(scenario, run, late_since, links))
 
-    def tell_limits(self, changes: Sequence[str]) -> None:
-        """Tell which limits of the alert rules a change of baselines made others, a line for each cell."""
+    def report_limits(self, changes: Sequence[str]) -> None:
+        """Report changed limits of the alert rules, given one line per cell."""
         if changes:
-            self.desk.send(self.channel, Event.LIMITS_CHANGED, self.words.limits_changed(changes))
+            self.writer.send(self.channel, Event.LIMITS_CHANGED, self.words.limits_changed(changes))
 
-    def tell_overdue(self, scenario: str, overdue: Overdue | None) -> None:
-        """Tell once that a scenario should have run, and once that it runs again."""
+    def alert_overdue(self, scenario: str, overdue: Overdue | None) -> None:
+        """Alert once to an overdue scenario, and report once that it runs again.
+
+        Args:
+            overdue: ``None`` when the scenario is on time.
+        """
         cell = CellName("", scenario)
-        known = self.desk.known(ProblemKind.OVERDUE, [cell], self.channel)
+        known = self.writer.open_problem(ProblemKind.OVERDUE, [cell], self.channel)
         if overdue is not None and known is None:
             message = self.words.overdue(scenario, overdue.last_run_at, overdue.due_at, Links())
             self._open(ProblemKind.OVERDUE, (cell,), message)
@@ -106,11 +116,11 @@ class PipelineAlerts:
             channel=self.channel,
             cells=cells,
             title=message.text,
-            opened_at=self.desk.now,
-            last_seen_at=self.desk.now,
+            opened_at=self.writer.now,
+            last_seen_at=self.writer.now,
             severity=Severity.WARNING,
         )
-        self.desk.put(problem, Event.OPENED, message)
+        self.writer.put(problem, Event.OPENED, message)
 
     def _close(self, problem: Problem, message: Message) -> None:
-        self.desk.close(problem, Event.RECOVERED, message, mark=self.words.mark)
+        self.writer.close(problem, Event.RECOVERED, message, mark=self.words.mark)

@@ -1,7 +1,7 @@
-"""What is told of services: one message a problem, its thread for how it goes on, and silence otherwise.
+"""Alerts about services: one message per problem, later news in its thread, and silence otherwise.
 
-Deviations of one cause are told together, with the run that leads them. A problem is over when every service that had
-it is measured and healthy again. What was told before is in the book; nothing is sent here.
+Deviations with one cause share a message, which the lead run starts. A problem ends when each affected service was
+measured and is healthy. Earlier alerts are in the book; nothing is sent here.
 """
 
 import math
@@ -9,59 +9,63 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import Chart, Event, Links, Message, Problem, ProblemKind
-from include.perf.alerts.desk import AlertWriter
 from include.perf.model.cell import CellName
 from include.perf.runs.dag_run import DagRunResults
 from include.perf.runs.record import Deviation, RunRecord, Severity, Verdict
 
-CHARTS_TOLD = ("comparison.png", "latency.png")
+ATTACHED_CHARTS = ("comparison.png", "latency.png")
+
 MUCH_LARGER = 1.5
-"""Without an interval a change is worse than what was told when it is so many times as large."""
+"""A change without an interval counts as worse when it is this many times the reported one."""
 
 HALFWAY = 0.5
-"""A figure that stays beyond half of the way it had gone has not come back: its level was accepted."""
+"""A value that stays beyond this share of its reported change has not recovered: its level was accepted."""
 
 HEALTHY = (Verdict.PASS, Verdict.IMPROVEMENT)
 
 
 class ServiceWords(Protocol):
-    """Puts what is told into messages."""
+    """Writes the messages about services.
+
+    The first of ``records`` is the lead run; the others have the same cause.
+    """
 
     def opened(self, records: Sequence[RunRecord], *, links: Links, mention: str | None) -> Message:
-        """Tell of a new problem; the first record leads, the others have the same cause."""
+        """Return the first message of a problem."""
 
     def continues(self, records: Sequence[RunRecord], problem: Problem) -> Message:
-        """Tell in the thread that it is still there."""
+        """Return the reply for a night in which the problem continues."""
 
     def worsened(self, records: Sequence[RunRecord], problem: Problem, *, mention: str | None) -> Message:
-        """Tell in the thread, and beside it, that it became worse than what was told."""
+        """Return the reply, also shown in the channel, for a problem that got worse."""
 
     def recovered(self, problem: Problem, records: Sequence[RunRecord]) -> Message:
-        """Tell in the thread that it is over."""
+        """Return the reply for a problem that is over."""
 
     def accepted(self, problem: Problem, version: int) -> Message:
-        """Tell in the thread that it is the level from now on."""
+        """Return the reply for a problem whose values were accepted as the new baseline."""
 
     def mark(self, problem: Problem, event: Event) -> Message:
-        """Say in the place of the first message that it is over."""
+        """Return the replacement for the first message of a closed problem."""
 
     def digest(self, records: Sequence[RunRecord], *, silenced: int, links: Links) -> Message:
-        """Tell of improvements and suspicions."""
+        """Return the message about improvements and suspicions."""
 
     def summary(self, records: Sequence[RunRecord], links: Links) -> Message:
-        """Tell of a night without anything."""
+        """Return the message about a night without news."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Who is told.
+    """Where alerts go.
 
     Attributes:
         channel_of: returns a service's channel.
-        digest_channel: for what nobody has to be woken for; ``None`` for nobody.
-        is_summary_wanted: whether a night without anything is told in the digest.
-        mention: the group that a critical problem calls.
+        digest_channel: for news that can wait; ``None`` to send none.
+        is_summary_wanted: whether the digest channel also hears of nights without news.
+        mention: the user group to mention in critical alerts.
     """
 
     channel_of: Callable[[str], str]
@@ -72,80 +76,86 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAlerts:
-    """Writes down what the services' channels are told of a night."""
+    """Alerts the services' channels to the results of a night."""
 
-    desk: AlertWriter
+    writer: AlertWriter
     policy: Policy
     words: ServiceWords
     links_of: Callable[[RunRecord], Links]
 
-    def tell(self, night: DagRunResults) -> None:
-        """Take a night in: problems begin, go on and end."""
+    def alert(self, night: DagRunResults) -> None:
+        """Open, update and close problems by the results of a night."""
         silenced = 0
         for group in _groups(night.records):
-            loud = {uri: heard for uri, record in group.items() if (heard := self._heard(record)).regressions}
+            loud = {uri: kept for uri, record in group.items() if (kept := self._without_silenced(record)).regressions}
             silenced += len(group) - len(loud)
             if loud:
-                self._tell_problem(loud)
-        self._tell_what_is_over(night)
-        self._tell_digest(night, silenced=silenced)
+                self._alert_problem(loud)
+        self._close_problems(night)
+        self._send_digest(night, silenced=silenced)
 
-    def _heard(self, record: RunRecord) -> RunRecord:
-        """Return a record without the deviations for the worse that somebody silenced."""
+    def _without_silenced(self, record: RunRecord) -> RunRecord:
+        """Return a record without its silenced regressions."""
         cell = _cell_of(record)
-        active = [silence for silence in self.desk.book.silences if silence.is_active(self.desk.now)]
+        active = [silence for silence in self.writer.book.silences if silence.is_active(self.writer.now)]
 
         def is_silenced(deviation: Deviation) -> bool:
             return deviation.is_worse and any(silence.covers(cell, deviation.metric) for silence in active)
 
-        return replace(record, deviations=tuple(each for each in record.deviations if not is_silenced(each)))
+        kept = tuple(deviation for deviation in record.deviations if not is_silenced(deviation))
+        return replace(record, deviations=kept)
 
-    def _tell_problem(self, group: Mapping[str, RunRecord]) -> None:
+    def _alert_problem(self, group: Mapping[str, RunRecord]) -> None:
+        """Open a problem, or update the open one of these cells."""
         records = list(group.values())
         uri, lead = next(iter(group.items()))
-        channel = self.policy.channel_of(lead.service)
-        cells = tuple(map(_cell_of, records))
-        found = Problem(
-            id=lead.run_id,
-            kind=ProblemKind.REGRESSION,
-            channel=channel,
-            cells=cells,
-            title="",
-            opened_at=self.desk.now,
-            last_seen_at=self.desk.now,
-            severity=_gravest(each.severity for each in lead.regressions),
-            worst={each.metric: _size(each) for each in lead.regressions},
-            levels={each.metric: each.baseline for each in lead.regressions},
-            values={each.metric: each.value for each in lead.regressions},
-        )
+        found = self._found(records)
         mention = self.policy.mention if found.severity is Severity.CRITICAL else None
-        charts = tuple(Chart(uri, name) for name in CHARTS_TOLD)
-        known = self.desk.known(ProblemKind.REGRESSION, cells, channel)
+        charts = tuple(Chart(uri, name) for name in ATTACHED_CHARTS)
+        known = self.writer.open_problem(ProblemKind.REGRESSION, found.cells, found.channel)
         if known is None:
             message = self.words.opened(records, links=self.links_of(lead), mention=mention)
-            self.desk.put(replace(found, title=message.text), Event.OPENED, message, charts=charts)
+            self.writer.put(replace(found, title=message.text), Event.OPENED, message, charts=charts)
             return
-        told = self.desk.seen(known)
-        together = _together(told, found)
-        if _is_worse(told, lead.regressions, found.severity):
-            self.desk.put(together, Event.WORSENED, self.words.worsened(records, told, mention=mention), charts=charts)
+        seen = self.writer.seen_again(known)
+        merged = _merged(seen, found)
+        if _is_worse(seen, lead.regressions, found.severity):
+            message = self.words.worsened(records, seen, mention=mention)
+            self.writer.put(merged, Event.WORSENED, message, charts=charts)
         else:
-            self.desk.put(together, Event.CONTINUES, self.words.continues(records, told))
+            self.writer.put(merged, Event.CONTINUES, self.words.continues(records, seen))
 
-    def _tell_what_is_over(self, night: DagRunResults) -> None:
-        """Take the cells that are healthy again out of their problems; one without any is over."""
+    def _found(self, records: Sequence[RunRecord]) -> Problem:
+        """Return the problem that a group of runs shows, as if it were new."""
+        lead = records[0]
+        return Problem(
+            id=lead.run_id,
+            kind=ProblemKind.REGRESSION,
+            channel=self.policy.channel_of(lead.service),
+            cells=tuple(map(_cell_of, records)),
+            title="",
+            opened_at=self.writer.now,
+            last_seen_at=self.writer.now,
+            severity=_most_severe(deviation.severity for deviation in lead.regressions),
+            worst={deviation.metric: _size(deviation) for deviation in lead.regressions},
+            levels={deviation.metric: deviation.baseline for deviation in lead.regressions},
+            values={deviation.metric: deviation.value for deviation in lead.regressions},
+        )
+
+    def _close_problems(self, night: DagRunResults) -> None:
+        """Take healthy cells out of their problems; close a problem without cells."""
         healthy = {_cell_of(record): record for record in night.records.values() if _is_healthy(record)}
-        for problem in [
-            each for each in self.desk.book.problems if each.is_open and each.kind is ProblemKind.REGRESSION
-        ]:
+        problems = [problem for problem in self.writer.book.problems if problem.is_open]
+        for problem in problems:
+            if problem.kind is not ProblemKind.REGRESSION:
+                continue
             left = tuple(cell for cell in problem.cells if cell not in healthy)
             if left == problem.cells:
                 continue
             if left:
-                self.desk.book.put(replace(problem, cells=left))
+                self.writer.book.put(replace(problem, cells=left))
                 continue
-            records = [healthy[cell] for cell in problem.cells]
-            self._close(problem, records)
+            self._close(problem, [healthy[cell] for cell in problem.cells])
 
     def _close(self, problem: Problem, records: Sequence[RunRecord]) -> None:
         lead = records[0]
@@ -154,41 +164,43 @@ class ServiceAlerts:
             message = self.words.accepted(problem, lead.baseline.version if lead.baseline else 0)
         else:
             event, message = Event.RECOVERED, self.words.recovered(problem, records)
-        self.desk.close(problem, event, message, mark=self.words.mark)
+        self.writer.close(problem, event, message, mark=self.words.mark)
 
-    def _tell_digest(self, night: DagRunResults, *, silenced: int) -> None:
+    def _send_digest(self, night: DagRunResults, *, silenced: int) -> None:
         channel = self.policy.digest_channel
         records = list(night.records.values())
         if channel is None or not records:
             return
-        worth = [record for record in records if record.verdict is Verdict.IMPROVEMENT or _is_suspicious(record)]
-        if worth or silenced:
-            message = self.words.digest(worth, silenced=silenced, links=self.links_of(records[0]))
-            self.desk.send(channel, Event.DIGEST, message)
+        noteworthy = [record for record in records if record.verdict is Verdict.IMPROVEMENT or _is_suspicious(record)]
+        if noteworthy or silenced:
+            message = self.words.digest(noteworthy, silenced=silenced, links=self.links_of(records[0]))
+            self.writer.send(channel, Event.DIGEST, message)
         elif self.policy.is_summary_wanted and all(record.verdict in HEALTHY for record in records):
-            self.desk.send(channel, Event.SUMMARY, self.words.summary(records, self.links_of(records[0])))
+            self.writer.send(channel, Event.SUMMARY, self.words.summary(records, self.links_of(records[0])))
 
 
 def _groups(records: Mapping[str, RunRecord]) -> list[dict[str, RunRecord]]:
-    """Return the runs that regressed by URI, those of one cause together, the run that leads them first."""
-    worse = {uri: each for uri, each in records.items() if each.verdict is Verdict.REGRESSION and each.regressions}
+    """Return the runs that regressed by URI, grouped by cause, the lead run of each group first."""
+    worse = {
+        uri: record for uri, record in records.items() if record.verdict is Verdict.REGRESSION and record.regressions
+    }
     return [
-        {uri: lead} | {other: each for other, each in worse.items() if each.told_by == lead.run_id}
+        {uri: lead} | {other: record for other, record in worse.items() if record.told_by == lead.run_id}
         for uri, lead in worse.items()
         if lead.told_by is None
     ]
 
 
-def _together(told: Problem, found: Problem) -> Problem:
-    """Return what is known of a problem after tonight: the gravest and largest of both, and every cell."""
-    sizes = {name: max(size, found.worst.get(name, 0.0)) for name, size in told.worst.items()}
+def _merged(known: Problem, found: Problem) -> Problem:
+    """Return an open problem with tonight's findings: the higher severity, the larger changes, every cell."""
+    sizes = {name: max(size, found.worst.get(name, 0.0)) for name, size in known.worst.items()}
     return replace(
-        told,
-        cells=tuple(dict.fromkeys([*told.cells, *found.cells])),
-        severity=_gravest([told.severity, found.severity]),
+        known,
+        cells=tuple(dict.fromkeys([*known.cells, *found.cells])),
+        severity=_most_severe([known.severity, found.severity]),
         worst={**found.worst, **sizes},
-        levels={**found.levels, **told.levels},
-        values={**found.values, **told.values},
+        levels={**found.levels, **known.levels},
+        values={**found.values, **known.values},
     )
 
 
@@ -196,16 +208,17 @@ def _cell_of(record: RunRecord) -> CellName:
     return CellName(record.service, record.scenario)
 
 
-def _gravest(severities: Iterable[Severity]) -> Severity:
-    return max(severities, key=lambda each: each.rank)
+def _most_severe(severities: Iterable[Severity]) -> Severity:
+    return max(severities, key=lambda severity: severity.rank)
 
 
 def _size(deviation: Deviation) -> float:
+    """Return the size of a change as a ratio; infinite from a baseline of zero."""
     return math.inf if deviation.shift.ratio is None else abs(deviation.shift.ratio)
 
 
 def _is_suspicious(record: RunRecord) -> bool:
-    return any(each.is_suspicion for each in record.deviations)
+    return any(deviation.is_suspicion for deviation in record.deviations)
 
 
 def _is_healthy(record: RunRecord) -> bool:
@@ -213,25 +226,27 @@ def _is_healthy(record: RunRecord) -> bool:
 
 
 def _is_worse(known: Problem, deviations: Iterable[Deviation], severity: Severity) -> bool:
-    """Whether it is worse than what was told: graver, of another metric, or larger for sure."""
+    """Whether a problem got worse: higher severity, another metric, or a significantly larger change."""
     return severity.rank > known.severity.rank or any(
-        each.metric not in known.worst or _is_larger(each, known.worst[each.metric]) for each in deviations
+        deviation.metric not in known.worst or _is_larger(deviation, known.worst[deviation.metric])
+        for deviation in deviations
     )
 
 
-def _is_larger(deviation: Deviation, told: float) -> bool:
+def _is_larger(deviation: Deviation, reported: float) -> bool:
+    """Whether the interval of a change lies beyond the reported change; without an interval, see `MUCH_LARGER`."""
     low, high = deviation.shift.low, deviation.shift.high
     if low is None or high is None:
-        return _size(deviation) > MUCH_LARGER * told
-    return low * high > 0 and min(abs(low), abs(high)) > told
+        return _size(deviation) > MUCH_LARGER * reported
+    return low * high > 0 and min(abs(low), abs(high)) > reported
 
 
 def _is_accepted(problem: Problem, record: RunRecord) -> bool:
-    """Whether the figures stayed where they had gone, and are held to that now."""
-    gone = {name: problem.values[name] - level for name, level in problem.levels.items()}
-    now = {name: record.metrics[name].value for name in gone if name in record.metrics}
-    return bool(gone) and all(
-        value is not None and (value - problem.levels[name]) / gone[name] > HALFWAY
-        for name, value in now.items()
-        if gone[name]
+    """Whether a healthy run still has the reported values, so that the baseline must have followed them."""
+    changes = {name: problem.values[name] - level for name, level in problem.levels.items()}
+    values = {name: record.metrics[name].value for name in changes if name in record.metrics}
+    return bool(changes) and all(
+        value is not None and (value - problem.levels[name]) / changes[name] > HALFWAY
+        for name, value in values.items()
+        if changes[name]
     )

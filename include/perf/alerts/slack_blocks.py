@@ -1,12 +1,13 @@
-"""Slack's limits, kept in one place: text that is escaped, blocks that fit, and a whole within its budget.
+"""Build Slack blocks: text that is escaped, blocks that fit Slack's limits, and a total within the budget.
 
-Text that comes from elsewhere goes through :func:`escape` or :func:`plain`, after which it can neither link
-anywhere, mention anyone, show an emoji nor be bold. So every ``*``, ``<`` and backtick in a block is our own.
+Text from elsewhere goes through `escape` or `plain`. After that it cannot link anywhere, mention anyone, show an emoji
+or be bold, so that every ``*``, ``<`` and backtick in a block is our own.
 
-Sources: Block Kit's reference (https://docs.slack.dev/reference/block-kit/blocks). The total is documented nowhere;
-it is what the API was seen to refuse as ``msg_blocks_too_long`` (https://github.com/slackapi/bolt-js/issues/2867).
+The two short forms of a message are built here, too: `reply`, one line in a thread, and `notice`, a header with lines.
 
-The two short shapes of a Slack message: a reply of one line, and a notice of a header and some lines.
+Sources: Block Kit's reference (https://docs.slack.dev/reference/block-kit/blocks). The limit of the total is not
+documented; it is where the API was observed to refuse messages with ``msg_blocks_too_long``
+(https://github.com/slackapi/bolt-js/issues/2867).
 """
 
 import json
@@ -30,10 +31,10 @@ MAX_FIELDS = 10
 """Fields of a section."""
 
 MAX_CONTEXT = 1500
-"""Characters of our context line; Slack gives no limit of its own for it."""
+"""Characters of the context line; Slack documents no limit for it."""
 
 MAX_URL = 3000
-"""Characters of a button's address; a longer one makes Slack refuse the whole message."""
+"""Characters of a button's address; with a longer one Slack refuses the message."""
 
 MAX_ALT = 2000
 """Characters of an image's alternative text."""
@@ -44,8 +45,13 @@ MAX_BLOCKS = 50
 BUDGET = 10_000
 """Characters of all blocks as JSON; Slack refuses about 12,000."""
 
-_MOST_READ = 4000
-"""Characters of a foreign text that are looked at; no place has room for more."""
+RESOLVED = ":white_check_mark:"
+"""The emoji of messages about a problem that is over."""
+
+NO_LINKS = Links()
+
+_MAX_READ = 4000
+"""Characters of a foreign text that are processed; no block has room for more."""
 
 _BROKEN_ENTITY = re.compile(r"&[a-z]{0,3}$")
 
@@ -55,7 +61,7 @@ _ADDRESS = re.compile(r"(?<=:)/(?=/(?!/))")
 
 _EMOJI = re.compile(r":(?=[\w+'-]{0,100}[a-z+-][\w+'-]{0,100}:)", re.IGNORECASE)
 
-# within a word, as in market_open, it is no mark
+# an underscore within a word, as in market_open, does not format it
 _OUTER_UNDERSCORE = re.compile(r"(?<!\w)_+|_+(?!\w)")
 
 _LOOKALIKES = str.maketrans({"*": "∗", "~": "∼", "`": "'"})
@@ -69,31 +75,31 @@ _OWN_MARKS = re.compile(r"<!subteam\^[^<>]*>|[*`]")
 Block = dict[str, Any]
 
 
-def escape(text: str, most: int | None = None) -> str:
-    """Return foreign text for mrkdwn: one line that is read as it stands, of at most so many characters.
+def escape(text: str, limit: int | None = None) -> str:
+    """Return foreign text for mrkdwn: one line without any formatting, of at most ``limit`` characters.
 
     Source: https://docs.slack.dev/messaging/formatting-message-text#escaping
     """
     escaped = _inert(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return escaped if most is None else fit([escaped], most)
+    return escaped if limit is None else fit([escaped], limit)
 
 
 def plain(text: str) -> str:
-    """Return foreign text for headers and notifications, which know no entities everywhere and parse ``<…>``."""
+    """Return foreign text for headers and notifications, where Slack does not always decode entities."""
     return _inert(text).replace("<", "‹").replace(">", "›")
 
 
 def _inert(text: str) -> str:
-    """Return text on one line without marks: lookalikes, and a zero-width space where an address would begin."""
-    marked = one_line(fit([text], _MOST_READ)).translate(_LOOKALIKES)
+    """Return text on one line without formatting: lookalike characters, and zero-width spaces within addresses."""
+    marked = one_line(fit([text], _MAX_READ)).translate(_LOOKALIKES)
     marked = _OUTER_UNDERSCORE.sub(lambda found: "ˍ" * len(found[0]), marked)
     return _BROADCAST.sub("@\u200b", _ADDRESS.sub("/\u200b", _EMOJI.sub("∶", marked)))
 
 
 def fit(lines: Sequence[str], limit: int) -> str:
-    """Join lines within ``limit`` characters, saying how many were left out: ``… and 3 more``.
+    """Join lines within ``limit`` characters, and count the omitted ones: ``… and 3 more``.
 
-    The first line is always there, cut off where it alone is too long.
+    The first line is always kept, and cut off where it alone is too long.
     """
     text = "\n".join(lines)
     if len(text) <= limit:
@@ -107,47 +113,49 @@ def fit(lines: Sequence[str], limit: int) -> str:
 
 
 def mention_of(group: str | None) -> str:
-    """Return the mention of a user group; empty without one.
-
-    Nobody can be mentioned by something else than an id, which is said rather than kept quiet.
-    """
+    """Return the mention of a user group; empty without a group, and a note where the id is malformed."""
     if group is None:
         return ""
     if _GROUP.match(group):
         return f"<!subteam^{group}>"
-    return f"(nobody is mentioned: {escape(group, 50)} is no id of a user group)"
+    return f"(nobody is mentioned: {escape(group, 50)} is not the id of a user group)"
 
 
 def is_web(url: str) -> bool:
-    """Tell whether Slack takes an address for a button, and whether it can stand in text as it is."""
+    """Whether Slack accepts an address for a button."""
     return len(url) <= MAX_URL and bool(_WEB.match(url))
 
 
-def header(line: str) -> Block:
+def header(line: str, *, icon: str = "") -> Block:
     """Return a header; cut off where it is too long."""
-    return {"type": "header", "text": {"type": "plain_text", "text": fit([line], MAX_HEADER), "emoji": True}}
+    text = fit([_with_icon(icon, line)], MAX_HEADER)
+    return {"type": "header", "text": {"type": "plain_text", "text": text, "emoji": True}}
+
+
+def _with_icon(icon: str, line: str) -> str:
+    return f"{icon} {line}".lstrip()
 
 
 def section(lines: Sequence[str]) -> Block | None:
-    """Return a section of lines; ``None`` without any."""
+    """Return a section of lines; ``None`` without lines."""
     return {"type": "section", "text": _mrkdwn(fit(lines, MAX_SECTION))} if any(lines) else None
 
 
 def fields(facts: Mapping[str, str]) -> Block | None:
-    """Return titles and what they say, two beside each other where there is room; ``None`` without any."""
-    told = [f"*{title}*\n{said}" for title, said in facts.items() if said]
-    if len(told) > MAX_FIELDS:
-        told = [*told[: MAX_FIELDS - 1], f"… and {len(told) - MAX_FIELDS + 1} more"]
-    return {"type": "section", "fields": [_mrkdwn(fit([each], MAX_FIELD)) for each in told]} if told else None
+    """Return titles with their text, in two columns where there is room; ``None`` without any text."""
+    texts = [f"*{title}*\n{text}" for title, text in facts.items() if text]
+    if len(texts) > MAX_FIELDS:
+        texts = [*texts[: MAX_FIELDS - 1], f"… and {len(texts) - MAX_FIELDS + 1} more"]
+    return {"type": "section", "fields": [_mrkdwn(fit([text], MAX_FIELD)) for text in texts]} if texts else None
 
 
 def context(lines: Sequence[str]) -> Block | None:
-    """Return lines in small print; ``None`` without any."""
+    """Return lines in small print; ``None`` without lines."""
     return {"type": "context", "elements": [_mrkdwn(fit(lines, MAX_CONTEXT))]} if any(lines) else None
 
 
 def buttons(links: Links) -> Block | None:
-    """Return a button for every address of the web; ``None`` without any."""
+    """Return a button for each web address; ``None`` without one."""
     made = [
         {
             "type": "button",
@@ -162,37 +170,38 @@ def buttons(links: Links) -> Block | None:
 
 
 def paths(links: Links) -> list[str]:
-    """Return the addresses that cannot be buttons, as text: a path is worth knowing too."""
+    """Return the addresses that cannot be buttons as text, such as the path of a file."""
     return [f"{name}: `{escape(url, 300)}`" for name, url in _named(links) if not is_web(url)]
 
 
 def _named(links: Links) -> list[tuple[str, str]]:
-    """Return the addresses that there are, the most useful first."""
+    """Return the known addresses by name, the most useful first."""
     named = (("Report", links.report), ("Airflow run", links.airflow_run), ("Prometheus", links.prometheus))
     return [(name, url) for name, url in named if url]
 
 
 def _mrkdwn(text: str) -> Block:
-    # verbatim: Slack looks for no addresses, channels or names of its own in the text
+    # verbatim: Slack does not turn addresses, channels or names in the text into links
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def within_budget(blocks: Mapping[str, Block | None], *, least_urgent: Sequence[str] = ()) -> list[Block]:
-    """Return the blocks that fit the total, in order.
+    """Return the blocks that fit into the budget, in order.
 
     Args:
-        blocks: by what they tell; ``None`` is left out.
-        least_urgent: what is left out first, and named at the end, until the rest fits.
+        blocks: by name; ``None`` is skipped.
+        least_urgent: names of the blocks to omit until the rest fits, the least urgent first. Omitted blocks are named
+            at the end.
     """
     kept = {name: block for name, block in blocks.items() if block}
-    left_out: list[str] = []
+    omitted: list[str] = []
     for name in least_urgent:
         if len(kept) <= MAX_BLOCKS and _size(kept) <= BUDGET:
             break
         if kept.pop(name, None):
-            left_out.append(name)
-            note = context([f"… left out, too long for Slack: {', '.join(left_out)}"])
-            kept |= {"left out": note} if note else {}
+            omitted.append(name)
+            note = context([f"… omitted, too long for Slack: {', '.join(omitted)}"])
+            kept |= {"omitted": note} if note else {}
     return list(kept.values())
 
 
@@ -201,17 +210,17 @@ def _size(blocks: Mapping[str, Block]) -> int:
 
 
 def plain_of(blocks: Sequence[Block]) -> str:
-    """Return what blocks say beside their header, as plain text within the budget."""
+    """Return the content of all blocks except headers as plain text, within the budget."""
     return fit([line for block in blocks for line in _plain_lines(block)], BUDGET)
 
 
 def _plain_lines(block: Block) -> Iterator[str]:
     if block["type"] == "actions":
-        yield from (f"{each['text']['text']}: {each['url']}" for each in block["elements"])
+        yield from (f"{button['text']['text']}: {button['url']}" for button in block["elements"])
     elif block["type"] != "header":
         for part in (block.get("text"), *block.get("elements", [])):
             yield from _unmarked(part["text"]).splitlines() if part else ()
-        yield from (_unmarked(each["text"]).replace("\n", ": ", 1) for each in block.get("fields", []))
+        yield from (_unmarked(field["text"]).replace("\n", ": ", 1) for field in block.get("fields", []))
 
 
 def _unmarked(text: str) -> str:
@@ -219,21 +228,34 @@ def _unmarked(text: str) -> str:
     return bare.strip()
 
 
-NOWHERE = Links()
+def reply(line: str, lines: Sequence[str] = (), links: Links = NO_LINKS, *, icon: str = "") -> Message:
+    """Return a small message for a thread; foreign text must be plain in ``line`` and escaped in ``lines``."""
+    text = _first_line(line, icon)
+    return _message(text, section([_with_icon(icon, text.replace("&", "&amp;"))]), lines, links, icon=icon)
 
 
-def reply(line: str, lines: Sequence[str] = (), links: Links = NOWHERE) -> Message:
-    """Return what goes into a thread, small; foreign text must be plain in ``line`` and escaped in ``lines``."""
-    text = fit([line], MAX_HEADER)
-    return _message(text, section([text.replace("&", "&amp;")]), lines, links)
+def notice(line: str, lines: Sequence[str], links: Links, *, icon: str = "") -> Message:
+    """Return a message with a header; foreign text must be plain in ``line`` and escaped in ``lines``."""
+    text = _first_line(line, icon)
+    return _message(text, header(text, icon=icon), lines, links, icon=icon)
 
 
-def notice(line: str, lines: Sequence[str], links: Links) -> Message:
-    """Return a message of its own; foreign text must be plain in ``line`` and escaped in ``lines``."""
-    return _message(fit([line], MAX_HEADER), header(line), lines, links)
+def resolved(outcome: str, title: str) -> Message:
+    """Return what replaces the first message of a closed problem: ``Recovered after 3 nights: …``.
+
+    Args:
+        title: of the problem; titles stored by earlier versions start with an emoji code, which is dropped.
+    """
+    first, _, rest = title.partition(" ")
+    is_code = len(first) > 2 and first.startswith(":") and first.endswith(":")
+    return reply(f"{outcome}: {plain(rest if is_code else title)}", icon=RESOLVED)
 
 
-def _message(text: str, first: Block | None, lines: Sequence[str], links: Links) -> Message:
+def _first_line(line: str, icon: str) -> str:
+    return fit([line], MAX_HEADER - len(_with_icon(icon, "")))
+
+
+def _message(text: str, first: Block | None, lines: Sequence[str], links: Links, *, icon: str) -> Message:
     rest = {"lines": section(lines), "links": buttons(links), "context": context(paths(links))}
     blocks = within_budget({"first": first, **rest}, least_urgent=("links", "context", "lines"))
-    return Message(text=text, plain=plain_of([block for block in rest.values() if block]), blocks=blocks)
+    return Message(text=text, plain=plain_of([block for block in rest.values() if block]), blocks=blocks, icon=icon)

@@ -11,9 +11,9 @@ from datetime import datetime
 from rich.console import Console
 from rich.table import Table
 
+from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import AlertBook, Message, Silence
 from include.perf.alerts.delivery import AlertStore
-from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.silence import SilenceRequest, about, lift, silence_of
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.guards.halt import Halt, HaltSwitch

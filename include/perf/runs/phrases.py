@@ -7,7 +7,7 @@ characters are taken out, so that text from a service can neither break a line n
 from datetime import UTC
 
 from include.perf.model.metric import METRICS, Metric, Source, is_in_points, title_of
-from include.perf.model.numbers import format_change, format_value, signed_points, uncertainty_of
+from include.perf.model.numbers import format_change, format_value, signed_percent, signed_points, uncertainty_of
 from include.perf.model.text import counted, one_line
 from include.perf.runs.figures import Window
 from include.perf.runs.record import CANDIDATE_RUNS, BaselineReference, Deviation, RunRecord, Shift, Verdict
@@ -109,6 +109,26 @@ def change_of(name: str, shift: Shift) -> str:
     if shift.ratio >= MANY_TIMES_RATIO:
         return f"×{shift.ratio + 1:.0f}"
     return format_change(shift.ratio, uncertainty=uncertainty_of_ratio(shift))
+
+
+def interval_of(name: str, shift: Shift) -> str:
+    """Write the 95 % interval of a shift like the shift itself: ``+38 to +52 %``, ``×40–×78``; empty without one."""
+    if is_in_points(name):
+        if shift.absolute_low is None or shift.absolute_high is None:
+            return ""
+        return f"{signed_points(shift.absolute_low)} to {signed_points(shift.absolute_high)} points"
+    if shift.low is None or shift.high is None:
+        return ""
+    if shift.ratio is not None and shift.ratio >= MANY_TIMES_RATIO:
+        return "–".join(_times(bound) for bound in (shift.low, shift.high))
+    uncertainty = uncertainty_of_ratio(shift)
+    low, high = (signed_percent(bound, uncertainty=uncertainty) for bound in (shift.low, shift.high))
+    return f"{low} to {high} %"
+
+
+def _times(ratio: float) -> str:
+    times = ratio + 1
+    return f"×{times:.0f}" if times >= 10 else f"×{times:.1f}"
 
 
 def uncertainty_of_ratio(shift: Shift) -> float | None:

@@ -10,8 +10,8 @@ from bellwether.web.access import Forbidden, Visitor
 from bellwether.web.answers import addresses_of, done, site_of, visitor_of
 from bellwether.web.csrf import FIELD
 from bellwether.web.site import NotFound
+from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import AlertBook, Silence
-from include.perf.alerts.desk import AlertWriter
 from include.perf.alerts.silence import SilenceRequest, about, acknowledge, lift, silence_of
 from include.perf.baselines.baselines import Approval
 from include.perf.pages.problems_page import can_acknowledge, may_silence

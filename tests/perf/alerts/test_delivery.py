@@ -1,4 +1,4 @@
-"""Delivering what has to be told: once, in order, whatever fails on the way."""
+"""Delivery of the outbox: each message once and in order, whatever fails on the way."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ PROBLEM = Problem(
     kind=ProblemKind.REGRESSION,
     channel="#trading",
     cells=(CellName("gateway", "market_open"),),
-    title="it is slower",
+    title="gateway is slower",
     opened_at=START,
     last_seen_at=START,
     severity=Severity.WARNING,
@@ -34,7 +34,7 @@ PROBLEM = Problem(
 
 
 def delivery(event: Event, **changes: object) -> Delivery:
-    """Return something to be said of the problem."""
+    """Return a pending message about the problem."""
     made = Delivery(
         id=f"id-{event}",
         event=event,
@@ -51,7 +51,7 @@ class Crash(BaseException):
 
 
 class MemoryBook:
-    """Keeps the book; a block that is left by an error changes nothing."""
+    """Keeps the book in memory; a failed change has no effect."""
 
     def __init__(self, *outbox: Delivery, posted: Posted | None = None) -> None:
         self.book = AlertBook(problems=[replace(PROBLEM, posted=posted)], outbox=list(outbox))
@@ -76,21 +76,21 @@ class MemoryBook:
 
 
 class FakeSlack:
-    """Takes messages, or fails as a test says.
+    """Accepts messages, or fails as configured.
 
     Attributes:
-        faults: raised by the posts to come, one after another; ``None`` for none.
-        arrives: whether a post that fails arrived all the same.
-        no_more: why neither charts nor a mark are taken.
-        cannot_look: why nobody can tell what is there.
+        faults: raised by the next posts, one each; ``None`` for a successful post.
+        arrives: whether a message arrives although its post fails.
+        refusal: raised for charts and marks.
+        search_failure: raised by look-ups.
     """
 
     def __init__(self, *faults: BaseException | None, arrives: bool = False, has_threads: bool = True) -> None:
         self.faults = list(faults)
         self.arrives = arrives
         self.has_threads = has_threads
-        self.cannot_look: DeliveryError | None = None
-        self.no_more: DeliveryError | None = None
+        self.search_failure: DeliveryError | None = None
+        self.refusal: DeliveryError | None = None
         self.messages: dict[str, tuple[str, str | None, bool]] = {}
         self.replaced: list[tuple[Posted, str]] = []
         self.attached: list[tuple[Posted, list[str]]] = []
@@ -105,18 +105,18 @@ class FakeSlack:
         return Posted("C1", f"ts-{delivery.id}") if self.has_threads else None
 
     def find(self, delivery: Delivery, *, thread: Posted | None) -> Posted | None:
-        if self.cannot_look is not None:
-            raise self.cannot_look
+        if self.search_failure is not None:
+            raise self.search_failure
         return Posted("C1", f"ts-{delivery.id}") if delivery.id in self.messages else None
 
     def replace(self, posted: Posted, message: Message) -> None:
-        if self.no_more is not None:
-            raise self.no_more
+        if self.refusal is not None:
+            raise self.refusal
         self.replaced.append((posted, message.text))
 
     def attach(self, posted: Posted, charts: Sequence[Path], *, alt: str) -> None:
-        if self.no_more is not None:
-            raise self.no_more
+        if self.refusal is not None:
+            raise self.refusal
         self.attached.append((posted, [chart.name for chart in charts]))
 
 
@@ -128,7 +128,7 @@ def with_charts() -> MemoryStore:
 
 
 def deliver(store: MemoryBook, slack: FakeSlack, **changes: object) -> list[str]:
-    """Deliver all that waits."""
+    """Deliver all pending messages."""
     parts = {"store": store, "messenger": slack, "runs": MemoryStore(), "clock": store.clock}
     return OutboxSender(**(parts | changes)).deliver()  # type: ignore[arg-type]
 
@@ -139,7 +139,7 @@ TIMED_OUT = DeliveryUnknown("Slack did not answer in time")
 
 
 def test_a_problem_and_its_thread() -> None:
-    """The first message begins the thread, the others answer it, and the worse one is shown in the channel too."""
+    """The first message starts the thread, the others reply, and the worse one is also shown in the channel."""
     store = MemoryBook(*(delivery(event) for event in (Event.OPENED, Event.CONTINUES, Event.WORSENED)))
     slack = FakeSlack()
     assert deliver(store, slack) == []
@@ -152,23 +152,23 @@ def test_a_problem_and_its_thread() -> None:
     assert store.book.problems[0].posted == FIRST
 
 
-def test_the_end_is_marked_on_the_first_message() -> None:
-    """It says there that it is over."""
-    store = MemoryBook(delivery(Event.RECOVERED, mark=message("recovered: it is slower")), posted=FIRST)
+def test_the_first_message_is_marked_when_the_problem_ends() -> None:
+    """It is replaced by the mark."""
+    store = MemoryBook(delivery(Event.RECOVERED, mark=message("recovered: gateway is slower")), posted=FIRST)
     slack = FakeSlack()
     assert deliver(store, slack) == []
-    assert slack.replaced == [(FIRST, "recovered: it is slower")]
+    assert slack.replaced == [(FIRST, "recovered: gateway is slower")]
 
 
-def test_what_did_not_arrive_is_kept_in_order() -> None:
-    """The answers wait for the message that they answer; the next run sends all, each once."""
+def test_undelivered_messages_are_kept_in_order() -> None:
+    """Replies wait for the first message of their thread; the next run sends each message once."""
     store = MemoryBook(delivery(Event.OPENED), delivery(Event.WORSENED), delivery(Event.DIGEST, problem_id=None))
     slack = FakeSlack(UNREACHABLE)
     assert deliver(store, slack) == [
         "Slack is not reachable",
-        "it waits for the message that it answers: worsened",
+        "a reply waits for the message that starts its thread: worsened",
     ]
-    assert [(each.event, each.attempts, each.is_unsure) for each in store.book.outbox] == [
+    assert [(entry.event, entry.attempts, entry.is_unsure) for entry in store.book.outbox] == [
         (Event.OPENED, 1, False),
         (Event.WORSENED, 0, False),
     ]
@@ -176,18 +176,18 @@ def test_what_did_not_arrive_is_kept_in_order() -> None:
     assert [text for text, _, _ in slack.messages.values()] == ["digest", "opened", "worsened"]
 
 
-def test_what_another_one_delivered_meanwhile_is_not_sent_again() -> None:
-    """This process stood still for so long that another one took its place, and emptied the outbox."""
+def test_what_another_process_delivered_is_not_sent_again() -> None:
+    """This process was suspended for so long that another one emptied the outbox."""
     store = MemoryBook(delivery(Event.DIGEST, problem_id=None), delivery(Event.OPENED), delivery(Event.WORSENED))
     slack = FakeSlack()
     others: list[list[str]] = []
 
-    def stand_still(_: Delivery) -> None:
+    def suspend(_: Delivery) -> None:
         if not others:
             others.append([])
             others[0] += deliver(store, slack)
 
-    assert deliver(store, slack, also=stand_still) == []
+    assert deliver(store, slack, forward=suspend) == []
     assert others == [[]]
     assert list(slack.messages) == ["id-digest", "id-opened", "id-worsened"]
     assert store.book.outbox == []
@@ -195,46 +195,48 @@ def test_what_another_one_delivered_meanwhile_is_not_sent_again() -> None:
 
 @pytest.mark.parametrize("arrives", [True, False])
 @pytest.mark.parametrize("fault", [TIMED_OUT, Crash()])
-def test_a_doubt_is_settled_by_looking(fault: BaseException, arrives: bool) -> None:
-    """A time-out, or a crash between sending and remembering: what arrived is not sent again; its thread is known."""
+def test_an_unconfirmed_message_is_looked_up(fault: BaseException, arrives: bool) -> None:
+    """After a timeout, or a crash between sending and storing: a message that arrived is not sent again."""
     store, slack = MemoryBook(delivery(Event.OPENED)), FakeSlack(fault, arrives=arrives)
     with suppress(Crash):
         assert deliver(store, slack) == ["Slack did not answer in time"]
-    assert [each.is_unsure for each in store.book.outbox] == [True]
+    assert [entry.is_unsure for entry in store.book.outbox] == [True]
     assert deliver(store, slack) == []
     assert len(slack.messages) == 1
     assert store.book.problems[0].posted == FIRST
     assert store.book.outbox == []
 
 
-def test_a_doubt_that_nobody_can_settle_is_told_and_given_up() -> None:
-    """Twice would be worse; what comes after it stands by itself."""
+def test_an_unconfirmed_message_is_dropped_where_search_is_impossible() -> None:
+    """A duplicate would be worse; later messages have no thread."""
     store, slack = MemoryBook(delivery(Event.OPENED), delivery(Event.WORSENED)), FakeSlack(TIMED_OUT)
     deliver(store, slack)
-    slack.cannot_look = DeliveryError("missing_scope")
-    assert deliver(store, slack) == ["it may have arrived or not, and is not sent again (missing_scope): opened"]
+    slack.search_failure = DeliveryError("missing_scope")
+    assert deliver(store, slack) == ["the message may have arrived, and is not sent again (missing_scope): opened"]
     assert list(slack.messages.values()) == [("worsened", None, True)]
     assert store.book.outbox == []
 
 
-def test_a_doubt_waits_while_nobody_can_look() -> None:
-    """Slack is still down, or the message may be under way: it is neither given up nor sent again."""
+def test_an_unconfirmed_message_waits_while_search_fails() -> None:
+    """Slack is still down, or the message may still arrive: it is neither dropped nor sent again."""
     store, slack = MemoryBook(delivery(Event.OPENED)), FakeSlack(TIMED_OUT)
     deliver(store, slack)
-    slack.cannot_look = DeliveryUnknown("Slack is not reachable")
+    slack.search_failure = DeliveryUnknown("Slack is not reachable")
     assert deliver(store, slack) == ["Slack is not reachable"]
-    slack.cannot_look = None
+    slack.search_failure = None
     (waiting,) = store.book.outbox
     assert waiting.sent_at is not None
     early = {"clock": lambda: waiting.sent_at + SETTLES - timedelta(seconds=1)}
-    assert deliver(store, slack, **early) == ["it was sent a moment ago, and may arrive yet: opened"]
+    assert deliver(store, slack, **early) == [
+        "the message was sent less than a minute ago and may still arrive: opened"
+    ]
     assert slack.messages == {}
     assert deliver(store, slack) == []
     assert list(slack.messages) == ["id-opened"]
 
 
-def test_without_threads_the_same_is_not_told_again() -> None:
-    """A webhook: what begins, gets worse and ends is told, and nothing else."""
+def test_without_threads_nothing_is_repeated() -> None:
+    """A webhook gets the start, changes for the worse and the end of a problem."""
     events = (Event.OPENED, Event.CONTINUES, Event.WORSENED, Event.CONTINUES, Event.RECOVERED)
     outbox = [delivery(event, id=str(number)) for number, event in enumerate(events)]
     store, slack = MemoryBook(*outbox), FakeSlack(has_threads=False)
@@ -245,57 +247,57 @@ def test_without_threads_the_same_is_not_told_again() -> None:
 
 
 def test_charts_go_into_the_thread(tmp_path: Path) -> None:
-    """Those that are there; a chart that could not be drawn is left out."""
+    """A chart that could not be drawn is skipped."""
     charts = (Chart("file:///run", "comparison.png"), Chart("file:///run", "latency.png"))
     store, slack = MemoryBook(delivery(Event.OPENED, charts=charts)), FakeSlack()
     assert deliver(store, slack, runs=with_charts()) == []
     assert slack.attached == [(FIRST, ["latency.png"])]
 
 
-def test_charts_and_marks_that_did_not_arrive_come_later(tmp_path: Path) -> None:
-    """The message is not sent again for them, and others are told of it once."""
-    told: list[Event] = []
-    parts = {"runs": with_charts(), "also": lambda each: told.append(each.event)}
+def test_undelivered_charts_and_marks_are_retried(tmp_path: Path) -> None:
+    """The message itself is not sent again, and is forwarded once."""
+    forwarded: list[Event] = []
+    parts = {"runs": with_charts(), "forward": lambda entry: forwarded.append(entry.event)}
     charts = (Chart("file:///run", "latency.png"),)
     store = MemoryBook(delivery(Event.OPENED, charts=charts), delivery(Event.RECOVERED, mark=message("over")))
     slack = FakeSlack()
-    slack.no_more = DeliveryError("Slack is not reachable")
+    slack.refusal = DeliveryError("Slack is not reachable")
     assert deliver(store, slack, **parts) == ["Slack is not reachable"] * 2
-    slack.no_more = None
+    slack.refusal = None
     assert deliver(store, slack, **parts) == []
     assert (slack.attached, slack.replaced) == ([(FIRST, ["latency.png"])], [(FIRST, "over")])
     assert list(slack.messages) == ["id-opened", "id-recovered"]
-    assert told == [Event.OPENED, Event.RECOVERED]
+    assert forwarded == [Event.OPENED, Event.RECOVERED]
     assert store.book.outbox == []
 
 
-def test_charts_of_which_nobody_knows_are_not_sent_again(caplog: pytest.LogCaptureFixture) -> None:
-    """Two of each would be worse."""
+def test_unconfirmed_charts_are_not_sent_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Duplicates would be worse."""
     store, slack = MemoryBook(delivery(Event.OPENED, charts=(Chart("file:///run", "x.png"),))), FakeSlack()
-    slack.no_more = TIMED_OUT
+    slack.refusal = TIMED_OUT
     assert deliver(store, slack, runs=with_charts()) == []
-    assert "perhaps not its charts: Slack did not answer in time" in caplog.text
+    assert "its charts may be missing: Slack did not answer in time" in caplog.text
     assert store.book.outbox == []
 
 
 def test_lost_charts_are_only_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    """The message counts."""
+    """The message itself was delivered."""
     store, slack = MemoryBook(delivery(Event.OPENED, charts=(Chart("file:///gone", "x.png"),))), FakeSlack()
     assert deliver(store, slack) == []
-    assert "the message is there, but perhaps not its charts: there is no run file:///gone" in caplog.text
+    assert "the message was delivered, but its charts may be missing: there is no run file:///gone" in caplog.text
 
 
-def test_other_channels_are_told_of_what_was_delivered(caplog: pytest.LogCaptureFixture) -> None:
-    """And keep nothing back when they fail."""
-    told: list[Event] = []
+def test_delivered_messages_are_forwarded(caplog: pytest.LogCaptureFixture) -> None:
+    """A failure to forward holds nothing back."""
+    forwarded: list[Event] = []
 
-    def also(delivery: Delivery) -> None:
-        told.append(delivery.event)
-        raise DeliveryError("mailto did not take it")
+    def forward(delivery: Delivery) -> None:
+        forwarded.append(delivery.event)
+        raise DeliveryError("mailto refused it")
 
     store, slack = MemoryBook(delivery(Event.OPENED), delivery(Event.WORSENED)), FakeSlack(UNREACHABLE)
-    deliver(store, slack, also=also)
-    assert told == []
-    assert deliver(store, slack, also=also) == []
-    assert told == [Event.OPENED, Event.WORSENED]
-    assert "other channels were not told: mailto did not take it" in caplog.text
+    deliver(store, slack, forward=forward)
+    assert forwarded == []
+    assert deliver(store, slack, forward=forward) == []
+    assert forwarded == [Event.OPENED, Event.WORSENED]
+    assert "the message was not forwarded to other channels: mailto refused it" in caplog.text

@@ -1,4 +1,4 @@
-"""A fortnight of nights: problems that come, go on, get worse and end, and what is said of each."""
+"""Alerts over a fortnight: problems start, continue, get worse and end."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from include.perf.alerts.alert_writer import KEPT, RUNS_KEPT, AlertWriter
 from include.perf.alerts.book import AlertBook, Chart, Event, Links, ProblemKind, Silence
-from include.perf.alerts.desk import KEPT, RUNS_KEPT, AlertWriter
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.model.cell import CellName
 from include.perf.runs.dag_run import DagRunResults
@@ -30,13 +30,13 @@ def interval(low: float, high: float) -> dict[str, Any]:
 
 
 def worse(service: str = GATEWAY, *deviations: Deviation, **changes: Any) -> RunRecord:
-    """Return a run that regressed; by default p95 by 45 %, surely between 38 and 52 %."""
-    moved = deviations or (deviation("latency_p95", P95, severity=Severity.WARNING, **interval(0.38, 0.52)),)
+    """Return a run that regressed; by default p95 by 45 %, with an interval of 38 to 52 %."""
+    found = deviations or (deviation("latency_p95", P95, severity=Severity.WARNING, **interval(0.38, 0.52)),)
     return replace(
         record_of(Verdict.REGRESSION),
         run_id=f"20260302T063900Z-{service}",
         service=service,
-        deviations=moved,
+        deviations=found,
         metrics=metric_values(latency_p95=P95),
         **changes,
     )
@@ -48,7 +48,7 @@ def fine(service: str = GATEWAY, verdict: Verdict = Verdict.PASS, **changes: Any
 
 
 class Fortnight:
-    """The book over the nights; each night returns what is to be said, by event and channel."""
+    """An alert book over several nights; each night returns its messages by event and channel."""
 
     def __init__(self, policy: Policy = POLICY) -> None:
         self.book = AlertBook()
@@ -56,17 +56,19 @@ class Fortnight:
         self.now = START
 
     def night(self, *records: RunRecord, after: timedelta = timedelta(days=1)) -> list[tuple[str, str, str]]:
-        """Tell a night, and let time go by."""
-        uris = {f"memory://{each.service}/{each.scenario}/{each.run_id}-{self.now:%d}": each for each in records}
-        told = len(self.book.outbox)
-        desk = AlertWriter(book=self.book, now=self.now)
-        alerts = ServiceAlerts(desk=desk, policy=self.policy, words=PlainWords(), links_of=lambda _: Links())
-        alerts.tell(DagRunResults(dag_id="market_open", dag_run_id="night", records=uris))
+        """Alert to a night, and advance the clock."""
+        uris = {
+            f"memory://{record.service}/{record.scenario}/{record.run_id}-{self.now:%d}": record for record in records
+        }
+        before = len(self.book.outbox)
+        writer = AlertWriter(book=self.book, now=self.now)
+        alerts = ServiceAlerts(writer=writer, policy=self.policy, words=PlainWords(), links_of=lambda _: Links())
+        alerts.alert(DagRunResults(dag_id="market_open", dag_run_id="night", records=uris))
         self.now += after
-        return [(each.event.value, each.channel, each.message.text) for each in self.book.outbox[told:]]
+        return [(entry.event.value, entry.channel, entry.message.text) for entry in self.book.outbox[before:]]
 
     def silence(self, **about: Any) -> None:
-        """Ask for silence for three days."""
+        """Silence something for three days."""
         until = self.now + timedelta(days=3)
         self.book.silences.append(
             Silence(id="a1", by="mara", reason="known", created_at=self.now, until=until, **about)
@@ -74,7 +76,7 @@ class Fortnight:
 
 
 def test_a_problem_from_its_first_night_to_its_last() -> None:
-    """One message; the thread for the same, the channel too for what is worse; and the end, with a mark."""
+    """One message; replies while it continues, also in the channel when it gets worse; a mark at the end."""
     weeks = Fortnight()
     p99 = deviation("latency_p99", 0.2, severity=Severity.WARNING)
     assert weeks.night(worse()) == [("opened", "#trading", "opened trading-gateway")]
@@ -92,8 +94,8 @@ def test_a_problem_from_its_first_night_to_its_last() -> None:
     assert weeks.night(worse()) == [("opened", "#trading", "opened trading-gateway")]  # another problem
 
 
-def test_the_message_of_a_problem_has_charts() -> None:
-    """Those of the run that leads it."""
+def test_the_first_message_has_charts() -> None:
+    """Those of the lead run."""
     weeks = Fortnight()
     weeks.night(fine(STORE), worse())
     (delivery,) = weeks.book.outbox
@@ -105,39 +107,39 @@ def test_the_message_of_a_problem_has_charts() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "event"),
     [
-        (0.44, 0.60, "continues"),  # 45 % were told, and it may be 44 %
+        (0.44, 0.60, "continues"),  # 45 % were reported, and it may be 44 %
         (0.45, 0.60, "continues"),
-        (0.46, 0.60, "worsened"),  # more than 45 % for sure
+        (0.46, 0.60, "worsened"),  # significantly more than 45 %
         (-0.60, 0.60, "continues"),
     ],
 )
-def test_larger_is_worse_when_it_is_sure(low: float, high: float, event: str) -> None:
-    """The near end of the interval is held to the largest change that was told."""
+def test_a_significantly_larger_change_is_worse(low: float, high: float, event: str) -> None:
+    """The near end of the interval is compared with the largest reported change."""
     weeks = Fortnight()
     weeks.night(worse())
-    moved = deviation("latency_p95", P95, severity=Severity.WARNING, **interval(low, high))
-    assert weeks.night(worse(GATEWAY, moved))[0][0] == event
+    larger = deviation("latency_p95", P95, severity=Severity.WARNING, **interval(low, high))
+    assert weeks.night(worse(GATEWAY, larger))[0][0] == event
 
 
 @pytest.mark.parametrize(("ratio", "event"), [(0.67, "continues"), (0.68, "worsened")])  # 1.5 × 45 % = 67.5 %
-def test_without_an_interval_it_takes_half_as_much_again(ratio: float, event: str) -> None:
-    """A history that is too short for an interval."""
+def test_without_an_interval_a_change_must_be_half_as_large_again(ratio: float, event: str) -> None:
+    """The history is too short for an interval."""
     weeks = Fortnight()
     weeks.night(worse())
-    moved = deviation("latency_p95", P95, severity=Severity.WARNING, shift=Shift(ratio=ratio, absolute=0.02))
-    assert weeks.night(worse(GATEWAY, moved))[0][0] == event
+    larger = deviation("latency_p95", P95, severity=Severity.WARNING, shift=Shift(ratio=ratio, absolute=0.02))
+    assert weeks.night(worse(GATEWAY, larger))[0][0] == event
 
 
-def test_from_zero_is_never_larger() -> None:
-    """The error rate was zero: any change is told as it is, and no second one is a larger one."""
+def test_a_change_from_zero_is_never_larger() -> None:
+    """The first change from an error rate of zero is reported; no later one counts as larger."""
     weeks = Fortnight()
     errors = deviation("error_rate", 0.02, baseline=0.0, severity=Severity.WARNING)
     assert weeks.night(worse(GATEWAY, errors))[0][0] == "opened"
     assert weeks.night(worse(GATEWAY, replace(errors, value=0.5)))[0][0] == "continues"
 
 
-def test_a_graver_problem_is_worse_and_calls_the_group() -> None:
-    """Warning, then critical, then a warning again: the thread goes on."""
+def test_a_more_severe_problem_is_worse_and_mentions_the_group() -> None:
+    """Warning, then critical, then a warning again: the thread continues."""
     weeks = Fortnight()
     critical = replace(worse().deviations[0], severity=Severity.CRITICAL)
     assert weeks.night(worse())[0][2] == "opened trading-gateway"
@@ -145,8 +147,8 @@ def test_a_graver_problem_is_worse_and_calls_the_group() -> None:
     assert weeks.night(worse())[0][0] == "continues"
 
 
-def test_what_has_one_cause_is_told_once() -> None:
-    """The platform shifted: the others are told by the run that leads; each must be healthy for it to be over."""
+def test_regressions_with_one_cause_share_a_problem() -> None:
+    """The platform shifted: one message by the lead run; the problem ends when each cell is healthy."""
     weeks = Fortnight()
     lead, other = worse(STORE), worse("data-pipeline-service", told_by=worse(STORE).run_id)
     assert weeks.night(lead, other) == [("opened", "#data", "opened feature-store+data-pipeline")]
@@ -160,7 +162,7 @@ def test_what_has_one_cause_is_told_once() -> None:
 
 
 def test_different_services_are_different_problems() -> None:
-    """Each in its own channel."""
+    """Each has its own channel."""
     weeks = Fortnight()
     assert weeks.night(worse(), worse(STORE)) == [
         ("opened", "#trading", "opened trading-gateway"),
@@ -168,8 +170,8 @@ def test_different_services_are_different_problems() -> None:
     ]
 
 
-def test_two_runs_of_a_day_are_one_night() -> None:
-    """Somebody triggers it again in the morning."""
+def test_two_runs_on_one_day_are_one_night() -> None:
+    """Somebody triggers the scenario again in the morning."""
     weeks = Fortnight()
     weeks.night(worse(), after=timedelta(hours=3))
     assert weeks.night(worse()) == [("continues", "#trading", "continues trading-gateway, night 1")]
@@ -177,7 +179,7 @@ def test_two_runs_of_a_day_are_one_night() -> None:
 
 @pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.SKIPPED, Verdict.NOT_COMPARABLE, Verdict.NO_BASELINE])
 def test_a_night_without_a_verdict_ends_nothing(verdict: Verdict) -> None:
-    """Nobody knows whether it is back to normal."""
+    """It is unknown whether the service is back to normal."""
     weeks = Fortnight()
     weeks.night(worse())
     assert weeks.night(fine(verdict=verdict, deviations=())) == []
@@ -185,16 +187,16 @@ def test_a_night_without_a_verdict_ends_nothing(verdict: Verdict) -> None:
 
 
 def test_a_suspicion_ends_nothing() -> None:
-    """It is not sure that it is back; the digest tells of the suspicion."""
+    """The recovery is not confirmed; the suspicion goes into the digest."""
     weeks = Fortnight()
     weeks.night(worse())
-    doubt = replace(worse().deviations[0], is_confirmed=False)
-    assert weeks.night(fine(deviations=(doubt,))) == [("digest", "#digest", "digest trading-gateway, 0 silenced")]
+    suspicion = replace(worse().deviations[0], is_confirmed=False)
+    assert weeks.night(fine(deviations=(suspicion,))) == [("digest", "#digest", "digest trading-gateway, 0 silenced")]
     assert weeks.book.problems[0].is_open
 
 
-def test_a_level_that_was_accepted_is_no_recovery() -> None:
-    """The p95 is where it was, and passes against a new baseline; at 42.4 ms it is back."""
+def test_an_accepted_level_is_not_a_recovery() -> None:
+    """The p95 is unchanged and passes against a new baseline; at 42.4 ms it has recovered."""
     weeks = Fortnight()
     weeks.night(worse())
     still_there = fine(metrics=metric_values(latency_p95=0.0600))
@@ -204,8 +206,8 @@ def test_a_level_that_was_accepted_is_no_recovery() -> None:
     assert back.night(fine(metrics=metric_values(latency_p95=0.0424)))[0][0] == "recovered"
 
 
-def test_what_is_silenced_is_counted_and_not_told() -> None:
-    """A metric, for three days: another metric of the same night is told; then the first is news again."""
+def test_silenced_regressions_are_only_counted() -> None:
+    """One metric for three days: another metric still alerts; afterwards the first does, too."""
     weeks = Fortnight()
     weeks.silence(service=GATEWAY, metric="latency_p95")
     assert weeks.night(worse()) == [("digest", "#digest", "digest , 1 silenced")]
@@ -217,7 +219,7 @@ def test_what_is_silenced_is_counted_and_not_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "is_told"),
+    ("about", "is_alerted"),
     [
         ({"service": STORE}, True),
         ({"scenario": "normal_trading"}, True),
@@ -227,15 +229,15 @@ def test_what_is_silenced_is_counted_and_not_told() -> None:
         ({"service": GATEWAY, "metric": "error_rate"}, True),
     ],
 )
-def test_what_a_silence_covers(about: dict[str, str], is_told: bool) -> None:
-    """Everything that it does not name."""
+def test_what_a_silence_covers(about: dict[str, str], is_alerted: bool) -> None:
+    """Whatever it does not name matches."""
     weeks = Fortnight()
     weeks.silence(**about)
-    assert (weeks.night(worse())[0][0] == "opened") is is_told
+    assert (weeks.night(worse())[0][0] == "opened") is is_alerted
 
 
-def test_the_digest_has_improvements_and_a_quiet_night_nothing() -> None:
-    """Unless somebody wants to hear of quiet nights, too; an invalid run makes no quiet night."""
+def test_the_digest_has_improvements_and_nothing_for_quiet_nights() -> None:
+    """Unless the summary is configured; a night with an invalid run is not quiet."""
     weeks = Fortnight()
     assert weeks.night(fine(verdict=Verdict.IMPROVEMENT), fine(STORE)) == [
         ("digest", "#digest", "digest trading-gateway, 0 silenced")
@@ -248,8 +250,8 @@ def test_the_digest_has_improvements_and_a_quiet_night_nothing() -> None:
     assert weeks.night(fine(verdict=Verdict.IMPROVEMENT)) == []
 
 
-def test_what_is_long_over_is_forgotten() -> None:
-    """Ninety days after; what is open never is."""
+def test_old_closed_problems_are_removed() -> None:
+    """After ninety days; open problems are kept."""
     weeks = Fortnight()
     weeks.night(worse(), worse(STORE))
     weeks.night(fine())
@@ -267,31 +269,31 @@ def test_what_is_long_over_is_forgotten() -> None:
     assert weeks.book.problems[0].is_open
 
 
-def test_a_run_is_taken_in_once() -> None:
-    """A task that is tried again tells nothing twice; of many runs the oldest are forgotten."""
-    desk = AlertWriter(book=AlertBook(), now=START)
-    assert not desk.is_told(["a", "b"])
-    assert desk.is_told(["a", "b"])
-    assert not desk.is_told(["b", "c"])
-    desk.is_told([str(number) for number in range(RUNS_KEPT)])
-    assert not desk.is_told(["a"])
-    assert len(desk.book.told) == RUNS_KEPT
+def test_a_run_is_processed_once() -> None:
+    """A retried task alerts nobody twice; of many runs the oldest are forgotten."""
+    writer = AlertWriter(book=AlertBook(), now=START)
+    assert writer.mark_processed(["a", "b"])
+    assert not writer.mark_processed(["a", "b"])
+    assert writer.mark_processed(["b", "c"])
+    writer.mark_processed([str(number) for number in range(RUNS_KEPT)])
+    assert writer.mark_processed(["a"])
+    assert len(writer.book.processed_runs) == RUNS_KEPT
 
 
-def test_events_that_somebody_must_look_at() -> None:
-    """Only a new problem and a worse one."""
+def test_events_that_need_attention_now() -> None:
+    """Only a new problem and one that got worse."""
     assert {event for event in Event if event.is_page} == {Event.OPENED, Event.WORSENED}
 
 
-def test_who_silences_a_problem_acknowledges_it() -> None:
-    """Its thread says who knows; problems that the silence is not about say nothing."""
+def test_a_silence_is_acknowledged_in_the_threads_that_it_matches() -> None:
+    """The reply says who silenced it; other problems get no reply."""
     weeks = Fortnight()
     weeks.night(worse(), worse(STORE))
-    told = len(weeks.book.outbox)
+    before = len(weeks.book.outbox)
     silence = Silence(
         id="a1", by="mara", reason="4711", created_at=weeks.now, until=weeks.now + timedelta(days=1), service=GATEWAY
     )
-    AlertWriter(book=weeks.book, now=weeks.now).silence(silence, message("mara knows"))
-    (said,) = weeks.book.outbox[told:]
-    assert (said.event, said.channel, said.problem_id) == (Event.ACKNOWLEDGED, "#trading", worse().run_id)
+    AlertWriter(book=weeks.book, now=weeks.now).silence(silence, message("acknowledged by mara"))
+    (reply,) = weeks.book.outbox[before:]
+    assert (reply.event, reply.channel, reply.problem_id) == (Event.ACKNOWLEDGED, "#trading", worse().run_id)
     assert weeks.book.silences == [silence]

@@ -1,4 +1,4 @@
-"""Slack's limits: what is escaped, what is cut, and that a strict stand-in takes the rest."""
+"""Slack's limits: text is escaped and shortened, and a strict stand-in accepts the result."""
 
 import pytest
 
@@ -27,13 +27,13 @@ HOSTILE = "<!channel> <@U123> <https://evil.example|ok> @here & &lt;!here&gt; *b
         ("one\n> two\x1b[31m\u202e", "one &gt; two [31m"),
     ],
 )
-def test_foreign_text_is_read_as_it_stands(text: str, expected: str) -> None:
-    """Entities for what Slack knows entities for, lookalikes for marks, and names with underscores untouched."""
+def test_foreign_text_is_shown_literally(text: str, expected: str) -> None:
+    """Entities where Slack knows them, lookalikes for formatting, and names with underscores unchanged."""
     assert slack.escape(text) == expected
 
 
 def test_nothing_in_escaped_text_is_interpreted() -> None:
-    """The stand-in's page, which shows mrkdwn as Slack does, makes no element of any of it."""
+    """The stand-in's page, which renders mrkdwn like Slack, makes no element of it."""
     shown = str(mrkdwn.mrkdwn(f"• {slack.escape(HOSTILE)}"))
     assert shown.startswith('<div class="line entry">• ')
     inside = shown.removeprefix('<div class="line entry">').removesuffix("</div>")
@@ -42,13 +42,13 @@ def test_nothing_in_escaped_text_is_interpreted() -> None:
 
 
 def test_plain_text_has_no_angle_brackets_and_no_entities() -> None:
-    """Headers and notifications know entities in some places only."""
+    """Headers and notifications do not always decode entities."""
     assert slack.plain("<b> & <!here>") == "‹b› & ‹!here›"
     assert "<" not in slack.plain(HOSTILE)
 
 
-def test_escaped_text_of_a_length_ends_with_a_whole_entity() -> None:
-    """20 characters hold three times "&amp;" and what says that more was there."""
+def test_shortened_text_ends_with_a_complete_entity() -> None:
+    """20 characters hold "&amp;" three times and the ellipsis."""
     assert slack.escape("&" * 9, 20) == "&amp;&amp;&amp;…"
 
 
@@ -64,15 +64,15 @@ def test_escaped_text_of_a_length_ends_with_a_whole_entity() -> None:
         ([], 5, ""),
     ],
 )
-def test_fit_says_what_it_left_out(lines: list[str], limit: int, expected: str) -> None:
-    """Whole lines where possible, no half of an entity, never more than the limit."""
+def test_fit_counts_the_omitted_lines(lines: list[str], limit: int, expected: str) -> None:
+    """Complete lines where possible, complete entities, and never more than the limit."""
     assert slack.fit(lines, limit) == expected
     assert len(slack.fit(lines, limit)) <= limit
 
 
 @pytest.mark.parametrize("length", [4, 5, 6, 20, 149, 150, 151])
 def test_fit_never_exceeds_any_limit(length: int) -> None:
-    """Whatever the lines, where there is room for a word at all."""
+    """For limits that have room for a word."""
     assert len(slack.fit(["&amp;" * 40, "x"], max(length, 16))) <= max(length, 16)
 
 
@@ -80,18 +80,18 @@ def test_fit_never_exceeds_any_limit(length: int) -> None:
 
 
 def test_a_mention_is_of_a_user_group() -> None:
-    """Anything else is told instead of mentioning nobody in silence."""
+    """A malformed id is reported instead of being ignored."""
     assert slack.mention_of("S0123ABCD") == "<!subteam^S0123ABCD>"
     assert slack.mention_of(None) == ""
-    assert slack.mention_of("<!here>") == "(nobody is mentioned: &lt;!here&gt; is no id of a user group)"
+    assert slack.mention_of("<!here>") == "(nobody is mentioned: &lt;!here&gt; is not the id of a user group)"
     assert "<" not in slack.mention_of("S0123ABCD> <!channel")
 
 
 # Blocks
 
 
-def test_blocks_of_any_length_are_taken() -> None:
-    """Every builder keeps its own limit."""
+def test_blocks_of_any_length_are_accepted() -> None:
+    """Each builder respects its limit."""
     huge = ["&amp;" * 3000] * 30
     built = [
         slack.header("h" * 500),
@@ -105,13 +105,13 @@ def test_blocks_of_any_length_are_taken() -> None:
         assert problems([block]) == []
 
 
-def test_nothing_makes_no_block() -> None:
-    """An empty block would lose the whole message."""
+def test_without_content_there_is_no_block() -> None:
+    """Slack refuses a message with an empty block."""
     nothing = [slack.section([]), slack.section([""]), slack.context([]), slack.fields({}), slack.fields({"a": ""})]
     assert [*nothing, slack.buttons(Links())] == [None] * 6
 
 
-def test_ten_fields_are_shown_and_of_more_the_rest_is_counted() -> None:
+def test_ten_fields_are_shown_and_the_rest_is_counted() -> None:
     """Slack refuses an eleventh."""
     ten = slack.fields({str(number): "f" for number in range(10)})
     eleven = slack.fields({str(number): "f" for number in range(11)})
@@ -134,17 +134,17 @@ def test_ten_fields_are_shown_and_of_more_the_rest_is_counted() -> None:
         ("javascript:alert(1)", False),
     ],
 )
-def test_only_addresses_of_the_web_that_fit_become_buttons(url: str, is_button: bool) -> None:
-    """What cannot be a button is told as text."""
+def test_only_web_addresses_that_fit_become_buttons(url: str, is_button: bool) -> None:
+    """Other addresses are shown as text."""
     links = Links(report=url)
     assert (slack.buttons(links) is not None, slack.paths(links) == []) == (is_button, is_button)
     assert "<" not in "".join(slack.paths(links))
 
 
-# The whole
+# The budget
 
 
-def test_the_least_urgent_is_left_out_first_and_named() -> None:
+def test_the_least_urgent_block_is_omitted_first_and_named() -> None:
     """9000 and 2000 characters do not fit into 10 000; the 9000 are the less urgent."""
     blocks = {
         "links": slack.buttons(Links(report="https://a/" + "x" * 2900)),
@@ -153,37 +153,37 @@ def test_the_least_urgent_is_left_out_first_and_named() -> None:
     }
     kept = slack.within_budget(blocks, least_urgent=("facts", "links"))
     assert [block["type"] for block in kept] == ["actions", "section", "context"]
-    assert kept[-1]["elements"][0]["text"] == "… left out, too long for Slack: facts"
+    assert kept[-1]["elements"][0]["text"] == "… omitted, too long for Slack: facts"
     assert problems(kept) == []
     assert not is_too_long(kept)
 
 
-def test_what_fits_is_left_as_it_is() -> None:
+def test_blocks_that_fit_are_unchanged() -> None:
     """In the order given."""
     blocks = {"a": slack.header("a"), "nothing": None, "b": slack.section(["b"])}
     assert slack.within_budget(blocks, least_urgent=("a", "b")) == [slack.header("a"), slack.section(["b"])]
 
 
 def test_no_more_than_fifty_blocks() -> None:
-    """Of 52, two have to go, and the note takes a place as well."""
+    """Of 52 blocks three are omitted, because the note is a block, too."""
     blocks = {str(number): slack.section(["x"]) for number in range(52)}
     kept = slack.within_budget(blocks, least_urgent=("51", "50", "49", "48"))
     assert len(kept) == 50
-    assert kept[-1]["elements"][0]["text"] == "… left out, too long for Slack: 51, 50, 49"
+    assert kept[-1]["elements"][0]["text"] == "… omitted, too long for Slack: 51, 50, 49"
 
 
-def test_plain_text_says_what_the_blocks_say() -> None:
-    """Without marks, entities and mentions; a field is a line, and a button an address."""
+def test_plain_text_has_the_content_of_the_blocks() -> None:
+    """Without formatting, entities and mentions; a field is a line, and a button an address."""
     blocks = [
         slack.header("not repeated"),
         slack.section([f"*Critical* {slack.escape('a<b & c')} <!subteam^S0123ABCD>"]),
-        slack.fields({"Why": "it is"}),
+        slack.fields({"Why": "confirmed"}),
         slack.buttons(Links(report="https://a.example/?b=1&c=2")),
         slack.context(["run `r-1`"]),
     ]
     assert slack.plain_of([block for block in blocks if block]).splitlines() == [
         "Critical a‹b & c",
-        "Why: it is",
+        "Why: confirmed",
         "Report: https://a.example/?b=1&c=2",
         "run r-1",
     ]

@@ -15,7 +15,7 @@ def problem(**changes: Any) -> Problem:
         "kind": ProblemKind.REGRESSION,
         "channel": "#trading",
         "cells": (CELL,),
-        "title": ":rotating_light: analysis-engine-service is slower at market_open: p95 61.2 ms, +45 %",
+        "title": ":rotating_light: analysis-engine-service is slower under market_open: p95 61.2 ms, +45 %",
         "opened_at": NOW - timedelta(days=2),
         "last_seen_at": NOW,
         "severity": Severity.WARNING,

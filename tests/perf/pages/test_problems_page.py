@@ -45,7 +45,7 @@ def only(scenario: str) -> MayDo:
 def test_an_open_problem() -> None:
     """Slack's icon is removed from the title; the severity is a word."""
     (shown,) = page_of(AlertBook(problems=[problem()])).problems
-    assert shown.title == "analysis-engine-service is slower at market_open: p95 61.2 ms, +45 %"
+    assert shown.title == "analysis-engine-service is slower under market_open: p95 61.2 ms, +45 %"
     assert (shown.mark.word, shown.metrics, shown.age, shown.nights) == ("warning", "p95", "2 days ago", "2 nights")
 
 

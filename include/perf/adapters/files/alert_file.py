@@ -135,7 +135,7 @@ def _is_taken(lock: IO[bytes]) -> bool:
 
 def _formatted(book: AlertBook) -> bytes:
     # Not to_json: it writes an infinite number, for which JSON has no word, as null.
-    plain = _with_words(TypeAdapter(AlertBook).dump_python(book, mode="json"))
+    plain = _with_words(TypeAdapter(AlertBook).dump_python(book, mode="json", by_alias=True))
     return json.dumps(plain, indent=2, allow_nan=False).encode() + b"\n"
 
 

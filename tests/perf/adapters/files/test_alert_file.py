@@ -57,7 +57,7 @@ def book() -> AlertBook:
     """Return a book that has something of everything."""
     message = Message(text="first line", plain="the rest – é", blocks=[{"type": "divider"}], image_alt="curves")
     return AlertBook(
-        told=["r1", "r2"],
+        processed_runs=["r1", "r2"],
         watched_since=AT,
         problems=[problem(), problem("r2", posted=None, closed_at=None, worst={})],
         silences=[

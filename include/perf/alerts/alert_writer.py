@@ -1,4 +1,4 @@
-"""Where alerts are written down: problems that begin, go on and end, and what has to be said of them."""
+"""Write alerts into the book: open, update and close problems, and put messages into the outbox."""
 
 import secrets
 from collections.abc import Callable, Iterable
@@ -9,31 +9,31 @@ from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Message,
 from include.perf.model.cell import CellName
 
 KEPT = timedelta(days=90)
-"""So long closed problems and silences that are over are remembered."""
+"""How long closed problems and expired silences are kept."""
 
 RUNS_KEPT = 1000
-"""So many runs are remembered as told, so that a task that is tried again tells nothing twice."""
+"""How many processed runs are remembered, so that a retried task alerts nobody twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertWriter:
-    """The book, open at a moment."""
+    """The alert book, open for changes at a given time. Messages go into the outbox; nothing is sent here."""
 
     book: AlertBook
     now: datetime
 
-    def known(self, kind: ProblemKind, cells: Iterable[CellName], channel: str) -> Problem | None:
-        """Return the open problem that one of the cells belongs to; that of the first cell before others."""
+    def open_problem(self, kind: ProblemKind, cells: Iterable[CellName], channel: str) -> Problem | None:
+        """Return the open problem of one of the cells; earlier cells take precedence."""
         for cell in cells:
             for problem in self.book.problems:
                 if problem.is_open and (problem.kind, problem.channel) == (kind, channel) and cell in problem.cells:
                     return problem
         return None
 
-    def seen(self, problem: Problem) -> Problem:
-        """Return a problem that is there tonight as well; two runs of one day are one night."""
-        is_new = self.now.date() != problem.last_seen_at.date()
-        return replace(problem, last_seen_at=self.now, nights=problem.nights + is_new)
+    def seen_again(self, problem: Problem) -> Problem:
+        """Return a problem with its count of nights updated; two runs on one day count as one night."""
+        is_new_day = self.now.date() != problem.last_seen_at.date()
+        return replace(problem, last_seen_at=self.now, nights=problem.nights + is_new_day)
 
     def put(
         self,
@@ -44,14 +44,14 @@ class AlertWriter:
         charts: tuple[Chart, ...] = (),
         mark: Message | None = None,
     ) -> None:
-        """Keep a problem and say something of it."""
+        """Store a problem and send a message about it."""
         self.book.put(problem)
         self.send(problem.channel, event, message, problem_id=problem.id, charts=charts, mark=mark)
 
     def close(
         self, problem: Problem, event: Event, message: Message, *, mark: Callable[[Problem, Event], Message]
     ) -> None:
-        """Keep that a problem is over, say so in its thread, and mark its first message."""
+        """Close a problem, reply in its thread, and mark its first message as resolved."""
         closed = replace(problem, closed_at=self.now)
         self.put(closed, event, message, mark=mark(closed, event))
 
@@ -65,7 +65,7 @@ class AlertWriter:
         charts: tuple[Chart, ...] = (),
         mark: Message | None = None,
     ) -> None:
-        """Say something; the delivery comes later."""
+        """Put a message into the outbox."""
         self.book.outbox.append(
             Delivery(
                 id=secrets.token_hex(8),
@@ -80,20 +80,22 @@ class AlertWriter:
         )
 
     def silence(self, silence: Silence, acknowledged: Message) -> None:
-        """Keep a silence, and say in the thread of each problem that it is about that somebody knows."""
+        """Store a silence, and post the acknowledgement in the thread of each open problem that it matches."""
         self.book.silences.append(silence)
         for problem in self.book.problems:
             if problem.is_open and any(silence.covers(cell, name) for cell in problem.cells for name in problem.worst):
                 self.send(problem.channel, Event.ACKNOWLEDGED, acknowledged, problem_id=problem.id)
 
-    def is_told(self, runs: Iterable[str]) -> bool:
-        """Whether all of these runs were taken in before; those that were not are from now on."""
-        new = [run for run in runs if run not in self.book.told]
-        self.book.told = [*self.book.told, *new][-RUNS_KEPT:]
-        return not new
+    def mark_processed(self, run_ids: Iterable[str]) -> bool:
+        """Remember runs as processed; return whether any of them is new."""
+        new = [run_id for run_id in run_ids if run_id not in self.book.processed_runs]
+        self.book.processed_runs = [*self.book.processed_runs, *new][-RUNS_KEPT:]
+        return bool(new)
 
     def forget(self) -> None:
-        """Forget what has been over for long."""
+        """Remove problems and silences that ended more than `KEPT` ago."""
         oldest = self.now - KEPT
-        self.book.problems = [each for each in self.book.problems if each.closed_at is None or each.closed_at > oldest]
-        self.book.silences = [each for each in self.book.silences if each.until > oldest]
+        self.book.problems = [
+            problem for problem in self.book.problems if problem.closed_at is None or problem.closed_at > oldest
+        ]
+        self.book.silences = [silence for silence in self.book.silences if silence.until > oldest]
