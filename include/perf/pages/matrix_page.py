@@ -62,6 +62,13 @@ class VerdictCount:
     mark: MarkStyle
     cells: int
 
+    @property
+    def words(self) -> str:
+        """The count with its verdict, such as ``2 regressions`` or ``3 pass``."""
+        if self.verdict in (Verdict.REGRESSION, Verdict.IMPROVEMENT):
+            return counted(self.cells, self.mark.word)
+        return f"{self.cells} {self.mark.word}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatrixRow:
@@ -94,7 +101,7 @@ class MatrixPage:
     @property
     def summary(self) -> str:
         """The heading: open problems first, since the latest run of a cell may not show them."""
-        parts = [f"{count.cells} {count.mark.word}" for count in self.counts]
+        parts = [count.words for count in self.counts]
         parts += [f"{self.not_run} {NOT_RUN.word}"] if self.not_run else []
         cells = f"{counted(self.total, 'cell')}: {', '.join(parts)}" if parts else "no cells"
         return f"{counted(len(self.problems), 'open problem')} · {cells}" if self.problems else cells

@@ -13,7 +13,7 @@ from bellwether.web import changes, exposition, files, views
 from bellwether.web.access import Forbidden, NotLoggedIn, airflow_visitor, login_address
 from bellwether.web.answers import SECURITY_HEADERS, error_page
 from bellwether.web.csrf import ForgedRequest, Tokens
-from bellwether.web.site import NotFound, Site
+from bellwether.web.site import InvalidChoice, NotFound, Site
 from include.perf.model.errors import BellwetherError, ConfigurationError, StoreError
 
 CATALOGUE_CACHED_S = 5.0
@@ -32,6 +32,7 @@ def build_app(site: Site) -> FastAPI:
     for router in (views.router, files.router, changes.router, exposition.router):
         app.include_router(router)
     app.add_exception_handler(NotFound, error_page(404, "Not found"))
+    app.add_exception_handler(InvalidChoice, error_page(404, "Nothing to compare"))
     app.add_exception_handler(404, error_page(404, "Not found"))
     app.add_exception_handler(Forbidden, error_page(403, "Not allowed"))
     app.add_exception_handler(ForgedRequest, error_page(403, "Change rejected"))

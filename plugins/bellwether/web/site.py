@@ -16,6 +16,10 @@ from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.run_index import RunEntry, RunIndex
 
 
+class InvalidChoice(Exception):
+    """The viewer chose something impossible; the message says what to choose."""
+
+
 class NotFound(Exception):
     """There is no such page, or the viewer may not know that it exists."""
 

@@ -10,7 +10,7 @@ from starlette.background import BackgroundTask
 
 from bellwether.web.answers import addresses_of, page_response, site_of, visitor_of
 from bellwether.web.files import image_source
-from bellwether.web.site import NotFound, Site
+from bellwether.web.site import InvalidChoice, NotFound, Site
 from include.perf.measure.production.comparison import read_comparison
 from include.perf.model.cell import CellName
 from include.perf.model.errors import BellwetherError
@@ -101,7 +101,7 @@ def show_run(request: Request, service: str, scenario: str, run_id: str) -> Resp
 def show_comparison(request: Request, run: Annotated[list[str], Query(default_factory=list)]) -> Response:
     """Show two runs side by side."""
     if len(run) != COMPARED_RUNS:
-        raise NotFound(f"Choose exactly two runs in the history of a cell ({len(run)} chosen).")
+        raise InvalidChoice(f"choose exactly two runs in the history of a cell, not {len(run)}")
     site, visitor = site_of(request), visitor_of(request)
     first, second = (_compared_run(site, site.run(visitor, run_id)) for run_id in run)
     return page_response(request, "compare", compare_page(first, second))

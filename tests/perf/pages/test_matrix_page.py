@@ -22,8 +22,9 @@ def page_of(
 
 
 def test_the_summary_lists_the_most_severe_verdict_first() -> None:
-    """Two cells: one regressed, the other never ran."""
+    """Two cells: one regressed, the other never ran; then both regressed."""
     assert page_of({CELL: [night(1), regressed(2)]}).summary == "2 cells: 1 regression, 1 not run yet"
+    assert page_of({CELL: [regressed(2)], OTHER: [regressed(2)]}).summary == "2 cells: 2 regressions"
 
 
 def test_a_cell_shows_its_latest_run() -> None:
