@@ -30,6 +30,6 @@ def prune() -> dict[str, Any]:
             now=datetime.now(UTC),
         )
     for removal in clearance.removed:
-        log.info("Removed %s", removal.told())
-    log.info("Removed %s", clearance.told())
+        log.info("Removed %s", removal.describe())
+    log.info("Removed %s", clearance.describe())
     return clearance.summary()

@@ -369,7 +369,7 @@ def _record(record: RunRecord) -> Any:
             "judged": record.judged,
             "reruns": record.reruns,
             "rerun_of": record.rerun_of,
-            "told_by": record.told_by,
+            "told_by": record.reported_by,
             "platform": record.platform,
             "deploy_version": record.deploy_version,
         }

@@ -185,9 +185,9 @@ def _groups(records: Mapping[str, RunRecord]) -> list[dict[str, RunRecord]]:
         uri: record for uri, record in records.items() if record.verdict is Verdict.REGRESSION and record.regressions
     }
     return [
-        {uri: lead} | {other: record for other, record in worse.items() if record.told_by == lead.run_id}
+        {uri: lead} | {other: record for other, record in worse.items() if record.reported_by == lead.run_id}
         for uri, lead in worse.items()
-        if lead.told_by is None
+        if lead.reported_by is None
     ]
 
 

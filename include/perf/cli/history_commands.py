@@ -86,8 +86,8 @@ class HistoryCommands:
             is_dry_run=options.dry_run,
         )
         for removal in clearance.removed:
-            console.print(removal.told())
-        console.print(f"{'would remove' if options.dry_run else 'removed'} {clearance.told()}")
+            console.print(removal.describe())
+        console.print(f"{'would remove' if options.dry_run else 'removed'} {clearance.describe()}")
         for problem in clearance.failed.values():
             console.print(f"  - left as it is: {problem}")
         return INCOMPLETE if clearance.failed else 0

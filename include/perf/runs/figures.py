@@ -1,4 +1,4 @@
-"""What was measured in a run: pure data."""
+"""The figures that a run measured; only data classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from include.perf.model.metric import MetricValue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """The measured part of a run, warm-up left out."""
+    """The measured part of a run, without the warm-up."""
 
     start: datetime
     end: datetime
@@ -24,10 +24,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointFigures:
-    """One endpoint within the measured window; latencies in seconds.
+    """The figures of one endpoint in the measured window; latencies in seconds.
 
     Attributes:
-        rows: different requests that were sent in turn; 0 in the records of earlier versions.
+        rows: number of different requests that were sent in rotation; 0 in records of earlier versions.
     """
 
     name: str
@@ -41,7 +41,7 @@ class EndpointFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorGroup:
-    """Failed requests of one kind, with one example."""
+    """The failed requests of one kind, with an example."""
 
     kind: str
     endpoint: str
@@ -51,27 +51,27 @@ class ErrorGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorFigures:
-    """How the load generator itself fared.
+    """How the load generator itself performed.
 
     Attributes:
         version: of the generator and its engine.
         ended: ``completed``, or why it stopped early.
-        schedule_lag_p99_s: how late arrivals were released, 99th percentile; the generator's own fault.
-        start_lag_p99_s: from due to actually sent; includes waiting for a free connection slot.
-        cpu_cores: cores it used in the measured window.
-        wanted_cores: cores it would have used had it never waited for one; of several workers the most that
-            one wanted. ``None`` where the kernel does not tell, as the ratios below.
-        concurrency_peak: most requests in flight.
-        capped: arrivals that found every slot taken, the target being slow.
-        clock_step_s: wall clock minus monotonic clock, over the run.
-        wait_ratio: share of the window in which it was ready to run and did not; of several the most.
-        steal_ratio: share of the machine's time that the hypervisor gave to others.
-        distortion: by latency metric, by how many seconds the generator's own lateness raised it.
-        workers: load processes that shared the arrivals.
-        lost_workers: numbers, from 1, of those that ended without a word.
-        hosts: where each worker ran; empty when all ran beside the task.
-        clock_uncertainty_s: how far off the common start may have been on a worker elsewhere, at most.
-        clock_drift_s: by how much the clock of such a worker went away from the master's during the load.
+        schedule_lag_p99_s: 99th percentile of the schedule lag, which the generator itself causes.
+        start_lag_p99_s: 99th percentile from due time to send time, including the wait for a free connection slot.
+        cpu_cores: cores used in the measured window.
+        wanted_cores: cores that it would have used without waiting for a CPU; the maximum of several workers.
+            ``None`` if the kernel does not report it; the same applies to the ratios below.
+        concurrency_peak: maximum number of requests in flight.
+        capped: arrivals that found all connection slots in use because the target was slow.
+        clock_step_s: change of the wall clock relative to the monotonic clock during the run.
+        wait_ratio: share of the window in which it waited for a CPU; the maximum of several workers.
+        steal_ratio: share of the machine's time that the hypervisor gave to other machines.
+        distortion: by latency metric, the seconds that the generator's own lag added.
+        workers: number of load processes that shared the arrivals.
+        lost_workers: numbers, from 1, of the workers that ended without a report.
+        hosts: the host of each worker; empty if all ran on the host of the task.
+        clock_uncertainty_s: maximum error of the common start time on a remote worker.
+        clock_drift_s: drift between the clocks of a remote worker and the master during the load.
     """
 
     version: str
@@ -95,10 +95,10 @@ class GeneratorFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stall:
-    """A spell in which the service answered nothing although requests were waiting; see `include.perf.measure.stalls`.
+    """A period without any response although requests were waiting; see `include.perf.measure.stalls`.
 
     Attributes:
-        start_s: since the schedule started, warm-up included.
+        start_s: seconds since the start of the schedule, warm-up included.
     """
 
     start_s: float
@@ -112,14 +112,13 @@ COMPLETED = "completed"
 class LoadFigures:
     """What the load generator recorded.
 
-    Counts are of the measured window: ``due = finished + failed``; ``finished`` are the requests answered
-    as they should be. ``rows`` and ``arrivals`` are of the whole run, warm-up included.
+    Counts refer to the measured window: ``due = finished + failed``, where ``finished`` requests had a correct
+    response. ``rows``, ``arrivals`` and ``stalls`` refer to the complete run, warm-up included.
 
     Attributes:
-        sent: requests that really went out within the window.
+        sent: requests sent within the window.
         metrics: the client-side metrics by name.
-        within_run: by metric, standard deviation of the log of its minutes; empty for a run of few minutes.
-        stalls: of the whole run.
+        within_run: by metric, standard deviation of the logarithm of its values per minute; empty for a short run.
     """
 
     started_at: datetime
@@ -141,19 +140,19 @@ class LoadFigures:
 
     @property
     def achieved_rate_rps(self) -> float | None:
-        """Requests per second that really went out in the window; ``None`` when the load ended before it began."""
+        """Requests sent per second in the window; ``None`` if the load ended before the window."""
         return self.sent / self.window.duration_s if self.window.duration_s > 0 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFigures:
-    """What Prometheus says of the service over exactly the measured window.
+    """What Prometheus recorded of the service in exactly the measured window.
 
     Attributes:
-        coverage_ratio: share of the scrapes that should be there and are; ``None`` when it could not be asked.
+        coverage_ratio: share of the expected scrapes that exist; ``None`` if Prometheus could not be queried.
         metrics: the server-side metrics by name.
-        problem: why there is nothing, when Prometheus could not be asked at all.
-        restarted_at: when a process of the service began within the window.
+        problem: why there are no figures, if Prometheus could not be queried.
+        restarted_at: when a process of the service started within the window.
     """
 
     coverage_ratio: float | None

@@ -1,7 +1,7 @@
-"""How a run is put into words: shared by the report, the charts, Slack and the command line.
+"""Sentences about a run, shared by the report, the charts, Slack and the command line.
 
-Nothing here escapes: the words are plain text, and each renderer escapes for its own medium. Control
-characters are taken out, so that text from a service can neither break a line nor colour a terminal.
+They are plain text; each renderer escapes them for its own medium. Control characters are removed, so that text from a
+service can neither break a line nor colour a terminal.
 """
 
 from datetime import UTC
@@ -13,14 +13,14 @@ from include.perf.runs.figures import Window
 from include.perf.runs.record import CANDIDATE_RUNS, BaselineReference, Deviation, RunRecord, Shift, Verdict
 
 COMPARED = (Verdict.PASS, Verdict.REGRESSION, Verdict.IMPROVEMENT)
-"""The verdicts that rest on a comparison; under any other a baseline beside a figure would mislead."""
+"""The verdicts that result from a comparison; with any other, showing a baseline would be misleading."""
 
 MANY_TIMES_RATIO = 9
-"""From here on people read "12 times" more easily than "+1100 %"."""
+"""From here on "12 times" is easier to read than "+1100 %"."""
 
 
 def headline(record: RunRecord) -> str:
-    """Return the one sentence that tells a run, as plain text on one line.
+    """Summarise a run in one sentence, as plain text on one line.
 
     ``REGRESSION · analysis-engine-service · market_open – Latency p95 is 45 % above its baseline (61.2 ms,
     was 42.1 ms)``
@@ -29,14 +29,14 @@ def headline(record: RunRecord) -> str:
 
 
 def finding(record: RunRecord) -> str:
-    """Return what was found, without the verdict: ``Latency p95 is 45 % above its baseline (…)``."""
+    """Return the finding without the verdict: ``Latency p95 is 45 % above its baseline (…)``."""
     match record.verdict:
         case Verdict.PASS:
             return _in_line(record)
         case Verdict.REGRESSION:
-            return _moved(record, worsened(record), "worse")
+            return _changed(record, worsened(record), "worse")
         case Verdict.IMPROVEMENT:
-            return _moved(record, improved(record), "better")
+            return _changed(record, improved(record), "better")
         case Verdict.NO_BASELINE:
             value = record.metrics.get("latency_p95")
             if value is None or value.value is None:
@@ -55,19 +55,19 @@ def _in_line(record: RunRecord) -> str:
     value = record.metrics.get("latency_p95")
     if value is None or value.value is None or record.baseline is None:
         return _first(record.reasons)
-    level, shift = record.baseline.metrics.get("latency_p95"), shift_of(record, "latency_p95")
-    uncertainty = uncertainty_in_unit(shift, level) if shift and level else None
-    shown, held_to = (format_value(each, value.unit, uncertainty=uncertainty) for each in (value.value, level))
+    baseline, shift = record.baseline.metrics.get("latency_p95"), shift_of(record, "latency_p95")
+    uncertainty = uncertainty_in_unit(shift, baseline) if shift and baseline else None
+    shown = format_value(value.value, value.unit, uncertainty=uncertainty)
     words = f"Latency p95 is {shown}, in line with its baseline"
-    return words if level is None else f"{words} ({held_to})"
+    return words if baseline is None else f"{words} ({format_value(baseline, value.unit, uncertainty=uncertainty)})"
 
 
-def _moved(record: RunRecord, moved: tuple[Deviation, ...], which: str) -> str:
-    if not moved:
+def _changed(record: RunRecord, deviations: tuple[Deviation, ...], which: str) -> str:
+    if not deviations:
         return _first(record.reasons)
-    rest = len(moved) - 1
+    rest = len(deviations) - 1
     more = f"; {rest} more {'metric is' if rest == 1 else 'metrics are'} {which}" if rest else ""
-    return f"{distance(moved[0])}{more}"
+    return f"{distance(deviations[0])}{more}"
 
 
 def _first(reasons: tuple[str, ...]) -> str:
@@ -79,13 +79,12 @@ def _first(reasons: tuple[str, ...]) -> str:
 
 
 def distance(deviation: Deviation) -> str:
-    """Say how far a metric is from its baseline: ``Latency p95 is 45 % above its baseline (…)``."""
+    """Describe how far a metric is from its baseline: ``Latency p95 is 45 % above its baseline (…)``."""
     shift = deviation.shift
     side = "above" if shift.absolute >= 0 else "below"
-    value, baseline = (
-        format_value(each, deviation.unit, uncertainty=uncertainty_in_unit(shift, deviation.baseline))
-        for each in (deviation.value, deviation.baseline)
-    )
+    uncertainty = uncertainty_in_unit(shift, deviation.baseline)
+    value = format_value(deviation.value, deviation.unit, uncertainty=uncertainty)
+    baseline = format_value(deviation.baseline, deviation.unit, uncertainty=uncertainty)
     if is_in_points(deviation.metric):
         how = f"{abs(shift.absolute) * 100:.2f} percentage points {side} its baseline"
     elif shift.ratio is None:
@@ -99,7 +98,7 @@ def distance(deviation: Deviation) -> str:
 
 
 def change_of(name: str, shift: Shift) -> str:
-    """Write a shift briefly: ``+45 %``, ``×12``; ``+2.10 points`` of a ratio; in the unit when from zero."""
+    """Format a shift: ``+45 %``, ``×12``, ``+2.10 points`` for a ratio; in the unit if the baseline is zero."""
     metric = METRICS.get(name)
     if is_in_points(name):
         return f"{signed_points(shift.absolute)} points"
@@ -132,23 +131,23 @@ def _times(ratio: float) -> str:
 
 
 def uncertainty_of_ratio(shift: Shift) -> float | None:
-    """Return the standard uncertainty of a relative change; ``None`` while the history is too short to give one."""
+    """Return the standard uncertainty of a relative change; ``None`` if the history is too short."""
     return None if shift.low is None or shift.high is None else uncertainty_of(shift.low, shift.high)
 
 
-def uncertainty_in_unit(shift: Shift, level: float) -> float | None:
-    """Return the standard uncertainty of a change from a level in the metric's unit: how far nights differ."""
+def uncertainty_in_unit(shift: Shift, baseline: float) -> float | None:
+    """Return the standard uncertainty of a change from a baseline, in the metric's unit."""
     if shift.absolute_low is not None and shift.absolute_high is not None:
         return uncertainty_of(shift.absolute_low, shift.absolute_high)
     ratio = uncertainty_of_ratio(shift)
-    return None if ratio is None else ratio * abs(level)
+    return None if ratio is None else ratio * abs(baseline)
 
 
 def shift_of(record: RunRecord, name: str) -> Shift | None:
-    """Return how a metric moved against the baseline; ``None`` where nothing was compared or is missing.
+    """Return the change of a metric from its baseline; ``None`` if it was not compared.
 
-    The shift of a deviation where there is one, else what the comparison found; plain arithmetic in the records of
-    earlier versions.
+    The shift of a deviation comes first, then that of the comparison. Records of earlier versions have neither: the
+    difference is computed.
     """
     for deviation in record.deviations:
         if deviation.metric == name:
@@ -166,7 +165,7 @@ def shift_of(record: RunRecord, name: str) -> Shift | None:
 
 
 def minimum_effect_of(metric: Metric, record: RunRecord) -> float | None:
-    """Return the smallest change told against the record's baseline, in the metric's unit."""
+    """Return the minimum effect of a metric for the record's baseline, in the metric's unit."""
     baseline = record.baseline
     if baseline is None or metric.name not in baseline.metrics:
         return None
@@ -174,7 +173,7 @@ def minimum_effect_of(metric: Metric, record: RunRecord) -> float | None:
 
 
 def is_provisional(baseline: BaselineReference) -> bool:
-    """Whether there are too few nights to tell what is usual: then only large changes are told."""
+    """Whether there are too few nights to know the usual variation: then only large changes count."""
     return (baseline.nights or baseline.runs) < CANDIDATE_RUNS
 
 
@@ -184,22 +183,22 @@ def is_compared(record: RunRecord) -> bool:
 
 
 def worsened(record: RunRecord) -> tuple[Deviation, ...]:
-    """Return the deviations for the worse: the most severe first, of these what users feel, then the largest.
+    """Return the deviations for the worse: by severity, then those that users notice first, then by size.
 
-    A service that is slower and needs more CPU is told as slower; the CPU helps to tell why.
+    A service that is slower and uses more CPU is reported as slower; the CPU helps to find the cause.
     """
-    return tuple(sorted(record.regressions, key=lambda each: (-each.severity.rank, _is_inside(each))))
+    return tuple(sorted(record.regressions, key=lambda deviation: (-deviation.severity.rank, _is_internal(deviation))))
 
 
-def _is_inside(deviation: Deviation) -> bool:
+def _is_internal(deviation: Deviation) -> bool:
     metric = METRICS.get(deviation.metric)
     return metric is None or metric.source is Source.PROMETHEUS
 
 
 def improved(record: RunRecord) -> tuple[Deviation, ...]:
-    """Return the sure deviations for the better, largest first."""
+    """Return the confirmed deviations for the better, largest first."""
     better = [deviation for deviation in record.deviations if not deviation.is_worse and deviation.is_confirmed]
-    return tuple(sorted(better, key=lambda each: abs(each.shift.ratio or 0), reverse=True))
+    return tuple(sorted(better, key=lambda deviation: abs(deviation.shift.ratio or 0), reverse=True))
 
 
 def baseline_of(record: RunRecord) -> str:
@@ -213,7 +212,7 @@ def baseline_of(record: RunRecord) -> str:
 
 
 def utc_window(window: Window) -> str:
-    """Write a window in UTC: ``2026-03-02 06:40:00–06:55:00 UTC``; both dates where they differ."""
+    """Format a window in UTC: ``2026-03-02 06:40:00–06:55:00 UTC``; with both dates if they differ."""
     start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
     ends = f"{end:%H:%M:%S}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M:%S}"
     return f"{start:%Y-%m-%d %H:%M:%S}–{ends} UTC"

@@ -1,16 +1,16 @@
-"""A run and its record: what was asked, what was measured, what it means.
+"""The record of a run: what was requested, what was measured, and the verdict.
 
-The record is ``run.json`` in the run's folder of the results store; other tools rely on its shape. Every
-class here is immutable and turns to and from JSON with :func:`to_json` and :func:`from_json`.
+It is stored as ``run.json`` in the run's folder; other tools rely on its format. All classes are immutable, and
+converted to and from JSON by `include.perf.model.json_files`.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Annotated
 
-from pydantic import AwareDatetime
+from pydantic import AliasChoices, AwareDatetime, Field
 
 from include.perf.catalogue.scenario.arrival_rate import CurvePoint, RateCurve
 from include.perf.model.metric import MetricValue, Unit
@@ -18,11 +18,12 @@ from include.perf.runs.figures import EndpointFigures, ErrorGroup, GeneratorFigu
 
 SCHEMA_VERSION = 1
 
-T = TypeVar("T")
+CANDIDATE_RUNS = 3
+"""A baseline of fewer runs is provisional: only large changes count."""
 
 
 class Verdict(StrEnum):
-    """What a run says about its service. No exception handler ever yields one but ``INVALID``."""
+    """The result of a run. An exception handler may only produce ``INVALID``."""
 
     PASS = "PASS"  # noqa: S105 - a verdict, not a password
     REGRESSION = "REGRESSION"
@@ -39,7 +40,7 @@ class Verdict(StrEnum):
 
 
 class Cause(StrEnum):
-    """How far a deviation reaches: deviations of one cause are one problem."""
+    """The scope of a deviation; deviations with the same cause are one problem."""
 
     CELL = "cell"
     SERVICE = "service"
@@ -47,7 +48,7 @@ class Cause(StrEnum):
 
 
 class Severity(StrEnum):
-    """Who should hear of a deviation, and when; the gravest comes last."""
+    """How urgent a deviation is, in ascending order."""
 
     DIGEST = "digest"
     WARNING = "warning"
@@ -55,18 +56,17 @@ class Severity(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Its place from the least grave on: the words themselves sort by letters."""
+        """Its position in ascending order; the values themselves would sort alphabetically."""
         return list(Severity).index(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadSummary:
-    """The ``load`` part of the record: requested beside achieved.
+    """The ``load`` part of the record: requested and achieved.
 
     Attributes:
-        requested_rate_rps: mean over the measured part.
-        requested_curve: the rate over time, from the beginning of the warm-up on; empty when it is the same
-            throughout.
+        requested_rate_rps: mean over the measured window.
+        requested_curve: the rate over time from the start of the warm-up; empty if it is constant.
     """
 
     requested_rate_rps: float
@@ -83,7 +83,7 @@ class LoadSummary:
 
     @property
     def peak_rate_rps(self) -> float:
-        """The highest rate that was requested."""
+        """The highest requested rate."""
         if not self.requested_curve:
             return self.requested_rate_rps
         return RateCurve.through(self.requested_curve).peak(self.warmup_s + self.duration_s)
@@ -94,10 +94,10 @@ class Shift:
     """A relative change, as a ratio: 0.45 is 45 % more.
 
     Attributes:
-        ratio: ``None`` when the baseline is zero.
+        ratio: ``None`` if the baseline is zero.
         absolute: the change in the metric's unit.
-        low, high: 95 % interval of ``ratio``; ``None`` while the history is too short to give one.
-        absolute_low, absolute_high: the same of ``absolute``.
+        low, high: 95 % interval of ``ratio``; ``None`` if the history is too short.
+        absolute_low, absolute_high: 95 % interval of ``absolute``.
     """
 
     ratio: float | None
@@ -110,18 +110,17 @@ class Shift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """One metric that moved by more than its floors, for the worse or the better.
+    """A significant or suspicious change of one metric that reaches its minimum effect, for the worse or the better.
 
     Attributes:
-        baseline: the level that it was held to.
-        value: tonight's; with re-runs their median.
-        is_confirmed: whether it is sure; a suspicion is told in the digest only and makes no regression.
-        since: the first night of it, where more than tonight speaks for it.
-        evidence: why it is significant, or only suspicious, in words without the statistics; empty in the records
-            of earlier versions.
-        first_version: deploy version of the service when it was first seen; ``None`` when unknown.
-        previous_version: deploy version on the night before; the same as ``first_version`` when nothing was deployed
-            in between, ``None`` when unknown.
+        baseline: what the value is compared with.
+        value: of this night; with re-runs the median.
+        is_confirmed: whether the change is significant; a suspicion appears in the digest only and is no regression.
+        since: the first night with the change, if earlier nights show it, too.
+        evidence: why the change is significant or only suspicious, in words; empty in records of earlier versions.
+        first_version: deploy version of the service when the change was first seen; ``None`` if unknown.
+        previous_version: deploy version on the night before that, equal to ``first_version`` if nothing was deployed
+            in between; ``None`` if unknown.
     """
 
     metric: str
@@ -141,7 +140,7 @@ class Deviation:
 
     @property
     def is_suspicion(self) -> bool:
-        """Whether it looks worse, if not surely so."""
+        """Whether the metric looks worse without being significant."""
         return self.is_worse and not self.is_confirmed
 
 
@@ -150,10 +149,10 @@ class BaselineReference:
     """What a run was compared with.
 
     Attributes:
-        runs: behind the baseline.
-        metrics: the level that each metric was held to.
-        nights: in the reference: the baseline's runs, and those since that passed.
-        since: the first of them.
+        runs: number of runs in the baseline.
+        metrics: the baseline of each metric.
+        nights: number of nights in the comparison: those of the baseline, and later ones that passed.
+        since: the first of these nights.
     """
 
     version: int
@@ -167,7 +166,7 @@ class BaselineReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where a record comes from, and whether it was asked to become the baseline."""
+    """Where a record comes from, and whether it was requested as the new baseline."""
 
     dag_id: str | None
     dag_run_id: str | None
@@ -179,22 +178,22 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """``run.json``: the whole truth about a run, written once and last.
+    """``run.json``: everything known about a run; written once, as the last file.
 
     Attributes:
-        validity: why the figures cannot be trusted; empty when they can.
-        reasons: how the verdict came about, a sentence each.
-        notes: what a reader should know and what changes no verdict.
-        shifts: of every metric that was compared.
-        judged: the values that were judged, where they are not this run's own: medians of it and its re-runs.
-        reruns: ids of the runs that were judged together with this one.
-        rerun_of: id of the run that this one was judged with.
-        told_by: id of the run whose message tells this one's deviations too, as they have one cause.
-        platform: by metric, the relative change that all services of the night share; it is taken out of
-            ``shifts``.
-        within_run: by metric, standard deviation of the log of its minutes.
-        deploy_version: of the service, as it says itself.
-        stalls: spells in which the service answered nothing although requests were waiting, warm-up included.
+        validity: why the figures cannot be trusted; empty if they can.
+        reasons: the reasons of the verdict, a sentence each.
+        notes: information that does not change the verdict.
+        shifts: the change of every metric that was compared.
+        judged: the values that were compared, if they are not this run's own: medians of this run and its re-runs.
+        reruns: ids of the re-runs that were judged together with this run.
+        rerun_of: id of the run that this one repeats.
+        reported_by: id of the run whose alert also reports the deviations of this one, because they have the same
+            cause. ``told_by`` in records of earlier versions.
+        platform: by metric, the relative change that all services share in this night; it is removed from ``shifts``.
+        within_run: by metric, standard deviation of the logarithm of its values per minute.
+        deploy_version: the version that the service reports.
+        stalls: periods in which the service answered nothing although requests were waiting, warm-up included.
     """
 
     run_id: str
@@ -220,7 +219,7 @@ class RunRecord:
     judged: Mapping[str, float] = field(default_factory=dict)
     reruns: tuple[str, ...] = ()
     rerun_of: str | None = None
-    told_by: str | None = None
+    reported_by: Annotated[str | None, Field(validation_alias=AliasChoices("reported_by", "told_by"))] = None
     platform: Mapping[str, float] = field(default_factory=dict)
     within_run: Mapping[str, float] = field(default_factory=dict)
     deploy_version: str | None = None
@@ -228,15 +227,12 @@ class RunRecord:
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def value_of(self, metric: str) -> float | None:
-        """Return the value of a metric that was judged: with re-runs the median of all; ``None`` for no value."""
+        """Return the value of a metric that was compared, with re-runs the median; ``None`` if there is none."""
         measured = self.metrics.get(metric)
         return self.judged.get(metric, measured.value if measured else None)
 
     @property
     def regressions(self) -> tuple[Deviation, ...]:
-        """The sure deviations for the worse, gravest first."""
+        """The confirmed deviations for the worse, largest first."""
         worse = [deviation for deviation in self.deviations if deviation.is_worse and deviation.is_confirmed]
-        return tuple(sorted(worse, key=lambda each: abs(each.shift.ratio or float("inf")), reverse=True))
-
-
-CANDIDATE_RUNS = 3
+        return tuple(sorted(worse, key=lambda deviation: abs(deviation.shift.ratio or float("inf")), reverse=True))

@@ -1,7 +1,7 @@
-"""What is removed of the results after a time: raw requests, and runs that were never finished.
+"""Removes old results: raw requests, and runs that were never finished.
 
-Records, reports, charts, time series and distributions stay for ever: they are small, and they are the history. A run
-that any version of a baseline refers to, a present or a former one, keeps everything, and so do its re-runs.
+Records, reports, charts, time series and distributions are kept forever: they are small, and they are the history. A
+run that any version of a baseline refers to keeps all its files, and so do its re-runs.
 """
 
 import logging
@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """What a run takes.
+    """The files of a run.
 
     Attributes:
-        sizes: of its files in bytes, by name.
-        changed_at: when anything of it was changed last.
+        sizes: their sizes in bytes, by name.
+        changed_at: when any of them was last changed.
     """
 
     sizes: Mapping[str, int]
@@ -38,25 +38,25 @@ class Holding:
 
 
 class Archive(ResultsStore, Protocol):
-    """A results store that can be cleared."""
+    """A results store from which runs can be removed."""
 
     def holding(self, uri: str) -> Holding:
-        """Return what a run takes."""
+        """Return the files of a run."""
 
     def discard(self, uri: str) -> None:
-        """Remove a run with all that is in its folder."""
+        """Remove a run with its complete folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """For how long what is kept."""
+    """How long raw requests and unfinished runs are kept."""
 
     requests: timedelta
     unfinished: timedelta
 
 
 def retention_of(operations: Operations) -> Retention:
-    """Return what the settings say."""
+    """Return the retention from the settings."""
     return Retention(
         requests=timedelta(days=operations.keep_requests_days),
         unfinished=timedelta(days=operations.keep_unfinished_days),
@@ -64,7 +64,7 @@ def retention_of(operations: Operations) -> Retention:
 
 
 class Waste(StrEnum):
-    """What is removed."""
+    """The kinds of results that are removed."""
 
     REQUESTS = "raw requests"
     UNFINISHED = "unfinished run"
@@ -72,10 +72,10 @@ class Waste(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """Something that is to be removed.
+    """A result to remove.
 
     Attributes:
-        at: when the run started; of an unfinished one, when it was changed last.
+        at: when the run started; for an unfinished run, when it was last changed.
     """
 
     uri: str
@@ -83,20 +83,20 @@ class Removal:
     at: datetime
     size_bytes: int
 
-    def told(self) -> str:
-        """Say it on one line."""
+    def describe(self) -> str:
+        """Describe it on one line."""
         size = format_value(self.size_bytes, Unit.BYTES)
         return f"{self.waste} of {self.at:%Y-%m-%d}, {size}: {self.uri}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clearance:
-    """What was removed, or would be.
+    """What was removed, or would be in a dry run.
 
     Attributes:
         removed: oldest first.
         kept: URIs of the runs whose raw requests are old enough, but which a baseline refers to.
-        failed: why, by URI, something could not be looked at or removed; all else was.
+        failed: the reason, by URI, why a run could not be read or removed.
     """
 
     removed: tuple[Removal, ...]
@@ -105,11 +105,11 @@ class Clearance:
 
     @property
     def size_bytes(self) -> int:
-        """How much it is together."""
-        return sum(each.size_bytes for each in self.removed)
+        """The total size."""
+        return sum(removal.size_bytes for removal in self.removed)
 
-    def told(self) -> str:
-        """Say it in a sentence."""
+    def describe(self) -> str:
+        """Describe it in a sentence."""
         kept = f"; the requests of {counted(len(self.kept), 'older run')} are kept for a baseline" if self.kept else ""
         if not self.removed:
             return f"nothing{kept}"
@@ -120,10 +120,10 @@ class Clearance:
         return f"the raw requests of {requests} and {unfinished}, {size}, from {days}{kept}"
 
     def _count(self, waste: Waste) -> int:
-        return sum(each.waste is waste for each in self.removed)
+        return sum(removal.waste is waste for removal in self.removed)
 
     def summary(self) -> dict[str, Any]:
-        """Return it in figures, for those who read no sentences."""
+        """Return it as figures, for programs."""
         return {
             "removed": {waste.value: self._count(waste) for waste in Waste},
             "bytes": self.size_bytes,
@@ -136,57 +136,57 @@ class Clearance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Raw:
-    """A finished run that has its raw requests.
+    """A finished run that still has its raw requests.
 
     Attributes:
-        night: id of the run that it was done again for, or its own.
+        first_id: id of the run that this one repeats, or its own.
     """
 
     uri: str
     run_id: str
-    night: str
+    first_id: str
     at: datetime
     size_bytes: int
 
 
 @dataclass(slots=True)
 class _Findings:
-    """What was found on the way through the store."""
+    """What was found in the store."""
 
     raw: list[_Raw] = field(default_factory=list)
     unfinished: list[Removal] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
-    def noted(self, uri: str) -> Iterator[None]:
-        """Keep what goes wrong with one run from the others."""
+    def catching(self, uri: str) -> Iterator[None]:
+        """Record a failure with one run, so that the other runs are still processed."""
         try:
             yield
         except StoreError as err:
-            log.warning("left as it is: %s", err)
+            log.warning("not removed: %s", err)
             self.failed[uri] = str(err)
 
 
 def clear(
     store: Archive, *, retention: Retention, referenced: frozenset[str], now: datetime, is_dry_run: bool = False
 ) -> Clearance:
-    """Remove what is too old; what cannot be removed keeps nothing else from it.
+    """Remove old results; a failure with one run does not affect the others.
 
     Args:
-        referenced: ids of runs that keep everything.
-        is_dry_run: only say what would be removed.
+        referenced: ids of runs that keep all their files.
+        is_dry_run: only return what would be removed.
 
     Raises:
         StoreError: the store cannot be listed.
     """
-    found = _look_through(store, before=now - retention.unfinished)
+    found = _find(store, before=now - retention.unfinished)
     old = [night for night in _nights(found.raw) if max(run.at for run in night) < now - retention.requests]
-    kept = [night for night in old if any({run.run_id, run.night} & referenced for run in night)]
+    kept = [night for night in old if any({run.run_id, run.first_id} & referenced for run in night)]
     wanted = [_removal(run) for night in old if night not in kept for run in night]
     wanted += [removal for removal in found.unfinished if RunAddress.from_uri(removal.uri).run_id not in referenced]
     removed = []
-    for removal in sorted(wanted, key=lambda each: each.at):
-        with found.noted(removal.uri):
+    for removal in sorted(wanted, key=lambda removal: removal.at):
+        with found.catching(removal.uri):
             if not is_dry_run:
                 _remove(store, removal)
             removed.append(removal)
@@ -195,12 +195,12 @@ def clear(
     )
 
 
-def _look_through(store: Archive, *, before: datetime) -> _Findings:
-    """Find every run with raw requests, and those that are not finished and were not changed since a moment."""
+def _find(store: Archive, *, before: datetime) -> _Findings:
+    """Find the runs with raw requests, and the unfinished runs that were last changed before a time."""
     found = _Findings()
     for cell in store.cells():
         for uri in store.latest(service=cell.service, scenario=cell.scenario):
-            with found.noted(uri):
+            with found.catching(uri):
                 held = store.holding(uri)
                 raw = [size for name, size in held.sizes.items() if is_raw(name)]
                 if RECORD_FILE in held.sizes and raw:
@@ -214,12 +214,12 @@ def _look_through(store: Archive, *, before: datetime) -> _Findings:
 
 
 def is_raw(name: str) -> bool:
-    """Whether a file of a run holds raw requests: those of the load, or of a try of it that was killed."""
+    """Whether a file of a run holds raw requests, of the load or of an attempt that was killed."""
     return name == REQUESTS_FILE or name.startswith(ABORTED)
 
 
 def _is_unfinished(held: Holding) -> bool:
-    """Whether it is a run that never came to its record; what somebody else put there is not ours to remove."""
+    """Whether it is a run without a record; folders of anyone else are never removed."""
     return not held.sizes or (SPEC_FILE in held.sizes and RECORD_FILE not in held.sizes)
 
 
@@ -228,17 +228,17 @@ def _raw(store: Archive, uri: str, *, size_bytes: int) -> _Raw:
     return _Raw(
         uri=uri,
         run_id=record.run_id,
-        night=record.rerun_of or record.run_id,
+        first_id=record.rerun_of or record.run_id,
         at=record.started_at,
         size_bytes=size_bytes,
     )
 
 
 def _nights(runs: Iterable[_Raw]) -> list[list[_Raw]]:
-    """Return each run together with its re-runs."""
+    """Group each run with its re-runs."""
     nights: dict[str, list[_Raw]] = {}
     for run in runs:
-        nights.setdefault(run.night, []).append(run)
+        nights.setdefault(run.first_id, []).append(run)
     return list(nights.values())
 
 

@@ -1,7 +1,7 @@
-"""The index of runs: what a list or a chart of many runs shows, so that nobody reads thousands of records for it.
+"""The index of runs: holds what lists and charts of many runs show, without reading thousands of records.
 
-It is a cache: ``run.json`` is the truth, nobody writes to the index but itself, and it can be made anew at any time.
-Verdicts never rest on it.
+It is a cache: ``run.json`` is authoritative, only the index itself writes to it, and it can be rebuilt at any time.
+Verdicts never depend on it.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from include.perf.runs.record import Cause, Deviation, RunRecord, Severity, Shif
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryDeviation:
-    """One metric that moved, in short; the record has the figures and the reason."""
+    """A deviation in short; the record has its figures and reason."""
 
     metric: str
     is_worse: bool
@@ -34,17 +34,17 @@ class RunEntry:
     """A finished run as the index knows it.
 
     Attributes:
-        uri: of the run's folder.
-        load: a short digest of the fingerprint; runs of one load share it.
-        metrics: those that have a value, in base units.
-        judged: medians with the re-runs, where the judged values are not the run's own.
-        levels: what each metric was held to; empty without a baseline.
-        shifts: of every metric that was compared, as the report tells them.
-        baseline_version: of the baseline that it was compared with.
-        window: the measured part; ``None`` where no load was measured.
-        generator_lag_p99_s: how late the generator released arrivals; ``None`` without a load.
-        generator_saturation_ratio: share of a core that the busiest worker of the generator wanted; ``None`` where
-            nobody knows.
+        uri: the folder of the run.
+        load: a short digest of the fingerprint, equal for runs with the same load.
+        metrics: those with a value, in base units.
+        judged: the values that were compared, if they are not the run's own: medians with the re-runs.
+        levels: the baseline of each metric; empty without a baseline.
+        shifts: the change of every metric that was compared.
+        baseline_version: version of the baseline that the run was compared with.
+        window: the measured window; ``None`` if no load was measured.
+        generator_lag_p99_s: schedule lag of the generator; ``None`` without a load.
+        generator_saturation_ratio: share of a core that the busiest worker of the generator needed; ``None`` if
+            unknown.
     """
 
     uri: str
@@ -74,26 +74,26 @@ class RunEntry:
 
     @property
     def ended_at(self) -> datetime:
-        """When its load ended; of a run without one, when it was given up."""
+        """When the load ended; for a run without a load, when the run ended."""
         return self.window.end if self.window else self.started_at
 
     def value_of(self, metric: str) -> float | None:
-        """Return the value of a metric that was judged; ``None`` for no value."""
+        """Return the value of a metric that was compared; ``None`` if there is none."""
         return self.judged.get(metric, self.metrics.get(metric))
 
     @property
     def cell(self) -> CellName:
-        """The service and scenario it is a run of."""
+        """The service and the scenario of the run."""
         return CellName(self.service, self.scenario)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexContents:
-    """What an index holds after it was made anew.
+    """The contents of an index after a rebuild.
 
     Attributes:
-        runs: how many.
-        left_out: why, by URI, a record could not be read.
+        runs: number of runs.
+        left_out: by URI, why a record could not be read.
     """
 
     runs: int
@@ -104,7 +104,7 @@ class RunIndex(Protocol):
     """Finds finished runs without reading their records."""
 
     def sync(self) -> None:
-        """Take in what was finished since the last time; cheap, so that it comes before every look.
+        """Add the runs that were finished since the last call; it is cheap, so it precedes every read.
 
         Raises:
             StoreError: the results store cannot be read.
@@ -118,24 +118,25 @@ class RunIndex(Protocol):
         """
 
     def latest(self, *, runs: int, measured_only: bool = False) -> Mapping[CellName, tuple[RunEntry, ...]]:
-        """Return so many latest runs of each cell, oldest first, re-runs left out.
+        """Return the latest runs of each cell, oldest first, without re-runs.
 
         Args:
-            measured_only: leave out those whose figures cannot be trusted, too.
+            runs: maximum number of runs of a cell.
+            measured_only: also leave out runs whose figures cannot be trusted.
         """
 
     def history(self, cell: CellName, *, since: datetime | None = None) -> tuple[RunEntry, ...]:
-        """Return all runs of a cell, or those from a moment on, oldest first, re-runs among them."""
+        """Return the runs of a cell, or those since a time, oldest first, including re-runs."""
 
     def find(self, run_id: str) -> RunEntry | None:
-        """Return a run by its id."""
+        """Return the run with this id."""
 
     def of_dag_run(self, dag_id: str, dag_run_id: str) -> tuple[RunEntry, ...]:
-        """Return the runs of a DAG run by cell, then oldest first, re-runs among them."""
+        """Return the runs of a DAG run by cell, then oldest first, including re-runs."""
 
 
 def entry_of(record: RunRecord, uri: str) -> RunEntry:
-    """Return what the index keeps of a record."""
+    """Return the index entry of a record."""
     return RunEntry(
         uri=uri,
         service=record.service,

@@ -1,4 +1,4 @@
-"""What a run is asked to do."""
+"""The request for a run."""
 
 import secrets
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from include.perf.catalogue.scenario.schedule import Deadline
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """What a run was asked to be; fixed before anything is touched.
+    """The request for a run; it never changes.
 
     Attributes:
-        update_baseline: promote the run if it is valid; needs a ``reason``.
-        triggered_by: the person or the schedule that asked.
-        dag_id: the Airflow DAG, ``None`` from the command line.
-        may_rerun: whether it is measured again when it looks suspicious.
-        rerun_of: the run that looked suspicious and is judged together with this one.
-        deadline: when its load must be over; ``None`` where nothing presses.
+        update_baseline: whether to promote the run if it is valid; needs a ``reason``.
+        triggered_by: the person or schedule that requested the run.
+        dag_id: the Airflow DAG; ``None`` on the command line.
+        may_rerun: whether to re-run it if it looks suspicious.
+        rerun_of: id of the suspicious run that this one repeats; both are judged together.
+        deadline: when its load must be over; ``None`` if there is no deadline.
     """
 
     run_id: str
@@ -38,18 +38,18 @@ class RunSpec:
 
 
 def run_id_of(moment: datetime) -> str:
-    """Return the id of a run that is planned at a moment; ids sort by time."""
+    """Return a new id for a run planned at this time; ids sort by time."""
     return f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservationRequest:
-    """What a load takes while it runs.
+    """The targets and the rate that a load reserves while it runs.
 
     Attributes:
-        targets: where it goes, ``address:port`` each.
-        rate_rps: its peak, out of what the generators can send together.
-        since: when it was granted.
+        targets: as ``address:port``.
+        rate_rps: its peak rate, which counts towards the capacity of the generators.
+        since: when the reservation was granted.
     """
 
     run_id: str

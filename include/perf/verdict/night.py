@@ -225,7 +225,7 @@ def _told_once(records: dict[str, RunRecord], channel_of: Callable[[str], str]) 
             continue
         speaker = speakers.setdefault(channel_of(record.service), record.run_id)
         if speaker != record.run_id:
-            told[uri] = replace(record, told_by=speaker)
+            told[uri] = replace(record, reported_by=speaker)
     return told
 
 

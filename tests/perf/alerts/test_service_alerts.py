@@ -150,7 +150,7 @@ def test_a_more_severe_problem_is_worse_and_mentions_the_group() -> None:
 def test_regressions_with_one_cause_share_a_problem() -> None:
     """The platform shifted: one message by the lead run; the problem ends when each cell is healthy."""
     weeks = Fortnight()
-    lead, other = worse(STORE), worse("data-pipeline-service", told_by=worse(STORE).run_id)
+    lead, other = worse(STORE), worse("data-pipeline-service", reported_by=worse(STORE).run_id)
     assert weeks.night(lead, other) == [("opened", "#data", "opened feature-store+data-pipeline")]
     assert weeks.night(lead, other) == [("continues", "#data", "continues feature-store+data-pipeline, night 2")]
     assert weeks.night(fine(STORE), worse("data-pipeline-service")) == [

@@ -1,4 +1,4 @@
-"""The results of a DAG run: what is read, what is missing and why, and the summary that is kept."""
+"""The results of a DAG run: its records, missing runs, and the stored summary."""
 
 from pathlib import Path
 
@@ -22,16 +22,16 @@ def store(tmp_path: Path) -> FolderStore:
     return FolderStore(str(tmp_path))
 
 
-def kept(store: FolderStore | MemoryStore, record: RunRecord) -> str:
-    """Keep a finished run; returns its address."""
+def stored(store: FolderStore | MemoryStore, record: RunRecord) -> str:
+    """Store a finished run; returns its URI."""
     uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
     StageFiles(store, uri).record.write(record)
     return uri
 
 
-def test_what_is_finished_and_what_is_missing(store: FolderStore) -> None:
-    """In the order in which it was planned, with the reason as far as it is known."""
-    finished = kept(store, run_record())
+def test_finished_and_missing_runs(store: FolderStore) -> None:
+    """They are in planned order; a missing run has a reason."""
+    finished = stored(store, run_record())
     ended, lost = (store.create(service=name, scenario="calm", run_id="x") for name in ("orders", "engine"))
     StageFiles(store, ended).end.write(EarlyEnd(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted"))
     results = results_of(store, [ended, finished, lost], dag_id="calm", dag_run_id=RUN_ID)
@@ -42,9 +42,9 @@ def test_what_is_finished_and_what_is_missing(store: FolderStore) -> None:
     )
 
 
-def test_a_record_that_cannot_be_read_is_missing(store: FolderStore) -> None:
-    """With what is wrong with it; the others are summed up all the same."""
-    broken = kept(store, run_record())
+def test_a_run_with_an_unreadable_record_is_missing(store: FolderStore) -> None:
+    """The reason names the file and the problem."""
+    broken = stored(store, run_record())
     store.write(broken, "run.json", b"{")
     store.write(broken, "ended.json", b"{")
     (missing,) = results_of(store, [broken], dag_id="a", dag_run_id="b").missing
@@ -63,23 +63,23 @@ def test_a_record_that_cannot_be_read_is_missing(store: FolderStore) -> None:
         (Verdict.NOT_COMPARABLE, True),
     ],
 )
-def test_what_is_a_problem(verdict: Verdict, is_problem: bool) -> None:
-    """What regressed or could not be judged; what was rightly not measured is none."""
+def test_which_verdicts_are_problems(verdict: Verdict, is_problem: bool) -> None:
+    """Regressions and runs that could not be judged; skipped runs are none."""
     results = DagRunResults(dag_id="a", dag_run_id="b", records={"memory://a/b/c": record_of(verdict)})
     assert [problem.split(" ")[0] for problem in results.problems] == ([verdict.value] if is_problem else [])
 
 
 def test_a_missing_record_is_a_problem() -> None:
-    """Green would say that all is well."""
+    """The DAG run must not be green."""
     address = RunAddress(service="orders", scenario="calm", run_id="lost")
     lost = MissingRun(address=address, reason="its report was ended from outside")
     results = DagRunResults(dag_id="a", dag_run_id="b", records={}, missing=(lost,))
     assert results.problems == ("orders · calm has no record: its report was ended from outside",)
 
 
-def test_the_summary_lies_with_the_results(store: FolderStore, tmp_path: Path) -> None:
-    """As Markdown and HTML, whose links lead to the reports beside; a task that is tried again writes it anew."""
-    uri = kept(store, run_record())
+def test_the_summary_is_stored_with_the_results(store: FolderStore, tmp_path: Path) -> None:
+    """As Markdown and HTML with links to the reports; a retried task replaces it."""
+    uri = stored(store, run_record())
     results = results_of(store, [uri], dag_id="market_open", dag_run_id=RUN_ID)
     where = write_summary(store, results)
     assert write_summary(store, results) == where
@@ -96,23 +96,23 @@ def test_the_summary_lies_with_the_results(store: FolderStore, tmp_path: Path) -
     ("dag_run_id", "name"),
     [(RUN_ID, RUN_ID), ("..", "%2E."), (".hidden", "%2Ehidden"), ("a/../b", "a%2F..%2Fb"), ("é", "%C3%A9")],
 )
-def test_a_summary_never_leaves_its_folder(store: FolderStore, tmp_path: Path, dag_run_id: str, name: str) -> None:
-    """Whatever a DAG run is called; ids that Airflow makes stay as they are."""
+def test_a_summary_stays_in_its_folder(store: FolderStore, tmp_path: Path, dag_run_id: str, name: str) -> None:
+    """Any id of a DAG run is safe; those that Airflow creates are unchanged."""
     uri = store.create_summary(dag_id="a", dag_run_id=dag_run_id)
     assert [path.name for path in (tmp_path / "summaries" / "a").iterdir()] == [name]
     store.write(uri, "summary.md", b"x")
     assert store.read(uri, "summary.md") == b"x"
 
 
-def test_a_summary_is_no_run(store: FolderStore) -> None:
-    """Neither a cell nor a run of one."""
+def test_a_summary_is_not_a_run(store: FolderStore) -> None:
+    """Its folder is neither a cell nor a run."""
     write_summary(store, DagRunResults(dag_id="a", dag_run_id="b", records={}))
     assert list(store.cells()) == []
     assert list(store.runs()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_told(store: FolderStore, tmp_path: Path) -> None:
-    """With what is in the way."""
+def test_an_error_names_a_folder_that_cannot_be_created(store: FolderStore, tmp_path: Path) -> None:
+    """A file is in the way."""
     (tmp_path / "summaries").write_text("in the way", encoding="utf-8")
     with pytest.raises(StoreError, match=r"^cannot make .*; check BELLWETHER_RESULTS_URI$"):
         store.create_summary(dag_id="a", dag_run_id="b")

@@ -1,4 +1,4 @@
-"""How a run is put into words: shifts, floors, baselines, and what is told first."""
+"""Sentences about a run: shifts, minimum effects, baselines, and the order of deviations."""
 
 from dataclasses import replace
 
@@ -22,25 +22,25 @@ P95 = METRICS["latency_p95"]
         ("latency_p95", Shift(ratio=0.0, absolute=0.0), "+0.0 %"),
         ("error_rate", Shift(ratio=None, absolute=0.021), "+2.10 points"),
         ("disk_usage", Shift(ratio=-0.1, absolute=-0.04), "−4.00 points"),
-        ("error_rate", Shift(ratio=-0.1, absolute=-0.00002), "+0.00 points"),  # nothing is not less than nothing
+        ("error_rate", Shift(ratio=-0.1, absolute=-0.00002), "+0.00 points"),  # never −0.00
         ("latency_p95", Shift(ratio=-0.0002, absolute=-0.00001), "+0.0 %"),
         ("cpu_usage", Shift(ratio=None, absolute=0.4995), "+0.499 cores"),
         ("cpu_usage", Shift(ratio=None, absolute=0.0), "+0 cores"),
         ("unknown", Shift(ratio=None, absolute=-2.5), "−2.5"),
     ],
 )
-def test_a_shift_in_brief(name: str, shift: Shift, words: str) -> None:
-    """As people read it: points of ratios, the unit from zero, times where it is many."""
+def test_a_shift_is_formatted(name: str, shift: Shift, words: str) -> None:
+    """Points for ratios, the unit if the baseline is zero, and a factor for large changes."""
     assert change_of(name, shift) == words
 
 
 def test_the_shift_of_a_deviation_comes_first() -> None:
-    """Then what the comparison found, then arithmetic for the records of earlier versions."""
+    """Then that of the comparison, then a computed one for records of earlier versions."""
     of_window = Shift(ratio=0.08, absolute=0.003, low=0.05, high=0.11)
     tonight = Shift(ratio=0.06, absolute=0.002, low=-0.01, high=0.13)
     record = run_record(shifts={"latency_p95": tonight, "cpu_usage": tonight})
-    told = replace(record, deviations=(deviation("latency_p95", 0.0455, shift=of_window),))
-    assert shift_of(told, "latency_p95") == of_window
+    changed = replace(record, deviations=(deviation("latency_p95", 0.0455, shift=of_window),))
+    assert shift_of(changed, "latency_p95") == of_window
     assert shift_of(record, "latency_p95") == tonight
     plain = shift_of(run_record(), "latency_p95")
     assert plain is not None
@@ -49,26 +49,26 @@ def test_the_shift_of_a_deviation_comes_first() -> None:
 
 @pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.NOT_COMPARABLE, Verdict.NO_BASELINE])
 def test_what_was_not_compared_has_no_shift(verdict: Verdict) -> None:
-    """Whatever is left in the record."""
+    """Values in the record are ignored."""
     record = run_record(verdict=verdict, shifts={"latency_p95": Shift(ratio=1.0, absolute=0.04)})
     assert shift_of(record, "latency_p95") is None
 
 
 @pytest.mark.parametrize(
-    ("runs", "nights", "floor_s"),
+    ("runs", "nights", "effect_s"),
     [
         (1, 0, 0.120),  # a record of an earlier version: 30 % of 400 ms after one run
         (1, 2, 0.120),
-        (1, 3, 0.020),  # nights count, not the runs that somebody promoted: 5 %
+        (1, 3, 0.020),  # nights count, not the promoted runs: 5 %
         (14, 0, 0.020),
         (14, 34, 0.020),
     ],
 )
-def test_the_floor_goes_by_the_nights(runs: int, nights: int, floor_s: float) -> None:
-    """Fewer than three tell nothing of how far runs differ."""
-    held = baseline_reference(runs=runs, nights=nights, metrics={"latency_p95": 0.400})
-    assert minimum_effect_of(P95, run_record(baseline=held)) == pytest.approx(floor_s)
-    assert minimum_effect_of(METRICS["cpu_usage"], run_record(baseline=held)) is None
+def test_the_minimum_effect_depends_on_the_nights(runs: int, nights: int, effect_s: float) -> None:
+    """Fewer than three nights do not show how much runs vary."""
+    reference = baseline_reference(runs=runs, nights=nights, metrics={"latency_p95": 0.400})
+    assert minimum_effect_of(P95, run_record(baseline=reference)) == pytest.approx(effect_s)
+    assert minimum_effect_of(METRICS["cpu_usage"], run_record(baseline=reference)) is None
     assert minimum_effect_of(P95, run_record(baseline=None)) is None
 
 
@@ -79,38 +79,40 @@ def test_the_floor_goes_by_the_nights(runs: int, nights: int, floor_s: float) ->
         (14, 14, "version 3, approved, 14 runs"),
         (14, 15, "version 3, approved, 14 runs and 1 night since"),
         (1, 21, "version 3, approved, 1 run and 20 nights since"),
-        (14, 12, "version 3, approved, 14 runs"),  # older ones were left out of the reference
+        (14, 12, "version 3, approved, 14 runs"),  # older ones are not part of the comparison
     ],
 )
 def test_a_baseline_in_words(runs: int, nights: int, words: str) -> None:
-    """What it rests on, and what came since."""
+    """The runs it consists of, and the nights since."""
     assert baseline_of(run_record(baseline=baseline_reference(runs=runs, nights=nights))) == words
     assert baseline_of(run_record(baseline=None)) == "none"
 
 
-def test_what_is_not_sure_is_in_neither_list() -> None:
-    """A suspicion makes no headline, and a lucky run is no improvement."""
+def test_suspicions_are_in_neither_list() -> None:
+    """Only confirmed deviations are reported, for the worse or the better."""
     worse = deviation("latency_p95", 0.06, is_confirmed=False)
     better = deviation("latency_p50", 0.01, is_confirmed=False)
     record = run_record(deviations=(worse, better))
     assert (worsened(record), improved(record)) == ((), ())
-    sure = replace(record, deviations=tuple(replace(each, is_confirmed=True) for each in (worse, better)))
-    assert [each.metric for each in (*worsened(sure), *improved(sure))] == ["latency_p95", "latency_p50"]
+    confirmed = replace(
+        record, deviations=tuple(replace(deviation, is_confirmed=True) for deviation in (worse, better))
+    )
+    assert [found.metric for found in (*worsened(confirmed), *improved(confirmed))] == ["latency_p95", "latency_p50"]
 
 
-def test_the_gravest_comes_first_then_what_users_feel() -> None:
+def test_deviations_are_ordered_by_severity_then_by_source() -> None:
     """A critical CPU before a warning latency; of two warnings the latency."""
     cpu = deviation("cpu_usage", 4.0, severity=Severity.WARNING)
     p95 = deviation("latency_p95", 0.05, severity=Severity.WARNING)
-    assert [each.metric for each in worsened(run_record(deviations=(cpu, p95)))] == ["latency_p95", "cpu_usage"]
+    assert [found.metric for found in worsened(run_record(deviations=(cpu, p95)))] == ["latency_p95", "cpu_usage"]
     grave = replace(cpu, severity=Severity.CRITICAL)
-    assert [each.metric for each in worsened(run_record(deviations=(grave, p95)))] == ["cpu_usage", "latency_p95"]
+    assert [found.metric for found in worsened(run_record(deviations=(grave, p95)))] == ["cpu_usage", "latency_p95"]
 
 
-def test_a_distance_names_the_level_it_was_held_to() -> None:
-    """The deviation's own, which may be the anchor's."""
-    moved = deviation("latency_p95", 0.48, baseline=0.4, shift=Shift(ratio=0.2, absolute=0.08))
-    assert distance(moved) == "Latency p95 is 20 % above its baseline (480 ms, was 400 ms)"
+def test_a_distance_names_its_baseline() -> None:
+    """The baseline of the deviation itself, which may be the anchor."""
+    found = deviation("latency_p95", 0.48, baseline=0.4, shift=Shift(ratio=0.2, absolute=0.08))
+    assert distance(found) == "Latency p95 is 20 % above its baseline (480 ms, was 400 ms)"
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,6 @@ def test_a_distance_names_the_level_it_was_held_to() -> None:
         (5400, "1 h 30 min"),
     ],
 )
-def test_a_length_of_time(seconds: float, words: str) -> None:
-    """As people say it."""
+def test_a_duration(seconds: float, words: str) -> None:
+    """Short ones are in seconds, long ones in minutes and hours."""
     assert span(seconds) == words

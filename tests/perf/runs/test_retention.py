@@ -1,4 +1,4 @@
-"""What is removed after a time, and what never is."""
+"""Which results are removed after a time, and which are kept."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ class Results:
         self.store = FolderStore(str(folder))
 
     def add(self, run_id: str, *, days: float, rerun_of: str | None = None, service: str = SERVICE) -> str:
-        """Finish a run that started so many days ago."""
+        """Add a finished run that started this many days ago."""
         uri = self.store.create(service=service, scenario=SCENARIO, run_id=run_id)
         at = NOW - timedelta(days=days)
         record = replace(run_record(), run_id=run_id, service=service, started_at=at, rerun_of=rerun_of)
@@ -43,7 +43,7 @@ class Results:
         return uri
 
     def begin(self, run_id: str, *, days: float, **files: bytes) -> str:
-        """Begin a run of which nothing changed for so many days; its plan is there unless ``files`` are."""
+        """Add an unfinished run, unchanged for this many days, with its plan or the given files."""
         uri = self.store.create(service=SERVICE, scenario=SCENARIO, run_id=run_id)
         for name, content in (files or {SPEC_FILE: b"{}"}).items():
             self.store.write(uri, name, content)
@@ -54,7 +54,7 @@ class Results:
         return uri
 
     def clear(self, *referenced: str, is_dry_run: bool = False, operations: Operations | None = None) -> Clearance:
-        """Clear it now."""
+        """Remove old results now."""
         return clear(
             self.store,
             retention=retention_of(operations or Operations()),
@@ -64,7 +64,7 @@ class Results:
         )
 
     def files(self, uri: str) -> set[str]:
-        """Return what is there of a run."""
+        """Return the names of a run's files."""
         return set(self.store.holding(uri).sizes)
 
 
@@ -79,33 +79,33 @@ def removed(clearance: Clearance) -> list[str]:
 
 
 def test_raw_requests_are_removed_after_thirty_days_and_nothing_else(results: Results) -> None:
-    """To the second; the run stays, with its record, report and time series."""
+    """The limit is exact to the second; record, report and time series stay."""
     old, young = results.add("old", days=30 + 1 / 86_400), results.add("young", days=30)
     clearance = results.clear()
     assert removed(clearance) == [old]
     assert results.files(old) == ALL_FILES - {REQUESTS_FILE}
     assert results.files(young) == ALL_FILES
-    assert removed(results.clear()) == []  # what is gone is not counted again
+    assert removed(results.clear()) == []  # already removed
 
 
-def test_a_dry_run_only_says_what_would_be_removed(results: Results) -> None:
-    """The same, and nothing is touched."""
+def test_a_dry_run_removes_nothing(results: Results) -> None:
+    """It returns the same as the removal itself."""
     old, begun = results.add("old", days=40), results.begin("begun", days=10)
-    told = results.clear(is_dry_run=True)
-    assert removed(told) == [old, begun]
+    expected = results.clear(is_dry_run=True)
+    assert removed(expected) == [old, begun]
     assert (results.files(old), results.files(begun)) == (ALL_FILES, {SPEC_FILE})
-    assert results.clear() == told
+    assert results.clear() == expected
 
 
-def test_how_long_is_set_by_the_catalogue(results: Results) -> None:
-    """Each for itself."""
+def test_the_catalogue_sets_the_retention(results: Results) -> None:
+    """Raw requests and unfinished runs have separate settings."""
     old, begun = results.add("old", days=3), results.begin("begun", days=3)
     assert removed(results.clear(operations=Operations(keep_requests_days=2, keep_unfinished_days=4))) == [old]
     assert removed(results.clear(operations=Operations(keep_requests_days=4, keep_unfinished_days=2))) == [begun]
 
 
-def test_what_a_baseline_refers_to_keeps_everything(results: Results) -> None:
-    """With its re-runs, whatever their age; the rest goes."""
+def test_runs_of_a_baseline_keep_everything(results: Results) -> None:
+    """Their re-runs do, too, at any age."""
     first, again = results.add("first", days=90), results.add("again", days=90, rerun_of="first")
     other = results.add("other", days=90)
     clearance = results.clear("first")
@@ -114,16 +114,16 @@ def test_what_a_baseline_refers_to_keeps_everything(results: Results) -> None:
     assert results.files(again) == ALL_FILES
 
 
-def test_re_runs_go_with_the_run_that_they_were_done_for(results: Results) -> None:
-    """Not while one of them is young."""
+def test_re_runs_are_removed_with_their_run(results: Results) -> None:
+    """Nothing is removed while one of them is young."""
     results.add("first", days=30.1)
     results.add("again", days=29.9, rerun_of="first")
     gone = [results.add("other", days=30.2), results.add("other-again", days=30.1, rerun_of="other")]
     assert removed(results.clear()) == gone
 
 
-def test_an_unfinished_run_is_removed_when_nothing_of_it_changed_for_a_week(results: Results) -> None:
-    """Also one that is only an empty folder; one that somebody still works on stays."""
+def test_an_unfinished_run_is_removed_after_a_week_without_changes(results: Results) -> None:
+    """An empty folder is removed, too; a run with recent changes stays."""
     left, empty = results.begin("left", days=7.1), results.begin("empty", days=8, none=b"")
     results.store.remove(empty, "none")
     with results.store.folder(empty) as folder:
@@ -133,8 +133,8 @@ def test_an_unfinished_run_is_removed_when_nothing_of_it_changed_for_a_week(resu
     assert list(results.store.latest(service=SERVICE, scenario=SCENARIO)) == [busy]
 
 
-def test_a_late_file_shows_that_somebody_works_on_a_run(results: Results) -> None:
-    """Whichever it is."""
+def test_a_recent_file_keeps_a_run(results: Results) -> None:
+    """Any file counts."""
     uri = results.begin("begun", days=20)
     results.store.write(uri, "stage-load.json", b"{}")
     with results.store.folder(uri) as folder:
@@ -142,17 +142,17 @@ def test_a_late_file_shows_that_somebody_works_on_a_run(results: Results) -> Non
     assert removed(results.clear()) == []
 
 
-def test_what_is_no_run_of_ours_stays(results: Results) -> None:
-    """A folder without a plan was put there by somebody else."""
+def test_foreign_folders_stay(results: Results) -> None:
+    """A folder without a plan is not from Bellwether."""
     notes = results.begin("notes", days=900, **{"notes.txt": b"mine"})
     assert removed(results.clear()) == []
     assert results.files(notes) == {"notes.txt"}
 
 
-def test_one_that_fails_keeps_none_of_the_others(
+def test_a_failure_does_not_affect_other_runs(
     results: Results, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A record that cannot be read, and a folder that cannot be removed; each is told."""
+    """An unreadable record and a folder that cannot be removed are logged."""
     broken, old, stuck = results.add("broken", days=40), results.add("old", days=40), results.begin("begun", days=50)
     results.store.write(broken, RECORD_FILE, b"{")
     monkeypatch.setattr(shutil, "rmtree", raising(PermissionError(13, "Permission denied")))
@@ -160,18 +160,18 @@ def test_one_that_fails_keeps_none_of_the_others(
     assert removed(clearance) == [old]
     assert clearance.failed.keys() == {broken, stuck}
     assert results.files(broken) == ALL_FILES
-    assert caplog.messages[0].startswith(f"left as it is: {broken}/run.json cannot be read: ")
-    assert caplog.messages[1:] == [f"left as it is: cannot remove {stuck}: Permission denied"]
+    assert caplog.messages[0].startswith(f"not removed: {broken}/run.json cannot be read: ")
+    assert caplog.messages[1:] == [f"not removed: cannot remove {stuck}: Permission denied"]
 
 
-def test_what_was_removed_is_said(results: Results) -> None:
-    """In words and in figures: how much, from when to when, and what a baseline keeps."""
+def test_what_was_removed_is_described(results: Results) -> None:
+    """The sentence and the figures contain size, dates and the runs kept for a baseline."""
     results.add("old", days=40)
     results.add("older", days=60, service="orders-service")
     kept = results.add("kept", days=90)
     results.begin("begun", days=20)
     clearance = results.clear("kept")
-    assert clearance.told() == (
+    assert clearance.describe() == (
         "the raw requests of 2 runs and 1 unfinished run, 2.0 MiB, from 2026-01-01 to 2026-02-10; "
         "the requests of 1 older run are kept for a baseline"
     )
@@ -186,17 +186,17 @@ def test_what_was_removed_is_said(results: Results) -> None:
     assert [removal.waste for removal in clearance.removed] == [Waste.REQUESTS, Waste.REQUESTS, Waste.UNFINISHED]
 
 
-def test_nothing_is_said_to_be_nothing(results: Results) -> None:
-    """Where there is no store yet, either."""
-    assert results.clear().told() == "nothing"
+def test_nothing_to_remove(results: Results) -> None:
+    """The store need not exist yet."""
+    assert results.clear().describe() == "nothing"
 
 
 def test_every_version_of_a_baseline_counts() -> None:
-    """The present one and the former ones, the runs behind them, and what each was approved by."""
+    """Current and former versions refer to their runs, and to the runs with which they were approved."""
     baselines = Baselines()
     baselines.promote(run("r1"), approval=approval(run_id="r1"))
     baselines.promote(run("r2"), approval=approval(run_id="r2"))
     baselines.promote(run("r3"), approval=approval(run_id="r3"), force=True)
-    baselines.roll_back(SERVICE, SCENARIO, version=1, approval=approval(run_id="asked-for"))
-    assert referenced_runs(baselines) == {"r1", "r2", "r3", "asked-for"}
+    baselines.roll_back(SERVICE, SCENARIO, version=1, approval=approval(run_id="approved"))
+    assert referenced_runs(baselines) == {"r1", "r2", "r3", "approved"}
     assert referenced_runs(Baselines()) == frozenset()

@@ -1,4 +1,4 @@
-"""What the index keeps of a record: what lists and charts show, in the words of the report."""
+"""The index entry of a record: what lists and charts show."""
 
 from dataclasses import replace
 
@@ -19,8 +19,8 @@ from tests.records import (
 URI = "file:///results/a/b/c"
 
 
-def test_an_entry_says_what_the_record_says() -> None:
-    """Whose run it is, when, who asked, what it measured and what it was held to."""
+def test_an_entry_has_the_main_fields_of_the_record() -> None:
+    """Its cell, time, trigger, values and baseline."""
     record = run_record(deploy_version="1.4.2", reruns=("r2", "r3"), judged={"latency_p95": 0.0431})
     entry = entry_of(record, URI)
     assert (entry.uri, entry.run_id, entry.environment) == (URI, "20260302T063900Z-7f3a", "staging")
@@ -35,20 +35,20 @@ def test_an_entry_says_what_the_record_says() -> None:
     assert entry.headline.startswith("PASS · analysis-engine-service · market_open – Latency p95 is 42")
 
 
-def test_an_entry_has_deviations_in_short_and_the_shifts_that_people_are_told() -> None:
-    """The shift of a deviation stands for its metric, whatever tonight's alone was; all others are as compared."""
-    told = Shift(ratio=0.45, absolute=0.019, low=0.38, high=0.52)
+def test_an_entry_has_short_deviations_and_the_reported_shifts() -> None:
+    """The shift of a deviation replaces that of the night; the other shifts are unchanged."""
+    reported = Shift(ratio=0.45, absolute=0.019, low=0.38, high=0.52)
     tonight = {"latency_p95": Shift(ratio=0.5, absolute=0.021), "latency_p50": Shift(ratio=0.01, absolute=0.0002)}
-    moved = deviation("latency_p95", 0.0612, shift=told)
-    entry = entry_of(replace(regressed_record(moved), shifts=tonight), URI)
+    worse = deviation("latency_p95", 0.0612, shift=reported)
+    entry = entry_of(replace(regressed_record(worse), shifts=tonight), URI)
     (found,) = entry.deviations
     assert (found.metric, found.is_worse, found.is_confirmed) == ("latency_p95", True, True)
-    assert (found.severity, found.cause, found.since) == (moved.severity, moved.cause, None)
-    assert (entry.shifts["latency_p95"], entry.shifts["latency_p50"]) == (told, tonight["latency_p50"])
+    assert (found.severity, found.cause, found.since) == (worse.severity, worse.cause, None)
+    assert (entry.shifts["latency_p95"], entry.shifts["latency_p50"]) == (reported, tonight["latency_p50"])
 
 
-def test_what_was_not_measured_is_not_there() -> None:
-    """No data is never zero; without a baseline there are no levels, and nothing moved."""
+def test_missing_values_are_left_out() -> None:
+    """No data is never zero; without a baseline there are no levels and no shifts."""
     record = replace(record_of(Verdict.NO_BASELINE), metrics=metric_values(cpu_usage="no data"))
     entry = entry_of(record, URI)
     assert entry.metrics == {name: value for name, value in HEALTHY_METRICS.items() if name != "cpu_usage"}
@@ -56,8 +56,8 @@ def test_what_was_not_measured_is_not_there() -> None:
     assert entry_of(record_of(Verdict.SKIPPED), URI).metrics == {}
 
 
-def test_an_entry_says_how_its_load_went() -> None:
-    """When it ended and how the generator fared; a skipped run has no load, and ended as it began."""
+def test_an_entry_describes_its_load() -> None:
+    """Its end and the figures of the generator; a skipped run has no load, and ends when it starts."""
     record = run_record(judged={"latency_p95": 0.0431})
     entry = entry_of(record, URI)
     assert (entry.window, entry.ended_at) == (record.window, END)
@@ -69,10 +69,10 @@ def test_an_entry_says_how_its_load_went() -> None:
     assert skipped.value_of("latency_p95") is None
 
 
-def test_runs_of_one_load_share_its_digest() -> None:
-    """In whatever order the parts are written; another part makes another load."""
+def test_runs_with_the_same_load_share_a_digest() -> None:
+    """The order of the parts does not matter; a different part means a different load."""
     record = run_record()
-    turned = replace(record, fingerprint=dict(reversed(record.fingerprint.items())))
+    reordered = replace(record, fingerprint=dict(reversed(record.fingerprint.items())))
     other = replace(record, fingerprint={**record.fingerprint, "load": "25/s"})
-    assert entry_of(turned, URI).load == entry_of(record, URI).load
+    assert entry_of(reordered, URI).load == entry_of(record, URI).load
     assert entry_of(other, URI).load != entry_of(record, URI).load

@@ -1,11 +1,15 @@
 """``run.json``: the names, units and values that other tools rely on."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from include.perf.model.json_files import from_json, to_json
+from include.perf.runs.record import RunRecord
 from tests.fakes.small_platform import Platform
+from tests.records import run_record
 
 DOWN = "orders-service is not reachable: GET http://orders-service:8000/healthz failed"
 
@@ -77,8 +81,8 @@ def test_run_json_keeps_the_contract(platform: Platform) -> None:
     }
 
 
-def test_run_json_of_a_run_that_never_began(platform: Platform) -> None:
-    """The same names; what could not be had is null, a metric with its reason."""
+def test_run_json_of_a_skipped_run(platform: Platform) -> None:
+    """The fields are the same; missing values are null, a metric with its reason."""
     platform.halt_reason = "load is halted by ana: release"
     uri = platform.plan()
     platform.pipeline.execute([uri])
@@ -99,8 +103,8 @@ def test_run_json_of_a_run_that_never_began(platform: Platform) -> None:
     assert document["validity"] == ["load is halted by ana: release"]
 
 
-def test_the_same_run_twice_differs_in_id_and_time_only(platform: Platform) -> None:
-    """Seeded data, seeded load: a repeated run is comparable to the last digit."""
+def test_a_repeated_run_differs_in_id_and_time_only(platform: Platform) -> None:
+    """Data and load are seeded: all values are equal."""
     first, second = platform.execute(), platform.execute()
     assert first.metrics == second.metrics
     assert first.fingerprint == second.fingerprint
@@ -108,7 +112,16 @@ def test_the_same_run_twice_differs_in_id_and_time_only(platform: Platform) -> N
 
 
 def test_execute_returns_what_was_written(platform: Platform) -> None:
-    """The record in hand is the record in the store."""
+    """The returned record equals the stored one."""
     uri = platform.plan()
     (record,) = platform.pipeline.execute([uri])
     assert platform.pipeline.record(uri) == record
+
+
+def test_reported_by_is_read_under_its_former_name() -> None:
+    """Records of earlier versions have ``told_by``; new ones have ``reported_by`` only."""
+    record = replace(run_record(), reported_by="20260302T063000Z-aaaaaa")
+    document = json.loads(to_json(record))
+    assert "told_by" not in document
+    document["told_by"] = document.pop("reported_by")
+    assert from_json(RunRecord, json.dumps(document).encode(), where="run.json") == record

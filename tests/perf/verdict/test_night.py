@@ -310,11 +310,11 @@ def test_of_runs_that_moved_with_the_platform_one_speaks(nights: Nights) -> None
         nights.again(first, factor, factor, service=name) if factor > 1.5 else None
         runs.append(first)
     records = nights.judge.records([each.uri for each in runs], versions={})
-    told_by = {each.run_id: each.told_by for each in records.values() if each.rerun_of is None}
-    assert told_by == {"a": None, "b": "a", "c": None, "d": "a", "e": "a", "f": "a"}
+    reported_by = {each.run_id: each.reported_by for each in records.values() if each.rerun_of is None}
+    assert reported_by == {"a": None, "b": "a", "c": None, "d": "a", "e": "a", "f": "a"}
     apart = nights.judge.records([each.uri for each in runs], versions={}, channel_of=lambda name: str(name in "ab"))
-    told_by = {each.run_id: each.told_by for each in apart.values() if each.rerun_of is None}
-    assert told_by == {"a": None, "b": "a", "c": None, "d": None, "e": "d", "f": "d"}  # each channel hears it once
+    reported_by = {each.run_id: each.reported_by for each in apart.values() if each.rerun_of is None}
+    assert reported_by == {"a": None, "b": "a", "c": None, "d": None, "e": "d", "f": "d"}  # each channel hears it once
 
 
 # A finished run, judged again
