@@ -154,7 +154,7 @@ def test_promoting_and_rolling_back(opened: Open, platform: Platform, slow_run: 
     page.get_by_label("Start a new baseline").check()
     page.get_by_role("button", name="Promote").click()
     expect(page.get_by_role("status")).to_contain_text("The baseline is now version")
-    expect(page.get_by_text(f"approved by {USER} on")).to_contain_text("the new release is like this")
+    expect(page.get_by_text(f"created by {USER} on")).to_contain_text("the new release is like this")
     page.get_by_label("Reason").fill("it was a mistake")
     page.get_by_role("button", name="Roll back").click()
     expect(page.get_by_role("status")).to_contain_text("Rolled back")
