@@ -142,6 +142,8 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
         "API_AUTH__JWT_SECRET": stack.secret,
         # a run has a dozen tasks, and each waits this long to be scheduled; the default is 1 s
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        # also how long Airflow may take to notice that the process of a task has ended; by default five seconds
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "LOGGING__LOGGING_LEVEL": "INFO",
         # less background work disturbs measurements less on a small machine
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
