@@ -11,18 +11,24 @@ from tests.socket_servers import Serve, SocketServer, Talk
 if TYPE_CHECKING:
     from tests.object_stores import ObjectStore
 
-ALONE = ("tests/load/", "tests/perf/adapters/generator/test_locust", "tests/perf/adapters/metrics/test_prometheus")
-"""Where tests send real load, or wait for real time to pass."""
+ON_THE_BASELINE = frozenset({"first_run", "second_run", "slow_run", "planted"})
+"""Fixtures of the stack that make or change baselines: only one process may have them."""
+
+WITHOUT_OTHER_LOADS = frozenset({"halted", "only_load"})
+"""Fixtures of the stack that wait until no other process sends load; tests come last that have one."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests beside which nothing else may run, and those that share the one running stack."""
+    """Mark the tests that share the one running stack, by whether they may run side by side."""
     for item in items:
-        if item.nodeid.startswith(ALONE):
-            item.add_marker("alone")
-        if item.nodeid.startswith("tests/integration/") and "platform" in getattr(item, "fixturenames", ()):
+        is_alone = item.get_closest_marker("alone") is not None
+        uses_platform = "platform" in getattr(item, "fixturenames", ())
+        if item.nodeid.startswith("tests/integration/") and uses_platform and not is_alone:
             item.add_marker("stack")
+            lane = "baselines" if ON_THE_BASELINE.intersection(item.fixturenames) else "others"
+            item.add_marker(pytest.mark.xdist_group(lane))
+    items.sort(key=lambda item: not WITHOUT_OTHER_LOADS.isdisjoint(getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")

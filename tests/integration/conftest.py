@@ -1,5 +1,6 @@
 """One whole demo stack for every test that needs Airflow: platform, Prometheus, Slack stand-in, Airflow.
 
+Several pytest processes may use it at once (``make test`` runs two): the first one starts it, the last one ends it.
 Its catalogue gets what the tests need as data only: a service behind a port that another one answers on, a service
 behind a dead port, and a scenario for each. The runs that several tests look at are
 fixtures, so that each is done once.
@@ -7,15 +8,17 @@ fixtures, so that each is done once.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import requests
@@ -26,11 +29,12 @@ from rich.console import Console
 
 from demo import commands, configuration
 from demo.airflow_api import AirflowApi
-from demo.settings import HOST, ROOT, Stack
+from demo.settings import HOST, ROOT, Stack, read_stack
 from include.perf.catalogue.catalogue import SCENARIOS_FILE
 from include.perf.catalogue.reading import SERVICES_FILE
 from include.perf.runs.results_store import RECORD_FILE
 from include.perf.runs.stage_files import SPEC_FILE
+from tests.shared_lock import SharedLock
 from tests.socket_servers import free_port
 from tests.waiting import until
 
@@ -101,17 +105,25 @@ def noise_of(run: Run) -> list[str]:
 
 
 class Platform:
-    """The stack as the tests use it."""
+    """The stack as the tests use it.
+
+    Attributes:
+        loading: shared by runs that may send load; held alone by what halts load or must not be disturbed.
+        catalogue: shared by what relies on which services there are; held alone by what changes that.
+    """
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
+        self.loading = SharedLock(stack.folder, "loading")
+        self.catalogue = SharedLock(stack.folder, "catalogue")
         self.api = AirflowApi(stack.airflow_url, airflow_home=stack.airflow_home)
         self.api.log_in()
 
     def run(self, dag_id: str, conf: Mapping[str, Any]) -> Run:
         """Trigger a DAG over REST and wait until the run is over."""
-        told_before = len(self.messages())
-        return self.follow(dag_id, self.api.trigger(dag_id, conf), told_before=told_before)
+        with self.loading.shared():
+            told_before = len(self.messages())
+            return self.follow(dag_id, self.api.trigger(dag_id, conf), told_before=told_before)
 
     def trigger_by_command(self, dag_id: str, conf: Mapping[str, Any]) -> str:
         """Trigger a run as people do in a terminal, and return its id."""
@@ -139,16 +151,20 @@ class Platform:
             records={name: every[folder] for name, folder in folders.items()},
             reruns=[record for record in every.values() if record["rerun_of"] is not None],
             folders=folders,
-            messages=self.messages()[told_before:],
+            messages=_without_other_runs(self.messages()[told_before:], run_id),
         )
 
     def measured_run(self, dag_id: str, conf: Mapping[str, Any]) -> Run:
-        """Run a load until it could be measured: a machine that was too busy for one is asked again."""
-        for _ in range(TRIES):
-            run = self.run(dag_id, conf)
-            reasons = noise_of(run)
-            if not reasons:
-                return run
+        """Run a load until it could be measured: if the machine was too busy, again with nothing else running."""
+        run = self.run(dag_id, conf)
+        for _ in range(TRIES - 1):
+            if not noise_of(run):
+                break
+            with self.loading.exclusive():
+                run = self.run(dag_id, conf)
+        reasons = noise_of(run)
+        if not reasons:
+            return run
         pytest.fail(f"this machine was too busy for {TRIES} runs of {dag_id}: {'; '.join(reasons)}")
 
     def read_dags_anew(self) -> None:
@@ -210,12 +226,13 @@ class Platform:
 
     @contextmanager
     def halting(self, text: str) -> Iterator[None]:
-        """Halt load by the Variable, as long as the block lasts."""
-        self.api.call("POST", "/variables", {"key": "bellwether_halt", "value": text})
-        try:
-            yield
-        finally:
-            self.api.call("DELETE", "/variables/bellwether_halt")
+        """Halt load by the Variable, as long as the block lasts; loads of other processes are not touched."""
+        with self.loading.exclusive():
+            self.api.call("POST", "/variables", {"key": "bellwether_halt", "value": text})
+            try:
+                yield
+            finally:
+                self.api.call("DELETE", "/variables/bellwether_halt")
 
     def log(self, run: Run, task_id: str, *, map_index: int = -1) -> str:
         """Return the log of a task."""
@@ -228,24 +245,55 @@ def answered_by(url: str) -> int:
     return int(sum(sample.value for each in families for sample in each.samples if sample.name == ANSWERED))
 
 
+def _without_other_runs(messages: list[dict[str, Any]], run_id: str) -> list[dict[str, Any]]:
+    """Leave out the messages that link to other runs only, with the replies in their threads."""
+    others = {message["ts"] for message in messages if _links_elsewhere(message, run_id)}
+    return [message for message in messages if others.isdisjoint((message["ts"], message["thread_ts"]))]
+
+
+def _links_elsewhere(message: Mapping[str, Any], run_id: str) -> bool:
+    linked = {unquote(found) for found in re.findall(r"/runs/([^/?#\\\"|>]+)", json.dumps(message))}
+    return bool(linked) and run_id not in linked
+
+
+def folder_of_session(factory: pytest.TempPathFactory) -> Path:
+    """Return a folder that all processes of a test session share."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The running stack; it ends with the session, and by itself should the session be killed."""
-    home = tmp_path_factory.mktemp("stack")
-    console = Console(quiet=True)
-    with pytest.MonkeyPatch.context() as patch:
+    """The running stack; it ends with the last process that uses it, and by itself should that be killed."""
+    folder = folder_of_session(tmp_path_factory)
+    home, console = folder / "stack", Console(quiet=True)
+    starting, using = SharedLock(folder, "starting"), SharedLock(folder, "using")
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as use:
         for part in ("AIRFLOW", "PROMETHEUS", "SLACK"):
             patch.setenv(f"BELLWETHER_DEMO_{part}_PORT", "0")
         for name in ("SLACK_BOT_TOKEN", "SLACK_CHANNEL"):
             patch.delenv(name, raising=False)
         try:
-            stack = commands.up(home, console, lifetime_s=LIFETIME_S)
-            add_to_catalogue(stack)
-            running = Platform(stack)
-            running.read_dags_anew()
-            yield running
+            with starting.exclusive():
+                is_first = not using.is_held()
+                use.enter_context(using.shared())
+                stack = start_stack(home, console) if is_first else read_stack(home)
+            assert stack is not None
+            yield Platform(stack)
         finally:
-            commands.down(home, console)
+            with starting.exclusive():
+                use.close()
+                if not using.is_held():
+                    commands.down(home, console)
+
+
+def start_stack(home: Path, console: Console) -> Stack:
+    """Start the stack, with what the tests need in its catalogue."""
+    home.mkdir(exist_ok=True)
+    stack = commands.up(home, console, lifetime_s=LIFETIME_S)
+    add_to_catalogue(stack)
+    Platform(stack).read_dags_anew()
+    return stack
 
 
 def add_to_catalogue(stack: Stack) -> None:
@@ -268,14 +316,14 @@ def add_to_catalogue(stack: Stack) -> None:
     scenarios["scenarios"][DEAD_SCENARIO] = scenarios["scenarios"][NEW_SCENARIO] | {"services": [DEAD_SERVICE]}
     scenarios["scenarios"]["market_open"]["services"] = six
     scenarios["scenarios"]["market_open"]["load"]["warmup_s"] = 2
-    _replace(stack.catalogue / SERVICES_FILE, services)
-    _replace(stack.catalogue / SCENARIOS_FILE, scenarios)
+    for name, document in ((SERVICES_FILE, services), (SCENARIOS_FILE, scenarios)):
+        replace_at_once(stack.catalogue / name, yaml.safe_dump(document, sort_keys=False).encode())
 
 
-def _replace(path: Path, document: Any) -> None:
-    """Change a file at once: Airflow may be reading it."""
+def replace_at_once(path: Path, content: bytes) -> None:
+    """Change a file that Airflow may be reading."""
     draft = path.with_suffix(".draft")
-    draft.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    draft.write_bytes(content)
     draft.replace(path)
 
 
@@ -316,6 +364,11 @@ def slow_run(platform: Platform, second_run: Run) -> Run:
 def refused_runs(platform: Platform, new_scenario: str) -> dict[str, Run]:
     """Runs that end before their load, all at once: without a reason, with a misspelt parameter, at a dead service."""
     assert new_scenario
+    with platform.loading.shared():
+        return dict(_refused_runs(platform))
+
+
+def _refused_runs(platform: Platform) -> Iterator[tuple[str, Run]]:
     told_before = len(platform.messages())
     started = {
         "normal_trading": platform.api.trigger("normal_trading", {"service": SHORT_NAME, "update_baseline": True}),
@@ -324,7 +377,8 @@ def refused_runs(platform: Platform, new_scenario: str) -> dict[str, Run]:
             "overnight_processing", {"service": SHORT_NAME, "durations": 10}
         ),
     }
-    return {dag_id: platform.follow(dag_id, run_id, told_before=told_before) for dag_id, run_id in started.items()}
+    for dag_id, run_id in started.items():
+        yield dag_id, platform.follow(dag_id, run_id, told_before=told_before)
 
 
 @pytest.fixture(scope="module")
@@ -334,6 +388,13 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield running
         running.close()
+
+
+@pytest.fixture
+def only_load(platform: Platform) -> Iterator[None]:
+    """Keep loads of other processes away for a test."""
+    with platform.loading.exclusive():
+        yield
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -263,21 +264,24 @@ def test_a_scenario_and_a_service_are_added_as_data(platform: Platform, new_scen
     assert set(run.records) == {NEW_SERVICE, "feature-store-service"}
     # 10 s × 40/s = 400 requests
     assert [record["load"]["due"] for record in run.records.values()] == [400, 400]
+    assert_one_after_another(run.records.values())
     if not noise_of(run):  # two loads in a row, both undisturbed, are more than a busy machine can promise
         assert run.state == "success"
         assert {record["verdict"] for record in run.records.values()} == {"NO_BASELINE"}
     assert platform.api.import_errors() == []
 
 
-@pytest.mark.usefixtures("first_run", "second_run")
+@pytest.mark.usefixtures("slow_run")
 def test_loads_go_one_after_another(platform: Platform) -> None:
-    """Two services of a run share the generators' one slot: no two loads of this stack ever overlapped."""
-    spans = [
-        (moment(record["started_at"]), moment(record["window"]["end"]))
-        for record in platform.records()
-        if record["window"]
-    ]
-    assert len(spans) >= 2
+    """No two loads of a service ever overlapped, re-runs included."""
+    loads = [record for record in platform.records() if record["window"] and record["service"] == SERVICE]
+    assert len(loads) >= 5
+    assert_one_after_another(loads)
+
+
+def assert_one_after_another(records: Iterable[dict[str, Any]]) -> None:
+    """Each load began after the one before it had ended."""
+    spans = sorted((moment(record["started_at"]), moment(record["window"]["end"])) for record in records)
     for earlier, later in itertools.pairwise(spans):
         assert earlier[1] <= later[0]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import SERVICE, Platform, Run
+from tests.integration.conftest import SERVICE, Platform, Run, replace_at_once
 from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -22,7 +22,7 @@ def baselines_kept(platform: Platform, slow_run: Run) -> Iterator[None]:
     assert slow_run.record["verdict"] == "REGRESSION"
     before = platform.stack.baselines.read_bytes()
     yield
-    platform.stack.baselines.write_bytes(before)
+    replace_at_once(platform.stack.baselines, before)
 
 
 def entry_of(platform: Platform) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def test_a_stale_baseline_is_renewed_by_the_review(platform: Platform, second_ru
     document = json.loads(platform.stack.baselines.read_bytes())
     entry = document[SERVICE]["market_open"]
     entry |= {"review_by": "2026-01-01T00:00:00Z", "expires_at": "2026-04-01T00:00:00Z"}
-    platform.stack.baselines.write_text(json.dumps(document), encoding="utf-8")
+    replace_at_once(platform.stack.baselines, json.dumps(document).encode())
     run_id = platform.api.trigger("baseline_review", {})
     until(
         lambda: platform.api.tasks("baseline_review", run_id).get("decide.approval[0]") == "awaiting_input",

@@ -45,11 +45,12 @@ def trigger(platform: Platform, dag_id: str, **changes: Any) -> str:
 @contextlib.contextmanager
 def running(platform: Platform, dag_id: str) -> Iterator[Sending]:
     """Lend a load that goes out; its run is ended with the block, whatever has become of it."""
-    run_id = trigger(platform, dag_id)
-    try:
-        yield sending(platform, dag_id, run_id, service=SERVICE)
-    finally:
-        end(platform, dag_id, run_id)
+    with platform.loading.shared():
+        run_id = trigger(platform, dag_id)
+        try:
+            yield sending(platform, dag_id, run_id, service=SERVICE)
+        finally:
+            end(platform, dag_id, run_id)
 
 
 def end(platform: Platform, dag_id: str, run_id: str) -> None:
@@ -77,6 +78,7 @@ def assert_partial(load: Sending, record: Mapping[str, Any]) -> None:
 # What stops a load that runs
 
 
+@pytest.mark.usefixtures("only_load")
 def test_halting_stops_a_load_that_runs(platform: Platform) -> None:
     """All of it is gone within five seconds; the record says who did that and why, and keeps what there is."""
     with running(platform, "normal_trading") as load:
@@ -115,9 +117,11 @@ def test_killing_the_task_stops_its_load_and_it_is_sent_anew(platform: Platform)
         assert "try 1 of the load was killed or stopped and is marked aborted; the load begins anew" in said
 
 
-def test_killing_the_supervisor_of_the_task_stops_its_load_and_blocks_no_other(platform: Platform) -> None:
+def test_killing_the_supervisor_of_the_task_stops_its_load_and_blocks_no_other(
+    platform: Platform, new_scenario: str
+) -> None:
     """Airflow hears of it minutes later; the load ends at once all the same, and the next one has its turn."""
-    with running(platform, "market_open") as load:
+    with running(platform, new_scenario) as load:
         assert " ".join(load.supervisor.cmdline()).startswith("airflow worker -- LocalExecutor")
         load.supervisor.send_signal(signal.SIGKILL)
         since = time.monotonic()
@@ -141,8 +145,9 @@ def test_airflow_made_the_pool(platform: Platform) -> None:
 def test_two_scenarios_never_load_one_service_at_once(platform: Platform) -> None:
     """The second waits, says for whom, and is measured after the first."""
     told_before = len(platform.messages())
-    started = {dag_id: trigger(platform, dag_id, duration=10) for dag_id in ("market_open", "high_volatility")}
-    runs = [platform.follow(dag_id, run_id, told_before=told_before) for dag_id, run_id in started.items()]
+    with platform.loading.shared():
+        started = {dag_id: trigger(platform, dag_id, duration=10) for dag_id in ("normal_trading", "high_volatility")}
+        runs = [platform.follow(dag_id, run_id, told_before=told_before) for dag_id, run_id in started.items()]
     first, second = sorted(runs, key=lambda run: str(run.record["started_at"]))
     assert measured_until(first) <= datetime.fromisoformat(second.record["started_at"])
     said = re.search(r"waits until its load can start: (.*)", platform.log(second, RUN_LOAD, map_index=0))
@@ -195,7 +200,8 @@ def test_a_smoke_run_is_red_where_a_service_fails_and_green_elsewhere(platform: 
     assert new_scenario
     platform.set_fault({"error_ratio": 1.0, "for_s": 300}, service=FAULTY)
     try:
-        run = platform.run("smoke", {})
+        with platform.catalogue.shared():
+            run = platform.run("smoke", {})
     finally:
         platform.end_fault(service=FAULTY)
     listed = platform.api.call("GET", f"/dags/smoke/dagRuns/{run.run_id}/taskInstances?limit=100")["task_instances"]
@@ -262,7 +268,7 @@ def test_run_all_runs_the_chosen_scenarios_one_after_another(platform: Platform,
         within_s=90,
         what="run_all knows the scenario that was added",
     )
-    chosen = ("market_open", "normal_trading")  # 12 s of load come before 15 s
+    chosen = (NEW_SCENARIO, "normal_trading")  # 12 s of load come before 15 s
     run = platform.run("run_all", {"service": SERVICE, "scenarios": [*chosen], "duration": 10})
     assert {task for task, state in run.tasks.items() if state != "skipped"} == {
         "summary",

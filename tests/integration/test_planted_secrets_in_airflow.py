@@ -14,7 +14,7 @@ import yaml
 
 from include.perf.catalogue.catalogue import SCENARIOS_FILE
 from include.perf.catalogue.reading import SERVICES_FILE
-from tests.integration.conftest import LOAD, Platform, Run
+from tests.integration.conftest import LOAD, Platform, Run, replace_at_once
 from tests.security import echoing
 from tests.security.planted import SECRETS, leaks_in, written_in
 from tests.socket_servers import SocketServer
@@ -46,6 +46,11 @@ class Planted:
 @pytest.fixture(scope="module")
 def planted(platform: Platform) -> Iterator[Planted]:
     """Add the service, its scenario and the connections, run it once, and take all of it away again."""
+    with platform.catalogue.exclusive():
+        yield from _planted(platform)
+
+
+def _planted(platform: Platform) -> Iterator[Planted]:
     seen: set[str] = set()
     received: list[bytes] = []
     files = {name: platform.stack.catalogue / name for name in (SERVICES_FILE, SCENARIOS_FILE)}
@@ -59,7 +64,7 @@ def planted(platform: Platform) -> Iterator[Planted]:
             yield Planted(run=platform.run(SCENARIO, LOAD | asked), seen=seen, received=received)
         finally:
             for name, content in before.items():
-                files[name].write_bytes(content)
+                replace_at_once(files[name], content)
             for connection in CONNECTIONS:
                 platform.api.call("DELETE", f"/connections/{connection}")
 
@@ -98,9 +103,7 @@ def add_to_catalogue(platform: Platform, files: Mapping[str, bytes], url: str) -
         "stop_when": [],
     }
     for name, document in ((SERVICES_FILE, services), (SCENARIOS_FILE, scenarios)):
-        draft = platform.stack.catalogue / f"{name}.draft"
-        draft.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-        draft.replace(platform.stack.catalogue / name)
+        replace_at_once(platform.stack.catalogue / name, yaml.safe_dump(document, sort_keys=False).encode())
     platform.read_dags_anew()
 
 
