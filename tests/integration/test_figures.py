@@ -32,7 +32,7 @@ from include.perf.runs.record import RunRecord
 from tests.integration.conftest import NOISE
 from tests.socket_servers import PROJECT, eventually, free_port, prometheus, python
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
 
 SERVICE = "trading-gateway-service"
 DUE = 500  # 50/s × 10 s

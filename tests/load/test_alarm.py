@@ -1,5 +1,6 @@
 """Alarms: never early, as exact as the system allows, and quiet when there is nothing to do."""
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -67,11 +68,12 @@ def test_it_never_rings_early(bell: Bell, delay_s: float) -> None:
 def test_it_is_not_bound_to_whole_milliseconds() -> None:
     """Asked for 0.2 ms, a timer of epoll's rings 0.8 ms late at the least; this one is late by what a process takes.
 
-    The best of fifty, so that whatever else runs here does not count.
+    One ring that is in time proves it, so that whatever else runs here does not count.
     """
     bell = Bell(KernelAlarm)
-    late_s = []
-    for _ in range(50):
+    late_s = [math.inf]
+    give_up_s = time.perf_counter() + 20
+    while min(late_s) >= 0.000_3 and time.perf_counter() < give_up_s:
         when_s = time.perf_counter() + 0.000_2
         bell.alarm.set(when_s)
         late_s.append(bell.wait() - when_s)

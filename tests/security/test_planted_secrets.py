@@ -19,8 +19,6 @@ from tests.security import echoing
 from tests.security.planted import SECRETS, echoes_of, leaks_in, written_in
 from tests.socket_servers import PROJECT, Serve, eventually, free_port
 
-pytestmark = pytest.mark.alone
-
 RUN = ("run", "--scenario", "planted", "--no-reruns", "--update-baseline", "--reason", "level", "--service")
 
 
@@ -151,6 +149,7 @@ def world(tmp_path: Path, serve: Serve) -> World:
     return World(tmp_path, serve)
 
 
+@pytest.mark.integration
 @pytest.mark.timeout(900)
 def test_no_secret_is_written_whatever_goes_wrong(world: World) -> None:
     """Two loads, a refusal, a dead service, a Prometheus that is ill, a smoke run: one search through all of it."""

@@ -73,6 +73,7 @@ def assert_falls_silent(target: Target, *, within_s: float) -> None:
     assert target.answered() == count
 
 
+@pytest.mark.alone
 def test_three_workers_send_exactly_the_schedule_of_one(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
@@ -240,6 +241,7 @@ def can_have_another_monotonic_clock() -> bool:
     return False
 
 
+@pytest.mark.alone
 def test_a_worker_whose_clocks_are_off_by_hours_sends_the_same_load(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:

@@ -52,6 +52,7 @@ def told() -> list[Progress]:
     return []
 
 
+@pytest.mark.alone
 def test_a_load_is_what_was_asked_for_and_what_the_target_saw(
     start: Callable[..., Target],
     tmp_path: Path,

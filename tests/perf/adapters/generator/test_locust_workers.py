@@ -25,6 +25,7 @@ LATE_S = 0.25
 """By so much a busy machine may hold up a second's arrivals; the schedule itself is held to the microsecond."""
 
 
+@pytest.mark.alone
 def test_two_workers_send_exactly_the_schedule_of_one(start: Callable[..., Target], tmp_path: Path) -> None:
     """A burst to three times the rate, shared by two: every due time, every endpoint, and each second at the target."""
     burst = [{"at_s": 0, "factor": 1}, {"at_s": 4, "factor": 3}, {"at_s": 9, "factor": 1, "by": "decay"}]

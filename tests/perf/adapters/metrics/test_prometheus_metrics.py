@@ -148,6 +148,7 @@ def test_a_wrong_scrape_interval_shows_in_the_coverage(stack: Stack) -> None:
     assert figures.coverage_ratio == pytest.approx(0.5, abs=0.15)
 
 
+@pytest.mark.alone
 @pytest.mark.integration
 def test_the_cpu_figure_is_what_the_process_used(stack: Stack) -> None:
     """Against the kernel's own account of a process that works 40 % of the time.
