@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check units faults audit env compose-test setup lock data dashboards schemas clean
+.PHONY: help demo up down status test check types style imports units faults audit env compose-test setup lock data dashboards schemas clean
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/prometheus/usr/bin:$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
@@ -11,8 +11,17 @@ export PYTHONDONTWRITEBYTECODE :=
 
 PYTHON := $(CURDIR)/.venv/bin/python
 UV := $(shell command -v uv || command -v $(HOME)/.local/bin/uv || echo $(CURDIR)/.tools/uv/bin/uv)
-ON_EVERY_CORE := --numprocesses auto --dist loadfile
+PYTEST := $(PYTHON) -m pytest
 SAFE := not compose and not faults
+# One process more than there are cores, as many tests wait for something; the tests of a file stay together.
+SIDE_BY_SIDE := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --dist loadfile
+# Tests that mostly wait; only those of a group stay together.
+GROUPED := --dist loadgroup
+# Checks that run at once print one after another, where make can do that.
+IN_BLOCKS := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+TIMES := .pytest_cache/times
+# Does something, and notes how long it took.
+timed = $(2) && mkdir -p $(dir $(TIMES)) && printf '  %-8s %2d min %02d s\n' $(1) $$((SECONDS / 60)) $$((SECONDS % 60)) | tee -a $(TIMES)
 COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
 	--custom-compile-command "make lock"
 
@@ -31,24 +40,33 @@ down:  ## end the demo stack; what it wrote is kept in .demo
 status: setup  ## say whether the demo stack runs, and where
 	@$(PYTHON) -m demo status
 
-test:  ## every check and every test, on real parts
+test:  ## every check and every test, on real parts; says how long each part took
 	@scripts/setup test
-	@$(MAKE) --no-print-directory check
-	@$(PYTHON) -m pytest -m "$(SAFE) and not stack and not alone" $(ON_EVERY_CORE)
-	@$(PYTHON) -m pytest -m "$(SAFE) and stack and not alone" tests/integration
-	@$(PYTHON) -m pytest -m "$(SAFE) and alone"
+	@rm -f $(TIMES)
+	@$(call timed,checks,$(MAKE) --no-print-directory check)
+	@$(call timed,units,$(PYTEST) -m "$(SAFE) and not integration" $(SIDE_BY_SIDE))
+	@$(call timed,loads,$(PYTEST) -m "$(SAFE) and integration and not stack and not alone" $(GROUPED) --numprocesses 4)
+	@$(call timed,stack,$(PYTEST) -m "$(SAFE) and stack" $(GROUPED) --numprocesses 2 tests/integration)
+	@$(call timed,alone,$(PYTEST) -m "$(SAFE) and alone")
+	@echo "how long each part took:" && cat $(TIMES)
 
 units:  ## the quick tests only
 	@scripts/setup test
-	@$(PYTHON) -m pytest -m "$(SAFE) and not integration and not alone" $(ON_EVERY_CORE)
-	@$(PYTHON) -m pytest -m "$(SAFE) and not integration and alone"
+	@$(PYTEST) -m "$(SAFE) and not integration" $(SIDE_BY_SIDE)
 
 check:  ## style, types and import rules
 	@scripts/setup test
+	@$(MAKE) --no-print-directory --jobs 2 $(IN_BLOCKS) types style imports
+
+types:
+	mypy
+
+style:
 	ruff check .
 	ruff format --check .
+
+imports:
 	lint-imports
-	mypy
 
 env:  ## make .env, the settings and secrets of the compose stack; one that is there is kept
 	@scripts/make-env
