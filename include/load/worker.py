@@ -54,8 +54,8 @@ OWN_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
 PROJECT_ROOT = Path(__file__).parents[2]
 
 
-class WorkerStopped(Exception):
-    """The worker was stopped."""
+class WorkerStopped(BaseException):
+    """The worker was stopped; no ``Exception``, because logging swallows one that is raised while it writes."""
 
 
 class Agent:
