@@ -149,7 +149,7 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
         "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "DAG_PROCESSOR__REFRESH_INTERVAL": "60",
         # otherwise, an edited catalogue would not show in the DAGs soon after the start
-        "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
+        "CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
     }
     return {f"AIRFLOW__{name}": value for name, value in settings.items()} | {
         "AIRFLOW_HOME": str(stack.airflow_home),
