@@ -1,9 +1,12 @@
 """What tests of several folders share."""
 
 from collections.abc import Callable, Iterator
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadGroupScheduling
 
 import tests.airflow_home  # noqa: F401 - before any test imports Airflow
 from tests.socket_servers import Serve, SocketServer, Talk
@@ -11,24 +14,43 @@ from tests.socket_servers import Serve, SocketServer, Talk
 if TYPE_CHECKING:
     from tests.object_stores import ObjectStore
 
-ON_THE_BASELINE = frozenset({"first_run", "second_run", "slow_run", "planted"})
-"""Fixtures of the stack that make or change baselines: only one process may have them."""
-
 WITHOUT_OTHER_LOADS = frozenset({"halted", "only_load"})
-"""Fixtures of the stack that wait until no other process sends load; tests come last that have one."""
+"""Fixtures of the stack that wait until no other process sends load; tests that have one come last."""
+
+ON_THE_STACK = "tests/integration/"
+NEED_NO_BASELINES = ("test_guards", "test_runs_without_baselines")
+"""Files of tests of the stack that neither make baselines nor rely on them."""
+
+WITH_SERVERS = ("test_alert_rules", "test_production_comparison", "test_report_in_browser", "test_prometheus_metrics")
+"""Files whose tests share a server or a browser that takes long to start."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that share the one running stack, by whether they may run side by side."""
+    """Mark the tests that share the one running stack."""
     for item in items:
         is_alone = item.get_closest_marker("alone") is not None
         uses_platform = "platform" in getattr(item, "fixturenames", ())
-        if item.nodeid.startswith("tests/integration/") and uses_platform and not is_alone:
+        if item.nodeid.startswith(ON_THE_STACK) and uses_platform and not is_alone:
             item.add_marker("stack")
-            lane = "baselines" if ON_THE_BASELINE.intersection(item.fixturenames) else "others"
-            item.add_marker(pytest.mark.xdist_group(lane))
     items.sort(key=lambda item: not WITHOUT_OTHER_LOADS.isdisjoint(getattr(item, "fixturenames", ())))
+
+
+class Groups(LoadGroupScheduling):
+    """What ``--dist loadgroup`` keeps together in one process; groups run side by side."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = PurePath(nodeid.partition("::")[0])
+        if path.stem in WITH_SERVERS:
+            return path.stem
+        if nodeid.startswith(ON_THE_STACK):
+            return "no baselines" if path.stem in NEED_NO_BASELINES else "baselines"
+        return nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Groups | None:
+    """Schedule by our groups; pytest-xdist's own marks need an older pytest."""
+    return Groups(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")

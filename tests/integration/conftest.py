@@ -12,7 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -100,7 +101,7 @@ class Run:
 
 def noise_of(run: Run) -> list[str]:
     """Return why the machine was too busy for a run, if that is all that is wrong with it."""
-    reasons = [reason for record in run.records.values() for reason in record["validity"]]
+    reasons = [reason for record in (*run.records.values(), *run.reruns) for reason in record["validity"]]
     return reasons if all(reason.startswith(NOISE) for reason in reasons) else []
 
 
@@ -151,7 +152,7 @@ class Platform:
             records={name: every[folder] for name, folder in folders.items()},
             reruns=[record for record in every.values() if record["rerun_of"] is not None],
             folders=folders,
-            messages=_without_other_runs(self.messages()[told_before:], run_id),
+            messages=_about_run(self.messages(), run_id, told_before=told_before),
         )
 
     def measured_run(self, dag_id: str, conf: Mapping[str, Any]) -> Run:
@@ -176,6 +177,21 @@ class Platform:
             except requests.HTTPError as err:
                 if err.response is None or err.response.status_code != HTTPStatus.CONFLICT:  # it is about to be read
                     raise
+
+    def await_dags(self, is_so: Callable[[Mapping[str, Any]], bool], *, what: str) -> None:
+        """Wait until something is so of the DAGs that Airflow knows; ask it every ten seconds to read dags/ again."""
+        ask_at = time.monotonic()
+
+        def look() -> bool:
+            nonlocal ask_at
+            if is_so(self.api.dags()):
+                return True
+            if time.monotonic() >= ask_at:
+                self.read_dags_anew()
+                ask_at = time.monotonic() + 10
+            return False
+
+        until(look, within_s=120, every_s=1.0, what=what)
 
     def record(self, folder: Path) -> dict[str, Any]:
         """Return the run.json of a run's folder."""
@@ -245,10 +261,10 @@ def answered_by(url: str) -> int:
     return int(sum(sample.value for each in families for sample in each.samples if sample.name == ANSWERED))
 
 
-def _without_other_runs(messages: list[dict[str, Any]], run_id: str) -> list[dict[str, Any]]:
-    """Leave out the messages that link to other runs only, with the replies in their threads."""
+def _about_run(messages: list[dict[str, Any]], run_id: str, *, told_before: int) -> list[dict[str, Any]]:
+    """Return what was sent since, without messages that link to other runs only and the replies in their threads."""
     others = {message["ts"] for message in messages if _links_elsewhere(message, run_id)}
-    return [message for message in messages if others.isdisjoint((message["ts"], message["thread_ts"]))]
+    return [message for message in messages[told_before:] if others.isdisjoint((message["ts"], message["thread_ts"]))]
 
 
 def _links_elsewhere(message: Mapping[str, Any], run_id: str) -> bool:
@@ -331,7 +347,7 @@ def replace_at_once(path: Path, content: bytes) -> None:
 def new_scenario(platform: Platform) -> str:
     """The scenario that was added as data, once Airflow has found it and its sibling."""
     added = {NEW_SCENARIO, DEAD_SCENARIO}
-    until(lambda: added <= set(platform.api.dags()), within_s=90, what=f"the DAGs {', '.join(added)} appear")
+    platform.await_dags(added.issubset, what=f"the DAGs {', '.join(added)} appear")
     return NEW_SCENARIO
 
 

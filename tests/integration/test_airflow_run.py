@@ -1,8 +1,6 @@
 """Runs on real parts: Airflow, Locust, Prometheus, the reference platform and a strict Slack stand-in."""
 
-import itertools
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -12,27 +10,11 @@ import requests
 
 from include.perf.monitoring.rule_groups import RULES_FILE
 from include.perf.monitoring.rule_limits import LIMITS_FILE
-from tests.integration.conftest import (
-    DEAD_SCENARIO,
-    DEAD_SERVICE,
-    LOAD,
-    NEW_SERVICE,
-    SERVICE,
-    SHORT_NAME,
-    Platform,
-    Run,
-    noise_of,
-)
+from tests.integration.conftest import SERVICE, Platform, Run
+from tests.integration.finished_runs import STAGES, assert_one_after_another, done, moment, states_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
-STAGES = ("stage_data", "preflight", "run_load", "scrape")
-TOGETHER = ("plan_reruns", "compare", "alert", "verdict")
-AGAIN = {f"rerun_service.{stage}": "skipped" for stage in STAGES}
-CONCLUDED = {
-    "report": "success",
-    **dict.fromkeys(("promote", "approval_wanted", "ask_for_approval"), "skipped"),
-}
 METRICS = {
     "latency_p50": "s",
     "latency_p95": "s",
@@ -43,29 +25,6 @@ METRICS = {
     "memory_usage": "bytes",
     "disk_usage": "ratio",
 }
-
-
-def states_of(run: Run) -> dict[str, str]:
-    """Return the state of each task by its short name; those of re-runs keep their group.
-
-    The alert rules are left out: they are written by whichever run comes first after something has changed.
-    """
-    short = {name.removeprefix("run_service.").removeprefix("conclude."): state for name, state in run.tasks.items()}
-    assert short.pop("write_rules") in ("success", "skipped")
-    return {name.removesuffix("[0]"): state for name, state in short.items()}
-
-
-def done(**others: str) -> dict[str, str]:
-    """Return the states of a run in which everything was done once, but for what is given."""
-    nightly = dict.fromkeys(("plan", *STAGES, *TOGETHER), "success")
-    return nightly | AGAIN | CONCLUDED | others
-
-
-def moment(text: str) -> datetime:
-    """Read an RFC 3339 time; it must say its zone."""
-    read = datetime.fromisoformat(text)
-    assert read.tzinfo is not None
-    return read
 
 
 def test_the_first_run_has_no_baseline_and_becomes_one(platform: Platform, first_run: Run) -> None:
@@ -186,104 +145,12 @@ def assert_load(record: dict[str, Any]) -> None:
     assert record["metrics"]["error_rate"]["value"] == 0
 
 
-@pytest.mark.parametrize(
-    ("conf", "said"),
-    [
-        ({"service": "order-engine"}, "Invalid input for param service: 'order-engine' is not one of ['all', "),
-        ({"duration": 5}, "Invalid input for param duration: 5 is less than the minimum of 10"),
-        ({"rate": 601}, "Invalid input for param rate: 601 is greater than the maximum of 600"),
-        ({"update_baseline": "yes"}, "Invalid input for param update_baseline: 'yes' is not of type 'boolean'"),
-    ],
-)
-def test_a_wrong_parameter_is_refused_when_it_is_triggered(
-    platform: Platform, conf: dict[str, object], said: str
-) -> None:
-    """REST answers 400 and says which value breaks which rule; there is no run."""
-    runs_before = platform.api.call("GET", "/dags/high_volatility/dagRuns")["total_entries"]
-    with pytest.raises(requests.HTTPError) as caught:
-        platform.api.trigger("high_volatility", conf)
-    assert caught.value.response is not None
-    assert caught.value.response.status_code == 400
-    assert caught.value.response.json()["detail"].startswith(said)
-    assert platform.api.call("GET", "/dags/high_volatility/dagRuns")["total_entries"] == runs_before
-
-
-def test_the_plan_says_everything_that_is_wrong(platform: Platform, refused_runs: dict[str, Run]) -> None:
-    """What Airflow cannot check, the plan does: nothing starts, and its log says what to correct."""
-    run = refused_runs["normal_trading"]
-    assert (run.state, run.records) == ("failed", {})
-    failed = {"plan": "failed", "alert": "success", "verdict": "failed"} | dict.fromkeys(STAGES, "upstream_failed")
-    assert states_of(run) == dict.fromkeys(done(), "skipped") | failed
-    reason = "update_baseline needs a reason: it is kept with the baseline, say why the level is right"
-    assert f"AirflowFailException: {reason}\n" in platform.log(run, "plan")
-    assert "nothing was planned; see the task plan" in platform.log(run, "verdict")
-
-
-def test_a_misspelt_parameter_sends_no_load(platform: Platform, refused_runs: dict[str, Run]) -> None:
-    """`airflow dags trigger --conf` takes any name; the plan refuses it, lest the whole load be sent."""
-    run = refused_runs["overnight_processing"]
-    assert (run.state, run.records) == ("failed", {})
-    said = "parameter 'durations' is unknown; there are service, duration, rate, update_baseline, reason"
-    assert said in platform.log(run, "plan")
-
-
-def test_a_service_that_is_down_makes_the_run_invalid(platform: Platform, refused_runs: dict[str, Run]) -> None:
-    """No load is sent, the record says why, the run is red, and on-call is not told of a broken test bed."""
-    run = refused_runs[DEAD_SCENARIO]
-    assert (run.state, run.record["verdict"]) == ("failed", "INVALID")
-    assert states_of(run) == done(
-        preflight="failed", run_load="upstream_failed", scrape="upstream_failed", verdict="failed"
-    )
-    (reason,) = run.record["validity"]
-    assert reason.startswith(f"{DEAD_SERVICE} is not reachable: GET http://127.0.0.1:")
-    assert (run.record["load"]["due"], run.record["window"], run.messages) == (None, None, [])
-    assert reason in platform.log(run, "run_service.preflight", map_index=0)
-    assert f"INVALID · {DEAD_SERVICE} · {DEAD_SCENARIO}" in platform.log(run, "verdict")
-
-
-def test_the_halt_switch_stops_load(platform: Platform, halted: str) -> None:
-    """The run is skipped with the reason, not red: somebody wanted it so."""
-    run = platform.run("high_volatility", LOAD | {"service": SHORT_NAME})
-    assert (run.state, run.record["verdict"]) == ("success", "SKIPPED")
-    assert states_of(run) == done(preflight="skipped", run_load="skipped", scrape="skipped")
-    assert run.record["reasons"] == [f"load is halted: {halted} (to go on, remove the Variable bellwether_halt)"]
-    assert (run.record["window"], run.messages) == (None, [])
-
-
-def test_a_scenario_and_a_service_are_added_as_data(platform: Platform, new_scenario: str) -> None:
-    """Two entries of YAML and a CSV: the DAG is there, offers its services, and a run of it is measured."""
-    params = platform.api.call("GET", f"/dags/{new_scenario}/details")["params"]
-    assert params["service"]["schema"]["enum"] == [
-        "all",
-        NEW_SERVICE,
-        "feature-store-service",
-        "risk-engine",
-        "feature-store",
-    ]
-    run = platform.run(new_scenario, {})
-    assert set(run.records) == {NEW_SERVICE, "feature-store-service"}
-    # 10 s × 40/s = 400 requests
-    assert [record["load"]["due"] for record in run.records.values()] == [400, 400]
-    assert_one_after_another(run.records.values())
-    if not noise_of(run):  # two loads in a row, both undisturbed, are more than a busy machine can promise
-        assert run.state == "success"
-        assert {record["verdict"] for record in run.records.values()} == {"NO_BASELINE"}
-    assert platform.api.import_errors() == []
-
-
 @pytest.mark.usefixtures("slow_run")
 def test_loads_go_one_after_another(platform: Platform) -> None:
     """No two loads of a service ever overlapped, re-runs included."""
     loads = [record for record in platform.records() if record["window"] and record["service"] == SERVICE]
     assert len(loads) >= 5
     assert_one_after_another(loads)
-
-
-def assert_one_after_another(records: Iterable[dict[str, Any]]) -> None:
-    """Each load began after the one before it had ended."""
-    spans = sorted((moment(record["started_at"]), moment(record["window"]["end"])) for record in records)
-    for earlier, later in itertools.pairwise(spans):
-        assert earlier[1] <= later[0]
 
 
 def test_a_person_sees_which_service_a_mapped_task_is(platform: Platform, first_run: Run) -> None:

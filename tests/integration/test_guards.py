@@ -261,11 +261,9 @@ def test_a_misspelt_parameter_is_told_and_nothing_is_sent(platform: Platform) ->
 def test_run_all_runs_the_chosen_scenarios_one_after_another(platform: Platform, new_scenario: str) -> None:
     """Each is a run of its own DAG; the others are skipped, and the summary has one row with both verdicts."""
     assert new_scenario
-    platform.read_dags_anew()
     offered = "/dags/run_all/details"
-    until(
-        lambda: NEW_SCENARIO in platform.api.call("GET", offered)["params"]["scenarios"]["schema"]["items"]["enum"],
-        within_s=90,
+    platform.await_dags(
+        lambda _: NEW_SCENARIO in platform.api.call("GET", offered)["params"]["scenarios"]["schema"]["items"]["enum"],
         what="run_all knows the scenario that was added",
     )
     chosen = (NEW_SCENARIO, "normal_trading")  # 12 s of load come before 15 s

@@ -18,7 +18,6 @@ from tests.integration.conftest import LOAD, Platform, Run, replace_at_once
 from tests.security import echoing
 from tests.security.planted import SECRETS, leaks_in, written_in
 from tests.socket_servers import SocketServer
-from tests.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -59,7 +58,7 @@ def _planted(platform: Platform) -> Iterator[Planted]:
         try:
             add_connections(platform, hook.url)
             add_to_catalogue(platform, before, service.url)
-            until(lambda: SCENARIO in platform.api.dags(), within_s=120, what="the DAG of the scenario appears")
+            platform.await_dags(lambda dags: SCENARIO in dags, what="the DAG of the scenario appears")
             asked = {"service": SERVICE, "update_baseline": True, "reason": TEMPLATE}
             yield Planted(run=platform.run(SCENARIO, LOAD | asked), seen=seen, received=received)
         finally:
@@ -104,7 +103,6 @@ def add_to_catalogue(platform: Platform, files: Mapping[str, bytes], url: str) -
     }
     for name, document in ((SERVICES_FILE, services), (SCENARIOS_FILE, scenarios)):
         replace_at_once(platform.stack.catalogue / name, yaml.safe_dump(document, sort_keys=False).encode())
-    platform.read_dags_anew()
 
 
 def returned_by(platform: Platform, run: Run) -> dict[str, bytes]:
