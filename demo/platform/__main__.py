@@ -16,31 +16,31 @@ log = logging.getLogger(__name__)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the command line; `arguments` are those of the process unless given."""
+    """Parse the command line; the default is that of the process."""
     parser = argparse.ArgumentParser(prog="python -m demo.platform", description=__doc__)
     parser.add_argument("--service", required=True, type=_service, help=f"one of {', '.join(SERVICES)}")
     parser.add_argument("--port", required=True, type=int)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--environment", default="staging", help="told at /healthz (default: %(default)s)")
-    parser.add_argument("--version", default="2.4.0", help="told at /healthz (default: %(default)s)")
+    parser.add_argument("--environment", default="staging", help="shown at /healthz (default: %(default)s)")
+    parser.add_argument("--version", default="2.4.0", help="shown at /healthz (default: %(default)s)")
     parser.add_argument("--with-faults", action="store_true", help="add the fault knob at /admin/fault")
     parser.add_argument(
         "--data-dir",
         default=Path(),
         type=_folder,
-        help="folder whose file system is measured (default: .)",
+        help="folder whose file system the disk metrics measure (default: .)",
     )
-    parser.add_argument("--exit-with-parent", action="store_true", help="stop when the parent process dies")
+    parser.add_argument("--exit-with-parent", action="store_true", help="stop when the parent process ends")
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to stop; returns the exit code."""
+    """Serve until a signal stops the process; return the exit code."""
     options = parse(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     if options.exit_with_parent:
         exit_with_parent()
-    # The time each series was created is a series more for each, and no query of ours asks for it.
+    # The *_created series double the number of series, and no query uses them.
     disable_created_metrics()  # type: ignore[no-untyped-call]
     settings = ServiceSettings(
         service=options.service,

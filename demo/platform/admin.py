@@ -1,4 +1,4 @@
-"""The routes of the fault knob; a service has them only when started with --with-faults."""
+"""The routes that set and show faults; a service has them only with --with-faults."""
 
 from fastapi import APIRouter
 
@@ -7,7 +7,7 @@ from demo.platform.responses import JsonResponse
 
 
 def fault_router(faults: PlatformFaults) -> APIRouter:
-    """Build GET, PUT and DELETE /admin/fault; each answers with what is active then."""
+    """Return GET, PUT and DELETE /admin/fault; all respond with the active fault."""
 
     async def show() -> JsonResponse:
         return JsonResponse(faults.status().model_dump())

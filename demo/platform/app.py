@@ -1,4 +1,4 @@
-"""Builds a service: its API, health, metrics and, when asked for, the fault knob."""
+"""Builds a service: API, health, metrics and, with --with-faults, fault injection."""
 
 import time
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ from demo.platform.route import DirectRoute, Shortcut
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:
-    """What a service is started with.
+    """The settings of a service.
 
     Attributes:
         service: full name, a key of the catalogue.
-        environment: staging, production …; told at /healthz.
-        version: told at /healthz and in the metrics.
+        environment: staging, production …; shown at /healthz.
+        version: shown at /healthz and in the metrics.
         data_dir: folder whose file system the metrics measure.
-        with_faults: whether the fault knob exists.
+        with_faults: whether faults can be injected.
     """
 
     service: str
@@ -41,9 +41,9 @@ def create_app(settings: ServiceSettings, *, clock: Clock = time.time, faults: P
     """Build a service.
 
     Args:
-        settings: which service, and how.
-        clock: the present for everything that trades or asks about "now".
-        faults: the fault knob; a new one unless given, and unused without `settings.with_faults`.
+        settings: of the service.
+        clock: the present, seconds since 1970-01-01 UTC.
+        faults: used with `settings.with_faults`; the default is a new one.
     """
     endpoints = SERVICES[settings.service](clock)
     metrics = ServiceMetrics(endpoints, version=settings.version, data_dir=settings.data_dir)

@@ -1,4 +1,4 @@
-"""Which services there are."""
+"""The services of the platform."""
 
 from collections.abc import Mapping
 

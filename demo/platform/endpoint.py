@@ -1,4 +1,4 @@
-"""What a service consists of: endpoints, each a method, a path and a handler."""
+"""The endpoints of a service: method, path and handler."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from demo.platform.responses import JsonResponse
 
 Clock = Callable[[], float]
-"""Gives the present in seconds since 1970-01-01 UTC."""
+"""Returns the present in seconds since 1970-01-01 UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,4 +25,4 @@ class ApiEndpoint:
 
 
 ServiceFactory = Callable[[Clock], Sequence[ApiEndpoint]]
-"""Builds a service's endpoints around a clock, with state of their own where they keep any."""
+"""Builds the endpoints of a service, and their state, around a clock."""

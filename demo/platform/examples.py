@@ -1,7 +1,7 @@
 """Realistic requests to every endpoint, numbered and repeatable: request 17 is always the same.
 
-What light background traffic sends, and what benchmarks and tests measure with. Windows lie in one trading
-week, so an answer does not depend on when it is asked.
+Background traffic, benchmarks and tests send them. All windows lie in one trading week, so the responses do not depend
+on the time of the request.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from demo.platform.transformations import PIPELINES
 
 _WEEK_BEGINS = datetime(2026, 1, 5, tzinfo=UTC)
 _WEEK_MINUTES = 5 * 24 * 60
-# Hours of data asked for, by timeframe: what a client of that timeframe looks at, 60 to 240 bars.
+# (timeframe, hours of data): 60 to 240 bars, typical for a client of that timeframe.
 _WINDOWS = (("M1", 1), ("M5", 6), ("M15", 24), ("M1", 4), ("H1", 96), ("M5", 12))
 _PAIRS = tuple(INSTRUMENTS.values())
 _QUANTITIES = (1_000, 10_000, 25_000, 50_000, 100_000)
@@ -41,7 +41,7 @@ class ExampleRequest:
 
 
 def example(service: str, number: int) -> ExampleRequest:
-    """Return a service's request of a number; its endpoints take turns.
+    """Return a request to a service; consecutive numbers cycle through its endpoints.
 
     Args:
         service: full name, a key of the catalogue.
@@ -60,7 +60,7 @@ def _pair(number: int) -> Instrument:
 
 
 def _moment(number: int) -> datetime:
-    # 37 minutes a step, coprime to the week's, visits every minute before it repeats one.
+    # 37 is coprime to the minutes of the week, so every minute is visited before one repeats.
     return _WEEK_BEGINS + timedelta(minutes=37 * number % _WEEK_MINUTES)
 
 
@@ -78,7 +78,7 @@ def _window(number: int) -> dict[str, Any]:
 def _order(number: int) -> dict[str, Any]:
     pair = _pair(number)
     is_limit = number % 3 == 0
-    # Every other limit lies 4 pips on the passive side and rests for a while.
+    # Every second limit order is 4 pips on the passive side, and rests in the book.
     offset = (-4 if number % 2 else 4) * pair.pip
     price = mid_price(pair, int(_moment(number).timestamp())) + offset
     return {

@@ -1,7 +1,7 @@
-"""The fault knob: makes a service slow, failing, hungry or stuck, for a while and on purpose.
+"""Fault injection: makes a service slow, failing, wasteful or unresponsive for some time.
 
-A fault ends by itself after `for_s` seconds, whether or not requests come. All parts of it work together;
-for one request, in this order: its latency, the stall if one lasts, CPU, then perhaps an error.
+A fault ends after `for_s` seconds, with or without requests. Its parts combine. For a request, they apply in this
+order: latency, stall, CPU time, error.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ _SEED = 20_240_603
 
 
 class PlatformFault(BaseModel):
-    """What to do to requests; everything is off at 0.
+    """A fault; a value of 0 switches a part off.
 
-    Unknown fields are refused: a misspelt fault that does nothing would look like a healthy service.
+    Unknown fields are refused: a misspelt fault without effect would look like a healthy service.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,16 +46,16 @@ class PlatformFault(BaseModel):
 
 
 class FaultStatus(BaseModel):
-    """What is active and for how long still.
+    """The active fault and its remaining time.
 
     Attributes:
         active: whether there is a fault.
         fault: the fault, None without one.
-        remaining_s: until it ends.
-        stall_remaining_s: until requests are answered again.
-        held_bytes: memory held by it.
-        requests: API requests it has met.
-        errors: of those, answered or to be answered with 503.
+        remaining_s: until the fault ends.
+        stall_remaining_s: until the stall ends.
+        held_bytes: memory that the fault holds.
+        requests: API requests since the fault was set.
+        errors: those of them that got status 503.
     """
 
     active: bool
@@ -100,7 +100,7 @@ class PlatformFaults:
         self._errors = 0
 
     async def set(self, fault: PlatformFault) -> None:
-        """Replace the active fault; its time runs from now."""
+        """Replace the active fault; the new one starts now."""
         self.clear()
         now_s = self._clock()
         self._fault = fault

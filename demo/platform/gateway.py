@@ -1,4 +1,4 @@
-"""The trading gateway: one order book an instrument, one account's positions, its latest executions.
+"""The trading gateway: an order book per instrument, and the positions and latest executions of one account.
 
 A market maker quotes both sides of every book around the reference mid price and renews its quotes once a
 second. Memory is bounded: the oldest resting orders are cancelled beyond a limit, and executions are kept
@@ -52,8 +52,8 @@ class Execution:
 
     Attributes:
         execution_id: ascending number.
-        order_id: whose.
-        instrument: traded.
+        order_id: of the order.
+        instrument: of the order.
         side: of the order.
         quantity: units.
         price: quote currency a unit.
@@ -73,13 +73,13 @@ class Execution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderOutcome:
-    """What became of an order.
+    """The outcome of an order.
 
     Attributes:
         order_id: its id.
         status: filled, partially_filled, resting or cancelled.
         filled: units.
-        remaining: units that rest in the book or were cancelled.
+        remaining: units that rest in the book, or were cancelled.
         executions: its trades.
     """
 
@@ -98,8 +98,8 @@ class OrderOutcome:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Desk:
-    """What the gateway keeps for one instrument."""
+class _Market:
+    """The state of one instrument."""
 
     instrument: Instrument
     book: OrderBook = field(default_factory=OrderBook)
@@ -119,8 +119,8 @@ class Gateway:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._desks = {name: _Desk(instrument=instrument) for name, instrument in INSTRUMENTS.items()}
-        self._resting: OrderedDict[str, tuple[_Desk, BookOrder]] = OrderedDict()
+        self._markets = {name: _Market(instrument=instrument) for name, instrument in INSTRUMENTS.items()}
+        self._resting: OrderedDict[str, tuple[_Market, BookOrder]] = OrderedDict()
         self._executions: deque[Execution] = deque(maxlen=MAX_EXECUTIONS)
         self._order_numbers = count(1)
         self._execution_numbers = count(1)
@@ -133,10 +133,10 @@ class Gateway:
     def place(self, order: ClientOrder) -> OrderOutcome:
         """Match an order; what remains rests (GTC, DAY) or is cancelled."""
         now_s = self._clock()
-        desk = self._desk(order.instrument, now_s)
-        entry = self._book_order(desk, order, now_s)
+        market = self._market(order.instrument, now_s)
+        entry = self._book_order(market, order, now_s)
         wanted = entry.remaining
-        if order.time_in_force is TimeInForce.FOK and desk.book.available(entry, now_s=now_s) < wanted:
+        if order.time_in_force is TimeInForce.FOK and market.book.available(entry, now_s=now_s) < wanted:
             return OrderOutcome(
                 order_id=entry.order_id,
                 status="cancelled",
@@ -144,11 +144,11 @@ class Gateway:
                 remaining=order.quantity,
                 executions=(),
             )
-        executions = self._settle(desk, desk.book.match(entry, now_s=now_s), now_s)
+        executions = self._settle(market, market.book.match(entry, now_s=now_s), now_s)
         own = tuple(e for e in executions if e.order_id == entry.order_id)
         may_rest = order.limit_price is not None and order.time_in_force in (TimeInForce.GTC, TimeInForce.DAY)
         if entry.remaining and may_rest:
-            self._rest(desk, entry)
+            self._rest(market, entry)
         return OrderOutcome(
             order_id=entry.order_id,
             status=_status(wanted, entry.remaining, may_rest=may_rest),
@@ -161,15 +161,15 @@ class Gateway:
         """Yield (instrument, position, current mid price) of instruments ever traded among `names`."""
         now_s = self._clock()
         for name in names:
-            if self._desks[name].executions:
-                desk = self._desk(name, now_s)
-                yield desk.instrument, desk.position, desk.mid
+            if self._markets[name].executions:
+                market = self._market(name, now_s)
+                yield market.instrument, market.position, market.mid
 
     def executions(
         self, name: InstrumentName | None, *, start: datetime | None, end: datetime | None, limit: int
     ) -> list[Execution]:
         """List the newest executions in [start, end), newest first, of one instrument or of all."""
-        ring = self._executions if name is None else self._desks[name].executions
+        ring = self._executions if name is None else self._markets[name].executions
         # Times ascend, so the search from the new end stops at the first that is too old.
         found: list[Execution] = []
         for execution in reversed(ring):
@@ -181,79 +181,79 @@ class Gateway:
 
     def quote(self, name: InstrumentName) -> tuple[float | None, float | None]:
         """Return the best (bid, ask) of the book now."""
-        desk = self._desk(name, self._clock())
-        bid, ask = desk.book.best_price(OrderSide.BUY), desk.book.best_price(OrderSide.SELL)
-        return _price(desk.instrument, bid), _price(desk.instrument, ask)
+        market = self._market(name, self._clock())
+        bid, ask = market.book.best_price(OrderSide.BUY), market.book.best_price(OrderSide.SELL)
+        return _price(market.instrument, bid), _price(market.instrument, ask)
 
-    def _desk(self, name: InstrumentName, now_s: float) -> _Desk:
-        """Return the desk with quotes of this second."""
-        desk = self._desks[name]
-        if desk.quoted_at_s != int(now_s):
-            self._requote(desk, now_s)
-        return desk
+    def _market(self, name: InstrumentName, now_s: float) -> _Market:
+        """Return an instrument's state with the quotes of this second."""
+        market = self._markets[name]
+        if market.quoted_at_s != int(now_s):
+            self._requote(market, now_s)
+        return market
 
-    def _requote(self, desk: _Desk, now_s: float) -> None:
-        for quote in desk.quotes:
+    def _requote(self, market: _Market, now_s: float) -> None:
+        for quote in market.quotes:
             if quote.remaining:
-                desk.book.cancel(quote)
-        desk.quotes.clear()
-        desk.quoted_at_s = int(now_s)
-        desk.mid = mid_price(desk.instrument, desk.quoted_at_s)
-        mid_ticks = round(desk.mid / desk.instrument.tick)
-        half_ticks = max(1, round(desk.instrument.half_spread / desk.instrument.tick))
+                market.book.cancel(quote)
+        market.quotes.clear()
+        market.quoted_at_s = int(now_s)
+        market.mid = mid_price(market.instrument, market.quoted_at_s)
+        mid_ticks = round(market.mid / market.instrument.tick)
+        half_ticks = max(1, round(market.instrument.half_spread / market.instrument.tick))
         for side in OrderSide:
             for level, units in enumerate(_LADDER):
                 ticks = mid_ticks - side.sign * (half_ticks + level * _LADDER_STEP_TICKS)
                 quote = BookOrder(order_id="", side=side, limit_ticks=ticks, remaining=units * HUNDREDTHS)
-                self._settle(desk, desk.book.match(quote, now_s=now_s), now_s)
+                self._settle(market, market.book.match(quote, now_s=now_s), now_s)
                 if quote.remaining:
-                    desk.book.rest(quote)
-                    desk.quotes.append(quote)
+                    market.book.rest(quote)
+                    market.quotes.append(quote)
 
-    def _book_order(self, desk: _Desk, order: ClientOrder, now_s: float) -> BookOrder:
+    def _book_order(self, market: _Market, order: ClientOrder, now_s: float) -> BookOrder:
         limit = order.limit_price
         return BookOrder(
             order_id=f"ord-{next(self._order_numbers):09d}",
             side=order.side,
-            limit_ticks=None if limit is None else round(limit / desk.instrument.tick),
+            limit_ticks=None if limit is None else round(limit / market.instrument.tick),
             remaining=round(order.quantity * HUNDREDTHS),
             expires_at_s=day_end_s(now_s) if order.time_in_force is TimeInForce.DAY else None,
         )
 
-    def _rest(self, desk: _Desk, entry: BookOrder) -> None:
-        desk.book.rest(entry)
-        self._resting[entry.order_id] = (desk, entry)
+    def _rest(self, market: _Market, entry: BookOrder) -> None:
+        market.book.rest(entry)
+        self._resting[entry.order_id] = (market, entry)
         while len(self._resting) > MAX_RESTING:
-            _, (old_desk, oldest) = self._resting.popitem(last=False)
+            _, (old_market, oldest) = self._resting.popitem(last=False)
             # A lapsed order left the book when matching met it.
             if oldest.remaining:
-                old_desk.book.cancel(oldest)
+                old_market.book.cancel(oldest)
 
-    def _settle(self, desk: _Desk, fills: Sequence[Fill], now_s: float) -> list[Execution]:
+    def _settle(self, market: _Market, fills: Sequence[Fill], now_s: float) -> list[Execution]:
         """Book the account's part of fills; the market maker's quotes have no order id."""
         booked: list[Execution] = []
         for fill in fills:
-            price = round(fill.price_ticks * desk.instrument.tick, desk.instrument.decimals)
+            price = round(fill.price_ticks * market.instrument.tick, market.instrument.decimals)
             for entry in (fill.taker, fill.maker):
                 if entry.order_id:
-                    booked.append(self._book(desk, entry, fill, price=price, now_s=now_s))
+                    booked.append(self._book(market, entry, fill, price=price, now_s=now_s))
             if not fill.maker.remaining:
                 self._resting.pop(fill.maker.order_id, None)
         return booked
 
-    def _book(self, desk: _Desk, entry: BookOrder, fill: Fill, *, price: float, now_s: float) -> Execution:
+    def _book(self, market: _Market, entry: BookOrder, fill: Fill, *, price: float, now_s: float) -> Execution:
         execution = Execution(
             execution_id=next(self._execution_numbers),
             order_id=entry.order_id,
-            instrument=desk.instrument.name,
+            instrument=market.instrument.name,
             side=entry.side,
             quantity=fill.quantity / HUNDREDTHS,
             price=price,
             is_maker=entry is fill.maker,
             time=datetime.fromtimestamp(now_s, UTC),
         )
-        desk.position.apply(entry.side.sign * execution.quantity, price)
-        desk.executions.append(execution)
+        market.position.apply(entry.side.sign * execution.quantity, price)
+        market.executions.append(execution)
         self._executions.append(execution)
         return execution
 

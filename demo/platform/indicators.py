@@ -81,15 +81,15 @@ def rsi(values: Sequence[float], period: int) -> list[float]:
     The means are Wilder's: begun with a plain mean, then (previous · (period - 1) + new) / period.
 
     Returns:
-        (n - period,) indices from 0 to 100, 50 where nothing moved; or an empty list.
+        (n - period,) indices from 0 to 100, 50 for constant values; or an empty list.
     """
     changes = [b - a for a, b in pairwise(values)]
     if len(changes) < period:
         return []
     gain = math.fsum(c for c in changes[:period] if c > 0) / period
     loss = -math.fsum(c for c in changes[:period] if c < 0) / period
-    moved = gain + loss
-    indices = [100.0 * gain / moved if moved > 0 else NEUTRAL_RSI]
+    total = gain + loss
+    indices = [100.0 * gain / total if total > 0 else NEUTRAL_RSI]
     keep = (period - 1) / period
     for change in changes[period:]:
         gain *= keep
@@ -98,8 +98,8 @@ def rsi(values: Sequence[float], period: int) -> list[float]:
             gain += change / period
         else:
             loss -= change / period
-        moved = gain + loss
-        indices.append(100.0 * gain / moved if moved > 0 else NEUTRAL_RSI)
+        total = gain + loss
+        indices.append(100.0 * gain / total if total > 0 else NEUTRAL_RSI)
     return indices
 
 

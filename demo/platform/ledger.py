@@ -1,4 +1,4 @@
-"""What strategies executed: how often, and a net position a strategy and instrument."""
+"""The executions of strategies: their number, and the net position per strategy and instrument."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class StrategyTrade:
 
 
 class Ledger:
-    """Keeps a position and a count for each strategy and instrument, and no history."""
+    """Keeps a position and a count per strategy and instrument, but no history."""
 
     def __init__(self) -> None:
         self._numbers = count(1)
@@ -44,7 +44,7 @@ class Ledger:
         return next(self._numbers)
 
     def position(self, strategy_id: str, instrument: InstrumentName) -> Position:
-        """Return a strategy's position, flat where it never traded."""
+        """Return a strategy's position, flat if it never traded."""
         return self._positions.get((strategy_id, instrument), Position())
 
     def trades(self, strategy_id: str, instrument: InstrumentName) -> int:

@@ -1,14 +1,14 @@
-"""What a service tells Prometheus about itself.
+"""The metrics of a service.
 
 - `http_request_duration_seconds{endpoint,method}`: histogram; its buckets grow by a quarter, which keeps a
   quantile computed from them within a few per cent of the truth.
-- `http_requests_total{endpoint,method,status}`: counter; every plausible status is there from the start at
-  0, because a series that begins with its first error hides that error from rate().
+- `http_requests_total{endpoint,method,status}`: counter; every plausible status starts at 0,
+  because rate() misses the first error of a series that begins with it.
 - `process_*`: CPU, resident memory, file descriptors.
 - `data_volume_size_bytes`, `data_volume_avail_bytes`: the file system of the data folder at scrape time.
 - `service_build_info{version}`: 1.
 
-Service and environment are not labels here: the scrape configuration knows them.
+The scrape configuration adds the labels service and environment.
 """
 
 import math
@@ -37,7 +37,7 @@ def duration_buckets() -> tuple[float, ...]:
 
 
 class EndpointSeries:
-    """The series of one endpoint, looked up once."""
+    """The series of one endpoint."""
 
     def __init__(self, *, requests: Counter, durations: Histogram, endpoint: ApiEndpoint) -> None:
         self._requests = requests
@@ -55,13 +55,13 @@ class EndpointSeries:
 
 
 class DataVolume(Collector):
-    """Measures the file system of a folder whenever it is scraped."""
+    """Measures the file system of a folder at every scrape."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield the size and what an ordinary user may still write, in bytes."""
+        """Yield the size, and the space available to ordinary users, in bytes."""
         usage = shutil.disk_usage(self._folder)
         yield GaugeMetricFamily("data_volume_size_bytes", "Size of the data volume", value=usage.total)
         yield GaugeMetricFamily("data_volume_avail_bytes", "Space left on the data volume", value=usage.free)

@@ -1,7 +1,6 @@
-"""The two wrappers around a service's API: one observes every request, one spoils it on demand.
+"""Two ASGI wrappers around a service's API: one measures requests, the other injects faults.
 
-Both are plain ASGI and look an endpoint up by (method, path); everything else, such as /metrics, passes
-untouched and uncounted.
+Both look up endpoints by (method, path). Other requests, such as /metrics, pass unchanged and are not counted.
 """
 
 import json
@@ -23,13 +22,12 @@ _FAULT_HEADERS = [(b"content-type", b"application/json"), (b"content-length", st
 class Observation:
     """Counts and times API requests.
 
-    The duration runs from the moment the server read the request, where it says so, and else from the
-    start of its handling, to the end of the answer. So the wait behind other requests that were read in
-    the same turn of the event loop is in it.
+    A duration starts when the server read the request (if the server records that, otherwise when handling starts),
+    and ends with the response. So it includes the wait behind other requests that the event loop read at the same time.
 
     Args:
-        app: what answers.
-        series: where each endpoint's figures go.
+        app: the wrapped application.
+        series: of each endpoint.
         clock: monotonic seconds.
     """
 
@@ -41,13 +39,13 @@ class Observation:
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request and record it."""
+        """Handle a request and record it."""
         series = self._series.get(_key(scope))
         if series is None:
             await self._app(scope, receive, send)
             return
         started_s: float = scope.get(RECEIVED_AT) or self._clock()
-        # What fails before an answer began is answered with 500 by the server.
+        # The server responds with 500 to a request that fails before a response starts.
         status = 500
 
         async def observed(message: Message) -> None:
@@ -66,9 +64,9 @@ class FaultInjection:
     """Applies the active fault to API requests before the service sees them.
 
     Args:
-        app: what answers.
-        endpoints: (method, path) of the requests to spoil.
-        faults: the fault knob.
+        app: the wrapped application.
+        endpoints: (method, path) of the requests that faults apply to.
+        faults: the active fault.
     """
 
     def __init__(self, app: ASGIApp, *, endpoints: Collection[EndpointKey], faults: PlatformFaults) -> None:
@@ -77,7 +75,7 @@ class FaultInjection:
         self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Delay, burn or refuse a request as the active fault says."""
+        """Apply the active fault to a request, then handle it."""
         if _key(scope) in self._endpoints and await self._faults.strike():
             await send({"type": "http.response.start", "status": 503, "headers": _FAULT_HEADERS})
             await send({"type": "http.response.body", "body": _FAULT_BODY})

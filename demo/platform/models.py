@@ -18,7 +18,7 @@ import numpy as np
 from demo.platform.features import DEFAULT_LOOKBACK, FEATURE_NAMES, feature_matrix
 from demo.platform.prices import Bars, FloatArray
 
-# Beyond ±30 a probability cannot be told from 0 or 1, and exp stays far from overflowing.
+# Beyond ±30, a probability is 0 or 1 for all purposes; the limit keeps exp from overflowing.
 _LOGIT_LIMIT = 30.0
 # Of the features of five-minute bars; one standardisation serves all models.
 _MEANS = (0.0, 0.0, 0.00035)
@@ -26,7 +26,7 @@ _SCALES = (0.0012, 0.08, 0.00022)
 
 
 class ModelKind(StrEnum):
-    """What a model says."""
+    """What a model predicts."""
 
     DIRECTION = "direction"
     VOLATILITY = "volatility"
@@ -53,7 +53,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """What all models learn from, computed once for a window.
+    """The training data of all models, computed once per window.
 
     Attributes:
         inputs: (n, 3) standardised features of each bar but the last.
@@ -66,7 +66,7 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """Standardised features and what came next.
+    """Standardised features, and the targets.
 
     Attributes:
         inputs: (n, 3) standardised features.
@@ -139,7 +139,7 @@ def predict(model: Model, features: Mapping[str, float]) -> tuple[float, dict[st
 
 
 def history(bars: Bars) -> History:
-    """Compute the features of each of more than 29 bars, and what the next bar did."""
+    """Compute the features of each of more than 29 bars, and the return of the next bar."""
     inputs = feature_matrix(bars, DEFAULT_LOOKBACK)[:-1]
     inputs -= _MEANS
     inputs /= _SCALES
@@ -184,7 +184,7 @@ def evaluate(model: Model, data: Dataset) -> dict[str, float]:
     count, errors = len(outputs), outputs - data.targets
     square = float(errors @ errors) / count
     if model.kind is ModelKind.DIRECTION:
-        # an error beyond a half is a call of the wrong side
+        # an error above 0.5 is a wrong direction
         return {
             "accuracy": int(np.count_nonzero(np.abs(errors) <= 0.5)) / count,
             "log_loss": _loss(model.kind, outputs, data.targets),

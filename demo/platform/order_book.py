@@ -15,7 +15,7 @@ from enum import StrEnum
 
 
 class OrderSide(StrEnum):
-    """Which way an order trades the base currency."""
+    """Whether an order buys or sells the base currency."""
 
     BUY = "buy"
     SELL = "sell"
@@ -53,7 +53,7 @@ class TimeInForce(StrEnum):
 
 @dataclass(slots=True, kw_only=True)
 class BookOrder:
-    """An order at the book; `remaining` shrinks as it trades.
+    """An order in the book; `remaining` decreases as it trades.
 
     Attributes:
         order_id: unique; that of a market maker's quote is empty.
@@ -125,7 +125,7 @@ class _BookSide:
         self._drop(self._keys[0])
 
     def accepts(self, price_ticks: int, limit_ticks: int | None) -> bool:
-        """Tell whether this side's price is within an incoming order's limit."""
+        """Return whether this side's price is within an incoming order's limit."""
         return limit_ticks is None or self._sign * price_ticks <= self._sign * limit_ticks
 
     def _drop(self, key: int) -> None:
@@ -170,7 +170,7 @@ class OrderBook:
         self._sides[order.side].add(order, _limit(order))
 
     def cancel(self, order: BookOrder) -> None:
-        """Remove a resting order; one that has traded in full is not resting any more."""
+        """Remove a resting order; an order that has traded in full no longer rests."""
         self._sides[order.side].remove(order, _limit(order))
 
     def best_price(self, side: OrderSide) -> int | None:

@@ -44,7 +44,7 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patterns:
-    """Where patterns are among n bars.
+    """The patterns in n bars.
 
     Attributes:
         shown: (kinds, n) whether a bar ends a pattern of that kind, kinds as in `KINDS`.
@@ -83,12 +83,12 @@ def find_patterns(bars: Bars) -> Patterns:
 
 
 def _mark_single(bars: Bars, shown: BoolArray) -> None:
-    """Mark what one candle shows by itself."""
+    """Mark the patterns of a single candle."""
     change, spread = bars.close - bars.open, bars.high - bars.low
     body = np.abs(change)
     upper = bars.high - np.maximum(bars.open, bars.close)
     lower = np.minimum(bars.open, bars.close) - bars.low
-    # A bar that did not move at all shows nothing.
+    # A bar without any movement shows no pattern.
     shown[0] = (body <= _DOJI_BODY * spread) & (spread > 0)
     full = (body >= _FULL_BODY * spread) & (spread > 0)
     shown[1] = full & (change > 0)
@@ -99,7 +99,7 @@ def _mark_single(bars: Bars, shown: BoolArray) -> None:
 
 
 def _mark_double(bars: Bars, shown: BoolArray) -> None:
-    """Mark what a candle makes with the one before it."""
+    """Mark the patterns of two consecutive candles."""
     change = bars.close - bars.open
     was, now = change[:-1], change[1:]
     before, after = slice(None, -1), slice(1, None)

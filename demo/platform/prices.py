@@ -1,14 +1,13 @@
 """Prices of any instrument at any time, computed and never stored.
 
 The logarithm of a mid price is value noise: a sum of octaves, each a random value per cell of 2**k seconds,
-joined by straight lines. The values stand in one fixed table; a cell's number and an offset of
-the instrument and octave say where. So the price of a moment costs the same wherever it lies, and is
-the same in every process::
+joined by straight lines. The values come from one fixed table, at the index of the cell plus an offset of the
+instrument and octave. So every moment costs the same, and has the same price in every process::
 
     log(mid(t) / level) = Σ coarse a·√period·noise(t) + activity(t) · Σ fine a·√period·noise(t)
 
 An amplitude that grows with √period makes the variance of a change grow with its duration, as in a
-random walk. `activity` moves between 0.4 and 1.6 over hours, which gives quiet and lively regimes. An
+random walk. `activity` varies between 0.4 and 1.6 over hours, which gives quiet and lively regimes. An
 octave repeats after 2**14 cells (the finest after 12 days), their sum not within centuries. The
 process has no weekends: every window has prices.
 
@@ -54,10 +53,10 @@ _TICKS_PER_MINUTE: FloatArray = np.array(
 class Bars:
     """Consecutive bars of one instrument, oldest first; all arrays have the shape (n,).
 
-    High, low and volume are computed when first asked for: most of what looks at bars looks at closes.
+    High, low and volume are computed on first use: most users of bars need only the closes.
 
     Attributes:
-        instrument: whose prices.
+        instrument: of the prices.
         step_s: length of a bar in seconds.
         times: when each bar opens, seconds since 1970-01-01 UTC.
         open: first mid price.
@@ -97,13 +96,13 @@ class Bars:
 
     @cached_property
     def _wicks(self) -> FloatArray:
-        """How far the extremes lie beyond the prices looked at; rows for high and low."""
+        """How far the extremes lie beyond the sampled prices; rows for high and low."""
         reach = self.instrument.level * _AMPLITUDE_PER_ROOT_S * math.sqrt(self.step_s) * 0.25
         return np.round(self._chances[:2] * reach, self.instrument.decimals)
 
     @cached_property
     def _chances(self) -> FloatArray:
-        """Three numbers in [0, 1) for each bar; rows."""
+        """(3, n) numbers in [0, 1)."""
         return _CHANCES.take((self.times // 60 + _bar_offsets(self.instrument.name)) & _TABLE_MASK)
 
 
@@ -111,7 +110,7 @@ def mid_prices(instrument: Instrument, seconds: IntArray) -> FloatArray:
     """Compute the mid prices of moments.
 
     Args:
-        instrument: whose prices.
+        instrument: of the prices.
         seconds: (n,) seconds since 1970-01-01 UTC, in any order.
 
     Returns:
@@ -136,12 +135,12 @@ def mid_price(instrument: Instrument, second: int) -> float:
 def bars(instrument: Instrument, *, first_s: int, step_s: int, count: int) -> Bars:
     """Compute consecutive bars.
 
-    The mid price is looked at three times a bar (both ends and the middle), whatever its length; a
-    random wick stands for the extremes between them. So opens and closes agree between timeframes,
-    highs and lows nearly do, and the cost depends on the number of bars alone.
+    The mid price is sampled three times per bar (both ends and the middle), whatever its length; a random wick replaces
+    the extremes in between. So opens and closes agree between timeframes, highs and lows nearly do, and the cost
+    depends only on the number of bars.
 
     Args:
-        instrument: whose prices.
+        instrument: of the prices.
         first_s: when the first bar opens, seconds since 1970-01-01 UTC.
         step_s: length of a bar in seconds, an even number.
         count: number of bars, at least 1.

@@ -1,8 +1,8 @@
-"""Volatility regimes: is the market quiet, normal or lively, and does it go anywhere?
+"""Volatility regimes: whether the market is quiet, normal or lively, and whether it has a trend.
 
 Volatility is the sample standard deviation of the last 20 log returns. The latest value is ranked among
 those of the window: the lowest quarter is `low`, the highest `high`. Kaufman's efficiency ratio,
-|last - first| / Σ|change|, tells a trend (1) from noise (0).
+|last - first| / Σ|change|, is 1 for a trend and 0 for noise.
 
 Source: Kaufman, P., "Trading Systems and Methods", 2013 (efficiency ratio).
 """
@@ -68,6 +68,6 @@ def detect_regime(close: FloatArray, *, step_s: int) -> Regime:
 
 
 def efficiency(values: FloatArray) -> float:
-    """Compute Kaufman's efficiency ratio of (n,) values, 0 where nothing moved."""
+    """Compute Kaufman's efficiency ratio of (n,) values, 0 for constant values."""
     path = float(np.abs(values[1:] - values[:-1]).sum())
     return abs(float(values[-1] - values[0])) / path if path > 0 else 0.0

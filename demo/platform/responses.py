@@ -1,4 +1,4 @@
-"""JSON answers, encoded once and straight to bytes.
+"""JSON responses, encoded directly to bytes.
 
 The endpoints return their response themselves: a response model would validate what was just computed.
 """
@@ -25,11 +25,11 @@ class JsonResponse(Response):
 
 
 def not_found(kind: str, given: str, known: Iterable[str]) -> HTTPException:
-    """Make a 404 that names what exists.
+    """Return a 404 that lists the known names.
 
     Args:
         kind: what was looked for, such as "model_id".
-        given: the id asked for.
+        given: the requested ID.
         known: the ids that exist.
     """
     return HTTPException(status_code=404, detail=f"unknown {kind} {given!r}; known: {', '.join(known)}")
@@ -41,7 +41,7 @@ def moment(seconds: float) -> datetime:
 
 
 def span(bars: Bars) -> dict[str, Any]:
-    """Describe which bars an answer was computed from."""
+    """Describe the bars that a response was computed from."""
     first = int(bars.times[0])
     return {
         "from": moment(first),

@@ -1,6 +1,6 @@
 """Sums, means and deviations over every run of `period` values of an array.
 
-All come from cumulative sums, so they cost the same whatever the period. Each takes (n,) floats and gives
+They use cumulative sums, so the cost does not depend on the period. Each takes (n,) floats and gives
 (n - period + 1,), nothing where there are fewer values than the period.
 """
 

@@ -1,9 +1,8 @@
-"""A FastAPI route that answers straight from the bytes of a request, and a short way to it.
+"""A FastAPI route that passes the bytes of a request directly to pydantic, and a fast lookup of it.
 
-FastAPI's own way to a handler, through its middleware, its list of routes and a fresh look at every field of a
-query, costs more than most of the work here. `DirectRoute` hands the query or the body to pydantic at once,
-and `Shortcut` finds it by method and path. The OpenAPI document and the form of a refusal stay FastAPI's, and
-so does everything that is not an endpoint of the API.
+FastAPI's own path to a handler (middleware, list of routes, one validation per field) costs more than most of the work
+here. `DirectRoute` passes the query or the body to pydantic, and `Shortcut` finds the route by method and path. The
+OpenAPI document and the format of errors are FastAPI's, as is everything that is not an endpoint of the API.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +21,7 @@ Handler = Callable[[Any], Awaitable[JsonResponse]]
 
 
 class DirectRoute(APIRoute):
-    """A route whose handler takes exactly one pydantic model: the query of a GET, else the JSON body."""
+    """A route whose handler takes exactly one pydantic model: the query of a GET, otherwise the JSON body."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:
         super().__init__(path, endpoint, **kwargs)
@@ -31,11 +30,11 @@ class DirectRoute(APIRoute):
 
 
 class Shortcut:
-    """Takes a request to its direct route at once, and any other to the application.
+    """Sends a request to its direct route, and other requests to the application.
 
     Args:
-        app: what answers everything else.
-        routes: those of the application, among which the direct ones are.
+        app: handles all other requests.
+        routes: all routes of the application.
     """
 
     def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute]) -> None:
@@ -44,7 +43,7 @@ class Shortcut:
         self._direct = {(method, route.path): route.app for route in direct for method in route.methods}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request."""
+        """Handle a request."""
         app = self._direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         await (app or self._app)(scope, receive, send)
 
@@ -98,12 +97,12 @@ async def _answer(place: str, handler: Handler, read: Callable[[], BaseModel]) -
 
 
 def _problems(place: str, err: ValidationError) -> list[dict[str, Any]]:
-    """List what is wrong in the form of FastAPI's own 422."""
-    # The context of a rule of ours holds the exception itself, which is not JSON; its text is in `msg`.
+    """List the problems in the format of FastAPI's own 422."""
+    # The context of our own validators holds the exception, which is not JSON; its text is in `msg`.
     problems = err.errors(include_url=False, include_context=False)
     found: list[dict[str, Any]] = [{**problem, "loc": (place, *problem["loc"])} for problem in problems]
     for problem in found:
-        # what could not be read as JSON may not be text either
+        # an input that is not JSON may not be text either
         if problem["type"] == "json_invalid":
             del problem["input"]
     return found

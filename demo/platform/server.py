@@ -1,4 +1,4 @@
-"""Runs a service in this process until it is told to stop."""
+"""Runs a service in this process until a signal stops it."""
 
 import os
 import signal
@@ -18,10 +18,9 @@ _SHUTDOWN_S = 3
 
 
 class StampingProtocol(HttpToolsProtocol):
-    """Notes when each request was read from its connection.
+    """Records when each request was read from its connection.
 
-    The event loop reads all connections that are ready before it handles any request, so the time between
-    is a wait that the handler itself cannot see.
+    The event loop reads all ready connections before it handles any request. The handler cannot see the time between.
     """
 
     def on_message_begin(self) -> None:
@@ -31,20 +30,20 @@ class StampingProtocol(HttpToolsProtocol):
 
 
 class Stopped(SystemExit):
-    """The process was told to stop; uncaught, it is a clean exit."""
+    """A signal stopped the process; uncaught, it is a clean exit."""
 
 
 def raise_on_stop_signals() -> None:
     """Make SIGTERM and SIGINT raise `Stopped` in the main thread.
 
-    uvicorn has handlers of its own while it serves, and raises the signal again once it has shut down.
+    While uvicorn serves, it has its own handlers; after its shutdown it raises the signal again.
     """
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, _stop)
 
 
 def serve(app: ASGIApp, *, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT, finish open requests for at most 3 s, and let the signal act then."""
+    """Serve until SIGTERM or SIGINT, finish open requests for at most 3 s, then raise the signal again."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -67,20 +66,20 @@ def exit_with_parent(
     stop: Callable[[], None] | None = None,
     poll_s: float = _PARENT_POLL_S,
 ) -> threading.Thread:
-    """Stop this process, as SIGTERM would, once its parent has died.
+    """Stop this process, as SIGTERM would, when its parent has ended.
 
-    An orphan gets another parent, which polling sees on every system. Linux's parent-death signal would be
-    sent as well when only the thread that started this process ends.
+    An orphan gets another parent, which polling detects on every system. Linux would send its parent-death signal
+    already when the thread that started this process ends.
 
     Args:
-        parent: gives the id of the present parent.
-        stop: what to do then.
-        poll_s: seconds between looks.
+        parent: returns the ID of the current parent.
+        stop: called then; the default is SIGTERM.
+        poll_s: seconds between polls.
     """
-    born_to = parent()
+    first_parent = parent()
 
     def watch() -> None:
-        while parent() == born_to:
+        while parent() == first_parent:
             time.sleep(poll_s)
         (stop or _terminate)()
 

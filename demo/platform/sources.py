@@ -1,4 +1,4 @@
-"""Where the platform's data comes from: feeds of prices, and what one held in a window."""
+"""The data sources of the platform: price feeds, and a summary of one in a window."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ DATA_SOURCES = (
 
 
 def list_sources(query: WindowQuery, *, now_s: float) -> dict[str, Any]:
-    """List the sources that cover the query's instrument, or all, and what they held in its window."""
+    """List the sources that cover the query's instrument, or all, with a summary of the window."""
     bars = query.bars(now_s=now_s)
     wanted = [source for source in DATA_SOURCES if query.instrument is None or query.instrument in source.instruments]
     return {
@@ -63,7 +63,7 @@ def describe(source: DataSource) -> dict[str, Any]:
 
 
 def coverage(bars: Bars) -> dict[str, Any]:
-    """Summarise what a source held of bars: ticks, the busiest bar and the share of moving bars."""
+    """Summarise a source over bars: ticks, the busiest bar, and the share of bars with a price change."""
     return {
         "ticks": int(bars.volume.sum()),
         "most_ticks_in_a_bar": int(bars.volume.max()),

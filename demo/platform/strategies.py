@@ -1,4 +1,4 @@
-"""Trading strategies: each turns closing prices into a position held per bar.
+"""Trading strategies: each turns closing prices into a position per bar.
 
 A position is +1 (long), -1 (short) or 0 (flat), decided at a bar's close and held through the next bar.
 

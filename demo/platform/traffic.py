@@ -1,13 +1,13 @@
-"""Send light, steady traffic to services that should look lived in, such as production's twin.
+"""Send light, steady traffic to services, such as the production twins of the demo.
 
 ::
 
     python -m demo.platform.traffic --rate 5 --url http://127.0.0.1:8201 --for 3600
     python -m demo.platform.traffic --url analysis-engine-service=http://127.0.0.1:8201 --url …
 
-Each service gets `--rate` requests a second on a connection of its own. Request i is due at
-start + i / rate; one that is late because the last took long is sent at once, so the rate is kept on average.
-It ends by itself, and it refuses every address that is not this machine's loopback.
+Each service gets `--rate` requests per second on its own connection. Request i is due at start + i / rate. A request
+that is late because the previous one took long is sent at once, so the average rate is kept. The traffic ends after
+`--for` seconds. Only loopback addresses are accepted.
 """
 
 import argparse
@@ -36,12 +36,12 @@ _MAX_FOR_S = 24 * 3600.0
 _STARTUP_S = 30.0
 
 Send = Callable[[ExampleRequest], int]
-"""Sends a request and returns the status; raises OSError or HTTPException where there is no answer."""
+"""Sends a request and returns the status; raises OSError or HTTPException without a response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficTarget:
-    """Where to send.
+    """A service to send to.
 
     Attributes:
         host: a loopback address or name.
@@ -70,7 +70,7 @@ def parse_target(text: str) -> TrafficTarget:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is `localhost` or a literal loopback address; no name is looked up."""
+    """Return whether a host is `localhost` or a literal loopback address; names are not resolved."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -78,7 +78,7 @@ def is_loopback(host: str) -> bool:
 
 
 class KeptConnection:
-    """A kept-alive connection to a service, made again after a failure."""
+    """A kept-alive connection to a service; it reconnects after a failure."""
 
     def __init__(self, target: TrafficTarget) -> None:
         self._http = http.client.HTTPConnection(target.host, target.port, timeout=_TIMEOUT_S)
@@ -88,7 +88,7 @@ class KeptConnection:
         return self._exchange(request)[0]
 
     def healthz(self) -> Mapping[str, Any]:
-        """Return what the service says of itself."""
+        """Return the response of /healthz."""
         answer: Mapping[str, Any] = json.loads(self._exchange(ExampleRequest(method="GET", path="/healthz"))[1])
         return answer
 
@@ -110,13 +110,13 @@ class KeptConnection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """How often, how long, and by which clock.
+    """The schedule of the traffic.
 
     Attributes:
         rate_rps: requests a second.
         for_s: seconds until the last is due.
         clock: monotonic seconds.
-        wait: waits for seconds; True when the traffic is to stop.
+        wait: waits for seconds; returns whether the traffic must stop.
     """
 
     rate_rps: float
@@ -129,7 +129,7 @@ def send_steadily(service: str, send: Send, pace: Pace) -> Counter[str]:
     """Send a service's example requests on schedule.
 
     Returns:
-        How often each status came; `unanswered` for requests without one.
+        How often each status came; `unanswered` for requests without a response.
     """
     outcomes: Counter[str] = Counter()
     started_s = pace.clock()
@@ -141,13 +141,13 @@ def send_steadily(service: str, send: Send, pace: Pace) -> Counter[str]:
             outcomes[str(send(example(service, number)))] += 1
         except (OSError, http.client.HTTPException) as err:
             if not outcomes["unanswered"]:
-                log.warning("%s: no answer: %s", service, err)
+                log.warning("%s: no response: %s", service, err)
             outcomes["unanswered"] += 1
     return outcomes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Send until the time is over or SIGTERM comes; returns the exit code."""
+    """Send until the end of the time or SIGTERM; return the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     stopping = threading.Event()
@@ -170,12 +170,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serve_target(target: TrafficTarget, pace: Pace) -> None:
-    """Send to one service until its time is over; asks it for its name unless the target has one."""
+    """Send to one service until the end of the time; without a name, /healthz has it."""
     connection = KeptConnection(target)
     try:
         service = target.service or _ask_service(connection, pace)
         if service is None:
-            log.warning("port %s: no service answered within %s s", target.port, _STARTUP_S)
+            log.warning("port %s: no service responded within %s s", target.port, _STARTUP_S)
             return
         log.info("%s: %s requests/s for %s s to port %s", service, pace.rate_rps, pace.for_s, target.port)
         log.info("%s: done, %s", service, dict(send_steadily(service, connection.send, pace)))
@@ -209,7 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--for", dest="for_s", type=_within(_MAX_FOR_S), default=3600.0, help="seconds (default: %(default)s)"
     )
-    parser.add_argument("--exit-with-parent", action="store_true", help="stop when the parent process dies")
+    parser.add_argument("--exit-with-parent", action="store_true", help="stop when the parent process ends")
     return parser
 
 

@@ -1,9 +1,8 @@
-"""The window that a request asks about, checked, and the bars that answer it.
+"""The time window of a request, and its bars.
 
-A window is an instrument, a timeframe and the half-open time [start_time, end_time). It is answered with
-bars of the timeframe, aligned to it and covering the window. Too many bars for one answer are merged: an M1
-window of a day, 1,440 bars, is answered with 240 bars of 6 minutes. Too few for an indicator are
-extended into the past.
+A window is an instrument, a timeframe and the half-open interval [start_time, end_time). Its bars are aligned to the
+timeframe and cover the window. Too many bars for one response are merged: an M1 window of a day, 1,440 bars, becomes
+240 bars of 6 minutes. Too few bars for an indicator are extended into the past.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -57,7 +56,7 @@ class RequestWindow(BaseModel):
 
 
 class WindowQuery(BaseModel):
-    """A window in a query; what is missing is filled in around the present."""
+    """A window in a query; missing fields get defaults around the present."""
 
     instrument: InstrumentField | None = None
     timeframe: TimeframeField = Timeframe.M5
@@ -92,14 +91,14 @@ class WindowQuery(BaseModel):
         elif self.start_time is not None:
             end = self.start_time + span
         else:
-            # the last bar that has closed: nothing here knows the future
+            # the last closed bar: there is no data from the future
             end = datetime.fromtimestamp(now_s // unit_s * unit_s, UTC)
         start = self.start_time if self.start_time is not None else end - span
         return window_bars(self.pair(), self.timeframe, start=start, end=end, least=least, most=most)
 
 
 def check_times(start: datetime, end: datetime) -> None:
-    """Refuse times that make no window.
+    """Refuse times that are not a window.
 
     Raises:
         ValueError: end_time is not after start_time, the window is too long, or lies too far away.

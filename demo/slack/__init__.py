@@ -1,5 +1,5 @@
-"""A stand-in for Slack: its limits and shapes enforced, its messages shown on a page.
+"""A stand-in for Slack: it enforces Slack's limits and formats, and shows the messages on a page.
 
-What passes here passes at Slack; where Slack's behaviour is not documented, the stand-in is the
-stricter of the two. Start it with ``python -m demo.slack --port 8300``.
+Whatever it accepts, Slack accepts. Where Slack's behaviour is not documented, the stand-in is stricter. Start it with
+``python -m demo.slack --port 8300``.
 """

@@ -17,7 +17,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; return 0 then, 2 if an option cannot be used."""
+    """Serve until SIGTERM or SIGINT; return the exit code, which is 2 for an invalid option."""
     options = _parser().parse_args(arguments)
     if options.exit_with_parent:
         exit_with_parent(os.getppid())
@@ -34,15 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         listener = bind(options.host, options.port)
     except OSError as err:
-        why = os.strerror(err.errno) if err.errno else str(err)
-        print(f"cannot listen on {options.host} port {options.port}: {why}", file=sys.stderr)
+        reason = os.strerror(err.errno) if err.errno else str(err)
+        print(f"cannot listen on {options.host} port {options.port}: {reason}", file=sys.stderr)
         return 2
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        """End the server; also called when it raises its signal again, having shut down."""
+        """End the server; uvicorn raises the signal once more after its shutdown."""
         server.should_exit = True
 
-    # Before the address is told: from then on a signal may come, and must not be lost.
+    # Must come before the address is printed: from then on, a signal may arrive.
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     print(f"stand-in Slack on {url_of(listener)}", flush=True)
@@ -52,14 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_with_parent(parent_pid: int) -> None:
-    """Have the kernel send SIGTERM to this process when the thread that started it ends (Linux only).
+    """Make the kernel send SIGTERM to this process when the thread that started it ends (Linux only).
 
     Args:
-        parent_pid: the parent as seen before; if it is gone by now, this process ends at once.
+        parent_pid: the parent at start; if it has ended by now, this process ends at once.
 
     Raises:
         OSError: the kernel refuses.
-        SystemExit: not on Linux, or the parent has gone.
+        SystemExit: not on Linux, or the parent has ended.
     """
     if sys.platform != "linux":
         sys.exit("--exit-with-parent needs Linux")
@@ -67,7 +67,7 @@ def exit_with_parent(parent_pid: int) -> None:
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent_pid:
-        sys.exit("the parent has gone")
+        sys.exit("the parent has ended")
 
 
 def _port(text: str) -> int:
@@ -79,14 +79,25 @@ def _port(text: str) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m demo.slack", description="A stand-in for Slack.")
-    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="0 takes a free one")
-    parser.add_argument("--host", default="127.0.0.1", help="anyone who reaches it may read and post")
     parser.add_argument(
-        "--channels", default="", metavar="NAME[=ID],…", help="a fixed list; otherwise created on first use"
+        "--port", type=_port, default=DEFAULT_PORT, help="port to listen on; 0 takes a free one (default: %(default)s)"
     )
-    parser.add_argument("--webhook-channel", default="", help="where webhook messages go")
-    parser.add_argument("--rate-limit", action="store_true", help="at most one message a second in a channel")
-    parser.add_argument("--exit-with-parent", action="store_true", help="end when the parent process ends")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; everyone who can reach it may read and post (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--channels",
+        default="",
+        metavar="NAME[=ID],…",
+        help="the only channels; by default they are created on first use",
+    )
+    parser.add_argument("--webhook-channel", default="", help="channel of webhook messages")
+    parser.add_argument(
+        "--rate-limit", action="store_true", help="refuse more than one message per second in a channel"
+    )
+    parser.add_argument("--exit-with-parent", action="store_true", help="stop when the parent process ends")
     return parser
 
 

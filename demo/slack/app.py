@@ -1,4 +1,4 @@
-"""Puts the parts of the stand-in together."""
+"""Builds the application of the stand-in."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ WEBHOOK_CHANNEL = "webhook"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a stand-in behaves.
+    """The settings of a stand-in.
 
     Attributes:
-        channels: ``name`` or ``name=ID`` each; when given, no others are created.
-        webhook_channel: name or ID of the channel that webhook messages go to; by default the first
+        channels: entries ``name`` or ``name=ID``; with any, no other channels are created.
+        webhook_channel: name or ID of the channel that webhook messages go to; default: the first
             of ``channels``.
-        is_rate_limited: whether more than one message a second in a channel gets HTTP 429.
+        is_rate_limited: whether more than one message per second in a channel gets HTTP 429.
         clock: epoch seconds.
     """
 
@@ -34,10 +34,10 @@ class Settings:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the application of one stand-in with a state of its own.
+    """Return the application of a new stand-in.
 
     Raises:
-        ValueError: ``channels`` or ``webhook_channel`` cannot be used.
+        ValueError: ``channels`` or ``webhook_channel`` is invalid.
     """
     workspace = Workspace(clock=settings.clock, channels=settings.channels, is_rate_limited=settings.is_rate_limited)
     if settings.webhook_channel:
@@ -46,7 +46,7 @@ def create_app(settings: Settings) -> FastAPI:
         except SlackRefusal as err:
             raise ValueError(f"webhook channel {settings.webhook_channel!r}: must be one of the channels") from err
     first = next((channel.id for channel in workspace.channels.values()), WEBHOOK_CHANNEL)
-    # No generated documentation: its page loads scripts from elsewhere.
+    # No generated documentation: its page loads scripts from another site.
     app = FastAPI(title="Stand-in Slack", openapi_url=None, docs_url=None, redoc_url=None)
     app.state.stand_in = StandIn(
         workspace=workspace, faults=SlackFaults(), webhook_channel=settings.webhook_channel or first

@@ -16,7 +16,7 @@ _TRUTH = {True: True, False: False, "1": True, "0": False, "true": True, "false"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arguments:
-    """What a call was given; the token is only ever checked, never kept."""
+    """The arguments of a call; the token is checked, but not stored."""
 
     values: dict[str, Any]
     is_authorized: bool
@@ -38,14 +38,14 @@ async def read_arguments(request: Request) -> Arguments:
     """Return the arguments of a Web API call.
 
     Raises:
-        SlackRefusal: the body is not what its content type says.
+        SlackRefusal: the body does not match its content type.
     """
     values: dict[str, Any] = dict(request.query_params)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     token = None
     if request.method == "POST" and kind == "application/json":
         values |= decode_object(await read_body(request, BODY_BYTES))
-        # Slack takes the token of a JSON call from the header only.
+        # Slack reads the token of a JSON call only from the header.
         values.pop("token", None)
     elif request.method == "POST" and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         values |= await _read_form(request)
@@ -65,7 +65,7 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
     """Return the body.
 
     Raises:
-        SlackRefusal: it is longer than ``most_bytes``, or does not say how long it is.
+        SlackRefusal: it is longer than ``most_bytes``, or has no Content-Length.
     """
     if not request.headers.get("content-length", "0").isdigit() or "transfer-encoding" in request.headers:
         raise SlackRefusal("invalid_arguments", ["[ERROR] the body must have a Content-Length"])
@@ -97,7 +97,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 def _parse(text: str | bytes) -> Any:
     value = json.loads(text, parse_constant=_refuse_constant)
-    # Half a surrogate pair is valid JSON, but no text: it could neither be stored nor shown.
+    # Half a surrogate pair is valid JSON, but not valid text: it cannot be stored or shown.
     json.dumps(value, ensure_ascii=False).encode()
     return value
 

@@ -1,4 +1,4 @@
-"""What a message says: its text, blocks and attachments, checked as Slack checks them."""
+"""The content of a message: text, blocks and attachments, checked like in Slack."""
 
 import json
 from collections.abc import Mapping

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/_standin")
 
 @router.put("/fault")
 async def set_fault(fault: faults.SlackFault, request: Request) -> Response:
-    """Put one fault in force, in place of any other."""
+    """Set the active fault, in place of any other."""
     unknown = sorted(set(fault.methods) - set(METHODS) - {faults.UPLOAD, faults.WEBHOOK})
     if unknown:
         raise HTTPException(422, f"methods must be Web API methods, upload or webhook, but has {unknown}")
@@ -26,14 +26,14 @@ async def set_fault(fault: faults.SlackFault, request: Request) -> Response:
 
 @router.get("/fault")
 async def get_fault(request: Request) -> Response:
-    """Return the fault in force with its remaining ``times``, or null."""
+    """Return the active fault with its remaining ``times``, or null."""
     fault = stand_in(request).faults.current
     return JSONResponse(fault.model_dump(mode="json") if fault else None)
 
 
 @router.delete("/fault", status_code=204)
 async def clear_fault(request: Request) -> Response:
-    """Make everything work again."""
+    """Remove the active fault."""
     stand_in(request).faults.current = None
     return Response(status_code=204)
 
@@ -42,12 +42,12 @@ async def clear_fault(request: Request) -> Response:
 async def get_messages(request: Request) -> Response:
     """Return the stored messages, oldest first."""
     workspace = stand_in(request).workspace
-    return JSONResponse({"messages": [_described(workspace, one) for one in workspace.messages()]})
+    return JSONResponse({"messages": [_described(workspace, message) for message in workspace.messages()]})
 
 
 @router.delete("/messages", status_code=204)
 async def clear_messages(request: Request) -> Response:
-    """Forget messages and files."""
+    """Remove all messages and files."""
     stand_in(request).workspace.clear()
     return Response(status_code=204)
 
@@ -55,7 +55,7 @@ async def clear_messages(request: Request) -> Response:
 @router.get("/calls")
 async def get_calls(request: Request) -> Response:
     """Return the latest calls, oldest first."""
-    return JSONResponse({"calls": [asdict(one) for one in stand_in(request).workspace.calls]})
+    return JSONResponse({"calls": [asdict(call) for call in stand_in(request).workspace.calls]})
 
 
 @router.delete("/calls", status_code=204)

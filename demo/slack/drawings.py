@@ -1,6 +1,6 @@
 """Small drawings of the emoji that alerts use most, for machines without an emoji font.
 
-Each is the inside of an SVG with ``viewBox="0 0 20 20"``.
+A drawing is the content of an SVG element with ``viewBox="0 0 20 20"``.
 """
 
 _RED = "#dd2e44"
@@ -87,8 +87,8 @@ DRAWINGS = {
 
 
 def svg(name: str) -> str | None:
-    """Return the drawing of an emoji as a whole SVG document, None if there is none."""
-    inside = DRAWINGS.get(name)
-    if inside is None:
+    """Return the drawing of an emoji as an SVG document; None if there is none."""
+    content = DRAWINGS.get(name)
+    if content is None:
         return None
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20">{inside}</svg>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 20 20">{content}</svg>'

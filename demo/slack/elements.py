@@ -1,7 +1,7 @@
-"""Checks what blocks are made of: text objects, buttons and images.
+"""Checks the parts of blocks: text objects, buttons and images.
 
 Source: https://docs.slack.dev/reference/block-kit (composition objects, block elements).
-Elements that a person fills in (menus, pickers, inputs) are refused: nothing would answer them.
+Interactive elements (menus, pickers, inputs) are refused: nothing handles them.
 """
 
 import ipaddress
@@ -56,7 +56,7 @@ def check_button(found: MessageFindings, value: dict[str, Any], at: str) -> None
 
 
 def check_image(found: MessageFindings, value: dict[str, Any], at: str, *, is_block: bool = False) -> None:
-    """Check an image, either a block of its own (which may have a title) or an element of one."""
+    """Check an image, either a block, which may have a title, or an element of one."""
     optional = ("image_url", "slack_file", *(("title", "block_id") if is_block else ()))
     found.shape(value, at, required=("type", "alt_text"), optional=optional)
     found.string(value, "alt_text", at, most=ALT_TEXT_CHARACTERS)
@@ -72,7 +72,7 @@ def check_image(found: MessageFindings, value: dict[str, Any], at: str, *, is_bl
 
 
 def check_url(found: MessageFindings, owner: dict[str, Any], key: str, at: str) -> bool:
-    """Check the web address at ``owner[key]`` and return whether there is a valid one."""
+    """Check the URL at ``owner[key]``, and return whether there is a valid one."""
     if key not in owner:
         return False
     before = len(found.messages)
@@ -100,7 +100,7 @@ def _check_slack_file(found: MessageFindings, value: object, at: str) -> None:
 
 
 def _is_public(url: str) -> bool:
-    """Tell whether Slack could reach the host of ``url``; names are judged by their look, never resolved."""
+    """Return whether Slack could reach the host of ``url``; names are not resolved."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""The emoji codes that a performance alert is likely to use."""
+"""The emoji codes that performance alerts use."""
 
 import re
 

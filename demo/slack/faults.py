@@ -1,4 +1,4 @@
-"""Faults that tests inject: what a client must survive when Slack or the network misbehaves."""
+"""Faults that tests inject: failures of Slack and of the network that a client must survive."""
 
 import asyncio
 import socket
@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Res
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.types import Receive, Scope, Send
 
-# Beside the Web API's methods, these can be named in a fault and appear in the calls log.
+# In addition to the Web API's methods, these have faults and appear in the calls log.
 UPLOAD = "upload"
 WEBHOOK = "webhook"
 
@@ -24,7 +24,7 @@ _WEBHOOK_STATUS = {
     "channel_is_archived": 410,
 }
 
-# What missing_scope names as needed; of a private channel it is groups: instead of channels:.
+# The scopes in the error missing_scope; for private channels they start with groups: instead of channels:.
 _SCOPES = {
     "conversations.history": "channels:history",
     "conversations.list": "channels:read",
@@ -37,7 +37,7 @@ _SCOPES = {
 
 
 class FaultKind(StrEnum):
-    """How a call goes wrong."""
+    """How a call fails."""
 
     HTTP_500 = "http_500"
     HTTP_503 = "http_503"
@@ -48,7 +48,7 @@ class FaultKind(StrEnum):
     SLACK_ERROR = "slack_error"
 
 
-# The answer was lost, so the work behind it may have been done all the same.
+# The response is lost, but the call may still have taken effect.
 _ANSWER_LOST = (FaultKind.HTTP_500, FaultKind.HTTP_503, FaultKind.TIMEOUT, FaultKind.RESET, FaultKind.HTML)
 
 
@@ -56,11 +56,11 @@ class SlackFault(BaseModel):
     """One fault to inject.
 
     Attributes:
-        error: Slack's error code, for ``slack_error`` only.
-        times: how many calls fail before things work again.
-        methods: which calls, Web API methods, ``upload`` or ``webhook``; empty means all.
+        error: Slack's error code, only for ``slack_error``.
+        times: number of calls that fail.
+        methods: Web API methods, ``upload`` or ``webhook``; empty means all calls.
         retry_after_s: for ``ratelimited``.
-        accept: whether the call takes effect although its answer is lost.
+        accept: whether the call takes effect although its response is lost.
         hold_s: for ``timeout``: how long the server stays silent before it closes the connection.
     """
 
@@ -80,18 +80,20 @@ class SlackFault(BaseModel):
             raise ValueError("error must be given for slack_error, and for no other kind")
         if self.accept and self.kind not in _ANSWER_LOST:
             words = ", ".join(_ANSWER_LOST)
-            raise ValueError(f"accept must be false for {self.kind}: only an answer that is lost ({words})")
+            raise ValueError(
+                f"accept must be false for {self.kind}: it applies to faults that lose the response ({words})"
+            )
         return self
 
 
 class SlackFaults:
-    """The fault in force, if any, counting down as calls use it up."""
+    """The active fault, with the number of calls that it still affects."""
 
     def __init__(self) -> None:
         self.current: SlackFault | None = None
 
     def take(self, method: str) -> SlackFault | None:
-        """Return the fault for a call of ``method`` and count it, or None."""
+        """Return the fault for a call of ``method``, and count the call; None without a fault."""
         fault = self.current
         if fault is None or (fault.methods and method not in fault.methods):
             return None
@@ -101,10 +103,10 @@ class SlackFaults:
 
 
 class DroppedResponse(Response):
-    """No answer: the connection is closed, at once with a reset or after a silence.
+    """No response: the connection is closed, either at once with a reset or after a silence.
 
     Args:
-        silence_s: how long to wait for the client to give up; None resets the connection now.
+        silence_s: how long to wait for the client to disconnect; None resets the connection at once.
     """
 
     def __init__(self, *, silence_s: float | None) -> None:
@@ -113,7 +115,7 @@ class DroppedResponse(Response):
         self._silence_s = silence_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Close the connection behind ``scope`` without a word."""
+        """Close the connection of ``scope`` without a response."""
         transport = scope["state"]["transport"]
         if self._silence_s is None:
             # Lingering for zero seconds makes close() send RST instead of FIN.
@@ -122,12 +124,12 @@ class DroppedResponse(Response):
         else:
             await _disconnected(receive, within_s=self._silence_s)
         transport.abort()
-        # The server takes the call for finished once it has seen the connection end.
+        # The server regards the call as finished once the connection has ended.
         await _disconnected(receive, within_s=1.0)
 
 
 async def _disconnected(receive: Receive, *, within_s: float) -> None:
-    """Wait until the client is gone, but no longer than ``within_s``."""
+    """Wait until the client disconnects, at most ``within_s`` seconds."""
     try:
         async with asyncio.timeout(within_s):
             while (await receive())["type"] != "http.disconnect":
@@ -137,8 +139,8 @@ async def _disconnected(receive: Receive, *, within_s: float) -> None:
 
 
 async def answer(fault: SlackFault, *, method: str, request: Request) -> Response:
-    """Return what a call of ``method`` gets under ``fault``."""
-    # A client that is still sending would see another error than one that waits for the answer.
+    """Return the response to a call of ``method`` under ``fault``."""
+    # A client that is still sending would get another error than one that waits for the response.
     await request.body()
     if fault.kind is FaultKind.SLACK_ERROR:
         return _refusal(fault.error or "", method)

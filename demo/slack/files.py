@@ -1,7 +1,7 @@
-"""The files of the stand-in: declared, received, then shared; kept in memory up to a total.
+"""The files of the stand-in, kept in memory up to a total size.
 
-An upload takes three steps, as in Slack: a declared name and length give an upload URL, the bytes go
-to that URL, and a last call shares the file. Until then it is shown nowhere.
+An upload takes three steps, as in Slack: a call with name and length returns an upload URL, the bytes go to that URL,
+and a last call shares the file. It is not visible before that.
 """
 
 import secrets
@@ -11,7 +11,7 @@ from typing import Any
 
 from demo.slack.refusals import SlackRefusal
 
-# Slack takes 1 GB a file; the stand-in keeps everything in memory.
+# Slack accepts 1 GB per file; the stand-in keeps everything in memory.
 TOTAL_BYTES = 50 * 1024 * 1024
 FILE_BYTES = TOTAL_BYTES
 UNFINISHED_UPLOADS = 100
@@ -20,7 +20,7 @@ ALT_TEXT_CHARACTERS = 1000
 PREVIEW_CHARACTERS = 1000
 PREVIEW_LINES = 10
 
-# Pictures that a browser draws without running anything in them; SVG is not among them.
+# Picture formats that cannot contain scripts; SVG can.
 _PICTURES = {
     b"\x89PNG\r\n\x1a\n": "image/png",
     b"\xff\xd8\xff": "image/jpeg",
@@ -31,12 +31,12 @@ _PICTURES = {
 
 @dataclass(slots=True, kw_only=True)
 class File:
-    """One file, from its declaration on.
+    """A declared, uploaded or shared file.
 
     Attributes:
-        length_bytes: what was declared; the upload must have exactly this many.
-        data: the bytes; None before the upload and again once pushed out by newer files.
-        is_complete: whether the last call was made, so that messages may show it.
+        length_bytes: the declared length; the upload must match it.
+        data: the bytes; None before the upload, and after newer files have replaced them.
+        is_complete: whether the last call was made; messages may show it then.
     """
 
     id: str
@@ -50,13 +50,13 @@ class File:
 
     @property
     def picture_type(self) -> str | None:
-        """The media type if the bytes are a picture, judged by the bytes and never by the name."""
+        """The media type if the bytes are a picture, whatever the name; otherwise None."""
         data = self.data or b""
         return next((kind for start, kind in _PICTURES.items() if data.startswith(start)), None)
 
     @property
     def preview(self) -> str:
-        """The beginning of a text file, empty for anything else."""
+        """The beginning of a text file; empty for other files."""
         if self.data is None or self.picture_type:
             return ""
         head = self.data[: PREVIEW_CHARACTERS * 4]
@@ -69,7 +69,7 @@ class File:
         return "\n".join(text[:PREVIEW_CHARACTERS].splitlines()[:PREVIEW_LINES])
 
     def described(self, base_url: str) -> dict[str, Any]:
-        """Return the file as Slack's API shows it; ``base_url`` ends in a slash."""
+        """Return the file in the format of Slack's API; ``base_url`` ends with a slash."""
         return {
             "id": self.id,
             "name": self.name,
@@ -80,16 +80,16 @@ class File:
             "alt_txt": self.alt_text,
             "url_private": f"{base_url}files/{self.id}",
             "permalink": f"{base_url}files/{self.id}",
-            # Slack shares in the background, so that a client finds nothing here either.
+            # Slack shares in the background, so this is empty there, too.
             "shares": {},
         }
 
 
 class Shelf:
-    """Holds files and the upload URLs that were given out.
+    """Holds files and their upload URLs.
 
     Args:
-        total_bytes: most bytes kept; the oldest files lose theirs first.
+        total_bytes: maximum of all files; the oldest files lose their bytes first.
     """
 
     def __init__(self, *, total_bytes: int = TOTAL_BYTES) -> None:
@@ -115,52 +115,52 @@ class Shelf:
         return file, ticket
 
     def awaited(self, ticket: str) -> File | None:
-        """Return the file whose bytes the upload URL is for; None once they came."""
+        """Return the file of an upload URL; None if its bytes were already received."""
         file_id = self._tickets.get(ticket)
         file = self._files.get(file_id) if file_id else None
         return file if file is not None and not file.is_received else None
 
     def receive(self, file: File, data: bytes) -> None:
-        """Store the bytes, pushing out the oldest if there would be too many."""
+        """Store the bytes; remove those of the oldest files if there are too many."""
         file.data = data
         file.is_received = True
-        held = sum(len(one.data or b"") for one in self._files.values())
-        for one in self._files.values():
-            if held <= self._total_bytes:
+        total = sum(len(stored.data or b"") for stored in self._files.values())
+        for stored in self._files.values():
+            if total <= self._total_bytes:
                 break
-            if one is not file:
-                held -= len(one.data or b"")
-                one.data = None
+            if stored is not file:
+                total -= len(stored.data or b"")
+                stored.data = None
 
     def received(self, file_id: str) -> File:
-        """Return a file that has its bytes and is not shared yet.
+        """Return a file that was uploaded but is not yet shared.
 
         Raises:
-            SlackRefusal: no such file, or its bytes never came, or it was completed before.
+            SlackRefusal: there is no such file, its bytes were not received, or it is already shared.
         """
         file = self._files.get(file_id)
         if file is None or not file.is_received or file.is_complete:
-            raise SlackRefusal("file_not_found", [f"[ERROR] no uploaded file waits under {file_id[:20]}"])
+            raise SlackRefusal("file_not_found", [f"[ERROR] no uploaded file has the ID {file_id[:20]}"])
         return file
 
     def complete(self, file: File, *, title: str) -> None:
-        """Make a received file one that messages may show."""
+        """Share a file: messages may show it from now on."""
         file.title = title or file.title
         file.is_complete = True
         self._tickets = OrderedDict((k, v) for k, v in self._tickets.items() if v != file.id)
 
     def find(self, file_id: str) -> File | None:
-        """Return a completed file by its ID."""
+        """Return a shared file by its ID."""
         file = self._files.get(file_id)
         return file if file is not None and file.is_complete else None
 
     def drop(self, file_ids: tuple[str, ...]) -> None:
-        """Forget files, because the message that showed them is gone."""
+        """Remove files whose message was removed."""
         for file_id in file_ids:
             self._files.pop(file_id, None)
 
     def clear(self) -> None:
-        """Forget every file and every upload URL."""
+        """Remove all files and upload URLs."""
         self._files.clear()
         self._tickets.clear()
 

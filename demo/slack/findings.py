@@ -1,4 +1,4 @@
-"""Collects what is wrong with a message, in Slack's words and with a JSON pointer.
+"""Collects the problems of a message, in Slack's words and with JSON pointers.
 
 Source: the ``errors`` that Slack returns with ``invalid_blocks``, for example
 ``must be less than 3001 characters [json-pointer:/blocks/0/text/text]``.
@@ -9,23 +9,23 @@ from typing import Any
 
 
 class MessageFindings:
-    """Every problem of one message, in the order found.
+    """The problems of one message, in the order found.
 
     Attributes:
-        messages: one sentence each, ending in ``[json-pointer:…]``.
+        messages: sentences, ending with ``[json-pointer:…]``.
     """
 
     def __init__(self) -> None:
         self.messages: list[str] = []
 
     def add(self, message: str, at: str) -> None:
-        """Note one problem at the JSON pointer ``at``."""
+        """Add a problem at the JSON pointer ``at``."""
         self.messages.append(f"{message} [json-pointer:{at}]")
 
     def shape(
         self, value: object, at: str, *, required: Collection[str] = (), optional: Collection[str] = ()
     ) -> dict[str, Any] | None:
-        """Return ``value`` if it is an object, after noting missing and unknown keys; None if it is not."""
+        """Check the keys of an object, and return it; None if ``value`` is not an object."""
         if not isinstance(value, dict):
             self.add("must be an object", at)
             return None
@@ -69,6 +69,6 @@ class MessageFindings:
             return
         value = owner[key]
         # 1 == True in Python, but not in JSON.
-        if not any(value == one and type(value) is type(one) for one in allowed):
-            words = ", ".join(str(one) for one in allowed)
+        if not any(value == item and type(value) is type(item) for item in allowed):
+            words = ", ".join(str(item) for item in allowed)
             self.add(f"must be one of: {words}", f"{at}/{key}")

@@ -1,4 +1,4 @@
-"""The Web API methods that read messages back: conversations.history and conversations.replies.
+"""The Web API methods that read messages: conversations.history and conversations.replies.
 
 Source: https://docs.slack.dev/reference/methods/conversations.history and …/conversations.replies
 """
@@ -25,14 +25,14 @@ _OPTIONAL = ("cursor", "include_all_metadata", "inclusive", "latest", "limit", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """The messages that a call asks for, by their time in microseconds."""
+    """The requested time range, in epoch microseconds."""
 
     oldest: int
     latest: int | None
     is_inclusive: bool
 
     def holds(self, ts: str) -> bool:
-        """Whether a message is one of them."""
+        """Return whether a message is in the range."""
         at = _micros(ts)
         if self.is_inclusive and at in (self.oldest, self.latest):
             return True
@@ -40,9 +40,9 @@ class Span:
 
 
 def read_history(context: Context, values: dict[str, Any]) -> dict[str, Any]:
-    """conversations.history: return what stands in a channel, newest first.
+    """conversations.history: return the messages of a channel, newest first.
 
-    Replies are not among it, but for those that were also sent to the channel.
+    Replies are left out, unless they were also sent to the channel.
     """
     workspace = context.workspace
     channel = workspace.channel(values["channel"])
@@ -61,7 +61,7 @@ def read_history(context: Context, values: dict[str, Any]) -> dict[str, Any]:
 def read_replies(context: Context, values: dict[str, Any]) -> dict[str, Any]:
     """conversations.replies: return a message and the replies to it, oldest first.
 
-    The message itself comes whatever its time.
+    The message itself is included whatever its time.
     """
     workspace = context.workspace
     channel = workspace.channel(values["channel"])
@@ -76,7 +76,7 @@ def read_replies(context: Context, values: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Some of the messages that were found, and where the next ones begin."""
+    """A page of messages, and the cursor of the next page."""
 
     messages: Sequence[SlackMessage]
     next_cursor: str
@@ -93,7 +93,7 @@ def _page(found: Sequence[SlackMessage], values: dict[str, Any], *, default: int
 
 
 def _start(found: Sequence[SlackMessage], cursor: str) -> int:
-    """Return where a page begins: a cursor names the message before, so that new ones move nothing."""
+    """Return the start of a page; the cursor names the message before it, so new messages do not shift it."""
     if not cursor:
         return 0
     match = _CURSOR.match(cursor)

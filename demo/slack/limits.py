@@ -1,10 +1,10 @@
-"""The limits of a Slack message: pure validation of blocks.
+"""The limits of a Slack message: validation of blocks.
 
-Source: https://docs.slack.dev/reference/block-kit/blocks for what each block may hold. The total
+Source: https://docs.slack.dev/reference/block-kit/blocks for the content of blocks. The total
 (``msg_blocks_too_long``) is not documented: Slack's staff call it "12,000 text characters with a
 buffer for block containers", and messages of 11,341 characters in 45 blocks were refused while 9,597
-in 50 were accepted (https://github.com/slackapi/bolt-js/issues/2867). A buffer of 20 characters a
-block fits both.
+in 50 were accepted (https://github.com/slackapi/bolt-js/issues/2867). A buffer of 20 characters per
+block is consistent with both.
 """
 
 from collections.abc import Callable
@@ -30,20 +30,20 @@ FIELD_CHARACTERS = 2000
 CONTEXT_ELEMENTS = 10
 ACTIONS_ELEMENTS = 25
 
-# Deeper nesting than any block has; JSON deeper than this is hostile.
+# No block is nested this deep; deeper JSON is hostile.
 _DEEPEST = 20
 
 
 def problems(blocks: object, *, at: str = "/blocks") -> list[str]:
-    """Return everything that Slack would refuse in ``blocks``, empty when there is nothing.
+    """Return everything that Slack would refuse in ``blocks``.
 
     Args:
-        blocks: the decoded JSON, normally a list of objects.
+        blocks: decoded JSON, normally a list of objects.
         at: JSON pointer to ``blocks`` within the message.
 
     Returns:
-        Sentences as Slack words them, each with the JSON pointer of what is wrong. The total length
-        is not among them, because Slack answers it with another error: see ``is_too_long``.
+        Sentences in Slack's words, with JSON pointers. The total length is not checked here, because it is
+        another error: see ``is_too_long``.
     """
     if not isinstance(blocks, list):
         return [f"must be an array [json-pointer:{at}]"]
@@ -57,12 +57,12 @@ def problems(blocks: object, *, at: str = "/blocks") -> list[str]:
 
 
 def total_characters(blocks: list[Any]) -> int:
-    """Return the characters that count towards the total: every ``text`` string, and a buffer a block."""
+    """Return the characters that count towards the total: all ``text`` strings, and a buffer per block."""
     return sum(_text_characters(block, depth=0) + BLOCK_BUFFER_CHARACTERS for block in blocks)
 
 
 def is_too_long(blocks: list[Any]) -> bool:
-    """Tell whether Slack would answer ``msg_blocks_too_long``."""
+    """Return whether Slack would respond with ``msg_blocks_too_long``."""
     return total_characters(blocks) > TOTAL_CHARACTERS
 
 
@@ -70,11 +70,11 @@ def _text_characters(value: object, *, depth: int) -> int:
     if depth > _DEEPEST:
         return 0
     if isinstance(value, list):
-        return sum(_text_characters(one, depth=depth + 1) for one in value)
+        return sum(_text_characters(item, depth=depth + 1) for item in value)
     if not isinstance(value, dict):
         return 0
     own = len(value["text"]) if isinstance(value.get("text"), str) else 0
-    return own + sum(_text_characters(one, depth=depth + 1) for one in value.values())
+    return own + sum(_text_characters(item, depth=depth + 1) for item in value.values())
 
 
 def _check_block(found: MessageFindings, block: object, at: str, seen: set[str]) -> None:

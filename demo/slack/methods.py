@@ -1,6 +1,6 @@
-"""The Web API methods that concern messages, channels and reactions.
+"""The Web API methods for messages, channels and reactions.
 
-Source: https://docs.slack.dev/reference/methods for arguments, answers and error codes.
+Source: https://docs.slack.dev/reference/methods for arguments, responses and error codes.
 """
 
 import re
@@ -31,7 +31,7 @@ _CHANNEL_KINDS = frozenset({"public_channel", "private_channel", "mpim", "im"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a method works on: the workspace, and the server's own address ending in a slash."""
+    """The workspace, and the server's base URL, which ends with a slash."""
 
     workspace: Workspace
     base_url: str
@@ -39,17 +39,17 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """One Web API method and the arguments it takes."""
+    """A Web API method and its arguments."""
 
     run: Callable[[Context, dict[str, Any]], dict[str, Any]]
     required: Collection[str] = ()
     optional: Collection[str] = ()
 
     def check_names(self, values: Mapping[str, Any]) -> None:
-        """Check that every required argument is there and every other one is known.
+        """Check that all required arguments are there, and all others are known.
 
         Raises:
-            SlackRefusal: ``invalid_arguments``. Slack ignores some unknown ones; here none pass.
+            SlackRefusal: ``invalid_arguments``. Slack ignores some unknown arguments; the stand-in refuses them all.
         """
         missing = [f"[ERROR] missing required field: {key}" for key in self.required if not values.get(key)]
         unknown = [
@@ -62,7 +62,7 @@ class Method:
 
 
 def test_auth(context: Context, values: dict[str, Any]) -> dict[str, Any]:
-    """auth.test: say who the token belongs to."""
+    """auth.test: return the owner of the token."""
     return {
         "url": context.base_url,
         "team": "Stand-in",
@@ -90,7 +90,7 @@ def post_message(context: Context, values: dict[str, Any]) -> dict[str, Any]:
     for key in ("unfurl_links", "unfurl_media", "link_names", "as_user"):
         as_bool(values, key)
     thread_ts = workspace.thread_parent(channel, values.get("thread_ts"))
-    workspace.hold_to_rate(channel)
+    workspace.check_rate(channel)
     message = workspace.add(
         SlackMessage(
             channel=channel.id,
@@ -108,9 +108,9 @@ def post_message(context: Context, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def update_message(context: Context, values: dict[str, Any]) -> dict[str, Any]:
-    """chat.update: replace what a message says.
+    """chat.update: replace the content of a message.
 
-    Blocks and attachments that are not sent stay only if no text is sent either.
+    Blocks and attachments that are not sent are kept only if no text is sent either.
     """
     workspace = context.workspace
     channel = workspace.channel(values["channel"])
@@ -120,11 +120,11 @@ def update_message(context: Context, values: dict[str, Any]) -> dict[str, Any]:
     content = read_content(values, workspace.files)
     if content.is_empty and not {"blocks", "attachments"} & values.keys():
         raise SlackRefusal("no_text")
-    keeps = not values.get("text")
+    is_kept = not values.get("text")
     updated = Content(
         text=content.text or message.text,
-        blocks=content.blocks if "blocks" in values or not keeps else message.blocks,
-        attachments=content.attachments if "attachments" in values or not keeps else message.attachments,
+        blocks=content.blocks if "blocks" in values or not is_kept else message.blocks,
+        attachments=content.attachments if "attachments" in values or not is_kept else message.attachments,
     )
     if updated.is_empty and not message.files:
         raise SlackRefusal("no_text")
@@ -141,7 +141,7 @@ def update_message(context: Context, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def get_permalink(context: Context, values: dict[str, Any]) -> dict[str, Any]:
-    """chat.getPermalink: return the address of a message's page."""
+    """chat.getPermalink: return the URL of a message's page."""
     channel = context.workspace.channel(values["channel"])
     message = context.workspace.find(channel, values["message_ts"])
     link = f"{context.base_url}archives/{channel.id}/p{message.ts.replace('.', '')}"
@@ -171,7 +171,7 @@ def list_channels(context: Context, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def add_reaction(context: Context, values: dict[str, Any]) -> dict[str, Any]:
-    """reactions.add: put the bot's emoji on a message."""
+    """reactions.add: add the bot's emoji to a message."""
     message, name = _reaction(context, values)
     if name in message.reactions:
         raise SlackRefusal("already_reacted")
@@ -182,11 +182,11 @@ def add_reaction(context: Context, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def remove_reaction(context: Context, values: dict[str, Any]) -> dict[str, Any]:
-    """reactions.remove: take the bot's emoji off a message."""
+    """reactions.remove: remove the bot's emoji from a message."""
     message, name = _reaction(context, values)
     if name not in message.reactions:
         raise SlackRefusal("no_reaction")
-    left = tuple(one for one in message.reactions if one != name)
+    left = tuple(reaction for reaction in message.reactions if reaction != name)
     context.workspace.change(message, reactions=left)
     return {}
 
@@ -201,7 +201,7 @@ def _reaction(context: Context, values: dict[str, Any]) -> tuple[SlackMessage, s
 
 
 def described(message: SlackMessage) -> dict[str, Any]:
-    """Return a message as the API shows it."""
+    """Return a message in the format of the API."""
     described: dict[str, Any] = {
         "type": "message",
         "user": USER_ID,
@@ -235,7 +235,7 @@ METHODS = {
     "chat.postMessage": Method(
         run=post_message,
         required=("channel",),
-        # markdown_text is documented too; Bellwether writes mrkdwn, so that it is refused here.
+        # Slack also has markdown_text; Bellwether sends mrkdwn, so it is refused here.
         optional=(
             "as_user",
             "attachments",

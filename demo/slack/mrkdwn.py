@@ -1,6 +1,6 @@
 """Renders Slack's mrkdwn as safe HTML.
 
-Everything that is not recognised is escaped, so hostile text stays text. ``&amp;``, ``&lt;`` and
+All other text is escaped, so hostile text remains text. ``&amp;``, ``&lt;`` and
 ``&gt;`` are unescaped exactly once, as Slack does.
 
 Source: https://docs.slack.dev/messaging/formatting-message-text
@@ -21,7 +21,7 @@ _LIST_ENTRY = re.compile(r"\s*(?:[•◦▪\-]|\d{1,3}\.)\s")
 
 
 def _delimited(name: str, mark: str) -> str:
-    """Return the pattern of ``*bold*`` and its like: not within a word, no blanks inside the marks."""
+    """Return the pattern of ``*bold*`` and the like: not within a word, no blanks inside the marks."""
     inner = rf"(?P<{name}>[^\s{mark}](?:[^{mark}\n]*[^\s{mark}])?)"
     return rf"(?<![\w{mark}]){mark}{inner}{mark}(?![\w{mark}])"
 
@@ -47,17 +47,17 @@ _LINK = Markup('<a href="{}" rel="noopener noreferrer nofollow" target="_blank">
 
 
 def plain(text: str) -> Markup:
-    """Return ``plain_text`` as HTML: entities unescaped once, emoji shown, nothing else interpreted."""
+    """Return ``plain_text`` as HTML: entities are unescaped once, emoji are shown."""
     return emoji.shown(_unescape(text))
 
 
 def link_target(url: object) -> str | None:
-    """Return ``url`` if a browser may follow it (http, https, mailto), otherwise None."""
+    """Return ``url`` if a browser may follow it (http, https, mailto); otherwise None."""
     return url if isinstance(url, str) and _LINKABLE.match(url) else None
 
 
 def mrkdwn(text: str) -> Markup:
-    """Return mrkdwn text as HTML: one element a line, preformatted text in one piece."""
+    """Return mrkdwn text as HTML: one element per line, and one for preformatted text."""
     parts: list[Markup] = []
     # split() with one group alternates: outside, inside, outside, …
     for i, part in enumerate(_PREFORMATTED.split(text)):
@@ -73,9 +73,9 @@ def _unescape(text: str) -> str:
 
 
 def _preformatted(text: str) -> Markup:
-    """Return the inside of a preformatted part, in which links still work."""
+    """Return the content of a preformatted part, in which links still work."""
     pieces = re.split(r"<([^<>\n]+)>", text)
-    return Markup("").join(_angle(one) if i % 2 else escape(_unescape(one)) for i, one in enumerate(pieces))
+    return Markup("").join(_angle(piece) if i % 2 else escape(_unescape(piece)) for i, piece in enumerate(pieces))
 
 
 def _line(line: str) -> Markup:
@@ -105,7 +105,7 @@ def _token(kind: str, body: str) -> Markup:
         return _angle(body)
     if kind == "address":
         return _link(body, body)
-    # No mark occurs within its own kind, so this recursion is at most three deep.
+    # A style cannot contain itself, so the recursion is at most three deep.
     return _STYLES[kind].format(_inline(body))
 
 

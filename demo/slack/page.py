@@ -1,4 +1,4 @@
-"""The page on which people read the messages, roughly as Slack shows them."""
+"""The page that shows the messages, roughly like Slack does."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from demo.slack.standin import stand_in
 from demo.slack.state import BOT_NAME, SlackChannel, SlackMessage, Workspace
 
 _TEMPLATES = Path(__file__).parent / "templates"
-# Nothing from elsewhere is loaded and no script runs, whatever a message contains.
+# No other site is loaded and no script runs, whatever a message contains.
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; "
@@ -36,12 +36,12 @@ router = APIRouter()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """One message as the page lists it.
+    """A message on the page.
 
     Attributes:
-        is_echo: whether this is a broadcast reply, shown in the channel a second time.
-        parent: for an echo, the message it replies to, if still known.
-        opens_day: whether it is the first of its day in the list.
+        is_echo: whether this is a broadcast reply, which the channel shows a second time.
+        parent: for an echo, the message it replies to, if it still exists.
+        opens_day: whether it is the first message of its day.
     """
 
     message: SlackMessage
@@ -76,7 +76,7 @@ async def show_channel(reference: str, request: Request) -> Response:
 
 @router.get("/message/{ts}")
 async def show_message(ts: str, request: Request) -> Response:
-    """Show a single message, with its replies, and nothing else."""
+    """Show a single message with its replies."""
     workspace = stand_in(request).workspace
     message = workspace.message(ts)
     if message is None:
@@ -88,7 +88,7 @@ async def show_message(ts: str, request: Request) -> Response:
 
 @router.get("/archives/{channel_id}/p{digits}")
 async def follow_permalink(channel_id: str, digits: str, request: Request) -> Response:
-    """Lead from a permalink to the message's page."""
+    """Redirect a permalink to the message's page."""
     ts = f"{digits[:-6]}.{digits[-6:]}"
     workspace = stand_in(request).workspace
     try:
@@ -100,10 +100,10 @@ async def follow_permalink(channel_id: str, digits: str, request: Request) -> Re
 
 @router.get("/files/{file_id}")
 async def get_file(file_id: str, request: Request) -> Response:
-    """Return a shared file: a picture to be shown, anything else to be saved."""
+    """Return a shared file: pictures for display, other files as a download."""
     file = stand_in(request).workspace.files.find(file_id)
     if file is None or file.data is None:
-        raise HTTPException(404, "no such file, or its bytes made room for newer ones")
+        raise HTTPException(404, "no such file, or newer files have replaced it")
     headers = dict(_HEADERS)
     if file.picture_type is None:
         headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
@@ -132,7 +132,7 @@ def _channel_page(workspace: Workspace, channel: SlackChannel | None) -> Respons
 
 
 def _timeline(workspace: Workspace, channel: SlackChannel) -> Iterator[Shown]:
-    """Yield what the channel shows: messages with their replies, and broadcast replies once more."""
+    """Yield the entries of a channel: messages with their replies, and broadcast replies a second time."""
     day = ""
     for message in workspace.messages():
         if message.channel != channel.id:
@@ -153,19 +153,19 @@ def _shown(
     parent: SlackMessage | None = None,
     opens_day: bool = False,
 ) -> Shown:
-    files = [file for file in (workspace.files.find(one) for one in message.files) if file is not None]
-    replies = [_shown(workspace, one) for one in workspace.replies(message)]
+    files = [file for file in map(workspace.files.find, message.files) if file is not None]
+    replies = [_shown(workspace, reply) for reply in workspace.replies(message)]
     return Shown(message=message, files=files, replies=replies, is_echo=is_echo, parent=parent, opens_day=opens_day)
 
 
 def _page(workspace: Workspace, template: str, **values: Any) -> Response:
     def picture_of(image: dict[str, Any]) -> str | None:
-        """Return the address of a block's picture if the stand-in itself has it."""
+        """Return the path of a block's picture if the stand-in has it."""
         file_id = slack_file_id(image.get("slack_file") or {}, workspace.files)
         return f"/files/{file_id}" if file_id else None
 
     html = _ENVIRONMENT.get_template(template).render(
-        channels=sorted(workspace.channels.values(), key=lambda one: one.name),
+        channels=sorted(workspace.channels.values(), key=lambda channel: channel.name),
         bot_name=BOT_NAME,
         picture_of=picture_of,
         **values,
@@ -186,7 +186,7 @@ def _size(length_bytes: int) -> str:
 
 
 def _color(value: object) -> str:
-    """Return the class of an attachment's bar; free colours would need inline styles."""
+    """Return the CSS class of an attachment's bar; other colours would need inline styles."""
     names = {"good": "good", "warning": "warning", "danger": "danger"}
     return names.get(str(value), "neutral")
 

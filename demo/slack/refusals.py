@@ -1,14 +1,14 @@
-"""How the stand-in says no, with Slack's own error codes."""
+"""The errors of the stand-in, with Slack's error codes."""
 
 from collections.abc import Sequence
 
 
 class SlackRefusal(Exception):
-    """A call that Slack would answer with ``ok: false``.
+    """A call to which Slack would respond with ``ok: false``.
 
     Attributes:
         code: Slack's documented error code, such as ``channel_not_found``.
-        details: what exactly is wrong; becomes ``response_metadata.messages``.
+        details: the problems; they become ``response_metadata.messages``.
     """
 
     def __init__(self, code: str, details: Sequence[str] = ()) -> None:
@@ -18,7 +18,7 @@ class SlackRefusal(Exception):
 
 
 class RateLimited(SlackRefusal):
-    """Too many messages in one channel; answered with HTTP 429.
+    """Too many messages in one channel; the response is HTTP 429.
 
     Attributes:
         retry_after_s: whole seconds to wait, as sent in ``Retry-After``.

@@ -1,4 +1,4 @@
-"""Checks a rich_text block: its structure and its leaves, not each leaf's every key.
+"""Checks a rich_text block: its structure and its leaves, but not all keys of the leaves.
 
 Source: https://docs.slack.dev/reference/block-kit/blocks/rich-text-block
 """
@@ -8,7 +8,7 @@ from typing import Any
 from demo.slack.elements import ID_CHARACTERS, check_url
 from demo.slack.findings import MessageFindings
 
-# leaf type → the key that says what it shows
+# leaf type → the key of its content
 _LEAVES = {
     "text": "text",
     "link": "url",
@@ -27,7 +27,7 @@ _OPTIONAL = {
     "rich_text_preformatted": ("border", "language"),
     "rich_text_quote": ("border",),
 }
-# Slack documents no number; this bounds the work on hostile input.
+# Slack documents no limit; this one bounds the work on hostile input.
 _MOST_ELEMENTS = 1000
 _STYLES = ("bold", "italic", "strike", "code", "underline", "highlight", "client_highlight", "unlink")
 

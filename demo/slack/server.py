@@ -12,16 +12,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from demo.slack.app import Settings, create_app
 
-# A held connection (fault "timeout") must not hold up the end of the server.
+# A silent connection (fault "timeout") must not delay the shutdown.
 GRACE_S = 1
 _START_S = 10.0
 
 
 class CuttableConnection(H11Protocol):
-    """A connection whose transport the application can reach, so that a fault can cut it."""
+    """A connection whose transport is available to the application, so that a fault can close it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Hand the transport to every request of this connection."""
+        """Pass the transport to every request of this connection."""
         self.app_state = self.app_state | {"transport": transport}
         super().connection_made(transport)
 
@@ -34,14 +34,14 @@ def bind(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=128)
-    # Inherited by connections; asyncio sets it only on sockets that it created itself. Without it an
-    # answer's body waits 40 ms for the acknowledgement of its head.
+    # Inherited by connections; asyncio sets it only on sockets that it has created. Without it, the body of a
+    # response waits 40 ms for the acknowledgement of its head.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def url_of(listener: socket.socket) -> str:
-    """Return the base URL of a listening socket, without a slash at its end."""
+    """Return the base URL of a listening socket, without a trailing slash."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -49,7 +49,7 @@ def url_of(listener: socket.socket) -> str:
 def build_server(settings: Settings) -> uvicorn.Server:
     """Return a server for a new stand-in; run it with ``run(sockets=[bind(…)])``.
 
-    Requests are not logged, because webhook and upload URLs are secrets.
+    Requests are not logged: webhook and upload URLs are secrets.
     """
     config = uvicorn.Config(
         create_app(settings),
@@ -67,7 +67,7 @@ def build_server(settings: Settings) -> uvicorn.Server:
 
 @contextlib.contextmanager
 def running(settings: Settings, *, host: str = "127.0.0.1") -> Iterator[str]:
-    """Run a stand-in in a thread on a free port for the length of a ``with`` block.
+    """Run a stand-in in a thread on a free port until the ``with`` block ends.
 
     Yields:
         Its base URL, such as ``http://127.0.0.1:40123``.

@@ -1,4 +1,4 @@
-"""The parts of one running stand-in, and how a route gets at them."""
+"""The parts of a running stand-in, and how routes access them."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from demo.slack.state import Call, Workspace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandIn:
-    """One stand-in: its state, its injected faults, and where webhook messages go."""
+    """The state of a stand-in, its faults, and the channel of webhook messages."""
 
     workspace: Workspace
     faults: SlackFaults
     webhook_channel: str
 
     def log_call(self, method: str, *, error: str | None = None, status: int = 200) -> None:
-        """Note one call in the calls log."""
+        """Add a call to the calls log."""
         self.workspace.calls.append(Call(method=method, ok=error is None, error=error, status=status))
 
 

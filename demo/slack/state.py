@@ -1,4 +1,4 @@
-"""What the stand-in knows: channels, messages and calls, in memory and bounded."""
+"""The state of the stand-in: channels, messages and calls, in memory and bounded."""
 
 import hashlib
 import re
@@ -28,7 +28,7 @@ _CHANNEL_NAME = re.compile(r"[a-z0-9_\-]{1,80}\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackChannel:
-    """A channel: what people call it, and the ID that the API wants."""
+    """A channel: its name, and its ID in the API."""
 
     id: str
     name: str
@@ -36,14 +36,14 @@ class SlackChannel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlackMessage:
-    """One message as it was sent.
+    """A message.
 
     Attributes:
         channel: ID of the channel.
-        ts: identifies the message; epoch seconds, a point and six digits.
+        ts: the ID of the message: epoch seconds, a point and six digits.
         thread_ts: the parent's ``ts`` if this is a reply.
         files: IDs of shared files.
-        reactions: emoji names, all by the one bot.
+        reactions: emoji names, all from the bot.
         via: ``api`` or ``webhook``.
         is_broadcast: whether a reply is also shown in the channel.
     """
@@ -65,12 +65,12 @@ class SlackMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One entry of the calls log; it never holds a token.
+    """An entry of the calls log; it contains no token.
 
     Attributes:
         method: a Web API method, ``upload`` or ``webhook``.
-        error: Slack's code, ``fault:<kind>`` for an injected one, None when all went well.
-        status: the HTTP status; 0 when no answer was sent.
+        error: Slack's code, ``fault:<kind>`` for an injected fault, None for success.
+        status: the HTTP status; 0 without a response.
     """
 
     method: str
@@ -84,12 +84,12 @@ class Workspace:
 
     Args:
         clock: epoch seconds.
-        channels: ``name`` or ``name=ID`` each; when given, no others are created.
-        is_rate_limited: whether more than one message a second in a channel is refused.
-        shelf: where files are kept.
+        channels: entries ``name`` or ``name=ID``; with any, no other channels are created.
+        is_rate_limited: whether more than one message per second in a channel is refused.
+        shelf: of the files.
 
     Raises:
-        ValueError: an entry of ``channels`` can be no channel.
+        ValueError: an entry of ``channels`` is invalid.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Workspace:
         """Return the channel with this ID.
 
         Raises:
-            SlackRefusal: ``channel_not_found``, also for a name: most methods want an ID.
+            SlackRefusal: ``channel_not_found``, also for a name: most methods need an ID.
         """
         known = self.channels.get(reference) if isinstance(reference, str) else None
         if known is not None:
@@ -150,8 +150,8 @@ class Workspace:
             raise SlackRefusal("channel_not_found")
         return self._add_channel(channel)
 
-    def hold_to_rate(self, channel: SlackChannel) -> None:
-        """Count a message towards the channel's rate.
+    def check_rate(self, channel: SlackChannel) -> None:
+        """Count a message towards the rate limit of a channel.
 
         Raises:
             RateLimited: the last message was less than a second ago.
@@ -163,14 +163,14 @@ class Workspace:
         self._last_post_s[channel.id] = now
 
     def next_ts(self) -> str:
-        """Return a ``ts`` later than every one before, such as ``1763838000.000100``."""
+        """Return a ``ts`` later than all earlier ones, such as ``1763838000.000100``."""
         first_of_second = int(self._clock()) * 1_000_000 + 100
         self._last_ts_micros = max(first_of_second, self._last_ts_micros + 100)
         seconds, micros = divmod(self._last_ts_micros, 1_000_000)
         return f"{seconds}.{micros:06d}"
 
     def add(self, message: SlackMessage) -> SlackMessage:
-        """Store a message; the oldest ones, and their files, make room."""
+        """Store a message; above the limit, remove the oldest one with its files."""
         self._messages[message.ts] = message
         while len(self._messages) > MESSAGES:
             _, oldest = self._messages.popitem(last=False)
@@ -199,7 +199,7 @@ class Workspace:
         return self._messages.get(ts) if isinstance(ts, str) else None
 
     def thread_parent(self, channel: SlackChannel, thread_ts: object) -> str | None:
-        """Return ``thread_ts`` after checking that a reply may go there; None if there is none.
+        """Check that a reply may go to ``thread_ts``, and return it; None without one.
 
         Raises:
             SlackRefusal: ``invalid_thread_ts``, ``thread_not_found`` or ``cannot_reply_to_message``.
@@ -207,7 +207,7 @@ class Workspace:
         if thread_ts is None or thread_ts == "":
             return None
         if not isinstance(thread_ts, str) or not TS.match(thread_ts):
-            # A number would lose digits: Slack then answers ok and threads nowhere.
+            # A number would lose digits: Slack would respond with ok, but not thread the message.
             raise SlackRefusal("invalid_thread_ts", ["[ERROR] not a valid thread_ts: send the ts as a string"])
         parent = self.message(thread_ts)
         if parent is None or parent.channel != channel.id:
@@ -222,10 +222,10 @@ class Workspace:
 
     def replies(self, message: SlackMessage) -> list[SlackMessage]:
         """Return the replies to a message, oldest first."""
-        return [one for one in self._messages.values() if one.thread_ts == message.ts]
+        return [reply for reply in self._messages.values() if reply.thread_ts == message.ts]
 
     def clear(self) -> None:
-        """Forget messages and files; channels and the calls log stay."""
+        """Remove messages and files; channels and the calls log are kept."""
         self._messages.clear()
         self._last_post_s.clear()
         self.files.clear()

@@ -1,4 +1,4 @@
-"""The three steps of a file upload: declare, send the bytes, complete.
+"""The three steps of a file upload: get a URL, send the bytes, share the file.
 
 Source: https://docs.slack.dev/reference/methods/files.getUploadURLExternal and
 files.completeUploadExternal.
@@ -21,14 +21,14 @@ from demo.slack.standin import StandIn, stand_in
 from demo.slack.state import SlackChannel, SlackMessage
 
 NAME_CHARACTERS = 255
-# What a multipart envelope may add to the bytes.
+# The maximum size of a multipart envelope.
 _ENVELOPE_BYTES = 64 * 1024
 
 router = APIRouter()
 
 
 def get_upload_url(context: Context, values: dict[str, Any]) -> dict[str, Any]:
-    """files.getUploadURLExternal: give out a URL for exactly ``length`` bytes."""
+    """files.getUploadURLExternal: return a URL for exactly ``length`` bytes."""
     name = as_text(values, "filename")
     length_bytes = as_int(values, "length")
     alt_text = as_text(values, "alt_txt")
@@ -43,12 +43,12 @@ def get_upload_url(context: Context, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def complete_upload(context: Context, values: dict[str, Any]) -> dict[str, Any]:
-    """files.completeUploadExternal: share uploaded files in channels, or keep them private."""
+    """files.completeUploadExternal: share uploaded files in channels, or make them available to blocks."""
     workspace = context.workspace
     entries = as_list(values["files"], refusal="invalid_arguments") or []
     files = [_uploaded(context, entry) for entry in entries]
     if not files or len({file.id for file in files}) != len(files):
-        raise SlackRefusal("invalid_arguments", ["[ERROR] files must name at least one file, each once"])
+        raise SlackRefusal("invalid_arguments", ["[ERROR] files must name at least one file, and no file twice"])
     channels = _channels(context, values)
     comment = as_text(values, "initial_comment")
     if len(comment) > MESSAGE_CHARACTERS:
@@ -76,17 +76,17 @@ def complete_upload(context: Context, values: dict[str, Any]) -> dict[str, Any]:
 
 def _uploaded(context: Context, entry: object) -> File:
     if not isinstance(entry, dict) or not set(entry) <= {"id", "title", "highlight_type"}:
-        raise SlackRefusal("invalid_arguments", ["[ERROR] each of files has an id and may have a title"])
+        raise SlackRefusal("invalid_arguments", ["[ERROR] an entry of files must have an id, and may have a title"])
     as_text(entry, "title")
     return context.workspace.files.received(as_text(entry, "id"))
 
 
 def _channels(context: Context, values: dict[str, Any]) -> list[SlackChannel]:
-    """Return the channels to share in: IDs only, names are not found."""
+    """Return the channels to share in; they are given by ID, not by name."""
     if values.get("channel_id") and values.get("channels"):
         raise SlackRefusal("invalid_arguments", ["[ERROR] give channel_id or channels, not both"])
     ids = [values["channel_id"]] if values.get("channel_id") else as_text(values, "channels").split(",")
-    return [context.workspace.channel(one) for one in ids if one]
+    return [context.workspace.channel(channel_id) for channel_id in ids if channel_id]
 
 
 METHODS = {
@@ -103,7 +103,7 @@ METHODS = {
 
 @router.post("/upload/v1/{ticket}")
 async def upload(ticket: str, request: Request) -> Response:
-    """Take the bytes of a declared file, raw or as the one file of a multipart form."""
+    """Receive the bytes of a declared file, raw or as the only file of a multipart form."""
     serving = stand_in(request)
     fault = serving.faults.take(faults.UPLOAD)
     if fault is None or fault.accept:
@@ -120,7 +120,7 @@ async def upload(ticket: str, request: Request) -> Response:
 async def _take_bytes(serving: StandIn, ticket: str, request: Request) -> Response:
     file = serving.workspace.files.awaited(ticket)
     if file is None:
-        return PlainTextResponse("upload URL unknown, expired or used before", status_code=404)
+        return PlainTextResponse("upload URL unknown, expired or already used", status_code=404)
     try:
         data = await _sent_bytes(request)
     except SlackRefusal as err:

@@ -1,4 +1,4 @@
-"""The Web API's front door: authorisation, dispatch, and answers in Slack's shape."""
+"""The route of the Web API: authorisation, dispatch, and responses in Slack's format."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ router = APIRouter()
 
 @router.api_route("/api/{name}", methods=["GET", "POST"])
 async def call(name: str, request: Request) -> Response:
-    """Answer one Web API call, always with HTTP 200 unless it is rate-limited or a fault is set."""
+    """Handle a Web API call; the status is 200 unless it is rate-limited or a fault is set."""
     serving = stand_in(request)
     if name not in METHODS:
         return _refused(serving, "unknown", SlackRefusal("unknown_method"))
@@ -51,7 +51,7 @@ async def _run(serving: StandIn, name: str, request: Request) -> dict[str, Any]:
 
 
 def _refused(serving: StandIn, name: str | None, refusal: SlackRefusal) -> Response:
-    """Return a refusal as JSON, noting it under ``name`` unless that is None."""
+    """Return a refusal as JSON; log the call as ``name`` unless that is None."""
     status = 429 if isinstance(refusal, RateLimited) else 200
     headers = {"Retry-After": str(refusal.retry_after_s)} if isinstance(refusal, RateLimited) else None
     body: dict[str, Any] = {"ok": False, "error": refusal.code}

@@ -1,4 +1,4 @@
-"""The incoming webhook: one JSON object in, one word out.
+"""The incoming webhook: the request is a JSON object, the response one word.
 
 Source: https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
 """
@@ -18,7 +18,7 @@ from demo.slack.state import SlackMessage
 
 _SERVICE = re.compile(r"T[A-Z0-9]+/B[A-Z0-9]+/([^/]*)\Z")
 _TOKEN = re.compile(r"[A-Za-z0-9]{3,64}\Z")
-# The channel and the sender belong to the webhook: Slack ignores these.
+# The webhook determines channel and sender: Slack ignores these.
 _IGNORED = frozenset({"channel", "username", "icon_emoji", "icon_url", "link_names"})
 _KNOWN = frozenset({"text", "blocks", "attachments", "mrkdwn", "unfurl_links", "unfurl_media", "metadata"})
 _STATUS = {"no_service": 404, "channel_not_found": 404, "invalid_token": 403, "ratelimited": 429}
@@ -28,7 +28,7 @@ router = APIRouter()
 
 @router.post("/services/{service:path}")
 async def send(service: str, request: Request) -> Response:
-    """Store a message in the webhook's channel and answer ``ok``."""
+    """Store a message in the webhook's channel, and respond with ``ok``."""
     serving = stand_in(request)
     fault = serving.faults.take(faults.WEBHOOK)
     error = None
@@ -68,7 +68,7 @@ async def _payload(request: Request) -> dict[str, Any]:
     except SlackRefusal as err:
         raise SlackRefusal("invalid_payload") from err
     if not set(payload) <= _KNOWN | _IGNORED:
-        # thread_ts among them: what a webhook posts has no ts that anyone could reply to.
+        # Including thread_ts: a webhook returns no ts, so there is no thread to reply to.
         raise SlackRefusal("invalid_payload")
     return payload
 
@@ -86,7 +86,7 @@ def _store(serving: StandIn, payload: dict[str, Any]) -> None:
     if content.is_empty:
         raise SlackRefusal("no_text")
     channel = workspace.named_channel(serving.webhook_channel)
-    workspace.hold_to_rate(channel)
+    workspace.check_rate(channel)
     workspace.add(
         SlackMessage(
             channel=channel.id,

@@ -46,11 +46,11 @@ class _DataPipeline:
         )
 
     async def data_sources(self, query: Annotated[WindowQuery, Query()]) -> JsonResponse:
-        """List the sources that cover the instrument, or all, and what they held in the window."""
+        """List the sources that cover the instrument, or all, with a summary of the window."""
         return JsonResponse(list_sources(query, now_s=self._clock()))
 
     async def transformations(self, query: Annotated[WindowQuery, Query()]) -> JsonResponse:
-        """List the transformations, each with its last values on the window's closing prices."""
+        """List the transformations with their last values on the window's closing prices."""
         bars = query.bars(now_s=self._clock())
         rows = [
             {

@@ -91,7 +91,7 @@ class _FeatureStore:
         return JsonResponse({"instrument": query.pair().name, **span(bars), "feature_sets": rows})
 
     async def data_sources(self, query: Annotated[WindowQuery, Query()]) -> JsonResponse:
-        """List the sources that cover the instrument, or all, and what they held in the window."""
+        """List the sources that cover the instrument, or all, with a summary of the window."""
         return JsonResponse(list_sources(query, now_s=self._clock()))
 
     async def calculations(self, request: CalculationRequest) -> JsonResponse:

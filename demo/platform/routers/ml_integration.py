@@ -55,7 +55,7 @@ class _MlIntegration:
         self._clock = clock
 
     async def models(self, query: Annotated[WindowQuery, Query()]) -> JsonResponse:
-        """List the models, each with its score on the instrument's window."""
+        """List the models with their scores on the instrument's window."""
         bars = query.bars(now_s=self._clock())
         past = history(bars)
         rows = [
@@ -64,7 +64,7 @@ class _MlIntegration:
         return JsonResponse({"instrument": query.pair().name, **span(bars), "models": rows})
 
     async def predictions(self, request: PredictionRequest) -> JsonResponse:
-        """Predict from features, with what each feature adds."""
+        """Predict from features, with the contribution of each feature."""
         model = _model(request.model_id)
         value, parts = predict(model, request.features.model_dump())
         answer: dict[str, Any] = {

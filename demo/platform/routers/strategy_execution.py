@@ -50,7 +50,7 @@ class _StrategyExecution:
         self._ledger = Ledger()
 
     async def strategies(self, query: Annotated[WindowQuery, Query()]) -> JsonResponse:
-        """List the strategies and the position each holds at the end of the window."""
+        """List the strategies with their positions at the end of the window."""
         bars = query.bars(now_s=self._clock())
         rows = [
             {
@@ -107,7 +107,7 @@ class _StrategyExecution:
         )
 
     async def performance(self, query: Annotated[PerformanceQuery, Query()]) -> JsonResponse:
-        """Report what strategies executed so far, and a backtest of each over the window."""
+        """Report the executions of the strategies so far, and their backtests over the window."""
         wanted = tuple(STRATEGIES.values()) if query.strategy_id is None else (_strategy(query.strategy_id),)
         pair, bars = query.pair(), query.bars(now_s=self._clock())
         return JsonResponse(

@@ -60,13 +60,13 @@ def test_a_fixed_list_of_channels_is_all_there_is(clock):
 def test_a_second_message_within_a_second_is_too_many(clock):
     workspace = Workspace(clock=clock, is_rate_limited=True)
     first, other = workspace.named_channel("a"), workspace.named_channel("b")
-    workspace.hold_to_rate(first)
-    workspace.hold_to_rate(other)
+    workspace.check_rate(first)
+    workspace.check_rate(other)
     clock.now += 0.99
     with pytest.raises(RateLimited):
-        workspace.hold_to_rate(first)
+        workspace.check_rate(first)
     clock.now += 0.01  # one whole second after the first
-    workspace.hold_to_rate(first)
+    workspace.check_rate(first)
 
 
 def test_the_oldest_message_and_its_file_make_room(workspace):
