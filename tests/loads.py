@@ -1,4 +1,4 @@
-"""Loads for tests, as others are told of them."""
+"""Announced loads for tests."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,8 +1,6 @@
-"""Saying that a load begins and that it is over; whatever comes of that, the load is sent.
+"""Announcing a load to observers: that it begins, and that it is over. A failing observer never stops a load.
 
-A load as others see it: of what, from when, and until when.
-
-A load as an annotation of dashboards, in the shape of Grafana's HTTP API.
+`annotation_of` describes a load for dashboards, in the format of Grafana's HTTP API.
 
 Source: Grafana documentation, "Annotations HTTP API": ``POST /api/annotations``, ``PATCH /api/annotations/:id``.
 """
@@ -21,18 +19,24 @@ from include.perf.model.numbers import format_value
 from include.perf.model.text import Clock
 from include.perf.runs.spec import RunSpec
 
+log = logging.getLogger(__name__)
+
 GRACE = timedelta(minutes=1)
-"""A load may end so much later than planned: its processes have to start, and to be ended."""
+"""How much later than planned a load may end: its processes have to start and to end."""
+
+Annotation = Mapping[str, int | str | list[str]]
+
+TAG = "bellwether"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentLoad:
-    """A load that goes out, or went out.
+    """A load that is running, or ran.
 
     Attributes:
         rate_rps: its peak.
-        ends_by: the latest moment at which it was planned to be over.
-        ended_at: ``None`` while it goes out, and for ever when whoever sent it was killed.
+        ends_by: the latest moment at which it was planned to end.
+        ended_at: ``None`` while it runs, and forever when its sender was killed.
     """
 
     run_id: str
@@ -45,34 +49,31 @@ class SentLoad:
     ended_at: datetime | None = None
 
     def is_running(self, now: datetime, *, held: Set[str] | None) -> bool:
-        """Return whether it still goes out.
+        """Return whether it is still running.
 
-        A load that was killed leaves no word of its end, so that nothing is believed for longer than was planned, and
-        less where locks tell more.
+        A killed load does not record its end, so it counts as running until its planned end at most, and only as long
+        as it holds a lock, where the locks are known.
 
         Args:
-            held: the runs that hold a lock for their load; ``None`` where nobody can tell.
+            held: the runs that hold a lock for their load; ``None`` when unknown.
         """
         if self.ended_at is not None or now > self.ends_by + GRACE:
             return False
         return held is None or self.run_id in held
 
 
-log = logging.getLogger(__name__)
-
-
 class LoadObserver(Protocol):
-    """Is told when a load begins and when it is over."""
+    """Is notified when a load begins and when it is over."""
 
     def load_began(self, load: SentLoad) -> None:
-        """Hear that a load goes out from now on; must not keep it waiting.
+        """Handle the begin of a load; must not delay it.
 
         Raises:
             BellwetherError: it could not be passed on.
         """
 
     def load_ended(self, load: SentLoad) -> None:
-        """Hear that a load is over, however it ended.
+        """Handle the end of a load, however it ended.
 
         Raises:
             BellwetherError: it could not be passed on.
@@ -80,7 +81,7 @@ class LoadObserver(Protocol):
 
 
 def load_of(spec: RunSpec, service: Service, *, clock: Clock) -> SentLoad:
-    """Return the load of a run that is sent now."""
+    """Return the load of a run that begins now."""
     now = clock()
     return SentLoad(
         run_id=spec.run_id,
@@ -95,29 +96,24 @@ def load_of(spec: RunSpec, service: Service, *, clock: Clock) -> SentLoad:
 
 @contextmanager
 def announced(load: SentLoad, observers: Sequence[LoadObserver], *, clock: Clock) -> Iterator[None]:
-    """Tell observers that a load goes out as long as the block lasts."""
-    _tell([observer.load_began for observer in observers], load)
+    """Notify the observers when the block begins and when it ends."""
+    _notify([observer.load_began for observer in observers], load)
     try:
         yield
     finally:
-        _tell([observer.load_ended for observer in observers], replace(load, ended_at=clock()))
+        _notify([observer.load_ended for observer in observers], replace(load, ended_at=clock()))
 
 
-def _tell(listeners: Sequence[Callable[[SentLoad], None]], load: SentLoad) -> None:
-    for listen in listeners:
+def _notify(handlers: Sequence[Callable[[SentLoad], None]], load: SentLoad) -> None:
+    for handle in handlers:
         try:
-            listen(load)
+            handle(load)
         except BellwetherError as err:
-            log.warning("%s %s %s: others were not told of its load: %s", load.service, load.scenario, load.run_id, err)
-
-
-Annotation = Mapping[str, int | str | list[str]]
-
-TAG = "bellwether"
+            log.warning("%s %s %s: its load was not announced: %s", load.service, load.scenario, load.run_id, err)
 
 
 def annotation_of(load: SentLoad) -> Annotation:
-    """Return the annotation of a load: a moment while it goes out, a region once it is over."""
+    """Return the annotation of a load: a moment while it runs, a region once it is over."""
     peak = format_value(load.rate_rps, Unit.REQUESTS_PER_SECOND)
     annotation: dict[str, int | str | list[str]] = {
         "time": _milliseconds(load.started_at),

@@ -1,7 +1,7 @@
-"""The request feed: every request that a load can send, made ready before it starts.
+"""The request feed: all requests of a load, prepared before it starts.
 
-A feed file holds one JSON document a line: first the header (endpoints and weights), then the requests of
-each endpoint in the order in which they are sent; when they are used up, they start again.
+A feed file has one JSON document per line: first the header (endpoints and weights), then the requests of every
+endpoint in the order in which they are sent. After its last request an endpoint starts again with its first.
 """
 
 import json
@@ -14,7 +14,7 @@ from include.perf.model.errors import LoadError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedEndpoint:
-    """One endpoint of a feed; ``rows`` is how many different requests there are."""
+    """One endpoint of a feed; ``rows`` is the number of its different requests."""
 
     name: str
     method: str
@@ -24,7 +24,7 @@ class FeedEndpoint:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What goes over the wire: path with its query, and a JSON body."""
+    """A request: its path with query, and its JSON body."""
 
     target: str
     body: bytes | None
@@ -51,16 +51,25 @@ class Feed:
 
 
 def read_feed(path: Path) -> Feed:
-    """Read a feed file back.
+    """Read a feed file.
 
     Raises:
-        LoadError: the file is not whole; the counts of its header do not match.
+        LoadError: the file cannot be read, is damaged, or does not match the counts of its header.
     """
     try:
         with path.open(encoding="utf-8") as file:
-            return _read_lines(file)
-    except (OSError, ValueError, KeyError, TypeError, StopIteration, IndexError) as err:
-        raise LoadError(f"the request feed {path} is not usable ({err!r}); stage the data again") from err
+            feed = _read_lines(file)
+    except OSError as err:
+        raise LoadError(f"the request feed {path} cannot be read ({err.strerror}); stage the data again") from err
+    except (ValueError, KeyError, TypeError, StopIteration, IndexError) as err:
+        raise LoadError(f"the request feed {path} is damaged; stage the data again") from err
+    for endpoint, requests in zip(feed.endpoints, feed.requests, strict=True):
+        if endpoint.rows != len(requests) or not requests:
+            raise LoadError(
+                f"the request feed {path} is incomplete: {endpoint.name} has {len(requests)} rows, its header says "
+                f"{endpoint.rows}; stage the data again"
+            )
+    return feed
 
 
 def _read_lines(lines: Iterable[str]) -> Feed:
@@ -69,7 +78,4 @@ def _read_lines(lines: Iterable[str]) -> Feed:
     requests: list[list[Request]] = [[] for _ in endpoints]
     for index, target, body in documents:
         requests[index].append(Request(target, None if body is None else body.encode()))
-    for endpoint, rows in zip(endpoints, requests, strict=True):
-        if endpoint.rows != len(rows) or not rows:
-            raise ValueError(f"{endpoint.name} has {len(rows)} rows, its header says {endpoint.rows}")
     return Feed(endpoints=endpoints, requests=tuple(map(tuple, requests)))

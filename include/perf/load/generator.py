@@ -1,30 +1,31 @@
-"""From what the workers of a load report to how the load is going."""
+"""The port to the load generator, and the progress of a load from the reports of its workers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.service import Service
 from include.perf.model.histogram import Histogram
 
-T = TypeVar("T")
+COUNTED = ("due", "sent", "finished", "failed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressInterval:
-    """What happened since the progress was told before, in all workers together.
+    """What happened since the previous progress, in all workers together.
 
     Delays are the counts of a `include.perf.model.histogram.Histogram`.
 
     Attributes:
         due: arrivals that were released.
-        sent: requests that went out; an arrival that finds no free connection waits.
-        latencies: of the requests that ended, those left out that failed without having waited for an answer.
+        sent: requests that were sent; an arrival without a free connection waits.
+        latencies: of the requests that ended; failures that were answered do not count.
         lags: how late arrivals were released.
-        waits: how long the requests that are in flight now have been waiting, each since it was due.
-        wanted_cores: of each worker, had it never waited for a processor; ``None`` where the kernel does not tell.
+        waits: how long ago the requests in flight were due.
+        wanted_cores: cores that each worker would have used had it never waited for a processor; ``None`` where the
+            kernel does not report it.
     """
 
     due: int
@@ -39,16 +40,16 @@ class ProgressInterval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How a load is going, about once a second.
+    """The state of a load, about once a second.
 
     Attributes:
         elapsed_s: since the schedule started; negative before.
         total_s: warm-up and measured part together.
-        rate_rps: sent in the last second.
-        latency_p50_s, latency_p95_s, latency_p99_s: of all answers so far, once it measures without those of the
-            warm-up; ``None`` without any.
-        lag_p99_s: how late arrivals of the last second were released.
-        interval: what the last second was like, for those who follow it.
+        rate_rps: arrivals released per second, over the last second.
+        latency_p50_s, latency_p95_s, latency_p99_s: of all answers of the current part, warm-up or measured; ``None``
+            without any.
+        lag_p99_s: how late the arrivals of the last second were released.
+        interval: what happened in the last second.
     """
 
     elapsed_s: float
@@ -73,7 +74,7 @@ class LoadOrder:
     """A load that may be sent.
 
     Attributes:
-        folder: holds the feed; the raw record is left there.
+        folder: holds the feed; the raw record is written to it.
         addresses: the only addresses that the load goes to, in the order in which they are tried; the name of the
             host is not resolved again.
         lock_fd: a descriptor that every process of the load keeps open to its end.
@@ -87,40 +88,37 @@ class LoadOrder:
 
 
 class LoadWatch(Protocol):
-    """Looks on while a load runs, and may end it."""
+    """Watches a load, and may stop it."""
 
     def take_in(self, progress: Progress) -> None:
-        """Hear how it is going, about once a second."""
+        """Take in the progress, about once a second."""
 
     def reason_to_stop(self) -> str | None:
-        """Return why the load must end now, or ``None``; asked twice a second and more, and never waits."""
+        """Return why the load must stop now, or ``None``; called at least twice a second, and must not block."""
 
 
 class LoadGenerator(Protocol):
-    """Drives a load; returns only when nothing of it runs any more."""
+    """Sends loads; returns only when all processes of a load have ended."""
 
     def shared(self) -> str | None:
-        """Return the workers on other machines that all its loads share; ``None`` where each has its own, on this one.
+        """Return the name of the workers that all loads share; ``None`` when every load has its own on this machine.
 
         Raises:
-            ConfigurationError: they are described wrongly.
+            ConfigurationError: their configuration is wrong.
         """
 
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
-        """Send the feed at the arrival schedule and leave the raw record beside it.
+        """Send the feed on the arrival schedule, and write the raw record next to it.
 
         Raises:
-            LoadError: it could not be started, or left no record.
+            LoadError: the load could not be started, or left no record.
         """
 
 
-COUNTED = ("due", "sent", "finished", "failed")
-
-
 class LoadProgress:
-    """Adds up the reports of all workers.
+    """Combines the reports of all workers.
 
-    Latencies are so far: of the warm-up until the measured part begins, of the measured part from then on.
+    Latencies are those of the warm-up until the measured part begins, and those of the measured part from then on.
     """
 
     def __init__(self, *, workers: int, total_s: float) -> None:
@@ -129,10 +127,10 @@ class LoadProgress:
         self._is_measuring = False
         self._latencies = Histogram()
         self._recent_latencies, self._recent_lags = Histogram(), Histogram()
-        self._told = dict.fromkeys(COUNTED, 0)
+        self._counts = dict.fromkeys(COUNTED, 0)
 
     def take_in(self, worker: int, report: Mapping[str, Any]) -> Progress | None:
-        """Take a worker's report; return the progress once all have told of the same second."""
+        """Take in a worker's report; return the progress once all workers have reported the same second."""
         if report["is_measuring"] and not self._is_measuring:
             self._is_measuring = True
             self._latencies = Histogram()
@@ -166,8 +164,8 @@ class LoadProgress:
         return sum(report[name] for report in self._latest)
 
     def _take_interval(self) -> ProgressInterval:
-        """Return what came since the last time, and begin anew."""
-        before, self._told = self._told, {name: self._sum(name) for name in COUNTED}
+        """Return what happened since the previous call."""
+        before, self._counts = self._counts, {name: self._sum(name) for name in COUNTED}
         waits = Histogram()
         for report in self._latest:
             waits.merge(_by_step(report["waits"]))
@@ -176,10 +174,10 @@ class LoadProgress:
             lags=self._recent_lags.take(),
             waits=waits.counts,
             wanted_cores=tuple(report["wanted_cores"] for report in self._latest),
-            **{name: self._told[name] - before[name] for name in COUNTED},
+            **{name: self._counts[name] - before[name] for name in COUNTED},
         )
 
 
 def _by_step(counts: Mapping[str, int]) -> dict[int, int]:
-    """Undo what JSON does to whole numbers as keys."""
+    """Convert the keys back to integers; JSON made them text."""
     return {int(step): count for step, count in counts.items()}

@@ -1,147 +1,58 @@
-"""Market data from a CSV: checked as a whole, then sorted.
+"""Market data of a scenario: a CSV file, checked completely and then sorted.
 
-A file is either used or refused with everything that is wrong with it, each problem with its line, column,
-value, rule and remedy. Line numbers are those of an editor: the header is line 1.
+A file with any problem is refused, and the error lists all of its problems with their line, column, value, rule and
+remedy.
 
-A file of one's own may hold other instruments and another cadence, times with any UTC offset, columns in
-any order and unknown columns besides: those are ignored.
-
-A CSV file split into fields, each row with its line number; no meaning is given to any of them.
+Files may have any instruments and any cadence, timestamps with any UTC offset, and columns in any order. Unknown
+columns are ignored.
 """
 
-import csv
 import hashlib
-import io
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from string import Formatter
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from include.perf.load.csv_rows import Records, place, read_bytes, read_records
 from include.perf.model.errors import DataError
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
-    """The file, split into fields; blank lines are left out.
-
-    Attributes:
-        header: names of the columns.
-        header_line: line number of the header.
-        rows: fields of each row, as many as there are.
-        lines: line number of each row.
-    """
-
-    header: list[str]
-    header_line: int
-    rows: list[list[str]]
-    lines: list[int]
-
-
-def place(path: Path, line: int) -> str:
-    """Return how a problem begins; line 0 is the file as a whole."""
-    return f"{path} line {line}:" if line else f"{path}:"
-
-
-MAX_BYTES = 200_000_000
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return the file's bytes; raises DataError where there are none to be had, or too many."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise DataError(f"{path}: must have at most {MAX_BYTES:,} bytes, but has {size:,}; leave out rows")
-        return path.read_bytes()
-    except OSError as err:
-        raise DataError(f"{path}: cannot be read ({err.strerror}); name a CSV file that exists") from err
-
-
-def _text(path: Path) -> str:
-    """Return the file's text, without a byte order mark."""
-    content = read_bytes(path)
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as err:
-        where = place(path, err.object.count(b"\n", 0, err.start) + 1)
-        found = f"byte 0x{err.object[err.start]:02x}"
-        raise DataError(f"{where} must be UTF-8 text, but has {found}; save it as CSV in UTF-8") from err
-    if "\0" in text:
-        where = place(path, text.count("\n", 0, text.index("\0")) + 1)
-        raise DataError(f"{where} must be UTF-8 text, but has byte 0x00; save it as CSV in UTF-8")
-    if not text.strip():
-        raise DataError(f"{path}: must have a header and rows of data, but is empty; write the data into it")
-    return text
-
-
-def read_records(path: Path) -> Records:
-    """Return the fields of a CSV.
-
-    Raises:
-        DataError: the file is missing, empty, not UTF-8 text, or its quotes do not match.
-    """
-    reader = csv.reader(io.StringIO(_text(path), newline=""), skipinitialspace=True, strict=True)
-    rows: list[list[str]] = []
-    lines: list[int] = []
-    line = 1
-    try:
-        for row in reader:
-            if row and row != [""]:
-                rows.append(row)
-                lines.append(line)
-            line = reader.line_num + 1  # a quoted field may span lines: a row stands where it begins
-    except csv.Error as err:
-        raise DataError(f"{place(path, line)} must be CSV, but is not ({err}); correct its quotes") from err
-    return Records(header=[name.strip() for name in rows[0]], header_line=lines[0], rows=rows[1:], lines=lines[1:])
-
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 COLUMNS = ("timestamp", "instrument", "open", "high", "low", "close", "volume", "spread")
-
 MIN_ROWS = 2
-
 MAX_PROBLEMS = 20
-
-MAX_SPREAD_RATIO = 0.05  # of the close; wider is a spread in pips or a slipped decimal point
-
-MAX_VOLUME = 10**15  # beyond 2**53 floats no longer tell integers apart
-
+MAX_SPREAD_RATIO = 0.05  # of the close; a wider spread is in pips, or has a slipped decimal point
+MAX_VOLUME = 10**15  # floats represent integers exactly only up to 2**53
 _PRICES = ("open", "high", "low", "close")
-
 _NUMBERS = (*_PRICES, "volume", "spread")
 
-# RFC 3339, whose T may be a space; without an offset nobody knows which hour is meant.
+# RFC 3339, also with a space instead of the T; without an offset the hour would be ambiguous.
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-
 _INSTRUMENT = re.compile(r"[A-Z]{3}_[A-Z]{3}", re.ASCII)
-
 _FIX_ROW = "correct or remove the row"
-
 _SHOWN_CHARS = 60
-
-Floats = NDArray[np.float64]
-
-Mask = NDArray[np.bool_]
 
 
 def read_market_data(path: Path) -> pd.DataFrame:
-    """Return the market data of a CSV, sorted by timestamp, then instrument.
+    """Return the market data of a CSV file, sorted by timestamp, then instrument.
 
-    Columns are COLUMNS, in that order, with an index from 0: timestamp ``datetime64[us, UTC]``, instrument
-    ``str``, open, high, low, close, spread ``float64`` (price units), volume ``int64``. Unknown columns of
-    the file are ignored.
+    Returns:
+        (n, 8): COLUMNS in that order, with an index from 0: timestamp ``datetime64[us, UTC]``, instrument ``str``,
+        open, high, low, close, spread ``float64`` (price units), volume ``int64``.
 
     Raises:
-        DataError: with every problem of the file, by line; beyond MAX_PROBLEMS only their number.
+        DataError: lists the first MAX_PROBLEMS problems by line, and the number of further ones.
     """
     records = read_records(path)
     problems = _shape_problems(records)
     table = _table(records)
-    rules = [rule for rule in _RULES if rule.columns <= table.text.keys()]
+    rules = [rule for rule in _RULES if table.text.keys() >= set(rule.columns)]
     broken = [np.flatnonzero(rule.is_broken(table)) for rule in rules]
     count = len(problems) + sum(map(len, broken))
     if count == 0:
@@ -166,19 +77,19 @@ def data_fingerprint(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Problem:
-    line: int  # 0: the file as a whole
+    line: int  # 0: the file itself
     sentence: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
-    """The rows with the right number of fields; columns that the file lacks are missing here too.
+    """The rows with the right number of fields; a column that the file lacks is missing here too.
 
     Attributes:
         lines: (n,) line number of each row.
-        text: column → fields as they stand in the file.
-        numbers: column → (n,) floats, NaN where it is not a finite number.
-        times: (n,) UTC, NaT where it is not a timestamp.
+        text: column → (n,) fields of the file.
+        numbers: column → (n,) floats, NaN for a field that is not a finite number.
+        times: (n,) UTC, NaT for a field that is not a timestamp.
     """
 
     lines: list[int]
@@ -189,24 +100,21 @@ class _Table:
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """One thing that every row must keep to; a field that cannot be read breaks only the rule that says so.
+    """A rule for every row; an unreadable field breaks only the rule about its format.
 
     Attributes:
+        columns: the columns that it compares; a file that lacks one of them is not checked against the rule.
         is_broken: table → (n,) booleans.
-        sentence: template of the columns that the rule looks at, and the extras of ``_row_problem``.
+        sentence: template with the columns and the extra fields of ``_row_problem``.
     """
 
+    columns: tuple[str, ...]
     is_broken: Callable[[_Table], Mask]
     sentence: str
 
-    @property
-    def columns(self) -> set[str]:
-        """What the rule looks at: without one of them it is not applied."""
-        return {name for _, name, _, _ in Formatter().parse(self.sentence) if name in COLUMNS}
-
 
 def _shape_problems(records: Records) -> list[_Problem]:
-    """Return what is wrong with the header, the number of rows and the number of fields."""
+    """Return the problems of the header, the number of rows and the number of fields."""
     problems = []
     if len(records.rows) < MIN_ROWS:
         rule = f"must have at least {MIN_ROWS} rows of data, but has {len(records.rows)}; add rows"
@@ -256,7 +164,7 @@ def _numbers(fields: Sequence[str]) -> Floats:
     """Return fields as floats, NaN unless finite."""
     try:
         values = np.array(list(map(float, fields)))
-    except ValueError:  # the slow way finds out which
+    except ValueError:  # slower, but finds the fields that are no numbers
         values = np.array([_number(field) for field in fields])
     return np.where(np.isfinite(values), values, np.nan)
 
@@ -289,7 +197,7 @@ def _is_not_a_count(table: _Table) -> Mask:
     return (volume < 0.0) | (volume > MAX_VOLUME) | (np.mod(volume, 1.0) > 0.0)
 
 
-def _is_absurdly_wide(table: _Table) -> Mask:
+def _is_too_wide(table: _Table) -> Mask:
     close = table.numbers["close"]
     limit = np.where(close > 0.0, MAX_SPREAD_RATIO * close, np.nan)
     return table.numbers["spread"] >= limit
@@ -315,37 +223,50 @@ def _is_repeated(table: _Table) -> Mask:
 
 
 _RULES = (
-    _Rule(_is_not_a_time, f"timestamp must be like 2026-03-17T07:00:00Z, but is {{timestamp!r}}; {_FIX_ROW}"),
     _Rule(
+        ("timestamp",),
+        _is_not_a_time,
+        f"timestamp must be like 2026-03-17T07:00:00Z, but is {{timestamp!r}}; {_FIX_ROW}",
+    ),
+    _Rule(
+        ("timestamp",),
         _is_earlier,
         "timestamp must not be earlier than in the row before, but is {timestamp} after {before}; "
         "sort the file by timestamp",
     ),
-    _Rule(_is_not_a_pair, f"instrument must look like EUR_USD, but is {{instrument!r}}; {_FIX_ROW}"),
+    _Rule(("instrument",), _is_not_a_pair, f"instrument must look like EUR_USD, but is {{instrument!r}}; {_FIX_ROW}"),
     _Rule(
+        ("timestamp", "instrument"),
         _is_repeated,
         "timestamp and instrument must be unique, but {timestamp} {instrument} already stands in line "
         "{first_line}; remove one of the two",
     ),
-    *(_Rule(_is_unreadable(c), f"{c} must be a finite number, but is {{{c}!r}}; {_FIX_ROW}") for c in _NUMBERS),
+    *(_Rule((c,), _is_unreadable(c), f"{c} must be a finite number, but is {{{c}!r}}; {_FIX_ROW}") for c in _NUMBERS),
     *(
-        _Rule(_is_not_positive(c), f"{c} must be greater than 0, but is {{{c}}}; {_FIX_ROW}")
+        _Rule((c,), _is_not_positive(c), f"{c} must be greater than 0, but is {{{c}}}; {_FIX_ROW}")
         for c in (*_PRICES, "spread")
     ),
     _Rule(
+        ("low", "high"),
         lambda table: table.numbers["low"] > table.numbers["high"],
         f"low must be at most high, but is {{low}} with high {{high}}; {_FIX_ROW}",
     ),
     *(
-        _Rule(_is_outside(c), f"{c} must be from low {{low}} to high {{high}}, but is {{{c}}}; {_FIX_ROW}")
+        _Rule(
+            (c, "low", "high"),
+            _is_outside(c),
+            f"{c} must be from low {{low}} to high {{high}}, but is {{{c}}}; {_FIX_ROW}",
+        )
         for c in ("open", "close")
     ),
     _Rule(
+        ("volume",),
         _is_not_a_count,
         f"volume must be an integer from 0 to {MAX_VOLUME:,}, but is {{volume}}; {_FIX_ROW}",
     ),
     _Rule(
-        _is_absurdly_wide,
+        ("spread", "close"),
+        _is_too_wide,
         f"spread must be less than {MAX_SPREAD_RATIO:.0%} of close {{close}}, but is {{spread}}; "
         "give it in price units, not in pips",
     ),
@@ -355,8 +276,8 @@ _RULES = (
 def _row_problem(table: _Table, rule: _Rule, row: int) -> _Problem:
     """Return the sentence of a broken rule.
 
-    Besides the columns a template knows {before}, the timestamp that the row is compared with, and
-    {first_line}, where its timestamp and instrument first stand.
+    In addition to the columns, a template may use {before}, the timestamp that the row is compared with, and
+    {first_line}, the line in which its timestamp and instrument occur first.
     """
     values = {column: fields[row][:_SHOWN_CHARS] for column, fields in table.text.items()}
     if "{before}" in rule.sentence:

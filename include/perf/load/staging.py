@@ -1,7 +1,7 @@
 """Staging: market data and payload templates become the request feed.
 
-Everything that is sampled or computed is done here, seeded, so that the same data, endpoints and seed give
-the same requests in the same order, and nothing is left to do while load runs.
+All sampling and computing happens here, with a seed: the same data, endpoints and seed give the same requests in the
+same order, and the load itself computes nothing.
 """
 
 import json
@@ -18,7 +18,7 @@ from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.market_data import read_market_data
 
 ROWS_PER_ENDPOINT = 2_000
-"""Different requests an endpoint: enough that no cache of the target sees only repeats, small in memory."""
+"""Different requests per endpoint: enough that the target's caches do not see only repeats, and small in memory."""
 
 LOOKBACK_BARS = 60
 MOMENTUM_BARS = 10
@@ -28,7 +28,7 @@ TIMEFRAMES = {60: "M1", 300: "M5", 900: "M15", 1800: "M30", 3600: "H1", 14400: "
 
 
 def build_feed(data: Path, endpoints: Sequence[Endpoint], *, seed: int) -> Feed:
-    """Read a scenario's market data and turn it into the requests of a service.
+    """Return the requests of a service, made from a scenario's market data.
 
     Raises:
         DataError: the data cannot be used.
@@ -48,7 +48,7 @@ def build_feed(data: Path, endpoints: Sequence[Endpoint], *, seed: int) -> Feed:
 
 
 def _spread_rows(available: int, *, offset: float) -> np.ndarray[Any, np.dtype[np.intp]]:
-    """Choose rows evenly over the data, in time order; ``offset`` in [0, 1) shifts between two choices."""
+    """Choose evenly spaced rows in time order; ``offset`` in [0, 1) shifts them by a part of their distance."""
     count = min(available, ROWS_PER_ENDPOINT)
     rows: np.ndarray[Any, np.dtype[np.intp]] = np.floor((np.arange(count) + offset) * (available / count)).astype(
         np.intp
@@ -70,12 +70,12 @@ def request_fields(bars: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     """Compute every field that a payload template may name.
 
     Args:
-        bars: (n, columns) as `read_market_data` returns them.
-        seed: of the choices that the data does not make: side, kind, quantity and life of an order.
+        bars: (n, columns) from `read_market_data`.
+        seed: for what the data does not determine: side, type, quantity and time in force of an order.
 
     Returns:
-        (m, fields), m ≤ n, in time order: rows without enough history for their indicators are left out
-        where the data is long enough, and have zeros where it is not.
+        (m, fields), m ≤ n, in time order. Rows without enough history for the indicators are left out; if those are
+        more than half of the rows, they stay and their indicators are 0.
     """
     fields = bars.reset_index(drop=True).copy()
     by_instrument = fields.groupby("instrument", sort=False)
@@ -98,7 +98,7 @@ def _with_history(fields: pd.DataFrame) -> pd.DataFrame:
 
 
 def _with_window(fields: pd.DataFrame) -> pd.DataFrame:
-    """Add the window of each row: the 60 bars that end with it."""
+    """Add the time window of each row: the 60 bars that end with it."""
     gaps = fields.groupby("instrument")["timestamp"].diff().dropna().dt.total_seconds()
     bar_s = _timeframe_s(gaps.median()) if len(gaps) else 60
     end = fields["timestamp"]
@@ -118,7 +118,7 @@ def _timeframe_s(cadence_s: float) -> int:
 
 
 def _with_orders(fields: pd.DataFrame, *, seed: int) -> pd.DataFrame:
-    """Add what an order says; a buy pays the ask, a sell gets the bid."""
+    """Add the fields of an order; a buy pays the ask, a sell gets the bid."""
     random = np.random.default_rng(seed)
     count = len(fields)
     side = np.where(random.random(count) < 0.5, "buy", "sell")

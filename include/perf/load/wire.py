@@ -1,6 +1,6 @@
-"""A request as it goes over the wire: the same bytes from the load, a smoke run and the health check.
+"""The bytes and the TLS settings of a request: the same in a load, a smoke run and the health check.
 
-How TLS is spoken to a service: the same for the look at it before a load and for the load itself.
+The ports for a single request are here too: credentials, name resolution, and the target.
 """
 
 import ssl
@@ -17,7 +17,7 @@ from include.perf.load.load_plan import GENERATOR_VERSION
 
 
 def headers_of_load(headers: Mapping[str, str], secrets: Mapping[str, str], *, keep_alive: bool) -> dict[str, str]:
-    """Return the header fields of every request of a load: its own, the service's, and those that hold secrets."""
+    """Return the headers of every request of a load: defaults, the service's headers, and the secret ones."""
     own = {"Accept": "application/json", "User-Agent": f"bellwether/{GENERATOR_VERSION}"}
     own |= {} if keep_alive else {"Connection": "close"}
     return laid_over(own, headers, secrets)
@@ -39,10 +39,10 @@ def wire_format(method: str, request: Request, *, base_url: str, headers: Mappin
 
 
 def tls_context(base_url: str, *, verify: bool, ca_file: Path | None = None) -> ssl.SSLContext | None:
-    """Return how TLS is spoken to a base URL; ``None`` for plain HTTP.
+    """Return the TLS settings for a base URL; ``None`` for plain HTTP.
 
     Args:
-        ca_file: certificates that sign the server's, instead of the system's.
+        ca_file: trusted certificates, instead of the system's.
     """
     if urlsplit(base_url).scheme != "https":
         return None
@@ -58,25 +58,25 @@ def tls_context(base_url: str, *, verify: bool, ca_file: Path | None = None) -> 
 
 
 Credentials = Callable[[Service], Mapping[str, str]]
-"""Returns the secret headers of a service, none for one without a ``connection``.
+"""Returns the secret headers of a service, none for a service without a ``connection``.
 
-They go nowhere but into requests: to no file, log, message or command line.
+They are used only in requests, and never written to a file, log, message or command line.
 
 Raises:
-    ConfigurationError: the connection is missing, or there are no usable credentials in it.
+    ConfigurationError: the connection is missing, or has no usable credentials.
 """
 
 Resolver = Callable[[str, int], Sequence[str]]
-"""Returns the addresses of a host for a port as text, in the order in which they are to be tried.
+"""Returns the addresses of a host and port as text, in the order in which to try them.
 
 Raises:
-    OSError: they could not be had; a ``socket.gaierror`` with its reason where the resolver gave one.
+    OSError: the name cannot be resolved; a ``socket.gaierror`` when the resolver gave a reason.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What came back, and how long that took, from the connection to the last byte."""
+    """An answer, and how long it took from connecting to the last byte."""
 
     status: int
     body: bytes
@@ -84,28 +84,28 @@ class Answered:
 
 
 class Target(Protocol):
-    """The service under test, looked at before load is sent."""
+    """Sends single requests to the service under test, before its load."""
 
     def check(self, service: Service, addresses: Sequence[str]) -> None:
-        """Make sure that the service is there and healthy.
+        """Check that the service is reachable and healthy.
 
         Args:
-            addresses: the only ones that are asked, in the order in which they are tried.
+            addresses: the only addresses to use, in the order in which to try them.
 
         Raises:
-            TargetError: it is not; says what was asked and what came back.
+            TargetError: it is not; names the request and the answer.
         """
 
     def json(self, service: Service, path: str, addresses: Sequence[str]) -> Any:
         """Return the JSON that the service answers at a path.
 
         Raises:
-            TargetError: it answers no JSON.
+            TargetError: the answer is not JSON.
         """
 
     def send(self, service: Service, method: str, request: Request, addresses: Sequence[str]) -> Answered:
         """Send one request, exactly as a load does, and return the answer.
 
         Raises:
-            TargetError: there was no whole answer in time.
+            TargetError: there was no complete answer in time.
         """

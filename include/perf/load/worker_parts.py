@@ -1,7 +1,7 @@
-"""What the workers of one load leave, and how it becomes the record of the load.
+"""The files that the workers of one load write, and how they are joined to the record of the load.
 
-A load of one worker writes the record itself. Several write a part each, and their parts are joined when all
-have ended: the rows one part after another, the summaries added up.
+A single worker writes the record directly. Several workers write one part each, and the parts are joined when all have
+ended: the rows are concatenated, the summaries combined.
 """
 
 import gzip
@@ -30,37 +30,38 @@ class Part:
 
 
 def part_of(folder: Path, *, worker: int, workers: int) -> Part:
-    """Return where a worker writes; the only one writes the record itself."""
+    """Return the files of a worker; a single worker writes the record directly."""
     if workers == 1:
         return Part(folder / REQUESTS_FILE, folder / GENERATOR_FILE)
     return Part(folder / f"requests.{worker + 1}.csv.gz", folder / f"generator.{worker + 1}.json")
 
 
 def forget(folder: Path) -> None:
-    """Remove what an earlier load left in the folder, of however many workers."""
+    """Remove the files of an earlier load with any number of workers."""
     for pattern in (REQUESTS_FILE, GENERATOR_FILE, "requests.[0-9]*.csv.gz", "generator.[0-9]*.json"):
         for path in folder.glob(pattern):
             path.unlink()
 
 
 def join(folder: Path, *, workers: int, hosts: Sequence[str] = ()) -> None:
-    """Make one record of the parts, which are removed; the load must be over.
+    """Join the parts to one record, and remove them; the load must be over.
 
-    A worker that was killed left no summary, and rows up to its last second; they are kept.
+    A killed worker left no summary, but the rows up to its last second; these are kept.
 
     Args:
-        hosts: where each worker ran, when they ran elsewhere.
+        hosts: the host of each worker, when they ran on other machines.
     """
     if workers == 1:
         return
     parts = [part_of(folder, worker=worker, workers=workers) for worker in range(workers)]
-    there = [part for part in parts if part.requests.exists() and part.requests.stat().st_size]
-    if there:
-        with (folder / REQUESTS_FILE).open("wb") as whole:
-            if there[0] is not parts[0] or not any(whole_lines(there[0].requests)):  # the first worker has the header
-                whole.write(gzip.compress((",".join(REQUEST_COLUMNS) + "\n").encode(), mtime=0))
-            for part in there:
-                _append(part.requests, whole)
+    present = [part for part in parts if part.requests.exists() and part.requests.stat().st_size]
+    if present:
+        with (folder / REQUESTS_FILE).open("wb") as record:
+            # the header is in the file of the first worker
+            if present[0] is not parts[0] or not any(complete_lines(present[0].requests)):
+                record.write(gzip.compress((",".join(REQUEST_COLUMNS) + "\n").encode(), mtime=0))
+            for part in present:
+                _append(part.requests, record)
     logs = [_log_of(part) for part in parts]
     if any(logs):
         write_atomically(folder / GENERATOR_FILE, to_json(joined(logs, hosts=hosts)))
@@ -75,15 +76,15 @@ def _log_of(part: Part) -> GeneratorLog | None:
     return from_json(GeneratorLog, part.summary.read_bytes(), where=str(part.summary))
 
 
-def _append(path: Path, whole: IO[bytes]) -> None:
-    """Append a gzip file; one that was cut off gets a proper end after its last whole line."""
+def _append(path: Path, record: IO[bytes]) -> None:
+    """Append a gzip file; a truncated file is recompressed up to its last complete line."""
     with path.open("rb") as file:
         if _has_end(file):
             file.seek(0)
-            shutil.copyfileobj(file, whole)
+            shutil.copyfileobj(file, record)
             return
-    with gzip.GzipFile(fileobj=whole, mode="wb", compresslevel=1) as mended:
-        mended.writelines(whole_lines(path))
+    with gzip.GzipFile(fileobj=record, mode="wb", compresslevel=1) as repaired:
+        repaired.writelines(complete_lines(path))
 
 
 def _has_end(file: IO[bytes]) -> bool:
@@ -93,8 +94,8 @@ def _has_end(file: IO[bytes]) -> bool:
     return decompressor.eof
 
 
-def whole_lines(path: Path) -> Iterator[bytes]:
-    """Return the lines of a gzip file, many at a time; a last one that was cut off is left out.
+def complete_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a gzip file, many at a time; a truncated last line is left out.
 
     Raises:
         zlib.error: the file is damaged.
@@ -106,7 +107,7 @@ def whole_lines(path: Path) -> Iterator[bytes]:
 
 
 def _texts(path: Path) -> Iterator[bytes]:
-    """Return what is in a gzip file, piece by piece: of one part or of several, the last of which may have no end."""
+    """Yield the content of a gzip file in pieces; it may have several members, and the last may be truncated."""
     decompressor = zlib.decompressobj(31)
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
@@ -118,45 +119,46 @@ def _texts(path: Path) -> Iterator[bytes]:
 
 
 def joined(logs: Sequence[GeneratorLog | None], *, hosts: Sequence[str] = ()) -> GeneratorLog:
-    """Add up what the workers say of themselves, ``None`` for one that was lost; at least one was not.
+    """Combine the summaries of the workers.
 
-    Counts and processor time are sums, delays are merged exactly; of what tells whether a worker kept up the
-    worst one counts.
+    Counts and processor time are added, and the histograms of delays merged. Of the figures that say whether a worker
+    kept up, the worst one counts.
 
     Args:
-        hosts: where each worker ran, when they ran elsewhere; of those that were lost as well.
+        logs: one summary per worker, ``None`` for a lost worker; at least one is not.
+        hosts: the host of each worker, also of lost ones, when they ran on other machines.
     """
-    there = [log for log in logs if log is not None]
+    present = [log for log in logs if log is not None]
     lags = Histogram()
-    for log in there:
+    for log in present:
         lags.merge(log.schedule_lags)
     return GeneratorLog(
-        ended=_first_end(there),
-        version=there[0].version,
-        started_at=there[0].started_at,
-        measured_from=min(log.measured_from for log in there),
-        measured_to=min(log.measured_to for log in there),
-        arrivals=sum(log.arrivals for log in there),
+        ended=_first_end(present),
+        version=present[0].version,
+        started_at=present[0].started_at,
+        measured_from=min(log.measured_from for log in present),
+        measured_to=min(log.measured_to for log in present),
+        arrivals=sum(log.arrivals for log in present),
         schedule_lags=lags.counts,
-        cpu_cores=sum(log.cpu_cores for log in there),
-        wanted_cores=_worst([log.wanted_cores for log in there]),
-        wait_ratio=_worst([log.wait_ratio for log in there]),
-        steal_ratio=_worst([log.steal_ratio for log in there]),
-        concurrency_peak=sum(log.concurrency_peak for log in there),
-        capped=sum(log.capped for log in there),
-        clock_step_s=max((log.clock_step_s for log in there), key=abs),
-        error_examples=_first_examples([log.error_examples for log in there]),
-        feed_rows=there[0].feed_rows,
+        cpu_cores=sum(log.cpu_cores for log in present),
+        wanted_cores=_worst([log.wanted_cores for log in present]),
+        wait_ratio=_worst([log.wait_ratio for log in present]),
+        steal_ratio=_worst([log.steal_ratio for log in present]),
+        concurrency_peak=sum(log.concurrency_peak for log in present),
+        capped=sum(log.capped for log in present),
+        clock_step_s=max((log.clock_step_s for log in present), key=abs),
+        error_examples=_first_examples([log.error_examples for log in present]),
+        feed_rows=present[0].feed_rows,
         workers=len(logs),
         lost_workers=tuple(number for number, log in enumerate(logs, start=1) if log is None),
         hosts=tuple(hosts),
-        clock_uncertainty_s=_worst([log.clock_uncertainty_s for log in there]),
-        clock_drift_s=_worst([log.clock_drift_s for log in there]),
+        clock_uncertainty_s=_worst([log.clock_uncertainty_s for log in present]),
+        clock_drift_s=_worst([log.clock_drift_s for log in present]),
     )
 
 
 def _first_end(logs: Sequence[GeneratorLog]) -> str:
-    """Return why the load ended early: when one worker does, the others are stopped, and the first is the cause."""
+    """Return why the load ended: when a worker ends early, the others are stopped, so the first one is the cause."""
     early = [log for log in logs if log.ended != COMPLETED]
     return min(early, key=lambda log: log.measured_to).ended if early else COMPLETED
 
@@ -167,4 +169,4 @@ def _worst(values: Sequence[float | None]) -> float | None:
 
 
 def _first_examples(examples: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    return {name: text for each in reversed(examples) for name, text in each.items()}
+    return {name: text for found in reversed(examples) for name, text in found.items()}

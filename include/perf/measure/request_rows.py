@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from include.perf.load.load_plan import REQUEST_COLUMNS
-from include.perf.load.worker_parts import whole_lines
+from include.perf.load.worker_parts import complete_lines
 from include.perf.model.errors import LoadError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def read_requests(path: Path, columns: Sequence[str] = REQUEST_COLUMNS) -> pd.Da
         LoadError: the file is missing, damaged in the middle, or no record of requests.
     """
     try:
-        with io.BufferedReader(_Pieces(whole_lines(path))) as text:
+        with io.BufferedReader(_Pieces(complete_lines(path))) as text:
             header, _, _ = text.peek().partition(b"\n")
             if header.decode("ascii", errors="replace") != ",".join(REQUEST_COLUMNS):
                 raise LoadError(f"{path} is not a record of requests: it begins with {header[:80]!r}")

@@ -1,4 +1,4 @@
-"""What dashboards show of a load."""
+"""The annotation of a load on dashboards."""
 
 from datetime import timedelta
 

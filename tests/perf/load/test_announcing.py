@@ -1,4 +1,4 @@
-"""Others hear of a load, and the load does not care."""
+"""Observers are notified of a load, and cannot disturb it."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.loads import sent_load
 
 
 class Listener:
-    """Notes what it is told, or cannot."""
+    """Records its notifications, or raises an error."""
 
     def __init__(self, problem: Exception | None = None) -> None:
         self.problem = problem
@@ -21,20 +21,20 @@ class Listener:
         self.ended: list[SentLoad] = []
 
     def load_began(self, load: SentLoad) -> None:
-        """Hear of it."""
+        """Record the begin."""
         if self.problem:
             raise self.problem
         self.began.append(load)
 
     def load_ended(self, load: SentLoad) -> None:
-        """Hear of its end."""
+        """Record the end."""
         if self.problem:
             raise self.problem
         self.ended.append(load)
 
 
 def test_a_run_announces_its_load(tmp_path: Path) -> None:
-    """From when on, until when at the latest, and when it was over."""
+    """The announcement has its begin, its latest end, and its actual end."""
     platform = Platform(tmp_path)
     listener = Listener()
     platform.observers = (listener,)
@@ -51,8 +51,8 @@ def test_a_run_announces_its_load(tmp_path: Path) -> None:
     assert record.window.end <= ended.ended_at <= began.ends_by
 
 
-def test_a_load_that_broke_is_over_as_well() -> None:
-    """However it ended."""
+def test_an_interrupted_load_is_announced_as_over() -> None:
+    """An exception does not suppress the announcement."""
     listener, clock = Listener(), FixedClock(START)
 
     def interrupted() -> None:
@@ -66,12 +66,12 @@ def test_a_load_that_broke_is_over_as_well() -> None:
 
 
 @pytest.mark.parametrize("problem", [StoreError("no room"), DeliveryError("grafana answered 500")])
-def test_who_cannot_be_told_stops_nothing(problem: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    """The load goes out, the others hear of it, and the log says why one did not."""
-    deaf, listener = Listener(problem), Listener()
-    with announced(sent_load(), [deaf, listener], clock=FixedClock(START)):
+def test_a_failing_observer_stops_nothing(problem: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """The load is sent, the other observers are notified, and the log has the error."""
+    failing, listener = Listener(problem), Listener()
+    with announced(sent_load(), [failing, listener], clock=FixedClock(START)):
         pass
     assert (len(listener.began), len(listener.ended)) == (1, 1)
     assert caplog.messages[0] == (
-        f"analysis-engine-service market_open 20260302T063000Z-aaaaaa: others were not told of its load: {problem}"
+        f"analysis-engine-service market_open 20260302T063000Z-aaaaaa: its load was not announced: {problem}"
     )

@@ -1,4 +1,4 @@
-"""Where the master of a load is, as a person writes it."""
+"""The address of the master of a load, as a person writes it."""
 
 import pytest
 
@@ -16,19 +16,19 @@ from include.perf.load.load_plan import host_and_port
     ],
 )
 def test_host_and_port(given: str, found: tuple[str, int]) -> None:
-    """Locust's own port where none is given."""
+    """The default is Locust's own port."""
     assert host_and_port(given, named="X") == found
 
 
 @pytest.mark.parametrize("given", ["", ":5557", "host:", "host:abc", "host:0", "host:65536"])
-def test_what_is_neither_is_told(given: str) -> None:
-    """With the name of the setting."""
+def test_any_other_form_is_an_error(given: str) -> None:
+    """The error names the setting."""
     with pytest.raises(ValueError, match=r"BELLWETHER_LOCUST_MASTER must be host or host:port, but is"):
         host_and_port(given, named="BELLWETHER_LOCUST_MASTER")
 
 
 @pytest.mark.parametrize("given", ["fd00::7", "fd00::7:5557", "::1"])
-def test_an_ipv6_address_without_brackets_is_not_guessed_at(given: str) -> None:
-    """Its last part looks like a port."""
+def test_an_ipv6_address_needs_brackets(given: str) -> None:
+    """Without them its last part looks like a port."""
     with pytest.raises(ValueError, match=r"^X must have brackets around an IPv6 address, as in "):
         host_and_port(given, named="X")

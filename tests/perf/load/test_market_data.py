@@ -1,4 +1,4 @@
-"""Every way in which a market data file can be wrong, with the sentence that says so."""
+"""Every problem of a market data file, with its sentence."""
 
 import hashlib
 from pathlib import Path
@@ -68,7 +68,7 @@ FIELD_TABLE = [
 
 @pytest.mark.parametrize(("fields", "expected"), FIELD_TABLE)
 def test_names_each_broken_field(folder: Path, fields: dict[str, str], expected: list[str]) -> None:
-    """A value out of its range is named with line, column, value, rule and remedy."""
+    """The sentence for a value out of range has its line, column, value, rule and remedy."""
     path = write(folder, HEADER, FIRST, SECOND, THIRD.format(**SOUND | fields))
     assert problems(path) == [f"x.csv line 4: {sentence}" for sentence in expected]
 
@@ -186,14 +186,14 @@ FILE_TABLE = [
 
 @pytest.mark.parametrize(("content", "expected"), FILE_TABLE)
 def test_names_what_is_wrong_with_the_file(folder: Path, content: bytes, expected: str) -> None:
-    """A file that cannot be read as rows at all is named too."""
+    """A file that cannot be split into rows has a sentence too."""
     path = folder / "x.csv"
     path.write_bytes(content)
     assert problems(path) == [expected]
 
 
 def test_names_a_missing_file(folder: Path) -> None:
-    """A file that is not there is a problem of the data, not a traceback."""
+    """A missing file is a problem of the data, not a traceback."""
     expected = "x.csv: cannot be read (No such file or directory); name a CSV file that exists"
     assert problems(folder / "x.csv") == [expected]
     with pytest.raises(DataError, match="cannot be read"):
@@ -201,7 +201,7 @@ def test_names_a_missing_file(folder: Path) -> None:
 
 
 def test_reports_every_problem_in_the_order_of_lines(folder: Path) -> None:
-    """One pass tells all: header, fields, order; columns that are there are checked though others lack."""
+    """One pass reports all: header, fields, order; present columns are checked even if others are missing."""
     header = HEADER.replace("spread", "width")
     bad = THIRD.format(**SOUND | {"low": "-1", "volume": "x"})
     path = write(folder, header, FIRST, "cut,off", bad, SECOND)
@@ -238,7 +238,7 @@ def test_line_numbers_are_those_of_an_editor(folder: Path) -> None:
 
 
 def test_returns_sorted_typed_rows(folder: Path) -> None:
-    """Rows come by time, then instrument, in the documented types, whatever the order of columns."""
+    """Rows are sorted by time, then instrument, and have the documented types, whatever the order of columns."""
     path = write(
         folder,
         "spread, note, volume, close, low, high, open, instrument, timestamp",

@@ -1,4 +1,4 @@
-"""Staging: the same inputs give the same bytes, and every field is what the data says."""
+"""Staging: the same inputs give the same bytes, and every field follows from the data."""
 
 import itertools
 import json
@@ -53,7 +53,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_another_seed_gives_other_orders_on_the_same_market(tmp_path: Path) -> None:
-    """The seed decides what the data does not: side, kind, quantity, life and so the price of an order."""
+    """The seed decides what the data does not: side, type, quantity, time in force and so the price of an order."""
     data = write_csv(tmp_path / "d.csv", instruments=PAIRS)
     one, other = (bodies(feed_of(data, seed=seed)) for seed in (1, 2))
     drawn = {"side", "order_type", "time_in_force", "quantity", "price"}
@@ -74,7 +74,7 @@ def test_fields_keep_their_types(tmp_path: Path) -> None:
 
 
 def test_bodies_are_compact_and_literals_stay(tmp_path: Path) -> None:
-    """What is no placeholder is sent as it stands in the catalogue."""
+    """Text that is no placeholder is sent unchanged."""
     settings = {"body": {"pair": "$instrument", "note": "5 $$", "deep": [{"n": 20, "on": True, "none": None}]}}
     (request, *_) = feed_of(write_csv(tmp_path / "d.csv"), endpoint(**settings)).requests[0]
     assert request.target == "/orders"
@@ -82,7 +82,7 @@ def test_bodies_are_compact_and_literals_stay(tmp_path: Path) -> None:
 
 
 def test_queries_are_encoded(tmp_path: Path) -> None:
-    """Values come back as they were: colons, spaces, ampersands and other alphabets too."""
+    """Decoding gives the same values: also with colons, spaces, ampersands and other alphabets."""
     query = {"at": "$timestamp", "note": "a&b=c d/€", "n": 20, "pair": "$instrument"}
     get = endpoint(method="GET", path="/orders/für", body=None, query=query)
     (request, *_) = feed_of(write_csv(tmp_path / "d.csv"), get).requests[0]
@@ -172,7 +172,7 @@ def test_a_buy_pays_the_ask_and_a_sell_gets_the_bid(tmp_path: Path) -> None:
     ],
 )
 def test_the_window_is_the_60_bars_before(tmp_path: Path, cadence_s: int, timeframe: str, bar_s: int) -> None:
-    """A CSV of one's own may have another cadence; the window is 60 bars of the timeframe that is asked for."""
+    """A CSV may have another cadence; the window is 60 bars of the requested timeframe."""
     rows = bodies(feed_of(write_csv(tmp_path / "d.csv", cadence_s=cadence_s, instruments=PAIRS)))
     for row in rows:
         start, end = (datetime.fromisoformat(row[name]) for name in ("start_time", "end_time"))

@@ -1,4 +1,4 @@
-"""A request as it goes over the wire."""
+"""The bytes of a request."""
 
 import pytest
 
@@ -35,12 +35,12 @@ from include.perf.load.wire import headers_of_load, wire_format
     ],
 )
 def test_a_request_is_these_bytes(method: str, request_: Request, headers: dict[str, str], expected: bytes) -> None:
-    """Nothing is added to what the feed and the service say; what the service says of the content goes first."""
+    """Nothing is added to the feed and the service's headers; a content type of the service wins."""
     assert wire_format(method, request_, base_url="http://gw:8000", headers=headers) == expected
 
 
 def test_the_headers_of_a_load() -> None:
-    """The service's own are laid over ours, and secrets over both, whatever the case of their names."""
+    """The service's headers override the defaults, and secret headers both, whatever the case of their names."""
     headers = headers_of_load({"accept": "text/plain", "X-Team": "fx"}, {"Authorization": "Bearer x"}, keep_alive=False)
     assert headers == {
         "accept": "text/plain",

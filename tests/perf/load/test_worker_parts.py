@@ -1,4 +1,4 @@
-"""What several workers leave becomes one record: every row that was written, and what they say added up."""
+"""The parts of several workers become one record: all rows that were written, and the combined summaries."""
 
 import gzip
 import zlib
@@ -42,7 +42,7 @@ def log_of(**changes: Any) -> GeneratorLog:
 
 
 def lines_of(worker: int, *, count: int = 100) -> list[str]:
-    """The rows of a worker: arrivals worker, worker + 2, … at 10/s."""
+    """Return the rows of a worker: arrivals worker, worker + 2, … at 10/s."""
     lines = [",".join(REQUEST_COLUMNS)] if worker == 0 else []
     for number in range(worker, 2 * count, 2):
         times = f"0.000050,0.000100,0.01{number:04d},0.01{number:04d}"
@@ -51,7 +51,7 @@ def lines_of(worker: int, *, count: int = 100) -> list[str]:
 
 
 def compressed(lines: Sequence[str], *, flush_every: int = 20) -> bytes:
-    """As the load process writes it: flushed now and then, with a proper end."""
+    """Return the lines as the load process writes them: flushed now and then, with a proper end."""
     compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
     content = b""
     for at in range(0, len(lines), flush_every):
@@ -76,8 +76,8 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_each_worker_has_files_of_its_own(tmp_path: Path) -> None:
-    """Numbered from 1; a worker that is alone writes the record itself."""
+def test_every_worker_has_its_own_files(tmp_path: Path) -> None:
+    """Numbered from 1; a single worker writes the record directly."""
     assert part_of(tmp_path, worker=0, workers=1).requests == tmp_path / "requests.csv.gz"
     assert part_of(tmp_path, worker=0, workers=1).summary == tmp_path / "generator.json"
     parts = [part_of(tmp_path, worker=worker, workers=2) for worker in range(2)]
@@ -85,8 +85,8 @@ def test_each_worker_has_files_of_its_own(tmp_path: Path) -> None:
     assert [part.summary.name for part in parts] == ["generator.1.json", "generator.2.json"]
 
 
-def test_two_whole_parts_become_one_record(tmp_path: Path) -> None:
-    """One file after another, byte by byte; the parts are gone."""
+def test_two_complete_parts_become_one_record(tmp_path: Path) -> None:
+    """The files are concatenated byte by byte; the parts are removed."""
     contents = [compressed(lines_of(worker)) for worker in range(2)]
     for worker, content in enumerate(contents):
         write_part(tmp_path, worker, content, log_of())
@@ -99,8 +99,8 @@ def test_two_whole_parts_become_one_record(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut_off", [0, 1])
-def test_a_worker_that_was_killed_leaves_its_whole_rows(tmp_path: Path, cut_off: int) -> None:
-    """Its part ends in the middle of a compressed block; what follows it in the record can be read all the same."""
+def test_the_complete_rows_of_a_killed_worker_are_kept(tmp_path: Path, cut_off: int) -> None:
+    """Its part ends in the middle of a compressed block; the parts after it in the record are readable."""
     for worker in range(2):
         content = compressed(lines_of(worker))
         if worker == cut_off:
@@ -119,10 +119,10 @@ def test_a_worker_that_was_killed_leaves_its_whole_rows(tmp_path: Path, cut_off:
     assert (log.workers, log.lost_workers, log.arrivals) == (2, (cut_off + 1,), 100)
 
 
-def test_a_part_cut_at_any_byte_gives_whole_rows(tmp_path: Path) -> None:
-    """Also within the header of gzip, and within its end."""
+def test_a_part_truncated_at_any_byte_gives_complete_rows(tmp_path: Path) -> None:
+    """Also within the gzip header and the gzip trailer."""
     content = compressed(lines_of(1, count=40), flush_every=7)
-    whole = gzip.decompress(content)
+    text_of_all = gzip.decompress(content)
     counts = []
     for cut in range(len(content) + 1):
         write_part(tmp_path, 0, compressed(lines_of(0, count=2)), log_of())
@@ -130,7 +130,7 @@ def test_a_part_cut_at_any_byte_gives_whole_rows(tmp_path: Path) -> None:
         join(tmp_path, workers=2)
         text = gzip.decompress((tmp_path / "requests.csv.gz").read_bytes()).decode()
         rows = text.splitlines(keepends=True)[3:]  # the header, and two rows of the other
-        assert whole.decode().startswith("".join(rows))
+        assert text_of_all.decode().startswith("".join(rows))
         assert all(line.endswith("\n") for line in rows)
         counts.append(len(rows))
     assert counts == sorted(counts)
@@ -138,7 +138,7 @@ def test_a_part_cut_at_any_byte_gives_whole_rows(tmp_path: Path) -> None:
 
 
 def test_rows_without_a_summary_are_kept(tmp_path: Path) -> None:
-    """A worker that ended its file and was killed before it wrote its summary is lost, its rows are not."""
+    """A worker that was killed between its rows and its summary is lost; its rows are kept."""
     write_part(tmp_path, 0, compressed(lines_of(0)), None)
     write_part(tmp_path, 1, compressed(lines_of(1)), log_of())
     join(tmp_path, workers=2)
@@ -146,8 +146,8 @@ def test_rows_without_a_summary_are_kept(tmp_path: Path) -> None:
     assert (log_in(tmp_path).lost_workers, log_in(tmp_path).arrivals) == ((1,), 100)
 
 
-def test_a_load_of_which_all_workers_were_lost_has_rows_and_no_summary(tmp_path: Path) -> None:
-    """As one worker leaves it that was killed."""
+def test_a_load_without_any_summary_has_rows_only(tmp_path: Path) -> None:
+    """All workers were killed."""
     for worker in range(2):
         write_part(tmp_path, worker, compressed(lines_of(worker))[:600], None)
     join(tmp_path, workers=2)
@@ -156,8 +156,8 @@ def test_a_load_of_which_all_workers_were_lost_has_rows_and_no_summary(tmp_path:
 
 
 @pytest.mark.parametrize("first", [None, b"", compressed(lines_of(0))[:12]], ids=["none", "empty", "cut off"])
-def test_rows_are_readable_though_the_first_worker_wrote_none(tmp_path: Path, first: bytes | None) -> None:
-    """It has the header, and died within its first second."""
+def test_rows_are_readable_without_those_of_the_first_worker(tmp_path: Path, first: bytes | None) -> None:
+    """The first worker writes the header, and was killed within its first second."""
     if first is not None:
         write_part(tmp_path, 0, first, None)
     write_part(tmp_path, 1, compressed(lines_of(1)), log_of())
@@ -167,22 +167,22 @@ def test_rows_are_readable_though_the_first_worker_wrote_none(tmp_path: Path, fi
 
 
 def test_a_load_that_never_began_leaves_no_record(tmp_path: Path) -> None:
-    """No worker wrote to its file, if there is one: an empty record would look like a load that was killed."""
+    """No worker wrote a row: an empty record would look like a load that was killed."""
     write_part(tmp_path, 1, b"", None)
     join(tmp_path, workers=2)
     assert names_in(tmp_path) == []
 
 
-def test_the_record_of_a_single_worker_is_left_as_it_is(tmp_path: Path) -> None:
-    """It is the record already, cut off or not."""
-    (tmp_path / "requests.csv.gz").write_bytes(b"as it was")
+def test_the_record_of_a_single_worker_is_not_changed(tmp_path: Path) -> None:
+    """It already is the record, truncated or not."""
+    (tmp_path / "requests.csv.gz").write_bytes(b"unchanged")
     join(tmp_path, workers=1)
-    assert (tmp_path / "requests.csv.gz").read_bytes() == b"as it was"
+    assert (tmp_path / "requests.csv.gz").read_bytes() == b"unchanged"
     assert names_in(tmp_path) == ["requests.csv.gz"]
 
 
-def test_a_summary_that_is_none_is_refused(tmp_path: Path) -> None:
-    """The message names the file."""
+def test_an_invalid_summary_is_refused(tmp_path: Path) -> None:
+    """The error names the file."""
     write_part(tmp_path, 0, compressed(lines_of(0)), None)
     part_of(tmp_path, worker=0, workers=2).summary.write_text("{}", encoding="utf-8")
     with pytest.raises(StoreError, match=r"generator\.1\.json cannot be read: "):
@@ -190,8 +190,8 @@ def test_a_summary_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_an_earlier_load_is_forgotten(tmp_path: Path, workers: int) -> None:
-    """The record and every part of it, and nothing else."""
+def test_the_files_of_an_earlier_load_are_removed(tmp_path: Path, workers: int) -> None:
+    """The record and all its parts, and nothing else."""
     kept = ["aborted-1.requests.csv.gz", "feed.jsonl"]
     names = ["requests.csv.gz", "generator.json", *kept]
     if workers > 1:
@@ -203,7 +203,7 @@ def test_an_earlier_load_is_forgotten(tmp_path: Path, workers: int) -> None:
     forget(tmp_path)
 
 
-def test_counts_are_sums_and_delays_are_merged() -> None:
+def test_counts_are_added_and_delays_are_merged() -> None:
     """99 lags of 1 ms from one, 1 of 50 ms from the other: together the 99th of 100 is 1 ms, the last 50 ms."""
     log = joined(
         [
@@ -220,10 +220,10 @@ def test_counts_are_sums_and_delays_are_merged() -> None:
     ("first", "second", "worst"),
     [(0.2, 0.4, 0.4), (0.4, 0.2, 0.4), (None, 0.2, 0.2), (0.0, None, 0.0), (None, None, None)],
 )
-def test_of_what_tells_whether_they_kept_up_the_worst_counts(
+def test_the_worst_worker_decides_whether_the_generator_kept_up(
     first: float | None, second: float | None, worst: float | None
 ) -> None:
-    """Never an average, in which one that was saturated would hide; and nothing is not zero."""
+    """An average would hide a saturated worker; and unknown is not zero."""
     log = joined(
         [
             log_of(wanted_cores=first, wait_ratio=first, steal_ratio=first),
@@ -234,13 +234,13 @@ def test_of_what_tells_whether_they_kept_up_the_worst_counts(
 
 
 @pytest.mark.parametrize(("first", "second", "step"), [(0.1, -0.7, -0.7), (-0.1, 0.0, -0.1)])
-def test_the_greater_step_of_the_clock_counts(first: float, second: float, step: float) -> None:
+def test_the_largest_clock_step_counts(first: float, second: float, step: float) -> None:
     """In either direction."""
     assert joined([log_of(clock_step_s=first), log_of(clock_step_s=second)]).clock_step_s == step
 
 
-def test_a_load_is_completed_only_if_all_its_workers_did() -> None:
-    """The window ends where the first of them ended."""
+def test_a_load_is_completed_only_if_all_workers_completed_it() -> None:
+    """The window ends when the first worker ended."""
     stopped = log_of(ended="stopped by SIGTERM", measured_to=START + 14)
     for logs in ([log_of(), stopped], [stopped, log_of()], [None, stopped]):
         log = joined(logs)
@@ -248,7 +248,7 @@ def test_a_load_is_completed_only_if_all_its_workers_did() -> None:
         assert (log.started_at, log.measured_from) == (START, START + 10)
 
 
-def test_the_first_worker_to_end_early_says_why() -> None:
+def test_the_first_worker_to_end_early_has_the_reason() -> None:
     """The others were stopped because of it, a little later."""
     cause = log_of(ended="the load generator ran out of memory", measured_to=START + 14)
     effect = log_of(ended="stopped: worker 2 of 3 ended early", measured_to=START + 14.01)
@@ -256,14 +256,14 @@ def test_the_first_worker_to_end_early_says_why() -> None:
     assert joined([effect, None, log_of()]).ended == "stopped: worker 2 of 3 ended early"
 
 
-def test_a_load_with_a_lost_worker_tells_which() -> None:
+def test_lost_workers_are_numbered() -> None:
     """Numbers from 1, as in the names of their files."""
     log = joined([None, log_of(), None])
     assert (log.workers, log.lost_workers, log.arrivals) == (3, (1, 3), 100)
 
 
-def test_of_each_kind_of_error_the_first_worker_has_the_example() -> None:
-    """All kinds are there."""
+def test_the_example_of_an_error_is_from_the_first_worker() -> None:
+    """All kinds of errors are kept."""
     log = joined(
         [
             log_of(error_examples={"orders HTTP 503": "busy"}),

@@ -1,0 +1,88 @@
+"""A CSV file split into fields, with the line number of every row; what the fields mean is decided elsewhere.
+
+Line numbers are those of an editor: the first line is line 1.
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.perf.model.errors import DataError
+
+MAX_BYTES = 200_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """The rows of the file without blank lines.
+
+    Attributes:
+        header: names of the columns.
+        header_line: line number of the header.
+        rows: fields of each row; rows may differ in length.
+        lines: line number of each row.
+    """
+
+    header: list[str]
+    header_line: int
+    rows: list[list[str]]
+    lines: list[int]
+
+
+def place(path: Path, line: int) -> str:
+    """Return the beginning of a problem's sentence; line 0 means the file itself."""
+    return f"{path} line {line}:" if line else f"{path}:"
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the file's bytes.
+
+    Raises:
+        DataError: the file cannot be read, or is too large.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise DataError(f"{path}: must have at most {MAX_BYTES:,} bytes, but has {size:,}; leave out rows")
+        return path.read_bytes()
+    except OSError as err:
+        raise DataError(f"{path}: cannot be read ({err.strerror}); name a CSV file that exists") from err
+
+
+def _text(path: Path) -> str:
+    """Return the file's text without a byte order mark."""
+    content = read_bytes(path)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        where = place(path, err.object.count(b"\n", 0, err.start) + 1)
+        found = f"byte 0x{err.object[err.start]:02x}"
+        raise DataError(f"{where} must be UTF-8 text, but has {found}; save it as CSV in UTF-8") from err
+    if "\0" in text:
+        where = place(path, text.count("\n", 0, text.index("\0")) + 1)
+        raise DataError(f"{where} must be UTF-8 text, but has byte 0x00; save it as CSV in UTF-8")
+    if not text.strip():
+        raise DataError(f"{path}: must have a header and rows of data, but is empty; write the data into it")
+    return text
+
+
+def read_records(path: Path) -> Records:
+    """Return the rows of a CSV file.
+
+    Raises:
+        DataError: the file is missing, empty, not UTF-8 text, or its quotes do not match.
+    """
+    reader = csv.reader(io.StringIO(_text(path), newline=""), skipinitialspace=True, strict=True)
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    line = 1
+    try:
+        for row in reader:
+            if row and row != [""]:
+                rows.append(row)
+                lines.append(line)
+            line = reader.line_num + 1  # a quoted field may span lines: a row has the number of its first line
+    except csv.Error as err:
+        raise DataError(f"{place(path, line)} must be CSV, but is not ({err}); correct its quotes") from err
+    return Records(header=[name.strip() for name in rows[0]], header_line=lines[0], rows=rows[1:], lines=lines[1:])
