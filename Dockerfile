@@ -1,4 +1,4 @@
-# Airflow's own image with our lock laid over it, and the project, which belongs to root.
+# Airflow's image with the packages of our lock, and the project, owned by root.
 ARG AIRFLOW_IMAGE=apache/airflow:3.3.2
 ARG PROMETHEUS_IMAGE=prom/prometheus:v2.53.3
 
@@ -6,7 +6,7 @@ FROM ${PROMETHEUS_IMAGE} AS prometheus
 
 FROM ${AIRFLOW_IMAGE}
 
-# What the image has in the version of the lock stays as it is; every other file is held to its checksum.
+# Packages that the image has in the right version are kept; all others are verified by checksum.
 USER airflow
 RUN --mount=type=bind,source=requirements.txt,target=/tmp/requirements.txt \
     --mount=type=cache,target=/tmp/uv-cache,uid=50000 \
@@ -15,13 +15,14 @@ RUN --mount=type=bind,source=requirements.txt,target=/tmp/requirements.txt \
     && python -m pip check
 
 USER root
-# checks and tests alert rules before they are put in place
+# checks and tests alert rules before they are installed
 COPY --from=prometheus /bin/promtool /usr/local/bin/promtool
 COPY dags /opt/bellwether/dags
 COPY plugins /opt/bellwether/plugins
 COPY include /opt/bellwether/include
 COPY demo /opt/bellwether/demo
-# Airflow's user is in root's group, so that a checkout's group may not write. A volume takes the owner of its folder.
+# Airflow's user is in root's group, so the group must not have write permission. A volume inherits the owner of its
+# folder.
 RUN python -m compileall -q /opt/bellwether \
     && chmod -R a+rX,go-w /opt/bellwether \
     && install --directory --owner=airflow --group=0 --mode=0775 /var/lib/bellwether /var/lib/bellwether/rules

@@ -25,22 +25,22 @@ timed = $(2) && mkdir -p $(dir $(TIMES)) && printf '  %-8s %2d min %02d s\n' $(1
 COMPILE := pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
 	--custom-compile-command "make lock"
 
-help:  ## list what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 16
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
 
-demo: setup  ## show the whole product on real parts: a baseline, a pass, a regression found (about five minutes)
+demo: setup  ## show how a regression is found, on a real stack (about five minutes)
 	@$(PYTHON) -m demo story
 
-up: setup  ## start the demo stack and keep it running (PRODUCTION=1 adds the production twins)
+up: setup  ## start the demo stack (PRODUCTION=1 adds production twins of the services)
 	@$(PYTHON) -m demo up $(if $(PRODUCTION),--production)
 
-down:  ## end the demo stack; what it wrote is kept in .demo
-	@if [ -x $(PYTHON) ]; then $(PYTHON) -m demo down; else echo "nothing was set up yet"; fi
+down:  ## stop the demo stack; its files are kept in .demo
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m demo down; else echo "The stack was never set up."; fi
 
-status: setup  ## say whether the demo stack runs, and where
+status: setup  ## show whether the demo stack runs, and its addresses
 	@$(PYTHON) -m demo status
 
-test:  ## every check and every test, on real parts; says how long each part took
+test:  ## run all checks and tests, and show how long each part took
 	@scripts/setup test
 	@rm -f $(TIMES)
 	@$(call timed,checks,$(MAKE) --no-print-directory check)
@@ -50,11 +50,11 @@ test:  ## every check and every test, on real parts; says how long each part too
 	@$(call timed,alone,$(PYTEST) -m "$(SAFE) and alone")
 	@echo "how long each part took:" && cat $(TIMES)
 
-units:  ## the quick tests only
+units:  ## run the fast tests only
 	@scripts/setup test
 	@$(PYTEST) -m "$(SAFE) and not integration" $(SIDE_BY_SIDE)
 
-check:  ## style, types and import rules
+check:  ## check style, types and import rules
 	@scripts/setup test
 	@$(MAKE) --no-print-directory --jobs 2 $(IN_BLOCKS) types style imports
 
@@ -68,39 +68,39 @@ style:
 imports:
 	lint-imports
 
-env:  ## make .env, the settings and secrets of the compose stack; one that is there is kept
+env:  ## make .env, the settings and secrets of the compose stack; an existing file is kept
 	@scripts/make-env
 
-compose-test:  ## the production stack for real: build, start, load, hurt and remove it (needs a container engine)
+compose-test:  ## build, start, load, break and remove the production stack (needs a container engine)
 	@scripts/container-engine
 	@scripts/setup test
 	@$(PYTHON) -m pytest -m compose tests/compose -o log_cli=true -o log_cli_level=INFO
 
-faults:  ## break every part of a real production stack, one after another (about twenty-five minutes)
+faults:  ## break every part of a production stack, one after another (about 25 minutes)
 	@scripts/setup faults
 	@$(PYTHON) -m pytest -m faults
 
-audit: setup  ## check both locks for known holes; asks PyPI, so it is no part of make test
+audit: setup  ## check both locks for known vulnerabilities (queries PyPI; not part of make test)
 	@PATH="$(dir $(UV)):$$PATH" $(PYTHON) scripts/audit.py
 
-setup:  ## bring uv, the environment in .venv and Prometheus
+setup:  ## install uv, the virtual environment and Prometheus
 	@scripts/setup run
 
-lock:  ## renew both locks from requirements.in and requirements-dev.in
+lock:  ## update both locks from requirements.in and requirements-dev.in
 	@scripts/setup run
 	$(UV) $(COMPILE) --upgrade requirements.in --output-file requirements.txt
 	$(UV) $(COMPILE) --upgrade requirements-dev.in --output-file requirements-dev.txt
 
-data: setup  ## make the scenarios' market data anew, and its picture
+data: setup  ## regenerate the scenarios' market data, and its picture
 	$(PYTHON) -m include.data.generate --picture docs/images/market-data.png
 
-dashboards:  ## write Grafana's dashboard and its provisioning files
+dashboards:  ## generate Grafana's dashboard and its provisioning files
 	@scripts/setup test
 	@$(PYTHON) -m include.perf.monitoring.dashboards
 
-schemas: setup  ## write the JSON Schemas of the files that other tools read
+schemas: setup  ## generate the JSON Schemas of the files that other tools read
 	@$(PYTHON) -m include.perf baselines schema
 
-clean: down  ## remove what the demo wrote and every cache; keeps .venv
+clean: down  ## remove the files of the demo and all caches; keeps .venv
 	rm -rf .demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,14 +1,14 @@
-"""Check both locks for known holes with pip-audit, which asks PyPI's advisories: ``make audit``.
+"""Check both locks for known vulnerabilities with pip-audit, which queries PyPI's advisories: ``make audit``.
 
-What is known and has to wait is named in ``pyproject.toml``, each with its reason and the day until which it may wait::
+Exceptions stand in ``pyproject.toml``, with a reason and a last day::
 
     [[tool.bellwether.audit.exceptions]]
     id = "GHSA-xxxx-xxxx-xxxx"
     reason = "only reached by a feature that is switched off; fixed in the next provider"
     until = 2027-01-31
 
-Exit code: 0 nothing found; 1 something was found, or an exception has expired; 2 it could not be checked, which is no
-good news: a package that the index told nothing of counts as not checked.
+Exit code: 0 for no vulnerabilities; 1 for a vulnerability or an expired exception; 2 for an incomplete check. A package
+that the index knows nothing about counts as not checked.
 """
 
 import json
@@ -28,12 +28,12 @@ TIMEOUT_S = 900.0
 
 
 class NotChecked(Exception):
-    """There is no answer."""
+    """The check has no complete result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exemption:
-    """A hole that may stay for a while.
+    """A vulnerability that is accepted for a while.
 
     Attributes:
         until: the last day.
@@ -48,42 +48,42 @@ def exemptions(document: Mapping[str, Any]) -> tuple[Exemption, ...]:
     """Return the exceptions in a pyproject.
 
     Raises:
-        TypeError: one lacks its id, its reason or its day.
+        TypeError: an exception lacks its id, reason or last day.
     """
     audit = document.get("tool", {}).get("bellwether", {}).get("audit", {})
-    return tuple(Exemption(**each) for each in audit.get("exceptions", []))
+    return tuple(Exemption(**entry) for entry in audit.get("exceptions", []))
 
 
 def problems_in(report: Mapping[str, Any], known: Sequence[Exemption], *, today: date) -> Iterator[str]:
-    """Say of each hole in pip-audit's report which version mends it; those that may stay are left out.
+    """Yield the vulnerabilities in pip-audit's report, with the fixed versions; accepted ones are left out.
 
     Raises:
-        NotChecked: nothing is known of some of the packages.
+        NotChecked: some packages are unknown to the index.
     """
     packages = report["dependencies"]
-    unknown = [each["name"] for each in packages if "skip_reason" in each]
+    unknown = [package["name"] for package in packages if "skip_reason" in package]
     if unknown or not packages:
-        raise NotChecked(f"nothing was told of {len(unknown)} of {len(packages)} packages: {', '.join(unknown[:5])} …")
-    may_stay = {each.id for each in known if today <= each.until}
+        raise NotChecked(f"{len(unknown)} of {len(packages)} packages were not checked: {', '.join(unknown[:5])} …")
+    accepted = {exemption.id for exemption in known if today <= exemption.until}
     for package in packages:
-        for hole in package["vulns"]:
-            if not may_stay & {hole["id"], *hole["aliases"]}:
-                mended = ", ".join(hole["fix_versions"]) or "no version yet"
-                yield f"{package['name']} {package['version']}: {hole['id']}, mended in {mended}"
+        for finding in package["vulns"]:
+            if not accepted & {finding["id"], *finding["aliases"]}:
+                fixed = ", ".join(finding["fix_versions"]) or "no version yet"
+                yield f"{package['name']} {package['version']}: {finding['id']}, fixed in {fixed}"
 
 
 def expired(known: Sequence[Exemption], *, today: date) -> Iterator[str]:
-    """Say which exceptions hold no longer."""
-    for each in known:
-        if today > each.until:
-            yield f"the exception for {each.id} ended on {each.until}; mend it, or say why it may wait longer"
+    """Yield the exceptions that have expired."""
+    for exemption in known:
+        if today > exemption.until:
+            yield f"the exception for {exemption.id} expired on {exemption.until}; upgrade the package or extend it"
 
 
 def report_of(lock: Path) -> Mapping[str, Any]:
-    """Return what pip-audit says of a lock; nothing of it is installed.
+    """Return pip-audit's report on a lock; nothing is installed.
 
     Raises:
-        NotChecked: it could not be run, or could not ask.
+        NotChecked: pip-audit did not run, or could not reach the index.
     """
     command = ["uv", "tool", "run", PIP_AUDIT, "--requirement", str(lock), "--disable-pip", "--require-hashes"]
     try:
@@ -98,13 +98,13 @@ def report_of(lock: Path) -> Mapping[str, Any]:
     except (OSError, subprocess.TimeoutExpired) as err:
         raise NotChecked(f"pip-audit could not be run: {err}") from err
     except ValueError:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise NotChecked(f"pip-audit has no answer: {said[-1] if said else 'it says nothing'}") from None
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise NotChecked(f"pip-audit failed: {lines[-1] if lines else 'no output'}") from None
     return found
 
 
 def main() -> int:
-    """Check, print what was found, and return the exit code."""
+    """Check both locks, print the problems, and return the exit code."""
     today = datetime.now(UTC).date()
     known = exemptions(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8")))
     problems = list(expired(known, today=today))
@@ -114,12 +114,12 @@ def main() -> int:
             problems += problems_in(report_of(ROOT / lock), known, today=today)
         except NotChecked as err:
             is_checked = False
-            sys.stderr.write(f"{lock} could NOT be checked: {err}\n")
-    sys.stdout.write("".join(f"{each}\n" for each in dict.fromkeys(problems)))
+            sys.stderr.write(f"{lock} was NOT checked: {err}\n")
+    sys.stdout.write("".join(f"{problem}\n" for problem in dict.fromkeys(problems)))
     if problems:
         return 1
     if is_checked:
-        sys.stdout.write(f"no known holes in {' and '.join(LOCKS)}\n")
+        sys.stdout.write(f"no known vulnerabilities in {' and '.join(LOCKS)}\n")
     return 0 if is_checked else 2
 
 

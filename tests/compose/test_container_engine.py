@@ -1,4 +1,4 @@
-"""`make compose-test` says why it cannot do what it was asked for."""
+"""`make compose-test` explains why it cannot run."""
 
 import os
 import subprocess
@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[2]
 TOOLS = ("dirname", "timeout", "sh", "env")
 
 
-def asked(folder: Path, docker: str | None) -> "subprocess.CompletedProcess[str]":
-    """Ask whether the stack can be tried, with a docker that behaves so, or without one."""
+def check(folder: Path, docker: str | None) -> "subprocess.CompletedProcess[str]":
+    """Check whether the stack can run, with a docker of this behaviour, or without one."""
     for tool in TOOLS:
         (folder / tool).symlink_to(Path("/usr/bin") / tool)
     if docker is not None:
@@ -24,24 +24,24 @@ def asked(folder: Path, docker: str | None) -> "subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize(
-    ("docker", "why"),
+    ("docker", "reason"),
     [
-        (None, "there is no docker on PATH"),
-        ("exit 1", "docker has no compose"),
-        ('[ "$1" = compose ]', "no engine answers"),
-        ('[ "$1" = compose ] || [ "$1" = info ]', "the image apache/airflow:3.3.2 is not here and cannot be pulled"),
+        (None, "docker is not in PATH"),
+        ("exit 1", "docker has no compose command"),
+        ('[ "$1" = compose ]', "no container engine responds"),
+        ('[ "$1" = compose ] || [ "$1" = info ]', "the image apache/airflow:3.3.2 is missing and cannot be pulled"),
     ],
 )
-def test_what_is_missing_is_named(tmp_path: Path, docker: str | None, why: str) -> None:
-    """In one sentence, with an exit code that lets the rest of the checks go on."""
-    done = asked(tmp_path, docker)
+def test_the_missing_part_is_named(tmp_path: Path, docker: str | None, reason: str) -> None:
+    """The exit code is 1, and the message names the missing part."""
+    done = check(tmp_path, docker)
 
     assert done.returncode == 1
-    assert why in done.stderr
+    assert reason in done.stderr
 
 
-def test_an_engine_with_the_images_will_do(tmp_path: Path) -> None:
-    """Nothing is pulled that is there."""
-    done = asked(tmp_path, '[ "$1" != pull ]')
+def test_an_engine_with_all_images_is_enough(tmp_path: Path) -> None:
+    """Existing images are not pulled."""
+    done = check(tmp_path, '[ "$1" != pull ]')
 
     assert (done.returncode, done.stderr) == (0, "")
