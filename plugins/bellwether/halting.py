@@ -24,7 +24,7 @@ def halted() -> str | None:
     """Return why no load may run, or ``None``."""
     halt = halt_of(Variable.get(HALT_VARIABLE, default=None))
     if halt is not None:
-        return halt.told(f"remove the Variable {HALT_VARIABLE}")
+        return halt.describe(f"remove the Variable {HALT_VARIABLE}")
     return halt_file().reason()
 
 

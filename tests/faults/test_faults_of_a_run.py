@@ -89,7 +89,7 @@ def test_without_prometheus_no_load_goes_out(bench: Bench) -> None:
     outcome = bench.run()
     bench.prometheus.start()
     assert (outcome.code, outcome.record.verdict, outcome.record.load.due) == (3, Verdict.INVALID, None)
-    assert "Prometheus cannot say whether it watches feature-store-service" in outcome.record.reasons[0]
+    assert "cannot check whether Prometheus scrapes feature-store-service" in outcome.record.reasons[0]
     assert bench.answered() - since < RATE_RPS
 
 

@@ -32,7 +32,7 @@ RUN_LOAD = "run_service.run_load"
 HALT = '{"by": "mara", "reason": "incident 4711", "at": "2026-03-02T06:30:00+00:00"}'
 HALTED = (
     "load is halted by mara since 2026-03-02 06:30:00 UTC: incident 4711 "
-    "(to go on, remove the Variable bellwether_halt)"
+    "(to resume, remove the Variable bellwether_halt)"
 )
 
 

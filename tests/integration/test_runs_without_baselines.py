@@ -78,7 +78,7 @@ def test_the_halt_switch_stops_load(platform: Platform, halted: str) -> None:
     run = platform.run("high_volatility", LOAD | {"service": SHORT_NAME})
     assert (run.state, run.record["verdict"]) == ("success", "SKIPPED")
     assert states_of(run) == done(preflight="skipped", run_load="skipped", scrape="skipped")
-    assert run.record["reasons"] == [f"load is halted: {halted} (to go on, remove the Variable bellwether_halt)"]
+    assert run.record["reasons"] == [f"load is halted: {halted} (to resume, remove the Variable bellwether_halt)"]
     assert (run.record["window"], run.messages) == (None, [])
 
 

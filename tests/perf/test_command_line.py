@@ -391,11 +391,11 @@ def test_halt_and_resume(shell: Shell, tmp_path: Path) -> None:
     """By the file that the environment names; both say what is so now."""
     told = (
         "load is halted by ana since 2026-03-02 06:30:00 UTC: incident [4711] "
-        f"(to go on, remove the file {tmp_path / 'halt.json'})\n"
+        f"(to resume, remove the file {tmp_path / 'halt.json'})\n"
     )
     assert shell("halt", "--reason", "incident [4711]", code=0) == told
     assert halt_file().reason() == told.rstrip("\n")
-    assert shell("resume", code=0) == f"load may start again; it was: {told}"
+    assert shell("resume", code=0) == "Resumed. The halt was set by ana at 2026-03-02 06:30:00 UTC: incident [4711]\n"
     assert halt_file().reason() is None
     assert shell("resume", code=0) == "load was not halted\n"
 

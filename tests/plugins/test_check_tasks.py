@@ -163,6 +163,6 @@ def test_a_service_where_no_load_may_go_is_red(platform: Platform, context: Cont
     """Its entry in the catalogue, or the name server, is wrong."""
     context(dag_id="smoke")
     platform.resolve.answers["orders-service"] = [["203.0.113.7"]]
-    with pytest.raises(AirflowFailException, match=r"^orders-service is not loaded: "):
+    with pytest.raises(AirflowFailException, match=r"^load on orders-service is refused: "):
         check_tasks.try_service.function("orders-service")
     assert platform.target.sent == []

@@ -14,7 +14,7 @@ from include.perf.guards.halt import Halt
 from include.perf.model.errors import StoreError
 
 VARIABLE = "AIRFLOW_VAR_BELLWETHER_HALT"
-LIFT_IT = "(to go on, remove the Variable bellwether_halt)"
+LIFT_IT = "(to resume, remove the Variable bellwether_halt)"
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_the_variable_halts(monkeypatch: pytest.MonkeyPatch, text: str, reason: 
 def test_the_file_halts_as_well(switch_file: Path) -> None:
     """Who has only the command line can stop Airflow's loads."""
     halt_file().set(Halt(by="ana", reason="release"))
-    assert halted() == f"load is halted by ana: release (to go on, remove the file {switch_file})"
+    assert halted() == f"load is halted by ana: release (to resume, remove the file {switch_file})"
     halt_file().clear()
     assert halted() is None
 
@@ -62,13 +62,13 @@ def test_of_both_the_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "incident 4711")
     assert halted() == f"load is halted: incident 4711 {LIFT_IT}"
     monkeypatch.setenv(VARIABLE, "")
-    assert str(halted()).startswith("load is halted by ana: release (to go on, remove the file ")
+    assert str(halted()).startswith("load is halted by ana: release (to resume, remove the file ")
 
 
 def test_a_file_that_cannot_be_read_is_an_error(switch_file: Path) -> None:
     """Not knowing must not pass for not halted."""
     switch_file.mkdir()
-    with pytest.raises(StoreError, match=r"whether load is halted is not known$"):
+    with pytest.raises(StoreError, match=r"it is unknown whether load is halted$"):
         halted()
 
 

@@ -161,7 +161,7 @@ def test_the_variable_halts_load_and_says_why(monkeypatch: pytest.MonkeyPatch, t
     pipeline = airflow_pipeline()
     assert pipeline.halted() is None
     monkeypatch.setenv("AIRFLOW_VAR_BELLWETHER_HALT", "incident 4711")
-    assert pipeline.halted() == "load is halted: incident 4711 (to go on, remove the Variable bellwether_halt)"
+    assert pipeline.halted() == "load is halted: incident 4711 (to resume, remove the Variable bellwether_halt)"
     monkeypatch.setenv("AIRFLOW_VAR_BELLWETHER_HALT", "")
     assert pipeline.halted() is None
 

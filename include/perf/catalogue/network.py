@@ -97,6 +97,11 @@ def network_of(given: Any) -> Network:
     return network
 
 
+def network_with(address: Address) -> Network:
+    """Return the network that consists of one address."""
+    return ip_network(address)
+
+
 def is_within(address: Address, network: Network) -> bool:
     """Whether an address lies in a network, which never holds one of the other family."""
     return address.version == network.version and address in network

@@ -16,7 +16,7 @@ from include.perf.alerts.book import AlertBook, Message, Silence
 from include.perf.alerts.delivery import AlertStore
 from include.perf.alerts.silence import SilenceRequest, about, lift, silence_of
 from include.perf.catalogue.reading import load_catalogue
-from include.perf.guards.halt import Halt, HaltSwitch
+from include.perf.guards.halt import Halt, HaltState
 from include.perf.model.text import counted, utc_time
 
 
@@ -107,7 +107,7 @@ class HaltCommands:
         user: says who is at the keyboard.
     """
 
-    switch: Callable[[], HaltSwitch]
+    switch: Callable[[], HaltState]
     user: Callable[[], str]
     clock: Callable[[], datetime]
 
@@ -126,7 +126,7 @@ class HaltCommands:
 
     def _resume(self, _: argparse.Namespace, console: Console) -> int:
         switch = self.switch()
-        reason = switch.reason()
+        halt = switch.read()
         switch.clear()
-        console.print("load was not halted" if reason is None else f"load may start again; it was: {reason}")
+        console.print("load was not halted" if halt is None else f"Resumed. {halt.describe_former()}")
         return 0

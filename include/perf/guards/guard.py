@@ -1,6 +1,6 @@
-"""What must hold before load goes out, and while it does. A guard that cannot tell refuses.
+"""Checks whether a load may start, and whether a running one may continue.
 
-Load on production: only while the market is closed.
+A check without a clear answer refuses the load. Production is loaded only while the market is closed.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from include.perf.runs.spec import RunSpec
 
 
 def production_ends(service: Service, hours: MarketHours, now: datetime) -> datetime:
-    """Return when all load on a service in production must be over: when the market opens next.
+    """Return when all load on a production service must be over: when the market opens next.
 
     Raises:
         RunSkipped: the market is open.
@@ -35,18 +35,18 @@ def production_ends(service: Service, hours: MarketHours, now: datetime) -> date
     closes = hours.closes_at(now)
     if closes is not None:
         raise RunSkipped(
-            f"{service.name} is {service.environment}, which is loaded only while the market is closed, and it is open "
-            f"until {utc_time(closes)}; start the run after that"
+            f"{service.name} is {service.environment}, which is loaded only while the market is closed; the market is "
+            f"open until {utc_time(closes)}, so start the run after that"
         )
     return hours.market_opening(now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """Asks everything that may forbid a load, the cheapest first.
+    """Runs every check that can refuse a load, the cheapest first.
 
     Attributes:
-        halted: says why no load may run at all, or ``None``.
+        halted: returns why all load is halted, or ``None``.
     """
 
     catalogue: Catalogue
@@ -56,26 +56,26 @@ class Guard:
     halted: Condition
     clock: Clock
 
-    def check_switch(self) -> None:
-        """Make sure that load is not halted.
+    def check_halt(self) -> None:
+        """Check that load is not halted.
 
         Raises:
-            RunSkipped: it is.
+            RunSkipped: load is halted.
         """
         reason = self.halted()
         if reason is not None:
             raise RunSkipped(reason)
 
     def check_time(self, spec: RunSpec, *, at: datetime | None = None) -> None:
-        """Make sure that load is wanted, and would be over in time.
+        """Check that load is not halted, and that this load would be over in time.
 
         Args:
-            at: when it would start, by default now.
+            at: when the load would start, by default now.
 
         Raises:
-            RunSkipped: it is halted, comes too late, or the market is in its way.
+            RunSkipped: load is halted, the load would end too late, or the market of a production service is open.
         """
-        self.check_switch()
+        self.check_halt()
         now = at or self.clock()
         longest_s = self._longest_s(spec)
         for deadline in self._deadlines(spec, now):
@@ -86,33 +86,33 @@ class Guard:
                 )
 
     def addresses_of(self, service: Service) -> tuple[str, ...]:
-        """Return where load for a service may go; each address is allowed.
+        """Return the addresses of a service; load to all of them is allowed.
 
         Raises:
-            HostRefused: one is not.
+            HostRefused: load to one of them is not allowed.
         """
         return allowed_addresses(service, never=self.catalogue.forbidden_for(service), resolve=self.resolve)
 
     def check_market(self, service: Service) -> None:
-        """Make sure that the market is closed, where the service is production.
+        """Check that the market is closed if the service is production.
 
         Raises:
-            RunSkipped: it is open.
+            RunSkipped: the market is open.
         """
         if service.is_production:
             production_ends(service, self.catalogue.market_hours, self.clock())
 
     def check_ready(self, service: Service, addresses: tuple[str, ...]) -> None:
-        """Make sure that the service is healthy and that Prometheus watches it.
+        """Check that the service is healthy and that Prometheus scrapes it.
 
         Raises:
-            RunError: one of both is not so.
+            RunError: the service is not healthy, or not scraped.
         """
         self.target.check(service, addresses)
         try:
             scraped = is_scraped(service, self.metrics, at=self.clock())
         except PrometheusError as err:
-            raise RunError(f"Prometheus cannot say whether it watches {service.name}: {err}") from err
+            raise RunError(f"cannot check whether Prometheus scrapes {service.name}: {err}") from err
         if not scraped:
             raise RunError(
                 f"Prometheus does not scrape {service.name}: no target with {{{service.prometheus.selector}}} is up; "
@@ -121,20 +121,20 @@ class Guard:
 
     @contextmanager
     def watching(self, spec: RunSpec, listener: ProgressListener, *, lost: Condition = lambda: None) -> Iterator[Watch]:
-        """Lend what looks on while the load runs: the clock, the switch and the scenario's limits.
+        """Watch deadlines, the halt and the scenario's stop criteria while the load runs.
 
         Args:
-            lost: says why the load's claim on its target does not stand any more.
+            lost: returns why the reservation of the load was lost, or ``None``.
         """
         service = self.catalogue.service(spec.service)
         criteria = self.catalogue.scenario(spec.scenario).stop_when
         deadlines = self._deadlines(spec, self.clock())
-        switch = Inquiry(self.halted, name="whether load is halted")
+        halt = Inquiry(self.halted, name="the halt state")
         with watching(
             listener,
             limits=LoadLimits(criteria),
-            conditions=[lost, *(partial(_reached, each, self.clock) for each in deadlines)],
-            inquiries=[switch, *inquiries_of(criteria, service, self.metrics, self.clock)],
+            conditions=[lost, *(partial(_reached, deadline, self.clock) for deadline in deadlines)],
+            inquiries=[halt, *inquiries_of(criteria, service, self.metrics, self.clock)],
         ) as watch:
             yield watch
 
@@ -153,7 +153,7 @@ class Guard:
 
 
 def _reached(deadline: Deadline, clock: Clock) -> str | None:
-    """Return why load must end now, or ``None`` while there is time."""
+    """Return why the load must end now, or ``None`` before the deadline."""
     if clock() < deadline.at:
         return None
     return f"{deadline.occasion}, and all load must be over by {utc_time(deadline.at)}"

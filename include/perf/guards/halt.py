@@ -1,6 +1,6 @@
-"""The switch that stops all load: who set it, when and why.
+"""The halt of all load: who set it, when and why.
 
-It is one text, the content of a file or the value of a Variable. Whatever stands there halts; only nothing does not.
+It is stored as text, in a file or a Variable. Any text except an empty one halts all load.
 """
 
 import json
@@ -10,48 +10,63 @@ from typing import Protocol
 
 from include.perf.model.text import one_line, utc_time
 
-MOST_CHARACTERS = 300
+MAX_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Halt:
-    """Somebody stopped all load.
+    """A halt of all load.
 
     Attributes:
-        by: who; ``None`` where a text alone was set that does not say so.
-        reason: in the words of who set it.
+        by: who set it; ``None`` if unknown.
+        reason: as given by that person.
     """
 
     by: str | None
     reason: str
     at: datetime | None = None
 
-    def told(self, where: str) -> str:
-        """Return it as a reason: who halted load, since when, why, and where to lift it."""
-        who = f" by {self.by}" if self.by else ""
+    def describe(self, remedy: str) -> str:
+        """Describe the halt while it lasts.
+
+        Args:
+            remedy: how to resume: ``remove the file …``.
+        """
         since = f" since {utc_time(self.at)}" if self.at else ""
-        return f"load is halted{who}{since}: {self.reason} (to go on, {where})"
+        return f"load is halted{self._who}{since}: {self.reason} (to resume, {remedy})"
+
+    def describe_former(self) -> str:
+        """Describe the halt after it was removed."""
+        at = f" at {utc_time(self.at)}" if self.at else ""
+        return f"The halt was set{self._who}{at}: {self.reason}"
+
+    @property
+    def _who(self) -> str:
+        return f" by {self.by}" if self.by else ""
 
     def to_text(self) -> str:
-        """Return the text that `halt_of` reads."""
+        """Return the text to store, which `halt_of` reads."""
         return json.dumps({"by": self.by, "reason": self.reason, "at": self.at.isoformat() if self.at else None})
 
 
-class HaltSwitch(Protocol):
-    """Where the command line halts load."""
+class HaltState(Protocol):
+    """Stores the halt for the command line."""
+
+    def read(self) -> Halt | None:
+        """Return the halt, or ``None`` if load is not halted."""
 
     def reason(self) -> str | None:
-        """Return why no load may run, or ``None``."""
+        """Return why load is halted, or ``None``."""
 
     def set(self, halt: Halt) -> None:
-        """Stop all load."""
+        """Halt all load."""
 
     def clear(self) -> None:
-        """Let load start again."""
+        """Resume load."""
 
 
 def halt_of(text: str | None) -> Halt | None:
-    """Read the switch: ``{"by": …, "reason": …, "at": …}``, or any other text as the reason; ``None`` for nothing."""
+    """Parse the stored text: ``{"by": …, "reason": …, "at": …}``, or the reason alone; ``None`` for no text."""
     if text is None or not text.strip():
         return None
     try:
@@ -69,7 +84,7 @@ def halt_of(text: str | None) -> Halt | None:
 
 
 def _short(text: str) -> str:
-    return one_line(text)[:MOST_CHARACTERS]
+    return one_line(text)[:MAX_CHARACTERS]
 
 
 def _moment(given: object) -> datetime | None:

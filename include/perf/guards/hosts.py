@@ -1,7 +1,7 @@
-"""Where load may go: the name is resolved once, each address is checked, and only those are ever connected to.
+"""Checks where load may go: a name is resolved once, and load connects only to the addresses that were checked.
 
-So a name that means something else a second later leads nowhere else. A guard that cannot tell refuses, with one
-exception: a forbidden name that the resolver knows nothing of has no address that could be protected.
+A later change of the name therefore has no effect. A check without a clear answer refuses the load, with one
+exception: a forbidden name that does not exist has no address to protect.
 """
 
 import logging
@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from include.perf.catalogue.forbidden_hosts import ForbiddenHost, problems_of_service
-from include.perf.catalogue.network import Address, address_of, is_own, is_within, literal_of, network_of, why_no_host
+from include.perf.catalogue.network import Address, address_of, is_own, is_within, literal_of, network_with, why_no_host
 from include.perf.catalogue.service import Service
 from include.perf.load.wire import Resolver
 from include.perf.model.errors import HostRefused, TargetError
 
 log = logging.getLogger(__name__)
 
-NOBODY_KNOWS = (socket.EAI_NONAME, socket.EAI_NODATA)
-"""There is no such name, or no address of it. Any other error says that the resolver itself could not tell."""
+NO_ADDRESS = (socket.EAI_NONAME, socket.EAI_NODATA)
+"""The name does not exist, or has no address. With any other error the addresses are unknown."""
 
 
 def allowed_addresses(
@@ -28,29 +28,29 @@ def allowed_addresses(
     resolve: Resolver,
     is_own: Callable[[Address], bool] = is_own,
 ) -> tuple[str, ...]:
-    """Return the addresses of a service's host, in the resolver's order; load may go to each of them.
+    """Return the addresses of a service's host, in the resolver's order; load to all of them is allowed.
 
     Args:
-        never: hosts that no load goes to; their names are resolved, too.
-        is_own: says whether an address is this machine's, which is one machine by all of its addresses.
+        never: forbidden hosts; their names are resolved, too.
+        is_own: whether an address belongs to this machine. If one of them is forbidden, all are.
 
     Raises:
-        HostRefused: load may not go to one of them, or nobody can tell.
+        HostRefused: load to one of them is not allowed, or may not be.
         TargetError: the host has no address.
     """
-    never = [each for each in never if each.has_port(service.port)]
+    never = [host for host in never if host.has_port(service.port)]
     for problem in problems_of_service(service, never):
-        raise HostRefused(f"{service.name} is not loaded: {problem}")
+        raise HostRefused(f"{_refused(service)}: {problem}")
     addresses = _addresses_of(service, resolve)
-    forbidden = _Forbidden([each for host in never for each in _with_addresses(host, service, resolve)], is_own)
+    forbidden = _Forbidden([known for host in never for known in _resolved(host, service, resolve)], is_own)
     for address in addresses:
         if reason := _why_refused(address, service, forbidden):
-            raise HostRefused(f"{service.name} is not loaded: {_found(service, address)}, {reason}")
+            raise HostRefused(f"{_refused(service)}: {_found(service, address)}, {reason}")
     return tuple(map(str, addresses))
 
 
 def _addresses_of(service: Service, resolve: Resolver) -> list[Address]:
-    """Return every address of the host, each once."""
+    """Return the addresses of the host without duplicates."""
     literal = literal_of(service.host)
     if literal is not None:
         return [literal]
@@ -61,11 +61,11 @@ def _addresses_of(service: Service, resolve: Resolver) -> list[Address]:
     if not found:
         raise _unknown(service, "has no address")
     try:
-        return list(dict.fromkeys(address_of(each) for each in found))
+        return list(dict.fromkeys(address_of(text) for text in found))
     except ValueError as err:
         raise HostRefused(
-            f"{service.name} is not loaded: its host {service.host} resolves to what is no address that load could "
-            f"go to ({err}); correct the name, or base_url in services.yaml"
+            f"{_refused(service)}: its host {service.host} resolves to an address that cannot be used ({err}); correct "
+            "the name, or base_url in services.yaml"
         ) from err
 
 
@@ -76,43 +76,41 @@ def _unknown(service: Service, what: str) -> TargetError:
     )
 
 
-def _with_addresses(host: ForbiddenHost, service: Service, resolve: Resolver) -> list[ForbiddenHost]:
-    """Return a forbidden host once for each address of its name."""
+def _resolved(host: ForbiddenHost, service: Service, resolve: Resolver) -> list[ForbiddenHost]:
+    """Return a copy of a forbidden host for each address of its name."""
     if host.name is None:
         return [host]
     try:
-        found = [network_of(str(address_of(each.partition("%")[0]))) for each in resolve(host.name, service.port)]
+        found = [address_of(text.partition("%")[0]) for text in resolve(host.name, service.port)]
     except (OSError, ValueError) as err:
-        if not (isinstance(err, socket.gaierror) and err.errno in NOBODY_KNOWS):
-            raise _cannot_tell(host, service, err) from err
+        if not (isinstance(err, socket.gaierror) and err.errno in NO_ADDRESS):
+            raise _unresolved(host, service, err) from err
         found = []
     if not found:
-        log.warning(
-            "the forbidden host %s has no address, so that only its name is refused; is it the right one?", host
-        )
-    return [replace(host, network=network) for network in found]
+        log.warning("the forbidden host %s has no address, so only its name is refused; check the name", host)
+    return [replace(host, network=network_with(address)) for address in found]
 
 
-def _cannot_tell(host: ForbiddenHost, service: Service, err: OSError | ValueError) -> HostRefused:
+def _unresolved(host: ForbiddenHost, service: Service, err: OSError | ValueError) -> HostRefused:
     reason = (err.strerror if isinstance(err, OSError) else None) or err
     return HostRefused(
-        f"{service.name} is not loaded: {host} ({host.rule}) cannot be resolved ({reason}), so that nobody can tell "
-        f"whether {service.host} is the same machine; try again when the resolver answers, or list its addresses in "
+        f"{_refused(service)}: {host} ({host.rule}) cannot be resolved ({reason}), so it is unknown whether "
+        f"{service.host} is the same machine; try again when the resolver works, or list its addresses in "
         "forbidden_hosts"
     )
 
 
 class _Forbidden:
-    """All forbidden hosts, once their names are resolved."""
+    """The forbidden hosts with their addresses."""
 
     def __init__(self, hosts: Sequence[ForbiddenHost], is_own: Callable[[Address], bool]) -> None:
         self._hosts = hosts
         self._is_own = is_own
-        self._own = [each for each in hosts if each.address is not None and is_own(each.address)]
+        self._own = [host for host in hosts if host.address is not None and is_own(host.address)]
 
     def at(self, address: Address) -> ForbiddenHost | None:
-        """Return the one that an address reaches, if there is one."""
-        found = next((each for each in self._hosts if each.holds(address)), None)
+        """Return the forbidden host that an address belongs to, or ``None``."""
+        found = next((host for host in self._hosts if host.holds(address)), None)
         if found is None and self._own and self._is_own(address):
             return self._own[0]
         return found
@@ -120,13 +118,17 @@ class _Forbidden:
 
 def _why_refused(address: Address, service: Service, forbidden: _Forbidden) -> str | None:
     if what := why_no_host(address):
-        return f"which is {what}; load goes to one machine's own address, correct base_url or the name"
+        return f"which is {what}, not the address of one machine; correct base_url or the name"
     if host := forbidden.at(address):
         return f"and that is {host} ({host.rule}); correct base_url or the name"
     if not any(is_within(address, network) for network in service.allowed_networks):
         networks = ", ".join(map(str, service.allowed_networks))
         return f"which is in none of its allowed_networks ({networks}); add it there if load may go to it"
     return None
+
+
+def _refused(service: Service) -> str:
+    return f"load on {service.name} is refused"
 
 
 def _found(service: Service, address: Address) -> str:

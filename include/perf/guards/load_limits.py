@@ -1,7 +1,6 @@
-"""What a load must not exceed while it runs: its own figures, over a window of its last seconds each.
+"""Checks the stop criteria about a load's own figures, each over a window of the last seconds.
 
-`include.perf.catalogue.scenario.stop_criterion` says what the figures are. Time is the load's own, as its progress
-tells it.
+`include.perf.catalogue.scenario.stop_criterion` defines the figures. Times are those of the load's progress.
 """
 
 from collections import Counter, deque
@@ -21,10 +20,10 @@ SHARES = {
 
 
 class LoadLimits:
-    """Follows the progress of a load; the first limit that it reaches stays reached.
+    """Follows the progress of a load, and keeps the first limit that was exceeded.
 
     Args:
-        criteria: those about the figures of the load; others are left to those who ask for them.
+        criteria: those about queries are ignored.
     """
 
     def __init__(self, criteria: Sequence[StopCriterion] = ()) -> None:
@@ -33,9 +32,9 @@ class LoadLimits:
         self._reached: str | None = None
 
     def take_in(self, progress: Progress) -> None:
-        """Hear how the load is going."""
+        """Add a progress report."""
         if progress.elapsed_s <= self._until_s:
-            return  # it has not begun
+            return  # no time has passed
         since_s, self._until_s = self._until_s, progress.elapsed_s
         for window in self._windows:
             window.take_in(_Second(since_s, progress.elapsed_s, progress.interval))
@@ -46,7 +45,7 @@ class LoadLimits:
         return (reason for window in self._windows if (reason := window.reason()) is not None)
 
     def reached(self) -> str | None:
-        """Return which limit was reached, or ``None``.
+        """Return which limit was exceeded, or ``None``.
 
         ``error ratio 0.62 over the last 30 s is above 0.5 (stop_when)``
         """
@@ -54,7 +53,7 @@ class LoadLimits:
 
 
 class _Second(NamedTuple):
-    """What one progress told of, and which seconds of the load that was."""
+    """A progress report and the period of the load that it covers."""
 
     since_s: float
     until_s: float
@@ -62,7 +61,7 @@ class _Second(NamedTuple):
 
 
 class _Window:
-    """The last seconds of a load, as one criterion sees them: as few as cover its window."""
+    """The last seconds of a load for one criterion: as few as cover its window."""
 
     def __init__(self, criterion: StopCriterion) -> None:
         self._criterion = criterion
@@ -81,7 +80,7 @@ class _Window:
         return second.interval.lags if is_lag else second.interval.latencies
 
     def reason(self) -> str | None:
-        """Return how the limit is passed, ``None`` while it is not or the load has not run for long enough."""
+        """Return how the limit is exceeded; ``None`` if it is not, or before the first full window."""
         criterion = self._criterion
         if self._seconds[-1].until_s - self._seconds[0].since_s < criterion.window_s:
             return None
@@ -89,18 +88,18 @@ class _Window:
         if value is None or not self._is_beyond(value):
             return None
         return (
-            f"{criterion.subject} {criterion.told(value)} over the last {criterion.window_s} s is {criterion.side} "
-            f"{criterion.amount(criterion.limit)} (stop_when)"
+            f"{criterion.subject} {criterion.format_beyond(value)} over the last {criterion.window_s} s is "
+            f"{criterion.side} {criterion.amount(criterion.limit)} (stop_when)"
         )
 
     def _is_beyond(self, value: float) -> bool:
-        """Whether the value is beyond the limit; a delay that is counted in the limit's own step is not."""
+        """Whether the value exceeds the limit; a delay in the same histogram step as the limit does not."""
         figure = self._criterion.metric
         at_limit = _at_step(self._criterion.limit) if figure in SHARES else None
         return value != at_limit and self._criterion.is_beyond(value)
 
     def _value(self) -> float | None:
-        """Return the figure, ``None`` where there is nothing to tell it from."""
+        """Return the figure; ``None`` without data."""
         figure = self._criterion.metric
         match figure:
             case StopFigure.ERROR_RATIO:
@@ -123,7 +122,7 @@ class _Window:
         return sum(getattr(second.interval, name) for second in self._seconds)
 
     def _waits_beyond(self, delay_s: float) -> Counter[int]:
-        """Return the requests in flight that have been waiting for longer."""
+        """Return the requests in flight that have been waiting longer than this."""
         (limit,) = _counted(delay_s).counts
         waits = self._seconds[-1].interval.waits
         return Counter({step: count for step, count in waits.items() if step > limit})
@@ -134,8 +133,8 @@ class _Window:
         return max((sum(cores) / len(cores) for cores in known if cores), default=None)
 
 
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _ratio(part: int, total: int) -> float | None:
+    return part / total if total else None
 
 
 def _counted(delay_s: float) -> Histogram:
@@ -145,5 +144,5 @@ def _counted(delay_s: float) -> Histogram:
 
 
 def _at_step(delay_s: float) -> float | None:
-    """Return a delay as exactly as a histogram tells it."""
+    """Return a delay rounded as in a histogram."""
     return _counted(delay_s).quantile(1)

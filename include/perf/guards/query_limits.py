@@ -1,4 +1,4 @@
-"""What the target must not exceed while a load runs, asked of Prometheus again and again."""
+"""Checks the stop criteria about the target by repeated queries to Prometheus."""
 
 import logging
 from collections.abc import Sequence
@@ -13,19 +13,19 @@ from include.perf.model.text import Clock
 
 log = logging.getLogger(__name__)
 
-MOST_BETWEEN_S = 2.0
-"""Pause between two questions; half the window where that is shorter."""
+MAX_PAUSE_S = 2.0
+"""Pause between two queries, at most half the window."""
 
 
 def inquiries_of(
     criteria: Sequence[StopCriterion], service: Service, metrics: MetricsSource, clock: Clock
 ) -> list[Inquiry]:
-    """Return who asks for the criteria that are about the target."""
+    """Return an inquiry for each criterion with a query."""
     return [
         Inquiry(
             QueryLimit(criterion, service, metrics, clock).reached,
             name=f"the stop criterion {criterion.describe()}",
-            every_s=min(MOST_BETWEEN_S, criterion.window_s / 2),
+            every_s=min(MAX_PAUSE_S, criterion.window_s / 2),
         )
         for criterion in criteria
         if criterion.query is not None
@@ -33,7 +33,7 @@ def inquiries_of(
 
 
 class QueryLimit:
-    """Follows one query."""
+    """Follows one criterion with a query."""
 
     def __init__(self, criterion: StopCriterion, service: Service, metrics: MetricsSource, clock: Clock) -> None:
         self._criterion = criterion
@@ -46,10 +46,10 @@ class QueryLimit:
         self._had_no_data = False
 
     def reached(self) -> str | None:
-        """Ask once; return how the limit is passed, ``None`` while it is not or has not been for long enough.
+        """Query once; return how the limit is exceeded, or ``None`` if it is not, or not yet for a full window.
 
         Raises:
-            PrometheusUnavailable, PartialAnswer: there is no answer, or not a whole one.
+            PrometheusUnavailable, PartialAnswer: there is no result, or an incomplete one.
         """
         now = self._clock()
         try:
@@ -57,19 +57,19 @@ class QueryLimit:
         except QueryRejected as err:
             return f"{self._criterion.subject} cannot be watched: {err}; correct the query (stop_when)"
         except NoData as err:
-            self._lose_sight(now)
+            self._miss(now)
             if not self._had_no_data:
                 self._had_no_data = True
-                log.warning("the stop criterion %s stops nothing meanwhile: %s", self._criterion.describe(), err)
+                log.warning("the stop criterion %s has no effect at the moment: %s", self._criterion.describe(), err)
             return None
         except PrometheusError:
-            self._lose_sight(now)
+            self._miss(now)
             raise
         self._answered = now
         return self._reason(value, now)
 
-    def _lose_sight(self, now: datetime) -> None:
-        """Forget how long it has been beyond the limit, once nothing was seen of it for a whole window."""
+    def _miss(self, now: datetime) -> None:
+        """Forget how long the limit has been exceeded, after a full window without a result."""
         if self._answered is not None and now - self._answered >= self._window:
             self._since = None
 
@@ -83,5 +83,5 @@ class QueryLimit:
             return None
         return (
             f"{criterion.subject} has been {criterion.side} {criterion.amount(criterion.limit)} for "
-            f"{criterion.window_s} s, it is {criterion.told(value)} (stop_when)"
+            f"{criterion.window_s} s, it is {criterion.format_beyond(value)} (stop_when)"
         )

@@ -1,4 +1,4 @@
-"""What may end a load while it runs: each reason is looked at without keeping the load waiting."""
+"""Watches a running load for reasons to stop it, without delaying the load."""
 
 import logging
 import threading
@@ -12,20 +12,20 @@ from include.perf.load.generator import Progress, ProgressListener
 log = logging.getLogger(__name__)
 
 Condition = Callable[[], str | None]
-"""Returns why a load must not go on, or ``None``."""
+"""Returns why a load must not continue, or ``None``."""
 
 ASK_EVERY_S = 1.5
 PATIENCE_S = 60.0
-"""So long a source may keep silent before the load is ended: a switch that nobody can read does not protect."""
+"""A load ends if a source cannot be read for this long: an unreadable halt state does not protect."""
 
 
 class Watch:
-    """Looks on while a load runs, and knows the first reason to end it.
+    """Collects the reasons to stop a running load.
 
     Args:
-        listener: hears of the progress.
-        limits: hear of it too, and may be reached.
-        conditions: asked whenever a reason is asked for; they answer at once.
+        listener: receives the progress.
+        limits: receive the progress, too.
+        conditions: further reasons; they return immediately.
     """
 
     def __init__(self, listener: ProgressListener, *, limits: LoadLimits, conditions: Sequence[Condition]) -> None:
@@ -34,21 +34,21 @@ class Watch:
         self._conditions = (*conditions, limits.reached)
 
     def take_in(self, progress: Progress) -> None:
-        """Pass it on."""
+        """Forward a progress report."""
         self._listener(progress)
         self._limits.take_in(progress)
 
     def reason_to_stop(self) -> str | None:
-        """Return the first reason there is."""
+        """Return the first reason, or ``None``."""
         return next((reason for ask in self._conditions if (reason := ask()) is not None), None)
 
 
 class Inquiry:
-    """A condition that has to be asked for over a network: again and again, in a thread of its own.
+    """A condition that is polled over a network, in its own thread.
 
     Args:
-        name: what is asked, for the reason when it keeps silent for `PATIENCE_S`.
-        every_s: pause between two questions.
+        name: what is read, for the reason if it fails for `PATIENCE_S`.
+        every_s: pause between two polls.
     """
 
     def __init__(
@@ -70,17 +70,17 @@ class Inquiry:
         self._thread = threading.Thread(target=self._ask_on, name=f"watch {name}", daemon=True)
 
     def reason(self) -> str | None:
-        """Return the last answer, or that there has been none for too long."""
+        """Return the last result, or a reason if there has been none for too long."""
         if self._reason is None and self._clock() - self._answered > PATIENCE_S:
             why = f" ({self._problem})" if self._problem else ""
             return f"{self._name} could not be read for {PATIENCE_S:g} s{why}"
         return self._reason
 
     def ask(self) -> None:
-        """Ask once; an error is no answer."""
+        """Poll once; an error is not a result."""
         try:
             self._reason = self._condition()
-        except Exception as err:  # noqa: BLE001 - whatever it is, it must go on asking: its silence ends the load
+        except Exception as err:  # noqa: BLE001 - polling must continue after any error; without a result the load ends
             self._problem = err
             log.warning("%s cannot be read: %s", self._name, err)
         else:
@@ -93,7 +93,7 @@ class Inquiry:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """Ask as long as the block lasts."""
+        """Poll until the end of the block."""
         self._thread.start()
         try:
             yield
@@ -105,7 +105,7 @@ class Inquiry:
 def watching(
     listener: ProgressListener, *, limits: LoadLimits, conditions: Sequence[Condition], inquiries: Sequence[Inquiry]
 ) -> Iterator[Watch]:
-    """Lend a watch, whose inquiries go on as long as the block lasts."""
+    """Provide a watch whose inquiries are polled until the end of the block."""
     with ExitStack() as asking:
         for inquiry in inquiries:
             asking.enter_context(inquiry.asking())

@@ -106,7 +106,7 @@ class CapacityTrials:
         Raises:
             RunSkipped: load is halted, or another one runs.
         """
-        self._check_switch()
+        self._check_halt()
         shared = self.generator.shared()
         addresses = tuple(f"{address}:{aim.service.port}" for address in aim.addresses)
         claim = ReservationRequest(
@@ -123,7 +123,7 @@ class CapacityTrials:
         except Occupied as err:
             raise RunSkipped(f"what the generators can send is only known when nothing else uses them: {err}") from err
 
-    def _check_switch(self) -> None:
+    def _check_halt(self) -> None:
         if (reason := self.halted()) is not None:
             raise RunSkipped(reason)
 
@@ -139,7 +139,7 @@ class CapacityTrials:
             order = LoadOrder(service=aim.service, load=load, folder=folder, addresses=aim.addresses, lock_fd=lock_fd)
             self.generator.run(order, watch=watch)
             cores = aim.cores()
-            self._check_switch()
+            self._check_halt()
             return _judged(load, measure(folder), target_cores=cores)
 
 

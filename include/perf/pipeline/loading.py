@@ -98,7 +98,7 @@ class Loading:
         )
         service = self.catalogue.service(spec.service)
         longest_s = spec.load.longest_s(service.timeout_s)
-        taken_over = tries.taken_over(spec, longest_s=longest_s, still_wanted=self.guard.check_switch)
+        taken_over = tries.taken_over(spec, longest_s=longest_s, still_wanted=self.guard.check_halt)
         if taken_over is not None:
             return taken_over
         self.guard.check_time(spec)

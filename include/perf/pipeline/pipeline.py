@@ -122,7 +122,7 @@ class Pipeline:
 
         service = self.catalogue.service(name)
         scenario = self.catalogue.scenario_of(service)
-        self._guard.check_switch()
+        self._guard.check_halt()
         self._guard.check_market(service)
         addresses = self._guard.addresses_of(service)
         feed = build_feed(self.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)

@@ -13,7 +13,7 @@ from include.perf.model.errors import ConfigurationError
 from tests.fakes.clock import START
 from tests.fakes.failing import raising
 
-TOLD = "load is halted by ana since 2026-03-02 06:30:00 UTC: incident 4711 (to go on, remove the file /srv/halt.json)"
+TOLD = "load is halted by ana since 2026-03-02 06:30:00 UTC: incident 4711 (to resume, remove the file /srv/halt.json)"
 
 
 class Switch:
@@ -26,9 +26,13 @@ class Switch:
     def __init__(self) -> None:
         self.halt: Halt | None = None
 
+    def read(self) -> Halt | None:
+        """Return the halt."""
+        return self.halt
+
     def reason(self) -> str | None:
         """Return why no load may run."""
-        return self.halt.told("remove the file /srv/halt.json") if self.halt else None
+        return self.halt.describe("remove the file /srv/halt.json") if self.halt else None
 
     def set(self, halt: Halt) -> None:
         """Stop all load."""
@@ -80,15 +84,15 @@ def test_a_reason_is_needed(switch: Switch, capsys: pytest.CaptureFixture[str]) 
     assert switch.halt is None
 
 
-def test_resume_clears_the_switch_and_says_what_it_was(switch: Switch) -> None:
-    """The last trace of who had halted load is in the terminal."""
+def test_resume_removes_the_halt_and_describes_it(switch: Switch) -> None:
+    """The terminal keeps who halted load, when and why."""
     switch.halt = Halt(by="ana", reason="incident 4711", at=START)
-    assert typed(switch, "resume") == f"load may start again; it was: {TOLD}\n"
+    assert typed(switch, "resume") == "Resumed. The halt was set by ana at 2026-03-02 06:30:00 UTC: incident 4711\n"
     assert switch.halt is None
 
 
 def test_resume_without_a_halt_is_no_error(switch: Switch) -> None:
-    """What is wanted is so already."""
+    """Nothing changes."""
     assert typed(switch, "resume") == "load was not halted\n"
 
 

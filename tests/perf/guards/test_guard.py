@@ -36,7 +36,7 @@ from tests.fakes.small_catalogue import SELECTOR, small_scenario, small_service
 from tests.fakes.small_platform import Platform
 from tests.stages import SPEC
 
-HALTED = "load is halted by ana: release (to go on, remove the Variable bellwether_halt)"
+HALTED = "load is halted by ana: release (to resume, remove the Variable bellwether_halt)"
 LOAD = LoadProfile(rate_rps=40, duration_s=10, warmup_s=5)
 LONGEST_S = 25  # 5 s of warm-up, 10 s measured, and the 10 s in which the last answer may come
 SEVEN = START.replace(hour=7, minute=0)
@@ -159,7 +159,7 @@ def test_production_is_not_loaded_while_the_market_is_open(platform: Platform, n
     """It is told when it may be: after Friday's close. Staging is none of the market's business."""
     platform.clock.now = now
     assert refused(guard_of(platform, **LIVE), spec_of()) == (
-        "orders-service is live, which is loaded only while the market is closed, and it is open until "
+        "orders-service is live, which is loaded only while the market is closed; the market is open until "
         f"{closes}; start the run after that"
     )
     guard_of(platform).check_time(spec_of())
@@ -191,14 +191,14 @@ def test_every_address_of_the_host_is_returned(platform: Platform) -> None:
             ["10.0.0.0/8"],
             ["10.0.0.7"],
             HostRefused,
-            "orders-service is not loaded: its host orders-service resolves to 10.0.0.7, and that is 10.0.0.0/8 "
+            "load on orders-service is refused: its host orders-service resolves to 10.0.0.7, and that is 10.0.0.0/8 "
             "(forbidden_hosts in services.yaml); ",
         ),
         (
             [],
             ["10.0.0.7", "8.8.8.8"],
             HostRefused,
-            "orders-service is not loaded: its host orders-service resolves to 8.8.8.8, ",
+            "load on orders-service is refused: its host orders-service resolves to 8.8.8.8, ",
         ),
         ([], [], TargetError, "orders-service is not reachable: its host orders-service has no address; "),
     ],
@@ -239,7 +239,7 @@ NOT_SCRAPED = (
     f"Prometheus does not scrape orders-service: no target with {{{SELECTOR}}} is up; add it to Prometheus, or correct "
     "prometheus.selector in services.yaml"
 )
-CANNOT_SAY = "Prometheus cannot say whether it watches orders-service: "
+CANNOT_SAY = "cannot check whether Prometheus scrapes orders-service: "
 
 
 @pytest.mark.parametrize(
@@ -355,7 +355,7 @@ def test_a_halt_ends_the_load(platform: Platform, switch: Switch) -> None:
         assert watch.reason_to_stop() is None
         switch.answer(HALTED)
         assert reason_of(watch) == HALTED
-    assert switch.asked_by == {"watch whether load is halted"}
+    assert switch.asked_by == {"watch the halt state"}
 
 
 @pytest.mark.parametrize(
@@ -381,7 +381,7 @@ def test_a_switch_that_cannot_be_read_for_a_minute_ends_the_load(
         now_s += PATIENCE_S
         assert watch.reason_to_stop() is None
         now_s += 0.5
-        assert reason_of(watch) == f"whether load is halted could not be read for 60 s{told}"
+        assert reason_of(watch) == f"the halt state could not be read for 60 s{told}"
 
 
 def test_the_scenarios_limits_end_the_load(platform: Platform) -> None:

@@ -40,11 +40,11 @@ def test_everything_else_halts(text: str, halt: Halt) -> None:
 
 def test_it_is_told_with_name_time_and_remedy() -> None:
     """On-call reads who to ask, and how to go on."""
-    assert Halt(by="mara", reason="incident 4711", at=AT).told("remove the file /x") == (
-        "load is halted by mara since 2026-03-02 06:30:00 UTC: incident 4711 (to go on, remove the file /x)"
+    assert Halt(by="mara", reason="incident 4711", at=AT).describe("remove the file /x") == (
+        "load is halted by mara since 2026-03-02 06:30:00 UTC: incident 4711 (to resume, remove the file /x)"
     )
-    assert Halt(by=None, reason="release").told("remove the Variable y") == (
-        "load is halted: release (to go on, remove the Variable y)"
+    assert Halt(by=None, reason="release").describe("remove the Variable y") == (
+        "load is halted: release (to resume, remove the Variable y)"
     )
 
 

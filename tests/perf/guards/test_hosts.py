@@ -15,7 +15,7 @@ from tests.fakes.resolver import FakeResolver
 from tests.fakes.small_catalogue import small_service
 
 LISTED = "(forbidden_hosts in services.yaml); correct base_url or the name"
-REFUSED = "orders-service is not loaded: its host orders-service resolves to"
+REFUSED = "load on orders-service is refused: its host orders-service resolves to"
 NO_NAME = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 NOT_NOW = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 ANY_V4 = ["1.0.0.0/8", "8.0.0.0/6", "127.0.0.0/8", "128.0.0.0/1"]
@@ -87,9 +87,9 @@ BEYOND = (
         (["10.0.0.7", "ff02::1"], "ff02::1, which is a multicast address"),
         (
             ["fe80::7%eth0"],
-            "what is no address that load could go to (fe80::7%eth0 is an address on one interface of this",
+            "an address that cannot be used (fe80::7%eth0 is an address on one interface of this",
         ),
-        (["somewhere"], "what is no address that load could go to ('somewhere' does not appear to be"),
+        (["somewhere"], "an address that cannot be used ('somewhere' does not appear to be"),
     ],
 )
 def test_a_name_that_leads_out_of_its_networks(found: list[str], problem: str) -> None:
@@ -151,7 +151,7 @@ def test_another_name_or_address_of_a_forbidden_host(found: list[str], never: li
 def test_a_forbidden_host_by_its_own_name_or_address(url: str, never: str, problem: str) -> None:
     """Before its name is resolved, and after those of the forbidden ones are."""
     found = refusal(service_at(url), never=[never], prod__example=[["10.1.0.7", "fd01::7"]])
-    assert found.startswith("orders-service is not loaded: ")
+    assert found.startswith("load on orders-service is refused: ")
     assert problem in found
 
 
@@ -245,10 +245,11 @@ def test_a_forbidden_name_that_nobody_can_tell_refuses(answer: Any, reason: str)
     """The guard does not know whether it is the same machine, so it is."""
     found = refusal(small_service(), never=["prod.example"], orders_service=[["10.0.0.7"]], prod__example=answer)
     assert found.startswith(
-        f"orders-service is not loaded: prod.example (forbidden_hosts in services.yaml) cannot be resolved ({reason}"
+        "load on orders-service is refused: prod.example (forbidden_hosts in services.yaml) cannot be resolved "
+        f"({reason}"
     )
     assert found.endswith(
-        "so that nobody can tell whether orders-service is the same machine; try again when the resolver answers, or "
+        "so it is unknown whether orders-service is the same machine; try again when the resolver works, or "
         "list its addresses in forbidden_hosts"
     )
 

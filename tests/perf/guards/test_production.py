@@ -47,6 +47,6 @@ def test_no_load_while_the_market_is_open(hours: MarketHours, now: str, closes: 
     with pytest.raises(RunSkipped) as caught:
         production_ends(LIVE, hours, datetime.fromisoformat(now).replace(tzinfo=UTC))
     assert str(caught.value) == (
-        "orders-service is live, which is loaded only while the market is closed, and it is open until "
+        "orders-service is live, which is loaded only while the market is closed; the market is open until "
         f"{closes}; start the run after that"
     )

@@ -97,7 +97,7 @@ def test_no_data_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert Asked().ask(*[EMPTY] * 50) == [None] * 50
     assert [record.getMessage() for record in caplog.records] == [
-        "the stop criterion CPU above 3.5 over 10 s stops nothing meanwhile: no data for it"
+        "the stop criterion CPU above 3.5 over 10 s has no effect at the moment: no data for it"
     ]
 
 

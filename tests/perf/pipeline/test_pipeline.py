@@ -37,7 +37,7 @@ from tests.fakes.small_platform import Platform
 from tests.stages import BESIDE
 
 DOWN = "orders-service is not reachable: GET http://orders-service:8000/healthz failed"
-HALTED = "load is halted by ana: release (to go on, remove the Variable bellwether_halt)"
+HALTED = "load is halted by ana: release (to resume, remove the Variable bellwether_halt)"
 
 
 def verdict_of(platform: Platform, uri: str) -> Verdict:
@@ -167,7 +167,7 @@ NOT_SCRAPED = (
     f"Prometheus does not scrape orders-service: no target with {{{SELECTOR}}} is up; "
     "add it to Prometheus, or correct prometheus.selector in services.yaml"
 )
-CANNOT_SAY = "Prometheus cannot say whether it watches orders-service: "
+CANNOT_SAY = "cannot check whether Prometheus scrapes orders-service: "
 
 
 @pytest.mark.parametrize(
@@ -525,7 +525,9 @@ def test_a_name_that_leads_elsewhere_gets_no_load_and_no_turn(platform: Platform
     platform.resolve.answers["orders-service"] = [["10.0.0.7"], ["8.8.8.8"]]
     record = platform.execute()
     assert record.verdict is Verdict.INVALID
-    assert record.reasons[0].startswith("orders-service is not loaded: its host orders-service resolves to 8.8.8.8, ")
+    assert record.reasons[0].startswith(
+        "load on orders-service is refused: its host orders-service resolves to 8.8.8.8, "
+    )
     assert (turns.claims, generator.loads) == ([], [])
 
 

@@ -167,7 +167,7 @@ def test_nothing_is_sent_to_production_while_the_market_is_open(platform: Platfo
 def test_nothing_is_sent_where_load_may_not_go(platform: Platform) -> None:
     """The name leads out of the networks that are allowed."""
     platform.resolve.answers["orders-service"] = [["203.0.113.7"]]
-    assert untried(platform, HostRefused).startswith("orders-service is not loaded: ")
+    assert untried(platform, HostRefused).startswith("load on orders-service is refused: ")
 
 
 def test_a_service_that_no_scenario_loads_has_no_data(platform: Platform) -> None:

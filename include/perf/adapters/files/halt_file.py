@@ -1,4 +1,4 @@
-"""The switch that stops all load, as a file."""
+"""The halt of all load, stored as a file."""
 
 from pathlib import Path
 
@@ -8,32 +8,32 @@ from include.perf.model.json_files import write_atomically
 
 
 class HaltFile:
-    """While the file is there, no load starts and a running one is stopped."""
+    """While the file exists, no load starts and running loads are stopped."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> Halt | None:
-        """Return who stopped load, ``None`` when nobody did; an empty file halts as well.
+        """Return the halt, or ``None`` if load is not halted; an empty file halts, too.
 
         Raises:
-            StoreError: it cannot be read.
+            StoreError: the file cannot be read.
         """
         try:
             text = self.path.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
             return None
         except OSError as err:
-            raise StoreError(f"cannot read {self.path}: {err.strerror}; whether load is halted is not known") from err
+            raise StoreError(f"cannot read {self.path}: {err.strerror}; it is unknown whether load is halted") from err
         return halt_of(text) or Halt(by=None, reason="the file is empty")
 
     def reason(self) -> str | None:
-        """Return why no load may run, or ``None``."""
+        """Return why load is halted, or ``None``."""
         halt = self.read()
-        return halt.told(f"remove the file {self.path}") if halt else None
+        return halt.describe(f"remove the file {self.path}") if halt else None
 
     def set(self, halt: Halt) -> None:
-        """Stop all load."""
+        """Halt all load."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, halt.to_text().encode())
@@ -41,7 +41,7 @@ class HaltFile:
             raise ConfigurationError(f"cannot write {self.path}: {err.strerror}; check BELLWETHER_HALT_FILE") from err
 
     def clear(self) -> None:
-        """Let load start again."""
+        """Resume load."""
         try:
             self.path.unlink(missing_ok=True)
         except OSError as err:

@@ -1,7 +1,7 @@
-"""When a load must not go on: a figure of the load itself, or one of the target out of Prometheus, over a while.
+"""When to stop a load early: a figure of the load, or a Prometheus query about the target, exceeds a limit.
 
-The model is an entry of ``stop_when`` in ``scenarios.yaml``. `include.perf.guards.load_limits` follows the figures,
-`include.perf.guards.query_limits` asks Prometheus.
+A criterion is an entry of ``stop_when`` in ``scenarios.yaml``. `include.perf.guards.load_limits` checks the figures,
+`include.perf.guards.query_limits` the queries.
 """
 
 import re
@@ -15,7 +15,7 @@ from include.perf.model.yaml_entries import Entry
 
 MAX_WINDOW_S = 3600
 MAX_LATENCY_S = 300
-"""No request may take longer; a limit beyond it was meant in milliseconds."""
+"""No request may take longer; a higher limit was probably meant in milliseconds."""
 
 MAX_CRITERIA = 20
 
@@ -23,19 +23,18 @@ _UNKNOWN_FIELD = re.compile(r"\$(?!selector\b)[A-Za-z_]\w*")
 
 
 class StopFigure(StrEnum):
-    """What a load may be stopped for, over a window of its last seconds; base units.
+    """The figures of a load that can stop it, over a window of the last seconds; base units.
 
-    * ``error_ratio``: failed requests over those that were answered or failed in the window. A request that has
-      been waiting for the whole window counts as failed so far: where the window is longer than the service's
-      time-out there is none.
-    * ``latency_p50``, ``latency_p95``, ``latency_p99`` (s, from the due time): of the answers and the time-outs of
-      the window, as in a run's figures. Requests in flight that have waited for longer than the limit are counted
-      in, with their age so far: what it will be at least.
-    * ``achieved_ratio``: requests that were sent in the window over arrivals that were released in it. A target
-      that hangs takes every connection, and then arrivals wait. More than 1 when they catch up.
-    * ``schedule_lag_p99`` (s): how late the generator released the arrivals of the window, by its own fault.
-    * ``generator_cores`` (cores): what the worker that wanted most would have used, had it never waited for a
-      processor; the mean over the window.
+    * ``error_ratio``: failed requests divided by all requests that ended in the window. A request that has been
+      waiting for the full window counts as failed; there is none if the window is longer than the service's time-out.
+    * ``latency_p50``, ``latency_p95``, ``latency_p99`` (s, from the due time): of the responses and time-outs in the
+      window, as in the figures of a run. Requests in flight that have waited longer than the limit are included with
+      their current age, a lower bound of their latency.
+    * ``achieved_ratio``: requests sent in the window divided by arrivals released in it. It drops if the target holds
+      all connections, so that arrivals have to wait. It exceeds 1 when they catch up.
+    * ``schedule_lag_p99`` (s): the schedule lag of the arrivals in the window, which the generator itself causes.
+    * ``generator_cores`` (cores): the cores that the busiest worker would have used without waiting for a CPU; the
+      mean over the window.
     """
 
     ERROR_RATIO = "error_ratio"
@@ -48,12 +47,12 @@ class StopFigure(StrEnum):
 
     @property
     def words(self) -> str:
-        """The figure in the middle of a sentence: ``error ratio``."""
+        """The name of the figure inside a sentence: ``error ratio``."""
         return self.value.replace("_", " ")
 
     @property
     def unit(self) -> str:
-        """The unit, empty where the name says it."""
+        """The unit; empty if the name implies it."""
         return "s" if self.is_delay else ""
 
     @property
@@ -62,29 +61,28 @@ class StopFigure(StrEnum):
         return self.value.startswith(("latency", "schedule_lag"))
 
     @property
-    def most(self) -> float:
-        """The highest limit that makes sense."""
+    def max_limit(self) -> float:
+        """The highest valid limit."""
         if self in (StopFigure.ERROR_RATIO, StopFigure.ACHIEVED_RATIO):
             return 1
         return MAX_LATENCY_S if self.is_delay else 1024
 
 
 class StopCriterion(Entry):
-    """A limit and the window over which it is passed before the load is stopped.
+    """A limit, and the window over which it must be exceeded to stop the load.
 
-    A metric is looked at once a second, over the last ``window_s`` seconds of all workers together and not before so
-    many seconds of the load have gone by, the warm-up among them. At the limit itself nothing happens, and a window
-    with nothing in it is no reason: no data is never zero.
+    A metric is checked once a second, over the last ``window_s`` seconds of all workers together, starting
+    ``window_s`` seconds after the load (warm-up included). A value equal to the limit does not exceed it, and a window
+    without data does not stop the load: no data is never zero.
 
-    A query is asked every two seconds, or twice a window where that is shorter, and must be beyond the limit each
-    time for ``window_s``. A question that Prometheus has no data for changes nothing, unless it has none for a whole
-    window: then the time begins anew.
+    A query is sent every two seconds, at least twice per window. Every result must exceed the limit for ``window_s``.
+    A missing result is ignored; after a full window without results the time starts again.
 
     Attributes:
-        name: said instead of the metric or query.
+        name: shown instead of the metric or query.
         metric: a figure of the load.
-        query: PromQL of one series; ``$selector`` is the service's own.
-        above, below: the limit, one of the two, in base units (s, ratio, cores; a query's own).
+        query: PromQL with one series as its result; ``$selector`` is that of the service.
+        above, below: the limit, one of the two, in base units (s, ratio, cores; for a query its own unit).
     """
 
     name: Annotated[str, Field(min_length=1, max_length=60)] | None = None
@@ -113,13 +111,13 @@ class StopCriterion(Entry):
 
     def _problems(self) -> Iterator[str]:
         if (self.metric is None) == (self.query is None):
-            yield "needs either metric or query, to say what is looked at"
+            yield "needs either metric or query, to define what is checked"
         if (self.above is None) == (self.below is None):
-            yield "needs either above or below, to say where the limit is"
-        elif self.metric is not None and not 0 <= self.limit <= self.metric.most:
+            yield "needs either above or below, to define the limit"
+        elif self.metric is not None and not 0 <= self.limit <= self.metric.max_limit:
             unit = " seconds" if self.metric.is_delay else ""
             yield (
-                f"{self.side} must be 0 to {self.metric.most:g}{unit} for {self.metric}, but is {self.limit:g}; "
+                f"{self.side} must be 0 to {self.metric.max_limit:g}{unit} for {self.metric}, but is {self.limit:g}; "
                 "limits are in base units"
             )
         elif self.metric is not None and self._is_out_of_reach:
@@ -127,14 +125,14 @@ class StopCriterion(Entry):
 
     @property
     def _is_out_of_reach(self) -> bool:
-        """Whether no value of the metric could be beyond the limit: 1 is not one percent."""
+        """Whether no value of the metric can exceed the limit: 1 is not one percent."""
         return self.limit == (1 if self.above is not None else 0) and (
             self.below is not None or self.metric is StopFigure.ERROR_RATIO
         )
 
     @property
     def limit(self) -> float:
-        """The limit, on whichever side."""
+        """The limit, upper or lower."""
         return self.above if self.above is not None else self.below or 0.0
 
     @property
@@ -144,37 +142,37 @@ class StopCriterion(Entry):
 
     @property
     def subject(self) -> str:
-        """What is looked at, in words."""
+        """What is checked, in words."""
         return self.name or (self.metric.words if self.metric else self.query or "")
 
     def is_beyond(self, value: float) -> bool:
-        """Whether a value is on the wrong side; the limit itself is not."""
+        """Whether a value exceeds the limit; the limit itself does not."""
         return value > self.limit if self.above is not None else value < self.limit
 
     def describe(self) -> str:
-        """Say it in words: ``error ratio above 0.5 over 30 s``."""
+        """Describe the criterion: ``error ratio above 0.5 over 30 s``."""
         return f"{self.subject} {self.side} {self.amount(self.limit)} over {self.window_s} s"
 
-    def told(self, value: float) -> str:
-        """Write a value that is beyond the limit, with as many digits as it takes to see that."""
+    def format_beyond(self, value: float) -> str:
+        """Format a value that exceeds the limit, with enough digits to show that."""
         digits = next((digits for digits in range(3, 17) if self.is_beyond(float(f"{value:.{digits}g}"))), 17)
         return self.amount(value, digits=digits)
 
     def amount(self, value: float, *, digits: int = 12) -> str:
-        """Write a value with its unit."""
+        """Format a value with its unit."""
         unit = self.metric.unit if self.metric else ""
         return f"{value:.{digits}g} {unit}".rstrip()
 
 
 def _differ(criteria: tuple[StopCriterion, ...]) -> tuple[StopCriterion, ...]:
-    """Refuse two of a kind: the laxer of them could never be the first to be reached."""
+    """Refuse two criteria of the same kind: the less strict one has no effect."""
     kinds: dict[tuple[object, ...], int] = {}
     names: dict[str, int] = {}
     for number, criterion in enumerate(criteria):
         kind = (criterion.metric, criterion.query, criterion.side, criterion.window_s)
         if kind in kinds:
             raise ValueError(
-                f"[{kinds[kind]}] and [{number}] look at the same ({criterion.describe()}); remove one of them, or "
+                f"[{kinds[kind]}] and [{number}] check the same ({criterion.describe()}); remove one of them, or "
                 "give it another window_s"
             )
         if criterion.name in names:

@@ -1,4 +1,4 @@
-"""The switch as a file."""
+"""The halt as a file."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def test_it_halts_while_the_file_is_there(tmp_path: Path) -> None:
     assert switch.reason() is None
     switch.set(Halt(by="mara", reason="incident 4711"))
     assert switch.reason() == (
-        f"load is halted by mara: incident 4711 (to go on, remove the file {tmp_path}/new/halt.json)"
+        f"load is halted by mara: incident 4711 (to resume, remove the file {tmp_path}/new/halt.json)"
     )
     switch.clear()
     switch.clear()
@@ -31,7 +31,7 @@ def test_an_empty_file_halts(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """Not knowing must not pass for not halted."""
     (tmp_path / "halt.json").mkdir()
-    with pytest.raises(StoreError, match="whether load is halted is not known"):
+    with pytest.raises(StoreError, match="it is unknown whether load is halted"):
         HaltFile(tmp_path / "halt.json").reason()
 
 

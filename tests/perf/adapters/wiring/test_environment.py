@@ -43,7 +43,7 @@ def test_the_halt_file_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("BELLWETHER_HALT_FILE", str(path))
     halt_file().set(Halt(by="ana", reason="release"))
     assert path.is_file()
-    assert halt_file().reason() == f"load is halted by ana: release (to go on, remove the file {path})"
+    assert halt_file().reason() == f"load is halted by ana: release (to resume, remove the file {path})"
 
 
 @pytest.mark.parametrize("given", [None, ""])

@@ -61,7 +61,7 @@ def test_the_limit_itself_is_not_beyond_it(settings: dict[str, Any], value: floa
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "shown"),
     [
         (0.6249, "0.625"),
         (1.0, "1"),
@@ -70,13 +70,13 @@ def test_the_limit_itself_is_not_beyond_it(settings: dict[str, Any], value: floa
         (0.5 + 2**-53, "0.5000000000000001"),
     ],
 )
-def test_a_value_is_told_with_as_many_digits_as_it_takes(value: float, told: str) -> None:
-    """That 0.5 is above 0.5 would be no reason."""
-    assert criterion(metric="error_ratio", above=0.5).told(value) == told
+def test_a_value_beyond_the_limit_has_enough_digits(value: float, shown: str) -> None:
+    """The message must not read as if 0.5 were above 0.5."""
+    assert criterion(metric="error_ratio", above=0.5).format_beyond(value) == shown
 
 
-EITHER_FIGURE = "needs either metric or query, to say what is looked at"
-EITHER_SIDE = "needs either above or below, to say where the limit is"
+EITHER_FIGURE = "needs either metric or query, to define what is checked"
+EITHER_SIDE = "needs either above or below, to define the limit"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ ERRORS = {"metric": "error_ratio", "above": 0.9, "window_s": 60}
 def test_two_of_a_kind_are_refused() -> None:
     """The stricter one would always be the first."""
     assert problems_of(ERRORS, {"query": "x", "above": 1, "window_s": 5}, ERRORS | {"above": 0.5}) == [
-        "stop_when: [0] and [2] look at the same (error ratio above 0.5 over 60 s); remove one of them, or give it "
+        "stop_when: [0] and [2] check the same (error ratio above 0.5 over 60 s); remove one of them, or give it "
         "another window_s"
     ]
     assert problems_of(ERRORS | {"name": "a"}, ERRORS | {"name": "a", "window_s": 5}) == [
