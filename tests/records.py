@@ -228,7 +228,7 @@ def _invalid_record() -> RunRecord:
         ),
         reasons=("the run is invalid, so nothing was compared",),
         notes=("the clock was set forward by 1.20 s during the run",),
-        metrics=metric_values(cpu_usage="only 80 % of the scrapes are there", memory_usage="no data"),
+        metrics=metric_values(cpu_usage="only 80 % of the scrapes succeeded", memory_usage="no data"),
         # 450 000 due, 405 900 sent in 900 s = 451 rps
         load=load_summary(achieved_rate_rps=451.0, sent=405_900, finished=405_000, failed=45_000),
         generator=generator_figures(schedule_lag_p99_s=2.31, cpu_cores=0.99, wanted_cores=1.34, capped=1200),

@@ -139,7 +139,7 @@ def test_a_clock_that_steps(bench: Bench, tmp_path: Path, step_s: float) -> None
     faked = {"LD_PRELOAD": str(library), "LD_STEPPED_CLOCK": str(step)}
     outcome = bench.run(environment=faked, fault=fault)
     assert (outcome.code, outcome.record.verdict, outcome.record.load.due) == (3, Verdict.INVALID, DUE)
-    stepped = f"the clock of this machine was stepped by {step_s:+.2f} s"
+    stepped = f"the clock of this machine was set by {step_s:+.2f} s"
     assert any(reason.startswith(stepped) for reason in outcome.record.reasons), outcome.record.reasons
 
 

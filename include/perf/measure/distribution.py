@@ -1,18 +1,17 @@
-"""The latency distribution of a run: ``distribution.csv``, a row for each step of latency that occurred.
+"""The latency distribution of a run: ``distribution.csv``, one row per step of latency that occurred.
 
-Of the requests that count towards latency, in the measured window. Steps are those of `include.perf.model.histogram`,
-1 %
-wide, so that the distributions of different runs have the same edges and a quantile is right to half a percent.
+It covers the requests of the measured window that count towards latency. The steps are those of
+`include.perf.model.histogram`, 1 % wide: the distributions of all runs have the same edges, and a quantile is accurate
+to half a percent.
 """
 
-import csv
-import io
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 
+from include.perf.measure.number_table import TableProblem, integer, number, read_rows
 from include.perf.model.errors import StoreError
 from include.perf.model.histogram import lower_bound_s
 
@@ -21,11 +20,11 @@ COLUMNS = ("lower_s", "upper_s", "count")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """How many requests took how long; ascending, every count positive, at least one step.
+    """Number of requests per step of latency; steps ascend, all counts are positive, and there is at least one step.
 
     Attributes:
         lower_s, upper_s: the bounds of each step.
-        counts: requests in it.
+        counts: requests in each step.
     """
 
     lower_s: tuple[float, ...]
@@ -38,7 +37,7 @@ class Distribution:
         return sum(self.counts)
 
     def quantiles(self, shares: Iterable[float]) -> tuple[float, ...]:
-        """Return the latency in seconds that each share of the requests does not exceed, interpolated in its step."""
+        """Return the quantiles of the latency in seconds, linearly interpolated within their steps."""
         cumulated = (0, *accumulate(self.counts))
         return tuple(self._at(share * cumulated[-1], cumulated) for share in shares)
 
@@ -49,37 +48,38 @@ class Distribution:
 
 
 def distribution_csv(counts: Mapping[int, int]) -> bytes:
-    """Write the counts of a `Histogram` as the file."""
+    """Return the file for the counts of a `Histogram`."""
     lines = [",".join(COLUMNS)]
     lines += [f"{lower_bound_s(step):.9g},{lower_bound_s(step + 1):.9g},{counts[step]}" for step in sorted(counts)]
     return ("\n".join(lines) + "\n").encode()
 
 
 def read_distribution(content: bytes, *, where: str) -> Distribution | None:
-    """Read the file; ``None`` when no request counted.
+    """Read the file; ``None`` when it has no requests.
+
+    Args:
+        where: what messages call the file.
 
     Raises:
-        StoreError: the content is no distribution; ``where`` says which file.
+        StoreError: the content is not a distribution.
     """
     try:
-        header, *rows = list(csv.reader(io.StringIO(content.decode("ascii")))) or [[]]
-        if tuple(header) != COLUMNS:
-            raise ValueError(f"the columns must be {','.join(COLUMNS)}, but are {','.join(header)}")
+        rows = read_rows(content, COLUMNS)
         if not rows:
             return None
         lower_s, upper_s, counts = zip(*rows, strict=True)
-        found = Distribution(
-            lower_s=tuple(map(float, lower_s)), upper_s=tuple(map(float, upper_s)), counts=tuple(map(int, counts))
+        distribution = Distribution(
+            lower_s=tuple(map(number, lower_s)), upper_s=tuple(map(number, upper_s)), counts=tuple(map(integer, counts))
         )
-        _check(found)
-    except ValueError as err:
+        _check(distribution)
+    except TableProblem as err:
         raise StoreError(f"{where} is not a latency distribution: {err}") from err
-    return found
+    return distribution
 
 
-def _check(found: Distribution) -> None:
-    bounds = [0.0, *chain.from_iterable(zip(found.lower_s, found.upper_s, strict=True))]
+def _check(distribution: Distribution) -> None:
+    bounds = [0.0, *chain.from_iterable(zip(distribution.lower_s, distribution.upper_s, strict=True))]
     if not all(before <= after < math.inf for before, after in pairwise(bounds)) or bounds[-1] <= 0:
-        raise ValueError("bounds must ascend")
-    if min(found.counts) < 1:
-        raise ValueError(f"counts must be positive, but one is {min(found.counts)}")
+        raise TableProblem("bounds must ascend")
+    if min(distribution.counts) < 1:
+        raise TableProblem(f"counts must be positive, but one is {min(distribution.counts)}")

@@ -1,16 +1,16 @@
 """From the raw record of a load to its figures.
 
-Percentiles are exact: taken over all rows of the measured window at once, never averaged over seconds,
-endpoints or workers (linear interpolation between order statistics; Hyndman & Fan 1996, type 7,
-doi:10.1080/00031305.1996.10473566).
+**Percentiles** are exact: they are taken over all rows of the measured window, never averaged over seconds, endpoints
+or workers. Linear interpolation between order statistics; Hyndman & Fan 1996, type 7,
+doi:10.1080/00031305.1996.10473566.
 
-Which requests count towards latency: every one that was answered as it should be, and every one that timed
-out or never came back, at the time it waited. A failure that was answered fast is left to the error rate: it
-must not make a service look quick.
+**Latency** counts every good answer, and every request that timed out or had no answer when the load ended, with the
+time that it waited. A failure that was answered counts only in the error rate: a fast error must not make a service
+look fast.
 
-Throughput is what the service delivered: good answers that came within the measured window, whenever they
-were due, over its length. Answers that come while the last requests are waited for do not count, else a
-service that can do only half the rate would show all of it, served late.
+**Throughput** = good answers received within the measured window / length of the window. Answers received after the
+window, while the load waits for its last requests, do not count: otherwise a service that handles half the rate would
+show the full rate, only late.
 """
 
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ from include.perf.runs.figures import EndpointFigures, ErrorGroup, GeneratorFigu
 from include.perf.runs.results_store import DISTRIBUTION_FILE, GENERATOR_FILE, REQUESTS_FILE, TIMESERIES_FILE
 
 BLOCK_S, MIN_BLOCKS = 60, 5
-"""A run's spread within itself is that of its minutes; fewer than five of them tell none."""
+"""The spread within a run is that of its minutes; with fewer than five of them it is unknown."""
 
 COLUMNS = (
     "due_at",
@@ -44,14 +44,14 @@ COLUMNS = (
     "latency_s",
     "error",
 )
-"""What the figures are made of."""
+"""The columns of the record that the figures need."""
 
 
 def measure(folder: Path) -> LoadFigures:
-    """Read what a load left in ``folder``, write ``timeseries.csv`` and ``distribution.csv``, and return its figures.
+    """Read the record of a load, write ``timeseries.csv`` and ``distribution.csv``, and return its figures.
 
     Raises:
-        LoadError: the record is missing or is not one.
+        LoadError: the record is missing or invalid.
     """
     log = _read_log(folder / GENERATOR_FILE)
     rows = read_requests(folder / REQUESTS_FILE, COLUMNS)
@@ -66,17 +66,17 @@ def _read_log(path: Path) -> GeneratorLog:
         return from_json(GeneratorLog, path.read_bytes(), where=str(path))
     except FileNotFoundError:
         raise LoadError(
-            "the load generator ended without its summary: it was killed, or the machine ran out of memory; "
+            "the load generator ended without a summary: it was killed, or the machine ran out of memory; "
             f"the requests up to then are in {path.with_name(REQUESTS_FILE)}"
         ) from None
 
 
 def per_second(rows: pd.DataFrame, *, started_at: float) -> pd.DataFrame:
-    """Sum up the requests by the second in which they were due.
+    """Aggregate the requests by the second in which they were due.
 
     Returns:
-        (seconds, 9): ``second`` since the schedule started, ``phase``, the counts ``due``, ``sent``,
-        ``finished``, ``failed``, and latency percentiles in seconds, NaN where nothing counts.
+        (seconds, 9): ``second`` since the schedule started, ``phase``, the counts ``due``, ``sent``, ``finished``,
+        ``failed``, and the latency percentiles in seconds, NaN when no request counts.
     """
     second = np.floor(rows["due_at"].to_numpy() - started_at + 1e-6).astype(np.int32)
     is_good, counted = rows["error"] == "", counts_for_latency(rows)
@@ -107,12 +107,12 @@ def _steps(rows: pd.DataFrame) -> dict[int, int]:
 
 
 def counts_for_latency(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Return which requests count towards latency, see above."""
+    """Return which requests count towards latency; see the docstring of the module."""
     return rows["error"].isin(["", TIMED_OUT, UNFINISHED])
 
 
 def _went_out(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Whether a request was sent at all: one that found no free slot until the end has no service time."""
+    """Return which requests were sent: one that never got a free connection has no service time."""
     return (rows["error"] != UNFINISHED) | (rows["service_time_s"] > 0)
 
 
@@ -160,7 +160,7 @@ def _utc(unix_s: float) -> datetime:
 
 
 def _delivered(rows: pd.DataFrame, log: GeneratorLog) -> int:
-    """Count the good answers that came within the measured window; some were due before it, in the warm-up."""
+    """Count the good answers received within the measured window; some were due before it, in the warm-up."""
     answered_at = rows["due_at"] + rows["latency_s"]
     return int(((rows["error"] == "") & answered_at.between(log.measured_from, log.measured_to)).sum())
 
@@ -189,7 +189,7 @@ def _latencies(rows: pd.DataFrame) -> dict[str, float | None]:
 
 
 def _distortion(measured: pd.DataFrame) -> dict[str, float]:
-    """Return by how many seconds each latency would be lower had every request been released when it was due."""
+    """Return by how many seconds each latency would be lower if every request had been released when it was due."""
     reported = _latencies(measured)
     punctual_s = measured["latency_s"] - measured["schedule_lag_s"]
     punctual = _latencies(measured[["error"]].assign(latency_s=punctual_s))

@@ -1,7 +1,7 @@
 """The rows of ``requests.csv.gz`` as a table.
 
-An hour at 500/s is 1.8 million rows, 180 MB of text: it is decompressed and read piece by piece, and only the columns
-that are asked for are kept, in the smallest type that holds them exactly.
+An hour at 500/s is 1.8 million rows, 180 MB of text: it is decompressed and read in pieces, and only the requested
+columns are kept, in the smallest type that represents them exactly.
 """
 
 import io
@@ -34,40 +34,40 @@ _TYPES = {
 
 
 def read_requests(path: Path, columns: Sequence[str] = REQUEST_COLUMNS) -> pd.DataFrame:
-    """Read ``requests.csv.gz``, also one that a killed process left without an end.
+    """Read ``requests.csv.gz``, also when a killed process left it truncated.
 
     Returns:
-        (rows, columns), in the order in which the requests ended; an empty ``error`` is an answer that is as it
-        should be.
+        (rows, columns), in the order in which the requests ended; a good answer has an empty ``error``.
 
     Raises:
-        LoadError: the file is missing, damaged in the middle, or no record of requests.
+        LoadError: the file is missing, damaged in the middle, or not a record of requests.
     """
     try:
         with io.BufferedReader(_Pieces(complete_lines(path))) as text:
             header, _, _ = text.peek().partition(b"\n")
-            if header.decode("ascii", errors="replace") != ",".join(REQUEST_COLUMNS):
-                raise LoadError(f"{path} is not a record of requests: it begins with {header[:80]!r}")
+            beginning = header.decode("ascii", errors="replace")
+            if beginning != ",".join(REQUEST_COLUMNS):
+                raise LoadError(f"{path} is not a record of requests: it begins with {beginning[:80]!r}")
             return pd.read_csv(text, usecols=list(columns), dtype=_TYPES, keep_default_na=False)
     except FileNotFoundError:
         raise LoadError(f"there is no {path}; the load never started") from None
     except zlib.error as err:
-        raise LoadError(f"{path} is damaged ({err})") from err
+        raise LoadError(f"{path} is damaged and cannot be decompressed; start a new run") from err
 
 
 class _Pieces(io.RawIOBase):
-    """A file to read, made of pieces that come one after another."""
+    """A readable file made of pieces."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._left = memoryview(b"")
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return ``True``: it can be read."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:
-        """Fill the buffer as far as the present piece goes; 0 at the end."""
+        """Copy bytes of the current piece to the buffer; return their number, 0 at the end."""
         while not self._left:
             piece = next(self._pieces, None)
             if piece is None:

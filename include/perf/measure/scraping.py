@@ -1,11 +1,11 @@
-"""The service's own figures, out of Prometheus, over exactly the measured window.
+"""The server-side metrics from Prometheus, over exactly the measured window.
 
-The window goes into the query in milliseconds and the query is asked at the window's end: a rate over the
-whole window is off by at most 1.5 % at a scrape interval of 5 s, where sub-queries and fixed ranges are off
-by up to half (measured).
+The query has the window's length in milliseconds and is evaluated at the window's end: with a scrape interval of 5 s
+such a rate is off by at most 1.5 %, where sub-queries and fixed ranges are off by up to half (measured).
 
-A figure is right or it is absent. With scrapes missing an average still looks normal, and a rate that lacks its
-beginning or its end is too small by as much. So with too few of them, or none at one end of the window, there is none.
+A figure is correct or absent. When scrapes are missing, an average still looks normal, and a rate without the beginning
+or the end of the window is too small. So with too few scrapes, or none at one end of the window, the figures are
+absent.
 """
 
 from collections.abc import Mapping
@@ -20,17 +20,17 @@ from include.perf.model.metric import METRICS, MetricValue
 from include.perf.runs.figures import ServerFigures, Window
 
 SCRAPES_AT_AN_END = 2
-"""Within so many intervals of the window's beginning and of its end there must be a scrape."""
+"""There must be a scrape within this many intervals at the beginning and at the end of the window."""
 
 SCRAPES_AFTER = 2
-"""Within so many intervals after the window a start of the service is seen that fell into it."""
+"""A restart of the service within the window is visible this many intervals after it."""
 
 
 def is_scraped(service: Service, source: MetricsSource, *, at: datetime) -> bool:
-    """Whether Prometheus sees the service now.
+    """Whether Prometheus has current samples of the service.
 
     Raises:
-        PrometheusError: it could not be asked.
+        PrometheusError: it cannot be queried.
     """
     try:
         return source.value(service.prometheus.present, at=at) > 0
@@ -39,10 +39,10 @@ def is_scraped(service: Service, source: MetricsSource, *, at: datetime) -> bool
 
 
 def scrape_figures(service: Service, window: Window, source: MetricsSource) -> ServerFigures:
-    """Ask for every server-side metric, how much of the window was scraped, and whether the service went on.
+    """Return the server-side metrics, the share of successful scrapes, and whether the service restarted.
 
     Raises:
-        PrometheusUnavailable: worth a retry.
+        PrometheusUnavailable: it cannot be reached; a retry may help.
     """
     if _milliseconds(window.duration_s) <= 0:
         return _without_figures("the measured window is empty")
@@ -52,29 +52,30 @@ def scrape_figures(service: Service, window: Window, source: MetricsSource) -> S
     except PrometheusUnavailable:
         raise
     except PrometheusError as err:
-        does = "has no scrapes of" if isinstance(err, NoData) else "cannot say how often it scraped"
-        return _without_figures(f"Prometheus {does} {service.name}: {err}")
+        problem = "has no scrapes of" if isinstance(err, NoData) else "did not report the scrapes of"
+        return _without_figures(f"Prometheus {problem} {service.name}: {err}")
     restarted_at = _restarted_at(service, window, source)
     if gap is not None:
         return _without_figures(gap, coverage_ratio=coverage, restarted_at=restarted_at)
     if coverage < MIN_COVERAGE_RATIO:
-        metrics = _absent(f"only {coverage:.0%} of the scrapes are there")
+        metrics = _absent(f"only {coverage:.0%} of the scrapes succeeded")
     else:
         metrics = {name: _value(name, service, window, source) for name in SERVER_METRICS}
     return ServerFigures(coverage_ratio=coverage, metrics=metrics, restarted_at=restarted_at)
 
 
 def _coverage(service: Service, window: Window, source: MetricsSource) -> float:
-    """Return the share of the expected scrapes that succeeded, at the worst of the service's targets.
+    """Return the share of the expected scrapes that succeeded, for the worst of the service's targets.
 
-    A window of W seconds holds W / interval scrapes, one more or less by where it begins; the one is given.
+    A window of W seconds has W / interval scrapes, one more or one less depending on where it begins; the smaller
+    number is expected.
     """
     expected = max(1.0, window.duration_s / service.prometheus.scrape_interval_s - 1)
     return min(1.0, _scrapes(service, source, end=window.end, length_s=window.duration_s) / expected)
 
 
 def _gap(service: Service, window: Window, source: MetricsSource) -> str | None:
-    """Say at which end of the window there is no scrape; ``None`` where both have one."""
+    """Return the problem when one end of the window has no scrape; ``None`` when both have one."""
     length_s = SCRAPES_AT_AN_END * service.prometheus.scrape_interval_s
     if window.duration_s < 2 * length_s:
         return None
@@ -92,15 +93,15 @@ def _gap(service: Service, window: Window, source: MetricsSource) -> str | None:
 
 
 def _scrapes(service: Service, source: MetricsSource, *, end: datetime, length_s: float) -> float:
-    """Return how many scrapes there are of the target that has the fewest."""
+    """Return the number of successful scrapes of the target that has the fewest."""
     return source.value(service.prometheus.query(COVERAGE, window=_range(length_s)), at=end)
 
 
 def _restarted_at(service: Service, window: Window, source: MetricsSource) -> datetime | None:
-    """Return when a process of the service began within the window; ``None`` where none did or nobody can tell.
+    """Return when a process of the service started within the window; ``None`` when none did, or when unknown.
 
-    The time that a process tells of itself is compared, not the change of it: some libraries compute it anew for every
-    scrape, and it moves by a second whenever the clock is corrected.
+    The start time that the process exports is compared with the window. A change of that value proves nothing: some
+    libraries compute it for every scrape, and it shifts by a second whenever the clock is corrected.
     """
     after_s = SCRAPES_AFTER * service.prometheus.scrape_interval_s
     query = service.prometheus.started(window=_range(window.duration_s + after_s))
@@ -110,7 +111,7 @@ def _restarted_at(service: Service, window: Window, source: MetricsSource) -> da
         started = datetime.fromtimestamp(source.value(query, at=window.end + timedelta(seconds=after_s)), tz=UTC)
     except PrometheusUnavailable:
         raise
-    except (PrometheusError, ValueError, OverflowError, OSError):  # not there, or no time
+    except (PrometheusError, ValueError, OverflowError, OSError):  # absent, or not a time
         return None
     return started if window.start < started <= window.end else None
 

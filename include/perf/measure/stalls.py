@@ -1,20 +1,20 @@
-"""Stalls: spells in which the service answered nothing although requests were waiting for it.
+"""Stalls: intervals in which the service answered nothing although requests were waiting.
 
-**Rule.** A stall is a spell between two moments, each of them one at which an answer came, or the last waiting request
-was given up, or the first one was sent, such that
+**Definition.** A stall is an interval between two events such that
 
-- no answer came in between, and at every moment of it at least one request had been sent and had not ended;
-- it is at least `LEAST_S` long;
-- at least `LEAST_ARRIVALS` requests came due in it;
-- it begins no earlier than the first answer of the run.
+- no answer arrived within it, and at every moment of it at least one request was in flight;
+- it is at least `MIN_STALL_S` long;
+- at least `MIN_ARRIVALS` requests became due within it;
+- it does not begin before the first answer of the run.
 
-An answer is one with a status, good or not; a time-out or a refused connection is none. Requests count from when they
-were sent, so that a generator that stood still itself is no stall of the service.
+The events are: an answer arrived; the first request was sent; the last waiting request was given up. An answer has a
+status, good or not; a timeout or a refused connection is no answer. A request is in flight from when it was sent, so a
+stall of the generator is not a stall of the service.
 
-**Why.** With independent service times answers come about as evenly as requests do: that none comes while k requests
-come due has a chance of e⁻ᵏ, 2·10⁻⁹ for twenty, whatever the rate is at that time and however slow the service is. One
-slow request at the end of a load, or a service that takes seconds for everything, is therefore no stall. Before its
-first answer a service cannot be told from a slow one.
+**Reason.** With independent service times, answers arrive about as evenly as requests become due. The probability that
+none arrives while k requests become due is e⁻ᵏ, 2·10⁻⁹ for k = 20, at any rate and for any service time. So one slow
+request at the end of a load is no stall, and neither is a service that takes seconds for every request. Before its
+first answer, a stalled service cannot be distinguished from a slow one.
 """
 
 import numpy as np
@@ -23,18 +23,18 @@ from numpy.typing import NDArray
 
 from include.perf.runs.figures import Stall
 
-LEAST_S = 1.0
-LEAST_ARRIVALS = 20
+MIN_STALL_S = 1.0
+MIN_ARRIVALS = 20
 
 Floats = NDArray[np.float64]
 
 
 def stalls_of(rows: pd.DataFrame, *, started_at: float) -> tuple[Stall, ...]:
-    """Return the stalls of a run in order, warm-up included.
+    """Return the stalls of a run in order, including those of the warm-up.
 
     Args:
         rows: of the record, with the columns due_at, start_lag_s, latency_s, service_time_s and status.
-        started_at: Unix time at which the schedule started; stalls are told from there, to the millisecond.
+        started_at: Unix time at which the schedule started; the times of stalls are relative to it, in milliseconds.
     """
     went_out = (rows["service_time_s"] > 0) | (rows["status"] > 0)
     due = rows["due_at"].to_numpy() - started_at
@@ -43,22 +43,22 @@ def stalls_of(rows: pd.DataFrame, *, started_at: float) -> tuple[Stall, ...]:
     answered = ended[(rows["status"] > 0)[went_out]]
     if not answered.size:
         return ()
-    begins, ends = _busy_spells(sent, ended)
+    begins, ends = _busy_intervals(sent, ended)
     moments = np.sort(np.concatenate([begins, answered, ends]))
-    is_long = (np.diff(moments) >= LEAST_S) & (moments[:-1] >= answered.min())
+    is_long = (np.diff(moments) >= MIN_STALL_S) & (moments[:-1] >= answered.min())
     starts, stops = moments[:-1][is_long], moments[1:][is_long]
     due.sort()
     arrivals = np.searchsorted(due, stops) - np.searchsorted(due, starts)
-    spell = np.searchsorted(begins, starts, side="right") - 1
-    is_stall = (starts < ends[spell]) & (arrivals >= LEAST_ARRIVALS)
+    busy = np.searchsorted(begins, starts, side="right") - 1
+    is_stall = (starts < ends[busy]) & (arrivals >= MIN_ARRIVALS)
     return tuple(
         Stall(start_s=round(float(start), 3), duration_s=round(float(stop - start), 3))
         for start, stop in zip(starts[is_stall], stops[is_stall], strict=True)
     )
 
 
-def _busy_spells(sent: Floats, ended: Floats) -> tuple[Floats, Floats]:
-    """Return begins and ends of the spells in which at least one request was in flight, in order."""
+def _busy_intervals(sent: Floats, ended: Floats) -> tuple[Floats, Floats]:
+    """Return the begins and ends of the intervals in which at least one request was in flight, in order."""
     order = np.argsort(sent)
     sent = sent[order]
     latest = np.maximum.accumulate(ended[order])

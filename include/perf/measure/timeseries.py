@@ -1,10 +1,9 @@
-"""Reads ``timeseries.csv``, one row a second, and bins it so that lines of a long run stay readable.
+"""Read ``timeseries.csv``, one row per second, and bin it so that the lines of a long run stay readable.
 
-Percentiles are never averaged: a bin of several seconds shows its typical (median) second and its worst.
-Counts are summed and divided by the seconds that the bin really has.
+Percentiles are never averaged: a bin of several seconds shows its typical (median) second and its worst. Counts are
+summed and divided by the number of seconds that the bin has.
 """
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from include.perf.measure.number_table import TableProblem, integer, number, read_rows
 from include.perf.model.errors import StoreError
 
 Floats = NDArray[np.float64]
@@ -31,23 +31,24 @@ PERCENTILES = ("latency_p50", "latency_p95", "latency_p99")
 MEASURED = "measured"
 
 MAX_BINS = 240
-"""As many points as a phone can tell apart on one line."""
+"""As many points as a phone can distinguish on one line."""
+
 BIN_WIDTHS_S = (1, 5, 10, 15, 30, 60, 120, 300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeseries:
-    """A run in bins of equal width, ordered by time; every array has one entry a bin.
+    """A run in bins of equal width, ordered by time; all arrays have one entry per bin.
 
     Attributes:
-        width_s: seconds in a bin; the last one may hold fewer.
+        width_s: seconds per bin; the last one may have fewer.
         warmup_s: seconds before the measured part.
-        total_s: seconds in all.
-        middle_s: the middle of each bin, from the first arrival due.
-        typical_s: median over the bin's seconds, by percentile; NaN where nothing was answered.
-        worst_s: the largest of the bin's seconds, by percentile; NaN where nothing was answered.
-        finished_rps, failed_rps: requests per second answered well, and failed; NaN where no row is.
-        had_failures: whether anything failed in the bin.
+        total_s: seconds in total.
+        middle_s: the middle of each bin, from the first due arrival.
+        typical_s: median over the bin's seconds, by percentile; NaN without answers.
+        worst_s: maximum over the bin's seconds, by percentile; NaN without answers.
+        finished_rps, failed_rps: good answers and failures per second; NaN without a row.
+        had_failures: whether any request failed in the bin.
     """
 
     width_s: int
@@ -62,47 +63,42 @@ class Timeseries:
 
     @property
     def has_answers(self) -> bool:
-        """Whether any request was answered at all."""
+        """Whether any request was answered."""
         return bool(np.isfinite(self.worst_s["latency_p99"]).any())
 
 
 def read_timeseries(path: Path) -> Timeseries | None:
-    """Read and bin a run's seconds; ``None`` when the file is missing or holds no second.
+    """Read and bin the seconds of a run; ``None`` when the file is missing or has no rows.
 
-    A last line that was cut off, the writer having been killed, is left out.
+    A truncated last line, left by a killed writer, is dropped.
 
     Raises:
-        StoreError: the file is not what the load generator writes.
+        StoreError: the file is not a time series.
     """
     if not path.is_file():
         return None
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = list(csv.reader(file)) or [[]]
-    if tuple(header) != COLUMNS:
-        raise StoreError(f"{path}: the columns must be {','.join(COLUMNS)}, but are {','.join(header)}")
-    if rows and len(rows[-1]) < len(COLUMNS):
-        rows.pop()
-    return _binned(_parsed(rows, path)) if rows else None
-
-
-def _parsed(rows: Sequence[Sequence[str]], path: Path) -> dict[str, Floats]:
-    """Return the columns by name, ``phase`` as 1.0 where measured; shapes: (total seconds,), NaN in gaps."""
     try:
-        seconds = np.array([int(row[0]) for row in rows])
-        if seconds.min() < 0:
-            raise ValueError(f"second must not be negative, but is {seconds.min()}")
-        columns = {name: np.full(seconds.max() + 1, np.nan) for name in COLUMNS[1:]}
-        for index, name in enumerate(COLUMNS[1:], start=1):
-            columns[name][seconds] = [_number(row[index], name) for row in rows]
-    except (ValueError, IndexError) as err:
+        rows = read_rows(path.read_bytes(), COLUMNS, may_be_truncated=True)
+        return _binned(_parsed(rows)) if rows else None
+    except TableProblem as err:
         raise StoreError(f"{path} is not a time series: {err}") from err
+
+
+def _parsed(rows: Sequence[Sequence[str]]) -> dict[str, Floats]:
+    """Return the columns by name, ``phase`` as 1.0 where measured; shapes: (total seconds,), NaN in gaps."""
+    seconds = np.array([integer(row[0]) for row in rows])
+    if seconds.min() < 0:
+        raise TableProblem(f"second must not be negative, but is {seconds.min()}")
+    columns = {name: np.full(seconds.max() + 1, np.nan) for name in COLUMNS[1:]}
+    for index, name in enumerate(COLUMNS[1:], start=1):
+        columns[name][seconds] = [_value(row[index], name) for row in rows]
     return columns
 
 
-def _number(cell: str, column: str) -> float:
+def _value(field: str, column: str) -> float:
     if column == "phase":
-        return float(cell == MEASURED)
-    return float(cell) if cell else np.nan
+        return float(field == MEASURED)
+    return number(field) if field else np.nan
 
 
 def _binned(seconds: dict[str, Floats]) -> Timeseries:
@@ -128,12 +124,12 @@ def _binned(seconds: dict[str, Floats]) -> Timeseries:
 
 
 def bin_width_s(total_s: int) -> int:
-    """Return the narrowest width that keeps ``total_s`` within :data:`MAX_BINS` bins."""
+    """Return the narrowest width that fits ``total_s`` into `MAX_BINS` bins."""
     return next((width for width in BIN_WIDTHS_S if total_s <= width * MAX_BINS), BIN_WIDTHS_S[-1])
 
 
 def _bins(seconds: Floats, width: int) -> Floats:
-    """Cut seconds into bins; shape: (bins, width), the last one filled up with NaN."""
+    """Return the seconds in bins; shape: (bins, width), the last one padded with NaN."""
     short = -len(seconds) % width
     return np.concatenate([seconds, np.full(short, np.nan)]).reshape(-1, width)
 
@@ -146,7 +142,7 @@ def _rates(counts: Floats, width: int) -> Floats:
 
 def _middle_and_worst(bins: Floats) -> tuple[Floats, Floats]:
     middle, worst = np.full(len(bins), np.nan), np.full(len(bins), np.nan)
-    answered = np.isfinite(bins).any(axis=1)  # NumPy warns of the median of nothing
+    answered = np.isfinite(bins).any(axis=1)  # NumPy warns about the median of no values
     if answered.any():
         middle[answered] = np.nanmedian(bins[answered], axis=1)
         worst[answered] = np.nanmax(bins[answered], axis=1)

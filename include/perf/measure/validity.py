@@ -1,7 +1,7 @@
-"""Why a run cannot be trusted: a pure function from its figures to reasons.
+"""The validity of a run: a pure function from its figures to the reasons why they cannot be trusted.
 
-A run with any reason here is ``INVALID``: never a pass, never an alert about the service, never a baseline.
-A slow or failing service is no reason: that is what a run is for.
+A run with any reason is ``INVALID``: never a pass, never an alert about the service, never a baseline. A slow or
+failing service is no reason: measuring that is the purpose of a run.
 """
 
 from collections.abc import Iterator
@@ -12,52 +12,53 @@ from include.perf.model.metric import METRICS
 from include.perf.runs.figures import COMPLETED, GeneratorFigures, LoadFigures, ServerFigures
 
 MIN_RATE_SHARE = 0.999
-"""Share of the planned arrivals that must be released. A generator that keeps up releases every one; with fewer
-the load was another one."""
+"""Share of the planned arrivals that must be released. A generator that keeps up releases all of them; with fewer the
+load was not the planned one."""
 
 MIN_REQUESTS = 299
-"""With fewer no upper bound of the 99th percentile can be given with 95 % confidence: 0.99^n must be at most 0.05
+"""Fewer requests give no upper bound of the 99th percentile with 95 % confidence: 0.99^n must be at most 0.05
 (Hahn & Meeker, Statistical Intervals, 1991, section 5.2)."""
 
 MAX_SCHEDULE_LAG_S = 0.010
-"""99th percentile of how late arrivals may be released: beyond it they come in bursts, which is another load."""
+"""99th percentile of how late arrivals may be released: beyond it they leave in bursts, which is not the planned
+load."""
 
 MAX_DISTORTION_SHARE = 0.5
-"""By how much the generator's own lateness may raise a latency, as a share of the smallest change of it that is told:
-lateness alone then neither makes a deviation nor hides one that is clearly beyond."""
+"""By how much the generator's own lateness may raise a latency, as a share of its minimum effect: lateness alone then
+neither causes a deviation nor hides one that is clearly larger."""
 
 MAX_WANTED_CORES = 0.80
-"""Processor time of one worker, its waiting for a processor made up for. Beyond it the lateness grows without
-bound within seconds; docs/benchmarks.md has the runs by which the limits here were tried."""
+"""Processor time of one worker, corrected for its waiting for a processor. Above it the lateness grows without bound
+within seconds; docs/benchmarks.md has the measurements behind the limits here."""
 
 MAX_WAIT_RATIO = 0.25
-"""Share of the time in which the generator was ready to run and did not. What that did to its own figures is known
-and judged above; beyond this a target on the same machine is held up as well."""
+"""Share of the time in which the generator was runnable but did not run. The effect on its own figures is checked
+above; beyond this limit a target on the same machine is delayed as well."""
 
 MAX_STEAL_RATIO = 0.25
-"""Share of this machine's time that its hypervisor gave to others; with 10 to 20 % the figures were still right
-(measured)."""
+"""Share of this machine's time that its hypervisor gave to other machines; with 10 to 20 % the figures were still
+correct (measured)."""
 
 MIN_COVERAGE_RATIO = 0.95
-"""Share of the scrapes that must be there; with fewer an average still looks normal and is not."""
+"""Share of the scrapes that must have succeeded; with fewer an average looks normal but is wrong."""
 
 MAX_CLOCK_STEP_S = 0.5
-"""A wall clock that moved against the monotonic one makes the window in Prometheus another one."""
+"""When the wall clock was set against the monotonic clock, the window in Prometheus is not the measured one."""
 
 MAX_CLOCK_UNCERTAINTY_S = MAX_SCHEDULE_LAG_S
-"""How far off the start of a worker elsewhere may be: its requests then come that much before or after those of the
-others, which is another schedule, while every latency is told by one clock and stays right."""
+"""How far off the start of a remote worker may be: its requests are that much earlier or later than planned, while
+latencies stay correct because each is measured with one clock."""
 
 MAX_CLOCK_DRIFT_S = 0.1
-"""By how much the clock of a worker may go away from the master's. A quartz off by 25 ppm takes an hour for it; at such
-a speed the gaps between requests are as good as ever, and seconds of the record still hold their own requests."""
+"""How far the clock of a worker may drift from the master's. A quartz off by 25 ppm needs an hour for it; at that speed
+the gaps between requests are unaffected, and requests stay in their second of the record."""
 
 BUSY = "the machine was busy with something else"
-OWN_CORE = "give the generator a core of its own"
+DEDICATED_CORE = "give the generator a dedicated core"
 
 
 def load_problems(load: LoadProfile, figures: LoadFigures) -> list[str]:
-    """Return the reasons in the generator's own record."""
+    """Return the reasons from the generator's record."""
     return [
         *_problems_of_the_record(load, figures),
         *_problems_of_the_schedule(figures),
@@ -79,45 +80,45 @@ def _problems_of_the_record(load: LoadProfile, figures: LoadFigures) -> Iterator
     elif figures.rows != figures.arrivals:
         yield (
             f"{figures.arrivals} requests were due but {figures.rows} are in the record; "
-            "the generator lost some, start a new run"
+            "the generator lost some; start a new run"
         )
     if generator.ended == COMPLETED:
         yield from _problems_of_the_count(load, figures)
 
 
 def _named(number: int, generator: GeneratorFigures) -> str:
-    """Return the number of a worker, and where it ran when that was elsewhere."""
+    """Return the number of a worker, with its host when it ran on another machine."""
     return f"{number} (on {generator.hosts[number - 1]})" if generator.hosts else str(number)
 
 
 def _problems_of_the_count(load: LoadProfile, figures: LoadFigures) -> Iterator[str]:
-    """Whether as many requests were due as a load that came to its end must have had."""
+    """Yield the reasons when a completed load had too few requests."""
     planned = load.measured_arrivals
     if figures.due < planned * MIN_RATE_SHARE:
         yield (
             f"the generator released {figures.due} of {planned} arrivals "
-            f"(at least {MIN_RATE_SHARE:.1%} are needed); {OWN_CORE}, or ask for a lower rate"
+            f"(at least {MIN_RATE_SHARE:.1%} are needed); {DEDICATED_CORE}, or request a lower rate"
         )
     if figures.due < MIN_REQUESTS:
         yield (
             f"the run was too short: {figures.due} requests were due in the measured part (at least {MIN_REQUESTS} "
-            "are needed to know a 99th percentile); ask for a longer duration or a higher rate"
+            "are needed to know a 99th percentile); request a longer duration or a higher rate"
         )
 
 
 def _problems_of_the_schedule(figures: LoadFigures) -> Iterator[str]:
-    """Whether requests went out when they were due; what comes after that is timed by the kernel."""
+    """Yield the reasons when requests were released late; from then on the kernel takes the times."""
     generator = figures.generator
     if generator.schedule_lag_p99_s > MAX_SCHEDULE_LAG_S:
         yield (
             f"the generator released arrivals late: p99 {generator.schedule_lag_p99_s * 1000:.1f} ms "
-            f"(at most {MAX_SCHEDULE_LAG_S * 1000:g} ms); {OWN_CORE}"
+            f"(at most {MAX_SCHEDULE_LAG_S * 1000:g} ms); {DEDICATED_CORE}"
         )
     raised = list(_raised_latencies(figures))
     if raised:
         yield (
-            f"the generator's own lateness raised {', '.join(raised)}, more than half of the smallest change that is "
-            f"told; {OWN_CORE}"
+            f"the generator's own lateness raised {', '.join(raised)}, more than half of the minimum effect; "
+            f"{DEDICATED_CORE}"
         )
 
 
@@ -136,14 +137,14 @@ def _raised_latencies(figures: LoadFigures) -> Iterator[str]:
 def _problems_of_the_machine(generator: GeneratorFigures) -> Iterator[str]:
     if generator.wanted_cores is not None and generator.wanted_cores > MAX_WANTED_CORES:
         yield (
-            f"the generator was saturated: it wanted {generator.wanted_cores:.2f} cores "
-            f"(at most {MAX_WANTED_CORES:g} a worker); {OWN_CORE}, or {generator.workers + 1} workers, or ask for a "
-            "lower rate"
+            f"the generator was saturated: it needed {generator.wanted_cores:.2f} cores "
+            f"(at most {MAX_WANTED_CORES:g} per worker); {DEDICATED_CORE}, or {generator.workers + 1} workers, or "
+            "request a lower rate"
         )
     if generator.wait_ratio is not None and generator.wait_ratio > MAX_WAIT_RATIO:
         yield (
             f"{BUSY}: the generator waited for a processor {generator.wait_ratio:.0%} of the time "
-            f"(at most {MAX_WAIT_RATIO:.0%}); {OWN_CORE}"
+            f"(at most {MAX_WAIT_RATIO:.0%}); {DEDICATED_CORE}"
         )
     if generator.steal_ratio is not None and generator.steal_ratio > MAX_STEAL_RATIO:
         yield (
@@ -156,26 +157,25 @@ def _problems_of_the_machine(generator: GeneratorFigures) -> Iterator[str]:
 def _problems_of_the_clocks(generator: GeneratorFigures) -> Iterator[str]:
     if abs(generator.clock_step_s) > MAX_CLOCK_STEP_S:
         yield (
-            f"the clock of this machine was stepped by {generator.clock_step_s:+.2f} s during the run; "
-            "start a new run once it is steady"
+            f"the clock of this machine was set by {generator.clock_step_s:+.2f} s during the run; "
+            "start a new run once it is synchronized"
         )
     if generator.clock_uncertainty_s is not None and generator.clock_uncertainty_s > MAX_CLOCK_UNCERTAINTY_S:
         yield (
             "the clocks of master and workers could only be compared to "
-            f"±{generator.clock_uncertainty_s * 1000:.0f} ms (at most ±{MAX_CLOCK_UNCERTAINTY_S * 1000:g} ms), so that "
-            "the workers did not keep one schedule; bring them closer to one another in the network, or look for what "
-            "keeps it busy"
+            f"±{generator.clock_uncertainty_s * 1000:.0f} ms (at most ±{MAX_CLOCK_UNCERTAINTY_S * 1000:g} ms), so the "
+            "workers did not follow one schedule; move them closer to each other in the network, or reduce its traffic"
         )
     if generator.clock_drift_s is not None and generator.clock_drift_s > MAX_CLOCK_DRIFT_S:
         yield (
-            f"the clock of a worker went away from the master's by {generator.clock_drift_s * 1000:.0f} ms during the "
-            f"run (at most {MAX_CLOCK_DRIFT_S * 1000:g} ms), so that the workers did not keep one schedule; move it to "
-            "a machine with a steady clock"
+            f"the clock of a worker drifted from the master's by {generator.clock_drift_s * 1000:.0f} ms during the "
+            f"run (at most {MAX_CLOCK_DRIFT_S * 1000:g} ms), so the workers did not follow one schedule; move it to a "
+            "machine with a stable clock"
         )
 
 
 def server_problems(figures: ServerFigures) -> list[str]:
-    """Return the reasons in what Prometheus had."""
+    """Return the reasons from the server-side metrics."""
     return [*_problems_of_scrapes(figures), *_problems_of_restart(figures)]
 
 
@@ -201,12 +201,12 @@ def _problems_of_restart(figures: ServerFigures) -> list[str]:
 
 
 def load_notes(figures: LoadFigures) -> list[str]:
-    """Return what a reader should know and what makes nothing invalid."""
+    """Return notes for the reader that do not make a run invalid."""
     notes = []
     if figures.generator.capped:
         notes.append(
-            f"{figures.generator.capped} arrivals found all connections busy and waited; their latency counts from "
-            "when they were due, but fewer requests were in flight at once than users would have sent"
+            f"{figures.generator.capped} arrivals waited because all connections were busy; their latency counts from "
+            "their due time, but fewer requests were in flight than real users would have sent"
         )
     if figures.unfinished:
         notes.append(f"{figures.unfinished} requests had no answer when the load ended; they count as failed")

@@ -91,7 +91,7 @@ def test_the_highest_rate_that_holds_is_found_and_a_capacity_proposed(bench: Ben
     """200 and 400 hold, 800 does not; √(400 × 800) = 566 → 570 does not, √(400 × 570) = 477 → 480 holds."""
     out = bench("--max-rate", "3000")
     assert [order.load.rate_rps for order in bench.generator.orders] == [200, 400, 800, 800, 570, 570, 480, 520, 520]
-    assert "800/s does not hold: the generator was saturated: it wanted 0.95 cores" in out
+    assert "800/s does not hold: the generator was saturated: it needed 0.95 cores" in out
     assert "the highest rate that held is 480/s, by one worker: 480/s a worker" in out
     assert "set capacity_rps: 330 in include/scenarios.yaml" in out  # 70 % of 480 are 336
     assert bench.addresses == ["127.0.0.1"]

@@ -67,7 +67,7 @@ def test_the_reports_of_two_workers_are_combined() -> None:
     assert progress.lag_p99_s == pytest.approx(0.001, rel=0.005)
 
 
-def test_nothing_is_told_before_all_have_present() -> None:
+def test_there_is_no_progress_before_all_have_reported() -> None:
     """Half of the workers would look like a load at half its rate."""
     load = LoadProgress(workers=3, total_s=60.0)
     assert [load.take_in(0, report()), load.take_in(0, report()), load.take_in(2, report())] == [None] * 3

@@ -53,9 +53,9 @@ def test_no_request_is_no_distribution() -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["1,2"], "not enough values"),
-        (["1,2,3", "4,5"], "shorter"),
-        (["1,2,x"], "invalid literal"),
+        (["1,2"], "every row must have 3 fields, but one has 2"),
+        (["1,2,3", "4,5"], "every row must have 3 fields, but one has 2"),
+        (["1,2,x"], "'x' is not an integer"),
         (["1,2,0"], "counts must be positive, but one is 0"),
         (["2,1,5"], "bounds must ascend"),
         (["1,2,5", "1.5,3,1"], "bounds must ascend"),

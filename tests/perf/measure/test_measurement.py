@@ -246,7 +246,7 @@ def test_a_truncated_record_is_measured_up_to_the_cut(tmp_path: Path) -> None:
 def test_a_missing_summary_tells_of_a_killed_generator(tmp_path: Path) -> None:
     """And where the requests up to then are."""
     write(tmp_path, [Row(10)], log=None)
-    with pytest.raises(LoadError, match="ended without its summary: it was killed, or the machine ran out of memory"):
+    with pytest.raises(LoadError, match="ended without a summary: it was killed, or the machine ran out of memory"):
         measure(tmp_path)
 
 
@@ -269,9 +269,9 @@ def test_a_missing_record_says_that_nothing_started(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"is not a record of requests: it begins with b''"),
-        (gzip.compress(b"a,b\n1,2\n"), r"is not a record of requests: it begins with b'a,b'"),
-        (b"due_at,phase\n", r"is damaged \(Error -3 while decompressing data: incorrect header check\)"),
+        (b"", r"is not a record of requests: it begins with ''"),
+        (gzip.compress(b"a,b\n1,2\n"), r"is not a record of requests: it begins with 'a,b'"),
+        (b"due_at,phase\n", r"is damaged and cannot be decompressed"),
     ],
     ids=["empty", "another table", "not compressed"],
 )

@@ -74,7 +74,7 @@ def test_coverage(scrapes: float, interval_s: float, coverage: float) -> None:
     figures = scraped(metrics, interval_s=interval_s)
     assert figures.coverage_ratio == pytest.approx(coverage)
     reasons = {each.reason for each in figures.metrics.values()}
-    assert reasons == ({None} if coverage == 1 else {f"only {coverage:.0%} of the scrapes are there"})
+    assert reasons == ({None} if coverage == 1 else {f"only {coverage:.0%} of the scrapes succeeded"})
 
 
 @pytest.mark.parametrize("missing", [0.0, NoData("no data for up")])
@@ -149,8 +149,8 @@ def test_a_metric_that_cannot_be_had_has_a_reason(error: Exception) -> None:
     ("error", "problem"),
     [
         (NoData("no data for up"), "Prometheus has no scrapes of orders-service: no data for up"),
-        (QueryRejected("parse error"), "Prometheus cannot say how often it scraped orders-service: parse error"),
-        (PartialAnswer("only a part"), "Prometheus cannot say how often it scraped orders-service: only a part"),
+        (QueryRejected("parse error"), "Prometheus did not report the scrapes of orders-service: parse error"),
+        (PartialAnswer("only a part"), "Prometheus did not report the scrapes of orders-service: only a part"),
     ],
 )
 def test_no_scrapes_at_all(error: Exception, problem: str) -> None:

@@ -80,7 +80,7 @@ def test_what_cannot_be_had_is_told_in_the_log_only(error: PrometheusError, capl
         found = scraped(metrics)
     assert found is not None
     assert (found.seconds, found.values["disk_usage"], found.values["cpu_usage"]) == ((2,), (0.4,), (None,))
-    assert f"CPU of orders-service over time could not be had: {error}" in caplog.messages
+    assert f"cannot read CPU of orders-service over time: {error}" in caplog.messages
 
 
 def test_nothing_at_all_is_no_series() -> None:
@@ -106,14 +106,14 @@ def test_what_is_written_is_read_back() -> None:
     [
         ("", "the columns must be"),
         ("second,cpu\n1,2\n", "the columns must be second,cpu_usage,memory_usage,disk_usage, but are second,cpu"),
-        (f"{HEADER}\n1,2\n", "shorter"),
-        (f"{HEADER}\n1,2,3,4\n2,3\n", "shorter"),
-        (f"{HEADER}\nx,2,3,4\n", "invalid literal"),
-        (f"{HEADER}\n1,2,x,4\n", "could not convert"),
+        (f"{HEADER}\n1,2\n", "every row must have 4 fields, but one has"),
+        (f"{HEADER}\n1,2,3,4\n2,3\n", "every row must have 4 fields, but one has"),
+        (f"{HEADER}\nx,2,3,4\n", "'x' is not an integer"),
+        (f"{HEADER}\n1,2,x,4\n", "'x' is not a number"),
         (f"{HEADER}\n1,2,nan,4\n", "a value must be finite, but is nan"),
     ],
 )
 def test_what_is_no_series_is_refused(content: str, message: str) -> None:
     """The message names the file and what is wrong with it."""
-    with pytest.raises(StoreError, match=r"server\.csv is not a server's figures over time: .*" + message):
+    with pytest.raises(StoreError, match=r"server\.csv is not a series of server-side metrics: .*" + message):
         read_server_series(content.encode(), where="server.csv")

@@ -89,42 +89,42 @@ def test_a_short_run_is_one_without_a_99th_percentile() -> None:
         (
             {},
             {"rows": 15_999},
-            "16000 requests were due but 15999 are in the record; the generator lost some, start a new run",
+            "16000 requests were due but 15999 are in the record; the generator lost some; start a new run",
         ),
         (
             {},
             {"rows": 16_001},
-            "16000 requests were due but 16001 are in the record; the generator lost some, start a new run",
+            "16000 requests were due but 16001 are in the record; the generator lost some; start a new run",
         ),
         (  # 99.9 % of 10 000 = 9 990
             {},
             {"due": 9_989},
             "the generator released 9989 of 10000 arrivals (at least 99.9% are needed); "
-            "give the generator a core of its own, or ask for a lower rate",
+            "give the generator a dedicated core, or request a lower rate",
         ),
         (
             {"schedule_lag_p99_s": 0.0101},
             {},
-            "the generator released arrivals late: p99 10.1 ms (at most 10 ms); give the generator a core of its own",
+            "the generator released arrivals late: p99 10.1 ms (at most 10 ms); give the generator a dedicated core",
         ),
         (
             {"distortion": {"latency_p50": 0.001, "latency_p95": 0.02, "latency_p99": 0.0092}},
             {},  # half of 5 % of 80 ms is less than half of 5 ms; half of 10 % of 90.8 ms than half of 10 ms
             "the generator's own lateness raised p95 from 80.0 to 100.0 ms (at most by 2.5 ms), p99 from 90.8 to "
-            "100.0 ms (at most by 5.0 ms), more than half of the smallest change that is told; "
-            "give the generator a core of its own",
+            "100.0 ms (at most by 5.0 ms), more than half of the minimum effect; "
+            "give the generator a dedicated core",
         ),
         (
             {"wanted_cores": 0.81},
             {},
-            "the generator was saturated: it wanted 0.81 cores (at most 0.8 a worker); "
-            "give the generator a core of its own, or 2 workers, or ask for a lower rate",
+            "the generator was saturated: it needed 0.81 cores (at most 0.8 per worker); "
+            "give the generator a dedicated core, or 2 workers, or request a lower rate",
         ),
         (
             {"wait_ratio": 0.26},
             {},
             "the machine was busy with something else: the generator waited for a processor 26% of the time "
-            "(at most 25%); give the generator a core of its own",
+            "(at most 25%); give the generator a dedicated core",
         ),
         (
             {"steal_ratio": 0.26},
@@ -134,7 +134,7 @@ def test_a_short_run_is_one_without_a_99th_percentile() -> None:
         ),
         (
             {"workers": 2, "lost_workers": (2,)},
-            {"rows": 15_000},  # up to its last second: told once
+            {"rows": 15_000},  # up to its last second: one reason only
             "worker 2 of 2 of the load generator was lost: it was killed, or the machine ran out of memory; "
             "start a new run",
         ),
@@ -147,42 +147,41 @@ def test_a_short_run_is_one_without_a_99th_percentile() -> None:
         (
             {"workers": 2, "hosts": ("a", "b"), "clock_uncertainty_s": 0.0123},
             {},
-            "the clocks of master and workers could only be compared to ±12 ms (at most ±10 ms), so that the workers "
-            "did not keep one schedule; bring them closer to one another in the network, or look for what keeps it "
-            "busy",
+            "the clocks of master and workers could only be compared to ±12 ms (at most ±10 ms), so the workers did "
+            "not follow one schedule; move them closer to each other in the network, or reduce its traffic",
         ),
         (
             {"workers": 2, "hosts": ("a", "b"), "clock_drift_s": 0.101},
             {},
-            "the clock of a worker went away from the master's by 101 ms during the run (at most 100 ms), so that the "
-            "workers did not keep one schedule; move it to a machine with a steady clock",
+            "the clock of a worker drifted from the master's by 101 ms during the run (at most 100 ms), so the workers "
+            "did not follow one schedule; move it to a machine with a stable clock",
         ),
         (
             {"clock_step_s": 0.51},
             {},
-            "the clock of this machine was stepped by +0.51 s during the run; start a new run once it is steady",
+            "the clock of this machine was set by +0.51 s during the run; start a new run once it is synchronized",
         ),
         (
             {"clock_step_s": -3600.0},
             {},
-            "the clock of this machine was stepped by -3600.00 s during the run; start a new run once it is steady",
+            "the clock of this machine was set by -3600.00 s during the run; start a new run once it is synchronized",
         ),
     ],
 )
-def test_each_reason_alone(generator: dict[str, Any], changes: dict[str, Any], problem: str) -> None:
-    """A hair beyond its limit each rule speaks, and only that rule."""
+def test_every_reason_alone(generator: dict[str, Any], changes: dict[str, Any], problem: str) -> None:
+    """Just beyond its limit a rule gives its reason, and no other rule does."""
     assert load_problems(LOAD, load_figures(generator_figures(**generator), **changes)) == [problem]
 
 
 def test_unknown_processor_time_is_no_reason() -> None:
-    """Where the kernel does not tell, nothing is concluded from it."""
+    """The kernel does not report it everywhere."""
     assert (
         load_problems(LOAD, load_figures(generator_figures(wanted_cores=None, wait_ratio=None, steal_ratio=None))) == []
     )
 
 
 def test_every_reason_at_once() -> None:
-    """Nothing hides anything else that it is not itself the reason of."""
+    """A reason hides others only if it causes them."""
     generator = generator_figures(
         schedule_lag_p99_s=2.0,
         distortion={"latency_p50": 0.05},
@@ -206,7 +205,7 @@ def test_every_reason_at_once() -> None:
 
 
 def test_a_load_that_was_stopped_is_not_blamed_on_the_generator() -> None:
-    """That less was sent than planned follows from it, and no other load would have helped."""
+    """A stopped load sends less than planned; that is no separate reason."""
     generator = generator_figures(ended="stopped: error ratio 0.97 over the last 60 s is above 0.9 (stop_when)")
     for due in (0, 200, 9_989):
         assert load_problems(LOAD, load_figures(generator, due=due)) == [
@@ -223,12 +222,12 @@ def test_a_load_that_varies_is_planned_by_its_curve() -> None:
 
 
 def test_notes_change_nothing() -> None:
-    """Waiting for a free connection and answers that never came are told, and count in the figures."""
+    """Waits for a free connection and missing answers are noted, and count in the figures."""
     figures = load_figures(generator_figures(capped=120), unfinished=4)
     assert load_problems(LOAD, figures) == []
     assert load_notes(figures) == [
-        "120 arrivals found all connections busy and waited; their latency counts from when they were due, "
-        "but fewer requests were in flight at once than users would have sent",
+        "120 arrivals waited because all connections were busy; their latency counts from their due time, "
+        "but fewer requests were in flight than real users would have sent",
         "4 requests had no answer when the load ended; they count as failed",
     ]
     assert load_notes(load_figures()) == []
@@ -238,7 +237,7 @@ def test_notes_change_nothing() -> None:
     ("coverage", "share"), [(1.0, None), (0.95, None), (0.949, "95%"), (0.8, "80%"), (0.0, "0%"), (None, "0%")]
 )
 def test_coverage(coverage: float | None, share: str | None) -> None:
-    """95 % of the scrapes must be there; not to know is not enough."""
+    """95 % of the scrapes must have succeeded; an unknown share is not enough."""
     problems = server_problems(ServerFigures(coverage_ratio=coverage, metrics={}))
     sentence = (
         f"Prometheus has {share} of the service's scrapes in the measured window (at least 95% are needed); "
@@ -247,8 +246,8 @@ def test_coverage(coverage: float | None, share: str | None) -> None:
     assert problems == ([] if share is None else [sentence])
 
 
-def test_a_service_that_began_anew_was_not_measured() -> None:
-    """Also when nothing else is wrong; the time is the reader's way into the log."""
+def test_a_restarted_service_makes_the_run_invalid() -> None:
+    """Also when nothing else is wrong; the time helps to find the cause in the log."""
     at = datetime(2026, 3, 2, 7, 47, 12, 900_000, tzinfo=timezone(timedelta(hours=1)))
     (problem,) = server_problems(ServerFigures(coverage_ratio=1.0, metrics={}, restarted_at=at))
     assert problem == (
@@ -257,6 +256,6 @@ def test_a_service_that_began_anew_was_not_measured() -> None:
     )
 
 
-def test_what_the_scrape_ran_into_stands_alone() -> None:
-    """A Prometheus without scrapes has no coverage to complain about besides."""
+def test_a_problem_of_prometheus_is_the_only_reason() -> None:
+    """Without scrapes the coverage is no separate reason."""
     assert server_problems(ServerFigures(coverage_ratio=None, metrics={}, problem="no scrapes")) == ["no scrapes"]

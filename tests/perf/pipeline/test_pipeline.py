@@ -116,7 +116,7 @@ def test_invalid(platform: Platform) -> None:
     assert record.verdict is Verdict.INVALID
     assert record.reasons == record.validity
     assert record.validity == (
-        "the generator released arrivals late: p99 498.6 ms (at most 10 ms); give the generator a core of its own",
+        "the generator released arrivals late: p99 498.6 ms (at most 10 ms); give the generator a dedicated core",
     )  # 0.5 s, to half a percent
     assert record.deviations == ()
     assert record.metrics["latency_p50"].value == pytest.approx(3.0, rel=0.1)  # kept, to find the cause
@@ -247,7 +247,7 @@ def test_a_generator_that_is_killed(platform: Platform) -> None:
     (record,) = platform.pipeline.execute([uri])
     assert record.verdict is Verdict.INVALID
     assert record.reasons[0].startswith(
-        "the load generator ended without its summary: it was killed, or the machine ran out of memory; "
+        "the load generator ended without a summary: it was killed, or the machine ran out of memory; "
     )
     assert "requests.csv.gz" in platform.store.runs_by_uri[uri]
 

@@ -167,7 +167,7 @@ def test_a_metric_that_measuring_could_not_give_keeps_its_reason(files: StageFil
 BROKEN = BaselineError("b.json is broken")
 LATE = replace(FIGURES, generator=generator_figures(schedule_lag_p99_s=0.05))
 FEW = replace(SCRAPED, coverage_ratio=0.5)
-LATE_WORDS = "the generator released arrivals late: p99 50.0 ms (at most 10 ms); give the generator a core of its own"
+LATE_WORDS = "the generator released arrivals late: p99 50.0 ms (at most 10 ms); give the generator a dedicated core"
 FEW_WORDS = (
     "Prometheus has 50% of the service's scrapes in the measured window (at least 95% are needed); "
     "check the target in Prometheus and scrape_interval_s"

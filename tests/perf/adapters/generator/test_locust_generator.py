@@ -218,7 +218,7 @@ def test_a_child_that_is_killed_leaves_what_it_flushed(start: Callable[..., Targ
             process.kill()
 
     drive(folder, target.url, on_progress=when_finished(100, kill))
-    with pytest.raises(LoadError, match="the load generator ended without its summary: it was killed"):
+    with pytest.raises(LoadError, match="the load generator ended without a summary: it was killed"):
         measure(folder)
     rows = rows_in(folder)
     # What was told of was flushed before.

@@ -52,7 +52,7 @@ def test_prometheus_killed_within_the_window(exporter: Exporter, tmp_path: Path)
     assert figures.coverage_ratio == pytest.approx(24 / (window.duration_s / 0.2), abs=0.12)
     assert {each.value for each in figures.metrics.values()} == {None}
     assert {each.reason for each in figures.metrics.values()} == {
-        f"only {figures.coverage_ratio:.0%} of the scrapes are there"
+        f"only {figures.coverage_ratio:.0%} of the scrapes succeeded"
     }
     (problem,) = server_problems(figures)
     assert problem.startswith("Prometheus has ")
