@@ -87,7 +87,7 @@ def deviation(name: str, value: float, **overrides: Any) -> Deviation:
         shift=Shift(ratio=change / baseline if baseline else None, absolute=change),
         is_worse=metric.worsening(baseline=baseline, value=value) > 0,
         severity=Severity.CRITICAL,
-        reason=f"{metric.title} is beyond both floors and confirmed",
+        reason=f"{metric.title} is beyond both thresholds and confirmed",
     )
     return replace(made, **overrides)
 

@@ -174,7 +174,7 @@ def test_the_summary_of_all_verdicts(
         "## All verdicts",
         "## market_open",
         "## normal_trading",
-        "## What was found",
+        "## Findings",
     ]
     assert f"What came of it:\n{shown}" in caplog.messages
     assert "[orders](../../../orders/market_open/" in kept_summary(tmp_path)

@@ -1,4 +1,4 @@
-"""What an approver is asked, in Markdown, and which runs need one."""
+"""Approvals of baselines: which runs need one, and the question to the approver in Markdown."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -15,43 +15,43 @@ if TYPE_CHECKING:
 
 
 def needs_approval(record: RunRecord) -> bool:
-    """Return whether a run becomes a baseline only if somebody accepts it: worse, maybe worse, or something else."""
+    """Whether a run needs an approval to become a baseline: it is worse, possibly worse, or not comparable."""
     if record.verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE):
         return True
-    return record.verdict.is_measured and any(each.is_worse for each in record.deviations)
+    return record.verdict.is_measured and any(deviation.is_worse for deviation in record.deviations)
 
 
 def question(record: RunRecord, *, reason: str, asked_by: str, baselines: Baselines) -> str:
-    """Return what an approver decides about: the comparison, who asks and why.
+    """Return the question to an approver: the comparison, who requests it and why.
 
     Raises:
-        BaselineError: no approval can make this run a baseline.
+        BaselineError: the run can never become a baseline, or is already part of it.
     """
     if not record.verdict.is_measured or record.rerun_of is not None:
-        raise BaselineError(f"run {record.run_id} is {_what(record)} and can never be a baseline; name another run")
+        raise BaselineError(f"run {record.run_id} is {_what(record)} and can never be a baseline; choose another run")
     current = baselines.get(record.service, record.scenario)
     if current is not None and current.has_run(record.run_id):
-        raise BaselineError(f"run {record.run_id} is part of the baseline already; there is nothing to approve")
+        raise BaselineError(f"run {record.run_id} is already part of the baseline; there is nothing to approve")
     replaced = "There is no baseline yet." if current is None else _replaced(current)
     return "\n\n".join(
         [
             f"**{escape(headline(record))}**",
-            f"{escape(asked_by)} asks to accept this run as the new level: {escape(reason)}",
+            f"{escape(asked_by)} requests this run as the new baseline: {escape(reason)}",
             replaced,
             bullets(map(escape, record.reasons)),
             block(metrics_table(record)),
-            f"Run `{record.run_id}`. Without an answer in time nothing changes.",
+            f"Run `{record.run_id}`. Without an answer in time, nothing changes.",
         ]
     )
 
 
 def proposals(findings: "Iterable[Finding]") -> list[dict[str, Any]]:
-    """Return what a review proposes: ``subject`` and ``body`` of each question, and the ``change`` asked for."""
+    """Return the proposals of a review: ``subject`` and ``body`` of each question, and the requested ``change``."""
     return [
         {
-            "subject": f"{finding.service} in {finding.scenario}: {finding.kind}",
+            "subject": f"{finding.service} under {finding.scenario}: {finding.kind}",
             "body": f"{escape(finding.text)}\n\nProposed: {escape(finding.proposes or '')}\n\nRun `{finding.run_id}`. "
-            "Without an answer in time nothing changes.",
+            "Without an answer in time, nothing changes.",
             "change": {
                 "cell": f"{finding.service} {finding.scenario} {finding.kind}",
                 "run": finding.run_id,
@@ -69,7 +69,7 @@ def _replaced(current: Baseline) -> str:
     approval = current.approval
     return (
         f"It would replace version {current.version}, {current.state}, approved by {escape(approval.by)} on "
-        f"{approval.at:%Y-%m-%d}, and later runs would be held to it."
+        f"{approval.at:%Y-%m-%d}, and later runs would be compared with this run."
     )
 
 

@@ -1,6 +1,6 @@
-"""A document as people read it, in no form yet: `markdown` and `html` write the same one, so they tell one story.
+"""The content of a document, independent of its format; `markdown_text` and `html_page` write the same document.
 
-Text in it is plain and may come from services: each form escapes it in its own way.
+Text in it is plain and may come from services: each format escapes it in its own way.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Tone(StrEnum):
-    """What a word means for its reader; colour only repeats it."""
+    """The meaning of a mark; a colour only repeats it."""
 
     GOOD = "good"
     BAD = "bad"
@@ -19,21 +19,21 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Strong:
-    """Words that must not be missed."""
+    """Emphasized text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Text exactly as a machine wrote it."""
+    """Text of a program, shown literally."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A judgement in a word or two."""
+    """A judgement in one or two words."""
 
     text: str
     tone: Tone
@@ -41,7 +41,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class DocumentLink:
-    """Words that lead somewhere else."""
+    """A link."""
 
     text: str
     href: str
@@ -49,13 +49,13 @@ class DocumentLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """Values over time, drawn as small as a word.
+    """A sparkline: values over time, drawn as small as a word.
 
     Attributes:
         values: oldest first.
-        low, high: what the drawing spans at least, so that what is no change looks flat.
-        level: what they are held to.
-        words: the same for those who do not see it.
+        low, high: the smallest range of the vertical axis, so that an insignificant change looks flat.
+        level: the baseline; ``None`` for none.
+        words: description for people who cannot see the drawing.
     """
 
     values: tuple[float, ...]
@@ -65,11 +65,11 @@ class Trend:
     words: str
 
     def heights(self) -> tuple[float, ...]:
-        """Return how high each value stands, from 0 to 1."""
+        """Return the height of each value in the drawing, from 0 to 1."""
         return tuple(map(self.height, self.values))
 
     def height(self, value: float) -> float:
-        """Return how high a value stands in the drawing, from 0 to 1; in the middle where nothing ever differed."""
+        """Return the height of a value in the drawing, from 0 to 1; 0.5 where all values are equal."""
         low, high = min(self.low, *self.values), max(self.high, *self.values)
         return (value - low) / (high - low) if high > low else 0.5
 
@@ -87,14 +87,14 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
-    """A list without order."""
+    """An unordered list."""
 
     items: tuple[Words, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A line to be typed into a shell."""
+    """A shell command."""
 
     text: str
 
@@ -104,9 +104,9 @@ class ChartFigure:
     """A chart.
 
     Attributes:
-        path: of its PNG, relative to the document. Beside it may lie an SVG for a light and one for a dark page:
-            ``latency.svg`` and ``latency.dark.svg``.
-        title: what it shows, for those who do not see it, too.
+        path: path of its PNG, relative to the document. The same folder may hold an SVG for light and one for dark
+            pages: ``latency.svg`` and ``latency.dark.svg``.
+        title: what it shows; also its alternative text.
     """
 
     path: str
@@ -115,7 +115,7 @@ class ChartFigure:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table; figures are aligned so that they can be compared."""
+    """A column of a table; figures are right-aligned."""
 
     title: str
     is_figure: bool = False
@@ -123,7 +123,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table; the first cell of a row says what the row is about."""
+    """A table; the first cell of each row is its heading."""
 
     caption: str
     columns: tuple[Column, ...]
@@ -148,13 +148,13 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A whole document.
+    """A document.
 
     Attributes:
         mark: the verdict.
-        subject: what it is about.
-        finding: the one sentence to take away.
-        lead: what stands before the first section.
+        subject: the run or DAG run that it is about.
+        finding: the result in one sentence.
+        lead: blocks before the first section.
     """
 
     mark: Mark
@@ -165,7 +165,7 @@ class Document:
 
     @property
     def title(self) -> str:
-        """The whole of it on one line."""
+        """Verdict, subject and finding on one line."""
         return f"{self.mark.text} · {self.subject} – {self.finding}"
 
 

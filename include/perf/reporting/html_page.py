@@ -1,7 +1,7 @@
-"""Documents as HTML: a page that is whole in one file, or its body alone, for a page around it.
+"""Documents as HTML: a self-contained page, or only its body for another page.
 
-The page loads nothing and runs nothing: its policy allows the one stylesheet that is in it, by its digest, and
-images that are in it. Text from services is escaped by the templates, without exception.
+The page loads nothing and runs no script: its policy allows only the inline stylesheet, by its digest, and inline
+images. The templates escape all text from services.
 
 Source: W3C, Content Security Policy Level 3, section 6.1; RFC 2397 (data URLs).
 """
@@ -22,7 +22,7 @@ from include.perf.model.text import without_controls
 from include.perf.reporting.document import ChartFigure, Document, Trend, parts_of
 
 ImageSource = Callable[[str], str | None]
-"""Returns the address of an image by its path relative to the document, ``None`` where there is no such file."""
+"""Returns the address of an image by its path relative to the document; ``None`` if there is no such file."""
 
 TREND_WIDTH, TREND_HEIGHT, TREND_MARGIN = 96, 24, 3
 
@@ -32,26 +32,26 @@ _MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 def page(document: Document, *, image: ImageSource) -> str:
-    """Return a document as a page that needs nothing beside it, if its images do not."""
+    """Return a document as a page; it is self-contained if the images are embedded."""
     style = stylesheet()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    shown = {"document": document, "image": image, "style": Markup(style), "style_digest": digest}  # noqa: S704 - ours
-    return templates().get_template("page.html").render(shown)
+    context = {"document": document, "image": image, "style": Markup(style), "style_digest": digest}  # noqa: S704 - our own file
+    return templates().get_template("page.html").render(context)
 
 
 def body(document: Document, *, image: ImageSource) -> Markup:
-    """Return a document as an ``<article>``, for a page that has `stylesheet`."""
-    return Markup(templates().get_template("article.html").render(document=document, image=image))  # noqa: S704
+    """Return a document as an ``<article>``, for a page that includes `stylesheet`."""
+    return Markup(templates().get_template("article.html").render(document=document, image=image))  # noqa: S704 - escaped by the template
 
 
 @cache
 def stylesheet() -> str:
-    """Return the one stylesheet of documents and pages."""
+    """Return the stylesheet of all documents and pages."""
     return (_HERE / "style.css").read_text(encoding="utf-8")
 
 
 def embedded(read: Callable[[str], bytes | None]) -> ImageSource:
-    """Return a source that puts images into the page itself.
+    """Return a source that embeds images into the page.
 
     Args:
         read: returns a file by its path relative to the document.
@@ -68,7 +68,7 @@ def embedded(read: Callable[[str], bytes | None]) -> ImageSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Images:
-    """A chart's images: one for both themes, or one for each."""
+    """Addresses of a chart's images: one for both themes, or one for each."""
 
     light: str
     dark: str | None
@@ -76,7 +76,7 @@ class _Images:
 
 @cache
 def templates(*folders: Path) -> Environment:
-    """Return the templates of documents, and those in other folders that use them; all escape what they are given."""
+    """Return the templates of documents, and those in ``folders``, which may use them. All of them escape values."""
     environment = Environment(
         loader=FileSystemLoader([*folders, _HERE / "templates"]),
         autoescape=True,
@@ -95,30 +95,30 @@ def templates(*folders: Path) -> Environment:
 
 
 def _anchor(title: str) -> str:
-    """Return what a section is linked by."""
+    """Return the anchor of a section."""
     return re.sub(r"\W+", "-", title.lower()).strip("-")
 
 
 def _printable(value: Any) -> Any:
-    """Take what is no character out of plain text, and keep figures with their units; what a template wrote stays."""
+    """Remove control characters from plain text, and keep figures together with their units; leave markup unchanged."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     return _WITHIN_FIGURE.sub("\N{NO-BREAK SPACE}", without_controls(value))
 
 
 def _images_of(figure: ChartFigure, image: ImageSource) -> _Images | None:
-    """Return a chart's images: the sharp ones where both are there, else the PNG; ``None`` without any."""
+    """Return a chart's images: both SVGs, else the PNG; ``None`` without files."""
     stem = figure.path.removesuffix(".png")
     light, dark = image(f"{stem}.svg"), image(f"{stem}.dark.svg")
     if light is not None and dark is not None:
         return _Images(light=light, dark=dark)
-    plain = image(figure.path)
-    return _Images(light=plain, dark=None) if plain is not None else None
+    png = image(figure.path)
+    return _Images(light=png, dark=None) if png is not None else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Drawing:
-    """A trend in pixels."""
+    """A sparkline in pixels."""
 
     width: int
     height: int

@@ -1,9 +1,9 @@
-"""JUnit XML, which CI servers read: a suite for each run, a case for each metric.
+"""JUnit XML for CI servers: a suite for each run, a case for each metric.
 
-A confirmed worsening is a failure, with its numbers. A run that cannot be trusted is an error in every case, as it
-says nothing. A metric that could not be compared is skipped, with the reason.
+A confirmed regression is a failure with its figures. An invalid run is an error in every case. A metric that could not
+be compared is skipped, with the reason.
 
-Source: the schema of Jenkins' xUnit plugin, junit-10.xsd, to which what is written here conforms.
+Source: the schema of Jenkins' xUnit plugin, junit-10.xsd, to which the output conforms.
 """
 
 from collections.abc import Iterable, Iterator
@@ -84,18 +84,22 @@ def _case(record: RunRecord, metric: Metric) -> ElementTree.Element:
 
 
 def _outcome(record: RunRecord, metric: Metric) -> ElementTree.Element | None:
-    """Return what speaks against a metric, ``None`` where nothing does."""
+    """Return the failure, error or skip of a metric; ``None`` for a pass."""
     if record.verdict is Verdict.INVALID:
         return _element("error", "; ".join(record.validity or record.reasons), kind="invalid run")
     if not is_compared(record):
         return _element("skipped", "; ".join(record.reasons) or record.verdict.value)
-    worse = next((each for each in record.regressions if each.metric == metric.name), None)
+    worse = next((deviation for deviation in record.regressions if deviation.metric == metric.name), None)
     if worse is not None:
         return _failure(worse)
     if record.value_of(metric.name) is None:
         return _element("skipped", missing_reason(record, metric))
-    assert record.baseline is not None  # noqa: S101 - it was compared
-    return None if metric.name in record.baseline.metrics else _element("skipped", "its baseline has no value of it")
+    assert record.baseline is not None  # noqa: S101 - a compared run has a baseline
+    return (
+        None
+        if metric.name in record.baseline.metrics
+        else _element("skipped", "the baseline has no value of this metric")
+    )
 
 
 def _failure(deviation: Deviation) -> ElementTree.Element:

@@ -1,7 +1,4 @@
-"""What a load was and how it went: requested against achieved, the generator, endpoints, errors, stalls.
-
-Where the figures of a run come from: what it was held to, and what ran where.
-"""
+"""Sections about one run: its load, load generator, endpoints, errors and stalls, its baseline and its origin."""
 
 from collections.abc import Iterator
 
@@ -27,11 +24,11 @@ from include.perf.runs.phrases import baseline_of, is_compared, utc_window
 from include.perf.runs.record import LoadSummary, RunRecord, Verdict
 
 MAX_STALLS = 10
-"""Told one by one; of more the longest."""
+"""Stalls listed; of more, the longest."""
 
 
 def load_section(record: RunRecord) -> Section:
-    """Return what was asked for, and what became of it."""
+    """Return the section about requested and achieved load."""
     load = record.load
     achieved = format_value(load.achieved_rate_rps, Unit.REQUESTS_PER_SECOND)
     if load.achieved_rate_rps is not None:
@@ -40,21 +37,21 @@ def load_section(record: RunRecord) -> Section:
         ("Requested rate", requested_rate(load)),
         ("Achieved rate", achieved),
         ("Requests due", _count(load.due)),
-        ("Really sent", _count(load.sent)),
-        ("Answered as they should be", _count(load.finished)),
+        ("Requests sent", _count(load.sent)),
+        ("Succeeded", _count(load.finished)),
         ("Failed", f"{_count(load.failed)}{_share(load.failed, load.due)}"),
-        ("… of these timed out", _count(load.timed_out)),
-        ("… of these never answered", _count(load.unfinished)),
+        ("… timed out", _count(load.timed_out)),
+        ("… never answered", _count(load.unfinished)),
     )
     columns = (Column("Measured window"), Column("Value", is_figure=True))
     return Section(
-        "Load: requested against achieved",
+        "Load: requested and achieved",
         (Table(caption="Requests of the measured window", columns=columns, rows=rows),),
     )
 
 
 def requested_rate(load: LoadSummary) -> str:
-    """Write the requested rate; of a load that varies, its mean over the measured part and its peak."""
+    """Write the requested rate; for a varying load, its mean over the measured window and its peak."""
     requested = format_value(load.requested_rate_rps, Unit.REQUESTS_PER_SECOND)
     if load.peak_rate_rps <= load.requested_rate_rps:
         return requested
@@ -62,54 +59,58 @@ def requested_rate(load: LoadSummary) -> str:
 
 
 def generator_section(record: RunRecord) -> Section:
-    """Return how the load generator itself fared."""
+    """Return the section about the load generator itself."""
     figures = record.generator
     if figures is None:
-        return Section("Load generator", (Paragraph("It left no figures about itself."),))
-    columns = (Column("How the generator fared"), Column("Value", is_figure=True), Column("What it tells"))
-    table = Table(caption="How the generator fared", columns=columns, rows=tuple(_generator_rows(figures)))
+        return Section("Load generator", (Paragraph("The load generator left no figures about itself."),))
+    columns = (Column("Load generator"), Column("Value", is_figure=True), Column("Meaning"))
+    table = Table(caption="Figures of the load generator", columns=columns, rows=tuple(_generator_rows(figures)))
     return Section("Load generator", (table,))
 
 
 def _generator_rows(figures: GeneratorFigures) -> Iterator[tuple[Words, ...]]:
-    wanted = "unknown" if figures.wanted_cores is None else format_value(figures.wanted_cores, Unit.CORES)
+    demand = "unknown" if figures.wanted_cores is None else format_value(figures.wanted_cores, Unit.CORES)
     ended = "as planned" if figures.ended == COMPLETED else Mark(figures.ended, Tone.BAD)
     yield "Ended", ended, figures.version
     lag = format_value(figures.schedule_lag_p99_s, Unit.SECONDS)
-    yield "Schedule lag p99", lag, "arrivals released late: the generator's own fault"
+    yield "Schedule lag p99", lag, "delay of due requests within the generator"
     lag = format_value(figures.start_lag_p99_s, Unit.SECONDS)
-    yield "Start lag p99", lag, "from due to sent: with the wait for a free slot"
-    for name, raised_s in figures.distortion.items():
-        raised = format_value(raised_s, Unit.SECONDS)
-        yield f"Own part in {name.removeprefix('latency_')}", raised, "by so much its lateness raised the figure"
+    yield "Start lag p99", lag, "from due time to send time, including the wait for a free slot"
+    for name, added_s in figures.distortion.items():
+        added = format_value(added_s, Unit.SECONDS)
+        yield f"Added to {name.removeprefix('latency_')}", added, "latency caused by the generator's lag"
     workers = "one process" if figures.workers == 1 else f"{figures.workers} processes"
     workers += f" on {', '.join(dict.fromkeys(figures.hosts))}" if figures.hosts else ""
-    yield "CPU used", format_value(figures.cpu_cores, Unit.CORES), f"{workers}, each has one core"
-    yield "CPU wanted", wanted, "the most of one process; more than it got means that it was held up"
-    yield "Waited for a CPU", _ratio(figures.wait_ratio), "share of the time: the machine had other work"
-    yield "Taken by the host", _ratio(figures.steal_ratio), "share of the machine's time"
-    yield "Concurrency peak", _count(figures.concurrency_peak), "most requests in flight"
-    yield "Capped arrivals", _count(figures.capped), "found every slot taken: the target was slow"
+    workers += ", at most one core" if figures.workers == 1 else ", at most one core each"
+    yield "CPU used", format_value(figures.cpu_cores, Unit.CORES), workers
+    yield "CPU demand", demand, "of the busiest process; more than it used means that it waited for the CPU"
+    yield "CPU wait", _ratio(figures.wait_ratio), "share of the time in which other processes had the CPU"
+    yield "CPU steal", _ratio(figures.steal_ratio), "share of the time in which the host ran other machines"
+    yield "Peak concurrency", _count(figures.concurrency_peak), "most requests in flight"
+    yield "Capped arrivals", _count(figures.capped), "arrivals that found no free slot, because the target was slow"
     step = format_value(figures.clock_step_s, Unit.SECONDS)
-    yield "Clock step", step, "wall clock against monotonic clock"
+    yield "Clock step", step, "change of the wall clock against the monotonic clock"
     if figures.clock_uncertainty_s is not None:
-        known = format_value(figures.clock_uncertainty_s, Unit.SECONDS)
-        yield "Clocks of the workers", f"± {known}", "how far off their common start may have been"
+        uncertainty = format_value(figures.clock_uncertainty_s, Unit.SECONDS)
+        yield "Worker clocks", f"± {uncertainty}", "uncertainty of the workers' common start"
 
 
 def endpoints_section(record: RunRecord) -> Section | None:
-    """Return the endpoints one by one, ``None`` without any."""
+    """Return a table of the endpoints; ``None`` without endpoints."""
     if not record.endpoints:
         return None
     rows = tuple(
         (
-            each.name,
-            _count(each.due),
-            _count(each.rows or None),
-            f"{_count(each.failed)}{_share(each.failed, each.due)}",
-            *(format_value(value, Unit.SECONDS) for value in (each.latency_p50, each.latency_p95, each.latency_p99)),
+            endpoint.name,
+            _count(endpoint.due),
+            _count(endpoint.rows or None),
+            f"{_count(endpoint.failed)}{_share(endpoint.failed, endpoint.due)}",
+            *(
+                format_value(value, Unit.SECONDS)
+                for value in (endpoint.latency_p50, endpoint.latency_p95, endpoint.latency_p99)
+            ),
         )
-        for each in record.endpoints
+        for endpoint in record.endpoints
     )
     figures = ("Due", "Staged rows", "Failed", "p50", "p95", "p99")
     columns = (Column("Endpoint"), *(Column(title, is_figure=True) for title in figures))
@@ -117,7 +118,7 @@ def endpoints_section(record: RunRecord) -> Section | None:
 
 
 def errors_section(record: RunRecord) -> Section | None:
-    """Return the failed requests by kind, the most frequent first; ``None`` where failures were not grouped."""
+    """Return failed requests by kind, the most frequent first; ``None`` where failures were not grouped."""
     if not record.errors:
         return Section("Errors", (Paragraph("None."),)) if record.load.failed == 0 else None
     groups = sorted(record.errors, key=lambda group: -group.count)
@@ -134,18 +135,20 @@ def errors_section(record: RunRecord) -> Section | None:
 
 
 def stalls_section(record: RunRecord) -> Section | None:
-    """Return the spells in which nothing was answered, ``None`` without any."""
+    """Return the stalls, in which the service answered nothing; ``None`` without stalls."""
     if not record.stalls:
         return None
     longest = sorted(record.stalls, key=lambda stall: -stall.duration_s)[:MAX_STALLS]
-    told = f"{counted(len(record.stalls), 'time')} the service answered nothing although requests were waiting"
+    what = (
+        f"{counted(len(record.stalls), 'stall')} in which the service answered nothing although requests were pending"
+    )
     if len(longest) < len(record.stalls):
-        told += f"; the {MAX_STALLS} longest"
+        what += f"; the {MAX_STALLS} longest"
     items = tuple(
-        f"{stall.duration_s:.1f} s from {span(round(stall.start_s))} after the load began"
+        f"{stall.duration_s:.1f} s, {span(round(stall.start_s))} after the start of the load"
         for stall in sorted(longest, key=lambda stall: stall.start_s)
     )
-    return Section("Stalls", (Paragraph(f"{told}:"), Bullets(items)))
+    return Section("Stalls", (Paragraph(f"{what}:"), Bullets(items)))
 
 
 def _ratio(value: float | None) -> str:
@@ -156,43 +159,47 @@ def _count(number: int | None) -> str:
     return "–" if number is None else f"{number:,}".replace(",", " ")
 
 
-def _share(part: int | None, whole: int | None) -> str:
-    return "" if not part or not whole else f" ({part / whole * 100:.2f} %)"
+def _share(part: int | None, total: int | None) -> str:
+    return "" if not part or not total else f" ({part / total * 100:.2f} %)"
 
 
 def baseline_section(record: RunRecord) -> Section:
-    """Return what the run was held to, and together with which others."""
+    """Return what the run was compared with, and its re-runs."""
     title = "Compared with"
     if record.baseline is None:
-        return Section(title, (Paragraph("Nothing: there is no baseline of this service and scenario."),))
-    kept = f"{baseline_of(record)} (made {utc_time(record.baseline.approved_at)})"
+        return Section(title, (Paragraph("Nothing: this service has no baseline under this scenario yet."),))
+    baseline = f"{baseline_of(record)} (created {utc_time(record.baseline.approved_at)})"
     if is_compared(record):
-        return Section(title, (Paragraph(f"Baseline {kept}."), *_judged_together(record)))
-    invalid = record.verdict is Verdict.INVALID
-    why = "this run is invalid" if invalid else "the two are not comparable, see the reasons above"
-    return Section(title, (Paragraph(f"Nothing, because {why}. The baseline there is: {kept}."),))
+        return Section(title, (Paragraph(f"Baseline {baseline}."), *_judged_together(record)))
+    is_invalid = record.verdict is Verdict.INVALID
+    why = "this run is invalid" if is_invalid else "the two are not comparable; see the reasons above"
+    return Section(title, (Paragraph(f"Nothing, because {why}. The current baseline: {baseline}."),))
 
 
 def _judged_together(record: RunRecord) -> Iterator[Block]:
     if record.reruns:
-        words: list[Inline] = ["The run looked suspicious, so it was run again: ", Code(record.reruns[0])]
+        words: list[Inline] = ["The run looked suspicious, so it was re-run: ", Code(record.reruns[0])]
         for rerun in record.reruns[1:]:
             words += [", ", Code(rerun)]
         if record.judged:
-            words += [". The medians of all valid runs were judged; the column ", Strong("This run"), " shows them."]
+            words += [
+                ". The medians of all valid runs were judged; they are shown in the column ",
+                Strong("This run"),
+                ".",
+            ]
         else:
-            words += [". None of the re-runs is valid, so this run was judged alone."]
+            words += [". No re-run is valid, so this run was judged alone."]
         yield Paragraph(tuple(words))
     if record.rerun_of:
-        about = "; the verdict is about both, and the charts are of this one."
+        about = "; the verdict covers both runs, and the charts show this one."
         yield Paragraph(("This is a re-run of ", Code(record.rerun_of), about))
 
 
 def provenance_section(record: RunRecord) -> Section:
-    """Return what ran where, when, and because of whom."""
-    columns = (Column("What"), Column("Value"))
-    table = Table(caption="What ran where", columns=columns, rows=tuple(_provenance(record)))
-    return Section("What ran where", (table,))
+    """Return what ran, when, where and by whom."""
+    columns = (Column("Detail"), Column("Value"))
+    table = Table(caption="Run details", columns=columns, rows=tuple(_provenance(record)))
+    return Section("Run details", (table,))
 
 
 def _provenance(record: RunRecord) -> Iterator[tuple[Words, ...]]:
@@ -201,12 +208,12 @@ def _provenance(record: RunRecord) -> Iterator[tuple[Words, ...]]:
     yield "Service", record.service
     yield "Scenario", record.scenario
     yield "Environment", record.environment
-    yield "Deployed version", record.deploy_version or "not told by the service"
+    yield "Deployed version", record.deploy_version or "not reported by the service"
     yield "Measured window", utc_window(record.window) if record.window else _unmeasured(record)
     yield "Duration", f"{span(load.duration_s)} after {span(load.warmup_s)} of warm-up"
     yield "Requested rate", requested_rate(load)
     yield "Triggered by", source.triggered_by
-    yield "Asked to become the baseline", "yes" if source.update_baseline else "no"
+    yield "Requested as baseline", "yes" if source.update_baseline else "no"
     yield "Reason", source.reason or "none given"
     yield "DAG run", " ".join(filter(None, (source.dag_id, source.dag_run_id))) or "none (command line)"
     yield "Versions", ", ".join(f"{name} {text}" for name, text in sorted(source.versions.items())) or "unknown"

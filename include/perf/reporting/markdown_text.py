@@ -1,6 +1,6 @@
-"""Documents as Markdown that reads well both as plain text and on GitHub.
+"""Documents as Markdown that is readable as plain text and on GitHub.
 
-Text from services is hostile until escaped: it may hold pipes, backticks, HTML or line breaks.
+Text from services is untrusted and always escaped: it may hold pipes, backticks, HTML or line breaks.
 
 Source: GitHub Flavored Markdown, sections 2.4 (backslash escapes), 4.10 (tables), 6.1 (code spans).
 """
@@ -30,15 +30,15 @@ from include.perf.reporting.document import (
 )
 
 MAX_EXAMPLE = 300
-"""Characters of an error example; the whole of it is in requests.csv.gz."""
+"""Characters of an error example; requests.csv.gz has the complete text."""
 
 MAX_PADDING = 80
-"""Up to so many characters a column is padded; one long cell must not stretch every row."""
+"""The largest width to which a column is padded, so that one long cell does not widen every row."""
 
 BARS = "▁▂▃▄▅▆▇█"
 
 _MARKUP = re.compile(r"[\\`*\[\]|~]")
-# Underscores within a word are no emphasis and stay as they are: market_open reads better than market\\_open.
+# Underscores within a word do not format it and stay unescaped: market_open, not market\\_open.
 _EMPHASIS = re.compile(r"(?<![A-Za-z0-9_])_+|_+(?![A-Za-z0-9_])")
 _BLOCK_START = re.compile(r"^(?=[#>+=-])|^\d+(?=[.)](?:\s|$))")
 
@@ -73,7 +73,7 @@ def _words(words: Words) -> str:
 
 
 def _cell(words: Words) -> str:
-    """Return what stands in a table's cell: it begins no block, and a ``|`` in code would still end the cell."""
+    """Return the content of a table cell. Code is written as plain text, because a ``|`` in it would end the cell."""
     plain = (part.text if isinstance(part, Code) else part for part in parts_of(words))
     return "".join(_inline(part, begins_block=False) for part in plain).strip()
 
@@ -95,15 +95,15 @@ def _inline(part: Inline, *, begins_block: bool) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text that shows as it is, on one line, in a paragraph, a list item, a heading or a table cell.
+    """Return text that is shown literally, on one line, in a paragraph, list item, heading or table cell.
 
-    HTML becomes entities only where it would be HTML; ``t < 3`` stays readable.
+    Only actual HTML becomes entities, so that ``t < 3`` stays readable.
     """
     return _BLOCK_START.sub(r"\g<0>\\", _without_markup(one_line(text)))
 
 
 def _escape_part(text: str, *, begins_block: bool) -> str:
-    """Escape a part of a longer text; white space at its ends keeps it from the parts beside it."""
+    """Escape a part of a longer text; white space at its ends is kept."""
     inner = escape(text) if begins_block else _without_markup(one_line(text))
     before = " " if text[:1].isspace() and not begins_block else ""
     after = " " if text[-1:].isspace() and inner else ""
@@ -118,7 +118,7 @@ def _without_markup(plain: str) -> str:
 
 
 def code(text: str) -> str:
-    """Return text as a code span that nothing in it can end; not for tables, whose ``|`` still splits."""
+    """Return text as a code span that nothing in it can end. Not for tables, where a ``|`` ends the cell."""
     plain = one_line(text)
     plain = plain if len(plain) <= MAX_EXAMPLE else plain[: MAX_EXAMPLE - 1] + "…"
     if not plain:
@@ -130,17 +130,17 @@ def code(text: str) -> str:
 
 
 def bullets(items: Iterable[str]) -> str:
-    """Return a list, one item a line; the items are Markdown already."""
+    """Return a list; the items are already Markdown."""
     return "\n".join(f"- {item}" for item in items)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Return a table padded so that its columns line up as plain text.
+    """Return a table whose columns are aligned as plain text.
 
     Args:
         header: the column titles.
-        rows: cells that are Markdown already.
-        right: the columns of figures, aligned right.
+        rows: cells that are already Markdown.
+        right: indices of the right-aligned columns.
     """
     columns = list(zip(header, *rows, strict=True))
     widths = [min(MAX_PADDING, max(3, *map(len, column))) for column in columns]

@@ -1,23 +1,23 @@
-"""The eight metrics of a run beside their baseline, with the judgement of each and the nights before."""
+"""The table of a run's eight metrics: value, baseline, shift, judgement and trend."""
 
 from collections.abc import Mapping, Sequence
 
-from include.perf.model.metric import METRICS, Metric, is_in_points
-from include.perf.model.numbers import format_value, signed_percent, signed_points
+from include.perf.model.metric import METRICS, Metric
+from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
 from include.perf.reporting.document import Column, Mark, Table, Tone, Trend, Words
 from include.perf.runs.phrases import (
     change_of,
+    interval_of,
     is_compared,
     minimum_effect_of,
     shift_of,
     uncertainty_in_unit,
-    uncertainty_of_ratio,
 )
 from include.perf.runs.record import Deviation, RunRecord, Shift, Verdict
 
 History = Mapping[str, Sequence[float]]
-"""By metric the values of the nights before, oldest first."""
+"""Values of earlier nights by metric, oldest first."""
 
 NOTHING = "–"
 
@@ -31,15 +31,15 @@ _COLUMNS = (
 
 
 def metrics_table(record: RunRecord, history: History | None = None) -> Table:
-    """Return the eight metrics beside their baseline.
+    """Return the eight metrics and their baseline.
 
     Args:
-        history: values of the nights before; without any there is no column of them.
+        history: values of earlier nights; without them there is no trend column.
     """
     rows = [_row(record, metric) for metric in METRICS.values()]
     columns: tuple[Column, ...] = _COLUMNS
     if history and any(history.values()):
-        columns = (*columns, Column("Nights before and this run"))
+        columns = (*columns, Column("Earlier nights and this run"))
         rows = [
             (*row, _trend(record, metric, history.get(metric.name, ())))
             for row, metric in zip(rows, METRICS.values(), strict=True)
@@ -63,7 +63,7 @@ def missing_reason(record: RunRecord, metric: Metric) -> str:
 
 
 def shown_value(record: RunRecord, metric: Metric) -> str:
-    """Write the value that was judged, with as many digits as the nights' spread carries."""
+    """Write the judged value, with the digits that the spread between nights justifies."""
     return format_value(record.value_of(metric.name), metric.unit, uncertainty=_uncertainty(record, metric))
 
 
@@ -74,7 +74,7 @@ def shown_change(record: RunRecord, metric: Metric) -> str:
 
 
 def judgement(record: RunRecord, metric: Metric) -> Mark | str:
-    """Return what a metric's value means."""
+    """Return the judgement of a metric."""
     shift = _shift(record, metric)
     if shift is not None and (deviation := _deviation(record, metric)) is not None:
         return _of_deviation(deviation)
@@ -90,24 +90,24 @@ def judgement(record: RunRecord, metric: Metric) -> Mark | str:
 
 
 def _of_shift(shift: Shift, metric: Metric, record: RunRecord) -> str:
-    """Say why a change is told as none."""
-    floor, level = minimum_effect_of(metric, record), _level(record, metric)
-    if floor is None or level is None:
+    """Return why a change does not count as a deviation."""
+    threshold, level = minimum_effect_of(metric, record), _level(record, metric)
+    if threshold is None or level is None:
         return "unchanged"
-    if abs(shift.absolute) > floor:
-        return "within the noise" if record.rerun_of is None else "judged with its run"
+    if abs(shift.absolute) > threshold:
+        return "within the noise" if record.rerun_of is None else "judged with the first run"
     is_small = abs(shift.absolute) <= metric.minimum_effect(baseline=level, is_provisional=False)
-    return "unchanged" if is_small else "too few nights to tell"
+    return "unchanged" if is_small else "too few nights of history"
 
 
 def _of_deviation(deviation: Deviation) -> Mark:
     if not deviation.is_confirmed:
-        return Mark("suspicious", Tone.DOUBT) if deviation.is_worse else Mark("better, not sure yet", Tone.QUIET)
+        return Mark("suspicious", Tone.DOUBT) if deviation.is_worse else Mark("better, not confirmed", Tone.QUIET)
     return Mark(f"worse, {deviation.severity}", Tone.BAD) if deviation.is_worse else Mark("better", Tone.GOOD)
 
 
 def _deviation(record: RunRecord, metric: Metric) -> Deviation | None:
-    return next((each for each in record.deviations if each.metric == metric.name), None)
+    return next((deviation for deviation in record.deviations if deviation.metric == metric.name), None)
 
 
 def _shift(record: RunRecord, metric: Metric) -> Shift | None:
@@ -132,32 +132,24 @@ def _row(record: RunRecord, metric: Metric) -> tuple[Words, ...]:
 def _shift_with_interval(metric: Metric, shift: Shift | None) -> str:
     if shift is None:
         return NOTHING
-    change = change_of(metric.name, shift)
-    if is_in_points(metric.name):
-        if shift.absolute_low is None or shift.absolute_high is None:
-            return change
-        return f"{change} ({signed_points(shift.absolute_low)} … {signed_points(shift.absolute_high)})"
-    if shift.low is None or shift.high is None:
-        return change
-    uncertainty = uncertainty_of_ratio(shift)
-    low, high = (signed_percent(bound, uncertainty=uncertainty) for bound in (shift.low, shift.high))
-    return f"{change} ({low} … {high} %)"
+    change, interval = change_of(metric.name, shift), interval_of(metric.name, shift)
+    return f"{change} ({interval})" if interval else change
 
 
 def _trend(record: RunRecord, metric: Metric, before: Sequence[float]) -> Trend | str:
-    """Return the nights before and this run; what is too small to be told looks flat."""
+    """Return the sparkline of earlier nights and this run; a change below the minimum effect looks flat."""
     if not before:
         return NOTHING
     value = record.value_of(metric.name)
     values = (*before, *([] if value is None else [value]))
     level = _level(record, metric)
     middle = values[0] if level is None else level
-    room = metric.minimum_effect(baseline=middle, is_provisional=False)
+    margin = metric.minimum_effect(baseline=middle, is_provisional=False)
     first, last = (format_value(bound, metric.unit) for bound in (min(before), max(before)))
     return Trend(
         values=values,
-        low=middle - room,
-        high=middle + room,
+        low=middle - margin,
+        high=middle + margin,
         level=level,
-        words=f"{counted(len(before), 'night')} before: {first} to {last}",
+        words=f"{counted(len(before), 'earlier night')}: {first} to {last}",
     )

@@ -1,4 +1,4 @@
-"""How a run compares with production at the corresponding hours."""
+"""The section that compares a run with production at the corresponding hours."""
 
 import math
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ TITLE = "Compared with production"
 NOTHING = "–"
 
 MAX_KINDS = 8
-"""Of the kinds of request those whose shares differ most."""
+"""Kinds of request shown: those whose shares differ most."""
 
 WIDE_RATIO = 1.3
-"""A bucket whose end is more than so many times its beginning is shown itself."""
+"""A histogram bucket is wide, and shown as a range, if its upper bound is more than this many times its lower one."""
 
 _UNITS = {"error_rate": Unit.RATIO}
 _TITLES = {"cpu_per_request": "CPU per request"}
@@ -34,8 +34,8 @@ _FIGURE_COLUMNS = (
     Column("Figure"),
     Column("This run", is_figure=True),
     Column("Production, median", is_figure=True),
-    Column("Its days", is_figure=True),
-    Column("Run against production", is_figure=True),
+    Column("Range of days", is_figure=True),
+    Column("Run vs production", is_figure=True),
 )
 _MIX_COLUMNS = (
     Column("Requests"),
@@ -46,7 +46,7 @@ _MIX_COLUMNS = (
 
 
 def production_section(found: ProductionComparison | None) -> Section | None:
-    """Return both sides beside each other, ``None`` where a run was not to be compared."""
+    """Return the comparison; ``None`` where none was requested."""
     if found is None:
         return None
     return Section(TITLE, tuple(_blocks(found)))
@@ -58,18 +58,18 @@ def _blocks(found: ProductionComparison) -> Iterator[Block]:
     else:
         yield Paragraph(_what_is_compared(found))
         rows = tuple(_figure_row(figure) for figure in found.figures)
-        yield Table(caption="The run against production", columns=_FIGURE_COLUMNS, rows=rows)
+        yield Table(caption="The run and production", columns=_FIGURE_COLUMNS, rows=rows)
         if widest := max(filter(None, map(_width, found.figures)), default=None):
             yield Paragraph(
-                "A percentile out of a histogram lies somewhere in its bucket. The widest here ends at "
-                f"{widest:.3g} times its beginning; from {WIDE_RATIO:g} times on the bucket itself is shown."
+                "A percentile of a histogram lies somewhere in its bucket. The upper bound of the widest bucket here "
+                f"is {widest:.3g} times its lower bound; above {WIDE_RATIO:g} times, the bucket is shown as a range."
             )
         if found.mix:
             rows = tuple(_share_row(share) for share in found.mix[:MAX_KINDS])
             yield Table(caption="The mix of requests", columns=_MIX_COLUMNS, rows=rows)
     if found.rate is not None:
         yield Paragraph(tuple(_rate(found.rate, days=len(found.days))))
-    notes = (*found.remarks, *(f"{utc_window(each.window)} is left out: {each.reason}" for each in found.left_out))
+    notes = (*found.remarks, *(f"{utc_window(day.window)} is excluded: {day.reason}" for day in found.left_out))
     if notes:
         yield Bullets(tuple(map(one_line, notes)))
 
@@ -78,15 +78,15 @@ def _what_is_compared(found: ProductionComparison) -> str:
     dates = ", ".join(f"{window.start:%Y-%m-%d}" for window in found.days)
     words = f"Production in {found.hours}, on {counted(len(found.days), 'day')} ({dates})."
     if found.measured_by is RequestSource.SERVICE:
-        words += " Both sides are what the services themselves counted"
+        words += " Both sides were counted by the services themselves"
         if found.bounds:
             words += f", in the same {counted(len(found.bounds) + 1, 'bucket')}"
     else:
         words += (
-            " The service tells Prometheus nothing of its latencies: the run's figures are what the client saw, the "
-            "network included, its latencies counted in production's own buckets"
+            " The service exports no latencies to Prometheus, so the run's figures were measured by the client, "
+            "including the network; its latencies are counted in production's buckets"
         )
-    return f"{words}. It changes no verdict."
+    return f"{words}. This comparison changes no verdict."
 
 
 def _figure_row(figure: ComparedFigure) -> tuple[Words, ...]:
@@ -108,13 +108,13 @@ def _range(level: DailyFigure | None, unit: Unit) -> str:
 
 
 def _width(figure: ComparedFigure) -> float | None:
-    """Return how many times its beginning the wider of a figure's buckets ends; ``None`` where nothing tells it."""
+    """Return the ratio of upper to lower bound of the wider of a figure's buckets; ``None`` where it is unknown."""
     buckets = (figure.run_bucket, figure.production_bucket)
-    return max((each.high / each.low for each in buckets if each and each.low and each.high), default=None)
+    return max((bucket.high / bucket.low for bucket in buckets if bucket and bucket.low and bucket.high), default=None)
 
 
 def _shown(value: float | None, unit: Unit, bucket: Bucket | None) -> str:
-    """Write a value, and its bucket where that is wide."""
+    """Write a value; a wide bucket as a range."""
     if value is None or bucket is None:
         return format_value(value, unit)
     if bucket.high is None:
@@ -125,7 +125,7 @@ def _shown(value: float | None, unit: Unit, bucket: Bucket | None) -> str:
 
 
 def _change(figure: ComparedFigure) -> str:
-    """Write how far the run is from production, with as many digits as the buckets carry."""
+    """Write the change from production to the run, with the digits that the buckets justify."""
     if figure.run is None or figure.production is None:
         return NOTHING
     absolute = figure.run - figure.production.median
@@ -141,7 +141,7 @@ def _change(figure: ComparedFigure) -> str:
 
 
 def _leeway(figure: ComparedFigure) -> str:
-    """Write between which changes the true one surely is, where buckets are wide."""
+    """Write the bounds of the true change, where buckets are wide."""
     own, theirs = figure.run_bucket, figure.production_bucket
     if (
         own is None
@@ -152,7 +152,7 @@ def _leeway(figure: ComparedFigure) -> str:
     ):
         return ""
     least = format_change(own.low / theirs.high - 1)
-    return f", from {least} on" if not theirs.low else f", {least} to {format_change(own.high / theirs.low - 1)}"
+    return f", at least {least}" if not theirs.low else f", {least} to {format_change(own.high / theirs.low - 1)}"
 
 
 def _is_wide(bucket: Bucket) -> bool:
@@ -160,13 +160,13 @@ def _is_wide(bucket: Bucket) -> bool:
 
 
 def _uncertainty(figure: ComparedFigure) -> float:
-    """Return the standard uncertainty of a ratio that buckets leave: a value may lie anywhere in its own."""
+    """Return the standard uncertainty of a ratio of two values that each lie anywhere in their bucket."""
     sides = (
         (figure.run, figure.run_bucket),
         (figure.production and figure.production.median, figure.production_bucket),
     )
     squares = [
-        ((bucket.high - bucket.low) / value) ** 2 / 12  # the variance of an even spread
+        ((bucket.high - bucket.low) / value) ** 2 / 12  # variance of a uniform distribution
         for value, bucket in sides
         if value and bucket and bucket.high
     ]
@@ -183,13 +183,13 @@ def _share_row(share: ComparedShare) -> tuple[Words, ...]:
 
 
 def _rate(rate: ComparedRate, *, days: int) -> Iterator[str | Strong | Code]:
-    """Tell how far the scenario's rate is from what production sees, and which rate would be that."""
+    """Compare the scenario's rate with production's, and propose a rate."""
     peak = rate.scenario_peak_rps
     varies = peak > rate.scenario_rps
     yield f"The scenario sends {_rps(rate.scenario_rps)}" + (
         f" on average and {_rps(peak)} at its peak" if varies else ""
     )
-    yield f"; all of production sees {_rps(rate.production.median)} in these hours"
+    yield f"; production receives {_rps(rate.production.median)} in these hours"
     if rate.busiest is None or rate.busiest.median <= 0:
         yield "."
         return
@@ -208,7 +208,7 @@ def _rps(value: float) -> str:
 
 
 def _times(ratio: float) -> str:
-    """Write how many times as much: ``16 times``, ``1.4 times``, ``6.0 %`` of."""
+    """Write a ratio: ``16 times``, ``1.4 times``, ``6 % of``."""
     if ratio < 0.095:
         return f"{ratio * 100:.2g} % of"
     return f"{ratio:.0f} times" if ratio >= 9.95 else f"{ratio:.1f} times"

@@ -1,6 +1,6 @@
-"""The report of a run: a document that answers "what happened, and can I trust it?" from the top down.
+"""The report of a run: what happened, and whether the figures can be trusted.
 
-Pure: the same record, charts and history give the same document.
+The module is pure: the same record, charts and history give the same document.
 """
 
 import shlex
@@ -41,7 +41,7 @@ CHART_TITLES = {
     "distribution": "Latency distribution against the baseline's",
     "resources": "CPU, memory and disk over time",
 }
-"""In the order shown; charts of other names follow."""
+"""Titles by chart name, in the order shown; charts with other names follow."""
 
 TONES = {
     Verdict.PASS: Tone.GOOD,
@@ -64,10 +64,10 @@ def run_document(
     """Return the report of a run.
 
     Args:
-        record: the run; any verdict.
+        record: the run, with any verdict.
         charts: paths of the charts' PNGs relative to the report, by chart name.
-        history: by metric the values of the nights before, oldest first.
-        production: how it compares with production.
+        history: values of earlier nights by metric, oldest first.
+        production: the comparison with production.
     """
     sections = [_validity(record), _next_step(record)]
     if record.verdict is not Verdict.SKIPPED:
@@ -93,25 +93,25 @@ def run_document(
 
 
 def verdict_mark(verdict: Verdict) -> Mark:
-    """Return a verdict as it is marked everywhere."""
+    """Return the mark of a verdict, the same in every document."""
     return Mark(verdict.value, TONES[verdict])
 
 
 def _validity(record: RunRecord) -> Section:
-    shown = "The figures below are shown to find the cause. "
+    purpose = "The figures below are shown to help find the cause. "
     blocks: list[Block]
     if record.verdict is Verdict.SKIPPED:
-        blocks = [Paragraph("No load was measured, so there are no figures.")]
+        blocks = [Paragraph("Nothing was measured, so there are no figures.")]
     elif record.validity:
-        blocks = [Paragraph((shown, Strong("They are not to be trusted"), ", because:"))]
+        blocks = [Paragraph((purpose, Strong("They cannot be trusted"), ":"))]
     elif record.verdict is Verdict.INVALID:
-        blocks = [Paragraph((shown, Strong("They are not to be trusted.")))]
+        blocks = [Paragraph((purpose, Strong("They cannot be trusted.")))]
     else:
-        blocks = [Paragraph("The figures are valid: nothing was found that speaks against them.")]
+        blocks = [Paragraph("The figures are valid: no problems found.")]
     if record.validity:
         blocks.append(Bullets(record.validity))
     if record.notes:
-        blocks += [Paragraph("Worth knowing:"), Bullets(record.notes)]
+        blocks += [Paragraph("Notes:"), Bullets(record.notes)]
     return Section("Can the figures be trusted?", tuple(blocks))
 
 
@@ -120,28 +120,30 @@ def _next_step(record: RunRecord) -> Section | None:
     again += f" --scenario {shlex.quote(one_line(record.scenario))}"
     steps = {
         Verdict.INVALID: (
-            "Put right what is listed above and run it again. This run says nothing about the service: "
-            "it raises no alert about it and can never become a baseline.",
+            "Fix the problems listed above and run again. This run says nothing about the service: it raises no alert "
+            "about it and cannot become a baseline.",
             again,
         ),
-        Verdict.SKIPPED: ("Once the reason above is gone, run it again or leave it to the schedule.", again),
+        Verdict.SKIPPED: ("Once the reason above is resolved, run again or wait for the next scheduled run.", again),
         Verdict.NO_BASELINE: (
-            "If these figures are what the service should do, make such a run its baseline.",
+            "If these figures are as expected, record a run like this one as the baseline.",
             f"{again} --update-baseline --reason 'first baseline'",
         ),
         Verdict.NOT_COMPARABLE: (
-            "If the difference is a mistake, undo it and run again. If it is here to stay, begin a new baseline.",
+            "If the difference is a mistake, undo it and run again. If it is intended, record a new baseline.",
             f"{again} --update-baseline --reason '…'",
         ),
     }
     if record.verdict not in steps:
         return None
+    if record.verdict in (Verdict.NO_BASELINE, Verdict.NOT_COMPARABLE) and record.provenance.update_baseline:
+        return Section("What to do", (Paragraph("Nothing: this run was requested to become the baseline."),))
     text, command = steps[record.verdict]
     return Section("What to do", (Paragraph(text), Command(command)))
 
 
 def _metrics(record: RunRecord, history: History | None) -> Section:
-    title = "Metrics" + (" (not to be trusted)" if record.verdict is Verdict.INVALID else "")
+    title = "Metrics" + (" (invalid)" if record.verdict is Verdict.INVALID else "")
     missing = without_value(record)
     table = metrics_table(record, history)
     return Section(title, (table, Bullets(missing)) if missing else (table,))

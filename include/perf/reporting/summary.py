@@ -1,4 +1,4 @@
-"""The summary of a DAG run: its services against the eight metrics, the verdict of each, and what is missing."""
+"""The summary of a DAG run: the verdicts and metrics of its services, and its missing runs."""
 
 import logging
 from collections import Counter
@@ -30,7 +30,7 @@ from include.perf.runs.results_store import REPORT_HTML_FILE, SUMMARY_FILE, SUMM
 
 log = logging.getLogger(__name__)
 
-GRAVEST_FIRST = (
+MOST_SEVERE_FIRST = (
     Verdict.REGRESSION,
     Verdict.INVALID,
     Verdict.NOT_COMPARABLE,
@@ -50,16 +50,16 @@ def _nowhere(_: RunRecord) -> None:
 
 
 def dag_run_document(results: DagRunResults, *, report_of: ReportAddress = _nowhere) -> Document:
-    """Return the summary of a DAG run, however far it came.
+    """Return the summary of a DAG run, complete or not.
 
     Args:
-        report_of: returns the address of a run's report, ``None`` where there is none.
+        report_of: returns the address of a run's report; ``None`` for no link.
     """
     sections = [
         _verdicts(results),
         *_matrices(results, report_of),
         _found(results, report_of),
-        _again(results),
+        _reruns(results),
         _missing(results),
     ]
     return Document(
@@ -72,50 +72,52 @@ def dag_run_document(results: DagRunResults, *, report_of: ReportAddress = _nowh
 
 
 def _overall(results: DagRunResults) -> Mark:
-    """Return the gravest verdict: a run that is missing is graver than one that is good."""
+    """Return the most severe verdict; only a regression is more severe than a missing run."""
     verdicts = {record.verdict for record in results.records.values()}
-    gravest = next((verdict for verdict in GRAVEST_FIRST if verdict in verdicts), None)
-    if gravest is None or (results.missing and gravest is not Verdict.REGRESSION):
+    most_severe = next((verdict for verdict in MOST_SEVERE_FIRST if verdict in verdicts), None)
+    if most_severe is None or (results.missing and most_severe is not Verdict.REGRESSION):
         return NO_RECORD
-    return verdict_mark(gravest)
+    return verdict_mark(most_severe)
 
 
 def _counts(results: DagRunResults) -> str:
     verdicts = Counter(record.verdict for record in results.records.values())
-    told = [f"{verdicts[verdict]} {verdict}" for verdict in GRAVEST_FIRST if verdicts[verdict]]
-    told += [f"{len(results.missing)} without a record"] if results.missing else []
-    return f"{counted(results.size, 'run')}: {', '.join(told)}" if results.size else "nothing was planned"
+    counts = [f"{verdicts[verdict]} {verdict}" for verdict in MOST_SEVERE_FIRST if verdicts[verdict]]
+    counts += [f"{len(results.missing)} without a record"] if results.missing else []
+    return f"{counted(results.size, 'run')}: {', '.join(counts)}" if results.size else "nothing was planned"
 
 
 def _verdicts(results: DagRunResults) -> Section | None:
-    """Return the services against the scenarios, where there are several scenarios."""
+    """Return the verdicts by service and scenario, where there are several scenarios."""
     planned: tuple[RunRecord | MissingRun, ...] = (*results.records.values(), *results.missing)
-    scenarios = tuple(dict.fromkeys(each.scenario for each in planned))
+    scenarios = tuple(dict.fromkeys(run.scenario for run in planned))
     if len(scenarios) < 2:
         return None
     verdicts: dict[tuple[str, str], Inline] = {
-        **{(each.service, each.scenario): NO_RECORD for each in results.missing},
-        **{(each.service, each.scenario): verdict_mark(each.verdict) for each in results.records.values()},
+        **{(run.service, run.scenario): NO_RECORD for run in results.missing},
+        **{(run.service, run.scenario): verdict_mark(run.verdict) for run in results.records.values()},
     }
-    services = dict.fromkeys(each.service for each in planned)
+    services = dict.fromkeys(run.service for run in planned)
     rows = tuple((name, *(verdicts.get((name, scenario), NOTHING) for scenario in scenarios)) for name in services)
     columns = (Column("Service"), *map(Column, scenarios))
-    return Section("All verdicts", (Table(caption="Services against scenarios", columns=columns, rows=rows),))
+    return Section("All verdicts", (Table(caption="Verdicts by service and scenario", columns=columns, rows=rows),))
 
 
 def _matrices(results: DagRunResults, report_of: ReportAddress) -> Iterator[Section]:
-    """Yield the services of each scenario against the metrics."""
+    """Yield a table of services and metrics for each scenario."""
     planned: tuple[RunRecord | MissingRun, ...] = (*results.records.values(), *results.missing)
-    scenarios = dict.fromkeys(each.scenario for each in planned)
-    columns = (Column("Service"), Column("Verdict"), *(Column(each.title, is_figure=True) for each in METRICS.values()))
+    scenarios = dict.fromkeys(run.scenario for run in planned)
+    columns = (
+        Column("Service"),
+        Column("Verdict"),
+        *(Column(metric.title, is_figure=True) for metric in METRICS.values()),
+    )
     for scenario in scenarios:
         rows = [_row(record, report_of) for record in results.records.values() if record.scenario == scenario]
         rows += [
-            (each.service, NO_RECORD, *(NOTHING for _ in METRICS))
-            for each in results.missing
-            if each.scenario == scenario
+            (run.service, NO_RECORD, *(NOTHING for _ in METRICS)) for run in results.missing if run.scenario == scenario
         ]
-        caption = f"Services against metrics in {scenario}"
+        caption = f"Metrics by service under {scenario}"
         yield Section(scenario, (Table(caption=caption, columns=columns, rows=tuple(rows)),))
 
 
@@ -129,7 +131,7 @@ def _linked(text: str, address: str | None) -> Inline:
 
 
 def _cell(record: RunRecord, metric: Metric) -> Words:
-    """Return the value and its change, marked where it was judged to be one."""
+    """Return the value and its change; the change is marked by its judgement."""
     value, change = shown_value(record, metric), shown_change(record, metric)
     if record.value_of(metric.name) is None or change == NOTHING:
         return value
@@ -139,8 +141,8 @@ def _cell(record: RunRecord, metric: Metric) -> Words:
 
 
 def _found(results: DagRunResults, report_of: ReportAddress) -> Section | None:
-    """Return a sentence for each run, the gravest first."""
-    records = sorted(results.records.values(), key=lambda record: GRAVEST_FIRST.index(record.verdict))
+    """Return a sentence for each run, the most severe verdict first."""
+    records = sorted(results.records.values(), key=lambda record: MOST_SEVERE_FIRST.index(record.verdict))
     items: list[Words] = [
         (
             verdict_mark(record.verdict),
@@ -150,15 +152,15 @@ def _found(results: DagRunResults, report_of: ReportAddress) -> Section | None:
         )
         for record in records
     ]
-    return Section("What was found", (Bullets(tuple(items)),)) if items else None
+    return Section("Findings", (Bullets(tuple(items)),)) if items else None
 
 
-def _again(results: DagRunResults) -> Section | None:
+def _reruns(results: DagRunResults) -> Section | None:
     items = tuple(_rerun(record) for record in results.records.values() if record.reruns)
     if not items:
         return None
-    why = "These looked suspicious and were run again; the medians of all valid runs were judged."
-    return Section("What was run again", (Paragraph(why), Bullets(items)))
+    why = "These runs looked suspicious and were re-run; the medians of all valid runs were judged."
+    return Section("Re-runs", (Paragraph(why), Bullets(items)))
 
 
 def _rerun(record: RunRecord) -> Words:
@@ -166,30 +168,30 @@ def _rerun(record: RunRecord) -> Words:
     for index, run_id in enumerate(record.reruns):
         words += [", ", Code(run_id)] if index else [Code(run_id)]
     if not record.judged:
-        words.append("; none of them is valid, so the first run was judged alone")
+        words.append("; no re-run is valid, so the first run was judged alone")
     return tuple(words)
 
 
 def _missing(results: DagRunResults) -> Section | None:
     if not results.missing:
         return None
-    items = tuple(f"{each.service} · {each.scenario}: {each.reason}" for each in results.missing)
-    return Section("What is missing, and why", (Bullets(items),))
+    items = tuple(f"{run.service} · {run.scenario}: {run.reason}" for run in results.missing)
+    return Section("Missing runs", (Bullets(items),))
 
 
 def write_summary(store: ResultsStore, results: DagRunResults) -> str:
-    """Keep the summary of a DAG run as Markdown and HTML; returns the address of its folder."""
+    """Store the summary of a DAG run as Markdown and HTML; return the URI of its folder."""
     from include.perf.reporting import html_page, markdown_text
 
     uri = store.create_summary(dag_id=results.dag_id, dag_run_id=results.dag_run_id)
-    document = dag_run_document(results, report_of=_report_beside)
+    document = dag_run_document(results, report_of=_report_address)
     store.write(uri, SUMMARY_FILE, markdown_text.render(document).encode())
     store.write(uri, SUMMARY_HTML_FILE, html_page.page(document, image=lambda path: None).encode())
     log.info("summary of %s %s: %s", results.dag_id, results.dag_run_id, uri)
     return uri
 
 
-def _report_beside(record: RunRecord) -> str:
-    """Return where a run's report lies, as seen from the summary's folder."""
+def _report_address(record: RunRecord) -> str:
+    """Return the path of a run's report relative to the summary's folder."""
     path = "/".join(quote(part, safe="") for part in (record.service, record.scenario, record.run_id))
     return f"../../../{path}/{REPORT_HTML_FILE}"

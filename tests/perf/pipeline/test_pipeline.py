@@ -698,7 +698,7 @@ def test_the_report_shows_the_nights_before(platform: Platform) -> None:
     uri = platform.plan()
     platform.pipeline.execute([uri])
     files = platform.store.runs_by_uri[uri]
-    assert b"| Nights before and this run |" in files["report.md"]
+    assert b"| Earlier nights and this run |" in files["report.md"]
     assert b'aria-label="1 night before: ' in files["report.html"]
     assert b'src="data:image/png;base64,' in files["report.html"]
     assert b'<testsuite name="orders-service.brief" tests="8"' in files["junit.xml"]

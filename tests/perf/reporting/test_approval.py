@@ -1,4 +1,4 @@
-"""What an approver is asked, and what nobody is asked for in vain."""
+"""Questions to an approver, and runs that can never be approved."""
 
 import pytest
 
@@ -12,45 +12,43 @@ from tests.records import deviation, record_of
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_which_verdicts_need_an_approval(verdict: Verdict) -> None:
-    """Worse or something else; what was not measured can never be a level."""
+    """Regressions and runs that are not comparable; a run without figures can never become a baseline."""
     assert needs_approval(record_of(verdict)) is (verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE))
 
 
 def test_a_suspicious_pass_needs_an_approval() -> None:
     """It may be worse."""
-    doubtful = deviation("latency_p95", 0.05, is_confirmed=False)
-    assert needs_approval(run("r1", deviations=(doubtful,)))
+    suspicion = deviation("latency_p95", 0.05, is_confirmed=False)
+    assert needs_approval(run("r1", deviations=(suspicion,)))
 
 
-def test_the_question_shows_hostile_text_as_it_is() -> None:
-    """A reason is text of anybody: no markup, no line of its own."""
-    asked = question(
-        run("new", Verdict.REGRESSION), reason="**fine**\n# yes", asked_by="<b>ana", baselines=with_runs(2)
-    )
-    assert "&lt;b>ana asks to accept this run as the new level: \\*\\*fine\\*\\* # yes" in asked
-    assert "It would replace version 2, provisional, approved by ana on 2026-03-02" in asked
+def test_the_question_escapes_hostile_text() -> None:
+    """A reason may be any text: it creates no markup and no new line."""
+    text = question(run("new", Verdict.REGRESSION), reason="**fine**\n# yes", asked_by="<b>ana", baselines=with_runs(2))
+    assert "&lt;b>ana requests this run as the new baseline: \\*\\*fine\\*\\* # yes" in text
+    assert "It would replace version 2, provisional, approved by ana on 2026-03-02" in text
 
 
 def test_without_a_baseline_nothing_is_replaced() -> None:
     """The question says so."""
-    asked = question(run("new"), reason="first", asked_by="ana", baselines=Baselines())
-    assert "There is no baseline yet." in asked
+    text = question(run("new"), reason="first", asked_by="ana", baselines=Baselines())
+    assert "There is no baseline yet." in text
 
 
 @pytest.mark.parametrize(
     ("changes", "what"),
     [({"verdict": Verdict.INVALID}, "INVALID"), ({"rerun_of": "first"}, "a re-run of first")],
 )
-def test_nobody_is_asked_for_what_can_never_be_a_baseline(changes: dict[str, object], what: str) -> None:
-    """The task fails at once, not after three days."""
-    with pytest.raises(BaselineError, match=f"^run new is {what} and can never be a baseline; name another run$"):
+def test_a_run_that_can_never_be_a_baseline_raises_no_question(changes: dict[str, object], what: str) -> None:
+    """The task fails immediately, not after three days."""
+    with pytest.raises(BaselineError, match=f"^run new is {what} and can never be a baseline; choose another run$"):
         question(run("new", **changes), reason="x", asked_by="ana", baselines=Baselines())
 
 
-def test_nobody_is_asked_twice_for_the_same_run() -> None:
-    """It was accepted already."""
+def test_an_accepted_run_raises_no_second_question() -> None:
+    """It is already part of the baseline."""
     baselines = with_runs(1)
     accepted = run("new", Verdict.REGRESSION)
     baselines.promote(accepted, approval=approval(), force=True)
-    with pytest.raises(BaselineError, match=r"^run new is part of the baseline already; there is nothing to approve$"):
+    with pytest.raises(BaselineError, match=r"^run new is already part of the baseline; there is nothing to approve$"):
         question(accepted, reason="x", asked_by="ana", baselines=baselines)

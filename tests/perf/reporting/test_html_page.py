@@ -1,4 +1,4 @@
-"""The report as HTML: whole in one file, the same story as the Markdown, and harmless whatever it is about."""
+"""The report as HTML: self-contained, with the content of the Markdown, and safe for any text."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ VOID = {"meta", "img", "path", "polyline", "circle", "br"}
 
 
 class Tags(HTMLParser):
-    """Collects the tags of a page, and insists that each is closed."""
+    """Collects the tags of a page, and checks that each is closed."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -79,8 +79,8 @@ def document(*blocks: Any) -> Document:
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_it_says_what_the_markdown_says(verdict: Verdict) -> None:
-    """Every word of every table and list, for every verdict."""
+def test_it_has_the_content_of_the_markdown(verdict: Verdict) -> None:
+    """All words of all tables and lists, for every verdict."""
     made = run_document(record_of(verdict), charts={}, history={"latency_p95": (0.041, 0.042)})
     read = " ".join(Tags(html_page.page(made, image=nothing)).text.split())
     written = markdown_text.render(made)
@@ -93,7 +93,7 @@ def test_it_says_what_the_markdown_says(verdict: Verdict) -> None:
 
 
 def test_the_verdict_comes_first() -> None:
-    """As the first words of the page, then what was found as its heading."""
+    """It is the first word of the page, followed by the finding as heading."""
     page = page_of(record_of(Verdict.REGRESSION))
     read = " ".join(Tags(page).text.partition("</style>")[0].split())
     assert "<h1>Latency p95 is 45\N{NO-BREAK SPACE}% above its baseline" in page
@@ -102,7 +102,7 @@ def test_the_verdict_comes_first() -> None:
 
 
 def test_the_page_loads_and_runs_nothing() -> None:
-    """Its policy allows its own stylesheet, by its digest, and images within it; there is no script and no style."""
+    """Its policy allows the inline stylesheet, by its digest, and inline images; there is no script."""
     page = page_of(run_record())
     tags = Tags(page)
     (style,) = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
@@ -119,8 +119,8 @@ def test_the_page_loads_and_runs_nothing() -> None:
     assert "@import" not in style
 
 
-def test_hostile_text_stays_text() -> None:
-    """In every place where text of a service or a person comes in."""
+def test_hostile_text_is_escaped() -> None:
+    """In every place for text of a service or a person."""
     record = run_record(
         service=HOSTILE,
         environment=HOSTILE,
@@ -140,8 +140,8 @@ def test_hostile_text_stays_text() -> None:
     assert not re.search("[\x00-\x08\x1b\u202e]", page_of(record))
 
 
-def test_every_table_can_be_found_and_read_aloud() -> None:
-    """A caption, a scope for each heading, a name for every cell, and no heading left empty."""
+def test_tables_are_accessible() -> None:
+    """They have captions, scopes of headings, labelled cells, and no empty heading."""
     page = page_of(run_record(), history={"latency_p95": (0.041, 0.042)})
     tags = Tags(page)
     assert len(tags.all("caption")) == len(tags.all("table")) == 5
@@ -154,42 +154,42 @@ def test_every_table_can_be_found_and_read_aloud() -> None:
     assert tags.all("html")[0]["lang"] == "en"
 
 
-def test_a_trend_is_drawn_and_told() -> None:
-    """Level 42.1 ms, its floor 5 ms: from 37.1 to 47.1 ms; 18 of 24 pixels are used, and 96 − 6 across."""
+def test_a_trend_is_drawn_and_described() -> None:
+    """Baseline 42.1 ms ± 5 ms: from 37.1 to 47.1 ms; the drawing has 90 × 18 of 96 × 24 pixels."""
     page = page_of(run_record(), history={"latency_p95": (0.0371, 0.0471)})
     tags = Tags(page)
     (trend,) = tags.all("svg")
     assert trend["role"] == "img"
-    assert trend["aria-label"] == "2 nights before: 37.1\N{NO-BREAK SPACE}ms to 47.1\N{NO-BREAK SPACE}ms"
-    # 42.4 ms stands at (42.4 − 37.1) / 10 = 0.53: 3 + 18 × 0.47 = 11.46
+    assert trend["aria-label"] == "2 earlier nights: 37.1\N{NO-BREAK SPACE}ms to 47.1\N{NO-BREAK SPACE}ms"
+    # 42.4 ms is at (42.4 − 37.1) / 10 = 0.53: 3 + 18 × 0.47 = 11.46
     assert tags.all("polyline")[0]["points"] == "3.0,21.0 48.0,3.0 93.0,11.5"
     assert tags.all("path")[0]["d"] == "M0 12.0H96"
 
 
 def test_a_trend_without_any_change_is_a_line_in_the_middle() -> None:
-    """And no division by zero."""
+    """There is no division by zero."""
     flat = Trend(values=(1.0, 1.0), low=1.0, high=1.0, level=None, words="flat")
     assert flat.heights() == (0.5, 0.5)
     assert "12.0" in html_page.body(document(Paragraph(flat)), image=nothing)
 
 
-def test_a_chart_is_shown_in_the_theme_of_its_page() -> None:
-    """Both SVGs where both are there, else the PNG; without any file nothing, rather than a broken image."""
+def test_a_chart_follows_the_theme_of_its_page() -> None:
+    """Both SVGs if both exist, else the PNG; without a file there is no broken image."""
     chart = document(ChartFigure(path="charts/latency.png", title="Latency"))
     both = {"charts/latency.svg": b"<svg/>", "charts/latency.dark.svg": b"<svg />", "charts/latency.png": b"png"}
     light, dark = Tags(html_page.body(chart, image=html_page.embedded(both.get))).all("img")
     assert (light["class"], dark["class"]) == ("on-light", "on-dark")
     assert light["src"] == f"data:image/svg+xml;base64,{base64.b64encode(b'<svg/>').decode()}"
     assert {light["alt"], dark["alt"]} == {"Latency"}
-    for left_out in ("charts/latency.svg", "charts/latency.dark.svg"):
-        some = {path: content for path, content in both.items() if path != left_out}
+    for missing in ("charts/latency.svg", "charts/latency.dark.svg"):
+        some = {path: content for path, content in both.items() if path != missing}
         (plain,) = Tags(html_page.body(chart, image=html_page.embedded(some.get))).all("img")
         assert plain["src"] == f"data:image/png;base64,{base64.b64encode(b'png').decode()}"
     assert "<figure" not in html_page.body(chart, image=nothing)
 
 
-def test_images_may_lie_elsewhere() -> None:
-    """A page of the UI gives addresses of its own."""
+def test_images_may_have_other_addresses() -> None:
+    """A page of the UI uses its own addresses."""
     chart = document(ChartFigure(path="charts/a b.png", title="x"))
     (image,) = Tags(html_page.body(chart, image=lambda path: f"/files/{path}?v=1&w=2" if ".png" in path else None)).all(
         "img"
@@ -197,22 +197,22 @@ def test_images_may_lie_elsewhere() -> None:
     assert image["src"] == "/files/charts/a b.png?v=1&w=2"
 
 
-def test_the_body_alone_is_an_article() -> None:
-    """With its heading, and without a head."""
+def test_the_body_is_an_article() -> None:
+    """With a heading, and without a head element."""
     body = html_page.body(document(Paragraph("x")), image=nothing)
     assert body.lstrip().startswith('<article class="document">')
     assert "<head>" not in body
     assert "<h1>b</h1>" in body
 
 
-def test_figures_keep_together_with_their_units() -> None:
-    """A line never breaks between 61.2 and ms; words that only look like units are left alone."""
+def test_figures_are_kept_together_with_their_units() -> None:
+    """There is no line break between 61.2 and ms; other words may break."""
     body = html_page.body(document(Paragraph("61.2 ms, 45 % of 3 services in 15 min")), image=nothing)
     assert "61.2\N{NO-BREAK SPACE}ms, 45\N{NO-BREAK SPACE}% of 3 services in 15\N{NO-BREAK SPACE}min" in body
 
 
-def test_parts_of_a_text_keep_their_distance() -> None:
-    """White space at the ends of a part is meant; in both forms."""
+def test_white_space_between_parts_is_kept() -> None:
+    """In both formats."""
     made = document(
         Bullets((("98 × ", Strong("timeout"), " at ", Code("a|b"), ", see ", DocumentLink("there", "x?a=1&b=2")),))
     )
@@ -222,19 +222,19 @@ def test_parts_of_a_text_keep_their_distance() -> None:
 
 
 def test_a_command_is_one_line() -> None:
-    """What is in it cannot end the block, in either form."""
+    """Its content cannot end the block, in either format."""
     made = document(Command("run 'a\n```\nrm'"))
     assert "```\nrun 'a ``` rm'\n```\n" in markdown_text.render(made)
 
 
-def test_a_row_of_another_length_is_refused() -> None:
-    """Before a cell stands under the wrong heading."""
+def test_a_row_of_the_wrong_length_is_refused() -> None:
+    """Otherwise cells would be under the wrong heading."""
     with pytest.raises(ValueError, match="Rates: 1 cells in a row, but 2 columns"):
         Table(caption="Rates", columns=(Column("a"), Column("b")), rows=(("x",),))
 
 
-def test_one_long_cell_does_not_stretch_the_table() -> None:
-    """In Markdown each column is padded to 80 characters at most."""
+def test_a_long_cell_does_not_widen_the_table() -> None:
+    """In Markdown a column is padded to at most 80 characters."""
     table = Table(caption="x", columns=(Column("a"), Column("b")), rows=(("y" * 500, "1"), ("z", "2")))
     lines = markdown_text.render(document(table)).splitlines()
     assert max(len(line) for line in lines if "y" not in line) == len("| | |") + 80 + 3 + 2

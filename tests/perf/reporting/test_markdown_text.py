@@ -1,4 +1,4 @@
-"""Markdown: nothing in a text becomes markup, and tables line up."""
+"""Markdown: text never becomes markup, and tables are aligned."""
 
 import pytest
 
@@ -21,7 +21,7 @@ from include.perf.reporting.markdown_text import MAX_EXAMPLE, code, escape, tabl
     ],
 )
 def test_escape_touches_only_what_is_markup(text: str, expected: str) -> None:
-    """Plain text stays readable; markup shows as itself."""
+    """Plain text stays readable; markup is shown literally."""
     assert escape(text) == expected
 
 
@@ -29,19 +29,19 @@ def test_escape_touches_only_what_is_markup(text: str, expected: str) -> None:
     ("text", "expected"),
     [("a|b", "`a|b`"), ("a`b", "`` a`b ``"), ("```", "```` ``` ````"), ("", "(empty)"), ("a\nb", "`a b`")],
 )
-def test_code_cannot_be_left(text: str, expected: str) -> None:
+def test_text_cannot_end_its_code_span(text: str, expected: str) -> None:
     """The fence is longer than any run of backticks in the text."""
     assert code(text) == expected
 
 
-def test_examples_are_cut_at_their_limit() -> None:
-    """300 characters stay whole; one more costs the last two for an ellipsis."""
+def test_long_examples_are_shortened() -> None:
+    """300 characters are unchanged; 301 become 299 and an ellipsis."""
     assert code("x" * MAX_EXAMPLE) == f"`{'x' * MAX_EXAMPLE}`"
     assert code("x" * (MAX_EXAMPLE + 1)) == f"`{'x' * (MAX_EXAMPLE - 1)}…`"
 
 
-def test_tables_line_up_as_plain_text() -> None:
-    """Every line is equally long, figures stand right."""
+def test_tables_are_aligned_as_plain_text() -> None:
+    """All lines have the same length, and figures are right-aligned."""
     lines = table(["Name", "n"], [["a", "1"], ["longer", "1000"]], right=(1,)).splitlines()
     assert lines == [
         "| Name   |    n |",

@@ -1,4 +1,4 @@
-"""What the report says of production: both sides, how sure they are, and which rate would be right."""
+"""The section about production: figures of both sides with their precision, and the proposed rate."""
 
 from dataclasses import replace
 from typing import Any
@@ -72,7 +72,7 @@ def cells(text: str, first: str) -> list[str]:
             ["62.0 ms", "45.0 ms", "40.5 ms to 49.5 ms", "+38 %"],
         ),
         (latency(0.046, 0.045), ["46.0 ms", "45.0 ms", "40.5 ms to 49.5 ms", "same bucket"]),
-        (  # 60 / 30 = 2, surely from 50 / 50 to 100 / 25
+        (  # 60 / 30 = 2, at least 50 / 50 and at most 100 / 25
             latency(0.060, 0.030, Bucket(low=0.05, high=0.1), WIDE),
             [
                 "50.0 ms to 100 ms, about 60.0 ms",
@@ -93,19 +93,21 @@ def cells(text: str, first: str) -> list[str]:
         (ComparedFigure(name="error_rate", run=None, production=None, ratio=None), ["–", "–", "–", "–"]),
     ],
 )
-def test_a_figure_is_shown_as_surely_as_it_is_known(figure: ComparedFigure, shown: list[str]) -> None:
-    """The run, production's median and its days, and how far the run is from it."""
+def test_a_figure_is_shown_with_its_precision(figure: ComparedFigure, shown: list[str]) -> None:
+    """The run, production's median and range of days, and the change."""
     title = {"latency_p95": "Latency p95", "error_rate": "Error rate", "cpu_per_request": "CPU per request"}[
         figure.name
     ]
     assert cells(section(comparison(figure)), title) == [title, *shown]
 
 
-def test_whose_figures_they_are_is_said() -> None:
-    """What the client saw has the network in it."""
-    assert "Both sides are what the services themselves counted, in the same 4 buckets." in section(comparison())
+def test_the_source_of_the_figures_is_named() -> None:
+    """Figures measured by the client include the network."""
+    assert "Both sides were counted by the services themselves, in the same 4 buckets." in section(comparison())
     client = section(comparison(measured_by=RequestSource.CLIENT))
-    assert "the run's figures are what the client saw, the network included, its latencies counted in" in client
+    assert (
+        "the run's figures were measured by the client, including the network; its latencies are counted in" in client
+    )
 
 
 PROPOSED = "Proposed: `rate_rps: 31`, the median of the busiest five minutes of each day, rounded to two digits"
@@ -119,10 +121,10 @@ PROPOSED = "Proposed: `rate_rps: 31`, the median of the busiest five minutes of 
         (1.55, 1.55, "1.55/s", "5 % of", "."),
     ],
 )
-def test_a_rate_is_proposed_with_how_it_was_found(
+def test_a_rate_is_proposed_with_its_derivation(
     scenario_rps: float, peak_rps: float, sends: str, times: str, ends: str
 ) -> None:
-    """How far the scenario is from what production sees."""
+    """With the ratio of the scenario's rate to production's."""
     rate = ComparedRate(
         scenario_rps=scenario_rps,
         scenario_peak_rps=peak_rps,
@@ -130,13 +132,13 @@ def test_a_rate_is_proposed_with_how_it_was_found(
         busiest=level(31.0),
         proposed_rps=31,
     )
-    sees = "all of production sees 20.0/s in these hours and 31.0/s in their busiest five minutes"
-    told = f"The scenario sends {sends}; {sees}, the scenario **{times}** that. {PROPOSED}{ends}"
-    assert told in section(comparison(rate=rate))
+    receives = "production receives 20.0/s in these hours and 31.0/s in their busiest five minutes"
+    sentence = f"The scenario sends {sends}; {receives}, the scenario **{times}** that. {PROPOSED}{ends}"
+    assert sentence in section(comparison(rate=rate))
 
 
-def test_the_mix_is_shown_as_far_as_it_differs_most() -> None:
-    """Eight kinds of request at most, as they come."""
+def test_the_mix_shows_the_largest_differences() -> None:
+    """At most eight kinds of request, in the given order."""
     shares = tuple(ComparedShare(kind=f"GET /{n}", run=0.30, production=0.25) for n in range(9))
     text = section(comparison(mix=shares))
     assert cells(text, "GET /0") == ["GET /0", "30.00 %", "25.00 %", "+5.00 points"]
@@ -144,8 +146,8 @@ def test_the_mix_is_shown_as_far_as_it_differs_most() -> None:
     assert "GET /8" not in text
 
 
-def test_what_is_missing_is_said() -> None:
-    """Days that are left out with the reason, and a comparison that failed with what was to be compared."""
+def test_missing_days_and_failed_comparisons_are_explained() -> None:
+    """Excluded days have their reason, and a failed comparison names its hours."""
     left_out = (LeftOut(window=FIGURES.window, reason="Prometheus has no scrapes of production"),)
     text = section(comparison(problem="production tells nothing", left_out=left_out, remarks=("the mix differs",)))
     assert (
@@ -153,11 +155,11 @@ def test_what_is_missing_is_said() -> None:
         in text
     )
     assert "- the mix differs" in text
-    assert "06:30:06–06:30:16 UTC is left out: Prometheus has no scrapes of production" in text
+    assert "06:30:06–06:30:16 UTC is excluded: Prometheus has no scrapes of production" in text
 
 
-def test_what_comes_from_elsewhere_stays_text() -> None:
-    """Endpoints and reasons are made by services and by Prometheus."""
+def test_foreign_text_is_escaped() -> None:
+    """Endpoints and reasons come from services and Prometheus."""
     mix = (ComparedShare(kind=HOSTILE, run=1.0, production=0.0),)
     document = run_document(run_record(), charts={}, production=comparison(mix=mix, problem=None, remarks=(HOSTILE,)))
     assert "<script>" not in html_page.page(document, image=lambda _: None)

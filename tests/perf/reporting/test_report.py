@@ -1,4 +1,4 @@
-"""The report: golden files by verdict, what it must say, and text that tries to break out."""
+"""The report: golden files by verdict, its content, and hostile text."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -41,7 +41,7 @@ def render_report(record: RunRecord, charts: Mapping[str, str]) -> str:
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_report_of_each_verdict(verdict: Verdict) -> None:
-    """Each verdict has a report that someone has read and found right."""
+    """Each verdict has a report that someone has read and approved."""
     record = record_of(verdict)
     drawn = {name: path for name, path in CHARTS.items() if name != "comparison" or is_compared(record)}
     shown = {} if verdict is Verdict.SKIPPED else drawn
@@ -76,13 +76,13 @@ def test_report_of_each_verdict(verdict: Verdict) -> None:
         ),
     ],
 )
-def test_headline_tells_the_run_in_one_sentence(verdict: Verdict, sentence: str) -> None:
-    """The headline holds the verdict, who, where, and the figure that matters."""
+def test_the_headline_is_one_sentence(verdict: Verdict, sentence: str) -> None:
+    """It has the verdict, service, scenario and the most important figure."""
     assert headline(record_of(verdict)) == sentence.format("analysis-engine-service · market_open")
 
 
 def test_headline_of_an_invalid_run_gives_the_first_reason_and_counts_the_others() -> None:
-    """INVALID names what went wrong and never a change of the service."""
+    """It names the problem and no change of the service."""
     line = headline(record_of(Verdict.INVALID))
     assert "the figures cannot be trusted: the load generator could not keep up" in line
     assert line.endswith("(and 1 more reason)")
@@ -99,7 +99,7 @@ def test_headline_leads_with_the_most_severe() -> None:
 
 
 def test_headline_leads_with_what_users_feel() -> None:
-    """Of two equally severe, latency comes before CPU, even where CPU moved more."""
+    """Of two equally severe metrics, latency comes before CPU, even where CPU changed more."""
     cpu, p95 = deviation("cpu_usage", 5.0), deviation("latency_p95", 0.0612)
     assert "Latency p95 is 45 % above" in headline(regressed_record(cpu, p95))
 
@@ -114,34 +114,34 @@ def test_headline_leads_with_what_users_feel() -> None:
         ("throughput", 500.0, 430.0, "Throughput is 14 % below its baseline (430/s, was 500/s)"),
     ],
 )
-def test_headline_says_a_change_as_people_do(name: str, baseline: float, value: float, expected: str) -> None:
-    """Points for ratios, units from zero, times from tenfold on."""
+def test_the_headline_uses_the_unit_that_people_use(name: str, baseline: float, value: float, expected: str) -> None:
+    """Percentage points for ratios, units for a change from zero, "times" from tenfold."""
     record = regressed_record(deviation(name, value, baseline=baseline))
     assert headline(record).endswith(f"– {expected}")
 
 
-def test_headline_without_any_reason_still_says_so() -> None:
-    """An empty list of reasons is told, not hidden."""
+def test_the_headline_says_when_there_is_no_reason() -> None:
+    """An empty list of reasons is stated, not hidden."""
     assert headline(run_record(verdict=Verdict.REGRESSION, reasons=())).endswith("– no reason was recorded")
     assert headline(run_record(metrics={}, reasons=())).startswith("PASS ·")
     assert "p95" not in headline(run_record(verdict=Verdict.NO_BASELINE, metrics={}, baseline=None))
 
 
 def test_every_metric_has_a_row_with_its_judgement() -> None:
-    """The row shows value, baseline, shift with interval, and what it means."""
+    """The row has value, baseline, shift with interval, and judgement."""
     rows = _rows(render_report(regressed_record(), {}), "Metric")
     assert [row[0] for row in rows] == [metric.title for metric in METRICS.values()]
-    assert rows[1] == ["Latency p95", "61.2 ms", "42.1 ms", "+45 % (+38 … +52 %)", "**worse, critical**"]
+    assert rows[1] == ["Latency p95", "61.2 ms", "42.1 ms", "+45 % (+38 to +52 %)", "**worse, critical**"]
     assert rows[4] == ["Error rate", "0.03 %", "0.02 %", "+0.01 points", "unchanged"]
 
 
 @pytest.mark.parametrize(
     ("p95_s", "judgement"),
-    # floors of 100 ms: 5 % = 5 ms, and 5 ms absolute
+    # minimum effects at 100 ms: 5 % = 5 ms, and 5 ms absolute
     [(0.105, "unchanged"), (0.1051, "within the noise")],
 )
-def test_a_change_within_its_floors_is_unchanged(p95_s: float, judgement: str) -> None:
-    """At the floor nothing moved; beyond it, but without a deviation, it is no more than runs differ by."""
+def test_a_change_below_the_minimum_effect_is_unchanged(p95_s: float, judgement: str) -> None:
+    """A larger change without a deviation is within the noise."""
     baseline = baseline_reference(metrics={"latency_p95": 0.1})
     record = run_record(metrics=metric_values(latency_p95=p95_s), baseline=baseline)
     rows = _rows(render_report(record, {}), "Metric")
@@ -151,21 +151,21 @@ def test_a_change_within_its_floors_is_unchanged(p95_s: float, judgement: str) -
 
 @pytest.mark.parametrize(
     ("p95_s", "judgement"),
-    # floors of 100 ms: 5 ms, and 30 % after two nights
-    [(0.105, "unchanged"), (0.1051, "too few nights to tell"), (0.13, "too few nights to tell")],
+    # minimum effects at 100 ms: 5 ms, and 30 % after two nights
+    [(0.105, "unchanged"), (0.1051, "too few nights of history"), (0.13, "too few nights of history")],
 )
-def test_after_few_nights_a_large_change_is_not_called_none(p95_s: float, judgement: str) -> None:
-    """It is not told, because nobody knows how far nights differ; that is another thing."""
+def test_after_few_nights_a_large_change_is_not_called_unchanged(p95_s: float, judgement: str) -> None:
+    """It is below the threshold of a short history, which is a different judgement."""
     baseline = baseline_reference(metrics={"latency_p95": 0.1}, runs=2)
     record = run_record(metrics=metric_values(latency_p95=p95_s), baseline=baseline)
     assert _rows(render_report(record, {}), "Metric")[1][4] == judgement
 
 
-def test_a_rerun_is_not_judged_by_itself() -> None:
-    """Its deviations stand with the run that it was done again for; twice as slow is no noise all the same."""
+def test_a_rerun_is_not_judged_separately() -> None:
+    """Its deviations belong to the first run; a doubled latency is not called noise."""
     baseline = baseline_reference(metrics={"latency_p95": 0.1})
     record = run_record(metrics=metric_values(latency_p95=0.2), baseline=baseline, rerun_of="20260302T063900Z-7f3a")
-    assert _rows(render_report(record, {}), "Metric")[1][4] == "judged with its run"
+    assert _rows(render_report(record, {}), "Metric")[1][4] == "judged with the first run"
 
 
 def test_a_missing_value_gives_its_reason_below_the_table() -> None:
@@ -180,7 +180,7 @@ def test_a_missing_value_gives_its_reason_below_the_table() -> None:
 
 @pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.NOT_COMPARABLE])
 def test_no_shift_is_shown_where_nothing_was_compared(verdict: Verdict) -> None:
-    """A baseline beside a figure is shown, a change from it is not, not even where deviations are left."""
+    """The baseline is shown, but no change from it, even if the record has deviations."""
     record = run_record(verdict=verdict, deviations=(deviation("latency_p95", 0.0612),))
     rows = _rows(render_report(record, {}), "Metric")
     assert {row[3] for row in rows} == {"–"}
@@ -209,21 +209,21 @@ def test_charts_are_relative_images_in_reading_order() -> None:
 
 
 def test_a_generator_that_fell_behind_shows() -> None:
-    """Lag, wanted cores, and why it stopped are in the report."""
+    """Lag, CPU demand, and why it stopped are in the report."""
     generator = generator_figures(ended="stop criterion: error rate", wanted_cores=None, schedule_lag_p99_s=2.5)
     text = render_report(run_record(generator=generator, load=load_summary(achieved_rate_rps=None)), {})
-    rows = {row[0]: row[1] for row in _rows(text, "How the generator fared")}
+    rows = {row[0]: row[1] for row in _rows(text, "Load generator")}
     assert rows["Ended"] == "**stop criterion: error rate**"
-    assert rows["CPU wanted"] == "unknown"
+    assert rows["CPU demand"] == "unknown"
     assert rows["Schedule lag p99"] == format_value(2.5, METRICS["latency_p95"].unit)
     assert "left no figures" in render_report(run_record(generator=None), {})
 
 
-def test_a_rate_that_varies_is_told_with_its_peak() -> None:
-    """A decay from 1500/s to 500/s in the whole window: 1000/s / ln 3 on average; a plain load has one figure."""
+def test_a_varying_rate_has_its_peak() -> None:
+    """A decay from 1500/s to 500/s in the whole window: 1000/s / ln 3 on average; a constant load has one figure."""
     curve = (CurvePoint(at_s=0, rate_rps=1500), CurvePoint(at_s=960, rate_rps=500, by=Shape.DECAY))
     load = load_summary(requested_rate_rps=910.2, achieved_rate_rps=910.2, requested_curve=curve)
-    for heading in ("Measured window", "What"):
+    for heading in ("Measured window", "Detail"):
         assert _requested(run_record(load=load), heading) == "910/s on average, 1500/s at its peak"
         assert _requested(run_record(), heading) == "500/s"
 
@@ -232,8 +232,8 @@ def _requested(record: RunRecord, heading: str) -> str:
     return {row[0]: row[1] for row in _rows(render_report(record, {}), heading)}["Requested rate"]
 
 
-def test_hostile_text_stays_text() -> None:
-    """Names and error examples cannot end a cell, open HTML, make a heading, a link or a colour."""
+def test_hostile_text_is_escaped() -> None:
+    """Names and error examples cannot end a cell or create HTML, headings, links or colours."""
     record = run_record(
         service=HOSTILE,
         environment=HOSTILE,
@@ -246,7 +246,7 @@ def test_hostile_text_stays_text() -> None:
     text = render_report(record, {})
     assert "\x1b" not in text
     assert all(len(row) == 7 for row in _rows(text, "Endpoint"))
-    assert all(len(row) == 2 for row in _rows(text, "What"))
+    assert all(len(row) == 2 for row in _rows(text, "Detail"))
     outside_code = text.replace(markdown_text.code(HOSTILE), "")
     assert "<script" not in outside_code
     assert "[e](http" not in outside_code
@@ -258,52 +258,52 @@ def test_hostile_text_stays_text() -> None:
 @pytest.mark.parametrize(
     ("bounds", "shown"),
     [
-        ({}, "+2.08 points"),  # an interval of the ratio would read wrong beside points
-        ({"absolute_low": 0.0196, "absolute_high": 0.022}, "+2.08 points (+1.96 … +2.20)"),
-        ({"absolute_low": -0.001, "absolute_high": 0.0426}, "+2.08 points (−0.10 … +4.26)"),
+        ({}, "+2.08 points"),  # an interval of the ratio would be misleading
+        ({"absolute_low": 0.0196, "absolute_high": 0.022}, "+2.08 points (+1.96 to +2.20 points)"),
+        ({"absolute_low": -0.001, "absolute_high": 0.0426}, "+2.08 points (−0.10 to +4.26 points)"),
     ],
 )
 def test_the_interval_of_points_is_in_points(bounds: dict[str, float], shown: str) -> None:
-    """Where it is known."""
+    """Where an interval is known."""
     shift = Shift(ratio=104.0, absolute=0.0208, low=80.0, high=120.0, **bounds)
     rows = _rows(render_report(regressed_record(deviation("error_rate", 0.021, shift=shift)), {}), "Metric")
     assert rows[4][3] == shown
 
 
-@pytest.mark.parametrize(("is_worse", "words"), [(True, "suspicious"), (False, "better, not sure yet")])
-def test_a_deviation_that_is_not_sure(is_worse: bool, words: str) -> None:
-    """It is in the table of a pass, and in no headline."""
-    doubt = deviation("latency_p95", 0.0612, is_worse=is_worse, is_confirmed=False, severity=Severity.DIGEST)
-    record = run_record(deviations=(doubt,), metrics=metric_values(latency_p95=0.0612))
+@pytest.mark.parametrize(("is_worse", "words"), [(True, "suspicious"), (False, "better, not confirmed")])
+def test_an_unconfirmed_deviation(is_worse: bool, words: str) -> None:
+    """It is in the table of a pass, and not in its headline."""
+    suspicion = deviation("latency_p95", 0.0612, is_worse=is_worse, is_confirmed=False, severity=Severity.DIGEST)
+    record = run_record(deviations=(suspicion,), metrics=metric_values(latency_p95=0.0612))
     assert _rows(render_report(record, {}), "Metric")[1][3:] == ["+45 %", words]
     assert "in line with its baseline" in headline(record)
 
 
 def test_a_pass_shows_the_shifts_that_the_comparison_found() -> None:
-    """With their intervals, and not the plain arithmetic of earlier records."""
+    """With intervals; records of earlier versions have only the arithmetic change."""
     shift = Shift(ratio=0.021, absolute=0.0009, low=-0.043, high=0.089, absolute_low=-0.0018, absolute_high=0.0037)
     rows = _rows(render_report(run_record(shifts={"latency_p95": shift}), {}), "Metric")
-    assert rows[1][3] == "+2.1 % (−4.3 … +8.9 %)"
+    assert rows[1][3] == "+2.1 % (−4.3 to +8.9 %)"
     assert rows[0][3] == "+1.1 %"  # 18.5 / 18.3
 
 
-def test_stalls_are_told_in_order() -> None:
-    """When each began, how long it took, and how many there were; of many the longest ten."""
+def test_stalls_are_listed_in_order() -> None:
+    """Start and length of each stall, and their number; of many, the ten longest."""
     stalls = (Stall(start_s=412.3, duration_s=8.25), Stall(start_s=600.0, duration_s=1.5))
     text = render_report(run_record(stalls=stalls), {})
-    assert "## Stalls\n\n2 times the service answered nothing although requests were waiting:\n" in text
-    assert "- 8.2 s from 412 s after the load began\n- 1.5 s from 10 min after the load began\n" in text
+    assert "## Stalls\n\n2 stalls in which the service answered nothing although requests were pending:\n" in text
+    assert "- 8.2 s, 412 s after the start of the load\n- 1.5 s, 10 min after the start of the load\n" in text
     many = tuple(Stall(start_s=second, duration_s=1 + second / 10) for second in range(12))
     text = render_report(run_record(stalls=many), {})
-    assert "12 times the service answered nothing although requests were waiting; the 10 longest:" in text
-    assert text.count(" after the load began") == 10
-    assert "from 2 s after" in text
-    assert "from 1 s after" not in text
+    assert "12 stalls in which the service answered nothing although requests were pending; the 10 longest:" in text
+    assert text.count(" after the start of the load") == 10
+    assert ", 2 s after" in text
+    assert ", 1 s after" not in text
     assert "## Stalls" not in render_report(run_record(), {})
 
 
-def test_the_nights_before_stand_beside_the_metrics() -> None:
-    """From 37.1 to 47.1 ms, which is the level and its floor; a metric without any has a dash."""
+def test_the_table_has_a_trend_of_earlier_nights() -> None:
+    """From 37.1 to 47.1 ms, the baseline ± its minimum effect; a metric without history has a dash."""
     document = run_document(run_record(), charts={}, history={"latency_p95": (0.0371, 0.0471)})
     rows = _rows(markdown_text.render(document), "Metric")
     assert rows[1][5] == "▁█▅"  # 42.4 ms: 0.53 of the way
@@ -311,7 +311,7 @@ def test_the_nights_before_stand_beside_the_metrics() -> None:
     assert len(_rows(render_report(run_record(), {}), "Metric")[1]) == 5
 
 
-def reran() -> RunRecord:
+def with_reruns() -> RunRecord:
     """Return a run of 98 ms whose median with its re-runs, 61.2 ms, was judged."""
     found = regressed_record()
     return replace(
@@ -324,28 +324,39 @@ def reran() -> RunRecord:
     )
 
 
-def test_a_run_that_was_run_again() -> None:
-    """The median is in the table; which runs they were, what is deployed and how many nights it rests on are told."""
-    text = render_report(reran(), {})
+def test_a_run_with_reruns() -> None:
+    """The table has the median; the report names the re-runs, the deployed version and the nights of history."""
+    text = render_report(with_reruns(), {})
     assert _rows(text, "Metric")[1][1] == "61.2 ms"
     assert "approved, 14 runs and 20 nights since" in text
     assert_golden("report_reruns.md", text)
 
 
-def test_a_run_whose_re_runs_were_all_invalid() -> None:
-    """It was judged alone, and the table shows its own values."""
-    text = render_report(replace(reran(), judged={}), {})
-    assert "None of the re-runs is valid, so this run was judged alone." in text
+def test_a_run_whose_reruns_are_all_invalid() -> None:
+    """It is judged alone, and the table shows its own values."""
+    text = render_report(replace(with_reruns(), judged={}), {})
+    assert "No re-run is valid, so this run was judged alone." in text
     assert _rows(text, "Metric")[1][1] == "98.0 ms"
 
 
-def test_a_re_run_points_to_the_run_it_was_done_for() -> None:
-    """Its own values, the verdict of both."""
+def test_a_rerun_names_the_first_run() -> None:
+    """It shows its own values and the verdict of both."""
     reason = "judged together with run 20260302T063900Z-7f3a: Latency p95 +45 %"
     record = run_record(verdict=Verdict.REGRESSION, rerun_of="20260302T063900Z-7f3a", reasons=(reason,))
     text = render_report(record, {})
-    assert "This is a re-run of `20260302T063900Z-7f3a`; the verdict is about both" in text
+    assert "This is a re-run of `20260302T063900Z-7f3a`; the verdict covers both runs" in text
     assert headline(record).endswith(f"– {reason}")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.NO_BASELINE, Verdict.NOT_COMPARABLE])
+def test_a_run_that_becomes_the_baseline_proposes_no_other_one(verdict: Verdict) -> None:
+    """Its report has no command to record a baseline."""
+    record = record_of(verdict)
+    assert "--update-baseline" in render_report(record, {})
+    requested = replace(record, provenance=replace(record.provenance, update_baseline=True))
+    text = render_report(requested, {})
+    assert "Nothing: this run was requested to become the baseline." in text
+    assert "--update-baseline" not in text
 
 
 def _rows(text: str, first_column: str) -> list[list[str]]:

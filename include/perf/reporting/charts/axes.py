@@ -1,9 +1,4 @@
-"""What a chart's title says: the finding, where there is one about what it shows.
-
-The axis of a latency: linear from zero, or logarithmic, with round steps in the unit that people use.
-
-What the charts over time share: the axis itself, and what is marked on it.
-"""
+"""What several charts share: titles about a finding, latency axes, time axes, and marks of failures and stalls."""
 
 from collections.abc import Sequence
 
@@ -21,11 +16,11 @@ from include.perf.runs.phrases import MANY_TIMES_RATIO, is_compared
 from include.perf.runs.record import Deviation, RunRecord
 
 LATENCIES = ("latency_p95", "latency_p99", "latency_p50")
-"""In the order in which they are told."""
+"""In the order in which a title names them."""
 
 
 def finding_of(record: RunRecord, metrics: Sequence[str]) -> str | None:
-    """Return what was found of the first of some metrics that deviates, or ``None``."""
+    """Return a title about the first of the metrics that deviates; ``None`` if none does."""
     if not is_compared(record):
         return None
     found = {deviation.metric: deviation for deviation in record.deviations}
@@ -48,10 +43,11 @@ def _titled(deviation: Deviation, *, whose: str) -> str:
 
 
 ENOUGH_STEPS = 5
+"""Ticks that a logarithmic axis has at least, where possible."""
 
 
 def scale_latency(axes: Axes, *, low: float, high: float) -> None:
-    """Scale the vertical axis, in seconds: linearly where it begins at zero, else logarithmically."""
+    """Scale the vertical axis, in seconds: linear if ``low`` is zero, else logarithmic. Ticks are round numbers."""
     if low > 0:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(FixedLocator(_round_steps(low, high)))
@@ -63,7 +59,7 @@ def scale_latency(axes: Axes, *, low: float, high: float) -> None:
 
 
 def _round_steps(low: float, high: float) -> list[float]:
-    """Return the coarsest of three kinds of steps that has enough of them, else the finest."""
+    """Return ticks of the coarsest of three kinds of steps that gives enough of them, else of the finest."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     shown: list[float] = []
     for factors in ((1,), (1, 3), (1, 2, 5)):
@@ -79,16 +75,16 @@ def _tick(seconds: float) -> str:
 
 
 LEAST_WIDTH = 1 / 260
-"""Of the mark of a stall, as a share of the axis: one of a second would not show in an hour."""
+"""Smallest width of a stall's mark, as a share of the axis: one second would be invisible in an hour."""
 
 FAILED_AT, STALLED_AT = 1.035, 1.115
-"""Heights at which the marks are explained right of the plot, as shares of the axes."""
+"""Heights of the legend texts right of the plot, as shares of the axes."""
 
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
 def scale_time(axes: Axes, series: Timeseries) -> None:
-    """Label time as minutes and seconds from the first request due, and shade the warm-up."""
+    """Label time as minutes and seconds since the start of the load, and shade the warm-up."""
     axes.set_xlim(0, series.total_s)
     step = next((s for s in _STEPS_S if series.total_s / s <= 8), _STEPS_S[-1])
     axes.xaxis.set_major_locator(FixedLocator(list(range(0, series.total_s + 1, step))))
@@ -106,8 +102,8 @@ def _clock(seconds: float) -> str:
 
 
 def name_axes(axes: Axes, series: Timeseries, label: str) -> None:
-    """Say what the axes show, and that the warm-up does not count."""
-    axes.set_xlabel("time since the load began, min:s", fontsize=style.SMALL_PT)
+    """Label the axes, and the warm-up as not counted."""
+    axes.set_xlabel("time since the start of the load, min:s", fontsize=style.SMALL_PT)
     axes.text(0, 1.05, label, transform=axes.transAxes, fontsize=style.SMALL_PT, color=style.GREY)
     if not series.warmup_s:
         return
@@ -125,7 +121,7 @@ def name_axes(axes: Axes, series: Timeseries, label: str) -> None:
 
 
 def mark_failures(axes: Axes, record: RunRecord, series: Timeseries) -> None:
-    """Mark the bins in which requests failed above the plot: a few of 500 a second would not show in it."""
+    """Mark bins with failed requests above the plot, because a few of 500 per second would be invisible in it."""
     when = series.middle_s[series.had_failures]
     if not when.size:
         return
@@ -145,7 +141,7 @@ def mark_failures(axes: Axes, record: RunRecord, series: Timeseries) -> None:
 
 
 def mark_stalls(axes: Axes, record: RunRecord, series: Timeseries) -> None:
-    """Shade the spells in which the service answered nothing, each wide enough to be seen."""
+    """Shade the stalls, in which the service answered nothing; each is wide enough to be visible."""
     for stall in record.stalls:
         width = max(stall.duration_s, LEAST_WIDTH * series.total_s)
         middle = stall.start_s + stall.duration_s / 2
@@ -155,7 +151,7 @@ def mark_stalls(axes: Axes, record: RunRecord, series: Timeseries) -> None:
 
 
 def explain_stalls(axes: Axes, record: RunRecord) -> None:
-    """Say right of the plot what the shades are: how many stalls there were, and how long."""
+    """Explain the shades right of the plot: number and length of the stalls."""
     if record.stalls:
         _explain(axes, f"▮ {_described(record.stalls)}", STALLED_AT, style.ORANGE)
 

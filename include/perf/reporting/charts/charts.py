@@ -1,6 +1,6 @@
-"""The charts of a run: its comparison with the baseline, latency and its distribution, throughput, and resources.
+"""The charts of a run: comparison with the baseline, latency, latency distribution, throughput and resources.
 
-Matplotlib is imported only when something is drawn: it takes seconds, and most stages draw nothing.
+Matplotlib is imported only when something is drawn, because the import takes seconds and most stages draw nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,15 +22,15 @@ class MatplotlibCharts:
     def render(self, record: RunRecord, folder: Path, *, baseline: Sequence[Distribution] = ()) -> Mapping[str, str]:
         """Write the charts below ``folder`` and return the paths of the PNG files relative to it, by chart name.
 
-        Beside each PNG is an SVG of the same name, on a light page, and one ending in ``.dark.svg``, on a dark one.
-        What there is no data for is not drawn: without a time series none of the charts over time, without any answer
-        no latency, without a comparison no chart of it, without a file of the run nothing that is in it.
+        Each PNG has two SVGs in the same folder: ``<name>.svg`` for light pages and ``<name>.dark.svg`` for dark ones.
+        Charts without data are skipped: charts over time without a time series, the latency without an answer, the
+        comparison without a baseline.
 
         Args:
-            baseline: the latency distributions of the runs that the record's baseline is made of.
+            baseline: the latency distributions of the baseline's runs.
 
         Raises:
-            StoreError: a file of the run is not what was written there.
+            StoreError: a file of the run is malformed.
         """
         import matplotlib as mpl
 
@@ -48,7 +48,7 @@ class MatplotlibCharts:
 
 
 def _figures(record: RunRecord, folder: Path, baseline: Sequence[Distribution]) -> "dict[str, Figure]":
-    """Return every chart that there is data for, by name."""
+    """Return all charts that have data, by name."""
     from include.perf.measure.timeseries import read_timeseries
     from include.perf.reporting.charts.comparison import comparison_figure
     from include.perf.reporting.charts.distribution import distribution_figure

@@ -1,6 +1,6 @@
-"""The eight metrics against their baseline: one dot each, the worse to the right.
+"""The eight metrics against their baseline: one dot each, worse to the right.
 
-Two panels share the picture, for a relative change and one in percentage points have no common axis.
+There are two panels, because relative changes and changes in percentage points have no common axis.
 """
 
 import re
@@ -27,7 +27,7 @@ from include.perf.runs.record import RunRecord, Shift, Verdict
 
 CLIP_RATIO = 2.0
 CLIP_POINTS = 20.0
-"""Where the axis ends at the latest; what lies beyond is drawn as an arrow at its edge."""
+"""Largest end of the axis; a change beyond it is drawn as an arrow at the edge."""
 
 LEFT, WIDTH, TOP, PITCH = 0.155, 0.455, 0.79, 0.0735
 """Of the panels, as shares of the figure; ``PITCH`` is the height of one metric."""
@@ -39,10 +39,12 @@ _NUMBER_AND_UNIT = re.compile(r"([\d.]+)(.*)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonRow:
-    """One metric: how far it moved for the worse, in percent or points, and its floor in the same.
+    """One metric. Changes are in percent or percentage points, and positive for the worse.
 
     Attributes:
+        worsening: the change; ``None`` where there is nothing to draw.
         low, high: 95 % interval of ``worsening``.
+        minimum_effect: half of the width of the grey band.
         why_not: why there is nothing to draw.
     """
 
@@ -50,7 +52,7 @@ class ComparisonRow:
     worsening: float | None = None
     low: float | None = None
     high: float | None = None
-    floor: float = 0.0
+    minimum_effect: float = 0.0
     colour: str = style.GREY
     values: str = ""
     change: str = ""
@@ -58,7 +60,7 @@ class ComparisonRow:
 
 
 def comparison_figure(record: RunRecord) -> Figure:
-    """Draw how each metric moved against the baseline; the grey band is what is too small to be told."""
+    """Draw the change of each metric from the baseline; a change within the grey band does not count."""
     rows = [_row(record, metric) for metric in METRICS.values()]
     relative = [row for row in rows if not is_in_points(row.metric.name)]
     points = [row for row in rows if is_in_points(row.metric.name)]
@@ -70,24 +72,24 @@ def comparison_figure(record: RunRecord) -> Figure:
     figure.text(LEFT, 0.805, "◂ better", color=style.as_text(style.BLUE), fontsize=style.SMALL_PT)
     worse = style.as_text(style.VERMILLION)
     figure.text(LEFT + WIDTH, 0.805, "worse ▸", color=worse, fontsize=style.SMALL_PT, ha="right")
-    whose = "the median of its runs" if record.judged else "this run"
+    whose = "median of its runs" if record.judged else "this run"
     figure.text(VALUE_X, 0.805, f"baseline → {whose}", color=style.GREY, fontsize=style.SMALL_PT)
     against = style.shortened(baseline_of(record), 60)
     is_early = record.baseline is not None and is_provisional(record.baseline)
-    too_small = "too small to be told after so few nights" if is_early else "too small to matter"
+    band = "below the threshold, few nights of history" if is_early else "below the minimum effect"
     whiskers = " · whiskers: 95 % interval" if any(row.low is not None for row in rows) else ""
-    note = f"Baseline: {against} · grey band: {too_small}{whiskers}"
+    note = f"Baseline: {against} · grey band: {band}{whiskers}"
     figure.text(0.03, 0.02, style.shortened(note, style.MAX_SUBTITLE), color=style.GREY, fontsize=style.SMALL_PT)
     return figure
 
 
 def _title(record: RunRecord) -> str:
-    moved = worsened(record) if record.verdict is Verdict.REGRESSION else improved(record)
-    if not moved:
+    changed = worsened(record) if record.verdict is Verdict.REGRESSION else improved(record)
+    if not changed:
         return "In line with the baseline" if record.verdict is Verdict.PASS else "This run and its baseline"
-    which = "worse" if moved[0].is_worse else "better"
-    names = [SHORT_NAMES.get(each.metric, each.metric) for each in moved]
-    title = f"{len(moved)} of {len(METRICS)} metrics {which} than baseline: {names[0]}"
+    which = "worse" if changed[0].is_worse else "better"
+    names = [SHORT_NAMES.get(deviation.metric, deviation.metric) for deviation in changed]
+    title = f"{len(changed)} of {len(METRICS)} metrics {which} than baseline: {names[0]}"
     for name in names[1:]:
         if len(title) + len(f", {name}, …") > style.MAX_TITLE:
             return f"{title}, …"
@@ -109,13 +111,13 @@ def _row(record: RunRecord, metric: Metric) -> ComparisonRow:
         return ComparisonRow(metric=metric, why_not=f"{shown}, no relative change from zero")
     low, high = _interval(metric, shift)
     change = shift.absolute * 100 if in_points else (shift.ratio or 0.0) * 100
-    floor = (minimum_effect_of(metric, record) or 0.0) / (1 if in_points else baseline)
+    minimum_effect = (minimum_effect_of(metric, record) or 0.0) / (1 if in_points else baseline)
     return ComparisonRow(
         metric=metric,
         worsening=_signed(metric, change),
         low=low,
         high=high,
-        floor=floor * 100,
+        minimum_effect=minimum_effect * 100,
         colour=_colour(record, metric),
         values=_both(metric, baseline, value),
         change=change_of(metric.name, shift),
@@ -168,12 +170,12 @@ def _worse_by(tick: float, unit: str) -> str:
 
 
 def _limits(rows: list[ComparisonRow], *, clip: float, least: float) -> tuple[float, float]:
-    """Return an axis that holds every dot, interval and floor, within the clip."""
+    """Return axis limits that include every dot, interval and grey band, within the clip."""
     reach = [0.0]
     for row in rows:
         reach += [bound for bound in (row.worsening, row.low, row.high) if bound is not None]
-    minimum_effects = max((row.floor for row in rows), default=0.0)
-    side = max(least * 0.6, minimum_effects)
+    widest_band = max((row.minimum_effect for row in rows), default=0.0)
+    side = max(least * 0.6, widest_band)
     low = min(-side, min(reach)) * 1.12
     high = max(side, least, max(reach)) * 1.12
     return max(low, -clip), min(high, clip)
@@ -194,7 +196,7 @@ def _draw(axes: Axes, index: int, row: ComparisonRow) -> None:
             zorder=4,
         )
         return
-    band = Rectangle((-row.floor, index - 0.36), 2 * row.floor, 0.72, color=style.PALE, zorder=0.5)
+    band = Rectangle((-row.minimum_effect, index - 0.36), 2 * row.minimum_effect, 0.72, color=style.PALE, zorder=0.5)
     axes.add_patch(band)
     low, high = axes.get_xlim()
     place = min(max(row.worsening, low), high)

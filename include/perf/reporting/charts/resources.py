@@ -1,4 +1,4 @@
-"""What the service used, over the same time as its latency: throughput, CPU, memory and disk, one below another."""
+"""Resource usage of the service over time: throughput, CPU, memory and disk in one panel each."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,12 +19,12 @@ from include.perf.runs.record import RunRecord
 LEFT, WIDTH, TOP, BOTTOM, GAP = 0.115, 0.662, 0.80, 0.115, 0.028
 """Of the panels, as shares of the figure."""
 LEAST_SPAN = 0.10
-"""Least height of a panel over its level: what hardly moves looks as if it hardly moved."""
+"""Smallest range of a panel relative to its level, so that a small change looks small."""
 LABEL_GAP = 0.30
 
 
 def resources_figure(record: RunRecord, series: Timeseries, server: ServerSeries) -> Figure:
-    """Draw throughput on top, and below it each server-side metric that has a value."""
+    """Draw throughput, and below it each server-side metric that has a value."""
     figure = style.new_figure(record, _title(record))
     shown = [name for name in SERVER_METRICS if any(value is not None for value in server.values[name])]
     panels = _panels(figure, 1 + len(shown))
@@ -36,7 +36,7 @@ def resources_figure(record: RunRecord, series: Timeseries, server: ServerSeries
         mark_stalls(axes, record, series)
         axes.tick_params(labelbottom=axes is panels[-1], labelsize=style.SMALL_PT)
     explain_stalls(panels[0], record)
-    panels[-1].set_xlabel("time since the load began, min:s", fontsize=style.SMALL_PT)
+    panels[-1].set_xlabel("time since the start of the load, min:s", fontsize=style.SMALL_PT)
     return figure
 
 
@@ -45,12 +45,12 @@ def _title(record: RunRecord) -> str:
     if found is not None:
         return found
     values = {name: record.metrics.get(name) for name in SERVER_METRICS}
-    told = [
-        f"{SHORT_NAMES[name]} {format_value(each.value, each.unit)}"
-        for name, each in values.items()
-        if each is not None and each.value is not None
+    figures = [
+        f"{SHORT_NAMES[name]} {format_value(measured.value, measured.unit)}"
+        for name, measured in values.items()
+        if measured is not None and measured.value is not None
     ]
-    return ", ".join(told) or "What the service used"
+    return ", ".join(figures) or "Resource usage of the service"
 
 
 def _panels(figure: Figure, count: int) -> list[Axes]:
@@ -99,7 +99,7 @@ def _limits(values: Floats, level: float | None, *, from_zero: bool) -> tuple[fl
 
 
 def _people_unit(high: float, unit: Unit) -> tuple[float, str]:
-    """Return by how much a value is multiplied for the axis, and the unit that it then has."""
+    """Return the factor and the unit for the labels of an axis."""
     match unit:
         case Unit.BYTES:
             return (1024**-3, " GiB") if high >= LARGE_BYTES else (1024**-2, " MiB")

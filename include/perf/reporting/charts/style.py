@@ -1,11 +1,10 @@
-"""How every chart of a run looks: size, type, colours, title, labels at the line ends.
+"""The style of all charts: size, fonts, colours, titles, and labels at the ends of lines.
 
-Made to be read on a phone: at 1200 × 675 pixels the smallest type is 13 points. Every chart is drawn on a
-figure of its own, without pyplot and its global state.
+Charts are readable on a phone: at 1200 × 675 pixels the smallest font has 13 points. Each chart has its own figure,
+without pyplot and its global state.
 
-A colour means the same in every chart: p50 green, p95 blue, p99 purple; vermillion what is worse or failed, blue what
-is better, orange a stall; sky what was delivered; a dashed line in ink is the level that a run is held to, and grey
-is what does not count.
+A colour has the same meaning in every chart: p50 is green, p95 blue, p99 purple; worse or failed is vermillion, better
+is blue, a stall is orange, successful throughput is sky blue; a dashed dark line is the baseline; grey does not count.
 """
 
 from collections.abc import Sequence
@@ -22,7 +21,7 @@ from include.perf.model.text import one_line
 from include.perf.runs.phrases import utc_window
 from include.perf.runs.record import RunRecord, Verdict
 
-# Okabe and Ito, "Color Universal Design" (2008): eight colours that the colour-blind tell apart.
+# Okabe and Ito, "Color Universal Design" (2008): eight colours that colour-blind people can distinguish.
 BLUE = "#0072B2"
 GREEN = "#009E73"
 PURPLE = "#CC79A7"
@@ -37,22 +36,22 @@ COLOURS = (BLUE, GREEN, PURPLE, VERMILLION, SKY, ORANGE, INK, GREY, PALE, WHITE)
 
 LATENCY_COLOURS = {"latency_p50": GREEN, "latency_p95": BLUE, "latency_p99": PURPLE}
 DASHED = (0, (5, 4))
-"""Of the line of a baseline, and of what was asked for."""
+"""Line style of the baseline and of the requested rate."""
 
 WIDTH_PX, HEIGHT_PX, DPI = 1200, 675, 100
 TITLE_PT, TEXT_PT, SMALL_PT = 21, 15, 13
 TEXT_SHARE = 0.72
-"""Brightness of a colour as text, over that of the colour itself."""
+"""Brightness of a colour used for text, relative to the colour itself."""
 MAX_TITLE, MAX_SUBTITLE = 64, 120
 """Characters that usually fit into the width."""
 TOP_LABEL = 0.955
-"""Height of the topmost label at a line's end, as a share of the axes; above it failures are named."""
+"""Height of the topmost label at the end of a line, as a share of the axes; failures are explained above it."""
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same glyphs everywhere
     "font.size": TEXT_PT,
-    "text.parse_math": False,  # a "$" in a name is a dollar
+    "text.parse_math": False,  # a "$" in a name starts no formula
     "text.color": INK,
     "axes.edgecolor": GREY,
     "axes.labelcolor": GREY,
@@ -72,7 +71,12 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndLabel:
-    """A label right of the axes; ``y`` in data units, ``is_line`` joins it to the end of a line."""
+    """A label right of the axes.
+
+    Attributes:
+        y: height in data units.
+        is_line: whether the label is joined to the end of a line.
+    """
 
     text: str
     y: float
@@ -81,12 +85,12 @@ class EndLabel:
 
 
 def new_figure(record: RunRecord, title: str) -> Figure:
-    """Return an empty figure with its title (what was found) and subtitle (where and when)."""
+    """Return an empty figure with a title (the finding) and a subtitle (run, scenario and window)."""
     figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI)
     FigureCanvasAgg(figure)
     heading = figure.text(0.03, 0.925, shortened(title, MAX_TITLE), fontsize=TITLE_PT, fontweight="bold")
     invalid = record.verdict is Verdict.INVALID
-    words = "INVALID RUN, not to be trusted · " if invalid else ""
+    words = "INVALID RUN · " if invalid else ""
     below = figure.text(
         0.03,
         0.868,
@@ -100,13 +104,13 @@ def new_figure(record: RunRecord, title: str) -> Figure:
 
 
 def _fit_into_width(text: Text) -> None:
-    """Cut a text that, its letters being wide, still leaves the picture."""
+    """Shorten a text whose wide letters exceed the picture."""
     while text.get_window_extent().x1 > WIDTH_PX * 0.985:
         text.set_text(shortened(text.get_text(), len(text.get_text()) - 2))
 
 
 def _where(record: RunRecord) -> str:
-    names = [shortened(one_line(each), 40) for each in (record.service, record.scenario, record.environment)]
+    names = [shortened(one_line(name), 40) for name in (record.service, record.scenario, record.environment)]
     return " · ".join([*names, utc_window(record.window)] if record.window else names)
 
 
@@ -116,21 +120,21 @@ def shortened(text: str, length: int) -> str:
 
 
 def as_text(colour: str) -> str:
-    """Return a colour dark enough to read as text on white."""
+    """Return a colour that is dark enough for text on white."""
     channels = (int(int(colour[start : start + 2], 16) * TEXT_SHARE) for start in (1, 3, 5))
     return "#" + "".join(f"{channel:02x}" for channel in channels)
 
 
 def label_line_ends(axes: Axes, labels: Sequence[EndLabel], *, gap: float = 0.07) -> None:
-    """Write labels right of the axes at the height of their lines, moved apart where they would touch.
+    """Write labels right of the axes at the height of their lines, moved apart where they would overlap.
 
     Args:
-        axes: with its limits set.
+        axes: limits must be set before.
         labels: in any order.
-        gap: least distance between two labels, as a share of the axes' height.
+        gap: smallest distance between two labels, as a share of the axes' height.
     """
     to_axes = axes.transData + axes.transAxes.inverted()
-    wanted = sorted(((float(to_axes.transform((0, each.y))[1]), each) for each in labels), key=lambda p: p[0])
+    wanted = sorted(((float(to_axes.transform((0, label.y))[1]), label) for label in labels), key=lambda pair: pair[0])
     heights = spread([min(max(height, 0.0), TOP_LABEL) for height, _ in wanted], gap=gap)
     for (true, label), height in zip(wanted, heights, strict=True):
         colour = as_text(label.colour)
@@ -141,7 +145,7 @@ def label_line_ends(axes: Axes, labels: Sequence[EndLabel], *, gap: float = 0.07
 
 
 def spread(heights: Sequence[float], *, gap: float) -> list[float]:
-    """Return ascending heights at least ``gap`` apart, near the ones wanted and none above :data:`TOP_LABEL`."""
+    """Return ascending heights at least ``gap`` apart, near the given ones, and none above `TOP_LABEL`."""
     placed: list[float] = []
     for height in heights:
         placed.append(max(height, placed[-1] + gap) if placed else height)
@@ -153,6 +157,6 @@ def spread(heights: Sequence[float], *, gap: float) -> list[float]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG; the same figure gives the same bytes."""
+    """Write a figure as PNG; the output is deterministic."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})

@@ -1,11 +1,11 @@
-"""Charts as SVG, made to stand within a page: one for a light page, and the same for a dark one.
+"""Charts as SVG that can be embedded into a page: one for light pages, and one for dark pages.
 
-Text stays text: it can be searched, selected and read out, and a file is a third of the size. It is laid out with
-DejaVu Sans; where a reader has none, Verdana has the same widths, and others are narrower.
+Text stays text: it can be searched, selected and read aloud, and the file is a third of the size. The layout uses
+DejaVu Sans; of the fallback fonts, Verdana has the same widths, and others are narrower.
 
-What Matplotlib writes is a document of its own. Here it becomes a part of another one: without a style sheet, which
-would reach the whole page, and without ``style`` attributes, which a content security policy forbids; with ids that no
-other chart has; without a background, and without a size, so that the page sets both.
+Matplotlib writes a separate document. To embed it, the style sheet is removed, which would affect the page, and the
+``style`` attributes, which a content security policy forbids; ids are made unique; background and size are removed, so
+that the page sets them.
 """
 
 import io
@@ -39,11 +39,11 @@ _DARK = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Theme:
-    """A page that a chart stands on.
+    """The theme of a page.
 
     Attributes:
-        suffix: of the files.
-        colours: what each colour of a chart is there, in lower case; a colour that is missing is an error.
+        suffix: suffix of the files.
+        colours: replacement of each colour of a chart, in lower case; a missing colour is an error.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Theme:
 
 
 def _theme(name: str, suffix: str, shown: Mapping[str, str]) -> Theme:
-    """Make a theme of what it shows each colour as; on a dark page text need be no darker."""
+    """Return a theme with replacements of the chart colours; on dark pages text has the same colour as lines."""
     is_dark = any(light != colour for light, colour in shown.items())
     colours = {colour.lower(): shown[colour] for colour in style.COLOURS}
     texts = {style.as_text(colour): shown[colour] if is_dark else style.as_text(colour) for colour in style.COLOURS}
@@ -70,10 +70,11 @@ _NUMBERS = ("d", "x", "y", "width", "height")
 
 
 def drawn_as_svg(figure: Figure, *, name: str) -> dict[str, bytes]:
-    """Return a figure as SVG for every theme, by the theme's suffix; the same figure gives the same bytes.
+    """Return a figure as SVG for each theme, by the theme's suffix; the output is deterministic.
 
     Args:
-        name: of the chart; its ids begin with it. The figure's first text is its title.
+        figure: its first text is the title.
+        name: name of the chart, the prefix of its ids.
     """
     written = io.BytesIO()
     metadata = {"Date": None, "Creator": None, "Title": figure.texts[0].get_text()}
@@ -83,13 +84,13 @@ def drawn_as_svg(figure: Figure, *, name: str) -> dict[str, bytes]:
 
 
 def _embedded(document: bytes, name: str, theme: Theme) -> bytes:
-    """Make a part of another document of what Matplotlib wrote."""
+    """Turn Matplotlib's document into an embeddable element."""
     ElementTree.register_namespace("", SVG)
-    root = ElementTree.fromstring(document)  # noqa: S314 - written by ourselves a moment ago
+    root = ElementTree.fromstring(document)  # noqa: S314 - written by Matplotlib just now
     _remove(root, f"{{{SVG}}}metadata")
     _remove(root, f"{{{SVG}}}style")
     for element in root.iter():
-        _settle(element, theme)
+        _normalize(element, theme)
     _rename_ids(root, f"{name}-{theme.name}")
     for size in ("width", "height", "version"):
         root.attrib.pop(size)
@@ -103,8 +104,8 @@ def _remove(root: Element, tag: str) -> None:
             parent.remove(child)
 
 
-def _settle(element: Element, theme: Theme) -> None:
-    """Turn a style into attributes, colours into the theme's, and leave out what says nothing."""
+def _normalize(element: Element, theme: Theme) -> None:
+    """Turn the style into attributes, replace colours by the theme's, and drop redundant content."""
     given = dict(part.split(": ", 1) for part in element.attrib.pop("style", "").split("; ") if part)
     given.pop("font-family", None)
     element.attrib |= given
@@ -123,7 +124,7 @@ def _settle(element: Element, theme: Theme) -> None:
 
 
 def _rename_ids(root: Element, prefix: str) -> None:
-    """Give the ids that something refers to names of this chart, and drop all others."""
+    """Prefix the ids that are referred to, and drop all others."""
     referred = dict.fromkeys(reference for element in root.iter() for _, reference in _references(element))
     names = {old: f"{prefix}-{number}" for number, old in enumerate(referred, start=1)}
     for element in root.iter():
@@ -135,6 +136,6 @@ def _rename_ids(root: Element, prefix: str) -> None:
 
 
 def _references(element: Element) -> list[tuple[str, str]]:
-    """Return the attributes that refer to an id, each with it."""
+    """Return the attributes that refer to an id, with that id."""
     urls = [(key, found[1]) for key, value in element.items() if (found := _REFERENCE.fullmatch(value))]
     return [*urls, ("href", element.attrib["href"].removeprefix("#"))] if "href" in element.attrib else urls

@@ -1,6 +1,6 @@
 """The charts of a run over time: latency and throughput.
 
-Titles say what was found; lines carry their names at their ends; only what matters has a strong colour.
+Titles state the finding, lines are labelled at their ends, and only important elements have a strong colour.
 """
 
 from dataclasses import dataclass
@@ -31,17 +31,17 @@ from include.perf.runs.phrases import is_compared
 from include.perf.runs.record import RunRecord
 
 LOG_SPREAD = 60
-"""Worst over typical latency from which a linear axis would press the typical ones flat."""
+"""Ratio of worst to typical latency above which the axis is logarithmic, because a linear one would hide the rest."""
 
 PLOT = (0.092, 0.125, 0.685, 0.64)
-"""Left, bottom, width and height of the plot, as shares of the figure; labels stand to its right."""
+"""Left, bottom, width and height of the plot, as shares of the figure; labels are on its right."""
 
 CURVE_STEPS = 2000
-"""Points on the line of a rate that varies: more than pixels, so that a jump is upright."""
+"""Points of the line of a varying rate: more than pixels, so that a jump is vertical."""
 
 
 def latency_figure(record: RunRecord, series: Timeseries) -> Figure:
-    """Draw p50, p95 and p99 over time; the shade reaches up to the worst second of a bin."""
+    """Draw p50, p95 and p99 over time; the shade extends to the worst second of each bin."""
     figure = style.new_figure(record, _latency_title(record))
     axes = figure.add_axes(PLOT)
     for name in PERCENTILES:
@@ -66,7 +66,7 @@ def _latency_label(series: Timeseries) -> str:
     if series.width_s == 1:
         return "latency of each second's answers"
     width = span(series.width_s)
-    return f"latency: the typical (median) second of each {width}; shade: up to the worst second's p99"
+    return f"latency: median second of each {width}; shade: up to the p99 of the worst second"
 
 
 def _latency_labels(record: RunRecord, series: Timeseries, baseline: float | None) -> list[EndLabel]:
@@ -90,9 +90,9 @@ def _baseline_p95(record: RunRecord) -> float | None:
 
 
 def _scale_latency(axes: Axes, series: Timeseries, baseline: float | None) -> None:
-    """Start at zero, unless the spread is such that only a logarithmic axis shows it all.
+    """Start the axis at zero, or make it logarithmic if the spread requires it.
 
-    The measured part sets the scale; a slow warm-up may leave it at the top.
+    The measured part determines the scale; a slow warm-up may exceed it.
     """
     counted = series.middle_s >= series.warmup_s
     if not np.isfinite(series.worst_s["latency_p99"][counted]).any():
@@ -107,7 +107,7 @@ def _scale_latency(axes: Axes, series: Timeseries, baseline: float | None) -> No
 
 
 def throughput_figure(record: RunRecord, series: Timeseries) -> Figure:
-    """Draw successful requests per second, failures on top of them, and the requested rate as a line."""
+    """Draw successful requests per second, failed ones stacked on top, and the requested rate as a line."""
     figure = style.new_figure(record, _throughput_title(record))
     axes = figure.add_axes(PLOT)
     line = _requested(record, series)
@@ -158,7 +158,7 @@ def _rps(value: float) -> str:
 
 
 def _finish(axes: Axes, record: RunRecord, series: Timeseries, label: str) -> None:
-    """Scale the time, and mark on it what happened."""
+    """Scale and label the time axis, and mark failures and stalls."""
     scale_time(axes, series)
     name_axes(axes, series, label)
     mark_failures(axes, record, series)
@@ -167,15 +167,15 @@ def _finish(axes: Axes, record: RunRecord, series: Timeseries, label: str) -> No
 
 
 def _generator(record: RunRecord) -> str:
-    """Say how late the generator itself was: a load that it could not send says nothing of the service."""
+    """Return a note on the generator's schedule lag, which shows whether it could send the load."""
     if record.generator is None:
         return ""
     late = format_value(record.generator.schedule_lag_p99_s, Unit.SECONDS)
-    return f"generator late by\n{late} (p99)\n\n"
+    return f"generator lag\n{late} (p99)\n\n"
 
 
 def _explain_labels(figure: Figure, words: str = "") -> None:
-    text = f"{words}figures: all of the\nmeasured window"
+    text = f"{words}values: over the\nmeasured window"
     figure.text(0.985, 0.045, text, ha="right", fontsize=style.SMALL_PT, color=style.GREY)
 
 

@@ -1,4 +1,4 @@
-"""Charts as pictures: they look as they did when someone looked at them, within a tolerance."""
+"""Charts compared with approved pictures, within a tolerance."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ HOSTILE = "<script>alert(1)</script> $\\frac{1}{2}$ \x1b[31m" + "W" * 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A run, the files beside its record, and the charts of it that are kept as pictures."""
+    """A run, its files, and the charts that are compared."""
 
     record: RunRecord
     rows: list[str]
@@ -41,7 +41,7 @@ class Case:
     without: tuple[str, ...] = field(default=())
 
     def render(self, folder: Path) -> Mapping[str, str]:
-        """Write the files, and draw what there is data for."""
+        """Write the files, and draw all charts with data."""
         write_timeseries(folder, self.rows)
         if self.distribution:
             write_distribution(folder, self.distribution)
@@ -72,7 +72,7 @@ def _regression() -> Case:
 
 
 def _stall() -> Case:
-    """Two spells without an answer: one that timed requests out, one that did not."""
+    """Two stalls: one with timed-out requests, and one without."""
     stalls = (Stall(start_s=300.2, duration_s=14.2), Stall(start_s=612, duration_s=1.3))
     bad = range(300, 315)
     return Case(
@@ -92,7 +92,7 @@ def _errors() -> Case:
         deviation("throughput", 430.0, severity=Severity.WARNING),
         deviation("cpu_usage", 1.2, severity=Severity.DIGEST),
     )
-    values = {each.metric: each.value for each in found}
+    values = {change.metric: change.value for change in found}
     reason = "Prometheus at http://prometheus:9090 did not answer within 10 s"
     bad = range(300, 700)
     return Case(
@@ -105,8 +105,8 @@ def _errors() -> Case:
 
 
 def _no_prometheus() -> Case:
-    """Nothing of the service itself, and no baseline to hold the run to."""
-    reason = "Prometheus was not asked"
+    """No server-side metrics, and no baseline."""
+    reason = "Prometheus was not queried"
     nothing = dict.fromkeys(("cpu_usage", "memory_usage", "disk_usage"), reason)
     return Case(
         record=run_record(verdict=Verdict.NO_BASELINE, baseline=None, metrics=metric_values(**nothing)),
@@ -157,16 +157,16 @@ CASES: dict[str, Callable[[], Case]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_charts_look_as_they_did_when_someone_looked(name: str, tmp_path: Path) -> None:
-    """The pictures differ by no more than another font rasteriser would make them."""
+def test_charts_look_like_the_approved_pictures(name: str, tmp_path: Path) -> None:
+    """They differ at most as much as with another font rasteriser."""
     case = CASES[name]()
     paths = case.render(tmp_path)
     for chart in case.charts:
         assert_golden_picture(f"charts/{name}_{chart}.png", (tmp_path / paths[chart]).read_bytes())
 
 
-def test_a_label_that_moved_is_noticed() -> None:
-    """Ten strokes of 2 × 10 pixels, moved by three; a shade of grey is no difference."""
+def test_a_moved_label_is_detected() -> None:
+    """Ten strokes of 2 × 10 pixels, moved by three; a slightly different grey does not count."""
     before = np.full((338, 600, 3), 255, dtype=np.uint8)
     after = before.copy()
     for stroke in range(10):

@@ -1,4 +1,4 @@
-"""Charts as SVG: parts of a page that can do it no harm, on a light and on a dark one."""
+"""Charts as SVG: safe to embed into light and dark pages."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ HOSTILE = "</title></svg><script>alert(1)</script><img src=x onerror=alert(1)> \
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The charts of an hour with everything in it: a curve, stalls, failures in every bin, a baseline."""
+    """Charts of one hour with all features: a varying rate, stalls, failures in every bin, a baseline."""
     folder = tmp_path_factory.mktemp("run")
     failures = dict.fromkeys(range(0, 3660, 7), 12)
     write_timeseries(folder, timeseries_rows(duration_s=3600, failures=failures, slow=(range(600, 900), 80.0)))
@@ -44,15 +44,15 @@ def svgs(folder: Path) -> Iterator[tuple[str, bytes]]:
             yield path.name, path.read_bytes()
 
 
-def test_every_chart_is_there_for_both_pages(folder: Path) -> None:
-    """Beside the PNG, as .svg and .dark.svg, each small enough for a page that holds five."""
+def test_every_chart_has_both_themes(folder: Path) -> None:
+    """As .svg and .dark.svg, each small enough for a page with five charts."""
     sizes = {name: len(content) for name, content in svgs(folder)}
     assert len(sizes) == 10
     assert max(sizes.values()) <= MAX_BYTES, sizes
 
 
-def test_nothing_of_it_reaches_the_page_around_it(folder: Path) -> None:
-    """No style sheet, script, event handler or address of elsewhere; nor a style that a content policy forbids."""
+def test_it_does_not_affect_the_page(folder: Path) -> None:
+    """It has no style sheet, script, event handler, external address or style attribute."""
     for name, content in svgs(folder):
         root = ElementTree.fromstring(content)  # noqa: S314 - our own file
         tags = {element.tag.rpartition("}")[2] for element in root.iter()}
@@ -63,15 +63,15 @@ def test_nothing_of_it_reaches_the_page_around_it(folder: Path) -> None:
         assert content.startswith(b"<svg ")
 
 
-def test_hostile_names_are_text(folder: Path) -> None:
-    """They are drawn, and nothing else."""
+def test_hostile_names_are_escaped(folder: Path) -> None:
+    """They are only drawn."""
     content = (folder / "charts" / "latency.svg").read_text(encoding="utf-8")
     assert "<script" not in content
     assert "&lt;/title&gt;&lt;/svg&gt;&lt;script&gt;" in content
 
 
-def test_ids_are_of_one_chart_only(folder: Path) -> None:
-    """All ten may stand in one page: what refers to an id finds its own."""
+def test_ids_are_unique(folder: Path) -> None:
+    """All ten charts can be in one page: each reference finds its own id."""
     seen: set[str] = set()
     for _, content in svgs(folder):
         text = content.decode()
@@ -83,7 +83,7 @@ def test_ids_are_of_one_chart_only(folder: Path) -> None:
 
 
 def test_the_page_sets_the_size(folder: Path) -> None:
-    """There is a shape only; a reader who cannot see it is told the title."""
+    """The chart has only an aspect ratio; its title is accessible."""
     root = ElementTree.fromstring((folder / "charts" / "latency.svg").read_bytes())  # noqa: S314 - our own file
     assert {"width", "height"}.isdisjoint(root.attrib)
     assert root.attrib["viewBox"] == "0 0 864 486"
@@ -92,7 +92,7 @@ def test_the_page_sets_the_size(folder: Path) -> None:
 
 
 def test_text_is_text(folder: Path) -> None:
-    """It can be searched and read out."""
+    """It can be searched and read aloud."""
     root = ElementTree.fromstring((folder / "charts" / "latency.dark.svg").read_bytes())  # noqa: S314 - our own file
     words = [element.text for element in root.iter() if element.tag.endswith("text")]
     assert {"p95 61.2 ms", "baseline p95 42.1 ms", "▮ 36 stalls ≤ 1.5 s"} <= set(words)
@@ -109,8 +109,8 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize(
     "colour", [style.BLUE, style.GREEN, style.PURPLE, style.VERMILLION, style.ORANGE, style.INK, style.GREY]
 )
-def test_text_is_told_from_its_page(theme: object, colour: str) -> None:
-    """A contrast of 4 : 1 at least, of large type; 4.5 : 1 for what is small, ink and grey."""
+def test_text_has_enough_contrast(theme: object, colour: str) -> None:
+    """At least 4 : 1 for large text, and 4.5 : 1 for small text, which is dark or grey."""
     colours = theme.colours  # type: ignore[attr-defined]
     text = colours[style.as_text(colour) if colour not in (style.INK, style.GREY) else colour.lower()]
     page = colours[style.WHITE.lower()]
@@ -119,8 +119,8 @@ def test_text_is_told_from_its_page(theme: object, colour: str) -> None:
     assert (lighter + 0.05) / (darker + 0.05) >= least
 
 
-def test_the_two_pages_differ_in_colours_only(folder: Path) -> None:
-    """The same picture, at the same places."""
+def test_the_themes_differ_only_in_colours(folder: Path) -> None:
+    """Shapes and places are the same."""
     light, dark = (
         (folder / "charts" / f"throughput{theme.suffix}").read_text(encoding="utf-8") for theme in (LIGHT, DARK)
     )
@@ -131,16 +131,16 @@ def test_the_two_pages_differ_in_colours_only(folder: Path) -> None:
     assert style.SKY not in dark
 
 
-def test_a_colour_without_a_dark_one_is_a_mistake() -> None:
-    """It would be forgotten on one of the pages."""
+def test_a_colour_without_a_dark_replacement_is_an_error() -> None:
+    """Otherwise it would be unreadable on dark pages."""
     figure = Figure()
     figure.text(0, 0, "title", color="#123456")
     with pytest.raises(KeyError, match="#123456"):
         drawn_as_svg(figure, name="x")
 
 
-def test_a_plain_run_needs_no_more(tmp_path: Path) -> None:
-    """A run without files beside its record has its comparison in both."""
+def test_a_run_without_files(tmp_path: Path) -> None:
+    """It has only the comparison, in both themes."""
     MatplotlibCharts().render(run_record(), tmp_path)
     names = {path.name for path in (tmp_path / "charts").iterdir()}
     assert names == {"comparison.png", "comparison.svg", "comparison.dark.svg"}

@@ -1,4 +1,4 @@
-"""The charts over time and the comparison: what they say, what is drawn when, and broken time series."""
+"""The charts over time and the comparison: titles, content, and malformed time series."""
 
 from pathlib import Path
 
@@ -33,8 +33,8 @@ from tests.records import (
 from tests.run_files import baseline_runs, write_distribution, write_server_series
 
 
-def test_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
-    """Rendering is deterministic and leaves no settings behind."""
+def test_rendering_is_deterministic(tmp_path: Path) -> None:
+    """The same run gives the same bytes, and global settings are unchanged."""
     write_timeseries(tmp_path, timeseries_rows(warmup_s=5, duration_s=20))
     write_distribution(tmp_path)
     write_server_series(tmp_path, total_s=25)
@@ -47,7 +47,7 @@ def test_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_the_font_is_the_one_that_comes_with_matplotlib() -> None:
-    """A system's own DejaVu Sans must not move a label."""
+    """Another version of DejaVu Sans on the system must not move labels."""
     found = Path(font_manager.findfont("DejaVu Sans"))
     assert found.is_relative_to(mpl.get_data_path())
 
@@ -66,10 +66,10 @@ def test_the_font_is_the_one_that_comes_with_matplotlib() -> None:
         (record_of(Verdict.SKIPPED), None, set()),
     ],
 )
-def test_only_what_there_is_data_for_is_drawn(
+def test_only_charts_with_data_are_drawn(
     record: RunRecord, rows: list[str] | None, expected: set[str], tmp_path: Path
 ) -> None:
-    """A second, no answer, no file, no baseline: fewer charts, no error."""
+    """One second, no answer, no file or no baseline: fewer charts, no error."""
     if rows is not None:
         write_timeseries(tmp_path, rows)
     paths = MatplotlibCharts().render(record, tmp_path)
@@ -88,8 +88,8 @@ def test_only_what_there_is_data_for_is_drawn(
         ("{header}\n0,measured\n1,measured,5,5,5,0,,,\n", "is not a time series"),
     ],
 )
-def test_what_is_no_time_series_is_refused(content: str, message: str, tmp_path: Path) -> None:
-    """The message says which file and what is wrong with it."""
+def test_a_malformed_time_series_is_refused(content: str, message: str, tmp_path: Path) -> None:
+    """The message names the file and the problem."""
     path = write_timeseries(tmp_path, [])
     header = path.read_text(encoding="utf-8").strip()
     path.write_text(content.format(header=header), encoding="utf-8")
@@ -97,8 +97,8 @@ def test_what_is_no_time_series_is_refused(content: str, message: str, tmp_path:
         read_timeseries(path)
 
 
-def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
-    """A generator that was killed leaves half a line."""
+def test_an_incomplete_last_line_is_ignored(tmp_path: Path) -> None:
+    """A killed generator leaves half a line."""
     path = write_timeseries(tmp_path, ["0,measured,5,5,5,0,0.01,0.02,0.03", "1,meas"])
     assert _series(path).total_s == 1
 
@@ -108,14 +108,14 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     # 240 bins at most: 240 × 1 s, 240 × 5 s = 20 min, 240 × 10 s = 40 min …
     [(1, 1), (240, 1), (241, 5), (960, 5), (1200, 5), (1201, 10), (3660, 30), (14_400, 60), (90_000, 300)],
 )
-def test_bins_are_as_narrow_as_a_phone_can_show(total_s: int, width_s: int) -> None:
-    """A run of any scenario stays within 240 points a line."""
+def test_the_width_of_bins(total_s: int, width_s: int) -> None:
+    """Every scenario has at most 240 points per line, which a phone can show."""
     assert bin_width_s(total_s) == width_s
     assert total_s / width_s <= MAX_BINS or width_s == 300
 
 
-def test_bins_hold_the_typical_and_the_worst_second_and_never_a_mean_of_percentiles(tmp_path: Path) -> None:
-    """p99 of 5 s: 10, 20, 30, none and 100 ms give a median of 25 and a worst of 100, not a mean of 40."""
+def test_bins_have_the_median_and_the_worst_second(tmp_path: Path) -> None:
+    """p99 of 5 s: 10, 20, 30, none and 100 ms give a median of 25 and a worst of 100; never a mean of percentiles."""
     p99 = ["0.010", "0.020", "0.030", "", "0.100"] * 49  # 245 s, so 5 s a bin
     rows = [f"{s},measured,10,10,8,{2 * (s == 3)},0.001,0.002,{value}" for s, value in enumerate(p99)]
     series = _series(write_timeseries(tmp_path, rows))
@@ -126,7 +126,7 @@ def test_bins_hold_the_typical_and_the_worst_second_and_never_a_mean_of_percenti
     assert series.had_failures.tolist() == [True] + [False] * 48
 
 
-def test_a_gap_is_no_zero_and_a_short_last_bin_no_dip(tmp_path: Path) -> None:
+def test_a_gap_is_not_zero_and_a_short_last_bin_is_no_dip(tmp_path: Path) -> None:
     """242 s in bins of 5 s: the last has 2 seconds; seconds 10 to 14 were never written."""
     rows = [f"{s},{'warmup' if s < 5 else 'measured'},8,8,8,0,0.01,0.02,0.03" for s in range(242) if not 10 <= s < 15]
     series = _series(write_timeseries(tmp_path, rows))
@@ -148,8 +148,8 @@ def test_a_gap_is_no_zero_and_a_short_last_bin_no_dip(tmp_path: Path) -> None:
         (run_record(metrics=metric_values(latency_p95="none")), "Latency over time"),
     ],
 )
-def test_latency_title_says_the_finding(record: RunRecord, title: str, tmp_path: Path) -> None:
-    """A deviation is told; without one the title is a plain description."""
+def test_the_latency_title_is_the_finding(record: RunRecord, title: str, tmp_path: Path) -> None:
+    """Without a deviation the title is a description."""
     series = _series(write_timeseries(tmp_path, timeseries_rows(warmup_s=0, duration_s=5)))
     assert _title(latency_figure(record, series)) == title
 
@@ -163,8 +163,8 @@ def test_latency_title_says_the_finding(record: RunRecord, title: str, tmp_path:
         (run_record(metrics=metric_values(throughput="none")), "Throughput over time: 500/s requested"),
     ],
 )
-def test_throughput_title_says_the_finding(record: RunRecord, title: str, tmp_path: Path) -> None:
-    """What was asked stands beside what was got."""
+def test_the_throughput_title_is_the_finding(record: RunRecord, title: str, tmp_path: Path) -> None:
+    """Without a deviation it has the requested and the achieved rate."""
     series = _series(write_timeseries(tmp_path, timeseries_rows(warmup_s=0, duration_s=5)))
     assert _title(throughput_figure(record, series)) == title
 
@@ -173,30 +173,30 @@ def test_throughput_title_says_the_finding(record: RunRecord, title: str, tmp_pa
     ("slow", "scale"),
     [(1.0, "linear"), (5.0, "linear"), (100.0, "log")],
 )
-def test_latency_is_logarithmic_only_where_the_spread_needs_it(slow: float, scale: str, tmp_path: Path) -> None:
-    """A hundredfold excursion would press the rest flat; a fivefold one would not."""
+def test_the_latency_axis_is_logarithmic_only_if_needed(slow: float, scale: str, tmp_path: Path) -> None:
+    """A hundredfold excursion would hide the rest; a fivefold one would not."""
     rows = timeseries_rows(warmup_s=0, duration_s=100, slow=(range(40, 60), slow))
     figure = latency_figure(run_record(), _series(write_timeseries(tmp_path, rows)))
     assert figure.axes[0].get_yscale() == scale
 
 
-def test_a_slow_warm_up_does_not_set_the_scale(tmp_path: Path) -> None:
-    """The measured part is what is looked at."""
+def test_a_slow_warm_up_does_not_determine_the_scale(tmp_path: Path) -> None:
+    """The measured part does."""
     rows = timeseries_rows(warmup_s=20, duration_s=80, slow=(range(5), 500.0))
     axes = latency_figure(run_record(), _series(write_timeseries(tmp_path, rows))).axes[0]
     assert axes.get_yscale() == "linear"
     assert axes.get_ylim()[1] < 0.3
 
 
-def test_the_axis_says_how_seconds_were_put_together(tmp_path: Path) -> None:
-    """A reader must know that a line is the typical second and the shade the worst."""
+def test_the_axis_explains_the_bins(tmp_path: Path) -> None:
+    """The line is the median second and the shade the worst one."""
     rows = timeseries_rows(warmup_s=0, duration_s=300)
     texts = _texts(latency_figure(run_record(), _series(write_timeseries(tmp_path, rows))))
-    assert "latency: the typical (median) second of each 5 s; shade: up to the worst second's p99" in texts
+    assert "latency: median second of each 5 s; shade: up to the p99 of the worst second" in texts
 
 
 def test_the_requested_rate_is_drawn_as_it_varies(tmp_path: Path) -> None:
-    """From 500/s of warm-up up to 1500/s, down to 500/s again within 60 s; in a plain load a level line."""
+    """From 500/s of warm-up up to 1500/s, down to 500/s again within 60 s; a constant load has a horizontal line."""
     series = _series(write_timeseries(tmp_path, timeseries_rows(warmup_s=20, duration_s=80)))
     curve = (
         CurvePoint(at_s=0, rate_rps=500),
@@ -215,7 +215,7 @@ def test_the_requested_rate_is_drawn_as_it_varies(tmp_path: Path) -> None:
 
 
 def test_comparison_puts_worse_to_the_right() -> None:
-    """Less throughput is worse, so −14 % stands right of zero, and less CPU left."""
+    """Less throughput is worse, so −14 % is right of zero; less CPU is left of it."""
     record = regressed_record(deviation("throughput", 430.0), deviation("cpu_usage", 1.2))
     dots = _dots(comparison_figure(record))
     assert dots["Throughput"] == pytest.approx(13.9, abs=0.1)  # (499.4 − 430) / 499.4
@@ -223,24 +223,24 @@ def test_comparison_puts_worse_to_the_right() -> None:
     assert dots["Error rate"] == pytest.approx(0.01)  # points
 
 
-def test_comparison_of_a_run_that_was_done_again_shows_what_was_judged() -> None:
-    """The values belong to the changes beside them: a run of 2.4 s whose median is 61 ms was not 45 % slower."""
+def test_the_comparison_of_a_run_with_reruns_shows_the_medians() -> None:
+    """The values match the changes: the first run took 2.4 s, the median of the runs is 61 ms."""
     judged = {"latency_p95": 0.0612}
     record = regressed_record(metrics=metric_values(latency_p95=2.4), judged=judged, reruns=("r2", "r3"))
     texts = _texts(comparison_figure(record))
-    assert {"42.1 → 61.2 ms", "+45 %", "baseline → the median of its runs"} <= set(texts)
+    assert {"42.1 → 61.2 ms", "+45 %", "baseline → median of its runs"} <= set(texts)
     assert finding_of(record, ["latency_p95"]) == "p95 rose to 61.2 ms (median of its runs), 45 % above baseline"
 
 
-def test_comparison_says_how_little_is_told_after_few_nights() -> None:
-    """A quarter more is not small; it is only not told yet."""
+def test_the_comparison_explains_the_band_of_a_short_history() -> None:
+    """An increase by a quarter is below the threshold, but not small."""
     record = run_record(baseline=baseline_reference(runs=2))
     notes = [text for text in _texts(comparison_figure(record)) if "grey band: " in text]
-    assert notes[0].endswith("grey band: too small to be told after so few nights")
+    assert notes[0].endswith("grey band: below the threshold, few nights of history")
 
 
 def test_comparison_title_names_as_many_metrics_as_fit() -> None:
-    """A name is there or not; none is cut in two."""
+    """Names are complete or omitted."""
     names = ("latency_p50", "latency_p95", "latency_p99", "cpu_usage", "memory_usage", "disk_usage")
     record = regressed_record(*(deviation(name, BASELINE_METRICS[name] * 1.5) for name in names))
     title = _title(comparison_figure(record))
@@ -251,7 +251,7 @@ def test_comparison_title_names_as_many_metrics_as_fit() -> None:
 
 
 def test_comparison_names_what_it_cannot_show() -> None:
-    """No value, no baseline, and a baseline of zero have no dot, but a reason."""
+    """A metric without a value or baseline, or with a baseline of zero, has a reason instead of a dot."""
     baseline = baseline_reference(metrics={"latency_p50": 0.018, "cpu_usage": 0.0, "error_rate": 0.0})
     record = run_record(metrics=metric_values(latency_p50="none answered"), baseline=baseline)
     figure = comparison_figure(record)
@@ -263,13 +263,13 @@ def test_comparison_names_what_it_cannot_show() -> None:
 
 
 def test_units_are_written_once_where_they_agree() -> None:
-    """People read "42.1 → 61.2 ms"."""
+    """ "42.1 → 61.2 ms"."""
     texts = _texts(comparison_figure(regressed_record()))
     assert {"42.1 → 61.2 ms", "+45 %", "499 → 500/s", "0.02 → 0.03 %", "782.0 → 790.5 MiB"} <= set(texts)
 
 
 def test_hostile_names_are_drawn_as_text(tmp_path: Path) -> None:
-    """Dollars start no formula, and names of any length leave the picture whole."""
+    """Dollars start no formula, and long names fit into the picture."""
     record = run_record(service="$\\frac{1}" + "x" * 300, scenario="\x1b[31m\n$$", environment="{}")
     write_timeseries(tmp_path, timeseries_rows(warmup_s=1, duration_s=3))
     assert len(MatplotlibCharts().render(record, tmp_path)) == 3
@@ -288,7 +288,7 @@ def test_hostile_names_are_drawn_as_text(tmp_path: Path) -> None:
     ],
 )
 def test_labels_are_moved_apart(heights: list[float], expected: list[float]) -> None:
-    """At a gap of a tenth none touch, and none rises above the top."""
+    """With a gap of a tenth, labels do not overlap, and none is above the top."""
     assert style.spread(heights, gap=0.1) == pytest.approx(expected)
 
 

@@ -1,4 +1,4 @@
-"""The distribution chart: what is drawn beside what, and how far out."""
+"""The distribution chart: axes, labels, and tinted areas."""
 
 import numpy as np
 import pytest
@@ -33,32 +33,32 @@ def test_percentiles_are_evenly_spaced_in_nines() -> None:
 
 @pytest.mark.parametrize(
     ("requests", "last"),
-    # Ten must be slower than the last: of 60 that is 83 %, and p90 is the least that is shown.
+    # ten requests must be slower than the last percentile: of 60 that is 83 %, and at least p90 is shown
     [(60, "p90"), (2_000, "p99"), (20_000, "p99.9"), (200_000, "p99.99"), (400_000, "p99.99")],
 )
-def test_it_goes_as_far_as_there_are_requests(requests: int, last: str) -> None:
-    """A percentile that two requests make is chance."""
+def test_the_last_percentile_depends_on_the_number_of_requests(requests: int, last: str) -> None:
+    """A percentile of two requests is chance."""
     axes = distribution_figure(run_record(), distribution(requests=requests), ()).axes[0]
     assert ticks(axes)[-1] == last
 
 
-def test_the_percentiles_that_are_judged_have_their_exact_figures() -> None:
-    """As in the record, beside what they are held to."""
+def test_judged_percentiles_have_exact_values() -> None:
+    """Those of the record, with their baseline."""
     found = texts(distribution_figure(regressed_record(), distribution(), baseline_runs(3)))
     assert {"p50 18.5 ms", "was 18.3 ms", "p95 61.2 ms", "was 42.1 ms", "p99 88.2 ms", "was 87.6 ms"} <= found
     assert {"this run", "baseline", "baseline: the\nmedian and the\nrange of 3 runs"} <= found
-    assert "percentile of the 20,000 requests that count" in found
+    assert "percentile of 20,000 measured requests" in found
 
 
-def test_without_a_baseline_the_run_stands_alone() -> None:
-    """No line, no level, no word of one."""
+def test_without_a_baseline_there_is_only_the_run() -> None:
+    """No line and no label of a baseline."""
     found = texts(distribution_figure(record_of(Verdict.NO_BASELINE), distribution(), ()))
     assert not [text for text in found if "baseline" in text or text.startswith("was ")]
     assert "this run" in found
 
 
-def test_a_figure_that_is_missing_is_not_marked() -> None:
-    """A record may have no p95 although there is a distribution, and few requests no p99."""
+def test_a_missing_percentile_is_not_marked() -> None:
+    """The record may lack a p95, and few requests have no p99."""
     record = run_record(metrics=metric_values(latency_p95="no request was answered"))
     assert not [text for text in texts(distribution_figure(record, distribution(), ())) if text.startswith("p95 ")]
     few = texts(distribution_figure(run_record(), distribution(requests=60), ()))
@@ -69,8 +69,8 @@ def test_a_figure_that_is_missing_is_not_marked() -> None:
     ("median_s", "slower", "faster"),
     [(0.0183, False, False), (0.026, True, False), (0.012, False, True)],
 )
-def test_only_what_no_run_of_the_baseline_had_is_tinted(median_s: float, slower: bool, faster: bool) -> None:
-    """A run amid those of its baseline differs from the middle one, too."""
+def test_only_values_outside_the_baselines_range_are_tinted(median_s: float, slower: bool, faster: bool) -> None:
+    """A run within the range may differ from the median."""
     axes = distribution_figure(run_record(), distribution(median_s=median_s), baseline_runs(8)).axes[0]
     _, above, below = axes.collections  # the range, slower, faster
 
@@ -80,8 +80,8 @@ def test_only_what_no_run_of_the_baseline_had_is_tinted(median_s: float, slower:
     assert (area(above) > 2, area(below) > 2) == (slower, faster)
 
 
-def test_the_title_says_the_finding() -> None:
-    """As that of the latency over time does."""
+def test_the_title_is_the_finding() -> None:
+    """Like the title of the latency chart."""
     record = regressed_record(deviation("latency_p99", 0.1752))
     figure = distribution_figure(record, distribution(), ())
     assert figure.texts[0].get_text() == "p99 rose to 175 ms, 100 % above baseline"

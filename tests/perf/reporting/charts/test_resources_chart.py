@@ -1,4 +1,4 @@
-"""The resources chart: a panel for each figure that there is, all over the same time."""
+"""The resources chart: a panel for each metric with data, over the same time."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ GIB, MIB = 1024**3, 1024**2
 
 
 def drawn(folder: Path, record: RunRecord | None = None, **values: float) -> Figure:
-    """Draw a run of 100 s; each metric keeps its value throughout, and one that is not named has none."""
+    """Draw a run of 100 s with constant metrics; a metric that is not given has no value."""
     series = read_timeseries(write(folder, timeseries_rows(warmup_s=20, duration_s=80)))
     assert series is not None
     given = values or {"cpu_usage": 1.9, "memory_usage": 790.0 * MIB, "disk_usage": 0.41}
@@ -35,8 +35,8 @@ def texts(figure: Figure) -> set[str]:
     return {text.get_text() for text in figure.findobj(Text)}
 
 
-def test_every_figure_has_a_panel_over_the_same_time(tmp_path: Path) -> None:
-    """Throughput on top; only the lowest names the time."""
+def test_each_metric_has_a_panel_over_the_same_time(tmp_path: Path) -> None:
+    """Throughput is on top; only the lowest panel labels the time."""
     figure = drawn(tmp_path)
     assert len(figure.axes) == 4
     assert {axes.get_xlim() for axes in figure.axes} == {(0.0, 100.0)}
@@ -46,13 +46,13 @@ def test_every_figure_has_a_panel_over_the_same_time(tmp_path: Path) -> None:
     assert {"baseline 1.84 cores", "baseline 782.0 MiB", "baseline 41.20 %"} <= found
 
 
-def test_a_figure_without_a_sample_has_no_panel(tmp_path: Path) -> None:
-    """What Prometheus lacks leaves the others more room."""
+def test_a_metric_without_samples_has_no_panel(tmp_path: Path) -> None:
+    """The other panels use its room."""
     assert len(drawn(tmp_path, cpu_usage=1.9).axes) == 2
 
 
-def test_the_level_is_drawn_where_the_run_was_compared(tmp_path: Path) -> None:
-    """A dashed line across; none without a baseline."""
+def test_the_baseline_is_drawn_where_the_run_was_compared(tmp_path: Path) -> None:
+    """It is a dashed line; without a baseline there is none."""
     cpu = drawn(tmp_path).axes[1]
     assert [float(np.asarray(line.get_ydata())[0]) for line in cpu.lines if line.get_linestyle() == "--"] == [1.84]
     alone = drawn(tmp_path, record_of(Verdict.NO_BASELINE))
@@ -62,14 +62,14 @@ def test_the_level_is_drawn_where_the_run_was_compared(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metric", "value", "low", "high"),
     [
-        ("cpu_usage", 1.9, 0.0, 2.28),  # from zero, and a fifth more than the highest
-        ("memory_usage", 790.0 * MIB, 746.7 * MIB, 825.3 * MIB),  # 10 % of the middle, 786 MiB, of value and level
+        ("cpu_usage", 1.9, 0.0, 2.28),  # from zero to 1.2 times the highest value
+        ("memory_usage", 790.0 * MIB, 746.7 * MIB, 825.3 * MIB),  # 10 % of the middle, 786 MiB, of value and baseline
         ("disk_usage", 0.41, 0.3905, 0.4316),
         ("cpu_usage", 0.0, 0.0, 2.208),
     ],
 )
-def test_what_hardly_moves_looks_like_it(tmp_path: Path, metric: str, value: float, low: float, high: float) -> None:
-    """A panel is a tenth of its level high at least."""
+def test_a_small_change_looks_small(tmp_path: Path, metric: str, value: float, low: float, high: float) -> None:
+    """A panel spans at least a tenth of its level."""
     assert drawn(tmp_path, **{metric: value}).axes[1].get_ylim() == pytest.approx((low, high), rel=1e-3)
 
 
@@ -78,7 +78,7 @@ def test_what_hardly_moves_looks_like_it(tmp_path: Path, metric: str, value: flo
     [({"memory_usage": 790.0 * MIB}, "MiB"), ({"memory_usage": 40.0 * GIB}, "GiB"), ({"disk_usage": 0.41}, "%")],
 )
 def test_ticks_are_round_in_the_unit_that_people_use(tmp_path: Path, values: dict[str, float], unit: str) -> None:
-    """No 762.939 MiB."""
+    """There is no 762.939 MiB."""
     axes = drawn(tmp_path, **values).axes[1]
     labels = [axes.yaxis.get_major_formatter()(tick, 0) for tick in axes.get_yticks()]
     assert labels
@@ -86,7 +86,7 @@ def test_ticks_are_round_in_the_unit_that_people_use(tmp_path: Path, values: dic
 
 
 def test_stalls_are_marked_in_every_panel(tmp_path: Path) -> None:
-    """What the service used while it stood still is worth seeing."""
+    """They show the resource usage during a stall."""
     plain = [len(axes.patches) for axes in drawn(tmp_path).axes]
     figure = drawn(tmp_path, run_record(stalls=(Stall(start_s=40.0, duration_s=2.5),)))
     assert [len(axes.patches) for axes in figure.axes] == [count + 1 for count in plain]
@@ -99,9 +99,9 @@ def test_stalls_are_marked_in_every_panel(tmp_path: Path) -> None:
         (run_record(), "CPU 1.87 cores, memory 790.5 MiB, disk used 41.30 %"),
         (regressed_record(deviation("cpu_usage", 2.6)), "CPU rose to 2.60 cores, 41 % above baseline"),
         (regressed_record(deviation("disk_usage", 0.6)), "Disk used rose to 60.00 %, was 41.20 %"),
-        (run_record(metrics={}, baseline=baseline_reference(metrics={})), "What the service used"),
+        (run_record(metrics={}, baseline=baseline_reference(metrics={})), "Resource usage of the service"),
     ],
 )
-def test_the_title_says_the_finding(tmp_path: Path, record: RunRecord, title: str) -> None:
-    """The first of its own metrics that deviates, else what they were."""
+def test_the_title_is_the_finding(tmp_path: Path, record: RunRecord, title: str) -> None:
+    """The first of its metrics that deviates, else the values."""
     assert drawn(tmp_path, record).texts[0].get_text() == title
