@@ -1,4 +1,4 @@
-"""The guard: every refusal in its words, the last moment that is in time, and what ends a load that runs."""
+"""The guard: the message of each refusal, the last moment in time, and what stops a running load."""
 
 import threading
 import time
@@ -44,10 +44,10 @@ UNTIL_SEVEN = Deadline(at=SEVEN, occasion="its schedule ends at 07:00 UTC")
 NOW_OR_NEVER = SEVEN - timedelta(seconds=LONGEST_S)
 LIVE = {"environment": "live", "allow_production": True, "max_rate_rps": 50}
 SUNDAY_OPENING = datetime(2026, 3, 8, 21, 0, tzinfo=UTC)
-"""17:00 in New York, where the clocks were put forward that morning."""
+"""17:00 in New York, on the day when the clocks were put forward."""
 
 WAIT_S = 20.0
-"""Nobody waits for so long, unless the test fails."""
+"""Never reached unless the test fails."""
 
 
 def spec_of(**changes: Any) -> RunSpec:
@@ -77,19 +77,19 @@ def refused(guard: Guard, spec: RunSpec, *, at: datetime | None = None) -> str:
 # Whether load is wanted now
 
 
-def test_nothing_is_in_the_way_of_a_run_that_nothing_presses(platform: Platform) -> None:
-    """No switch, no deadline, no production."""
+def test_a_run_without_restrictions_may_start(platform: Platform) -> None:
+    """Load is not halted, there is no deadline, and the service is not production."""
     guard_of(platform).check_time(spec_of())
 
 
-def test_a_halt_is_told_in_the_words_of_the_switch(platform: Platform) -> None:
-    """It comes before anything else, and nothing is added to it."""
+def test_a_halt_is_reported_in_its_own_words(platform: Platform) -> None:
+    """The halt is checked first, and its description is not changed."""
     late = spec_of(deadline=replace(UNTIL_SEVEN, at=START - timedelta(hours=1)))
     assert refused(guard_of(platform, halted=lambda: HALTED), late) == HALTED
 
 
-def test_a_switch_that_cannot_be_read_refuses(platform: Platform) -> None:
-    """Not knowing must not pass for not halted."""
+def test_an_unreadable_halt_state_refuses_the_run(platform: Platform) -> None:
+    """An unknown state must not count as not halted."""
     guard = guard_of(platform, halted=raising(StoreError("cannot read halt.json: Input/output error")))
     with pytest.raises(StoreError, match=r"^cannot read halt\.json: Input/output error$"):
         guard.check_time(spec_of())
@@ -100,10 +100,10 @@ def test_a_switch_that_cannot_be_read_refuses(platform: Platform) -> None:
     ("drain_s", "timeout_s", "longest_s", "takes"),
     [(None, 10, 25, "25 s"), (None, 2.5, 17.5, "17.5 s"), (3, 10, 18, "18 s"), (0, 10, 15, "15 s")],
 )
-def test_the_last_moment_is_in_time(
+def test_a_load_may_end_exactly_at_its_deadline(
     platform: Platform, drain_s: float | None, timeout_s: float, longest_s: float, takes: str
 ) -> None:
-    """It may take until its deadline, to the second; a second later it is too late."""
+    """One second later is too late."""
     load = LOAD.model_copy(update={"drain_s": drain_s})
     guard, spec = guard_of(platform, timeout_s=timeout_s), spec_of(load=load, deadline=UNTIL_SEVEN)
     platform.clock.now = SEVEN - timedelta(seconds=longest_s)
@@ -115,8 +115,8 @@ def test_the_last_moment_is_in_time(
     )
 
 
-def test_a_time_to_come_can_be_asked_about(platform: Platform) -> None:
-    """For a load that others come before; the clock is not asked."""
+def test_a_future_start_can_be_checked(platform: Platform) -> None:
+    """It is used for a load that has to wait for others; the clock is not read."""
     guard, spec = guard_of(platform), spec_of(deadline=UNTIL_SEVEN)
     platform.clock.now = SEVEN + timedelta(days=1)
     guard.check_time(spec, at=NOW_OR_NEVER)
@@ -137,13 +137,13 @@ def test_a_time_to_come_can_be_asked_about(platform: Platform) -> None:
     ],
 )
 def test_production_is_loaded_while_the_market_is_closed(platform: Platform, now: datetime) -> None:
-    """Over the weekend, until the load would still run at the opening."""
+    """During the weekend, as long as the load ends before the market opens."""
     platform.clock.now = now
     guard_of(platform, **LIVE).check_time(spec_of())
 
 
 def test_production_is_not_loaded_into_the_opening(platform: Platform) -> None:
-    """A second too late is too late."""
+    """One second too late is too late."""
     platform.clock.now = SUNDAY_OPENING - timedelta(seconds=LONGEST_S - 1)
     assert refused(guard_of(platform, **LIVE), spec_of()) == (
         "it is too late: the market opens, and orders-service is production; the load takes 25 s, must be over by "
@@ -156,17 +156,17 @@ def test_production_is_not_loaded_into_the_opening(platform: Platform) -> None:
     [(START, "2026-03-06 22:00:00 UTC"), (SUNDAY_OPENING, "2026-03-13 21:00:00 UTC")],
 )
 def test_production_is_not_loaded_while_the_market_is_open(platform: Platform, now: datetime, closes: str) -> None:
-    """It is told when it may be: after Friday's close. Staging is none of the market's business."""
+    """The message contains when the market closes. Staging does not depend on the market."""
     platform.clock.now = now
     assert refused(guard_of(platform, **LIVE), spec_of()) == (
         "orders-service is live, which is loaded only while the market is closed; the market is open until "
-        f"{closes}; start the run after that"
+        f"{closes}, so start the run after that"
     )
     guard_of(platform).check_time(spec_of())
 
 
-def test_production_keeps_to_its_schedule_too(platform: Platform) -> None:
-    """On Saturday the market would leave it time until Sunday."""
+def test_production_also_follows_its_own_deadline(platform: Platform) -> None:
+    """On Saturday, the market alone would allow load until Sunday."""
     platform.clock.now = datetime(2026, 3, 7, 7, 0, tzinfo=UTC)
     deadline = replace(UNTIL_SEVEN, at=platform.clock() + timedelta(seconds=LONGEST_S - 1))
     assert refused(guard_of(platform, **LIVE), spec_of(deadline=deadline)).startswith(
@@ -178,7 +178,7 @@ def test_production_keeps_to_its_schedule_too(platform: Platform) -> None:
 
 
 def test_every_address_of_the_host_is_returned(platform: Platform) -> None:
-    """In the resolver's order."""
+    """They are in the order of the resolver."""
     platform.resolve.answers["orders-service"] = [["10.0.0.7", "10.0.0.8"]]
     guard = guard_of(platform)
     assert guard.addresses_of(guard.catalogue.service("orders")) == ("10.0.0.7", "10.0.0.8")
@@ -206,7 +206,7 @@ def test_every_address_of_the_host_is_returned(platform: Platform) -> None:
 def test_an_address_that_is_not_allowed_is_refused(
     platform: Platform, forbidden: list[str], addresses: list[str], error: type[BellwetherError], reason: str
 ) -> None:
-    """The catalogue's forbidden hosts are among what is asked; one address of two is enough."""
+    """Forbidden hosts of the catalogue are included; one refused address of two is enough."""
     platform.resolve.answers["orders-service"] = [addresses]
     guard = guard_of(platform)
     guard = replace(guard, catalogue=replace(guard.catalogue, forbidden_hosts=read_forbidden_hosts(forbidden)))
@@ -218,16 +218,16 @@ def test_an_address_that_is_not_allowed_is_refused(
 # Whether the target and Prometheus are ready
 
 
-def test_a_target_that_is_watched_is_ready(platform: Platform) -> None:
-    """It is asked at the addresses that load will go to, and Prometheus as of now."""
+def test_a_scraped_target_is_ready(platform: Platform) -> None:
+    """The health check uses the addresses of the load, and Prometheus is queried for the current time."""
     guard = guard_of(platform)
     guard.check_ready(guard.catalogue.service("orders"), ("10.0.0.7", "10.0.0.8"))
     assert platform.target.asked == [("10.0.0.7", "10.0.0.8")]
     assert platform.metrics.asked == [(IS_SCRAPED, START)]
 
 
-def test_prometheus_is_not_asked_about_a_target_that_is_down(platform: Platform) -> None:
-    """The reason is the target's own."""
+def test_prometheus_is_not_queried_about_a_target_that_is_down(platform: Platform) -> None:
+    """The reason is that of the target."""
     platform.target.problem = "orders-service is not healthy: 503"
     guard = guard_of(platform)
     with pytest.raises(TargetError, match=r"^orders-service is not healthy: 503$"):
@@ -251,10 +251,8 @@ CANNOT_SAY = "cannot check whether Prometheus scrapes orders-service: "
         (QueryRejected("parse error"), f"{CANNOT_SAY}parse error"),
     ],
 )
-def test_what_prometheus_does_not_watch_gets_no_load(
-    platform: Platform, answer: float | Exception, reason: str
-) -> None:
-    """Nor what nobody can tell of."""
+def test_a_target_that_is_not_scraped_gets_no_load(platform: Platform, answer: float | Exception, reason: str) -> None:
+    """Neither does a target for which this is unknown."""
     platform.metrics.answers[IS_SCRAPED] = answer
     guard = guard_of(platform)
     with pytest.raises(RunError) as caught:
@@ -270,7 +268,7 @@ def say_nothing(_: Progress) -> None:
 
 
 def reason_of(watch: Watch) -> str:
-    """Wait for a reason that a thread has to ask for."""
+    """Wait for a reason that a thread has to find."""
     until = time.monotonic() + WAIT_S
     while (reason := watch.reason_to_stop()) is None:
         assert time.monotonic() < until, "there is still no reason to stop"
@@ -278,8 +276,8 @@ def reason_of(watch: Watch) -> str:
     return reason
 
 
-class Switch:
-    """A switch that answers when the test lets it, and then on and on."""
+class HaltSource:
+    """A halt state that can be read once the test allows it."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -297,15 +295,15 @@ class Switch:
 
 
 @pytest.fixture
-def switch() -> Iterator[Switch]:
-    """A switch that lets go of its thread when the test ends."""
-    made = Switch()
+def halt_state() -> Iterator[HaltSource]:
+    """A halt state that releases its thread when the test ends."""
+    made = HaltSource()
     yield made
     made.answer(None)
 
 
-def test_a_deadline_that_is_reached_ends_the_load(platform: Platform) -> None:
-    """A generator that is late must not run into the market; a second before it may go on."""
+def test_a_deadline_ends_the_load(platform: Platform) -> None:
+    """A slow generator must not run into the market; one second earlier the load may continue."""
     platform.clock.now = NOW_OR_NEVER
     with guard_of(platform).watching(spec_of(deadline=UNTIL_SEVEN), say_nothing) as watch:
         platform.clock.now = SEVEN - timedelta(seconds=1)
@@ -316,31 +314,31 @@ def test_a_deadline_that_is_reached_ends_the_load(platform: Platform) -> None:
         )
 
 
-def test_a_load_that_lost_its_turn_ends(platform: Platform) -> None:
-    """Somebody else may be on its target by now."""
+def test_a_load_that_lost_its_reservation_ends(platform: Platform) -> None:
+    """Another load may use its target by now."""
     lost: list[str | None] = [None, "the lease was taken over"]
     with guard_of(platform).watching(spec_of(), say_nothing, lost=lambda: lost.pop(0)) as watch:
         assert watch.reason_to_stop() is None
         assert watch.reason_to_stop() == "the lease was taken over"
 
 
-def test_the_opening_ends_a_load_on_production(platform: Platform) -> None:
-    """Which opening it is, is known from the beginning: once the market is open, there is another next one."""
+def test_the_opening_of_the_market_ends_a_load_on_production(platform: Platform) -> None:
+    """The opening is determined at the start: once the market is open, the next opening is a different one."""
     platform.clock.now = SUNDAY_OPENING - timedelta(minutes=5)
     with guard_of(platform, **LIVE).watching(spec_of(), say_nothing) as watch:
         platform.clock.move(299)
         assert watch.reason_to_stop() is None
         platform.clock.move(1)
-        told = (
+        shown = (
             "the market opens, and orders-service is production, and all load must be over by 2026-03-08 21:00:00 UTC"
         )
-        assert watch.reason_to_stop() == told
+        assert watch.reason_to_stop() == shown
         platform.clock.move(3600)
-        assert watch.reason_to_stop() == told
+        assert watch.reason_to_stop() == shown
 
 
-def test_no_load_on_production_begins_while_the_market_is_open(platform: Platform) -> None:
-    """Whatever was checked before."""
+def test_no_load_on_production_starts_while_the_market_is_open(platform: Platform) -> None:
+    """Earlier checks do not matter."""
     guard = guard_of(platform, **LIVE)
     with (
         pytest.raises(RunSkipped, match="which is loaded only while the market is closed"),
@@ -349,23 +347,23 @@ def test_no_load_on_production_begins_while_the_market_is_open(platform: Platfor
         raise AssertionError("the load began")
 
 
-def test_a_halt_ends_the_load(platform: Platform, switch: Switch) -> None:
-    """The switch is asked in a thread, so that one that takes its time keeps no load waiting."""
-    with guard_of(platform, halted=switch).watching(spec_of(), say_nothing) as watch:
+def test_a_halt_ends_the_load(platform: Platform, halt_state: HaltSource) -> None:
+    """It is read in a thread, so that a slow read does not delay the load."""
+    with guard_of(platform, halted=halt_state).watching(spec_of(), say_nothing) as watch:
         assert watch.reason_to_stop() is None
-        switch.answer(HALTED)
+        halt_state.answer(HALTED)
         assert reason_of(watch) == HALTED
-    assert switch.asked_by == {"watch the halt state"}
+    assert halt_state.asked_by == {"watch the halt state"}
 
 
 @pytest.mark.parametrize(
-    ("problem", "told"),
+    ("problem", "shown"),
     [(StoreError("cannot read halt.json"), " (cannot read halt.json)"), (OSError("gone"), " (gone)")],
 )
-def test_a_switch_that_cannot_be_read_for_a_minute_ends_the_load(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch, problem: Exception, told: str
+def test_a_halt_state_that_is_unreadable_for_a_minute_ends_the_load(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, problem: Exception, shown: str
 ) -> None:
-    """Up to then it may be a restart of whatever keeps it."""
+    """Until then, a restart of its storage may be the cause."""
     now_s = 100.0
     failed = threading.Event()
 
@@ -381,11 +379,11 @@ def test_a_switch_that_cannot_be_read_for_a_minute_ends_the_load(
         now_s += PATIENCE_S
         assert watch.reason_to_stop() is None
         now_s += 0.5
-        assert reason_of(watch) == f"the halt state could not be read for 60 s{told}"
+        assert reason_of(watch) == f"the halt state could not be read for 60 s{shown}"
 
 
-def test_the_scenarios_limits_end_the_load(platform: Platform) -> None:
-    """What the load itself shows, of every run of the scenario; progress is passed on."""
+def test_the_stop_criteria_of_the_scenario_end_the_load(platform: Platform) -> None:
+    """They apply to every run of the scenario; progress is forwarded."""
     guard = guard_of(platform)
     brief = small_scenario(stop_when=[{"metric": "error_ratio", "above": 0.5, "window_s": 1}])
     guard = replace(guard, catalogue=replace(guard.catalogue, scenarios={"brief": brief}))
@@ -395,11 +393,11 @@ def test_the_scenarios_limits_end_the_load(platform: Platform) -> None:
         assert watch.reason_to_stop() is None
         watch.take_in(progress(elapsed_s=2.0, interval=recent(finished=0, failed=40)))
         assert watch.reason_to_stop() == "error ratio 1 over the last 1 s is above 0.5 (stop_when)"
-    assert [each.elapsed_s for each in heard] == [1.0, 2.0]
+    assert [progress.elapsed_s for progress in heard] == [1.0, 2.0]
 
 
-def test_prometheus_is_asked_for_the_targets_limits(platform: Platform) -> None:
-    """About this service; an answer that is rejected ends the load, as the limit protects nobody."""
+def test_queries_about_the_target_are_sent_to_prometheus(platform: Platform) -> None:
+    """A rejected query ends the load, because its limit does not protect."""
     guard = guard_of(platform)
     brief = small_scenario(stop_when=[{"name": "CPU", "query": "cpu{$selector}", "above": 3.5, "window_s": 30}])
     guard = replace(guard, catalogue=replace(guard.catalogue, scenarios={"brief": brief}))

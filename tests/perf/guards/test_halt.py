@@ -1,4 +1,4 @@
-"""The switch that stops all load: whatever is set halts, and says as much as it was told."""
+"""The halt of all load: any text halts."""
 
 from datetime import UTC, datetime
 
@@ -10,8 +10,8 @@ AT = datetime(2026, 3, 2, 6, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", [None, "", "  \n"])
-def test_nothing_does_not_halt(text: str | None) -> None:
-    """Without a text nobody has stopped anything."""
+def test_no_text_is_no_halt(text: str | None) -> None:
+    """Without text, load is not halted."""
     assert halt_of(text) is None
 
 
@@ -33,13 +33,13 @@ def test_nothing_does_not_halt(text: str | None) -> None:
         ("x" * 1000, Halt(by=None, reason="x" * 300)),
     ],
 )  # fmt: skip
-def test_everything_else_halts(text: str, halt: Halt) -> None:
-    """A text that nobody understands is no reason to send load."""
+def test_any_other_text_halts(text: str, halt: Halt) -> None:
+    """A text in an unknown format halts, too."""
     assert halt_of(text) == halt
 
 
-def test_it_is_told_with_name_time_and_remedy() -> None:
-    """On-call reads who to ask, and how to go on."""
+def test_a_halt_is_described_with_name_time_and_remedy() -> None:
+    """On-call reads whom to ask, and how to resume."""
     assert Halt(by="mara", reason="incident 4711", at=AT).describe("remove the file /x") == (
         "load is halted by mara since 2026-03-02 06:30:00 UTC: incident 4711 (to resume, remove the file /x)"
     )
@@ -48,7 +48,7 @@ def test_it_is_told_with_name_time_and_remedy() -> None:
     )
 
 
-def test_it_comes_back_as_it_was_written() -> None:
-    """What the command line writes is what the tasks read."""
+def test_a_stored_halt_is_read_back() -> None:
+    """The tasks read what the command line writes."""
     halt = Halt(by="mara", reason="incident 4711", at=AT)
     assert halt_of(halt.to_text()) == halt

@@ -1,4 +1,4 @@
-"""Where load may go: names that lead to what is forbidden by every way that a name can, each with its sentence."""
+"""Where load may go: all ways in which a name can lead to a forbidden address, each with its message."""
 
 import logging
 import socket
@@ -28,7 +28,7 @@ def service_at(url: str, **settings: Any) -> Service:
 
 
 def addresses_of(service: Service, *, never: Sequence[str] = (), **answers: Any) -> tuple[str, ...]:
-    """Return where load may go, when names mean what a test says (``_`` for a hyphen or dot)."""
+    """Return the allowed addresses, with the given results of the resolver (``_`` for a hyphen or dot)."""
     known = {name.replace("__", ".").replace("_", "-"): answer for name, answer in answers.items()}
     return allowed_addresses(service, never=read_forbidden_hosts(list(never)), resolve=FakeResolver(**known))
 
@@ -39,14 +39,14 @@ def refusal(service: Service, **world: Any) -> str:
     return str(caught.value)
 
 
-def test_the_addresses_of_a_name_in_the_resolver_s_order() -> None:
-    """Each once, and an IPv4 address in the form of IPv6 as what it is."""
+def test_the_addresses_of_a_name_are_in_the_order_of_the_resolver() -> None:
+    """Duplicates are removed, and an IPv4 address written as IPv6 is converted."""
     found = ["fd00::7", "10.0.0.7", "::ffff:10.0.0.7", "10.0.0.6", "10.0.0.7"]
     assert addresses_of(small_service(), orders_service=[found]) == ("fd00::7", "10.0.0.7", "10.0.0.6")
 
 
 def test_a_name_is_resolved_once_with_its_port() -> None:
-    """What it means a moment later is not asked for."""
+    """Later results do not matter."""
     resolve = FakeResolver(**{"orders-service": [["10.0.0.7"], ["8.8.8.8"]]})
     assert allowed_addresses(small_service(), never=(), resolve=resolve) == ("10.0.0.7",)
     assert resolve.asked == [("orders-service", 8000)]
@@ -54,7 +54,7 @@ def test_a_name_is_resolved_once_with_its_port() -> None:
 
 @pytest.mark.parametrize(("url", "address"), [("http://127.0.0.1:1", "127.0.0.1"), ("http://[FD00:0::7]:1", "fd00::7")])
 def test_an_address_is_not_resolved(url: str, address: str) -> None:
-    """It means what it says."""
+    """It is used directly."""
     resolve = FakeResolver()
     assert allowed_addresses(service_at(url), never=(), resolve=resolve) == (address,)
     assert resolve.asked == []
@@ -92,13 +92,13 @@ BEYOND = (
         (["somewhere"], "an address that cannot be used ('somewhere' does not appear to be"),
     ],
 )
-def test_a_name_that_leads_out_of_its_networks(found: list[str], problem: str) -> None:
-    """One address that is wrong is enough, whichever comes first."""
+def test_a_name_that_resolves_to_an_address_outside_its_networks(found: list[str], problem: str) -> None:
+    """One such address is enough, in any position."""
     assert refusal(small_service(), orders_service=[found]).startswith(f"{REFUSED} {problem}")
 
 
-def test_other_networks_where_the_entry_lists_them() -> None:
-    """They take the place of the private ones; what is no machine's own stays refused."""
+def test_an_entry_can_list_other_networks() -> None:
+    """They replace the private ones; addresses that are not one machine's stay refused."""
     service = small_service(allowed_networks=["8.8.8.0/24", "2001:db8::/32", "224.0.0.0/3"])
     assert addresses_of(service, orders_service=[["8.8.8.8", "2001:db8::7"]]) == ("8.8.8.8", "2001:db8::7")
     assert "10.0.0.7, which is in none of its allowed_networks (8.8.8.0/24, " in refusal(
@@ -124,7 +124,7 @@ def test_other_networks_where_the_entry_lists_them() -> None:
     ],
 )
 def test_another_name_or_address_of_a_forbidden_host(found: list[str], never: list[str], problem: str) -> None:
-    """The addresses are compared, whatever both are called; all of loopback is this machine."""
+    """Addresses are compared, not names; all loopback addresses are this machine."""
     prod = ["10.1.0.7", "::ffff:10.1.0.8", "fd01::7"]
     assert (
         refusal(
@@ -149,7 +149,7 @@ def test_another_name_or_address_of_a_forbidden_host(found: list[str], never: li
     ],
 )
 def test_a_forbidden_host_by_its_own_name_or_address(url: str, never: str, problem: str) -> None:
-    """Before its name is resolved, and after those of the forbidden ones are."""
+    """It is refused before its name is resolved."""
     found = refusal(service_at(url), never=[never], prod__example=[["10.1.0.7", "fd01::7"]])
     assert found.startswith("load on orders-service is refused: ")
     assert problem in found
@@ -167,8 +167,8 @@ def test_a_forbidden_host_by_its_own_name_or_address(url: str, never: str, probl
         ("127.0.0.1:9000", "10.0.0.5", False),
     ],
 )
-def test_this_machine_is_one_by_all_of_its_addresses(forbidden: str, found: str, is_refused: bool) -> None:
-    """A server that listens on every address of it is reached by each of them."""
+def test_all_addresses_of_this_machine_are_one_machine(forbidden: str, found: str, is_refused: bool) -> None:
+    """A server that listens on all of them is reached through each."""
     own = ("127.0.0.1", "::1", "10.0.0.5", "fd00::5")
     world: dict[str, Any] = {
         "never": read_forbidden_hosts([forbidden]),
@@ -183,15 +183,15 @@ def test_this_machine_is_one_by_all_of_its_addresses(forbidden: str, found: str,
 
 
 def test_another_port_of_a_forbidden_host() -> None:
-    """Where only one port is forbidden, its name is not even asked for."""
+    """The name of a host with another forbidden port is not resolved."""
     resolve = FakeResolver(**{"orders-service": [["10.1.0.7"]]})
     never = read_forbidden_hosts(["prod.example:443", "10.1.0.7:443", "orders-service:443"])
     assert allowed_addresses(small_service(), never=never, resolve=resolve) == ("10.1.0.7",)
     assert resolve.asked == [("orders-service", 8000)]
 
 
-def test_the_host_of_production_by_another_name() -> None:
-    """Nobody has to list it: it is in the catalogue."""
+def test_the_host_of_production_under_another_name() -> None:
+    """It need not be listed, because it is in the catalogue."""
     live = small_service(
         name="orders-live",
         environment="prod-eu",
@@ -223,7 +223,7 @@ def test_the_host_of_production_by_another_name() -> None:
     ],
 )
 def test_a_host_without_an_address_is_not_reachable(answer: Any, problem: str) -> None:
-    """Whatever the reason is."""
+    """The message contains the reason."""
     with pytest.raises(TargetError) as caught:
         addresses_of(small_service(), orders_service=answer)
     assert str(caught.value).startswith(f"orders-service is not reachable: its host orders-service {problem}")
@@ -241,8 +241,8 @@ def test_a_host_without_an_address_is_not_reachable(answer: Any, problem: str) -
         ([["nonsense"]], "'nonsense' does not appear to be an IPv4 or IPv6 address"),
     ],
 )
-def test_a_forbidden_name_that_nobody_can_tell_refuses(answer: Any, reason: str) -> None:
-    """The guard does not know whether it is the same machine, so it is."""
+def test_a_forbidden_name_that_cannot_be_resolved_refuses_the_load(answer: Any, reason: str) -> None:
+    """It might be the same machine."""
     found = refusal(small_service(), never=["prod.example"], orders_service=[["10.0.0.7"]], prod__example=answer)
     assert found.startswith(
         "load on orders-service is refused: prod.example (forbidden_hosts in services.yaml) cannot be resolved "
@@ -255,8 +255,8 @@ def test_a_forbidden_name_that_nobody_can_tell_refuses(answer: Any, reason: str)
 
 
 @pytest.mark.parametrize("answer", [NO_NAME, socket.gaierror(socket.EAI_NODATA, "No address associated"), [[]]])
-def test_a_forbidden_name_that_does_not_exist_protects_nothing(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """Seen from here it has no address; a person is told, as it may be a typing error."""
+def test_a_forbidden_name_that_does_not_exist_has_no_effect(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It has no address; a warning is logged, as the name may be misspelled."""
     with caplog.at_level(logging.WARNING):
         found = addresses_of(
             small_service(), never=["prod.example"], orders_service=[["10.0.0.7"]], prod__example=answer
@@ -265,8 +265,8 @@ def test_a_forbidden_name_that_does_not_exist_protects_nothing(answer: Any, capl
     assert "the forbidden host prod.example has no address" in caplog.text
 
 
-def test_a_forbidden_address_on_one_interface_is_compared_without_it() -> None:
-    """A forbidden name may well resolve to such a one."""
+def test_a_forbidden_address_of_one_interface_is_compared_without_the_interface() -> None:
+    """A forbidden name may resolve to such an address."""
     service = small_service(allowed_networks=["fe80::/10"])
     assert "fe80::7, and that is prod.example" in refusal(
         service, never=["prod.example"], orders_service=[["fe80::7"]], prod__example=[["fe80::7%eth0"]]

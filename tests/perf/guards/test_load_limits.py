@@ -1,4 +1,4 @@
-"""What a load must not exceed: each figure over its window, at its limit, and where there is nothing to tell."""
+"""Stop criteria about a load: each figure over its window, at its limit, and without data."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ QUIET: dict[str, Any] = {"due": 0, "sent": 0, "finished": 0, "failed": 0, "laten
 
 
 def limits(*criteria: dict[str, Any], window_s: int = 3) -> LoadLimits:
-    return LoadLimits([StopCriterion.model_validate({"window_s": window_s} | each) for each in criteria])
+    return LoadLimits([StopCriterion.model_validate({"window_s": window_s} | criterion) for criterion in criteria])
 
 
 def second(**changes: Any) -> ProgressInterval:
-    """A second in which nothing happened but what is said."""
+    """Return a second in which only the given things happened."""
     return recent(**(QUIET | changes))
 
 
 def go(limits: LoadLimits, *seconds: ProgressInterval, begin_s: float = 0.0) -> list[str | None]:
-    """Let so many seconds go by; return what was reached after each."""
+    """Let seconds pass; return the exceeded limit after each."""
     reasons = []
     for number, each in enumerate(seconds, start=1):
         limits.take_in(progress(elapsed_s=begin_s + number, interval=each))
@@ -115,10 +115,10 @@ REACHED = [
 
 
 @pytest.mark.parametrize(("criterion", "seconds", "reason"), REACHED)
-def test_a_limit_is_reached_over_a_whole_window(
+def test_a_limit_must_be_exceeded_over_a_full_window(
     criterion: dict[str, Any], seconds: list[ProgressInterval], reason: str | None
 ) -> None:
-    """After three seconds, by the figure of all three; delays are told to half a percent."""
+    """After three seconds, by the figure of all three; delays are exact to half a percent."""
     assert go(limits(criterion), *seconds) == [None, None, reason]
 
 
@@ -135,7 +135,7 @@ AT_THE_LIMIT = [
 
 @pytest.mark.parametrize(("criterion", "at_limit"), AT_THE_LIMIT)
 def test_the_limit_itself_is_allowed(criterion: dict[str, Any], at_limit: ProgressInterval) -> None:
-    """However long it stays there; a delay is told in steps of one percent, and the limit's own is not beyond it."""
+    """Any length of time; a delay in the histogram step of the limit does not exceed it."""
     assert set(go(limits(criterion), *[at_limit] * 10)) == {None}
 
 
@@ -150,27 +150,27 @@ def test_the_limit_itself_is_allowed(criterion: dict[str, Any], at_limit: Progre
         {"metric": "generator_cores", "above": 0.8},
     ],
 )
-def test_where_nothing_happened_nothing_is_reached(criterion: dict[str, Any]) -> None:
-    """No data is never zero, nor a reason."""
+def test_without_requests_no_limit_is_exceeded(criterion: dict[str, Any]) -> None:
+    """No data is never zero, and not a reason to stop."""
     assert set(go(limits(criterion), *[second(wanted_cores=(None, None))] * 10)) == {None}
 
 
-def test_a_window_that_is_not_full_tells_nothing() -> None:
-    """Thirty seconds at one error after the other: not before the thirtieth."""
+def test_an_incomplete_window_has_no_result() -> None:
+    """Thirty seconds with errors only: the load ends in the thirtieth second."""
     reasons = go(limits(ABOVE_HALF, window_s=30), *[answered(0, 10)] * 30)
     assert reasons == [None] * 29 + ["error ratio 1 over the last 30 s is above 0.5 (stop_when)"]
 
 
 def test_time_before_the_start_does_not_count() -> None:
-    """Workers tell of themselves while they wait for the common start."""
+    """Workers already report while they wait for the common start."""
     made = limits(ABOVE_HALF)
     assert go(made, *[answered(0, 1)] * 4, begin_s=-4.0) == [None] * 4  # up to 0 s
     assert go(made, *[answered(0, 1)] * 3)[:2] == [None, None]
     assert made.reached() is not None
 
 
-def test_a_target_that_recovers_within_the_window_goes_on() -> None:
-    """Ten seconds of nothing but errors are not half of thirty, and then they leave the window."""
+def test_a_load_continues_if_the_target_recovers_within_the_window() -> None:
+    """Ten seconds of errors are less than half of thirty, and then leave the window."""
     good, bad = answered(100, 0), answered(0, 100)
     made = limits(ABOVE_HALF, window_s=30)
     assert set(go(made, *[good] * 20, *[bad] * 10, *[good] * 40)) == {None}
@@ -179,8 +179,8 @@ def test_a_target_that_recovers_within_the_window_goes_on() -> None:
     assert go(limits(ABOVE_HALF, window_s=30), *[good] * 20, *[bad] * 16)[-1] is not None
 
 
-def test_what_left_the_window_counts_no_more() -> None:
-    """Slow for a while at the beginning: four seconds later nothing is left of it."""
+def test_values_that_left_the_window_no_longer_count() -> None:
+    """A slow start has no effect four seconds later."""
     made = limits(SLOW | {"window_s": 5})
     assert go(made, took(9.0), took(9.0))[-1] is None
     assert set(go(made, *[took(*[0.1] * 100)] * 10, begin_s=2)) == {None}
@@ -190,8 +190,8 @@ def test_what_left_the_window_counts_no_more() -> None:
     )
 
 
-def test_reports_need_not_come_on_the_second() -> None:
-    """Whole reports, as few as cover the window: 1.2 s each, so three of them are the last 3 s."""
+def test_reports_may_have_any_interval() -> None:
+    """As few reports as cover the window are used: three of 1.2 s for a window of 3 s."""
     made, reasons = limits(ABOVE_HALF), []
     for number, failed in enumerate([0, 0, 100, 0, 0, 0], start=1):
         made.take_in(progress(elapsed_s=1.2 * number, interval=answered(90, failed)))
@@ -204,39 +204,39 @@ def test_reports_need_not_come_on_the_second() -> None:
     assert made.reached() is not None
 
 
-def test_a_report_that_came_late_is_a_window_of_its_own() -> None:
-    """A machine that stood still for 5 s tells of all of them at once."""
+def test_a_late_report_covers_its_own_window() -> None:
+    """After a machine stood still for 5 s, one report covers all of them."""
     made = limits(ABOVE_HALF)
     made.take_in(progress(elapsed_s=1.0, interval=answered(100, 0)))
     made.take_in(progress(elapsed_s=6.0, interval=answered(0, 10)))
     assert made.reached() == "error ratio 1 over the last 3 s is above 0.5 (stop_when)"
 
 
-def test_the_first_limit_stays_reached() -> None:
-    """The load is on its way out, and the reason must not change under way."""
+def test_the_first_exceeded_limit_is_kept() -> None:
+    """The load is being stopped, and its reason must not change."""
     made = limits(SLOW, ABOVE_HALF)
     bad = second(failed=9, finished=1, latencies=counts_of(0.1))
     reasons = go(made, bad, bad, bad, *[took(5.0)] * 3, *[took(0.1)] * 9)
     assert set(reasons[2:]) == {"error ratio 0.9 over the last 3 s is above 0.5 (stop_when)"}
 
 
-def test_the_order_of_the_scenario_decides_between_two() -> None:
-    """Each second looks at them from the first to the last."""
+def test_the_order_in_the_scenario_decides_between_two_limits() -> None:
+    """The criteria are checked from first to last."""
     both = second(failed=9, finished=1, latencies=counts_of(5.0))
     assert str(go(limits(SLOW, ABOVE_HALF), *[both] * 3)[-1]).startswith("latency p95")
     assert str(go(limits(ABOVE_HALF, SLOW), *[both] * 3)[-1]).startswith("error ratio")
 
 
-def test_each_has_its_own_window() -> None:
-    """Much for a short while, or less for longer."""
+def test_each_criterion_has_its_own_window() -> None:
+    """A high limit for a short window, or a lower one for a longer window."""
     made = limits(ABOVE_HALF | {"window_s": 10}, ABOVE_HALF | {"above": 0.9, "window_s": 2})
     assert go(made, *[answered(100, 0)] * 3, answered(0, 100), answered(0, 100))[-1] == (
         "error ratio 1 over the last 2 s is above 0.9 (stop_when)"
     )
 
 
-def test_without_criteria_nothing_is_reached() -> None:
-    """Those about the target are for others."""
+def test_without_criteria_no_limit_is_exceeded() -> None:
+    """Criteria with queries are checked elsewhere."""
     query = {"query": "x", "above": 0}
     assert set(go(limits(query), *[answered(0, 1)] * 9)) == set(go(LoadLimits(), answered(0, 1))) == {None}
 
@@ -248,26 +248,26 @@ def hanging(*waits_s: float, finished: int = 0) -> ProgressInterval:
     return second(waits=counts_of(*waits_s), finished=finished, latencies=counts_of(*[0.1] * finished))
 
 
-def test_requests_that_wait_for_longer_than_the_limit_are_slow_already() -> None:
-    """Their age is what their latency will be at least; those that are younger tell nothing yet."""
+def test_requests_that_wait_longer_than_the_limit_count_as_slow() -> None:
+    """Their age is a lower bound of their latency; younger requests do not count yet."""
     reasons = go(limits(SLOW), hanging(0.9), hanging(1.0, 0.9, 0.1), hanging(2.0, 1.9, 0.2))
     assert reasons == [None, None, "latency p95 2.01 s over the last 3 s is above 1 s (stop_when)"]
 
 
-def test_some_that_hang_among_many_answers() -> None:
-    """5 of 100 is the 95th percentile itself, 6 of 101 is beyond it; each waits on, and is counted once."""
+def test_some_hanging_requests_among_many_responses() -> None:
+    """5 of 100 are at the 95th percentile, 6 of 101 beyond it; each waiting request counts once."""
     good = [hanging(finished=30), hanging(finished=30)]
     assert go(limits(SLOW), *good, hanging(*[7.0] * 5, finished=35))[-1] is None
     assert go(limits(SLOW), *good, hanging(*[7.0] * 6, finished=35))[-1] is not None
 
 
-def test_a_hanging_target_is_not_too_fast() -> None:
-    """Whatever its latency will be, it is not below a limit that it has waited for longer than."""
+def test_a_hanging_target_is_not_below_a_limit() -> None:
+    """Its latency is not below a limit that it has already exceeded."""
     assert set(go(limits({"metric": "latency_p50", "below": 1.0}), *[hanging(5.0)] * 5)) == {None}
 
 
-def test_who_waits_for_the_whole_window_has_failed_so_far() -> None:
-    """Before its time-out: 30 of 40 have been waiting for more than the three seconds."""
+def test_requests_that_wait_for_the_full_window_count_as_failed() -> None:
+    """Before the time-out: 30 of 40 have been waiting for more than three seconds."""
     waiting = [*[3.2] * 30, *[2.0] * 60]
     reasons = go(limits(ABOVE_HALF), answered(10, 0), answered(0, 0), hanging(*waiting))
     assert reasons[-1] == "error ratio 0.75 over the last 3 s is above 0.5 (stop_when)"
@@ -276,7 +276,7 @@ def test_who_waits_for_the_whole_window_has_failed_so_far() -> None:
 
 
 def test_two_workers_are_one_load() -> None:
-    """One of two targets' halves fails: 100 of 200 a second is the limit, and with one more it is beyond."""
+    """Half of the requests fail: 100 of 200 a second are the limit, and one more exceeds it."""
 
     def report(failed: int, number: int, **changes: Any) -> dict[str, Any]:
         so_far = {"due": 100 * number, "sent": 100 * number, "finished": (100 - failed) * number}
@@ -287,9 +287,9 @@ def test_two_workers_are_one_load() -> None:
         made, load = limits(ABOVE_HALF), LoadProgress(workers=2, total_s=60.0)
         for number in (1, 2, 3):
             for worker in (1, 0):
-                told = load.take_in(worker, report(failed[worker], number, latencies={}))
-            assert told is not None
-            made.take_in(told)
+                total = load.take_in(worker, report(failed[worker], number, latencies={}))
+            assert total is not None
+            made.take_in(total)
         return made.reached()
 
     assert reached_with(100, 100) == "error ratio 1 over the last 3 s is above 0.5 (stop_when)"

@@ -1,4 +1,4 @@
-"""Production: what it is, and when load on it must be over."""
+"""Production: when load on it must be over."""
 
 from datetime import UTC, datetime
 
@@ -29,7 +29,7 @@ def hours() -> MarketHours:
     ],
 )
 def test_load_must_be_over_when_the_market_opens(hours: MarketHours, now: str, opening: str) -> None:
-    """The next opening, also one in the middle of a week, after a holiday."""
+    """This is the next opening, which may be in the middle of a week, after a holiday."""
     moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
     assert production_ends(LIVE, hours, moment) == datetime.fromisoformat(opening).replace(tzinfo=UTC)
 
@@ -43,10 +43,10 @@ def test_load_must_be_over_when_the_market_opens(hours: MarketHours, now: str, o
     ],
 )
 def test_no_load_while_the_market_is_open(hours: MarketHours, now: str, closes: str) -> None:
-    """It is skipped, with the moment from which on it may run."""
+    """The run is skipped; the message contains when it may start."""
     with pytest.raises(RunSkipped) as caught:
         production_ends(LIVE, hours, datetime.fromisoformat(now).replace(tzinfo=UTC))
     assert str(caught.value) == (
         "orders-service is live, which is loaded only while the market is closed; the market is open until "
-        f"{closes}; start the run after that"
+        f"{closes}, so start the run after that"
     )

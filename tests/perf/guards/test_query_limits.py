@@ -1,4 +1,4 @@
-"""What the target must not exceed: asked again and again, and beyond the limit for the whole window."""
+"""Stop criteria about the target: queried repeatedly, and exceeded for a full window."""
 
 import logging
 from typing import Any
@@ -20,7 +20,7 @@ EMPTY = NoData("no data for it")
 
 
 class Asked:
-    """A criterion that is asked every two seconds, of a Prometheus that answers as a test says."""
+    """A criterion that is queried every two seconds, with the results that a test sets."""
 
     def __init__(self, **changes: Any) -> None:
         self.clock = FixedClock()
@@ -40,60 +40,60 @@ class Asked:
         return reasons
 
 
-def test_the_selector_is_the_services_own() -> None:
-    """And the question is about now."""
+def test_the_query_contains_the_selector_of_the_service() -> None:
+    """It is evaluated at the current time."""
     asked = Asked()
     asked.ask(1.0, 2.0)
     assert [query for query, _ in asked.metrics.asked] == [QUERY] * 2
     assert [at for _, at in asked.metrics.asked] == [FixedClock().now, asked.clock.now.replace(second=2)]
 
 
-def test_it_must_be_beyond_for_the_whole_window() -> None:
+def test_the_limit_must_be_exceeded_for_the_full_window() -> None:
     """At 0, 2, 4, 6, 8 and 10 s."""
     assert Asked().ask(4.0, 5.0, 3.6, 4.0, 4.0, 3.9) == [None] * 5 + [REASON]
 
 
-def test_a_part_of_an_answer_is_no_answer() -> None:
-    """The sum of the stores that are left may be below any limit; after a whole window it counts from anew."""
+def test_a_partial_result_is_no_result() -> None:
+    """An incomplete sum may be below any limit; after a full window the time starts again."""
     part = PartialAnswer("Prometheus has only a part of the answer")
     answers = Asked().ask(4.0, *[part] * 6, *[4.0] * 6)
     assert answers == [None, *["down"] * 6, *[None] * 5, REASON.replace("3.9", "4")]
 
 
-def test_below_is_the_other_side() -> None:
+def test_a_lower_limit() -> None:
     assert Asked(above=None, below=1).ask(*[0.0] * 6)[-1] == "CPU has been below 1 for 10 s, it is 0 (stop_when)"
 
 
 @pytest.mark.parametrize("good", [3.5, 0.0])
-def test_one_good_answer_and_it_begins_anew(good: float) -> None:
-    """The limit itself is good."""
+def test_one_good_result_starts_the_time_again(good: float) -> None:
+    """A value equal to the limit is good."""
     assert Asked().ask(*[4.0] * 5, good, *[4.0] * 5) == [None] * 11
     assert Asked().ask(*[4.0] * 5, good, *[4.0] * 5, 3.9)[-1] == REASON
 
 
-@pytest.mark.parametrize(("silence", "told"), [(DOWN, "down"), (EMPTY, None)])
-def test_a_question_without_an_answer_changes_nothing(silence: Exception, told: str | None) -> None:
-    """A target that is busy misses scrapes: that must not hide it. Without an answer nothing is reached either."""
-    assert Asked().ask(4.0, silence, silence, silence, silence, 3.9) == [None, *[told] * 4, REASON]
-    assert Asked().ask(*[4.0] * 5, silence, 3.9) == [None] * 5 + [told, REASON]
+@pytest.mark.parametrize(("silence", "problem"), [(DOWN, "down"), (EMPTY, None)])
+def test_a_query_without_a_result_changes_nothing(silence: Exception, problem: str | None) -> None:
+    """A busy target misses scrapes, which must not hide it. Without a result, no limit is exceeded either."""
+    assert Asked().ask(4.0, silence, silence, silence, silence, 3.9) == [None, *[problem] * 4, REASON]
+    assert Asked().ask(*[4.0] * 5, silence, 3.9) == [None] * 5 + [problem, REASON]
     assert Asked().ask(silence, silence, silence, silence, silence, silence, 3.9)[-1] is None
 
 
 @pytest.mark.parametrize("silence", [DOWN, EMPTY])
-def test_after_a_whole_window_without_an_answer_it_begins_anew(silence: Exception) -> None:
-    """Nobody knows what was in between."""
+def test_after_a_full_window_without_a_result_the_time_starts_again(silence: Exception) -> None:
+    """The values in between are unknown."""
     asked = Asked()
     assert asked.ask(4.0, *[silence] * 5, 4.0, 4.0)[-2:] == [None, None]
     assert asked.ask(4.0, 4.0, 4.0, 3.9)[-2:] == [None, REASON]
 
 
-def test_slow_answers_are_answers() -> None:
-    """Longer apart than the window, and each beyond the limit."""
+def test_slow_results_count() -> None:
+    """They are further apart than the window, and each exceeds the limit."""
     assert Asked(window_s=1).ask(4.0, 3.9, every_s=5.0) == [None, REASON.replace("10 s", "1 s")]
 
 
-def test_no_data_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
-    """A wrong label protects from nothing, and no data is no reason: somebody should look."""
+def test_no_data_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A query without data does not protect, so a warning asks for attention."""
     with caplog.at_level(logging.WARNING):
         assert Asked().ask(*[EMPTY] * 50) == [None] * 50
     assert [record.getMessage() for record in caplog.records] == [
@@ -101,18 +101,18 @@ def test_no_data_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_a_query_that_is_wrong_ends_the_load_at_once() -> None:
-    """It will be wrong the next time too, and what cannot be watched is not safe."""
+def test_a_wrong_query_ends_the_load_immediately() -> None:
+    """It would stay wrong, and a limit that cannot be checked does not protect."""
     assert Asked().ask(QueryRejected("Prometheus refused cpu{: parse error")) == [
         "CPU cannot be watched: Prometheus refused cpu{: parse error; correct the query (stop_when)"
     ]
 
 
-def test_only_the_criteria_about_the_target_are_asked_for() -> None:
-    """Each by itself, every two seconds, or twice a window."""
+def test_only_criteria_with_a_query_become_inquiries() -> None:
+    """They are polled every two seconds, or twice per window."""
     criteria = [
-        StopCriterion.model_validate(each)
-        for each in (
+        StopCriterion.model_validate(entry)
+        for entry in (
             {"metric": "error_ratio", "above": 0.5, "window_s": 30},
             CPU,
             {"query": "up{$selector}", "below": 1, "window_s": 1},

@@ -1,4 +1,4 @@
-"""What may end a load: every reason is heard, and none that keeps silent holds the load up or is forgotten."""
+"""Watching a load: every reason stops it, and a source that does not answer neither delays it nor is ignored."""
 
 import logging
 import threading
@@ -15,13 +15,13 @@ from tests.fakes.failing import raising
 from tests.fakes.generator import progress, recent
 
 WAIT_S = 20.0
-"""Nobody waits for so long, unless the test fails."""
+"""Never reached unless the test fails."""
 
 NO_PAUSE_S = 0.0
 
 
 class Clock:
-    """Seconds that go by when a test says so."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -31,7 +31,7 @@ class Clock:
 
 
 class Source:
-    """Answers one question at a time, each when the test lets it."""
+    """A source that answers one poll at a time, when the test allows it."""
 
     def __init__(self) -> None:
         self.asked, self._may_answer = threading.Semaphore(0), threading.Semaphore(0)
@@ -78,11 +78,11 @@ def source() -> Iterator[Source]:
 
 @pytest.fixture
 def inquiry(source: Source, clock: Clock) -> Inquiry:
-    return Inquiry(source, name="the switch", every_s=NO_PAUSE_S, clock=clock)
+    return Inquiry(source, name="the halt state", every_s=NO_PAUSE_S, clock=clock)
 
 
-def test_an_inquiry_asks_until_there_is_a_reason(source: Source, inquiry: Inquiry) -> None:
-    """In a thread of its own, and no longer than that."""
+def test_an_inquiry_polls_until_there_is_a_reason(source: Source, inquiry: Inquiry) -> None:
+    """It uses its own thread, which then ends."""
     with inquiry.asking():
         assert source.asked.acquire(timeout=WAIT_S)
         assert inquiry.reason() is None
@@ -97,7 +97,7 @@ def test_an_inquiry_asks_until_there_is_a_reason(source: Source, inquiry: Inquir
 
 
 def test_an_inquiry_ends_with_its_block(source: Source, inquiry: Inquiry) -> None:
-    """Also when the load failed; and it is not waited for."""
+    """This includes a failed load; the thread is not awaited."""
     fail = raising(StoreError("elsewhere"))
     with pytest.raises(StoreError), inquiry.asking():
         fail(source.asked.acquire(timeout=WAIT_S))
@@ -105,14 +105,14 @@ def test_an_inquiry_ends_with_its_block(source: Source, inquiry: Inquiry) -> Non
     assert inquiry.reason() is None
 
 
-def test_an_inquiry_that_hangs_holds_nobody_up(source: Source, inquiry: Inquiry, clock: Clock) -> None:
-    """It is asked once and never answers: the load goes on for a minute, and then ends for that."""
+def test_a_hanging_inquiry_delays_nothing(source: Source, inquiry: Inquiry, clock: Clock) -> None:
+    """It is polled once without an answer: the load continues for a minute, and then ends."""
     with inquiry.asking():
         assert source.asked.acquire(timeout=WAIT_S)
         clock.now += PATIENCE_S
         assert inquiry.reason() is None
         clock.now += 0.001
-        assert inquiry.reason() == "the switch could not be read for 60 s"
+        assert inquiry.reason() == "the halt state could not be read for 60 s"
     assert not source.asked.acquire(blocking=False)
     assert inquiry._thread.daemon  # nor does it keep the process from its end
 
@@ -120,7 +120,7 @@ def test_an_inquiry_that_hangs_holds_nobody_up(source: Source, inquiry: Inquiry,
 def test_a_source_that_fails_for_a_minute_ends_the_load(
     source: Source, inquiry: Inquiry, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Asked on all the while; the last error is the reason."""
+    """Polling continues; the last error is the reason."""
     source.error = StoreError("no such bucket")
     with caplog.at_level(logging.WARNING), inquiry.asking():
         assert source.asked.acquire(timeout=WAIT_S)
@@ -130,12 +130,12 @@ def test_a_source_that_fails_for_a_minute_ends_the_load(
             clock.now += 10.0
         assert inquiry.reason() is None
         clock.now += 0.5
-        assert inquiry.reason() == "the switch could not be read for 60 s (no such bucket)"
-    assert {record.getMessage() for record in caplog.records} == {"the switch cannot be read: no such bucket"}
+        assert inquiry.reason() == "the halt state could not be read for 60 s (no such bucket)"
+    assert {record.getMessage() for record in caplog.records} == {"the halt state cannot be read: no such bucket"}
 
 
-def test_one_answer_in_between_is_enough(source: Source, inquiry: Inquiry, clock: Clock) -> None:
-    """The minute begins anew with each."""
+def test_one_result_in_between_is_enough(source: Source, inquiry: Inquiry, clock: Clock) -> None:
+    """The minute starts again with each result."""
     source.error = StoreError("no such bucket")
     with inquiry.asking():
         assert source.asked.acquire(timeout=WAIT_S)
@@ -148,13 +148,13 @@ def test_one_answer_in_between_is_enough(source: Source, inquiry: Inquiry, clock
         clock.now += 59.0
         assert inquiry.reason() is None
         clock.now += 2.0
-        assert inquiry.reason() == "the switch could not be read for 60 s (gone again)"
+        assert inquiry.reason() == "the halt state could not be read for 60 s (gone again)"
 
 
 @pytest.mark.parametrize("error", [StoreError("x"), ValueError("x"), KeyError("x")])
-def test_whatever_goes_wrong_it_is_asked_again(error: Exception) -> None:
-    """A thread that dies unseen would be a switch that nobody reads."""
-    inquiry = Inquiry(raising(error), name="the switch")
+def test_polling_continues_after_any_error(error: Exception) -> None:
+    """If the thread ended, nothing would read the halt state any more."""
+    inquiry = Inquiry(raising(error), name="the halt state")
     inquiry.ask()
     inquiry.ask()
     assert inquiry.reason() is None
@@ -171,19 +171,19 @@ def limits() -> LoadLimits:
     return LoadLimits([StopCriterion(metric="error_ratio", above=0.5, window_s=1)])  # type: ignore[arg-type]
 
 
-def test_the_watch_passes_progress_on() -> None:
-    """To whoever shows it, and to the limits, which may be reached by it."""
+def test_the_watch_forwards_progress() -> None:
+    """Both the listener and the limits receive it."""
     heard: list[Progress] = []
     watch = Watch(heard.append, limits=limits(), conditions=[])
     watch.take_in(progress(elapsed_s=1.0))
     assert watch.reason_to_stop() is None
     watch.take_in(progress(elapsed_s=2.0, interval=recent(finished=0, failed=500)))
     assert watch.reason_to_stop() == "error ratio 1 over the last 1 s is above 0.5 (stop_when)"
-    assert [each.elapsed_s for each in heard] == [1.0, 2.0]
+    assert [progress.elapsed_s for progress in heard] == [1.0, 2.0]
 
 
-def test_the_first_reason_is_told() -> None:
-    """In the order in which they are asked; limits come last."""
+def test_the_first_reason_is_returned() -> None:
+    """Conditions come in order; limits come last."""
     reasons: list[str | None] = [None, "the second", "the third"]
     conditions: list[Callable[[], str | None]] = [lambda: reasons[0], lambda: reasons[1], lambda: reasons[2]]
     watch = Watch(say_nothing, limits=limits(), conditions=conditions)
@@ -195,8 +195,8 @@ def test_the_first_reason_is_told() -> None:
     assert str(watch.reason_to_stop()).startswith("error ratio 1")
 
 
-def test_watching_asks_as_long_as_its_block_lasts(source: Source, inquiry: Inquiry) -> None:
-    """Conditions and inquiries together."""
+def test_inquiries_are_polled_until_the_block_ends(source: Source, inquiry: Inquiry) -> None:
+    """Conditions and inquiries both count."""
     with watching(say_nothing, limits=LoadLimits(), conditions=[lambda: None], inquiries=[inquiry]) as watch:
         assert source.asked.acquire(timeout=WAIT_S)
         assert watch.reason_to_stop() is None
