@@ -48,7 +48,7 @@ from benchmarks.options import notes_of, parse, parser_of
 from benchmarks.tables import Table
 from include.perf.baselines import detection
 from include.perf.baselines.panel import Panel
-from include.perf.verdict import calls
+from include.perf.verdict.significance import significance_of
 
 PRIORS = (3, 5, 10, 20)
 OTAVA_PRIOR = 10
@@ -273,7 +273,7 @@ def speed() -> Table:
     times = []
     for _ in range(50):
         begin = time.perf_counter()
-        calls.call(detection.examine(panel), panel, runs=runs)
+        significance_of(detection.examine(panel), panel, runs=runs)
         times.append(time.perf_counter() - begin)
     row = {
         "cells": 24,

@@ -17,9 +17,9 @@ from scipy.stats import t as student
 
 from benchmarks.nights import AFFECTED, CELLS, FLOORS, JUDGED, LATENCIES, METRICS, SERVICE_OF, SERVICES, Floats, Nights
 from include.perf.baselines import detection
-from include.perf.baselines.level import MAX_REFERENCE
 from include.perf.baselines.panel import Panel, PanelStatistics
-from include.perf.verdict import calls
+from include.perf.baselines.reference import MAX_REFERENCE
+from include.perf.verdict.significance import significance_of
 
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -81,7 +81,7 @@ def ours(nights: Nights, *, until_found: bool = False) -> Judged:
     is_reference = np.ones((count, CELLS, values.shape[-1]), dtype=bool)
     anchors = np.full(values.shape[:3], np.nan)
     first = detection.examine(_panel(values[..., : prior + 1], is_reference[..., : prior + 1], anchors, prior))
-    anchors = _narrow(first.level.centre, count)
+    anchors = _narrow(first.reference.centre, count)
     live = np.arange(count)
     for night in range(JUDGED):
         end = prior + night + 1
@@ -96,11 +96,17 @@ def ours(nights: Nights, *, until_found: bool = False) -> Judged:
         panel = _panel(values[live, :, :, :end], is_reference[live, :, :end], anchors[live], prior)
         findings = detection.examine(panel)
         wide = _wide(runs)
-        worse = calls.call(findings, panel, runs=wide)
-        better = calls.call(findings, panel, runs=wide, sign=-1)
+        worse = significance_of(findings, panel, runs=wide)
+        better = significance_of(findings, panel, runs=wide, sign=-1)
         by_night, by_window, by_sum, sure, improved = (
             _narrow(flags, len(live))
-            for flags in (worse.by_night, worse.by_window > 0, worse.by_service > 0, worse.is_sure, better.is_sure)
+            for flags in (
+                worse.by_night,
+                worse.by_window.is_any,
+                worse.by_service.is_any,
+                worse.is_significant,
+                better.is_significant,
+            )
         )
         own[live, :, night] = (by_night | by_window).any(axis=-1)
         by_service[live, :, night] = by_sum.any(axis=-1)
@@ -144,7 +150,7 @@ def _narrow(flags: Any, platforms: int) -> Any:
 
 def _to_rerun(findings: PanelStatistics, panel: Panel, runs: Any, platforms: int) -> Flags:
     """Return (platforms, cells): the suspicious ones of the largest t."""
-    suspicious = calls.call(findings, panel, runs=_wide(runs)).is_suspicious
+    suspicious = significance_of(findings, panel, runs=_wide(runs)).is_suspicious
     t = np.max(_narrow(np.where(suspicious, findings.tonight.z, 0.0), platforms), axis=-1)
     rank = np.argsort(np.argsort(-t, axis=1), axis=1)
     chosen: Flags = (t > 0) & (rank < MOST_RERUNS)

@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 
 import numpy as np
 
-from include.perf.baselines.baselines import Baseline
+from include.perf.baselines.entry import Baseline
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
 from include.perf.model.metric import METRICS, Metric, MetricValue, Source, Unit
@@ -153,7 +153,7 @@ def _deviation(
     is_confirmed = not is_worse or bool(night.reruns) or since is not None
     is_grave = is_worse and is_confirmed and abs(shift.ratio or 0) > 0.2
     severity = Severity.CRITICAL if is_grave else Severity.WARNING if is_worse and is_confirmed else Severity.DIGEST
-    change = reasons.of_shift(metric, value=value, level=level, shift=shift, nights=14)
+    change = reasons.of_shift(metric, value=value, reference=level, shift=shift, nights=14)
     return Deviation(
         metric=metric.name,
         unit=metric.unit,
@@ -162,7 +162,7 @@ def _deviation(
         shift=shift,
         is_worse=is_worse,
         severity=severity,
-        reason=f"{change}; first seen with {night.version}",
+        reason=f"{change}; first seen with version {night.version}",
         first_version=night.version,
         is_confirmed=is_confirmed,
         since=since,

@@ -29,7 +29,8 @@ import numpy as np
 from benchmarks.options import notes_of, parse, parser_of
 from benchmarks.synthetic_records import Night, Subject, record_of, timeseries
 from benchmarks.tables import Table
-from include.perf.baselines.baselines import Approval, BaselineRun, Baselines, contribution
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Approval, BaselineRun, contribution
 from include.perf.baselines.file_format import format_baselines
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.reading import load_catalogue

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from include.perf.baselines.baselines import Approval, Baseline, Baselines
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Approval, Baseline
 from include.perf.runs.record import RunRecord, Verdict
 from tests.records import metric_values, run_record
 

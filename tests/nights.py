@@ -14,8 +14,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from include.perf.baselines.baselines import Anchor, Approval, Baseline, BaselineRun, centre_of, state_of
-from include.perf.baselines.entry import EXPIRES_AFTER, REVIEW_AFTER
+from include.perf.baselines.entry import (
+    EXPIRES_AFTER,
+    REVIEW_AFTER,
+    Anchor,
+    Approval,
+    Baseline,
+    BaselineRun,
+    centre_of,
+    state_of,
+)
 from include.perf.baselines.history import Night
 from include.perf.model.metric import METRICS, MetricValue
 from include.perf.runs.record import Verdict
@@ -24,7 +32,7 @@ from include.perf.verdict.contender import CellOfNight, Contender, MeasuredRun
 from tests.fakes.clock import START
 
 PARTS = {"load": "500/s constant", "data": "sha256:1", "endpoints": "sha256:2"}
-LEVELS = {
+BASELINE_VALUES = {
     "latency_p50": 0.200,
     "latency_p95": 0.400,
     "latency_p99": 0.800,
@@ -51,7 +59,7 @@ def day(number: float) -> datetime:
 def run_on(number: int, factors: Factors | None = None, **changes: Any) -> BaselineRun:
     """Return what the run of a day gave: the levels, swayed, times ``factors``; 100 failures of 100 000."""
     sway = math.exp(SWAY[number % len(SWAY)])
-    values = {name: level * sway * (factors or {}).get(name, 1.0) for name, level in LEVELS.items()}
+    values = {name: level * sway * (factors or {}).get(name, 1.0) for name, level in BASELINE_VALUES.items()}
     values["error_rate"] = FAILED / DUE
     made = BaselineRun(run_id=f"day-{number}", metrics=values, at=day(number), due=DUE, failed=FAILED)
     return replace(made, **changes)
@@ -94,7 +102,7 @@ def measured(
 ) -> MeasuredRun:
     """Return a run at the levels times ``factors``; ``values`` instead of them, a string for the reason of none."""
     given: dict[str, float | str | None] = {
-        name: level * (factors or {}).get(name, 1.0) for name, level in LEVELS.items()
+        name: level * (factors or {}).get(name, 1.0) for name, level in BASELINE_VALUES.items()
     }
     if failed is not None and due:
         given["error_rate"] = failed / due

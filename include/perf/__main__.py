@@ -115,7 +115,7 @@ def _compare(options: argparse.Namespace, console: Console) -> int:
         return EXIT_CODES[record.verdict]
     limits = load_catalogue().hard_limits_of
     judge = Judge(store=store, baselines=STORAGE.baselines(), clock=clock, hard_limits_of=limits)
-    result = judge.again(uri)
+    result = judge.judge_again(uri)
     console.print(f"{result.verdict} {record.service} {record.scenario} {record.run_id}")
     for reason in result.reasons:
         console.print(f"  - {reason}")

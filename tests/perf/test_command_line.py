@@ -146,7 +146,7 @@ def test_a_regression_that_should_become_the_baseline_stays_a_regression(shell: 
     shell(*RUN, *UPDATE, code=0)
     before = (tmp_path / "baselines.json").read_bytes()
     shell.faster(0.08)
-    shell(*RUN, *UPDATE, code=1, out="REGRESSION · ", err="is REGRESSION, so it does not become the baseline by itself")
+    shell(*RUN, *UPDATE, code=1, out="REGRESSION · ", err="is REGRESSION and is only promoted by force")
     assert (tmp_path / "baselines.json").read_bytes() == before
 
 
@@ -223,7 +223,7 @@ def test_all_runs_every_service_and_prints_a_matrix(shell: Shell, tmp_path: Path
     shell("run", "--scenario", "brief", "--all", *UPDATE, code=0)
     shell.faster(0.08)
     shell.platform.catalogue.services["engine"] = small_service(name="engine")  # type: ignore[index]
-    out = shell("run", "--all", *UPDATE, code=1, err="is REGRESSION, so it does not become the baseline by itself")
+    out = shell("run", "--all", *UPDATE, code=1, err="is REGRESSION and is only promoted by force")
     rows = [re.split(r"\s*│\s*", line)[1:4] for line in out.splitlines() if line.startswith("│")]
     assert sorted(rows) == [
         ["engine", "brief", "REGRESSION"],
@@ -599,7 +599,7 @@ def test_baselines_review(shell: Shell) -> None:
     shell("baselines", "review", code=0, out="nothing to review")
 
 
-NO_BASELINE = "bellwether: there is no baseline of orders-service in brief; `baselines list` shows all\n"
+NO_BASELINE = "bellwether: there is no baseline of orders-service under brief; `baselines list` shows all\n"
 
 
 def test_baselines_promote(shell: Shell, tmp_path: Path) -> None:
@@ -607,10 +607,10 @@ def test_baselines_promote(shell: Shell, tmp_path: Path) -> None:
     shell(*RUN, code=0)
     (run_id,) = shell.run_ids()
     promote = ("baselines", "promote", run_id, "--reason")
-    shell(*promote, "", code=2, err="say why the level is right\n")
+    shell(*promote, "", code=2, err="say why the new values are right\n")
     shell(*promote, "agreed", code=0, out="orders-service in brief: version 1, provisional, 1 run\n")
     before = (tmp_path / "baselines.json").read_bytes()
-    message = f"bellwether: run {run_id} is part of the baseline of orders-service in brief already\n"
+    message = f"bellwether: run {run_id} is already part of the baseline of orders-service under brief\n"
     shell(*promote, "again", code=2, err=message)
     assert (tmp_path / "baselines.json").read_bytes() == before
 
@@ -655,7 +655,7 @@ def test_baselines_rollback(shell: Shell, tmp_path: Path) -> None:
         shell(*RUN, *UPDATE, code=0)
         shell.platform.clock.move(60)
     before = (tmp_path / "baselines.json").read_bytes()
-    shell(*rollback, "7", code=2, err="orders-service in brief has no earlier version 7; there are: 1\n")
+    shell(*rollback, "7", code=2, err="orders-service under brief has no earlier version 7; earlier versions: 1\n")
     assert (tmp_path / "baselines.json").read_bytes() == before
     shell(*rollback, "1", code=0, out="orders-service in brief: version 3, provisional, 1 run\n")
 

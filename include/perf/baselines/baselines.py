@@ -1,16 +1,15 @@
-"""Baselines: how a run becomes the level of a service in a scenario, and how to go back.
+"""The baselines of all cells: promote a run, or roll back to an earlier version.
 
-A run that agrees with the baseline strengthens it, together with the nights since that agreed; anything else begins
-a new level, on purpose and with a reason. Nothing changes by itself. The entries before are kept, so that going back
-is possible.
+A run that agrees with the current baseline strengthens it, together with the runs that passed since. Any other run
+starts a new baseline: deliberately, with a stored reason. Nothing is promoted automatically. Earlier versions are kept,
+so every promotion can be undone.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from include.perf.baselines.entry import (
-    APPROVED_RUNS,
     EXPIRES_AFTER,
     REVIEW_AFTER,
     Anchor,
@@ -24,61 +23,43 @@ from include.perf.baselines.entry import (
     state_of,
 )
 from include.perf.model.errors import BaselineError
-from include.perf.runs.record import CANDIDATE_RUNS, RunRecord, Verdict
+from include.perf.runs.record import RunRecord, Verdict
 
 T = TypeVar("T")
 
-__all__ = [
-    "APPROVED_RUNS",
-    "CANDIDATE_RUNS",
-    "EXPIRES_AFTER",
-    "MAX_HISTORY",
-    "MAX_RUNS",
-    "REVIEW_AFTER",
-    "Anchor",
-    "Approval",
-    "Baseline",
-    "BaselineRun",
-    "Baselines",
-    "Spread",
-    "State",
-    "centre_of",
-    "contribution",
-    "merged_runs",
-    "state_of",
-]
-
 MAX_RUNS = 45
+"""Runs behind an entry; older ones are dropped."""
 
 MAX_HISTORY = 20
+"""Earlier versions kept in an entry."""
 
 
 @dataclass(slots=True)
 class Baselines:
-    """All baselines, as they stand in the file."""
+    """The content of the baselines file: entries by service and scenario."""
 
     entries: dict[str, dict[str, Baseline]] = field(default_factory=dict)
 
     def get(self, service: str, scenario: str) -> Baseline | None:
-        """Return a cell's baseline, if it has one."""
+        """Return the baseline of a cell; ``None`` if it has none."""
         return self.entries.get(service, {}).get(scenario)
 
     def promote(
         self, run: RunRecord, *, approval: Approval, force: bool = False, since: Sequence[BaselineRun] = ()
     ) -> Baseline:
-        """Make a run part of its cell's baseline, or the beginning of a new one.
+        """Add a run to the baseline of its cell, or start a new baseline from it.
 
         Args:
-            force: take the run as a new level, also if it is a regression, suspicious or not comparable.
-            since: the runs that it takes along, as `include.perf.baselines.history.taken_along` finds them; by force
-            none.
+            force: start a new baseline from this run alone, even if it is a regression, suspicious or not comparable.
+            since: runs to promote together with it, see `include.perf.baselines.history.runs_to_promote_with`;
+                ignored with ``force``.
 
         Raises:
-            BaselineError: the run may not become a baseline; says why and what to do.
+            BaselineError: the run must not become a baseline; the message has the reason and the remedy.
         """
         current = self.get(run.service, run.scenario)
         if current is not None and current.has_run(run.run_id):
-            raise BaselineError(f"run {run.run_id} is part of the baseline of {_cell(run)} already")
+            raise BaselineError(f"run {run.run_id} is already part of the baseline of {_cell(run)}")
         _check_promotable(run, current, force=force)
         _check_reason(approval)
         runs: tuple[BaselineRun, ...] = (contribution(run),)
@@ -88,7 +69,7 @@ class Baselines:
             anchor = current.anchor if current.is_anchored else None
         elif run.verdict is Verdict.IMPROVEMENT and not force:
             runs = merged_runs(since, runs)
-        from include.perf.baselines.spread import spread_of  # takes NumPy and SciPy, which only a promotion needs
+        from include.perf.baselines.spread import spread_of  # imports NumPy and SciPy, which only promotions need
 
         spread = spread_of(runs, others=self._runs_of_others(run.service, run.scenario))
         entry = _entry(
@@ -98,7 +79,7 @@ class Baselines:
         return entry
 
     def roll_back(self, service: str, scenario: str, *, version: int, approval: Approval) -> Baseline:
-        """Make an earlier version the baseline again; the present one joins the history.
+        """Make an earlier version the baseline again, as a new version; the current one is kept as an earlier version.
 
         Raises:
             BaselineError: there is no such baseline or version.
@@ -106,11 +87,13 @@ class Baselines:
         _check_reason(approval)
         current = self.get(service, scenario)
         if current is None:
-            raise BaselineError(f"there is no baseline of {service} in {scenario}; `baselines list` shows all")
+            raise BaselineError(f"there is no baseline of {service} under {scenario}; `baselines list` shows all")
         wanted = next((old for old in current.previous if old.version == version), None)
         if wanted is None:
             versions = ", ".join(str(old.version) for old in current.previous) or "none"
-            raise BaselineError(f"{service} in {scenario} has no earlier version {version}; there are: {versions}")
+            raise BaselineError(
+                f"{service} under {scenario} has no earlier version {version}; earlier versions: {versions}"
+            )
         entry = _entry(
             wanted.runs,
             fingerprint=wanted.fingerprint,
@@ -132,6 +115,21 @@ class Baselines:
         ]
 
 
+class BaselineStore(Protocol):
+    """Where the baselines are kept."""
+
+    def read(self) -> Baselines:
+        """Return all baselines."""
+
+    def update(self, change: Callable[[Baselines], T]) -> T:
+        """Change the baselines atomically and return what ``change`` returns.
+
+        Args:
+            change: changes the given baselines in place. It may be called again on newer content, so it must have no
+                other effect. If it raises, nothing is written.
+        """
+
+
 def _entry(
     runs: tuple[BaselineRun, ...],
     *,
@@ -141,7 +139,7 @@ def _entry(
     anchor: Anchor | None,
     after: Baseline | None,
 ) -> Baseline:
-    """Return the entry that takes the place of ``after``; without an anchor it is its own."""
+    """Return the entry that replaces ``after``; without ``anchor`` its own metrics become the anchor."""
     version = after.version + 1 if after else 1
     metrics = centre_of(runs)
     return Baseline(
@@ -165,66 +163,57 @@ def _agrees(run: RunRecord, current: Baseline) -> bool:
 
 
 def merged_runs(*parts: Iterable[BaselineRun]) -> tuple[BaselineRun, ...]:
-    """Return the runs in the order of the parts, each once, the latest `MAX_RUNS` of them."""
+    """Return the latest `MAX_RUNS` runs in the order of the parts, without duplicates."""
     runs = {run.run_id: run for part in parts for run in part}
     return tuple(runs.values())[-MAX_RUNS:]
 
 
 def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) -> None:
-    """Refuse what is no level to hold later runs to; a verdict may be older than the present baseline."""
+    """Refuse a run that later runs must not be compared with.
+
+    The verdict alone is not enough: it may be older than the current baseline.
+    """
     if not run.verdict.is_measured:
         why = "; ".join(run.reasons)
-        raise BaselineError(f"run {run.run_id} is {run.verdict} and can never be a baseline: {why}")
+        raise BaselineError(f"run {run.run_id} is {run.verdict} and cannot become a baseline: {why}")
     if run.rerun_of is not None:
         raise BaselineError(
-            f"run {run.run_id} is a re-run and was judged together with {run.rerun_of}; promote that one, its values "
-            "are the medians"
+            f"run {run.run_id} is a re-run and was judged together with {run.rerun_of}; promote that run, it holds the "
+            "medians"
         )
     if force:
         return
     remedy = f"python -m include.perf baselines promote {run.run_id} --force --reason '…'"
     if run.verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE):
         raise BaselineError(
-            f"run {run.run_id} is {run.verdict}, so it does not become the baseline by itself; to accept it as "
-            f"the new level: {remedy}"
+            f"run {run.run_id} is {run.verdict} and is only promoted by force; to accept it as the new baseline: "
+            f"{remedy}"
         )
-    suspicions = [each.metric for each in run.deviations if each.is_suspicion]
-    if suspicions:
+    suspicious = [deviation.metric for deviation in run.deviations if deviation.is_suspicion]
+    if suspicious:
         raise BaselineError(
-            f"run {run.run_id} looks worse in {', '.join(suspicions)} than the baseline, if not surely so; promote "
-            f"another run, or to accept this one as the new level: {remedy}"
+            f"run {run.run_id} is suspicious: {', '.join(suspicious)} may be worse than the baseline; promote another "
+            f"run, or accept this one as the new baseline: {remedy}"
         )
     if current is not None and current.was_not_compared(run):
         raise BaselineError(
-            f"run {run.run_id} was never compared with the present baseline (version {current.version}); run the "
-            f"scenario again, or to replace the baseline: {remedy}"
+            f"run {run.run_id} was not compared with the current baseline (version {current.version}); run the "
+            f"scenario again, or replace the baseline: {remedy}"
         )
 
 
 def _check_reason(approval: Approval) -> None:
     if not approval.reason.strip():
-        raise BaselineError("a baseline is changed for a reason, which is kept with it; say why the level is right")
+        raise BaselineError(
+            "a change of a baseline needs a reason, which is stored with it; say why the new values are right"
+        )
 
 
 def _cell(run: RunRecord) -> str:
-    return f"{run.service} in {run.scenario}"
+    return f"{run.service} under {run.scenario}"
 
 
 def _history(current: Baseline | None) -> tuple[Baseline, ...]:
     if current is None:
         return ()
     return (replace(current, state=State.SUPERSEDED, previous=()), *current.previous)[:MAX_HISTORY]
-
-
-class BaselineStore(Protocol):
-    """The baselines file; see `include.perf.baselines.baselines` for what is in it."""
-
-    def read(self) -> Any:
-        """Return all baselines."""
-
-    def update(self, change: Callable[[Any], T]) -> T:
-        """Change the baselines, all or nothing, and return what ``change`` returns.
-
-        Args:
-            change: as `AlertStore.update`.
-        """

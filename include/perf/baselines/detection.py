@@ -1,86 +1,115 @@
-"""Telling a regression from noise: the statistics of one night over all cells.
+"""Separate a regression from noise: the statistics of one night over all cells.
 
-A *cell* is one service in one scenario, a *night* one run of it (or the median of the run and its re-runs). All is
-judged on the logarithm, signed so that more is worse, where a slowdown of a fifth is the same step at every level and
-the spread between runs is about the same for all. Runs are the unit: requests or seconds within a run are not
-independent, and tests on them reject nearly every pair of runs of the same code.
+A *cell* is one service under one scenario. A *night* is one run of a cell, or the median of the run and its re-runs.
+For one metric of one cell, on the log scale of `include.perf.baselines.spread` (larger is worse, no unit)::
 
-The rule, in the order in which it is applied:
+    y              value of a night
+    μ, s, ν, N     centre, spread, degrees of freedom and nights of the history, see `include.perf.baselines.reference`
+    V(N)           variance of μ over that of one run
+    f              minimum effect
+    δ = y − μ      distance of a night from the centre
+    P              the part of δ that all cells of the night share
 
-1. **Level.** A night is held to the centre of the nights before, in units of the spread between runs s, of which the
-   cells of one metric share what they know: `include.perf.baselines.level`.
-2. **Platform.** What all cells did on a night is the test bed's or the platform's doing: the median shift of each
-   metric is taken out of that night, as far as it stands out of its own uncertainty; tonight's is told once.
-3. **Tonight.** t = (tonight − centre) / (s·√(1 + 1/n)). Beyond `SUSPECT_T` the cell is worth two re-runs in the same
-   night; the median of the three counts, and is sure beyond `CONFIRM_T` of its own, smaller error.
-   The latencies of a cell are summed too, each by the precision of its shift, over what such a sum varies by: what a
-   release does shows in all of them, chance mostly in one. The same holds below.
-4. **Across nights.** The mean of the last 2 … 14 nights, each night's part bounded (winsorised), against the older
-   ones (`WINDOW_Z`), and against the frozen anchor of the approved baseline, so that creeping is never absorbed
-   (`ANCHOR_Z`). That s is estimated is in their error: the factor √(ν / (ν − 2)) of Student's t.
-5. **Across scenarios.** The same statistics summed over the scenarios of a service (Stouffer), each one's part bounded:
-   `SERVICE_Z` for a night, `SERVICE_WINDOW_Z` for several.
+**Platform.** What all cells do in one night is attributed to the test bed or the platform. Over the n ≥ 4 judged cells
+with N ≥ 3::
 
-Here are the statistics; `include.perf.verdict.calls` holds them to their limits. Everything is arrays over (cells,
-metrics):
-judging a night takes milliseconds. `benchmarks/detection.py` has the error rates and the power of it, beside other
-detectors.
+    m = median of δ
+    z = m · √n / (1.2533 · median of s·√(1 + 1/N))         1.2533 = √(π/2), the price of a median
+    P = m · max(0, 1 − 1/z²)                               positive-part James–Stein shrinkage
 
-Sources: S. A. Stouffer et al., The American Soldier, vol. 1, 1949 (the sum); W. James & C. Stein, Estimation with
-quadratic loss, 1961 (the platform's part).
+**Tonight.** For N ≥ 3::
+
+    t = (δ − P) / ( s · √(1 + 1/N) )
+
+**Latencies together.** A release that changes a service shows in all its latencies, chance mostly in one. Over the
+metrics i of a family, with wᵢ = 1 / standard error of shift i and their correlation R::
+
+    z_F = k · Σ wᵢ·zᵢ / √(wᵀ·R·w)                          k = 1.12, see `FAMILY_EDGE`
+
+    R_ij = Σ rᵢ·rⱼ / √(Σ rᵢ² · Σ rⱼ²), clipped to [0.2, 1]  over all reference nights of all cells
+    r    = clip( (y − μ) / s, −3, 3 )
+
+**Across nights.** For each window of the last n = 2, 3, 5, 7, 10, 14 nights, with μ, s, ν and N of the older nights::
+
+    D = mean of clip(δᵢ − Pᵢ, −3s, 3s)                     Pᵢ: platform part of night i
+    z = D / ( s · √(ν / (ν − 2)) · √(1/n + V(N)) )
+
+√(ν / (ν − 2)), the standard deviation of Student's t, accounts for the estimated s. Each window is also compared with
+the frozen anchor of the approved baseline: then μ is the anchor and N the number of runs behind it. The anchor does not
+follow a drift, so a slow drift is never absorbed.
+
+**Across scenarios.** Over the K ≥ 2 scenarios of a service::
+
+    Z = Σ clip(z, −2.5, 2.5) / √K
+
+Assumptions:
+
+1. Runs are the unit. Requests or seconds within a run are not independent; a test on them rejects nearly every pair of
+   runs of the same code.
+2. On the log scale, the spread between runs does not depend on the level.
+3. Runs of a cell are independent, apart from the part that all cells of a night share.
+4. Differences between runs are close to normal. Heavy tails and single bad runs are expected; trimming, bounds and
+   re-runs limit their influence.
+
+`include.perf.verdict.significance` applies the thresholds. All statistics are arrays over (cells, metrics), so judging
+a night takes milliseconds. `benchmarks/detection.py` measures false alarms and power.
+
+Sources: S. A. Stouffer et al., The American Soldier, vol. 1, 1949 (the sum over scenarios); W. James & C. Stein,
+Estimation with quadratic loss, 1961 (the platform part).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from include.perf.baselines.level import (
+from include.perf.baselines.panel import FAMILY_EDGE, Family, Panel, PanelStatistics, ServiceShifts, Shifts
+from include.perf.baselines.reference import (
     WINSOR_S,
     Flags,
     Floats,
     Ints,
-    ReferenceLevel,
-    kept_nights,
-    level_of,
+    Reference,
+    reference_of,
+    reference_values,
     variance_of_centre,
 )
-from include.perf.baselines.panel import FAMILY_EDGE, Family, Panel, PanelStatistics, ServiceShifts, Shifts
 
 SCENARIO_Z = 2.5
-"""Bound on one scenario's part in its service's sum: one bad run, which nobody has repeated, is no service."""
+"""Bound on the z of one scenario in the sum of its service: one bad run, which was not repeated, is not a service."""
 
 WINDOWS = (2, 3, 5, 7, 10, 14)
+"""n, in nights."""
 
 MIN_REFERENCE = 3
-"""With fewer nights before it no run is judged by statistics."""
+"""With fewer nights of history, no run is judged by statistics."""
 
 MIN_CELLS_OF_PLATFORM = 4
 
 MEDIAN_EFFICIENCY = 1.2533
-"""Standard error of a median over that of a mean, for normal values: √(π/2)."""
+"""√(π/2): standard error of a median over that of a mean, for normal values."""
 
 MIN_CORRELATION = 0.2
-"""Latencies of a run are never taken to be less alike than this, however few runs there are to tell."""
+"""Smallest correlation assumed between the latencies of a run; few runs estimate it badly."""
 
 
 def examine(panel: Panel) -> PanelStatistics:
-    """Compute the statistics of a night."""
-    level = level_of(panel.values[..., :-1], panel.is_reference[..., :-1])
-    latest = panel.values[..., -1:] - level.centre[..., np.newaxis]
-    platform, platform_z = _platform(latest, level, panel.is_tonight[:, np.newaxis])
+    """Compute the statistics of a night, as defined in the docstring of the module."""
+    reference = reference_of(panel.values[..., :-1], panel.is_reference[..., :-1])
+    latest = panel.values[..., -1:] - reference.centre[..., np.newaxis]
+    platform, platform_z = _platform(latest, reference, panel.is_tonight[:, np.newaxis])
     own_part = np.where(panel.is_tonight[:, np.newaxis], latest[..., 0] - platform[:, 0], latest[..., 0])
-    family = _family(panel, level)
-    tonight = _shifts(_Mean(bounded=own_part, plain=own_part), level, family, nights=1)
+    family = _family(panel, reference)
+    tonight = _shifts(_Mean(bounded=own_part, plain=own_part), reference, family, nights=1)
     windows = []
     for nights in WINDOWS:
         if nights >= panel.values.shape[-1]:
             break
-        older = level_of(panel.values[..., :-nights], panel.is_reference[..., :-nights])
+        older = reference_of(panel.values[..., :-nights], panel.is_reference[..., :-nights])
         recent = panel.values[..., -nights:]
         windows.append(_window(recent, older, family, panel))
         windows.append(_against_anchor(recent, older, family, panel))
     return PanelStatistics(
-        level=level,
+        reference=reference,
         family=family,
         tonight=tonight,
         windows=tuple(windows),
@@ -90,13 +119,13 @@ def examine(panel: Panel) -> PanelStatistics:
     )
 
 
-def _family(panel: Panel, level: ReferenceLevel) -> Family:
-    """Find how far the metrics of a family vary together from run to run."""
-    is_one = (panel.families[:, np.newaxis] == panel.families) & (panel.families >= 0)
-    belongs = is_one.astype(float)
-    kept = kept_nights(panel.values[..., :-1], panel.is_reference[..., :-1])
+def _family(panel: Panel, reference: Reference) -> Family:
+    """Estimate R, the correlation of the metrics of each family between runs."""
+    is_same = (panel.families[:, np.newaxis] == panel.families) & (panel.families >= 0)
+    belongs = is_same.astype(float)
+    kept = reference_values(panel.values[..., :-1], panel.is_reference[..., :-1])
     bound = WINSOR_S
-    residuals = np.clip((kept - level.centre[..., np.newaxis]) / level.spread[..., np.newaxis], -bound, bound)
+    residuals = np.clip((kept - reference.centre[..., np.newaxis]) / reference.spread[..., np.newaxis], -bound, bound)
     residuals = np.where(np.isnan(residuals), 0.0, residuals)
     flat = residuals.transpose(1, 0, 2).reshape(residuals.shape[1], -1)
     products = flat @ flat.T
@@ -107,18 +136,18 @@ def _family(panel: Panel, level: ReferenceLevel) -> Family:
     return Family(correlation=correlation * belongs, belongs=belongs)
 
 
-def _platform(shift: Floats, level: ReferenceLevel, is_judged: Flags) -> tuple[Floats, Floats]:
-    """Return the part of a night that all cells share, shrunk by its own uncertainty, and how far it stands out.
+def _platform(shift: Floats, reference: Reference, is_judged: Flags) -> tuple[Floats, Floats]:
+    """Return P and its z.
 
     Args:
-        shift: (cells, metrics, nights) distance from the level.
-        is_judged: (cells, nights) whose part it is.
+        shift: δ, (cells, metrics, nights).
+        is_judged: (cells, nights) the cells that P is estimated from.
 
     Returns:
-        Two arrays (metrics, nights); 0 with fewer than `MIN_CELLS_OF_PLATFORM`.
+        Two arrays (metrics, nights); 0 with fewer than `MIN_CELLS_OF_PLATFORM` cells.
     """
-    is_known = is_judged[:, np.newaxis, :] & ~np.isnan(shift) & (level.nights >= MIN_REFERENCE)[..., np.newaxis]
-    expected = (level.spread * np.sqrt(1 + 1 / np.maximum(level.nights, 1)))[..., np.newaxis]
+    is_known = is_judged[:, np.newaxis, :] & ~np.isnan(shift) & (reference.nights >= MIN_REFERENCE)[..., np.newaxis]
+    expected = (reference.spread * np.sqrt(1 + 1 / np.maximum(reference.nights, 1)))[..., np.newaxis]
     count = np.sum(is_known, axis=0)
     is_enough = count >= MIN_CELLS_OF_PLATFORM
     median = np.where(is_enough, _median(np.where(is_known, shift, np.inf), count), 0.0)
@@ -128,12 +157,12 @@ def _platform(shift: Floats, level: ReferenceLevel, is_judged: Flags) -> tuple[F
 
 
 def _median(values: Floats, count: Ints) -> Floats:
-    """Return the median of the first axis, of which ``count`` values are finite; the others are +∞."""
+    """Return the median over the first axis of the ``count`` finite values; the others are +∞."""
     ordered = np.sort(values, axis=0)
     last = len(values) - 1
     if np.all(count == len(values)):
-        whole: Floats = (ordered[last // 2] + ordered[(last + 1) // 2]) / 2
-        return whole
+        middle: Floats = (ordered[last // 2] + ordered[(last + 1) // 2]) / 2
+        return middle
     lower = np.take_along_axis(ordered, np.clip((count - 1) // 2, 0, last)[np.newaxis], axis=0)[0]
     upper = np.take_along_axis(ordered, np.clip(count // 2, 0, last)[np.newaxis], axis=0)[0]
     median: Floats = (lower + upper) / 2
@@ -142,68 +171,69 @@ def _median(values: Floats, count: Ints) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class _Mean:
-    """The mean distance of some nights from a level, with each night's part bounded and without."""
+    """The mean distance of some nights from the centre, with each night's part bounded and without bounds."""
 
     bounded: Floats
     plain: Floats
 
 
-def _shifts(mean: _Mean, level: ReferenceLevel, family: Family, *, nights: int, of_anchor: bool = False) -> Shifts:
-    enough = level.nights >= MIN_REFERENCE
-    runs = np.maximum(level.nights, 1)
+def _shifts(mean: _Mean, reference: Reference, family: Family, *, nights: int, of_anchor: bool = False) -> Shifts:
+    """Return the shifts with their standard errors; NaN with less than `MIN_REFERENCE` nights of history."""
+    enough = reference.nights >= MIN_REFERENCE
+    runs = np.maximum(reference.nights, 1)
     if nights == 1:
-        error = level.spread * np.sqrt(1 + 1 / runs)
+        error = reference.spread * np.sqrt(1 + 1 / runs)
     else:
-        error = level.spread * _uncertainty(level.dof) * np.sqrt(1 / nights + variance_of_centre(runs))
+        error = reference.spread * _uncertainty(reference.dof) * np.sqrt(1 / nights + variance_of_centre(runs))
     error = np.where(enough, error, np.nan)
     z = mean.bounded / error
     return Shifts(
         nights=nights,
         of_anchor=of_anchor,
-        centre=level.centre,
+        centre=reference.centre,
         shift=mean.bounded,
-        told=mean.plain,
+        plain_shift=mean.plain,
         error=error,
         z=z,
         family_z=FAMILY_EDGE * family.sum_of(z, error),
-        dof=level.dof,
+        dof=reference.dof,
     )
 
 
 def _uncertainty(dof: Floats) -> Floats:
-    """Return the factor for a spread that is itself estimated: the standard deviation of Student's t."""
+    """Return √(ν / (ν − 2)), the factor for an estimated spread."""
     factor: Floats = np.sqrt(dof / np.maximum(dof - 2, 1.0))
     return factor
 
 
-def _window(recent: Floats, older: ReferenceLevel, family: Family, panel: Panel) -> Shifts:
+def _window(recent: Floats, older: Reference, family: Family, panel: Panel) -> Shifts:
     mean = _mean_distance(recent, older, panel.is_tonight)
     return _shifts(mean, older, family, nights=recent.shape[-1])
 
 
-def _against_anchor(recent: Floats, older: ReferenceLevel, family: Family, panel: Panel) -> Shifts:
+def _against_anchor(recent: Floats, older: Reference, family: Family, panel: Panel) -> Shifts:
     runs = np.broadcast_to(panel.anchor_runs[:, np.newaxis], panel.anchors.shape)
-    anchor = ReferenceLevel(centre=panel.anchors, spread=older.spread, dof=older.dof, nights=runs)
+    anchor = Reference(centre=panel.anchors, spread=older.spread, dof=older.dof, nights=runs)
     mean = _mean_distance(recent, anchor, panel.is_tonight)
     return _shifts(mean, anchor, family, nights=recent.shape[-1], of_anchor=True)
 
 
-def _mean_distance(recent: Floats, level: ReferenceLevel, is_tonight: Flags) -> _Mean:
-    """Return the mean distance from the level, the platform's part out of each night.
+def _mean_distance(recent: Floats, reference: Reference, is_tonight: Flags) -> _Mean:
+    """Return the mean distance from the centre, without the platform part of each night.
 
-    Only tonight's cells share their nights; NaN when a night has no value.
+    Only for tonight's cells the nights are the same, so only they have a platform part. NaN if a night has no value.
     """
-    distance = recent - level.centre[..., np.newaxis]
+    distance = recent - reference.centre[..., np.newaxis]
     shared = np.broadcast_to(is_tonight[:, np.newaxis], (len(recent), recent.shape[-1]))
-    part, _ = _platform(distance, level, shared)
+    part, _ = _platform(distance, reference, shared)
     part = np.where(is_tonight[:, np.newaxis, np.newaxis], part, 0.0)
-    bound = WINSOR_S * level.spread[..., np.newaxis]
+    bound = WINSOR_S * reference.spread[..., np.newaxis]
     own = distance - part
     return _Mean(bounded=np.mean(np.clip(own, -bound, bound), axis=-1), plain=np.mean(own, axis=-1))
 
 
 def _by_service(shifts: Shifts, services: Ints) -> ServiceShifts:
-    """Sum over the scenarios of each service, each one's part bounded; NaN with fewer than two of them."""
+    """Return Z and the mean bounded shift of each service; NaN with fewer than two scenarios."""
     count = int(services.max()) + 1 if len(services) else 0
     belongs = (services == np.arange(count)[:, np.newaxis]).astype(float)
     bounded = np.clip(shifts.z, -SCENARIO_Z, SCENARIO_Z)

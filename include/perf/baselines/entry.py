@@ -1,11 +1,10 @@
-"""What a baseline is: the level of a service in a scenario, the runs behind it, and how far it can be trusted.
+"""An entry of the baselines file: the approved values of one cell, the runs behind them, and how far to trust them.
 
-States, by the runs behind an entry: ``provisional`` (fewer than 3) → ``candidate`` (3 to 9) → ``approved`` (10 or
-more, and a named person). An entry that another one replaced is ``superseded``; one past its expiry counts as
-``stale``: it still tells, but it alarms nobody.
+The state follows from the runs behind an entry: ``provisional`` (fewer than 3) → ``candidate`` (3 to 9) → ``approved``
+(10 or more, promoted by a named person). A replaced entry is ``superseded``. An expired entry counts as ``stale``:
+runs are still compared with it, but no deviation is critical.
 
-How entries come about is in `include.perf.baselines.baselines`, how they are written in
-`include.perf.baselines.file_format`.
+`include.perf.baselines.baselines` creates entries, `include.perf.baselines.file_format` reads and writes them.
 """
 
 import math
@@ -22,15 +21,16 @@ from include.perf.runs.record import CANDIDATE_RUNS, BaselineReference, RunRecor
 APPROVED_RUNS = 10
 
 REVIEW_AFTER = timedelta(days=92)
-"""A quarter: what a service should do changes with it."""
+"""A quarter."""
 
 EXPIRES_AFTER = timedelta(days=184)
-"""A baseline that nobody looked at for two quarters alarms nobody any more."""
+"""Two quarters without a review: from then on, deviations are warnings at most."""
 
 NOBODY = ("", "unknown", "schedule")
+"""Approvers that are not a person."""
 
 EXACT = ConfigDict(extra="forbid")
-"""In the file, a field that is not known is a mistake and would be lost with the next change."""
+"""An unknown field in the file is an error: the next change would lose it."""
 
 
 class State(StrEnum):
@@ -45,13 +45,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineRun:
-    """What one run contributed; values in base units, with re-runs their median.
+    """What one run contributed to a baseline: values in base units, medians if there were re-runs.
 
     Attributes:
         at: when its load started; ``None`` in baselines of earlier versions.
         due, failed: requests of the measured window.
-        platform: the relative changes that all services of that night shared.
-        within_run: standard deviation of the log of its minutes.
+        platform: by metric, the relative change that all services of that night shared.
+        within_run: by metric, the standard deviation of the logarithm over the minutes of the run.
     """
 
     __pydantic_config__ = EXACT
@@ -68,7 +68,7 @@ class BaselineRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """Who made a change of a baseline, when and why."""
+    """Who changed a baseline, when and why."""
 
     __pydantic_config__ = EXACT
 
@@ -79,17 +79,17 @@ class Approval:
 
     @property
     def is_by_person(self) -> bool:
-        """Whether somebody with a name stands for it, not a schedule."""
+        """Whether a named person approved it, not a schedule."""
         return self.by.strip() not in NOBODY and not self.by.startswith("airflow (")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
-    """The level that creeping is held to: it follows the baseline until that is approved, and is frozen from then on.
+    """The values that a slow drift is compared with: they follow the baseline until it is approved, then stay frozen.
 
     Attributes:
-        runs: behind it.
-        version: of the baseline that it was last taken from.
+        runs: number of runs behind it.
+        version: baseline version that it was taken from.
     """
 
     __pydantic_config__ = EXACT
@@ -101,13 +101,13 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
-    """How far runs of one metric differ: standard deviations on the log scale, where 0.05 is about 5 %.
+    """The spread of one metric: standard deviations on the log scale, where 0.05 is about 5 %.
 
     Attributes:
-        own: between the runs of this entry; ``None`` for fewer than two.
-        pooled: between runs, by all entries of the file.
-        pooled_dof: degrees of freedom that ``pooled`` is worth.
-        within_run: between the minutes of a run; ``None`` where the runs are too short to tell.
+        own: s₁, between the runs of this entry; ``None`` for fewer than two.
+        pooled: s₀, between runs, common to all entries of the file.
+        pooled_dof: d₀, the degrees of freedom that ``pooled`` is worth.
+        within_run: between the minutes of a run; ``None`` if the runs are too short for it.
     """
 
     __pydantic_config__ = EXACT
@@ -119,23 +119,23 @@ class Spread:
 
 
 def percent(spread: float | None) -> str:
-    """Write a standard deviation of the log scale as the relative change that it stands for."""
+    """Format a standard deviation on the log scale as a relative change: ``±5.1 %``."""
     return "–" if spread is None else f"±{math.expm1(spread) * 100:.1f} %"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """The level of one service in one scenario.
+    """The baseline of one cell (a service under a scenario).
 
     Attributes:
-        version: counts up with every promotion and roll-back.
+        version: increases with every promotion and roll-back.
         metrics: the median over ``runs`` of each metric, in base units.
-        anchor: the frozen level that creeping is held to.
-        spread: how far runs differ, by metric.
-        review_by: from then on every message says that somebody should look at it.
+        anchor: the frozen values that a slow drift is compared with.
+        spread: by metric, how far runs differ.
+        review_by: from then on, reports and alerts ask for a review.
         expires_at: from then on it is stale.
-        supersedes: the version that it took the place of.
-        previous: the entries before this one, latest first, without their own history.
+        supersedes: the version that it replaced.
+        previous: earlier entries, latest first, without their own ``previous``.
     """
 
     __pydantic_config__ = EXACT
@@ -155,25 +155,25 @@ class Baseline:
 
     @property
     def since(self) -> datetime | None:
-        """When the first run of this level was; ``None`` when no run says."""
+        """Start of the earliest run behind it; ``None`` if no run has a start."""
         moments = [run.at for run in self.runs if run.at is not None]
         return min(moments) if moments else None
 
     @property
     def is_anchored(self) -> bool:
-        """Whether its anchor is frozen: it is approved, or has its anchor from a version before that was."""
+        """Whether its anchor is frozen: it is approved, or inherited the anchor of an approved version."""
         is_approved = state_of(len(self.runs), self.approval) is State.APPROVED
         return is_approved or self.anchor.version < self.version
 
     def has_run(self, run_id: str) -> bool:
-        """Return whether a run is behind it."""
+        """Return whether a run is one of those behind it."""
         return any(run.run_id == run_id for run in self.runs)
 
-    def shares_level(self, version: int | None) -> bool:
-        """Return whether an earlier version is of the present level: of the same anchor, or with a run in common.
+    def continues(self, version: int | None) -> bool:
+        """Return whether it continues an earlier version: same anchor, or at least one run in common.
 
-        After a roll-back, or a new level from a run of some nights ago, what was held to another level is no part of
-        this one. A version that nobody knows any more counts as of this level.
+        After a roll-back, or after a new baseline from an older run, nights that were compared with the replaced
+        version do not belong to this one. An unknown version counts as continued.
         """
         own = {run.run_id for run in self.runs}
         return all(
@@ -183,24 +183,24 @@ class Baseline:
         )
 
     def was_not_compared(self, run: RunRecord) -> bool:
-        """Return whether a run was held to nothing, or to another level.
+        """Return whether a run was compared with nothing, or with a baseline that this one does not continue.
 
-        To a plain baseline, without a fingerprint, anything was held.
+        A baseline without a fingerprint was compared with any run.
         """
         differs = bool(self.fingerprint) and run.fingerprint != self.fingerprint
-        is_of_another = run.baseline is not None and not self.shares_level(run.baseline.version)
+        is_of_another = run.baseline is not None and not self.continues(run.baseline.version)
         return run.verdict is Verdict.NO_BASELINE or differs or is_of_another
 
     def state_at(self, moment: datetime) -> State:
-        """Return the state: stale once it has expired."""
+        """Return the state at a moment: ``stale`` after expiry."""
         return State.STALE if moment >= self.expires_at else self.state
 
     def is_due_for_review(self, moment: datetime) -> bool:
-        """Return whether somebody should have looked at it by now."""
+        """Return whether the review is due."""
         return moment >= self.review_by
 
     def reference(self, moment: datetime) -> BaselineReference:
-        """Return what a run's record keeps of it."""
+        """Return what a run's record stores about it."""
         return BaselineReference(
             version=self.version,
             state=self.state_at(moment).value,
@@ -213,7 +213,7 @@ class Baseline:
 
 
 def contribution(run: RunRecord) -> BaselineRun:
-    """Return what a run gives to a baseline, and to the reference of later runs."""
+    """Return what a run contributes to a baseline, and to the history of later runs."""
     values = {name: metric.value for name, metric in run.metrics.items() if metric.value is not None}
     return BaselineRun(
         run_id=run.run_id,
@@ -228,13 +228,13 @@ def contribution(run: RunRecord) -> BaselineRun:
 
 
 def _failed(run: RunRecord) -> int | None:
-    """Return how many requests failed; with re-runs so many as make the median rate that was judged."""
+    """Return the number of failed requests; with re-runs the number that gives the judged median rate."""
     judged = run.judged.get("error_rate")
     return run.load.failed if judged is None or run.load.due is None else round(judged * run.load.due)
 
 
 def state_of(runs: int, approval: Approval) -> State:
-    """Return the state of an entry with so many runs behind it."""
+    """Return the state of an entry with ``runs`` runs behind it."""
     if runs < CANDIDATE_RUNS:
         return State.PROVISIONAL
     return State.APPROVED if runs >= APPROVED_RUNS and approval.is_by_person else State.CANDIDATE

@@ -1,14 +1,39 @@
-"""Whether failures became more: tonight's count against the counts of the nights before.
+"""Compare tonight's number of failures with the counts of earlier nights.
 
-An error rate is a count over a known number of requests, so its noise is known from the count itself, and no zero
-and no history of zeros is a difficulty. Method: failures of a night are Poisson with a rate that varies between
-nights (gamma), the limit of the beta-binomial for rare failures; for frequent ones it is on the safe side. What the
-nights before leave open of the rate is part of the prediction (Jeffreys' prior), and that nights differ by more than
-chance is allowed for by counting their requests as fewer (Pearson's χ² over its degrees of freedom).
+An error rate is a count over a known number of requests, so its noise follows from the count, and zeros cause no
+difficulty::
 
-Sources: J. G. Skellam 1948 (the beta-binomial); J. A. Hanley & A. Lippman-Hand, If nothing goes wrong, is everything
-all right?, 1983, doi:10.1001/jama.1983.03330370053031 (the rule of three); McCullagh & Nelder, Generalized Linear
-Models, 1989, section 4.5 (the dispersion).
+    x, n      failures and requests of tonight
+    xᵢ, nᵢ    failures and requests of the k nights of the history
+    X, M      Σ xᵢ, Σ nᵢ
+    p         X / M, the earlier rate
+    φ         dispersion: how much more the nights differ than by chance
+
+**Dispersion.** Pearson's χ² over its degrees of freedom; 1 for k < 2, X = 0 or X = M::
+
+    φ = max(1, χ² / (k − 1))           χ² = Σ (xᵢ − nᵢ·p)² / (nᵢ·p·(1 − p))
+
+**Probability** of x or more failures if nothing changed (I: regularized incomplete beta function, ½: Jeffreys'
+prior)::
+
+    P(≥ x) = I_q( x/φ, X/φ + ½ )       q = n / (n + M); 1 for x = 0
+    P(≤ x) = 1 − P(≥ x + 1)
+
+**Interval** of the change, 95 %::
+
+    x/n − p ± 1.96 · √( W(x, n) + W(X, M) )
+
+    W(x, n) = φ · p̃ · (1 − p̃) / n      p̃ = (x + ½) / (n + 1)
+
+**Upper bound** of the earlier rate, 95 %: p + 1.96 · √W(X, M), or 3 / M without any failure (rule of three); at most 1.
+
+Assumptions: the failures of a night are Poisson with a rate that varies between nights (gamma). This is the limit of
+the beta-binomial distribution for rare failures; for frequent ones it errs on the cautious side.
+
+Sources: J. G. Skellam, A probability distribution derived from the binomial distribution by regarding the probability
+of success as variable between the sets of trials, 1948 (the beta-binomial); J. A. Hanley & A. Lippman-Hand, If nothing
+goes wrong, is everything all right?, 1983, doi:10.1001/jama.1983.03330370053031 (the rule of three); P. McCullagh &
+J. A. Nelder, Generalized Linear Models, 1989, section 4.5 (the dispersion).
 """
 
 import math
@@ -18,35 +43,38 @@ from dataclasses import dataclass
 from scipy.special import betainc
 
 SUSPECT_P, CONFIRM_P = 1e-3, 1e-4
+"""Below these probabilities, a count is suspicious and significant."""
+
 NORMAL_95 = 1.96
 PRIOR_FAILURES = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureCount:
-    """Failures among the requests of one run."""
+    """Failures among the requests of one run: x and n."""
 
     failed: int
     due: int
 
     @property
     def rate(self) -> float:
-        """Failures over requests."""
+        """The error rate, x / n."""
         return self.failed / self.due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Excess:
-    """How tonight's failures compare.
+class FailureComparison:
+    """How tonight's failures compare with the history; rates are ratios.
 
     Attributes:
-        level: rate of the nights before.
-        shift: tonight's rate minus ``level``; ``low`` and ``high`` are its 95 % interval.
-        p_more, p_fewer: chance of as many failures or more, or as few or fewer, had nothing changed.
-        upper: what the rate before was at most, with 95 % confidence.
+        earlier_rate: p.
+        shift: x/n − p; ``low`` and ``high`` are its 95 % interval.
+        p_more: P(≥ x), the probability of at least as many failures if nothing changed.
+        p_fewer: P(≤ x).
+        upper: 95 % upper bound of the earlier rate.
     """
 
-    level: float
+    earlier_rate: float
     shift: float
     low: float
     high: float
@@ -55,18 +83,18 @@ class Excess:
     upper: float
 
 
-def excess(tonight: FailureCount, before: Sequence[FailureCount]) -> Excess | None:
-    """Compare a night's failures with those before; ``None`` without any night before."""
+def compare_failures(tonight: FailureCount, before: Sequence[FailureCount]) -> FailureComparison | None:
+    """Compare a night's failures with those of earlier nights; ``None`` without requests on either side."""
     known = [count for count in before if count.due > 0]
     if not known or tonight.due <= 0:
         return None
     failed, due = sum(count.failed for count in known), sum(count.due for count in known)
-    level, dispersion = failed / due, _dispersion(known)
-    upper = 3 / due if failed == 0 else level + NORMAL_95 * math.sqrt(_variance(failed, due, dispersion))
+    rate, dispersion = failed / due, _dispersion(known)
+    upper = 3 / due if failed == 0 else rate + NORMAL_95 * math.sqrt(_variance(failed, due, dispersion))
     variance = _variance(tonight.failed, tonight.due, dispersion) + _variance(failed, due, dispersion)
-    shift, margin = tonight.rate - level, NORMAL_95 * math.sqrt(variance)
-    return Excess(
-        level=level,
+    shift, margin = tonight.rate - rate, NORMAL_95 * math.sqrt(variance)
+    return FailureComparison(
+        earlier_rate=rate,
         shift=shift,
         low=shift - margin,
         high=shift + margin,
@@ -77,7 +105,7 @@ def excess(tonight: FailureCount, before: Sequence[FailureCount]) -> Excess | No
 
 
 def _at_least(failed: int, due: int, failed_before: int, due_before: int, dispersion: float) -> float:
-    """Return the chance of so many failures or more, each count divided by the dispersion."""
+    """Return P(≥ x)."""
     if failed <= 0:
         return 1.0
     share = due / (due + due_before)
@@ -85,7 +113,7 @@ def _at_least(failed: int, due: int, failed_before: int, due_before: int, disper
 
 
 def _dispersion(counts: Sequence[FailureCount]) -> float:
-    """Return by how much more than by chance the nights differ; 1 where they do not."""
+    """Return φ."""
     failed, due = sum(count.failed for count in counts), sum(count.due for count in counts)
     if len(counts) < 2 or failed in (0, due):
         return 1.0
@@ -95,5 +123,6 @@ def _dispersion(counts: Sequence[FailureCount]) -> float:
 
 
 def _variance(failed: int, due: int, dispersion: float) -> float:
+    """Return W(x, n)."""
     rate = (failed + PRIOR_FAILURES) / (due + 2 * PRIOR_FAILURES)
     return dispersion * rate * (1 - rate) / due

@@ -1,8 +1,8 @@
-"""The text of the baselines file, ``baselines.json``: ``schema_version``, then ``service → scenario → entry``.
+"""Read and write the baselines file, ``baselines.json``: ``schema_version``, then ``service → scenario → entry``.
 
-Keys are in stable order and a run is one line, so that a diff shows just what changed. In the history, a run that a
-newer entry of the cell holds in full is only its id. Files of older versions are read, and written as the present
-version with the next change; ``baselines.schema.json`` describes the present one for other tools.
+Keys have a stable order and each run is one line, so that a diff shows only what changed. In ``previous``, a run that a
+newer entry of the cell holds in full is given by its id. Files of older versions are read, and the next change writes
+them in the current version. ``baselines.schema.json`` describes the current version for other tools.
 """
 
 import json
@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from include.perf.baselines.baselines import Baseline, Baselines
-from include.perf.baselines.migration import LADDER, PLAIN, Document, validated
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Baseline
+from include.perf.baselines.migration import MIGRATIONS, PLAIN, Document, validated
 from include.perf.model.errors import BaselineError
 from include.perf.model.metric import METRICS
 
@@ -26,10 +27,10 @@ _ENTRY: TypeAdapter[Baseline] = TypeAdapter(Baseline)
 
 
 def parse_baselines(content: bytes, *, where: str) -> Baselines:
-    """Read the file's content, of this or an older version.
+    """Parse the content of the file, in the current or an older version.
 
     Raises:
-        BaselineError: it is not what it should be; names every problem, and nothing is repaired by guessing.
+        BaselineError: the content is invalid; the message names every problem. Nothing is repaired by guessing.
     """
     try:
         document = json.loads(content, object_pairs_hook=_Object)
@@ -41,7 +42,7 @@ def parse_baselines(content: bytes, *, where: str) -> Baselines:
         if problems:
             raise BaselineError(problems)
         while version < SCHEMA_VERSION:
-            document = LADDER[version](document)
+            document = MIGRATIONS[version](document)
             version += 1
         return Baselines(entries=validated(_ENTRIES, _with_whole_runs(document)))
     except BaselineError as err:
@@ -49,7 +50,7 @@ def parse_baselines(content: bytes, *, where: str) -> Baselines:
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers which of its keys were there more than once."""
+    """A JSON object that remembers its duplicate keys."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -58,25 +59,25 @@ class _Object(dict[str, Any]):
 
 
 def _flaws(value: object, path: str = "") -> Iterator[str]:
-    """Say where a key is repeated or a number is none, which JSON's grammar lets through."""
+    """Report duplicate keys and numbers that are not finite; Python's JSON parser accepts both."""
     if isinstance(value, _Object):
-        yield from (f"{path}{name}: is there more than once" for name in value.repeated)
+        yield from (f"{path}{name}: duplicate key" for name in value.repeated)
         for name, inner in value.items():
             yield from _flaws(inner, f"{path}{name}.")
     elif isinstance(value, list):
         for number, inner in enumerate(value):
             yield from _flaws(inner, f"{path}{number}.")
-    elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:  # NaN is in no order
+    elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:  # also true for NaN
         yield f"{path[:-1]}: must be a finite number, but is {value if isinstance(value, float) else 'too large'}"
 
 
 def _version_of(document: Any, *, where: str) -> int:
-    """Take the version out of a document; the plain form says none."""
+    """Remove the version from a document and return it; the plain form has none."""
     if not isinstance(document, dict):
         raise BaselineError(f"{where} must be an object with {VERSION_KEY} {SCHEMA_VERSION}; {REMEDY}")
     if VERSION_KEY not in document:
         if any(_is_entry(cell) for cells in document.values() if isinstance(cells, dict) for cell in cells.values()):
-            raise BaselineError(f"{where} has lost its {VERSION_KEY}; {REMEDY}")
+            raise BaselineError(f"{where} has no {VERSION_KEY}; {REMEDY}")
         return PLAIN
     version = document.pop(VERSION_KEY)
     if isinstance(version, bool) or not isinstance(version, int) or version <= PLAIN:
@@ -85,7 +86,7 @@ def _version_of(document: Any, *, where: str) -> int:
         )
     if version > SCHEMA_VERSION:
         raise BaselineError(
-            f"{where} has {VERSION_KEY} {version}, and this Bellwether reads none above {SCHEMA_VERSION}; "
+            f"{where} has {VERSION_KEY} {version}, but this Bellwether reads versions up to {SCHEMA_VERSION}; "
             "upgrade Bellwether"
         )
     return version
@@ -96,17 +97,17 @@ def _is_entry(cell: object) -> bool:
 
 
 def _with_whole_runs(document: Document) -> Document:
-    """Put runs in the place of their ids; what has another shape is left to be found by validation."""
+    """Replace ids of runs by the runs; anything of another shape is left to the validation."""
     problems: list[str] = []
     for service, scenarios in document.items():
         for scenario, entry in scenarios.items() if isinstance(scenarios, dict) else ():
             known: dict[str, Any] = {}
-            for path, each in _generations(entry):
-                for number, run in enumerate(each["runs"]):
+            for path, generation in _generations(entry):
+                for number, run in enumerate(generation["runs"]):
                     if isinstance(run, dict):
                         known[str(run.get("run_id"))] = run
                     elif isinstance(run, str) and run in known:
-                        each["runs"][number] = known[run]
+                        generation["runs"][number] = known[run]
                     elif isinstance(run, str):
                         problems.append(f"{service}.{scenario}.{path}runs.{number}: run {run!r} is in no newer entry")
     if problems:
@@ -115,21 +116,21 @@ def _with_whole_runs(document: Document) -> Document:
 
 
 def _generations(entry: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return an entry and those before it that have runs, newest first, each with its path within the entry."""
+    """Yield an entry and its earlier versions that have runs, newest first, with their paths within the entry."""
     if not isinstance(entry, dict):
         return
     previous = entry.get("previous")
     older = enumerate(previous) if isinstance(previous, list) else ()
-    for path, each in (("", entry), *((f"previous.{number}.", old) for number, old in older)):
-        if isinstance(each, dict) and isinstance(each.get("runs"), list):
-            yield path, each
+    for path, generation in (("", entry), *((f"previous.{number}.", old) for number, old in older)):
+        if isinstance(generation, dict) and isinstance(generation.get("runs"), list):
+            yield path, generation
 
 
 def format_baselines(baselines: Baselines) -> bytes:
-    """Write the file's content; the same baselines give the same bytes.
+    """Return the content of the file; the same baselines give the same bytes.
 
     Raises:
-        BaselineError: there is something in them that could not be read back.
+        BaselineError: a value could not be read back.
     """
     document: Document = {VERSION_KEY: SCHEMA_VERSION}
     for service, scenarios in sorted(baselines.entries.items()):
@@ -141,24 +142,25 @@ def format_baselines(baselines: Baselines) -> bytes:
 
 
 def entry_document(entry: Baseline) -> Document:
-    """Return one entry as it stands in the file."""
+    """Return one entry in the form of the file."""
     document: Document = _ENTRY.dump_python(entry, mode="json")
     known: dict[str, _Line] = {}
-    for each in (document, *document["previous"]):
-        each["fingerprint"] = dict(sorted(each["fingerprint"].items()))
-        each["metrics"] = _in_order(each["metrics"])
-        each["anchor"] = _Line(each["anchor"] | {"metrics": _in_order(each["anchor"]["metrics"])})
-        each["spread"] = {name: _Line(spread) for name, spread in _in_order(each["spread"]).items()}
-        each["runs"] = list(_short_runs(each["runs"], known))
+    for generation in (document, *document["previous"]):
+        generation["fingerprint"] = dict(sorted(generation["fingerprint"].items()))
+        generation["metrics"] = _in_order(generation["metrics"])
+        anchor = generation["anchor"]
+        generation["anchor"] = _Line(anchor | {"metrics": _in_order(anchor["metrics"])})
+        generation["spread"] = {name: _Line(spread) for name, spread in _in_order(generation["spread"]).items()}
+        generation["runs"] = list(_short_runs(generation["runs"], known))
     return document
 
 
 class _Line(dict[str, Any]):
-    """An object that is written on a line of its own."""
+    """An object that is written on one line."""
 
 
 def _short_runs(runs: Iterable[Document], known: dict[str, _Line]) -> Iterator[_Line | str]:
-    """Leave out what a run does not say, and all of one that was written before."""
+    """Yield runs without their empty fields, and only the id of a run that was already written."""
     for run in runs:
         kept = _Line({name: value for name, value in run.items() if value not in (None, {})})
         for name in ("metrics", "platform", "within_run"):
@@ -173,29 +175,29 @@ def _short_runs(runs: Iterable[Document], known: dict[str, _Line]) -> Iterator[_
 
 
 def _in_order(by_metric: Mapping[str, Any]) -> dict[str, Any]:
-    """Sort by the order in which people read the metrics; unknown ones come after them."""
+    """Sort by the display order of the metrics; unknown metrics come last."""
     order = list(METRICS)
     names = sorted(by_metric, key=lambda name: (order.index(name) if name in METRICS else len(order), name))
     return {name: by_metric[name] for name in names}
 
 
 def _text(value: object, indent: str = "") -> str:
-    """Write indented JSON with a line for each `_Line`, and one for a list of names."""
+    """Format indented JSON, with one line for each `_Line` and for a list of strings."""
     deeper = f"{indent}  "
     if isinstance(value, dict) and value and not isinstance(value, _Line):
         begin, end = "{}"
-        parts = [f"{json.dumps(name, ensure_ascii=False)}: {_text(each, deeper)}" for name, each in value.items()]
-    elif isinstance(value, list) and not all(isinstance(each, str) for each in value):
+        parts = [f"{json.dumps(name, ensure_ascii=False)}: {_text(inner, deeper)}" for name, inner in value.items()]
+    elif isinstance(value, list) and not all(isinstance(item, str) for item in value):
         begin, end = "[]"
-        parts = [_text(each, deeper) for each in value]
+        parts = [_text(item, deeper) for item in value]
     else:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    inner = f",\n{deeper}".join(parts)
-    return f"{begin}\n{deeper}{inner}\n{indent}{end}"
+    lines = f",\n{deeper}".join(parts)
+    return f"{begin}\n{deeper}{lines}\n{indent}{end}"
 
 
 def json_schema() -> Document:
-    """Return the JSON Schema of the file in its present version."""
+    """Return the JSON Schema of the current version of the file."""
     schema = _ENTRY.json_schema()
     definitions = schema["$defs"]
     runs = definitions["Baseline"]["properties"]["runs"]
@@ -205,7 +207,7 @@ def json_schema() -> Document:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Bellwether baselines",
-        "description": "The level of each service in each scenario: service, then scenario, then entry.",
+        "description": "The baseline of every service under every scenario: service, then scenario, then entry.",
         "type": "object",
         "required": [VERSION_KEY],
         "properties": {VERSION_KEY: {"const": SCHEMA_VERSION}},

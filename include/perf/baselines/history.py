@@ -1,8 +1,8 @@
-"""The nights of a cell: what its finished runs measured, and which of them later ones may be held to.
+"""The nights of a cell: what its finished runs measured, and which nights later runs may be compared with.
 
-A night that was flagged, for the worse or the better, is never part of a reference: a regression would become the
-level, and so would a lucky night. Re-runs are no nights of their own; their median is in the record of the run that
-they were done for.
+A night with a significant change, for the worse or the better, is never part of the history that later runs are
+compared with; otherwise a regression would slowly become normal. A re-run is not a night: the medians are in the record
+of the run that it repeated.
 """
 
 import logging
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice, takewhile
 
-from include.perf.baselines.baselines import Baseline, BaselineRun, contribution
 from include.perf.baselines.detection import WINDOWS
-from include.perf.baselines.level import MAX_REFERENCE
+from include.perf.baselines.entry import Baseline, BaselineRun, contribution
+from include.perf.baselines.reference import MAX_REFERENCE
 from include.perf.model.errors import StoreError
 from include.perf.model.json_files import from_json
 from include.perf.model.metric import METRICS
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MAX_NIGHTS = MAX_REFERENCE + max(WINDOWS)
 MAX_READ = 3 * MAX_NIGHTS
-"""Records looked at for a cell's nights: re-runs, invalid runs and other loads lie between them."""
+"""Records read to find a cell's nights: between them are re-runs, invalid runs and runs of other loads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +32,11 @@ class Night:
     """One night of a cell.
 
     Attributes:
-        is_reference: whether later nights may be held to it.
-        version: of the baseline that it was judged by; ``None`` where there was none.
-        is_suspicious: whether a metric looked worse, if not surely so.
-        worse: the metrics that were surely worse.
-        service_wide: those of them that were so over all scenarios of the service.
+        is_reference: whether later nights may be compared with it.
+        version: of the baseline that it was compared with; ``None`` without a baseline.
+        is_suspicious: whether a metric was suspicious, but not significantly worse.
+        worse: metrics that were significantly worse.
+        service_wide: those of ``worse`` that were significant over all scenarios of the service.
     """
 
     run: BaselineRun
@@ -50,9 +50,10 @@ class Night:
 
 
 def night_of(record: RunRecord) -> Night | None:
-    """Return what a record is as a night; ``None`` for a re-run, one without figures to trust, and one of another load.
+    """Return a record as a night; ``None`` for a re-run, a run without valid figures, and a run of another load.
 
-    A short run by hand is no night: many of them would push the nights out, and one would end a row of improvements.
+    A short manual run is such a run of another load: many of them would push real nights out of the history, and a
+    single one would end a series of improvements.
     """
     is_other_load = record.verdict is Verdict.NOT_COMPARABLE
     if record.rerun_of is not None or is_other_load or not record.verdict.is_measured:
@@ -63,9 +64,11 @@ def night_of(record: RunRecord) -> Night | None:
         verdict=record.verdict,
         is_reference=record.verdict is Verdict.PASS,
         version=record.baseline.version if record.baseline else None,
-        is_suspicious=any(each.is_suspicion for each in record.deviations),
-        worse=frozenset(each.metric for each in record.regressions),
-        service_wide=frozenset(each.metric for each in record.regressions if each.cause is Cause.SERVICE),
+        is_suspicious=any(deviation.is_suspicion for deviation in record.deviations),
+        worse=frozenset(deviation.metric for deviation in record.regressions),
+        service_wide=frozenset(
+            deviation.metric for deviation in record.regressions if deviation.cause is Cause.SERVICE
+        ),
     )
 
 
@@ -75,28 +78,28 @@ def read_nights(
     service: str,
     scenario: str,
     before: datetime | None = None,
-    most: int = MAX_NIGHTS,
+    limit: int = MAX_NIGHTS,
 ) -> tuple[Night, ...]:
     """Return the latest nights of a cell, oldest first.
 
     Args:
-        before: leave out what started then or later.
-        most: so many at most.
+        before: leave out runs that started at this moment or later.
+        limit: maximum number of nights.
     """
     records = _records(store, service, scenario)
     earlier = (record for record in records if before is None or record.started_at < before)
     nights = (night for record in islice(earlier, MAX_READ) if (night := night_of(record)) is not None)
-    return tuple(sorted(islice(nights, most), key=_moment))
+    return tuple(sorted(islice(nights, limit), key=_moment))
 
 
 def values_of(nights: Iterable[Night], *, fingerprint: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
-    """Return by metric what the nights of one load and data measured, in their order."""
+    """Return by metric the values of the nights with this fingerprint, in their order."""
     alike = [night.run.metrics for night in nights if night.fingerprint == fingerprint]
     return {name: tuple(values[name] for values in alike if name in values) for name in METRICS}
 
 
 def _records(store: ResultsStore, service: str, scenario: str) -> Iterable[RunRecord]:
-    """Return the finished runs of a cell, latest first; a record that cannot be read is no night."""
+    """Return the finished runs of a cell, latest first, without records that cannot be read."""
     for uri in store.latest(service=service, scenario=scenario):
         content = store.read(uri, RECORD_FILE)
         if content is None:
@@ -108,15 +111,15 @@ def _records(store: ResultsStore, service: str, scenario: str) -> Iterable[RunRe
 
 
 def _moment(night: Night) -> datetime:
-    assert night.run.at is not None  # noqa: S101 - every record says when it started
+    assert night.run.at is not None  # noqa: S101 - every record has its start
     return night.run.at
 
 
-def of_level(nights: Iterable[Night], baseline: Baseline) -> tuple[Night, ...]:
-    """Return the nights of a baseline's level, oldest first: its own runs, and what was measured since like them.
+def comparable_nights(nights: Iterable[Night], baseline: Baseline) -> tuple[Night, ...]:
+    """Return the nights that belong to a baseline, oldest first: its own runs, and later nights with its fingerprint.
 
-    A run of the baseline counts as accepted, whatever its own verdict was. A night that was judged by a version of
-    another level says nothing of this one, also when it is later than the first run of this one.
+    The runs of the baseline count as `PASS`, whatever their own verdict was. A night that was compared with a version
+    that this baseline does not continue is left out, even if it is later than the baseline's first run.
     """
     accepted = {run.run_id: run for run in baseline.runs}
     since = baseline.since
@@ -131,7 +134,7 @@ def of_level(nights: Iterable[Night], baseline: Baseline) -> tuple[Night, ...]:
         and night.fingerprint == baseline.fingerprint
         and since is not None
         and _moment(night) > since
-        and baseline.shares_level(night.version)
+        and baseline.continues(night.version)
     ]
     undated = [night for night in own if night.run.at is None]
     dated = sorted([night for night in own if night.run.at is not None] + later, key=_moment)
@@ -139,10 +142,10 @@ def of_level(nights: Iterable[Night], baseline: Baseline) -> tuple[Night, ...]:
 
 
 def passed_since(nights: Iterable[Night], baseline: Baseline, *, before: datetime) -> tuple[BaselineRun, ...]:
-    """Return the runs that passed since the baseline's level began, up to a moment: they may strengthen it."""
+    """Return the runs that passed since the baseline's first run, up to a moment: they may strengthen it."""
     return tuple(
         night.run
-        for night in of_level(nights, baseline)
+        for night in comparable_nights(nights, baseline)
         if night.is_reference and not night.is_suspicious and night.run.at is not None and night.run.at < before
     )
 
@@ -150,26 +153,27 @@ def passed_since(nights: Iterable[Night], baseline: Baseline, *, before: datetim
 def improved_before(
     nights: Iterable[Night], baseline: Baseline, *, fingerprint: Mapping[str, str], before: datetime
 ) -> tuple[BaselineRun, ...]:
-    """Return the unbroken row of improvements up to a moment, so that a new level is worth as much as it was seen.
+    """Return the unbroken series of improvements up to a moment: together they make a new baseline more precise.
 
-    Those that the present level is made of, or that were better than another one, are no part of that row.
+    Runs behind the current baseline, and improvements over a baseline that it does not continue, end the series.
     """
-    row = takewhile(
+    series = takewhile(
         lambda night: (
             night.verdict is Verdict.IMPROVEMENT
             and night.fingerprint == fingerprint
             and not baseline.has_run(night.run.run_id)
-            and baseline.shares_level(night.version)
+            and baseline.continues(night.version)
         ),
         reversed([night for night in nights if _moment(night) < before]),
     )
-    return tuple(reversed([night.run for night in row]))
+    return tuple(reversed([night.run for night in series]))
 
 
-def taken_along(nights: Iterable[Night], baseline: Baseline, record: RunRecord) -> tuple[BaselineRun, ...]:
-    """Return the runs that a promotion takes along.
+def runs_to_promote_with(nights: Iterable[Night], baseline: Baseline, record: RunRecord) -> tuple[BaselineRun, ...]:
+    """Return the earlier runs that are promoted together with a run.
 
-    One that passed takes those that passed since the level began, an improvement the row of improvements before it.
+    For a run that passed these are the runs that passed since the baseline's first run; for an improvement, the
+    improvements directly before it.
     """
     if record.verdict is Verdict.IMPROVEMENT:
         return improved_before(nights, baseline, fingerprint=record.fingerprint, before=record.started_at)

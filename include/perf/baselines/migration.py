@@ -1,7 +1,7 @@
-"""Older forms of the baselines file, each turned into the next: a rung of the ladder for each version.
+"""Convert older versions of the baselines file, one version at a time.
 
-A rung takes a document of its version and returns one of the next; it keeps working on plain documents, so that it
-stays true when the classes of today have moved on. Version 0 is the plain form of the first days.
+Every step takes a document of its version and returns one of the next version. Steps work on plain documents, so that
+they stay correct when the current classes change. Version 0 is the plain form: ``service → scenario → metric: number``.
 """
 
 import json
@@ -29,15 +29,15 @@ T = TypeVar("T")
 
 
 def validated(adapter: TypeAdapter[T], document: Document) -> T:
-    """Check a document to the letter: text is no number, a time has a zone, an unknown field is a mistake.
+    """Validate a document strictly: text is not a number, a time needs a zone, an unknown field is an error.
 
     Raises:
-        BaselineError: a problem each, beginning with where in the document it is.
+        BaselineError: lists every problem, beginning with its path in the document.
     """
     try:
         return adapter.validate_json(json.dumps(document), strict=True)
     except ValidationError as err:
-        raise BaselineError([_problem(each["loc"], each["msg"], each["input"]) for each in err.errors()]) from err
+        raise BaselineError([_problem(error["loc"], error["msg"], error["input"]) for error in err.errors()]) from err
 
 
 def _problem(location: tuple[int | str, ...], message: str, found: object) -> str:
@@ -47,7 +47,7 @@ def _problem(location: tuple[int | str, ...], message: str, found: object) -> st
 
 
 def _from_plain(document: Document) -> Document:
-    """Take over ``service → scenario → metric: number``: a level that nobody knows the origin of."""
+    """Convert ``service → scenario → metric: number``: values of unknown origin."""
     problems = list(_plain_problems(document))
     if problems:
         raise BaselineError(problems)
@@ -72,7 +72,7 @@ def _plain_problems(document: Document) -> Iterator[str]:
 
 def _plain_metric_problems(path: str, name: str, value: object) -> Iterator[str]:
     if name not in METRICS:
-        yield f"{path}: {name!r} is no metric; known are {', '.join(METRICS)}"
+        yield f"{path}: {name!r} is not a metric; known metrics: {', '.join(METRICS)}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         yield f"{path}: must be a number in base units, but is {json.dumps(value)}"
 
@@ -102,7 +102,7 @@ class RunV1:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryV1:
-    """A baseline in version 1: no spread, no anchor, no end."""
+    """A baseline in version 1: without spread, anchor and expiry."""
 
     __pydantic_config__ = EXACT
 
@@ -115,7 +115,7 @@ class EntryV1:
     previous: tuple["EntryV1", ...] = ()
 
     def plain_runs(self) -> tuple[BaselineRun, ...]:
-        """Return its runs as those of today, which know more."""
+        """Return its runs as runs of the current version."""
         return tuple(BaselineRun(run_id=run.run_id, metrics=run.metrics) for run in self.runs)
 
 
@@ -124,7 +124,7 @@ _ENTRY_V1: TypeAdapter[EntryV1] = TypeAdapter(EntryV1)
 
 
 def _from_1(document: Document) -> Document:
-    """Add what version 2 knows more: the anchor (each entry is its own), the spread, and until when it holds."""
+    """Add the fields of version 2: the anchor (the metrics of the entry itself), the spread, and the expiry."""
     entries = validated(_ENTRIES_V1, document)
     runs = {
         (service, scenario): entry.plain_runs()
@@ -143,19 +143,19 @@ def _from_1(document: Document) -> Document:
 
 
 def _entry_2(entry: EntryV1, *, others: list[tuple[BaselineRun, ...]]) -> Document:
-    from include.perf.baselines.spread import spread_of  # takes NumPy and SciPy, which only an old file needs
+    from include.perf.baselines.spread import spread_of  # imports NumPy and SciPy, which only old files need
 
     spread = spread_of(entry.plain_runs(), others=others)
     dumped: Document = _ENTRY_V1.dump_python(entry, mode="json")
     return dumped | {
         "state": State.SUPERSEDED.value,
         "anchor": {"metrics": dumped["metrics"], "runs": len(entry.runs), "version": entry.version},
-        "spread": {name: asdict(each) for name, each in spread.items()},
+        "spread": {name: asdict(of_metric) for name, of_metric in spread.items()},
         "review_by": (entry.approval.at + REVIEW_AFTER).isoformat(),
         "expires_at": (entry.approval.at + EXPIRES_AFTER).isoformat(),
         "previous": [],
     }
 
 
-LADDER: Mapping[int, Callable[[Document], Document]] = {PLAIN: _from_plain, 1: _from_1}
-"""By version, what makes a document of the next; documents are without their ``schema_version``."""
+MIGRATIONS: Mapping[int, Callable[[Document], Document]] = {PLAIN: _from_plain, 1: _from_1}
+"""By version, the step to the next version; documents are without their ``schema_version``."""

@@ -1,32 +1,35 @@
-"""The arrays that the detection statistics work on."""
+"""Input and results of the detection statistics: arrays over (cells, metrics).
+
+`include.perf.baselines.detection` defines the symbols that are used here.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from include.perf.baselines.level import Flags, Floats, Ints, ReferenceLevel
+from include.perf.baselines.reference import Flags, Floats, Ints, Reference
 
 FAMILY_EDGE = 1.12
-"""A family is one comparison where its members are three, and what a release does shows in all of them: at the same
-rate of false alarms its limit is lower by so much."""
+"""k: a family of three latencies is one comparison instead of three, so the same threshold would give fewer false
+alarms. This factor makes the rate the same again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """The nights of many cells, right-aligned: the last column is tonight.
+    """The nights of all cells, right-aligned: the last column is tonight.
 
     Attributes:
-        values: (cells, metrics, nights) on the log scale, more is worse; NaN where there is none.
-        is_reference: (cells, nights), or (cells, metrics, nights), nights that later ones may be held to: valid, and
-            not flagged.
-        is_tonight: (cells,) whether the last column is of the night that is judged; other cells lend their
-            spread, and their part to the statistics of their service.
-        floors: (cells, metrics) smallest shift worth telling, log scale.
-        services: (cells,) number of each cell's service, from 0.
-        anchors: (cells, metrics) the frozen level of the approved baseline, NaN without one.
-        anchor_runs: (cells,) runs behind it.
-        families: (metrics,) number of the family of each metric, whose members move together when the service does,
-            from 0; −1 for a metric by itself.
+        values: y, (cells, metrics, nights), log scale, larger is worse; NaN if unknown.
+        is_reference: (cells, nights), or (cells, metrics, nights): whether later nights may be compared with it, that
+            is, it was valid and had no significant change.
+        is_tonight: (cells,) whether the last column is a run of the night that is judged. The other cells contribute
+            their history to the common spread and their latest night to the statistics of their service.
+        minimum_effects: f, (cells, metrics), log scale.
+        services: (cells,) index of each cell's service.
+        anchors: (cells, metrics) frozen values of the approved baseline, log scale; NaN without one.
+        anchor_runs: (cells,) number of runs behind the anchor.
+        families: (metrics,) index of each metric's family, whose members change together when the service does; −1
+            for a metric without a family.
     """
 
     values: Floats
@@ -41,40 +44,45 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shifts:
-    """How far the mean of the last nights lies from a level; each (cells, metrics), log scale, NaN where unknown.
+    """How far the mean of the last nights lies from a centre; arrays (cells, metrics), log scale, NaN if unknown.
 
     Attributes:
-        nights: how many last nights.
-        of_anchor: whether the level is the frozen anchor.
-        centre: the level.
-        shift: their mean minus the level, each night's part bounded.
-        told: the same without the bounds, for people.
-        error: its standard error.
-        z: ``shift`` over ``error``.
-        family_z: the weighted sum of ``z`` over the metric's family, over the standard deviation of that sum, times
-            `FAMILY_EDGE`, so that one limit serves both; NaN where the metric is by itself.
-        dof: degrees of freedom behind ``error``.
+        nights: n, number of last nights.
+        of_anchor: whether the centre is the frozen anchor.
+        centre: μ.
+        shift: D, the mean distance from μ with each night's part bounded; for one night δ − P.
+        plain_shift: the same without the bounds; this one is reported.
+        error: standard error of ``shift``.
+        z: ``shift`` / ``error``.
+        family_z: z_F; NaN for a metric without a family.
+        dof: ν, degrees of freedom behind ``error``.
     """
 
     nights: int
     of_anchor: bool
     centre: Floats
     shift: Floats
-    told: Floats
+    plain_shift: Floats
     error: Floats
     z: Floats
     family_z: Floats
     dof: Floats
 
-    def surest(self, sign: int) -> Floats:
-        """Return the larger of ``z`` and ``family_z`` in a direction."""
+    def max_z(self, sign: int) -> Floats:
+        """Return the larger of z and z_F: ``sign`` is 1 for worse, −1 for better."""
         larger: Floats = np.fmax(sign * self.z, sign * self.family_z)
         return larger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceShifts:
-    """The same over the scenarios of a service; each (services, metrics)."""
+    """The shifts over all scenarios of a service; arrays (services, metrics).
+
+    Attributes:
+        nights: n, number of last nights.
+        shift: mean of clip(z, −2.5, 2.5) · error.
+        z: Z.
+    """
 
     nights: int
     shift: Floats
@@ -83,19 +91,19 @@ class ServiceShifts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelStatistics:
-    """What a night shows.
+    """The statistics of one night.
 
     Attributes:
-        level: what tonight is held to.
-        family: how the metrics of each family go together.
-        tonight: the shift of this night, the platform's part taken out.
-        windows: of the last nights, against the older ones and against the anchor.
-        services: over scenarios.
-        platform: (metrics,) part of all cells in tonight's shift, log scale; taken out of the above.
-        platform_z: (metrics,) how far it stands out of its own uncertainty.
+        reference: centre and spread that tonight is compared with.
+        family: correlation of the metrics of each family.
+        tonight: the shift of this night, without the platform part.
+        windows: the shifts of the last nights, against the older nights and against the anchor.
+        services: the shifts over the scenarios of each service.
+        platform: P, (metrics,) the part of tonight's shift that all cells share, log scale.
+        platform_z: (metrics,) the z of the platform part.
     """
 
-    level: ReferenceLevel
+    reference: Reference
     family: "Family"
     tonight: Shifts
     windows: tuple[Shifts, ...]
@@ -106,20 +114,27 @@ class PanelStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """How the metrics of each family go together.
+    """How the metrics of each family vary together from run to run.
 
     Attributes:
-        correlation: (metrics, metrics) between the runs of a cell, pooled over the cells; 0 between families.
-        belongs: (metrics, metrics) whether two metrics are of one family.
+        correlation: R, (metrics, metrics), pooled over the cells; 0 between families.
+        belongs: (metrics, metrics) 1 where two metrics are of one family, else 0.
     """
 
     correlation: Floats
     belongs: Floats
 
     def sum_of(self, z: Floats, error: Floats) -> Floats:
-        """Return the sum of (cells, metrics) statistics over each metric's family, over its standard deviation.
+        """Combine the statistics of each family: Σ wᵢ·zᵢ / √(wᵀ·R·w), weighted by the precision wᵢ = 1 / errorᵢ.
 
-        Each counts by the precision of its shift, 1 / ``error``: a shift that all share shows there most.
+        A shift that all members share stands out most in this sum.
+
+        Args:
+            z: (cells, metrics); NaN is left out.
+            error: (cells, metrics) standard errors of the shifts.
+
+        Returns:
+            (cells, metrics); NaN with fewer than two known members.
         """
         known = ~np.isnan(z)
         weight = np.where(known, 1 / np.where(known, error, 1.0), 0.0)

@@ -1,9 +1,10 @@
-"""Changing baselines with what was measured since: promotions, and the review that proposes them."""
+"""Promote runs, roll back and review baselines, with the nights in the results store."""
 
 from datetime import datetime
 
-from include.perf.baselines.baselines import Approval, Baseline, Baselines, BaselineStore
-from include.perf.baselines.history import read_nights, taken_along
+from include.perf.baselines.baselines import Baselines, BaselineStore
+from include.perf.baselines.entry import Approval, Baseline
+from include.perf.baselines.history import read_nights, runs_to_promote_with
 from include.perf.baselines.review import Finding, review
 from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError
@@ -20,21 +21,21 @@ def promote(
     baselines: BaselineStore,
     over: int | None = None,
 ) -> Baseline:
-    """Make a finished run, and the nights that it takes along, part of its baseline or the beginning of a new one.
+    """Add a finished run, and earlier runs that agree with it, to its baseline, or start a new baseline from it.
 
     Args:
-        over: the version that somebody decided to replace, 0 for none; ``None`` where nobody was asked.
+        over: the version that the approval was given for, 0 for "no baseline yet"; ``None`` to skip this check.
 
     Raises:
-        BaselineError: the run may not become a baseline, or the baseline is not what was decided about any more.
+        BaselineError: the run must not become a baseline, or the baseline changed since the approval.
     """
     nights = read_nights(store, service=record.service, scenario=record.scenario, before=record.started_at)
 
-    def change(every: Baselines) -> Baseline:
-        current = every.get(record.service, record.scenario)
-        _check_version(current, over, where=f"{record.service} in {record.scenario}")
-        since = taken_along(nights, current, record) if current else ()
-        return every.promote(record, approval=approval, force=force, since=since)
+    def change(entries: Baselines) -> Baseline:
+        current = entries.get(record.service, record.scenario)
+        _check_version(current, over, where=f"{record.service} under {record.scenario}")
+        since = runs_to_promote_with(nights, current, record) if current else ()
+        return entries.promote(record, approval=approval, force=force, since=since)
 
     return baselines.update(change)
 
@@ -42,45 +43,45 @@ def promote(
 def roll_back(
     cell: CellName, *, version: int, approval: Approval, baselines: BaselineStore, over: int | None = None
 ) -> Baseline:
-    """Make an earlier version of a cell's baseline the present one again.
+    """Make an earlier version of a cell's baseline the current one again.
 
     Args:
-        over: as `promote`.
+        over: as in `promote`.
 
     Raises:
-        BaselineError: there is no such version, or the baseline is not what was decided about any more.
+        BaselineError: there is no such version, or the baseline changed since the approval.
     """
 
-    def change(every: Baselines) -> Baseline:
-        _check_version(every.get(cell.service, cell.scenario), over, where=f"{cell.service} in {cell.scenario}")
-        return every.roll_back(cell.service, cell.scenario, version=version, approval=approval)
+    def change(entries: Baselines) -> Baseline:
+        _check_version(entries.get(cell.service, cell.scenario), over, where=f"{cell.service} under {cell.scenario}")
+        return entries.roll_back(cell.service, cell.scenario, version=version, approval=approval)
 
     return baselines.update(change)
 
 
 def _check_version(current: Baseline | None, over: int | None, *, where: str) -> None:
-    """Refuse a change that was decided when the baseline was another one."""
+    """Refuse a change that was approved for another version of the baseline."""
     version = current.version if current else 0
     if over is not None and over != version:
         raise BaselineError(
-            f"the baseline of {where} is version {version} by now, and what was approved was about version {over}; "
-            "ask again"
+            f"the baseline of {where} is now version {version}, but the approval was given for version {over}; "
+            "ask for a new approval"
         )
 
 
 def review_all(*, store: ResultsStore, baselines: BaselineStore, now: datetime) -> tuple[Finding, ...]:
-    """Look at every baseline and at what was measured since."""
-    every: Baselines = baselines.read()
+    """Review every baseline with the nights measured since."""
+    current = baselines.read()
     nights = {
         (service, scenario): read_nights(store, service=service, scenario=scenario)
-        for service, scenarios in every.entries.items()
+        for service, scenarios in current.entries.items()
         for scenario in scenarios
     }
-    return review(every, nights, now=now)
+    return review(current, nights, now=now)
 
 
 def referenced_runs(baselines: Baselines) -> frozenset[str]:
-    """Return the ids of the runs behind any version of a baseline, and of those that it was approved by."""
+    """Return the ids of all runs behind any version of a baseline, and of the runs that were promoted."""
     entries = [entry for scenarios in baselines.entries.values() for entry in scenarios.values()]
     versions = [version for entry in entries for version in (entry, *entry.previous)]
     behind = {run.run_id for version in versions for run in version.runs}

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from include.perf.baselines import file_format
-from include.perf.baselines.baselines import Approval, Baseline, Baselines, BaselineStore
-from include.perf.baselines.entry import percent
+from include.perf.baselines.baselines import Baselines, BaselineStore
+from include.perf.baselines.entry import Approval, Baseline, percent
 from include.perf.baselines.file_format import entry_document, format_baselines
 from include.perf.baselines.history import MAX_NIGHTS, read_nights
 from include.perf.baselines.promotion import promote, review_all, roll_back
@@ -187,7 +187,9 @@ class BaselineCommands:
         service = load_catalogue().service(options.service).name
         entry = self.baselines().read().get(service, options.scenario)
         if entry is None:
-            raise BaselineError(f"there is no baseline of {service} in {options.scenario}; `baselines list` shows all")
+            raise BaselineError(
+                f"there is no baseline of {service} under {options.scenario}; `baselines list` shows all"
+            )
         if options.json:
             console.print(json.dumps(entry_document(entry), indent=2, ensure_ascii=False))
         else:

@@ -27,8 +27,9 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from include.perf.baselines.baselines import Baseline, Baselines, State
-from include.perf.baselines.error_count import FailureCount, excess
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Baseline, State
+from include.perf.baselines.error_count import FailureCount, compare_failures
 from include.perf.baselines.spread import resolution_of, spread_between, worse_sign
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.service import Service
@@ -179,7 +180,7 @@ class _Levels:
         runs = self.entry.runs
         counts = [FailureCount(failed=run.failed, due=run.due) for run in runs if run.failed is not None and run.due]
         centre = self.entry.metrics[ERROR_RATE.name]
-        found = excess(FailureCount(failed=0, due=1), counts)
+        found = compare_failures(FailureCount(failed=0, due=1), counts)
         at_most = centre if found is None else max(centre, found.upper)
         warning = at_most + ERROR_RATE.min_effect_absolute
         return warning, max(warning, CRITICAL_RATIO * centre, at_most + CRITICAL_POINTS)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-from include.perf.baselines.baselines import Baseline, Baselines
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Baseline
 from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, SHORT_NAMES, Metric
 from include.perf.model.numbers import format_value

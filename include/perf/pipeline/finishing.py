@@ -153,7 +153,7 @@ class Finishing:
             service=record.service,
             scenario=record.scenario,
             before=record.started_at,
-            most=NIGHTS_SHOWN,
+            limit=NIGHTS_SHOWN,
         )
         history = values_of(nights, fingerprint=record.fingerprint)
         reports = run_files(record, charts=charts, history=history, read=partial(self.store.read, uri))

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from include.perf.baselines.baselines import Approval, Baseline, BaselineStore
+from include.perf.baselines.baselines import BaselineStore
+from include.perf.baselines.entry import Approval, Baseline
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.guards.guard import Guard
 from include.perf.load.announcing import LoadObserver

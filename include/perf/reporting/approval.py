@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from include.perf.baselines.baselines import Baseline, Baselines
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Baseline
 from include.perf.model.errors import BaselineError
 from include.perf.reporting.markdown_text import block, bullets, escape
 from include.perf.reporting.metric_table import metrics_table
@@ -28,7 +29,7 @@ def question(record: RunRecord, *, reason: str, asked_by: str, baselines: Baseli
         BaselineError: the run can never become a baseline, or is already part of it.
     """
     if not record.verdict.is_measured or record.rerun_of is not None:
-        raise BaselineError(f"run {record.run_id} is {_what(record)} and can never be a baseline; choose another run")
+        raise BaselineError(f"run {record.run_id} is {_what(record)} and cannot become a baseline; choose another run")
     current = baselines.get(record.service, record.scenario)
     if current is not None and current.has_run(record.run_id):
         raise BaselineError(f"run {record.run_id} is already part of the baseline; there is nothing to approve")
@@ -56,7 +57,7 @@ def proposals(findings: "Iterable[Finding]") -> list[dict[str, Any]]:
                 "cell": f"{finding.service} {finding.scenario} {finding.kind}",
                 "run": finding.run_id,
                 "reason": f"quarterly review: {finding.kind}, {finding.text}",
-                "force": finding.is_new_level,
+                "force": finding.is_new_baseline,
                 "over": finding.version,
             },
         }

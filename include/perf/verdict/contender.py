@@ -1,4 +1,4 @@
-"""What a night's comparison is given: the cells, their nights, and the arrays made of them."""
+"""The input of a night's comparison: the cells with their nights, and the arrays made of them."""
 
 import math
 import statistics
@@ -8,26 +8,27 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from include.perf.baselines.baselines import Baseline
 from include.perf.baselines.detection import WINDOWS
-from include.perf.baselines.history import Night, of_level
-from include.perf.baselines.level import MAX_REFERENCE, Floats
+from include.perf.baselines.entry import Baseline
+from include.perf.baselines.history import Night, comparable_nights
 from include.perf.baselines.panel import Panel
+from include.perf.baselines.reference import MAX_REFERENCE, Floats
 from include.perf.baselines.spread import JUDGED_ON_LOG, log_of, on_log_scale, resolution_of
 from include.perf.model.metric import METRICS, Metric, MetricValue
 
 LATEST_WITHIN = timedelta(days=8)
-"""A cell's latest night counts for its service for so long: scenarios run weekly at the least."""
+"""How long a cell's latest night counts for its service; every scenario runs at least weekly."""
 
 LATENCIES = ("latency_p50", "latency_p95", "latency_p99")
-"""They move together when the service does; each of the other metrics is by itself."""
+"""The family of metrics that change together when the service does."""
 
 COLUMNS = MAX_REFERENCE + max(WINDOWS) + 1
+"""Nights in the arrays: the history, the longest window, and tonight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredRun:
-    """What one valid run measured."""
+    """The figures of one valid run."""
 
     run_id: str
     metrics: Mapping[str, MetricValue]
@@ -37,7 +38,7 @@ class MeasuredRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellOfNight:
-    """A service in a scenario with its baseline.
+    """A cell (a service under a scenario) with its baseline.
 
     Attributes:
         nights: before tonight, oldest first.
@@ -49,30 +50,30 @@ class CellOfNight:
     nights: tuple[Night, ...]
 
     @property
-    def level_nights(self) -> tuple[Night, ...]:
-        """The nights of the baseline's level, oldest first."""
-        return () if self.baseline is None else of_level(self.nights, self.baseline)
+    def comparable_nights(self) -> tuple[Night, ...]:
+        """The nights that belong to the current baseline, oldest first."""
+        return () if self.baseline is None else comparable_nights(self.nights, self.baseline)
 
     @property
     def panel_nights(self) -> tuple[Night, ...]:
-        """Those of them that are computed with: the latest for the windows, and before them what may be a reference.
+        """The comparable nights that go into the arrays: the latest for the windows, before them reference nights only.
 
-        Flagged nights that no window reaches are left out: a regression that lasts for months would push out all
-        that it is held to, and pass for want of nights.
+        Nights with a significant change that are older than every window are left out. Otherwise a regression that
+        lasts for months would push out its own history, and then pass because there are too few nights.
         """
-        nights = self.level_nights
+        nights = self.comparable_nights
         older = [night for night in nights[: -max(WINDOWS)] if night.is_reference]
         return (*older, *nights[-max(WINDOWS) :])[-COLUMNS + 1 :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contender(CellOfNight):
-    """A cell whose night is judged.
+    """A cell whose run of tonight is judged.
 
     Attributes:
-        at: when the first run's load started.
-        runs: the first run, and its valid re-runs.
-        no_rerun: why there was no re-run, where one was wanted.
+        at: when the load of the first run started.
+        runs: the first run and its valid re-runs.
+        no_rerun: why a re-run was not possible; ``None`` if there was one, or none was needed.
         hard_limits: by metric, what the service must never exceed.
         will_record_baseline: whether the run was started with ``update_baseline``.
     """
@@ -86,18 +87,18 @@ class Contender(CellOfNight):
     will_record_baseline: bool = False
 
     def judged(self) -> dict[str, MetricValue]:
-        """Return each metric's median over the runs; of two runs the better one, of none with a value the reason."""
+        """Return the median of each metric over the runs; of two values the better one."""
         first = self.runs[0]
         if len(self.runs) == 1:
             return dict(first.metrics)
         return {name: self._median(METRICS[name]) for name in first.metrics if name in METRICS}
 
     def runs_with(self, name: str) -> int:
-        """Return how many of the runs have a value of a metric."""
+        """Return the number of runs that have a value of a metric."""
         return len(self._values(name))
 
     def is_backed(self, name: str) -> bool:
-        """Whether a re-run speaks for a metric's value, or none could be had."""
+        """Return whether a re-run supports a metric's value, or no re-run was possible."""
         return self.runs_with(name) > 1 or self.no_rerun is not None
 
     def _values(self, name: str) -> list[float]:
@@ -113,13 +114,13 @@ class Contender(CellOfNight):
 
 
 def value_of(metrics: Mapping[str, MetricValue], name: str) -> float | None:
-    """Return a metric's value, ``None`` where there is none."""
+    """Return the value of a metric; ``None`` if there is none."""
     found = metrics.get(name)
     return None if found is None else found.value
 
 
 def panel_of(contenders: Sequence[Contender], others: Sequence[CellOfNight], *, now: datetime) -> Panel:
-    """Return the arrays of a night: first the contenders, then the cells that lend their history."""
+    """Return the arrays of a night: first the contenders, then the cells that contribute their history."""
     cells: list[CellOfNight] = [*contenders, *others]
     shape = (len(cells), len(JUDGED_ON_LOG))
     values = np.full((*shape, COLUMNS), np.nan)
@@ -146,7 +147,7 @@ def panel_of(contenders: Sequence[Contender], others: Sequence[CellOfNight], *, 
 
 
 def _columns(cell: CellOfNight, *, now: datetime) -> tuple[Floats, list[bool]]:
-    """Return a cell's nights as (metrics, nights), and which may be a reference; the last column is the latest."""
+    """Return a cell's values as (metrics, nights), and which are reference nights; the last column is tonight."""
     nights = cell.panel_nights
     rows = [[log_of(night.run, METRICS[name]) for name in JUDGED_ON_LOG] for night in nights]
     flags = [night.is_reference for night in nights]
@@ -165,16 +166,20 @@ def _log_value(metric: Metric, value: MetricValue | None) -> float:
 
 
 def _log_minimum_effect(metric: Metric, cell: CellOfNight) -> float:
-    """Return the smallest shift worth telling on the log scale; without a level there is none."""
-    level = cell.baseline.metrics.get(metric.name) if cell.baseline else None
-    if level is None:
+    """Return f = |ln((L ± F) / L)|, the minimum effect on the log scale; infinite without a baseline value.
+
+    L is the baseline value, F = max(relative minimum effect · L, absolute minimum effect), and the sign is the one that
+    makes the metric worse.
+    """
+    value = cell.baseline.metrics.get(metric.name) if cell.baseline else None
+    if value is None:
         return math.inf
-    shown = max(level, resolution_of(metric))
-    floor = metric.minimum_effect(baseline=shown, is_provisional=False)
-    worse = shown + floor if metric.worsening(baseline=0, value=1) > 0 else shown - floor
-    return abs(math.log(worse / shown)) if worse > 0 else math.inf
+    baseline = max(value, resolution_of(metric))
+    effect = metric.minimum_effect(baseline=baseline, is_provisional=False)
+    worse = baseline + effect if metric.worsening(baseline=0, value=1) > 0 else baseline - effect
+    return abs(math.log(worse / baseline)) if worse > 0 else math.inf
 
 
 def _log_anchor(metric: Metric, cell: CellOfNight) -> float:
-    level = cell.baseline.anchor.metrics.get(metric.name) if cell.baseline else None
-    return math.nan if level is None else on_log_scale(metric, level)
+    anchor = cell.baseline.anchor.metrics.get(metric.name) if cell.baseline else None
+    return math.nan if anchor is None else on_log_scale(metric, anchor)

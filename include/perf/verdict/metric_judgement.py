@@ -1,4 +1,8 @@
-"""The judgement of one metric of one run on the log scale: whether it moved, how surely, and why one thinks so."""
+"""Judge one metric of one run on the log scale: whether it changed, whether that is significant, and why.
+
+With fewer than `MIN_REFERENCE` nights of history there are no statistics: only a large change is reported, as a
+warning. From then on `include.perf.verdict.significance` decides.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,46 +11,46 @@ from datetime import datetime
 
 import numpy as np
 
-from include.perf.baselines.baselines import Baseline
 from include.perf.baselines.detection import MIN_REFERENCE
+from include.perf.baselines.entry import Baseline
 from include.perf.baselines.history import Night
 from include.perf.baselines.panel import Panel, PanelStatistics, Shifts
 from include.perf.baselines.spread import JUDGED_ON_LOG, from_log_scale, on_log_scale
 from include.perf.model.metric import Metric
 from include.perf.runs.record import Cause, Severity, Shift
 from include.perf.verdict import reasons
-from include.perf.verdict.calls import PLATFORM_Z, SUSPECT_T, Calls, t_of_reruns
 from include.perf.verdict.contender import Contender
-from include.perf.verdict.moves import Compared, MetricChange, shift_between, shift_of_log
+from include.perf.verdict.metric_change import ComparedMetric, MetricChange, shift_between, shift_of_log
+from include.perf.verdict.significance import PLATFORM_Z, SUSPECT_T, Significance, t_of_reruns
 
 SINGLE_T = 5.0
-"""From here on, and beyond the 30 % of a provisional baseline, one run is told without a re-run, as a warning."""
+"""From this t on, and beyond the 30 % of a provisional baseline, a run that could not be re-run is a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NightFindings:
-    """What a night shows of all its cells.
+class NightStatistics:
+    """What a night shows over all its cells.
 
     Attributes:
-        services: how many of them there are tonight.
+        services: number of services tonight.
     """
 
     panel: Panel
-    findings: PanelStatistics
-    worse: Calls
-    better: Calls
+    statistics: PanelStatistics
+    worse: Significance
+    better: Significance
     services: int
 
-    def own(self, nights: int) -> Shifts:
-        """Return the shifts of each cell by itself over so many last nights."""
-        shifts = (self.findings.tonight, *self.findings.windows)
-        return next(each for each in shifts if each.nights == nights and not each.of_anchor)
+    def own_shifts(self, nights: int) -> Shifts:
+        """Return each cell's own shifts over so many last nights."""
+        shifts = (self.statistics.tonight, *self.statistics.windows)
+        return next(shift for shift in shifts if shift.nights == nights and not shift.of_anchor)
 
-    def platform_moved(self, index: int) -> bool:
-        """Whether all cells moved in a metric, by more than is worth telling of one."""
-        part = abs(float(self.findings.platform[index]))
+    def has_platform_changed(self, index: int) -> bool:
+        """Return whether all cells changed in a metric, by more than the median minimum effect."""
+        part = abs(float(self.statistics.platform[index]))
         minimum_effects = self.panel.minimum_effects[self.panel.is_tonight, index]
-        return abs(float(self.findings.platform_z[index])) >= PLATFORM_Z and part > float(np.median(minimum_effects))
+        return abs(float(self.statistics.platform_z[index])) >= PLATFORM_Z and part > float(np.median(minimum_effects))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +58,13 @@ class MetricJudge:
     """Judges one metric of one contender.
 
     Attributes:
-        night: what the whole night shows.
-        row: the contender's in it.
-        nights: of the baseline's level, oldest first.
-        value: tonight's, the median where there are re-runs.
+        night: the statistics of the night.
+        row: row of the contender in its arrays.
+        nights: comparable nights, oldest first.
+        value: tonight's value, the median if there were re-runs.
     """
 
-    night: NightFindings
+    night: NightStatistics
     row: int
     contender: Contender
     baseline: Baseline
@@ -70,7 +74,7 @@ class MetricJudge:
 
     @property
     def _cell(self) -> tuple[int, int]:
-        """Where the cell and metric are in the arrays."""
+        """Index of the cell and metric in the arrays."""
         return self.row, self._index
 
     @property
@@ -81,71 +85,74 @@ class MetricJudge:
     def _runs(self) -> int:
         return self.contender.runs_with(self.metric.name)
 
-    def compared(self) -> Compared:
-        """Return how the metric compares."""
-        is_known = float(self.night.findings.level.nights[self._cell]) >= MIN_REFERENCE
-        return self._statistical() if is_known else self._provisional()
+    def compared(self) -> ComparedMetric:
+        """Return how the metric compares with its history."""
+        has_history = float(self.night.statistics.reference.nights[self._cell]) >= MIN_REFERENCE
+        return self._statistical() if has_history else self._provisional()
 
-    def _provisional(self) -> Compared:
-        """With one night or two only much is told."""
+    def _provisional(self) -> ComparedMetric:
+        """Judge without statistics, as there are only one or two nights of history."""
         metric = self.metric
-        centre = float(self.night.findings.level.centre[self._cell])
-        level = self.baseline.metrics[metric.name] if math.isnan(centre) else from_log_scale(metric, centre)
-        shift = shift_between(level, self.value)
-        worsening = metric.worsening(baseline=level, value=self.value)
-        floor = metric.minimum_effect(baseline=level, is_provisional=True)
-        if abs(worsening) <= floor * (1 + 1e-9):
-            return Compared(level=level, shift=shift)
+        centre = float(self.night.statistics.reference.centre[self._cell])
+        reference = self.baseline.metrics[metric.name] if math.isnan(centre) else from_log_scale(metric, centre)
+        shift = shift_between(reference, self.value)
+        worsening = metric.worsening(baseline=reference, value=self.value)
+        threshold = metric.minimum_effect(baseline=reference, is_provisional=True)
+        if abs(worsening) <= threshold * (1 + 1e-9):
+            return ComparedMetric(reference=reference, shift=shift)
         is_worse = worsening > 0
-        nights = int(self.night.findings.level.nights[self._cell])
-        move = MetricChange(
-            level=level,
+        nights = int(self.night.statistics.reference.nights[self._cell])
+        change = MetricChange(
+            reference=reference,
             shift=shift,
             is_worse=is_worse,
             is_confirmed=not is_worse or self.contender.is_backed(metric.name),
-            evidence=reasons.provisional(metric, threshold=floor, nights=nights),
-            most=Severity.WARNING,
+            evidence=reasons.provisional(metric, threshold=threshold, nights=nights),
+            max_severity=Severity.WARNING,
         )
-        return Compared(level=level, shift=shift, suspicion=1 + abs(worsening) / floor if is_worse else 0.0, move=move)
+        suspicion = 1 + abs(worsening) / threshold if is_worse else 0.0
+        return ComparedMetric(reference=reference, shift=shift, suspicion=suspicion, change=change)
 
-    def _statistical(self) -> Compared:
-        findings = self.night.findings
-        level = from_log_scale(self.metric, float(findings.level.centre[self._cell]))
+    def _statistical(self) -> ComparedMetric:
+        statistics = self.night.statistics
+        reference = from_log_scale(self.metric, float(statistics.reference.centre[self._cell]))
         is_suspicious = bool(self.night.worse.is_suspicious[self._cell])
-        return Compared(
-            level=level,
-            shift=self._shift_of(findings.tonight, level),
+        return ComparedMetric(
+            reference=reference,
+            shift=self._shift_of(statistics.tonight, reference),
             suspicion=self._t(1) / SUSPECT_T if is_suspicious else 0.0,
-            move=self._sure(level) or self._with_all(level) or self._doubtful(level),
+            change=self._significant(reference) or self._with_platform(reference) or self._suspicious(reference),
         )
 
     def _t(self, sign: int) -> float:
-        """Return how far tonight stands out in a direction; with re-runs as the median of three."""
-        findings = self.night.findings
-        found = findings.tonight.surest(sign) if self._runs == 1 else t_of_reruns(findings, sign)
+        """Return tonight's statistic in a direction; with re-runs that of the median of three."""
+        statistics = self.night.statistics
+        found = statistics.tonight.max_z(sign) if self._runs == 1 else t_of_reruns(statistics, sign)
         return float(found[self._cell])
 
-    def _shift_of(self, shifts: Shifts, level: float) -> Shift:
-        return shift_of_log(self.metric, shifts, row=self.row, index=self._index, level=level)
+    def _shift_of(self, shifts: Shifts, reference: float) -> Shift:
+        return shift_of_log(self.metric, shifts, row=self.row, index=self._index, reference=reference)
 
-    def _sure(self, level: float) -> MetricChange | None:
-        worse = self._sure_by(self.night.worse, level, is_worse=True)
-        return worse or self._sure_by(self.night.better, level, is_worse=False)
+    def _significant(self, reference: float) -> MetricChange | None:
+        worse = self._significant_in(self.night.worse, reference, is_worse=True)
+        return worse or self._significant_in(self.night.better, reference, is_worse=False)
 
-    def _sure_by(self, calls: Calls, level: float, *, is_worse: bool) -> MetricChange | None:
-        if calls.by_night[self._cell]:
-            return self._by_night(level, is_worse=is_worse)
-        if calls.by_window[self._cell]:
-            window = self.night.findings.windows[int(calls.by_window[self._cell]) - 1]
-            return self._by_window(window, is_worse=is_worse)
-        if calls.by_service[self._cell]:
-            return self._by_service(int(calls.by_service[self._cell]) - 1, level, is_worse=is_worse)
+    def _significant_in(self, found: Significance, reference: float, *, is_worse: bool) -> MetricChange | None:
+        """Return the change that is significant in one direction, by the first of re-runs, windows and service."""
+        if found.by_night[self._cell]:
+            return self._by_reruns(reference, is_worse=is_worse)
+        window = found.by_window.at(*self._cell)
+        if window is not None:
+            return self._by_window(self.night.statistics.windows[window], is_worse=is_worse)
+        service = found.by_service.at(*self._cell)
+        if service is not None:
+            return self._by_service(service, reference, is_worse=is_worse)
         return None
 
-    def _by_night(self, level: float, *, is_worse: bool) -> MetricChange:
+    def _by_reruns(self, reference: float, *, is_worse: bool) -> MetricChange:
         return MetricChange(
-            level=level,
-            shift=self._shift_of(self.night.findings.tonight, level),
+            reference=reference,
+            shift=self._shift_of(self.night.statistics.tonight, reference),
             is_worse=is_worse,
             is_confirmed=True,
             evidence=reasons.by_reruns(runs=self._runs, t=self._t(1 if is_worse else -1)),
@@ -154,76 +161,77 @@ class MetricJudge:
     def _by_window(self, window: Shifts, *, is_worse: bool) -> MetricChange:
         anchor = self.baseline.anchor if window.of_anchor else None
         centre = float(window.centre[self._cell])
-        held = from_log_scale(self.metric, centre) if anchor is None else anchor.metrics[self.metric.name]
-        z = float(window.surest(1 if is_worse else -1)[self._cell])
+        reference = from_log_scale(self.metric, centre) if anchor is None else anchor.metrics[self.metric.name]
+        z = float(window.max_z(1 if is_worse else -1)[self._cell])
         version = None if anchor is None else anchor.version
         return MetricChange(
-            level=held,
-            shift=self._shift_of(window, held),
+            reference=reference,
+            shift=self._shift_of(window, reference),
             is_worse=is_worse,
             is_confirmed=True,
             evidence=reasons.by_window(nights=window.nights, z=z, anchor=version),
             since=self._first_of(window.nights),
         )
 
-    def _by_service(self, number: int, level: float, *, is_worse: bool) -> MetricChange | None:
-        """Return what the scenarios of the service show together, unless this one went the other way."""
-        found = self.night.findings.services[number]
-        own = self.night.own(found.nights)
-        known = self.night.findings.tonight if np.isnan(own.shift[self._cell]) else own
+    def _by_service(self, index: int, reference: float, *, is_worse: bool) -> MetricChange | None:
+        """Return the change of all scenarios of the service, unless this one changed in the other direction."""
+        service = self.night.statistics.services[index]
+        own = self.night.own_shifts(service.nights)
+        known = self.night.statistics.tonight if np.isnan(own.shift[self._cell]) else own
         if (float(known.shift[self._cell]) > 0) is not is_worse:
             return None
-        z = abs(float(found.z[self.night.panel.services[self.row], self._index]))
+        z = abs(float(service.z[self.night.panel.services[self.row], self._index]))
         return MetricChange(
-            level=level,
-            shift=self._shift_of(known, level),
+            reference=reference,
+            shift=self._shift_of(known, reference),
             is_worse=is_worse,
             is_confirmed=True,
-            evidence=reasons.by_service(nights=found.nights, z=z),
+            evidence=reasons.by_service(nights=service.nights, z=z),
             cause=Cause.SERVICE,
-            since=self._first_of(found.nights),
+            since=self._first_of(service.nights),
         )
 
-    def _with_all(self, level: float) -> MetricChange | None:
-        """Return the move of a cell that went with all others, where that is worth telling."""
-        findings = self.night.findings
-        if not self.night.platform_moved(self._index):
+    def _with_platform(self, reference: float) -> MetricChange | None:
+        """Return the change of a cell that changed together with all others, if it exceeds the minimum effect."""
+        statistics = self.night.statistics
+        if not self.night.has_platform_changed(self._index):
             return None
-        part = float(findings.platform[self._index])
-        moved = on_log_scale(self.metric, self.value) - float(findings.level.centre[self._cell])
-        if abs(moved) <= float(self.night.panel.minimum_effects[self._cell]) or moved * part < 0:
+        part = float(statistics.platform[self._index])
+        distance = on_log_scale(self.metric, self.value) - float(statistics.reference.centre[self._cell])
+        if abs(distance) <= float(self.night.panel.minimum_effects[self._cell]) or distance * part < 0:
             return None
-        whole = replace(findings.tonight, told=findings.tonight.told + findings.platform)
-        z = abs(float(findings.platform_z[self._index]))
+        tonight = statistics.tonight
+        with_platform = replace(tonight, plain_shift=tonight.plain_shift + statistics.platform)
+        z = abs(float(statistics.platform_z[self._index]))
         return MetricChange(
-            level=level,
-            shift=self._shift_of(whole, level),
+            reference=reference,
+            shift=self._shift_of(with_platform, reference),
             is_worse=part > 0,
             is_confirmed=True,
             evidence=reasons.by_platform(services=self.night.services, z=z),
             cause=Cause.PLATFORM,
-            most=Severity.WARNING,
+            max_severity=Severity.WARNING,
         )
 
-    def _doubtful(self, level: float) -> MetricChange | None:
-        """Return a suspicion; one that is far off and could not be run again is told all the same."""
-        worse, better = (bool(calls.is_suspicious[self._cell]) for calls in (self.night.worse, self.night.better))
+    def _suspicious(self, reference: float) -> MetricChange | None:
+        """Return a suspicious change; a large one that could not be re-run counts as confirmed."""
+        worse, better = (bool(found.is_suspicious[self._cell]) for found in (self.night.worse, self.night.better))
         if not (worse or better):
             return None
         t = self._t(1 if worse else -1)
-        floor = self.metric.minimum_effect(baseline=level, is_provisional=True)
-        is_far = t >= SINGLE_T and abs(self.value - level) > floor
-        could_not = self._runs == 1 and self.contender.no_rerun is not None
+        threshold = self.metric.minimum_effect(baseline=reference, is_provisional=True)
+        is_large = t >= SINGLE_T and abs(self.value - reference) > threshold
+        had_no_rerun = self._runs == 1 and self.contender.no_rerun is not None
         return MetricChange(
-            level=level,
-            shift=self._shift_of(self.night.findings.tonight, level),
+            reference=reference,
+            shift=self._shift_of(self.night.statistics.tonight, reference),
             is_worse=worse,
-            is_confirmed=worse and could_not and is_far,
+            is_confirmed=worse and had_no_rerun and is_large,
             evidence=reasons.suspicious(t=t, runs=self._runs, no_rerun=self.contender.no_rerun),
-            most=Severity.WARNING,
+            max_severity=Severity.WARNING,
         )
 
     def _first_of(self, nights: int) -> datetime | None:
-        """Return when the first of so many last nights was, tonight counted in."""
+        """Return the start of the first of so many last nights, tonight included; ``None`` if that is tonight."""
         earlier = self.nights[-(nights - 1) :] if nights > 1 else ()
         return earlier[0].run.at if earlier else None

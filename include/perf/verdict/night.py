@@ -1,4 +1,4 @@
-"""The judging of a night: gathers its runs and the history of all cells, and says which run comes out how."""
+"""Judge the runs of a night together: read them and the history of all cells, and make their records."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ class _Member:
     """A run of the night with its re-runs.
 
     Attributes:
-        refused: why there are none, or none that is valid, although some were wanted.
+        refused: why there is no valid re-run although one was wanted.
     """
 
     uri: str
@@ -38,7 +38,7 @@ class Judge:
     """Judges the runs of a night together.
 
     Attributes:
-        hard_limits_of: says what a service must never exceed, by metric.
+        hard_limits_of: returns by metric what a service must never exceed.
     """
 
     store: ResultsStore
@@ -47,34 +47,34 @@ class Judge:
     hard_limits_of: Callable[[str], Mapping[str, float]] = lambda service: {}
 
     def suspicions(self, uris: Sequence[str]) -> dict[str, float]:
-        """Return how suspicious each run looks, the most suspicious first.
+        """Return the suspicious runs by URI with their suspicion (see `Comparison`), the most suspicious first.
 
-        Those that do not are left out, and those of which all that is worse is sure already: a re-run would tell
-        nothing new, and take the place of one that does.
+        A run whose worsened metrics are all significant already is left out: a re-run would add nothing, and take the
+        place of a useful one.
         """
         baselines, members = self._night(uris)
         found = self._compared(members, baselines)
-        doubts = {
+        suspicions = {
             uri: comparison.suspicion
             for uri, comparison in found.items()
-            if any(each.is_suspicion for each in comparison.deviations)
+            if any(deviation.is_suspicion for deviation in comparison.deviations)
         }
-        return dict(sorted(doubts.items(), key=lambda item: -item[1]))
+        return dict(sorted(suspicions.items(), key=lambda item: -item[1]))
 
     def records(
         self, uris: Sequence[str], *, versions: Mapping[str, str], channel_of: Callable[[str], str] = lambda service: ""
     ) -> dict[str, RunRecord]:
-        """Return the record of each run, and of each of its re-runs, by URI.
+        """Return the records of all runs and their re-runs by URI.
 
         Args:
-            channel_of: says where a service's deviations are told; what has one cause is told once in each place.
+            channel_of: returns where deviations of a service are reported; a common cause is reported once per channel.
         """
         baselines, members = self._night(uris)
         found = self._compared(members, baselines)
         records = {}
         for member in members:
             comparison = found.get(member.uri) or member.run.without_verdict()
-            for uri, run, result in _told(member, comparison):
+            for uri, run, result in _results(member, comparison):
                 spec = run.spec
                 baseline = baselines.get(spec.service, spec.scenario)
                 records[uri] = record_of(
@@ -84,10 +84,10 @@ class Judge:
                     versions=versions,
                     reruns=_ids(member) if uri == member.uri else (),
                 )
-        return _told_once(records, channel_of)
+        return _report_once(records, channel_of)
 
-    def again(self, uri: str) -> Comparison:
-        """Judge a finished run by itself against the baseline as it is now; nothing is written.
+    def judge_again(self, uri: str) -> Comparison:
+        """Judge a single finished run against the current baseline; nothing is written.
 
         Raises:
             StoreError: the run is not finished.
@@ -96,7 +96,7 @@ class Judge:
         record = StageFiles(self.store, uri).read_record()
         if not record.verdict.is_measured:
             return Comparison(verdict=record.verdict, reasons=record.reasons)
-        baselines: Baselines = self.baselines.read()
+        baselines = self.baselines.read()
         reruns = tuple(self._reruns_of(record))
         nights = read_nights(self.store, service=record.service, scenario=record.scenario, before=record.started_at)
         contender = Contender(
@@ -108,21 +108,21 @@ class Judge:
             fingerprint=record.fingerprint,
             runs=(_measured(record), *reruns),
             deploy_version=record.deploy_version,
-            no_rerun=None if reruns else "it is judged after the fact",
+            no_rerun=None if reruns else "the run is already finished",
             hard_limits=self.hard_limits_of(record.service),
         )
-        lent = tuple(self._others(baselines, {(record.service, record.scenario)}, before=record.started_at))
-        (comparison,) = compare_night([contender], lent, now=self.clock())
+        others = tuple(self._others(baselines, {(record.service, record.scenario)}, before=record.started_at))
+        (comparison,) = compare_night([contender], others, now=self.clock())
         return comparison
 
     def _reruns_of(self, record: RunRecord) -> Iterator[MeasuredRun]:
-        """Return what the valid re-runs of a finished run measured; one that is gone keeps none from its verdict."""
+        """Yield the figures of the valid re-runs of a finished run; a deleted re-run is skipped."""
         for run_id in record.reruns:
             uri = self.store.uri_of(service=record.service, scenario=record.scenario, run_id=run_id)
             try:
                 rerun = StageFiles(self.store, uri).read_record()
             except StoreError as err:
-                log.warning("judged without a re-run: %s", err)
+                log.warning("re-run ignored: %s", err)
                 continue
             if rerun.verdict.is_measured:
                 yield _measured(rerun)
@@ -130,13 +130,13 @@ class Judge:
     def _night(self, uris: Sequence[str]) -> tuple[Baselines, list[_Member]]:
         problem: ConfigurationError | None = None
         try:
-            baselines: Baselines = self.baselines.read()
+            baselines = self.baselines.read()
         except ConfigurationError as err:
             baselines, problem = Baselines(), err
         return baselines, list(self._members(uris, problem))
 
     def _members(self, uris: Sequence[str], problem: ConfigurationError | None) -> Iterator[_Member]:
-        """Read each run of the night; one whose files cannot be read keeps no other from its verdict.
+        """Read the runs of the night; a run whose files cannot be read is skipped.
 
         Raises:
             StoreError: none of them can be read.
@@ -146,37 +146,37 @@ class Judge:
             try:
                 yield self._member(uri, problem)
             except StoreError as err:
-                log.error("left out of the night: %s", err)
+                log.error("run not judged: %s", err)
                 failures.append(err)
         if failures and len(failures) == len(uris):
             raise failures[0]
 
     def _member(self, uri: str, problem: ConfigurationError | None) -> _Member:
         files = StageFiles(self.store, uri)
-        again = files.reruns.read() or Reruns()
+        planned = files.reruns.read() or Reruns()
         run = gather(files, problem=problem)
         reruns = {
-            each: found.done_for(run)
-            for each in again.uris
-            if (found := self._rerun(StageFiles(self.store, each), problem)) is not None
+            rerun_uri: found.as_rerun_of(run)
+            for rerun_uri in planned.uris
+            if (found := self._rerun(StageFiles(self.store, rerun_uri), problem)) is not None
         }
-        refused = again.refused
-        if again.uris and not any(each.is_valid for each in reruns.values()):
-            refused = f"none of the {len(again.uris)} re-runs is valid"
+        refused = planned.refused
+        if planned.uris and not any(rerun.is_valid for rerun in reruns.values()):
+            refused = f"none of the {len(planned.uris)} re-runs is valid"
         return _Member(uri=uri, run=run, reruns=reruns, refused=refused)
 
     def _rerun(self, files: StageFiles, problem: ConfigurationError | None) -> StageResults | None:
-        """Read a re-run; ``None`` for one whose files are gone, which counts as none.
+        """Read a re-run; ``None`` if its files were deleted.
 
         Raises:
-            StoreError: it is finished. Its verdict was shared then, and is not made again without it.
+            StoreError: the re-run is finished. Its record has the common verdict, which is not judged again without it.
         """
         try:
             return gather(files, problem=problem)
         except StoreError as err:
             if files.is_finished:
                 raise
-            log.error("left out of the night: %s", err)
+            log.error("run not judged: %s", err)
             return None
 
     def _compared(self, members: Sequence[_Member], baselines: Baselines) -> dict[str, Comparison]:
@@ -185,7 +185,7 @@ class Judge:
         if not valid:
             return {}
         contenders = [self._contender(member, baselines) for member in valid]
-        others = self._others(baselines, {(each.service, each.scenario) for each in contenders})
+        others = self._others(baselines, {(contender.service, contender.scenario) for contender in contenders})
         compared = compare_night(contenders, tuple(others), now=self.clock())
         return {member.uri: comparison for member, comparison in zip(valid, compared, strict=True)}
 
@@ -198,7 +198,7 @@ class Judge:
             baseline=baselines.get(spec.service, spec.scenario),
             nights=read_nights(self.store, service=spec.service, scenario=spec.scenario, before=member.run.started_at),
             at=member.run.started_at,
-            fingerprint=member.run.parts,
+            fingerprint=member.run.fingerprint,
             runs=(member.run.measured(), *valid),
             deploy_version=member.run.deployed.after,
             no_rerun=member.refused,
@@ -216,21 +216,21 @@ class Judge:
                     yield CellOfNight(service=service, scenario=scenario, baseline=baseline, nights=nights)
 
 
-def _told_once(records: dict[str, RunRecord], channel_of: Callable[[str], str]) -> dict[str, RunRecord]:
-    """Let the first of the runs that moved with the platform speak for the others that show nothing else there."""
-    speakers: dict[str, str] = {}
-    told = dict(records)
+def _report_once(records: dict[str, RunRecord], channel_of: Callable[[str], str]) -> dict[str, RunRecord]:
+    """Report a change of the platform with the first run of each channel that shows nothing else."""
+    reporters: dict[str, str] = {}
+    changed = dict(records)
     for uri, record in records.items():
         if record.rerun_of is not None or not _only_platform(record):
             continue
-        speaker = speakers.setdefault(channel_of(record.service), record.run_id)
-        if speaker != record.run_id:
-            told[uri] = replace(record, reported_by=speaker)
-    return told
+        reporter = reporters.setdefault(channel_of(record.service), record.run_id)
+        if reporter != record.run_id:
+            changed[uri] = replace(record, reported_by=reporter)
+    return changed
 
 
 def _only_platform(record: RunRecord) -> bool:
-    return bool(record.regressions) and all(each.cause is Cause.PLATFORM for each in record.regressions)
+    return bool(record.regressions) and all(deviation.cause is Cause.PLATFORM for deviation in record.regressions)
 
 
 def _measured(record: RunRecord) -> MeasuredRun:
@@ -241,14 +241,16 @@ def _ids(member: _Member) -> tuple[str, ...]:
     return tuple(run.spec.run_id for run in member.reruns.values())
 
 
-def _told(member: _Member, comparison: Comparison) -> Iterator[tuple[str, StageResults, Comparison]]:
-    """Return what to say of a run and of its re-runs: valid ones share the verdict."""
+def _results(member: _Member, comparison: Comparison) -> Iterator[tuple[str, StageResults, Comparison]]:
+    """Yield the verdict of a run and of its re-runs; valid re-runs share it."""
     yield member.uri, member.run, comparison
     for uri, run in member.reruns.items():
-        yield uri, run, _together(member.run.spec.run_id, comparison) if run.is_valid else run.without_verdict()
+        yield uri, run, _shared_verdict(member.run.spec.run_id, comparison) if run.is_valid else run.without_verdict()
 
 
-def _together(first: str, comparison: Comparison) -> Comparison:
-    """Return the verdict as a re-run tells it; the deviations are those of the run that it was done for."""
+def _shared_verdict(first: str, comparison: Comparison) -> Comparison:
+    """Return the verdict for a re-run; only the record of the first run has the deviations."""
     reason = f"judged together with run {first}: {comparison.reasons[0]}"
-    return Comparison(verdict=comparison.verdict, reasons=(reason,), levels=comparison.levels, nights=comparison.nights)
+    return Comparison(
+        verdict=comparison.verdict, reasons=(reason,), reference=comparison.reference, nights=comparison.nights
+    )

@@ -3,14 +3,15 @@
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC
 
-from include.perf.baselines.baselines import Baseline, State
+from include.perf.baselines.entry import Baseline, State
 from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P
 from include.perf.model.metric import METRICS, Metric, MetricValue, Unit
 from include.perf.model.numbers import format_change, format_value, signed_points
 from include.perf.model.text import counted
 from include.perf.runs.phrases import change_of
 from include.perf.runs.record import Shift
-from include.perf.verdict.calls import (
+from include.perf.verdict.metric_change import Evidence, FirstSeen
+from include.perf.verdict.significance import (
     ANCHOR_Z,
     CONFIRM_T,
     PLATFORM_Z,
@@ -19,16 +20,6 @@ from include.perf.verdict.calls import (
     SUSPECT_T,
     WINDOW_Z,
 )
-from include.perf.verdict.moves import Evidence, FirstSeen
-
-
-def exceeded(limits: Mapping[str, float], metrics: Mapping[str, MetricValue]) -> Iterator[tuple[Metric, float]]:
-    """Return each metric whose value is beyond its hard limit, with the limit."""
-    for name, limit in limits.items():
-        value = metrics[name].value if name in metrics else None
-        if value is not None and value > limit:
-            yield METRICS[name], limit
-
 
 NO_BASELINE = "there is no baseline yet"
 HOW_TO_RECORD = "to record one, trigger a run with update_baseline"
@@ -49,15 +40,15 @@ def differences(run: Mapping[str, str], baseline: Mapping[str, str]) -> list[str
     ]
 
 
-def not_compared(metrics: Mapping[str, MetricValue], levels: Mapping[str, float]) -> list[str]:
+def not_compared(metrics: Mapping[str, MetricValue], baseline: Mapping[str, float]) -> list[str]:
     """Return the metrics that only the run or only the baseline has."""
     notes = []
     for name, metric in METRICS.items():
         value = metrics.get(name)
-        if name in levels and (value is None or value.value is None):
+        if name in baseline and (value is None or value.value is None):
             reason = value.reason if value else "not measured"
             notes.append(f"{metric.title} could not be compared: {reason}")
-        elif name not in levels and value is not None and value.value is not None:
+        elif name not in baseline and value is not None and value.value is not None:
             notes.append(f"{metric.title} is not in the baseline yet")
     return notes
 
@@ -67,9 +58,9 @@ def no_change(baseline: Baseline, *, nights: int) -> str:
     return f"no significant change against baseline version {baseline.version} ({counted(nights, 'night')})"
 
 
-def of_shift(metric: Metric, *, value: float, level: float, shift: Shift, nights: int) -> str:
+def of_shift(metric: Metric, *, value: float, reference: float, shift: Shift, nights: int) -> str:
     """Return a change in numbers: ``Latency p95 +21 % (+12 … +31 %): 61 ms, was 50 ms over 10 nights``."""
-    now, then = format_value(value, metric.unit), format_value(level, metric.unit)
+    now, then = format_value(value, metric.unit), format_value(reference, metric.unit)
     over = f" over {counted(nights, 'night')}" if nights else ""
     return f"{metric.title} {change_of(metric.name, shift)}{_interval(metric, shift)}: {now}, was {then}{over}"
 
@@ -97,6 +88,14 @@ def without_counts(threshold: float) -> Evidence:
 def exceeds_hard_limit(metric: Metric, *, limit: float) -> str:
     """Return the part of a sentence for a value above what the service must never exceed."""
     return f"exceeds the hard limit of {format_value(limit, metric.unit)}"
+
+
+def exceeded(limits: Mapping[str, float], metrics: Mapping[str, MetricValue]) -> Iterator[tuple[Metric, float]]:
+    """Yield each metric whose value exceeds its hard limit, with the limit."""
+    for name, limit in limits.items():
+        value = metrics[name].value if name in metrics else None
+        if value is not None and value > limit:
+            yield METRICS[name], limit
 
 
 def hard_limits(
@@ -174,14 +173,14 @@ def _statistic(symbol: str, value: float, threshold: float) -> str:
 
 
 def platform(parts: Mapping[str, float], *, services: int) -> Iterator[str]:
-    """Report the change that all services share, which was subtracted before judging."""
+    """Yield the change that all services share, which was subtracted before judging."""
     shared = [f"{METRICS[name].title} {format_change(part)}" for name, part in parts.items() if abs(part) >= 0.01]
     if shared:
         yield f"subtracted before judging, as all {services} services of this night share it: {', '.join(shared)}"
 
 
 def of_baseline(baseline: Baseline, *, state: State, is_due_for_review: bool) -> Iterator[str]:
-    """Report a baseline that needs attention."""
+    """Yield what a person should do about the baseline."""
     if not baseline.fingerprint:
         yield "the baseline has no fingerprint of load and data (recorded by an earlier version); record a new one"
     elif state is State.STALE:

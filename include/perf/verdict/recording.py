@@ -1,10 +1,10 @@
-"""What a run measured, however far it came, and the record that its judgement makes of it."""
+"""Collect what the stages of a run left, and make its record."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from include.perf.baselines.baselines import Baseline
+from include.perf.baselines.entry import Baseline
 from include.perf.measure.validity import load_notes, load_problems, server_problems
 from include.perf.model.errors import ConfigurationError
 from include.perf.model.metric import METRICS, MetricValue, Source
@@ -27,20 +27,23 @@ from include.perf.verdict.contender import MeasuredRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageResults:
-    """What the stages of a run left.
+    """What the stages of a run left, complete or not.
 
     Attributes:
-        validity: why the figures cannot be trusted or judged; empty when they can.
-        metrics: all eight; one that could not be had has its reason.
+        ended: why the run ended early; ``None`` if it did not.
+        fingerprint: what the run was made of, by part.
+        concurrent: other loads at the start of this one.
+        validity: why the figures cannot be trusted or judged; empty if they can.
+        metrics: all eight; a missing one has its reason.
     """
 
     spec: RunSpec
     ended: EarlyEnd | None
     load: LoadFigures | None
     server: ServerFigures | None
-    parts: Mapping[str, str]
+    fingerprint: Mapping[str, str]
     deployed: Deployed
-    beside: ConcurrentLoads
+    concurrent: ConcurrentLoads
     tries: Tries
     validity: tuple[str, ...]
     metrics: Mapping[str, MetricValue]
@@ -52,32 +55,32 @@ class StageResults:
 
     @property
     def started_at(self) -> datetime:
-        """When its load started, or when it was planned."""
+        """Start of its load; without a load, when it was planned."""
         return self.load.started_at if self.load else self.spec.created_at
 
-    def done_for(self, first: "StageResults") -> "StageResults":
-        """Return it as a re-run of another run: invalid where it was not of the same."""
+    def as_rerun_of(self, first: "StageResults") -> "StageResults":
+        """Return it as a re-run of another run: invalid if fingerprint or deploy version differ."""
         if not (self.is_valid and first.is_valid):
             return self
         problems = [
-            f"the {part} changed since run {first.spec.run_id}, which it was done for"
-            for part in dict.fromkeys([*first.parts, *self.parts])
-            if first.parts.get(part) != self.parts.get(part)
+            f"the {part} changed since run {first.spec.run_id}, which this run repeats"
+            for part in dict.fromkeys([*first.fingerprint, *self.fingerprint])
+            if first.fingerprint.get(part) != self.fingerprint.get(part)
         ]
         if self.deployed.after != first.deployed.after and None not in (self.deployed.after, first.deployed.after):
             problems.append(
-                f"the service was deployed since run {first.spec.run_id}, which it was done for: "
+                f"the service was deployed since run {first.spec.run_id}, which this run repeats: "
                 f"{first.deployed.after} then, {self.deployed.after} now"
             )
         return replace(self, validity=tuple(problems))
 
     def measured(self) -> MeasuredRun:
-        """Return what a comparison needs of it."""
+        """Return the figures for a comparison."""
         due, failed = (self.load.due, self.load.failed) if self.load else (None, None)
         return MeasuredRun(run_id=self.spec.run_id, metrics=self.metrics, due=due, failed=failed)
 
     def without_verdict(self) -> Comparison:
-        """Return what to say of a run that cannot be judged: skipped, or invalid."""
+        """Return the verdict of a run that cannot be judged: skipped or invalid."""
         if self.ended is not None and self.ended.verdict is Verdict.SKIPPED:
             return Comparison(verdict=Verdict.SKIPPED, reasons=(self.ended.reason,))
         return Comparison(verdict=Verdict.INVALID, reasons=self.validity)
@@ -87,7 +90,7 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> S
     """Read what the stages of a run left.
 
     Args:
-        problem: why the baselines cannot be read; no run can then be judged.
+        problem: why the baselines could not be read; then no run can be judged.
     """
     spec, load, server, ended = files.read_spec(), files.load.read(), files.server.read(), files.end.read()
     deployed = files.deployed.read_or(NOT_DEPLOYED)
@@ -99,9 +102,9 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> S
         ended=ended,
         load=load,
         server=server,
-        parts=files.fingerprint.read_or(FingerprintParts(parts={})).parts,
+        fingerprint=files.fingerprint.read_or(FingerprintParts(parts={})).parts,
         deployed=deployed,
-        beside=files.concurrent.read_or(ConcurrentLoads()),
+        concurrent=files.concurrent.read_or(ConcurrentLoads()),
         tries=files.tries.read_or(Tries()),
         validity=tuple(reasons),
         metrics=_metrics(load, server),
@@ -116,7 +119,7 @@ def record_of(
     versions: Mapping[str, str],
     reruns: tuple[str, ...] = (),
 ) -> RunRecord:
-    """Make the record of a run, however far it came."""
+    """Return the record of a run, complete or not."""
     spec, load = run.spec, run.load
     return RunRecord(
         run_id=spec.run_id,
@@ -127,7 +130,7 @@ def record_of(
         window=load.window if load else None,
         load=_load_summary(spec, load),
         metrics=run.metrics,
-        fingerprint=run.parts,
+        fingerprint=run.fingerprint,
         validity=run.validity,
         verdict=comparison.verdict,
         reasons=comparison.reasons,
@@ -137,7 +140,7 @@ def record_of(
         errors=load.errors if load else (),
         generator=load.generator if load else None,
         provenance=_provenance(spec, versions),
-        notes=(*load_notes(load), *_notes_of_others(run.beside), *_notes_of_tries(run.tries)) if load else (),
+        notes=(*load_notes(load), *_notes_of_concurrent(run.concurrent), *_notes_of_tries(run.tries)) if load else (),
         shifts=comparison.shifts,
         judged=comparison.judged,
         reruns=reruns,
@@ -150,15 +153,15 @@ def record_of(
 
 
 def reference_of(baseline: Baseline | None, comparison: Comparison, *, now: datetime) -> BaselineReference | None:
-    """Return what the record keeps of the baseline: the levels and nights that the run was really held to."""
+    """Return what the record stores about the baseline: the values and nights that the run was compared with."""
     if baseline is None:
         return None
     reference = baseline.reference(now)
-    if not comparison.levels:
+    if not comparison.reference:
         return reference
     return replace(
         reference,
-        metrics={**reference.metrics, **comparison.levels},
+        metrics={**reference.metrics, **comparison.reference},
         nights=comparison.nights,
         since=comparison.since,
     )
@@ -170,16 +173,16 @@ def _validity(
     load: LoadFigures | None,
     server: ServerFigures | None,
 ) -> list[str]:
-    """Return every reason for which the figures cannot be trusted or judged."""
+    """Return every reason why the figures cannot be trusted or judged."""
     reasons = [ended.reason] if ended else []
     if load is not None:
         reasons += load_problems(spec.load, load)
     elif not ended:
-        reasons.append("the load left no record: its task was ended from outside; see the task's log")
+        reasons.append("the load left no figures: its task was killed or stopped; see the log of the task")
     if server is not None:
         reasons += server_problems(server)
     elif load is not None and not ended:
-        reasons.append("Prometheus was never asked: the scrape was ended from outside; see the task's log")
+        reasons.append("Prometheus was not queried: the scrape task was killed or stopped; see the log of the task")
     return reasons
 
 
@@ -187,18 +190,18 @@ def _problems_of_deployment(deployed: Deployed) -> list[str]:
     if deployed.before == deployed.after or None in (deployed.before, deployed.after):
         return []
     return [
-        f"the service was deployed while it was measured: {deployed.before} before the load, {deployed.after} after "
+        f"the service was deployed during the run: version {deployed.before} before the load, {deployed.after} after "
         "it; start a new run"
     ]
 
 
 def _metrics(load: LoadFigures | None, server: ServerFigures | None) -> dict[str, MetricValue]:
-    """Return all eight metrics; one that could not be had has its reason."""
+    """Return all eight metrics; a missing one has its reason."""
     measured: dict[str, MetricValue] = {
         **(load.metrics if load else {}),
         **(server.metrics if server else {}),
     }
-    without = {Source.CLIENT: "no load was measured", Source.PROMETHEUS: "Prometheus was not asked"}
+    without = {Source.CLIENT: "no load was measured", Source.PROMETHEUS: "Prometheus was not queried"}
     return {
         name: measured.get(name) or MetricValue(value=None, unit=metric.unit, reason=without[metric.source])
         for name, metric in METRICS.items()
@@ -233,18 +236,17 @@ def _provenance(spec: RunSpec, versions: Mapping[str, str]) -> Provenance:
 
 
 def _notes_of_tries(tries: Tries) -> list[str]:
-    """Say which tries of the load were killed."""
+    """Return a note for each try of the load that was killed."""
     return [
-        f"try {number} of this load, begun at {utc_time(began_at)}, was killed or stopped; none of its requests is in "
-        "the figures, and the load was sent anew"
+        f"try {number} of this load, started at {utc_time(began_at)}, was killed or stopped; the load was sent again, "
+        "and only the last try counts"
         for number, began_at in enumerate(tries.aborted, start=1)
     ]
 
 
-def _notes_of_others(beside: ConcurrentLoads) -> list[str]:
-    """Say which other services were under load when this load began."""
+def _notes_of_concurrent(concurrent: ConcurrentLoads) -> list[str]:
+    """Return a note for each other service that was under load when this load started."""
     return [
-        f"{other.service} was under load too when this one began ({other.scenario}, {other.rate_rps:g}/s, run "
-        f"{other.run_id})"
-        for other in beside.loads
+        f"{other.service} was also under load at the start ({other.scenario}, {other.rate_rps:g}/s, run {other.run_id})"
+        for other in concurrent.loads
     ]

@@ -13,7 +13,7 @@ from bellwether.web.site import NotFound
 from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import AlertBook, Silence
 from include.perf.alerts.silence import SilenceRequest, about, acknowledge, lift, silence_of
-from include.perf.baselines.baselines import Approval
+from include.perf.baselines.entry import Approval
 from include.perf.pages.problems_page import can_acknowledge, may_silence
 from include.perf.runs.stage_files import StageFiles
 

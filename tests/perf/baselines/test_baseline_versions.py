@@ -2,7 +2,8 @@
 
 import pytest
 
-from include.perf.baselines.baselines import MAX_HISTORY, Baselines, State
+from include.perf.baselines.baselines import MAX_HISTORY, Baselines
+from include.perf.baselines.entry import State
 from include.perf.baselines.file_format import format_baselines
 from include.perf.model.errors import BaselineError
 from include.perf.runs.record import RunRecord, Verdict
@@ -31,10 +32,10 @@ def test_rolling_back_makes_an_earlier_level_the_baseline() -> None:
 @pytest.mark.parametrize(
     ("runs", "version", "message"),
     [
-        (3, 7, f"{SERVICE} in {SCENARIO} has no earlier version 7; there are: 2, 1"),
-        (3, 3, f"{SERVICE} in {SCENARIO} has no earlier version 3; there are: 2, 1"),  # the present one
-        (1, 1, f"{SERVICE} in {SCENARIO} has no earlier version 1; there are: none"),
-        (0, 1, f"there is no baseline of {SERVICE} in {SCENARIO}; `baselines list` shows all"),
+        (3, 7, f"{SERVICE} under {SCENARIO} has no earlier version 7; earlier versions: 2, 1"),
+        (3, 3, f"{SERVICE} under {SCENARIO} has no earlier version 3; earlier versions: 2, 1"),  # the present one
+        (1, 1, f"{SERVICE} under {SCENARIO} has no earlier version 1; earlier versions: none"),
+        (0, 1, f"there is no baseline of {SERVICE} under {SCENARIO}; `baselines list` shows all"),
     ],
 )
 def test_rolling_back_to_nothing(runs: int, version: int, message: str) -> None:

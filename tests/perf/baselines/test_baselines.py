@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from include.perf.baselines.baselines import MAX_RUNS, Baselines, State, contribution
+from include.perf.baselines.baselines import MAX_RUNS, Baselines
+from include.perf.baselines.entry import State, contribution
 from include.perf.baselines.file_format import format_baselines
 from include.perf.model.errors import BaselineError
 from include.perf.runs.record import Verdict
@@ -78,7 +79,7 @@ def test_a_verdict_older_than_the_baseline_replaces_nothing(verdict: Verdict, fi
     with pytest.raises(BaselineError) as caught:
         baselines.promote(late, approval=approval())
     assert str(caught.value) == (
-        "run late was never compared with the present baseline (version 3); run the scenario again, or to replace the "
+        "run late was not compared with the current baseline (version 3); run the scenario again, or replace the "
         "baseline: python -m include.perf baselines promote late --force --reason '…'"
     )
     assert format_baselines(baselines) == before
@@ -89,7 +90,7 @@ def test_a_pass_against_another_level_strengthens_nothing() -> None:
     baselines = with_runs(1)
     baselines.promote(run("slow", Verdict.REGRESSION, p95=0.5), approval=approval(), force=True)
     late = run("late", baseline=baseline_reference(version=1))
-    with pytest.raises(BaselineError, match=r"^run late was never compared with the present baseline \(version 2\)"):
+    with pytest.raises(BaselineError, match=r"^run late was not compared with the current baseline \(version 2\)"):
         baselines.promote(late, approval=approval())
     of_this = run("of_this", p95=0.5, baseline=baseline_reference(version=2))
     assert [each.run_id for each in baselines.promote(of_this, approval=approval()).runs] == ["slow", "of_this"]
@@ -104,7 +105,7 @@ def test_what_was_not_measured_never_becomes_a_baseline(verdict: Verdict, is_for
     record = record_of(verdict)
     with pytest.raises(BaselineError) as caught:
         baselines.promote(record, approval=approval(), force=is_forced)
-    assert str(caught.value) == f"run {record.run_id} is {verdict} and can never be a baseline: {record.reasons[0]}"
+    assert str(caught.value) == f"run {record.run_id} is {verdict} and cannot become a baseline: {record.reasons[0]}"
     assert format_baselines(baselines) == before
 
 
@@ -116,7 +117,7 @@ def test_a_new_level_for_the_worse_is_taken_on_purpose_only(verdict: Verdict) ->
     with pytest.raises(BaselineError) as caught:
         baselines.promote(run("r9", verdict), approval=approval())
     assert str(caught.value) == (
-        f"run r9 is {verdict}, so it does not become the baseline by itself; to accept it as the new level: "
+        f"run r9 is {verdict} and is only promoted by force; to accept it as the new baseline: "
         "python -m include.perf baselines promote r9 --force --reason '…'"
     )
     assert format_baselines(baselines) == before
@@ -125,14 +126,14 @@ def test_a_new_level_for_the_worse_is_taken_on_purpose_only(verdict: Verdict) ->
 def test_a_run_counts_once() -> None:
     """The same run twice would make a level look surer than it is."""
     baselines = with_runs(2)
-    with pytest.raises(BaselineError, match=f"^run r1 is part of the baseline of {SERVICE} in {SCENARIO} already$"):
+    with pytest.raises(BaselineError, match=f"^run r1 is already part of the baseline of {SERVICE} under {SCENARIO}$"):
         baselines.promote(run("r1"), approval=approval(), force=True)
 
 
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_a_reason_is_needed(reason: str) -> None:
     """Who reads the baseline in a year wants to know why."""
-    message = "^a baseline is changed for a reason, which is kept with it; say why the level is right$"
+    message = "^a change of a baseline needs a reason, which is stored with it; say why the new values are right$"
     with pytest.raises(BaselineError, match=message):
         Baselines().promote(run("r1"), approval=approval(reason))
     with pytest.raises(BaselineError, match=message):
@@ -175,7 +176,7 @@ def test_a_new_level_by_force_takes_no_runs_along() -> None:
 
 def test_a_rerun_is_promoted_with_the_run_that_it_was_judged_with() -> None:
     """Not even by force: its figures are one of the three that the medians are of."""
-    with pytest.raises(BaselineError, match=r"^run r2 is a re-run and was judged together with r1; promote that one"):
+    with pytest.raises(BaselineError, match=r"^run r2 is a re-run and was judged together with r1; promote that run"):
         Baselines().promote(run("r2", rerun_of="r1"), approval=approval(), force=True)
 
 
@@ -186,8 +187,8 @@ def test_a_suspicious_run_is_no_level() -> None:
     with pytest.raises(BaselineError) as caught:
         baselines.promote(suspect, approval=approval())
     assert str(caught.value) == (
-        "run r9 looks worse in latency_p95 than the baseline, if not surely so; promote another run, or to accept "
-        "this one as the new level: python -m include.perf baselines promote r9 --force --reason '…'"
+        "run r9 is suspicious: latency_p95 may be worse than the baseline; promote another run, or accept this one as "
+        "the new baseline: python -m include.perf baselines promote r9 --force --reason '…'"
     )
     assert [each.run_id for each in baselines.promote(suspect, approval=approval(), force=True).runs] == ["r9"]
 

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from include.perf.baselines.detection import examine
-from include.perf.baselines.level import TYPICAL_DOF
 from include.perf.baselines.panel import Panel, PanelStatistics
-from include.perf.verdict import calls as decision
-from include.perf.verdict.calls import Calls, call
+from include.perf.baselines.reference import TYPICAL_DOF
+from include.perf.verdict.significance import CONFIRM_T, SUSPECT_T, Significance, significance_of
 
 CELLS, METRICS, SPREAD = 8, 2, 0.04
 SERVICES = np.repeat(np.arange(CELLS // 4), 4)
@@ -38,15 +37,15 @@ def quiet(nights: int = 13, *, cells: int = CELLS, seed: int = 3) -> Any:
     return np.clip(values, -2 * SPREAD, 2 * SPREAD)
 
 
-def judge(panel: Panel, *, runs: int = 1, sign: int = 1) -> tuple[PanelStatistics, Calls]:
-    findings = examine(panel)
-    return findings, call(findings, panel, runs=np.full(len(panel.values), runs), sign=sign)
+def judge(panel: Panel, *, runs: int = 1, sign: int = 1) -> tuple[PanelStatistics, Significance]:
+    statistics = examine(panel)
+    return statistics, significance_of(statistics, panel, runs=np.full(len(panel.values), runs), sign=sign)
 
 
 def test_a_quiet_night() -> None:
     """Without an effect nothing is sure, also when it was run three times."""
-    _, calls = judge(panel_of(quiet()), runs=3)
-    assert not calls.is_sure.any()
+    _, found = judge(panel_of(quiet()), runs=3)
+    assert not found.is_significant.any()
 
 
 def test_a_step_is_suspicious_and_then_sure() -> None:
@@ -57,8 +56,8 @@ def test_a_step_is_suspicious_and_then_sure() -> None:
     _, once = judge(panel)
     _, thrice = judge(panel, runs=3)
     assert once.is_suspicious[2, 0]
-    assert not once.is_sure.any()
-    assert np.argwhere(thrice.is_sure).tolist() == [[2, 0]]
+    assert not once.is_significant.any()
+    assert np.argwhere(thrice.is_significant).tolist() == [[2, 0]]
 
 
 def test_runs_of_each_cell_and_metric() -> None:
@@ -68,8 +67,8 @@ def test_runs_of_each_cell_and_metric() -> None:
     panel = panel_of(values)
     runs = np.ones((CELLS, METRICS), dtype=np.int64)
     runs[2, 0] = 3
-    calls = call(examine(panel), panel, runs=runs)
-    assert np.argwhere(calls.by_night).tolist() == [[2, 0]]
+    found = significance_of(examine(panel), panel, runs=runs)
+    assert np.argwhere(found.by_night).tolist() == [[2, 0]]
 
 
 def test_a_single_bad_run_is_not_sure() -> None:
@@ -77,16 +76,16 @@ def test_a_single_bad_run_is_not_sure() -> None:
     for age in range(1, 7):
         values = quiet()
         values[2, 0, -1 - age] = np.log(1.6)
-        _, calls = judge(panel_of(values), runs=3)
-        assert not calls.is_sure.any(), age
+        _, found = judge(panel_of(values), runs=3)
+        assert not found.is_significant.any(), age
 
 
 def test_a_bad_run_does_not_blind_its_cell() -> None:
     """A night of +60 % in the history widens the cell's spread by less than a half."""
     values = quiet(21)
-    clean = examine(panel_of(values)).level.spread[2, 0]
+    clean = examine(panel_of(values)).reference.spread[2, 0]
     values[2, 0, 5] = np.log(1.6)
-    assert examine(panel_of(values)).level.spread[2, 0] < 1.5 * clean
+    assert examine(panel_of(values)).reference.spread[2, 0] < 1.5 * clean
 
 
 def test_a_drift_is_found_by_the_anchor() -> None:
@@ -94,11 +93,11 @@ def test_a_drift_is_found_by_the_anchor() -> None:
     values = quiet(45)
     values[2, 0] += np.linspace(0, np.log(1.12), 45)
     anchored = panel_of(values, anchors=np.zeros((CELLS, METRICS)), anchor_runs=np.full(CELLS, 10.0))
-    findings, calls = judge(anchored)
-    surest = findings.windows[calls.by_window[2, 0] - 1]
-    assert calls.by_window[2, 0] > 0
-    assert surest.of_anchor
-    assert not judge(panel_of(values))[1].by_window[2, 0]
+    statistics, found = judge(anchored)
+    strongest = statistics.windows[found.by_window.index[2, 0]]
+    assert found.by_window.is_any[2, 0]
+    assert strongest.of_anchor
+    assert not judge(panel_of(values))[1].by_window.is_any[2, 0]
 
 
 def test_flagged_nights_are_no_reference() -> None:
@@ -107,30 +106,30 @@ def test_flagged_nights_are_no_reference() -> None:
     values[2, 0, -6:] += np.log(1.25)
     flagged = np.ones((CELLS, 15), dtype=bool)
     flagged[2, -6:-1] = False
-    findings = examine(panel_of(values, is_reference=flagged))
-    expected = examine(panel_of(values[..., :10])).level.nights[2, 0]
-    assert findings.level.nights[2, 0] == expected == 9
-    assert abs(findings.level.centre[2, 0]) < SPREAD
-    assert findings.tonight.shift[2, 0] == pytest.approx(np.log(1.25), abs=2.5 * SPREAD)
+    statistics = examine(panel_of(values, is_reference=flagged))
+    expected = examine(panel_of(values[..., :10])).reference.nights[2, 0]
+    assert statistics.reference.nights[2, 0] == expected == 9
+    assert abs(statistics.reference.centre[2, 0]) < SPREAD
+    assert statistics.tonight.shift[2, 0] == pytest.approx(np.log(1.25), abs=2.5 * SPREAD)
 
 
 def test_a_reference_of_each_metric() -> None:
     """Nights may be a reference for one metric and not for another."""
     is_reference = np.ones((CELLS, METRICS, 13), dtype=bool)
     is_reference[2, 1, 4:8] = False
-    findings = examine(panel_of(quiet(), is_reference=is_reference))
-    assert findings.level.nights[2].tolist() == [12, 8]
+    statistics = examine(panel_of(quiet(), is_reference=is_reference))
+    assert statistics.reference.nights[2].tolist() == [12, 8]
 
 
 def test_a_metric_without_values() -> None:
     """A metric that a cell does not have has no statistics and no call, and disturbs no other."""
     values = quiet()
     values[2, 0] = np.nan
-    findings, calls = judge(panel_of(values), runs=3)
-    assert np.isnan(findings.tonight.z[2, 0])
-    assert np.isnan(findings.level.centre[2, 0])
-    assert not np.isnan(np.delete(findings.tonight.z, 2, axis=0)).any()
-    assert not calls.is_sure.any()
+    statistics, found = judge(panel_of(values), runs=3)
+    assert np.isnan(statistics.tonight.z[2, 0])
+    assert np.isnan(statistics.reference.centre[2, 0])
+    assert not np.isnan(np.delete(statistics.tonight.z, 2, axis=0)).any()
+    assert not found.is_significant.any()
 
 
 def test_histories_of_unequal_length() -> None:
@@ -138,9 +137,9 @@ def test_histories_of_unequal_length() -> None:
     values = quiet()
     values[2, :, :8] = np.nan
     values[2, 0, -1] = np.log(1.4)
-    findings, calls = judge(panel_of(values), runs=3)
-    assert findings.level.nights[:3, 0].tolist() == [12, 12, 4]
-    assert calls.by_night[2, 0]
+    statistics, found = judge(panel_of(values), runs=3)
+    assert statistics.reference.nights[:3, 0].tolist() == [12, 12, 4]
+    assert found.by_night[2, 0]
 
 
 @pytest.mark.parametrize(("before", "is_judged"), [(0, False), (1, False), (2, False), (3, True)])
@@ -148,9 +147,9 @@ def test_a_short_history(before: int, is_judged: bool) -> None:
     """With fewer than three nights before it nothing is said, however far it is."""
     values = quiet(before + 1)
     values[2, 0, -1] = np.log(2)
-    findings, calls = judge(panel_of(values), runs=3)
-    assert np.isnan(findings.tonight.z).any() != is_judged
-    assert calls.is_sure.any() == calls.is_suspicious.any() == is_judged
+    statistics, found = judge(panel_of(values), runs=3)
+    assert np.isnan(statistics.tonight.z).any() != is_judged
+    assert found.is_significant.any() == found.is_suspicious.any() == is_judged
 
 
 def test_values_that_do_not_vary() -> None:
@@ -158,22 +157,22 @@ def test_values_that_do_not_vary() -> None:
     values = np.zeros((CELLS, METRICS, 13))
     values[2, 0, -1] = np.log(1.04)
     values[3, 0, -1] = np.log(1.06)
-    findings, calls = judge(panel_of(values), runs=3)
-    assert np.isfinite(findings.tonight.z).all()
-    assert findings.tonight.z[2, 0] > decision.CONFIRM_T
-    assert np.argwhere(calls.by_night).tolist() == [[3, 0]]
+    statistics, found = judge(panel_of(values), runs=3)
+    assert np.isfinite(statistics.tonight.z).all()
+    assert statistics.tonight.z[2, 0] > CONFIRM_T
+    assert np.argwhere(found.by_night).tolist() == [[3, 0]]
 
 
 def test_one_cell_alone() -> None:
     """Alone it takes the typical spread beside its own; there is no service and no platform."""
     values = quiet(cells=1)
     values[0, 0, -1] = np.log(1.3)
-    findings, calls = judge(panel_of(values), runs=3)
-    assert findings.level.dof[0, 0] == TYPICAL_DOF + 11
-    assert 0.02 < findings.level.spread[0, 0] < 0.06
-    assert np.isnan(findings.services[0].z).all()
-    assert findings.platform.tolist() == [0.0, 0.0]
-    assert np.argwhere(calls.by_night).tolist() == [[0, 0]]
+    statistics, found = judge(panel_of(values), runs=3)
+    assert statistics.reference.dof[0, 0] == TYPICAL_DOF + 11
+    assert 0.02 < statistics.reference.spread[0, 0] < 0.06
+    assert np.isnan(statistics.services[0].z).all()
+    assert statistics.platform.tolist() == [0.0, 0.0]
+    assert np.argwhere(found.by_night).tolist() == [[0, 0]]
 
 
 def test_a_shift_of_the_platform_is_taken_out() -> None:
@@ -181,20 +180,20 @@ def test_a_shift_of_the_platform_is_taken_out() -> None:
     for nights in range(1, 8):
         values = quiet()
         values[:, 0, -nights:] += np.log(1.2)
-        findings, calls = judge(panel_of(values), runs=3)
-        assert not calls.is_sure.any(), nights
+        statistics, found = judge(panel_of(values), runs=3)
+        assert not found.is_significant.any(), nights
         if nights == 1:
-            assert findings.platform[0] == pytest.approx(np.log(1.2), abs=SPREAD)
-            assert findings.platform_z[0] > 4
+            assert statistics.platform[0] == pytest.approx(np.log(1.2), abs=SPREAD)
+            assert statistics.platform_z[0] > 4
 
 
 def test_of_three_cells_there_is_no_platform() -> None:
     """With fewer than four cells tonight what they share is told of each."""
     values = quiet(cells=3)
     values[:, 0, -1] = np.log(1.3)
-    findings, calls = judge(panel_of(values), runs=3)
-    assert findings.platform.tolist() == [0.0, 0.0]
-    assert calls.by_night[:, 0].all()
+    statistics, found = judge(panel_of(values), runs=3)
+    assert statistics.platform.tolist() == [0.0, 0.0]
+    assert found.by_night[:, 0].all()
 
 
 def test_cells_of_another_night_are_not_called() -> None:
@@ -203,9 +202,9 @@ def test_cells_of_another_night_are_not_called() -> None:
     values[2, 0, -1] = np.log(1.25)
     is_tonight = np.ones(CELLS, dtype=bool)
     is_tonight[2] = False
-    _, calls = judge(panel_of(values, is_tonight=is_tonight), runs=3)
-    assert not calls.is_sure.any()
-    assert not calls.is_suspicious.any()
+    _, found = judge(panel_of(values, is_tonight=is_tonight), runs=3)
+    assert not found.is_significant.any()
+    assert not found.is_suspicious.any()
 
 
 def test_an_improvement_is_called_with_the_other_sign() -> None:
@@ -213,19 +212,19 @@ def test_an_improvement_is_called_with_the_other_sign() -> None:
     values = quiet()
     values[2, 0, -1] = np.log(0.75)
     panel = panel_of(values)
-    assert not judge(panel, runs=3)[1].is_sure.any()
-    assert np.argwhere(judge(panel, runs=3, sign=-1)[1].is_sure).tolist() == [[2, 0]]
+    assert not judge(panel, runs=3)[1].is_significant.any()
+    assert np.argwhere(judge(panel, runs=3, sign=-1)[1].is_significant).tolist() == [[2, 0]]
 
 
 def test_a_service_is_summed_over_its_scenarios() -> None:
     """+8 % of four scenarios is sure together and of none alone; z is the sum over the root of four."""
     values = quiet(cells=16)
     values[:4, 0, -1] = np.log(1.08)
-    findings, calls = judge(panel_of(values), runs=3)
-    assert np.argwhere(calls.by_service > 0).tolist() == [[0, 0], [1, 0], [2, 0], [3, 0]]
-    assert not calls.by_night.any()
-    assert findings.services[0].z[0, 0] == pytest.approx(findings.tonight.z[:4, 0].sum() / 2)
-    assert findings.services[0].shift[0, 0] == pytest.approx(findings.tonight.shift[:4, 0].mean())
+    statistics, found = judge(panel_of(values), runs=3)
+    assert np.argwhere(found.by_service.is_any).tolist() == [[0, 0], [1, 0], [2, 0], [3, 0]]
+    assert not found.by_night.any()
+    assert statistics.services[0].z[0, 0] == pytest.approx(statistics.tonight.z[:4, 0].sum() / 2)
+    assert statistics.services[0].shift[0, 0] == pytest.approx(statistics.tonight.shift[:4, 0].mean())
 
 
 def test_one_bad_run_is_no_service() -> None:
@@ -235,7 +234,7 @@ def test_one_bad_run_is_no_service() -> None:
         values[2, 0, -1] = np.log(size)
         panel = panel_of(values)
         for sign in (1, -1):
-            assert not judge(panel, sign=sign)[1].is_sure.any()
+            assert not judge(panel, sign=sign)[1].is_significant.any()
 
 
 def three_latencies(shift: float, *, together: float = 0.0, seed: int = 5) -> Panel:
@@ -251,10 +250,10 @@ def test_what_a_family_shows_together_is_surer_than_each_alone() -> None:
     """Three independent metrics at 1.9 spreads each: none is suspicious alone, their sum over √3 is."""
     alone = examine(replace(three_latencies(1.9 * SPREAD), families=np.full(3, -1))).tonight
     together = examine(three_latencies(1.9 * SPREAD)).tonight
-    assert np.all(alone.surest(1)[0] < decision.SUSPECT_T)
+    assert np.all(alone.max_z(1)[0] < SUSPECT_T)
     assert np.all(np.isnan(alone.family_z))
     assert np.all(together.family_z[0] > 1.4 * together.z[0].mean())
-    assert np.all(together.surest(1)[0] >= decision.SUSPECT_T)
+    assert np.all(together.max_z(1)[0] >= SUSPECT_T)
 
 
 def test_a_family_that_always_goes_together_adds_little() -> None:
@@ -269,7 +268,7 @@ def test_a_family_with_one_known_member_is_that_member_alone() -> None:
     panel.values[0, 1:, -1] = np.nan
     tonight = examine(panel).tonight
     assert np.all(np.isnan(tonight.family_z[0]))
-    assert tonight.surest(1)[0, 0] == tonight.z[0, 0]
+    assert tonight.max_z(1)[0, 0] == tonight.z[0, 0]
 
 
 def test_people_are_told_the_mean_as_it_is() -> None:
@@ -277,7 +276,7 @@ def test_people_are_told_the_mean_as_it_is() -> None:
     values = quiet()
     values[0, 0, -2:] = 10 * SPREAD
     window = next(each for each in examine(panel_of(values)).windows if each.nights == 2 and not each.of_anchor)
-    assert window.told[0, 0] == pytest.approx(10 * SPREAD, abs=0.5 * SPREAD)
+    assert window.plain_shift[0, 0] == pytest.approx(10 * SPREAD, abs=0.5 * SPREAD)
     assert window.shift[0, 0] < 4 * SPREAD
 
 
@@ -288,8 +287,8 @@ def test_a_cell_that_is_healthy_again_is_not_held_to_its_bad_nights() -> None:
     values[0, 0, -1] = 0.0
     is_reference = np.ones((CELLS, 20), dtype=bool)
     is_reference[0, -7:-1] = False
-    _, calls = judge(panel_of(values, is_reference=is_reference))
-    assert calls.by_window[0, 0] == 0
+    _, found = judge(panel_of(values, is_reference=is_reference))
+    assert found.by_window.at(0, 0) is None
     values[0, 0, -1] = 7 * SPREAD
-    _, calls = judge(panel_of(values, is_reference=is_reference))
-    assert calls.by_window[0, 0] > 0
+    _, found = judge(panel_of(values, is_reference=is_reference))
+    assert found.by_window.at(0, 0) is not None

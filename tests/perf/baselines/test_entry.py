@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from include.perf.baselines.baselines import BaselineRun, Baselines, State, contribution
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import BaselineRun, State, contribution
 from tests.baselines import AT, SCENARIO, SERVICE, approval, entry_of, run, with_runs
 from tests.records import HEALTHY_METRICS, load_summary
 

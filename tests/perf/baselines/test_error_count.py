@@ -5,27 +5,29 @@ import math
 import numpy as np
 import pytest
 
-from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P, Excess, FailureCount, excess
+from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P, FailureComparison, FailureCount, compare_failures
 
 DUE = 100_000
 
 
-def against(tonight: int, *before: int, due: int = DUE) -> Excess:
-    found = excess(FailureCount(failed=tonight, due=due), [FailureCount(failed=each, due=due) for each in before])
+def against(tonight: int, *before: int, due: int = DUE) -> FailureComparison:
+    found = compare_failures(
+        FailureCount(failed=tonight, due=due), [FailureCount(failed=each, due=due) for each in before]
+    )
     assert found is not None
     return found
 
 
 def test_without_nights_nothing_is_known() -> None:
     """No night, or none with a request; and a run in which nothing was due."""
-    assert excess(FailureCount(failed=3, due=DUE), []) is None
-    assert excess(FailureCount(failed=3, due=DUE), [FailureCount(failed=0, due=0)]) is None
-    assert excess(FailureCount(failed=0, due=0), [FailureCount(failed=0, due=DUE)]) is None
+    assert compare_failures(FailureCount(failed=3, due=DUE), []) is None
+    assert compare_failures(FailureCount(failed=3, due=DUE), [FailureCount(failed=0, due=0)]) is None
+    assert compare_failures(FailureCount(failed=0, due=0), [FailureCount(failed=0, due=DUE)]) is None
 
 
 def test_nights_without_requests_do_not_count() -> None:
     """0 of 0 is not 0 %."""
-    with_empty = excess(
+    with_empty = compare_failures(
         FailureCount(failed=3, due=DUE), [FailureCount(failed=5, due=DUE), FailureCount(failed=0, due=0)]
     )
     assert with_empty == against(3, 5)
@@ -34,7 +36,7 @@ def test_nights_without_requests_do_not_count() -> None:
 def test_level_and_shift_are_arithmetic() -> None:
     """100 and 300 of 100 000 each are 0.2 %; 700 are 0.5 points more."""
     found = against(700, 100, 300)
-    assert (found.level, found.shift) == (pytest.approx(0.002), pytest.approx(0.005))
+    assert (found.earlier_rate, found.shift) == (pytest.approx(0.002), pytest.approx(0.005))
     assert found.low < found.shift < found.high
     assert found.shift - found.low == pytest.approx(found.high - found.shift)
 
@@ -48,7 +50,7 @@ def test_the_interval_of_two_counts() -> None:
 def test_the_rule_of_three() -> None:
     """None of 10 × 100 000 failed: the rate is at most 3 of a million, with 95 % confidence."""
     found = against(0, *[0] * 10)
-    assert (found.level, found.upper) == (0.0, pytest.approx(3e-6))
+    assert (found.earlier_rate, found.upper) == (0.0, pytest.approx(3e-6))
 
 
 def test_the_upper_limit_of_a_known_rate() -> None:
@@ -98,17 +100,17 @@ def test_more_nights_make_surer() -> None:
 
 def test_unequal_nights() -> None:
     """The rate counts, not the mean of rates: 10 of 1 000 and 90 of 99 000 are 100 of 100 000."""
-    uneven = excess(
+    uneven = compare_failures(
         FailureCount(failed=200, due=DUE), [FailureCount(failed=10, due=1_000), FailureCount(failed=90, due=99_000)]
     )
     assert uneven is not None
-    assert uneven.level == pytest.approx(0.001)
+    assert uneven.earlier_rate == pytest.approx(0.001)
 
 
 def test_overdispersed_nights_widen_everything() -> None:
     """Five nights of the same mean: where they differ by more than chance, the same 900 say less."""
     calm, wild = against(900, *[400] * 5), against(900, 100, 800, 50, 700, 350)
-    assert calm.level == wild.level
+    assert calm.earlier_rate == wild.earlier_rate
     assert wild.p_more > calm.p_more
     assert wild.high - wild.low > 3 * (calm.high - calm.low)
 

@@ -10,15 +10,16 @@ import pytest
 
 from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.baselines import history
-from include.perf.baselines.baselines import Approval, Baseline, Baselines, contribution
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Approval, Baseline, contribution
 from include.perf.baselines.history import (
     MAX_NIGHTS,
     Night,
+    comparable_nights,
     night_of,
-    of_level,
     passed_since,
     read_nights,
-    taken_along,
+    runs_to_promote_with,
     values_of,
 )
 from include.perf.model.json_files import to_json
@@ -189,7 +190,7 @@ def test_only_the_latest_nights_are_read(results: Results) -> None:
 def test_so_many_nights_at_most(results: Results) -> None:
     """The latest of them, and still oldest first."""
     results.add(*(record(day) for day in range(5)))
-    assert ids(read_nights(results.store, service=SERVICE, scenario=SCENARIO, most=2)) == ["r003", "r004"]
+    assert ids(read_nights(results.store, service=SERVICE, scenario=SCENARIO, limit=2)) == ["r003", "r004"]
 
 
 def test_what_the_nights_of_one_load_measured() -> None:
@@ -208,7 +209,7 @@ def test_what_the_nights_of_one_load_measured() -> None:
 def test_the_nights_of_a_level() -> None:
     """The baseline's own runs, then what was measured since under the same conditions, flagged or not."""
     nights = (night(0), night(2), night(3, fingerprint=OTHER), night(4, Verdict.REGRESSION), night(5))
-    found = of_level(nights, baseline_of(1, 3))
+    found = comparable_nights(nights, baseline_of(1, 3))
     # r000 was before the level began; r002 lies between its runs
     assert ids(found) == ["r001", "r002", "r003", "r004", "r005"]
     assert [each.is_reference for each in found] == [True, True, True, False, True]
@@ -217,7 +218,7 @@ def test_the_nights_of_a_level() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.REGRESSION, Verdict.IMPROVEMENT, Verdict.NO_BASELINE])
 def test_a_run_of_the_baseline_is_accepted(verdict: Verdict) -> None:
     """Whatever it was called at the time, it is the level now; and it is there once."""
-    (found,) = of_level((night(1, verdict),), baseline_of(1))
+    (found,) = comparable_nights((night(1, verdict),), baseline_of(1))
     assert (found.verdict, found.is_reference) == (Verdict.PASS, True)
 
 
@@ -227,14 +228,14 @@ def undated(entry: Baseline) -> Baseline:
 
 def test_a_level_of_an_earlier_file_version() -> None:
     """Its runs say not when they were: they come first, and nothing is known to be since."""
-    assert ids(of_level((night(5),), undated(baseline_of(1, 3)))) == ["r001", "r003"]
+    assert ids(comparable_nights((night(5),), undated(baseline_of(1, 3)))) == ["r001", "r003"]
 
 
 def test_a_level_with_one_dated_run() -> None:
     """What came after that one counts."""
     entry = baseline_of(1, 3)
     entry = replace(entry, runs=(replace(entry.runs[0], at=None), entry.runs[1]))
-    assert ids(of_level((night(2), night(5)), entry)) == ["r001", "r003", "r005"]
+    assert ids(comparable_nights((night(2), night(5)), entry)) == ["r001", "r003", "r005"]
 
 
 def compared_with(version: int) -> BaselineReference:
@@ -249,13 +250,13 @@ def test_nights_of_another_level_are_no_part_of_it_after_a_roll_back() -> None:
     baselines.promote(record(3, Verdict.REGRESSION), approval=approval, force=True)
     entry = baselines.roll_back(SERVICE, SCENARIO, version=1, approval=approval)
     nights = tuple(night(day, baseline=compared_with(version)) for day, version in ((1, 1), (4, 2), (5, 2), (6, 3)))
-    assert ids(of_level(nights, entry)) == ["r000", "r001", "r006"]
+    assert ids(comparable_nights(nights, entry)) == ["r000", "r001", "r006"]
 
 
 def test_nights_that_the_level_was_strengthened_by_stay_part_of_it() -> None:
     """Version 2 has the run of version 1 too; what nobody knows the version of counts as well."""
     nights = tuple(night(day, baseline=compared_with(version)) for day, version in ((2, 1), (4, 2), (5, 99)))
-    found = ids(of_level((*nights, night(6, baseline=None)), baseline_of(1, 3)))
+    found = ids(comparable_nights((*nights, night(6, baseline=None)), baseline_of(1, 3)))
     assert found == ["r001", "r002", "r003", "r004", "r005", "r006"]
 
 
@@ -267,7 +268,7 @@ def test_a_second_improvement_takes_nothing_along_of_the_first() -> None:
     entry = baselines.promote(improved[1], approval=approval, since=[contribution(improved[0])])
     again = [record(day, Verdict.IMPROVEMENT, baseline=compared_with(2)) for day in (4, 5)]
     nights = [found for each in (*improved, *again) if (found := night_of(each)) is not None]
-    assert [run.run_id for run in taken_along(nights, entry, again[1])] == ["r004"]
+    assert [run.run_id for run in runs_to_promote_with(nights, entry, again[1])] == ["r004"]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from include.perf.baselines.baselines import Approval, Baseline, BaselineRun, Baselines, State
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Approval, Baseline, BaselineRun, State
 from include.perf.baselines.file_format import SCHEMA_VERSION, format_baselines, parse_baselines
-from include.perf.baselines.migration import LADDER
+from include.perf.baselines.migration import MIGRATIONS
 from include.perf.model.errors import BaselineError
 
 AT = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
@@ -46,7 +47,7 @@ def parsed_1(**changes: Any) -> Baseline:
 
 def test_there_is_a_rung_for_every_older_version() -> None:
     """Version 3 will be one more."""
-    assert sorted(LADDER) == list(range(SCHEMA_VERSION))
+    assert sorted(MIGRATIONS) == list(range(SCHEMA_VERSION))
 
 
 def test_version_1_is_read() -> None:
@@ -130,13 +131,15 @@ def test_nothing_is_the_plain_form_of_nothing() -> None:
     assert parse_baselines(b"{}", where="b.json") == Baselines()
 
 
-KNOWN = "known are latency_p50, latency_p95, latency_p99, throughput, error_rate, cpu_usage, memory_usage, disk_usage"
+KNOWN = (
+    "known metrics: latency_p50, latency_p95, latency_p99, throughput, error_rate, cpu_usage, memory_usage, disk_usage"
+)
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"latency_p59": 0.04}, f"a.b.latency_p59: 'latency_p59' is no metric; {KNOWN}"),
+        ({"latency_p59": 0.04}, f"a.b.latency_p59: 'latency_p59' is not a metric; {KNOWN}"),
         ({"latency_p95": True}, "a.b.latency_p95: must be a number in base units, but is true"),
         ({"latency_p95": "40 ms"}, 'a.b.latency_p95: must be a number in base units, but is "40 ms"'),
         ({"latency_p95": None}, "a.b.latency_p95: must be a number in base units, but is null"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.perf.baselines.baselines import Approval
+from include.perf.baselines.entry import Approval
 from include.perf.baselines.promotion import promote, roll_back
 from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError, LoadError, StoreError
@@ -44,7 +44,7 @@ def test_promoting_says_why_not(platform: Platform) -> None:
     with pytest.raises(StoreError, match="is not finished"):
         platform.pipeline.promote(uri)
     platform.pipeline.execute([uri])
-    with pytest.raises(BaselineError, match="is REGRESSION, so it does not become the baseline by itself"):
+    with pytest.raises(BaselineError, match="is REGRESSION and is only promoted by force"):
         platform.pipeline.promote(uri)
     assert platform.baselines.read() == before
     entry = platform.pipeline.promote(uri, force=True, reason="new tax rules", by="cleo")
@@ -55,7 +55,7 @@ def test_promoting_without_any_reason(platform: Platform) -> None:
     """A run that was not asked to become a baseline needs a reason when it shall."""
     uri = platform.plan()
     platform.pipeline.execute([uri])
-    with pytest.raises(BaselineError, match=r"say why the level is right$"):
+    with pytest.raises(BaselineError, match=r"say why the new values are right$"):
         platform.pipeline.promote(uri)
 
 
@@ -68,7 +68,7 @@ def test_promoting_what_was_not_measured(platform: Platform, verdict: Verdict) -
         platform.halt_reason = "release"
     uri = platform.plan(update_baseline=True, reason="first")
     assert [each.verdict for each in platform.pipeline.execute([uri])] == [verdict]
-    with pytest.raises(BaselineError, match=f"is {verdict} and can never be a baseline: "):
+    with pytest.raises(BaselineError, match=f"is {verdict} and cannot become a baseline: "):
         platform.pipeline.promote(uri, force=True)
     assert platform.baselines.read().entries == {}
 
@@ -129,7 +129,9 @@ def test_a_suspicious_pass_is_refused(platform: Platform) -> None:
         night(platform)
     doubtful = night(platform, 0.05, may_rerun=False)  # +24 %: beyond chance, below the 30 % of a single run
     assert (doubtful.verdict, doubtful.regressions) == (Verdict.PASS, ())
-    with pytest.raises(BaselineError, match="looks worse in latency_p50, latency_p95, latency_p99 than the baseline"):
+    with pytest.raises(
+        BaselineError, match="is suspicious: latency_p50, latency_p95, latency_p99 may be worse than the baseline"
+    ):
         platform.pipeline.promote(uri_of(doubtful), by="ana", reason="again")
     entry = platform.pipeline.promote(uri_of(night(platform)), by="ana", reason="good nights")
     assert doubtful.run_id not in [each.run_id for each in entry.runs]
@@ -142,7 +144,7 @@ def test_what_was_approved_about_another_version_is_refused() -> None:
     approval = Approval(by="ana", at=first.started_at, reason="agreed", run_id="r1")
     promote(first, approval=approval, force=False, store=store, baselines=baselines, over=0)
     second = run_record(run_id="r2", verdict=Verdict.REGRESSION)
-    with pytest.raises(BaselineError, match=r"is version 1 by now, and what was approved was about version 0; ask"):
+    with pytest.raises(BaselineError, match=r"is now version 1, but the approval was given for version 0; ask"):
         promote(second, approval=approval, force=True, store=store, baselines=baselines, over=0)
     entry = promote(second, approval=approval, force=True, store=store, baselines=baselines, over=1)
     assert entry.version == 2
@@ -156,7 +158,7 @@ def test_rolling_back_over_what_was_decided_about(platform: Platform) -> None:
     platform.pipeline.promote(second)
     approval = Approval(by="cleo", at=platform.clock(), reason="that deploy is gone", run_id="")
     cell = CellName("orders-service", "brief")
-    with pytest.raises(BaselineError, match="is version 2 by now, and what was approved was about version 1"):
+    with pytest.raises(BaselineError, match="is now version 2, but the approval was given for version 1"):
         roll_back(cell, version=1, approval=approval, baselines=platform.baselines, over=1)
     entry = roll_back(cell, version=1, approval=approval, baselines=platform.baselines, over=2)
     assert (entry.version, len(entry.runs), entry.approval.by) == (3, 1, "cleo")

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from include.perf.baselines.baselines import Approval, Baseline, Baselines, Spread
-from include.perf.baselines.history import Night, night_of, passed_since, taken_along
-from include.perf.baselines.review import Finding, FindingKind, movements, review
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Approval, Baseline, Spread
+from include.perf.baselines.history import Night, night_of, passed_since, runs_to_promote_with
+from include.perf.baselines.review import Finding, FindingKind, anchor_shifts, review
 from include.perf.baselines.spread import JUDGED_ON_LOG
 from include.perf.model.metric import METRICS, Unit
 from include.perf.model.numbers import format_value
@@ -117,9 +118,7 @@ def test_expired_without_a_night_that_passed() -> None:
     """There is nothing to propose then; the finding stands."""
     finding = only(reviewed(entry_of(10), [night(10, 0.3, Verdict.REGRESSION)], day=200))
     assert (finding.run_id, finding.proposes, finding.command) == (None, None, None)
-    assert finding.text == (
-        "expired on 2026-09-11, so that it is told as a warning at most; approved by ana on 2026-03-11"
-    )
+    assert finding.text == ("expired on 2026-09-11, so deviations are warnings at most; approved by ana on 2026-03-11")
 
 
 def test_nights_of_another_load_renew_nothing() -> None:
@@ -188,7 +187,7 @@ def test_drift_in_words() -> None:
     assert finding.kind is FindingKind.DRIFTING
     assert finding.text == (
         "Latency p95 is 206 ms over the last 7 nights and was 200 ms (+3.0 %, 3.0 standard errors); "
-        "find out why before anything is promoted"
+        "find the cause before you promote a run"
     )
     assert (finding.run_id, finding.proposes) == (None, None)
 
@@ -289,7 +288,7 @@ def test_what_a_week_of_improvements_proposes() -> None:
     """A run with that verdict begins a new level without force."""
     finding = only(reviewed(entry_of(10), nights(10, *[0.15] * 7, verdict=Verdict.IMPROVEMENT)))
     assert finding.command == "python -m include.perf baselines promote r16 --reason '…'"
-    assert (finding.run_id, finding.is_new_level) == ("r16", False)
+    assert (finding.run_id, finding.is_new_baseline) == ("r16", False)
 
 
 @pytest.mark.parametrize(
@@ -314,7 +313,7 @@ def test_what_is_proposed_can_be_done(passed: int, improved: int, told: str) -> 
         latest,
         approval=Approval(by="ana", at=START, reason="faster", run_id="r16"),
         force="--force" in str(finding.command),
-        since=taken_along(week, entry, latest),
+        since=runs_to_promote_with(week, entry, latest),
     )
     runs = "1 run" if len(made.runs) == 1 else f"{len(made.runs)} runs"
     level = format_value(made.metrics["latency_p95"], Unit.SECONDS)
@@ -353,8 +352,8 @@ def test_an_improvement_that_is_the_level_already() -> None:
     ("runs", "later", "text"),
     [
         (3, 6, None),  # 9 nights
-        (3, 7, "10 nights agree with it, 10 and a named person make it approved"),
-        (1, 20, "21 nights agree with it, 10 and a named person make it approved"),
+        (3, 7, "10 nights agree with it; 10 and a promotion by a named person approve it"),
+        (1, 20, "21 nights agree with it; 10 and a promotion by a named person approve it"),
         (10, 5, None),  # it is approved
     ],
 )
@@ -436,12 +435,12 @@ def test_a_metric_without_values_or_level_is_left_out() -> None:
     anchor = replace(entry.anchor, metrics={**entry.anchor.metrics})
     del anchor.metrics["throughput"]  # type: ignore[attr-defined]
     spread = {name: each for name, each in SPREAD.items() if name != "cpu_usage"}
-    found = movements(replace(entry, anchor=anchor, spread=spread), runs)
+    found = anchor_shifts(replace(entry, anchor=anchor, spread=spread), runs)
     assert [each.metric.name for each in found] == ["latency_p50", "latency_p95", "memory_usage", "disk_usage"]
 
 
 @pytest.mark.parametrize(
-    ("name", "factor", "floors"),
+    ("name", "factor", "minimum_effects"),
     [
         ("latency_p95", 1.05, 1.0),  # 10 ms of 200 ms
         ("latency_p95", 0.95, -1.0),
@@ -455,7 +454,7 @@ def test_movement_in_floors(name: str, factor: float, minimum_effects: float) ->
     entry = entry_of(10)
     changed: dict[str, Any] = {"latency_p95": 0.2} | {name: entry.metrics[name] * factor}
     p95 = changed.pop("latency_p95")
-    found = movements(entry, [night(day, p95, **changed).run for day in range(10, 17)])
+    found = anchor_shifts(entry, [night(day, p95, **changed).run for day in range(10, 17)])
     (moved,) = [each for each in found if each.metric is METRICS[name]]
     assert moved.worsening_in_minimum_effects() == pytest.approx(minimum_effects, rel=1e-6)
     assert abs(moved.z) == pytest.approx(abs(moved.shift) / 0.00986, rel=1e-3)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from include.perf.baselines.baselines import BaselineRun, Spread
+from include.perf.baselines.entry import BaselineRun, Spread
 from include.perf.baselines.spread import (
     JUDGED_ON_LOG,
     from_log_scale,

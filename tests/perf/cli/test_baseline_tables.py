@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from include.perf.baselines.baselines import Approval, Baseline, Baselines
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Approval, Baseline
 from include.perf.baselines.review import Finding, FindingKind
 from include.perf.cli.baseline_commands import print_baseline, print_baselines, print_findings
 from tests.records import metric_values, run_record
@@ -118,7 +119,7 @@ def test_one_baseline_that_is_old_and_anchored() -> None:
 def test_findings() -> None:
     """What, why, and where something is proposed, the command that does it; words as they are."""
     finding = Finding(service="a", scenario="b", kind=FindingKind.DRIFTING, text="p95 creeps [/x] :ok:")
-    proposal = replace(finding, kind=FindingKind.IMPROVED, run_id="r7", proposes="version 4 [x]", is_new_level=True)
+    proposal = replace(finding, kind=FindingKind.IMPROVED, run_id="r7", proposes="version 4 [x]", is_new_baseline=True)
     console = screen()
     print_findings(console, (finding, proposal))
     assert shown(console) == (

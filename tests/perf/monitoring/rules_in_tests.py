@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from include.perf.baselines.baselines import Baseline, BaselineRun, Baselines
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Baseline, BaselineRun
 from include.perf.baselines.spread import spread_of
 from include.perf.model.errors import BellwetherError
 from include.perf.monitoring.rule_limits import CellLimits, Limit, RuleLimits

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from include.perf.baselines.baselines import Baseline, Baselines
+from include.perf.baselines.baselines import Baselines
+from include.perf.baselines.entry import Baseline
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.monitoring.derivation import Derived, derive
 from include.perf.monitoring.rule_limits import Limit
 from tests.fakes.small_catalogue import small_catalogue, small_scenario, small_service
-from tests.nights import DUE, LEVELS, SERVICE, run_on
+from tests.nights import BASELINE_VALUES, DUE, SERVICE, run_on
 from tests.perf.monitoring.rules_in_tests import NOW, baseline, baselines
 
 FACTOR = 1.1926
@@ -47,9 +48,9 @@ def test_limits_lie_four_standard_deviations_off(catalogue: Catalogue) -> None:
     """The centre times exp(4 s_live), and a quarter more than the centre for what is critical."""
     limits = limits_of(catalogue, baseline())
     for name in ("latency_p50", "latency_p95", "latency_p99", "cpu_usage", "memory_usage", "disk_usage"):
-        assert limits[name].centre == pytest.approx(LEVELS[name])
-        assert limits[name].warning == pytest.approx(FACTOR * LEVELS[name], rel=1e-4)
-        assert limits[name].critical == pytest.approx(1.25 * LEVELS[name])
+        assert limits[name].centre == pytest.approx(BASELINE_VALUES[name])
+        assert limits[name].warning == pytest.approx(FACTOR * BASELINE_VALUES[name], rel=1e-4)
+        assert limits[name].critical == pytest.approx(1.25 * BASELINE_VALUES[name])
 
 
 def test_throughput_is_mirrored(catalogue: Catalogue) -> None:

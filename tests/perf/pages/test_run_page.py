@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from include.perf.baselines.baselines import Baseline
+from include.perf.baselines.entry import Baseline
 from include.perf.pages.run_page import RunPage, run_page
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.run_index import RunEntry

@@ -114,7 +114,7 @@ def test_a_deployment_during_the_load_makes_the_run_invalid(platform: Platform) 
     record = telling(platform, "2.4.0", "2.4.1").execute()
     assert record.verdict is Verdict.INVALID
     assert record.validity == (
-        "the service was deployed while it was measured: 2.4.0 before the load, 2.4.1 after it; start a new run",
+        "the service was deployed during the run: version 2.4.0 before the load, 2.4.1 after it; start a new run",
     )
     uri = platform.plan()
     platform.target.documents = [{"version": each} for each in ("2.4.1", "2.4.2", "2.4.2")]

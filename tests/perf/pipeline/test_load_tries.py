@@ -104,8 +104,8 @@ def test_a_killed_try_is_marked_aborted_and_the_load_begins_anew(platform: Platf
     assert record_of(platform, uri) == (
         Verdict.NO_BASELINE,
         (
-            "try 1 of this load, begun at 2026-03-02 06:30:00 UTC, was killed or stopped; none of its requests is "
-            "in the figures, and the load was sent anew",
+            "try 1 of this load, started at 2026-03-02 06:30:00 UTC, was killed or stopped; the load was sent again, "
+            "and only the last try counts",
         ),
     )
 

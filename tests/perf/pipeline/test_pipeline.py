@@ -237,7 +237,7 @@ def test_a_generator_that_leaves_no_record(platform: Platform) -> None:
     record = platform.execute()
     assert (record.verdict, record.reasons) == (Verdict.INVALID, (str(NO_RECORD),))
     assert record.metrics["latency_p95"].reason == "no load was measured"
-    assert record.metrics["cpu_usage"].reason == "Prometheus was not asked"
+    assert record.metrics["cpu_usage"].reason == "Prometheus was not queried"
 
 
 def test_a_generator_that_is_killed(platform: Platform) -> None:
@@ -261,7 +261,7 @@ def test_a_killed_stage_leaves_no_reason_and_the_record_says_so(platform: Platfo
     (uri,) = platform.store.runs_by_uri
     assert verdict_of(platform, uri) is Verdict.INVALID
     assert platform.pipeline.report(uri).validity == (
-        "the load left no record: its task was ended from outside; see the task's log",
+        "the load left no figures: its task was killed or stopped; see the log of the task",
     )
 
 
@@ -487,8 +487,8 @@ def test_loads_that_ran_beside_it_are_noted(platform: Platform) -> None:
     record = platform.execute()
     assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
     assert record.notes == (
-        "rates-service was under load too when this one began (overnight_processing, 50/s, run r0)",
-        "engine was under load too when this one began (normal_trading, 100/s, run r2)",
+        "rates-service was also under load at the start (overnight_processing, 50/s, run r0)",
+        "engine was also under load at the start (normal_trading, 100/s, run r2)",
     )
 
 
@@ -612,7 +612,7 @@ def test_prometheus_down_for_good(platform: Platform) -> None:
     record = platform.execute()
     assert (record.verdict, record.reasons) == (Verdict.INVALID, ("Prometheus at http://p cannot be asked",))
     assert record.metrics["latency_p50"].value == pytest.approx(0.4, rel=0.1)
-    assert record.metrics["cpu_usage"].reason == "Prometheus was not asked"
+    assert record.metrics["cpu_usage"].reason == "Prometheus was not queried"
 
 
 def test_too_few_scrapes(platform: Platform) -> None:
@@ -647,7 +647,7 @@ def test_a_scrape_that_was_killed(platform: Platform) -> None:
     """Load figures alone are no pass."""
     assert verdict_of(platform, uri := platform.loaded()) is Verdict.INVALID
     assert platform.pipeline.report(uri).validity == (
-        "Prometheus was never asked: the scrape was ended from outside; see the task's log",
+        "Prometheus was not queried: the scrape task was killed or stopped; see the log of the task",
     )
 
 

@@ -41,7 +41,7 @@ def test_without_a_baseline_nothing_is_replaced() -> None:
 )
 def test_a_run_that_can_never_be_a_baseline_raises_no_question(changes: dict[str, object], what: str) -> None:
     """The task fails immediately, not after three days."""
-    with pytest.raises(BaselineError, match=f"^run new is {what} and can never be a baseline; choose another run$"):
+    with pytest.raises(BaselineError, match=f"^run new is {what} and cannot become a baseline; choose another run$"):
         question(run("new", **changes), reason="x", asked_by="ana", baselines=Baselines())
 
 

@@ -9,7 +9,18 @@ import pytest
 from include.perf.model.metric import METRICS
 from include.perf.runs.record import Cause, Deviation, Severity, Verdict
 from include.perf.verdict.comparison import Comparison
-from tests.nights import LEVELS, PARTS, baseline_of, contender, day, judge, judge_all, measured, night_on, run_on
+from tests.nights import (
+    BASELINE_VALUES,
+    PARTS,
+    baseline_of,
+    contender,
+    day,
+    judge,
+    judge_all,
+    measured,
+    night_on,
+    run_on,
+)
 
 NO_CHANGE = "no significant change against baseline version 3"
 
@@ -53,7 +64,7 @@ def test_other_parts_are_not_compared() -> None:
 
 def test_nothing_in_common_is_no_pass() -> None:
     """With no metric in both there is nothing to judge, and silence must not read as a pass."""
-    nothing = measured(failed=None, **dict.fromkeys(LEVELS, "no answer"))
+    nothing = measured(failed=None, **dict.fromkeys(BASELINE_VALUES, "no answer"))
     result = judge(contender(nothing))
     assert result.verdict is Verdict.NOT_COMPARABLE
     assert result.reasons[:2] == (
@@ -278,12 +289,12 @@ def test_each_metric_is_judged_in_its_direction(metric: object, is_worse: bool) 
     found = the_only(result)
     assert result.verdict is (Verdict.REGRESSION if is_worse else Verdict.IMPROVEMENT)
     assert (found.metric, found.is_worse, found.unit) == (name, is_worse, METRICS[name].unit)
-    assert found.baseline == pytest.approx(LEVELS[name])
+    assert found.baseline == pytest.approx(BASELINE_VALUES[name])
     shift = found.shift
     assert shift.ratio == pytest.approx(factor - 1)
     assert shift.low < shift.ratio < shift.high
     assert (shift.absolute_low, shift.absolute, shift.absolute_high) == tuple(
-        pytest.approx(ratio * LEVELS[name]) for ratio in (shift.low, shift.ratio, shift.high)
+        pytest.approx(ratio * BASELINE_VALUES[name]) for ratio in (shift.low, shift.ratio, shift.high)
     )
 
 
@@ -297,7 +308,7 @@ def test_each_metric_is_judged_in_its_direction(metric: object, is_worse: bool) 
 )
 def test_what_is_sure_but_small_is_not_told(name: str, level: float, value: float) -> None:
     """Runs that hardly differ make anything sure; both floors of the metric must be passed."""
-    runs = [replace(run_on(0), run_id=f"r{n}", at=day(n), metrics=LEVELS | {name: level}) for n in range(45)]
+    runs = [replace(run_on(0), run_id=f"r{n}", at=day(n), metrics=BASELINE_VALUES | {name: level}) for n in range(45)]
     result = judge(contender(*[measured(**{name: value})] * 3, baseline=baseline_of(runs)))
     assert (result.verdict, result.deviations) == (Verdict.PASS, ())
 
@@ -312,7 +323,7 @@ def test_throughput_is_told_as_less() -> None:
 @pytest.mark.parametrize("name", ["cpu_usage", "latency_p95"])
 def test_from_a_level_of_zero(name: str) -> None:
     """There is no ratio to zero; the change is told in the metric's unit, up to what is told from zero at all."""
-    runs = [replace(run_on(number), metrics=LEVELS | {name: 0.0}) for number in range(10)]
+    runs = [replace(run_on(number), metrics=BASELINE_VALUES | {name: 0.0}) for number in range(10)]
     result = judge(contender(*[measured(**{name: 0.5})] * 3, baseline=baseline_of(runs)))
     found = the_only(result)
     assert (result.verdict, found.baseline, found.shift.ratio) == (Verdict.REGRESSION, 0.0, None)
@@ -322,7 +333,7 @@ def test_from_a_level_of_zero(name: str) -> None:
 
 def test_zero_against_zero_is_nothing() -> None:
     """A metric that is always zero, as in an idle test bed."""
-    runs = [replace(run_on(number), metrics=LEVELS | {"cpu_usage": 0.0}) for number in range(10)]
+    runs = [replace(run_on(number), metrics=BASELINE_VALUES | {"cpu_usage": 0.0}) for number in range(10)]
     result = judge(contender(measured(cpu_usage=0.0), baseline=baseline_of(runs)))
     assert (result.verdict, result.deviations) == (Verdict.PASS, ())
     assert (result.shifts["cpu_usage"].ratio, result.shifts["cpu_usage"].absolute) == (None, 0.0)
@@ -341,8 +352,8 @@ def test_a_value_that_falls_to_zero() -> None:
 def test_every_metric_that_was_compared_has_its_shift_and_level() -> None:
     """Of a pass too; the report and the charts show them."""
     result = judge(contender())
-    assert list(result.shifts) == list(LEVELS)
-    assert result.levels == {name: pytest.approx(level) for name, level in LEVELS.items()}
+    assert list(result.shifts) == list(BASELINE_VALUES)
+    assert result.reference == {name: pytest.approx(level) for name, level in BASELINE_VALUES.items()}
     assert all(shift.absolute_low <= 0 <= shift.absolute_high for shift in result.shifts.values())
 
 
@@ -369,7 +380,7 @@ def test_a_doubt_for_the_worse_keeps_an_improvement_a_pass() -> None:
 
 def test_missing_metrics_are_noted() -> None:
     """No data is neither zero nor a change; the reader is told why, and what is on neither side needs no word."""
-    levels = {name: value for name, value in LEVELS.items() if name not in ("memory_usage", "disk_usage")}
+    levels = {name: value for name, value in BASELINE_VALUES.items() if name not in ("memory_usage", "disk_usage")}
     baseline = baseline_of([replace(run_on(number), metrics=levels) for number in range(10)])
     tonight = measured(cpu_usage="no data for rate(x)", disk_usage="no data")
     result = judge(contender(tonight, baseline=baseline))
@@ -443,7 +454,7 @@ def test_flagged_nights_are_not_in_the_reference() -> None:
     flagged = [night_on(number, {"latency_p95": 1.3}, verdict=Verdict.REGRESSION) for number in (10, 11, 12)]
     lucky = [night_on(13, {"latency_p95": 0.5}, verdict=Verdict.IMPROVEMENT)]
     result = judge(contender(nights=[*flagged, *lucky, night_on(14)]))
-    assert (result.nights, result.levels["latency_p95"]) == (11, pytest.approx(0.4, rel=0.01))
+    assert (result.nights, result.reference["latency_p95"]) == (11, pytest.approx(0.4, rel=0.01))
 
 
 def test_nights_of_other_parts_or_before_the_level_are_not_in_the_reference() -> None:
@@ -466,13 +477,13 @@ def test_what_all_shared_in_an_earlier_night_is_no_part_of_its_level() -> None:
     shared = [night_on(number, factors, platform=dict.fromkeys(factors, 0.2)) for number in range(10, 15)]
     result = judge(contender(measured(), nights=shared))
     assert (result.verdict, result.deviations) == (Verdict.PASS, ())
-    assert result.levels["latency_p95"] == pytest.approx(0.4)
+    assert result.reference["latency_p95"] == pytest.approx(0.4)
 
 
 def test_the_count_of_requests_does_not_matter_to_latency() -> None:
     """A run without counts has its latencies compared all the same."""
     result = judge(contender(replace(measured(), due=None, failed=None)))
-    assert (result.verdict, set(result.shifts)) == (Verdict.PASS, set(LEVELS))
+    assert (result.verdict, set(result.shifts)) == (Verdict.PASS, set(BASELINE_VALUES))
 
 
 # Hard limits

@@ -6,7 +6,7 @@ import pytest
 
 from include.perf.runs.record import Deviation, Severity, Verdict
 from include.perf.verdict.comparison import Comparison
-from tests.nights import DUE, LEVELS, baseline_of, contender, judge, measured, run_on
+from tests.nights import BASELINE_VALUES, DUE, baseline_of, contender, judge, measured, run_on
 
 
 def failing(*failed: int, due: int = DUE) -> list[object]:
@@ -17,7 +17,7 @@ def failing(*failed: int, due: int = DUE) -> list[object]:
 def of_nights(*failed: int, due: int = DUE) -> object:
     """Return a baseline of nights with so many failures each."""
     runs = [
-        replace(run_on(number), due=due, failed=each, metrics=LEVELS | {"error_rate": each / due})
+        replace(run_on(number), due=due, failed=each, metrics=BASELINE_VALUES | {"error_rate": each / due})
         for number, each in enumerate(failed)
     ]
     return baseline_of(runs)

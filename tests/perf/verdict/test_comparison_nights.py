@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from include.perf.baselines.baselines import Anchor
+from include.perf.baselines.entry import Anchor
 from include.perf.baselines.history import Night
 from include.perf.runs.record import Cause, Deviation, Severity, Verdict
 from include.perf.verdict.comparison import Comparison
 from tests.nights import (
-    LEVELS,
+    BASELINE_VALUES,
     baseline_of,
     cell,
     contender,
@@ -84,7 +84,7 @@ def test_one_bad_night_in_a_window_is_bounded() -> None:
 
 def test_creeping_is_held_to_the_frozen_anchor() -> None:
     """A fifth of a per cent a night: the level creeps along, the anchor of the approved version does not."""
-    anchor = Anchor(metrics=LEVELS, runs=10, version=3)
+    anchor = Anchor(metrics=BASELINE_VALUES, runs=10, version=3)
     runs = [run_on(number, {P95: 1.002**number}) for number in range(45)]
     crept = baseline_of(runs, anchor=anchor, version=7)
     tonight = measured({P95: 1.002**45})  # +9 %

@@ -7,14 +7,14 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from include.perf.baselines.baselines import Anchor
-from include.perf.baselines.level import MAX_REFERENCE
+from include.perf.baselines.entry import Anchor
 from include.perf.baselines.panel import Panel
+from include.perf.baselines.reference import MAX_REFERENCE
 from include.perf.baselines.spread import JUDGED_ON_LOG
 from include.perf.model.metric import METRICS, MetricValue, Unit
 from include.perf.runs.record import Verdict
 from include.perf.verdict.contender import COLUMNS, panel_of, value_of
-from tests.nights import LEVELS, SWAY, baseline_of, cell, contender, day, measured, night_on, run_on
+from tests.nights import BASELINE_VALUES, SWAY, baseline_of, cell, contender, day, measured, night_on, run_on
 
 P95, THROUGHPUT = JUDGED_ON_LOG.index("latency_p95"), JUDGED_ON_LOG.index("throughput")
 HOUR = timedelta(hours=1)
@@ -138,7 +138,7 @@ def test_a_throughput_below_its_floor_cannot_fall_beyond_it() -> None:
 
 def test_a_metric_without_a_level_is_never_told() -> None:
     """No floor is small enough; and it has no anchor."""
-    levels = {name: value for name, value in LEVELS.items() if name != "latency_p95"}
+    levels = {name: value for name, value in BASELINE_VALUES.items() if name != "latency_p95"}
     baseline = baseline_of([replace(run_on(number), metrics=levels) for number in range(5)])
     made = panel(contender(baseline=baseline))
     assert made.minimum_effects[0, P95] == math.inf

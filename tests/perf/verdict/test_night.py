@@ -17,7 +17,7 @@ from tests.fakes.baseline_store import MemoryBaselines
 from tests.fakes.clock import FixedClock
 from tests.fakes.results_store import MemoryStore
 from tests.fakes.small_platform import Platform
-from tests.nights import DUE, LEVELS, PARTS, SCENARIO, SERVICE, baseline_of, day, run_on
+from tests.nights import BASELINE_VALUES, DUE, PARTS, SCENARIO, SERVICE, baseline_of, day, run_on
 from tests.records import load_summary, metric_values, run_record
 from tests.stages import FIGURES, HALTED, SCRAPED, planned
 
@@ -62,7 +62,7 @@ class Nights:
 
     def run(self, run_id: str = "first", factors: Mapping[str, float] | None = None, **spec: Any) -> StageFiles:
         """Put a run of tonight into the store that only waits for its verdict."""
-        values = {name: level * (factors or {}).get(name, 1.0) for name, level in LEVELS.items()}
+        values = {name: level * (factors or {}).get(name, 1.0) for name, level in BASELINE_VALUES.items()}
         metrics = metric_values(**values)
         of = {
             source: {n: v for n, v in metrics.items() if METRICS[n].source == source}
@@ -239,7 +239,7 @@ def test_a_re_run_that_is_gone_is_left_out(nights: Nights, caplog: pytest.LogCap
     records = nights.judge.records([first.uri], versions={})
     assert list(records) == [first.uri, left.uri]
     assert (records[first.uri].verdict, records[first.uri].reruns) == (Verdict.REGRESSION, ("again-1",))
-    assert "left out of the night: there is no run" in caplog.text
+    assert "run not judged: there is no run" in caplog.text
 
 
 def test_a_run_is_not_judged_again_without_its_finished_re_runs(nights: Nights) -> None:
@@ -261,7 +261,7 @@ def test_a_re_run_of_another_version_is_invalid(nights: Nights) -> None:
     assert {each.verdict for each in others} == {Verdict.INVALID}
     assert first_record.judged == {}
     assert others[0].reasons == (
-        "the service was deployed since run first, which it was done for: 2.4.0 then, 2.4.1 now",
+        "the service was deployed since run first, which this run repeats: 2.4.0 then, 2.4.1 now",
     )
 
 
@@ -284,7 +284,7 @@ def test_a_hard_limit_is_that_of_the_runs_service(nights: Nights) -> None:
     record = judge.records([first.uri], versions={})[first.uri]
     assert record.deviations[0].severity is Severity.CRITICAL
     first.record.write(record)
-    assert "Latency p95 520 ms exceeds the hard limit of 450 ms" in judge.again(first.uri).reasons
+    assert "Latency p95 520 ms exceeds the hard limit of 450 ms" in judge.judge_again(first.uri).reasons
 
 
 # Other cells
@@ -324,45 +324,45 @@ def test_a_finished_run_is_judged_against_the_baseline_as_it_is_now(nights: Nigh
     """Recorded before there was one; nothing is written."""
     uri = nights.finished(10, verdict=Verdict.NO_BASELINE)
     before = dict(nights.store.runs_by_uri[uri])
-    assert nights.judge.again(uri).verdict is Verdict.PASS
+    assert nights.judge.judge_again(uri).verdict is Verdict.PASS
     assert nights.store.runs_by_uri[uri] == before
     nights.baselines.baselines.entries = {}
-    assert nights.judge.again(uri).verdict is Verdict.NO_BASELINE
+    assert nights.judge.judge_again(uri).verdict is Verdict.NO_BASELINE
 
 
 def test_a_finished_run_alone_is_one_run(nights: Nights) -> None:
     """Nobody can run it again after the fact: a suspicion stays one."""
-    slow = nights.judge.again(nights.finished(10, {P95: 1.2}))
+    slow = nights.judge.judge_again(nights.finished(10, {P95: 1.2}))
     assert slow.verdict is Verdict.PASS
-    assert "; suspicious, not re-run: it is judged after the fact (t = " in slow.reasons[0]
+    assert "; suspicious, not re-run: the run is already finished (t = " in slow.reasons[0]
 
 
 def test_a_finished_run_alone_that_is_far_off_is_a_warning(nights: Nights) -> None:
     """+60 % in one run is told, and wakes nobody."""
-    slower = nights.judge.again(nights.finished(10, {P95: 1.6}))
+    slower = nights.judge.judge_again(nights.finished(10, {P95: 1.6}))
     assert [each.severity for each in slower.deviations] == [Severity.WARNING]
 
 
 def test_a_finished_run_is_judged_with_its_re_runs(nights: Nights) -> None:
     """Their median, invalid ones left out."""
     for number, factor, verdict in ((1, 1.5, Verdict.PASS), (2, 1.6, Verdict.PASS), (3, 9.0, Verdict.INVALID)):
-        metrics = metric_values(**(LEVELS | {P95: 0.4 * factor}))
+        metrics = metric_values(**(BASELINE_VALUES | {P95: 0.4 * factor}))
         nights.finished(10, run_id=f"again-{number}", metrics=metrics, verdict=verdict, rerun_of="first")
     first = nights.finished(10, {P95: 1.2}, run_id="first", reruns=("again-1", "again-2", "again-3"))
-    result = nights.judge.again(first)
+    result = nights.judge.judge_again(first)
     assert (result.verdict, result.judged[P95]) == (Verdict.REGRESSION, pytest.approx(0.6))
 
 
 def test_a_finished_run_whose_re_runs_are_gone_is_one_run(nights: Nights) -> None:
     """Far off it is told as a warning, as if there had been none."""
-    slower = nights.judge.again(nights.finished(10, {P95: 1.6}, reruns=("again-1", "again-2")))
+    slower = nights.judge.judge_again(nights.finished(10, {P95: 1.6}, reruns=("again-1", "again-2")))
     assert [each.severity for each in slower.deviations] == [Severity.WARNING]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.SKIPPED])
 def test_a_finished_run_that_was_not_measured_stays_so(nights: Nights, verdict: Verdict) -> None:
     """There is nothing to compare."""
-    result = nights.judge.again(nights.finished(10, verdict=verdict, reasons=("the load ended early",)))
+    result = nights.judge.judge_again(nights.finished(10, verdict=verdict, reasons=("the load ended early",)))
     assert (result.verdict, result.reasons) == (verdict, ("the load ended early",))
 
 
@@ -373,7 +373,7 @@ def test_a_finished_run_knows_nothing_of_later_nights_of_other_scenarios(nights:
         nights.baselines.baselines.entries[SERVICE][name] = baseline_of()
         nights.finished(15, {P95: 1.08}, scenario=name)
     nights.clock.now = day(16)
-    assert nights.judge.again(uri).verdict is Verdict.PASS
+    assert nights.judge.judge_again(uri).verdict is Verdict.PASS
 
 
 def test_a_finished_run_knows_the_other_scenarios_of_its_time(nights: Nights) -> None:
@@ -383,7 +383,7 @@ def test_a_finished_run_knows_the_other_scenarios_of_its_time(nights: Nights) ->
         nights.baselines.baselines.entries[SERVICE][name] = baseline_of()
         nights.finished(10, {P95: 1.08}, scenario=name, started_at=day(9.5))
     nights.clock.now = day(40)
-    assert nights.judge.again(uri).verdict is Verdict.REGRESSION
+    assert nights.judge.judge_again(uri).verdict is Verdict.REGRESSION
 
 
 def test_a_finished_run_knows_nothing_of_later_nights(nights: Nights) -> None:
@@ -391,19 +391,19 @@ def test_a_finished_run_knows_nothing_of_later_nights(nights: Nights) -> None:
     uri = nights.finished(10)
     for number in range(11, 15):
         nights.finished(number, {P95: 2.0})
-    assert nights.judge.again(uri).nights == 10
+    assert nights.judge.judge_again(uri).nights == 10
 
 
 def test_an_unfinished_run_cannot_be_judged_again(nights: Nights) -> None:
     """It has no record."""
     with pytest.raises(StoreError, match=r"is not finished: it has no run\.json$"):
-        nights.judge.again(nights.run().uri)
+        nights.judge.judge_again(nights.run().uri)
 
 
 def test_shifts_of_the_record_have_intervals(nights: Nights) -> None:
     """Where the statistics decided, also for a pass."""
     record = nights.record(nights.run().uri)
-    assert set(record.shifts) == set(LEVELS)
+    assert set(record.shifts) == set(BASELINE_VALUES)
     for name, shift in record.shifts.items():
         assert isinstance(shift, Shift)
         assert None not in (shift.low, shift.high, shift.absolute_low, shift.absolute_high), name

@@ -85,8 +85,8 @@ def test_what_ran_beside_it_is_noted(files: StageFiles) -> None:
     record = recorded(files)
     assert record.notes == (
         "3 requests had no answer when the load ended; they count as failed",
-        "rates-service was under load too when this one began (overnight_processing, 50/s, run r0)",
-        "engine was under load too when this one began (overnight_processing, 0.5/s, run r9)",
+        "rates-service was also under load at the start (overnight_processing, 50/s, run r0)",
+        "engine was also under load at the start (overnight_processing, 0.5/s, run r9)",
     )
     assert (record.verdict, record.validity) == (Verdict.PASS, ())
 
@@ -123,7 +123,7 @@ def test_the_record_of_a_re_run_says_whose_it_is() -> None:
 def test_the_reference_is_what_the_run_was_really_held_to() -> None:
     """The levels of the nights before, and how many of them; the baseline's own where a metric was not compared."""
     baseline = baseline_of()
-    comparison = replace(PASSED, levels={"latency_p95": 0.41}, nights=17, since=day(-3))
+    comparison = replace(PASSED, reference={"latency_p95": 0.41}, nights=17, since=day(-3))
     found = reference_of(baseline, comparison, now=day(20))
     assert found is not None
     assert found.metrics == {**baseline.metrics, "latency_p95": 0.41}
@@ -173,8 +173,8 @@ FEW_WORDS = (
     "check the target in Prometheus and scrape_interval_s"
 )
 BROKEN_WORDS = "the baselines could not be read: b.json is broken"
-KILLED_WORDS = "the load left no record: its task was ended from outside; see the task's log"
-UNASKED_WORDS = "Prometheus was never asked: the scrape was ended from outside; see the task's log"
+KILLED_WORDS = "the load left no figures: its task was killed or stopped; see the log of the task"
+UNASKED_WORDS = "Prometheus was not queried: the scrape task was killed or stopped; see the log of the task"
 
 Parts = dict[str, Any]
 LADDER: list[tuple[Parts, Verdict | None, list[str]]] = [
@@ -233,7 +233,7 @@ def test_a_deployment_during_the_run(before: str | None, after: str | None, is_v
     files.load.write(FIGURES)
     files.server.write(SCRAPED)
     files.deployed.write(Deployed(before=before, after=after))
-    words = ("the service was deployed while it was measured: 2.4.0 before the load, 2.4.1 after it; start a new run",)
+    words = ("the service was deployed during the run: version 2.4.0 before the load, 2.4.1 after it; start a new run",)
     assert gather(files).validity == (() if is_valid else words)
 
 
@@ -243,9 +243,9 @@ def test_a_deployment_during_the_run(before: str | None, after: str | None, is_v
 def test_a_re_run_of_the_same_is_as_valid_as_it_was() -> None:
     """Nothing is added; one that was invalid by itself keeps its own reasons."""
     first, again = whole(), whole(run_id="r2", rerun_of="r1")
-    assert again.done_for(first) == again
+    assert again.as_rerun_of(first) == again
     late = gather(planned(run_id="r2", rerun_of="r1"))
-    assert late.done_for(first) == late
+    assert late.as_rerun_of(first) == late
 
 
 def test_a_re_run_of_something_else_is_invalid() -> None:
@@ -253,15 +253,15 @@ def test_a_re_run_of_something_else_is_invalid() -> None:
     first = replace(whole(), deployed=Deployed(before=None, after="2.4.0"))
     again = replace(
         whole(run_id="r2", rerun_of="r1"),
-        parts={"data": "sha256:2"},
+        fingerprint={"data": "sha256:2"},
         deployed=Deployed(before="2.4.1", after="2.4.1"),
     )
-    assert again.done_for(first).validity == (
-        "the data changed since run r1, which it was done for",
-        "the service was deployed since run r1, which it was done for: 2.4.0 then, 2.4.1 now",
+    assert again.as_rerun_of(first).validity == (
+        "the data changed since run r1, which this run repeats",
+        "the service was deployed since run r1, which this run repeats: 2.4.0 then, 2.4.1 now",
     )
     unknown = replace(first, deployed=Deployed(before=None, after=None))
-    assert again.done_for(unknown).validity == ("the data changed since run r1, which it was done for",)
+    assert again.as_rerun_of(unknown).validity == ("the data changed since run r1, which this run repeats",)
 
 
 def test_what_a_comparison_needs() -> None:

@@ -18,7 +18,8 @@ import pytest
 import include.perf.baselines.spread  # noqa: F401 - before the forks, each of which would take a second for it
 from include.perf.adapters.files import locked_file
 from include.perf.adapters.files.baseline_file import BaselineFile
-from include.perf.baselines.baselines import MAX_RUNS, Approval, Baselines
+from include.perf.baselines.baselines import MAX_RUNS, Baselines
+from include.perf.baselines.entry import Approval
 from include.perf.model.errors import BaselineError
 from include.perf.runs.record import Verdict
 from tests.fakes.failing import raising

@@ -8,20 +8,20 @@ import pytest
 from include.perf.baselines.panel import Shifts
 from include.perf.model.metric import METRICS
 from include.perf.runs.record import Shift
-from include.perf.verdict.moves import absolute_shift, shift_between, shift_of_log
+from include.perf.verdict.metric_change import absolute_shift, shift_between, shift_of_log
 
 STUDENT_4 = 2.7764451  # 97.5 % quantile with four degrees of freedom
 
 
 def on_log(shift: float, error: float, dof: float = 4.0) -> Shifts:
     """Return one cell and one metric."""
-    values = {"shift": shift, "told": shift, "centre": 0.0, "error": error, "dof": dof}
+    values = {"shift": shift, "plain_shift": shift, "centre": 0.0, "error": error, "dof": dof}
     arrays = {name: np.array([[value]]) for name, value in values.items()}
     return Shifts(nights=1, of_anchor=False, z=np.array([[shift / error]]), family_z=np.array([[np.nan]]), **arrays)
 
 
-def read(name: str, shift: float, error: float, level: float) -> Shift:
-    return shift_of_log(METRICS[name], on_log(shift, error), row=0, index=0, level=level)
+def read(name: str, shift: float, error: float, reference: float) -> Shift:
+    return shift_of_log(METRICS[name], on_log(shift, error), row=0, index=0, reference=reference)
 
 
 def test_the_plain_change() -> None:
@@ -75,9 +75,9 @@ def test_from_zero_there_is_only_the_unit() -> None:
     assert shift.absolute_low < shift.absolute < shift.absolute_high
 
 
-@pytest.mark.parametrize("level", [0.0, 2.0])
-def test_no_change_is_exactly_none(level: float) -> None:
+@pytest.mark.parametrize("reference", [0.0, 2.0])
+def test_no_change_is_exactly_none(reference: float) -> None:
     """Neither −0 nor 1e-17, which would be read as a sign."""
     for noise in (0.0, -0.0, 1e-16, -1e-16):
-        shift = read("cpu_usage", noise, 0.05, level)
-        assert (str(shift.absolute), str(shift.ratio)) == ("0.0", "0.0" if level else "None")
+        shift = read("cpu_usage", noise, 0.05, reference)
+        assert (str(shift.absolute), str(shift.ratio)) == ("0.0", "0.0" if reference else "None")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from include.perf.baselines.level import TYPICAL_DOF, TYPICAL_SPREAD, pool
+from include.perf.baselines.reference import TYPICAL_DOF, TYPICAL_SPREAD, pool
 
 SPREAD = 0.04
 
