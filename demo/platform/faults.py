@@ -118,7 +118,7 @@ class PlatformFaults:
         self._reset()
 
     def status(self) -> FaultStatus:
-        """Tell what is active."""
+        """Return the active fault and its counters."""
         fault, now_s = self._current(), self._clock()
         return FaultStatus(
             active=fault is not None,

@@ -1,6 +1,6 @@
-"""The production stack of docker-compose.yaml on a real engine, in a compose project of its own that is removed again.
+"""The production stack of docker-compose.yaml on a real engine, in a compose project that is removed at the end.
 
-Its catalogue gets shorter loads, as data; its image is built from this checkout.
+Its catalogue has shorter loads. Its image is built from this checkout.
 """
 
 import json
@@ -47,18 +47,18 @@ class Compose:
 
     def command(self, *arguments: str) -> list[str]:
         """Return a compose command for this project."""
-        told = ["--project-name", self.project, "--env-file", str(self.env_file), "--profile", "demo"]
-        return ["docker", "compose", "--file", str(ROOT / "docker-compose.yaml"), *told, *arguments]
+        options = ["--project-name", self.project, "--env-file", str(self.env_file), "--profile", "demo"]
+        return ["docker", "compose", "--file", str(ROOT / "docker-compose.yaml"), *options, *arguments]
 
     def run(self, *arguments: str, timeout_s: float = 60.0) -> str:
-        """Run a compose command and return its output; a failure shows what it said."""
+        """Run a compose command and return its output; fail with that output if the command fails."""
         done = self.tried(*arguments, timeout_s=timeout_s)
         assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout
 
     def tried(self, *arguments: str, timeout_s: float = 60.0) -> "subprocess.CompletedProcess[str]":
-        """Run a compose command, whatever comes of it."""
-        if "exec" not in arguments:  # a look into a container is repeated until it shows what is waited for
+        """Run a compose command and return its result, successful or not."""
+        if "exec" not in arguments:  # polling would fill the log
             log.info("docker compose %s", " ".join(arguments))
         inherited = {name: value for name, value in os.environ.items() if name not in _settings(self.env_file)}
         return subprocess.run(
@@ -70,18 +70,18 @@ class Compose:
         return self.run("exec", "-T", service, *command)
 
     def containers(self) -> list[dict[str, Any]]:
-        """Return the containers that run, as compose lists them."""
+        """Return the running containers, as compose lists them."""
         return [json.loads(line) for line in self.run("ps", "--format", "json").splitlines()]
 
 
 def _settings(env_file: Path) -> dict[str, str]:
-    """Return the variables of a file; the test's own environment must not win over them."""
+    """Return the variables of a file; the environment of the test must not override them."""
     lines = env_file.read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and line[0] != "#")
 
 
 class ProductionApi(AirflowApi):
-    """Airflow's REST API with the first login of the stack."""
+    """Airflow's REST API with the first user of the stack."""
 
     def __init__(self, url: str, *, passwords: Mapping[str, str]) -> None:
         super().__init__(url, airflow_home=Path())
@@ -107,17 +107,17 @@ class ProductionStack:
         return self.api.trigger(SCENARIO, LOAD)
 
     def finished(self, run_id: str) -> dict[str, Any]:
-        """Wait until a run is over and return the record of its service."""
+        """Wait until a run has finished, and return the record of its service."""
         shown: set[str] = set()
 
         def show(tasks: dict[str, str]) -> None:
             news = {f"{task} {state}" for task, state in tasks.items() if state not in {"none", "scheduled"}} - shown
             shown.update(news)
-            for each in sorted(news):
-                log.info("%s", each)
+            for line in sorted(news):
+                log.info("%s", line)
 
         self.api.wait_for(SCENARIO, run_id, timeout_s=RUN_S, on_states=show)
-        (record,) = [each for each in self.records() if each["provenance"]["dag_run_id"] == run_id]
+        (record,) = [record for record in self.records() if record["provenance"]["dag_run_id"] == run_id]
         log.info("%s %s", record["verdict"], record["validity"])
         return record
 
@@ -130,25 +130,25 @@ class ProductionStack:
         return [json.loads(line) for line in self.compose.inside("worker", "python", "-c", script).splitlines()]
 
     def messages(self) -> list[str]:
-        """Return the text of every message that came to Slack."""
+        """Return the texts of all Slack messages."""
         answer = requests.get(f"{self.slack_url}/_standin/messages", timeout=30)
         return [message["text"] for message in answer.json()["messages"]]
 
     def answered(self) -> int:
-        """Return how many requests under /api the loaded service has answered, by its own count."""
+        """Return how many requests under /api the loaded service has answered, by its own metrics."""
         text = self.compose.inside(SERVICE, "curl", "--fail", "--silent", "http://127.0.0.1:8000/metrics")
         families = {family.name: family for family in text_string_to_metric_families(text)}
         samples = families["http_requests"].samples
         return round(sum(s.value for s in samples if s.name.endswith("_total") and "/api/" in s.labels["endpoint"]))
 
     def load_under_way(self) -> None:
-        """Wait until the load of the run that was just started arrives at its service."""
+        """Wait until requests of the last started run arrive at its service."""
         before = self.answered()
         until(lambda: self.answered() > before + 100, within_s=RUN_S, what="requests of the load")
 
 
 def _short_catalogue(folder: Path) -> Path:
-    """Copy the catalogue, with loads that begin to count after three seconds."""
+    """Copy the catalogue, with a warm-up of three seconds."""
     shutil.copytree(
         ROOT / "include", folder, ignore=shutil.ignore_patterns("*.py", "__pycache__", "perf", "load", "demo")
     )
@@ -171,7 +171,7 @@ def _free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="session")
 def env_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an .env as `make env` makes it, with free ports and a short catalogue."""
+    """Return an .env from `make env`, with free ports and a short catalogue."""
     folder = tmp_path_factory.mktemp("compose")
     path = folder / ".env"
     subprocess.run([ROOT / "scripts/make-env", path], check=True, timeout=30, capture_output=True)
@@ -225,7 +225,7 @@ def stack(compose: Compose) -> Iterator[ProductionStack]:
 
 @pytest.fixture(scope="session")
 def viewer(stack: ProductionStack) -> requests.Session:
-    """Return a session of somebody who may look and change nothing."""
+    """Return a session of a user who may read but change nothing."""
     given = ["--username", "vera", "--password", "vera-looks-only", "--role", "Viewer"]
     named = ["--firstname", "Vera", "--lastname", "Viewer", "--email", "vera@bellwether.invalid"]
     stack.compose.run("exec", "-T", "api-server", "airflow", "users", "create", *given, *named, timeout_s=180)
@@ -233,7 +233,7 @@ def viewer(stack: ProductionStack) -> requests.Session:
 
 
 def session(url: str, user: str, password: str) -> requests.Session:
-    """Return a session with somebody's login."""
+    """Return a logged-in session of a user."""
     answer = requests.post(f"{url}/auth/token", json={"username": user, "password": password}, timeout=30)
     answer.raise_for_status()
     logged_in = requests.Session()

@@ -1,4 +1,4 @@
-"""docker-compose.yaml, .env.example and what Prometheus reads: read as files, without an engine."""
+"""docker-compose.yaml, .env.example and the Prometheus configuration, without an engine."""
 
 import re
 from pathlib import Path
@@ -20,11 +20,11 @@ LONG_RUNNING = sorted(set(SERVICES) - {ONE_SHOT})
 OURS = "${BELLWETHER_IMAGE:-bellwether:latest}"
 
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_0-9]+)(?::([-?])([^{}]*(?:\{[^{}]*\})?[^{}]*))?\}")
-"""Name, what follows the colon, and the default or the message; a default may hold one variable more."""
+"""Name, kind (- or ?), and the default or the message; a default may contain another variable."""
 
 
 def variables() -> dict[str, set[tuple[str, str]]]:
-    """Return each variable of the file with the ways in which it is used."""
+    """Return the variables of the file with their uses: kind, and default or message."""
     found: dict[str, set[tuple[str, str]]] = {}
     for name, kind, rest in VARIABLE.findall(TEXT):
         found.setdefault(name, set()).add((kind, rest))
@@ -36,14 +36,14 @@ def variables() -> dict[str, set[tuple[str, str]]]:
 EXAMPLE = dict(
     re.findall(r"^(#?[A-Z_0-9]+)=(.*)$", (ROOT / ".env.example").read_text(encoding="utf-8"), flags=re.MULTILINE)
 )
-"""Every variable of .env.example with its value; those that need not be set stand behind a #."""
+"""Every variable of .env.example with its value; optional ones start with a #."""
 
 SECRETS = {name for name, value in EXAMPLE.items() if not value and name[0] != "#"}
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
-def test_every_container_may_do_little(name: str) -> None:
-    """No root, no capabilities, nothing to write to but what is mounted, and no more than its share of the machine."""
+def test_every_container_has_minimal_rights(name: str) -> None:
+    """No root, no capabilities, only mounted folders are writable, and resources are limited."""
     service = SERVICES[name]
 
     assert service["user"].partition(":")[0] not in {"", "0", "root"}
@@ -53,20 +53,20 @@ def test_every_container_may_do_little(name: str) -> None:
     assert service["init"] is True
     assert service["pids_limit"] <= 512
     assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
-    assert 0 < service["cpus"] <= 2  # more than a machine has is refused
+    assert 0 < service["cpus"] <= 2  # the engine refuses more than the machine has
     assert "privileged" not in service
     assert "cap_add" not in service
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_logs_of_every_container_are_rotated(name: str) -> None:
-    """Five files of 10 MB at most."""
+    """At most five files of 10 MB are kept."""
     assert SERVICES[name]["logging"] == {"driver": "json-file", "options": {"max-size": "10m", "max-file": "5"}}
 
 
 @pytest.mark.parametrize("name", LONG_RUNNING)
-def test_every_service_is_looked_after(name: str) -> None:
-    """It has a health check, comes back by itself, and has a stated time to end in."""
+def test_every_service_restarts_and_has_a_health_check(name: str) -> None:
+    """It also has a stop grace period."""
     service = SERVICES[name]
 
     assert service["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
@@ -74,8 +74,8 @@ def test_every_service_is_looked_after(name: str) -> None:
     assert service["stop_grace_period"].endswith("s")
 
 
-def test_the_database_is_made_once_before_the_rest_of_airflow() -> None:
-    """Every part of Airflow waits until the one-shot container has ended well."""
+def test_the_database_is_initialised_before_airflow_starts() -> None:
+    """Every part of Airflow waits for the one-shot container to succeed."""
     airflow = {"api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-load"}
 
     assert SERVICES[ONE_SHOT]["restart"] == "no"
@@ -86,7 +86,7 @@ def test_the_database_is_made_once_before_the_rest_of_airflow() -> None:
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_every_image_has_a_version(name: str) -> None:
-    """Nothing changes by itself; our own image is built from pinned ones, and never looked for in a registry."""
+    """Images are pinned; our own is built from pinned ones, and never pulled."""
     image = SERVICES[name]["image"]
     if image == OURS:
         assert SERVICES[name]["pull_policy"] == "never"
@@ -96,8 +96,8 @@ def test_every_image_has_a_version(name: str) -> None:
         assert re.search(r":v?\d[\w.]*$", default[3]), image
 
 
-def test_the_image_is_built_from_what_the_compose_file_says() -> None:
-    """The defaults of the Dockerfile, for who builds without compose, are those of the compose file."""
+def test_the_dockerfile_has_the_same_base_images() -> None:
+    """A build without compose uses the same defaults."""
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     for name, value in SERVICES[ONE_SHOT]["build"]["args"].items():
         assert f"ARG {name}={value.removeprefix(f'${{{name}:-').removesuffix('}')}\n" in dockerfile
@@ -105,21 +105,21 @@ def test_the_image_is_built_from_what_the_compose_file_says() -> None:
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_ports_are_open_on_this_machine_only(name: str) -> None:
-    """Only what has a login of its own can be put on another address."""
+    """Only parts with a login can listen on another address."""
     for port in SERVICES[name].get("ports", ()):
         assert port.startswith(("127.0.0.1:", "${BIND_ADDRESS:-127.0.0.1}:")), port
         assert port.startswith("127.0.0.1:") or name in {"api-server", "grafana"}
 
 
-def test_database_and_broker_are_out_of_reach() -> None:
-    """They are in a network of their own without a way out, which no load generator and no target is in."""
+def test_database_and_broker_are_isolated() -> None:
+    """They are in an internal network, without load generators and targets."""
     assert COMPOSE["networks"]["data"] == {"internal": True}
     assert SERVICES["postgres"]["networks"] == SERVICES["redis"]["networks"] == ["data"]
     assert SERVICES["locust-worker"]["networks"] == ["load"]
 
 
-def test_secrets_are_required_and_nothing_else_is() -> None:
-    """A missing secret ends `up` with its name; there is no default password to forget."""
+def test_only_secrets_are_required() -> None:
+    """`up` fails with the name of a missing secret; there are no default passwords."""
     required = {name for name, uses in variables().items() if any(kind == "?" for kind, _ in uses)}
 
     assert required == SECRETS
@@ -128,14 +128,14 @@ def test_secrets_are_required_and_nothing_else_is() -> None:
 
 
 def test_no_secret_is_in_a_command() -> None:
-    """Who lists processes or reads health checks sees none: they come as environment variables of the container."""
+    """Process lists and health checks show none: secrets are environment variables of the container."""
     for name, service in SERVICES.items():
         shown = yaml.safe_dump([service.get("command"), service.get("entrypoint"), service.get("healthcheck")])
         assert not [secret for secret in SECRETS if f"${{{secret}" in shown], name
 
 
 def test_env_example_names_every_variable_with_its_default() -> None:
-    """What can be set stands in .env.example, and what it says of the default is true."""
+    """All settings are in .env.example, with the defaults of the compose file."""
     described = {name.removeprefix("#"): value for name, value in EXAMPLE.items()}
     own = {"COMPOSE_PROFILES"}  # read by compose itself
 
@@ -145,8 +145,8 @@ def test_env_example_names_every_variable_with_its_default() -> None:
         assert not defaults or defaults == {described[name]}, name
 
 
-def test_loads_have_a_queue_and_a_worker_of_their_own() -> None:
-    """The queue that run_load goes to is the one that worker-load takes from, and nobody else does."""
+def test_loads_have_a_dedicated_queue_and_worker() -> None:
+    """Only worker-load takes tasks from the queue of run_load."""
     queue = SERVICES["worker-load"]["environment"]["BELLWETHER_LOAD_QUEUE"]
     taken = {name: SERVICES[name]["command"][3] for name in ("worker", "worker-load")}
 
@@ -154,8 +154,8 @@ def test_loads_have_a_queue_and_a_worker_of_their_own() -> None:
     assert SERVICES["locust-worker"]["environment"]["BELLWETHER_LOCUST_MASTER"] == "worker-load:5557"
 
 
-def test_prometheus_knows_the_services_by_the_labels_of_the_catalogue() -> None:
-    """Each service is scraped under the labels of its selector, as often as the catalogue says."""
+def test_scrape_targets_have_the_labels_of_the_catalogue() -> None:
+    """Services are scraped with the labels of their selectors, at the interval of the catalogue."""
     targets = yaml.safe_load((ROOT / "compose/prometheus/targets.yaml").read_text(encoding="utf-8"))
     settings = yaml.safe_load((ROOT / "compose/prometheus/prometheus.yml").read_text(encoding="utf-8"))
     services = load_catalogue().services
@@ -168,20 +168,20 @@ def test_prometheus_knows_the_services_by_the_labels_of_the_catalogue() -> None:
         assert settings["global"]["scrape_interval"] == f"{service.prometheus.scrape_interval_s:g}s"
 
 
-def test_prometheus_sees_files_that_are_put_in_the_place_of_others() -> None:
-    """The folder is mounted: a mount of one file goes on showing what an editor or git has replaced."""
+def test_prometheus_sees_replaced_files() -> None:
+    """The folder is mounted: a mounted file would still show the old content after an editor or git replaces it."""
     settings = yaml.safe_load((ROOT / "compose/prometheus/prometheus.yml").read_text(encoding="utf-8"))
     service = SERVICES["prometheus"]
     named = [settings["scrape_configs"][0]["file_sd_configs"][0]["files"][0]]
-    named += [each.partition("=")[2] for each in service["command"] if each.startswith("--config.file=")]
+    named += [word.partition("=")[2] for word in service["command"] if word.startswith("--config.file=")]
 
     assert "./compose/prometheus:/etc/prometheus:ro" in service["volumes"]
-    assert {Path(each).parent for each in named} == {Path("/etc/prometheus")}
-    assert {Path(each).name for each in named} == {path.name for path in (ROOT / "compose/prometheus").iterdir()}
+    assert {Path(file).parent for file in named} == {Path("/etc/prometheus")}
+    assert {Path(file).name for file in named} == {path.name for path in (ROOT / "compose/prometheus").iterdir()}
 
 
 def test_the_demo_has_every_service_of_the_catalogue() -> None:
-    """Under the name that the catalogue aims at."""
+    """They run under the host names of the catalogue."""
     demo = {name for name, service in SERVICES.items() if service.get("profiles") == ["demo"]}
 
     assert demo == {*load_catalogue().services, "slack"}

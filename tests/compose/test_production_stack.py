@@ -1,4 +1,4 @@
-"""The production stack for real: built, started, loaded from several Locust workers, hurt, and removed."""
+"""The production stack on a real engine: built, started, loaded by several Locust workers, broken, and removed."""
 
 import logging
 import re
@@ -16,18 +16,18 @@ log = logging.getLogger("compose")
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
 DUE = 60 * (20 + 3)
-"""60/s in 20 s measured and 3 s of warm-up."""
+"""60/s in 20 measured seconds and 3 s of warm-up."""
 
 NOISE = ("the generator", "the machine was busy", "Prometheus has")
-"""How the reasons begin for which a busy machine makes a run INVALID. That is right of it, so we ask again."""
+"""How the reasons begin that make a run INVALID on a busy machine. That is correct, so the test tries again."""
 TRIES = 3
 
 RESTS_AFTER_S = 10.0
-"""Within this the last request of a load is out whose task was killed."""
+"""A load whose task was killed stops within this time."""
 
 
 def test_a_missing_secret_is_named(compose: Compose, tmp_path: Path) -> None:
-    """Nothing starts without it, and the message says which it is and what makes it."""
+    """Nothing starts without it; the message names the secret and the remedy."""
     lines = compose.env_file.read_text(encoding="utf-8").splitlines()
     without = tmp_path / ".env"
     without.write_text("\n".join(line for line in lines if "AIRFLOW_JWT_SECRET" not in line), encoding="utf-8")
@@ -40,7 +40,7 @@ def test_a_missing_secret_is_named(compose: Compose, tmp_path: Path) -> None:
 
 
 def test_nothing_runs_as_root(stack: ProductionStack) -> None:
-    """Not one process of any container, what compose and the images start beside ours included."""
+    """No process of any container does, including those of the images and of compose."""
     listed = stack.compose.run("top")
 
     users = {line.split()[0] for line in listed.splitlines() if re.match(r"\S+\s+\d+\s+\d+\s", line)}
@@ -49,7 +49,7 @@ def test_nothing_runs_as_root(stack: ProductionStack) -> None:
 
 
 def test_code_cannot_be_changed(stack: ProductionStack) -> None:
-    """Neither the project's nor the installed packages'."""
+    """Neither the project nor the installed packages are writable."""
     for folder in ("/opt/bellwether/dags", "/opt/bellwether/include", "/etc/bellwether", "/home/airflow/.local"):
         done = stack.compose.tried("exec", "-T", "worker-load", "touch", f"{folder}/new")
         assert done.returncode != 0
@@ -57,9 +57,12 @@ def test_code_cannot_be_changed(stack: ProductionStack) -> None:
 
 
 def test_ports_are_open_on_this_machine_only(stack: ProductionStack) -> None:
-    """As the engine says, not only as the file does."""
+    """The engine confirms what the file says."""
     published = [
-        port for each in stack.compose.containers() for port in each["Publishers"] or () if port["PublishedPort"]
+        port
+        for container in stack.compose.containers()
+        for port in container["Publishers"] or ()
+        if port["PublishedPort"]
     ]
 
     assert len(published) == 3  # Airflow, Prometheus, the Slack stand-in
@@ -67,7 +70,7 @@ def test_ports_are_open_on_this_machine_only(stack: ProductionStack) -> None:
 
 
 def test_pages_need_a_login_and_viewers_change_nothing(stack: ProductionStack, viewer: requests.Session) -> None:
-    """With users and roles in Airflow's database: Viewer and Admin differ as reading and triggering do."""
+    """Users and roles come from Airflow's database: a Viewer may read, but not trigger."""
     page = f"{stack.airflow_url}/bellwether/problems"
     silence = {"service": SERVICE, "scenario": SCENARIO, "reason": "a release", "hours": "1"}
 
@@ -82,7 +85,7 @@ def test_pages_need_a_login_and_viewers_change_nothing(stack: ProductionStack, v
 
 
 def test_prometheus_scrapes_services_and_our_own_metrics(stack: ProductionStack) -> None:
-    """With the token, which is in no file of the host."""
+    """Prometheus has the token, which is in no file of the host."""
 
     def up() -> bool:
         answer = requests.get(f"{stack.prometheus_url}/api/v1/query", params={"query": "up == 1"}, timeout=30).json()
@@ -92,7 +95,7 @@ def test_prometheus_scrapes_services_and_our_own_metrics(stack: ProductionStack)
 
 
 def test_a_load_from_three_workers_gets_a_verdict(stack: ProductionStack) -> None:
-    """Triggered over REST, sent by all workers, counted by the service itself, and told with its reasons."""
+    """It is triggered over REST, sent by all workers, counted by the service, and gets a verdict."""
     for _ in range(TRIES):
         before = stack.answered()
         record = stack.finished(stack.trigger())
@@ -108,35 +111,35 @@ def test_a_load_from_three_workers_gets_a_verdict(stack: ProductionStack) -> Non
 
 
 def test_a_locust_worker_that_dies_makes_the_run_invalid(stack: ProductionStack) -> None:
-    """Its requests are missing, so nothing is said about the service; the worker comes back by itself."""
+    """Its requests are missing, so there is no verdict on the service; the worker restarts."""
     run_id = stack.trigger()
     stack.load_under_way()
-    stack.compose.tried("exec", "-T", "locust-worker", "sh", "-c", "kill -KILL -1")  # all that runs there, itself too
+    stack.compose.tried("exec", "-T", "locust-worker", "sh", "-c", "kill -KILL -1")  # all processes of the container
 
     record = stack.finished(run_id)
 
     assert record["verdict"] == "INVALID"
     assert any("worker" in reason for reason in record["validity"]), record["validity"]
     assert any(f"{SCENARIO}: 1 of 1 service could not be judged" in text for text in stack.messages())
-    workers = (each for each in stack.compose.containers() if each["Service"] == "locust-worker")
-    assert [each["State"] for each in workers] == ["running"] * LOCUST_WORKERS
+    workers = [item for item in stack.compose.containers() if item["Service"] == "locust-worker"]
+    assert [worker["State"] for worker in workers] == ["running"] * LOCUST_WORKERS
 
 
 def test_no_load_outlives_the_worker_of_its_task(stack: ProductionStack) -> None:
-    """The container with the task is killed, and the requests stop; Locust workers elsewhere notice by themselves."""
+    """Locust workers stop when the container with their master is killed."""
     stack.trigger()
     stack.load_under_way()
     stack.compose.run("kill", "worker-load")
     time.sleep(RESTS_AFTER_S)
-    rested = stack.answered()
+    stopped_at = stack.answered()
     time.sleep(5)
 
-    assert stack.answered() == rested
+    assert stack.answered() == stopped_at
     log.info("no request came %g s after the kill", RESTS_AFTER_S)
 
 
 def test_no_secret_is_shown(stack: ProductionStack) -> None:
-    """Not in the logs of any container, and not in any list of processes."""
+    """Neither the logs nor the process list of any container contain one."""
     lines = stack.compose.env_file.read_text(encoding="utf-8").splitlines()
     secrets = {name: value for name, _, value in (line.partition("=") for line in lines) if len(value) == 44}
     shown = stack.compose.run("logs", "--no-color", timeout_s=120) + stack.compose.run("top")

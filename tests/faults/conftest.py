@@ -1,4 +1,4 @@
-"""What the tests of faults run on: a service behind a link that can fail, and a whole production stack."""
+"""Fixtures of the fault tests: a service behind a faulty link, and a production stack."""
 
 import gzip
 import os
@@ -39,35 +39,35 @@ TRIES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a run on the command line came to.
+    """The outcome of a run on the command line.
 
     Attributes:
-        said: everything that it wrote on its output.
+        output: everything that it printed.
         folder: of the run.
-        finished: its run.json, ``None`` where there is none.
+        finished: its run.json; ``None`` without one.
     """
 
     code: int
-    said: str
+    output: str
     folder: Path
     finished: RunRecord | None
 
     @property
     def record(self) -> RunRecord:
         """Its run.json."""
-        assert self.finished is not None, self.said
+        assert self.finished is not None, self.output
         return self.finished
 
     @property
     def rows(self) -> int:
-        """How many requests are in the raw record, which must have its proper end."""
+        """The number of requests in the raw record, which must not be truncated."""
         with gzip.open(self.folder / REQUESTS_FILE, "rb") as file:
             return sum(1 for _ in file) - 1
 
 
 @dataclass
 class Bench:
-    """A service, its Prometheus, and runs from the command line that reach the service over a link.
+    """A service, its Prometheus, and runs on the command line that reach the service through a link.
 
     Attributes:
         link: between the load and the service; Prometheus scrapes the service itself.
@@ -85,37 +85,37 @@ class Bench:
         environment: Mapping[str, str] | None = None,
         fault: Callable[["subprocess.Popen[str]"], None] | None = None,
     ) -> Outcome:
-        """Do a run to its end.
+        """Run a load test to its end.
 
         Args:
             prefix: words before the command.
-            environment: what differs for it.
-            fault: is called with its process while the measured part of the load goes out.
+            environment: additional variables.
+            fault: called with the process during the measured part of the load.
         """
         before, since = self._folders(), self.answered()
         with self._started(words, prefix=prefix, environment=environment or {}) as process:
             if fault is not None:
                 enough = since + RATE_RPS * (WARMUP_S + 3)
-                until(lambda: self.answered() >= enough, within_s=60, what="the load goes out")
+                until(lambda: self.answered() >= enough, within_s=60, what="the load has started")
                 fault(process)
-            said, _ = process.communicate(timeout=RUN_S)
+            output, _ = process.communicate(timeout=RUN_S)
         (new,) = self._folders() - before
         files = StageFiles(FolderStore(self.stack.results.as_uri()), (self._cell / new).as_uri())
         return Outcome(
             code=process.returncode,
-            said=said,
+            output=output,
             folder=self._cell / new,
             finished=files.read_record() if files.is_finished else None,
         )
 
-    def say(self, *words: str, prefix: tuple[str, ...], environment: Mapping[str, str]) -> str:
-        """Do a run whose results are elsewhere, and return what it wrote on its output."""
+    def print_run(self, *words: str, prefix: tuple[str, ...], environment: Mapping[str, str]) -> str:
+        """Run a load test with its results in another place, and return its output."""
         with self._started(words, prefix=prefix, environment=environment) as process:
-            said, _ = process.communicate(timeout=RUN_S)
-        return said
+            output, _ = process.communicate(timeout=RUN_S)
+        return output
 
     def measured(self) -> Outcome:
-        """Do a run on which nothing is wrong; a busy machine gets another chance."""
+        """Run a load test without a fault; repeat it if the machine was too busy."""
         for _ in range(TRIES):
             outcome = self.run()
             if outcome.record.verdict is not Verdict.INVALID:
@@ -126,7 +126,7 @@ class Bench:
     def _started(
         self, words: Sequence[str], *, prefix: Sequence[str], environment: Mapping[str, str]
     ) -> "Iterator[subprocess.Popen[str]]":
-        """Lend a run as a process, which is gone when the block ends."""
+        """Start a run as a process, which is killed at the end of the block."""
         command = [*prefix, sys.executable, "-m", "include.perf", "run", "--service", SERVICE, "--scenario", SCENARIO]
         command += ["--duration", str(DURATION_S), "--rate", str(RATE_RPS), *words]
         with subprocess.Popen(
@@ -148,11 +148,11 @@ class Bench:
         return self.stack.results / SERVICE / SCENARIO
 
     def _folders(self) -> frozenset[str]:
-        """Return the ids of the runs that there are, finished or not."""
+        """Return the IDs of all runs, finished or not."""
         return frozenset(path.name for path in self._cell.iterdir()) if self._cell.exists() else frozenset()
 
     def answered(self) -> int:
-        """Return how many requests the service has answered since it started; none while it is down."""
+        """Return how many requests the service has answered since it started; 0 while it is down."""
         try:
             return answered_by(self.stack.service_url(SERVICE))
         except requests.ConnectionError:
@@ -161,7 +161,7 @@ class Bench:
 
 @pytest.fixture(scope="session")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Production]:
-    """A whole production stack, which ends with the session."""
+    """A production stack for the session."""
     with free_ports(), running(tmp_path_factory.mktemp("production")) as started:
         yield started
 
@@ -173,7 +173,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         stack = new_stack(tmp_path_factory.mktemp("bench"), with_production=False)
         link = ending.enter_context(FaultyLink(stack.services[SERVICE]))
         configuration.write_catalogue(stack, started_at=datetime.now(UTC))
-        lead_over(stack, link)
+        route_through(stack, link)
         configuration.write_prometheus(stack)
         wanted = ("prometheus", f"staging-{SERVICE}")
         parts = {child.name: listening(child) for child in supervisor.children_of(stack) if child.name in wanted}
@@ -183,8 +183,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         yield Bench(stack=stack, link=link, service=parts[f"staging-{SERVICE}"], prometheus=parts["prometheus"])
 
 
-def lead_over(stack: Stack, link: FaultyLink) -> None:
-    """Let load reach the service over the link."""
+def route_through(stack: Stack, link: FaultyLink) -> None:
+    """Change the catalogue so that load reaches the service through the link."""
     path = stack.catalogue / SERVICES_FILE
     document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     document["services"][SERVICE]["base_url"] = f"http://127.0.0.1:{link.port}"
@@ -194,7 +194,7 @@ def lead_over(stack: Stack, link: FaultyLink) -> None:
 
 @contextmanager
 def free_ports() -> Iterator[None]:
-    """Let a stack take any ports that are free."""
+    """Let a stack use any free ports."""
     with pytest.MonkeyPatch.context() as patch:
         for part in ("AIRFLOW", "PROMETHEUS", "SLACK"):
             patch.setenv(f"BELLWETHER_DEMO_{part}_PORT", "0")

@@ -1,4 +1,4 @@
-"""A connection between a client and a server that can be cut, slowed down or held up at any moment."""
+"""A TCP proxy between a client and a server that can reset, delay or block its connections."""
 
 import contextlib
 import select
@@ -9,23 +9,23 @@ from enum import Enum
 from types import TracebackType
 
 HOST = "127.0.0.1"
-LOOK_S = 0.05
+POLL_S = 0.05
 
 
 class State(Enum):
-    """What becomes of what goes over it."""
+    """What happens to the data."""
 
-    WHOLE = "passes"
-    RESET = "is answered with a reset"
-    HUNG = "is kept"
-    SLOW = "comes later"
+    WHOLE = "passed on"
+    RESET = "connection reset"
+    HUNG = "blocked"
+    SLOW = "delayed"
 
 
 class FaultyLink:
-    """Listens on a port and passes everything on to another one, as its state says.
+    """A proxy for a port on this machine.
 
     Attributes:
-        delay_s: how much later an answer comes while it is slow.
+        delay_s: delay of responses in the state SLOW.
     """
 
     def __init__(self, to: int, *, delay_s: float = 0.3) -> None:
@@ -58,12 +58,12 @@ class FaultyLink:
         with client, contextlib.suppress(OSError), socket.create_connection((HOST, self._to), timeout=5) as server:
             both = {client: server, server: client}
             while not self._closing.is_set():
-                ready, _, _ = select.select(list(both), [], [], LOOK_S)
+                ready, _, _ = select.select(list(both), [], [], POLL_S)
                 if self.state is State.RESET:
                     _reset(client)
                     return
                 if self.state is State.HUNG:
-                    self._closing.wait(LOOK_S)
+                    self._closing.wait(POLL_S)
                     continue
                 for source in ready:
                     data = source.recv(1 << 16)
@@ -75,5 +75,5 @@ class FaultyLink:
 
 
 def _reset(client: socket.socket) -> None:
-    """End a connection with a reset instead of a proper end."""
+    """Close a connection with a reset."""
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,6 +1,6 @@
-"""A production stack on one machine: Airflow in all its parts on PostgreSQL, Redis and Celery, and what it tests.
+"""A production stack on one machine: all parts of Airflow with PostgreSQL, Redis and Celery.
 
-The reference platform, Prometheus and the Slack stand-in are those of the demo stack.
+The reference platform, Prometheus and the Slack stand-in come from the demo stack.
 """
 
 import subprocess
@@ -21,7 +21,7 @@ from tests.waiting import until
 
 SCHEDULERS = ("scheduler-1", "scheduler-2")
 QUICK = {
-    # what Airflow takes minutes for by default, so that a killed part is noticed within a test
+    # minutes by default; shorter here, so that Airflow notices a killed part within a test
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
     "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
     "SCHEDULER__TASK_QUEUED_TIMEOUT": "20",
@@ -37,8 +37,8 @@ class Production:
     """The running stack.
 
     Attributes:
-        platform: as the tests of Airflow use it.
-        servers: every part of it that may be ended and started again, by name.
+        platform: the stack as in the integration tests.
+        servers: all parts that tests may restart, by name.
     """
 
     platform: Platform
@@ -47,7 +47,7 @@ class Production:
 
 @contextmanager
 def running(folder: Path) -> Iterator[Production]:
-    """Lend a whole stack; all of it is ended with the block."""
+    """Run a stack until the end of the block."""
     stack = new_stack(folder, with_production=False)
     configuration.write_catalogue(stack, started_at=datetime.now(UTC))
     configuration.write_prometheus(stack)
@@ -59,7 +59,7 @@ def running(folder: Path) -> Iterator[Production]:
         outside = [listening(child) for child in supervisor.children_of(stack) if child.name != "airflow"]
         for server in (database, broker, *outside):
             ending.callback(server.stop)
-            server.begin()
+            server.launch()
         database.await_ready()
         make_database(database_port)
         _airflow(environment, "db", "migrate")
@@ -67,7 +67,7 @@ def running(folder: Path) -> Iterator[Production]:
         parts = _parts(stack, environment)
         for server in parts:
             ending.callback(server.stop)
-            server.begin()
+            server.launch()
         for server in (broker, *outside, *parts):
             server.await_ready()
         until(api.is_healthy, what="Airflow is healthy", within_s=120)
@@ -92,13 +92,13 @@ def _environment(stack: Stack, *, database_port: int, broker_port: int) -> dict[
 
 
 def _airflow(environment: dict[str, str], *words: str) -> None:
-    """Do a command of Airflow's."""
+    """Run an airflow command."""
     command = [sys.executable, "-m", "airflow", *words]
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
 
 
 def _parts(stack: Stack, environment: dict[str, str]) -> list[Server]:
-    """Return Airflow's own processes: two schedulers, and the rest once."""
+    """Return the processes of Airflow: two schedulers, and one of each other kind."""
 
     def part(name: str, *words: str, is_ready: Callable[[], bool] = lambda: True) -> Server:
         child = Child(
@@ -120,7 +120,7 @@ def _parts(stack: Stack, environment: dict[str, str]) -> list[Server]:
 
 
 def listening(child: Child) -> Server:
-    """Return a part that is none of Airflow's, ready when it listens on the port of its command line."""
+    """Return a server that is ready when it listens on the port in its command line."""
     return Server(child, is_ready=lambda: answers(_port_of(child.command)))
 
 

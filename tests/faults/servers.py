@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis as a production stack has them, each started by hand, to be killed and started again."""
+"""PostgreSQL and Redis of a production stack, as processes that tests can kill and restart."""
 
 import contextlib
 import os
@@ -15,18 +15,18 @@ from tests.waiting import until
 
 HOST = "127.0.0.1"
 POSTGRES_FOLDERS = "/usr/lib/postgresql/*/bin"
-"""Debian keeps the server's programs out of PATH."""
+"""On Debian, the server programs are not in PATH."""
 
 
 def answers(port: int) -> bool:
-    """Whether somebody accepts connections."""
+    """Return whether a server accepts connections."""
     with contextlib.suppress(OSError), socket.create_connection((HOST, port), timeout=1):
         return True
     return False
 
 
 class Server:
-    """A process of the stack that a test may end and start again."""
+    """A process of the stack that tests can restart."""
 
     def __init__(self, child: Child, *, is_ready: Callable[[], bool]) -> None:
         self._child = child
@@ -35,36 +35,36 @@ class Server:
 
     @property
     def name(self) -> str:
-        """What it is called in logs."""
+        """Its name in logs."""
         return self._child.name
 
     @property
     def pid(self) -> int:
-        """The id of its process."""
+        """Its process ID."""
         assert self._process is not None
         return self._process.pid
 
-    def begin(self) -> None:
-        """Start it; `await_ready` says when it is there."""
+    def launch(self) -> None:
+        """Start the process without waiting until it is ready."""
         self._process = start(self._child, cwd=Path(__file__).parents[2])
 
     def await_ready(self) -> None:
-        """Wait until it answers."""
+        """Wait until it is ready."""
         until(self._is_ready, what=f"{self.name} is ready (see {self._child.log})", within_s=180)
 
     def start(self) -> None:
-        """Start it and wait until it answers."""
-        self.begin()
+        """Start it and wait until it is ready."""
+        self.launch()
         self.await_ready()
 
     def stop(self) -> None:
-        """End it, and all that it started."""
+        """Stop it and its descendants."""
         if self._process is not None:
             stop(self._process, stop_signal=self._child.stop_signal)
             self._process = None
 
     def kill(self) -> None:
-        """End it with SIGKILL, as a machine does that is out of memory; what it started lives on."""
+        """Kill it with SIGKILL, like the kernel does when memory is short; its children keep running."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
@@ -72,7 +72,7 @@ class Server:
 
 
 def redis(folder: Path) -> tuple[Server, int]:
-    """Return a Redis that keeps every change on disk, as the broker of a production stack should, and its port."""
+    """Return a Redis that persists every change, as for a production broker, and its port."""
     port, data = free_port(), folder / "redis"
     data.mkdir()
     command = ["redis-server", "--port", str(port), "--bind", HOST, "--dir", str(data), "--appendonly", "yes"]
@@ -94,14 +94,14 @@ def postgres(folder: Path) -> tuple[Server, int]:
         command=command,
         environment=os.environ,
         log=folder / "logs" / "postgres.log",
-        stop_signal=signal.SIGINT,  # at once, whoever is connected
+        stop_signal=signal.SIGINT,  # fast shutdown, despite open connections
     )
     ask = [f"{programs}/pg_isready", "--host", HOST, "--port", str(port)]
     return Server(child, is_ready=lambda: subprocess.run(ask, capture_output=True, check=False).returncode == 0), port
 
 
 def make_database(port: int) -> None:
-    """Make the database that Airflow uses."""
+    """Create Airflow's database."""
     command = [
         f"{_postgres_programs()}/createdb",
         "--host",
@@ -121,12 +121,12 @@ def _postgres_programs() -> str:
         return str(found[-1])
     on_path = shutil.which("postgres")
     if on_path is None:
-        raise FileNotFoundError("there is no PostgreSQL server; install it (apt-get install postgresql)")
+        raise FileNotFoundError("the PostgreSQL server is not installed; run apt-get install postgresql")
     return str(Path(on_path).parent)
 
 
 def _as_other_user(data: Path) -> Sequence[str]:
-    """PostgreSQL refuses to run as root; then its folder and its process belong to Debian's user for it."""
+    """Return the command prefix that drops root, as which PostgreSQL refuses to run; create its folder."""
     data.mkdir()
     if os.getuid() != 0:
         return []

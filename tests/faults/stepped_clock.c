@@ -1,7 +1,8 @@
-/* Steps the wall clock of a process, as settimeofday() would that of the machine: the steady clocks and every wait go on.
+/* Steps the wall clock of one process, like settimeofday() does for the machine. Monotonic clocks and waits are not
+   affected.
 
-   Preloaded by LD_PRELOAD. LD_STEPPED_CLOCK names a file of 8 bytes, the seconds to add as a double, which may be
-   written to at any time. */
+   Loaded with LD_PRELOAD. LD_STEPPED_CLOCK names a file of 8 bytes: the seconds to add, as a double. The file may
+   change at any time. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -1,6 +1,6 @@
-"""What goes wrong around a run, with real parts: never a false verdict, nothing lost, and the next run works.
+"""Faults around a run, with real parts: no false verdict, nothing lost, and the next run works.
 
-Each fault comes in the middle of a load, where it hurts most, or before it, where no load may go out at all.
+Faults happen in the middle of a load, or before it, when no load must be sent.
 """
 
 import os
@@ -25,7 +25,7 @@ Process = subprocess.Popen[str]
 
 
 def test_without_any_fault(bench: Bench) -> None:
-    """The bench itself disturbs nothing."""
+    """The test bench itself causes no problems."""
     outcome = bench.measured()
     assert (outcome.code, outcome.record.verdict) == (0, Verdict.NO_BASELINE)
     assert (outcome.record.load.due, outcome.record.load.failed, outcome.rows) == (DUE, 0, ROWS)
@@ -35,17 +35,17 @@ def test_without_any_fault(bench: Bench) -> None:
 
 
 def test_a_target_that_is_down_gets_no_load(bench: Bench) -> None:
-    """The record says what was asked and what came back, and so does the terminal."""
+    """Record and output name the service that is not reachable."""
     bench.service.kill()
     outcome = bench.run()
     bench.service.start()
     assert (outcome.code, outcome.record.verdict, outcome.record.load.due) == (3, Verdict.INVALID, None)
     assert "feature-store-service is not reachable" in outcome.record.reasons[0]
-    assert "feature-store-service is not reachable" in outcome.said
+    assert "feature-store-service is not reachable" in outcome.output
 
 
 def test_a_target_that_dies(bench: Bench) -> None:
-    """Every request has its row, and nobody takes the rest of the run for a measurement."""
+    """Every request has a row, and the run is invalid."""
     outcome = bench.run(fault=lambda _: bench.service.kill())
     bench.service.start()
     assert (outcome.code, outcome.record.verdict) == (3, Verdict.INVALID)
@@ -56,7 +56,7 @@ def test_a_target_that_dies(bench: Bench) -> None:
 
 @pytest.mark.parametrize("state", [State.HUNG, State.RESET])
 def test_a_target_that_stops_answering(bench: Bench, state: State) -> None:
-    """All arrivals stay due, those without an answer are failures, and the run is over in time."""
+    """All arrivals count, those without a response as failures, and the run ends in time."""
 
     def fault(_: Process) -> None:
         bench.link.state = state
@@ -70,20 +70,20 @@ def test_a_target_that_stops_answering(bench: Bench, state: State) -> None:
 
 
 def test_a_slow_target(bench: Bench) -> None:
-    """300 ms more are measured as 300 ms more, from when each request was due."""
-    level = bench.measured().record.metrics["latency_p50"].value
+    """A delay of 300 ms adds 300 ms to the latency from the due time."""
+    normal = bench.measured().record.metrics["latency_p50"].value
     bench.link.state = State.SLOW
     slow = bench.measured().record
     bench.link.state = State.WHOLE
     assert (slow.load.due, slow.load.failed) == (DUE, 0)
-    assert slow.metrics["latency_p50"].value == pytest.approx((level or 0) + bench.link.delay_s, abs=0.05)
+    assert slow.metrics["latency_p50"].value == pytest.approx((normal or 0) + bench.link.delay_s, abs=0.05)
 
 
 # Prometheus
 
 
-def test_without_prometheus_no_load_goes_out(bench: Bench) -> None:
-    """What could not be measured is not sent."""
+def test_without_prometheus_no_load_is_sent(bench: Bench) -> None:
+    """A load that cannot be measured is not sent."""
     since = bench.answered()
     bench.prometheus.kill()
     outcome = bench.run()
@@ -94,7 +94,7 @@ def test_without_prometheus_no_load_goes_out(bench: Bench) -> None:
 
 
 def test_prometheus_dies_while_the_load_runs(bench: Bench) -> None:
-    """The load's own figures are kept; the run is invalid, and says that Prometheus was not there."""
+    """The figures of the load are kept; the run is invalid because of Prometheus."""
     outcome = bench.run(fault=lambda _: bench.prometheus.kill())
     bench.prometheus.start()
     assert (outcome.code, outcome.record.verdict, outcome.record.load.due) == (3, Verdict.INVALID, DUE)
@@ -107,18 +107,18 @@ def test_prometheus_dies_while_the_load_runs(bench: Bench) -> None:
 
 
 def test_a_full_disk(bench: Bench, tmp_path: Path) -> None:
-    """The load ends, no half of a file is left that could be taken for a whole one, and the error says what is full."""
+    """The load ends, no truncated file remains under its final name, and the error names the cause."""
     small, kept = tmp_path / "small", tmp_path / "kept"
     small.mkdir()
     script = f'mount -t tmpfs -o size=220k none {small} && {{ "$@"; code=$?; cp -a {small} {kept}; exit $code; }}'
     as_root = () if os.getuid() == 0 else ("--map-root-user",)
-    said = bench.say(
+    output = bench.print_run(
         "--duration",
         "60",
         prefix=("unshare", "--mount", *as_root, "sh", "-c", script, "sh"),
         environment={"BELLWETHER_RESULTS_URI": small.as_uri()},
     )
-    assert "No space left on device" in said
+    assert "No space left on device" in output
     for path in kept.rglob("*.json"):
         assert path.read_bytes().endswith(b"}\n"), path
     assert not list(kept.rglob("*.tmp"))
@@ -127,13 +127,13 @@ def test_a_full_disk(bench: Bench, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step_s", [45, -45])
 def test_a_clock_that_steps(bench: Bench, tmp_path: Path, step_s: float) -> None:
-    """The schedule goes on by the monotonic clock; for Prometheus the window would be another one, so it is invalid."""
+    """The schedule follows the monotonic clock; the run is invalid, as Prometheus has another time window."""
     step, library = tmp_path / "step", tmp_path / "stepped_clock.so"
     step.write_bytes(struct.pack("d", 0))
     subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, STEPPED_CLOCK, "-ldl"], check=True)
 
     def fault(_: Process) -> None:
-        with step.open("r+b") as file:  # never empty: it is mapped
+        with step.open("r+b") as file:  # it is mapped, so it must not be truncated
             file.write(struct.pack("d", step_s))
 
     faked = {"LD_PRELOAD": str(library), "LD_STEPPED_CLOCK": str(step)}
@@ -147,15 +147,15 @@ def test_a_clock_that_steps(bench: Bench, tmp_path: Path, step_s: float) -> None
 
 
 def test_a_run_that_is_killed_leaves_no_load(bench: Bench) -> None:
-    """Not one request more, no record that could be taken for one, and the next run has its turn at once."""
+    """The load stops, there is no record, and the next run starts at once."""
     outcome = bench.run(fault=lambda process: process.kill())
-    until(lambda: _is_quiet(bench), what="the load is over", within_s=10)
+    until(lambda: _is_quiet(bench), what="the load has stopped", within_s=10)
     assert outcome.finished is None
     assert bench.measured().rows == ROWS
 
 
 def _is_quiet(bench: Bench) -> bool:
-    """Whether nothing was answered for a second."""
+    """Return whether the service got no request for a second."""
     now = bench.answered()
     time.sleep(1)
     return bench.answered() == now

@@ -1,7 +1,7 @@
-"""What goes wrong around Airflow while a load runs, on a production stack: two schedulers, PostgreSQL, Redis, Celery.
+"""Faults of Airflow during a load, on a production stack: two schedulers, PostgreSQL, Redis, Celery.
 
-Whatever is killed or started again: one load at a time goes to the service, all of it is accounted for, and the run
-comes to its end by itself; its record says what happened.
+Whatever is killed or restarted, the service gets one load at a time, every request is accounted for, and the run
+finishes without help; its record contains what happened.
 """
 
 import contextlib
@@ -31,12 +31,12 @@ ARRIVALS = RATE_RPS * (DURATION_S + WARMUP_S)
 CONF = {"service": SERVICE, "duration": DURATION_S, "rate": RATE_RPS}
 STOPPED_WITHIN_S = 5.0
 OTHERS = 60
-"""So many requests at most are none of the load: health checks, scrapes, and what asks for the version."""
+"""At most this many requests are not part of the load: health checks, scrapes, and the deploy version."""
 
 
 @contextlib.contextmanager
 def loading(production: Production) -> Iterator[Sending]:
-    """Lend a load that goes out; nothing of it is left after the block."""
+    """Start a load; end it with the block."""
     platform = production.platform
     run_id = platform.api.trigger(DAG, CONF)
     try:
@@ -47,7 +47,7 @@ def loading(production: Production) -> Iterator[Sending]:
 
 
 def followed(production: Production, load: Sending) -> Run:
-    """Wait until the run of a load is over; a machine that was too busy to measure is no fault."""
+    """Wait until the run of a load has finished; it may be invalid because the machine was too busy."""
     run = production.platform.follow(DAG, load.run_id, told_before=len(production.platform.messages()))
     assert run.record["verdict"] in ("NO_BASELINE", "INVALID")
     assert run.record["verdict"] == "NO_BASELINE" or noise_of(run), run.record["validity"]
@@ -55,19 +55,19 @@ def followed(production: Production, load: Sending) -> Run:
 
 
 def rows_in(path: Path) -> int:
-    """Return how many requests are in a raw record."""
+    """Return the number of requests in a raw record."""
     with gzip.open(path, "rb") as file:
         return sum(1 for _ in file) - 1
 
 
 def tries_of(production: Production, run: Run, task_id: str) -> int:
-    """Return how often a mapped task was tried."""
+    """Return the number of tries of a mapped task."""
     path = f"/dags/{DAG}/dagRuns/{run.run_id}/taskInstances/{task_id}/0"
     return int(production.platform.api.call("GET", path)["try_number"])
 
 
 def test_without_any_fault(production: Production) -> None:
-    """Two schedulers do each task once, and the service gets each request once."""
+    """Two schedulers run every task once, and the service gets every request once."""
     before = production.platform.answered(SERVICE)
     with loading(production) as load:
         run = followed(production, load)
@@ -80,10 +80,10 @@ def test_without_any_fault(production: Production) -> None:
 @pytest.mark.parametrize(
     ("victim", "number"),
     [("task", signal.SIGKILL), ("supervisor", signal.SIGKILL), ("supervisor", signal.SIGTERM)],
-    ids=["task", "supervisor", "worker asked to end"],
+    ids=["task", "supervisor", "worker terminated"],
 )
 def test_a_killed_task(production: Production, victim: str, number: signal.Signals) -> None:
-    """Its load ends within seconds; Airflow tries it again, and the record says so and counts nothing twice."""
+    """Its load ends within seconds; Airflow retries it; the record has a note and counts no request twice."""
     with loading(production) as load:
         getattr(load, victim).send_signal(number)
         since = time.monotonic()
@@ -98,7 +98,7 @@ def test_a_killed_task(production: Production, victim: str, number: signal.Signa
 
 
 def test_a_scheduler_is_killed(production: Production) -> None:
-    """The other one goes on: the load is not even disturbed, and no task is done twice."""
+    """The other scheduler takes over: the load is not disturbed, and no task runs twice."""
     before = production.platform.answered(SERVICE)
     with loading(production) as load:
         production.servers[SCHEDULERS[0]].kill()
@@ -112,7 +112,7 @@ def test_a_scheduler_is_killed(production: Production) -> None:
 
 @pytest.mark.parametrize("name", ["postgres", "redis"])
 def test_a_server_of_airflow_is_restarted(production: Production, name: str) -> None:
-    """The load goes on meanwhile, and the run comes to its end as if nothing had been."""
+    """The load continues meanwhile, and the run finishes normally."""
     before = production.platform.answered(SERVICE)
     with loading(production) as load:
         production.servers[name].stop()
@@ -125,7 +125,7 @@ def test_a_server_of_airflow_is_restarted(production: Production, name: str) -> 
 
 
 def test_slack_is_down(production: Production) -> None:
-    """What could not be told is kept, fails no verdict, and is told once as soon as somebody looks again."""
+    """The alert stays in the outbox, changes no verdict, and is delivered once by the next watch."""
     platform, slack = production.platform, production.servers["slack"]
     slack.stop()
     run_id = platform.api.trigger("dead_end", {"service": "dead-end-service"})
@@ -136,5 +136,5 @@ def test_slack_is_down(production: Production) -> None:
     for _ in range(2):
         platform.run("alert_watch", {})
     answer = requests.get(f"{platform.stack.slack_url}/_standin/messages", timeout=10)
-    told = [message for message in answer.json()["messages"] if "dead-end-service" in str(message)]
-    assert len(told) == 1, told
+    alerts = [message for message in answer.json()["messages"] if "dead-end-service" in str(message)]
+    assert len(alerts) == 1, alerts

@@ -1,4 +1,4 @@
-"""kubernetes/: held to the schemas of Kubernetes' own API, and to what its parts must have in common. No cluster."""
+"""kubernetes/ matches the schemas of the Kubernetes API, and its parts match each other; no cluster is needed."""
 
 import shutil
 import subprocess
@@ -33,47 +33,47 @@ def container(pod: str) -> dict[str, Any]:
 
 
 def variables(pod: str) -> dict[str, Any]:
-    """Return the environment of a pod's container: values, and where those from secrets come from."""
-    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container(pod)["env"]}
+    """Return the environment of a pod's container: values, or the secrets that they come from."""
+    return {variable["name"]: variable.get("value", variable.get("valueFrom")) for variable in container(pod)["env"]}
 
 
-def picks(selector: dict[str, Any]) -> list[str]:
-    """Return the pods of ours that a selector picks out."""
+def selected_by(selector: dict[str, Any]) -> list[str]:
+    """Return our pods that a selector matches."""
     wanted = selector.get("matchLabels", selector).items()
     return [name for name, pod in PODS.items() if wanted <= pod["metadata"]["labels"].items()]
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("which", sorted(OBJECTS))
-def test_every_object_is_one_that_kubernetes_knows(which: tuple[str, str], version: str) -> None:
-    """No field is unknown, missing or of the wrong type, in the oldest and the newest version that is meant."""
+def test_every_object_is_valid(which: tuple[str, str], version: str) -> None:
+    """No field is unknown, missing or of the wrong type, in the oldest and the newest supported version."""
     kubernetes_validate.validate(OBJECTS[which], version, strict=True)
 
 
-def test_a_field_that_nobody_knows_is_found() -> None:
-    """The check above can fail."""
+def test_an_unknown_field_is_found() -> None:
+    """Otherwise the check above would prove nothing."""
     wrong = OBJECTS["Deployment", "locust-worker"] | {"replica": 3}
 
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, NEWEST, strict=True)
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl to render with")
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not in PATH")
 def test_kubectl_renders_the_same_objects() -> None:
-    """With the namespace, and the image of the registry in both pods."""
+    """The objects have the namespace, and both pods the image of the registry."""
     rendered = subprocess.run(
         ["kubectl", "kustomize", FOLDER], check=True, capture_output=True, text=True, timeout=60
     ).stdout
     found = list(yaml.safe_load_all(rendered))
 
-    assert {(each["kind"], each["metadata"]["name"]) for each in found} == set(OBJECTS)
-    assert {each["metadata"]["namespace"] for each in found} == {KUSTOMIZATION["namespace"]}
+    assert {(item["kind"], item["metadata"]["name"]) for item in found} == set(OBJECTS)
+    assert {item["metadata"]["namespace"] for item in found} == {KUSTOMIZATION["namespace"]}
     image = f"{VALUES['images']['airflow']['repository']}:{VALUES['images']['airflow']['tag']}"
     assert rendered.count(f"image: {image}") == len(PODS)
 
 
 def test_the_chart_runs_the_same_image() -> None:
-    """Tasks, masters and workers are of one version, or workers are refused."""
+    """Tasks, masters and workers must have the same version, or the master refuses workers."""
     (image,) = KUSTOMIZATION["images"]
 
     assert VALUES["images"]["airflow"] == {"repository": image["newName"], "tag": image["newTag"]}
@@ -81,14 +81,14 @@ def test_the_chart_runs_the_same_image() -> None:
 
 
 @pytest.mark.parametrize("chart", ["createUserJob", "webserver"])
-def test_the_chart_makes_no_login_that_everybody_knows(chart: str) -> None:
-    """Neither newer charts nor older ones, which have the setting elsewhere."""
+def test_the_chart_creates_no_default_user(chart: str) -> None:
+    """Older charts have the setting in another place."""
     assert VALUES[chart]["defaultUser"] == {"enabled": False}
 
 
 @pytest.mark.parametrize("pod", sorted(PODS))
-def test_every_pod_may_do_little_and_has_its_resources_to_itself(pod: str) -> None:
-    """No root, nothing to write to but what is mounted, no token of the cluster; requests equal limits (Guaranteed)."""
+def test_every_pod_has_minimal_rights_and_guaranteed_resources(pod: str) -> None:
+    """No root, only mounted folders are writable, no cluster token; requests equal limits (QoS Guaranteed)."""
     spec, only = PODS[pod]["spec"], container(pod)
 
     assert spec["securityContext"]["runAsNonRoot"] is True
@@ -99,26 +99,28 @@ def test_every_pod_may_do_little_and_has_its_resources_to_itself(pod: str) -> No
         "capabilities": {"drop": ["ALL"]},
     }
     assert only["resources"]["requests"] == only["resources"]["limits"]
-    assert only["resources"]["limits"]["cpu"].isdigit()  # whole processors, which the kubelet can give to it alone
+    assert only["resources"]["limits"][
+        "cpu"
+    ].isdigit()  # an integer, so that the kubelet can assign dedicated processors
     assert "livenessProbe" in only
     assert spec["terminationGracePeriodSeconds"] <= 30
 
 
 def test_locust_workers_find_the_master() -> None:
-    """By the name of a Service that leads to the one pod with the tasks of the queue."""
+    """They use the name of the Service of the only pod that takes tasks from the queue."""
     service = OBJECTS["Service", "bellwether-load"]
     ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
 
     assert variables("locust-worker")["BELLWETHER_LOCUST_MASTER"] == f"bellwether-load:{ports['locust']}"
-    assert picks(service["spec"]["selector"]) == ["bellwether-load"]
+    assert selected_by(service["spec"]["selector"]) == ["bellwether-load"]
     assert service["spec"]["clusterIP"] == "None"
     assert OBJECTS["StatefulSet", "bellwether-load"]["spec"]["replicas"] == 1
     assert {port["name"]: port["containerPort"] for port in container("bellwether-load")["ports"]} == ports
 
 
 def test_loads_go_to_the_queue_that_the_load_worker_serves() -> None:
-    """The chart's workers take the other tasks, and say the same of where results and baselines are."""
-    chart = {each["name"]: each["value"] for each in VALUES["env"]}
+    """The chart's workers take the other tasks, with the same locations of results and baselines."""
+    chart = {variable["name"]: variable["value"] for variable in VALUES["env"]}
     own = variables("bellwether-load")
 
     assert container("bellwether-load")["args"][2:4] == ["--queues", chart["BELLWETHER_LOAD_QUEUE"]]
@@ -127,8 +129,8 @@ def test_loads_go_to_the_queue_that_the_load_worker_serves() -> None:
     assert own["AIRFLOW__CORE__AUTH_MANAGER"] == VALUES["config"]["core"]["auth_manager"]
 
 
-def test_both_take_their_secrets_from_the_same_place() -> None:
-    """A key that differs shows as refused tokens and tasks that stay queued."""
+def test_both_use_the_same_secrets() -> None:
+    """Different keys would lead to refused tokens, and to tasks that stay queued."""
     own = variables("bellwether-load")
     keys = VALUES["fernetKeySecretName"], VALUES["apiSecretKeySecretName"], VALUES["jwtSecretName"]
     variable = ("AIRFLOW__CORE__FERNET_KEY", "fernet-key"), ("AIRFLOW__API__SECRET_KEY", "api-secret-key")
@@ -146,23 +148,23 @@ def test_both_take_their_secrets_from_the_same_place() -> None:
 
 
 def test_only_locust_workers_reach_the_master() -> None:
-    """And they reach nothing but the master, names, and namespaces that may be loaded."""
+    """They can reach only the master, DNS, and the namespaces that allow load."""
     master, worker = (OBJECTS["NetworkPolicy", name]["spec"] for name in ("load-worker", "locust-worker"))
     to_port = {rule["ports"][0]["port"]: rule["from"] for rule in master["ingress"]}
 
-    assert picks(master["podSelector"]) == ["bellwether-load"]
-    assert [picks(peer["podSelector"]) for peer in to_port["locust"]] == [["locust-worker"]]
-    assert picks(worker["podSelector"]) == ["locust-worker"]
+    assert selected_by(master["podSelector"]) == ["bellwether-load"]
+    assert [selected_by(peer["podSelector"]) for peer in to_port["locust"]] == [["locust-worker"]]
+    assert selected_by(worker["podSelector"]) == ["locust-worker"]
     assert (worker["policyTypes"], worker["ingress"]) == (["Ingress", "Egress"], [])
     to_master, to_targets, to_names = worker["egress"]
-    assert [picks(peer["podSelector"]) for peer in to_master["to"]] == [["bellwether-load"]]
+    assert [selected_by(peer["podSelector"]) for peer in to_master["to"]] == [["bellwether-load"]]
     assert to_targets == {"to": [{"namespaceSelector": {"matchLabels": {"bellwether/load-allowed": "true"}}}]}
     assert {port["port"] for port in to_names["ports"]} == {53}
 
 
 def test_nodes_are_drained_one_worker_at_a_time() -> None:
-    """The budget is of the workers."""
+    """The disruption budget selects the workers."""
     budget = OBJECTS["PodDisruptionBudget", "locust-worker"]["spec"]
 
     assert budget["maxUnavailable"] == 1
-    assert picks(budget["selector"]) == ["locust-worker"]
+    assert selected_by(budget["selector"]) == ["locust-worker"]

@@ -1,4 +1,4 @@
-"""Servers that repeat in their answers, in every way they can think of, the secrets that they were sent."""
+"""Servers whose responses repeat the secrets in the requests, in many encodings."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ STATUSES = ("500 Oh", "502 Oh", "503 Oh", "504 Oh", "401 Oh", "403 Oh", "404 Oh"
 
 
 def secrets_in(request: bytes) -> list[str]:
-    """Return what came in a request's header fields: each value, and what can be read out of it."""
+    """Return the secrets in a request's header fields: the values, and what they encode."""
     found = []
     for line in request.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(": ")
@@ -28,33 +28,33 @@ def secrets_in(request: bytes) -> list[str]:
 
 
 def service(*, seen: set[str]) -> Script:
-    """A service under test: well when asked for its health, as its version it tells a secret; all else fails.
+    """Return a service under test: healthy, with a secret in its version; all other requests fail.
 
     Args:
-        seen: takes each planted secret that arrived.
+        seen: collects the names of the planted secrets that arrive.
     """
-    lock, turns = threading.Lock(), cycle(range(10_000))
+    lock, numbers = threading.Lock(), cycle(range(10_000))
 
     def script(talk: Talk) -> None:
         while (request := talk.read_request()) is not None:
             secrets = secrets_in(request)
             seen.update(name for name, secret in SECRETS.items() if secret in secrets)
             with lock:
-                turn = next(turns)
+                number = next(numbers)
             if request.startswith(b"GET /health"):
                 talk.send(answer(json.dumps({"version": f"2.4.1 {secrets[-1]}"}).encode()))
             elif request.startswith(b"GET /sick"):
                 talk.send(answer(" ".join(secrets).encode(), status="503 Sick"))
             else:
-                talk.send(_wrong(secrets, turn))
+                talk.send(_wrong(secrets, number))
 
     return script
 
 
-def _wrong(secrets: list[str], turn: int) -> bytes:
-    """Return a wrong answer; each kind of error begins with another form of a secret."""
-    said = [echo for secret in secrets for echo in echoes_of(secret)]
-    kind, echo = turn % (len(STATUSES) + 2), said[(turn // 3) % len(said)]
+def _wrong(secrets: list[str], number: int) -> bytes:
+    """Return an error response; kinds of errors and encodings of secrets alternate."""
+    echoes = [echo for secret in secrets for echo in echoes_of(secret)]
+    kind, echo = number % (len(STATUSES) + 2), echoes[(number // 3) % len(echoes)]
     if kind == len(STATUSES):
         return answer(echo.encode())  # 200, and no JSON
     if kind == len(STATUSES) + 1:
@@ -64,12 +64,12 @@ def _wrong(secrets: list[str], turn: int) -> bytes:
 
 
 def prometheus(*, seen: set[str], is_well: bool = True) -> Script:
-    """A Prometheus that knows the service is scraped, and fails at everything else in the words of its login.
+    """Return a Prometheus that confirms scrapes of the service; its other responses are errors with its credentials.
 
     Args:
-        is_well: else it fails at that, too.
+        is_well: whether it confirms the scrapes.
     """
-    lock, turns = threading.Lock(), cycle(range(10_000))
+    lock, numbers = threading.Lock(), cycle(range(10_000))
 
     def script(talk: Talk) -> None:
         while (request := talk.read_request()) is not None:
@@ -77,11 +77,11 @@ def prometheus(*, seen: set[str], is_well: bool = True) -> Script:
             seen.update(name for name, secret in SECRETS.items() if secret in secrets)
             query = unquote_plus(request.split(b" ")[1].decode())
             with lock:
-                turn = next(turns)
+                number = next(numbers)
             if is_well and ("count(up" in query or "build_info" in query):
                 talk.send(_vector({"version": f"1.0 {secrets[-1]}"}, "1"))
             else:
-                talk.send(_refusals(secrets)[turn % 6])
+                talk.send(_refusals(secrets)[number % 6])
 
     return script
 
@@ -96,20 +96,20 @@ def _json(document: object, *, status: str = "200 OK") -> bytes:
 
 
 def _refusals(secrets: list[str]) -> list[bytes]:
-    header, told = secrets[0], " ".join(echo for secret in secrets for echo in echoes_of(secret))
+    header, text = secrets[0], " ".join(echo for secret in secrets for echo in echoes_of(secret))
     empty = {"resultType": "vector", "result": []}
     return [
-        _json({"status": "error", "error": told}, status="400 Bad Request"),
+        _json({"status": "error", "error": text}, status="400 Bad Request"),
         answer(b"{}", status="302 Found", headers=f"Location: https://{header}@login.test/{header}?t={header}\r\n"),
         answer(b"{}", status=f"418 {header}"),
         answer(b"<html>", headers=f"Content-Type: text/{header}\r\n"),
-        _json({"status": "error", "error": told}),
-        _json({"status": "success", "data": empty, "warnings": [told]}),
+        _json({"status": "error", "error": text}),
+        _json({"status": "success", "data": empty, "warnings": [text]}),
     ]
 
 
 def receiver(received: list[bytes]) -> Script:
-    """A receiver of annotations that keeps what it got, and takes none."""
+    """Return a receiver of annotations that stores its requests, and refuses them all."""
 
     def script(talk: Talk) -> None:
         while (request := talk.read_request()) is not None:
@@ -120,6 +120,6 @@ def receiver(received: list[bytes]) -> Script:
 
 
 def bodies_of(requests: list[bytes]) -> Iterator[bytes]:
-    """Yield what was said, without the header fields, where a secret belongs."""
+    """Yield the bodies of requests; their header fields may contain secrets."""
     for request in requests:
         yield request.partition(b"\r\n\r\n")[2]

@@ -1,6 +1,6 @@
-"""Secrets that are told apart wherever they turn up, and a search through everything that was written.
+"""Recognisable secrets, and a search for them in everything that was written.
 
-The search knows nothing of `include.perf.model.text`: what that one overlooks must be found here.
+The search does not use `include.perf.model.text`, so that it finds what that module misses.
 """
 
 import base64
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 AWKWARD = ("basic password", "database", "webhook path", "Prometheus password")
-"""What these open takes letters that look different in each encoding."""
+"""Uses of secrets that may contain characters which differ between encodings."""
 
 PLAIN = (
     "bearer",
@@ -26,36 +26,36 @@ PLAIN = (
     "Slack bot",
     "Slack webhook",
 )
-"""What these open goes into a header as it is."""
+"""Uses of secrets that go unencoded into a header."""
 
 SECRETS: Mapping[str, str] = {
     **{name: f"{name}-pläntéd+/&x7Qz<{name[::-1]}>=z9" for name in AWKWARD},
     **{name: f"{name.replace(' ', '-')}-planted-{number}-x7Qz" for number, name in enumerate(PLAIN)},
 }
-"""By what they open."""
+"""The secrets by their use."""
 
 
 def forms_of(secret: str) -> frozenset[bytes]:
-    """Return a secret as it may stand in a file: as it is, quoted, escaped, in hexadecimal, in base64."""
+    """Return the forms that a secret may have in a file: plain, quoted, escaped, hexadecimal, base64."""
     content = secret.encode()
     forms = {content, content.hex().encode(), content.hex().upper().encode(), secret.upper().encode()}
     forms |= {quote(secret).encode(), quote(secret, safe="").encode(), quote_plus(secret).encode()}
     forms |= {json.dumps(secret)[1:-1].encode(), repr(secret)[1:-1].encode(), repr(content)[2:-1].encode()}
     for before in range(3):
         for encoded in (base64.b64encode(b"?" * before + content), base64.urlsafe_b64encode(b"?" * before + content)):
-            forms.add(encoded[4:-4])  # the ends depend on what stands beside it
+            forms.add(encoded[4:-4])  # both ends depend on the neighbouring bytes
     return frozenset(forms)
 
 
 def echoes_of(secret: str) -> Iterator[str]:
-    """Yield what a server might repeat of a secret."""
+    """Yield forms in which a server may repeat a secret."""
     content = secret.encode()
     yield from (secret, quote(secret), json.dumps(secret), content.hex(), f"0x{content.hex().upper()}")
     yield from (base64.b64encode(b"token=" + content).decode(), base64.urlsafe_b64encode(b"!" + content).decode())
 
 
 def leaks_in(texts: Mapping[str, bytes], secrets: Iterable[str] = SECRETS) -> list[str]:
-    """Return which secret stands where, and in which form."""
+    """Return the places of secrets, with their surroundings."""
     wanted = [(name, form) for name in secrets for form in forms_of(SECRETS[name])]
     return [
         f"{name} in {where}: …{text[max(0, at - 60) : at + len(form) + 20]!r}…"
@@ -66,7 +66,7 @@ def leaks_in(texts: Mapping[str, bytes], secrets: Iterable[str] = SECRETS) -> li
 
 
 def written_in(*folders: Path) -> dict[str, bytes]:
-    """Return everything in some folders by its path, what is compressed as it reads."""
+    """Return the content of all files in some folders by path, decompressed."""
     files = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
     return {str(path): _readable(path) for path in files}
 
@@ -77,5 +77,5 @@ def _readable(path: Path) -> bytes:
         return content
     try:
         return gzip.decompress(content)
-    except EOFError:  # of a process that was killed
+    except EOFError:  # its process was killed
         return zlib.decompressobj(31).decompress(content)

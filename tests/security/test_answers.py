@@ -1,4 +1,4 @@
-"""A service under test that means harm: its answers end, lead nowhere else, and cost no more than they may."""
+"""A hostile service under test: its responses are limited in size and time, and cannot redirect the load."""
 
 import re
 import time
@@ -17,8 +17,8 @@ TOKEN = "token-planted-in-a-header"
 MEBIBYTE = 1 << 20
 
 
-def test_an_answer_without_an_end_is_given_up() -> None:
-    """64 MiB are the most of one answer: the generator's memory is not the service's to fill."""
+def test_an_endless_response_is_refused() -> None:
+    """A response has at most 64 MiB, so that a service cannot fill the memory of the generator."""
     parts = 0
 
     def more() -> bytes:
@@ -31,8 +31,8 @@ def test_an_answer_without_an_end_is_given_up() -> None:
     assert parts <= MAX_BYTES // MEBIBYTE
 
 
-def test_a_head_without_an_end_is_given_up() -> None:
-    """Header fields count, too."""
+def test_an_endless_head_is_refused() -> None:
+    """Header fields count towards the limit."""
     with pytest.raises(Exception, match=r"more than 67,108,864 bytes|HPE_"):
         read_answer(b"HTTP/1.1 200 OK\r\n", method="GET", more=lambda: b"X-More: " + b"y" * MEBIBYTE + b"\r\n")
 
@@ -47,7 +47,7 @@ def test_a_head_without_an_end_is_given_up() -> None:
     ],
 )
 def test_no_head_takes_long_to_match(head: bytes) -> None:
-    """The pattern of a simple head tries no way twice."""
+    """The pattern of a simple head does not backtrack."""
     began = time.process_time()
     assert HEAD.fullmatch(head) is None
     assert simple_answer(head) is None
@@ -55,7 +55,7 @@ def test_no_head_takes_long_to_match(head: bytes) -> None:
 
 
 def test_a_redirect_is_not_followed(serve: Serve) -> None:
-    """It is an answer like any other: what the guard has checked is the only place that is asked."""
+    """A redirect is a response like any other: requests go only to the host that the guard has checked."""
     elsewhere = serve(always(answer(b'{"version": "elsewhere"}')))
     here = serve(always(answer(b"", status="302 Found", headers=f"Location: {elsewhere.url}/\r\n")))
     service = service_at(here.url)
@@ -64,8 +64,8 @@ def test_a_redirect_is_not_followed(serve: Serve) -> None:
     assert elsewhere.accepted == 0
 
 
-def test_what_a_service_repeats_of_its_credentials_is_taken_out(serve: Serve) -> None:
-    """Before anybody sees the answer: as its version, or as the example of a smoke run."""
+def test_repeated_credentials_are_masked(serve: Serve) -> None:
+    """Responses never show them, neither as the version nor as the example of a smoke run."""
 
     def script(talk: Talk) -> None:
         while (request := talk.read_request()) is not None:
@@ -79,8 +79,8 @@ def test_what_a_service_repeats_of_its_credentials_is_taken_out(serve: Serve) ->
     assert target.send(service, "GET", Request("/", None), [service.host]).body == b'{"version": "***"}'
 
 
-def test_no_variable_of_ours_reaches_a_load_process() -> None:
-    """Whatever holds a secret begins in another way; what a program needs is inherited."""
+def test_secret_variables_do_not_reach_a_load_process() -> None:
+    """A load process inherits only variables with harmless prefixes."""
     secrets = (
         "AIRFLOW_CONN_X",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",

@@ -1,4 +1,4 @@
-"""A catalogue from somebody who means harm: it runs nothing, reaches no other file, and is refused within a second."""
+"""A hostile catalogue: it runs no code, reads no other file, and is refused within seconds."""
 
 import os
 import time
@@ -15,7 +15,7 @@ from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
 from tests.fakes.small_catalogue import write_csv
 
 WITHIN_S = 10.0
-"""Some take a second where nothing else runs; without the guards they take hours, or all memory."""
+"""Some take a second on an idle machine; without the guards, they take hours or all memory."""
 
 ALIASES = ["&a0 [x, x, x, x, x, x, x, x, x]", *(f"&a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10))]
 BOMB = "[" + ", ".join(ALIASES) + "]"  # 9 to the tenth power values
@@ -25,7 +25,7 @@ MERGES = "{" + ", ".join(
 
 
 def refusal_of(folder: Path) -> str:
-    """Return why a catalogue is refused, in time."""
+    """Return why a catalogue is refused; fail if that takes too long."""
     began = time.process_time()
     with pytest.raises(CatalogueError) as refused:
         load_catalogue(folder)
@@ -48,8 +48,8 @@ def refusal_of(folder: Path) -> str:
     ],
     ids=["list", "body", "merge", "itself", "deep list", "deep mapping", "long", "sexagesimal", "large"],
 )
-def test_a_few_lines_are_no_endless_work(tmp_path: Path, services: str, reason: str) -> None:
-    """Aliases of aliases, nesting, numbers: each is refused with what is wrong with it."""
+def test_a_small_file_cannot_take_endless_work(tmp_path: Path, services: str, reason: str) -> None:
+    """Nested aliases, deep nesting and long numbers are refused with the reason."""
     assert reason in refusal_of(catalogue_folder(tmp_path, services=services))
 
 
@@ -63,8 +63,8 @@ def test_a_few_lines_are_no_endless_work(tmp_path: Path, services: str, reason: 
         "!include /etc/passwd",
     ],
 )
-def test_tags_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tag: str) -> None:
-    """YAML is read as data only."""
+def test_tags_run_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tag: str) -> None:
+    """YAML is only read as data."""
     monkeypatch.chdir(tmp_path)
     reason = refusal_of(catalogue_folder(tmp_path, services=f"schema_version: 1\nservices: {tag}\n"))
     assert "could not determine a constructor for the tag" in reason
@@ -86,7 +86,7 @@ def _link(folder: Path, target: Path) -> str:
     ids=["absolute", "upwards", "link"],
 )
 def test_data_is_read_from_the_catalogue_only(tmp_path: Path, named: Callable[[Path, Path], str]) -> None:
-    """What is wrong with a file is told with its content, so that no other file may be named."""
+    """Error messages quote the content of data files, so other files must not be read."""
     folder, outside = tmp_path / "catalogue", tmp_path / "private.csv"
     folder.mkdir()
     outside.write_text("user,password\nroot,hush\n", encoding="utf-8")
@@ -99,8 +99,8 @@ def test_data_is_read_from_the_catalogue_only(tmp_path: Path, named: Callable[[P
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "fifo"])
-def test_a_bundle_is_a_file(tmp_path: Path, device: str) -> None:
-    """A device without an end, or a pipe that nobody writes to, would hold up every parse of the DAGs."""
+def test_a_ca_bundle_must_be_a_regular_file(tmp_path: Path, device: str) -> None:
+    """An endless device, or a pipe without a writer, would block every parse of the DAGs."""
     if device == "fifo":
         os.mkfifo(tmp_path / device)
     services = SERVICES.replace("  engine:\n", f"  engine:\n    ca_file: {device}\n")
@@ -116,8 +116,8 @@ def test_a_bundle_is_a_file(tmp_path: Path, device: str) -> None:
         ("name", "{{ conn.bell.password }}"),
     ],
 )
-def test_names_and_paths_carry_nothing_else(tmp_path: Path, name: str, value: str) -> None:
-    """No line breaks into a request, no steps out of a folder, no templates."""
+def test_names_and_paths_cannot_inject(tmp_path: Path, name: str, value: str) -> None:
+    """Line breaks, path traversal and templates are refused."""
     endpoint = {"name": "state", "method": "GET", "path": "/s", name: value}
     settings = ", ".join(f'{key}: "{text}"' for key, text in endpoint.items())
     services = SERVICES.replace("{name: state, method: GET, path: /state}", f"{{{settings}}}")
@@ -137,7 +137,7 @@ def test_names_and_paths_carry_nothing_else(tmp_path: Path, name: str, value: st
     ids=["zero bytes", "quotes", "columns", "a long field", "formulas", "compressed"],
 )
 def test_odd_market_data_is_refused(tmp_path: Path, rows: str) -> None:
-    """Bytes, quotes, a million columns: told as a problem of the data, never as an error of the program."""
+    """Odd bytes, quotes and very many columns are reported as problems of the data."""
     path = tmp_path / "odd.csv"
     write_csv(path)
     path.write_text(path.read_text(encoding="utf-8") + rows, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Distinctive secrets wherever one can be, servers that repeat them, real load: nothing that was written has one."""
+"""Recognisable secrets in every setting, servers that repeat them, real load: no output contains one."""
 
 import base64
 import json
@@ -39,7 +39,7 @@ def entry(url: str, connection: str, **changes: object) -> dict[str, object]:
 
 
 def write_catalogue(folder: Path, url: str) -> None:
-    """Write services that differ in how one logs in, and in how they fail."""
+    """Write services with different logins and failures."""
     services = {
         "basic-service": entry(url, "basic"),
         "bearer-service": entry(url, "bearer", deploy_version={"query": "build_info{$selector}", "label": "version"}),
@@ -55,7 +55,7 @@ def write_catalogue(folder: Path, url: str) -> None:
 
 
 def environment(folder: Path, *, prometheus: str, annotations: str) -> dict[str, str]:
-    """Return an environment in which every secret that there can be is set."""
+    """Return an environment in which every possible secret is set."""
     at_prometheus = f"user:{quote(SECRETS['Prometheus password'], safe='')}@{urlsplit(prometheus).netloc}"
     hook = f"login:{SECRETS['annotations login']}@{urlsplit(annotations).netloc}"
     basic = {"login": "ana", "password": SECRETS["basic password"]}
@@ -84,11 +84,11 @@ def environment(folder: Path, *, prometheus: str, annotations: str) -> dict[str,
 
 
 class World:
-    """Servers that repeat secrets, an environment that is full of them, and what was written.
+    """Servers that repeat secrets, an environment full of secrets, and all output.
 
     Attributes:
-        seen: the secrets that arrived where they belong.
-        texts: what was written to no file, by where it was.
+        seen: the secrets that arrived at their servers.
+        texts: output that is in no file, by its place.
     """
 
     def __init__(self, folder: Path, serve: Serve) -> None:
@@ -104,24 +104,24 @@ class World:
         self._ill = serve(echoing.prometheus(seen=self.seen, is_well=False)).url
         self._environment = lambda url: environment(folder, prometheus=url, annotations=annotations)
 
-    def __call__(self, *arguments: str, prometheus_is_well: bool = True, looked_at: int = 0) -> int:
-        """Type a command; what it prints is kept, and so is what ``looked_at`` load processes show of themselves."""
+    def __call__(self, *arguments: str, prometheus_is_well: bool = True, watched: int = 0) -> int:
+        """Run a command; store its output and, if ``watched``, what its load processes show in /proc."""
         url = self._well if prometheus_is_well else self._ill
         command = [sys.executable, "-m", "include.perf", "-v", *arguments]
         with subprocess.Popen(
             command, cwd=PROJECT, env=self._environment(url), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
-            if looked_at:
-                self._look_at_loads(process.pid)
+            if watched:
+                self._watch_loads(process.pid)
             out, _ = process.communicate(timeout=300)
         self.texts[f"output of {' '.join(arguments)} {prometheus_is_well}"] = out
         return process.returncode
 
-    def _look_at_loads(self, pid: int) -> None:
-        """Keep the command line and the environment of what a command started."""
+    def _watch_loads(self, pid: int) -> None:
+        """Store the command line and the environment of the load processes."""
 
         def loads() -> list[psutil.Process]:
-            return [each for each in psutil.Process(pid).children(recursive=True) if is_load(each)]
+            return [child for child in psutil.Process(pid).children(recursive=True) if is_load(child)]
 
         for load in eventually(loads, within_s=240):
             self.texts |= {
@@ -131,47 +131,49 @@ class World:
         self.texts |= {f"{path}, during the load": text for path, text in self.written().items()}
 
     def written(self) -> Mapping[str, bytes]:
-        """Return everything that is there to be read."""
-        said = {f"annotation {number}": text for number, text in enumerate(echoing.bodies_of(self._received))}
-        return self.texts | said | written_in(self.folder)
+        """Return all output so far."""
+        annotations = {f"annotation {number}": text for number, text in enumerate(echoing.bodies_of(self._received))}
+        return self.texts | annotations | written_in(self.folder)
 
 
 def is_load(process: psutil.Process) -> bool:
-    """Whether a process makes load."""
+    """Return whether a process sends load."""
     with suppress(psutil.Error):
-        return any(each.startswith("include.load") for each in process.cmdline())
+        return any(word.startswith("include.load") for word in process.cmdline())
     return False
 
 
 @pytest.fixture
 def world(tmp_path: Path, serve: Serve) -> World:
-    """A world full of secrets."""
+    """Servers and an environment full of secrets."""
     return World(tmp_path, serve)
 
 
 @pytest.mark.integration
 @pytest.mark.timeout(900)
-def test_no_secret_is_written_whatever_goes_wrong(world: World) -> None:
-    """Two loads, a refusal, a dead service, a Prometheus that is ill, a smoke run: one search through all of it."""
-    assert world(*RUN, "basic", looked_at=1) == 3
-    assert world(*RUN, "bearer", looked_at=1) == 3
+def test_no_output_contains_a_secret(world: World) -> None:
+    """Two loads, an unhealthy service, a dead service, a failing Prometheus and a smoke run are all searched."""
+    assert world(*RUN, "basic", watched=1) == 3
+    assert world(*RUN, "bearer", watched=1) == 3
     assert world(*RUN, "sick") == 3
     assert world(*RUN, "gone") == 3
     assert world(*RUN, "basic", prometheus_is_well=False) == 3
     assert world("smoke") != 0
     assert world("metrics") == 0
-    assert world("rules", "write", prometheus_is_well=False) == 0  # no baseline, no limit: nobody is asked
+    assert (
+        world("rules", "write", prometheus_is_well=False) == 0
+    )  # without baselines there are no limits, so Prometheus is not queried
     assert world.seen >= {"basic password", "api key", "bearer", "Prometheus password"}
     written = world.written()
     names = {Path(path).name for path in written}
     assert names >= {"run.json", "report.html", "generator.log", "requests.csv.gz", "environ"}
-    assert b"***" in b"".join(written.values())  # the examples of errors are there, without what was in them
+    assert b"***" in b"".join(written.values())  # the examples of errors are there, with the secrets masked
     assert leaks_in(written) == []
 
 
 @pytest.mark.parametrize("name", SECRETS)
 def test_the_search_finds_every_form(name: str) -> None:
-    """Or its silence would prove nothing."""
+    """Otherwise an empty result would prove nothing."""
     for echo in echoes_of(SECRETS[name]):
         assert leaks_in({"x": b"before" + echo.encode() + b"after"}), echo
     encoded = base64.b64encode(f"ana:{SECRETS[name]}".encode())

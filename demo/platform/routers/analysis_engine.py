@@ -102,7 +102,7 @@ async def signals(window: RequestWindow) -> JsonResponse:
 
 
 async def regime(window: RequestWindow) -> JsonResponse:
-    """Tell the volatility regime at the end of the window and whether it trends."""
+    """Return the volatility regime at the end of the window, and whether there is a trend."""
     bars = window.bars()
     found = detect_regime(bars.close, step_s=bars.step_s)
     return JsonResponse(

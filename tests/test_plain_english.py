@@ -1,0 +1,378 @@
+"""The prose of the code keeps to plain English: see the glossary in CONTRIBUTING.md."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROSE_FOLDERS = ("include", "plugins", "dags", "demo")
+CODE_FOLDERS = (*PROSE_FOLDERS, "benchmarks", "tests", "scripts")
+
+DIALECT = re.compile(r"\b(tell|tells|told|held to|for sure)\b", re.IGNORECASE)
+STORED_NAMES = ("tell_late", "told_by")
+"""Names that Airflow's database and earlier records hold."""
+
+PROSE_TOKENS = {tokenize.COMMENT, tokenize.STRING}
+if hasattr(tokenize, "FSTRING_MIDDLE"):  # from Python 3.12 on, an f-string is several tokens
+    PROSE_TOKENS.add(tokenize.FSTRING_MIDDLE)
+
+PENDING_PROSE: frozenset[str] = frozenset(
+    {
+        "dags/alert_watch.py",
+        "dags/baseline_review.py",
+        "demo/platform/faults.py",
+        "demo/platform/routers/analysis_engine.py",
+        "include/data/picture.py",
+        "include/perf/__main__.py",
+        "include/perf/adapters/files/alert_file.py",
+        "include/perf/adapters/files/load_locks.py",
+        "include/perf/adapters/files/load_log.py",
+        "include/perf/adapters/http/annotation_webhook.py",
+        "include/perf/adapters/metrics/prometheus_rules.py",
+        "include/perf/adapters/metrics/prometheus_session.py",
+        "include/perf/adapters/s3/leases.py",
+        "include/perf/adapters/s3/objects.py",
+        "include/perf/adapters/s3/shared_state.py",
+        "include/perf/alerts/book.py",
+        "include/perf/baselines/detection.py",
+        "include/perf/baselines/entry.py",
+        "include/perf/baselines/history.py",
+        "include/perf/baselines/level.py",
+        "include/perf/baselines/panel.py",
+        "include/perf/baselines/review.py",
+        "include/perf/baselines/spread.py",
+        "include/perf/catalogue/forbidden_hosts.py",
+        "include/perf/catalogue/headers.py",
+        "include/perf/catalogue/operations.py",
+        "include/perf/catalogue/prometheus_target.py",
+        "include/perf/catalogue/reading.py",
+        "include/perf/catalogue/scenario/load_profile.py",
+        "include/perf/catalogue/scenario/market_hours.py",
+        "include/perf/catalogue/scenario/production_hours.py",
+        "include/perf/catalogue/scenario/schedule.py",
+        "include/perf/catalogue/service.py",
+        "include/perf/cli/alert_commands.py",
+        "include/perf/cli/baseline_commands.py",
+        "include/perf/cli/inspect_commands.py",
+        "include/perf/guards/guard.py",
+        "include/perf/guards/hosts.py",
+        "include/perf/guards/load_limits.py",
+        "include/perf/guards/query_limits.py",
+        "include/perf/measure/measurement.py",
+        "include/perf/measure/production/buckets.py",
+        "include/perf/measure/production/comparing.py",
+        "include/perf/measure/production/comparison.py",
+        "include/perf/measure/production/observed.py",
+        "include/perf/measure/scraping.py",
+        "include/perf/measure/server_series.py",
+        "include/perf/measure/stalls.py",
+        "include/perf/measure/timeseries.py",
+        "include/perf/measure/validity.py",
+        "include/perf/monitoring/dashboards/bellwether.py",
+        "include/perf/monitoring/dashboards/panels.py",
+        "include/perf/monitoring/derivation.py",
+        "include/perf/monitoring/families.py",
+        "include/perf/monitoring/live_figures.py",
+        "include/perf/monitoring/names.py",
+        "include/perf/monitoring/rule_alerts.py",
+        "include/perf/monitoring/rule_groups.py",
+        "include/perf/monitoring/rule_limits.py",
+        "include/perf/monitoring/rule_writer.py",
+        "include/perf/monitoring/rule_yaml.py",
+        "include/perf/monitoring/standings.py",
+        "include/perf/pipeline/capacity.py",
+        "include/perf/pipeline/finishing.py",
+        "include/perf/pipeline/loading.py",
+        "include/perf/pipeline/pipeline.py",
+        "include/perf/pipeline/planning/time_plan.py",
+        "include/perf/reporting/__init__.py",
+        "include/perf/reporting/approval.py",
+        "include/perf/reporting/charts/axes.py",
+        "include/perf/reporting/charts/comparison.py",
+        "include/perf/reporting/charts/distribution.py",
+        "include/perf/reporting/charts/style.py",
+        "include/perf/reporting/document.py",
+        "include/perf/reporting/load_sections.py",
+        "include/perf/reporting/metric_table.py",
+        "include/perf/reporting/production_section.py",
+        "include/perf/reporting/summary.py",
+        "include/perf/verdict/calls.py",
+        "include/perf/verdict/comparison.py",
+        "include/perf/verdict/contender.py",
+        "include/perf/verdict/metric_judgement.py",
+        "include/perf/verdict/moves.py",
+        "include/perf/verdict/night.py",
+        "include/perf/verdict/recording.py",
+        "plugins/bellwether/docs.py",
+        "plugins/bellwether/failures.py",
+        "plugins/bellwether/halting.py",
+        "plugins/bellwether/load_pool.py",
+        "plugins/bellwether/requests.py",
+        "plugins/bellwether/rule_tasks.py",
+        "plugins/bellwether/schedules.py",
+        "plugins/bellwether/tasks.py",
+        "plugins/bellwether/watch_tasks.py",
+    }
+)
+PENDING_NAMES: frozenset[str] = frozenset(
+    {
+        "include/perf/adapters/files/halt_file.py",
+        "include/perf/adapters/metrics/prometheus_rules.py",
+        "include/perf/adapters/metrics/prometheus_session.py",
+        "include/perf/adapters/s3/objects.py",
+        "include/perf/baselines/detection.py",
+        "include/perf/baselines/panel.py",
+        "include/perf/baselines/review.py",
+        "include/perf/catalogue/scenario/stop_criterion.py",
+        "include/perf/cli/alert_commands.py",
+        "include/perf/cli/baseline_commands.py",
+        "include/perf/guards/halt.py",
+        "include/perf/guards/hosts.py",
+        "include/perf/measure/production/comparing.py",
+        "include/perf/monitoring/rule_tests.py",
+        "include/perf/reporting/charts/resources.py",
+        "include/perf/reporting/load_sections.py",
+        "include/perf/reporting/summary.py",
+        "include/perf/verdict/calls.py",
+        "include/perf/verdict/comparison.py",
+        "include/perf/verdict/metric_judgement.py",
+        "include/perf/verdict/moves.py",
+        "include/perf/verdict/night.py",
+        "plugins/bellwether/baseline_tasks.py",
+        "plugins/bellwether/check_tasks.py",
+        "plugins/bellwether/failures.py",
+        "plugins/bellwether/halting.py",
+        "plugins/bellwether/maintenance_tasks.py",
+        "plugins/bellwether/rule_tasks.py",
+        "plugins/bellwether/run_all_tasks.py",
+        "plugins/bellwether/summing_up.py",
+        "plugins/bellwether/tasks.py",
+        "plugins/bellwether/watch_tasks.py",
+    }
+)
+PENDING_LOOPS: frozenset[str] = frozenset(
+    {
+        "benchmarks/detection.py",
+        "benchmarks/detectors.py",
+        "benchmarks/synthetic_years.py",
+        "include/perf/adapters/files/alert_file.py",
+        "include/perf/adapters/metrics/prometheus_metrics.py",
+        "include/perf/adapters/metrics/prometheus_session.py",
+        "include/perf/adapters/s3/leases.py",
+        "include/perf/adapters/s3/objects.py",
+        "include/perf/adapters/s3/store.py",
+        "include/perf/baselines/baselines.py",
+        "include/perf/baselines/file_format.py",
+        "include/perf/baselines/history.py",
+        "include/perf/baselines/migration.py",
+        "include/perf/baselines/review.py",
+        "include/perf/baselines/spread.py",
+        "include/perf/catalogue/forbidden_hosts.py",
+        "include/perf/catalogue/network.py",
+        "include/perf/catalogue/prometheus_target.py",
+        "include/perf/catalogue/reading.py",
+        "include/perf/catalogue/scenario/market_hours.py",
+        "include/perf/catalogue/service.py",
+        "include/perf/cli/capacity_commands.py",
+        "include/perf/guards/guard.py",
+        "include/perf/guards/hosts.py",
+        "include/perf/measure/production/buckets.py",
+        "include/perf/measure/production/comparing.py",
+        "include/perf/measure/production/comparison.py",
+        "include/perf/measure/production/observed.py",
+        "include/perf/monitoring/derivation.py",
+        "include/perf/monitoring/rule_changes.py",
+        "include/perf/monitoring/rule_limits.py",
+        "include/perf/monitoring/rule_tests.py",
+        "include/perf/pipeline/finishing.py",
+        "include/perf/pipeline/pipeline.py",
+        "include/perf/pipeline/planning/time_plan.py",
+        "include/perf/reporting/approval.py",
+        "include/perf/reporting/charts/comparison.py",
+        "include/perf/reporting/charts/distribution.py",
+        "include/perf/reporting/charts/resources.py",
+        "include/perf/reporting/charts/style.py",
+        "include/perf/reporting/junit.py",
+        "include/perf/reporting/load_sections.py",
+        "include/perf/reporting/metric_table.py",
+        "include/perf/reporting/production_section.py",
+        "include/perf/reporting/summary.py",
+        "include/perf/verdict/calls.py",
+        "include/perf/verdict/comparison.py",
+        "include/perf/verdict/metric_judgement.py",
+        "include/perf/verdict/night.py",
+        "plugins/bellwether/wiring.py",
+        "tests/compose/conftest.py",
+        "tests/compose/test_compose_file.py",
+        "tests/compose/test_production_stack.py",
+        "tests/fakes/results_store.py",
+        "tests/integration/conftest.py",
+        "tests/integration/test_airflow_run.py",
+        "tests/integration/test_figures.py",
+        "tests/integration/test_own_metrics.py",
+        "tests/integration/test_planted_secrets_in_airflow.py",
+        "tests/integration/test_production_comparison.py",
+        "tests/kubernetes/test_kubernetes_manifests.py",
+        "tests/load/driven_loads.py",
+        "tests/load/test_answer.py",
+        "tests/load/test_drive_times.py",
+        "tests/load/test_poller.py",
+        "tests/load/test_schedule.py",
+        "tests/nights.py",
+        "tests/perf/adapters/files/test_alert_file.py",
+        "tests/perf/adapters/files/test_baseline_file.py",
+        "tests/perf/adapters/files/test_load_locks.py",
+        "tests/perf/adapters/files/test_sqlite_index.py",
+        "tests/perf/adapters/generator/test_locust_distributed.py",
+        "tests/perf/adapters/generator/test_locust_generator.py",
+        "tests/perf/adapters/generator/test_locust_stops.py",
+        "tests/perf/adapters/generator/test_locust_workers.py",
+        "tests/perf/adapters/http/test_annotation_webhook.py",
+        "tests/perf/adapters/http/test_resolver.py",
+        "tests/perf/adapters/metrics/test_prometheus_answers.py",
+        "tests/perf/adapters/metrics/test_prometheus_interrupted.py",
+        "tests/perf/adapters/metrics/test_prometheus_metrics.py",
+        "tests/perf/adapters/s3/test_s3_leases.py",
+        "tests/perf/adapters/s3/test_s3_shared_object.py",
+        "tests/perf/adapters/wiring/test_storage.py",
+        "tests/perf/baselines/test_baseline_versions.py",
+        "tests/perf/baselines/test_baselines.py",
+        "tests/perf/baselines/test_detection.py",
+        "tests/perf/baselines/test_entry.py",
+        "tests/perf/baselines/test_error_count.py",
+        "tests/perf/baselines/test_file_format.py",
+        "tests/perf/baselines/test_history.py",
+        "tests/perf/baselines/test_promotion.py",
+        "tests/perf/baselines/test_review.py",
+        "tests/perf/catalogue/scenario/test_market_hours.py",
+        "tests/perf/catalogue/scenario/test_production_hours.py",
+        "tests/perf/catalogue/scenario/test_scenario_schedule.py",
+        "tests/perf/catalogue/scenario/test_shares.py",
+        "tests/perf/catalogue/scenario/test_stop_criterion.py",
+        "tests/perf/catalogue/test_catalogue.py",
+        "tests/perf/catalogue/test_operations.py",
+        "tests/perf/catalogue/test_reading.py",
+        "tests/perf/guards/test_guard.py",
+        "tests/perf/guards/test_load_limits.py",
+        "tests/perf/guards/test_query_limits.py",
+        "tests/perf/guards/test_watch.py",
+        "tests/perf/load/test_staging.py",
+        "tests/perf/measure/production/test_production_comparing.py",
+        "tests/perf/measure/production/test_production_prometheus.py",
+        "tests/perf/measure/test_measurement.py",
+        "tests/perf/measure/test_scraping.py",
+        "tests/perf/measure/test_stalls.py",
+        "tests/perf/monitoring/dashboards/test_dashboards.py",
+        "tests/perf/monitoring/rules_in_tests.py",
+        "tests/perf/monitoring/test_derivation.py",
+        "tests/perf/monitoring/test_families.py",
+        "tests/perf/monitoring/test_standings.py",
+        "tests/perf/pipeline/planning/test_fingerprint.py",
+        "tests/perf/pipeline/planning/test_reruns.py",
+        "tests/perf/pipeline/planning/test_run_order.py",
+        "tests/perf/pipeline/test_baseline_distributions.py",
+        "tests/perf/pipeline/test_capacity.py",
+        "tests/perf/pipeline/test_deployment.py",
+        "tests/perf/pipeline/test_pipeline.py",
+        "tests/perf/pipeline/test_previews.py",
+        "tests/perf/pipeline/test_smoke.py",
+        "tests/perf/reporting/charts/test_chart_pictures.py",
+        "tests/perf/reporting/test_junit.py",
+        "tests/perf/verdict/test_comparison.py",
+        "tests/perf/verdict/test_comparison_errors.py",
+        "tests/perf/verdict/test_comparison_nights.py",
+        "tests/perf/verdict/test_contender.py",
+        "tests/perf/verdict/test_night.py",
+        "tests/perf/verdict/test_recording.py",
+        "tests/perf/verdict/test_shift.py",
+        "tests/plugins/test_requests.py",
+        "tests/plugins/test_rule_tasks.py",
+        "tests/records.py",
+        "tests/security/test_planted_secrets.py",
+        "tests/security/test_source.py",
+    }
+)
+"""Files that still have to be rewritten. Remove a file once it is clean."""
+
+
+def sources(*folders: str) -> list[Path]:
+    """Return the Python files of some folders, without this one."""
+    found = (path for folder in folders for path in sorted((ROOT / folder).rglob("*.py")))
+    return [path for path in found if path != Path(__file__)]
+
+
+def tokens_of(source: str) -> Iterator[tokenize.TokenInfo]:
+    """Yield the tokens of a module."""
+    return tokenize.generate_tokens(io.StringIO(source).readline)
+
+
+def dialect_in(source: str) -> list[str]:
+    """Return the lines of docstrings, comments and strings with words of the dialect."""
+    found = []
+    for token in tokens_of(source):
+        if token.type in PROSE_TOKENS:
+            text = re.sub("|".join(STORED_NAMES), "", token.string)
+            found += [f"line {token.start[0]}: {match[0]}" for match in DIALECT.finditer(text)]
+    return found
+
+
+def dialect_names_in(source: str) -> set[str]:
+    """Return the names with a part of the dialect, such as ``told_once``."""
+    names = {token.string for token in tokens_of(source) if token.type == tokenize.NAME}
+    return {name for name in names if {"tell", "tells", "told"} & set(name.lower().split("_"))} - set(STORED_NAMES)
+
+
+def loops_with_each(source: str) -> list[int]:
+    """Return the lines of loops and comprehensions over a variable ``each``."""
+    targets = [node.target for node in ast.walk(ast.parse(source)) if isinstance(node, ast.For | ast.comprehension)]
+    names = [name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    return [name.lineno for name in names if name.id == "each"]
+
+
+def files_with(look: object, *folders: str) -> set[str]:
+    """Return the files in which ``look`` finds something."""
+    assert callable(look)
+    return {str(path.relative_to(ROOT)) for path in sources(*folders) if look(path.read_text(encoding="utf-8"))}
+
+
+def test_prose_is_free_of_the_dialect() -> None:
+    """Docstrings, comments and strings say log, notify, print, explain or decide, not tell."""
+    assert files_with(dialect_in, *PROSE_FOLDERS) == PENDING_PROSE
+
+
+def test_names_are_free_of_the_dialect() -> None:
+    """Names use the words of the glossary, too."""
+    assert files_with(dialect_names_in, *PROSE_FOLDERS) == PENDING_NAMES
+
+
+def test_loop_variables_are_nouns() -> None:
+    """A loop variable says what it is: ``deviation``, not ``each``."""
+    assert files_with(loops_with_each, *CODE_FOLDERS) == PENDING_LOOPS
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ('"""Tell on-call."""\n', 1),
+        ("x = 1  # it is held to the baseline\n", 1),
+        ('log.info("who was told of %s", name)\n', 1),
+        ('log.info(f"told {name}")\n', 1),
+        ('from bellwether.lateness import tell_late  # stored as "tell_late"\n', 0),
+        ("told = 1\n", 0),
+    ],
+)
+def test_the_search_finds_the_dialect(source: str, count: int) -> None:
+    """Otherwise an empty result would prove nothing."""
+    assert len(dialect_in(source)) == count
+
+
+def test_the_search_finds_names_and_loops() -> None:
+    """Names by their parts, and ``each`` in loops, comprehensions and tuples."""
+    assert dialect_names_in("told_before, tell_late, folder = 1, 2, 3\n") == {"told_before"}
+    loops = "for each in x:\n    pass\ny = [each for each in x]\nz = {k: each for k, each in x}\n"
+    assert sorted(loops_with_each(loops)) == [1, 3, 4]
