@@ -32,7 +32,7 @@ from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.dag_run import results_of
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.spec import ReservationRequest, RunSpec
-from include.perf.runs.stage_files import StageFiles
+from include.perf.runs.stage_files import StageFiles, find_run
 from tests.stored.continuing import AFTERWARDS, House
 from tests.stored.reading import IN_FLIGHT, READINGS, moved, plain
 
@@ -101,7 +101,7 @@ def test_the_same_is_made_of_it_as_before(root: Path, expected: Any, section: st
 def test_runs_of_every_verdict_are_there(store: Path) -> None:
     """None of the seven is missing in the store, so that the test above means something."""
     house = House(store)
-    records = [house.pipeline.record(uri) for uri in house.store.runs()]
+    records = [house.record(uri) for uri in house.store.runs()]
     assert Counter(record.verdict for record in records) == {
         Verdict.PASS: 33,
         Verdict.REGRESSION: 10,  # two of them with two re-runs each, and four of one night
@@ -133,7 +133,7 @@ def test_a_regression_with_its_re_runs(store: Path) -> None:
     """Twice as slow, confirmed by the median of three."""
     house = House(store)
     (uri, *_) = uris_of(store, "nights/regression.txt")
-    record = house.pipeline.record(uri)
+    record = house.record(uri)
     p95 = next(deviation for deviation in record.deviations if deviation.metric == "latency_p95")
     assert (record.verdict, p95.is_confirmed, p95.severity.value, p95.cause.value) == (
         Verdict.REGRESSION,
@@ -142,7 +142,7 @@ def test_a_regression_with_its_re_runs(store: Path) -> None:
         "cell",
     )
     assert p95.shift.ratio == pytest.approx(1.0, abs=0.05)
-    reruns = [house.pipeline.record(house.pipeline.find(run_id)) for run_id in record.reruns]
+    reruns = [house.record(find_run(house.store, run_id)) for run_id in record.reruns]
     assert [(again.rerun_of, again.verdict) for again in reruns] == [(record.run_id, Verdict.REGRESSION)] * 2
     assert record.judged["latency_p95"] == p95.value
 
@@ -318,7 +318,7 @@ def test_a_finished_run_of_it_leaves_no_stage_files(root: Path) -> None:
     house = House(root)
     (uri,) = uris_of(root, "in-flight/compared.txt")
     before = house.store.names(uri)
-    house.pipeline.report(uri)
+    house.night_stages.report(uri)
     assert {name for name in before if name.startswith("stage-")} >= {"stage-spec.json", "stage-draft.json"}
     assert not {name for name in house.store.names(uri) if name.startswith("stage-")}
     assert StageFiles(house.store, uri).is_finished

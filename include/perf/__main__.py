@@ -16,8 +16,9 @@ from functools import partial
 from rich.console import Console
 
 from include.perf.adapters.generator.answering import answering
-from include.perf.adapters.wiring.environment import build_pipeline, halt_file, metrics_sources, prometheus_at
-from include.perf.adapters.wiring.rules_environment import rule_writer_at
+from include.perf.adapters.wiring.environment import build_outside, halt_file, metrics_sources
+from include.perf.adapters.wiring.prometheus_access import prometheus_at
+from include.perf.adapters.wiring.rules import rule_writer
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.alerts.slack_messages import acknowledged
 from include.perf.catalogue.catalogue import SCENARIOS_FILE
@@ -32,8 +33,9 @@ from include.perf.cli.rule_commands import RulesCommands
 from include.perf.cli.run_commands import DEFAULT_PROMETHEUS, EXIT_CODES, RunCommands
 from include.perf.load.market_data import read_market_data
 from include.perf.model.errors import BellwetherError, ConfigurationError, collected
+from include.perf.monitoring.rule_writer import RuleWriter
 from include.perf.pipeline.capacity_trials import CapacityTrials
-from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.outside import Outside
 from include.perf.pipeline.planning.time_plan import time_plans
 from include.perf.runs.stage_files import StageFiles, find_run
 from include.perf.verdict.night import Judge
@@ -62,35 +64,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _pipeline(prometheus: str) -> Pipeline:
-    return build_pipeline(prometheus_at(prometheus), storage=STORAGE)
+def _outside(prometheus: str) -> Outside:
+    return build_outside(prometheus_at(prometheus).metrics(), storage=STORAGE)
+
+
+def _rule_writer(url: str, *, must_reload: bool | None) -> RuleWriter:
+    return rule_writer(prometheus_at(url), storage=STORAGE, must_reload=must_reload)
 
 
 def _capacity_trials(step_s: int) -> CapacityTrials:
-    pipeline = _pipeline(DEFAULT_PROMETHEUS)
-    return CapacityTrials(
-        catalogue=pipeline.catalogue,
-        generator=pipeline.generator,
-        target=pipeline.target,
-        resolve=pipeline.resolve,
-        reservations=pipeline.reservations,
-        halted=pipeline.halted,
-        clock=pipeline.clock,
-        step_s=step_s,
-    )
+    return CapacityTrials(outside=_outside(DEFAULT_PROMETHEUS), step_s=step_s)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m include.perf", description=__doc__)
     parser.add_argument("-v", "--verbose", action="store_true", help="tell each stage")
     commands = parser.add_subparsers(required=True, metavar="command")
-    RunCommands(pipeline=_pipeline, user=_user).add_to(commands)
+    RunCommands(outside=_outside, user=_user).add_to(commands)
     CapacityCommands(trials=_capacity_trials, answering=answering).add_to(commands)
     _add_compare(commands)
     BaselineCommands(baselines=STORAGE.baselines, results=STORAGE.results, user=_user, clock=clock).add_to(commands)
     HaltCommands(switch=halt_file, user=_user, clock=clock).add_to(commands)
     AlertCommands(store=STORAGE.alerts, user=_user, clock=clock, acknowledged=acknowledged).add_to(commands)
-    RulesCommands(writer=rule_writer_at).add_to(commands)
+    RulesCommands(writer=_rule_writer).add_to(commands)
     HistoryCommands(index=STORAGE.run_index, results=STORAGE.results, baselines=STORAGE.baselines, clock=clock).add_to(
         commands
     )

@@ -1,4 +1,4 @@
-"""The tasks of approving baselines, and of their quarterly review. A person decides; a time-out changes nothing."""
+"""The tasks that approve baselines and review them every quarter. A person decides; no answer changes nothing."""
 
 import logging
 from collections.abc import Mapping
@@ -19,22 +19,23 @@ REVIEW_WITHIN = timedelta(days=14)
 
 @task(execution_timeout=SHORT)
 def question() -> dict[str, Any]:
-    """Find the run and say what is to be decided, in Markdown, and over which version of the baseline."""
-    from bellwether.wiring import airflow_pipeline
-    from include.perf.reporting.approval import question as asked
+    """Find the run and return the question in Markdown, and the version of the baseline that it is about."""
+    from bellwether.wiring import storage
+    from include.perf.reporting.approval import question as question_about
+    from include.perf.runs.stage_files import StageFiles, find_run
 
-    params = _params()
+    params, stores = _params(), storage()
     with told_to_airflow():
-        pipeline = airflow_pipeline()
-        record = pipeline.record(pipeline.find(params["run"]))
-        baselines = pipeline.baselines.read()
-        body = asked(record, reason=params["reason"], asked_by=_asked_by(), baselines=baselines)
+        results = stores.results()
+        record = StageFiles(results, find_run(results, params["run"])).read_record()
+        baselines = stores.baselines().read()
+        body = question_about(record, reason=params["reason"], asked_by=_asked_by(), baselines=baselines)
         current = baselines.get(record.service, record.scenario)
     return {"body": body, "over": current.version if current else 0}
 
 
 def approval(*, subject: Any, body: Any, within: timedelta) -> ApprovalOperator:
-    """Return the task that waits for a person; no answer in time is a refusal."""
+    """Return the task that waits for a person; no answer in time is a rejection."""
     return ApprovalOperator(
         task_id="approval",
         subject=subject,
@@ -46,7 +47,7 @@ def approval(*, subject: Any, body: Any, within: timedelta) -> ApprovalOperator:
 
 @task(execution_timeout=SHORT)
 def accept(over: int, answer: Mapping[str, Any]) -> None:
-    """Make the run the new level, in the name of who approved it; refused when the baseline changed meanwhile."""
+    """Promote the run in the name of the approver; refused if the baseline changed after the question."""
     params = _params()
     reason = f"{params['reason']} (asked for by {_asked_by()})"
     _promote(params["run"], reason=reason, by=_approver(answer), force=True, over=over)
@@ -54,12 +55,15 @@ def accept(over: int, answer: Mapping[str, Any]) -> None:
 
 @task(execution_timeout=SHORT)
 def review() -> list[dict[str, Any]]:
-    """Log what is stale, due, drifting or better for good, and return what is proposed."""
-    from bellwether.wiring import airflow_pipeline
+    """Log baselines that are stale, due, drifting or outdated by a lasting improvement; return the proposed changes."""
+    from bellwether.wiring import storage
+    from include.perf.baselines.promotion import review_all
+    from include.perf.model.text import utc_now
     from include.perf.reporting.approval import proposals
 
+    stores = storage()
     with told_to_airflow():
-        findings = airflow_pipeline().review()
+        findings = review_all(store=stores.results(), baselines=stores.baselines(), now=utc_now())
     for finding in findings:
         log.warning("%s in %s: %s: %s", finding.service, finding.scenario, finding.kind, finding.text)
     return proposals(findings)
@@ -67,18 +71,25 @@ def review() -> list[dict[str, Any]]:
 
 @task(execution_timeout=SHORT, map_index_template="{{ cell }}")
 def apply(change: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-    """Do what was proposed and approved."""
+    """Apply a proposed change that was approved."""
     context = task_context()
     context["cell"] = change["cell"]
     _promote(change["run"], reason=change["reason"], by=_approver(answer), force=change["force"], over=change["over"])
 
 
 def _promote(run: str, *, reason: str, by: str, force: bool, over: int) -> None:
-    from bellwether.wiring import airflow_pipeline
+    from bellwether.wiring import storage
+    from include.perf.baselines.entry import Approval
+    from include.perf.baselines.promotion import promote
+    from include.perf.model.text import utc_now
+    from include.perf.runs.stage_files import StageFiles, find_run
 
+    stores = storage()
     with told_to_airflow():
-        pipeline = airflow_pipeline()
-        pipeline.promote(pipeline.find(run), force=force, reason=reason, by=by, over=over)
+        results = stores.results()
+        record = StageFiles(results, find_run(results, run)).read_record()
+        approval = Approval(by=by, at=utc_now(), reason=reason, run_id=record.run_id)
+        promote(record, approval=approval, force=force, store=results, baselines=stores.baselines(), over=over)
 
 
 def _params() -> Mapping[str, str]:
@@ -88,12 +99,12 @@ def _params() -> Mapping[str, str]:
 
 
 def _asked_by() -> str:
-    """Return who asks: the person that Airflow knows, then who the scenario's run was triggered by."""
+    """Return the person whom Airflow knows, or else the person who triggered the scenario's run."""
     context = task_context()
     return str(context["dag_run"].triggering_user_name or _params().get("asked_by") or "somebody")
 
 
 def _approver(answer: Mapping[str, Any]) -> str:
-    """Return the name of who approved; a refusal never comes here, its tasks are skipped."""
+    """Return the name of the approver. Rejections never get here: the tasks after them are skipped."""
     user = answer.get("responded_by_user") or {}
     return str(user.get("name") or user.get("id") or "unknown")

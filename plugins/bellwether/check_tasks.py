@@ -1,4 +1,4 @@
-"""The tasks that look before anything is loaded: a dry run, and a smoke run."""
+"""The tasks that check before any load is sent: a dry run and a smoke run."""
 
 import logging
 
@@ -13,22 +13,22 @@ log = logging.getLogger(__name__)
 
 @task(execution_timeout=SHORT)
 def preview() -> str:
-    """List what the scenarios would send where, when and for how long; nothing is sent."""
+    """List what the scenarios would send, where, when and for how long; nothing is sent."""
     from bellwether.requests import preview_requests
-    from bellwether.wiring import airflow_pipeline
-    from include.perf.pipeline.previews import loads_in_words
+    from bellwether.wiring import airflow_outside
+    from include.perf.pipeline import previews
 
     with told_to_airflow():
-        pipeline = airflow_pipeline()
-        requests = preview_requests(task_context(), catalogue=pipeline.catalogue)
-        shown = loads_in_words(pipeline.preview(requests))
+        outside = airflow_outside()
+        requests = preview_requests(task_context(), catalogue=outside.stores.catalogue)
+        shown = previews.loads_in_words(previews.preview(requests, outside))
     log.info("A run would send:\n%s", shown)
     return shown
 
 
 @task(execution_timeout=SHORT)
 def services() -> list[str]:
-    """Return which services are tried."""
+    """Return the names of the services to try."""
     from bellwether.requests import params_of
     from include.perf.catalogue.catalogue import ALL_SERVICES
     from include.perf.catalogue.reading import load_catalogue
@@ -41,13 +41,13 @@ def services() -> list[str]:
 
 @task(execution_timeout=SHORT, map_index_template="{{ service_name }}")
 def try_service(service: str) -> None:
-    """Send a few requests to every endpoint; fails when one does not answer as it should."""
-    from bellwether.wiring import airflow_pipeline
-    from include.perf.pipeline.previews import smoke_in_words
+    """Send a few requests to every endpoint; fail if one does not answer as expected."""
+    from bellwether.wiring import airflow_outside
+    from include.perf.pipeline.smoke import smoke, smoke_in_words
 
     task_context()["service_name"] = service
     with told_to_airflow():
-        results = airflow_pipeline().smoke(service)
+        results = smoke(service, airflow_outside())
     shown = smoke_in_words(results)
     if not all(result.is_good for result in results):
         raise AirflowFailException(f"not every endpoint of {service} answers as it should:\n{shown}")

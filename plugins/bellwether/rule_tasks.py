@@ -16,7 +16,7 @@ def write_rules() -> list[str]:
     """Write the alert rules where ``BELLWETHER_RULES`` says, if they are others now, and tell which limits changed."""
     from bellwether import alerting
     from bellwether.wiring import airflow_rule_writer
-    from include.perf.adapters.wiring.rules_environment import are_rules_wanted
+    from include.perf.adapters.wiring.rules import are_rules_wanted
     from include.perf.monitoring.rule_changes import in_lines
 
     if not are_rules_wanted():

@@ -1,13 +1,12 @@
-"""The tasks of a run. Each does one stage of `include.perf.pipeline.pipeline` and hands on the run's address.
+"""The tasks of a scenario's DAG. Each task executes one stage of `include.perf.pipeline` and returns the run's URI.
 
-Imports of the pipeline stand inside the tasks: Airflow parses the DAGs again and again, and must not pay for
-pandas and matplotlib each time.
+Imports of the pipeline stand inside the tasks, so that parsing a DAG file imports neither pandas nor Matplotlib.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.configuration import conf
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, task
@@ -18,32 +17,24 @@ from bellwether.failures import told_to_airflow
 from include.perf.catalogue.operations import LOAD_POOL
 from include.perf.catalogue.scenario.load_profile import MAX_DURATION_S
 from include.perf.load.reservations import MAX_WAIT_S
+from include.perf.model.cell import RunAddress
 
 if TYPE_CHECKING:
-    from include.perf.pipeline.pipeline import Pipeline
+    from include.perf.pipeline.night_stages import NightStages
+    from include.perf.pipeline.run_stages import RunStages
+    from include.perf.runs.record import RunRecord
 
 LOAD_QUEUE = os.environ.get("BELLWETHER_LOAD_QUEUE") or conf.get("operators", "default_queue")
-"""Whose workers run the loads, where the executor knows queues."""
+"""The queue of the workers that run loads, for executors that have queues."""
 
 LONGEST_LOAD = timedelta(seconds=MAX_WAIT_S + 1.5 * MAX_DURATION_S)
 """Includes the wait until the load can start."""
 
-
-def _pipeline(uri: str | None = None, **wiring: Any) -> "Pipeline":
-    """Return the pipeline, and label a mapped task with its service."""
-    from bellwether.wiring import airflow_pipeline
-
-    if uri is not None:
-        task_context()["service_name"] = uri.rstrip("/").split("/")[-3]
-    with told_to_airflow():
-        return airflow_pipeline(**wiring)
-
-
 ONLY_AFTER_A_KILL = ExceptionRetryPolicy(
     rules=[RetryRule(exception=Exception, action=RetryAction.FAIL, reason="what failed would fail again")]
 )
-"""Who was killed raised nothing, and whose worker ends no Exception, so no rule says a word of it;
-`include.perf.pipeline.load_tries` looks at what was left."""
+"""A killed task raises nothing, and a terminating worker raises a BaseException, so no rule applies to either, and
+Airflow retries. `include.perf.pipeline.load_tries` decides what becomes of the first try."""
 
 LABEL = "{{ service_name }}"
 NOTHING_PLANNED = "nothing was planned; see the task plan"
@@ -53,24 +44,27 @@ NOTHING_PLANNED = "nothing was planned; see the task plan"
 def plan(scenario: str) -> list[str]:
     """Check the parameters and plan a run for each chosen service."""
     from bellwether.requests import request_from
+    from bellwether.wiring import airflow_outside
+    from include.perf.pipeline.night_stages import NightStages
 
     with told_to_airflow():
-        return _pipeline().plan(request_from(task_context(), scenario=scenario))
+        outside = airflow_outside()  # so that a missing connection to Prometheus is reported first of all
+        return NightStages(outside.stores).plan(request_from(task_context(), scenario=scenario))
 
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def stage_data(uri: str) -> str:
-    """Check the market data and make the requests ready."""
+    """Check the market data and prepare the requests."""
     with told_to_airflow():
-        _pipeline(uri).stage_data(uri)
+        _run_stages(uri).stage_data(uri)
     return uri
 
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def preflight(uri: str) -> str:
-    """Make sure that load may start."""
+    """Check that load may start."""
     with told_to_airflow():
-        _pipeline(uri).preflight(uri)
+        _run_stages(uri).preflight(uri)
     return uri
 
 
@@ -84,54 +78,55 @@ def preflight(uri: str) -> str:
     queue=LOAD_QUEUE,
 )
 def run_load(uri: str) -> str:
-    """Drive the load; tried once more where the task was killed, or its worker asked to end."""
+    """Send the load; retried once if the task was killed or its worker terminated."""
     from bellwether.halting import ended_with_its_worker, halted_or_ended
     from bellwether.requests import logged_progress
 
     is_over = halted_or_ended(task_context()["ti"])
     with ended_with_its_worker() as is_ending, told_to_airflow():
-        _pipeline(uri, halted=lambda: is_ending() or is_over()).run_load(uri, on_progress=logged_progress())
+        _run_stages(uri, halted=lambda: is_ending() or is_over()).run_load(uri, on_progress=logged_progress())
     return uri
 
 
 @task(execution_timeout=SHORT, map_index_template=LABEL, retries=3, retry_delay=timedelta(seconds=20))
 def scrape(uri: str) -> str:
-    """Read the service's own figures; Prometheus keeps them, so this may be tried again."""
+    """Read the service's own figures from Prometheus; safe to retry, because Prometheus keeps them."""
     with told_to_airflow():
-        _pipeline(uri).scrape(uri)
+        _run_stages(uri).scrape(uri)
     return uri
 
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def plan_reruns(uris: list[str] | None) -> list[str]:
-    """Plan two more runs of each service that looks suspicious, as far as the scenario allows and time permits."""
+    """Plan two re-runs of each service that looks suspicious, within the scenario's limit and its deadline."""
     if not uris:
         raise AirflowSkipException(NOTHING_PLANNED)
     with told_to_airflow():
-        return _pipeline().plan_reruns(uris)
+        return _night_stages().plan_reruns(uris)
 
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def compare(uris: list[str] | None) -> list[str]:
-    """Judge the services of the night together, however far each run came."""
+    """Judge all services of the night together, including runs that failed early."""
     if not uris:
         raise AirflowSkipException(NOTHING_PLANNED)
     with told_to_airflow():
-        _pipeline().compare(uris)
+        _night_stages().compare(uris)
     return uris
 
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def report(uri: str) -> str:
-    """Write the report, the charts and, last, the record."""
+    """Write the charts, the report and, last, the record."""
     with told_to_airflow():
-        _pipeline(uri).report(uri)
+        _label(uri)
+        _night_stages().report(uri)
     return uri
 
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def alert(uris: list[str] | None) -> None:
-    """Tell people what is new, worse or over, and what could not be judged; silence otherwise."""
+    """Notify people of what is new, worse or over, and of runs without a verdict; otherwise send nothing."""
     from bellwether import alerting
 
     context = task_context()
@@ -145,26 +140,29 @@ def alert(uris: list[str] | None) -> None:
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def promote(uri: str) -> None:
-    """Make the run part of its baseline, where that was asked for and needs no approval."""
+    """Make the run part of its baseline, if that was requested and needs no approval."""
+    from bellwether.wiring import storage
+    from include.perf.baselines import promotion
+    from include.perf.model.text import utc_now
     from include.perf.reporting.approval import needs_approval
 
-    pipeline = _pipeline(uri)
     with told_to_airflow():
-        record = pipeline.record(uri)
+        record, stores = _record(uri), storage()
         if not record.provenance.update_baseline:
-            raise AirflowSkipException("update_baseline was not asked for")
+            raise AirflowSkipException("update_baseline was not requested")
         if needs_approval(record):
             raise AirflowSkipException(f"{record.verdict} needs an approval; see the task ask_for_approval")
-        pipeline.promote(uri)
+        approval = promotion.requested_approval(record, at=utc_now())
+        promotion.promote(record, approval=approval, force=False, store=stores.results(), baselines=stores.baselines())
 
 
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def approval_wanted(uri: str) -> Mapping[str, str]:
-    """Say what must be approved: a run that is worse, and was asked to become the baseline all the same."""
+    """Return the request for an approval: a run that is worse but was requested to become the baseline."""
     from include.perf.reporting.approval import needs_approval
 
     with told_to_airflow():
-        record = _pipeline(uri).record(uri)
+        record = _record(uri)
     if not (record.provenance.update_baseline and needs_approval(record)):
         raise AirflowSkipException("there is nothing to approve")
     return {
@@ -176,7 +174,7 @@ def approval_wanted(uri: str) -> Mapping[str, str]:
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def verdict(uris: list[str] | None) -> Mapping[str, str]:
-    """Sum up: fails when any service regressed or could not be judged, so that no grid is green by mistake."""
+    """Fail if any service regressed or has no verdict, so that a bad night is never green in the grid."""
     from bellwether.summing_up import fail_if_bad, keep_summary
     from include.perf.runs.phrases import headline
 
@@ -185,3 +183,31 @@ def verdict(uris: list[str] | None) -> Mapping[str, str]:
     results = keep_summary(uris)
     fail_if_bad(results)
     return {record.service: headline(record) for record in results.records.values()}
+
+
+def _label(uri: str) -> None:
+    """Label a mapped task with its service."""
+    task_context()["service_name"] = RunAddress.from_uri(uri).service
+
+
+def _run_stages(uri: str, *, halted: Callable[[], str | None] | None = None) -> "RunStages":
+    from bellwether.wiring import airflow_outside
+    from include.perf.pipeline.run_stages import RunStages
+
+    _label(uri)
+    return RunStages(airflow_outside(halted=halted) if halted else airflow_outside())
+
+
+def _night_stages() -> "NightStages":
+    from bellwether.wiring import airflow_stores
+    from include.perf.pipeline.night_stages import NightStages
+
+    return NightStages(airflow_stores())
+
+
+def _record(uri: str) -> "RunRecord":
+    from bellwether.wiring import storage
+    from include.perf.runs.stage_files import StageFiles
+
+    _label(uri)
+    return StageFiles(storage().results(), uri).read_record()

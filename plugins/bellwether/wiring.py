@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from airflow.configuration import conf
@@ -21,7 +21,8 @@ from include.perf.adapters.http.annotation_webhook import Webhook
 from include.perf.adapters.http.credentials import Secrets, missing_connection, optional_headers, secret_headers
 from include.perf.adapters.metrics.prometheus_metrics import Prometheus
 from include.perf.adapters.s3.client import S3Login
-from include.perf.adapters.wiring.environment import build_pipeline, existing_ca_file
+from include.perf.adapters.wiring.environment import build_outside, build_stores
+from include.perf.adapters.wiring.prometheus_access import PrometheusAccess, existing_ca_file
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.alerts.book import Links
 from include.perf.catalogue.reading import load_catalogue
@@ -29,7 +30,7 @@ from include.perf.catalogue.service import Service
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError, StoreError
 from include.perf.pages.addresses import Addresses
-from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.outside import Outside, Stores
 from include.perf.runs.record import RunRecord
 from include.perf.runs.results_store import REPORT_FILE
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from include.perf.monitoring.rule_writer import RuleWriter
 
 log = logging.getLogger(__name__)
-
-ServerT = TypeVar("ServerT")
 
 PROMETHEUS_CONNECTION = "prometheus_default"
 PRODUCTION_CONNECTION = "prometheus_production"
@@ -52,56 +51,62 @@ S3_KEPT_S = 30.0
 """So long after it was changed, a process may still use the connection to the object store as it was."""
 
 
-def airflow_pipeline(*, halted: Callable[[], str | None] = halted) -> Pipeline:
-    """Return the pipeline on what this Airflow knows.
+def airflow_stores() -> Stores:
+    """Return the catalogue, the results and the baselines: enough for a task that only reads and writes records.
+
+    Raises:
+        ConfigurationError: the catalogue is wrong.
+    """
+    return build_stores(storage(), versions=_versions())
+
+
+def airflow_outside(*, halted: Callable[[], str | None] = halted) -> Outside:
+    """Return everything that a run is measured with, from Airflow's Connections and Variables.
 
     Args:
-        halted: says why no load may run.
+        halted: returns why no load may run, or ``None``.
 
     Raises:
         ConfigurationError: the connection to Prometheus is missing, or the catalogue is wrong.
     """
-    return build_pipeline(
-        _prometheus(_prometheus_connection()),
+    return build_outside(
+        _prometheus(_prometheus_connection()).metrics(),
         storage=storage(),
         credentials=airflow_credentials,
         halted=halted,
         annotations=airflow_annotations,
         pool=airflow_pool,
         production_metrics=_production_prometheus,
-        versions={"airflow": airflow_version},
+        versions=_versions(),
     )
 
 
-def _production_prometheus() -> Prometheus | None:
-    """Return the Prometheus that watches production; ``None`` where it is the one that watches all."""
-    connection = _optional_connection(PRODUCTION_CONNECTION)
-    return None if connection is None else _prometheus(connection)
-
-
 def airflow_rule_writer() -> "RuleWriter":
-    """Return what writes the alert rules; Prometheus loads them where the catalogue says so.
+    """Return the writer of the alert rules; Prometheus loads them if the catalogue says so.
 
     Raises:
         ConfigurationError: the connection to Prometheus is missing, or the catalogue is wrong.
     """
-    from include.perf.adapters.metrics.prometheus_rules import PrometheusRules
-    from include.perf.adapters.wiring.rules_environment import rule_writer
+    from include.perf.adapters.wiring.rules import rule_writer
 
-    connection, catalogue = _prometheus_connection(), load_catalogue()
-    server = _server(connection, PrometheusRules) if catalogue.operations.reload_rules else None
-    return rule_writer(catalogue, _prometheus(connection), server, storage=storage())
+    return rule_writer(_prometheus(_prometheus_connection()), storage=storage())
 
 
-def _prometheus(connection: Any) -> Prometheus:
-    return _server(connection, Prometheus)
+def _versions() -> dict[str, str]:
+    return {"airflow": airflow_version}
 
 
-def _server(connection: Any, make: Callable[..., ServerT]) -> ServerT:
-    """Return an adapter of the Prometheus of a connection, with the credentials and the trust that it holds."""
+def _production_prometheus() -> Prometheus | None:
+    """Return the Prometheus that watches production; ``None`` if one Prometheus watches everything."""
+    connection = _optional_connection(PRODUCTION_CONNECTION)
+    return None if connection is None else _prometheus(connection).metrics()
+
+
+def _prometheus(connection: Any) -> PrometheusAccess:
+    """Return the access to the Prometheus of a connection."""
     secrets = Secrets(login=connection.login, password=connection.password, extra=connection.extra)
-    return make(
-        base_url(connection),
+    return PrometheusAccess(
+        url=base_url(connection),
         set_in=f"the connection {connection.conn_id}",
         headers=_masked(optional_headers(secrets, connection=connection.conn_id)),
         verify_tls=_verifies_tls(connection),
@@ -123,7 +128,7 @@ def _verifies_tls(connection: Any) -> bool:
 
 def _ca_file(connection: Any) -> Path | None:
     given = connection.extra_dejson.get("ca_file")
-    return existing_ca_file(given, named=f"ca_file in extra of the connection {connection.conn_id}")
+    return existing_ca_file(given, set_in=f"ca_file in extra of the connection {connection.conn_id}")
 
 
 def _prometheus_connection() -> Any:

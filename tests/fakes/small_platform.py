@@ -3,13 +3,20 @@
 A test says only what is different. Nothing here sleeps: the clock is moved by whoever would have taken the time.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from include.perf.baselines.baselines import Baseline
+from include.perf.baselines.promotion import promote, requested_approval
 from include.perf.load.announcing import LoadObserver
-from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.night_stages import NightStages
+from include.perf.pipeline.outside import Outside, Stores
+from include.perf.pipeline.pipeline import execute
 from include.perf.pipeline.planning.request import RunRequest
+from include.perf.pipeline.run_stages import RunStages
 from include.perf.runs.record import RunRecord
+from include.perf.runs.stage_files import StageFiles
 from tests.fakes.baseline_store import MemoryBaselines
 from tests.fakes.charts import FakeCharts
 from tests.fakes.clock import FixedClock
@@ -40,46 +47,78 @@ class Platform:
         self.observers: tuple[LoadObserver, ...] = ()
 
     @property
-    def pipeline(self) -> Pipeline:
-        """The pipeline on the parts as they are now."""
-        return Pipeline(
+    def stores(self) -> Stores:
+        """The stores as they are now."""
+        return Stores(
             catalogue=self.catalogue,
-            store=self.store,
+            results=self.store,
             baselines=self.baselines,
+            charts=self.charts,
+            clock=self.clock,
+            versions={"bellwether": "test"},
+        )
+
+    @property
+    def outside(self) -> Outside:
+        """The outside world as it is now."""
+        return Outside(
+            stores=self.stores,
             metrics=self.metrics,
             generator=self.generator,
             target=self.target,
             resolve=self.resolve,
             reservations=self.reservations,
-            charts=self.charts,
-            clock=self.clock,
             wait=self.clock.wait,
             halted=lambda: self.halt_reason,
-            versions={"bellwether": "test"},
             observers=self.observers,
         )
 
+    @property
+    def run_stages(self) -> RunStages:
+        """The stages of one run."""
+        return RunStages(self.outside)
+
+    @property
+    def night_stages(self) -> NightStages:
+        """The stages of a night."""
+        return NightStages(self.stores)
+
     def plan(self, **request: Any) -> str:
         """Plan one run and return its URI."""
-        (uri,) = self.pipeline.plan(RunRequest(scenario="brief", **request))
+        (uri,) = self.night_stages.plan(RunRequest(scenario="brief", **request))
         return uri
 
     def loaded(self, **request: Any) -> str:
-        """Plan a run and do its stages up to the end of the load; return its URI."""
+        """Plan a run and execute its stages up to the end of the load; return its URI."""
         uri = self.plan(**request)
-        for stage in (self.pipeline.stage_data, self.pipeline.preflight, self.pipeline.run_load):
+        for stage in (self.run_stages.stage_data, self.run_stages.preflight, self.run_stages.run_load):
             stage(uri)
         return uri
 
     def execute(self, **request: Any) -> RunRecord:
-        """Plan one run, do all of it, and return its record."""
-        (record,) = self.pipeline.execute([self.plan(**request)])
+        """Plan one run, execute it, and return its record."""
+        (record,) = self.execute_planned(self.plan(**request))
         return record
 
+    def execute_planned(self, *uris: str) -> tuple[RunRecord, ...]:
+        """Execute planned runs as one night, and return their records."""
+        return execute(uris, self.outside)
+
+    def record(self, uri: str) -> RunRecord:
+        """Return the record of a finished run."""
+        return StageFiles(self.store, uri).read_record()
+
+    def promote(self, uri: str, *, force: bool = False, by: str | None = None, reason: str | None = None) -> Baseline:
+        """Promote a finished run, as its request says or in somebody's name."""
+        record = self.record(uri)
+        requested = requested_approval(record, at=self.clock())
+        approval = replace(requested, by=by or requested.by, reason=reason or requested.reason)
+        return promote(record, approval=approval, force=force, store=self.store, baselines=self.baselines)
+
     def with_baseline(self) -> "Platform":
-        """Record a first baseline, then let a minute go by."""
+        """Record a first baseline, and move the clock on by a minute."""
         uri = self.plan(update_baseline=True, reason="first level")
-        self.pipeline.execute([uri])
-        self.pipeline.promote(uri)
+        self.execute_planned(uri)
+        self.promote(uri)
         self.clock.move(60)
         return self

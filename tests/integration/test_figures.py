@@ -21,12 +21,14 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from include.perf.adapters.metrics.prometheus_metrics import Prometheus
-from include.perf.adapters.wiring.environment import build_pipeline
+from include.perf.adapters.wiring.environment import build_outside
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.load.generator import Progress
 from include.perf.measure.request_rows import read_requests
 from include.perf.measure.scraping import is_scraped
-from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.night_stages import NightStages
+from include.perf.pipeline.outside import Outside
+from include.perf.pipeline.pipeline import execute
 from include.perf.pipeline.planning.request import RunRequest
 from include.perf.runs.record import RunRecord
 from tests.integration.conftest import NOISE
@@ -68,7 +70,7 @@ class Platform:
 
     url: str
     process: psutil.Process
-    pipeline: Pipeline
+    outside: Outside
 
     def counted(self) -> Counted:
         """Read the service's own counters."""
@@ -174,8 +176,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
                 BELLWETHER_BASELINES=folder / "baselines.json",
             ),
         ):
-            pipeline = build_pipeline(Prometheus(prometheus_url), storage=Storage())
-            found = Platform(url, psutil.Process(service.pid), pipeline)
+            outside = build_outside(Prometheus(prometheus_url), storage=Storage())
+            found = Platform(url, psutil.Process(service.pid), outside)
             eventually(lambda: _is_watched(found), within_s=60)
             yield found
 
@@ -188,17 +190,17 @@ def _is_healthy(url: str) -> bool:
 
 
 def _is_watched(platform: Platform) -> bool:
-    service = platform.pipeline.catalogue.service(SERVICE)
-    return is_scraped(service, platform.pipeline.metrics, at=platform.pipeline.clock())
+    stores = platform.outside.stores
+    return is_scraped(stores.catalogue.service(SERVICE), platform.outside.metrics, at=stores.clock())
 
 
 def run(platform: Platform, on_progress: Callable[[Progress], None] = lambda _: None) -> Result:
     """Do a whole run, from the plan to the record."""
-    (uri,) = platform.pipeline.plan(RunRequest(scenario="short", triggered_by="test"))
+    (uri,) = NightStages(platform.outside.stores).plan(RunRequest(scenario="short", triggered_by="test"))
     before = platform.counted()
-    (record,) = platform.pipeline.execute([uri], on_progress=on_progress)
+    (record,) = execute([uri], platform.outside, on_progress=on_progress)
     counted = platform.counted() - before
-    with platform.pipeline.store.folder(uri) as folder:
+    with platform.outside.stores.results.folder(uri) as folder:
         rows = read_requests(folder / "requests.csv.gz")
     return Result(record, rows, counted)
 
@@ -323,9 +325,9 @@ def test_a_stall_is_seen(platform: Platform, healthy: Result) -> None:
 def test_the_record_is_what_a_reader_finds(platform: Platform, healthy: Result) -> None:
     """The finished run reads back as it was written, and the stages' own files are gone."""
     record = healthy.record
-    uri = next(uri for uri in platform.pipeline.store.runs() if record.run_id in uri)
-    assert platform.pipeline.record(uri) == record
-    with platform.pipeline.store.folder(uri) as folder:
+    uri = next(uri for uri in platform.store.runs() if record.run_id in uri)
+    assert platform.record(uri) == record
+    with platform.outside.stores.results.folder(uri) as folder:
         names = {path.name for path in folder.iterdir()}
         seconds = pd.read_csv(folder / "timeseries.csv")
         distribution, server = pd.read_csv(folder / "distribution.csv"), pd.read_csv(folder / "server.csv")

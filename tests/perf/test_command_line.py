@@ -12,12 +12,14 @@ import yaml
 
 from include.perf import __main__ as command_line
 from include.perf.adapters.wiring.environment import halt_file
+from include.perf.adapters.wiring.prometheus_access import PrometheusAccess
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.cli import run_commands
 from include.perf.load.wire import Answered
 from include.perf.model.errors import StoreError
-from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.night_stages import NightStages
+from include.perf.pipeline.outside import Outside
 from include.perf.runs.record import Verdict
 from tests.fakes.failing import raising
 from tests.fakes.generator import NO_RECORD
@@ -45,15 +47,16 @@ class Shell:
         self.platform = platform
         self._capsys = capsys
 
-    def pipeline(self, *_: Any, **__: Any) -> Pipeline:
+    def outside(self, *_: Any, **__: Any) -> Outside:
         """Return the fakes on the catalogue, the results and the baselines that the environment names."""
         storage = Storage()
-        return replace(
-            self.platform.pipeline,
+        stores = replace(
+            self.platform.stores,
             catalogue=load_catalogue(),
-            store=storage.results(),
+            results=storage.results(),
             baselines=storage.baselines(),
         )
+        return replace(self.platform.outside, stores=stores)
 
     def __call__(self, *arguments: str, code: int, out: str = "", err: str = "") -> str:
         """Run a command; it must end with ``code`` and print ``out`` and ``err`` somewhere; return its output."""
@@ -88,7 +91,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setenv("LOGNAME", "ana")
     made = Shell(Platform(tmp_path), capsys)
     write_catalogue(tmp_path)
-    monkeypatch.setattr(command_line, "build_pipeline", made.pipeline)
+    monkeypatch.setattr(command_line, "build_outside", made.outside)
     monkeypatch.setattr(command_line, "clock", made.platform.clock)
     return made
 
@@ -437,14 +440,19 @@ def test_every_verdict_has_an_exit_code() -> None:
 def test_what_goes_wrong_on_the_way_ends_with_3(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """No verdict, the reason on stderr, and no traceback."""
     monkeypatch.setattr(shell.platform.generator, "problem", StoreError("cannot write feed.jsonl: disk full"))
-    monkeypatch.setattr(Pipeline, "report", raising(StoreError("cannot write report.md: disk full")))
+    monkeypatch.setattr(NightStages, "report", raising(StoreError("cannot write report.md: disk full")))
     shell(*RUN, code=3, err="bellwether: cannot write report.md: disk full\n")
 
 
 def test_prometheus_of_the_environment(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """PROMETHEUS_URL is the command line's default, and only that."""
-    asked = []
-    monkeypatch.setattr(command_line, "prometheus_at", asked.append)
+    asked: list[str] = []
+
+    def prometheus_at(url: str) -> PrometheusAccess:
+        asked.append(url)
+        return PrometheusAccess(url=url, set_in="PROMETHEUS_URL", headers={})
+
+    monkeypatch.setattr(command_line, "prometheus_at", prometheus_at)
     shell(*RUN, code=0)
     monkeypatch.setenv("PROMETHEUS_URL", "http://prometheus:9090")
     shell(*RUN, code=0)

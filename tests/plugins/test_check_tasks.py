@@ -25,7 +25,7 @@ DRY_RUN = {"scenario": "all", "service": "all", "duration": None, "rate": None}
 def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
     """The pipeline that the tasks get: on fakes."""
     made = Platform(tmp_path)
-    monkeypatch.setattr("bellwether.wiring.airflow_pipeline", lambda: made.pipeline)
+    monkeypatch.setattr("bellwether.wiring.airflow_outside", lambda: made.outside)
     return made
 
 

@@ -151,12 +151,12 @@ def test_airflows_own_task_instance_can_be_asked_so() -> None:
 
 def test_every_pipeline_of_airflows_asks_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless it is told to ask something that knows more."""
-    from bellwether.wiring import airflow_pipeline
+    from bellwether.wiring import airflow_outside
 
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", "http://prometheus:9090")
-    assert airflow_pipeline().halted is halted
+    assert airflow_outside().halted is halted
     other = SimpleNamespace(reason=lambda: "other")
-    assert airflow_pipeline(halted=other.reason).halted() == "other"
+    assert airflow_outside(halted=other.reason).halted() == "other"
 
 
 def test_a_worker_that_is_asked_to_end_ends_the_load_of_its_task() -> None:

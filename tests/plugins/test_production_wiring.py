@@ -1,7 +1,7 @@
 """The Connection of the Prometheus that watches production."""
 
 import pytest
-from bellwether.wiring import airflow_pipeline
+from bellwether.wiring import airflow_outside
 
 from include.perf.adapters.metrics.prometheus_metrics import Prometheus
 from include.perf.model.errors import ConfigurationError
@@ -18,18 +18,18 @@ def test_production_is_watched_by_its_own_connection_where_there_is_one(
 ) -> None:
     """Else by the same as everything."""
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", serve(always(one(1))).url)
-    pipeline = airflow_pipeline()
-    assert pipeline.production_metrics() is None
+    outside = airflow_outside()
+    assert outside.production_metrics() is None
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_PRODUCTION", serve(always(one(2))).url)
-    source = pipeline.production_metrics()
+    source = outside.production_metrics()
     assert isinstance(source, Prometheus)
-    assert (pipeline.metrics.value("up", at=START), source.value("up", at=START)) == (1.0, 2.0)
+    assert (outside.metrics.value("up", at=START), source.value("up", at=START)) == (1.0, 2.0)
 
 
 def test_a_wrong_connection_of_production_is_said_only_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """No run is kept from its stages by it."""
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", "http://prometheus:9090")
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_PRODUCTION", "http://")
-    pipeline = airflow_pipeline()
+    outside = airflow_outside()
     with pytest.raises(ConfigurationError, match="prometheus_production names no host"):
-        pipeline.production_metrics()
+        outside.production_metrics()

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from airflow.sdk import Connection
 from bellwether import wiring
-from bellwether.wiring import airflow_credentials, airflow_pipeline, base_url, links_of
+from bellwether.wiring import airflow_credentials, airflow_outside, base_url, links_of
 from urllib3.exceptions import InsecureRequestWarning
 
 from include.perf.adapters.http.credentials import environment_credentials
@@ -88,7 +88,7 @@ def test_prometheus_is_asked_as_its_connection_says(
 
     host, _, port = serve(script).url.removeprefix("http://").partition(":")
     monkeypatch.setenv(CONNECTION, json.dumps({"conn_type": "http", "host": host, "port": int(port)} | given))
-    assert airflow_pipeline().metrics.value("up", at=START) == 4.0
+    assert airflow_outside().metrics.value("up", at=START) == 4.0
     sent = [line.partition(": ")[2] for line in seen[0].decode().split("\r\n") if line.startswith("Authorization")]
     assert sent == ([] if authorization is None else [authorization])
     assert (b"X-Scope-OrgID: fx\r\n" in seen[0]) == ("headers" in str(given))
@@ -101,7 +101,7 @@ def test_prometheus_behind_a_login_names_its_connection(monkeypatch: pytest.Monk
     url = serve(always(answer(status="401 Unauthorized"))).url
     monkeypatch.setenv(CONNECTION, url.replace("http://", f"http://:{SECRET}@"))
     with pytest.raises(PrometheusUnavailable) as caught:
-        airflow_pipeline().metrics.value("up", at=START)
+        airflow_outside().metrics.value("up", at=START)
     assert str(caught.value) == (
         f"Prometheus at {url} refused the login (401); correct the credentials in the connection prometheus_default "
         "(docs/prometheus.md, Logging in)"
@@ -124,7 +124,7 @@ def test_a_connection_to_prometheus_that_cannot_be_used(
     given = {"conn_type": "http", "host": "prometheus", "extra": extra}
     monkeypatch.setenv(CONNECTION, json.dumps(given))
     with pytest.raises(ConfigurationError) as caught:
-        airflow_pipeline()
+        airflow_outside()
     assert problem in str(caught.value)
     assert "prometheus_default" in str(caught.value)
     assert SECRET not in str(caught.value)
@@ -141,13 +141,13 @@ def test_a_connection_as_an_address_says_verify_in_text(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InsecureRequestWarning)
             with pytest.raises(PrometheusUnavailable, match="certificate" if is_verified else "is no JSON"):
-                airflow_pipeline().metrics.value("up", at=START)
+                airflow_outside().metrics.value("up", at=START)
 
 
 def test_without_a_connection_the_remedy_is_named() -> None:
     """Who installs Bellwether learns where to add what."""
     with pytest.raises(ConfigurationError) as caught:
-        airflow_pipeline()
+        airflow_outside()
     assert str(caught.value) == (
         "there is no connection prometheus_default; add one of type HTTP with Prometheus' address "
         "(Admin → Connections, or AIRFLOW_CONN_PROMETHEUS_DEFAULT=http://prometheus:9090)"
@@ -158,18 +158,18 @@ def test_the_variable_halts_load_and_says_why(monkeypatch: pytest.MonkeyPatch, t
     """One switch stops all runs; it is asked anew each time."""
     monkeypatch.setenv("BELLWETHER_HALT_FILE", str(tmp_path / "halt.json"))
     monkeypatch.setenv(CONNECTION, "http://prometheus:9090")
-    pipeline = airflow_pipeline()
-    assert pipeline.halted() is None
+    outside = airflow_outside()
+    assert outside.halted() is None
     monkeypatch.setenv("AIRFLOW_VAR_BELLWETHER_HALT", "incident 4711")
-    assert pipeline.halted() == "load is halted: incident 4711 (to resume, remove the Variable bellwether_halt)"
+    assert outside.halted() == "load is halted: incident 4711 (to resume, remove the Variable bellwether_halt)"
     monkeypatch.setenv("AIRFLOW_VAR_BELLWETHER_HALT", "")
-    assert pipeline.halted() is None
+    assert outside.halted() is None
 
 
 def test_the_record_will_name_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:
     """What ran a run is part of its provenance."""
     monkeypatch.setenv(CONNECTION, "http://prometheus:9090")
-    versions = airflow_pipeline().versions
+    versions = airflow_outside().stores.versions
     assert versions["airflow"].startswith("3.")
     assert set(versions) >= {"bellwether", "locust", "python", "system"}
 

@@ -16,8 +16,11 @@ from include.perf.load.generator import LoadOrder, LoadWatch
 from include.perf.load.reservations import Reservations
 from include.perf.measure.metrics_source import Sample
 from include.perf.model.errors import BellwetherError, DeliveryError, DeliveryUnknown
-from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.night_stages import NightStages
+from include.perf.pipeline.outside import Outside, Stores
+from include.perf.pipeline.run_stages import RunStages
 from include.perf.runs.record import RunRecord
+from include.perf.runs.stage_files import StageFiles
 from tests.fakes.charts import FakeCharts
 from tests.fakes.clock import FixedClock
 from tests.fakes.generator import FakeGenerator
@@ -78,24 +81,41 @@ class House:
         self.halt_reason: str | None = None
 
     @property
-    def pipeline(self) -> Pipeline:
-        """The pipeline on the parts as they are now."""
-        return Pipeline(
+    def stores(self) -> Stores:
+        """The stores as they are now."""
+        return Stores(
             catalogue=self.catalogue,
-            store=self.store,
+            results=self.store,
             baselines=self.baselines,
+            charts=FakeCharts(),
+            clock=self.clock,
+            versions={"bellwether": "test"},
+        )
+
+    @property
+    def run_stages(self) -> RunStages:
+        """The stages of one run."""
+        outside = Outside(
+            stores=self.stores,
             metrics=Metrics(self._answers()),
             generator=self.generator,
             target=self.target,
             resolve=FakeResolver(**{name: [["10.0.0.7"]] for name in self.catalogue.services}),
             reservations=self.reservations,
-            charts=FakeCharts(),
-            clock=self.clock,
             wait=self.clock.wait,
             halted=lambda: self.halt_reason,
-            versions={"bellwether": "test"},
             observers=self.observers,
         )
+        return RunStages(outside)
+
+    @property
+    def night_stages(self) -> NightStages:
+        """The stages of a night."""
+        return NightStages(self.stores)
+
+    def record(self, uri: str) -> RunRecord:
+        """Return the record of a finished run."""
+        return StageFiles(self.store, uri).read_record()
 
     def _answers(self) -> dict[str, float | Exception]:
         """Return what Prometheus says of every service over any of the windows."""
@@ -117,12 +137,12 @@ class House:
         """Do the stages of a run from one on, as far as it comes."""
         with suppress(BellwetherError):
             for name in STAGES[STAGES.index(begin_with) :]:
-                getattr(self.pipeline, name)(uri)
+                getattr(self.run_stages, name)(uri)
 
     def conclude(self, uris: Sequence[str]) -> list[RunRecord]:
         """Judge runs together and finish them."""
-        self.pipeline.compare(uris)
-        return [self.pipeline.report(uri) for uri in uris]
+        self.night_stages.compare(uris)
+        return [self.night_stages.report(uri) for uri in uris]
 
 
 class Channel:

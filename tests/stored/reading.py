@@ -142,7 +142,7 @@ def promoted(root: Path) -> Any:
     """What a further promotion and the review make of the baselines."""
     house = House(root)
     uri = next(uri for uri in house.store.runs(service="orders-service", scenario="brief") if _is_last_pass(house, uri))
-    record = house.pipeline.record(uri)
+    record = house.record(uri)
     approval = Approval(by="mia", at=AFTERWARDS, reason="after the upgrade", run_id=record.run_id)
     made = promote(record, approval=approval, force=False, store=house.store, baselines=house.baselines, over=None)
     found = review_all(store=house.store, baselines=house.baselines, now=AFTERWARDS + timedelta(days=200))
@@ -276,13 +276,13 @@ def _continued(root: Path, name: str, begin_with: str | None) -> Any:
     if begin_with is not None:
         for uri in uris:
             house.measure(uri, begin_with=begin_with)
-    again = house.pipeline.plan_reruns(uris) if name != "compared" else []
+    again = house.night_stages.plan_reruns(uris) if name != "compared" else []
     if again:
         house.generator.latencies = {"rates-service": 0.090}
         for uri in again:
             house.measure(uri)
-    found = house.conclude(uris) if name != "compared" else [house.pipeline.report(uri) for uri in uris]
-    found += [house.pipeline.record(uri) for uri in again]
+    found = house.conclude(uris) if name != "compared" else [house.night_stages.report(uri) for uri in uris]
+    found += [house.record(uri) for uri in again]
     left = {_name(uri): sorted(house.store.names(uri)) for uri in (*uris, *again)}
     made = {record.run_id: _record(record) for record in found}
     for values in made.values():
@@ -328,7 +328,7 @@ def _name(uri: str) -> str:
 
 
 def _is_last_pass(house: House, uri: str) -> bool:
-    record = house.pipeline.record(uri)
+    record = house.record(uri)
     entry = house.baselines.read().get(record.service, record.scenario)
     return entry is not None and record.verdict.value == "PASS" and not entry.has_run(record.run_id)
 

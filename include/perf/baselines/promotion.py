@@ -1,5 +1,6 @@
 """Promote runs, roll back and review baselines, with the nights in the results store."""
 
+import logging
 from datetime import datetime
 
 from include.perf.baselines.baselines import Baselines, BaselineStore
@@ -10,6 +11,14 @@ from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError
 from include.perf.runs.record import RunRecord
 from include.perf.runs.results_store import ResultsStore
+
+log = logging.getLogger(__name__)
+
+
+def requested_approval(record: RunRecord, *, at: datetime) -> Approval:
+    """Return the approval that a run's own request gave: its ``update_baseline`` came with a reason."""
+    provenance = record.provenance
+    return Approval(by=provenance.triggered_by, at=at, reason=provenance.reason or "", run_id=record.run_id)
 
 
 def promote(
@@ -37,7 +46,9 @@ def promote(
         since = runs_to_promote_with(nights, current, record) if current else ()
         return entries.promote(record, approval=approval, force=force, since=since)
 
-    return baselines.update(change)
+    baseline = baselines.update(change)
+    log.info("%s %s baseline is version %d now", record.service, record.scenario, baseline.version)
+    return baseline
 
 
 def roll_back(

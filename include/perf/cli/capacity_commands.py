@@ -83,7 +83,7 @@ class CapacityCommands:
         tried: list[Trial] = []
         with ExitStack() as running:
             aim = trials.aim_at(options.service) if options.service else self._own_aim(options.listen, running)
-            most_rps = _most_rps(options.max_rate, aim, is_distributed=trials.generator.shared() is not None)
+            most_rps = _most_rps(options.max_rate, aim, is_distributed=trials.outside.generator.shared() is not None)
             trial = running.enter_context(trials.reserved(aim))
             for each in search(trial, most_rps=most_rps):
                 tried.append(each)

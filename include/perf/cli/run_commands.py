@@ -8,13 +8,17 @@ from pathlib import Path
 
 from rich.console import Console
 
+from include.perf.baselines.promotion import promote, requested_approval
 from include.perf.catalogue.catalogue import ALL_SERVICES, Catalogue
 from include.perf.cli.console import complain, print_matrix, print_record, shown_progress
 from include.perf.model.errors import BaselineError, ConfigurationError, RunError, RunSkipped
-from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.night_stages import NightStages
+from include.perf.pipeline.outside import Outside, Stores
+from include.perf.pipeline.pipeline import execute
 from include.perf.pipeline.planning.request import RunRequest
 from include.perf.pipeline.planning.time_plan import scenarios_of
-from include.perf.pipeline.previews import loads_in_words, smoke_in_words
+from include.perf.pipeline.previews import loads_in_words, preview
+from include.perf.pipeline.smoke import smoke, smoke_in_words
 from include.perf.reporting.junit import junit
 from include.perf.reporting.summary import write_summary
 from include.perf.runs.dag_run import COMMAND_LINE, results_of
@@ -40,11 +44,11 @@ class RunCommands:
     """Loads services, or says what a load would be.
 
     Attributes:
-        pipeline: gives the pipeline that the environment names, on the Prometheus at a URL.
+        outside: returns everything that a run is measured with, on the Prometheus at a URL.
         user: says who is at the keyboard.
     """
 
-    pipeline: Callable[[str], Pipeline]
+    outside: Callable[[str], Outside]
     user: Callable[[], str]
 
     def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -81,27 +85,28 @@ class RunCommands:
     def _run(self, options: argparse.Namespace, console: Console) -> int:
         if not options.all and not (options.service and options.scenario):
             raise ConfigurationError("name a --service and a --scenario, or give --all for every one that is not named")
-        pipeline = self.pipeline(options.prometheus)
-        requests = self._requests(pipeline.catalogue, options)
+        outside = self.outside(options.prometheus)
+        requests = self._requests(outside.stores.catalogue, options)
         if options.dry_run:
-            return _preview(pipeline, requests, console)
+            return _preview(outside, requests, console)
         _check_junit(options.junit)
         records: list[RunRecord] = []
         planned: list[str] = []
         is_refused = False
-        for uris in [pipeline.plan(request) for request in requests]:  # what is wrong is said before the first load
+        night_stages = NightStages(outside.stores)
+        for uris in [night_stages.plan(request) for request in requests]:  # report all problems before the first load
             with shown_progress(console) as on_progress:
-                night = pipeline.execute(uris, on_progress=on_progress)
+                night = execute(uris, outside, on_progress=on_progress)
             for uri, record in zip(uris, night, strict=True):
                 print_record(console, record, where=f"{uri}/{REPORT_FILE}")
                 if options.update_baseline and record.verdict.is_measured:
-                    is_refused |= not _promoted(pipeline, uri, console)
+                    is_refused |= not _promoted(outside.stores, record, console)
             records += night
             planned += uris
         if options.junit is not None:
             options.junit.write_bytes(junit(records))
         if len(records) > 1:
-            _sum_up(pipeline, planned, records, console)
+            _sum_up(outside.stores, planned, records, console)
         return _exit_code(records) or (2 if is_refused else 0)
 
     def _requests(self, catalogue: Catalogue, options: argparse.Namespace) -> list[RunRequest]:
@@ -123,14 +128,14 @@ class RunCommands:
 
     def _smoke(self, options: argparse.Namespace, console: Console) -> int:
         """Try the endpoints; 1 when one does not answer as it should, 3 when a service could not be tried."""
-        pipeline = self.pipeline(DEFAULT_PROMETHEUS)
-        catalogue = pipeline.catalogue
+        outside = self.outside(DEFAULT_PROMETHEUS)
+        catalogue = outside.stores.catalogue
         services = [catalogue.service(options.service).name] if options.service else list(catalogue.services)
         results = []
         is_refused = False
         for service in services:
             try:
-                results += pipeline.smoke(service)
+                results += smoke(service, outside)
             except (RunError, RunSkipped) as err:
                 complain(err)
                 is_refused = True
@@ -145,9 +150,9 @@ def _names(catalogue: Catalogue, service: str) -> list[str]:
     return [scenario.name for scenario in scenarios_of(catalogue, service)]
 
 
-def _preview(pipeline: Pipeline, requests: Sequence[RunRequest], console: Console) -> int:
+def _preview(outside: Outside, requests: Sequence[RunRequest], console: Console) -> int:
     """Say what would be sent; 3 when a load would be refused."""
-    loads = pipeline.preview(requests)
+    loads = preview(requests, outside)
     console.print(loads_in_words(loads))
     return 3 if any(load.refused for load in loads) else 0
 
@@ -158,17 +163,23 @@ def _check_junit(path: Path | None) -> None:
         raise ConfigurationError(f"--junit names {path}, but there is no folder {path.parent}; make it first")
 
 
-def _sum_up(pipeline: Pipeline, uris: Sequence[str], records: Sequence[RunRecord], console: Console) -> None:
-    """Print all verdicts, keep their summary, and say where."""
+def _sum_up(stores: Stores, uris: Sequence[str], records: Sequence[RunRecord], console: Console) -> None:
+    """Print all verdicts, write their summary, and print where it is."""
     print_matrix(console, records)
-    results = results_of(pipeline.store, uris, dag_id=COMMAND_LINE, dag_run_id=run_id_of(pipeline.clock()))
-    console.print(f"  {write_summary(pipeline.store, results)}/{SUMMARY_FILE}")
+    results = results_of(stores.results, uris, dag_id=COMMAND_LINE, dag_run_id=run_id_of(stores.clock()))
+    console.print(f"  {write_summary(stores.results, results)}/{SUMMARY_FILE}")
 
 
-def _promoted(pipeline: Pipeline, uri: str, console: Console) -> bool:
-    """Promote a run and say so; one that may not become a baseline keeps no other run from its turn."""
+def _promoted(stores: Stores, record: RunRecord, console: Console) -> bool:
+    """Promote a run and print the result; a run that cannot become a baseline does not stop the others."""
     try:
-        baseline = pipeline.promote(uri)
+        baseline = promote(
+            record,
+            approval=requested_approval(record, at=stores.clock()),
+            force=False,
+            store=stores.results,
+            baselines=stores.baselines,
+        )
     except BaselineError as err:
         complain(err)
         return False

@@ -5,11 +5,10 @@ A check without a clear answer refuses the load. Production is loaded only while
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.scenario.market_hours import MarketHours
 from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.catalogue.service import Service
@@ -23,7 +22,7 @@ from include.perf.measure.metrics_source import MetricsSource
 from include.perf.measure.scraping import is_scraped
 from include.perf.model.errors import PrometheusError, RunError, RunSkipped
 from include.perf.model.text import Clock, span, utc_time
-from include.perf.runs.spec import RunSpec
+from include.perf.runs.planned_run import PlannedRun
 
 
 def production_ends(service: Service, hours: MarketHours, now: datetime) -> datetime:
@@ -49,7 +48,7 @@ class Guard:
         halted: returns why all load is halted, or ``None``.
     """
 
-    catalogue: Catalogue
+    market_hours: MarketHours
     metrics: MetricsSource
     target: Target
     resolve: Resolver
@@ -66,7 +65,7 @@ class Guard:
         if reason is not None:
             raise RunSkipped(reason)
 
-    def check_time(self, spec: RunSpec, *, at: datetime | None = None) -> None:
+    def check_time(self, run: PlannedRun, *, at: datetime | None = None) -> None:
         """Check that load is not halted, and that this load would be over in time.
 
         Args:
@@ -77,21 +76,21 @@ class Guard:
         """
         self.check_halt()
         now = at or self.clock()
-        longest_s = self._longest_s(spec)
-        for deadline in self._deadlines(spec, now):
-            if now + timedelta(seconds=longest_s) > deadline.at:
+        for deadline in self._deadlines(run, now):
+            if now + timedelta(seconds=run.longest_s) > deadline.at:
                 raise RunSkipped(
-                    f"it is too late: {deadline.occasion}; the load takes {span(longest_s)}, must be over by "
+                    f"it is too late: {deadline.occasion}; the load takes {span(run.longest_s)}, must be over by "
                     f"{utc_time(deadline.at)}, and would start at {utc_time(now)}"
                 )
 
-    def addresses_of(self, service: Service) -> tuple[str, ...]:
-        """Return the addresses of a service; load to all of them is allowed.
+    def with_addresses(self, run: PlannedRun) -> PlannedRun:
+        """Return the run with the addresses that its load goes to: the host is resolved once, and each address checked.
 
         Raises:
             HostRefused: load to one of them is not allowed.
         """
-        return allowed_addresses(service, never=self.catalogue.forbidden_for(service), resolve=self.resolve)
+        addresses = allowed_addresses(run.service, never=run.forbidden_hosts, resolve=self.resolve)
+        return replace(run, addresses=addresses)
 
     def check_market(self, service: Service) -> None:
         """Check that the market is closed if the service is production.
@@ -100,15 +99,16 @@ class Guard:
             RunSkipped: the market is open.
         """
         if service.is_production:
-            production_ends(service, self.catalogue.market_hours, self.clock())
+            production_ends(service, self.market_hours, self.clock())
 
-    def check_ready(self, service: Service, addresses: tuple[str, ...]) -> None:
-        """Check that the service is healthy and that Prometheus scrapes it.
+    def check_ready(self, run: PlannedRun) -> None:
+        """Check that the service is healthy at the run's addresses, and that Prometheus scrapes it.
 
         Raises:
             RunError: the service is not healthy, or not scraped.
         """
-        self.target.check(service, addresses)
+        service = run.service
+        self.target.check(service, run.addresses)
         try:
             scraped = is_scraped(service, self.metrics, at=self.clock())
         except PrometheusError as err:
@@ -120,36 +120,34 @@ class Guard:
             )
 
     @contextmanager
-    def watching(self, spec: RunSpec, listener: ProgressListener, *, lost: Condition = lambda: None) -> Iterator[Watch]:
+    def watching(
+        self, run: PlannedRun, listener: ProgressListener, *, lost: Condition = lambda: None
+    ) -> Iterator[Watch]:
         """Watch deadlines, the halt and the scenario's stop criteria while the load runs.
 
         Args:
             lost: returns why the reservation of the load was lost, or ``None``.
         """
-        service = self.catalogue.service(spec.service)
-        criteria = self.catalogue.scenario(spec.scenario).stop_when
-        deadlines = self._deadlines(spec, self.clock())
+        criteria = run.scenario.stop_when
+        deadlines = self._deadlines(run, self.clock())
         halt = Inquiry(self.halted, name="the halt state")
         with watching(
             listener,
             limits=LoadLimits(criteria),
             conditions=[lost, *(partial(_reached, deadline, self.clock) for deadline in deadlines)],
-            inquiries=[halt, *inquiries_of(criteria, service, self.metrics, self.clock)],
+            inquiries=[halt, *inquiries_of(criteria, run.service, self.metrics, self.clock)],
         ) as watch:
             yield watch
 
-    def _deadlines(self, spec: RunSpec, now: datetime) -> list[Deadline]:
-        service = self.catalogue.service(spec.service)
+    def _deadlines(self, run: PlannedRun, now: datetime) -> list[Deadline]:
+        service = run.service
         deadlines = []
-        if spec.deadline is not None:
-            deadlines.append(spec.deadline)
+        if run.spec.deadline is not None:
+            deadlines.append(run.spec.deadline)
         if service.is_production:
-            opening = production_ends(service, self.catalogue.market_hours, now)
+            opening = production_ends(service, self.market_hours, now)
             deadlines.append(Deadline(at=opening, occasion=f"the market opens, and {service.name} is production"))
         return deadlines
-
-    def _longest_s(self, spec: RunSpec) -> float:
-        return spec.load.longest_s(self.catalogue.service(spec.service).timeout_s)
 
 
 def _reached(deadline: Deadline, clock: Clock) -> str | None:

@@ -18,6 +18,12 @@ from urllib.parse import quote, quote_plus
 Clock = Callable[[], datetime]
 """Returns the current time, with a time zone."""
 
+
+def utc_now() -> datetime:
+    """Return the current time; the clock of production code."""
+    return datetime.now(UTC)
+
+
 MASK = "***"
 
 SHORTEST_ENCODED = 6

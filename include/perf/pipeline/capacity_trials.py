@@ -1,41 +1,38 @@
-"""Trying the load generators at one rate: a real load, driven and judged as that of a run."""
+"""Trying the load generators at one rate: a real load, sent and judged like the load of a run."""
 
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
-from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.prometheus_target import PrometheusTarget
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.service import Service
 from include.perf.guards.hosts import allowed_addresses
 from include.perf.load.feed import Feed, FeedEndpoint, Request
-from include.perf.load.generator import LoadGenerator, LoadOrder, Progress
-from include.perf.load.reservations import Reservations
-from include.perf.load.wire import Resolver, Target
+from include.perf.load.generator import LoadOrder, Progress
 from include.perf.measure.validity import load_problems
 from include.perf.model.errors import ConfigurationError, Occupied, RunSkipped
 from include.perf.pipeline.capacity import Trial
+from include.perf.pipeline.outside import Outside
 from include.perf.runs.figures import LoadFigures
 from include.perf.runs.results_store import FEED_FILE
 from include.perf.runs.spec import ReservationRequest, run_id_of
 
 WARMUP_S = 2
 CAPACITY = "capacity"
-"""Stands where a claim or a log names a scenario."""
+"""Takes the place of a scenario's name in reservations and logs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """What the load goes to.
+    """The target of the load.
 
     Attributes:
-        addresses: the only ones that are connected to.
-        cores: says how many cores it wanted since it was last asked; ``None`` for a service, which is elsewhere.
+        addresses: the only addresses that the load goes to.
+        cores: returns how many cores the target wanted since the last call; ``None`` for a service on another machine.
     """
 
     service: Service
@@ -45,7 +42,7 @@ class Aim:
 
 
 def aim_at_own(url: str, address: str, cores: Callable[[], float | None]) -> Aim:
-    """Return the aim at a process of our own that answers whatever it is asked."""
+    """Return the aim at Bellwether's own process, which answers every request."""
     endpoint = Endpoint(name="answer", method="GET", path="/")
     service = Service(
         name="answering-process",
@@ -65,81 +62,74 @@ def aim_at_own(url: str, address: str, cores: Callable[[], float | None]) -> Aim
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityTrials:
-    """Sends loads to find out what the generators can send, and to nothing that a run may not be sent to.
+    """Sends loads to find out what the generators can send; only to targets that a run may load.
 
     Attributes:
-        halted: says why no load may run, or ``None``.
         step_s: how long each load is measured.
     """
 
-    catalogue: Catalogue
-    generator: LoadGenerator
-    target: Target
-    resolve: Resolver
-    reservations: Reservations
-    halted: Callable[[], str | None]
-    clock: Callable[[], datetime]
+    outside: Outside
     step_s: int
 
     def aim_at(self, name: str) -> Aim:
-        """Return the aim at a service of the catalogue; load may go there.
+        """Return the aim at a service of the catalogue, after checking that it may be loaded.
 
         Raises:
-            ConfigurationError: it is production, or no scenario has data for it.
-            RunError: load may not go to it, or it is not healthy.
+            ConfigurationError: the service is production, or no scenario has data for it.
+            RunError: load must not go to the service, or it is not healthy.
         """
         from include.perf.load.staging import build_feed
 
-        service = self.catalogue.service(name)
+        catalogue = self.outside.stores.catalogue
+        service = catalogue.service(name)
         if service.is_production:
-            raise ConfigurationError(f"{service.name} is production; what generators can send is not tried out on it")
-        scenario = self.catalogue.scenario_of(service)
-        addresses = allowed_addresses(service, never=self.catalogue.forbidden_for(service), resolve=self.resolve)
-        self.target.check(service, addresses)
-        feed = build_feed(self.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+            raise ConfigurationError(f"{service.name} is production; the capacity of generators is not measured on it")
+        scenario = catalogue.scenario_of(service)
+        addresses = allowed_addresses(service, never=catalogue.forbidden_for(service), resolve=self.outside.resolve)
+        self.outside.target.check(service, addresses)
+        feed = build_feed(catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
         return Aim(service=service, feed=feed, addresses=addresses)
 
     @contextmanager
     def reserved(self, aim: Aim) -> Iterator[Callable[[float], Trial]]:
-        """Lend trials at an aim while no other load runs.
+        """Yield a function that tries a rate at an aim; no other load runs until the block ends.
 
         Raises:
-            RunSkipped: load is halted, or another one runs.
+            RunSkipped: load is halted, or another load runs.
         """
-        self._check_halt()
-        shared = self.generator.shared()
+        guard, stores = self.outside.guard, self.outside.stores
+        guard.check_halt()
+        shared = self.outside.generator.shared()
         addresses = tuple(f"{address}:{aim.service.port}" for address in aim.addresses)
-        claim = ReservationRequest(
-            run_id=run_id_of(self.clock()),
+        request = ReservationRequest(
+            run_id=run_id_of(stores.clock()),
             service=aim.service.name,
             scenario=CAPACITY,
             targets=(*addresses, *([shared] if shared else [])),
-            rate_rps=self.catalogue.operations.capacity_rps,
-            since=self.clock(),
+            rate_rps=stores.catalogue.operations.capacity_rps,
+            since=stores.clock(),
         )
         try:
-            with self.reservations.reserve(claim, capacity_rps=claim.rate_rps) as reservation:
+            with self.outside.reservations.reserve(request, capacity_rps=request.rate_rps) as reservation:
                 yield lambda rate_rps: self._trial(aim, rate_rps, lost=reservation.lost, lock_fd=reservation.lock_fd)
         except Occupied as err:
-            raise RunSkipped(f"what the generators can send is only known when nothing else uses them: {err}") from err
-
-    def _check_halt(self) -> None:
-        if (reason := self.halted()) is not None:
-            raise RunSkipped(reason)
+            raise RunSkipped(
+                f"the capacity of the generators can only be measured while no other load runs: {err}"
+            ) from err
 
     def _trial(self, aim: Aim, rate_rps: float, *, lost: Callable[[], str | None], lock_fd: int | None) -> Trial:
-        """Send one load and judge it; every problem of it is a reason why the rate does not hold."""
+        """Send one load and judge it; each problem is a reason why the rate does not hold."""
         from include.perf.measure.measurement import measure
 
         load = LoadProfile(rate_rps=rate_rps, duration_s=self.step_s, warmup_s=WARMUP_S)
-        watch = _Watch(lambda: self.halted() or lost(), begun=aim.cores)
+        watch = _Watch(lambda: self.outside.halted() or lost(), begun=aim.cores)
         with tempfile.TemporaryDirectory(prefix="bellwether-capacity-") as name:
             folder = Path(name)
             aim.feed.write(folder / FEED_FILE)
             order = LoadOrder(service=aim.service, load=load, folder=folder, addresses=aim.addresses, lock_fd=lock_fd)
-            self.generator.run(order, watch=watch)
+            self.outside.generator.run(order, watch=watch)
             cores = aim.cores()
-            self._check_halt()
+            self.outside.guard.check_halt()
             return _judged(load, measure(folder), target_cores=cores)
 
 
@@ -148,8 +138,8 @@ def _judged(load: LoadProfile, figures: LoadFigures, *, target_cores: float | No
     if figures.failed:
         first = figures.errors[0]
         problems.append(
-            f"{figures.failed} of {figures.due} requests failed ({first.kind}: {first.example or 'no example'}): what "
-            "answers could not keep up, or is not well"
+            f"{figures.failed} of {figures.due} requests failed ({first.kind}: {first.example or 'no example'}): the "
+            "target could not keep up, or is not healthy"
         )
     return Trial(
         rate_rps=load.rate_rps,
@@ -165,10 +155,10 @@ def _judged(load: LoadProfile, figures: LoadFigures, *, target_cores: float | No
 
 
 class _Watch:
-    """Ends a load for a reason that is looked for.
+    """Ends a load as soon as there is a reason.
 
     Args:
-        begun: is called when the first requests have gone out.
+        begun: called once, after the first requests were sent.
     """
 
     def __init__(self, reason: Callable[[], str | None], *, begun: Callable[[], object]) -> None:
@@ -177,11 +167,11 @@ class _Watch:
         self._has_begun = False
 
     def take_in(self, progress: Progress) -> None:
-        """Leave the figures to the record, but not the moment of the first."""
+        """Note the first progress; the figures themselves come from the record."""
         if not self._has_begun and progress.elapsed_s > 0:
             self._has_begun = True
             self._begun()
 
     def reason_to_stop(self) -> str | None:
-        """Return why no load may run any more."""
+        """Return why the load must end now, or ``None``."""
         return self._reason()

@@ -1,9 +1,12 @@
-"""The tries of one load: what a later one makes of what an earlier one left.
+"""The tries of one load: what a later try does with what an earlier try left.
 
-A try that comes to an end, good or bad, says so. One that did not was killed, or still runs although Airflow gave it
-up. Who was killed, or had to stop, is marked aborted, its raw requests are kept, and the load begins anew; who still
-runs is waited for, and what it measured is taken over. So a load never runs twice at once, and none that was sent whole
-is sent again.
+A try that ends, with or without an error, is closed. An open try was killed, or it still runs although Airflow gave up
+its task:
+
+- A try that was killed or stopped is marked as aborted. Its raw requests are kept, and the load is sent again.
+- A try that still runs is waited for, and its figures are used.
+
+So a load never runs twice at the same time, and a load that was sent completely is not sent again.
 """
 
 import logging
@@ -15,45 +18,37 @@ from pathlib import Path
 from pydantic import AwareDatetime
 
 from include.perf.load.load_plan import GeneratorLog
-from include.perf.load.reservations import Reservations
 from include.perf.model.errors import LoadError
 from include.perf.model.json_files import from_json
-from include.perf.model.text import Clock, span, utc_time
+from include.perf.model.text import span, utc_time
+from include.perf.pipeline.outside import Outside
 from include.perf.runs.figures import COMPLETED, LoadFigures
-from include.perf.runs.results_store import ABORTED, GENERATOR_FILE, ResultsStore
-from include.perf.runs.spec import RunSpec
+from include.perf.runs.planned_run import PlannedRun
+from include.perf.runs.results_store import ABORTED, GENERATOR_FILE
 from include.perf.runs.stage_files import StageFiles, Tries
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
+POLL_INTERVAL_S = 1.0
 
 SPARE_S = 180.0
-"""How much longer than its load an earlier try may take; the lease of one that was killed stands for a while."""
+"""How much longer than its load an earlier try may take; the lease of a killed try expires only after a while."""
 
 RAW_REQUESTS = "requests*.csv.gz"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class LoadTries:
-    """Keeps account of the tries of a run's load.
+    """Opens and closes the tries of a run's load."""
 
-    Attributes:
-        wait: sleeps for so many seconds.
-    """
-
+    outside: Outside
     files: StageFiles
-    store: ResultsStore
-    reservations: Reservations
-    clock: Clock
-    wait: Callable[[float], None]
 
-    def taken_over(self, spec: RunSpec, *, longest_s: float, still_wanted: Callable[[], None]) -> LoadFigures | None:
-        """Return what an earlier try measured, ``None`` where the load has to be sent.
+    def taken_over(self, run: PlannedRun, *, still_wanted: Callable[[], None]) -> LoadFigures | None:
+        """Return what an earlier try measured; ``None`` if the load has to be sent.
 
         Args:
-            longest_s: how long a load of this run may take.
-            still_wanted: asked while an earlier try is waited for; raises when nobody wants its load any more.
+            still_wanted: called while an earlier try is waited for; raises when the load is not wanted any more.
 
         Raises:
             LoadError: the earlier try does not end.
@@ -62,7 +57,7 @@ class LoadTries:
         if tries.open_since is None:
             self._set_aside_stopped(tries)
             return None
-        self._await_end_of(spec, tries.open_since, longest_s=longest_s, still_wanted=still_wanted)
+        self._await_end_of(run, tries.open_since, still_wanted=still_wanted)
         figures = self.files.load.read() or self._measured(tries.open_since)
         if figures is None:
             self._mark_aborted()
@@ -70,76 +65,76 @@ class LoadTries:
         if figures.generator.ended != COMPLETED:
             self._set_aside_stopped(self.files.tries.read_or(Tries()))
             return None
-        log.info("%s takes over what its try of %s measured", spec.run_id, utc_time(tries.open_since))
+        log.info("%s uses the figures of its try of %s", run.spec.run_id, utc_time(tries.open_since))
         self.files.load.write(figures)
         self.files.tries.write(replace(tries, open_since=None))
         return figures
 
     @contextmanager
     def trying(self) -> Iterator[None]:
-        """Say that a try has begun, and, however the block ends, that it came to its end."""
+        """Open a try, and close it when the block ends, with or without an error."""
         tries = self.files.tries.read_or(Tries())
-        self.files.tries.write(replace(tries, open_since=self.clock()))
+        self.files.tries.write(replace(tries, open_since=self.outside.stores.clock()))
         try:
             yield
         finally:
             self.files.tries.write(tries)
 
-    def _await_end_of(
-        self, spec: RunSpec, since: AwareDatetime, *, longest_s: float, still_wanted: Callable[[], None]
-    ) -> None:
-        waited_s = 0.0
-        while spec.run_id in (self.reservations.held() or ()):
+    def _await_end_of(self, run: PlannedRun, since: AwareDatetime, *, still_wanted: Callable[[], None]) -> None:
+        run_id, waited_s = run.spec.run_id, 0.0
+        while run_id in (self.outside.reservations.held() or ()):
             if waited_s == 0:
-                log.info(
-                    "%s waits for the try of its load that began at %s and still runs", spec.run_id, utc_time(since)
-                )
-            if waited_s >= longest_s + SPARE_S:
+                log.info("%s waits for an earlier try of its load, which began at %s", run_id, utc_time(since))
+            if waited_s >= run.longest_s + SPARE_S:
                 raise LoadError(
-                    f"the try of this load that began at {utc_time(since)} still holds its lock, although a load takes "
-                    f"{span(longest_s)}; end its processes (python -m include.load, run {spec.run_id}), then clear the "
-                    "task"
+                    f"an earlier try of this load, begun at {utc_time(since)}, still holds its lock, although a load "
+                    f"takes {span(run.longest_s)}; end its processes (python -m include.load, run {run_id}), then "
+                    "clear the task"
                 )
             still_wanted()
-            self.wait(LOOK_EVERY_S)
-            waited_s += LOOK_EVERY_S
+            self.outside.wait(POLL_INTERVAL_S)
+            waited_s += POLL_INTERVAL_S
 
     def _measured(self, since: AwareDatetime) -> LoadFigures | None:
-        """Return the figures of a load that was whole, though its task was killed before it had measured it."""
+        """Return the figures of a completed load whose task was killed before it measured them."""
         from include.perf.measure.measurement import measure
 
-        content = self.store.read(self.files.uri, GENERATOR_FILE)
+        results = self.outside.stores.results
+        content = results.read(self.files.uri, GENERATOR_FILE)
         if content is None:
             return None
         left = from_json(GeneratorLog, content, where=f"{self.files.uri}/{GENERATOR_FILE}")
         if left.ended != COMPLETED or left.lost_workers or left.started_at < since.timestamp():
             return None
-        with self.store.folder(self.files.uri) as folder:
+        with results.folder(self.files.uri) as folder:
             return measure(folder)
 
     def _mark_aborted(self) -> None:
-        """Keep the rows of a try that was killed, under a name that says so; one that failed meanwhile has said why."""
+        """Set a killed try aside; a try that was closed meanwhile has reported its own error."""
         tries = self.files.tries.read_or(Tries())
         if tries.open_since is not None:
             self._set_aside(tries, began_at=tries.open_since)
 
     def _set_aside_stopped(self, tries: Tries) -> None:
-        """Do the same with one that ended its load early: by the switch, or because nobody supervised it any more."""
+        """Set aside a try that ended its load early: load was halted, or its task ended."""
         figures = self.files.load.read()
-        if figures is None or figures.started_at in tries.aborted:  # set aside already, by a try that sent nothing
+        if figures is None or figures.started_at in tries.aborted:  # already set aside by a try that sent nothing
             return
         if figures.generator.ended != COMPLETED:
             self._set_aside(tries, began_at=figures.started_at)
 
     def _set_aside(self, tries: Tries, *, began_at: AwareDatetime) -> None:
+        """Mark a try as aborted and rename its raw requests."""
         number = len(tries.aborted) + 1
-        with self.store.folder(self.files.uri) as folder:
+        with self.outside.stores.results.folder(self.files.uri) as folder:
             for path in sorted(folder.glob(RAW_REQUESTS)):
                 path.rename(aborted_name(path, number=number))
         self.files.tries.write(Tries(aborted=(*tries.aborted, began_at)))
-        log.warning("try %d of the load was killed or stopped and is marked aborted; the load begins anew", number)
+        log.warning(
+            "try %d of the load was killed or stopped; it is marked as aborted, and the load starts again", number
+        )
 
 
 def aborted_name(path: Path, *, number: int) -> Path:
-    """Return the name under which the rows of an aborted try are kept."""
+    """Return the name under which the raw requests of an aborted try are kept."""
     return path.with_name(f"{ABORTED}{number}.{path.name}")

@@ -1,77 +1,67 @@
-"""What Prometheus saw of a run: the service's own figures, how they went, and how production compares."""
+"""Reading from Prometheus what a run did to its service, and how the run compares with production."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from include.perf.catalogue.catalogue import Catalogue
-from include.perf.measure.metrics_source import MetricsSource
 from include.perf.measure.scraping import scrape_figures
 from include.perf.measure.server_series import scrape_series
 from include.perf.model.errors import StoreError
 from include.perf.model.json_files import to_json
-from include.perf.model.text import Clock
+from include.perf.pipeline.outside import Outside
 from include.perf.runs.figures import LoadFigures, ServerFigures
-from include.perf.runs.results_store import PRODUCTION_FILE, REQUESTS_FILE, SERVER_SERIES_FILE, ResultsStore
-from include.perf.runs.spec import RunSpec
+from include.perf.runs.planned_run import PlannedRun
+from include.perf.runs.results_store import PRODUCTION_FILE, REQUESTS_FILE, SERVER_SERIES_FILE
 from include.perf.runs.stage_files import StageFiles
 
 SCRAPES_TO_AWAIT = 2
-"""The window's last samples are in Prometheus only so many scrape intervals after its end."""
+"""Prometheus has the last samples of a window only this many scrape intervals after its end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Observing:
-    """Asks Prometheus about the measured window of a run, and leaves the answers with it.
+    """Queries Prometheus for the measured window of a run, and writes the answers to the run's folder."""
 
-    Attributes:
-        production_metrics: gives the Prometheus that watches production, ``None`` where it is the same.
-        wait: sleeps for so many seconds.
-    """
+    outside: Outside
+    files: StageFiles
 
-    catalogue: Catalogue
-    store: ResultsStore
-    metrics: MetricsSource
-    production_metrics: Callable[[], MetricsSource | None]
-    clock: Clock
-    wait: Callable[[float], None]
-
-    def observe(self, files: StageFiles, spec: RunSpec) -> ServerFigures:
-        """Read the service's own figures once they are all there.
+    def observe(self, run: PlannedRun) -> ServerFigures:
+        """Read the service's own figures as soon as Prometheus has all of them.
 
         Raises:
-            StoreError: there was no load yet.
-            PrometheusUnavailable: worth a retry.
+            StoreError: the run has no load yet.
+            PrometheusUnavailable: a retry may help.
         """
-        service = self.catalogue.service(spec.service)
-        load = files.load.read()
+        outside, service = self.outside, run.service
+        load = self.files.load.read()
         if load is None:
-            raise StoreError(f"{files.uri} has no figures of a load yet; run_load comes first")
+            raise StoreError(f"{self.files.uri} has no figures of a load yet; run_load comes first")
         settled = load.window.end + timedelta(seconds=SCRAPES_TO_AWAIT * service.prometheus.scrape_interval_s)
-        self.wait(max(0.0, (settled - self.clock()).total_seconds()))
-        figures = scrape_figures(service, load.window, self.metrics)
-        files.server.write(figures)
-        series = scrape_series(service, started_at=load.started_at, ended_at=load.window.end, source=self.metrics)
+        outside.wait(max(0.0, (settled - outside.stores.clock()).total_seconds()))
+        figures = scrape_figures(service, load.window, outside.metrics)
+        self.files.server.write(figures)
+        series = scrape_series(service, started_at=load.started_at, ended_at=load.window.end, source=outside.metrics)
         if series is not None:
-            self.store.write(files.uri, SERVER_SERIES_FILE, series.to_csv())
-        self._compare_with_production(files.uri, spec, load, figures)
+            outside.stores.results.write(self.files.uri, SERVER_SERIES_FILE, series.to_csv())
+        self._compare_with_production(run, load, figures)
         return figures
 
-    def _compare_with_production(self, uri: str, spec: RunSpec, load: LoadFigures, server: ServerFigures) -> None:
-        """Leave how the run compares with production; what cannot be had keeps no run from its verdict."""
+    def _compare_with_production(self, run: PlannedRun, load: LoadFigures, server: ServerFigures) -> None:
+        """Write how the run compares with production; missing figures do not fail the run."""
         from include.perf.measure.production.comparing import ProductionComparing, RunMeasurement
 
-        service, scenario = self.catalogue.service(spec.service), self.catalogue.scenario(spec.scenario)
-        if service.production is None:
+        if run.service.production is None:
             return
+        stores = self.outside.stores
         comparing = ProductionComparing(
-            own=self.metrics,
-            production=self.production_metrics,
-            market=self.catalogue.market_hours,
-            clock=self.clock,
+            own=self.outside.metrics,
+            production=self.outside.production_metrics,
+            market=stores.catalogue.market_hours,
+            clock=stores.clock,
         )
-        with self.store.folder(uri, needed=(REQUESTS_FILE,)) as folder:
-            run = RunMeasurement(service=service, scenario=scenario, load=load, server=server, folder=folder)
-            found = comparing.compare(run)
+        with stores.results.folder(self.files.uri, needed=(REQUESTS_FILE,)) as folder:
+            measured = RunMeasurement(
+                service=run.service, scenario=run.scenario, load=load, server=server, folder=folder
+            )
+            found = comparing.compare(measured)
         if found is not None:
-            self.store.write(uri, PRODUCTION_FILE, to_json(found))
+            stores.results.write(self.files.uri, PRODUCTION_FILE, to_json(found))

@@ -1,39 +1,32 @@
-"""What a request would send where, when and for how long. Nothing is sent to find out; only names are resolved.
-
-What a dry run and a smoke run found, as text for a log or a terminal.
-"""
+"""A dry run: what requests would send where, when and for how long. Nothing is sent; only names are resolved."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
-from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.scenario.arrival_rate import shared_out
 from include.perf.guards.guard import Guard
 from include.perf.load.staging import build_feed
 from include.perf.model.errors import BellwetherError, collected
-from include.perf.model.metric import Unit
-from include.perf.model.numbers import format_value
 from include.perf.model.text import one_line, utc_time
+from include.perf.pipeline.outside import Outside
 from include.perf.pipeline.planning.fingerprint import describe_load
-from include.perf.pipeline.planning.time_plan import run_length, starts_of
-from include.perf.reporting.markdown_text import table
-from include.perf.runs.spec import RunSpec
+from include.perf.pipeline.planning.request import RunRequest, specs_for
+from include.perf.pipeline.planning.time_plan import RERUN_OVERHEAD_S, run_length, starts_of
+from include.perf.runs.planned_run import PlannedRun, planned_run
 
-if TYPE_CHECKING:
-    from include.perf.pipeline.smoke import SmokeResult
+MAX_BODY = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedEndpoint:
-    """What one endpoint would get.
+    """The requests that one endpoint would get.
 
     Attributes:
         requests: in the warm-up and the measured part together.
-        rows: different ones among them.
-        example: the first, path and query, then its body.
+        rows: the number of different requests among them.
+        example: path and query, then the body, of the first request.
     """
 
     name: str
@@ -48,12 +41,11 @@ class PlannedLoad:
     """One load, as it would be sent.
 
     Attributes:
-        base_url: where to.
-        addresses: what its name leads to now; empty where it is refused.
-        starts_at: at the earliest, if every load before it takes as long as it may.
-        ends_at: when its last answer is not waited for any more.
+        addresses: the addresses of ``base_url`` now; empty if load must not go there.
+        starts_at: the earliest start, if every load before it takes as long as it may.
+        ends_at: the latest time at which its last answer arrives or times out.
         load: rate, duration and warm-up in words.
-        refused: why it would not be sent; empty when it would.
+        refused: the reasons why it would not be sent; empty if it would.
     """
 
     service: str
@@ -69,43 +61,53 @@ class PlannedLoad:
 
     @property
     def requests(self) -> int:
-        """All requests together."""
+        """The number of all requests together."""
         return sum(endpoint.requests for endpoint in self.endpoints)
 
 
-def preview(specs: Sequence[RunSpec], catalogue: Catalogue, guard: Guard, *, begins_at: datetime) -> list[PlannedLoad]:
-    """Return what each run of a scenario would send, in their order, if the first begins at a moment."""
-    if not specs:
-        return []
-    scenario = catalogue.scenario(specs[0].scenario)
-    services = [catalogue.service(spec.service) for spec in specs]
-    lengths = [run_length(spec.load, service) for spec, service in zip(specs, services, strict=True)]
-    starts = starts_of(lengths, places=scenario.parallel)
-    return [
-        _planned(spec, catalogue, guard, starts_at=begins_at + start) for spec, start in zip(specs, starts, strict=True)
-    ]
+def preview(requests: Sequence[RunRequest], outside: Outside) -> list[PlannedLoad]:
+    """Return the loads of requests that are executed one after another; nothing is sent or stored.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with a request.
+    """
+    catalogue = outside.stores.catalogue
+    begins_at = outside.stores.clock()
+    loads: list[PlannedLoad] = []
+    for request in requests:
+        runs = [planned_run(spec, catalogue) for spec in specs_for(request, catalogue, now=begins_at)]
+        loads += _preview_scenario(runs, outside.guard, begins_at=begins_at)
+        begins_at = max(load.ends_at for load in loads) + timedelta(seconds=RERUN_OVERHEAD_S)
+    return loads
 
 
-def _planned(spec: RunSpec, catalogue: Catalogue, guard: Guard, *, starts_at: datetime) -> PlannedLoad:
-    service = catalogue.service(spec.service)
+def _preview_scenario(runs: Sequence[PlannedRun], guard: Guard, *, begins_at: datetime) -> Iterator[PlannedLoad]:
+    """Yield the loads of the runs of one scenario, in order, if the first one starts at ``begins_at``."""
+    lengths = [run_length(run.spec.load, run.service) for run in runs]
+    starts = starts_of(lengths, places=runs[0].scenario.parallel)
+    for run, start in zip(runs, starts, strict=True):
+        yield _planned(run, guard, starts_at=begins_at + start)
+
+
+def _planned(run: PlannedRun, guard: Guard, *, starts_at: datetime) -> PlannedLoad:
     refused: list[str] = []
     addresses: tuple[str, ...] = ()
     endpoints: tuple[PlannedEndpoint, ...] = ()
     with _noted(refused):
-        guard.check_time(spec, at=starts_at)
+        guard.check_time(run, at=starts_at)
     with _noted(refused):
-        addresses = guard.addresses_of(service)
+        addresses = guard.with_addresses(run).addresses
     with _noted(refused):
-        endpoints = tuple(_endpoints(spec, catalogue))
+        endpoints = tuple(_endpoints(run))
     return PlannedLoad(
-        service=service.name,
-        scenario=spec.scenario,
-        environment=service.environment,
-        base_url=service.base_url,
+        service=run.service.name,
+        scenario=run.scenario.name,
+        environment=run.service.environment,
+        base_url=run.service.base_url,
         addresses=addresses,
         starts_at=starts_at,
-        ends_at=starts_at + timedelta(seconds=spec.load.longest_s(service.timeout_s)),
-        load=describe_load(spec.load),
+        ends_at=starts_at + timedelta(seconds=run.longest_s),
+        load=describe_load(run.spec.load),
         endpoints=endpoints,
         refused=tuple(refused),
     )
@@ -113,7 +115,7 @@ def _planned(spec: RunSpec, catalogue: Catalogue, guard: Guard, *, starts_at: da
 
 @contextmanager
 def _noted(reasons: list[str]) -> Iterator[None]:
-    """Add why the block could not be done, and go on."""
+    """Add the reason why the block failed, and continue after it."""
     try:
         with collected(reasons):
             yield
@@ -121,12 +123,12 @@ def _noted(reasons: list[str]) -> Iterator[None]:
         reasons.append(str(err))
 
 
-def _endpoints(spec: RunSpec, catalogue: Catalogue) -> Iterator[PlannedEndpoint]:
-    """Stage the scenario's data in memory and count what it would come to."""
-    scenario, service = catalogue.scenario(spec.scenario), catalogue.service(spec.service)
-    feed = build_feed(catalogue.data_path(scenario), service.endpoints, seed=spec.load.seed)
-    weights = [endpoint.weight for endpoint in service.endpoints]
-    parts = [shared_out(weights, arrivals) for arrivals in (spec.load.warmup_arrivals, spec.load.measured_arrivals)]
+def _endpoints(run: PlannedRun) -> Iterator[PlannedEndpoint]:
+    """Stage the scenario's data in memory and count the requests of each endpoint."""
+    load, endpoints = run.spec.load, run.service.endpoints
+    feed = build_feed(run.data, endpoints, seed=load.seed)
+    weights = [endpoint.weight for endpoint in endpoints]
+    parts = [shared_out(weights, arrivals) for arrivals in (load.warmup_arrivals, load.measured_arrivals)]
     for endpoint, requests, *counts in zip(feed.endpoints, feed.requests, *parts, strict=True):
         first = requests[0]
         yield PlannedEndpoint(
@@ -138,15 +140,12 @@ def _endpoints(spec: RunSpec, catalogue: Catalogue) -> Iterator[PlannedEndpoint]
         )
 
 
-MAX_BODY = 160
-
-
-def loads_in_words(loads: "Iterable[PlannedLoad]") -> str:
-    """Return each load in a few lines: where to, when, how much, and whether it would be sent at all."""
+def loads_in_words(loads: Iterable[PlannedLoad]) -> str:
+    """Return a few lines for each load: whether it would be sent, where, when and how much."""
     return "\n\n".join("\n".join(_lines(load)) for load in loads)
 
 
-def _lines(load: "PlannedLoad") -> Iterator[str]:
+def _lines(load: PlannedLoad) -> Iterator[str]:
     verdict = "would be sent" if not load.refused else "would NOT be sent"
     yield f"{load.scenario} · {load.service} ({load.environment}): {verdict}"
     yield from (f"  refused: {reason}" for reason in load.refused)
@@ -158,24 +157,9 @@ def _lines(load: "PlannedLoad") -> Iterator[str]:
         yield f"  {endpoint.requests:>9,}  {endpoint.method} {endpoint.example[0]}{_body(endpoint)}"
 
 
-def _body(endpoint: "PlannedEndpoint") -> str:
+def _body(endpoint: PlannedEndpoint) -> str:
     body = endpoint.example[1]
     if body is None:
         return ""
     text = one_line(body)
     return "  " + (text if len(text) <= MAX_BODY else text[: MAX_BODY - 1] + "…")
-
-
-def smoke_in_words(results: "Sequence[SmokeResult]") -> str:
-    """Return how each endpoint answered, and below the table what was wrong."""
-    rows = [
-        [
-            result.service,
-            result.endpoint,
-            "good" if result.is_good else f"{result.failed} of {result.sent} failed",
-            format_value(result.slowest_s, Unit.SECONDS),
-        ]
-        for result in results
-    ]
-    problems = [f"{result.path}: {result.problem}" for result in results if result.problem]
-    return "\n".join([table(["service", "endpoint", "answers", "slowest"], rows, right=[3]), *problems])

@@ -1,17 +1,20 @@
-"""A few requests to every endpoint of a service, one after another: does it answer as it should at all?"""
+"""A smoke run: a few requests to every endpoint of a service, one after another, to see whether it answers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from include.perf.catalogue.endpoint import Endpoint, Expectation
 from include.perf.catalogue.service import Service
+from include.perf.guards.hosts import allowed_addresses
 from include.perf.load.feed import Feed, Request
+from include.perf.load.staging import build_feed
 from include.perf.load.wire import Answered, Target
 from include.perf.model.errors import TargetError
+from include.perf.model.metric import Unit
+from include.perf.model.numbers import format_value
 from include.perf.model.text import one_line
-
-REQUESTS = 3
-"""To each endpoint: the first of its requests, one of the middle and the last."""
+from include.perf.pipeline.outside import Outside
+from include.perf.reporting.markdown_text import table
 
 MAX_EXAMPLE = 200
 
@@ -21,10 +24,10 @@ class SmokeResult:
     """How one endpoint answered.
 
     Attributes:
-        path: method, path and query of the request that failed, or of the first.
-        sent, failed: requests.
-        slowest_s: the longest answer; ``None`` when none came.
-        problem: what was wrong with the first that failed, with what came back.
+        path: method, path and query of the first request that failed, or of the first request.
+        sent, failed: the number of requests.
+        slowest_s: the time of the slowest answer; ``None`` without any answer.
+        problem: what was wrong with the first answer that failed, and the answer.
     """
 
     service: str
@@ -37,22 +40,57 @@ class SmokeResult:
 
     @property
     def is_good(self) -> bool:
-        """Whether every answer was as it should be."""
+        """Whether every answer was as expected."""
         return self.failed == 0
 
 
-def smoke(service: Service, feed: Feed, target: Target, addresses: Sequence[str]) -> Iterator[SmokeResult]:
-    """Send a few requests to each endpoint of a service, and say how each answered."""
+def smoke(name: str, outside: Outside) -> list[SmokeResult]:
+    """Send a few requests to every endpoint of a service, and return how each endpoint answered.
+
+    The requests are those of the first scenario that loads the service.
+
+    Raises:
+        RunSkipped: load is halted, or the service is production and the market is open.
+        RunError: load must not go to the service.
+        ConfigurationError: no scenario has data for the service, or the data cannot be used.
+    """
+    catalogue, guard = outside.stores.catalogue, outside.guard
+    service = catalogue.service(name)
+    scenario = catalogue.scenario_of(service)
+    guard.check_halt()
+    guard.check_market(service)
+    addresses = allowed_addresses(service, never=catalogue.forbidden_for(service), resolve=outside.resolve)
+    feed = build_feed(catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+    return list(try_endpoints(service, feed, outside.target, addresses))
+
+
+def try_endpoints(service: Service, feed: Feed, target: Target, addresses: Sequence[str]) -> Iterator[SmokeResult]:
+    """Send the first, the middle and the last request of each endpoint, and yield how the endpoint answered."""
     for endpoint, requests in zip(service.endpoints, feed.requests, strict=True):
-        yield _tried(service, endpoint, _spread(requests), target, addresses)
+        yield _try(service, endpoint, _first_middle_last(requests), target, addresses)
 
 
-def _spread(requests: Sequence[Request]) -> list[Request]:
+def smoke_in_words(results: Sequence[SmokeResult]) -> str:
+    """Return a table of how each endpoint answered, followed by a line for each problem."""
+    rows = [
+        [
+            result.service,
+            result.endpoint,
+            "good" if result.is_good else f"{result.failed} of {result.sent} failed",
+            format_value(result.slowest_s, Unit.SECONDS),
+        ]
+        for result in results
+    ]
+    problems = [f"{result.path}: {result.problem}" for result in results if result.problem]
+    return "\n".join([table(["service", "endpoint", "answers", "slowest"], rows, right=[3]), *problems])
+
+
+def _first_middle_last(requests: Sequence[Request]) -> list[Request]:
     last = len(requests) - 1
     return [requests[row] for row in dict.fromkeys((0, last // 2, last))]
 
 
-def _tried(
+def _try(
     service: Service, endpoint: Endpoint, requests: Sequence[Request], target: Target, addresses: Sequence[str]
 ) -> SmokeResult:
     check = (endpoint.expect or Expectation()).compiled()

@@ -29,8 +29,8 @@ def uri_of(record: RunRecord) -> str:
 def test_promoting_a_pass_strengthens(platform: Platform) -> None:
     """Two runs at the same level: version 2, two runs, by whoever asked and why."""
     uri = platform.with_baseline().plan(update_baseline=True, reason="second run", triggered_by="ben")
-    platform.pipeline.execute([uri])
-    entry = platform.pipeline.promote(uri)
+    platform.execute_planned(uri)
+    entry = platform.promote(uri)
     assert (entry.version, len(entry.runs)) == (2, 2)
     assert (entry.approval.by, entry.approval.reason, entry.approval.at) == ("ben", "second run", platform.clock())
     assert platform.baselines.read().get("orders-service", "brief") == entry
@@ -42,21 +42,21 @@ def test_promoting_says_why_not(platform: Platform) -> None:
     before = platform.baselines.read()
     uri = platform.plan(update_baseline=True, reason="anyway")
     with pytest.raises(StoreError, match="is not finished"):
-        platform.pipeline.promote(uri)
-    platform.pipeline.execute([uri])
+        platform.promote(uri)
+    platform.execute_planned(uri)
     with pytest.raises(BaselineError, match="is REGRESSION and is only promoted by force"):
-        platform.pipeline.promote(uri)
+        platform.promote(uri)
     assert platform.baselines.read() == before
-    entry = platform.pipeline.promote(uri, force=True, reason="new tax rules", by="cleo")
+    entry = platform.promote(uri, force=True, reason="new tax rules", by="cleo")
     assert (entry.version, entry.approval.by, entry.approval.reason) == (2, "cleo", "new tax rules")
 
 
 def test_promoting_without_any_reason(platform: Platform) -> None:
     """A run that was not asked to become a baseline needs a reason when it shall."""
     uri = platform.plan()
-    platform.pipeline.execute([uri])
+    platform.execute_planned(uri)
     with pytest.raises(BaselineError, match=r"say why the new values are right$"):
-        platform.pipeline.promote(uri)
+        platform.promote(uri)
 
 
 @pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.SKIPPED])
@@ -67,9 +67,9 @@ def test_promoting_what_was_not_measured(platform: Platform, verdict: Verdict) -
     else:
         platform.halt_reason = "release"
     uri = platform.plan(update_baseline=True, reason="first")
-    assert [each.verdict for each in platform.pipeline.execute([uri])] == [verdict]
+    assert [each.verdict for each in platform.execute_planned(uri)] == [verdict]
     with pytest.raises(BaselineError, match=f"is {verdict} and cannot become a baseline: "):
-        platform.pipeline.promote(uri, force=True)
+        platform.promote(uri, force=True)
     assert platform.baselines.read().entries == {}
 
 
@@ -78,7 +78,7 @@ def test_a_pass_takes_along_the_nights_that_passed_since(platform: Platform) -> 
     platform.with_baseline()
     records = [night(platform, latency_s) for latency_s in (*[0.04] * 5, 0.08, *[0.04] * 4)]
     assert [each.verdict for each in records] == [*[Verdict.PASS] * 5, Verdict.REGRESSION, *[Verdict.PASS] * 4]
-    entry = platform.pipeline.promote(uri_of(records[-1]), by="ana", reason="ten good nights")
+    entry = platform.promote(uri_of(records[-1]), by="ana", reason="ten good nights")
     passed = [each.run_id for each in records if each.verdict is Verdict.PASS]
     assert [each.run_id for each in entry.runs[1:]] == passed
     assert (entry.version, len(entry.runs), entry.state.value) == (2, 10, "approved")
@@ -88,7 +88,7 @@ def test_what_came_after_the_promoted_run_is_not_taken_along(platform: Platform)
     """The run is the last of its level."""
     platform.with_baseline()
     records = [night(platform) for _ in range(3)]
-    entry = platform.pipeline.promote(uri_of(records[1]), by="ana", reason="two good nights")
+    entry = platform.promote(uri_of(records[1]), by="ana", reason="two good nights")
     assert [each.run_id for each in entry.runs[1:]] == [each.run_id for each in records[:2]]
 
 
@@ -97,7 +97,7 @@ def test_by_force_a_run_stands_alone(platform: Platform) -> None:
     platform.with_baseline()
     night(platform)
     slower = night(platform, 0.08)
-    entry = platform.pipeline.promote(uri_of(slower), force=True, by="ana", reason="new tax rules")
+    entry = platform.promote(uri_of(slower), force=True, by="ana", reason="new tax rules")
     assert ([each.run_id for each in entry.runs], entry.state.value) == ([slower.run_id], "provisional")
 
 
@@ -107,7 +107,7 @@ def test_an_improvement_takes_along_the_improvements_before_it(platform: Platfor
     night(platform)
     better = [night(platform, 0.02) for _ in range(3)]
     assert {each.verdict for each in better} == {Verdict.IMPROVEMENT}
-    entry = platform.pipeline.promote(uri_of(better[-1]), by="ana", reason="faster codec")
+    entry = platform.promote(uri_of(better[-1]), by="ana", reason="faster codec")
     assert [each.run_id for each in entry.runs] == [each.run_id for each in better]
 
 
@@ -115,11 +115,11 @@ def test_a_night_with_re_runs_gives_its_medians(platform: Platform) -> None:
     """What was judged is what later nights are held to; the re-runs themselves are refused."""
     platform.with_baseline()
     slower = night(platform, 0.08)
-    entry = platform.pipeline.promote(uri_of(slower), force=True, by="ana", reason="new tax rules")
+    entry = platform.promote(uri_of(slower), force=True, by="ana", reason="new tax rules")
     assert entry.metrics["latency_p50"] == slower.judged["latency_p50"]
     again = uri_of(slower).replace(slower.run_id, slower.reruns[0])
     with pytest.raises(BaselineError, match=rf"is a re-run and was judged together with {slower.run_id}; promote"):
-        platform.pipeline.promote(again, force=True, by="ana", reason="anyway")
+        platform.promote(again, force=True, by="ana", reason="anyway")
 
 
 def test_a_suspicious_pass_is_refused(platform: Platform) -> None:
@@ -132,8 +132,8 @@ def test_a_suspicious_pass_is_refused(platform: Platform) -> None:
     with pytest.raises(
         BaselineError, match="is suspicious: latency_p50, latency_p95, latency_p99 may be worse than the baseline"
     ):
-        platform.pipeline.promote(uri_of(doubtful), by="ana", reason="again")
-    entry = platform.pipeline.promote(uri_of(night(platform)), by="ana", reason="good nights")
+        platform.promote(uri_of(doubtful), by="ana", reason="again")
+    entry = platform.promote(uri_of(night(platform)), by="ana", reason="good nights")
     assert doubtful.run_id not in [each.run_id for each in entry.runs]
 
 
@@ -154,8 +154,8 @@ def test_rolling_back_over_what_was_decided_about(platform: Platform) -> None:
     """A baseline that changed since somebody looked at it stays as it is."""
     platform.with_baseline()
     second = platform.plan(update_baseline=True, reason="second run")
-    platform.pipeline.execute([second])
-    platform.pipeline.promote(second)
+    platform.execute_planned(second)
+    platform.promote(second)
     approval = Approval(by="cleo", at=platform.clock(), reason="that deploy is gone", run_id="")
     cell = CellName("orders-service", "brief")
     with pytest.raises(BaselineError, match="is now version 2, but the approval was given for version 1"):

@@ -55,17 +55,8 @@ class Bench:
         self.halted: Callable[[], str | None] = lambda: None
 
     def trials(self, step_s: int) -> CapacityTrials:
-        pipeline = self._platform.pipeline
-        return CapacityTrials(
-            catalogue=pipeline.catalogue,
-            generator=self.generator,
-            target=pipeline.target,
-            resolve=pipeline.resolve,
-            reservations=pipeline.reservations,
-            halted=self.halted,
-            clock=pipeline.clock,
-            step_s=step_s,
-        )
+        outside = replace(self._platform.outside, generator=self.generator, halted=self.halted)
+        return CapacityTrials(outside=outside, step_s=step_s)
 
     @contextmanager
     def answering(self, address: str) -> Iterator[Answers]:
@@ -144,7 +135,9 @@ def test_production_is_never_tried(bench: Bench, platform: Platform) -> None:
     """Not even where load on it is allowed."""
     service = platform.catalogue.service("orders-service")
     replace_service(platform, service.model_copy(update={"environment": "production", "allow_production": True}))
-    with pytest.raises(ConfigurationError, match="orders-service is production; what generators can send is not tried"):
+    with pytest.raises(
+        ConfigurationError, match="orders-service is production; the capacity of generators is not measured"
+    ):
         bench("--service", "orders")
     assert bench.generator.orders == []
 
@@ -176,7 +169,7 @@ def test_a_halt_in_between_ends_the_search(bench: Bench) -> None:
 def test_nothing_is_tried_while_another_load_runs(bench: Bench, platform: Platform) -> None:
     """What both can send says nothing of what one can."""
     platform.reservations.problems = [Occupied("of the generators' 600/s (capacity_rps) 40/s are reserved by run r0")]
-    with pytest.raises(RunSkipped, match="only known when nothing else uses them: of the generators' 600/s"):
+    with pytest.raises(RunSkipped, match="can only be measured while no other load runs: of the generators' 600/s"):
         bench()
 
 

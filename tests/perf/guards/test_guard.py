@@ -2,16 +2,18 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from include.perf.catalogue.forbidden_hosts import read_forbidden_hosts
 from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.guards.guard import Guard
 from include.perf.guards.watch import PATIENCE_S, Condition, Inquiry, Watch
@@ -27,7 +29,7 @@ from include.perf.model.errors import (
     StoreError,
     TargetError,
 )
-from include.perf.runs.spec import RunSpec
+from include.perf.runs.planned_run import PlannedRun, planned_run
 from tests.fakes.clock import START
 from tests.fakes.failing import raising
 from tests.fakes.generator import progress, recent
@@ -42,7 +44,7 @@ LONGEST_S = 25  # 5 s of warm-up, 10 s measured, and the 10 s in which the last 
 SEVEN = START.replace(hour=7, minute=0)
 UNTIL_SEVEN = Deadline(at=SEVEN, occasion="its schedule ends at 07:00 UTC")
 NOW_OR_NEVER = SEVEN - timedelta(seconds=LONGEST_S)
-LIVE = {"environment": "live", "allow_production": True, "max_rate_rps": 50}
+LIVE: dict[str, Any] = {"environment": "live", "allow_production": True, "max_rate_rps": 50}
 SUNDAY_OPENING = datetime(2026, 3, 8, 21, 0, tzinfo=UTC)
 """17:00 in New York, on the day when the clocks were put forward."""
 
@@ -50,27 +52,26 @@ WAIT_S = 20.0
 """Never reached unless the test fails."""
 
 
-def spec_of(**changes: Any) -> RunSpec:
-    return replace(SPEC, **({"load": LOAD} | changes))
-
-
-def guard_of(platform: Platform, *, halted: Condition = lambda: None, **service: Any) -> Guard:
-    """Return the guard of a platform whose service is changed."""
-    made = small_service(**service)
-    return Guard(
-        catalogue=replace(platform.catalogue, services={made.name: made}),
-        metrics=platform.metrics,
-        target=platform.target,
-        resolve=platform.resolve,
-        halted=halted,
-        clock=platform.clock,
+def run_of(service: Mapping[str, Any] | None = None, *, scenario: Scenario | None = None, **spec: Any) -> PlannedRun:
+    """Return a run at 10.0.0.7, its service and its specification changed."""
+    return PlannedRun(
+        spec=replace(SPEC, **({"load": LOAD} | spec)),
+        service=small_service(**(service or {})),
+        scenario=scenario or small_scenario(),
+        data=Path("brief.csv"),
+        addresses=("10.0.0.7",),
     )
 
 
-def refused(guard: Guard, spec: RunSpec, *, at: datetime | None = None) -> str:
+def guard_of(platform: Platform, *, halted: Condition = lambda: None) -> Guard:
+    """Return the guard of a platform."""
+    return replace(platform.outside, halted=halted).guard
+
+
+def refused(guard: Guard, run: PlannedRun, *, at: datetime | None = None) -> str:
     """Return why a run may not start."""
     with pytest.raises(RunSkipped) as caught:
-        guard.check_time(spec, at=at)
+        guard.check_time(run, at=at)
     return str(caught.value)
 
 
@@ -79,12 +80,12 @@ def refused(guard: Guard, spec: RunSpec, *, at: datetime | None = None) -> str:
 
 def test_a_run_without_restrictions_may_start(platform: Platform) -> None:
     """Load is not halted, there is no deadline, and the service is not production."""
-    guard_of(platform).check_time(spec_of())
+    guard_of(platform).check_time(run_of())
 
 
 def test_a_halt_is_reported_in_its_own_words(platform: Platform) -> None:
     """The halt is checked first, and its description is not changed."""
-    late = spec_of(deadline=replace(UNTIL_SEVEN, at=START - timedelta(hours=1)))
+    late = run_of(deadline=replace(UNTIL_SEVEN, at=START - timedelta(hours=1)))
     assert refused(guard_of(platform, halted=lambda: HALTED), late) == HALTED
 
 
@@ -92,7 +93,7 @@ def test_an_unreadable_halt_state_refuses_the_run(platform: Platform) -> None:
     """An unknown state must not count as not halted."""
     guard = guard_of(platform, halted=raising(StoreError("cannot read halt.json: Input/output error")))
     with pytest.raises(StoreError, match=r"^cannot read halt\.json: Input/output error$"):
-        guard.check_time(spec_of())
+        guard.check_time(run_of())
 
 
 # 15 s of load, and then the service's time-out of 10 s or the load's own drain_s
@@ -105,11 +106,11 @@ def test_a_load_may_end_exactly_at_its_deadline(
 ) -> None:
     """One second later is too late."""
     load = LOAD.model_copy(update={"drain_s": drain_s})
-    guard, spec = guard_of(platform, timeout_s=timeout_s), spec_of(load=load, deadline=UNTIL_SEVEN)
+    guard, run = guard_of(platform), run_of({"timeout_s": timeout_s}, load=load, deadline=UNTIL_SEVEN)
     platform.clock.now = SEVEN - timedelta(seconds=longest_s)
-    guard.check_time(spec)
+    guard.check_time(run)
     platform.clock.move(1)
-    assert refused(guard, spec) == (
+    assert refused(guard, run) == (
         f"it is too late: its schedule ends at 07:00 UTC; the load takes {takes}, must be over by "
         f"2026-03-02 07:00:00 UTC, and would start at {platform.clock():%Y-%m-%d %H:%M:%S} UTC"
     )
@@ -117,10 +118,10 @@ def test_a_load_may_end_exactly_at_its_deadline(
 
 def test_a_future_start_can_be_checked(platform: Platform) -> None:
     """It is used for a load that has to wait for others; the clock is not read."""
-    guard, spec = guard_of(platform), spec_of(deadline=UNTIL_SEVEN)
+    guard, run = guard_of(platform), run_of(deadline=UNTIL_SEVEN)
     platform.clock.now = SEVEN + timedelta(days=1)
-    guard.check_time(spec, at=NOW_OR_NEVER)
-    assert refused(guard, spec, at=NOW_OR_NEVER + timedelta(seconds=1)).endswith(
+    guard.check_time(run, at=NOW_OR_NEVER)
+    assert refused(guard, run, at=NOW_OR_NEVER + timedelta(seconds=1)).endswith(
         "and would start at 2026-03-02 06:59:36 UTC"
     )
 
@@ -139,13 +140,13 @@ def test_a_future_start_can_be_checked(platform: Platform) -> None:
 def test_production_is_loaded_while_the_market_is_closed(platform: Platform, now: datetime) -> None:
     """During the weekend, as long as the load ends before the market opens."""
     platform.clock.now = now
-    guard_of(platform, **LIVE).check_time(spec_of())
+    guard_of(platform).check_time(run_of(LIVE))
 
 
 def test_production_is_not_loaded_into_the_opening(platform: Platform) -> None:
     """One second too late is too late."""
     platform.clock.now = SUNDAY_OPENING - timedelta(seconds=LONGEST_S - 1)
-    assert refused(guard_of(platform, **LIVE), spec_of()) == (
+    assert refused(guard_of(platform), run_of(LIVE)) == (
         "it is too late: the market opens, and orders-service is production; the load takes 25 s, must be over by "
         "2026-03-08 21:00:00 UTC, and would start at 2026-03-08 20:59:36 UTC"
     )
@@ -158,18 +159,18 @@ def test_production_is_not_loaded_into_the_opening(platform: Platform) -> None:
 def test_production_is_not_loaded_while_the_market_is_open(platform: Platform, now: datetime, closes: str) -> None:
     """The message contains when the market closes. Staging does not depend on the market."""
     platform.clock.now = now
-    assert refused(guard_of(platform, **LIVE), spec_of()) == (
+    assert refused(guard_of(platform), run_of(LIVE)) == (
         "orders-service is live, which is loaded only while the market is closed; the market is open until "
         f"{closes}, so start the run after that"
     )
-    guard_of(platform).check_time(spec_of())
+    guard_of(platform).check_time(run_of())
 
 
 def test_production_also_follows_its_own_deadline(platform: Platform) -> None:
     """On Saturday, the market alone would allow load until Sunday."""
     platform.clock.now = datetime(2026, 3, 7, 7, 0, tzinfo=UTC)
     deadline = replace(UNTIL_SEVEN, at=platform.clock() + timedelta(seconds=LONGEST_S - 1))
-    assert refused(guard_of(platform, **LIVE), spec_of(deadline=deadline)).startswith(
+    assert refused(guard_of(platform), run_of(LIVE, deadline=deadline)).startswith(
         "it is too late: its schedule ends at 07:00 UTC; "
     )
 
@@ -180,8 +181,7 @@ def test_production_also_follows_its_own_deadline(platform: Platform) -> None:
 def test_every_address_of_the_host_is_returned(platform: Platform) -> None:
     """They are in the order of the resolver."""
     platform.resolve.answers["orders-service"] = [["10.0.0.7", "10.0.0.8"]]
-    guard = guard_of(platform)
-    assert guard.addresses_of(guard.catalogue.service("orders")) == ("10.0.0.7", "10.0.0.8")
+    assert guard_of(platform).with_addresses(run_of()).addresses == ("10.0.0.7", "10.0.0.8")
 
 
 @pytest.mark.parametrize(
@@ -208,10 +208,9 @@ def test_an_address_that_is_not_allowed_is_refused(
 ) -> None:
     """Forbidden hosts of the catalogue are included; one refused address of two is enough."""
     platform.resolve.answers["orders-service"] = [addresses]
-    guard = guard_of(platform)
-    guard = replace(guard, catalogue=replace(guard.catalogue, forbidden_hosts=read_forbidden_hosts(forbidden)))
+    catalogue = replace(platform.catalogue, forbidden_hosts=read_forbidden_hosts(forbidden))
     with pytest.raises(error) as caught:
-        guard.addresses_of(guard.catalogue.service("orders"))
+        guard_of(platform).with_addresses(planned_run(SPEC, catalogue))
     assert str(caught.value).startswith(reason)
 
 
@@ -220,8 +219,7 @@ def test_an_address_that_is_not_allowed_is_refused(
 
 def test_a_scraped_target_is_ready(platform: Platform) -> None:
     """The health check uses the addresses of the load, and Prometheus is queried for the current time."""
-    guard = guard_of(platform)
-    guard.check_ready(guard.catalogue.service("orders"), ("10.0.0.7", "10.0.0.8"))
+    guard_of(platform).check_ready(replace(run_of(), addresses=("10.0.0.7", "10.0.0.8")))
     assert platform.target.asked == [("10.0.0.7", "10.0.0.8")]
     assert platform.metrics.asked == [(IS_SCRAPED, START)]
 
@@ -231,7 +229,7 @@ def test_prometheus_is_not_queried_about_a_target_that_is_down(platform: Platfor
     platform.target.problem = "orders-service is not healthy: 503"
     guard = guard_of(platform)
     with pytest.raises(TargetError, match=r"^orders-service is not healthy: 503$"):
-        guard.check_ready(guard.catalogue.service("orders"), ("10.0.0.7",))
+        guard.check_ready(run_of())
     assert platform.metrics.asked == []
 
 
@@ -256,7 +254,7 @@ def test_a_target_that_is_not_scraped_gets_no_load(platform: Platform, answer: f
     platform.metrics.answers[IS_SCRAPED] = answer
     guard = guard_of(platform)
     with pytest.raises(RunError) as caught:
-        guard.check_ready(guard.catalogue.service("orders"), ("10.0.0.7",))
+        guard.check_ready(run_of())
     assert str(caught.value) == reason
 
 
@@ -305,7 +303,7 @@ def halt_state() -> Iterator[HaltSource]:
 def test_a_deadline_ends_the_load(platform: Platform) -> None:
     """A slow generator must not run into the market; one second earlier the load may continue."""
     platform.clock.now = NOW_OR_NEVER
-    with guard_of(platform).watching(spec_of(deadline=UNTIL_SEVEN), say_nothing) as watch:
+    with guard_of(platform).watching(run_of(deadline=UNTIL_SEVEN), say_nothing) as watch:
         platform.clock.now = SEVEN - timedelta(seconds=1)
         assert watch.reason_to_stop() is None
         platform.clock.move(1)
@@ -317,7 +315,7 @@ def test_a_deadline_ends_the_load(platform: Platform) -> None:
 def test_a_load_that_lost_its_reservation_ends(platform: Platform) -> None:
     """Another load may use its target by now."""
     lost: list[str | None] = [None, "the lease was taken over"]
-    with guard_of(platform).watching(spec_of(), say_nothing, lost=lambda: lost.pop(0)) as watch:
+    with guard_of(platform).watching(run_of(), say_nothing, lost=lambda: lost.pop(0)) as watch:
         assert watch.reason_to_stop() is None
         assert watch.reason_to_stop() == "the lease was taken over"
 
@@ -325,7 +323,7 @@ def test_a_load_that_lost_its_reservation_ends(platform: Platform) -> None:
 def test_the_opening_of_the_market_ends_a_load_on_production(platform: Platform) -> None:
     """The opening is determined at the start: once the market is open, the next opening is a different one."""
     platform.clock.now = SUNDAY_OPENING - timedelta(minutes=5)
-    with guard_of(platform, **LIVE).watching(spec_of(), say_nothing) as watch:
+    with guard_of(platform).watching(run_of(LIVE), say_nothing) as watch:
         platform.clock.move(299)
         assert watch.reason_to_stop() is None
         platform.clock.move(1)
@@ -339,17 +337,17 @@ def test_the_opening_of_the_market_ends_a_load_on_production(platform: Platform)
 
 def test_no_load_on_production_starts_while_the_market_is_open(platform: Platform) -> None:
     """Earlier checks do not matter."""
-    guard = guard_of(platform, **LIVE)
+    guard = guard_of(platform)
     with (
         pytest.raises(RunSkipped, match="which is loaded only while the market is closed"),
-        guard.watching(spec_of(), say_nothing),
+        guard.watching(run_of(LIVE), say_nothing),
     ):
         raise AssertionError("the load began")
 
 
 def test_a_halt_ends_the_load(platform: Platform, halt_state: HaltSource) -> None:
     """It is read in a thread, so that a slow read does not delay the load."""
-    with guard_of(platform, halted=halt_state).watching(spec_of(), say_nothing) as watch:
+    with guard_of(platform, halted=halt_state).watching(run_of(), say_nothing) as watch:
         assert watch.reason_to_stop() is None
         halt_state.answer(HALTED)
         assert reason_of(watch) == HALTED
@@ -374,7 +372,7 @@ def test_a_halt_state_that_is_unreadable_for_a_minute_ends_the_load(
             failed.set()
 
     monkeypatch.setattr("include.perf.guards.guard.Inquiry", partial(Inquiry, clock=lambda: now_s, every_s=0.01))
-    with guard_of(platform, halted=halted).watching(spec_of(), say_nothing) as watch:
+    with guard_of(platform, halted=halted).watching(run_of(), say_nothing) as watch:
         assert failed.wait(timeout=WAIT_S)
         now_s += PATIENCE_S
         assert watch.reason_to_stop() is None
@@ -384,11 +382,9 @@ def test_a_halt_state_that_is_unreadable_for_a_minute_ends_the_load(
 
 def test_the_stop_criteria_of_the_scenario_end_the_load(platform: Platform) -> None:
     """They apply to every run of the scenario; progress is forwarded."""
-    guard = guard_of(platform)
     brief = small_scenario(stop_when=[{"metric": "error_ratio", "above": 0.5, "window_s": 1}])
-    guard = replace(guard, catalogue=replace(guard.catalogue, scenarios={"brief": brief}))
     heard: list[Progress] = []
-    with guard.watching(spec_of(), heard.append) as watch:
+    with guard_of(platform).watching(run_of(scenario=brief), heard.append) as watch:
         watch.take_in(progress(elapsed_s=1.0))
         assert watch.reason_to_stop() is None
         watch.take_in(progress(elapsed_s=2.0, interval=recent(finished=0, failed=40)))
@@ -398,11 +394,9 @@ def test_the_stop_criteria_of_the_scenario_end_the_load(platform: Platform) -> N
 
 def test_queries_about_the_target_are_sent_to_prometheus(platform: Platform) -> None:
     """A rejected query ends the load, because its limit does not protect."""
-    guard = guard_of(platform)
     brief = small_scenario(stop_when=[{"name": "CPU", "query": "cpu{$selector}", "above": 3.5, "window_s": 30}])
-    guard = replace(guard, catalogue=replace(guard.catalogue, scenarios={"brief": brief}))
     query = f"cpu{{{SELECTOR}}}"
     platform.metrics.answers[query] = QueryRejected("parse error")
-    with guard.watching(spec_of(), say_nothing) as watch:
+    with guard_of(platform).watching(run_of(scenario=brief), say_nothing) as watch:
         assert reason_of(watch) == "CPU cannot be watched: parse error; correct the query (stop_when)"
     assert platform.metrics.asked == [(query, START)]

@@ -11,6 +11,7 @@ from include.perf.model.errors import ConfigurationError
 from include.perf.pipeline.finishing import baseline_distributions
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import DISTRIBUTION_FILE
+from include.perf.runs.stage_files import find_run
 from tests.fakes.small_platform import Platform
 
 
@@ -37,7 +38,7 @@ def test_a_later_version_changes_nothing(platform: Platform) -> None:
     """A run keeps to what it was held to, also when the baseline was replaced since; and is never beside itself."""
     record = platform.execute()
     before = found(platform, record)
-    platform.pipeline.promote(platform.pipeline.find(record.run_id), reason="again", by="ana")
+    platform.promote(find_run(platform.store, record.run_id), reason="again", by="ana")
     assert found(platform, record) == before
     assert record.baseline is not None
     promoted = replace(record, baseline=replace(record.baseline, version=2))
@@ -71,4 +72,4 @@ def test_what_cannot_be_read_keeps_no_report(platform: Platform, caplog: pytest.
         assert found(platform, record) == ()
     first, second = (each.getMessage() for each in caplog.records if each.levelno == logging.WARNING)
     assert "of the baseline is not drawn: memory://orders-service/brief/" in first
-    assert second == "the baseline of orders-service in brief could not be read: baselines.json is damaged"
+    assert second == "cannot read the baseline of orders-service in brief: baselines.json is damaged"

@@ -71,7 +71,7 @@ NO_VERSIONS = [{}, [], "2.4.1", None, *({"version": each} for each in (None, Tru
 @pytest.mark.parametrize("document", NO_VERSIONS)
 def test_what_is_no_version(document: Any) -> None:
     """Nothing, nothing readable, or not where it should be."""
-    with pytest.raises(TargetError, match=r"^orders-service tells no version: there is no text at 'version' in what"):
+    with pytest.raises(TargetError, match=r"^orders-service reports no version: its answer has no text at 'version'"):
         told(document)
 
 
@@ -118,10 +118,10 @@ def test_a_deployment_during_the_load_makes_the_run_invalid(platform: Platform) 
     )
     uri = platform.plan()
     platform.target.documents = [{"version": each} for each in ("2.4.1", "2.4.2", "2.4.2")]
-    for stage in (platform.pipeline.stage_data, platform.pipeline.run_load, platform.pipeline.run_load):
+    for stage in (platform.run_stages.stage_data, platform.run_stages.run_load, platform.run_stages.run_load):
         stage(uri)
-    platform.pipeline.scrape(uri)
-    assert platform.pipeline.compare([uri])[uri] is Verdict.NO_BASELINE
+    platform.run_stages.scrape(uri)
+    assert platform.night_stages.compare([uri])[uri] is Verdict.NO_BASELINE
 
 
 def test_a_version_that_cannot_be_had_is_only_a_warning(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
@@ -129,7 +129,7 @@ def test_a_version_that_cannot_be_had_is_only_a_warning(platform: Platform, capl
     with caplog.at_level(logging.WARNING):
         record = telling(platform).execute()
     assert (record.verdict, record.deploy_version) == (Verdict.NO_BASELINE, None)
-    assert "the deploy version of orders-service could not be had: GET " in caplog.text
+    assert "cannot read the deployed version of orders-service: GET " in caplog.text
 
 
 def test_a_service_that_tells_nothing_is_not_asked(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:

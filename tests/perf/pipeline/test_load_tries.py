@@ -24,9 +24,9 @@ def killed(platform: Platform) -> str:
     """Return a run whose load was killed in the middle: rows, no summary, and a try that never ended."""
     platform.generator.is_killed = True
     uri = platform.plan()
-    platform.pipeline.stage_data(uri)
+    platform.run_stages.stage_data(uri)
     with pytest.raises(LoadError):
-        platform.pipeline.run_load(uri)
+        platform.run_stages.run_load(uri)
     platform.generator.is_killed = False
     files_of(platform, uri).tries.write(Tries(open_since=START))
     return uri
@@ -35,9 +35,9 @@ def killed(platform: Platform) -> str:
 def unmeasured(platform: Platform, **changes: object) -> str:
     """Return a run whose task was killed between the end of its load and its figures."""
     uri = platform.plan()
-    platform.pipeline.stage_data(uri)
+    platform.run_stages.stage_data(uri)
     platform.generator.log_changes = dict(changes)
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     platform.generator.log_changes = {}
     StageFiles(platform.store, uri).load.remove()
     files_of(platform, uri).tries.write(Tries(open_since=START))
@@ -46,9 +46,9 @@ def unmeasured(platform: Platform, **changes: object) -> str:
 
 def record_of(platform: Platform, uri: str) -> tuple[Verdict, tuple[str, ...]]:
     """Judge a run, and return its verdict and notes."""
-    platform.pipeline.scrape(uri)
-    platform.pipeline.compare([uri])
-    record = platform.pipeline.report(uri)
+    platform.run_stages.scrape(uri)
+    platform.night_stages.compare([uri])
+    record = platform.night_stages.report(uri)
     return record.verdict, record.notes
 
 
@@ -56,7 +56,7 @@ def test_a_load_that_comes_to_its_end_leaves_no_open_try(platform: Platform) -> 
     """Then a second one is somebody's wish, and the load is sent again."""
     uri = platform.loaded()
     assert files_of(platform, uri).tries.read_or(Tries()) == Tries()
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert len(platform.generator.loads) == 2
 
 
@@ -97,7 +97,7 @@ def test_a_killed_try_is_marked_aborted_and_the_load_begins_anew(platform: Platf
     uri = killed(platform)
     first_rows = platform.store.runs_by_uri[uri][REQUESTS_FILE]
     platform.clock.move(60)
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert len(platform.generator.loads) == 2
     assert files_of(platform, uri).tries.read_or(Tries()) == Tries(aborted=(START,))
     assert platform.store.runs_by_uri[uri]["aborted-1.requests.csv.gz"] == first_rows
@@ -117,7 +117,7 @@ def test_a_stopped_try_is_set_aside_as_well(platform: Platform) -> None:
     platform.generator.log_changes = {}
     first_rows = platform.store.runs_by_uri[uri][REQUESTS_FILE]
     platform.clock.move(60)
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert len(files_of(platform, uri).tries.read_or(Tries()).aborted) == 1
     assert platform.store.runs_by_uri[uri]["aborted-1.requests.csv.gz"] == first_rows
     verdict, notes = record_of(platform, uri)
@@ -131,7 +131,7 @@ def test_a_stopped_try_is_set_aside_once(platform: Platform) -> None:
     platform.halt_reason = "load is halted by ana"
     for _ in range(2):
         with pytest.raises(RunSkipped):
-            platform.pipeline.run_load(uri)
+            platform.run_stages.run_load(uri)
     assert len(files_of(platform, uri).tries.read_or(Tries()).aborted) == 1
 
 
@@ -141,7 +141,7 @@ def test_every_killed_try_is_told(platform: Platform) -> None:
     later = START + timedelta(minutes=5)
     files_of(platform, uri).tries.write(Tries(aborted=(START,), open_since=later))
     platform.clock.move(600)
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert files_of(platform, uri).tries.read_or(Tries()).aborted == (START, later)
     _, notes = record_of(platform, uri)
     assert [note.split(" of ")[0] for note in notes] == ["try 1", "try 2"]
@@ -150,7 +150,7 @@ def test_every_killed_try_is_told(platform: Platform) -> None:
 def test_a_whole_load_whose_task_was_killed_before_it_was_measured_is_taken_over(platform: Platform) -> None:
     """Its rows are all there: it is not sent again."""
     uri = unmeasured(platform)
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert len(platform.generator.loads) == 1
     figures = files_of(platform, uri).load.read()
     assert figures is not None
@@ -172,7 +172,7 @@ def test_what_is_not_the_whole_load_of_that_try_is_not_taken_over(
 ) -> None:
     """The load is sent anew."""
     uri = unmeasured(platform, **changes)
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert len(platform.generator.loads) == 2
 
 
@@ -184,7 +184,7 @@ def test_a_try_that_still_runs_is_waited_for_and_taken_over(platform: Platform) 
     files.tries.write(Tries(open_since=START))
     platform.reservations.running = [frozenset({files.read_spec().run_id})] * 3
     before = platform.clock()
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert platform.clock() - before == timedelta(seconds=3)
     assert len(platform.generator.loads) == 1
     assert files.load.read() == figures
@@ -200,7 +200,7 @@ def test_a_try_that_was_stopped_while_it_is_waited_for_is_set_aside(platform: Pl
     files.tries.write(Tries(open_since=START))
     platform.reservations.running = [frozenset({files.read_spec().run_id})]
     platform.clock.move(60)
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert len(platform.generator.loads) == 2
     assert len(files.tries.read_or(Tries()).aborted) == 1
     assert record_of(platform, uri)[0] is Verdict.NO_BASELINE
@@ -215,7 +215,7 @@ def test_a_try_that_fails_while_it_is_waited_for_is_not_called_killed(
     platform.reservations.running = [frozenset({files.read_spec().run_id})]
     move = platform.clock.wait
     monkeypatch.setattr(platform.clock, "wait", lambda seconds: (files.tries.write(Tries()), move(seconds)))
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert files.tries.read_or(Tries()) == Tries()
     assert len(platform.generator.loads) == 2
 
@@ -226,7 +226,7 @@ def test_a_try_that_never_ends_is_an_error(platform: Platform) -> None:
     run_id = files_of(platform, uri).read_spec().run_id
     platform.reservations.running = [frozenset({run_id})] * 1000
     with pytest.raises(LoadError, match=f"still holds its lock, although .* end its processes .* run {run_id}"):
-        platform.pipeline.run_load(uri)
+        platform.run_stages.run_load(uri)
     assert len(platform.generator.loads) == 1
 
 
@@ -236,7 +236,7 @@ def test_nobody_waits_for_an_earlier_try_once_load_is_halted(platform: Platform)
     platform.reservations.running = [frozenset({files_of(platform, uri).read_spec().run_id})] * 3
     platform.halt_reason = "load is halted by ana"
     with pytest.raises(RunSkipped, match="halted by ana"):
-        platform.pipeline.run_load(uri)
+        platform.run_stages.run_load(uri)
 
 
 @pytest.mark.parametrize("running", [None, frozenset({"another-run"})])
@@ -244,5 +244,5 @@ def test_who_cannot_be_seen_to_run_is_dead(platform: Platform, running: frozense
     """What runs of others is no reason to wait, and where nobody ever took a lock nothing runs."""
     uri = killed(platform)
     platform.reservations.running = [running]
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert len(platform.generator.loads) == 2

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from include.perf.load.wire import Answered
-from include.perf.pipeline.previews import MAX_BODY, PlannedEndpoint, PlannedLoad, loads_in_words, smoke_in_words
-from include.perf.pipeline.smoke import SmokeResult
+from include.perf.pipeline.previews import MAX_BODY, PlannedEndpoint, PlannedLoad, loads_in_words
+from include.perf.pipeline.smoke import SmokeResult, smoke, smoke_in_words
 from tests.fakes.clock import START
 from tests.fakes.small_platform import Platform
 
@@ -131,7 +131,7 @@ def test_a_hostile_answer_stays_on_its_line(platform: Platform) -> None:
     """A service can neither add a row to the table nor another problem, nor colour the terminal."""
     hostile = b"| x | y | good | 0 |\n\x1b[32mGET /positions: all is well\r\n\xe2\x80\xa8 <b>\xff" + b"z" * 300
     platform.target.answers["/orders"] = Answered(status=500, body=hostile)
-    lines = smoke_in_words(platform.pipeline.smoke("orders")).splitlines()
+    lines = smoke_in_words(smoke("orders", platform.outside)).splitlines()
     assert lines[:-1] == [
         "| service        | endpoint  | answers       | slowest |",
         "| -------------- | --------- | ------------- | ------: |",

@@ -26,6 +26,7 @@ from include.perf.model.errors import (
     StoreError,
     TargetError,
 )
+from include.perf.pipeline.pipeline import execute
 from include.perf.runs.record import Severity, Verdict
 from include.perf.runs.spec import ReservationRequest
 from tests.fakes.clock import START, FixedClock
@@ -42,7 +43,7 @@ HALTED = "load is halted by ana: release (to resume, remove the Variable bellwet
 
 def verdict_of(platform: Platform, uri: str) -> Verdict:
     """Compare one run and return its verdict."""
-    return platform.pipeline.compare([uri])[uri]
+    return platform.night_stages.compare([uri])[uri]
 
 
 # The seven verdicts
@@ -143,7 +144,7 @@ def test_data_with_a_problem_ends_the_run_before_any_load(platform: Platform) ->
     uri = platform.plan()
     problem = f"{path} line 2: instrument must look like EUR_USD, but is 'euro'; correct or remove the row"
     with pytest.raises(DataError) as caught:
-        platform.pipeline.stage_data(uri)
+        platform.run_stages.stage_data(uri)
     assert str(caught.value) == problem
     record = platform.execute()
     assert (record.verdict, record.validity) == (Verdict.INVALID, (problem,))
@@ -160,7 +161,7 @@ def test_a_target_that_is_down_gets_no_load(platform: Platform) -> None:
     assert (record.verdict, record.reasons) == (Verdict.INVALID, (DOWN,))
     assert platform.generator.loads == []
     with pytest.raises(TargetError, match="is not reachable"):
-        platform.pipeline.preflight(platform.plan())
+        platform.run_stages.preflight(platform.plan())
 
 
 NOT_SCRAPED = (
@@ -186,7 +187,7 @@ def test_without_prometheus_no_load(platform: Platform, answer: float | Exceptio
     """A load that nobody watches would be for nothing."""
     platform.metrics.answers[IS_SCRAPED] = answer
     with pytest.raises(RunError) as caught:
-        platform.pipeline.preflight(platform.plan())
+        platform.run_stages.preflight(platform.plan())
     assert str(caught.value) == reason
     record = platform.execute()
     assert (record.verdict, record.reasons) == (Verdict.INVALID, (reason,))
@@ -196,11 +197,11 @@ def test_without_prometheus_no_load(platform: Platform, answer: float | Exceptio
 def test_the_guard_stands_before_the_load_too(platform: Platform) -> None:
     """A load may wait hours for its turn: what held at preflight is asked again."""
     uri = platform.plan()
-    platform.pipeline.stage_data(uri)
-    platform.pipeline.preflight(uri)
+    platform.run_stages.stage_data(uri)
+    platform.run_stages.preflight(uri)
     platform.halt_reason = HALTED
     with pytest.raises(RunSkipped, match=rf"^{re.escape(HALTED)}$"):
-        platform.pipeline.run_load(uri)
+        platform.run_stages.run_load(uri)
     assert platform.generator.loads == []
     assert verdict_of(platform, uri) is Verdict.SKIPPED
 
@@ -208,12 +209,12 @@ def test_the_guard_stands_before_the_load_too(platform: Platform) -> None:
 def test_a_second_try_of_preflight_forgets_the_first(platform: Platform) -> None:
     """Once the target is up, the run goes on as if nothing had been."""
     uri = platform.plan()
-    platform.pipeline.stage_data(uri)
+    platform.run_stages.stage_data(uri)
     platform.target.problem = DOWN
     with pytest.raises(TargetError):
-        platform.pipeline.preflight(uri)
+        platform.run_stages.preflight(uri)
     platform.target.problem = None
-    for stage in (platform.pipeline.preflight, platform.pipeline.run_load, platform.pipeline.scrape):
+    for stage in (platform.run_stages.preflight, platform.run_stages.run_load, platform.run_stages.scrape):
         stage(uri)
     assert verdict_of(platform, uri) is Verdict.NO_BASELINE
 
@@ -225,7 +226,7 @@ def test_the_load_is_what_was_planned(platform: Platform) -> None:
     """The generator gets the load of the plan, and its progress is passed on."""
     heard = []
     uri = platform.plan(rate_rps=8)
-    platform.pipeline.execute([uri], on_progress=heard.append)
+    execute([uri], platform.outside, on_progress=heard.append)
     (load,) = platform.generator.loads
     assert (load.rate_rps, load.duration_s, load.warmup_s) == (8, 10, 5)
     assert heard == [progress(elapsed_s=15)]
@@ -244,7 +245,7 @@ def test_a_generator_that_is_killed(platform: Platform) -> None:
     """Rows without a summary are no record; the rows are kept for whoever looks."""
     platform.generator.is_killed = True
     uri = platform.plan()
-    (record,) = platform.pipeline.execute([uri])
+    (record,) = platform.execute_planned(uri)
     assert record.verdict is Verdict.INVALID
     assert record.reasons[0].startswith(
         "the load generator ended without a summary: it was killed, or the machine ran out of memory; "
@@ -260,7 +261,7 @@ def test_a_killed_stage_leaves_no_reason_and_the_record_says_so(platform: Platfo
         platform.loaded()
     (uri,) = platform.store.runs_by_uri
     assert verdict_of(platform, uri) is Verdict.INVALID
-    assert platform.pipeline.report(uri).validity == (
+    assert platform.night_stages.report(uri).validity == (
         "the load left no figures: its task was killed or stopped; see the log of the task",
     )
 
@@ -268,10 +269,10 @@ def test_a_killed_stage_leaves_no_reason_and_the_record_says_so(platform: Platfo
 def test_a_killed_second_try_does_not_stand_on_the_first(platform: Platform) -> None:
     """The figures of an earlier load are not those of this one, whose rows lie there now."""
     uri = platform.loaded()
-    platform.pipeline.scrape(uri)
+    platform.run_stages.scrape(uri)
     platform.generator.problem = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
-        platform.pipeline.run_load(uri)
+        platform.run_stages.run_load(uri)
     assert verdict_of(platform, uri) is Verdict.INVALID
 
 
@@ -365,7 +366,7 @@ def until(platform: Platform, finish_by: str) -> None:
 def staged(platform: Platform, **request: Any) -> str:
     """Plan a run and make it ready for its load; return its URI."""
     uri = platform.plan(**request)
-    platform.pipeline.stage_data(uri)
+    platform.run_stages.stage_data(uri)
     return uri
 
 
@@ -374,7 +375,7 @@ def test_a_load_is_sent_only_in_its_turn(platform: Platform) -> None:
     platform.catalogue = replace(platform.catalogue, operations=Operations(capacity_rps=50))
     turns, generator = with_turns(platform)
     uri = staged(platform)
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert (generator.held, turns.is_held) == ([True], False)
     assert turns.capacities == [50]
     assert turns.claims == [
@@ -394,7 +395,7 @@ def test_a_turn_is_given_back_when_the_load_fails(platform: Platform) -> None:
     turns, generator = with_turns(platform)
     generator.problem = NO_RECORD
     with pytest.raises(LoadError):
-        platform.pipeline.run_load(staged(platform))
+        platform.run_stages.run_load(staged(platform))
     assert (len(turns.claims), turns.is_held) == (1, False)
 
 
@@ -420,10 +421,10 @@ def test_a_load_that_is_halted_while_it_waits_is_not_sent(platform: Platform, mo
     monkeypatch.setattr(platform.clock, "wait", wait)
     uri = staged(platform)
     with pytest.raises(RunSkipped, match=rf"^{re.escape(HALTED)}$"):
-        platform.pipeline.run_load(uri)
+        platform.run_stages.run_load(uri)
     assert (len(turns.claims), generator.loads) == (11, [])  # at 0, 1, … 10 s
     assert verdict_of(platform, uri) is Verdict.SKIPPED
-    assert platform.pipeline.report(uri).reasons == (HALTED,)
+    assert platform.night_stages.report(uri).reasons == (HALTED,)
 
 
 def test_a_load_whose_time_is_over_while_it_waits_is_not_sent(platform: Platform) -> None:
@@ -436,11 +437,11 @@ def test_a_load_whose_time_is_over_while_it_waits_is_not_sent(platform: Platform
         "and would start at 2026-03-02 06:30:36 UTC"
     )
     with pytest.raises(RunSkipped) as caught:
-        platform.pipeline.run_load(uri)
+        platform.run_stages.run_load(uri)
     assert str(caught.value) == too_late
     assert (sum(platform.clock.waits_s), generator.loads) == (36, [])
-    assert platform.pipeline.compare([uri]) == {uri: Verdict.SKIPPED}
-    assert platform.pipeline.report(uri).reasons == (too_late,)
+    assert platform.night_stages.compare([uri]) == {uri: Verdict.SKIPPED}
+    assert platform.night_stages.report(uri).reasons == (too_late,)
     assert len(turns.claims) == 37
 
 
@@ -448,7 +449,7 @@ def test_a_load_whose_turn_comes_just_in_time_is_sent(platform: Platform) -> Non
     """At the very last moment."""
     until(platform, "06:31")
     _, generator = with_turns(platform, refusals=35)
-    platform.pipeline.run_load(staged(platform, due_at=START))
+    platform.run_stages.run_load(staged(platform, due_at=START))
     assert len(generator.loads) == 1
 
 
@@ -457,7 +458,7 @@ def test_what_held_before_the_turn_is_asked_again_after_it(platform: Platform) -
     until(platform, "06:31")
     turns, generator = with_turns(platform, grant_s=36)
     with pytest.raises(RunSkipped, match=r"^it is too late: its schedule ends at 06:31 UTC; "):
-        platform.pipeline.run_load(staged(platform, due_at=START))
+        platform.run_stages.run_load(staged(platform, due_at=START))
     assert (len(turns.claims), turns.is_held, generator.loads) == (1, False, [])
 
 
@@ -467,7 +468,7 @@ def test_a_run_that_is_too_late_does_not_even_wait(platform: Platform) -> None:
     turns, _ = with_turns(platform)
     uri = staged(platform, due_at=START)
     platform.clock.move(36)
-    for stage in (platform.pipeline.preflight, platform.pipeline.run_load):
+    for stage in (platform.run_stages.preflight, platform.run_stages.run_load):
         with pytest.raises(RunSkipped, match=r"^it is too late: its schedule ends at 06:31 UTC; "):
             stage(uri)
     assert (turns.claims, platform.target.checks) == ([], [])
@@ -497,10 +498,10 @@ def test_a_load_that_ran_alone_has_nothing_to_note(platform: Platform) -> None:
     platform.reservations.beside = (BESIDE,)
     uri = platform.loaded()
     platform.reservations.beside = ()
-    platform.pipeline.run_load(uri)
-    platform.pipeline.scrape(uri)
-    platform.pipeline.compare([uri])
-    assert platform.pipeline.report(uri).notes == ()
+    platform.run_stages.run_load(uri)
+    platform.run_stages.scrape(uri)
+    platform.night_stages.compare([uri])
+    assert platform.night_stages.report(uri).notes == ()
 
 
 # where a load goes, and what ends it
@@ -542,7 +543,7 @@ def test_the_generator_is_told_when_time_is_over(platform: Platform, takes_s: fl
     """A load of 15 s that takes 45 s longer is at its deadline, to the second."""
     until(platform, "06:31")
     _, generator = with_turns(platform, takes_s=takes_s)
-    platform.pipeline.run_load(staged(platform, due_at=START))
+    platform.run_stages.run_load(staged(platform, due_at=START))
     assert generator.reasons == [reason]
 
 
@@ -553,7 +554,7 @@ def test_the_scrape_waits_until_the_window_is_complete(platform: Platform) -> No
     """Two scrape intervals of 1 s after the window's end, less what has gone by."""
     uri = platform.loaded()
     platform.clock.move(0.5)
-    platform.pipeline.scrape(uri)
+    platform.run_stages.scrape(uri)
     assert platform.clock.waits_s == [1.5]
     end = START + timedelta(seconds=15)
     assert [at for query, at in platform.metrics.asked if "[10000ms]" in query] == [end] * 4
@@ -563,7 +564,7 @@ def test_a_late_scrape_waits_for_nothing(platform: Platform) -> None:
     """Prometheus keeps its samples."""
     uri = platform.loaded()
     platform.clock.move(600)
-    platform.pipeline.scrape(uri)
+    platform.run_stages.scrape(uri)
     assert platform.clock.waits_s == [0.0]
 
 
@@ -573,12 +574,12 @@ def test_the_scrape_keeps_how_the_figures_went(platform: Platform) -> None:
     query = platform.catalogue.service("orders").prometheus.query("cpu_usage", window="4000ms")
     begin = START + timedelta(seconds=4)
     platform.metrics.over_time[query] = (Sample(at=begin, value=1.5), Sample(at=begin + timedelta(seconds=9), value=2))
-    platform.pipeline.scrape(uri)
+    platform.run_stages.scrape(uri)
     asked, *_ = platform.metrics.asked_over_time
     assert asked == (query, begin, START + timedelta(seconds=15), 1)
     written = platform.store.read(uri, "server.csv")
     assert written == b"second,cpu_usage,memory_usage,disk_usage\n2,1.5,,\n11,2,,\n"
-    platform.pipeline.run_load(uri)
+    platform.run_stages.run_load(uri)
     assert platform.store.read(uri, "server.csv") is None
 
 
@@ -586,7 +587,7 @@ def test_a_run_whose_figures_over_time_are_missing_keeps_its_verdict(platform: P
     """They are drawn only; without one there is no file."""
     platform.with_baseline()
     uri = platform.plan()
-    (record,) = platform.pipeline.execute([uri])
+    (record,) = platform.execute_planned(uri)
     assert record.verdict is Verdict.PASS
     assert platform.store.read(uri, "server.csv") is None
 
@@ -596,12 +597,12 @@ def test_prometheus_down_at_the_scrape_is_worth_a_retry(platform: Platform) -> N
     uri = platform.loaded()
     platform.metrics.answers[coverage_query()] = PrometheusUnavailable("Prometheus at http://p cannot be asked")
     with pytest.raises(PrometheusUnavailable):
-        platform.pipeline.scrape(uri)
+        platform.run_stages.scrape(uri)
     assert verdict_of(platform, uri) is Verdict.INVALID
     platform.metrics.answers = healthy_answers()
-    platform.pipeline.scrape(uri)
+    platform.run_stages.scrape(uri)
     assert verdict_of(platform, uri) is Verdict.NO_BASELINE
-    assert platform.pipeline.report(uri).metrics["cpu_usage"].value == 1.5
+    assert platform.night_stages.report(uri).metrics["cpu_usage"].value == 1.5
 
 
 def test_prometheus_down_for_good(platform: Platform) -> None:
@@ -640,13 +641,13 @@ def test_a_scrape_before_any_load(platform: Platform) -> None:
     """Stages have an order; a message says which comes first."""
     uri = platform.plan()
     with pytest.raises(StoreError, match=f"^{uri} has no figures of a load yet; run_load comes first$"):
-        platform.pipeline.scrape(uri)
+        platform.run_stages.scrape(uri)
 
 
 def test_a_scrape_that_was_killed(platform: Platform) -> None:
     """Load figures alone are no pass."""
     assert verdict_of(platform, uri := platform.loaded()) is Verdict.INVALID
-    assert platform.pipeline.report(uri).validity == (
+    assert platform.night_stages.report(uri).validity == (
         "Prometheus was not queried: the scrape task was killed or stopped; see the log of the task",
     )
 
@@ -657,10 +658,10 @@ def test_a_scrape_that_was_killed(platform: Platform) -> None:
 def test_baselines_that_break_during_the_run_keep_its_figures(platform: Platform) -> None:
     """The run is invalid for what it cannot be compared with, and half an hour of load is not lost."""
     uri = platform.loaded()
-    platform.pipeline.scrape(uri)
+    platform.run_stages.scrape(uri)
     platform.baselines.problem = BaselineError("b.json is not valid JSON; restore it from version control")
     assert verdict_of(platform, uri) is Verdict.INVALID
-    record = platform.pipeline.report(uri)
+    record = platform.night_stages.report(uri)
     assert record.validity == (
         "the baselines could not be read: b.json is not valid JSON; restore it from version control",
     )
@@ -670,7 +671,7 @@ def test_baselines_that_break_during_the_run_keep_its_figures(platform: Platform
 def test_a_finished_run_leaves_what_the_contract_names(platform: Platform) -> None:
     """Record, report, charts, rows and seconds; what stages left for one another is gone."""
     uri = platform.plan()
-    platform.pipeline.execute([uri])
+    platform.execute_planned(uri)
     assert sorted(platform.store.runs_by_uri[uri]) == [
         "charts/latency.png",
         "distribution.csv",
@@ -696,7 +697,7 @@ def test_the_report_shows_the_nights_before(platform: Platform) -> None:
     assert b"Nights before" not in platform.store.runs_by_uri[next(platform.store.runs())]["report.md"]
     platform.clock.move(86_400)
     uri = platform.plan()
-    platform.pipeline.execute([uri])
+    platform.execute_planned(uri)
     files = platform.store.runs_by_uri[uri]
     assert b"| Earlier nights and this run |" in files["report.md"]
     assert b'aria-label="1 night before: ' in files["report.html"]
@@ -704,7 +705,7 @@ def test_the_report_shows_the_nights_before(platform: Platform) -> None:
     assert b'<testsuite name="orders-service.brief" tests="8"' in files["junit.xml"]
     platform.clock.move(86_400)
     other = platform.plan(rate_rps=20)
-    platform.pipeline.execute([other])
+    platform.execute_planned(other)
     assert b"Nights before" not in platform.store.runs_by_uri[other]["report.md"]
 
 
@@ -713,25 +714,25 @@ def test_an_unfinished_run_is_none_of_the_runs(platform: Platform) -> None:
     uri = platform.loaded()
     assert list(platform.store.runs()) == []
     with pytest.raises(StoreError, match=f"^run {uri} is not finished: it has no run.json$"):
-        platform.pipeline.record(uri)
+        platform.record(uri)
 
 
 def stages(platform: Platform) -> list[Callable[[str], Any]]:
-    pipeline = platform.pipeline
+    run_stages, night_stages = platform.run_stages, platform.night_stages
     return [
-        pipeline.stage_data,
-        pipeline.preflight,
-        pipeline.run_load,
-        pipeline.scrape,
-        lambda uri: pipeline.compare([uri]),
-        pipeline.report,
+        run_stages.stage_data,
+        run_stages.preflight,
+        run_stages.run_load,
+        run_stages.scrape,
+        lambda uri: night_stages.compare([uri]),
+        night_stages.report,
     ]
 
 
 def test_a_finished_run_refuses_every_stage(platform: Platform) -> None:
     """A record never changes; a new run is what is wanted."""
     uri = platform.plan()
-    platform.pipeline.execute([uri])
+    platform.execute_planned(uri)
     before = dict(platform.store.runs_by_uri[uri])
     for stage in stages(platform):
         with pytest.raises(
@@ -749,7 +750,7 @@ def test_a_run_that_was_never_planned_refuses_every_stage(platform: Platform) ->
         with pytest.raises(StoreError, match=f"^there is no run {uri}; its plan is missing$"):
             stage(uri)
     with pytest.raises(StoreError, match=f"^run {uri} was not compared yet; compare comes before report$"):
-        platform.pipeline.report(uri)
+        platform.night_stages.report(uri)
 
 
 def test_a_report_that_fails_still_writes_the_record(platform: Platform) -> None:
@@ -757,11 +758,11 @@ def test_a_report_that_fails_still_writes_the_record(platform: Platform) -> None
     platform.charts.problem = OSError("no font")
     uri = platform.plan()
     with pytest.raises(OSError, match="no font"):
-        platform.pipeline.execute([uri])
-    record = platform.pipeline.record(uri)
+        platform.execute_planned(uri)
+    record = platform.record(uri)
     assert record.verdict is Verdict.NO_BASELINE
     with pytest.raises(StoreError, match="is finished"):
-        platform.pipeline.run_load(uri)
+        platform.run_stages.run_load(uri)
     platform.charts.problem = None
-    assert platform.pipeline.report(uri) == record
+    assert platform.night_stages.report(uri) == record
     assert platform.store.runs_by_uri[uri]["report.md"].startswith(b"# NO_BASELINE")

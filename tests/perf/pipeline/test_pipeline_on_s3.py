@@ -18,6 +18,7 @@ from include.perf.adapters.s3.store import S3Store
 from include.perf.load.generator import LoadOrder, LoadWatch
 from include.perf.model.errors import LoadError, StoreError
 from include.perf.pipeline.planning.request import RunRequest
+from include.perf.pipeline.run_stages import RunStages
 from include.perf.runs.record import Verdict
 from include.perf.runs.results_store import RECORD_FILE, REQUESTS_FILE
 from tests.fakes.generator import FakeGenerator
@@ -73,13 +74,13 @@ def test_a_night_from_the_plan_to_the_promotion(shared: Platform, place: S3Place
     """The first run makes a baseline, the second one is compared with it; all files lie where they belong."""
     record = shared.with_baseline().execute()
     assert record.verdict is Verdict.PASS
-    store = shared.pipeline.store
+    store = shared.store
     uri = store.uri_of(service=record.service, scenario=record.scenario, run_id=record.run_id)
     assert uri == f"{place.uri}/orders-service/brief/{record.run_id}"
     assert store.names(uri) >= KEPT - {"server.csv"}
     assert not [name for name in store.names(uri) if name.startswith("stage-")]
-    assert shared.pipeline.record(uri) == record
-    entry = shared.pipeline.baselines.read().get(record.service, record.scenario)
+    assert shared.record(uri) == record
+    entry = shared.baselines.read().get(record.service, record.scenario)
     assert entry.version == 1
 
 
@@ -87,13 +88,13 @@ def test_what_a_failed_load_measured_is_kept(shared: Platform) -> None:
     """The requests up to then are in the store; the record says why there is no verdict."""
     shared.generator.is_killed = True
     uri = shared.plan()
-    for stage in (shared.pipeline.stage_data, shared.pipeline.preflight):
+    for stage in (shared.run_stages.stage_data, shared.run_stages.preflight):
         stage(uri)
     with pytest.raises(LoadError):
-        shared.pipeline.run_load(uri)
-    assert REQUESTS_FILE in shared.pipeline.store.names(uri)
-    shared.pipeline.compare([uri])
-    assert shared.pipeline.report(uri).verdict is Verdict.INVALID
+        shared.run_stages.run_load(uri)
+    assert REQUESTS_FILE in shared.store.names(uri)
+    shared.night_stages.compare([uri])
+    assert shared.night_stages.report(uri).verdict is Verdict.INVALID
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,7 +112,7 @@ class Outage(FakeGenerator):
 def test_a_store_that_fails_while_a_load_runs_loses_nothing(shared: Platform, objects: Objects, proxy: Proxy) -> None:
     """It is down when the load ends, and comes back some minutes later: what was measured is kept then."""
     uri = shared.plan()
-    for stage in (shared.pipeline.stage_data, shared.pipeline.preflight):
+    for stage in (shared.run_stages.stage_data, shared.run_stages.preflight):
         stage(uri)
     waits: list[float] = []
 
@@ -121,11 +122,12 @@ def test_a_store_that_fails_while_a_load_runs_loses_nothing(shared: Platform, ob
             proxy.fault = None
 
     shared.generator = Outage(clock=shared.clock, proxy=proxy)
-    replace(shared.pipeline, store=S3Store(objects, wait=wait)).run_load(uri)
+    stores = replace(shared.stores, results=S3Store(objects, wait=wait))
+    RunStages(replace(shared.outside, stores=stores)).run_load(uri)
     assert waits == [1.0, 2.0, 5.0, 10.0, 30.0, 60.0]
-    shared.pipeline.scrape(uri)
-    shared.pipeline.compare([uri])
-    assert shared.pipeline.report(uri).verdict is Verdict.NO_BASELINE
+    shared.run_stages.scrape(uri)
+    shared.night_stages.compare([uri])
+    assert shared.night_stages.report(uri).verdict is Verdict.NO_BASELINE
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,13 +150,13 @@ def test_a_load_whose_lease_is_lost_is_over(
     """Another one may be on its target from then on: what was measured is kept, and is no measurement."""
     monkeypatch.setattr(leases, "RENEW_S", 0.01)
     uri = shared.plan()
-    for stage in (shared.pipeline.stage_data, shared.pipeline.preflight):
+    for stage in (shared.run_stages.stage_data, shared.run_stages.preflight):
         stage(uri)
     shared.generator = Robbed(clock=shared.clock, leases=SharedObject(objects, ".loads.json"))
-    shared.pipeline.run_load(uri)
-    shared.pipeline.scrape(uri)
-    shared.pipeline.compare([uri])
-    record = shared.pipeline.report(uri)
+    shared.run_stages.run_load(uri)
+    shared.run_stages.scrape(uri)
+    shared.night_stages.compare([uri])
+    record = shared.night_stages.report(uri)
     assert record.verdict is Verdict.INVALID
     assert f"the lease of {record.run_id} was taken over" in record.reasons[0]
 
@@ -164,7 +166,7 @@ def test_what_cannot_be_kept_stays_on_the_machine(shared: Platform, proxy: Proxy
     uri = shared.plan()
 
     def write() -> None:
-        with shared.pipeline.store.folder(uri) as folder:
+        with shared.store.folder(uri) as folder:
             (folder / "timeseries.csv").write_bytes(b"second\n1\n")
             proxy.fault = "503"
 
@@ -173,7 +175,7 @@ def test_what_cannot_be_kept_stays_on_the_machine(shared: Platform, proxy: Proxy
     left = Path(str(caught.value).rpartition("what was written is in ")[2])
     assert (left / "timeseries.csv").read_bytes() == b"second\n1\n"
     proxy.fault = None
-    assert shared.pipeline.store.names(uri) == {"stage-spec.json"}
+    assert shared.store.names(uri) == {"stage-spec.json"}
     for path in left.iterdir():
         path.unlink()
     left.rmdir()
@@ -182,17 +184,17 @@ def test_what_cannot_be_kept_stays_on_the_machine(shared: Platform, proxy: Proxy
 def test_no_record_is_half_written(shared: Platform, proxy: Proxy) -> None:
     """A store that fails when a record is written leaves none; the stage is tried again, and then there is one."""
     uri = shared.loaded()
-    shared.pipeline.scrape(uri)
-    shared.pipeline.compare([uri])
+    shared.run_stages.scrape(uri)
+    shared.night_stages.compare([uri])
     proxy.fault, proxy.is_spared = "reset", lambda line: not (line.startswith("PUT") and RECORD_FILE in line)
     with pytest.raises(StoreError, match=r"^cannot write s3://.*/run\.json: "):
-        shared.pipeline.report(uri)
+        shared.night_stages.report(uri)
     proxy.fault = None
-    assert shared.pipeline.store.read(uri, RECORD_FILE) is None
-    assert shared.pipeline.report(uri).verdict is Verdict.NO_BASELINE
+    assert shared.store.read(uri, RECORD_FILE) is None
+    assert shared.night_stages.report(uri).verdict is Verdict.NO_BASELINE
 
 
 def test_two_runs_of_one_request_have_folders_of_their_own(shared: Platform) -> None:
     """Planned at the same moment."""
     request = RunRequest(scenario="brief")
-    assert len({*shared.pipeline.plan(request), *shared.pipeline.plan(request)}) == 2
+    assert len({*shared.night_stages.plan(request), *shared.night_stages.plan(request)}) == 2

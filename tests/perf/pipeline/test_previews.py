@@ -12,7 +12,7 @@ from include.perf.catalogue.operations import Operations
 from include.perf.load.staging import build_feed
 from include.perf.model.errors import ConfigurationError
 from include.perf.pipeline.planning.request import RunRequest
-from include.perf.pipeline.previews import PlannedEndpoint, PlannedLoad
+from include.perf.pipeline.previews import PlannedEndpoint, PlannedLoad, preview
 from include.perf.runs.stage_files import StageFiles
 from tests.fakes.clock import START
 from tests.fakes.small_catalogue import small_scenario, small_service
@@ -37,7 +37,7 @@ def asked(**request: Any) -> RunRequest:
 
 
 def previewed(platform: Platform, **request: Any) -> list[PlannedLoad]:
-    return platform.pipeline.preview([asked(**request)])
+    return preview([asked(**request)], platform.outside)
 
 
 def with_services(platform: Platform, *names: str, **scenario: Any) -> None:
@@ -131,8 +131,8 @@ def test_it_is_the_plan_of_the_same_request(platform: Platform) -> None:
     """The same services in the same order, under the same load."""
     with_services(platform, *NAMES)
     request = asked(rate_rps=12.5, duration_s=20)
-    previewed = platform.pipeline.preview([request])
-    specs = [StageFiles(platform.store, uri).read_spec() for uri in platform.pipeline.plan(request)]
+    previewed = preview([request], platform.outside)
+    specs = [StageFiles(platform.store, uri).read_spec() for uri in platform.night_stages.plan(request)]
     assert [(load.service, load.requests) for load in previewed] == [
         (spec.service, spec.load.total_arrivals) for spec in specs
     ]
@@ -142,9 +142,9 @@ def test_a_request_that_is_wrong_is_refused_as_by_the_plan(platform: Platform) -
     """With everything that is wrong with it."""
     wrong = asked(service="ordres", rate_rps=0)
     with pytest.raises(ConfigurationError) as by_plan:
-        platform.pipeline.plan(wrong)
+        platform.night_stages.plan(wrong)
     with pytest.raises(ConfigurationError) as by_preview:
-        platform.pipeline.preview([wrong])
+        preview([wrong], platform.outside)
     assert by_preview.value.problems == by_plan.value.problems
     assert len(by_preview.value.problems) == 2
 
@@ -178,7 +178,7 @@ def test_one_request_comes_after_another(platform: Platform) -> None:
         platform.catalogue,
         scenarios={name: small_scenario(name=name, parallel=2) for name in ("brief", "other")},
     )
-    loads = platform.pipeline.preview([asked(), asked(scenario="other")])
+    loads = preview([asked(), asked(scenario="other")], platform.outside)
     assert [(load.scenario, (load.starts_at - START).total_seconds()) for load in loads] == [
         ("brief", 0),
         ("brief", 0),
@@ -189,7 +189,7 @@ def test_one_request_comes_after_another(platform: Platform) -> None:
 
 def test_nothing_asked_for_is_nothing_planned(platform: Platform) -> None:
     """No request, no load."""
-    assert platform.pipeline.preview([]) == []
+    assert preview([], platform.outside) == []
 
 
 # What would be refused

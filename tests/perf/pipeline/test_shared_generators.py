@@ -28,9 +28,9 @@ def test_the_record_and_the_report_name_the_machines(platform: Platform) -> None
         "clock_uncertainty_s": 0.0004,
     }
     uri = platform.loaded()
-    platform.pipeline.scrape(uri)
-    platform.pipeline.compare([uri])
-    record = platform.pipeline.report(uri)
+    platform.run_stages.scrape(uri)
+    platform.night_stages.compare([uri])
+    record = platform.night_stages.report(uri)
     assert record.generator is not None
     assert (record.generator.hosts, record.generator.clock_uncertainty_s) == (("load-a", "load-b", "load-a"), 0.0004)
     report = (platform.store.read(uri, "report.md") or b"").decode()

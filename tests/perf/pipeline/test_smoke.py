@@ -10,7 +10,7 @@ from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.staging import build_feed
 from include.perf.load.wire import Answered
 from include.perf.model.errors import CatalogueError, HostRefused, RunSkipped, TargetError
-from include.perf.pipeline.smoke import MAX_EXAMPLE, SmokeResult, smoke
+from include.perf.pipeline.smoke import MAX_EXAMPLE, SmokeResult, smoke, try_endpoints
 from tests.fakes.small_catalogue import small_scenario, small_service
 from tests.fakes.small_platform import Platform
 from tests.fakes.target import FakeTarget
@@ -37,7 +37,7 @@ def feed_of(service: Service, *, rows: int = 3) -> Feed:
 def tried(target: FakeTarget, *, rows: int = 3, **changes: Any) -> list[SmokeResult]:
     """Return how each endpoint of the small service answered."""
     service = small_service(**changes)
-    return list(smoke(service, feed_of(service, rows=rows), target, ADDRESSES))
+    return list(try_endpoints(service, feed_of(service, rows=rows), target, ADDRESSES))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_came_back_is_shown_on_one_short_line(body: bytes, shown: str) -> N
 
 def test_the_requests_are_those_of_the_first_scenario_that_loads_the_service(platform: Platform) -> None:
     """Of its data, and with its seed; nothing else of the service is asked, and there is no run of it."""
-    results = platform.pipeline.smoke("orders")
+    results = smoke("orders", platform.outside)
     service, scenario = small_service(), small_scenario()
     feed = build_feed(platform.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
     rows = feed.endpoints[0].rows
@@ -139,7 +139,7 @@ def test_the_requests_are_those_of_the_first_scenario_that_loads_the_service(pla
 def untried(platform: Platform, error: type[Exception]) -> str:
     """Return why a service is not tried; nothing may be sent."""
     with pytest.raises(error) as caught:
-        platform.pipeline.smoke("orders-service")
+        smoke("orders-service", platform.outside)
     assert platform.target.sent == []
     return str(caught.value)
 
@@ -161,7 +161,7 @@ def test_nothing_is_sent_to_production_while_the_market_is_open(platform: Platfo
     changed(platform, environment="live", allow_production=True, max_rate_rps=50)
     assert "market" in untried(platform, RunSkipped)
     platform.clock.move(5 * 86_400)
-    assert all(result.is_good for result in platform.pipeline.smoke("orders"))
+    assert all(result.is_good for result in smoke("orders", platform.outside))
 
 
 def test_nothing_is_sent_where_load_may_not_go(platform: Platform) -> None:

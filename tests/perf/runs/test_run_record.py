@@ -23,7 +23,7 @@ def test_run_json_keeps_the_contract(platform: Platform) -> None:
     """Other tools read these names, units and values at the top level of run.json."""
     platform.with_baseline().generator.latency_s = 0.08
     uri = platform.plan(triggered_by="ana", dag_id="brief", dag_run_id="manual__1", reason="look")
-    platform.pipeline.execute([uri])
+    platform.execute_planned(uri)
     document = document_of(platform, uri)
     assert document["schema_version"] == 1
     assert document["run_id"] == uri.rpartition("/")[2]
@@ -85,7 +85,7 @@ def test_run_json_of_a_skipped_run(platform: Platform) -> None:
     """The fields are the same; missing values are null, a metric with its reason."""
     platform.halt_reason = "load is halted by ana: release"
     uri = platform.plan()
-    platform.pipeline.execute([uri])
+    platform.execute_planned(uri)
     document = document_of(platform, uri)
     assert (document["verdict"], document["window"], document["deviations"]) == ("SKIPPED", None, [])
     assert document["load"]["requested_rate_rps"] == 40.0
@@ -114,8 +114,8 @@ def test_a_repeated_run_differs_in_id_and_time_only(platform: Platform) -> None:
 def test_execute_returns_what_was_written(platform: Platform) -> None:
     """The returned record equals the stored one."""
     uri = platform.plan()
-    (record,) = platform.pipeline.execute([uri])
-    assert platform.pipeline.record(uri) == record
+    (record,) = platform.execute_planned(uri)
+    assert platform.record(uri) == record
 
 
 def test_reported_by_is_read_under_its_former_name() -> None:

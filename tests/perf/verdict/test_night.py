@@ -413,6 +413,6 @@ def test_a_run_that_cannot_be_read_keeps_no_other_from_its_verdict(platform: Pla
     """Its stage file is damaged: the other service is judged, and the log says which was left out."""
     first, second = platform.loaded(), platform.loaded()
     for uri in (first, second):
-        platform.pipeline.scrape(uri)
+        platform.run_stages.scrape(uri)
     platform.store.runs_by_uri[first]["stage-load.json"] = b"{"
-    assert platform.pipeline.compare([first, second]) == {second: Verdict.NO_BASELINE}
+    assert platform.night_stages.compare([first, second]) == {second: Verdict.NO_BASELINE}

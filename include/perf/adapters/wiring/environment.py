@@ -1,39 +1,90 @@
-"""The pipeline as the environment variables say; Connections and Variables come in from outside."""
+"""The composition root: the adapters that the environment variables name, for the command line and for Airflow.
+
+What Airflow keeps in Connections and Variables comes in through arguments.
+"""
 
 import importlib.metadata
 import os
 import platform
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
-from urllib.parse import unquote, urlsplit
 
 from include.perf import __version__
 from include.perf.adapters.files.halt_file import HaltFile
 from include.perf.adapters.generator.locust_generator import LocustGenerator
 from include.perf.adapters.generator.locust_pool import LocustPool, environment_pool
 from include.perf.adapters.http.annotation_webhook import AnnotationWebhook, Webhook, environment_webhook
-from include.perf.adapters.http.credentials import Secrets, environment_credentials, optional_headers
+from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.adapters.http.http_target import HttpTarget, resolve
-from include.perf.adapters.metrics.prometheus_metrics import Prometheus
+from include.perf.adapters.wiring.prometheus_access import production_prometheus
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.load.wire import Credentials
 from include.perf.measure.metrics_source import MetricsSource
-from include.perf.model.errors import ConfigurationError
+from include.perf.model.text import utc_now
 from include.perf.model.yaml_entries import PROJECT_ROOT
-from include.perf.monitoring.rule_limits import LIMITS_FILE, read_limits
-from include.perf.monitoring.rule_limits import RuleLimits as AlertLimits
+from include.perf.monitoring.rule_limits import LIMITS_FILE, RuleLimits, read_limits
 from include.perf.monitoring.standings import Sources
-from include.perf.pipeline.pipeline import Pipeline
+from include.perf.pipeline.outside import Outside, Stores
 from include.perf.reporting.charts.charts import MatplotlibCharts
 
-ServerT = TypeVar("ServerT")
 
-PRODUCTION_PROMETHEUS = "PROMETHEUS_PRODUCTION"
-"""What the variables begin with that name the Prometheus of production, where it is another one."""
+def build_stores(storage: Storage, *, versions: Mapping[str, str] | None = None) -> Stores:
+    """Return the catalogue, the results and the baselines that the environment names.
+
+    Args:
+        versions: versions to put into each record, in addition to those of Bellwether, Locust, Python and the system.
+
+    Raises:
+        ConfigurationError: the catalogue or an address is wrong.
+    """
+    return Stores(
+        catalogue=load_catalogue(),
+        results=storage.results(),
+        baselines=storage.baselines(),
+        charts=MatplotlibCharts(),
+        clock=utc_now,
+        versions=_versions() | dict(versions or {}),
+    )
+
+
+def build_outside(
+    metrics: MetricsSource,
+    *,
+    storage: Storage,
+    credentials: Credentials = environment_credentials,
+    halted: Callable[[], str | None] | None = None,
+    annotations: Callable[[], Webhook | None] = environment_webhook,
+    pool: Callable[[], LocustPool | None] = environment_pool,
+    production_metrics: Callable[[], MetricsSource | None] = production_prometheus,
+    versions: Mapping[str, str] | None = None,
+) -> Outside:
+    """Return everything that a run is measured with.
+
+    Args:
+        credentials: returns the secret headers of a service; called only before something is sent to it.
+        halted: returns why no load may run; by default what `halt_file` says.
+        annotations: returns where loads are announced, or ``None``; called only when a load begins or ends.
+        pool: returns the Locust workers on other machines; ``None`` if this machine sends the load.
+        production_metrics: returns the Prometheus that watches production; ``None`` if it is ``metrics``.
+        versions: as in `build_stores`.
+
+    Raises:
+        ConfigurationError: as `build_stores`.
+    """
+    return Outside(
+        stores=build_stores(storage, versions=versions),
+        metrics=metrics,
+        generator=LocustGenerator(credentials=credentials, pool=pool),
+        target=HttpTarget(credentials=credentials),
+        resolve=resolve,
+        reservations=storage.load_locks(),
+        wait=time.sleep,
+        halted=halted or halt_file().reason,
+        observers=(storage.load_log(), AnnotationWebhook(annotations)),
+        production_metrics=production_metrics,
+    )
 
 
 def halt_file() -> HaltFile:
@@ -41,61 +92,10 @@ def halt_file() -> HaltFile:
     return HaltFile(Path(os.environ.get("BELLWETHER_HALT_FILE") or PROJECT_ROOT / "halt.json"))
 
 
-def production_prometheus() -> Prometheus | None:
-    """Return the Prometheus that ``PROMETHEUS_PRODUCTION_URL`` names; ``None`` without one, where it is the same.
-
-    Raises:
-        ConfigurationError: as `prometheus_at`.
-    """
-    url = os.environ.get(f"{PRODUCTION_PROMETHEUS}_URL")
-    return prometheus_at(url, named=PRODUCTION_PROMETHEUS) if url else None
-
-
-def prometheus_at(url: str, *, named: str = "PROMETHEUS") -> Prometheus:
-    """Return the Prometheus at a URL; a login may stand in it, a token in ``PROMETHEUS_TOKEN``.
-
-    ``PROMETHEUS_CA_FILE`` names the bundle that its certificate is verified with.
-
-    Args:
-        named: what the names of its variables begin with.
-
-    Raises:
-        ConfigurationError: both a login and a token are given, or there is no such bundle.
-    """
-    return server_at(url, Prometheus, named=named)
-
-
-def server_at(url: str, make: Callable[..., ServerT], *, named: str = "PROMETHEUS") -> ServerT:
-    """Return an adapter of the Prometheus at a URL, with the credentials and the trust that `prometheus_at` has."""
-    parts, token = urlsplit(url), os.environ.get(f"{named}_TOKEN")
-    if parts.username and token:
-        raise ConfigurationError(f"{named}_URL has a login in it and {named}_TOKEN a token; leave one of them")
-    secrets = Secrets(login=unquote(parts.username or ""), password=token or unquote(parts.password or ""))
-    return make(
-        parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl(),
-        set_in=f"{named}_URL",
-        headers=optional_headers(secrets, connection=f"{named}_URL"),
-        ca_file=existing_ca_file(os.environ.get(f"{named}_CA_FILE"), named=f"{named}_CA_FILE"),
-    )
-
-
-def existing_ca_file(given: str | None, *, named: str) -> Path | None:
-    """Return the bundle of certificates at a path; ``None`` where none is given.
-
-    Raises:
-        ConfigurationError: there is no such file; ``named`` says where it stands.
-    """
-    if not given:
-        return None
-    if not Path(given).is_file():
-        raise ConfigurationError(f"{named} must be a bundle of certificates (PEM), but there is no file {given}")
-    return Path(given)
-
-
 def metrics_sources(storage: Storage) -> Sources:
-    """Return what our own metrics are made of."""
+    """Return the sources of Bellwether's own metrics."""
 
-    def limits() -> AlertLimits | None:
+    def limits() -> RuleLimits | None:
         folder = storage.rules_folder()
         return None if folder is None else read_limits(folder / LIMITS_FILE)
 
@@ -106,50 +106,7 @@ def metrics_sources(storage: Storage) -> Sources:
         alerts=storage.alerts(),
         loads=storage.load_log(),
         limits=limits,
-        clock=lambda: datetime.now(UTC),
-    )
-
-
-def build_pipeline(
-    metrics: MetricsSource,
-    *,
-    storage: Storage,
-    credentials: Credentials = environment_credentials,
-    halted: Callable[[], str | None] | None = None,
-    annotations: Callable[[], Webhook | None] = environment_webhook,
-    pool: Callable[[], LocustPool | None] = environment_pool,
-    production_metrics: Callable[[], MetricsSource | None] = production_prometheus,
-    versions: Mapping[str, str] | None = None,
-) -> Pipeline:
-    """Return a pipeline on the catalogue, the results and the baselines that the environment names.
-
-    Args:
-        storage: gives the results and the baselines.
-        credentials: gives the secret headers of a service; asked only before something is sent to it.
-        halted: says why no load may run, by default what `halt_file` says.
-        pool: names the workers on other machines that send the load, ``None`` where this one does.
-        annotations: says where loads are announced, if anywhere; asked only when one begins or ends.
-        production_metrics: gives the Prometheus that watches production, ``None`` where it is ``metrics``.
-
-    Raises:
-        ConfigurationError: the catalogue or an address is wrong.
-    """
-    return Pipeline(
-        catalogue=load_catalogue(),
-        store=storage.results(),
-        baselines=storage.baselines(),
-        metrics=metrics,
-        generator=LocustGenerator(credentials=credentials, pool=pool),
-        target=HttpTarget(credentials=credentials),
-        resolve=resolve,
-        reservations=storage.load_locks(),
-        charts=MatplotlibCharts(),
-        clock=lambda: datetime.now(UTC),
-        wait=time.sleep,
-        halted=halted or halt_file().reason,
-        versions=_versions() | dict(versions or {}),
-        observers=(storage.load_log(), AnnotationWebhook(annotations)),
-        production_metrics=production_metrics,
+        clock=utc_now,
     )
 
 

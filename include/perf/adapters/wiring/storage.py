@@ -5,7 +5,7 @@ What needs the object store's client is imported only where an address asks for 
 
 import os
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 from urllib.parse import quote
@@ -21,6 +21,7 @@ from include.perf.adapters.s3.client import S3Access, own_login
 from include.perf.adapters.s3.place import S3Place, is_s3, s3_place
 from include.perf.load.reservations import Reservations
 from include.perf.model.errors import ConfigurationError
+from include.perf.model.text import utc_now
 from include.perf.model.yaml_entries import PROJECT_ROOT
 from include.perf.runs.retention import Archive
 
@@ -102,7 +103,7 @@ class Storage:
         return SqliteIndex(
             path,
             store=self.results(),
-            clock=lambda: datetime.now(UTC),
+            clock=utc_now,
             shared_for=SHARED_FOR if place is None else SHARED_FOR_IN_S3,
         )
 

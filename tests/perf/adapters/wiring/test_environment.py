@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.adapters.wiring.environment import halt_file, prometheus_at
+from include.perf.adapters.wiring.environment import halt_file
+from include.perf.adapters.wiring.prometheus_access import prometheus_at
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.guards.halt import Halt
 from include.perf.model.errors import ConfigurationError, PrometheusUnavailable
@@ -123,7 +124,7 @@ def test_the_command_line_logs_in_to_prometheus(
             talk.send(ONE)
 
     url = serve(script).url.replace("http://", f"http://{login}")
-    assert prometheus_at(url).value("up", at=START) == 1.0
+    assert prometheus_at(url).metrics().value("up", at=START) == 1.0
     sent = [line.partition(": ")[2] for line in seen[0].decode().split("\r\n") if line.startswith("Authorization")]
     assert sent == ([] if authorization is None else [authorization])
 
@@ -132,7 +133,7 @@ def test_a_login_in_the_address_is_told_to_nobody(serve: Serve) -> None:
     """Not even when it is refused."""
     url = serve(always(answer(status="403 Forbidden"))).url
     with pytest.raises(PrometheusUnavailable) as caught:
-        prometheus_at(url.replace("http://", "http://ann:p4ss@")).value("up", at=START)
+        prometheus_at(url.replace("http://", "http://ann:p4ss@")).metrics().value("up", at=START)
     assert str(caught.value) == (
         f"Prometheus at {url} refused the login (403); correct the credentials in PROMETHEUS_URL "
         "(docs/prometheus.md, Logging in)"
@@ -151,7 +152,7 @@ def test_the_command_line_trusts_the_bundle_that_is_named(monkeypatch: pytest.Mo
     authority = Authority(tmp_path)
     monkeypatch.setenv("PROMETHEUS_CA_FILE", str(authority.bundle))
     with SocketServer(always(ONE), tls=authority.server()) as server:
-        assert prometheus_at(server.url).value("up", at=START) == 1.0
+        assert prometheus_at(server.url).metrics().value("up", at=START) == 1.0
     monkeypatch.setenv("PROMETHEUS_CA_FILE", str(tmp_path / "gone.pem"))
     with pytest.raises(ConfigurationError, match=r"^PROMETHEUS_CA_FILE must be a bundle of certificates \(PEM\), but"):
         prometheus_at("https://prometheus")

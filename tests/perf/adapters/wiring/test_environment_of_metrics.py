@@ -6,7 +6,7 @@ import pytest
 
 from include.perf.adapters.files.load_log import LoadLog
 from include.perf.adapters.http.annotation_webhook import AnnotationWebhook
-from include.perf.adapters.wiring.environment import build_pipeline, metrics_sources
+from include.perf.adapters.wiring.environment import build_outside, metrics_sources
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.monitoring.rule_limits import LIMITS_FILE, CellLimits, RuleLimits, format_limits
 from tests.fakes.metrics import FakeMetrics
@@ -36,7 +36,7 @@ def test_loads_are_logged_beside_the_results(tmp_path: Path) -> None:
 
 def test_every_load_is_logged_and_announced() -> None:
     """By the command line as by Airflow."""
-    log, webhook = build_pipeline(FakeMetrics({}), storage=Storage()).observers
+    log, webhook = build_outside(FakeMetrics({}), storage=Storage()).observers
     assert (type(log), type(webhook)) == (LoadLog, AnnotationWebhook)
 
 

@@ -9,8 +9,9 @@ from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.adapters.s3.client import client_in, client_of
 from include.perf.adapters.s3.store import S3Store
-from include.perf.adapters.wiring.environment import build_pipeline, metrics_sources
-from include.perf.adapters.wiring.rules_environment import rule_writer_at
+from include.perf.adapters.wiring.environment import build_outside, metrics_sources
+from include.perf.adapters.wiring.prometheus_access import prometheus_at
+from include.perf.adapters.wiring.rules import rule_writer
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.model.errors import ConfigurationError
 from include.perf.model.json_files import to_json
@@ -104,9 +105,9 @@ def test_what_is_named_to_be_in_a_folder_is_there(
 def test_an_object_store_is_not_asked_before_it_is_needed(storage: Storage, s3: ObjectStore) -> None:
     """To put the pipeline together takes no network, and no credentials."""
     s3.requests()
-    pipeline = build_pipeline(FakeMetrics({}), storage=storage)
+    outside = build_outside(FakeMetrics({}), storage=storage)
     metrics_sources(storage)
-    assert pipeline.store.uri_of(service="a", scenario="b", run_id="c").startswith("s3://")
+    assert outside.stores.results.uri_of(service="a", scenario="b", run_id="c").startswith("s3://")
     assert s3.requests() == []
 
 
@@ -142,7 +143,7 @@ def test_rules_need_a_folder(storage: Storage, monkeypatch: pytest.MonkeyPatch, 
     assert storage.rules_folder() is None
     assert metrics_sources(storage).limits() is None
     with pytest.raises(ConfigurationError, match=r"^BELLWETHER_RULES must name the folder for the alert rules where"):
-        rule_writer_at("http://127.0.0.1:1", must_reload=False)
+        rule_writer(prometheus_at("http://127.0.0.1:1"), storage=storage, must_reload=False)
     monkeypatch.setenv("BELLWETHER_RULES", str(tmp_path / "rules"))
     assert storage.rules_folder() == tmp_path / "rules"
 

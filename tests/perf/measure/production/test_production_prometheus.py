@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from include.perf.adapters.metrics.prometheus_metrics import Prometheus
-from include.perf.adapters.wiring.environment import production_prometheus
+from include.perf.adapters.wiring.prometheus_access import production_prometheus
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.measure.metrics_source import LabelledValue
 from include.perf.model.errors import CatalogueError, ConfigurationError, NoData

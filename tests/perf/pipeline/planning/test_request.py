@@ -17,7 +17,7 @@ DOWN = "orders-service is not reachable: GET http://orders-service:8000/healthz 
 
 def plan_problems(platform: Platform, **request: Any) -> list[str]:
     with pytest.raises(ConfigurationError) as caught:
-        platform.pipeline.plan(RunRequest(**({"scenario": "brief"} | request)))
+        platform.night_stages.plan(RunRequest(**({"scenario": "brief"} | request)))
     return list(caught.value.problems)
 
 
@@ -129,7 +129,7 @@ def test_a_plan_is_one_run_a_service(platform: Platform) -> None:
     """All means each service of the scenario, in a folder of its own with an id of its own."""
     services = platform.catalogue.services
     services["engine"] = services["orders-service"].model_copy(update={"name": "engine"})  # type: ignore[index]
-    uris = platform.pipeline.plan(RunRequest(scenario="brief"))
+    uris = platform.night_stages.plan(RunRequest(scenario="brief"))
     assert [uri.split("/")[2:4] for uri in uris] == [["orders-service", "brief"], ["engine", "brief"]]
     ids = {uri.rpartition("/")[2] for uri in uris}
     assert len(ids) == 2

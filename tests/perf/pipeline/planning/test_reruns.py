@@ -11,7 +11,8 @@ from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.load.generator import LoadOrder, LoadWatch
 from include.perf.model.errors import LoadError, StoreError
 from include.perf.model.text import counted, utc_time
-from include.perf.pipeline.pipeline import RunRequest
+from include.perf.pipeline.pipeline import measure as measure_run
+from include.perf.pipeline.planning.request import RunRequest
 from include.perf.pipeline.planning.time_plan import in_turn, refusal, reruns_of
 from include.perf.runs.record import Severity, Verdict
 from include.perf.runs.spec import RunSpec
@@ -65,16 +66,15 @@ def with_scenario(platform: Platform, *services: str, **changes: Any) -> None:
 
 def measured(platform: Platform, **request: Any) -> list[str]:
     """Plan runs and do them up to the scrape; return their URIs."""
-    pipeline = platform.pipeline
-    uris = pipeline.plan(RunRequest(scenario="brief", **request))
+    uris = platform.night_stages.plan(RunRequest(scenario="brief", **request))
     for uri in uris:
         measure(platform, uri)
     return uris
 
 
 def measure(platform: Platform, uri: str) -> None:
-    pipeline = platform.pipeline
-    for stage in (pipeline.stage_data, pipeline.preflight, pipeline.run_load, pipeline.scrape):
+    stages = platform.run_stages
+    for stage in (stages.stage_data, stages.preflight, stages.run_load, stages.scrape):
         stage(uri)
 
 
@@ -176,7 +176,7 @@ def test_a_suspicious_run_is_planned_twice_more(platform: Platform) -> None:
     """80 ms where 40 ms were: each stage then takes the re-runs as any run."""
     varying(platform, 0.08)
     (uri,) = measured(platform, update_baseline=True, reason="try")
-    planned = platform.pipeline.plan_reruns([uri])
+    planned = platform.night_stages.plan_reruns([uri])
     assert len(planned) == 2
     assert StageFiles(platform.store, uri).reruns.read() == Reruns(uris=tuple(planned))
     for each in planned:
@@ -196,10 +196,10 @@ def test_planning_twice_gives_the_same_runs(platform: Platform) -> None:
     """A second try of the task makes no new folders."""
     varying(platform, 0.08)
     uris = measured(platform)
-    planned = platform.pipeline.plan_reruns(uris)
+    planned = platform.night_stages.plan_reruns(uris)
     folders = set(platform.store.runs_by_uri)
     platform.clock.move(30)
-    assert platform.pipeline.plan_reruns(uris) == planned
+    assert platform.night_stages.plan_reruns(uris) == planned
     assert set(platform.store.runs_by_uri) == folders
 
 
@@ -208,10 +208,10 @@ def test_a_refusal_stands(platform: Platform) -> None:
     with_scenario(platform, schedule=NIGHTLY | {"finish_by": "06:32"})
     varying(platform, 0.08)
     uris = measured(platform, due_at=START)
-    assert platform.pipeline.plan_reruns(uris) == []
+    assert platform.night_stages.plan_reruns(uris) == []
     platform.clock.now = START
     with_scenario(platform)
-    assert platform.pipeline.plan_reruns(uris) == []
+    assert platform.night_stages.plan_reruns(uris) == []
 
 
 def two_suspicious(platform: Platform, *, finish_by: str | None = None, **changes: Any) -> list[str]:
@@ -219,9 +219,9 @@ def two_suspicious(platform: Platform, *, finish_by: str | None = None, **change
     with_scenario(platform, "rates-service", **changes)
     platform.generator.latency_s = 0.04
     for uri in measured(platform, update_baseline=True, reason="first level"):
-        platform.pipeline.compare([uri])
-        platform.pipeline.report(uri)
-        platform.pipeline.promote(uri)
+        platform.night_stages.compare([uri])
+        platform.night_stages.report(uri)
+        platform.promote(uri)
     platform.clock.move(60)
     if finish_by is not None:
         with_scenario(platform, "rates-service", schedule=NIGHTLY | {"finish_by": finish_by}, **changes)
@@ -236,7 +236,7 @@ def two_suspicious(platform: Platform, *, finish_by: str | None = None, **change
 def test_several_services_are_run_again_in_turn(platform: Platform, parallel: int, order: list[str]) -> None:
     """The most suspicious first; side by side each waits for its own first re-run only."""
     uris = two_suspicious(platform, parallel=parallel)
-    planned = platform.pipeline.plan_reruns(uris)
+    planned = platform.night_stages.plan_reruns(uris)
     assert [each.split("/")[2].removesuffix("-service") for each in planned] == order
     assert len(set(planned)) == 4
 
@@ -255,13 +255,13 @@ def test_side_by_side_there_is_time_for_more(platform: Platform, parallel: int, 
     """The time that the re-runs of one service take is enough for as many as may run at once."""
     uris = two_suspicious(platform, parallel=parallel, finish_by=finish_by)
     assert START + timedelta(seconds=120) < platform.clock() < START + timedelta(seconds=140)
-    assert len(platform.pipeline.plan_reruns(uris)) == 2 * services
+    assert len(platform.night_stages.plan_reruns(uris)) == 2 * services
 
 
 def test_the_most_suspicious_get_the_room_there_is(platform: Platform) -> None:
     """Of two services one may be run again: the one that is three times as slow."""
     uris = two_suspicious(platform, reruns=1)
-    planned = platform.pipeline.plan_reruns(uris)
+    planned = platform.night_stages.plan_reruns(uris)
     assert {each.split("/")[2] for each in planned} == {"rates-service"}
     refused = StageFiles(platform.store, uris[0]).reruns.read()
     assert refused == Reruns(refused="at most 1 service a night may be run again")
@@ -274,9 +274,9 @@ def test_no_time_left_is_told_in_the_record(platform: Platform, caplog: pytest.L
     (uri,) = measured(platform, due_at=START)
     platform.clock.now = START.replace(hour=7, minute=29)
     with caplog.at_level(logging.WARNING):
-        assert platform.pipeline.plan_reruns([uri]) == []
-    platform.pipeline.compare([uri])
-    record = platform.pipeline.report(uri)
+        assert platform.night_stages.plan_reruns([uri]) == []
+    platform.night_stages.compare([uri])
+    record = platform.night_stages.report(uri)
     why = "its re-runs would take 170 s from 2026-03-02 07:29:00 UTC, and must be over by 2026-03-02 07:30:00 UTC"
     assert f"looks suspicious: {why}" in caplog.text
     assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.REGRESSION, (), 1)
@@ -303,7 +303,7 @@ def test_a_confirmed_regression_and_its_re_runs(platform: Platform) -> None:
     assert record.metrics["latency_p50"].value == pytest.approx(0.081, rel=0.02)
     folder = f"memory://{record.service}/{record.scenario}"
     for run_id, latency_s in zip(record.reruns, (0.101, 0.091), strict=True):
-        again = platform.pipeline.record(f"{folder}/{run_id}")
+        again = platform.record(f"{folder}/{run_id}")
         assert (again.verdict, again.rerun_of, again.deviations) == (Verdict.REGRESSION, record.run_id, ())
         assert again.reasons[0].startswith(f"judged together with run {record.run_id}: Latency p50 +")
         assert again.metrics["latency_p50"].value == pytest.approx(latency_s, rel=0.02)
@@ -322,7 +322,7 @@ def test_an_invalid_re_run_is_left_out(platform: Platform) -> None:
     """The generator broke in the second; of the two that are left the better counts."""
     varying(platform, 0.12, LoadError("the load generator left no record"), 0.04)
     record = platform.execute()
-    verdicts = [platform.pipeline.record(f"memory://orders-service/brief/{each}").verdict for each in record.reruns]
+    verdicts = [platform.record(f"memory://orders-service/brief/{each}").verdict for each in record.reruns]
     assert (record.verdict, verdicts) == (Verdict.PASS, [Verdict.INVALID, Verdict.PASS])
 
 
@@ -338,15 +338,15 @@ def test_a_re_run_after_the_data_changed_is_invalid(platform: Platform) -> None:
     """Its requests are others, so that its median with the first run would mean nothing."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
-    planned = platform.pipeline.plan_reruns([uri])
+    planned = platform.night_stages.plan_reruns([uri])
     for each in planned:
-        platform.pipeline.stage_data(each)
+        platform.run_stages.stage_data(each)
         files = StageFiles(platform.store, each)
         parts = files.fingerprint.read_or(FingerprintParts(parts={})).parts
         files.fingerprint.write(FingerprintParts(parts={**parts, "data": "sha256:new"}))
-        for stage in (platform.pipeline.preflight, platform.pipeline.run_load, platform.pipeline.scrape):
+        for stage in (platform.run_stages.preflight, platform.run_stages.run_load, platform.run_stages.scrape):
             stage(each)
-    verdicts = platform.pipeline.compare([uri])
+    verdicts = platform.night_stages.compare([uri])
     assert [verdicts[each] for each in planned] == [Verdict.INVALID] * 2
 
 
@@ -354,8 +354,8 @@ def test_the_verdicts_of_re_runs_are_among_those_of_the_night(platform: Platform
     """By URI, the run itself first."""
     varying(platform, 0.12, 0.04)
     (uri,) = measured(platform)
-    planned = platform.pipeline.plan_reruns([uri])
-    assert platform.pipeline.compare([uri]) == {
+    planned = platform.night_stages.plan_reruns([uri])
+    assert platform.night_stages.compare([uri]) == {
         uri: Verdict.REGRESSION,  # none of the re-runs was done
         planned[0]: Verdict.INVALID,
         planned[1]: Verdict.INVALID,
@@ -389,11 +389,11 @@ def test_a_report_of_a_re_run_that_fails_keeps_no_record_back(platform: Platform
     """All three records are written; the failure is raised."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
-    runs = [uri, *platform.pipeline.plan_reruns([uri])]
-    platform.pipeline.compare([uri])
+    runs = [uri, *platform.night_stages.plan_reruns([uri])]
+    platform.night_stages.compare([uri])
     platform.charts.problem = OSError("no font")
     with pytest.raises(OSError, match="no font"):
-        platform.pipeline.report(uri)
+        platform.night_stages.report(uri)
     assert all(StageFiles(platform.store, each).is_finished for each in runs)
 
 
@@ -401,11 +401,11 @@ def test_a_re_run_that_is_gone_keeps_no_verdict_and_no_report_back(platform: Pla
     """Somebody tidied up between the load and the comparison: the other two are judged and told."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
-    gone, left = platform.pipeline.plan_reruns([uri])
+    gone, left = platform.night_stages.plan_reruns([uri])
     measure(platform, left)
     platform.store.runs_by_uri[gone].clear()
-    assert set(platform.pipeline.compare([uri])) == {uri, left}
-    record = platform.pipeline.report(uri)
+    assert set(platform.night_stages.compare([uri])) == {uri, left}
+    record = platform.night_stages.report(uri)
     assert (record.verdict, record.reruns) == (Verdict.REGRESSION, (left.rpartition("/")[2],))
 
 
@@ -413,21 +413,21 @@ def test_a_second_try_of_the_report_passes_finished_re_runs_by(platform: Platfor
     """The task was killed between the re-runs and the run itself."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
-    first, second = platform.pipeline.plan_reruns([uri])
-    platform.pipeline.compare([uri])
+    first, second = platform.night_stages.plan_reruns([uri])
+    platform.night_stages.compare([uri])
     StageFiles(platform.store, first).record.write(StageFiles(platform.store, first).read_draft())
-    assert platform.pipeline.report(uri).run_id == uri.rpartition("/")[2]
+    assert platform.night_stages.report(uri).run_id == uri.rpartition("/")[2]
     assert StageFiles(platform.store, second).is_finished
     with pytest.raises(StoreError, match="is finished; its record never changes"):
-        platform.pipeline.report(uri)
+        platform.night_stages.report(uri)
 
 
 def test_the_run_itself_is_written_last(platform: Platform) -> None:
     """Whoever sees its record sees those of its re-runs."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
-    planned = platform.pipeline.plan_reruns([uri])
-    platform.pipeline.compare([uri])
+    planned = platform.night_stages.plan_reruns([uri])
+    platform.night_stages.compare([uri])
     seen: list[str] = []
     write = platform.store.write
 
@@ -436,7 +436,7 @@ def test_the_run_itself_is_written_last(platform: Platform) -> None:
         write(to, name, content)
 
     platform.store.write = watched  # type: ignore[method-assign]
-    platform.pipeline.report(uri)
+    platform.night_stages.report(uri)
     assert seen[-1] == uri
     assert set(seen[:-1]) == set(planned)
 
@@ -445,10 +445,10 @@ def test_a_halt_that_begins_after_the_night_skips_the_re_runs(platform: Platform
     """They are skipped, and one run decides."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
-    planned = platform.pipeline.plan_reruns([uri])
+    planned = platform.night_stages.plan_reruns([uri])
     platform.halt_reason = "release"
-    for each in planned:
-        platform.pipeline._measure(each, raising(AssertionError("no load")))
-    verdicts = platform.pipeline.compare([uri])
+    for rerun in planned:
+        measure_run(rerun, platform.run_stages, on_progress=raising(AssertionError("no load")))
+    verdicts = platform.night_stages.compare([uri])
     assert [verdicts[each] for each in planned] == [Verdict.SKIPPED] * 2
     assert verdicts[uri] is Verdict.REGRESSION
