@@ -1,4 +1,4 @@
-"""Gives Airflow a folder of its own before anything imports it: no test reads or writes ~/airflow."""
+"""Sets AIRFLOW_HOME to a temporary folder before Airflow is imported: tests do not touch ~/airflow."""
 
 import atexit
 import os

@@ -1,4 +1,4 @@
-"""Baselines for tests: passing runs of the healthy market-open cell, and what to change in them."""
+"""Baselines for tests: passing runs of one cell, with changes."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,17 +14,17 @@ SERVICE, SCENARIO = "analysis-engine-service", "market_open"
 
 
 def approval(reason: str = "release 12", **changes: Any) -> Approval:
-    """Return what Ana says when she promotes a run."""
+    """Return an approval by Ana."""
     return replace(Approval(by="ana", at=AT, reason=reason, run_id="r1"), **changes)
 
 
 def run(run_id: str, verdict: Verdict = Verdict.PASS, p95: float | str | None = 0.040, **changes: Any) -> RunRecord:
-    """Return the record of a run; its p95 in seconds, or why there is none."""
+    """Return the record of a run with a p95 in seconds, or with the reason why there is none."""
     return run_record(run_id=run_id, verdict=verdict, metrics=metric_values(latency_p95=p95), **changes)
 
 
 def with_runs(count: int) -> Baselines:
-    """Return a baseline that ``count`` passing runs went into one by one, p95 of 1, 2, 3, … ms."""
+    """Return a baseline of ``count`` runs that were promoted one by one, with p95 of 1, 2, 3, … ms."""
     baselines = Baselines()
     for number in range(1, count + 1):
         baselines.promote(run(f"r{number}", p95=number / 1000), approval=approval())
@@ -32,7 +32,7 @@ def with_runs(count: int) -> Baselines:
 
 
 def entry_of(baselines: Baselines) -> Baseline:
-    """Return the baseline of the cell; there must be one."""
+    """Return the baseline of the cell, which must exist."""
     entry = baselines.get(SERVICE, SCENARIO)
     assert entry is not None
     return entry

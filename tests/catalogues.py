@@ -1,4 +1,4 @@
-"""A small catalogue as files, for tests that change a line of it."""
+"""A small catalogue in files, for tests that change one of its lines."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ scenarios:
 
 
 def catalogue_folder(folder: Path, *, services: str = SERVICES, scenarios: str = SCENARIOS) -> Path:
-    """Write both files and the CSV that they name, and return the folder."""
+    """Write both files and their CSV file, and return the folder."""
     (folder / "services.yaml").write_text(services, encoding="utf-8")
     (folder / "scenarios.yaml").write_text(scenarios, encoding="utf-8")
     write_csv(folder / "calm.csv")

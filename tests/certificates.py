@@ -1,4 +1,4 @@
-"""Certificates of a test's own, for servers that speak TLS on loopback."""
+"""Certificates for TLS servers on loopback."""
 
 import datetime
 import ipaddress
@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Signs certificates; ``bundle`` is the file that a client must be given to believe them."""
+    """A certificate authority; clients that trust its ``bundle`` accept its certificates."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -24,18 +24,18 @@ class Authority:
         self.bundle.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
     def server(self, address: str = "127.0.0.1", *, valid_days: int = 1) -> ssl.SSLContext:
-        """Return how a server speaks TLS as an address; with ``valid_days`` below 0 its certificate has expired."""
+        """Return the TLS context of a server; with negative ``valid_days``, its certificate has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
-        return _speaking_as(address, self._folder, key, issuer=self._name, signed_with=self._key, valid_days=valid_days)
+        return _context_of(address, self._folder, key, issuer=self._name, signed_with=self._key, valid_days=valid_days)
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
-    """Return how a server speaks TLS as 127.0.0.1, with a certificate that nobody has signed."""
+    """Return the TLS context of a server at 127.0.0.1 with a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
-    return _speaking_as("127.0.0.1", folder, key, issuer=_named("127.0.0.1"), signed_with=key, valid_days=1)
+    return _context_of("127.0.0.1", folder, key, issuer=_named("127.0.0.1"), signed_with=key, valid_days=1)
 
 
-def _speaking_as(
+def _context_of(
     address: str,
     folder: Path,
     key: ec.EllipticCurvePrivateKey,

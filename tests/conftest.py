@@ -1,4 +1,4 @@
-"""What tests of several folders share."""
+"""Fixtures and scheduling for all tests."""
 
 from collections.abc import Callable, Iterator
 from pathlib import PurePath
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from tests.object_stores import ObjectStore
 
 WITHOUT_OTHER_LOADS = frozenset({"halted", "only_load"})
-"""Fixtures of the stack that wait until no other process sends load; tests that have one come last."""
+"""Fixtures that wait until no other process sends load; their tests come last."""
 
 ON_THE_STACK = "tests/integration/"
 NEED_NO_BASELINES = ("test_guards", "test_runs_without_baselines")
-"""Files of tests of the stack that neither make baselines nor rely on them."""
+"""Files of stack tests that neither create nor need baselines."""
 
 WITH_SERVERS = ("test_alert_rules", "test_production_comparison", "test_report_in_browser", "test_prometheus_metrics")
-"""Files whose tests share a server or a browser that takes long to start."""
+"""Files whose tests share a server or browser with a slow start."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that share the one running stack."""
+    """Mark the tests that share the running stack."""
     for item in items:
         is_alone = item.get_closest_marker("alone") is not None
         uses_platform = "platform" in getattr(item, "fixturenames", ())
@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Groups(LoadGroupScheduling):
-    """What ``--dist loadgroup`` keeps together in one process; groups run side by side."""
+    """The groups of ``--dist loadgroup``: a group runs in one process, groups run in parallel."""
 
     def _split_scope(self, nodeid: str) -> str:
         path = PurePath(nodeid.partition("::")[0])
@@ -49,13 +49,13 @@ class Groups(LoadGroupScheduling):
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Groups | None:
-    """Schedule by our groups; pytest-xdist's own marks need an older pytest."""
+    """Schedule by our groups; the marks of pytest-xdist need an older pytest."""
     return Groups(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator["ObjectStore"]:
-    """A server of objects; each test takes a bucket of its own."""
+    """An object store; tests create their own buckets."""
     from tests.object_stores import object_store
 
     with object_store() as store:
@@ -64,7 +64,7 @@ def s3() -> Iterator["ObjectStore"]:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Start servers that end with the test."""
+    """Start servers that stop with the test."""
     servers: list[SocketServer] = []
 
     def start(script: Callable[[Talk], None]) -> SocketServer:

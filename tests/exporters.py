@@ -1,4 +1,4 @@
-"""Targets for a real Prometheus: one whose figures are known, and a process that works 40 % of the time."""
+"""Targets for a real Prometheus: an exporter with known figures, and a process with 40 % CPU usage."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ import sys, time
 from prometheus_client import start_http_server
 start_http_server(int(sys.argv[1]), "127.0.0.1")
 print("ready", flush=True)
-while True:  # 40 ms of work in each 100 ms
+while True:  # 40 ms of work per 100 ms
     began = time.monotonic()
     used = time.thread_time()
     while time.thread_time() - used < 0.04:
@@ -25,7 +25,7 @@ while True:  # 40 ms of work in each 100 ms
 
 
 class Exporter:
-    """A target whose figures are known, which can be made to fail its scrapes and to begin anew."""
+    """An exporter with known figures that can fail its scrapes and restart."""
 
     TEXT = (
         b"process_resident_memory_bytes %d\n"
@@ -46,7 +46,7 @@ class Exporter:
         self.server = SocketServer(self._script)
 
     def restart(self) -> float:
-        """Begin anew, as a process does: its counter at zero, its start now; returns that time."""
+        """Restart like a process: reset the counter and the start time; return that time."""
         with self._lock:
             self._began, self._began_at = time.monotonic(), time.time()
             return self._began_at
@@ -65,7 +65,7 @@ class Exporter:
 
 
 def service_named(name: str, *, interval_s: float, **queries: str) -> Service:
-    """Return a service that Prometheus knows by its name."""
+    """Return a service with a name as its Prometheus label."""
     target: dict[str, Any] = {
         "selector": f'service="{name}",environment="staging"',
         "scrape_interval_s": interval_s,

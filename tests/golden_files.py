@@ -1,6 +1,6 @@
-"""Golden files: what a renderer gave when someone looked at it and found it right.
+"""Golden files: reviewed output of renderers.
 
-``BELLWETHER_UPDATE_GOLDEN=1 pytest`` writes them anew; look at the difference before you keep it.
+``BELLWETHER_UPDATE_GOLDEN=1 pytest`` updates them; review the difference before you commit it.
 """
 
 import io
@@ -12,19 +12,19 @@ from PIL import Image
 
 FOLDER = Path(__file__).parent / "golden"
 PICTURE_SIZE = (600, 338)
-"""Golden pictures are kept at half size: that is enough to see what moved, and the files are small."""
+"""Golden pictures have half the size: enough to see changes, and the files are small."""
 
 NOTICEABLE = 40
-"""Of 255; how far a pixel may differ."""
+"""Tolerated difference of a pixel, of 255."""
 
 MOST_DIFFERING = 0.0005
-"""Share of pixels that may differ by more: another version of a rasteriser moves edges, a label that moved is more."""
+"""Share of pixels that may differ more: enough for other versions of a rasteriser, less than a shifted label."""
 
 UPDATES = os.environ.get("BELLWETHER_UPDATE_GOLDEN") == "1"
 
 
 def assert_golden(name: str, text: str) -> None:
-    """Compare text with the golden file of that name, or write the file where asked to."""
+    """Compare text with the golden file of a name; update the file if requested."""
     path = FOLDER / name
     if UPDATES:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def assert_golden(name: str, text: str) -> None:
 
 
 def assert_golden_picture(name: str, png: bytes) -> None:
-    """Compare a picture with the golden one of that name within a tolerance, or write it where asked to."""
+    """Compare a picture with the golden one of a name within a tolerance; update the file if requested."""
     path = FOLDER / name
     with Image.open(io.BytesIO(png)) as picture:
         small = picture.convert("RGB").resize(PICTURE_SIZE, Image.Resampling.BOX)
@@ -43,12 +43,12 @@ def assert_golden_picture(name: str, png: bytes) -> None:
     with Image.open(path) as golden:
         differing = share_differing(np.asarray(small), np.asarray(golden.convert("RGB")))
     assert differing <= MOST_DIFFERING, (
-        f"{name} differs in {differing:.2%} of its pixels; look at it, then BELLWETHER_UPDATE_GOLDEN=1 accepts it"
+        f"{name} differs in {differing:.2%} of its pixels; review it; BELLWETHER_UPDATE_GOLDEN=1 accepts it"
     )
 
 
 def share_differing(one: "np.ndarray", other: "np.ndarray") -> float:
-    """Return the share of pixels that differ noticeably in a colour; all of them where the sizes differ."""
+    """Return the share of pixels that differ noticeably in a colour; 1 for different sizes."""
     if one.shape != other.shape:
         return 1.0
     return float((np.abs(one.astype(int) - other.astype(int)).max(axis=-1) > NOTICEABLE).mean())

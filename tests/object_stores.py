@@ -1,4 +1,4 @@
-"""Object stores for tests: a server in a process of its own, a bucket for each test, a proxy that can fail."""
+"""Object stores for tests: a server process, buckets, and a proxy that can fail."""
 
 import contextlib
 import itertools
@@ -25,13 +25,13 @@ UNAVAILABLE = answer(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectStore:
-    """A server of objects."""
+    """An object store server."""
 
     port: int
 
     @property
     def login(self) -> S3Login:
-        """Who may call it."""
+        """The credentials and address."""
         return S3Login(
             access_key_id="test-key-id",
             secret_access_key="test-secret-key",
@@ -40,7 +40,7 @@ class ObjectStore:
         )
 
     def bucket(self) -> str:
-        """Make a bucket, and return its name."""
+        """Create a bucket and return its name."""
         name = f"bucket-{next(_BUCKETS)}"
         client_of(self.login).create_bucket(Bucket=name)
         return name
@@ -50,37 +50,37 @@ class ObjectStore:
         return Objects(S3Place(bucket=self.bucket(), prefix=prefix), lambda: self.login)
 
     def through(self, proxy: "Proxy") -> S3Login:
-        """Return who calls it through a proxy."""
+        """Return the credentials with the address of a proxy."""
         return replace(self.login, endpoint_url=f"http://127.0.0.1:{proxy.port}")
 
     def requests(self) -> list[str]:
-        """Return which requests there were since this was asked last."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_requests", timeout=10) as told:
-            return [line for line in told.read().decode().splitlines() if line]
+        """Return the requests since the last call of this method."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_requests", timeout=10) as response:
+            return [line for line in response.read().decode().splitlines() if line]
 
 
 @contextlib.contextmanager
 def object_store() -> Iterator[ObjectStore]:
-    """Lend a server; its process is gone when the block ends."""
+    """Run a server until the end of the block."""
     with python("-m", "tests.s3_server", stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         yield ObjectStore(port=int(process.stdout.readline()))
 
 
 class Proxy:
-    """Passes connections on to a server, or does what `fault` says: ``reset``, ``503``, or ``silent``.
+    """A proxy of a server with faults: ``reset``, ``503`` or ``silent``.
 
     Attributes:
-        faults: what happens to requests to come, one each; then all is well.
-        fault: what happens to every request after them.
-        is_spared: whether nothing happens to a request, by its first line.
-        lost_answers: so many answers are passed on by nobody, although the server has done what was asked.
+        faults: of the next requests, one by one; ``None`` for no fault.
+        fault: of all requests after them.
+        is_spared: returns whether a request has no fault, by its first line.
+        lost_answers: number of next responses that are dropped after the server has handled the request.
     """
 
     def __init__(self, port: int) -> None:
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._over = threading.Event()
+        self._is_over = threading.Event()
         self.port: int = self._listener.getsockname()[1]
         self.faults: list[str | None] = []
         self.fault: str | None = None
@@ -89,7 +89,7 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
-        while not self._over.is_set():
+        while not self._is_over.is_set():
             try:
                 connection, _ = self._listener.accept()
             except OSError:
@@ -103,7 +103,7 @@ class Proxy:
                 if self.is_spared(request.partition(b"\r\n")[0].decode()):
                     fault = None
                 if fault == "silent":
-                    self._over.wait(60)
+                    self._is_over.wait(60)
                     return
                 if fault == "reset":
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -118,13 +118,13 @@ class Proxy:
                 connection.sendall(answered)
 
     def close(self) -> None:
-        """Take no more connections."""
-        self._over.set()
+        """Accept no more connections."""
+        self._is_over.set()
         self._listener.close()
 
 
 def _request(connection: socket.socket) -> bytes:
-    """Return the next whole request; nothing when the client is gone. A client that asks whether to go on may."""
+    """Return the next complete request, or nothing after the client has closed; confirm ``Expect: 100-continue``."""
     data = b""
     while b"\r\n\r\n" not in data:
         if not (more := connection.recv(65536)):
@@ -141,7 +141,7 @@ def _request(connection: socket.socket) -> bytes:
 
 
 def _exchange(port: int, request: bytes) -> bytes:
-    """Return the whole answer of the server."""
+    """Send a request to the server and return its complete response."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as server:
         server.sendall(request)
         return b"".join(iter(lambda: server.recv(65536), b""))

@@ -1,4 +1,4 @@
-"""The files beside a run's record, made up: its latency distribution, and what its service used over time."""
+"""Synthetic files of a run: its latency distribution, and the resource usage of its service over time."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ MIB = 1024**2
 def distribution_bytes(
     *, median_s: float = 0.0185, requests: int = 20_000, slow_share: float = 0.01, seed: int = 20260101
 ) -> bytes:
-    """Return a log-normal distribution whose slowest requests took about three times as long again."""
+    """Return a log-normal distribution with a share of requests that are about three times slower."""
     random = np.random.default_rng(seed)
     latencies = random.lognormal(np.log(median_s), 0.5, requests)
     is_slow = random.random(requests) < slow_share
@@ -27,16 +27,16 @@ def distribution_bytes(
 
 
 def distribution(**shape: float) -> Distribution:
-    """Return such a distribution, read back."""
+    """Return such a distribution as an object."""
     found = read_distribution(distribution_bytes(**shape), where="made up")  # type: ignore[arg-type]
     assert found is not None
     return found
 
 
 def baseline_runs(count: int = 5, *, median_s: float = 0.0183) -> tuple[Distribution, ...]:
-    """Return the distributions of the runs of a baseline: their levels differ by 2 %."""
-    levels = median_s * np.random.default_rng(7).normal(1, 0.02, count)
-    return tuple(distribution(median_s=float(level), seed=seed) for seed, level in enumerate(levels))
+    """Return the distributions of a baseline's runs; their medians vary by 2 %."""
+    medians = median_s * np.random.default_rng(7).normal(1, 0.02, count)
+    return tuple(distribution(median_s=float(median), seed=seed) for seed, median in enumerate(medians))
 
 
 def write_distribution(folder: Path, content: bytes | None = None) -> None:
@@ -45,7 +45,7 @@ def write_distribution(folder: Path, content: bytes | None = None) -> None:
 
 
 def write_server_series(folder: Path, *, total_s: int = 960, without: tuple[str, ...] = ()) -> None:
-    """Write a run's ``server.csv``: CPU that rises in the warm-up, memory that grows, a disk that hardly does."""
+    """Write a run's ``server.csv``: CPU that rises in the warm-up, memory that grows, a disk that hardly changes."""
     random = np.random.default_rng(11)
     lines = [",".join(("second", *SERVER_METRICS))]
     for second in range(10, total_s - 10, max(5, total_s // 400)):

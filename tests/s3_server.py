@@ -1,7 +1,7 @@
 """An S3-compatible server: ``python -m tests.s3_server`` prints its port and serves until it is killed.
 
-It is moto's. A real server decides on a condition and writes in one step; moto does not, so it does one request at a
-time here.
+It is based on moto. A real server checks a condition and writes in one step; moto does not, so requests are handled one
+at a time here.
 """
 
 import logging
@@ -15,7 +15,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 
 class OneAtATime:
-    """A WSGI application that answers one request after another, and counts them."""
+    """A WSGI application that handles one request at a time, and logs them."""
 
     def __init__(self, application: Any) -> None:
         self._application = application
@@ -23,18 +23,18 @@ class OneAtATime:
         self.requests: list[str] = []
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """Answer a request; ``GET /_requests`` returns those there were since it was asked last."""
+        """Handle a request; ``GET /_requests`` returns the requests since its last call."""
         if environ["PATH_INFO"] == "/_requests":
-            told, self.requests = "\n".join(self.requests), []
+            lines, self.requests = "\n".join(self.requests), []
             start_response("200 OK", [("Content-Type", "text/plain")])
-            return [told.encode()]
+            return [lines.encode()]
         with self._lock:
             self.requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']}")
             return list(self._application(environ, start_response))
 
 
 class Handler(WSGIRequestHandler):
-    """Keeps connections, as S3 does."""
+    """Keeps connections alive, like S3."""
 
     protocol_version = "HTTP/1.1"
 

@@ -1,4 +1,4 @@
-"""Small servers on loopback that behave exactly as badly as a test wants, and processes that end with their test."""
+"""Small scripted servers on loopback, and child processes that end with their test."""
 
 import contextlib
 import json
@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[1]
 
 
 class Talk:
-    """One accepted connection, as the server's script sees it."""
+    """An accepted connection, for the script of a server."""
 
     def __init__(self, connection: socket.socket, number: int, closing: threading.Event) -> None:
         self.connection = connection
@@ -26,7 +26,7 @@ class Talk:
         self._buffer = b""
 
     def read_request(self) -> bytes | None:
-        """Return the next whole request, ``None`` once the client has closed."""
+        """Return the next complete request; ``None`` after the client has closed."""
         while b"\r\n\r\n" not in self._buffer:
             if not self._read_more():
                 return None
@@ -52,13 +52,13 @@ class Talk:
         self.connection.sendall(data)
 
     def send_and_close(self, data: bytes) -> None:
-        """Send an answer and the end of the connection in one packet: no client can see one without the other."""
+        """Send a response and close the connection in one packet, so that the client gets both at once."""
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         self.connection.sendall(data)
         self.connection.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Break the connection off with a RST."""
+        """Reset the connection."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
 
@@ -67,7 +67,7 @@ Script = Callable[[Talk], None]
 
 
 class SocketServer:
-    """Runs a script for each connection, in a thread of its own, until the test ends."""
+    """A server that runs a script per connection, in a thread, until the test ends."""
 
     def __init__(
         self, script: Script, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
@@ -85,7 +85,7 @@ class SocketServer:
 
     @property
     def accepted(self) -> int:
-        """How many connections there were."""
+        """The number of accepted connections."""
         return len(self._connections)
 
     def _accept(self) -> None:
@@ -127,12 +127,12 @@ class SocketServer:
 
 
 def answer(body: bytes = b"{}", *, status: str = "200 OK", headers: str = "") -> bytes:
-    """Return the bytes of an answer; ``headers`` are whole lines."""
+    """Return the bytes of a response; ``headers`` are lines that end with CRLF."""
     return f"HTTP/1.1 {status}\r\n{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 def always(data: bytes) -> Script:
-    """Answer every request with the same bytes and keep the connection."""
+    """Return a script that sends the same response to every request and keeps the connection open."""
 
     def script(talk: Talk) -> None:
         while talk.read_request() is not None:
@@ -142,7 +142,7 @@ def always(data: bytes) -> Script:
 
 
 def has_ipv6() -> bool:
-    """Say whether this machine has IPv6 on loopback."""
+    """Return whether this machine has IPv6 on loopback."""
     try:
         with socket.create_server(("::1", 0), family=socket.AF_INET6):
             return True
@@ -158,19 +158,19 @@ def free_port() -> int:
 
 
 def eventually(condition: Callable[[], Any], *, within_s: float = 30.0, every_s: float = 0.02) -> Any:
-    """Wait for something that cannot tell by itself, and return it once it is true."""
+    """Poll until a condition holds, and return its value."""
     deadline = time.monotonic() + within_s
     while True:
         found = condition()
         if found:
             return found
-        assert time.monotonic() < deadline, f"not within {within_s} s"
+        assert time.monotonic() < deadline, f"the condition did not hold within {within_s} s"
         time.sleep(every_s)
 
 
 @contextlib.contextmanager
 def child(*command: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Lend a process that is gone when the block ends, stopped ones too."""
+    """Run a process until the end of the block, also if it is stopped."""
     process = subprocess.Popen(command, cwd=PROJECT, **options)
     try:
         yield process
@@ -184,7 +184,7 @@ def child(*command: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextlib.contextmanager
 def python(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Lend a Python process of this project."""
+    """Run a Python process of this project until the end of the block."""
     with child(sys.executable, *arguments, **options) as process:
         yield process
 
@@ -193,9 +193,9 @@ def python(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[bytes]]
 def prometheus(
     folder: Path, *, targets: dict[str, int], interval: str = "200ms", port: int | None = None
 ) -> Iterator[str]:
-    """Lend a Prometheus that scrapes local ports, each under its ``service`` label; returns its address.
+    """Run a Prometheus that scrapes local ports, with their names as ``service`` labels; yield its URL.
 
-    It is killed in the end. One that is started in the same folder goes on with what the first one stored.
+    It is killed at the end. Another one in the same folder continues with the stored data.
     """
     scrapes = [
         {
@@ -215,7 +215,7 @@ def prometheus(
 def prometheus_with(
     folder: Path, config: dict[str, Any], *, port: int | None = None, options: tuple[str, ...] = ()
 ) -> Iterator[str]:
-    """Lend a Prometheus of any configuration; returns its address."""
+    """Run a Prometheus with any configuration; yield its URL."""
     # JSON is valid YAML.
     (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
     port = port or free_port()
@@ -243,4 +243,4 @@ def _answers(port: int) -> bool:
 
 
 Serve = Callable[[Callable[[Talk], None]], SocketServer]
-"""Starts a server that ends with the test; the fixture ``serve``."""
+"""Starts a server that stops with the test: the type of the fixture ``serve``."""

@@ -1,4 +1,4 @@
-"""Waiting for what is outside and cannot tell by itself."""
+"""Polling for conditions outside this process."""
 
 import time
 from collections.abc import Callable
@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 def until(look: Callable[[], T], *, within_s: float, what: str, every_s: float = 0.2) -> T:
-    """Look at something outside until it is there, and return it.
+    """Poll until a condition holds, and return its value.
 
     Raises:
-        TimeoutError: it is not in time.
+        TimeoutError: the condition does not hold in time.
     """
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
