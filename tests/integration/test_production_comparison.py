@@ -255,10 +255,10 @@ def test_the_mix_is_that_of_the_counters(same: ProductionComparison) -> None:
 
 
 def test_other_buckets_are_brought_together(url: str) -> None:
-    """With every second bound in common, 1.56 apart, the ratio is right to 15 %, and surely within what they tell."""
+    """With every second bound in common, 1.56 apart, the ratio is accurate to 15 % and within its buckets."""
     found = compared(url, "coarse-buckets")
     assert set(found.bounds) == set(duration_buckets()[::2])
-    assert "that they have in common" in found.remarks[0]
+    assert "both sides are compared in the common ones" in found.remarks[0]
     for figure in found.figures[:3]:
         assert figure.ratio == pytest.approx(TRUE_RATIO, rel=0.15)
         own, theirs = figure.run_bucket, figure.production_bucket
@@ -293,7 +293,7 @@ def test_production_is_only_read(url: str, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_where_nothing_is_known_the_bucket_says_so(same: ProductionComparison) -> None:
-    """Each percentile comes with the bucket that it surely lies in, a quarter wide."""
+    """A percentile is reported with its bucket, a quarter wide."""
     for figure in same.figures[:3]:
         assert figure.run is not None
         bucket = figure.run_bucket

@@ -68,7 +68,9 @@ def requests_of(plan: LoadPlan) -> Sequence[EndpointRequests]:
             name=endpoint.name,
             method=endpoint.method,
             weight=endpoint.weight,
-            wires=[wire_format(endpoint.method, each, base_url=plan.base_url, headers={}) for each in of_endpoint],
+            wires=[
+                wire_format(endpoint.method, request, base_url=plan.base_url, headers={}) for request in of_endpoint
+            ],
             check=plan.check_of(endpoint.name),
         )
         for endpoint, of_endpoint in zip(FEED.endpoints, FEED.requests, strict=True)

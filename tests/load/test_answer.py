@@ -89,7 +89,9 @@ LEFT_TO_THE_PARSER = [
 
 
 @pytest.mark.parametrize(
-    ("data", "result"), [each[1:] for each in LEFT_TO_THE_PARSER], ids=[e[0] for e in LEFT_TO_THE_PARSER]
+    ("data", "result"),
+    [example[1:] for example in LEFT_TO_THE_PARSER],
+    ids=[example[0] for example in LEFT_TO_THE_PARSER],
 )
 def test_any_other_answer_is_left_to_the_parser(data: bytes, result: Answer | type[Exception]) -> None:
     """Also what looks good at first sight: a broken answer must not count as a good one."""

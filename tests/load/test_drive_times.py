@@ -246,7 +246,7 @@ def test_a_fault_of_the_schedule_ends_the_load(
 ) -> None:
     """An alarm that fails would otherwise never ring again."""
     plan = plan_of(tmp_path, "http://gateway", max_concurrency=2)
-    requests = [replace(each, wires=[]) for each in requests_of(plan)]
+    requests = [replace(endpoint, wires=[]) for endpoint in requests_of(plan)]
     load = VirtualLoad(time, plan, requests, lambda _: 0.01)
     load.pass_until(2)
     assert load.summary().ended.startswith("the load generator failed unexpectedly (")

@@ -50,9 +50,9 @@ def line(poller: Poller) -> Iterator[Callable[[], Line]]:
         return lines[-1]
 
     yield begin
-    for each in lines:
-        poller.remove(each.here.fileno())
-        each.close()
+    for line in lines:
+        poller.remove(line.here.fileno())
+        line.close()
 
 
 Lines = Callable[[], Line]

@@ -57,8 +57,8 @@ def test_each_part_has_exactly_its_arrivals(arrivals: str, changes: dict[str, An
     assert (load.warmup_arrivals, load.measured_arrivals) == (before, inside)
     times = [arrival.due_s for arrival in due]
     assert times == sorted(times)
-    assert all(0 < each < load.warmup_s for each in times[:before])
-    assert all(load.warmup_s < each < load.total_s for each in times[before:])
+    assert all(0 < due_s < load.warmup_s for due_s in times[:before])
+    assert all(load.warmup_s < due_s < load.total_s for due_s in times[before:])
 
 
 def test_constant_arrivals_sit_half_a_gap_in_and_do_not_drift() -> None:

@@ -114,7 +114,7 @@ def test_no_query_no_question_mark(tmp_path: Path) -> None:
 def test_rows_per_endpoint(tmp_path: Path, bars: int, rows: int) -> None:
     """As many requests as there are bars with a history, up to the limit; header and rows agree."""
     feed = feed_of(write_csv(tmp_path / "d.csv", count=bars), endpoint(), endpoint(name="two"))
-    assert [each.rows for each in feed.endpoints] == [rows, rows]
+    assert [endpoint.rows for endpoint in feed.endpoints] == [rows, rows]
     assert [len(requests) for requests in feed.requests] == [rows, rows]
     assert ROWS_PER_ENDPOINT == 2000
 
@@ -135,7 +135,7 @@ def test_rows_are_spread_over_the_data_in_time_order(tmp_path: Path) -> None:
 def test_endpoints_keep_order_method_and_weight(tmp_path: Path) -> None:
     """The load picks endpoints by these."""
     feed = feed_of(write_csv(tmp_path / "d.csv"), endpoint(weight=3), endpoint(name="two", method="PUT"))
-    assert [(each.name, each.method, each.weight) for each in feed.endpoints] == [
+    assert [(endpoint.name, endpoint.method, endpoint.weight) for endpoint in feed.endpoints] == [
         ("place", "POST", 3),
         ("two", "PUT", 1),
     ]

@@ -1,4 +1,4 @@
-"""The latency distribution of a run: what is written, what is read back, and quantiles of it."""
+"""The latency distribution of a run: its file and its quantiles."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def read(*lines: str, header: str = "lower_s,upper_s,count") -> Distribution | N
     return read_distribution("\n".join([header, *lines, ""]).encode(), where="distribution.csv")
 
 
-def test_each_step_that_occurred_is_a_row() -> None:
+def test_every_step_that_occurred_is_a_row() -> None:
     """Steps are 1 % wide: 20 ms twice is one row around it, 500 ms another."""
     lines = distribution_csv(counts_of(0.02, 0.02, 0.5)).decode().splitlines()
     assert lines[0] == "lower_s,upper_s,count"
@@ -24,8 +24,8 @@ def test_each_step_that_occurred_is_a_row() -> None:
         assert upper / lower == pytest.approx(1.01, rel=1e-6)
 
 
-def test_quantiles_are_right_to_a_percent() -> None:
-    """Against NumPy over the very latencies."""
+def test_quantiles_are_accurate_to_a_percent() -> None:
+    """Compared with NumPy's quantiles of the same latencies."""
     latencies = np.random.default_rng(5).lognormal(-4, 0.7, 30_000)
     counts = Histogram()
     for latency_s in latencies.tolist():
@@ -45,7 +45,7 @@ def test_a_quantile_lies_within_its_step() -> None:
 
 
 def test_no_request_is_no_distribution() -> None:
-    """A header alone is what a load without an answer leaves."""
+    """A load without an answer writes only the header."""
     assert distribution_csv({}) == b"lower_s,upper_s,count\n"
     assert read() is None
 
@@ -64,14 +64,14 @@ def test_no_request_is_no_distribution() -> None:
         (["-1,1,5"], "bounds must ascend"),
     ],
 )
-def test_what_is_no_distribution_is_refused(lines: list[str], message: str) -> None:
-    """The message names the file and what is wrong with it."""
+def test_an_invalid_distribution_is_refused(lines: list[str], message: str) -> None:
+    """The error names the file and the problem."""
     with pytest.raises(StoreError, match=r"distribution\.csv is not a latency distribution: .*" + message):
         read(*lines)
 
 
 def test_other_columns_are_refused() -> None:
-    """Another table is not taken for it, and neither is an empty file."""
+    """Another table or an empty file is not a distribution."""
     with pytest.raises(StoreError, match=r"the columns must be lower_s,upper_s,count, but are a,b"):
         read(header="a,b")
     with pytest.raises(StoreError, match="the columns must be"):

@@ -1,4 +1,4 @@
-"""From rows to figures: every number is worked out by hand or by numpy beside it."""
+"""From rows to figures: the expected numbers are computed by hand or by NumPy."""
 
 import dataclasses
 import gzip
@@ -84,7 +84,7 @@ def value(load: LoadFigures, name: str) -> float | None:
 
 
 def test_percentiles_are_exact_over_all_rows(tmp_path: Path) -> None:
-    """As numpy says of the very rows: no buckets, no averages over endpoints or seconds."""
+    """The same as NumPy's of all rows: no buckets, no averages over endpoints or seconds."""
     random = np.random.default_rng(11)
     latencies = np.round(random.lognormal(-3.5, 0.8, 5_000), 6)
     rows = [
@@ -94,7 +94,7 @@ def test_percentiles_are_exact_over_all_rows(tmp_path: Path) -> None:
     load = measured(tmp_path, rows)
     expected = np.quantile(latencies, [0.50, 0.95, 0.99])
     assert [value(load, name) for name in LATENCIES] == pytest.approx(list(expected), rel=1e-12)
-    by_endpoint = {each.name: each for each in load.endpoints}
+    by_endpoint = {endpoint.name: endpoint for endpoint in load.endpoints}
     assert [getattr(by_endpoint["positions"], name) for name in LATENCIES] == pytest.approx(
         list(np.quantile(latencies[::3], [0.50, 0.95, 0.99])), rel=1e-12
     )
@@ -111,7 +111,7 @@ def test_a_percentile_between_two_rows_is_interpolated(tmp_path: Path) -> None:
 
 
 def test_the_warm_up_is_left_out(tmp_path: Path) -> None:
-    """A cold start of 5 s and a failure, both in the warm-up, touch no figure."""
+    """A cold start of 5 s and a failure, both in the warm-up, affect no figure."""
     warmup = [Row(0.0, 5.0), Row(1.0, 0.001, error="HTTP 503", status=503)]
     load = measured(tmp_path, [*warmup, *(Row(10 + number) for number in range(10))])
     assert [value(load, name) for name in LATENCIES] == [0.02, 0.02, 0.02]
@@ -130,8 +130,8 @@ def test_fast_failures_do_not_improve_latency(tmp_path: Path) -> None:
     assert value(load, "error_rate") == pytest.approx(10 / 15)
 
 
-def test_time_outs_and_unfinished_requests_count_at_the_time_they_waited(tmp_path: Path) -> None:
-    """18 answers at 0.1 s, one given up after 10 s, one unfinished after 4 s: p95 and p99 see them."""
+def test_timeouts_and_unfinished_requests_count_with_the_time_they_waited(tmp_path: Path) -> None:
+    """18 answers at 0.1 s, one given up after 10 s, one unfinished after 4 s: p95 and p99 include them."""
     rows = [Row(10 + number / 10, 0.1) for number in range(18)]
     rows += [Row(12, 10.0, error="timeout", status=0), Row(13, 4.0, error="unfinished", status=0)]
     load = measured(tmp_path, rows)
@@ -143,7 +143,7 @@ def test_time_outs_and_unfinished_requests_count_at_the_time_they_waited(tmp_pat
 
 
 def test_throughput_is_what_was_delivered_within_the_window(tmp_path: Path) -> None:
-    """Good answers that came in its 10 s, also to requests of the warm-up; not those that came while draining."""
+    """Good answers received in its 10 s, also to requests of the warm-up; not those received afterwards."""
     rows = [
         Row(9.5, 0.4),  # answered at 9.9: before the window
         Row(9.5, 0.6),  # answered at 10.1: counts, though due in the warm-up
@@ -158,15 +158,15 @@ def test_throughput_is_what_was_delivered_within_the_window(tmp_path: Path) -> N
 
 
 def test_a_service_at_its_limit_shows_its_limit(tmp_path: Path) -> None:
-    """100/s offered for 10 s to a service that does 50/s: it answers all, half of them after the window."""
+    """100/s for 10 s to a service that handles 50/s: it answers all, half of them after the window."""
     rows = [Row(10 + number / 100, (number + 1) / 50 - number / 100, lag_s=0.0) for number in range(1_000)]
     load = measured(tmp_path, rows)
     assert (load.finished, load.failed) == (1_000, 0)
     assert value(load, "throughput") == pytest.approx(50.0)
 
 
-def test_the_achieved_rate_counts_what_went_out_in_the_window(tmp_path: Path) -> None:
-    """10 due; one found its slot only after the window, one never: 8 in 10 s."""
+def test_the_achieved_rate_counts_requests_sent_in_the_window(tmp_path: Path) -> None:
+    """10 due; one got its connection only after the window, one never: 8 in 10 s."""
     rows = [Row(10 + number) for number in range(8)]
     rows += [
         Row(19.0, 3.0, lag_s=2.5),  # sent at 21.5
@@ -196,10 +196,13 @@ def test_errors_are_grouped_with_an_example(tmp_path: Path) -> None:
         ErrorGroup(kind="HTTP 503", endpoint="orders", count=3, example="busy"),
         ErrorGroup(kind="HTTP 503", endpoint="positions", count=2, example=""),
     )
-    assert [(each.name, each.due, each.failed) for each in load.endpoints] == [("orders", 7, 3), ("positions", 7, 7)]
+    assert [(endpoint.name, endpoint.due, endpoint.failed) for endpoint in load.endpoints] == [
+        ("orders", 7, 3),
+        ("positions", 7, 7),
+    ]
 
 
-def test_each_second_is_summed_up(tmp_path: Path) -> None:
+def test_requests_are_aggregated_by_second(tmp_path: Path) -> None:
     """By the second in which a request was due; seconds without an answer have no latency."""
     rows = [
         Row(9.0, 0.3),
@@ -233,7 +236,7 @@ def test_a_request_due_on_the_second_belongs_to_it(tmp_path: Path) -> None:
 
 
 def test_a_truncated_record_is_measured_up_to_the_cut(tmp_path: Path) -> None:
-    """The rest of a gzip file may be missing, and so may half of its last row."""
+    """The end of a gzip file may be missing, and half of its last row."""
     write(tmp_path, [Row(10 + number / 100, 0.001 * (1 + number % 7)) for number in range(1_000)])
     path = tmp_path / "requests.csv.gz"
     path.write_bytes(path.read_bytes()[:-400])
@@ -243,23 +246,23 @@ def test_a_truncated_record_is_measured_up_to_the_cut(tmp_path: Path) -> None:
     assert value(load, "latency_p50") == pytest.approx(0.004, abs=1e-9)
 
 
-def test_a_missing_summary_tells_of_a_killed_generator(tmp_path: Path) -> None:
-    """And where the requests up to then are."""
+def test_a_missing_summary_means_a_killed_generator(tmp_path: Path) -> None:
+    """The error says where the requests up to then are."""
     write(tmp_path, [Row(10)], log=None)
     with pytest.raises(LoadError, match="ended without a summary: it was killed, or the machine ran out of memory"):
         measure(tmp_path)
 
 
 def test_a_damaged_summary_is_refused(tmp_path: Path) -> None:
-    """The message names the file and the field."""
+    """The error names the file and the field."""
     write(tmp_path, [Row(10)])
     (tmp_path / "generator.json").write_text('{"ended": "completed"}', encoding="utf-8")
     with pytest.raises(StoreError, match=r"generator\.json cannot be read: version is missing"):
         measure(tmp_path)
 
 
-def test_a_missing_record_says_that_nothing_started(tmp_path: Path) -> None:
-    """There is no file at all."""
+def test_without_a_record_the_load_never_started(tmp_path: Path) -> None:
+    """The file is missing."""
     write(tmp_path, [Row(10)])
     (tmp_path / "requests.csv.gz").unlink()
     with pytest.raises(LoadError, match=r"there is no .*requests\.csv\.gz; the load never started"):
@@ -275,8 +278,8 @@ def test_a_missing_record_says_that_nothing_started(tmp_path: Path) -> None:
     ],
     ids=["empty", "another table", "not compressed"],
 )
-def test_a_file_that_is_no_record_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
-    """The message says what it is instead."""
+def test_another_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    """The error shows its beginning, or says that it is damaged."""
     path = tmp_path / "requests.csv.gz"
     path.write_bytes(content)
     with pytest.raises(LoadError, match=message):
@@ -284,7 +287,7 @@ def test_a_file_that_is_no_record_is_refused(tmp_path: Path, content: bytes, mes
 
 
 def test_a_record_damaged_in_the_middle_is_refused(tmp_path: Path) -> None:
-    """Half the rows would look like a whole run."""
+    """Half of the rows would look like a complete run."""
     path = write(tmp_path, [Row(10 + number, 0.001 * number) for number in range(500)]) / "requests.csv.gz"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
@@ -294,7 +297,7 @@ def test_a_record_damaged_in_the_middle_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_rows_are_no_figures(tmp_path: Path) -> None:
-    """Nothing is never zero: each metric has its reason."""
+    """No data is never zero: every metric has its reason."""
     load = measured(tmp_path, [])
     nothing_due = "nothing was due in the measured window"
     assert load.metrics == {
@@ -309,7 +312,7 @@ def test_no_rows_are_no_figures(tmp_path: Path) -> None:
 
 
 def test_a_load_that_ended_in_its_warm_up_has_no_rate(tmp_path: Path) -> None:
-    """Its window is empty: 0 requests in 0 s is no rate of zero."""
+    """Its window is empty: 0 requests in 0 s is not a rate of zero."""
     stopped = dataclasses.replace(LOG, ended="stopped by SIGTERM", measured_from=START + 4, measured_to=START + 4)
     load = measured(tmp_path, [Row(1.0), Row(2.0)], stopped)
     assert (load.achieved_rate_rps, value(load, "throughput"), value(load, "latency_p50")) == (None, None, None)
@@ -317,7 +320,7 @@ def test_a_load_that_ended_in_its_warm_up_has_no_rate(tmp_path: Path) -> None:
 
 
 def test_when_every_request_failed_there_is_no_latency(tmp_path: Path) -> None:
-    """Throughput is a true zero then, and the error rate one."""
+    """Throughput is then really 0, and the error rate 1."""
     load = measured(tmp_path, [Row(10 + number, 0.001, error="HTTP 500", status=500) for number in range(10)])
     assert (value(load, "throughput"), value(load, "error_rate")) == (0.0, 1.0)
     assert {load.metrics[name].reason for name in LATENCIES} == {"no request was answered"}
@@ -326,8 +329,8 @@ def test_when_every_request_failed_there_is_no_latency(tmp_path: Path) -> None:
     )
 
 
-def test_the_generator_is_reported_as_it_saw_itself(tmp_path: Path) -> None:
-    """Its own lag is kept apart from the wait for a free slot, the target's fault."""
+def test_the_generator_s_own_figures_are_reported(tmp_path: Path) -> None:
+    """Its schedule lag is separate from the wait for a free connection, which the target causes."""
     load = measured(tmp_path, [Row(10 + number, 0.5, lag_s=0.4 if number == 9 else 0.0) for number in range(10)])
     generator = load.generator
     assert generator.schedule_lag_p99_s == pytest.approx(0.0011, rel=0.005)  # the 99th of 100
@@ -336,8 +339,8 @@ def test_the_generator_is_reported_as_it_saw_itself(tmp_path: Path) -> None:
     assert (generator.capped, generator.ended, generator.clock_step_s) == (3, "completed", 0.0)
 
 
-def test_what_the_generator_itself_made_of_a_latency_is_known(tmp_path: Path) -> None:
-    """100 requests of 20 ms, released 1 ms late; the 3 that waited 0.4 s for a free slot waited for the target."""
+def test_the_generator_s_share_of_a_latency_is_known(tmp_path: Path) -> None:
+    """100 requests of 20 ms, released 1 ms late; 3 more waited 0.4 s for a free connection, because of the target."""
     rows = [Row(10 + number / 10, 0.021, lag_s=0.001, schedule_lag_s=0.001) for number in range(97)]
     rows += [Row(19.8, 0.42, lag_s=0.4, schedule_lag_s=0.001) for _ in range(3)]
     generator = measured(tmp_path, rows).generator
@@ -345,13 +348,13 @@ def test_what_the_generator_itself_made_of_a_latency_is_known(tmp_path: Path) ->
 
 
 def test_rows_are_counted_by_endpoint(tmp_path: Path) -> None:
-    """How many different requests there were to send, as the load process told."""
+    """The number of different requests, from the summary of the load process."""
     load = measured(tmp_path, [Row(11.0), Row(12.0, endpoint="positions")])
-    assert {each.name: each.rows for each in load.endpoints} == {"orders": 3, "positions": 2}
+    assert {endpoint.name: endpoint.rows for endpoint in load.endpoints} == {"orders": 3, "positions": 2}
 
 
 def test_the_window_is_the_one_that_was_driven(tmp_path: Path) -> None:
-    """In UTC, to the millisecond, so that Prometheus is asked about the same one."""
+    """In UTC, to the millisecond, so that Prometheus is queried about the same window."""
     log = dataclasses.replace(LOG, measured_from=START + 10.125, measured_to=START + 20.5)
     load = measured(tmp_path, [Row(11.0)], log)
     assert load.window.start.isoformat() == "2026-01-07T12:00:10.125000+00:00"
@@ -360,7 +363,7 @@ def test_the_window_is_the_one_that_was_driven(tmp_path: Path) -> None:
 
 
 def test_figures_of_rows_are_those_of_the_file(tmp_path: Path) -> None:
-    """Reading and working out are apart, so that rows can come from anywhere."""
+    """Reading and computing are separate, so that rows may come from anywhere."""
     folder = write(tmp_path, [Row(10 + number) for number in range(10)])
     rows = read_requests(folder / "requests.csv.gz")
     assert figures(rows, dataclasses.replace(LOG, arrivals=10)) == measure(folder)
@@ -374,8 +377,8 @@ def test_nothing_here_imports_locust() -> None:
 # What else is left beside the figures
 
 
-def test_the_distribution_is_of_what_counts_in_the_window(tmp_path: Path) -> None:
-    """Good answers and time-outs; not the warm-up, and no failure that was answered fast."""
+def test_the_distribution_has_the_latencies_of_the_window(tmp_path: Path) -> None:
+    """Good answers and timeouts; not the warm-up, and no failure that was answered."""
     rows = [Row(5, 0.5), *(Row(10 + number, 0.02) for number in range(3)), Row(14, 10.0, error="timeout", status=0)]
     measured(tmp_path, [*rows, Row(15, 0.001, error="HTTP 503", status=503)])
     found = read_distribution((tmp_path / "distribution.csv").read_bytes(), where="distribution.csv")
@@ -384,14 +387,14 @@ def test_the_distribution_is_of_what_counts_in_the_window(tmp_path: Path) -> Non
     assert [round(middle, 2) for middle in found.quantiles([0.5, 1.0])] == [0.02, pytest.approx(10.0, rel=0.01)]
 
 
-def test_without_an_answer_there_is_no_distribution(tmp_path: Path) -> None:
-    """The file is there, and holds nothing."""
+def test_without_an_answer_the_distribution_is_empty(tmp_path: Path) -> None:
+    """The file has only its header."""
     measured(tmp_path, [])
     assert (tmp_path / "distribution.csv").read_text(encoding="ascii") == "lower_s,upper_s,count\n"
 
 
 def test_a_stall_is_part_of_the_figures(tmp_path: Path) -> None:
-    """From 15 s on the service sleeps for two seconds, in which 40 requests come due."""
+    """From 15 s on the service sleeps for two seconds, in which 40 requests become due."""
     rows = [Row(number / 20, 0.02 if not 15 <= number / 20 < 17 else 17 - number / 20) for number in range(400)]
     assert measured(tmp_path, rows).stalls == (Stall(start_s=15.0, duration_s=2.0),)
 
@@ -403,7 +406,7 @@ MINUTES = dataclasses.replace(LOG, measured_to=START + 10 + 300)
 
 def minutes(*latencies_s: float) -> list[Row]:
     """Return a request every second; each minute of the window has its own latency."""
-    return [Row(10 + 60 * n + s, latency_s=each) for n, each in enumerate(latencies_s) for s in range(60)]
+    return [Row(10 + 60 * n + s, latency_s=latency_s) for n, latency_s in enumerate(latencies_s) for s in range(60)]
 
 
 def test_the_spread_within_a_run_is_that_of_its_minutes(tmp_path: Path) -> None:
@@ -413,20 +416,20 @@ def test_the_spread_within_a_run_is_that_of_its_minutes(tmp_path: Path) -> None:
     assert found == {name: pytest.approx(0.1 * np.sqrt(2.5), rel=1e-3) for name in LATENCIES}
 
 
-def test_a_steady_run_has_none(tmp_path: Path) -> None:
-    """Five minutes alike."""
+def test_a_steady_run_has_no_spread(tmp_path: Path) -> None:
+    """All five minutes are the same."""
     found = measured(tmp_path, minutes(*[0.02] * 5), MINUTES).within_run
     assert found == {name: pytest.approx(0.0, abs=1e-12) for name in LATENCIES}
 
 
-def test_a_short_run_does_not_tell(tmp_path: Path) -> None:
+def test_the_spread_of_a_short_run_is_unknown(tmp_path: Path) -> None:
     """Four minutes and 59 seconds are four minutes: too few."""
     short = dataclasses.replace(LOG, measured_to=START + 10 + 299)
     assert measured(tmp_path, minutes(0.02, 0.03, 0.02, 0.03), short).within_run == {}
 
 
-def test_a_minute_that_is_not_whole_is_left_out(tmp_path: Path) -> None:
-    """The last half minute of 5:30 is ten times as slow, and counts for nothing here; nor does the warm-up."""
+def test_an_incomplete_minute_is_left_out(tmp_path: Path) -> None:
+    """The last half minute of 5:30 is ten times as slow and does not count; nor does the warm-up."""
     long = dataclasses.replace(LOG, measured_to=START + 10 + 330)
     rows = [Row(5, latency_s=9.0), *minutes(*[0.02] * 5), *(Row(310 + s, latency_s=0.2) for s in range(30))]
     assert measured(tmp_path, rows, long).within_run["latency_p50"] == pytest.approx(0.0, abs=1e-12)

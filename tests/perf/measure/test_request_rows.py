@@ -1,4 +1,4 @@
-"""The raw record as a table: read piece by piece, and only what is asked for."""
+"""The raw record as a table: read in pieces, and only the requested columns."""
 
 import gzip
 from pathlib import Path
@@ -16,7 +16,7 @@ LATENCIES = np.round(np.random.default_rng(3).lognormal(-4, 0.5, ROWS), 6).tolis
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A record that is several pieces long, whose second half names another endpoint and an error."""
+    """Write a record of several pieces, whose second half has another endpoint and an error."""
     lines = [",".join(REQUEST_COLUMNS)]
     for number, latency_s in enumerate(LATENCIES):
         name, error = ("orders", "") if number < ROWS // 2 else ("positions", "HTTP 503")
@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_pieces_are_one_table(path: Path) -> None:
-    """No row is lost or cut where one piece ends, and texts that come late are known from the first row on."""
+    """No row is lost or cut between two pieces, and categories that appear late are complete."""
     rows = read_requests(path)
     assert tuple(rows.columns) == REQUEST_COLUMNS
     assert len(rows) == ROWS
@@ -38,7 +38,7 @@ def test_pieces_are_one_table(path: Path) -> None:
     assert sorted(rows["error"].cat.categories) == ["", "HTTP 503"]
 
 
-def test_only_what_is_asked_for_is_kept(path: Path) -> None:
+def test_only_requested_columns_are_kept(path: Path) -> None:
     """In small types: a text takes a byte, a status two."""
     rows = read_requests(path, ("due_at", "status", "error"))
     assert list(rows.columns) == ["due_at", "status", "error"]
@@ -46,8 +46,8 @@ def test_only_what_is_asked_for_is_kept(path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [100, 5_000, 2 * CHUNK])
-def test_a_record_without_an_end_is_read_up_to_its_last_whole_line(path: Path, cut: int) -> None:
-    """What a killed process left, wherever it was cut off."""
+def test_a_truncated_record_is_read_up_to_its_last_complete_line(path: Path, cut: int) -> None:
+    """A killed process may leave it truncated anywhere."""
     path.write_bytes(path.read_bytes()[:-cut])
     left = read_requests(path, ("latency_s",))["latency_s"].tolist()
     assert 0 < len(left) < ROWS

@@ -1,4 +1,4 @@
-"""The service's own figures: which queries are asked, when, and what is made of the answers."""
+"""The server-side metrics: the queries, their times, and the figures from the answers."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,15 +24,15 @@ def test_figures_and_coverage() -> None:
     figures = scraped(FakeMetrics(healthy_answers()))
     assert figures.coverage_ratio == 1.0
     assert figures.problem is None
-    assert {name: (each.value, each.unit.value) for name, each in figures.metrics.items()} == {
+    assert {name: (metric.value, metric.unit.value) for name, metric in figures.metrics.items()} == {
         "cpu_usage": (1.5, "cores"),
         "memory_usage": (512.0 * 1024**2, "bytes"),
         "disk_usage": (0.40, "ratio"),
     }
 
 
-def test_exactly_the_measured_window_is_asked_for() -> None:
-    """The window goes into every query in milliseconds, and each is asked at the window's end."""
+def test_exactly_the_measured_window_is_queried() -> None:
+    """The window goes into every query in milliseconds, and each is evaluated at the window's end."""
     window = Window(start=BEGIN, end=BEGIN + timedelta(seconds=60.0084))  # rounded to 60 008 ms
     metrics = FakeMetrics(healthy_answers("60008ms") | {coverage_query("60008ms"): 60.0})
     scraped(metrics, window)
@@ -67,20 +67,20 @@ def test_exactly_the_measured_window_is_asked_for() -> None:
     ],
 )
 def test_coverage(scrapes: float, interval_s: float, coverage: float) -> None:
-    """Expected are window / interval scrapes, less the one that the window may just have missed."""
+    """The expected number is window / interval − 1, because the window may just miss one scrape."""
     began = {started_query(f"{10_000 + 2000 * interval_s:g}ms"): BEGIN.timestamp() - 60}
     at_the_ends = {coverage_query(f"{2000 * interval_s:g}ms"): 1.0}
     metrics = FakeMetrics(healthy_answers() | at_the_ends | began | {coverage_query(): scrapes})
     figures = scraped(metrics, interval_s=interval_s)
     assert figures.coverage_ratio == pytest.approx(coverage)
-    reasons = {each.reason for each in figures.metrics.values()}
+    reasons = {metric.reason for metric in figures.metrics.values()}
     assert reasons == ({None} if coverage == 1 else {f"only {coverage:.0%} of the scrapes succeeded"})
 
 
 @pytest.mark.parametrize("missing", [0.0, NoData("no data for up")])
 @pytest.mark.parametrize(("which", "end_s"), [("first", 2), ("last", 10)])
 def test_a_window_without_a_scrape_at_an_end_has_no_figures(which: str, end_s: int, missing: float | Exception) -> None:
-    """A rate that lacks the end of the window is too small, with a coverage that is still high."""
+    """A rate without the end of the window is too small, although the coverage is high."""
     end = BEGIN + timedelta(seconds=end_s)
 
     class Gap(FakeMetrics):
@@ -95,11 +95,11 @@ def test_a_window_without_a_scrape_at_an_end_has_no_figures(which: str, end_s: i
         "Prometheus and scrape_interval_s"
     )
     assert figures.coverage_ratio == 1.0
-    assert {(each.value, each.reason) for each in figures.metrics.values()} == {(None, figures.problem)}
+    assert {(metric.value, metric.reason) for metric in figures.metrics.values()} == {(None, figures.problem)}
 
 
-def test_a_window_of_few_scrapes_has_no_ends_to_look_at() -> None:
-    """Of 10 s with a scrape each 5 s the coverage says it all."""
+def test_a_window_of_few_scrapes_is_not_checked_at_its_ends() -> None:
+    """For 10 s with a scrape every 5 s the coverage is enough."""
     metrics = FakeMetrics(healthy_answers() | {started_query("20000ms"): BEGIN.timestamp() - 60})
     figures = scraped(metrics, interval_s=5)
     assert (figures.problem, figures.coverage_ratio) == (None, 1.0)
@@ -118,8 +118,8 @@ def test_a_window_of_few_scrapes_has_no_ends_to_look_at() -> None:
         (4e9, False),  # a clock that is wrong
     ],
 )
-def test_a_process_that_began_within_the_window_is_told(started_s: float, is_restarted: bool) -> None:
-    """By the time that it tells itself: a time that merely moved with the clock is none."""
+def test_a_process_started_within_the_window_is_reported(started_s: float, is_restarted: bool) -> None:
+    """By the start time that it exports; a start time that merely shifted with the clock does not count."""
     began = BEGIN.timestamp() + started_s
     figures = scraped(FakeMetrics(healthy_answers() | {started_query(): began}))
     assert figures.restarted_at == (datetime.fromtimestamp(began, tz=UTC) if is_restarted else None)
@@ -127,8 +127,8 @@ def test_a_process_that_began_within_the_window_is_told(started_s: float, is_res
 
 
 @pytest.mark.parametrize("unknown", [NoData("no data"), PartialAnswer("a part"), QueryRejected("no"), 1e300])
-def test_without_a_start_time_nothing_is_said_of_a_restart(unknown: float | Exception) -> None:
-    """Many services do not export it; that is nobody's fault."""
+def test_without_a_start_time_a_restart_is_unknown(unknown: float | Exception) -> None:
+    """Many services do not export it; that is no problem."""
     figures = scraped(FakeMetrics(healthy_answers() | {started_query(): unknown}))
     assert (figures.restarted_at, figures.problem) == (None, None)
 
@@ -136,8 +136,8 @@ def test_without_a_start_time_nothing_is_said_of_a_restart(unknown: float | Exce
 @pytest.mark.parametrize(
     "error", [NoData("no data for up"), QueryRejected("parse error"), PartialAnswer("Prometheus has only a part")]
 )
-def test_a_metric_that_cannot_be_had_has_a_reason(error: Exception) -> None:
-    """One figure without data takes nothing from the others, and is not zero."""
+def test_a_missing_metric_has_a_reason(error: Exception) -> None:
+    """It does not affect the others, and is not zero."""
     cpu = small_service().prometheus.query("cpu_usage", window="10000ms")
     figures = scraped(FakeMetrics(healthy_answers() | {cpu: error}))
     assert (figures.metrics["cpu_usage"].value, figures.metrics["cpu_usage"].reason) == (None, str(error))
@@ -154,25 +154,25 @@ def test_a_metric_that_cannot_be_had_has_a_reason(error: Exception) -> None:
     ],
 )
 def test_no_scrapes_at_all(error: Exception, problem: str) -> None:
-    """Without any scrape nothing else is asked, and every figure has the problem as its reason."""
+    """Without any scrape nothing else is queried, and every figure has the problem as its reason."""
     metrics = FakeMetrics({coverage_query(): error})
     figures = scraped(metrics)
     assert (figures.problem, figures.coverage_ratio) == (problem, None)
-    assert {name: each.reason for name, each in figures.metrics.items()} == dict.fromkeys(
+    assert {name: metric.reason for name, metric in figures.metrics.items()} == dict.fromkeys(
         ("cpu_usage", "memory_usage", "disk_usage"), problem
     )
 
 
 @pytest.mark.parametrize("length", [timedelta(0), timedelta(seconds=-5), timedelta(microseconds=400)])
-def test_an_empty_window_is_not_asked_about(length: timedelta) -> None:
-    """A range of 0 ms is refused by Prometheus; a load stopped in its warm-up has no window."""
+def test_an_empty_window_is_not_queried(length: timedelta) -> None:
+    """Prometheus refuses a range of 0 ms; a load stopped in its warm-up has no window."""
     figures = scraped(FakeMetrics({}), Window(start=BEGIN, end=BEGIN + length))
     assert figures.problem == "the measured window is empty"
 
 
 @pytest.mark.parametrize("position", range(6))
-def test_prometheus_going_away_is_worth_a_retry(position: int) -> None:
-    """Whichever query hits it, unavailability is raised and not taken for missing data."""
+def test_an_unavailable_prometheus_is_raised_for_a_retry(position: int) -> None:
+    """In any query, unavailability is raised and not treated as missing data."""
     answers = {query: value for query, value in healthy_answers().items() if query != IS_SCRAPED}
     answers[list(answers)[position]] = PrometheusUnavailable("down")
     with pytest.raises(PrometheusUnavailable, match="down"):
@@ -181,7 +181,7 @@ def test_prometheus_going_away_is_worth_a_retry(position: int) -> None:
 
 @pytest.mark.parametrize(("answer", "is_watched"), [(1.0, True), (3.0, True), (0.0, False), (NoData("no data"), False)])
 def test_is_scraped(answer: float | Exception, is_watched: bool) -> None:
-    """One target that is up is enough; none, or no such target, is not."""
+    """One target that is up is enough."""
     metrics = FakeMetrics({IS_SCRAPED: answer})
     assert is_scraped(small_service(), metrics, at=BEGIN) is is_watched
     assert metrics.asked == [(IS_SCRAPED, BEGIN)]
@@ -191,6 +191,6 @@ def test_is_scraped(answer: float | Exception, is_watched: bool) -> None:
     "error", [PrometheusUnavailable("down"), QueryRejected("parse error"), PartialAnswer("only a part")]
 )
 def test_is_scraped_does_not_guess(error: Exception) -> None:
-    """A Prometheus that cannot say is not the same as one that says no."""
+    """A Prometheus that cannot answer does not mean that the service is not scraped."""
     with pytest.raises(type(error)):
         is_scraped(small_service(), FakeMetrics({IS_SCRAPED: error}), at=BEGIN)

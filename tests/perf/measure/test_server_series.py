@@ -1,4 +1,4 @@
-"""The service's own figures over time: what Prometheus is asked, what is written, and what is read back."""
+"""The server-side metrics over time: the queries and the file."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -25,12 +25,12 @@ def scraped(metrics: FakeMetrics, *, total_s: float = 20, interval_s: float = 1)
 
 
 def samples(*values: tuple[float, float]) -> tuple[Sample, ...]:
-    """Return samples by how many seconds after the begin each was asked for."""
+    """Return samples at these seconds after the begin."""
     return tuple(Sample(at=BEGIN + timedelta(seconds=asked_s), value=value) for asked_s, value in values)
 
 
-def test_a_value_stands_at_the_middle_of_what_it_averages() -> None:
-    """Scraped each second, 4 s are averaged over: what is asked for at 4 s is about the second 2."""
+def test_a_value_has_the_time_of_the_middle_of_its_average() -> None:
+    """Scraped every second, a value averages 4 s: a query at 4 s is the value of second 2."""
     metrics = FakeMetrics({})
     metrics.over_time[query("cpu_usage", "4000ms")] = samples((4, 1.5), (5, 1.75))
     metrics.over_time[query("memory_usage", "4000ms")] = samples((5, 2**30), (6, 2**31))
@@ -56,10 +56,8 @@ def test_a_value_stands_at_the_middle_of_what_it_averages() -> None:
         (3660, 1, "4000ms", 4, 6),  # 3 660 / 720 = 5.1
     ],
 )
-def test_only_the_run_itself_is_asked_about(
-    total_s: float, interval_s: float, window: str, first_s: float, step_s: float
-) -> None:
-    """The first average ends four scrapes after the begin, the last with the run: nothing beside it is mixed in."""
+def test_only_the_run_is_queried(total_s: float, interval_s: float, window: str, first_s: float, step_s: float) -> None:
+    """The first average ends four scrapes after the begin, the last with the run: nothing before or after the run is included."""
     metrics = FakeMetrics({})
     scraped(metrics, total_s=total_s, interval_s=interval_s)
     expected = (BEGIN + timedelta(seconds=first_s), BEGIN + timedelta(seconds=total_s), step_s)
@@ -71,8 +69,8 @@ def test_only_the_run_itself_is_asked_about(
 
 
 @pytest.mark.parametrize("error", [NoData("no data"), QueryRejected("parse error"), PrometheusUnavailable("down")])
-def test_what_cannot_be_had_is_told_in_the_log_only(error: PrometheusError, caplog: pytest.LogCaptureFixture) -> None:
-    """The run keeps its verdict, and the other metrics are there."""
+def test_a_metric_that_cannot_be_read_is_only_logged(error: PrometheusError, caplog: pytest.LogCaptureFixture) -> None:
+    """The run keeps its verdict, and the other metrics are kept."""
     metrics = FakeMetrics({})
     metrics.over_time[query("cpu_usage", "4000ms")] = error
     metrics.over_time[query("disk_usage", "4000ms")] = samples((4, 0.4))
@@ -83,16 +81,16 @@ def test_what_cannot_be_had_is_told_in_the_log_only(error: PrometheusError, capl
     assert f"cannot read CPU of orders-service over time: {error}" in caplog.messages
 
 
-def test_nothing_at_all_is_no_series() -> None:
-    """Nor is a run that is shorter than what is averaged over; about that nothing is asked."""
+def test_without_any_sample_there_is_no_series() -> None:
+    """Nor for a run shorter than the averaging window, about which nothing is queried."""
     assert scraped(FakeMetrics({})) is None
     short = FakeMetrics({})
     assert scraped(short, total_s=3) is None
     assert short.asked_over_time == []
 
 
-def test_what_is_written_is_read_back() -> None:
-    """Gaps are gaps, and no zeros."""
+def test_a_written_series_is_read_unchanged() -> None:
+    """Gaps stay gaps and do not become zeros."""
     series = ServerSeries(
         seconds=(2, 7),
         values={"cpu_usage": (1.5, None), "memory_usage": (None, 2.0**20), "disk_usage": (0.25, 0.5)},
@@ -113,7 +111,7 @@ def test_what_is_written_is_read_back() -> None:
         (f"{HEADER}\n1,2,nan,4\n", "a value must be finite, but is nan"),
     ],
 )
-def test_what_is_no_series_is_refused(content: str, message: str) -> None:
-    """The message names the file and what is wrong with it."""
+def test_an_invalid_series_is_refused(content: str, message: str) -> None:
+    """The error names the file and the problem."""
     with pytest.raises(StoreError, match=r"server\.csv is not a series of server-side metrics: .*" + message):
         read_server_series(content.encode(), where="server.csv")

@@ -1,4 +1,4 @@
-"""What makes a run untrustworthy: each rule at its edge, alone and together."""
+"""The reasons that make a run invalid: every rule at its limit, alone and together."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -38,12 +38,12 @@ def load_figures(generator: GeneratorFigures | None = None, **changes: Any) -> L
 
 
 def test_a_failing_service_is_no_reason() -> None:
-    """That is what a run is for: 90 % of the requests failed, and the figures are sound."""
+    """Measuring it is the purpose of a run: 90 % of the requests failed, and the figures are valid."""
     assert load_problems(LOAD, load_figures(finished=1_000, failed=9_000, timed_out=9_000)) == []
 
 
 def test_a_run_at_every_limit_is_valid() -> None:
-    """Each limit itself is still allowed."""
+    """The limits themselves are allowed."""
     generator = generator_figures(
         schedule_lag_p99_s=0.010,
         wanted_cores=0.80,
@@ -57,8 +57,8 @@ def test_a_run_at_every_limit_is_valid() -> None:
     assert load_problems(LOAD, load_figures(generator, due=9_990)) == []  # 99.9 % of 10 000
 
 
-def test_a_short_latency_may_be_raised_by_half_of_the_smallest_change_told() -> None:
-    """Of 2, 5 and 10 ms: nobody is told of a p99 that went from 2 to 7 ms."""
+def test_a_short_latency_may_be_raised_by_half_of_its_minimum_effect() -> None:
+    """The minimum effects are 2, 5 and 10 ms: a p99 that changes from 2 to 7 ms causes no alert."""
     lateness = {"latency_p50": 0.001, "latency_p95": 0.0025, "latency_p99": 0.005}
     metrics = {name: MetricValue(value=0.002 + raised, unit=Unit.SECONDS) for name, raised in lateness.items()}
     generator = generator_figures(distortion=lateness)
@@ -66,8 +66,8 @@ def test_a_short_latency_may_be_raised_by_half_of_the_smallest_change_told() -> 
 
 
 @pytest.mark.parametrize("name", ["latency_p50", "latency_p95", "latency_p99"])
-def test_lateness_makes_a_run_invalid_before_it_can_make_a_deviation(name: str) -> None:
-    """Whatever the latency is."""
+def test_lateness_makes_a_run_invalid_before_it_can_cause_a_deviation(name: str) -> None:
+    """At any latency."""
     for own_s in (0.001, 0.01, 0.1, 1.0, 10.0):
         raised_s = METRICS[name].minimum_effect(baseline=own_s, is_provisional=False) * 0.51
         metrics = {name: MetricValue(value=own_s + raised_s, unit=Unit.SECONDS)}
@@ -75,7 +75,7 @@ def test_lateness_makes_a_run_invalid_before_it_can_make_a_deviation(name: str) 
         assert len(load_problems(LOAD, load_figures(generator, metrics=metrics))) == 1
 
 
-def test_a_short_run_is_one_without_a_99th_percentile() -> None:
+def test_a_run_needs_enough_requests_for_a_99th_percentile() -> None:
     """0.99^299 is below 5 %, 0.99^298 is not."""
     load = LoadProfile(rate_rps=29.9, duration_s=10)
     assert load_problems(load, load_figures(due=299)) == []

@@ -1,8 +1,8 @@
-"""Quantiles out of the buckets of a histogram, as Prometheus makes them.
+"""Quantiles of a histogram with buckets, computed as Prometheus does.
 
-Within a bucket requests are taken to be spread evenly; how far that may be off is the width of the bucket, so that an
-estimate always comes with it. Two histograms are comparable where their upper bounds are the same: counts of coarser
-buckets are had from finer ones, never the other way round.
+Requests are assumed to be evenly distributed within a bucket. The error is at most the width of the bucket, so an
+estimate always has its bucket. Two histograms are compared in their common upper bounds: finer buckets can be merged
+into coarser ones, not the other way round.
 
 Source: ``bucketQuantile`` in Prometheus' ``promql/quantile.go``, version 2.42.
 """
@@ -13,12 +13,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 TOLERANCE_RATIO = 0.01
-"""So much of all a bucket may lack of the one below it: ``increase()`` extrapolates each series by itself."""
+"""A cumulative count may be smaller than the one below it by this share of all requests: ``increase()`` extrapolates
+every series separately."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bucket:
-    """From where to where a bucket counts, in seconds; the last one has no end."""
+    """The bounds of a bucket in seconds; the last bucket has no upper bound."""
 
     low: float
     high: float | None
@@ -26,11 +27,11 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """A quantile in seconds as a histogram tells it.
+    """A quantile in seconds, estimated from a histogram.
 
     Attributes:
-        value: interpolated within its bucket; of the bucket without an end its beginning.
-        bucket: where it surely lies.
+        value: interpolated within its bucket; the lower bound of a bucket without an upper one.
+        bucket: the bucket that contains the exact quantile.
     """
 
     value: float
@@ -54,7 +55,7 @@ class Buckets:
         """Return the histogram of cumulative counts by upper bound.
 
         Raises:
-            ValueError: they are no histogram.
+            ValueError: they are not a histogram; the text says why.
         """
         bounds = tuple(sorted(counts))
         if len(bounds) < 2 or bounds[-1] != math.inf:
@@ -64,28 +65,28 @@ class Buckets:
             below = rising[-1] if rising else 0.0
             if below - counts[bound] > TOLERANCE_RATIO * counts[bounds[-1]]:
                 raise ValueError(
-                    f"fewer requests took up to {bound:g} s than took less; its instances differ in buckets"
+                    f"the count up to {bound:g} s is smaller than the one below it; its instances have other buckets"
                 )
             rising.append(max(below, counts[bound]))
         return cls(bounds, tuple(rising))
 
     @property
     def total(self) -> float:
-        """How many requests there are."""
+        """The number of requests."""
         return self.counts[-1]
 
     @property
     def finite_bounds(self) -> frozenset[float]:
-        """The upper bounds but the infinite one."""
+        """The upper bounds without the infinite one."""
         return frozenset(self.bounds[:-1])
 
     def coarsened(self, bounds: Collection[float]) -> "Buckets":
-        """Return the same requests in the buckets of some of the bounds; the infinite one always stays."""
+        """Return the histogram with only these of its bounds; the infinite one always stays."""
         kept = [at for at, bound in enumerate(self.bounds) if bound in bounds or bound == math.inf]
         return Buckets(tuple(self.bounds[at] for at in kept), tuple(self.counts[at] for at in kept))
 
     def quantile(self, share: float) -> Estimate | None:
-        """Return the duration that a share of all requests does not exceed; ``None`` without any request."""
+        """Return the duration that a share of all requests does not exceed; ``None`` without requests."""
         if not self.total > 0:
             return None
         rank = share * self.total
@@ -99,7 +100,7 @@ class Buckets:
         return Estimate(value=bucket.low + (bucket.high - bucket.low) * part, bucket=bucket)
 
     def bucket_of(self, duration_s: float) -> Bucket:
-        """Return the bucket that counts a duration."""
+        """Return the bucket of a duration."""
         return self._bucket(bisect_left(self.bounds, duration_s))
 
     def _bucket(self, at: int) -> Bucket:
@@ -108,6 +109,6 @@ class Buckets:
 
 
 def common_bounds(histograms: Iterable[Buckets]) -> frozenset[float]:
-    """Return the finite bounds that all of them have."""
-    sets = [each.finite_bounds for each in histograms]
+    """Return the finite bounds that all histograms have."""
+    sets = [histogram.finite_bounds for histogram in histograms]
     return frozenset.intersection(*sets) if sets else frozenset()

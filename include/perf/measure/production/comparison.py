@@ -1,7 +1,7 @@
-"""The two sides beside each other: ``production.json``.
+"""The comparison of both sides: ``production.json``.
 
-Over production's days it is the median that counts, and their range says how far days differ. Both sides' quantiles are
-made of the buckets that all of them have.
+A figure of production is the median over its days, with their range. The quantiles of both sides are estimated from
+their common buckets.
 """
 
 import logging
@@ -36,7 +36,7 @@ class RequestSource(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyFigure:
-    """A figure over several days."""
+    """A figure of production over several days."""
 
     median: float
     low: float
@@ -44,7 +44,7 @@ class DailyFigure:
 
     @classmethod
     def of(cls, values: Sequence[float | None]) -> Self | None:
-        """Return the level of those days that have the figure; ``None`` where none has."""
+        """Return the figure over the days that have it; ``None`` when none has."""
         known = [value for value in values if value is not None]
         return cls(median=median(known), low=min(known), high=max(known)) if known else None
 
@@ -55,8 +55,8 @@ class ComparedFigure:
 
     Attributes:
         name: a latency metric, ``error_rate``, or ``cpu_per_request`` in seconds of one processor.
-        ratio: of the run to production's median; ``None`` where it would say nothing.
-        run_bucket, production_bucket: where a latency surely lies.
+        ratio: of the run to production's median; ``None`` where it would mean nothing.
+        run_bucket, production_bucket: the buckets that contain the exact latencies.
     """
 
     name: str
@@ -69,7 +69,7 @@ class ComparedFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedShare:
-    """How much of all requests is of one kind; production's is the mean of its days."""
+    """The share of one kind of request; production's is the mean over its days."""
 
     kind: str
     run: float
@@ -78,14 +78,14 @@ class ComparedShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRate:
-    """A scenario's rate beside what production sees at those hours, all instances together; requests a second.
+    """A scenario's rate and that of production at those hours, all instances together, in requests per second.
 
     Attributes:
-        scenario_rps, scenario_peak_rps: mean over its measured part, and the most.
-        production: over all of each day's hours.
-        busiest: in the busiest five minutes of them.
-        proposed_rps: ``rate_rps`` with which the scenario's peak would be the median of the busiest five minutes,
-            rounded to two digits; ``None`` where they are not known.
+        scenario_rps, scenario_peak_rps: mean over the measured part, and maximum.
+        production: mean over the hours of each day.
+        busiest: in the busiest five minutes of these hours.
+        proposed_rps: the ``rate_rps`` whose peak is the median of the busiest five minutes, rounded to two digits;
+            ``None`` when these are unknown.
     """
 
     scenario_rps: float
@@ -97,7 +97,7 @@ class ComparedRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A day that does not count, and why."""
+    """A day that is left out, and why."""
 
     window: Window
     reason: str
@@ -105,16 +105,16 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductionComparison:
-    """``production.json``: additive, and no part of a verdict.
+    """``production.json``; it is additional information and no part of a verdict.
 
     Attributes:
         hours: of production, in words.
-        days: the windows that count, latest first.
-        measured_by: whose figures the run's latencies are; the client's include the network.
-        bounds: upper bounds that both sides' quantiles are made with, in seconds; the infinite one is left out.
-        mix: the kinds of request whose shares differ most come first.
-        remarks: what a reader should know.
-        problem: why there is nothing.
+        days: the compared windows, latest first.
+        measured_by: who measured the run's latencies; the client's include the network.
+        bounds: finite upper bounds of the common buckets, in seconds.
+        mix: shares of the kinds of request, largest difference first.
+        remarks: notes for the reader.
+        problem: why there is no comparison.
     """
 
     compared_at: AwareDatetime
@@ -132,7 +132,7 @@ class ProductionComparison:
 
 
 def read_comparison(content: bytes | None, *, where: str) -> ProductionComparison | None:
-    """Read the file; ``None`` without one, and where it cannot be understood: then the log says why."""
+    """Read the file; ``None`` without one, and when it cannot be read, which is logged."""
     if content is None:
         return None
     try:
@@ -143,36 +143,36 @@ def read_comparison(content: bytes | None, *, where: str) -> ProductionCompariso
 
 
 def latency_figures(run: Buckets, days: Sequence[Buckets]) -> tuple[ComparedFigure, ...]:
-    """Return the latency percentiles of both sides; none where the buckets that they have in common tell nothing."""
+    """Return the latency percentiles of both sides; none when the common buckets are too coarse."""
     bounds = common_bounds((run, *days))
     if not bounds:
         return ()
-    own, others = run.coarsened(bounds), [each.coarsened(bounds) for each in days]
+    own, others = run.coarsened(bounds), [day.coarsened(bounds) for day in days]
     figures = tuple(_latency(name, share, own, others) for name, share in LATENCY_SHARES.items())
-    buckets = {bucket for each in figures for bucket in (each.run_bucket, each.production_bucket)}
-    is_as_measured = all(each.finite_bounds == bounds for each in (run, *days))
-    return figures if is_as_measured or len(buckets) > 1 else ()
+    buckets = {bucket for figure in figures for bucket in (figure.run_bucket, figure.production_bucket)}
+    has_all_buckets = all(histogram.finite_bounds == bounds for histogram in (run, *days))
+    return figures if has_all_buckets or len(buckets) > 1 else ()
 
 
 def _latency(name: str, share: float, run: Buckets, days: Sequence[Buckets]) -> ComparedFigure:
-    own, others = run.quantile(share), [found for each in days if (found := each.quantile(share))]
-    level = DailyFigure.of([each.value for each in others])
-    is_open = any(each.bucket.high is None for each in (*others, own) if each)
+    own, others = run.quantile(share), [estimate for day in days if (estimate := day.quantile(share))]
+    production = DailyFigure.of([estimate.value for estimate in others])
+    is_open = any(estimate.bucket.high is None for estimate in (*others, own) if estimate)
     return ComparedFigure(
         name=name,
         run=own.value if own else None,
-        production=level,
-        ratio=None if is_open else _ratio(own.value if own else None, level),
+        production=production,
+        ratio=None if is_open else _ratio(own.value if own else None, production),
         run_bucket=own.bucket if own else None,
-        production_bucket=_bucket_of(level, run, is_open=any(each.bucket.high is None for each in others)),
+        production_bucket=_bucket_of(production, run, is_open=any(estimate.bucket.high is None for estimate in others)),
     )
 
 
-def _bucket_of(level: DailyFigure | None, buckets: Buckets, *, is_open: bool) -> Bucket | None:
-    """Return the bucket of a median over days; without an end where that of a day has none."""
-    if level is None:
+def _bucket_of(figure: DailyFigure | None, buckets: Buckets, *, is_open: bool) -> Bucket | None:
+    """Return the bucket of a median over days; without an upper bound when that of any day has none."""
+    if figure is None:
         return None
-    return Bucket(low=buckets.bounds[-2], high=None) if is_open else buckets.bucket_of(level.median)
+    return Bucket(low=buckets.bounds[-2], high=None) if is_open else buckets.bucket_of(figure.median)
 
 
 def other_figures(run: Observed, days: Sequence[Observed]) -> tuple[ComparedFigure, ...]:
@@ -191,7 +191,7 @@ def _ratio(run: float | None, production: DailyFigure | None) -> float | None:
 
 
 def compared_mix(run: Mapping[str, float], days: Sequence[Mapping[str, float]]) -> tuple[ComparedShare, ...]:
-    """Return the shares of both sides, the largest difference first; nothing where one side has none."""
+    """Return the shares of both sides, largest difference first; empty when one side has none."""
     known = [day for day in days if day]
     if not run or not known:
         return ()
@@ -202,11 +202,11 @@ def compared_mix(run: Mapping[str, float], days: Sequence[Mapping[str, float]]) 
         )
         for kind in kinds
     ]
-    return tuple(sorted(shares, key=lambda each: -abs(each.run - each.production)))
+    return tuple(sorted(shares, key=lambda share: -abs(share.run - share.production)))
 
 
 def compared_rate(load: LoadProfile, days: Sequence[Observed]) -> ComparedRate | None:
-    """Return a scenario's rate beside production's, ``None`` where that is not known."""
+    """Return the rates of a scenario and of production; ``None`` when production's is unknown."""
     rate, busiest = DailyFigure.of([day.rate_rps for day in days]), DailyFigure.of([day.busiest_rps for day in days])
     if rate is None:
         return None

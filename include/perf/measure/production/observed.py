@@ -1,13 +1,10 @@
-"""What one side did in a window: its requests, its failures, its CPU and its histogram of durations.
+"""What one side, the run or production, did in a window: requests, failures, CPU and a histogram of durations.
 
-A figure that could not be had is absent, with the reason beside it. Only a Prometheus that cannot be asked at all is
-an
-error.
+A missing figure is absent and has a reason. Only a Prometheus that cannot be reached is an error.
 
-A service that tells Prometheus nothing of its latencies: what the client saw of it, in production's terms.
-
-A percentile over single requests and one out of buckets differ by more than most regressions, and not even always in
-one direction; so the run's latencies are counted in production's own buckets first.
+For a service that exports no latencies, the client's requests are used (`client_buckets`, `client_mix`). A percentile
+of single requests and one estimated from buckets differ by more than most regressions, in either direction; so the
+run's latencies are counted in production's buckets first.
 """
 
 from collections import defaultdict
@@ -25,7 +22,7 @@ from include.perf.model.errors import NoData, PrometheusError, PrometheusUnavail
 from include.perf.runs.figures import EndpointFigures, Window
 
 RATE, ERRORS, CPU, LATENCY, MIX = "request rate", "error rate", "CPU", "latency", "mix"
-"""What a reason in `Observed.missing` is about."""
+"""The keys of `Observed.missing`."""
 
 T = TypeVar("T")
 
@@ -35,13 +32,13 @@ class Observed:
     """One side in one window.
 
     Attributes:
-        rate_rps: requests a second.
-        busiest_rps: the same in the busiest five minutes.
+        rate_rps: requests per second.
+        busiest_rps: requests per second in the busiest five minutes.
         error_ratio: share of the requests that failed.
-        cpu_s: of one processor, for each request.
-        buckets: how long the requests took.
+        cpu_s: processor time per request.
+        buckets: the histogram of the durations.
         mix: share of each kind of request.
-        missing: why a figure is not there, by what it is about.
+        missing: why a figure is absent, by its name.
     """
 
     window: Window
@@ -54,8 +51,8 @@ class Observed:
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
-class _Asked:
-    """Asks one Prometheus about one window, and keeps why a figure could not be had."""
+class _Queries:
+    """Queries one Prometheus about one window, and records why a figure is missing."""
 
     def __init__(self, source: MetricsSource, window: Window) -> None:
         self._source = source
@@ -65,7 +62,7 @@ class _Asked:
 
     def value(self, name: str, query: str) -> float | None:
         """Return a single value."""
-        return self._had(name, lambda: self._source.value(query, at=self.window.end))
+        return self._result(name, lambda: self._source.value(query, at=self.window.end))
 
     def buckets(self, name: str, query: str) -> Buckets | None:
         """Return a histogram."""
@@ -73,24 +70,28 @@ class _Asked:
         def read() -> Buckets:
             counts: dict[float, float] = defaultdict(float)
             try:
-                for each in self._source.values(query, at=self.window.end):
-                    counts[float(each.labels["le"])] += each.value  # an instance may write 1 where another writes 1.0
-                return Buckets.of(counts)
+                for series in self._source.values(query, at=self.window.end):
+                    # one instance may write 1 and another 1.0
+                    counts[float(series.labels["le"])] += series.value
             except (KeyError, ValueError) as err:
-                raise NoData(f"{query} is no histogram: {err}") from err
+                raise NoData(f"{query} is not a histogram: a series has no label le with a number") from err
+            try:
+                return Buckets.of(counts)
+            except ValueError as err:
+                raise NoData(f"{query} is not a histogram: {err}") from err
 
-        return self._had(name, read)
+        return self._result(name, read)
 
     def shares(self, name: str, query: str, labels: tuple[str, ...]) -> Mapping[str, float]:
-        """Return the share of each combination of labels, of all that are above zero."""
-        found = self._had(name, lambda: self._source.values(query, at=self.window.end)) or ()
-        rates = {" ".join(each.labels.get(label, "") for label in labels).strip(): each.value for each in found}
+        """Return the share of each combination of labels with a rate above zero."""
+        found = self._result(name, lambda: self._source.values(query, at=self.window.end)) or ()
+        rates = {" ".join(series.labels.get(label, "") for label in labels).strip(): series.value for series in found}
         total = sum(rates.values())
         return {kind: rate / total for kind, rate in rates.items() if rate > 0}
 
-    def _had(self, name: str, ask: Callable[[], T]) -> T | None:
+    def _result(self, name: str, query: Callable[[], T]) -> T | None:
         try:
-            return ask()
+            return query()
         except PrometheusUnavailable:
             raise
         except PrometheusError as err:
@@ -104,20 +105,21 @@ def observe_production(
     """Return what production did in a window.
 
     Args:
-        target: how Prometheus knows the service under test, whose CPU is asked for in the same way.
+        target: how Prometheus identifies the service under test; the CPU of production is queried in the same way.
 
     Raises:
-        NoData: it was hardly scraped then, or had no requests.
-        PrometheusUnavailable: worth a retry.
+        NoData: it was not scraped enough, or had no requests.
+        PrometheusUnavailable: it cannot be reached; a retry may help.
     """
     _check_coverage(reference, window, source)
-    asked = _Asked(source, window)
-    seen = _requests(reference, reference.selector, asked)
-    if not seen.rate_rps:
-        raise NoData(asked.missing.get(RATE) or "production had no requests")
-    busiest_rps = asked.value(RATE, reference.busiest_query(reference.selector, window_s=window.duration_s))
-    cores = asked.value(CPU, reference.cpu_query(target, window=asked.range))
-    return replace(seen, busiest_rps=busiest_rps, cpu_s=each_of(cores, seen.rate_rps), missing=asked.missing)
+    queries = _Queries(source, window)
+    observed = _requests(reference, reference.selector, queries)
+    if not observed.rate_rps:
+        raise NoData(queries.missing.get(RATE) or "production had no requests")
+    busiest_rps = queries.value(RATE, reference.busiest_query(reference.selector, window_s=window.duration_s))
+    cores = queries.value(CPU, reference.cpu_query(target, window=queries.range))
+    cpu_s = per_request(cores, observed.rate_rps)
+    return replace(observed, busiest_rps=busiest_rps, cpu_s=cpu_s, missing=queries.missing)
 
 
 def observe_own(
@@ -131,38 +133,39 @@ def observe_own(
     """Return what the service under test did in a window.
 
     Args:
-        cores: that it used, as its run has measured it already.
+        cores: the CPU usage that the run has already measured.
 
     Raises:
-        PrometheusUnavailable: worth a retry.
+        PrometheusUnavailable: it cannot be reached; a retry may help.
     """
-    asked = _Asked(source, window)
-    seen = _requests(reference, reference.own_selector or target.selector, asked)
-    return replace(seen, cpu_s=each_of(cores, seen.rate_rps), missing=asked.missing)
+    queries = _Queries(source, window)
+    observed = _requests(reference, reference.own_selector or target.selector, queries)
+    return replace(observed, cpu_s=per_request(cores, observed.rate_rps), missing=queries.missing)
 
 
-def _requests(reference: ProductionReference, selector: str, asked: _Asked) -> Observed:
-    """Return what one side tells of its requests."""
-    rate_rps = asked.value(RATE, reference.requests_query(selector, window=asked.range))
-    failed_rps = asked.value(ERRORS, reference.errors_query(selector, window=asked.range))
+def _requests(reference: ProductionReference, selector: str, queries: _Queries) -> Observed:
+    """Return the figures of one side's requests."""
+    rate_rps = queries.value(RATE, reference.requests_query(selector, window=queries.range))
+    failed_rps = queries.value(ERRORS, reference.errors_query(selector, window=queries.range))
     return Observed(
-        window=asked.window,
+        window=queries.window,
         rate_rps=rate_rps,
-        error_ratio=each_of(failed_rps, rate_rps),
-        buckets=asked.buckets(LATENCY, reference.buckets_query(selector, window=asked.range)),
-        mix=asked.shares(MIX, reference.mix_query(selector, window=asked.range), reference.endpoint_labels),
+        error_ratio=per_request(failed_rps, rate_rps),
+        buckets=queries.buckets(LATENCY, reference.buckets_query(selector, window=queries.range)),
+        mix=queries.shares(MIX, reference.mix_query(selector, window=queries.range), reference.endpoint_labels),
     )
 
 
-def each_of(amount: float | None, rate_rps: float | None) -> float | None:
-    """Return how much of something a second falls to each request."""
-    return None if amount is None or not rate_rps else amount / rate_rps
+def per_request(amount_per_s: float | None, rate_rps: float | None) -> float | None:
+    """Return an amount per second as an amount per request."""
+    return None if amount_per_s is None or not rate_rps else amount_per_s / rate_rps
 
 
 def _check_coverage(reference: ProductionReference, window: Window, source: MetricsSource) -> None:
-    """Make sure that production was scraped throughout a window.
+    """Check that production was scraped throughout a window.
 
-    A window of W seconds holds W / step steps, one more or less by where it begins; the one is given.
+    A window of W seconds has W / step steps, one more or one less depending on where it begins; the smaller number is
+    expected.
     """
     steps = window.duration_s / (2 * reference.scrape_interval_s)
     try:
@@ -176,10 +179,10 @@ def _check_coverage(reference: ProductionReference, window: Window, source: Metr
 
 
 def client_buckets(requests: Path, bounds: Collection[float]) -> Buckets:
-    """Count the latencies of a run's measured requests by upper bound, as a histogram in the service would.
+    """Return the latencies of a run's measured requests as a histogram with these bounds.
 
     Raises:
-        LoadError: the file is missing, or is no record of requests.
+        LoadError: the file is missing, or not a record of requests.
     """
     import numpy as np
 
@@ -194,17 +197,21 @@ def client_buckets(requests: Path, bounds: Collection[float]) -> Buckets:
 
 
 def client_mix(service: Service, endpoints: Sequence[EndpointFigures], kinds: Collection[str]) -> Mapping[str, float]:
-    """Return the share of each endpoint of a run, by the name that production has for it where one is to be found.
+    """Return the share of each endpoint of a run, by production's name for it, or its own name without one.
 
     Args:
-        kinds: production's names, the values of its labels in a row: ``POST /api/v1/orders``.
+        kinds: production's names: the values of its labels, joined by spaces, such as ``POST /api/v1/orders``.
     """
-    total = sum(each.due for each in endpoints)
+    total = sum(figures.due for figures in endpoints)
     names = {endpoint.name: (endpoint.method, endpoint.path, endpoint.name) for endpoint in service.endpoints}
-    return {_kind_of(names.get(each.name, (each.name,)), kinds): each.due / total for each in endpoints if each.due}
+    return {
+        _kind_of(names.get(figures.name, (figures.name,)), kinds): figures.due / total
+        for figures in endpoints
+        if figures.due
+    }
 
 
 def _kind_of(names: Sequence[str], kinds: Collection[str]) -> str:
-    """Return what production calls an endpoint: the most telling kind that is made of its names only."""
+    """Return production's name of an endpoint: the longest kind that consists only of the endpoint's names."""
     known = [kind for kind in kinds if set(kind.split()) <= set(names)]
     return max(known, key=len, default=names[-1])

@@ -93,7 +93,10 @@ def test_three_workers_send_exactly_the_schedule_of_one(
     assert rows["endpoint"].tolist() == [("orders", "positions")[due.endpoint] for due in alone]
     assert kinds(rows) == {"": 6_600}
     assert len(rows) == summary.arrivals == target.answered() == 6_600  # 600/s × 11 s
-    assert [(each.name, each.due) for each in figures.endpoints] == [("orders", 3_600), ("positions", 2_400)]
+    assert [(endpoint.name, endpoint.due) for endpoint in figures.endpoints] == [
+        ("orders", 3_600),
+        ("positions", 2_400),
+    ]
     assert (summary.ended, summary.workers, summary.lost_workers, summary.hosts) == ("completed", 3, (), (HOST,) * 3)
 
     # Percentiles are those of all rows at once.
@@ -106,7 +109,7 @@ def test_three_workers_send_exactly_the_schedule_of_one(
     assert uncertainty_s is not None
     assert 0 < uncertainty_s < 0.010
     came = np.sort(target.truth()["came"].to_numpy()) - summary.started_at
-    due = np.array([each.due_s for each in alone])
+    due = np.array([arrival.due_s for arrival in alone])
     assert (came - due).min() > -0.001 - uncertainty_s
     for second in range(1, load.total_s + 1):
         assert np.sum(due < second - LATE_S) <= np.sum(came < second) <= np.sum(due < second + 0.001 + uncertainty_s)

@@ -77,7 +77,7 @@ def test_a_load_is_what_was_asked_for_and_what_the_target_saw(
     assert measured.achieved_rate_rps == pytest.approx(100, rel=0.001)
     assert measured.window.duration_s == pytest.approx(10, abs=1e-5)
     assert measured.generator.ended == "completed"
-    assert {each.name: each.due for each in measured.endpoints} == {"orders": 600, "positions": 400}
+    assert {endpoint.name: endpoint.due for endpoint in measured.endpoints} == {"orders": 600, "positions": 400}
 
     truth = target.truth()
     assert len(truth) == target.answered() == 1_200
@@ -131,8 +131,8 @@ def test_two_loads_side_by_side_do_not_meet(start: Callable[..., Target], tmp_pa
             pool.submit(drive, good, target.url),
             pool.submit(drive, bad, f"http://127.0.0.1:{free_port()}", load=LOAD.model_copy(update={"rate_rps": 50})),
         ]
-        for each in both:
-            each.result()
+        for load in both:
+            load.result()
     assert (kinds(rows_in(good)), target.answered()) == ({"": DUE}, DUE)
     assert kinds(rows_in(bad)) == {"connection refused": 500}  # 50/s × 10 s
     down = measure(bad)

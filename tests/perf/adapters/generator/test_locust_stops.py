@@ -81,7 +81,7 @@ def run(folder: Path, url: str, watch: Any, *, load: LoadProfile = LONG, **servi
 
 
 def worker_of(folder: Path, number: int) -> psutil.Process:
-    (process,) = [each for each in loads_of(folder) if each.cmdline()[-1] == str(number)]
+    (process,) = [process for process in loads_of(folder) if process.cmdline()[-1] == str(number)]
     return process
 
 
@@ -138,7 +138,7 @@ HANGS = [
 ]
 
 
-@pytest.mark.parametrize("criterion", HANGS, ids=[each.describe() for each in HANGS])
+@pytest.mark.parametrize("criterion", HANGS, ids=[criterion.describe() for criterion in HANGS])
 def test_a_target_that_hangs_is_left_alone_soon(
     start: Callable[..., Target], tmp_path: Path, criterion: StopCriterion
 ) -> None:

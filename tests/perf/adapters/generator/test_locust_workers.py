@@ -56,11 +56,11 @@ def test_two_workers_send_exactly_the_schedule_of_one(start: Callable[..., Targe
 
     # At the target: none before it was due, and those of a second in that second, or a little after it.
     came = np.sort(target.truth()["came"].to_numpy()) - summary.started_at
-    due = np.array([each.due_s for each in alone])
+    due = np.array([arrival.due_s for arrival in alone])
     assert (came - due).min() > -0.001
     for second in range(1, load.total_s + 1):
         assert np.sum(due < second - LATE_S) <= np.sum(came < second) <= np.sum(due < second + 0.001)
-    by_second = Counter(int(each.due_s) for each in alone)
+    by_second = Counter(int(arrival.due_s) for arrival in alone)
     # Between the points of the profile the rate goes from 60/s to 180/s and back: 60 + 120·(t − ½)/4 …
     assert [by_second[second] for second in range(6)] == [60, 75, 105, 135, 165, by_second[5]]
     assert by_second[5] > by_second[6] > by_second[7] > by_second[8] > by_second[9]
@@ -73,7 +73,7 @@ def test_a_worker_that_is_killed_ends_the_load_and_its_rows_are_kept(
     target, folder = start(), folder_in(tmp_path, "run")
 
     def kill() -> None:
-        (process,) = [each for each in loads_of(folder) if each.cmdline()[-1] == "1"]
+        (process,) = [process for process in loads_of(folder) if process.cmdline()[-1] == "1"]
         process.kill()
 
     load = LOAD.model_copy(update={"workers": 2, "duration_s": 60})
@@ -96,7 +96,7 @@ def test_a_worker_that_ends_early_ends_the_load(start: Callable[..., Target], tm
     target, folder = start(), folder_in(tmp_path, "run")
 
     def terminate() -> None:
-        (process,) = [each for each in loads_of(folder) if each.cmdline()[-1] == "1"]
+        (process,) = [process for process in loads_of(folder) if process.cmdline()[-1] == "1"]
         process.send_signal(signal.SIGTERM)
 
     load = LOAD.model_copy(update={"workers": 2, "duration_s": 60})

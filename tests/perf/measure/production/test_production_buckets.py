@@ -1,4 +1,4 @@
-"""Quantiles out of buckets: Prometheus' own interpolation, and how sure they are."""
+"""Quantiles of buckets: Prometheus' interpolation, and the bucket as its uncertainty."""
 
 import math
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ FINE = {0.1: 10.0, 0.2: 50.0, 0.4: 90.0, 0.8: 99.0, INF: 100.0}
 def test_a_quantile_is_interpolated_as_prometheus_does(
     share: float, value: float, low: float, high: float | None
 ) -> None:
-    """Requests are taken to be spread evenly over their bucket, and the bucket comes with the value."""
+    """Requests are assumed to be evenly distributed in their bucket, which is returned with the value."""
     found = Buckets.of(FINE).quantile(share)
     assert found is not None
     assert found.value == pytest.approx(value)
@@ -38,8 +38,8 @@ def test_without_requests_there_is_no_quantile() -> None:
     assert Buckets.of({0.1: 0.0, INF: 0.0}).quantile(0.5) is None
 
 
-def test_requests_that_all_took_longer_than_the_last_bound_only_tell_that() -> None:
-    """Only the bucket without an end counted anything."""
+def test_requests_beyond_the_last_bound_have_no_upper_bound() -> None:
+    """Only the bucket without an upper bound has requests."""
     found = Buckets.of({0.1: 0.0, 1.0: 0.0, INF: 7.0}).quantile(0.5)
     assert found == Estimate(value=1.0, bucket=Bucket(low=1.0, high=None))
 
@@ -50,17 +50,17 @@ def test_requests_that_all_took_longer_than_the_last_bound_only_tell_that() -> N
         ({INF: 5.0}, "a bucket with a bound and one without"),
         ({0.1: 5.0, 0.2: 6.0}, "a bucket with a bound and one without"),
         ({}, "a bucket with a bound and one without"),
-        ({0.1: 50.0, 0.2: 30.0, INF: 80.0}, "up to 0.2 s than took less"),
+        ({0.1: 50.0, 0.2: 30.0, INF: 80.0}, "the count up to 0.2 s is smaller"),
     ],
 )
-def test_what_is_no_histogram_is_refused(counts: Mapping[float, float], problem: str) -> None:
-    """Without a bucket for all the total is unknown; falling counts come of instances with other buckets."""
+def test_other_counts_are_refused(counts: Mapping[float, float], problem: str) -> None:
+    """Without the infinite bucket the total is unknown; decreasing counts come from instances with other buckets."""
     with pytest.raises(ValueError, match=problem):
         Buckets.of(counts)
 
 
-def test_a_count_that_falls_by_a_trace_is_levelled() -> None:
-    """Each bucket is extrapolated by itself, so that one may be a little below the one before: 49.9 after 50."""
+def test_a_slightly_decreasing_count_is_corrected() -> None:
+    """Prometheus extrapolates every bucket separately, so one may be slightly below the one before: 49.9 after 50."""
     assert Buckets.of({0.1: 50.0, 0.2: 49.9, INF: 80.0}).counts == (50.0, 50.0, 80.0)
 
 
@@ -74,7 +74,7 @@ def test_coarser_buckets_hold_the_same_requests() -> None:
     assert found.bucket == Bucket(low=0.1, high=0.4)
 
 
-def test_bounds_in_common_are_those_of_all() -> None:
+def test_common_bounds_are_those_of_all_histograms() -> None:
     """The infinite one is always there and is not counted."""
     other = Buckets.of({0.2: 1.0, 0.3: 2.0, 0.8: 3.0, INF: 3.0})
     assert common_bounds([Buckets.of(FINE), other]) == {0.2, 0.8}

@@ -1,4 +1,4 @@
-"""A run beside production: what is asked when, what comes of it, and what is said where something is missing."""
+"""The comparison of a run with production: the queries, the figures, and the remarks on missing ones."""
 
 import gzip
 from collections.abc import Mapping, Sequence
@@ -55,7 +55,7 @@ def mix(**rates: float) -> tuple[LabelledValue, ...]:
 
 
 class Answers(FakeMetrics):
-    """A Prometheus whose answers depend on the moment that is asked about.
+    """A Prometheus whose answers depend on the time of the query.
 
     Attributes:
         at: by moment, what is answered instead, by query.
@@ -75,25 +75,25 @@ class Answers(FakeMetrics):
 
 
 def answers_of(selector: str, window: str, **changes: Any) -> dict[str, Any]:
-    """Return what a Prometheus says of one side: 20/s, 1 % errors, half of the requests within 10 ms to 20 ms."""
-    told = {
+    """Return the answers of a Prometheus for one side: 20/s, 1 % errors, half of the requests within 10 ms to 20 ms."""
+    answers = {
         "requests": 20.0,
         "errors": 0.2,
         "buckets": histogram(20, 70, 100, 100),
         "mix": mix(orders=15.0, positions=5.0),
     } | changes
     return {
-        REFERENCE.requests_query(selector, window=window): told["requests"],
-        REFERENCE.errors_query(selector, window=window): told["errors"],
-        REFERENCE.buckets_query(selector, window=window): told["buckets"],
-        REFERENCE.mix_query(selector, window=window): told["mix"],
+        REFERENCE.requests_query(selector, window=window): answers["requests"],
+        REFERENCE.errors_query(selector, window=window): answers["errors"],
+        REFERENCE.buckets_query(selector, window=window): answers["buckets"],
+        REFERENCE.mix_query(selector, window=window): answers["mix"],
     }
 
 
 def production_answers(
     *, scraped: float = 120.0, busiest: float = 30.0, cores: float = 0.4, **changes: Any
 ) -> dict[str, Any]:
-    """Return what a Prometheus says of production in one hour: scraped throughout, in 120 steps of 30 s."""
+    """Return the answers of a Prometheus for production in one hour: scraped throughout, in 120 steps of 30 s."""
     return answers_of(PRODUCTION, HOUR_MS, **changes) | {
         REFERENCE.coverage_query(window=HOUR_MS): scraped,
         REFERENCE.busiest_query(PRODUCTION, window_s=3600): busiest,
@@ -134,7 +134,7 @@ def compare(prometheus: Answers, folder: Path = Path("/nowhere"), **changes: Any
     return found
 
 
-def test_service_side_is_held_against_service_side(prometheus: Answers) -> None:
+def test_both_sides_are_compared_by_the_service_s_metrics(prometheus: Answers) -> None:
     """Both in the same buckets: production's p50 is 10 ms + 10 ms · 30 / 50, the run's 20 ms + 20 ms · 30 / 80."""
     found = compare(prometheus)
     p50, p95, _, errors, cpu = found.figures
@@ -152,11 +152,11 @@ def test_service_side_is_held_against_service_side(prometheus: Answers) -> None:
     assert cpu.run == pytest.approx(0.010)  # 4 cores at 400/s
     assert cpu.ratio == pytest.approx(0.5)  # production: 0.4 cores at 20/s
     assert found.remarks == (
-        "the mix of requests differs, and latency and CPU of all requests together differ with it",
+        "the mix of requests differs, which affects the latency and the CPU of all requests together",
     )
 
 
-def test_each_window_is_asked_about_at_its_own_end(prometheus: Answers) -> None:
+def test_each_window_is_queried_at_its_end(prometheus: Answers) -> None:
     """The days before the run, latest first, then the run."""
     found = compare(prometheus)
     assert [window.start for window in found.days] == DAYS
@@ -168,11 +168,11 @@ def test_each_window_is_asked_about_at_its_own_end(prometheus: Answers) -> None:
 
 def test_the_largest_difference_of_the_mix_comes_first(prometheus: Answers) -> None:
     """The run sends orders only, production three quarters of them."""
-    shares = [(each.kind, each.run, each.production) for each in compare(prometheus).mix]
+    shares = [(share.kind, share.run, share.production) for share in compare(prometheus).mix]
     assert shares == [("GET /orders", 1.0, 0.75), ("GET /positions", 0.0, 0.25)]
 
 
-def test_a_rate_is_proposed_that_production_sees(prometheus: Answers) -> None:
+def test_the_proposed_rate_is_that_of_production(prometheus: Answers) -> None:
     """The median over days of the busiest five minutes, 31.35/s, has two digits: 31."""
     for at, busiest in zip(DAYS, (28.0, 31.2, 31.5, 90.0), strict=True):
         prometheus.at[at + timedelta(hours=1)] = production_answers(busiest=busiest)
@@ -201,7 +201,7 @@ def test_the_proposed_rate_is_that_of_the_peak_of_a_profile(prometheus: Answers)
         ({"requests": 0.0}, "production had no requests"),
     ],
 )
-def test_a_day_that_tells_nothing_is_left_out_and_said(
+def test_a_day_without_figures_is_left_out_with_its_reason(
     prometheus: Answers, answers: dict[str, float], reason: str
 ) -> None:
     """Half of the scrapes give normal-looking figures, which are wrong."""
@@ -212,7 +212,7 @@ def test_a_day_that_tells_nothing_is_left_out_and_said(
     assert (left_out.window.start, left_out.reason) == (DAYS[1], reason)
 
 
-def test_other_buckets_are_compared_in_those_that_both_have(prometheus: Answers) -> None:
+def test_different_buckets_are_compared_in_the_common_ones(prometheus: Answers) -> None:
     """The run counts to 5, 20 and 40 ms, production to 10, 20 and 40: 20 and 40 are left."""
     counts = histogram(1, 20, 100, 100, bounds=("0.005", "0.02", "0.04", "+Inf"))
     prometheus.at[RUN.end][REFERENCE.buckets_query(SELECTOR, window=RUN_MS)] = counts
@@ -220,11 +220,11 @@ def test_other_buckets_are_compared_in_those_that_both_have(prometheus: Answers)
     assert found.bounds == (0.02, 0.04)
     assert found.figures[0].production is not None
     assert found.figures[0].production.median == pytest.approx(0.02 * 50 / 70)  # in the bucket from 0 to 20 ms
-    assert "the 2 that they have in common, of 4" in found.remarks[0]
+    assert "in the common ones (2 of 4)" in found.remarks[0]
 
 
-def test_buckets_without_anything_in_common_are_not_compared(prometheus: Answers) -> None:
-    """What remains is said of the other figures."""
+def test_buckets_without_common_bounds_are_not_compared(prometheus: Answers) -> None:
+    """The other figures are compared all the same."""
     counts = histogram(1, 20, 100, 100, bounds=("0.003", "0.03", "0.3", "+Inf"))
     prometheus.at[RUN.end][REFERENCE.buckets_query(SELECTOR, window=RUN_MS)] = counts
     found = compare(prometheus)
@@ -235,12 +235,12 @@ def test_buckets_without_anything_in_common_are_not_compared(prometheus: Answers
 def requests_file(folder: Path, latencies: Mapping[str, Sequence[float]]) -> None:
     """Write measured requests by their error, and a slow one of the warm-up."""
     rows = [",".join(REQUEST_COLUMNS), "0,warmup,place,200,0,0,9,9,1,"]
-    rows += [f"0,measured,place,200,0,0,{s},{s},1,{error}" for error, each in latencies.items() for s in each]
+    rows += [f"0,measured,place,200,0,0,{s},{s},1,{error}" for error, durations in latencies.items() for s in durations]
     (folder / REQUESTS_FILE).write_bytes(gzip.compress("\n".join([*rows, ""]).encode()))
 
 
-def test_what_only_the_client_saw_is_put_into_production_s_buckets(prometheus: Answers, tmp_path: Path) -> None:
-    """Of ten requests five took up to 20 ms and nine up to 40 ms; a fast failure does not count, a time-out does."""
+def test_the_client_s_latencies_are_counted_in_production_s_buckets(prometheus: Answers, tmp_path: Path) -> None:
+    """Of ten requests five took up to 20 ms and nine up to 40 ms; a fast failure does not count, a timeout does."""
     del prometheus.at[RUN.end][REFERENCE.buckets_query(SELECTOR, window=RUN_MS)]
     requests_file(tmp_path, {"": [0.011] * 4 + [0.02] + [0.03] * 4, "HTTP 500": [0.001] * 30, "timeout": [10.0]})
     endpoints = tuple(
@@ -256,7 +256,7 @@ def test_what_only_the_client_saw_is_put_into_production_s_buckets(prometheus: A
     assert errors.run == FIGURES.metrics["error_rate"].value
     assert cpu.run == pytest.approx(0.010)
     # what production calls GET /positions is the endpoint positions; it knows no POST /orders
-    assert {each.kind: each.run for each in found.mix} == {"GET /positions": 0.7, "place": 0.3, "GET /orders": 0.0}
+    assert {share.kind: share.run for share in found.mix} == {"GET /positions": 0.7, "place": 0.3, "GET /orders": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -266,25 +266,25 @@ def test_what_only_the_client_saw_is_put_into_production_s_buckets(prometheus: A
         ServerFigures(coverage_ratio=None, metrics={}, problem="Prometheus has no scrapes of orders-service"),
     ],
 )
-def test_a_service_that_was_hardly_scraped_is_not_believed(
+def test_a_service_with_too_few_scrapes_is_measured_by_the_client(
     prometheus: Answers, tmp_path: Path, server: ServerFigures
 ) -> None:
-    """What it tells would look normal; the client saw all of it."""
+    """Its metrics would look normal but be wrong; the client has all requests."""
     requests_file(tmp_path, {"": [0.03] * 10})
     found = compare(prometheus, folder=tmp_path, server=server)
     assert (found.measured_by, found.figures[0].run) == (RequestSource.CLIENT, pytest.approx(0.03))
     assert RUN.end not in {at for _, at in prometheus.asked}
 
 
-def test_a_run_whose_requests_are_gone_is_a_sentence(prometheus: Answers, tmp_path: Path) -> None:
-    """Neither side of the run is known then."""
+def test_missing_requests_of_the_run_are_the_problem(prometheus: Answers, tmp_path: Path) -> None:
+    """Then neither the service nor the client has the run's latencies."""
     found = compare(prometheus, folder=tmp_path, server=ServerFigures(coverage_ratio=0.5, metrics={}))
     assert found.problem is not None
     assert "requests.csv.gz" in found.problem
 
 
 def test_instances_may_write_a_bound_in_different_ways(prometheus: Answers) -> None:
-    """Half of the 80 requests up to 20 ms are in 0.02, half in 0.020."""
+    """Half of the 80 requests up to 20 ms are in 0.02, the other half in 0.020."""
     counts = histogram(0, 40, 40, 100, 100, bounds=("0.01", "0.02", "0.020", "0.04", "+Inf"))
     prometheus.at[RUN.end][REFERENCE.buckets_query(SELECTOR, window=RUN_MS)] = counts
     assert compare(prometheus).figures[0].run == pytest.approx(0.01 + 0.01 * 50 / 80)
@@ -297,7 +297,7 @@ def test_the_method_shows_a_ratio_that_raw_percentiles_get_wrong() -> None:
     production = random.lognormal(np.log(0.045), 0.6, 200_000)  # p95 = 45 ms · e^(1.645 · 0.6) = 121 ms
     run = 1.10 * random.lognormal(np.log(0.045), 0.6, 200_000)
     theirs, ours = (
-        Buckets.of({b: float((each <= b).sum()) for b in bounds}).quantile(0.95) for each in (production, run)
+        Buckets.of({b: float((latencies <= b).sum()) for b in bounds}).quantile(0.95) for latencies in (production, run)
     )
     assert theirs is not None
     assert ours is not None
@@ -305,24 +305,24 @@ def test_the_method_shows_a_ratio_that_raw_percentiles_get_wrong() -> None:
     assert ours.value / theirs.value > 1
 
 
-def test_a_production_that_cannot_be_asked_is_a_sentence(prometheus: Answers) -> None:
-    """One day is tried; the others would have to wait as long."""
+def test_an_unreachable_production_is_the_problem(prometheus: Answers) -> None:
+    """Only one day is tried; the others would take as long."""
     down = PrometheusUnavailable("Prometheus does not answer")
     for at in DAYS:
         prometheus.at[at + timedelta(hours=1)] = dict.fromkeys(production_answers(), down)
     found = compare(prometheus)
-    assert found.problem == "production tells nothing of these hours: Prometheus does not answer"
+    assert found.problem == "there are no figures of production for these hours: Prometheus does not answer"
     assert len(prometheus.asked) == 1
 
 
-def test_a_production_that_is_badly_connected_is_a_sentence(prometheus: Answers) -> None:
-    """A wrong connection to it fails no run."""
+def test_a_wrong_connection_to_production_is_the_problem(prometheus: Answers) -> None:
+    """It fails no run."""
     found = compare(prometheus, production=raising(ConfigurationError("the connection names no host")))
     assert found.problem == "the connection names no host"
 
 
-def test_production_may_have_a_prometheus_of_its_own(prometheus: Answers) -> None:
-    """It is asked for its days only, the other one for the run only."""
+def test_production_may_have_its_own_prometheus(prometheus: Answers) -> None:
+    """It is queried only about the days, the other one only about the run."""
     other = Answers()
     other.at = {at: prometheus.at.pop(at) for at in list(prometheus.at) if at != RUN.end}
     found = compare(prometheus, production=lambda: other)
@@ -330,8 +330,8 @@ def test_production_may_have_a_prometheus_of_its_own(prometheus: Answers) -> Non
     assert {at for _, at in prometheus.asked} == {RUN.end}
 
 
-def test_a_slow_production_is_not_asked_for_ever(prometheus: Answers) -> None:
-    """After two minutes no further day is begun."""
+def test_the_time_for_production_is_limited(prometheus: Answers) -> None:
+    """After two minutes no further day is queried."""
 
     class SlowClock(FixedClock):
         def __call__(self) -> datetime:
@@ -340,11 +340,11 @@ def test_a_slow_production_is_not_asked_for_ever(prometheus: Answers) -> None:
 
     found = compare(prometheus, clock=SlowClock())
     assert len(found.days) == 2  # begun after 50 and after 100 s
-    assert "it answers too slowly" in found.left_out[0].reason
+    assert "Prometheus answers too slowly" in found.left_out[0].reason
 
 
-def test_hours_that_never_were_are_said(prometheus: Answers) -> None:
-    """A market that is always closed has no trading days, and nothing is asked."""
+def test_hours_without_any_trading_day_are_the_problem(prometheus: Answers) -> None:
+    """A market that is always closed has no trading days, and nothing is queried."""
     market = load_market_hours(OWN_FILE)
     closed = tuple(
         Holiday(date=date(2025, 9, 1) + timedelta(days=days), name="closed", closes="market") for days in range(200)
@@ -354,36 +354,37 @@ def test_hours_that_never_were_are_said(prometheus: Answers) -> None:
     assert prometheus.asked == []
 
 
-def test_figures_that_are_missing_are_said(prometheus: Answers) -> None:
+def test_missing_figures_are_remarked(prometheus: Answers) -> None:
     """Unknown errors are not zero."""
     for at in DAYS:
-        told = prometheus.at[at + timedelta(hours=1)]
-        told |= dict.fromkeys([REFERENCE.errors_query(PRODUCTION, window=HOUR_MS)], NoData("no data for errors"))
+        answers = prometheus.at[at + timedelta(hours=1)]
+        answers |= dict.fromkeys([REFERENCE.errors_query(PRODUCTION, window=HOUR_MS)], NoData("no data for errors"))
     found = compare(prometheus, server=ServerFigures(coverage_ratio=1.0, metrics={}))
     errors, cpu = found.figures[3:]
     assert (errors.production, errors.ratio, cpu.run) == (None, None, None)
-    assert "production's error rate is not known: no data for errors" in found.remarks
-    assert "the run's CPU is not known: its Prometheus does not tell it" in found.remarks
+    assert "production's error rate is unknown: no data for errors" in found.remarks
+    assert "the run's CPU is unknown: its Prometheus does not have it" in found.remarks
 
 
-def test_a_service_with_other_clients_is_told(prometheus: Answers) -> None:
-    """It counted a tenth more than was sent to it."""
-    told = prometheus.at[RUN.end]
-    told[REFERENCE.requests_query(SELECTOR, window=RUN_MS)] = 440.0
+def test_other_clients_of_the_service_are_remarked(prometheus: Answers) -> None:
+    """It counted a tenth more requests than the run sent."""
+    answers = prometheus.at[RUN.end]
+    answers[REFERENCE.requests_query(SELECTOR, window=RUN_MS)] = 440.0
     assert any(
-        remark.startswith("the service counted 440/s while 400/s were sent") for remark in compare(prometheus).remarks
+        remark.startswith("the service counted 440/s while the run sent 400/s")
+        for remark in compare(prometheus).remarks
     )
 
 
 def test_the_file_is_read_back(prometheus: Answers) -> None:
-    """What was written is what is read; what cannot be understood is none."""
+    """The written comparison is read; an invalid file gives none."""
     found = compare(prometheus)
     assert read_comparison(to_json(found), where="here") == found
     assert read_comparison(None, where="here") is None
     assert read_comparison(b'{"schema_version": 9}', where="here") is None
 
 
-def test_without_a_reference_nothing_is_asked(prometheus: Answers) -> None:
+def test_without_a_reference_nothing_is_queried(prometheus: Answers) -> None:
     """Neither for a service without production, nor for a scenario without hours."""
     with pytest.raises(AssertionError):
         compare(prometheus, service=small_service())
@@ -392,16 +393,16 @@ def test_without_a_reference_nothing_is_asked(prometheus: Answers) -> None:
     assert prometheus.asked == []
 
 
-def test_a_new_load_forgets_the_comparison_of_the_one_before() -> None:
-    """No old figure stands for a new load."""
+def test_a_new_load_removes_the_comparison_of_the_previous_one() -> None:
+    """Old figures must not be taken for those of the new load."""
     files = planned(store := MemoryStore())
     store.write(files.uri, PRODUCTION_FILE, b"{}")
     files.forget_figures()
     assert store.read(files.uri, PRODUCTION_FILE) is None
 
 
-def test_the_page_of_a_run_shows_and_offers_it(prometheus: Answers) -> None:
-    """Beside the report that it is part of."""
+def test_the_page_of_a_run_shows_and_links_it(prometheus: Answers) -> None:
+    """Next to the report that contains it."""
     record = run_record()
     page = run_page(
         record,
@@ -416,8 +417,8 @@ def test_the_page_of_a_run_shows_and_offers_it(prometheus: Answers) -> None:
     assert page.files == ((PRODUCTION_FILE, "comparison with production"),)
 
 
-def test_a_run_is_judged_whatever_production_says(tmp_path: Path) -> None:
-    """The scrape leaves the sentence beside the record, the report shows it, and the verdict is the same."""
+def test_the_verdict_does_not_depend_on_production(tmp_path: Path) -> None:
+    """The problem is stored next to the record and shown in the report, and the verdict is the same."""
     platform = Platform(tmp_path)
     service = small_service(production={"selector": PRODUCTION})
     scenario = small_scenario(production_hours={"session": "london", "minutes": 60})
@@ -432,6 +433,6 @@ def test_a_run_is_judged_whatever_production_says(tmp_path: Path) -> None:
     (files,) = platform.store.runs_by_uri.values()
     found = read_comparison(files[PRODUCTION_FILE], where="here")
     assert found is not None
-    assert found.problem == "production tells nothing of these hours: Prometheus does not answer"
+    assert found.problem == "there are no figures of production for these hours: Prometheus does not answer"
     assert b"Compared with production" in files["report.md"]
     assert b"Compared with production" in files["report.html"]

@@ -22,14 +22,14 @@ NONE = b'{"status": "success", "data": {"resultType": "vector", "result": []}}'
 
 @pytest.fixture(autouse=True)
 def _nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees what the machine's own environment names."""
+    """Hide the machine's own settings from the tests."""
     for name in ("URL", "TOKEN", "CA_FILE"):
         monkeypatch.delenv(f"PROMETHEUS_PRODUCTION_{name}", raising=False)
         monkeypatch.delenv(f"PROMETHEUS_{name}", raising=False)
 
 
 def test_each_series_has_its_labels(serve: Serve) -> None:
-    """What is not a finite number is left out."""
+    """Values that are not finite are left out."""
     source = Prometheus(serve(always(answer(TWO))).url)
     assert source.values("up", at=START) == (LabelledValue(labels={"le": "0.1"}, value=4.0),)
 
@@ -41,17 +41,17 @@ def test_no_series_is_no_data(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("given", [None, ""])
-def test_without_an_address_production_is_watched_by_the_same(
+def test_without_an_address_production_has_the_same_prometheus(
     monkeypatch: pytest.MonkeyPatch, given: str | None
 ) -> None:
-    """``None`` stands for it."""
+    """``None`` means the same one."""
     if given is not None:
         monkeypatch.setenv("PROMETHEUS_PRODUCTION_URL", given)
     assert production_prometheus() is None
 
 
 def test_production_gets_its_own_token_and_no_other(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
-    """The token of the other Prometheus goes nowhere else."""
+    """The token of the other Prometheus is not sent to it."""
     seen: list[bytes] = []
 
     def script(talk: Talk) -> None:
@@ -79,7 +79,7 @@ def test_a_wrong_setting_of_production_names_its_variable(monkeypatch: pytest.Mo
         production_prometheus()
 
 
-def test_the_catalogue_says_what_is_wrong_with_production(tmp_path: Path) -> None:
+def test_the_catalogue_names_the_problem_of_production(tmp_path: Path) -> None:
     """Which file, which entry, which setting."""
     services = SERVICES.replace(
         """prometheus: {selector: 'service="orders"'}""",
@@ -93,11 +93,13 @@ def test_the_catalogue_says_what_is_wrong_with_production(tmp_path: Path) -> Non
     assert of_scenario.startswith("scenarios.yaml: calm.production_hours.session: there is no session 'paris'; there")
 
 
-def test_every_scenario_of_the_project_stands_for_hours_of_production() -> None:
-    """And every service is known there."""
+def test_every_scenario_of_the_project_has_hours_of_production() -> None:
+    """And every service has production settings."""
     catalogue = load_catalogue(Path(__file__).parents[4] / "include")
     assert {
-        name: each.production_hours.description for name, each in catalogue.scenarios.items() if each.production_hours
+        name: scenario.production_hours.description
+        for name, scenario in catalogue.scenarios.items()
+        if scenario.production_hours
     } == {
         "normal_trading": "2 h beginning 2 h after the London open",
         "market_open": "the first 15 min after the London open",
