@@ -1,4 +1,4 @@
-"""A service in this process, asked without a network, and services in processes of their own."""
+"""Services in this process, called without a network, and services in other processes."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ NOON_S = 1_767_787_200.0
 
 
 class FakeClock:
-    """A clock that stands still until it is moved."""
+    """A clock that a test advances."""
 
     def __init__(self, now_s: float = NOON_S) -> None:
         self.now_s = now_s
@@ -35,7 +35,7 @@ class FakeClock:
 
 
 class Service:
-    """A service in this process, asked synchronously."""
+    """A service in this process, with a synchronous client."""
 
     def __init__(self, settings: ServiceSettings, clock: FakeClock, faults: PlatformFaults | None) -> None:
         self.runner = asyncio.Runner()
@@ -58,7 +58,7 @@ class Service:
 
 
 class Process:
-    """A service in a process of its own."""
+    """A service in another process."""
 
     def __init__(self, service: str, *options: str) -> None:
         with socket.socket() as probe:
@@ -94,7 +94,7 @@ class Process:
 
 
 def sample(text: str, name: str, **labels: str) -> float:
-    """Return the one sample of a metric whose labels include these."""
+    """Return the only sample of a metric with these labels."""
     found = [
         float(line.rsplit(" ", 1)[1])
         for line in text.splitlines()
@@ -126,11 +126,11 @@ def start(clock: FakeClock, tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 @pytest.fixture(scope="session")
 def gateway_process() -> Iterator[Process]:
-    """One real service with the fault knob for all tests; each ends its fault."""
+    """A real service with fault injection for all tests; its fault ends with a test."""
     process = Process("trading-gateway-service", "--with-faults", "--version", "9.8.7", "--environment", "lab")
     try:
         process.wait_until_healthy()
         yield process
     finally:
         code = process.stop()
-    assert code == 0, f"a serving process told to stop exits with {code}"
+    assert code == 0, f"a stopped process ended with exit code {code}"

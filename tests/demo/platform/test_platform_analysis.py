@@ -1,4 +1,4 @@
-"""Patterns, signals and regimes of windows made by hand."""
+"""Patterns, signals and regimes of hand-made windows."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def make_bars(*candles: tuple[float, float, float, float]) -> Bars:
         open=columns[0],
         close=columns[3],
     )
-    # what would be computed when first asked for
+    # set the cached properties
     made.__dict__.update(high=columns[1], low=columns[2])
     return made
 

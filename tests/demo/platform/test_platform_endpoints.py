@@ -1,4 +1,4 @@
-"""All 24 endpoints: they answer, repeat themselves, and refuse what is wrong with a reason."""
+"""All 24 endpoints: they respond, are deterministic, and refuse invalid requests with a reason."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -81,10 +81,10 @@ def place(method: str, values: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("service", "method", "path", "values", "key"), ENDPOINTS, ids=IDS)
-def test_an_endpoint_answers_and_repeats_itself(
+def test_an_endpoint_responds_deterministically(
     start: Callable[..., Any], service: str, method: str, path: str, values: dict[str, Any], key: str
 ) -> None:
-    """A good request is answered with 200, and the same request with the same answer."""
+    """A valid request gets status 200, and the same request the same response."""
     running = start(service)
     answer = running.ask(method, path, **place(method, values))
     assert answer.status_code == 200, answer.text
@@ -95,7 +95,7 @@ def test_an_endpoint_answers_and_repeats_itself(
 
 
 def test_the_platform_has_24_endpoints(start: Callable[..., Any]) -> None:
-    """The OpenAPI documents list exactly these, besides health and metrics."""
+    """The OpenAPI documents list exactly these, in addition to health and metrics."""
     listed = set()
     for service in SERVICES:
         for path, methods in start(service).ask("GET", "/openapi.json").json()["paths"].items():
@@ -114,7 +114,7 @@ def test_openapi_documents_query_and_body(start: Callable[..., Any]) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_lists_need_no_parameters(start: Callable[..., Any], service: str) -> None:
-    """Every GET can be asked with nothing."""
+    """Every GET works without parameters."""
     running = start(service)
     for owner, method, path, _, _ in ENDPOINTS:
         if owner == service and method == "GET":
@@ -122,8 +122,8 @@ def test_lists_need_no_parameters(start: Callable[..., Any], service: str) -> No
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_example_is_a_good_request(start: Callable[..., Any], service: str) -> None:
-    """The first 120 of what background traffic sends are answered with 200, all four endpoints among them."""
+def test_every_example_is_a_valid_request(start: Callable[..., Any], service: str) -> None:
+    """The first 120 requests of background traffic get status 200; all four endpoints are among them."""
     running = start(service)
     requests = [example(service, number) for number in range(120)]
     assert {running.send(request).status_code for request in requests} == {200}
@@ -163,7 +163,7 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
 def test_wrong_input_is_refused_with_a_reason(
     start: Callable[..., Any], service: str, path: str, change: dict[str, Any], message: str
 ) -> None:
-    """The answer is 422, names the rule, and counts as such."""
+    """The response is 422 with the rule, and is counted as 422."""
     running = start(service)
     method, good = next((m, v) for s, m, p, v, _ in ENDPOINTS if (s, p) == (service, path))
     values = {k: v for k, v in {**good, **change}.items() if v is not None}
@@ -182,7 +182,7 @@ def test_a_body_that_is_not_json_is_refused(start: Callable[..., Any]) -> None:
         assert "Invalid JSON" in answer.json()["detail"][0]["msg"]
 
 
-def test_a_body_may_come_in_pieces(start: Callable[..., Any]) -> None:
+def test_a_body_may_arrive_in_pieces(start: Callable[..., Any]) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         body = json.dumps(WINDOW).encode()
         yield body[:20]
@@ -209,7 +209,7 @@ def test_another_method_is_not_allowed(start: Callable[..., Any]) -> None:
     ],
 )
 def test_an_unknown_id_is_not_found(start: Callable[..., Any], service: str, path: str, field: str, known: str) -> None:
-    """The answer is 404 and names what exists."""
+    """The response is 404 with the known names."""
     method, good = next((m, v) for s, m, p, v, _ in ENDPOINTS if (s, p) == (service, path))
     answer = start(service).ask(method, path, **place(method, {**good, field: "nope"}))
     assert answer.status_code == 404
@@ -227,7 +227,7 @@ def test_an_unknown_id_is_not_found(start: Callable[..., Any], service: str, pat
         ("D1", 24 * 366, 183, 172_800),  # 366 bars merge by 2
     ],
 )
-def test_a_window_is_answered_with_60_to_240_bars(
+def test_a_window_has_60_to_240_bars(
     start: Callable[..., Any], timeframe: str, hours: int, bars: int, bar_seconds: int
 ) -> None:
     days, rest = divmod(hours, 24)
@@ -295,8 +295,8 @@ def test_an_unknown_service_is_refused() -> None:
         service_name("fax")
 
 
-def test_answers_are_what_the_shipped_catalogue_expects(start: Callable[..., Any]) -> None:
-    """Every request that the catalogue makes of a scenario's data is answered as it says; a refusal is not."""
+def test_responses_meet_the_expectations_of_the_catalogue(start: Callable[..., Any]) -> None:
+    """Responses to the catalogue's requests meet its expectations; a refusal does not."""
     catalogue = load_catalogue(Path(__file__).parents[3] / "include")
     data = catalogue.data_path(catalogue.scenario("high_volatility"))
     expecting = [(s, e) for s in catalogue.services.values() for e in s.endpoints if e.expect is not None]

@@ -1,4 +1,4 @@
-"""Each part of the fault knob, with clocks that are moved by hand."""
+"""All parts of fault injection, with clocks that tests advance."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ SERVICE = "trading-gateway-service"
 
 
 class Sleeper:
-    """Notes how long it should have slept."""
+    """Records the sleeps."""
 
     def __init__(self) -> None:
         self.slept_s: list[float] = []
@@ -48,7 +48,7 @@ def statuses(service: Any, count: int) -> list[int]:
     return [service.ask("GET", PATH).status_code for _ in range(count)]
 
 
-def test_without_the_flag_there_is_no_knob(start: Callable[..., Any]) -> None:
+def test_without_the_flag_there_is_no_fault_injection(start: Callable[..., Any]) -> None:
     service = start(SERVICE)
     assert service.ask("GET", "/admin/fault").status_code == 404
     assert service.ask("PUT", "/admin/fault", json={"error_ratio": 1}).status_code == 404
@@ -97,7 +97,7 @@ def test_an_injected_error_says_what_it_is(service: Any) -> None:
 
 
 def test_latency_is_spread_around_its_mean_and_seeded(service: Any, sleeper: Sleeper) -> None:
-    """200 draws fill 0.2 ± 0.05 s, and the same fault draws the same again."""
+    """200 draws cover 0.2 ± 0.05 s, and the same fault draws the same values again."""
     put(service, latency_s=0.2, latency_spread_s=0.05)
     statuses(service, 200)
     first = sleeper.slept_s.copy()
@@ -132,12 +132,12 @@ def test_each_request_burns_its_cpu(start: Callable[..., Any], clock: Any) -> No
 
 
 def test_memory_is_held_until_the_fault_ends(service: Any) -> None:
-    """What is told; that it is resident is shown by a process of its own, where nothing else takes and frees memory."""
+    """The status shows the memory; another test measures it in a separate process."""
     assert put(service, memory_bytes=40_000_000)["held_bytes"] == 40_000_000
     assert service.ask("DELETE", "/admin/fault").json()["held_bytes"] == 0
 
 
-def test_a_fault_ends_by_itself(service: Any, clock: Any) -> None:
+def test_a_fault_ends_after_its_time(service: Any, clock: Any) -> None:
     put(service, error_ratio=1, memory_bytes=1_000_000, for_s=60)
     clock.now_s += 59.5
     status = service.ask("GET", "/admin/fault").json()
@@ -151,7 +151,7 @@ def test_a_fault_ends_by_itself(service: Any, clock: Any) -> None:
 
 
 def test_a_fault_ends_without_any_request(clock: Any) -> None:
-    """The loop's timer releases the memory even where nothing asks."""
+    """A timer of the event loop releases the memory."""
     faults = PlatformFaults(clock=clock)
 
     async def wait() -> int:
@@ -168,14 +168,14 @@ def test_a_new_fault_replaces_the_old(service: Any) -> None:
     assert statuses(service, 1) == [200]
 
 
-def test_deleting_ends_it(service: Any) -> None:
+def test_deleting_ends_the_fault(service: Any) -> None:
     put(service, error_ratio=1)
     assert service.ask("DELETE", "/admin/fault").json()["active"] is False
     assert statuses(service, 1) == [200]
 
 
-def test_a_stall_holds_requests_until_it_is_over(clock: Any) -> None:
-    """Requests wait while the stall lasts; ending the fault lets them go at once."""
+def test_a_stall_delays_requests_until_its_end(clock: Any) -> None:
+    """Requests wait during a stall; the end of the fault releases them at once."""
     faults = PlatformFaults(clock=clock)
 
     async def stall() -> tuple[bool, bool]:

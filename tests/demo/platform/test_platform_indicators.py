@@ -42,7 +42,7 @@ def test_atr_counts_gaps_from_the_previous_close() -> None:
     high, low, close = [10, 12, 15], [9, 11, 14], [9.5, 11.5, 14.5]
     # true ranges: 12 - min(11, 9.5) = 2.5; 15 - min(14, 11.5) = 3.5
     assert indicators.atr(high, low, close, 2) == pytest.approx([3.0])
-    # with period 1 each is its own average
+    # with period 1, every value is its own average
     assert indicators.atr(high, low, close, 1) == pytest.approx([2.5, 3.5])
 
 

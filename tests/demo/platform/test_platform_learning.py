@@ -1,4 +1,4 @@
-"""Features, models, strategies, backtests and transformations on data made by hand."""
+"""Features, models, strategies, backtests and transformations on hand-made data."""
 
 import math
 
@@ -17,7 +17,7 @@ EUR_USD = INSTRUMENTS[InstrumentName.EUR_USD]
 WINDOW = bars(EUR_USD, first_s=1_767_571_200, step_s=300, count=120)
 
 
-def test_features_are_what_their_formulas_say() -> None:
+def test_features_match_their_formulas() -> None:
     close, volume = WINDOW.close, WINDOW.volume
     values = latest_features(WINDOW, 5)
     assert values["price_momentum"] == pytest.approx(close[-1] / close[-6] - 1)
@@ -40,7 +40,7 @@ def test_a_prediction_is_the_logistic_of_its_parts() -> None:
 
 
 @pytest.mark.parametrize(("momentum_ratio", "limit"), [(100.0, 1.0), (-100.0, 0.0)])
-def test_extreme_features_stay_a_probability(momentum_ratio: float, limit: float) -> None:
+def test_extreme_features_give_a_probability(momentum_ratio: float, limit: float) -> None:
     features = {"price_momentum": momentum_ratio, "volume_trend": 0.0, "volatility": 0.0}
     assert predict(MODELS["momentum-logit"], features)[0] == pytest.approx(limit, abs=1e-12)
 
@@ -67,7 +67,7 @@ def test_one_step_of_training_is_the_gradient() -> None:
     assert outcome.weights == pytest.approx(expected.tolist())
 
 
-def test_the_target_is_what_the_next_bar_did() -> None:
+def test_the_target_is_the_return_of_the_next_bar() -> None:
     data = dataset(MODELS["momentum-logit"], history(WINDOW))
     assert len(data.inputs) == len(data.targets) == 92
     assert data.targets[-1] == float(WINDOW.close[-1] > WINDOW.close[-2])

@@ -1,4 +1,4 @@
-"""What a service tells Prometheus: the numbers, not just the names."""
+"""The metrics of a service: values, not only names."""
 
 import asyncio
 import shutil
@@ -38,7 +38,7 @@ def test_requests_are_counted_by_endpoint_method_and_status(start: Callable[...,
     assert 0 < service.metric("http_request_duration_seconds_sum", **labels) < 4
 
 
-def test_every_series_is_there_before_the_first_request(start: Callable[..., Any]) -> None:
+def test_every_series_exists_before_the_first_request(start: Callable[..., Any]) -> None:
     service = start("trading-gateway-service")
     for path, method in ((PATH, "POST"), ("/api/v1/positions", "GET")):
         for status in EXPECTED_STATUSES:
@@ -69,7 +69,7 @@ def test_the_data_volume_is_measured_when_scraped(
     assert service.metric("data_volume_avail_bytes") == 250
 
 
-def test_the_build_and_the_process_are_told(start: Callable[..., Any]) -> None:
+def test_build_and_process_metrics_exist(start: Callable[..., Any]) -> None:
     service = start("trading-gateway-service")
     assert service.metric("service_build_info", version="2.4.0") == 1
     assert service.metric("process_cpu_seconds_total") > 0
@@ -77,7 +77,7 @@ def test_the_build_and_the_process_are_told(start: Callable[..., Any]) -> None:
     assert 'service="' not in service.ask("GET", "/metrics").text
 
 
-def test_health_says_who_answers(start: Callable[..., Any]) -> None:
+def test_health_names_the_service(start: Callable[..., Any]) -> None:
     assert start("feature-store-service").ask("GET", "/healthz").json() == {
         "status": "ok",
         "service": "feature-store-service",
@@ -99,13 +99,13 @@ def observe(app: Any, clock: Callable[[], float], scope: Scope, metrics: Service
         return {"type": "http.request"}
 
     async def send(message: Any) -> None:
-        """Accept an answer."""
+        """Accept a response."""
 
     asyncio.run(Observation(app, series=metrics.series, clock=clock)(scope, receive, send))
 
 
 def test_the_duration_runs_from_when_the_server_read_the_request(clock: Any, tmp_path: Path) -> None:
-    """Read at 0 s, begun at 0.5 s, answered at 2 s: 2 s in the buckets from 2.47 s on."""
+    """Read at 0 s, started at 0.5 s, finished at 2 s: 2 s, in the buckets from 2.47 s on."""
     metrics = ServiceMetrics([ENDPOINT], version="1", data_dir=tmp_path)
     read_at_s = clock.now_s
     clock.now_s += 0.5

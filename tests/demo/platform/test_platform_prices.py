@@ -13,7 +13,7 @@ MONDAY_S = 1_767_571_200
 EUR_USD = INSTRUMENTS[InstrumentName.EUR_USD]
 
 
-def test_a_price_does_not_depend_on_what_else_is_asked() -> None:
+def test_a_price_does_not_depend_on_other_requests() -> None:
     """A moment has the same price alone, in a window and in reverse order."""
     seconds = MONDAY_S + 7 * np.arange(500, dtype=np.int64)
     together = mid_prices(EUR_USD, seconds)
@@ -23,7 +23,7 @@ def test_a_price_does_not_depend_on_what_else_is_asked() -> None:
 
 
 def test_another_process_computes_the_same_price() -> None:
-    """Nothing depends on hash randomisation or on the process."""
+    """Prices do not depend on hash randomisation or on the process."""
     code = (
         "from demo.platform.prices import mid_price\n"
         "from demo.platform.instruments import *\n"

@@ -225,7 +225,7 @@ class Wait:
 
 
 def test_traffic_keeps_its_rate_and_ends(clock: Any) -> None:
-    """5/s for 60 s are 300 requests, each due 0.2 s after the last, with one slow answer made up for."""
+    """5/s for 60 s are 300 requests, each due 0.2 s after the last, and catch up after one slow response."""
     began_s, sent_s = clock.now_s, []
 
     def send(request: ExampleRequest) -> int:
@@ -241,16 +241,16 @@ def test_traffic_keeps_its_rate_and_ends(clock: Any) -> None:
     assert sent_s[-1] == pytest.approx(59.8)
 
 
-def test_traffic_outlives_missing_answers_and_stops_when_told(clock: Any) -> None:
+def test_traffic_survives_missing_responses_and_stops_on_request(clock: Any) -> None:
     def send(request: ExampleRequest) -> int:
-        raise ConnectionRefusedError("nobody there")
+        raise ConnectionRefusedError("refused")
 
     pace = traffic.Pace(rate_rps=5, for_s=60, clock=clock, wait=Wait(clock, stop_after=12))
     assert traffic.send_steadily("data-pipeline-service", send, pace)["unanswered"] == 12
 
 
 def test_traffic_reaches_a_real_service(service: Any, caplog: pytest.LogCaptureFixture) -> None:
-    """The service is asked for its name, gets 40/s for half a second, and then no more."""
+    """The service returns its name, gets 40/s for half a second, and then no more requests."""
     caplog.set_level("INFO", logger=traffic.__name__)
     labels = {"endpoint": "/api/v1/orders", "method": "POST", "status": "200"}
     before = service.metric("http_requests_total", **labels)

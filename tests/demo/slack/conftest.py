@@ -1,4 +1,4 @@
-"""One stand-in for all tests, emptied before each."""
+"""A stand-in for all tests, emptied before every test."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from demo.slack.server import running
 
 @pytest.fixture(scope="session")
 def _client() -> Iterator[httpx.Client]:
-    # No TLS here, and loading certificates would cost more than a test.
+    # There is no TLS here, and loading certificates takes longer than a test.
     with (
         running(Settings()) as url,
         httpx.Client(base_url=url, timeout=5, trust_env=False, verify=False) as client,  # noqa: S501
@@ -22,7 +22,7 @@ def _client() -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def http(_client: httpx.Client) -> httpx.Client:
-    """A plain HTTP client of an empty stand-in."""
+    """An HTTP client of an empty stand-in."""
     for path in ("fault", "messages", "calls"):
         assert _client.delete(f"/_standin/{path}").status_code == 204
     return _client
@@ -30,5 +30,5 @@ def http(_client: httpx.Client) -> httpx.Client:
 
 @pytest.fixture
 def slack(http: httpx.Client) -> WebClient:
-    """Slack's own client, without retries, of the same stand-in."""
+    """Slack's client of the same stand-in, without retries."""
     return WebClient(token="xoxb-test-1", base_url=f"{http.base_url}/api/", timeout=5, retry_handlers=[])

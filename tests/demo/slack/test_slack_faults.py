@@ -1,4 +1,4 @@
-"""Each kind of fault as a client meets it."""
+"""All kinds of faults, as clients see them."""
 
 import urllib.error
 
@@ -28,7 +28,7 @@ def failed(slack):
 
 @pytest.mark.parametrize(("kind", "status"), [("http_500", 500), ("http_503", 503), ("html", 200)])
 @pytest.mark.parametrize("accept", [False, True])
-def test_an_answer_that_is_no_json(http, slack, kind, status, accept):
+def test_a_response_that_is_not_json(http, slack, kind, status, accept):
     inject(http, kind=kind, accept=accept)
     assert failed(slack).status_code == status
     assert texts(http) == (["hello"] if accept else [])
@@ -41,13 +41,13 @@ def test_an_answer_that_is_no_json(http, slack, kind, status, accept):
     assert slack.chat_postMessage(channel="a", text="again")["ok"] is True
 
 
-def test_a_rate_limit_says_when_to_come_back(http, slack):
+def test_a_rate_limit_has_retry_after(http, slack):
     inject(http, kind="ratelimited", retry_after_s=7)
     response = failed(slack)
     assert (response.status_code, response.headers["Retry-After"], response["error"]) == (429, "7", "ratelimited")
 
 
-def test_a_slack_error_is_answered_as_given(http, slack):
+def test_a_slack_error_has_the_given_code(http, slack):
     inject(http, kind="slack_error", error="channel_is_archived")
     response = failed(slack)
     assert (response.status_code, response["error"]) == (200, "channel_is_archived")
@@ -62,7 +62,7 @@ def test_a_silent_server_times_the_client_out(http, slack, accept):
     assert texts(http) == (["hello"] if accept else [])
 
 
-def test_a_silent_server_gives_up_in_the_end(http, slack):
+def test_a_silent_server_closes_in_the_end(http, slack):
     inject(http, kind="timeout", hold_s=0.1)
     with pytest.raises(ConnectionError):
         slack.chat_postMessage(channel="a", text="hello")
@@ -129,5 +129,5 @@ def test_a_webhook_can_fail(http, fault, answer):
         {"kind": "http_500", "methods": ["chat.postMesage"]},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(http, fault):
+def test_an_invalid_fault_is_refused(http, fault):
     assert http.put("/_standin/fault", json=fault).status_code == 422

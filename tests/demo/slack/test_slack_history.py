@@ -1,4 +1,4 @@
-"""Messages read back, as a client does that does not know whether one arrived."""
+"""Reading messages, like a client that does not know whether a message arrived."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,12 +15,12 @@ METADATA = {"event_type": "bellwether_alert", "event_payload": {"id": "d1"}}
 
 
 class Clock:
-    """Each message of a test has a second of its own."""
+    """A clock that gives every message another second."""
 
     now = 1763838000.0
 
     def __call__(self) -> float:
-        self.now += 0.5  # asked twice a message: for its rate and for its time
+        self.now += 0.5  # called twice per message: for its rate and for its time
         return self.now
 
 
@@ -43,7 +43,7 @@ def refusal(call: Callable[..., object], **arguments: object) -> str:
 
 
 def test_a_channel_is_read_newest_first_without_replies(slack: WebClient) -> None:
-    """A reply stands in the channel only where it was sent there as well."""
+    """A reply is in the channel only if it was also sent there."""
     first = slack.chat_postMessage(channel="a", text="first")
     where = {"channel": first["channel"], "thread_ts": first["ts"]}
     slack.chat_postMessage(text="reply", **where)
@@ -57,7 +57,7 @@ def test_a_channel_is_read_newest_first_without_replies(slack: WebClient) -> Non
 
 
 def test_a_thread_is_read_oldest_first_and_its_parent_is_always_there(timed: WebClient) -> None:
-    """Its parent comes first even if only later replies are wanted; a message without replies is alone."""
+    """The parent comes first, also with a later time range; a message without replies is alone."""
     first = timed.chat_postMessage(channel="a", text="first")
     where = {"channel": first["channel"], "thread_ts": first["ts"]}
     second = timed.chat_postMessage(text="second", **where)
@@ -69,8 +69,8 @@ def test_a_thread_is_read_oldest_first_and_its_parent_is_always_there(timed: Web
     assert texts(alone) == ["second"]
 
 
-def test_metadata_comes_only_when_it_is_asked_for(slack: WebClient) -> None:
-    """As at Slack, so that a client which forgets to ask finds nothing."""
+def test_metadata_must_be_requested(slack: WebClient) -> None:
+    """Like in Slack: a client that does not request metadata gets none."""
     sent = slack.chat_postMessage(channel="a", text="first", metadata=METADATA)
     channel = sent["channel"]
     assert "metadata" not in slack.conversations_history(channel=channel)["messages"][0]
@@ -94,15 +94,15 @@ def test_metadata_comes_only_when_it_is_asked_for(slack: WebClient) -> None:
         ({"inclusive": True}, ["3", "2", "1"]),
     ],
 )
-def test_a_span_of_time(timed: WebClient, arguments: dict[str, Any], expected: list[str]) -> None:
-    """Messages at 1763838001, …2 and …3, each 100 µs past the second."""
+def test_a_time_range(timed: WebClient, arguments: dict[str, Any], expected: list[str]) -> None:
+    """The messages are at 1763838001, …2 and …3, 100 µs past the second."""
     for text in "123":
         channel = timed.chat_postMessage(channel="a", text=text)["channel"]
     assert texts(timed.conversations_history(channel=channel, **arguments)) == expected
 
 
 def test_long_lists_come_in_pages(slack: WebClient) -> None:
-    """5 messages, 2 a page: 2 + 2 + 1; what arrives meanwhile moves nothing."""
+    """5 messages with 2 per page are 2 + 2 + 1; new messages do not shift the pages."""
     for text in "12345":
         channel = slack.chat_postMessage(channel="a", text=text)["channel"]
     first = slack.conversations_history(channel=channel, limit=2)
@@ -126,14 +126,14 @@ def test_long_lists_come_in_pages(slack: WebClient) -> None:
         ({"channel": "#a"}, "channel_not_found"),  # an ID is wanted
     ],
 )
-def test_what_cannot_be_asked_for(slack: WebClient, arguments: dict[str, Any], error: str) -> None:
-    """Each has Slack's own code."""
+def test_invalid_arguments_are_refused(slack: WebClient, arguments: dict[str, Any], error: str) -> None:
+    """The error codes are Slack's."""
     channel = slack.chat_postMessage(channel="a", text="first")["channel"]
     assert refusal(slack.conversations_history, **({"channel": channel} | arguments)) == error
 
 
-def test_a_thread_that_is_not_there(slack: WebClient) -> None:
-    """Neither a message that never was nor one of another channel."""
+def test_an_unknown_thread_is_refused(slack: WebClient) -> None:
+    """The parent does not exist, or is in another channel."""
     sent = slack.chat_postMessage(channel="a", text="first")
     other = slack.chat_postMessage(channel="b", text="other")
     read = slack.conversations_replies
@@ -141,8 +141,8 @@ def test_a_thread_that_is_not_there(slack: WebClient) -> None:
     assert refusal(read, channel=sent["channel"], ts=other["ts"]) == "thread_not_found"
 
 
-def test_a_missing_scope_says_which(http: httpx.Client, slack: WebClient) -> None:
-    """An app that may write but not read learns what to ask for."""
+def test_a_missing_scope_is_named(http: httpx.Client, slack: WebClient) -> None:
+    """An app that may write but not read gets the name of the scope."""
     channel = slack.chat_postMessage(channel="a", text="first")["channel"]
     fault = {"kind": "slack_error", "error": "missing_scope", "methods": ["conversations.history"]}
     http.put("/_standin/fault", json=fault).raise_for_status()

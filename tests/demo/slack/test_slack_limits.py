@@ -1,4 +1,4 @@
-"""Each limit at its boundary: n passes, n + 1 does not."""
+"""All limits at their boundary: n passes, n + 1 does not."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def url(length):
 CONFIRM = {"title": plain(100), "text": plain(300), "confirm": plain(30), "deny": plain(30)}
 
 BOUNDARIES = [
-    # limit, block of that size, pointer of what is then wrong
+    # limit, block of that size, pointer of the problem beyond it
     (150, lambda n: {"type": "header", "text": plain(n)}, "/blocks/0/text/text"),
     (3000, lambda n: section(text=plain(n, "mrkdwn")), "/blocks/0/text/text"),
     (10, lambda n: section(fields=[plain(1)] * n), "/blocks/0/fields"),
@@ -65,7 +65,7 @@ def test_fifty_blocks_pass_and_fifty_one_are_refused():
     assert problems([{"type": "divider"}] * 51) == ["no more than 50 items allowed [json-pointer:/blocks]"]
 
 
-def test_the_wording_of_too_long_a_text_is_slacks():
+def test_the_message_for_a_long_text_is_slacks():
     found = problems([section(text=plain(3001))])
     assert found == ["must be less than 3001 characters [json-pointer:/blocks/0/text/text]"]
 
@@ -78,7 +78,7 @@ def test_the_total_counts_every_text_and_a_buffer_a_block():
     assert is_too_long(blocks)
 
 
-def test_the_total_agrees_with_what_slack_was_seen_to_do():
+def test_the_total_agrees_with_observations_of_slack():
     """9,597 characters in 50 blocks were accepted, 11,341 in 45 refused."""
     assert not is_too_long([section(text=plain(9597 - 49 * 100))] + [section(text=plain(100))] * 49)
     assert is_too_long([section(text=plain(11341 - 44 * 250))] + [section(text=plain(250))] * 44)
@@ -134,7 +134,7 @@ def test_every_problem_is_reported_at_once():
     assert len(found) == 3
 
 
-def test_blocks_that_are_no_list_are_refused():
+def test_blocks_that_are_not_a_list_are_refused():
     assert problems({"type": "divider"}) == ["must be an array [json-pointer:/blocks]"]
 
 

@@ -1,4 +1,4 @@
-"""mrkdwn as HTML, and hostile text that must stay text."""
+"""mrkdwn as HTML, and hostile text that must remain text."""
 
 import time
 
@@ -85,7 +85,7 @@ def test_hostile_text_becomes_no_element_and_no_dangerous_link(text):
             assert tag not in lowered
         assert 'href="javascript' not in lowered
         assert 'href="data' not in lowered
-        # An attribute of ours never ends early.
+        # no attribute of ours ends early
         assert '"onmouseover' not in lowered
 
 

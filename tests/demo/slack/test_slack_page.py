@@ -1,4 +1,4 @@
-"""What a person sees, and that nothing hostile gets through."""
+"""The page, and its defence against hostile text."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def test_a_channel_is_found_by_name_and_by_id(http, parent):
     assert http.get("/channel/nowhere").status_code == 404
 
 
-def test_replies_stand_below_their_parent_and_a_broadcast_in_the_channel_too(http, slack, parent):
+def test_replies_are_below_their_parent_and_broadcasts_also_in_the_channel(http, slack, parent):
     where = {"channel": parent["channel"], "thread_ts": parent["ts"]}
     slack.chat_postMessage(text="first reply", **where)
     slack.chat_postMessage(text="second reply", reply_broadcast=True, **where)
@@ -105,14 +105,14 @@ def test_an_edited_message_a_reaction_and_an_attachment_show(http, slack, parent
 
 
 def test_an_edited_message_with_blocks_is_not_marked(http, slack, parent):
-    """As at Slack: https://docs.slack.dev/reference/methods/chat.update."""
+    """Like in Slack: https://docs.slack.dev/reference/methods/chat.update."""
     blocks = [{"type": "section", "text": plain("new")}]
     slack.chat_update(channel=parent["channel"], ts=parent["ts"], text="changed", blocks=blocks)
     assert "(edited)" not in http.get("/channel/perf-alerts").text
 
 
 def hostile_message(slack):
-    """Return a message with the hostile text wherever text can be."""
+    """Return a message with the hostile text in every text field."""
     file = slack.files_upload_v2(content=HOSTILE, filename=f"{HOSTILE}.txt", title=HOSTILE)["file"]
     image = {"type": "image", "alt_text": HOSTILE, "image_url": "https://e.com/'\"><script>alert(1)</script>"}
     leaves = [
@@ -153,7 +153,7 @@ def test_hostile_text_is_text_everywhere(http, slack):
         assert page.count(ESCAPED) >= 12
 
 
-def test_the_page_may_load_nothing_from_elsewhere_and_run_nothing(http, parent):
+def test_the_page_loads_no_other_site_and_runs_no_script(http, parent):
     policy = http.get("/").headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self'")
     assert "script" not in policy

@@ -1,4 +1,4 @@
-"""The stand-in as a process of its own."""
+"""The stand-in in another process."""
 
 import signal
 import subprocess
@@ -15,7 +15,7 @@ from demo.slack.server import bind
 COMMAND = [sys.executable, "-m", "demo.slack", "--port", "0"]
 
 
-def test_it_says_where_it_listens_and_ends_cleanly_on_sigterm():
+def test_it_prints_its_address_and_ends_cleanly_on_sigterm():
     with subprocess.Popen([*COMMAND, "--channels", "ops=C0OPS00001"], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -26,7 +26,7 @@ def test_it_says_where_it_listens_and_ends_cleanly_on_sigterm():
         assert process.wait(timeout=10) == 0
 
 
-def test_a_port_in_use_is_said_and_not_retried(capsys):
+def test_a_port_in_use_is_reported(capsys):
     with bind("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         assert main(["--port", str(port)]) == 2
@@ -36,7 +36,7 @@ def test_a_port_in_use_is_said_and_not_retried(capsys):
 @pytest.mark.parametrize(
     "options", [["--channels", "Perf Alerts"], ["--channels", "a=1"], ["--webhook-channel", "A b"]]
 )
-def test_an_impossible_channel_is_said_at_once(capsys, options):
+def test_an_invalid_channel_is_reported_at_once(capsys, options):
     assert main(["--port", "0", *options]) == 2
     assert "channel" in capsys.readouterr().err
 
@@ -63,5 +63,5 @@ def is_running(pid):
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except FileNotFoundError:
         return False
-    # A zombie that nobody reaped has ended all the same.
+    # an unreaped zombie has also ended
     return fields[0] != "Z"

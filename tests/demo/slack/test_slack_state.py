@@ -44,12 +44,12 @@ def test_an_unknown_id_becomes_a_channel(workspace):
 
 
 @pytest.mark.parametrize("reference", ["#Perf Alerts", "", None, 7, "<script>", "x" * 81])
-def test_what_can_be_no_channel_is_not_found(workspace, reference):
+def test_an_invalid_channel_is_not_found(workspace, reference):
     with pytest.raises(SlackRefusal, match="channel_not_found"):
         workspace.named_channel(reference)
 
 
-def test_a_fixed_list_of_channels_is_all_there_is(clock):
+def test_a_fixed_list_of_channels_is_complete(clock):
     workspace = Workspace(clock=clock, channels=["perf-alerts=C0PERF0001", "ops"])
     assert workspace.named_channel("perf-alerts").id == "C0PERF0001"
     for reference in ("other", "C0OTHER0001"):
@@ -57,7 +57,7 @@ def test_a_fixed_list_of_channels_is_all_there_is(clock):
             workspace.named_channel(reference)
 
 
-def test_a_second_message_within_a_second_is_too_many(clock):
+def test_a_second_message_within_a_second_is_refused(clock):
     workspace = Workspace(clock=clock, is_rate_limited=True)
     first, other = workspace.named_channel("a"), workspace.named_channel("b")
     workspace.check_rate(first)
@@ -65,11 +65,11 @@ def test_a_second_message_within_a_second_is_too_many(clock):
     clock.now += 0.99
     with pytest.raises(RateLimited):
         workspace.check_rate(first)
-    clock.now += 0.01  # one whole second after the first
+    clock.now += 0.01  # one second after the first
     workspace.check_rate(first)
 
 
-def test_the_oldest_message_and_its_file_make_room(workspace):
+def test_the_oldest_message_is_removed_with_its_file(workspace):
     file, _ = workspace.files.declare(name="a", length_bytes=1, alt_text="")
     workspace.files.receive(file, b"a")
     workspace.files.complete(file, title="")
@@ -90,7 +90,7 @@ def stored(shelf, data):
     return file
 
 
-def test_the_oldest_bytes_make_room_for_new_ones():
+def test_new_files_replace_the_bytes_of_the_oldest():
     shelf = Shelf(total_bytes=10)
     first, second = stored(shelf, b"12345"), stored(shelf, b"67890")
     assert (first.data, second.data) == (b"12345", b"67890")  # 10 of 10 bytes
@@ -105,7 +105,7 @@ def test_a_file_larger_than_everything_is_refused():
         shelf.declare(name="a", length_bytes=11, alt_text="")
 
 
-def test_a_picture_is_known_by_its_bytes_and_not_by_its_name():
+def test_a_picture_is_recognised_by_its_bytes():
     shelf = Shelf()
     assert stored(shelf, b"\x89PNG\r\n\x1a\n...").picture_type == "image/png"
     assert stored(shelf, b"<svg onload=alert(1)>").picture_type is None

@@ -1,4 +1,4 @@
-"""File uploads: Slack's own client, and each step on its own."""
+"""File uploads: with Slack's client, and step by step."""
 
 import httpx
 import pytest
@@ -50,13 +50,13 @@ def test_two_files_make_one_message(http, slack, parent):
     assert [file["name"] for file in messages(http)[1]["files"]] == ["a.csv", "c.txt"]
 
 
-def test_a_multipart_upload_is_taken(http, declared):
+def test_a_multipart_upload_is_accepted(http, declared):
     answer = http.post(declared["upload_url"], files={"file": ("a.png", PNG)})
     assert (answer.status_code, answer.text) == (200, f"OK - {len(PNG)}")
 
 
 @pytest.mark.parametrize("data", [PNG[:-1], PNG + b"x", b""])
-def test_the_bytes_must_be_as_many_as_declared(http, slack, declared, data):
+def test_the_number_of_bytes_must_match(http, slack, declared, data):
     answer = http.post(declared["upload_url"], content=data)
     assert answer.status_code == 400
     assert f"{len(PNG)} bytes were declared, but {len(data)} were received" in answer.text
@@ -70,13 +70,13 @@ def test_an_upload_url_works_once_and_an_unknown_one_never(http, declared):
     assert http.post("/upload/v1/unknown", content=PNG).status_code == 404
 
 
-def test_a_file_that_is_not_completed_appears_nowhere(http, declared):
+def test_an_unshared_file_is_not_visible(http, declared):
     http.post(declared["upload_url"], content=PNG)
     assert messages(http) == []
     assert http.get(f"/files/{declared['file_id']}").status_code == 404
 
 
-def test_a_file_is_completed_only_once(http, slack, declared, parent):
+def test_a_file_is_shared_only_once(http, slack, declared, parent):
     http.post(declared["upload_url"], content=PNG)
     arguments = {"files": [{"id": declared["file_id"]}], "channel_id": parent["channel"]}
     slack.files_completeUploadExternal(**arguments)
@@ -101,7 +101,7 @@ def test_a_file_is_shared_by_channel_id_only(slack):
         ({"filename": "a", "length": 1024 * 1024 + 1, "snippet_type": "text"}, "snippet_too_large"),
     ],
 )
-def test_a_wrong_declaration_is_refused(slack, arguments, error):
+def test_an_invalid_declaration_is_refused(slack, arguments, error):
     assert refusal(slack.files_getUploadURLExternal, **arguments) == error
 
 
@@ -123,7 +123,7 @@ def test_a_private_file_may_be_shown_by_an_image_block(http, slack):
     assert http.get("/channel/a").text.count(f'<img class="full" src="/files/{file["id"]}"') == 2
 
 
-def test_a_file_that_is_no_picture_is_only_for_saving(http, slack):
+def test_a_file_that_is_not_a_picture_is_a_download(http, slack):
     file = slack.files_upload_v2(content="<script>alert(1)</script>", filename='a".html')["file"]
     answer = http.get(f"/files/{file['id']}")
     assert answer.headers["content-type"] == "application/octet-stream"

@@ -1,4 +1,4 @@
-"""The Web API through Slack's own client, and its refusals."""
+"""The Web API with Slack's client, and its errors."""
 
 import json
 
@@ -80,7 +80,7 @@ def test_blocks_may_come_as_a_json_string_in_a_form(http, slack):
     assert messages(http)[0]["blocks"] == [SECTION]
 
 
-def test_a_reply_lies_in_its_thread(http, slack, parent):
+def test_a_reply_is_in_its_thread(http, slack, parent):
     slack.chat_postMessage(channel=parent["channel"], text="reply", thread_ts=parent["ts"], reply_broadcast=True)
     reply = messages(http)[1]
     assert (reply["thread_ts"], reply["reply_broadcast"]) == (parent["ts"], True)
@@ -116,7 +116,7 @@ def test_a_thread_must_exist_in_the_same_channel_and_not_be_a_reply(slack, paren
         ({"text": "a", "username": "Airflow", "icon_url": "https://example.com/a.png"}, None),
     ],
 )
-def test_what_a_message_may_say(http, slack, arguments, error):
+def test_content_is_checked(http, slack, arguments, error):
     call = slack.api_call  # unlike chat_postMessage it lets wrong types through
     if error is None:
         assert call("chat.postMessage", json={"channel": "a"} | arguments)["ok"] is True
@@ -130,7 +130,7 @@ def test_blocks_too_long_in_total_have_their_own_error(slack):
     assert refusal(slack.chat_postMessage, channel="a", text="a", blocks=blocks) == "msg_blocks_too_long"
 
 
-def test_invalid_blocks_say_where(http):
+def test_invalid_blocks_have_a_pointer(http):
     blocks = [{"type": "header", "text": {"type": "plain_text", "text": "x" * 151}}]
     headers = {"Authorization": "Bearer xoxb-1"}
     answer = http.post("/api/chat.postMessage", json={"channel": "a", "blocks": blocks}, headers=headers).json()
@@ -143,7 +143,7 @@ def test_invalid_blocks_say_where(http):
     }
 
 
-def test_a_missing_channel_and_an_impossible_one_are_refused(http, slack):
+def test_a_missing_and_an_invalid_channel_are_refused(http, slack):
     assert refusal(slack.api_call, api_method="chat.postMessage", json={"text": "a"}) == "invalid_arguments"
     assert refusal(slack.chat_postMessage, channel="#No Channel", text="a") == "channel_not_found"
 
@@ -165,7 +165,7 @@ def test_an_unknown_method_is_refused(slack):
         (b"x" * (2 * 1024 * 1024 + 1), "application/json", "invalid_arguments"),
     ],
 )
-def test_a_body_that_makes_no_sense_is_refused(http, content, kind, error):
+def test_an_invalid_body_is_refused(http, content, kind, error):
     headers = {"Authorization": "Bearer xoxb-1", "Content-Type": kind}
     assert http.post("/api/chat.postMessage", content=content, headers=headers).json()["error"] == error
 
@@ -217,7 +217,7 @@ def test_channels_are_listed_in_pages():
         assert refusal(slack.conversations_list, limit=0) == "invalid_limit"
 
 
-def test_reactions_come_and_go(http, slack, parent):
+def test_reactions_are_added_and_removed(http, slack, parent):
     where = {"channel": parent["channel"], "timestamp": parent["ts"]}
     slack.reactions_add(name="eyes", **where)
     assert refusal(slack.reactions_add, name="eyes", **where) == "already_reacted"
@@ -228,7 +228,7 @@ def test_reactions_come_and_go(http, slack, parent):
     assert messages(http)[0]["reactions"] == []
 
 
-def test_the_rate_limit_answers_429_with_retry_after():
+def test_the_rate_limit_is_429_with_retry_after():
     with running(Settings(is_rate_limited=True, clock=lambda: 1763838000.0)) as url:
         slack = WebClient(token="xoxb-1", base_url=f"{url}/api/", timeout=5, retry_handlers=[])
         slack.chat_postMessage(channel="a", text="1")

@@ -1,4 +1,4 @@
-"""The incoming webhook, through Slack's own client and by hand."""
+"""The incoming webhook, with Slack's client and with plain HTTP."""
 
 import pytest
 from slack_sdk.webhook import WebhookClient
@@ -34,7 +34,7 @@ def test_slacks_client_posts_to_the_webhooks_channel(http):
         ([], (400, "invalid_payload")),
     ],
 )
-def test_what_a_webhook_answers(http, payload, answer):
+def test_responses_of_a_webhook(http, payload, answer):
     got = http.post(PATH, json=payload)
     assert (got.status_code, got.text) == answer
     assert got.headers["content-type"].startswith("text/plain")
@@ -55,7 +55,7 @@ def test_a_wrong_address_is_refused(http, path, answer):
     assert (got.status_code, got.text) == answer
 
 
-def test_a_body_that_is_no_json_is_refused(http):
+def test_a_body_that_is_not_json_is_refused(http):
     assert http.post(PATH, content=b"payload").text == "invalid_payload"
 
 
