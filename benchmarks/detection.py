@@ -53,11 +53,11 @@ from include.perf.verdict.significance import significance_of
 PRIORS = (3, 5, 10, 20)
 OTAVA_PRIOR = 10
 SHOWN = (1, 2, 3, 5, 7, 14)
-TOLD = [name for name, effect in EFFECTS.items() if 0 < effect.cells < len(SERVICE_OF)]
+SINGLE_EFFECTS = [name for name, effect in EFFECTS.items() if 0 < effect.cells < len(SERVICE_OF)]
 PLATFORM = "platform +15 %"
 PLATFORM_Z = 4.0
 BATCH = 50
-"""Platforms that are judged at once."""
+"""Platforms judged in one batch."""
 
 BACK = "[← All pages](README.md)"
 WHAT = (
@@ -103,25 +103,25 @@ class Bench:
         """Return the results of so many platforms; the last batch may be larger than needed."""
         kind = ["null", "effect"][effect != NULL]
         seeds = [self.seed * 100_000 + number * 10 + (kind == "effect") for number in range(-(-count // BATCH))]
-        tell(f"{noise}, {effect}, k = {prior}")
+        log_progress(f"{noise}, {effect}, k = {prior}")
         return list(self.pool.map(partial(_judge, noise, effect, prior, min(BATCH, count)), seeds))
 
 
 def _judge(noise: str, effect: str, prior: int, platforms: int, seed: int) -> dict[str, Any]:
-    """Let ours judge a batch of platforms."""
+    """Judge a batch of platforms with Bellwether."""
     nights = simulate(noise, effect, prior=prior, platforms=platforms, seed=seed)
-    is_single = effect in TOLD
+    is_single = effect in SINGLE_EFFECTS
     judged = detectors.ours(nights, until_found=is_single)
     if is_single:
         return {"found": _found(judged.on_affected[:, : nights.affected].any(axis=1))}
     alerts = judged.alerts
     is_new = alerts.copy()
     is_new[..., 1:] &= ~alerts[..., :-1]
-    told = np.abs(judged.platform_z[:, LATENCIES]).max(axis=1) >= PLATFORM_Z
+    is_reported = np.abs(judged.platform_z[:, LATENCIES]).max(axis=1) >= PLATFORM_Z
     parts = {"FA": alerts, "new": is_new, "by night": judged.routes[..., 0], "by window": judged.routes[..., 1]}
     per_night = {name: np.sum(flags, axis=1).mean(axis=0) for name, flags in parts.items()}
     per_night["re-run"] = np.sum(judged.reruns, axis=1).mean(axis=0)
-    return per_night | {"told": told.mean(axis=0)}
+    return per_night | {"platform reported": is_reported.mean(axis=0)}
 
 
 def _found(by_night: Any) -> Any:
@@ -129,22 +129,22 @@ def _found(by_night: Any) -> Any:
     return np.logical_or.accumulate(by_night, axis=-1).mean(axis=0)
 
 
-def tell(text: str) -> None:
-    """Write a line of progress."""
+def log_progress(text: str) -> None:
+    """Write a line of progress to standard error."""
     sys.stderr.write(f"{datetime.now(UTC):%H:%M:%S} {text}\n")
 
 
 def _mean(results: list[dict[str, Any]], name: str) -> Any:
-    return np.mean([each[name] for each in results], axis=0)
+    return np.mean([result[name] for result in results], axis=0)
 
 
 def false_alarms(bench: Bench) -> tuple[Table, dict[int, float]]:
-    """Measure nights without effect, and return the FA of each k in the main noise beside the table."""
+    """Measure nights without effect; return the table, and the FA of each k in the main noise."""
     rows, rates = [], {}
     for noise in bench.size.noises:
         for prior in bench.size.priors:
             results = bench.batches(noise, NULL, prior, bench.size.null)
-            row = {name: float(_mean(results, name).mean()) for name in results[0] if name != "told"}
+            row = {name: float(_mean(results, name).mean()) for name in results[0] if name != "platform reported"}
             rows.append({"noise": noise, "k": prior} | row)
             if noise == "main":
                 rates[prior] = row["FA"]
@@ -155,9 +155,9 @@ def false_alarms(bench: Bench) -> tuple[Table, dict[int, float]]:
 
 
 def power(bench: Bench) -> tuple[Table, dict[str, Any]]:
-    """Measure what is found of each effect, and return what k = `OTAVA_PRIOR` found beside the table."""
+    """Measure how soon each effect is found; return the table, and the shares found for k = `OTAVA_PRIOR`."""
     rows, found = [], {}
-    for effect in TOLD:
+    for effect in SINGLE_EFFECTS:
         for prior in bench.size.priors:
             share = _mean(bench.batches("main", effect, prior, bench.size.effect), "found")
             rows.append({"effect": effect, "k": prior} | _columns(share))
@@ -171,17 +171,17 @@ def _columns(share: Any) -> dict[str, float]:
 
 
 def platform_wide(bench: Bench) -> Table:
-    """Measure that what all cells do is told once and not of each cell."""
+    """Measure that a change of all cells is reported once, as a platform change, and not for every cell."""
     rows = []
     for effect in (NULL, PLATFORM):
         for prior in bench.size.priors:
             results = bench.batches("main", effect, prior, bench.size.null // 2)
-            told, alerts = _mean(results, "told"), _mean(results, "FA")
+            reported, alerts = _mean(results, "platform reported"), _mean(results, "FA")
             rows.append(
                 {
                     "effect": effect,
                     "k": prior,
-                    "platform reported, night 1": float(told[0]),
+                    "platform reported, night 1": float(reported[0]),
                     "cells confirmed, night 1": float(alerts[0]),
                     "nights 2–7": float(alerts[1:7].mean()),
                     "nights 8–14": float(alerts[7:].mean()),
@@ -196,25 +196,25 @@ def others(bench: Bench, rates: dict[int, float], prior: int, ours: dict[str, An
     seed, count = bench.seed * 100_000 + 7, bench.size.effect // 2
     rows = [_row("Bellwether", "–", rates[prior], ours)] if ours else []
     null = simulate("main", NULL, prior=prior, platforms=count, seed=seed)
-    drawn = {effect: simulate("main", effect, prior=prior, platforms=count, seed=seed + 1) for effect in TOLD}
+    drawn = {effect: simulate("main", effect, prior=prior, platforms=count, seed=seed + 1) for effect in SINGLE_EFFECTS}
     for other in detectors.OTHERS:
-        tell(f"{other.name}, k = {prior}")
+        log_progress(f"{other.name}, k = {prior}")
         scored = other.score(null)
-        knobs = {"default": other.default, "equal FA": detectors.knob_for(scored, rates[prior])}
+        parameters = {"default": other.default, "equal FA": detectors.parameter_for(scored, rates[prior])}
         shifts = {effect: (nights, other.score(nights)) for effect, nights in drawn.items()}
-        for label, knob in knobs.items():
-            alarms = float(scored.flags(knob).any(axis=2).sum() / (count * JUDGED))
-            found = {effect: _of(nights, scores, knob) for effect, (nights, scores) in shifts.items()}
-            rows.append(_row(other.name, f"{label}: {other.told(knob)}", alarms, found))
+        for label, parameter in parameters.items():
+            alarms = float(scored.flags(parameter).any(axis=2).sum() / (count * JUDGED))
+            found = {effect: _of(nights, scores, parameter) for effect, (nights, scores) in shifts.items()}
+            rows.append(_row(other.name, f"{label}: {other.format(parameter)}", alarms, found))
     return rows
 
 
-def _of(nights: Any, scored: detectors.Scored, knob: float) -> Any:
-    return _found(scored.flags(knob)[:, : nights.affected][:, :, AFFECTED].any(axis=(1, 2)))
+def _of(nights: Any, scored: detectors.Scored, parameter: float) -> Any:
+    return _found(scored.flags(parameter)[:, : nights.affected][:, :, AFFECTED].any(axis=(1, 2)))
 
 
-def _row(name: str, knob: str, alarms: float, found: dict[str, Any]) -> dict[str, Any]:
-    row: dict[str, Any] = {"detector": name, "knob": knob, "FA": alarms}
+def _row(name: str, parameter: str, alarms: float, found: dict[str, Any]) -> dict[str, Any]:
+    row: dict[str, Any] = {"detector": name, "parameter": parameter, "FA": alarms}
     for effect, share in found.items():
         nights = (1, 7, 14) if effect.startswith("drift") else (1, 2, 3, 7)
         row[f"{effect}, night {'/'.join(map(str, nights))}"] = " ".join(f"{share[night - 1]:.2f}" for night in nights)
@@ -229,24 +229,27 @@ def otava_rows(bench: Bench, rates: dict[int, float], folder: Path) -> list[dict
     if python is None:
         return []
     seed, size = bench.seed * 100_000 + 9, bench.size
-    jobs = [(NULL, size.otava_null, len(SERVICE_OF)), *((effect, size.otava_effect, 0) for effect in TOLD)]
-    tell("Otava")
+    jobs = [(NULL, size.otava_null, len(SERVICE_OF)), *((effect, size.otava_effect, 0) for effect in SINGLE_EFFECTS)]
+    log_progress("Otava")
     results = list(bench.pool.map(partial(_otava, python, seed), jobs))
     null, shifts = results[0][1], results[1:]
     alarms = {
-        knob: float(null.flags(knob).any(axis=2).sum() / (size.otava_null * JUDGED))
-        for knob in -np.log10(detectors.OTAVA_P)
+        parameter: float(null.flags(parameter).any(axis=2).sum() / (size.otava_null * JUDGED))
+        for parameter in -np.log10(detectors.OTAVA_P)
     }
-    kept = [knob for knob, rate in alarms.items() if rate <= rates[OTAVA_PRIOR]]
-    knobs = {"default": 3.0, "p = 1e-6": 6.0, "equal FA": kept[0] if kept else max(alarms)}
+    kept = [parameter for parameter, rate in alarms.items() if rate <= rates[OTAVA_PRIOR]]
+    parameters = {"default": 3.0, "p = 1e-6": 6.0, "equal FA": kept[0] if kept else max(alarms)}
     return [
         _row(
             "Apache Otava 0.8.0",
-            f"{label}: p 1e-{knob:.0f}",
-            alarms[knob],
-            {effect: _of(nights, scored, knob) for effect, (nights, scored) in zip(TOLD, shifts, strict=True)},
+            f"{label}: p 1e-{parameter:.0f}",
+            alarms[parameter],
+            {
+                effect: _of(nights, scored, parameter)
+                for effect, (nights, scored) in zip(SINGLE_EFFECTS, shifts, strict=True)
+            },
         )
-        for label, knob in knobs.items()
+        for label, parameter in parameters.items()
     ]
 
 
@@ -295,13 +298,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         alarms, rates = false_alarms(bench)
         found, ours = power(bench)
         together = platform_wide(bench)
-        beside = others(bench, rates, OTAVA_PRIOR, ours) + otava_rows(bench, rates, Path(folder))
+        compared = others(bench, rates, OTAVA_PRIOR, ours) + otava_rows(bench, rates, Path(folder))
         few = others(bench, rates, options.size.priors[0], None)
     tables = [
         alarms,
         found,
         together,
-        Table(title=f"Compared with others, k = {OTAVA_PRIOR}", rows=beside),
+        Table(title=f"Compared with others, k = {OTAVA_PRIOR}", rows=compared),
         Table(title=f"Others at k = {options.size.priors[0]}", rows=few),
         speeds,
     ]
@@ -317,7 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _document(tables: Sequence[Table], bench: Bench, *, notes: Sequence[str], minutes: float) -> str:
     size = bench.size
-    nights = (size.null * len(size.noises) + size.effect * len(TOLD) + size.null) * len(size.priors) * JUDGED
+    nights = (size.null * len(size.noises) + size.effect * len(SINGLE_EFFECTS) + size.null) * len(size.priors) * JUDGED
     head = (
         f"{datetime.now(UTC):%Y-%m-%d}, seed {bench.seed}, at most {nights:,} nights for Bellwether, "
         f"{minutes:.0f} minutes. "

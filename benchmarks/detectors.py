@@ -1,7 +1,7 @@
-"""Detectors under test: ours in the loop of the product, and others on the same nights.
+"""The detectors that are compared: Bellwether with its re-runs, and others on the same nights.
 
-Each of the others gives a score for each cell, metric and judged night, from that night and those before it; it alerts
-where the score is at least its knob and the shift is beyond the same floors as ours. They have no re-runs.
+The other detectors score every cell, metric and judged night from that night and earlier ones. They alert if the score
+reaches their parameter and the shift exceeds the same minimum effect as in Bellwether. They have no re-runs.
 """
 
 import json
@@ -15,7 +15,18 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from benchmarks.nights import AFFECTED, CELLS, FLOORS, JUDGED, LATENCIES, METRICS, SERVICE_OF, SERVICES, Floats, Nights
+from benchmarks.nights import (
+    AFFECTED,
+    CELLS,
+    JUDGED,
+    LATENCIES,
+    METRICS,
+    MINIMUM_EFFECTS,
+    SERVICE_OF,
+    SERVICES,
+    Floats,
+    Nights,
+)
 from include.perf.baselines import detection
 from include.perf.baselines.panel import Panel, PanelStatistics
 from include.perf.baselines.reference import MAX_REFERENCE
@@ -24,23 +35,23 @@ from include.perf.verdict.significance import significance_of
 Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 MOST_RERUNS = 4
-"""Cells a night that are run twice more."""
+"""Cells per night that are re-run twice."""
 
 NEIGHBOURS = 3
-"""Nights by which a change point may move without being another one."""
+"""Change points at most this many nights apart count as the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What a detector said; all (platforms, cells, judged nights) but where told.
+    """The alerts of Bellwether; arrays (platforms, cells, judged nights) unless stated otherwise.
 
     Attributes:
-        own: cells confirmed by themselves.
+        own: cells confirmed on their own.
         by_service: cells confirmed with their service.
-        on_affected: cells confirmed either way, on an affected metric.
-        reruns: cells that were run again.
+        on_affected: cells confirmed in either way, on an affected metric.
+        reruns: cells that were re-run.
         platform_z: (platforms, metrics, judged nights).
-        routes: (platforms, cells, judged nights, 2) by the night alone, by the windows.
+        routes: (platforms, cells, judged nights, 2) whether re-runs, and whether a window confirmed it.
     """
 
     own: Flags
@@ -52,7 +63,7 @@ class Judged:
 
     @property
     def alerts(self) -> Flags:
-        """Cells confirmed by themselves, and the first cell of a service that is called for as a whole only."""
+        """Cells confirmed on their own, and the first cell of a service that is confirmed only across its scenarios."""
         shape = (len(self.own), SERVICES, -1, JUDGED)
         own = self.own.reshape(shape)
         as_one = self.by_service.reshape(shape).any(axis=2) & ~own.any(axis=2)
@@ -64,13 +75,13 @@ class Judged:
 def ours(nights: Nights, *, until_found: bool = False) -> Judged:
     """Judge night after night as the product does.
 
-    A night is examined; of the suspicious cells the four of the largest t are run twice more, the median of the three
-    is tonight's value from then on, and the night is examined again. A cell's nights that are confirmed, worse or
-    better, are no reference afterwards. The anchor is the centre of the prior nights.
+    Of the suspicious cells of a night, the four with the largest t are re-run twice. The median of the three values
+    replaces tonight's, and the night is judged again. Confirmed nights, worse or better, are not reference nights
+    later. The anchor is the centre of the prior nights.
 
     Args:
-        until_found: drop a platform once one of its affected cells is confirmed on an affected metric: later nights
-            stay False.
+        until_found: stop judging a platform once an affected cell is confirmed on an affected metric; its later
+            nights stay False.
     """
     count, prior = len(nights.values), nights.prior
     shape = (count, CELLS, JUDGED)
@@ -98,7 +109,7 @@ def ours(nights: Nights, *, until_found: bool = False) -> Judged:
         wide = _wide(runs)
         worse = significance_of(findings, panel, runs=wide)
         better = significance_of(findings, panel, runs=wide, sign=-1)
-        by_night, by_window, by_sum, sure, improved = (
+        by_night, by_window, by_sum, worsened, improved = (
             _narrow(flags, len(live))
             for flags in (
                 worse.by_night,
@@ -110,11 +121,11 @@ def ours(nights: Nights, *, until_found: bool = False) -> Judged:
         )
         own[live, :, night] = (by_night | by_window).any(axis=-1)
         by_service[live, :, night] = by_sum.any(axis=-1)
-        on_affected[live, :, night] = sure[..., AFFECTED].any(axis=-1)
+        on_affected[live, :, night] = worsened[..., AFFECTED].any(axis=-1)
         rerun[live, :, night] = chosen
         routes[live, :, night] = np.stack([by_night.any(axis=-1), by_window.any(axis=-1)], axis=-1)
         platform_z[live, :, night] = findings.platform_z.reshape(len(live), -1)
-        is_reference[live, :, end - 1] = ~(sure | improved).any(axis=-1)
+        is_reference[live, :, end - 1] = ~(worsened | improved).any(axis=-1)
         if until_found:
             live = live[~on_affected[live, : nights.affected, night].any(axis=-1)]
             if not len(live):
@@ -125,14 +136,14 @@ def ours(nights: Nights, *, until_found: bool = False) -> Judged:
 
 
 def _panel(values: Floats, is_reference: Flags, anchors: Floats, prior: int) -> Panel:
-    """Put platforms side by side as if they were metrics: what cells share, they share within a metric."""
+    """Return platforms as if they were further metrics, because cells share information only within a metric."""
     platforms, _, metrics, nights = values.shape
     wide = (CELLS, platforms * metrics)
     return Panel(
         values=values.transpose(1, 0, 2, 3).reshape(*wide, nights),
         is_reference=np.repeat(is_reference.transpose(1, 0, 2), metrics, axis=1),
         is_tonight=np.ones(CELLS, dtype=bool),
-        minimum_effects=np.tile(FLOORS, (CELLS, platforms)),
+        minimum_effects=np.tile(MINIMUM_EFFECTS, (CELLS, platforms)),
         services=SERVICE_OF,
         anchors=anchors.transpose(1, 0, 2).reshape(wide),
         anchor_runs=np.full(CELLS, float(prior)),
@@ -149,7 +160,7 @@ def _narrow(flags: Any, platforms: int) -> Any:
 
 
 def _to_rerun(findings: PanelStatistics, panel: Panel, runs: Any, platforms: int) -> Flags:
-    """Return (platforms, cells): the suspicious ones of the largest t."""
+    """Return the suspicious cells with the largest t, (platforms, cells)."""
     suspicious = significance_of(findings, panel, runs=_wide(runs)).is_suspicious
     t = np.max(_narrow(np.where(suspicious, findings.tonight.z, 0.0), platforms), axis=-1)
     rank = np.argsort(np.argsort(-t, axis=1), axis=1)
@@ -159,44 +170,44 @@ def _to_rerun(findings: PanelStatistics, panel: Panel, runs: Any, platforms: int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """Each (platforms, cells, metrics, judged nights).
+    """The scores of a detector; arrays (platforms, cells, metrics, judged nights).
 
     Attributes:
-        score: what is held to the knob, larger is surer.
-        is_beyond: whether the shift is worth telling.
+        score: what is compared with the parameter; larger is more significant.
+        is_beyond: whether the shift exceeds the minimum effect.
     """
 
     score: Floats
     is_beyond: Flags
 
-    def flags(self, knob: float) -> Flags:
-        """Return (platforms, cells, metrics, judged nights)."""
-        flags: Flags = self.is_beyond & (self.score >= knob)
+    def flags(self, parameter: float) -> Flags:
+        """Return the alerts at a parameter, (platforms, cells, metrics, judged nights)."""
+        flags: Flags = self.is_beyond & (self.score >= parameter)
         return flags
 
 
-def _each_night(nights: Nights, judge: Callable[[Floats, int], tuple[Floats, Floats]]) -> Scored:
-    """Judge each night from the values up to it, of at most 46 nights."""
+def _night_by_night(nights: Nights, judge: Callable[[Floats, int], tuple[Floats, Floats]]) -> Scored:
+    """Judge every night from the values up to it, at most 46 nights."""
     scores, shifts = [], []
     for night in range(JUDGED):
         end = nights.prior + night + 1
         score, shift = judge(nights.values[..., max(0, end - 1 - MAX_REFERENCE) : end], night)
         scores.append(score)
         shifts.append(shift)
-    is_beyond = np.stack(shifts, axis=-1) > FLOORS[:, np.newaxis]
+    is_beyond = np.stack(shifts, axis=-1) > MINIMUM_EFFECTS[:, np.newaxis]
     return Scored(score=np.stack(scores, axis=-1), is_beyond=is_beyond)
 
 
 def fixed_threshold(nights: Nights) -> Scored:
-    """Hold each night to the mean of the prior ones; the score is the shift as a ratio."""
+    """Compare every night with the mean of the prior nights; the score is the shift as a ratio."""
     shift = nights.values[..., nights.prior :] - nights.values[..., : nights.prior].mean(axis=-1, keepdims=True)
-    return Scored(score=np.expm1(shift), is_beyond=shift > FLOORS[:, np.newaxis])
+    return Scored(score=np.expm1(shift), is_beyond=shift > MINIMUM_EFFECTS[:, np.newaxis])
 
 
 def one_run(nights: Nights) -> Scored:
-    """Hold each night to the one run before the first of them; the score is the shift as a ratio."""
+    """Compare every night with the last prior run; the score is the shift as a ratio."""
     shift = nights.values[..., nights.prior :] - nights.values[..., nights.prior - 1, np.newaxis]
-    return Scored(score=np.expm1(shift), is_beyond=shift > FLOORS[:, np.newaxis])
+    return Scored(score=np.expm1(shift), is_beyond=shift > MINIMUM_EFFECTS[:, np.newaxis])
 
 
 def t_test(nights: Nights) -> Scored:
@@ -207,15 +218,15 @@ def t_test(nights: Nights) -> Scored:
         before = before if before.shape[-1] > 1 else values[..., :2]
         shift = after.mean(axis=-1) - before.mean(axis=-1)
         n, m = before.shape[-1], after.shape[-1]
-        squares = sum(each.var(axis=-1) * each.shape[-1] for each in (before, after))
+        squares = sum(side.var(axis=-1) * side.shape[-1] for side in (before, after))
         error = np.sqrt(squares / (n + m - 2) * (1 / n + 1 / m))
         return -student.logsf(shift / error, n + m - 2) / np.log(10), shift
 
-    return _each_night(nights, judge)
+    return _night_by_night(nights, judge)
 
 
 def mad(nights: Nights) -> Scored:
-    """Hold each night to the median of those before it; the score is in scaled median absolute deviations."""
+    """Compare every night with the median of earlier nights; the score is in scaled median absolute deviations."""
 
     def judge(values: Floats, night: int) -> tuple[Floats, Floats]:
         before = values[..., :-1]
@@ -224,11 +235,11 @@ def mad(nights: Nights) -> Scored:
         shift = values[..., -1] - centre
         return shift / deviation, shift
 
-    return _each_night(nights, judge)
+    return _night_by_night(nights, judge)
 
 
 def ewma(nights: Nights) -> Scored:
-    """Average with weight 0.3 for the newest, from the frozen mean of the prior nights; in its standard errors."""
+    """Average the shifts from the frozen mean of the prior nights, weight 0.3 for the newest; in standard errors."""
     prior = nights.values[..., : nights.prior]
     centre, spread = prior.mean(axis=-1), prior.std(axis=-1, ddof=1)
     weight, average = 0.3, np.zeros_like(centre)
@@ -238,30 +249,37 @@ def ewma(nights: Nights) -> Scored:
         share = weight / (2 - weight) * (1 - (1 - weight) ** (2 * night + 2))
         scores.append(average / (spread * np.sqrt(share)))
         shifts.append(average)
-    return Scored(score=np.stack(scores, axis=-1), is_beyond=np.stack(shifts, axis=-1) > FLOORS[:, np.newaxis])
+    return Scored(score=np.stack(scores, axis=-1), is_beyond=np.stack(shifts, axis=-1) > MINIMUM_EFFECTS[:, np.newaxis])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
-    """A detector, what its knob is called, and where it stands when nobody turns it."""
+    """A detector with its default parameter, and how the parameter is shown."""
 
     name: str
     score: Callable[[Nights], Scored]
     default: float
-    told: Callable[[float], str]
+    format: Callable[[float], str]
 
 
 OTHERS = (
-    Other(name="fixed threshold, one stored run", score=one_run, default=0.10, told="{:.0%}".format),
-    Other(name="fixed threshold, mean of the prior nights", score=fixed_threshold, default=0.10, told="{:.0%}".format),
-    Other(name="t-test, last 3 nights", score=t_test, default=-np.log10(0.05), told=lambda knob: f"p {10**-knob:.2g}"),
-    Other(name="MAD", score=mad, default=3.0, told="{:.1f} MAD".format),
-    Other(name="EWMA, frozen baseline", score=ewma, default=3.0, told="{:.1f} σ".format),
+    Other(name="fixed threshold, one stored run", score=one_run, default=0.10, format="{:.0%}".format),
+    Other(
+        name="fixed threshold, mean of the prior nights", score=fixed_threshold, default=0.10, format="{:.0%}".format
+    ),
+    Other(
+        name="t-test, last 3 nights",
+        score=t_test,
+        default=-np.log10(0.05),
+        format=lambda parameter: f"p {10**-parameter:.2g}",
+    ),
+    Other(name="MAD", score=mad, default=3.0, format="{:.1f} MAD".format),
+    Other(name="EWMA, frozen baseline", score=ewma, default=3.0, format="{:.1f} σ".format),
 )
 
 
-def knob_for(scored: Scored, alarms: float) -> float:
-    """Return the knob at which so many cells a night alert, on nights without effect."""
+def parameter_for(scored: Scored, alarms: float) -> float:
+    """Return the parameter at which ``alarms`` cells a night alert on nights without effect."""
     scores = np.where(scored.is_beyond, scored.score, -np.inf).max(axis=2)
     ordered = np.sort(scores, axis=None)[::-1]
     nights = scores.shape[0] * JUDGED
@@ -293,7 +311,7 @@ json.dump(answer, sys.stdout)
 
 
 def install_otava(folder: Path) -> Path | None:
-    """Make an environment with Apache Otava and return its Python, or None when that cannot be."""
+    """Create an environment with Apache Otava and return its Python; ``None`` if the installation fails."""
     python = folder / "bin" / "python"
     try:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True, timeout=120)
@@ -306,10 +324,10 @@ def install_otava(folder: Path) -> Path | None:
 
 
 def otava(nights: Nights, python: Path, *, cells: int) -> Scored:
-    """Look for change points in the first cells' series each night; the score is −log10 of the strictest p.
+    """Look for change points in the series of the first cells every night; the score is −log10 of the strictest p.
 
-    It alerts when there is a change point for the worse that was not there the night before (another than a neighbour
-    of that one): each change is told once. Values are levels, not logarithms, as it is used.
+    It alerts on a change point for the worse that is not a neighbour of one found the night before, so every change
+    alerts once. Values are not on the log scale, as Otava is normally used.
     """
     values = np.exp(nights.values[:, :cells])
     platforms, _, count, length = values.shape
@@ -317,7 +335,7 @@ def otava(nights: Nights, python: Path, *, cells: int) -> Scored:
         "p": OTAVA_P.tolist(),
         "prior": nights.prior,
         "series": values.reshape(-1, length).tolist(),
-        "floors": np.tile(np.expm1(FLOORS), platforms * cells).tolist(),
+        "floors": np.tile(np.expm1(MINIMUM_EFFECTS), platforms * cells).tolist(),
     }
     done = subprocess.run(
         [python, "-c", _OTAVA_PROGRAM], input=json.dumps(job), capture_output=True, text=True, check=True, timeout=3600

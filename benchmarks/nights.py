@@ -1,18 +1,19 @@
-"""Nights of a platform that does not exist: seeded, with noise like that of real ones and effects that are known.
+"""Simulate the nights of a platform: seeded, with realistic noise and known effects.
 
-A *platform* is 6 services × 4 scenarios (24 cells) × 7 metrics; all is on the log scale, more is worse. The error
-rate is a count and is judged elsewhere. Of one noise (`NOISES`):
+A *platform* is 6 services × 4 scenarios (24 cells) × 7 metrics. All values are on the log scale; larger is worse. The
+error rate is a count and is not simulated. The main noise (see `NOISES`):
 
-- Each cell and metric has its own spread between runs, drawn log-uniformly from 2 to 8 %; the p99's is 1.5 times that.
-- A run's values are Student t with 5 degrees of freedom, scaled to that spread, and heavy together: a run that is odd
-  in one metric is odd in all. The latencies of a run correlate by 0.25, the other metrics with them by 0.15. With this
-  Apache Otava at its default finds what it was seen to find on nights of other origin.
-- One run in a hundred is bad: all its latencies are slower by 15 to 60 % (log scale), its CPU by half of that. A
-  re-run is an independent draw of the same night.
-- All cells of a night share a part, normal with a standard deviation of 1 %, its re-runs too.
+- Every cell and metric has its own spread between runs, drawn log-uniformly from 2 to 8 %; for p99 it is 1.5 times
+  that.
+- The values of a run are Student t with 5 degrees of freedom, scaled to that spread. The scale factor is common to the
+  run, so a run that is unusual in one metric is unusual in all. The latencies of a run correlate by 0.25, the other
+  metrics with them by 0.15. With these values, Apache Otava at its default finds as much as on nights of other origin.
+- One run in a hundred is bad: all its latencies are 15 to 60 % slower (log scale), its CPU half of that. A re-run is an
+  independent draw of the same night.
+- All cells of a night, re-runs included, share a part that is normal with a standard deviation of 1 %.
 
-Effects start with the first night after the prior ones and act on the three latencies and the CPU, as work that a
-release adds does, of cell 0, of the four cells of service 0, or of all cells.
+Effects start with the first night after the prior nights. They act on the three latencies and the CPU, like work that a
+release adds: of cell 0, of the four cells of service 0, or of all cells.
 """
 
 from dataclasses import dataclass
@@ -28,11 +29,11 @@ SERVICE_OF = np.repeat(np.arange(SERVICES), SCENARIOS)
 METRICS = ("p50", "p95", "p99", "throughput", "CPU", "memory", "disk")
 LATENCIES, P99, CPU = slice(0, 3), 2, 4
 AFFECTED = (0, 1, 2, CPU)
-FLOORS = np.log1p([0.05, 0.05, 0.10, 0.05, 0.10, 0.05, 0.10])
+MINIMUM_EFFECTS = np.log1p([0.05, 0.05, 0.10, 0.05, 0.10, 0.05, 0.10])
 JUDGED = 14
 RERUNS = 2
 COMMON = np.sqrt([0.25, 0.25, 0.25, 0.09, 0.09, 0.09, 0.09])
-"""Loadings on what the metrics of a run share; the correlation of two is the product of theirs."""
+"""Loadings on the common part of a run; the correlation of two metrics is the product of their loadings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +61,17 @@ NOISES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What happens to the first ``cells`` cells: ``size`` at once, or after ``nights`` of drift."""
+    """A change of the first ``cells`` cells by ``size``: at once, or as a drift over ``nights`` nights."""
 
     size: float = 0.0
     cells: int = 0
     nights: int = 1
 
-    def levels(self) -> Floats:
-        """Return it on the log scale for each judged night."""
+    def shifts(self) -> Floats:
+        """Return the shift of every judged night, log scale."""
         share = np.minimum(np.arange(1, JUDGED + 1) / self.nights, 1.0)
-        levels: Floats = np.log1p(self.size * share)
-        return levels
+        shifts: Floats = np.log1p(self.size * share)
+        return shifts
 
 
 NULL = "none"
@@ -91,9 +92,9 @@ class Nights:
 
     Attributes:
         values: (platforms, cells, metrics, prior + judged nights).
-        again: (re-runs, platforms, cells, metrics, judged nights) what a re-run of that night would have given.
-        prior: nights before the first that is judged, all without effect.
-        affected: cells, from the first, that the effect acts on.
+        again: (re-runs, platforms, cells, metrics, judged nights) the values of possible re-runs.
+        prior: number of nights before the first judged night, all without effect.
+        affected: number of cells, from the first, that the effect acts on.
     """
 
     values: Floats
@@ -103,7 +104,7 @@ class Nights:
 
 
 def simulate(noise: str, effect: str, *, prior: int, platforms: int, seed: int) -> Nights:
-    """Draw platforms; the same arguments give the same nights."""
+    """Simulate platforms; the same arguments give the same nights."""
     about, what = NOISES[noise], EFFECTS[effect]
     key = (list(NOISES).index(noise), list(EFFECTS).index(effect), prior)
     rng = np.random.default_rng([seed, *key])
@@ -114,13 +115,13 @@ def simulate(noise: str, effect: str, *, prior: int, platforms: int, seed: int) 
     values = _runs(rng, about, spread, prior + JUDGED) + shared
     again = np.stack([_runs(rng, about, spread, JUDGED) + shared[..., prior:] for _ in range(RERUNS)])
     for metric in AFFECTED:
-        values[:, : what.cells, metric, prior:] += what.levels()
-        again[:, :, : what.cells, metric] += what.levels()
+        values[:, : what.cells, metric, prior:] += what.shifts()
+        again[:, :, : what.cells, metric] += what.shifts()
     return Nights(values=values, again=again, prior=prior, affected=what.cells)
 
 
 def _runs(rng: np.random.Generator, noise: Noise, spread: Floats, nights: int) -> Floats:
-    """Draw one run of each cell and night."""
+    """Draw one run of every cell and night."""
     platforms, cells, metrics = spread.shape
     own = rng.standard_normal((platforms, cells, metrics, nights))
     common = rng.standard_normal((platforms, cells, 1, nights))

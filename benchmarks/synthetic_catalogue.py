@@ -1,4 +1,4 @@
-"""A catalogue of any size, made of the project's own: its services and scenarios again and again under other names."""
+"""Write a catalogue of any size: copies of the project's services and scenarios under other names."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The record of one synthetic run, of the size and shape of a real one; see `benchmarks.synthetic_years`."""
+"""Make the record of a synthetic run, of the size and form of a real one; see `benchmarks.synthetic_years`."""
 
 import math
 import statistics
@@ -18,7 +18,7 @@ from include.perf.runs.record import Deviation, LoadSummary, Provenance, RunReco
 from include.perf.verdict import reasons
 
 SUSPICIOUS = 3.0
-"""So many spreads from the level, and beyond the floor."""
+"""Distance from the baseline in spreads; the minimum effect must be exceeded too."""
 
 VERSIONS = {"bellwether": "1.6.0", "locust": "2.47.1", "python": "3.11.9", "airflow": "3.3.2"}
 HEADER = "second,phase,due,sent,finished,failed,latency_p50_s,latency_p95_s,latency_p99_s"
@@ -29,7 +29,7 @@ class Subject:
     """A cell of the catalogue.
 
     Attributes:
-        hour: when it runs.
+        hour: time of day at which it runs.
     """
 
     service: Service
@@ -38,18 +38,18 @@ class Subject:
 
     @property
     def rate_rps(self) -> float:
-        """Its arrivals per second."""
+        """Arrivals per second."""
         return self.scenario.load.mean_rate_rps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Night:
-    """What happened.
+    """One night of a cell.
 
     Attributes:
-        values: by metric; one that is missing could not be had.
-        version: that was deployed.
-        reruns: id and values of each.
+        values: by metric; a missing metric has no value.
+        version: deployed version of the service.
+        reruns: ids and values of the re-runs.
     """
 
     at: datetime
@@ -63,13 +63,13 @@ class Night:
     reruns: tuple[tuple[str, Mapping[str, float]], ...] = ()
 
     def without_prometheus(self) -> "Night":
-        """Return a night on which Prometheus could not be asked."""
+        """Return the night without the metrics from Prometheus."""
         client = {name: value for name, value in self.values.items() if METRICS[name].source is Source.CLIENT}
         return replace(self, values=client)
 
     @property
     def judged(self) -> Mapping[str, float]:
-        """The medians with the re-runs."""
+        """The medians over the run and its re-runs."""
         runs = [self.values, *(values for _, values in self.reruns)]
         return {name: statistics.median(run[name] for run in runs) for name in self.values}
 
@@ -80,8 +80,8 @@ def record_of(
     """Return the record of a run.
 
     Args:
-        spreads: between runs by metric, on the log scale.
-        since: when what moved was seen first.
+        spreads: by metric, the spread between runs on the log scale.
+        since: when a present change was first seen.
     """
     record = _measured(subject, night)
     if night.is_skipped:
@@ -104,23 +104,23 @@ def _compared(
 ) -> RunRecord:
     shifts, deviations = {}, []
     for name, value in night.judged.items():
-        level, metric = entry.metrics.get(name), METRICS[name]
-        if level is None:
+        baseline, metric = entry.metrics.get(name), METRICS[name]
+        if baseline is None:
             continue
-        shift = _shift(level, value, spread=spreads[name])
+        shift = _shift(baseline, value, spread=spreads[name])
         shifts[name] = shift
-        if abs(shift.absolute) > metric.minimum_effect(baseline=level, is_provisional=False) and _is_far(
+        if abs(shift.absolute) > metric.minimum_effect(baseline=baseline, is_provisional=False) and _is_far(
             shift, spreads[name]
         ):
-            deviations.append(_deviation(metric, level, value, shift=shift, night=night, since=since))
+            deviations.append(_deviation(metric, baseline, value, shift=shift, night=night, since=since))
     worse = [deviation for deviation in deviations if deviation.is_worse and deviation.is_confirmed]
     better = [deviation for deviation in deviations if not deviation.is_worse]
     verdict = Verdict.REGRESSION if worse else Verdict.IMPROVEMENT if better else Verdict.PASS
-    calm = (reasons.no_change(entry, nights=len(entry.runs)),)
+    unchanged = (reasons.no_change(entry, nights=len(entry.runs)),)
     return replace(
         record,
         verdict=verdict,
-        reasons=tuple(deviation.reason for deviation in deviations if deviation.is_confirmed) or calm,
+        reasons=tuple(deviation.reason for deviation in deviations if deviation.is_confirmed) or unchanged,
         deviations=tuple(deviations),
         shifts=shifts,
         judged=night.judged if night.reruns else {},
@@ -128,14 +128,14 @@ def _compared(
     )
 
 
-def _shift(level: float, value: float, *, spread: float) -> Shift:
-    """Return a change with an interval of two spreads to either side."""
-    change, width = value - level, 2 * max(spread, 0.002) * level
+def _shift(baseline: float, value: float, *, spread: float) -> Shift:
+    """Return a change with an interval of ± 2 spreads."""
+    change, width = value - baseline, 2 * max(spread, 0.002) * baseline
     return Shift(
-        ratio=change / level,
+        ratio=change / baseline,
         absolute=change,
-        low=(change - width) / level,
-        high=(change + width) / level,
+        low=(change - width) / baseline,
+        high=(change + width) / baseline,
         absolute_low=change - width,
         absolute_high=change + width,
     )
@@ -146,18 +146,18 @@ def _is_far(shift: Shift, spread: float) -> bool:
 
 
 def _deviation(
-    metric: Metric, level: float, value: float, *, shift: Shift, night: Night, since: datetime | None
+    metric: Metric, baseline: float, value: float, *, shift: Shift, night: Night, since: datetime | None
 ) -> Deviation:
     """Return a deviation; it is confirmed with re-runs, or on its second night."""
-    is_worse = metric.worsening(baseline=level, value=value) > 0
+    is_worse = metric.worsening(baseline=baseline, value=value) > 0
     is_confirmed = not is_worse or bool(night.reruns) or since is not None
-    is_grave = is_worse and is_confirmed and abs(shift.ratio or 0) > 0.2
-    severity = Severity.CRITICAL if is_grave else Severity.WARNING if is_worse and is_confirmed else Severity.DIGEST
-    change = reasons.of_shift(metric, value=value, reference=level, shift=shift, nights=14)
+    is_critical = is_worse and is_confirmed and abs(shift.ratio or 0) > 0.2
+    severity = Severity.CRITICAL if is_critical else Severity.WARNING if is_worse and is_confirmed else Severity.DIGEST
+    change = reasons.of_shift(metric, value=value, reference=baseline, shift=shift, nights=14)
     return Deviation(
         metric=metric.name,
         unit=metric.unit,
-        baseline=level,
+        baseline=baseline,
         value=value,
         shift=shift,
         is_worse=is_worse,
@@ -283,14 +283,14 @@ def _generator(values: Mapping[str, float]) -> GeneratorFigures:
 
 
 def timeseries(record: RunRecord, *, seed: int) -> str:
-    """Return a ``timeseries.csv`` that fits a record: a row a second, slower while it warms up."""
+    """Return a ``timeseries.csv`` for a record: one row per second, slower during the warm-up."""
     rng = np.random.default_rng(seed)
     rate, warmup = round(record.load.requested_rate_rps), int(record.load.warmup_s)
-    levels = [record.metrics[f"latency_{name}"].value or 0.0 for name in ("p50", "p95", "p99")]
+    latencies = [record.metrics[f"latency_{name}"].value or 0.0 for name in ("p50", "p95", "p99")]
     lines = [HEADER]
     for second in range(warmup + int(record.load.duration_s)):
         settling = 1 + 1.5 * math.exp(-second / 15)
-        p50, p95, p99 = np.sort(np.array(levels) * settling * rng.lognormal(0, (0.04, 0.08, 0.15)))
+        p50, p95, p99 = np.sort(np.array(latencies) * settling * rng.lognormal(0, (0.04, 0.08, 0.15)))
         phase = "warmup" if second < warmup else "measured"
         lines.append(f"{second},{phase},{rate},{rate},{rate},0,{p50:.6f},{p95:.6f},{p99:.6f}")
     return "\n".join(lines) + "\n"

@@ -1,19 +1,19 @@
-"""Years of nights of a platform that does not exist, as results and baselines: to measure with, and to look at pages.
+"""Write results and baselines of several simulated years: for measurements, and to look at the pages.
 
     python -m benchmarks.synthetic_years /tmp/years [--nights 1100] [--series 2] [--seed 1] [--quick]
 
-writes ``results/`` and ``baselines.json`` for the catalogue's services and scenarios. Every cell runs every night, so
-that all of them are as long as a nightly one. What is drawn:
+writes ``results/`` and ``baselines.json`` for the services and scenarios of the catalogue. Every cell runs every night.
+The nights are simulated as follows:
 
-- Runs of a cell differ by 2 to 5 % (Student t, 5 degrees of freedom), and all of a night share 1 %.
-- A service is released every 8 to 20 nights. One release in twenty makes it slower by 10 to 45 % until one of the next
-  two, one in thirty makes it faster for good, one in seventy slower for good.
-- Memory creeps up between releases, the disk fills and is cleaned.
-- Some nights have no run, are skipped, invalid, without figures of Prometheus, or of another load.
+- Runs of a cell differ by 2 to 5 % (Student t, 5 degrees of freedom); all runs of a night share a part of 1 %.
+- A service is released every 8 to 20 nights. One release in 20 makes it 10 to 45 % slower until one of the next
+  releases fixes it, one in 30 makes it permanently faster, one in 70 permanently slower.
+- Memory grows between releases; the disk fills and is cleaned.
+- Some nights have no run, or their run is skipped, invalid, without figures from Prometheus, or of another load.
 
-What is judged is simple, and not the product's comparison: beyond the floor and three spreads is suspicious and is run
-twice more, and the median decides. Baselines are made by the product's own promotion: on the tenth night, each quarter,
-after 14 nights of improvement, and by force after 21 of regression.
+The verdicts are simpler than those of the product: a change beyond the minimum effect and three spreads is suspicious,
+is re-run twice, and the median decides. Baselines are promoted by the product's code: on the tenth night, every
+quarter, after 14 nights of improvement, and by force after 21 nights of regression.
 """
 
 import math
@@ -44,7 +44,7 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 NIGHTS = 1_100
 END = datetime(2026, 11, 22, tzinfo=UTC)
 HOURS = (time(4, 0), time(3, 50), time(5, 30), time(22, 0))
-"""When the scenarios run, in turn."""
+"""Times of day of the scenarios, in turn."""
 
 NAMES = tuple(METRICS)
 SLOWED = tuple(NAMES.index(name) for name in ("latency_p50", "latency_p95", "latency_p99", "cpu_usage"))
@@ -54,7 +54,7 @@ QUARTER, IMPROVED_FOR, REGRESSED_FOR = 92, 14, 21
 
 @dataclass(slots=True)
 class _Releases:
-    """What a service's releases do, by night: its version, and by how much it is slower, on the log scale."""
+    """The releases of a service, by night: version, slowdown on the log scale, and nights since the release."""
 
     versions: list[str]
     slower: Floats
@@ -64,7 +64,7 @@ class _Releases:
 def _releases(rng: np.random.Generator, nights: int) -> _Releases:
     versions: list[str] = []
     slower, age = np.zeros(nights), np.zeros(nights)
-    level, trouble, minor = 0.0, 0.0, 0
+    shift, trouble, minor = 0.0, 0.0, 0
     while len(versions) < nights:
         minor += 1
         fate = rng.random()
@@ -72,19 +72,19 @@ def _releases(rng: np.random.Generator, nights: int) -> _Releases:
         if fate < 0.05:
             trouble = math.log(rng.uniform(1.10, 1.45))
         elif fate < 0.08:
-            level -= math.log(rng.uniform(1.06, 1.15))
+            shift -= math.log(rng.uniform(1.06, 1.15))
         elif fate < 0.095:
-            level += math.log(rng.uniform(1.06, 1.12))
+            shift += math.log(rng.uniform(1.06, 1.12))
         first = len(versions)
         versions += [f"{1 + minor // 40}.{minor % 40}.{rng.integers(0, 9)}"] * int(rng.integers(8, 21))
-        slower[first : len(versions)] = level + trouble
+        slower[first : len(versions)] = shift + trouble
         age[first : len(versions)] = np.arange(min(len(versions), nights) - first)
     return _Releases(versions[:nights], slower, age)
 
 
 @dataclass(slots=True)
 class _Cell:
-    """A service in a scenario, night after night."""
+    """A service under a scenario, night after night."""
 
     subject: Subject
     rng: np.random.Generator
@@ -94,10 +94,10 @@ class _Cell:
     since: list[BaselineRun] = field(default_factory=list)
     row: tuple[Verdict, int] = (Verdict.PASS, 0)
     promoted: int = 0
-    moved_since: datetime | None = None
+    changed_since: datetime | None = None
 
     def draw(self, night: int, shared: Floats) -> dict[str, float]:
-        """Return what one run of a night measures."""
+        """Draw the values of one run of a night."""
         logs = np.log(self.centres) + self.spreads * self.rng.standard_t(5, len(NAMES)) * math.sqrt(3 / 5) + shared
         logs[list(SLOWED)] += self.releases.slower[night] * np.array([0.8, 1.0, 1.1, 0.6])
         logs[MEMORY] += 0.0015 * self.releases.age[night]
@@ -111,11 +111,11 @@ class _Cell:
 
 @dataclass(slots=True)
 class SyntheticYears:
-    """Draws nights, the same for the same arguments.
+    """Simulates nights; the same arguments give the same nights.
 
     Attributes:
-        services, scenarios: so many of the catalogue's.
-        series: latest runs of each cell that get a time series, too.
+        services, scenarios: how many of the catalogue's.
+        series: number of latest nights whose runs also get a time series.
     """
 
     nights: int = NIGHTS
@@ -128,7 +128,7 @@ class SyntheticYears:
     baselines: Baselines = field(default_factory=Baselines)
 
     def write(self, folder: Path) -> int:
-        """Write ``results/`` and ``baselines.json``; returns how many runs there are."""
+        """Write ``results/`` and ``baselines.json``; return the number of runs."""
         runs = 0
         for night, record in self.records():
             run = folder / "results" / record.service / record.scenario / record.run_id
@@ -141,7 +141,7 @@ class SyntheticYears:
         return runs
 
     def records(self) -> Iterator[tuple[int, RunRecord]]:
-        """Return the number of the night and the record of every run, night after night, re-runs first."""
+        """Yield the number of the night and the record of every run, night after night, re-runs first."""
         rng = np.random.default_rng(self.seed)
         cells = list(self._cells(rng))
         for night in range(self.nights):
@@ -158,18 +158,18 @@ class SyntheticYears:
             for number, scenario in enumerate(list(self.catalogue.scenarios.values())[: self.scenarios]):
                 rate = scenario.load.rate_rps
                 p50 = speed * rng.uniform(0.9, 1.2) * (1 + rate / 1000)
-                levels = (p50, p50 * 2.2, p50 * 4.5, rate, 2e-4, 0.1 + rate * speed / 8, size, rng.uniform(0.3, 0.5))
+                centres = (p50, p50 * 2.2, p50 * 4.5, rate, 2e-4, 0.1 + rate * speed / 8, size, rng.uniform(0.3, 0.5))
                 spreads = rng.uniform(0.02, 0.05, len(NAMES)) * np.array([1, 1, 1.5, 0, 8, 1, 0.3, 0.1])
                 yield _Cell(
                     subject=Subject(service=service, scenario=scenario, hour=HOURS[number % len(HOURS)]),
                     rng=np.random.default_rng(rng.integers(2**32)),
-                    centres=np.array(levels),
+                    centres=np.array(centres),
                     spreads=spreads,
                     releases=releases,
                 )
 
     def _night(self, cell: _Cell, number: int, shared: Floats) -> Iterator[RunRecord]:
-        """Yield the runs of a cell's night, and promote what is to be."""
+        """Yield the runs of a cell's night, and promote if it is time."""
         subject, rng = cell.subject, cell.rng
         day = self.end - timedelta(days=self.nights - 1 - number)
         at = datetime.combine(day, subject.hour, tzinfo=UTC) + timedelta(minutes=float(rng.uniform(0, 20)))
@@ -186,30 +186,30 @@ class SyntheticYears:
         if luck < 0.014:
             night = night.without_prometheus()
         spreads = dict(zip(NAMES, cell.spreads.tolist(), strict=True))
-        record = record_of(subject, night, entry=entry, spreads=spreads, since=cell.moved_since)
-        if any(each.is_suspicion for each in record.deviations):
+        record = record_of(subject, night, entry=entry, spreads=spreads, since=cell.changed_since)
+        if any(deviation.is_suspicion for deviation in record.deviations):
             draws = [cell.draw(number, shared) for _ in range(2)]
-            for turn, values in enumerate(draws, start=1):
-                later = at + turn * timedelta(minutes=25)
+            for number_of_rerun, values in enumerate(draws, start=1):
+                later = at + number_of_rerun * timedelta(minutes=25)
                 again = replace(night, at=later, run_id=_run_id(rng, later), values=values, rerun_of=night.run_id)
                 night = replace(night, reruns=(*night.reruns, (again.run_id, values)))
-                yield record_of(subject, again, entry=entry, spreads=spreads, since=cell.moved_since)
-            record = record_of(subject, night, entry=entry, spreads=spreads, since=cell.moved_since)
+                yield record_of(subject, again, entry=entry, spreads=spreads, since=cell.changed_since)
+            record = record_of(subject, night, entry=entry, spreads=spreads, since=cell.changed_since)
         self._follow(cell, record, number)
         yield record
 
     def _follow(self, cell: _Cell, record: RunRecord, night: int) -> None:
-        """Count nights of one verdict, and promote where it is time."""
+        """Count consecutive nights of one verdict, and promote if it is time."""
         if not record.verdict.is_measured or record.verdict is Verdict.NOT_COMPARABLE:
             return
         verdict, length = cell.row
         cell.row = (record.verdict, length + 1 if record.verdict is verdict else 1)
-        has_moved = record.verdict in (Verdict.REGRESSION, Verdict.IMPROVEMENT)
-        cell.moved_since = (cell.moved_since or record.started_at) if has_moved else None
+        has_changed = record.verdict in (Verdict.REGRESSION, Verdict.IMPROVEMENT)
+        cell.changed_since = (cell.changed_since or record.started_at) if has_changed else None
         is_due = night >= cell.promoted + (9 if cell.promoted == 0 else QUARTER)
         match cell.row:
             case Verdict.NO_BASELINE, _:
-                self._promote(cell, record, "the first level")
+                self._promote(cell, record, "the first baseline")
             case Verdict.PASS, _ if is_due:
                 cell.promoted = night
                 self._promote(cell, record, "quarterly review" if night > QUARTER else "ten good nights")

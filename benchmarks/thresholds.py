@@ -1,7 +1,7 @@
-"""Do the rules of `include.perf.measure.validity` tell the runs whose figures are wrong?
+"""Do the rules of `include.perf.measure.validity` reject the runs whose figures are wrong?
 
-The generator runs at several rates beside processes that keep the processors busy. A run is wrong when its p99 is
-off by more than 10 % or its p50 by more than 1 ms; the rules see only what the generator says of itself.
+The generator runs at several rates, together with processes that keep the processors busy. A run is wrong if its p99 is
+off by more than 10 % or its p50 by more than 1 ms. The rules only use what the generator measures about itself.
 """
 
 import subprocess
@@ -32,7 +32,7 @@ BURNER = "import sys, time\nend = time.monotonic() + float(sys.argv[1])\nwhile t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One run: its rate, how much else the machine does, and the generator's priority."""
+    """One run: its rate, the number of busy processes, and the priority of the generator."""
 
     rate_rps: float
     burners: int
@@ -40,7 +40,7 @@ class Case:
 
 
 def validity(bench: Bench) -> Table:
-    """Run every case and count right and wrong judgements."""
+    """Run every case, and count correct and wrong judgements."""
     rows = [_row(case, outcome) for case in _cases(bench) if (outcome := _run(bench, case)) is not None]
     counts = Counter((bool(row["off"] == "off"), row["judged"]) for row in rows)
     wrong_passed = [_name(row) for row in rows if row["off"] == "off" and row["judged"] == "valid"]
@@ -71,7 +71,7 @@ def _cases(bench: Bench) -> list[Case]:
 
 def _run(bench: Bench, case: Case) -> Outcome | None:
     priority = "raised" if case.is_raised else "normal"
-    log_progress(f"{case.rate_rps:g}/s beside {case.burners} burners at {priority} priority")
+    log_progress(f"{case.rate_rps:g}/s with {case.burners} burners at {priority} priority")
     seed = 1000 * bench.seed + round(case.rate_rps) + case.burners
     try:
         length = {"duration_s": SHORTEST_S, "warmup_s": 0} if bench.is_quick else {"duration_s": RUN_S}
@@ -87,7 +87,7 @@ def _run(bench: Bench, case: Case) -> Outcome | None:
 
 @contextmanager
 def burning(count: int) -> Iterator[tuple[int, ...]]:
-    """Keep processors busy: ``count`` endless loops at normal priority, each in a session of its own."""
+    """Keep processors busy with ``count`` endless loops at normal priority, each in its own session."""
     processes = []
     try:
         for _ in range(count):
