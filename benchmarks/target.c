@@ -1,16 +1,16 @@
-/* An HTTP/1.1 keep-alive target that knows the truth: it logs when each request reached this machine, when it
- * was read and when its answer was handed to the kernel.
+/* An HTTP/1.1 keep-alive target that logs the truth: when a request reached this machine, when it was read, and when
+ * its answer was handed to the kernel.
  *
  *   cc -O2 -o target target.c -lm && ./target --log truth.bin --service-ms 5 --spread 0.5
  *
  * One thread, one epoll. An answer is due `service` after its request was read; service times are lognormal with
- * the given median and spread (sigma), from a seeded generator. A timerfd wakes the loop at the exact due time,
- * epoll's own time-out would round to whole milliseconds. Stalls lie on a grid: stall k sleeps from
- * start + (k + 1/2) * every for stall seconds, and the whole process sleeps, as in a long garbage collection.
+ * the given median and spread (sigma), from a seeded generator. A timerfd wakes the loop at the exact due time;
+ * epoll's time-out has a resolution of 1 ms. Stalls are regular: in stall k, the process sleeps for `stall` seconds
+ * from start + (k + 1/2) * every, as in a long garbage collection.
  *
- * The moment of arrival is the kernel's own (SO_TIMESTAMPNS): it does not depend on when this process got a
- * processor. Clock: CLOCK_REALTIME for what is logged, so that another process can compare, CLOCK_MONOTONIC for
- * what is waited for. The log is an array of `struct entry`; benchmarks/target.py reads it.
+ * Arrival times come from the kernel (SO_TIMESTAMPNS), so they do not depend on the scheduling of this process. The
+ * log uses CLOCK_REALTIME, which other processes can compare; waits use CLOCK_MONOTONIC. The log is an array of
+ * `struct entry`; benchmarks/target.py reads it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -39,20 +39,20 @@ enum { HEAD_SIZE = 8192, EVENTS = 256, LOG_ENTRIES = 1024, SECOND = 1000000000 }
 enum kind { REQUEST = 0, STALL = 1 };
 
 struct entry {          /* 40 bytes, little endian on every machine this runs on */
-    int64_t arrived_ns; /* a stall's begin */
+    int64_t arrived_ns; /* or the start of a stall */
     int64_t read_ns;
-    int64_t answered_ns; /* 0: never; a stall's end */
+    int64_t answered_ns; /* 0 for no answer; or the end of a stall */
     int64_t service_ns;
     int32_t connection;
-    int16_t status; /* 0: reset instead of answered */
+    int16_t status; /* 0 for a reset */
     int16_t kind;
 };
 
 struct connection {
     int fd;
-    int32_t number; /* tells a connection from a later one with the same descriptor */
+    int32_t number; /* distinguishes it from later connections with the same descriptor */
     int asks_to_close; /* the request that is being read */
-    int is_closing;    /* the last answer is sent or kept */
+    int is_closing;    /* after the last answer */
     int waits_for_room;
     int64_t last_due_ns;
     uint64_t to_skip; /* rest of a request's body */
@@ -63,7 +63,7 @@ struct connection {
     size_t unsent_size;
 };
 
-struct answer { /* one that is due; `due_ns` is monotonic */
+struct answer { /* a pending answer; `due_ns` is monotonic */
     int64_t due_ns;
     uint64_t order;
     int fd;
@@ -134,7 +134,7 @@ static void log_entry(const struct entry *entry) {
     if (logged_size == LOG_ENTRIES) flush_log();
 }
 
-/* --- answers that are due: a binary heap by due time, then by order --- */
+/* --- pending answers: a binary heap by due time, then by order --- */
 
 static int is_before(const struct answer *a, const struct answer *b) {
     return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->order < b->order;
@@ -213,7 +213,7 @@ static void accept_all(int listener) {
     }
 }
 
-/* Sends what the socket takes and keeps the rest; returns -1 when the connection is gone. */
+/* Sends as much as the socket takes, and stores the rest; returns -1 when the connection is closed. */
 static int send_or_keep(struct connection *connection, const char *data, size_t size) {
     if (!connection->unsent_size) {
         ssize_t sent = send(connection->fd, data, size, MSG_NOSIGNAL);
@@ -273,7 +273,7 @@ static void take_request(struct connection *connection, int64_t arrived_ns, int6
         .entry = {arrived_ns, read_ns, 0, service_ns, connection->number, status, REQUEST},
         .is_last = connection->asks_to_close,
     };
-    if (answer.due_ns < connection->last_due_ns) answer.due_ns = connection->last_due_ns; /* answers keep their order */
+    if (answer.due_ns < connection->last_due_ns) answer.due_ns = connection->last_due_ns; /* keeps the order of answers */
     connection->last_due_ns = answer.due_ns;
     push(&answer);
 }
@@ -289,11 +289,11 @@ static const char *header(const char *head, const char *end, const char *name) {
     return NULL;
 }
 
-/* Takes every whole request out of what was read; returns -1 when it is not HTTP. */
+/* Handles all complete requests in the buffer; returns -1 when it is not HTTP. */
 static int take_requests(struct connection *connection, int64_t arrived_ns, int64_t read_ns) {
     size_t from = 0;
     for (;;) {
-        if (connection->is_in_body) { /* the head is done, the rest is its body */
+        if (connection->is_in_body) { /* skip the body */
             size_t held = connection->held - from;
             size_t skipped = held < connection->to_skip ? held : (size_t)connection->to_skip;
             from += skipped;
@@ -319,7 +319,7 @@ static int take_requests(struct connection *connection, int64_t arrived_ns, int6
     return connection->held == HEAD_SIZE ? -1 : 0;
 }
 
-/* Reads what is there; returns -1 when the connection is over. */
+/* Reads the available bytes; returns -1 when the connection is closed. */
 static int read_connection(struct connection *connection) {
     for (;;) {
         char control[CMSG_SPACE(sizeof(struct timespec))];
@@ -352,7 +352,7 @@ static void serve(int fd, uint32_t events) {
     if (gone) drop(connection, 0);
 }
 
-/* --- what happens by the clock --- */
+/* --- timers --- */
 
 static void stall_if_due(void) {
     if (!next_stall_ns || clock_ns(CLOCK_MONOTONIC) < next_stall_ns) return;

@@ -41,8 +41,7 @@ class Chapter:
 
 BASELINE = Chapter(
     title="1/3  Record a baseline",
-    explanation=f"There is no baseline for {SERVICE} under {SCENARIO} yet. With update_baseline, a valid run becomes "
-    "the baseline of later runs.",
+    explanation="There is no baseline yet. With update_baseline, a valid run becomes the baseline of later runs.",
     conf={"update_baseline": True, "reason": "first run of the demo"},
     expected=Verdict.NO_BASELINE,
 )
@@ -54,8 +53,8 @@ UNCHANGED = Chapter(
 )
 SLOW = Chapter(
     title="3/3  Deploy a slow release: a regression",
-    explanation=f"From now on, every response of {SERVICE} takes 40 to 80 ms longer. Bellwether re-runs a suspicious "
-    "run twice before it alerts.",
+    explanation=f"From now on, every response of {SERVICE} takes 40 to 80 ms longer.\n"
+    "Bellwether re-runs a suspicious run twice before it alerts.",
     conf={},
     expected=Verdict.REGRESSION,
 )
