@@ -1,4 +1,4 @@
-"""Real loads by real load processes, against a target process that writes down what it saw."""
+"""Real loads by real load processes, against a target process that records its requests."""
 
 import subprocess
 from collections import Counter
@@ -35,7 +35,7 @@ DUE = 1_000  # 100/s × 10 s
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target process and the file in which it writes its truth."""
+    """A target process and the file of its record."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -47,7 +47,7 @@ class Target:
         return f"http://127.0.0.1:{self.port}"
 
     def truth(self, kind: str = "request") -> pd.DataFrame:
-        """What it wrote down: when each request came and was answered, Unix seconds."""
+        """Return its record: when each request arrived and was answered, in Unix seconds."""
         table = pd.read_csv(self.file, names=["kind", "came", "went"])
         return table[table["kind"] == kind]
 
@@ -72,7 +72,7 @@ def service_at(url: str, **changes: Any) -> Service:
 
 
 class Onlooker:
-    """Watches a load and ends it when a test gives a reason to.
+    """Watches a load and stops it when a test gives a reason.
 
     Attributes:
         reason: why the load must end.
@@ -83,11 +83,11 @@ class Onlooker:
         self.reason: str | None = None
 
     def take_in(self, progress: Progress) -> None:
-        """Pass it on."""
+        """Forward the progress to the test."""
         self._on_progress(progress)
 
     def reason_to_stop(self) -> str | None:
-        """Return what the test said."""
+        """Return the reason that the test gave."""
         return self.reason
 
 
@@ -97,7 +97,7 @@ def order_for(service: Service, load: LoadProfile, folder: Path) -> LoadOrder:
 
 
 def folder_in(parent: Path, name: str) -> Path:
-    """Make the folder of a run, with its feed."""
+    """Create the folder of a run, with its feed."""
     folder = parent / name
     folder.mkdir()
     FEED.write(folder / FEED_FILE)
@@ -113,14 +113,14 @@ def drive(
     secrets: Mapping[str, str] | None = None,
     **service: Any,
 ) -> None:
-    """Drive a load to its end; then nothing of it runs any more."""
+    """Drive a load to its end, and check that none of its processes is left."""
     generator = LocustGenerator(credentials=lambda _: secrets or {})
     generator.run(order_for(service_at(url, **service), load, folder), watch=Onlooker(on_progress))
     assert loads_of(folder) == []
 
 
 def loads_of(folder: Path) -> list[psutil.Process]:
-    """The load processes that work on a folder."""
+    """Return the load processes of a folder."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -138,7 +138,7 @@ def rows_in(folder: Path) -> pd.DataFrame:
 
 
 def summary_in(folder: Path) -> GeneratorLog:
-    """Return what the load generator said of itself."""
+    """Return the summary of the load generator."""
     return from_json(GeneratorLog, (folder / GENERATOR_FILE).read_bytes(), where=str(folder))
 
 
@@ -148,7 +148,7 @@ def kinds(rows: pd.DataFrame) -> Counter[str]:
 
 
 def when_finished(count: int, act: Callable[[], None]) -> Callable[[Progress], None]:
-    """Do something once, when so many requests were answered."""
+    """Return a listener that calls ``act`` once, after a number of good answers."""
     done: list[int] = []
 
     def on_progress(progress: Progress) -> None:

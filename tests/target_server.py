@@ -1,7 +1,7 @@
-"""A service whose truth is known: ``python tests/target_server.py <truth file> [--stall-at N] [--stall-s S]``.
+"""A service that records its requests: ``python tests/target_server.py <truth file> [--stall-at N] [--stall-s S]``.
 
-Answers every request after a seeded time and writes down when it came and when it was answered, on its own
-clock. Prints its port when it listens. ``GET /truth/count`` tells how many requests it has answered.
+It answers every request after a seeded time, and records when the request arrived and was answered, on its own clock.
+It prints its port when it listens. ``GET /truth/count`` returns how many requests it has answered.
 """
 
 import argparse
@@ -15,7 +15,7 @@ ANSWER = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 
 class Truth:
-    """What happened, and what is to happen."""
+    """The record of the requests, and the planned stall."""
 
     def __init__(self, file: IO[str], *, stall_at: int, stall_s: float) -> None:
         self._file = file
@@ -30,7 +30,7 @@ class Truth:
         return min(0.05, self._random.lognormvariate(-5.3, 0.6))
 
     def begin(self) -> None:
-        """Count a request, and stand still when it is the one to do so at."""
+        """Count a request, and stall if it is the planned one."""
         self.requests += 1
         if self.requests == self._stall_at:
             began = time.time()
@@ -39,14 +39,14 @@ class Truth:
             self._file.flush()
 
     def end(self, came: float) -> None:
-        """Write down a request that was answered."""
+        """Record a request that was answered."""
         self.answered += 1
         self._file.write(f"request,{came:.6f},{time.time():.6f}\n")
         self._file.flush()
 
 
 class Service(asyncio.Protocol):
-    """One connection; requests come one at a time on it."""
+    """One connection, which carries one request at a time."""
 
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
@@ -59,7 +59,7 @@ class Service(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer a whole request after its service time."""
+        """Answer a complete request after its service time."""
         came = time.time()
         self._buffer += data
         head, found, body = self._buffer.partition(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""What a scenario asks of the market: which minutes, and in what mood."""
+"""The market conditions of a scenario: its minutes, and how volatile and busy they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class Release:
 
     Attributes:
         minute: minutes after the start of its window.
-        currency: whose news it is; pairs without it move by a third.
-        jump: return of its minute, in standard deviations of a normal one; the sign is drawn.
+        currency: the affected currency; pairs without it move by a third.
+        jump: return of its minute, in standard deviations of a normal one; its sign is random.
     """
 
     minute: int
@@ -26,7 +26,7 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConditionWindow:
-    """Minutes on end, from ``start`` (UTC)."""
+    """Consecutive minutes from ``start`` (UTC)."""
 
     start: datetime
     minutes: int
@@ -40,15 +40,15 @@ class ConditionWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What kind of market it is.
+    """The kind of market.
 
     Attributes:
         level: volatility, 1 is normal.
         arch: α of the GARCH recursion, the weight of the last squared return.
         garch: β of the GARCH recursion, the weight of the last variance.
-        open_burst: how much busier a session starts than it goes on.
+        open_burst: how much busier the start of a session is than its body.
         open_spread: how much wider spreads are at 08:00 London.
-        jumps_per_hour: small jumps at random, three to six standard deviations.
+        jumps_per_hour: rate of small random jumps, three to six standard deviations.
     """
 
     level: float = 1.0
@@ -60,6 +60,6 @@ class Conditions:
 
 
 def minutes_from_release(windows: Sequence[ConditionWindow]) -> Floats:
-    """Return minutes from the window's release, (n, 1); far before it where there is none."""
+    """Return minutes from the window's release, (n, 1); a large negative number without a release."""
     parts = [np.arange(w.minutes, dtype=np.float64) - (w.release.minute if w.release else 1e6) for w in windows]
     return np.concatenate(parts)[:, np.newaxis]

@@ -1,17 +1,17 @@
 """Write the market data of the four scenarios: ``python -m include.data.generate``.
 
-What it models, and from which literature, stands in ``include.data.model`` (prices, clustering, ticks,
-spreads) and ``include.data.sessions`` (the shape of the day). In short:
+The model and its literature are described in ``include.data.model`` (prices, clustering, ticks, spreads) and
+``include.data.sessions`` (the shape of the day). In short:
 
 - ``normal_trading``: one working day, Tokyo open to New York close; session bursts, calm clustering.
-- ``market_open``: 07:00–10:00 London on five trading days, the last weekend of March between them, so
-  that the open moves from 08:00 to 07:00 UTC; bursts of ticks and wide spreads at 08:00 London.
+- ``market_open``: 07:00–10:00 London on five trading days around the last weekend of March, when the open
+  moves from 08:00 to 07:00 UTC; bursts of ticks and wide spreads at 08:00 London.
 - ``high_volatility``: four periods of four hours, each with a release an hour in; jumps, strong clustering.
 - ``overnight_processing``: 24 hours, 00:00–24:00 UTC; thin, wide-spread hours around 17:00 New York.
 
-The same seed gives the same bytes: PCG64 streams, one for each scenario, prices rounded to pipettes. numpy
-keeps these streams stable within a release and rarely changes them (NEP 19); after an upgrade the test
-says so. The releases are placed at hours at which such news comes; neither they nor the quotes are real.
+The same seed gives the same bytes: every scenario has its own PCG64 stream, and prices are rounded to pipettes.
+NumPy keeps these streams stable within a release and rarely changes them (NEP 19); a test notices a change after
+an upgrade. The releases are at hours at which such news is published; neither they nor the quotes are real.
 
 Columns: timestamp (start of the minute, RFC 3339 UTC), instrument, open, high, low, close (mid prices),
 volume (tick count), spread (ask − bid, price units). Rows are sorted by timestamp, then instrument.
@@ -99,7 +99,7 @@ PERIODS = (
 
 
 def bars(period: DataPeriod, *, seed: int = SEED) -> QuoteBars:
-    """Return the bars of a scenario; scenarios have streams of their own: adding one changes no other."""
+    """Return the bars of a scenario; it has its own random stream, so adding a scenario changes no other."""
     rng = np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *period.scenario.encode()])))
     return simulate(period.windows, period.conditions, rng)
 
@@ -122,7 +122,7 @@ def _rows(data: QuoteBars) -> Iterator[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the four files and, where asked for, the picture of them."""
+    """Write the four files and, if requested, a picture of them."""
     parser = argparse.ArgumentParser(prog="python -m include.data.generate", description="Write the market data.")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="folder of the CSVs")
     parser.add_argument("--seed", type=int, default=SEED, help="same seed, same bytes (default: %(default)s)")

@@ -1,4 +1,4 @@
-"""The eight pairs: six against the dollar, and two crosses that follow from them.
+"""The eight currency pairs: six against the dollar, and two crosses that follow from them.
 
 Levels, volatilities, correlations and spreads are plausible for majors at a retail-grade venue; none was
 measured at one.
@@ -12,7 +12,7 @@ class CurrencyPair:
     """One currency pair.
 
     Attributes:
-        price: where it starts; a cross starts where its legs put it.
+        price: the first price; that of a cross follows from its legs.
         daily_volatility: standard deviation of a normal day's log return.
         loading: correlation with the common factor, the weakness of the dollar.
         ticks: mean tick count of a minute with activity 1.

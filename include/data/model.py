@@ -8,15 +8,15 @@ Symbols: i instrument, t minute, a activity (``sessions``), ā its mean over a n
 - A release (payrolls, a rate decision) brings a jump J at its minute and lifts h; half of the lift is
   gone after ln ½ / ln(α + β) minutes (Andersen et al. 2003). Smaller jumps come at random.
 - Crosses follow from their legs (EUR_GBP = EUR_USD / GBP_USD, EUR_JPY = EUR_USD · USD_JPY) to within
-  half their spread: no free lunch.
-- Ticks: Poisson, mean ∝ a · √(conditional volatility) · lognormal noise, fewer while a release is awaited.
+  half their spread, so that there is no arbitrage.
+- Ticks: Poisson, mean ∝ a · √(conditional volatility) · lognormal noise, fewer before a release.
   Silent minutes repeat the last price.
 - Spread: wider where activity is low, where conditional volatility is high (Bollerslev and Melvin
   1994), at the London open, around a release and around 17:00 New York.
 - High and low: extremes of a Brownian bridge from open to close, by the reflection principle:
   high = (open + close + √((close − open)² − 2 σ² ln U)) / 2.
 
-All of it is made up: the levels are plausible for majors at a retail-grade venue, no quote was traded.
+All data is synthetic: the levels are plausible for majors at a retail-grade venue, no quote was traded.
 
 Source: Clark (1973), Econometrica 41(1), 135–155, doi:10.2307/1913889; Bollerslev (1986), Journal of
 Econometrics 31(3), 307–327, doi:10.1016/0304-4076(86)90063-1; Bollerslev, Melvin (1994), Journal of
@@ -43,7 +43,7 @@ _DAY_MIN = 1440
 
 
 def simulate(windows: Sequence[ConditionWindow], conditions: Conditions, rng: Generator) -> QuoteBars:
-    """Return the bars of all windows, in order; prices go on from one window to the next."""
+    """Return the bars of all windows, in order; prices continue from one window to the next."""
     times = [t for window in windows for t in window.times]
     number = np.repeat(np.arange(len(windows)), [window.minutes for window in windows])
     seasons = [activity(times, i.name, open_burst=conditions.open_burst) for i in INSTRUMENTS]
@@ -61,7 +61,7 @@ def simulate(windows: Sequence[ConditionWindow], conditions: Conditions, rng: Ge
 
 
 def _shocks(windows: Sequence[ConditionWindow], conditions: Conditions, rng: Generator) -> tuple[Floats, Floats]:
-    """Return standardised returns x and conditional variances h of the legs, (n, 6) each."""
+    """Return standardised returns x and conditional variances h of the legs, both (n, 6)."""
     count = sum(window.minutes for window in windows)
     normal = _LOADINGS * rng.standard_normal((count, 1)) + _OWN * rng.standard_normal((count, len(LEGS)))
     jumps = _jumps(windows, conditions, rng)
@@ -70,17 +70,17 @@ def _shocks(windows: Sequence[ConditionWindow], conditions: Conditions, rng: Gen
     shocks, variances = np.empty_like(normal), np.empty_like(normal)
     variance = np.ones(len(LEGS))
     for t in range(count):
-        if t in starts:  # another day: yesterday's excitement is over
+        if t in starts:  # another day: the volatility of the day before has decayed
             variance = np.ones(len(LEGS))
         shocks[t] = np.sqrt(variance) * normal[t] + jumps[t]
         variances[t] = variance
-        squared = np.minimum(shocks[t] ** 2, 80.0)  # one jump alone must not set off an avalanche
+        squared = np.minimum(shocks[t] ** 2, 80.0)  # a single jump must not raise the variance without bound
         variance = (1.0 - alpha - beta) + alpha * squared + beta * variance
     return shocks, variances
 
 
 def _jumps(windows: Sequence[ConditionWindow], conditions: Conditions, rng: Generator) -> Floats:
-    """Return jumps of the legs in standard deviations, (n, 6): releases and small ones at random."""
+    """Return jumps of the legs in standard deviations, (n, 6): releases and small random ones."""
     count = sum(window.minutes for window in windows)
     sizes = rng.uniform(3.0, 6.0, (count, len(LEGS))) * np.sign(rng.standard_normal((count, len(LEGS))))
     jumps = np.where(rng.random((count, len(LEGS))) < conditions.jumps_per_hour / 60.0, sizes, 0.0)
@@ -114,12 +114,12 @@ def _deviations(legs: Floats) -> Floats:
 
 
 def _paths(returns: Floats, windows: Sequence[ConditionWindow], rng: Generator) -> tuple[Floats, Floats]:
-    """Return open and close of all instruments before rounding, (n, 8) each."""
+    """Return open and close of all instruments before rounding, both (n, 8)."""
     gaps = np.zeros_like(returns)
     start = 0
     daily = np.array([leg.daily_volatility for leg in LEGS])
     for window in windows:
-        if start > 0:  # what the market did between the windows
+        if start > 0:  # the change of the market between the windows
             gaps[start] = 0.5 * daily * rng.standard_normal(len(LEGS))
         start += window.minutes
     log_prices = np.log([leg.price for leg in LEGS])

@@ -1,7 +1,7 @@
-"""The four scenarios at a glance: activity, spread, volatility and its clustering, side by side.
+"""A picture of the four scenarios: activity, spread, volatility and its clustering, side by side.
 
-Rows share their y axis, so that scenarios compare by eye. Colours: after
-Okabe and Ito, which the colour-blind can tell apart too.
+Rows share their y axis, so that scenarios can be compared. The colours, after Okabe and Ito, can be distinguished by
+colour-blind people.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from include.data.sessions import Floats, activity
 
 LAGS = 30
 _YEAR_MIN = 252 * 1440
-_PAIR = 0  # EUR_USD: one pair tells the story, eight would hide it
+_PAIR = 0  # EUR_USD: one pair shows the pattern, eight would hide it
 _INK, _MUTED, _FAINT = "#1f2328", "#59636e", "#d5dae0"
 
 
@@ -31,7 +31,7 @@ class PicturePanel:
 
     Attributes:
         start_h: x of each window's first minute, in hours.
-        marks: x in hours → what happens there.
+        marks: x in hours → the event.
         bucket_min: minutes over which activity, spread and volatility are averaged.
     """
 
@@ -97,9 +97,9 @@ PANELS = (
 def autocorrelation(data: QuoteBars) -> Floats:
     """Return the autocorrelation of squared returns at lags 1 … LAGS, the instruments' mean: (LAGS,).
 
-    Returns are first divided by the square root of the usual activity of their minute: the rhythm of the
-    day alone would show as clustering (Andersen and Bollerslev 1997, see ``sessions``). Pairs of minutes
-    that belong to different windows do not count.
+    Returns are first divided by the square root of the usual activity of their minute; otherwise the daily rhythm would
+    appear as clustering (Andersen and Bollerslev 1997, see ``sessions``). Pairs of minutes in different windows are
+    ignored.
     """
     usual = np.column_stack([activity(data.times, i.name, open_burst=0.5) for i in INSTRUMENTS])
     squared = np.log(data.close / data.open) ** 2 / usual
@@ -130,7 +130,7 @@ def draw(data: Mapping[str, QuoteBars], path: Path) -> None:
         FigureCanvasAgg(figure)
         grid = figure.subplots(5, len(PANELS), sharey="row", height_ratios=(1, 1, 1, 0.1, 1))
         for axis in grid[3]:
-            axis.remove()  # only room for the hours above
+            axis.remove()  # only space for the hours above
         grid = grid[[0, 1, 2, 4]]
         for column, panel in enumerate(PANELS):
             _column(list(grid[:, column]), panel, data[panel.scenario])
@@ -141,7 +141,7 @@ def draw(data: Mapping[str, QuoteBars], path: Path) -> None:
 
 
 def _column(axes: list[Axes], panel: PicturePanel, data: QuoteBars) -> None:
-    """Draw one scenario from top to bottom, each measure with its figure in words."""
+    """Draw one scenario from top to bottom, with the figures of its measures."""
     ticks = data.volume.sum(axis=1).astype(np.float64)
     pips = data.spread[:, _PAIR] / INSTRUMENTS[_PAIR].pip
     yearly = (np.log(data.close[:, _PAIR] / data.open[:, _PAIR]) * 100.0) ** 2 * _YEAR_MIN
@@ -159,7 +159,7 @@ def _column(axes: list[Axes], panel: PicturePanel, data: QuoteBars) -> None:
     for axis, fact in zip(axes, facts, strict=True):
         axis.text(1.0, 1.03, fact, transform=axis.transAxes, ha="right", color=panel.colour, fontsize=11)
     for axis in axes[:2]:
-        axis.tick_params(labelbottom=False)  # the hours stand once, below the volatility
+        axis.tick_params(labelbottom=False)  # the hours appear once, below the volatility
     axes[2].set_xlabel(panel.x_label, color=_MUTED, fontsize=11)
     for number, (hour, label) in enumerate(panel.marks.items()):
         side, shift = ("right", -5) if number == 0 else ("left", 5)
@@ -171,13 +171,13 @@ def _column(axes: list[Axes], panel: PicturePanel, data: QuoteBars) -> None:
 
 
 def _buckets(data: QuoteBars, values: Floats, minutes: int) -> list[Floats]:
-    """Return the means over ``minutes`` of each window: one array a window."""
+    """Return the means over ``minutes`` of each window: one array per window."""
     windows = [values[data.window == number] for number in np.unique(data.window)]
     return [window.reshape(-1, minutes).mean(axis=1) for window in windows]
 
 
 def _over_time(axis: Axes, panel: PicturePanel, windows: list[Floats]) -> None:
-    """Draw every window thinly and their mean boldly, with a mark where something happens."""
+    """Draw every window as a thin line and their mean as a bold one, with a mark at every event."""
     hours = panel.start_h + (np.arange(len(windows[0])) + 0.5) * panel.bucket_min / 60.0
     if len(windows) > 1:
         for window in windows:
@@ -192,7 +192,7 @@ def _over_time(axis: Axes, panel: PicturePanel, windows: list[Floats]) -> None:
 
 
 def _over_lags(axis: Axes, panel: PicturePanel, values: Floats, *, band: float) -> None:
-    """Draw the autocorrelation, and the band in which it would lie without clustering."""
+    """Draw the autocorrelation, and its expected band without clustering."""
     lags = np.arange(1, LAGS + 1)
     axis.axhspan(-band, band, color=_FAINT, alpha=0.6, linewidth=0)
     axis.bar(lags, values, width=0.72, color=panel.colour)
@@ -203,7 +203,7 @@ def _over_lags(axis: Axes, panel: PicturePanel, values: Floats, *, band: float) 
 
 
 def _scales(axes: list[Axes]) -> None:
-    """Scale and name the rows; the name stands above the first panel, not beside it."""
+    """Scale and name the rows; the name is above the first panel."""
     names = (
         "Activity: ticks a minute, all eight pairs",
         "Spread of EUR_USD: pips, log scale",

@@ -1,4 +1,4 @@
-"""From a path of prices to what a feed shows: spreads, tick counts and one-minute bars.
+"""From a path of prices to the data of a feed: spreads, tick counts and one-minute bars.
 
 The model and its sources are described in ``include.data.model``.
 """
@@ -22,7 +22,7 @@ class QuoteBars:
 
     Attributes:
         times: (n,) starts of the bars, UTC.
-        window: (n,) number of the window that a bar belongs to.
+        window: (n,) number of each bar's window.
         open, high, low, close, spread: (n, 8) in price units, rounded to pipettes, columns as INSTRUMENTS.
         volume: (n, 8) tick counts.
     """
@@ -78,7 +78,7 @@ def bars(
     deviation: Floats,
     rng: Generator,
 ) -> QuoteBars:
-    """Return bars with highs and lows, rounded; a bar of one tick is a point, one of none repeats a price."""
+    """Return rounded bars with highs and lows; one tick has one price, no tick repeats the last price."""
     middle, step, variance = opened + closed, (closed - opened) ** 2, (deviation * opened) ** 2
     high = (middle + np.sqrt(step - 2.0 * variance * np.log1p(-rng.random(opened.shape)))) / 2.0
     low = (middle - np.sqrt(step - 2.0 * variance * np.log1p(-rng.random(opened.shape)))) / 2.0

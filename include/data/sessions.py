@@ -1,12 +1,12 @@
 """When the forex market is busy: activity of every currency, minute by minute.
 
 The day is the sum of four overlapping sessions (Dacorogna et al. 1993: East Asia, Europe and America
-take turns). Within a session activity is U-shaped: a burst at the open that dies away, a lull about
+take turns). Within a session activity is U-shaped: a burst at the open that decays, a lull around
 lunch, a smaller rise into the close; the sum over sessions has the "M" shape of Andersen and Bollerslev
 (1997), highest where London and New York overlap. Around 17:00 New York, where one value date ends
-and the next begins, few quote: activity falls to a twentieth.
+and the next begins, there are few quotes: activity falls to a twentieth.
 
-Sessions are local wall-clock hours in IANA zones, so both changes of clocks come out right.
+Sessions are local wall-clock hours in IANA zones, so both clock changes are handled.
 
 Source: Dacorogna, Müller, Nagler, Olsen, Pictet (1993), Journal of International Money and Finance
 12(4), 413–438, doi:10.1016/0261-5606(93)90004-U; Andersen, Bollerslev (1997), Journal of Empirical
@@ -34,7 +34,7 @@ class TradingSession:
     """A trading session: nine hours of local time.
 
     Attributes:
-        share: how busy each currency is in it; 1 is the euro in London.
+        share: activity by currency; 1 is that of the euro in London.
     """
 
     zone: ZoneInfo
@@ -63,7 +63,7 @@ NEW_YORK = TradingSession(
     share=MappingProxyType({"EUR": 0.60, "GBP": 0.60, "USD": 1.00, "JPY": 0.60, "AUD": 0.55, "CHF": 0.50, "CAD": 1.00}),
 )
 SESSIONS = (SYDNEY, TOKYO, LONDON, NEW_YORK)
-_FLOOR = 0.04  # somebody always quotes
+_MIN_ACTIVITY = 0.04  # there are always some quotes
 
 
 def minutes_since_open(times: Sequence[datetime], session: TradingSession) -> Floats:
@@ -74,7 +74,7 @@ def minutes_since_open(times: Sequence[datetime], session: TradingSession) -> Fl
 
 
 def rollover(times: Sequence[datetime]) -> Floats:
-    """Return how near 17:00 New York is: (n,) floats, 1 in the quarter of an hour after it, 0 far away."""
+    """Return the nearness of 17:00 New York: (n,) floats, 1 in the quarter of an hour after it, 0 far from it."""
     minutes = minutes_since_open(times, NEW_YORK) - SESSION_MIN
     minutes = np.where(minutes < -_DAY_MIN / 2, minutes + _DAY_MIN, minutes)
     before = np.exp(np.minimum(minutes, 0.0) / 8.0)
@@ -88,10 +88,10 @@ def activity(times: Sequence[datetime], instrument: str, *, open_burst: float) -
     Args:
         times: (n,) aware datetimes.
         instrument: two currencies, ``EUR_USD``; its share of a session is their geometric mean.
-        open_burst: how much busier than its body a session starts; 0 is no burst.
+        open_burst: how much busier the start of a session is than its body; 0 is no burst.
     """
     base, quote = instrument.split("_")
-    total = np.full(len(times), _FLOOR)
+    total = np.full(len(times), _MIN_ACTIVITY)
     for session in SESSIONS:
         share = float(np.sqrt(session.share[base] * session.share[quote]))
         total += share * _shape(minutes_since_open(times, session), open_burst=open_burst)
@@ -100,14 +100,14 @@ def activity(times: Sequence[datetime], instrument: str, *, open_burst: float) -
 
 @cache
 def usual_activity(instrument: str) -> float:
-    """Return the mean activity over a normal day in March: the yardstick for "busier than usual"."""
+    """Return the mean activity over a normal day in March: the reference for "busier than usual"."""
     midnight = datetime(2026, 3, 17, tzinfo=UTC)
     day = [midnight + timedelta(minutes=m) for m in range(_DAY_MIN)]
     return float(activity(day, instrument, open_burst=0.5).mean())
 
 
 def _shape(minutes: Floats, *, open_burst: float) -> Floats:
-    """Return a session's U: minutes from its open → activity, 1 in its body, 0 far outside."""
+    """Return the U shape of a session: minutes from its open → activity, 1 in its body, 0 far outside."""
     minutes = np.where(minutes < -180.0, minutes + _DAY_MIN, minutes)  # the evening belongs to the close
     to_close = SESSION_MIN - minutes
     burst = open_burst * np.exp(-np.maximum(minutes, 0.0) / 18.0)

@@ -1,4 +1,4 @@
-"""The market data in the repository is what the generator writes, and the four sets differ as they claim to."""
+"""The market data in the repository is the generator's output, and the four scenarios differ as described."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -37,18 +37,18 @@ def read(scenario: str) -> pd.DataFrame:
 
 
 def wide(scenario: str, column: str) -> pd.DataFrame:
-    """One column of the CSV: a row a minute, a column an instrument."""
+    """Return one column of the CSV: one row per minute, one column per instrument."""
     return read(scenario).pivot_table(index="timestamp", columns="instrument", values=column)[NAMES]
 
 
 def volatility(scenario: str) -> np.ndarray:
-    """Standard deviation of one-minute log returns, per instrument."""
+    """Return the standard deviation of one-minute log returns, per instrument."""
     returns = np.log(wide(scenario, "close") / wide(scenario, "open"))
     return returns.std().to_numpy()
 
 
 def burst(scenario: str, column: str) -> float:
-    """What 08:00–08:05 London has to 09:30–10:00, mean of the instruments."""
+    """Return the ratio of 08:00–08:05 London to 09:30–10:00, mean of the instruments."""
     values = wide(scenario, column)
     local = pd.DatetimeIndex(values.index).tz_convert(LONDON)
     minute = local.hour * 60 + local.minute
@@ -58,8 +58,8 @@ def burst(scenario: str, column: str) -> float:
 
 
 @every_period
-def test_files_are_what_the_generator_writes(period: DataPeriod) -> None:
-    """The committed CSV is byte for byte the generator's; run python -m include.data.generate otherwise."""
+def test_files_are_the_generator_s_output(period: DataPeriod) -> None:
+    """The committed CSV is the generator's, byte by byte; if not, run python -m include.data.generate."""
     content = (FOLDER / period.file_name).read_bytes()
     assert content == csv_text(made(period.scenario)).encode()
     assert len(content) <= MAX_BYTES
@@ -186,7 +186,7 @@ def test_overnight_is_thin_and_wide_at_the_new_york_close() -> None:
 
 
 def test_normal_day_has_its_peaks_in_london_and_its_overlap_with_new_york() -> None:
-    """The M: the overlap is busier than Tokyo by three, London's lunch lies in a valley."""
+    """The M shape: the overlap is three times as busy as Tokyo, and London's lunch is a valley."""
     ticks = wide("normal_trading", "volume").sum(axis=1)
     hours = ticks.groupby(pd.DatetimeIndex(ticks.index).hour).mean()
     assert hours.loc[13:15].mean() > 3.0 * hours.loc[2:5].mean()
@@ -197,7 +197,7 @@ def test_normal_day_has_its_peaks_in_london_and_its_overlap_with_new_york() -> N
 @every_period
 @pytest.mark.parametrize("cross", LEGS_OF)
 def test_crosses_follow_from_their_legs(period: DataPeriod, cross: str) -> None:
-    """The mid of a cross lies within half its spread of its legs' wherever all three were quoted."""
+    """The mid of a cross is within half its spread of its legs' wherever all three were quoted."""
     first, second, power = LEGS_OF[cross]
     close, volume = wide(period.scenario, "close"), wide(period.scenario, "volume")
     quoted = (volume[[cross, first, second]] > 0).all(axis=1)
@@ -216,7 +216,7 @@ def test_silent_minutes_repeat_the_last_price(period: DataPeriod) -> None:
 
 
 def test_picture_is_drawn(tmp_path: Path) -> None:
-    """The picture is a PNG wide enough for a README on a dense screen; its folder is made where it lacks."""
+    """The picture is a PNG wide enough for a README on a dense screen; its folder is created."""
     data = {period.scenario: made(period.scenario) for period in PERIODS}
     draw(data, tmp_path / "a" / "one.png")
     content = (tmp_path / "a" / "one.png").read_bytes()

@@ -1,4 +1,4 @@
-"""Loads of a second or so, driven in this process on plain gevent, as the load process drives longer ones."""
+"""Short loads, driven in this process on plain gevent like the load process drives longer ones."""
 
 import time
 from collections import Counter
@@ -37,13 +37,13 @@ FEED = Feed(
 def way_to(
     url: str, *, host: Host | None = None, verify: bool = True, ca_file: Path | None = None, **changes: Any
 ) -> ConnectionSettings:
-    """Return how connections to a URL are made."""
+    """Return the settings of connections to a URL."""
     tls = tls_context(url, verify=verify, ca_file=ca_file)
     return ConnectionSettings(host=host or Host(url, ["127.0.0.1"]), poller=make_poller(), tls=tls, **changes)
 
 
 def plan_of(folder: Path, url: str, **load: object) -> LoadPlan:
-    """A plan for a load of a second or so: shorter than any that the catalogue allows."""
+    """Return a plan for a load of about a second: shorter than the catalogue allows."""
     fields = LoadProfile(rate_rps=100, duration_s=10, warmup_s=0).model_dump() | {"duration_s": 1} | load
     return LoadPlan(
         base_url=url,
@@ -62,7 +62,7 @@ def plan_of(folder: Path, url: str, **load: object) -> LoadPlan:
 
 
 def requests_of(plan: LoadPlan) -> Sequence[EndpointRequests]:
-    """Return the requests of `FEED`, as they go over the wire."""
+    """Return the requests of `FEED` as bytes."""
     return [
         EndpointRequests(
             name=endpoint.name,
@@ -79,7 +79,7 @@ def requests_of(plan: LoadPlan) -> Sequence[EndpointRequests]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Driven:
-    """What a load left; ``start`` is when its schedule began, on the clock of ``time.perf_counter``."""
+    """The results of a load; ``start`` is when its schedule began, on the clock of ``time.perf_counter``."""
 
     rows: pd.DataFrame
     summary: GeneratorLog
@@ -97,14 +97,14 @@ class Driven:
         return Counter(self.rows["error"])
 
     def schedule_lag_s(self, share: float) -> float:
-        """How late arrivals of the measured part were released, by its own count."""
+        """How late arrivals of the measured part were released, from its summary."""
         lag_s = Histogram(self.summary.schedule_lags).quantile(share)
         assert lag_s is not None
         return lag_s
 
 
 class Run:
-    """One drive with its users, as the load process sets them up."""
+    """A driver with its users, set up like in the load process."""
 
     def __init__(self, plan: LoadPlan, connection: Callable[[ConnectionSettings], Connection] = Connection) -> None:
         self._plan = plan
@@ -122,7 +122,7 @@ class Run:
             connection.close()
 
     def run(self, *others: Callable[[Drive], None]) -> Driven:
-        """Drive the load to its end, with other greenlets beside it."""
+        """Drive the load to its end, while other greenlets run."""
         greenlets = [gevent.spawn(self._serve) for _ in range(self._plan.load.max_concurrency)]
         gevent.sleep(0)
         greenlets += [gevent.spawn(other, self.drive) for other in others]

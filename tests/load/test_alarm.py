@@ -1,4 +1,4 @@
-"""Alarms: never early, as exact as the system allows, and quiet when there is nothing to do."""
+"""Alarms: never early, as accurate as the system allows, and silent when nothing is due."""
 
 import math
 import sys
@@ -19,7 +19,7 @@ Kind = Callable[[Callable[[], None]], Alarm]
 
 
 class Bell:
-    """An alarm that writes down when it rang; ``then`` is done at each ring."""
+    """An alarm that records when it rang; ``then`` is called at every ring."""
 
     def __init__(self, kind: Kind) -> None:
         self.alarm = kind(self._ring)
@@ -41,14 +41,14 @@ class Bell:
 
 @pytest.fixture(params=KINDS)
 def bell(request: pytest.FixtureRequest) -> Iterator[Bell]:
-    """An alarm of each kind."""
+    """Return an alarm of each kind."""
     made = Bell(request.param)
     yield made
     made.alarm.close()
 
 
-def test_linux_has_the_exact_one() -> None:
-    """The other one is for systems without timerfd."""
+def test_linux_has_the_accurate_one() -> None:
+    """The other kind is for systems without timerfd."""
     alarm = make_alarm(lambda: None)
     assert isinstance(alarm, KernelAlarm if sys.platform == "linux" else LoopAlarm)
     alarm.close()
@@ -66,7 +66,7 @@ def test_it_never_rings_early(bell: Bell, delay_s: float) -> None:
 
 @ON_LINUX
 def test_it_is_not_bound_to_whole_milliseconds() -> None:
-    """Asked for 0.2 ms, a timer of epoll's rings 0.8 ms late at the least; this one is late by what a process takes.
+    """Set to 0.2 ms, an epoll timer rings at least 0.8 ms late; this one is late only by the time that a process takes.
 
     One ring that is in time proves it, so that whatever else runs here does not count.
     """
@@ -83,7 +83,7 @@ def test_it_is_not_bound_to_whole_milliseconds() -> None:
 
 @pytest.mark.parametrize("when_s", [-1.0, 0.0, 1e-9])
 def test_a_time_that_is_past_rings_at_once(bell: Bell, when_s: float) -> None:
-    """A schedule that runs behind catches up; 0 would tell timerfd to be silent."""
+    """A late schedule catches up; a time of 0 would disarm the timerfd."""
     bell.alarm.set(when_s)
     bell.wait()
     bell.alarm.set(time.perf_counter() - 1)
@@ -92,7 +92,7 @@ def test_a_time_that_is_past_rings_at_once(bell: Bell, when_s: float) -> None:
 
 
 def test_a_new_time_replaces_the_old_one(bell: Bell) -> None:
-    """Whether it is sooner or later; it rings once."""
+    """Whether earlier or later; it rings once."""
     bell.alarm.set(time.perf_counter() + 60)
     bell.alarm.set(time.perf_counter() + 0.001)
     bell.wait()
@@ -103,8 +103,8 @@ def test_a_new_time_replaces_the_old_one(bell: Bell) -> None:
     assert len(bell.rings) == 2
 
 
-def test_a_new_time_replaces_a_ring_that_nobody_heard_yet(bell: Bell) -> None:
-    """The old time has come while the process was busy, and the new one is set before the loop goes round."""
+def test_a_new_time_replaces_an_expired_one(bell: Bell) -> None:
+    """The old time passed while the process was busy, and the new one is set before the loop runs."""
     bell.alarm.set(time.perf_counter())
     time.sleep(0.005)
     later_s = time.perf_counter() + 0.05
@@ -114,7 +114,7 @@ def test_a_new_time_replaces_a_ring_that_nobody_heard_yet(bell: Bell) -> None:
 
 
 def test_the_next_time_may_be_set_while_it_rings(bell: Bell) -> None:
-    """As the schedule does; and once it is not, there is silence."""
+    """As the schedule does; when it is not set again, it is silent."""
     times_s = [time.perf_counter() + number / 1_000 for number in range(1, 6)]
 
     def set_next() -> None:
@@ -131,7 +131,7 @@ def test_the_next_time_may_be_set_while_it_rings(bell: Bell) -> None:
 
 
 def _rounds_of_the_loop(seconds: float) -> int:
-    """Let gevent's loop go round for a while, and return how often it did."""
+    """Run gevent's loop for a while, and return how often it iterated."""
     rounds = [0]
 
     def count() -> None:
@@ -146,15 +146,15 @@ def _rounds_of_the_loop(seconds: float) -> int:
 
 
 def test_it_rings_once_and_lets_the_loop_sleep(bell: Bell) -> None:
-    """A timer that stays readable would take a whole core."""
+    """A timer that stays readable would use a full core."""
     bell.alarm.set(time.perf_counter())
     bell.wait()
     assert _rounds_of_the_loop(0.05) < 20
     assert len(bell.rings) == 1
 
 
-def test_an_error_while_it_rings_is_told_once(bell: Bell, capfd: pytest.CaptureFixture[str]) -> None:
-    """The loop prints it and goes on; a timer that is left readable would tell it for ever."""
+def test_an_error_while_it_rings_is_printed_once(bell: Bell, capfd: pytest.CaptureFixture[str]) -> None:
+    """The loop prints it and continues; a timer that stays readable would print it forever."""
 
     def fail() -> None:
         raise ZeroDivisionError("on purpose")
@@ -167,7 +167,7 @@ def test_an_error_while_it_rings_is_told_once(bell: Bell, capfd: pytest.CaptureF
 
 
 def test_it_is_silent_once_it_is_closed(bell: Bell) -> None:
-    """Also when its time had come, when it is set again, and when it is closed again."""
+    """Also when its time has passed, when it is set again, and when it is closed again."""
     bell.alarm.set(time.perf_counter())
     bell.alarm.close()
     gevent.sleep(0.02)
@@ -186,8 +186,8 @@ def test_it_may_be_closed_while_it_rings(bell: Bell) -> None:
     assert len(bell.rings) == 1
 
 
-def test_several_ring_by_themselves() -> None:
-    """The schedule has one, and the deadlines have another."""
+def test_several_alarms_are_independent() -> None:
+    """The schedule has one, and the deadline of requests another."""
     bells = [Bell(make_alarm) for _ in range(3)]
     times_s = [time.perf_counter() + delay_s for delay_s in (0.03, 0.01, 0.02)]
     for bell, when_s in zip(bells, times_s, strict=True):

@@ -1,4 +1,4 @@
-"""Answers from bytes: the fast path reads what the parser reads, or leaves it to the parser."""
+"""Answers from bytes: the fast path gives the parser's result, or leaves the answer to the parser."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\
 
 
 def parsed(*pieces: bytes, method: str = "GET") -> Answer:
-    """Read an answer that comes in pieces, after which the server closes."""
+    """Read an answer that arrives in pieces, after which the server closes."""
     rest = iter(pieces[1:])
     return read_answer(pieces[0], method=method, more=lambda: next(rest, b""))
 
@@ -40,8 +40,8 @@ SIMPLE = [
 
 
 @pytest.mark.parametrize(("data", "status", "body"), SIMPLE)
-def test_a_simple_answer_is_read_as_the_parser_reads_it(data: bytes, status: int, body: bytes) -> None:
-    """Whole, well-formed, with its length in the head, on a connection that is kept."""
+def test_a_simple_answer_is_read_like_the_parser_does(data: bytes, status: int, body: bytes) -> None:
+    """Complete, well-formed, with its length in the head, on a keep-alive connection."""
     assert simple_answer(data) == parsed(data) == Answer(status, body)
 
 
@@ -94,7 +94,7 @@ LEFT_TO_THE_PARSER = [
     ids=[example[0] for example in LEFT_TO_THE_PARSER],
 )
 def test_any_other_answer_is_left_to_the_parser(data: bytes, result: Answer | type[Exception]) -> None:
-    """Also what looks good at first sight: a broken answer must not count as a good one."""
+    """Also one that looks good at first sight: a broken answer must not count as a good one."""
     assert simple_answer(data) is None
     if isinstance(result, Answer):
         assert parsed(data) == result
@@ -132,7 +132,7 @@ PIECES += [b"abc", b"204", b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n\r\n", b"Conn
 
 
 def _mutants(count: int) -> Iterator[bytes]:
-    """Good answers with a few pieces put in, taken out or changed, seeded."""
+    """Return good answers with a few pieces inserted, removed or changed, seeded."""
     source = random.Random(20260101)
     good = [data for data, _, _ in SIMPLE]
     for _ in range(count):
@@ -144,8 +144,8 @@ def _mutants(count: int) -> Iterator[bytes]:
         yield data
 
 
-def test_whatever_is_taken_for_simple_the_parser_reads_the_same() -> None:
-    """Of 20,000 damaged answers: status, body and whether the connection is kept are the parser's."""
+def test_the_fast_path_agrees_with_the_parser() -> None:
+    """For 20,000 damaged answers: status, body and keep-alive are the parser's, or the parser gets them."""
     taken = 0
     for data in _mutants(20_000):
         simple = simple_answer(data)
@@ -165,16 +165,16 @@ def test_whatever_is_taken_for_simple_the_parser_reads_the_same() -> None:
     ],
     ids=["length", "chunks", "interim", "no content"],
 )
-def test_an_answer_may_be_cut_anywhere(data: bytes, expected: Answer) -> None:
-    """At every byte into two packets, and into single bytes."""
+def test_an_answer_may_be_split_anywhere(data: bytes, expected: Answer) -> None:
+    """Into two packets at any byte, and into single bytes."""
     for cut in range(1, len(data)):
         assert parsed(data[:cut], data[cut:]) == expected, cut
         assert simple_answer(data[:cut]) is None
     assert parsed(*(data[at : at + 1] for at in range(len(data)))) == expected
 
 
-def test_an_answer_that_ends_at_any_byte_before_its_end_is_broken() -> None:
-    """Half an answer is never taken for one."""
+def test_an_incomplete_answer_is_broken() -> None:
+    """It may end at any byte before its end."""
     data = answer(b"0123456789", headers="X: y\r\n")
     for cut in range(len(data)):
         with pytest.raises((HTTPParseError, UnusableAnswer)):
@@ -183,6 +183,6 @@ def test_an_answer_that_ends_at_any_byte_before_its_end_is_broken() -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("read", [parsed, lambda data, **_: simple_answer(data)])
-def test_every_method_is_answered_alike(method: str, read: Callable[..., Answer]) -> None:
-    """None of them has an answer without its body, as HEAD has."""
+def test_the_method_does_not_matter(method: str, read: Callable[..., Answer]) -> None:
+    """Only HEAD has answers without a body, and it is not supported."""
     assert read(OK + LENGTH + b"\r\nabc", method=method) == Answer(200, b"abc")

@@ -64,18 +64,18 @@ def connect() -> Iterator[Callable[..., Connection]]:
 
 @pytest.fixture(scope="module")
 def tls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the server's certificate lies."""
+    """Return the folder of the server's certificate."""
     return tmp_path_factory.mktemp("tls")
 
 
 @pytest.fixture(scope="module")
 def server_tls(tls_folder: Path) -> ssl.SSLContext:
-    """A certificate for 127.0.0.1 that nobody has signed."""
+    """Return a self-signed certificate for 127.0.0.1."""
     return self_signed(tls_folder)
 
 
 def get(connection: Connection, url: str, *, path: str = "/x", timeout_s: float = 10.0) -> tuple[int, bytes]:
-    """Return the status and the body of an answer that came in time."""
+    """Return the status and the body of an answer received in time."""
     wire = wire_format("GET", Request(path, None), base_url=url, headers={})
     with gevent.Timeout(timeout_s):
         answer_ = connection.send(wire, method="GET")
@@ -90,7 +90,7 @@ def test_the_standard_library_is_not_patched_here() -> None:
 
 
 def test_requests_share_one_connection(serve: Callable[..., SocketServer], connect: Callable[..., Connection]) -> None:
-    """Keep-alive is used, and each request goes out once, as it was made."""
+    """Keep-alive is used, and every request is sent once and unchanged."""
     seen: list[bytes | None] = []
 
     def script(talk: Talk) -> None:
@@ -105,10 +105,10 @@ def test_requests_share_one_connection(serve: Callable[..., SocketServer], conne
     assert seen == [f"GET /{number} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode() for number in range(3)]
 
 
-def test_a_connection_closed_while_idle_is_opened_anew(
+def test_a_connection_closed_while_idle_is_opened_again(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection]
 ) -> None:
-    """A server may close an idle connection whenever it likes, also at once; no request fails of it."""
+    """A server may close an idle connection at any time, also at once; no request fails because of it."""
 
     def script(talk: Talk) -> None:
         talk.read_request()
@@ -121,7 +121,7 @@ def test_a_connection_closed_while_idle_is_opened_anew(
     assert server.accepted == 3
 
 
-def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(
+def test_an_unsolicited_answer_is_not_taken_for_the_next(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection]
 ) -> None:
     """Some proxies send 408 on an idle connection before they close it."""
@@ -148,7 +148,7 @@ def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next(
 def test_an_interim_answer_is_not_the_answer(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection]
 ) -> None:
-    """103 Early Hints comes before the real answer, which must not be left for the next request."""
+    """103 Early Hints precedes the final answer, which must not be left for the next request."""
 
     def script(talk: Talk) -> None:
         for data in (OK, AGAIN):
@@ -179,7 +179,7 @@ def test_an_interim_answer_is_not_the_answer(
     ],
     ids=["plain", "chunked", "204", "500", "503", "close", "HTTP/1.0", "latin-1 headers"],
 )
-def test_an_answer_is_read_whole(
+def test_an_answer_is_read_completely(
     serve: Callable[..., SocketServer],
     connect: Callable[..., Connection],
     sent: bytes,
@@ -187,7 +187,7 @@ def test_an_answer_is_read_whole(
     body: bytes,
     connections: int,
 ) -> None:
-    """Status and body are what was sent; the connection is kept exactly when HTTP says so."""
+    """Status and body are those that were sent; the connection is kept exactly when HTTP allows it."""
     server = serve(always(sent))
     connection = connect(server.url)
     assert [get(connection, server.url) for _ in range(2)] == [(status, body)] * 2
@@ -232,14 +232,14 @@ CUT = [
 
 
 @pytest.mark.parametrize(("sent", "error", "message"), CUT, ids=[str(number) for number in range(len(CUT))])
-def test_a_broken_answer_is_an_error_and_the_next_request_starts_afresh(
+def test_a_broken_answer_is_an_error_and_closes_the_connection(
     serve: Callable[..., SocketServer],
     connect: Callable[..., Connection],
     sent: bytes,
     error: type[Exception],
     message: str,
 ) -> None:
-    """Half an answer, none or garbage is no answer; nothing is sent twice."""
+    """A partial or missing answer or garbage is no answer; no request is sent twice."""
 
     def script(talk: Talk) -> None:
         while talk.read_request() is not None:
@@ -262,7 +262,7 @@ def test_a_broken_answer_is_an_error_and_the_next_request_starts_afresh(
 def test_a_reset_is_an_error_and_not_retried(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection]
 ) -> None:
-    """Clients made for users hide a reset by sending again."""
+    """Ordinary HTTP clients hide a reset by sending the request again."""
 
     def script(talk: Talk) -> None:
         talk.read_request()
@@ -301,14 +301,14 @@ def _drop_by_drop(talk: Talk) -> None:
 
 
 def _reads_late(talk: Talk) -> None:
-    """Until then the kernel takes what it has room for, and tells nobody that the client is gone."""
+    """Until then the kernel accepts data, and does not report that the client is gone."""
     talk.closing.wait(0.3)
     while talk.connection.recv(1 << 20):
         pass
 
 
 class _GivenUp(Exception):
-    """What whoever limits the time throws."""
+    """The exception that the caller throws when the time is up."""
 
 
 @pytest.mark.parametrize(
@@ -321,14 +321,14 @@ class _GivenUp(Exception):
     ],
     ids=["no answer", "drop by drop", "sending", "TLS handshake"],
 )
-def test_a_request_can_be_given_up_wherever_it_waits(
+def test_a_waiting_request_can_be_given_up(
     serve: Callable[..., SocketServer],
     connect: Callable[..., Connection],
     script: Script,
     scheme: str,
     body_bytes: int,
 ) -> None:
-    """The error comes out as it was thrown, and the connection is closed: the server sees it."""
+    """The thrown exception is raised, and the connection is closed, which the server notices."""
     gone = threading.Event()
 
     def watched(talk: Talk) -> None:
@@ -362,7 +362,7 @@ def test_a_request_can_be_given_up_wherever_it_waits(
 def test_a_late_answer_is_not_taken_for_the_next(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection]
 ) -> None:
-    """After a time-out the connection is given up, with whatever still comes on it."""
+    """After a timeout the connection is closed, whatever still arrives on it."""
 
     def script(talk: Talk) -> None:
         talk.read_request()
@@ -380,7 +380,7 @@ def test_a_late_answer_is_not_taken_for_the_next(
     assert server.accepted == 2
 
 
-def test_without_keep_alive_each_request_has_a_connection_of_its_own(
+def test_without_keep_alive_every_request_has_its_own_connection(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection]
 ) -> None:
     """Also when the server would keep it."""
@@ -399,10 +399,8 @@ def test_without_keep_alive_each_request_has_a_connection_of_its_own(
         assert server.accepted == number
 
 
-def test_making_a_connection_has_a_limit_of_its_own(
-    serve: Callable[..., SocketServer], connect: Callable[..., Connection]
-) -> None:
-    """TLS is part of it: this server takes the connection and says nothing."""
+def test_connecting_has_its_own_timeout(serve: Callable[..., SocketServer], connect: Callable[..., Connection]) -> None:
+    """It includes TLS: this server accepts the connection and sends nothing."""
     server = serve(_reads_late)
     url = server.url.replace("http", "https")
     with pytest.raises(ConnectTimeout, match=r"^no connection within 0\.2 s$"):
@@ -410,7 +408,7 @@ def test_making_a_connection_has_a_limit_of_its_own(
 
 
 def test_a_full_queue_of_connections_is_a_connect_timeout(connect: Callable[..., Connection]) -> None:
-    """The kernel drops what a server that accepts nothing has no room for."""
+    """The kernel drops connections when the server's queue is full."""
     with socket.socket() as listener, contextlib.ExitStack() as waiting:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -423,10 +421,10 @@ def test_a_full_queue_of_connections_is_a_connect_timeout(connect: Callable[...,
             get(connect(url, connect_timeout_s=0.2), url)
 
 
-def test_the_limit_ends_with_the_connection(
+def test_the_connect_timeout_ends_with_connecting(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection]
 ) -> None:
-    """An answer may take longer than the connection."""
+    """An answer may take longer than connecting."""
 
     def script(talk: Talk) -> None:
         talk.read_request()
@@ -438,17 +436,17 @@ def test_the_limit_ends_with_the_connection(
 
 
 class _TwoAddresses(Host):
-    """A host with several addresses, as ``localhost`` often is."""
+    """A host with several addresses, like ``localhost``."""
 
     def __init__(self, *ports: int) -> None:
         super().__init__("http://several", [])
         self.addresses = [Address(socket.AF_INET, ("127.0.0.1", port)) for port in ports]
 
 
-def test_the_first_address_that_takes_the_connection_is_used(
+def test_the_first_address_that_accepts_is_used(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection]
 ) -> None:
-    """A host may be known by an IPv6 address on which nobody listens."""
+    """A host may have an IPv6 address on which nothing listens."""
     server = serve(always(OK))
     connection = connect(server.url, host=_TwoAddresses(free_port(), server.port))
     assert [get(connection, server.url) for _ in range(2)] == [OWN] * 2
@@ -459,7 +457,7 @@ def test_the_first_address_that_takes_the_connection_is_used(
 
 
 MANY = 3_000_000
-"""Bytes; more than any buffer of the kernel's on loopback, and 183 records of TLS."""
+"""Bytes; more than any kernel buffer on loopback, and 183 TLS records."""
 
 
 def _mirror(talk: Talk) -> None:
@@ -474,7 +472,7 @@ def test_a_request_and_an_answer_may_be_long(
     server_tls: ssl.SSLContext,
     is_tls: bool,
 ) -> None:
-    """Whatever the kernel takes or gives at a time, the whole goes out and comes back."""
+    """However much the kernel transfers at a time, all of it is sent and received."""
     server = serve(_mirror, tls=server_tls if is_tls else None)
     connection = connect(server.url, verify=False)
     body = random.Random(5).randbytes(MANY)
@@ -492,7 +490,7 @@ def test_a_second_answer_to_one_request_is_not_taken_for_the_next(
     server_tls: ssl.SSLContext,
     is_tls: bool,
 ) -> None:
-    """In one packet with the first, it is nothing that a client could have asked for: the connection is given up."""
+    """It is in one packet with the first, so no request can have caused it: the connection is closed."""
 
     def script(talk: Talk) -> None:
         talk.read_request()
@@ -524,10 +522,10 @@ def test_tls_connections_are_kept_too(
     assert server.accepted == 1
 
 
-def test_a_tls_connection_closed_while_idle_is_opened_anew(
+def test_a_tls_connection_closed_while_idle_is_opened_again(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection], server_tls: ssl.SSLContext
 ) -> None:
-    """The end of a TLS connection is seen below TLS."""
+    """The end of a TLS connection is noticed at the socket."""
     closed = threading.Semaphore(0)
 
     def script(talk: Talk) -> None:
@@ -547,19 +545,19 @@ def test_a_tls_connection_closed_while_idle_is_opened_anew(
 def test_an_unknown_certificate_is_refused(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection], server_tls: ssl.SSLContext
 ) -> None:
-    """Unless the service says verify_tls: false."""
+    """Unless the service has verify_tls: false."""
     server = serve(always(OK), tls=server_tls)
     with pytest.raises(ssl.SSLCertVerificationError):
         get(connect(server.url), server.url)
 
 
-def test_a_certificate_is_verified_with_the_bundle_that_is_named(
+def test_a_certificate_is_verified_with_the_service_s_bundle(
     serve: Callable[..., SocketServer],
     connect: Callable[..., Connection],
     server_tls: ssl.SSLContext,
     tls_folder: Path,
 ) -> None:
-    """Against it this one is good, for its own name only."""
+    """With it this certificate is accepted, for its own name only."""
     server = serve(always(OK), tls=server_tls)
     bundle = tls_folder / "server.pem"
     assert get(connect(server.url, ca_file=bundle), server.url) == OWN
@@ -568,7 +566,7 @@ def test_a_certificate_is_verified_with_the_bundle_that_is_named(
         get(connect(elsewhere, ca_file=bundle), elsewhere)
 
 
-def test_a_server_that_speaks_no_tls_is_an_error(
+def test_a_server_without_tls_is_an_error(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection]
 ) -> None:
     """It answers the handshake in plain HTTP, or closes."""
@@ -583,7 +581,7 @@ def test_a_server_that_speaks_no_tls_is_an_error(
 def test_the_end_of_a_tls_connection_is_the_end_of_the_answer(
     serve: Callable[..., SocketServer], connect: Callable[..., Connection], server_tls: ssl.SSLContext, sent: bytes
 ) -> None:
-    """With or without TLS's own farewell: an answer without a length is whole then, any other is broken."""
+    """With or without a TLS close message: an answer without a length is complete then, any other is broken."""
 
     def script(talk: Talk) -> None:
         talk.read_request()
@@ -604,19 +602,19 @@ def test_the_end_of_a_tls_connection_is_the_end_of_the_answer(
 
 
 def test_plain_http_has_no_tls() -> None:
-    """Nothing is made ready for it."""
+    """There are no TLS settings for it."""
     assert tls_context("http://gw:8000", verify=True) is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's time of an answer is Linux's")
 @pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
-def test_an_answer_came_when_the_kernel_had_it(
+def test_the_time_of_an_answer_is_the_kernel_s(
     serve: Callable[..., SocketServer],
     connect: Callable[..., Connection],
     server_tls: ssl.SSLContext,
     is_tls: bool,
 ) -> None:
-    """This process is held up for 0.2 s while the answer is there already: that is no latency of the service."""
+    """This process is blocked for 0.2 s after the answer arrived: that is no latency of the service."""
     sent = threading.Event()
     times_s: list[float] = []
 

@@ -1,4 +1,4 @@
-"""The open-model drive against real servers: every arrival has its row, and the row is what happened.
+"""The open-model driver against real servers: every arrival has its row, and the row is correct.
 
 Runs on plain gevent in this process: the drive itself needs no Locust, and Locust would patch everything.
 """
@@ -32,7 +32,7 @@ def test_the_standard_library_is_not_patched_here() -> None:
 
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
 def test_every_arrival_is_sent_once_and_has_its_row(serve: Serve, tmp_path: Path, arrivals: str) -> None:
-    """100/s × (0.5 + 1) s = 150 requests: due when the schedule says, to whom it says, 50 of them warm-up."""
+    """100/s × (0.5 + 1) s = 150 requests: due on schedule, to the scheduled endpoints, 50 of them warm-up."""
     seen: list[bytes] = []
 
     def script(talk: Talk) -> None:
@@ -69,8 +69,8 @@ def test_latency_counts_from_the_due_time(serve: Serve, tmp_path: Path) -> None:
     assert (rows["service_time_s"] > 0).all()
 
 
-def test_a_stuck_server_is_seen_by_every_request_that_was_due_meanwhile(serve: Serve, tmp_path: Path) -> None:
-    """Four slots, all taken for 0.5 s: the rest waits, is timed from its due time, and nothing is left out."""
+def test_a_stuck_server_delays_every_request_that_was_due_meanwhile(serve: Serve, tmp_path: Path) -> None:
+    """Four connections, all busy for 0.5 s: the other arrivals wait, timed from their due time, and none is lost."""
     opened: list[float] = []
     lock = threading.Lock()
 
@@ -93,7 +93,7 @@ def test_a_stuck_server_is_seen_by_every_request_that_was_due_meanwhile(serve: S
 
 
 def test_the_schedule_does_not_wait_for_a_slow_server(serve: Serve, tmp_path: Path) -> None:
-    """Users that wait for answers would send 2 / 0.2 s = 10 a second; the schedule holds 100."""
+    """Users that wait for answers would send 2 / 0.2 s = 10 per second; the schedule keeps 100."""
 
     def script(talk: Talk) -> None:
         while talk.read_request() is not None:
@@ -112,8 +112,8 @@ def test_the_schedule_does_not_wait_for_a_slow_server(serve: Serve, tmp_path: Pa
     assert (never_sent["latency_s"] >= end_s - driven.due_s[never_sent.index] - 0.01).all()
 
 
-def test_a_server_that_never_answers_is_given_up_at_the_time_out(serve: Serve, tmp_path: Path) -> None:
-    """Each request ends as a time-out after 0.3 s, or as unfinished when the load ended first."""
+def test_requests_without_an_answer_time_out(serve: Serve, tmp_path: Path) -> None:
+    """They end with a timeout after 0.3 s, or unfinished when the load ends first."""
 
     def script(talk: Talk) -> None:
         talk.closing.wait()
@@ -126,8 +126,8 @@ def test_a_server_that_never_answers_is_given_up_at_the_time_out(serve: Serve, t
     assert driven.summary.error_examples["orders timeout"] == "no complete answer within 0.3 s"
 
 
-def test_what_is_in_flight_when_the_load_ends_is_unfinished(serve: Serve, tmp_path: Path) -> None:
-    """Rows equal arrivals also when nothing ever came back; the wait so far is what is counted."""
+def test_requests_in_flight_at_the_end_are_unfinished(serve: Serve, tmp_path: Path) -> None:
+    """There is a row for every arrival even without any answer; its latency is the wait until the end."""
 
     def script(talk: Talk) -> None:
         talk.closing.wait()
@@ -184,8 +184,8 @@ def test_every_failure_is_counted_by_its_kind(
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])
-def test_a_redirect_sends_nothing_elsewhere(serve: Serve, tmp_path: Path, status: str) -> None:
-    """Each is an answer, and a wrong one; where it points to has no connection."""
+def test_a_redirect_is_not_followed(serve: Serve, tmp_path: Path, status: str) -> None:
+    """It is an answer, and a wrong one; its target gets no connection."""
     elsewhere = serve(always(answer()))
     server = serve(always(answer(b"", status=status, headers=f"Location: {elsewhere.url}/\r\n")))
     driven = Run(plan_of(tmp_path, server.url, max_concurrency=10)).run()
@@ -194,13 +194,13 @@ def test_a_redirect_sends_nothing_elsewhere(serve: Serve, tmp_path: Path, status
 
 
 def test_a_server_that_is_down_refuses_every_request(tmp_path: Path) -> None:
-    """The load goes on all the same: the server may come back."""
+    """The load continues: the server may come back."""
     driven = Run(plan_of(tmp_path, f"http://127.0.0.1:{free_port()}", max_concurrency=10)).run()
     assert driven.kinds == {"connection refused": 100}
 
 
 def test_connections_closed_while_idle_fail_no_request(serve: Serve, tmp_path: Path) -> None:
-    """The server ends each connection together with its answer and does not say so."""
+    """The server closes the connection after its answer without announcing it."""
 
     def script(talk: Talk) -> None:
         if talk.read_request() is not None:
@@ -213,8 +213,8 @@ def test_connections_closed_while_idle_fail_no_request(serve: Serve, tmp_path: P
     assert server.accepted == 100
 
 
-def test_a_late_generator_does_not_hide_it(serve: Serve, tmp_path: Path) -> None:
-    """Something holds the process up for 0.4 s: the arrivals come late, in full, and the lag says so."""
+def test_a_late_generator_reports_its_lag(serve: Serve, tmp_path: Path) -> None:
+    """The process is blocked for 0.4 s: all arrivals are sent late, and the lag shows it."""
 
     def hold_up(drive: Drive) -> None:
         while drive.released < 30:
@@ -229,8 +229,8 @@ def test_a_late_generator_does_not_hide_it(serve: Serve, tmp_path: Path) -> None
     assert driven.rows["start_lag_s"].max() > 0.3
 
 
-def test_what_the_warm_up_met_is_left_out_of_the_summary(serve: Serve, tmp_path: Path) -> None:
-    """Lag, peak and capped arrivals are of the measured window; the rows are of all."""
+def test_the_summary_does_not_include_the_warm_up(serve: Serve, tmp_path: Path) -> None:
+    """Lag, peak and capped arrivals are those of the measured window; rows are those of both parts."""
 
     def script(talk: Talk) -> None:
         while talk.read_request() is not None:
@@ -249,7 +249,7 @@ def test_what_the_warm_up_met_is_left_out_of_the_summary(serve: Serve, tmp_path:
 
 
 def test_a_stopped_load_ends_at_once_with_all_its_rows(serve: Serve, tmp_path: Path) -> None:
-    """Rows equal the arrivals released; the window ends where the load did."""
+    """There is a row for every released arrival; the window ends with the load."""
 
     def stop(drive: Drive) -> None:
         while drive.released < 40:
@@ -267,8 +267,8 @@ def test_a_stopped_load_ends_at_once_with_all_its_rows(serve: Serve, tmp_path: P
     assert driven.due_s.max() <= length_s + 1e-5 < 20
 
 
-def test_a_stopped_load_takes_the_answers_that_are_there(serve: Serve, tmp_path: Path) -> None:
-    """They had come before the stop, and only waited to be collected: at 1,000/s nobody is woken for each."""
+def test_a_stopped_load_reads_the_answers_that_have_arrived(serve: Serve, tmp_path: Path) -> None:
+    """They arrived before the stop, and only had to be collected: at 1,000/s no answer wakes the process."""
 
     answered: list[int] = []
 
@@ -278,7 +278,7 @@ def test_a_stopped_load_takes_the_answers_that_are_there(serve: Serve, tmp_path:
             answered.append(talk.number)
 
     def are_all_answered(drive: Drive) -> bool:
-        """Let the whole process stand still, but not the server's threads, until all that is out is answered."""
+        """Block this process, but not the server's threads, until all sent requests are answered."""
         patience = time.monotonic() + 1
         while len(answered) < drive.sent and time.monotonic() < patience:
             time.sleep(0.01)
@@ -304,7 +304,7 @@ def _never(talk: Talk) -> None:
 
 
 def test_a_load_stopped_in_its_warm_up_has_an_empty_window(serve: Serve, tmp_path: Path) -> None:
-    """Nothing was measured, and the window says so."""
+    """Nothing was measured."""
 
     def stop(drive: Drive) -> None:
         while drive.released < 5:
@@ -317,7 +317,7 @@ def test_a_load_stopped_in_its_warm_up_has_an_empty_window(serve: Serve, tmp_pat
 
 
 class _Exhausted(Connection):
-    """A connection on a machine that has run out of something."""
+    """A connection on a machine that has run out of a resource."""
 
     number = errno.EMFILE
 
@@ -325,7 +325,7 @@ class _Exhausted(Connection):
         raise OSError(self.number, "Too many open files")
 
 
-def test_a_generator_that_ran_out_of_something_ends_the_load(tmp_path: Path) -> None:
+def test_a_generator_without_resources_ends_the_load(tmp_path: Path) -> None:
     """That is no failure of the service, so the run must not count."""
     plan = plan_of(tmp_path, "http://127.0.0.1:9", duration_s=60, max_concurrency=4)
     driven = Run(plan, connection=_Exhausted).run()

@@ -1,4 +1,4 @@
-"""The drive in virtual time: what is due, sent and given up when, to the microsecond."""
+"""The driver in virtual time: when requests are due, sent and given up, to the microsecond."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -52,8 +52,8 @@ def is_order(wire: bytes) -> bool:
     return wire.startswith(b"POST")
 
 
-def test_every_request_goes_out_when_it_is_due(start: Start) -> None:
-    """And is timed from then, on the clock of the schedule."""
+def test_every_request_is_sent_when_it_is_due(start: Start) -> None:
+    """Its latency counts from then, on the clock of the schedule."""
     load = start(lambda _: 0.02)
     load.pass_until(2)
     assert load.summary().ended == COMPLETED
@@ -64,8 +64,8 @@ def test_every_request_goes_out_when_it_is_due(start: Start) -> None:
     assert (load.summary().measured_from, load.summary().measured_to) == (UNIX, UNIX + 1)
 
 
-def test_every_request_times_out_at_its_own_time_while_others_go_on(start: Start) -> None:
-    """Orders are never answered, positions after 20 ms: 0.3 s after an order was sent, and neither before nor later."""
+def test_every_request_has_its_own_timeout(start: Start) -> None:
+    """Orders are never answered, positions after 20 ms: an order times out exactly 0.3 s after it was sent."""
     load = start(lambda wire: NEVER if is_order(wire) else 0.02)
     load.pass_until(2)
     summary = load.summary()
@@ -78,7 +78,7 @@ def test_every_request_times_out_at_its_own_time_while_others_go_on(start: Start
 
 
 def test_an_answer_just_in_time_counts(start: Start) -> None:
-    """0.299 s of 0.3 s; the deadline of a request that was answered is nobody's."""
+    """0.299 s of 0.3 s; the deadline of an answered request has no effect."""
     load = start(lambda _: 0.299)
     load.pass_until(2)
     load.summary()
@@ -86,7 +86,7 @@ def test_an_answer_just_in_time_counts(start: Start) -> None:
 
 
 def test_requests_sent_together_time_out_together(start: Start) -> None:
-    """After a hold-up ten go out at once; one is answered, the others are given up 0.3 s later."""
+    """After a delay ten are sent at once; one is answered, the others are given up 0.3 s later."""
     reactions = iter([0.1] + [NEVER] * 9)
     load = start(lambda _: next(reactions))
     load.hold_up_until(1.0)
@@ -96,8 +96,8 @@ def test_requests_sent_together_time_out_together(start: Start) -> None:
     assert [row.ended_s for row in load.rows] == exactly(1.1, *[1.3] * 9)
 
 
-def test_a_request_that_waited_for_a_slot_has_all_of_its_time(start: Start) -> None:
-    """One slot and no answers: sent at 0.05 s, then each when the one before is given up; latency is from due."""
+def test_waiting_for_a_connection_does_not_shorten_the_timeout(start: Start) -> None:
+    """One connection and no answers: sent at 0.05 s, and then whenever one is given up; latency counts from due."""
     load = start(lambda _: NEVER, max_concurrency=1)
     load.pass_until(4)
     summary = load.summary()
@@ -108,15 +108,15 @@ def test_a_request_that_waited_for_a_slot_has_all_of_its_time(start: Start) -> N
     assert (summary.capped, summary.concurrency_peak) == (9, 1)
 
 
-def test_the_last_to_become_idle_is_the_first_to_go(start: Start) -> None:
-    """So that few connections are used: one, while each answer comes before the next arrival."""
+def test_the_user_that_became_idle_last_is_used_first(start: Start) -> None:
+    """So few connections are used: one, as long as answers arrive before the next arrival is due."""
     load = start(lambda _: 0.09)
     load.pass_until(2)
     assert load.summary().concurrency_peak == 1
 
 
-def test_a_schedule_that_runs_behind_lets_answers_in(start: Start) -> None:
-    """Held up for 0.6 s at 100/s: 60 are due, and go out twenty at a time."""
+def test_a_late_schedule_reads_answers_in_between(start: Start) -> None:
+    """Blocked for 0.6 s at 100/s: 60 are due, and are released twenty at a time."""
     load = start(lambda _: 0.001, rate_rps=100, max_concurrency=100)
     load.hold_up_until(0.6)
     released = []
@@ -133,7 +133,7 @@ def test_a_schedule_that_runs_behind_lets_answers_in(start: Start) -> None:
 
 
 def test_lags_are_those_of_the_measured_part(start: Start) -> None:
-    """A hold-up in the warm-up of 1 s is in the rows and not in the summary; so are the arrivals that waited."""
+    """A delay in the warm-up of 1 s is in the rows and not in the summary; the same for arrivals that waited."""
     load = start(lambda _: 0.001, warmup_s=1, max_concurrency=2)
     load.hold_up_until(0.9)
     load.pass_until(3)
@@ -146,8 +146,8 @@ def test_lags_are_those_of_the_measured_part(start: Start) -> None:
     assert (summary.measured_from, summary.measured_to) == (UNIX + 1, UNIX + 2)
 
 
-def test_a_stop_while_the_last_answers_are_waited_for(start: Start) -> None:
-    """The window was driven to its end; what is in flight then is unfinished."""
+def test_a_stop_while_waiting_for_the_last_answers(start: Start) -> None:
+    """The window is complete; requests in flight are unfinished."""
     load = start(lambda _: NEVER, plan={"timeout_s": 60.0})
     load.pass_until(1.5)
     assert load.drive.in_flight == 10
@@ -160,8 +160,8 @@ def test_a_stop_while_the_last_answers_are_waited_for(start: Start) -> None:
     assert {row.example for row in load.rows} == {"no answer when the load ended"}
 
 
-def test_others_run_while_many_rows_are_made_at_the_end(start: Start, time: VirtualTime) -> None:
-    """3,000 arrivals, 2,500 of them out: heartbeats go on every 100 rows, and answers that come meanwhile are late."""
+def test_other_greenlets_run_while_rows_are_written_at_the_end(start: Start, time: VirtualTime) -> None:
+    """3,000 arrivals, 2,500 in flight: heartbeats run every 100 rows, and answers that arrive then are ignored."""
     sent = count()
     # Who was sent last is answered first, and has its row last.
     load = start(lambda _: 50 - 0.01 * next(sent), plan={"timeout_s": 60.0}, rate_rps=3_000, max_concurrency=2_500)
@@ -210,7 +210,7 @@ def test_a_stop_in_the_middle(start: Start) -> None:
 
 
 def test_nothing_is_sent_once_the_load_is_over(start: Start) -> None:
-    """Five were due in a hold-up and have one slot: while the second is out the load is stopped, and three stay."""
+    """Five were due during a delay and have one connection: the load is stopped during the second; three stay unsent."""
     began = []
 
     def react(_: bytes) -> float | Exception:
@@ -244,7 +244,7 @@ def test_a_fault_of_the_generator_ends_the_load(start: Start, capfd: pytest.Capt
 def test_a_fault_of_the_schedule_ends_the_load(
     time: VirtualTime, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """An alarm that fails would otherwise never ring again."""
+    """A failed alarm would never ring again, so the load would wait forever."""
     plan = plan_of(tmp_path, "http://gateway", max_concurrency=2)
     requests = [replace(endpoint, wires=[]) for endpoint in requests_of(plan)]
     load = VirtualLoad(time, plan, requests, lambda _: 0.01)
@@ -260,16 +260,16 @@ def test_a_fault_of_the_schedule_ends_the_load(
         (ConnectionRefusedError(111, "refused"), "connection refused"),
     ],
 )
-def test_a_failure_of_the_service_does_not(start: Start, err: Exception, kind: str) -> None:
-    """Each has its row, and the schedule goes on."""
+def test_a_failure_of_the_service_does_not_end_the_load(start: Start, err: Exception, kind: str) -> None:
+    """It has its row, and the schedule continues."""
     load = start(lambda _: err)
     load.pass_until(2)
     assert load.summary().ended == COMPLETED
     assert [(row.status, row.error, row.size) for row in load.rows] == [(0, kind, 0)] * 10
 
 
-def test_an_answer_that_is_not_as_expected_is_a_failure_of_its_own_kind(time: VirtualTime, tmp_path: Path) -> None:
-    """With its status and its size, and what it said; the other endpoint is asked nothing."""
+def test_an_unexpected_answer_has_its_own_kind_of_failure(time: VirtualTime, tmp_path: Path) -> None:
+    """With its status, size and text; the other endpoint has no expectation."""
     plan = plan_of(tmp_path, "http://gateway", rate_rps=10, max_concurrency=2)
     expected = Expectation.model_validate({"json": {"status": "filled"}})
     plan = replace(plan, expectations={"orders": expected})
@@ -285,7 +285,7 @@ def test_an_answer_that_is_not_as_expected_is_a_failure_of_its_own_kind(time: Vi
 
 @pytest.mark.parametrize("worker", [0, 1, 2])
 def test_a_worker_sends_its_share(start: Start, worker: int) -> None:
-    """Of three: every third arrival, from its own number on."""
+    """One of three workers sends every third arrival, from its own number on."""
     load = start(lambda _: 0.01, workers=3, worker=worker)
     load.pass_until(2)
     assert load.summary().arrivals == len(DUE_S[worker::3])
@@ -293,7 +293,7 @@ def test_a_worker_sends_its_share(start: Start, worker: int) -> None:
 
 
 def test_a_worker_without_arrivals_ends_with_the_load(start: Start, time: VirtualTime) -> None:
-    """Eight share 0.5/s × 4 s = 2 arrivals: the last six have none."""
+    """Eight workers share 0.5/s × 4 s = 2 arrivals: the last six have none."""
     load = start(lambda _: 0.01, workers=8, worker=7, rate_rps=0.5, duration_s=4)
     load.hold_up_until(4.0)
     load.pass_until(4.0)
@@ -302,8 +302,8 @@ def test_a_worker_without_arrivals_ends_with_the_load(start: Start, time: Virtua
     assert summary.measured_to == UNIX + 4
 
 
-def test_progress_is_since_the_last_report(start: Start) -> None:
-    """Counts are so far, the rate and the lags since the last time."""
+def test_a_report_covers_the_time_since_the_previous_one(start: Start) -> None:
+    """Counts are totals; the rate and the lags are those since the previous report."""
     load = start(lambda _: 0.02, warmup_s=1)
     progress = ProgressReport(load.drive, load.log)
     load.pass_until(0.5)
@@ -321,7 +321,7 @@ def test_progress_is_since_the_last_report(start: Start) -> None:
 
 
 def test_progress_of_a_target_that_hangs(start: Start) -> None:
-    """Ten in flight, each waiting since it was due; the others have not been sent, and never are."""
+    """Ten in flight, waiting since they were due; the others are never sent."""
     load = start(lambda _: NEVER, plan={"timeout_s": 60.0}, duration_s=3, max_concurrency=10)
     progress = ProgressReport(load.drive, load.log)
     load.pass_until(0.5)
@@ -340,7 +340,7 @@ def test_progress_of_a_target_that_hangs(start: Start) -> None:
 
 
 def test_progress_before_the_start(start: Start, time: VirtualTime) -> None:
-    """Users are ready and wait for the whole second: nothing was due, and nothing is divided by nothing."""
+    """Users wait for the full second of the start: nothing was due, and there is no division by zero."""
     load = start(lambda _: 0.02)
     time.now -= 0.4
     report = ProgressReport(load.drive, load.log).make()

@@ -1,4 +1,4 @@
-"""Pollers: whoever waits for a socket is told, and while one rests everything waits to be collected."""
+"""Pollers: they call back for readable sockets, and while one rests, all sockets wait for `collect`."""
 
 import socket
 import sys
@@ -13,7 +13,7 @@ ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="epoll is Linux's"
 
 
 class Line:
-    """A connection of which one end is watched; says how often it was told of."""
+    """A connection with one watched end; counts its callbacks."""
 
     def __init__(self, poller: Poller) -> None:
         self.here, self.there = socket.socketpair()
@@ -42,7 +42,7 @@ def poller(request: pytest.FixtureRequest) -> Poller:
 
 @pytest.fixture
 def line(poller: Poller) -> Iterator[Callable[[], Line]]:
-    """Open lines that are closed with the test."""
+    """Open connections that are closed after the test."""
     lines: list[Line] = []
 
     def begin() -> Line:
@@ -66,12 +66,12 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 @ON_LINUX
 def test_linux_has_the_one_that_rests() -> None:
-    """The other one is for systems without epoll."""
+    """The other kind is for systems without epoll."""
     assert isinstance(make_poller(), EpollPoller)
 
 
-def test_it_tells_who_has_something_to_read(poller: Poller, line: Lines) -> None:
-    """And nobody else; again when there is more."""
+def test_it_calls_back_for_readable_sockets(poller: Poller, line: Lines) -> None:
+    """And for no others; again when there is more."""
     first, second = line(), line()
     first.there.send(b"x")
     wait_for(lambda: first.told == 1)
@@ -88,8 +88,8 @@ def test_the_end_of_a_connection_is_something_to_read(poller: Poller, line: Line
     wait_for(lambda: one.told == 1)
 
 
-def test_who_was_removed_is_told_of_no_more(poller: Poller, line: Lines) -> None:
-    """Removing twice does no harm: both ends of a request may close a connection."""
+def test_a_removed_socket_has_no_callbacks(poller: Poller, line: Lines) -> None:
+    """Removing twice is harmless: a connection may be closed for two reasons."""
     removed, other = line(), line()
     poller.remove(removed.here.fileno())
     poller.remove(removed.here.fileno())
@@ -99,8 +99,8 @@ def test_who_was_removed_is_told_of_no_more(poller: Poller, line: Lines) -> None
     assert removed.told == 0
 
 
-def test_one_may_remove_another_of_the_same_round(poller: Poller, line: Lines) -> None:
-    """Both have something to read; the one that is told of first closes the other, which must not be told of then."""
+def test_a_callback_may_remove_another_readable_socket(poller: Poller, line: Lines) -> None:
+    """Both are readable; the first callback removes the other socket, which must not be called back then."""
     lines = [line(), line()]
 
     def remove_the_other() -> None:
@@ -116,8 +116,8 @@ def test_one_may_remove_another_of_the_same_round(poller: Poller, line: Lines) -
 
 
 @ON_LINUX
-def test_while_it_rests_all_waits_to_be_collected(line: Lines, poller: Poller) -> None:
-    """Nobody is woken; whoever collects gets everything, once."""
+def test_while_it_rests_sockets_wait_for_collect(line: Lines, poller: Poller) -> None:
+    """There are no callbacks until `collect`, which calls back once for every readable socket."""
     if not isinstance(poller, EpollPoller):
         pytest.skip("this one never rests")
     lines = [line() for _ in range(5)]
@@ -132,8 +132,8 @@ def test_while_it_rests_all_waits_to_be_collected(line: Lines, poller: Poller) -
     assert [one.told for one in lines] == [1] * 5
 
 
-def test_awake_again_it_tells_what_came_meanwhile(poller: Poller, line: Lines) -> None:
-    """Nothing is forgotten, however often it was told to rest and to wake."""
+def test_after_a_rest_it_calls_back_for_what_arrived_meanwhile(poller: Poller, line: Lines) -> None:
+    """Nothing is lost, however often it rests and wakes."""
     one = line()
     for _ in range(3):
         poller.rest()

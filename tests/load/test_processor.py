@@ -1,4 +1,4 @@
-"""What the load process had of the machine: the kernel's files, and what follows from them."""
+"""Processor use of the load process, from the kernel's files."""
 
 import time
 from pathlib import Path
@@ -12,7 +12,7 @@ STAT = "cpu  100 20 30 800 5 1 4 40 7 0\ncpu0 50 10 15 400 2 0 2 20 3 0\nintr 1 
 
 
 class Kernel:
-    """The files of /proc, as a test wants them, and the clocks beside them."""
+    """Fake files of /proc, and fake clocks."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.wait, self.machine = folder / "schedstat", folder / "stat"
@@ -24,7 +24,7 @@ class Kernel:
         self.set(waited_s=3.0)
 
     def set(self, *, waited_s: float, stat: str = STAT) -> None:
-        """Write nanoseconds run, nanoseconds waited and slices; and the machine's ticks."""
+        """Write nanoseconds run, nanoseconds waited and time slices; and the machine's ticks."""
         self.wait.write_text(f"123456789 {int(waited_s * 1e9)} 42\n", encoding="ascii")
         self.machine.write_text(stat, encoding="ascii")
 
@@ -34,7 +34,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return Kernel(tmp_path, monkeypatch)
 
 
-def test_ratios_are_of_the_time_since_the_clock_was_made(kernel: Kernel) -> None:
+def test_ratios_cover_the_time_since_the_clock_was_created(kernel: Kernel) -> None:
     """10 s later: 4 s worked, 2 s waited in the run queue; of 200 ticks of the machine 30 were stolen."""
     clock = ProcessorClock()
     kernel.wall_s, kernel.used_s = 1_010.0, 14.0
@@ -45,8 +45,8 @@ def test_ratios_are_of_the_time_since_the_clock_was_made(kernel: Kernel) -> None
     assert use.wanted_cores == pytest.approx(0.4 / 0.8)
 
 
-def test_it_can_be_asked_again(kernel: Kernel) -> None:
-    """Each time of all that has passed."""
+def test_it_can_be_read_again(kernel: Kernel) -> None:
+    """It always covers the time since its creation."""
     clock = ProcessorClock()
     kernel.wall_s, kernel.used_s = 1_001.0, 10.5
     assert clock.since_start().cores == pytest.approx(0.5)
@@ -55,8 +55,8 @@ def test_it_can_be_asked_again(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "123\n", "a b c\n"], ids=["no file", "empty", "short", "no numbers"])
-def test_a_kernel_that_does_not_tell_of_waiting(kernel: Kernel, content: str | None) -> None:
-    """Nothing is never zero: neither the ratio nor the cores it would have wanted."""
+def test_a_kernel_that_does_not_report_waiting(kernel: Kernel, content: str | None) -> None:
+    """Unknown is not zero: neither the ratio nor the needed cores."""
     clock = ProcessorClock()
     if content is None:
         kernel.wait.unlink()
@@ -68,8 +68,8 @@ def test_a_kernel_that_does_not_tell_of_waiting(kernel: Kernel, content: str | N
 
 
 @pytest.mark.parametrize("content", [None, "cpu  a b c\n"], ids=["no file", "no numbers"])
-def test_a_kernel_that_does_not_tell_of_the_machine(kernel: Kernel, content: str | None) -> None:
-    """Whether it stopped telling, or never did."""
+def test_a_kernel_that_does_not_report_the_machine(kernel: Kernel, content: str | None) -> None:
+    """Whether it stopped reporting, or never did."""
     clock = ProcessorClock()
     if content is None:
         kernel.machine.unlink()
@@ -83,7 +83,7 @@ def test_a_kernel_that_does_not_tell_of_the_machine(kernel: Kernel, content: str
     assert silent.since_start().steal_ratio is None
 
 
-def test_a_machine_on_which_no_tick_passed_lost_none(kernel: Kernel) -> None:
+def test_without_a_tick_nothing_was_stolen(kernel: Kernel) -> None:
     """0 of 0 ticks."""
     clock = ProcessorClock()
     kernel.wall_s = 1_000.001
@@ -100,11 +100,11 @@ def test_a_machine_on_which_no_tick_passed_lost_none(kernel: Kernel) -> None:
     ],
 )
 def test_wanted_cores(cores: float, wait_ratio: float, wanted: float) -> None:
-    """With a share w waited, the work fitted into 1 − w of the time."""
+    """With a share w of waiting, the work took 1 − w of the time."""
     assert ProcessorUse(cores=cores, wait_ratio=wait_ratio, steal_ratio=None).wanted_cores == pytest.approx(wanted)
 
 
-def test_wanted_cores_since_they_were_last_asked_for(kernel: Kernel) -> None:
+def test_wanted_cores_cover_the_time_since_the_previous_call(kernel: Kernel) -> None:
     """Half a second worked and half waited in one second; then a quarter worked in half a second."""
     wanted = WantedCores()
     kernel.wall_s, kernel.used_s = 1_001.0, 10.5
@@ -115,21 +115,21 @@ def test_wanted_cores_since_they_were_last_asked_for(kernel: Kernel) -> None:
     assert wanted.take() is None  # nothing has passed
 
 
-def test_wanted_cores_of_a_kernel_that_does_not_tell(kernel: Kernel) -> None:
-    """Nothing is never zero; once it tells again, so do we."""
+def test_wanted_cores_are_unknown_when_the_kernel_does_not_report(kernel: Kernel) -> None:
+    """Unknown is not zero; they are known again once the kernel reports again."""
     wanted = WantedCores()
     kernel.wait.unlink()
     kernel.wall_s = 1_001.0
     assert wanted.take() is None
     kernel.set(waited_s=4.0)
     kernel.wall_s, kernel.used_s = 1_002.0, 10.3
-    assert wanted.take() is None  # it is not known since when
+    assert wanted.take() is None  # unknown since when
     kernel.wall_s, kernel.used_s = 1_003.0, 10.6
     assert wanted.take() == pytest.approx(0.3)
 
 
-def test_the_processor_clock_sees_what_was_used() -> None:
-    """A process that works all the time uses up to one core, and wants at least as much."""
+def test_the_processor_clock_measures_real_use() -> None:
+    """A busy process uses up to one core, and needs at least as much."""
     clock = ProcessorClock()
     wall, used = time.perf_counter(), time.process_time()
     while time.process_time() - used < 0.2:
@@ -141,7 +141,7 @@ def test_the_processor_clock_sees_what_was_used() -> None:
 
 
 def test_a_waiting_process_uses_nothing() -> None:
-    """Waiting for answers is no work."""
+    """Waiting for answers uses no processor time."""
     clock = ProcessorClock()
     time.sleep(0.3)
     assert clock.since_start().cores < 0.1

@@ -1,4 +1,4 @@
-"""The raw record: what is written is read back, also from a file that a killed process left."""
+"""The raw record: written rows can be read, also from the file of a killed process."""
 
 import gzip
 import threading
@@ -18,7 +18,7 @@ from tests.socket_servers import python
 
 
 def row(number: int, **changes: Any) -> RequestRow:
-    """A request due at ``number`` hundredths of a second, sent 1 ms later and answered after 20 ms and more."""
+    """Return a request due at ``number`` hundredths of a second, sent 1 ms later and answered after 20 ms or more."""
     due_s = number / 100
     made = RequestRow(
         due_s, "measured", "orders", 200, due_s + 0.0005, due_s + 0.001, due_s + 0.021 + number / 1000, 17
@@ -31,8 +31,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "requests.csv.gz"
 
 
-def test_a_row_is_what_happened(path: Path) -> None:
-    """One line a request, times in seconds with six decimals, the latency counted from the due time."""
+def test_a_row_describes_the_request(path: Path) -> None:
+    """One line per request, times in seconds with six decimals, latency from the due time."""
     log = RequestLog(path.open("wb"))
     log.started_at = 1_767_787_200.5
     log.add(row(1))
@@ -48,7 +48,7 @@ def test_a_row_is_what_happened(path: Path) -> None:
 
 
 def test_counts_and_examples(path: Path) -> None:
-    """Failures are counted, and the first example of each endpoint and kind is kept, cut short."""
+    """Failures are counted, and the first example of every endpoint and kind is kept, shortened."""
     log = RequestLog(path.open("wb"))
     for number in range(3):
         log.add(row(number))
@@ -66,7 +66,7 @@ def test_counts_and_examples(path: Path) -> None:
     assert list(read_requests(path)["error"]) == ["", "", "", "HTTP 503", "HTTP 503", "HTTP 503", "broken answer"]
 
 
-def test_rows_are_written_in_batches_and_none_is_left_behind(path: Path) -> None:
+def test_rows_are_written_in_batches_and_none_is_lost(path: Path) -> None:
     """25 at once: of 60 rows 50 are counted before a flush, all of them after it, and all are in the file."""
     log = RequestLog(path.open("wb"))
     for number in range(60):
@@ -80,7 +80,7 @@ def test_rows_are_written_in_batches_and_none_is_left_behind(path: Path) -> None
 
 
 def test_latencies_are_taken_once(path: Path) -> None:
-    """What a report took belongs to it; the next one has only what came since."""
+    """A report takes them; the next one has only those that were added since."""
     log = RequestLog(path.open("wb"))
     log.add(row(0))
     log.flush()
@@ -95,8 +95,8 @@ def test_latencies_are_taken_once(path: Path) -> None:
     log.close()
 
 
-def test_a_failure_that_was_told_fast_has_no_latency(path: Path) -> None:
-    """It must not make a service look quick; one that was waited for in vain counts with the time it took."""
+def test_a_fast_failure_has_no_latency(path: Path) -> None:
+    """It must not make a service look fast; a request without an answer counts with the time that it waited."""
     log = RequestLog(path.open("wb"))
     log.add(row(0, ended_s=0.020))
     log.add(row(0, ended_s=0.001, status=503, error="HTTP 503"))
@@ -110,7 +110,7 @@ def test_a_failure_that_was_told_fast_has_no_latency(path: Path) -> None:
 
 
 class _SlowDisk:
-    """A file whose writes wait until they may; says in which threads they were made."""
+    """A file whose writes wait until they are allowed; records their threads."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -127,8 +127,8 @@ class _SlowDisk:
         return getattr(self._file, name)
 
 
-def test_a_slow_disk_holds_nothing_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flush waits for its disk in a thread; meanwhile the loop goes round and rows are added."""
+def test_a_slow_disk_delays_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flush waits for its disk in a thread; meanwhile the loop runs and rows are added."""
     disk = _SlowDisk(path.open("wb"))
     monkeypatch.setattr(Path, "open", lambda *_: disk)
     log = RequestLog(path.open("wb"))
@@ -162,8 +162,8 @@ def test_a_flush_can_be_read_while_the_record_grows(path: Path) -> None:
     assert len(read_requests(path)) == 6
 
 
-def test_the_files_of_several_workers_are_one_after_another_one_record(tmp_path: Path) -> None:
-    """Only the first has the header."""
+def test_the_files_of_several_workers_make_up_one_record(tmp_path: Path) -> None:
+    """Only the first one has the header."""
     whole = tmp_path / "whole.csv.gz"
     with whole.open("wb") as file:
         for worker in range(2):
@@ -190,7 +190,7 @@ def test_the_files_of_several_workers_are_one_after_another_one_record(tmp_path:
     ],
 )
 def test_no_example_shows_a_secret(path: Path, secret: str, said: str, kept: str) -> None:
-    """A server may repeat in its answer what it was sent."""
+    """A server may repeat the request in its answer."""
     log = RequestLog(path.open("wb"), secrets=["another", secret])
     log.add(row(0, error="HTTP 403", status=403, example=said))
     log.close()
@@ -198,14 +198,14 @@ def test_no_example_shows_a_secret(path: Path, secret: str, said: str, kept: str
 
 
 def test_an_empty_record_has_a_header(path: Path) -> None:
-    """A load that was stopped before its first arrival left no rows, but a record."""
+    """A load stopped before its first arrival has no rows, but a record."""
     RequestLog(path.open("wb")).close()
     rows = read_requests(path)
     assert (len(rows), list(rows.columns)) == (0, list(REQUEST_COLUMNS))
 
 
-def test_a_record_cut_at_any_byte_gives_its_whole_rows(path: Path) -> None:
-    """A full disk or a kill may cut a file in the middle of a row or of a compressed block."""
+def test_a_record_truncated_at_any_byte_gives_its_complete_rows(path: Path) -> None:
+    """A full disk or a kill may truncate a file in the middle of a row or of a compressed block."""
     log = RequestLog(path.open("wb"))
     for number in range(120):
         log.add(row(number))
@@ -244,7 +244,7 @@ time.sleep(60)
 
 @pytest.mark.integration
 def test_a_killed_process_leaves_every_flushed_row(path: Path) -> None:
-    """SIGKILL gives no chance to end the file; what was flushed is with the kernel."""
+    """After SIGKILL the file has no proper end, but the kernel has the flushed rows."""
     with python("-c", WRITER, str(path), stdout=-1) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"flushed\n"

@@ -1,4 +1,4 @@
-"""The arrival schedule: exact counts, exact shares, shared exactly, and the same again for the same seed."""
+"""The arrival schedule: exact counts and shares, divided exactly among workers, and reproducible by its seed."""
 
 import itertools
 import math
@@ -50,7 +50,7 @@ PARTS = [
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
 @pytest.mark.parametrize(("changes", "before", "inside"), PARTS)
 def test_each_part_has_exactly_its_arrivals(arrivals: str, changes: dict[str, Any], before: int, inside: int) -> None:
-    """As many as the integral of the rate says, warm-up and measured part each for itself, and in order."""
+    """As many as the integral of the rate, separately for warm-up and measured part, and in order."""
     load = load_of(arrivals=arrivals, **changes)
     due = list(schedule(load, WEIGHTS))
     assert Counter(arrival.is_measured for arrival in due) == Counter({False: before, True: inside})
@@ -61,7 +61,7 @@ def test_each_part_has_exactly_its_arrivals(arrivals: str, changes: dict[str, An
     assert all(load.warmup_s < due_s < load.total_s for due_s in times[before:])
 
 
-def test_constant_arrivals_sit_half_a_gap_in_and_do_not_drift() -> None:
+def test_constant_arrivals_begin_after_half_a_gap_and_do_not_drift() -> None:
     """Arrival k is due at (k + ½) / rate, not at the sum of k rounded gaps."""
     due = arrivals_of(rate_rps=300, warmup_s=60, duration_s=1800)
     assert all(abs(arrival.due_s - (k + 0.5) / 300) < 1e-9 for k, arrival in enumerate(due))
@@ -72,21 +72,21 @@ def test_constant_arrivals_sit_half_a_gap_in_and_do_not_drift() -> None:
 @pytest.mark.parametrize("rate_rps", [50, 64, 100, 143, 300, 333, 500, 777, 999, 1000, 1024, 1999, 2000])
 @pytest.mark.parametrize("warmup_s", [0, 7])
 def test_every_second_holds_exactly_the_rate(rate_rps: int, warmup_s: int) -> None:
-    """No arrival lies so near the edge of a second that rounding could move it into the next."""
+    """No arrival is so close to the end of a second that rounding could move it into the next."""
     due = arrivals_of([1], rate_rps=rate_rps, warmup_s=warmup_s, duration_s=60)
     assert per_second(due) == Counter(dict.fromkeys(range(warmup_s + 60), rate_rps))
     nearest_s = min(abs(arrival.due_s - round(arrival.due_s)) for arrival in due)
     assert nearest_s == pytest.approx(0.5 / rate_rps, rel=1e-6)  # half a gap
 
 
-def test_a_ramp_rises_in_a_line() -> None:
-    """100/s reached in 10 s: 10 t² / 2 arrivals by t, so that second s has 10 s + 5."""
+def test_a_ramp_is_linear() -> None:
+    """100/s reached in 10 s: 10 t² / 2 arrivals by t, so second s has 10 s + 5."""
     seconds = per_second(arrivals_of(rate_rps=100, warmup_s=20, ramp_s=10))
     assert [seconds[second] for second in range(20)] == [10 * s + 5 for s in range(10)] + [100] * 10
 
 
 def test_a_burst_decays() -> None:
-    """Three times the rate at the beginning, √3 times after half of the decay, the rate itself from its end on."""
+    """Three times the rate at the beginning, √3 times after half of the decay, the plain rate after its end."""
     seconds = per_second(arrivals_of(rate_rps=500, warmup_s=5, duration_s=900, profile=BURST))
     assert all(seconds[second] == 500 for second in range(5))
     for second in range(300):
@@ -117,7 +117,7 @@ def test_poisson_seconds_vary_as_much_as_a_poisson_count() -> None:
 
 
 def test_poisson_arrivals_follow_the_curve() -> None:
-    """Of a burst the standardised counts of 30 × 10 s vary by 1, as Poisson counts do; constant ones would not."""
+    """The standardised counts of 30 × 10 s of a burst have variance 1, like Poisson counts; constant ones would not."""
     load = load_of(rate_rps=100, duration_s=300, profile=BURST, arrivals="poisson")
     seconds = per_second(list(schedule(load, [1])))
     scores = []
@@ -131,7 +131,7 @@ def test_poisson_arrivals_follow_the_curve() -> None:
 
 @pytest.mark.parametrize("arrivals", ["constant", "poisson"])
 def test_the_same_seed_gives_the_same_schedule(arrivals: str) -> None:
-    """And another seed another one; the warm-up is not the beginning of the measured part once more."""
+    """Another seed gives another one; the warm-up does not repeat the beginning of the measured part."""
     first, same, other = (arrivals_of(arrivals=arrivals, warmup_s=10, seed=seed) for seed in (7, 7, 8))
     assert first == same
     assert first != other
@@ -151,8 +151,8 @@ SHARED = [
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 8])
 @pytest.mark.parametrize("changes", SHARED)
-def test_workers_send_together_what_one_would(changes: dict[str, Any], workers: int) -> None:
-    """The same times, endpoints and turns, dealt one by one: of W workers, each has every W-th."""
+def test_workers_together_send_what_one_would(changes: dict[str, Any], workers: int) -> None:
+    """The same times, endpoints and ordinals; of W workers, each has every W-th arrival."""
     alone = arrivals_of(**changes)
     for worker in range(workers):
         share = list(schedule(load_of(**changes), WEIGHTS, worker=worker, workers=workers))
@@ -160,14 +160,14 @@ def test_workers_send_together_what_one_would(changes: dict[str, Any], workers: 
 
 
 @pytest.mark.parametrize(("worker", "workers"), [(2, 2), (-1, 2), (0, 0)])
-def test_a_worker_that_is_none(worker: int, workers: int) -> None:
-    """Refused before the load, not found in its counts."""
+def test_an_invalid_worker_number_is_refused(worker: int, workers: int) -> None:
+    """It is refused before the load."""
     with pytest.raises(ValueError, match=f"worker must be from 0 to {workers - 1}, but is {worker}"):
         schedule(load_of(), WEIGHTS, worker=worker, workers=workers)
 
 
-def test_nothing_is_drawn_while_the_load_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Endpoints of both parts are ready before the first arrival is asked for."""
+def test_nothing_is_drawn_during_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The endpoints of both parts are drawn before the first arrival."""
     due = schedule(load_of(warmup_s=10), WEIGHTS)
     monkeypatch.delattr(module, "endpoint_sequence")
     assert sum(1 for _ in due) == 1_000
@@ -185,7 +185,7 @@ def test_nothing_is_drawn_while_the_load_runs(monkeypatch: pytest.MonkeyPatch) -
 def test_endpoints_get_exactly_their_share_of_the_measured_part(
     arrivals: str, changes: dict[str, Any], measured: list[int]
 ) -> None:
-    """By itself, whatever the warm-up took; and of the warm-up too, within one arrival."""
+    """Independent of the warm-up, which has its shares within one arrival."""
     due = arrivals_of(arrivals=arrivals, **changes)
     counts = Counter(arrival.endpoint for arrival in due if arrival.is_measured)
     assert [counts[endpoint] for endpoint in range(4)] == measured
@@ -193,8 +193,8 @@ def test_endpoints_get_exactly_their_share_of_the_measured_part(
     assert all(abs(before[endpoint] - before.total() * weight / 10) < 1 for endpoint, weight in enumerate(WEIGHTS))
 
 
-def test_turns_count_the_arrivals_of_each_endpoint() -> None:
-    """Over the whole run, so that every row of the feed has its turn."""
+def test_ordinals_count_the_arrivals_of_each_endpoint() -> None:
+    """Over warm-up and measured part, so that every row of the feed is used."""
     seen: Counter[int] = Counter()
     for arrival in arrivals_of(warmup_s=3):
         assert arrival.ordinal == seen[arrival.endpoint]
@@ -202,7 +202,7 @@ def test_turns_count_the_arrivals_of_each_endpoint() -> None:
 
 
 def test_a_long_part_repeats_its_order_and_keeps_its_shares(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 96 drawn ahead 90 are whole blocks of 10: 500 arrivals are five times these and 50 more."""
+    """Of 96 drawn ahead 90 are complete blocks of 10: 500 arrivals are five times these and 50 more."""
     monkeypatch.setattr(module, "DRAWN_AHEAD", 96)
     order = [arrival.endpoint for arrival in arrivals_of()]
     assert Counter(order) == {0: 200, 1: 100, 2: 50, 3: 150}
@@ -223,7 +223,7 @@ SHARES = [
 
 @pytest.mark.parametrize(("weights", "arrivals", "expected"), SHARES)
 def test_shares_are_exact(weights: list[int], arrivals: int, expected: list[int]) -> None:
-    """By weight; the unfinished last block by largest remainder."""
+    """By weight; an incomplete last block by largest remainder."""
     counts = Counter(endpoint_sequence(weights, arrivals=arrivals, seed="1"))
     got = [counts[index] for index in range(len(weights))]
     assert sum(got) == arrivals
@@ -232,14 +232,14 @@ def test_shares_are_exact(weights: list[int], arrivals: int, expected: list[int]
 
 
 def test_every_block_holds_every_endpoint_by_its_weight() -> None:
-    """No stretch of the run is without an endpoint."""
+    """No part of the run lacks an endpoint."""
     sequence = endpoint_sequence(WEIGHTS, arrivals=1_000, seed="3")
     for start in range(0, 1_000, 10):
         assert sorted(sequence[start : start + 10]) == [0, 0, 0, 0, 1, 1, 2, 3, 3, 3]
 
 
 def test_the_order_is_seeded_and_not_periodic() -> None:
-    """An endpoint that always came at the same place would fall into step with the clock."""
+    """An endpoint that always has the same position would fall into step with the clock."""
     first, same, other = (endpoint_sequence(WEIGHTS, arrivals=1_000, seed=seed) for seed in ("3", "3", "4"))
     assert first == same
     assert first != other

@@ -1,4 +1,4 @@
-"""A drive in virtual time: alarms ring and answers come when a test lets time go by, so that times are exact."""
+"""A driver in virtual time: alarms ring and answers arrive when a test advances the clock, so times are exact."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,11 +21,11 @@ from include.perf.model.histogram import Histogram
 
 UNIX = 1_767_787_200.0
 LATE_S = 1e-6
-"""An alarm rings a little after its time, as every alarm does."""
+"""How late a fake alarm rings; real alarms are late too."""
 
 
 class VirtualTime:
-    """A clock that stands still, and what is to happen on it."""
+    """A clock that a test advances, and the events on it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000.0
@@ -38,22 +38,22 @@ class VirtualTime:
         monkeypatch.setattr(pacer_module, "await_moment", self._pass_awake)
 
     def _pass_awake(self, until_s: float) -> None:
-        """Stand for the moment that is waited awake, in which nothing else can happen."""
+        """Replace a busy wait, during which nothing else can happen."""
         self.now = max(self.now, until_s + LATE_S)
 
     def at(self, when_s: float, act: Callable[[], object]) -> int:
-        """Do something in gevent's hub once it is so late; returns its number."""
+        """Schedule an event in gevent's hub; return its number."""
         number = next(self._numbers)
         self._events[number] = (when_s, act)
         return number
 
     def forget(self, number: int | None) -> None:
-        """Take back what was to happen."""
+        """Cancel an event."""
         if number is not None:
             self._events.pop(number, None)
 
     def wait(self, seconds: float) -> None:
-        """Make the greenlet that calls this wait; whoever limits its time may throw into it."""
+        """Make the calling greenlet wait; an exception may be thrown into it."""
         number = self.at(self.now + seconds, getcurrent().switch)
         try:
             get_hub().switch()
@@ -61,7 +61,7 @@ class VirtualTime:
             self.forget(number)
 
     def pass_until(self, until_s: float) -> None:
-        """Let time go by, event after event."""
+        """Advance the clock, event after event."""
         _let_others_run()
         while (following := self._next()) is not None and self._events[following][0] <= until_s:
             when_s, act = self._events.pop(following)
@@ -95,14 +95,14 @@ class _VirtualAlarm:
 
 
 Reaction = Callable[[bytes], float | Exception]
-"""What a target does with a request: it answers after so many seconds, or the request fails."""
+"""Reaction of a target to a request: it answers after a number of seconds, or the request fails."""
 
 NEVER = 1e9
 
 
 @dataclass(slots=True, kw_only=True)
 class _Target:
-    """A connection to a target that reacts as a test says."""
+    """A connection to a target whose reactions a test defines."""
 
     time: VirtualTime
     react: Reaction
@@ -120,7 +120,7 @@ class _Target:
 
 
 class _Rows(RequestLog):
-    """A record that is kept in memory."""
+    """A record in memory."""
 
     def __init__(self) -> None:
         self.started_at = 0.0
@@ -134,7 +134,7 @@ class _Rows(RequestLog):
 
 
 class VirtualLoad:
-    """A drive with its users, on a clock that stands still until it is moved; the schedule starts at 0 s."""
+    """A driver with its users on a virtual clock; the schedule starts at 0 s."""
 
     def __init__(
         self,
@@ -158,20 +158,20 @@ class VirtualLoad:
 
     @property
     def rows(self) -> list[RequestRow]:
-        """What was recorded, by the time at which it was due."""
+        """The recorded rows by due time."""
         return sorted(self.log.written)
 
     @property
     def sent_s(self) -> list[float]:
-        """When requests went out."""
+        """When requests were sent."""
         return [sent - self._start for sent in self.target.sent]
 
     def pass_until(self, until_s: float) -> None:
-        """Let time go by until so many seconds after the start."""
+        """Advance the clock to a number of seconds after the start."""
         self._time.pass_until(self._start + until_s)
 
     def hold_up_until(self, until_s: float) -> None:
-        """Let time go by with nothing happening, as in a process that is not given the processor."""
+        """Advance the clock without events, like in a process that gets no processor time."""
         self._time.now = self._start + until_s
 
     def summary(self) -> GeneratorLog:

@@ -57,7 +57,7 @@ def test_a_value_has_the_time_of_the_middle_of_its_average() -> None:
     ],
 )
 def test_only_the_run_is_queried(total_s: float, interval_s: float, window: str, first_s: float, step_s: float) -> None:
-    """The first average ends four scrapes after the begin, the last with the run: nothing before or after the run is included."""
+    """The first average ends four scrapes after the begin, the last with the run: nothing outside it is included."""
     metrics = FakeMetrics({})
     scraped(metrics, total_s=total_s, interval_s=interval_s)
     expected = (BEGIN + timedelta(seconds=first_s), BEGIN + timedelta(seconds=total_s), step_s)

@@ -1,4 +1,4 @@
-"""Loads whose workers come over the network: real worker processes, on loopback, with a key and a port of their own."""
+"""Distributed loads: real worker processes on loopback, with their own key and port."""
 
 import contextlib
 import json
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.integration
 HOST = os.uname().nodename
 LATE_S = 0.25
 SILENT_S = 8.0
-"""A worker stops by itself when its master has said nothing for 5 s; looked for with some seconds to spare."""
+"""A worker stops when its master has been silent for 5 s; the tests allow some seconds more."""
 
 LONG = LOAD.model_copy(update={"duration_s": 60})
 
@@ -56,7 +56,7 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 
 
 def soon(is_so: Callable[[], bool], *, within_s: float = 30.0) -> bool:
-    """Wait until something is so; return whether it is."""
+    """Wait until a condition is true; return whether it is."""
     deadline = time.monotonic() + within_s
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -64,7 +64,7 @@ def soon(is_so: Callable[[], bool], *, within_s: float = 30.0) -> bool:
 
 
 def assert_falls_silent(target: Target, *, within_s: float) -> None:
-    """Nothing comes to the target any more, and soon."""
+    """Check that the target soon gets no more requests."""
     deadline = time.monotonic() + within_s
     count = -1
     while (now := target.answered()) != count and time.monotonic() < deadline:
@@ -77,7 +77,7 @@ def assert_falls_silent(target: Target, *, within_s: float) -> None:
 def test_three_workers_send_exactly_the_schedule_of_one(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
-    """600/s for 10 s: each second at the target, exact percentiles of all rows, exact shares of the endpoints."""
+    """600/s for 10 s: every second at the target, exact percentiles of all rows, exact shares of the endpoints."""
     target, folder = start(), folder_in(tmp_path, "run")
     agents = [pool.start() for _ in range(3)]
     load = LoadProfile(rate_rps=600, duration_s=10, warmup_s=1, max_concurrency=600)
@@ -104,7 +104,7 @@ def test_three_workers_send_exactly_the_schedule_of_one(
     for name, share in {"latency_p50": 0.50, "latency_p95": 0.95, "latency_p99": 0.99}.items():
         assert figures.metrics[name].value == pytest.approx(float(np.quantile(latencies, share)), abs=1e-12)
 
-    # At the target: none before it was due, but for what the clocks may be off by, and each in its second.
+    # At the target: none before it was due, except for the error of the clocks, and all in their second.
     uncertainty_s = summary.clock_uncertainty_s
     assert uncertainty_s is not None
     assert 0 < uncertainty_s < 0.010
@@ -124,7 +124,7 @@ def test_three_workers_send_exactly_the_schedule_of_one(
 def test_a_worker_that_is_killed_ends_the_load_and_its_rows_are_kept(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
-    """SIGKILL to the process of one of two: the other stops, and the record tells where the lost one ran."""
+    """SIGKILL to the process of one of two: the other stops, and the record names the host of the lost one."""
     target, folder = start(), folder_in(tmp_path, "run")
     agents = [pool.start() for _ in range(2)]
     killed: list[float] = []
@@ -154,7 +154,7 @@ def test_a_worker_that_is_killed_ends_the_load_and_its_rows_are_kept(
 def test_when_the_only_worker_is_lost_the_error_names_it(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
-    """Nobody is left to write a summary; its rows up to then are kept."""
+    """No worker is left to write a summary; the rows up to then are kept."""
     target, folder = start(), folder_in(tmp_path, "run")
     agent = pool.start()
     kill = when_finished(100, lambda: agent.loads[0].kill())
@@ -168,7 +168,7 @@ def test_when_the_only_worker_is_lost_the_error_names_it(
 def test_a_worker_that_was_killed_serves_the_next_load(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
-    """The agent starts a fresh process for each load; nothing of the last one is left in it."""
+    """The agent starts a new process for every load, without any state of the previous one."""
     target, agent = start(), pool.start()
     for name in ("first", "second"):
         folder = folder_in(tmp_path, name)
@@ -179,10 +179,10 @@ def test_a_worker_that_was_killed_serves_the_next_load(
 
 
 @pytest.mark.faults
-def test_a_worker_that_comes_late_takes_part_in_the_next_load_only(
+def test_a_late_worker_takes_part_in_the_next_load_only(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
-    """It waits; the load that runs is not shared anew."""
+    """It waits; the running load is not redistributed."""
     target, folder, agents = start(), folder_in(tmp_path, "run"), [pool.start()]
     load = LOAD.model_copy(update={"duration_s": 15})
     begin = when_finished(10, lambda: agents.append(pool.start()))
@@ -204,10 +204,10 @@ runpy.run_module("include.load.remote", run_name="__main__")
 """
 
 
-def test_too_few_workers_are_an_error_that_says_who_came_and_who_was_refused(
+def test_too_few_workers_are_an_error_that_names_all_workers(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
-    """One of four comes; one is of another version, and one has another key. Nothing is sent."""
+    """One of four connects; one has another version, and one another key. Nothing is sent."""
     target, folder = start(), folder_in(tmp_path, "run")
     pool.start()
     older = pool.start(remote=[sys.executable, "-c", OLDER])
@@ -238,7 +238,7 @@ runpy.run_module("include.load.remote", run_name="__main__")
 
 
 def can_have_another_monotonic_clock() -> bool:
-    """Whether this system lends a process a monotonic clock of its own (time_namespaces(7))."""
+    """Return whether this system can give a process its own monotonic clock (time_namespaces(7))."""
     with contextlib.suppress(OSError):
         return subprocess.run(["unshare", "--time", "--monotonic", "7200", "true"], check=False).returncode == 0
     return False
@@ -248,7 +248,7 @@ def can_have_another_monotonic_clock() -> bool:
 def test_a_worker_whose_clocks_are_off_by_hours_sends_the_same_load(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:
-    """The wall clock by 3 h, the monotonic one by 2 where the system allows it: all is told by the master's clocks."""
+    """The wall clock by 3 h, the monotonic clock by 2 h where possible: all times are those of the master's clocks."""
     target, folder = start(), folder_in(tmp_path, "run")
     elsewhere = ["unshare", "--time", "--monotonic", "7200", "--fork"] if can_have_another_monotonic_clock() else []
     pool.start()
@@ -293,10 +293,10 @@ def master_of(folder: Path) -> psutil.Process:
 
 @pytest.mark.faults
 @pytest.mark.parametrize("killed", ["the task", "the master", "both at once"])
-def test_a_load_does_not_outlive_who_ordered_it(
+def test_a_load_does_not_outlive_its_parent(
     pool: Pool, start: Callable[..., Target], tmp_path: Path, killed: str
 ) -> None:
-    """SIGKILL in mid-run: workers elsewhere stop within seconds, also when nobody is left to tell them."""
+    """SIGKILL during the load: remote workers stop within seconds, even without a stop command."""
     target, folder = start(), folder_in(tmp_path, "run")
     agents = [pool.start() for _ in range(2)]
     service = service_at(target.url).model_dump_json()
@@ -320,13 +320,13 @@ def test_a_load_does_not_outlive_who_ordered_it(
 
 
 def rows_in_parts(folder: Path) -> list[Path]:
-    """Return the files of rows that a load left."""
+    """Return the files of rows of a load."""
     return [path for path in folder.glob("requests*.csv.gz") if path.stat().st_size]
 
 
 @pytest.mark.faults
-def test_a_master_that_hangs_is_as_good_as_gone(pool: Pool, start: Callable[..., Target], tmp_path: Path) -> None:
-    """SIGSTOP is what a cut network looks like to a worker: nothing is heard, and no connection breaks."""
+def test_workers_stop_when_their_master_hangs(pool: Pool, start: Callable[..., Target], tmp_path: Path) -> None:
+    """SIGSTOP looks like an interrupted network to a worker: no messages, and no broken connection."""
     target, folder = start(), folder_in(tmp_path, "run")
     pool.start()
     stopped: list[psutil.Process] = []
@@ -343,10 +343,8 @@ def test_a_master_that_hangs_is_as_good_as_gone(pool: Pool, start: Callable[...,
 
 
 @pytest.mark.faults
-def test_a_worker_that_is_asked_to_end_hands_over_its_record(
-    pool: Pool, start: Callable[..., Target], tmp_path: Path
-) -> None:
-    """SIGTERM, as when its container is replaced: the load ends early, and every row is there."""
+def test_a_terminated_worker_hands_over_its_record(pool: Pool, start: Callable[..., Target], tmp_path: Path) -> None:
+    """SIGTERM, as when its container is replaced: the load ends early, and every row is kept."""
     target, folder = start(), folder_in(tmp_path, "run")
     agents = [pool.start() for _ in range(2)]
     end = when_finished(100, agents[1].process.terminate)
@@ -358,7 +356,7 @@ def test_a_worker_that_is_asked_to_end_hands_over_its_record(
 
 
 def test_a_stranger_at_the_port_changes_nothing(pool: Pool, start: Callable[..., Target], tmp_path: Path) -> None:
-    """Noise, and Locust's own messages from a worker without the key, are left out."""
+    """Noise, and Locust's own messages from a worker without the key, are ignored."""
     target, folder = start(), folder_in(tmp_path, "run")
     pool.start()
     with child(sys.executable, "-c", NOISE, str(pool.port), stdout=subprocess.PIPE):
@@ -390,7 +388,7 @@ while True:
 
 
 def test_a_load_that_is_halted_while_it_waits_for_workers_ends_at_once(pool: Pool, tmp_path: Path) -> None:
-    """Nobody waits for workers for a load that nobody wants."""
+    """It does not wait for workers of a halted load."""
     folder, watch = folder_in(tmp_path, "run"), Onlooker()
     watch.reason = "load is halted by ops"
     began = time.monotonic()
@@ -412,10 +410,8 @@ def test_a_port_in_use_is_reported(pool: Pool, tmp_path: Path) -> None:
         pool.drive(folder, "http://127.0.0.1:9", load=LOAD, workers=1)
 
 
-def test_the_plan_that_is_left_says_how_many_took_part(
-    pool: Pool, start: Callable[..., Target], tmp_path: Path
-) -> None:
-    """All that are there share the load, however many the profile would have had."""
+def test_the_stored_plan_has_the_number_of_workers(pool: Pool, start: Callable[..., Target], tmp_path: Path) -> None:
+    """All connected workers share the load, whatever number the profile needs."""
     target, folder = start(), folder_in(tmp_path, "run")
     pool.start()
     pool.start()

@@ -1,4 +1,4 @@
-"""Real loads by the real child process, held against what the target itself wrote down.
+"""Real loads by the real child process, compared with the target's own record.
 
 The shortest load that a plan may ask for takes 10 s, so each of these tests asks as much of its load as it can.
 """
@@ -53,13 +53,13 @@ def told() -> list[Progress]:
 
 
 @pytest.mark.alone
-def test_a_load_is_what_was_asked_for_and_what_the_target_saw(
+def test_a_load_is_as_requested_and_as_the_target_recorded_it(
     start: Callable[..., Target],
     tmp_path: Path,
     told: list[Progress],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Rate to 0.1 %, a row an arrival, and no quantile below the target's own."""
+    """Rate to 0.1 %, one row per arrival, and no quantile below the target's own."""
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "secret")
     environments = []
 
@@ -101,8 +101,8 @@ def test_a_load_is_what_was_asked_for_and_what_the_target_saw(
     assert not [name for environment in environments for name in environment if name.startswith("AIRFLOW")]
 
 
-def test_a_stall_is_seen_by_every_request_that_was_due_in_it(start: Callable[..., Target], tmp_path: Path) -> None:
-    """The target stands still for 1 s at its 500th request; users that wait would report one slow request."""
+def test_a_stall_delays_every_request_that_was_due_in_it(start: Callable[..., Target], tmp_path: Path) -> None:
+    """The target stalls for 1 s at its 500th request; users that wait would report one slow request."""
     target, folder = start("--stall-at", "500", "--stall-s", "1.0"), folder_in(tmp_path, "run")
     drive(folder, target.url)
     rows = rows_in(folder)
@@ -122,8 +122,8 @@ def test_a_stall_is_seen_by_every_request_that_was_due_in_it(start: Callable[...
     assert measured.achieved_rate_rps == pytest.approx(100, rel=0.001)
 
 
-def test_two_loads_side_by_side_do_not_meet(start: Callable[..., Target], tmp_path: Path) -> None:
-    """One goes well while the other, to a port where nothing listens, fails from the first request to the last."""
+def test_two_concurrent_loads_do_not_affect_each_other(start: Callable[..., Target], tmp_path: Path) -> None:
+    """One succeeds while all requests of the other, to a port where nothing listens, fail."""
     target = start()
     good, bad = folder_in(tmp_path, "good"), folder_in(tmp_path, "bad")
     with ThreadPoolExecutor(2) as pool:
@@ -143,8 +143,8 @@ def test_two_loads_side_by_side_do_not_meet(start: Callable[..., Target], tmp_pa
     assert {(group.endpoint, group.count) for group in down.errors} == {("orders", 300), ("positions", 200)}
 
 
-def test_a_target_killed_in_the_middle_leaves_a_whole_record(start: Callable[..., Target], tmp_path: Path) -> None:
-    """Answers before, refusals after, at most the requests in flight in between; the schedule goes on."""
+def test_the_record_is_complete_when_the_target_is_killed(start: Callable[..., Target], tmp_path: Path) -> None:
+    """Answers before, refused connections after, at most the requests in flight in between; the schedule continues."""
     target, folder = start(), folder_in(tmp_path, "run")
 
     def kill() -> None:
@@ -168,7 +168,7 @@ def test_a_target_killed_in_the_middle_leaves_a_whole_record(start: Callable[...
 
 
 def test_a_target_that_hangs_times_out_and_the_run_ends_on_time(start: Callable[..., Target], tmp_path: Path) -> None:
-    """Stopped, it takes connections and answers none: each request waits for its 1 s, and none is missing."""
+    """Suspended, it accepts connections and answers none: every request waits for 1 s, and none is missing."""
     target, folder = start(), folder_in(tmp_path, "run")
     began = time.monotonic()
     stop = when_finished(300, lambda: target.process.send_signal(signal.SIGSTOP))
@@ -190,10 +190,10 @@ def test_a_target_that_hangs_times_out_and_the_run_ends_on_time(start: Callable[
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_load_that_is_told_to_end_leaves_a_whole_record(
+def test_a_terminated_load_leaves_a_complete_record(
     start: Callable[..., Target], tmp_path: Path, number: signal.Signals
 ) -> None:
-    """A signal to the child: it stops, writes what it has, and says why it stopped."""
+    """On a signal the child stops, writes its record, and gives the reason."""
     target, folder = start(), folder_in(tmp_path, "run")
 
     def end() -> None:
@@ -209,8 +209,8 @@ def test_a_load_that_is_told_to_end_leaves_a_whole_record(
     assert measured.finished <= target.answered() <= measured.due
 
 
-def test_a_child_that_is_killed_leaves_what_it_flushed(start: Callable[..., Target], tmp_path: Path) -> None:
-    """SIGKILL: no summary, which is said clearly, and the rows up to the last second."""
+def test_a_killed_child_leaves_its_flushed_rows(start: Callable[..., Target], tmp_path: Path) -> None:
+    """SIGKILL: no summary, which the error says, and the rows up to the last second."""
     target, folder = start(), folder_in(tmp_path, "run")
 
     def kill() -> None:
@@ -240,7 +240,7 @@ LocustGenerator().run(order_for(service, load, Path(sys.argv[3])), watch=watch)
 
 
 def test_a_load_never_outlives_the_process_that_started_it(start: Callable[..., Target], tmp_path: Path) -> None:
-    """SIGKILL to the parent closes the command pipes: both workers are gone within 5 s, and their parts are whole."""
+    """SIGKILL to the parent closes the command pipes: both workers end within 5 s, and their parts are complete."""
     target, folder = start(), folder_in(tmp_path, "run")
     load = LOAD.model_copy(update={"workers": 2})
     arguments = [service_at(target.url).model_dump_json(), load.model_dump_json(), str(folder)]
@@ -266,11 +266,11 @@ def test_a_load_never_outlives_the_process_that_started_it(start: Callable[..., 
 
 
 class _Stopped(Exception):
-    """What an Airflow task raises when it is cleared."""
+    """The exception of an Airflow task that is cleared."""
 
 
-def test_an_interrupted_task_takes_its_load_with_it(start: Callable[..., Target], tmp_path: Path) -> None:
-    """The error goes on, and when it comes out nothing runs any more."""
+def test_an_interrupted_task_ends_its_load(start: Callable[..., Target], tmp_path: Path) -> None:
+    """The exception is raised after all processes have ended."""
     target, folder = start(), folder_in(tmp_path, "run")
 
     def interrupt() -> None:
@@ -283,7 +283,7 @@ def test_an_interrupted_task_takes_its_load_with_it(start: Callable[..., Target]
     assert len(rows_in(folder)) == summary_in(folder).arrivals
 
 
-def test_a_load_over_tls_has_as_many_connections_as_it_may(tmp_path: Path) -> None:
+def test_a_load_over_tls_may_have_many_connections(tmp_path: Path) -> None:
     """The usual limit of open files is below what a load may need, and the child raises its own."""
     limits = []
 
@@ -309,8 +309,8 @@ def test_a_load_over_tls_has_as_many_connections_as_it_may(tmp_path: Path) -> No
     assert set(found) <= {"", "unfinished"}
 
 
-def test_a_child_that_never_started_says_its_last_words(tmp_path: Path) -> None:
-    """The feed is not whole: no record, and the reason in the error."""
+def test_the_error_of_a_failed_start_has_the_end_of_the_log(tmp_path: Path) -> None:
+    """The feed is damaged: no record, and the reason in the error."""
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / FEED_FILE).write_text("{}\n", encoding="utf-8")
@@ -319,7 +319,7 @@ def test_a_child_that_never_started_says_its_last_words(tmp_path: Path) -> None:
 
 
 def test_an_old_record_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
-    """A task that is tried again starts from nothing."""
+    """A retried task starts without the old record."""
     folder = tmp_path / "run"
     folder.mkdir()
     for name in (REQUESTS_FILE, GENERATOR_FILE):
@@ -331,7 +331,7 @@ def test_an_old_record_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_ends_the_load_and_the_summary_says_so(tmp_path: Path) -> None:
-    """What could not be written down did not happen: such a run counts for nothing."""
+    """A run whose rows could not be written is invalid."""
     folder = folder_in(tmp_path, "run")
     (folder / REQUESTS_FILE).symlink_to("/dev/full")
     with SocketServer(always(answer())) as server:
@@ -344,6 +344,6 @@ def test_a_full_disk_ends_the_load_and_the_summary_says_so(tmp_path: Path) -> No
 
 
 def test_locust_was_not_imported_here() -> None:
-    """The adapter starts it in a process of its own."""
+    """The adapter starts it in a separate process."""
     assert "locust" not in sys.modules
     assert "gevent.monkey" not in sys.modules or not sys.modules["gevent.monkey"].is_module_patched("socket")

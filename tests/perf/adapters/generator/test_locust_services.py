@@ -1,4 +1,4 @@
-"""Real loads on services that want more than a good status, know secrets, or are not there at all."""
+"""Real loads on services that expect more than a good status, have secrets, or are unreachable."""
 
 import gzip
 import signal
@@ -37,7 +37,7 @@ SLOW = LOAD.model_copy(update={"rate_rps": 20})  # 20/s × 10 s = 200 arrivals, 
 
 
 class Strict:
-    """A service that answers orders with what nobody expects, and repeats in it what it was sent."""
+    """A service that answers orders unexpectedly, and repeats the request in its answer."""
 
     def __init__(self) -> None:
         self.seen: Counter[str] = Counter()
@@ -59,7 +59,7 @@ class Strict:
 
 
 def _drive_strict(folder: Path, tls: Path) -> tuple[Strict, list[dict[str, str]], list[list[str]], int]:
-    """Drive a load over TLS; return what the service saw, and the environments and command lines meanwhile."""
+    """Drive a load over TLS; return the received requests, and the environments and command lines meanwhile."""
     strict, environments, commands = Strict(), [], []
 
     def look(_: Progress) -> None:
@@ -95,7 +95,7 @@ def _assert_no_secret_in(folder: Path) -> None:
 
 
 def test_secrets_reach_the_service_and_nothing_else(tmp_path: Path) -> None:
-    """Over TLS that is verified with a bundle of its own: no file, environment or command line has them."""
+    """Over TLS verified with the service's bundle: no file, environment or command line has them."""
     folder = folder_in(tmp_path, "run")
     strict, environments, commands, connections = _drive_strict(folder, tmp_path)
     assert strict.seen == {"requests": 200, "with both secrets": 200, "with their own header": 200}
@@ -113,7 +113,7 @@ def test_secrets_reach_the_service_and_nothing_else(tmp_path: Path) -> None:
 
 
 def _drive_hanging(folder: Path, target: Target) -> None:
-    """Stop the target in the middle; with 20 slots and a time-out of 60 s all are soon taken for good."""
+    """Suspend the target during the load; with 20 connections and a timeout of 60 s all are soon busy."""
     load = LOAD.model_copy(update={"max_concurrency": 20, "drain_s": 1.0})
     target_stops = when_finished(200, lambda: target.process.send_signal(signal.SIGSTOP))
     drive(folder, target.url, load=load, timeout_s=60.0, on_progress=target_stops)
@@ -125,8 +125,8 @@ def _drive_without_keep_alive(folder: Path) -> int:
         return server.accepted
 
 
-def test_a_load_goes_to_the_address_that_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name is for the Host header only: nobody could resolve it, and no proxy is asked for it either."""
+def test_a_load_goes_to_the_given_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is only for the Host header: it cannot be resolved, and no proxy gets it."""
     hosts: Counter[str] = Counter()
 
     def note(talk: Talk) -> None:
@@ -146,8 +146,8 @@ def test_a_load_goes_to_the_address_that_it_was_given(tmp_path: Path, monkeypatc
         assert elsewhere.accepted == 0
 
 
-def test_loads_that_go_wrong_end_on_time_and_are_whole(start: Callable[..., Target], tmp_path: Path) -> None:
-    """Side by side: a host on which nobody listens, a target that hangs with every slot taken, and no keep-alive."""
+def test_failing_loads_end_on_time_with_complete_records(start: Callable[..., Target], tmp_path: Path) -> None:
+    """At once: a host on which nothing listens, a target that hangs with all connections busy, and no keep-alive."""
     target = start()
     nowhere, hanging, closing = (folder_in(tmp_path, name) for name in ("nowhere", "hanging", "closing"))
     with ThreadPoolExecutor(3) as pool:

@@ -1,4 +1,4 @@
-"""Loads that are stopped under way, by real load processes: how soon nothing is sent any more, and what is kept.
+"""Stopped loads of real load processes: how soon the requests end, and what is kept.
 
 What counts is what the target itself wrote down.
 """
@@ -45,12 +45,12 @@ pytestmark = pytest.mark.integration
 
 LONG = LOAD.model_copy(update={"duration_s": 60})
 SPARE_S = 1.5
-"""By so much a busy machine may hold up what is timed here."""
+"""Tolerance for delays on a busy machine."""
 
 
 @dataclass
 class Stop:
-    """Watches a load, and gives a reason to end it once it is so far; does something just before.
+    """Watches a load, gives a reason to stop it at a given time, and calls a function just before.
 
     Attributes:
         at: Unix time at which it was first asked for a reason and had one.
@@ -73,7 +73,7 @@ class Stop:
 
 
 def run(folder: Path, url: str, watch: Any, *, load: LoadProfile = LONG, **service: Any) -> float:
-    """Run a load to its end; return when that was. Then nothing of it runs any more."""
+    """Run a load to its end; return when it ended. Then none of its processes runs."""
     LocustGenerator(credentials=lambda _: {}).run(order_for(service_at(url, **service), load, folder), watch=watch)
     ended = time.time()
     assert loads_of(folder) == []
@@ -86,14 +86,14 @@ def worker_of(folder: Path, number: int) -> psutil.Process:
 
 
 def last_sent(folder: Path) -> float:
-    """When the last request went out, by the record."""
+    """Return when the last request was sent, from the record."""
     rows = rows_in(folder)
     went_out = rows[(rows["error"] != "unfinished") | (rows["service_time_s"] > 0)]
     return float((went_out["due_at"] + went_out["start_lag_s"]).max())
 
 
 def assert_silent(target: Target) -> None:
-    """Nothing comes to the target any more."""
+    """Check that the target gets no more requests."""
     count = target.answered()
     time.sleep(0.5)
     assert target.answered() == count
@@ -104,10 +104,10 @@ def assert_silent(target: Target) -> None:
     [({}, "measured"), ({"workers": 2, "warmup_s": 30}, "warmup")],
     ids=["one worker", "two workers, in the warm-up"],
 )
-def test_a_load_that_is_stopped_stops_at_once_and_keeps_what_it_has(
+def test_a_stopped_load_ends_at_once_and_keeps_its_record(
     start: Callable[..., Target], tmp_path: Path, changes: dict[str, Any], part: str
 ) -> None:
-    """The reason is in the record and in the verdict's words, and there is a row for each arrival."""
+    """The reason is in the record and in the verdict, and every arrival has a row."""
     target, folder, watch = start(), folder_in(tmp_path, "run"), Stop()
     load = LONG.model_copy(update=changes)
     ended = run(folder, target.url, watch, load=load)
@@ -139,10 +139,10 @@ HANGS = [
 
 
 @pytest.mark.parametrize("criterion", HANGS, ids=[criterion.describe() for criterion in HANGS])
-def test_a_target_that_hangs_is_left_alone_soon(
+def test_a_load_on_a_hanging_target_stops_soon(
     start: Callable[..., Target], tmp_path: Path, criterion: StopCriterion
 ) -> None:
-    """400/s fill 1 000 connections of two workers in 2.5 s; not one has timed out when each criterion ends it."""
+    """400/s fill 1 000 connections of two workers in 2.5 s; none has timed out when a criterion stops the load."""
     target, folder, hung = start(), folder_in(tmp_path, "run"), []
     limits = LoadLimits([criterion])
 
@@ -164,8 +164,8 @@ def test_a_target_that_hangs_is_left_alone_soon(
     assert measured.unfinished > 1_000
 
 
-def test_a_target_that_fails_is_left_alone(tmp_path: Path) -> None:
-    """Nothing but HTTP 503: after the window of 3 s, and within 5 s of it."""
+def test_a_load_on_a_failing_target_stops(tmp_path: Path) -> None:
+    """Only HTTP 503: it stops after the window of 3 s, and within 5 s of it."""
     folder = folder_in(tmp_path, "run")
     limits = LoadLimits([in_three_seconds(metric="error_ratio", above=0.5)])
     with SocketServer(always(answer(status="503 Busy"))) as server:
@@ -178,10 +178,10 @@ def test_a_target_that_fails_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("frozen", [0, 1])
-def test_a_worker_that_is_frozen_is_killed_and_the_other_stops_at_once(
+def test_a_frozen_worker_is_killed_and_the_other_stops_at_once(
     start: Callable[..., Target], tmp_path: Path, frozen: int
 ) -> None:
-    """3 s for both together; what the frozen one had flushed is kept."""
+    """3 s for both together; the flushed rows of the frozen one are kept."""
     target, folder = start(), folder_in(tmp_path, "run")
     watch = Stop(act=lambda: worker_of(folder, frozen).send_signal(signal.SIGSTOP))
     ended = run(folder, target.url, watch, load=LONG.model_copy(update={"workers": 2}))
@@ -200,8 +200,8 @@ def test_a_worker_that_is_frozen_is_killed_and_the_other_stops_at_once(
     ]
 
 
-def test_a_load_whose_only_worker_is_frozen_says_why_it_ended(start: Callable[..., Target], tmp_path: Path) -> None:
-    """It is killed and leaves no summary: the reason must not be lost with it."""
+def test_the_reason_is_kept_when_the_only_worker_is_frozen(start: Callable[..., Target], tmp_path: Path) -> None:
+    """It is killed and leaves no summary; the error has the reason."""
     target, folder = start(), folder_in(tmp_path, "run")
     watch = Stop(act=lambda: worker_of(folder, 0).send_signal(signal.SIGSTOP))
     with pytest.raises(LoadError, match=r"^the load was stopped: enough; the load generator did not end within 3 s "):
@@ -214,10 +214,10 @@ def test_a_load_whose_only_worker_is_frozen_says_why_it_ended(start: Callable[..
     assert_silent(target)
 
 
-def test_a_worker_that_says_nothing_ends_the_load(
+def test_a_silent_worker_ends_the_load(
     start: Callable[..., Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody gives a reason, but one of two is frozen: half of a load is another load."""
+    """There is no reason to stop, but one of two workers is frozen: half of a load is not the planned load."""
     monkeypatch.setattr(locust_generator, "SILENCE_S", 3.0)
     target, folder, frozen = start(), folder_in(tmp_path, "run"), []
 
@@ -234,10 +234,10 @@ def test_a_worker_that_says_nothing_ends_the_load(
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.7])
-def test_a_load_that_is_stopped_before_it_began_sends_nothing(
+def test_a_load_stopped_before_the_start_sends_nothing(
     start: Callable[..., Target], tmp_path: Path, after_s: float
 ) -> None:
-    """The workers are still importing, or getting ready."""
+    """The workers are still importing, or preparing."""
     target, folder, watch = start(), folder_in(tmp_path, "run"), Stop()
     timer = threading.Timer(after_s, lambda: setattr(watch, "reason", "halted by alice"))
     timer.start()
@@ -251,16 +251,16 @@ def test_a_load_that_is_stopped_before_it_began_sends_nothing(
     assert target.answered() == 0
 
 
-def test_a_load_of_one_worker_that_never_began_leaves_no_record(start: Callable[..., Target], tmp_path: Path) -> None:
-    """Not even an empty one: it would be taken for a load that was killed."""
+def test_a_worker_that_never_started_leaves_no_record(start: Callable[..., Target], tmp_path: Path) -> None:
+    """Not even an empty one, which would look like a load that was killed."""
     target, folder, watch = start(), folder_in(tmp_path, "run"), Stop(reason="halted by alice")
     with pytest.raises(LoadError, match=r"^the load was stopped before it left a record: halted by alice$"):
         run(folder, target.url, watch)
     assert not (folder / REQUESTS_FILE).exists()
 
 
-def test_a_stop_is_heard_while_answers_are_awaited(tmp_path: Path) -> None:
-    """All is sent, and 60 s of drain are ahead."""
+def test_a_load_can_be_stopped_while_it_waits_for_answers(tmp_path: Path) -> None:
+    """All requests are sent, and it would wait 60 s for answers."""
     folder = folder_in(tmp_path, "run")
     watch = Stop(after_s=12.0)
     with SocketServer(_never_answer) as server:
@@ -292,10 +292,8 @@ for line in os.fdopen(int(os.environ[COMMANDS_VARIABLE]), "rb"):
 
 
 @pytest.mark.parametrize("is_over", [True, False])
-def test_a_worker_that_still_writes_its_record_is_left_to_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_over: bool
-) -> None:
-    """A million rows take a while: one that says that its load is over gets the time, and one that hangs does not."""
+def test_a_worker_gets_time_to_write_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_over: bool) -> None:
+    """A worker that has reported the end of its load gets time for its rows, a hanging one does not."""
     monkeypatch.setattr(locust_generator, "STOP_S", 2.0)
     popen, said = subprocess.Popen, "over" if is_over else "nothing"
 
@@ -326,7 +324,7 @@ LocustGenerator().run(order_for(service, load, Path(sys.argv[3])), watch=Onlooke
 
 
 class Noting:
-    """A target that answers the first so many requests, and notes when each came."""
+    """A target that answers a number of requests, and records when they arrived."""
 
     def __init__(self, *, answers: int) -> None:
         self.came: list[float] = []
@@ -355,7 +353,7 @@ ENDS = [
 
 @pytest.mark.parametrize(("when", "after_s", "number"), ENDS, ids=lambda value: getattr(value, "name", str(value)))
 def test_a_load_never_outlives_its_parent(tmp_path: Path, when: str, after_s: float, number: signal.Signals) -> None:
-    """No request comes later than 5 s after, nor much sooner than that; and no process is left."""
+    """No request arrives later than 5 s after its end, and no process is left."""
     folder, target = folder_in(tmp_path, "run"), Noting(answers=480)
     load = LOAD.model_copy(update={"rate_rps": 50, "workers": 2, "drain_s": 60.0})
     with SocketServer(target) as server:

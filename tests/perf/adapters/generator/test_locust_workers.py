@@ -1,4 +1,4 @@
-"""Loads of several real workers: together they are one load, and none goes on without the others."""
+"""Loads of several real workers: together they send one load, and all stop when one does."""
 
 import signal
 from collections import Counter
@@ -22,12 +22,12 @@ from tests.real_loads import LOAD, Target, drive, folder_in, kinds, loads_of, ro
 pytestmark = pytest.mark.integration
 
 LATE_S = 0.25
-"""By so much a busy machine may hold up a second's arrivals; the schedule itself is held to the microsecond."""
+"""Tolerance for arrivals at the target on a busy machine; the schedule is checked to the microsecond."""
 
 
 @pytest.mark.alone
 def test_two_workers_send_exactly_the_schedule_of_one(start: Callable[..., Target], tmp_path: Path) -> None:
-    """A burst to three times the rate, shared by two: every due time, every endpoint, and each second at the target."""
+    """A burst to three times the rate, shared by two: all due times, all endpoints, and every second at the target."""
     burst = [{"at_s": 0, "factor": 1}, {"at_s": 4, "factor": 3}, {"at_s": 9, "factor": 1, "by": "decay"}]
     load = LoadProfile.model_validate(
         {"rate_rps": 60, "duration_s": 10, "warmup_s": 1, "profile": burst, "max_concurrency": 200, "workers": 2}
@@ -69,7 +69,7 @@ def test_two_workers_send_exactly_the_schedule_of_one(start: Callable[..., Targe
 def test_a_worker_that_is_killed_ends_the_load_and_its_rows_are_kept(
     start: Callable[..., Target], tmp_path: Path
 ) -> None:
-    """SIGKILL to the second of two: the first stops, and the record tells which one was lost."""
+    """SIGKILL to the second of two: the first stops, and the record names the lost one."""
     target, folder = start(), folder_in(tmp_path, "run")
 
     def kill() -> None:
@@ -92,7 +92,7 @@ def test_a_worker_that_is_killed_ends_the_load_and_its_rows_are_kept(
 
 
 def test_a_worker_that_ends_early_ends_the_load(start: Callable[..., Target], tmp_path: Path) -> None:
-    """SIGTERM to one of two: it is not lost, but half of a load is another load; both records are whole."""
+    """SIGTERM to one of two: it is not lost, but half of a load is not the planned load; both records are complete."""
     target, folder = start(), folder_in(tmp_path, "run")
 
     def terminate() -> None:
@@ -106,8 +106,8 @@ def test_a_worker_that_ends_early_ends_the_load(start: Callable[..., Target], tm
     assert 100 <= len(rows) == summary.arrivals < 3_000
 
 
-def test_workers_that_never_started_say_their_last_words(tmp_path: Path) -> None:
-    """The feed is not whole: no record, no parts of one, and the reason in the error."""
+def test_the_error_of_failed_starts_has_the_end_of_the_log(tmp_path: Path) -> None:
+    """The feed is damaged: no record, no parts, and the reason in the error."""
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / FEED_FILE).write_text("{}\n", encoding="utf-8")
@@ -116,10 +116,10 @@ def test_workers_that_never_started_say_their_last_words(tmp_path: Path) -> None
     assert sorted(path.name for path in folder.iterdir()) == ["feed.jsonl", "generator.log", "load-plan.json"]
 
 
-def test_a_worker_that_dies_before_the_start_takes_the_others_with_it(
+def test_a_worker_that_dies_before_the_start_ends_the_load(
     start: Callable[..., Target], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is sent, and nobody waits for the one that will never be ready."""
+    """Nothing is sent, and the others do not wait for it."""
     target, folder = start(), folder_in(tmp_path, "run")
     begin = load_process._start
 
