@@ -1,1 +1,1 @@
-"""What the three YAML files of the catalogue say: services, scenarios, market hours and operations."""
+"""The content of the three YAML files of the catalogue: services, scenarios, market hours and operations."""

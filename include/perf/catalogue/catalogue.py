@@ -1,6 +1,6 @@
-"""The catalogue: services, scenarios and the market's hours, read from three YAML files and checked as a whole.
+"""The catalogue: services, scenarios and market hours, from three YAML files that are checked together.
 
-Reading it imports neither pandas nor Locust: Airflow does so each time it parses the DAGs.
+It imports neither pandas nor Locust, because Airflow reads it each time it parses the DAGs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ ALL_SERVICES = ALL_SCENARIOS = "all"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """All services and scenarios by name, in the order of their files, and the hours that schedules may name."""
+    """All services and scenarios by name, in the order of their files, and the market hours for their schedules."""
 
     folder: Path
     services: Mapping[str, Service]
@@ -35,7 +35,7 @@ class Catalogue:
         """Return a service by its name, with or without the ``-service`` suffix.
 
         Raises:
-            CatalogueError: there is none of that name.
+            CatalogueError: the name is unknown.
         """
         return _service_named(name, self.services)
 
@@ -43,7 +43,7 @@ class Catalogue:
         """Return a scenario by its name.
 
         Raises:
-            CatalogueError: there is none of that name.
+            CatalogueError: the name is unknown.
         """
         try:
             return self.scenarios[name]
@@ -52,7 +52,7 @@ class Catalogue:
             raise CatalogueError(f"scenario {name!r} is not in the catalogue; there are {known}") from None
 
     def services_of(self, scenario: Scenario, chosen: str = ALL_SERVICES) -> list[Service]:
-        """Return the services that ``chosen`` means for a scenario: ``all``, or one by name.
+        """Return the chosen services of a scenario: ``all``, or one by name.
 
         Raises:
             CatalogueError: the service is unknown, or the scenario does not load it.
@@ -68,7 +68,7 @@ class Catalogue:
         return [service]
 
     def cells(self) -> Iterator[CellName]:
-        """Yield every service in each scenario that loads it, service by service."""
+        """Yield all cells, service by service."""
         loaded = {
             name: {service.name for service in self.services_of(scenario)} for name, scenario in self.scenarios.items()
         }
@@ -81,7 +81,7 @@ class Catalogue:
         """Return the first scenario that loads a service.
 
         Raises:
-            CatalogueError: none does.
+            CatalogueError: no scenario loads it.
         """
         for scenario in self.scenarios.values():
             if service in self.services_of(scenario):
@@ -89,10 +89,10 @@ class Catalogue:
         raise CatalogueError(f"no scenario loads {service.name!r}; name it in the services of one, in {SCENARIOS_FILE}")
 
     def accepted_names(self, scenario: Scenario | None = None) -> list[str]:
-        """Return every value that a ``service`` parameter may take: all, the names, then the short names.
+        """Return all valid values of a ``service`` parameter: ``all``, the names, then the short names.
 
         Args:
-            scenario: whose services are meant; ``None`` for all there are.
+            scenario: only the services of this scenario; ``None`` for all services.
         """
         services = self.services.values() if scenario is None else self.services_of(scenario)
         names = [service.name for service in services]
@@ -100,16 +100,16 @@ class Catalogue:
         return [ALL_SERVICES, *names, *short]
 
     def hard_limits_of(self, service: str) -> Mapping[str, float]:
-        """Return what a service must never exceed, by metric; nothing for one that left the catalogue."""
+        """Return the hard limits of a service by metric; none if it is not in the catalogue any more."""
         known = self.services.get(service)
         return known.hard_limits if known else {}
 
     def forbidden_for(self, service: Service) -> tuple[ForbiddenHost, ...]:
-        """Return the hosts that load for a service never goes to; those of production, unless it is production."""
+        """Return the forbidden hosts for a service; for a non-production service, with those of production."""
         return _forbidden_for(service, self.services, self.forbidden_hosts)
 
     def data_path(self, scenario: Scenario) -> Path:
-        """Return where a scenario's market data lies."""
+        """Return the path of a scenario's market data."""
         return self.folder / scenario.data
 
 

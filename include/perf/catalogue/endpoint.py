@@ -1,20 +1,15 @@
-"""What a right answer looks like: its status, and what its JSON must say.
+"""An endpoint of a service: its request, filled with market data, and the response that it must return.
 
-An answer that is not as expected is a failed request of a kind of its own, however fast it came. The kinds
-are few and plain, for they are counted: ``HTTP <status>``, ``wrong answer: not JSON`` and
-``wrong answer: <path>``, the path as the catalogue has it.
+Templates: a template is any JSON value. A string that is exactly one placeholder (``$price``) becomes the value of the
+field with its type; placeholders in a longer string (``"$instrument daily"``) are inserted as text; ``$$`` is a dollar
+sign.
 
-A path names a value in the JSON by keys with dots between them, ``order.status``; a number counts in a list,
-``executions.0.price``. A key that has a dot in it cannot be named.
+Expectations: a wrong response is a failed request. There are few kinds, because they are counted: ``HTTP <status>``,
+``wrong answer: not JSON`` and ``wrong answer: <path>``. A path names a value in the JSON by keys separated by dots,
+``order.status``; a number is an index in a list, ``executions.0.price``. Keys that contain a dot cannot be named.
 
-The load process checks every answer, so nothing is parsed where only the status counts, and everything else is
-made ready once. A body of 200 bytes then takes about 3 µs; a longer one takes longer, all of it is parsed.
-
-Payload templates: where the market data goes in a request.
-
-A template is any JSON value. A string that is exactly one placeholder (``$price``) becomes the field's own
-value with its type; placeholders inside a longer string (``"$instrument daily"``) are put in as text; ``$$``
-is a dollar sign.
+The load process checks every response: the body is parsed only if needed, and checks are compiled once. A body of 200
+bytes then takes about 3 µs; longer bodies take longer.
 """
 
 import json
@@ -50,13 +45,13 @@ FIELDS: dict[str, str] = {
     "volume_trend": "volume over its 30-bar mean, − 1",
     "volatility": "standard deviation of 30 log returns",
 }
-"""What a placeholder may name, and what it stands for."""
+"""The placeholders and their meaning."""
 
 _PLACEHOLDER = re.compile(r"\$(\$|[A-Za-z_]\w*)")
 
 
 def render(template: Any, fields: Mapping[str, Any]) -> Any:
-    """Put ``fields`` into ``template``; the template itself is not changed."""
+    """Fill a template with the values of ``fields``; the template itself does not change."""
     if isinstance(template, str):
         return _render_text(template, fields)
     if isinstance(template, Mapping):
@@ -67,14 +62,14 @@ def render(template: Any, fields: Mapping[str, Any]) -> Any:
 
 
 def _render_text(text: str, fields: Mapping[str, Any]) -> Any:
-    whole = _PLACEHOLDER.fullmatch(text)
-    if whole and whole[1] != "$":
-        return fields[whole[1]]
+    single = _PLACEHOLDER.fullmatch(text)
+    if single and single[1] != "$":
+        return fields[single[1]]
     return _PLACEHOLDER.sub(lambda match: "$" if match[1] == "$" else str(fields[match[1]]), text)
 
 
 def problems_of_template(template: Any) -> list[str]:
-    """Name the placeholders that no market data can fill."""
+    """Return a problem for each unknown placeholder."""
     unknown = sorted({name for name in _placeholders(template) if name not in FIELDS})
     return [f"${name} is not a field of the market data; there are {', '.join(FIELDS)}" for name in unknown]
 
@@ -91,7 +86,7 @@ def _placeholders(template: Any) -> Iterator[str]:
 
 
 Check = Callable[[int, bytes], str | None]
-"""Looks at a status and a body; returns the kind of error, or ``None`` for an answer that is as it should be."""
+"""Checks a status and a body; returns the kind of error, or ``None`` for a correct response."""
 
 Scalar = str | int | float | bool | None
 
@@ -109,13 +104,13 @@ _MISSING: Any = object()
 
 
 class Expectation(Entry):
-    """What the answers of an endpoint must be.
+    """The correct responses of an endpoint.
 
     Attributes:
-        status: the statuses that are right; any of 200 to 299 where none is named.
-        fields: ``json`` in the YAML: by path, the value that must be there, or a list of values of which one
-            must be; ``1`` and ``1.0`` are the same number, ``true`` and ``1`` are not.
-        has: paths that must be there, with whatever value, null too.
+        status: the correct statuses; by default 200 to 299.
+        fields: ``json`` in the YAML file: by path, the correct value or a list of correct values; ``1`` and ``1.0``
+            are equal, ``true`` and ``1`` are not.
+        has: paths that must exist, with any value including null.
     """
 
     model_config = ConfigDict(str_strip_whitespace=False, serialize_by_alias=True)
@@ -151,11 +146,11 @@ class Expectation(Entry):
 
     @property
     def reads_body(self) -> bool:
-        """Whether anything but the status is looked at."""
+        """Whether the body is checked."""
         return bool(self.fields or self.has)
 
     def compiled(self) -> Check:
-        """Return the check, made ready for many answers."""
+        """Return the check, compiled for many responses."""
         statuses: Container[int] = frozenset(self.status) if self.status else SUCCESSFUL
         rules = [_rule(path, None) for path in self.has]
         rules += [_rule(path, values) for path, values in self.fields.items()]
@@ -171,32 +166,33 @@ class Expectation(Entry):
 
 def _problems_of_paths(paths: Any) -> list[str]:
     return [
-        f"a path is keys with dots between them, such as order.status or executions.0.price, but is {path!r}"
+        f"a path consists of keys separated by dots, such as order.status or executions.0.price, but is {path!r}"
         for path in paths
         if not isinstance(path, str) or len(path) > _LONGEST_PATH or not _PATH.fullmatch(path)
     ]
 
 
 def _problems_of_values(path: Any, values: Sequence[Any]) -> list[str]:
-    problems = [] if values else [f"{path} must name the value that is right, or several, but names none"]
+    problems = [] if values else [f"{path} must name at least one correct value, but names none"]
     for value in values:
         if value is not None and not isinstance(value, (str, int, float)):
             problems.append(f"{path} must be text, a number, true, false or null, or a list of these, but is {value!r}")
         elif isinstance(value, float) and not math.isfinite(value):
             problems.append(f"{path} must be a finite number, but is {value}; JSON has no other")
         elif isinstance(value, str) and value.startswith("$") and value[1:] in FIELDS:
-            problems.append(f"{path} is compared as it stands, but is {value!r}; templates are for query and body")
+            problems.append(f"{path} is compared literally, but is {value!r}; use templates in query and body only")
     return problems
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """One path, made ready.
+    """The compiled check of one path.
 
     Attributes:
-        steps: each as a key and, where it is a number, as a place in a list; else ``None``.
-        flags, values: what is right, booleans apart: to Python ``True`` equals 1; both ``None``: anything is.
-        kind: the error where it is not.
+        steps: each as a key, and as a list index if it is a number, else ``None``.
+        flags, values: the correct booleans and other values, separate because ``True == 1`` in Python; both are
+            ``None`` if any value is correct.
+        kind: the error for any other value.
     """
 
     steps: tuple[tuple[str, int | None], ...]
@@ -216,7 +212,7 @@ def _rule(path: str, right: tuple[Scalar, ...] | None) -> _Rule:
 
 def _first_wrong(body: bytes, rules: Sequence[_Rule]) -> str | None:
     try:
-        document = from_json(body)  # twice as fast as json, and too deep a nesting is a ValueError as well
+        document = from_json(body)  # twice as fast as json; deep nesting raises ValueError, too
     except ValueError:
         return NOT_JSON
     for rule in rules:
@@ -228,7 +224,7 @@ def _first_wrong(body: bytes, rules: Sequence[_Rule]) -> str | None:
 
 
 def _value_at(document: Any, steps: tuple[tuple[str, int | None], ...]) -> Any:
-    """Return what a path leads to; `_MISSING` has no steps further."""
+    """Return the value at a path, or `_MISSING`."""
     for key, place in steps:
         if isinstance(document, dict):
             document = document.get(key, _MISSING)
@@ -243,13 +239,13 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Endpoint(Entry):
-    """One kind of request that a service answers.
+    """An endpoint of a service.
 
     Attributes:
         weight: share of the arrivals, relative to the service's other endpoints.
-        query: query parameters; values are templates over the market data.
-        body: JSON body; every string in it is a template over the market data.
-        expect: what a right answer looks like; any status of 200 to 299 is one where it is left out.
+        query: query parameters; values are templates for the market data.
+        body: JSON body; every string in it is a template for the market data.
+        expect: the correct responses; by default any with a status of 200 to 299.
     """
 
     name: Name

@@ -1,7 +1,7 @@
-"""Hosts that no load ever goes to, whatever a service's entry says.
+"""Hosts that never receive load, regardless of the settings of a service.
 
-They are named in ``forbidden_hosts`` of ``services.yaml``; and the hosts of services in production are forbidden for
-every service that is not.
+They are listed in ``forbidden_hosts`` of ``services.yaml``. In addition, the hosts of production services are forbidden
+for all other services.
 """
 
 import re
@@ -33,13 +33,13 @@ _MAX_PORT = 65535
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForbiddenHost:
-    """A host, or a network of them, that no load goes to.
+    """A host or network that never receives load.
 
     Attributes:
-        rule: what forbids it, for people.
+        rule: where it is forbidden, for messages.
         name: in the form of `include.perf.catalogue.network.same_host`; ``None`` for an address or a network.
-        network: its addresses; of a name, ``None`` until it is resolved.
-        port: the only one that is forbidden; ``None`` for every one.
+        network: its addresses; ``None`` for a name that is not resolved yet.
+        port: the only forbidden port; ``None`` for all ports.
     """
 
     rule: str
@@ -58,31 +58,31 @@ class ForbiddenHost:
         return str(self.address or self.network)
 
     def has_port(self, port: int) -> bool:
-        """Whether a port is among those forbidden."""
+        """Whether a port is forbidden."""
         return self.port in (None, port)
 
     def is_named(self, host: str) -> bool:
-        """Whether a host is this one by its name."""
+        """Whether a host has this name."""
         return self.name is not None and self.name == same_host(host)
 
     @property
     def address(self) -> Address | None:
-        """The one address that is forbidden; ``None`` where there are several, or none yet."""
+        """The forbidden address, if it is exactly one."""
         network = self.network
         return network.network_address if network is not None and network.num_addresses == 1 else None
 
     def holds(self, address: Address) -> bool:
-        """Whether an address is one of the network's. All addresses of loopback are one machine's, this one's."""
+        """Whether an address is forbidden. All loopback addresses are the same machine."""
         if self.network is None:
             return False
         return is_within(address, self.network) or (address.is_loopback and self.network.is_loopback)
 
 
 def read_forbidden_hosts(given: Any) -> tuple[ForbiddenHost, ...]:
-    """Read the list as it stands in the YAML.
+    """Parse the list from the YAML file.
 
     Raises:
-        CatalogueError: with everything that is wrong with it.
+        CatalogueError: with all its problems.
     """
     if given is None:
         return ()
@@ -90,9 +90,9 @@ def read_forbidden_hosts(given: Any) -> tuple[ForbiddenHost, ...]:
         raise CatalogueError(f"{FORBIDDEN_KEY} must be a list of hosts, but is {given!r}")
     hosts: list[ForbiddenHost] = []
     problems: list[str] = []
-    for number, each in enumerate(given):
+    for number, entry in enumerate(given):
         with collected(problems):
-            hosts.append(_forbidden_host(each, where=f"{FORBIDDEN_KEY}[{number}]"))
+            hosts.append(_forbidden_host(entry, where=f"{FORBIDDEN_KEY}[{number}]"))
     if problems:
         raise CatalogueError(problems)
     return tuple(hosts)
@@ -103,7 +103,7 @@ def _forbidden_host(given: Any, *, where: str) -> ForbiddenHost:
         raise CatalogueError(f"{where} {_WANTED}, but is {given!r}")
     text = given.strip().lower()
     found = _WITH_PORT.fullmatch(text)
-    # Without brackets several colons are an IPv6 address or network as a whole.
+    # Without brackets, a text with several colons is an IPv6 address or network.
     host, port = (text, None) if found is None else (found["host"], found["port"])
     if port is not None and not 1 <= int(port) <= _MAX_PORT:
         raise CatalogueError(f"{where} must have a port of 1 to {_MAX_PORT}, but is {given!r}")
@@ -114,7 +114,7 @@ def _forbidden_host(given: Any, *, where: str) -> ForbiddenHost:
 
 
 def _host_of(text: str, *, port: int | None, rule: str) -> ForbiddenHost:
-    """Read a host or a network, with brackets or without.
+    """Parse a host or a network, with or without brackets.
 
     Raises:
         ValueError: it is neither.
@@ -128,21 +128,21 @@ def _host_of(text: str, *, port: int | None, rule: str) -> ForbiddenHost:
 
 
 def forbidden_by_production(service: Service, services: Iterable[Service]) -> list[ForbiddenHost]:
-    """Return the hosts of all services in production, with their ports; none for a service that is one itself."""
+    """Return the hosts and ports of all production services; none if the service itself is production."""
     if service.is_production:
         return []
     return [
-        _host_of(each.host, port=each.port, rule=f"the host of {each.name}, environment {each.environment}")
-        for each in services
-        if each.is_production
+        _host_of(other.host, port=other.port, rule=f"the host of {other.name}, environment {other.environment}")
+        for other in services
+        if other.is_production
     ]
 
 
 def problems_of_service(service: Service, never: Sequence[ForbiddenHost]) -> list[str]:
-    """Say which of the hosts a service's own is, as far as that can be told without resolving a name."""
+    """Return a problem for each forbidden host that is the service's own, without resolving names."""
     address = literal_of(service.host)
     return [
-        f"load to {service.base_url} is refused: that is {each} ({each.rule}); correct base_url"
-        for each in never
-        if each.has_port(service.port) and (each.holds(address) if address else each.is_named(service.host))
+        f"load to {service.base_url} is refused: that is {host} ({host.rule}); correct base_url"
+        for host in never
+        if host.has_port(service.port) and (host.holds(address) if address else host.is_named(service.host))
     ]

@@ -1,6 +1,6 @@
-"""Header fields: which ones may be set, and how one set is laid over another.
+"""Header fields: which ones may be set, and how sets of them are merged.
 
-Names know no case (RFC 9110, 5.1). What is wrong is told by name only: a value may be a secret.
+Names are case-insensitive (RFC 9110, 5.1). Error messages contain names only, because a value may be a secret.
 """
 
 import re
@@ -21,7 +21,7 @@ OWN_HEADERS = frozenset(
         "upgrade",
     }
 )
-"""What the load generator says of the connection and of the message itself."""
+"""Set by the load generator itself."""
 
 ROUTING_HEADERS = frozenset(
     {
@@ -36,7 +36,7 @@ ROUTING_HEADERS = frozenset(
         "x-rewrite-url",
     }
 )
-"""What proxies and frameworks take in place of the host or the path: load would go where nothing has checked it."""
+"""Used by proxies and frameworks instead of the host or the path: load could go to an unchecked target."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -47,33 +47,33 @@ _SECRET = re.compile(
 
 
 def problems_of_headers(headers: Any, *, may_be_secret: bool) -> list[str]:
-    """Say what is wrong with a set of headers; no message has a value in it.
+    """Return the problems with a set of headers; no message contains a value.
 
     Args:
-        may_be_secret: the set comes from a connection, where secrets belong.
+        may_be_secret: whether the set comes from a Connection, where secrets belong.
     """
     if not isinstance(headers, Mapping):
         return [f"headers must be names and texts, but are of type {type(headers).__name__}"]
     problems = [problem for name, value in headers.items() for problem in _problems(name, value)]
     if not may_be_secret:
         problems += [
-            f"{name} looks like a secret, and secrets live in Connections only; remove it here, put it into an "
-            "Airflow Connection and name that with the setting connection"
+            f"{name} looks like a secret, and secrets belong in Connections; remove it here, put it into an "
+            "Airflow Connection and name that in the setting connection"
             for name in headers
             if _SECRET.search(str(name).lower())
         ]
     names = [str(name).lower() for name in headers]
     doubles = sorted({name for name in names if names.count(name) > 1})
-    return problems + [f"{name} is given more than once; header names know no case" for name in doubles]
+    return problems + [f"{name} is given more than once; header names are case-insensitive" for name in doubles]
 
 
 def _problems(name: Any, value: Any) -> list[str]:
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-        return [f"{name!r} is no name of a header; it may have letters, digits and - _ ."]
+        return [f"{name!r} is not a valid header name; it may have letters, digits and - _ ."]
     if name.lower() in OWN_HEADERS:
         return [f"{name} is set by the load generator itself; remove it"]
     if name.lower().replace("_", "-") in ROUTING_HEADERS:
-        return [f"{name} sends a request elsewhere than base_url says; remove it and name the host there"]
+        return [f"{name} redirects requests away from base_url; remove it and set the host there"]
     if not isinstance(value, str):
         return [f"{name} must be text, but is of type {type(value).__name__}; put it in quotes"]
     if _CONTROL.search(value):
@@ -84,7 +84,7 @@ def _problems(name: Any, value: Any) -> list[str]:
 
 
 def laid_over(*sets: Mapping[str, str]) -> dict[str, str]:
-    """Return one set of headers of several: what comes later wins, whatever the case of its name."""
+    """Merge sets of headers: later ones take precedence, and the case of names is ignored."""
     merged: dict[str, tuple[str, str]] = {}
     for headers in sets:
         merged |= {name.lower(): (name, value) for name, value in headers.items()}

@@ -1,8 +1,7 @@
-"""Hosts, addresses and networks: one way to write each, so that two that are the same also look the same.
+"""Parses hosts, addresses and networks; each has only one accepted spelling, so that they can be compared as text.
 
-The same machine can be asked for as 127.0.0.1, 2130706433, 0x7f.1, 127.1, ::ffff:127.0.0.1 or 127.0.0.1 with a dot
-behind it; programs differ in which of them they understand. Here one of them is accepted, and the others are refused
-with the one to write.
+127.0.0.1, 2130706433, 0x7f.1, 127.1, ::ffff:127.0.0.1 and 127.0.0.1 with a trailing dot are the same machine, but
+programs differ in which spellings they understand. One is accepted; the others are refused with the correct one.
 
 Source: RFC 4291 (IPv6), RFC 6052 (NAT64), RFC 6890 (special addresses), WHATWG URL (hosts that end in a number).
 """
@@ -16,13 +15,13 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 PRIVATE_NETWORKS: tuple[Network, ...] = tuple(
-    ip_network(each) for each in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+    ip_network(text) for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
 )
-"""This machine and private networks (RFC 1918, RFC 4193). Not link-local: there are the metadata of clouds."""
+"""This machine and private networks (RFC 1918, RFC 4193); not link-local, where clouds serve their metadata."""
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
-_IN_DISGUISE = "an IPv4 address in the form of an IPv6 one"
-_NO_HOSTS: tuple[tuple[Network, str], ...] = tuple(
+_EMBEDDED = "an IPv4 address in the form of an IPv6 one"
+_NOT_HOSTS: tuple[tuple[Network, str], ...] = tuple(
     (ip_network(network), what)
     for network, what in (
         ("0.0.0.0/8", "an unspecified address, which reaches this machine itself"),
@@ -30,11 +29,11 @@ _NO_HOSTS: tuple[tuple[Network, str], ...] = tuple(
         ("240.0.0.0/4", "a broadcast or reserved address"),
         ("::/128", "an unspecified address, which reaches this machine itself"),
         ("ff00::/8", "a multicast address"),
-        ("::/96", _IN_DISGUISE),
-        ("64:ff9b::/96", _IN_DISGUISE),
-        ("64:ff9b:1::/48", _IN_DISGUISE),
-        ("2002::/16", _IN_DISGUISE),
-        ("2001::/32", _IN_DISGUISE),
+        ("::/96", _EMBEDDED),
+        ("64:ff9b::/96", _EMBEDDED),
+        ("64:ff9b:1::/48", _EMBEDDED),
+        ("2002::/16", _EMBEDDED),
+        ("2001::/32", _EMBEDDED),
     )
 )
 _URL = re.compile(r"https?://(?P<host>\[[^\[\]]*\]|[^:\[\]]+)(:(?P<port>[0-9]{1,5}))?")
@@ -47,10 +46,10 @@ _DISCARD_PORT = 9
 
 
 def address_of(text: str) -> Address:
-    """Read an address; an IPv4 one that is written as IPv6 (``::ffff:10.0.0.7``) is an IPv4 one.
+    """Parse an address; an IPv4 address written as IPv6 (``::ffff:10.0.0.7``) becomes IPv4.
 
     Raises:
-        ValueError: it is none, or one that holds on one interface of this machine only (``fe80::1%eth0``).
+        ValueError: it is not an address, or valid on one interface of this machine only (``fe80::1%eth0``).
     """
     address = ip_address(text)
     if isinstance(address, IPv4Address):
@@ -61,7 +60,7 @@ def address_of(text: str) -> Address:
 
 
 def literal_of(host: str) -> Address | None:
-    """Return the address that a host is written as; ``None`` for a name."""
+    """Return the address of a host that is written as one; ``None`` for a name."""
     try:
         return address_of(host)
     except ValueError:
@@ -69,10 +68,10 @@ def literal_of(host: str) -> Address | None:
 
 
 def network_of(given: Any) -> Network:
-    """Read a network; one address is a network of its own.
+    """Parse a network; a single address is a network, too.
 
     Raises:
-        ValueError: it is none, has bits beyond its mask, or is everything there is.
+        ValueError: it is not a network, has host bits set, or contains every address.
     """
     wanted = "must be a network such as 10.20.0.0/16"
     if isinstance(given, (IPv4Network, IPv6Network)):
@@ -85,12 +84,12 @@ def network_of(given: Any) -> Network:
     except ValueError:
         raise ValueError(f"{wanted}, but is {given!r}") from None
     if exact.network_address != network.network_address:
-        raise ValueError(f"{wanted}, but {given!r} has bits beyond its mask; write {network}")
+        raise ValueError(f"{wanted}, but {given!r} has host bits set; write {network}")
     if network.prefixlen == 0:
-        raise ValueError(f"{wanted}, but {given!r} is every address there is; name those that are meant")
+        raise ValueError(f"{wanted}, but {given!r} contains every address; name the intended ones")
     if isinstance(network, IPv6Network):
         if network.network_address.scope_id is not None:
-            raise ValueError(f"{wanted}, but {given!r} holds on one interface of this machine only")
+            raise ValueError(f"{wanted}, but {given!r} is valid on one interface of this machine only")
         if network.subnet_of(_MAPPED):
             bits = int(network.network_address) - int(_MAPPED.network_address)
             return IPv4Network((bits, network.prefixlen - _MAPPED.prefixlen))
@@ -103,12 +102,12 @@ def network_with(address: Address) -> Network:
 
 
 def is_within(address: Address, network: Network) -> bool:
-    """Whether an address lies in a network, which never holds one of the other family."""
+    """Whether a network contains an address; an address of the other IP version is never contained."""
     return address.version == network.version and address in network
 
 
 def is_own(address: Address) -> bool:
-    """Whether an address is this machine's: to reach it, the kernel would send from it. Nothing is sent."""
+    """Whether an address belongs to this machine: the kernel would use it as the source address. Nothing is sent."""
     if address.is_loopback or address.is_unspecified:
         return True
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
@@ -116,26 +115,26 @@ def is_own(address: Address) -> bool:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect((str(address), _DISCARD_PORT))
             return address_of(probe.getsockname()[0]) == address
-    except (OSError, ValueError):  # no way to it, or no such family here
+    except (OSError, ValueError):  # no route, or the IP version is not available
         return False
 
 
 def why_no_host(address: Address) -> str | None:
-    """Say what an address is that is no single machine's own; ``None`` for one that is."""
+    """Return why an address is not that of a single machine; ``None`` if it is."""
     if address.is_loopback:
         return None
-    return next((what for network, what in _NO_HOSTS if is_within(address, network)), None)
+    return next((what for network, what in _NOT_HOSTS if is_within(address, network)), None)
 
 
 def same_host(host: str) -> str:
-    """Return the one form of a host, as it is compared: names know no case, and a dot at the end changes nothing."""
+    """Return the canonical form of a host: lower case, without brackets or a trailing dot."""
     plain = host.strip().lower().removeprefix("[").removesuffix("]").removesuffix(".")
     address = literal_of(plain)
     return plain if address is None else str(address)
 
 
 def problem_of_url(base_url: str) -> str | None:
-    """Say what is wrong with the host and the port of a base URL; ``None`` when nothing is."""
+    """Return the problem with the host or port of a base URL; ``None`` if there is none."""
     found = _URL.fullmatch(base_url)
     if found is None:
         return f"must be a scheme, a host and a port, such as http://gateway:8000, but is {base_url!r}"
@@ -147,14 +146,14 @@ def problem_of_url(base_url: str) -> str | None:
 
 
 def problem_of_host(host: str) -> str | None:
-    """Say what is wrong with a name or an IPv4 address, in lower case; ``None`` when nothing is."""
+    """Return the problem with a name or an IPv4 address in lower case; ``None`` if there is none."""
     if not host.isascii():
         return _problem_of_letters(host)
     if _ENDS_IN_NUMBER.fullmatch(host):
         return _problem_of_number(host)
     labels = host.removesuffix(".").split(".")
     if not _NAME.fullmatch(host) or len(host) > _MAX_NAME or max(map(len, labels)) > _MAX_LABEL:
-        return f"{host!r} is no name of a host; correct it"
+        return f"{host!r} is not a valid host name; correct it"
     return None
 
 
@@ -162,12 +161,12 @@ def _problem_of_literal(text: str) -> str | None:
     try:
         address = address_of(text)
     except ValueError as err:
-        return f"{text!r} is no address that load could go to ({err}); write it as in http://[2001:db8::7]:8000"
+        return f"{text!r} is not an address that load can go to ({err}); write it as in http://[2001:db8::7]:8000"
     return None if isinstance(address, IPv6Address) else _other_spelling(text, address)
 
 
 def _problem_of_number(host: str) -> str | None:
-    """Only four decimal numbers are an address everywhere; what else ends in a number, some take for one."""
+    """Only four decimal numbers are an address everywhere; other hosts that end in a number are ambiguous."""
     try:
         address = IPv4Address(socket.inet_aton(host.removesuffix(".")))
     except OSError:
@@ -179,9 +178,9 @@ def _problem_of_letters(host: str) -> str:
     try:
         plain = host.encode("idna").decode("ascii").lower()
     except UnicodeError as err:
-        return f"{host!r} is no name of a host ({err}); correct it"
-    return f"{host!r} has letters that are sent in another form; write that, {plain!r}, if it is meant"
+        return f"{host!r} is not a valid host name ({err}); correct it"
+    return f"{host!r} has letters that are encoded before sending; write {plain!r} if that is meant"
 
 
 def _other_spelling(host: str, address: IPv4Address) -> str:
-    return f"{host!r} is another spelling of {address}; write {address} if it is meant"
+    return f"{host!r} is another spelling of {address}; write {address} if that is meant"

@@ -1,8 +1,6 @@
-"""What holds for all scenarios together; the outermost settings of ``scenarios.yaml``.
+"""Settings for all scenarios (the top level of ``scenarios.yaml``), and the rate limits that follow from them.
 
-The most that may be sent: by the load generators together, and to a service.
-
-The pool of Airflow that holds what the load generators can send together; a slot is one request per second.
+The capacity of the load generators is an Airflow pool: a slot is one request per second.
 """
 
 import math
@@ -15,25 +13,27 @@ from include.perf.catalogue.scenario.load_profile import MAX_RATE_RPS, MIN_RATE_
 from include.perf.catalogue.service import Service
 from include.perf.model.yaml_entries import Entry
 
-Days = Annotated[int, Field(ge=1, le=3650)]
+LOAD_POOL = "bellwether_load"
+LOAD_POOL_DESCRIPTION = "Bellwether's load generators: one slot a request per second, capacity_rps in scenarios.yaml"
 
+Days = Annotated[int, Field(ge=1, le=3650)]
 Channel = Annotated[str, Field(min_length=1, max_length=81)]
 
 
 class Operations(Entry):
-    """How the pipeline itself is run.
+    """Settings of the pipeline itself.
 
     Attributes:
-        capacity_rps: what all load generators together can send, in requests per second; loads that would need more
-            wait for one another.
-        ops_channel: where failures of the pipeline itself are told, which say nothing of a service.
-        digest_channel: where improvements and suspicions are told; ``None`` for nowhere.
-        quiet_summary: tell there of nights without anything, too.
-        critical_mention: the ID of the Slack user group that a critical regression calls.
-        reload_rules: let Prometheus load the alert rules whenever they were written; it must be started with
+        capacity_rps: maximum rate of all load generators together, in requests per second; loads that need more wait
+            for one another.
+        ops_channel: the channel for failures of the pipeline itself.
+        digest_channel: the channel for improvements and suspicions; ``None`` for no digest.
+        quiet_summary: whether the digest also reports nights without findings.
+        critical_mention: the ID of the Slack user group to mention for a critical regression.
+        reload_rules: whether Prometheus reloads the alert rules after they were written; it must be started with
             ``--web.enable-lifecycle``.
-        keep_requests_days: after which the raw requests of a run are removed, unless a baseline refers to it.
-        keep_unfinished_days: after which a run that was never finished is removed, if nothing of it changed.
+        keep_requests_days: after this time the raw requests of a run are removed, unless a baseline refers to it.
+        keep_unfinished_days: after this time without changes an unfinished run is removed.
     """
 
     capacity_rps: Annotated[float, Field(ge=MIN_RATE_RPS, le=MAX_RATE_RPS)] = 600
@@ -47,30 +47,25 @@ class Operations(Entry):
 
 
 def problems_of_capacity(load: LoadProfile, operations: Operations) -> Iterator[str]:
-    """Say when a load is more than the load generators can send."""
+    """Return a problem if a load exceeds the capacity of the load generators."""
     peak = load.peak_rate_rps
     if peak > operations.capacity_rps:
         yield (
             f"the peak rate of {peak:g}/s is more than the {operations.capacity_rps:g}/s that the load generators send "
-            "together; lower it, or raise capacity_rps in scenarios.yaml where the machines can send that much"
+            "together; lower it, or raise capacity_rps in scenarios.yaml if the machines can send that much"
         )
 
 
 def problems_of_ceiling(load: LoadProfile, service: Service) -> Iterator[str]:
-    """Say when a load is more than a service may get."""
+    """Return a problem if a load exceeds the maximum rate of a service."""
     peak = load.peak_rate_rps
     if service.max_rate_rps is not None and peak > service.max_rate_rps:
         yield (
-            f"the peak rate of {peak:g}/s is more than {service.name} may get, {service.max_rate_rps:g}/s; lower it, "
-            "or leave the service out of the scenario's services (max_rate_rps in services.yaml)"
+            f"the peak rate of {peak:g}/s exceeds the {service.max_rate_rps:g}/s that {service.name} may receive; "
+            "lower it, or leave the service out of the scenario's services (max_rate_rps in services.yaml)"
         )
 
 
-LOAD_POOL = "bellwether_load"
-
-LOAD_POOL_DESCRIPTION = "Bellwether's load generators: one slot a request per second, capacity_rps in scenarios.yaml"
-
-
 def slots_of(rate_rps: float) -> int:
-    """Return how many slots a rate takes."""
+    """Return the number of pool slots for a rate."""
     return max(1, math.ceil(rate_rps))

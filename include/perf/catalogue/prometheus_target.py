@@ -1,13 +1,7 @@
-"""How Prometheus knows a service: its labels, how often it is scraped, and what is asked for its own figures.
+"""The Prometheus queries for a service, under test and in production: labels, scrape interval and PromQL.
 
-Method: each figure is an average over the whole window, asked at the window's end. A rate over the whole window is
-the
-least biased one, and right over a restart of the service: `rate()` knows that a counter begins anew.
-
-How Prometheus knows production, and what both sides of the comparison are asked.
-
-Every query is asked at the end of a window for the whole of it, of production and of the service under test alike. A
-rate over the whole window is the least biased one, and right over restarts.
+Each query is evaluated at the end of a window and covers the complete window. A rate over the complete window has the
+smallest bias, and it is correct across restarts, because `rate()` handles counter resets.
 """
 
 from collections.abc import Mapping
@@ -22,19 +16,19 @@ from include.perf.model.yaml_entries import Entry
 SERVER_METRICS = tuple(name for name, metric in METRICS.items() if metric.source is Source.PROMETHEUS)
 
 COVERAGE = "coverage"
-"""The query that counts the scrapes of a window, of the target that has the fewest."""
+"""The query for the number of scrapes in a window, for the target with the fewest."""
 
 Kind = Literal["process", "container", "node"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
-    """What is asked of a kind of target, as PromQL; ``$selector`` and ``$window`` are filled in.
+    """The PromQL queries for a kind of target, with the placeholders ``$selector`` and ``$window``.
 
     Attributes:
-        present: how many targets are seen now.
-        started: when the youngest process began, as Unix time; ``None`` where nothing tells it.
-        queries: `SERVER_METRICS` and `COVERAGE`.
+        present: the number of targets that are up.
+        started: the start time of the youngest process as Unix time; ``None`` if it is not exported.
+        queries: one for each of `SERVER_METRICS`, and `COVERAGE`.
     """
 
     present: str
@@ -48,7 +42,7 @@ _ROOT_DISK = (
 )
 
 _CONTAINER = '{$selector,image!="",container!="POD"}'
-"""Kubernetes' sums over a pod have no image, and the container that holds a pod's network is called POD."""
+"""Excludes the series for complete pods, which have no image, and the network container, which is called POD."""
 
 DEFAULTS: Mapping[Kind, Questions] = {
     "process": Questions(
@@ -86,23 +80,23 @@ DEFAULTS: Mapping[Kind, Questions] = {
         },
     ),
 }
-"""By kind: of a process what its own client library exports, of a container what cAdvisor does, of a node what
-node_exporter does.
+"""The queries by kind: a process exports its own figures, a container has those of cAdvisor, a node those of
+node_exporter.
 
-A container's labels are not those of the target that is scraped, so its own series are counted instead of ``up``. Its
-memory is the working set, which the kernel counts against its limit; page cache that can be dropped is not in it. A
-node's cores are busy unless they are idle, wait for a disk (``iowait``: idle as well) or were given to other machines
-by the hypervisor (``steal``); guests are part of ``user`` already."""
+The labels of a container differ from those of the scraped target, so its own series are counted instead of ``up``. Its
+memory is the working set, which the kernel counts against the limit; it excludes reclaimable page cache. The CPU usage
+of a node excludes ``idle``, ``iowait`` (idle, too) and ``steal`` (given to other machines by the hypervisor); ``user``
+already includes guests."""
 
 
 class PrometheusTarget(Entry):
-    """How Prometheus knows the service.
+    """The service under test in Prometheus.
 
     Attributes:
-        kind: whose figures are taken: the process' own, its container's (cAdvisor), its node's (node_exporter).
-        selector: label matchers that pick out this service in this environment, without braces.
-        scrape_interval_s: how often it is scraped; coverage is checked against it.
-        queries: PromQL for server-side metrics and for ``coverage``, where the defaults of the kind do not fit.
+        kind: the source of the figures: ``process``, ``container`` (cAdvisor) or ``node`` (node_exporter).
+        selector: label matchers for this service in this environment, without braces.
+        scrape_interval_s: the scrape interval, from which the expected coverage follows.
+        queries: PromQL for server-side metrics and for ``coverage``, to replace the defaults of the kind.
     """
 
     kind: Kind = "process"
@@ -123,16 +117,16 @@ class PrometheusTarget(Entry):
         return queries
 
     def query(self, name: str, *, window: str) -> str:
-        """Return the PromQL of a metric, or of `COVERAGE`, for a window such as ``60008ms``."""
+        """Return the query for a metric, or for `COVERAGE`, in a window such as ``60008ms``."""
         return self._filled(self.queries.get(name) or DEFAULTS[self.kind].queries[name], window=window)
 
     @property
     def present(self) -> str:
-        """The PromQL of how many targets are seen now."""
+        """The query for the number of targets that are up."""
         return self._filled(DEFAULTS[self.kind].present)
 
     def started(self, *, window: str) -> str | None:
-        """Return the PromQL of when the youngest process began; ``None`` where nothing tells it."""
+        """Return the query for the start time of the youngest process; ``None`` if it is not exported."""
         query = DEFAULTS[self.kind].started
         return None if query is None else self._filled(query, window=window)
 
@@ -141,7 +135,7 @@ class PrometheusTarget(Entry):
 
 
 BUSIEST_S = 300
-"""Production's busiest five minutes are what a scenario's rate is held beside."""
+"""The rate of a scenario is compared with the busiest five minutes of production."""
 
 _BUSIEST_STEP = "1m"
 
@@ -160,7 +154,7 @@ def _over_window(query: str) -> str:
 
 def _of_either_side(query: str) -> str:
     if "$selector" not in query:
-        raise ValueError(f"must select by {{$selector}}, as both sides are asked, but is {query!r}")
+        raise ValueError(f"must select by {{$selector}}, because it is used for both sides, but is {query!r}")
     return _over_window(query)
 
 
@@ -170,20 +164,20 @@ SharedQuery = Annotated[str, AfterValidator(_of_either_side)]
 
 
 class ProductionReference(Entry):
-    """How Prometheus knows a service in production.
+    """The service in production, in Prometheus.
 
     Attributes:
-        selector: label matchers that pick out the service in production, without braces.
-        own_selector: the same of the service under test, where ``prometheus.selector`` does not pick out what it tells
-            of its requests, as that of a container does not.
-        only: further matchers of the requests that count, such as ``endpoint!="/healthz"``.
-        scrape_interval_s: how often production is scraped; coverage is checked against it.
+        selector: label matchers for the service in production, without braces.
+        own_selector: label matchers for the request metrics of the service under test, if ``prometheus.selector``
+            does not match them (that of a container, for example).
+        only: further matchers for the requests that count, such as ``endpoint!="/healthz"``.
+        scrape_interval_s: the scrape interval of production, from which the expected coverage follows.
         latency_histogram: name of the histogram of request durations in seconds, without ``_bucket``.
-        endpoint_labels: the labels of it that tell one kind of request from another.
-        requests: PromQL of the requests a second; by default what the histogram counts.
-        errors: PromQL of the failed requests a second; by default ``http_requests_total`` with a status of 500 to 599.
-        cpu: PromQL of the cores that production uses, where the query of the service under test does not fit.
-        days: so many trading days are looked at.
+        endpoint_labels: its labels that identify an endpoint.
+        requests: PromQL for requests per second; by default the count of the histogram.
+        errors: PromQL for failed requests per second; by default ``http_requests_total`` with a status of 500 to 599.
+        cpu: PromQL for the cores used in production, if the query of the service under test does not fit.
+        days: the number of trading days to compare with.
     """
 
     selector: Selector
@@ -197,36 +191,36 @@ class ProductionReference(Entry):
     cpu: OwnQuery | None = None
     days: Annotated[int, Field(ge=1, le=20)] = 5
 
-    def problems_beside(self, target: PrometheusTarget) -> list[str]:
-        """Return what is wrong with it in view of how Prometheus knows the service under test."""
+    def problems_with(self, target: PrometheusTarget) -> list[str]:
+        """Return the problems in combination with the settings of the service under test."""
         problems = []
         own = self.own_selector or target.selector
         if _matchers(own) == _matchers(self.selector):
             problems.append(
-                "production.selector must differ from that of the service under test, which would be compared with "
-                f"itself, but is {self.selector!r} as well"
+                "production.selector must differ from that of the service under test, which would otherwise be "
+                f"compared with itself, but is {self.selector!r} as well"
             )
         cpu = target.queries.get("cpu_usage", "$selector")
         if self.cpu is None and "$selector" not in cpu:
             problems.append(
-                f"production.cpu is needed, as the query of cpu_usage is about the service under test only: {cpu!r}"
+                f"production.cpu is needed, because the query of cpu_usage covers the service under test only: {cpu!r}"
             )
         return problems
 
     def requests_query(self, selector: str, *, window: str) -> str:
-        """Return how the requests a second are asked for."""
+        """Return the query for requests per second."""
         template = self.requests or f"sum(rate({self.latency_histogram}_count{{$selector}}[$window]))"
         return self._filled(template, selector, window=window)
 
     def busiest_query(self, selector: str, *, window_s: float) -> str:
-        """Return how the requests a second of the busiest five minutes within a window are asked for."""
+        """Return the query for requests per second in the busiest five minutes of a window."""
         if window_s <= BUSIEST_S:
             return self.requests_query(selector, window=milliseconds(window_s))
         begins = milliseconds(window_s - BUSIEST_S)
         return f"max_over_time({self.requests_query(selector, window=f'{BUSIEST_S}s')}[{begins}:{_BUSIEST_STEP}])"
 
     def errors_query(self, selector: str, *, window: str) -> str:
-        """Return how the failed requests a second are asked for; 0 where requests are counted and none has failed."""
+        """Return the query for failed requests per second; its result is 0 if there are requests but no failures."""
         template = self.errors or (
             'sum(rate(http_requests_total{$selector,status=~"5.."}[$window]))'
             " or 0 * sum(rate(http_requests_total{$selector}[$window]))"
@@ -234,39 +228,39 @@ class ProductionReference(Entry):
         return self._filled(template, selector, window=window)
 
     def buckets_query(self, selector: str, *, window: str) -> str:
-        """Return how many requests each bucket of the histogram counted."""
+        """Return the query for the number of requests in each bucket of the histogram."""
         template = f"sum by (le) (increase({self.latency_histogram}_bucket{{$selector}}[$window]))"
         return self._filled(template, selector, window=window)
 
     def mix_query(self, selector: str, *, window: str) -> str:
-        """Return how the requests a second of each endpoint are asked for."""
+        """Return the query for requests per second of each endpoint."""
         labels = ", ".join(self.endpoint_labels)
         template = f"sum by ({labels}) (rate({self.latency_histogram}_count{{$selector}}[$window]))"
         return self._filled(template, selector, window=window)
 
     def cpu_query(self, target: PrometheusTarget, *, window: str) -> str:
-        """Return how the cores that production uses are asked for."""
+        """Return the query for the cores used in production."""
         if self.cpu is not None:
             return self.cpu.replace("$selector", self.selector).replace("$window", window)
         return target.model_copy(update={"selector": self.selector}).query("cpu_usage", window=window)
 
     def coverage_query(self, *, window: str) -> str:
-        """Return how many scrapes of production succeeded, of any of its instances, in steps of two intervals.
+        """Return the query for the number of steps, of two scrape intervals each, in which any instance was up.
 
-        Instances come and go with each deployment, so it is not asked of each how often it was scraped.
+        Instances change with each deployment, so scrapes are not counted per instance.
         """
         step = milliseconds(2 * self.scrape_interval_s)
         return f"sum_over_time(max(max_over_time(up{{{self.selector}}}[{step}]))[{window}:{step}])"
 
     def _filled(self, template: str, selector: str, *, window: str) -> str:
-        matchers = ",".join(each.strip(" ,") for each in (selector, self.only) if each)
+        matchers = ",".join(part.strip(" ,") for part in (selector, self.only) if part)
         return template.replace("$selector", matchers).replace("$window", window)
 
 
 def milliseconds(seconds: float) -> str:
-    """Write a length of time as PromQL has it: ``60008ms``."""
+    """Format a duration for PromQL: ``60008ms``."""
     return f"{round(seconds * 1000)}ms"
 
 
 def _matchers(selector: str) -> frozenset[str]:
-    return frozenset(filter(None, (each.strip() for each in selector.split(","))))
+    return frozenset(filter(None, (matcher.strip() for matcher in selector.split(","))))

@@ -1,4 +1,4 @@
-"""Reads and checks the YAML files of a catalogue."""
+"""Reads the YAML files of a catalogue and checks them together."""
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -33,23 +33,23 @@ SERVICES_FILE = "services.yaml"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 SETTINGS = {"services": (FORBIDDEN_KEY,), "scenarios": tuple(Operations.model_fields)}
-"""What a file may say for all of its entries, by the key of these."""
+"""Further settings at the top level of each file, by the key of its entries."""
 
 EntryT = TypeVar("EntryT", bound=Entry)
 
 
 def load_catalogue(folder: Path | None = None) -> Catalogue:
-    """Read and check the three files of a catalogue; without market hours of its own it has the project's.
+    """Read and check the three files of a catalogue; without its own market hours, the project's file is used.
 
     Raises:
-        CatalogueError: with every problem in any of them: which file, which entry, the rule and the value.
+        CatalogueError: with all problems in all files; each has the file, the entry, the rule and the value.
     """
     folder = folder or default_folder()
     problems: list[str] = []
     forbidden: tuple[ForbiddenHost, ...] = ()
     services_file = _read_document(folder / SERVICES_FILE, key="services", problems=problems)
     services = _entries_of(services_file, folder / SERVICES_FILE, key="services", model=Service, problems=problems)
-    services_are_whole = not problems
+    are_services_valid = not problems
     services = {name: _with_ca_path(service, folder=folder) for name, service in services.items()}
     scenarios_file = _read_document(folder / SCENARIOS_FILE, key="scenarios", problems=problems)
     scenarios = _entries_of(scenarios_file, folder / SCENARIOS_FILE, key="scenarios", model=Scenario, problems=problems)
@@ -59,7 +59,7 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     problems += _problems_of_hosts(services, forbidden)
     problems += _problems_of_ca_files(services)
     problems += _problems_of_data(scenarios, folder=folder)
-    if services_are_whole:
+    if are_services_valid:
         problems += _problems_of_names(scenarios, services)
     with collected(problems):
         hours = load_market_hours(market_hours_path(folder))
@@ -80,7 +80,7 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
 
 
 def _with_ca_path(service: Service, *, folder: Path) -> Service:
-    """Say where a service's ``ca_file`` lies, for those who do not know the catalogue's folder."""
+    """Make the path of a service's ``ca_file`` absolute."""
     if service.ca_file is None:
         return service
     return service.model_copy(update={"ca_file": (folder / service.ca_file).absolute()})
@@ -126,16 +126,16 @@ def _problems_of_data(scenarios: Mapping[str, Scenario], *, folder: Path) -> lis
 
 
 def _problems_of_csv(path: Path, *, folder: Path) -> list[str]:
-    """Say why a file is not read: what is wrong in it would be told, so that it must be one of the catalogue's."""
+    """Return why a file is not read; only files of the catalogue are, because error messages quote their content."""
     if not path.is_file():
         return [f"there is no file {path}; put the CSV there"]
-    if not any(path.resolve().is_relative_to(each.resolve()) for each in (folder, PROJECT_FOLDER)):
+    if not any(path.resolve().is_relative_to(allowed.resolve()) for allowed in (folder, PROJECT_FOLDER)):
         return [f"{path} is not in the catalogue's folder {folder}; put the CSV there"]
     return []
 
 
 def _problems_of_rates(catalogue: Catalogue) -> list[str]:
-    """Return which scenarios could never be sent as they stand."""
+    """Return the scenarios whose rates are too high."""
     return [
         f"{SCENARIOS_FILE}: {scenario.name}.load: {problem}"
         for scenario in catalogue.scenarios.values()
@@ -178,11 +178,11 @@ def _problems_of_ca_file(path: Path | None) -> list[str]:
         text = path.read_text(encoding="ascii", errors="replace")
     except OSError as err:
         return [f"cannot read {path}: {err.strerror}"]
-    return [] if CERTIFICATE in text else [f"{path} is no PEM bundle: there is no {CERTIFICATE} in it"]
+    return [] if CERTIFICATE in text else [f"{path} is not a PEM bundle: it has no {CERTIFICATE}"]
 
 
 def _read_document(path: Path, *, key: str, problems: list[str]) -> dict[str, Any]:
-    """Return what is in a file, nothing where it is broken."""
+    """Return the content of a file, or nothing if it is broken."""
     with collected(problems):
         return _document_of(path, key=key)
     return {}
@@ -206,7 +206,7 @@ def _entries_of(
 
 
 def _document_of(path: Path, *, key: str) -> dict[str, Any]:
-    """Read a YAML file of the catalogue and check its outermost shape."""
+    """Read a YAML file of the catalogue and check its top level."""
     document = read_document(
         path,
         holds=f"schema_version and {key}",
@@ -224,7 +224,7 @@ def _document_of(path: Path, *, key: str) -> dict[str, Any]:
 
 
 def _merge(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay ``values`` over ``defaults``; mappings in both are merged, everything else is replaced."""
+    """Merge ``values`` into ``defaults``: mappings in both are merged, all other values are replaced."""
     merged = dict(defaults)
     for key, value in dict(values).items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
@@ -233,11 +233,11 @@ def _merge(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
 
 
 def _is_echo(error: Mapping[str, Any]) -> bool:
-    """Whether pydantic only says that nothing is left of a list whose entries it refused."""
+    """Whether an error only repeats that a list is empty after its entries were refused."""
     return error["type"] == "too_short" and len(error["input"]) > 0
 
 
 def _sentence(path: Path, name: str, error: Mapping[str, Any]) -> str:
-    """Turn one of pydantic's errors into: file, entry, rule, value."""
+    """Return an error of pydantic as a sentence with file, entry, rule and value."""
     colon = ":" if error["type"] == "value_error" else ""
     return f"{path.name}: {name}{place_of(error)}{colon} {rule_of(error)}"

@@ -1,13 +1,10 @@
-"""A service under test: where it is, what it answers, and how Prometheus knows it.
+"""A service under test: its address, its endpoints, and its labels in Prometheus.
 
-These models are the entries of ``services.yaml``. They are immutable and checked when built; unknown keys
-are refused, so that a typing error is never a silent default.
+These models are the entries of ``services.yaml``. They are immutable and checked when they are built. Unknown keys are
+refused, so that a typing error never results in a default value.
 
-What a service must never exceed, whatever its baseline says: what was promised to those who use it.
-
-The ``hard_limits`` of an entry in ``services.yaml``, such as ``{latency_p95: 0.25, error_rate: 0.02}``, in base
-units.
-What is beyond one is critical as soon as it is sure, and no limit of an alert rule is beyond it.
+``hard_limits`` such as ``{latency_p95: 0.25, error_rate: 0.02}``, in base units, are promises to users: a significant
+change that exceeds one is critical regardless of the baseline, and no alert rule has a higher limit.
 """
 
 import re
@@ -35,7 +32,7 @@ from include.perf.model.metric import METRICS, Direction, Unit
 from include.perf.model.yaml_entries import Entry, ExtraParts, Name
 
 LIMITED = {name: metric for name, metric in METRICS.items() if metric.direction is Direction.LOWER_IS_BETTER}
-"""The metrics that may have one. Throughput follows the rate of the load, which is the scenario's."""
+"""The metrics that may have a hard limit; throughput depends on the rate of the scenario."""
 
 
 def _check(limits: dict[str, float]) -> dict[str, float]:
@@ -60,15 +57,15 @@ HardLimits = Annotated[dict[str, float], AfterValidator(_check)]
 AllowedNetwork = Annotated[Network, BeforeValidator(network_of)]
 
 PRODUCTION = frozenset({"production", "prod", "prd", "live"})
-"""An environment with one of these words in its name is production, whatever else is in it."""
+"""An environment with one of these words in its name is production."""
 
 
 class DeployVersion(Entry):
-    """Where a service tells which version of it is deployed: at a path, or in a label of a metric.
+    """Where a service reports its deployed version: at a path, or in a label of a metric.
 
     Attributes:
-        path: answers 200 with JSON; ``field`` is the dotted path in it, such as ``build.version``.
-        query: PromQL of exactly one series; ``label`` is the one with the version.
+        path: responds with status 200 and JSON; ``field`` is a dotted path in it, such as ``build.version``.
+        query: PromQL with exactly one series as its result; ``label`` contains the version.
     """
 
     path: Annotated[str, Field(pattern=r"^/[^\s#]*$")] | None = None
@@ -79,7 +76,7 @@ class DeployVersion(Entry):
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if (self.path is None) == (self.query is None):
-            raise ValueError("needs either path or query, to say where the version is told")
+            raise ValueError("needs either path or query, to define where the version is reported")
         return self
 
 
@@ -87,26 +84,26 @@ class Service(Entry):
     """A service of the platform.
 
     Attributes:
-        environment: what it is part of; load on production is refused unless ``allow_production``.
-        allow_production: load it although it is production, up to ``max_rate_rps``, while the market is closed.
-        max_rate_rps: the peak rate of a load must not exceed it.
-        base_url: scheme, host and port that the load goes to.
-        allowed_hosts: the only hosts that load for this service may go to, by name.
-        allowed_networks: where every address of its host must lie; by default this machine and private networks.
-        health_path: answers 200 when the service can take load.
-        verify_tls: refuse a certificate that cannot be verified.
-        ca_file: PEM bundle that the service's certificate is verified with, instead of the machine's own;
-            starts at the catalogue's folder, and is absolute once the catalogue is read.
-        keep_alive: a connection serves one request after another; else each request opens its own.
-        timeout_s: a request that takes longer is given up and counted as failed.
-        connect_timeout_s: how much of that opening a connection, TLS included, may take; all of it by default.
-        headers: sent with every request; nothing secret.
+        environment: its environment; load on production is refused unless ``allow_production`` is set.
+        allow_production: allow load on production, up to ``max_rate_rps``, while the market is closed.
+        max_rate_rps: maximum peak rate of a load.
+        base_url: scheme, host and port of the service.
+        allowed_hosts: the only host names to which load for this service may go.
+        allowed_networks: must contain all addresses of its host; by default this machine and private networks.
+        health_path: responds with status 200 if the service is ready for load.
+        verify_tls: whether to verify the certificate of the service.
+        ca_file: PEM bundle to verify the certificate with, instead of the system's; relative to the catalogue's
+            folder, and absolute once the catalogue is read.
+        keep_alive: whether a connection is reused; otherwise each request opens a new one.
+        timeout_s: a request that takes longer is cancelled and counts as failed.
+        connect_timeout_s: the part of it that opening a connection, including TLS, may take; by default all of it.
+        headers: sent with every request; they must not contain secrets.
         connection: the Airflow Connection with the service's credentials.
-        slack_channel: where its deviations are told; a channel ID (``C…``) so that charts can be sent.
-        deploy_version: where it tells which version is deployed.
-        hard_limits: by metric, what must never be exceeded whatever the baseline says; in base units.
-        fingerprint: what else makes its runs comparable, such as ``{database: postgres 16}``.
-        production: how Prometheus knows it in production, to compare its runs with; production is only read.
+        slack_channel: the channel for its deviations; a channel ID (``C…``) is needed for charts.
+        deploy_version: where the service reports its deployed version.
+        hard_limits: limits by metric, in base units, that apply regardless of the baseline.
+        fingerprint: further conditions for comparing runs, such as ``{database: postgres 16}``.
+        production: its labels in Prometheus in production, to compare runs with it; production is only read.
     """
 
     name: Name
@@ -136,12 +133,12 @@ class Service(Entry):
 
     @property
     def host(self) -> str:
-        """The host that load goes to, lower case, without the port."""
+        """The host of the base URL in lower case, without the port."""
         return urlsplit(self.base_url).hostname or ""
 
     @property
     def port(self) -> int:
-        """The port that load goes to."""
+        """The port of the base URL."""
         parts = urlsplit(self.base_url)
         return parts.port or (443 if parts.scheme == "https" else 80)
 
@@ -153,7 +150,7 @@ class Service(Entry):
 
     @property
     def short_name(self) -> str:
-        """The name without its ``-service`` suffix; both are accepted wherever a service is named."""
+        """The name without the ``-service`` suffix; both are accepted everywhere."""
         return self.name.removesuffix("-service")
 
     @field_validator("base_url")
@@ -176,7 +173,7 @@ class Service(Entry):
     def _check(self) -> Self:
         problems = [*self._problems_of_host(), *self._problems_of_production()]
         if self.production is not None:
-            problems += self.production.problems_beside(self.prometheus)
+            problems += self.production.problems_with(self.prometheus)
         if problems:
             raise ValueError("; ".join(problems))
         names = [endpoint.name for endpoint in self.endpoints]
@@ -203,9 +200,9 @@ class Service(Entry):
             return
         load = f"load on environment {self.environment!r}"
         if not self.allow_production:
-            yield f"{load} is refused; set allow_production: true and max_rate_rps if it is really meant"
+            yield f"{load} is refused; set allow_production: true and max_rate_rps if this is intended"
         elif self.max_rate_rps is None:
-            yield f"{load} needs a ceiling; set max_rate_rps to the highest rate that it can bear"
+            yield f"{load} needs a maximum; set max_rate_rps to the highest rate that it can handle"
 
     @model_validator(mode="after")
     def _check_transport(self) -> Self:
@@ -226,9 +223,11 @@ class Service(Entry):
         return [] if self.verify_tls else ["ca_file has no effect with verify_tls: false; remove one of them"]
 
     def _problems_of_encoding(self) -> list[str]:
-        """Answers are read as they come: one that is compressed cannot be looked into."""
+        """Responses are not decompressed, so the content of a compressed one cannot be checked."""
         asks = any(name.lower() == "accept-encoding" and value != "identity" for name, value in self.headers.items())
-        readers = [each.name for each in self.endpoints if each.expect is not None and each.expect.reads_body]
+        readers = [
+            endpoint.name for endpoint in self.endpoints if endpoint.expect is not None and endpoint.expect.reads_body
+        ]
         if not (asks and readers):
             return []
-        return [f"with the header Accept-Encoding no JSON can be expected of {', '.join(readers)}; remove one of them"]
+        return [f"with the header Accept-Encoding, {', '.join(readers)} cannot expect JSON; remove one of them"]

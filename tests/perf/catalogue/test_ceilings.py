@@ -32,7 +32,7 @@ def test_more_than_the_capacity_could_never_be_sent(capacity: float, peak: float
     load = load_of(peak, factor=factor)
     assert list(problems_of_capacity(load, Operations(capacity_rps=capacity))) == [
         f"the peak rate of {told} that the load generators send together; lower it, or raise capacity_rps in "
-        "scenarios.yaml where the machines can send that much"
+        "scenarios.yaml if the machines can send that much"
     ]
 
 
@@ -46,6 +46,6 @@ def test_a_service_may_get_what_it_can_bear(ceiling: float | None) -> None:
 def test_a_service_gets_no_more_than_it_can_bear(factor: float) -> None:
     """The service is named, since a load is for several."""
     assert list(problems_of_ceiling(load_of(50.5, factor=factor), small_service(max_rate_rps=50))) == [
-        "the peak rate of 50.5/s is more than orders-service may get, 50/s; lower it, or leave the service out of the "
-        "scenario's services (max_rate_rps in services.yaml)"
+        "the peak rate of 50.5/s exceeds the 50/s that orders-service may receive; lower it, or leave the service out "
+        "of the scenario's services (max_rate_rps in services.yaml)"
     ]

@@ -19,18 +19,18 @@ def test_ordinary_headers_are_fine() -> None:
     ("headers", "problem"),
     [
         (VALUE, "headers must be names and texts, but are of type str"),
-        ({"": VALUE}, "'' is no name of a header; it may have letters, digits and - _ ."),
-        ({"X A": VALUE}, "'X A' is no name of a header"),
-        ({"X:": VALUE}, "'X:' is no name of a header"),
-        ({"X\r\nY": VALUE}, r"'X\r\nY' is no name of a header"),
-        ({"Ä": VALUE}, "'Ä' is no name of a header"),
-        ({7: VALUE}, "7 is no name of a header"),
+        ({"": VALUE}, "'' is not a valid header name; it may have letters, digits and - _ ."),
+        ({"X A": VALUE}, "'X A' is not a valid header name"),
+        ({"X:": VALUE}, "'X:' is not a valid header name"),
+        ({"X\r\nY": VALUE}, r"'X\r\nY' is not a valid header name"),
+        ({"Ä": VALUE}, "'Ä' is not a valid header name"),
+        ({7: VALUE}, "7 is not a valid header name"),
         ({"X": 4711}, "X must be text, but is of type int; put it in quotes"),
         ({"X": None}, "X must be text, but is of type NoneType"),
         ({"X": f"{VALUE}\r\nHost: evil"}, "X must be one line of text, but has a line break"),
         ({"X": f"{VALUE}\x00"}, "X must be one line of text"),
         ({"X": f"{VALUE} €"}, "X must be Latin-1 text, but has other letters"),
-        ({"X-A": VALUE, "x-a": VALUE}, "x-a is given more than once; header names know no case"),
+        ({"X-A": VALUE, "x-a": VALUE}, "x-a is given more than once; header names are case-insensitive"),
     ],
 )
 def test_what_cannot_be_sent(headers: Any, problem: str) -> None:
@@ -52,7 +52,7 @@ def test_headers_of_the_connection_and_the_message_are_ours(name: str) -> None:
 def test_headers_that_lead_elsewhere_are_refused(name: str) -> None:
     """A proxy that believes them sends the request to another host than the one that was checked."""
     assert problems_of_headers({name: VALUE}, may_be_secret=True) == [
-        f"{name} sends a request elsewhere than base_url says; remove it and name the host there"
+        f"{name} redirects requests away from base_url; remove it and set the host there"
     ]
 
 
@@ -81,8 +81,8 @@ def test_headers_that_only_tell_are_fine(name: str) -> None:
 def test_secrets_belong_into_a_connection(name: str) -> None:
     """In the catalogue they are refused with the way to do it; in a connection they are welcome."""
     assert problems_of_headers({name: VALUE}, may_be_secret=False) == [
-        f"{name} looks like a secret, and secrets live in Connections only; remove it here, put it into an Airflow "
-        "Connection and name that with the setting connection"
+        f"{name} looks like a secret, and secrets belong in Connections; remove it here, put it into an Airflow "
+        "Connection and name that in the setting connection"
     ]
     assert problems_of_headers({name: VALUE}, may_be_secret=True) == []
 

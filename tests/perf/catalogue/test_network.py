@@ -37,7 +37,7 @@ def test_a_base_url_of_a_host(url: str) -> None:
     assert problem_of_url(url) is None
 
 
-IS_LOOPBACK = "is another spelling of 127.0.0.1; write 127.0.0.1 if it is meant"
+IS_LOOPBACK = "is another spelling of 127.0.0.1; write 127.0.0.1 if that is meant"
 
 
 @pytest.mark.parametrize(
@@ -56,29 +56,29 @@ IS_LOOPBACK = "is another spelling of 127.0.0.1; write 127.0.0.1 if it is meant"
         ("[::ffff:127.0.0.1]", IS_LOOPBACK),
         ("[::ffff:7f00:1]", IS_LOOPBACK),
         ("[0:0:0:0:0:ffff:127.0.0.1]", IS_LOOPBACK),
-        ("0", "'0' is another spelling of 0.0.0.0; write 0.0.0.0 if it is meant"),
+        ("0", "'0' is another spelling of 0.0.0.0; write 0.0.0.0 if that is meant"),
         ("256.0.0.1", "'256.0.0.1' ends in a number, but is no IPv4 address; correct it"),
         ("1.2.3.4.5", "'1.2.3.4.5' ends in a number, but is no IPv4 address; correct it"),
         ("gateway.0x1f", "'gateway.0x1f' ends in a number, but is no IPv4 address; correct it"),
-        ("１２７.0.0.1", "'１２７.0.0.1' has letters that are sent in another form; write that, '127.0.0.1'"),
-        ("ｌocalhost", "'ｌocalhost' has letters that are sent in another form; write that, 'localhost'"),
-        ("prod。example", "'prod。example' has letters that are sent in another form; write that, 'prod.example'"),
-        ("bücher.example", "write that, 'xn--bcher-kva.example', if it is meant"),
-        ("ü" * 64, "is no name of a host ("),
-        ("a..b", "'a..b' is no name of a host; correct it"),
-        (".gateway", "'.gateway' is no name of a host; correct it"),
-        ("gateway..", "'gateway..' is no name of a host; correct it"),
-        ("evil\\gateway", "'evil\\\\gateway' is no name of a host; correct it"),
-        ("gateway%2eevil", "'gateway%2eevil' is no name of a host; correct it"),
-        ("user@gateway", "'user@gateway' is no name of a host; correct it"),
-        ("-gateway", "'-gateway' is no name of a host; correct it"),
-        ("a" * 64, "is no name of a host; correct it"),
-        (".".join(["a" * 60] * 5), "is no name of a host; correct it"),
-        ("[fe80::1%eth0]", "'fe80::1%eth0' is no address that load could go to (fe80::1%eth0 is an address on one"),
-        ("[fe80::1%25eth0]", "'fe80::1%25eth0' is no address that load could go to"),
-        ("[v1.gateway]", "'v1.gateway' is no address that load could go to"),
+        ("１２７.0.0.1", "'１２７.0.0.1' has letters that are encoded before sending; write '127.0.0.1'"),
+        ("ｌocalhost", "'ｌocalhost' has letters that are encoded before sending; write 'localhost'"),
+        ("prod。example", "'prod。example' has letters that are encoded before sending; write 'prod.example'"),
+        ("bücher.example", "write 'xn--bcher-kva.example' if that is meant"),
+        ("ü" * 64, "is not a valid host name ("),
+        ("a..b", "'a..b' is not a valid host name; correct it"),
+        (".gateway", "'.gateway' is not a valid host name; correct it"),
+        ("gateway..", "'gateway..' is not a valid host name; correct it"),
+        ("evil\\gateway", "'evil\\\\gateway' is not a valid host name; correct it"),
+        ("gateway%2eevil", "'gateway%2eevil' is not a valid host name; correct it"),
+        ("user@gateway", "'user@gateway' is not a valid host name; correct it"),
+        ("-gateway", "'-gateway' is not a valid host name; correct it"),
+        ("a" * 64, "is not a valid host name; correct it"),
+        (".".join(["a" * 60] * 5), "is not a valid host name; correct it"),
+        ("[fe80::1%eth0]", "'fe80::1%eth0' is not an address that load can go to (fe80::1%eth0 is an address on one"),
+        ("[fe80::1%25eth0]", "'fe80::1%25eth0' is not an address that load can go to"),
+        ("[v1.gateway]", "'v1.gateway' is not an address that load can go to"),
         ("[127.0.0.1]", IS_LOOPBACK),
-        ("[]", "'' is no address that load could go to"),
+        ("[]", "'' is not an address that load can go to"),
     ],
 )
 def test_a_host_that_programs_read_differently_is_refused(host: str, problem: str) -> None:
@@ -247,10 +247,10 @@ def test_a_network(given: Any, network: str) -> None:
         ("010.20.0.0/16", "must be a network such as 10.20.0.0/16, but is '010.20.0.0/16'"),
         (10, "must be a network such as 10.20.0.0/16, but is 10"),
         (None, "must be a network such as 10.20.0.0/16, but is None"),
-        ("10.20.0.7/16", "has bits beyond its mask; write 10.20.0.0/16"),
-        ("0.0.0.0/0", "'0.0.0.0/0' is every address there is; name those that are meant"),
-        ("::/0", "'::/0' is every address there is; name those that are meant"),
-        ("fe80::1%eth0", "'fe80::1%eth0' holds on one interface of this machine only"),
+        ("10.20.0.7/16", "has host bits set; write 10.20.0.0/16"),
+        ("0.0.0.0/0", "'0.0.0.0/0' contains every address; name the intended ones"),
+        ("::/0", "'::/0' contains every address; name the intended ones"),
+        ("fe80::1%eth0", "'fe80::1%eth0' is valid on one interface of this machine only"),
     ],
 )
 def test_what_is_no_network(given: Any, problem: str) -> None:

@@ -82,7 +82,7 @@ def test_operations_are_checked_when_built() -> None:
 # Which scenarios could never be sent
 
 TOO_MUCH = (
-    "that the load generators send together; lower it, or raise capacity_rps in scenarios.yaml where the machines can "
+    "that the load generators send together; lower it, or raise capacity_rps in scenarios.yaml if the machines can "
     "send that much"
 )
 
@@ -114,7 +114,8 @@ def test_a_scenario_keeps_to_the_ceiling_of_each_of_its_services(tmp_path: Path)
 
     def told(scenario: str, peak: str, service: str, ceiling: str) -> str:
         return (
-            f"scenarios.yaml: {scenario}.load: the peak rate of {peak}/s is more than {service} may get, {ceiling}/s; "
+            f"scenarios.yaml: {scenario}.load: the peak rate of {peak}/s exceeds the {ceiling}/s that {service} may "
+            "receive; "
             "lower it, or leave the service out of the scenario's services (max_rate_rps in services.yaml)"
         )
 

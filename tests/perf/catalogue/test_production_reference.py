@@ -94,13 +94,13 @@ def test_a_service_is_not_compared_with_itself() -> None:
 def test_a_container_s_service_names_where_its_requests_are_told() -> None:
     """own_selector takes the place of the selector in the comparison, too."""
     target = PrometheusTarget(kind="container", selector='pod="orders"')
-    assert reference(own_selector='service="orders-test"').problems_beside(target) == []
-    assert len(reference(own_selector=PRODUCTION).problems_beside(target)) == 1
+    assert reference(own_selector='service="orders-test"').problems_with(target) == []
+    assert len(reference(own_selector=PRODUCTION).problems_with(target)) == 1
 
 
 def test_a_cpu_query_about_the_service_under_test_alone_is_said() -> None:
     """It would give production the CPU of the service under test."""
     target = PrometheusTarget(selector="a", queries={"cpu_usage": 'sum(rate(cpu{pod="test"}[$window]))'})
-    (problem,) = reference().problems_beside(target)
+    (problem,) = reference().problems_with(target)
     assert problem.startswith("production.cpu is needed")
-    assert reference(cpu='sum(rate(cpu{pod="live"}[$window]))').problems_beside(target) == []
+    assert reference(cpu='sum(rate(cpu{pod="live"}[$window]))').problems_with(target) == []

@@ -51,21 +51,21 @@ SERVICE_MISTAKES = [
         "allowed_hosts: [orders-service]",
         "allowed_hosts: [orders-service]\n    environment: production",
         [
-            "{}: load on environment 'production' is refused; set allow_production: true and max_rate_rps if it is "
-            "really meant"
+            "{}: load on environment 'production' is refused; set allow_production: true and max_rate_rps if this "
+            "is intended"
         ],
     ),
     (
         "allowed_hosts: [orders-service]",
         "allowed_hosts: [orders-service]\n    environment: eu-prod\n    allow_production: true",
-        ["{}: load on environment 'eu-prod' needs a ceiling; set max_rate_rps to the highest rate that it can bear"],
+        ["{}: load on environment 'eu-prod' needs a maximum; set max_rate_rps to the highest rate that it can handle"],
     ),
     (
         "allowed_hosts: [orders-service]",
         "allowed_hosts: [orders-service]\n    allowed_networks: [10.20.0.7/16, 10.30.0.0/16, orders, 7]",
         [
-            "{}.allowed_networks[0]: must be a network such as 10.20.0.0/16, but '10.20.0.7/16' has bits beyond its "
-            "mask; write 10.20.0.0/16",
+            "{}.allowed_networks[0]: must be a network such as 10.20.0.0/16, but '10.20.0.7/16' has host bits set; "
+            "write 10.20.0.0/16",
             "{}.allowed_networks[2]: must be a network such as 10.20.0.0/16, but is 'orders'",
             "{}.allowed_networks[3]: must be a network such as 10.20.0.0/16, but is 7",
         ],
@@ -73,7 +73,7 @@ SERVICE_MISTAKES = [
     (
         "base_url: http://orders-service:8000",
         "base_url: http://0x7f.1:8000",
-        ["{}.base_url: '0x7f.1' is another spelling of 127.0.0.1; write 127.0.0.1 if it is meant"],
+        ["{}.base_url: '0x7f.1' is another spelling of 127.0.0.1; write 127.0.0.1 if that is meant"],
     ),
     (
         "base_url: http://orders-service:8000",
@@ -83,10 +83,7 @@ SERVICE_MISTAKES = [
     (
         "allowed_hosts: [orders-service]",
         "allowed_hosts: [orders-service]\n    headers: {X-Forwarded-Host: prod.example}",
-        [
-            "{}.headers: X-Forwarded-Host sends a request elsewhere than base_url says; remove it and name the host "
-            "there"
-        ],
+        ["{}.headers: X-Forwarded-Host redirects requests away from base_url; remove it and set the host there"],
     ),
     (
         "allowed_hosts: [orders-service]",
@@ -168,8 +165,8 @@ SERVICE_MISTAKES = [
         "allowed_hosts: [orders-service]\n    headers: {Authorization: Bearer s3cr3t, Host: a, X-Version: 1}",
         [
             "{}.headers: Host is set by the load generator itself; remove it; X-Version must be text, but is of type "
-            "int; put it in quotes; Authorization looks like a secret, and secrets live in Connections only; remove it "
-            "here, put it into an Airflow Connection and name that with the setting connection"
+            "int; put it in quotes; Authorization looks like a secret, and secrets belong in Connections; remove it "
+            "here, put it into an Airflow Connection and name that in the setting connection"
         ],
     ),
     (
@@ -199,7 +196,7 @@ SERVICE_MISTAKES = [
         "body: {price: $price}",
         "expect: {json: {a b: 1}, has: [x], state: 1}",
         [
-            "{}.endpoints[0].expect.json: a path is keys with dots between them, such as order.status or "
+            "{}.endpoints[0].expect.json: a path consists of keys separated by dots, such as order.status or "
             "executions.0.price, but is 'a b'",
             "{}.endpoints[0].expect.state is not a known setting; correct its name or remove it",
         ],
@@ -207,7 +204,7 @@ SERVICE_MISTAKES = [
     (
         "path: /orders, body: {price: $price}}\n",
         "path: /orders, expect: {has: [id]}}\n    headers: {accept-encoding: gzip}\n",
-        ["{}: with the header Accept-Encoding no JSON can be expected of place; remove one of them"],
+        ["{}: with the header Accept-Encoding, place cannot expect JSON; remove one of them"],
     ),
     ("  orders-service:\n", "  Orders Service:\n", "services.yaml: Orders Service.name should match pattern"),
 ]
@@ -244,7 +241,7 @@ def test_a_bundle_that_is_none(tmp_path: Path) -> None:
     folder = catalogue_folder(tmp_path, services=services)
     (folder / "ca.der").write_bytes(b"\x30\x82\xff")
     assert problems_of(folder) == [
-        f"{ENGINE}.ca_file: {tmp_path}/ca.der is no PEM bundle: there is no -----BEGIN CERTIFICATE----- in it"
+        f"{ENGINE}.ca_file: {tmp_path}/ca.der is not a PEM bundle: it has no -----BEGIN CERTIFICATE-----"
     ]
     (folder / "ca.der").unlink()
     (folder / "ca.der").mkdir()
@@ -310,8 +307,8 @@ SCENARIO_MISTAKES = [
         LOAD,
         "load: {rate_rps: 10, duration_s: 60, warmup_s: 5, ramp_s: 10}",
         [
-            "{}.load: ramp_s must be at most warmup_s (5), but is 10; the ramp is part of the warm-up, so that it is "
-            "in no figure"
+            "{}.load: ramp_s must be at most warmup_s (5), but is 10; the ramp is part of the warm-up, which is "
+            "excluded from the figures"
         ],
     ),
     ("title: Calm, ", "", ["{}.title is missing; every entry needs it"]),
@@ -365,7 +362,7 @@ SCENARIO_MISTAKES = [
         "data: calm.csv, schedule: on}",
         [
             '{}.schedule: needs cron, such as {{cron: "0 2 * * 6"}}, or before, such as {{before: london, minutes: '
-            "120}}, but is True; write off if it is to run only when triggered"
+            "120}}, but is True; write off for manual runs only"
         ],
     ),
     (  # YAML reads 10:30 without quotes as 10 · 60 + 30
@@ -548,7 +545,7 @@ def test_the_guard_on_the_host(tmp_path: Path, url: str, hosts: str, is_allowed:
             each in problem
             for each in (
                 "is not in allowed_hosts ['host']; add it there if load may go to it",
-                "is no name of a host; correct it",
+                "is not a valid host name; correct it",
                 "base_url should match pattern",
             )
         )

@@ -39,8 +39,8 @@ def test_no_version_by_default() -> None:
 @pytest.mark.parametrize(
     ("where", "problem"),
     [
-        ({}, "needs either path or query, to say where the version is told"),
-        ({"path": "/v", "query": "build_info"}, "needs either path or query, to say where the version is told"),
+        ({}, "needs either path or query, to define where the version is reported"),
+        ({"path": "/v", "query": "build_info"}, "needs either path or query, to define where the version is reported"),
         ({"path": "version"}, "should match pattern"),
         ({"path": "/a b"}, "should match pattern"),
         ({"path": "/v", "field": ""}, "should have at least 1 character"),
@@ -178,10 +178,10 @@ def test_what_is_production(environment: str, is_production: bool) -> None:
 def test_production_has_to_be_allowed_with_a_ceiling() -> None:
     """Both, by whatever name it goes; other services may have a ceiling, too."""
     assert (
-        "load on environment 'eu-live' is refused; set allow_production: true and max_rate_rps if it is really meant"
+        "load on environment 'eu-live' is refused; set allow_production: true and max_rate_rps if this is intended"
     ) in problem_of(environment="eu-live", max_rate_rps=10)
     assert (
-        "load on environment 'prod' needs a ceiling; set max_rate_rps to the highest rate that it can bear"
+        "load on environment 'prod' needs a maximum; set max_rate_rps to the highest rate that it can handle"
     ) in problem_of(environment="prod", allow_production=True)
     assert small_service(environment="prod", allow_production=True, max_rate_rps=0.5).max_rate_rps == 0.5
     assert small_service(max_rate_rps=100).max_rate_rps == 100

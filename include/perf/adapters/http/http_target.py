@@ -291,7 +291,7 @@ def _ask(host: str, port: int) -> list[str] | OSError:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as err:  # a label that is too long; no OSError by itself
-        return OSError(f"{host!r} is no name of a host: {err}")
+        return OSError(f"{host!r} is not a valid host name: {err}")
     except OSError as err:
         return err
     return list(dict.fromkeys(str(where[0]) for _, _, _, _, where in found))

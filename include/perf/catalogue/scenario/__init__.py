@@ -1,1 +1,1 @@
-"""What one scenario says: its load profile, its schedule, its calendar and its stop criteria."""
+"""The settings of a scenario: its load profile, schedule, market hours and stop criteria."""

@@ -1,7 +1,7 @@
-"""The arrival rate over time: how many arrivals there are by a moment, and when each of them is due.
+"""The arrival rate over time: the number of arrivals until a time, and the due time of each.
 
-A curve runs through points. Between two of them, x seconds after the first, the rate r(x) goes from r0 to r1
-within L seconds; Λ(x) is its integral, the arrivals until then:
+A curve is defined by points. Between two points, x seconds after the first, the rate r(x) changes from r0 to r1 within
+L seconds; its integral Λ(x) is the number of arrivals until x:
 
 ========  ===========================  ========================  ============================
 shape     r(x), 1/s                    Λ(x), arrivals            its inverse x(n), s
@@ -11,13 +11,10 @@ shape     r(x), 1/s                    Λ(x), arrivals            its inverse x(
 `decay`   r0·e^(q·x), q = ln(r1/r0)/L  r0·(e^(q·x) − 1) / q      ln(1 + q·n / r0) / q
 ========  ===========================  ========================  ============================
 
-The root is written without the difference of two nearly equal numbers, so a slope near zero costs no digits
-(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 1.8); e^y − 1 and ln(1 + y) are
-`expm1` and `log1p` for the same reason.
+The root avoids the difference of two nearly equal numbers, so a slope near zero does not lose precision (Higham,
+Accuracy and Stability of Numerical Algorithms, 2nd ed., section 1.8); `expm1` and `log1p` are used for the same reason.
 
-No NumPy: the load process reads this too.
-
-Sharing whole things out by weight.
+This module does not use NumPy, because the load process imports it.
 """
 
 import math
@@ -30,15 +27,15 @@ from itertools import pairwise
 from typing import Protocol
 
 HALF_GAP = 0.5
-"""Arrival k is due where the curve has given k + ½ arrivals: none lies on the edge of a whole second or of a
-part of the load, and n arrivals lie evenly within the time in which n are due."""
+"""Arrival k is due when the integral reaches k + ½: no arrival is on the boundary of a second or of a part of the
+load, and n arrivals are spread evenly over the time in which n are due."""
 
 ROUNDING = 1e-9
-"""Arrivals by which a sum of products may be off and still be the whole number that it stands for."""
+"""Tolerance, in arrivals, for rounding errors in a sum that should be an integer."""
 
 
 class Shape(StrEnum):
-    """How the rate gets from one point to the next."""
+    """How the rate changes from one point to the next."""
 
     STEP = "step"
     LINE = "line"
@@ -50,9 +47,9 @@ class CurvePoint:
     """A point of a curve.
 
     Attributes:
-        at_s: seconds after the curve's beginning.
-        rate_rps: arrivals per second from here on.
-        by: how the rate got here from the point before; of the first point it says nothing.
+        at_s: seconds after the start of the curve.
+        rate_rps: arrivals per second from this point on.
+        by: how the rate changes from the previous point to this one; ignored for the first point.
     """
 
     at_s: float
@@ -61,19 +58,19 @@ class CurvePoint:
 
 
 def count_of(arrivals: float) -> int:
-    """Return how many of the arrivals k = 0, 1, … are due within ``arrivals`` of a curve: those with k + ½ below it."""
+    """Return how many of the arrivals k = 0, 1, … have k + ½ below the integral ``arrivals``."""
     return max(0, math.ceil(arrivals - HALF_GAP - ROUNDING))
 
 
 class _Course(Protocol):
-    """How the rate runs between two points, x in seconds after the first."""
+    """The rate between two points, x seconds after the first."""
 
     def rate(self, x: float) -> float: ...
 
     def arrivals(self, x: float) -> float: ...
 
     def elapsed(self, arrivals: float) -> float:
-        """Return the x by which there are so many; they are more than 0 and not more than there can be."""
+        """Return the x at which the integral reaches ``arrivals``, which is above 0 and not above its maximum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ class _Hold:
         return self.rps
 
     def arrivals(self, x: float) -> float:
-        return self.rps * x if self.rps else 0.0  # 0/s for ever are none, where 0 × inf is no number
+        return self.rps * x if self.rps else 0.0  # 0 × inf is not a number
 
     def elapsed(self, arrivals: float) -> float:
         return arrivals / self.rps
@@ -103,7 +100,9 @@ class _Line:
 
     def elapsed(self, arrivals: float) -> float:
         under_root = self.rps * self.rps + 2 * self.slope * arrivals
-        return 2 * arrivals / (self.rps + math.sqrt(max(0.0, under_root)))  # a hair below 0 at the end of a fall to 0
+        return (
+            2 * arrivals / (self.rps + math.sqrt(max(0.0, under_root)))
+        )  # may be slightly below 0 where the rate reaches 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +134,8 @@ class _Piece:
     """The curve from one point to the next.
 
     Attributes:
-        end_rps: the rate just before its end, as it was given: a course comes to it only within rounding.
-        before, after: arrivals until its two ends.
+        end_rps: the given rate just before the end; the course reaches it only within rounding.
+        before, after: arrivals until the start and until the end.
     """
 
     start_s: float
@@ -149,18 +148,18 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True)
 class RateCurve:
-    """An arrival rate over time, from 0 s on; the rate of the last point holds for ever."""
+    """An arrival rate over time, from 0 s on; the rate of the last point applies forever."""
 
     pieces: tuple[_Piece, ...]
 
     @staticmethod
     def through(points: Sequence[CurvePoint]) -> "RateCurve":
-        """Return the curve through points, of which the first is at 0 s.
+        """Return the curve through points, the first of which is at 0 s.
 
-        Of several points at one time the last counts from there on.
+        Of several points at the same time, the last one counts from there on.
 
         Raises:
-            ValueError: the times do not begin at 0 or go back, a rate is negative, or a decay touches 0.
+            ValueError: the times do not start at 0 or are not in order, a rate is negative, or a decay reaches 0.
         """
         _check(points)
         pieces: list[_Piece] = []
@@ -175,46 +174,46 @@ class RateCurve:
         return RateCurve(tuple(pieces))
 
     def rate(self, at_s: float) -> float:
-        """Return the rate at a moment, in 1/s; at a jump the one after it."""
+        """Return the rate at a time, in 1/s; at a step, the rate after it."""
         piece = self._piece_at(at_s)
         return piece.course.rate(at_s - piece.start_s)
 
     def arrivals(self, until_s: float) -> float:
-        """Return ∫ rate from 0 to ``until_s``; not a whole number, as a rule."""
+        """Return the integral of the rate from 0 to ``until_s``; usually not an integer."""
         piece = self._piece_at(until_s)
         return piece.before + piece.course.arrivals(until_s - piece.start_s)
 
     def _piece_at(self, at_s: float) -> _Piece:
         if not 0 <= at_s < math.inf:
-            raise ValueError(f"a rate curve is known from 0 s on, but was asked for {at_s} s")
+            raise ValueError(f"a rate curve is defined from 0 s on, but the time is {at_s} s")
         return self.pieces[bisect_right(self.pieces, at_s, key=lambda piece: piece.start_s) - 1]
 
     def peak(self, until_s: float) -> float:
-        """Return the highest rate from 0 until ``until_s``, in 1/s; every course is highest at one of its ends."""
+        """Return the highest rate from 0 until ``until_s``, in 1/s; each course has its maximum at one of its ends."""
         reached = [piece for piece in self.pieces if piece.start_s < until_s]
         rates = [piece.course.rate(0.0) for piece in reached]
         rates += [piece.end_rps if piece.end_s <= until_s else self.rate(until_s) for piece in reached]
         return max(rates)
 
     def mean(self, from_s: float, until_s: float) -> float:
-        """Return the mean rate between two moments, in 1/s."""
+        """Return the mean rate between two times, in 1/s."""
         return (self.arrivals(until_s) - self.arrivals(from_s)) / (until_s - from_s)
 
     def time_of(self, arrivals: float) -> float:
-        """Return the first moment by which there are so many arrivals, in seconds.
+        """Return the first time at which the integral reaches ``arrivals``, in seconds.
 
         Raises:
-            ValueError: there are never so many.
+            ValueError: the integral never reaches it.
         """
         if arrivals <= 0:
             return 0.0
         return next(self._times([arrivals], first=bisect_left(self.pieces, arrivals, key=lambda piece: piece.after)))
 
     def times(self, arrivals: Iterable[float]) -> Iterator[float]:
-        """Yield `time_of` of each of many positive numbers that never go back; no search, and none are held.
+        """Yield `time_of` for many positive numbers in ascending order, without a search and in constant memory.
 
         Raises:
-            ValueError: there are never so many.
+            ValueError: the integral never reaches one of them.
         """
         return self._times(arrivals, first=0)
 
@@ -244,9 +243,9 @@ def _check(points: Sequence[CurvePoint]) -> None:
 
 
 def shared_out(weights: Sequence[int], count: int) -> list[int]:
-    """Return how many of ``count`` fall to each weight: whole parts first, then the largest remainders.
+    """Distribute ``count`` by weight: integer parts first, then the largest remainders.
 
-    Each block of ``sum(weights)`` holds each exactly ``weight`` times; of equal remainders the first counts.
+    A count of ``sum(weights)`` gives each exactly its weight; of equal remainders the first one counts.
     """
     total = sum(weights)
     shares = [Fraction(weight * count, total) for weight in weights]

@@ -1,6 +1,6 @@
-"""The load of one run: how many requests come when, whatever the target does.
+"""The load of a run: when requests are due, independently of the target.
 
-The model is the ``load`` of an entry in ``scenarios.yaml``; the load process reads it too, so it imports little.
+The model is the ``load`` of an entry in ``scenarios.yaml``. It has few imports, because the load process uses it, too.
 """
 
 import math
@@ -17,14 +17,14 @@ MIN_DURATION_S = 10
 MAX_DURATION_S = 4 * 3600
 MIN_RATE_RPS = 0.1
 MAX_RATE_PER_WORKER_RPS = 3000
-"""What one load process on one core holds honestly (measured: p99 within 10 % of the truth)."""
+"""Maximum for one load process on one core (measured: its p99 is within 10 % of the true value)."""
 
 MAX_WORKERS = 64
-"""More than one machine's: workers may be on many."""
+"""Workers may run on several machines."""
 MAX_RATE_RPS = MAX_WORKERS * MAX_RATE_PER_WORKER_RPS
 MAX_FACTOR = 100
 MAX_PROFILE_POINTS = 20
-"""A run's profile is told in words, in reports and in messages; more of them nobody would read."""
+"""A profile is described in reports and messages, which more points would make unreadable."""
 
 Rate = Annotated[float, Field(ge=MIN_RATE_RPS, le=MAX_RATE_RPS)]
 Duration = Annotated[int, Field(ge=MIN_DURATION_S, le=MAX_DURATION_S)]
@@ -34,11 +34,10 @@ class RatePoint(Entry):
     """A point of a load's rate profile.
 
     Attributes:
-        at_s: seconds after the beginning of the measured part.
-        factor: the rate from here on, in multiples of the load's ``rate_rps``.
-        by: how the rate gets here from the point before: ``line``; ``step``, which holds the old rate and then
-            jumps; or ``decay``, which falls (or grows) by the same share each second. Of the first point it
-            says nothing.
+        at_s: seconds after the start of the measured part.
+        factor: the rate from this point on, in multiples of the load's ``rate_rps``.
+        by: how the rate changes from the previous point: ``line``; ``step``, which keeps the old rate and then jumps;
+            or ``decay``, which changes by the same share each second. Ignored for the first point.
     """
 
     at_s: Annotated[int, Field(ge=0, le=MAX_DURATION_S)]
@@ -50,18 +49,18 @@ class LoadProfile(Entry):
     """The load of one run, as requested.
 
     Attributes:
-        rate_rps: arrivals per second, whatever the target does (open model).
+        rate_rps: arrivals per second, independent of the target (open model).
         duration_s: length of the measured part.
-        warmup_s: the part before it at ``rate_rps``; recorded, but left out of the figures.
-        ramp_s: the beginning of the warm-up, in which the rate rises from 0 in a line.
-        profile: the rate over the measured part; empty is ``rate_rps`` throughout. The factor of the last
-            point holds to the end, and points beyond the end are not reached.
+        warmup_s: the part before it, at ``rate_rps``; it is recorded, but excluded from the figures.
+        ramp_s: the start of the warm-up, in which the rate rises linearly from 0.
+        profile: the rate over the measured part; by default ``rate_rps`` throughout. The factor of the last point
+            applies until the end; points after the end have no effect.
         arrivals: ``constant`` spacing, or ``poisson`` (exponential gaps, seeded).
-        max_concurrency: most requests in flight; arrivals beyond wait, timed from when they were due.
-        drain_s: how long after the last arrival answers are still waited for; by default the service's
-            request time-out.
-        workers: load processes that share the arrivals, each with a core of its own; by default as many as the
-            peak rate needs. Where workers on other machines send the load, all that are there take part instead.
+        max_concurrency: maximum number of requests in flight; further arrivals wait, and their latency counts from
+            the due time.
+        drain_s: how long to wait for responses after the last arrival; by default the service's request time-out.
+        workers: load processes that share the arrivals, each on its own core; by default as many as the peak rate
+            needs. With workers on other machines, all of them take part instead.
     """
 
     rate_rps: Rate
@@ -83,7 +82,7 @@ class LoadProfile(Entry):
         for number, (before, point) in enumerate(pairwise(profile), start=1):
             if point.at_s <= before.at_s:
                 raise ValueError(
-                    f"at_s of point {number} must be more than {before.at_s}, where the point before is, but is "
+                    f"at_s of point {number} must be more than that of the point before, {before.at_s}, but is "
                     f"{point.at_s}; for a jump use by: step"
                 )
         return profile
@@ -99,15 +98,15 @@ class LoadProfile(Entry):
         if self.ramp_s > self.warmup_s:
             yield (
                 f"ramp_s must be at most warmup_s ({self.warmup_s}), but is {self.ramp_s}; the ramp is part of the "
-                "warm-up, so that it is in no figure"
+                "warm-up, which is excluded from the figures"
             )
             return
         peak = f"the peak rate of {self.peak_rate_rps:.12g}/s"
         if self.peak_rate_rps > MAX_RATE_RPS:
-            yield f"{peak} is more than the {MAX_RATE_RPS}/s that {MAX_WORKERS} workers hold; lower rate_rps or profile"
+            yield f"{peak} is more than the {MAX_RATE_RPS}/s of {MAX_WORKERS} workers; lower rate_rps or profile"
         elif self.peak_rate_rps > self.worker_count * MAX_RATE_PER_WORKER_RPS:
             yield (
-                f"{peak} is too much for workers: {self.workers}, each holds {MAX_RATE_PER_WORKER_RPS}/s; "
+                f"{peak} is too much for workers: {self.workers}, each can send {MAX_RATE_PER_WORKER_RPS}/s; "
                 f"set workers to {_workers_for(self.peak_rate_rps)}, or lower rate_rps or profile"
             )
         if self.measured_arrivals == 0:
@@ -115,12 +114,12 @@ class LoadProfile(Entry):
 
     @property
     def is_flat(self) -> bool:
-        """Whether the rate is the same throughout."""
+        """Whether the rate never changes."""
         return not (self.ramp_s or self.profile)
 
     @property
     def curve(self) -> RateCurve:
-        """The rate from the beginning of the warm-up on."""
+        """The rate from the start of the warm-up on."""
         return RateCurve.through(self.curve_points)
 
     @property
@@ -135,16 +134,16 @@ class LoadProfile(Entry):
 
     @property
     def total_s(self) -> int:
-        """Length of warm-up and measured part together."""
+        """Length of the warm-up and the measured part."""
         return self.warmup_s + self.duration_s
 
     def longest_s(self, timeout_s: float) -> float:
-        """Return how long the load may take, to the last answer of a service that has so long for one."""
+        """Return the maximum duration of the load, including the wait for the last response."""
         return self.total_s + (timeout_s if self.drain_s is None else self.drain_s)
 
     @property
     def peak_rate_rps(self) -> float:
-        """The highest rate of the whole load."""
+        """The highest rate, warm-up included."""
         return self.curve.peak(self.total_s)
 
     @property
@@ -159,23 +158,23 @@ class LoadProfile(Entry):
 
     @property
     def measured_arrivals(self) -> int:
-        """Arrivals of the measured part, which counts by itself."""
+        """Arrivals in the measured part, which are counted separately."""
         curve = self.curve
         return count_of(curve.arrivals(self.total_s) - curve.arrivals(self.warmup_s))
 
     @property
     def total_arrivals(self) -> int:
-        """Arrivals of the whole load."""
+        """Arrivals in the warm-up and the measured part."""
         return self.warmup_arrivals + self.measured_arrivals
 
     @property
     def worker_count(self) -> int:
-        """Load processes on this machine that share the arrivals."""
+        """The number of load processes on this machine."""
         return self.workers or self.least_workers
 
     @property
     def least_workers(self) -> int:
-        """Load processes without which the peak rate cannot be held, wherever they run."""
+        """The minimum number of load processes for the peak rate, on any machines."""
         return _workers_for(self.peak_rate_rps)
 
 

@@ -1,13 +1,13 @@
 """When the forex market and its sessions are open.
 
-The models are the entries of ``market_hours.yaml``. Hours are local wall-clock times in IANA zones, which follow
-changes of the clocks; every moment given back is in UTC.
+The models are the entries of ``market_hours.yaml``. Hours are local wall-clock times in IANA time zones, so they follow
+daylight saving time. Returned times are in UTC.
 
-A *trading day* begins at the time at which the week opens, on the day before: 25 December is 17:00 New York on the 24th
-to 17:00 on the 25th. A holiday closes a trading day. The sessions of a local day belong to the trading day of the same
-date, so that none of them opens on a holiday, wherever it is.
+A *trading day* starts on the day before, at the time of day when the week opens: 25 December is 17:00 New York on the
+24th to 17:00 on the 25th. A holiday closes a trading day. The sessions of a local day belong to the trading day with
+the same date, so no session opens on a holiday.
 
-Reading the file imports neither pandas nor a library of calendars: Airflow does so each time it parses the DAGs.
+It imports neither pandas nor a calendar library, because Airflow reads the file each time it parses the DAGs.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -25,7 +25,7 @@ from include.perf.catalogue.scenario.wall_clock import (
     SessionName,
     TimeOfDay,
     TimeZone,
-    _calendar_date,
+    calendar_date,
     moment_of,
 )
 from include.perf.model.errors import CatalogueError
@@ -33,22 +33,18 @@ from include.perf.model.validation import problem_of
 from include.perf.model.yaml_entries import PROJECT_FOLDER, Entry, default_folder, read_document
 
 MARKET_HOURS_FILE = "market_hours.yaml"
-
 OWN_FILE = PROJECT_FOLDER / MARKET_HOURS_FILE
 
 EVERY_DAY = range(7)
-
 _WEEK_DAYS = 7
-
 _SATURDAY = 5
-
 _NOON = time(12)
 
 Weekday = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 
 
 class Session(Entry):
-    """A trading session: the same local hours from Monday to Friday, within one local day."""
+    """A trading session: local hours within one day, from Monday to Friday."""
 
     timezone: TimeZone
     opens: TimeOfDay
@@ -64,7 +60,7 @@ class Session(Entry):
         return self
 
     def hours_on(self, day: date) -> Period:
-        """Return the session's hours on a local day, whether the market trades then or not."""
+        """Return the session's hours on a local day, even if the market is closed."""
         return Period(
             begins=moment_of(day, self.opens, timezone=self.timezone),
             ends=moment_of(day, self.closes, timezone=self.timezone),
@@ -72,7 +68,7 @@ class Session(Entry):
 
 
 class WeekPoint(Entry):
-    """A time of a weekday."""
+    """A weekday and a time of day."""
 
     weekday: Weekday
     at: TimeOfDay
@@ -82,12 +78,12 @@ class WeekPoint(Entry):
 
     @property
     def days_from_sunday(self) -> int:
-        """Days since the Sunday before, 0 to 6."""
+        """Days since the last Sunday, 0 to 6."""
         return get_args(Weekday).index(self.weekday)
 
 
 class MarketWeek(Entry):
-    """The week in which the market trades through, told from Sunday to Saturday."""
+    """The trading week, which opens and closes between Sunday and Saturday."""
 
     timezone: TimeZone
     opens: WeekPoint
@@ -103,17 +99,16 @@ class MarketWeek(Entry):
             )
         if opens.at < _NOON:
             raise ValueError(
-                f"opens.at must be 12:00 or later, but is {opens.at:%H:%M}; every trading day begins at it on the day "
-                "before"
+                f"opens.at must be 12:00 or later, but is {opens.at:%H:%M}; trading days start then, on the day before"
             )
         return self
 
     def first_day(self, day: date) -> date:
-        """Return the local day, this or the last before it, on which a week opens."""
+        """Return the local day on which the latest week opens, at most ``day``."""
         return day - timedelta(days=(day.isoweekday() - self.opens.days_from_sunday) % _WEEK_DAYS)
 
     def hours_from(self, first_day: date) -> Period:
-        """Return the hours of the week that opens on a local day, holidays or not."""
+        """Return the hours of the week that opens on a local day, including holidays."""
         last_day = first_day + timedelta(days=self.closes.days_from_sunday - self.opens.days_from_sunday)
         return Period(
             begins=moment_of(first_day, self.opens.at, timezone=self.timezone),
@@ -121,7 +116,7 @@ class MarketWeek(Entry):
         )
 
     def trading_day(self, day: date) -> Period:
-        """Return the trading day of a date: of the week's opening time on the day before to the same time."""
+        """Return the trading day of a date, from the opening time of the week on the day before to the same time."""
         return Period(
             begins=moment_of(day - timedelta(days=1), self.opens.at, timezone=self.timezone),
             ends=moment_of(day, self.opens.at, timezone=self.timezone),
@@ -129,15 +124,15 @@ class MarketWeek(Entry):
 
 
 class Holiday(Entry):
-    """A trading day on which the market is closed everywhere; national holidays are none."""
+    """A trading day on which the market is closed everywhere; national holidays do not count."""
 
-    date: Annotated[date, BeforeValidator(_calendar_date)]
+    date: Annotated[date, BeforeValidator(calendar_date)]
     name: Annotated[str, Field(min_length=1)]
     closes: Literal["market"]
 
 
 class MarketHours(Entry):
-    """The hours of the market and its sessions. Every moment taken must be aware, every one returned is in UTC."""
+    """The hours of the market and its sessions. Times passed in must have a time zone; returned times are in UTC."""
 
     sessions: Mapping[SessionName, Session]
     week: MarketWeek
@@ -161,7 +156,7 @@ class MarketHours(Entry):
         for holiday in holidays:
             names.setdefault(holiday.date, []).append(holiday.name)
         repeated = [
-            f"{day} is there more than once ({', '.join(each)})" for day, each in names.items() if len(each) > 1
+            f"{day} is there more than once ({', '.join(named)})" for day, named in names.items() if len(named) > 1
         ]
         if repeated:
             raise ValueError(f"{'; '.join(repeated)}; keep one entry for a date")
@@ -171,7 +166,7 @@ class MarketHours(Entry):
         """Return a session by its name.
 
         Raises:
-            CatalogueError: there is none of that name.
+            CatalogueError: there is no session with this name.
         """
         try:
             return self.sessions[name]
@@ -180,16 +175,16 @@ class MarketHours(Entry):
             raise CatalogueError(f"session {name!r} is not in {MARKET_HOURS_FILE}; there are {known}") from None
 
     def holiday_on(self, day: date) -> Holiday | None:
-        """Return the holiday that closes the market on the trading day of a date, if there is one."""
+        """Return the holiday on the trading day of a date, or ``None``."""
         day = _plain(day)
         return next((holiday for holiday in self.holidays if holiday.date == day), None)
 
     def opening(self, session: str, day: date) -> datetime | None:
-        """Return when a session opens on a local day, in UTC; ``None`` when it does not.
+        """Return when a session opens on a local day, in UTC; ``None`` if it does not.
 
-        It opens with the market where that opens later than the session by its own clock and before its close: on
-        Mondays of the Sydney summer, and on the morning after a holiday there. It does not open at weekends, on
-        holidays, and where the market is closed for the whole session.
+        If the market opens during the session, the session opens with the market: in Sydney on Mondays in summer and
+        on the morning after a holiday. It does not open at weekends, on holidays, or if the market is closed during
+        the entire session.
 
         Raises:
             CatalogueError: there is no such session.
@@ -201,16 +196,16 @@ class MarketHours(Entry):
         return opening if opening < hours.ends else None
 
     def next_opening(self, session: str, after: datetime, weekdays: Collection[int] = EVERY_DAY) -> datetime:
-        """Return a session's first opening strictly after a moment, in UTC.
+        """Return the first opening of a session strictly after a time, in UTC.
 
         Args:
             session: its name.
-            after: an aware moment.
-            weekdays: local weekdays of the session's zone that count, 0 = Monday.
+            after: a time with a time zone.
+            weekdays: local weekdays of the session that count, 0 = Monday.
 
         Raises:
             CatalogueError: there is no such session.
-            ValueError: the moment is naive, or there is no such opening.
+            ValueError: the time has no time zone, or there is no such opening.
         """
         if not weekdays or not set(weekdays) <= set(EVERY_DAY):
             raise ValueError(f"weekdays must be some of 0 (Monday) to 6 (Sunday), but are {sorted(weekdays)}")
@@ -224,41 +219,41 @@ class MarketHours(Entry):
         raise ValueError(f"session {session!r} never opens on weekdays {sorted(weekdays)}; name others (0 is Monday)")
 
     def week_opening(self, after: datetime) -> datetime:
-        """Return when the market first opens in a week, the first such moment strictly after another, in UTC.
+        """Return the first opening of a market week strictly after a time, in UTC.
 
-        A holiday at the beginning of a week puts it off: 17:00 on Monday when New Year's Day is one.
+        A holiday at the start of a week delays it: to 17:00 on Monday if that is New Year's Day.
         """
         after = _utc(after)
         return next(week[0].begins for week in self._weeks_from(after) if week and week[0].begins > after)
 
     def is_open(self, moment: datetime) -> bool:
-        """Say whether the market trades at a moment; it does when it opens, and does not when it closes."""
+        """Return whether the market is open at a time: from its opening until just before its close."""
         return self._trading_at_or_after(_utc(moment)).begins <= moment
 
     def next_close(self, after: datetime) -> datetime:
-        """Return the market's first close strictly after a moment, in UTC, whether it is open at it or not."""
+        """Return the first close of the market strictly after a time, in UTC, even if it is closed then."""
         return self._trading_at_or_after(_utc(after)).ends
 
     def closes_at(self, moment: datetime) -> datetime | None:
-        """Return when the market that is open at a moment closes, in UTC; ``None`` when it is not open."""
+        """Return when the market closes, in UTC; ``None`` if it is not open at this time."""
         return self.next_close(moment) if self.is_open(moment) else None
 
     def market_opening(self, after: datetime) -> datetime:
-        """Return when the market next opens strictly after a moment, in UTC: in a week, or after a holiday in one."""
+        """Return the first opening of the market strictly after a time, in UTC: of a week, or after a holiday."""
         after = _utc(after)
         return next(period.begins for week in self._weeks_from(after) for period in week if period.begins > after)
 
     def _trading_at_or_after(self, moment: datetime) -> Period:
-        """Return the period of trading that a moment is in, or else the next."""
+        """Return the trading period at a time, or the next one."""
         return next(period for week in self._weeks_from(moment) for period in week if period.ends > moment)
 
     def _weeks_from(self, moment: datetime) -> Iterator[list[Period]]:
-        """Return each week's periods of trading without end, from the week that opens last on or before a day."""
+        """Yield the trading periods of each week, without end, starting with the latest week that has opened."""
         first_day = self.week.first_day(moment.astimezone(ZoneInfo(self.week.timezone)).date())
         return (list(self._trading_from(first_day + timedelta(weeks=weeks))) for weeks in count())
 
     def _trading_from(self, first_day: date) -> Iterator[Period]:
-        """Cut the holidays out of the week that opens on a local day."""
+        """Yield the trading periods of the week that opens on a local day, without holidays."""
         week = self.week.hours_from(first_day)
         begins = week.begins
         for holiday in self.holidays:
@@ -273,32 +268,30 @@ class MarketHours(Entry):
 
 def _utc(moment: datetime) -> datetime:
     if moment.utcoffset() is None:
-        raise ValueError(
-            f"a moment must be aware of its time zone, but {moment.isoformat()} is naive; give it a tzinfo"
-        )
+        raise ValueError(f"a time must have a time zone, but {moment.isoformat()} has none; give it a tzinfo")
     return moment.astimezone(UTC)
 
 
 def _plain(day: date) -> date:
-    """Refuse a moment, which equals no date and so would be on no holiday."""
+    """Refuse a datetime, which never equals a date and would miss every holiday."""
     if isinstance(day, datetime):
         raise ValueError(
-            f"a day must be a date without a time, but is {day.isoformat()}; take the date in the zone meant"
+            f"a day must be a date without a time, but is {day.isoformat()}; use the date in the intended time zone"
         )
     return day
 
 
 def market_hours_path(folder: Path | None = None) -> Path:
-    """Return where the market hours of a catalogue's folder are: in it, or else in the project's own file."""
+    """Return the path of the market hours: in the catalogue's folder, or else the project's own file."""
     path = (folder or default_folder()) / MARKET_HOURS_FILE
     return path if path.exists() else OWN_FILE
 
 
 def load_market_hours(path: Path | None = None) -> MarketHours:
-    """Read and check a file of market hours; without a path, that of the catalogue's folder or the project's own.
+    """Read and check a file of market hours, by default the one of `market_hours_path`.
 
     Raises:
-        CatalogueError: with every problem in the file: where, the rule and the value.
+        CatalogueError: with all problems in the file; each has the place, the rule and the value.
     """
     path = path or market_hours_path()
     document = read_document(path, holds="schema_version, sessions and week", remedy="put the market hours there")

@@ -1,7 +1,7 @@
-"""Which hours of production a scenario stands for, and when those were on the last trading days.
+"""The hours of production that a scenario represents, and their times on the last trading days.
 
-The models are the ``production_hours`` of an entry in ``scenarios.yaml``; the key ``session`` or ``from`` tells which
-of them it is. Every moment taken must be aware, every one returned is in UTC.
+The models are the ``production_hours`` of an entry in ``scenarios.yaml``; the key ``session`` or ``from`` selects the
+model. Times passed in must have a time zone; returned times are in UTC.
 """
 
 from collections.abc import Iterator
@@ -18,22 +18,22 @@ from include.perf.model.text import span
 from include.perf.model.yaml_entries import Entry, chosen_by_key
 
 LEAST_MINUTES = 5
-"""Shorter hours have no busiest five minutes."""
+"""Long enough to contain the busiest five minutes."""
 
 _DAY = timedelta(days=1)
 _LOOK_BACK_DAYS = 7 * 24
-"""Twenty openings of the week, the most days that can be asked for, and some holidays."""
+"""Enough for twenty openings of the week, the maximum that can be requested, and some holidays."""
 
 _MONDAY_TO_FRIDAY: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday")
 
 
 class SessionHours(Entry):
-    """So many minutes after a session or the market week opens; on holidays it does not.
+    """A period after the opening of a session or of the market week.
 
     Attributes:
-        session: a session of ``market_hours.yaml``, or ``week``: the opening of the market week.
-        from_minutes: how long after the opening they begin.
-        minutes: how long they last.
+        session: a session of ``market_hours.yaml``, or ``week`` for the market week.
+        from_minutes: minutes from the opening to the start of the period.
+        minutes: length of the period.
     """
 
     session: SessionName
@@ -50,18 +50,18 @@ class SessionHours(Entry):
         return f"{length} beginning {span(self.from_minutes * 60)} after {opens}"
 
     def problems(self, hours: MarketHours) -> list[str]:
-        """Return what is wrong with it in view of the market's hours, each with the setting that it is about."""
+        """Return the problems in combination with the market hours, each with its setting."""
         if self.session == WEEK or self.session in hours.sessions:
             return []
         known = ", ".join(hours.sessions)
         return [f"session: there is no session {self.session!r}; there are {known}, and {WEEK} for the market week"]
 
     def zone(self, hours: MarketHours) -> ZoneInfo:
-        """Return the time zone whose days they are of."""
+        """Return the time zone of their days."""
         return ZoneInfo(hours.week.timezone if self.session == WEEK else hours.session(self.session).timezone)
 
     def on(self, day: date, hours: MarketHours) -> Period | None:
-        """Return when they are on a local day; ``None`` when nothing opens on it."""
+        """Return the period on a local day; ``None`` if there is no opening."""
         opening = self._opening(day, hours)
         if opening is None:
             return None
@@ -76,12 +76,12 @@ class SessionHours(Entry):
 
 
 class ClockHours(Entry):
-    """A span of the wall clock on trading days; one that goes past midnight is of the day on which it begins.
+    """A period between two times of day on trading days; past midnight, it belongs to the day on which it starts.
 
     Attributes:
-        begin: written ``from``.
-        end: written ``to``.
-        weekdays: local weekdays that count; on holidays none does.
+        begin: ``from`` in the YAML file.
+        end: ``to`` in the YAML file.
+        weekdays: local weekdays that count, except holidays.
     """
 
     begin: Annotated[TimeOfDay, Field(alias="from")]
@@ -104,15 +104,15 @@ class ClockHours(Entry):
         return f"{self.begin:%H:%M}–{self.end:%H:%M} {self.timezone}"
 
     def problems(self, hours: MarketHours) -> list[str]:
-        """Return what is wrong with it in view of the market's hours: nothing ever."""
+        """Return no problems: they do not depend on the market hours."""
         return []
 
     def zone(self, hours: MarketHours) -> ZoneInfo:
-        """Return the time zone whose days they are of."""
+        """Return the time zone of their days."""
         return ZoneInfo(self.timezone)
 
     def on(self, day: date, hours: MarketHours) -> Period | None:
-        """Return when they are on a local day; ``None`` on a holiday, and on a weekday that does not count."""
+        """Return the period on a local day; ``None`` on holidays and on weekdays that do not count."""
         is_wanted = get_args(Weekday)[day.isoweekday() % 7] in self.weekdays
         if not is_wanted or hours.holiday_on(day):
             return None
@@ -127,7 +127,7 @@ ProductionHours = SessionHours | ClockHours
 
 
 def last_hours(hours: ProductionHours, market: MarketHours, *, before: datetime) -> Iterator[Period]:
-    """Return when the hours were on each trading day, latest first: those that were over before a moment."""
+    """Yield the periods of the last trading days that ended before a time, latest first."""
     day = before.astimezone(hours.zone(market)).date()
     for days in range(_LOOK_BACK_DAYS):
         period = hours.on(day - days * _DAY, market)
@@ -136,7 +136,7 @@ def last_hours(hours: ProductionHours, market: MarketHours, *, before: datetime)
 
 
 def _chosen(given: object) -> object:
-    """Read hours as what their keys say that they are."""
+    """Parse hours as the model that their keys select."""
     return chosen_by_key(
         given,
         {"session": SessionHours, "from": ClockHours},
@@ -148,4 +148,4 @@ def _chosen(given: object) -> object:
 
 
 OptionalProductionHours = Annotated[ProductionHours | None, BeforeValidator(_chosen)]
-"""The hours of production that a scenario stands for, or ``None``: it is compared with none."""
+"""The hours of production that a scenario represents; ``None`` for no comparison with production."""

@@ -1,7 +1,4 @@
-"""A trading scenario: which load, from which data, when.
-
-The models are the entries of ``scenarios.yaml``.
-"""
+"""A trading scenario: its load, data and schedule. The model is an entry of ``scenarios.yaml``."""
 
 from pathlib import Path
 from typing import Annotated, Self
@@ -19,14 +16,14 @@ class Scenario(Entry):
     """A trading scenario.
 
     Attributes:
-        data: CSV of market data; a relative path starts at the catalogue's folder.
-        services: which services it loads; empty means every one of the catalogue.
-        schedule: when it runs by itself; ``None`` means only when triggered.
-        parallel: so many of its services may be under load at once; they must not disturb one another.
-        stop_when: what ends its load early; a list of its own takes the place of the defaults'.
-        reruns: so many services a night are measured twice more when they look suspicious; 0 for none.
-        fingerprint: what else makes its runs comparable, such as ``{dataset: 2026-Q4}``.
-        production_hours: the hours of production that it stands for; ``None`` compares its runs with none.
+        data: CSV file with market data, relative to the catalogue's folder.
+        services: the services to load; by default all.
+        schedule: when it starts automatically; ``None`` for manual runs only.
+        parallel: maximum number of services under load at the same time; they must not affect one another.
+        stop_when: stop criteria, instead of the default ones.
+        reruns: maximum number of suspicious services per night that are re-run, twice each.
+        fingerprint: further conditions for comparing runs, such as ``{dataset: 2026-Q4}``.
+        production_hours: the hours of production that it represents; ``None`` for no comparison with production.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]

@@ -1,10 +1,7 @@
-"""When a scenario runs by itself, and when all its load must be over.
+"""When a scenario starts automatically, and when its load must be over.
 
-The models are the ``schedule`` of an entry in ``scenarios.yaml``; the key ``cron`` or ``before`` tells which of them
-it
-is. Every moment taken must be aware, every one returned is in UTC.
-
-When all load of a run must be over, and why.
+The models are the ``schedule`` of an entry in ``scenarios.yaml``; the key ``cron`` or ``before`` selects the model.
+Times passed in must have a time zone; returned times are in UTC.
 """
 
 import re
@@ -24,10 +21,10 @@ from include.perf.model.yaml_entries import Entry, chosen_by_key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadline:
-    """A moment at which no load may run any more.
+    """When all load must be over.
 
     Attributes:
-        occasion: what makes it one, as a clause: ``the London session opens at 08:00 Europe/London``.
+        occasion: the reason as a clause: ``the London session opens at 08:00 Europe/London``.
     """
 
     at: datetime
@@ -35,30 +32,27 @@ class Deadline:
 
 
 WEEK = "week"
-"""Stands for the market week where a session's name is expected."""
+"""The market week, in place of the name of a session."""
 
 TradingWeekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday"]
 
 _WEEKDAYS: tuple[str, ...] = get_args(TradingWeekday)
 
 _DAY = timedelta(days=1)
-
 _EVERY_HOUR = ["*"]
-
-_MOST_PUT_BACK = timedelta(hours=3)
-"""What a clock shows for the second time lies behind what it has shown already."""
+_MAX_SET_BACK = timedelta(hours=3)
+"""Maximum by which a clock is set back: the repeated times are earlier than those already shown."""
 
 _MONDAY = datetime(2026, 1, 5, tzinfo=UTC).date()
-
 _WEEKS_OF_A_YEAR = 53
 
 
 class CronSchedule(Entry):
-    """A cron expression in a time zone, so that it follows changes of the clocks.
+    """A cron expression in a time zone; it follows daylight saving time.
 
     Attributes:
         cron: minute, hour, day of the month, month, weekday.
-        finish_by: time of day in the time zone by which all load must be over.
+        finish_by: local time of day at which all load must be over.
     """
 
     cron: str
@@ -67,12 +61,12 @@ class CronSchedule(Entry):
 
     @field_validator("cron")
     @classmethod
-    def _comes_to_pass(cls, cron: str) -> str:
+    def _is_valid_cron(cls, cron: str) -> str:
         wanted = f'must be a cron expression of five fields, such as "30 5 * * 1-5", but is {cron!r}'
         if len(cron.split()) != 5:
             raise ValueError(wanted)
         if re.search(r"\b[hr]\b", cron, re.IGNORECASE):
-            raise ValueError(f"{wanted}; H and R stand for times that nobody can foretell")
+            raise ValueError(f"{wanted}; H and R are not supported, because their times are random")
         try:
             croniter(cron, datetime(2026, 1, 1)).get_next(datetime)  # noqa: DTZ001 - a wall clock
         except CroniterError as err:
@@ -81,33 +75,33 @@ class CronSchedule(Entry):
 
     @property
     def is_before_opening(self) -> bool:
-        """Whether the market decides when all load must be over, also of runs that a person asked for."""
+        """Whether the deadline depends on the market, and therefore applies to manual runs, too."""
         return False
 
     @property
     def summary(self) -> str:
-        """The schedule in a few words."""
+        """The schedule in short."""
         return f"cron {self.cron}"
 
     @property
     def description(self) -> str:
-        """The schedule, and when its load must be over."""
+        """The schedule with the deadline of its load."""
         over = f", all load over by {self.finish_by:%H:%M}" if self.finish_by else ""
         return f"cron `{self.cron}` in {self.timezone}{over}"
 
     def zone(self, hours: MarketHours) -> str:
-        """Return the time zone whose clock the schedule follows."""
+        """Return the time zone of the schedule."""
         return self.timezone
 
     def problems(self, hours: MarketHours) -> list[str]:
-        """Return what is wrong with it in view of the market's hours: nothing ever."""
+        """Return no problems: it does not depend on the market hours."""
         return []
 
     def next_start(self, after: datetime, hours: MarketHours) -> datetime:
-        """Return the first start strictly after a moment.
+        """Return the first start strictly after a time.
 
-        What the clock shows twice is the second time, and what it never shows the moment at which it would have been
-        shown, as Airflow has it; an expression of every hour runs through both.
+        As in Airflow, a local time that occurs twice is the second one, and a local time that is skipped is the time
+        at which it would have occurred; an expression for every hour runs through both.
 
         Source: `airflow.timetables._cron.CronMixin` (Airflow 3.3.2).
         """
@@ -117,13 +111,13 @@ class CronSchedule(Entry):
         if times.expanded[1] == _EVERY_HOUR:
             following: datetime = times.get_next(datetime)
             return _shown(after, UTC).replace(tzinfo=UTC) + (following - shown)
-        times.set_current(shown - _MOST_PUT_BACK)
+        times.set_current(shown - _MAX_SET_BACK)
         while (start := _later_of(times.get_next(datetime), zone)) <= after:
             pass
         return start
 
     def deadline(self, due_at: datetime, hours: MarketHours) -> Deadline | None:
-        """Return when all load of a run that is due at a moment must be over: the first ``finish_by`` after it."""
+        """Return when the load of a run must be over: the first ``finish_by`` after its due time."""
         if self.finish_by is None:
             return None
         day = due_at.astimezone(ZoneInfo(self.timezone)).date()
@@ -134,14 +128,14 @@ class CronSchedule(Entry):
         )
 
     def over_by(self, hours: MarketHours) -> time | None:
-        """Return what the clock usually shows when all load must be over."""
+        """Return the usual local time at which all load must be over."""
         return self.finish_by
 
     def time_available(self) -> timedelta | None:
-        """Return how long it is from a start to the time by which all load must be over, by the wall clock.
+        """Return the time from a start to the deadline, by the wall clock.
 
-        Of several starts a day it is that of the last one before. The night in which the clocks change is an hour
-        longer or shorter.
+        With several starts a day, the last one before the deadline counts. When daylight saving time starts or ends,
+        the actual time is an hour shorter or longer.
         """
         if self.finish_by is None:
             return None
@@ -152,13 +146,13 @@ class CronSchedule(Entry):
 
 
 class OpeningSchedule(Entry):
-    """So many minutes before the market or one of its sessions opens, by the clock of whoever opens.
+    """A time before each opening of a session, or of the market week.
 
     Attributes:
-        before: a session of ``market_hours.yaml``, or ``week``: the opening of the market week.
-        minutes: how long before the opening it starts.
-        weekdays: on which openings it counts, local days of the session; every one by default.
-        margin_minutes: all load must be over so long before the opening.
+        before: a session of ``market_hours.yaml``, or ``week`` for the market week.
+        minutes: minutes from the start to the opening.
+        weekdays: local weekdays of the openings that count; by default all.
+        margin_minutes: minutes before the opening at which all load must be over.
     """
 
     before: SessionName
@@ -182,29 +176,29 @@ class OpeningSchedule(Entry):
 
     @property
     def is_of_the_week(self) -> bool:
-        """Whether it is about the opening of the market week."""
+        """Whether it refers to the market week."""
         return self.before == WEEK
 
     @property
     def is_before_opening(self) -> bool:
-        """Whether the market decides when all load must be over, also of runs that a person asked for."""
+        """Whether the deadline depends on the market, and therefore applies to manual runs, too."""
         return True
 
     @property
     def summary(self) -> str:
-        """The schedule in a few words: ``250 min before the London open``."""
+        """The schedule in short: ``250 min before the London open``."""
         opens = "the market week opens" if self.is_of_the_week else f"the {title_of(self.before)} open"
         return f"{self.minutes} min before {opens}"
 
     @property
     def description(self) -> str:
-        """The schedule with its days, and when its load must be over."""
+        """The schedule with its days and the deadline of its load."""
         over = f"{self.margin_minutes} min before it" if self.margin_minutes else "by then"
         return f"{self.summary}, {self.days}, all load over {over}"
 
     @property
     def days(self) -> str:
-        """On which openings it counts: ``weekdays``, ``Mondays and Fridays``, ``once a week``."""
+        """The days of the openings: ``weekdays``, ``Mondays and Fridays``, ``once a week``."""
         if self.is_of_the_week:
             return "once a week"
         days = [f"{day.capitalize()}s" for number, day in enumerate(_WEEKDAYS) if number in self._weekdays]
@@ -214,15 +208,15 @@ class OpeningSchedule(Entry):
 
     @property
     def _weekdays(self) -> frozenset[int]:
-        """The weekdays that count, 0 = Monday."""
+        """The weekdays of the openings, 0 = Monday."""
         return frozenset(map(_WEEKDAYS.index, self.weekdays or _WEEKDAYS))
 
     def zone(self, hours: MarketHours) -> str:
-        """Return the time zone whose clock the schedule follows."""
+        """Return the time zone of the schedule."""
         return hours.week.timezone if self.is_of_the_week else hours.session(self.before).timezone
 
     def problems(self, hours: MarketHours) -> list[str]:
-        """Return what is wrong with it in view of the market's hours, each with the setting that it is about."""
+        """Return the problems in combination with the market hours, each with its setting."""
         if self.is_of_the_week:
             return []
         if self.before not in hours.sessions:
@@ -234,20 +228,20 @@ class OpeningSchedule(Entry):
         return [f"weekdays: {self.before} never opens on a {' or a '.join(never)}; name other days"]
 
     def next_opening(self, after: datetime, hours: MarketHours) -> datetime:
-        """Return the first opening that the schedule is about, strictly after a moment."""
+        """Return the first opening of the schedule strictly after a time."""
         if self.is_of_the_week:
             return hours.week_opening(after)
         return hours.next_opening(self.before, after, self._weekdays)
 
     def next_start(self, after: datetime, hours: MarketHours) -> datetime:
-        """Return the first start strictly after a moment; to the opening it is always ``minutes`` of real time."""
+        """Return the first start strictly after a time; it is always ``minutes`` of elapsed time before the opening."""
         ahead = timedelta(minutes=self.minutes)
         return self.next_opening(after + ahead, hours) - ahead
 
     def deadline(self, due_at: datetime, hours: MarketHours) -> Deadline:
-        """Return when all load of a run that is due at a moment must be over: before the first opening after it.
+        """Return when the load of a run must be over: the margin before the first opening after its due time.
 
-        A run that is due less than the margin before an opening is too late for it: its deadline is past.
+        If a run is due within the margin, its deadline has already passed.
         """
         what = "the market week" if self.is_of_the_week else f"the {title_of(self.before)} session"
         opening = self.next_opening(due_at, hours)
@@ -258,12 +252,12 @@ class OpeningSchedule(Entry):
         )
 
     def over_by(self, hours: MarketHours) -> time | None:
-        """Return what the clock usually shows when all load must be over."""
+        """Return the usual local time at which all load must be over."""
         opens = hours.week.opens.at if self.is_of_the_week else hours.session(self.before).opens
         return (datetime.combine(_MONDAY, opens) - timedelta(minutes=self.margin_minutes)).time()
 
     def time_available(self) -> timedelta | None:
-        """Return how long it is from a start to the time by which all load must be over."""
+        """Return the time from a start to the deadline."""
         return timedelta(minutes=self.minutes - self.margin_minutes)
 
 
@@ -271,30 +265,30 @@ Schedule = CronSchedule | OpeningSchedule
 
 
 def _chosen(given: object) -> object:
-    """Read a schedule as what its keys say that it is; YAML's ``off`` is none."""
+    """Parse a schedule as the model that its keys select; ``off`` in YAML means none."""
     return chosen_by_key(
         None if given is False else given,
         {"cron": CronSchedule, "before": OpeningSchedule},
         needs='cron, such as {cron: "0 2 * * 6"}, or before, such as {before: london, minutes: 120}',
-        or_else="write off if it is to run only when triggered",
+        or_else="write off for manual runs only",
     )
 
 
 OptionalSchedule = Annotated[Schedule | None, BeforeValidator(_chosen)]
-"""A schedule, or ``None`` (in YAML also ``off``): only when triggered."""
+"""A schedule; ``None`` (in YAML also ``off``) for manual runs only."""
 
 
 def _shown(moment: datetime, zone: tzinfo) -> datetime:
-    """Return what a zone's clock shows at a moment, as a plain datetime; Airflow's own reckon in another way."""
+    """Return the local time in a zone as a plain datetime, without the pendulum arithmetic of Airflow's times."""
     local = moment.astimezone(zone)
     return datetime.combine(local.date(), local.time())
 
 
 def _later_of(shown: datetime, zone: ZoneInfo) -> datetime:
-    """Return when a zone's clock shows a time, the second time where it does so twice.
+    """Return when a zone's clock shows a time, the second occurrence if there are two.
 
-    The two readings of a time are the same but around a change of the clocks. The later one is the second time where
-    it is put back, and where it is put forward the moment at which the time would have been shown.
+    Both values of ``fold`` give the same time except around a clock change. The later one is the second occurrence
+    when the clock is set back, and when it is set forward the time at which it would have been shown.
     """
     return max(shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
 
@@ -305,5 +299,5 @@ def _ever_opens(session: str, hours: MarketHours, *, weekday: int) -> bool:
 
 
 def title_of(session: str) -> str:
-    """Return a session as people call it: ``New York``."""
+    """Return the title of a session: ``New York``."""
     return session.replace("_", " ").title()

@@ -1,4 +1,4 @@
-"""Times of day in a time zone, as the catalogue writes them."""
+"""Times of day and time zones in the catalogue."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 
 def _time_of_day(given: object) -> time:
-    """Read ``HH:MM``; YAML takes an unquoted 10:30 for 630, which would be half past ten minutes."""
+    """Parse ``HH:MM``; YAML reads an unquoted 10:30 as the number 630."""
     if isinstance(given, time) and given == time(given.hour, given.minute):
         return given
     if isinstance(given, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", given.strip()):
@@ -26,13 +26,13 @@ def _time_of_day(given: object) -> time:
 def _known_zone(timezone: str) -> str:
     try:
         ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as err:  # OSError: a folder of zones, such as Europe
+    except (ZoneInfoNotFoundError, ValueError, OSError) as err:  # OSError: a folder of time zones, such as Europe
         raise ValueError(f"must be an IANA time zone such as Europe/London, but is {timezone!r}") from err
     return timezone
 
 
-def _calendar_date(given: object) -> object:
-    """Refuse numbers, which would be seconds since 1970, and times of day."""
+def calendar_date(given: object) -> object:
+    """Refuse numbers, which would count as seconds since 1970, and times of day."""
     if isinstance(given, (int, float, datetime)):
         raise ValueError(f"must be a date such as 2026-12-25, but is {str(given)!r}")
     return given
@@ -48,17 +48,17 @@ SessionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 
 
 def moment_of(day: date, at: time, *, timezone: str) -> datetime:
-    """Return when a zone's wall clock shows a time of a day, in UTC.
+    """Return the UTC time of a local date and time.
 
-    Where the clock is put back and shows it twice, it is the first time (``fold=0``). Where the clock is put forward
-    and never shows it, it is the moment at which it would have been shown without the change: 02:30 is then 03:30.
+    If the local time occurs twice because the clock is set back, it is the first occurrence (``fold=0``). If it is
+    skipped because the clock is set forward, it is the time at which it would have occurred: 02:30 is then 03:30.
     """
     return datetime.combine(day, at.replace(fold=0), tzinfo=ZoneInfo(timezone)).astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """A stretch of time, in UTC: ``begins`` is part of it, ``ends`` is not."""
+    """A period in UTC; ``begins`` is included, ``ends`` is not."""
 
     begins: datetime
     ends: datetime

@@ -61,7 +61,7 @@ def test_what_the_resolver_says_is_passed_on(monkeypatch: pytest.MonkeyPatch, nu
 
 def test_a_name_that_cannot_be_asked_for_is_an_error() -> None:
     """A label has 63 letters at most."""
-    with pytest.raises(OSError, match="is no name of a host"):
+    with pytest.raises(OSError, match="is not a valid host name"):
         resolve("a" * 64 + ".example", 8000)
 
 

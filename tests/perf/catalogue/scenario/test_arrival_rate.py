@@ -224,5 +224,5 @@ def test_what_a_curve_cannot_say() -> None:
     """Arrivals that never come, and a time before its beginning."""
     with pytest.raises(ValueError, match="there are never 501 arrivals: the last rate of the curve is 0"):
         FALL.time_of(501)
-    with pytest.raises(ValueError, match="is known from 0 s on, but was asked for -1 s"):
+    with pytest.raises(ValueError, match="is defined from 0 s on, but the time is -1 s"):
         FLAT.rate(-1)

@@ -390,7 +390,7 @@ def test_the_hour_that_comes_twice(hours: MarketHours, fold: int) -> None:
 def test_naive_moments_are_refused(hours: MarketHours) -> None:
     """Nobody knows whose wall clock they are of."""
     naive = utc("2026-07-06").replace(tzinfo=None)
-    problem = "must be aware of its time zone, but 2026-07-06T00:00:00 is naive; give it a tzinfo"
+    problem = "must have a time zone, but 2026-07-06T00:00:00 has none; give it a tzinfo"
     for ask in (hours.is_open, hours.week_opening, hours.market_opening, hours.next_close, hours.closes_at):
         with pytest.raises(ValueError, match=problem):
             ask(naive)
@@ -537,7 +537,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"week": WEEK | {"opens": {"weekday": "monday", "at": "08:00"}}},
-        ["week: opens.at must be 12:00 or later, but is 08:00; every trading day begins at it on the day before"],
+        ["week: opens.at must be 12:00 or later, but is 08:00; trading days start then, on the day before"],
     ),
     (
         {"week": WEEK | {"closes": {"weekday": "friday", "at": 1020}}},

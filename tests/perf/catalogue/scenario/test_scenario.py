@@ -119,20 +119,20 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"ramp_s": 61},
         [
-            "ramp_s must be at most warmup_s (60), but is 61; the ramp is part of the warm-up, so that it is in no "
-            "figure"
+            "ramp_s must be at most warmup_s (60), but is 61; the ramp is part of the warm-up, which is excluded "
+            "from the figures"
         ],
     ),
     (
         {"rate_rps": 4500, "workers": 1},
         [
-            "the peak rate of 4500/s is too much for workers: 1, each holds 3000/s; set workers to 2, or lower "
+            "the peak rate of 4500/s is too much for workers: 1, each can send 3000/s; set workers to 2, or lower "
             "rate_rps or profile"
         ],
     ),
     (
         {"rate_rps": 70_000, "profile": BURST},
-        ["the peak rate of 210000/s is more than the 192000/s that 64 workers hold; lower rate_rps or profile"],
+        ["the peak rate of 210000/s is more than the 192000/s of 64 workers; lower rate_rps or profile"],
     ),
     ({"rate_rps": 192_001}, ["rate_rps: should be less than or equal to 192000, but is 192001"]),
     ({"workers": 65}, ["workers: should be less than or equal to 64, but is 65"]),
@@ -142,10 +142,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"profile": IN_STEPS},
-        [
-            "profile: at_s of point 2 must be more than 60, where the point before is, but is 60; "
-            "for a jump use by: step"
-        ],
+        ["profile: at_s of point 2 must be more than that of the point before, 60, but is 60; for a jump use by: step"],
     ),
     (
         {"profile": [{"at_s": 0, "factor": 0}, {"at_s": -1, "factor": 101, "by": "jump"}, {"at": 3, "factor": 1}]},

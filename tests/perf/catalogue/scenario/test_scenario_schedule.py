@@ -111,21 +111,21 @@ WRONG: list[tuple[object, list[str]]] = [
         {"minutes": 60},
         [
             'schedule: needs cron, such as {cron: "0 2 * * 6"}, or before, such as {before: london, minutes: 120}, but '
-            "is {'minutes': 60}; write off if it is to run only when triggered"
+            "is {'minutes': 60}; write off for manual runs only"
         ],
     ),
     (
         "daily",
         [
             'schedule: needs cron, such as {cron: "0 2 * * 6"}, or before, such as {before: london, minutes: 120}, but '
-            "is 'daily'; write off if it is to run only when triggered"
+            "is 'daily'; write off for manual runs only"
         ],
     ),
     ({"cron": "99 * * * *"}, [f"{CRON} '99 * * * *': [99 * * * *] is not acceptable, out of range"]),
     ({"cron": "daily"}, [f"{CRON} 'daily'"]),
     ({"cron": "0 0 2 * * *"}, [f"{CRON} '0 0 2 * * *'"]),  # with seconds
     ({"cron": "0 0 31 2 *"}, [f"{CRON} '0 0 31 2 *': failed to find next date"]),
-    ({"cron": "R 2 * * *"}, [f"{CRON} 'R 2 * * *'; H and R stand for times that nobody can foretell"]),
+    ({"cron": "R 2 * * *"}, [f"{CRON} 'R 2 * * *'; H and R are not supported, because their times are random"]),
     (
         {"cron": "0 2 * * *", "timezone": "Europe/Londn"},
         ["schedule.timezone: must be an IANA time zone such as Europe/London, but is 'Europe/Londn'"],

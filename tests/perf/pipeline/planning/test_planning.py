@@ -159,14 +159,14 @@ NO_REASON = "update_baseline needs a reason: it is kept with the baseline, say w
 def too_much(peak: str, capacity: str) -> str:
     return (
         f"the peak rate of {peak}/s is more than the {capacity}/s that the load generators send together; lower it, "
-        "or raise capacity_rps in scenarios.yaml where the machines can send that much"
+        "or raise capacity_rps in scenarios.yaml if the machines can send that much"
     )
 
 
 def beyond(peak: str, service: str, ceiling: str) -> str:
     return (
-        f"the peak rate of {peak}/s is more than {service} may get, {ceiling}/s; lower it, or leave the service out of "
-        "the scenario's services (max_rate_rps in services.yaml)"
+        f"the peak rate of {peak}/s exceeds the {ceiling}/s that {service} may receive; lower it, or leave the service "
+        "out of the scenario's services (max_rate_rps in services.yaml)"
     )
 
 

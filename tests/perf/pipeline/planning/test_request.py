@@ -121,7 +121,7 @@ def test_a_rate_whose_peak_is_too_high_is_refused(platform: Platform) -> None:
     """70 000/s are allowed, three times that are not."""
     with_load(platform, profile=BURST)
     assert plan_problems(platform, rate_rps=70_000.0) == [
-        "the peak rate of 210000/s is more than the 192000/s that 64 workers hold; lower rate_rps or profile"
+        "the peak rate of 210000/s is more than the 192000/s of 64 workers; lower rate_rps or profile"
     ]
 
 
