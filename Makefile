@@ -51,11 +51,11 @@ test:  ## run all checks and tests, and show how long each part took
 	@echo "how long each part took:" && cat $(TIMES)
 
 units:  ## run the fast tests only
-	@scripts/setup test
+	@scripts/setup dev
 	@$(PYTEST) -m "$(SAFE) and not integration" $(SIDE_BY_SIDE)
 
 check:  ## check style, types and import rules
-	@scripts/setup test
+	@scripts/setup dev
 	@$(MAKE) --no-print-directory --jobs 2 $(IN_BLOCKS) types style imports
 
 types:
@@ -95,7 +95,7 @@ data: setup  ## regenerate the scenarios' market data, and its picture
 	$(PYTHON) -m include.data.generate --picture docs/images/market-data.png
 
 dashboards:  ## generate Grafana's dashboard and its provisioning files
-	@scripts/setup test
+	@scripts/setup dev
 	@$(PYTHON) -m include.perf.monitoring.dashboards
 
 schemas: setup  ## generate the JSON Schemas of the files that other tools read

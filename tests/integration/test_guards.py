@@ -174,7 +174,8 @@ def measured_until(run: Run) -> datetime:
 
 def test_a_dry_run_lists_everything_and_sends_nothing(platform: Platform) -> None:
     """The log and the return value have it; the service is not asked anything, and there is no run."""
-    answered, folders = platform.answered(SERVICE), sorted(platform.stack.results.glob("*/*/*"))
+    results = platform.stack.results / SERVICE
+    answered, folders = platform.answered(SERVICE), sorted(results.glob("*/*"))
     run = platform.run("dry_run", {"scenario": "market_open", "service": "feature-store", "duration": 60, "rate": 50})
     assert (run.state, run.tasks) == ("success", {"preview": "success"})
     shown = platform.returned(run, "preview")
@@ -192,7 +193,8 @@ def test_a_dry_run_lists_everything_and_sends_nothing(platform: Platform) -> Non
     ]
     assert f"A run would send:\n{shown}" in platform.log(run, "preview")
     assert platform.answered(SERVICE) == answered
-    assert sorted(platform.stack.results.glob("*/*/*")) == folders
+    assert sorted(results.glob("*/*")) == folders
+    assert platform.planned(run.run_id) == []
 
 
 def test_a_smoke_run_is_red_where_a_service_fails_and_green_elsewhere(platform: Platform, new_scenario: str) -> None:
