@@ -52,7 +52,7 @@ async def serve(address: str) -> None:
     try:
         server = await loop.create_server(AnsweringConnection, address, 0, backlog=1024)
     except OSError as err:
-        raise SystemExit(f"the answering process: {err}") from err
+        raise SystemExit(f"the answering process cannot listen: {err.strerror}") from err
     is_over = asyncio.Event()
     use = WantedCores()
 

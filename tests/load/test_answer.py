@@ -47,7 +47,7 @@ def test_a_simple_answer_is_read_like_the_parser_does(data: bytes, status: int, 
 
 LEFT_TO_THE_PARSER = [
     # why → the answer → what the parser makes of it
-    ("not whole", OK + LENGTH + b"\r\nab", HTTPParseError),
+    ("incomplete", OK + LENGTH + b"\r\nab", HTTPParseError),
     ("no end of the head", OK + LENGTH, HTTPParseError),
     ("nothing", b"", UnusableAnswer),
     ("no length", OK + b"\r\nabc", Answer(200, b"abc", keeps=False)),
@@ -56,12 +56,12 @@ LEFT_TO_THE_PARSER = [
     ("closes", OK + LENGTH + b"Connection: close\r\n\r\nabc", Answer(200, b"abc", keeps=False)),
     ("closes, in a list", OK + LENGTH + b"Connection: keep-alive, close\r\n\r\nabc", Answer(200, b"abc", keeps=False)),
     (
-        "closes, said twice",
+        "closes, stated twice",
         OK + LENGTH + b"Connection: keep-alive\r\nConnection: close\r\n\r\nabc",
         Answer(200, b"abc", keeps=False),
     ),
     ("closes, as proxies say", OK + LENGTH + b"Proxy-Connection: close\r\n\r\nabc", Answer(200, b"abc", keeps=False)),
-    ("keeps, otherwise said", OK + LENGTH + b"Connection:keep-alive\r\n\r\nabc", Answer(200, b"abc")),
+    ("keeps, spelled otherwise", OK + LENGTH + b"Connection:keep-alive\r\n\r\nabc", Answer(200, b"abc")),
     ("HTTP/1.0", b"HTTP/1.0 200 OK\r\n" + LENGTH + b"\r\nabc", Answer(200, b"abc", keeps=False)),
     ("interim", b"HTTP/1.1 103 Hints\r\n\r\n" + OK + LENGTH + b"\r\nabc", Answer(200, b"abc")),
     ("interim alone", b"HTTP/1.1 103 Hints\r\n\r\n", HTTPParseError),

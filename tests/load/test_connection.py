@@ -83,7 +83,7 @@ def get(connection: Connection, url: str, *, path: str = "/x", timeout_s: float 
 
 
 def test_the_standard_library_is_not_patched_here() -> None:
-    """Importing Locust would patch it for the whole test run."""
+    """Importing Locust would patch it for all tests of the run."""
     assert "locust" not in sys.modules
     assert not gevent.monkey.is_module_patched("socket")
     assert socket.socket.__module__ == "socket"

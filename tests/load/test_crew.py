@@ -167,7 +167,7 @@ def test_admitted_workers_get_heartbeats(bench: Bench) -> None:
     lost.send_hello()
     bench.crew.gather()
     bench.crew.send_orders({})
-    late, older, stranger = bench.worker("c"), bench.worker("d"), bench.worker("e", key="the key of somebody else")
+    late, older, stranger = bench.worker("c"), bench.worker("d"), bench.worker("e", key="another key entirely")
     late.send_hello()
     older.send_hello(versions={})
     stranger.send_hello()
@@ -186,7 +186,7 @@ def test_admitted_workers_get_heartbeats(bench: Bench) -> None:
 
 def test_a_worker_with_another_key_gets_nothing(bench: Bench) -> None:
     """Only the introduction, which it cannot read."""
-    stranger = bench.worker("a", key="the key of somebody else")
+    stranger = bench.worker("a", key="another key entirely")
     stranger.send_hello()
     with pytest.raises(LoadNotStarted, match="0 of 1 workers connected"):
         bench.crew.gather()
@@ -250,7 +250,7 @@ def test_noise_changes_nothing(bench: Bench) -> None:
     bench.crew.send_orders({})
     for noise in (b"noise", None, 7):
         bench.crew.receive("a", noise)
-        bench.crew.receive("nobody", noise)
+        bench.crew.receive("unknown", noise)
     worker.send({"report": {"due": 1}})
     assert bench.reports() == [{"worker": 0, "report": {"due": 1}}]
 

@@ -25,7 +25,7 @@ from tests.socket_servers import Serve, Talk, always, answer, free_port
 
 
 def test_the_standard_library_is_not_patched_here() -> None:
-    """Importing Locust would patch it for the whole test run."""
+    """Importing Locust would patch it for all tests of the run."""
     assert "locust" not in sys.modules
     assert not gevent.monkey.is_module_patched("socket")
 
@@ -102,7 +102,7 @@ def test_the_schedule_does_not_wait_for_a_slow_server(serve: Serve, tmp_path: Pa
 
     driven = Run(plan_of(tmp_path, serve(script).url, max_concurrency=2, drain_s=0.5)).run()
     assert driven.summary.arrivals == len(driven.rows) == 100
-    # 2 slots × (1 + 0.5) s / 0.2 s = 15 at most, and one more each that was just begun
+    # 2 connections × (1 + 0.5) s / 0.2 s = 15 at most, and one more each that was just begun
     assert 2 <= driven.kinds[""] <= 17
     assert driven.kinds["unfinished"] == 100 - driven.kinds[""]
     never_sent = driven.rows[driven.rows["service_time_s"] == 0]

@@ -104,7 +104,7 @@ def test_waiting_for_a_connection_does_not_shorten_the_timeout(start: Start) -> 
     assert load.sent_s == exactly(*[0.05 + 0.3 * number for number in range(10)])
     assert [row.ended_s - row.started_s for row in load.rows] == exactly(*[0.3] * 10)
     assert [row.started_s - row.due_s for row in load.rows] == exactly(*[0.2 * number for number in range(10)])
-    # All but the first found the slot taken.
+    # All but the first found the connection busy.
     assert (summary.capped, summary.concurrency_peak) == (9, 1)
 
 
@@ -210,7 +210,7 @@ def test_a_stop_in_the_middle(start: Start) -> None:
 
 
 def test_nothing_is_sent_once_the_load_is_over(start: Start) -> None:
-    """Five were due during a delay and have one connection: the load is stopped during the second; three stay unsent."""
+    """Five were due during a delay and have one connection: the load stops during the second; three stay unsent."""
     began = []
 
     def react(_: bytes) -> float | Exception:

@@ -18,12 +18,12 @@ class Line:
     def __init__(self, poller: Poller) -> None:
         self.here, self.there = socket.socketpair()
         self.here.setblocking(False)
-        self.told = 0
+        self.calls = 0
         self.then: Callable[[], None] = self.read
         poller.add(self.here.fileno(), self._on_readable)
 
     def _on_readable(self) -> None:
-        self.told += 1
+        self.calls += 1
         self.then()
 
     def read(self) -> None:
@@ -74,10 +74,10 @@ def test_it_calls_back_for_readable_sockets(poller: Poller, line: Lines) -> None
     """And for no others; again when there is more."""
     first, second = line(), line()
     first.there.send(b"x")
-    wait_for(lambda: first.told == 1)
+    wait_for(lambda: first.calls == 1)
     first.there.send(b"y")
-    wait_for(lambda: first.told == 2)
-    assert second.told == 0
+    wait_for(lambda: first.calls == 2)
+    assert second.calls == 0
 
 
 def test_the_end_of_a_connection_is_something_to_read(poller: Poller, line: Lines) -> None:
@@ -85,7 +85,7 @@ def test_the_end_of_a_connection_is_something_to_read(poller: Poller, line: Line
     one = line()
     one.then = lambda: poller.remove(one.here.fileno())
     one.there.close()
-    wait_for(lambda: one.told == 1)
+    wait_for(lambda: one.calls == 1)
 
 
 def test_a_removed_socket_has_no_callbacks(poller: Poller, line: Lines) -> None:
@@ -95,8 +95,8 @@ def test_a_removed_socket_has_no_callbacks(poller: Poller, line: Lines) -> None:
     poller.remove(removed.here.fileno())
     removed.there.send(b"x")
     other.there.send(b"x")
-    wait_for(lambda: other.told == 1)
-    assert removed.told == 0
+    wait_for(lambda: other.calls == 1)
+    assert removed.calls == 0
 
 
 def test_a_callback_may_remove_another_readable_socket(poller: Poller, line: Lines) -> None:
@@ -105,14 +105,14 @@ def test_a_callback_may_remove_another_readable_socket(poller: Poller, line: Lin
 
     def remove_the_other() -> None:
         for one in lines:
-            if one.told == 0:
+            if one.calls == 0:
                 poller.remove(one.here.fileno())
 
     for one in lines:
         one.then = remove_the_other
         one.there.send(b"x")
-    wait_for(lambda: sum(one.told for one in lines) > 0)
-    assert sorted(one.told > 0 for one in lines) == [False, True]
+    wait_for(lambda: sum(one.calls for one in lines) > 0)
+    assert sorted(one.calls > 0 for one in lines) == [False, True]
 
 
 @ON_LINUX
@@ -125,11 +125,11 @@ def test_while_it_rests_sockets_wait_for_collect(line: Lines, poller: Poller) ->
     for one in lines:
         one.there.send(b"x")
     gevent.sleep(0.02)
-    assert [one.told for one in lines] == [0] * 5
+    assert [one.calls for one in lines] == [0] * 5
     poller.collect()
-    assert [one.told for one in lines] == [1] * 5
+    assert [one.calls for one in lines] == [1] * 5
     poller.collect()
-    assert [one.told for one in lines] == [1] * 5
+    assert [one.calls for one in lines] == [1] * 5
 
 
 def test_after_a_rest_it_calls_back_for_what_arrived_meanwhile(poller: Poller, line: Lines) -> None:
@@ -141,4 +141,4 @@ def test_after_a_rest_it_calls_back_for_what_arrived_meanwhile(poller: Poller, l
     one.there.send(b"x")
     poller.wake()
     poller.wake()
-    wait_for(lambda: one.told == 1)
+    wait_for(lambda: one.calls == 1)

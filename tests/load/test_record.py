@@ -164,15 +164,15 @@ def test_a_flush_can_be_read_while_the_record_grows(path: Path) -> None:
 
 def test_the_files_of_several_workers_make_up_one_record(tmp_path: Path) -> None:
     """Only the first one has the header."""
-    whole = tmp_path / "whole.csv.gz"
-    with whole.open("wb") as file:
+    complete = tmp_path / "complete.csv.gz"
+    with complete.open("wb") as file:
         for worker in range(2):
             path = tmp_path / f"{worker}.csv.gz"
             log = RequestLog(path.open("wb"), has_header=worker == 0)
             log.add(row(worker))
             log.close()
             file.write(path.read_bytes())
-    assert gzip.decompress(whole.read_bytes()).decode().splitlines() == [
+    assert gzip.decompress(complete.read_bytes()).decode().splitlines() == [
         ",".join(REQUEST_COLUMNS),
         "0.000000,measured,orders,200,0.000500,0.001000,0.020000,0.021000,17,",
         "0.010000,measured,orders,200,0.000500,0.001000,0.021000,0.022000,17,",
@@ -180,7 +180,7 @@ def test_the_files_of_several_workers_make_up_one_record(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("secret", "said", "kept"),
+    ("secret", "answer", "kept"),
     [
         ("Bearer t0ken", "who is Bearer t0ken?", "who is ***?"),
         ("Bearer t0ken", '{"token": "t0ken"}', '{"token": "***"}'),  # without its scheme
@@ -189,10 +189,10 @@ def test_the_files_of_several_workers_make_up_one_record(tmp_path: Path) -> None
         ("", "nothing", "nothing"),
     ],
 )
-def test_no_example_shows_a_secret(path: Path, secret: str, said: str, kept: str) -> None:
+def test_no_example_shows_a_secret(path: Path, secret: str, answer: str, kept: str) -> None:
     """A server may repeat the request in its answer."""
     log = RequestLog(path.open("wb"), secrets=["another", secret])
-    log.add(row(0, error="HTTP 403", status=403, example=said))
+    log.add(row(0, error="HTTP 403", status=403, example=answer))
     log.close()
     assert log.examples == {"orders HTTP 403": kept}
 
@@ -213,11 +213,11 @@ def test_a_record_truncated_at_any_byte_gives_its_complete_rows(path: Path) -> N
             log.flush()
     log.close()
     content = path.read_bytes()
-    whole = gzip.decompress(content)
+    complete = gzip.decompress(content)
     counts = []
     for cut in range(len(content)):
         text = zlib.decompressobj(31).decompress(content[:cut])
-        assert whole.startswith(text)
+        assert complete.startswith(text)
         counts.append(text.count(b"\n"))
     assert counts == sorted(counts)
     assert set(counts) >= {2, 22, 42, 62, 82, 102}  # the header, and what each flush wrote

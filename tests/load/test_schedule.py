@@ -216,7 +216,7 @@ SHARES = [
     ([1], 7, [7]),
     ([1, 1], 7, [4, 3]),  # three blocks, then 0.5 each: the first of equals gets it
     ([4, 2, 1, 3], 1_005, [402, 201, 101, 301]),  # 100 blocks, then 2.0, 1.0, 0.5, 1.5: one left, the first 0.5's
-    ([5, 3, 2], 3, [1, 1, 1]),  # 1.5, 0.9, 0.6: one whole, the largest remainders are 0.9 and 0.6
+    ([5, 3, 2], 3, [1, 1, 1]),  # 1.5, 0.9, 0.6: one complete, the largest remainders are 0.9 and 0.6
     ([3, 1], 0, [0, 0]),
 ]
 

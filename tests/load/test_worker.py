@@ -50,7 +50,7 @@ def test_a_missing_setting_is_reported_at_once(tmp_path: Path, changes: dict[str
     assert "short" not in done.stderr
 
 
-@pytest.mark.parametrize("master", ["127.0.0.1", "no-such-host.invalid"], ids=["nobody listens", "no such name"])
+@pytest.mark.parametrize("master", ["127.0.0.1", "no-such-host.invalid"], ids=["nothing listens", "no such name"])
 def test_without_a_master_it_waits_silently_and_is_alive(tmp_path: Path, master: str) -> None:
     """One line in the log, and SIGTERM ends it at once."""
     changes = {"BELLWETHER_LOCUST_MASTER": f"{master}:{free_port()}"}
@@ -75,7 +75,7 @@ def test_without_a_master_it_waits_silently_and_is_alive(tmp_path: Path, master:
 def test_a_link_in_place_of_its_file_is_not_followed(tmp_path: Path) -> None:
     """Anybody may write to the temporary directory; the worker goes on, and logs why its health check fails."""
     precious = tmp_path / "precious"
-    precious.write_text("as it was", encoding="utf-8")
+    precious.write_text("unchanged", encoding="utf-8")
     folder = tmp_path / "tmp"
     folder.mkdir()
     (folder / f"bellwether-worker-alive-{os.getuid()}").symlink_to(precious)
@@ -85,7 +85,7 @@ def test_a_link_in_place_of_its_file_is_not_followed(tmp_path: Path) -> None:
         agent.send_signal(signal.SIGTERM)
         assert agent.wait(timeout=60) == 0
     assert "cannot write" in lines[1]
-    assert precious.read_text(encoding="utf-8") == "as it was"
+    assert precious.read_text(encoding="utf-8") == "unchanged"
 
 
 def test_an_agent_without_a_recent_sign_of_life_is_not_alive(tmp_path: Path) -> None:

@@ -51,11 +51,13 @@ wait for a free connection; ``latency_s`` counts from the due time and is ``star
 empty for a good answer.
 """
 
-TIME_OUT_GRACE_S = 0.25
-
 TIMED_OUT = "timeout"
 
 UNFINISHED = "unfinished"
+"""Kinds of error of requests without an answer: after their time limit, and when the load ended."""
+
+TIME_OUT_GRACE_S = 0.25
+"""How much longer than the timeout to wait after the last arrival, so that its timeout is recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -374,7 +374,7 @@ def test_nothing_here_imports_locust() -> None:
     assert "locust" not in sys.modules
 
 
-# What else is left beside the figures
+# The other files of a load
 
 
 def test_the_distribution_has_the_latencies_of_the_window(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_worker_that_is_killed_ends_the_load_and_its_rows_are_kept(
     assert any(
         problem.startswith(f"worker {lost} (on {HOST}) of 2 of the load generator was lost") for problem in problems
     )
-    # What was told of was written before: some 300, half of them by the one that was lost.
+    # Reported requests were written before: some 300, half of them by the lost worker.
     number = ((rows["due_at"] - summary.started_at) * 100 - 0.5).round().astype(int)
     of_lost = number[number % 2 == lost - 1]
     assert 100 <= len(of_lost) < len(number) - len(of_lost)
@@ -211,7 +211,7 @@ def test_too_few_workers_are_an_error_that_names_all_workers(
     target, folder = start(), folder_in(tmp_path, "run")
     pool.start()
     older = pool.start(remote=[sys.executable, "-c", OLDER])
-    stranger = pool.start(key="the key of somebody else")
+    stranger = pool.start(key="another key entirely")
     with pytest.raises(LoadError) as raised:
         pool.drive(folder, target.url, load=LOAD, workers=4, wait_s=20.0)
     text = str(raised.value)
@@ -221,7 +221,7 @@ def test_too_few_workers_are_an_error_that_names_all_workers(
     assert "start more with python -m include.load.worker (docs/distributed.md)" in text
     assert "the master refused this worker: generator 1 where the master has 2" in older.log
     assert "the master has another key; set the same BELLWETHER_LOCUST_KEY on both sides" in stranger.log
-    for agent in (older, stranger):  # nobody is let in by trying again at once
+    for agent in (older, stranger):  # a refused worker does not try again at once
         assert agent.log.count("trying again in 60 s") == 1
         assert agent.process.poll() is None
     assert target.answered() == 0

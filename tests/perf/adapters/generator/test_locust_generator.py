@@ -48,7 +48,7 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
-def told() -> list[Progress]:
+def reported() -> list[Progress]:
     return []
 
 
@@ -56,7 +56,7 @@ def told() -> list[Progress]:
 def test_a_load_is_as_requested_and_as_the_target_recorded_it(
     start: Callable[..., Target],
     tmp_path: Path,
-    told: list[Progress],
+    reported: list[Progress],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Rate to 0.1 %, one row per arrival, and no quantile below the target's own."""
@@ -64,7 +64,7 @@ def test_a_load_is_as_requested_and_as_the_target_recorded_it(
     environments = []
 
     def on_progress(progress: Progress) -> None:
-        told.append(progress)
+        reported.append(progress)
         environments.extend(process.environ() for process in loads_of(folder))
 
     target, folder = start(), folder_in(tmp_path, "run")
@@ -94,9 +94,9 @@ def test_a_load_is_as_requested_and_as_the_target_recorded_it(
     rows = rows_in(folder)
     assert abs(rows["due_at"].min() - truth["came"].min()) < 1.0
 
-    assert [progress.total_s for progress in told] == [12.0] * len(told)
-    assert len(told) >= 8
-    assert max(progress.due for progress in told) <= 1_200
+    assert [progress.total_s for progress in reported] == [12.0] * len(reported)
+    assert len(reported) >= 8
+    assert max(progress.due for progress in reported) <= 1_200
     assert environments
     assert not [name for environment in environments for name in environment if name.startswith("AIRFLOW")]
 
@@ -221,7 +221,7 @@ def test_a_killed_child_leaves_its_flushed_rows(start: Callable[..., Target], tm
     with pytest.raises(LoadError, match="the load generator ended without a summary: it was killed"):
         measure(folder)
     rows = rows_in(folder)
-    # What was told of was flushed before.
+    # Reported requests were flushed before.
     assert 100 <= len(rows) <= target.answered() + 200
     assert kinds(rows)[""] <= target.answered()
 

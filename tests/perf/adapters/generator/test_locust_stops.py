@@ -53,7 +53,7 @@ class Stop:
     """Watches a load, gives a reason to stop it at a given time, and calls a function just before.
 
     Attributes:
-        at: Unix time at which it was first asked for a reason and had one.
+        at: Unix time at which it first gave a reason.
     """
 
     after_s: float = 2.0
@@ -154,7 +154,7 @@ def test_a_load_on_a_hanging_target_stops_soon(
     load = LONG.model_copy(update={"rate_rps": 400, "max_concurrency": 1000, "workers": 2})
     with watching(hang, limits=limits, conditions=[], inquiries=[]) as watch:
         ended = run(folder, target.url, watch, load=load, timeout_s=60.0)
-    # three seconds of the window, 2.5 s until no connection is free, a second until it is told of
+    # three seconds of the window, 2.5 s until no connection is free, a second until it is reported
     assert ended < hung[0] + 3 + 2.5 + 1 + STOP_S + SPARE_S
     measured, summary = measure(folder), summary_in(folder)
     assert last_sent(folder) < hung[0] + 2.5 + SPARE_S
@@ -223,7 +223,7 @@ def test_a_silent_worker_ends_the_load(
 
     def freeze(progress: Progress) -> None:
         if progress.elapsed_s >= 1 and not frozen:
-            worker_of(folder, 0).send_signal(signal.SIGSTOP)  # the one by whose word progress is told
+            worker_of(folder, 0).send_signal(signal.SIGSTOP)  # its reports trigger the progress
             frozen.append(time.time())
 
     drive(folder, target.url, load=LONG.model_copy(update={"workers": 2}), on_progress=freeze)
@@ -286,7 +286,7 @@ for line in os.fdopen(int(os.environ[COMMANDS_VARIABLE]), "rb"):
         os.write(int(os.environ[REPORTS_VARIABLE]), b'{"over": 0}\\n' if sys.argv[1] == "over" else b"")
         time.sleep(3)
         for name in ("requests.csv.gz", "generator.json"):
-            (Path(sys.argv[2]).parent / name).write_bytes(b"whole")
+            (Path(sys.argv[2]).parent / name).write_bytes(b"complete")
         break
 """
 
@@ -295,16 +295,16 @@ for line in os.fdopen(int(os.environ[COMMANDS_VARIABLE]), "rb"):
 def test_a_worker_gets_time_to_write_its_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_over: bool) -> None:
     """A worker that has reported the end of its load gets time for its rows, a hanging one does not."""
     monkeypatch.setattr(locust_generator, "STOP_S", 2.0)
-    popen, said = subprocess.Popen, "over" if is_over else "nothing"
+    popen, report = subprocess.Popen, "over" if is_over else "nothing"
 
     def start_writer(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
-        return popen([command[0], "-c", SLOW_WRITER, said, command[3]], **options)
+        return popen([command[0], "-c", SLOW_WRITER, report, command[3]], **options)
 
     monkeypatch.setattr(load_process.subprocess, "Popen", start_writer)
     folder = folder_in(tmp_path, "run")
     if is_over:
         run(folder, "http://127.0.0.1:9", Stop(reason="enough"))
-        assert (folder / REQUESTS_FILE).read_bytes() == (folder / GENERATOR_FILE).read_bytes() == b"whole"
+        assert (folder / REQUESTS_FILE).read_bytes() == (folder / GENERATOR_FILE).read_bytes() == b"complete"
     else:
         with pytest.raises(LoadError, match="the load was stopped before it left a record: enough"):
             run(folder, "http://127.0.0.1:9", Stop(reason="enough"))
@@ -368,7 +368,7 @@ def test_a_load_never_outlives_its_parent(tmp_path: Path, when: str, after_s: fl
             parent.send_signal(number)
             parent.wait(timeout=10)
             ended = time.time()
-            # A worker that is only just starting hears of it once it has.
+            # A worker that is still starting notices it once it has started.
             eventually(lambda: not loads_of(folder))
     assert not [came for came in target.came if came > ended + SPARE_S]
     if when == "under way":

@@ -32,9 +32,9 @@ def test_two_workers_send_exactly_the_schedule_of_one(start: Callable[..., Targe
     load = LoadProfile.model_validate(
         {"rate_rps": 60, "duration_s": 10, "warmup_s": 1, "profile": burst, "max_concurrency": 200, "workers": 2}
     )
-    told: list[Progress] = []
+    reported: list[Progress] = []
     target, folder = start(), folder_in(tmp_path, "run")
-    drive(folder, target.url, load=load, on_progress=told.append)
+    drive(folder, target.url, load=load, on_progress=reported.append)
 
     # The parts were joined, and nothing of them is left.
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -42,7 +42,7 @@ def test_two_workers_send_exactly_the_schedule_of_one(start: Callable[..., Targe
     ]
     rows, summary = rows_in(folder).sort_values("due_at"), summary_in(folder)
     alone = list(schedule(load, [3, 2]))
-    assert summary.started_at == int(summary.started_at)  # on a whole second, for both
+    assert summary.started_at == int(summary.started_at)  # on a full second, for both
     assert (rows["due_at"] - summary.started_at).tolist() == pytest.approx([due.due_s for due in alone], abs=2e-6)
     assert rows["endpoint"].tolist() == [("orders", "positions")[due.endpoint] for due in alone]
     assert (rows["phase"] == "measured").tolist() == [due.is_measured for due in alone]
@@ -51,8 +51,8 @@ def test_two_workers_send_exactly_the_schedule_of_one(start: Callable[..., Targe
     assert kinds(rows) == {"": len(rows)}
     assert sum(summary.schedule_lags.values()) == load.measured_arrivals
     assert measure(folder).due == load.measured_arrivals
-    assert max(progress.due for progress in told) <= load.total_arrivals
-    assert len(told) >= 8
+    assert max(progress.due for progress in reported) <= load.total_arrivals
+    assert len(reported) >= 8
 
     # At the target: none before it was due, and those of a second in that second, or a little after it.
     came = np.sort(target.truth()["came"].to_numpy()) - summary.started_at
@@ -85,7 +85,7 @@ def test_a_worker_that_is_killed_ends_the_load_and_its_rows_are_kept(
     number = ((rows["due_at"] - summary.started_at) * 100 - 0.5).round().astype(int)
     of_first, of_second = number[number % 2 == 0], number[number % 2 == 1]
     assert sorted(of_first) == list(range(0, 2 * summary.arrivals, 2))
-    # What was told of was flushed before: some 200, half of them by the second.
+    # Reported requests were flushed before: some 200, half of them by the second.
     assert 50 <= len(of_second) < len(of_first)
     assert not any(before == after for before, after in pairwise(sorted(number)))
     assert kinds(rows)[""] <= target.answered() <= 6_000
