@@ -114,7 +114,7 @@ class Story:
         started = time.monotonic()
         known = set(self._store.runs(service=SERVICE, scenario=SCENARIO))
         run_id = self._api.trigger(SCENARIO, {"service": SERVICE} | chapter.conf)
-        progress = _TaskProgress(self._console)
+        progress = TaskProgress(self._console)
         self._api.wait_for(SCENARIO, run_id, timeout_s=RUN_TIMEOUT_S, on_states=progress.show)
         new = [uri for uri in self._store.runs(service=SERVICE, scenario=SCENARIO) if uri not in known]
         records = {uri: StageFiles(self._store, uri).read_record() for uri in new}
@@ -165,7 +165,7 @@ class Story:
         return True
 
 
-class _TaskProgress:
+class TaskProgress:
     """Prints each task once, when it starts."""
 
     def __init__(self, console: Console) -> None:
@@ -175,10 +175,17 @@ class _TaskProgress:
     def show(self, states: dict[str, str]) -> None:
         """Print the tasks that have started since the last call."""
         for task, state in states.items():
-            name = task.removeprefix("run_service.").removesuffix("[0]")
+            name = _described(task)
             if state in ("running", "success", "failed") and name not in self._shown:
                 self._shown.add(name)
                 self._console.print(f"  {name}", style="dim")
+
+
+def _described(task_id: str) -> str:
+    """Return the name of a task without its group, and with the number of its re-run."""
+    path, _, index = task_id.removesuffix("]").partition("[")
+    group, _, name = path.rpartition(".")
+    return f"re-run {int(index or 0) + 1}: {name}" if group == "rerun_service" else name
 
 
 def show_story(home: Path, console: Console, *, lifetime_s: float) -> int:

@@ -1,5 +1,6 @@
 """The demo stack: its processes, its ports, and the configuration of its parts."""
 
+import io
 import json
 import os
 import signal
@@ -14,10 +15,13 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from rich.console import Console
 
 from demo import configuration, supervisor
+from demo.__main__ import main
 from demo.children import Child, start, stop
 from demo.settings import HOST, ROOT, Stack, new_stack, read_stack
+from demo.story import TaskProgress
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.catalogue.scenario.production_hours import last_hours
 
@@ -228,3 +232,22 @@ def test_the_supervisor_ends(cause: str, stack: Stack, tmp_path: Path, monkeypat
     assert len(started) == 2
     assert not any(psutil.pid_exists(pid) for pid in started)
     assert not (stack.folder / supervisor.PID_FILE).exists()
+
+
+def test_the_story_shows_a_task_once_and_numbers_re_runs() -> None:
+    """Task groups are left out; a mapped re-run has a number."""
+    output = io.StringIO()
+    progress = TaskProgress(Console(file=output, width=80))
+    progress.show({"plan": "success", "run_service.run_load[0]": "running", "alert": "none"})
+    progress.show({"run_service.run_load[0]": "success", "rerun_service.run_load[1]": "running"})
+    assert output.getvalue().splitlines() == ["  plan", "  run_load", "  re-run 2: run_load"]
+
+
+def test_help_lists_the_commands_that_people_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """The internal command is not listed."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert "story" in shown
+    assert "supervise" not in shown
+    assert "SUPPRESS" not in shown
