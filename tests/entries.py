@@ -1,4 +1,4 @@
-"""Entries of the index for tests: nights of the healthy market-open cell, and what to change in them."""
+"""Entries of the index for tests: nights of the healthy market-open cell, with changes."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,21 +14,21 @@ NOW = START + timedelta(days=100)
 
 
 def entry(record: RunRecord | None = None, **changes: Any) -> RunEntry:
-    """Return the entry of a record, by default of a healthy run."""
+    """Return the entry of a record; by default of a healthy run."""
     made = entry_of(record or run_record(), "memory://run")
     return replace(made, **changes)
 
 
 def night(number: int, p95: float = 0.042, **changes: Any) -> RunEntry:
-    """Return the run of a night; night 0 is the first there is."""
+    """Return the run of a night; night 0 is the first."""
     made = entry(run_id=f"night-{number:04}", started_at=START + timedelta(days=number))
     return replace(made, **{"metrics": {**made.metrics, "latency_p95": p95}, **changes})
 
 
-def moved(
+def deviating(
     name: str = "latency_p95", *, is_worse: bool = True, is_confirmed: bool = True, since: datetime | None = None
 ) -> EntryDeviation:
-    """Return that a metric deviates."""
+    """Return the deviation of a metric."""
     return EntryDeviation(
         metric=name,
         is_worse=is_worse,
@@ -40,5 +40,5 @@ def moved(
 
 
 def regressed(number: int, p95: float = 0.061, **changes: Any) -> RunEntry:
-    """Return a night whose p95 is worse for sure."""
-    return night(number, p95, **{"verdict": Verdict.REGRESSION, "deviations": (moved(),), **changes})
+    """Return a night whose p95 is significantly worse."""
+    return night(number, p95, **{"verdict": Verdict.REGRESSION, "deviations": (deviating(),), **changes})

@@ -1,10 +1,10 @@
-"""Nights of a service for tests of the comparison: a run every day at half past six, which sways by up to 2 %.
+"""Nights of a service for tests of the comparison: one run a day at half past six, which varies by up to 2 %.
 
-There is no luck in the sway: over five days it is 0, +2, −2, +1 and −1 % on the log scale, so that the centre of
-five days, and of the first three, is the level itself. With one cell alone the spread that is assumed before anything
-is known, 5 % as if from five runs, weighs in:
+The variation is not random: over five days it is 0, +2, −2, +1 and −1 % on the log scale, so the centre of five days,
+and of the first three, is the baseline value. With a single cell, the typical spread of 5 %, as if estimated from five
+runs, is combined with its own:
 
-* after 10 nights s² = (4·0.05² + 0.002) / 13, s = 3.04 %: one run is suspicious from +10 % on (t = 3);
+* after 10 nights s² = (4·0.05² + 0.002) / 13, s = 3.04 %: a run is suspicious from +10 % on (t = 3);
 * after 3 nights s² = (4·0.05² + 0.0008) / 6, s = 4.24 %: suspicious from +17 % on.
 """
 
@@ -42,7 +42,7 @@ BASELINE_VALUES = {
     "memory_usage": 4000.0 * 1024**2,
     "disk_usage": 0.400,
 }
-"""So high that the relative floors are the larger ones."""
+"""So high that the relative minimum effects are the larger ones."""
 
 SWAY = (0.0, 0.02, -0.02, 0.01, -0.01)
 DUE, FAILED = 100_000, 100
@@ -52,21 +52,21 @@ Factors = Mapping[str, float]
 
 
 def day(number: float) -> datetime:
-    """Return when the run of a day starts; day 0 is the first there is."""
+    """Return the start of the run of a day; day 0 is the first."""
     return START + timedelta(days=number)
 
 
 def run_on(number: int, factors: Factors | None = None, **changes: Any) -> BaselineRun:
-    """Return what the run of a day gave: the levels, swayed, times ``factors``; 100 failures of 100 000."""
+    """Return the run of a day: baseline values times variation and ``factors``; 100 failures of 100 000."""
     sway = math.exp(SWAY[number % len(SWAY)])
-    values = {name: level * sway * (factors or {}).get(name, 1.0) for name, level in BASELINE_VALUES.items()}
+    values = {name: value * sway * (factors or {}).get(name, 1.0) for name, value in BASELINE_VALUES.items()}
     values["error_rate"] = FAILED / DUE
     made = BaselineRun(run_id=f"day-{number}", metrics=values, at=day(number), due=DUE, failed=FAILED)
     return replace(made, **changes)
 
 
 def night_on(number: int, factors: Factors | None = None, *, verdict: Verdict = Verdict.PASS, **changes: Any) -> Night:
-    """Return a night since the baseline; changes are of the night or of its run."""
+    """Return a night after the baseline; ``changes`` are fields of the night or of its run."""
     own = {name: changes.pop(name) for name in ("worse", "service_wide", "fingerprint") if name in changes}
     made = Night(
         run=run_on(number, factors, **changes),
@@ -78,7 +78,7 @@ def night_on(number: int, factors: Factors | None = None, *, verdict: Verdict = 
 
 
 def baseline_of(runs: int | Sequence[BaselineRun] = 10, **changes: Any) -> Baseline:
-    """Return a baseline of the first days, approved by a person on the last of them."""
+    """Return a baseline of the first days, approved by a person on the last day."""
     made = tuple(run_on(number) for number in range(runs)) if isinstance(runs, int) else tuple(runs)
     approval = Approval(by="ana", at=day(len(made) - 1), reason="agreed", run_id=made[-1].run_id)
     metrics = centre_of(made)
@@ -100,9 +100,9 @@ def baseline_of(runs: int | Sequence[BaselineRun] = 10, **changes: Any) -> Basel
 def measured(
     factors: Factors | None = None, *, failed: int | None = FAILED, due: int | None = DUE, **values: float | str | None
 ) -> MeasuredRun:
-    """Return a run at the levels times ``factors``; ``values`` instead of them, a string for the reason of none."""
+    """Return a run with the baseline values times ``factors``; ``values`` replace them, strings are reasons."""
     given: dict[str, float | str | None] = {
-        name: level * (factors or {}).get(name, 1.0) for name, level in BASELINE_VALUES.items()
+        name: value * (factors or {}).get(name, 1.0) for name, value in BASELINE_VALUES.items()
     }
     if failed is not None and due:
         given["error_rate"] = failed / due
@@ -129,12 +129,12 @@ def contender(
         baseline: by default the approved one of ten runs.
         nights: since the baseline.
     """
-    held = baseline or baseline_of()
-    tonight = len(held.runs) + len(nights) if on is None else on
+    current = baseline or baseline_of()
+    tonight = len(current.runs) + len(nights) if on is None else on
     made = Contender(
         service=SERVICE,
         scenario=SCENARIO,
-        baseline=held,
+        baseline=current,
         nights=tuple(nights),
         at=day(tonight),
         fingerprint=PARTS,
@@ -156,4 +156,4 @@ def judge(one: Contender, *others: CellOfNight) -> Comparison:
 
 def judge_all(contenders: Sequence[Contender], *others: CellOfNight) -> tuple[Comparison, ...]:
     """Judge a night of several contenders an hour after the last run."""
-    return compare_night(contenders, others, now=max(each.at for each in contenders) + timedelta(hours=1))
+    return compare_night(contenders, others, now=max(contender.at for contender in contenders) + timedelta(hours=1))

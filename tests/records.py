@@ -1,6 +1,6 @@
-"""Records of runs for tests: a healthy market-open run, and what to change in it.
+"""Records of runs for tests: a healthy market-open run, with changes.
 
-Every builder takes what differs and fills in the rest, so that a test shows only what it is about.
+Every builder takes what differs and fills in the rest, so a test shows only what matters to it.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ TIMESERIES_HEADER = "second,phase,due,sent,finished,failed,latency_p50_s,latency
 
 
 def metric_values(**values: float | str | None) -> dict[str, MetricValue]:
-    """Return the eight healthy metrics with some replaced; a string is the reason for having no value."""
+    """Return the eight healthy metrics with some replaced; a string is the reason for a missing value."""
     merged: dict[str, float | str | None] = {**HEALTHY_METRICS, **values}
     return {
         name: MetricValue(value=None, unit=METRICS[name].unit, reason=given)
@@ -75,7 +75,7 @@ def baseline_reference(**overrides: Any) -> BaselineReference:
 
 
 def deviation(name: str, value: float, **overrides: Any) -> Deviation:
-    """Return how a metric deviates from :data:`BASELINE_METRICS` (or from ``baseline=``), by arithmetic."""
+    """Return the deviation of a metric from :data:`BASELINE_METRICS`, or from ``baseline``."""
     metric = METRICS[name]
     baseline = overrides.pop("baseline", BASELINE_METRICS[name])
     change = value - baseline
@@ -112,7 +112,7 @@ def generator_figures(**overrides: Any) -> GeneratorFigures:
 
 
 def endpoint_figures(**overrides: Any) -> EndpointFigures:
-    """Return an endpoint that took half of the load: 500 rps / 2 × 900 s = 225 000 requests due."""
+    """Return an endpoint with half of the load: 500 rps / 2 × 900 s = 225 000 requests due."""
     figures = EndpointFigures(
         name="market", due=225_000, failed=60, latency_p50=0.0171, latency_p95=0.0398, latency_p99=0.0811, rows=2_000
     )
@@ -155,7 +155,7 @@ def run_record(**overrides: Any) -> RunRecord:
         },
         validity=(),
         verdict=Verdict.PASS,
-        reasons=("No metric is worse than its baseline beyond both of its floors.",),
+        reasons=("no significant change against baseline version 3 (14 nights)",),
         deviations=(),
         baseline=baseline_reference(),
         endpoints=(
@@ -184,13 +184,15 @@ def regressed_record(*deviations: Deviation, **overrides: Any) -> RunRecord:
     found = deviations or (
         deviation("latency_p95", 0.0612, shift=Shift(ratio=0.4537, absolute=0.0191, low=0.38, high=0.52)),
     )
-    values: dict[str, float | str | None] = {each.metric: each.value for each in found}
+    values: dict[str, float | str | None] = {deviation.metric: deviation.value for deviation in found}
     changes: dict[str, Any] = {
         "verdict": Verdict.REGRESSION,
-        "reasons": tuple(each.reason + "." for each in found),
+        "reasons": tuple(deviation.reason + "." for deviation in found),
         "deviations": found,
         "metrics": metric_values(**values),
-        "baseline": baseline_reference(metrics=BASELINE_METRICS | {each.metric: each.baseline for each in found}),
+        "baseline": baseline_reference(
+            metrics=BASELINE_METRICS | {deviation.metric: deviation.baseline for deviation in found}
+        ),
         **overrides,
     }
     return run_record(**changes)
@@ -279,7 +281,7 @@ def timeseries_rows(
     slow: tuple[range, float] = (range(0), 1.0),
     seed: int = 20260101,
 ) -> list[str]:
-    """Return seeded seconds of a load: ``failures`` by second, and ``slow`` seconds times a factor."""
+    """Return seeded seconds of a load: ``failures`` by second; the latency of ``slow`` seconds is multiplied."""
     random = np.random.default_rng(seed)
     rows = []
     for second in range(warmup_s + duration_s):

@@ -23,7 +23,7 @@ SPEC = RunSpec(
     load=LOAD,
     created_at=START,
     update_baseline=True,
-    reason="first level",
+    reason="first baseline",
     triggered_by="ana",
 )
 CLIENT = {name: value for name, value in metric_values().items() if METRICS[name].source.value == "client"}

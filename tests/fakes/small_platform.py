@@ -117,7 +117,7 @@ class Platform:
 
     def with_baseline(self) -> "Platform":
         """Record a first baseline, and move the clock on by a minute."""
-        uri = self.plan(update_baseline=True, reason="first level")
+        uri = self.plan(update_baseline=True, reason="first baseline")
         self.execute_planned(uri)
         self.promote(uri)
         self.clock.move(60)

@@ -1,4 +1,4 @@
-"""A baseline over its versions: history and roll-back, the frozen anchor, the spread."""
+"""The versions of a baseline: history, roll-back, frozen anchor and spread."""
 
 import pytest
 
@@ -11,15 +11,15 @@ from tests.baselines import SCENARIO, SERVICE, approval, entry_of, run, with_run
 
 
 def test_history_is_limited_and_flat() -> None:
-    """The last twenty versions are kept, latest first, none with a history of its own."""
+    """The last twenty versions are kept, latest first, without their own history."""
     entry = with_runs(MAX_HISTORY + 5).get(SERVICE, SCENARIO)
     assert entry is not None
     assert [old.version for old in entry.previous] == list(range(24, 4, -1))  # version 25 before: 24 … 5
     assert {old.previous for old in entry.previous} == {()}
 
 
-def test_rolling_back_makes_an_earlier_level_the_baseline() -> None:
-    """It gets a version of its own, with its own reason; the level it replaces can be had back."""
+def test_rolling_back_restores_an_earlier_version() -> None:
+    """It becomes a new version with its own reason; the replaced version can be restored too."""
     baselines = with_runs(3)
     entry = baselines.roll_back(SERVICE, SCENARIO, version=1, approval=approval("bad release", by="ben"))
     assert (entry.version, entry.metrics["latency_p95"], len(entry.runs)) == (4, 0.001, 1)
@@ -33,13 +33,13 @@ def test_rolling_back_makes_an_earlier_level_the_baseline() -> None:
     ("runs", "version", "message"),
     [
         (3, 7, f"{SERVICE} under {SCENARIO} has no earlier version 7; earlier versions: 2, 1"),
-        (3, 3, f"{SERVICE} under {SCENARIO} has no earlier version 3; earlier versions: 2, 1"),  # the present one
+        (3, 3, f"{SERVICE} under {SCENARIO} has no earlier version 3; earlier versions: 2, 1"),  # the current version
         (1, 1, f"{SERVICE} under {SCENARIO} has no earlier version 1; earlier versions: none"),
         (0, 1, f"there is no baseline of {SERVICE} under {SCENARIO}; `baselines list` shows all"),
     ],
 )
-def test_rolling_back_to_nothing(runs: int, version: int, message: str) -> None:
-    """An unknown version is refused with what there is."""
+def test_rolling_back_to_an_unknown_version(runs: int, version: int, message: str) -> None:
+    """It is refused, and the message lists the earlier versions."""
     baselines = with_runs(runs)
     before = format_baselines(baselines)
     with pytest.raises(BaselineError) as caught:
@@ -48,15 +48,15 @@ def test_rolling_back_to_nothing(runs: int, version: int, message: str) -> None:
     assert format_baselines(baselines) == before
 
 
-def test_an_entry_that_was_replaced_says_so() -> None:
-    """Only the present one is provisional, candidate or approved."""
+def test_a_replaced_entry_is_superseded() -> None:
+    """Only the current entry is provisional, candidate or approved."""
     entry = entry_of(with_runs(4))
     assert [old.state for old in entry.previous] == [State.SUPERSEDED] * 3
-    assert [each.supersedes for each in (entry, *entry.previous)] == [3, 2, 1, None]
+    assert [version.supersedes for version in (entry, *entry.previous)] == [3, 2, 1, None]
 
 
-def test_rolling_back_brings_everything_of_that_version() -> None:
-    """Runs, levels, spread and the frozen anchor of version 12, approved again by whoever went back."""
+def test_rolling_back_restores_the_whole_version() -> None:
+    """Runs, values, spread and frozen anchor of version 12, approved by the person who rolled back."""
     baselines = with_runs(12)
     wanted = entry_of(baselines)
     baselines.promote(run("bad", Verdict.REGRESSION, p95=0.9), approval=approval("mistake"), force=True)
@@ -69,15 +69,15 @@ def test_rolling_back_brings_everything_of_that_version() -> None:
     assert entry.fingerprint == wanted.fingerprint
 
 
-def test_the_state_of_what_was_rolled_back_to_is_by_who_did_it() -> None:
-    """A schedule can go back to ten runs, but approve none."""
+def test_the_state_after_a_roll_back_depends_on_the_approver() -> None:
+    """A schedule can roll back to ten runs, but not approve them."""
     baselines = with_runs(11)
     entry = baselines.roll_back(SERVICE, SCENARIO, version=10, approval=approval("back", by="schedule"))
     assert (entry.state, entry.anchor.version) == (State.CANDIDATE, 10)
 
 
 def test_the_anchor_of_a_candidate_follows_again_after_rolling_back() -> None:
-    """Version 3 was never approved: in version 5 it is its own anchor, in version 6 with one run more as well."""
+    """Version 3 was never approved, so versions 5 and 6 still have their own values as anchor."""
     baselines = with_runs(4)
     back = baselines.roll_back(SERVICE, SCENARIO, version=3, approval=approval("back"))
     assert (back.anchor.version, back.anchor.metrics["latency_p95"]) == (5, 0.002)
@@ -86,7 +86,7 @@ def test_the_anchor_of_a_candidate_follows_again_after_rolling_back() -> None:
 
 
 def test_the_anchor_of_the_first_approved_version_stays_frozen_after_rolling_back() -> None:
-    """In the history version 10 is only superseded, but its ten runs and ana made it approved."""
+    """Version 10 is superseded, but ten runs and a person had approved it."""
     baselines = with_runs(12)
     back = baselines.roll_back(SERVICE, SCENARIO, version=10, approval=approval("back"))
     assert (back.anchor.version, back.anchor.runs) == (10, 10)
@@ -94,7 +94,7 @@ def test_the_anchor_of_the_first_approved_version_stays_frozen_after_rolling_bac
 
 
 def test_the_anchor_follows_until_approved() -> None:
-    """Nine runs of 1 … 9 ms: level and anchor are the median, 5 ms, of this very version."""
+    """Nine runs of 1 … 9 ms: baseline and anchor are the median of this version, 5 ms."""
     entry = entry_of(with_runs(9))
     assert (entry.anchor.metrics, entry.anchor.runs, entry.anchor.version) == (entry.metrics, 9, 9)
     assert entry.anchor.metrics["latency_p95"] == 0.005
@@ -102,7 +102,7 @@ def test_the_anchor_follows_until_approved() -> None:
 
 
 def test_the_anchor_is_frozen_from_the_first_approved_version_on() -> None:
-    """Approved at 1 … 10 ms: median 5.5 ms. With runs up to 20 ms the level is 10.5 ms, the anchor still 5.5 ms."""
+    """Approved at 1 … 10 ms: median 5.5 ms. With runs up to 20 ms the baseline is 10.5 ms, the anchor still 5.5 ms."""
     entry = entry_of(with_runs(20))
     assert entry.metrics["latency_p95"] == pytest.approx(0.0105)
     assert (entry.anchor.metrics["latency_p95"], entry.anchor.runs) == (pytest.approx(0.0055), 10)
@@ -110,7 +110,7 @@ def test_the_anchor_is_frozen_from_the_first_approved_version_on() -> None:
 
 
 def test_the_anchor_stays_frozen_when_a_schedule_promotes() -> None:
-    """The schedule's version 11 is a candidate; neither it nor ana's version 12 thaws the anchor of version 10."""
+    """Neither version 11 by the schedule, a candidate, nor version 12 by a person changes the anchor of version 10."""
     baselines = with_runs(10)
     by_schedule = baselines.promote(run("r11", p95=0.9), approval=approval(by="schedule"))
     assert (by_schedule.state, by_schedule.anchor.version) == (State.CANDIDATE, 10)
@@ -127,13 +127,13 @@ def test_the_anchor_stays_frozen_when_a_schedule_promotes() -> None:
         (run("new", Verdict.NOT_COMPARABLE, p95=0.001, fingerprint={"load": "other"}), True),
     ],
 )
-def test_a_new_level_has_an_anchor_of_its_own(contender: RunRecord, is_forced: bool) -> None:
-    """What the old level was is nothing that the new one could creep away from."""
+def test_a_new_baseline_has_its_own_anchor(contender: RunRecord, is_forced: bool) -> None:
+    """A drift is measured from the new baseline, not from the replaced one."""
     entry = with_runs(12).promote(contender, approval=approval("new hardware"), force=is_forced)
     assert (entry.anchor.metrics["latency_p95"], entry.anchor.runs, entry.anchor.version) == (0.001, 1, 13)
 
 
-def test_the_spread_is_kept_with_the_level() -> None:
+def test_the_spread_is_stored_with_the_baseline() -> None:
     """40 and 44 ms: the logarithms are ln 1.1 = 0.0953 apart, the standard deviation is that / √2 = 0.0674."""
     baselines = Baselines()
     for run_id, p95 in (("r1", 0.040), ("r2", 0.044)):
@@ -144,7 +144,7 @@ def test_the_spread_is_kept_with_the_level() -> None:
 
 @pytest.mark.parametrize(("others", "is_pooled"), [(2, False), (3, True)])
 def test_a_cell_counts_once_in_the_common_spread(others: int, is_pooled: bool) -> None:
-    """Four cells are enough to pool: this one and three others. Its own entry that is replaced is not the fourth."""
+    """Four cells are enough to pool: this one and three others. Its replaced entry does not count."""
     baselines = Baselines()
     for service in (*(f"s{number}" for number in range(others)), SERVICE):
         for night in range(3):

@@ -1,4 +1,4 @@
-"""The detector: what it finds, what it leaves alone, and what it refuses to say."""
+"""The detection: what it finds, what it ignores, and where it makes no statement."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ SERVICES = np.repeat(np.arange(CELLS // 4), 4)
 
 
 def panel_of(values: Any, **changes: Any) -> Panel:
-    """Put values (cells, metrics, nights) in a panel in which all nights are a reference, without an anchor."""
+    """Return a panel of values (cells, metrics, nights): all nights are reference nights, no anchor."""
     cells, metrics, nights = values.shape
     panel = Panel(
         values=values,
@@ -32,7 +32,7 @@ def panel_of(values: Any, **changes: Any) -> Panel:
 
 
 def quiet(nights: int = 13, *, cells: int = CELLS, seed: int = 3) -> Any:
-    """Draw nights on which nothing happens, none farther than two spreads from the level."""
+    """Draw nights without effect, none farther than two spreads from the centre."""
     values = np.random.default_rng(seed).normal(0, SPREAD, (cells, METRICS, nights))
     return np.clip(values, -2 * SPREAD, 2 * SPREAD)
 
@@ -43,13 +43,13 @@ def judge(panel: Panel, *, runs: int = 1, sign: int = 1) -> tuple[PanelStatistic
 
 
 def test_a_quiet_night() -> None:
-    """Without an effect nothing is sure, also when it was run three times."""
+    """Without an effect nothing is significant, even with three runs."""
     _, found = judge(panel_of(quiet()), runs=3)
     assert not found.is_significant.any()
 
 
-def test_a_step_is_suspicious_and_then_sure() -> None:
-    """One run of +25 % asks for a re-run; the median of three confirms it; no other cell is called."""
+def test_a_step_is_suspicious_and_re_runs_confirm_it() -> None:
+    """One run of +25 % is suspicious, the median of three is significant; no other cell is."""
     values = quiet()
     values[2, 0, -1] = np.log(1.25)
     panel = panel_of(values)
@@ -61,7 +61,7 @@ def test_a_step_is_suspicious_and_then_sure() -> None:
 
 
 def test_runs_of_each_cell_and_metric() -> None:
-    """Runs may be given for each metric."""
+    """The number of runs may differ between metrics."""
     values = quiet()
     values[2, :, -1] = np.log(1.25)
     panel = panel_of(values)
@@ -71,8 +71,8 @@ def test_runs_of_each_cell_and_metric() -> None:
     assert np.argwhere(found.by_night).tolist() == [[2, 0]]
 
 
-def test_a_single_bad_run_is_not_sure() -> None:
-    """One night of +60 % is not confirmed by the nights after it, because its part in their mean is bounded."""
+def test_a_single_bad_run_is_not_significant() -> None:
+    """One night of +60 % does not make later windows significant, because its part in their mean is bounded."""
     for age in range(1, 7):
         values = quiet()
         values[2, 0, -1 - age] = np.log(1.6)
@@ -81,7 +81,7 @@ def test_a_single_bad_run_is_not_sure() -> None:
 
 
 def test_a_bad_run_does_not_blind_its_cell() -> None:
-    """A night of +60 % in the history widens the cell's spread by less than a half."""
+    """A night of +60 % in the history widens the cell's spread by less than half."""
     values = quiet(21)
     clean = examine(panel_of(values)).reference.spread[2, 0]
     values[2, 0, 5] = np.log(1.6)
@@ -89,7 +89,7 @@ def test_a_bad_run_does_not_blind_its_cell() -> None:
 
 
 def test_a_drift_is_found_by_the_anchor() -> None:
-    """Creep that has become the reference is still off the anchor."""
+    """A drift that the history has followed is still far from the anchor."""
     values = quiet(45)
     values[2, 0] += np.linspace(0, np.log(1.12), 45)
     anchored = panel_of(values, anchors=np.zeros((CELLS, METRICS)), anchor_runs=np.full(CELLS, 10.0))
@@ -100,8 +100,8 @@ def test_a_drift_is_found_by_the_anchor() -> None:
     assert not judge(panel_of(values))[1].by_window.is_any[2, 0]
 
 
-def test_flagged_nights_are_no_reference() -> None:
-    """Five nights of +25 % that are flagged leave the centre where it was."""
+def test_nights_with_a_change_are_not_in_the_history() -> None:
+    """Five significant nights of +25 % do not change the centre."""
     values = quiet(15)
     values[2, 0, -6:] += np.log(1.25)
     flagged = np.ones((CELLS, 15), dtype=bool)
@@ -113,8 +113,8 @@ def test_flagged_nights_are_no_reference() -> None:
     assert statistics.tonight.shift[2, 0] == pytest.approx(np.log(1.25), abs=2.5 * SPREAD)
 
 
-def test_a_reference_of_each_metric() -> None:
-    """Nights may be a reference for one metric and not for another."""
+def test_reference_nights_of_every_metric() -> None:
+    """A night may be a reference night for one metric and not for another."""
     is_reference = np.ones((CELLS, METRICS, 13), dtype=bool)
     is_reference[2, 1, 4:8] = False
     statistics = examine(panel_of(quiet(), is_reference=is_reference))
@@ -122,7 +122,7 @@ def test_a_reference_of_each_metric() -> None:
 
 
 def test_a_metric_without_values() -> None:
-    """A metric that a cell does not have has no statistics and no call, and disturbs no other."""
+    """A metric without values has no statistics, and does not affect the others."""
     values = quiet()
     values[2, 0] = np.nan
     statistics, found = judge(panel_of(values), runs=3)
@@ -133,7 +133,7 @@ def test_a_metric_without_values() -> None:
 
 
 def test_histories_of_unequal_length() -> None:
-    """A cell with four nights before it is judged on those four, beside others with twelve."""
+    """A cell with four nights of history is judged by these, next to cells with twelve."""
     values = quiet()
     values[2, :, :8] = np.nan
     values[2, 0, -1] = np.log(1.4)
@@ -144,7 +144,7 @@ def test_histories_of_unequal_length() -> None:
 
 @pytest.mark.parametrize(("before", "is_judged"), [(0, False), (1, False), (2, False), (3, True)])
 def test_a_short_history(before: int, is_judged: bool) -> None:
-    """With fewer than three nights before it nothing is said, however far it is."""
+    """With fewer than three nights of history there is no statement, however large the change."""
     values = quiet(before + 1)
     values[2, 0, -1] = np.log(2)
     statistics, found = judge(panel_of(values), runs=3)
@@ -153,7 +153,7 @@ def test_a_short_history(before: int, is_judged: bool) -> None:
 
 
 def test_values_that_do_not_vary() -> None:
-    """Equal values have the smallest spread, not none; a shift below the floor is not told however sure."""
+    """Equal values have the smallest spread instead of zero; below the minimum effect no change is significant."""
     values = np.zeros((CELLS, METRICS, 13))
     values[2, 0, -1] = np.log(1.04)
     values[3, 0, -1] = np.log(1.06)
@@ -163,8 +163,8 @@ def test_values_that_do_not_vary() -> None:
     assert np.argwhere(found.by_night).tolist() == [[3, 0]]
 
 
-def test_one_cell_alone() -> None:
-    """Alone it takes the typical spread beside its own; there is no service and no platform."""
+def test_a_single_cell() -> None:
+    """It combines its own spread with the typical one; there is no service sum and no platform part."""
     values = quiet(cells=1)
     values[0, 0, -1] = np.log(1.3)
     statistics, found = judge(panel_of(values), runs=3)
@@ -175,8 +175,8 @@ def test_one_cell_alone() -> None:
     assert np.argwhere(found.by_night).tolist() == [[0, 0]]
 
 
-def test_a_shift_of_the_platform_is_taken_out() -> None:
-    """+20 % of all cells is told of the platform, of no cell; neither tonight nor when it stays."""
+def test_a_platform_shift_is_removed() -> None:
+    """+20 % of all cells is a platform part, and significant for no cell: neither tonight nor if it stays."""
     for nights in range(1, 8):
         values = quiet()
         values[:, 0, -nights:] += np.log(1.2)
@@ -187,8 +187,8 @@ def test_a_shift_of_the_platform_is_taken_out() -> None:
             assert statistics.platform_z[0] > 4
 
 
-def test_of_three_cells_there_is_no_platform() -> None:
-    """With fewer than four cells tonight what they share is told of each."""
+def test_three_cells_have_no_platform_part() -> None:
+    """With fewer than four cells tonight, a common shift is significant for every cell."""
     values = quiet(cells=3)
     values[:, 0, -1] = np.log(1.3)
     statistics, found = judge(panel_of(values), runs=3)
@@ -196,8 +196,8 @@ def test_of_three_cells_there_is_no_platform() -> None:
     assert found.by_night[:, 0].all()
 
 
-def test_cells_of_another_night_are_not_called() -> None:
-    """A cell without a run tonight lends its spread and is not called."""
+def test_cells_of_another_night_are_not_judged() -> None:
+    """A cell without a run tonight only contributes its spread."""
     values = quiet()
     values[2, 0, -1] = np.log(1.25)
     is_tonight = np.ones(CELLS, dtype=bool)
@@ -207,8 +207,8 @@ def test_cells_of_another_night_are_not_called() -> None:
     assert not found.is_suspicious.any()
 
 
-def test_an_improvement_is_called_with_the_other_sign() -> None:
-    """−25 % is sure with sign −1 and nothing with sign 1."""
+def test_an_improvement_has_the_other_sign() -> None:
+    """−25 % is significant with sign −1, and not with sign 1."""
     values = quiet()
     values[2, 0, -1] = np.log(0.75)
     panel = panel_of(values)
@@ -217,7 +217,7 @@ def test_an_improvement_is_called_with_the_other_sign() -> None:
 
 
 def test_a_service_is_summed_over_its_scenarios() -> None:
-    """+8 % of four scenarios is sure together and of none alone; z is the sum over the root of four."""
+    """+8 % in four scenarios is significant for the service, for no scenario alone; Z is the sum over √4."""
     values = quiet(cells=16)
     values[:4, 0, -1] = np.log(1.08)
     statistics, found = judge(panel_of(values), runs=3)
@@ -227,8 +227,8 @@ def test_a_service_is_summed_over_its_scenarios() -> None:
     assert statistics.services[0].shift[0, 0] == pytest.approx(statistics.tonight.shift[:4, 0].mean())
 
 
-def test_one_bad_run_is_no_service() -> None:
-    """A scenario that is far off by itself does not stand for its service, in either direction."""
+def test_one_bad_run_does_not_stand_for_its_service() -> None:
+    """A single distant scenario makes no service significant, in either direction."""
     for size in (0.5, 2.0):
         values = quiet()
         values[2, 0, -1] = np.log(size)
@@ -238,7 +238,7 @@ def test_one_bad_run_is_no_service() -> None:
 
 
 def three_latencies(shift: float, *, together: float = 0.0, seed: int = 5) -> Panel:
-    """Draw 24 cells of three metrics that share a part ``together`` of their noise; the first cell moves in all."""
+    """Draw 24 cells of three metrics that share the part ``together`` of their noise; the first cell has a shift."""
     rng = np.random.default_rng(seed)
     own, shared = rng.normal(0, 1, (24, 3, 13)), rng.normal(0, 1, (24, 1, 13))
     values = SPREAD * np.clip(np.sqrt(1 - together) * own + np.sqrt(together) * shared, -2, 2)
@@ -246,8 +246,8 @@ def three_latencies(shift: float, *, together: float = 0.0, seed: int = 5) -> Pa
     return panel_of(values, families=np.zeros(3, dtype=np.int64))
 
 
-def test_what_a_family_shows_together_is_surer_than_each_alone() -> None:
-    """Three independent metrics at 1.9 spreads each: none is suspicious alone, their sum over √3 is."""
+def test_a_family_is_more_sensitive_than_its_members() -> None:
+    """Three independent metrics at 1.9 spreads: none is suspicious alone, their sum over √3 is."""
     alone = examine(replace(three_latencies(1.9 * SPREAD), families=np.full(3, -1))).tonight
     together = examine(three_latencies(1.9 * SPREAD)).tonight
     assert np.all(alone.max_z(1)[0] < SUSPECT_T)
@@ -256,14 +256,14 @@ def test_what_a_family_shows_together_is_surer_than_each_alone() -> None:
     assert np.all(together.max_z(1)[0] >= SUSPECT_T)
 
 
-def test_a_family_that_always_goes_together_adds_little() -> None:
-    """Three metrics that are nearly one say the same thing three times."""
+def test_a_highly_correlated_family_adds_little() -> None:
+    """Three metrics that are nearly the same have the information of one."""
     together = examine(three_latencies(2.4 * SPREAD, together=0.95)).tonight
     assert np.all(together.family_z[0] < 1.15 * together.z[0].max())
 
 
-def test_a_family_with_one_known_member_is_that_member_alone() -> None:
-    """Two latencies have no value: nothing is summed."""
+def test_a_family_with_one_known_member_has_no_sum() -> None:
+    """Two latencies have no value, so the third counts alone."""
     panel = three_latencies(4 * SPREAD)
     panel.values[0, 1:, -1] = np.nan
     tonight = examine(panel).tonight
@@ -271,17 +271,17 @@ def test_a_family_with_one_known_member_is_that_member_alone() -> None:
     assert tonight.max_z(1)[0, 0] == tonight.z[0, 0]
 
 
-def test_people_are_told_the_mean_as_it_is() -> None:
-    """A step of ten spreads on the last two nights counts as three each, and is told as ten."""
+def test_the_reported_shift_is_not_bounded() -> None:
+    """A step of ten spreads on the last two nights counts as three per night, but is reported as ten."""
     values = quiet()
     values[0, 0, -2:] = 10 * SPREAD
-    window = next(each for each in examine(panel_of(values)).windows if each.nights == 2 and not each.of_anchor)
+    window = next(shifts for shifts in examine(panel_of(values)).windows if shifts.nights == 2 and not shifts.of_anchor)
     assert window.plain_shift[0, 0] == pytest.approx(10 * SPREAD, abs=0.5 * SPREAD)
     assert window.shift[0, 0] < 4 * SPREAD
 
 
-def test_a_cell_that_is_healthy_again_is_not_held_to_its_bad_nights() -> None:
-    """Six flagged nights at seven spreads, then one as ever: the mean of the last nights is high, tonight is not."""
+def test_a_recovered_cell_is_not_flagged_for_its_bad_nights() -> None:
+    """Six nights at seven spreads, then a normal one: the mean of the windows is high, but tonight is not."""
     values = quiet(nights=20)
     values[0, 0, -7:-1] = 7 * SPREAD
     values[0, 0, -1] = 0.0

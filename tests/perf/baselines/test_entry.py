@@ -1,4 +1,4 @@
-"""What an entry is: its level, its state by runs, person and age, and what a run contributes."""
+"""An entry: its values, its state by runs, approver and age, and what a run contributes."""
 
 import random
 import statistics
@@ -25,7 +25,7 @@ from tests.records import HEALTHY_METRICS, load_summary
     ],
 )
 def test_state_by_number_of_runs(runs: int, state: State) -> None:
-    """Three runs make a candidate, ten that a person stands for an approved baseline."""
+    """Three runs make a candidate; ten runs and a person make an approved baseline."""
     entry = with_runs(runs).get(SERVICE, SCENARIO)
     assert entry is not None
     assert (entry.state, len(entry.runs)) == (state, runs)
@@ -42,13 +42,13 @@ def test_state_by_number_of_runs(runs: int, state: State) -> None:
     ],
 )
 def test_only_a_person_approves(by: str, state: State) -> None:
-    """Ten runs that a schedule promoted are a candidate, however many they are."""
+    """Ten runs that a schedule promoted are a candidate."""
     baselines = with_runs(9)
     assert baselines.promote(run("r10"), approval=approval(by=by)).state is state
 
 
-def test_what_a_record_keeps_of_it() -> None:
-    """Version, state, runs, date and levels: enough to read a report without the file."""
+def test_the_reference_in_a_record() -> None:
+    """Version, state, runs, date and values: enough to read a report without the file."""
     entry = entry_of(with_runs(3))
     reference = entry.reference(AT)
     assert (reference.version, reference.state, reference.runs, reference.approved_at) == (3, "candidate", 3, AT)
@@ -56,7 +56,7 @@ def test_what_a_record_keeps_of_it() -> None:
 
 
 def test_what_a_run_contributes() -> None:
-    """The medians that were judged, not its own figures; how many requests, and what was shared that night."""
+    """The judged medians instead of its own figures, the requests, and the platform part of the night."""
     record = run(
         "r1",
         judged={"latency_p95": 0.041},
@@ -85,35 +85,35 @@ def test_what_a_run_contributes() -> None:
         (184, State.STALE, True),  # two quarters
     ],
 )
-def test_a_baseline_grows_old(days: int, state: State, is_due: bool) -> None:
-    """After a quarter somebody should look at it, after two it alarms nobody; looking at it changes nothing."""
+def test_review_and_expiry(days: int, state: State, is_due: bool) -> None:
+    """After a quarter the review is due, after two the baseline is stale; reading it does not change it."""
     entry = entry_of(with_runs(3))
     moment = AT + timedelta(days=days)
     assert (entry.state_at(moment), entry.is_due_for_review(moment)) == (state, is_due)
     assert (entry.reference(moment).state, entry.state) == (state.value, State.CANDIDATE)
 
 
-def test_a_promotion_makes_it_young_again() -> None:
-    """The quarter counts from the last time that somebody stood for it."""
+def test_a_promotion_renews_it() -> None:
+    """The quarter counts from the last approval."""
     baselines = with_runs(3)
     later = AT + timedelta(days=100)
     entry = baselines.promote(run("r4"), approval=approval(at=later))
     assert (entry.review_by, entry.expires_at) == (later + timedelta(days=92), later + timedelta(days=184))
 
 
-def test_since_when_a_level_is() -> None:
-    """The start of its first run; a run of an earlier file version says none."""
+def test_the_start_of_a_baseline() -> None:
+    """It is the start of its first run; runs of an earlier file version have none."""
     first = run("r1").started_at
     baselines = Baselines()
     for number in (3, 1, 2):
         baselines.promote(run(f"r{number}", started_at=first + timedelta(days=number)), approval=approval())
     entry = entry_of(baselines)
     assert entry.since == first + timedelta(days=1)
-    assert replace(entry, runs=tuple(replace(each, at=None) for each in entry.runs)).since is None
+    assert replace(entry, runs=tuple(replace(made, at=None) for made in entry.runs)).since is None
 
 
-def test_the_level_is_the_median_for_any_runs() -> None:
-    """Seeded runs of every number from 1 to 12 agree with the definition."""
+def test_the_baseline_is_the_median_for_any_runs() -> None:
+    """From 1 to 12 seeded runs."""
     source = random.Random(2)
     for count in range(1, 13):
         values = [source.uniform(0.001, 1.0) for _ in range(count)]
@@ -133,7 +133,7 @@ def test_a_metric_without_a_value_is_left_out() -> None:
 
 
 def test_failures_of_a_night_with_re_runs_are_those_of_the_median() -> None:
-    """The first of three runs had 5 % of 100 000, the median 0.1 %: later nights are held to 100 failures."""
+    """The first run had 5 % of 100 000, the median 0.1 %: later nights are compared with 100 failures."""
     load = load_summary(due=100_000, failed=5_000)
     assert contribution(run("r1", load=load)).failed == 5_000
     assert contribution(run("r1", load=load, judged={"error_rate": 0.001})).failed == 100

@@ -1,4 +1,4 @@
-"""Failures as counts: how unlikely tonight's are, by hand where one can, by simulation where not."""
+"""Failures as counts: their probability, by hand where possible, else by simulation."""
 
 import math
 
@@ -12,14 +12,14 @@ DUE = 100_000
 
 def against(tonight: int, *before: int, due: int = DUE) -> FailureComparison:
     found = compare_failures(
-        FailureCount(failed=tonight, due=due), [FailureCount(failed=each, due=due) for each in before]
+        FailureCount(failed=tonight, due=due), [FailureCount(failed=failed, due=due) for failed in before]
     )
     assert found is not None
     return found
 
 
-def test_without_nights_nothing_is_known() -> None:
-    """No night, or none with a request; and a run in which nothing was due."""
+def test_without_requests_there_is_no_comparison() -> None:
+    """No night, a night without requests, or a run without requests."""
     assert compare_failures(FailureCount(failed=3, due=DUE), []) is None
     assert compare_failures(FailureCount(failed=3, due=DUE), [FailureCount(failed=0, due=0)]) is None
     assert compare_failures(FailureCount(failed=0, due=0), [FailureCount(failed=0, due=DUE)]) is None
@@ -33,8 +33,8 @@ def test_nights_without_requests_do_not_count() -> None:
     assert with_empty == against(3, 5)
 
 
-def test_level_and_shift_are_arithmetic() -> None:
-    """100 and 300 of 100 000 each are 0.2 %; 700 are 0.5 points more."""
+def test_earlier_rate_and_shift() -> None:
+    """100 and 300 of 100 000 are 0.2 %; 700 are 0.5 points more."""
     found = against(700, 100, 300)
     assert (found.earlier_rate, found.shift) == (pytest.approx(0.002), pytest.approx(0.005))
     assert found.low < found.shift < found.high
@@ -42,13 +42,13 @@ def test_level_and_shift_are_arithmetic() -> None:
 
 
 def test_the_interval_of_two_counts() -> None:
-    """One night of 900 against one of 100: √(900.5 + 100.5) = 31.6 failures, times 1.96, of 100 000."""
+    """900 failures compared with 100: √(900.5 + 100.5) = 31.6 failures, times 1.96, of 100 000."""
     found = against(900, 100)
     assert found.high - found.shift == pytest.approx(1.96 * math.sqrt(900.5 * 0.991 + 100.5 * 0.999) / DUE, rel=1e-3)
 
 
 def test_the_rule_of_three() -> None:
-    """None of 10 × 100 000 failed: the rate is at most 3 of a million, with 95 % confidence."""
+    """No failure in 10 × 100 000 requests: with 95 % confidence, the rate is at most 3 in a million."""
     found = against(0, *[0] * 10)
     assert (found.earlier_rate, found.upper) == (0.0, pytest.approx(3e-6))
 
@@ -59,8 +59,8 @@ def test_the_upper_limit_of_a_known_rate() -> None:
     assert against(DUE, DUE).upper == 1.0
 
 
-def test_the_chance_by_hand() -> None:
-    """No failure in one such night before: P(≥ k) is the tail of a negative binomial, r = ½, p = ½."""
+def test_the_probability_by_hand() -> None:
+    """One earlier night of the same size without a failure: P(≥ x) is the tail of a negative binomial, r = ½, p = ½."""
     # P(0) = √½; P(1) = √½ · ½ · ½; P(2) = P(1) · 3/2 · ½ / 2
     none, one = math.sqrt(0.5), math.sqrt(0.5) / 4
     two = one * 1.5 * 0.5 / 2
@@ -73,33 +73,33 @@ def test_the_chance_by_hand() -> None:
 @pytest.mark.parametrize(
     ("tonight", "before"), [(0, [0]), (0, [5]), (5, [5]), (50, [5, 6]), (1, [100]), (DUE, [DUE]), (DUE, [0])]
 )
-def test_chances_are_chances(tonight: int, before: list[int]) -> None:
-    """Between 0 and 1, and the two tails overlap by tonight's own."""
+def test_probabilities_are_probabilities(tonight: int, before: list[int]) -> None:
+    """They lie between 0 and 1, and both tails include tonight's count."""
     found = against(tonight, *before)
     assert 0 <= found.p_more <= 1
     assert 0 <= found.p_fewer <= 1
     assert found.p_more + found.p_fewer >= 1 - 1e-12
-    assert all(math.isfinite(each) for each in (found.low, found.high, found.upper))
+    assert all(math.isfinite(value) for value in (found.low, found.high, found.upper))
 
 
-def test_no_failure_is_never_more() -> None:
-    """Zero or more happens always."""
+def test_no_failure_is_no_increase() -> None:
+    """P(≥ 0) is 1."""
     assert against(0, 100).p_more == 1.0
 
 
 def test_more_failures_are_less_likely() -> None:
-    """The chance falls with every failure, and does not wrap around."""
-    chances = [against(failed, 100, 110).p_more for failed in range(0, 400, 20)]
-    assert chances == sorted(chances, reverse=True)
+    """The probability falls with every failure."""
+    probabilities = [against(failed, 100, 110).p_more for failed in range(0, 400, 20)]
+    assert probabilities == sorted(probabilities, reverse=True)
 
 
-def test_more_nights_make_surer() -> None:
-    """160 after one night of 100 is half as sure as after ten of them."""
+def test_more_nights_are_stronger_evidence() -> None:
+    """160 failures are much less likely after ten nights of 100 than after one."""
     assert against(160, *[100] * 10).p_more < against(160, 100).p_more / 10
 
 
 def test_unequal_nights() -> None:
-    """The rate counts, not the mean of rates: 10 of 1 000 and 90 of 99 000 are 100 of 100 000."""
+    """The earlier rate is X / M, not the mean of rates: 10 of 1 000 and 90 of 99 000 are 100 of 100 000."""
     uneven = compare_failures(
         FailureCount(failed=200, due=DUE), [FailureCount(failed=10, due=1_000), FailureCount(failed=90, due=99_000)]
     )
@@ -108,7 +108,7 @@ def test_unequal_nights() -> None:
 
 
 def test_overdispersed_nights_widen_everything() -> None:
-    """Five nights of the same mean: where they differ by more than chance, the same 900 say less."""
+    """Five nights of the same mean: if they differ by more than chance, 900 failures are weaker evidence."""
     calm, wild = against(900, *[400] * 5), against(900, 100, 800, 50, 700, 350)
     assert calm.earlier_rate == wild.earlier_rate
     assert wild.p_more > calm.p_more
@@ -118,24 +118,24 @@ def test_overdispersed_nights_widen_everything() -> None:
 @pytest.mark.parametrize(
     ("spread", "at_most"),
     [
-        (0.0, (0.05, 0.01, 0.001)),  # steady nights: what is claimed
-        (0.6, (0.065, 0.03, 0.015)),  # nights that differ by 60 %: how much they do is itself only known from ten
+        (0.0, (0.05, 0.01, 0.001)),  # steady nights: the nominal rates
+        (0.6, (0.065, 0.03, 0.015)),  # nights that differ by 60 %: the dispersion is estimated from ten nights only
     ],
 )
 def test_false_alarms(spread: float, at_most: tuple[float, float, float]) -> None:
-    """Nothing changed in 3 000 seeded histories of ten nights: so often is the chance below 5 %, 1 % and 0.1 %."""
+    """In 3 000 seeded histories of ten nights without change, P is rarely below 5 %, 1 % and 0.1 %."""
     rng = np.random.default_rng(20260302)
     found = []
     for _ in range(3_000):
         shape = 1 / spread**2 if spread else math.inf
         rates = rng.gamma(shape, 1 / shape, 11) if spread else np.ones(11)
-        *before, tonight = (int(each) for each in rng.poisson(60 * rates))
+        *before, tonight = (int(count) for count in rng.poisson(60 * rates))
         found.append(against(tonight, *before, due=10_000).p_more)
-    shares = [np.mean(np.array(found) < chance) for chance in (0.05, 0.01, SUSPECT_P)]
+    shares = [np.mean(np.array(found) < p) for p in (0.05, 0.01, SUSPECT_P)]
     assert all(share <= limit for share, limit in zip(shares, at_most, strict=True)), shares
 
 
 def test_a_change_is_found() -> None:
-    """0.1 % → 0.7 % in one of five runs of 400 requests is not found, in 100 000 it is beyond doubt."""
+    """0.7 % after five nights without failures is not found with 400 requests, but is certain with 100 000."""
     assert against(3, *[0] * 5, due=400).p_more > SUSPECT_P
     assert against(700, *[100] * 5).p_more < CONFIRM_P / 1e6

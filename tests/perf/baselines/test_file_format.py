@@ -1,4 +1,4 @@
-"""The baselines file's text: stable, small in a diff, and refused when it is broken."""
+"""The text of the baselines file: stable, with small diffs, and refused if it is broken."""
 
 import json
 import random
@@ -28,7 +28,7 @@ def document_of(baselines: Baselines) -> Any:
 
 
 def problems_of(content: bytes | dict[str, Any]) -> tuple[str, ...]:
-    """Return what is said of a file's content."""
+    """Return the problems of a file's content."""
     with pytest.raises(BaselineError) as caught:
         parse_baselines(content if isinstance(content, bytes) else json.dumps(content).encode(), where="b.json")
     return caught.value.problems
@@ -38,7 +38,7 @@ def problems_of(content: bytes | dict[str, Any]) -> tuple[str, ...]:
 
 
 def test_the_text_is_schema_version_then_service_then_scenario() -> None:
-    """The shape that other tools read, with who, when, why and from which runs."""
+    """Other tools read this form, with who, when, why and from which runs."""
     document = json.loads(format_baselines(with_runs(2)))
     assert list(document) == ["schema_version", SERVICE]
     assert document["schema_version"] == 2
@@ -48,21 +48,21 @@ def test_the_text_is_schema_version_then_service_then_scenario() -> None:
         *("review_by", "expires_at", "supersedes", "previous"),
     ]
     assert entry["approval"] == {"by": "ana", "at": "2026-03-02T07:00:00Z", "reason": "release 12", "run_id": "r1"}
-    assert [each["run_id"] for each in entry["runs"]] == ["r1", "r2"]
+    assert [made["run_id"] for made in entry["runs"]] == ["r1", "r2"]
     assert entry["metrics"]["latency_p95"] == 0.0015  # the median of 1 and 2 ms
     assert (entry["review_by"], entry["expires_at"]) == ("2026-06-02T07:00:00Z", "2026-09-02T07:00:00Z")
     assert (entry["previous"][0]["version"], entry["previous"][0]["state"]) == (1, "superseded")
 
 
 def test_an_empty_file() -> None:
-    """What a new project begins with, and what is in it."""
+    """A new project starts with it."""
     text = b'{\n  "schema_version": 2\n}\n'
     assert format_baselines(Baselines()) == text
     assert (FOLDER / "baselines.json").read_bytes() == text
 
 
-def test_a_run_is_a_line_without_what_it_does_not_say() -> None:
-    """Empty fields would make every diff longer; a request count of zero says something."""
+def test_a_run_is_a_line_without_empty_fields() -> None:
+    """Empty fields would make every diff longer; a count of zero is not empty."""
     baselines = Baselines()
     record = run("r1", deploy_version="2.4.1", within_run={"throughput": 0.01, "latency_p50": 0.02})
     baselines.promote(replace(record, load=replace(record.load, failed=0)), approval=approval())
@@ -74,7 +74,7 @@ def test_a_run_is_a_line_without_what_it_does_not_say() -> None:
 
 
 def test_keys_are_in_stable_order() -> None:
-    """Whichever cell came first, the text is the same, so that a diff shows just what changed."""
+    """The order of promotions does not change the text, so a diff shows only what changed."""
     cells = [(service, scenario) for service in ("b", "a", "c") for scenario in ("y", "x")]
     texts = set()
     for seed in range(5):
@@ -96,13 +96,13 @@ def test_keys_are_in_stable_order() -> None:
 
 
 def test_unknown_metrics_come_last() -> None:
-    """One that a newer version measured is kept, after the ones that people know."""
+    """A metric of a newer version is kept, after the known metrics."""
     entry = replace(entry_of(with_runs(1)), metrics={"zeta": 1.0, "throughput": 2.0, "alpha": 3.0, "latency_p50": 4.0})
     assert list(entry_document(entry)["metrics"]) == ["latency_p50", "throughput", "alpha", "zeta"]
 
 
 def test_reading_and_writing_gives_the_same_bytes() -> None:
-    """Seeded awkward values – long floats, other alphabets, fractions of a second – come back as they were."""
+    """Seeded awkward values – long floats, other alphabets, fractions of a second – are restored exactly."""
     source = random.Random(1)
     baselines = Baselines()
     for number in range(12):
@@ -116,8 +116,8 @@ def test_reading_and_writing_gives_the_same_bytes() -> None:
     assert format_baselines(parsed) == text
 
 
-def test_whole_numbers_are_written_as_they_are_read_back() -> None:
-    """40 is 40.0 already in the first text, not only after reading it."""
+def test_integers_are_written_as_floats() -> None:
+    """40 is 40.0 in the first text already, not only after reading it."""
     baselines = with_runs(1)
     entry = entry_of(baselines)
     baselines.entries[SERVICE][SCENARIO] = replace(entry, metrics={"throughput": 40})
@@ -126,19 +126,19 @@ def test_whole_numbers_are_written_as_they_are_read_back() -> None:
 
 
 def test_history_holds_a_run_once() -> None:
-    """20 versions of the same 20 runs: each run is written in full once, and all come back."""
+    """20 versions of the same 20 runs: every run is written in full once, and all are restored."""
     baselines = with_runs(20)
     text = format_baselines(baselines)
     assert text.count(b'"run_id": "r1", "metrics"') == 1
-    assert document_of(baselines)["previous"][17]["runs"] == ["r1", "r2"]  # version 2, 18th before the present one
+    assert document_of(baselines)["previous"][17]["runs"] == ["r1", "r2"]  # version 2, 18 versions earlier
     assert parse_baselines(text, where="x") == baselines
 
 
-def test_history_keeps_a_run_that_is_told_differently_later() -> None:
-    """The same id with other figures is written in full again, and each version gets its own back."""
+def test_history_keeps_a_run_whose_figures_changed() -> None:
+    """The same id with other figures is written in full again, and every version keeps its own."""
     baselines = with_runs(2)
     entry = entry_of(baselines)
-    changed = tuple(replace(each, metrics={**each.metrics, "latency_p95": 0.9}) for each in entry.runs)
+    changed = tuple(replace(made, metrics={**made.metrics, "latency_p95": 0.9}) for made in entry.runs)
     baselines.entries[SERVICE][SCENARIO] = replace(entry, runs=changed)
     (only,) = document_of(baselines)["previous"][0]["runs"]
     assert only["metrics"]["latency_p95"] == 0.001
@@ -146,7 +146,7 @@ def test_history_keeps_a_run_that_is_told_differently_later() -> None:
 
 
 def test_a_promotion_is_a_small_diff() -> None:
-    """One run more in a cell leaves every line of the other cell and of the runs before as it was."""
+    """One more run in a cell changes no line of the other cell, nor of the earlier runs."""
     baselines = with_runs(12)
     baselines.promote(run("x", service="another"), approval=approval())
     before = format_baselines(baselines).decode().splitlines()
@@ -167,7 +167,7 @@ def test_a_promotion_is_a_small_diff() -> None:
     ],
 )
 def test_what_could_not_be_read_back_is_not_written(changes: dict[str, Any], why: str) -> None:
-    """The file on disk is worth more than this change."""
+    """The file on disk stays as it is."""
     baselines = with_runs(1)
     baselines.entries[SERVICE][SCENARIO] = replace(entry_of(baselines), **changes)
     with pytest.raises(BaselineError, match=rf"^the baselines cannot be written \(.*{why}.*\); nothing was changed$"):
@@ -215,9 +215,9 @@ WRONG = "must have a schema_version from 1 to 2, but has"
         (broken(version="two"), f'{CELL}.version: Input should be a valid integer, but is "two"; {REMEDY}'),
         (broken(version=True), f"{CELL}.version: Input should be a valid integer, but is true; {REMEDY}"),
         (
-            broken(state="sure"),
+            broken(state="certain"),
             f"{CELL}.state: Input should be 'provisional', 'candidate', 'approved', 'superseded' or 'stale', "
-            f'but is "sure"; {REMEDY}',
+            f'but is "certain"; {REMEDY}',
         ),
         (broken(metrics={"a": None}), f"{CELL}.metrics.a: Input should be a valid number, but is null; {REMEDY}"),
         (broken(metrics={"a": "1"}), f'{CELL}.metrics.a: Input should be a valid number, but is "1"; {REMEDY}'),
@@ -239,63 +239,63 @@ WRONG = "must have a schema_version from 1 to 2, but has"
     ],
 )
 def test_a_broken_file_is_refused(content: bytes | dict[str, Any], message: str) -> None:
-    """It is never repaired by guessing: one error says where, what and what to do."""
+    """It is never repaired by guessing: one error names the place, the problem and the remedy."""
     (problem,) = problems_of(content)
     assert problem.startswith(message)
     assert problem.endswith((REMEDY, "upgrade Bellwether"))
 
 
-def test_a_number_beyond_all_numbers() -> None:
+def test_a_number_too_large_for_a_float() -> None:
     """1e999 is valid JSON and reads as infinity."""
     content = b'{"schema_version": 2, "s": {"c": {"metrics": {"latency_p95": 1e999}}}}'
     assert problems_of(content) == (f"b.json: s.c.metrics.latency_p95: must be a finite number, but is inf; {REMEDY}",)
 
 
-def test_every_problem_of_a_file_is_told() -> None:
+def test_every_problem_of_a_file_is_reported() -> None:
     """Two wrong fields are two sentences in one error."""
-    found = problems_of(broken(state="sure", version=None))
+    found = problems_of(broken(state="certain", version=None))
     assert [problem.split(": ")[1] for problem in found] == [
         f"{SERVICE}.{SCENARIO}.{name}" for name in ("version", "state")
     ]
 
 
-def test_repeated_keys_and_numbers_that_are_none_are_told_together() -> None:
-    """What JSON's grammar lets through, wherever it is."""
+def test_duplicate_keys_and_numbers_that_are_not_finite() -> None:
+    """Python's JSON parser accepts both; they are found at any depth."""
     content = b'{"schema_version": 2, "s": {"c": {"runs": [NaN], "x": 1, "x": 2}}, "s": {"d": [Infinity]}, "t": 1}'
     assert [problem.removesuffix(f"; {REMEDY}") for problem in problems_of(content)] == [
-        "b.json: s: duplicate key",  # the first of the two is lost, so what is in it is not told
+        "b.json: s: duplicate key",  # the first of the two is lost, so its problems are not reported
         "b.json: s.d.0: must be a finite number, but is inf",
     ]
 
 
 def test_a_missing_field_is_named() -> None:
-    """By the name that a person can look for."""
+    """With its path in the file."""
     document = broken()
     del document[SERVICE][SCENARIO]["anchor"]
     (problem,) = problems_of(document)
     assert problem.startswith(f"{CELL}.anchor: ")
 
 
-def test_a_file_that_lost_its_version_is_not_taken_for_plain_numbers() -> None:
-    """One sentence, not one for each field that is no metric."""
+def test_a_file_without_its_version_is_not_read_as_plain_numbers() -> None:
+    """One problem, not one for every field that is not a metric."""
     document = broken()
     del document["schema_version"]
     assert problems_of(document) == (f"b.json has no schema_version; {REMEDY}",)
 
 
 def slots(value: Any) -> list[tuple[Any, Any]]:
-    """Return each place of a document as what it is in, and its key or number there."""
+    """Return every place of a document as its container and its key or index."""
     keys = list(value) if isinstance(value, dict) else list(range(len(value))) if isinstance(value, list) else []
     return [(value, key) for key in keys] + [slot for key in keys for slot in slots(value[key])]
 
 
-def test_whatever_is_in_it_is_told_in_one_way() -> None:
-    """200 seeded files with one value exchanged for another: each reads, or is refused as a `BaselineError`."""
+def test_any_content_is_read_or_refused() -> None:
+    """200 seeded files with one value replaced: every file is read, or refused with a `BaselineError`."""
     source = random.Random(3)
-    whole = format_baselines(with_runs(3))
+    content = format_baselines(with_runs(3))
     refused = 0
     for _ in range(200):
-        document = json.loads(whole)
+        document = json.loads(content)
         inside, key = source.choice(slots(document))
         inside[key] = source.choice([None, True, "x", -1, 10**400, float("nan"), [], {}, [[]], {"a": 1}, "\ud800"])
         try:
@@ -317,7 +317,7 @@ def validator() -> Any:
 
 
 def real_baselines() -> Baselines:
-    """Return baselines with all that there can be: two cells, history, ids, a new level."""
+    """Return baselines with every feature: two cells, history, ids, a new baseline."""
     baselines = with_runs(12)
     baselines.promote(
         run("new", verdict=Verdict.IMPROVEMENT, platform={"latency_p95": 0.02}, within_run={"latency_p95": 0.1}),
@@ -328,8 +328,8 @@ def real_baselines() -> Baselines:
 
 
 @pytest.mark.parametrize("baselines", [Baselines(), with_runs(1), real_baselines()])
-def test_what_is_written_is_as_the_schema_says(baselines: Baselines) -> None:
-    """Also the ids in the history."""
+def test_what_is_written_follows_the_schema(baselines: Baselines) -> None:
+    """The ids in the history too."""
     validator().validate(json.loads(format_baselines(baselines)))
 
 
@@ -344,21 +344,21 @@ def test_what_is_written_is_as_the_schema_says(baselines: Baselines) -> None:
         ({"schema_version": 2, "s": 5}, "s"),
     ],
 )
-def test_what_is_broken_is_not(document: dict[str, Any], path: str) -> None:
-    """An editor that knows the schema shows the place."""
+def test_what_is_broken_violates_the_schema(document: dict[str, Any], path: str) -> None:
+    """An editor with the schema shows the place."""
     (error,) = validator().iter_errors(document)
     assert ".".join(map(str, error.absolute_path)) == path
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_the_schema_in_the_project_is_current(name: str, tmp_path: Path) -> None:
-    """Otherwise: ``make schemas``."""
+    """If not, run ``make schemas``."""
     write_schemas(tmp_path)
     assert (tmp_path / name).read_bytes() == schema_text(name) == (FOLDER / name).read_bytes()
 
 
-def test_the_schema_says_what_it_is() -> None:
-    """For the list that an editor shows."""
+def test_the_schema_has_a_title() -> None:
+    """Editors show it in their list of schemas."""
     schema = json_schema()
     assert (schema["$schema"], schema["title"]) == (
         "https://json-schema.org/draft/2020-12/schema",

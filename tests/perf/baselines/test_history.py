@@ -1,4 +1,4 @@
-"""The nights of a cell: which records are some, which may be a reference, and which belong to a level."""
+"""The nights of a cell: which records are nights, which are reference nights, and which belong to a baseline."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -34,7 +34,7 @@ OTHER = {"load": "other"}
 
 
 def record(day: int, verdict: Verdict = Verdict.PASS, **changes: Any) -> RunRecord:
-    """Return the run of a day, counted from 0."""
+    """Return the run of a day; day 0 is the first."""
     return run_record(run_id=f"r{day:03}", started_at=START + timedelta(days=day), verdict=verdict, **changes)
 
 
@@ -53,18 +53,18 @@ def baseline_of(*days: int) -> Baseline:
 
 
 def ids(nights: tuple[Night, ...]) -> list[str]:
-    return [each.run.run_id for each in nights]
+    return [night.run.run_id for night in nights]
 
 
 class Results:
-    """A store in a folder, and a way to fill it."""
+    """A store in a folder, with methods to fill it."""
 
     def __init__(self, folder: Path) -> None:
         self.store = FolderStore(str(folder))
 
     def add(self, *records: RunRecord) -> None:
-        for each in records:
-            self.add_content(each.run_id, to_json(each))
+        for made in records:
+            self.add_content(made.run_id, to_json(made))
 
     def add_content(self, run_id: str, content: bytes | None) -> None:
         uri = self.store.create(service=SERVICE, scenario=SCENARIO, run_id=run_id)
@@ -93,19 +93,19 @@ def results(tmp_path: Path) -> Results:
     ],
 )
 def test_night_by_verdict(verdict: Verdict, is_night: bool, is_reference: bool) -> None:
-    """What was measured of the same load is a night; only what passed may later nights be held to."""
+    """A measured run of the same load is a night; only a run that passed is a reference night."""
     found = night_of(record_of(verdict))
     assert (found is not None) == is_night
     assert (found is not None and found.is_reference) == is_reference
 
 
-def test_a_rerun_is_no_night_of_its_own() -> None:
-    """Its figures are in the medians of the run that it was done for."""
+def test_a_rerun_is_not_a_night() -> None:
+    """Its figures are in the medians of the run that it repeats."""
     assert night_of(record(1, rerun_of="r000")) is None
 
 
-def test_what_a_night_knows() -> None:
-    """Its run's figures and what was flagged over the whole service, not what one cell had for itself."""
+def test_the_content_of_a_night() -> None:
+    """It has the figures of its run, and the metrics that were significant over the service."""
     wide = deviation("latency_p95", 0.06, cause=Cause.SERVICE)
     own = deviation("cpu_usage", 2.6)
     doubt = deviation("memory_usage", 1e9, cause=Cause.SERVICE, is_confirmed=False)
@@ -120,14 +120,14 @@ def test_what_a_night_knows() -> None:
 
 
 def test_nights_come_oldest_first(results: Results) -> None:
-    """In the order in which they were, without what is no night."""
+    """Ordered by time, without runs that are not nights."""
     results.add(record(2), record(0), record(1, Verdict.INVALID), record(3, rerun_of="r002"), record(4))
     assert ids(results.nights()) == ["r000", "r002", "r004"]
 
 
 @pytest.mark.parametrize(("day", "expected"), [(0, []), (1, ["r000"]), (2, ["r000", "r001"]), (9, ["r000", "r001"])])
 def test_nights_before_a_moment(results: Results, day: int, expected: list[str]) -> None:
-    """What started then or later is left out: a run is not compared with itself."""
+    """Runs that started then or later are left out, so a run is not compared with itself."""
     results.add(record(0), record(1))
     assert ids(results.nights(before=START + timedelta(days=day))) == expected
 
@@ -137,64 +137,64 @@ def test_a_cell_without_runs(results: Results) -> None:
     assert results.nights() == ()
 
 
-def test_a_run_that_is_not_finished(results: Results) -> None:
-    """No record yet, no night."""
+def test_an_unfinished_run(results: Results) -> None:
+    """Without a record it is not a night."""
     results.add(record(0))
     results.add_content("r001", None)
     assert ids(results.nights()) == ["r000"]
 
 
 def test_a_record_that_cannot_be_read(results: Results, caplog: pytest.LogCaptureFixture) -> None:
-    """It is left out and told; the others count."""
+    """It is left out with a warning; the others count."""
     results.add(record(0), record(2))
     results.add_content("r001", b"{")
     assert ids(results.nights()) == ["r000", "r002"]
-    (message,) = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    (message,) = [logged.message for logged in caplog.records if logged.levelname == "WARNING"]
     assert message.startswith("left out of the history: file://")
     assert "r001/run.json cannot be read: " in message
 
 
-def test_an_earlier_run_finds_its_nights_below_many_later_ones(
+def test_an_earlier_run_finds_its_nights_before_many_later_ones(
     results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What came after the moment does not count as read."""
+    """Later runs do not count towards the limit of records that are read."""
     monkeypatch.setattr(history, "MAX_READ", 2)
     results.add(*(record(day) for day in range(6)))
     assert ids(results.nights(before=START + timedelta(days=3))) == ["r001", "r002"]
 
 
-def test_runs_of_another_load_push_no_night_out(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody tried something, again and again."""
+def test_runs_of_another_load_replace_no_night(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person started many manual runs."""
     monkeypatch.setattr(history, "MAX_NIGHTS", 2)
     results.add(*(record(day) for day in (1, 2)), *(record(day, Verdict.NOT_COMPARABLE) for day in (3, 4, 5)))
     assert ids(results.nights()) == ["r001", "r002"]
 
 
 def test_a_record_without_a_time_zone(results: Results) -> None:
-    """It cannot be put in order with the others, and ends the judging of none."""
+    """It cannot be ordered, and is left out without an error."""
     results.add(record(1))
     results.add_content("r002", to_json(record(2)).replace(b'06:38:00Z"', b'06:38:00"'))
     assert ids(results.nights(before=START + timedelta(days=9))) == ["r001"]
 
 
 def test_only_the_latest_nights_are_read(results: Results) -> None:
-    """45 of a reference and the longest window of 14: what is older is of another season."""
+    """45 for the history and 14 for the longest window."""
     results.add(*(record(day) for day in range(MAX_NIGHTS + 3)))
     found = ids(results.nights())
     assert (len(found), found[0], found[-1]) == (MAX_NIGHTS, "r003", f"r{MAX_NIGHTS + 2:03}")
 
 
-# the level
+# the nights of a baseline
 
 
-def test_so_many_nights_at_most(results: Results) -> None:
-    """The latest of them, and still oldest first."""
+def test_a_limited_number_of_nights(results: Results) -> None:
+    """The latest nights, still oldest first."""
     results.add(*(record(day) for day in range(5)))
     assert ids(read_nights(results.store, service=SERVICE, scenario=SCENARIO, limit=2)) == ["r003", "r004"]
 
 
-def test_what_the_nights_of_one_load_measured() -> None:
-    """By metric, in their order; nights of another load, and values that could not be had, are left out."""
+def test_values_of_the_nights_of_one_load() -> None:
+    """By metric, in their order, without nights of another load and missing values."""
     nights = (
         night(0, metrics=metric_values(latency_p95=0.041)),
         night(1, fingerprint=OTHER),
@@ -206,18 +206,18 @@ def test_what_the_nights_of_one_load_measured() -> None:
     assert list(values) == list(METRICS)
 
 
-def test_the_nights_of_a_level() -> None:
-    """The baseline's own runs, then what was measured since under the same conditions, flagged or not."""
+def test_the_nights_of_a_baseline() -> None:
+    """The baseline's own runs, then later nights with the same fingerprint, whatever their verdict."""
     nights = (night(0), night(2), night(3, fingerprint=OTHER), night(4, Verdict.REGRESSION), night(5))
     found = comparable_nights(nights, baseline_of(1, 3))
-    # r000 was before the level began; r002 lies between its runs
+    # r000 is earlier than the baseline; r002 lies between its runs
     assert ids(found) == ["r001", "r002", "r003", "r004", "r005"]
-    assert [each.is_reference for each in found] == [True, True, True, False, True]
+    assert [night.is_reference for night in found] == [True, True, True, False, True]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REGRESSION, Verdict.IMPROVEMENT, Verdict.NO_BASELINE])
 def test_a_run_of_the_baseline_is_accepted(verdict: Verdict) -> None:
-    """Whatever it was called at the time, it is the level now; and it is there once."""
+    """Whatever its own verdict was, it now counts as passed, and only once."""
     (found,) = comparable_nights((night(1, verdict),), baseline_of(1))
     assert (found.verdict, found.is_reference) == (Verdict.PASS, True)
 
@@ -226,13 +226,13 @@ def undated(entry: Baseline) -> Baseline:
     return replace(entry, runs=tuple(replace(run, at=None) for run in entry.runs))
 
 
-def test_a_level_of_an_earlier_file_version() -> None:
-    """Its runs say not when they were: they come first, and nothing is known to be since."""
+def test_a_baseline_of_an_earlier_file_version() -> None:
+    """Its runs have no start: they come first, and no later night is known."""
     assert ids(comparable_nights((night(5),), undated(baseline_of(1, 3)))) == ["r001", "r003"]
 
 
-def test_a_level_with_one_dated_run() -> None:
-    """What came after that one counts."""
+def test_a_baseline_with_one_dated_run() -> None:
+    """Nights after that run count."""
     entry = baseline_of(1, 3)
     entry = replace(entry, runs=(replace(entry.runs[0], at=None), entry.runs[1]))
     assert ids(comparable_nights((night(2), night(5)), entry)) == ["r001", "r003", "r005"]
@@ -242,8 +242,8 @@ def compared_with(version: int) -> BaselineReference:
     return baseline_reference(version=version)
 
 
-def test_nights_of_another_level_are_no_part_of_it_after_a_roll_back() -> None:
-    """Version 2 was another level, from day 3 on; version 3 is that of version 1 again."""
+def test_after_a_roll_back_nights_of_the_replaced_version_do_not_count() -> None:
+    """Version 2 started a new baseline on day 3; version 3 restores version 1."""
     baselines = Baselines()
     approval = Approval(by="ana", at=START, reason="x", run_id="r")
     baselines.promote(record(0), approval=approval)
@@ -253,21 +253,21 @@ def test_nights_of_another_level_are_no_part_of_it_after_a_roll_back() -> None:
     assert ids(comparable_nights(nights, entry)) == ["r000", "r001", "r006"]
 
 
-def test_nights_that_the_level_was_strengthened_by_stay_part_of_it() -> None:
-    """Version 2 has the run of version 1 too; what nobody knows the version of counts as well."""
+def test_nights_of_a_continued_version_count() -> None:
+    """Version 2 includes the run of version 1; nights of an unknown version count too."""
     nights = tuple(night(day, baseline=compared_with(version)) for day, version in ((2, 1), (4, 2), (5, 99)))
     found = ids(comparable_nights((*nights, night(6, baseline=None)), baseline_of(1, 3)))
     assert found == ["r001", "r002", "r003", "r004", "r005", "r006"]
 
 
-def test_a_second_improvement_takes_nothing_along_of_the_first() -> None:
-    """Days 2 and 3 are the present level: with them the new one would be half of the old."""
+def test_a_second_improvement_does_not_include_the_first() -> None:
+    """Days 2 and 3 are the current baseline; with them, half of the new one would be old runs."""
     baselines = Baselines(entries={SERVICE: {SCENARIO: baseline_of(1)}})
     approval = Approval(by="ana", at=START, reason="x", run_id="r")
     improved = [record(day, Verdict.IMPROVEMENT, baseline=compared_with(1)) for day in (2, 3)]
     entry = baselines.promote(improved[1], approval=approval, since=[contribution(improved[0])])
     again = [record(day, Verdict.IMPROVEMENT, baseline=compared_with(2)) for day in (4, 5)]
-    nights = [found for each in (*improved, *again) if (found := night_of(each)) is not None]
+    nights = [found for made in (*improved, *again) if (found := night_of(made)) is not None]
     assert [run.run_id for run in runs_to_promote_with(nights, entry, again[1])] == ["r004"]
 
 
@@ -280,8 +280,8 @@ def test_a_second_improvement_takes_nothing_along_of_the_first() -> None:
         ({3: Verdict.PASS, 4: Verdict.PASS, 5: Verdict.PASS}, ["r001", "r003"]),  # day 4 and later are left out
     ],
 )
-def test_what_passed_since(later: Mapping[int, Verdict], expected: list[str]) -> None:
-    """The runs that may strengthen the baseline together with one of day 4."""
+def test_runs_that_passed_since(later: Mapping[int, Verdict], expected: list[str]) -> None:
+    """They may strengthen the baseline together with a run of day 4."""
     nights = tuple(night(day, verdict) for day, verdict in later.items())
     found = passed_since(nights, baseline_of(1), before=START + timedelta(days=4))
     assert [run.run_id for run in found] == expected

@@ -1,4 +1,4 @@
-"""Older forms of the baselines file: read for what they say, and written as the present one."""
+"""Older versions of the baselines file are read, and written in the current version."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ REMEDY = "restore it from version control"
 
 
 def problems_of(document: dict[str, Any]) -> tuple[str, ...]:
-    """Return what is said of a file's content."""
+    """Return the problems of a file's content."""
     with pytest.raises(BaselineError) as caught:
         parse_baselines(json.dumps(document).encode(), where="b.json")
     return caught.value.problems
@@ -45,13 +45,13 @@ def parsed_1(**changes: Any) -> Baseline:
     return entry
 
 
-def test_there_is_a_rung_for_every_older_version() -> None:
-    """Version 3 will be one more."""
+def test_every_older_version_has_a_migration() -> None:
+    """A new version needs one more."""
     assert sorted(MIGRATIONS) == list(range(SCHEMA_VERSION))
 
 
 def test_version_1_is_read() -> None:
-    """Everything that it says is kept; anchor, spread and dates are added."""
+    """All its fields are kept; anchor, spread and dates are added."""
     entry = parsed_1()
     assert (entry.version, entry.state, entry.fingerprint) == (4, State.CANDIDATE, {"load": "9f2c61d0"})
     assert entry.metrics == {"latency_p95": 0.042}
@@ -65,7 +65,7 @@ def test_version_1_is_read() -> None:
 
 
 def test_version_1_with_a_history() -> None:
-    """What was before is superseded, and named by the present entry."""
+    """Earlier entries are superseded, and the current one names the last of them."""
     entry = parsed_1(previous=[version_1(version=3, state="candidate"), version_1(version=2, state="provisional")])
     assert entry.supersedes == 3
     assert [(old.version, old.state) for old in entry.previous] == [(3, State.SUPERSEDED), (2, State.SUPERSEDED)]
@@ -73,14 +73,14 @@ def test_version_1_with_a_history() -> None:
 
 @pytest.mark.parametrize(("by", "state"), [("ana", State.APPROVED), ("schedule", State.CANDIDATE)])
 def test_version_1_approved_without_a_person(by: str, state: State) -> None:
-    """Ten runs were approved whoever promoted them; now a person has to."""
+    """Ten runs were enough for ``approved``; now a person is needed too."""
     runs = [{"run_id": f"r{number}", "metrics": {"latency_p95": 0.04}} for number in range(10)]
     changed = {"by": by, "at": "2026-03-02T07:00:00Z", "reason": "x", "run_id": "r9"}
     assert parsed_1(state="approved", runs=runs, approval=changed).state is state
 
 
 def test_version_1_is_written_as_version_2() -> None:
-    """With the next change; what is written then reads the same."""
+    """The next change writes it; reading that gives the same."""
     content = json.dumps({"schema_version": 1, "orders": {"brief": version_1()}}).encode()
     parsed = parse_baselines(content, where="b.json")
     text = format_baselines(parsed)
@@ -100,13 +100,13 @@ def test_version_1_is_written_as_version_2() -> None:
     ],
 )
 def test_a_broken_version_1(changes: dict[str, Any], message: str) -> None:
-    """Told in the words of the form that it is in."""
+    """The problem refers to version 1."""
     document = {"schema_version": 1, "orders": {"brief": version_1(**changes)}}
     assert problems_of(document) == (f"{message}; {REMEDY}",)
 
 
-def test_plain_numbers_are_read_as_a_level_that_nobody_stands_for() -> None:
-    """One run that nobody knows, approved by nobody in 1970: it warns, and alarms nobody."""
+def test_plain_numbers_are_read_as_a_baseline_without_approver() -> None:
+    """One unknown run, approved by "unknown" in 1970: it is stale, so deviations are warnings at most."""
     content = b'{"orders": {"brief": {"latency_p95": 0.04, "throughput": 500}}}'
     entry = parse_baselines(content, where="b.json").get("orders", "brief")
     assert entry is not None
@@ -126,8 +126,8 @@ def test_plain_numbers_are_written_as_version_2() -> None:
     assert parse_baselines(text, where="b.json").get("b", "x") == parsed.get("b", "x")
 
 
-def test_nothing_is_the_plain_form_of_nothing() -> None:
-    """An empty object has no baseline in it."""
+def test_an_empty_object_is_read() -> None:
+    """It has no baselines."""
     assert parse_baselines(b"{}", where="b.json") == Baselines()
 
 
@@ -149,11 +149,11 @@ KNOWN = (
     ],
 )
 def test_broken_plain_numbers(value: Any, message: str) -> None:
-    """Service, scenario and metric are named, and the metrics there are."""
+    """The problem names service, scenario and metric, and lists the known metrics."""
     assert problems_of({"a": {"b": value}}) == (f"b.json: {message}; {REMEDY}",)
 
 
-def test_every_problem_of_plain_numbers_is_told() -> None:
+def test_every_problem_of_plain_numbers_is_reported() -> None:
     """All at once, in the order of the file."""
     found = problems_of({"a": 1, "b": {"c": [], "d": {"x": 1, "latency_p95": "y"}}})
     assert [problem.split(": ")[1] for problem in found] == ["a", "b.c", "b.d.x", "b.d.latency_p95"]

@@ -1,4 +1,4 @@
-"""Promotions: which runs of a store become part of a baseline, and which nights they take along."""
+"""Promotions: which runs of a store are added to a baseline, and which nights together with them."""
 
 import pytest
 
@@ -16,7 +16,7 @@ DAY_S = 86_400
 
 
 def night(platform: Platform, latency_s: float = 0.04, **request: object) -> RunRecord:
-    """Do a whole night, a day after the last one."""
+    """Execute a night, a day after the last one."""
     platform.clock.move(DAY_S)
     platform.generator.latency_s = latency_s
     return platform.execute(**request)
@@ -27,7 +27,7 @@ def uri_of(record: RunRecord) -> str:
 
 
 def test_promoting_a_pass_strengthens(platform: Platform) -> None:
-    """Two runs at the same level: version 2, two runs, by whoever asked and why."""
+    """Two equal runs: version 2 with two runs, approver and reason."""
     uri = platform.with_baseline().plan(update_baseline=True, reason="second run", triggered_by="ben")
     platform.execute_planned(uri)
     entry = platform.promote(uri)
@@ -36,8 +36,8 @@ def test_promoting_a_pass_strengthens(platform: Platform) -> None:
     assert platform.baselines.read().get("orders-service", "brief") == entry
 
 
-def test_promoting_says_why_not(platform: Platform) -> None:
-    """A run that is no baseline changes none; an unfinished one cannot be looked at."""
+def test_a_refused_promotion_has_a_reason(platform: Platform) -> None:
+    """A refused run changes nothing; an unfinished run has no record."""
     platform.with_baseline().generator.latency_s = 0.4
     before = platform.baselines.read()
     uri = platform.plan(update_baseline=True, reason="anyway")
@@ -52,7 +52,7 @@ def test_promoting_says_why_not(platform: Platform) -> None:
 
 
 def test_promoting_without_any_reason(platform: Platform) -> None:
-    """A run that was not asked to become a baseline needs a reason when it shall."""
+    """A run started without ``update_baseline`` has no reason yet."""
     uri = platform.plan()
     platform.execute_planned(uri)
     with pytest.raises(BaselineError, match=r"say why the new values are right$"):
@@ -61,58 +61,58 @@ def test_promoting_without_any_reason(platform: Platform) -> None:
 
 @pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.SKIPPED])
 def test_promoting_what_was_not_measured(platform: Platform, verdict: Verdict) -> None:
-    """Never, not even by force."""
+    """It is refused, even by force."""
     if verdict is Verdict.INVALID:
         platform.generator.problem = LoadError("gone")
     else:
         platform.halt_reason = "release"
     uri = platform.plan(update_baseline=True, reason="first")
-    assert [each.verdict for each in platform.execute_planned(uri)] == [verdict]
+    assert [record.verdict for record in platform.execute_planned(uri)] == [verdict]
     with pytest.raises(BaselineError, match=f"is {verdict} and cannot become a baseline: "):
         platform.promote(uri, force=True)
     assert platform.baselines.read().entries == {}
 
 
-def test_a_pass_takes_along_the_nights_that_passed_since(platform: Platform) -> None:
-    """Ten nights by themselves, one of them a regression: with a word of a person they are an approved baseline."""
+def test_nights_that_passed_are_promoted_with_a_pass(platform: Platform) -> None:
+    """Ten nights, one of them a regression: promoted by a person they are an approved baseline."""
     platform.with_baseline()
     records = [night(platform, latency_s) for latency_s in (*[0.04] * 5, 0.08, *[0.04] * 4)]
-    assert [each.verdict for each in records] == [*[Verdict.PASS] * 5, Verdict.REGRESSION, *[Verdict.PASS] * 4]
+    assert [record.verdict for record in records] == [*[Verdict.PASS] * 5, Verdict.REGRESSION, *[Verdict.PASS] * 4]
     entry = platform.promote(uri_of(records[-1]), by="ana", reason="ten good nights")
-    passed = [each.run_id for each in records if each.verdict is Verdict.PASS]
-    assert [each.run_id for each in entry.runs[1:]] == passed
+    passed = [record.run_id for record in records if record.verdict is Verdict.PASS]
+    assert [run.run_id for run in entry.runs[1:]] == passed
     assert (entry.version, len(entry.runs), entry.state.value) == (2, 10, "approved")
 
 
-def test_what_came_after_the_promoted_run_is_not_taken_along(platform: Platform) -> None:
-    """The run is the last of its level."""
+def test_later_runs_are_not_promoted(platform: Platform) -> None:
+    """The promoted run is the last one of the new version."""
     platform.with_baseline()
     records = [night(platform) for _ in range(3)]
     entry = platform.promote(uri_of(records[1]), by="ana", reason="two good nights")
-    assert [each.run_id for each in entry.runs[1:]] == [each.run_id for each in records[:2]]
+    assert [run.run_id for run in entry.runs[1:]] == [record.run_id for record in records[:2]]
 
 
-def test_by_force_a_run_stands_alone(platform: Platform) -> None:
-    """A new level has no nights before it."""
+def test_by_force_only_this_run_is_promoted(platform: Platform) -> None:
+    """The new baseline has no earlier nights."""
     platform.with_baseline()
     night(platform)
     slower = night(platform, 0.08)
     entry = platform.promote(uri_of(slower), force=True, by="ana", reason="new tax rules")
-    assert ([each.run_id for each in entry.runs], entry.state.value) == ([slower.run_id], "provisional")
+    assert ([run.run_id for run in entry.runs], entry.state.value) == ([slower.run_id], "provisional")
 
 
-def test_an_improvement_takes_along_the_improvements_before_it(platform: Platform) -> None:
-    """Three nights at half the latency are a level of three runs; the passes before them are of the old one."""
+def test_earlier_improvements_are_promoted_with_an_improvement(platform: Platform) -> None:
+    """Three nights at half the latency are a new baseline of three runs, without the earlier passes."""
     platform.with_baseline()
     night(platform)
     better = [night(platform, 0.02) for _ in range(3)]
-    assert {each.verdict for each in better} == {Verdict.IMPROVEMENT}
+    assert {record.verdict for record in better} == {Verdict.IMPROVEMENT}
     entry = platform.promote(uri_of(better[-1]), by="ana", reason="faster codec")
-    assert [each.run_id for each in entry.runs] == [each.run_id for each in better]
+    assert [run.run_id for run in entry.runs] == [record.run_id for record in better]
 
 
-def test_a_night_with_re_runs_gives_its_medians(platform: Platform) -> None:
-    """What was judged is what later nights are held to; the re-runs themselves are refused."""
+def test_a_night_with_re_runs_contributes_its_medians(platform: Platform) -> None:
+    """Later nights are compared with the judged values; the re-runs themselves are refused."""
     platform.with_baseline()
     slower = night(platform, 0.08)
     entry = platform.promote(uri_of(slower), force=True, by="ana", reason="new tax rules")
@@ -123,22 +123,22 @@ def test_a_night_with_re_runs_gives_its_medians(platform: Platform) -> None:
 
 
 def test_a_suspicious_pass_is_refused(platform: Platform) -> None:
-    """It looks worse, if not surely so: another run is a better level, and no later promotion takes it along."""
+    """It may be worse than the baseline; a later promotion does not include it either."""
     platform.with_baseline()
     for _ in range(4):
         night(platform)
-    doubtful = night(platform, 0.05, may_rerun=False)  # +24 %: beyond chance, below the 30 % of a single run
-    assert (doubtful.verdict, doubtful.regressions) == (Verdict.PASS, ())
+    suspicious = night(platform, 0.05, may_rerun=False)  # +24 %: suspicious, but below the 30 % for a single run
+    assert (suspicious.verdict, suspicious.regressions) == (Verdict.PASS, ())
     with pytest.raises(
         BaselineError, match="is suspicious: latency_p50, latency_p95, latency_p99 may be worse than the baseline"
     ):
-        platform.promote(uri_of(doubtful), by="ana", reason="again")
+        platform.promote(uri_of(suspicious), by="ana", reason="again")
     entry = platform.promote(uri_of(night(platform)), by="ana", reason="good nights")
-    assert doubtful.run_id not in [each.run_id for each in entry.runs]
+    assert suspicious.run_id not in [run.run_id for run in entry.runs]
 
 
-def test_what_was_approved_about_another_version_is_refused() -> None:
-    """Somebody promoted while the question waited: the answer was about what is gone."""
+def test_an_approval_for_another_version_is_refused() -> None:
+    """The baseline changed while the approval was pending."""
     store, baselines = MemoryStore(), MemoryBaselines()
     first = run_record(run_id="r1", verdict=Verdict.NO_BASELINE)
     approval = Approval(by="ana", at=first.started_at, reason="agreed", run_id="r1")
@@ -150,8 +150,8 @@ def test_what_was_approved_about_another_version_is_refused() -> None:
     assert entry.version == 2
 
 
-def test_rolling_back_over_what_was_decided_about(platform: Platform) -> None:
-    """A baseline that changed since somebody looked at it stays as it is."""
+def test_a_roll_back_approved_for_another_version_is_refused(platform: Platform) -> None:
+    """A baseline that changed in the meantime is not rolled back."""
     platform.with_baseline()
     second = platform.plan(update_baseline=True, reason="second run")
     platform.execute_planned(second)

@@ -1,4 +1,4 @@
-"""How far runs differ: the log scale, an entry's own spread, and the one that all cells share."""
+"""The log scale, an entry's own spread, and the spread common to all cells."""
 
 import math
 from typing import Any
@@ -34,27 +34,27 @@ def runs(*p95: float) -> list[BaselineRun]:
         ("latency_p95", 0.040, math.log(0.040)),
         ("latency_p95", 0.044, math.log(0.040) + 0.0953),  # ln 1.1
         ("throughput", 500.0, -math.log(500.0)),  # less is worse
-        ("latency_p95", 0.0, math.log(0.00005)),  # 1 % of the floor of 5 ms
+        ("latency_p95", 0.0, math.log(0.00005)),  # 1 % of the minimum effect of 5 ms
         ("cpu_usage", 0.0, math.log(0.0005)),  # 1 % of 0.05 cores
     ],
 )
 def test_the_log_scale(name: str, value: float, logarithm: float) -> None:
-    """More is worse, the same step at every level, and zero has a place."""
+    """Larger is worse, the same ratio is the same step at every value, and zero has a value."""
     assert on_log_scale(METRICS[name], value) == pytest.approx(logarithm, abs=5e-5)
 
 
 @pytest.mark.parametrize("name", JUDGED_ON_LOG)
 @pytest.mark.parametrize("times", [1.5, 1e3, 1e9])
 def test_back_from_the_log_scale(name: str, times: float) -> None:
-    """Every value above the resolution comes back; what is below is zero."""
+    """Every value above the resolution is restored; values below become zero."""
     metric = METRICS[name]
     value = resolution_of(metric) * times
     assert from_log_scale(metric, on_log_scale(metric, value)) == pytest.approx(value, rel=1e-11)
     assert from_log_scale(metric, on_log_scale(metric, resolution_of(metric) / 2)) == 0.0
 
 
-def test_the_error_rate_is_no_matter_of_logarithms() -> None:
-    """It is a count, and zero is what it should be."""
+def test_the_error_rate_is_not_on_the_log_scale() -> None:
+    """It is a count, and normally zero."""
     assert set(METRICS) - set(JUDGED_ON_LOG) == {"error_rate"}
 
 
@@ -66,8 +66,8 @@ def test_the_error_rate_is_no_matter_of_logarithms() -> None:
         (P95, 0.040, 0.0, 0.040),
     ],
 )
-def test_what_all_services_shared_is_taken_out(metric: Any, value: float, shared: float, without: float) -> None:
-    """A slow night of the platform is none of a service."""
+def test_the_platform_part_is_removed(metric: Any, value: float, shared: float, without: float) -> None:
+    """A slow night of the platform is not a slow night of the service."""
     made = BaselineRun(run_id="r", metrics={metric.name: value}, platform={metric.name: shared})
     assert log_of(made, metric) == pytest.approx(on_log_scale(metric, without))
 
@@ -87,37 +87,37 @@ def test_the_own_spread() -> None:
 
 @pytest.mark.parametrize("values", [(), (0.040,)])
 def test_one_run_has_no_spread(values: tuple[float, ...]) -> None:
-    """Then the common one is all there is: 5 % while nobody knows better, as if from five runs."""
+    """Then the typical spread is used: 5 %, as if estimated from five runs."""
     found = spread_of(runs(*values), others=[])["latency_p95"]
     assert (found.own, found.pooled, found.pooled_dof, found.within_run) == (None, 0.05, 4.0, None)
 
 
 def test_the_same_value_every_night() -> None:
-    """No spread is a spread of zero, also when rounding says 1e-16."""
+    """The spread is exactly zero, without rounding errors such as 1e-16."""
     assert spread_of(runs(0.1, 0.1, 0.1), others=[])["latency_p95"].own == 0.0
 
 
-def test_a_slow_night_of_the_platform_is_no_spread() -> None:
-    """40 and 44 ms, the latter when all were slower by 10 %."""
+def test_a_slow_night_of_the_platform_adds_no_spread() -> None:
+    """40 ms, and 44 ms in a night when all services were 10 % slower."""
     found = spread_of([run(0.040), run(0.044, platform={"latency_p95": 0.1})], others=[])
     assert found["latency_p95"].own == pytest.approx(0.0, abs=1e-6)
 
 
 @pytest.mark.parametrize(("others", "pooled"), [(2, 0.05), (3, 0.105)])
 def test_four_cells_make_a_common_spread(others: int, pooled: float) -> None:
-    """Ten runs of 40 and 48.8 ms in turn: ln 1.22 / 2 × √(10 / 9) = 0.105; with fewer cells the typical 5 % stands."""
+    """Ten runs of 40 and 48.8 ms in turn: ln 1.22 / 2 × √(10 / 9) = 0.105; with fewer cells it is the typical 5 %."""
     ten = runs(*[0.040, 0.0488] * 5)
-    # equal variances are less spread than chance would have them, and count for a little more
+    # equal variances differ less than by chance, so the estimate is slightly larger
     assert spread_of(ten, others=[ten] * others)["latency_p95"].pooled == pytest.approx(pooled, rel=0.06)
 
 
-def test_cells_of_one_run_share_nothing() -> None:
-    """Only those that know a spread are counted."""
+def test_cells_with_one_run_are_not_pooled() -> None:
+    """Only cells with a spread of their own count."""
     assert spread_of(runs(0.040, 0.044), others=[runs(0.04)] * 9)["latency_p95"].pooled == 0.05
 
 
 def test_within_a_run() -> None:
-    """Root of the mean variance: √((0.06² + 0.08²) / 2) = 0.0707; a run that was too short says nothing."""
+    """Root of the mean variance: √((0.06² + 0.08²) / 2) = 0.0707; runs without a value are ignored."""
     made = [run(0.04, within_run={"latency_p95": 0.06}), run(0.04), run(0.04, within_run={"latency_p95": 0.08})]
     assert spread_of(made, others=[])["latency_p95"].within_run == pytest.approx(0.0707, abs=5e-5)
 
@@ -125,19 +125,19 @@ def test_within_a_run() -> None:
 @pytest.mark.parametrize(
     ("own", "runs_behind", "expected"),
     [
-        (None, 1, 0.05),  # nothing of its own
+        (None, 1, 0.05),  # no own spread
         (0.05, 10, 0.05),
         (0.02, 5, 0.03808),  # √((4 × 0.05² + 4 × 0.02²) / 8)
-        (0.02, 45, 0.02398),  # √((4 × 0.05² + 44 × 0.02²) / 48): many runs are believed
-        (0.10, 5, 0.10),  # never less than its own
+        (0.02, 45, 0.02398),  # √((4 × 0.05² + 44 × 0.02²) / 48): many runs dominate
+        (0.10, 5, 0.10),  # never less than its own spread
     ],
 )
-def test_the_spread_to_be_expected(own: float | None, runs_behind: int, expected: float) -> None:
+def test_the_expected_spread(own: float | None, runs_behind: int, expected: float) -> None:
     """Shrunk towards the common 5 %, which is worth 4 degrees of freedom."""
     spread = Spread(own=own, pooled=0.05, pooled_dof=4.0)
     assert spread_between(spread, runs=runs_behind) == pytest.approx(expected, abs=5e-6)
 
 
-def test_a_spread_of_nothing_is_nothing_to_divide_by() -> None:
-    """A hundredth of a percent is the least, whatever the file says."""
+def test_the_smallest_spread() -> None:
+    """It is 0.01 %, so that nothing is divided by zero."""
     assert spread_between(Spread(own=0.0, pooled=0.0, pooled_dof=0.0), runs=1) == 1e-4

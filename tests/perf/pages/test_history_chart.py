@@ -8,7 +8,7 @@ from include.perf.alerts.book import Silence
 from include.perf.pages.history_page import history_chart
 from include.perf.runs.record import Shift, Verdict
 from include.perf.runs.run_index import RunEntry
-from tests.entries import CELL, moved, night, regressed
+from tests.entries import CELL, deviating, night, regressed
 from tests.records import START
 
 
@@ -64,9 +64,9 @@ def test_a_change_point_starts_a_regression() -> None:
     since = START + timedelta(days=1)
     data = chart_of(
         night(0),
-        regressed(1, deviations=(moved(is_confirmed=False),)),
-        regressed(2, deviations=(moved(since=since),), shifts=shifts),
-        regressed(3, deviations=(moved(since=since),), shifts=shifts),
+        regressed(1, deviations=(deviating(is_confirmed=False),)),
+        regressed(2, deviations=(deviating(since=since),), shifts=shifts),
+        regressed(3, deviations=(deviating(since=since),), shifts=shifts),
         night(4),
         regressed(5, shifts=shifts),
     )
@@ -75,7 +75,7 @@ def test_a_change_point_starts_a_regression() -> None:
 
 def test_marks_are_per_metric() -> None:
     """A run that regressed in p95 has no mark in other metrics."""
-    data = chart_of(night(0), regressed(1), regressed(2, deviations=(moved(is_confirmed=False),)))
+    data = chart_of(night(0), regressed(1), regressed(2, deviations=(deviating(is_confirmed=False),)))
     assert p95(data)["marks"] == [[1, "bad"], [2, "doubt"]]
     assert all(metric["marks"] == [] for metric in data["metrics"] if metric["name"] != "latency_p95")
 

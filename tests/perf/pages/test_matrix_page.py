@@ -39,9 +39,11 @@ def test_a_cell_shows_its_latest_run() -> None:
 
 def test_a_regression_shows_the_metric_that_got_worse() -> None:
     """The error rate, not p95, which did not change."""
-    from tests.entries import moved
+    from tests.entries import deviating
 
-    worse = regressed(1, deviations=(moved("error_rate"),), shifts={"error_rate": Shift(ratio=None, absolute=0.021)})
+    worse = regressed(
+        1, deviations=(deviating("error_rate"),), shifts={"error_rate": Shift(ratio=None, absolute=0.021)}
+    )
     (row,) = page_of({CELL: [worse]}).rows
     assert row.cells[0] is not None
     assert row.cells[0].figure == "error rate 0.03 % +2.10 points"

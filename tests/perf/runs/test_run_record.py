@@ -99,7 +99,7 @@ def test_run_json_of_a_skipped_run(platform: Platform) -> None:
         "unfinished",
     }
     assert document["metrics"]["latency_p95"] == {"value": None, "unit": "s", "reason": "no load was measured"}
-    assert document["metrics"]["cpu_usage"] == {"value": None, "unit": "cores", "reason": "Prometheus was not asked"}
+    assert document["metrics"]["cpu_usage"] == {"value": None, "unit": "cores", "reason": "Prometheus was not queried"}
     assert document["validity"] == ["load is halted by ana: release"]
 
 

@@ -1,4 +1,4 @@
-"""The comparison of one night: each branch of the ladder, and how sure one run, and three, can be."""
+"""The comparison of one night: every verdict, with one run and with re-runs."""
 
 import re
 from dataclasses import replace
@@ -26,7 +26,7 @@ NO_CHANGE = "no significant change against baseline version 3"
 
 
 def the_only(comparison: Comparison) -> Deviation:
-    """Return the one deviation there is."""
+    """Return the only deviation."""
     (found,) = comparison.deviations
     return found
 
@@ -41,15 +41,15 @@ def test_a_run_that_records_the_baseline_names_no_remedy() -> None:
 
 
 def test_without_a_baseline() -> None:
-    """The first run of a cell is nobody's pass."""
+    """The first run of a cell is not a pass."""
     assert judge(replace(contender(), baseline=None)) == Comparison(
         verdict=Verdict.NO_BASELINE,
         reasons=("there is no baseline yet; to record one, trigger a run with update_baseline",),
     )
 
 
-def test_other_parts_are_not_compared() -> None:
-    """Each part that differs is named with both values, a part on one side only as well; no metric is judged."""
+def test_a_different_fingerprint_is_not_comparable() -> None:
+    """Every differing part is named with both values, missing parts too; no metric is judged."""
     parts = {"load": "200/s constant", "data": "sha256:1", "generator": "version 2"}
     result = judge(contender(measured(latency_p95=9.0), fingerprint=parts))
     assert result == Comparison(
@@ -62,8 +62,8 @@ def test_other_parts_are_not_compared() -> None:
     )
 
 
-def test_nothing_in_common_is_no_pass() -> None:
-    """With no metric in both there is nothing to judge, and silence must not read as a pass."""
+def test_no_common_metric_is_not_a_pass() -> None:
+    """Without a common metric there is nothing to judge."""
     nothing = measured(failed=None, **dict.fromkeys(BASELINE_VALUES, "no answer"))
     result = judge(contender(nothing))
     assert result.verdict is Verdict.NOT_COMPARABLE
@@ -73,16 +73,18 @@ def test_nothing_in_common_is_no_pass() -> None:
     )
 
 
-def test_runs_that_are_not_compared_leave_the_others_their_places() -> None:
-    """Of three runs the second has no baseline: each verdict goes with its own run."""
+def test_runs_that_are_not_compared_keep_the_order() -> None:
+    """The second of three runs has no baseline; every verdict belongs to its run."""
     first = contender(service="a")
     third = contender(service="c", fingerprint=PARTS | {"data": "sha256:9"})
-    verdicts = [each.verdict for each in judge_all([first, replace(first, service="b", baseline=None), third])]
+    verdicts = [
+        comparison.verdict for comparison in judge_all([first, replace(first, service="b", baseline=None), third])
+    ]
     assert verdicts == [Verdict.PASS, Verdict.NO_BASELINE, Verdict.NOT_COMPARABLE]
 
 
-def test_a_baseline_of_the_plain_form_is_compared_with_a_note() -> None:
-    """It does not say what it was measured with: better compared with a word of doubt than not at all."""
+def test_a_baseline_without_a_fingerprint_is_compared_with_a_note() -> None:
+    """It may be of another load, so the reason asks for a new baseline."""
     plain = baseline_of([run_on(0, at=None, due=None, failed=None)], fingerprint={})
     result = judge(contender(baseline=plain))
     assert (result.verdict, result.nights, result.since) == (Verdict.PASS, 1, None)
@@ -98,7 +100,7 @@ def test_a_baseline_of_the_plain_form_is_compared_with_a_note() -> None:
 @pytest.mark.parametrize(
     ("name", "factor", "verdict"),
     [
-        ("latency_p95", 1.30, Verdict.PASS),  # exactly 30 % is not beyond it
+        ("latency_p95", 1.30, Verdict.PASS),  # exactly 30 % does not exceed it
         ("latency_p95", 1.31, Verdict.REGRESSION),
         ("latency_p95", 0.69, Verdict.IMPROVEMENT),
         ("throughput", 0.71, Verdict.PASS),
@@ -106,14 +108,16 @@ def test_a_baseline_of_the_plain_form_is_compared_with_a_note() -> None:
         ("disk_usage", 1.31, Verdict.REGRESSION),  # 40 % → 52 % used
     ],
 )
-def test_with_one_night_or_two_only_30_percent_is_told(runs: int, name: str, factor: float, verdict: Verdict) -> None:
-    """How far runs differ is not known yet; re-runs speak for it, and it is a warning only."""
+def test_with_one_or_two_nights_the_threshold_is_30_percent(
+    runs: int, name: str, factor: float, verdict: Verdict
+) -> None:
+    """The spread is unknown, so re-runs have to confirm it, and it is a warning at most."""
     baseline = baseline_of([run_on(0), replace(run_on(0), run_id="again", at=day(1))][:runs])
     result = judge(contender(*[measured({name: factor})] * 3, baseline=baseline))
     assert result.verdict is verdict
-    told = {Verdict.REGRESSION: [Severity.WARNING], Verdict.IMPROVEMENT: [Severity.DIGEST], Verdict.PASS: []}
-    assert [each.severity for each in result.deviations] == told[verdict]
-    assert [each.shift.low for each in result.deviations] == [None] * len(result.deviations)
+    severities = {Verdict.REGRESSION: [Severity.WARNING], Verdict.IMPROVEMENT: [Severity.DIGEST], Verdict.PASS: []}
+    assert [deviation.severity for deviation in result.deviations] == severities[verdict]
+    assert [deviation.shift.low for deviation in result.deviations] == [None] * len(result.deviations)
 
 
 @pytest.mark.parametrize(("runs", "nights"), [(1, "1 night"), (2, "2 nights")])
@@ -126,8 +130,8 @@ def test_the_first_nights_name_their_threshold(runs: int, nights: str) -> None:
     )
 
 
-def test_the_first_nights_need_a_re_run_too() -> None:
-    """One run against one run: it is suspicious, a re-run is worth it, and until then it is a pass."""
+def test_the_first_nights_need_a_re_run() -> None:
+    """One run compared with one run is suspicious and a pass, until a re-run confirms it or is impossible."""
     result = judge(contender(measured({"latency_p95": 1.5}), baseline=baseline_of(1)))
     assert (result.verdict, the_only(result).is_confirmed) == (Verdict.PASS, False)
     assert result.suspicion == pytest.approx(1 + 0.5 / 0.3)  # 50 % of the 30 %
@@ -135,10 +139,10 @@ def test_the_first_nights_need_a_re_run_too() -> None:
     assert (refused.verdict, the_only(refused).severity) == (Verdict.REGRESSION, Severity.WARNING)
 
 
-def test_a_metric_that_is_new_is_judged_by_its_own_nights() -> None:
-    """Ten nights, but CPU in the last two only: 30 % for it, the statistics for the others, and nothing critical."""
+def test_a_new_metric_is_judged_by_its_own_nights() -> None:
+    """Of ten nights only the last two have CPU: its threshold is 30 %, and it is a warning at most."""
     runs = [run_on(number) for number in range(10)]
-    without = [replace(each, metrics={k: v for k, v in each.metrics.items() if k != "cpu_usage"}) for each in runs[:8]]
+    without = [replace(run, metrics={k: v for k, v in run.metrics.items() if k != "cpu_usage"}) for run in runs[:8]]
     baseline = baseline_of([*without, *runs[8:]])
     result = judge(contender(*[measured({"cpu_usage": 1.25})] * 3, baseline=baseline))
     assert result.verdict is Verdict.PASS
@@ -154,21 +158,21 @@ def test_a_metric_that_is_new_is_judged_by_its_own_nights() -> None:
 @pytest.mark.parametrize(
     ("factor", "verdict"),
     [
-        (1.04, Verdict.PASS),  # below the floor of 5 %
+        (1.04, Verdict.PASS),  # below the minimum effect of 5 %
         (1.40, Verdict.REGRESSION),
         (0.60, Verdict.IMPROVEMENT),
     ],
 )
-def test_from_three_nights_on_the_statistics_decide(runs: int, factor: float, verdict: Verdict) -> None:
-    """The median of three runs is judged against how far runs differ."""
-    runs_tonight = [measured({"latency_p95": factor * each}) for each in (1.0, 1.01, 0.99)]
+def test_from_three_nights_on_statistics_decide(runs: int, factor: float, verdict: Verdict) -> None:
+    """The median of three runs is compared with the spread between runs."""
+    runs_tonight = [measured({"latency_p95": factor * sway}) for sway in (1.0, 1.01, 0.99)]
     result = judge(contender(*runs_tonight, baseline=baseline_of(runs)))
     assert (result.verdict, result.nights, result.since) == (verdict, runs, day(0))
     assert result.judged["latency_p95"] == pytest.approx(0.4 * factor)
 
 
-def test_one_run_is_suspicious_at_most() -> None:
-    """+20 % after ten nights is t = 5.7, but one bad run in a hundred is like that: run it again."""
+def test_a_single_run_is_suspicious_at_most() -> None:
+    """+20 % after ten nights is t = 5.7, but one run in a hundred is that bad by chance: it is re-run."""
     result = judge(contender(measured({"latency_p95": 1.2})))
     found = the_only(result)
     assert result.verdict is Verdict.PASS
@@ -179,8 +183,8 @@ def test_one_run_is_suspicious_at_most() -> None:
     assert result.judged == {}
 
 
-def test_what_is_not_suspicious_asks_for_no_re_run() -> None:
-    """A run at the level; and one that is much better, which alarms nobody."""
+def test_no_suspicion() -> None:
+    """A normal run, and a much better one, are not re-run."""
     assert judge(contender()).suspicion == 0
     better = judge(contender(measured({"latency_p95": 0.7})))
     assert (better.verdict, better.suspicion) == (Verdict.PASS, 0)
@@ -188,14 +192,14 @@ def test_what_is_not_suspicious_asks_for_no_re_run() -> None:
 
 
 def test_suspicion_grows_with_the_distance() -> None:
-    """The most suspicious is run again first."""
-    doubts = [judge(contender(measured({"latency_p95": factor}))).suspicion for factor in (1.2, 1.4, 1.8)]
-    assert doubts == sorted(doubts)
-    assert min(doubts) > 1
+    """The most suspicious run is re-run first."""
+    suspicions = [judge(contender(measured({"latency_p95": factor}))).suspicion for factor in (1.2, 1.4, 1.8)]
+    assert suspicions == sorted(suspicions)
+    assert min(suspicions) > 1
 
 
 def test_three_runs_confirm() -> None:
-    """The median of +18, +20 and +25 % counts, and the figures that were judged are kept."""
+    """The median of +18, +20 and +25 % counts, and the judged values are recorded."""
     result = judge(contender(*[measured({"latency_p95": factor}) for factor in (1.25, 1.18, 1.20)]))
     found = the_only(result)
     assert (result.verdict, found.severity, found.cause) == (Verdict.REGRESSION, Severity.CRITICAL, Cause.CELL)
@@ -205,7 +209,7 @@ def test_three_runs_confirm() -> None:
 
 
 def test_re_runs_that_do_not_confirm() -> None:
-    """One run of +30 % and two at the level: the median is the level, and all is well."""
+    """One run of +30 % and two normal ones: the median is normal, and it is a pass."""
     result = judge(contender(*[measured({"latency_p95": factor}) for factor in (1.30, 1.0, 1.02)]))
     assert (result.verdict, result.reasons) == (Verdict.PASS, (f"{NO_CHANGE} (10 nights)",))
     assert (result.suspicion, result.judged["latency_p95"]) == (0, pytest.approx(0.408))
@@ -216,7 +220,7 @@ def test_re_runs_that_do_not_confirm() -> None:
     [(1.0, Verdict.PASS), (1.25, Verdict.REGRESSION)],  # the better of the two is 0 %, or +25 %
 )
 def test_of_two_runs_the_better_counts(second: float, verdict: Verdict) -> None:
-    """One re-run was invalid; two that do not agree are no proof."""
+    """One re-run was invalid; two runs that differ do not confirm a regression."""
     result = judge(contender(*[measured({"latency_p95": factor}) for factor in (1.30, second)]))
     assert (result.verdict, result.judged["latency_p95"]) == (verdict, pytest.approx(0.4 * second))
     if verdict is Verdict.REGRESSION:
@@ -224,13 +228,13 @@ def test_of_two_runs_the_better_counts(second: float, verdict: Verdict) -> None:
 
 
 def test_of_two_runs_the_better_is_the_larger_throughput() -> None:
-    """The better one, not the smaller one."""
+    """The better value counts, not the smaller one."""
     result = judge(contender(measured({"throughput": 0.7}), measured()))
     assert (result.verdict, result.judged["throughput"]) == (Verdict.PASS, 500.0)
 
 
 def test_a_re_run_without_the_value_confirms_nothing() -> None:
-    """Three runs, but only one of them knows the CPU: it is one run's word."""
+    """Of three runs only one has a CPU value, so it counts as a single run."""
     unknown = measured(cpu_usage="no data")
     result = judge(contender(measured({"cpu_usage": 1.5}), unknown, unknown))
     assert (result.verdict, the_only(result).is_confirmed) == (Verdict.PASS, False)
@@ -241,48 +245,48 @@ def test_a_re_run_without_the_value_confirms_nothing() -> None:
 @pytest.mark.parametrize(
     ("factor", "verdict"),
     [
-        (1.20, Verdict.PASS),  # sure enough for statistics, but below the 30 % that one run must show
+        (1.20, Verdict.PASS),  # significant, but below the 30 % for a single run
         (1.40, Verdict.REGRESSION),
     ],
 )
-def test_one_run_that_could_not_be_repeated(factor: float, verdict: Verdict) -> None:
-    """What is far off is told all the same, as a warning; the reason says why there was no re-run."""
-    result = judge(contender(measured({"latency_p95": factor}), no_rerun="re-runs were not wanted"))
+def test_a_run_that_could_not_be_re_run(factor: float, verdict: Verdict) -> None:
+    """A large change is reported as a warning; the reason says why there was no re-run."""
+    result = judge(contender(measured({"latency_p95": factor}), no_rerun="re-runs were not requested"))
     found = the_only(result)
     assert (result.verdict, found.is_confirmed) == (verdict, verdict is Verdict.REGRESSION)
     assert found.severity is (Severity.WARNING if found.is_confirmed else Severity.DIGEST)
-    assert "; suspicious, not re-run: re-runs were not wanted (t = " in found.reason
+    assert "; suspicious, not re-run: re-runs were not requested (t = " in found.reason
 
 
 @pytest.mark.parametrize("hundredths", range(4, 16))
-def test_the_figure_in_the_reason_is_the_one_that_decided(hundredths: int) -> None:
-    """Of three runs that is of their median: confirmed from the limit on, and not below it."""
+def test_the_statistic_in_the_reason_decides(hundredths: int) -> None:
+    """It is that of the median of three runs: significant from the threshold on."""
     found = judge(contender(*[measured({"latency_p95": 1 + hundredths / 100})] * 3)).deviations
-    for each in found:
-        statistic = re.search(r"\(t = ([\d.]+), threshold ([\d.]+)\)", each.reason)
+    for change in found:
+        statistic = re.search(r"\(t = ([\d.]+), threshold ([\d.]+)\)", change.reason)
         assert statistic is not None
-        assert (float(statistic[1]) >= float(statistic[2]) - 0.05) is each.is_confirmed
-        assert "t = " not in each.evidence
+        assert (float(statistic[1]) >= float(statistic[2]) - 0.05) is change.is_confirmed
+        assert "t = " not in change.evidence
 
 
-def test_latencies_that_move_together_need_less_each() -> None:
-    """+8 % in one percentile is within the noise; in all three of them it is worth a re-run."""
+def test_latencies_together_are_more_sensitive() -> None:
+    """+8 % in one percentile is noise; in all three percentiles it is suspicious."""
     three = dict.fromkeys(("latency_p50", "latency_p95"), 1.08) | {"latency_p99": 1.11}
     assert judge(contender(measured({"latency_p95": 1.08}))).suspicion == 0
     together = judge(contender(measured(three)))
     assert together.suspicion > 1
-    assert {each.metric for each in together.deviations} == set(three)
+    assert {deviation.metric for deviation in together.deviations} == set(three)
 
 
-# Floors, directions, levels
+# Minimum effects, directions, values
 
 
 @pytest.mark.parametrize(
-    "metric", [each for each in METRICS.values() if each.min_effect_ratio], ids=lambda each: each.name
+    "metric", [metric for metric in METRICS.values() if metric.min_effect_ratio], ids=lambda metric: metric.name
 )
 @pytest.mark.parametrize("is_worse", [True, False])
-def test_each_metric_is_judged_in_its_direction(metric: object, is_worse: bool) -> None:
-    """By half as much for the worse or the better; the interval is the right way round and holds the shift."""
+def test_every_metric_is_judged_in_its_direction(metric: object, is_worse: bool) -> None:
+    """50 % worse or better; the interval is ordered and contains the shift."""
     name = metric.name  # type: ignore[attr-defined]
     factor = 1.5 if is_worse is (name != "throughput") else 1 / 1.5
     result = judge(contender(*[measured({name: factor})] * 3))
@@ -299,40 +303,42 @@ def test_each_metric_is_judged_in_its_direction(metric: object, is_worse: bool) 
 
 
 @pytest.mark.parametrize(
-    ("name", "level", "value"),
+    ("name", "baseline", "value"),
     [
         ("latency_p95", 0.020, 0.0249),  # +25 % but 4.9 ms < 5 ms
         ("cpu_usage", 0.100, 0.149),  # +49 % but 0.049 cores < 0.05 cores
         ("memory_usage", 4000.0 * 1024**2, 4190.0 * 1024**2),  # 190 MiB but +4.75 % < 5 %
     ],
 )
-def test_what_is_sure_but_small_is_not_told(name: str, level: float, value: float) -> None:
-    """Runs that hardly differ make anything sure; both floors of the metric must be passed."""
-    runs = [replace(run_on(0), run_id=f"r{n}", at=day(n), metrics=BASELINE_VALUES | {name: level}) for n in range(45)]
+def test_a_change_below_the_minimum_effect_is_not_reported(name: str, baseline: float, value: float) -> None:
+    """With hardly any spread every change is significant; it must also exceed both minimum effects."""
+    runs = [
+        replace(run_on(0), run_id=f"r{n}", at=day(n), metrics=BASELINE_VALUES | {name: baseline}) for n in range(45)
+    ]
     result = judge(contender(*[measured(**{name: value})] * 3, baseline=baseline_of(runs)))
     assert (result.verdict, result.deviations) == (Verdict.PASS, ())
 
 
-def test_throughput_is_told_as_less() -> None:
-    """500/s → 400/s is −20 %, and its interval too is below zero."""
+def test_less_throughput_is_negative() -> None:
+    """500/s → 400/s is −20 %, and the interval is below zero."""
     found = the_only(judge(contender(*[measured({"throughput": 0.8})] * 3)))
     assert found.reason.startswith("Throughput −20 % (−25 % … −14 %): 400/s, was 500/s over 10 nights; confirmed by")
     assert found.severity is Severity.CRITICAL
 
 
 @pytest.mark.parametrize("name", ["cpu_usage", "latency_p95"])
-def test_from_a_level_of_zero(name: str) -> None:
-    """There is no ratio to zero; the change is told in the metric's unit, up to what is told from zero at all."""
+def test_from_a_baseline_of_zero(name: str) -> None:
+    """There is no ratio to zero; the change is given in the metric's unit."""
     runs = [replace(run_on(number), metrics=BASELINE_VALUES | {name: 0.0}) for number in range(10)]
     result = judge(contender(*[measured(**{name: 0.5})] * 3, baseline=baseline_of(runs)))
     found = the_only(result)
     assert (result.verdict, found.baseline, found.shift.ratio) == (Verdict.REGRESSION, 0.0, None)
-    assert found.shift.absolute == pytest.approx(0.5, abs=0.001)  # 1 % of the floor is the smallest told from zero
+    assert found.shift.absolute == pytest.approx(0.5, abs=0.001)  # zero counts as 1 % of the minimum effect
     assert 0 < found.shift.absolute_low < found.shift.absolute < found.shift.absolute_high
 
 
-def test_zero_against_zero_is_nothing() -> None:
-    """A metric that is always zero, as in an idle test bed."""
+def test_zero_and_zero_is_no_change() -> None:
+    """The metric is always zero, as on an idle test bed."""
     runs = [replace(run_on(number), metrics=BASELINE_VALUES | {"cpu_usage": 0.0}) for number in range(10)]
     result = judge(contender(measured(cpu_usage=0.0), baseline=baseline_of(runs)))
     assert (result.verdict, result.deviations) == (Verdict.PASS, ())
@@ -340,48 +346,48 @@ def test_zero_against_zero_is_nothing() -> None:
 
 
 def test_a_value_that_falls_to_zero() -> None:
-    """Nothing delivered at all is a regression, not an error of arithmetic."""
+    """A throughput of zero is a regression, not an arithmetic error."""
     result = judge(contender(*[measured(throughput=0.0)] * 3))
     assert (result.verdict, the_only(result).severity) == (Verdict.REGRESSION, Severity.CRITICAL)
     assert the_only(result).shift.ratio == pytest.approx(-1, abs=1e-4)
 
 
-# What is told beside it
+# Shifts, reasons and notes
 
 
-def test_every_metric_that_was_compared_has_its_shift_and_level() -> None:
-    """Of a pass too; the report and the charts show them."""
+def test_every_compared_metric_has_its_shift_and_reference() -> None:
+    """For a pass too; the report and the charts show them."""
     result = judge(contender())
     assert list(result.shifts) == list(BASELINE_VALUES)
-    assert result.reference == {name: pytest.approx(level) for name, level in BASELINE_VALUES.items()}
+    assert result.reference == {name: pytest.approx(value) for name, value in BASELINE_VALUES.items()}
     assert all(shift.absolute_low <= 0 <= shift.absolute_high for shift in result.shifts.values())
 
 
 def test_a_regression_outweighs_improvements() -> None:
-    """The reasons are of what is worse; what is better is still in the list, in the order people read."""
+    """The reasons are those of the worse metrics; the improvements are in the deviations, in display order."""
     factors = {"latency_p50": 0.5, "latency_p95": 1.5, "cpu_usage": 0.5}
     result = judge(contender(*[measured(factors)] * 3))
     assert result.verdict is Verdict.REGRESSION
-    assert [each.split(" (")[0] for each in result.reasons] == ["Latency p95 +50 %"]
-    assert [(each.metric, each.is_worse, each.severity) for each in result.deviations] == [
+    assert [reason.split(" (")[0] for reason in result.reasons] == ["Latency p95 +50 %"]
+    assert [(found.metric, found.is_worse, found.severity) for found in result.deviations] == [
         ("latency_p50", False, Severity.DIGEST),
         ("latency_p95", True, Severity.CRITICAL),
         ("cpu_usage", False, Severity.DIGEST),
     ]
 
 
-def test_a_doubt_for_the_worse_keeps_an_improvement_a_pass() -> None:
-    """CPU is surely better, but p95 looks worse in the one run that knows it: first the doubt, then what is better."""
+def test_a_suspicion_for_the_worse_outweighs_an_improvement() -> None:
+    """CPU is significantly better, but p95 is suspicious in a single run: the suspicion is the first reason."""
     first, again = measured({"latency_p95": 1.3, "cpu_usage": 0.5}), measured({"cpu_usage": 0.5}, latency_p95="lost")
     result = judge(contender(first, again, again))
     assert result.verdict is Verdict.PASS
-    assert [each.split(" (")[0] for each in result.reasons] == ["Latency p95 +30 %", "CPU −50 %"]
+    assert [reason.split(" (")[0] for reason in result.reasons] == ["Latency p95 +30 %", "CPU −50 %"]
 
 
 def test_missing_metrics_are_noted() -> None:
-    """No data is neither zero nor a change; the reader is told why, and what is on neither side needs no word."""
-    levels = {name: value for name, value in BASELINE_VALUES.items() if name not in ("memory_usage", "disk_usage")}
-    baseline = baseline_of([replace(run_on(number), metrics=levels) for number in range(10)])
+    """Missing data is neither zero nor a change; a metric missing on both sides is not noted."""
+    known = {name: value for name, value in BASELINE_VALUES.items() if name not in ("memory_usage", "disk_usage")}
+    baseline = baseline_of([replace(run_on(number), metrics=known) for number in range(10)])
     tonight = measured(cpu_usage="no data for rate(x)", disk_usage="no data")
     result = judge(contender(tonight, baseline=baseline))
     assert result.verdict is Verdict.PASS
@@ -392,8 +398,8 @@ def test_missing_metrics_are_noted() -> None:
     )
 
 
-def test_a_metric_the_run_knows_nothing_of() -> None:
-    """A record without a metric at all is read like one without its value."""
+def test_a_metric_missing_in_the_record() -> None:
+    """It counts as a metric without a value."""
     tonight = measured()
     metrics = {name: value for name, value in tonight.metrics.items() if name != "disk_usage"}
     result = judge(contender(replace(tonight, metrics=metrics)))
@@ -401,7 +407,7 @@ def test_a_metric_the_run_knows_nothing_of() -> None:
 
 
 def test_notes_follow_the_reasons_of_a_regression() -> None:
-    """First what moved, then what could not be looked at."""
+    """First the changes, then the metrics that could not be compared."""
     result = judge(contender(*[measured({"latency_p95": 1.5}, cpu_usage="no data")] * 3))
     assert result.verdict is Verdict.REGRESSION
     assert result.reasons[1:] == ("CPU could not be compared: no data",)
@@ -415,27 +421,27 @@ def test_notes_follow_the_reasons_of_a_regression() -> None:
     [
         (10, 1.30, Severity.CRITICAL),  # at least +21 % with 95 % confidence
         (10, 1.14, Severity.WARNING),  # +14 %, but at least +6 % only
-        (9, 1.60, Severity.WARNING),  # a candidate wakes nobody
+        (9, 1.60, Severity.WARNING),  # a candidate is never critical
         (3, 1.60, Severity.WARNING),
         (10, 0.50, Severity.DIGEST),  # better
     ],
 )
 def test_severity_by_state_and_lower_bound(runs: int, factor: float, severity: Severity) -> None:
-    """Critical takes an approved baseline, ten nights, and 10 % at the near end of the interval."""
+    """Critical needs an approved baseline, ten nights, and at least 10 % at the near end of the interval."""
     result = judge(contender(*[measured({"latency_p95": factor})] * 3, baseline=baseline_of(runs)))
     assert the_only(result).severity is severity
 
 
-def test_nobody_approved_it() -> None:
-    """Ten runs that a schedule promoted are a candidate."""
+def test_without_an_approval_it_is_a_warning() -> None:
+    """Ten runs that a schedule promoted are only a candidate."""
     approved = baseline_of()
     state = replace(approved, state=baseline_of(9).state)
     result = judge(contender(*[measured({"latency_p95": 2.0})] * 3, baseline=state))
     assert the_only(result).severity is Severity.WARNING
 
 
-def test_an_expired_baseline_warns_at_most_and_says_so() -> None:
-    """184 days after its approval nobody is woken by it; the day before it is only due for review."""
+def test_an_expired_baseline_gives_warnings_at_most() -> None:
+    """It expires 184 days after its approval; the day before it is only due for review."""
     baseline = baseline_of()
     slow = [measured({"latency_p95": 2.0})] * 3
     expired = judge(replace(contender(*slow, baseline=baseline), at=baseline.expires_at))
@@ -446,33 +452,33 @@ def test_an_expired_baseline_warns_at_most_and_says_so() -> None:
     assert due.reasons[1] == "the baseline has been due for review since 2026-06-11"
 
 
-# What is in the reference
+# The history
 
 
-def test_flagged_nights_are_not_in_the_reference() -> None:
-    """Three nights at +30 % that were regressions: the level stays, and so does the count of nights."""
+def test_nights_with_a_change_are_not_in_the_history() -> None:
+    """Three regressions at +30 % change neither the centre nor the number of nights."""
     flagged = [night_on(number, {"latency_p95": 1.3}, verdict=Verdict.REGRESSION) for number in (10, 11, 12)]
     lucky = [night_on(13, {"latency_p95": 0.5}, verdict=Verdict.IMPROVEMENT)]
     result = judge(contender(nights=[*flagged, *lucky, night_on(14)]))
     assert (result.nights, result.reference["latency_p95"]) == (11, pytest.approx(0.4, rel=0.01))
 
 
-def test_nights_of_other_parts_or_before_the_level_are_not_in_the_reference() -> None:
-    """Another load is another level; and what was before the baseline's first run was replaced by it."""
+def test_nights_of_another_load_or_before_the_baseline_are_not_in_the_history() -> None:
+    """Neither nights with another fingerprint, nor nights before the baseline's first run."""
     other = night_on(10, {"latency_p95": 3.0}, fingerprint=PARTS | {"load": "9/s"})
     result = judge(contender(nights=[night_on(-1, {"latency_p95": 3.0}), other, night_on(11)], on=12))
     assert (result.verdict, result.nights, result.since) == (Verdict.PASS, 11, day(0))
 
 
-def test_the_reference_ends_after_45_nights() -> None:
-    """Older ones would be of another season: of 60 nights the last 45 count."""
+def test_the_history_has_45_nights() -> None:
+    """Of 60 nights the last 45 count."""
     nights = [night_on(number) for number in range(10, 60)]
     result = judge(contender(nights=nights))
     assert (result.nights, result.since) == (45, day(15))
 
 
-def test_what_all_shared_in_an_earlier_night_is_no_part_of_its_level() -> None:
-    """Five nights 20 % slower by the platform alone, and tonight like before: nothing moved."""
+def test_the_platform_part_of_earlier_nights_is_removed() -> None:
+    """Five nights were 20 % slower because of the platform, tonight is normal: no change."""
     factors = dict.fromkeys(("latency_p50", "latency_p95", "latency_p99"), 1.2)
     shared = [night_on(number, factors, platform=dict.fromkeys(factors, 0.2)) for number in range(10, 15)]
     result = judge(contender(measured(), nights=shared))
@@ -480,8 +486,8 @@ def test_what_all_shared_in_an_earlier_night_is_no_part_of_its_level() -> None:
     assert result.reference["latency_p95"] == pytest.approx(0.4)
 
 
-def test_the_count_of_requests_does_not_matter_to_latency() -> None:
-    """A run without counts has its latencies compared all the same."""
+def test_latency_needs_no_request_counts() -> None:
+    """The latencies of a run without counts are compared."""
     result = judge(contender(replace(measured(), due=None, failed=None)))
     assert (result.verdict, set(result.shifts)) == (Verdict.PASS, set(BASELINE_VALUES))
 
@@ -492,8 +498,8 @@ HARD = {"latency_p95": 0.45}
 BEYOND = "Latency p95 520 ms exceeds the hard limit of 450 ms"
 
 
-def test_what_is_surely_worse_and_beyond_a_hard_limit_is_critical() -> None:
-    """With three nights nothing else is: the limit is right without a history, and the reason names it."""
+def test_a_regression_above_a_hard_limit_is_critical() -> None:
+    """Even with three nights, because a hard limit needs no history; the reason names it."""
     runs = [measured({"latency_p95": 1.3})] * 3
     young = baseline_of(3)
     assert the_only(judge(contender(*runs, baseline=young))).severity is Severity.WARNING
@@ -503,22 +509,22 @@ def test_what_is_surely_worse_and_beyond_a_hard_limit_is_critical() -> None:
     assert found.evidence == "exceeds the hard limit of 450 ms; confirmed by the median of 3 runs"
 
 
-def test_what_is_not_sure_is_not_critical_beyond_a_hard_limit_either() -> None:
-    """One run alone is suspicious; that it is beyond the limit is said, and a re-run will tell."""
+def test_a_suspicion_above_a_hard_limit_is_not_critical() -> None:
+    """A single run is only suspicious; the reasons mention the limit."""
     result = judge(contender(measured({"latency_p95": 1.3}), hard_limits=HARD))
     assert (result.verdict, the_only(result).severity) == (Verdict.PASS, Severity.DIGEST)
     assert BEYOND in result.reasons
 
 
-def test_a_level_beyond_its_hard_limit_is_said_in_every_run() -> None:
-    """Nothing moved, so the verdict stays; somebody should know all the same."""
+def test_a_baseline_above_its_hard_limit_is_noted_in_every_run() -> None:
+    """Without a change the verdict is a pass; the reasons mention the limit."""
     result = judge(contender(hard_limits={"latency_p95": 0.35, "latency_p99": 0.9}))
     assert result.verdict is Verdict.PASS
     assert result.reasons[1] == "Latency p95 400 ms exceeds the hard limit of 350 ms"
 
 
-def test_a_run_that_is_not_compared_is_held_to_hard_limits() -> None:
-    """Without a baseline, with another one's parts, and with nothing in common; the verdict is what it was."""
+def test_hard_limits_are_checked_without_a_comparison() -> None:
+    """Without a baseline, or with another fingerprint; the verdict does not change."""
     slow = contender(measured({"latency_p95": 1.3}), hard_limits=HARD)
     plain = judge(replace(slow, baseline=None))
     assert (plain.verdict, plain.reasons[1:]) == (Verdict.NO_BASELINE, (BEYOND,))

@@ -1,4 +1,4 @@
-"""The comparison of failures: a count over a known number of requests, judged by its own chance."""
+"""The comparison of failures: a count over a known number of requests, judged by its probability."""
 
 from dataclasses import replace
 
@@ -10,44 +10,44 @@ from tests.nights import BASELINE_VALUES, DUE, baseline_of, contender, judge, me
 
 
 def failing(*failed: int, due: int = DUE) -> list[object]:
-    """Return the first run and its re-runs with so many failures each."""
-    return [measured(failed=each, due=due) for each in failed]
+    """Return the first run and its re-runs with these numbers of failures."""
+    return [measured(failed=count, due=due) for count in failed]
 
 
 def of_nights(*failed: int, due: int = DUE) -> object:
-    """Return a baseline of nights with so many failures each."""
+    """Return a baseline of nights with these numbers of failures."""
     runs = [
-        replace(run_on(number), due=due, failed=each, metrics=BASELINE_VALUES | {"error_rate": each / due})
-        for number, each in enumerate(failed)
+        replace(run_on(number), due=due, failed=count, metrics=BASELINE_VALUES | {"error_rate": count / due})
+        for number, count in enumerate(failed)
     ]
     return baseline_of(runs)
 
 
 def of(comparison: Comparison) -> Deviation | None:
-    """Return the deviation of the error rate, if there is one."""
-    return next((each for each in comparison.deviations if each.metric == "error_rate"), None)
+    """Return the deviation of the error rate, if any."""
+    return next((found for found in comparison.deviations if found.metric == "error_rate"), None)
 
 
 @pytest.mark.parametrize(
     ("failed", "verdict"),
     [
-        (0, Verdict.PASS),  # 0.1 points fewer: below the floor of 0.5
-        (130, Verdict.PASS),  # 0.13 %: unlikely from 0.10 %, but nobody's night
+        (0, Verdict.PASS),  # 0.1 points fewer: below the minimum effect of 0.5
+        (130, Verdict.PASS),  # 0.13 %: unlikely from 0.10 %, but below the minimum effect
         (599, Verdict.PASS),  # 0.5 points more are 600 of 100 000
-        (600, Verdict.PASS),  # exactly at the floor
+        (600, Verdict.PASS),  # exactly the minimum effect
         (601, Verdict.REGRESSION),
         (9_000, Verdict.REGRESSION),
     ],
 )
-def test_the_floor_of_half_a_point(failed: int, verdict: Verdict) -> None:
-    """Every night 100 of 100 000 failed; what is sure must be half a point too."""
+def test_the_minimum_effect_of_half_a_point(failed: int, verdict: Verdict) -> None:
+    """Every night 100 of 100 000 failed; a change must exceed half a point."""
     result = judge(contender(*failing(failed, failed, failed)))
     assert result.verdict is verdict
     assert result.shifts["error_rate"].absolute == pytest.approx((failed - 100) / DUE)
 
 
-def test_the_reason_has_count_and_chance() -> None:
-    """How far in points, with its interval, how unlikely, and what was before at most."""
+def test_the_reason_has_figures_and_probability() -> None:
+    """Change in points with its interval, upper bound of the earlier rate, and probability."""
     found = of(judge(contender(*failing(1_000, 1_000, 1_000))))
     assert found is not None
     assert found.reason == (
@@ -58,8 +58,8 @@ def test_the_reason_has_count_and_chance() -> None:
     assert found.shift.absolute_low < 0.009 < found.shift.absolute_high
 
 
-def test_a_burst_in_one_run_is_run_again() -> None:
-    """Not sure before a re-run says so, however unlikely; the more failures, the more suspicious."""
+def test_a_burst_in_one_run_is_suspicious() -> None:
+    """However unlikely, a re-run has to confirm it; more failures are more suspicious."""
     few, many = (judge(contender(*failing(failed))) for failed in (800, 5_000))
     for result in (few, many):
         found = of(result)
@@ -68,22 +68,22 @@ def test_a_burst_in_one_run_is_run_again() -> None:
     assert 1 < few.suspicion < many.suspicion
 
 
-def test_a_burst_that_does_not_come_again() -> None:
-    """5 % once, and twice as ever: the median is as ever."""
+def test_a_burst_that_re_runs_do_not_repeat() -> None:
+    """5 % once and normal twice: the median is normal."""
     result = judge(contender(*failing(5_000, 100, 98)))
     assert (result.verdict, result.deviations, result.judged["error_rate"]) == (Verdict.PASS, (), 0.001)
 
 
 def test_the_median_run_gives_the_count() -> None:
-    """Of 700, 900 and 5 000 failures the 900 are judged, with the interval of that run."""
+    """Of 700, 900 and 5 000 failures, 900 are judged, with the interval of that run."""
     found = of(judge(contender(*failing(5_000, 700, 900))))
     assert found is not None
     assert (found.value, found.is_confirmed) == (0.009, True)
     assert found.shift.absolute == pytest.approx(0.008)
 
 
-def test_one_run_that_could_not_be_repeated_warns_at_most() -> None:
-    """Even when half of all requests failed: it is one run's word."""
+def test_a_run_that_could_not_be_re_run_is_a_warning_at_most() -> None:
+    """Even if half of all requests failed."""
     found = of(judge(contender(*failing(50_000), no_rerun="no time")))
     assert found is not None
     assert (found.is_confirmed, found.severity) == (True, Severity.WARNING)
@@ -97,14 +97,14 @@ def test_one_run_that_could_not_be_repeated_warns_at_most() -> None:
     ],
 )
 def test_severity_in_points(failed: int, severity: Severity) -> None:
-    """Critical is at least one point at the near end of the interval."""
+    """Critical means at least one point at the near end of the interval."""
     found = of(judge(contender(*failing(failed, failed, failed))))
     assert found is not None
     assert found.severity is severity
 
 
 def test_the_first_failures_of_a_service_that_had_none() -> None:
-    """Ten nights without any are at most 3 of a million (rule of three); half a point is far beyond."""
+    """After ten nights without failures the rate is at most 3 in a million (rule of three)."""
     found = of(judge(contender(*failing(700, 700, 700), baseline=of_nights(*[0] * 10))))
     assert found is not None
     assert (found.is_worse, found.baseline, found.shift.ratio) == (True, 0.0, None)
@@ -114,19 +114,19 @@ def test_the_first_failures_of_a_service_that_had_none() -> None:
 @pytest.mark.parametrize(
     ("failed", "verdict"),
     [
-        (3, Verdict.PASS),  # 0.75 points, but 3 after 0 of 400 is no surprise: 1 in 20
-        (9, Verdict.PASS),  # 1 in 1 500: suspicious, not sure (1 in 10 000)
+        (3, Verdict.PASS),  # 0.75 points, but 3 after 0 of 400 has a probability of 1 in 20
+        (9, Verdict.PASS),  # 1 in 1 500: suspicious, but not significant (1 in 10 000)
         (13, Verdict.REGRESSION),
     ],
 )
 def test_few_requests_need_many_failures(failed: int, verdict: Verdict) -> None:
-    """A short run of 400 requests against one night of 400 without a failure."""
+    """A short run of 400 requests after one night of 400 without a failure."""
     result = judge(contender(*failing(failed, failed, failed, due=400), baseline=of_nights(0, due=400)))
     assert result.verdict is verdict
 
 
-def test_nights_that_differ_by_themselves() -> None:
-    """0.05 to 0.90 % from night to night: 1.2 % is nothing new to such a service, to a steady one it is."""
+def test_nights_that_differ_by_more_than_chance() -> None:
+    """1.2 % is significant for a steady service, but not if the rate varies between 0.05 and 0.90 %."""
     restless = of_nights(100, 900, 50, 600, 300, 800, 60, 700, 200, 450)
     steady = of_nights(*[416] * 10)  # the same mean
     tonight = failing(1_200, 1_200, 1_200)
@@ -135,7 +135,7 @@ def test_nights_that_differ_by_themselves() -> None:
 
 
 def test_fewer_failures_are_an_improvement() -> None:
-    """2 % every night and 0.1 % tonight: told, from one run, in the digest."""
+    """2 % every night and 0.1 % tonight: an improvement from a single run, for the digest."""
     result = judge(contender(*failing(100), baseline=of_nights(*[2_000] * 10)))
     found = of(result)
     assert found is not None
@@ -144,8 +144,8 @@ def test_fewer_failures_are_an_improvement() -> None:
     assert found.reason.endswith(", threshold 0.001)")
 
 
-def test_a_count_needs_no_three_nights() -> None:
-    """The first night knows its requests: from then on failures are judged as counts, as a warning."""
+def test_counts_need_one_night_of_history() -> None:
+    """After the first night, failures are judged as counts, as a warning."""
     found = of(judge(contender(*failing(1_000, 1_000, 1_000), baseline=of_nights(100))))
     assert found is not None
     assert (found.is_confirmed, found.severity) == (True, Severity.WARNING)
@@ -163,8 +163,8 @@ WITHOUT_COUNTS = baseline_of([replace(run_on(0), due=None, failed=None)])
         (0.0, Verdict.PASS),
     ],
 )
-def test_nights_without_counts_are_judged_by_the_floor(rate: float, verdict: Verdict) -> None:
-    """Baselines of earlier versions kept the rate alone."""
+def test_nights_without_counts_are_judged_by_the_minimum_effect(rate: float, verdict: Verdict) -> None:
+    """Baselines of earlier versions have only the rate."""
     runs = [measured(failed=round(rate * DUE))] * 3
     result = judge(contender(*runs, baseline=WITHOUT_COUNTS))
     assert result.verdict is verdict
@@ -177,14 +177,14 @@ def test_nights_without_counts_are_judged_by_the_floor(rate: float, verdict: Ver
         )
 
 
-def test_without_counts_too_one_run_is_not_sure() -> None:
-    """It is suspicious, and run again."""
+def test_without_counts_a_single_run_is_suspicious() -> None:
+    """A re-run has to confirm it."""
     result = judge(contender(*failing(5_000), baseline=WITHOUT_COUNTS))
     assert (result.verdict, result.suspicion > 1) == (Verdict.PASS, True)
 
 
 def test_a_run_without_counts_against_nights_with_them() -> None:
-    """A record of an earlier version has the rate only: the floor decides."""
+    """A record of an earlier version has only the rate, so the minimum effect decides."""
     tonight = [replace(measured(failed=None, error_rate=0.02), due=None)] * 3
     found = of(judge(contender(*tonight)))
     assert found is not None
@@ -192,7 +192,7 @@ def test_a_run_without_counts_against_nights_with_them() -> None:
 
 
 def test_no_error_rate_at_all() -> None:
-    """Nothing was due: no data is not zero failures."""
+    """Without requests there is no error rate, not an error rate of zero."""
     result = judge(contender(measured(failed=0, due=0, error_rate="nothing was due in the measured window")))
     assert "Error rate could not be compared: nothing was due in the measured window" in result.reasons
     assert "error_rate" not in result.shifts

@@ -1,4 +1,4 @@
-"""What a night's comparison is given: medians of re-runs, and nights as arrays."""
+"""The input of a night's comparison: medians of re-runs, and nights as arrays."""
 
 import math
 from dataclasses import replace
@@ -20,14 +20,14 @@ P95, THROUGHPUT = JUDGED_ON_LOG.index("latency_p95"), JUDGED_ON_LOG.index("throu
 HOUR = timedelta(hours=1)
 
 
-# What is judged of a run and its re-runs
+# The judged values of a run and its re-runs
 
 
 @pytest.mark.parametrize(
     ("name", "values", "judged"),
     [
         ("latency_p95", [0.5], 0.5),
-        ("latency_p95", [0.5, 0.3], 0.3),  # of two the better
+        ("latency_p95", [0.5, 0.3], 0.3),  # the better of two
         ("throughput", [400.0, 450.0], 450.0),
         ("latency_p95", [0.5, 0.3, 0.4], 0.4),
         ("throughput", [450.0, 400.0, 500.0], 450.0),
@@ -37,19 +37,19 @@ HOUR = timedelta(hours=1)
     ],
 )
 def test_the_median_of_the_runs_is_judged(name: str, values: list[float | str], judged: float) -> None:
-    """A run without a value counts for nothing."""
+    """A run without a value does not count."""
     runs = [measured(failed=None, **({"error_rate": 0.0} | {name: value})) for value in values]
     assert value_of(contender(*runs).judged(), name) == judged
 
 
 def test_no_value_in_any_run_keeps_the_first_reason() -> None:
-    """The reader is told why the run itself has none."""
+    """The reason is that of the first run."""
     runs = [measured(cpu_usage=reason) for reason in ("no data", "timed out")]
     assert contender(*runs).judged()["cpu_usage"] == MetricValue(value=None, unit=Unit.CORES, reason="no data")
 
 
 def test_runs_with_a_value() -> None:
-    """Two of three know the CPU; a metric that no run has counts none."""
+    """Two of three have a CPU value; an unknown metric has none."""
     one = contender(measured(), measured(cpu_usage="no data"), measured())
     assert (one.runs_with("cpu_usage"), one.runs_with("latency_p95"), one.runs_with("unknown")) == (2, 3, 0)
 
@@ -58,8 +58,8 @@ def test_runs_with_a_value() -> None:
     ("runs", "no_rerun", "is_backed"),
     [(1, None, False), (1, "no time", True), (2, None, True), (3, None, True)],
 )
-def test_a_value_is_backed_by_a_re_run_or_for_want_of_one(runs: int, no_rerun: str | None, is_backed: bool) -> None:
-    """One run alone is not, as long as another could be had."""
+def test_a_value_is_backed_by_a_re_run_or_if_none_is_possible(runs: int, no_rerun: str | None, is_backed: bool) -> None:
+    """A single run is not backed as long as a re-run is possible."""
     assert contender(*[measured()] * runs, no_rerun=no_rerun).is_backed("latency_p95") is is_backed
 
 
@@ -67,46 +67,46 @@ def test_a_value_is_backed_by_a_re_run_or_for_want_of_one(runs: int, no_rerun: s
 
 
 def panel(*cells: object) -> Panel:
-    contenders = [each for each in cells if hasattr(each, "runs")]
-    others = [each for each in cells if not hasattr(each, "runs")]
+    contenders = [cell for cell in cells if hasattr(cell, "runs")]
+    others = [cell for cell in cells if not hasattr(cell, "runs")]
     return panel_of(contenders, others, now=contenders[0].at + HOUR)
 
 
 def test_tonight_is_the_last_column() -> None:
-    """Ten nights before it, right-aligned; on the log scale more is worse, so throughput has its sign turned."""
+    """After ten nights, right-aligned; larger is worse, so throughput has the opposite sign."""
     made = panel(contender(measured({"latency_p95": 1.5})))
     assert made.values.shape == (1, len(JUDGED_ON_LOG), COLUMNS)
     assert made.values[0, P95, -1] == pytest.approx(math.log(0.6))
-    assert made.values[0, P95, -11:-1] == pytest.approx([math.log(0.4) + each for each in SWAY * 2])
+    assert made.values[0, P95, -11:-1] == pytest.approx([math.log(0.4) + sway for sway in SWAY * 2])
     assert made.values[0, THROUGHPUT, -2] == pytest.approx(-math.log(500) - SWAY[9 % 5])
     assert np.isnan(made.values[0, :, :-11]).all()
     assert made.is_reference[0].tolist() == [False] * (COLUMNS - 11) + [True] * 10 + [False]
 
 
-def test_flagged_nights_are_there_but_no_reference() -> None:
-    """Windows look at them, the level does not."""
+def test_nights_with_a_change_are_included_but_not_as_reference() -> None:
+    """The windows use them, the centre does not."""
     made = panel(contender(nights=[night_on(10, verdict=Verdict.REGRESSION), night_on(11)]))
     assert made.is_reference[0, -4:].tolist() == [True, False, True, False]
     assert not np.isnan(made.values[0, P95, -4:]).any()
 
 
-def test_the_oldest_nights_fall_out() -> None:
-    """As many as the longest window and the reference before it need."""
+def test_the_oldest_nights_are_dropped() -> None:
+    """The longest window and the history before it are kept."""
     made = panel(contender(nights=[night_on(number) for number in range(10, 100)]))
     assert not np.isnan(made.values[0, P95]).any()
     assert made.values[0, P95, 0] == pytest.approx(math.log(0.4) + SWAY[(100 - COLUMNS + 1) % 5])
     assert made.is_reference[0].sum() == COLUMNS - 1 > MAX_REFERENCE
 
 
-def test_flagged_nights_push_out_no_reference() -> None:
-    """Beyond the longest window, of 14 nights, they are of no use: a regression of 50 nights leaves the ten there."""
+def test_nights_with_a_change_do_not_replace_reference_nights() -> None:
+    """Beyond the longest window of 14 nights they are dropped: after 50 regressions the ten are still there."""
     flagged = [night_on(number, verdict=Verdict.REGRESSION) for number in range(10, 60)]
     made = panel(contender(nights=flagged))
     assert made.is_reference[0].tolist() == [False] * (COLUMNS - 25) + [True] * 10 + [False] * 15
 
 
 def test_a_run_without_a_value_is_unknown() -> None:
-    """NaN, never zero; in a night before as well as tonight."""
+    """NaN, never zero, in earlier nights and tonight."""
     lost = {name: value for name, value in run_on(9).metrics.items() if name != "latency_p95"}
     baseline = baseline_of([*(run_on(number) for number in range(9)), replace(run_on(9), metrics=lost)])
     made = panel(contender(measured(latency_p95="no request was answered"), baseline=baseline))
@@ -114,15 +114,15 @@ def test_a_run_without_a_value_is_unknown() -> None:
     assert not np.isnan(made.values[0, P95, -3])
 
 
-def test_a_night_of_the_platform_is_told_without_it() -> None:
-    """20 % more than usual, 20 % of which everybody had."""
+def test_the_platform_part_of_a_night_is_removed() -> None:
+    """20 % more than usual, of which all services had 20 %."""
     shared = night_on(10, {"latency_p95": 1.2}, platform={"latency_p95": 0.2})
     made = panel(contender(nights=[shared]))
     assert made.values[0, P95, -2] == pytest.approx(math.log(0.4))
 
 
-def test_floors_on_the_log_scale() -> None:
-    """5 % of 400 ms; of throughput 5 % less, which is a longer way on the log scale; of 20 ms the 5 ms."""
+def test_minimum_effects_on_the_log_scale() -> None:
+    """5 % of 400 ms; 5 % less throughput, a larger step on the log scale; 5 ms of 20 ms."""
     made = panel(contender())
     assert made.minimum_effects[0, P95] == pytest.approx(math.log(1.05))
     assert made.minimum_effects[0, THROUGHPUT] == pytest.approx(-math.log(0.95))
@@ -130,31 +130,31 @@ def test_floors_on_the_log_scale() -> None:
     assert panel(contender(baseline=small)).minimum_effects[0, P95] == pytest.approx(math.log(25 / 20), rel=1e-3)
 
 
-def test_a_throughput_below_its_floor_cannot_fall_beyond_it() -> None:
-    """0.4/s can lose no 0.5/s."""
+def test_a_throughput_below_its_minimum_effect() -> None:
+    """0.4/s cannot fall by 0.5/s."""
     slow = baseline_of([run_on(number, {"throughput": 0.4 / 500}) for number in range(5)])
     assert panel(contender(baseline=slow)).minimum_effects[0, THROUGHPUT] == math.inf
 
 
-def test_a_metric_without_a_level_is_never_told() -> None:
-    """No floor is small enough; and it has no anchor."""
-    levels = {name: value for name, value in BASELINE_VALUES.items() if name != "latency_p95"}
-    baseline = baseline_of([replace(run_on(number), metrics=levels) for number in range(5)])
+def test_a_metric_without_a_baseline_value_is_never_reported() -> None:
+    """Its minimum effect is infinite, and it has no anchor."""
+    values = {name: value for name, value in BASELINE_VALUES.items() if name != "latency_p95"}
+    baseline = baseline_of([replace(run_on(number), metrics=values) for number in range(5)])
     made = panel(contender(baseline=baseline))
     assert made.minimum_effects[0, P95] == math.inf
     assert math.isnan(made.anchors[0, P95])
 
 
-def test_the_anchor_is_of_the_baseline_not_of_the_nights() -> None:
-    """Its level and the runs behind it."""
+def test_the_anchor_is_that_of_the_baseline() -> None:
+    """With its values and the runs behind it, not those of the nights."""
     baseline = baseline_of(anchor=Anchor(metrics={"latency_p95": 0.3}, runs=12, version=2))
     made = panel(contender(baseline=baseline))
     assert (made.anchors[0, P95], made.anchor_runs[0]) == (pytest.approx(math.log(0.3)), 12)
     assert math.isnan(made.anchors[0, THROUGHPUT])
 
 
-def test_cells_of_one_service_share_its_number() -> None:
-    """By name, in the order of the cells; contenders come first."""
+def test_cells_of_one_service_have_one_index() -> None:
+    """In the order of the cells; contenders come first."""
     made = panel(
         contender(), cell("calm"), contender(service="b"), cell("calm", service="b"), cell("calm", service="c")
     )
@@ -162,10 +162,10 @@ def test_cells_of_one_service_share_its_number() -> None:
     assert made.is_tonight.tolist() == [True, True, False, False, False]
 
 
-def test_another_cell_lends_its_latest_night_for_eight_days() -> None:
-    """Then it says nothing of the service any more, but still how far its runs differ."""
-    lent = cell("calm", night_on(10, {"latency_p95": 1.5}))
-    fresh, old = (panel_of([contender()], [lent], now=day(10) + age) for age in (timedelta(days=8), timedelta(days=9)))
+def test_another_cell_contributes_its_latest_night_for_eight_days() -> None:
+    """After that it only contributes its spread."""
+    other = cell("calm", night_on(10, {"latency_p95": 1.5}))
+    fresh, old = (panel_of([contender()], [other], now=day(10) + age) for age in (timedelta(days=8), timedelta(days=9)))
     assert fresh.values[1, P95, -1] == pytest.approx(math.log(0.6))
     assert np.isnan(old.values[1, :, -1]).all()
     assert old.values[1, P95, -2] == pytest.approx(math.log(0.6))
@@ -173,7 +173,7 @@ def test_another_cell_lends_its_latest_night_for_eight_days() -> None:
 
 
 def test_a_cell_without_a_baseline_or_without_nights() -> None:
-    """It has no history to lend, and does not stand in the way."""
+    """It contributes nothing and causes no error."""
     nothing = replace(cell("calm"), baseline=None)
     undated = cell("storm", baseline=baseline_of([run_on(0, at=None)]))
     made = panel(contender(), nothing, undated)
@@ -183,6 +183,6 @@ def test_a_cell_without_a_baseline_or_without_nights() -> None:
     assert made.anchor_runs.tolist() == [10, 0, 1]
 
 
-def test_every_metric_with_a_relative_floor_is_there() -> None:
-    """All but the error rate."""
+def test_every_metric_with_a_relative_minimum_effect_is_included() -> None:
+    """All except the error rate."""
     assert set(METRICS) - set(JUDGED_ON_LOG) == {"error_rate"}

@@ -1,4 +1,4 @@
-"""Shifts as people read them: signs, intervals, and levels of zero."""
+"""Shifts as ratios and in units: signs, intervals, and references of zero."""
 
 import math
 
@@ -39,15 +39,15 @@ def test_the_plain_change_from_zero() -> None:
 def test_an_interval_in_the_unit() -> None:
     """From 2 %: half a point more is a quarter, 0.2 to 0.8 points are 10 to 40 %."""
     shift = absolute_shift(0.02, 0.005, 0.002, 0.008)
-    assert (shift.ratio, shift.low, shift.high) == tuple(pytest.approx(each) for each in (0.25, 0.10, 0.40))
+    assert (shift.ratio, shift.low, shift.high) == tuple(pytest.approx(ratio) for ratio in (0.25, 0.10, 0.40))
     assert (shift.absolute, shift.absolute_low, shift.absolute_high) == (0.005, 0.002, 0.008)
     assert absolute_shift(0.0, 0.005, 0.002, 0.008) == Shift(
         ratio=None, absolute=0.005, absolute_low=0.002, absolute_high=0.008
     )
 
 
-def test_more_of_a_latency_is_more() -> None:
-    """+0.1 on the log scale is +10.5 %; the interval is Student's, and is not symmetric as a ratio."""
+def test_a_higher_latency_is_positive() -> None:
+    """+0.1 on the log scale is +10.5 %; Student's interval is not symmetric as a ratio."""
     shift = read("latency_p95", 0.1, 0.02, 0.4)
     assert shift.ratio == pytest.approx(math.expm1(0.1))
     assert shift.low == pytest.approx(math.expm1(0.1 - STUDENT_4 * 0.02))
@@ -58,8 +58,8 @@ def test_more_of_a_latency_is_more() -> None:
     assert shift.absolute_high == pytest.approx(0.4 * shift.high)
 
 
-def test_worse_throughput_is_less() -> None:
-    """+0.1 worse is −9.5 %; low stays below high."""
+def test_worse_throughput_is_negative() -> None:
+    """0.1 worse is −9.5 %; low is below high."""
     shift = read("throughput", 0.1, 0.02, 500.0)
     assert shift.ratio == pytest.approx(math.expm1(-0.1))
     assert shift.low == pytest.approx(math.expm1(-0.1 - STUDENT_4 * 0.02))
@@ -68,7 +68,7 @@ def test_worse_throughput_is_less() -> None:
 
 
 def test_from_zero_there_is_only_the_unit() -> None:
-    """0.05 cores are the floor of the CPU, a hundredth of it is told from zero: 0.0005 · e^6.9 = 0.5 cores."""
+    """Zero counts as r, 1 % of the CPU's minimum effect of 0.05 cores: 0.0005 · e^6.9 = 0.5 cores."""
     shift = read("cpu_usage", math.log(1000), 0.05, 0.0)
     assert (shift.ratio, shift.low, shift.high) == (None, None, None)
     assert shift.absolute == pytest.approx(0.0005 * 999)
@@ -76,8 +76,8 @@ def test_from_zero_there_is_only_the_unit() -> None:
 
 
 @pytest.mark.parametrize("reference", [0.0, 2.0])
-def test_no_change_is_exactly_none(reference: float) -> None:
-    """Neither −0 nor 1e-17, which would be read as a sign."""
+def test_no_change_is_exactly_zero(reference: float) -> None:
+    """Neither −0 nor 1e-17, which would show a sign."""
     for noise in (0.0, -0.0, 1e-16, -1e-16):
         shift = read("cpu_usage", noise, 0.05, reference)
         assert (str(shift.absolute), str(shift.ratio)) == ("0.0", "0.0" if reference else "None")

@@ -1,4 +1,4 @@
-"""The judge of a night: what it reads from the store, whose verdict is whose, and what a re-run tells."""
+"""The judge of a night: what it reads from the store, and the records of runs and re-runs."""
 
 import logging
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ TONIGHT = 10
 
 
 class Nights:
-    """A store and baselines with a history of ten nights, and the judge over them on the eleventh."""
+    """A store and baselines with ten nights of history, and a judge on the eleventh."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -36,15 +36,15 @@ class Nights:
 
     @property
     def judge(self) -> Judge:
-        """The judge on what is there now."""
+        """A judge of the current content."""
         return Judge(store=self.store, baselines=self.baselines, clock=self.clock)
 
     def record(self, uri: str) -> RunRecord:
-        """Return the record that the judge makes of one run."""
+        """Return the record of one run."""
         return self.judge.records([uri], versions={})[uri]
 
     def finished(self, number: int, factors: Mapping[str, float] | None = None, **changes: Any) -> str:
-        """Put a finished run of a day into the store."""
+        """Store a finished run of a day."""
         made = run_on(number, factors)
         record = run_record(
             run_id=f"{day(number):%Y%m%dT%H%M%SZ}",
@@ -61,8 +61,8 @@ class Nights:
         return uri
 
     def run(self, run_id: str = "first", factors: Mapping[str, float] | None = None, **spec: Any) -> StageFiles:
-        """Put a run of tonight into the store that only waits for its verdict."""
-        values = {name: level * (factors or {}).get(name, 1.0) for name, level in BASELINE_VALUES.items()}
+        """Store a run of tonight that has no verdict yet."""
+        values = {name: value * (factors or {}).get(name, 1.0) for name, value in BASELINE_VALUES.items()}
         metrics = metric_values(**values)
         of = {
             source: {n: v for n, v in metrics.items() if METRICS[n].source == source}
@@ -76,18 +76,18 @@ class Nights:
         return files
 
     def again(self, first: StageFiles, *factors: float, **spec: Any) -> list[StageFiles]:
-        """Put re-runs of a run into the store, p95 times a factor each."""
+        """Store re-runs of a run; each factor multiplies p95."""
         made = [
             self.run(f"again-{number}", {P95: factor}, rerun_of=first.read_spec().run_id, **spec)
             for number, factor in enumerate(factors)
         ]
-        first.reruns.write(Reruns(uris=tuple(each.uri for each in made)))
+        first.reruns.write(Reruns(uris=tuple(rerun.uri for rerun in made)))
         return made
 
 
 @pytest.fixture
 def nights() -> Nights:
-    """Ten nights, and the judge."""
+    """Ten nights of history and a judge."""
     return Nights()
 
 
@@ -95,13 +95,13 @@ def nights() -> Nights:
 
 
 def test_the_most_suspicious_comes_first(nights: Nights) -> None:
-    """Those that do not look suspicious are left out."""
+    """Runs that are not suspicious are left out."""
     runs = {name: nights.run(name, {P95: factor}) for name, factor in (("a", 1.3), ("b", 1.0), ("c", 1.9))}
-    assert list(nights.judge.suspicions([each.uri for each in runs.values()])) == [runs["c"].uri, runs["a"].uri]
+    assert list(nights.judge.suspicions([run.uri for run in runs.values()])) == [runs["c"].uri, runs["a"].uri]
 
 
-def test_what_cannot_be_judged_is_not_suspicious(nights: Nights) -> None:
-    """Neither a skipped run nor one of which no baseline can be read."""
+def test_a_run_that_cannot_be_judged_is_not_suspicious(nights: Nights) -> None:
+    """Neither a skipped run, nor any run if the baselines cannot be read."""
     skipped, slow = nights.run("a", {P95: 2.0}), nights.run("b", {P95: 2.0})
     skipped.end.write(HALTED)
     assert list(nights.judge.suspicions([skipped.uri, slow.uri])) == [slow.uri]
@@ -110,7 +110,7 @@ def test_what_cannot_be_judged_is_not_suspicious(nights: Nights) -> None:
 
 
 def test_no_runs_at_all(nights: Nights) -> None:
-    """An empty night is none."""
+    """An empty night has no results."""
     assert nights.judge.suspicions([]) == {}
     assert nights.judge.records([], versions={}) == {}
 
@@ -118,18 +118,18 @@ def test_no_runs_at_all(nights: Nights) -> None:
 # The verdicts of a night
 
 
-def test_each_run_has_its_own_verdict(nights: Nights) -> None:
-    """However far each of them came."""
+def test_every_run_has_its_own_verdict(nights: Nights) -> None:
+    """Complete or not."""
     fine, skipped, killed = nights.run("a"), nights.run("b"), planned(nights.store, run_id="c")
     skipped.end.write(HALTED)
     records = nights.judge.records([fine.uri, skipped.uri, killed.uri], versions={"python": "3.11"})
-    assert [each.verdict for each in records.values()] == [Verdict.PASS, Verdict.SKIPPED, Verdict.INVALID]
+    assert [record.verdict for record in records.values()] == [Verdict.PASS, Verdict.SKIPPED, Verdict.INVALID]
     assert list(records) == [fine.uri, skipped.uri, killed.uri]
-    assert {each.provenance.versions["python"] for each in records.values()} == {"3.11"}
+    assert {record.provenance.versions["python"] for record in records.values()} == {"3.11"}
 
 
-def test_a_run_is_held_to_the_nights_since_the_baseline(nights: Nights) -> None:
-    """Its ten runs, and two since that passed; the reference says so."""
+def test_the_history_includes_nights_since_the_baseline(nights: Nights) -> None:
+    """Its ten runs and two later nights that passed; the record has the number."""
     for number, verdict in ((10, Verdict.PASS), (11, Verdict.REGRESSION), (12, Verdict.PASS)):
         nights.finished(number - 3, run_id=f"since-{number}", verdict=verdict, started_at=day(9.1 + number / 100))
     record = nights.record(nights.run().uri)
@@ -138,8 +138,8 @@ def test_a_run_is_held_to_the_nights_since_the_baseline(nights: Nights) -> None:
     assert record.baseline.runs == 10
 
 
-def test_re_runs_are_no_nights_and_neither_is_what_came_later(nights: Nights) -> None:
-    """Only first runs before tonight are its past."""
+def test_re_runs_and_later_runs_are_not_in_the_history(nights: Nights) -> None:
+    """Only valid first runs before tonight are."""
     nights.finished(9, run_id="x", started_at=day(9.2), rerun_of="day-9")
     nights.finished(9, run_id="y", started_at=day(10.01))
     nights.finished(9, run_id="z", started_at=day(9.3), verdict=Verdict.INVALID)
@@ -148,8 +148,10 @@ def test_re_runs_are_no_nights_and_neither_is_what_came_later(nights: Nights) ->
     assert record.baseline.nights == 10
 
 
-def test_a_record_that_cannot_be_read_is_told_and_left_out(nights: Nights, caplog: pytest.LogCaptureFixture) -> None:
-    """One damaged file does not end the judging of all nights to come."""
+def test_a_record_that_cannot_be_read_is_left_out_with_a_warning(
+    nights: Nights, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One damaged file does not prevent verdicts."""
     uri = nights.finished(9, run_id="x", started_at=day(9.2))
     nights.store.write(uri, "run.json", b"{")
     with caplog.at_level(logging.WARNING):
@@ -158,7 +160,7 @@ def test_a_record_that_cannot_be_read_is_told_and_left_out(nights: Nights, caplo
 
 
 def test_baselines_that_cannot_be_read_make_every_run_invalid(nights: Nights) -> None:
-    """The figures are kept."""
+    """The figures are recorded."""
     nights.baselines.problem = BaselineError("b.json is broken")
     record = nights.record(nights.run().uri)
     assert (record.verdict, record.validity) == (
@@ -169,11 +171,11 @@ def test_baselines_that_cannot_be_read_make_every_run_invalid(nights: Nights) ->
 
 
 def test_the_version_is_in_record_and_reason(nights: Nights) -> None:
-    """Tonight's against that of the last night."""
+    """Tonight's version, and that of the night before."""
     nights.finished(9, run_id="x", started_at=day(9.2), deploy_version="2.4.0")
     first = nights.run(factors={P95: 1.5})
-    for each in (first, *nights.again(first, 1.5, 1.5)):
-        each.deployed.write(Deployed(before="2.4.1", after="2.4.1"))
+    for run in (first, *nights.again(first, 1.5, 1.5)):
+        run.deployed.write(Deployed(before="2.4.1", after="2.4.1"))
     record = nights.record(first.uri)
     assert record.deploy_version == "2.4.1"
     assert record.reasons[0].endswith("; first seen with version 2.4.1 (previous version 2.4.0)")
@@ -183,11 +185,11 @@ def test_the_version_is_in_record_and_reason(nights: Nights) -> None:
 
 
 def test_re_runs_share_the_verdict(nights: Nights) -> None:
-    """The first run has the deviations and the medians; each re-run says whose verdict it tells."""
+    """The first run has the deviations and medians; every re-run names it."""
     first = nights.run(factors={P95: 1.30})
     reruns = nights.again(first, 1.25, 1.50)
     records = nights.judge.records([first.uri], versions={})
-    assert list(records) == [first.uri, *(each.uri for each in reruns)]
+    assert list(records) == [first.uri, *(rerun.uri for rerun in reruns)]
     record, *others = records.values()
     assert (record.verdict, record.judged[P95]) == (Verdict.REGRESSION, pytest.approx(0.52))
     assert (record.metrics[P95].value, record.deviations[0].value) == (pytest.approx(0.52), pytest.approx(0.52))
@@ -202,37 +204,37 @@ def test_re_runs_share_the_verdict(nights: Nights) -> None:
 
 
 def test_re_runs_that_do_not_confirm_share_the_pass(nights: Nights) -> None:
-    """All three are passes, and later nights see the median."""
+    """All three pass, and the median is recorded."""
     first = nights.run(factors={P95: 1.6})
     nights.again(first, 1.0, 1.02)
     records = nights.judge.records([first.uri], versions={})
-    assert {each.verdict for each in records.values()} == {Verdict.PASS}
+    assert {record.verdict for record in records.values()} == {Verdict.PASS}
     assert records[first.uri].judged[P95] == pytest.approx(0.408)
 
 
 def test_an_invalid_re_run_is_left_out(nights: Nights) -> None:
-    """Of the two that are left the better counts; the invalid one keeps its own reason."""
+    """The better of the other two counts; the invalid one keeps its own reason."""
     first = nights.run(factors={P95: 1.6})
     bad, _ = nights.again(first, 1.6, 1.0)
     bad.end.write(HALTED)
     records = nights.judge.records([first.uri], versions={})
-    assert [each.verdict for each in records.values()] == [Verdict.PASS, Verdict.SKIPPED, Verdict.PASS]
+    assert [record.verdict for record in records.values()] == [Verdict.PASS, Verdict.SKIPPED, Verdict.PASS]
     assert records[bad.uri].reasons == ("load is halted",)
     assert records[first.uri].reruns == ("again-0", "again-1")
 
 
-def test_without_any_valid_re_run_one_run_decides(nights: Nights) -> None:
-    """As if there had been no time for them: far off is told as a warning, with that reason."""
+def test_without_a_valid_re_run_the_first_run_decides(nights: Nights) -> None:
+    """A large change is a warning, and the reason says why there was no re-run."""
     first = nights.run(factors={P95: 1.6})
-    for each in nights.again(first, 1.0, 1.0):
-        each.end.write(HALTED)
+    for rerun in nights.again(first, 1.0, 1.0):
+        rerun.end.write(HALTED)
     record = nights.record(first.uri)
     assert (record.verdict, record.deviations[0].severity) == (Verdict.REGRESSION, Severity.WARNING)
     assert "suspicious, not re-run: none of the 2 re-runs is valid" in record.reasons[0]
 
 
-def test_a_re_run_that_is_gone_is_left_out(nights: Nights, caplog: pytest.LogCaptureFixture) -> None:
-    """Somebody tidied up the store: the run is judged with the other one."""
+def test_a_deleted_re_run_is_left_out(nights: Nights, caplog: pytest.LogCaptureFixture) -> None:
+    """The run is judged with the other re-run."""
     first = nights.run(factors={P95: 1.6})
     gone, left = nights.again(first, 1.6, 1.6)
     nights.store.runs_by_uri[gone.uri].clear()
@@ -242,8 +244,8 @@ def test_a_re_run_that_is_gone_is_left_out(nights: Nights, caplog: pytest.LogCap
     assert "run not judged: there is no run" in caplog.text
 
 
-def test_a_run_is_not_judged_again_without_its_finished_re_runs(nights: Nights) -> None:
-    """Their records say what the three came to; of one alone it could be something else."""
+def test_a_finished_re_run_cannot_be_judged_again(nights: Nights) -> None:
+    """Its record has the common verdict, which a new judgement could contradict."""
     first = nights.run(factors={P95: 1.6})
     _, finished = nights.again(first, 1.6, 1.6)
     finished.record.write(run_record())
@@ -252,21 +254,21 @@ def test_a_run_is_not_judged_again_without_its_finished_re_runs(nights: Nights) 
 
 
 def test_a_re_run_of_another_version_is_invalid(nights: Nights) -> None:
-    """It was deployed in between: not one median over two versions."""
+    """There was a deployment in between, and no median over two versions."""
     first = nights.run(factors={P95: 1.6})
     first.deployed.write(Deployed(before="2.4.0", after="2.4.0"))
-    for each in nights.again(first, 1.0, 1.0):
-        each.deployed.write(Deployed(before="2.4.1", after="2.4.1"))
+    for rerun in nights.again(first, 1.0, 1.0):
+        rerun.deployed.write(Deployed(before="2.4.1", after="2.4.1"))
     first_record, *others = nights.judge.records([first.uri], versions={}).values()
-    assert {each.verdict for each in others} == {Verdict.INVALID}
+    assert {record.verdict for record in others} == {Verdict.INVALID}
     assert first_record.judged == {}
     assert others[0].reasons == (
         "the service was deployed since run first, which this run repeats: 2.4.0 then, 2.4.1 now",
     )
 
 
-def test_why_there_were_no_re_runs_is_in_the_reason(nights: Nights) -> None:
-    """The decision was kept with the run."""
+def test_the_reason_says_why_there_was_no_re_run(nights: Nights) -> None:
+    """The decision is stored with the run."""
     first = nights.run(factors={P95: 1.2})
     first.reruns.write(Reruns(refused="at most 4 services a night may be run again"))
     record = nights.record(first.uri)
@@ -274,8 +276,8 @@ def test_why_there_were_no_re_runs_is_in_the_reason(nights: Nights) -> None:
     assert "; suspicious, not re-run: at most 4 services a night may be run again (t = " in record.reasons[0]
 
 
-def test_a_hard_limit_is_that_of_the_runs_service(nights: Nights) -> None:
-    """Tonight and judged again: 24 % more is a warning, and beyond 450 ms it is critical."""
+def test_the_hard_limits_are_those_of_the_service(nights: Nights) -> None:
+    """+30 % is a warning, above 450 ms it is critical; the same if the run is judged again."""
     judge = replace(nights.judge, hard_limits_of={SERVICE: {P95: 0.45}}.__getitem__)
     nights.baselines.baselines.entries = {SERVICE: {SCENARIO: baseline_of(9)}}
     first = nights.run(factors={P95: 1.3})
@@ -290,8 +292,8 @@ def test_a_hard_limit_is_that_of_the_runs_service(nights: Nights) -> None:
 # Other cells
 
 
-def test_other_scenarios_of_the_service_have_their_say(nights: Nights) -> None:
-    """Two other scenarios were 8 % slower last night as this one is tonight: the service is slower."""
+def test_other_scenarios_of_the_service_count(nights: Nights) -> None:
+    """Two other scenarios were 8 % slower last night, like this one tonight: the service is slower."""
     entries = nights.baselines.baselines.entries[SERVICE]
     for name in ("calm", "storm"):
         entries[name] = baseline_of()
@@ -300,8 +302,8 @@ def test_other_scenarios_of_the_service_have_their_say(nights: Nights) -> None:
     assert (record.verdict, record.deviations[0].cause.value) == (Verdict.REGRESSION, "service")
 
 
-def test_of_runs_that_moved_with_the_platform_one_speaks(nights: Nights) -> None:
-    """Five services are 20 % slower alike, one of them 90 %: the first tells it for those that show nothing else."""
+def test_a_platform_change_is_reported_once_per_channel(nights: Nights) -> None:
+    """Five services are 20 % slower, one 90 %: the first reports it for those without another regression."""
     entries = nights.baselines.baselines.entries
     runs = []
     for name, factor in (("a", 1.2), ("b", 1.2), ("c", 1.9), ("d", 1.2), ("e", 1.2), ("f", 1.2)):
@@ -309,19 +311,19 @@ def test_of_runs_that_moved_with_the_platform_one_speaks(nights: Nights) -> None
         first = nights.run(name, {P95: factor}, service=name)
         nights.again(first, factor, factor, service=name) if factor > 1.5 else None
         runs.append(first)
-    records = nights.judge.records([each.uri for each in runs], versions={})
-    reported_by = {each.run_id: each.reported_by for each in records.values() if each.rerun_of is None}
+    records = nights.judge.records([run.uri for run in runs], versions={})
+    reported_by = {record.run_id: record.reported_by for record in records.values() if record.rerun_of is None}
     assert reported_by == {"a": None, "b": "a", "c": None, "d": "a", "e": "a", "f": "a"}
-    apart = nights.judge.records([each.uri for each in runs], versions={}, channel_of=lambda name: str(name in "ab"))
-    reported_by = {each.run_id: each.reported_by for each in apart.values() if each.rerun_of is None}
-    assert reported_by == {"a": None, "b": "a", "c": None, "d": None, "e": "d", "f": "d"}  # each channel hears it once
+    apart = nights.judge.records([run.uri for run in runs], versions={}, channel_of=lambda name: str(name in "ab"))
+    reported_by = {record.run_id: record.reported_by for record in apart.values() if record.rerun_of is None}
+    assert reported_by == {"a": None, "b": "a", "c": None, "d": None, "e": "d", "f": "d"}  # once per channel
 
 
 # A finished run, judged again
 
 
-def test_a_finished_run_is_judged_against_the_baseline_as_it_is_now(nights: Nights) -> None:
-    """Recorded before there was one; nothing is written."""
+def test_a_finished_run_is_judged_against_the_current_baseline(nights: Nights) -> None:
+    """Its record is older than the baseline; nothing is written."""
     uri = nights.finished(10, verdict=Verdict.NO_BASELINE)
     before = dict(nights.store.runs_by_uri[uri])
     assert nights.judge.judge_again(uri).verdict is Verdict.PASS
@@ -330,21 +332,21 @@ def test_a_finished_run_is_judged_against_the_baseline_as_it_is_now(nights: Nigh
     assert nights.judge.judge_again(uri).verdict is Verdict.NO_BASELINE
 
 
-def test_a_finished_run_alone_is_one_run(nights: Nights) -> None:
-    """Nobody can run it again after the fact: a suspicion stays one."""
+def test_a_finished_run_cannot_be_re_run(nights: Nights) -> None:
+    """A suspicion is not confirmed."""
     slow = nights.judge.judge_again(nights.finished(10, {P95: 1.2}))
     assert slow.verdict is Verdict.PASS
     assert "; suspicious, not re-run: the run is already finished (t = " in slow.reasons[0]
 
 
-def test_a_finished_run_alone_that_is_far_off_is_a_warning(nights: Nights) -> None:
-    """+60 % in one run is told, and wakes nobody."""
+def test_a_large_change_of_a_finished_run_is_a_warning(nights: Nights) -> None:
+    """+60 % in a single run."""
     slower = nights.judge.judge_again(nights.finished(10, {P95: 1.6}))
-    assert [each.severity for each in slower.deviations] == [Severity.WARNING]
+    assert [deviation.severity for deviation in slower.deviations] == [Severity.WARNING]
 
 
 def test_a_finished_run_is_judged_with_its_re_runs(nights: Nights) -> None:
-    """Their median, invalid ones left out."""
+    """The median is judged, without invalid re-runs."""
     for number, factor, verdict in ((1, 1.5, Verdict.PASS), (2, 1.6, Verdict.PASS), (3, 9.0, Verdict.INVALID)):
         metrics = metric_values(**(BASELINE_VALUES | {P95: 0.4 * factor}))
         nights.finished(10, run_id=f"again-{number}", metrics=metrics, verdict=verdict, rerun_of="first")
@@ -353,21 +355,21 @@ def test_a_finished_run_is_judged_with_its_re_runs(nights: Nights) -> None:
     assert (result.verdict, result.judged[P95]) == (Verdict.REGRESSION, pytest.approx(0.6))
 
 
-def test_a_finished_run_whose_re_runs_are_gone_is_one_run(nights: Nights) -> None:
-    """Far off it is told as a warning, as if there had been none."""
+def test_a_finished_run_whose_re_runs_were_deleted(nights: Nights) -> None:
+    """A large change is a warning, as without re-runs."""
     slower = nights.judge.judge_again(nights.finished(10, {P95: 1.6}, reruns=("again-1", "again-2")))
-    assert [each.severity for each in slower.deviations] == [Severity.WARNING]
+    assert [deviation.severity for deviation in slower.deviations] == [Severity.WARNING]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.INVALID, Verdict.SKIPPED])
-def test_a_finished_run_that_was_not_measured_stays_so(nights: Nights, verdict: Verdict) -> None:
-    """There is nothing to compare."""
+def test_a_finished_run_without_figures_keeps_its_verdict(nights: Nights, verdict: Verdict) -> None:
+    """Nothing can be compared."""
     result = nights.judge.judge_again(nights.finished(10, verdict=verdict, reasons=("the load ended early",)))
     assert (result.verdict, result.reasons) == (verdict, ("the load ended early",))
 
 
-def test_a_finished_run_knows_nothing_of_later_nights_of_other_scenarios(nights: Nights) -> None:
-    """They became 8 % slower 5 days after it, and are nothing that its own 8 % could be seen with."""
+def test_later_nights_of_other_scenarios_do_not_count(nights: Nights) -> None:
+    """They became 8 % slower five days after the run."""
     uri = nights.finished(10, {P95: 1.08})
     for name in ("calm", "storm"):
         nights.baselines.baselines.entries[SERVICE][name] = baseline_of()
@@ -376,8 +378,8 @@ def test_a_finished_run_knows_nothing_of_later_nights_of_other_scenarios(nights:
     assert nights.judge.judge_again(uri).verdict is Verdict.PASS
 
 
-def test_a_finished_run_knows_the_other_scenarios_of_its_time(nights: Nights) -> None:
-    """They were as slow in the night before it, however long ago that is now."""
+def test_earlier_nights_of_other_scenarios_count(nights: Nights) -> None:
+    """They were equally slow the night before, even if that is long ago."""
     uri = nights.finished(10, {P95: 1.08})
     for name in ("calm", "storm"):
         nights.baselines.baselines.entries[SERVICE][name] = baseline_of()
@@ -386,8 +388,8 @@ def test_a_finished_run_knows_the_other_scenarios_of_its_time(nights: Nights) ->
     assert nights.judge.judge_again(uri).verdict is Verdict.REGRESSION
 
 
-def test_a_finished_run_knows_nothing_of_later_nights(nights: Nights) -> None:
-    """What was measured after it is not its past."""
+def test_later_nights_do_not_count(nights: Nights) -> None:
+    """Only nights before the run are in its history."""
     uri = nights.finished(10)
     for number in range(11, 15):
         nights.finished(number, {P95: 2.0})
@@ -401,7 +403,7 @@ def test_an_unfinished_run_cannot_be_judged_again(nights: Nights) -> None:
 
 
 def test_shifts_of_the_record_have_intervals(nights: Nights) -> None:
-    """Where the statistics decided, also for a pass."""
+    """Every shift from statistics, for a pass too."""
     record = nights.record(nights.run().uri)
     assert set(record.shifts) == set(BASELINE_VALUES)
     for name, shift in record.shifts.items():
@@ -409,8 +411,8 @@ def test_shifts_of_the_record_have_intervals(nights: Nights) -> None:
         assert None not in (shift.low, shift.high, shift.absolute_low, shift.absolute_high), name
 
 
-def test_a_run_that_cannot_be_read_keeps_no_other_from_its_verdict(platform: Platform) -> None:
-    """Its stage file is damaged: the other service is judged, and the log says which was left out."""
+def test_a_run_that_cannot_be_read_does_not_affect_the_others(platform: Platform) -> None:
+    """Its stage file is damaged; the other service is judged."""
     first, second = platform.loaded(), platform.loaded()
     for uri in (first, second):
         platform.run_stages.scrape(uri)

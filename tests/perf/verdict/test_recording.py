@@ -1,4 +1,4 @@
-"""What the stages of a run left, put together: the order of reasons, and the record that comes of it."""
+"""The results of the stages of a run: the order of reasons, and the record."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,17 +24,17 @@ PASSED = Comparison(verdict=Verdict.PASS, reasons=("all is well",))
 
 @pytest.fixture
 def files() -> StageFiles:
-    """A run with nothing but its plan."""
+    """A run that has only its plan."""
     return planned()
 
 
 def recorded(files: StageFiles, comparison: Comparison = PASSED, **changes: Any) -> RunRecord:
-    """Return the record of what is there."""
+    """Return the record of a run's files."""
     return record_of(gather(files), comparison, **({"baseline": None, "versions": {}} | changes))
 
 
-def whole(**changes: Any) -> StageResults:
-    """Return a run that came to its end."""
+def complete(**changes: Any) -> StageResults:
+    """Return a complete run."""
     files = planned(**changes)
     files.load.write(FIGURES)
     files.server.write(SCRAPED)
@@ -42,8 +42,8 @@ def whole(**changes: Any) -> StageResults:
     return gather(files)
 
 
-def test_a_whole_run(files: StageFiles) -> None:
-    """Every figure of the parts is in the record, requested beside achieved."""
+def test_a_complete_run(files: StageFiles) -> None:
+    """Every figure of the stages is in the record, with requested and achieved rate."""
     files.load.write(FIGURES)
     files.server.write(SCRAPED)
     files.fingerprint.write(FingerprintParts(parts={"data": "sha256:1"}))
@@ -58,7 +58,7 @@ def test_a_whole_run(files: StageFiles) -> None:
     assert record.metrics == metric_values()
     assert list(record.metrics) == list(METRICS)
     assert record.notes == ("3 requests had no answer when the load ended; they count as failed",)
-    assert (record.provenance.triggered_by, record.provenance.reason) == ("ana", "first level")
+    assert (record.provenance.triggered_by, record.provenance.reason) == ("ana", "first baseline")
     assert record.provenance.update_baseline
     assert record.provenance.versions == {"python": "3.11"}
     assert (record.fingerprint, record.deploy_version) == ({"data": "sha256:1"}, "2.4.1")
@@ -66,7 +66,7 @@ def test_a_whole_run(files: StageFiles) -> None:
 
 
 def test_stalls_are_in_the_record(files: StageFiles) -> None:
-    """They are told, and change no verdict: what they cost is in the percentiles."""
+    """They change no verdict, because their latency is in the percentiles."""
     stalls = (Stall(start_s=300.2, duration_s=4.2),)
     files.load.write(replace(FIGURES, stalls=stalls))
     files.server.write(SCRAPED)
@@ -75,8 +75,8 @@ def test_stalls_are_in_the_record(files: StageFiles) -> None:
     assert recorded(planned()).stalls == ()
 
 
-def test_what_ran_beside_it_is_noted(files: StageFiles) -> None:
-    """After what the load itself gives to note; it changes no verdict and makes no run invalid."""
+def test_concurrent_loads_are_noted(files: StageFiles) -> None:
+    """After the notes of the load itself, without an effect on verdict and validity."""
     files.load.write(FIGURES)
     files.server.write(SCRAPED)
     files.concurrent.write(
@@ -91,37 +91,37 @@ def test_what_ran_beside_it_is_noted(files: StageFiles) -> None:
     assert (record.verdict, record.validity) == (Verdict.PASS, ())
 
 
-def test_what_ran_beside_a_load_that_left_no_figures_is_not_noted(files: StageFiles) -> None:
-    """There is nothing that it could have disturbed."""
+def test_concurrent_loads_without_figures_are_not_noted(files: StageFiles) -> None:
+    """There are no figures that they could have affected."""
     files.concurrent.write(ConcurrentLoads(loads=(BESIDE,)))
     assert recorded(files).notes == ()
 
 
 def test_the_comparison_is_in_the_record(files: StageFiles) -> None:
-    """Everything that the verdict rests on, and what later nights are held to."""
-    moved = deviation("latency_p95", 0.06)
+    """With everything that the verdict is based on."""
+    slower = deviation("latency_p95", 0.06)
     comparison = Comparison(
         verdict=Verdict.REGRESSION,
         reasons=("slower",),
-        deviations=(moved,),
-        shifts={"latency_p95": moved.shift, "cpu_usage": Shift(ratio=0.01, absolute=0.02)},
+        deviations=(slower,),
+        shifts={"latency_p95": slower.shift, "cpu_usage": Shift(ratio=0.01, absolute=0.02)},
         judged={"latency_p95": 0.06},
         platform={"latency_p95": 0.02},
     )
     files.load.write(replace(FIGURES, within_run={"latency_p95": 0.03}))
     record = recorded(files, comparison, reruns=("r2", "r3"))
-    assert (record.verdict, record.deviations, record.shifts) == (Verdict.REGRESSION, (moved,), comparison.shifts)
+    assert (record.verdict, record.deviations, record.shifts) == (Verdict.REGRESSION, (slower,), comparison.shifts)
     assert (record.judged, record.platform) == ({"latency_p95": 0.06}, {"latency_p95": 0.02})
     assert (record.reruns, record.within_run) == (("r2", "r3"), {"latency_p95": 0.03})
 
 
-def test_the_record_of_a_re_run_says_whose_it_is() -> None:
-    """Its own plan knows."""
+def test_the_record_of_a_re_run_names_the_first_run() -> None:
+    """It is in the plan of the re-run."""
     assert recorded(planned(run_id="r2", rerun_of="r1")).rerun_of == "r1"
 
 
-def test_the_reference_is_what_the_run_was_really_held_to() -> None:
-    """The levels of the nights before, and how many of them; the baseline's own where a metric was not compared."""
+def test_the_reference_is_what_the_run_was_compared_with() -> None:
+    """Centre and number of the nights; the baseline's own value for a metric that was not compared."""
     baseline = baseline_of()
     comparison = replace(PASSED, reference={"latency_p95": 0.41}, nights=17, since=day(-3))
     found = reference_of(baseline, comparison, now=day(20))
@@ -131,7 +131,7 @@ def test_the_reference_is_what_the_run_was_really_held_to() -> None:
 
 
 def test_the_reference_of_a_run_that_was_not_compared() -> None:
-    """The baseline that there is, as it stands; stale once it has expired."""
+    """The current baseline; stale after its expiry."""
     baseline = baseline_of()
     invalid = Comparison(verdict=Verdict.INVALID, reasons=("late",))
     assert reference_of(baseline, invalid, now=day(20)) == baseline.reference(day(20))
@@ -141,15 +141,15 @@ def test_the_reference_of_a_run_that_was_not_compared() -> None:
     assert reference_of(None, PASSED, now=day(20)) is None
 
 
-def test_a_rate_that_varies_is_recorded_as_its_mean_and_its_curve(files: StageFiles) -> None:
-    """From 3 to 1 times 20/s in a line over 10 s, after a ramp of 2 s in 5 s of warm-up: 40/s on average."""
+def test_a_varying_rate_is_recorded_with_mean_and_curve(files: StageFiles) -> None:
+    """From 3 × to 1 × 20/s over 10 s, after a ramp of 2 s in 5 s of warm-up: 40/s on average."""
     profile = [{"at_s": 0, "factor": 3}, {"at_s": 10, "factor": 1}]
     load = LoadProfile.model_validate(LOAD.model_dump() | {"ramp_s": 2, "profile": profile})
     files.spec.write(replace(SPEC, load=load))
     summary = recorded(files).load
     assert summary.requested_rate_rps == pytest.approx(40.0)
     assert summary.peak_rate_rps == 60.0
-    assert [(each.at_s, each.rate_rps, each.by.value) for each in summary.requested_curve] == [
+    assert [(point.at_s, point.rate_rps, point.by.value) for point in summary.requested_curve] == [
         (0, 0, "line"),
         (2, 20, "line"),
         (5, 60, "step"),
@@ -157,8 +157,8 @@ def test_a_rate_that_varies_is_recorded_as_its_mean_and_its_curve(files: StageFi
     ]
 
 
-def test_a_metric_that_measuring_could_not_give_keeps_its_reason(files: StageFiles) -> None:
-    """The reason of who measured, not a general one."""
+def test_a_missing_metric_keeps_its_reason(files: StageFiles) -> None:
+    """The specific reason of the stage, not a general one."""
     lost = MetricValue(value=None, unit=METRICS["latency_p99"].unit, reason="no request was answered")
     files.load.write(replace(FIGURES, metrics=CLIENT | {"latency_p99": lost}))
     assert gather(files).metrics["latency_p99"] == lost
@@ -177,7 +177,7 @@ KILLED_WORDS = "the load left no figures: its task was killed or stopped; see th
 UNASKED_WORDS = "Prometheus was not queried: the scrape task was killed or stopped; see the log of the task"
 
 Parts = dict[str, Any]
-LADDER: list[tuple[Parts, Verdict | None, list[str]]] = [
+CASES: list[tuple[Parts, Verdict | None, list[str]]] = [
     ({}, Verdict.INVALID, [KILLED_WORDS]),
     ({"ended": HALTED}, Verdict.SKIPPED, ["load is halted"]),
     ({"ended": DOWN}, Verdict.INVALID, ["the target is down"]),
@@ -195,9 +195,11 @@ LADDER: list[tuple[Parts, Verdict | None, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("parts", "verdict", "validity"), LADDER)
-def test_the_ladder(files: StageFiles, parts: Parts, verdict: Verdict | None, validity: list[str]) -> None:
-    """Skipped before invalid before compared; every reason is kept, in the order of the stages."""
+@pytest.mark.parametrize(("parts", "verdict", "validity"), CASES)
+def test_skipped_invalid_or_valid(
+    files: StageFiles, parts: Parts, verdict: Verdict | None, validity: list[str]
+) -> None:
+    """Skipped wins over invalid; every reason is kept, in the order of the stages."""
     writers: dict[str, Callable[[Any], None]] = {
         "ended": files.end.write,
         "load": files.load.write,
@@ -214,7 +216,7 @@ def test_the_ladder(files: StageFiles, parts: Parts, verdict: Verdict | None, va
         assert comparison.reasons == (tuple(validity) if verdict is Verdict.INVALID else ("load is halted",))
 
 
-# What is deployed
+# Deployments
 
 
 @pytest.mark.parametrize(
@@ -222,13 +224,13 @@ def test_the_ladder(files: StageFiles, parts: Parts, verdict: Verdict | None, va
     [
         ("2.4.0", "2.4.0", True),
         ("2.4.0", "2.4.1", False),
-        (None, "2.4.1", True),  # it could not be had before the load, which says nothing against the figures
+        (None, "2.4.1", True),  # unknown before the load
         ("2.4.0", None, True),
         (None, None, True),
     ],
 )
 def test_a_deployment_during_the_run(before: str | None, after: str | None, is_valid: bool) -> None:
-    """Figures of two versions are of neither; not knowing a version is no reason to throw figures away."""
+    """Figures of two versions are invalid; an unknown version is not a reason to discard them."""
     files = planned()
     files.load.write(FIGURES)
     files.server.write(SCRAPED)
@@ -240,19 +242,19 @@ def test_a_deployment_during_the_run(before: str | None, after: str | None, is_v
 # Re-runs
 
 
-def test_a_re_run_of_the_same_is_as_valid_as_it_was() -> None:
-    """Nothing is added; one that was invalid by itself keeps its own reasons."""
-    first, again = whole(), whole(run_id="r2", rerun_of="r1")
+def test_a_re_run_of_the_same_keeps_its_validity() -> None:
+    """Nothing is added; an invalid re-run keeps its own reasons."""
+    first, again = complete(), complete(run_id="r2", rerun_of="r1")
     assert again.as_rerun_of(first) == again
     late = gather(planned(run_id="r2", rerun_of="r1"))
     assert late.as_rerun_of(first) == late
 
 
-def test_a_re_run_of_something_else_is_invalid() -> None:
-    """Between the runs the data changed, and the service was deployed: their median would be of neither."""
-    first = replace(whole(), deployed=Deployed(before=None, after="2.4.0"))
+def test_a_re_run_after_a_change_is_invalid() -> None:
+    """Data and deploy version changed between the runs, so a median would be meaningless."""
+    first = replace(complete(), deployed=Deployed(before=None, after="2.4.0"))
     again = replace(
-        whole(run_id="r2", rerun_of="r1"),
+        complete(run_id="r2", rerun_of="r1"),
         fingerprint={"data": "sha256:2"},
         deployed=Deployed(before="2.4.1", after="2.4.1"),
     )
@@ -264,9 +266,9 @@ def test_a_re_run_of_something_else_is_invalid() -> None:
     assert again.as_rerun_of(unknown).validity == ("the data changed since run r1, which this run repeats",)
 
 
-def test_what_a_comparison_needs() -> None:
-    """The counts are of the client; a run without a load has none."""
-    run = whole()
+def test_the_figures_for_a_comparison() -> None:
+    """The counts are those of the client; a run without a load has none."""
+    run = complete()
     assert (run.measured().run_id, run.measured().due, run.measured().failed) == ("r1", 400, 20)
     assert run.started_at == SPEC.created_at + timedelta(seconds=1)
     nothing = gather(planned())

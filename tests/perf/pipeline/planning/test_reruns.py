@@ -218,7 +218,7 @@ def two_suspicious(platform: Platform, *, finish_by: str | None = None, **change
     """Measure two services that are twice and three times as slow as their baselines; return their URIs."""
     with_scenario(platform, "rates-service", **changes)
     platform.generator.latency_s = 0.04
-    for uri in measured(platform, update_baseline=True, reason="first level"):
+    for uri in measured(platform, update_baseline=True, reason="first baseline"):
         platform.night_stages.compare([uri])
         platform.night_stages.report(uri)
         platform.promote(uri)
