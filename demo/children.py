@@ -31,7 +31,7 @@ class Child:
 
 
 def start(child: Child, *, cwd: Path) -> subprocess.Popen[bytes]:
-    """Start a child in a session of its own; its output goes to its log."""
+    """Start a child in a new session; its output goes to its log."""
     child.log.parent.mkdir(parents=True, exist_ok=True)
     with child.log.open("ab") as log:
         return subprocess.Popen(

@@ -203,5 +203,5 @@ def show_story(home: Path, console: Console, *, lifetime_s: float) -> int:
         console.print(f"Logs: {stack.folder / 'logs'}\n", markup=False)
     console.print("Explore:")
     commands.show_addresses(stack, console)
-    console.print("\nThe stack stops by itself after an hour. To stop it now: make down")
+    console.print("\nThe stack stops after an hour. To stop it now: make down")
     return 0 if is_shown else 1

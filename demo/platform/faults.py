@@ -30,11 +30,11 @@ class PlatformFault(BaseModel):
     latency_spread_s: Annotated[
         float, Field(ge=0, le=30, description="Uniform within latency_s ± this; at most latency_s")
     ] = 0.0
-    error_ratio: Annotated[float, Field(ge=0, le=1, description="Share answered 503, evenly spread")] = 0.0
+    error_ratio: Annotated[float, Field(ge=0, le=1, description="Share of 503 responses, evenly spread")] = 0.0
     cpu_s: Annotated[float, Field(ge=0, le=1, description="CPU time burned per request")] = 0.0
-    memory_bytes: Annotated[int, Field(ge=0, le=2 * 1024**3, description="Held resident")] = 0
-    stall_s: Annotated[float, Field(ge=0, le=120, description="Once: no API answer for so long from now")] = 0.0
-    for_s: Annotated[float, Field(gt=0, le=7200, description="The whole fault ends after so long")] = 600.0
+    memory_bytes: Annotated[int, Field(ge=0, le=2 * 1024**3, description="Resident memory held")] = 0
+    stall_s: Annotated[float, Field(ge=0, le=120, description="One stall: no API response for this long")] = 0.0
+    for_s: Annotated[float, Field(gt=0, le=7200, description="Duration of the fault")] = 600.0
 
     @model_validator(mode="after")
     def _check_spread(self) -> Self:

@@ -1,6 +1,6 @@
 """An order book with price-time priority.
 
-Prices are whole ticks and quantities whole hundredths of a unit, so that matching is exact. An incoming
+Prices are integer ticks and quantities integer hundredths of a unit, so matching is exact. An incoming
 order trades with the best price of the other side first, at the resting order's price, and within a price
 with the oldest order first.
 

@@ -166,7 +166,7 @@ def as_bool(values: dict[str, Any], key: str, *, default: bool = False) -> bool:
 
 
 def as_int(values: dict[str, Any], key: str, *, default: int | None = None) -> int:
-    """Return the whole number ≥ 0 at ``key``, which may be a string in a form.
+    """Return the integer ≥ 0 at ``key``, which may be a string in a form.
 
     Raises:
         SlackRefusal: ``invalid_arguments`` for anything else.
