@@ -23,7 +23,7 @@ from include.perf.adapters.files.sqlite_index import SqliteIndex
 from include.perf.alerts.slack_messages import acknowledged
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.model.cell import CellName
-from include.perf.monitoring.standings import Sources
+from include.perf.monitoring.cell_status import Sources
 
 # Airflow does the same with the folder of plugins.
 sys.path.append(str(Path(__file__).parents[1] / "plugins"))

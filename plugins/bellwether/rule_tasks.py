@@ -17,7 +17,7 @@ def write_rules() -> list[str]:
     from bellwether import alerting
     from bellwether.wiring import airflow_rule_writer
     from include.perf.adapters.wiring.rules import are_rules_wanted
-    from include.perf.monitoring.rule_changes import in_lines
+    from include.perf.monitoring.rule_changes import describe_changes
 
     if not are_rules_wanted():
         raise AirflowSkipException("BELLWETHER_RULES does not say where alert rules go")
@@ -25,7 +25,7 @@ def write_rules() -> list[str]:
         writer = airflow_rule_writer()
         if writer.is_current():
             raise AirflowSkipException("the rules in place are those of the baselines")
-        changes = list(in_lines(writer.write(), writer.baselines.read()))
+        changes = list(describe_changes(writer.write(), writer.baselines.read()))
         for change in changes:
             log.info("%s", change)
         if changes:

@@ -35,10 +35,10 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "rules"
 
 
-def test_rules_are_written_and_their_limits_told_once(rules: Path, bot: StandIn) -> None:
-    """In the channel of those who run the pipeline; the next time there is nothing to write and nothing to tell."""
+def test_rules_are_written_and_changed_limits_reported_once(rules: Path, bot: StandIn) -> None:
+    """In the operators' channel; the next run has nothing to write or report."""
     (line,) = rule_tasks.write_rules.function()
-    assert line.startswith("orders-service in calm (baseline version 3 by ana: agreed): new limits: p50 warning ")
+    assert line.startswith("orders-service under calm (baseline version 3 by ana: agreed): new limits: p50 warning ")
     assert sorted(path.name for path in rules.iterdir() if not path.name.startswith(".")) == [
         "bellwether-rules.yaml",
         "limits.json",

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from include.perf.model.errors import ConfigurationError
 from include.perf.model.json_files import write_atomically
+from include.perf.monitoring.cell_status import Sources
 from include.perf.monitoring.families import exposition_of
-from include.perf.monitoring.standings import Sources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class MetricsCommands:
         metrics.set_defaults(command=self._write)
 
     def _write(self, options: argparse.Namespace, console: Console) -> int:
-        content = exposition_of(self.sources().standings()).content
+        content = exposition_of(self.sources().statuses()).content
         if options.output is None:
             console.out(content.decode(), end="")
             return 0

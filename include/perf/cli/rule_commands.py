@@ -12,7 +12,7 @@ from include.perf.cli.run_commands import DEFAULT_PROMETHEUS
 from include.perf.model.metric import METRICS
 from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
-from include.perf.monitoring.rule_changes import Change, changes_between, in_lines
+from include.perf.monitoring.rule_changes import Change, changes_between, describe_changes
 from include.perf.monitoring.rule_limits import RuleLimits
 from include.perf.monitoring.rule_writer import RuleWriter
 
@@ -89,7 +89,7 @@ class RulesCommands:
 
 def _print_changes(console: Console, writer: RuleWriter, changes: tuple[Change, ...], *, if_none: str) -> None:
     console.print(counted(len(changes), "limit") + " changed:" if changes else if_none)
-    for line in in_lines(changes, writer.baselines.read()):
+    for line in describe_changes(changes, writer.baselines.read()):
         console.print(f"  - {line}", markup=False)
 
 

@@ -1,23 +1,20 @@
-"""How limits come out of a baseline.
+"""Derive limits for the alert rules from baselines.
 
-A live figure of five minutes differs from the baseline's centre for three reasons, each with a standard deviation on
-the log scale: runs differ from one another (``between``), the centre is that of n runs only, and five minutes differ
-from the whole of a run (``within``)::
+A live figure over five minutes differs from the baseline's centre for three reasons, each with a standard deviation on
+the log scale: runs differ from one another (``between``), the centre is estimated from n runs, and five minutes differ
+from a complete run (``within``)::
 
-    s_live² = between² (1 + 1/n) + within²
-    warning = centre × max(1 + floor, exp(4 s_live)),  mirrored for throughput
-    critical = 1.25 × centre, and never within the warning
+    s_live²  = between² · (1 + 1/n) + within²
+    warning  = centre · max(1 + minimum effect, exp(4 · s_live))
+    critical = max(1.25 · centre, warning)
 
-The floor is the metric's own, which the comparison of runs has as well, and so is ``between``, see
-`include.perf.baselines.spread`. Latency is rounded up to an upper bound of the service's histogram: between two
-bounds nobody
-knows where a quantile lies. Failures are counts: what their rate was at most, and half a point, or one.
+For throughput the factors divide. The minimum effect and ``between`` are those of the comparison of runs, see
+`include.perf.baselines.spread`. A latency limit is rounded up to a bucket bound of the service's histogram, because the
+position of a quantile within a bucket is unknown. The limits of the error rate are the upper confidence bound of the
+earlier rate plus half a percentage point, or one.
 
-Only a candidate or approved baseline gives limits. One of fewer runs does not say how far runs differ, and an alarm
-without that is a guess. A critical one takes a baseline that is approved and not stale, as in a run's verdict, or a
-hard limit, which needs no baseline to be right.
-
-The upper bounds of a service's latency histogram, between which nobody knows where a quantile lies.
+Only candidate and approved baselines have limits: fewer than three runs do not show how much runs differ. A critical
+limit needs a baseline that is approved and not stale, as in a run's verdict, or a hard limit.
 """
 
 import logging
@@ -41,26 +38,29 @@ from include.perf.model.text import Clock
 from include.perf.monitoring.live_figures import counting_of
 from include.perf.monitoring.rule_limits import CellLimits, Limit, RuleLimits
 
+log = logging.getLogger(__name__)
+
 CRITICAL_RATIO = 1.25
+"""Smallest ratio of a critical limit to the centre."""
 
 SPREADS = 4
-"""So many standard deviations off: by chance less than once in 30,000 windows."""
+"""Standard deviations from the centre to the warning; exceeded by chance in fewer than 1 of 30,000 windows."""
 
 MINUTES_OF_WINDOW = 5
-"""The minutes of a run are taken to be independent: what lasts for longer is in how far runs differ."""
+"""Minutes within a run are assumed to be independent; slower variation is part of ``between``."""
 
 CRITICAL_POINTS = 0.01
-"""Of an error rate: one request in a hundred more that fails, as in a run's verdict."""
+"""Increase of the error rate that is critical, as in a run's verdict."""
 
 ERROR_RATE = METRICS["error_rate"]
 
 Edges = Callable[[Service], Sequence[float]]
-"""Returns the upper bounds of a service's latency histogram in seconds, ascending; none where nobody knows them."""
+"""Returns the upper bounds of a service's latency histogram in seconds, ascending; empty where unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derived:
-    """The limits that follow from the baselines, and what has none.
+    """The limits that follow from baselines.
 
     Attributes:
         left_out: a sentence for each cell and each metric without a limit.
@@ -71,12 +71,12 @@ class Derived:
 
 
 def derive(baselines: Baselines, catalogue: Catalogue, *, edges: Edges, now: datetime) -> Derived:
-    """Return the limits of every cell of the catalogue whose baseline bears them."""
+    """Return the limits of all cells of the catalogue whose baselines allow limits."""
     cells: list[CellLimits] = []
     left_out: list[str] = []
     known: dict[str, tuple[float, ...]] = {}
     for cell, entry in _entries(baselines):
-        where = f"{cell.service} in {cell.scenario}"
+        where = f"{cell.service} under {cell.scenario}"
         if why := _refusal(cell, entry, catalogue):
             left_out.append(f"{where}: {why}")
             continue
@@ -100,13 +100,13 @@ def derive(baselines: Baselines, catalogue: Catalogue, *, edges: Edges, now: dat
 
 
 def _missing(entry: Baseline, limits: Container[str], *, unknown: Container[str]) -> Iterator[str]:
-    """Say which metrics of a baseline have no limit, and why."""
+    """Yield which metrics of a baseline have no limit, and why."""
     for name, metric in METRICS.items():
         if name in entry.metrics and name not in limits:
             yield f"{metric.title}: {_VARIES if name in unknown else _OUT_OF_REACH}"
 
 
-_VARIES = "the rate of its load varies, so no five minutes are like the whole of a run"
+_VARIES = "the rate of the load varies, so five minutes cannot be compared with a complete run"
 
 
 def _entries(baselines: Baselines) -> list[tuple[CellName, Baseline]]:
@@ -115,23 +115,23 @@ def _entries(baselines: Baselines) -> list[tuple[CellName, Baseline]]:
 
 
 _OUT_OF_REACH = (
-    "its limit is where no live figure can get, at the end of the histogram or at 100 %; give the service buckets that "
-    "reach further, or a hard limit"
+    "no live figure can exceed its limit, which is beyond the histogram or 100 %; add larger buckets to the service, "
+    "or set a hard limit"
 )
 
 
 def _refusal(cell: CellName, entry: Baseline, catalogue: Catalogue) -> str | None:
     """Return why a cell has no limits, or ``None``."""
     if cell not in catalogue.cells():
-        return "it is not in the catalogue any more"
+        return "it is no longer in the catalogue"
     if entry.state is State.PROVISIONAL:
-        return "its baseline is provisional, and fewer than three runs do not say how far runs differ"
+        return "its baseline is provisional: fewer than three runs do not show how much runs differ"
     return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Levels:
-    """The limits that one baseline gives."""
+    """The limits of one baseline."""
 
     entry: Baseline
     hard: Mapping[str, float]
@@ -139,35 +139,35 @@ class _Levels:
     now: datetime
 
     def limits(self) -> dict[str, Limit]:
-        """Return the limits by metric, in the order in which people read them."""
+        """Return the limits by metric, in display order."""
         known = [metric for name, metric in METRICS.items() if name in self.entry.metrics]
         return {metric.name: limit for metric in known if (limit := self._limit(metric)) is not None}
 
     def _limit(self, metric: Metric) -> Limit | None:
-        """Return the limits of a metric; ``None`` where nothing could ever be beyond the warning."""
-        warning, critical = self._of_failures() if metric is ERROR_RATE else self._of_spread(metric)
+        """Return the limits of a metric; ``None`` if no live figure could exceed the warning."""
+        own_warning, own_critical = self._of_failures() if metric is ERROR_RATE else self._of_spread(metric)
         is_approved = self.entry.state_at(self.now) is State.APPROVED
         hard = self.hard.get(metric.name)
-        warned_at = _least(self._within_reach(metric, warning), hard)
-        if warned_at is None:
+        warning = _smallest(self._within_reach(metric, own_warning), hard)
+        if warning is None:
             return None
         return Limit(
             centre=self.entry.metrics[metric.name],
-            warning=warned_at,
-            critical=_least(self._within_reach(metric, critical) if is_approved else None, hard),
+            warning=warning,
+            critical=_smallest(self._within_reach(metric, own_critical) if is_approved else None, hard),
             hard=hard,
         )
 
     def _of_spread(self, metric: Metric) -> tuple[float, float]:
-        """Return the warning and the critical limit of a metric that is judged on the log scale."""
+        """Return the warning and the critical limit of a metric that is compared on the log scale."""
         centre = max(self.entry.metrics[metric.name], resolution_of(metric))
-        floor = metric.minimum_effect(baseline=centre, is_provisional=False)
-        factor = max(1 + floor / centre, math.exp(SPREADS * self._s_live(metric)))
+        minimum_effect = metric.minimum_effect(baseline=centre, is_provisional=False)
+        factor = max(1 + minimum_effect / centre, math.exp(SPREADS * self._s_live(metric)))
         sign = worse_sign(metric)
         return centre * factor**sign, centre * max(factor, CRITICAL_RATIO) ** sign
 
     def _s_live(self, metric: Metric) -> float:
-        """Return how far five minutes of live traffic differ from the centre, on the log scale."""
+        """Return s_live: how much five minutes of live traffic differ from the centre, on the log scale."""
         runs = sum(metric.name in run.metrics for run in self.entry.runs)
         spread = self.entry.spread[metric.name]
         between = spread_between(spread, runs=runs)
@@ -186,9 +186,9 @@ class _Levels:
         return warning, max(warning, CRITICAL_RATIO * centre, at_most + CRITICAL_POINTS)
 
     def _within_reach(self, metric: Metric, limit: float) -> float | None:
-        """Return a limit as it can be told, ``None`` where no live figure could be beyond it.
+        """Return a limit, rounded up to a bucket bound; ``None`` if no live figure could exceed it.
 
-        Prometheus tells no quantile above the last bound of a histogram, so that bound itself is out of reach.
+        Prometheus returns no quantile above the last bound of a histogram.
         """
         limit = float(f"{limit:.6g}")
         if metric.unit is Unit.RATIO:
@@ -199,19 +199,16 @@ class _Levels:
         return None if not above else above[0] if len(above) > 1 else limit if limit < above[0] else None
 
 
-def _least(limit: float | None, hard: float | None) -> float | None:
-    known = [each for each in (limit, hard) if each is not None]
+def _smallest(limit: float | None, hard: float | None) -> float | None:
+    known = [value for value in (limit, hard) if value is not None]
     return min(known, default=None)
-
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistogramEdges:
-    """Asks Prometheus for the bounds; where it cannot tell them they are those that were known before.
+    """Queries Prometheus for bucket bounds, and falls back to the last known ones.
 
-    A limit must not change because Prometheus was away for a moment.
+    Without the fallback, limits would change while Prometheus is unavailable.
     """
 
     source: MetricsSource
@@ -219,12 +216,12 @@ class HistogramEdges:
     before: Mapping[str, Sequence[float]]
 
     def __call__(self, service: Service) -> Sequence[float]:
-        """Return the bounds in seconds, ascending; none where nobody knows them."""
+        """Return the bounds in seconds, ascending; empty where unknown."""
         counting, selector = counting_of(service)
         try:
             found = self.source.values(counting.buckets_query(selector, window="5m"), at=self.clock())
         except PrometheusError as err:
-            log.info("%s: the bounds of its histogram are those known before: %s", service.name, err)
+            log.info("%s: using the last known bounds of its histogram: %s", service.name, err)
             return self.before.get(service.name, ())
-        bounds = (float(each.labels.get("le", "inf")) for each in found)
+        bounds = (float(bucket.labels.get("le", "inf")) for bucket in found)
         return sorted(bound for bound in bounds if math.isfinite(bound))

@@ -1,6 +1,6 @@
-"""From how cells stand to families of metrics; what is not known has no sample, and never a zero.
+"""Bellwether's metrics: families of gauges about cells, and their exposition to Prometheus.
 
-The metrics as Prometheus reads them: its own text format, or OpenMetrics for those who ask for it.
+An unknown value has no sample, never a zero. The format is Prometheus' text format, or OpenMetrics if requested.
 
 Source: prometheus.io, "Exposition formats".
 """
@@ -19,129 +19,129 @@ from include.perf.baselines.entry import Baseline
 from include.perf.load.announcing import SentLoad
 from include.perf.model.metric import METRICS, Metric
 from include.perf.monitoring import names
+from include.perf.monitoring.cell_status import CellStatus
 from include.perf.monitoring.rule_limits import CellLimits
-from include.perf.monitoring.standings import Standing
 from include.perf.runs.record import Severity, Verdict
 from include.perf.runs.run_index import RunEntry
 
 Labels = tuple[str, ...]
 
-Samples = Callable[[Standing], Mapping[Labels, float | None]]
-"""Returns the values of a cell by its further labels; ``None`` is for no sample."""
+Samples = Callable[[CellStatus], Mapping[Labels, float | None]]
+"""Returns the values of a cell by its additional labels; ``None`` for no sample."""
 
 T = TypeVar("T")
 
 
 class Placed(Protocol):
-    """What belongs to an environment."""
+    """Something in an environment."""
 
     @property
     def environment(self) -> str:
-        """Its name."""
+        """Name of the environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellGauge:
-    """A family with at most one sample a cell and set of further labels.
+    """A family of gauges with at most one sample per cell and set of additional labels.
 
     Attributes:
-        labels: beyond those of every cell.
-        about: whose environment is meant, where it is not the catalogue's.
+        labels: names of the additional labels.
+        about: returns what the environment is taken from; ``None`` for the environment of the catalogue.
     """
 
     name: str
     text: str
     samples: Samples
     labels: Labels = ()
-    about: Callable[[Standing], Placed | None] = lambda _: None
+    about: Callable[[CellStatus], Placed | None] = lambda _: None
 
-    def family(self, standings: Sequence[Standing]) -> Family:
-        """Return the family of all cells."""
+    def family(self, statuses: Sequence[CellStatus]) -> Family:
+        """Return the family with the samples of all cells."""
         family = GaugeMetricFamily(self.name, self.text, labels=(*names.CELL_LABELS, *self.labels))
-        for standing in standings:
-            placed = self.about(standing)
-            environment = placed.environment if placed else standing.environment
-            for labels, value in self.samples(standing).items():
+        for status in statuses:
+            placed = self.about(status)
+            environment = placed.environment if placed else status.environment
+            for labels, value in self.samples(status).items():
                 if value is not None:
-                    family.add_metric((standing.cell.service, standing.cell.scenario, environment, *labels), value)
+                    family.add_metric((status.cell.service, status.cell.scenario, environment, *labels), value)
         return family
 
 
-def families_of(standings: Sequence[Standing]) -> Iterator[Family]:
-    """Yield every family there is, those without a sample too: their names say what may come."""
+def families_of(statuses: Sequence[CellStatus]) -> Iterator[Family]:
+    """Yield all families, including those without samples, so that their names are visible."""
     for gauge in GAUGES:
-        yield gauge.family(standings)
+        yield gauge.family(statuses)
 
 
-def _one(value: Callable[[Standing], float | None]) -> Samples:
-    """Return the samples of a family that has one a cell."""
-    return lambda standing: {(): value(standing)}
+def _one(value: Callable[[CellStatus], float | None]) -> Samples:
+    """Return the samples of a family with one sample per cell."""
+    return lambda status: {(): value(status)}
 
 
-def _of(part: Callable[[Standing], T | None], value: Callable[[T], float | None]) -> Samples:
-    """Return the samples of a family that tells of one part of how a cell stands."""
-    return _one(lambda standing: None if (found := part(standing)) is None else value(found))
+def _of(part: Callable[[CellStatus], T | None], value: Callable[[T], float | None]) -> Samples:
+    """Return the samples of a family about one part of a cell's status."""
+    return _one(lambda status: None if (found := part(status)) is None else value(found))
 
 
-def _latest(standing: Standing) -> RunEntry | None:
-    return standing.latest
+def _latest(status: CellStatus) -> RunEntry | None:
+    return status.latest
 
 
-def _measured(standing: Standing) -> RunEntry | None:
-    return standing.measured
+def _measured(status: CellStatus) -> RunEntry | None:
+    return status.measured
 
 
-def _loaded(standing: Standing) -> RunEntry | None:
-    return standing.loaded
+def _loaded(status: CellStatus) -> RunEntry | None:
+    return status.loaded
 
 
-def _baseline(standing: Standing) -> Baseline | None:
-    return standing.baseline
+def _baseline(status: CellStatus) -> Baseline | None:
+    return status.baseline
 
 
-def _load(standing: Standing) -> SentLoad | None:
-    return standing.load
+def _load(status: CellStatus) -> SentLoad | None:
+    return status.load
 
 
-def _verdicts(standing: Standing) -> Mapping[Labels, float | None]:
-    if standing.latest is None:
+def _verdicts(status: CellStatus) -> Mapping[Labels, float | None]:
+    if status.latest is None:
         return {}
-    return {(verdict.value,): float(verdict is standing.latest.verdict) for verdict in Verdict}
+    return {(verdict.value,): float(verdict is status.latest.verdict) for verdict in Verdict}
 
 
-def _shifts(standing: Standing) -> Mapping[Labels, float | None]:
-    shifts = standing.measured.shifts if standing.measured else {}
+def _shifts(status: CellStatus) -> Mapping[Labels, float | None]:
+    shifts = status.measured.shifts if status.measured else {}
     return {(name,): shift.ratio for name, shift in shifts.items()}
 
 
-def _baseline_info(standing: Standing) -> Mapping[Labels, float | None]:
-    baseline = standing.baseline
-    return {} if baseline is None else {(baseline.state_at(standing.now).value, str(baseline.version)): 1.0}
+def _baseline_info(status: CellStatus) -> Mapping[Labels, float | None]:
+    baseline = status.baseline
+    return {} if baseline is None else {(baseline.state_at(status.now).value, str(baseline.version)): 1.0}
 
 
-def _problems(standing: Standing) -> Mapping[Labels, float | None]:
-    return {(severity.value,): float(standing.problems.get(severity, 0)) for severity in Severity}
+def _problems(status: CellStatus) -> Mapping[Labels, float | None]:
+    return {(severity.value,): float(status.problems.get(severity, 0)) for severity in Severity}
 
 
 def _gauges_of(metric: Metric) -> Iterator[CellGauge]:
-    """Yield the families that there are of each of the eight metrics."""
+    """Yield the families about one of the eight metrics."""
     yield CellGauge(
         name=names.family(names.RUN, metric.name),
-        text=f"{metric.title} of the latest measured run, with re-runs the median.",
+        text=f"{metric.title} of the latest measured run; the median if it was re-run.",
         samples=_of(_measured, lambda run: run.value_of(metric.name)),
         about=_measured,
     )
     yield CellGauge(
         name=names.family(names.BASELINE, metric.name),
-        text=f"{metric.title} that runs are held to.",
+        text=f"{metric.title} of the baseline.",
         samples=_of(_baseline, lambda baseline: baseline.metrics.get(metric.name)),
     )
     yield CellGauge(
         name=names.family(names.ALERT_LIMIT, metric.name),
         text=f"{metric.title} beyond which the alert rules fire.",
         labels=("severity",),
-        samples=lambda standing: _limits(standing.limits, metric.name),
-        about=lambda standing: standing.limits,
+        samples=lambda status: _limits(status.limits, metric.name),
+        about=lambda status: status.limits,
     )
 
 
@@ -154,14 +154,14 @@ GAUGES = (
     *chain.from_iterable(map(_gauges_of, METRICS.values())),
     CellGauge(
         name=names.RUN_SHIFT,
-        text="Change of the latest measured run against its baseline, 0.1 being 10 percent more.",
+        text="Change of the latest measured run from its baseline; 0.1 is an increase of 10 percent.",
         labels=("metric",),
         samples=_shifts,
         about=_measured,
     ),
     CellGauge(
         name=names.RUN_VERDICT,
-        text="1 for the verdict of the latest run, 0 for every other one.",
+        text="1 for the verdict of the latest run, 0 for all other verdicts.",
         labels=("verdict",),
         samples=_verdicts,
         about=_latest,
@@ -174,97 +174,97 @@ GAUGES = (
     ),
     CellGauge(
         name=names.RUN_DURATION,
-        text="From the first request to the end of the measured part, of the latest run that sent a load.",
+        text="Duration of the latest run that sent a load, from the first request to the end of the measured part.",
         samples=_of(_loaded, lambda run: (run.ended_at - run.started_at).total_seconds()),
         about=_loaded,
     ),
     CellGauge(
         name=names.GENERATOR_LAG,
-        text="How late the generator released arrivals of that run, 99th percentile; its own fault.",
+        text="Schedule lag of the load generator in that run, 99th percentile.",
         samples=_of(_loaded, lambda run: run.generator_lag_p99_s),
         about=_loaded,
     ),
     CellGauge(
         name=names.GENERATOR_SATURATION,
-        text="Share of a core that the busiest worker of the generator wanted in that run.",
+        text="Share of a core that the busiest worker of the load generator needed in that run.",
         samples=_of(_loaded, lambda run: run.generator_saturation_ratio),
         about=_loaded,
     ),
     CellGauge(
         name=names.BASELINE_INFO,
-        text="The baseline in force: how far it can be trusted, and its version.",
+        text="State and version of the baseline in force.",
         labels=("state", "version"),
         samples=_baseline_info,
     ),
     CellGauge(
         name=names.BASELINE_TIMESTAMP,
-        text="When the baseline was last changed by somebody.",
+        text="Time of the last change of the baseline by a person.",
         samples=_of(_baseline, lambda baseline: baseline.approval.at.timestamp()),
     ),
     CellGauge(
         name=names.BASELINE_EXPIRY,
-        text="From when on the baseline is stale and alarms nobody.",
+        text="Time from which the baseline is stale and raises no critical alert.",
         samples=_of(_baseline, lambda baseline: baseline.expires_at.timestamp()),
     ),
     CellGauge(
         name=names.BASELINE_RUNS,
-        text="Runs behind the baseline.",
+        text="Number of runs in the baseline.",
         samples=_of(_baseline, lambda baseline: len(baseline.runs)),
     ),
     CellGauge(
         name=names.LOAD_RUNNING,
-        text="1 while a load goes out, 0 otherwise.",
-        samples=_one(lambda standing: float(standing.is_loaded)),
+        text="1 while a load is running, 0 otherwise.",
+        samples=_one(lambda status: float(status.is_loaded)),
     ),
     CellGauge(
         name=names.LOAD_START,
-        text="Start of the latest load, re-runs among them.",
+        text="Start of the latest load, including re-runs.",
         samples=_of(_load, lambda load: load.started_at.timestamp()),
     ),
     CellGauge(
         name=names.LOAD_END,
-        text="End of the latest load; while it goes out, and where nobody said, when it has to be over.",
+        text="End of the latest load; the latest possible end while it is running or if its end is unknown.",
         samples=_of(_load, lambda load: (load.ended_at or load.ends_by).timestamp()),
     ),
     CellGauge(
         name=names.OPEN_PROBLEMS,
-        text="Open problems that have to do with the cell; one of several cells counts in each.",
+        text="Open problems of the cell; a problem of several cells counts in each.",
         labels=("severity",),
         samples=_problems,
     ),
 )
-"""All there are, in the order in which they are written."""
+"""All gauges, in the order of the exposition."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposition:
-    """Metrics, ready to be sent."""
+    """Metrics in a text format."""
 
     content: bytes
     content_type: str
 
 
-class _Standings(Collector):
-    """Collects what was found out already."""
+class _StatusCollector(Collector):
+    """Collects the families of given statuses."""
 
-    def __init__(self, standings: Sequence[Standing]) -> None:
-        self._standings = standings
+    def __init__(self, statuses: Sequence[CellStatus]) -> None:
+        self._statuses = statuses
 
     def collect(self) -> Iterable[Family]:
         """Return the families."""
-        return families_of(self._standings)
+        return families_of(self._statuses)
 
 
-def exposition_of(standings: Sequence[Standing], *, accept: str = "") -> Exposition:
+def exposition_of(statuses: Sequence[CellStatus], *, accept: str = "") -> Exposition:
     """Return the metrics of cells.
 
     Args:
-        accept: which formats the reader takes, as the header of that name says.
+        accept: the ``Accept`` header of the request.
     """
     registry = CollectorRegistry()
-    registry.register(_Standings(standings))
+    registry.register(_StatusCollector(statuses))
     try:
         encode, content_type = choose_encoder(accept)
-    except (TypeError, ValueError):  # on a version that is none
+    except (TypeError, ValueError):  # raised for a malformed version
         encode, content_type = choose_encoder("")
     return Exposition(content=encode(registry), content_type=content_type)

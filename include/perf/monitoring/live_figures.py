@@ -1,11 +1,11 @@
-"""Recording rules: the eight metrics of a service as they are now, over 5 and over 30 minutes.
+"""Recording rules: the eight live metrics of a service over 5 and over 30 minutes.
 
-They are asked in the words of the catalogue: CPU, memory and disk by the queries that a run's own figures are had by,
-requests and latency by what the comparison with production counts. The service tells of its latencies what it sees of
-them, a run what the client sees; so a limit from a baseline is on the safe side by the network and the queues before
-the service.
+The queries come from the catalogue: CPU, memory and disk use the queries of a run, requests and latency those of the
+comparison with production. Live latency is measured by the service, and a run's latency by the client, so a limit from
+a baseline is lenient by the network and the queue in front of the service.
 
-Nothing is told of next to nothing: a p99 of fewer than 100 requests is the slowest one, and two failures are no rate.
+Figures of very few requests are not recorded: the p99 of fewer than 100 requests is their maximum, and two failures are
+no rate.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,14 +17,14 @@ from include.perf.model.metric import METRICS
 from include.perf.monitoring.names import family
 from include.perf.monitoring.rule_yaml import Recording
 
-LEAST_REQUESTS = 100
-LEAST_FAILURES = 5
+MIN_REQUESTS = 100
+MIN_FAILURES = 5
 QUANTILES = {"latency_p50": "0.5", "latency_p95": "0.95", "latency_p99": "0.99"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateWindow:
-    """How far back a live figure looks."""
+    """The window of a live figure."""
 
     name: str
     seconds: int
@@ -40,13 +40,13 @@ def live(metric: str, window: RateWindow) -> str:
 
 
 def counting_of(service: Service) -> tuple[ProductionReference, str]:
-    """Return how the requests of a service are counted, and the label matchers of the service under test."""
+    """Return how requests of a service are counted, and the label matchers of the service under test."""
     counting = service.production or ProductionReference(selector=service.prometheus.selector)
     return counting, counting.own_selector or service.prometheus.selector
 
 
 def live_figures(services: Iterable[Service]) -> Iterator[Recording]:
-    """Return the rules that record every figure of every service."""
+    """Return the recording rules of all figures of all services."""
     for service in services:
         labels = {"service": service.name, "environment": service.environment}
         for window in (SHORT, LONG):
@@ -64,8 +64,8 @@ def _query(service: Service, metric: str, window: RateWindow) -> str:
         case "throughput":
             return f"max(({requests}) - ({errors}))"
         case "error_rate":
-            return f"max(({errors}) / ({requests}))\nand on ()\nmax({errors}) * {window.seconds} >= {LEAST_FAILURES}"
+            return f"max(({errors}) / ({requests}))\nand on ()\nmax({errors}) * {window.seconds} >= {MIN_FAILURES}"
         case _:
             buckets = counting.buckets_query(selector, window=window.name)
             quantile = f"histogram_quantile({QUANTILES[metric]}, {buckets})"
-            return f"{quantile}\nand on ()\nmax({requests}) * {window.seconds} >= {LEAST_REQUESTS}"
+            return f"{quantile}\nand on ()\nmax({requests}) * {window.seconds} >= {MIN_REQUESTS}"

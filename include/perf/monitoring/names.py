@@ -1,4 +1,4 @@
-"""Names of our own metrics, by Prometheus' conventions: a namespace, what is measured, its base unit last.
+"""Names of Bellwether's metrics by Prometheus' conventions: namespace, quantity, base unit.
 
 Source: Prometheus documentation, "Metric and label naming".
 """
@@ -8,7 +8,7 @@ from types import MappingProxyType
 NAMESPACE = "bellwether"
 
 CELL_LABELS = ("service", "scenario", "environment")
-"""Every family has these labels; some have one or two more."""
+"""Labels of every family; some have one or two more."""
 
 SUFFIXES = MappingProxyType(
     {
@@ -22,16 +22,16 @@ SUFFIXES = MappingProxyType(
         "disk_usage": "disk_used_ratio",
     }
 )
-"""How the name of a family about one of the eight metrics ends; each has one unit, so each is a family of its own."""
+"""Last part of a family name by metric; a family has one unit, so each metric has its own."""
 
 
 def family(subject: str, metric: str) -> str:
-    """Return the name of the family that tells of a metric: ``bellwether_baseline_latency_p95_seconds``."""
+    """Return the name of the family about a metric: ``bellwether_baseline_latency_p95_seconds``."""
     return f"{NAMESPACE}_{subject}_{SUFFIXES[metric]}"
 
 
 RUN, BASELINE, ALERT_LIMIT = "run", "baseline", "alert_limit"
-"""The subjects that have a family of each of the eight metrics."""
+"""Subjects that have a family for each of the eight metrics."""
 
 RUN_SHIFT = f"{NAMESPACE}_run_shift_ratio"
 RUN_VERDICT = f"{NAMESPACE}_run_verdict"

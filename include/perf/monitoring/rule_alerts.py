@@ -1,4 +1,4 @@
-"""The alerts and their words. Whom they reach, and which of them hides which, is the Alertmanager's business."""
+"""The alerting rules and their annotations. Routing and inhibition are up to the Alertmanager."""
 
 from collections.abc import Iterator
 
@@ -10,12 +10,12 @@ from include.perf.monitoring.rule_yaml import Alert
 
 WARNING, CRITICAL = "warning", "critical"
 
-WARNING_HELD_FOR = "10m"
-CRITICAL_HELD_FOR = "2m"
-"""It is beyond the limit over half an hour as well; this only keeps one odd evaluation from waking anybody."""
+WARNING_FOR = "10m"
+CRITICAL_FOR = "2m"
+"""Short, because a critical alert also needs half an hour beyond the limit; it only filters single evaluations."""
 
-THROUGHPUT_HELD_FOR = "5m"
-"""A critical throughput is told by five minutes alone: few loads last for the half hour that it would take."""
+THROUGHPUT_FOR = "5m"
+"""A critical throughput alert needs only five minutes beyond the limit, because few loads last half an hour."""
 
 LIMITS_REMEMBERED = "2d"
 LONGEST_PAUSE = f"scenario:{NAMESPACE}_longest_pause_seconds"
@@ -27,25 +27,25 @@ _HUMAN = {
     Unit.CORES: '{{{{ {0} | printf "%.2f" }}}} cores',
     Unit.REQUESTS_PER_SECOND: '{{{{ {0} | printf "%.1f" }}}}/s',
 }
-"""How Prometheus' templates write a value for people."""
+"""Templates of Prometheus that format a value with its unit."""
 
 _SERVICE = "{{ $labels.service }} ({{ $labels.environment }})"
-_CELL = "{{ $labels.service }} in {{ $labels.scenario }} ({{ $labels.environment }})"
+_CELL = "{{ $labels.service }} under {{ $labels.scenario }} ({{ $labels.environment }})"
 
 
 def applicable(metric: str) -> str:
-    """Return the name of the recorded limit that holds now, by service, environment and severity."""
+    """Return the name of the recorded limit that applies now, by service, environment and severity."""
     return f"service_environment:{family('alert_limit', metric)}:applicable"
 
 
 def alert_name(metric: Metric) -> str:
-    """Return what the alerts about a metric are called: ``BellwetherLatencyP95High``."""
+    """Return the name of the alerts about a metric: ``BellwetherLatencyP95High``."""
     words = "".join(word.capitalize() for word in metric.name.split("_"))
-    return f"Bellwether{words}{'Low' if _is_mirrored(metric) else 'High'}"
+    return f"Bellwether{words}{'Low' if _is_higher_better(metric) else 'High'}"
 
 
 def alerts() -> Iterator[Alert]:
-    """Return every alert: two for each metric, then those about what the limits rest on."""
+    """Return all alerts: two for each metric, then those about baselines, runs and limits."""
     for metric in METRICS.values():
         yield _warning(metric)
         yield _critical(metric)
@@ -55,17 +55,17 @@ def alerts() -> Iterator[Alert]:
 
 
 def _warning(metric: Metric) -> Alert:
-    return _beyond(metric, WARNING, windows=(SHORT,), held_for=WARNING_HELD_FOR)
+    return _beyond(metric, WARNING, windows=(SHORT,), pending_for=WARNING_FOR)
 
 
 def _critical(metric: Metric) -> Alert:
-    if _is_mirrored(metric):
-        return _beyond(metric, CRITICAL, windows=(SHORT,), held_for=THROUGHPUT_HELD_FOR)
-    return _beyond(metric, CRITICAL, windows=(SHORT, LONG), held_for=CRITICAL_HELD_FOR)
+    if _is_higher_better(metric):
+        return _beyond(metric, CRITICAL, windows=(SHORT,), pending_for=THROUGHPUT_FOR)
+    return _beyond(metric, CRITICAL, windows=(SHORT, LONG), pending_for=CRITICAL_FOR)
 
 
-def _beyond(metric: Metric, severity: str, *, windows: tuple[RateWindow, ...], held_for: str) -> Alert:
-    sign, side = ("<", "below") if _is_mirrored(metric) else (">", "above")
+def _beyond(metric: Metric, severity: str, *, windows: tuple[RateWindow, ...], pending_for: str) -> Alert:
+    sign, side = ("<", "below") if _is_higher_better(metric) else (">", "above")
     limit = f'{applicable(metric.name)}{{severity="{severity}"}}'
     over = [f"(\n  {live(metric.name, window)}\n  {sign} on (service, environment)\n  {limit}\n)" for window in windows]
     spans = " and ".join(window.name for window in windows)
@@ -73,24 +73,24 @@ def _beyond(metric: Metric, severity: str, *, windows: tuple[RateWindow, ...], h
     return Alert(
         name=alert_name(metric),
         expr="\nand on (service, environment)\n".join(over),
-        held_for=held_for,
+        pending_for=pending_for,
         labels={"severity": severity},
         annotations={
             "summary": f"{metric.title} of {_SERVICE} is {human.format('$value')}",
             "description": (
-                f"It is {side} its {severity} limit of {_limit_now(metric, severity)} over the last {spans}. That is "
-                "the limit of the scenario whose load runs on the service now, else the most lenient of its scenarios."
+                f"It is {side} its {severity} limit of {_limit_now(metric, severity)} over the last {spans}. This is "
+                "the limit of the scenario whose load is running, else the most lenient limit of all scenarios."
             ),
             "runbook": (
-                "Look at what was deployed or has more traffic since it began. Where this is the level from now on, "
-                "promote a run that shows it (python -m include.perf baselines promote), and the limit follows."
+                "Check recent deployments and changes of traffic. If the new level is intended, promote a run that "
+                "shows it (python -m include.perf baselines promote); the limit then follows."
             ),
         },
     )
 
 
 def _limit_now(metric: Metric, severity: str) -> str:
-    """Return the template of the limit that holds; a template knows the labels of an alert and may ask again."""
+    """Return the template that queries the applicable limit by the labels of the alert."""
     query = f'printf "{applicable(metric.name)}{{service=%q,environment=%q,severity=\\"{severity}\\"}}"'
     value = _HUMAN[metric.unit].format("value (first .)")
     return f"{{{{ with {query} $labels.service $labels.environment | query }}}}{value}{{{{ end }}}}"
@@ -104,12 +104,12 @@ def _baseline_too_old() -> Alert:
             f"time() - max by (service, scenario, environment) ({NAMESPACE}_baseline_timestamp_seconds)"
             f" > {REVIEW_AFTER.total_seconds():.0f}"
         ),
-        held_for="1h",
+        pending_for="1h",
         labels={"severity": WARNING},
         annotations={
             "summary": f"The baseline of {_CELL} is {{{{ $value | humanizeDuration }}}} old",
-            "description": f"Its limits hold what the service was like then; after {days} days somebody looks at it.",
-            "runbook": "See python -m include.perf baselines review, and promote a run of these days where it agrees.",
+            "description": f"Its limits describe the service as it was then. A baseline is reviewed after {days} days.",
+            "runbook": "Run python -m include.perf baselines review, and promote a recent run if it is as expected.",
         },
     )
 
@@ -121,15 +121,15 @@ def _no_run() -> Alert:
             f"time() - max by (service, scenario, environment) ({NAMESPACE}_run_timestamp_seconds)\n"
             f"> on (scenario) group_left ()\n{LONGEST_PAUSE}"
         ),
-        held_for="5m",
+        pending_for="5m",
         labels={"severity": WARNING},
         annotations={
             "summary": f"No run of {_CELL} for {{{{ $value | humanizeDuration }}}}",
             "description": (
-                "That is longer than its schedule ever rests, and nothing is known of the service in this scenario "
-                "since then."
+                "This is longer than the longest pause in its schedule. There are no results of the service under this "
+                "scenario since then."
             ),
-            "runbook": "Is the DAG paused, or the scheduler down? Airflow shows the last runs of the DAG.",
+            "runbook": "Is the DAG paused, or the scheduler down? Airflow shows the latest runs of the DAG.",
         },
     )
 
@@ -142,21 +142,21 @@ def _limits_absent() -> Alert:
             f"count by (service, environment) (last_over_time({limits}[{LIMITS_REMEMBERED}]))\n"
             f"unless on (service, environment)\ncount by (service, environment) ({limits})"
         ),
-        held_for="15m",
+        pending_for="15m",
         labels={"severity": WARNING},
         annotations={
-            "summary": f"The limits of {_SERVICE} are gone",
+            "summary": f"The limits of {_SERVICE} are missing",
             "description": (
-                "Without them no figure of the service is watched. It is told for as long as they are remembered: "
-                f"{LIMITS_REMEMBERED}."
+                "Without them no alert about the service can fire. This alert ends "
+                f"{LIMITS_REMEMBERED} after the limits were last seen."
             ),
             "runbook": (
-                "Does Prometheus still scrape Bellwether's own metrics (up of that job)? Where the service has left "
-                "the catalogue, this ends by itself."
+                "Does Prometheus still scrape Bellwether's metrics (see 'up' of that job)? If the service was removed "
+                "from the catalogue, no action is needed."
             ),
         },
     )
 
 
-def _is_mirrored(metric: Metric) -> bool:
+def _is_higher_better(metric: Metric) -> bool:
     return metric.direction is Direction.HIGHER_IS_BETTER

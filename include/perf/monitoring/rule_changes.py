@@ -1,4 +1,4 @@
-"""Which limits a promotion changes, and the words for it."""
+"""Changes of limits by a promotion, and their description."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from include.perf.monitoring.rule_limits import CellLimits, RuleLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """A limit that is another one now.
+    """A changed limit.
 
     Attributes:
-        before, after: in base units; ``None`` without a limit.
+        before, after: in base units; ``None`` for no limit.
     """
 
     cell: CellName
@@ -36,8 +36,8 @@ class Change:
 
 
 def changes_between(before: RuleLimits, after: RuleLimits) -> tuple[Change, ...]:
-    """Return every limit that differs, cell by cell."""
-    cells = sorted({each.cell for limits in (before, after) for each in limits.cells})
+    """Return all limits that differ, by cell."""
+    cells = sorted({found.cell for limits in (before, after) for found in limits.cells})
     return tuple(change for cell in cells for change in _changes_of(cell, before.of(cell), after.of(cell)))
 
 
@@ -56,14 +56,14 @@ def _by_severity(limits: CellLimits | None, metric: str) -> dict[str, float]:
     return {} if found is None else found.by_severity
 
 
-def in_lines(changes: Iterable[Change], baselines: Baselines) -> Iterator[str]:
-    """Return a line for each cell, with the change of its baseline.
+def describe_changes(changes: Iterable[Change], baselines: Baselines) -> Iterator[str]:
+    """Return a line for each cell, with the origin of its baseline.
 
-    ``orders-service in calm (baseline version 4 by ana: faster): p95 warning 61.2 ms → 58 ms, critical …; p99 …``
+    ``orders-service under calm (baseline version 4 by ana: faster): p95 warning 61.2 ms → 58 ms, critical …; p99 …``
     """
     for cell, of_cell in groupby(changes, key=attrgetter("cell")):
         origin = _origin(baselines.get(cell.service, cell.scenario))
-        yield f"{cell.service} in {cell.scenario} ({origin}): {_all_of(tuple(of_cell))}"
+        yield f"{cell.service} under {cell.scenario} ({origin}): {_all_of(tuple(of_cell))}"
 
 
 def _all_of(changes: tuple[Change, ...]) -> str:

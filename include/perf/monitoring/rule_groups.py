@@ -1,6 +1,6 @@
-"""The whole rules file: what is recorded of the services, which limits hold now, and what is told.
+"""The rules file: groups of recorded figures, applicable limits and alerts.
 
-How long a scenario rests between two runs when all is well, so that it is missed when it rests for longer.
+It also holds the longest pause between two scheduled runs of each scenario, after which `BellwetherNoRun` fires.
 """
 
 import hashlib
@@ -17,39 +17,40 @@ from include.perf.monitoring.names import NAMESPACE, family
 from include.perf.monitoring.rule_alerts import LONGEST_PAUSE, alerts, applicable
 from include.perf.monitoring.rule_yaml import Group, Recording, to_yaml
 
-PATIENCE = timedelta(hours=2)
-"""A service has its turn sooner in one night and later in another: so a nightly scenario is missed after 26 h."""
+GRACE = timedelta(hours=2)
+"""Added to the longest pause, because a service runs earlier in one night than in another: a nightly scenario is
+missing after 26 h."""
 
-_LOOKED_AT = timedelta(days=373)
-"""A year, and a week of the next one: around the turn of the year the market is closed the longest."""
+_PERIOD = timedelta(days=373)
+"""One year and a week, because the market has its longest pause around New Year."""
 
 
 def longest_pause(schedule: Schedule, hours: MarketHours, *, year: int) -> timedelta:
-    """Return the longest time from a start to the next one in a year, by the wall clock, and some patience.
+    """Return the longest time between two scheduled starts in a year, by the wall clock, plus `GRACE`.
 
-    Weekends and holidays are in it, so that nothing is missed on a day on which nothing is to run.
+    It includes weekends and holidays, so that no run is missing on a day without a scheduled run.
     """
     zone = ZoneInfo(schedule.zone(hours))
     begin = datetime(year, 1, 1, tzinfo=UTC)
     start = schedule.next_start(begin, hours)
     longest = timedelta()
-    while start < begin + _LOOKED_AT:
+    while start < begin + _PERIOD:
         following = schedule.next_start(start, hours)
         shown = (moment.astimezone(zone).replace(tzinfo=None) for moment in (following, start))
         longest = max(longest, next(shown) - next(shown))
         start = following
-    return longest + PATIENCE
+    return longest + GRACE
 
 
 RULES_FILE = "bellwether-rules.yaml"
 
 HEAD = """\
-Alert rules of Bellwether, written by `python -m include.perf rules write`; what is changed here is lost.
-The limits themselves are gauges of its own metrics, and change with the baselines.
+Alert rules of Bellwether, written by `python -m include.perf rules write`; changes to this file are lost.
+The limits are gauges among Bellwether's metrics and change with the baselines.
 """
 
 DIGEST_RECORD = f"{NAMESPACE}:rules_info"
-"""A series of value 1 whose label ``digest`` tells which version of the rules Prometheus has loaded."""
+"""A series of value 1 whose label ``digest`` identifies the version of the loaded rules."""
 
 _CELL = "(service, scenario, environment)"
 
@@ -59,7 +60,7 @@ _LOADED = f"{NAMESPACE}_load_running == 1"
 
 
 def rule_groups(catalogue: Catalogue, *, now: datetime) -> tuple[Group, ...]:
-    """Return the groups of the rules; within a year the same catalogue gives the same ones."""
+    """Return the groups of rules; they depend only on the catalogue and the year."""
     return (
         Group(name="bellwether-figures", rules=tuple(live_figures(catalogue.services.values()))),
         Group(name="bellwether-limits", rules=(*_limits(), *_pauses(catalogue, now=now))),
@@ -70,17 +71,17 @@ def rule_groups(catalogue: Catalogue, *, now: datetime) -> tuple[Group, ...]:
 def rules_text(groups: tuple[Group, ...]) -> bytes:
     """Return the content of the rules file."""
     digest = Recording(record=DIGEST_RECORD, expr="vector(1)", labels={"digest": digest_of(groups)})
-    whole = (*groups, Group(name="bellwether-rules", rules=(digest,)))
-    return to_yaml({"groups": [group.document() for group in whole]}, head=HEAD)
+    complete = (*groups, Group(name="bellwether-rules", rules=(digest,)))
+    return to_yaml({"groups": [group.document() for group in complete]}, head=HEAD)
 
 
 def digest_of(groups: tuple[Group, ...]) -> str:
-    """Return what tells these rules from others."""
+    """Return the digest that identifies a version of the rules."""
     return hashlib.sha256(to_yaml([group.document() for group in groups])).hexdigest()[:12]
 
 
 def in_force(metric: str) -> str:
-    """Return the name of the recorded limits of each cell, of an expired baseline none that is critical."""
+    """Return the name of the recorded limits of each cell; expired baselines have no critical ones."""
     return f"service_scenario_environment:{family('alert_limit', metric)}:in_force"
 
 
@@ -95,14 +96,14 @@ def _limits() -> Iterator[Recording]:
                 f"unless on {_CELL}\n({_EXPIRED})"
             ),
         )
-        is_mirrored = metric.direction is Direction.HIGHER_IS_BETTER
-        yield Recording(record=applicable(name), expr=_while_loaded(name) if is_mirrored else _always(name))
+        is_higher_better = metric.direction is Direction.HIGHER_IS_BETTER
+        yield Recording(record=applicable(name), expr=_while_loaded(name) if is_higher_better else _always(name))
 
 
 def _always(metric: str) -> str:
-    """Return the limit of the scenario whose load runs; without a load the most lenient one.
+    """Return the limit of the scenario whose load is running, else the most lenient one.
 
-    While the load of a scenario without limits runs, none holds: nobody knows what it should look like.
+    While a load without limits is running, no limit applies, because the expected values are unknown.
     """
     by = "max by (service, environment, severity)"
     return (
@@ -112,7 +113,7 @@ def _always(metric: str) -> str:
 
 
 def _while_loaded(metric: str) -> str:
-    """Return the limit of the scenario whose load fills the window: how much is asked for at night is no trouble."""
+    """Return the limit of the scenario whose load fills the window; less traffic at other times is no problem."""
     began = f"time() - {NAMESPACE}_load_start_timestamp_seconds >= {SHORT.seconds}"
     return (
         f"min by (service, environment, severity) (\n  {in_force(metric)}\n  and on {_CELL} ({_LOADED})\n"
@@ -121,7 +122,7 @@ def _while_loaded(metric: str) -> str:
 
 
 def _pauses(catalogue: Catalogue, *, now: datetime) -> Iterator[Recording]:
-    """Return how long each scenario that has a schedule may rest."""
+    """Return the longest pause of each scheduled scenario."""
     for scenario in catalogue.scenarios.values():
         if scenario.schedule is not None:
             pause = longest_pause(scenario.schedule, catalogue.market_hours, year=now.year)

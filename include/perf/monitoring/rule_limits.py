@@ -1,7 +1,4 @@
-"""The limits in force: from where on a live figure is told, in base units.
-
-The file of the limits in force, ``limits.json`` in the folder of the rules.
-"""
+"""Limits beyond which the alert rules fire, in base units, and the file ``limits.json`` that holds those in force."""
 
 import json
 from collections.abc import Mapping
@@ -16,12 +13,12 @@ from include.perf.model.errors import RulesError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """What a metric is held to; for throughput the limits lie below the centre.
+    """The limits of a metric; those of throughput are below the centre.
 
     Attributes:
-        centre: the baseline's level.
-        critical: ``None`` where the baseline bears no more than a warning.
-        hard: the service's hard limit, where it has one; neither limit is beyond it.
+        centre: value of the baseline.
+        critical: ``None`` if the baseline allows only warnings.
+        hard: the service's hard limit, if any, which caps both limits.
     """
 
     centre: float
@@ -31,18 +28,18 @@ class Limit:
 
     @property
     def by_severity(self) -> dict[str, float]:
-        """The limits that there are, by the severity of what is beyond them."""
+        """The existing limits by severity."""
         found = {"warning": self.warning, "critical": self.critical}
         return {severity: value for severity, value in found.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellLimits:
-    """The limits of a service in a scenario.
+    """The limits of a cell: a service under a scenario.
 
     Attributes:
-        baseline_version: that they are of.
-        metrics: by name of the metric; one that has none is left out.
+        baseline_version: version of the baseline that the limits are derived from.
+        metrics: limits by metric name; metrics without a limit are omitted.
     """
 
     service: str
@@ -53,7 +50,7 @@ class CellLimits:
 
     @property
     def cell(self) -> CellName:
-        """The service and the scenario."""
+        """Service and scenario."""
         return CellName(self.service, self.scenario)
 
 
@@ -63,15 +60,15 @@ class RuleLimits:
 
     Attributes:
         cells: in alphabetical order.
-        edges: by service, the upper bounds in seconds of its latency histogram, ascending, as they were last known.
+        edges: last known upper bounds of each service's latency histogram, in seconds, ascending.
     """
 
     cells: tuple[CellLimits, ...] = ()
     edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def of(self, cell: CellName) -> CellLimits | None:
-        """Return the limits of a cell, if it has any."""
-        return next((each for each in self.cells if each.cell == cell), None)
+        """Return the limits of a cell; ``None`` without limits."""
+        return next((limits for limits in self.cells if limits.cell == cell), None)
 
 
 LIMITS_FILE = "limits.json"
@@ -84,12 +81,12 @@ _LIMITS: TypeAdapter[RuleLimits] = TypeAdapter(RuleLimits)
 
 
 def read_limits(path: Path) -> RuleLimits | None:
-    """Return the limits in a file; ``None`` when it is not there yet.
+    """Return the limits of a file; ``None`` if it does not exist yet.
 
     Raises:
-        RulesError: it cannot be read, or is not what it should be.
+        RulesError: the file cannot be read or is malformed.
     """
-    remedy = "remove it, and write it anew: python -m include.perf rules write"
+    remedy = "delete it, then run: python -m include.perf rules write"
     try:
         document = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -104,10 +101,10 @@ def read_limits(path: Path) -> RuleLimits | None:
     try:
         return _LIMITS.validate_python(document)
     except ValidationError as err:
-        raise RulesError(f"{path} holds no limits ({err.error_count()} problems); {remedy}") from err
+        raise RulesError(f"{path} is malformed ({err.error_count()} problems); {remedy}") from err
 
 
 def format_limits(limits: RuleLimits) -> bytes:
-    """Write limits as they stand in the file."""
+    """Return the content of the limits file."""
     document = {VERSION_KEY: SCHEMA_VERSION, **_LIMITS.dump_python(limits, mode="json")}
     return f"{json.dumps(document, indent=2)}\n".encode()

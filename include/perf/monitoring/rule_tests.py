@@ -1,9 +1,13 @@
-"""Unit tests of the rules for ``promtool test rules``, made with the limits that are really in force.
+"""Unit tests of the rules for ``promtool test rules``, generated with the limits in force.
 
-Every service is quiet at each of its baselines; every alert fires beyond its limit, after its time and not before; it
-is quiet where only the last minutes are beyond a critical limit, and in an environment that has no limits. Time begins
-at 0, and recorded figures are given instead of what they are made of, which is asked in the catalogue's own words. All
-services are tested at once: what an evaluation costs is the number of rules.
+They are part of each publication, because ``promtool check rules`` only parses: a rule whose labels match no limit
+passes that check and never fires, so that missing alerts would look like a healthy service. Names, environments and
+schedules come from the catalogue, and limits from the baselines, so tests with fixed values cannot cover them.
+
+The tests check that each service is quiet at each of its baselines; that each alert fires beyond its limit, after its
+pending time and not before; and that it is quiet if only the last minutes are beyond a critical limit, and in an
+environment without limits. Time starts at 0. Recorded figures are given as input, without the catalogue's queries
+behind them. All services are tested together, because the cost of an evaluation depends on the number of rules.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +26,7 @@ from include.perf.monitoring.rule_yaml import Group, Recording, to_yaml
 
 MINUTES = 70
 SETTLED = 16
-"""After so many minutes everything fires that ever will: the slowest alert about a figure takes ten."""
+"""Minutes after which all expected alerts about figures fire; the slowest one takes ten."""
 
 BEYOND_RATIO = 1.001
 ELSEWHERE = "elsewhere"
@@ -34,7 +38,7 @@ _Values = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Firing:
-    """What must be firing at a minute, and nothing else, by name, severity, service and further labels."""
+    """Alerts that must fire at a minute, and no others, given by the values of ``labels``."""
 
     minute: int
     alerts: _Alerts = frozenset()
@@ -50,9 +54,9 @@ class _Firing:
 
 
 def rule_tests(rules_file: str, cells: Sequence[CellLimits], groups: Iterable[Group]) -> bytes:
-    """Return the tests of the rules in a file beside them.
+    """Return the tests of a rules file.
 
-    A made-up service is among those in them: it has every limit, so that every alert is tested.
+    They include a fictitious service with all limits, so that each alert is tested.
     """
     tests = [*_of_figures((*cells, _MADE_UP)), _of_age_and_pauses(groups), _of_absence()]
     return to_yaml({"rule_files": [rules_file], "evaluation_interval": "1m", "tests": tests})
@@ -77,15 +81,15 @@ _MADE_UP = CellLimits(
 
 def _of_figures(cells: Sequence[CellLimits]) -> Iterator[dict[str, Any]]:
     services = [tuple(of_service) for _, of_service in groupby(cells, key=attrgetter("service"))]
-    turns = [tuple(cell for cell in turn if cell is not None) for turn in zip_longest(*services)]
-    for loaded, beside in zip(turns, (*turns[1:], turns[0]), strict=True):
+    rounds = [tuple(cell for cell in cells if cell is not None) for cells in zip_longest(*services)]
+    for loaded, idle in zip(rounds, (*rounds[1:], rounds[0]), strict=True):
         scenarios = ", ".join(dict.fromkeys(cell.scenario for cell in loaded))
-        # With the limits of one scenario that does not run: those of all would be in the file once for each of them.
-        limits = _united(map(_limits, (*loaded, *beside)))
+        # the limits of only one idle scenario, because those of all would multiply the size of the file
+        limits = _united(map(_limits, (*loaded, *idle)))
         yield _Case(name=f"at the baselines of {scenarios}", cells=loaded).test(limits)
     fullest = tuple(max(of_service, key=lambda cell: len(_limits(cell))) for of_service in services)
     elsewhere = tuple(replace(cell, environment=ELSEWHERE) for cell in fullest)
-    limits = _united(map(_limits, (*fullest, *turns[-1])))
+    limits = _united(map(_limits, (*fullest, *rounds[-1])))
     yield _Case(name="beyond the warning limits", cells=fullest, short=WARNING).test(limits)
     yield _Case(name="beyond the critical limits", cells=fullest, short=CRITICAL, long=CRITICAL).test(limits)
     yield _Case(name="beyond the critical limits for minutes only", cells=fullest, short=CRITICAL).test(limits)
@@ -94,10 +98,10 @@ def _of_figures(cells: Sequence[CellLimits]) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:
-    """Services whose load runs, with figures at their centres or just beyond their limits.
+    """Services under load, with figures at their centres or just beyond their limits.
 
     Attributes:
-        short, long: the severity of the limits that figures over 5 and 30 minutes are beyond; ``None`` at the centres.
+        short, long: severity of the limits that the figures over 5 and 30 minutes exceed; ``None`` for the centres.
     """
 
     name: str
@@ -106,7 +110,7 @@ class _Case:
     long: str | None = None
 
     def test(self, limits: Mapping[str, str]) -> dict[str, Any]:
-        """Return the test: nothing at once, what is critical before what is not, and all of it in the end."""
+        """Return the test: no alert at first, then critical ones, finally all."""
         fired = frozenset(alert for cell in self.cells if cell.environment != ELSEWHERE for alert in self._fired(cell))
         critical = frozenset(alert for alert in fired if CRITICAL in alert)
         expected = [
@@ -117,17 +121,17 @@ class _Case:
         return _test(self.name, {**limits, **_united(map(self._series, self.cells))}, expected)
 
     def _fired(self, cell: CellLimits) -> Iterator[tuple[str, ...]]:
-        """Return the alerts that the figures lead to; a centre may lie beyond a hard limit."""
+        """Return the expected alerts; a centre may be beyond a hard limit."""
         short, long = _figures(cell, self.short), _figures(cell, self.long)
         for name, limits in cell.metrics.items():
             for severity, limit in limits.by_severity.items():
-                is_short_alone = severity == WARNING or _is_mirrored(name)
-                figures = (short[name],) if is_short_alone else (short[name], long[name])
-                if all(figure < limit if _is_mirrored(name) else figure > limit for figure in figures):
+                uses_short_only = severity == WARNING or _is_higher_better(name)
+                figures = (short[name],) if uses_short_only else (short[name], long[name])
+                if all(figure < limit if _is_higher_better(name) else figure > limit for figure in figures):
                     yield alert_name(METRICS[name]), severity, cell.service
 
     def _series(self, cell: CellLimits) -> _Series:
-        """Return the figures of a service, and that its load began ten minutes before the time does."""
+        """Return the figures of a service whose load started ten minutes before time 0."""
         of_load = {"load_running": 1.0, "load_start_timestamp_seconds": -600.0}
         series = {
             _name(f"{NAMESPACE}_{name}", cell, scenario=cell.scenario): _constant(value)
@@ -140,11 +144,11 @@ class _Case:
 
 
 def _figures(cell: CellLimits, severity: str | None) -> _Values:
-    """Return the centres, or figures just beyond the limits of a severity; of the warning where there is no other."""
+    """Return the centres, or figures just beyond the limits of a severity (of the warning if it has no other)."""
     if severity is None:
         return {name: limit.centre for name, limit in cell.metrics.items()}
     limits = {name: limit.by_severity.get(severity, limit.warning) for name, limit in cell.metrics.items()}
-    return {name: limit * BEYOND_RATIO ** (-1 if _is_mirrored(name) else 1) for name, limit in limits.items()}
+    return {name: limit * BEYOND_RATIO ** (-1 if _is_higher_better(name) else 1) for name, limit in limits.items()}
 
 
 def _limits(cell: CellLimits) -> _Series:
@@ -155,26 +159,26 @@ def _limits(cell: CellLimits) -> _Series:
     }
 
 
-# What the limits rest on
+# Baselines, runs and absent limits
 
 
 def _of_age_and_pauses(groups: Iterable[Group]) -> dict[str, Any]:
-    """Return a test with one of each that is too old, and one that is just young enough."""
+    """Return a test with one baseline and run that are too old, and one of each that is just recent enough."""
     old = REVIEW_AFTER.total_seconds()
     ages = {"old": -old - 60, "young": 3600.0 * 2 - old}
     series = {_of(f"{NAMESPACE}_baseline_timestamp_seconds", name): _constant(age) for name, age in ages.items()}
-    told: list[tuple[str, ...]] = []
+    missed: list[tuple[str, ...]] = []
     for scenario, pause in _pauses(groups).items():
         ends = {"missed": -pause - 60, "resting": 3600.0 * 2 - pause}
         for name, ended in ends.items():
             series[_of(f"{NAMESPACE}_run_timestamp_seconds", name, scenario=scenario)] = _constant(ended)
-        told.append(("BellwetherNoRun", "missed", scenario))
+        missed.append(("BellwetherNoRun", "missed", scenario))
     labels = ("alertname", "service", "scenario")
     stale = ("BellwetherBaselineTooOld", "old", _MADE_UP.scenario)
     expected = [
         _Firing(minute=4),
-        _Firing(minute=50, alerts=frozenset(told), labels=labels),
-        _Firing(minute=61, alerts=frozenset([*told, stale]), labels=labels),
+        _Firing(minute=50, alerts=frozenset(missed), labels=labels),
+        _Firing(minute=61, alerts=frozenset([*missed, stale]), labels=labels),
     ]
     return _test("baselines and runs that are too old", series, expected)
 
@@ -189,21 +193,21 @@ def _pauses(groups: Iterable[Group]) -> dict[str, float]:
 
 
 def _of_absence() -> dict[str, Any]:
-    """Return a test of limits that are there for ten minutes; for another five Prometheus still takes them to be."""
-    told = frozenset({("BellwetherLimitsAbsent", WARNING, _MADE_UP.service)})
+    """Return a test of limits that exist for ten minutes; Prometheus sees them for another five."""
+    absent = frozenset({("BellwetherLimitsAbsent", WARNING, _MADE_UP.service)})
     series = dict.fromkeys(_limits(_MADE_UP), "1+0x10")
-    return _test("limits that are gone", series, [_Firing(minute=28), _Firing(minute=32, alerts=told)])
+    return _test("limits that are gone", series, [_Firing(minute=28), _Firing(minute=32, alerts=absent)])
 
 
-# Series as promtool reads them
+# Series in promtool's notation
 
 
 def _test(name: str, series: Mapping[str, str], expected: list[_Firing]) -> dict[str, Any]:
     return {
         "name": name,
         "interval": "1m",
-        "input_series": [{"series": each, "values": values} for each, values in series.items()],
-        "promql_expr_test": [each.document() for each in expected],
+        "input_series": [{"series": metric, "values": values} for metric, values in series.items()],
+        "promql_expr_test": [firing.document() for firing in expected],
     }
 
 
@@ -227,5 +231,5 @@ def _united(parts: Iterable[_Series]) -> _Series:
     return {name: values for part in parts for name, values in part.items()}
 
 
-def _is_mirrored(metric: str) -> bool:
+def _is_higher_better(metric: str) -> bool:
     return METRICS[metric].direction is Direction.HIGHER_IS_BETTER

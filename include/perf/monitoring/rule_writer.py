@@ -1,13 +1,10 @@
-"""The rules of this catalogue and these baselines: looked at, checked, and written.
+"""Draft, check and publish the alert rules of a catalogue and the limits of its baselines.
 
-Rules and limits as they would be now, before anything is put in place.
+`RuleWriter` drafts rules and limits from the current catalogue and baselines. `Publisher` checks and tests a draft,
+replaces the files atomically, and has Prometheus load them. If promtool or Prometheus refuses the rules, the previous
+files are restored. Rules that are valid but were not loaded stay in place; the error says what Prometheus lacks.
 
-Putting rules and limits in place: checked, tested, replaced at once, reloaded where wanted, and looked for.
-
-What promtool or Prometheus refuses is never left behind: the files are then as they were. Rules that were not seen to
-be loaded stay in place, for they are right; the error says what Prometheus lacks.
-
-What the alert rules need of the outside world.
+The ports of this room are here, too: `RuleChecker`, `RuleServer` and `RulesStore`.
 """
 
 import logging
@@ -29,14 +26,21 @@ from include.perf.monitoring.rule_groups import DIGEST_RECORD, RULES_FILE, diges
 from include.perf.monitoring.rule_limits import RuleLimits, format_limits
 from include.perf.monitoring.rule_tests import rule_tests
 
+log = logging.getLogger(__name__)
+
+LOADED_WITHIN_S = 30.0
+"""How long Prometheus may take to load new rules after a reload."""
+
+LOOK_EVERY_S = 0.5
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What is to be put in place.
+    """Rules and limits before they are published.
 
     Attributes:
-        tests: of the rules, for promtool.
-        digest: tells these rules from others once Prometheus has loaded them.
+        tests: unit tests of the rules, for promtool.
+        digest: identifies the version of the rules in Prometheus.
         left_out: a sentence for each cell and each metric without a limit.
     """
 
@@ -48,7 +52,7 @@ class Draft:
 
 
 def draft(baselines: Baselines, catalogue: Catalogue, *, edges: Edges, now: datetime) -> Draft:
-    """Write the rules of a catalogue, the limits of its baselines, and the tests of both."""
+    """Return the rules of a catalogue, the limits of its baselines, and the tests of both."""
     derived: Derived = derive(baselines, catalogue, edges=edges, now=now)
     groups = rule_groups(catalogue, now=now)
     return Draft(
@@ -61,14 +65,17 @@ def draft(baselines: Baselines, catalogue: Catalogue, *, edges: Edges, now: date
 
 
 class RuleChecker(Protocol):
-    """Knows what rules must be like, and what they would do."""
+    """Checks and tests rules."""
 
     def check(self, rules: bytes, tests: bytes, *, name: str) -> None:
-        """Read rules as Prometheus would, and run their unit tests, which name the rules by ``name``.
+        """Check rules and run their unit tests.
+
+        Args:
+            name: file name of the rules, by which the tests refer to them.
 
         Raises:
-            RulesRefused: they are wrong, or a test fails; says where.
-            RulesError: nobody could look.
+            RulesRefused: the rules are invalid, or a test fails; the message says where.
+            RulesError: the check could not be run.
         """
 
 
@@ -77,7 +84,7 @@ class LoadedRule:
     """A rule that Prometheus evaluates.
 
     Attributes:
-        error: why its last evaluation failed; empty when it did not.
+        error: why its last evaluation failed; empty after a successful one.
     """
 
     name: str
@@ -89,64 +96,57 @@ class RuleServer(Protocol):
     """A Prometheus that loads rules."""
 
     def reload(self) -> None:
-        """Let it read its configuration and all rules again.
+        """Reload the configuration and all rules.
 
         Raises:
-            RulesRefused: it refused what it read, and goes on with what it had.
-            RulesError: it does not do so when asked.
-            PrometheusUnavailable: it does not answer.
+            RulesRefused: Prometheus refused the configuration and keeps the previous one.
+            RulesError: Prometheus does not reload on request.
+            PrometheusUnavailable: Prometheus does not answer.
         """
 
     def loaded(self) -> Sequence[LoadedRule]:
-        """Return the rules that it has.
+        """Return the loaded rules.
 
         Raises:
-            PrometheusUnavailable: it does not answer.
+            PrometheusUnavailable: Prometheus does not answer.
         """
 
 
 class RulesStore(Protocol):
-    """The folder of the rules, which Prometheus reads, and of the limits in force."""
+    """The folder with the rules, which Prometheus reads, and the limits in force."""
 
     @property
     def where(self) -> str:
-        """The file that Prometheus is to read."""
+        """Path of the rules file."""
 
     def locked(self) -> AbstractContextManager[None]:
-        """Wait until nobody else changes it, and keep others from it."""
+        """Hold the lock for changes; wait for other writers."""
 
     def limits(self) -> RuleLimits | None:
-        """Return the limits in force; ``None`` without any.
+        """Return the limits in force; ``None`` if there is no file yet.
 
         Raises:
-            RulesError: they cannot be read.
+            RulesError: the file cannot be read.
         """
 
     def read(self) -> tuple[bytes | None, bytes | None]:
-        """Return the files of the rules and of the limits as they are; ``None`` for one that is not there."""
+        """Return the content of the rules file and of the limits file; ``None`` for a missing file."""
 
     def write(self, rules: bytes | None, limits: bytes | None) -> None:
-        """Put files in the place of those that are there, each whole or not at all; ``None`` removes one.
+        """Replace both files, each atomically; ``None`` removes a file.
 
         Raises:
-            RulesError: they cannot be written.
+            RulesError: a file cannot be written.
         """
-
-
-log = logging.getLogger(__name__)
-
-LOADED_WITHIN_S = 30.0
-
-LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publisher:
-    """Puts drafts in place.
+    """Publishes drafts.
 
     Attributes:
-        server: the Prometheus that is to load the rules; ``None`` where it is left to do so in its own time.
-        wait: sleeps for so many seconds.
+        server: the Prometheus to reload; ``None`` if it reloads on its own.
+        wait: sleeps for a number of seconds.
     """
 
     store: RulesStore
@@ -155,15 +155,15 @@ class Publisher:
     wait: Callable[[float], None]
 
     def publish(self, make: Callable[[RuleLimits], Draft]) -> tuple[Change, ...]:
-        """Put a draft in place and return which limits it changed.
+        """Publish a draft, and return the limits that it changed.
 
         Args:
-            make: makes the draft, knowing the limits that are in force; nobody changes them meanwhile.
+            make: returns the draft, given the limits in force, which are locked meanwhile.
 
         Raises:
-            RulesRefused: the rules are wrong; all is as it was.
-            RulesError: they cannot be checked or written, and all is as it was; or they are in place and were not
-                loaded, as it then says.
+            RulesRefused: the rules are invalid; the files are unchanged.
+            RulesError: the rules cannot be checked or written, and the files are unchanged; or the rules are in place
+                but were not loaded. The message says which.
         """
         with self.store.locked():
             before = self.store.limits() or RuleLimits()
@@ -171,7 +171,7 @@ class Publisher:
             self.checker.check(draft.rules, draft.tests, name=RULES_FILE)
             self._replace(draft)
         changes = changes_between(before, draft.limits)
-        log.info("%s is in place, with %d changed limits", self.store.where, len(changes))
+        log.info("published %s with %d changed limits", self.store.where, len(changes))
         return changes
 
     def _replace(self, draft: Draft) -> None:
@@ -189,12 +189,12 @@ class Publisher:
         self._await_loaded(self.server, draft.digest)
 
     def _await_loaded(self, server: RuleServer, digest: str) -> None:
-        """Look until Prometheus has the rules, and whether it can evaluate them.
+        """Wait until Prometheus has loaded the rules, and log rules that it cannot evaluate.
 
         Raises:
-            RulesError: it has not, or it cannot.
+            RulesError: Prometheus did not load the rules in time.
         """
-        for _ in self._looks():
+        for _ in self._attempts():
             try:
                 rules = server.loaded()
             except PrometheusUnavailable as err:
@@ -204,20 +204,22 @@ class Publisher:
                 _warn_of_errors(rules)
                 return
         raise self._not_loaded(
-            f"after {LOADED_WITHIN_S:g} s it is not among its rules; name it in rule_files of Prometheus' configuration"
+            f"they are not loaded after {LOADED_WITHIN_S:g} s; add the file to rule_files in Prometheus' configuration"
         )
 
-    def _looks(self) -> Iterator[None]:
+    def _attempts(self) -> Iterator[None]:
         for _ in range(round(LOADED_WITHIN_S / LOOK_EVERY_S)):
             yield
             self.wait(LOOK_EVERY_S)
 
     def _not_loaded(self, why: str) -> RulesError:
-        return RulesError(f"{self.store.where} is checked and in place, but Prometheus was not seen to load it: {why}")
+        return RulesError(
+            f"the rules in {self.store.where} are valid and in place, but Prometheus did not load them: {why}"
+        )
 
 
 def _warn_of_errors(rules: Sequence[LoadedRule]) -> None:
-    """Log which of our rules Prometheus could not evaluate the last time, as where two services share a selector."""
+    """Log the rules that Prometheus failed to evaluate, for example because two services share a selector."""
     errors = [f"{rule.name}: {rule.error}" for rule in rules if rule.error and NAMESPACE in rule.name.lower()]
     if errors:
         log.warning("Prometheus cannot evaluate %d of our rules: %s", len(errors), "; ".join(errors[:3]))
@@ -225,10 +227,10 @@ def _warn_of_errors(rules: Sequence[LoadedRule]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleWriter:
-    """Makes rules out of what is there now.
+    """Drafts and publishes rules from the current catalogue and baselines.
 
     Attributes:
-        metrics: tells where the buckets of a service's histogram end.
+        metrics: knows the bucket bounds of the services' histograms.
     """
 
     catalogue: Catalogue
@@ -238,15 +240,15 @@ class RuleWriter:
     clock: Clock
 
     def in_force(self) -> RuleLimits:
-        """Return the limits as they are now.
+        """Return the limits in force.
 
         Raises:
-            RulesError: they cannot be read.
+            RulesError: the limits cannot be read.
         """
         return self.publisher.store.limits() or RuleLimits()
 
     def draft(self, before: RuleLimits) -> Draft:
-        """Return the rules and the limits as they should be, given those in force.
+        """Return the current rules and limits, given the limits in force.
 
         Raises:
             BaselineError: the baselines cannot be read.
@@ -255,27 +257,27 @@ class RuleWriter:
         return draft(self.baselines.read(), self.catalogue, edges=edges, now=self.clock())
 
     def is_current(self) -> bool:
-        """Whether what is in place is what would be written.
+        """Whether the published files are up to date.
 
         Raises:
-            ConfigurationError: as `draft`, or the limits in force cannot be read.
+            ConfigurationError: the baselines or the limits in force cannot be read.
         """
         drafted = self.draft(self.in_force())
         return self.publisher.store.read() == (drafted.rules, format_limits(drafted.limits))
 
     def check(self, drafted: Draft) -> None:
-        """Let promtool read and test what would be written.
+        """Check and test a draft with promtool.
 
         Raises:
-            RulesError: it is wrong, or nobody can tell.
+            RulesError: the draft is invalid, or cannot be checked.
         """
         self.publisher.checker.check(drafted.rules, drafted.tests, name=RULES_FILE)
 
     def write(self) -> tuple[Change, ...]:
-        """Put the rules and the limits in place, and return which limits changed.
+        """Publish the current rules and limits, and return the changed limits.
 
         Raises:
-            RulesError: as `Publisher.publish`.
+            RulesError: see `Publisher.publish`.
             BaselineError: the baselines cannot be read.
         """
         return self.publisher.publish(self.draft)

@@ -1,4 +1,4 @@
-"""Rules as Prometheus reads them, and the YAML that they are written as."""
+"""Prometheus rules, and their YAML."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,38 +9,38 @@ import yaml
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A series that Prometheus computes at every evaluation."""
+    """A recording rule: a series that Prometheus computes at each evaluation."""
 
     record: str
     expr: str
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:
-        """Return it as it stands in a rules file."""
+        """Return the entry of the rules file."""
         document: dict[str, Any] = {"record": self.record, "expr": self.expr}
         return document | ({"labels": dict(self.labels)} if self.labels else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What Prometheus tells once its expression has had a value for long enough.
+    """An alerting rule, which fires once its expression has had a value for long enough.
 
     Attributes:
-        held_for: how long, as PromQL has it: ``10m``.
+        pending_for: that duration in PromQL, such as ``10m``; the field ``for`` of the rule.
     """
 
     name: str
     expr: str
-    held_for: str
+    pending_for: str
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
 
     def document(self) -> dict[str, Any]:
-        """Return it as it stands in a rules file."""
+        """Return the entry of the rules file."""
         return {
             "alert": self.name,
             "expr": self.expr,
-            "for": self.held_for,
+            "for": self.pending_for,
             "labels": dict(self.labels),
             "annotations": dict(self.annotations),
         }
@@ -51,14 +51,14 @@ Rule = Recording | Alert
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Rules that are evaluated one after another, every so many seconds."""
+    """A group of rules that are evaluated in order, at a common interval."""
 
     name: str
     rules: tuple[Rule, ...]
     interval_s: int = 30
 
     def document(self) -> dict[str, Any]:
-        """Return it as it stands in a rules file."""
+        """Return the entry of the rules file."""
         return {
             "name": self.name,
             "interval": f"{self.interval_s}s",
@@ -67,7 +67,7 @@ class Group:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as such, and nothing as a reference to what stands elsewhere."""
+    """Writes multi-line text as a block, and no aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -81,6 +81,10 @@ _Dumper.add_representer(str, _text)
 
 
 def to_yaml(document: Any, *, head: str = "") -> bytes:
-    """Write a document as YAML that people can read, below a comment."""
+    """Return a document as readable YAML.
+
+    Args:
+        head: comment at the top of the file.
+    """
     comment = "".join(f"# {line}\n" for line in head.splitlines())
     return (comment + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)).encode()

@@ -25,8 +25,8 @@ router = APIRouter()
 @router.get(METRICS_PATH)
 def show_metrics(request: Request) -> Response:
     """Show the metrics of all cells that the viewer may see, in a format of Prometheus."""
-    standings = site_of(request).metrics.standings(may_read=visitor_of(request).may_read)
-    response = exposition_of(standings, accept=request.headers.get("accept", ""))
+    statuses = site_of(request).metrics.statuses(may_read=visitor_of(request).may_read)
+    response = exposition_of(statuses, accept=request.headers.get("accept", ""))
     return Response(response.content, media_type=response.content_type)
 
 

@@ -11,7 +11,7 @@ from include.perf.baselines.baselines import BaselineStore
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.model.cell import CellName
 from include.perf.model.text import Clock
-from include.perf.monitoring.standings import Sources
+from include.perf.monitoring.cell_status import Sources
 from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.run_index import RunEntry, RunIndex
 

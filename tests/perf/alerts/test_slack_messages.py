@@ -504,10 +504,10 @@ def test_a_scenario_that_did_not_run() -> None:
 def test_changed_limits_have_a_line_per_baseline() -> None:
     """At most eight lines; the rest is counted."""
     assert lines_of(
-        pipeline.limits_changed(["orders in calm (version 4 by ana: faster): p95 warning 61 ms → 58 ms"])
+        pipeline.limits_changed(["orders under calm (version 4 by ana: faster): p95 warning 61 ms → 58 ms"])
     ) == [
         ":bell: the limits of the alert rules changed for 1 baseline",
-        "• orders in calm (version 4 by ana: faster): p95 warning 61 ms → 58 ms",
+        "• orders under calm (version 4 by ana: faster): p95 warning 61 ms → 58 ms",
     ]
     assert lines_of(pipeline.limits_changed(["a"] * 9))[-1] == "… and 1 more; see `python -m include.perf rules show`"
 
@@ -522,7 +522,7 @@ def test_the_pipelines_messages_never_read_like_a_regression(verdict: Verdict) -
         pipeline.failed("market_open", "x", LINKS),
         pipeline.late("market_open", "r", NIGHT, LINKS),
         pipeline.overdue("market_open", None, NIGHT, LINKS),
-        pipeline.limits_changed(["orders in calm: p95 warning 61 ms → 58 ms"]),
+        pipeline.limits_changed(["orders under calm: p95 warning 61 ms → 58 ms"]),
     ):
         everything = message.slack_text + shown(message) + message.plain
         for word in ("REGRESSION", "slower", "worse", ":rotating_light:", ":warning:"):

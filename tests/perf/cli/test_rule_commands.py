@@ -72,7 +72,7 @@ def test_show_says_what_has_none_and_why(shell: Shell) -> None:
     shell.baselines.baselines.entries = {SERVICE: {SCENARIO: baseline(2)}}
     assert shell.run("show").splitlines() == [
         "no baseline bears limits yet",
-        "  - orders-service in brief: its baseline is provisional, and fewer than three runs do not say how far runs "
+        "  - orders-service under brief: its baseline is provisional: fewer than three runs do not show how much runs "
         "differ",
     ]
 
@@ -87,7 +87,7 @@ def test_check_writes_nothing(shell: Shell) -> None:
     printed = shell.run("check").splitlines()
     assert printed[:2] == ["the rules are fine, and so are their tests", "16 limits changed:"]
     assert printed[2].startswith(
-        "  - orders-service in brief (baseline version 3 by ana: agreed): new limits: p50 warning "
+        "  - orders-service under brief (baseline version 3 by ana: agreed): new limits: p50 warning "
     )
     assert (len(shell.checker.checked), (shell.folder / "rules").exists()) == (1, False)
 

@@ -17,19 +17,19 @@ NOW = day(10) + timedelta(hours=1)
 
 
 def baseline(runs: int | Sequence[BaselineRun] = 10, *, within_run: float | None = None, **changes: Any) -> Baseline:
-    """Return a baseline with its spread: of ten nights that sway, 3.04 % between runs, see `tests.nights`."""
+    """Return a baseline with its spread: of ten varying nights, 3.04 % between runs, see `tests.nights`."""
     made = baseline_of(runs)
-    spread = {name: replace(each, within_run=within_run) for name, each in spread_of(made.runs, others=()).items()}
+    spread = {name: replace(found, within_run=within_run) for name, found in spread_of(made.runs, others=()).items()}
     return replace(made, spread=spread, **changes)
 
 
 def baselines(entry: Baseline) -> Baselines:
-    """Return baselines of the one cell."""
+    """Return baselines with one cell."""
     return Baselines(entries={SERVICE: {SCENARIO: entry}})
 
 
 def cell_limits(p95: float = 0.5, **changes: Any) -> CellLimits:
-    """Return the limits of a cell that has them of its p95 only: a warning, and a critical one a fifth above it."""
+    """Return the limits of a cell for its p95 only: a warning, and a critical one 20 % above it."""
     limit = Limit(centre=0.4, warning=p95, critical=p95 * 1.2)
     cell = CellLimits(
         service=SERVICE,
@@ -42,13 +42,13 @@ def cell_limits(p95: float = 0.5, **changes: Any) -> CellLimits:
 
 
 def draft_of(*cells: CellLimits, rules: str = "groups: []", digest: str = "new") -> Draft:
-    """Return a draft of some limits."""
+    """Return a draft with these limits."""
     return Draft(limits=RuleLimits(cells=cells), rules=rules.encode(), tests=b"tests", digest=digest)
 
 
 @dataclass(slots=True)
 class FakeChecker:
-    """Takes all rules, or refuses them."""
+    """Accepts all rules, or refuses them."""
 
     problem: BellwetherError | None = None
     checked: list[tuple[bytes, bytes, str]] = field(default_factory=list)

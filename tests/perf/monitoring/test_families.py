@@ -1,4 +1,4 @@
-"""What each family says of a cell: the value that is known, and nothing where none is."""
+"""Families of metrics: known values have samples, unknown ones do not."""
 
 import re
 import subprocess
@@ -14,16 +14,16 @@ from include.perf.runs.record import Severity, Verdict
 from tests.entries import entry
 from tests.fakes.clock import START
 from tests.loads import sent_load
-from tests.perf.monitoring.standings import labels, samples_of, standing
+from tests.perf.monitoring.cell_statuses import labels, samples_of, status
 from tests.records import END, HEALTHY_METRICS, record_of
 
 CELL = labels()
 
 
-def test_a_run_says_what_was_judged() -> None:
-    """Each of the eight metrics under a name of its own with its unit; of re-runs the median."""
+def test_a_run_has_its_judged_values() -> None:
+    """Each of the eight metrics has its own name with its unit; with re-runs it is the median."""
     judged = entry(judged={"latency_p95": 0.0431})
-    found = samples_of(standing(measured=judged))
+    found = samples_of(status(measured=judged))
     assert found["bellwether_run_latency_p95_seconds"] == {CELL: 0.0431}
     assert found["bellwether_run_throughput_requests_per_second"] == {CELL: 499.5}
     values = {name: found[names.family(names.RUN, name)][CELL] for name in METRICS}
@@ -32,48 +32,48 @@ def test_a_run_says_what_was_judged() -> None:
 
 def test_the_shift_is_signed_as_measured() -> None:
     """0.0424 against 0.0421 s is 0.7 % more, 499.5 against 499.4/s is 0.02 % more."""
-    shifts = samples_of(standing())["bellwether_run_shift_ratio"]
+    shifts = samples_of(status())["bellwether_run_shift_ratio"]
     assert shifts[labels(metric="latency_p95")] == pytest.approx(0.0003 / 0.0421)
     assert shifts[labels(metric="throughput")] == pytest.approx(0.1 / 499.4)
     assert len(shifts) == 8
 
 
-def test_one_verdict_of_seven_is_true() -> None:
-    """Of the latest run, whether or not its figures can be trusted."""
+def test_one_of_seven_verdicts_is_set() -> None:
+    """That of the latest run, valid or not."""
     invalid = entry(record_of(Verdict.INVALID))
-    found = samples_of(standing(latest=invalid))["bellwether_run_verdict"]
+    found = samples_of(status(latest=invalid))["bellwether_run_verdict"]
     assert found == {labels(verdict=verdict.value): float(verdict is Verdict.INVALID) for verdict in Verdict}
 
 
-def test_when_the_latest_run_was() -> None:
-    """Its end at 06:55 UTC, 16 min and 3 s after its first request at 06:38:57; and how the generator did."""
-    found = samples_of(standing())
+def test_time_and_generator_of_the_latest_run() -> None:
+    """It ended at 06:55 UTC, 16 min and 3 s after its first request at 06:38:57."""
+    found = samples_of(status())
     assert found["bellwether_run_timestamp_seconds"] == {CELL: END.timestamp()}
     assert found["bellwether_run_duration_seconds"] == {CELL: 963.0}
     assert found["bellwether_generator_lag_p99_seconds"] == {CELL: 0.0008}
     assert found["bellwether_generator_saturation_ratio"] == {CELL: 0.64}
 
 
-def test_a_skipped_run_is_a_run_without_a_load() -> None:
-    """It has a time and a verdict; duration and generator are those of the load before it."""
+def test_a_skipped_run_has_no_load() -> None:
+    """It has a time and a verdict; duration and generator are those of the previous load."""
     later = END + timedelta(days=1)
     skipped = entry(record_of(Verdict.SKIPPED), started_at=later)
-    found = samples_of(standing(latest=skipped))
+    found = samples_of(status(latest=skipped))
     assert found["bellwether_run_timestamp_seconds"] == {CELL: later.timestamp()}
     assert found["bellwether_run_duration_seconds"] == {CELL: 963.0}
     assert found["bellwether_run_latency_p95_seconds"] == {CELL: 0.0424}
 
 
-def test_a_generator_that_could_not_keep_up_is_seen() -> None:
-    """The latest load tells of it, although nothing that it measured can be trusted."""
+def test_a_generator_that_could_not_keep_up_is_visible() -> None:
+    """Its figures are shown even for an invalid run."""
     slow = entry(record_of(Verdict.INVALID), generator_lag_p99_s=0.2, window=entry().window)
-    found = samples_of(standing(latest=slow))
+    found = samples_of(status(latest=slow))
     assert found["bellwether_generator_lag_p99_seconds"] == {CELL: 0.2}
 
 
-def test_a_baseline_tells_its_level_and_its_age() -> None:
-    """Ten runs by Ana, approved; after half a year it is stale."""
-    cell = standing()
+def test_a_baseline_has_values_and_an_age() -> None:
+    """Ten runs, approved; after half a year it is stale."""
+    cell = status()
     baseline = cell.baseline
     assert baseline is not None
     found = samples_of(cell)
@@ -82,13 +82,13 @@ def test_a_baseline_tells_its_level_and_its_age() -> None:
     assert found["bellwether_baseline_timestamp_seconds"] == {CELL: baseline.approval.at.timestamp()}
     assert found["bellwether_baseline_expiry_timestamp_seconds"] == {CELL: baseline.expires_at.timestamp()}
     assert found["bellwether_baseline_runs"] == {CELL: 10.0}
-    late = samples_of(standing(now=baseline.expires_at))
+    late = samples_of(status(now=baseline.expires_at))
     assert late["bellwether_baseline_info"] == {labels(state="stale", version="10"): 1.0}
 
 
 def test_the_limits_in_force() -> None:
-    """By severity, for the metrics that have any."""
-    found = samples_of(standing())
+    """By severity, for metrics with limits."""
+    found = samples_of(status())
     assert found["bellwether_alert_limit_latency_p95_seconds"] == {
         labels(severity="warning"): 0.05,
         labels(severity="critical"): 0.055,
@@ -96,43 +96,43 @@ def test_the_limits_in_force() -> None:
     assert found["bellwether_alert_limit_cpu_cores"] == {}
 
 
-def test_a_load_that_runs() -> None:
-    """From when on, and when it has to be over; once it is, when it was."""
+def test_a_running_load() -> None:
+    """Its start and latest possible end; afterwards its actual end."""
     load = sent_load()
-    running = samples_of(standing(load=load))
+    running = samples_of(status(load=load))
     assert running["bellwether_load_running"] == {CELL: 1.0}
     assert running["bellwether_load_start_timestamp_seconds"] == {CELL: load.started_at.timestamp()}
     assert running["bellwether_load_end_timestamp_seconds"] == {CELL: load.ends_by.timestamp()}
-    over = samples_of(standing(load=sent_load(ended_at=START), is_loaded=False))
+    over = samples_of(status(load=sent_load(ended_at=START), is_loaded=False))
     assert over["bellwether_load_running"] == {CELL: 0.0}
     assert over["bellwether_load_end_timestamp_seconds"] == {CELL: START.timestamp()}
 
 
 def test_open_problems_by_severity() -> None:
-    """Zero is known here: nothing is open."""
-    assert samples_of(standing())["bellwether_open_problems"] == {
-        labels(severity=each.value): float(each is Severity.WARNING) for each in Severity
+    """A severity without open problems is zero."""
+    assert samples_of(status())["bellwether_open_problems"] == {
+        labels(severity=severity.value): float(severity is Severity.WARNING) for severity in Severity
     }
 
 
-def test_what_is_not_known_is_not_there() -> None:
-    """A cell that never ran, without a baseline: whether a load runs and what is open is known, and no more."""
-    found = samples_of(standing(latest=None, measured=None, baseline=None, load=None, is_loaded=False, limits=None))
+def test_unknown_values_have_no_sample() -> None:
+    """For a cell without runs and baseline, only running loads and open problems are known."""
+    found = samples_of(status(latest=None, measured=None, baseline=None, load=None, is_loaded=False, limits=None))
     known = {name: samples for name, samples in found.items() if samples}
     assert known.keys() == {"bellwether_load_running", "bellwether_open_problems"}
     assert len(found) == len(GAUGES)
 
 
-def test_a_run_of_another_environment_says_so() -> None:
-    """The service has moved since: what runs measured was elsewhere."""
-    found = samples_of(standing(environment="perf", measured=entry(environment="staging"), limits=None))
+def test_a_run_keeps_its_environment() -> None:
+    """The service has changed its environment since the run."""
+    found = samples_of(status(environment="perf", measured=entry(environment="staging"), limits=None))
     assert found["bellwether_run_latency_p95_seconds"] == {CELL: 0.0424}
     assert found["bellwether_load_running"] == {labels(environment="perf"): 1.0}
 
 
-def test_names_are_as_prometheus_wants_them() -> None:
-    """Checked by promtool, which knows the conventions; the unit comes last, and every text is a sentence."""
-    text = exposition_of([standing()]).content
+def test_names_follow_prometheus_conventions() -> None:
+    """Checked by promtool; each help text is a sentence."""
+    text = exposition_of([status()]).content
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     for gauge in GAUGES:
@@ -141,9 +141,9 @@ def test_names_are_as_prometheus_wants_them() -> None:
     assert len({gauge.name for gauge in GAUGES}) == len(GAUGES)
 
 
-def test_who_asks_for_openmetrics_gets_it() -> None:
-    """As newer Prometheus servers do; the figures are the same."""
-    shown = exposition_of([standing()], accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+def test_openmetrics_is_served_on_request() -> None:
+    """Newer Prometheus servers request it; the values are the same."""
+    shown = exposition_of([status()], accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
     assert shown.content_type.startswith("application/openmetrics-text; version=1.0.0")
     families = {family.name: family.samples for family in openmetrics_families(shown.content.decode())}
     (sample,) = families["bellwether_run_latency_p95_seconds"]
@@ -152,6 +152,6 @@ def test_who_asks_for_openmetrics_gets_it() -> None:
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "text/html", "application/openmetrics-text; version=x.y", ";;,,="])
-def test_any_wish_is_answered(accept: str) -> None:
-    """What nobody understands is answered with the plain text."""
-    assert b"bellwether_run_verdict" in exposition_of([standing()], accept=accept).content
+def test_unknown_formats_get_plain_text(accept: str) -> None:
+    """A malformed header, too."""
+    assert b"bellwether_run_verdict" in exposition_of([status()], accept=accept).content

@@ -1,4 +1,4 @@
-"""What is recorded of a service, in the catalogue's own words."""
+"""Recording rules of live figures, with the queries of the catalogue."""
 
 from include.perf.model.metric import METRICS
 from include.perf.monitoring.live_figures import LONG, SHORT, live, live_figures
@@ -7,8 +7,8 @@ from tests.fakes.small_catalogue import small_service
 OVERRIDE = "avg_over_time(disk{$selector}[$window])"
 
 
-def test_every_metric_is_recorded_over_both_windows_under_the_services_name() -> None:
-    """Labels are those of the limits, whatever the series themselves are labelled with."""
+def test_every_metric_is_recorded_over_both_windows() -> None:
+    """With the labels of the limits, whatever labels the series have."""
     rules = list(live_figures([small_service(environment="lab")]))
     assert {rule.record for rule in rules} == {live(name, window) for name in METRICS for window in (SHORT, LONG)}
     assert all(rule.labels == {"service": "orders-service", "environment": "lab"} for rule in rules)
@@ -16,20 +16,20 @@ def test_every_metric_is_recorded_over_both_windows_under_the_services_name() ->
 
 
 def queries_of(service_changes: dict[str, object]) -> dict[str, str]:
-    """Return the queries of a service by name of the record."""
+    """Return the queries of a service by record name."""
     return {rule.record: rule.expr for rule in live_figures([small_service(**service_changes)])}
 
 
-def test_server_figures_are_asked_for_as_in_a_run() -> None:
-    """An own query of the catalogue is used with another window; so a run and a rule mean the same."""
+def test_server_metrics_use_the_queries_of_a_run() -> None:
+    """A custom query of the catalogue is used with another window."""
     selector = 'job="orders"'
     queries = queries_of({"prometheus": {"selector": selector, "queries": {"disk_usage": OVERRIDE}}})
     assert queries[live("disk_usage", SHORT)] == 'max(avg_over_time(disk{job="orders"}[5m]))'
     assert queries[live("cpu_usage", LONG)] == 'max(sum(rate(process_cpu_seconds_total{job="orders"}[30m])))'
 
 
-def test_requests_are_counted_as_in_the_comparison_with_production() -> None:
-    """The histogram's name and the failures are those of the service under test."""
+def test_requests_use_the_queries_of_the_comparison_with_production() -> None:
+    """Names and selectors are those of the service under test."""
     production = {
         "selector": 'env="prod"',
         "own_selector": 'env="test"',

@@ -1,4 +1,4 @@
-"""How long a scenario rests when all is well."""
+"""The longest pause of a schedule."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,20 +17,20 @@ SCHEDULE: TypeAdapter[Schedule | None] = TypeAdapter(OptionalSchedule)
 @pytest.mark.parametrize(
     ("schedule", "hours"),
     [
-        ({"cron": "0 22 * * *", "timezone": "Europe/London"}, 24 + 2),  # 25 h in the night the clocks go back
+        ({"cron": "0 22 * * *", "timezone": "Europe/London"}, 24 + 2),  # 25 h when the clocks go back
         ({"cron": "0 5 * * 6", "timezone": "Europe/London"}, 7 * 24 + 2),
         ({"cron": "0 5 * * 1-5"}, 3 * 24 + 2),  # over the weekend
         ({"before": "week", "minutes": 120}, 7 * 24 + 2),
     ],
 )
 def test_the_longest_pause_of_a_schedule(schedule: dict[str, Any], hours: int) -> None:
-    """A nightly scenario is missed after 26 h, a weekly one after a week and 2 h."""
+    """A nightly scenario is missing after 26 h, a weekly one after a week and 2 h."""
     found = SCHEDULE.validate_python(schedule)
     assert found is not None
     assert longest_pause(found, HOURS, year=2026) == timedelta(hours=hours)
 
 
-def test_holidays_are_no_missed_runs() -> None:
+def test_holidays_are_part_of_the_pause() -> None:
     """Before each London open: from the Thursday before Easter to the Tuesday after it are five days."""
     found = SCHEDULE.validate_python({"before": "london", "minutes": 250})
     assert found is not None

@@ -1,4 +1,4 @@
-"""The rules file as text: what it holds, and when it is another one. What it does is promtool's to say."""
+"""The content of the rules file; promtool tests its behaviour."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,20 +22,20 @@ NOW = datetime(2026, 3, 2, tzinfo=UTC)
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
-    """A service in two scenarios, one of them nightly."""
+    """One service under two scenarios, one of them nightly."""
     nightly = small_scenario(name="nightly", schedule={"cron": "0 22 * * *"})
     small = small_catalogue(tmp_path)
     return replace(small, scenarios={**small.scenarios, "nightly": nightly})
 
 
 def rules_of(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Return every rule of the file, as Prometheus reads it."""
+    """Return all rules of the file."""
     document = yaml.safe_load(rules_text(rule_groups(catalogue, now=NOW)))
     return [rule for group in document["groups"] for rule in group["rules"]]
 
 
 def test_every_metric_has_a_warning_and_a_critical_alert(catalogue: Catalogue) -> None:
-    """And what the limits rest on has one; each with words for people and what to do."""
+    """Baselines, runs and limits have one alert each; all have annotations."""
     found = [rule for rule in rules_of(catalogue) if "alert" in rule]
     assert sorted((rule["alert"], rule["labels"]["severity"]) for rule in found) == sorted(
         [(alert_name(metric), severity) for metric in METRICS.values() for severity in ("warning", "critical")]
@@ -48,8 +48,8 @@ def test_every_metric_has_a_warning_and_a_critical_alert(catalogue: Catalogue) -
     )
 
 
-def test_rules_hold_no_limit_of_a_baseline(catalogue: Catalogue) -> None:
-    """Limits are gauges: only the catalogue and the year change the rules."""
+def test_rules_hold_no_limits(catalogue: Catalogue) -> None:
+    """Limits are gauges; the rules depend only on the catalogue and the year."""
     groups = rule_groups(catalogue, now=NOW)
     assert rules_text(groups) == rules_text(rule_groups(catalogue, now=datetime(2026, 11, 30, tzinfo=UTC)))
     other = replace(catalogue, services={"orders-service": small_service(environment="lab")})
@@ -58,14 +58,14 @@ def test_rules_hold_no_limit_of_a_baseline(catalogue: Catalogue) -> None:
     assert info["labels"] == {"digest": digest_of(groups)}
 
 
-def test_only_scenarios_with_a_schedule_can_be_missed(catalogue: Catalogue) -> None:
-    """26 h for the nightly one; nobody waits for one that people start."""
+def test_only_scheduled_scenarios_have_a_longest_pause(catalogue: Catalogue) -> None:
+    """26 h for the nightly scenario; manual ones have none."""
     pauses = [rule for rule in rules_of(catalogue) if rule.get("record") == "scenario:bellwether_longest_pause_seconds"]
     assert [(rule["labels"]["scenario"], rule["expr"]) for rule in pauses] == [("nightly", "vector(93600)")]
 
 
 def fired_in(tests: bytes) -> set[tuple[str, str]]:
-    """Return the alerts about figures that any test expects, with their severity."""
+    """Return the alerts that any test expects to fire, with their severity."""
     samples = [
         sample["labels"]
         for test in yaml.safe_load(tests)["tests"]
@@ -83,14 +83,14 @@ def fired_in(tests: bytes) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("cells", [(), (cell_limits(),)], ids=["no baseline", "one"])
 def test_every_alert_has_a_test_in_which_it_fires(catalogue: Catalogue, cells: tuple[CellLimits, ...]) -> None:
-    """Whatever limits there are."""
+    """With and without limits."""
     tests = rule_tests("rules.yaml", cells, rule_groups(catalogue, now=NOW))
     assert fired_in(tests) == {(alert.name, alert.labels["severity"]) for alert in alerts()}
 
 
-def test_text_of_several_lines_is_written_as_such(catalogue: Catalogue) -> None:
-    """People read the file, and compare it with the one before."""
+def test_multi_line_text_is_written_as_a_block(catalogue: Catalogue) -> None:
+    """People read and compare the file."""
     text = rules_text(rule_groups(catalogue, now=NOW)).decode()
     assert text.startswith("# Alert rules of Bellwether, written by `python -m include.perf rules write`")
     assert "expr: |-\n" in text
-    assert "&id" not in text  # a reference to what stands elsewhere
+    assert "&id" not in text  # an alias

@@ -1,4 +1,4 @@
-"""Putting rules in place: all of it or nothing where they are refused, and what is said where they are not loaded."""
+"""Publication of rules: refused rules change nothing, and rules that are not loaded are reported."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ OLD, NEW = draft_of(cell_limits(0.5), rules="old", digest="old"), draft_of(cell_
 
 @dataclass(slots=True)
 class FakeServer:
-    """Loads whatever it is told to, after so many looks; ``problem`` is raised on a reload."""
+    """Loads the rules after a number of look-ups; ``problem`` is raised by a reload."""
 
     digest: str = "new"
     looks_needed: int = 1
@@ -40,7 +40,7 @@ class FakeServer:
 
 
 class Place:
-    """A folder of rules, and the publisher that puts drafts there."""
+    """A folder of rules with its publisher."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -48,41 +48,41 @@ class Place:
         self.waited_s: list[float] = []
 
     def publish(self, draft: Draft, server: FakeServer | None = None) -> list[str]:
-        """Put a draft in place, and return the words of what changed."""
+        """Publish a draft, and return the descriptions of the changes."""
         store = RulesFolder(self.folder)
         publisher = Publisher(store=store, checker=self.checker, server=server, wait=self.waited_s.append)
         return [change.words for change in publisher.publish(lambda before: draft)]
 
     @property
     def found(self) -> tuple[str | None, RuleLimits | None]:
-        """The rules and the limits that are there."""
+        """The published rules and limits."""
         rules = self.folder / RULES_FILE
         return (rules.read_text() if rules.exists() else None), read_limits(self.folder / "limits.json")
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """A folder that is not there yet."""
+    """A folder that does not exist yet."""
     return Place(tmp_path / "rules")
 
 
 @pytest.fixture
 def filled(place: Place) -> Place:
-    """A folder with the rules before."""
+    """A folder with the previous rules."""
     place.publish(OLD)
     return place
 
 
-def test_checked_rules_are_put_in_place(place: Place) -> None:
-    """Rules and limits, and every limit is told as new; nothing but these two is left that Prometheus would read."""
+def test_checked_rules_are_published(place: Place) -> None:
+    """Rules and limits, all limits reported as new; no other file for Prometheus is left."""
     assert place.publish(NEW) == ["warning 600 ms", "critical 720 ms"]
     assert place.found == ("new", NEW.limits)
     assert place.checker.checked == [(b"new", b"tests", RULES_FILE)]
     assert [path.name for path in place.folder.glob("*.yaml")] == [RULES_FILE]
 
 
-def test_a_draft_is_made_knowing_what_is_in_force(filled: Place) -> None:
-    """While nobody else can change it."""
+def test_a_draft_gets_the_limits_in_force(filled: Place) -> None:
+    """They are locked meanwhile."""
     seen = []
 
     def make(before: RuleLimits) -> Draft:
@@ -94,9 +94,9 @@ def test_a_draft_is_made_knowing_what_is_in_force(filled: Place) -> None:
     assert seen == [OLD.limits]
 
 
-@pytest.mark.parametrize("problem", [RulesRefused("line 3 is wrong"), RulesError("there is no promtool")])
-def test_what_promtool_does_not_pass_changes_nothing(filled: Place, problem: RulesError) -> None:
-    """Wrong rules, or nobody who could tell: the old ones stay, and Prometheus is not even asked."""
+@pytest.mark.parametrize("problem", [RulesRefused("line 3 is wrong"), RulesError("promtool is missing")])
+def test_rules_that_fail_the_check_change_nothing(filled: Place, problem: RulesError) -> None:
+    """Invalid rules, or a check that cannot run: the old files stay, and Prometheus is not reloaded."""
     filled.checker.problem = problem
     server = FakeServer()
     with pytest.raises(RulesError, match=str(problem)):
@@ -104,56 +104,56 @@ def test_what_promtool_does_not_pass_changes_nothing(filled: Place, problem: Rul
     assert (filled.found, server.reloads) == (("old", OLD.limits), 0)
 
 
-def test_what_prometheus_refuses_is_taken_back(filled: Place) -> None:
-    """With its next start it would read the file again, and not start."""
+def test_rules_that_prometheus_refuses_are_rolled_back(filled: Place) -> None:
+    """Otherwise its next start would fail."""
     with pytest.raises(RulesRefused, match="cannot load"):
         filled.publish(NEW, FakeServer(problem=RulesRefused("cannot load")))
     assert filled.found == ("old", OLD.limits)
 
 
-def test_what_prometheus_refuses_at_first_leaves_no_file(place: Place) -> None:
-    """Where there was none before."""
+def test_first_rules_that_prometheus_refuses_are_removed(place: Place) -> None:
+    """There were no files before."""
     with pytest.raises(RulesRefused):
         place.publish(NEW, FakeServer(problem=RulesRefused("cannot load")))
     assert place.found == (None, None)
 
 
-def test_rules_are_seen_to_be_loaded(filled: Place) -> None:
-    """Prometheus answers a reload before its rules are all there: it is asked until they are."""
+def test_loading_is_awaited(filled: Place) -> None:
+    """Prometheus answers a reload before all rules are loaded, so it is polled."""
     server = FakeServer(looks_needed=4)
     filled.publish(NEW, server)
     assert (server.reloads, server.looks, filled.waited_s) == (1, 4, [0.5, 0.5, 0.5])
 
 
-def test_a_prometheus_that_reads_another_folder_is_told_of(filled: Place) -> None:
-    """After half a minute: the file is right and stays, and what is missing is rule_files."""
+def test_a_prometheus_that_reads_another_folder_is_an_error(filled: Place) -> None:
+    """After half a minute: the file is valid and stays; rule_files is missing."""
     with pytest.raises(RulesError) as caught:
         filled.publish(NEW, FakeServer(digest="another"))
     assert str(caught.value) == (
-        f"{filled.folder / RULES_FILE} is checked and in place, but Prometheus was not seen to load it: after 30 s it "
-        "is not among its rules; name it in rule_files of Prometheus' configuration"
+        f"the rules in {filled.folder / RULES_FILE} are valid and in place, but Prometheus did not load them: they are "
+        "not loaded after 30 s; add the file to rule_files in Prometheus' configuration"
     )
     assert sum(filled.waited_s) == LOADED_WITHIN_S
     assert filled.found == ("new", NEW.limits)
 
 
-def test_a_prometheus_that_is_down_loads_them_when_it_starts(filled: Place) -> None:
-    """The rules stay in place, and that they were not seen to be loaded is said."""
-    with pytest.raises(RulesError, match="was not seen to load it: it is down"):
+def test_a_prometheus_that_is_down_loads_the_rules_when_it_starts(filled: Place) -> None:
+    """The rules stay in place; the error says that they are not loaded."""
+    with pytest.raises(RulesError, match="did not load them: it is down"):
         filled.publish(NEW, FakeServer(problem=PrometheusUnavailable("it is down")))
     assert filled.found == ("new", NEW.limits)
 
 
-def test_a_rule_that_cannot_be_evaluated_is_warned_of(filled: Place, caplog: pytest.LogCaptureFixture) -> None:
-    """Loaded is not the same as working; rules of others are nobody's business here."""
+def test_rules_that_cannot_be_evaluated_are_logged(filled: Place, caplog: pytest.LogCaptureFixture) -> None:
+    """Only Bellwether's rules are."""
     filled.publish(NEW, FakeServer(error="many-to-many matching not allowed"))
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "Prometheus cannot evaluate 1 of our rules: bellwether:cpu: many-to-many matching not allowed"
     ]
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    """With the setting that says where it is."""
+def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
+    """With the setting of its path."""
     (tmp_path / "file").write_text("no folder", encoding="utf-8")
     with pytest.raises(RulesError, match="check BELLWETHER_RULES"):
         Place(tmp_path / "file" / "rules").publish(NEW)

@@ -24,7 +24,7 @@ from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.adapters.files.load_log import LoadLog
 from include.perf.adapters.files.sqlite_index import SqliteIndex
 from include.perf.catalogue.reading import load_catalogue
-from include.perf.monitoring.standings import Sources
+from include.perf.monitoring.cell_status import Sources
 from include.perf.runs.record import RunRecord
 from include.perf.runs.stage_files import StageFiles
 from tests.catalogues import catalogue_folder

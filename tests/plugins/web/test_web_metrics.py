@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.perf.monitoring.standings import samples_in
+from tests.perf.monitoring.cell_statuses import samples_in
 from tests.plugins.web.conftest import Pages
 
 TOKEN = "a-long-random-token"

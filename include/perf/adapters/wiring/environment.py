@@ -24,8 +24,8 @@ from include.perf.load.wire import Credentials
 from include.perf.measure.metrics_source import MetricsSource
 from include.perf.model.text import utc_now
 from include.perf.model.yaml_entries import PROJECT_ROOT
+from include.perf.monitoring.cell_status import Sources
 from include.perf.monitoring.rule_limits import LIMITS_FILE, RuleLimits, read_limits
-from include.perf.monitoring.standings import Sources
 from include.perf.pipeline.outside import Outside, Stores
 from include.perf.reporting.charts.charts import MatplotlibCharts
 

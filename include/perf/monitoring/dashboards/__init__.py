@@ -1,5 +1,4 @@
-"""Grafana as code: the dashboard of our own metrics, and the files by which Grafana finds it.
+"""Grafana as code: the dashboard of Bellwether's metrics, and Grafana's provisioning files.
 
-The words are those of Grafana's own schema, by its Foundation SDK: a tool for working on Bellwether, which nothing
-needs while it runs.
+It uses Grafana's Foundation SDK, which is needed only to develop Bellwether, not to run it.
 """

@@ -1,6 +1,6 @@
 """Write Grafana's files: ``python -m include.perf.monitoring.dashboards [--folder grafana]``.
 
-Every file that Grafana reads: the dashboard, and by what it finds that and Prometheus when it starts.
+The files are the dashboard, and the provisioning of the dashboard and of the Prometheus data source.
 
 Source: Grafana documentation, "Provision Grafana".
 """
@@ -20,7 +20,7 @@ providers:
   - name: bellwether
     folder: Performance
     type: file
-    # what is changed in the browser is lost: the dashboard is made by code (make dashboards)
+    # the dashboard is generated (make dashboards), so changes in the browser would be lost
     allowUiUpdates: false
     options:
       path: ${BELLWETHER_DASHBOARDS}
@@ -35,13 +35,13 @@ datasources:
     url: ${PROMETHEUS_URL}
     jsonData:
       httpMethod: POST
-      # of the job that scrapes Bellwether
+      # scrape interval of the job that scrapes Bellwether
       timeInterval: 15s
 """
 
 
 def grafana_files() -> Mapping[str, str]:
-    """Return the content of every file by its path below Grafana's folder."""
+    """Return the content of each file by its path below Grafana's folder."""
     board = JSONEncoder(indent=2, sort_keys=True).encode(bellwether_dashboard())
     return {
         "dashboards/bellwether.json": f"{board}\n",
@@ -54,9 +54,9 @@ FOLDER = PROJECT_ROOT / "grafana"
 
 
 def main() -> None:
-    """Write them."""
+    """Write the files."""
     parser = argparse.ArgumentParser(prog="python -m include.perf.monitoring.dashboards", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="by default grafana/ in the project")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="target folder; default: grafana/ in the project")
     folder = parser.parse_args().folder
     for name, content in grafana_files().items():
         path = folder / name

@@ -1,6 +1,6 @@
-"""The dashboard "Bellwether": how every service stands, what its runs measured, and how the measuring itself fares.
+"""The dashboard "Bellwether": the status of all services, figures of runs, baselines, and the load generator.
 
-Loads as marks in every panel, out of the metric: nothing has to be set up for them.
+Loads are annotated in each panel, by a query on the metric ``bellwether_load_running``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,7 +40,7 @@ from include.perf.runs.record import Verdict
 
 
 class LoadsAnnotation(Builder[AnnotationQuery]):
-    """A region from the beginning to the end of each load."""
+    """A region from the start to the end of each load."""
 
     def build(self) -> AnnotationQuery:
         """Return the query."""
@@ -53,10 +53,10 @@ class LoadsAnnotation(Builder[AnnotationQuery]):
 
 
 class _PrometheusAnnotation(AnnotationQuery):
-    """With what Grafana's Prometheus data source knows beside what the SDK does."""
+    """An annotation with fields of Grafana's Prometheus data source that the SDK lacks."""
 
     def to_json(self) -> dict[str, object]:
-        """Return it as Grafana stores it."""
+        """Return the annotation as Grafana stores it."""
         return {
             **super().to_json(),
             "titleFormat": "Load test",
@@ -105,7 +105,7 @@ def bellwether_dashboard() -> Dashboard:
         dashboard.Dashboard("Bellwether")
         .uid(UID)
         .tags([TAG])
-        .description("Performance baselines of the platform: verdicts, shifts, baselines, and loads that run.")
+        .description("Performance baselines of the platform: verdicts, shifts, baselines and running loads.")
         .time("now-30d", "now")
         .refresh("1m")
         .timezone("browser")
@@ -127,15 +127,15 @@ def bellwether_dashboard() -> Dashboard:
 def _rows() -> Iterator[tuple[str, list[PanelBuilder]]]:
     yield "Now", [_verdicts(), _problems(), _running(), _since_last_run()]
     shifted = ("latency_p95", "throughput", "cpu_usage")
-    yield "Shift of the latest run against its baseline", [_shift(METRICS[name]) for name in shifted]
+    yield "Shift of the latest run from its baseline", [_shift(METRICS[name]) for name in shifted]
     shown = ("latency_p95", "throughput", "error_rate")
-    yield "Runs, with what they are held to", [_values(METRICS[name]) for name in shown]
+    yield "Runs and their baselines", [_values(METRICS[name]) for name in shown]
     yield "Over time", [_verdicts_over_time(), _loads_over_time()]
-    yield "Baselines, and the measuring itself", [_baseline_age(), _lag(), _saturation()]
+    yield "Baselines and load generator", [_baseline_age(), _lag(), _saturation()]
 
 
 def _add_choices(board: dashboard.Dashboard) -> None:
-    """Add the variables that choose cells; each offers what is left by those before it."""
+    """Add the variables that select cells; each offers only values that match the previous ones."""
     matchers: list[str] = []
     for name in ("environment", "scenario", "service"):
         query = f"label_values({names.LOAD_RUNNING}{{{', '.join(matchers)}}}, {name})"
@@ -146,8 +146,8 @@ def _add_choices(board: dashboard.Dashboard) -> None:
             .query({"query": query, "refId": "A"})
             .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
             .sort(VariableSort.ALPHABETICAL_ASC)
-            .multi(True)  # noqa: FBT003 - as the builder wants it
-            .include_all(True)  # noqa: FBT003
+            .multi(True)  # noqa: FBT003 - signature of the builder
+            .include_all(True)  # noqa: FBT003 - signature of the builder
             .all_value(".*")
             .current(VariableOption(text="All", value="$__all", selected=True))
         )
@@ -155,14 +155,14 @@ def _add_choices(board: dashboard.Dashboard) -> None:
 
 
 def _verdicts() -> PanelBuilder:
-    text = "The verdict of the latest run of each service in each scenario."
+    text = "Verdict of the latest run of each service under each scenario."
     return matrix(PanelLook(title="Verdicts", text=text, states=STATES, width=12), verdict_code())
 
 
 def _problems() -> PanelBuilder:
     look = PanelLook(
         title="Open problems",
-        text="The most that one service has open in one scenario; Airflow lists them, under Performance.",
+        text="Largest number of open problems of one service under one scenario. Airflow lists them under Performance.",
         steps={None: "green", 1: "orange"},
         width=3,
     )
@@ -170,15 +170,15 @@ def _problems() -> PanelBuilder:
 
 
 def _running() -> PanelBuilder:
-    text = "Loads of ours that go out now: a spike of such a service is made by us."
-    look = PanelLook(title="Loads that run", text=text, steps={None: "text", 1: "blue"}, width=3)
+    text = "Load tests that are running now. They may cause spikes in the metrics of these services."
+    look = PanelLook(title="Running loads", text=text, steps={None: "text", 1: "blue"}, width=3)
     return figure(look, f"sum(max by (service, scenario) ({chosen(names.LOAD_RUNNING)}))")
 
 
 def _since_last_run() -> PanelBuilder:
     look = PanelLook(
         title="Time since the last run",
-        text="Of any verdict; orange after 26 h, which is late for what runs every night, and red after eight days.",
+        text="Any verdict counts. Orange: more than 26 h, too long for a nightly scenario. Red: more than eight days.",
         unit="s",
         steps={None: "green", NIGHTLY: "orange", 8 * DAY_S: "red"},
         width=6,
@@ -191,8 +191,8 @@ def _shift(metric: Metric) -> PanelBuilder:
     below, above = ("green", "orange") if is_lower_better else ("orange", "green")
     look = PanelLook(
         title=metric.title,
-        text=f"By how much the latest measured run differs; coloured from {metric.min_effect_ratio:.0%} on, the "
-        "smallest change that is told. The verdict knows more: how far runs differ anyway.",
+        text=f"Change of the latest measured run from its baseline. Coloured from the minimum effect of "
+        f"{metric.min_effect_ratio:.0%} on; the verdict also considers how much runs differ.",
         unit="percentunit",
         steps={None: below, -metric.min_effect_ratio: NONE, metric.min_effect_ratio: above},
     )
@@ -206,23 +206,23 @@ def _values(metric: Metric) -> PanelBuilder:
     }
     look = PanelLook(
         title=metric.title,
-        text="Of the latest measured run, dashed its baseline and the limits of the alert rules. Choose one service.",
+        text="Latest measured run; dashed: its baseline and the limits of the alert rules. Select one service.",
         unit=UNITS[metric.unit],
         height=10,
     )
-    held_to = {"baseline": chosen(names.family(names.BASELINE, metric.name)), **limits}
-    return over_time(look, {"": chosen(names.family(names.RUN, metric.name)), **held_to}, dashed=list(held_to))
+    references = {"baseline": chosen(names.family(names.BASELINE, metric.name)), **limits}
+    return over_time(look, {"": chosen(names.family(names.RUN, metric.name)), **references}, dashed=list(references))
 
 
 def _verdicts_over_time() -> PanelBuilder:
-    text = "The verdict of the latest run at each moment."
+    text = "Verdict of the latest run over time."
     return states(PanelLook(title="Verdicts", text=text, states=STATES, width=12, height=12), verdict_code())
 
 
 def _loads_over_time() -> PanelBuilder:
     look = PanelLook(
         title="Loads",
-        text="When loads of ours went out; they are marked in the other panels, too.",
+        text="Times of load tests, which are also annotated in the other panels.",
         states={0: ("none", NONE), 1: ("load", "blue")},
         width=12,
         height=12,
@@ -233,8 +233,8 @@ def _loads_over_time() -> PanelBuilder:
 def _baseline_age() -> PanelBuilder:
     look = PanelLook(
         title="Age of the baselines",
-        text=f"Since somebody changed it; to be looked at after {REVIEW_AFTER.days} days, and stale after "
-        f"{EXPIRES_AFTER.days}: then it alarms nobody.",
+        text=f"Time since the last change by a person. Due for review after {REVIEW_AFTER.days} days; stale after "
+        f"{EXPIRES_AFTER.days} days, when it raises no critical alert.",
         unit="s",
         steps={None: "green", REVIEW_AFTER.total_seconds(): "orange", EXPIRES_AFTER.total_seconds(): "red"},
         height=12,
@@ -244,8 +244,8 @@ def _baseline_age() -> PanelBuilder:
 
 def _lag() -> PanelBuilder:
     look = PanelLook(
-        title="Lateness of the generator",
-        text="How late arrivals were released, 99th percentile; beyond the line a run is invalid.",
+        title="Schedule lag of the generator",
+        text="Delay of due requests within the load generator, 99th percentile. Above the line a run is invalid.",
         unit="s",
         steps={None: "green", MAX_SCHEDULE_LAG_S: "red"},
         height=12,
@@ -256,7 +256,7 @@ def _lag() -> PanelBuilder:
 def _saturation() -> PanelBuilder:
     look = PanelLook(
         title="Saturation of the generator",
-        text="Share of a core that its busiest worker wanted; beyond the line a run is invalid.",
+        text="Share of a core that its busiest worker needed. Above the line a run is invalid.",
         unit="percentunit",
         steps={None: "green", MAX_WANTED_CORES: "red"},
         height=12,

@@ -1,6 +1,6 @@
-"""The kinds of panels: tables of cells, single figures, ages as bars, and what changes over time.
+"""Panels and their queries: tables of cells, single figures, bars, states and lines over time.
 
-What the panels ask Prometheus; ``$environment``, ``$scenario`` and ``$service`` are the dashboard's variables.
+``$environment``, ``$scenario`` and ``$service`` are variables of the dashboard.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,19 +33,19 @@ VARIABLES = ("environment", "scenario", "service")
 CHOSEN = ", ".join(f'{name}=~"${name}"' for name in VARIABLES)
 
 CELL = "{{service}} · {{scenario}}"
-"""How a series of a cell is called."""
+"""Legend of a cell's series."""
 
 VERDICT_CODES = {verdict: code for code, verdict in enumerate(Verdict, start=1)}
-"""A number for each verdict, since a panel colours numbers."""
+"""A number for each verdict, because panels colour numbers."""
 
 
 def chosen(family: str, *matchers: str) -> str:
-    """Return what is asked of a family: the cells that are chosen."""
+    """Return the query of a family for the selected cells."""
     return f"{family}{{{', '.join((CHOSEN, *matchers))}}}"
 
 
 def verdict_code() -> str:
-    """Return each cell's verdict as its number: every verdict but one is 0."""
+    """Return the query of each cell's verdict code; the terms of all other verdicts are 0."""
     codes = " or ".join(f"{code} * {_is(verdict)}" for verdict, code in VERDICT_CODES.items())
     return f"max by (service, scenario) ({codes})"
 
@@ -55,7 +55,7 @@ def _is(verdict: Verdict) -> str:
 
 
 def age_of(family: str) -> str:
-    """Return how many seconds ago the moment of a family was."""
+    """Return the query of the age in seconds of a family of timestamps."""
     return f"time() - {chosen(family)}"
 
 
@@ -76,12 +76,12 @@ AnyPanel = TypeVar("AnyPanel", bargauge.Panel, stat.Panel, statetimeline.Panel, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PanelLook:
-    """What every kind of panel has.
+    """Options of all kinds of panels.
 
     Attributes:
-        text: what is to be seen, for who points at the panel.
-        unit: Grafana's name of it.
-        steps: colours, by the value from which on they hold; ``None`` is from the beginning.
+        text: the description, shown as tooltip.
+        unit: Grafana's name of the unit.
+        steps: colours by the value from which they apply; ``None`` for the base colour.
         states: text and colour of single values.
     """
 
@@ -95,10 +95,10 @@ class PanelLook:
 
 
 def matrix(look: PanelLook, query: str) -> table.Panel:
-    """Return a table of services by scenarios, coloured."""
+    """Return a coloured table of services and scenarios."""
     grouping = {"rowField": "service", "columnField": "scenario", "valueField": "Value", "emptyValue": "null"}
     return (
-        _dressed(table.Panel(), look)
+        _styled(table.Panel(), look)
         .with_target(_query(query, "").instant().format(PromQueryFormat.TABLE))
         .with_transformation(DataTransformerConfig(id_val="groupingToMatrix", options=grouping))
         .cell_options(shapes.TableColoredBackgroundCellOptions(mode=shapes.TableCellBackgroundDisplayMode.BASIC))
@@ -107,9 +107,9 @@ def matrix(look: PanelLook, query: str) -> table.Panel:
 
 
 def figure(look: PanelLook, query: str) -> stat.Panel:
-    """Return one figure, coloured."""
+    """Return a single coloured figure."""
     return (
-        _dressed(stat.Panel(), look)
+        _styled(stat.Panel(), look)
         .with_target(_query(query, "").instant())
         .color_mode(shapes.BigValueColorMode.VALUE)
         .graph_mode(shapes.BigValueGraphMode.NONE)
@@ -119,7 +119,7 @@ def figure(look: PanelLook, query: str) -> stat.Panel:
 def bars(look: PanelLook, query: str) -> bargauge.Panel:
     """Return a bar for each cell."""
     return (
-        _dressed(bargauge.Panel(), look)
+        _styled(bargauge.Panel(), look)
         .with_target(_query(query, CELL).instant())
         .orientation(shapes.VizOrientation.HORIZONTAL)
         .display_mode(shapes.BarGaugeDisplayMode.BASIC)
@@ -128,12 +128,12 @@ def bars(look: PanelLook, query: str) -> bargauge.Panel:
 
 
 def states(look: PanelLook, query: str) -> statetimeline.Panel:
-    """Return a row for each cell, coloured by what it was when."""
+    """Return a state timeline with a row for each cell."""
     return (
-        _dressed(statetimeline.Panel(), look)
+        _styled(statetimeline.Panel(), look)
         .with_target(_query(query, CELL))
         .show_value(shapes.VisibilityMode.NEVER)
-        .merge_values(True)  # noqa: FBT003 - as the builder wants it
+        .merge_values(True)  # noqa: FBT003 - signature of the builder
         .row_height(0.8)
     )
 
@@ -142,14 +142,14 @@ def over_time(look: PanelLook, queries: Mapping[str, str], *, dashed: Sequence[s
     """Return lines over time.
 
     Args:
-        queries: by what is put after the name of each cell.
-        dashed: those of them that are no measurements, but what these are held to.
+        queries: queries by the suffix of the legend.
+        dashed: suffixes of the reference lines, which are dashed.
     """
     panel = (
-        _dressed(timeseries.Panel(), look)
+        _styled(timeseries.Panel(), look)
         .legend(_legend())
         .show_points(shapes.VisibilityMode.NEVER)
-        .span_nulls(True)  # noqa: FBT003 - as the builder wants it
+        .span_nulls(True)  # noqa: FBT003 - signature of the builder
         .thresholds_style(common.GraphThresholdsStyleConfig().mode(_style(look)))
     )
     for ref_id, (suffix, query) in zip(REF_IDS, queries.items(), strict=False):
@@ -160,16 +160,16 @@ def over_time(look: PanelLook, queries: Mapping[str, str], *, dashed: Sequence[s
     return panel
 
 
-def _dressed(panel: AnyPanel, look: PanelLook) -> AnyPanel:
+def _styled(panel: AnyPanel, look: PanelLook) -> AnyPanel:
     colours = ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE)
     steps = [Threshold(value=value, color=colour) for value, colour in look.steps.items()]
-    dressed = panel.title(look.title).description(look.text).datasource(DATASOURCE).unit(look.unit)
-    dressed = dressed.span(look.width).height(look.height).thresholds(colours.steps(steps))
-    return dressed.mappings(_mappings(look))
+    styled = panel.title(look.title).description(look.text).datasource(DATASOURCE).unit(look.unit)
+    styled = styled.span(look.width).height(look.height).thresholds(colours.steps(steps))
+    return styled.mappings(_mappings(look))
 
 
 def _mappings(look: PanelLook) -> list[ValueMapping]:
-    """Return the texts and colours of single values; what is not there has none."""
+    """Return the texts and colours of single values; missing values are dashes."""
     nothing = DashboardSpecialValueMapOptions(
         match=SpecialValueMatch.NULL_AND_NAN, result=ValueMappingResult(text="–", color=NONE)
     )
@@ -188,13 +188,13 @@ def _query(query: str, name: str, *, ref_id: str = "A") -> prometheus.Dataquery:
 def _legend() -> common.VizLegendOptions:
     return (
         common.VizLegendOptions()
-        .show_legend(True)  # noqa: FBT003 - as the builder wants it
+        .show_legend(True)  # noqa: FBT003 - signature of the builder
         .display_mode(shapes.LegendDisplayMode.LIST)
         .placement(shapes.LegendPlacement.BOTTOM)
     )
 
 
 def _style(look: PanelLook) -> shapes.GraphThresholdsStyleMode:
-    """Return how the colours of a time series are shown: as lines, where there are any."""
+    """Return the style of a time series' thresholds: dashed lines, if there are any."""
     is_plain = look.steps == PLAIN
     return shapes.GraphThresholdsStyleMode.OFF if is_plain else shapes.GraphThresholdsStyleMode.DASHED

@@ -1,6 +1,6 @@
-"""How a service stands in a scenario: everything that the metrics of a cell are made of.
+"""The current status of each cell (a service under a scenario), the input of Bellwether's metrics.
 
-Where the metrics come from: what runs, people and loads left, and no run's own record.
+It is read from the index of runs, the baselines, the alert book and the load log, never from a run's record.
 """
 
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -22,16 +22,17 @@ from include.perf.runs.run_index import RunEntry, RunIndex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A cell as it stands now.
+class CellStatus:
+    """The current status of a cell.
 
     Attributes:
-        environment: of the service, as the catalogue says.
-        latest: the latest finished run, whatever its verdict.
-        measured: the latest run whose figures can be trusted.
-        load: the latest load, which may still go out.
-        limits: of the alert rules in force.
-        problems: how many are open that have to do with the cell, by severity.
+        environment: environment of the service in the catalogue.
+        latest: the latest finished run, with any verdict.
+        measured: the latest valid run.
+        load: the latest load, which may still be running.
+        is_loaded: whether a load is running.
+        limits: limits of the alert rules in force.
+        problems: number of open problems of the cell, by severity.
     """
 
     cell: CellName
@@ -47,30 +48,30 @@ class Standing:
 
     @property
     def loaded(self) -> RunEntry | None:
-        """The latest finished run that sent a load, as far as is known: a skipped one has sent none."""
+        """The latest finished run that is known to have sent a load; a skipped run has sent none."""
         return next((run for run in (self.latest, self.measured) if run and run.window), None)
 
 
 class LoadSource(Protocol):
-    """Knows of loads that run, or ran last."""
+    """Knows running and past loads."""
 
     def latest(self) -> Sequence[SentLoad]:
         """Return the latest load of each cell that had one.
 
         Raises:
-            StoreError: it cannot be read.
+            StoreError: the loads cannot be read.
         """
 
     def held(self) -> Set[str] | None:
-        """Return the runs that hold a lock for their load; ``None`` where nobody can tell."""
+        """Return the runs that hold a lock for their load; ``None`` where this is unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What the metrics are made of.
+    """The sources of the metrics.
 
     Attributes:
-        catalogue: reads the catalogue as it is now; what is not in it any more has no metrics.
+        catalogue: reads the current catalogue; only its cells have metrics.
         limits: reads the limits of the alert rules in force.
     """
 
@@ -82,14 +83,14 @@ class Sources:
     limits: Callable[[], RuleLimits | None]
     clock: Clock
 
-    def standings(self, *, may_read: Callable[[str], bool] = lambda _: True) -> tuple[Standing, ...]:
-        """Return how each cell of the catalogue stands now.
+    def statuses(self, *, may_read: Callable[[str], bool] = lambda _: True) -> tuple[CellStatus, ...]:
+        """Return the current status of each cell of the catalogue.
 
         Args:
-            may_read: whether who asks may see a scenario.
+            may_read: whether the user may see a scenario.
 
         Raises:
-            ConfigurationError, StoreError: something cannot be read.
+            ConfigurationError, StoreError: a source cannot be read.
         """
         self.index.sync()
         catalogue, now = self.catalogue(), self.clock()
@@ -98,7 +99,7 @@ class Sources:
         baselines, book, held = self.baselines.read(), self.alerts.read(), self.loads.held()
         limits = self.limits() or RuleLimits()
         return tuple(
-            Standing(
+            CellStatus(
                 cell=cell,
                 environment=catalogue.services[cell.service].environment,
                 now=now,
@@ -116,7 +117,7 @@ class Sources:
 
 
 def _problems_of(cell: CellName, book: AlertBook) -> Mapping[Severity, int]:
-    """Count the open problems of a cell, and those of the pipeline itself in its scenario."""
+    """Count the open problems of a cell, including those of the pipeline under its scenario."""
     counts = dict.fromkeys(Severity, 0)
     for problem in book.problems:
         if problem.is_open and not {cell, CellName("", cell.scenario)}.isdisjoint(problem.cells):

@@ -1,4 +1,4 @@
-"""How cells stand, for tests of metrics."""
+"""Statuses of cells for tests of metrics."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,9 +6,9 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from include.perf.monitoring.cell_status import CellStatus
 from include.perf.monitoring.families import exposition_of
 from include.perf.monitoring.rule_limits import CellLimits, Limit
-from include.perf.monitoring.standings import Standing
 from include.perf.runs.record import Severity
 from tests.baselines import entry_of, with_runs
 from tests.entries import CELL, entry
@@ -19,8 +19,8 @@ Labels = frozenset[tuple[str, str]]
 PLACE = {"service": CELL.service, "scenario": CELL.scenario, "environment": "staging"}
 
 
-def standing(**changes: Any) -> Standing:
-    """Return a cell of which all is known: a healthy run a day after its baseline of ten runs, and a load now."""
+def status(**changes: Any) -> CellStatus:
+    """Return a complete status: a healthy run one day after a baseline of ten runs, and a running load."""
     run = entry()
     limits = {"latency_p95": Limit(centre=0.042, warning=0.05, critical=0.055)}
     made: dict[str, Any] = {
@@ -37,16 +37,16 @@ def standing(**changes: Any) -> Standing:
         ),
         "problems": {Severity.DIGEST: 0, Severity.WARNING: 1, Severity.CRITICAL: 0},
     }
-    return Standing(**{**made, **changes})
+    return CellStatus(**{**made, **changes})
 
 
-def samples_of(*standings: Standing) -> Mapping[str, Mapping[Labels, float]]:
-    """Return the samples by family and labels, read back as Prometheus does; those of the one cell are left out."""
-    return samples_in(exposition_of(standings).content.decode())
+def samples_of(*statuses: CellStatus) -> Mapping[str, Mapping[Labels, float]]:
+    """Return the samples by family and labels, parsed like Prometheus; labels of the one cell are omitted."""
+    return samples_in(exposition_of(statuses).content.decode())
 
 
 def samples_in(text: str) -> Mapping[str, Mapping[Labels, float]]:
-    """Return the samples of a text, by family and labels."""
+    """Return the samples of a text by family and labels."""
     return {
         family.name: {
             frozenset((name, value) for name, value in sample.labels.items() if PLACE.get(name) != value): sample.value
@@ -57,5 +57,5 @@ def samples_in(text: str) -> Mapping[str, Mapping[Labels, float]]:
 
 
 def labels(**given: str) -> Labels:
-    """Return labels beyond those of the cell."""
+    """Return labels in addition to those of the cell."""
     return frozenset(given.items())
