@@ -1,1 +1,1 @@
-"""Problems that people were alerted about, and the words of their messages. Imports no verdict and no pipeline."""
+"""Alerts: open problems, the outbox, silences, and Slack's messages. Imports no verdict and no pipeline."""

@@ -197,7 +197,7 @@ class AlertBook:
 
     Attributes:
         outbox: in the order of delivery.
-        processed_runs: ids of the runs that were alerted on, oldest first; stored as ``told``.
+        processed_runs: ids of the runs that were processed, oldest first; stored under its former name.
         watched_since: when the check for overdue scenarios ran first.
     """
 

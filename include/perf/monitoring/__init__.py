@@ -1,1 +1,1 @@
-"""What Prometheus and Grafana receive: our metrics, alert rules and dashboards."""
+"""What Prometheus and Grafana receive: Bellwether's metrics, alert rules and dashboards."""

@@ -1,1 +1,1 @@
-"""What a run, or many, tell people: reports as documents, and the forms in which they are read."""
+"""Reports of runs and summaries of DAG runs: documents, their formats (Markdown, HTML, JUnit), and charts."""
