@@ -319,7 +319,7 @@ def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(shell: Shell) -> No
         "brief · orders-service (staging): would be sent",
         "  to       http://orders-service:8000 (10.0.0.7)",
         "  when     2026-03-02 06:30:00 UTC at the earliest, over by 2026-03-02 06:30:25 UTC",
-        "  load     8.5/s constant for 10 s after 5 s of warm-up: 127 requests",
+        "  load     8.5/s for 10 s after 5 s of warm-up: 127 requests",
     ]
     assert [line.split()[:3] for line in lines[4:]] == [
         ["64", "POST", "/orders"],

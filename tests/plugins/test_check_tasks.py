@@ -63,7 +63,7 @@ def test_a_dry_run_returns_and_logs_what_would_be_sent(
     with caplog.at_level(logging.INFO, logger="bellwether.check_tasks"):
         text = shown()
     assert text.startswith("brief · orders-service (staging): would be sent\n")
-    assert "\n  load     8/s constant for 20 s after 5 s of warm-up: 200 requests\n" in text
+    assert "\n  load     8/s for 20 s after 5 s of warm-up: 200 requests\n" in text
     assert [record.getMessage() for record in caplog.records] == [f"A run would send:\n{text}"]
     assert (platform.target.asked, platform.generator.orders, platform.store.runs_by_uri) == ([], [], {})
 

@@ -20,7 +20,7 @@ def test_the_docs_say_load_data_and_schedule(catalogue: Catalogue) -> None:
     """Who opens a DAG reads what it sends, from what, and when."""
     docs = dag_docs(catalogue.scenario("market_open"), catalogue)
     assert docs.startswith("# Market open\n")
-    assert "500/s constant for 900 s after 60 s of warm-up, for each service" in docs
+    assert "500/s for 900 s after 60 s of warm-up, for each service" in docs
     assert "`data/market_open_data.csv`" in docs
     assert "- **Schedule:** 250 min before the London open, weekdays, all load over 5 min before it\n" in docs
     assert "- **Time:** 1 h 43 min for 6 services, 4 h 1 min with re-runs, of 4 h 5 min\n" in docs

@@ -34,10 +34,16 @@ def differences(run: Mapping[str, str], baseline: Mapping[str, str]) -> list[str
     """Return the parts of the fingerprint that differ from the baseline's."""
     return [
         f"the {part} {'differ' if part.endswith('s') else 'differs'} from the baseline's: "
-        f"run {run.get(part, 'none')}, baseline {baseline.get(part, 'none')}"
+        f"run {_shown(run, part)}, baseline {_shown(baseline, part)}"
         for part in dict.fromkeys([*baseline, *run])
         if run.get(part) != baseline.get(part)
     ]
+
+
+def _shown(fingerprint: Mapping[str, str], part: str) -> str:
+    """Return a part for display; constant arrivals are the default and not mentioned."""
+    text = fingerprint.get(part, "none")
+    return text.replace("/s constant", "/s", 1) if part == "load" else text
 
 
 def not_compared(metrics: Mapping[str, MetricValue], baseline: Mapping[str, float]) -> list[str]:

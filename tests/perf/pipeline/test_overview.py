@@ -33,7 +33,7 @@ LOAD = PlannedLoad(
     addresses=("10.0.0.7", "10.0.0.8"),
     starts_at=START,
     ends_at=START + timedelta(seconds=25),
-    load="40/s constant for 10 s after 5 s of warm-up",
+    load="40/s for 10 s after 5 s of warm-up",
     endpoints=(PLACE, POSITIONS),
     refused=(),
 )
@@ -58,7 +58,7 @@ def test_a_load_that_would_be_sent() -> None:
         "brief · orders-service (staging): would be sent\n"
         "  to       http://orders-service:8000 (10.0.0.7, 10.0.0.8)\n"
         "  when     2026-03-02 06:30:00 UTC at the earliest, over by 2026-03-02 06:30:25 UTC\n"
-        "  load     40/s constant for 10 s after 5 s of warm-up: 240,047 requests\n"
+        "  load     40/s for 10 s after 5 s of warm-up: 240,047 requests\n"
         '    240,040  POST /orders  {"price":1.1031,"side":"buy"}\n'
         "          7  GET /positions?instrument=EUR_USD"
     )
@@ -73,7 +73,7 @@ def test_a_load_that_would_be_refused() -> None:
         "  refused: it is too late\n"
         "  to       http://orders-service:8000\n"
         "  when     2026-03-02 06:30:00 UTC at the earliest, over by 2026-03-02 06:30:25 UTC\n"
-        "  load     40/s constant for 10 s after 5 s of warm-up: 0 requests"
+        "  load     40/s for 10 s after 5 s of warm-up: 0 requests"
     )
 
 

@@ -104,8 +104,8 @@ def test_not_comparable(platform: Platform) -> None:
     record = platform.with_baseline().execute(rate_rps=50)
     assert record.verdict is Verdict.NOT_COMPARABLE
     assert record.reasons == (
-        "the load differs from the baseline's: run 50/s constant for 10 s after 5 s of warm-up, "
-        "baseline 40/s constant for 10 s after 5 s of warm-up",
+        "the load differs from the baseline's: run 50/s for 10 s after 5 s of warm-up, "
+        "baseline 40/s for 10 s after 5 s of warm-up",
     )
 
 

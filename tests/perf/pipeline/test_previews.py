@@ -119,7 +119,7 @@ def test_a_load_is_told_with_where_when_and_how_much(platform: Platform) -> None
         addresses=("10.0.0.7",),
         starts_at=START,
         ends_at=START + timedelta(seconds=35),  # 5 + 20 + 10
-        load="8/s constant for 20 s after 5 s of warm-up",
+        load="8/s for 20 s after 5 s of warm-up",
         endpoints=(),
         refused=(),
     )

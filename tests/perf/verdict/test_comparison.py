@@ -55,7 +55,7 @@ def test_a_different_fingerprint_is_not_comparable() -> None:
     assert result == Comparison(
         verdict=Verdict.NOT_COMPARABLE,
         reasons=(
-            "the load differs from the baseline's: run 200/s constant, baseline 500/s constant",
+            "the load differs from the baseline's: run 200/s, baseline 500/s",
             "the endpoints differ from the baseline's: run none, baseline sha256:2",
             "the generator differs from the baseline's: run version 2, baseline none",
         ),

@@ -35,7 +35,7 @@ def fingerprint(
             many does not matter.
     """
     parts = {
-        "load": describe_load(load),
+        "load": _load(load),
         "limits": _limits(service, load),
         "data": data[:19],
         "endpoints": _digest([_requests_of(endpoint) for endpoint in service.endpoints]),
@@ -51,14 +51,23 @@ def fingerprint(
 
 
 def describe_load(load: LoadProfile) -> str:
-    """Write a load profile in words.
+    """Describe a load profile for people.
 
-    ``500/s constant for 900 s after 60 s of warm-up``, or with all that there can be ``500/s constant, profile
-    3 → 1 by decay in 300 s, for 900 s after 60 s of warm-up with a ramp of 30 s``.
+    ``500/s for 900 s after 60 s of warm-up``, or with all settings ``500/s with Poisson arrivals, profile 3 → 1 by
+    decay in 300 s, for 900 s after 60 s of warm-up with a ramp of 30 s``.
     """
+    return _words(load, arrivals="" if load.arrivals == "constant" else " with Poisson arrivals")
+
+
+def _load(load: LoadProfile) -> str:
+    """Return the part of the fingerprint; stored baselines contain it, so it must never change."""
+    return _words(load, arrivals=f" {load.arrivals}")
+
+
+def _words(load: LoadProfile, *, arrivals: str) -> str:
     profile = f", profile {_profile(load.profile)}," if load.profile else ""
     ramp = f" with a ramp of {load.ramp_s} s" if load.ramp_s else ""
-    rate = f"{load.rate_rps:.12g}/s {load.arrivals}"
+    rate = f"{load.rate_rps:.12g}/s{arrivals}"
     return f"{rate}{profile} for {load.duration_s} s after {load.warmup_s} s of warm-up{ramp}"
 
 

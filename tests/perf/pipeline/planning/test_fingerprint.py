@@ -95,8 +95,10 @@ def test_the_order_of_keys_does_not_matter() -> None:
     ],
 )
 def test_describe_load(rate: float, text: str) -> None:
-    """A load is described in words."""
-    assert describe_load(LoadProfile(rate_rps=rate, duration_s=60)) == text
+    """The fingerprint keeps its stored form; constant arrivals are not mentioned to people."""
+    load = LoadProfile(rate_rps=rate, duration_s=60)
+    assert fingerprint(small_service(), load, data=DATA)["load"] == text
+    assert describe_load(load) == text.replace("/s constant for", "/s for")
 
 
 BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
@@ -119,9 +121,11 @@ BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
         ),
     ],
 )
-def test_a_load_that_varies_is_told_in_words(changes: dict[str, Any], text: str) -> None:
-    """Ramp and profile are part of what is compared; a load without them reads as it did before there were any."""
-    assert describe_load(LoadProfile.model_validate({"rate_rps": 500, "duration_s": 900} | changes)) == text
+def test_a_varying_load_is_described(changes: dict[str, Any], text: str) -> None:
+    """Ramp and profile are part of the fingerprint, but only if they are set."""
+    load = LoadProfile.model_validate({"rate_rps": 500, "duration_s": 900} | changes)
+    assert fingerprint(small_service(), load, data=DATA)["load"] == text
+    assert describe_load(load) == text.replace(" constant", "").replace(" poisson", " with Poisson arrivals")
 
 
 @pytest.mark.parametrize(("rate", "text"), [(3000, ""), (3001, ", 2 workers"), (24_000, ", 8 workers")])
