@@ -171,7 +171,7 @@ class BaselineCommands:
         rollback.set_defaults(command=self._rollback)
 
     def _list(self, options: argparse.Namespace, console: Console) -> int:
-        baselines: Baselines = self.baselines().read()
+        baselines = self.baselines().read()
         if options.json:
             console.print(format_baselines(baselines).decode(), end="")
         else:

@@ -14,7 +14,7 @@ from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.stage_files import Reruns, StageFiles
 from include.perf.verdict.comparison import Comparison, compare_night
 from include.perf.verdict.contender import CellOfNight, Contender, MeasuredRun
-from include.perf.verdict.recording import StageResults, gather, record_of, reference_of
+from include.perf.verdict.recording import StageResults, baseline_reference, gather, record_of
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Judge:
                 records[uri] = record_of(
                     run,
                     result,
-                    baseline=reference_of(baseline, result, now=self.clock()),
+                    baseline=baseline_reference(baseline, result, now=self.clock()),
                     versions=versions,
                     reruns=_ids(member) if uri == member.uri else (),
                 )

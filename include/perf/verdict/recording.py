@@ -152,7 +152,7 @@ def record_of(
     )
 
 
-def reference_of(baseline: Baseline | None, comparison: Comparison, *, now: datetime) -> BaselineReference | None:
+def baseline_reference(baseline: Baseline | None, comparison: Comparison, *, now: datetime) -> BaselineReference | None:
     """Return what the record stores about the baseline: the values and nights that the run was compared with."""
     if baseline is None:
         return None

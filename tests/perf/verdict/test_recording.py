@@ -14,7 +14,7 @@ from include.perf.runs.figures import Stall
 from include.perf.runs.record import RunRecord, Shift, Verdict
 from include.perf.runs.stage_files import ConcurrentLoads, Deployed, FingerprintParts, StageFiles
 from include.perf.verdict.comparison import Comparison
-from include.perf.verdict.recording import StageResults, gather, record_of, reference_of
+from include.perf.verdict.recording import StageResults, baseline_reference, gather, record_of
 from tests.nights import baseline_of, day
 from tests.records import deviation, generator_figures, metric_values
 from tests.stages import BESIDE, CLIENT, DOWN, FIGURES, HALTED, LOAD, SCRAPED, SPEC, planned
@@ -124,7 +124,7 @@ def test_the_reference_is_what_the_run_was_compared_with() -> None:
     """Centre and number of the nights; the baseline's own value for a metric that was not compared."""
     baseline = baseline_of()
     comparison = replace(PASSED, reference={"latency_p95": 0.41}, nights=17, since=day(-3))
-    found = reference_of(baseline, comparison, now=day(20))
+    found = baseline_reference(baseline, comparison, now=day(20))
     assert found is not None
     assert found.metrics == {**baseline.metrics, "latency_p95": 0.41}
     assert (found.nights, found.since, found.runs, found.version, found.state) == (17, day(-3), 10, 3, "approved")
@@ -134,11 +134,11 @@ def test_the_reference_of_a_run_that_was_not_compared() -> None:
     """The current baseline; stale after its expiry."""
     baseline = baseline_of()
     invalid = Comparison(verdict=Verdict.INVALID, reasons=("late",))
-    assert reference_of(baseline, invalid, now=day(20)) == baseline.reference(day(20))
-    expired = reference_of(baseline, invalid, now=baseline.expires_at)
+    assert baseline_reference(baseline, invalid, now=day(20)) == baseline.reference(day(20))
+    expired = baseline_reference(baseline, invalid, now=baseline.expires_at)
     assert expired is not None
     assert expired.state == "stale"
-    assert reference_of(None, PASSED, now=day(20)) is None
+    assert baseline_reference(None, PASSED, now=day(20)) is None
 
 
 def test_a_varying_rate_is_recorded_with_mean_and_curve(files: StageFiles) -> None:
