@@ -700,7 +700,7 @@ def test_the_report_shows_the_nights_before(platform: Platform) -> None:
     platform.execute_planned(uri)
     files = platform.store.runs_by_uri[uri]
     assert b"| Earlier nights and this run |" in files["report.md"]
-    assert b'aria-label="1 night before: ' in files["report.html"]
+    assert b'aria-label="1 earlier night: ' in files["report.html"]
     assert b'src="data:image/png;base64,' in files["report.html"]
     assert b'<testsuite name="orders-service.brief" tests="8"' in files["junit.xml"]
     platform.clock.move(86_400)

@@ -34,5 +34,5 @@ def test_the_record_and_the_report_name_the_machines(platform: Platform) -> None
     assert record.generator is not None
     assert (record.generator.hosts, record.generator.clock_uncertainty_s) == (("load-a", "load-b", "load-a"), 0.0004)
     report = (platform.store.read(uri, "report.md") or b"").decode()
-    assert "3 processes on load-a, load-b, each has one core" in report
+    assert "3 processes on load-a, load-b, at most one core each" in report
     assert "± 0.400 ms" in report
