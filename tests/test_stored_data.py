@@ -228,7 +228,7 @@ def test_what_waits_is_delivered_once(root: Path) -> None:
 def test_the_outbox_has_an_entry_of_every_state(store: Path) -> None:
     """Pending, tried in vain, perhaps sent, and arrived but for its charts or its mark."""
     outbox = AlertFile(store / "alerts" / "alerts.json").read().outbox
-    states = Counter((entry.posted is not None, entry.is_unsure, entry.attempts > 0) for entry in outbox)
+    states = Counter((entry.posted is not None, entry.is_unconfirmed, entry.attempts > 0) for entry in outbox)
     assert states == {
         (False, False, False): 5,  # pending
         (False, False, True): 1,  # Slack refused it

@@ -424,7 +424,7 @@ def _delivery(delivery: Delivery) -> Any:
             "problem_id": delivery.problem_id,
             "charts": [[_name(chart.uri), chart.name] for chart in delivery.charts],
             "posted": kept(delivery.posted) if delivery.posted else None,
-            "is_unsure": delivery.is_unsure,
+            "is_unsure": delivery.is_unconfirmed,
             "at": [delivery.created_at, delivery.sent_at],
             "attempts": delivery.attempts,
             "has_mark": delivery.mark is not None,

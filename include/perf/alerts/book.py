@@ -171,7 +171,7 @@ class Delivery:
         problem_id: the problem whose thread the message starts or continues; ``None`` for a message without a thread.
         charts: for the thread.
         posted: place of the message once it arrived; its charts or the mark on the first message are still pending.
-        is_unsure: the message was sent, but its arrival is not confirmed.
+        is_unconfirmed: the message was sent, but its arrival is not confirmed.
         sent_at: time of the last attempt.
         attempts: number of failed attempts.
         mark: replaces the first message of the thread once the problem has ended.
@@ -185,7 +185,7 @@ class Delivery:
     problem_id: str | None = None
     charts: tuple[Chart, ...] = ()
     posted: Posted | None = None
-    is_unsure: bool = False
+    is_unconfirmed: Annotated[bool, Field(alias="is_unsure")] = False
     sent_at: datetime | None = None
     attempts: int = 0
     mark: Message | None = None

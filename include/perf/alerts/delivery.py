@@ -126,10 +126,10 @@ class OutboxSender:
             self._remove(delivery)
             return
         if delivery.posted is None:
-            posted = self._look_up(delivery, thread) if delivery.is_unsure else None
+            posted = self._look_up(delivery, thread) if delivery.is_unconfirmed else None
             if posted is None:
                 posted = self._post(delivery, thread)
-            delivery = replace(delivery, posted=posted, is_unsure=False)
+            delivery = replace(delivery, posted=posted, is_unconfirmed=False)
             self._record_arrival(delivery)
             self._forward(delivery)
         self._attach(delivery, thread)
@@ -173,13 +173,13 @@ class OutboxSender:
             ) from err
 
     def _post(self, delivery: Delivery, thread: Posted | None) -> Posted | None:
-        self._update(replace(delivery, is_unsure=True, sent_at=self.clock(), attempts=delivery.attempts + 1))
+        self._update(replace(delivery, is_unconfirmed=True, sent_at=self.clock(), attempts=delivery.attempts + 1))
         try:
             return self.messenger.post(delivery, thread=thread, broadcast=delivery.event is Event.WORSENED)
         except DeliveryUnknown:
             raise
         except DeliveryError:
-            self._update(replace(delivery, is_unsure=False, attempts=delivery.attempts + 1))
+            self._update(replace(delivery, is_unconfirmed=False, attempts=delivery.attempts + 1))
             raise
 
     def _update(self, delivery: Delivery) -> None:

@@ -168,7 +168,7 @@ def test_undelivered_messages_are_kept_in_order() -> None:
         "Slack is not reachable",
         "a reply waits for the message that starts its thread: worsened",
     ]
-    assert [(entry.event, entry.attempts, entry.is_unsure) for entry in store.book.outbox] == [
+    assert [(entry.event, entry.attempts, entry.is_unconfirmed) for entry in store.book.outbox] == [
         (Event.OPENED, 1, False),
         (Event.WORSENED, 0, False),
     ]
@@ -200,7 +200,7 @@ def test_an_unconfirmed_message_is_looked_up(fault: BaseException, arrives: bool
     store, slack = MemoryBook(delivery(Event.OPENED)), FakeSlack(fault, arrives=arrives)
     with suppress(Crash):
         assert deliver(store, slack) == ["Slack did not answer in time"]
-    assert [entry.is_unsure for entry in store.book.outbox] == [True]
+    assert [entry.is_unconfirmed for entry in store.book.outbox] == [True]
     assert deliver(store, slack) == []
     assert len(slack.messages) == 1
     assert store.book.problems[0].posted == FIRST

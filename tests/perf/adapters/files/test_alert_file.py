@@ -82,7 +82,7 @@ def book() -> AlertBook:
                 created_at=AT,
                 problem_id="r1",
                 charts=(Chart("file:///results/r1", "charts/latency.png"),),
-                is_unsure=True,
+                is_unconfirmed=True,
                 attempts=3,
                 mark=message,
             )
