@@ -25,7 +25,7 @@ from include.perf.runs.stage_files import StageFiles
 SERVICE = "analysis-engine-service"
 SCENARIO = "market_open"
 FAULT = {"latency_s": 0.06, "latency_spread_s": 0.02, "for_s": 600}
-RUN_TIMEOUT_S = 300.0
+RUN_TIMEOUT_S = 600.0
 TRIES = 3
 
 
@@ -115,7 +115,13 @@ class Story:
         known = set(self._store.runs(service=SERVICE, scenario=SCENARIO))
         run_id = self._api.trigger(SCENARIO, {"service": SERVICE} | chapter.conf)
         progress = TaskProgress(self._console)
-        self._api.wait_for(SCENARIO, run_id, timeout_s=RUN_TIMEOUT_S, on_states=progress.show)
+        try:
+            self._api.wait_for(SCENARIO, run_id, timeout_s=RUN_TIMEOUT_S, on_states=progress.show)
+        except TimeoutError:
+            self._console.print(
+                f"The DAG run did not finish within {RUN_TIMEOUT_S:g} s: {self._stack.airflow_url}", style="red"
+            )
+            return None
         new = [uri for uri in self._store.runs(service=SERVICE, scenario=SCENARIO) if uri not in known]
         records = {uri: StageFiles(self._store, uri).read_record() for uri in new}
         first = {uri: record for uri, record in records.items() if record.rerun_of is None}
