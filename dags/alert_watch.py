@@ -1,16 +1,16 @@
-"""Every hour: tells of scenarios that should have run and have not, and delivers what did not arrive before.
+"""Every hour: alert to scenarios that should have run but have not, and deliver pending messages.
 
-It also lets the alert rules follow baselines that were changed on the page or the command line.
+It also updates the alert rules after baselines were changed on the page or on the command line.
 """
 
 from airflow.sdk import dag
-from bellwether import rule_tasks, watch_tasks
-from bellwether.schedules import from_now_on
+from bellwether import upkeep_tasks
+from bellwether.timetable import from_now_on
 
 
 @dag(
     dag_display_name="Alert watch",
-    description="Scenarios that should have run, and messages that did not arrive.",
+    description="Alerts to overdue scenarios, and delivers pending messages.",
     schedule=from_now_on("7 * * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
@@ -18,9 +18,9 @@ from bellwether.schedules import from_now_on
     default_args={"owner": "platform-ops", "retries": 0},
 )
 def alert_watch() -> None:
-    """Look once."""
-    watch_tasks.look()
-    rule_tasks.write_rules()
+    """Check once."""
+    upkeep_tasks.look()
+    upkeep_tasks.write_rules()
 
 
 alert_watch()

@@ -1,20 +1,20 @@
-"""The quarterly review of baselines: what is stale or drifts is told, and what is proposed is asked for."""
+"""The quarterly review of baselines: log stale and drifting ones, and ask for approval of proposed changes."""
 
 from airflow.sdk import dag, task_group
-from bellwether import baseline_tasks, rule_tasks
-from bellwether.schedules import from_now_on
+from bellwether import baseline_tasks, upkeep_tasks
+from bellwether.timetable import from_now_on
 
 
 @task_group
 def decide(subject: str, body: str, change: dict[str, str]) -> None:
-    """Ask for one proposal, and apply it if it is approved."""
+    """Ask for the approval of one proposed change, and apply the change if it is approved."""
     approved = baseline_tasks.approval(subject=subject, body=body, within=baseline_tasks.REVIEW_WITHIN)
     baseline_tasks.apply(change, approved.output)
 
 
 @dag(
     dag_display_name="Baseline review",
-    description="Stale and drifting baselines, and tighter ones after lasting improvements.",
+    description="Finds stale and drifting baselines, and proposes tighter ones after lasting improvements.",
     schedule=from_now_on("0 9 1 1,4,7,10 *", timezone="Europe/London"),
     catchup=False,
     max_active_runs=1,
@@ -23,7 +23,7 @@ def decide(subject: str, body: str, change: dict[str, str]) -> None:
 )
 def baseline_review() -> None:
     """Review every baseline."""
-    decide.expand_kwargs(baseline_tasks.review()) >> rule_tasks.write_rules()
+    decide.expand_kwargs(baseline_tasks.review()) >> upkeep_tasks.write_rules()
 
 
 baseline_review()

@@ -1,4 +1,4 @@
-"""What a scenario would send where, when and for how long. There is no task here that could send anything."""
+"""What a scenario would send, where, when and for how long. No task here can send anything."""
 
 from airflow.sdk import dag
 from bellwether import check_tasks
@@ -9,7 +9,7 @@ from include.perf.catalogue.reading import load_catalogue
 
 @dag(
     dag_display_name="Dry run",
-    description="What a scenario would send where, when and for how long; nothing is sent.",
+    description="Shows what a scenario would send, where, when and for how long; nothing is sent.",
     schedule=None,
     catchup=False,
     params=dry_run_params(load_catalogue()),
@@ -17,7 +17,7 @@ from include.perf.catalogue.reading import load_catalogue
     default_args={"owner": "platform-ops", "retries": 0},
 )
 def dry_run() -> None:
-    """List it; the log of the task and its return value have it all."""
+    """List the loads in the task's log and return value."""
     check_tasks.preview()
 
 

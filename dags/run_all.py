@@ -1,4 +1,4 @@
-"""Every scenario for the chosen services, one after another, and one summary of all verdicts at the end."""
+"""All scenarios for the chosen services, one after another, and a summary of all verdicts at the end."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ catalogue = load_catalogue()
 
 @dag(
     dag_display_name="Run all scenarios",
-    description="Every scenario for the chosen services, and the whole matrix of verdicts.",
+    description="Runs all scenarios for the chosen services, and summarizes the verdicts.",
     schedule=None,
     catchup=False,
     max_active_runs=1,
@@ -26,7 +26,7 @@ catalogue = load_catalogue()
     default_args={"owner": "platform-ops", "retries": 0},
 )
 def run_all() -> None:
-    """Run the scenarios in an order that makes sense, and sum up whatever became of them."""
+    """Run the scenarios in the order of `run_order`, and summarize them even if some failed."""
     summary = linked_to_summary(run_all_tasks.summary())
     before = None
     for scenario in run_order(catalogue):

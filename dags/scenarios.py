@@ -1,6 +1,7 @@
-"""One DAG a scenario of the catalogue: plan → (stage_data → preflight → run_load → scrape) for each service →
-plan_reruns → the same for each that looks suspicious → compare → (report → promote) for each → alert, write_rules,
-verdict.
+"""One DAG for each scenario of the catalogue.
+
+plan → (stage_data → preflight → run_load → scrape) for each service → plan_reruns → the same for each re-run →
+compare → (report → promote, ask_for_approval) for each service → alert, write_rules, verdict.
 """
 
 from datetime import timedelta
@@ -8,13 +9,13 @@ from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, dag, task_group
-from bellwether import rule_tasks, tasks
+from bellwether import tasks, upkeep_tasks
 from bellwether.context import SHORT
 from bellwether.docs import dag_docs
 from bellwether.lateness import deadline_of
 from bellwether.links import linked_to_summary
 from bellwether.params import scenario_params
-from bellwether.schedules import airflow_schedule
+from bellwether.timetable import airflow_schedule
 
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.operations import slots_of
@@ -24,7 +25,7 @@ from include.perf.catalogue.scenario.scenario import Scenario
 
 @task_group
 def conclude(uri: str) -> None:
-    """Write down and promote what was found of one service."""
+    """Report and promote the run of one service."""
     reported = tasks.report(uri)
     tasks.promote(reported)
     TriggerDagRunOperator(
@@ -36,21 +37,21 @@ def conclude(uri: str) -> None:
 
 
 def measuring(group_id: str, scenario: Scenario) -> Any:
-    """Return the group of tasks that loads one service and reads its figures."""
+    """Return the task group that loads one service and reads its figures."""
     run_load = tasks.run_load.override(
         pool_slots=slots_of(scenario.load.peak_rate_rps), max_active_tis_per_dagrun=scenario.parallel
     )
 
     @task_group(group_id=group_id)
     def measure(uri: str) -> None:
-        """Load one service, as soon as the generators have room for it, and read its figures."""
+        """Load one service as soon as the generators have capacity, and read its figures."""
         tasks.scrape(run_load(tasks.preflight(tasks.stage_data(uri))))
 
     return measure
 
 
 def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
-    """Wire the DAG of a scenario."""
+    """Return the DAG of a scenario."""
 
     @dag(
         dag_id=scenario.name,
@@ -73,7 +74,7 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
         measuring("run_service", scenario).expand(uri=uris) >> reruns
         measuring("rerun_service", scenario).expand(uri=reruns) >> judged
         concluded = conclude.expand(uri=judged)
-        concluded >> [tasks.alert(uris), rule_tasks.write_rules(), linked_to_summary(tasks.verdict(uris))]
+        concluded >> [tasks.alert(uris), upkeep_tasks.write_rules(), linked_to_summary(tasks.verdict(uris))]
 
     return scenario_run()
 

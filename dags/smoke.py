@@ -1,4 +1,4 @@
-"""A few requests to every endpoint of every service, to see which of them answer as they should."""
+"""A few requests to every endpoint of every service, to see which endpoints answer as expected."""
 
 from airflow.sdk import dag
 from bellwether import check_tasks
@@ -9,7 +9,7 @@ from include.perf.catalogue.reading import load_catalogue
 
 @dag(
     dag_display_name="Smoke run",
-    description="A few requests to every endpoint of every service.",
+    description="Sends a few requests to every endpoint of every service.",
     schedule=None,
     catchup=False,
     max_active_runs=1,
@@ -18,7 +18,7 @@ from include.perf.catalogue.reading import load_catalogue
     default_args={"owner": "platform-ops", "retries": 0},
 )
 def smoke() -> None:
-    """Try each service; a service that does not answer as it should is red."""
+    """Try each service; the task of a service fails if an endpoint does not answer as expected."""
     check_tasks.try_service.expand(service=check_tasks.services())
 
 

@@ -16,7 +16,6 @@ AMBIGUOUS_MODULES = {
     "demo/platform": "the reference platform; always imported as demo.platform",
     "include/perf/adapters/http": "a room of adapters, next to files, s3 and metrics",
     "include/perf/model/numbers": "always imported by its full path",
-    "plugins/bellwether/requests": "to be renamed",
     "plugins/bellwether/web/site": "always imported by its full path",
 }
 """Modules that have the name of a library nevertheless, with the reason. Remove those that no longer exist."""

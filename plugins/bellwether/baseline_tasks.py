@@ -8,8 +8,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import task
 
-from bellwether.context import SHORT, task_context
-from bellwether.failures import told_to_airflow
+from bellwether.context import SHORT, airflow_errors, task_context
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ def question() -> dict[str, Any]:
     from include.perf.runs.stage_files import StageFiles, find_run
 
     params, stores = _params(), storage()
-    with told_to_airflow():
+    with airflow_errors():
         results = stores.results()
         record = StageFiles(results, find_run(results, params["run"])).read_record()
         baselines = stores.baselines().read()
@@ -62,7 +61,7 @@ def review() -> list[dict[str, Any]]:
     from include.perf.reporting.approval import proposals
 
     stores = storage()
-    with told_to_airflow():
+    with airflow_errors():
         findings = review_all(store=stores.results(), baselines=stores.baselines(), now=utc_now())
     for finding in findings:
         log.warning("%s in %s: %s: %s", finding.service, finding.scenario, finding.kind, finding.text)
@@ -85,7 +84,7 @@ def _promote(run: str, *, reason: str, by: str, force: bool, over: int) -> None:
     from include.perf.runs.stage_files import StageFiles, find_run
 
     stores = storage()
-    with told_to_airflow():
+    with airflow_errors():
         results = stores.results()
         record = StageFiles(results, find_run(results, run)).read_record()
         approval = Approval(by=by, at=utc_now(), reason=reason, run_id=record.run_id)

@@ -5,8 +5,7 @@ import logging
 from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowFailException
 
-from bellwether.context import SHORT, task_context
-from bellwether.failures import told_to_airflow
+from bellwether.context import SHORT, airflow_errors, task_context
 
 log = logging.getLogger(__name__)
 
@@ -14,11 +13,11 @@ log = logging.getLogger(__name__)
 @task(execution_timeout=SHORT)
 def preview() -> str:
     """List what the scenarios would send, where, when and for how long; nothing is sent."""
-    from bellwether.requests import preview_requests
+    from bellwether.run_requests import preview_requests
     from bellwether.wiring import airflow_outside
     from include.perf.pipeline import previews
 
-    with told_to_airflow():
+    with airflow_errors():
         outside = airflow_outside()
         requests = preview_requests(task_context(), catalogue=outside.stores.catalogue)
         shown = previews.loads_in_words(previews.preview(requests, outside))
@@ -29,11 +28,11 @@ def preview() -> str:
 @task(execution_timeout=SHORT)
 def services() -> list[str]:
     """Return the names of the services to try."""
-    from bellwether.requests import params_of
+    from bellwether.run_requests import params_of
     from include.perf.catalogue.catalogue import ALL_SERVICES
     from include.perf.catalogue.reading import load_catalogue
 
-    with told_to_airflow():
+    with airflow_errors():
         chosen: str = params_of(task_context())["service"]
         catalogue = load_catalogue()
         return list(catalogue.services) if chosen == ALL_SERVICES else [catalogue.service(chosen).name]
@@ -46,7 +45,7 @@ def try_service(service: str) -> None:
     from include.perf.pipeline.smoke import smoke, smoke_in_words
 
     task_context()["service_name"] = service
-    with told_to_airflow():
+    with airflow_errors():
         results = smoke(service, airflow_outside())
     shown = smoke_in_words(results)
     if not all(result.is_good for result in results):

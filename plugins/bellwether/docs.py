@@ -1,4 +1,4 @@
-"""The documentation that a scenario's DAG shows in the UI."""
+"""The documentation that Airflow's UI shows for a scenario's DAG."""
 
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.scenario.scenario import Scenario
@@ -7,20 +7,20 @@ from include.perf.pipeline.planning.time_plan import TimePlan, time_plan
 
 TASKS = """\
 | `plan` | checks the parameters and plans a run for each chosen service |
-| `run_service` | for each: `stage_data` makes the requests ready, `preflight` makes sure that load may start, \
-`run_load` drives the load, `scrape` reads Prometheus for exactly the measured window |
-| `plan_reruns` | plans two more runs of each service that looks suspicious, as far as allowed and in time |
-| `rerun_service` | measures those; skipped on most nights |
-| `compare` | judges all services of the night together, against their baselines and the nights before |
-| `conclude` | for each: `report` writes the report, the charts and the record, `promote` updates the baseline if that \
-was asked for, `ask_for_approval` asks a person where the run is worse |
-| `alert` | tells Slack what is new, worse or over, and the pipeline's own channel what could not be judged; silence \
-otherwise |
-| `verdict` | red when a service regressed or could not be judged; its log says which and why |"""
+| `run_service` | for each service: `stage_data` prepares the requests, `preflight` checks that load may start, \
+`run_load` sends the load, `scrape` reads Prometheus for exactly the measured window |
+| `plan_reruns` | plans two re-runs of each service that looks suspicious, within the limit and the deadline |
+| `rerun_service` | measures the re-runs; skipped on most nights |
+| `compare` | judges all services of the night together, against their baselines and earlier nights |
+| `conclude` | for each service: `report` writes the report, the charts and the record, `promote` updates the baseline \
+if requested, `ask_for_approval` asks a person if the run is worse |
+| `alert` | sends to Slack what is new, worse or over, and to the operations channel which runs have no verdict; \
+otherwise sends nothing |
+| `verdict` | fails if a service regressed or has no verdict; its log says which and why |"""
 
 
 def dag_docs(scenario: Scenario, catalogue: Catalogue) -> str:
-    """Return what the DAG does, in Markdown."""
+    """Return the documentation in Markdown."""
     services = catalogue.services_of(scenario)
     when = scenario.schedule.description if scenario.schedule else "only when triggered"
     names = "\n".join(f"- `{service.name}`: {service.description}" for service in services)
@@ -31,7 +31,7 @@ def dag_docs(scenario: Scenario, catalogue: Catalogue) -> str:
 - **Load:** {describe_load(scenario.load)}, for each service, {_order(scenario)}
 - **Data:** `{scenario.data}`
 - **Schedule:** {when}
-- **Re-runs:** at most {scenario.reruns} services a night, two runs each
+- **Re-runs:** two each of at most {scenario.reruns} services per night
 - **Time:** {_time(time_plan(scenario, catalogue))}
 
 Trigger it with the form, over REST, or on the command line:

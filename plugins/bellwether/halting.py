@@ -1,4 +1,4 @@
-"""What tells a task that no load may run: the switch, as a Variable or a file, and the end of the task itself."""
+"""Why a load must not start or must stop: a halt, or the end of its task or of its worker."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ ASKED_TO_END = "the worker of its task was asked to end"
 
 
 class WorkerEndsError(BaseException):
-    """The worker ends in the middle of a task; that is no error of the task's, so no rule forbids another try."""
+    """The worker terminates during a task. Not an Exception, so the retry policy allows another try."""
 
 
 def halted() -> str | None:
@@ -29,10 +29,10 @@ def halted() -> str | None:
 
 
 def halted_or_ended(task_instance: Any) -> Callable[[], str | None]:
-    """Return a switch that also tells when the task is over for Airflow, which the task itself hears of late or never.
+    """Return a function that returns why the load must stop: load is halted, or Airflow has ended the task.
 
-    Somebody may have marked it failed or cleared it, in the UI or over REST; or the process that supervises it, its
-    parent, was killed.
+    A running task learns too late, or never, that it was marked as failed or cleared in the UI or over REST, or that
+    its parent, the supervisor process, was killed.
     """
     supervisor = os.getppid()
 
@@ -45,13 +45,13 @@ def halted_or_ended(task_instance: Any) -> Callable[[], str | None]:
 
 
 def _ended(task_instance: Any) -> str | None:
-    told = task_instance.get_task_states(
+    by_run = task_instance.get_task_states(
         dag_id=task_instance.dag_id,
         task_ids=[task_instance.task_id],
         run_ids=[task_instance.run_id],
         map_index=task_instance.map_index,
     )
-    states = [state for by_task in told.values() for state in by_task.values()]
+    states = [state for by_task in by_run.values() for state in by_task.values()]
     if states == [RUNNING]:
         return None
     return f"Airflow ended its task, which is {' and '.join(state or 'cleared' for state in states) or 'gone'}"
@@ -59,16 +59,18 @@ def _ended(task_instance: Any) -> str | None:
 
 @contextmanager
 def ended_with_its_worker() -> Iterator[Callable[[], str | None]]:
-    """Lend a switch that tells when the worker is asked to end: Airflow hands the signal on, and ends no task for it.
+    """Yield a function that returns why the load must stop once the worker receives SIGTERM.
+
+    Airflow passes the signal on to the task's process, but does not end the task.
 
     Raises:
-        WorkerEndsError: at the end of the block, where the worker was asked to, whatever else came of it.
+        WorkerEndsError: at the end of the block if the signal arrived, whatever the result of the block.
     """
-    asked: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
+    received: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: received.append(number))
     try:
-        yield lambda: ASKED_TO_END if asked else None
+        yield lambda: ASKED_TO_END if received else None
     finally:
         signal.signal(signal.SIGTERM, before)
-        if asked:
+        if received:
             raise WorkerEndsError(ASKED_TO_END)

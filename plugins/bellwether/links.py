@@ -1,4 +1,4 @@
-"""Where Bellwether's pages are in Airflow's UI, and the button that leads from a DAG run's last task to its summary."""
+"""The paths of Bellwether's pages in Airflow's UI, and the button from a DAG run's last task to its summary."""
 
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -10,7 +10,7 @@ URL_PREFIX = "/bellwether"
 
 
 def pages_path() -> str:
-    """Return the path that the pages are below on this Airflow, wherever its UI is mounted."""
+    """Return the path of the pages on this Airflow, including the path at which its UI is mounted."""
     return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + URL_PREFIX
 
 
@@ -30,9 +30,9 @@ class SummaryLink(BaseOperatorLink):
 
 
 def linked_to_summary(last: Any) -> Any:
-    """Give a task the button, and return the task.
+    """Add the button to a task, and return the task.
 
-    It belongs to this task: registered with the plugin it would be on every task that is a Python function.
+    A link that is registered with the plugin would be on every Python task.
     """
     last.operator.operator_extra_links = (SummaryLink(),)
     return last

@@ -1,7 +1,7 @@
-"""The pool that holds what the load generators can send together, in requests per second.
+"""The Airflow pool for loads; its slots are the requests per second that the generators can send together.
 
-Airflow starts a load only when its share of the pool is free. Airflow's own processes make the pool when they start, so
-that nobody has to, and give it the size that the catalogue says.
+Airflow starts a load only when its share of the pool is free. Airflow's own processes create the pool when they start,
+with the size from the catalogue.
 """
 
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @hookimpl
 def on_starting(component: Any) -> None:
-    """Make the pool when a scheduler, triggerer or DAG processor starts; a task's process has no database."""
+    """Create the pool when a scheduler, triggerer or DAG processor starts; a task's process has no database."""
     from airflow.jobs.job import Job
 
     if isinstance(component, Job):
@@ -26,7 +26,7 @@ def on_starting(component: Any) -> None:
 
 
 def make_pool() -> None:
-    """Make the pool, or give it its size; a catalogue that is wrong is told by the DAGs, and stops nothing here."""
+    """Create or resize the pool. Errors in the catalogue are only logged here, because the DAGs report them."""
     from airflow.models.pool import Pool  # noqa: TID251 - there is no public way to make one inside Airflow
     from airflow.utils.session import create_session
     from sqlalchemy.exc import IntegrityError
@@ -38,6 +38,6 @@ def make_pool() -> None:
                 LOAD_POOL, slots=slots, description=LOAD_POOL_DESCRIPTION, include_deferred=False, session=session
             )
     except CatalogueError as err:
-        log.error("the pool %s is left as it is, because the catalogue cannot be read: %s", LOAD_POOL, err)
+        log.error("the pool %s is not changed, because the catalogue cannot be read: %s", LOAD_POOL, err)
     except IntegrityError:
-        log.info("the pool %s was made by another process at the same time", LOAD_POOL)
+        log.info("another process created the pool %s at the same time", LOAD_POOL)

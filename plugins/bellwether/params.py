@@ -1,4 +1,4 @@
-"""The parameters of the DAGs: their forms in the UI, and what REST and the command line must keep to."""
+"""The parameters of the DAGs: the trigger forms in the UI, and the rules for REST and the command line."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
             maximum=MAX_DURATION_S,
             title="Duration (s)",
             description=f"Measured seconds, from {MIN_DURATION_S} to {MAX_DURATION_S}. Before them comes a warm-up of "
-            f"{load.warmup_s} s, or less in a shorter run. Runs are only compared at the same duration.",
+            f"{load.warmup_s} s, or less in a shorter run. Only runs of the same duration are compared.",
         ),
         "rate": Param(
             load.rate_rps,
@@ -32,16 +32,16 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
             minimum=MIN_RATE_RPS,
             maximum=catalogue.operations.capacity_rps,
             title="Rate (requests/s)",
-            description=f"Requests sent each second to each service, at most {catalogue.operations.capacity_rps:g}, "
-            f"however slowly it answers. {_profile(load)}Runs are only compared at the same rate.",
+            description=f"Requests per second to each service, at most {catalogue.operations.capacity_rps:g}; the rate "
+            f"does not depend on how fast it answers. {_profile(load)}Only runs of the same rate are compared.",
         ),
         **_baseline(),
         "asked_by": Param(
             None,
             type=["null", "string"],
             maxLength=100,
-            title="Asked by",
-            description="Filled in when another DAG asks; else it is you.",
+            title="Requested by",
+            description="Set by another DAG that triggers this one; otherwise it is you.",
         ),
     }
 
@@ -57,8 +57,8 @@ def run_all_params(catalogue: Catalogue) -> dict[str, Param]:
             examples=list(catalogue.scenarios),
             values_display={scenario.name: scenario.title for scenario in catalogue.scenarios.values()},
             title="Scenarios",
-            description="They are run one after another: first those that must be over before the market opens, then "
-            "the shortest.",
+            description="They run one after another: first those that must end before the market opens, then the "
+            "shortest.",
         ),
         "duration": Param(
             None,
@@ -66,26 +66,30 @@ def run_all_params(catalogue: Catalogue) -> dict[str, Param]:
             minimum=MIN_DURATION_S,
             maximum=MAX_DURATION_S,
             title="Duration (s)",
-            description="Measured seconds of every run, instead of each scenario's own. Runs are only compared at the "
-            "same duration.",
+            description="Measured seconds of every run, instead of each scenario's own. Only runs of the same duration "
+            "are compared.",
         ),
         **_baseline(),
     }
 
 
 def dry_run_params(catalogue: Catalogue) -> dict[str, Param]:
-    """Return the parameters of a dry run; those of a scenario, and which one."""
+    """Return the parameters of a dry run: those of a scenario, and the scenario."""
     return {
         "scenario": Param(
             ALL_SCENARIOS,
             type="string",
             enum=[ALL_SCENARIOS, *catalogue.scenarios],
             title="Scenario",
-            description="Which one would be run.",
+            description="The scenario to preview.",
         ),
         "service": _service(list(catalogue.services.values()), catalogue.accepted_names()),
-        "duration": Param(None, type=["null", "integer"], title="Duration (s)", description="Instead of its own."),
-        "rate": Param(None, type=NUMBER_OR_NONE, title="Rate (requests/s)", description="Instead of its own."),
+        "duration": Param(
+            None, type=["null", "integer"], title="Duration (s)", description="Instead of the scenario's own."
+        ),
+        "rate": Param(
+            None, type=NUMBER_OR_NONE, title="Rate (requests/s)", description="Instead of the scenario's own."
+        ),
     }
 
 
@@ -101,7 +105,7 @@ def _service(services: Sequence[Service], accepted: Sequence[str]) -> Param:
         enum=list(accepted),
         values_display=_labels(services),
         title="Service",
-        description="All of them, or only one. A short name means the same service.",
+        description="All services, or one. A short name means the same service.",
     )
 
 
@@ -111,20 +115,20 @@ def _baseline() -> dict[str, Param]:
             default=False,
             type="boolean",
             title="Update the baseline",
-            description="Each run that is valid and did not regress becomes part of its baseline. Needs a reason.",
+            description="Each valid run without a regression becomes part of its baseline. Needs a reason.",
         ),
         "reason": Param(
             None,
             type=["null", "string"],
             maxLength=500,
             title="Reason",
-            description="Why this is the right level from now on; kept with the baseline, together with your name.",
+            description="Why this is the right baseline from now on; stored with it, together with your name.",
         ),
     }
 
 
 def _profile(load: LoadProfile) -> str:
-    """Say what a rate profile makes of the rate."""
+    """Return how the scenario's rate profile changes the rate."""
     if not load.profile:
         return ""
     return f"The scenario's profile multiplies it over time, by {load.peak_rate_rps / load.rate_rps:.3g} at its peak. "

@@ -1,14 +1,16 @@
-"""The tasks around the scenarios' DAGs when all are run: what each is asked for, and the summary."""
+"""The tasks around the scenarios' DAGs when all are run, and the summary at the end of any DAG run."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from bellwether.context import SHORT, task_context
-from bellwether.failures import told_to_airflow
+from bellwether.context import SHORT, airflow_errors, task_context
+
+if TYPE_CHECKING:
+    from include.perf.runs.dag_run import DagRunResults
 
 log = logging.getLogger(__name__)
 
@@ -19,50 +21,74 @@ PASSED_ON = ("duration", "update_baseline", "reason")
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def chosen(scenario: str) -> Mapping[str, Any]:
-    """Return what a scenario's DAG is asked for; skipped when it was not chosen, or does not load the service."""
-    from bellwether.requests import asked_by, params_of
+    """Return the parameters for a scenario's DAG; skipped if the scenario was not chosen or has not the service."""
+    from bellwether.run_requests import params_of, requested_by
     from include.perf.catalogue.catalogue import ALL_SERVICES
     from include.perf.catalogue.reading import load_catalogue
     from include.perf.model.errors import CatalogueError
 
-    with told_to_airflow():
+    with airflow_errors():
         params = params_of(task_context())
     if params["scenarios"] and scenario not in params["scenarios"]:
         raise AirflowSkipException(f"{scenario} was not chosen")
-    with told_to_airflow():
+    with airflow_errors():
         catalogue = load_catalogue()
     if params["service"] != ALL_SERVICES:
         try:
             catalogue.services_of(catalogue.scenario(scenario), params["service"])
         except CatalogueError as err:
             raise AirflowSkipException(str(err)) from None
-    asked = {name: params[name] for name in PASSED_ON if params[name] is not None}
-    return {"service": params["service"], "asked_by": asked_by(task_context()), **asked}
+    given = {name: params[name] for name in PASSED_ON if params[name] is not None}
+    return {"service": params["service"], "asked_by": requested_by(task_context()), **given}
 
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def summary() -> str:
-    """Show and keep the matrix of all verdicts; fails when a service regressed or could not be judged."""
-    from bellwether.summing_up import fail_if_bad, keep_summary
+    """Log and store the matrix of all verdicts; fail if a service regressed or has no verdict."""
     from include.perf.catalogue.reading import load_catalogue
     from include.perf.pipeline.planning.time_plan import run_order
     from include.perf.reporting import markdown_text
     from include.perf.reporting.summary import dag_run_document
 
-    with told_to_airflow():
+    with airflow_errors():
         scenarios = run_order(load_catalogue())
     uris = [uri for scenario in scenarios for uri in _planned_in(scenario.name)]
     if not uris:
         raise AirflowFailException("nothing was run; see the tasks before")
     results = keep_summary(uris)
     shown = markdown_text.render(dag_run_document(results))
-    log.info("What came of it:\n%s", shown)
+    log.info("Verdicts:\n%s", shown)
     fail_if_bad(results)
     return shown
 
 
+def keep_summary(uris: Sequence[str]) -> "DagRunResults":
+    """Read the results of the runs of this DAG run, store their summary, and return them."""
+    from bellwether.wiring import storage
+    from include.perf.reporting.summary import write_summary
+    from include.perf.runs.dag_run import results_of
+
+    context = task_context()
+    where = {"dag_id": context["dag"].dag_id, "dag_run_id": context["dag_run"].run_id}
+    with airflow_errors():
+        store = storage().results()
+        results = results_of(store, uris, **where)
+        log.info("The summary is in %s", write_summary(store, results))
+    return results
+
+
+def fail_if_bad(results: "DagRunResults") -> None:
+    """Fail the task, so that the grid is not green after a bad night.
+
+    Raises:
+        AirflowFailException: a run regressed, has no verdict or no record; with the headline of each.
+    """
+    if results.problems:
+        raise AirflowFailException("\n".join(results.problems))
+
+
 def _planned_in(scenario: str) -> list[str]:
-    """Return the runs that the scenario's DAG planned for this one; none where it was skipped."""
+    """Return the runs that the scenario's DAG planned for this DAG run; none if it was skipped."""
     context = task_context()
     planned: Any = context["ti"].xcom_pull(
         dag_id=scenario, run_id=f"run_all__{context['dag_run'].run_id}", task_ids="plan"

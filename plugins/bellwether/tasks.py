@@ -12,8 +12,7 @@ from airflow.configuration import conf
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from bellwether.context import SHORT, task_context
-from bellwether.failures import told_to_airflow
+from bellwether.context import SHORT, airflow_errors, task_context
 from include.perf.catalogue.operations import LOAD_POOL
 from include.perf.catalogue.scenario.load_profile import MAX_DURATION_S
 from include.perf.load.reservations import MAX_WAIT_S
@@ -43,11 +42,11 @@ NOTHING_PLANNED = "nothing was planned; see the task plan"
 @task(execution_timeout=SHORT)
 def plan(scenario: str) -> list[str]:
     """Check the parameters and plan a run for each chosen service."""
-    from bellwether.requests import request_from
+    from bellwether.run_requests import request_from
     from bellwether.wiring import airflow_outside
     from include.perf.pipeline.night_stages import NightStages
 
-    with told_to_airflow():
+    with airflow_errors():
         outside = airflow_outside()  # so that a missing connection to Prometheus is reported first of all
         return NightStages(outside.stores).plan(request_from(task_context(), scenario=scenario))
 
@@ -55,7 +54,7 @@ def plan(scenario: str) -> list[str]:
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def stage_data(uri: str) -> str:
     """Check the market data and prepare the requests."""
-    with told_to_airflow():
+    with airflow_errors():
         _run_stages(uri).stage_data(uri)
     return uri
 
@@ -63,7 +62,7 @@ def stage_data(uri: str) -> str:
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def preflight(uri: str) -> str:
     """Check that load may start."""
-    with told_to_airflow():
+    with airflow_errors():
         _run_stages(uri).preflight(uri)
     return uri
 
@@ -80,10 +79,10 @@ def preflight(uri: str) -> str:
 def run_load(uri: str) -> str:
     """Send the load; retried once if the task was killed or its worker terminated."""
     from bellwether.halting import ended_with_its_worker, halted_or_ended
-    from bellwether.requests import logged_progress
+    from bellwether.run_requests import logged_progress
 
     is_over = halted_or_ended(task_context()["ti"])
-    with ended_with_its_worker() as is_ending, told_to_airflow():
+    with ended_with_its_worker() as is_ending, airflow_errors():
         _run_stages(uri, halted=lambda: is_ending() or is_over()).run_load(uri, on_progress=logged_progress())
     return uri
 
@@ -91,7 +90,7 @@ def run_load(uri: str) -> str:
 @task(execution_timeout=SHORT, map_index_template=LABEL, retries=3, retry_delay=timedelta(seconds=20))
 def scrape(uri: str) -> str:
     """Read the service's own figures from Prometheus; safe to retry, because Prometheus keeps them."""
-    with told_to_airflow():
+    with airflow_errors():
         _run_stages(uri).scrape(uri)
     return uri
 
@@ -101,7 +100,7 @@ def plan_reruns(uris: list[str] | None) -> list[str]:
     """Plan two re-runs of each service that looks suspicious, within the scenario's limit and its deadline."""
     if not uris:
         raise AirflowSkipException(NOTHING_PLANNED)
-    with told_to_airflow():
+    with airflow_errors():
         return _night_stages().plan_reruns(uris)
 
 
@@ -110,7 +109,7 @@ def compare(uris: list[str] | None) -> list[str]:
     """Judge all services of the night together, including runs that failed early."""
     if not uris:
         raise AirflowSkipException(NOTHING_PLANNED)
-    with told_to_airflow():
+    with airflow_errors():
         _night_stages().compare(uris)
     return uris
 
@@ -118,7 +117,7 @@ def compare(uris: list[str] | None) -> list[str]:
 @task(execution_timeout=SHORT, map_index_template=LABEL)
 def report(uri: str) -> str:
     """Write the charts, the report and, last, the record."""
-    with told_to_airflow():
+    with airflow_errors():
         _label(uri)
         _night_stages().report(uri)
     return uri
@@ -131,7 +130,7 @@ def alert(uris: list[str] | None) -> None:
 
     context = task_context()
     where = {"dag_id": context["dag"].dag_id, "dag_run_id": context["dag_run"].run_id}
-    with told_to_airflow():
+    with airflow_errors():
         if uris:
             alerting.alert_night(uris, **where)
         else:
@@ -146,7 +145,7 @@ def promote(uri: str) -> None:
     from include.perf.model.text import utc_now
     from include.perf.reporting.approval import needs_approval
 
-    with told_to_airflow():
+    with airflow_errors():
         record, stores = _record(uri), storage()
         if not record.provenance.update_baseline:
             raise AirflowSkipException("update_baseline was not requested")
@@ -161,7 +160,7 @@ def approval_wanted(uri: str) -> Mapping[str, str]:
     """Return the request for an approval: a run that is worse but was requested to become the baseline."""
     from include.perf.reporting.approval import needs_approval
 
-    with told_to_airflow():
+    with airflow_errors():
         record = _record(uri)
     if not (record.provenance.update_baseline and needs_approval(record)):
         raise AirflowSkipException("there is nothing to approve")
@@ -175,7 +174,7 @@ def approval_wanted(uri: str) -> Mapping[str, str]:
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def verdict(uris: list[str] | None) -> Mapping[str, str]:
     """Fail if any service regressed or has no verdict, so that a bad night is never green in the grid."""
-    from bellwether.summing_up import fail_if_bad, keep_summary
+    from bellwether.run_all_tasks import fail_if_bad, keep_summary
     from include.perf.runs.phrases import headline
 
     if not uris:

@@ -158,7 +158,7 @@ def base_url(connection: Any) -> str:
             f"the connection {connection.conn_id} has a login in its host; put it into the fields login and password"
         )
     schema = (connection.schema or "").strip("/")
-    scheme = next((each for each in (schema, connection.conn_type) if each in SCHEMES), "http")
+    scheme = next((name for name in (schema, connection.conn_type) if name in SCHEMES), "http")
     address = host if "://" in host else f"{scheme}://{host}"
     if connection.port:
         address += f":{connection.port}"

@@ -12,8 +12,7 @@ import pytest
 from airflow.sdk import DAG, RetryAction, TriggerRule
 from bellwether.links import SummaryLink
 from bellwether.run_all_tasks import CHILD_RUN_ID
-from bellwether.schedules import from_now_on
-from bellwether.timetable import OpeningTimetable
+from bellwether.timetable import OpeningTimetable, from_now_on
 
 from benchmarks.parse import measure
 from include.perf.catalogue.operations import LOAD_POOL, slots_of
@@ -381,7 +380,7 @@ print(json.dumps({
     "errors": errors,
     "bare": [
         name
-        for name in ("params", "wiring", "tasks", "notifier", "alerting", "docs", "halting", "load_pool", "lateness")
+        for name in ("alerting", "context", "docs", "halting", "lateness", "load_pool", "notifier", "tasks", "wiring")
         if name in sys.modules
     ],
     "listeners": [module.__name__ for plugin in plugins for module in plugin.listeners],
@@ -391,7 +390,7 @@ print(json.dumps({
 
 
 def test_the_plugin_is_loaded_once_and_its_modules_are_left_alone(tmp_path: Path) -> None:
-    """Without .airflowignore the loader would put bellwether/requests.py in the place of the library requests."""
+    """Without .airflowignore the loader would load the package's modules again, under their bare names."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
         "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),

@@ -1,4 +1,4 @@
-"""Accepting a regression as the new level: a person is asked in Airflow, and only a yes changes anything."""
+"""A regression becomes the new baseline: a person is asked in Airflow, and only an approval changes anything."""
 
 import json
 import time
@@ -65,7 +65,7 @@ def test_a_refusal_changes_nothing(platform: Platform, slow_run: Run) -> None:
     before = platform.stack.baselines.read_bytes()
     run_id = asked(platform, slow_run.record["run_id"])
     details = platform.api.call("GET", f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approval/-1/hitlDetails")
-    assert details["subject"] == f"Accept run {slow_run.record['run_id']} as the new level?"
+    assert details["subject"] == f"Make run {slow_run.record['run_id']} the new baseline?"
     assert REASON in details["body"]
     assert "| Latency p50 |" in details["body"]
     assert details["defaults"] == ["Reject"]

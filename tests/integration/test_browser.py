@@ -65,7 +65,7 @@ def test_the_form_explains_every_parameter(page: Page, platform: Platform, scree
     dialog = page.get_by_role("dialog")
     for title in ("Service", "Duration (s)", "Rate (requests/s)", "Update the baseline", "Reason"):
         expect(dialog.get_by_text(title, exact=False).first).to_be_visible()
-    for help_text in ("All of them, or only one.", "Runs are only compared at the same duration.", "Needs a reason."):
+    for help_text in ("All services, or one.", "Only runs of the same duration are compared.", "Needs a reason."):
         expect(dialog.get_by_text(help_text)).to_be_visible()
     expect(dialog.locator("input[name=element_duration]")).to_have_value("20")
     page.set_viewport_size({"width": 1200, "height": 1130})

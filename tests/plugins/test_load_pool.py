@@ -105,7 +105,7 @@ def test_a_broken_catalogue_stops_nothing(
         load_pool.on_starting(job())
     assert pools()[LOAD_POOL][0] == 240
     (told,) = [record.getMessage() for record in caplog.records]
-    assert told.startswith("the pool bellwether_load is left as it is, because the catalogue cannot be read: ")
+    assert told.startswith("the pool bellwether_load is not changed, because the catalogue cannot be read: ")
     assert "capacity_rps" in told
 
 
@@ -123,7 +123,7 @@ def test_two_that_start_at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.
     with caplog.at_level(logging.INFO, logger="bellwether.load_pool"):
         load_pool.make_pool()
     assert [record.getMessage() for record in caplog.records if record.name == "bellwether.load_pool"] == [
-        "the pool bellwether_load was made by another process at the same time"
+        "another process created the pool bellwether_load at the same time"
     ]
 
 

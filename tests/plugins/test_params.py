@@ -122,17 +122,17 @@ def test_every_parameter_is_explained_in_sentences(params: dict[str, Param]) -> 
         assert param.description.endswith("."), name
     assert "from 10 to 14400" in str(params["duration"].description)
     assert "a warm-up of 60 s" in str(params["duration"].description)
-    assert "at most 600, " in str(params["rate"].description)
+    assert "at most 600; " in str(params["rate"].description)
     assert "profile" not in str(params["rate"].description)
 
 
-def test_a_profile_is_told_beside_the_rate(catalogue: Catalogue) -> None:
-    """Who asks for 500/s is told that the burst is three times that."""
+def test_the_rate_explains_the_profile(catalogue: Catalogue) -> None:
+    """A burst of three times the rate is mentioned."""
     scenario = catalogue.scenario("market_open")
     burst = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
     load = LoadProfile.model_validate(scenario.load.model_dump() | {"profile": burst})
     rate = scenario_params(scenario.model_copy(update={"load": load}), catalogue)["rate"]
-    assert "The scenario's profile multiplies it over time, by 3 at its peak. Runs" in str(rate.description)
+    assert "The scenario's profile multiplies it over time, by 3 at its peak. Only runs" in str(rate.description)
 
 
 # All scenarios at once

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk import Param
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from bellwether import run_all_tasks, summing_up
+from bellwether import run_all_tasks
 from bellwether.params import run_all_params
 
 from include.perf.adapters.wiring.storage import Storage
@@ -54,8 +54,7 @@ def context(monkeypatch: pytest.MonkeyPatch) -> Context:
             "dag_run": SimpleNamespace(run_id=RUN_ID, run_type="manual", triggering_user_name=person),
             "ti": Task(planned or {}),
         }
-        for module in (run_all_tasks, summing_up):
-            monkeypatch.setattr(module, "task_context", lambda: made)
+        monkeypatch.setattr(run_all_tasks, "task_context", lambda: made)
         return made
 
     return given
@@ -176,7 +175,7 @@ def test_the_summary_of_all_verdicts(
         "## normal_trading",
         "## Findings",
     ]
-    assert f"What came of it:\n{shown}" in caplog.messages
+    assert f"Verdicts:\n{shown}" in caplog.messages
     assert "[orders](../../../orders/market_open/" in kept_summary(tmp_path)
     order = ["market_open", "normal_trading", "high_volatility", "overnight_processing"]
     assert given["ti"].asked == [

@@ -12,8 +12,7 @@ import pytest
 from airflow.sdk.timezone import coerce_datetime
 from airflow.timetables.base import DagRunInfo, DataInterval, TimeRestriction
 from airflow.timetables.trigger import CronTriggerTimetable
-from bellwether.schedules import airflow_schedule, from_now_on
-from bellwether.timetable import OpeningTimetable
+from bellwether.timetable import OpeningTimetable, airflow_schedule, from_now_on
 
 from include.perf.catalogue.scenario.market_hours import OWN_FILE, MarketHours, load_market_hours
 from include.perf.catalogue.scenario.schedule import CronSchedule, OpeningSchedule

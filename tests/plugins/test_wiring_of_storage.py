@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk.log import redact
-from bellwether import alerting, maintenance_tasks
+from bellwether import alerting, upkeep_tasks
 from bellwether.wiring import AirflowS3, storage
 
 from include.perf.adapters.s3.client import S3Login
@@ -97,7 +97,7 @@ def test_tasks_keep_what_they_make_in_the_object_store(
     storage().results().create(service="a", scenario="b", run_id="r1")
     alerting.deliver()
     storage().alerts().update(lambda _: None)
-    cleared = maintenance_tasks.prune.function()
+    cleared = upkeep_tasks.prune.function()
     assert cleared["failed"] == {}
     assert SECRET not in caplog.text
 

@@ -2,7 +2,7 @@
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from bellwether.failures import told_to_airflow
+from bellwether.context import airflow_errors
 
 from include.perf.model.errors import (
     BaselineError,
@@ -36,7 +36,7 @@ from include.perf.model.errors import (
 )
 def test_each_error_has_its_meaning(error: BellwetherError, told_as: type[AirflowException]) -> None:
     """Skipped is skipped, and only what a retry can mend is retried; the words stay the same."""
-    with pytest.raises(AirflowException) as caught, told_to_airflow():
+    with pytest.raises(AirflowException) as caught, airflow_errors():
         raise error
     assert type(caught.value) is told_as
     assert str(caught.value) == str(error)
@@ -45,7 +45,7 @@ def test_each_error_has_its_meaning(error: BellwetherError, told_as: type[Airflo
 
 def test_every_problem_is_in_the_message() -> None:
     """Two mistakes are told at once, so that nobody triggers a third time."""
-    with pytest.raises(AirflowFailException) as caught, told_to_airflow():
+    with pytest.raises(AirflowFailException) as caught, airflow_errors():
         raise ConfigurationError(["rate_rps should be greater than 0", "update_baseline needs a reason"])
     assert str(caught.value) == (
         "2 problems:\n  - rate_rps should be greater than 0\n  - update_baseline needs a reason"
@@ -54,12 +54,12 @@ def test_every_problem_is_in_the_message() -> None:
 
 def test_a_mistake_in_the_code_stays_what_it_is() -> None:
     """Only errors raised on purpose are translated; anything else keeps its traceback."""
-    with pytest.raises(ZeroDivisionError), told_to_airflow():
+    with pytest.raises(ZeroDivisionError), airflow_errors():
         1 / 0  # noqa: B018
 
 
 def test_success_passes_through() -> None:
     """Nothing happens where nothing went wrong."""
-    with told_to_airflow():
+    with airflow_errors():
         result = 6 * 7
     assert result == 42

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from bellwether import summing_up, tasks
+from bellwether import run_all_tasks, tasks
 from bellwether.links import SummaryLink, dag_run_path
 
 from include.perf.adapters.wiring.storage import Storage
@@ -21,7 +21,7 @@ RUN_ID = "manual__2026-11-22T23:28:06.123+00:00"
 def _context(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Airflow tells the task."""
     context = {"dag": SimpleNamespace(dag_id="market_open"), "dag_run": SimpleNamespace(run_id=RUN_ID)}
-    monkeypatch.setattr(summing_up, "task_context", lambda: context)
+    monkeypatch.setattr(run_all_tasks, "task_context", lambda: context)
 
 
 def verdict(*records: RunRecord) -> Any:

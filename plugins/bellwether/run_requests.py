@@ -1,4 +1,4 @@
-"""What a DAG run asks for, and how its load tells of its progress."""
+"""From the parameters of a DAG run to a run request, and the progress of its load in the task log."""
 
 import logging
 from collections.abc import Mapping
@@ -19,7 +19,8 @@ def params_of(context: Any) -> Mapping[str, Any]:
     """Return the parameters of a DAG run.
 
     Raises:
-        ConfigurationError: one is unknown. Airflow takes any, and a misspelt duration would send the whole load.
+        ConfigurationError: a parameter is unknown. Airflow accepts any name, and a misspelt ``duration`` would send
+            the full load.
     """
     params: Mapping[str, Any] = context["params"]
     known = context["dag"].params
@@ -43,22 +44,22 @@ def request_from(context: Any, *, scenario: str) -> RunRequest:
         rate_rps=params["rate"],
         update_baseline=params["update_baseline"],
         reason=params["reason"],
-        triggered_by=asked_by(context),
+        triggered_by=requested_by(context),
         dag_id=context["dag"].dag_id,
         dag_run_id=dag_run.run_id,
         due_at=dag_run.logical_date if dag_run.run_type == SCHEDULED else None,
     )
 
 
-def asked_by(context: Any) -> str:
-    """Return who asks: the person that Airflow knows, then whom another DAG names, then what started the run."""
+def requested_by(context: Any) -> str:
+    """Return the person whom Airflow knows, or else the person whom another DAG names, or else the trigger."""
     dag_run = context["dag_run"]
     named = dag_run.triggering_user_name or context["params"].get("asked_by")
     return str(named or f"airflow ({getattr(dag_run.run_type, 'value', dag_run.run_type)})")
 
 
 def preview_requests(context: Any, *, catalogue: Catalogue) -> list[RunRequest]:
-    """Turn the parameters of a dry run into requests, one a scenario; of all scenarios those that load the service.
+    """Turn the parameters of a dry run into one request for each scenario that loads the service.
 
     Raises:
         ConfigurationError: a parameter is unknown, or no scenario loads the service.
@@ -74,5 +75,5 @@ def preview_requests(context: Any, *, catalogue: Catalogue) -> list[RunRequest]:
 
 
 def logged_progress() -> EveryTenSeconds:
-    """Return a listener that logs one line in ten seconds."""
+    """Return a listener that logs one line every ten seconds of the load."""
     return EveryTenSeconds(lambda line: log.info("%s", line))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.sdk.api.datamodels._generated import DagRunType
 from bellwether.params import dry_run_params, scenario_params
-from bellwether.requests import logged_progress, preview_requests, request_from
+from bellwether.run_requests import logged_progress, preview_requests, request_from
 
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.load.generator import Progress
@@ -66,7 +66,7 @@ def test_a_scheduled_run_is_due_when_its_schedule_says() -> None:
     assert (request.due_at, request.triggered_by) == (DUE_AT, "airflow (scheduled)")
 
 
-@pytest.mark.parametrize("run_type", [each for each in DagRunType if each is not DagRunType.SCHEDULED])
+@pytest.mark.parametrize("run_type", [kind for kind in DagRunType if kind is not DagRunType.SCHEDULED])
 def test_no_other_run_is_due(run_type: DagRunType) -> None:
     """By hand, over REST, or by another DAG: its logical date, if any, is when it was asked for."""
     assert request_from(context(run_type=run_type), scenario="market_open").due_at is None
@@ -121,7 +121,7 @@ def test_a_dry_run_asks_for_one_scenario_or_for_all(tmp_path: Path) -> None:
 def test_a_dry_run_of_all_scenarios_leaves_out_those_that_do_not_load_the_service(tmp_path: Path) -> None:
     """As run_all does; a scenario that was named and does not is told by the plan."""
     assert previewed(tmp_path, service="orders") == [RunRequest(scenario="calm", service="orders")]
-    assert [each.scenario for each in previewed(tmp_path, service="engine")] == ["storm", "calm"]
+    assert [request.scenario for request in previewed(tmp_path, service="engine")] == ["storm", "calm"]
     assert previewed(tmp_path, scenario="storm", service="orders") == [RunRequest(scenario="storm", service="orders")]
 
 
@@ -137,7 +137,7 @@ def test_a_misspelt_parameter_of_a_dry_run_is_refused(tmp_path: Path) -> None:
 def test_progress_is_one_line_in_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:
     """25 looks, one a second, are three lines: at 0, 10 and 20 s."""
     listener = logged_progress()
-    with caplog.at_level(logging.INFO, logger="bellwether.requests"):
+    with caplog.at_level(logging.INFO, logger="bellwether.run_requests"):
         for second in range(25):
             listener(
                 Progress(

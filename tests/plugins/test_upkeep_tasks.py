@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from bellwether import maintenance_tasks
+from bellwether import upkeep_tasks
 
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.model.json_files import to_json
@@ -38,8 +38,8 @@ def test_what_was_removed_and_what_was_kept_is_logged_and_returned(caplog: pytes
     old, kept, young = add("old", days=31), add("kept", days=90), add("young", days=29)
     record, approved = replace(run_record(), run_id="kept"), approval(run_id="kept")
     Storage().baselines().update(lambda baselines: baselines.promote(record, approval=approved))
-    with caplog.at_level(logging.INFO, "bellwether.maintenance_tasks"):
-        summary = maintenance_tasks.prune.function()
+    with caplog.at_level(logging.INFO, "bellwether.upkeep_tasks"):
+        summary = upkeep_tasks.prune.function()
     assert [Storage().results().read(uri, REQUESTS_FILE) is None for uri in (old, kept, young)] == [True, False, False]
     assert (summary["removed"], summary["bytes"]) == ({"raw requests": 1, "unfinished run": 0}, 2 * 1024**2)
     assert (summary["kept_for_baselines"], summary["failed"]) == ([kept], {})
@@ -54,5 +54,5 @@ def test_without_knowing_the_baselines_nothing_is_removed(tmp_path: Path) -> Non
     old = add("old", days=31)
     (tmp_path / "baselines.json").write_text("[]", encoding="utf-8")
     with pytest.raises(AirflowFailException, match=r"baselines\.json must be an object"):
-        maintenance_tasks.prune.function()
+        upkeep_tasks.prune.function()
     assert Storage().results().read(old, REQUESTS_FILE) is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from bellwether import rule_tasks
+from bellwether import upkeep_tasks
 from bellwether.wiring import airflow_rule_writer
 
 from include.perf.adapters.metrics.prometheus_rules import PrometheusRules
@@ -37,7 +37,7 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_rules_are_written_and_changed_limits_reported_once(rules: Path, bot: StandIn) -> None:
     """In the operators' channel; the next run has nothing to write or report."""
-    (line,) = rule_tasks.write_rules.function()
+    (line,) = upkeep_tasks.write_rules.function()
     assert line.startswith("orders-service under calm (baseline version 3 by ana: agreed): new limits: p50 warning ")
     assert sorted(path.name for path in rules.iterdir() if not path.name.startswith(".")) == [
         "bellwether-rules.yaml",
@@ -47,16 +47,16 @@ def test_rules_are_written_and_changed_limits_reported_once(rules: Path, bot: St
     assert message["text"] == ":bell: the limits of the alert rules changed for 1 baseline"
     assert message["channel_name"] == "performance-ops"
     assert "p95 warning 477 ms, critical 500 ms" in str(message["blocks"])
-    with pytest.raises(AirflowSkipException, match="the rules in place are those of the baselines"):
-        rule_tasks.write_rules.function()
+    with pytest.raises(AirflowSkipException, match="the alert rules are up to date"):
+        upkeep_tasks.write_rules.function()
     assert len(bot.messages()) == 1
 
 
 def test_without_a_folder_nothing_is_written(monkeypatch: pytest.MonkeyPatch, rules: Path) -> None:
     """Who has no use for rules gets none."""
     monkeypatch.delenv("BELLWETHER_RULES")
-    with pytest.raises(AirflowSkipException, match="BELLWETHER_RULES does not say"):
-        rule_tasks.write_rules.function()
+    with pytest.raises(AirflowSkipException, match="BELLWETHER_RULES is not set"):
+        upkeep_tasks.write_rules.function()
     assert not rules.exists()
 
 
@@ -64,9 +64,11 @@ def test_rules_that_are_refused_fail_the_task(tmp_path: Path, rules: Path) -> No
     """Nothing is written or told, and the task says why."""
     (tmp_path / "promtool").write_text("#!/bin/sh\necho 'line 4: parse error'\nexit 1\n", encoding="utf-8")
     with pytest.raises(AirflowFailException, match="line 4: parse error"):
-        rule_tasks.write_rules.function()
+        upkeep_tasks.write_rules.function()
     assert not (rules / "limits.json").exists()
-    assert [each.event for each in Storage().alerts().read().outbox if each.event is Event.LIMITS_CHANGED] == []
+    assert [
+        delivery.event for delivery in Storage().alerts().read().outbox if delivery.event is Event.LIMITS_CHANGED
+    ] == []
 
 
 @pytest.mark.parametrize(("setting", "loads"), [("", False), ("reload_rules: true\n", True)])
