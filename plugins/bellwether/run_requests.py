@@ -26,7 +26,7 @@ def params_of(context: Any) -> Mapping[str, Any]:
     known = context["dag"].params
     unknown = [name for name in params if name not in known]
     if unknown:
-        raise ConfigurationError([f"parameter {name!r} is unknown; there are {', '.join(known)}" for name in unknown])
+        raise ConfigurationError([f"parameter {name!r} is unknown; known: {', '.join(known)}" for name in unknown])
     return params
 
 

@@ -253,7 +253,7 @@ def test_a_misspelt_parameter_is_told_and_nothing_is_sent(platform: Platform) ->
     for (dag_id, run_id), task in zip(started.items(), ("preview", "services"), strict=True):
         run = platform.follow(dag_id, run_id, told_before=told_before)
         assert run.state == "failed"
-        assert "parameter 'servise' is unknown; there are " in platform.log(run, task)
+        assert "parameter 'servise' is unknown; known: " in platform.log(run, task)
     assert platform.answered(SERVICE) == answered
 
 

@@ -55,7 +55,7 @@ def test_a_misspelt_parameter_sends_no_load(platform: Platform, refused_runs: di
     """`airflow dags trigger --conf` takes any name; the plan refuses it, lest the whole load be sent."""
     run = refused_runs["overnight_processing"]
     assert (run.state, run.records) == ("failed", {})
-    said = "parameter 'durations' is unknown; there are service, duration, rate, update_baseline, reason"
+    said = "parameter 'durations' is unknown; known: service, duration, rate, update_baseline, reason"
     assert said in platform.log(run, "plan")
 
 

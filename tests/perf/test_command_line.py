@@ -186,7 +186,7 @@ def test_everything_wrong_with_a_run_at_once(shell: Shell, tmp_path: Path) -> No
         "line 1 column 2 (char 1)); restore it from version control\n"
         "  - rate_rps: should be greater than or equal to 0.1, but is 0.0\n"
         "  - duration_s: should be greater than or equal to 10, but is 5\n"
-        "  - service 'ordres' is not in the catalogue; there are orders-service\n"
+        "  - service 'ordres' is not in the catalogue; known: orders-service\n"
     )
     assert shell(*arguments, "--update-baseline", code=2, err=expected) == ""
     assert shell.run_ids() == []
@@ -383,7 +383,7 @@ def test_smoke_tries_every_service_whatever_becomes_of_the_others(shell: Shell, 
 
 def test_smoke_of_an_unknown_service(shell: Shell) -> None:
     """The message names those there are."""
-    message = "bellwether: service 'x' is not in the catalogue; there are orders-service\n"
+    message = "bellwether: service 'x' is not in the catalogue; known: orders-service\n"
     shell("smoke", "--service", "x", code=2, err=message)
 
 
@@ -670,7 +670,7 @@ def test_baselines_rollback(shell: Shell, tmp_path: Path) -> None:
 
 def test_an_unknown_service_of_a_baseline(shell: Shell) -> None:
     """The message names those there are."""
-    message = "bellwether: service 'x' is not in the catalogue; there are orders-service\n"
+    message = "bellwether: service 'x' is not in the catalogue; known: orders-service\n"
     shell("baselines", "show", "--service", "x", "--scenario", "brief", code=2, err=message)
 
 

@@ -88,7 +88,7 @@ def test_a_misspelt_parameter_of_a_dry_run_is_red(platform: Platform, context: C
     context(durations=10)
     with pytest.raises(AirflowFailException) as caught:
         shown()
-    assert str(caught.value) == "parameter 'durations' is unknown; there are scenario, service, duration, rate"
+    assert str(caught.value) == "parameter 'durations' is unknown; known: scenario, service, duration, rate"
 
 
 # A smoke run
@@ -111,7 +111,7 @@ def test_every_service_is_tried_or_only_one(context: Context, monkeypatch: pytes
 def test_a_misspelt_parameter_of_a_smoke_run_is_red(context: Context) -> None:
     """``servise: x`` would try every one."""
     context(dag_id="smoke", servise="orders")
-    with pytest.raises(AirflowFailException, match=r"^parameter 'servise' is unknown; there are service$"):
+    with pytest.raises(AirflowFailException, match=r"^parameter 'servise' is unknown; known: service$"):
         chosen()
 
 

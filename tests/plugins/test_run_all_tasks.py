@@ -125,7 +125,7 @@ def test_a_misspelt_parameter_is_refused(context: Context) -> None:
     with pytest.raises(AirflowFailException) as caught:
         asked("market_open")
     assert str(caught.value) == (
-        "parameter 'durations' is unknown; there are service, scenarios, duration, update_baseline, reason"
+        "parameter 'durations' is unknown; known: service, scenarios, duration, update_baseline, reason"
     )
 
 

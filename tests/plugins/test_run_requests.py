@@ -94,8 +94,8 @@ def test_a_misspelt_parameter_is_refused() -> None:
         request_from(context({"durations": 10, "Rate": 1}), scenario="market_open")
     known = "service, duration, rate, update_baseline, reason, asked_by"
     assert caught.value.problems == (
-        f"parameter 'durations' is unknown; there are {known}",
-        f"parameter 'Rate' is unknown; there are {known}",
+        f"parameter 'durations' is unknown; known: {known}",
+        f"parameter 'Rate' is unknown; known: {known}",
     )
 
 
@@ -127,7 +127,7 @@ def test_a_dry_run_of_all_scenarios_leaves_out_those_that_do_not_load_the_servic
 
 def test_a_misspelt_parameter_of_a_dry_run_is_refused(tmp_path: Path) -> None:
     """As of every DAG."""
-    with pytest.raises(ConfigurationError, match=r"^parameter 'rates' is unknown; there are scenario, service, "):
+    with pytest.raises(ConfigurationError, match=r"^parameter 'rates' is unknown; known: scenario, service, "):
         previewed(tmp_path, rates=5)
 
 

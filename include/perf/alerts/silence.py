@@ -46,7 +46,7 @@ def silence_of(request: SilenceRequest, catalogue: Catalogue, *, now: datetime) 
         with collected(problems):
             catalogue.scenario(request.scenario)
     if request.metric is not None and request.metric not in METRICS:
-        problems.append(f"metric {request.metric!r} is unknown; there are {', '.join(METRICS)}")
+        problems.append(f"metric {request.metric!r} is unknown; known: {', '.join(METRICS)}")
     if (request.service, request.scenario, request.metric) == (None, None, None):
         problems.append("a silence needs a service, a scenario or a metric; name at least one of them")
     problems += _problems_of(request)

@@ -49,7 +49,7 @@ class Catalogue:
             return self.scenarios[name]
         except KeyError:
             known = ", ".join(self.scenarios)
-            raise CatalogueError(f"scenario {name!r} is not in the catalogue; there are {known}") from None
+            raise CatalogueError(f"scenario {name!r} is not in the catalogue; known: {known}") from None
 
     def services_of(self, scenario: Scenario, chosen: str = ALL_SERVICES) -> list[Service]:
         """Return the chosen services of a scenario: ``all``, or one by name.
@@ -119,7 +119,7 @@ def _service_named(name: str, services: Mapping[str, Service]) -> Service:
     for service in services.values():
         if name in (service.short_name, f"{service.short_name}-service"):
             return service
-    raise CatalogueError(f"service {name!r} is not in the catalogue; there are {', '.join(services)}")
+    raise CatalogueError(f"service {name!r} is not in the catalogue; known: {', '.join(services)}")
 
 
 def _forbidden_for(

@@ -71,7 +71,7 @@ def _render_text(text: str, fields: Mapping[str, Any]) -> Any:
 def problems_of_template(template: Any) -> list[str]:
     """Return a problem for each unknown placeholder."""
     unknown = sorted({name for name in _placeholders(template) if name not in FIELDS})
-    return [f"${name} is not a field of the market data; there are {', '.join(FIELDS)}" for name in unknown]
+    return [f"${name} is not a field of the market data; known: {', '.join(FIELDS)}" for name in unknown]
 
 
 def _placeholders(template: Any) -> Iterator[str]:

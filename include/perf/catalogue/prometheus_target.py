@@ -110,7 +110,7 @@ class PrometheusTarget(Entry):
         for name, query in queries.items():
             if name not in (*SERVER_METRICS, COVERAGE):
                 known = ", ".join(SERVER_METRICS)
-                raise ValueError(f"{name!r} is not a server-side metric; there are {known}, and {COVERAGE}")
+                raise ValueError(f"{name!r} is not a server-side metric; known: {known}, and {COVERAGE}")
             if "$window" not in query:
                 does = "count over" if name == COVERAGE else "average over"
                 raise ValueError(f"the query of {name} must {does} [$window], but is {query!r}")

@@ -44,7 +44,7 @@ def _check(limits: dict[str, float]) -> dict[str, float]:
 
 def _problem_of(name: str, limit: float) -> str | None:
     if name not in LIMITED:
-        return f"{name!r} has no hard limit; there are {', '.join(LIMITED)}"
+        return f"{name!r} has no hard limit; known: {', '.join(LIMITED)}"
     unit = LIMITED[name].unit
     if unit is Unit.RATIO and not 0 < limit < 1:
         return f"{name} must be a ratio between 0 and 1, but is {limit:g}"

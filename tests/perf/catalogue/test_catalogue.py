@@ -193,12 +193,12 @@ def test_an_unknown_service_is_told_with_the_known_ones(catalogue: Catalogue, na
     """A message that names what there is saves a look into the file."""
     with pytest.raises(CatalogueError) as caught:
         catalogue.service(name)
-    assert str(caught.value) == f"service {name!r} is not in the catalogue; there are orders-service, engine"
+    assert str(caught.value) == f"service {name!r} is not in the catalogue; known: orders-service, engine"
 
 
 def test_an_unknown_scenario_is_told_with_the_known_ones(catalogue: Catalogue) -> None:
     """The same for scenarios."""
-    with pytest.raises(CatalogueError, match=r"^scenario 'clam' is not in the catalogue; there are calm, storm$"):
+    with pytest.raises(CatalogueError, match=r"^scenario 'clam' is not in the catalogue; known: calm, storm$"):
         catalogue.scenario("clam")
 
 

@@ -23,7 +23,7 @@ def test_limits_are_in_base_units() -> None:
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        ({"throughput": 100}, "'throughput' has no hard limit; there are latency_p50, latency_p95"),
+        ({"throughput": 100}, "'throughput' has no hard limit; known: latency_p50, latency_p95"),
         ({"latency": 1}, "'latency' has no hard limit"),
         ({"error_rate": 2}, "error_rate must be a ratio between 0 and 1, but is 2"),
         ({"latency_p95": 0}, "latency_p95 must be above 0 (s), but is 0"),

@@ -56,7 +56,7 @@ def test_each_query_can_be_ones_own() -> None:
         ({"kind": "pod"}, "Input should be 'process', 'container' or 'node'"),
         ({"queries": {"coverage": "up{$selector}"}}, r"the query of coverage must count over \[\$window\], but is 'up"),
         ({"queries": {"cpu_usage": "rate(x[5m])"}}, r"the query of cpu_usage must average over \[\$window\], but is"),
-        ({"queries": {"latency": "x[$window]"}}, "'latency' is not a server-side metric; there are cpu_usage, "),
+        ({"queries": {"latency": "x[$window]"}}, "'latency' is not a server-side metric; known: cpu_usage, "),
     ],
 )
 def test_what_is_wrong_is_said(settings: dict[str, Any], problem: str) -> None:

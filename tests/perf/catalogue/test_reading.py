@@ -101,14 +101,14 @@ SERVICE_MISTAKES = [
         "body: {price: $price}",
         "body: {price: $prise, at: [$Time]}",
         [
-            f"{{}}.endpoints[0]: $Time is not a field of the market data; there are {KNOWN_FIELDS}; "
-            f"$prise is not a field of the market data; there are {KNOWN_FIELDS}"
+            f"{{}}.endpoints[0]: $Time is not a field of the market data; known: {KNOWN_FIELDS}; "
+            f"$prise is not a field of the market data; known: {KNOWN_FIELDS}"
         ],
     ),
     (
         "body: {price: $price}",
         "query: {at: $nope}",
-        [f"{{}}.endpoints[0]: $nope is not a field of the market data; there are {KNOWN_FIELDS}"],
+        [f"{{}}.endpoints[0]: $nope is not a field of the market data; known: {KNOWN_FIELDS}"],
     ),
     (
         "body: {price: $price}",
@@ -151,7 +151,7 @@ SERVICE_MISTAKES = [
         "prometheus: {selector: '{x}', queries: {cpu: 'a[$window]'}}",
         [
             "{}.prometheus.selector should match pattern '^[^{{}}]+$', but is '{{x}}'",
-            "{}.prometheus.queries: 'cpu' is not a server-side metric; there are cpu_usage, memory_usage, disk_usage, "
+            "{}.prometheus.queries: 'cpu' is not a server-side metric; known: cpu_usage, memory_usage, disk_usage, "
             "and coverage",
         ],
     ),
@@ -322,7 +322,7 @@ SCENARIO_MISTAKES = [
         "data: calm.csv}",
         "data: calm.csv, services: [engine, ordres]}",
         [
-            "{}.services: service 'ordres' is not in the catalogue; there are orders-service, engine",
+            "{}.services: service 'ordres' is not in the catalogue; known: orders-service, engine",
         ],
     ),
     (
@@ -353,7 +353,7 @@ SCENARIO_MISTAKES = [
         "data: calm.csv}",
         "data: calm.csv, schedule: {before: lodon, minutes: 60}}",
         [
-            "{}.schedule.before: there is no session 'lodon'; there are sydney, tokyo, london, new_york, and week for "
+            "{}.schedule.before: there is no session 'lodon'; known: sydney, tokyo, london, new_york, and week for "
             "the market week"
         ],
     ),
@@ -433,7 +433,7 @@ def test_an_unknown_service_is_told_beside_another_wrong_scenario(tmp_path: Path
     scenarios = SCENARIOS.replace("title: Calm, ", "").replace("services: [engine]", "services: [engin]")
     assert problems_of(catalogue_folder(tmp_path, scenarios=scenarios)) == [
         "scenarios.yaml: calm.title is missing; every entry needs it",
-        "scenarios.yaml: storm.services: service 'engin' is not in the catalogue; there are orders-service, engine",
+        "scenarios.yaml: storm.services: service 'engin' is not in the catalogue; known: orders-service, engine",
     ]
 
 

@@ -52,8 +52,8 @@ def test_unknown_placeholders_are_named_once_each_in_order() -> None:
     problems = problems_of_template([{"a": "$pice", "b": ["$pice", "x $Bid y"]}, None, 3, "$price $$cash"])
     known = ", ".join(FIELDS)
     assert problems == [
-        f"$Bid is not a field of the market data; there are {known}",
-        f"$pice is not a field of the market data; there are {known}",
+        f"$Bid is not a field of the market data; known: {known}",
+        f"$pice is not a field of the market data; known: {known}",
     ]
 
 

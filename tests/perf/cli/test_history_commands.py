@@ -104,7 +104,7 @@ def test_a_cell_without_runs(shell: Shell) -> None:
     """It is said; a service that nobody knows is a mistake."""
     assert shell("history", "list", *CELL) == ("there are no finished runs of analysis-engine-service in market_open\n")
     assert shell("history", "list", *CELL, "--json") == "[]\n"
-    with pytest.raises(CatalogueError, match=r"^service 'nobody' is not in the catalogue; there are "):
+    with pytest.raises(CatalogueError, match=r"^service 'nobody' is not in the catalogue; known: "):
         shell("history", "list", "--service", "nobody", "--scenario", "market_open")
 
 

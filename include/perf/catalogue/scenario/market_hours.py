@@ -172,7 +172,7 @@ class MarketHours(Entry):
             return self.sessions[name]
         except KeyError:
             known = ", ".join(self.sessions)
-            raise CatalogueError(f"session {name!r} is not in {MARKET_HOURS_FILE}; there are {known}") from None
+            raise CatalogueError(f"session {name!r} is not in {MARKET_HOURS_FILE}; known: {known}") from None
 
     def holiday_on(self, day: date) -> Holiday | None:
         """Return the holiday on the trading day of a date, or ``None``."""

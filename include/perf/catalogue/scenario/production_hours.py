@@ -54,7 +54,7 @@ class SessionHours(Entry):
         if self.session == WEEK or self.session in hours.sessions:
             return []
         known = ", ".join(hours.sessions)
-        return [f"session: there is no session {self.session!r}; there are {known}, and {WEEK} for the market week"]
+        return [f"session: there is no session {self.session!r}; known: {known}, and {WEEK} for the market week"]
 
     def zone(self, hours: MarketHours) -> ZoneInfo:
         """Return the time zone of their days."""

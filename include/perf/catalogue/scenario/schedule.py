@@ -221,7 +221,7 @@ class OpeningSchedule(Entry):
             return []
         if self.before not in hours.sessions:
             known = ", ".join(hours.sessions)
-            return [f"before: there is no session {self.before!r}; there are {known}, and {WEEK} for the market week"]
+            return [f"before: there is no session {self.before!r}; known: {known}, and {WEEK} for the market week"]
         never = [_WEEKDAYS[day] for day in sorted(self._weekdays) if not _ever_opens(self.before, hours, weekday=day)]
         if not never or (self.weekdays is None and len(never) < len(_WEEKDAYS)):
             return []

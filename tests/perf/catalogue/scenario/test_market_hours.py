@@ -409,7 +409,7 @@ def test_a_moment_is_no_day(hours: MarketHours) -> None:
 
 def test_an_unknown_session(hours: MarketHours) -> None:
     """The message says which there are."""
-    problem = "session 'frankfurt' is not in market_hours.yaml; there are sydney, tokyo, london, new_york"
+    problem = "session 'frankfurt' is not in market_hours.yaml; known: sydney, tokyo, london, new_york"
     for ask in (
         lambda: hours.opening("frankfurt", date(2026, 7, 6)),
         lambda: hours.next_opening("frankfurt", utc("2026-07-06")),

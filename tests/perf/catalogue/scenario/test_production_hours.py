@@ -120,5 +120,5 @@ def test_an_unknown_session_is_said() -> None:
     """Which there are is said with it."""
     (problem,) = hours(session="paris", minutes=60).problems(MARKET)
     assert problem.startswith(
-        "session: there is no session 'paris'; there are sydney, tokyo, london, new_york, and week"
+        "session: there is no session 'paris'; known: sydney, tokyo, london, new_york, and week"
     )

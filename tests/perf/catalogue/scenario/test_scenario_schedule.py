@@ -161,7 +161,7 @@ def test_what_cron_can_say(expression: str) -> None:
 def test_an_unknown_session_is_told_with_the_known_ones(hours: MarketHours) -> None:
     """And with the market week, which is no session."""
     assert before("lodon").problems(hours) == [
-        "before: there is no session 'lodon'; there are sydney, tokyo, london, new_york, and week for the market week"
+        "before: there is no session 'lodon'; known: sydney, tokyo, london, new_york, and week for the market week"
     ]
     for session in ("london", "week"):
         assert before(session).problems(hours) == []

@@ -189,7 +189,7 @@ def test_a_load_that_is_none_hides_no_wrong_service(platform: Platform) -> None:
     found = problems(catalogue_of(platform), rate_rps=0.01, service="ordres")
     assert found == [
         "rate_rps: should be greater than or equal to 0.1, but is 0.01",
-        "service 'ordres' is not in the catalogue; there are orders-service",
+        "service 'ordres' is not in the catalogue; known: orders-service",
     ]
 
 

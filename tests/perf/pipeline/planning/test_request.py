@@ -30,7 +30,7 @@ def test_a_plan_says_everything_wrong_at_once(platform: Platform) -> None:
         "b.json is not valid JSON",
         "rate_rps: should be less than or equal to 192000, but is 500000.0",
         "duration_s: should be greater than or equal to 10, but is -3",
-        "service 'ordres' is not in the catalogue; there are orders-service",
+        "service 'ordres' is not in the catalogue; known: orders-service",
     ]
     assert platform.store.runs_by_uri == {}
 
@@ -41,7 +41,7 @@ def test_an_unknown_scenario_hides_nothing_that_can_be_checked(platform: Platfor
     assert plan_problems(platform, scenario="breif", update_baseline=True, reason="  ") == [
         "update_baseline needs a reason: it is kept with the baseline, say why the level is right",
         "b.json is not valid JSON",
-        "scenario 'breif' is not in the catalogue; there are brief",
+        "scenario 'breif' is not in the catalogue; known: brief",
     ]
 
 
@@ -53,7 +53,7 @@ def test_an_unknown_scenario_hides_nothing_that_can_be_checked(platform: Platfor
         ({"rate_rps": 0.0}, "rate_rps: should be greater than or equal to 0.1, but is 0.0"),
         ({"rate_rps": float("nan")}, "rate_rps: should be less than or equal to 192000, but is nan"),
         ({"rate_rps": float("inf")}, "rate_rps: should be less than or equal to 192000, but is inf"),
-        ({"service": "engine"}, "service 'engine' is not in the catalogue; there are orders-service"),
+        ({"service": "engine"}, "service 'engine' is not in the catalogue; known: orders-service"),
     ],
 )
 def test_each_wrong_parameter(platform: Platform, request_: dict[str, Any], problem: str) -> None:
