@@ -6,9 +6,9 @@ from datetime import UTC
 from include.perf.baselines.entry import Baseline, State
 from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P
 from include.perf.model.metric import METRICS, Metric, MetricValue, Unit
-from include.perf.model.numbers import format_change, format_value, signed_points
+from include.perf.model.numbers import format_change, format_value
 from include.perf.model.text import counted
-from include.perf.runs.phrases import change_of
+from include.perf.runs.phrases import change_of, interval_of
 from include.perf.runs.record import Shift
 from include.perf.verdict.metric_change import Evidence, FirstSeen
 from include.perf.verdict.significance import (
@@ -65,19 +65,12 @@ def no_change(baseline: Baseline, *, nights: int) -> str:
 
 
 def of_shift(metric: Metric, *, value: float, reference: float, shift: Shift, nights: int) -> str:
-    """Return a change in numbers: ``Latency p95 +21 % (+12 … +31 %): 61 ms, was 50 ms over 10 nights``."""
+    """Return a change in numbers: ``Latency p95 +21 % (+12 to +31 %): 61 ms, was 50 ms over 10 nights``."""
     now, then = format_value(value, metric.unit), format_value(reference, metric.unit)
     over = f" over {counted(nights, 'night')}" if nights else ""
-    return f"{metric.title} {change_of(metric.name, shift)}{_interval(metric, shift)}: {now}, was {then}{over}"
-
-
-def _interval(metric: Metric, shift: Shift) -> str:
-    if metric.unit is Unit.RATIO:
-        low, high = shift.absolute_low, shift.absolute_high
-        return "" if low is None or high is None else f" ({signed_points(low)} … {signed_points(high)} points)"
-    if shift.low is None or shift.high is None:
-        return ""
-    return f" ({format_change(shift.low)} … {format_change(shift.high)})"
+    interval = interval_of(metric.name, shift)
+    shown = f" ({interval})" if interval else ""
+    return f"{metric.title} {change_of(metric.name, shift)}{shown}: {now}, was {then}{over}"
 
 
 def provisional(metric: Metric, *, threshold: float, nights: int) -> Evidence:

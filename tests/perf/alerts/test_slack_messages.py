@@ -30,7 +30,7 @@ SINCE = datetime(2026, 2, 27, 6, 40, tzinfo=UTC)
 GROUP = "S0123ABCD"
 HOSTILE = "<!channel> <@U123> <https://evil.example|ok> @here & &lt;!here&gt; *b* _i_ ~s~ `c` https://evil.example"
 HUGE = "&<*`_~:x:@here " * 2000
-REASON = "Latency p95 +45 % (+38 % … +52 %): 61.2 ms, was 42.1 ms over 10 nights; confirmed (t 8.1, threshold 4.5)"
+REASON = "Latency p95 +45 % (+38 to +52 %): 61.2 ms, was 42.1 ms over 10 nights; confirmed (t 8.1, threshold 4.5)"
 EVIDENCE = "confirmed by the better of 2 runs"
 NEWS = "analysis-engine-service is slower under market_open: p95 61.2 ms, +45 % (was 42.1 ms)"
 TEN_NIGHTS = baseline_reference(nights=10, since=datetime(2026, 2, 16, 6, tzinfo=UTC))

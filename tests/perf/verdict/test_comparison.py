@@ -178,7 +178,7 @@ def test_a_single_run_is_suspicious_at_most() -> None:
     assert result.verdict is Verdict.PASS
     assert (found.is_worse, found.is_confirmed, found.severity) == (True, False, Severity.DIGEST)
     assert result.suspicion > 1
-    assert found.reason.startswith("Latency p95 +20 % (+12 % … +29 %): 480 ms, was 400 ms over 10 nights; suspicious")
+    assert found.reason.startswith("Latency p95 +20 % (+12 to +29 %): 480 ms, was 400 ms over 10 nights; suspicious")
     assert result.reasons == (found.reason,)
     assert result.judged == {}
 
@@ -322,7 +322,7 @@ def test_a_change_below_the_minimum_effect_is_not_reported(name: str, baseline: 
 def test_less_throughput_is_negative() -> None:
     """500/s → 400/s is −20 %, and the interval is below zero."""
     found = the_only(judge(contender(*[measured({"throughput": 0.8})] * 3)))
-    assert found.reason.startswith("Throughput −20 % (−25 % … −14 %): 400/s, was 500/s over 10 nights; confirmed by")
+    assert found.reason.startswith("Throughput −20 % (−25 to −14 %): 400/s, was 500/s over 10 nights; confirmed by")
     assert found.severity is Severity.CRITICAL
 
 

@@ -51,8 +51,8 @@ def test_the_reason_has_figures_and_probability() -> None:
     found = of(judge(contender(*failing(1_000, 1_000, 1_000))))
     assert found is not None
     assert found.reason == (
-        "Error rate +0.90 points (+0.84 … +0.96 points): 1.00 %, was 0.10 % over 10 nights; the error rate was at most "
-        "0.106 % over 10 nights (p < 1e-12, threshold 0.0001)"
+        "Error rate +0.90 points (+0.84 to +0.96 points): 1.00 %, was 0.10 % over 10 nights; the error rate was at "
+        "most 0.106 % over 10 nights (p < 1e-12, threshold 0.0001)"
     )
     assert (found.baseline, found.value) == (pytest.approx(0.001), 0.01)
     assert found.shift.absolute_low < 0.009 < found.shift.absolute_high
