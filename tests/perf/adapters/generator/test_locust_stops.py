@@ -44,6 +44,8 @@ from tests.socket_servers import SocketServer, Talk, always, answer, eventually,
 pytestmark = pytest.mark.integration
 
 LONG = LOAD.model_copy(update={"duration_s": 60})
+NOISE = ("the generator released arrivals late", "the generator's own lateness", "the machine was busy")
+"""How the problems start that a busy machine causes."""
 SPARE_S = 1.5
 """Tolerance for delays on a busy machine."""
 
@@ -122,7 +124,8 @@ def test_a_stopped_load_ends_at_once_and_keeps_its_record(
     assert len(rows) == summary.arrivals == measured.rows
     assert set(rows["phase"]) == {part}
     assert kinds(rows)[""] <= len(truth) <= len(rows)
-    assert load_problems(load, measured) == ["the load ended early: stopped: enough; start a new run"]
+    problems = [problem for problem in load_problems(load, measured) if not problem.startswith(NOISE)]
+    assert problems == ["the load ended early: stopped: enough; start a new run"]
     if part == "warmup":
         assert (measured.due, measured.window.duration_s, measured.metrics["throughput"].value) == (0, 0.0, None)
 
