@@ -21,8 +21,11 @@ ON_THE_STACK = "tests/integration/"
 NEED_NO_BASELINES = ("test_guards", "test_runs_without_baselines")
 """Files of stack tests that neither create nor need baselines."""
 
-WITH_SERVERS = ("test_alert_rules", "test_production_comparison", "test_report_in_browser", "test_prometheus_metrics")
-"""Files whose tests share a server or browser with a slow start."""
+TOGETHER = (
+    *("test_alert_rules", "test_benchmarks", "test_production_comparison", "test_prometheus_metrics"),
+    *("test_report_in_browser", "test_web_metrics_in_prometheus"),
+)
+"""Files whose tests share what is slow to start: a server, a browser, loads."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,7 +44,7 @@ class Groups(LoadGroupScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path = PurePath(nodeid.partition("::")[0])
-        if path.stem in WITH_SERVERS:
+        if path.stem in TOGETHER:
             return path.stem
         if nodeid.startswith(ON_THE_STACK):
             return "no baselines" if path.stem in NEED_NO_BASELINES else "baselines"

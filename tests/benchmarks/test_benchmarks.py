@@ -86,7 +86,6 @@ def test_runs_in_quick_mode(name: str, tmp_path: Path) -> None:
     _check(name, code=done.returncode, output=done.stdout, errors=done.stderr)
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("name", LOADS)
 def test_runs_in_quick_mode_with_load(
     name: str, loads: Mapping[str, "subprocess.Popen[bytes]"], tmp_path_factory: pytest.TempPathFactory

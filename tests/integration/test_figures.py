@@ -31,6 +31,7 @@ from include.perf.pipeline.outside import Outside
 from include.perf.pipeline.pipeline import execute
 from include.perf.pipeline.planning.request import RunRequest
 from include.perf.runs.record import RunRecord
+from include.perf.runs.stage_files import StageFiles
 from tests.integration.conftest import NOISE
 from tests.socket_servers import PROJECT, eventually, free_port, prometheus, python
 
@@ -325,9 +326,10 @@ def test_a_stall_is_seen(platform: Platform, healthy: Result) -> None:
 def test_the_record_is_what_a_reader_finds(platform: Platform, healthy: Result) -> None:
     """The finished run reads back as it was written, and the stages' own files are gone."""
     record = healthy.record
-    uri = next(uri for uri in platform.store.runs() if record.run_id in uri)
-    assert platform.record(uri) == record
-    with platform.outside.stores.results.folder(uri) as folder:
+    results = platform.outside.stores.results
+    uri = next(uri for uri in results.runs() if record.run_id in uri)
+    assert StageFiles(results, uri).read_record() == record
+    with results.folder(uri) as folder:
         names = {path.name for path in folder.iterdir()}
         seconds = pd.read_csv(folder / "timeseries.csv")
         distribution, server = pd.read_csv(folder / "distribution.csv"), pd.read_csv(folder / "server.csv")
