@@ -224,12 +224,13 @@ def _invalid_record() -> RunRecord:
     return run_record(
         verdict=Verdict.INVALID,
         validity=(
-            "the load generator could not keep up: 451.0/s of 500/s requested went out, at least 98 % must; "
-            "ask for less or give it a core of its own",
-            "Prometheus scraped 80 % of what it should, at least 95 % must; look at its targets page",
+            "the load generator could not keep up: it sent 451.0/s of 500/s requested (at least 98 % are needed); "
+            "request a lower rate, or give it a dedicated core",
+            "Prometheus has 80 % of the service's scrapes in the measured window (at least 95 % are needed); check the "
+            "target in Prometheus",
         ),
         reasons=("the run is invalid, so nothing was compared",),
-        notes=("the clock was set forward by 1.20 s during the run",),
+        notes=("the clock of this machine was set by +1.20 s during the run",),
         metrics=metric_values(cpu_usage="only 80 % of the scrapes succeeded", memory_usage="no data"),
         # 450 000 due, 405 900 sent in 900 s = 451 rps
         load=load_summary(achieved_rate_rps=451.0, sent=405_900, finished=405_000, failed=45_000),
