@@ -41,7 +41,7 @@ class FakeTarget:
         """Answer with the next document."""
         self.asked.append(tuple(addresses))
         if not self.documents:
-            raise TargetError(f"GET {service.base_url}{path} answered 404, 200 is needed")
+            raise TargetError(f"GET {service.base_url}{path} returned 404 instead of 200")
         return self.documents.pop(0) if len(self.documents) > 1 else self.documents[0]
 
     def send(self, service: Service, method: str, request: Request, addresses: Sequence[str]) -> Answered:

@@ -334,7 +334,7 @@ def test_a_refused_reload_leaves_all_as_it_was(tmp_path: Path, exporter: Exporte
     with running(tmp_path, port=exporter.port) as url:
         publish(url, tmp_path, first)
         (tmp_path / "rules" / "other.yaml").write_text("groups: [{name: broken, rules: [{record: 1x}]}]", "utf-8")
-        with pytest.raises(RulesRefused, match="refused to load its configuration: 500: failed to reload"):
+        with pytest.raises(RulesRefused, match="rejected its configuration: 500: failed to reload"):
             publish(url, tmp_path, second)
         assert (tmp_path / "rules" / RULES_FILE).read_bytes() == first.rules
 

@@ -103,7 +103,7 @@ def test_prometheus_behind_a_login_names_its_connection(monkeypatch: pytest.Monk
     with pytest.raises(PrometheusUnavailable) as caught:
         airflow_outside().metrics.value("up", at=START)
     assert str(caught.value) == (
-        f"Prometheus at {url} refused the login (401); correct the credentials in the connection prometheus_default "
+        f"Prometheus at {url} rejected the credentials (401); correct them in the connection prometheus_default "
         "(docs/prometheus.md, Logging in)"
     )
     assert masked == [f"Bearer {SECRET}", SECRET]
@@ -114,7 +114,10 @@ def test_prometheus_behind_a_login_names_its_connection(monkeypatch: pytest.Monk
     [
         ({"verify": "/etc/ca.pem"}, "verify in extra must be true or false, but is '/etc/ca.pem'; a bundle of"),
         ({"ca_file": "/no/such.pem"}, "must be a bundle of certificates (PEM), but there is no file /no/such.pem"),
-        ({"token": SECRET, "headers": {"Authorization": "x"}}, "would each be the Authorization; leave one of them"),
+        (
+            {"token": SECRET, "headers": {"Authorization": "x"}},
+            "would all set the Authorization header; keep one of them",
+        ),
     ],
 )
 def test_a_connection_to_prometheus_that_cannot_be_used(
@@ -140,7 +143,7 @@ def test_a_connection_as_an_address_says_verify_in_text(
         monkeypatch.setenv(CONNECTION, f"{server.url}{query}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InsecureRequestWarning)
-            with pytest.raises(PrometheusUnavailable, match="certificate" if is_verified else "is no JSON"):
+            with pytest.raises(PrometheusUnavailable, match="certificate" if is_verified else "is not JSON"):
                 airflow_outside().metrics.value("up", at=START)
 
 

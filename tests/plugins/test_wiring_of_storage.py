@@ -108,6 +108,8 @@ def test_who_has_no_credentials_is_told_where_they_belong(monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/none")
     monkeypatch.setenv(CONNECTION, connection(extra=json.dumps({"region_name": "eu-1"})))
-    with pytest.raises(StoreError, match=r"there are no credentials .*; set them in the connection bellwether_s3$"):
+    with pytest.raises(
+        StoreError, match=r"no credentials or no region are set .*; set them in the connection bellwether_s3$"
+    ):
         storage().baselines().read()
     assert Storage().s3() == S3Login()

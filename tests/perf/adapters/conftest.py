@@ -1,4 +1,4 @@
-"""What tests of several adapters share."""
+"""Fixtures for the tests of several adapters."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from tests.socket_servers import python
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Target]]:
-    """Start targets that end with the test, stopped ones too."""
+    """Starts targets that end with the test, even if they are stopped (SIGSTOP)."""
     open_blocks = []
 
     def begin(*options: str) -> Target:

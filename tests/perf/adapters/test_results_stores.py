@@ -1,4 +1,4 @@
-"""What every results store keeps to, wherever it keeps runs: in a folder, or in an object store."""
+"""The contract of results stores, in a folder and in an object store."""
 
 import errno
 from collections.abc import Callable
@@ -33,8 +33,8 @@ def finished(store: Archive, run_id: str, **cell: str) -> str:
 
 
 @pytest.mark.parametrize("run_id", ["r1", "a b%20ü", "a+b&c=d?e#f"])
-def test_the_address_of_a_run_is_known_from_its_name(store: Archive, run_id: str) -> None:
-    """What a message links to is where the run was kept; made, named or listed, it is the same."""
+def test_the_uri_of_a_run_follows_from_its_names(store: Archive, run_id: str) -> None:
+    """Creating, naming and listing a run give the same URI, so links in messages work."""
     uri = store.create(run_id=run_id, **CELL)
     assert store.uri_of(run_id=run_id, **CELL) == uri
     assert list(store.latest(**CELL)) == [uri]
@@ -43,7 +43,7 @@ def test_the_address_of_a_run_is_known_from_its_name(store: Archive, run_id: str
 
 
 def test_files_come_back_until_removed(store: Archive) -> None:
-    """Writing replaces; what is not there is None; removing it twice is no error."""
+    """Writing replaces; a missing file is None; removing twice is not an error."""
     uri = store.create(run_id="r1", **CELL)
     assert store.read(uri, "a") is None
     store.write(uri, "a", b"1")
@@ -55,20 +55,20 @@ def test_files_come_back_until_removed(store: Archive) -> None:
     store.remove(uri, "a")
     assert store.read(uri, "a") is None
     with pytest.raises(StoreError, match=r"^cannot read .*r1"), store.opened(uri, "a"):
-        pytest.fail("lent a file that is not there")
+        pytest.fail("opened a missing file")
 
 
 def test_a_run_id_is_used_once(store: Archive) -> None:
-    """No run writes over another."""
+    """No run overwrites another."""
     uri = store.create(run_id="r1", **CELL)
     store.write(uri, "a", b"1")
-    with pytest.raises(StoreError, match=r"orders-service/brief/r1 already; run ids must be unique$"):
+    with pytest.raises(StoreError, match=r"orders-service/brief/r1 exists already; run ids must be unique$"):
         store.create(run_id="r1", **CELL)
     assert store.read(uri, "a") == b"1"
 
 
-def test_what_is_written_in_the_folder_is_kept(store: Archive) -> None:
-    """The load and the charts write files of their own, and change or remove those that are there."""
+def test_changes_in_the_folder_are_stored(store: Archive) -> None:
+    """Loads and charts add, change and remove files in the folder."""
     uri = store.create(run_id="r1", **CELL)
     for name in ("same", "changed", "gone"):
         store.write(uri, name, b"old")
@@ -85,19 +85,19 @@ def test_what_is_written_in_the_folder_is_kept(store: Archive) -> None:
     }
 
 
-def test_what_is_needed_is_in_the_folder(store: Archive) -> None:
-    """What was not asked for is as it was afterwards, whether or not it was there."""
+def test_needed_files_are_in_the_folder(store: Archive) -> None:
+    """Other files stay unchanged in the store."""
     uri = store.create(run_id="r1", **CELL)
     store.write(uri, "small", b"1")
     store.write(uri, "large", b"2" * 1000)
-    with store.folder(uri, needed=("small", "not there")) as folder:
+    with store.folder(uri, needed=("small", "missing")) as folder:
         assert (folder / "small").read_bytes() == b"1"
-        assert not (folder / "not there").exists()
+        assert not (folder / "missing").exists()
     assert store.names(uri) == {"small", "large"}
 
 
-def test_what_was_written_before_an_error_is_kept(store: Archive) -> None:
-    """The error is the one that was raised: a load that failed leaves what it measured."""
+def test_files_written_before_an_exception_are_stored(store: Archive) -> None:
+    """A failed load keeps its measurements; the exception is passed on."""
     uri = store.create(run_id="r1", **CELL)
 
     def load() -> None:
@@ -111,17 +111,17 @@ def test_what_was_written_before_an_error_is_kept(store: Archive) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_disk_that_is_full_is_said(store: Archive, number: int) -> None:
-    """Whoever writes into the folder need not know of it; what is wrong otherwise stays what it is."""
+def test_a_full_disk_is_reported(store: Archive, number: int) -> None:
+    """As a StoreError; other errors are passed on."""
     uri = store.create(run_id="r1", **CELL)
-    with pytest.raises(StoreError, match=r"^cannot write into .*: full; make room"), store.folder(uri):
+    with pytest.raises(StoreError, match=r"^cannot write into .*: full; free disk space"), store.folder(uri):
         raise OSError(number, "full")
     with pytest.raises(IsADirectoryError), store.folder(uri):
         raise IsADirectoryError
 
 
 def test_finished_runs_oldest_first(store: Archive) -> None:
-    """Across services by run id; a folder without run.json is not a run yet."""
+    """Of all services, by run id; without run.json a run is not finished."""
     uris = [
         finished(store, "20260302T0700Z", service="b"),
         finished(store, "20260302T0600Z", service="c"),
@@ -139,7 +139,7 @@ def test_finished_runs_oldest_first(store: Archive) -> None:
     [("", [2, 1, 0]), ("20260303T0700Z", [2, 1]), ("20260303T0701Z", [2]), ("20260304T0700Z-x", [])],
 )
 def test_the_latest_runs_of_a_cell(store: Archive, since: str, expected: list[int]) -> None:
-    """Latest first, unfinished ones among them, of no other cell; and only those from an id on."""
+    """Latest first, including unfinished ones, of no other cell; optionally only from an id on."""
     uris = [finished(store, "20260302T0700Z"), finished(store, "20260303T0700Z")]
     uris.append(store.create(run_id="20260304T0700Z", **CELL))
     finished(store, "20260305T0700Z", scenario="other")
@@ -149,7 +149,7 @@ def test_the_latest_runs_of_a_cell(store: Archive, since: str, expected: list[in
 
 
 def test_the_cells_that_had_runs(store: Archive) -> None:
-    """Each service and scenario once, in order; neither summaries nor what begins with a dot is one."""
+    """Every service and scenario once, in order; summaries and hidden folders are not cells."""
     for run_id, cell in (("r1", CELL), ("r2", CELL), ("r3", CELL | {"service": "b"}), ("r4", CELL | {"scenario": "a"})):
         store.create(run_id=run_id, **cell)
     store.create(run_id="r5", service=".loads", scenario="held")
@@ -162,16 +162,16 @@ def test_the_cells_that_had_runs(store: Archive) -> None:
 
 
 def test_an_empty_store_has_no_runs(store: Archive) -> None:
-    """Also before anything was written."""
+    """Before anything was written."""
     assert (list(store.runs()), list(store.latest(**CELL)), list(store.cells())) == ([], [], [])
 
 
-def test_a_run_that_is_not_there(store: Archive) -> None:
-    """Its files are None, it has no names, and its folder is an error."""
+def test_a_missing_run(store: Archive) -> None:
+    """Its files are None, it has no names, and opening its folder fails."""
     uri = store.uri_of(run_id="r1", **CELL)
     assert (store.read(uri, "run.json"), store.names(uri)) == (None, frozenset())
     with pytest.raises(StoreError, match=f"^there is no run {uri}$"), store.folder(uri):
-        pytest.fail("lent a folder that is not there")
+        pytest.fail("opened a missing folder")
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_a_run_that_is_not_there(store: Archive) -> None:
         lambda _: "file:///etc",
     ],
 )
-def test_an_address_outside_the_store_is_refused(store: Archive, lead: Callable[[str], str]) -> None:
-    """An address comes from a parameter; it must not reach anything else."""
+def test_a_uri_outside_the_store_is_refused(store: Archive, lead: Callable[[str], str]) -> None:
+    """URIs come from parameters; they must not reach other files."""
     outside = lead(store.uri_of(run_id="r1", **CELL))
     for access in (
         lambda: store.read(outside, "run.json"),
@@ -201,29 +201,29 @@ def test_an_address_outside_the_store_is_refused(store: Archive, lead: Callable[
             access()
 
 
-# What is cleared
+# Retention
 
 
-def test_what_a_run_takes(store: Archive) -> None:
-    """Every file with its size, those of its folders too, and when anything was changed last."""
+def test_the_holding_of_a_run(store: Archive) -> None:
+    """All files with their sizes, including subfolders, and the time of the last change."""
     uri = finished(store, "r1")
     with store.folder(uri) as folder:
         (folder / "charts").mkdir()
         (folder / "charts" / "a.png").write_bytes(b"1234")
-    held = store.holding(uri)
-    assert held.sizes == {"run.json": 2, "charts/a.png": 4}
-    assert abs(datetime.now(UTC) - held.changed_at) < timedelta(minutes=1)
+    holding = store.holding(uri)
+    assert holding.sizes == {"run.json": 2, "charts/a.png": 4}
+    assert abs(datetime.now(UTC) - holding.changed_at) < timedelta(minutes=1)
     assert store.holding(store.create(run_id="r2", **CELL)).sizes == {}
 
 
-def test_a_run_that_is_discarded(store: Archive) -> None:
-    """With all that is in it; the runs beside it stay, also one whose name begins the same."""
-    uri, beside = finished(store, "r1"), finished(store, "r1-2")
+def test_discarding_a_run(store: Archive) -> None:
+    """All its files are removed; other runs stay, also one whose name starts the same."""
+    uri, other = finished(store, "r1"), finished(store, "r1-2")
     with store.folder(uri) as folder:
         (folder / "charts").mkdir()
         (folder / "charts" / "a.png").write_bytes(b"1234")
     store.discard(uri)
-    assert list(store.latest(**CELL)) == [beside]
+    assert list(store.latest(**CELL)) == [other]
     for access in (store.discard, store.holding):
         with pytest.raises(StoreError):
             access(uri)
@@ -231,8 +231,8 @@ def test_a_run_that_is_discarded(store: Archive) -> None:
 
 @pytest.mark.parametrize("part", ["{run}/charts", "{cell}"])
 def test_only_a_run_is_discarded(store: Archive, part: str) -> None:
-    """Neither a whole cell nor a part of a run."""
+    """Neither a cell nor a part of a run."""
     uri = finished(store, "r1")
-    with pytest.raises(StoreError, match=r"is not the folder of a run, and is left as it is$"):
+    with pytest.raises(StoreError, match=r"is not the folder of a run; nothing was removed$"):
         store.discard(part.format(run=uri, cell=uri.rpartition("/")[0]))
     assert list(store.runs()) == [uri]

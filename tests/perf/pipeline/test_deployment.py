@@ -86,7 +86,7 @@ def test_a_label_of_a_metric() -> None:
 def test_what_cannot_be_had_is_an_error() -> None:
     """Who asks decides what that means."""
     by_path, by_query = (small_service(deploy_version=each) for each in ({"path": "/v"}, {"query": "x"}))
-    with pytest.raises(TargetError, match="answered 404, 200 is needed"):
+    with pytest.raises(TargetError, match="returned 404 instead of 200"):
         read_deploy_version(by_path, ADDRESSES, FakeTarget(), FakeMetrics({}), at=START)
     with pytest.raises(NoData):
         read_deploy_version(by_query, ADDRESSES, FakeTarget(), LabelledMetrics({}), at=START)

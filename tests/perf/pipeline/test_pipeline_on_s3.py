@@ -170,9 +170,9 @@ def test_what_cannot_be_kept_stays_on_the_machine(shared: Platform, proxy: Proxy
             (folder / "timeseries.csv").write_bytes(b"second\n1\n")
             proxy.fault = "503"
 
-    with pytest.raises(StoreError, match=r"fails \(SlowDown\).*; what was written is in /") as caught:
+    with pytest.raises(StoreError, match=r"fails after .*\(SlowDown\).*; the files are still in /") as caught:
         write()
-    left = Path(str(caught.value).rpartition("what was written is in ")[2])
+    left = Path(str(caught.value).rpartition("the files are still in ")[2])
     assert (left / "timeseries.csv").read_bytes() == b"second\n1\n"
     proxy.fault = None
     assert shared.store.names(uri) == {"stage-spec.json"}

@@ -114,5 +114,5 @@ def test_a_summary_is_not_a_run(store: FolderStore) -> None:
 def test_an_error_names_a_folder_that_cannot_be_created(store: FolderStore, tmp_path: Path) -> None:
     """A file is in the way."""
     (tmp_path / "summaries").write_text("in the way", encoding="utf-8")
-    with pytest.raises(StoreError, match=r"^cannot make .*; check BELLWETHER_RESULTS_URI$"):
+    with pytest.raises(StoreError, match=r"^cannot create .*; check BELLWETHER_RESULTS_URI$"):
         store.create_summary(dag_id="a", dag_run_id="b")

@@ -1,1 +1,1 @@
-"""Stores in a local or shared folder."""
+"""Stores as files in a local or shared folder."""

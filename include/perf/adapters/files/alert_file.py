@@ -1,4 +1,4 @@
-"""What people were told, in a file that processes share, or in an object that machines do."""
+"""The alert book in a file that processes share, or in an object that machines share."""
 
 import fcntl
 import json
@@ -17,27 +17,28 @@ from include.perf.model.errors import DeliveryError, StoreError
 from include.perf.model.json_files import from_json
 
 SETTING = "BELLWETHER_ALERTS"
-LONGEST_WAIT_S = 60.0
+MAX_WAIT_S = 60.0
 POLL_S = 0.1
 
 T = TypeVar("T")
 
 Attempt = Callable[[], AbstractContextManager[bool]]
-"""Tries to become the only one that delivers, for as long as the block lasts; lends whether that is so."""
+"""Tries to take the lock for deliveries until the block ends; yields whether it was taken."""
+
+_REMEDY = "repair it, or move it away: open problems are then alerted again, and silences are lost"
 
 
 class SharedAlerts:
-    """Reads the book of alerts and changes it, whole or not at all.
+    """Reads the alert book and changes it atomically.
 
-    It has two locks: one for a change, which is short, and one for delivering, which waits for Slack. Neither may be
-    taken twice at once by the same process.
+    There are two locks: a short one for changes, and one for deliveries, which wait for Slack. Neither is reentrant.
 
     Attributes:
-        content: where the book is.
+        content: the file or object.
 
     Args:
-        attempt: tries to take the lock for delivering.
-        wait: how long to wait for another one that is delivering.
+        attempt: tries to take the lock for deliveries.
+        wait: sleeps for a number of seconds while another process delivers.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class SharedAlerts:
         content: SharedContent,
         attempt: Attempt,
         *,
-        wait_s: float = LONGEST_WAIT_S,
+        wait_s: float = MAX_WAIT_S,
         poll_s: float = POLL_S,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -56,18 +57,18 @@ class SharedAlerts:
         self._wait = wait
 
     def read(self) -> AlertBook:
-        """Return all of it; where nothing is kept yet it is empty.
+        """Return the book; an empty one if it does not exist yet.
 
         Raises:
-            StoreError: it is broken or cannot be read; it is left as it is.
+            StoreError: the content is invalid or cannot be read.
         """
         return self._parsed(self.content.read())
 
     def update(self, change: Callable[[AlertBook], T]) -> T:
-        """Change it; see `include.perf.alerts.delivery.AlertStore`.
+        """Change the book; see `include.perf.alerts.delivery.AlertStore`.
 
         Raises:
-            StoreError: it is broken, or cannot be locked, read or written; it is left as it is.
+            StoreError: the content is invalid, or cannot be locked, read or written; nothing changes.
         """
 
         def changed(content: bytes | None) -> Changed[T]:
@@ -79,22 +80,22 @@ class SharedAlerts:
 
     @contextmanager
     def delivering(self) -> Iterator[None]:
-        """Let only one at a time deliver; the next waits for at most a minute.
+        """Hold the lock for deliveries; wait up to ``wait_s`` for it.
 
         Raises:
-            DeliveryError: another one still delivers.
-            StoreError: it cannot be locked.
+            DeliveryError: another process still delivers.
+            StoreError: the lock cannot be used.
         """
         waited_s = 0.0
         while True:
-            with self._attempt() as is_alone:
-                if is_alone:
+            with self._attempt() as is_taken:
+                if is_taken:
                     yield
                     return
             if waited_s >= self._wait_s:
                 raise DeliveryError(
-                    f"another task is delivering, for more than {self._wait_s:g} s; what is left here is "
-                    "delivered by the next one"
+                    f"another task has been delivering for more than {self._wait_s:g} s; the next task delivers the "
+                    "messages that are pending here"
                 )
             self._wait(self._poll_s)
             waited_s += self._poll_s
@@ -104,28 +105,26 @@ class SharedAlerts:
 
 
 class AlertFile(SharedAlerts):
-    """The book of alerts in a file, with locks beside it.
+    """The alert book in a file, with its lock files next to it.
 
     Attributes:
         path: of the file.
     """
 
-    def __init__(
-        self, path: Path, *, wait_s: float = LONGEST_WAIT_S, wait: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, path: Path, *, wait_s: float = MAX_WAIT_S, wait: Callable[[float], None] = time.sleep) -> None:
         file = LockedFile(path, error=StoreError, setting=SETTING)
-        super().__init__(file, lambda: _locked(file), wait_s=wait_s, wait=wait)
+        super().__init__(file, lambda: _attempt(file), wait_s=wait_s, wait=wait)
         self.path = path
 
 
 @contextmanager
-def _locked(file: LockedFile) -> Iterator[bool]:
+def _attempt(file: LockedFile) -> Iterator[bool]:
     with file.lock_file("delivering") as lock:
-        yield _is_taken(lock)
+        yield _try_lock(lock)
 
 
-def _is_taken(lock: IO[bytes]) -> bool:
-    """Take a lock if it is free; it is given back when its file is closed, or the process is gone."""
+def _try_lock(lock: IO[bytes]) -> bool:
+    """Take a lock if it is free. It is released when its file is closed or the process exits."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -134,19 +133,19 @@ def _is_taken(lock: IO[bytes]) -> bool:
 
 
 def _formatted(book: AlertBook) -> bytes:
-    # Not to_json: it writes an infinite number, for which JSON has no word, as null.
-    plain = _with_words(TypeAdapter(AlertBook).dump_python(book, mode="json", by_alias=True))
+    # Not to_json: it writes infinity as null, because JSON has no number for it.
+    plain = _with_infinity_as_text(TypeAdapter(AlertBook).dump_python(book, mode="json", by_alias=True))
     return json.dumps(plain, indent=2, allow_nan=False).encode() + b"\n"
 
 
-def _with_words(value: Any) -> Any:
-    """Write an infinite number as the text that is read back as one."""
+def _with_infinity_as_text(value: Any) -> Any:
+    """Replace infinite numbers by a text that is parsed as infinity."""
     if isinstance(value, float) and math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):
-        return {key: _with_words(each) for key, each in value.items()}
+        return {key: _with_infinity_as_text(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_with_words(each) for each in value]
+        return [_with_infinity_as_text(item) for item in value]
     return value
 
 
@@ -154,7 +153,7 @@ def _parsed(content: bytes, *, where: str) -> AlertBook:
     try:
         version = json.loads(content)["schema_version"]
     except (ValueError, RecursionError, TypeError, KeyError, IndexError) as err:
-        raise StoreError(f"{where} is no book of alerts; {_REMEDY}") from err
+        raise StoreError(f"{where} is not an alert book; {_REMEDY}") from err
     if version != SCHEMA_VERSION:
         raise StoreError(
             f"{where}: schema_version must be {SCHEMA_VERSION}, but is {version!r}; upgrade Bellwether, or {_REMEDY}"
@@ -163,6 +162,3 @@ def _parsed(content: bytes, *, where: str) -> AlertBook:
         return from_json(AlertBook, content, where=where)
     except StoreError as err:
         raise StoreError(f"{err}; {_REMEDY}") from err
-
-
-_REMEDY = "repair it, or move it away: then what is open is told again, and silences are lost"

@@ -1,7 +1,4 @@
-"""The baselines, in a file that processes share, or in an object that machines do.
-
-The baselines for those who only look, again and again: they are read anew only when they have changed.
-"""
+"""The baselines in a file that processes share, or in an object that machines share."""
 
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -18,21 +15,21 @@ T = TypeVar("T")
 
 
 class SharedBaselines:
-    """Reads ``baselines.json`` and changes it so that two promotions at once lose nothing.
+    """Reads and changes ``baselines.json``; concurrent changes do not overwrite each other.
 
     Attributes:
-        content: where it is.
+        content: the file or object.
     """
 
     def __init__(self, content: SharedContent) -> None:
         self.content = content
 
     def read(self) -> Baselines:
-        """Return all baselines; where nothing is kept yet there are none.
+        """Return all baselines; none if the file does not exist yet.
 
         Raises:
-            BaselineError: they are broken or cannot be read; they are left as they are.
-            StoreError: the object store does not give them.
+            BaselineError: the content is invalid, or the file cannot be read.
+            StoreError: the object cannot be read.
         """
         return self._parsed(self.content.read())
 
@@ -51,7 +48,7 @@ class SharedBaselines:
 
 
 class BaselineFile(SharedBaselines):
-    """The baselines in a file; they are changed under a lock.
+    """The baselines in a file, changed under a lock.
 
     Attributes:
         path: of the file.
@@ -63,24 +60,24 @@ class BaselineFile(SharedBaselines):
 
 
 class CachedBaselines:
-    """Keeps what was read as long as it is the same; a change always starts from what is kept outside."""
+    """Caches the baselines for readers until the content changes; a change always starts from the stored content."""
 
     def __init__(self, shared: SharedBaselines) -> None:
         self._shared = shared
-        self._kept: tuple[Hashable, Baselines] | None = None
+        self._cached: tuple[Hashable, Baselines] | None = None
 
     def read(self) -> Baselines:
-        """Return all baselines; they are shared, so that nobody may change them.
+        """Return all baselines. Callers share the object and must not change it.
 
         Raises:
             BaselineError, StoreError: as `SharedBaselines.read`.
         """
-        stamp, kept = self._shared.content.stamp(), self._kept
+        stamp, cached = self._shared.content.stamp(), self._cached
         if stamp is None:
             return self._shared.read()
-        if kept is None or kept[0] != stamp:
-            kept = self._kept = (stamp, self._shared.read())
-        return kept[1]
+        if cached is None or cached[0] != stamp:
+            cached = self._cached = (stamp, self._shared.read())
+        return cached[1]
 
     def update(self, change: Callable[[Any], T]) -> T:
         """Change the baselines, as `SharedBaselines.update`."""

@@ -1,8 +1,8 @@
-"""Which loads run, as locked files in a folder: ``<run_id>.json``, one a load.
+"""Reservations of load as locked files in a folder: one ``<run_id>.json`` per running load.
 
-The kernel takes a lock back when the last process that has the file open is gone. The processes of a load have it open
-too, so that a load which outlived the task that started it still counts, and one that was killed never blocks the next.
-Locks are those of flock(2), which on NFS works between machines as well.
+The kernel releases a lock when the last process that has the file open exits. The processes of a load inherit the open
+file, so a load that outlives its task still counts, and a killed load never blocks the next one. The locks are those of
+flock(2), which work between machines on NFS too.
 """
 
 import fcntl
@@ -20,24 +20,24 @@ LOCK_FILE = ".lock"
 
 
 class LoadLocks:
-    """Grants claims one at a time; whoever looks holds the folder's own lock meanwhile."""
+    """Grants reservations one at a time, under a lock on the folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     @contextmanager
-    def reserve(self, claim: ReservationRequest, *, capacity_rps: float) -> Iterator[Reservation]:
-        """Take what a load needs for as long as the block lasts.
+    def reserve(self, request: ReservationRequest, *, capacity_rps: float) -> Iterator[Reservation]:
+        """Reserve what a load needs until the block ends.
 
         Raises:
-            Occupied: another load is on one of the targets, or there is not capacity enough left.
+            Occupied: another load is on one of the targets, or the remaining capacity is too small.
             StoreError: the folder cannot be used.
         """
         try:
-            file, others = self._granted(claim, capacity_rps)
+            file, others = self._granted(request, capacity_rps)
         except OSError as err:
             raise StoreError(
-                f"cannot tell which loads run, from {err.filename or self._folder}: {err.strerror}; "
+                f"cannot determine which loads run from {err.filename or self._folder}: {err.strerror}; "
                 "check BELLWETHER_LOAD_LOCKS"
             ) from err
         with file:
@@ -47,32 +47,32 @@ class LoadLocks:
                 Path(file.name).unlink(missing_ok=True)
 
     def held(self) -> frozenset[str] | None:
-        """Return the runs whose loads run; ``None`` where nobody can tell, as no load ever took a lock here."""
+        """Return the runs whose loads run; ``None`` (unknown) where no load ever took a lock."""
         try:
-            with (self._folder / LOCK_FILE).open("rb") as whole:
-                fcntl.flock(whole, fcntl.LOCK_SH)
+            with (self._folder / LOCK_FILE).open("rb") as folder_lock:
+                fcntl.flock(folder_lock, fcntl.LOCK_SH)
                 paths = self._folder.glob("*.json")
                 return frozenset(path.name.removesuffix(".json") for path in paths if _is_held(path))
         except OSError:
             return None
 
     def _granted(
-        self, claim: ReservationRequest, capacity_rps: float
+        self, request: ReservationRequest, capacity_rps: float
     ) -> tuple[IO[bytes], tuple[ReservationRequest, ...]]:
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / LOCK_FILE).open("wb") as whole:
-            fcntl.flock(whole, fcntl.LOCK_EX)
+        with (self._folder / LOCK_FILE).open("wb") as folder_lock:
+            fcntl.flock(folder_lock, fcntl.LOCK_EX)
             others = tuple(self._running())
-            admit(claim, others, capacity_rps=capacity_rps)
-            return self._locked(claim), others
+            admit(request, others, capacity_rps=capacity_rps)
+            return self._locked(request), others
 
     def _running(self) -> Iterator[ReservationRequest]:
-        """Return the claims of the loads that run, and remove those of loads that are gone."""
+        """Yield the reservations of running loads, and remove the files of loads that have ended."""
         for path in sorted(self._folder.glob("*.json")):
             try:
                 file = path.open("r+b")
             except FileNotFoundError:
-                continue  # it was given back meanwhile
+                continue  # released in the meantime
             with file:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,12 +81,12 @@ class LoadLocks:
                 else:
                     path.unlink(missing_ok=True)
 
-    def _locked(self, claim: ReservationRequest) -> IO[bytes]:
-        path = self._folder / f"{claim.run_id}.json"
+    def _locked(self, request: ReservationRequest) -> IO[bytes]:
+        path = self._folder / f"{request.run_id}.json"
         file = path.open("xb")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.write(to_json(claim))
+            file.write(to_json(request))
             file.flush()
         except BaseException:
             path.unlink()
@@ -102,5 +102,5 @@ def _is_held(path: Path) -> bool:
     except BlockingIOError:
         return True
     except FileNotFoundError:
-        pass  # it was given back meanwhile
+        pass  # released in the meantime
     return False

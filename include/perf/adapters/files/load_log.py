@@ -1,7 +1,7 @@
-"""The latest load of each cell, as files in a folder: what others are told of loads that run, or ran last.
+"""The latest load of every cell, as files in a folder, for metrics and dashboards.
 
-Whether a load still runs is known only as long as somebody keeps saying so, and who was killed says nothing. So what
-is kept is when it has to be over at the latest; where the loads' locks can be seen, they tell sooner.
+A killed task cannot record that its load ended. So every file has the time by which the load must end; where the locks
+of loads are visible, they show the end sooner.
 """
 
 from collections.abc import Set
@@ -15,14 +15,14 @@ from include.perf.model.json_files import from_json, to_json, write_atomically
 
 
 class LoadLog:
-    """Keeps ``<service>,<scenario>.json`` for each cell; an observer of loads."""
+    """Observes loads and writes ``<service>,<scenario>.json`` for every cell."""
 
     def __init__(self, folder: Path, *, locks: Reservations) -> None:
         self.folder = folder
         self._locks = locks
 
     def load_began(self, load: SentLoad) -> None:
-        """Keep it as the latest of its cell.
+        """Record a load as the latest of its cell.
 
         Raises:
             StoreError: the folder cannot be written.
@@ -35,7 +35,7 @@ class LoadLog:
             raise StoreError(f"cannot write {path}: {err.strerror}; check BELLWETHER_RESULTS_URI") from err
 
     def load_ended(self, load: SentLoad) -> None:
-        """Keep when it was over.
+        """Record when a load ended.
 
         Raises:
             StoreError: the folder cannot be written.
@@ -43,10 +43,10 @@ class LoadLog:
         self.load_began(load)
 
     def latest(self) -> tuple[SentLoad, ...]:
-        """Return the latest load of each cell that had one.
+        """Return the latest load of every cell that had one.
 
         Raises:
-            StoreError: a file is broken or cannot be read.
+            StoreError: a file is invalid or cannot be read.
         """
         try:
             paths = sorted(self.folder.glob("*.json"))
@@ -55,5 +55,5 @@ class LoadLog:
             raise StoreError(f"cannot read {err.filename or self.folder}: {err.strerror}") from err
 
     def held(self) -> Set[str] | None:
-        """Return the runs that hold a lock for their load; ``None`` where nobody can tell."""
+        """Return the runs whose loads run; ``None`` where that is unknown."""
         return self._locks.held()

@@ -1,6 +1,6 @@
-"""A file that processes of a machine share: read at any time, changed by one at a time, whole or not at all.
+"""Bytes that several processes share: anyone may read them, one at a time changes them, and a change is atomic.
 
-Bytes that several processes share: read at any time, changed by one after another, whole or not at all.
+`SharedContent` is the protocol, which an object in S3 implements too; `LockedFile` implements it with a file.
 """
 
 import fcntl
@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed(Generic[T]):
-    """What a change makes of the bytes.
+    """The result of a change.
 
     Attributes:
-        content: takes the place of what was there.
-        result: is handed to whoever wanted the change.
+        content: replaces the previous bytes.
+        result: returned to the caller of `SharedContent.update`.
     """
 
     content: bytes
@@ -34,29 +34,29 @@ class SharedContent(Protocol):
 
     @property
     def where(self) -> str:
-        """Where it is, for people."""
+        """The path or URI, for messages."""
 
     def read(self) -> bytes | None:
-        """Return what is in it, ``None`` when it is not there yet."""
+        """Return the content; ``None`` if it does not exist yet."""
 
     def stamp(self) -> Hashable | None:
-        """Return what is another one after each change; ``None`` when it is not there yet."""
+        """Return a value that differs after every change; ``None`` if the content does not exist yet."""
 
     def update(self, change: Callable[[bytes | None], Changed[T]]) -> T:
-        """Change what is in it.
+        """Change the content and return the result of the change.
 
         Args:
-            change: called again with what is there by then where somebody else was faster; what it raises leaves all
-                as it was.
+            change: receives the current content. It is called again with newer content after a conflict with another
+                writer. If it raises, nothing changes.
         """
 
 
 class LockedFile:
-    """The bytes of a file, and locks in files of their own beside it (``flock``).
+    """The content of a file, with locks (``flock``) in separate files next to it.
 
     Args:
-        error: raised when it cannot be locked, read or written.
-        setting: the environment variable that says where it is, for the error.
+        error: raised when the file cannot be locked, read or written.
+        setting: the environment variable that sets the path, for messages.
     """
 
     def __init__(self, path: Path, *, error: type[BellwetherError], setting: str) -> None:
@@ -66,11 +66,11 @@ class LockedFile:
 
     @property
     def where(self) -> str:
-        """Its path."""
+        """The path of the file."""
         return str(self.path)
 
     def read(self) -> bytes | None:
-        """Return what is in it, ``None`` when it is not there yet."""
+        """Return the content; ``None`` if the file does not exist yet."""
         try:
             return self.path.read_bytes()
         except FileNotFoundError:
@@ -79,22 +79,22 @@ class LockedFile:
             raise self._failed("read", err) from err
 
     def write(self, content: bytes) -> None:
-        """Put this in the place of what is in it."""
+        """Replace the content atomically."""
         try:
             write_atomically(self.path, content)
         except OSError as err:
             raise self._failed("write", err) from err
 
     def stamp(self) -> tuple[int, int] | None:
-        """Return what is another one after each change, as the file is replaced whole; ``None`` for no file."""
+        """Return inode and modification time, which change with every atomic write; ``None`` without a file."""
         try:
-            found = self.path.stat()
+            status = self.path.stat()
         except OSError:
             return None
-        return found.st_ino, found.st_mtime_ns
+        return status.st_ino, status.st_mtime_ns
 
     def update(self, change: Callable[[bytes | None], Changed[T]]) -> T:
-        """Change what is in it under its lock, and return what the change returns."""
+        """Change the content under the lock and return the result of the change."""
         with self.locked():
             changed = change(self.read())
             self.write(changed.content)
@@ -102,18 +102,18 @@ class LockedFile:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Wait until nobody else changes it, and keep others from it; not to be taken twice by one process."""
+        """Hold the lock for changes. It is not reentrant."""
         with self.lock_file("lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
     def lock_file(self, purpose: str) -> IO[bytes]:
-        """Open a file beside it whose lock means what ``purpose`` says."""
+        """Open the lock file for a purpose, a hidden file next to the content."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             return self.path.with_name(f".{self.path.name.removeprefix('.')}.{purpose}").open("wb")
         except OSError as err:
             raise self._failed("lock", err) from err
 
-    def _failed(self, what: str, err: OSError) -> BellwetherError:
-        return self._error(f"cannot {what} {self.path}: {err.strerror}; check {self._setting}")
+    def _failed(self, action: str, err: OSError) -> BellwetherError:
+        return self._error(f"cannot {action} {self.path}: {err.strerror}; check {self._setting}")

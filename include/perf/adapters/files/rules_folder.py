@@ -1,4 +1,4 @@
-"""The folder of the alert rules, shared by processes, and read by Prometheus."""
+"""The folder of the alert rules, which processes share and Prometheus reads."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,7 +12,7 @@ SETTING = "BELLWETHER_RULES"
 
 
 class RulesFolder:
-    """Reads and replaces the rules and the limits in a folder."""
+    """Reads and replaces the rules file and the limits file in a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._rules = LockedFile(folder / RULES_FILE, error=RulesError, setting=SETTING)
@@ -20,30 +20,30 @@ class RulesFolder:
 
     @property
     def where(self) -> str:
-        """The file that Prometheus is to read."""
+        """The path of the rules file, which Prometheus must read."""
         return str(self._rules.path)
 
     def locked(self) -> AbstractContextManager[None]:
-        """Wait until nobody else changes it, and keep others from it."""
+        """Hold the lock for changes. It is not reentrant."""
         return self._rules.locked()
 
     def limits(self) -> RuleLimits | None:
-        """Return the limits in force; ``None`` without any.
+        """Return the limits in force; ``None`` if there are none.
 
         Raises:
-            RulesError: they cannot be read.
+            RulesError: the file cannot be read.
         """
         return read_limits(self._limits.path)
 
     def read(self) -> tuple[bytes | None, bytes | None]:
-        """Return the files of the rules and of the limits as they are; ``None`` for one that is not there."""
+        """Return the content of the rules file and of the limits file; ``None`` for a missing file."""
         return self._rules.read(), self._limits.read()
 
     def write(self, rules: bytes | None, limits: bytes | None) -> None:
-        """Put files in the place of those that are there, each whole or not at all; ``None`` removes one.
+        """Replace both files, each one atomically; ``None`` removes a file.
 
         Raises:
-            RulesError: they cannot be written.
+            RulesError: a file cannot be written.
         """
         for file, content in ((self._rules, rules), (self._limits, limits)):
             if content is None:

@@ -1,4 +1,4 @@
-"""A SQLite file that is only a cache: made anew when it is of no use, and in memory where it cannot be written."""
+"""A SQLite file that is only a cache: rebuilt when it is damaged, and kept in memory where it cannot be written."""
 
 import logging
 import sqlite3
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_S = 10.0
 PAGE_BYTES = 16_384
-"""Rows of some 3 KB would leave a quarter of smaller pages empty."""
+"""With smaller pages, rows of about 3 KB would waste a quarter of the file."""
 
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 UNUSABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL)
@@ -25,14 +25,14 @@ T = TypeVar("T")
 
 
 class SqliteCache:
-    """A file that several processes share.
+    """A cache file that several processes share.
 
-    Every use has a connection of its own, so that threads and forked processes may share an object.
+    Every use opens its own connection, so threads and forked processes may share an instance.
 
     Args:
-        tables: the statements that make them, and indexes.
-        version: counts up with every change of the tables and of what is in them; a file of another one is made anew.
-        fill: puts in what there is; used after a file was found to be of no use.
+        tables: the statements that create tables and indexes.
+        version: of the tables and their content; a file with another version is rebuilt.
+        fill: fills an empty cache; called after a file was replaced.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class SqliteCache:
         self._in_memory: sqlite3.Connection | None = None
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do something with the cache; where it is of no use, with one that is made anew.
+        """Call a function with a connection; if the cache is damaged, rebuild it and call the function again.
 
         Raises:
-            StoreError: another process keeps it for too long, or nothing helps.
+            StoreError: another process locks the cache for too long, or rebuilding does not help.
         """
         try:
             with self._connected() as connection:
@@ -69,7 +69,7 @@ class SqliteCache:
             with self._lock:
                 yield self._in_memory
             return
-        with suppress(OSError):  # SQLite says better what is wrong
+        with suppress(OSError):  # SQLite reports the problem better
             self.path.parent.mkdir(parents=True, exist_ok=True)
         connection = self._open(str(self.path))
         try:
@@ -78,37 +78,37 @@ class SqliteCache:
             connection.close()
 
     def _replace(self, err: sqlite3.DatabaseError | ValidationError) -> None:
-        """Get rid of a file that is of no use; content that is not valid is damage, too."""
+        """Remove a damaged file, or switch to memory; invalid content counts as damage."""
         code = getattr(err, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
         with self._lock:
             if code & 0xFF in DAMAGED:
-                log.warning("%s is damaged and is made anew: %s", self.path, err)
+                log.warning("%s is damaged and is rebuilt: %s", self.path, err)
                 for suffix in ("", "-wal", "-shm", "-journal"):
                     self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             elif code & 0xFF in UNUSABLE and code != sqlite3.SQLITE_READONLY_DBMOVED:
                 if self._in_memory is None:
-                    log.warning("%s cannot be kept, so it is made in memory: %s", self.path, err)
+                    log.warning("%s cannot be written, so it is kept in memory: %s", self.path, err)
                     self._in_memory = self._open(":memory:")
-            elif code != sqlite3.SQLITE_READONLY_DBMOVED:  # moved: another process found it damaged and made it anew
+            elif code != sqlite3.SQLITE_READONLY_DBMOVED:  # moved: another process is rebuilding it
                 raise self._problem(err) from err
 
     def _problem(self, err: Exception) -> StoreError:
         return StoreError(f"cannot use {self.path}: {err}")
 
     def _open(self, path: str) -> sqlite3.Connection:
-        """Open a file, and make the tables where there are none of the present version."""
+        """Open a file, and create the tables unless they have the current version."""
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         try:
             if not self._is_current(connection):
-                self._make(connection)
+                self._create_tables(connection)
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _make(self, connection: sqlite3.Connection) -> None:
+    def _create_tables(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-        with suppress(sqlite3.OperationalError):  # where the file system cannot, or another process is about to
+        with suppress(sqlite3.OperationalError):  # unsupported by the file system, or another process does it
             connection.execute("PRAGMA journal_mode = WAL")
         with change(connection):
             if self._is_current(connection):
@@ -127,7 +127,7 @@ class SqliteCache:
 
 @contextmanager
 def change(connection: sqlite3.Connection) -> Iterator[None]:
-    """Change all of it or nothing, one process at a time."""
+    """Run the block as one transaction; one process at a time writes."""
     connection.execute("BEGIN IMMEDIATE")
     with connection:
         yield

@@ -1,13 +1,14 @@
-"""The index of runs in SQLite, in a file that several processes share."""
+"""The index of runs, in a SQLite file that several processes share."""
 
 import logging
 import math
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 INDEX_FILE = ".index.sqlite"
 
 SCHEMA_VERSION = 2
-"""Counts up with every change of the tables, of `RunEntry` and of what `entry_of` makes of a record."""
+"""Increase it with every change of the tables, of `RunEntry` and of what `entry_of` returns for a record."""
 
 TABLES = (
     "CREATE TABLE runs (service, scenario, run_id, started_at REAL, is_rerun, is_measured, dag_id, dag_run_id,"
@@ -38,33 +39,38 @@ TABLES = (
 )
 
 SHARED_FOR = timedelta(seconds=1)
+"""Calls of `SqliteIndex.sync` within this time share one scan."""
 LATE = timedelta(days=2)
-"""A run that began so much earlier than the latest one of its cell may still finish."""
+"""A run may finish after a run of the same cell that started this much later."""
 COMPARE_ALL_EVERY = timedelta(hours=1)
-"""How often all names are looked at: for runs that were removed, restored, or finished later than `LATE`."""
+"""How often all names are compared, to find runs that were removed, restored, or finished later than `LATE`."""
 
 _ENTRY: TypeAdapter[RunEntry] = TypeAdapter(RunEntry)
+_STORED: TypeAdapter[Any] = TypeAdapter(
+    make_dataclass("_StoredEntry", [(name, kind) for name, kind in get_type_hints(RunEntry).items() if name != "uri"])
+)
+"""An entry without its URI. Parsing it and then adding the URI is faster than adding it to parsed JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """The names of a cell's runs that are in the index, and of those whose record could not be read."""
+    """The names of a cell's runs that are in the index, and of those whose record is unreadable."""
 
     runs: frozenset[str]
     left_out: frozenset[str]
 
 
 class SqliteIndex:
-    """Keeps entries in a file; several threads and processes may use it at once.
+    """Stores the entries of runs in a file; threads and processes may use it concurrently.
 
     Args:
         path: of the file.
-        clock: says when it was last brought up to date.
-        shared_for: so long calls share what one of them found.
+        clock: the current time.
+        shared_for: calls of `sync` within this time share one scan.
     """
 
     def __init__(self, path: Path, *, store: ResultsStore, clock: Clock, shared_for: timedelta = SHARED_FOR) -> None:
-        self._cache = SqliteCache(path, tables=TABLES, version=SCHEMA_VERSION, fill=self._bring_up_to_date)
+        self._cache = SqliteCache(path, tables=TABLES, version=SCHEMA_VERSION, fill=self._sync)
         self._store = store
         self._clock = clock
         self._shared_for = shared_for
@@ -72,24 +78,24 @@ class SqliteIndex:
         self._synced_at: datetime | None = None
 
     def sync(self) -> None:
-        """Take in what was finished since the last time; calls that come shortly after one another share it."""
+        """Add the runs that finished since the last sync; calls in quick succession share one scan."""
         with self._lock:
             now = self._clock()
             if self._synced_at is not None and timedelta(0) <= now - self._synced_at < self._shared_for:
                 return
-            self._cache.run(self._bring_up_to_date)
+            self._cache.run(self._sync)
             self._synced_at = now
 
     def rebuild(self) -> IndexContents:
-        """Read every record again."""
+        """Read all records again."""
         with self._lock:
             self._cache.run(_forget_all)
             return self._cache.run(self._filled)
 
     def latest(self, *, runs: int, measured_only: bool = False) -> Mapping[CellName, tuple[RunEntry, ...]]:
-        """Return so many latest runs of each cell, oldest first, re-runs left out."""
-        wanted = "is_rerun = 0 AND is_measured = 1" if measured_only else "is_rerun = 0"
-        query = f"service = ? AND scenario = ? AND {wanted} ORDER BY started_at DESC, run_id DESC LIMIT ?"
+        """Return the latest runs of every cell, oldest first, without re-runs."""
+        condition = "is_rerun = 0 AND is_measured = 1" if measured_only else "is_rerun = 0"
+        query = f"service = ? AND scenario = ? AND {condition} ORDER BY started_at DESC, run_id DESC LIMIT ?"
 
         def read(connection: sqlite3.Connection) -> dict[CellName, tuple[RunEntry, ...]]:
             found = {cell: self._entries(connection, query, *_key(cell), runs) for cell in _cells(connection)}
@@ -98,7 +104,7 @@ class SqliteIndex:
         return self._cache.run(read)
 
     def history(self, cell: CellName, *, since: datetime | None = None) -> tuple[RunEntry, ...]:
-        """Return all runs of a cell, or those from a moment on, oldest first, re-runs among them."""
+        """Return the runs and re-runs of a cell, all or those since a time, oldest first."""
         first = since.timestamp() if since else -math.inf
         return self._found("service = ? AND scenario = ? AND started_at >= ? ORDER BY started_at", *_key(cell), first)
 
@@ -107,7 +113,7 @@ class SqliteIndex:
         return next(iter(self._found("run_id = ? LIMIT 1", run_id)), None)
 
     def of_dag_run(self, dag_id: str, dag_run_id: str) -> tuple[RunEntry, ...]:
-        """Return the runs of a DAG run by cell, then oldest first, re-runs among them."""
+        """Return the runs and re-runs of a DAG run by cell, then oldest first."""
         query = "dag_id = ? AND dag_run_id = ? ORDER BY service, scenario, started_at"
         return self._found(query, dag_id, dag_run_id)
 
@@ -116,20 +122,17 @@ class SqliteIndex:
 
     def _entries(self, connection: sqlite3.Connection, query: str, *values: str | float) -> tuple[RunEntry, ...]:
         columns = "service, scenario, run_id, entry"
-        rows = connection.execute(f"SELECT {columns} FROM runs WHERE {query}", values)  # noqa: S608 - a query of ours
+        rows = connection.execute(f"SELECT {columns} FROM runs WHERE {query}", values)  # noqa: S608 - no user input
         return tuple(self._entry(*row) for row in rows)
 
     def _entry(self, service: str, scenario: str, run_id: str, content: bytes) -> RunEntry:
-        """Read an entry; where its run lies is not kept, so that the results may move.
-
-        A URI has nothing that JSON would escape, and putting it in before takes half the time of replacing it after.
-        """
-        uri = self._store.uri_of(service=service, scenario=scenario, run_id=run_id)
-        return _ENTRY.validate_json(b'{"uri":"%b",%b' % (uri.encode(), content[1:]))
+        """Parse a stored entry and add its URI, which is not stored, so that the results may move."""
+        stored = _STORED.validate_json(content)
+        return RunEntry(uri=self._store.uri_of(service=service, scenario=scenario, run_id=run_id), **vars(stored))
 
     def _filled(self, connection: sqlite3.Connection) -> IndexContents:
-        """Bring the index up to date, and return what is in it."""
-        self._bring_up_to_date(connection)
+        """Update the index and return its content."""
+        self._sync(connection)
         (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
         rows = connection.execute("SELECT service, scenario, run_id, problem FROM left_out ORDER BY 1, 2, 3")
         left_out = {
@@ -138,8 +141,8 @@ class SqliteIndex:
         }
         return IndexContents(runs=runs, left_out=left_out)
 
-    def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
-        """Look at what is new in each cell, and once an hour at all of it."""
+    def _sync(self, connection: sqlite3.Connection) -> None:
+        """Look for new runs in every cell, and once an hour compare all names."""
         now = self._clock()
         cells = list(self._store.cells())
         if not _is_due(connection, now):
@@ -155,9 +158,9 @@ class SqliteIndex:
             connection.execute("INSERT INTO compared VALUES (?)", (now.timestamp(),))
 
     def _sync_cell(self, connection: sqlite3.Connection, cell: CellName, *, since: str) -> None:
-        """Compare the names of a cell's runs from ``since`` on, and read the records that are not known.
+        """Compare the names of a cell's runs from ``since`` on, and read the records of new runs.
 
-        A record that could not be read is tried again when all are compared.
+        An unreadable record is tried again when all names are compared.
         """
         uris = self._store.latest(service=cell.service, scenario=cell.scenario, since=since)
         named = {RunAddress.from_uri(uri).run_id: uri for uri in uris}
@@ -174,31 +177,29 @@ class SqliteIndex:
         with change(connection):
             _forget(connection, cell, gone)
             for name in sorted(finished.keys() - _known(connection, cell, since=since).runs):
-                _take_in(connection, cell, name, finished[name], where=f"{named[name]}/{RECORD_FILE}")
+                _add(connection, cell, name, finished[name], where=f"{named[name]}/{RECORD_FILE}")
 
 
-def _take_in(connection: sqlite3.Connection, cell: CellName, name: str, content: bytes, *, where: str) -> None:
+def _add(connection: sqlite3.Connection, cell: CellName, name: str, content: bytes, *, where: str) -> None:
     key = (*_key(cell), name)
     try:
         entry = entry_of(from_json(RunRecord, content, where=where), "")
         if (entry.service, entry.scenario, entry.run_id) != key:
-            raise StoreError(f"{where} is the record of {entry.run_id} of {entry.service} in {entry.scenario}")
-        whole = _ENTRY.dump_json(entry)
-        _ENTRY.validate_json(whole)  # one that cannot be read back, for a NaN in it, would be in the way of all others
+            raise StoreError(f"{where} is the record of {entry.run_id} of {entry.service} under {entry.scenario}")
+        stored = _ENTRY.dump_json(entry, exclude={"uri"})
+        _STORED.validate_json(stored)  # an entry that cannot be read back, such as one with NaN, would break all reads
     except (StoreError, ValueError) as err:
         _leave_out(connection, key, str(err))
         return
-    about = (entry.started_at.timestamp(), entry.rerun_of is not None, entry.verdict.is_measured)
-    asked_by = (entry.dag_id, entry.dag_run_id)
+    flags = (entry.started_at.timestamp(), entry.rerun_of is not None, entry.verdict.is_measured)
     connection.execute(
-        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*key, *about, *asked_by, _ENTRY.dump_json(entry, exclude={"uri"})),
+        "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*key, *flags, entry.dag_id, entry.dag_run_id, stored)
     )
     connection.execute("DELETE FROM left_out WHERE (service, scenario, run_id) = (?, ?, ?)", key)
 
 
 def _leave_out(connection: sqlite3.Connection, key: tuple[str, str, str], problem: str) -> None:
-    """Keep why a record is not in the index, and say so unless it was said before."""
+    """Store why a record is not in the index, and log it once."""
     query = "SELECT problem FROM left_out WHERE (service, scenario, run_id) = (?, ?, ?)"
     if connection.execute(query, key).fetchone() != (problem,):
         log.warning("left out of the index: %s", problem)
@@ -214,17 +215,17 @@ def _forget(connection: sqlite3.Connection, cell: CellName, names: Iterable[str]
 def _forget_all(connection: sqlite3.Connection) -> None:
     with change(connection):
         for table in ("runs", "left_out", "compared"):
-            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - no user input
 
 
 def _is_due(connection: sqlite3.Connection, now: datetime) -> bool:
-    """Return whether all names are to be looked at."""
+    """Return whether it is time to compare all names."""
     row = connection.execute("SELECT at FROM compared").fetchone()
     return row is None or not 0 <= now.timestamp() - row[0] < COMPARE_ALL_EVERY.total_seconds()
 
 
 def _late_names(connection: sqlite3.Connection, cell: CellName, *, now: datetime) -> str:
-    """Return from which name on runs of a cell may be new: ids sort by time (`include.perf.runs.spec.run_id_of`)."""
+    """Return the name from which runs of a cell may be new. Ids sort by time (`include.perf.runs.spec.run_id_of`)."""
     query = "SELECT max(started_at) FROM runs WHERE service = ? AND scenario = ? AND started_at <= ?"
     (latest,) = connection.execute(query, (*_key(cell), now.timestamp())).fetchone()
     return "" if latest is None else f"{datetime.fromtimestamp(latest, UTC) - LATE:%Y%m%dT%H%M%SZ}"
@@ -237,7 +238,7 @@ def _cells(connection: sqlite3.Connection) -> list[CellName]:
 
 def _known(connection: sqlite3.Connection, cell: CellName, *, since: str) -> _Known:
     where = "WHERE service = ? AND scenario = ? AND run_id >= ?"
-    runs = connection.execute(f"SELECT run_id FROM runs {where}", (*_key(cell), since))  # noqa: S608 - a query of ours
+    runs = connection.execute(f"SELECT run_id FROM runs {where}", (*_key(cell), since))  # noqa: S608 - no user input
     left_out = connection.execute(f"SELECT run_id FROM left_out {where}", (*_key(cell), since))  # noqa: S608
     return _Known(runs=frozenset(name for (name,) in runs), left_out=frozenset(name for (name,) in left_out))
 

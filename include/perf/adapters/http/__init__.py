@@ -1,1 +1,1 @@
-"""HTTP to the service under test and to webhooks."""
+"""HTTP to the service under test and to the webhook for annotations."""

@@ -1,6 +1,6 @@
-"""Annotations of loads over HTTP, as Grafana takes them; any other receiver may take the same two requests.
+"""Annotations of loads over HTTP in Grafana's format; any receiver of the same two requests works.
 
-The load waits for none of it: what begins is told in the background, and for what ends there is a short patience.
+They do not delay the load: the start is sent in the background, and the end waits a few seconds at most.
 """
 
 import os
@@ -18,8 +18,8 @@ from include.perf.load.announcing import Annotation, SentLoad, annotation_of
 from include.perf.model.errors import BellwetherError, DeliveryError
 
 TIMEOUT_S = 3.0
-PATIENCE_S = 5.0
-"""So long the end of a load may be waited for in all: names that nobody resolves take longer than any time-out."""
+MAX_WAIT_S = 5.0
+"""How long the end of a load may wait in total; resolving an unknown host name takes longer than any timeout."""
 
 URL_VARIABLE = "BELLWETHER_ANNOTATIONS_URL"
 TOKEN_VARIABLE = "BELLWETHER_ANNOTATIONS_TOKEN"  # noqa: S105 - the name of a variable, not a token
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Where annotations go.
+    """The receiver of annotations.
 
     Attributes:
         url: such as ``https://grafana.example/api/annotations``.
@@ -42,70 +42,85 @@ class Webhook:
 
 
 def environment_webhook() -> Webhook | None:
-    """Return the webhook that the environment names, if it names one."""
+    """Return the webhook that the environment sets; ``None`` if it sets none."""
     url = os.environ.get(URL_VARIABLE)
     return Webhook(url=url, token=os.environ.get(TOKEN_VARIABLE)) if url else None
 
 
 class AnnotationWebhook:
-    """Tells of one load: a moment when it begins, and a region from then on when it is over.
+    """Annotates one load: a point in time when it starts, which becomes a region when it ends.
 
     Args:
-        webhook: says where to; asked in the background and only when a load begins or ends. ``None`` is for nowhere.
+        webhook: returns the receiver, or ``None`` for none; called in the background when a load starts or ends.
     """
 
-    def __init__(self, webhook: Callable[[], Webhook | None], *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, webhook: Callable[[], Webhook | None], *, max_wait_s: float = MAX_WAIT_S) -> None:
         self._webhook = webhook
-        self._patience_s = patience_s
-        self._begun: Future[int | None] | None = None
+        self._max_wait_s = max_wait_s
+        self._started: Future[int | None] | None = None
 
     def load_began(self, load: SentLoad) -> None:
-        """Send the moment, and wait for nothing."""
-        self._begun = _in_background(lambda: self._send(annotation_of(load), known_as=None))
+        """Send the point in time in the background."""
+        self._started = _in_background(lambda: self._send(annotation_of(load), annotation_id=None))
 
     def load_ended(self, load: SentLoad) -> None:
-        """Make the moment a region; where nothing is known of it, send the region.
+        """Turn the point in time into a region; if it was not accepted, send the whole region.
 
         Raises:
-            DeliveryError: it was not taken in time.
+            DeliveryError: the receiver did not accept the annotation in time.
         """
-        known_as = self._known_as()
-        ended = _in_background(lambda: self._send(annotation_of(load), known_as=known_as))
+        annotation_id = self._annotation_id()
+        ended = _in_background(lambda: self._send(annotation_of(load), annotation_id=annotation_id))
         try:
-            ended.result(timeout=self._patience_s)
+            ended.result(timeout=self._max_wait_s)
         except BellwetherError:
             raise
         except Exception as err:
-            raise DeliveryError(f"the annotation was not taken ({type(err).__name__}); {REMEDY}") from err
+            raise DeliveryError(f"the annotation was not accepted: {self._problem(err)}; {REMEDY}") from err
 
-    def _known_as(self) -> int | None:
-        """Return the id that the receiver gave to the moment; what went wrong with it is told with the region."""
+    def _annotation_id(self) -> int | None:
+        """Return the id of the point in time; ``None`` if it was not accepted, since the region reports problems."""
         try:
-            return self._begun.result(timeout=self._patience_s) if self._begun else None
-        except Exception:  # noqa: BLE001 - whatever it was, the region says all that the moment said
+            return self._started.result(timeout=self._max_wait_s) if self._started else None
+        except Exception:  # noqa: BLE001 - the region has all that the point in time had
             return None
 
-    def _send(self, annotation: Annotation, *, known_as: int | None) -> int | None:
+    def _problem(self, err: Exception) -> str:
+        match err:
+            case TimeoutError():
+                return f"no response within {self._max_wait_s:g} s"
+            case requests.Timeout():
+                return f"no response within {TIMEOUT_S:g} s"
+            case requests.ConnectionError():
+                return "the receiver cannot be reached"
+            case ValueError():
+                return "the URL or the token is invalid"
+            case _:
+                return "the request failed"
+
+    def _send(self, annotation: Annotation, *, annotation_id: int | None) -> int | None:
         webhook = self._webhook()
         if webhook is None:
             return None
-        url = webhook.url if known_as is None else _address_of(webhook.url, known_as)
-        answer = requests.request(
-            "POST" if known_as is None else "PATCH",
+        url = webhook.url if annotation_id is None else _update_url(webhook.url, annotation_id)
+        response = requests.request(
+            "POST" if annotation_id is None else "PATCH",
             url,
             json=annotation,
             auth=_Bearer(webhook.token) if webhook.token else None,
             timeout=TIMEOUT_S,
             allow_redirects=False,
         )
-        if answer.status_code // 100 != 2:
-            raise DeliveryError(f"{urlsplit(url).hostname} answered {answer.status_code} to an annotation; {REMEDY}")
-        return _id_in(answer)
+        if response.status_code // 100 != 2:
+            raise DeliveryError(
+                f"{urlsplit(url).hostname} answered an annotation with {response.status_code}; {REMEDY}"
+            )
+        return _id_in(response)
 
 
 @dataclass(frozen=True, slots=True)
 class _Bearer(AuthBase):
-    """A bearer token, which no ``.netrc`` takes the place of."""
+    """A bearer token, which a ``.netrc`` does not replace."""
 
     token: str = field(repr=False)
 
@@ -114,29 +129,29 @@ class _Bearer(AuthBase):
         return request
 
 
-def _address_of(url: str, known_as: int) -> str:
+def _update_url(url: str, annotation_id: int) -> str:
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{known_as}"))
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{annotation_id}"))
 
 
-def _id_in(answer: requests.Response) -> int | None:
-    """Return the id in an answer of Grafana's; other receivers need not give one."""
+def _id_in(response: requests.Response) -> int | None:
+    """Return the id in Grafana's response; other receivers need not return one."""
     try:
-        found = answer.json().get("id")
+        found = response.json().get("id")
     except (ValueError, AttributeError):
         return None
     return found if isinstance(found, int) else None
 
 
 def _in_background(work: Callable[[], T]) -> Future[T]:
-    """Do something in a thread that keeps no process from ending."""
+    """Call a function in a daemon thread, which does not keep the process alive."""
     future: Future[T] = Future()
 
-    def do() -> None:
+    def run() -> None:
         try:
             future.set_result(work())
-        except Exception as err:  # noqa: BLE001 - whoever waits for the future gets it
+        except Exception as err:  # noqa: BLE001 - the future passes it on
             future.set_exception(err)
 
-    Thread(target=do, name="annotation", daemon=True).start()
+    Thread(target=run, name="annotation", daemon=True).start()
     return future

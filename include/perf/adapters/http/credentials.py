@@ -1,14 +1,14 @@
-"""Credentials: from a connection to the headers that carry them.
+"""Credentials: turns a connection into HTTP headers.
 
-A connection says who calls in one of these ways:
+A connection holds credentials in one of these forms:
 
 - login and password: ``Authorization: Basic …`` (the password may be empty);
 - a password alone: ``Authorization: Bearer <password>``;
 - extra ``{"token": "…"}``: ``Authorization: Bearer <token>``;
-- extra ``{"headers": {"X-Api-Key": "…"}}``: these headers, alone or beside one of the ways above.
+- extra ``{"headers": {"X-Api-Key": "…"}}``: these headers, alone or in addition to one of the forms above.
 
-Two ways to fill ``Authorization`` at once are refused rather than one of them silently preferred. What else is
-in extra is for others and left alone. No message has anything in it that a connection holds.
+Two values for ``Authorization`` are refused instead of silently preferring one. Other keys of extra are ignored. No
+message repeats anything that a connection holds.
 
 Source: RFC 7617 (Basic), RFC 6750 (Bearer).
 """
@@ -25,12 +25,12 @@ from include.perf.catalogue.headers import problems_of_headers
 from include.perf.catalogue.service import Service
 from include.perf.model.errors import ConfigurationError
 
-WAYS = 'login and password, a password alone (sent as a Bearer token), or extra {"headers": {"X-Api-Key": "…"}}'
+FORMS = 'login and password, a password alone (sent as a Bearer token), or extra {"headers": {"X-Api-Key": "…"}}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """What a connection holds; nothing of it is shown.
+    """The secrets of a connection; never printed.
 
     Attributes:
         extra: a JSON object, or its text.
@@ -42,10 +42,10 @@ class Secrets:
 
 
 def environment_credentials(service: Service) -> dict[str, str]:
-    """Return a service's secret headers from ``AIRFLOW_CONN_<ID>``, which Airflow itself would read.
+    """Return a service's secret headers from the variable ``AIRFLOW_CONN_<ID>``, which Airflow reads too.
 
     Raises:
-        ConfigurationError: the variable is not set, or there are no usable credentials in it.
+        ConfigurationError: the variable is not set or has no usable credentials.
     """
     if service.connection is None:
         return {}
@@ -56,45 +56,45 @@ def environment_credentials(service: Service) -> dict[str, str]:
 
 
 def variable_of(connection: str) -> str:
-    """Return the environment variable in which a connection may stand."""
+    """Return the environment variable that may define a connection."""
     return f"AIRFLOW_CONN_{connection.upper()}"
 
 
 def missing_connection(service: Service) -> ConfigurationError:
-    """Return what is to be said when the connection of a service is not there."""
+    """Return the error for a service whose connection does not exist."""
     return ConfigurationError(
         f"there is no connection {service.connection}, which {service.name} names in services.yaml; add one with "
-        f"{WAYS} (Airflow: Admin → Connections; command line: {variable_of(service.connection or '')}="
+        f"{FORMS} (Airflow: Admin → Connections; command line: {variable_of(service.connection or '')}="
         """'{"login": "…", "password": "…"}')"""
     )
 
 
 def secret_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:
-    """Return the headers that carry what a connection holds.
+    """Return the headers for a connection.
 
     Raises:
-        ConfigurationError: it holds nothing usable, or more than one way to fill ``Authorization``.
+        ConfigurationError: it has no usable credentials, or more than one value for ``Authorization``.
     """
     headers = optional_headers(secrets, connection=connection)
     if not headers:
-        raise _unusable(connection, f"it has no credentials; set {WAYS}")
+        raise _unusable(connection, f"it has no credentials; set {FORMS}")
     return headers
 
 
 def optional_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:
-    """Return the headers that carry what a connection holds; none where it holds no credentials.
+    """Return the headers for a connection; none if it has no credentials.
 
     Raises:
-        ConfigurationError: it holds something unusable, or more than one way to fill ``Authorization``.
+        ConfigurationError: its credentials are unusable, or there is more than one value for ``Authorization``.
     """
     extra = _extra(secrets.extra, connection=connection)
     headers = _extra_headers(extra.get("headers"), connection=connection)
-    ways = _authorizations(secrets, extra.get("token"), connection=connection)
-    offered = [*ways, *(f"{name} in extra" for name in headers if name.lower() == "authorization")]
-    if len(offered) > 1:
-        raise _unusable(connection, f"{' and '.join(offered)} would each be the Authorization; leave one of them")
-    if ways:
-        headers["Authorization"] = next(iter(ways.values()))
+    authorizations = _authorizations(secrets, extra.get("token"), connection=connection)
+    sources = [*authorizations, *(f"{name} in extra" for name in headers if name.lower() == "authorization")]
+    if len(sources) > 1:
+        raise _unusable(connection, f"{' and '.join(sources)} would all set the Authorization header; keep one of them")
+    if authorizations:
+        headers["Authorization"] = next(iter(authorizations.values()))
     problems = problems_of_headers(headers, may_be_secret=True)
     if problems:
         raise _unusable(connection, "; ".join(problems))
@@ -102,11 +102,11 @@ def optional_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:
 
 
 def _authorizations(secrets: Secrets, token: Any, *, connection: str) -> dict[str, str]:
-    """Return every value of ``Authorization`` that is offered, by where it stands."""
+    """Return all values for ``Authorization`` by their source in the connection."""
     found = {}
     if secrets.login:
         if ":" in secrets.login:
-            raise _unusable(connection, "a login must not have a colon in it (RFC 7617)")
+            raise _unusable(connection, "a login must not contain a colon (RFC 7617)")
         pair = f"{secrets.login}:{secrets.password or ''}".encode(errors="surrogateescape")
         found["login"] = "Basic " + base64.b64encode(pair).decode("ascii")
     elif secrets.password and secrets.password.strip():
@@ -129,7 +129,7 @@ def _extra(extra: Any, *, connection: str) -> Mapping[str, Any]:
 
 
 def _extra_headers(headers: Any, *, connection: str) -> dict[str, str]:
-    """Return the headers of extra; in a URI even they are text."""
+    """Return the headers of extra; in a connection URI they are JSON text."""
     if isinstance(headers, str):
         headers = _parsed(headers, connection=connection, what="headers in extra")
     if headers is None:
@@ -141,7 +141,7 @@ def _extra_headers(headers: Any, *, connection: str) -> dict[str, str]:
 
 
 def _read(text: str, *, connection: str) -> Secrets:
-    """Read a connection in either of Airflow's forms: a JSON object, or a URI."""
+    """Parse a connection in either format of Airflow: a JSON object or a URI."""
     if text.startswith("{"):
         given = _parsed(text, connection=connection, what="it")
         login, password = (_text(given.get(name), name=name, connection=connection) for name in ("login", "password"))
@@ -149,7 +149,7 @@ def _read(text: str, *, connection: str) -> Secrets:
     try:
         parts = urlsplit(text)
     except ValueError:
-        raise _unusable(connection, "it is neither a JSON object nor a URI") from None  # the error may quote it
+        raise _unusable(connection, "it is neither a JSON object nor a URI") from None  # the error may quote the secret
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     return Secrets(
         login=unquote(parts.username or ""),
@@ -168,7 +168,7 @@ def _parsed(text: str, *, connection: str, what: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise _unusable(connection, f"{what} is not valid JSON") from None  # the error holds the text
+        raise _unusable(connection, f"{what} is not valid JSON") from None  # the error holds the secret
 
 
 def _unusable(connection: str, reason: str) -> ConfigurationError:

@@ -1,9 +1,7 @@
-"""A look at the service under test before load is sent.
+"""Requests to the service under test outside of a load, and its host name resolution.
 
-It goes the way of the load: to the addresses that were checked, by no proxy, with the same headers, credentials and
-trust. Nothing is resolved here, and no redirect is followed.
-
-The machine's resolver, with a limit on the time it may take.
+A request is sent exactly like a request of the load: to the checked addresses, without a proxy, with the same headers,
+credentials and TLS settings. No redirect is followed. Only `resolve` uses the machine's resolver.
 """
 
 import io
@@ -28,21 +26,20 @@ from include.perf.model.errors import TargetError
 from include.perf.model.text import Mask
 
 TIMEOUT_S = 5.0
-
+RESOLVE_TIMEOUT_S = 5.0
 MAX_BYTES = 1_000_000
-
 NOT_ALLOWED = (401, 403)
 
-IN_PATHS = "!#$%&'()*+,/:;=?@[]~"
-"""What has a meaning in a path and goes out as it is (RFC 3986)."""
+UNQUOTED = "!#$%&'()*+,/:;=?@[]~"
+"""Reserved characters, which are sent in a path without escaping (RFC 3986)."""
 
 
 class HttpTarget:
-    """Asks a service for its health over HTTP, as the load asks it: same headers, credentials and trust.
+    """Sends single requests to a service, such as its health check.
 
     Args:
-        credentials: gives the secret headers of a service.
-        timeout_s: how long a question may take in all, from the connection to the last byte of the answer.
+        credentials: returns the secret headers of a service.
+        timeout_s: of a request in total, from connecting to the last byte of the response.
     """
 
     def __init__(self, *, credentials: Credentials = environment_credentials, timeout_s: float = TIMEOUT_S) -> None:
@@ -50,41 +47,41 @@ class HttpTarget:
         self._timeout_s = timeout_s
 
     def check(self, service: Service, addresses: Sequence[str]) -> None:
-        """Make sure that the service answers 200; redirects are not followed.
+        """Check that the health path of the service returns status 200.
 
         Raises:
-            TargetError: it does not; says what was asked and what came back.
-            ConfigurationError: its credentials cannot be had.
+            TargetError: it does not.
+            ConfigurationError: the credentials cannot be read.
         """
         url, answer = self._get(service, service.health_path, addresses)
         if answer.status != 200:
             raise TargetError(
-                f"{service.name} is not healthy: GET {url} answered {answer.status}, 200 is needed"
+                f"{service.name} is not healthy: GET {url} returned {answer.status} instead of 200"
                 f"{_remedy(service, answer.status)}"
             )
 
     def json(self, service: Service, path: str, addresses: Sequence[str]) -> Any:
-        """Return the JSON that the service answers at a path.
+        """Return the JSON that the service returns at a path.
 
         Raises:
-            TargetError: it is not reachable, or answers no JSON with status 200.
-            ConfigurationError: its credentials cannot be had.
+            TargetError: it is not reachable, or does not return JSON with status 200.
+            ConfigurationError: the credentials cannot be read.
         """
         url, answer = self._get(service, path, addresses)
         if answer.status != 200:
-            raise TargetError(f"GET {url} answered {answer.status}, 200 is needed")
+            raise TargetError(f"GET {url} returned {answer.status} instead of 200")
         try:
             return json.loads(answer.body)
         except (ValueError, RecursionError) as err:
-            raise TargetError(f"GET {url} answered something that is no JSON") from err
+            raise TargetError(f"GET {url} did not return JSON") from err
 
     def _get(self, service: Service, path: str, addresses: Sequence[str]) -> tuple[str, Answered]:
-        """Return the address that was asked and what it answered."""
-        request = Request(quote(path, safe=IN_PATHS), None)
+        """Return the URL and the response of a GET request."""
+        request = Request(quote(path, safe=UNQUOTED), None)
         answer = self.send(service, "GET", request, addresses, timeout_s=self._timeout_s)
         url = service.base_url + path
         if len(answer.body) > MAX_BYTES:
-            raise TargetError(f"GET {url} answered more than {MAX_BYTES:,} bytes; name a path that says less")
+            raise TargetError(f"GET {url} returned more than {MAX_BYTES:,} bytes; set a path with a shorter response")
         return url, answer
 
     def send(
@@ -96,112 +93,135 @@ class HttpTarget:
         *,
         timeout_s: float | None = None,
     ) -> Answered:
-        """Send one request, exactly as a load does, and return the answer, a body of `MAX_BYTES` and one at most.
+        """Send one request exactly as a load does, and return the response with at most `MAX_BYTES` + 1 bytes of body.
 
-        Whatever the service repeats of its credentials is taken out of it.
+        Credentials that the service repeats in the body are masked.
 
         Args:
-            timeout_s: in all; by default what the service's requests may take.
+            timeout_s: in total; by default the request timeout of the service.
 
         Raises:
-            TargetError: there was no whole answer in time.
-            ConfigurationError: its credentials cannot be had.
+            TargetError: there was no complete response in time.
+            ConfigurationError: the credentials cannot be read.
         """
         secrets = self._credentials(service)
         headers = headers_of_load(service.headers, secrets, keep_alive=False)
         wire = wire_format(method, request, base_url=service.base_url, headers=headers)
         url = f"{service.base_url}{request.target}"
-        begun = time.monotonic()
+        deadline = _Deadline(timeout_s or service.timeout_s)
+        started = time.monotonic()
         try:
-            with _connected(service, addresses, _Deadline(timeout_s or service.timeout_s)) as connection:
+            with _connected(service, addresses, deadline) as connection:
                 answer = _exchange(connection, wire, method)
         except ssl.SSLError as err:
             raise TargetError(
-                f"{service.name} is not reachable: {method} {url} failed in TLS ({err}); set ca_file in services.yaml "
-                "to the bundle that signs its certificate, or correct base_url"
+                f"{service.name} is not reachable: {method} {url} failed: {_tls_problem(err)}; set ca_file in "
+                "services.yaml to the CA bundle of its certificate, or correct base_url"
             ) from err
         except (OSError, HTTPException) as err:
             raise TargetError(
-                f"{service.name} is not reachable: {method} {url} failed ({_kind(err)}); start it, or correct base_url "
-                "in services.yaml"
+                f"{service.name} is not reachable: {method} {url} failed: {_problem(err, deadline.timeout_s)}; start "
+                "it, or correct base_url in services.yaml"
             ) from err
-        took_s = time.monotonic() - begun
+        took_s = time.monotonic() - started
         return replace(answer, body=Mask(secrets.values()).of_bytes(answer.body), took_s=took_s)
 
 
+def resolve(host: str, port: int, *, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[str]:
+    """Return the unique addresses of a host in the resolver's order (RFC 6724).
+
+    ``getaddrinfo`` has no timeout and cannot be interrupted. So it runs in a thread, which is abandoned after
+    ``timeout_s``.
+
+    Raises:
+        OSError: the host name cannot be resolved in time; ``socket.gaierror`` if the resolver gives a reason.
+    """
+    answers: SimpleQueue[list[str] | OSError] = SimpleQueue()
+    name = f"resolve {host}"
+    threading.Thread(target=lambda: answers.put(_lookup(host, port)), name=name, daemon=True).start()
+    try:
+        answer = answers.get(timeout=timeout_s)
+    except Empty:
+        raise TimeoutError(f"the resolver did not respond within {timeout_s:g} s") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
 class _Deadline:
-    """When something must be over: each step of it may take what is left."""
+    """The end of a time limit that several steps share."""
 
     def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
         self._at = time.monotonic() + timeout_s
 
     def sooner(self, timeout_s: float | None) -> "_Deadline":
-        """Return the deadline of a part of it."""
+        """Return a deadline for some of the steps: this one, or ``timeout_s`` from now if that is sooner."""
         left_s = self._at - time.monotonic()
         return _Deadline(left_s if timeout_s is None else min(left_s, timeout_s))
 
     def limit(self, connection: socket.socket) -> None:
-        """Let the socket's next step take no longer than what is left.
+        """Set the timeout of the next socket operation to the remaining time.
 
         Raises:
-            TimeoutError: nothing is.
+            TimeoutError: no time remains.
         """
         left_s = self._at - time.monotonic()
         if left_s <= 0:
-            raise TimeoutError("the time is over")
+            raise TimeoutError("no time remains")
         connection.settimeout(left_s)
 
 
 class _ConnectTimeout(TimeoutError):
-    """No address took the connection in time, TLS included."""
+    """No address accepted the connection, including TLS, in time."""
 
 
 class _Incoming(io.RawIOBase):
-    """What a socket receives, in what is left of the time: a byte now and then does not make it longer."""
+    """The received bytes of a socket until the deadline, however slowly they arrive."""
 
     def __init__(self, connection: socket.socket, deadline: _Deadline) -> None:
         self._connection = connection
         self._deadline = deadline
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return that it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read what there is, waiting for it."""
+        """Read the next bytes; wait for them until the deadline."""
         self._deadline.limit(self._connection)
         return self._connection.recv_into(buffer)
 
 
 class _Wire:
-    """A connected socket as ``http.client`` uses one; whoever has opened it closes it."""
+    """A connected socket in the form that ``http.client`` expects; its owner closes the socket."""
 
     def __init__(self, connection: socket.socket, deadline: _Deadline) -> None:
         self._connection = connection
         self._deadline = deadline
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it in what is left of the time."""
+        """Send all bytes before the deadline."""
         self._deadline.limit(self._connection)
         self._connection.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """Return what is received, for reading."""
+        """Return a reader of the received bytes."""
         return io.BufferedReader(_Incoming(self._connection, self._deadline))
 
     def close(self) -> None:
-        """Leave it open."""
+        """Do nothing: the owner closes the socket."""
 
 
 @contextmanager
 def _connected(service: Service, addresses: Sequence[str], deadline: _Deadline) -> Iterator[_Wire]:
-    """Lend a connection to the first address that takes it."""
+    """Yield a connection to the first address that accepts it."""
     connecting = deadline.sooner(service.connect_timeout_s)
     try:
         connection = _connect(addresses, service.port, connecting)
         connection = _with_tls(connection, service, connecting)
     except TimeoutError as err:
-        raise _ConnectTimeout(str(err)) from err
+        raise _ConnectTimeout(f"no connection within {connecting.timeout_s:.3g} s") from err
     with connection:
         yield _Wire(connection, deadline)
 
@@ -239,9 +259,9 @@ def _with_tls(connection: socket.socket, service: Service, deadline: _Deadline) 
 
 
 def _exchange(wire: _Wire, request: bytes, method: str) -> Answered:
-    """Send a request and read the whole answer, or a byte more than is wanted of it."""
+    """Send a request and read the response, at most one byte more than `MAX_BYTES`."""
     wire.sendall(request)
-    answer = HTTPResponse(wire, method=method)  # type: ignore[arg-type]  # it takes what has makefile
+    answer = HTTPResponse(wire, method=method)  # type: ignore[arg-type]  # it needs only makefile
     answer.begin()
     body = answer.read(MAX_BYTES + 1)
     if len(body) <= MAX_BYTES and answer.length:
@@ -249,48 +269,40 @@ def _exchange(wire: _Wire, request: bytes, method: str) -> Answered:
     return Answered(status=answer.status, body=body)
 
 
-def _kind(err: OSError | HTTPException) -> str:
-    if isinstance(err, _ConnectTimeout):
-        return "ConnectTimeout"
-    return "ReadTimeout" if isinstance(err, TimeoutError) else "ConnectionError"
+def _problem(err: OSError | HTTPException, timeout_s: float) -> str:
+    match err:
+        case _ConnectTimeout():
+            return str(err)
+        case TimeoutError():
+            return f"no response within {timeout_s:g} s"
+        case ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError():
+            return "the connection was closed before a complete response"
+        case OSError():
+            return (err.strerror or "no connection").lower()
+        case IncompleteRead():
+            return "the response was incomplete"
+        case _:
+            return "the response is not valid HTTP"
+
+
+def _tls_problem(err: ssl.SSLError) -> str:
+    if isinstance(err, ssl.SSLCertVerificationError):
+        return f"its certificate cannot be verified ({err.verify_message})"
+    return "no TLS connection"
 
 
 def _remedy(service: Service, status: int) -> str:
     if status not in NOT_ALLOWED:
         return ""
     if service.connection is None:
-        return "; name a connection with its credentials in services.yaml"
+        return "; set connection in services.yaml to one with its credentials"
     return f"; correct the credentials in the connection {service.connection}"
 
 
-RESOLVE_TIMEOUT_S = 5.0
-
-
-def resolve(host: str, port: int, *, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[str]:
-    """Return the addresses of a host as text, in the resolver's order (RFC 6724), each once.
-
-    ``getaddrinfo`` knows no limit of time and cannot be interrupted: it is asked in a thread that is left alone when it
-    takes too long.
-
-    Raises:
-        OSError: they could not be had in time; a ``socket.gaierror`` where the resolver says why.
-    """
-    answers: SimpleQueue[list[str] | OSError] = SimpleQueue()
-    name = f"resolve {host}"
-    threading.Thread(target=lambda: answers.put(_ask(host, port)), name=name, daemon=True).start()
-    try:
-        answer = answers.get(timeout=timeout_s)
-    except Empty:
-        raise TimeoutError(f"the resolver did not answer within {timeout_s:g} s") from None
-    if isinstance(answer, OSError):
-        raise answer
-    return answer
-
-
-def _ask(host: str, port: int) -> list[str] | OSError:
+def _lookup(host: str, port: int) -> list[str] | OSError:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as err:  # a label that is too long; no OSError by itself
+    except UnicodeError as err:  # a label is too long
         return OSError(f"{host!r} is not a valid host name: {err}")
     except OSError as err:
         return err

@@ -1,1 +1,1 @@
-"""Prometheus: queries and rules."""
+"""Prometheus: queries and alert rules."""

@@ -1,10 +1,9 @@
-"""Prometheus over its HTTP API.
+"""Queries to Prometheus over its HTTP API.
 
-Of prometheus-api-client ``custom_query`` and ``custom_query_range`` are used, on a session of our own that looks at
-every answer before the client does (`include.perf.adapters.metrics.prometheus_session`): the client has no time-out
-by default,
-and its other range functions freeze their times at import and duplicate samples. All of them round start and end to
-whole seconds, so those are handed over as plain parameters.
+Only ``custom_query`` and ``custom_query_range`` of prometheus-api-client are used, because its other range functions
+fix their times at import and duplicate samples. The client has no default timeout and checks only the status of a
+response, so it runs on `include.perf.adapters.metrics.prometheus_session`. It also rounds start and end to whole
+seconds, so the exact times are passed as plain parameters.
 """
 
 import math
@@ -26,21 +25,22 @@ RETRIES = Retry(
     backoff_factor=0.5,
     status_forcelist=(429, 500, 502, 503, 504),
     allowed_methods=None,
-    raise_on_status=False,  # the last answer says more than that there were too many
-    respect_retry_after_header=False,  # it may say an hour
+    raise_on_status=False,  # the last response says more than "too many retries"
+    respect_retry_after_header=False,  # it may be an hour
 )
 
 
 class Prometheus:
-    """Asks a Prometheus server for single values, and for one over time.
+    """Queries a Prometheus server for single values and for time series.
 
     Args:
-        url: its address, without a login in it.
-        set_in: where a person sets the address and the credentials; messages name it.
-        headers: sent with every question; credentials among them.
+        url: without credentials.
+        set_in: where a person sets the URL and the credentials, for messages.
+        headers: sent with every request, including credentials.
         verify_tls: refuse a certificate that cannot be verified.
-        ca_file: PEM bundle that the certificate is verified with, instead of the machine's own.
-        timeout_s: how long it may say nothing; it is asked again as ``retries`` say.
+        ca_file: PEM bundle to verify the certificate with, instead of the machine's own.
+        timeout_s: of one attempt.
+        retries: how failed requests are repeated.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Prometheus:
 
     @cached_property
     def _client(self) -> Any:
-        """The client, made when first asked: importing it takes pandas and seconds, and many stages never ask."""
+        """The client, created for the first query: importing it loads pandas, which takes seconds."""
         from prometheus_api_client import PrometheusConnect
 
         return PrometheusConnect(url=self._url, session=self._session, retry=self._retries)
@@ -76,10 +76,10 @@ class Prometheus:
         """Return the single value of an instant query.
 
         Raises:
-            PrometheusUnavailable: down, slow, refusing the login or answering nonsense: worth a retry.
-            QueryRejected: the query is wrong.
-            PartialAnswer: something is missing in the answer.
-            NoData: empty, NaN, infinite, or not exactly one series.
+            PrometheusUnavailable: it is down or slow, rejects the credentials or returns garbage; worth a retry.
+            QueryRejected: the query is invalid.
+            PartialAnswer: the response is incomplete.
+            NoData: the value is missing, NaN or infinite, or there is not exactly one series.
         """
         value = float(self._single(query, at=at)["value"][1])
         if not math.isfinite(value):
@@ -87,15 +87,15 @@ class Prometheus:
         return value
 
     def values(self, query: str, *, at: datetime) -> tuple[LabelledValue, ...]:
-        """Return the value of each series of an instant query; those that are not finite are left out.
+        """Return the value of every series of an instant query, without values that are not finite.
 
         Raises:
-            PrometheusError: as `value`; ``NoData`` where not one is left.
+            PrometheusError: as `value`; ``NoData`` if no value is left.
         """
         found = [
-            LabelledValue(labels=dict(each.get("metric", {})), value=value)
-            for each in self._instant(query, at=at)
-            if math.isfinite(value := float(each["value"][1]))
+            LabelledValue(labels=dict(series.get("metric", {})), value=value)
+            for series in self._instant(query, at=at)
+            if math.isfinite(value := float(series["value"][1]))
         ]
         if not found:
             raise NoData(f"no data for {query}")
@@ -105,7 +105,7 @@ class Prometheus:
         """Return a label of the single series of an instant query.
 
         Raises:
-            PrometheusError: as `value`; ``NoData`` also where the series has no such label.
+            PrometheusError: as `value`; ``NoData`` also if the series has no such label.
         """
         labels = self._single(query, at=at).get("metric", {})
         if not labels.get(label):
@@ -116,15 +116,15 @@ class Prometheus:
         """Return the value of a query at every step from ``start`` to ``end``, in order.
 
         Raises:
-            PrometheusError: as `value`; ``NoData`` where there is no finite value at all.
+            PrometheusError: as `value`; ``NoData`` if no value is finite.
         """
         exact = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}
-        answer = self._answered(
+        response = self._series(
             query, lambda: self._client.custom_query_range(query, start, end, f"{step_s:g}", params=exact), "values"
         )
         samples = [
             Sample(at=datetime.fromtimestamp(unix_s, tz=UTC), value=float(value))
-            for unix_s, value in _only(query, answer)["values"]
+            for unix_s, value in _only(query, response)["values"]
             if math.isfinite(float(value))
         ]
         if not samples:
@@ -136,18 +136,22 @@ class Prometheus:
 
     def _instant(self, query: str, *, at: datetime) -> list[dict[str, Any]]:
         params = {"time": f"{at.timestamp():.3f}"}
-        return self._answered(query, lambda: self._client.custom_query(query, params=params), "value")
+        return self._series(query, lambda: self._client.custom_query(query, params=params), "value")
 
-    def _answered(self, query: str, ask: Callable[[], Any], key: str) -> list[dict[str, Any]]:
-        """Return the series of a query, each with its ``value`` or its ``values``."""
-        answer = ask()
-        if not all(isinstance(each, dict) and key in each for each in answer):
+    def _series(self, query: str, send: Callable[[], Any], key: str) -> list[dict[str, Any]]:
+        """Return the series of a query; every one has the key ``value`` or ``values``."""
+        found = send()
+        if not all(isinstance(series, dict) and key in series for series in found):
             raise QueryRejected(f"{query} does not return a vector")
-        return list(answer)
+        return list(found)
 
 
 def _only(query: str, series: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the one series that a query has."""
+    """Return the only series of a query.
+
+    Raises:
+        NoData: there is not exactly one series.
+    """
     if len(series) != 1:
         found = "no data" if not series else f"{len(series)} series instead of one"
         raise NoData(f"{found} for {query}")

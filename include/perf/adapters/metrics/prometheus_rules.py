@@ -1,7 +1,4 @@
-"""The rules of a Prometheus: to be read again, and looked at.
-
-promtool, which reads rules as Prometheus does; it comes with Prometheus.
-"""
+"""The alert rules of a Prometheus server: promtool checks them, and the server reloads and lists them."""
 
 import os
 import subprocess
@@ -13,27 +10,34 @@ from typing import Any
 
 import requests
 
-from include.perf.adapters.metrics.prometheus_session import OwnSession
+from include.perf.adapters.metrics.prometheus_session import OwnSession, failure_of
 from include.perf.model.errors import PrometheusUnavailable, RulesError, RulesRefused
 from include.perf.model.text import one_line
 from include.perf.monitoring.rule_writer import LoadedRule
 
 TIMEOUT_S = 30.0
-"""A reload is answered once everything is read again."""
+"""Prometheus responds to a reload when it has read its whole configuration."""
 
 MAX_TEXT = 500
+"""Characters of a server's text that a message repeats."""
 
-NOT_FOR_ALL = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+RELOAD_DISABLED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+
+PROGRAM_SETTING = "BELLWETHER_PROMTOOL"
+PROMTOOL_TIMEOUT_S = 300.0
+TESTS_FILE = "tests.yaml"
+MAX_LINES = 12
+"""Lines of promtool's output that a message repeats."""
 
 
 class PrometheusRules:
-    """Asks a Prometheus server about its rules.
+    """Reloads and lists the rules of a Prometheus server.
 
     Args:
-        url: its address, without a login in it.
-        set_in: where a person sets the address and the credentials; messages name it.
-        headers: sent with every request; credentials among them.
-        ca_file: PEM bundle that the certificate is verified with, instead of the machine's own.
+        url: without credentials.
+        set_in: where a person sets the URL and the credentials, for messages.
+        headers: sent with every request, including credentials.
+        ca_file: PEM bundle to verify the certificate with, instead of the machine's own.
     """
 
     def __init__(
@@ -48,53 +52,54 @@ class PrometheusRules:
     ) -> None:
         self._url = url.rstrip("/")
         self._set_in = set_in
+        self._timeout_s = timeout_s
         self._session = OwnSession(headers=headers or {}, verify_tls=verify_tls, ca_file=ca_file, timeout_s=timeout_s)
 
     def reload(self) -> None:
-        """Let it read its configuration and all rules again.
+        """Reload the configuration and all rules.
 
         Raises:
-            RulesRefused: it refused what it read, and goes on with what it had.
-            RulesError: it does not do so when asked.
-            PrometheusUnavailable: it does not answer.
+            RulesRefused: Prometheus rejected them and keeps the previous ones.
+            RulesError: Prometheus does not reload on request.
+            PrometheusUnavailable: Prometheus does not respond.
         """
-        answer = self._asked("POST", "/-/reload")
-        told = self._told(answer)
-        if answer.status_code in NOT_FOR_ALL:
+        response = self._send("POST", "/-/reload")
+        reason = self._reason(response)
+        if response.status_code in RELOAD_DISABLED:
             raise RulesError(
-                f"the rules are in place, but Prometheus at {self._url} does not reload when asked ({told}); "
-                "start it with --web.enable-lifecycle, or set reload_rules: false in scenarios.yaml and reload it by "
-                "hand (SIGHUP)"
+                f"the rules are written, but Prometheus at {self._url} does not reload on request ({reason}); "
+                "start it with --web.enable-lifecycle, or set reload_rules: false in scenarios.yaml and reload it "
+                "manually (SIGHUP)"
             )
-        if answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
             raise RulesRefused(
-                f"Prometheus at {self._url} refused to load its configuration: {told}; the rules before stay "
-                "in place. Its log says which file is wrong; where that is another one than ours, correct it first"
+                f"Prometheus at {self._url} rejected its configuration: {reason}; the previous rules stay in place. "
+                "Its log names the invalid file; if that is not one of Bellwether's, correct it first"
             )
-        self._check(answer)
+        self._check(response)
 
     def loaded(self) -> tuple[LoadedRule, ...]:
-        """Return the rules that it has.
+        """Return the loaded rules.
 
         Raises:
-            PrometheusUnavailable: it does not answer, or not as Prometheus does.
+            PrometheusUnavailable: Prometheus does not respond, or the response is invalid.
         """
-        answer = self._asked("GET", "/api/v1/rules")
-        self._check(answer)
+        response = self._send("GET", "/api/v1/rules")
+        self._check(response)
         try:
-            return tuple(self._rules_in(answer.json()))
+            return tuple(self._rules_in(response.json()))
         except (ValueError, KeyError, TypeError, AttributeError) as err:
-            raise self._unavailable("answered something that is no list of rules") from err
+            raise self._unavailable("did not return a list of rules") from err
 
-    def _asked(self, method: str, path: str) -> requests.Response:
+    def _send(self, method: str, path: str) -> requests.Response:
         try:
             return self._session.request(method, f"{self._url}{path}")
         except requests.RequestException as err:
-            raise self._unavailable(f"does not answer ({type(err).__name__})") from err
+            raise self._unavailable(f"cannot be reached: {failure_of(err, timeout_s=self._timeout_s)}") from err
 
-    def _check(self, answer: requests.Response) -> None:
-        if answer.status_code != HTTPStatus.OK:
-            raise self._unavailable(f"answered {self._told(answer)}")
+    def _check(self, response: requests.Response) -> None:
+        if response.status_code != HTTPStatus.OK:
+            raise self._unavailable(f"returned {self._reason(response)}")
 
     def _rules_in(self, document: Mapping[str, Any]) -> Iterator[LoadedRule]:
         for group in document["data"]["groups"]:
@@ -102,27 +107,17 @@ class PrometheusRules:
                 error = one_line(self._session.masked(rule.get("lastError", "")))
                 yield LoadedRule(name=str(rule["name"]), labels=dict(rule.get("labels") or {}), error=error)
 
-    def _told(self, answer: requests.Response) -> str:
-        return f"{answer.status_code}: {one_line(self._session.masked(answer.text))[:MAX_TEXT]}"
+    def _reason(self, response: requests.Response) -> str:
+        return f"{response.status_code}: {one_line(self._session.masked(response.text))[:MAX_TEXT]}"
 
-    def _unavailable(self, what: str) -> PrometheusUnavailable:
+    def _unavailable(self, problem: str) -> PrometheusUnavailable:
         return PrometheusUnavailable(
-            f"Prometheus at {self._url} {what}; check that it runs, and the address and the credentials in "
-            f"{self._set_in}"
+            f"Prometheus at {self._url} {problem}; check that it runs, and its URL and credentials in {self._set_in}"
         )
 
 
-PROGRAM_SETTING = "BELLWETHER_PROMTOOL"
-
-PROMTOOL_TIMEOUT_S = 300.0
-
-TESTS_FILE = "tests.yaml"
-
-MOST_LINES = 12
-
-
 class Promtool:
-    """Checks rules, and runs their tests, in a folder of its own.
+    """Checks rules and runs their unit tests with promtool, a part of Prometheus, in a temporary folder.
 
     Args:
         program: its name on ``PATH``, or its path.
@@ -133,41 +128,44 @@ class Promtool:
         self._timeout_s = timeout_s
 
     def check(self, rules: bytes, tests: bytes, *, name: str) -> None:
-        """Read rules as Prometheus would, and run their unit tests, which name the rules by ``name``.
+        """Check rules and run their unit tests.
+
+        Args:
+            name: of the rules file, which the tests refer to.
 
         Raises:
-            RulesRefused: they are wrong, or a test fails; says where.
+            RulesRefused: the rules are invalid, or a test fails.
             RulesError: promtool cannot be run, or takes too long.
         """
-        with tempfile.TemporaryDirectory(prefix="bellwether-rules-") as given:
-            folder = Path(given)
+        with tempfile.TemporaryDirectory(prefix="bellwether-rules-") as temporary:
+            folder = Path(temporary)
             (folder / name).write_bytes(rules)
             (folder / TESTS_FILE).write_bytes(tests)
-            self._run(["check", "rules", "--lint-fatal", name], folder, failed="the rules are wrong")
+            self._run(["check", "rules", "--lint-fatal", name], folder, failed="the rules are invalid")
             self._run(["test", "rules", TESTS_FILE], folder, failed="a test of the rules fails")
 
     def _run(self, arguments: list[str], folder: Path, *, failed: str) -> None:
         command = f"promtool {' '.join(arguments)}"
         try:
-            done = subprocess.run(
+            finished = subprocess.run(
                 [self._program, *arguments],
                 cwd=folder,
-                env=os.environ | {"TMPDIR": str(folder)},  # one that is killed leaves its files
+                env=os.environ | {"TMPDIR": str(folder)},  # a killed promtool leaves temporary files
                 capture_output=True,
                 timeout=self._timeout_s,
                 check=False,
             )
         except OSError as err:
             raise RulesError(
-                f"cannot run {self._program} ({err.strerror}); install it, it comes with Prometheus, or set "
-                f"{PROGRAM_SETTING} to where it is"
+                f"cannot run {self._program} ({err.strerror}); install promtool, which is a part of Prometheus, or set "
+                f"{PROGRAM_SETTING} to its path"
             ) from err
         except subprocess.TimeoutExpired as err:
-            raise RulesError(f"{command} took more than {self._timeout_s:g} s; the rules before stay in place") from err
-        if done.returncode != 0:
-            told = (done.stdout + done.stderr).decode(errors="replace").splitlines()
-            lines = [line.strip() for line in told if line.strip()][:MOST_LINES]
+            raise RulesError(f"{command} took over {self._timeout_s:g} s; the previous rules stay in place") from err
+        if finished.returncode != 0:
+            output = (finished.stdout + finished.stderr).decode(errors="replace").splitlines()
+            lines = [line.strip() for line in output if line.strip()][:MAX_LINES]
             raise RulesRefused(
-                f"{failed}, and those before stay in place; {command} says: {' | '.join(lines)}. Correct what the "
-                "catalogue says of it (queries, selectors), and look with python -m include.perf rules show --yaml"
+                f"{failed}, and the previous rules stay in place; {command} reports: {' | '.join(lines)}. Correct the "
+                "queries and selectors in the catalogue; python -m include.perf rules show --yaml shows the rules"
             )

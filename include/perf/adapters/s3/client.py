@@ -1,6 +1,7 @@
-"""The client of an object store: who calls, where, and how long an answer may take.
+"""The client of an object store: credentials, time limits, and error messages.
 
-What went wrong with an object store, in words: what was wanted, where, and what to do about it.
+Messages name the problem and its remedy. They repeat nothing from a server or library but an S3 error code, because
+those texts may contain credentials.
 """
 
 import os
@@ -9,26 +10,53 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ReadTimeoutError,
+    SSLError,
+)
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError, PartialCredentialsError
-
 CONNECT_TIMEOUT_S = 5
-
 READ_TIMEOUT_S = 30
-
 ATTEMPTS = 4
-
 CONNECTIONS = 32
+
+NOT_FOUND = ("404", "NoSuchKey", "NotFound")
+
+CONFLICT = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
+"""A condition does not hold: another writer was faster."""
+
+_BAD_LOGIN = (
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+    "TokenRefreshRequired",
+)
+_NO_PERMISSION = ("403", "AccessDenied", "AllAccessDisabled")
+_WRONG_REGION = ("301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
+_WRONG_CLOCK = ("RequestTimeTooSkewed", "RequestExpired")
+_NOT_SET_UP = (NoCredentialsError, PartialCredentialsError, NoRegionError, CredentialRetrievalError, ProfileNotFound)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Login:
-    """Who calls, and where; what is ``None`` is found by boto3 as it always does.
+    """Credentials, endpoint and region; boto3 finds what is ``None`` in its usual places.
 
     Attributes:
-        given_in: where it stands, for messages.
+        given_in: where a person sets them, for messages.
     """
 
     access_key_id: str | None = None
@@ -39,19 +67,19 @@ class S3Login:
 
 
 S3Access = Callable[[], S3Login]
-"""Says who calls; asked before every request, so that what was corrected holds at once."""
+"""Returns the login; called before every request, so that a correction takes effect at once."""
 
 
 def own_login() -> S3Login:
-    """Return nobody in particular: boto3 looks into the environment, the profile and the role of the machine."""
+    """Return an empty login: boto3 uses the environment, the profile or the role of the machine."""
     return S3Login()
 
 
 def client_of(login: S3Login) -> "S3Client":
-    """Return the client of a login; threads may share it.
+    """Return the client of a login, which threads may share.
 
-    A process that was forked has one of its own: on a connection that it shared with its parent, each would read what
-    the other one was answered.
+    A forked process gets a client of its own: on a connection shared with its parent, they would read each other's
+    responses.
     """
     return client_in(os.getpid(), login)
 
@@ -60,7 +88,7 @@ def client_of(login: S3Login) -> "S3Client":
 def client_in(process: int, login: S3Login) -> "S3Client":
     """Return the client of a login in a process.
 
-    Checksums are sent only where S3 asks for them: not every server knows those that boto3 would add.
+    Checksums are sent only where S3 requires them: not every server knows those that boto3 would add.
     """
     import boto3
     from botocore.config import Config
@@ -82,62 +110,63 @@ def client_in(process: int, login: S3Login) -> "S3Client":
     )
 
 
-NOT_THERE = ("404", "NoSuchKey", "NotFound")
-
-TOO_LATE = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
-"""A condition does not hold: somebody else was faster."""
-
-_LOGIN = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired")
-
-_RIGHTS = ("403", "AccessDenied", "AllAccessDisabled")
-
-_REGION = ("301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
-
-_CLOCK = ("RequestTimeTooSkewed", "RequestExpired")
-
-_NO_LOGIN = (NoCredentialsError, PartialCredentialsError, NoRegionError)
-
-
 def code_of(err: ClientError) -> str:
-    """Return what S3 calls an error."""
+    """Return the S3 error code of a refused request."""
     return str(err.response.get("Error", {}).get("Code", "")) or str(_status_of(err))
 
 
-def in_words(err: Exception, *, bucket: str, login: S3Login) -> str:
-    """Return why something could not be done; nothing of what a server or a library says is repeated but its code."""
+def problem_of(err: Exception, *, bucket: str, login: S3Login) -> str:
+    """Return why a request failed, and the remedy."""
     where = login.endpoint_url or "S3"
     if isinstance(err, ClientError):
-        return _refused(code_of(err), _status_of(err), bucket=bucket, where=where, login=login)
-    if isinstance(err, _NO_LOGIN):
-        return f"there are no credentials or there is no region for {where}; set them in {login.given_in}"
+        return _refusal(code_of(err), _status_of(err), bucket=bucket, where=where, login=login)
+    if isinstance(err, _NOT_SET_UP):
+        return f"no credentials or no region are set for {where}; set them in {login.given_in}"
     if isinstance(err, BotoCoreError):
-        return f"{where} cannot be reached or does not answer ({type(err).__name__}); check network and endpoint_url"
+        return f"{where} cannot be reached or does not answer ({_failure(err)}); check network and endpoint_url"
     if isinstance(err, ValueError):
         return (
-            f"endpoint_url must be an address such as http://minio:9000, but is {login.endpoint_url!r}; correct it in "
+            f"endpoint_url must be a URL such as http://minio:9000, but is {login.endpoint_url!r}; correct it in "
             f"{login.given_in}, or AWS_ENDPOINT_URL_S3"
         )
-    return f"{type(err).__name__}: {getattr(err, 'strerror', None) or err}"
+    return getattr(err, "strerror", None) or str(err) or "unknown error"
 
 
-def _refused(code: str, status: int, *, bucket: str, where: str, login: S3Login) -> str:
+def _refusal(code: str, status: int, *, bucket: str, where: str, login: S3Login) -> str:
     if code == "NoSuchBucket":
-        return f"there is no bucket {bucket} at {where}; make it, or correct the address"
-    if code in _LOGIN:
-        return f"{where} refuses the credentials ({code}); correct them in {login.given_in}"
-    if code in _REGION:
+        return f"there is no bucket {bucket} at {where}; create it, or correct the URI"
+    if code in _BAD_LOGIN:
+        return f"{where} rejected the credentials ({code}); correct them in {login.given_in}"
+    if code in _WRONG_REGION:
         return f"bucket {bucket} is in another region ({code}); set region_name, or AWS_REGION"
-    if code in _CLOCK:
-        return f"{where} finds this machine's clock wrong ({code}); set it"
-    if code in _RIGHTS:
-        return f"the credentials have no right to do that in bucket {bucket} ({code}); docs/storage.md lists the rights"
-    if code == "NotImplemented":
+    if code in _WRONG_CLOCK:
+        return f"the clock of this machine differs from that of {where} ({code}); set it"
+    if code in _NO_PERMISSION:
         return (
-            f"{where} does not know what is asked of it ({code}); docs/storage.md says what a server must be able to do"
+            f"the credentials have no permission for this in bucket {bucket} ({code}); docs/storage.md lists the "
+            "permissions"
         )
+    if code == "NotImplemented":
+        return f"{where} does not support this request ({code}); docs/storage.md lists what a server must support"
     if status >= 500 or code == "SlowDown":
-        return f"{where} fails ({code}), also when asked again; try again later"
-    return f"{where} refuses it ({code})"
+        return f"{where} still fails after {ATTEMPTS} attempts ({code}); try again later"
+    return f"{where} refused the request ({code})"
+
+
+def _failure(err: BotoCoreError) -> str:
+    match err:
+        case ConnectTimeoutError():
+            return f"no connection within {CONNECT_TIMEOUT_S} s"
+        case ReadTimeoutError():
+            return f"no response within {READ_TIMEOUT_S} s"
+        case SSLError():
+            return "its certificate cannot be verified"
+        case EndpointConnectionError():
+            return "no connection"
+        case ConnectionClosedError():
+            return "the connection was closed without a response"
+        case _:
+            return "the request failed"
 
 
 def _status_of(err: ClientError) -> int:

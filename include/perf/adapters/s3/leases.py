@@ -1,10 +1,11 @@
-"""Leases: who holds what, on machines that share nothing but an object store.
+"""Leases: time-limited locks for machines that share nothing but an object store.
 
-All leases of a kind are in one object, which is changed by compare-and-swap, so that whoever takes one has seen all
-others. Each has a count that its holder raises every few seconds. No two clocks are compared: who wants a lease that
-another one holds watches the count, and takes it for over when it has stood still for `LEASE_S` on the watcher's own
-steady clock. A holder that could not raise it for `GIVE_UP_S` on its own takes it for lost, and has the time in between
-to stop what it does.
+All leases of one kind are in one object, changed by compare-and-swap, so a new holder has seen all other leases. A
+holder renews its lease by increasing a counter every `RENEW_S` seconds.
+
+Clocks of different machines are never compared. A waiting process considers a lease expired when the counter has not
+changed for `LEASE_S` seconds of its own monotonic clock. A holder that could not renew its lease for `GIVE_UP_S`
+seconds considers it lost, and has the difference (`LEASE_S` - `GIVE_UP_S`) to stop its work.
 """
 
 import logging
@@ -29,12 +30,12 @@ LEASE_S = 90.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What somebody holds.
+    """A lease as it is stored.
 
     Attributes:
-        holder: tells this holding from every other one.
-        count: of renewals.
-        about: what others have to know of it.
+        holder: a unique id of the holder.
+        count: the number of renewals.
+        about: what other processes need to know about it.
     """
 
     holder: str
@@ -44,17 +45,18 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Register:
-    """All leases, by name."""
+    """All leases by name."""
 
     leases: Mapping[str, Lease] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
 class RenewedLease:
-    """A lease that one holds, renewed in a thread of its own.
+    """A lease that this process holds; a thread renews it.
 
     Attributes:
-        renewed_at: when the last renewal that worked was begun.
+        renewed_at: when the last successful renewal started.
+        is_taken: whether another process has taken the lease over.
     """
 
     name: str
@@ -64,9 +66,9 @@ class RenewedLease:
     is_taken: bool = False
 
     def lost(self) -> str | None:
-        """Return why it is not one's own any more, or may not be, ``None`` as long as it is."""
+        """Return why the lease is or may be lost; ``None`` while it is held."""
         if self.is_taken:
-            return f"the lease of {self.name} was taken over, because it had not been renewed for {LEASE_S:g} s"
+            return f"the lease of {self.name} was taken over because it had not been renewed for {LEASE_S:g} s"
         if self.clock() - self.renewed_at > GIVE_UP_S:
             return f"the lease of {self.name} could not be renewed for {GIVE_UP_S:g} s"
         return None
@@ -75,10 +77,10 @@ class RenewedLease:
 class Leases:
     """The leases in an object.
 
-    An instance remembers what it saw, so that it has to be kept while one waits.
+    An instance remembers the counters that it has seen, so a waiting process must keep using the same instance.
 
     Args:
-        clock: seconds that never go back.
+        clock: a monotonic clock in seconds.
     """
 
     def __init__(self, content: SharedObject, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -88,81 +90,81 @@ class Leases:
         self._lock = threading.Lock()
 
     def running(self) -> Mapping[str, Lease] | None:
-        """Return the leases that are not known to be over, by name; ``None`` where there never was one."""
-        asked_at, content = self._clock(), self._content.read()
-        return None if content is None else self._alive(self._parsed(content), asked_at=asked_at)
+        """Return the leases that have not expired, by name; ``None`` if there never was a lease."""
+        read_from, content = self._clock(), self._content.read()
+        return None if content is None else self._unexpired(self._parsed(content), read_from=read_from)
 
     @contextmanager
     def held(self, name: str, about: str, *, admit: Callable[[Mapping[str, Lease]], None]) -> Iterator[RenewedLease]:
-        """Hold a lease for as long as the block lasts.
+        """Hold a lease until the block ends.
 
         Args:
-            admit: is given the leases that there are, and raises where this one may not be beside them.
+            admit: receives the leases of others, and raises if this lease must not be granted.
 
         Raises:
-            StoreError: it cannot be told what others hold.
+            StoreError: the leases cannot be read or changed.
         """
         lease = Lease(holder=uuid.uuid4().hex, about=about)
-        begun_at = self._clock()
+        started_at = self._clock()
 
         def take(content: bytes | None) -> Changed[None]:
-            others = self._alive(self._parsed(content), asked_at=begun_at)
+            others = self._unexpired(self._parsed(content), read_from=started_at)
             admit(others)
             return Changed(content=_register({**others, name: lease}), result=None)
 
         self._content.update(take)
-        held = RenewedLease(name=name, holder=lease.holder, renewed_at=begun_at, clock=self._clock)
-        over = threading.Event()
-        renewing = threading.Thread(target=self._renew_on, args=(held, over), name=f"lease {name}", daemon=True)
+        held = RenewedLease(name=name, holder=lease.holder, renewed_at=started_at, clock=self._clock)
+        ended = threading.Event()
+        renewing = threading.Thread(target=self._renew_until, args=(held, ended), name=f"lease {name}", daemon=True)
         renewing.start()
         try:
             yield held
         finally:
-            over.set()
+            ended.set()
             renewing.join()
-            self._give_back(held)
+            self._release(held)
 
-    def _renew_on(self, held: RenewedLease, over: threading.Event) -> None:
-        while not held.is_taken and not over.wait(RENEW_S):
+    def _renew_until(self, held: RenewedLease, ended: threading.Event) -> None:
+        while not held.is_taken and not ended.wait(RENEW_S):
             self.renew(held)
 
     def renew(self, held: RenewedLease) -> None:
-        """Raise the count of a lease; what fails is tried again at the next time."""
-        begun_at = self._clock()
+        """Increase the counter of a lease; a failed renewal is repeated after `RENEW_S`."""
+        started_at = self._clock()
 
-        def raised(content: bytes | None) -> Changed[bool]:
+        def renewed(content: bytes | None) -> Changed[bool]:
             leases = self._parsed(content)
             own = leases.get(held.name)
             if own is None or own.holder != held.holder:
                 return Changed(content=content or b"", result=False)
-            raised_by_one = {**leases, held.name: replace(own, count=own.count + 1)}
-            return Changed(content=_register(raised_by_one), result=True)
+            increased = {**leases, held.name: replace(own, count=own.count + 1)}
+            return Changed(content=_register(increased), result=True)
 
         try:
-            held.is_taken = not self._content.update(raised)
-        except Exception as err:  # noqa: BLE001 - whatever it is, it must go on renewing: its end loses the lease
-            log.warning("the lease of %s is not renewed: %s", held.name, err)
+            held.is_taken = not self._content.update(renewed)
+        except Exception as err:  # noqa: BLE001 - the thread must go on renewing, or the lease is lost
+            log.warning("the lease of %s was not renewed: %s", held.name, err)
         else:
-            held.renewed_at = begun_at
+            held.renewed_at = started_at
 
-    def _give_back(self, held: RenewedLease) -> None:
-        """Remove a lease; where that fails it is over by itself after `LEASE_S`."""
+    def _release(self, held: RenewedLease) -> None:
+        """Remove a lease; if that fails, it expires after `LEASE_S`."""
 
         def removed(content: bytes | None) -> Changed[None]:
             leases = self._parsed(content)
-            others = {name: each for name, each in leases.items() if each.holder != held.holder}
+            others = {name: lease for name, lease in leases.items() if lease.holder != held.holder}
             return Changed(content=_register(others), result=None)
 
         try:
             self._content.update(removed)
         except StoreError as err:
-            log.warning("the lease of %s is not given back, and is over in %g s: %s", held.name, LEASE_S, err)
+            log.warning("the lease of %s was not released and expires in %g s: %s", held.name, LEASE_S, err)
 
-    def _alive(self, leases: Mapping[str, Lease], *, asked_at: float) -> dict[str, Lease]:
-        """Return the leases without those whose count stood still for too long.
+    def _unexpired(self, leases: Mapping[str, Lease], *, read_from: float) -> dict[str, Lease]:
+        """Return the leases that have not expired.
 
         Args:
-            asked_at: before they were read; a count is first seen when it was read, and not earlier.
+            read_from: when reading the leases started. A counter counts as seen only when it was read, not earlier.
         """
         with self._lock:
             now = self._clock()
@@ -171,7 +173,7 @@ class Leases:
                 for name, lease in leases.items()
                 for state in [(lease.holder, lease.count)]
             }
-            return {name: lease for name, lease in leases.items() if asked_at - self._seen[name][2] < LEASE_S}
+            return {name: lease for name, lease in leases.items() if read_from - self._seen[name][2] < LEASE_S}
 
     def _parsed(self, content: bytes | None) -> Mapping[str, Lease]:
         return {} if not content else from_json(_Register, content, where=self._content.where).leases

@@ -1,4 +1,4 @@
-"""The objects below a place: read, written, written on a condition, listed. What fails is a `StoreError`."""
+"""Objects below a URI: read, written, written conditionally, listed. Every failure is a `StoreError`."""
 
 import uuid
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from include.perf.adapters.s3.client import NOT_THERE, TOO_LATE, S3Access, client_of, code_of, in_words
+from include.perf.adapters.s3.client import CONFLICT, NOT_FOUND, S3Access, client_of, code_of, problem_of
 from include.perf.adapters.s3.place import S3Place
 from include.perf.model.errors import StoreError
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """An object as a list shows it."""
+class ListedObject:
+    """An object in a listing."""
 
     path: str
     size: int
@@ -30,20 +30,20 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """What was in an object, and what tells this content from any other."""
+    """The content of an object, and the ETag that identifies it."""
 
     content: bytes
     etag: str
 
 
 class Objects:
-    """Objects by their paths below a place; nothing is asked before it is needed.
+    """Objects by their paths below a place; nothing is requested before it is needed.
 
     Attributes:
-        place: where they are.
+        place: bucket and prefix.
 
     Args:
-        access: says who calls.
+        access: returns the login.
     """
 
     def __init__(self, place: S3Place, access: S3Access) -> None:
@@ -51,129 +51,128 @@ class Objects:
         self._access = access
 
     def read(self, path: str) -> bytes | None:
-        """Return what is in an object, ``None`` where there is none."""
+        """Return the content of an object; ``None`` if it does not exist."""
         version = self.version(path)
         return None if version is None else version.content
 
     def version(self, path: str) -> Version | None:
-        """Return what is in an object and its mark, ``None`` where there is none."""
-        with self._told("read", path) as client, _nothing_there() as found:
-            answer = client.get_object(**self._named(path))
+        """Return the content of an object and its ETag; ``None`` if it does not exist."""
+        with self._client("read", path) as client, _none_if_missing() as found:
+            answer = client.get_object(**self._address(path))
             with answer["Body"] as body:
                 found.append(Version(content=body.read(), etag=answer["ETag"]))
         return found[0] if found else None
 
     def etag(self, path: str) -> str | None:
-        """Return the mark of what is in an object, ``None`` where there is none."""
-        with self._told("look at", path) as client, _nothing_there() as found:
-            found.append(client.head_object(**self._named(path))["ETag"])
+        """Return the ETag of an object; ``None`` if it does not exist."""
+        with self._client("read", path) as client, _none_if_missing() as found:
+            found.append(client.head_object(**self._address(path))["ETag"])
         return found[0] if found else None
 
     @contextmanager
     def opened(self, path: str) -> Iterator[IO[bytes]]:
-        """Lend an object to be read part by part."""
-        with self._told("read", path) as client:
-            body: Any = client.get_object(**self._named(path))["Body"]
-        with self._told("read", path), body:
+        """Open an object for reading in chunks."""
+        with self._client("read", path) as client:
+            body: Any = client.get_object(**self._address(path))["Body"]
+        with self._client("read", path), body:
             yield body
 
     def write(self, path: str, content: bytes) -> None:
-        """Put an object in the place of what is there: all of it or nothing."""
-        with self._told("write", path) as client:
-            client.put_object(**self._named(path), Body=content)
+        """Write an object atomically, replacing it if it exists."""
+        with self._client("write", path) as client:
+            client.put_object(**self._address(path), Body=content)
 
     def swap(self, path: str, content: bytes, *, expected: str | None) -> str | None:
-        """Write an object if it still is what it was, and return its new mark; ``None`` where it is not.
+        """Write an object if it has not changed, and return its new ETag; ``None`` after a conflict.
 
-        An answer that is lost on its way makes the client ask again, and that second request is refused because the
-        first one was done. So who is refused looks whether what is there is what was to be written.
+        If a response is lost, the client repeats the request, and the server refuses the repetition because the first
+        request succeeded. So after a refusal the stored content is compared with the content to write.
 
         Args:
-            expected: the mark of what was there; ``None`` where there was nothing.
+            expected: the ETag of the content to replace; ``None`` if the object must not exist.
         """
         condition: Any = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
-        with self._told("write", path) as client:
+        with self._client("write", path) as client:
             try:
-                return str(client.put_object(**self._named(path), Body=content, **condition)["ETag"])
+                return str(client.put_object(**self._address(path), Body=content, **condition)["ETag"])
             except ClientError as err:
-                if code_of(err) not in (*TOO_LATE, *NOT_THERE):
+                if code_of(err) not in (*CONFLICT, *NOT_FOUND):
                     raise
         found = self.version(path)
         return found.etag if found is not None and found.content == content else None
 
     def check_conditions(self) -> None:
-        """Make sure that the server refuses a write whose condition does not hold.
+        """Check that the server refuses a write whose condition does not hold.
 
         Raises:
-            StoreError: it does not; two that change baselines at once would lose one of the changes.
+            StoreError: it does not, so concurrent changes of the baselines could be lost.
         """
         path = ".conditions"
         self.swap(path, _unique(), expected=None)
         if self.swap(path, _unique(), expected=None) or self.swap(path, _unique(), expected=f'"{"0" * 32}"'):
             raise StoreError(
-                f"{self.place.uri} takes no heed of If-Match and If-None-Match, so that two changes at once would lose "
-                "one of them; take a server that does (docs/storage.md), or keep BELLWETHER_BASELINES, "
-                "BELLWETHER_ALERTS and BELLWETHER_LOAD_LOCKS in a shared folder"
+                f"{self.place.uri} ignores If-Match and If-None-Match, so concurrent changes could be lost; use a "
+                "server that supports them (docs/storage.md), or put BELLWETHER_BASELINES, BELLWETHER_ALERTS and "
+                "BELLWETHER_LOAD_LOCKS in a shared folder"
             )
 
     def remove(self, path: str) -> None:
-        """Remove an object, if it is there."""
-        with self._told("remove", path) as client:
-            client.delete_object(**self._named(path))
+        """Remove an object if it exists."""
+        with self._client("remove", path) as client:
+            client.delete_object(**self._address(path))
 
     def upload(self, file: Path, path: str) -> None:
-        """Put a file's content into an object, large ones in parts: all of it or nothing."""
-        with self._told("write", path) as client:
+        """Upload a file atomically, large files in parts."""
+        with self._client("write", path) as client:
             client.upload_file(str(file), self.place.bucket, self.place.key_of(path))
 
     def download(self, path: str, file: Path) -> None:
-        """Bring an object into a file."""
-        with self._told("read", path) as client:
+        """Download an object into a file."""
+        with self._client("read", path) as client:
             client.download_file(self.place.bucket, self.place.key_of(path), str(file))
 
-    def listed(self, folder: str) -> Iterator[Listed]:
-        """Return all objects whose paths begin with ``folder/``, in the order of their names' bytes."""
+    def listed(self, folder: str) -> Iterator[ListedObject]:
+        """Yield all objects whose paths start with ``folder/``, ordered by the bytes of their names."""
         for page in self._pages(f"{folder}/"):
             for found in page.get("Contents", ()):
                 path = found["Key"].removeprefix(self.place.key_of(""))
-                yield Listed(path=path, size=found["Size"], changed_at=found["LastModified"])
+                yield ListedObject(path=path, size=found["Size"], changed_at=found["LastModified"])
 
     def folders(self, folder: str, *, since: str = "") -> Iterator[str]:
-        """Return the names of the folders in a folder, those that sort before ``since`` left out."""
+        """Yield the names of the folders in a folder, from ``since`` on."""
         prefix = f"{folder}/" if folder else ""
         after: Any = {"StartAfter": self.place.key_of(prefix + since)} if since else {}
         for page in self._pages(prefix, Delimiter="/", **after):
-            names = (
-                each["Prefix"].removeprefix(self.place.key_of(prefix))[:-1] for each in page.get("CommonPrefixes", ())
-            )
-            yield from (name for name in names if name >= since)  # a slash sorts after what a name may go on with
+            prefixes = (found["Prefix"] for found in page.get("CommonPrefixes", ()))
+            names = (name.removeprefix(self.place.key_of(prefix))[:-1] for name in prefixes)
+            yield from (name for name in names if name >= since)  # StartAfter compares names with their final slash
 
     def _pages(self, prefix: str, **options: Any) -> Iterator[Any]:
-        """Return the pages of a list; each is asked for when it is needed."""
-        with self._told("list", prefix) as client:
+        """Yield the pages of a listing; each one is requested when it is needed."""
+        with self._client("list", prefix) as client:
             pages = iter(
                 client.get_paginator("list_objects_v2").paginate(
                     Bucket=self.place.bucket, Prefix=self.place.key_of(prefix), **options
                 )
             )
         while True:
-            with self._told("list", prefix):
+            with self._client("list", prefix):
                 page = next(pages, None)
             if page is None:
                 return
             yield page
 
-    def _named(self, path: str) -> Any:
+    def _address(self, path: str) -> Any:
         return {"Bucket": self.place.bucket, "Key": self.place.key_of(path)}
 
     @contextmanager
-    def _told(self, what: str, path: str) -> Iterator["S3Client"]:
-        """Lend the client; what goes wrong becomes an error that says what was wanted, where, and what to do."""
+    def _client(self, action: str, path: str) -> Iterator["S3Client"]:
+        """Yield the client, and turn its errors into a `StoreError` with action, URI, problem and remedy."""
         login = self._access()
 
         def failed(err: Exception) -> StoreError:
-            words = in_words(err, bucket=self.place.bucket, login=login)
-            return StoreError(f"cannot {what} {self.place.uri_of(path)}: {words}")
+            problem = problem_of(err, bucket=self.place.bucket, login=login)
+            return StoreError(f"cannot {action} {self.place.uri_of(path)}: {problem}")
 
         try:
             client = client_of(login)
@@ -186,14 +185,14 @@ class Objects:
 
 
 @contextmanager
-def _nothing_there() -> Iterator[list[Any]]:
-    """Lend a list that stays empty where there is no such object."""
+def _none_if_missing() -> Iterator[list[Any]]:
+    """Yield a list for the result; it stays empty if the object does not exist."""
     try:
         yield []
     except ClientError as err:
-        if code_of(err) not in NOT_THERE:
+        if code_of(err) not in NOT_FOUND:
             raise
 
 
 def _unique() -> bytes:
-    return f"written to see whether conditions are kept: {uuid.uuid4()}\n".encode()
+    return f"test of conditional writes: {uuid.uuid4()}\n".encode()

@@ -1,4 +1,4 @@
-"""Addresses in an object store: ``s3://bucket/prefix``."""
+"""URIs in an object store: ``s3://bucket/prefix``."""
 
 import re
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ BUCKET = re.compile(r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
 
 
 def is_s3(uri: str) -> bool:
-    """Whether an address is one of an object store."""
+    """Return whether a URI is in an object store."""
     return uri.startswith(SCHEME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class S3Place:
-    """A bucket, and what the keys in it begin with.
+    """A bucket and a prefix of its keys.
 
     Attributes:
-        prefix: without a slash at its end; empty for the whole bucket.
+        prefix: without a trailing slash; empty for all keys.
     """
 
     bucket: str
@@ -28,22 +28,22 @@ class S3Place:
 
     @property
     def uri(self) -> str:
-        """Its address."""
+        """The URI of bucket and prefix."""
         return self.uri_of("").rstrip("/")
 
     def uri_of(self, path: str) -> str:
-        """Return the address of what lies at a path below the prefix."""
+        """Return the URI of a path below the prefix."""
         return f"{SCHEME}{self.bucket}/{quote(self.key_of(path))}"
 
     def key_of(self, path: str) -> str:
-        """Return the key of what lies at a path below the prefix."""
+        """Return the key of a path below the prefix."""
         return f"{self.prefix}/{path}" if self.prefix else path
 
     def path_of(self, uri: str) -> str:
-        """Return the path below the prefix that an address leads to.
+        """Return the path of a URI below the prefix.
 
         Raises:
-            StoreError: it leads elsewhere.
+            StoreError: the URI is outside the prefix.
         """
         bucket, _, key = uri.removeprefix(SCHEME).partition("/")
         path = unquote(key).removeprefix(self.key_of(""))
@@ -54,21 +54,24 @@ class S3Place:
 
 
 def s3_place(uri: str, *, setting: str) -> S3Place:
-    """Return the place that an address names.
+    """Parse a URI.
+
+    Args:
+        setting: the name of the setting that has the URI, for messages.
 
     Raises:
-        ConfigurationError: it names none; ``setting`` says where it stands.
+        ConfigurationError: the URI is invalid.
     """
     bucket, _, key = uri.removeprefix(SCHEME).partition("/")
     prefix = unquote(key).strip("/")
     if not BUCKET.match(bucket) or (prefix and not is_plain(prefix)):
         raise ConfigurationError(
-            f"{setting} must be s3://bucket/prefix, the bucket in small letters, digits, dots and hyphens, "
+            f"{setting} must be s3://bucket/prefix, the bucket in lowercase letters, digits, dots and hyphens, "
             f"but is {uri!r}"
         )
     return S3Place(bucket=bucket, prefix=prefix)
 
 
 def is_plain(path: str) -> bool:
-    """Whether no part of a path is empty or leads anywhere else."""
+    """Return whether no part of a path is empty, ``.`` or ``..``."""
     return not {"", ".", ".."} & set(path.split("/"))

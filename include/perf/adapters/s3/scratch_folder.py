@@ -1,4 +1,4 @@
-"""A local folder in the place of a run's objects: what is needed is brought into it, what changed is kept."""
+"""A local folder for the files of a run in an object store: files are downloaded, and changed files are uploaded."""
 
 import logging
 import shutil
@@ -17,19 +17,19 @@ from include.perf.model.json_files import DISK_FULL
 log = logging.getLogger(__name__)
 
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 60.0, 60.0, 60.0)
-"""Between the tries to keep what was written: a load of half an hour is worth some minutes of patience."""
+"""Pauses between attempts to upload: the results of a long load are worth minutes of retries."""
 
-State = Mapping[str, tuple[int, int]]
-"""Size and time of the last change of each file, by name."""
+FileStates = Mapping[str, tuple[int, int]]
+"""Size and modification time of files by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScratchFolder:
-    """Lends a folder, and brings back what was written there.
+    """Provides a local folder and uploads what was written there.
 
     Attributes:
-        path: where the objects are.
-        wait: sleeps for so many seconds.
+        path: of the run's objects.
+        wait: sleeps for a number of seconds.
     """
 
     objects: Objects
@@ -38,17 +38,17 @@ class ScratchFolder:
 
     @contextmanager
     def lent(self, names: Sequence[str]) -> Iterator[Path]:
-        """Lend a folder with these objects as files.
+        """Yield a folder with these objects as files.
 
-        What is new or changed when the block ends is written to the store, and what was brought and is gone is removed
-        there; also when the block ends with an error, which then is the one that is raised.
+        When the block ends, new and changed files are uploaded, and objects whose files were removed are removed. This
+        also happens if the block raises; then its exception is raised, and a failed upload is only logged.
 
         Raises:
-            StoreError: something cannot be brought or kept. What cannot be kept stays in the local folder.
+            StoreError: a download or upload fails. Files that were not uploaded stay in the local folder.
         """
         folder = Path(tempfile.mkdtemp(prefix="bellwether-"))
         try:
-            before = self._brought(names, folder)
+            before = self._download(names, folder)
         except BaseException:
             shutil.rmtree(folder)
             raise
@@ -56,45 +56,45 @@ class ScratchFolder:
             yield folder
         except BaseException as err:
             try:
-                self._keep(folder, before)
+                self._upload(folder, before)
             except StoreError as problem:
                 log.warning("%s", problem)
             if isinstance(err, OSError) and err.errno in DISK_FULL:
-                raise StoreError(f"cannot write into {folder}: {err.strerror}; make room, or set TMPDIR") from err
+                raise StoreError(f"cannot write into {folder}: {err.strerror}; free disk space, or set TMPDIR") from err
             raise
-        self._keep(folder, before)
+        self._upload(folder, before)
 
-    def _brought(self, names: Sequence[str], folder: Path) -> State:
+    def _download(self, names: Sequence[str], folder: Path) -> FileStates:
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             self.objects.download(f"{self.path}/{name}", folder / name)
         return _state_of(folder)
 
-    def _keep(self, folder: Path, before: State) -> None:
+    def _upload(self, folder: Path, before: FileStates) -> None:
         after = _state_of(folder)
         try:
             for name in sorted(after):
                 if after[name] != before.get(name):
-                    self._patiently(partial(self.objects.upload, folder / name, f"{self.path}/{name}"))
+                    self._with_retries(partial(self.objects.upload, folder / name, f"{self.path}/{name}"))
             for name in sorted(before.keys() - after.keys()):
-                self._patiently(partial(self.objects.remove, f"{self.path}/{name}"))
+                self._with_retries(partial(self.objects.remove, f"{self.path}/{name}"))
         except StoreError as err:
-            raise StoreError(f"{err}; what was written is in {folder}") from err
+            raise StoreError(f"{err}; the files are still in {folder}") from err
         shutil.rmtree(folder)
 
-    def _patiently(self, step: Callable[[], None]) -> None:
-        """Do a step, and again if it fails."""
+    def _with_retries(self, step: Callable[[], None]) -> None:
+        """Call a step, and retry it after every pause."""
         for pause_s in PAUSES_S:
             try:
                 return step()
             except StoreError as err:
-                log.warning("%s; it is tried again in %g s", err, pause_s)
+                log.warning("%s; next attempt in %g s", err, pause_s)
                 self.wait(pause_s)
         return step()
 
 
-def _state_of(folder: Path) -> State:
-    """Return the state of each file of its own; a link might lead anywhere."""
+def _state_of(folder: Path) -> FileStates:
+    """Return the state of all files except links, which may lead anywhere."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {
         path.relative_to(folder).as_posix(): (status.st_size, status.st_mtime_ns)

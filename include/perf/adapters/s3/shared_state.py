@@ -1,8 +1,6 @@
-"""Which loads run, as leases in an object, for tasks on machines that share no file system.
+"""What machines without a common file system share in an object store: load reservations, latest loads, alerts.
 
-The latest load of each cell, in one object: what others are told of loads that run, or ran last.
-
-The book of alerts in an object, and the lease of who delivers what is in it.
+Reservations and the lock for deliveries are leases; the latest loads and the alert book are shared objects.
 """
 
 import time
@@ -20,53 +18,60 @@ from include.perf.model.errors import Occupied
 from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.spec import ReservationRequest
 
+DELIVERY_LEASE = "delivering"
+
+DELIVERY_WAIT_S = LEASE_S + 30.0
+"""Longer than the lease of a process that was killed during a delivery."""
+
+DELIVERY_POLL_S = 2.0
+
 
 class LoadLeases:
-    """Grants claims one at a time; a load whose task is killed counts until its lease is over."""
+    """Grants reservations as leases. The load of a killed task counts until its lease expires."""
 
     def __init__(self, leases: Leases) -> None:
         self._leases = leases
 
     @contextmanager
-    def reserve(self, claim: ReservationRequest, *, capacity_rps: float) -> Iterator[Reservation]:
-        """Take what a load needs for as long as the block lasts.
+    def reserve(self, request: ReservationRequest, *, capacity_rps: float) -> Iterator[Reservation]:
+        """Reserve what a load needs until the block ends.
 
         Raises:
-            Occupied: another load is on one of the targets, or there is not capacity enough left.
-            StoreError: it cannot be told what is taken.
+            Occupied: another load is on one of the targets, or the remaining capacity is too small.
+            StoreError: the existing reservations cannot be read.
         """
-        beside: tuple[ReservationRequest, ...] = ()
+        concurrent: tuple[ReservationRequest, ...] = ()
 
-        def look(others: Mapping[str, Lease]) -> None:
-            nonlocal beside
-            beside = tuple(map(_claim_of, others.values()))
-            admit(claim, beside, capacity_rps=capacity_rps)
+        def check(others: Mapping[str, Lease]) -> None:
+            nonlocal concurrent
+            concurrent = tuple(map(_request_of, others.values()))
+            admit(request, concurrent, capacity_rps=capacity_rps)
 
-        with self._leases.held(claim.run_id, to_json(claim).decode(), admit=look) as held:
-            yield Reservation(concurrent=beside, lost=held.lost)
+        with self._leases.held(request.run_id, to_json(request).decode(), admit=check) as held:
+            yield Reservation(concurrent=concurrent, lost=held.lost)
 
     def held(self) -> frozenset[str] | None:
-        """Return the runs whose loads run, or may; ``None`` where nobody can tell, as no load ever took a lease."""
+        """Return the runs whose loads run or may run; ``None`` (unknown) where no load ever took a lease."""
         running = self._leases.running()
         return None if running is None else frozenset(running)
 
 
-def _claim_of(lease: Lease) -> ReservationRequest:
+def _request_of(lease: Lease) -> ReservationRequest:
     return from_json(ReservationRequest, lease.about.encode(), where="a load's lease")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Latest:
-    """The loads, by service and scenario."""
+    """The latest loads by service and scenario."""
 
     loads: Mapping[str, SentLoad] = field(default_factory=dict)
 
 
 class LatestLoads:
-    """Keeps them; an observer of loads.
+    """Observes loads and stores the latest load of every cell in one object.
 
     Attributes:
-        content: where they are.
+        content: the object.
     """
 
     def __init__(self, content: SharedObject, *, locks: Reservations) -> None:
@@ -74,10 +79,10 @@ class LatestLoads:
         self._locks = locks
 
     def load_began(self, load: SentLoad) -> None:
-        """Keep it as the latest of its cell.
+        """Record a load as the latest of its cell.
 
         Raises:
-            StoreError: it cannot be kept.
+            StoreError: the object cannot be changed.
         """
 
         def change(content: bytes | None) -> Changed[None]:
@@ -87,57 +92,53 @@ class LatestLoads:
         self.content.update(change)
 
     def load_ended(self, load: SentLoad) -> None:
-        """Keep when it was over.
+        """Record when a load ended.
 
         Raises:
-            StoreError: it cannot be kept.
+            StoreError: the object cannot be changed.
         """
         self.load_began(load)
 
     def latest(self) -> tuple[SentLoad, ...]:
-        """Return the latest load of each cell that had one.
+        """Return the latest load of every cell that had one.
 
         Raises:
-            StoreError: they are broken or cannot be read.
+            StoreError: the object is invalid or cannot be read.
         """
         return tuple(self._parsed(self.content.read()).values())
 
     def held(self) -> Set[str] | None:
-        """Return the runs that hold a lease for their load; ``None`` where nobody can tell."""
+        """Return the runs whose loads run; ``None`` where that is unknown."""
         return self._locks.held()
 
     def _parsed(self, content: bytes | None) -> Mapping[str, SentLoad]:
         return {} if content is None else from_json(_Latest, content, where=self.content.where).loads
 
 
-NAME = "delivering"
-
-WAIT_S = LEASE_S + 30.0
-"""Longer than the lease of one that was killed while it delivered."""
-
-POLL_S = 2.0
-
-
 def alerts_in(content: SharedObject, leases: Leases, *, wait: Callable[[float], None] = time.sleep) -> SharedAlerts:
-    """Return the book of alerts in an object.
+    """Return the alert book in an object.
 
     Args:
-        wait: sleeps for so many seconds.
+        leases: have the lock for deliveries.
+        wait: sleeps for a number of seconds.
     """
-    return SharedAlerts(content, lambda: _alone(leases), wait_s=WAIT_S, poll_s=POLL_S, wait=wait)
+    return SharedAlerts(
+        content, lambda: _delivery_lease(leases), wait_s=DELIVERY_WAIT_S, poll_s=DELIVERY_POLL_S, wait=wait
+    )
 
 
 @contextmanager
-def _alone(leases: Leases) -> Iterator[bool]:
+def _delivery_lease(leases: Leases) -> Iterator[bool]:
+    """Try to take the lease for deliveries; yield whether it was free."""
     with ExitStack() as held:
         try:
-            held.enter_context(leases.held(NAME, "", admit=_refuse_any))
+            held.enter_context(leases.held(DELIVERY_LEASE, "", admit=_refuse_second))
         except Occupied:
             yield False
         else:
             yield True
 
 
-def _refuse_any(others: Mapping[str, Lease]) -> None:
+def _refuse_second(others: Mapping[str, Lease]) -> None:
     if others:
         raise Occupied("another task is delivering")

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO
 
-from include.perf.adapters.s3.objects import Listed, Objects
+from include.perf.adapters.s3.objects import ListedObject, Objects
 from include.perf.adapters.s3.place import is_plain
 from include.perf.adapters.s3.scratch_folder import ScratchFolder
 from include.perf.model.cell import CellName, RunAddress
@@ -19,15 +19,15 @@ from include.perf.runs.retention import Holding
 
 log = logging.getLogger(__name__)
 
-MARK = ".created"
-"""The object that makes a folder of a run or a summary; it is no file of theirs."""
+MARKER = ".created"
+"""The object that marks the folder of a run or summary as created; it is not one of their files."""
 
 
 class S3Store:
-    """Keeps runs as objects; a run's URI is ``s3://bucket/prefix/service/scenario/run_id``.
+    """Stores runs as objects; the URI of a run is ``s3://bucket/prefix/service/scenario/run_id``.
 
     Args:
-        wait: sleeps for so many seconds.
+        wait: sleeps for a number of seconds.
     """
 
     def __init__(self, objects: Objects, *, wait: Callable[[float], None] = time.sleep) -> None:
@@ -35,49 +35,52 @@ class S3Store:
         self._wait = wait
 
     def create(self, *, service: str, scenario: str, run_id: str) -> str:
-        """Make the folder of a run and return its URI.
+        """Create the folder of a run and return its URI.
 
         Raises:
-            StoreError: it cannot be made, or a run of that name is there already.
+            StoreError: the folder cannot be created, or a run with this id exists already.
         """
         path = RunAddress(service=service, scenario=scenario, run_id=run_id).path
         uri = self._objects.place.uri_of(path)
-        if not self._is_there(path) and self._objects.swap(f"{path}/{MARK}", uuid.uuid4().bytes, expected=None):
+        if not self._exists(path) and self._objects.swap(f"{path}/{MARKER}", uuid.uuid4().bytes, expected=None):
             return uri
-        raise StoreError(f"there is a run {uri} already; run ids must be unique")
+        raise StoreError(f"the run {uri} exists already; run ids must be unique")
 
     def create_summary(self, *, dag_id: str, dag_run_id: str) -> str:
-        """Make the folder ``summaries/<dag_id>/<dag_run_id>``, and return its URI."""
+        """Create the folder ``summaries/<dag_id>/<dag_run_id>`` unless it exists, and return its URI."""
         path = f"{SUMMARIES_FOLDER}/{safe_name(dag_id)}/{safe_name(dag_run_id)}"
-        self._objects.write(f"{path}/{MARK}", b"")
+        self._objects.write(f"{path}/{MARKER}", b"")
         return self._objects.place.uri_of(path)
 
     def uri_of(self, *, service: str, scenario: str, run_id: str) -> str:
-        """Return the URI of a run, whether or not it is there."""
+        """Return the URI of a run, which need not exist."""
         return self._objects.place.uri_of(RunAddress(service=service, scenario=scenario, run_id=run_id).path)
 
     def write(self, uri: str, name: str, content: bytes) -> None:
-        """Write a file of a run: all of it or nothing, and for good when this returns."""
+        """Write a file of a run atomically and durably."""
         self._objects.write(self._path(uri, name), content)
 
     def read(self, uri: str, name: str) -> bytes | None:
-        """Return a file of a run, or ``None`` when there is none."""
+        """Return a file of a run; ``None`` if it does not exist."""
         return self._objects.read(self._path(uri, name))
 
     def names(self, uri: str) -> frozenset[str]:
-        """Return the names of a run's files, those in folders of its own among them; none where there is no run."""
+        """Return the names of a run's files, including those in subfolders; none if the run does not exist."""
         return frozenset(self._sizes(self._listed(uri)))
 
     def opened(self, uri: str, name: str) -> AbstractContextManager[IO[bytes]]:
-        """Lend a file of a run to be read part by part."""
+        """Open a file of a run for reading in chunks."""
         return self._objects.opened(self._path(uri, name))
 
     @contextmanager
     def folder(self, uri: str, *, needed: Collection[str] | None = None) -> Iterator[Path]:
-        """Lend a local folder with those of the run's files that are needed, by default all, and keep what changes.
+        """Yield a local folder with the run's files, and upload what changes.
+
+        Args:
+            needed: the names of the files to download; by default all.
 
         Raises:
-            StoreError: there is no such run, or what was written cannot be kept.
+            StoreError: the run does not exist, or a download or upload fails.
         """
         found = self._found(uri)
         names = [name for name in self._sizes(found) if needed is None or name in needed]
@@ -86,32 +89,32 @@ class S3Store:
             yield folder
 
     def remove(self, uri: str, name: str) -> None:
-        """Remove a file of a run, if it is there."""
+        """Remove a file of a run if it exists."""
         self._objects.remove(self._path(uri, name))
 
     def holding(self, uri: str) -> Holding:
-        """Return what a run takes.
+        """Return the sizes of a run's files.
 
         Raises:
-            StoreError: it cannot be read, or it is gone.
+            StoreError: the run cannot be read or does not exist.
         """
         found = self._found(uri)
-        return Holding(sizes=self._sizes(found), changed_at=max(each.changed_at for each in found))
+        return Holding(sizes=self._sizes(found), changed_at=max(item.changed_at for item in found))
 
     def discard(self, uri: str) -> None:
-        """Remove a run with all that belongs to it; its mark goes last.
+        """Remove all objects of a run, its marker last.
 
         Raises:
-            StoreError: it cannot be removed, or is not a run.
+            StoreError: an object cannot be removed, or the URI is not that of a run.
         """
         path = self._path(uri)
         if len(path.split("/")) != 3:  # service, scenario, run
-            raise StoreError(f"{uri} is not the folder of a run, and is left as it is")
-        for found in sorted(self._found(uri), key=lambda each: each.path.endswith(f"/{MARK}")):
+            raise StoreError(f"{uri} is not the folder of a run; nothing was removed")
+        for found in sorted(self._found(uri), key=lambda item: item.path.endswith(f"/{MARKER}")):
             self._objects.remove(found.path)
 
     def runs(self, *, service: str | None = None, scenario: str | None = None) -> Iterator[str]:
-        """Return the URIs of the finished runs, oldest first."""
+        """Yield the URIs of finished runs, oldest first."""
         cells = [cell for cell in self.cells() if service in (None, cell.service) and scenario in (None, cell.scenario)]
         records = [
             found.path.removesuffix(f"/{RECORD_FILE}")
@@ -123,40 +126,40 @@ class S3Store:
             yield self._objects.place.uri_of(path)
 
     def latest(self, *, service: str, scenario: str, since: str = "") -> Iterator[str]:
-        """Return the URIs of a cell's runs, latest first; those that are not finished among them."""
+        """Yield the URIs of a cell's runs, including unfinished ones, latest first."""
         names = self._objects.folders(f"{service}/{scenario}", since=since)
         for name in sorted(names, reverse=True):
             yield self.uri_of(service=service, scenario=scenario, run_id=name)
 
     def cells(self) -> Iterator[CellName]:
-        """Return every service and scenario that ever had a run, in alphabetical order."""
+        """Yield every cell that has a run, in alphabetical order."""
         return cell_names(self._objects.folders)
 
-    def _is_there(self, path: str) -> bool:
+    def _exists(self, path: str) -> bool:
         return any(islice(self._objects.listed(path), 1))
 
-    def _listed(self, uri: str) -> list[Listed]:
+    def _listed(self, uri: str) -> list[ListedObject]:
         return list(self._objects.listed(self._path(uri)))
 
-    def _found(self, uri: str) -> list[Listed]:
-        """Return what belongs to a run.
+    def _found(self, uri: str) -> list[ListedObject]:
+        """Return the objects of a run.
 
         Raises:
-            StoreError: there is no such run.
+            StoreError: the run does not exist.
         """
         if found := self._listed(uri):
             return found
         raise StoreError(f"there is no run {uri}")
 
-    def _sizes(self, found: Collection[Listed]) -> dict[str, int]:
-        """Return the size of each file by its name; a name that leads out of a folder is none of ours."""
+    def _sizes(self, found: Collection[ListedObject]) -> dict[str, int]:
+        """Return the sizes of files by name, without the marker and without names that lead out of a folder."""
         sizes = {}
-        for each in found:
-            name = "/".join(each.path.split("/")[3:])
+        for item in found:
+            name = "/".join(item.path.split("/")[3:])
             if not is_plain(name):
-                log.warning("%s is no name of a file, and is left out", self._objects.place.uri_of(each.path))
-            elif name != MARK:
-                sizes[name] = each.size
+                log.warning("%s is not a valid file name and is left out", self._objects.place.uri_of(item.path))
+            elif name != MARKER:
+                sizes[name] = item.size
         return sizes
 
     def _path(self, uri: str, name: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""The file of alerts: whole or as it was, nothing lost, and only one delivers at a time."""
+"""The alert file: changes are atomic, none is lost, and one process delivers at a time."""
 
 import contextlib
 import dataclasses
@@ -54,7 +54,7 @@ def problem(problem_id: str = "r1", **changed: Any) -> Problem:
 
 
 def book() -> AlertBook:
-    """Return a book that has something of everything."""
+    """Return a book with every kind of content."""
     message = Message(text="first line", plain="the rest – é", blocks=[{"type": "divider"}], image_alt="curves")
     return AlertBook(
         processed_runs=["r1", "r2"],
@@ -90,9 +90,9 @@ def book() -> AlertBook:
     )
 
 
-def fill(lent: AlertBook, given: AlertBook) -> None:
-    for each in dataclasses.fields(given):
-        setattr(lent, each.name, getattr(given, each.name))
+def fill(target: AlertBook, source: AlertBook) -> None:
+    for field in dataclasses.fields(source):
+        setattr(target, field.name, getattr(source, field.name))
 
 
 def written(path: Path, given: AlertBook | None = None) -> AlertFile:
@@ -101,25 +101,25 @@ def written(path: Path, given: AlertBook | None = None) -> AlertFile:
     return file
 
 
-def test_a_file_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
-    """Looking does not make it."""
+def test_a_missing_file_is_an_empty_book(tmp_path: Path) -> None:
+    """Reading does not create it."""
     path = tmp_path / ".alerts.json"
     assert AlertFile(path).read() == AlertBook()
     assert not path.exists()
 
 
-def test_all_of_it_is_there_for_the_next_reader(tmp_path: Path) -> None:
-    """Every field, an infinite change among them; nothing but the file and its lock is left."""
+def test_the_next_reader_gets_every_field(tmp_path: Path) -> None:
+    """Including an infinite change; only the file and its lock remain."""
     path = tmp_path / "deep" / ".alerts.json"
     written(path)
     found = AlertFile(path).read()
     assert found == book()
     assert found.problems[0].worst["error_rate"] == math.inf
-    assert sorted(each.name for each in path.parent.iterdir()) == [".alerts.json", ".alerts.json.lock"]
+    assert sorted(found.name for found in path.parent.iterdir()) == [".alerts.json", ".alerts.json.lock"]
 
 
-def test_it_is_json_that_others_can_read(tmp_path: Path) -> None:
-    """JSON has no word for an infinite number, so that it is a text."""
+def test_the_file_is_standard_json(tmp_path: Path) -> None:
+    """JSON has no infinite numbers, so they are texts."""
     path = tmp_path / "alerts.json"
     written(path)
     content = json.loads(path.read_bytes(), parse_constant=pytest.fail)
@@ -127,8 +127,8 @@ def test_it_is_json_that_others_can_read(tmp_path: Path) -> None:
     assert content["problems"][0]["worst"] == {"latency_p95": 0.45, "error_rate": "Infinity"}
 
 
-def test_a_change_of_nothing_leaves_the_same_bytes(tmp_path: Path) -> None:
-    """A rewrite makes no difference."""
+def test_an_empty_change_writes_the_same_bytes(tmp_path: Path) -> None:
+    """A rewrite causes no diff."""
     path = tmp_path / "alerts.json"
     file = written(path)
     before = path.read_bytes()
@@ -137,7 +137,7 @@ def test_a_change_of_nothing_leaves_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
-    """Nothing is written, and the lock is free again."""
+    """Nothing is written, and the lock is released."""
     path = tmp_path / "alerts.json"
     file = written(path)
     before = path.read_bytes()
@@ -153,14 +153,14 @@ def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        (b"", f"is no book of alerts; {REMEDY}"),
-        (b"{", f"is no book of alerts; {REMEDY}"),
-        (b"[]", f"is no book of alerts; {REMEDY}"),
-        (b"\xff", f"is no book of alerts; {REMEDY}"),
-        (b"{}", f"is no book of alerts; {REMEDY}"),
-        (b"[" * 100_000, f"is no book of alerts; {REMEDY}"),
+        (b"", f"is not an alert book; {REMEDY}"),
+        (b"{", f"is not an alert book; {REMEDY}"),
+        (b"[]", f"is not an alert book; {REMEDY}"),
+        (b"\xff", f"is not an alert book; {REMEDY}"),
+        (b"{}", f"is not an alert book; {REMEDY}"),
+        (b"[" * 100_000, f"is not an alert book; {REMEDY}"),
         (
             b'{"schema_version": 9}',
             f"schema_version must be 1, but is 9; upgrade Bellwether, or {REMEDY}",
@@ -171,20 +171,20 @@ def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_broken_file_stays_as_it_is(tmp_path: Path, content: bytes, said: str) -> None:
-    """Neither reading nor changing touches what someone must look at; the message names the file."""
+def test_an_invalid_file_is_not_changed(tmp_path: Path, content: bytes, message: str) -> None:
+    """Neither by reading nor by a change; the message names the file."""
     path = tmp_path / "alerts.json"
     path.write_bytes(content)
     file = AlertFile(path)
-    with pytest.raises(StoreError, match=f"^{path}.*{said}"):
+    with pytest.raises(StoreError, match=f"^{path}.*{message}"):
         file.read()
-    with pytest.raises(StoreError, match=said):
-        file.update(lambda _: pytest.fail("a broken file was given to be changed"))
+    with pytest.raises(StoreError, match=message):
+        file.update(lambda _: pytest.fail("an invalid file was changed"))
     assert path.read_bytes() == content
 
 
 def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What people were told is worth more than half of what comes next."""
+    """The old book is better than half of the new one."""
     path = tmp_path / "alerts.json"
     file = written(path)
     before = path.read_bytes()
@@ -194,14 +194,14 @@ def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     assert path.read_bytes() == before
 
 
-def test_a_folder_in_its_place(tmp_path: Path) -> None:
-    """What cannot be read is an error, not an empty file."""
+def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
+    """An unreadable file is an error, not an empty book."""
     with pytest.raises(StoreError, match=f"^cannot read {tmp_path}: Is a directory; check BELLWETHER_ALERTS$"):
         AlertFile(tmp_path).read()
 
 
-def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
-    """What cannot be locked is neither changed nor delivered."""
+def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
+    """Without a lock, nothing is changed or delivered."""
     (tmp_path / "x").touch()
     file = AlertFile(tmp_path / "x" / "alerts.json")
     with pytest.raises(StoreError, match=r"^cannot lock "):
@@ -210,19 +210,19 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
         pytest.fail("delivering without a lock")
 
 
-# Delivering
+# Deliveries
 
 
-def test_a_change_does_not_wait_for_who_delivers(tmp_path: Path) -> None:
-    """Slack may be slow; what is found meanwhile is kept at once."""
+def test_a_change_does_not_wait_for_a_delivery(tmp_path: Path) -> None:
+    """Slack may be slow; changes in the meantime are stored at once."""
     file = AlertFile(tmp_path / "alerts.json", wait=lambda _: pytest.fail("waited"))
     with file.delivering():
         file.update(lambda changed: changed.problems.append(problem()))
     assert file.read().problems == [problem()]
 
 
-def test_only_one_delivers_at_a_time(tmp_path: Path) -> None:
-    """The next one has its turn when the first is through."""
+def test_one_process_delivers_at_a_time(tmp_path: Path) -> None:
+    """The next one starts when the first has finished."""
     path = tmp_path / "alerts.json"
     first, waits = contextlib.ExitStack(), []
 
@@ -236,20 +236,20 @@ def test_only_one_delivers_at_a_time(tmp_path: Path) -> None:
         assert waits == [0.1] * 3
 
 
-def test_who_waits_a_minute_gives_up(tmp_path: Path) -> None:
-    """600 waits of 0.1 s."""
+def test_waiting_for_a_delivery_times_out(tmp_path: Path) -> None:
+    """After 600 waits of 0.1 s."""
     path, waits = tmp_path / "alerts.json", list[float]()
     with (
         AlertFile(path).delivering(),
-        pytest.raises(DeliveryError, match=r"^another task is delivering, for more than 60 s; "),
+        pytest.raises(DeliveryError, match=r"^another task has been delivering for more than 60 s; "),
         AlertFile(path, wait=waits.append).delivering(),
     ):
         pytest.fail("two deliver at once")
     assert sum(waits) == pytest.approx(60, abs=0.15)
 
 
-def test_a_failure_lets_the_next_one_deliver(tmp_path: Path) -> None:
-    """The lock goes with the block."""
+def test_a_failed_delivery_releases_the_lock(tmp_path: Path) -> None:
+    """It is released when the block ends."""
     file = AlertFile(tmp_path / "alerts.json", wait=lambda _: pytest.fail("waited"))
     with pytest.raises(DeliveryError, match="Slack"), file.delivering():
         raise DeliveryError("Slack")
@@ -257,14 +257,14 @@ def test_a_failure_lets_the_next_one_deliver(tmp_path: Path) -> None:
         pass
 
 
-def _deliver_until_killed(path: Path, told: Connection) -> None:
+def _deliver_until_killed(path: Path, sending: Connection) -> None:
     with AlertFile(path).delivering():
-        told.send("delivering")
+        sending.send("delivering")
         time.sleep(60)
 
 
-def test_who_was_killed_delivers_no_more(tmp_path: Path) -> None:
-    """The kernel takes the lock back."""
+def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:
+    """The kernel releases it."""
     path = tmp_path / "alerts.json"
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
@@ -280,11 +280,11 @@ def test_who_was_killed_delivers_no_more(tmp_path: Path) -> None:
         pass
 
 
-# Several processes
+# Concurrent processes
 
 
 def run_both(work: Callable[[Path, str, Barrier], None], path: Path) -> None:
-    """Do the same in two processes, ``a`` and ``b``, from the same moment on."""
+    """Run a function in two processes, ``a`` and ``b``, which start at the same time."""
     context = multiprocessing.get_context("fork")
     start = context.Barrier(2)
     processes = [context.Process(target=work, args=(path, name, start)) for name in ("a", "b")]
@@ -308,14 +308,14 @@ def _change_many(path: Path, name: str, start: Barrier) -> None:
 
 
 def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
-    """2 processes × 10 changes: the shared problem counts 20, and each one's own 10 are there."""
+    """2 processes × 10 changes: the shared problem counts 20, and the 10 of either process are there."""
     path = tmp_path / "alerts.json"
     run_both(_change_many, path)
     found = AlertFile(path).read()
     shared = found.problem("shared")
     assert shared is not None
     assert shared.nights == 20
-    assert {each.id for each in found.problems} == {"shared"} | {f"{n}{i}" for n in "ab" for i in range(CHANGES)}
+    assert {problem.id for problem in found.problems} == {"shared"} | {f"{n}{i}" for n in "ab" for i in range(CHANGES)}
 
 
 KILL_FOR_S = 2.0
@@ -325,15 +325,15 @@ def _fill(book: AlertBook, *, count: int) -> None:
     book.problems = [problem(f"r{number}", nights=count) for number in range(30)]
 
 
-def _change_until_killed(path: Path, told: Connection) -> None:
-    """Count up in many problems at once, and tell each count after it was written."""
+def _change_until_killed(path: Path, sending: Connection) -> None:
+    """Count up in many problems at once, and send every count after it was written."""
     for count in itertools.count(1):
         AlertFile(path).update(partial(_fill, count=count))
-        told.send(count)
+        sending.send(count)
 
 
 def _killed_after(path: Path, seconds: float) -> int:
-    """Let a process write until it is killed (SIGKILL); return the last count that it told of."""
+    """Let a process write until it is killed (SIGKILL); return the last count that it sent."""
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_change_until_killed, args=(path, sending))
@@ -351,14 +351,14 @@ def _killed_after(path: Path, seconds: float) -> int:
 
 
 def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    """Killed at seeded moments: what was told is there, at most one change more, whole, and no lock stays."""
+    """Killed at seeded times: the sent count is there, or one more; the file is valid and not locked."""
     path = tmp_path / "alerts.json"
     source = random.Random(1)
     end, rounds = time.monotonic() + KILL_FOR_S, 0
     while time.monotonic() < end:
-        told = _killed_after(path, source.uniform(0.0, 0.03))
+        last = _killed_after(path, source.uniform(0.0, 0.03))
         found = AlertFile(path).read()
         assert len(found.problems) == 30
-        assert {each.nights for each in found.problems} in ({told}, {told + 1})
+        assert {problem.nights for problem in found.problems} in ({last}, {last + 1})
         rounds += 1
     assert rounds >= 3

@@ -1,4 +1,4 @@
-"""The baselines file: whole or as it was, and no promotion lost, whoever else promotes."""
+"""The baselines file: changes are atomic, and concurrent promotions are not lost."""
 
 import contextlib
 import itertools
@@ -46,26 +46,26 @@ def written(path: Path) -> BaselineFile:
     return file
 
 
-def test_a_file_that_is_not_there_holds_none(tmp_path: Path) -> None:
-    """Looking does not make it."""
+def test_a_missing_file_has_no_baselines(tmp_path: Path) -> None:
+    """Reading does not create it."""
     path = tmp_path / "baselines.json"
     assert BaselineFile(path).read() == Baselines()
     assert not path.exists()
 
 
 def test_a_change_is_there_for_the_next_reader(tmp_path: Path) -> None:
-    """The folder is made where needed; nothing but the file and its lock is left."""
+    """The folder is created if needed; only the file and its lock remain."""
     path = tmp_path / "deep" / "baselines.json"
     written(path)
     entry = BaselineFile(path).read().get("one", "market_open")
     assert entry is not None
     assert (entry.version, entry.metrics["latency_p95"]) == (1, 0.0424)
-    assert sorted(each.name for each in path.parent.iterdir()) == [".baselines.json.lock", "baselines.json"]
-    assert path.stat().st_mode & 0o777 == 0o644  # others may read it, whatever mkstemp says
+    assert sorted(found.name for found in path.parent.iterdir()) == [".baselines.json.lock", "baselines.json"]
+    assert path.stat().st_mode & 0o777 == 0o644  # others may read it, although mkstemp creates private files
 
 
-def test_a_change_of_nothing_leaves_the_same_bytes(tmp_path: Path) -> None:
-    """A rewrite makes no diff."""
+def test_an_empty_change_writes_the_same_bytes(tmp_path: Path) -> None:
+    """A rewrite causes no diff."""
     path = tmp_path / "baselines.json"
     file = written(path)
     before = path.read_bytes()
@@ -74,7 +74,7 @@ def test_a_change_of_nothing_leaves_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
-    """A refused promotion writes nothing, and the lock is free again."""
+    """A refused promotion writes nothing and releases the lock."""
     path = tmp_path / "baselines.json"
     file = written(path)
     before = path.read_bytes()
@@ -94,20 +94,20 @@ def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
         (b'{"schema_version": 9}', "upgrade Bellwether"),
     ],
 )
-def test_a_broken_file_stays_as_it_is(tmp_path: Path, content: bytes, remedy: str) -> None:
-    """Neither reading nor promoting touches what someone must look at; the message names the file."""
+def test_an_invalid_file_is_not_changed(tmp_path: Path, content: bytes, remedy: str) -> None:
+    """Neither by reading nor by promoting; the message names the file."""
     path = tmp_path / "baselines.json"
     path.write_bytes(content)
     file = BaselineFile(path)
     with pytest.raises(BaselineError, match=f"{path}.*{remedy}"):
         file.read()
     with pytest.raises(BaselineError, match=remedy):
-        file.update(lambda _: pytest.fail("a broken file was given to be changed"))
+        file.update(lambda _: pytest.fail("an invalid file was changed"))
     assert path.read_bytes() == content
 
 
-def test_an_older_file_is_renewed_by_the_next_change(tmp_path: Path) -> None:
-    """Reading leaves it; a promotion elsewhere writes all of it in the present version."""
+def test_an_older_file_is_upgraded_by_the_next_change(tmp_path: Path) -> None:
+    """Reading does not change it; any promotion writes the whole file in the current version."""
     path = tmp_path / "baselines.json"
     path.write_bytes(b'{"orders": {"brief": {"latency_p95": 0.04}}}')
     before = path.read_bytes()
@@ -118,8 +118,8 @@ def test_an_older_file_is_renewed_by_the_next_change(tmp_path: Path) -> None:
     assert BaselineFile(path).read().get("orders", "brief") == found.get("orders", "brief")
 
 
-def test_what_cannot_be_written_leaves_the_file(tmp_path: Path) -> None:
-    """A reason in no known encoding is refused before anything is touched."""
+def test_an_unencodable_reason_leaves_the_file(tmp_path: Path) -> None:
+    """It is refused before anything is written."""
     path = tmp_path / "baselines.json"
     file = written(path)
     before = path.read_bytes()
@@ -131,25 +131,25 @@ def test_what_cannot_be_written_leaves_the_file(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The old baselines are worth more than half of the new ones."""
+    """The old baselines are better than half of the new ones."""
     path = tmp_path / "baselines.json"
     file = written(path)
     before = path.read_bytes()
     monkeypatch.setattr(locked_file, "write_atomically", raising(OSError(28, "No space left on device")))
-    said = f"^cannot write {path}: No space left on device; check BELLWETHER_BASELINES$"
-    with pytest.raises(BaselineError, match=said):
+    message = f"^cannot write {path}: No space left on device; check BELLWETHER_BASELINES$"
+    with pytest.raises(BaselineError, match=message):
         file.update(lambda baselines: promote(baselines, "r2"))
     assert path.read_bytes() == before
 
 
-def test_a_folder_in_its_place(tmp_path: Path) -> None:
-    """What cannot be read is an error, not an empty file."""
+def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
+    """An unreadable file is an error, not an empty file."""
     with pytest.raises(BaselineError, match=f"^cannot read {tmp_path}: Is a directory; check BELLWETHER_BASELINES$"):
         BaselineFile(tmp_path).read()
 
 
-def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
-    """What cannot be locked is not changed."""
+def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
+    """A file that cannot be locked is not changed."""
     (tmp_path / "x").touch()
     path = tmp_path / "x" / "baselines.json"
     with pytest.raises(BaselineError, match=f"^cannot lock {path}: "):
@@ -157,7 +157,7 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
 
 
 def run_both(work: Callable[[Path, str, Barrier], None], path: Path) -> None:
-    """Do the same in two processes, ``a`` and ``b``, from the same moment on."""
+    """Run a function in two processes, ``a`` and ``b``, which start at the same time."""
     context = multiprocessing.get_context("fork")
     start = context.Barrier(2)
     processes = [context.Process(target=work, args=(path, name, start)) for name in ("a", "b")]
@@ -180,7 +180,7 @@ def _promote_many(path: Path, name: str, start: Barrier) -> None:
 
 
 def test_two_processes_at_once_lose_nothing(tmp_path: Path) -> None:
-    """2 processes × 10 promotions of one cell = version 20 with 20 runs, and each one's own cell is whole."""
+    """2 processes × 10 promotions of one cell = version 20 with 20 runs, and the separate cells are complete."""
     path = tmp_path / "baselines.json"
     run_both(_promote_many, path)
     found = BaselineFile(path).read()
@@ -201,7 +201,7 @@ def _go_back(baselines: Baselines, *, approval: Approval) -> None:
 
 
 def _go_back_and_forth(path: Path, name: str, start: Barrier) -> None:
-    """Promote a run of its own and go back to the version before, again and again."""
+    """Promote a run and roll back, repeatedly."""
     start.wait()
     for number in range(PROMOTIONS):
         file, back = BaselineFile(path), Approval(by=name, at=AT, reason=f"{name}{number}", run_id="")
@@ -210,17 +210,17 @@ def _go_back_and_forth(path: Path, name: str, start: Barrier) -> None:
 
 
 def test_two_processes_that_promote_and_roll_back_lose_nothing(tmp_path: Path) -> None:
-    """1 + 2 processes × 10 × (promotion + roll-back) = version 41; the history has each version once, in order."""
+    """1 + 2 processes × 10 × (promotion + roll-back) = version 41; the history has every version once, in order."""
     path = tmp_path / "baselines.json"
     written(path)
     run_both(_go_back_and_forth, path)
     entry = BaselineFile(path).read().get("one", "market_open")
     assert entry is not None
     assert entry.version == 41
-    assert [old.version for old in entry.previous] == list(range(40, 20, -1))  # the twenty that are kept
-    changes = [each.approval.reason for each in (entry, *entry.previous)]
+    assert [old.version for old in entry.previous] == list(range(40, 20, -1))  # the history is limited to twenty
+    changes = [version.approval.reason for version in (entry, *entry.previous)]
     backs = [reason for reason in changes if reason != "why"]
-    assert len(set(backs)) == len(backs)  # each roll-back is there once
+    assert len(set(backs)) == len(backs)  # every roll-back is there once
 
 
 KILL_FOR_S = 2.0
@@ -233,20 +233,20 @@ def _promoted(baselines: Baselines, *, run_id: str) -> int:
     return entry.version
 
 
-def _promote_until_killed(path: Path, name: str, told: Connection) -> None:
-    """Promote run after run, and tell each version after it was written."""
+def _promote_until_killed(path: Path, name: str, sending: Connection) -> None:
+    """Promote run after run, and send every version after it was written."""
     for number in itertools.count():
-        told.send(BaselineFile(path).update(partial(_promoted, run_id=f"{name}-{number}")))
+        sending.send(BaselineFile(path).update(partial(_promoted, run_id=f"{name}-{number}")))
 
 
 def _killed_after(path: Path, name: str, seconds: float) -> int:
-    """Let a process promote until it is killed (SIGKILL); return the last version that it told of."""
+    """Let a process promote until it is killed (SIGKILL); return the last version that it sent."""
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_promote_until_killed, args=(path, name, sending))
     process.start()
     sending.close()
-    last = receiving.recv()  # the first promotion is through
+    last = receiving.recv()  # the first promotion is done
     time.sleep(seconds)
     process.kill()
     process.join(timeout=10)
@@ -258,15 +258,15 @@ def _killed_after(path: Path, name: str, seconds: float) -> int:
 
 
 def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    """Killed at seeded moments: what was told is there, at most one promotion more, whole, and no lock stays."""
+    """Killed at seeded times: the sent version is there, or one more; the file is valid and not locked."""
     path = tmp_path / "baselines.json"
     source = random.Random(1)
     end, rounds = time.monotonic() + KILL_FOR_S, 0
     while time.monotonic() < end:
-        told = _killed_after(path, f"r{rounds}", source.uniform(0.0, 0.03))
+        last = _killed_after(path, f"r{rounds}", source.uniform(0.0, 0.03))
         entry = BaselineFile(path).read().get("one", "market_open")
         assert entry is not None
-        assert entry.version in (told, told + 1)
+        assert entry.version in (last, last + 1)
         assert len(entry.runs) == min(entry.version, MAX_RUNS)
         rounds += 1
     assert rounds >= 3

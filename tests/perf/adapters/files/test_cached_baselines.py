@@ -1,4 +1,4 @@
-"""The baselines file for those who look again and again."""
+"""The cache of the baselines file for readers."""
 
 from pathlib import Path
 
@@ -18,28 +18,28 @@ def file(tmp_path: Path) -> BaselineFile:
 
 
 def version(cached: CachedBaselines) -> int:
-    """Return the version that is read."""
+    """Return the version of the only baseline."""
     entry = cached.read().get(SERVICE, SCENARIO)
     assert entry is not None
     return entry.version
 
 
-def test_a_file_is_read_once(file: BaselineFile) -> None:
-    """As long as it is the same, what was read is the same."""
+def test_an_unchanged_file_is_read_once(file: BaselineFile) -> None:
+    """Readers get the same object."""
     cached = CachedBaselines(file)
     assert cached.read() is cached.read()
 
 
 def test_a_change_by_another_process_is_seen(file: BaselineFile) -> None:
-    """At once, also when it takes the same moment."""
+    """At once, also within the resolution of the clock."""
     cached = CachedBaselines(file)
     assert version(cached) == 1
     file.update(lambda baselines: baselines.promote(run("r2"), approval=approval()))
     assert version(cached) == 2
 
 
-def test_a_change_that_fails_leaves_what_is_read(file: BaselineFile) -> None:
-    """A change works on baselines of its own."""
+def test_a_failed_change_does_not_affect_readers(file: BaselineFile) -> None:
+    """A change works on a copy."""
     cached = CachedBaselines(file)
     cached.read()
     with pytest.raises(BaselineError):
@@ -47,13 +47,13 @@ def test_a_change_that_fails_leaves_what_is_read(file: BaselineFile) -> None:
     assert version(cached) == 1
 
 
-def test_no_file_holds_no_baseline(tmp_path: Path) -> None:
-    """As without a cache."""
+def test_a_missing_file_has_no_baselines(tmp_path: Path) -> None:
+    """Like without the cache."""
     assert CachedBaselines(BaselineFile(tmp_path / "none.json")).read().entries == {}
 
 
-def test_a_file_that_breaks_is_told(file: BaselineFile) -> None:
-    """What was read before does not hide it."""
+def test_an_invalid_file_is_reported(file: BaselineFile) -> None:
+    """The cached content does not hide it."""
     cached = CachedBaselines(file)
     cached.read()
     file.path.write_text("{", encoding="utf-8")

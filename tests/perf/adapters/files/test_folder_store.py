@@ -1,4 +1,4 @@
-"""The results store in a folder: where things lie, what is refused, and files that are whole or as they were."""
+"""The results store in a folder: its layout, what it refuses, and atomic writes."""
 
 import errno
 import os
@@ -32,16 +32,16 @@ def finished(store: FolderStore, run_id: str, **cell: str) -> str:
     return uri
 
 
-def test_a_run_lies_where_the_contract_says(store: FolderStore, tmp_path: Path) -> None:
-    """``<service>/<scenario>/<run_id>``, addressed as ``file://``."""
+def test_the_folder_of_a_run(store: FolderStore, tmp_path: Path) -> None:
+    """``<service>/<scenario>/<run_id>``, with a ``file://`` URI."""
     uri = store.create(run_id="r1", **CELL)
     folder = tmp_path / "results" / "orders-service" / "brief" / "r1"
     assert uri == f"file://{folder}"
     assert folder.is_dir()
 
 
-def test_a_name_with_a_space_comes_back(tmp_path: Path) -> None:
-    """An address is quoted, and unquoted again."""
+def test_a_name_with_a_space(tmp_path: Path) -> None:
+    """URIs are quoted and unquoted."""
     store = FolderStore(str(tmp_path / "my results"))
     uri = store.create(run_id="r1", **CELL)
     assert uri == f"file://{tmp_path}/my%20results/orders-service/brief/r1"
@@ -50,14 +50,14 @@ def test_a_name_with_a_space_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_run_id_is_used_once(store: FolderStore) -> None:
-    """No run writes over another."""
+    """No run overwrites another."""
     store.create(run_id="r1", **CELL)
-    with pytest.raises(StoreError, match=r"orders-service/brief/r1 already; run ids must be unique$"):
+    with pytest.raises(StoreError, match=r"orders-service/brief/r1 exists already; run ids must be unique$"):
         store.create(run_id="r1", **CELL)
 
 
 def test_the_latest_runs_of_a_cell(store: FolderStore, tmp_path: Path) -> None:
-    """Latest first, unfinished ones among them; of no other cell, and a file beside them is no run."""
+    """Latest first, including unfinished ones; of no other cell, and files are not runs."""
     uris = [finished(store, "20260302T0700Z"), finished(store, "20260303T0700Z")]
     unfinished = store.create(run_id="20260304T0700Z", **CELL)
     finished(store, "20260305T0700Z", scenario="other")
@@ -67,7 +67,7 @@ def test_the_latest_runs_of_a_cell(store: FolderStore, tmp_path: Path) -> None:
 
 
 def test_a_cell_without_runs_has_no_latest(store: FolderStore, tmp_path: Path) -> None:
-    """Before its folder is made; and where something else is in its place."""
+    """Before its folder is created, or with a file in place of the folder."""
     assert list(store.latest(**CELL)) == []
     (tmp_path / "results" / CELL["service"]).mkdir(parents=True)
     (tmp_path / "results" / CELL["service"] / CELL["scenario"]).touch()
@@ -75,7 +75,7 @@ def test_a_cell_without_runs_has_no_latest(store: FolderStore, tmp_path: Path) -
 
 
 def test_the_cells_that_had_runs(store: FolderStore, tmp_path: Path) -> None:
-    """Each service and scenario once; locks and the like beside them are none, and no link leads anywhere else."""
+    """Every service and scenario once; hidden folders, files and links are not cells."""
     for run_id, cell in (("r1", CELL), ("r2", CELL), ("r3", CELL | {"service": "b"}), ("r4", CELL | {"scenario": "a"})):
         store.create(run_id=run_id, **cell)
     (tmp_path / "results" / ".loads" / "held").mkdir(parents=True)
@@ -86,8 +86,8 @@ def test_the_cells_that_had_runs(store: FolderStore, tmp_path: Path) -> None:
     assert list(store.cells()) == [CellName(*name) for name in names]
 
 
-def test_a_link_is_no_run(store: FolderStore, tmp_path: Path) -> None:
-    """It would be the same run twice, or none of this store."""
+def test_a_link_is_not_a_run(store: FolderStore, tmp_path: Path) -> None:
+    """It would list a run twice, or one outside the store."""
     uri = finished(store, "20260302T0700Z")
     cell = tmp_path / "results" / CELL["service"] / CELL["scenario"]
     (cell / "latest").symlink_to(cell / "20260302T0700Z")
@@ -95,7 +95,7 @@ def test_a_link_is_no_run(store: FolderStore, tmp_path: Path) -> None:
 
 
 def test_a_cell_that_cannot_be_listed(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folder is named."""
+    """The message names the folder."""
     store.create(run_id="r1", **CELL)
     monkeypatch.setattr(os, "scandir", raising(PermissionError(13, "Permission denied")))
     with pytest.raises(StoreError, match=r"^cannot read .*/orders-service/brief: Permission denied$"):
@@ -106,8 +106,8 @@ OUTSIDE = ["file:///etc", "/etc/passwd", "file:///{root}/../elsewhere", "file://
 
 
 @pytest.mark.parametrize("uri", OUTSIDE)
-def test_an_address_outside_the_store_is_refused(store: FolderStore, tmp_path: Path, uri: str) -> None:
-    """An address comes from a parameter; it must not reach any other file."""
+def test_a_uri_outside_the_store_is_refused(store: FolderStore, tmp_path: Path, uri: str) -> None:
+    """URIs come from parameters; they must not reach other files."""
     outside = uri.format(root=str(tmp_path / "results"))
     (tmp_path / "elsewhere").mkdir()
     message = f"^{outside} is not in the results store {tmp_path / 'results'}$"
@@ -123,7 +123,7 @@ def test_an_address_outside_the_store_is_refused(store: FolderStore, tmp_path: P
 
 
 def test_a_link_out_of_the_store_is_refused(store: FolderStore, tmp_path: Path) -> None:
-    """Where a link leads is what counts."""
+    """The target of the link counts."""
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "link").symlink_to("/etc")
     with pytest.raises(StoreError, match="is not in the results store"):
@@ -131,12 +131,12 @@ def test_a_link_out_of_the_store_is_refused(store: FolderStore, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("uri", ["gs://bucket", "http://host/x"])
-def test_other_stores_are_told_clearly(uri: str) -> None:
-    """What is not supported is said at once, with what is."""
+def test_an_unsupported_store(uri: str) -> None:
+    """The message lists what is supported."""
     with pytest.raises(ConfigurationError) as caught:
         FolderStore(uri)
     assert str(caught.value) == (
-        f"BELLWETHER_RESULTS_URI must be a folder, a file:// address or s3://bucket/prefix, but is {uri!r}"
+        f"BELLWETHER_RESULTS_URI must be a folder, a file:// URI or s3://bucket/prefix, but is {uri!r}"
     )
 
 
@@ -164,14 +164,14 @@ for write in (lambda: store.write(uri, "run.json", b"2" * 100_000), load):
 """
 
 
-def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
-    """The system refuses to write more than 64 KiB: it is said, and what was there is whole."""
+def test_a_real_write_limit(tmp_path: Path) -> None:
+    """The system refuses to write more than 64 KiB: this is reported, and the old content is complete."""
     command = [sys.executable, "-c", FILL, str(tmp_path / "results")]
-    said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
+    printed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.splitlines()
     uri = (tmp_path / "results" / "a" / "b" / "r1").as_uri()
-    assert said == [
+    assert printed == [
         f"cannot write run.json of {uri}: File too large",
-        f"cannot write into {uri}: File too large; make room, then run it again",
+        f"cannot write into {uri}: File too large; free disk space, then try again",
     ]
     store = FolderStore(str(tmp_path / "results"))
     assert store.read(uri, "run.json") == b"old"
@@ -182,7 +182,7 @@ def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
 def test_a_failing_write_leaves_the_old_content(
     store: FolderStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str
 ) -> None:
-    """A full disk, or a failure at the last step, leaves what was there and nothing half-written beside it."""
+    """A full disk or a failure in the last step leaves the old content and no temporary file."""
     uri = store.create(run_id="r1", **CELL)
     store.write(uri, "run.json", b"old")
     failure = raising(OSError(28, "No space left on device"))
@@ -198,16 +198,16 @@ def test_a_failing_write_leaves_the_old_content(
 
 
 @pytest.mark.parametrize("error", [None, errno.EINVAL, errno.EIO])
-def test_the_name_of_a_file_is_on_the_disk(
+def test_the_name_of_a_file_is_synced_to_disk(
     store: FolderStore, monkeypatch: pytest.MonkeyPatch, error: int | None
 ) -> None:
-    """Its folder is brought there after it; where the system knows no such request, the content is all there is."""
+    """The folder is synced after the file; a file system without that operation is accepted."""
     uri = store.create(run_id="r1", **CELL)
-    kept: list[bool] = []
+    synced: list[bool] = []
 
     def fsync(handle: int) -> None:
         is_folder = stat.S_ISDIR(os.fstat(handle).st_mode)
-        kept.append(is_folder)
+        synced.append(is_folder)
         if error is not None and is_folder:
             raise OSError(error, os.strerror(error))
 
@@ -217,11 +217,11 @@ def test_the_name_of_a_file_is_on_the_disk(
             store.write(uri, "run.json", b"new")
     else:
         store.write(uri, "run.json", b"new")
-    assert kept == [False, True]
+    assert synced == [False, True]
 
 
-def test_a_killed_write_leaves_nothing(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when it is not an error that ends it."""
+def test_an_interrupted_write_leaves_nothing(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also after an exception that is not an Exception."""
     uri = store.create(run_id="r1", **CELL)
     monkeypatch.setattr(json_files.os, "fsync", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
@@ -230,26 +230,26 @@ def test_a_killed_write_leaves_nothing(store: FolderStore, monkeypatch: pytest.M
         assert list(folder.iterdir()) == []
 
 
-def test_a_run_that_is_not_there(store: FolderStore, tmp_path: Path) -> None:
-    """Its files are None, its folder is an error, and nothing is written for it."""
+def test_a_missing_run(store: FolderStore, tmp_path: Path) -> None:
+    """Its files are None, and neither its folder nor a file can be opened or written."""
     uri = f"file://{tmp_path}/results/a/b/c"
     assert store.read(uri, "run.json") is None
     with pytest.raises(StoreError, match=f"^there is no run {uri}$"), store.folder(uri):
-        pytest.fail("lent a folder that is not there")
+        pytest.fail("opened a missing folder")
     with pytest.raises(StoreError, match=f"^cannot write run.json of {uri}: No such file or directory$"):
         store.write(uri, "run.json", b"")
 
 
-def test_a_file_where_the_store_should_be(tmp_path: Path) -> None:
-    """The variable to look at is named."""
+def test_a_file_in_place_of_the_store(tmp_path: Path) -> None:
+    """The message names the variable to check."""
     (tmp_path / "results").touch()
     store = FolderStore(str(tmp_path / "results"))
-    with pytest.raises(StoreError, match=r"^cannot make .*: Not a directory; check BELLWETHER_RESULTS_URI$"):
+    with pytest.raises(StoreError, match=r"^cannot create .*: Not a directory; check BELLWETHER_RESULTS_URI$"):
         store.create(run_id="r1", **CELL)
 
 
-def test_a_folder_where_a_file_should_be(store: FolderStore) -> None:
-    """What cannot be read is not the same as what is not there."""
+def test_a_folder_in_place_of_a_file(store: FolderStore) -> None:
+    """An unreadable file is not a missing file."""
     uri = store.create(run_id="r1", **CELL)
     with store.folder(uri) as folder:
         (folder / "run.json").mkdir()
@@ -257,11 +257,11 @@ def test_a_folder_where_a_file_should_be(store: FolderStore) -> None:
         store.read(uri, "run.json")
 
 
-# What is cleared
+# Retention
 
 
-def test_what_a_run_takes(store: FolderStore, tmp_path: Path) -> None:
-    """Every file with its size, those of its folders too, and when anything changed last; a link is not followed."""
+def test_the_holding_of_a_run(store: FolderStore, tmp_path: Path) -> None:
+    """All files with their sizes and the time of the last change; links are not followed."""
     uri = finished(store, "r1")
     folder = tmp_path / "results" / CELL["service"] / CELL["scenario"] / "r1"
     (folder / "charts").mkdir()
@@ -271,19 +271,19 @@ def test_what_a_run_takes(store: FolderStore, tmp_path: Path) -> None:
         os.utime(path, (0, 1_000))
     os.utime(folder / "elsewhere", (0, 1_000), follow_symlinks=False)
     os.utime(folder / "charts" / "a.png", (0, 2_000))
-    held = store.holding(uri)
-    assert held.changed_at == datetime.fromtimestamp(2_000, UTC)
-    assert held.sizes == {"run.json": 2, "charts/a.png": 4, "elsewhere": len(str(tmp_path))}
+    holding = store.holding(uri)
+    assert holding.changed_at == datetime.fromtimestamp(2_000, UTC)
+    assert holding.sizes == {"run.json": 2, "charts/a.png": 4, "elsewhere": len(str(tmp_path))}
 
 
-def test_a_run_that_is_discarded(store: FolderStore, tmp_path: Path) -> None:
-    """With all that is in it; what a link leads to stays, and so do the runs beside it."""
-    uri, beside = finished(store, "r1"), finished(store, "r2")
+def test_discarding_a_run(store: FolderStore, tmp_path: Path) -> None:
+    """All its files are removed; the targets of links and other runs stay."""
+    uri, other = finished(store, "r1"), finished(store, "r2")
     kept = tmp_path / "kept"
     kept.write_text("x", encoding="utf-8")
     (tmp_path / "results" / CELL["service"] / CELL["scenario"] / "r1" / "link").symlink_to(kept)
     store.discard(uri)
-    assert list(store.latest(**CELL)) == [beside]
+    assert list(store.latest(**CELL)) == [other]
     assert kept.is_file()
     with pytest.raises(StoreError, match=r"No such file or directory$"):
         store.discard(uri)
@@ -293,15 +293,15 @@ def test_a_run_that_is_discarded(store: FolderStore, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reference", ["{run}/charts", "{run}/..", "{run}/../../..", "{root}"])
 def test_only_a_run_is_discarded(store: FolderStore, reference: str) -> None:
-    """Neither a whole cell, nor the store, nor a part of a run."""
+    """Neither a cell, nor the store, nor a part of a run."""
     uri = finished(store, "r1")
-    with pytest.raises(StoreError, match=r"is not the folder of a run, and is left as it is$"):
+    with pytest.raises(StoreError, match=r"is not the folder of a run; nothing was removed$"):
         store.discard(reference.format(run=uri, root=store.root.as_uri()))
     assert list(store.runs()) == [uri]
 
 
 def test_a_file_that_cannot_be_removed(store: FolderStore, tmp_path: Path) -> None:
-    """It is named; here there is a folder in its place."""
+    """The message names it; here a folder is in its place."""
     uri = finished(store, "r1")
     (tmp_path / "results" / CELL["service"] / CELL["scenario"] / "r1" / "requests.csv.gz").mkdir()
     with pytest.raises(StoreError, match=f"^cannot remove requests.csv.gz of {uri}: Is a directory$"):

@@ -1,4 +1,4 @@
-"""Which loads run: what is granted, what has to wait, and what is left of those that were killed."""
+"""Reservations of load: which are granted, which must wait, and what remains of killed loads."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ from tests.socket_servers import PROJECT
 
 CAPACITY_RPS = 600.0
 WAIT_S = 20.0
-"""Nobody waits for so long, unless the test fails."""
+"""Only a failing test waits this long."""
 
 MARKET_OPEN = ReservationRequest(
     run_id="20260302T063000Z-aaaaaa",
@@ -50,7 +50,7 @@ OVERNIGHT = replace(
 
 @pytest.fixture(params=["folder", "s3"])
 def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Reservations:
-    """Locks in a folder that is not there yet, and leases in an object that is not."""
+    """Locks in a folder, or leases in an object, that does not exist yet."""
     if request.param == "folder":
         return LoadLocks(tmp_path / "results" / ".loads")
     objects: ObjectStore = request.getfixturevalue("s3")
@@ -59,15 +59,15 @@ def locks(request: pytest.FixtureRequest, tmp_path: Path) -> Reservations:
 
 @pytest.fixture
 def granted(locks: Reservations) -> Iterator[Callable[[ReservationRequest], tuple[ReservationRequest, ...]]]:
-    """Grant a claim until the test is over; returns the loads beside it."""
+    """Grant a reservation until the end of the test; returns the concurrent loads."""
     with ExitStack() as held:
-        yield lambda claim: held.enter_context(locks.reserve(claim, capacity_rps=CAPACITY_RPS)).concurrent
+        yield lambda request: held.enter_context(locks.reserve(request, capacity_rps=CAPACITY_RPS)).concurrent
 
 
-def is_free(locks: Reservations, claim: ReservationRequest) -> bool:
-    """Whether a claim would be granted now."""
+def is_free(locks: Reservations, request: ReservationRequest) -> bool:
+    """Return whether a reservation would be granted now."""
     try:
-        with locks.reserve(claim, capacity_rps=CAPACITY_RPS):
+        with locks.reserve(request, capacity_rps=CAPACITY_RPS):
             return True
     except Occupied:
         return False
@@ -76,7 +76,7 @@ def is_free(locks: Reservations, claim: ReservationRequest) -> bool:
 def test_loads_on_different_targets_run_side_by_side(
     granted: Callable[[ReservationRequest], tuple[ReservationRequest, ...]],
 ) -> None:
-    """500/s + 50/s are within 600/s; the second is told of the first."""
+    """500/s + 50/s are within 600/s; the second reservation lists the first."""
     assert granted(MARKET_OPEN) == ()
     assert granted(OVERNIGHT) == (MARKET_OPEN,)
 
@@ -84,7 +84,7 @@ def test_loads_on_different_targets_run_side_by_side(
 def test_a_target_takes_one_load_at_a_time(
     locks: Reservations, granted: Callable[[ReservationRequest], tuple[ReservationRequest, ...]]
 ) -> None:
-    """It is the address that counts, and one that two names share is enough; the reason names who is there."""
+    """One shared address is enough, whatever the service names; the message names the running load."""
     granted(OVERNIGHT)
     other_name = replace(MARKET_OPEN, service="x", rate_rps=1.0, targets=("10.0.0.9:8000", "10.0.0.8:8000"))
     with (
@@ -101,9 +101,9 @@ def test_a_target_takes_one_load_at_a_time(
 @pytest.mark.parametrize(
     ("rate_rps", "is_granted"),
     [
-        (100.0, True),  # 500 + 100 = 600: exactly what there is
+        (100.0, True),  # 500 + 100 = 600: exactly the capacity
         (100.1, False),
-        (500.0, False),  # five hundred a second do not go twice
+        (500.0, False),  # 500 + 500 = 1 000
     ],
 )
 def test_the_capacity_is_shared(
@@ -112,15 +112,15 @@ def test_the_capacity_is_shared(
     rate_rps: float,
     is_granted: bool,
 ) -> None:
-    """All loads together send no more than the generators can."""
+    """All loads together must not exceed the capacity of the generators."""
     granted(MARKET_OPEN)
     assert is_free(locks, replace(OVERNIGHT, rate_rps=rate_rps)) is is_granted
 
 
-def test_why_there_is_no_room(
+def test_the_message_about_missing_capacity(
     locks: Reservations, granted: Callable[[ReservationRequest], tuple[ReservationRequest, ...]]
 ) -> None:
-    """The numbers are all there."""
+    """It has all the numbers."""
     granted(MARKET_OPEN)
     with (
         pytest.raises(
@@ -131,30 +131,33 @@ def test_why_there_is_no_room(
         pass
 
 
-def test_what_ended_makes_room(locks: Reservations) -> None:
-    """Also when it ended with an error; nothing is left behind."""
+def test_a_load_that_ended_frees_its_target(locks: Reservations) -> None:
+    """Also if it ended with an exception."""
     with pytest.raises(RuntimeError), locks.reserve(MARKET_OPEN, capacity_rps=CAPACITY_RPS):
         raise RuntimeError
     assert is_free(locks, replace(MARKET_OPEN, run_id="another"))
 
 
-def test_a_folder_that_cannot_be_used_grants_nothing(tmp_path: Path) -> None:
-    """Whether a load runs is then not known, so none starts."""
+def test_an_unusable_folder_grants_nothing(tmp_path: Path) -> None:
+    """Whether a load runs is unknown then, so none starts."""
     (tmp_path / "file").write_text("")
     locks = LoadLocks(tmp_path / "file")
-    with pytest.raises(StoreError, match="cannot tell which loads run"), locks.reserve(MARKET_OPEN, capacity_rps=1e3):
+    with (
+        pytest.raises(StoreError, match="cannot determine which loads run"),
+        locks.reserve(MARKET_OPEN, capacity_rps=1e3),
+    ):
         pass
 
 
-def test_a_lock_that_is_given_back_while_others_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is listed, and gone before it is opened: that load is over, and no reason to refuse another one."""
+def test_a_lock_that_is_released_during_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is listed, but removed before it is opened: that load has ended and blocks no other one."""
     listed = Path.glob
     monkeypatch.setattr(Path, "glob", lambda folder, pattern: [*listed(folder, pattern), folder / "gone.json"])
     assert is_free(LoadLocks(tmp_path / ".loads"), MARKET_OPEN)
 
 
-def test_a_lock_that_somebody_else_removes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a load that was killed left behind is removed by whoever comes first."""
+def test_two_processes_remove_the_lock_of_a_killed_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second removal is not an error."""
     left = tmp_path / ".loads" / "left.json"
     left.parent.mkdir()
     left.write_bytes(to_json(OVERNIGHT))
@@ -177,8 +180,8 @@ from pathlib import Path
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.runs.spec import ReservationRequest
 from include.perf.model.json_files import from_json
-claim = from_json(ReservationRequest, sys.argv[2].encode(), where="argv")
-with LoadLocks(Path(sys.argv[1])).reserve(claim, capacity_rps=600.0) as reservation:
+request = from_json(ReservationRequest, sys.argv[2].encode(), where="argv")
+with LoadLocks(Path(sys.argv[1])).reserve(request, capacity_rps=600.0) as reservation:
     child = subprocess.Popen(["sleep", "60"], pass_fds=[reservation.lock_fd], stdout=subprocess.DEVNULL)
     print(child.pid, flush=True)
     child.wait()
@@ -186,7 +189,7 @@ with LoadLocks(Path(sys.argv[1])).reserve(claim, capacity_rps=600.0) as reservat
 
 
 def test_a_load_that_outlives_its_task_still_counts(tmp_path: Path) -> None:
-    """The task is killed, its load process lives on: only when that is gone as well is the target free."""
+    """The task is killed, but its load process runs on: the target is free only when that has ended too."""
     locks = LoadLocks(tmp_path / "results" / ".loads")
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path / "results" / ".loads"), to_json(MARKET_OPEN).decode()],
@@ -203,14 +206,14 @@ def test_a_load_that_outlives_its_task_still_counts(tmp_path: Path) -> None:
     finally:
         os.kill(child, signal.SIGKILL)
         holder.stdout.close()
-    until = time.monotonic() + WAIT_S  # a process that was killed is gone a moment later
+    until = time.monotonic() + WAIT_S  # a killed process exits a moment later
     while not is_free(locks, replace(MARKET_OPEN, run_id="another")):
-        assert time.monotonic() < until, "the lock of a process that is gone still stands"
+        assert time.monotonic() < until, "the lock of a dead process is still held"
         time.sleep(0.01)
 
 
-def test_of_many_at_once_one_is_granted(locks: Reservations) -> None:
-    """Twenty tasks want the same target at the same moment."""
+def test_one_of_many_concurrent_requests_is_granted(locks: Reservations) -> None:
+    """Twenty tasks reserve the same target at the same time."""
     barrier, done = threading.Barrier(20), threading.Event()
 
     def attempt(number: int) -> bool:
@@ -223,7 +226,7 @@ def test_of_many_at_once_one_is_granted(locks: Reservations) -> None:
 
     with ThreadPoolExecutor(20) as pool:
         attempts = [pool.submit(attempt, number) for number in range(20)]
-        while sum(each.done() for each in attempts) < 19:
+        while sum(future.done() for future in attempts) < 19:
             threading.Event().wait(0.01)
         done.set()
-        assert sum(each.result(timeout=30) for each in attempts) == 1
+        assert sum(future.result(timeout=30) for future in attempts) == 1

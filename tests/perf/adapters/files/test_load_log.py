@@ -1,4 +1,4 @@
-"""The latest load of each cell, as others find it."""
+"""The latest load of every cell in a folder."""
 
 import signal
 import subprocess
@@ -24,9 +24,9 @@ from pathlib import Path
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.runs.spec import ReservationRequest
 
-what = {"service": "a", "scenario": "b", "targets": (), "rate_rps": 1.0}
-claim = ReservationRequest(run_id=sys.argv[2], since=datetime.now(UTC), **what)
-with LoadLocks(Path(sys.argv[1])).reserve(claim, capacity_rps=600):
+fields = {"service": "a", "scenario": "b", "targets": (), "rate_rps": 1.0}
+request = ReservationRequest(run_id=sys.argv[2], since=datetime.now(UTC), **fields)
+with LoadLocks(Path(sys.argv[1])).reserve(request, capacity_rps=600):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -34,12 +34,12 @@ with LoadLocks(Path(sys.argv[1])).reserve(claim, capacity_rps=600):
 
 @pytest.fixture
 def loads(tmp_path: Path) -> LoadLog:
-    """A log in a folder that is not there yet."""
+    """A log in a folder that does not exist yet."""
     return LoadLog(tmp_path / "results" / ".load-log", locks=LoadLocks(tmp_path / "locks"))
 
 
-def test_each_cell_has_its_latest_load(loads: LoadLog) -> None:
-    """A load takes the place of the one before, and its end that of its beginning."""
+def test_every_cell_has_its_latest_load(loads: LoadLog) -> None:
+    """A new load replaces the previous one, and its end replaces its start."""
     other = sent_load(scenario="a/b, c")
     ended = replace(LOAD, ended_at=START)
     for load in (sent_load(run_id="earlier"), other, LOAD):
@@ -50,13 +50,13 @@ def test_each_cell_has_its_latest_load(loads: LoadLog) -> None:
 
 
 def test_before_the_first_load(loads: LoadLog) -> None:
-    """There is none, and nobody can tell of locks that nobody ever took."""
+    """There are no loads, and whether one runs is unknown."""
     assert loads.latest() == ()
     assert loads.held() is None
 
 
-def test_a_lock_is_held_as_long_as_its_process_lives(loads: LoadLog, tmp_path: Path) -> None:
-    """One that is killed leaves its file, and holds nothing any more."""
+def test_a_lock_is_held_while_its_process_lives(loads: LoadLog, tmp_path: Path) -> None:
+    """A killed process leaves its file, but no longer holds the lock."""
     command = [sys.executable, "-c", HOLD, str(tmp_path / "locks"), LOAD.run_id]
     with subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -67,19 +67,19 @@ def test_a_lock_is_held_as_long_as_its_process_lives(loads: LoadLog, tmp_path: P
     assert loads.held() == frozenset()
 
 
-def test_looking_leaves_the_locks_alone(loads: LoadLog, tmp_path: Path) -> None:
-    """Whoever sends a load finds them as they were."""
+def test_reading_does_not_change_the_locks(loads: LoadLog, tmp_path: Path) -> None:
+    """The next reservation still finds them."""
     locks = LoadLocks(tmp_path / "locks")
-    claim = ReservationRequest(run_id="r1", service="a", scenario="b", targets=("x:1",), rate_rps=1.0, since=START)
-    with locks.reserve(claim, capacity_rps=600):
+    request = ReservationRequest(run_id="r1", service="a", scenario="b", targets=("x:1",), rate_rps=1.0, since=START)
+    with locks.reserve(request, capacity_rps=600):
         loads.held()
-        with locks.reserve(replace(claim, run_id="r2", targets=()), capacity_rps=600) as reservation:
-            assert reservation.concurrent == (claim,)
+        with locks.reserve(replace(request, run_id="r2", targets=()), capacity_rps=600) as reservation:
+            assert reservation.concurrent == (request,)
     assert loads.held() == frozenset()
 
 
-def test_what_cannot_be_kept_or_read_is_said(loads: LoadLog) -> None:
-    """With the file."""
+def test_unreadable_and_unwritable_files(loads: LoadLog) -> None:
+    """The message names the file."""
     loads.load_began(LOAD)
     (path,) = loads.folder.iterdir()
     path.write_bytes(b"{}")

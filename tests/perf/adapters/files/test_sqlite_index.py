@@ -1,10 +1,12 @@
-"""The index in SQLite: the same as the records say, whatever happens to them or to its file."""
+"""The index in SQLite: it matches the records, whatever happens to them or to its file."""
 
+import gzip
 import json
 import logging
 import sqlite3
 import subprocess
 import sys
+import tarfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,11 +26,12 @@ from tests.fakes.clock import START, FixedClock
 from tests.records import record_of, regressed_record, run_record
 
 HOUR = 3_600
+STORED = Path(__file__).parents[3] / "stored"
 CELL = CellName("analysis-engine-service", "market_open")
 
 
 class World:
-    """A results store with runs of some cells, and the index over it."""
+    """A results store with runs of some cells, and its index."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -39,11 +42,11 @@ class World:
         self.records: list[RunRecord] = []
 
     def new_index(self, path: Path | None = None) -> SqliteIndex:
-        """Return an index as another process would have it."""
+        """Return the index as another process would open it."""
         return SqliteIndex(path or self.path, store=self.store, clock=self.clock)
 
     def create(self, day: int, record: RunRecord | None = None, **changes: object) -> RunRecord:
-        """Begin a run on a day."""
+        """Start a run on a day."""
         at = START + timedelta(days=day)
         made = replace(record or run_record(), run_id=f"{at:%Y%m%dT%H%M%SZ}-{day:06x}", started_at=at)
         made = replace(made, **changes)  # type: ignore[arg-type]
@@ -56,23 +59,23 @@ class World:
         self.records.append(record)
 
     def add(self, day: int, record: RunRecord | None = None, **changes: object) -> RunRecord:
-        """Do a run on a day."""
+        """Add a finished run on a day."""
         made = self.create(day, record, **changes)
         self.finish(made)
         return made
 
     def uri(self, record: RunRecord) -> str:
-        """Return where a run lies."""
+        """Return the URI of a run."""
         return self.store.uri_of(service=record.service, scenario=record.scenario, run_id=record.run_id)
 
     def drop(self, record: RunRecord) -> None:
-        """Remove a run by hand."""
+        """Remove a run behind the store's back."""
         folder = self.store.root / record.service / record.scenario / record.run_id
         (folder / RECORD_FILE).unlink(missing_ok=True)
         folder.rmdir()
 
     def synced(self, *, after_s: float = 2) -> list[str]:
-        """Bring the index up to date some time later, and return the ids of the cell's runs in it."""
+        """Sync the index some time later, and return the ids of the cell's runs in it."""
         self.clock.move(after_s)
         self.index.sync()
         return [entry.run_id for entry in self.index.history(CELL)]
@@ -84,27 +87,27 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def test_entries_are_what_the_records_say(world: World) -> None:
-    """Of every verdict, read back to the last digit."""
+def test_entries_match_the_records(world: World) -> None:
+    """For every verdict, to the last digit."""
     for day, verdict in enumerate(Verdict):
         world.add(day, record_of(verdict))
     world.index.sync()
     assert world.index.history(CELL) == tuple(entry_of(record, world.uri(record)) for record in world.records)
 
 
-def test_runs_of_a_cell_from_the_oldest_on(world: World) -> None:
-    """All of them, or since a moment; of no other cell."""
+def test_the_history_of_a_cell(world: World) -> None:
+    """Oldest first, all runs or those since a time; of no other cell."""
     runs = [world.add(day) for day in (2, 0, 1)]
     world.add(3, service="orders-service")
     world.index.sync()
-    assert [entry.run_id for entry in world.index.history(CELL)] == [runs[each].run_id for each in (1, 2, 0)]
+    assert [entry.run_id for entry in world.index.history(CELL)] == [runs[number].run_id for number in (1, 2, 0)]
     since = world.index.history(CELL, since=runs[2].started_at)
     assert [entry.run_id for entry in since] == [runs[2].run_id, runs[0].run_id]
     assert world.index.history(CellName("nobody", "knows")) == ()
 
 
-def test_the_latest_of_each_cell_without_re_runs(world: World) -> None:
-    """So many at most, oldest first; their re-runs are in the history."""
+def test_the_latest_runs_of_every_cell_without_re_runs(world: World) -> None:
+    """At most the given number, oldest first; re-runs are in the history."""
     first, second = world.add(0), world.add(1)
     world.add(2, rerun_of=second.run_id)
     third = world.add(3)
@@ -117,12 +120,12 @@ def test_the_latest_of_each_cell_without_re_runs(world: World) -> None:
     }
     assert len(world.index.history(CELL)) == 4
     assert [entry.run_id for entry in world.index.latest(runs=9)[CELL]] == [
-        each.run_id for each in (first, second, third)
+        run.run_id for run in (first, second, third)
     ]
 
 
-def test_the_latest_measured_run_of_each_cell(world: World) -> None:
-    """However many that could not be measured came after it; a re-run is none of them."""
+def test_the_latest_measured_run_of_every_cell(world: World) -> None:
+    """Later invalid and skipped runs and re-runs do not count."""
     measured = world.add(0)
     world.add(1, record_of(Verdict.INVALID))
     world.add(2, rerun_of=measured.run_id)
@@ -134,23 +137,23 @@ def test_the_latest_measured_run_of_each_cell(world: World) -> None:
 
 
 def test_a_run_is_found_by_its_id_and_by_its_dag_run(world: World) -> None:
-    """Wherever it lies; the re-runs of a DAG run are among its runs."""
+    """In any cell; the runs of a DAG run include re-runs."""
     mine = world.add(0, service="b-service")
-    again = world.add(1, service="b-service", rerun_of=mine.run_id)
-    beside = world.add(2, service="a-service")
+    rerun = world.add(1, service="b-service", rerun_of=mine.run_id)
+    other = world.add(2, service="a-service")
     provenance = replace(run_record().provenance, dag_run_id="manual__2")
     world.add(3, service="a-service", provenance=provenance)
     world.index.sync()
-    found = world.index.find(again.run_id)
+    found = world.index.find(rerun.run_id)
     assert found is not None
-    assert (found.uri, found.rerun_of) == (world.uri(again), mine.run_id)
+    assert (found.uri, found.rerun_of) == (world.uri(rerun), mine.run_id)
     assert world.index.find("nobody-knows") is None
     night = world.index.of_dag_run("market_open", "scheduled__2026-03-02T06:30:00+00:00")
-    assert [entry.run_id for entry in night] == [beside.run_id, mine.run_id, again.run_id]
+    assert [entry.run_id for entry in night] == [other.run_id, mine.run_id, rerun.run_id]
 
 
-def test_made_anew_it_is_the_same(world: World) -> None:
-    """Nothing is in it that is not in the records."""
+def test_a_rebuilt_index_is_the_same(world: World) -> None:
+    """It has nothing that is not in the records."""
     for day in range(3):
         world.add(day, regressed_record())
     world.add(5, scenario="normal_trading")
@@ -162,8 +165,8 @@ def test_made_anew_it_is_the_same(world: World) -> None:
     assert [world.index.history(cell) for cell in cells] == before
 
 
-def test_calls_within_a_second_share_a_look(world: World) -> None:
-    """A page asks several times; the next second looks again."""
+def test_syncs_within_a_second_share_one_scan(world: World) -> None:
+    """A page syncs several times; a second later there is another scan."""
     world.add(0)
     world.index.sync()
     world.add(1)
@@ -175,16 +178,16 @@ def test_calls_within_a_second_share_a_look(world: World) -> None:
     assert len(world.index.history(CELL)) == 2
 
 
-def test_a_clock_that_is_set_back_keeps_nothing_from_view(world: World) -> None:
-    """It is looked again at once."""
+def test_a_clock_that_is_set_back_hides_no_run(world: World) -> None:
+    """The next sync scans at once."""
     world.add(0)
     world.index.sync()
     world.add(1)
     assert len(world.synced(after_s=-HOUR)) == 2
 
 
-def test_a_run_that_is_finished_later_than_others_is_found(world: World) -> None:
-    """Until two days after it began, at once."""
+def test_a_run_that_finishes_after_later_runs_is_found(world: World) -> None:
+    """Up to two days after its start, at once."""
     late = world.create(2)
     first = world.add(3)
     assert world.synced() == [first.run_id]
@@ -193,7 +196,7 @@ def test_a_run_that_is_finished_later_than_others_is_found(world: World) -> None
 
 
 def test_all_names_are_compared_once_an_hour(world: World) -> None:
-    """So that what was restored, or removed by hand, long after its time shows."""
+    """This finds old runs that were restored or removed."""
     kept, removed, latest = world.add(0), world.add(1), world.add(30)
     assert len(world.synced()) == 3
     restored = world.add(2)
@@ -202,8 +205,8 @@ def test_all_names_are_compared_once_an_hour(world: World) -> None:
     assert world.synced(after_s=10) == [kept.run_id, restored.run_id, latest.run_id]
 
 
-def test_a_recent_run_that_was_removed_is_gone_at_once(world: World) -> None:
-    """And with it its cell, when that has none left."""
+def test_a_removed_recent_run_disappears_at_once(world: World) -> None:
+    """So does a cell without runs."""
     kept, removed = world.add(0), world.add(1)
     world.synced()
     world.drop(removed)
@@ -215,7 +218,7 @@ def test_a_recent_run_that_was_removed_is_gone_at_once(world: World) -> None:
 
 
 def test_a_clock_that_ran_ahead_once_hides_no_later_run(world: World) -> None:
-    """A run from the future is not taken for the latest one."""
+    """A run from the future does not count as the latest one."""
     world.add(10_000)
     first = world.add(30)
     world.synced()
@@ -224,24 +227,24 @@ def test_a_clock_that_ran_ahead_once_hides_no_later_run(world: World) -> None:
 
 
 def damage(world: World, day: int, content: bytes = b"{") -> RunRecord:
-    """Make a run whose record is no record."""
+    """Add a run with an unreadable record."""
     record = world.create(day)
     world.store.write(world.uri(record), RECORD_FILE, content)
     return record
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["rebuilt", "within the hour"])
-def test_a_record_that_cannot_be_read_is_left_out_and_told_once(
+def test_an_unreadable_record_is_left_out_and_logged_once(
     world: World, caplog: pytest.LogCaptureFixture, at_once: bool
 ) -> None:
-    """By no process twice; repaired, it is taken in like one that was restored."""
+    """Once across all processes; a repaired record is added like a restored one."""
     good, broken = world.add(0), damage(world, 1)
     assert world.synced() == [good.run_id]
     assert world.synced() == [good.run_id]
     assert world.synced(after_s=HOUR) == [good.run_id]
     world.new_index().sync()
-    (told,) = caplog.messages
-    assert told.startswith(f"left out of the index: {world.uri(broken)}/run.json cannot be read: ")
+    (message,) = caplog.messages
+    assert message.startswith(f"left out of the index: {world.uri(broken)}/run.json cannot be read: ")
     world.store.write(world.uri(broken), RECORD_FILE, to_json(broken))
     if at_once:
         assert world.index.rebuild().left_out == {}
@@ -249,7 +252,7 @@ def test_a_record_that_cannot_be_read_is_left_out_and_told_once(
 
 
 def test_what_was_left_out_is_listed(world: World) -> None:
-    """By its address, with the reason."""
+    """By URI, with the reason."""
     broken = damage(world, 0)
     moved = replace(world.add(1), service="orders-service")
     uri = world.store.create(service="orders-service", scenario="market_open", run_id="other")
@@ -258,12 +261,12 @@ def test_what_was_left_out_is_listed(world: World) -> None:
     assert contents.runs == 1
     assert contents.left_out.keys() == {world.uri(broken), uri}
     assert contents.left_out[uri] == (
-        f"{uri}/run.json is the record of {moved.run_id} of orders-service in market_open"
+        f"{uri}/run.json is the record of {moved.run_id} of orders-service under market_open"
     )
 
 
-def test_a_figure_that_is_no_number_spoils_no_list(world: World) -> None:
-    """A record with NaN in it is left out; JSON has no such number."""
+def test_a_record_with_nan_is_left_out(world: World) -> None:
+    """JSON has no NaN, so its entry could not be read back."""
     good = world.add(0)
     document = json.loads(to_json(regressed_record()))
     record = world.create(1)
@@ -273,8 +276,8 @@ def test_a_figure_that_is_no_number_spoils_no_list(world: World) -> None:
     assert world.index.rebuild().left_out.keys() == {world.uri(record)}
 
 
-def test_names_of_any_kind_are_found_again(world: World) -> None:
-    """Blanks, quotes and letters beyond ASCII, in service and run."""
+def test_names_with_special_characters(world: World) -> None:
+    """Spaces, quotes, backslashes and non-ASCII letters in service, scenario and run id."""
     record = replace(run_record(), service='ü "s" %20', scenario="a'b", run_id='x "1" \\ &')
     world.store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
     world.finish(record)
@@ -284,8 +287,8 @@ def test_names_of_any_kind_are_found_again(world: World) -> None:
     assert world.store.read(entry.uri, RECORD_FILE) is not None
 
 
-def test_a_folder_whose_name_is_no_text_is_no_cell(world: World) -> None:
-    """It keeps nothing else from being found."""
+def test_a_folder_whose_name_is_not_utf8_is_ignored(world: World) -> None:
+    """Other runs are still found."""
     run = world.add(0)
     (world.store.root / "a\udcff" / "b" / "c").mkdir(parents=True)
     assert world.synced() == [run.run_id]
@@ -295,8 +298,8 @@ def test_a_folder_whose_name_is_no_text_is_no_cell(world: World) -> None:
 
 
 @pytest.mark.parametrize("where", ["start", "middle"])
-def test_a_damaged_file_is_made_anew(world: World, caplog: pytest.LogCaptureFixture, where: str) -> None:
-    """With whatever is asked next, and a warning that says so."""
+def test_a_damaged_file_is_rebuilt(world: World, caplog: pytest.LogCaptureFixture, where: str) -> None:
+    """By the next query, with a warning."""
     runs = [world.add(day).run_id for day in range(40)]
     world.index.sync()
     content = bytearray(world.path.read_bytes())
@@ -304,12 +307,12 @@ def test_a_damaged_file_is_made_anew(world: World, caplog: pytest.LogCaptureFixt
     content[begin : begin + 200_000] = b"\xa5" * len(content[begin : begin + 200_000])
     world.path.write_bytes(content)
     assert [entry.run_id for entry in world.index.history(CELL)] == runs
-    assert f"{world.path} is damaged and is made anew: " in caplog.text
+    assert f"{world.path} is damaged and is rebuilt: " in caplog.text
     assert [entry.run_id for entry in world.new_index().history(CELL)] == runs
 
 
-def test_an_entry_that_is_not_valid_is_damage(world: World) -> None:
-    """Somebody wrote to the file, who should not."""
+def test_an_invalid_entry_counts_as_damage(world: World) -> None:
+    """Another program changed the file."""
     run = world.add(0)
     world.index.sync()
     with sqlite3.connect(world.path) as connection:
@@ -318,8 +321,8 @@ def test_an_entry_that_is_not_valid_is_damage(world: World) -> None:
     assert [entry.run_id for entry in world.index.history(CELL)] == [run.run_id]
 
 
-def test_a_file_of_another_version_is_made_anew(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Without a word: nothing is wrong with it."""
+def test_a_file_of_another_version_is_rebuilt(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Without a warning, since nothing is wrong with it."""
     run = world.add(0)
     connection = sqlite3.connect(world.path)
     connection.executescript("CREATE TABLE runs (a); CREATE TABLE old (b); PRAGMA user_version = 999;")
@@ -328,8 +331,31 @@ def test_a_file_of_another_version_is_made_anew(world: World, caplog: pytest.Log
     assert caplog.messages == []
 
 
-def test_a_file_that_was_removed_comes_back(world: World) -> None:
-    """It may be removed at any time, also under an index that is in use."""
+def test_an_index_file_of_the_version_before_is_read(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Its entries are read without the records, so the index is not rebuilt."""
+    with tarfile.open(STORED / "store.tar.gz") as archive:
+        content = archive.extractfile("results/.index.sqlite")
+        assert content is not None
+        world.path.write_bytes(content.read())
+    expected = json.loads(gzip.decompress((STORED / "expected.json.gz").read_bytes()))["index"]["history"]
+    assert sum(map(len, expected.values())) > 20
+    for name, runs in expected.items():
+        cell = CellName(*name.split("/"))
+        found = [
+            (entry.run_id, entry.verdict.value, entry.started_at.isoformat(), dict(entry.metrics))
+            for entry in world.index.history(cell)
+        ]
+        assert found == [
+            (run["run"], run["verdict"], run["started_at"], pytest.approx(run["figures"][0], rel=1e-6)) for run in runs
+        ]
+    assert {entry.uri for entry in world.index.history(cell)} == {
+        world.store.uri_of(service=cell.service, scenario=cell.scenario, run_id=run["run"]) for run in runs
+    }
+    assert caplog.messages == []
+
+
+def test_a_removed_file_is_created_again(world: World) -> None:
+    """It may be removed at any time, even while it is in use."""
     run = world.add(0)
     world.index.sync()
     for path in world.folder.glob("index.sqlite*"):
@@ -337,23 +363,23 @@ def test_a_file_that_was_removed_comes_back(world: World) -> None:
     assert world.synced() == [run.run_id]
 
 
-def test_where_no_file_can_be_it_is_in_memory(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """The same answers, with one warning; a folder for it is made where there is none."""
+def test_an_index_that_cannot_be_written_is_kept_in_memory(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """With the same results and one warning; a missing folder is created."""
     runs = [world.add(0).run_id]
     (world.folder / "file").touch()
     world.index = world.new_index(world.folder / "file" / "index.sqlite")
     assert world.synced() == runs
     runs.append(world.add(1).run_id)
     assert world.synced() == runs
-    (told,) = caplog.messages
-    assert told.startswith(f"{world.folder}/file/index.sqlite cannot be kept, so it is made in memory: ")
+    (message,) = caplog.messages
+    assert message.startswith(f"{world.folder}/file/index.sqlite cannot be written, so it is kept in memory: ")
     world.index = world.new_index(world.folder / "new" / "index.sqlite")
     assert world.synced() == runs
     assert (world.folder / "new" / "index.sqlite").is_file()
 
 
-def test_a_file_that_can_only_be_read_is_as_none(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """What is in it may be of last year."""
+def test_a_read_only_file_is_not_used(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Its content may be outdated."""
     world.add(0)
     world.index.sync()
     run = world.add(1)
@@ -362,11 +388,11 @@ def test_a_file_that_can_only_be_read_is_as_none(world: World, caplog: pytest.Lo
         connect = sqlite3.connect
         patch.setattr(sqlite3, "connect", lambda path, **how: connect(path, uri=True, **how))
         assert world.synced()[-1] == run.run_id
-    assert "cannot be kept, so it is made in memory: attempt to write a readonly database" in caplog.text
+    assert "cannot be written, so it is kept in memory: attempt to write a readonly database" in caplog.text
 
 
-def test_a_file_that_another_process_keeps_for_too_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for ever, and it is neither removed nor left for one in memory."""
+def test_a_file_that_another_process_locks_for_too_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting times out; the file is neither removed nor replaced by one in memory."""
     monkeypatch.setattr(sqlite_cache, "BUSY_TIMEOUT_S", 0.01)
     run = world.add(0)
     world.index.sync()
@@ -391,14 +417,14 @@ from include.perf.adapters.files.sqlite_index import SqliteIndex
 from include.perf.alerts.book import CellName
 
 index = SqliteIndex(Path(sys.argv[1]), store=FolderStore(sys.argv[2]), clock=lambda: datetime.now(UTC))
-sys.stdin.read()  # closed for all at once
+sys.stdin.read()  # closed for all processes at the same time
 index.sync()
 print(*(entry.run_id for entry in index.history(CellName(*sys.argv[3:]))))
 """
 
 
-def test_several_processes_build_it_at_once(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """Each sees all runs, and each run is in it once."""
+def test_concurrent_processes_build_one_index(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Every process sees all runs, and every run is in the index once."""
     runs = [world.add(day).run_id for day in range(150)]
     command = [sys.executable, "-c", SYNC, str(world.path), str(world.store.root), CELL.service, CELL.scenario]
     processes = [
@@ -408,9 +434,9 @@ def test_several_processes_build_it_at_once(world: World, caplog: pytest.LogCapt
     for process in processes:
         assert process.stdin is not None
         process.stdin.close()
-        process.stdin = None  # or communicate would close it again
+        process.stdin = None  # otherwise communicate would close it again
     for process in processes:
         out, err = process.communicate(timeout=60)
         assert (out.split(), err) == (runs, "")
     assert [entry.run_id for entry in world.index.history(CELL)] == runs
-    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -1,4 +1,4 @@
-"""Synthetic years, which pages are looked at with and the index is measured with: they hang together like real ones."""
+"""The synthetic results that benchmarks and screenshots use: consistent, like real results."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -21,19 +21,19 @@ CELLS = {"services": 2, "scenarios": 2}
 
 @pytest.fixture(autouse=True)
 def _own_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The services and scenarios are the project's."""
+    """Use the services and scenarios of the project."""
     monkeypatch.delenv("BELLWETHER_CATALOGUE", raising=False)
 
 
 def test_the_same_arguments_give_the_same_years() -> None:
-    """So that what was measured can be measured again."""
+    """So measurements can be repeated."""
     first, second = (list(SyntheticYears(nights=12, **CELLS).records()) for _ in range(2))
     assert first == second
     assert first != list(SyntheticYears(nights=12, seed=2, **CELLS).records())
 
 
-def test_the_index_of_years_is_what_their_records_say(tmp_path: Path) -> None:
-    """Every run is in it, with its re-runs; what is rare is among them."""
+def test_the_index_matches_the_records(tmp_path: Path) -> None:
+    """Every run and re-run is in it, including rare verdicts."""
     written = SyntheticYears(nights=200, **CELLS)
     runs = written.write(tmp_path)
     records = [record for _, record in SyntheticYears(nights=200, **CELLS).records()]
@@ -55,8 +55,8 @@ def test_the_index_of_years_is_what_their_records_say(tmp_path: Path) -> None:
     assert any(entry.reruns for entry in found)
 
 
-def test_the_baselines_are_made_of_runs_that_are_there(tmp_path: Path) -> None:
-    """Versions with their history; the latest runs have a time series that fits."""
+def test_the_baselines_are_based_on_existing_runs(tmp_path: Path) -> None:
+    """They have versions; the latest runs have a matching time series."""
     SyntheticYears(nights=110, series=1, **CELLS).write(tmp_path)
     store = FolderStore(str(tmp_path / "results"))
     baselines = BaselineFile(tmp_path / "baselines.json").read()

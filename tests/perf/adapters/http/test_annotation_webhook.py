@@ -1,4 +1,4 @@
-"""Annotations at a strict receiver: what it is sent, and what it may do without harm."""
+"""Annotations at a strict receiver: the requests, and failures that do not harm the load."""
 
 import json
 import queue
@@ -21,19 +21,19 @@ ENDED = sent_load(ended_at=START + timedelta(seconds=1))
 
 
 class Receiver:
-    """Takes annotations as Grafana does, and notes every request."""
+    """Accepts annotations like Grafana, and records every request."""
 
     def __init__(self, *answers: bytes) -> None:
         self.requests: queue.Queue[tuple[str, dict[str, str], object]] = queue.Queue()
         self._answers = list(answers)
 
     def __call__(self, talk: Talk) -> None:
-        """Answer what one connection asks."""
+        """Respond to the requests of one connection."""
         while (request := talk.read_request()) is not None:
             head, _, body = request.decode().partition("\r\n\r\n")
-            line, *rest = head.split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in rest)}
-            self.requests.put((line.removesuffix(" HTTP/1.1"), headers, json.loads(body)))
+            request_line, *rest = head.split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
+            self.requests.put((request_line.removesuffix(" HTTP/1.1"), headers, json.loads(body)))
             talk.send(self._answers.pop(0) if self._answers else answer())
 
     def next(self) -> tuple[str, dict[str, str], object]:
@@ -42,12 +42,12 @@ class Receiver:
 
 
 def webhook(url: str, **options: float) -> AnnotationWebhook:
-    """Return one that sends to an address."""
+    """Return an observer that sends to a URL."""
     return AnnotationWebhook(lambda: Webhook(url=f"{url}/api/annotations", token=TOKEN), **options)
 
 
-def test_the_moment_becomes_a_region(serve: Serve) -> None:
-    """Grafana gives the moment an id, under which its end is added; both come with the token."""
+def test_the_start_becomes_a_region(serve: Serve) -> None:
+    """Grafana returns an id, under which the end is added; both requests have the token."""
     receiver = Receiver(answer(b'{"message": "Annotation added", "id": 7}'))
     observer = webhook(serve(receiver).url)
     observer.load_began(BEGUN)
@@ -62,7 +62,7 @@ def test_the_moment_becomes_a_region(serve: Serve) -> None:
 
 @pytest.mark.parametrize("first", [answer(b"ok"), answer(b"[]"), answer(b'{"id": "x"}'), answer(status="503 Busy")])
 def test_a_receiver_without_ids_gets_the_region(serve: Serve, first: bytes) -> None:
-    """And so does one that did not take the moment."""
+    """So does a receiver that did not accept the start."""
     receiver = Receiver(first)
     observer = webhook(serve(receiver).url)
     observer.load_began(BEGUN)
@@ -73,53 +73,53 @@ def test_a_receiver_without_ids_gets_the_region(serve: Serve, first: bytes) -> N
 
 
 def silent(talk: Talk) -> None:
-    """Take a request and say nothing."""
+    """Read a request and do not respond."""
     talk.read_request()
     talk.closing.wait(20)
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "message"),
     [
-        (lambda talk: talk.send(answer(status="401 Unauthorized")), "127.0.0.1 answered 401 to an annotation"),
+        (lambda talk: talk.send(answer(status="401 Unauthorized")), "127.0.0.1 answered an annotation with 401"),
         (
             lambda talk: talk.send(answer(status="302 Found", headers="Location: http://127.0.0.1:1/\r\n")),
-            "127.0.0.1 answered 302 to an annotation",
+            "127.0.0.1 answered an annotation with 302",
         ),
-        (lambda talk: talk.reset(), r"the annotation was not taken \(ConnectionError\)"),
-        (silent, r"the annotation was not taken \(TimeoutError\)"),
+        (lambda talk: talk.reset(), "the annotation was not accepted: the receiver cannot be reached"),
+        (silent, r"the annotation was not accepted: no response within 0\.5 s"),
     ],
 )
-def test_what_goes_wrong_is_told_once_and_without_secrets(serve: Serve, script: Script, told: str) -> None:
-    """In time, at the end of the load; where to look is said."""
+def test_a_failure_is_reported_once_without_secrets(serve: Serve, script: Script, message: str) -> None:
+    """At the end of the load and in time, with the remedy."""
 
     def talking(talk: Talk) -> None:
         script(talk)
         talk.read_request()
 
-    observer = webhook(serve(talking).url, patience_s=0.5)
+    observer = webhook(serve(talking).url, max_wait_s=0.5)
     observer.load_began(BEGUN)
-    with pytest.raises(DeliveryError, match=rf"^{told}; check the connection bellwether_annotations") as caught:
+    with pytest.raises(DeliveryError, match=rf"^{message}; check the connection bellwether_annotations") as caught:
         observer.load_ended(ENDED)
     assert TOKEN not in str(caught.value)
 
 
-def test_a_load_waits_for_nobody() -> None:
-    """Whoever is to say where annotations go may take its time, or fail."""
-    asked = threading.Event()
-    answered = threading.Event()
+def test_a_slow_setting_does_not_delay_the_load() -> None:
+    """Reading where annotations go may be slow or fail."""
+    requested = threading.Event()
+    released = threading.Event()
 
     def slow() -> Webhook | None:
-        asked.set()
-        answered.wait(20)
+        requested.set()
+        released.wait(20)
         raise OSError("the database is gone")
 
-    observer = AnnotationWebhook(slow, patience_s=0.05)
+    observer = AnnotationWebhook(slow, max_wait_s=0.05)
     observer.load_began(BEGUN)
-    assert asked.wait(20)
-    with pytest.raises(DeliveryError, match=r"^the annotation was not taken \(TimeoutError\)"):
+    assert requested.wait(20)
+    with pytest.raises(DeliveryError, match=r"^the annotation was not accepted: no response within 0\.05 s"):
         observer.load_ended(ENDED)
-    answered.set()
+    released.set()
 
 
 def failing(error: Exception) -> Callable[[], Webhook | None]:
@@ -131,17 +131,17 @@ def failing(error: Exception) -> Callable[[], Webhook | None]:
     return read
 
 
-def test_a_wrong_setting_is_told_as_it_is() -> None:
-    """It says itself what is to be done."""
+def test_an_invalid_setting_is_reported_unchanged() -> None:
+    """Its message already has the remedy."""
     observer = AnnotationWebhook(failing(ConfigurationError("it names no host")))
     observer.load_began(BEGUN)
     with pytest.raises(ConfigurationError, match=r"^it names no host$"):
         observer.load_ended(ENDED)
 
 
-@pytest.mark.parametrize("url", ["no address", "http://[", "http://127.0.0.1:{port}/x?secret=s3cr3t"])
-def test_an_address_that_is_none_keeps_its_secrets(url: str) -> None:
-    """Messages go into logs that many read."""
+@pytest.mark.parametrize("url", ["not a URL", "http://[", "http://127.0.0.1:{port}/x?secret=s3cr3t"])
+def test_the_error_for_an_invalid_url_has_no_secrets(url: str) -> None:
+    """Many people read logs."""
     observer = AnnotationWebhook(lambda: Webhook(url=url.format(port=free_port()), token="a\nb"))
     observer.load_began(BEGUN)
     with pytest.raises(DeliveryError) as caught:
@@ -149,15 +149,15 @@ def test_an_address_that_is_none_keeps_its_secrets(url: str) -> None:
     assert "s3cr3t" not in str(caught.value)
 
 
-def test_nowhere_is_nowhere() -> None:
-    """Without a setting nothing is sent and nothing is told."""
+def test_without_a_setting_nothing_is_sent() -> None:
+    """And no error is raised."""
     observer = AnnotationWebhook(lambda: None)
     observer.load_began(BEGUN)
     observer.load_ended(ENDED)
 
 
-def test_the_environment_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For the command line; nothing of it is shown."""
+def test_the_webhook_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the command line; its repr has no secrets."""
     monkeypatch.delenv("BELLWETHER_ANNOTATIONS_URL", raising=False)
     assert environment_webhook() is None
     monkeypatch.setenv("BELLWETHER_ANNOTATIONS_URL", "https://grafana.example/api/annotations")

@@ -1,4 +1,4 @@
-"""Credentials: every way in which a connection says who calls, and messages that do not repeat it."""
+"""Credentials: every form that a connection may have, and messages without its secrets."""
 
 import base64
 import json
@@ -27,11 +27,11 @@ BEARER = {"Authorization": f"Bearer {SECRET}"}
     ("secrets", "headers"),
     [
         ({"login": "ann", "password": SECRET}, basic(f"ann:{SECRET}")),
-        ({"login": "ann", "password": f" {SECRET}"}, basic(f"ann: {SECRET}")),  # a blank may be part of it
+        ({"login": "ann", "password": f" {SECRET}"}, basic(f"ann: {SECRET}")),  # a space may be part of it
         ({"login": "ann"}, basic("ann:")),
         ({"login": "änn", "password": "a:b"}, basic("änn:a:b")),
         ({"password": SECRET}, BEARER),
-        ({"password": f"{SECRET}\n"}, BEARER),  # as it comes out of a file
+        ({"password": f"{SECRET}\n"}, BEARER),  # as read from a file
         ({"extra": {"token": SECRET}}, BEARER),
         ({"extra": json.dumps({"token": SECRET})}, BEARER),
         ({"login": "", "password": "", "extra": {"token": SECRET}}, BEARER),
@@ -39,11 +39,11 @@ BEARER = {"Authorization": f"Bearer {SECRET}"}
         ({"extra": {"headers": json.dumps({"X-Api-Key": SECRET})}}, {"X-Api-Key": SECRET}),
         ({"extra": {"headers": {"authorization": f"Token {SECRET}"}}}, {"authorization": f"Token {SECRET}"}),
         ({"password": SECRET, "extra": {"headers": {"X-Tenant": "fx"}}}, {"X-Tenant": "fx"} | BEARER),
-        ({"password": SECRET, "extra": {"verify": False, "timeout": 5}}, BEARER),  # for others, left alone
+        ({"password": SECRET, "extra": {"verify": False, "timeout": 5}}, BEARER),  # other keys are ignored
     ],
 )
-def test_every_way_to_say_who_calls(secrets: dict[str, Any], headers: dict[str, str]) -> None:
-    """Login and password are Basic, a secret alone is Bearer, and headers are what they are."""
+def test_every_form_of_credentials(secrets: dict[str, Any], headers: dict[str, str]) -> None:
+    """Login and password become Basic, a password alone becomes Bearer, and headers stay unchanged."""
     assert secret_headers(Secrets(**secrets), connection="orders_api") == headers
 
 
@@ -56,13 +56,13 @@ def test_every_way_to_say_who_calls(secrets: dict[str, Any], headers: dict[str, 
         ({"extra": {"tokn": SECRET}}, "it has no credentials"),
         (
             {"password": SECRET, "extra": {"token": SECRET}},
-            "password and token in extra would each be the Authorization; leave one of them",
+            "password and token in extra would all set the Authorization header; keep one of them",
         ),
         (
             {"login": SECRET, "extra": {"headers": {"AUTHORIZATION": SECRET}}},
-            "login and AUTHORIZATION in extra would each be the Authorization",
+            "login and AUTHORIZATION in extra would all set the Authorization header",
         ),
-        ({"login": f"{SECRET}:x"}, "a login must not have a colon in it (RFC 7617)"),
+        ({"login": f"{SECRET}:x"}, "a login must not contain a colon (RFC 7617)"),
         ({"password": f"{SECRET}\nHost: evil"}, "Authorization must be one line of text"),
         ({"password": f"{SECRET}€"}, "Authorization must be Latin-1 text"),
         ({"extra": {"token": 4711}}, "token in extra must be text"),
@@ -76,8 +76,8 @@ def test_every_way_to_say_who_calls(secrets: dict[str, Any], headers: dict[str, 
         ({"extra": {"headers": {"Host": SECRET}}}, "in extra, Host is set by the load generator itself"),
     ],
 )
-def test_a_connection_that_cannot_be_used(secrets: dict[str, Any], reason: str) -> None:
-    """One sentence that says what to change, and nothing of what the connection holds."""
+def test_an_unusable_connection(secrets: dict[str, Any], reason: str) -> None:
+    """The message says what to change, without the secrets of the connection."""
     with pytest.raises(ConfigurationError) as caught:
         secret_headers(Secrets(**secrets), connection="orders_api")
     assert str(caught.value).startswith(f"the connection orders_api cannot be used: {reason}")
@@ -85,7 +85,7 @@ def test_a_connection_that_cannot_be_used(secrets: dict[str, Any], reason: str) 
 
 
 def everything_of(error: BaseException | None) -> str:
-    """Return what a log could show of an error: it, and all that led to it."""
+    """Return everything that a log could show of an error and its causes."""
     text = ""
     while error is not None:
         text += f"{error!r} {error.args!r} "
@@ -93,8 +93,8 @@ def everything_of(error: BaseException | None) -> str:
     return text
 
 
-def test_secrets_are_not_shown() -> None:
-    """Not even where someone logs the object itself."""
+def test_secrets_are_not_printed() -> None:
+    """Not even if the object itself is logged."""
     assert "4711" not in repr(Secrets(login=SECRET, password=SECRET, extra={"token": SECRET}))
 
 
@@ -117,7 +117,7 @@ def test_secrets_are_not_shown() -> None:
     ],
 )
 def test_both_of_airflows_forms_are_read(monkeypatch: pytest.MonkeyPatch, text: str, headers: dict[str, str]) -> None:
-    """What Airflow takes from the variable is what the command line takes."""
+    """The command line reads the same variable as Airflow."""
     monkeypatch.setenv(VARIABLE, text)
     assert environment_credentials(SERVICE) == headers
 
@@ -128,12 +128,12 @@ def test_both_of_airflows_forms_are_read(monkeypatch: pytest.MonkeyPatch, text: 
         (f'{{"password": "{SECRET}"', "it is not valid JSON"),
         ('{"password": 4711}', "password must be text; put it in quotes"),
         (f"http://ann:{SECRET}@[host", "it is neither a JSON object nor a URI"),
-        (f"http://ann:{SECRET}℀@host", "it is neither a JSON object nor a URI"),  # urllib's message would quote it
+        (f"http://ann:{SECRET}℀@host", "it is neither a JSON object nor a URI"),  # the message of urllib quotes it
         (SECRET, "it has no credentials"),
     ],
 )
 def test_a_variable_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, text: str, reason: str) -> None:
-    """What is wrong is said without what stands there."""
+    """The message has the problem, but not the value."""
     monkeypatch.setenv(VARIABLE, text)
     with pytest.raises(ConfigurationError, match=f"^the connection orders_api cannot be used: {reason}") as caught:
         environment_credentials(SERVICE)
@@ -141,8 +141,8 @@ def test_a_variable_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, text: s
 
 
 @pytest.mark.parametrize("text", [None, "", "  "])
-def test_a_connection_that_is_not_there(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
-    """The message says who needs it, what has to be in it, and where to put it."""
+def test_a_missing_connection(monkeypatch: pytest.MonkeyPatch, text: str | None) -> None:
+    """The message says which service needs it, what it must contain, and where to set it."""
     monkeypatch.delenv(VARIABLE, raising=False)
     if text is not None:
         monkeypatch.setenv(VARIABLE, text)
@@ -156,5 +156,5 @@ def test_a_connection_that_is_not_there(monkeypatch: pytest.MonkeyPatch, text: s
 
 
 def test_a_service_without_a_connection_has_no_credentials() -> None:
-    """Nothing is looked for."""
+    """No variable is read."""
     assert environment_credentials(small_service()) == {}

@@ -1,4 +1,4 @@
-"""The machine's resolver: in its order, each address once, and never for longer than its time."""
+"""Name resolution: unique addresses in the resolver's order, with a timeout."""
 
 import socket
 import threading
@@ -11,15 +11,15 @@ from include.perf.adapters.http.http_target import resolve
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, answer: Any) -> list[tuple[Any, ...]]:
-    """Let ``getaddrinfo`` answer what a test says."""
-    asked: list[tuple[Any, ...]] = []
+    """Replace ``getaddrinfo`` and return the list of its calls."""
+    calls: list[tuple[Any, ...]] = []
 
     def getaddrinfo(host: str, port: int, **options: Any) -> Any:
-        asked.append((host, port, options))
+        calls.append((host, port, options))
         return answer() if callable(answer) else answer
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    return asked
+    return calls
 
 
 def _entry(family: int, *where: Any) -> tuple[Any, ...]:
@@ -27,28 +27,28 @@ def _entry(family: int, *where: Any) -> tuple[Any, ...]:
 
 
 def test_loopback_by_its_name() -> None:
-    """Really asked: one or both of them, as the machine has it."""
+    """Without a fake: the machine has one or both addresses."""
     found = resolve("localhost", 8000)
     assert found
     assert set(found) <= {"127.0.0.1", "::1"}
 
 
-def test_the_order_is_kept_and_doubles_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of every family; the resolver says which is to be tried first."""
+def test_addresses_keep_their_order_without_duplicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of both families; the resolver decides which is tried first."""
     found = [
         _entry(socket.AF_INET6, "fd00::7", 8000, 0, 0),
         _entry(socket.AF_INET, "10.0.0.7", 8000),
         _entry(socket.AF_INET6, "fd00::7", 8000, 0, 0),
         _entry(socket.AF_INET6, "fe80::7%eth0", 8000, 0, 2),
     ]
-    asked = answering(monkeypatch, found)
+    calls = answering(monkeypatch, found)
     assert resolve("gateway", 8000) == ["fd00::7", "10.0.0.7", "fe80::7%eth0"]
-    assert asked == [("gateway", 8000, {"type": socket.SOCK_STREAM})]
+    assert calls == [("gateway", 8000, {"type": socket.SOCK_STREAM})]
 
 
 @pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_AGAIN])
-def test_what_the_resolver_says_is_passed_on(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Its number tells a name that does not exist from a resolver that does not know."""
+def test_the_error_of_the_resolver_is_passed_on(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Its number distinguishes an unknown name from a failing resolver."""
 
     def fail() -> None:
         raise socket.gaierror(number, "no")
@@ -59,14 +59,14 @@ def test_what_the_resolver_says_is_passed_on(monkeypatch: pytest.MonkeyPatch, nu
     assert caught.value.errno == number
 
 
-def test_a_name_that_cannot_be_asked_for_is_an_error() -> None:
-    """A label has 63 letters at most."""
+def test_an_invalid_host_name() -> None:
+    """A label has at most 63 characters."""
     with pytest.raises(OSError, match="is not a valid host name"):
         resolve("a" * 64 + ".example", 8000)
 
 
-def test_a_resolver_that_does_not_answer_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It cannot be interrupted, and keeps neither the run nor the process."""
+def test_a_resolver_that_does_not_respond(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot be interrupted, but delays neither the run nor the end of the process."""
     over = threading.Event()
 
     def wait() -> list[Any]:
@@ -76,9 +76,9 @@ def test_a_resolver_that_does_not_answer_is_left_alone(monkeypatch: pytest.Monke
     answering(monkeypatch, wait)
     began = time.monotonic()
     try:
-        with pytest.raises(TimeoutError, match=r"^the resolver did not answer within 0\.2 s$"):
+        with pytest.raises(TimeoutError, match=r"^the resolver did not respond within 0\.2 s$"):
             resolve("gateway", 8000, timeout_s=0.2)
         assert time.monotonic() - began < 3
-        assert all(each.daemon for each in threading.enumerate() if each.name == "resolve gateway")
+        assert all(thread.daemon for thread in threading.enumerate() if thread.name == "resolve gateway")
     finally:
         over.set()

@@ -1,4 +1,4 @@
-"""Figures of windows in which something began anew: Prometheus itself, or the service."""
+"""Metrics of windows with a restart of Prometheus or of the service."""
 
 import time
 from collections.abc import Iterator
@@ -29,13 +29,13 @@ def exporter() -> Iterator[Exporter]:
 
 
 def await_scrapes(exporter: Exporter, more: int) -> None:
-    """Wait until it was scraped so many times more."""
-    wanted = exporter.good + more
-    eventually(lambda: exporter.good >= wanted, within_s=60)
+    """Wait for more successful scrapes."""
+    total = exporter.good + more
+    eventually(lambda: exporter.good >= total, within_s=60)
 
 
 def test_prometheus_killed_within_the_window(exporter: Exporter, tmp_path: Path) -> None:
-    """What it had stored is still there; what it missed shows in the coverage, and no figure is made of the rest."""
+    """Stored samples are still there; missed scrapes lower the coverage, so no metric has a value."""
     port, targets = free_port(), {"known": exporter.server.port}
     with ExitStack() as first:
         first.enter_context(prometheus(tmp_path, targets=targets, port=port))
@@ -50,8 +50,8 @@ def test_prometheus_killed_within_the_window(exporter: Exporter, tmp_path: Path)
         figures = scrape_figures(SERVICE, window, Prometheus(url))
     assert figures.coverage_ratio is not None
     assert figures.coverage_ratio == pytest.approx(24 / (window.duration_s / 0.2), abs=0.12)
-    assert {each.value for each in figures.metrics.values()} == {None}
-    assert {each.reason for each in figures.metrics.values()} == {
+    assert {metric.value for metric in figures.metrics.values()} == {None}
+    assert {metric.reason for metric in figures.metrics.values()} == {
         f"only {figures.coverage_ratio:.0%} of the scrapes succeeded"
     }
     (problem,) = server_problems(figures)
@@ -59,7 +59,7 @@ def test_prometheus_killed_within_the_window(exporter: Exporter, tmp_path: Path)
 
 
 def test_the_service_restarted_within_the_window(exporter: Exporter, tmp_path: Path) -> None:
-    """Its counter begins at zero again: the figures are right all the same, and it is said that it began anew."""
+    """Its counter is reset: the metrics are still right, and the restart is reported."""
     with prometheus(tmp_path, targets={"known": exporter.server.port}) as url:
         await_scrapes(exporter, 5)
         start = datetime.now(UTC)
@@ -70,7 +70,7 @@ def test_the_service_restarted_within_the_window(exporter: Exporter, tmp_path: P
         await_scrapes(exporter, 3)
         figures = scrape_figures(SERVICE, window, Prometheus(url))
         after = scrape_figures(SERVICE, Window(start=window.end, end=datetime.now(UTC)), Prometheus(url))
-    # What it used between the last scrape of the old and the start of the new one is lost: 0.2 s of 8 s at most.
+    # Usage between the last scrape of the old process and the start of the new one is lost: at most 0.2 s of 8 s.
     assert figures.metrics["cpu_usage"].value == pytest.approx(CPU_CORES, rel=0.05)
     assert figures.metrics["memory_usage"].value == MEMORY_BYTES
     assert figures.restarted_at is not None

@@ -1,4 +1,4 @@
-"""A real Prometheus asked for single values and for figures over a window."""
+"""Queries to a real Prometheus for single values and for the metrics of a window."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ INTERVAL_S = 0.2
 
 
 def known_as(name: str, *, interval_s: float = INTERVAL_S, **queries: str) -> Service:
-    """Return a service that is scraped five times a second."""
+    """Return a service that is scraped five times per second."""
     return service_named(name, interval_s=interval_s, **queries)
 
 
@@ -37,7 +37,7 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Started once; it scrapes five times a second."""
+    """Started once; it scrapes five times per second."""
     exporter, burner_port = Exporter(), free_port()
     try:
         with python("-c", BURNER, str(burner_port), stdout=subprocess.PIPE) as burner:
@@ -55,7 +55,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.mark.integration
 def test_a_value_is_what_was_scraped(stack: Stack) -> None:
-    """One series, one number, at the time asked for."""
+    """One series, one number, at the requested time."""
     assert stack.source.value('process_resident_memory_bytes{service="known"}', at=datetime.now(UTC)) == 104857600
 
 
@@ -67,21 +67,21 @@ def test_a_value_is_what_was_scraped(stack: Stack) -> None:
         ("two_series", NoData, "2 series instead of one for two_series"),
         ("not_a_number", NoData, "the value of not_a_number is nan"),
         ("infinite", NoData, "the value of infinite is inf"),
-        ("rate(", QueryRejected, 'Prometheus refused rate(: invalid parameter "query": 1:6: parse error: '),
+        ("rate(", QueryRejected, 'Prometheus rejected rate(: invalid parameter "query": 1:6: parse error: '),
         ('process_resident_memory_bytes{service="known"}[5s]', QueryRejected, "does not return a vector"),
         ("1", QueryRejected, "1 does not return a vector"),
         ('"text"', QueryRejected, "does not return a vector"),
     ],
 )
-def test_what_is_not_one_number_is_said_so(stack: Stack, query: str, error: type[Exception], message: str) -> None:
-    """Empty, NaN, several series and wrong queries are told apart; none is a value."""
+def test_a_result_that_is_not_one_number(stack: Stack, query: str, error: type[Exception], message: str) -> None:
+    """No series, NaN, several series and invalid queries have different errors; none is a value."""
     with pytest.raises(error, match=re.escape(message)):
         stack.source.value(query, at=datetime.now(UTC))
 
 
 @pytest.mark.integration
 def test_a_target_is_scraped_when_it_is_up(stack: Stack) -> None:
-    """A target that is known but down, or not known at all, is not."""
+    """A target that is down or unknown is not."""
     now = datetime.now(UTC)
     assert is_scraped(known_as("known"), stack.source, at=now)
     assert not is_scraped(known_as("gone"), stack.source, at=now)
@@ -89,24 +89,24 @@ def test_a_target_is_scraped_when_it_is_up(stack: Stack) -> None:
 
 
 def await_scrapes(stack: Stack, *, good: int = 0, bad: int = 0) -> None:
-    """Wait until the exporter was asked so many times more."""
-    wanted = (stack.exporter.good + good, stack.exporter.bad + bad)
-    eventually(lambda: stack.exporter.good >= wanted[0] and stack.exporter.bad >= wanted[1], within_s=60)
+    """Wait for more successful and failed scrapes."""
+    totals = (stack.exporter.good + good, stack.exporter.bad + bad)
+    eventually(lambda: stack.exporter.good >= totals[0] and stack.exporter.bad >= totals[1], within_s=60)
 
 
 def figures_over(stack: Stack, window: Window, service: Service) -> ServerFigures:
-    """Ask for a window once its last samples are stored."""
+    """Query a window once its last samples are stored."""
     await_scrapes(stack, good=3)
     return scrape_figures(service, window, stack.source)
 
 
 @pytest.mark.integration
 def test_figures_are_averages_over_exactly_the_window(stack: Stack) -> None:
-    """A constant is found exactly, a counter's rate to what its samples allow."""
+    """A constant is exact; a counter's rate is as exact as its samples allow."""
     start = datetime.now(UTC)
     await_scrapes(stack, good=20)
     figures = figures_over(stack, Window(start=start, end=datetime.now(UTC)), known_as("known"))
-    values = {name: each.value for name, each in figures.metrics.items()}
+    values = {name: metric.value for name, metric in figures.metrics.items()}
     assert values["memory_usage"] == 104857600
     assert values["disk_usage"] == pytest.approx(0.75)  # 1 − 250 / 1000
     assert values["cpu_usage"] == pytest.approx(0.25, rel=0.10)
@@ -116,7 +116,7 @@ def test_figures_are_averages_over_exactly_the_window(stack: Stack) -> None:
 
 @pytest.mark.integration
 def test_a_window_that_was_half_scraped_has_half_the_coverage(stack: Stack) -> None:
-    """The averages would still look normal: the coverage tells, and there are none."""
+    """The averages would look normal, but the coverage shows the gap, so there are none."""
     exporter = stack.exporter
     start, good = datetime.now(UTC), exporter.good
     await_scrapes(stack, good=12)
@@ -128,18 +128,18 @@ def test_a_window_that_was_half_scraped_has_half_the_coverage(stack: Stack) -> N
     window = Window(start=start, end=end)
     figures = figures_over(stack, window, known_as("known"))
     assert figures.coverage_ratio is not None
-    # A scrape under way at either end may count or not.
+    # A scrape in progress at either end may count or not.
     assert figures.coverage_ratio == pytest.approx(good / (window.duration_s / INTERVAL_S - 1), abs=0.12)
     assert figures.coverage_ratio < 0.8
-    # No scrape in the last 0.4 s is told first; either way there are no figures rather than wrong ones.
+    # A missing scrape in the last 0.4 s is reported first; in both cases no value is better than a wrong one.
     (problem,) = server_problems(figures)
     assert problem.startswith("Prometheus has no scrape of known in the last 0.4 s of the measured window")
-    assert {each.value for each in figures.metrics.values()} == {None}
+    assert {metric.value for metric in figures.metrics.values()} == {None}
 
 
 @pytest.mark.integration
 def test_a_wrong_scrape_interval_shows_in_the_coverage(stack: Stack) -> None:
-    """A catalogue that says 100 ms where Prometheus scrapes each 200 ms finds half of it."""
+    """With 100 ms in the catalogue and 200 ms in Prometheus, the coverage is one half."""
     start = datetime.now(UTC)
     await_scrapes(stack, good=15)
     window = Window(start=start, end=datetime.now(UTC))
@@ -151,10 +151,10 @@ def test_a_wrong_scrape_interval_shows_in_the_coverage(stack: Stack) -> None:
 @pytest.mark.alone
 @pytest.mark.integration
 def test_the_cpu_figure_is_what_the_process_used(stack: Stack) -> None:
-    """Against the kernel's own account of a process that works 40 % of the time.
+    """Compared with the kernel's accounting of a process that works 40 % of the time.
 
-    What is between a window's ends and the scrapes next to them is guessed, so it is the number of scrapes that counts:
-    100 of them here, 120 in ten minutes at 5 s. But a delay of this machine weighs 30 times as much.
+    Usage between the ends of the window and the nearest scrapes is extrapolated, so the error depends on the number of
+    scrapes: 100 here, 120 in ten minutes at 5 s. A delay of this machine weighs 30 times as much as there.
     """
     start, used = datetime.now(UTC), stack.burner.cpu_times()
     await_scrapes(stack, good=100)
@@ -162,7 +162,7 @@ def test_the_cpu_figure_is_what_the_process_used(stack: Stack) -> None:
     window = Window(start=start, end=end)
     truth = (used_then.user + used_then.system - used.user - used.system) / window.duration_s
     figures = figures_over(stack, window, known_as("burner"))
-    # The disk's metric is not there, and that is no value.
+    # The exporter has no disk metric, so there is no value.
     assert figures.metrics["disk_usage"].value is None
     assert (figures.metrics["disk_usage"].reason or "").startswith("no data for 1 - min(")
     assert figures.metrics["cpu_usage"].value == pytest.approx(truth, rel=0.03)
@@ -171,7 +171,7 @@ def test_the_cpu_figure_is_what_the_process_used(stack: Stack) -> None:
 
 @pytest.mark.integration
 def test_a_service_that_was_never_scraped_has_no_figures(stack: Stack) -> None:
-    """Its run is invalid, with the reason."""
+    """Its run is invalid, and the reason is given."""
     end = datetime.now(UTC)
     window = Window(start=datetime.fromtimestamp(end.timestamp() - 2, tz=UTC), end=end)
     figures = scrape_figures(known_as("unknown"), window, stack.source)
@@ -181,20 +181,20 @@ def test_a_service_that_was_never_scraped_has_no_figures(stack: Stack) -> None:
 
 
 @pytest.mark.integration
-def test_an_empty_window_is_not_asked_about(stack: Stack) -> None:
-    """A load that ended in its warm-up measured nothing."""
+def test_an_empty_window_is_not_queried(stack: Stack) -> None:
+    """A load that ended during the warm-up has no measurement."""
     now = datetime.now(UTC)
     figures = scrape_figures(known_as("known"), Window(start=now, end=now), stack.source)
     assert server_problems(figures) == ["the measured window is empty"]
 
 
 @pytest.mark.integration
-def test_a_wrong_query_of_the_catalogue_is_a_metric_without_a_value(stack: Stack) -> None:
-    """The other metrics are there all the same."""
+def test_an_invalid_query_in_the_catalogue_gives_a_metric_without_a_value(stack: Stack) -> None:
+    """The other metrics still have values."""
     start = datetime.now(UTC)
     await_scrapes(stack, good=5)
     wrong = {"memory_usage": "process_resident_memory_bytes{$selector}[$window]", "disk_usage": "nonsense([$window])"}
     figures = figures_over(stack, Window(start=start, end=datetime.now(UTC)), known_as("known", **wrong))
     assert figures.metrics["cpu_usage"].value == pytest.approx(0.25, rel=0.2)
     assert (figures.metrics["memory_usage"].reason or "").endswith("does not return a vector")
-    assert (figures.metrics["disk_usage"].reason or "").startswith("Prometheus refused nonsense([")
+    assert (figures.metrics["disk_usage"].reason or "").startswith("Prometheus rejected nonsense([")

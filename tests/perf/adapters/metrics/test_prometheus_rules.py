@@ -1,4 +1,4 @@
-"""Prometheus' rules over HTTP: reloading, and what it has loaded."""
+"""The rules of Prometheus over HTTP: reloading and listing them."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ RULES = {
 
 
 def test_rules_are_listed(serve: Serve) -> None:
-    """Of every group, with the error of the last evaluation on one line."""
+    """Of all groups, with the error of the last evaluation on one line."""
     server = PrometheusRules(serve(always(answer(json.dumps(RULES).encode()))).url)
     assert server.loaded() == (
         LoadedRule(name="bellwether:rules_info", labels={"digest": "abc"}),
@@ -49,10 +49,10 @@ def test_a_reload_is_a_post_with_the_credentials(serve: Serve) -> None:
     assert b"Authorization: Bearer t" in seen[0]
 
 
-def test_no_login_of_the_machine_takes_the_place_of_ours(
+def test_a_netrc_does_not_replace_the_credentials(
     serve: Serve, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """As for questions: the machine's own file of logins is for others."""
+    """The machine's ``.netrc`` is ignored, as for queries."""
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login ann password other", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     seen = []
@@ -66,32 +66,32 @@ def test_no_login_of_the_machine_takes_the_place_of_ours(
     assert b"Authorization: Bearer t\r\n" in seen[0]
 
 
-def test_a_refused_reload_tells_why(serve: Serve) -> None:
-    """Prometheus' own words, and that another file may be meant."""
-    told = answer(b"failed to reload config: rule 3 is wrong", status="500 Internal Server Error")
+def test_a_rejected_reload_has_the_reason(serve: Serve) -> None:
+    """In the words of Prometheus, with the hint that another file may be invalid."""
+    response = answer(b"failed to reload config: rule 3 is wrong", status="500 Internal Server Error")
     with pytest.raises(RulesRefused) as caught:
-        PrometheusRules(serve(always(told)).url).reload()
-    assert "failed to reload config: rule 3 is wrong; the rules before stay in place" in str(caught.value)
+        PrometheusRules(serve(always(response)).url).reload()
+    assert "failed to reload config: rule 3 is wrong; the previous rules stay in place" in str(caught.value)
 
 
-def test_a_prometheus_that_may_not_be_reloaded_says_how_it_could(serve: Serve) -> None:
-    """Without --web.enable-lifecycle it answers 403; the rules are right all the same."""
-    told = answer(b"Lifecycle API is not enabled.", status="403 Forbidden")
+def test_the_error_for_a_disabled_reload_has_the_remedy(serve: Serve) -> None:
+    """Without --web.enable-lifecycle Prometheus returns 403, although the rules are valid."""
+    response = answer(b"Lifecycle API is not enabled.", status="403 Forbidden")
     with pytest.raises(RulesError, match=r"start it with --web\.enable-lifecycle") as caught:
-        PrometheusRules(serve(always(told)).url).reload()
+        PrometheusRules(serve(always(response)).url).reload()
     assert not isinstance(caught.value, RulesRefused)
 
 
 @pytest.mark.parametrize(
-    "told", [answer(b"<html>log in</html>"), answer(b"[1]"), answer(b"bad gateway", status="502 Bad Gateway")]
+    "response", [answer(b"<html>log in</html>"), answer(b"[1]"), answer(b"bad gateway", status="502 Bad Gateway")]
 )
-def test_what_is_no_prometheus_is_not_understood(serve: Serve, told: bytes) -> None:
-    """A login page, another program, a proxy: the remedy is the address."""
-    with pytest.raises(PrometheusUnavailable, match="the address and the credentials in MY_SETTING"):
-        PrometheusRules(serve(always(told)).url, set_in="MY_SETTING").loaded()
+def test_a_response_that_is_not_from_prometheus(serve: Serve, response: bytes) -> None:
+    """A login page, another program or a proxy: the remedy is the URL."""
+    with pytest.raises(PrometheusUnavailable, match="its URL and credentials in MY_SETTING"):
+        PrometheusRules(serve(always(response)).url, set_in="MY_SETTING").loaded()
 
 
 def test_a_prometheus_that_is_down() -> None:
-    """Nobody listens there."""
-    with pytest.raises(PrometheusUnavailable, match="does not answer"):
+    """No process listens at the address."""
+    with pytest.raises(PrometheusUnavailable, match="cannot be reached: connection refused; check that it runs"):
         PrometheusRules(f"http://127.0.0.1:{free_port()}").reload()

@@ -1,4 +1,4 @@
-"""What tests of the object store share."""
+"""Fixtures for the tests of the object store."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from tests.object_stores import ObjectStore, Proxy
 
 @pytest.fixture
 def objects(s3: ObjectStore) -> Objects:
-    """The objects below a prefix of a bucket of its own."""
+    """Objects below a prefix of a separate bucket."""
     return s3.objects()
 
 
 @pytest.fixture
 def proxy(s3: ObjectStore) -> Iterator[Proxy]:
-    """What stands between a client and the server, and can fail."""
+    """A proxy between client and server that can fail on purpose."""
     proxy = Proxy(s3.port)
     yield proxy
     proxy.close()

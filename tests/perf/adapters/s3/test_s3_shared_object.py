@@ -1,4 +1,4 @@
-"""Changes by compare-and-swap: who was slower starts again, and nothing is lost."""
+"""Changes by compare-and-swap: after a conflict the change is repeated, and nothing is lost."""
 
 import multiprocessing
 from functools import partial
@@ -23,29 +23,29 @@ PROMOTIONS = 12
 
 
 def added(content: bytes | None, *, text: bytes) -> Changed[int]:
-    """Add to the end, and return how long it is now."""
-    whole = (content or b"") + text
-    return Changed(content=whole, result=len(whole))
+    """Append a text, and return the new length."""
+    longer = (content or b"") + text
+    return Changed(content=longer, result=len(longer))
 
 
 @pytest.fixture
 def shared(objects: Objects) -> SharedObject:
-    """An object that is not there yet; nobody sleeps."""
+    """An object that does not exist yet; retries do not sleep."""
     return SharedObject(objects, "deep/shared.txt", wait=lambda _: None)
 
 
 def test_a_change_is_there_for_the_next_reader(shared: SharedObject) -> None:
-    """With what the change returned."""
+    """And the change returns its result."""
     assert (shared.read(), shared.stamp()) == (None, None)
     assert shared.update(partial(added, text=b"1")) == 1
-    mark = shared.stamp()
+    stamp = shared.stamp()
     assert shared.update(partial(added, text=b"22")) == 3
     assert shared.read() == b"122"
-    assert shared.stamp() != mark
+    assert shared.stamp() != stamp
 
 
-def test_who_was_slower_starts_again_from_what_is_there(shared: SharedObject) -> None:
-    """The change is called again, with what the other one wrote."""
+def test_a_change_is_repeated_after_a_conflict(shared: SharedObject) -> None:
+    """It is called again with the content of the other writer."""
     seen: list[bytes | None] = []
 
     def slow(content: bytes | None) -> Changed[int]:
@@ -59,27 +59,27 @@ def test_who_was_slower_starts_again_from_what_is_there(shared: SharedObject) ->
 
 
 def test_a_failing_change_leaves_what_was_there(shared: SharedObject) -> None:
-    """What it raises is passed on."""
+    """Its exception is passed on."""
     shared.update(partial(added, text=b"1"))
     with pytest.raises(ZeroDivisionError):
         shared.update(lambda _: Changed(content=b"", result=1 // 0))
     assert shared.read() == b"1"
 
 
-def test_who_is_never_the_faster_one_is_told(shared: SharedObject) -> None:
-    """After some tries; nothing of it was written."""
+def test_a_change_that_always_conflicts_fails(shared: SharedObject) -> None:
+    """After some attempts; nothing of it was written."""
 
     def slow(content: bytes | None) -> Changed[int]:
         shared.update(partial(added, text=b"x"))
         return added(content, text=b"slow")
 
-    with pytest.raises(StoreError, match=rf"^cannot change {shared.where}: others were faster {ATTEMPTS} times"):
+    with pytest.raises(StoreError, match=rf"^cannot change {shared.where}: {ATTEMPTS} attempts conflicted with other"):
         shared.update(slow)
     assert shared.read() == b"x" * ATTEMPTS
 
 
-def test_a_change_whose_answer_was_lost_is_done_once(s3: ObjectStore, objects: Objects, proxy: Proxy) -> None:
-    """The client's own second request does not count as somebody else's."""
+def test_a_change_whose_response_was_lost_is_made_once(s3: ObjectStore, objects: Objects, proxy: Proxy) -> None:
+    """The repeated request of the client is not a conflict with another writer."""
     login = s3.through(proxy)
     far = SharedObject(Objects(objects.place, lambda: login), "a", wait=lambda _: None)
     seen: list[bytes | None] = []
@@ -105,40 +105,40 @@ def shared_baselines(kind: str, objects: Objects, folder: Path) -> SharedBaselin
 
 
 def _promote(baselines: Baselines, *, run_id: str) -> int:
-    """Promote a run, and return the version that it made."""
+    """Promote a run and return the new version."""
     return baselines.promote(run(run_id), approval=approval(run_id=run_id)).version
 
 
-def _promote_many(shared: SharedBaselines, name: str, start: Barrier, told: "multiprocessing.Queue[int]") -> None:
+def _promote_many(shared: SharedBaselines, name: str, start: Barrier, versions: "multiprocessing.Queue[int]") -> None:
     start.wait()
     for number in range(PROMOTIONS):
-        told.put(shared.update(partial(_promote, run_id=f"{name}{number}")))
+        versions.put(shared.update(partial(_promote, run_id=f"{name}{number}")))
 
 
 @pytest.mark.parametrize("kind", ["file", "s3"])
 def test_two_processes_that_promote_at_once_lose_nothing(kind: str, objects: Objects, tmp_path: Path) -> None:
-    """2 processes × 12 promotions of one cell = version 24; each was told a version of its own."""
+    """2 processes × 12 promotions of one cell = version 24; every promotion returned a different version."""
     shared = shared_baselines(kind, objects, tmp_path)
     context = multiprocessing.get_context("fork")
-    start, told = context.Barrier(2), context.Queue()
-    processes = [context.Process(target=_promote_many, args=(shared, name, start, told)) for name in ("a", "b")]
+    start, queue = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=_promote_many, args=(shared, name, start, queue)) for name in ("a", "b")]
     for process in processes:
         process.start()
-    versions = [told.get(timeout=60) for _ in range(2 * PROMOTIONS)]
+    versions = [queue.get(timeout=60) for _ in range(2 * PROMOTIONS)]
     for process in processes:
         process.join(timeout=60)
     assert [process.exitcode for process in processes] == [0, 0]
     entry = shared.read().get(SERVICE, SCENARIO)
     assert entry is not None
     assert (entry.version, sorted(versions)) == (24, list(range(1, 25)))
-    assert {each.approval.run_id for each in (entry, *entry.previous)} <= {
+    assert {version.approval.run_id for version in (entry, *entry.previous)} <= {
         f"{name}{n}" for name in "ab" for n in range(12)
     }
 
 
 @pytest.mark.parametrize("kind", ["file", "s3"])
-def test_baselines_are_read_anew_only_when_they_changed(kind: str, objects: Objects, tmp_path: Path) -> None:
-    """Whoever changed them."""
+def test_baselines_are_read_again_only_after_a_change(kind: str, objects: Objects, tmp_path: Path) -> None:
+    """By any process."""
     shared = shared_baselines(kind, objects, tmp_path)
     cached = CachedBaselines(shared)
     assert cached.read().entries == {}
@@ -152,8 +152,8 @@ def test_baselines_are_read_anew_only_when_they_changed(kind: str, objects: Obje
 
 
 @pytest.mark.parametrize("kind", ["file", "s3"])
-def test_broken_baselines_stay_as_they_are(kind: str, objects: Objects, tmp_path: Path) -> None:
-    """Neither reading nor promoting touches what someone must look at; the message says where it is."""
+def test_invalid_baselines_are_not_changed(kind: str, objects: Objects, tmp_path: Path) -> None:
+    """Neither by reading nor by promoting; the message says where they are."""
     shared = shared_baselines(kind, objects, tmp_path)
     content: SharedContent = shared.content
     content.update(lambda _: Changed(content=b"{", result=None))
@@ -166,15 +166,18 @@ def test_broken_baselines_stay_as_they_are(kind: str, objects: Objects, tmp_path
 # Alerts
 
 
-def test_only_one_at_a_time_delivers(objects: Objects) -> None:
-    """The next one waits, and is told when that takes too long."""
+def test_only_one_process_delivers_at_a_time(objects: Objects) -> None:
+    """The next one waits, and fails when that takes too long."""
     clock = FixedClock()
     first, second = (
         alerts_in(SharedObject(objects, "alerts"), Leases(SharedObject(objects, "leases")), wait=clock.wait)
         for _ in range(2)
     )
     with first.delivering():
-        with pytest.raises(DeliveryError, match="another task is delivering, for more than 120 s"), second.delivering():
+        with (
+            pytest.raises(DeliveryError, match="another task has been delivering for more than 120 s"),
+            second.delivering(),
+        ):
             pytest.fail("two deliver at once")
         first.update(lambda book: None)
     with second.delivering():

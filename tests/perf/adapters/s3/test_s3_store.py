@@ -1,4 +1,4 @@
-"""Runs in an object store: what other programs put among their objects."""
+"""Runs in an object store with objects of other programs among them."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from tests.object_stores import files_in
 def test_a_key_that_leads_out_of_the_folder_is_left_out(
     objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nothing is written beside the folder that is lent; a warning says which object it was."""
-    lent = tmp_path / "lent"
-    lent.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(lent))
+    """Nothing is written outside the local folder; a warning names the object."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     store = S3Store(objects)
     uri = store.create(service="a", scenario="b", run_id="r1")
     names = ("../up", "charts/../../up", f"{tmp_path}/absolute", "./same", "")
@@ -28,6 +28,6 @@ def test_a_key_that_leads_out_of_the_folder_is_left_out(
     assert store.names(uri) == {"plain"}
     assert store.holding(uri).sizes == {"plain": 5}
     for name in names:
-        assert f"{uri}/{name} is no name of a file, and is left out" in caplog.text
+        assert f"{uri}/{name} is not a valid file name and is left out" in caplog.text
     store.discard(uri)
     assert list(objects.listed("a/b/r1")) == []
