@@ -24,15 +24,6 @@ if hasattr(tokenize, "FSTRING_MIDDLE"):  # from Python 3.12 on, an f-string is s
 PENDING_PROSE: frozenset[str] = frozenset(
     {
         "include/perf/__main__.py",
-        "include/perf/adapters/files/alert_file.py",
-        "include/perf/adapters/files/load_locks.py",
-        "include/perf/adapters/files/load_log.py",
-        "include/perf/adapters/http/annotation_webhook.py",
-        "include/perf/adapters/metrics/prometheus_rules.py",
-        "include/perf/adapters/metrics/prometheus_session.py",
-        "include/perf/adapters/s3/leases.py",
-        "include/perf/adapters/s3/objects.py",
-        "include/perf/adapters/s3/shared_state.py",
         "include/perf/cli/alert_commands.py",
         "include/perf/cli/baseline_commands.py",
         "include/perf/cli/inspect_commands.py",
@@ -42,21 +33,12 @@ PENDING_PROSE: frozenset[str] = frozenset(
 )
 PENDING_NAMES: frozenset[str] = frozenset(
     {
-        "include/perf/adapters/metrics/prometheus_rules.py",
-        "include/perf/adapters/metrics/prometheus_session.py",
-        "include/perf/adapters/s3/objects.py",
         "include/perf/cli/alert_commands.py",
         "include/perf/cli/baseline_commands.py",
     }
 )
 PENDING_LOOPS: frozenset[str] = frozenset(
     {
-        "include/perf/adapters/files/alert_file.py",
-        "include/perf/adapters/metrics/prometheus_metrics.py",
-        "include/perf/adapters/metrics/prometheus_session.py",
-        "include/perf/adapters/s3/leases.py",
-        "include/perf/adapters/s3/objects.py",
-        "include/perf/adapters/s3/store.py",
         "include/perf/cli/capacity_commands.py",
         "include/perf/pipeline/planning/time_plan.py",
         "tests/fakes/results_store.py",
@@ -66,17 +48,6 @@ PENDING_LOOPS: frozenset[str] = frozenset(
         "tests/integration/test_own_metrics.py",
         "tests/integration/test_planted_secrets_in_airflow.py",
         "tests/integration/test_production_comparison.py",
-        "tests/perf/adapters/files/test_alert_file.py",
-        "tests/perf/adapters/files/test_baseline_file.py",
-        "tests/perf/adapters/files/test_load_locks.py",
-        "tests/perf/adapters/files/test_sqlite_index.py",
-        "tests/perf/adapters/http/test_annotation_webhook.py",
-        "tests/perf/adapters/http/test_resolver.py",
-        "tests/perf/adapters/metrics/test_prometheus_answers.py",
-        "tests/perf/adapters/metrics/test_prometheus_interrupted.py",
-        "tests/perf/adapters/metrics/test_prometheus_metrics.py",
-        "tests/perf/adapters/s3/test_s3_leases.py",
-        "tests/perf/adapters/s3/test_s3_shared_object.py",
         "tests/perf/adapters/wiring/test_storage.py",
         "tests/perf/catalogue/scenario/test_market_hours.py",
         "tests/perf/catalogue/scenario/test_production_hours.py",

@@ -135,7 +135,7 @@ def test_a_login_in_the_address_is_told_to_nobody(serve: Serve) -> None:
     with pytest.raises(PrometheusUnavailable) as caught:
         prometheus_at(url.replace("http://", "http://ann:p4ss@")).metrics().value("up", at=START)
     assert str(caught.value) == (
-        f"Prometheus at {url} refused the login (403); correct the credentials in PROMETHEUS_URL "
+        f"Prometheus at {url} rejected the credentials (403); correct them in PROMETHEUS_URL "
         "(docs/prometheus.md, Logging in)"
     )
 
