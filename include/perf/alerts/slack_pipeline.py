@@ -36,7 +36,7 @@ class SlackPipelineWords:
 
     def measured_again(self, problem: Problem) -> Message:
         """Return the reply for a night in which all runs could be judged."""
-        return reply(f"all services could be judged, after {counted(problem.nights, 'night')}", icon=RESOLVED)
+        return reply(f"all services can be judged again after {counted(problem.nights, 'night')}", icon=RESOLVED)
 
     def failed(self, scenario: str, reason: str, links: Links) -> Message:
         """Return the message about a DAG run without any result."""

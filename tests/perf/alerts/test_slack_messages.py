@@ -461,7 +461,7 @@ def test_runs_that_could_not_be_judged() -> None:
     assert lines_of(message) == [line, *lines]
     again = pipeline.unmeasured_continues(records, of=6, missing=["risk"], links=LINKS, problem=problem())
     assert lines_of(again) == ["still not judged, night 3: 4 of 6 services", *lines]
-    line = ":white_check_mark: all services could be judged, after 3 nights"
+    line = ":white_check_mark: all services can be judged again after 3 nights"
     assert shown(pipeline.measured_again(problem())) == line
 
 
