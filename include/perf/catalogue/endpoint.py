@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, field_validator, model_validator
 from pydantic_core import from_json
 
-from include.perf.model.yaml_entries import Entry, Name
+from include.perf.model.yaml_entries import Entry, Name, matching
 
 FIELDS: dict[str, str] = {
     "instrument": "such as EUR_USD",
@@ -238,6 +238,11 @@ def _value_at(document: Any, steps: tuple[tuple[str, int | None], ...]) -> Any:
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
+RequestPath = Annotated[
+    str, matching(r"/[^?#$\s]*", "must be a path that starts with /, without query, fragment, $ or spaces")
+]
+
+
 class Endpoint(Entry):
     """An endpoint of a service.
 
@@ -250,7 +255,9 @@ class Endpoint(Entry):
 
     name: Name
     method: Method
-    path: Annotated[str, Field(pattern=r"^/[^?#$\s]*$")]
+    path: Annotated[
+        str, matching(r"/[^?#$\s]*", "must be a path that starts with /, without query, fragment, $ or spaces")
+    ]
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     query: dict[str, str | int | float] = Field(default_factory=dict)
     body: dict[str, Any] | None = None

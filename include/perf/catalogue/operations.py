@@ -11,13 +11,16 @@ from pydantic import Field
 
 from include.perf.catalogue.scenario.load_profile import MAX_RATE_RPS, MIN_RATE_RPS, LoadProfile
 from include.perf.catalogue.service import Service
-from include.perf.model.yaml_entries import Entry
+from include.perf.model.yaml_entries import Entry, matching
 
 LOAD_POOL = "bellwether_load"
 LOAD_POOL_DESCRIPTION = "Bellwether's load generators: one slot a request per second, capacity_rps in scenarios.yaml"
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 Channel = Annotated[str, Field(min_length=1, max_length=81)]
+
+
+UserGroup = Annotated[str, matching(r"S[A-Z0-9]{2,20}", "must be the ID of a user group, such as S0123ABCD")]
 
 
 class Operations(Entry):
@@ -40,7 +43,9 @@ class Operations(Entry):
     ops_channel: Channel = "#performance-ops"
     digest_channel: Channel | None = "#performance-digest"
     quiet_summary: bool = False
-    critical_mention: Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,20}$")] | None = None
+    critical_mention: (
+        Annotated[str, matching(r"S[A-Z0-9]{2,20}", "must be the ID of a user group, such as S0123ABCD")] | None
+    ) = None
     reload_rules: bool = False
     keep_requests_days: Days = 30
     keep_unfinished_days: Days = 7

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator
 
 from include.perf.model.metric import METRICS, Source
-from include.perf.model.yaml_entries import Entry
+from include.perf.model.yaml_entries import Entry, matching
 
 SERVER_METRICS = tuple(name for name, metric in METRICS.items() if metric.source is Source.PROMETHEUS)
 
@@ -19,6 +19,19 @@ COVERAGE = "coverage"
 """The query for the number of scrapes in a window, for the target with the fewest."""
 
 Kind = Literal["process", "container", "node"]
+
+Selector = Annotated[
+    str, Field(min_length=1), matching(r"[^{}]+", 'must be label matchers without braces, such as service="orders"')
+]
+MetricName = Annotated[
+    str,
+    matching(
+        r"[a-zA-Z_:][a-zA-Z0-9_:]*", "must be a metric name of letters, digits, _ and :, not starting with a digit"
+    ),
+]
+LabelName = Annotated[
+    str, matching(r"[a-zA-Z_][a-zA-Z0-9_]*", "must be a label name: letters, digits and _, not starting with a digit")
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +113,7 @@ class PrometheusTarget(Entry):
     """
 
     kind: Kind = "process"
-    selector: Annotated[str, Field(min_length=1, pattern=r"^[^{}]+$")]
+    selector: Selector
     scrape_interval_s: Annotated[float, Field(ge=0.1, le=300)] = 15.0
     queries: dict[str, str] = Field(default_factory=dict)
 
@@ -138,12 +151,6 @@ BUSIEST_S = 300
 """The rate of a scenario is compared with the busiest five minutes of production."""
 
 _BUSIEST_STEP = "1m"
-
-Selector = Annotated[str, Field(min_length=1, pattern=r"^[^{}]+$")]
-
-MetricName = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$")]
-
-LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 
 
 def _over_window(query: str) -> str:

@@ -27,9 +27,9 @@ from include.perf.catalogue.network import (
     same_host,
     why_no_host,
 )
-from include.perf.catalogue.prometheus_target import ProductionReference, PrometheusTarget
+from include.perf.catalogue.prometheus_target import LabelName, ProductionReference, PrometheusTarget
 from include.perf.model.metric import METRICS, Direction, Unit
-from include.perf.model.yaml_entries import Entry, ExtraParts, Name
+from include.perf.model.yaml_entries import Entry, ExtraParts, Name, matching
 
 LIMITED = {name: metric for name, metric in METRICS.items() if metric.direction is Direction.LOWER_IS_BETTER}
 """The metrics that may have a hard limit; throughput depends on the rate of the scenario."""
@@ -56,6 +56,12 @@ HardLimits = Annotated[dict[str, float], AfterValidator(_check)]
 
 AllowedNetwork = Annotated[Network, BeforeValidator(network_of)]
 
+ConnectionId = Annotated[
+    str,
+    Field(max_length=250),
+    matching(r"[A-Za-z0-9_.-]+", "must be the ID of a Connection of letters, digits, . _ and -"),
+]
+
 PRODUCTION = frozenset({"production", "prod", "prd", "live"})
 """An environment with one of these words in its name is production."""
 
@@ -68,10 +74,12 @@ class DeployVersion(Entry):
         query: PromQL with exactly one series as its result; ``label`` contains the version.
     """
 
-    path: Annotated[str, Field(pattern=r"^/[^\s#]*$")] | None = None
+    path: (
+        Annotated[str, matching(r"/[^\s#]*", "must be a path that starts with /, without fragment or spaces")] | None
+    ) = None
     field: Annotated[str, Field(min_length=1)] = "version"
     query: Annotated[str, Field(min_length=1)] | None = None
-    label: Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")] = "version"
+    label: LabelName = "version"
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -112,17 +120,19 @@ class Service(Entry):
     environment: Name = "staging"
     allow_production: bool = False
     max_rate_rps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    base_url: Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")]
+    base_url: Annotated[
+        str, matching(r"https?://[^/?#@\s]+", "must be a scheme, a host and a port, such as http://gateway:8000")
+    ]
     allowed_hosts: Annotated[tuple[str, ...], Field(min_length=1)]
     allowed_networks: Annotated[tuple[AllowedNetwork, ...], Field(min_length=1)] = PRIVATE_NETWORKS
-    health_path: Annotated[str, Field(pattern=r"^/\S*$")] = "/healthz"
+    health_path: Annotated[str, matching(r"/\S*", "must be a path that starts with /, without spaces")] = "/healthz"
     verify_tls: bool = True
     ca_file: Path | None = None
     keep_alive: bool = True
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
     connect_timeout_s: Annotated[float, Field(gt=0, le=120)] | None = None
     headers: dict[str, str] = Field(default_factory=dict)
-    connection: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=250)] | None = None
+    connection: ConnectionId | None = None
     slack_channel: Annotated[str, Field(min_length=1)] = "#performance"
     deploy_version: DeployVersion | None = None
     hard_limits: HardLimits = Field(default_factory=dict)

@@ -1,6 +1,7 @@
 """The YAML files that people edit: the base class of their entries, and how a file is found and read."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,8 +41,31 @@ def _without_own_parts(parts: dict[str, str]) -> dict[str, str]:
     return parts
 
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=63)]
-PartName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_ -]*$", max_length=40)]
+def matching(pattern: str, rule: str) -> AfterValidator:
+    """Return a validator for text that must match a pattern; its error contains the rule instead of the pattern."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if compiled.fullmatch(text) is None:
+            raise ValueError(f"{rule}, but is {text!r}")
+        return text
+
+    return AfterValidator(check)
+
+
+Name = Annotated[
+    str,
+    Field(max_length=63),
+    matching(
+        r"[a-z][a-z0-9]*([_-][a-z0-9]+)*",
+        "must have lower-case letters, digits and single - or _ in between, and start with a letter",
+    ),
+]
+PartName = Annotated[
+    str,
+    Field(max_length=40),
+    matching(r"[a-z][a-z0-9_ -]*", "must have lower-case letters, digits, spaces, - and _, and start with a letter"),
+]
 PartText = Annotated[str, Field(min_length=1, max_length=100)]
 ExtraParts = Annotated[dict[PartName, PartText], AfterValidator(_without_own_parts)]
 

@@ -1,4 +1,4 @@
-"""The catalogue: what is shipped, and what an entry may say."""
+"""The catalogue: the shipped files, and how entries are combined."""
 
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -95,7 +95,7 @@ def test_the_cells_of_a_catalogue(catalogue: Catalogue) -> None:
 
 
 def test_the_shipped_services(shipped: Catalogue) -> None:
-    """Six services with 24 endpoints, each at port 8000 of a host named like the service, and only there."""
+    """Six services with 24 endpoints, each at port 8000 of a host with the service's name."""
     found = {
         service.name: [f"{endpoint.method} {endpoint.path}" for endpoint in service.endpoints]
         for service in shipped.services.values()
@@ -111,7 +111,7 @@ def test_the_shipped_services(shipped: Catalogue) -> None:
 @pytest.mark.parametrize(("service", "endpoint"), SHIPPED_BODIES)
 def test_the_shipped_payloads(shipped: Catalogue, service: str, endpoint: str) -> None:
     """Orders, predictions, backtests, jobs and windows have the platform's fields."""
-    (found,) = [each for each in shipped.services[service].endpoints if each.name == endpoint]
+    (found,) = [known for known in shipped.services[service].endpoints if known.name == endpoint]
     assert found.body == SHIPPED_BODIES[service, endpoint]
 
 
@@ -133,7 +133,7 @@ def test_the_shipped_scenarios(shipped: Catalogue) -> None:
 
 
 def test_the_shipped_schedules(shipped: Catalogue) -> None:
-    """By London's clock, so that summer time moves a run with the market."""
+    """They use London time, so that daylight saving time moves a run with the market."""
     assert {scenario.schedule.zone(shipped.market_hours) for scenario in shipped.scenarios.values()} == {
         "Europe/London"
     }
@@ -145,8 +145,8 @@ def test_the_shipped_schedules(shipped: Catalogue) -> None:
     }
 
 
-def test_the_shipped_schedules_leave_room_for_one_another(shipped: Catalogue) -> None:
-    """Over two years every night is over before another begins, and is long enough even where the clocks change."""
+def test_the_shipped_schedules_do_not_overlap(shipped: Catalogue) -> None:
+    """Over two years, every night ends before the next begins, and is long enough even when the clocks change."""
     hours, end = shipped.market_hours, datetime(2028, 1, 1, tzinfo=UTC)
     nights = []
     for scenario in shipped.scenarios.values():
@@ -171,12 +171,12 @@ def test_the_shipped_schedules_leave_room_for_one_another(shipped: Catalogue) ->
     ],
 )
 def test_names_with_and_without_the_suffix(catalogue: Catalogue, given: str, name: str) -> None:
-    """Both are accepted, whichever of them the file has."""
+    """Both are accepted, regardless of the name in the file."""
     assert catalogue.service(given).name == name
 
 
-def test_an_exact_name_comes_before_a_shortened_one(tmp_path: Path) -> None:
-    """Where both exist, load goes to the one that was named, in either order of the file."""
+def test_an_exact_name_takes_precedence_over_a_short_one(tmp_path: Path) -> None:
+    """If both exist, the named service is used, in either order of the file."""
     head, _, entry = SERVICES.partition("  orders-service:\n")
     orders, _, _ = entry.partition("  engine:\n")
     for names in (("orders", "orders-service"), ("orders-service", "orders")):
@@ -185,48 +185,51 @@ def test_an_exact_name_comes_before_a_shortened_one(tmp_path: Path) -> None:
         scenarios = SCENARIOS.replace("services: [engine]", "services: [orders-service]")
         both = load_catalogue(catalogue_folder(tmp_path / names[0], services=text, scenarios=scenarios))
         assert [both.service(name).name for name in ("orders", "orders-service")] == ["orders", "orders-service"]
-        assert [each.name for each in both.services_of(both.scenario("storm"))] == ["orders-service"]
+        assert [service.name for service in both.services_of(both.scenario("storm"))] == ["orders-service"]
 
 
 @pytest.mark.parametrize("name", ["order", "", "ORDERS", "orders-service-service", "all"])
-def test_an_unknown_service_is_told_with_the_known_ones(catalogue: Catalogue, name: str) -> None:
-    """A message that names what there is saves a look into the file."""
+def test_an_unknown_service_is_reported_with_the_known_ones(catalogue: Catalogue, name: str) -> None:
+    """Nobody has to look into the file."""
     with pytest.raises(CatalogueError) as caught:
         catalogue.service(name)
     assert str(caught.value) == f"service {name!r} is not in the catalogue; known: orders-service, engine"
 
 
-def test_an_unknown_scenario_is_told_with_the_known_ones(catalogue: Catalogue) -> None:
-    """The same for scenarios."""
+def test_an_unknown_scenario_is_reported_with_the_known_ones(catalogue: Catalogue) -> None:
+    """The message is like that for services."""
     with pytest.raises(CatalogueError, match=r"^scenario 'clam' is not in the catalogue; known: calm, storm$"):
         catalogue.scenario("clam")
 
 
 def test_services_of_a_scenario(catalogue: Catalogue) -> None:
-    """All means every service that the scenario loads; one that it does not load is refused."""
+    """``all`` means every service of the scenario; other services are refused."""
     calm, storm = catalogue.scenario("calm"), catalogue.scenario("storm")
-    assert [each.name for each in catalogue.services_of(calm)] == ["orders-service", "engine"]
-    assert [each.name for each in catalogue.services_of(calm, "orders")] == ["orders-service"]
-    assert [each.name for each in catalogue.services_of(storm)] == ["engine"]
+    assert [known.name for known in catalogue.services_of(calm)] == ["orders-service", "engine"]
+    assert [known.name for known in catalogue.services_of(calm, "orders")] == ["orders-service"]
+    assert [known.name for known in catalogue.services_of(storm)] == ["engine"]
     with pytest.raises(CatalogueError, match=r"^scenario 'storm' does not load 'orders-service'; it loads engine$"):
         catalogue.services_of(storm, "orders")
 
 
 def test_accepted_names(catalogue: Catalogue) -> None:
-    """What a form offers: all, the names, then the short names that differ."""
+    """The values in a form: all, the names, then the short names that differ."""
     assert catalogue.accepted_names(catalogue.scenario("calm")) == ["all", "orders-service", "engine", "orders"]
     assert catalogue.accepted_names(catalogue.scenario("storm")) == ["all", "engine"]
 
 
-def test_a_scenario_may_name_a_service_either_way_and_loads_it_once(tmp_path: Path) -> None:
-    """Short names hold in the file too, and the same service twice is one run."""
+def test_a_scenario_may_use_either_name_and_loads_a_service_once(tmp_path: Path) -> None:
+    """Short names work in the file, too; a repeated service is one run."""
     scenarios = SCENARIOS.replace("services: [engine]", "services: [orders, engine-service, orders-service]")
     catalogue = load_catalogue(catalogue_folder(tmp_path, scenarios=scenarios))
-    assert [each.name for each in catalogue.services_of(catalogue.scenario("storm"))] == ["orders-service", "engine"]
+    assert [known.name for known in catalogue.services_of(catalogue.scenario("storm"))] == [
+        "orders-service",
+        "engine",
+    ]
 
 
 def test_defaults_are_merged_deeply(catalogue: Catalogue) -> None:
-    """A service's own settings win, setting by setting; what it does not say comes from the defaults."""
+    """A service's own settings take precedence, each on its own; the others come from the defaults."""
     orders, engine = (catalogue.service(name).prometheus for name in ("orders", "engine"))
     assert (orders.selector, orders.scrape_interval_s) == ('service="orders"', 5)
     assert (engine.selector, engine.scrape_interval_s) == ('service="engine"', 15)
@@ -238,7 +241,7 @@ def test_defaults_are_merged_deeply(catalogue: Catalogue) -> None:
 
 
 def test_lists_of_the_defaults_are_replaced(tmp_path: Path) -> None:
-    """A list is one setting: hosts that are allowed by default are not added to a service's own."""
+    """A list is one setting: the default allowed hosts are not added to a service's own."""
     services = SERVICES.replace("defaults:\n", "defaults:\n  allowed_hosts: [shared]\n")
     assert load_catalogue(catalogue_folder(tmp_path, services=services)).service("engine").allowed_hosts == (
         "engine.example",
@@ -246,7 +249,7 @@ def test_lists_of_the_defaults_are_replaced(tmp_path: Path) -> None:
 
 
 def test_anchors_and_merge_keys(tmp_path: Path) -> None:
-    """YAML's own ways to say a thing once work, and overriding a merged key is no double."""
+    """YAML's own ways to avoid repetition work, and overriding a merged key is not a duplicate."""
     services = """\
 schema_version: 1
 services:
@@ -277,8 +280,8 @@ services:
     assert catalogue.service("copy").prometheus.scrape_interval_s == 1
 
 
-def test_a_merge_from_a_deeper_mapping_is_no_double(tmp_path: Path) -> None:
-    """PyYAML resolves a merge before the mapping it takes from; the overridden key is still no double."""
+def test_a_merge_from_a_deeper_mapping_is_not_a_duplicate(tmp_path: Path) -> None:
+    """PyYAML resolves a merge before the mapping it refers to; the overridden key is still not a duplicate."""
     services = SERVICES.replace(
         "body: {price: $price}",
         "body: {outer: {inner: &inner {<<: &base {side: $side, price: $price}, price: $close}}}",
@@ -293,7 +296,7 @@ def test_a_merge_from_a_deeper_mapping_is_no_double(tmp_path: Path) -> None:
 
 
 def test_how_a_service_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Headers, credentials, TLS, connections and answers; a bundle starts at the catalogue's folder."""
+    """Headers, credentials, TLS, connections and responses; a bundle's path is relative to the catalogue's folder."""
     settings = """
     headers: {X-Caller: bellwether}
     connection: engine_api
@@ -316,8 +319,8 @@ def test_how_a_service_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert (expected.status, expected.fields, expected.has) == ((200,), {"state": ("up", 1)}, ("since",))
 
 
-def test_what_a_service_does_not_say_is_as_before(catalogue: Catalogue) -> None:
-    """Connections are kept and certificates verified; nobody says who calls, and any success is right."""
+def test_default_settings_of_a_service(catalogue: Catalogue) -> None:
+    """Connections are reused, certificates are verified, no caller is named, and any success is correct."""
     for service in catalogue.services.values():
         assert (service.keep_alive, service.verify_tls, service.ca_file) == (True, True, None)
         assert (service.timeout_s, service.connect_timeout_s) == (10, None)
@@ -326,8 +329,8 @@ def test_what_a_service_does_not_say_is_as_before(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize("given", ["off", "null", "~", "false"])
-def test_a_scenario_that_runs_only_when_triggered(tmp_path: Path, given: str) -> None:
-    """Whichever word YAML has for it, also where the defaults say otherwise."""
+def test_a_scenario_for_manual_runs_only(tmp_path: Path, given: str) -> None:
+    """Every spelling of ``off`` in YAML works, even with a schedule in the defaults."""
     scenarios = SCENARIOS.replace('{cron: "0 2 * * 6", timezone: Europe/London}', given).replace(
         "defaults:\n", "defaults:\n  schedule: {before: tokyo, minutes: 60}\n"
     )
@@ -337,7 +340,7 @@ def test_a_scenario_that_runs_only_when_triggered(tmp_path: Path, given: str) ->
 
 
 def test_the_market_hours_of_a_catalogue(tmp_path: Path) -> None:
-    """Its own where it has some, else the project's; a session of theirs may be named."""
+    """Its own file if it has one, else the project's; schedules refer to its sessions."""
     scenarios = SCENARIOS.replace('{cron: "0 2 * * 6", timezone: Europe/London}', "{before: frankfurt, minutes: 60}")
     folder = catalogue_folder(tmp_path, scenarios=scenarios)
     text = OWN_FILE.read_text(encoding="utf-8").replace(
@@ -351,15 +354,15 @@ def test_the_market_hours_of_a_catalogue(tmp_path: Path) -> None:
     assert load_catalogue(folder).market_hours == load_market_hours(OWN_FILE)
 
 
-def test_a_night_that_is_too_long_breaks_no_catalogue(tmp_path: Path) -> None:
-    """The DAGs stay as they are; `check` says it."""
+def test_a_night_that_is_too_long_does_not_break_the_catalogue(tmp_path: Path) -> None:
+    """The DAGs do not change; `check` reports it."""
     scenarios = SCENARIOS.replace('{cron: "0 2 * * 6", timezone: Europe/London}', "{before: london, minutes: 6}")
     catalogue = load_catalogue(catalogue_folder(tmp_path, scenarios=scenarios))
     assert not time_plan(catalogue.scenario("storm"), catalogue).runs_fit
 
 
-def test_adding_a_service_and_a_scenario_is_data_only(tmp_path: Path) -> None:
-    """An entry in each file is all: no code knows any service or scenario by name."""
+def test_a_service_or_scenario_is_added_by_data_only(tmp_path: Path) -> None:
+    """An entry in each file is enough: no code depends on the name of a service or scenario."""
     services = f"""{SERVICES}
   quotes-service:
     base_url: http://quotes:8000
@@ -371,13 +374,13 @@ def test_adding_a_service_and_a_scenario_is_data_only(tmp_path: Path) -> None:
   rollover: {{title: Rollover, load: {{rate_rps: 5, duration_s: 10}}, data: calm.csv, services: [quotes]}}
 """
     catalogue = load_catalogue(catalogue_folder(tmp_path, services=services, scenarios=scenarios))
-    assert [each.name for each in catalogue.services_of(catalogue.scenario("rollover"))] == ["quotes-service"]
-    assert [each.name for each in catalogue.services_of(catalogue.scenario("calm"), "quotes")] == ["quotes-service"]
+    assert [known.name for known in catalogue.services_of(catalogue.scenario("rollover"))] == ["quotes-service"]
+    assert [known.name for known in catalogue.services_of(catalogue.scenario("calm"), "quotes")] == ["quotes-service"]
     assert catalogue.data_path(catalogue.scenario("rollover")) == tmp_path / "calm.csv"
 
 
 def test_the_folder_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """BELLWETHER_CATALOGUE names it; without, or empty, it is the repository's own."""
+    """BELLWETHER_CATALOGUE contains it; if it is unset or empty, the repository's own is used."""
     catalogue_folder(tmp_path)
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(tmp_path))
     assert list(load_catalogue().scenarios) == ["calm", "storm"]

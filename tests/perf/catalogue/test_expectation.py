@@ -1,4 +1,4 @@
-"""What a right answer is, and how a wrong one is called."""
+"""Correct responses, and the kinds of wrong ones."""
 
 import json
 import math
@@ -41,7 +41,7 @@ def problem(expected: dict[str, Any], *, body: object = ORDER, status: int = 200
     ],
 )
 def test_the_status(expected: dict[str, Any], status: int, kind: str | None) -> None:
-    """Any of 200 to 299 is right, unless others are named; a wrong one is called by its number."""
+    """200 to 299 are correct unless other statuses are given; the kind of a wrong one contains it."""
     assert problem(expected, status=status) == kind
 
 
@@ -74,7 +74,7 @@ def test_the_status(expected: dict[str, Any], status: int, kind: str | None) -> 
     ],
 )
 def test_values_in_the_json(expected: dict[str, Any], kind: str | None) -> None:
-    """A value must equal what is expected, or one of several; its path names the error."""
+    """A value must equal the expected one, or one of several; the kind contains its path."""
     assert problem({"json": expected}) == kind
 
 
@@ -88,13 +88,13 @@ def test_values_in_the_json(expected: dict[str, Any], kind: str | None) -> None:
         (["executions.0.fee.total"], "wrong answer: executions.0.fee.total"),
     ],
 )
-def test_what_must_be_there(has: Any, kind: str | None) -> None:
-    """With whatever value."""
+def test_paths_that_must_exist(has: Any, kind: str | None) -> None:
+    """They may have any value."""
     assert problem({"has": has}) == kind
 
 
-def test_a_list_may_be_outermost() -> None:
-    """A path then begins with a number."""
+def test_the_document_may_be_a_list() -> None:
+    """A path then starts with a number."""
     assert problem({"json": {"1.id": 5}}, body=[{"id": 4}, {"id": 5}]) is None
     assert problem({"has": "0"}, body=[]) == "wrong answer: 0"
 
@@ -103,20 +103,20 @@ def test_a_list_may_be_outermost() -> None:
     "body",
     [b"", b"<html>", b"\xff\xfe", b'{"order_id": 1', b'{"order_id": 1} and more', b"[" * 100_000],
 )
-def test_a_body_that_is_no_json(body: bytes) -> None:
-    """Whatever a service sends is an answer, never a failure of the load generator; too deep a nesting too."""
+def test_a_body_that_is_not_json(body: bytes) -> None:
+    """Any response is handled without a failure of the load generator, even deep nesting."""
     assert problem({"has": ["order_id"]}, body=body) == "wrong answer: not JSON"
 
 
 @pytest.mark.parametrize("body", [b"null", b"5", b'"order_id"', b"true"])
-def test_json_that_is_no_object(body: bytes) -> None:
-    """It is JSON, and what is expected is not in it."""
+def test_json_that_is_not_an_object(body: bytes) -> None:
+    """It is valid JSON without the expected values."""
     assert problem({"has": ["order_id"]}, body=body) == "wrong answer: order_id"
 
 
 @pytest.mark.parametrize("expected", [{}, {"status": [200, 201]}])
-def test_nothing_is_parsed_where_only_the_status_counts(expected: dict[str, Any]) -> None:
-    """The load generator pays only for what is asked; any body will do then."""
+def test_the_body_is_not_parsed_if_only_the_status_counts(expected: dict[str, Any]) -> None:
+    """The load generator checks only what is needed; any body is accepted."""
     assert not Expectation.model_validate(expected).reads_body
     assert problem(expected, body=b"<html>") is None
 
@@ -141,25 +141,25 @@ def test_nothing_is_parsed_where_only_the_status_counts(expected: dict[str, Any]
         ({"fields": {"a": 1}}, "Extra inputs are not permitted"),
     ],
 )
-def test_what_cannot_be_expected(wrong: dict[str, Any], message: str) -> None:
-    """It is said when the catalogue is read, not by a load in which every answer is wrong."""
+def test_invalid_expectations(wrong: dict[str, Any], message: str) -> None:
+    """They are reported when the catalogue is read, not as failures during a load."""
     with pytest.raises(ValidationError) as caught:
         Expectation.model_validate(wrong)
     assert message in str(caught.value)
 
 
 def test_text_with_a_dollar_sign_is_text() -> None:
-    """Only what would be a template elsewhere is refused."""
+    """Only text that would be a template elsewhere is refused."""
     assert problem({"json": {"fee": "$5"}}, body={"fee": "$5"}) is None
 
 
-def test_blanks_count() -> None:
-    """Expected text is not trimmed as other settings are."""
+def test_white_space_counts() -> None:
+    """Expected text is not stripped, unlike other settings."""
     assert problem({"json": {"fee": "5 "}}, body={"fee": "5"}) == "wrong answer: fee"
 
 
-def test_it_travels_as_json() -> None:
-    """The load process is told in a file, under the names of the catalogue and with every type."""
+def test_an_expectation_is_sent_as_json() -> None:
+    """The load process receives it in a file, with the names of the catalogue and with all types."""
     expect = {"status": [201], "json": {"a": [1, 1.5, True, None, "1"]}, "has": ["b"]}
     endpoint = Endpoint.model_validate({"name": "place", "method": "GET", "path": "/", "expect": expect})
     assert endpoint.model_dump(mode="json")["expect"] == expect

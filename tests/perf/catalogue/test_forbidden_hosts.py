@@ -1,4 +1,4 @@
-"""Forbidden hosts: how they are written, and which hosts they are."""
+"""Forbidden hosts: their spelling, and which hosts they match."""
 
 from ipaddress import ip_address
 from typing import Any
@@ -36,13 +36,13 @@ LISTED = "forbidden_hosts in services.yaml"
     ],
 )
 def test_how_a_forbidden_host_is_written(text: str, shown: str, port: int | None) -> None:
-    """A name, an address or a network, each with a port or for every port."""
+    """A name, an address or a network, with a port or for all ports."""
     (host,) = read_forbidden_hosts([text])
     assert (str(host), host.port, host.rule) == (shown, port, LISTED)
 
 
-def test_no_list_forbids_nothing() -> None:
-    """Nor does a key with nothing behind it."""
+def test_without_a_list_nothing_is_forbidden() -> None:
+    """The same applies to an empty key."""
     assert read_forbidden_hosts(None) == read_forbidden_hosts([]) == ()
 
 
@@ -67,15 +67,15 @@ FORM = (
         ("fe80::1%eth0", "is valid on one interface of this machine only"),
     ],
 )
-def test_what_forbids_nothing_is_refused(given: Any, problem: str) -> None:
-    """A guard with a typing error in it would guard nothing."""
+def test_invalid_entries_are_refused(given: Any, problem: str) -> None:
+    """A forbidden host with a typing error would not protect anything."""
     with pytest.raises(CatalogueError) as caught:
         read_forbidden_hosts([given])
     assert problem in str(caught.value)
 
 
-def test_every_mistake_in_the_list_is_told() -> None:
-    """Each with its place."""
+def test_all_mistakes_in_the_list_are_reported() -> None:
+    """Each with its position."""
     with pytest.raises(CatalogueError) as caught:
         read_forbidden_hosts([True, "prod", "a b"])
     assert [problem.partition(" ")[0] for problem in caught.value.problems] == [
@@ -101,7 +101,7 @@ def test_every_mistake_in_the_list_is_told() -> None:
     ],
 )
 def test_the_addresses_of_a_forbidden_host(forbidden: str, address: str, holds: bool) -> None:
-    """Every address of loopback is this machine; a name has none before it is resolved."""
+    """Every loopback address is this machine; a name has no address before it is resolved."""
     (host,) = read_forbidden_hosts([forbidden])
     assert host.holds(ip_address(address)) is holds
 
@@ -124,8 +124,8 @@ def test_the_addresses_of_a_forbidden_host(forbidden: str, address: str, holds: 
         ("http://[::1]:8000", "127.0.0.1:8000", True),
     ],
 )
-def test_what_can_be_told_without_a_resolver(url: str, forbidden: str, is_refused: bool) -> None:
-    """By the name, or by the address that stands in its place; with the port that is forbidden."""
+def test_matches_without_a_resolver(url: str, forbidden: str, is_refused: bool) -> None:
+    """By name or by address, with the forbidden port."""
     service = small_service(base_url=url, allowed_hosts=["orders-service", "10.1.0.7", "fd00::7", "127.0.0.2", "::1"])
     never = read_forbidden_hosts([forbidden])
     said = [f"load to {url} is refused: that is {never[0]} ({LISTED}); correct base_url"]
@@ -133,7 +133,7 @@ def test_what_can_be_told_without_a_resolver(url: str, forbidden: str, is_refuse
 
 
 def test_the_hosts_of_production_are_forbidden_for_all_others() -> None:
-    """With their ports, by whatever name production goes; for production itself they are not."""
+    """With their ports, for every name of a production environment, but not for production itself."""
     live = small_service(
         name="orders-live",
         environment="eu-live",

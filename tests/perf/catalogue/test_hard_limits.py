@@ -1,4 +1,4 @@
-"""Hard limits: what the catalogue takes, and what is beyond them."""
+"""Hard limits: valid settings, and which values exceed them."""
 
 import re
 
@@ -30,14 +30,14 @@ def test_limits_are_in_base_units() -> None:
         ({"memory_usage": float("nan")}, "memory_usage must be above 0 (bytes), but is nan"),
     ],
 )
-def test_what_makes_no_sense_is_refused(limits: dict[str, float], said: str) -> None:
-    """A limit in per cent, or of a metric that has none, would never or always be passed."""
+def test_invalid_limits_are_refused(limits: dict[str, float], said: str) -> None:
+    """A limit in percent, or for a metric without hard limits, would have no effect or always apply."""
     with pytest.raises(ValidationError, match=re.escape(said)):
         small_service(hard_limits=limits)
 
 
-def test_only_what_is_beyond_is_exceeded() -> None:
-    """A value at its limit is within, and no value is beyond nothing."""
+def test_a_value_equal_to_the_limit_does_not_exceed_it() -> None:
+    """A missing value does not exceed it either."""
     values = metric_values(latency_p50=0.1, latency_p95=0.25, error_rate="no load")
     limits = {"latency_p50": 0.05, "latency_p95": 0.25, "error_rate": 0.01}
     assert list(exceeded(limits, values)) == [(METRICS["latency_p50"], 0.05)]

@@ -1,4 +1,4 @@
-"""Which headers may be set, and what is said of the others; never with their values."""
+"""Which headers may be set, and the messages about others, which never contain values."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from include.perf.catalogue.headers import OWN_HEADERS, ROUTING_HEADERS, laid_ov
 VALUE = "value-4711"
 
 
-def test_ordinary_headers_are_fine() -> None:
-    """Content-Type and Accept as well: what the load generator sends by itself may be something else."""
+def test_ordinary_headers_are_allowed() -> None:
+    """So are Content-Type and Accept, which replace those of the load generator."""
     headers = {"Content-Type": "application/vnd.orders+json", "Accept": "*/*", "X-Author": "é", "Idempotency-Key": "k"}
     assert problems_of_headers(headers, may_be_secret=False) == []
 
@@ -33,32 +33,32 @@ def test_ordinary_headers_are_fine() -> None:
         ({"X-A": VALUE, "x-a": VALUE}, "x-a is given more than once; header names are case-insensitive"),
     ],
 )
-def test_what_cannot_be_sent(headers: Any, problem: str) -> None:
-    """One sentence a mistake; its value may be a secret and is not in it."""
+def test_invalid_headers(headers: Any, problem: str) -> None:
+    """One sentence per mistake, without the value, which may be a secret."""
     (found,) = problems_of_headers(headers, may_be_secret=True)
     assert found.startswith(problem)
     assert "4711" not in found
 
 
 @pytest.mark.parametrize("name", [*sorted(OWN_HEADERS), "HOST", "Content-Length"])
-def test_headers_of_the_connection_and_the_message_are_ours(name: str) -> None:
-    """A second Host or Content-Length is how requests are smuggled."""
+def test_headers_of_the_connection_and_the_message_are_reserved(name: str) -> None:
+    """A second Host or Content-Length would allow request smuggling."""
     assert problems_of_headers({name: VALUE}, may_be_secret=True) == [
         f"{name} is set by the load generator itself; remove it"
     ]
 
 
 @pytest.mark.parametrize("name", [*sorted(ROUTING_HEADERS), "X-Forwarded-Host", "X_FORWARDED_HOST", "Forwarded"])
-def test_headers_that_lead_elsewhere_are_refused(name: str) -> None:
-    """A proxy that believes them sends the request to another host than the one that was checked."""
+def test_routing_headers_are_refused(name: str) -> None:
+    """A proxy that trusts them sends the request to an unchecked host."""
     assert problems_of_headers({name: VALUE}, may_be_secret=True) == [
         f"{name} redirects requests away from base_url; remove it and set the host there"
     ]
 
 
 @pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Hostname", "X-Request-Id"])
-def test_headers_that_only_tell_are_fine(name: str) -> None:
-    """Who calls, and how, decides nothing on where a request goes."""
+def test_informational_headers_are_allowed(name: str) -> None:
+    """They do not change where a request goes."""
     assert problems_of_headers({name: VALUE}, may_be_secret=False) == []
 
 
@@ -78,8 +78,8 @@ def test_headers_that_only_tell_are_fine(name: str) -> None:
         "X-Session",
     ],
 )
-def test_secrets_belong_into_a_connection(name: str) -> None:
-    """In the catalogue they are refused with the way to do it; in a connection they are welcome."""
+def test_secrets_belong_in_a_connection(name: str) -> None:
+    """In the catalogue they are refused with the remedy; in a Connection they are allowed."""
     assert problems_of_headers({name: VALUE}, may_be_secret=False) == [
         f"{name} looks like a secret, and secrets belong in Connections; remove it here, put it into an Airflow "
         "Connection and name that in the setting connection"
@@ -87,8 +87,8 @@ def test_secrets_belong_into_a_connection(name: str) -> None:
     assert problems_of_headers({name: VALUE}, may_be_secret=True) == []
 
 
-def test_what_comes_later_wins_whatever_its_case() -> None:
-    """The same header is never sent twice."""
+def test_later_headers_take_precedence_in_any_case() -> None:
+    """A header is never sent twice."""
     ours = {"Accept": "application/json", "User-Agent": "bellwether"}
     assert laid_over(ours, {"accept": "*/*"}, {"X-Team": "perf"}) == {
         "accept": "*/*",

@@ -1,4 +1,4 @@
-"""One spelling for each host: what is refused, with the one to write, and what is no machine's own address."""
+"""Each host has one spelling; other spellings, and addresses that are not one machine, are refused."""
 
 import socket
 from ipaddress import ip_address, ip_network
@@ -33,7 +33,7 @@ from include.perf.catalogue.network import (
     ],
 )
 def test_a_base_url_of_a_host(url: str) -> None:
-    """A name, a dotted IPv4 address, or an IPv6 address in brackets; a port or none."""
+    """A name, a dotted IPv4 address, or an IPv6 address in brackets, with or without a port."""
     assert problem_of_url(url) is None
 
 
@@ -81,8 +81,8 @@ IS_LOOPBACK = "is another spelling of 127.0.0.1; write 127.0.0.1 if that is mean
         ("[]", "'' is not an address that load can go to"),
     ],
 )
-def test_a_host_that_programs_read_differently_is_refused(host: str, problem: str) -> None:
-    """Octal, hexadecimal, short, decimal, mapped, wide letters: told with the one spelling that is meant."""
+def test_a_host_with_several_interpretations_is_refused(host: str, problem: str) -> None:
+    """Octal, hexadecimal, short, decimal, mapped, full-width: the message contains the correct spelling."""
     found = problem_of_url(f"http://{host}:8000")
     assert found is not None
     assert problem in found
@@ -103,7 +103,7 @@ def test_a_host_that_programs_read_differently_is_refused(host: str, problem: st
     ],
 )
 def test_a_base_url_of_the_wrong_shape(url: str, problem: str) -> None:
-    """Nothing is guessed: what is behind the brackets or the colon must be understood."""
+    """Everything after the brackets or the colon must be valid."""
     assert (problem_of_url(url) or "").startswith(problem)
 
 
@@ -112,13 +112,13 @@ def test_a_base_url_of_the_wrong_shape(url: str, problem: str) -> None:
     [("10.0.0.7", "10.0.0.7"), ("::ffff:10.0.0.7", "10.0.0.7"), ("FD00::7", "fd00::7"), ("0::1", "::1")],
 )
 def test_an_address_has_one_form(text: str, address: str) -> None:
-    """An IPv4 address that is written as IPv6 is still the same machine."""
+    """An IPv4 address written as IPv6 is the same machine."""
     assert str(address_of(text)) == address
 
 
 @pytest.mark.parametrize("text", ["fe80::1%eth0", "::1%lo", "010.0.0.7", "10.7", "gateway", ""])
-def test_what_is_no_address(text: str) -> None:
-    """Neither a name nor another spelling, nor one that depends on the interface."""
+def test_invalid_addresses(text: str) -> None:
+    """Names, other spellings, and addresses that depend on the interface."""
     with pytest.raises(ValueError, match=r"."):
         address_of(text)
 
@@ -135,7 +135,7 @@ def test_what_is_no_address(text: str) -> None:
     ],
 )
 def test_hosts_are_compared_in_one_form(host: str, form: str) -> None:
-    """Names know no case, and one dot at the end changes nothing."""
+    """Names are case-insensitive, and a trailing dot is ignored."""
     assert same_host(host) == form
 
 
@@ -156,8 +156,8 @@ def test_hosts_are_compared_in_one_form(host: str, form: str) -> None:
         ("2001:0:a00:7::1", "an IPv4 address in the form of an IPv6 one"),
     ],
 )
-def test_what_is_no_machine_s_own_address(address: str, what: str) -> None:
-    """No load goes there, whatever a list says."""
+def test_addresses_that_are_not_one_machine(address: str, what: str) -> None:
+    """They never receive load, regardless of any list."""
     assert why_no_host(ip_address(address)) == what
 
 
@@ -165,7 +165,7 @@ def test_what_is_no_machine_s_own_address(address: str, what: str) -> None:
     "address", ["127.0.0.1", "::1", "10.0.0.7", "fd00::7", "8.8.8.8", "2001:db8::7", "169.254.1.1"]
 )
 def test_addresses_of_machines(address: str) -> None:
-    """Whether load may go to them is for the lists to say."""
+    """The lists decide whether they may receive load."""
     assert why_no_host(ip_address(address)) is None
 
 
@@ -181,12 +181,12 @@ def test_addresses_of_machines(address: str) -> None:
     ],
 )
 def test_the_addresses_of_this_machine(address: str, is_ours: bool) -> None:
-    """Loopback always is, and what stands for all of them; those for documentation never are (RFC 5737, 3849)."""
+    """Loopback and unspecified addresses are; those for documentation are not (RFC 5737, 3849)."""
     assert is_own(ip_address(address)) is is_ours
 
 
-def test_the_address_of_an_interface_is_this_machine_s() -> None:
-    """From where the kernel would send is an address of its own."""
+def test_the_address_of_an_interface_belongs_to_this_machine() -> None:
+    """It is the address from which the kernel would send."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.7", 9))
@@ -217,7 +217,7 @@ def test_the_address_of_an_interface_is_this_machine_s() -> None:
     ],
 )
 def test_private_networks(address: str, is_private: bool) -> None:
-    """This machine, RFC 1918 and RFC 4193; neither link-local nor shared by providers."""
+    """This machine, RFC 1918 and RFC 4193, but neither link-local nor provider-shared addresses."""
     assert any(is_within(ip_address(address), network) for network in PRIVATE_NETWORKS) is is_private
 
 
@@ -234,7 +234,7 @@ def test_private_networks(address: str, is_private: bool) -> None:
     ],
 )
 def test_a_network(given: Any, network: str) -> None:
-    """One address is a network of its own, and IPv4 in the form of IPv6 is IPv4."""
+    """A single address is a network, and IPv4 in the form of IPv6 becomes IPv4."""
     assert str(network_of(given)) == network
 
 
@@ -253,8 +253,8 @@ def test_a_network(given: Any, network: str) -> None:
         ("fe80::1%eth0", "'fe80::1%eth0' is valid on one interface of this machine only"),
     ],
 )
-def test_what_is_no_network(given: Any, problem: str) -> None:
-    """Said with the value, and with what to write where that can be told."""
+def test_invalid_networks(given: Any, problem: str) -> None:
+    """The message contains the value, and the correct spelling if it is known."""
     with pytest.raises(ValueError, match=r"^must be a network such as 10\.20\.0\.0/16, but ") as caught:
         network_of(given)
     assert str(caught.value).endswith(problem)

@@ -1,4 +1,4 @@
-"""The outermost settings of scenarios.yaml, and what they make of the scenarios in it."""
+"""The top-level settings of scenarios.yaml, and how they limit the scenarios."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
 
 
 def with_settings(*lines: str, scenarios: str = SCENARIOS) -> str:
-    """Return the scenarios of the small catalogue, at most 100/s, with settings above them."""
+    """Return the scenarios of the small catalogue, at most 100/s, with top-level settings."""
     return scenarios.replace("defaults:\n", "".join(f"{line}\n" for line in lines) + "defaults:\n", 1)
 
 
@@ -22,23 +22,23 @@ def problems_of(folder: Path) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_without_a_word_about_them_there_are_defaults(tmp_path: Path) -> None:
-    """600/s, and a channel of their own, which no regression is told in."""
+def test_defaults(tmp_path: Path) -> None:
+    """600/s, and a separate channel without regressions."""
     assert load_catalogue(catalogue_folder(tmp_path)).operations == Operations(
         capacity_rps=600, ops_channel="#performance-ops"
     )
 
 
-def test_they_are_what_the_file_says(tmp_path: Path) -> None:
-    """Each for itself."""
+def test_settings_from_the_file(tmp_path: Path) -> None:
+    """Each can be set on its own."""
     folder = catalogue_folder(tmp_path, scenarios=with_settings("capacity_rps: 100", "ops_channel: C042"))
     assert load_catalogue(folder).operations == Operations(capacity_rps=100, ops_channel="C042")
     folder = catalogue_folder(tmp_path, scenarios=with_settings("ops_channel: '#ops'"))
     assert load_catalogue(folder).operations == Operations(capacity_rps=600, ops_channel="#ops")
 
 
-def test_the_projects_own() -> None:
-    """A load of market_open alone, or four of overnight_processing."""
+def test_the_shipped_settings() -> None:
+    """One load of market_open, or four of overnight_processing."""
     assert load_catalogue().operations == Operations(capacity_rps=600, ops_channel="#performance-ops")
 
 
@@ -55,18 +55,18 @@ def test_the_projects_own() -> None:
         ("keep_unfinished_days: 1.5", "keep_unfinished_days: should be a valid integer"),
     ],
 )
-def test_what_is_wrong_with_them_is_said_with_all_the_rest(tmp_path: Path, setting: str, problem: str) -> None:
-    """Beside a mistake in an entry; no rate is held to a capacity that nobody knows."""
+def test_mistakes_are_reported_with_all_others(tmp_path: Path, setting: str, problem: str) -> None:
+    """Together with a mistake in an entry; rates are not checked against an invalid capacity."""
     scenarios = with_settings(setting).replace("title: Calm", "titel: Calm")
     found = problems_of(catalogue_folder(tmp_path, scenarios=scenarios))
-    told = [each for each in found if each.startswith(f"scenarios.yaml: {setting.partition(':')[0]}:")]
-    assert len(told) == 1
-    assert told[0].startswith(f"scenarios.yaml: {problem}")
+    of_setting = [text for text in found if text.startswith(f"scenarios.yaml: {setting.partition(':')[0]}:")]
+    assert len(of_setting) == 1
+    assert of_setting[0].startswith(f"scenarios.yaml: {problem}")
     assert "scenarios.yaml: calm.titel is not a known setting; correct its name or remove it" in found
 
 
-def test_a_services_file_has_none_of_them(tmp_path: Path) -> None:
-    """They are about loads, not about a service."""
+def test_a_services_file_cannot_have_them(tmp_path: Path) -> None:
+    """They concern loads, not services."""
     services = SERVICES.replace("defaults:\n", "capacity_rps: 600\ndefaults:\n", 1)
     assert problems_of(catalogue_folder(tmp_path, services=services))[0] == (
         "services.yaml: unknown key capacity_rps; it may hold defaults, forbidden_hosts and services"
@@ -74,7 +74,7 @@ def test_a_services_file_has_none_of_them(tmp_path: Path) -> None:
 
 
 def test_operations_are_checked_when_built() -> None:
-    """Unknown names are refused too."""
+    """Unknown names are refused, too."""
     with pytest.raises(ValidationError):
         Operations.model_validate({"capacity": 600})
 
@@ -87,24 +87,24 @@ TOO_MUCH = (
 )
 
 
-def test_a_scenario_that_is_more_than_the_capacity_is_refused(tmp_path: Path) -> None:
-    """Exactly all of it is fine: storm is 100/s."""
+def test_a_scenario_beyond_the_capacity_is_refused(tmp_path: Path) -> None:
+    """The exact capacity is allowed: storm has 100/s."""
     load_catalogue(catalogue_folder(tmp_path, scenarios=with_settings("capacity_rps: 100")))
     assert problems_of(catalogue_folder(tmp_path, scenarios=with_settings("capacity_rps: 99.5"))) == [
         f"scenarios.yaml: storm.load: the peak rate of 100/s is more than the 99.5/s {TOO_MUCH}"
     ]
 
 
-def test_it_is_the_peak_of_a_profile_that_counts(tmp_path: Path) -> None:
-    """Seven times 100/s for a moment is more than 600/s."""
+def test_the_peak_of_a_profile_counts(tmp_path: Path) -> None:
+    """Seven times 100/s, even for a moment, is more than 600/s."""
     scenarios = SCENARIOS.replace("warmup_s: 5}", "warmup_s: 5, profile: [{at_s: 0, factor: 7}]}")
     assert problems_of(catalogue_folder(tmp_path, scenarios=scenarios)) == [
         f"scenarios.yaml: storm.load: the peak rate of 700/s is more than the 600/s {TOO_MUCH}"
     ]
 
 
-def test_a_scenario_keeps_to_the_ceiling_of_each_of_its_services(tmp_path: Path) -> None:
-    """Both are loaded by calm at 10/s, the engine alone by storm at 100/s; what is not loaded has no say."""
+def test_a_scenario_must_not_exceed_the_maximum_of_any_of_its_services(tmp_path: Path) -> None:
+    """Calm loads both at 10/s, storm loads the engine at 100/s; services that are not loaded do not matter."""
     orders, engine = "    allowed_hosts: [orders-service]\n", "    allowed_hosts: [engine.example]\n"
     may = SERVICES.replace(orders, f"{orders}    max_rate_rps: 10\n").replace(
         engine, f"{engine}    max_rate_rps: 100\n"
@@ -112,7 +112,7 @@ def test_a_scenario_keeps_to_the_ceiling_of_each_of_its_services(tmp_path: Path)
     load_catalogue(catalogue_folder(tmp_path, services=may))
     less = may.replace("max_rate_rps: 100", "max_rate_rps: 9").replace("max_rate_rps: 10\n", "max_rate_rps: 9.5\n")
 
-    def told(scenario: str, peak: str, service: str, ceiling: str) -> str:
+    def problem_of(scenario: str, peak: str, service: str, ceiling: str) -> str:
         return (
             f"scenarios.yaml: {scenario}.load: the peak rate of {peak}/s exceeds the {ceiling}/s that {service} may "
             "receive; "
@@ -120,7 +120,7 @@ def test_a_scenario_keeps_to_the_ceiling_of_each_of_its_services(tmp_path: Path)
         )
 
     assert problems_of(catalogue_folder(tmp_path, services=less)) == [
-        told("calm", "10", "orders-service", "9.5"),
-        told("calm", "10", "engine", "9"),
-        told("storm", "100", "engine", "9"),
+        problem_of("calm", "10", "orders-service", "9.5"),
+        problem_of("calm", "10", "engine", "9"),
+        problem_of("storm", "100", "engine", "9"),
     ]

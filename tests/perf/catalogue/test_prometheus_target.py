@@ -1,4 +1,4 @@
-"""What is asked of Prometheus for each kind of target."""
+"""The Prometheus queries for each kind of target."""
 
 import json
 import subprocess
@@ -19,8 +19,8 @@ def target(**settings: Any) -> PrometheusTarget:
 
 
 @pytest.mark.parametrize("kind", DEFAULTS)
-def test_every_kind_asks_for_every_figure_over_the_window(kind: Kind) -> None:
-    """And for how much of it was scraped; nothing is left to be filled in."""
+def test_every_kind_has_a_query_for_every_figure(kind: Kind) -> None:
+    """It also has one for the coverage; no placeholder is left."""
     known = target(kind=kind)
     for name in (*SERVER_METRICS, COVERAGE):
         query = known.query(name, window="60008ms")
@@ -31,20 +31,20 @@ def test_every_kind_asks_for_every_figure_over_the_window(kind: Kind) -> None:
 
 
 def test_a_process_is_the_default() -> None:
-    """What a client library exports of itself."""
+    """Its client library exports the figures."""
     assert target().kind == "process"
     assert target().query("cpu_usage", window="1m") == f"sum(rate(process_cpu_seconds_total{{{SELECTOR}}}[1m]))"
     assert target().started(window="1m") == f"max(max_over_time(process_start_time_seconds{{{SELECTOR}}}[1m]))"
 
 
 @pytest.mark.parametrize("kind", ["container", "node"])
-def test_only_a_process_says_when_it_began(kind: str) -> None:
-    """A node that booted is no restart of the service; nothing is asked rather than something wrong."""
+def test_only_a_process_has_a_start_time(kind: str) -> None:
+    """The boot of a node is not a restart of the service, so there is no query."""
     assert target(kind=kind).started(window="1m") is None
 
 
-def test_each_query_can_be_ones_own() -> None:
-    """The others stay those of the kind."""
+def test_each_query_can_be_replaced() -> None:
+    """The other queries of the kind are kept."""
     own = target(kind="node", queries={"coverage": "count_over_time(mine{$selector}[$window])"})
     assert own.query("coverage", window="9s") == f"count_over_time(mine{{{SELECTOR}}}[9s])"
     assert own.query("cpu_usage", window="9s") == target(kind="node").query("cpu_usage", window="9s")
@@ -59,8 +59,8 @@ def test_each_query_can_be_ones_own() -> None:
         ({"queries": {"latency": "x[$window]"}}, "'latency' is not a server-side metric; known: cpu_usage, "),
     ],
 )
-def test_what_is_wrong_is_said(settings: dict[str, Any], problem: str) -> None:
-    """With the rule and the value."""
+def test_invalid_settings_are_reported(settings: dict[str, Any], problem: str) -> None:
+    """The message contains the rule and the value."""
     with pytest.raises(ValidationError, match=problem):
         target(**settings)
 
@@ -112,8 +112,8 @@ TRUTHS = [
 
 
 @pytest.mark.integration
-def test_the_queries_give_what_is_true(tmp_path: Path) -> None:
-    """Asked of Prometheus' own engine about series whose truth is known, doubles and other mounts among them."""
+def test_the_queries_have_correct_results(tmp_path: Path) -> None:
+    """Prometheus' own engine evaluates them for known series, including duplicates and other mounts."""
     checks = [
         {
             "expr": f"abs({target(kind=kind).query(name, window='299999ms')} - {value}) < bool 1e-9",

@@ -1,4 +1,4 @@
-"""Every way in which the catalogue can be wrong, with the sentence that says so."""
+"""All mistakes in a catalogue, each with its message."""
 
 from pathlib import Path
 
@@ -21,8 +21,8 @@ ORDERS = "services.yaml: orders-service"
 SERVICE_MISTAKES = [
     ("method: POST", "methd: POST", [f"{ORDERS}.endpoints[0].method is missing; every entry needs it"]),
     ("method: POST", "method: post", "{}.endpoints[0].method should be 'GET', 'POST', 'PUT', 'PATCH' or 'DELETE'"),
-    ("path: /orders", "path: orders", "{}.endpoints[0].path should match pattern"),
-    ("path: /orders", "path: '/orders?x=1'", "{}.endpoints[0].path should match pattern"),
+    ("path: /orders", "path: orders", "{}.endpoints[0].path: must be a path that starts with /"),
+    ("path: /orders", "path: '/orders?x=1'", "{}.endpoints[0].path: must be a path that starts with /"),
     (
         "    allowed_hosts: [orders-service]\n",
         "    timout_s: 3\n    allowed_hosts: [orders-service]\n",
@@ -95,8 +95,12 @@ SERVICE_MISTAKES = [
         "allowed_hosts: [orders-service]\n    timeout_s: soon",
         ["{}.timeout_s should be a valid number, unable to parse string as a number, but is 'soon'"],
     ),
-    ("base_url: http://orders-service:8000", "base_url: orders-service:8000", "{}.base_url should match pattern"),
-    ("base_url: http://orders", "base_url: http://admin@orders", "{}.base_url should match pattern"),
+    (
+        "base_url: http://orders-service:8000",
+        "base_url: orders-service:8000",
+        "{}.base_url: must be a scheme",
+    ),
+    ("base_url: http://orders", "base_url: http://admin@orders", "{}.base_url: must be a scheme"),
     (
         "body: {price: $price}",
         "body: {price: $prise, at: [$Time]}",
@@ -150,7 +154,7 @@ SERVICE_MISTAKES = [
         "prometheus: {selector: 'service=\"orders\"'}",
         "prometheus: {selector: '{x}', queries: {cpu: 'a[$window]'}}",
         [
-            "{}.prometheus.selector should match pattern '^[^{{}}]+$', but is '{{x}}'",
+            "{}.prometheus.selector: must be label matchers without braces, such as service=\"orders\", but is '{{x}}'",
             "{}.prometheus.queries: 'cpu' is not a server-side metric; known: cpu_usage, memory_usage, disk_usage, "
             "and coverage",
         ],
@@ -177,7 +181,7 @@ SERVICE_MISTAKES = [
     (
         "allowed_hosts: [orders-service]",
         "allowed_hosts: [orders-service]\n    connection: 'orders api'",
-        ["{}.connection should match pattern '^[A-Za-z0-9_.-]+$', but is 'orders api'"],
+        ["{}.connection: must be the ID of a Connection: letters, digits, . _ and -, but is 'orders api'"],
     ),
     (
         "allowed_hosts: [orders-service]",
@@ -206,13 +210,17 @@ SERVICE_MISTAKES = [
         "path: /orders, expect: {has: [id]}}\n    headers: {accept-encoding: gzip}\n",
         ["{}: with the header Accept-Encoding, place cannot expect JSON; remove one of them"],
     ),
-    ("  orders-service:\n", "  Orders Service:\n", "services.yaml: Orders Service.name should match pattern"),
+    (
+        "  orders-service:\n",
+        "  Orders Service:\n",
+        "services.yaml: Orders Service.name: must have ",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), SERVICE_MISTAKES)
 def test_a_wrong_service(tmp_path: Path, old: str, new: str, expected: list[str] | str) -> None:
-    """Each mistake is told once: which file, which entry, the rule and the value."""
+    """Each mistake is reported once: the file, the entry, the rule and the value."""
     assert old in SERVICES
     problems = problems_of(catalogue_folder(tmp_path, services=SERVICES.replace(old, new, 1)))
     assert "s3cr3t" not in "".join(problems)
@@ -227,16 +235,16 @@ ENGINE = "services.yaml: engine"
 ENGINE_HOSTS = "allowed_hosts: [engine.example]"
 
 
-def test_a_bundle_that_is_not_there(tmp_path: Path) -> None:
-    """The path is named as it was looked for: it starts at the catalogue's folder."""
+def test_a_missing_bundle(tmp_path: Path) -> None:
+    """The message contains the full path, which is relative to the catalogue's folder."""
     services = SERVICES.replace(ENGINE_HOSTS, f"{ENGINE_HOSTS}\n    ca_file: tls/ca.pem")
     assert problems_of(catalogue_folder(tmp_path, services=services)) == [
         f"{ENGINE}.ca_file: there is no file {tmp_path}/tls/ca.pem; put the PEM bundle there"
     ]
 
 
-def test_a_bundle_that_is_none(tmp_path: Path) -> None:
-    """A folder, or a certificate in another format, is told before TLS fails with less to say."""
+def test_an_invalid_bundle(tmp_path: Path) -> None:
+    """A folder or another certificate format is reported before TLS fails with a worse message."""
     services = SERVICES.replace(ENGINE_HOSTS, f"{ENGINE_HOSTS}\n    ca_file: ca.der")
     folder = catalogue_folder(tmp_path, services=services)
     (folder / "ca.der").write_bytes(b"\x30\x82\xff")
@@ -249,7 +257,7 @@ def test_a_bundle_that_is_none(tmp_path: Path) -> None:
 
 
 def test_a_bundle_without_verification(tmp_path: Path) -> None:
-    """Who names a bundle wants it to count."""
+    """A bundle without effect is a mistake."""
     services = SERVICES.replace(ENGINE_HOSTS, f"{ENGINE_HOSTS}\n    ca_file: ca.pem\n    verify_tls: false")
     assert problems_of(catalogue_folder(tmp_path, services=services)) == [
         f"{ENGINE}: ca_file has no effect with verify_tls: false; remove one of them"
@@ -386,14 +394,14 @@ SCENARIO_MISTAKES = [
 
 @pytest.mark.parametrize(("old", "new", "expected"), SCENARIO_MISTAKES)
 def test_a_wrong_scenario(tmp_path: Path, old: str, new: str, expected: list[str]) -> None:
-    """Each mistake is told once: which file, which entry, the rule and the value."""
+    """Each mistake is reported once: the file, the entry, the rule and the value."""
     assert old in SCENARIOS
     problems = problems_of(catalogue_folder(tmp_path, scenarios=SCENARIOS.replace(old, new, 1)))
     assert problems == [sentence.format(CALM, folder=tmp_path) for sentence in expected]
 
 
-def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
-    """Mistakes in both files, in several entries, and between the files come in one error."""
+def test_all_mistakes_are_reported_together(tmp_path: Path) -> None:
+    """Mistakes in both files, in several entries, and between the files are in one error."""
     services = SERVICES.replace("allowed_hosts: [engine.example]", "allowed_hosts: [elsewhere]").replace(
         "$price", "$prise"
     )
@@ -410,8 +418,8 @@ def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:
     assert str(caught.value).count("\n  - ") == 4
 
 
-def test_all_three_files_are_told_of_at_once(tmp_path: Path) -> None:
-    """With hours that cannot be read no session is called unknown."""
+def test_mistakes_in_all_three_files_are_reported_together(tmp_path: Path) -> None:
+    """If the market hours cannot be read, no session is called unknown."""
     scenarios = SCENARIOS.replace("title: Calm, ", "").replace('cron: "0 2 * * 6"', 'cron: "0 2 * * 8"')
     folder = catalogue_folder(tmp_path, services=SERVICES.replace("$price", "$prise"), scenarios=scenarios)
     (folder / "market_hours.yaml").write_text("schema_version: 1\nsessions: {}\n", encoding="utf-8")
@@ -428,8 +436,8 @@ def test_all_three_files_are_told_of_at_once(tmp_path: Path) -> None:
     assert problems_of(tmp_path) == ["market_hours.yaml: schema_version must be 1, but is 2"]
 
 
-def test_an_unknown_service_is_told_beside_another_wrong_scenario(tmp_path: Path) -> None:
-    """A mistake in one scenario does not hide what another names."""
+def test_an_unknown_service_is_reported_next_to_another_wrong_scenario(tmp_path: Path) -> None:
+    """A mistake in one scenario does not hide one in another."""
     scenarios = SCENARIOS.replace("title: Calm, ", "").replace("services: [engine]", "services: [engin]")
     assert problems_of(catalogue_folder(tmp_path, scenarios=scenarios)) == [
         "scenarios.yaml: calm.title is missing; every entry needs it",
@@ -437,8 +445,8 @@ def test_an_unknown_service_is_told_beside_another_wrong_scenario(tmp_path: Path
     ]
 
 
-def test_a_broken_services_file_does_not_accuse_the_scenarios(tmp_path: Path) -> None:
-    """With no services known, none that a scenario names is called unknown."""
+def test_a_broken_services_file_causes_no_errors_in_scenarios(tmp_path: Path) -> None:
+    """If no services are known, none in a scenario is called unknown."""
     assert problems_of(catalogue_folder(tmp_path, services="schema_version: 3")) == [
         "services.yaml: schema_version must be 1, but is 3"
     ]
@@ -483,36 +491,36 @@ def test_a_broken_services_file_does_not_accuse_the_scenarios(tmp_path: Path) ->
     ],
 )
 def test_a_file_of_the_wrong_shape(tmp_path: Path, text: str, problem: str) -> None:
-    """What is no catalogue at all is one clear problem, never a traceback."""
+    """A file that is not a catalogue is one clear problem, without a traceback."""
     (found,) = problems_of(catalogue_folder(tmp_path, services=text))
     assert found.startswith(problem)
 
 
 def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
-    """The byte is named, so that an editor finds it."""
+    """The message contains the byte, so that an editor finds it."""
     catalogue_folder(tmp_path)
     (tmp_path / "services.yaml").write_bytes(b"schema_version: 1\n# \xe9\n")
     assert problems_of(tmp_path) == ["services.yaml: not UTF-8 text (invalid continuation byte at byte 20)"]
 
 
 def test_missing_files(tmp_path: Path) -> None:
-    """Both are named, with the variable that points at them."""
+    """The message contains both, and the variable with their folder."""
     remedy = "set BELLWETHER_CATALOGUE to the folder that holds it"
     assert problems_of(tmp_path) == [
         f"there is no {tmp_path / name}; {remedy}" for name in ("services.yaml", "scenarios.yaml")
     ]
 
 
-def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
-    """What cannot be read is told like everything else."""
+def test_a_folder_instead_of_a_file(tmp_path: Path) -> None:
+    """It is reported like any other problem."""
     catalogue_folder(tmp_path)
     (tmp_path / "scenarios.yaml").unlink()
     (tmp_path / "scenarios.yaml").mkdir()
     assert problems_of(tmp_path) == [f"cannot read {tmp_path / 'scenarios.yaml'}: Is a directory"]
 
 
-def test_production_where_it_is_meant(tmp_path: Path) -> None:
-    """Only the service that says so may be production."""
+def test_production_that_is_allowed(tmp_path: Path) -> None:
+    """Only a service with the setting may be production."""
     hosts = "allowed_hosts: [orders-service]"
     is_meant = f"{hosts}\n    environment: production\n    allow_production: true\n    max_rate_rps: 50"
     services = SERVICES.replace(hosts, is_meant)
@@ -531,8 +539,8 @@ def test_production_where_it_is_meant(tmp_path: Path) -> None:
         ("http://host.", "[HOST]", True),
     ],
 )
-def test_the_guard_on_the_host(tmp_path: Path, url: str, hosts: str, is_allowed: bool) -> None:
-    """Only the very host is compared, not how the address looks."""
+def test_the_check_of_the_host(tmp_path: Path, url: str, hosts: str, is_allowed: bool) -> None:
+    """Exact hosts are compared, not parts of the URL."""
     services = SERVICES.replace("base_url: http://orders-service:8000", f"base_url: '{url}'").replace(
         "allowed_hosts: [orders-service]", f"allowed_hosts: {hosts}"
     )
@@ -542,11 +550,11 @@ def test_the_guard_on_the_host(tmp_path: Path, url: str, hosts: str, is_allowed:
     else:
         (problem,) = problems_of(folder)
         assert any(
-            each in problem
-            for each in (
+            rule in problem
+            for rule in (
                 "is not in allowed_hosts ['host']; add it there if load may go to it",
                 "is not a valid host name; correct it",
-                "base_url should match pattern",
+                "base_url: must be a scheme, a host and a port",
             )
         )
 
@@ -554,8 +562,8 @@ def test_the_guard_on_the_host(tmp_path: Path, url: str, hosts: str, is_allowed:
 LIST = "forbidden_hosts: [Orders-Service., '10.1.0.0/16:443']\n"
 
 
-def test_a_host_that_is_forbidden_to_all(tmp_path: Path) -> None:
-    """Whatever its entry says; the list is the file's, beside its defaults."""
+def test_a_host_that_is_forbidden_for_all(tmp_path: Path) -> None:
+    """The list is a top-level setting of the file, and applies regardless of the entries."""
     services = SERVICES.replace("defaults:\n", f"{LIST}defaults:\n", 1)
     assert problems_of(catalogue_folder(tmp_path, services=services)) == [
         f"{ORDERS}: load to http://orders-service:8000 is refused: that is orders-service (forbidden_hosts in "
@@ -568,8 +576,8 @@ def test_a_host_that_is_forbidden_to_all(tmp_path: Path) -> None:
     ]
 
 
-def test_forbidden_hosts_that_are_wrong_are_told_with_all_the_rest(tmp_path: Path) -> None:
-    """Each by its place in the list; in the scenarios' file there is no such list."""
+def test_mistakes_in_forbidden_hosts_are_reported_with_all_others(tmp_path: Path) -> None:
+    """Each with its position in the list; the scenarios file has no such list."""
     services = SERVICES.replace("defaults:\n", "forbidden_hosts: [prod:8000, 'https://prod', 7]\ndefaults:\n", 1)
     services = services.replace("$price", "$prise")
     problems = problems_of(catalogue_folder(tmp_path, services=services, scenarios=LIST + SCENARIOS))
@@ -596,14 +604,14 @@ LIVE = """  orders-live:
 """
 
 
-def test_the_hosts_of_production_are_forbidden_to_the_rest(tmp_path: Path) -> None:
-    """Nobody has to list them, and production itself may be loaded where that is allowed."""
+def test_the_hosts_of_production_are_forbidden_for_the_others(tmp_path: Path) -> None:
+    """They need not be listed, and production itself may be loaded if it is allowed."""
     services = SERVICES.replace("defaults:\n", "forbidden_hosts: [other]\ndefaults:\n", 1) + LIVE
     catalogue = load_catalogue(catalogue_folder(tmp_path, services=services))
     orders, live = catalogue.service("orders"), catalogue.service("orders-live")
-    assert [str(each) for each in catalogue.forbidden_hosts] == ["other"]
-    assert [str(each) for each in catalogue.forbidden_for(orders)] == ["other", "orders-live:8000"]
-    assert [str(each) for each in catalogue.forbidden_for(live)] == ["other"]
+    assert [str(host) for host in catalogue.forbidden_hosts] == ["other"]
+    assert [str(host) for host in catalogue.forbidden_for(orders)] == ["other", "orders-live:8000"]
+    assert [str(host) for host in catalogue.forbidden_for(live)] == ["other"]
     services = services.replace("//orders-service:8000", "//ORDERS-LIVE.:8000").replace(
         "[orders-service]", "[orders-live]"
     )

@@ -1,4 +1,4 @@
-"""A service's entry: where it tells its version, and what else makes its runs comparable."""
+"""The entry of a service: its deploy version, environment, host and fingerprint."""
 
 from typing import Any
 
@@ -18,21 +18,21 @@ def problem_of(**changes: Any) -> str:
 
 
 def test_a_version_at_a_path() -> None:
-    """By default in the field ``version``."""
+    """By default it is in the field ``version``."""
     found = small_service(deploy_version={"path": "/info", "field": "build.version"}).deploy_version
     assert found == DeployVersion(path="/info", field="build.version")
     assert DeployVersion(path="/info").field == "version"
 
 
 def test_a_version_in_a_label() -> None:
-    """By default in the label ``version``."""
+    """By default it is in the label ``version``."""
     found = DeployVersion(query="build_info{$selector}")
     assert (found.path, found.label) == (None, "version")
     assert SELECTOR not in str(found.query)
 
 
 def test_no_version_by_default() -> None:
-    """Nobody has to tell one."""
+    """The setting is optional."""
     assert small_service().deploy_version is None
 
 
@@ -41,22 +41,22 @@ def test_no_version_by_default() -> None:
     [
         ({}, "needs either path or query, to define where the version is reported"),
         ({"path": "/v", "query": "build_info"}, "needs either path or query, to define where the version is reported"),
-        ({"path": "version"}, "should match pattern"),
-        ({"path": "/a b"}, "should match pattern"),
+        ({"path": "version"}, "must be a path that starts with /"),
+        ({"path": "/a b"}, "must be a path that starts with /"),
         ({"path": "/v", "field": ""}, "should have at least 1 character"),
         ({"query": "", "label": "tag"}, "should have at least 1 character"),
-        ({"query": "build_info", "label": "git-sha"}, "should match pattern"),
+        ({"query": "build_info", "label": "git-sha"}, "must be a label name"),
         ({"path": "/v", "header": "x"}, "Extra inputs are not permitted"),
     ],
 )
-def test_where_no_version_can_be_told(where: dict[str, str], problem: str) -> None:
-    """One of the two, and of the right form."""
+def test_an_invalid_place_of_the_version(where: dict[str, str], problem: str) -> None:
+    """Exactly one of the two is needed, in the correct form."""
     assert problem in problem_of(deploy_version=where)
 
 
 @pytest.mark.parametrize("name", OWN_PARTS)
-def test_a_part_of_bellwethers_own_cannot_be_set(name: str) -> None:
-    """It would hide what is found."""
+def test_reserved_parts_of_the_fingerprint_cannot_be_set(name: str) -> None:
+    """They would hide Bellwether's own."""
     assert f"{name} is a part of every fingerprint already; give it another name" in problem_of(fingerprint={name: "x"})
 
 
@@ -65,12 +65,12 @@ def test_a_part_of_bellwethers_own_cannot_be_set(name: str) -> None:
     [{"": "x"}, {"Db": "x"}, {"1st": "x"}, {"a" * 41: "x"}, {"db": "x" * 101}, {"db": ""}, {"db": 16}, {"db": None}],
 )
 def test_parts_are_short_texts(parts: dict[str, Any]) -> None:
-    """They are read in messages, side by side."""
+    """They are shown in messages."""
     assert "fingerprint" in problem_of(fingerprint=parts)
 
 
 def test_the_parts_of_a_service() -> None:
-    """Nothing by default."""
+    """There are none by default."""
     assert small_service().fingerprint == {}
     assert small_service(fingerprint={"test bed_2": "c6i.4xlarge"}).fingerprint == {"test bed_2": "c6i.4xlarge"}
 
@@ -88,7 +88,7 @@ def test_the_parts_of_a_service() -> None:
     ],
 )
 def test_host_and_port(url: str, host: str, port: int) -> None:
-    """The port is that of the scheme where none is given."""
+    """Without a port, it is that of the scheme."""
     service = small_service(base_url=url, allowed_hosts=[host])
     assert (service.host, service.port) == (host, port)
 
@@ -104,13 +104,13 @@ def test_host_and_port(url: str, host: str, port: int) -> None:
         ("http://[::1]:8000", "[::1]"),
     ],
 )
-def test_allowed_hosts_know_no_case_and_no_dot_at_the_end(url: str, listed: str) -> None:
-    """They are names, whichever way they are written."""
+def test_allowed_hosts_are_case_insensitive_and_may_end_with_a_dot(url: str, listed: str) -> None:
+    """All spellings of a name are the same."""
     assert small_service(base_url=url, allowed_hosts=[listed]).base_url == url
 
 
 def test_private_networks_are_allowed_by_default() -> None:
-    """This machine's and the platform's own; an entry that lists others means only those."""
+    """They contain this machine and the platform; an entry can replace them."""
     assert small_service().allowed_networks == PRIVATE_NETWORKS
     listed = small_service(allowed_networks=["10.20.0.0/16", "fd00:20::7"]).allowed_networks
     assert [str(network) for network in listed] == ["10.20.0.0/16", "fd00:20::7/128"]
@@ -142,8 +142,8 @@ def test_private_networks_are_allowed_by_default() -> None:
         ({"allowed_networks": []}, "should have at least 1 item"),
     ],
 )
-def test_a_host_that_load_may_not_go_to(settings: dict[str, Any], problem: str) -> None:
-    """What can be told without a resolver is told when the entry is read."""
+def test_a_host_that_may_not_receive_load(settings: dict[str, Any], problem: str) -> None:
+    """Problems that do not need a resolver are reported when the entry is read."""
     assert problem in problem_of(**settings)
 
 
@@ -169,14 +169,14 @@ def test_a_host_that_load_may_not_go_to(settings: dict[str, Any], problem: str) 
         ("alive", False),
     ],
 )
-def test_what_is_production(environment: str, is_production: bool) -> None:
-    """One of its words, with a number or without."""
+def test_which_environments_are_production(environment: str, is_production: bool) -> None:
+    """One of the words must match, with or without a number."""
     service = small_service(environment=environment, allow_production=True, max_rate_rps=10)
     assert service.is_production is is_production
 
 
-def test_production_has_to_be_allowed_with_a_ceiling() -> None:
-    """Both, by whatever name it goes; other services may have a ceiling, too."""
+def test_production_needs_a_permission_and_a_maximum_rate() -> None:
+    """Both are needed for every name of production; other services may have a maximum, too."""
     assert (
         "load on environment 'eu-live' is refused; set allow_production: true and max_rate_rps if this is intended"
     ) in problem_of(environment="eu-live", max_rate_rps=10)
@@ -188,6 +188,6 @@ def test_production_has_to_be_allowed_with_a_ceiling() -> None:
 
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
-def test_a_ceiling_is_a_rate(rate: float) -> None:
-    """One that holds nothing back is none."""
+def test_a_maximum_rate_must_be_finite_and_positive(rate: float) -> None:
+    """An infinite maximum would have no effect."""
     assert "max_rate_rps" in problem_of(max_rate_rps=rate)

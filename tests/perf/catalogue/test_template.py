@@ -1,4 +1,4 @@
-"""Payload templates: what is put in, what stays, and which placeholders are refused."""
+"""Templates: how they are filled, and which placeholders are refused."""
 
 from typing import Any
 
@@ -34,21 +34,21 @@ ROW = {"instrument": "EUR_USD", "price": 1.0845, "quantity": 3000, "volume": 0}
     ],
 )
 def test_render(template: Any, rendered: Any) -> None:
-    """Placeholders become the row's values, with their types where they stand alone."""
+    """Placeholders become the row's values; a single one keeps the type of the value."""
     result = render(template, ROW)
     assert result == rendered
     assert type(result) is type(rendered)
 
 
-def test_the_template_itself_is_not_changed() -> None:
-    """A template serves every row, so rendering must leave it alone."""
+def test_the_template_itself_does_not_change() -> None:
+    """A template is used for every row."""
     template = {"order": {"price": "$price", "tags": ["$instrument"]}}
     render(template, ROW)
     assert template == {"order": {"price": "$price", "tags": ["$instrument"]}}
 
 
-def test_unknown_placeholders_are_named_once_each_in_order() -> None:
-    """Every unknown placeholder is told, wherever it stands, with what there is instead."""
+def test_unknown_placeholders_are_reported_once_each_in_order() -> None:
+    """Each is reported with the known fields, wherever it is."""
     problems = problems_of_template([{"a": "$pice", "b": ["$pice", "x $Bid y"]}, None, 3, "$price $$cash"])
     known = ", ".join(FIELDS)
     assert problems == [
@@ -57,6 +57,6 @@ def test_unknown_placeholders_are_named_once_each_in_order() -> None:
     ]
 
 
-def test_every_field_can_be_named() -> None:
-    """What FIELDS lists is never refused."""
+def test_every_field_is_allowed() -> None:
+    """Names in FIELDS are never refused."""
     assert problems_of_template([f"${name}" for name in FIELDS]) == []

@@ -87,7 +87,7 @@ REACHED = [
         "latency p50 0.0301 s over the last 3 s is above 0.02 s (stop_when)",
     ),
     (
-        {"metric": "latency_p99", "below": 0.001},  # an answer that nobody has worked for
+        {"metric": "latency_p99", "below": 0.001},  # responses that are too fast to be real
         [took(0.0005), took(0.0005), took(0.0005)],
         "latency p99 0.0005 s over the last 3 s is below 0.001 s (stop_when)",
     ),

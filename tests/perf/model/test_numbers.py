@@ -44,7 +44,7 @@ def test_the_uncertainty_decides_how_many_decimals(uncertainty: float, decimals:
         (61.234, 4.2, "61"),
         (1234.0, 40.0, "1230"),
         (-61.26, 1.5, "-61.3"),
-        (499.53, 0.01, "499.5"),  # four digits at most: nobody reads 499.530
+        (499.53, 0.01, "499.5"),  # at most four digits
         (0.0, 0.12, "0.00"),
     ],
 )
@@ -101,11 +101,11 @@ def test_values_are_shown_in_display_units(
     [
         (0.4537, None, "+45 %"),
         (0.021, None, "+2.1 %"),
-        (0.4537, 0.034, "+45 %"),  # from 10 % on nobody reads tenths
+        (0.4537, 0.034, "+45 %"),  # no tenths from 10 % on
         (-0.0324, 0.0012, "−3.2 %"),  # 0.12 points: tenths are significant, and hundredths are never shown
         (-0.0324, 0.0357, "−3 %"),  # 3.57 points: one digit, units
         (-0.0002, None, "+0.0 %"),  # zero is never shown as −0.0
-        (0.4537, 0.4, "+45 %"),  # never tens: nobody reads +50 % for it
+        (0.4537, 0.4, "+45 %"),  # never rounded to tens
     ],
 )
 def test_a_change_ends_where_its_uncertainty_does(ratio: float, uncertainty: float | None, shown: str) -> None:

@@ -9,7 +9,13 @@ from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.scenario.production_hours import OptionalProductionHours
 from include.perf.catalogue.scenario.schedule import OptionalSchedule
 from include.perf.catalogue.scenario.stop_criterion import StopCriteria
-from include.perf.model.yaml_entries import Entry, ExtraParts, Name
+from include.perf.model.yaml_entries import Entry, ExtraParts, Name, matching
+
+ScenarioName = Annotated[
+    str,
+    Field(max_length=63),
+    matching(r"[a-z][a-z0-9_]*", "must have lower-case letters, digits and _, and start with a letter"),
+]
 
 
 class Scenario(Entry):
@@ -26,7 +32,7 @@ class Scenario(Entry):
         production_hours: the hours of production that it represents; ``None`` for no comparison with production.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
+    name: ScenarioName
     title: str
     description: str = ""
     load: LoadProfile

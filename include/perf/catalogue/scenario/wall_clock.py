@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
+from include.perf.model.yaml_entries import matching
+
 
 def _time_of_day(given: object) -> time:
     """Parse ``HH:MM``; YAML reads an unquoted 10:30 as the number 630."""
@@ -44,7 +46,11 @@ TimeOfDay = Annotated[
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
-SessionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
+SessionName = Annotated[
+    str,
+    Field(max_length=63),
+    matching(r"[a-z][a-z0-9_]*", "must have lower-case letters, digits and _, and start with a letter"),
+]
 
 
 def moment_of(day: date, at: time, *, timezone: str) -> datetime:

@@ -1,4 +1,4 @@
-"""The rate curve: its integral is that of the rate, and its inverse leads back, whatever the shape."""
+"""The rate curve: its integral matches the rate, and its inverse matches the integral, for all shapes."""
 
 import itertools
 import math
@@ -72,13 +72,13 @@ ARRIVALS = [
 
 @pytest.mark.parametrize(("curve", "until_s", "arrivals"), ARRIVALS)
 def test_arrivals_are_the_integral(curve: RateCurve, until_s: float, arrivals: float) -> None:
-    """In closed form, worked out by hand."""
+    """In closed form, calculated by hand."""
     assert curve.arrivals(until_s) == pytest.approx(arrivals, rel=1e-11)
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_the_integral_is_that_of_the_rate(name: str) -> None:
-    """Simpson's rule over short steps, in none of which the rate jumps, gives the same."""
+def test_the_integral_matches_the_rate(name: str) -> None:
+    """Simpson's rule over short steps without jumps gives the same result."""
     curve, step_s = CURVES[name], 0.5
     for start_s in itertools.islice(itertools.count(0.0, step_s), 2000):
         rates = [curve.rate(start_s + share * step_s) for share in (1e-9, 0.5, 1 - 1e-9)]
@@ -88,8 +88,8 @@ def test_the_integral_is_that_of_the_rate(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_the_inverse_leads_back(name: str) -> None:
-    """From arrivals to the moment and back again: within a billionth of an arrival in a million."""
+def test_the_inverse_matches_the_integral(name: str) -> None:
+    """From arrivals to time and back: within a billionth of an arrival in a million."""
     curve = CURVES[name]
     total = min(curve.arrivals(1000.0), 1e6)
     for share in (1e-9, 1e-6, 0.001, 0.1, 1 / 3, 0.5, 0.9, 0.999, 1 - 1e-9, 1):
@@ -116,20 +116,20 @@ TIMES = [
 
 @pytest.mark.parametrize(("curve", "arrivals", "when_s"), TIMES)
 def test_time_of(curve: RateCurve, arrivals: float, when_s: float) -> None:
-    """The first moment by which there are so many."""
+    """The first time at which the integral reaches a number."""
     assert curve.time_of(arrivals) == pytest.approx(when_s, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_many_times_are_those_of_each(name: str) -> None:
-    """Asked for in order, they come without a search, and are the same to the last digit."""
+def test_many_times_equal_single_ones(name: str) -> None:
+    """In order, they need no search and are equal to the last digit."""
     curve = CURVES[name]
     numbers = [number + 0.5 for number in range(min(5000, int(curve.arrivals(1000.0))))]
     assert list(curve.times(numbers)) == [curve.time_of(number) for number in numbers]
 
 
-def test_the_curve_is_steady_over_slopes_that_are_almost_none() -> None:
-    """A difference of 1e-15 to 1e-6 of the rate: neither a division by zero nor a lost digit."""
+def test_nearly_flat_slopes_are_precise() -> None:
+    """For a difference of 1e-15 to 1e-6 of the rate there is neither a division by zero nor a loss of precision."""
     for exponent in range(6, 17):
         for shape in (Shape.LINE, Shape.DECAY):
             curve = curve_of(point(0, 500), point(900, 500 * (1 + 10.0**-exponent), shape))
@@ -153,7 +153,7 @@ def test_the_curve_is_steady_over_slopes_that_are_almost_none() -> None:
     ],
 )
 def test_rate(curve: RateCurve, at_s: float, rate_rps: float) -> None:
-    """The rate at a moment."""
+    """The rate at a time."""
     assert curve.rate(at_s) == pytest.approx(rate_rps, rel=1e-12)
 
 
@@ -171,12 +171,12 @@ def test_rate(curve: RateCurve, at_s: float, rate_rps: float) -> None:
     ],
 )
 def test_peak(curve: RateCurve, until_s: float, peak: float) -> None:
-    """The highest rate until a moment, exactly as it was given."""
+    """The highest rate until a time, exactly as given."""
     assert curve.peak(until_s) == peak
 
 
 def test_mean() -> None:
-    """Arrivals over length."""
+    """Arrivals divided by length."""
     assert JUMP.mean(5, 15) == pytest.approx(200.0)  # 5 s of 100/s, 5 s of 300/s
     assert FLAT.mean(60, 960) == 100.0
 
@@ -197,7 +197,7 @@ def test_mean() -> None:
     ],
 )
 def test_count_of(arrivals: float, count: int) -> None:
-    """Rounded, a half down, and rounding errors forgiven."""
+    """Rounded, halves down, with a tolerance for rounding errors."""
     assert count_of(arrivals) == count
 
 
@@ -214,14 +214,14 @@ def test_count_of(arrivals: float, count: int) -> None:
         ([point(0, 0), point(10, 100, Shape.DECAY)], "a decay needs two rates above 0, but is from 0 to 100"),
     ],
 )
-def test_points_that_make_no_curve(points: list[CurvePoint], problem: str) -> None:
-    """Said when the curve is made, not in the middle of a load."""
+def test_invalid_points(points: list[CurvePoint], problem: str) -> None:
+    """They are reported when the curve is built, not during a load."""
     with pytest.raises(ValueError, match=problem):
         RateCurve.through(points)
 
 
-def test_what_a_curve_cannot_say() -> None:
-    """Arrivals that never come, and a time before its beginning."""
+def test_undefined_values() -> None:
+    """Arrivals that never happen, and a time before the start."""
     with pytest.raises(ValueError, match="there are never 501 arrivals: the last rate of the curve is 0"):
         FALL.time_of(501)
     with pytest.raises(ValueError, match="is defined from 0 s on, but the time is -1 s"):

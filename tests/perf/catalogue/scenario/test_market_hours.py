@@ -1,4 +1,4 @@
-"""The market's hours, against tables worked out by hand and against walks through two years of wall clocks."""
+"""The market's hours, compared with tables calculated by hand and with two years of wall-clock times."""
 
 import subprocess
 import sys
@@ -63,10 +63,10 @@ WEEKS = [
 
 
 @pytest.mark.parametrize(("monday", "week", "sydney", "clipped", "london", "new_york"), WEEKS)
-def test_the_weeks_of_the_year(
+def test_weeks_of_the_year_with_different_clocks(
     hours: MarketHours, *, monday: str, week: str, sydney: str, clipped: str, london: str, new_york: str
 ) -> None:
-    """Seven weeks that differ in who has put the clock forward; Tokyo never does and opens at midnight UTC."""
+    """Seven weeks with different daylight saving time; Tokyo has none and opens at midnight UTC."""
     day = date.fromisoformat(monday)
     sunday = f"{day - DAY}"
     assert hours.week_opening(utc(sunday)) == utc(f"{sunday}T{week}")
@@ -99,10 +99,10 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("change", "session", "friday", "before", "monday", "tuesday"), CHANGES)
-def test_around_a_change_of_clocks(
+def test_sessions_around_a_change_of_clocks(
     hours: MarketHours, *, change: str, session: str, friday: str, before: str, monday: str, tuesday: str
 ) -> None:
-    """The opening moves in UTC, for the local hour stays."""
+    """The opening changes in UTC, because the local hour stays."""
     day = date.fromisoformat(friday)
     found = [opening_on(hours, session, f"{day + days * DAY}") for days in (0, 1, 2, 3, 4)]
     assert found == [before, None, None, monday, tuesday], change
@@ -125,7 +125,7 @@ def test_around_a_change_of_clocks(
 def test_the_week_around_a_change_of_clocks(
     hours: MarketHours, sunday: str, before: str, opens: str, closes: str
 ) -> None:
-    """The market is closed for 47, 48 or 49 hours, to the second."""
+    """The market is closed for exactly 47, 48 or 49 hours."""
     assert hours.next_close(utc(before) - HOUR) == utc(before)
     assert hours.week_opening(utc(before)) == utc(opens)
     assert hours.next_close(utc(before)) == utc(closes)
@@ -145,7 +145,7 @@ def walked_hours() -> Iterator[datetime]:
 
 
 def shows_trading(moment: datetime) -> bool:
-    """Whether New York's wall clock says that the market is open; seven hours on, its date is the trading day's."""
+    """Whether the market is open by New York time; seven hours later, its date is that of the trading day."""
     clock = moment.astimezone(NEW_YORK).replace(tzinfo=None)
     trading_day = clock + timedelta(hours=7)
     return trading_day.strftime("%a") not in ("Sat", "Sun") and trading_day.strftime("%m-%d") not in ("12-25", "01-01")
@@ -157,7 +157,7 @@ def trading() -> dict[datetime, bool]:
 
 
 def walked_openings(session: str) -> dict[date, datetime]:
-    """Find by local day the first hour of a session at which there is trading."""
+    """Return, by local day, the first hour of a session with trading."""
     zone, opens_h, closes_h = CLOCKS[session]
     found: dict[date, datetime] = {}
     for moment, is_trading in trading().items():
@@ -172,8 +172,8 @@ def walked_openings(session: str) -> dict[date, datetime]:
 
 
 @pytest.mark.parametrize("session", CLOCKS)
-def test_every_day_of_two_years(hours: MarketHours, session: str) -> None:
-    """A session opens when its wall clock first shows one of its hours while New York's shows trading."""
+def test_sessions_on_every_day_of_two_years(hours: MarketHours, session: str) -> None:
+    """A session opens at its first local hour with trading in New York."""
     walked = walked_openings(session)
     days = [date(2026, 1, 1) + number * DAY for number in range(365 + 365)]
     assert days[-1] == date(2027, 12, 31)
@@ -183,8 +183,8 @@ def test_every_day_of_two_years(hours: MarketHours, session: str) -> None:
 
 
 @pytest.mark.parametrize("session", CLOCKS)
-def test_the_next_opening_of_every_day_of_two_years(hours: MarketHours, session: str) -> None:
-    """Each opening follows the one before, and none lies between."""
+def test_the_next_opening_on_every_day_of_two_years(hours: MarketHours, session: str) -> None:
+    """Each opening follows the previous one, without one in between."""
     openings = sorted(walked_openings(session).values())
     for before, opening in pairwise(openings):
         assert hours.next_opening(session, before) == opening
@@ -194,14 +194,14 @@ def test_the_next_opening_of_every_day_of_two_years(hours: MarketHours, session:
 
 
 def test_every_hour_of_two_years(hours: MarketHours) -> None:
-    """The market is open when New York's wall clock says so."""
+    """The market is open according to New York time."""
     walked = {moment: is_trading for moment, is_trading in trading().items() if BEGIN <= moment < END}
     assert len(walked) == 730 * 24
     assert {moment: hours.is_open(moment) for moment in walked} == walked
 
 
 def test_every_close_of_two_years(hours: MarketHours) -> None:
-    """Once a week, on Thursday where Friday is a holiday; asked while it is open, and while it is not."""
+    """Once a week, on Thursday if Friday is a holiday; both while the market is open and while it is closed."""
     walked = trading()
     closes = [moment for earlier, moment in pairwise(walked) if walked[earlier] and not walked[moment]]
     opens = [moment for earlier, moment in pairwise(walked) if walked[moment] and not walked[earlier]]
@@ -248,7 +248,7 @@ AROUND_HOLIDAYS = [
 
 @pytest.mark.parametrize(("session", "day", "opening"), AROUND_HOLIDAYS)
 def test_openings_around_holidays(hours: MarketHours, session: str, day: str, opening: str | None) -> None:
-    """No session of the holiday's date opens; Sydney's next day begins with the market where that is later."""
+    """No session on the date of a holiday opens; on the next day, Sydney opens with the market if that is later."""
     assert opening_on(hours, session, day) == opening
 
 
@@ -264,9 +264,9 @@ def test_openings_around_holidays(hours: MarketHours, session: str, day: str, op
     ],
 )
 def test_the_market_around_holidays(hours: MarketHours, closes: str, opens: str) -> None:
-    """It is closed for the trading day of New York, 17:00 to 17:00."""
+    """It is closed for the trading day of New York, from 17:00 to 17:00."""
     close, opening, second = utc(closes), utc(opens), timedelta(seconds=1)
-    assert [hours.is_open(each) for each in (close - second, close, opening - second, opening)] == [
+    assert [hours.is_open(moment) for moment in (close - second, close, opening - second, opening)] == [
         True,
         False,
         False,
@@ -290,12 +290,12 @@ def test_the_market_around_holidays(hours: MarketHours, closes: str, opens: str)
     ],
 )
 def test_the_opening_of_the_week(hours: MarketHours, after: str, opening: str) -> None:
-    """When the market first opens in a week."""
+    """The first opening of the market in a week."""
     assert hours.week_opening(utc(after)) == utc(opening)
 
 
 def test_holidays_have_names(hours: MarketHours) -> None:
-    """Christmas and New Year of four years; the days before them are none."""
+    """Christmas and New Year of four years; the days before are no holidays."""
     assert [f"{holiday.date} {holiday.name}" for holiday in hours.holidays] == [
         f"{year}-{day}" for year in range(2026, 2030) for day in ("01-01 New Year's Day", "12-25 Christmas Day")
     ]
@@ -324,7 +324,7 @@ def test_holidays_have_names(hours: MarketHours) -> None:
     ],
 )
 def test_the_next_opening(hours: MarketHours, session: str, after: str, opening: str) -> None:
-    """Strictly after the moment, over weekends and holidays."""
+    """Strictly after the given time, across weekends and holidays."""
     assert hours.next_opening(session, utc(after)) == utc(opening)
 
 
@@ -344,7 +344,7 @@ def test_the_next_opening(hours: MarketHours, session: str, after: str, opening:
 def test_the_next_opening_on_some_weekdays(
     hours: MarketHours, session: str, weekdays: Any, after: str, opening: str
 ) -> None:
-    """Weekdays are those of the session's own zone."""
+    """Weekdays are local to the session."""
     assert hours.next_opening(session, utc(after), weekdays) == utc(opening)
 
 
@@ -356,14 +356,14 @@ def test_the_next_opening_on_some_weekdays(
         ([5, 6], r"session 'london' never opens on weekdays \[5, 6\]; name others \(0 is Monday\)"),
     ],
 )
-def test_weekdays_on_which_nothing_opens(hours: MarketHours, weekdays: list[int], problem: str) -> None:
-    """Asked for, they would be waited for without end."""
+def test_weekdays_without_openings(hours: MarketHours, weekdays: list[int], problem: str) -> None:
+    """They are refused, because the search would never end."""
     with pytest.raises(ValueError, match=problem):
         hours.next_opening("london", utc("2026-07-06"), weekdays)
 
 
-def test_moments_may_be_told_in_any_zone(hours: MarketHours) -> None:
-    """They are the same moments, and answers are in UTC."""
+def test_times_may_be_in_any_time_zone(hours: MarketHours) -> None:
+    """The results are the same, and in UTC."""
     moment = datetime(2026, 7, 6, 9, 0, tzinfo=timezone(timedelta(hours=2)))  # 07:00 UTC
     assert hours.next_opening("london", moment) == utc("2026-07-07T07:00")
     assert hours.next_opening("london", moment - HOUR) == utc("2026-07-06T07:00")
@@ -380,15 +380,15 @@ def test_moments_may_be_told_in_any_zone(hours: MarketHours) -> None:
 
 
 @pytest.mark.parametrize("fold", [0, 1])
-def test_the_hour_that_comes_twice(hours: MarketHours, fold: int) -> None:
-    """Sunday 01:30 of New York on 1 November, told as the first or the second: the week opens after both."""
+def test_a_local_time_that_occurs_twice(hours: MarketHours, fold: int) -> None:
+    """Sunday 01:30 in New York on 1 November, first or second: the week opens after both."""
     moment = datetime(2026, 11, 1, 1, 30, fold=fold, tzinfo=NEW_YORK)
     assert hours.week_opening(moment) == utc("2026-11-01T22:00")
     assert not hours.is_open(moment)
 
 
-def test_naive_moments_are_refused(hours: MarketHours) -> None:
-    """Nobody knows whose wall clock they are of."""
+def test_times_without_a_time_zone_are_refused(hours: MarketHours) -> None:
+    """Their meaning is unknown."""
     naive = utc("2026-07-06").replace(tzinfo=None)
     problem = "must have a time zone, but 2026-07-06T00:00:00 has none; give it a tzinfo"
     for ask in (hours.is_open, hours.week_opening, hours.market_opening, hours.next_close, hours.closes_at):
@@ -398,8 +398,8 @@ def test_naive_moments_are_refused(hours: MarketHours) -> None:
         hours.next_opening("london", naive)
 
 
-def test_a_moment_is_no_day(hours: MarketHours) -> None:
-    """It equals no holiday's date, so it would be answered wrongly."""
+def test_a_datetime_is_not_a_day(hours: MarketHours) -> None:
+    """It equals no date of a holiday, so the result would be wrong."""
     problem = "a day must be a date without a time, but is 2026-12-25T00:00:00"
     without = hours.model_copy(update={"holidays": ()})
     for ask in (hours.holiday_on, without.holiday_on, lambda day: hours.opening("london", day)):
@@ -408,7 +408,7 @@ def test_a_moment_is_no_day(hours: MarketHours) -> None:
 
 
 def test_an_unknown_session(hours: MarketHours) -> None:
-    """The message says which there are."""
+    """The message contains the known sessions."""
     problem = "session 'frankfurt' is not in market_hours.yaml; known: sydney, tokyo, london, new_york"
     for ask in (
         lambda: hours.opening("frankfurt", date(2026, 7, 6)),
@@ -418,8 +418,8 @@ def test_an_unknown_session(hours: MarketHours) -> None:
             ask()
 
 
-def test_nothing_can_be_changed(hours: MarketHours) -> None:
-    """Neither a setting nor a session."""
+def test_market_hours_are_immutable(hours: MarketHours) -> None:
+    """Neither a setting nor a session can be changed."""
     with pytest.raises(ValidationError, match="frozen"):
         hours.week = hours.week  # type: ignore[misc]
     with pytest.raises(TypeError):
@@ -443,8 +443,8 @@ def test_nothing_can_be_changed(hours: MarketHours) -> None:
         ("2026-10-25", "02:00", "2026-10-25T02:00"),
     ],
 )
-def test_local_times_of_a_change_of_clocks(day: str, at: str, moment: str) -> None:
-    """The first of two; without the change, if there is none. A fold of the time given does not count."""
+def test_local_times_around_a_change_of_clocks(day: str, at: str, moment: str) -> None:
+    """The first of two, or the shifted one if there is none; the given fold is ignored."""
     for fold in (0, 1):
         given = time.fromisoformat(at).replace(fold=fold)
         assert moment_of(date.fromisoformat(day), given, timezone="Europe/London") == utc(moment)
@@ -454,7 +454,7 @@ def test_local_times_of_a_change_of_clocks(day: str, at: str, moment: str) -> No
 
 
 def write(folder: Path, **changes: Any) -> Path:
-    """Write the project's file with other parts; ``None`` leaves one away."""
+    """Write the project's file with changed parts; ``None`` removes one."""
     document = yaml.safe_load(OWN_FILE.read_text(encoding="utf-8")) | changes
     path = folder / "market_hours.yaml"
     path.write_text(yaml.safe_dump({key: value for key, value in document.items() if value is not None}))
@@ -565,12 +565,12 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("changes", "expected"), MISTAKES)
 def test_a_mistake_in_the_file(tmp_path: Path, changes: dict[str, Any], expected: list[str]) -> None:
-    """One sentence: the file, where in it, the rule and the value."""
+    """One sentence: the file, the place, the rule and the value."""
     assert problems_of(write(tmp_path, **changes)) == [f"market_hours.yaml: {problem}" for problem in expected]
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    """Whichever part they are in."""
+def test_all_mistakes_are_reported_together(tmp_path: Path) -> None:
+    """They may be in any part."""
     path = write(
         tmp_path,
         sessions={"London": LONDON, "tokyo": {"timezone": "Asia/Tokio", "opens": 540}},
@@ -604,16 +604,16 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
         ("sessions: [", "not valid YAML: while parsing"),
     ],
 )
-def test_what_is_no_file_of_market_hours(tmp_path: Path, text: str, problem: str) -> None:
-    """Its outermost shape is looked at first."""
+def test_a_file_that_is_not_market_hours(tmp_path: Path, text: str, problem: str) -> None:
+    """The top level is checked first."""
     path = tmp_path / "market_hours.yaml"
     path.write_text(text)
     (found,) = problems_of(path)
     assert found.startswith(f"market_hours.yaml: {problem}")
 
 
-def test_an_hour_without_quotes(tmp_path: Path) -> None:
-    """YAML reads 17:00 to the base of 60, and 08:00 as text, which is what was meant."""
+def test_a_time_without_quotes(tmp_path: Path) -> None:
+    """YAML reads 17:00 as a base-60 number, but 08:00 as text."""
     path = tmp_path / "market_hours.yaml"
     path.write_text(OWN_FILE.read_text(encoding="utf-8").replace('"', ""))
     problems = problems_of(path)
@@ -623,7 +623,7 @@ def test_an_hour_without_quotes(tmp_path: Path) -> None:
     assert len(problems) == 4 + 2  # four sessions close, the week opens and closes
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+def test_an_unreadable_file(tmp_path: Path) -> None:
     """Missing, a folder, or not text."""
     path = tmp_path / "market_hours.yaml"
     assert problems_of(path) == [f"there is no {path}; put the market hours there"]
@@ -632,8 +632,8 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     assert problems_of(tmp_path) == [f"cannot read {tmp_path}: Is a directory"]
 
 
-def test_a_folder_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: MarketHours) -> None:
-    """Its file counts; without one, the project's own does."""
+def test_the_file_of_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: MarketHours) -> None:
+    """It is used if it exists, else the project's own."""
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(tmp_path))
     assert market_hours_path() == OWN_FILE
     assert load_market_hours() == hours
@@ -658,8 +658,8 @@ def test_a_session_outside_the_market_never_opens(tmp_path: Path) -> None:
         own.next_opening("evening", utc("2026-07-06"), {4})
 
 
-def test_a_holiday_in_the_middle_of_a_week_is_no_opening_of_the_week(tmp_path: Path) -> None:
-    """Wednesday and Thursday closed: two periods of trading, in whatever order the file has them."""
+def test_a_holiday_in_the_middle_of_a_week_does_not_open_a_week(tmp_path: Path) -> None:
+    """With Wednesday and Thursday closed there are two trading periods, in any order in the file."""
     closed = [CHRISTMAS | {"date": f"2026-07-{day:02}", "name": f"Closed on {day}"} for day in (9, 8)]
     own = load_market_hours(write(tmp_path, holidays=closed))
     assert [holiday.date.day for holiday in own.holidays] == [8, 9]
@@ -671,7 +671,7 @@ def test_a_holiday_in_the_middle_of_a_week_is_no_opening_of_the_week(tmp_path: P
 
 
 def test_the_next_opening_may_be_in_the_middle_of_a_week(tmp_path: Path) -> None:
-    """After a holiday the market opens, and no week does; at an opening it is the one after that."""
+    """After a holiday the market opens, but no week does; the opening itself is not the next one."""
     own = load_market_hours(write(tmp_path, holidays=[CHRISTMAS | {"date": "2026-07-08"}]))
     moments = ["2026-07-03T21:00", "2026-07-05T20:59", "2026-07-05T21:00", "2026-07-08T12:00", "2026-07-08T21:00"]
     assert [own.market_opening(utc(moment)) for moment in moments] == [
@@ -682,8 +682,8 @@ def test_the_next_opening_may_be_in_the_middle_of_a_week(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("day", ["2026-07-04", "2026-07-05", "2026-07-11", "2026-07-12"])
-def test_a_holiday_at_the_weekend_changes_nothing(tmp_path: Path, day: str) -> None:
-    """Its trading day is over when the week opens, or begins when the week is over."""
+def test_a_holiday_at_the_weekend_has_no_effect(tmp_path: Path, day: str) -> None:
+    """Its trading day ends when the week opens, or starts when the week ends."""
     own = load_market_hours(write(tmp_path, holidays=[CHRISTMAS | {"date": day}]))
     assert own.week_opening(utc("2026-07-04")) == utc("2026-07-05T21:00")
     assert own.closes_at(utc("2026-07-05T21:00")) == own.next_close(utc("2026-07-04")) == utc("2026-07-10T21:00")
@@ -691,7 +691,7 @@ def test_a_holiday_at_the_weekend_changes_nothing(tmp_path: Path, day: str) -> N
 
 
 def test_a_week_of_holidays(tmp_path: Path) -> None:
-    """The next week follows."""
+    """The next week opens."""
     closed = [CHRISTMAS | {"date": f"2026-07-{day:02}", "name": f"Closed on {day}"} for day in range(6, 11)]
     own = load_market_hours(write(tmp_path, holidays=closed))
     assert own.week_opening(utc("2026-07-05T12:00")) == utc("2026-07-12T21:00")
@@ -699,8 +699,8 @@ def test_a_week_of_holidays(tmp_path: Path) -> None:
     assert own.next_opening("tokyo", utc("2026-07-03T12:00"), {2}) == utc("2026-07-15T00:00")
 
 
-def test_importing_it_is_cheap() -> None:
-    """Airflow does so each time it parses the DAGs."""
+def test_importing_the_module_is_fast() -> None:
+    """Airflow imports it each time it parses the DAGs."""
     heavy = ("airflow", "pandas", "numpy", "locust", "gevent", "requests", "matplotlib")
     module = "include.perf.catalogue.scenario.market_hours"
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"

@@ -1,4 +1,4 @@
-"""Which hours of production are looked at: on trading days, by the clock of whoever opens."""
+"""The hours of production that are compared: on trading days, in local time."""
 
 from datetime import UTC, datetime
 from itertools import islice
@@ -26,7 +26,7 @@ def begins(wanted: ProductionHours, *, before: datetime, most: int) -> list[str]
     return [f"{period.begins:%a %m-%d %H:%M}–{period.ends:%H:%M}" for period in found]
 
 
-def test_a_session_s_hours_follow_the_changes_of_its_clocks() -> None:
+def test_session_hours_follow_daylight_saving_time() -> None:
     """London opens at 08:00 UTC until 27 March 2026, and at 07:00 UTC from the 30th on."""
     wanted = hours(session="london", minutes=60)
     assert begins(wanted, before=datetime(2026, 4, 1, 5, 0, tzinfo=UTC), most=4) == [
@@ -37,7 +37,7 @@ def test_a_session_s_hours_follow_the_changes_of_its_clocks() -> None:
     ]
 
 
-def test_holidays_and_weekends_are_left_out() -> None:
+def test_holidays_and_weekends_are_excluded() -> None:
     """Before Tuesday 29 December 2026 come Monday, Thursday 24 and Wednesday 23: the 25th is a holiday."""
     wanted = hours(session="new_york", from_minutes=30, minutes=60)
     assert begins(wanted, before=datetime(2026, 12, 29, 6, 0, tzinfo=UTC), most=3) == [
@@ -48,7 +48,7 @@ def test_holidays_and_weekends_are_left_out() -> None:
 
 
 def test_hours_that_are_not_over_yet_do_not_count() -> None:
-    """A run at 08:30 looks at yesterday's first hour; one at 09:00 at today's."""
+    """A run at 08:30 is compared with yesterday's first hour, a run at 09:00 with today's."""
     wanted = hours(session="london", minutes=60)
     assert begins(wanted, before=datetime(2026, 3, 3, 8, 59, 59, tzinfo=UTC), most=1) == ["Mon 03-02 08:00–09:00"]
     assert begins(wanted, before=datetime(2026, 3, 3, 9, 0, tzinfo=UTC), most=1) == ["Tue 03-03 08:00–09:00"]
@@ -67,17 +67,17 @@ def test_the_market_week_opens_once_a_week() -> None:
     ]
 
 
-def test_a_span_of_the_clock_may_go_past_midnight() -> None:
-    """It is of the day on which it begins; on 29 March the clock is put forward at 01:00, and it is an hour less."""
+def test_clock_hours_may_go_past_midnight() -> None:
+    """They belong to the day on which they start; on 29 March the clock is set forward at 01:00, an hour is missing."""
     wanted = hours(**NIGHT, weekdays=["saturday", "thursday"])
     found = list(islice(last_hours(wanted, MARKET, before=datetime(2026, 3, 30, tzinfo=UTC)), 2))
-    assert [(each.begins, each.ends) for each in found] == [
+    assert [(period.begins, period.ends) for period in found] == [
         (datetime(2026, 3, 28, 22, 0, tzinfo=UTC), datetime(2026, 3, 29, 1, 0, tzinfo=UTC)),
         (datetime(2026, 3, 26, 22, 0, tzinfo=UTC), datetime(2026, 3, 27, 2, 0, tzinfo=UTC)),
     ]
 
 
-def test_a_span_of_the_clock_is_of_trading_days_unless_it_says_otherwise() -> None:
+def test_clock_hours_are_on_trading_days_by_default() -> None:
     """Monday 28 December, then Thursday the 24th: no weekend, no holiday."""
     assert begins(hours(**NIGHT), before=datetime(2026, 12, 29, 12, tzinfo=UTC), most=2) == [
         "Mon 12-28 22:00–02:00",
@@ -94,8 +94,8 @@ def test_a_span_of_the_clock_is_of_trading_days_unless_it_says_otherwise() -> No
         (NIGHT, "22:00–02:00 Europe/London"),
     ],
 )
-def test_hours_are_told_in_a_few_words(given: dict[str, Any], words: str) -> None:
-    """As they stand in the report."""
+def test_hours_have_a_short_description(given: dict[str, Any], words: str) -> None:
+    """It is shown in the report."""
     assert hours(**given).description == words
 
 
@@ -110,15 +110,13 @@ def test_hours_are_told_in_a_few_words(given: dict[str, Any], words: str) -> Non
         ({"from": "10:00"}, "Field required"),
     ],
 )
-def test_hours_that_cannot_be_are_refused(given: object, problem: str) -> None:
-    """With the rule."""
+def test_invalid_hours_are_refused(given: object, problem: str) -> None:
+    """The message contains the rule."""
     with pytest.raises(ValidationError, match=problem):
         READ.validate_python(given)
 
 
-def test_an_unknown_session_is_said() -> None:
-    """Which there are is said with it."""
+def test_an_unknown_session_is_reported() -> None:
+    """The message contains the known sessions."""
     (problem,) = hours(session="paris", minutes=60).problems(MARKET)
-    assert problem.startswith(
-        "session: there is no session 'paris'; known: sydney, tokyo, london, new_york, and week"
-    )
+    assert problem.startswith("session: there is no session 'paris'; known: sydney, tokyo, london, new_york, and week")

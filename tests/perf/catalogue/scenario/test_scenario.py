@@ -1,4 +1,4 @@
-"""The load profile: what may be asked for, and the arrivals that come of it."""
+"""The load profile: valid settings, and the resulting arrivals."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ from include.perf.model.validation import problem_of
 from tests.fakes.small_catalogue import small_scenario
 
 BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
-"""Market open: three times the rate, and back to it within five minutes."""
+"""Market open: three times the rate, then back to it within five minutes."""
 
 
 def load_of(**changes: Any) -> LoadProfile:
@@ -72,14 +72,14 @@ def test_arrivals_and_rates(
         assert load.mean_rate_rps == pytest.approx(mean, rel=1e-12)
 
 
-def test_a_plain_load_has_exactly_the_rate_that_was_asked_for() -> None:
-    """No digit of it is lost in an integral."""
+def test_a_constant_load_has_exactly_the_requested_rate() -> None:
+    """An integral does not lose precision."""
     load = load_of(rate_rps=33.3)
     assert (load.mean_rate_rps, load.peak_rate_rps, load.is_flat) == (33.3, 33.3, True)
 
 
 def test_the_rate_over_time() -> None:
-    """Ramp, warm-up, burst, decay, and then the last factor to the end."""
+    """Ramp, warm-up, burst, decay, and then the last factor until the end."""
     curve = load_of(rate_rps=100, ramp_s=30, profile=BURST).curve
     rates = {at_s: curve.rate(at_s) for at_s in (0, 15, 30, 59.999, 60, 210, 360, 2000)}
     assert rates == pytest.approx(
@@ -87,7 +87,7 @@ def test_the_rate_over_time() -> None:
     )
 
 
-def test_a_rate_asked_for_instead_scales_the_profile() -> None:
+def test_another_requested_rate_scales_the_profile() -> None:
     """Factors are multiples of it."""
     half = load_of(profile=BURST).model_dump() | {"rate_rps": 250}
     assert LoadProfile.model_validate(half).peak_rate_rps == 750
@@ -108,8 +108,8 @@ def test_a_rate_asked_for_instead_scales_the_profile() -> None:
         ({"profile": [{"at_s": 0, "factor": 1}, {"at_s": 100, "factor": 6, "by": "decay"}]}, 1),
     ],
 )
-def test_workers_are_as_many_as_the_peak_needs(changes: dict[str, Any], workers: int) -> None:
-    """3,000/s each, unless the scenario says how many."""
+def test_the_peak_rate_determines_the_number_of_workers(changes: dict[str, Any], workers: int) -> None:
+    """3,000/s each, unless the scenario has its own number."""
     assert load_of(**changes).worker_count == workers
 
 
@@ -163,13 +163,13 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("changes", "expected"), MISTAKES)
-def test_a_load_that_cannot_be(changes: dict[str, Any], expected: list[str]) -> None:
-    """Which setting, the rule, the value and what to do."""
+def test_an_invalid_load(changes: dict[str, Any], expected: list[str]) -> None:
+    """The setting, the rule, the value and the remedy."""
     assert problems_of(**changes) == expected
 
 
-def test_a_profile_has_so_many_points_that_it_can_be_told() -> None:
-    """Twenty, no more."""
+def test_a_profile_has_at_most_twenty_points() -> None:
+    """More could not be described in a message."""
     points = [{"at_s": second, "factor": 1} for second in range(21)]
     assert load_of(profile=points[:20]).measured_arrivals == 450_000
     assert problems_of(profile=points)[0].startswith("profile: should have at most 20 items")
@@ -179,8 +179,8 @@ def test_a_profile_has_so_many_points_that_it_can_be_told() -> None:
 
 
 @pytest.mark.parametrize(("reruns", "is_valid"), [(0, True), (4, True), (100, True), (-1, False), (101, False)])
-def test_how_many_services_are_run_again(reruns: int, is_valid: bool) -> None:
-    """None is a choice, too."""
+def test_the_number_of_services_with_re_runs(reruns: int, is_valid: bool) -> None:
+    """Zero is allowed, too."""
     assert small_scenario().reruns == 4
     if is_valid:
         assert small_scenario(reruns=reruns).reruns == reruns
@@ -190,8 +190,8 @@ def test_how_many_services_are_run_again(reruns: int, is_valid: bool) -> None:
 
 
 @pytest.mark.parametrize(("parallel", "is_valid"), [(1, True), (20, True), (0, False), (21, False)])
-def test_how_many_services_are_loaded_at_once(parallel: int, is_valid: bool) -> None:
-    """One, unless the scenario says that more do not disturb one another."""
+def test_the_number_of_services_under_load_at_the_same_time(parallel: int, is_valid: bool) -> None:
+    """One, unless the scenario allows more."""
     assert small_scenario().parallel == 1
     if is_valid:
         assert small_scenario(parallel=parallel).parallel == parallel
@@ -205,12 +205,12 @@ def test_how_many_services_are_loaded_at_once(parallel: int, is_valid: bool) -> 
     [
         ({"load": "x"}, "load is a part of every fingerprint already; give it another name"),
         ({"data": "x", "headers": "y"}, "data, headers is a part of every fingerprint already"),
-        ({"Database": "x"}, "should match pattern"),
+        ({"Database": "x"}, "must have lower-case letters, digits, spaces, - and _"),
         ({"database": ""}, "should have at least 1 character"),
     ],
 )
-def test_a_part_of_the_fingerprint_has_a_name_of_its_own(parts: dict[str, str], problem: str) -> None:
-    """It must not stand in for one that Bellwether finds by itself."""
+def test_a_part_of_the_fingerprint_needs_another_name(parts: dict[str, str], problem: str) -> None:
+    """It must not replace one of Bellwether's own."""
     with pytest.raises(ValidationError) as caught:
         small_scenario(fingerprint=parts)
     assert problem in str(caught.value)

@@ -1,4 +1,4 @@
-"""Schedules: what may be said, when a scenario starts, and when its load must be over."""
+"""Schedules: valid settings, when a scenario starts, and when its load must be over."""
 
 import random
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def cron(expression: str, timezone: str = "UTC", finish_by: object = None) -> Cr
 def starts_of(
     schedule: Schedule, hours: MarketHours, *, begin: datetime = BEGIN, end: datetime = END
 ) -> list[datetime]:
-    """Return every start from ``begin`` to ``end``, each asked for at the one before."""
+    """Return all starts from ``begin`` to ``end``, each computed from the previous one."""
 
     def each() -> Iterator[datetime]:
         start = begin - timedelta(microseconds=1)
@@ -65,8 +65,8 @@ def problems_of(given: object) -> list[str]:
     return [problem_of(error) for error in caught.value.errors()]
 
 
-def test_the_key_tells_which_it_is() -> None:
-    """A cron expression, an opening, or none of both: only when triggered."""
+def test_the_key_selects_the_model() -> None:
+    """A cron expression, an opening, or none for manual runs only."""
     assert schedule_of({"cron": "0 2 * * 6"}) == CronSchedule(cron="0 2 * * 6")
     assert schedule_of({"before": "london", "minutes": 250}) == OpeningSchedule(before="london", minutes=250)
     assert schedule_of(None) is schedule_of(False) is None
@@ -145,21 +145,21 @@ WRONG: list[tuple[object, list[str]]] = [
 
 
 @pytest.mark.parametrize(("given", "expected"), WRONG)
-def test_a_schedule_that_cannot_be(given: object, expected: list[str]) -> None:
-    """Which setting, the rule, the value and what to do; nothing of the other kind."""
+def test_an_invalid_schedule(given: object, expected: list[str]) -> None:
+    """The setting, the rule, the value and the remedy; nothing about the other model."""
     assert problems_of(given) == expected
 
 
 @pytest.mark.parametrize(
     "expression", ["0 22 * * 0-4", "*/15 1-5 * * thu", "0 2 1 MAR,SEP *", "0 2 L * *", "0 0 29 2 *"]
 )
-def test_what_cron_can_say(expression: str) -> None:
-    """Names, steps, ranges, the last day of a month, and the 29th of February."""
+def test_valid_cron_expressions(expression: str) -> None:
+    """Names, steps, ranges, the last day of a month, and 29 February."""
     assert cron(expression).cron == expression
 
 
-def test_an_unknown_session_is_told_with_the_known_ones(hours: MarketHours) -> None:
-    """And with the market week, which is no session."""
+def test_an_unknown_session_is_reported_with_the_known_ones(hours: MarketHours) -> None:
+    """The market week, which is not a session, is included."""
     assert before("lodon").problems(hours) == [
         "before: there is no session 'lodon'; known: sydney, tokyo, london, new_york, and week for the market week"
     ]
@@ -169,7 +169,7 @@ def test_an_unknown_session_is_told_with_the_known_ones(hours: MarketHours) -> N
 
 
 def test_days_on_which_a_session_never_opens() -> None:
-    """One in the evening of New York does not open on Friday, when the week is over."""
+    """A session in the evening of New York does not open on Friday, after the close of the week."""
     document = load_market_hours(OWN_FILE).model_dump(mode="json")
     document["sessions"] = {"late": {"timezone": "America/New_York", "opens": "18:00", "closes": "20:00"}}
     hours = MarketHours.model_validate(document)
@@ -220,7 +220,7 @@ def test_days_on_which_a_session_never_opens() -> None:
     ],
 )
 def test_a_schedule_in_words(schedule: Schedule, summary: str, description: str) -> None:
-    """What the list of DAGs and a DAG's page say."""
+    """It is shown in the list of DAGs and on the page of a DAG."""
     assert (schedule.summary, schedule.description) == (summary, description)
 
 
@@ -236,8 +236,8 @@ def test_a_schedule_in_words(schedule: Schedule, summary: str, description: str)
         (cron("0 22 * * *", "Europe/London", "03:30"), "2026-01-11T22:00", "its schedule ends at 03:30 Europe/London"),
     ],
 )
-def test_why_load_must_be_over(hours: MarketHours, schedule: Schedule, due_at: str, occasion: str) -> None:
-    """By the clock of whoever opens, and in UTC."""
+def test_the_reason_for_a_deadline(hours: MarketHours, schedule: Schedule, due_at: str, occasion: str) -> None:
+    """In local time and in UTC."""
     deadline = schedule.deadline(utc(due_at), hours)
     assert deadline is not None
     assert deadline.occasion == occasion
@@ -264,7 +264,7 @@ def at_hour(place: str, day: date, hour: int) -> datetime:
 
 
 def calendar(session: str, weekdays: str = "Mon Tue Wed Thu Fri") -> list[datetime]:
-    """Return every opening, oldest first; a session opens with the market on Mondays and after a holiday."""
+    """Return all openings, oldest first; a session opens with the market on Mondays and after a holiday."""
     if session == "week":
         return [at_hour("new_york", day, 17) for day in DAYS if f"{day:%a}" == "Sun"]
     openings = []
@@ -280,7 +280,7 @@ def calendar(session: str, weekdays: str = "Mon Tue Wed Thu Fri") -> list[dateti
 @pytest.mark.parametrize("minutes", [6, 90, 250, 1440])
 @pytest.mark.parametrize("session", [*OFFSETS, "week"])
 def test_every_start_of_two_years(hours: MarketHours, session: str, minutes: int) -> None:
-    """Each opening has its start, exactly so many minutes before it, whatever the clocks do in between."""
+    """Each opening has a start exactly this many minutes before it, across all clock changes."""
     expected = [opening - minutes * MINUTE for opening in calendar(session)]
     starts = starts_of(before(session, minutes), hours)
     assert starts == [start for start in expected if BEGIN <= start < END]
@@ -289,7 +289,7 @@ def test_every_start_of_two_years(hours: MarketHours, session: str, minutes: int
 
 
 def test_only_some_weekdays(hours: MarketHours) -> None:
-    """Local ones: Sydney's Monday begins on Sunday in UTC, and so does the start."""
+    """They are local: Sydney's Monday starts on Sunday in UTC, and so does the run."""
     for session in OFFSETS:
         schedule = before(session, weekdays=["monday", "thursday"])
         expected = [opening - 250 * MINUTE for opening in calendar(session, "Mon Thu")]
@@ -297,8 +297,8 @@ def test_only_some_weekdays(hours: MarketHours) -> None:
 
 
 @pytest.mark.parametrize("session", [*OFFSETS, "week"])
-def test_the_next_start_from_any_moment(hours: MarketHours, session: str) -> None:
-    """The first that is strictly later; a moment just before a start, and the start itself, among them."""
+def test_the_next_start_from_any_time(hours: MarketHours, session: str) -> None:
+    """The first strictly later one, also from a start itself and from just before it."""
     schedule = before(session, 250)
     starts = [opening - 250 * MINUTE for opening in calendar(session)]
     source = random.Random(7)
@@ -306,7 +306,7 @@ def test_the_next_start_from_any_moment(hours: MarketHours, session: str) -> Non
     moments += [start + shift * timedelta(microseconds=1) for start in starts[9:-9:7] for shift in (-1, 0, 1)]
     for moment in moments:
         start = schedule.next_start(moment, hours)
-        assert start == min(each for each in starts if each > moment)
+        assert start == min(known for known in starts if known > moment)
         assert schedule.next_start(moment.astimezone(timezone(timedelta(hours=9))), hours) == start
         assert start.utcoffset() == timedelta(0)
 
@@ -332,8 +332,8 @@ ODD_WEEKS = [
 
 
 @pytest.mark.parametrize(("session", "after", "start"), ODD_WEEKS)
-def test_starts_of_odd_weeks(hours: MarketHours, session: str, after: str, start: str) -> None:
-    """Worked out by hand."""
+def test_starts_in_unusual_weeks(hours: MarketHours, session: str, after: str, start: str) -> None:
+    """Calculated by hand."""
     assert before(session).next_start(utc(after), hours) == utc(start)
 
 
@@ -342,7 +342,7 @@ def test_starts_of_odd_weeks(hours: MarketHours, session: str, after: str, start
 
 @pytest.mark.parametrize("session", [*OFFSETS, "week"])
 def test_the_deadline_of_every_start(hours: MarketHours, session: str) -> None:
-    """Of a run that is due at its start it is the margin before that opening, and so it is at any time in between."""
+    """It is the margin before the opening, for any due time between start and deadline."""
     schedule = before(session, 250, margin_minutes=10)
     for start in starts_of(schedule, hours):
         deadline = schedule.deadline(start, hours).at
@@ -361,7 +361,7 @@ def test_the_deadline_of_every_start(hours: MarketHours, session: str) -> None:
         ("2026-07-08T07:00", "2026-07-09T06:55"),  # it has just opened
     ],
 )
-def test_the_deadline_of_a_run_that_was_triggered(hours: MarketHours, due_at: str, deadline: str) -> None:
+def test_the_deadline_of_a_manual_run(hours: MarketHours, due_at: str, deadline: str) -> None:
     """The first opening after it counts."""
     assert before("london").deadline(utc(due_at), hours).at == utc(deadline)
 
@@ -381,17 +381,17 @@ def test_the_deadline_of_a_run_that_was_triggered(hours: MarketHours, due_at: st
     ],
 )
 def test_the_end_of_a_night(hours: MarketHours, finish_by: str, zone: str, moment: str, end: str) -> None:
-    """The first time after a moment at which it is so late, in the schedule's own time zone."""
+    """The first ``finish_by`` after a time, in the schedule's time zone."""
     assert cron("0 2 * * *", zone, finish_by).deadline(utc(moment), hours).at == utc(end)
 
 
-def test_the_moment_may_be_told_in_any_zone(hours: MarketHours) -> None:
+def test_times_may_be_in_any_time_zone(hours: MarketHours) -> None:
     """Half past eight in a zone two hours ahead is half past six."""
     moment = datetime(2026, 3, 2, 8, 30, tzinfo=timezone(timedelta(hours=2)))
     assert cron("0 2 * * *", finish_by="07:00").deadline(moment, hours).at == datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 
 
-def test_a_schedule_without_an_end(hours: MarketHours) -> None:
+def test_a_schedule_without_a_deadline(hours: MarketHours) -> None:
     """There is none by default."""
     without = cron("0 2 * * *")
     assert without.deadline(BEGIN, hours) is without.time_available() is without.over_by(hours) is None
@@ -410,8 +410,8 @@ def test_a_schedule_without_an_end(hours: MarketHours) -> None:
         (cron("0 6 * * *", finish_by="06:00"), 1440, time(6, 0)),  # by the next day
     ],
 )
-def test_the_time_that_there_is(hours: MarketHours, schedule: Schedule, available: int, over_by: time) -> None:
-    """From a start to the end, of all starts the one with the least."""
+def test_the_available_time(hours: MarketHours, schedule: Schedule, available: int, over_by: time) -> None:
+    """From a start to the deadline; of several starts, the shortest."""
     assert schedule.time_available() == available * MINUTE
     assert schedule.over_by(hours) == over_by
 
@@ -436,14 +436,14 @@ def test_the_time_that_there_is(hours: MarketHours, schedule: Schedule, availabl
     ],
 )
 def test_the_next_start_by_cron(hours: MarketHours, expression: str, zone: str, after: str, start: str) -> None:
-    """Strictly after the moment, by the wall clock of the zone."""
+    """Strictly after a time, in local time."""
     assert cron(expression, zone).next_start(utc(after), hours) == utc(start)
 
 
 @pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "Australia/Sydney", "UTC"])
 @pytest.mark.parametrize(("expression", "a_day"), [("30 1 * * *", 1), ("30 2 * * *", 1), ("0 */6 * * *", 4)])
 def test_starts_by_cron_neither_repeat_nor_stop(hours: MarketHours, expression: str, a_day: int, zone: str) -> None:
-    """Through every change of the clocks in two years; 730 days, and one at either end by the zone's date."""
+    """Through every clock change in two years: 730 days, and one more at either end in local time."""
     starts = starts_of(cron(expression, zone), hours)
     assert starts == sorted(set(starts))
     assert abs(len(starts) - 730 * a_day) <= a_day
@@ -454,15 +454,15 @@ def test_starts_by_cron_neither_repeat_nor_stop(hours: MarketHours, expression: 
 
 @pytest.mark.parametrize("schedule", [before("london"), before("week"), before("tokyo", weekdays=["monday"])])
 def test_a_schedule_as_json(schedule: OpeningSchedule) -> None:
-    """Nothing is lost on the way."""
+    """It is read back unchanged."""
     assert OpeningSchedule.model_validate_json(schedule.model_dump_json()) == schedule
     assert CronSchedule.model_validate_json(cron("0 2 * * *", finish_by="03:45").model_dump_json()).finish_by == time(
         3, 45
     )
 
 
-def test_the_hours_as_json(hours: MarketHours, tmp_path: Path) -> None:
-    """Times of day as people write them, so that they are read back as they were."""
+def test_market_hours_as_json(hours: MarketHours, tmp_path: Path) -> None:
+    """Times of day keep their format, so that they are read back unchanged."""
     document = hours.model_dump(mode="json")
     assert document["sessions"]["london"] == {"timezone": "Europe/London", "opens": "08:00", "closes": "17:00"}
     assert document["week"]["opens"] == {"weekday": "sunday", "at": "17:00"}

@@ -1,4 +1,4 @@
-"""Shares of whole things, and that the load really is shared out so."""
+"""Integer shares by weight, and that the load has these shares."""
 
 import itertools
 from collections import Counter
@@ -29,14 +29,14 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("weights", "count", "shares"), TABLE)
-def test_shares_are_whole(weights: list[int], count: int, shares: list[int]) -> None:
-    """Whole parts first, then the largest remainders; nothing is lost."""
+def test_shares_are_integers(weights: list[int], count: int, shares: list[int]) -> None:
+    """Integer parts first, then the largest remainders; the sum is exact."""
     assert shared_out(weights, count) == shares
     assert sum(shares) == count
 
 
-def test_they_are_exact_where_floating_point_is_not() -> None:
-    """A tenth of 3 is 0.3 and no 0.30000000000000004: two equal remainders stay equal."""
+def test_shares_are_exact_without_floating_point() -> None:
+    """A tenth of 3 is 0.3, not 0.30000000000000004: two equal remainders stay equal."""
     weights = [1] * 10
     for count in range(50):
         whole, rest = divmod(count, 10)
@@ -48,8 +48,8 @@ WEIGHTS = [[1], [1, 1], [4, 2, 1, 3], [1, 1, 1], [7, 5, 3], [1000, 1], [1, 999]]
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("arrivals", [0, 1, 2, 13, 400, 1_001, 4_999])
-def test_the_load_is_shared_out_so(weights: list[int], arrivals: int) -> None:
-    """In every order that the seed may give."""
+def test_the_load_has_these_shares(weights: list[int], arrivals: int) -> None:
+    """For any order that the seed produces."""
     for seed in ("a", "b", "c"):
         drawn = Counter(endpoint_sequence(weights, arrivals=arrivals, seed=seed))
         assert [drawn[index] for index in range(len(weights))] == shared_out(weights, arrivals)
@@ -65,21 +65,23 @@ LOADS = [
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize(("load", "warmup", "measured"), LOADS)
-def test_warm_up_and_measured_part_each_for_itself(
+def test_warm_up_and_measured_part_are_shared_separately(
     weights: list[int], load: dict[str, float], warmup: int, measured: int
 ) -> None:
-    """As the schedule of a whole load has it, and for each of two workers together."""
+    """For the schedule of a load, and for two workers together."""
     profile = LoadProfile.model_validate(load)
     sent = Counter(
         (due.is_measured, due.endpoint)
-        for due in itertools.chain.from_iterable(schedule(profile, weights, worker=each, workers=2) for each in (0, 1))
+        for due in itertools.chain.from_iterable(
+            schedule(profile, weights, worker=number, workers=2) for number in (0, 1)
+        )
     )
     assert [sent[False, index] for index in range(len(weights))] == shared_out(weights, warmup)
     assert [sent[True, index] for index in range(len(weights))] == shared_out(weights, measured)
 
 
-def test_a_load_that_is_too_long_to_be_drawn_at_once() -> None:
-    """What repeats is a whole number of blocks, so the shares stay exact: 100/s × 10 001 s = 1 000 100 arrivals."""
+def test_a_load_that_is_too_long_for_one_block() -> None:
+    """It repeats complete blocks, so the shares stay exact: 100/s × 10 001 s = 1 000 100 arrivals."""
     load = LoadProfile(rate_rps=100, duration_s=10_001, warmup_s=0)
     assert load.measured_arrivals > DRAWN_AHEAD
     drawn = Counter(due.endpoint for due in schedule(load, [4, 2, 1]))

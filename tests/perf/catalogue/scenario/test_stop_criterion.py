@@ -1,4 +1,4 @@
-"""When a load must not go on: what may be asked for, how it is said, and what is refused."""
+"""Stop criteria: valid settings, their description, and invalid ones."""
 
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,8 @@ def problems_of(*criteria: dict[str, Any]) -> list[str]:
         ({"query": "temperature", "below": -3.25}, "temperature below -3.25 over 30 s"),
     ],
 )
-def test_it_can_be_told(settings: dict[str, Any], words: str) -> None:
-    """What is looked at, the limit in its unit, and the window."""
+def test_a_criterion_is_described(settings: dict[str, Any], words: str) -> None:
+    """What is checked, the limit with its unit, and the window."""
     assert criterion(**settings).describe() == words
 
 
@@ -56,7 +56,7 @@ def test_it_can_be_told(settings: dict[str, Any], words: str) -> None:
         ({"above": 0.0}, 1e-9, True),
     ],
 )
-def test_the_limit_itself_is_not_beyond_it(settings: dict[str, Any], value: float, is_beyond: bool) -> None:
+def test_a_value_equal_to_the_limit_does_not_exceed_it(settings: dict[str, Any], value: float, is_beyond: bool) -> None:
     assert criterion(metric="error_ratio", **settings).is_beyond(value) is is_beyond
 
 
@@ -140,13 +140,13 @@ EITHER_SIDE = "needs either above or below, to define the limit"
         ),
     ],
 )
-def test_what_cannot_be_meant(settings: dict[str, Any], problems: list[str]) -> None:
-    """Which setting, the rule, the value and what to do."""
+def test_invalid_criteria(settings: dict[str, Any], problems: list[str]) -> None:
+    """The setting, the rule, the value and the remedy."""
     assert problems_of({"window_s": 30} | settings) == problems
 
 
-def test_a_window_is_always_said() -> None:
-    """Nobody should have to guess for how long a limit may be passed."""
+def test_a_window_is_required() -> None:
+    """There is no default."""
     assert problems_of({"metric": "error_ratio", "above": 0.5}) == [
         "stop_when[0].window_s: is missing; every entry needs it"
     ]
@@ -155,8 +155,8 @@ def test_a_window_is_always_said() -> None:
 ERRORS = {"metric": "error_ratio", "above": 0.9, "window_s": 60}
 
 
-def test_two_of_a_kind_are_refused() -> None:
-    """The stricter one would always be the first."""
+def test_two_criteria_of_the_same_kind_are_refused() -> None:
+    """The stricter one would always be first."""
     assert problems_of(ERRORS, {"query": "x", "above": 1, "window_s": 5}, ERRORS | {"above": 0.5}) == [
         "stop_when: [0] and [2] check the same (error ratio above 0.5 over 60 s); remove one of them, or give it "
         "another window_s"
@@ -167,38 +167,38 @@ def test_two_of_a_kind_are_refused() -> None:
 
 
 def test_another_window_or_side_is_another_criterion() -> None:
-    """Much for a short while, or less for longer."""
+    """A high limit for a short window, or a lower one for a longer window."""
     kinds = [ERRORS, ERRORS | {"above": 0.99, "window_s": 5}]
     kinds += [{"query": "x", "above": 5, "window_s": 5}, {"query": "x", "below": 1, "window_s": 5}]
     assert len(small_scenario(stop_when=kinds).stop_when) == 4
 
 
-def test_there_are_only_so_many() -> None:
+def test_the_number_of_criteria_is_limited() -> None:
     kinds = [ERRORS | {"window_s": number} for number in range(1, MAX_CRITERIA + 2)]
     assert len(small_scenario(stop_when=kinds[:-1]).stop_when) == 20
     assert problems_of(*kinds)[0].startswith("stop_when: should have at most 20 items")
 
 
-def test_the_scenarios_that_come_with_bellwether_are_stopped_where_going_on_only_hurts() -> None:
-    """Each of them, by the defaults."""
+def test_the_shipped_scenarios_have_stop_criteria() -> None:
+    """All of them have the defaults."""
     for scenario in load_catalogue().scenarios.values():
-        assert [each.describe() for each in scenario.stop_when] == [
+        assert [criterion.describe() for criterion in scenario.stop_when] == [
             "error ratio above 0.9 over 60 s",
             "achieved ratio below 0.5 over 60 s",
             "schedule lag p99 above 0.25 s over 30 s",
         ]
 
 
-def test_the_example_in_the_file_is_one() -> None:
-    """The query criterion that the head of scenarios.yaml shows can be used as it is."""
+def test_the_example_in_the_file_is_valid() -> None:
+    """The query criterion in the comment of scenarios.yaml can be used."""
     text = (Path(__file__).parents[4] / "include" / "scenarios.yaml").read_text(encoding="utf-8")
     (line,) = [line for line in text.splitlines() if line.strip().startswith("#   - {name: CPU")]
     (entry,) = yaml.safe_load(line.strip().removeprefix("#"))
     assert StopCriterion.model_validate(entry).describe() == "CPU above 3.5 over 30 s"
 
 
-def test_a_scenario_may_say_otherwise() -> None:
-    """None at all, too; and what would stop a load makes it no other load."""
+def test_a_scenario_may_replace_the_criteria() -> None:
+    """It may also have none; stop criteria are not part of the fingerprint."""
     scenario = small_scenario(stop_when=[])
     assert scenario.stop_when == ()
     parts = fingerprint(small_service(), small_scenario(stop_when=[ERRORS]).load, data="sha256:1")
