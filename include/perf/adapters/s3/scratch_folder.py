@@ -37,7 +37,7 @@ class ScratchFolder:
     wait: Callable[[float], None] = time.sleep
 
     @contextmanager
-    def lent(self, names: Sequence[str]) -> Iterator[Path]:
+    def opened(self, names: Sequence[str]) -> Iterator[Path]:
         """Yield a folder with these objects as files.
 
         When the block ends, new and changed files are uploaded, and objects whose files were removed are removed. This

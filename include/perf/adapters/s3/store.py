@@ -85,7 +85,7 @@ class S3Store:
         found = self._found(uri)
         names = [name for name in self._sizes(found) if needed is None or name in needed]
         scratch = ScratchFolder(objects=self._objects, path=self._path(uri), wait=self._wait)
-        with scratch.lent(names) as folder:
+        with scratch.opened(names) as folder:
             yield folder
 
     def remove(self, uri: str, name: str) -> None:
