@@ -255,9 +255,7 @@ class Endpoint(Entry):
 
     name: Name
     method: Method
-    path: Annotated[
-        str, matching(r"/[^?#$\s]*", "must be a path that starts with /, without query, fragment, $ or spaces")
-    ]
+    path: RequestPath
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     query: dict[str, str | int | float] = Field(default_factory=dict)
     body: dict[str, Any] | None = None

@@ -18,8 +18,6 @@ LOAD_POOL_DESCRIPTION = "Bellwether's load generators: one slot a request per se
 
 Days = Annotated[int, Field(ge=1, le=3650)]
 Channel = Annotated[str, Field(min_length=1, max_length=81)]
-
-
 UserGroup = Annotated[str, matching(r"S[A-Z0-9]{2,20}", "must be the ID of a user group, such as S0123ABCD")]
 
 
@@ -43,9 +41,7 @@ class Operations(Entry):
     ops_channel: Channel = "#performance-ops"
     digest_channel: Channel | None = "#performance-digest"
     quiet_summary: bool = False
-    critical_mention: (
-        Annotated[str, matching(r"S[A-Z0-9]{2,20}", "must be the ID of a user group, such as S0123ABCD")] | None
-    ) = None
+    critical_mention: UserGroup | None = None
     reload_rules: bool = False
     keep_requests_days: Days = 30
     keep_unfinished_days: Days = 7

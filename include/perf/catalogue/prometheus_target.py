@@ -25,9 +25,7 @@ Selector = Annotated[
 ]
 MetricName = Annotated[
     str,
-    matching(
-        r"[a-zA-Z_:][a-zA-Z0-9_:]*", "must be a metric name of letters, digits, _ and :, not starting with a digit"
-    ),
+    matching(r"[a-zA-Z_:][a-zA-Z0-9_:]*", "must be a metric name: letters, digits, _ and :, not starting with a digit"),
 ]
 LabelName = Annotated[
     str, matching(r"[a-zA-Z_][a-zA-Z0-9_]*", "must be a label name: letters, digits and _, not starting with a digit")

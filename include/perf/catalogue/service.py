@@ -59,7 +59,7 @@ AllowedNetwork = Annotated[Network, BeforeValidator(network_of)]
 ConnectionId = Annotated[
     str,
     Field(max_length=250),
-    matching(r"[A-Za-z0-9_.-]+", "must be the ID of a Connection of letters, digits, . _ and -"),
+    matching(r"[A-Za-z0-9_.-]+", "must be the ID of a Connection: letters, digits, . _ and -"),
 ]
 
 PRODUCTION = frozenset({"production", "prod", "prd", "live"})
