@@ -201,14 +201,14 @@ def _find(store: Archive, *, before: datetime) -> _Findings:
     for cell in store.cells():
         for uri in store.latest(service=cell.service, scenario=cell.scenario):
             with found.catching(uri):
-                held = store.holding(uri)
-                raw = [size for name, size in held.sizes.items() if is_raw(name)]
-                if RECORD_FILE in held.sizes and raw:
+                holding = store.holding(uri)
+                raw = [size for name, size in holding.sizes.items() if is_raw(name)]
+                if RECORD_FILE in holding.sizes and raw:
                     found.raw.append(_raw(store, uri, size_bytes=sum(raw)))
-                elif _is_unfinished(held) and held.changed_at < before:
-                    size = sum(held.sizes.values())
+                elif _is_unfinished(holding) and holding.changed_at < before:
+                    size = sum(holding.sizes.values())
                     found.unfinished.append(
-                        Removal(uri=uri, waste=Waste.UNFINISHED, at=held.changed_at, size_bytes=size)
+                        Removal(uri=uri, waste=Waste.UNFINISHED, at=holding.changed_at, size_bytes=size)
                     )
     return found
 
@@ -218,9 +218,9 @@ def is_raw(name: str) -> bool:
     return name == REQUESTS_FILE or name.startswith(ABORTED)
 
 
-def _is_unfinished(held: Holding) -> bool:
+def _is_unfinished(holding: Holding) -> bool:
     """Whether it is a run without a record; folders of anyone else are never removed."""
-    return not held.sizes or (SPEC_FILE in held.sizes and RECORD_FILE not in held.sizes)
+    return not holding.sizes or (SPEC_FILE in holding.sizes and RECORD_FILE not in holding.sizes)
 
 
 def _raw(store: Archive, uri: str, *, size_bytes: int) -> _Raw:

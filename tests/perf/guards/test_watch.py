@@ -160,7 +160,7 @@ def test_polling_continues_after_any_error(error: Exception) -> None:
     assert inquiry.reason() is None
 
 
-# The watch as a whole
+# The watch
 
 
 def say_nothing(_: Progress) -> None:
