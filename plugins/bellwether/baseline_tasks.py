@@ -48,7 +48,7 @@ def approval(*, subject: Any, body: Any, within: timedelta) -> ApprovalOperator:
 def accept(over: int, answer: Mapping[str, Any]) -> None:
     """Promote the run in the name of the approver; refused if the baseline changed after the question."""
     params = _params()
-    reason = f"{params['reason']} (asked for by {_asked_by()})"
+    reason = f"{params['reason']} (requested by {_asked_by()})"
     _promote(params["run"], reason=reason, by=_approver(answer), force=True, over=over)
 
 

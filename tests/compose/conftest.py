@@ -149,9 +149,7 @@ class ProductionStack:
 
 def _short_catalogue(folder: Path) -> Path:
     """Copy the catalogue, with a warm-up of three seconds."""
-    shutil.copytree(
-        ROOT / "include", folder, ignore=shutil.ignore_patterns("*.py", "__pycache__", "perf", "load", "demo")
-    )
+    shutil.copytree(ROOT / "include", folder, ignore=shutil.ignore_patterns("*.py", "__pycache__", "perf", "load"))
     path = folder / SCENARIOS_FILE
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     document["defaults"]["load"]["warmup_s"] = 3

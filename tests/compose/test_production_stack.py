@@ -72,7 +72,7 @@ def test_ports_are_open_on_this_machine_only(stack: ProductionStack) -> None:
 def test_pages_need_a_login_and_viewers_change_nothing(stack: ProductionStack, viewer: requests.Session) -> None:
     """Users and roles come from Airflow's database: a Viewer may read, but not trigger."""
     page = f"{stack.airflow_url}/bellwether/problems"
-    silence = {"service": SERVICE, "scenario": SCENARIO, "reason": "a release", "hours": "1"}
+    silence = {"service": SERVICE, "scenario": SCENARIO, "reason": "a release", "days": "1"}
 
     assert requests.get(page, timeout=30).status_code == 401
     assert viewer.get(page, timeout=30).status_code == 200

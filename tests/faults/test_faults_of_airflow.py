@@ -48,7 +48,8 @@ def loading(production: Production) -> Iterator[Sending]:
 
 def followed(production: Production, load: Sending) -> Run:
     """Wait until the run of a load has finished; it may be invalid because the machine was too busy."""
-    run = production.platform.follow(DAG, load.run_id, told_before=len(production.platform.messages()))
+    platform = production.platform
+    run = platform.follow(DAG, load.run_id, earlier_messages=len(platform.messages()))
     assert run.record["verdict"] in ("NO_BASELINE", "INVALID")
     assert run.record["verdict"] == "NO_BASELINE" or noise_of(run), run.record["validity"]
     return run
@@ -91,7 +92,7 @@ def test_a_killed_task(production: Production, victim: str, number: signal.Signa
         run = followed(production, load)
     assert tries_of(production, run, "run_service.run_load") == 2
     (note,) = run.record["notes"]
-    assert note.startswith("try 1 of this load, begun at ")
+    assert note.startswith("try 1 of this load, started at ")
     assert 0 < rows_in(run.folder / f"aborted-1.{REQUESTS_FILE}") < ARRIVALS
     assert rows_in(run.folder / REQUESTS_FILE) == ARRIVALS
     assert run.record["load"]["due"] == RATE_RPS * DURATION_S

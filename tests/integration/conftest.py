@@ -1,9 +1,8 @@
-"""One whole demo stack for every test that needs Airflow: platform, Prometheus, Slack stand-in, Airflow.
+"""The demo stack for all tests that need Airflow: reference platform, Prometheus, Slack stand-in, Airflow.
 
-Several pytest processes may use it at once (``make test`` runs two): the first one starts it, the last one ends it.
-Its catalogue gets what the tests need as data only: a service behind a port that another one answers on, a service
-behind a dead port, and a scenario for each. The runs that several tests look at are
-fixtures, so that each is done once.
+Several pytest processes may share it (``make test`` runs two): the first process starts it, the last one stops it. The
+tests add two services to its catalogue, one of them at a closed port, and a scenario for each. Runs that several tests
+use are fixtures, so that they are executed only once.
 """
 
 import json
@@ -47,16 +46,16 @@ DEAD_SERVICE = "dead-end-service"
 NEW_SCENARIO = "asia_open"
 DEAD_SCENARIO = "dead_end"
 
-LEVEL = {"latency_s": 0.2, "for_s": 1800}
-"""The platform is made this slow on purpose: 30 % of 200 ms is far above what a busy machine adds to a latency, so
-that the same load agrees with itself even here."""
+NORMAL = {"latency_s": 0.2, "for_s": 1800}
+"""The normal latency of the service in these tests. 30 % of 200 ms is far more than a busy machine adds to a latency,
+so a repeated load gives the same result even here."""
 REGRESSED = {"latency_s": 0.4, "for_s": 1800}
 
 LIFETIME_S = 2400.0
 RUN_S = 300.0
 TRIES = 3
 NOISE = ("the generator", "the machine was busy", "Prometheus has")
-"""How the reasons begin for which a busy machine makes a run INVALID. That is right of it, so we ask again."""
+"""How the reasons begin that make a run INVALID on a busy machine. That is correct, so the test runs it again."""
 
 ANSWERED = "http_requests_total"
 
@@ -68,13 +67,14 @@ PATIENCE_MS = 30_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A DAG run that is over.
+    """A finished DAG run.
 
     Attributes:
-        records: the run.json of each of its services, by service name.
+        tasks: the states of its task instances by name, such as ``conclude.report[0]``.
+        records: the run.json of its services, by service name.
         reruns: the run.json of every re-run.
-        tasks: the state of each task instance, such as ``conclude.report[0]``.
-        messages: what Slack got during it, the charts' replies included.
+        folders: the folders of its runs, by service name.
+        messages: the Slack messages about it, with the replies that contain charts.
     """
 
     dag_id: str
@@ -88,7 +88,7 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The record of its only service."""
+        """The run.json of its only service."""
         (only,) = self.records.values()
         return only
 
@@ -100,17 +100,17 @@ class Run:
 
 
 def noise_of(run: Run) -> list[str]:
-    """Return why the machine was too busy for a run, if that is all that is wrong with it."""
+    """Return why a run is invalid, if a busy machine is the only cause; otherwise nothing."""
     reasons = [reason for record in (*run.records.values(), *run.reruns) for reason in record["validity"]]
     return reasons if all(reason.startswith(NOISE) for reason in reasons) else []
 
 
 class Platform:
-    """The stack as the tests use it.
+    """The running stack.
 
     Attributes:
-        loading: shared by runs that may send load; held alone by what halts load or must not be disturbed.
-        catalogue: shared by what relies on which services there are; held alone by what changes that.
+        loading: shared by tests that send load; exclusive for tests that halt load or must not be disturbed.
+        catalogue: shared by tests that need a stable list of services; exclusive for tests that change it.
     """
 
     def __init__(self, stack: Stack) -> None:
@@ -121,13 +121,13 @@ class Platform:
         self.api.log_in()
 
     def run(self, dag_id: str, conf: Mapping[str, Any]) -> Run:
-        """Trigger a DAG over REST and wait until the run is over."""
+        """Trigger a DAG over REST and wait until the run has finished."""
         with self.loading.shared():
-            told_before = len(self.messages())
-            return self.follow(dag_id, self.api.trigger(dag_id, conf), told_before=told_before)
+            earlier = len(self.messages())
+            return self.follow(dag_id, self.api.trigger(dag_id, conf), earlier_messages=earlier)
 
     def trigger_by_command(self, dag_id: str, conf: Mapping[str, Any]) -> str:
-        """Trigger a run as people do in a terminal, and return its id."""
+        """Trigger a DAG on the command line and return the ID of the run."""
         subprocess.run(
             [sys.executable, "-m", "airflow", "dags", "trigger", dag_id, "--conf", json.dumps(conf)],
             cwd=ROOT,
@@ -139,24 +139,28 @@ class Platform:
         newest = self.api.call("GET", f"/dags/{dag_id}/dagRuns?order_by=-run_after&limit=1")["dag_runs"][0]
         return str(newest["dag_run_id"])
 
-    def follow(self, dag_id: str, run_id: str, *, told_before: int) -> Run:
-        """Wait until a run is over, and gather what came of it."""
+    def follow(self, dag_id: str, run_id: str, *, earlier_messages: int) -> Run:
+        """Wait until a run has finished, and collect its results.
+
+        Args:
+            earlier_messages: the number of Slack messages before the run.
+        """
         state = self.api.wait_for(dag_id, run_id, timeout_s=RUN_S, on_states=lambda _: None)
-        every = {path: self.record(path) for path in self._folders(run_id)}
-        folders = {path.parents[1].name: path for path, record in every.items() if record["rerun_of"] is None}
+        records = {path: self.record(path) for path in self._folders(run_id)}
+        folders = {path.parents[1].name: path for path, record in records.items() if record["rerun_of"] is None}
         return Run(
             dag_id=dag_id,
             run_id=run_id,
             state=state,
             tasks=self.api.tasks(dag_id, run_id),
-            records={name: every[folder] for name, folder in folders.items()},
-            reruns=[record for record in every.values() if record["rerun_of"] is not None],
+            records={name: records[folder] for name, folder in folders.items()},
+            reruns=[record for record in records.values() if record["rerun_of"] is not None],
             folders=folders,
-            messages=_about_run(self.messages(), run_id, told_before=told_before),
+            messages=_about_run(self.messages(), run_id, earlier=earlier_messages),
         )
 
     def measured_run(self, dag_id: str, conf: Mapping[str, Any]) -> Run:
-        """Run a load until it could be measured: if the machine was too busy, again with nothing else running."""
+        """Trigger a DAG; if the machine was too busy for a valid run, repeat it without any other load."""
         run = self.run(dag_id, conf)
         for _ in range(TRIES - 1):
             if not noise_of(run):
@@ -168,30 +172,30 @@ class Platform:
             return run
         pytest.fail(f"this machine was too busy for {TRIES} runs of {dag_id}: {'; '.join(reasons)}")
 
-    def read_dags_anew(self) -> None:
-        """Ask Airflow to read dags/ now, as the button Reparse Dag does; by itself it does so every few minutes."""
+    def reparse_dags(self) -> None:
+        """Let Airflow read dags/ now, as the button Reparse Dag does; otherwise it does so every few minutes."""
         files = {dag["fileloc"]: dag["file_token"] for dag in self.api.dags().values()}
         for token in files.values():
             try:
                 self.api.call("PUT", f"/parseDagFile/{token}")
             except requests.HTTPError as err:
-                if err.response is None or err.response.status_code != HTTPStatus.CONFLICT:  # it is about to be read
+                if err.response is None or err.response.status_code != HTTPStatus.CONFLICT:  # already requested
                     raise
 
-    def await_dags(self, is_so: Callable[[Mapping[str, Any]], bool], *, what: str) -> None:
-        """Wait until something is so of the DAGs that Airflow knows; ask it every ten seconds to read dags/ again."""
-        ask_at = time.monotonic()
+    def await_dags(self, is_ready: Callable[[Mapping[str, Any]], bool], *, what: str) -> None:
+        """Wait for a condition on the DAGs that Airflow knows; let it read dags/ every ten seconds."""
+        reparse_at = time.monotonic()
 
-        def look() -> bool:
-            nonlocal ask_at
-            if is_so(self.api.dags()):
+        def check() -> bool:
+            nonlocal reparse_at
+            if is_ready(self.api.dags()):
                 return True
-            if time.monotonic() >= ask_at:
-                self.read_dags_anew()
-                ask_at = time.monotonic() + 10
+            if time.monotonic() >= reparse_at:
+                self.reparse_dags()
+                reparse_at = time.monotonic() + 10
             return False
 
-        until(look, within_s=120, every_s=1.0, what=what)
+        until(check, within_s=120, every_s=1.0, what=what)
 
     def record(self, folder: Path) -> dict[str, Any]:
         """Return the run.json of a run's folder."""
@@ -199,7 +203,7 @@ class Platform:
         return document
 
     def records(self) -> list[dict[str, Any]]:
-        """Return every record so far, oldest load first."""
+        """Return the run.json of all runs so far, oldest load first."""
         found = [self.record(path.parent) for path in self.stack.results.glob(f"*/*/*/{RECORD_FILE}")]
         return sorted(found, key=lambda record: str(record["started_at"]))
 
@@ -208,41 +212,41 @@ class Platform:
         return [path.parent for path in found if self.record(path.parent)["provenance"]["dag_run_id"] == run_id]
 
     def messages(self) -> list[dict[str, Any]]:
-        """Return what on-call got in Slack so far, oldest first; what could not be judged is told elsewhere."""
+        """Return all messages in the channel of on-call, oldest first; alerts about the pipeline go to another one."""
         answer = requests.get(f"{self.stack.slack_url}/_standin/messages", timeout=10)
         found: list[dict[str, Any]] = answer.json()["messages"]
         return [message for message in found if message["channel_name"] == "performance"]
 
     def set_fault(self, fault: Mapping[str, float], *, service: str = SERVICE) -> None:
-        """Change how a service answers."""
+        """Set the fault that a service simulates."""
         requests.put(f"{self.stack.service_url(service)}/admin/fault", json=fault, timeout=10).raise_for_status()
 
     def end_fault(self, *, service: str) -> None:
-        """Let a service answer as it should again."""
+        """Remove the fault of a service."""
         requests.delete(f"{self.stack.service_url(service)}/admin/fault", timeout=10).raise_for_status()
 
     def answered(self, service: str) -> int:
-        """Return how many requests a service has answered since it started, by its own count."""
+        """Return how many requests a service has answered since it started, by its own metrics."""
         return answered_by(self.stack.service_url(service))
 
     def planned(self, run_id: str) -> list[Path]:
-        """Return the folders of a run that is not over yet."""
+        """Return the folders of a run that has not finished."""
         found = self.stack.results.glob(f"*/*/*/{SPEC_FILE}")
         return [path.parent for path in found if json.loads(path.read_bytes())["dag_run_id"] == run_id]
 
     def finished(self, run_id: str, dag_id: str) -> Path:
-        """Return the folder of a run of one service that is over, by the run of its DAG."""
+        """Return the folder of a finished run of one service."""
         (folder,) = (path for path in self._folders(run_id) if path.parent.name == dag_id)
         return folder
 
     def returned(self, run: Run, task_id: str) -> str:
-        """Return what a task returned."""
+        """Return the return value of a task."""
         path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task_id}/xcomEntries/return_value"
         return str(self.api.call("GET", path)["value"])
 
     @contextmanager
     def halting(self, text: str) -> Iterator[None]:
-        """Halt load by the Variable, as long as the block lasts; loads of other processes are not touched."""
+        """Halt load with the Airflow Variable during the block, without stopping loads of other test processes."""
         with self.loading.exclusive():
             self.api.call("POST", "/variables", {"key": "bellwether_halt", "value": text})
             try:
@@ -256,31 +260,31 @@ class Platform:
 
 
 def answered_by(url: str) -> int:
-    """Return how many requests a service of the platform has answered since it started, by its own count."""
+    """Return how many requests a service of the platform has answered since it started, by its own metrics."""
     families = text_string_to_metric_families(requests.get(f"{url}/metrics", timeout=10).text)
-    return int(sum(sample.value for each in families for sample in each.samples if sample.name == ANSWERED))
+    return int(sum(sample.value for family in families for sample in family.samples if sample.name == ANSWERED))
 
 
-def _about_run(messages: list[dict[str, Any]], run_id: str, *, told_before: int) -> list[dict[str, Any]]:
-    """Return what was sent since, without messages that link to other runs only and the replies in their threads."""
-    others = {message["ts"] for message in messages if _links_elsewhere(message, run_id)}
-    return [message for message in messages[told_before:] if others.isdisjoint((message["ts"], message["thread_ts"]))]
+def _about_run(messages: list[dict[str, Any]], run_id: str, *, earlier: int) -> list[dict[str, Any]]:
+    """Return the later messages, without those that link to other runs only and without the replies to them."""
+    others = {message["ts"] for message in messages if _is_about_other_run(message, run_id)}
+    return [message for message in messages[earlier:] if others.isdisjoint((message["ts"], message["thread_ts"]))]
 
 
-def _links_elsewhere(message: Mapping[str, Any], run_id: str) -> bool:
+def _is_about_other_run(message: Mapping[str, Any], run_id: str) -> bool:
     linked = {unquote(found) for found in re.findall(r"/runs/([^/?#\\\"|>]+)", json.dumps(message))}
     return bool(linked) and run_id not in linked
 
 
 def folder_of_session(factory: pytest.TempPathFactory) -> Path:
-    """Return a folder that all processes of a test session share."""
+    """Return a folder that all pytest processes of a session share."""
     own = factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The running stack; it ends with the last process that uses it, and by itself should that be killed."""
+    """The running stack; the last process that uses it stops it, and it stops after `LIFETIME_S` in any case."""
     folder = folder_of_session(tmp_path_factory)
     home, console = folder / "stack", Console(quiet=True)
     starting, using = SharedLock(folder, "starting"), SharedLock(folder, "using")
@@ -304,19 +308,19 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 def start_stack(home: Path, console: Console) -> Stack:
-    """Start the stack, with what the tests need in its catalogue."""
+    """Start the stack, and add the services and scenarios of the tests to its catalogue."""
     home.mkdir(exist_ok=True)
     stack = commands.up(home, console, lifetime_s=LIFETIME_S)
     add_to_catalogue(stack)
-    Platform(stack).read_dags_anew()
+    Platform(stack).reparse_dags()
     return stack
 
 
 def add_to_catalogue(stack: Stack) -> None:
-    """Add two services and a scenario as anyone would: by editing the YAML files and copying a CSV."""
+    """Add two services and two scenarios as users do: edit the YAML files and copy a CSV."""
     services = yaml.safe_load((stack.catalogue / SERVICES_FILE).read_text(encoding="utf-8"))
     model = services["services"]["data-pipeline-service"]
-    six = list(services["services"])
+    shipped = list(services["services"])
     services["services"][NEW_SERVICE] = model | {"description": "Added by a test; answers as data-pipeline-service."}
     services["services"][DEAD_SERVICE] = model | {"base_url": f"http://{HOST}:{free_port()}"}
     scenarios = yaml.safe_load((stack.catalogue / SCENARIOS_FILE).read_text(encoding="utf-8"))
@@ -330,14 +334,14 @@ def add_to_catalogue(stack: Stack) -> None:
         "services": [NEW_SERVICE, "feature-store-service"],
     }
     scenarios["scenarios"][DEAD_SCENARIO] = scenarios["scenarios"][NEW_SCENARIO] | {"services": [DEAD_SERVICE]}
-    scenarios["scenarios"]["market_open"]["services"] = six
+    scenarios["scenarios"]["market_open"]["services"] = shipped
     scenarios["scenarios"]["market_open"]["load"]["warmup_s"] = 2
     for name, document in ((SERVICES_FILE, services), (SCENARIOS_FILE, scenarios)):
         replace_at_once(stack.catalogue / name, yaml.safe_dump(document, sort_keys=False).encode())
 
 
 def replace_at_once(path: Path, content: bytes) -> None:
-    """Change a file that Airflow may be reading."""
+    """Replace a file atomically, because Airflow may be reading it."""
     draft = path.with_suffix(".draft")
     draft.write_bytes(content)
     draft.replace(path)
@@ -345,7 +349,7 @@ def replace_at_once(path: Path, content: bytes) -> None:
 
 @pytest.fixture(scope="session")
 def new_scenario(platform: Platform) -> str:
-    """The scenario that was added as data, once Airflow has found it and its sibling."""
+    """The added scenario, once Airflow knows its DAG and that of the dead service."""
     added = {NEW_SCENARIO, DEAD_SCENARIO}
     platform.await_dags(added.issubset, what=f"the DAGs {', '.join(added)} appear")
     return NEW_SCENARIO
@@ -353,39 +357,39 @@ def new_scenario(platform: Platform) -> str:
 
 @pytest.fixture(scope="session")
 def first_run(platform: Platform) -> Run:
-    """The first market open of a service, asked to become its baseline."""
-    platform.set_fault(LEVEL)
-    asked = {"service": SHORT_NAME, "update_baseline": True, "reason": "first run"}
-    return platform.measured_run("market_open", LOAD | asked)
+    """The first run of a service, which becomes its baseline."""
+    platform.set_fault(NORMAL)
+    conf = {"service": SHORT_NAME, "update_baseline": True, "reason": "first run"}
+    return platform.measured_run("market_open", LOAD | conf)
 
 
 @pytest.fixture(scope="session")
 def second_run(platform: Platform, first_run: Run) -> Run:
-    """The same load again, on a service that did not change."""
-    platform.set_fault(LEVEL)
+    """The same load on the unchanged service."""
+    platform.set_fault(NORMAL)
     return platform.measured_run("market_open", LOAD | {"service": SERVICE})
 
 
 @pytest.fixture(scope="session")
 def slow_run(platform: Platform, second_run: Run) -> Run:
-    """The same load again, on a service that answers 200 ms later."""
+    """The same load on a service that has become 200 ms slower."""
     platform.set_fault(REGRESSED)
     try:
         return platform.measured_run("market_open", LOAD | {"service": SHORT_NAME})
     finally:
-        platform.set_fault(LEVEL)
+        platform.set_fault(NORMAL)
 
 
 @pytest.fixture(scope="session")
 def refused_runs(platform: Platform, new_scenario: str) -> dict[str, Run]:
-    """Runs that end before their load, all at once: without a reason, with a misspelt parameter, at a dead service."""
+    """Three parallel runs that fail before their load: no reason, a misspelt parameter, and a dead service."""
     assert new_scenario
     with platform.loading.shared():
         return dict(_refused_runs(platform))
 
 
 def _refused_runs(platform: Platform) -> Iterator[tuple[str, Run]]:
-    told_before = len(platform.messages())
+    earlier = len(platform.messages())
     started = {
         "normal_trading": platform.api.trigger("normal_trading", {"service": SHORT_NAME, "update_baseline": True}),
         DEAD_SCENARIO: platform.api.trigger(DEAD_SCENARIO, {"service": DEAD_SERVICE}),
@@ -394,12 +398,12 @@ def _refused_runs(platform: Platform) -> Iterator[tuple[str, Run]]:
         ),
     }
     for dag_id, run_id in started.items():
-        yield dag_id, platform.follow(dag_id, run_id, told_before=told_before)
+        yield dag_id, platform.follow(dag_id, run_id, earlier_messages=earlier)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window; Playwright's event loop must not outlive the module."""
+    """Headless Chromium of the system. Playwright's event loop must not outlive the module."""
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield running
@@ -408,14 +412,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def only_load(platform: Platform) -> Iterator[None]:
-    """Keep loads of other processes away for a test."""
+    """Block loads of other test processes during a test."""
     with platform.loading.exclusive():
         yield
 
 
 @pytest.fixture
 def halted(platform: Platform) -> Iterator[str]:
-    """Load is halted for a test, by the Variable."""
+    """Halt load with the Airflow Variable during a test; return the reason."""
     reason = "incident 4711"
     with platform.halting(reason):
         yield reason

@@ -1,4 +1,4 @@
-"""What tests say of runs that are over: the states of their tasks, and when their loads went out."""
+"""Expectations about finished runs: the states of their tasks, and the order of their loads."""
 
 import itertools
 from collections.abc import Iterable
@@ -8,8 +8,8 @@ from typing import Any
 from tests.integration.conftest import Run
 
 STAGES = ("stage_data", "preflight", "run_load", "scrape")
-TOGETHER = ("plan_reruns", "compare", "alert", "verdict")
-AGAIN = {f"rerun_service.{stage}": "skipped" for stage in STAGES}
+NIGHT_TASKS = ("plan_reruns", "compare", "alert", "verdict")
+RERUNS = {f"rerun_service.{stage}": "skipped" for stage in STAGES}
 CONCLUDED = {
     "report": "success",
     **dict.fromkeys(("promote", "approval_wanted", "ask_for_approval"), "skipped"),
@@ -17,30 +17,30 @@ CONCLUDED = {
 
 
 def states_of(run: Run) -> dict[str, str]:
-    """Return the state of each task by its short name; those of re-runs keep their group.
+    """Return the states of the tasks by their names; only tasks of re-runs keep their group in the name.
 
-    The alert rules are left out: they are written by whichever run comes first after something has changed.
+    The task of the alert rules is left out: it is skipped unless the limits have changed.
     """
-    short = {name.removeprefix("run_service.").removeprefix("conclude."): state for name, state in run.tasks.items()}
-    assert short.pop("write_rules") in ("success", "skipped")
-    return {name.removesuffix("[0]"): state for name, state in short.items()}
+    states = {name.removeprefix("run_service.").removeprefix("conclude."): state for name, state in run.tasks.items()}
+    assert states.pop("write_rules") in ("success", "skipped")
+    return {name.removesuffix("[0]"): state for name, state in states.items()}
 
 
 def done(**others: str) -> dict[str, str]:
-    """Return the states of a run in which everything was done once, but for what is given."""
-    nightly = dict.fromkeys(("plan", *STAGES, *TOGETHER), "success")
-    return nightly | AGAIN | CONCLUDED | others
+    """Return the states of a run without re-runs or promotion, except for the given tasks."""
+    successful = dict.fromkeys(("plan", *STAGES, *NIGHT_TASKS), "success")
+    return successful | RERUNS | CONCLUDED | others
 
 
 def moment(text: str) -> datetime:
-    """Read an RFC 3339 time; it must say its zone."""
-    read = datetime.fromisoformat(text)
-    assert read.tzinfo is not None
-    return read
+    """Parse an RFC 3339 time, which must contain its time zone."""
+    parsed = datetime.fromisoformat(text)
+    assert parsed.tzinfo is not None
+    return parsed
 
 
 def assert_one_after_another(records: Iterable[dict[str, Any]]) -> None:
-    """Each load began after the one before it had ended."""
+    """Check that no two loads overlap."""
     spans = sorted((moment(record["started_at"]), moment(record["window"]["end"])) for record in records)
     for earlier, later in itertools.pairwise(spans):
         assert earlier[1] <= later[0]

@@ -1,4 +1,4 @@
-"""A load that goes out, as the machine sees it: its processes, and what its service counts."""
+"""Observes a running load from outside: its processes, and the requests that its service counts."""
 
 import contextlib
 import gzip
@@ -15,17 +15,18 @@ from tests.waiting import until
 START_S = 120.0
 QUIET_S = 2.0
 ENOUGH = 20
-"""So many answers show that a load goes out."""
+"""A load is running once the service has answered this many requests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """A load that goes out: its run, its folder and its processes.
+    """A running load.
 
     Attributes:
-        processes: of the load itself.
-        task: the process of Airflow's that started them.
-        supervisor: that one's parent.
+        folder: of its run.
+        processes: the processes of the load generator.
+        task: Airflow's task process, which started them.
+        supervisor: the parent of the task process.
     """
 
     dag_id: str
@@ -38,25 +39,25 @@ class Sending:
 
     @property
     def is_running(self) -> bool:
-        """Whether any of its processes is still there."""
+        """Whether any of its processes runs."""
         return any(map(is_there, self.processes))
 
     @property
     def rows(self) -> int:
-        """How many requests are in its record."""
+        """The number of requests in its raw record."""
         with gzip.open(self.folder / REQUESTS_FILE, "rb") as file:
             return sum(1 for _ in file) - 1
 
 
 def is_there(process: psutil.Process) -> bool:
-    """Whether a process runs; one that only waits to be reaped does not."""
+    """Return whether a process runs; a zombie does not."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     return False
 
 
 def load_processes(folder: Path) -> list[psutil.Process]:
-    """Return the processes of the load whose record is in a folder."""
+    """Return the processes of the load that writes to a folder."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -67,11 +68,11 @@ def load_processes(folder: Path) -> list[psutil.Process]:
 
 
 def sending(platform: Platform, dag_id: str, run_id: str, *, service: str) -> Sending:
-    """Wait until a load goes out: the service counts it."""
-    (folder,) = until(lambda: platform.planned(run_id), within_s=START_S, what=f"{dag_id} is planned")
-    processes = until(lambda: load_processes(folder), within_s=START_S, what=f"the load of {dag_id} is started")
+    """Wait until the service counts the requests of a load."""
+    (folder,) = until(lambda: platform.planned(run_id), within_s=START_S, what=f"the plan of {dag_id}")
+    processes = until(lambda: load_processes(folder), within_s=START_S, what=f"the processes of the load of {dag_id}")
     enough = platform.answered(service) + ENOUGH
-    until(lambda: platform.answered(service) >= enough, within_s=START_S, what=f"the load of {dag_id} goes out")
+    until(lambda: platform.answered(service) >= enough, within_s=START_S, what=f"requests of the load of {dag_id}")
     task = psutil.Process(processes[0].ppid())
     return Sending(
         dag_id=dag_id,
@@ -85,7 +86,7 @@ def sending(platform: Platform, dag_id: str, run_id: str, *, service: str) -> Se
 
 
 def last_sign_of(platform: Platform, load: Sending) -> float:
-    """Return when, on the monotonic clock, a load last ran or was counted; none of both happened for two seconds."""
+    """Wait until a load has stopped for `QUIET_S`; return the monotonic time when it last ran or sent a request."""
     counted, sign = platform.answered(load.service), time.monotonic()
     while time.monotonic() < sign + QUIET_S:
         now = platform.answered(load.service)

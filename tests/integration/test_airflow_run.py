@@ -1,4 +1,4 @@
-"""Runs on real parts: Airflow, Locust, Prometheus, the reference platform and a strict Slack stand-in."""
+"""Runs on a real stack: Airflow, Locust, Prometheus, the reference platform and a strict Slack stand-in."""
 
 import json
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ METRICS = {
 
 
 def test_the_first_run_has_no_baseline_and_becomes_one(platform: Platform, first_run: Run) -> None:
-    """Asked for by short name over REST, it is measured, judged and promoted, and nobody is told."""
+    """A service triggered by its short name over REST is measured and promoted, and nobody is alerted."""
     assert (first_run.state, first_run.record["verdict"]) == ("success", "NO_BASELINE")
     assert first_run.record["service"] == SERVICE
     assert states_of(first_run) == done(promote="success")
@@ -41,7 +41,7 @@ def test_the_first_run_has_no_baseline_and_becomes_one(platform: Platform, first
 
 
 def test_the_same_load_again_passes(platform: Platform, second_run: Run) -> None:
-    """A service that did not change passes, its baseline stays, and nobody is told."""
+    """An unchanged service passes, keeps its baseline, and nobody is alerted."""
     assert (second_run.state, second_run.record["verdict"]) == ("success", "PASS")
     assert states_of(second_run) == done()
     assert second_run.messages == []
@@ -50,12 +50,12 @@ def test_the_same_load_again_passes(platform: Platform, second_run: Run) -> None
 
 
 def test_a_slower_service_is_a_regression(platform: Platform, slow_run: Run) -> None:
-    """200 ms more on 200 ms is found, the run is red, and its last log line says why."""
+    """An increase from 200 to 400 ms is found, the DAG run fails, and the log of its last task says why."""
     record = slow_run.record
     assert (slow_run.state, record["verdict"]) == ("failed", "REGRESSION")
-    again = {f"rerun_service.{stage}{index}": "success" for stage in STAGES for index in ("", "[1]")}
-    assert states_of(slow_run) == done(verdict="failed", **again)
-    p50 = next(each for each in record["deviations"] if each["metric"] == "latency_p50")
+    reruns = {f"rerun_service.{stage}{index}": "success" for stage in STAGES for index in ("", "[1]")}
+    assert states_of(slow_run) == done(verdict="failed", **reruns)
+    p50 = next(deviation for deviation in record["deviations"] if deviation["metric"] == "latency_p50")
     assert p50["is_worse"] is True
     assert p50["shift"]["absolute"] == pytest.approx(0.2, rel=0.15)
     assert p50["shift"]["ratio"] == pytest.approx(1.0, rel=0.2)
@@ -63,8 +63,8 @@ def test_a_slower_service_is_a_regression(platform: Platform, slow_run: Run) -> 
     assert f"AirflowFailException: REGRESSION · {SERVICE} · market_open – " in log
 
 
-def test_the_red_task_leads_to_the_summary(platform: Platform, slow_run: Run) -> None:
-    """Its button has the address of this very run, and the summary lies with the results."""
+def test_the_failed_task_links_to_the_summary(platform: Platform, slow_run: Run) -> None:
+    """Its button has the address of this run, and the summary is stored with the results."""
     path = f"/dags/market_open/dagRuns/{slow_run.run_id}/taskInstances/verdict/links"
     links = platform.api.call("GET", path)["extra_links"]
     assert links == {"Summary": f"/bellwether/dag-runs/market_open/{quote(slow_run.run_id, safe='')}"}
@@ -73,11 +73,11 @@ def test_the_red_task_leads_to_the_summary(platform: Platform, slow_run: Run) ->
     assert summary.startswith(f"# REGRESSION · market_open · {slow_run.run_id} – 1 run: 1 REGRESSION\n")
     assert all(rerun in summary for rerun in slow_run.record["reruns"])
     assert (folder / "summary.html").is_file()
-    assert {"report.html", "junit.xml"} <= {each.name for each in slow_run.folder.iterdir()}
+    assert {"report.html", "junit.xml"} <= {path.name for path in slow_run.folder.iterdir()}
 
 
 def test_on_call_gets_one_message_with_its_charts(slow_run: Run) -> None:
-    """Exactly one message in the channel; the charts are files in its thread; it links to the run."""
+    """The channel gets one message, with a link to the run and the charts as files in its thread."""
     first, *replies = slow_run.messages
     assert (first["channel_name"], first["thread_ts"]) == ("performance", None)
     assert first["text"].startswith((f":warning: {SERVICE} is slower under market_open: ", ":rotating_light: "))
@@ -89,34 +89,34 @@ def test_on_call_gets_one_message_with_its_charts(slow_run: Run) -> None:
     assert any(address.endswith(f"/dags/market_open/runs/{slow_run.run_id}") for address in addresses)
 
 
-def test_what_looks_suspicious_is_measured_twice_more(slow_run: Run) -> None:
-    """The grid shows both re-runs; the median of the three is judged, and each record points to the first."""
+def test_a_suspicious_run_gets_two_re_runs(slow_run: Run) -> None:
+    """The medians of the three runs are judged, and the records of the re-runs refer to the first run."""
     record = slow_run.record
-    assert sorted(each["run_id"] for each in slow_run.reruns) == sorted(record["reruns"])
-    assert {(each["rerun_of"], each["verdict"]) for each in slow_run.reruns} == {(record["run_id"], "REGRESSION")}
-    values = sorted(each["metrics"]["latency_p50"]["value"] for each in (record, *slow_run.reruns))
+    assert sorted(rerun["run_id"] for rerun in slow_run.reruns) == sorted(record["reruns"])
+    assert {(rerun["rerun_of"], rerun["verdict"]) for rerun in slow_run.reruns} == {(record["run_id"], "REGRESSION")}
+    values = sorted(run["metrics"]["latency_p50"]["value"] for run in (record, *slow_run.reruns))
     assert record["judged"]["latency_p50"] == values[1]
     assert record["deviations"][0]["value"] == values[1]
 
 
 def test_the_link_to_prometheus_shows_the_window(slow_run: Run) -> None:
-    """The message's query answers with the service's CPU in the run's own window."""
+    """The query in the link returns the CPU usage of the service in the measured window."""
     (address,) = [
         button["url"]
         for block in slow_run.messages[0]["blocks"]
         for button in block.get("elements", ())
         if "/graph?" in button.get("url", "")
     ]
-    asked = parse_qs(urlsplit(address).query)
-    end = datetime.strptime(asked["g0.end_input"][0], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    query = {"query": asked["g0.expr"][0], "time": end.timestamp()}
+    linked = parse_qs(urlsplit(address).query)
+    end = datetime.strptime(linked["g0.end_input"][0], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    query = {"query": linked["g0.expr"][0], "time": end.timestamp()}
     answer = requests.get(f"{address.partition('/graph?')[0]}/api/v1/query", params=query, timeout=10).json()
     (series,) = answer["data"]["result"]
     assert float(series["value"][1]) > 0
 
 
-def test_a_record_keeps_its_contract(first_run: Run, second_run: Run, slow_run: Run) -> None:
-    """Other tools rely on what run.json holds, and on the files beside it."""
+def test_the_format_of_a_record(first_run: Run, second_run: Run, slow_run: Run) -> None:
+    """Other tools rely on the fields of run.json and on the files next to it."""
     for run in (first_run, second_run, slow_run):
         record = run.record
         assert record["schema_version"] == 1
@@ -135,7 +135,7 @@ def test_a_record_keeps_its_contract(first_run: Run, second_run: Run, slow_run: 
 
 
 def assert_load(record: dict[str, Any]) -> None:
-    """10 s × 30/s = 300 requests are due within a window of 10 s, and all of them are answered."""
+    """Check the figures of the load: 10 s × 30/s = 300 requests are due, and all of them are answered."""
     load, window = record["load"], record["window"]
     assert (load["requested_rate_rps"], load["duration_s"], load["warmup_s"]) == (30, 10, 2)
     assert (load["due"], load["finished"], load["failed"]) == (300, 300, 0)
@@ -146,25 +146,25 @@ def assert_load(record: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("slow_run")
-def test_loads_go_one_after_another(platform: Platform) -> None:
-    """No two loads of a service ever overlapped, re-runs included."""
+def test_loads_of_a_service_never_overlap(platform: Platform) -> None:
+    """This includes re-runs."""
     loads = [record for record in platform.records() if record["window"] and record["service"] == SERVICE]
     assert len(loads) >= 5
     assert_one_after_another(loads)
 
 
-def test_a_person_sees_which_service_a_mapped_task_is(platform: Platform, first_run: Run) -> None:
-    """Every mapped task is labelled with its service's name."""
+def test_mapped_tasks_are_labelled(platform: Platform, first_run: Run) -> None:
+    """The label is the name of the service."""
     listed = platform.api.call("GET", f"/dags/market_open/dagRuns/{first_run.run_id}/taskInstances?limit=200")
     mapped = [task for task in listed["task_instances"] if task["map_index"] >= 0]
-    # what was skipped by the task before it never had a name
+    # a task that another task skipped has no label
     labels = {task["rendered_map_index"] for task in mapped if "ask_for_approval" not in task["task_id"]}
     assert labels == {SERVICE}
 
 
 @pytest.mark.usefixtures("slow_run")
 def test_no_secret_is_in_any_log(platform: Platform) -> None:
-    """The bot's token is in no file that a task wrote, and in no record."""
-    logs = [*(platform.stack.airflow_home / "logs").rglob("*.log"), *platform.stack.results.rglob("*.*")]
-    assert len(logs) > 10
-    assert [path for path in logs if path.is_file() and b"xoxb-stand-in" in path.read_bytes()] == []
+    """The bot token is in no log of a task and in no file of the results."""
+    files = [*(platform.stack.airflow_home / "logs").rglob("*.log"), *platform.stack.results.rglob("*.*")]
+    assert len(files) > 10
+    assert [path for path in files if path.is_file() and b"xoxb-stand-in" in path.read_bytes()] == []

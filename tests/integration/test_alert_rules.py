@@ -1,6 +1,6 @@
-"""The alert rules in Prometheus' own hands: promtool for what takes time, a running server for what is loaded.
+"""The alert rules evaluated by Prometheus itself.
 
-Recorded figures and alerts are asked of promtool with series as a service exports them; its time costs nothing.
+promtool evaluates rules and alerts on given series over simulated time; a running server loads and reloads the files.
 """
 
 import contextlib
@@ -42,14 +42,14 @@ HIGH = "BellwetherLatencyP95High"
 
 @pytest.fixture(scope="module")
 def catalogue() -> Catalogue:
-    """The project's own with one service: what promtool takes depends on the number of rules."""
-    whole = load_catalogue()
-    return replace(whole, services={SERVICE: whole.services[SERVICE]})
+    """The project's catalogue with one service only: the time that promtool takes depends on the number of rules."""
+    shipped = load_catalogue()
+    return replace(shipped, services={SERVICE: shipped.services[SERVICE]})
 
 
 @pytest.fixture(scope="module")
-def whole() -> Draft:
-    """The rules of the project with limits of every kind: approved, candidate, capped by a hard limit, left out."""
+def complete() -> Draft:
+    """The rules of the project with limits of every kind: approved, candidate, capped by a hard limit, omitted."""
     catalogue = load_catalogue()
     services = dict(catalogue.services)
     services[SERVICE] = services[SERVICE].model_copy(update={"hard_limits": {"latency_p95": 0.3, "error_rate": 0.02}})
@@ -58,14 +58,14 @@ def whole() -> Draft:
     return draft(Baselines(entries=entries), replace(catalogue, services=services), edges=lambda _: (), now=NOW)
 
 
-def test_the_rules_of_the_project_pass_promtool_and_their_own_tests(whole: Draft) -> None:
-    """All services with their real limits, also a baseline that lies beyond its hard limit."""
-    Promtool().check(whole.rules, whole.tests, name=RULES_FILE)
-    assert len(whole.limits.cells) == 6 * 3
+def test_the_rules_of_the_project_pass_promtool_and_their_own_tests(complete: Draft) -> None:
+    """All services have realistic limits; one baseline is beyond its hard limit."""
+    Promtool().check(complete.rules, complete.tests, name=RULES_FILE)
+    assert len(complete.limits.cells) == 6 * 3
 
 
-def test_without_any_baseline_they_pass_as_well(catalogue: Catalogue) -> None:
-    """The rules are there before the first promotion, and are tested with made-up limits alone."""
+def test_without_any_baseline_the_rules_pass_as_well(catalogue: Catalogue) -> None:
+    """The rules exist before the first promotion, and are tested with made-up limits only."""
     empty = draft(Baselines(), catalogue, edges=lambda _: (), now=NOW)
     Promtool().check(empty.rules, empty.tests, name=RULES_FILE)
 
@@ -79,10 +79,10 @@ def test_without_any_baseline_they_pass_as_well(catalogue: Catalogue) -> None:
         ("for: 2m", "for: 20m"),
         ("vector(93600)", "vector(100000)"),
     ],
-    ids=["turned around", "any environment", "too soon", "too late", "too patient"],
+    ids=["reversed", "any environment", "too soon", "too late", "too patient"],
 )
-def test_the_tests_of_the_rules_find_what_is_wrong(catalogue: Catalogue, right: str, wrong: str) -> None:
-    """A test that passes whatever the rules say would be worth nothing."""
+def test_the_tests_of_the_rules_find_mistakes(catalogue: Catalogue, right: str, wrong: str) -> None:
+    """Otherwise passing tests would prove nothing."""
     empty = draft(Baselines(), catalogue, edges=lambda _: (), now=NOW)
     changed = empty.rules.replace(right.encode(), wrong.encode())
     assert changed != empty.rules
@@ -90,13 +90,14 @@ def test_the_tests_of_the_rules_find_what_is_wrong(catalogue: Catalogue, right: 
         Promtool().check(changed, empty.tests, name=RULES_FILE)
 
 
-def ask(
+def evaluate(
     catalogue: Catalogue, series: Mapping[str, str], expected: Mapping[str, Mapping[str, float]], *, at: int
 ) -> None:
-    """Have promtool evaluate the rules on raw series, and compare queries at a minute with what they must be.
+    """Let promtool evaluate the rules on raw series and check queries.
 
     Args:
-        expected: by query, the values by labels; all of them.
+        expected: the complete results of the queries: values by labels, by query.
+        at: when the queries are evaluated, in minutes.
     """
     tests = {
         "rule_files": [RULES_FILE],
@@ -120,7 +121,12 @@ def ask(
 
 
 def requests_of(per_minute: Mapping[str, int], *, failed: int = 0, more: str = "") -> dict[str, str]:
-    """Return the counters of a service: requests a minute up to each bound, and failed ones."""
+    """Return the counters of a service.
+
+    Args:
+        per_minute: requests per minute up to each bucket bound.
+        failed: failed requests per minute.
+    """
     labels = f'{OWN},endpoint="/api/v1/orders",method="POST"{more}'
     buckets = {f'http_request_duration_seconds_bucket{{{labels},le="{le}"}}': n for le, n in per_minute.items()}
     total = per_minute["+Inf"]
@@ -134,29 +140,29 @@ def requests_of(per_minute: Mapping[str, int], *, failed: int = 0, more: str = "
 
 
 def limit(value: float, scenario: str, severity: str = "warning", metric: str = "latency_p95") -> tuple[str, str]:
-    """Return a limit of the service as our own metrics tell it, with the labels of a scrape."""
+    """Return a limit of the service as our own metrics export it, with the labels that a scrape adds."""
     labels = f'{OWN},scenario="{scenario}",severity="{severity}",instance="airflow:8080",job="bellwether"'
     return f"{family('alert_limit', metric)}{{{labels}}}", f"{value}+0x70"
 
 
 def own(metric: str, scenario: str, values: str) -> tuple[str, str]:
-    """Return another one of our own metrics."""
+    """Return another of our own metrics."""
     return f'{NAMESPACE}_{metric}{{{OWN},scenario="{scenario}",job="bellwether"}}', values
 
 
 def applicable(metric: str = "latency_p95") -> str:
-    """Return the query of the limits that hold, by severity."""
+    """Return the query of the applicable limits by severity."""
     return f"sum by (severity) (service_environment:{family('alert_limit', metric)}:applicable)"
 
 
 FIGURES = {"0.1": 300, "0.2": 540, "0.4": 600, "+Inf": 600}
-"""600 a minute: half of them up to 0.1 s, 90 % up to 0.2 s; the p95 lies in the middle of 0.2 … 0.4 s."""
+"""600 requests per minute: 50 % within 0.1 s, 90 % within 0.2 s; the p95 is in the middle of 0.2 … 0.4 s."""
 
 
-def test_figures_are_recorded_of_what_services_export(catalogue: Catalogue) -> None:
-    """600 requests a minute, p95 0.3 s, 12 of them failed: 9.8/s succeed and 2 % fail."""
+def test_figures_are_recorded_from_the_metrics_of_services(catalogue: Catalogue) -> None:
+    """600 requests per minute with a p95 of 0.3 s, of which 12 fail: 9.8/s succeed, and 2 % fail."""
     series = requests_of(FIGURES, failed=12)
-    ask(
+    evaluate(
         catalogue,
         series,
         {f"round({live('latency_p95', window)}, 0.0001)": {f"{{{OWN}}}": 0.3} for window in (SHORT, LONG)}
@@ -168,8 +174,8 @@ def test_figures_are_recorded_of_what_services_export(catalogue: Catalogue) -> N
     )
 
 
-def test_next_to_nothing_is_no_figure(catalogue: Catalogue) -> None:
-    """Of 15 requests a minute, 75 in five minutes are too few for a p95 and 450 in thirty are not; and none failed."""
+def test_too_few_requests_give_no_figure(catalogue: Catalogue) -> None:
+    """At 15 requests per minute, five minutes have too few for a p95 (75), thirty minutes have enough (450)."""
     series = requests_of({"0.1": 0, "0.2": 15, "0.4": 15, "+Inf": 15})
     expected = {
         live("latency_p95", SHORT): {},
@@ -177,69 +183,71 @@ def test_next_to_nothing_is_no_figure(catalogue: Catalogue) -> None:
         live("error_rate", SHORT): {},
         f"count({live('throughput', SHORT)})": {"{}": 1.0},
     }
-    ask(catalogue, series, expected, at=40)
+    evaluate(catalogue, series, expected, at=40)
 
 
-def test_without_a_load_the_most_lenient_limit_holds(catalogue: Catalogue) -> None:
-    """Nobody knows which of the scenarios the traffic is like."""
+def test_without_a_load_the_most_lenient_limit_applies(catalogue: Catalogue) -> None:
+    """It is unknown which scenario the traffic resembles."""
     series = dict([limit(0.2, "market_open"), limit(0.5, "high_volatility")])
-    ask(catalogue, series, {applicable(): {'{severity="warning"}': 0.5}}, at=5)
+    evaluate(catalogue, series, {applicable(): {'{severity="warning"}': 0.5}}, at=5)
 
 
-def test_while_a_load_runs_its_limit_holds(catalogue: Catalogue) -> None:
-    """From minute 10 to minute 20 the load of market_open runs, and its limit holds and no other."""
+def test_while_a_load_runs_its_limit_applies(catalogue: Catalogue) -> None:
+    """From minute 10 to 20, the load of market_open runs, and only its limit applies."""
     series = dict([limit(0.2, "market_open"), limit(0.5, "high_volatility")])
     series |= dict(
         [own("load_running", "market_open", "0x9 1+0x9 0x20"), own("load_running", "high_volatility", "0x60")]
     )
-    for minute, holds in ((9, 0.5), (15, 0.2), (25, 0.5)):
-        ask(catalogue, series, {applicable(): {'{severity="warning"}': holds}}, at=minute)
+    for minute, limit_s in ((9, 0.5), (15, 0.2), (25, 0.5)):
+        evaluate(catalogue, series, {applicable(): {'{severity="warning"}': limit_s}}, at=minute)
 
 
-def test_a_load_without_limits_wakes_nobody(catalogue: Catalogue) -> None:
-    """The first run of a heavy scenario is not held to what a light one was like."""
+def test_a_load_without_limits_fires_no_alert(catalogue: Catalogue) -> None:
+    """The first run of a heavy scenario is not compared with the limit of a light one."""
     series = dict([limit(0.2, "market_open"), own("load_running", "high_volatility", "1+0x60")])
-    ask(catalogue, series, {applicable(): {}}, at=5)
+    evaluate(catalogue, series, {applicable(): {}}, at=5)
 
 
-def test_an_expired_baseline_is_not_critical_any_more(catalogue: Catalogue) -> None:
-    """It expires at minute 10; its warning stays."""
+def test_an_expired_baseline_has_no_critical_limit(catalogue: Catalogue) -> None:
+    """It expires at minute 10; its warning limit remains."""
     series = dict([limit(0.2, "market_open"), limit(0.3, "market_open", "critical")])
     series |= dict([own("baseline_expiry_timestamp_seconds", "market_open", "600+0x60")])
-    ask(catalogue, series, {applicable(): {'{severity="warning"}': 0.2, '{severity="critical"}': 0.3}}, at=9)
-    ask(catalogue, series, {applicable(): {'{severity="warning"}': 0.2}}, at=11)
+    evaluate(catalogue, series, {applicable(): {'{severity="warning"}': 0.2, '{severity="critical"}': 0.3}}, at=9)
+    evaluate(catalogue, series, {applicable(): {'{severity="warning"}': 0.2}}, at=11)
 
 
-def test_throughput_is_told_only_while_a_load_fills_the_window(catalogue: Catalogue) -> None:
-    """At night there is little traffic, and in the first five minutes of a load there is not enough yet."""
+def test_throughput_has_a_limit_only_while_a_load_fills_the_window(catalogue: Catalogue) -> None:
+    """There is little traffic without a load, and in the first five minutes of a load."""
     series = dict([limit(400, "market_open", metric="throughput")])
     series |= dict([own("load_running", "market_open", "0x9 1+0x9 0x40")])
     series |= dict([own("load_start_timestamp_seconds", "market_open", "600+0x60")])
-    for minute, holds in ((5, {}), (12, {}), (16, {'{severity="warning"}': 400.0}), (25, {})):
-        ask(catalogue, series, {applicable("throughput"): holds}, at=minute)
+    for minute, limits in ((5, {}), (12, {}), (16, {'{severity="warning"}': 400.0}), (25, {})):
+        evaluate(catalogue, series, {applicable("throughput"): limits}, at=minute)
 
 
 def test_raw_series_lead_to_an_alert_after_ten_minutes(catalogue: Catalogue) -> None:
-    """A p95 of 0.3 s above a limit of 0.25 s: pending at once, firing after ten minutes, with the service's labels."""
+    """A p95 of 0.3 s is above its limit of 0.25 s: the alert is pending at once, and fires after ten minutes."""
     series = requests_of(FIGURES) | dict([limit(0.25, "market_open")])
     alert = f'alertname="{HIGH}",severity="warning",{OWN}'
     pending = f'ALERTS{{{alert},alertstate="pending"}}'
     firing = f'ALERTS{{{alert},alertstate="firing"}}'
-    ask(catalogue, series, {f'ALERTS{{alertname="{HIGH}"}}': {pending: 1.0}}, at=8)
-    ask(catalogue, series, {f'ALERTS{{alertname="{HIGH}"}}': {firing: 1.0}}, at=15)
+    evaluate(catalogue, series, {f'ALERTS{{alertname="{HIGH}"}}': {pending: 1.0}}, at=8)
+    evaluate(catalogue, series, {f'ALERTS{{alertname="{HIGH}"}}': {firing: 1.0}}, at=15)
 
 
-def test_production_is_held_to_no_limit_of_staging(catalogue: Catalogue) -> None:
-    """The same service, slow in production: nothing is recorded of it, and nothing told."""
+def test_limits_of_staging_do_not_apply_to_production(catalogue: Catalogue) -> None:
+    """The service is slow in production: there is no figure of it and no alert."""
     series = {name.replace('"staging"', '"production"'): values for name, values in requests_of(FIGURES).items()}
-    ask(catalogue, series | dict([limit(0.1, "market_open")]), {"ALERTS": {}, live("latency_p95", SHORT): {}}, at=30)
+    evaluate(
+        catalogue, series | dict([limit(0.1, "market_open")]), {"ALERTS": {}, live("latency_p95", SHORT): {}}, at=30
+    )
 
 
 # A running Prometheus
 
 
 class Exporter:
-    """A slow service and our own metrics, as Prometheus scrapes them."""
+    """Exports the metrics of a slow service and our own."""
 
     def __init__(self) -> None:
         registry = CollectorRegistry()
@@ -252,7 +260,7 @@ class Exporter:
         self._server, self._thread = start_http_server(self.port, addr="127.0.0.1", registry=registry)
 
     def slow_requests(self, count: int) -> None:
-        """Count so many requests of 0.3 s."""
+        """Count requests of 0.3 s."""
         for _ in range(count):
             self.duration.labels(SERVICE, "staging").observe(0.3)
 
@@ -271,7 +279,7 @@ def exporter() -> Iterator[Exporter]:
 
 @contextlib.contextmanager
 def running(folder: Path, *, port: int, options: tuple[str, ...] = ("--web.enable-lifecycle",)) -> Iterator[str]:
-    """Lend a Prometheus that scrapes the exporter and reads the rules in a folder."""
+    """Run a Prometheus that scrapes the exporter and loads the rules in a folder."""
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
         "rule_files": [str(folder / "rules" / "*.yaml")],
@@ -284,7 +292,7 @@ def running(folder: Path, *, port: int, options: tuple[str, ...] = ("--web.enabl
 
 
 def publish(url: str, folder: Path, made: Draft) -> None:
-    """Put a draft in place and have it loaded."""
+    """Write the rules and reload Prometheus."""
     publisher = Publisher(
         store=RulesFolder(folder / "rules"), checker=Promtool(), server=PrometheusRules(url), wait=time.sleep
     )
@@ -292,14 +300,14 @@ def publish(url: str, folder: Path, made: Draft) -> None:
 
 
 def answered(url: str, path: str) -> Any:
-    """Return what Prometheus answers to a question about rules or alerts."""
+    """Return a response of Prometheus' API."""
     return requests.get(f"{url}/api/v1/{path}", timeout=10).json()["data"]
 
 
-def test_rules_are_loaded_and_tell_of_a_slow_service(tmp_path: Path, exporter: Exporter, catalogue: Catalogue) -> None:
-    """Seen to be loaded, every rule evaluated without an error, and the alert pending with its words in human units."""
+def test_loaded_rules_alert_to_a_slow_service(tmp_path: Path, exporter: Exporter, catalogue: Catalogue) -> None:
+    """All rules are loaded and evaluated without errors, and the pending alert shows values with units."""
     exporter.limit.labels(SERVICE, "market_open", "staging", "warning").set(0.25)
-    exporter.slow_requests(1)  # a histogram that begins with its requests would hide them from rate()
+    exporter.slow_requests(1)  # rate() ignores the first value of a series
     with running(tmp_path, port=exporter.port) as url:
         eventually(lambda: answered(url, f"query?query={P95}")["result"])
         exporter.slow_requests(1000)
@@ -314,12 +322,12 @@ def test_rules_are_loaded_and_tell_of_a_slow_service(tmp_path: Path, exporter: E
             "It is above its warning limit of 250ms over the last 5m."
         )
         rules = [rule for group in answered(url, "rules")["groups"] for rule in group["rules"]]
-        assert {rule["health"] for rule in rules} <= {"ok", "unknown"}  # not every group had its turn yet
+        assert {rule["health"] for rule in rules} <= {"ok", "unknown"}  # some groups may not have been evaluated yet
         assert [rule for rule in rules if rule.get("lastError")] == []
 
 
-def test_bounds_are_those_of_the_running_service(tmp_path: Path, exporter: Exporter, catalogue: Catalogue) -> None:
-    """Prometheus is asked which buckets there are."""
+def test_bounds_come_from_the_running_service(tmp_path: Path, exporter: Exporter, catalogue: Catalogue) -> None:
+    """Prometheus is queried for the buckets."""
     exporter.slow_requests(1)
     with running(tmp_path, port=exporter.port) as url:
         edges = HistogramEdges(source=Prometheus(url), clock=lambda: datetime.now(UTC), before={})
@@ -327,8 +335,8 @@ def test_bounds_are_those_of_the_running_service(tmp_path: Path, exporter: Expor
         assert eventually(lambda: edges(service), within_s=20) == [0.1, 0.2, 0.4]
 
 
-def test_a_refused_reload_leaves_all_as_it_was(tmp_path: Path, exporter: Exporter, catalogue: Catalogue) -> None:
-    """Another file of the same Prometheus is broken: it refuses everything, and our old file is back in its place."""
+def test_a_refused_reload_changes_nothing(tmp_path: Path, exporter: Exporter, catalogue: Catalogue) -> None:
+    """Prometheus refuses to reload because another file is broken, and our previous file is restored."""
     first = draft(Baselines(), catalogue, edges=lambda _: (), now=NOW)
     second = replace(first, rules=first.rules + b"# another version\n")
     with running(tmp_path, port=exporter.port) as url:
@@ -339,8 +347,8 @@ def test_a_refused_reload_leaves_all_as_it_was(tmp_path: Path, exporter: Exporte
         assert (tmp_path / "rules" / RULES_FILE).read_bytes() == first.rules
 
 
-def test_a_prometheus_that_may_not_be_reloaded(tmp_path: Path, exporter: Exporter, catalogue: Catalogue) -> None:
-    """Without the option the rules are in place, and it is said what is missing."""
+def test_a_prometheus_that_cannot_be_reloaded(tmp_path: Path, exporter: Exporter, catalogue: Catalogue) -> None:
+    """The rules are written, and the error names the missing option."""
     made = draft(Baselines(), catalogue, edges=lambda _: (), now=NOW)
     with (
         running(tmp_path, port=exporter.port, options=()) as url,

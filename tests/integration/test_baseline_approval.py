@@ -1,4 +1,4 @@
-"""A regression becomes the new baseline: a person is asked in Airflow, and only an approval changes anything."""
+"""Approving a regression as the new baseline: a person decides in Airflow, and only an approval changes anything."""
 
 import json
 import time
@@ -18,7 +18,7 @@ REASON = "the new engine is worth it"
 
 @pytest.fixture(autouse=True)
 def baselines_kept(platform: Platform, slow_run: Run) -> Iterator[None]:
-    """Leave the baselines as the other tests expect them."""
+    """Restore the baselines after each test."""
     assert slow_run.record["verdict"] == "REGRESSION"
     before = platform.stack.baselines.read_bytes()
     yield
@@ -31,8 +31,8 @@ def entry_of(platform: Platform) -> dict[str, Any]:
     return entry
 
 
-def asked(platform: Platform, run: str) -> str:
-    """Ask for the approval of a run, and return the DAG run once it waits for a person."""
+def request_approval(platform: Platform, run: str) -> str:
+    """Request the approval of a run; return the ID of the DAG run once it waits for a person."""
     run_id = platform.api.trigger(DAG_ID, {"run": run, "reason": REASON})
     until(
         lambda: platform.api.tasks(DAG_ID, run_id).get("approval") == "awaiting_input",
@@ -42,28 +42,28 @@ def asked(platform: Platform, run: str) -> str:
     return run_id
 
 
-def pause_as_people_do() -> None:
-    """Let Airflow see the end of the process that asked.
+def wait_for_suspension() -> None:
+    """Wait until the process of the waiting task has ended.
 
-    Answered within milliseconds of that, Airflow 3.3.2 takes the end for that of the resumed task and fails it; there
-    is nothing in its API by which to see that it has passed.
+    If the answer comes within milliseconds, Airflow 3.3.2 mistakes the end of that process for the end of the resumed
+    task, which then fails. The API does not show when that process has ended.
     """
     time.sleep(3)
 
 
 def answer(platform: Platform, run_id: str, option: str) -> dict[str, str]:
-    """Answer as a person does, and return the states of the tasks once the run is over."""
-    pause_as_people_do()
+    """Answer for a person; return the states of the tasks once the run has finished."""
+    wait_for_suspension()
     path = f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approval/-1/hitlDetails"
     platform.api.call("PATCH", path, {"chosen_options": [option], "params_input": {}})
     assert platform.api.wait_for(DAG_ID, run_id, timeout_s=120, on_states=lambda _: None) == "success"
     return platform.api.tasks(DAG_ID, run_id)
 
 
-def test_a_refusal_changes_nothing(platform: Platform, slow_run: Run) -> None:
-    """The approver sees the comparison, says no, and the file is byte for byte as it was."""
+def test_a_rejection_changes_nothing(platform: Platform, slow_run: Run) -> None:
+    """The approver sees the comparison and rejects it, and the file stays the same, byte for byte."""
     before = platform.stack.baselines.read_bytes()
-    run_id = asked(platform, slow_run.record["run_id"])
+    run_id = request_approval(platform, slow_run.record["run_id"])
     details = platform.api.call("GET", f"/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approval/-1/hitlDetails")
     assert details["subject"] == f"Make run {slow_run.record['run_id']} the new baseline?"
     assert REASON in details["body"]
@@ -74,20 +74,20 @@ def test_a_refusal_changes_nothing(platform: Platform, slow_run: Run) -> None:
     assert platform.stack.baselines.read_bytes() == before
 
 
-def test_an_approval_makes_the_run_the_new_level(platform: Platform, slow_run: Run) -> None:
-    """Who approved it, who asked and why are kept with the new version."""
+def test_an_approved_run_becomes_the_baseline(platform: Platform, slow_run: Run) -> None:
+    """The new version stores the approver, the requester and the reason."""
     version = entry_of(platform)["version"]
-    states = answer(platform, asked(platform, slow_run.record["run_id"]), "Approve")
+    states = answer(platform, request_approval(platform, slow_run.record["run_id"]), "Approve")
     assert states["accept"] == "success"
     entry = entry_of(platform)
     assert (entry["version"], entry["state"]) == (version + 1, "provisional")
     assert [run["run_id"] for run in entry["runs"]] == [slow_run.record["run_id"]]
-    assert (entry["approval"]["by"], entry["approval"]["reason"]) == ("admin", f"{REASON} (asked for by admin)")
+    assert (entry["approval"]["by"], entry["approval"]["reason"]) == ("admin", f"{REASON} (requested by admin)")
     assert entry["metrics"]["latency_p50"] == slow_run.record["judged"]["latency_p50"]
 
 
-def test_a_stale_baseline_is_renewed_by_the_review(platform: Platform, second_run: Run) -> None:
-    """It expired: the review proposes the run that passed since, asks, and applies what was approved."""
+def test_the_review_renews_an_expired_baseline(platform: Platform, second_run: Run) -> None:
+    """It proposes the latest run that passed, waits for an approval, and promotes the run."""
     document = json.loads(platform.stack.baselines.read_bytes())
     entry = document[SERVICE]["market_open"]
     entry |= {"review_by": "2026-01-01T00:00:00Z", "expires_at": "2026-04-01T00:00:00Z"}
@@ -100,9 +100,9 @@ def test_a_stale_baseline_is_renewed_by_the_review(platform: Platform, second_ru
     )
     path = f"/dags/baseline_review/dagRuns/{run_id}/taskInstances/decide.approval/0/hitlDetails"
     details = platform.api.call("GET", path)
-    assert details["subject"] == f"{SERVICE} in market_open: expired"
+    assert details["subject"] == f"{SERVICE} under market_open: expired"
     assert second_run.record["run_id"] in details["body"]
-    pause_as_people_do()
+    wait_for_suspension()
     platform.api.call("PATCH", path, {"chosen_options": ["Approve"], "params_input": {}})
     assert platform.api.wait_for("baseline_review", run_id, timeout_s=120, on_states=lambda _: None) == "success"
     renewed = entry_of(platform)
@@ -112,8 +112,8 @@ def test_a_stale_baseline_is_renewed_by_the_review(platform: Platform, second_ru
     assert renewed["expires_at"] > "2026-05"
 
 
-def test_an_unknown_run_is_refused_before_anybody_is_asked(platform: Platform) -> None:
-    """The question fails and says so; nobody waits."""
+def test_an_unknown_run_fails_before_the_question(platform: Platform) -> None:
+    """The task fails with the reason, and no approval is requested."""
     run_id = platform.api.trigger(DAG_ID, {"run": "20200101T000000Z-nobody", "reason": REASON})
     assert platform.api.wait_for(DAG_ID, run_id, timeout_s=120, on_states=lambda _: None) == "failed"
     assert platform.api.tasks(DAG_ID, run_id)["question"] == "failed"

@@ -75,7 +75,7 @@ def test_the_form_explains_every_parameter(page: Page, platform: Platform, scree
 
 
 def test_the_drop_down_offers_every_service(page: Page, platform: Platform) -> None:
-    """All services, and every service by its name and by its short name."""
+    """It offers all services together, and every service by its name and its short name."""
     open_form(page, platform)
     page.get_by_role("dialog").get_by_role("combobox").first.click()
     offered = page.get_by_role("option").all_inner_texts()
@@ -89,7 +89,7 @@ def test_the_drop_down_offers_every_service(page: Page, platform: Platform) -> N
 
 @pytest.mark.usefixtures("halted")
 def test_a_run_triggered_in_the_form_appears_in_the_grid(page: Page, platform: Platform) -> None:
-    """It runs with the chosen parameters, and mapped tasks are named by their service; load is halted."""
+    """It runs with the chosen parameters, and mapped tasks are labelled with their service; load is halted."""
     known = {run["dag_run_id"] for run in platform.api.call("GET", "/dags/market_open/dagRuns")["dag_runs"]}
     open_form(page, platform)
     dialog = page.get_by_role("dialog")
@@ -105,33 +105,33 @@ def test_a_run_triggered_in_the_form_appears_in_the_grid(page: Page, platform: P
     runs = platform.api.call("GET", "/dags/market_open/dagRuns")["dag_runs"]
     (new,) = [run for run in runs if run["dag_run_id"] not in known]
     assert {name: new["conf"][name] for name in ("service", *LOAD)} == LOAD | {"service": SERVICE}
-    run = platform.follow("market_open", new["dag_run_id"], told_before=len(platform.messages()))
+    run = platform.follow("market_open", new["dag_run_id"], earlier_messages=len(platform.messages()))
     assert run.record["verdict"] == "SKIPPED"
     assert (run.record["load"]["duration_s"], run.record["load"]["requested_rate_rps"]) == (10, 30)
 
     page.goto(f"{platform.stack.airflow_url}/dags/market_open/runs/{run.run_id}/tasks/group/run_service")
     expect(page.get_by_role("link", name="run_service.stage_data")).to_be_visible()
-    # run_load and scrape were skipped before they were named
+    # run_load and scrape were skipped, so they have no label
     expect(page.get_by_role("link", name=SERVICE)).to_have_count(2)
     page.goto(f"{platform.stack.airflow_url}/dags/market_open/runs/{run.run_id}/tasks/group/conclude")
     expect(page.get_by_role("link", name=SERVICE)).to_have_count(3)
 
 
 def test_the_dag_documentation(page: Page, platform: Platform) -> None:
-    """One button opens it; it explains load and tasks."""
+    """A button opens it, and it explains the load and the tasks."""
     page.goto(f"{platform.stack.airflow_url}/dags/market_open")
     page.get_by_role("button", name="Dag Docs").click()
     shown = page.get_by_role("dialog")
     expect(shown.get_by_role("heading", name="Market open")).to_be_visible()
     expect(shown.get_by_text("airflow dags trigger market_open --conf")).to_be_visible()
-    last = shown.get_by_role("cell", name="red when a service regressed or could not be judged")
+    last = shown.get_by_role("cell", name="fails if a service regressed or has no verdict")
     last.scroll_into_view_if_needed()
     expect(last).to_be_visible()
     page.keyboard.press("Escape")
 
 
 def test_the_grid_shows_a_regression_in_red(page: Page, platform: Platform, slow_run: Run, screenshots: Path) -> None:
-    """Runs that passed are green; the run with a regression is red."""
+    """The run with a regression has failed; a screenshot shows it next to runs that passed."""
     page.goto(f"{platform.stack.airflow_url}/dags/market_open/runs/{slow_run.run_id}")
     expect(page.get_by_text("verdict").first).to_be_visible()
     page.get_by_role("button", name="Expand all task groups").click()
@@ -146,7 +146,7 @@ def test_the_grid_shows_a_regression_in_red(page: Page, platform: Platform, slow
 def test_the_message_can_be_read_in_slack(
     browser: Browser, platform: Platform, slow_run: Run, screenshots: Path
 ) -> None:
-    """Headline, figures and charts of a real regression on the page of the Slack stand-in."""
+    """The Slack stand-in shows the headline and the charts of a real regression."""
     page = browser.new_page(viewport={"width": 1200, "height": 1380})
     page.goto(platform.stack.slack_url)
     page.get_by_role("link", name="performance").first.click()

@@ -1,6 +1,6 @@
-"""Whole runs without Airflow: what a record says is what the service itself counted.
+"""Runs without Airflow: their records agree with what the service itself counts.
 
-One demo service, one Prometheus, and a load of 10 s for each test, the shortest that a scenario may ask for.
+There is one demo service and one Prometheus; the load of each test takes 10 s, the minimum of a scenario.
 """
 
 import contextlib
@@ -50,7 +50,13 @@ ENDPOINTS = {
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What the service counted of itself, by (method, path): answers by status, observed durations, their sum."""
+    """The counters of the service.
+
+    Attributes:
+        answers: the number of responses by method, path and status.
+        observed: the number of observed durations by method and path.
+        seconds: the sum of all durations.
+    """
 
     answers: Counter[tuple[str, str, str]]
     observed: Counter[tuple[str, str]]
@@ -61,20 +67,20 @@ class Counted:
 
     @property
     def failed(self) -> int:
-        """Answers with 5xx."""
+        """The number of responses with status 5xx."""
         return sum(count for (_, _, status), count in self.answers.items() if status.startswith("5"))
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A service with its fault knob, and the pipeline that measures it."""
+    """A service that simulates faults, and the pipeline that measures it."""
 
     url: str
     process: psutil.Process
     outside: Outside
 
     def counted(self) -> Counted:
-        """Read the service's own counters."""
+        """Read the counters of the service."""
         answers: Counter[tuple[str, str, str]] = Counter()
         observed: Counter[tuple[str, str]] = Counter()
         seconds = 0.0
@@ -90,31 +96,31 @@ class Platform:
         return Counted(answers, observed, seconds)
 
     def fault(self, **fault: float) -> None:
-        """Turn the knob."""
+        """Set a fault."""
         requests.put(f"{self.url}/admin/fault", json=fault, timeout=30).raise_for_status()
 
     def heal(self) -> None:
-        """Turn it back."""
+        """Remove the fault."""
         requests.delete(f"{self.url}/admin/fault", timeout=30).raise_for_status()
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One run: its record, its rows, and what the service counted meanwhile."""
+    """A run: its record, its raw requests, and what the service counted meanwhile."""
 
     record: RunRecord
     rows: pd.DataFrame
     counted: Counted
 
     def value(self, metric: str) -> float:
-        """Return a metric that must be there."""
+        """Return the value of a metric, which must exist."""
         found = self.record.metrics[metric].value
         assert found is not None, self.record.metrics[metric].reason
         return found
 
 
 def catalogue_in(folder: Path, url: str) -> None:
-    """Write a catalogue of one service and one short scenario."""
+    """Write a catalogue with one service and one short scenario."""
     endpoints = []
     window = {name: f"${name}" for name in ("instrument", "timeframe", "start_time", "end_time")}
     order = {name: f"${name}" for name in ("instrument", "order_type", "side", "quantity", "price", "time_in_force")}
@@ -153,7 +159,7 @@ def catalogue_in(folder: Path, url: str) -> None:
 
 @contextlib.contextmanager
 def environment(**variables: Path) -> Iterator[None]:
-    """Set environment variables for a while."""
+    """Set environment variables during the block."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, str(value))
@@ -162,7 +168,7 @@ def environment(**variables: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A real service and a real Prometheus, started once."""
+    """A real service and a real Prometheus, started once for the module."""
     folder, port = tmp_path_factory.mktemp("platform"), free_port()
     url = f"http://127.0.0.1:{port}"
     catalogue_in(folder, url)
@@ -179,7 +185,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         ):
             outside = build_outside(Prometheus(prometheus_url), storage=Storage())
             found = Platform(url, psutil.Process(service.pid), outside)
-            eventually(lambda: _is_watched(found), within_s=60)
+            eventually(lambda: _is_scraped(found), within_s=60)
             yield found
 
 
@@ -190,13 +196,13 @@ def _is_healthy(url: str) -> bool:
         return False
 
 
-def _is_watched(platform: Platform) -> bool:
+def _is_scraped(platform: Platform) -> bool:
     stores = platform.outside.stores
     return is_scraped(stores.catalogue.service(SERVICE), platform.outside.metrics, at=stores.clock())
 
 
 def run(platform: Platform, on_progress: Callable[[Progress], None] = lambda _: None) -> Result:
-    """Do a whole run, from the plan to the record."""
+    """Execute a run from the plan to the record."""
     (uri,) = NightStages(platform.outside.stores).plan(RunRequest(scenario="short", triggered_by="test"))
     before = platform.counted()
     (record,) = execute([uri], platform.outside, on_progress=on_progress)
@@ -208,39 +214,39 @@ def run(platform: Platform, on_progress: Callable[[Progress], None] = lambda _: 
 
 @pytest.fixture(scope="module")
 def healthy(platform: Platform) -> Result:
-    """A run without a fault, that the others are held against."""
+    """A run without a fault, with which the others are compared."""
     return run(platform)
 
 
 def without_noise(record: RunRecord) -> list[str]:
-    """Return why a run is invalid, leaving out that this machine was busy."""
+    """Return why a run is invalid, without the reasons of a busy machine."""
     return [reason for reason in record.validity if not reason.startswith(NOISE)]
 
 
 def test_counts_agree_with_what_the_service_counted(healthy: Result) -> None:
-    """Requests by endpoint, answers by status, durations observed: each count is the same on both sides."""
+    """Requests by endpoint, responses by status, and observed durations are the same on both sides."""
     load, counted = healthy.record.load, healthy.counted
     assert (load.due, load.sent, load.finished, load.failed, len(healthy.rows)) == (DUE, DUE, DUE, 0, DUE)
     assert load.achieved_rate_rps == pytest.approx(50, rel=0.001)
-    by_endpoint = {each.name: each.due for each in healthy.record.endpoints}
+    by_endpoint = {endpoint.name: endpoint.due for endpoint in healthy.record.endpoints}
     assert by_endpoint == {name: DUE * weight // 10 for name, (_, _, weight) in ENDPOINTS.items()}
     expected = {(method, path): by_endpoint[name] for name, (method, path, _) in ENDPOINTS.items()}
     assert counted.observed == expected
     assert counted.answers == {(method, path, "200"): count for (method, path), count in expected.items()}
     assert (counted.failed, healthy.value("error_rate")) == (0, 0.0)
-    # All but the last answer or two come within the 10 s.
+    # The last one or two responses may arrive after the 10 s.
     assert healthy.value("throughput") == pytest.approx(50, rel=0.02)
 
 
-def test_the_client_sees_what_the_service_took_and_the_way_to_it(healthy: Result) -> None:
-    """The mean of both: the client's is larger, and not by much."""
+def test_the_latency_of_the_client_includes_the_network(healthy: Result) -> None:
+    """The client's mean is larger than the service's, by at most 50 ms."""
     service_mean_s = healthy.counted.seconds / DUE
     client_mean_s = float(healthy.rows["latency_s"].mean())
     assert service_mean_s <= client_mean_s <= service_mean_s + 0.05
 
 
 def test_a_healthy_run_is_valid_and_has_every_metric(healthy: Result) -> None:
-    """Nothing is wrong with it but that it has no baseline yet."""
+    """Only a baseline is missing."""
     record = healthy.record
     assert without_noise(record) == []
     assert record.verdict == ("INVALID" if record.validity else "NO_BASELINE")
@@ -251,8 +257,8 @@ def test_a_healthy_run_is_valid_and_has_every_metric(healthy: Result) -> None:
     assert 20 * MIB < healthy.value("memory_usage") < 500 * MIB
 
 
-def test_added_latency_and_held_memory_are_seen(platform: Platform, healthy: Result) -> None:
-    """100 ± 50 ms, uniform: 100 ms more at p50, 145 at p95, 149 at p99; and 200 MiB more for the process."""
+def test_added_latency_and_memory_are_measured(platform: Platform, healthy: Result) -> None:
+    """A uniform delay of 100 ± 50 ms adds 100 ms to p50, 145 to p95, 149 to p99; the process holds 200 MiB more."""
     platform.fault(latency_s=0.1, latency_spread_s=0.05, memory_bytes=200 * MIB)
     try:
         slow = run(platform)
@@ -268,8 +274,8 @@ def test_added_latency_and_held_memory_are_seen(platform: Platform, healthy: Res
     assert slow.value("error_rate") == 0.0
 
 
-def test_errors_and_burned_cpu_are_seen(platform: Platform, healthy: Result) -> None:
-    """A fifth answered with 503, exactly; and 50/s × 6 ms = 0.3 cores more."""
+def test_errors_and_added_cpu_usage_are_measured(platform: Platform, healthy: Result) -> None:
+    """Exactly a fifth of the responses are 503, and 50/s × 6 ms add 0.3 cores."""
     platform.fault(error_ratio=0.2, cpu_s=0.006)
     try:
         failing = run(platform)
@@ -289,15 +295,15 @@ def test_errors_and_burned_cpu_are_seen(platform: Platform, healthy: Result) -> 
     assert failing.value("cpu_usage") - healthy.value("cpu_usage") == pytest.approx(0.3, rel=0.25)
 
 
-def test_a_stall_is_seen(platform: Platform, healthy: Result) -> None:
-    """1.5 s without an answer: 75 of 500 requests wait, evenly from 1.5 s down; the rest are as before."""
-    asked: list[float] = []
+def test_a_stall_is_measured(platform: Platform, healthy: Result) -> None:
+    """The service does not respond for 1.5 s: 75 of 500 requests wait, uniformly between 1.5 and 0 s."""
+    moments: list[float] = []
 
     def stall(progress: Progress) -> None:
-        if progress.elapsed_s > 3 and not asked:
-            asked.append(time.time())
+        if progress.elapsed_s > 3 and not moments:
+            moments.append(time.time())
             platform.fault(stall_s=1.5)
-            asked.append(time.time())
+            moments.append(time.time())
 
     try:
         stalled = run(platform, on_progress=stall)
@@ -305,28 +311,27 @@ def test_a_stall_is_seen(platform: Platform, healthy: Result) -> None:
         platform.heal()
     assert (stalled.record.load.due, stalled.record.load.finished) == (DUE, DUE)
     assert sum(stalled.counted.observed.values()) == DUE
-    # It began between asking for it and the answer, and lasted for 1.5 s from then.
-    before, after = asked
-    due_in_it = stalled.rows[stalled.rows["due_at"].between(after, before + 1.4)]
-    assert len(due_in_it) == pytest.approx(50 * (before + 1.4 - after), abs=2)
-    assert (due_in_it["due_at"] + due_in_it["latency_s"] >= before + 1.49).all()
+    # It began between the request for it and the response, and lasted 1.5 s.
+    before, after = moments
+    due_during = stalled.rows[stalled.rows["due_at"].between(after, before + 1.4)]
+    assert len(due_during) == pytest.approx(50 * (before + 1.4 - after), abs=2)
+    assert (due_during["due_at"] + due_during["latency_s"] >= before + 1.49).all()
     # The 25 slowest of 500 waited for 1.5 − 0.5 s and more, the 5 slowest for 1.5 − 0.1 s.
     assert stalled.value("latency_p95") == pytest.approx(1.0, abs=0.2)
     assert stalled.value("latency_p99") == pytest.approx(1.4, abs=0.2)
     assert stalled.value("latency_p50") < 0.1 + healthy.value("latency_p50")
     assert stalled.record.load.achieved_rate_rps == pytest.approx(50, rel=0.001)
     assert stalled.value("throughput") == pytest.approx(50, rel=0.02)
-    # As a spell without an answer it is told itself.
+    # The record also lists the stall.
     (found,) = stalled.record.stalls
     assert found.duration_s == pytest.approx(1.5, abs=0.1)
     assert stalled.record.started_at.timestamp() + found.start_s == pytest.approx(before, abs=0.2)
     assert healthy.record.stalls == ()
 
 
-def test_the_record_is_what_a_reader_finds(platform: Platform, healthy: Result) -> None:
-    """The finished run reads back as it was written, and the stages' own files are gone."""
-    record = healthy.record
-    results = platform.outside.stores.results
+def test_a_finished_run_can_be_read(platform: Platform, healthy: Result) -> None:
+    """Its record is the same as after the run, and the temporary files of the stages are removed."""
+    record, results = healthy.record, platform.outside.stores.results
     uri = next(uri for uri in results.runs() if record.run_id in uri)
     assert StageFiles(results, uri).read_record() == record
     with results.folder(uri) as folder:
@@ -340,17 +345,17 @@ def test_the_record_is_what_a_reader_finds(platform: Platform, healthy: Result) 
     assert int(distribution["count"].sum()) == DUE
     middle_s = distribution["lower_s"][distribution["count"].cumsum() >= DUE / 2].iloc[0]
     assert middle_s == pytest.approx(healthy.value("latency_p50"), rel=0.03)
-    # 10 s, of which each value averages 2.
+    # Each value is an average over 2 of the 10 s.
     assert server["second"].tolist() == list(range(1, 10))
     for metric in ("cpu_usage", "memory_usage", "disk_usage"):
         assert server[metric].mean() == pytest.approx(healthy.value(metric), rel=0.3), metric
 
 
 def test_nothing_of_a_load_is_left(platform: Platform, healthy: Result) -> None:
-    """No load process runs any more, and Locust was never imported here."""
+    """No load process runs, and this process has not imported Locust."""
     commands = []
     for child in psutil.Process(os.getpid()).children(recursive=True):
-        with contextlib.suppress(psutil.NoSuchProcess):  # it may end meanwhile, or wait to be reaped
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end meanwhile, or be a zombie
             commands.append(child.cmdline())
     assert not [command for command in commands if "include.load" in command]
     assert "locust" not in sys.modules

@@ -32,7 +32,7 @@ def token_of(platform: Platform, user: str) -> str:
 
 @pytest.fixture
 def opened(browser: Browser, platform: Platform) -> Iterator[Open]:
-    """Opens pages as a user; the test fails on a script error or a blocked script."""
+    """Opens pages as a user; a script error or a blocked script fails the test."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
@@ -88,7 +88,7 @@ def test_a_forged_login_is_refused(platform: Platform) -> None:
 
 
 def test_navigating_from_airflow_to_a_report(opened: Open, slow_run: Run) -> None:
-    """Navigation → matrix → history → run → DAG run in Airflow, all by clicks."""
+    """Clicks lead from the navigation to the matrix, the history, the run, and the DAG run in Airflow."""
     page = opened("/")
     page.get_by_role("link", name="Performance").click()
     frame: FrameLocator = page.frame_locator("iframe")
@@ -132,7 +132,7 @@ def test_the_history_under_the_cursor(opened: Open, slow_run: Run) -> None:
 
 
 def test_two_runs_side_by_side(opened: Open, first_run: Run, slow_run: Run) -> None:
-    """Chosen in the table: twice the latency is marked as worse, and both runs are drawn."""
+    """Two runs are chosen in the table; the doubled latency is marked as worse, and the charts show both runs."""
     page = opened(f"/bellwether/cells/{SERVICE}/{SCENARIO}?range=all")
     for run in (first_run, slow_run):
         page.locator(f"input[value='{run.record['run_id']}']").check()
@@ -146,7 +146,7 @@ def test_two_runs_side_by_side(opened: Open, first_run: Run, slow_run: Run) -> N
 
 
 def test_promoting_and_rolling_back(opened: Open, platform: Platform, slow_run: Run) -> None:
-    """A regression takes force and a reason; the user is recorded; the previous version is restored."""
+    """A regression needs force and a reason; the user is recorded; a rollback restores the previous version."""
     page = opened(run_path(slow_run))
     page.get_by_label("Reason").fill("the new release is like this")
     page.get_by_role("button", name="Promote").click()
@@ -162,7 +162,7 @@ def test_promoting_and_rolling_back(opened: Open, platform: Platform, slow_run: 
 
 
 def test_acknowledging_and_silencing(opened: Open, slow_run: Run) -> None:
-    """The open problem of the slow run is acknowledged, and the silence lifted again."""
+    """The open problem of the slow run is acknowledged, and its silence is lifted."""
     page = opened("/bellwether/problems")
     problems = page.get_by_role("listitem").filter(has_text=SERVICE).filter(has_text=SCENARIO)
     form = problems.filter(has=page.get_by_role("button", name="Acknowledge", include_hidden=True)).first
@@ -177,7 +177,7 @@ def test_acknowledging_and_silencing(opened: Open, slow_run: Run) -> None:
 
 
 def test_a_viewer_changes_nothing(opened: Open, platform: Platform, slow_run: Run) -> None:
-    """There is no form, and a hand-made request is refused."""
+    """The page has no form, and a request without the form is refused."""
     page = opened(run_path(slow_run), user=VIEWER)
     expect(page.get_by_role("heading", name="Metrics", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Promote")).to_have_count(0)
@@ -188,7 +188,7 @@ def test_a_viewer_changes_nothing(opened: Open, platform: Platform, slow_run: Ru
 
 
 def test_the_theme_follows_airflow(opened: Open, platform: Platform, slow_run: Run) -> None:
-    """Whatever the system prefers; a change applies at once."""
+    """The preference of the system does not count, and a change applies at once."""
     page = opened("/bellwether/", color_scheme="light")
     background = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(background)

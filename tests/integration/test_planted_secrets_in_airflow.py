@@ -1,6 +1,6 @@
-"""Distinctive secrets in Airflow's Connections, servers that repeat them: nothing that was written has one.
+"""Recognisable secrets in Airflow's connections, and servers that repeat them: no output contains one.
 
-And what people type is never taken for a template: the reason of the run asks Airflow for a password.
+Text from users is not rendered as a template either: the reason of the run is a template with a password.
 """
 
 import json
@@ -33,8 +33,8 @@ class Planted:
     """A run of a service that repeats its credentials.
 
     Attributes:
-        seen: the secrets that arrived there.
-        received: the annotations that were sent.
+        seen: the names of the secrets that arrived at the service.
+        received: the requests that the receiver of annotations got.
     """
 
     run: Run
@@ -44,7 +44,7 @@ class Planted:
 
 @pytest.fixture(scope="module")
 def planted(platform: Platform) -> Iterator[Planted]:
-    """Add the service, its scenario and the connections, run it once, and take all of it away again."""
+    """Add the service, its scenario and the connections, run the scenario once, and remove them again."""
     with platform.catalogue.exclusive():
         yield from _planted(platform)
 
@@ -58,9 +58,9 @@ def _planted(platform: Platform) -> Iterator[Planted]:
         try:
             add_connections(platform, hook.url)
             add_to_catalogue(platform, before, service.url)
-            platform.await_dags(lambda dags: SCENARIO in dags, what="the DAG of the scenario appears")
-            asked = {"service": SERVICE, "update_baseline": True, "reason": TEMPLATE}
-            yield Planted(run=platform.run(SCENARIO, LOAD | asked), seen=seen, received=received)
+            platform.await_dags(lambda dags: SCENARIO in dags, what="the DAG of the scenario")
+            conf = {"service": SERVICE, "update_baseline": True, "reason": TEMPLATE}
+            yield Planted(run=platform.run(SCENARIO, LOAD | conf), seen=seen, received=received)
         finally:
             for name, content in before.items():
                 replace_at_once(files[name], content)
@@ -69,7 +69,7 @@ def _planted(platform: Platform) -> Iterator[Planted]:
 
 
 def add_connections(platform: Platform, hook: str) -> None:
-    """Add what a service's and a receiver's logins are in Airflow."""
+    """Add Airflow's connections to the service and to the receiver of annotations."""
     address = urlsplit(hook)
     login = {
         "connection_id": "planted",
@@ -90,7 +90,7 @@ def add_connections(platform: Platform, hook: str) -> None:
 
 
 def add_to_catalogue(platform: Platform, files: Mapping[str, bytes], url: str) -> None:
-    """Add a service like another one, with a connection, and a scenario that loads it alone."""
+    """Add a service with a connection, and a scenario for it."""
     services, scenarios = (yaml.safe_load(files[name]) for name in (SERVICES_FILE, SCENARIOS_FILE))
     model = services["services"]["data-pipeline-service"]
     services["services"][SERVICE] = model | {"base_url": url, "connection": "planted"}
@@ -106,14 +106,14 @@ def add_to_catalogue(platform: Platform, files: Mapping[str, bytes], url: str) -
 
 
 def returned_by(platform: Platform, run: Run) -> dict[str, bytes]:
-    """Return what every task of a run handed on."""
+    """Return the XComs of all tasks of a run."""
     path = f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/~/xcomEntries?limit=1000"
     entries: list[dict[str, Any]] = platform.api.call("GET", path)["xcom_entries"]
-    return {f"XCom of {each['task_id']} {each['map_index']}": json.dumps(each).encode() for each in entries}
+    return {f"XCom of {entry['task_id']} {entry['map_index']}": json.dumps(entry).encode() for entry in entries}
 
 
 def test_the_secrets_arrived_where_they_belong(planted: Planted) -> None:
-    """The load was sent with them, and the service repeated them."""
+    """Otherwise the next test would prove nothing."""
     assert planted.seen >= {"basic password", "api key"}
     assert planted.run.record["load"]["due"] == 300  # 30/s × 10 s
     assert planted.received
@@ -121,19 +121,19 @@ def test_the_secrets_arrived_where_they_belong(planted: Planted) -> None:
 
 
 def test_no_secret_is_in_what_was_written(platform: Platform, planted: Planted) -> None:
-    """Logs of every task and component, results, problems, what tasks handed on, Slack, and the annotations."""
+    """The logs, results, alerts, XComs, Slack messages and annotations contain none."""
     assert planted.seen
     written = written_in(platform.stack.airflow_home / "logs", platform.stack.results, platform.stack.alerts.parent)
     assert len(written) > 20
-    said = {f"annotation {number}": text for number, text in enumerate(echoing.bodies_of(planted.received))}
-    told = {f"message {number}": json.dumps(each).encode() for number, each in enumerate(platform.messages())}
-    found = leaks_in(written | said | told | returned_by(platform, planted.run))
-    # the folder of the stack has Airflow's database in it, where connections are kept
-    assert [each for each in found if "airflow.db" not in each] == []
+    annotations = {f"annotation {number}": text for number, text in enumerate(echoing.bodies_of(planted.received))}
+    messages = {f"message {number}": json.dumps(message).encode() for number, message in enumerate(platform.messages())}
+    found = leaks_in(written | annotations | messages | returned_by(platform, planted.run))
+    # Airflow's database, in which it stores connections, is in the folder of the stack
+    assert [leak for leak in found if "airflow.db" not in leak] == []
 
 
-def test_what_people_type_is_no_template(platform: Platform, planted: Planted) -> None:
-    """The reason stays as it was typed, wherever it is shown; Airflow fills in nothing."""
+def test_text_from_users_is_not_a_template(platform: Platform, planted: Planted) -> None:
+    """The reason is stored unchanged; Airflow does not render it."""
     assert planted.run.record["provenance"]["reason"] == TEMPLATE
     details = platform.api.call("GET", f"/dags/{SCENARIO}/dagRuns/{planted.run.run_id}")
     assert details["conf"]["reason"] == TEMPLATE

@@ -1,7 +1,7 @@
-"""Compared with production, on a real Prometheus that holds days of exactly known truth.
+"""The comparison with production, on a real Prometheus with several days of known data.
 
-The days are made as blocks by ``promtool``, a scrape every 15 s: latencies are log-normal, and each counter has exactly
-the value that its rate gives.
+``promtool`` creates the data as blocks with a scrape every 15 s. Latencies are log-normal, and each counter has exactly
+the value that follows from its rate.
 """
 
 import math
@@ -47,12 +47,15 @@ RUN = Window(start=datetime(2026, 3, 5, 4, 0, tzinfo=UTC), end=datetime(2026, 3,
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spell:
-    """What one service did from a moment on.
+class Traffic:
+    """The traffic of a service during some time.
 
     Attributes:
-        steps: the rate from each second on.
-        reset_at_s: when its counters begin anew.
+        steps: pairs of a second and the rate from then on.
+        median_s: the median latency.
+        bounds: the upper bounds of the buckets.
+        reset_at_s: when its counters are reset.
+        shares: the shares of its endpoints.
     """
 
     service: str
@@ -66,7 +69,7 @@ class Spell:
     shares: dict[str, float] = field(default_factory=lambda: dict(SHARES))
 
     def requests_by(self, second: float) -> float:
-        """Return how many requests its counters show."""
+        """Return the value of its counter of requests at a second."""
         sent = self._sent_by(second)
         return sent - self._sent_by(self.reset_at_s) if self.reset_at_s and second >= self.reset_at_s else sent
 
@@ -77,11 +80,11 @@ class Spell:
         )
 
     def share_within(self, bound: float) -> float:
-        """Return which share of the requests took no longer."""
+        """Return the share of requests that took no longer than a bound."""
         return NormalDist().cdf(math.log(bound / self.median_s) / SPREAD) if bound < math.inf else 1.0
 
     def lines(self) -> Iterator[str]:
-        """Write every series as OpenMetrics."""
+        """Yield all series as OpenMetrics."""
         labels = f'service="{self.service}",environment="{self.environment}"'
         yield from self._series(f"up{{{labels}}}", share=None)
         yield from self._series(f"process_cpu_seconds_total{{{labels}}}", share=CPU_S)
@@ -96,14 +99,14 @@ class Spell:
                 yield from self._series(name, share=share * self.share_within(bound))
 
     def _series(self, name: str, *, share: float | None) -> Iterator[str]:
-        """Write a counter that grows with the requests; one without a share is always 1."""
+        """Yield the values of a counter that grows with the requests; without a share, the value is always 1."""
         for second in range(0, self.for_s + 1, SCRAPE_S):
             value = 1.0 if share is None else self.requests_by(second) * share
             yield f"{name} {value!r} {self.begins.timestamp() + second:.0f}"
 
 
-def production(day: datetime, **changes: Any) -> Spell:
-    """Return an hour and ten minutes of production around the hour that is looked at."""
+def production(day: datetime, **changes: Any) -> Traffic:
+    """Return 70 minutes of production, five minutes more than the compared hour on both sides."""
     steps = [(0, RATE_RPS), (300 + BURST_FROM_S, BURST_RPS), (300 + BURST_TO_S, RATE_RPS)]
     made: dict[str, Any] = {
         "service": "orders",
@@ -112,12 +115,12 @@ def production(day: datetime, **changes: Any) -> Spell:
         "for_s": 4200,
         "steps": steps,
     }
-    return Spell(**(made | changes))
+    return Traffic(**(made | changes))
 
 
-def under_test(service: str, bounds: Sequence[float]) -> Spell:
-    """Return a run at 400/s that is 1.3 times as slow, and sends orders only."""
-    return Spell(
+def under_test(service: str, bounds: Sequence[float]) -> Traffic:
+    """Return a run at 400/s with 1.3 times the latency of production, and with orders only."""
+    return Traffic(
         service=service,
         environment="staging",
         begins=RUN.start - timedelta(minutes=1),
@@ -129,9 +132,9 @@ def under_test(service: str, bounds: Sequence[float]) -> Spell:
     )
 
 
-def blocks(folder: Path, spells: Iterable[Spell]) -> None:
-    """Make Prometheus' blocks of all spells."""
-    text = "\n".join(line for spell in spells for line in spell.lines())
+def blocks(folder: Path, traffics: Iterable[Traffic]) -> None:
+    """Create the blocks of Prometheus."""
+    text = "\n".join(line for traffic in traffics for line in traffic.lines())
     (folder / "history.txt").write_text(f"{text}\n# EOF\n", encoding="utf-8")
     subprocess.run(
         ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(folder / "history.txt"), str(folder / "tsdb")],
@@ -143,7 +146,7 @@ def blocks(folder: Path, spells: Iterable[Spell]) -> None:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Lend a Prometheus with five days of production, and the runs of three services."""
+    """A Prometheus with five days of production and the runs of three services."""
     folder = tmp_path_factory.mktemp("history")
     days = [production(day) for day in DAYS if day not in (HALF_DAY, RESET_DAY)]
     coarse = (*duration_buckets()[::2], 3.0, 7.0)
@@ -163,7 +166,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def compared(url: str, service: str) -> ProductionComparison:
-    """Compare the run of a service with the orders service in production."""
+    """Compare the run of a service with production."""
     source = Prometheus(url)
     cores = MetricValue(value=400 * CPU_S, unit=Unit.CORES)
     comparing = ProductionComparing(
@@ -189,23 +192,23 @@ def compared(url: str, service: str) -> ProductionComparison:
 
 @pytest.fixture(scope="module")
 def same(url: str) -> ProductionComparison:
-    """The run whose service counts in the same buckets."""
+    """The comparison of the run whose service has the same buckets as production."""
     return compared(url, "same-buckets")
 
 
-def test_latencies_are_those_of_the_distribution(same: ProductionComparison) -> None:
-    """Percentiles of a log-normal distribution: 40 ms · e^(0.6 z); what the run adds is 30 % at each of them."""
+def test_percentiles_agree_with_the_distribution(same: ProductionComparison) -> None:
+    """Percentiles of the log-normal distribution are 40 ms · e^(0.6 z); those of the run are 30 % larger."""
     assert (same.problem, same.measured_by) == (None, RequestSource.SERVICE)
     for figure, share in zip(same.figures, (0.50, 0.95, 0.99), strict=False):
-        true_s = MEDIAN_S * math.exp(SPREAD * NormalDist().inv_cdf(share))
+        expected_s = MEDIAN_S * math.exp(SPREAD * NormalDist().inv_cdf(share))
         assert figure.production is not None
-        assert figure.production.median == pytest.approx(true_s, rel=0.02)
-        assert figure.run == pytest.approx(TRUE_RATIO * true_s, rel=0.02)
+        assert figure.production.median == pytest.approx(expected_s, rel=0.02)
+        assert figure.run == pytest.approx(TRUE_RATIO * expected_s, rel=0.02)
         assert figure.ratio == pytest.approx(TRUE_RATIO, rel=0.03)
 
 
-def test_a_quantile_is_prometheus_own(url: str, same: ProductionComparison) -> None:
-    """histogram_quantile says the same of the run, to a billionth."""
+def test_a_quantile_agrees_with_prometheus(url: str, same: ProductionComparison) -> None:
+    """histogram_quantile returns the same value for the run, within a billionth."""
     query = (
         "histogram_quantile(0.95, sum by (le) (increase("
         'http_request_duration_seconds_bucket{service="same-buckets"}[600000ms])))'
@@ -213,8 +216,8 @@ def test_a_quantile_is_prometheus_own(url: str, same: ProductionComparison) -> N
     assert same.figures[1].run == pytest.approx(Prometheus(url).value(query, at=RUN.end), rel=1e-9)
 
 
-def test_rates_errors_and_cpu_are_the_known_ones(same: ProductionComparison) -> None:
-    """22.5/s on average with five minutes of 50/s, 0.5 % errors, 20 ms of CPU for each request."""
+def test_rate_errors_and_cpu_agree_with_the_data(same: ProductionComparison) -> None:
+    """The mean is 22.5/s, with five minutes at 50/s, 0.5 % errors and 20 ms of CPU per request."""
     rate = same.rate
     assert rate is not None
     assert rate.busiest is not None
@@ -230,8 +233,8 @@ def test_rates_errors_and_cpu_are_the_known_ones(same: ProductionComparison) -> 
     assert cpu.ratio == pytest.approx(1.0, rel=0.01)
 
 
-def test_a_counter_that_began_anew_changes_nothing(same: ProductionComparison) -> None:
-    """On one of the days every counter was reset in the middle of the hour, and that day agrees with the others."""
+def test_a_counter_reset_changes_nothing(same: ProductionComparison) -> None:
+    """On one day, all counters are reset during the hour; its figures agree with those of the other days."""
     assert RESET_DAY in [window.start for window in same.days]
     p95 = same.figures[1].production
     assert p95 is not None
@@ -240,22 +243,22 @@ def test_a_counter_that_began_anew_changes_nothing(same: ProductionComparison) -
     assert same.rate.production.low == pytest.approx(MEAN_RPS, rel=0.01)
 
 
-def test_a_day_that_was_scraped_for_half_an_hour_is_left_out(same: ProductionComparison) -> None:
-    """Its figures would look normal."""
+def test_a_day_with_half_of_its_scrapes_is_left_out(same: ProductionComparison) -> None:
+    """Its figures would look normal but be wrong."""
     (left_out,) = same.left_out
     assert left_out.window.start == HALF_DAY
     assert left_out.reason.startswith("Prometheus has only 5")
     assert [window.start for window in same.days] == [day for day in DAYS if day != HALF_DAY]
 
 
-def test_the_mix_is_that_of_the_counters(same: ProductionComparison) -> None:
-    """Three quarters of production are orders."""
-    found = {each.kind: (each.run, round(each.production, 6)) for each in same.mix}
-    assert found == {"POST /orders": (1.0, 0.75), "POST /positions": (0.0, 0.25)}
+def test_the_mix_agrees_with_the_counters(same: ProductionComparison) -> None:
+    """Three quarters of the requests in production are orders."""
+    mix = {share.kind: (share.run, round(share.production, 6)) for share in same.mix}
+    assert mix == {"POST /orders": (1.0, 0.75), "POST /positions": (0.0, 0.25)}
 
 
-def test_other_buckets_are_brought_together(url: str) -> None:
-    """With every second bound in common, 1.56 apart, the ratio is accurate to 15 % and within its buckets."""
+def test_different_buckets_are_compared_in_the_common_ones(url: str) -> None:
+    """With every second bound in common (factor 1.56), the ratio is accurate to 15 % and fits its buckets."""
     found = compared(url, "coarse-buckets")
     assert set(found.bounds) == set(duration_buckets()[::2])
     assert "both sides are compared in the common ones" in found.remarks[0]
@@ -269,8 +272,8 @@ def test_other_buckets_are_brought_together(url: str) -> None:
         assert own.low / theirs.high <= TRUE_RATIO <= own.high / theirs.low
 
 
-def test_buckets_that_share_almost_nothing_are_said_not_to_compare(url: str) -> None:
-    """Of the client library's own bounds production has that of 10 s only, below which everything is."""
+def test_buckets_with_one_common_bound_are_not_compared(url: str) -> None:
+    """Production and the defaults of the client library share only the bound of 10 s, below which all requests are."""
     found = compared(url, "default-buckets")
     assert found.bounds == (10.0,)
     assert [figure.name for figure in found.figures] == ["error_rate", "cpu_per_request"]
@@ -279,21 +282,21 @@ def test_buckets_that_share_almost_nothing_are_said_not_to_compare(url: str) -> 
 
 def test_production_is_only_read(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every request to Prometheus is a query."""
-    asked: set[tuple[str, str]] = set()
+    requested: set[tuple[str, str]] = set()
     send = requests.Session.send
 
-    def noted(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+    def recorded(self: requests.Session, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         assert request.url is not None
-        asked.add((request.method or "", request.url.partition("?")[0].removeprefix(url)))
+        requested.add((request.method or "", request.url.partition("?")[0].removeprefix(url)))
         return send(self, request, **options)
 
-    monkeypatch.setattr(requests.Session, "send", noted)
+    monkeypatch.setattr(requests.Session, "send", recorded)
     compared(url, "same-buckets")
-    assert asked == {("GET", "/api/v1/query")}
+    assert requested == {("GET", "/api/v1/query")}
 
 
-def test_where_nothing_is_known_the_bucket_says_so(same: ProductionComparison) -> None:
-    """A percentile is reported with its bucket, a quarter wide."""
+def test_percentiles_have_their_bucket(same: ProductionComparison) -> None:
+    """The bucket contains the percentile; its bounds differ by 25 %."""
     for figure in same.figures[:3]:
         assert figure.run is not None
         bucket = figure.run_bucket

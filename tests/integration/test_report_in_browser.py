@@ -62,7 +62,7 @@ def test_it_opens_from_disk(browser: Browser, report: Path, viewport: dict[str, 
 
 @pytest.mark.parametrize(("scheme", "wanted"), [("dark", "light"), ("light", "dark")])
 def test_a_page_may_choose_the_theme(browser: Browser, report: Path, scheme: str, wanted: str) -> None:
-    """Colours and charts follow it, whatever the system prefers."""
+    """Colours and charts follow the page instead of the system."""
     page = opened(browser, report, viewport=DESK, color_scheme=scheme)
     page.evaluate("theme => { document.documentElement.dataset.theme = theme }", wanted)
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -73,7 +73,7 @@ def test_a_page_may_choose_the_theme(browser: Browser, report: Path, scheme: str
 
 
 def test_print_is_black_on_white(browser: Browser, report: Path) -> None:
-    """Also in dark mode."""
+    """This includes dark mode."""
     page = opened(browser, report, viewport=DESK, color_scheme="dark")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -1,4 +1,4 @@
-"""Runs that need no baseline: refused, halted, at a dead service, or of a scenario that was just added."""
+"""Runs that need no baseline: refused, halted, with a dead service, or of a new scenario."""
 
 import pytest
 import requests
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize(
-    ("conf", "said"),
+    ("conf", "message"),
     [
         ({"service": "order-engine"}, "Invalid input for param service: 'order-engine' is not one of ['all', "),
         ({"duration": 5}, "Invalid input for param duration: 5 is less than the minimum of 10"),
@@ -27,21 +27,19 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
         ({"update_baseline": "yes"}, "Invalid input for param update_baseline: 'yes' is not of type 'boolean'"),
     ],
 )
-def test_a_wrong_parameter_is_refused_when_it_is_triggered(
-    platform: Platform, conf: dict[str, object], said: str
-) -> None:
-    """REST answers 400 and says which value breaks which rule; there is no run."""
+def test_a_wrong_parameter_is_refused_at_the_trigger(platform: Platform, conf: dict[str, object], message: str) -> None:
+    """REST responds with 400, the value and the violated rule, and there is no run."""
     runs_before = platform.api.call("GET", "/dags/high_volatility/dagRuns")["total_entries"]
     with pytest.raises(requests.HTTPError) as caught:
         platform.api.trigger("high_volatility", conf)
     assert caught.value.response is not None
     assert caught.value.response.status_code == 400
-    assert caught.value.response.json()["detail"].startswith(said)
+    assert caught.value.response.json()["detail"].startswith(message)
     assert platform.api.call("GET", "/dags/high_volatility/dagRuns")["total_entries"] == runs_before
 
 
-def test_the_plan_says_everything_that_is_wrong(platform: Platform, refused_runs: dict[str, Run]) -> None:
-    """What Airflow cannot check, the plan does: nothing starts, and its log says what to correct."""
+def test_the_plan_checks_what_airflow_cannot(platform: Platform, refused_runs: dict[str, Run]) -> None:
+    """A baseline update without a reason fails in the plan, with the correction in its log, and nothing starts."""
     run = refused_runs["normal_trading"]
     assert (run.state, run.records) == ("failed", {})
     failed = {"plan": "failed", "alert": "success", "verdict": "failed"} | dict.fromkeys(STAGES, "upstream_failed")
@@ -52,15 +50,15 @@ def test_the_plan_says_everything_that_is_wrong(platform: Platform, refused_runs
 
 
 def test_a_misspelt_parameter_sends_no_load(platform: Platform, refused_runs: dict[str, Run]) -> None:
-    """`airflow dags trigger --conf` takes any name; the plan refuses it, lest the whole load be sent."""
+    """`airflow dags trigger --conf` accepts any name; the plan refuses an unknown one."""
     run = refused_runs["overnight_processing"]
     assert (run.state, run.records) == ("failed", {})
-    said = "parameter 'durations' is unknown; known: service, duration, rate, update_baseline, reason"
-    assert said in platform.log(run, "plan")
+    reason = "parameter 'durations' is unknown; known: service, duration, rate, update_baseline, reason"
+    assert reason in platform.log(run, "plan")
 
 
 def test_a_service_that_is_down_makes_the_run_invalid(platform: Platform, refused_runs: dict[str, Run]) -> None:
-    """No load is sent, the record says why, the run is red, and on-call is not told of a broken test bed."""
+    """No load is sent, the record says why, the DAG run fails, and on-call is not alerted."""
     run = refused_runs[DEAD_SCENARIO]
     assert (run.state, run.record["verdict"]) == ("failed", "INVALID")
     assert states_of(run) == done(
@@ -73,8 +71,8 @@ def test_a_service_that_is_down_makes_the_run_invalid(platform: Platform, refuse
     assert f"INVALID · {DEAD_SERVICE} · {DEAD_SCENARIO}" in platform.log(run, "verdict")
 
 
-def test_the_halt_switch_stops_load(platform: Platform, halted: str) -> None:
-    """The run is skipped with the reason, not red: somebody wanted it so."""
+def test_a_halt_skips_the_load(platform: Platform, halted: str) -> None:
+    """The run is skipped with the reason, and the DAG run succeeds, because the halt is intended."""
     run = platform.run("high_volatility", LOAD | {"service": SHORT_NAME})
     assert (run.state, run.record["verdict"]) == ("success", "SKIPPED")
     assert states_of(run) == done(preflight="skipped", run_load="skipped", scrape="skipped")
@@ -83,7 +81,7 @@ def test_the_halt_switch_stops_load(platform: Platform, halted: str) -> None:
 
 
 def test_a_scenario_and_a_service_are_added_as_data(platform: Platform, new_scenario: str) -> None:
-    """Two entries of YAML and a CSV: the DAG is there, offers its services, and a run of it is measured."""
+    """Two YAML entries and a CSV add a DAG that offers its services, and its runs are measured."""
     params = platform.api.call("GET", f"/dags/{new_scenario}/details")["params"]
     assert params["service"]["schema"]["enum"] == [
         "all",
@@ -97,7 +95,7 @@ def test_a_scenario_and_a_service_are_added_as_data(platform: Platform, new_scen
     # 10 s × 40/s = 400 requests
     assert [record["load"]["due"] for record in run.records.values()] == [400, 400]
     assert_one_after_another(run.records.values())
-    if not noise_of(run):  # two loads in a row, both undisturbed, are more than a busy machine can promise
+    if not noise_of(run):  # a busy machine may disturb one of the loads
         assert run.state == "success"
         assert {record["verdict"] for record in run.records.values()} == {"NO_BASELINE"}
     assert platform.api.import_errors() == []
