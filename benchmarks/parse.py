@@ -1,4 +1,6 @@
-"""Measure what it costs Airflow to parse the DAG files, which it does every half minute and before every task.
+"""Measure what it costs Airflow to parse the DAG files, and how long the command line takes to show its help.
+
+Airflow parses the DAG files every half minute and before every task.
 
 Run from the project's root::
 
@@ -7,11 +9,13 @@ Run from the project's root::
 Method. Each run is a fresh process. It first imports what Airflow's DAG processor has loaded before it opens a DAG
 file. Then it executes each file of dags/ and measures the CPU time of that alone; other processes do not influence CPU
 time. The output lists the top-level packages that the files import. pandas, Matplotlib, gevent and Locust must not be
-among them. The best run counts, because it was disturbed least.
+among them. For the command line it measures the CPU time of ``python -m include.perf --help``, from the start of Python
+to its end. The best run counts, because it was disturbed least.
 """
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -61,6 +65,14 @@ def measure() -> dict[str, Any]:
     return measured
 
 
+def measure_help() -> float:
+    """Show the help of the command line in a fresh process; return its CPU time in seconds."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "include.perf", "--help"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure a few times and print the best run."""
     parser = parser_of("parse", __doc__)
@@ -68,11 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true", help="print the best run as JSON")
     options = parse(parser, arguments, quick={"runs": 1})
     best = min((measure() for _ in range(options.runs)), key=lambda run: sum(run["files_cpu_s"].values()))
+    best["help_cpu_s"] = min(measure_help() for _ in range(options.runs))
     if options.json:
         sys.stdout.write(json.dumps(best, indent=2) + "\n")
         return
     rows = [{"file": f"dags/{name}", "CPU s": cpu_s} for name, cpu_s in best["files_cpu_s"].items()]
     rows.append({"file": "(Airflow itself, once per process)", "CPU s": best["airflow_cpu_s"]})
+    rows.append({"file": "(python -m include.perf --help)", "CPU s": best["help_cpu_s"]})
     packages = f"Imported packages: {', '.join(best['new_packages'])}."
     sys.stdout.write(Table(title="parse: DAG files", rows=rows, notes=[*notes_of(options), packages]).text())
 

@@ -91,7 +91,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setenv("LOGNAME", "ana")
     made = Shell(Platform(tmp_path), capsys)
     write_catalogue(tmp_path)
-    monkeypatch.setattr(command_line, "build_outside", made.outside)
+    monkeypatch.setattr("include.perf.adapters.wiring.environment.build_outside", made.outside)
     monkeypatch.setattr(command_line, "clock", made.platform.clock)
     return made
 
@@ -195,9 +195,9 @@ def test_everything_wrong_with_a_run_at_once(shell: Shell, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("run",), "bellwether: name a --service and a --scenario, or give --all for every one that is not named\n"),
-        (("run", "--service", "orders"), "or give --all for every one that is not named\n"),
-        (("run", "--scenario", "brief"), "or give --all for every one that is not named\n"),
+        (("run",), "bellwether: name a --service and a --scenario, or give --all for all that are not named\n"),
+        (("run", "--service", "orders"), "or give --all for all that are not named\n"),
+        (("run", "--scenario", "brief"), "or give --all for all that are not named\n"),
         (("run", "--all", "--duration", "soon"), "argument --duration: invalid int value: 'soon'"),
         (("fly",), "invalid choice: 'fly'"),
         ((), "the following arguments are required: command"),
@@ -252,7 +252,7 @@ def test_verdicts_for_ci(shell: Shell, tmp_path: Path) -> None:
     written = (tmp_path / "junit.xml").read_text(encoding="utf-8")
     assert '<testsuites name="bellwether" tests="8" failures="0" errors="0">' in written
     missing = tmp_path / "nowhere" / "junit.xml"
-    shell(*RUN, "--junit", str(missing), code=2, err=f"there is no folder {missing.parent}; make it first")
+    shell(*RUN, "--junit", str(missing), code=2, err=f"there is no folder {missing.parent}; create it first")
     assert len(shell.platform.generator.loads) == 1
 
 
@@ -425,7 +425,7 @@ def test_the_exit_code_of_several_runs(verdicts: tuple[Verdict, ...], code: int)
 
 def test_every_verdict_has_an_exit_code() -> None:
     """1 says that someone must look at the service, 3 that someone must look at the run."""
-    codes = {verdict.value: code for verdict, code in command_line.EXIT_CODES.items()}
+    codes = {verdict.value: code for verdict, code in run_commands.EXIT_CODES.items()}
     assert codes == {
         "PASS": 0,
         "IMPROVEMENT": 0,
@@ -452,7 +452,7 @@ def test_prometheus_of_the_environment(shell: Shell, monkeypatch: pytest.MonkeyP
         asked.append(url)
         return PrometheusAccess(url=url, set_in="PROMETHEUS_URL", headers={})
 
-    monkeypatch.setattr(command_line, "prometheus_at", prometheus_at)
+    monkeypatch.setattr("include.perf.adapters.wiring.prometheus_access.prometheus_at", prometheus_at)
     shell(*RUN, code=0)
     monkeypatch.setenv("PROMETHEUS_URL", "http://prometheus:9090")
     shell(*RUN, code=0)
@@ -477,7 +477,7 @@ def test_past_runs_are_listed_and_the_index_is_made_anew(shell: Shell, tmp_path:
     (run_id,) = shell.run_ids()
     assert run_id in shell("history", "list", "--service", "orders", "--scenario", "brief", code=0)
     assert (tmp_path / "results" / ".index.sqlite").is_file()
-    assert shell("history", "rebuild", code=0) == "the index was made anew: 1 run\n"
+    assert shell("history", "rebuild", code=0) == "rebuilt the index: 1 run\n"
     assert shell("history", "prune", "--dry-run", code=0) == "would remove nothing\n"
 
 
@@ -573,7 +573,7 @@ def test_baselines_show(shell: Shell) -> None:
         shell(*RUN, *UPDATE, code=0)
         shell.platform.clock.move(60)
     out = shell(*show, code=0)
-    assert out.startswith("orders-service in brief: version 2, provisional, 2 runs\n  review by 2026-06-02, ")
+    assert out.startswith("orders-service under brief: version 2, provisional, 2 runs\n  review by 2026-06-02, ")
     assert ["CPU", "1.50 cores", "±0.0 %", "±5.1 %", "1.50 cores"] in table_of(out)
     assert [row[0] for row in table_of(out) if "UTC" in row[1]] == shell.run_ids()
     assert "\n  version 2: 2 runs, 2026-03-02 06:31 UTC by ana: first [level] :ok: of [/v2]\n" in out
@@ -590,20 +590,20 @@ def test_baselines_show_for_machines(shell: Shell, tmp_path: Path) -> None:
 
 def test_baselines_review(shell: Shell) -> None:
     """What it finds, and the command that does what it proposes: promoting renews the baseline."""
-    shell("baselines", "review", code=0, out="nothing to review: every baseline is current, ")
+    shell("baselines", "review", code=0, out="nothing to review: all baselines are current ")
     shell(*RUN, *UPDATE, code=0)
     shell.platform.clock.move(100 * 86_400)
     shell(*RUN, code=0, out="PASS · ")
     out = shell("baselines", "review", code=0)
     assert out.startswith(
-        "orders-service in brief: review due\n"
+        "orders-service under brief: review due\n"
         "  - the review was due on 2026-06-02, 8 days ago; approved by ana on 2026-03-02\n"
         "  - proposed: version 2, provisional, 2 runs: Latency p95 "
     )
     command = out.splitlines()[-1].strip()
     assert command == f"python -m include.perf baselines promote {shell.run_ids()[-1]} --reason '…'"
     words = shlex.split(command.removeprefix("python -m include.perf"))
-    shell(*words, code=0, out="orders-service in brief: version 2, provisional, 2 runs\n  review by 2026-09-10, ")
+    shell(*words, code=0, out="orders-service under brief: version 2, provisional, 2 runs\n  review by 2026-09-10, ")
     shell("baselines", "review", code=0, out="nothing to review")
 
 
@@ -616,7 +616,7 @@ def test_baselines_promote(shell: Shell, tmp_path: Path) -> None:
     (run_id,) = shell.run_ids()
     promote = ("baselines", "promote", run_id, "--reason")
     shell(*promote, "", code=2, err="say why the new values are right\n")
-    shell(*promote, "agreed", code=0, out="orders-service in brief: version 1, provisional, 1 run\n")
+    shell(*promote, "agreed", code=0, out="orders-service under brief: version 1, provisional, 1 run\n")
     before = (tmp_path / "baselines.json").read_bytes()
     message = f"bellwether: run {run_id} is already part of the baseline of orders-service under brief\n"
     shell(*promote, "again", code=2, err=message)
@@ -630,7 +630,7 @@ def test_baselines_promote_takes_what_passed_since_along(shell: Shell) -> None:
         shell.platform.clock.move(86_400)
         shell(*RUN, code=0, out="PASS · ")
     promote = ("baselines", "promote", shell.run_ids()[-1], "--reason", "agreed")
-    out = shell(*promote, code=0, out="orders-service in brief: version 2, candidate, 4 runs\n")
+    out = shell(*promote, code=0, out="orders-service under brief: version 2, candidate, 4 runs\n")
     assert [row[0] for row in table_of(out) if "UTC" in row[1]] == shell.run_ids()
 
 
@@ -652,7 +652,7 @@ def test_baselines_promote_by_force(shell: Shell) -> None:
     command = f"baselines promote {run_id} --force --reason"
     promote = ("baselines", "promote", run_id)
     shell(*promote, "--reason", "x", code=2, err=f"python -m include.perf {command} '…'\n")
-    shell(*command.split(), "new tax rules", code=0, out="orders-service in brief: version 2, provisional, 1 run\n")
+    shell(*command.split(), "new tax rules", code=0, out="orders-service under brief: version 2, provisional, 1 run\n")
 
 
 def test_baselines_rollback(shell: Shell, tmp_path: Path) -> None:
@@ -665,7 +665,7 @@ def test_baselines_rollback(shell: Shell, tmp_path: Path) -> None:
     before = (tmp_path / "baselines.json").read_bytes()
     shell(*rollback, "7", code=2, err="orders-service under brief has no earlier version 7; earlier versions: 1\n")
     assert (tmp_path / "baselines.json").read_bytes() == before
-    shell(*rollback, "1", code=0, out="orders-service in brief: version 3, provisional, 1 run\n")
+    shell(*rollback, "1", code=0, out="orders-service under brief: version 3, provisional, 1 run\n")
 
 
 def test_an_unknown_service_of_a_baseline(shell: Shell) -> None:

@@ -1,7 +1,4 @@
-"""The command ``alerts`` of the command line: what is open, what is silenced, and what could not be delivered.
-
-The commands ``halt`` and ``resume`` of the command line.
-"""
+"""The commands ``alerts``, ``halt`` and ``resume`` of the command line."""
 
 import argparse
 from collections.abc import Callable
@@ -22,12 +19,12 @@ from include.perf.model.text import counted, utc_time
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertCommands:
-    """Looks at alerts, and asks for silence.
+    """Lists alerts and silences them.
 
     Attributes:
-        store: gives what is kept of alerts, where the environment says.
-        user: says who is at the keyboard.
-        acknowledged: says in a problem's thread that somebody knows.
+        store: returns the alerts that the environment names.
+        user: returns the name of the current user.
+        acknowledged: returns the message for the thread of a problem that was silenced.
     """
 
     store: Callable[[], AlertStore]
@@ -35,30 +32,17 @@ class AlertCommands:
     clock: Callable[[], datetime]
     acknowledged: Callable[[Silence], Message]
 
-    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        """Add ``alerts`` with its actions to the commands there are."""
-        alerts = commands.add_parser("alerts", help="what was told, and what is silenced")
-        actions = alerts.add_subparsers(required=True, metavar="action")
-        actions.add_parser("list", help="open problems, silences, and what waits to be delivered").set_defaults(
-            command=self._list
-        )
-        silence = actions.add_parser("silence", help="hear no more of something you know of, for so many days")
-        silence.add_argument("--service", help="by default every one")
-        silence.add_argument("--scenario", help="by default every one")
-        silence.add_argument("--metric", help="by default every one")
-        silence.add_argument("--days", type=float, required=True, help="after which it ends by itself")
-        silence.add_argument("--reason", required=True, help="kept and listed with your name")
-        silence.set_defaults(command=self._silence)
-        unsilence = actions.add_parser("unsilence", help="end a silence before its time")
-        unsilence.add_argument("id", help="as it is listed")
-        unsilence.set_defaults(command=self._unsilence)
+    def execute(self, options: argparse.Namespace, console: Console) -> int:
+        """Run the action of ``alerts``."""
+        actions = {"list": self._list, "silence": self._silence, "unsilence": self._unsilence}
+        return actions[options.action](options, console)
 
     def _list(self, _: argparse.Namespace, console: Console) -> int:
         book = self.store().read()
         console.print(_problems(book))
         console.print(_silences(book, now=self.clock()))
         for delivery in book.outbox:
-            console.print(f"not delivered yet, {counted(delivery.attempts, 'attempt')}: {delivery.message.text}")
+            console.print(f"pending, {counted(delivery.attempts, 'attempt')}: {delivery.message.text}")
         return 0
 
     def _silence(self, options: argparse.Namespace, console: Console) -> int:
@@ -71,8 +55,8 @@ class AlertCommands:
             metric=options.metric,
         )
         silence = silence_of(request, load_catalogue(), now=self.clock())
-        told = self.acknowledged(silence)
-        self.store().update(lambda book: AlertWriter(book=book, now=self.clock()).silence(silence, told))
+        message = self.acknowledged(silence)
+        self.store().update(lambda book: AlertWriter(book=book, now=self.clock()).silence(silence, message))
         console.print(f"silence {silence.id}: {about(silence)} until {utc_time(silence.until)}")
         return 0
 
@@ -100,33 +84,30 @@ def _silences(book: AlertBook, *, now: datetime) -> Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaltCommands:
-    """Stops all load, and lets it start again.
+    """Halts all load, and ends the halt.
 
     Attributes:
-        switch: gives the switch that the environment names.
-        user: says who is at the keyboard.
+        halt_state: returns the halt state that the environment names.
+        user: returns the name of the current user.
     """
 
-    switch: Callable[[], HaltState]
+    halt_state: Callable[[], HaltState]
     user: Callable[[], str]
     clock: Callable[[], datetime]
 
-    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        """Add both to the commands there are."""
-        halt = commands.add_parser("halt", help="start no load any more, and stop what runs")
-        halt.add_argument("--reason", required=True, help="told with your name wherever a run is refused or stopped")
-        halt.set_defaults(command=self._halt)
-        commands.add_parser("resume", help="let load start again").set_defaults(command=self._resume)
+    def execute(self, options: argparse.Namespace, console: Console) -> int:
+        """Run ``halt`` or ``resume``."""
+        return self._halt(options.reason, console) if options.command == "halt" else self._resume(console)
 
-    def _halt(self, options: argparse.Namespace, console: Console) -> int:
-        switch = self.switch()
-        switch.set(Halt(by=self.user(), reason=options.reason, at=self.clock()))
-        console.print(f"{switch.reason()}")
+    def _halt(self, reason: str, console: Console) -> int:
+        state = self.halt_state()
+        state.set(Halt(by=self.user(), reason=reason, at=self.clock()))
+        console.print(f"{state.reason()}")
         return 0
 
-    def _resume(self, _: argparse.Namespace, console: Console) -> int:
-        switch = self.switch()
-        halt = switch.read()
-        switch.clear()
+    def _resume(self, console: Console) -> int:
+        state = self.halt_state()
+        halt = state.read()
+        state.clear()
         console.print("load was not halted" if halt is None else f"Resumed. {halt.describe_former()}")
         return 0

@@ -1,9 +1,4 @@
-"""The commands ``baselines list``, ``show``, ``review``, ``promote`` and ``rollback`` of the command line.
-
-What the command line shows of baselines: all of them, one with its history, and what a review found.
-
-The JSON Schemas of the files that other tools read; ``make schemas`` writes them.
-"""
+"""The commands ``baselines`` of the command line, their tables, and the JSON Schemas of files that other tools read."""
 
 import argparse
 import json
@@ -36,104 +31,19 @@ from include.perf.runs.stage_files import StageFiles, find_run
 
 CountNights = Callable[[str, str, Baseline], str]
 
-
-def print_baselines(console: Console, baselines: Baselines, *, now: datetime, nights_since: CountNights) -> None:
-    """Print every baseline, a line each.
-
-    Args:
-        nights_since: says how many nights of a service and a scenario were measured since its baseline was approved.
-    """
-    table = Table(
-        *("service", "scenario", "version", "state", "runs", "p95"),
-        *("due for review", "nights since", "by", "when", "why"),
-    )
-    for service, scenarios in sorted(baselines.entries.items()):
-        for scenario, entry in sorted(scenarios.items()):
-            approval = entry.approval
-            table.add_row(
-                *(service, scenario, str(entry.version), entry.state_at(now).value, str(len(entry.runs))),
-                format_value(entry.metrics.get("latency_p95"), Unit.SECONDS),
-                *(_due(entry, now), nights_since(service, scenario, entry)),
-                *(approval.by, _minute(approval.at), approval.reason),
-            )
-    console.print(table if table.row_count else "there are no baselines yet")
-
-
-def _due(entry: Baseline, now: datetime) -> str:
-    if now >= entry.expires_at:
-        return f"expired {entry.expires_at:%Y-%m-%d}"
-    return (
-        f"overdue since {entry.review_by:%Y-%m-%d}" if entry.is_due_for_review(now) else f"{entry.review_by:%Y-%m-%d}"
-    )
-
-
-def print_baseline(console: Console, service: str, scenario: str, entry: Baseline, *, now: datetime) -> None:
-    """Print one baseline: levels with their spread, the runs behind them, then who changed it when and why."""
-    console.print(f"{service} in {scenario}: version {entry.version}, {entry.state_at(now)}, {_runs(entry)}")
-    console.print(f"  review by {entry.review_by:%Y-%m-%d}, expires on {entry.expires_at:%Y-%m-%d}")
-    frozen = "frozen" if entry.is_anchored else "follows the level until that is approved"
-    console.print(f"  anchor from version {entry.anchor.version}, {frozen}")
-    console.print(_levels(entry))
-    console.print(_runs_table(entry))
-    for version in (entry, *entry.previous):
-        approval = version.approval
-        told = f"{_runs(version)}, {_minute(approval.at)} by {approval.by}: {approval.reason}"
-        console.print(f"  version {version.version}: {told}", markup=False, highlight=False)
-
-
-def _levels(entry: Baseline) -> Table:
-    table = Table("metric", "level", "own spread", "pooled spread", "anchor")
-    for name, metric in METRICS.items():
-        spread = entry.spread.get(name)
-        table.add_row(
-            *(metric.title, format_value(entry.metrics.get(name), metric.unit)),
-            *(percent(spread.own if spread else None), percent(spread.pooled if spread else None)),
-            format_value(entry.anchor.metrics.get(name), metric.unit),
-        )
-    return table
-
-
-def _runs_table(entry: Baseline) -> Table:
-    table = Table("run", "started", "p95", "error rate", "deployed")
-    for run in entry.runs:
-        table.add_row(
-            *(run.run_id, _minute(run.at) if run.at else "–"),
-            format_value(run.metrics.get("latency_p95"), Unit.SECONDS),
-            format_value(run.metrics.get("error_rate"), Unit.RATIO),
-            run.deploy_version or "–",
-        )
-    return table
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC"
-
-
-def _runs(entry: Baseline) -> str:
-    return counted(len(entry.runs), "run")
-
-
-def print_findings(console: Console, findings: Iterable[Finding]) -> None:
-    """Print what a review found, each with the command that does what it proposes."""
-    is_any = False
-    for finding in findings:
-        is_any = True
-        console.print(f"{finding.service} in {finding.scenario}: {finding.kind}", markup=False)
-        console.print(f"  - {finding.text}", markup=False)
-        if finding.command is not None:
-            console.print(f"  - proposed: {finding.proposes}", markup=False)
-            console.print(f"    {finding.command}", markup=False)
-    if not is_any:
-        console.print("nothing to review: every baseline is current, and its nights agree with it")
+SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
+    "baselines.schema.json": file_format.json_schema,
+}
+"""The schemas by the name of their file below ``include/``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineCommands:
-    """Looks at baselines and changes them.
+    """Shows and changes baselines.
 
     Attributes:
-        baselines, results: give the file and the store that the environment names.
-        user: says who is at the keyboard.
+        baselines, results: return the stores that the environment names.
+        user: returns the name of the current user.
     """
 
     baselines: Callable[[], BaselineStore]
@@ -141,34 +51,17 @@ class BaselineCommands:
     user: Callable[[], str]
     clock: Callable[[], datetime]
 
-    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        """Add ``baselines`` with its actions to the commands there are."""
-        baselines = commands.add_parser("baselines", help="look at baselines and change them")
-        actions = baselines.add_subparsers(required=True, metavar="action")
-        every = actions.add_parser("list", help="every baseline")
-        show = actions.add_parser("show", help="one baseline with its history")
-        actions.add_parser("review", help="what somebody should look at, and what could be promoted").set_defaults(
-            command=self._review
-        )
-        actions.add_parser("schema", help="write the JSON Schemas of the files that other tools read").set_defaults(
-            command=self._schema
-        )
-        promote = actions.add_parser("promote", help="make a finished run part of its baseline")
-        promote.add_argument("run", help="a run id, or the address of its folder")
-        promote.add_argument("--force", action="store_true", help="take it as a new level, also if it is a regression")
-        rollback = actions.add_parser("rollback", help="make an earlier version the baseline again")
-        rollback.add_argument("--version", type=int, required=True)
-        for action in (show, rollback):
-            action.add_argument("--service", required=True)
-            action.add_argument("--scenario", required=True)
-        for action in (promote, rollback):
-            action.add_argument("--reason", required=True, help="kept with the baseline")
-        for action in (every, show):
-            action.add_argument("--json", action="store_true", help="as it stands in the file")
-        every.set_defaults(command=self._list)
-        show.set_defaults(command=self._show)
-        promote.set_defaults(command=self._promote)
-        rollback.set_defaults(command=self._rollback)
+    def execute(self, options: argparse.Namespace, console: Console) -> int:
+        """Run the action of ``baselines``."""
+        actions = {
+            "list": self._list,
+            "show": self._show,
+            "review": self._review,
+            "schema": self._schema,
+            "promote": self._promote,
+            "rollback": self._rollback,
+        }
+        return actions[options.action](options, console)
 
     def _list(self, options: argparse.Namespace, console: Console) -> int:
         baselines = self.baselines().read()
@@ -220,7 +113,7 @@ class BaselineCommands:
 
     def _schema(self, _: argparse.Namespace, console: Console) -> int:
         write_schemas()
-        console.print(f"wrote {', '.join(SCHEMAS)} in {FOLDER}")
+        console.print(f"wrote {', '.join(SCHEMAS)} in {PROJECT_FOLDER}")
         return 0
 
     def _rollback(self, options: argparse.Namespace, console: Console) -> int:
@@ -232,20 +125,102 @@ class BaselineCommands:
         return 0
 
 
-FOLDER = PROJECT_FOLDER
+def print_baselines(console: Console, baselines: Baselines, *, now: datetime, nights_since: CountNights) -> None:
+    """Print all baselines, one per line.
 
-SCHEMAS: Mapping[str, Callable[[], dict[str, Any]]] = {
-    "baselines.schema.json": file_format.json_schema,
-}
-"""By the name of the file below ``include/``."""
+    Args:
+        nights_since: returns how many nights a service was measured under a scenario since its baseline was approved.
+    """
+    table = Table(
+        *("service", "scenario", "version", "state", "runs", "p95"),
+        *("due for review", "nights since", "by", "when", "why"),
+    )
+    for service, scenarios in sorted(baselines.entries.items()):
+        for scenario, entry in sorted(scenarios.items()):
+            approval = entry.approval
+            table.add_row(
+                *(service, scenario, str(entry.version), entry.state_at(now).value, str(len(entry.runs))),
+                format_value(entry.metrics.get("latency_p95"), Unit.SECONDS),
+                *(_due(entry, now), nights_since(service, scenario, entry)),
+                *(approval.by, _minute(approval.at), approval.reason),
+            )
+    console.print(table if table.row_count else "there are no baselines yet")
+
+
+def _due(entry: Baseline, now: datetime) -> str:
+    if now >= entry.expires_at:
+        return f"expired {entry.expires_at:%Y-%m-%d}"
+    return (
+        f"overdue since {entry.review_by:%Y-%m-%d}" if entry.is_due_for_review(now) else f"{entry.review_by:%Y-%m-%d}"
+    )
+
+
+def print_baseline(console: Console, service: str, scenario: str, entry: Baseline, *, now: datetime) -> None:
+    """Print one baseline: its metrics and their spread, its runs, and its versions with who, when and why."""
+    console.print(f"{service} under {scenario}: version {entry.version}, {entry.state_at(now)}, {_runs(entry)}")
+    console.print(f"  review by {entry.review_by:%Y-%m-%d}, expires on {entry.expires_at:%Y-%m-%d}")
+    frozen = "frozen" if entry.is_anchored else "follows the baseline until that is approved"
+    console.print(f"  anchor from version {entry.anchor.version}, {frozen}")
+    console.print(_levels(entry))
+    console.print(_runs_table(entry))
+    for version in (entry, *entry.previous):
+        approval = version.approval
+        line = f"{_runs(version)}, {_minute(approval.at)} by {approval.by}: {approval.reason}"
+        console.print(f"  version {version.version}: {line}", markup=False, highlight=False)
+
+
+def _levels(entry: Baseline) -> Table:
+    table = Table("metric", "baseline", "own spread", "pooled spread", "anchor")
+    for name, metric in METRICS.items():
+        spread = entry.spread.get(name)
+        table.add_row(
+            *(metric.title, format_value(entry.metrics.get(name), metric.unit)),
+            *(percent(spread.own if spread else None), percent(spread.pooled if spread else None)),
+            format_value(entry.anchor.metrics.get(name), metric.unit),
+        )
+    return table
+
+
+def _runs_table(entry: Baseline) -> Table:
+    table = Table("run", "started", "p95", "error rate", "deployed")
+    for run in entry.runs:
+        table.add_row(
+            *(run.run_id, _minute(run.at) if run.at else "–"),
+            format_value(run.metrics.get("latency_p95"), Unit.SECONDS),
+            format_value(run.metrics.get("error_rate"), Unit.RATIO),
+            run.deploy_version or "–",
+        )
+    return table
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"
+
+
+def _runs(entry: Baseline) -> str:
+    return counted(len(entry.runs), "run")
+
+
+def print_findings(console: Console, findings: Iterable[Finding]) -> None:
+    """Print the findings of a review, each with the command that applies its proposal."""
+    is_any = False
+    for finding in findings:
+        is_any = True
+        console.print(f"{finding.service} under {finding.scenario}: {finding.kind}", markup=False)
+        console.print(f"  - {finding.text}", markup=False)
+        if finding.command is not None:
+            console.print(f"  - proposed: {finding.proposes}", markup=False)
+            console.print(f"    {finding.command}", markup=False)
+    if not is_any:
+        console.print("nothing to review: all baselines are current and match their recent nights")
 
 
 def schema_text(name: str) -> bytes:
-    """Return the content of a schema's file."""
+    """Return the content of the file of a schema."""
     return (json.dumps(SCHEMAS[name](), indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def write_schemas(folder: Path = FOLDER) -> None:
-    """Write every schema."""
+def write_schemas(folder: Path = PROJECT_FOLDER) -> None:
+    """Write all schemas to a folder."""
     for name in SCHEMAS:
         write_atomically(folder / name, schema_text(name))

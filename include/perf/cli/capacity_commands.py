@@ -1,4 +1,4 @@
-"""The command ``capacity`` of the command line."""
+"""The command ``capacity`` of the command line: it measures what the load generators can send."""
 
 import argparse
 import json
@@ -13,71 +13,44 @@ from rich.table import Table
 
 from include.perf.catalogue.network import literal_of
 from include.perf.catalogue.scenario.load_profile import MAX_RATE_RPS, MIN_DURATION_S
+from include.perf.cli.arguments import LOOPBACK
 from include.perf.model.errors import ConfigurationError
 from include.perf.model.metric import Unit
 from include.perf.model.numbers import format_value
 from include.perf.pipeline.capacity import Capacity, Trial, described, most_for, search, within_reach
 from include.perf.pipeline.capacity_trials import Aim, CapacityTrials, aim_at_own
 
-STEP_S = 10
-LOOPBACK = "127.0.0.1"
 LEAST_RATE_RPS = 50.0
-"""With fewer a step of ten seconds has too few requests for a 99th percentile."""
+"""At a lower rate, ten seconds have too few requests for a 99th percentile."""
 
 NOT_HELD = 3
 
 
 class AnsweringProcess(Protocol):
-    """A process of our own that answers whatever it is asked."""
+    """Bellwether's own process that answers every request."""
 
     @property
     def url(self) -> str:
         """Where it answers."""
 
     def wanted_cores(self) -> float | None:
-        """Return how many cores it wanted since this was last asked."""
+        """Return how many cores it wanted since the last call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapacityCommands:
-    """Finds out what the present load generators can send.
+    """Measures the capacity of the load generators.
 
     Attributes:
-        trials: gives what tries rates, for so many seconds each.
-        answering: lends a process that answers at an address of this machine.
+        trials: returns the trials, given the seconds per rate.
+        answering: runs a process that answers at an address of this machine.
     """
 
     trials: Callable[[int], CapacityTrials]
     answering: Callable[[str], AbstractContextManager[AnsweringProcess]]
 
-    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        """Add it to the commands there are."""
-        capacity = commands.add_parser(
-            "capacity", help="find what rate the present load generators hold, and what capacity_rps to set"
-        )
-        capacity.add_argument(
-            "--service", help="send to this service of the catalogue instead of a process of our own that answers"
-        )
-        capacity.add_argument(
-            "--listen",
-            metavar="ADDRESS",
-            default=LOOPBACK,
-            help="where that process answers; workers elsewhere need one that they reach (default: %(default)s)",
-        )
-        capacity.add_argument(
-            "--max-rate",
-            type=float,
-            metavar="RPS",
-            help="try no higher rate (default: what one worker a core can hold)",
-        )
-        capacity.add_argument(
-            "--step-seconds", type=int, metavar="S", default=STEP_S, help="how long each rate is measured (default: 10)"
-        )
-        capacity.add_argument("--json", action="store_true", help="print the result as JSON")
-        capacity.set_defaults(command=self._capacity)
-
-    def _capacity(self, options: argparse.Namespace, console: Console) -> int:
-        """Search; 3 when no rate held."""
+    def execute(self, options: argparse.Namespace, console: Console) -> int:
+        """Search for the capacity; return 3 if no rate held."""
         _check(options)
         trials = self.trials(options.step_seconds)
         tried: list[Trial] = []
@@ -85,10 +58,10 @@ class CapacityCommands:
             aim = trials.aim_at(options.service) if options.service else self._own_aim(options.listen, running)
             most_rps = _most_rps(options.max_rate, aim, is_distributed=trials.outside.generator.shared() is not None)
             trial = running.enter_context(trials.reserved(aim))
-            for each in search(trial, most_rps=most_rps):
-                tried.append(each)
+            for result in search(trial, most_rps=most_rps):
+                tried.append(result)
                 if not options.json:
-                    console.print(_line(each))
+                    console.print(_line(result))
         capacity = Capacity(trials=tuple(tried), most_rps=within_reach(most_rps, tried))
         if options.json:
             console.print(_as_json(capacity))
@@ -104,7 +77,7 @@ class CapacityCommands:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Make sure that the options make sense.
+    """Check the options.
 
     Raises:
         ConfigurationError: with everything that is wrong with them.
@@ -125,13 +98,13 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _most_rps(given: float | None, aim: Aim, *, is_distributed: bool) -> float:
-    """Return the highest rate to try: one worker a core that this process may use, and never more than is allowed."""
+    """Return the highest rate to try: what one worker per core can send, and at most what is allowed."""
     own = float(MAX_RATE_RPS) if is_distributed else most_for(len(os.sched_getaffinity(0)))
-    return min(each for each in (own, given, aim.service.max_rate_rps) if each is not None)
+    return min(limit for limit in (own, given, aim.service.max_rate_rps) if limit is not None)
 
 
 def _line(trial: Trial) -> str:
-    """Say how a step went, with the first reason why it did not hold."""
+    """Return the result of one rate, with the reasons why it did not hold."""
     return f"{trial.rate_rps:g}/s {'holds' if trial.holds else 'does not hold: ' + '; '.join(trial.problems)}"
 
 

@@ -1,4 +1,4 @@
-"""What the command line shows: the progress of a load, and verdicts."""
+"""The output of the command line: the progress of a load, verdicts and errors."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from include.perf.runs.record import RunRecord, Verdict
 PLAIN_LINE_EVERY_S = 10.0
 
 PLAIN_WIDTH = 240
-"""A pipe has no width; at rich's 80 columns the names in a table would be broken over lines."""
+"""The width for a pipe, which has none: rich would break the names in a table at 80 columns."""
 
 VERDICT_STYLES = {
     Verdict.PASS: "bold green",
@@ -28,7 +28,7 @@ VERDICT_STYLES = {
 
 
 def plain_console(*, is_stderr: bool = False) -> Console:
-    """Return a console that prints text as it is: a reason may hold brackets and colons."""
+    """Return a console that does not interpret text: reasons may contain brackets and colons."""
     console = Console(stderr=is_stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
     if not console.is_terminal:
         console.width = PLAIN_WIDTH
@@ -36,12 +36,12 @@ def plain_console(*, is_stderr: bool = False) -> Console:
 
 
 def complain(err: Exception) -> None:
-    """Say on standard error what is wrong."""
+    """Print an error to standard error."""
     plain_console(is_stderr=True).print(f"bellwether: {err}")
 
 
 def progress_line(progress: Progress) -> str:
-    """Write one line on how a load is going."""
+    """Return the progress of a load in one line."""
     p50, p95, p99 = (
         format_value(value, Unit.SECONDS)
         for value in (progress.latency_p50_s, progress.latency_p95_s, progress.latency_p99_s)
@@ -56,7 +56,7 @@ def progress_line(progress: Progress) -> str:
 
 @contextmanager
 def shown_progress(console: Console) -> Iterator[ProgressListener]:
-    """Show a live line on a terminal, and a plain line every 10 s elsewhere."""
+    """Yield a listener that shows a live line on a terminal, and a plain line every 10 s elsewhere."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             yield lambda progress: live.update(Text(progress_line(progress)))
@@ -65,21 +65,21 @@ def shown_progress(console: Console) -> Iterator[ProgressListener]:
 
 
 class EveryTenSeconds:
-    """Passes on one progress line in ten seconds of the load."""
+    """Writes one progress line for every ten seconds of the load."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self._next_s = 0.0
 
     def __call__(self, progress: Progress) -> None:
-        """Write the line if it is time for one."""
+        """Write a line if ten seconds have passed since the last one."""
         if progress.elapsed_s >= self._next_s:
             self._next_s = progress.elapsed_s + PLAIN_LINE_EVERY_S
             self._write(progress_line(progress))
 
 
 def print_record(console: Console, record: RunRecord, *, where: str) -> None:
-    """Print a verdict with its reasons and where the rest is."""
+    """Print a verdict with its reasons and the URI of its report."""
     console.print(Text(headline(record), style=VERDICT_STYLES.get(record.verdict, "bold")))
     for reason in (*record.reasons, *record.notes):
         console.print(f"  - {reason}", markup=False, highlight=False)

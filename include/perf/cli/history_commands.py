@@ -22,18 +22,17 @@ from include.perf.runs.phrases import change_of
 from include.perf.runs.retention import Archive, clear, retention_of
 from include.perf.runs.run_index import RunEntry, RunIndex
 
-SHOWN = 30
 SHOWN_METRIC = "latency_p95"
 INCOMPLETE = 3
-"""Exit code where something was left as it is."""
+"""Exit code if something was left out or not removed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryCommands:
-    """Looks at the history of cells, and looks after it.
+    """Shows the history of a cell (one service under one scenario), and maintains it.
 
     Attributes:
-        index, results, baselines: give those that the environment names.
+        index, results, baselines: return the stores that the environment names.
     """
 
     index: Callable[[], RunIndex]
@@ -41,20 +40,10 @@ class HistoryCommands:
     baselines: Callable[[], BaselineStore]
     clock: Callable[[], datetime]
 
-    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        """Add ``history`` with its actions to the commands there are."""
-        history = commands.add_parser("history", help="look at past runs, and look after them")
-        actions = history.add_subparsers(required=True, metavar="action")
-        past = actions.add_parser("list", help="the latest runs of a service in a scenario")
-        past.add_argument("--service", required=True)
-        past.add_argument("--scenario", required=True)
-        past.add_argument("--runs", type=int, default=SHOWN, help=f"at most so many, {SHOWN} unless given")
-        past.add_argument("--json", action="store_true", help="with all that the index knows of them")
-        past.set_defaults(command=self._list)
-        actions.add_parser("rebuild", help="make the index anew from the records").set_defaults(command=self._rebuild)
-        prune = actions.add_parser("prune", help="remove what is too old to be kept, as the DAG maintenance does")
-        prune.add_argument("--dry-run", action="store_true", help="only say what would be removed")
-        prune.set_defaults(command=self._prune)
+    def execute(self, options: argparse.Namespace, console: Console) -> int:
+        """Run the action of ``history``."""
+        actions = {"list": self._list, "rebuild": self._rebuild, "prune": self._prune}
+        return actions[options.action](options, console)
 
     def _list(self, options: argparse.Namespace, console: Console) -> int:
         service = load_catalogue().service(options.service).name
@@ -67,12 +56,12 @@ class HistoryCommands:
         elif latest:
             console.print(_table(latest))
         else:
-            console.print(f"there are no finished runs of {service} in {options.scenario}")
+            console.print(f"there are no finished runs of {service} under {options.scenario}")
         return 0
 
     def _rebuild(self, _: argparse.Namespace, console: Console) -> int:
         contents = self.index().rebuild()
-        console.print(f"the index was made anew: {counted(contents.runs, 'run')}")
+        console.print(f"rebuilt the index: {counted(contents.runs, 'run')}")
         for problem in contents.left_out.values():
             console.print(f"  - left out: {problem}")
         return INCOMPLETE if contents.left_out else 0
@@ -89,7 +78,7 @@ class HistoryCommands:
             console.print(removal.describe())
         console.print(f"{'would remove' if options.dry_run else 'removed'} {clearance.describe()}")
         for problem in clearance.failed.values():
-            console.print(f"  - left as it is: {problem}")
+            console.print(f"  - not removed: {problem}")
         return INCOMPLETE if clearance.failed else 0
 
 

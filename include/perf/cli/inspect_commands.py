@@ -1,40 +1,95 @@
-"""The command ``metrics`` of the command line."""
+"""The commands ``compare``, ``check`` and ``metrics`` of the command line: they read, and change no store."""
 
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
 
 from rich.console import Console
 
-from include.perf.model.errors import ConfigurationError
+from include.perf.baselines.baselines import BaselineStore
+from include.perf.catalogue.catalogue import SCENARIOS_FILE
+from include.perf.catalogue.reading import load_catalogue
+from include.perf.cli.run_commands import EXIT_CODES
+from include.perf.load.market_data import read_market_data
+from include.perf.model.errors import ConfigurationError, collected
 from include.perf.model.json_files import write_atomically
 from include.perf.monitoring.cell_status import Sources
 from include.perf.monitoring.families import exposition_of
+from include.perf.pipeline.planning.time_plan import time_plans
+from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.stage_files import StageFiles, find_run
+from include.perf.verdict.night import Judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectCommands:
+    """Compares finished runs, and checks the configuration.
+
+    Attributes:
+        baselines, results: return the stores that the environment names.
+    """
+
+    baselines: Callable[[], BaselineStore]
+    results: Callable[[], ResultsStore]
+    clock: Callable[[], datetime]
+
+    def execute(self, options: argparse.Namespace, console: Console) -> int:
+        """Run ``compare`` or ``check``."""
+        return self._compare(options.run, console) if options.command == "compare" else self._check(console)
+
+    def _compare(self, run: str, console: Console) -> int:
+        """Compare a finished run with the baseline as it is now; return the exit code of the verdict."""
+        store = self.results()
+        uri = find_run(store, run)
+        record = StageFiles(store, uri).read_record()
+        if not record.verdict.is_measured:
+            console.print(f"{record.run_id} is {record.verdict}: {'; '.join(record.reasons)}")
+            return EXIT_CODES[record.verdict]
+        limits = load_catalogue().hard_limits_of
+        judge = Judge(store=store, baselines=self.baselines(), clock=self.clock, hard_limits_of=limits)
+        result = judge.judge_again(uri)
+        console.print(f"{result.verdict} {record.service} {record.scenario} {record.run_id}")
+        for reason in result.reasons:
+            console.print(f"  - {reason}")
+        return EXIT_CODES[result.verdict]
+
+    def _check(self, console: Console) -> int:
+        """Check everything and report all problems at once; a night without time for all re-runs is only a warning."""
+        problems: list[str] = []
+        warnings: list[str] = []
+        found = ""
+        with collected(problems):
+            catalogue = load_catalogue()
+            found = f"{len(catalogue.services)} services, {len(catalogue.scenarios)} scenarios"
+            for data in dict.fromkeys(map(catalogue.data_path, catalogue.scenarios.values())):
+                with collected(problems):
+                    read_market_data(data)
+            for plan in time_plans(catalogue):
+                if plan.problem:
+                    (warnings if plan.runs_fit else problems).append(f"{SCENARIOS_FILE}: {plan.problem}")
+        with collected(problems):
+            self.baselines().read()
+        if problems:
+            raise ConfigurationError(problems)
+        for warning in warnings:
+            console.print(f"warning: {warning}")
+        console.print(f"{found}, their data and the baselines are fine")
+        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsCommands:
-    """Writes our own metrics, for where nobody can scrape them.
+    """Writes Bellwether's own metrics, for where Prometheus cannot scrape them.
 
     Attributes:
-        sources: gives those that the environment names.
+        sources: returns the sources that the environment names.
     """
 
     sources: Callable[[], Sources]
 
-    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        """Add ``metrics`` to the commands there are."""
-        metrics = commands.add_parser("metrics", help="what Bellwether tells Prometheus about itself, as text")
-        metrics.add_argument(
-            "--output",
-            type=Path,
-            metavar="FILE.prom",
-            help="a file that is replaced at once, for the textfile collector of node_exporter",
-        )
-        metrics.set_defaults(command=self._write)
-
-    def _write(self, options: argparse.Namespace, console: Console) -> int:
+    def execute(self, options: argparse.Namespace, console: Console) -> int:
+        """Print the metrics, or write them to the file ``--output``."""
         content = exposition_of(self.sources().statuses()).content
         if options.output is None:
             console.out(content.decode(), end="")

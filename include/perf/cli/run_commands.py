@@ -1,7 +1,6 @@
 """The commands ``run`` and ``smoke`` of the command line."""
 
 import argparse
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from rich.console import Console
 
 from include.perf.baselines.promotion import promote, requested_approval
 from include.perf.catalogue.catalogue import ALL_SERVICES, Catalogue
+from include.perf.cli.arguments import DEFAULT_PROMETHEUS
 from include.perf.cli.console import complain, print_matrix, print_record, shown_progress
 from include.perf.model.errors import BaselineError, ConfigurationError, RunError, RunSkipped
 from include.perf.pipeline.night_stages import NightStages
@@ -26,8 +26,6 @@ from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import REPORT_FILE, SUMMARY_FILE
 from include.perf.runs.spec import run_id_of
 
-DEFAULT_PROMETHEUS = "http://localhost:9090"
-
 EXIT_CODES = {
     Verdict.PASS: 0,
     Verdict.IMPROVEMENT: 0,
@@ -41,50 +39,23 @@ EXIT_CODES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCommands:
-    """Loads services, or says what a load would be.
+    """Loads services, or shows what a load would be.
 
     Attributes:
         outside: returns everything that a run is measured with, on the Prometheus at a URL.
-        user: says who is at the keyboard.
+        user: returns the name of the current user.
     """
 
     outside: Callable[[str], Outside]
     user: Callable[[], str]
 
-    def add_to(self, commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-        """Add both to the commands there are."""
-        run = commands.add_parser("run", help="load a service, measure it and judge it")
-        run.add_argument("--service", help="one service; names with and without -service are accepted")
-        run.add_argument("--scenario", help="one scenario of the catalogue")
-        run.add_argument("--all", action="store_true", help="every service, or every scenario, that is not named")
-        run.add_argument("--duration", type=int, metavar="S", help="measured seconds, instead of the scenario's")
-        run.add_argument("--rate", type=float, metavar="RPS", help="requests per second, instead of the scenario's")
-        run.add_argument("--update-baseline", action="store_true", help="promote each run that is valid")
-        run.add_argument("--reason", help="why the baseline is updated; kept with it")
-        run.add_argument(
-            "--dry-run", action="store_true", help="say what would be sent where and when, and send nothing"
-        )
-        run.add_argument(
-            "--no-reruns",
-            dest="reruns",
-            action="store_false",
-            help="do not measure twice more what looks suspicious; one run alone then only warns",
-        )
-        run.add_argument("--junit", type=Path, metavar="FILE", help="write the verdicts as JUnit XML, for CI")
-        run.add_argument(
-            "--prometheus",
-            metavar="URL",
-            default=os.environ.get("PROMETHEUS_URL", DEFAULT_PROMETHEUS),
-            help=f"default: PROMETHEUS_URL, or {DEFAULT_PROMETHEUS}",
-        )
-        run.set_defaults(command=self._run)
-        smoke = commands.add_parser("smoke", help="send a few requests to every endpoint, and say which fail")
-        smoke.add_argument("--service", help="one service; by default every one")
-        smoke.set_defaults(command=self._smoke)
+    def execute(self, options: argparse.Namespace, console: Console) -> int:
+        """Run ``run`` or ``smoke``."""
+        return self._run(options, console) if options.command == "run" else self._smoke(options, console)
 
     def _run(self, options: argparse.Namespace, console: Console) -> int:
         if not options.all and not (options.service and options.scenario):
-            raise ConfigurationError("name a --service and a --scenario, or give --all for every one that is not named")
+            raise ConfigurationError("name a --service and a --scenario, or give --all for all that are not named")
         outside = self.outside(options.prometheus)
         requests = self._requests(outside.stores.catalogue, options)
         if options.dry_run:
@@ -110,7 +81,7 @@ class RunCommands:
         return _exit_code(records) or (2 if is_refused else 0)
 
     def _requests(self, catalogue: Catalogue, options: argparse.Namespace) -> list[RunRequest]:
-        """Return what is asked for, a request a scenario; of all scenarios those that load the service."""
+        """Return one request for each scenario; without a named scenario, for those that load the service."""
         service = options.service or ALL_SERVICES
         return [
             RunRequest(
@@ -127,7 +98,7 @@ class RunCommands:
         ]
 
     def _smoke(self, options: argparse.Namespace, console: Console) -> int:
-        """Try the endpoints; 1 when one does not answer as it should, 3 when a service could not be tried."""
+        """Try the endpoints; return 1 if one does not answer as expected, 3 if a service could not be tried."""
         outside = self.outside(DEFAULT_PROMETHEUS)
         catalogue = outside.stores.catalogue
         services = [catalogue.service(options.service).name] if options.service else list(catalogue.services)
@@ -151,16 +122,16 @@ def _names(catalogue: Catalogue, service: str) -> list[str]:
 
 
 def _preview(outside: Outside, requests: Sequence[RunRequest], console: Console) -> int:
-    """Say what would be sent; 3 when a load would be refused."""
+    """Show what would be sent; return 3 if a load would be refused."""
     loads = preview(requests, outside)
     console.print(loads_in_words(loads))
     return 3 if any(load.refused for load in loads) else 0
 
 
 def _check_junit(path: Path | None) -> None:
-    """Refuse a file that cannot be written before the first load, not after the last."""
+    """Check before the first load that the file can be written."""
     if path is not None and not path.absolute().parent.is_dir():
-        raise ConfigurationError(f"--junit names {path}, but there is no folder {path.parent}; make it first")
+        raise ConfigurationError(f"--junit names {path}, but there is no folder {path.parent}; create it first")
 
 
 def _sum_up(stores: Stores, uris: Sequence[str], records: Sequence[RunRecord], console: Console) -> None:

@@ -1,6 +1,5 @@
 """Alerts on the command line: what is open, and asking for silence."""
 
-import argparse
 import io
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import Console
 from include.perf.adapters.files.alert_file import AlertFile
 from include.perf.alerts.book import Delivery, Event, Problem, ProblemKind
 from include.perf.cli.alert_commands import AlertCommands
+from include.perf.cli.arguments import argument_parser
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError
 from include.perf.runs.record import Severity
@@ -42,17 +42,15 @@ def file(tmp_path: Path) -> AlertFile:
 
 def shell(file: AlertFile, *arguments: str) -> str:
     """Run a command and return what it prints."""
-    parser = argparse.ArgumentParser()
     commands = AlertCommands(
         store=lambda: file,
         user=lambda: "mara",
         clock=lambda: START,
         acknowledged=lambda each: message(f"{each.by} knows"),
     )
-    commands.add_to(parser.add_subparsers())
-    options = parser.parse_args(["alerts", *arguments])
+    options = argument_parser().parse_args(["alerts", *arguments])
     out = io.StringIO()
-    assert options.command(options, Console(file=out, width=200)) == 0
+    assert commands.execute(options, Console(file=out, width=200)) == 0
     return out.getvalue()
 
 
@@ -64,7 +62,7 @@ def test_what_is_open_and_what_did_not_arrive_is_listed(file: AlertFile) -> None
     shown = shell(file, "list")
     assert "2026-03-02 06:30:00 UTC" in shown
     assert "it is slower" in shown
-    assert "not delivered yet, 2 attempts: lost" in shown
+    assert "pending, 2 attempts: lost" in shown
 
 
 def test_a_silence_is_kept_listed_and_acknowledged(file: AlertFile) -> None:

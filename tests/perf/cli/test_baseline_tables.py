@@ -79,9 +79,9 @@ def test_one_baseline() -> None:
     print_baseline(console, "a-service", "market_open", entry, now=AT)
     lines = shown(console).splitlines()
     assert lines[:3] == [
-        "a-service in market_open: version 2, provisional, 2 runs",
+        "a-service under market_open: version 2, provisional, 2 runs",
         "  review by 2026-05-17, expires on 2026-08-17",
-        "  anchor from version 2, follows the level until that is approved",
+        "  anchor from version 2, follows the baseline until that is approved",
     ]
     # ln 1.1 / √2 = 0.0674, which is 7.0 %; the common 0.05 is 5.1 %
     assert rows(console) == [
@@ -110,7 +110,7 @@ def test_one_baseline_that_is_old_and_anchored() -> None:
     runs = (replace(entry.runs[0], at=None, deploy_version="2.4.1"),)
     console = screen()
     print_baseline(console, "a", "b", replace(entry, anchor=anchor, runs=runs), now=AT + timedelta(days=184))
-    assert shown(console).startswith("a in b: version 2, stale, 1 run\n")
+    assert shown(console).startswith("a under b: version 2, stale, 1 run\n")
     assert "\n  anchor from version 1, frozen\n" in shown(console)
     assert ["Latency p95", "42.0 ms", "±7.0 %", "±5.1 %", "39.0 ms"] in rows(console)
     assert rows(console)[-1] == ["r1", "–", "40.0 ms", "0.03 %", "2.4.1"]
@@ -123,9 +123,9 @@ def test_findings() -> None:
     console = screen()
     print_findings(console, (finding, proposal))
     assert shown(console) == (
-        "a in b: drifting\n"
+        "a under b: drifting\n"
         "  - p95 creeps [/x] :ok:\n"
-        "a in b: improved\n"
+        "a under b: improved\n"
         "  - p95 creeps [/x] :ok:\n"
         "  - proposed: version 4 [x]\n"
         "    python -m include.perf baselines promote r7 --force --reason '…'\n"
@@ -136,4 +136,4 @@ def test_nothing_found() -> None:
     """A sentence, not silence."""
     console = screen()
     print_findings(console, ())
-    assert shown(console) == "nothing to review: every baseline is current, and its nights agree with it\n"
+    assert shown(console) == "nothing to review: all baselines are current and match their recent nights\n"

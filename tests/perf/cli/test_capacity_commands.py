@@ -1,6 +1,5 @@
 """The command ``capacity``: loads that are judged as those of runs, and a rate that is proposed."""
 
-import argparse
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from include.perf.cli.arguments import argument_parser
 from include.perf.cli.capacity_commands import CapacityCommands
 from include.perf.load.generator import LoadOrder, LoadWatch
 from include.perf.model.errors import ConfigurationError, HostRefused, Occupied, RunSkipped
@@ -65,11 +65,10 @@ class Bench:
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """Run the command and return what it printed."""
-        parser = argparse.ArgumentParser()
-        CapacityCommands(trials=self.trials, answering=self.answering).add_to(parser.add_subparsers())
-        options = parser.parse_args(["capacity", *arguments])
+        commands = CapacityCommands(trials=self.trials, answering=self.answering)
+        options = argument_parser().parse_args(["capacity", *arguments])
         out = io.StringIO()
-        assert options.command(options, Console(file=out, width=200)) == code
+        assert commands.execute(options, Console(file=out, width=200)) == code
         return out.getvalue()
 
 

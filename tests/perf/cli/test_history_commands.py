@@ -1,6 +1,5 @@
 """Past runs at a terminal: the latest of a cell, the index made anew, and what is removed."""
 
-import argparse
 import io
 import json
 import os
@@ -14,6 +13,7 @@ from rich.console import Console
 from include.perf.adapters.files.baseline_file import BaselineFile
 from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.adapters.files.sqlite_index import SqliteIndex
+from include.perf.cli.arguments import argument_parser
 from include.perf.cli.history_commands import HistoryCommands
 from include.perf.model.errors import CatalogueError
 from include.perf.model.json_files import to_json
@@ -52,14 +52,12 @@ class Shell:
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """Run a command that must end with ``code``, and return what it prints."""
-        parser = argparse.ArgumentParser()
         commands = HistoryCommands(
             index=lambda: self.index, results=lambda: self.store, baselines=lambda: self.baselines, clock=self.clock
         )
-        commands.add_to(parser.add_subparsers())
-        options = parser.parse_args(arguments)
+        options = argument_parser().parse_args(arguments)
         out = io.StringIO()
-        assert options.command(options, Console(file=out, width=240, soft_wrap=True)) == code
+        assert commands.execute(options, Console(file=out, width=240, soft_wrap=True)) == code
         return out.getvalue()
 
 
@@ -102,7 +100,7 @@ def test_the_latest_runs_for_other_tools(shell: Shell) -> None:
 
 def test_a_cell_without_runs(shell: Shell) -> None:
     """It is said; a service that nobody knows is a mistake."""
-    assert shell("history", "list", *CELL) == ("there are no finished runs of analysis-engine-service in market_open\n")
+    assert shell("history", "list", *CELL) == ("there are no finished runs of analysis-engine-service under market_open\n")
     assert shell("history", "list", *CELL, "--json") == "[]\n"
     with pytest.raises(CatalogueError, match=r"^service 'nobody' is not in the catalogue; known: "):
         shell("history", "list", "--service", "nobody", "--scenario", "market_open")
@@ -112,10 +110,10 @@ def test_the_index_is_made_anew(shell: Shell) -> None:
     """How many runs are in it, and which records are not, as the exit code says, too."""
     uri = shell.add(0)
     shell.add(1)
-    assert shell("history", "rebuild") == "the index was made anew: 2 runs\n"
+    assert shell("history", "rebuild") == "rebuilt the index: 2 runs\n"
     shell.store.write(uri, RECORD_FILE, b"[]")
     shown = shell("history", "rebuild", code=3).splitlines()
-    assert shown[0] == "the index was made anew: 1 run"
+    assert shown[0] == "rebuilt the index: 1 run"
     assert shown[1].startswith(f"  - left out: {uri}/run.json cannot be read: ")
     assert len(shown) == 2
 
@@ -150,5 +148,5 @@ def test_what_cannot_be_removed_is_told(shell: Shell) -> None:
     shown = shell("history", "prune", code=3).splitlines()
     assert shown[0] == f"unfinished run of 2026-03-02, 0.0 MiB: {begun}"
     assert shown[1] == f"raw requests of 2026-03-22, 1.0 MiB: {old}"
-    assert shown[3].startswith(f"  - left as it is: {broken}/run.json cannot be read: ")
+    assert shown[3].startswith(f"  - not removed: {broken}/run.json cannot be read: ")
     assert list(shell.store.latest(service="a", scenario="b")) == []

@@ -1,6 +1,5 @@
 """The commands rules show, check and write."""
 
-import argparse
 import io
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from include.perf.adapters.files.rules_folder import RulesFolder
+from include.perf.cli.arguments import argument_parser
 from include.perf.cli.rule_commands import RulesCommands
 from include.perf.monitoring.rule_limits import RuleLimits
 from include.perf.monitoring.rule_writer import Publisher, RuleWriter
@@ -43,11 +43,9 @@ class Shell:
 
     def run(self, *arguments: str) -> str:
         """Run a command and return what it prints."""
-        parser = argparse.ArgumentParser()
-        RulesCommands(writer=self.writer).add_to(parser.add_subparsers())
-        options = parser.parse_args(["rules", *arguments, "--prometheus", "http://prometheus"])
+        options = argument_parser().parse_args(["rules", *arguments, "--prometheus", "http://prometheus"])
         out = io.StringIO()
-        assert options.command(options, Console(file=out, width=240)) == 0
+        assert RulesCommands(writer=self.writer).execute(options, Console(file=out, width=240)) == 0
         return out.getvalue()
 
 
@@ -71,7 +69,7 @@ def test_show_says_what_has_none_and_why(shell: Shell) -> None:
     """A young baseline bears no limits yet."""
     shell.baselines.baselines.entries = {SERVICE: {SCENARIO: baseline(2)}}
     assert shell.run("show").splitlines() == [
-        "no baseline bears limits yet",
+        "no baseline has limits yet",
         "  - orders-service under brief: its baseline is provisional: fewer than three runs do not show how much runs "
         "differ",
     ]
@@ -85,7 +83,7 @@ def test_show_prints_the_rules_themselves(shell: Shell) -> None:
 def test_check_writes_nothing(shell: Shell) -> None:
     """Let promtool have its say, and tell what would change."""
     printed = shell.run("check").splitlines()
-    assert printed[:2] == ["the rules are fine, and so are their tests", "16 limits changed:"]
+    assert printed[:2] == ["the rules are valid and pass their tests", "16 limits changed:"]
     assert printed[2].startswith(
         "  - orders-service under brief (baseline version 3 by ana: agreed): new limits: p50 warning "
     )
@@ -95,9 +93,9 @@ def test_check_writes_nothing(shell: Shell) -> None:
 def test_write_puts_them_in_place_once(shell: Shell) -> None:
     """The second time there is nothing new."""
     first, second = shell.run("write").splitlines(), shell.run("write").splitlines()
-    where = f"{shell.folder}/rules/bellwether-rules.yaml is in place"
+    where = f"{shell.folder}/rules/bellwether-rules.yaml is written"
     assert first[:2] == [where, "16 limits changed:"]
-    assert second == [where, "no limit is another one than before"]
+    assert second == [where, "no limit changed"]
     assert shell.writer("", must_reload=False).is_current()
 
 

@@ -1,6 +1,5 @@
 """Statuses of cells, and the command that prints Bellwether's metrics."""
 
-import argparse
 import io
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +15,7 @@ from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.adapters.files.load_log import LoadLog
 from include.perf.adapters.files.sqlite_index import SqliteIndex
 from include.perf.catalogue.reading import load_catalogue
+from include.perf.cli.arguments import argument_parser
 from include.perf.cli.inspect_commands import MetricsCommands
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError
@@ -132,11 +132,9 @@ def test_open_problems_are_counted_in_each_of_their_cells(world: World) -> None:
 
 def typed(world: World, *arguments: str) -> str:
     """Run a command and return its output."""
-    parser = argparse.ArgumentParser()
-    MetricsCommands(sources=lambda: world.sources).add_to(parser.add_subparsers())
-    options = parser.parse_args(["metrics", *arguments])
+    options = argument_parser().parse_args(["metrics", *arguments])
     out = io.StringIO()
-    assert options.command(options, Console(file=out, width=40)) == 0
+    assert MetricsCommands(sources=lambda: world.sources).execute(options, Console(file=out, width=40)) == 0
     return out.getvalue()
 
 
