@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from include.perf.cli.arguments import DEFAULT_PROMETHEUS, Command, argument_parser
+from include.perf.cli.arguments import DEFAULT_PROMETHEUS, ExecuteCommand, argument_parser
 
 if TYPE_CHECKING:
     from include.perf.monitoring.rule_writer import RuleWriter
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _command(name: str) -> Command:
+def _command(name: str) -> ExecuteCommand:
     """Return a command with the adapters that it needs."""
     if name in ("run", "smoke"):
         from include.perf.cli.run_commands import RunCommands
@@ -62,7 +62,7 @@ def _command(name: str) -> Command:
     return _command_on_stores(name)
 
 
-def _command_on_stores(name: str) -> Command:
+def _command_on_stores(name: str) -> ExecuteCommand:
     """Return a command that only reads and writes stores."""
     from include.perf.adapters.wiring.storage import Storage
 
@@ -94,7 +94,7 @@ def _command_on_stores(name: str) -> Command:
     return InspectCommands(baselines=storage.baselines, results=storage.results, clock=clock).execute
 
 
-def _capacity_command() -> Command:
+def _capacity_command() -> ExecuteCommand:
     from include.perf.adapters.generator.answering import answering
     from include.perf.cli.capacity_commands import CapacityCommands
     from include.perf.pipeline.capacity_trials import CapacityTrials

@@ -26,7 +26,7 @@ STEP_S = 10
 LOOPBACK = "127.0.0.1"
 
 
-class Command(Protocol):
+class ExecuteCommand(Protocol):
     """Runs a command, given its arguments."""
 
     def __call__(self, options: argparse.Namespace, console: "Console") -> int:

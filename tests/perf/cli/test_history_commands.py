@@ -100,7 +100,9 @@ def test_the_latest_runs_for_other_tools(shell: Shell) -> None:
 
 def test_a_cell_without_runs(shell: Shell) -> None:
     """It is said; a service that nobody knows is a mistake."""
-    assert shell("history", "list", *CELL) == ("there are no finished runs of analysis-engine-service under market_open\n")
+    assert (
+        shell("history", "list", *CELL) == "there are no finished runs of analysis-engine-service under market_open\n"
+    )
     assert shell("history", "list", *CELL, "--json") == "[]\n"
     with pytest.raises(CatalogueError, match=r"^service 'nobody' is not in the catalogue; known: "):
         shell("history", "list", "--service", "nobody", "--scenario", "market_open")
