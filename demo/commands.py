@@ -34,8 +34,9 @@ def up(home: Path, console: Console, *, with_production: bool = False, lifetime_
     """
     stack = read_stack(home)
     if stack is not None and running_supervisor(home) is not None:
-        console.print("The stack is already running.")
+        console.print("The stack is already running:")
     else:
+        console.print("Starting six services, Prometheus, a Slack stand-in and Airflow (about 30 s):")
         stack = _start(home, with_production=with_production, lifetime_s=lifetime_s)
     _await(stack, console)
     return stack

@@ -52,8 +52,8 @@ UNCHANGED = Chapter(
     expected=Verdict.PASS,
 )
 SLOW = Chapter(
-    title="3/3  Deploy a slow release: a regression",
-    explanation=f"From now on, every response of {SERVICE} takes 40 to 80 ms longer.\n"
+    title="3/3  Slow the service down: a regression",
+    explanation=f"With an injected fault, every response of {SERVICE} takes 40 to 80 ms longer.\n"
     "Bellwether re-runs a suspicious run twice before it alerts.",
     conf={},
     expected=Verdict.REGRESSION,
@@ -200,7 +200,6 @@ def show_story(home: Path, console: Console, *, lifetime_s: float) -> int:
         "Bellwether runs load tests from Airflow, compares each run with a baseline, and alerts on-call in Slack when\n"
         "a service gets slower. This demo does so with real parts on this machine. It takes about five minutes.\n"
     )
-    console.print("Starting six services, Prometheus, a Slack stand-in and Airflow (about 30 s):")
     stack = commands.up(home, console, lifetime_s=lifetime_s)
     is_shown = Story(stack, console).show()
     console.print()
