@@ -1,4 +1,4 @@
-"""The only place that turns Airflow's Connections and Variables into adapters."""
+"""The composition root for Airflow: the only place that turns its Connections and Variables into adapters."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -48,7 +48,7 @@ S3_CONNECTION = "bellwether_s3"
 SCHEMES = ("http", "https")
 
 S3_KEPT_S = 30.0
-"""So long after it was changed, a process may still use the connection to the object store as it was."""
+"""How long a process may still use the connection to the object store after it was changed."""
 
 
 def airflow_stores() -> Stores:
@@ -115,7 +115,7 @@ def _prometheus(connection: Any) -> PrometheusAccess:
 
 
 def _verifies_tls(connection: Any) -> bool:
-    """Return ``verify`` in extra; in a connection given as a URI it is text."""
+    """Return ``verify`` from extra; in a connection that is given as a URI it is text."""
     given = connection.extra_dejson.get("verify", True)
     found = {"true": True, "false": False}.get(str(given).lower())
     if found is None:
@@ -142,13 +142,13 @@ def _prometheus_connection() -> Any:
 
 
 def base_url(connection: Any) -> str:
-    """Return the address in an HTTP connection.
+    """Return the URL in an HTTP connection.
 
-    The scheme stands in the host, in the schema field, or is the type of a connection given as ``https://…``;
-    a schema field that is no scheme is the path of such an address.
+    The scheme is in the host, in the schema field, or it is the type of a connection given as ``https://…``. A schema
+    field that is not a scheme is the path of such a URL.
 
     Raises:
-        ConfigurationError: it names no host.
+        ConfigurationError: the connection has no host.
     """
     host: str = connection.host or ""
     if not host:
@@ -166,10 +166,10 @@ def base_url(connection: Any) -> str:
 
 
 def airflow_credentials(service: Service) -> Mapping[str, str]:
-    """Return a service's secret headers from its Airflow Connection, and keep them out of the logs.
+    """Return the secret headers of a service from its Airflow Connection, and mask them in the logs.
 
     Raises:
-        ConfigurationError: the connection is missing, or there are no usable credentials in it.
+        ConfigurationError: the connection is missing, or has no usable credentials.
     """
     if service.connection is None:
         return {}
@@ -182,24 +182,24 @@ def airflow_credentials(service: Service) -> Mapping[str, str]:
 
 
 def _masked(headers: dict[str, str]) -> dict[str, str]:
-    """Keep the values of headers out of the logs, and return the headers."""
+    """Mask the values of headers in the logs, and return the headers."""
     for value in headers.values():
         mask_secret(value)
-        mask_secret(value.rpartition(" ")[2])  # without Basic or Bearer before it
+        mask_secret(value.rpartition(" ")[2])  # also without Basic or Bearer in front
     return headers
 
 
 def metrics_token() -> str | None:
-    """Return the token with which Prometheus may have our own metrics; ``None`` where none is set."""
+    """Return the token with which Prometheus may scrape Bellwether's own metrics; ``None`` if none is set."""
     connection = _optional_connection(METRICS_CONNECTION)
     return (connection.password or "").strip() or None if connection else None
 
 
 def airflow_annotations() -> Webhook | None:
-    """Return where loads are announced; ``None`` where nobody wants to know.
+    """Return the webhook to which loads are announced; ``None`` without a connection.
 
     Raises:
-        ConfigurationError: the connection names no host.
+        ConfigurationError: the connection has no host.
     """
     connection = _optional_connection(ANNOTATIONS_CONNECTION)
     if connection is None:
@@ -208,10 +208,10 @@ def airflow_annotations() -> Webhook | None:
 
 
 def airflow_pool() -> LocustPool | None:
-    """Return the workers on other machines that send the load; ``None`` where the task's own machine does.
+    """Return the Locust workers on other machines; ``None`` if the machine of the task sends the load.
 
     Raises:
-        ConfigurationError: the connection describes them wrongly.
+        ConfigurationError: the connection is wrong.
     """
     connection = _optional_connection(LOCUST_CONNECTION)
     if connection is None:
@@ -227,43 +227,44 @@ def airflow_pool() -> LocustPool | None:
 
 
 def storage() -> Storage:
-    """Return where things are kept; an object store is called with the credentials of its connection."""
+    """Return the stores; an object store gets the credentials of its connection."""
     return Storage(s3=TimedCache(AirflowS3(), for_s=S3_KEPT_S))
 
 
 class AirflowS3:
-    """Says who calls the object store, and remembers that there was a connection.
+    """Returns the login for the object store, and remembers whether there was a connection.
 
-    Airflow says "not found" of a connection that it cannot read as well; boto3's own credentials must not replace it.
+    Airflow also answers "not found" for a connection that it cannot read, and then boto3's own credentials must not
+    take its place.
     """
 
     def __init__(self) -> None:
         self._was_there = False
 
     def __call__(self) -> S3Login:
-        """Return who calls.
+        """Return the login.
 
         Raises:
-            ConfigurationError: the connection has only one half of the keys.
-            StoreError: there was a connection, and it is not found any more.
+            ConfigurationError: the connection has only one of the two keys.
+            StoreError: there was a connection, but Airflow does not find it any more.
         """
         connection = _optional_connection(S3_CONNECTION)
         if connection is None and self._was_there:
             raise StoreError(
-                f"the connection {S3_CONNECTION} was there and is not found; try again, or restart where it was removed"
+                f"the connection {S3_CONNECTION} is no longer found; try again, or restart if it was removed"
             )
         self._was_there = connection is not None
         return _s3_login(connection)
 
 
 def _s3_login(connection: Any) -> S3Login:
-    """Return who calls the object store, and where it is; what the connection does not say is found by boto3."""
+    """Return the login and the endpoint; boto3 finds what the connection does not contain."""
     if connection is None:
         return S3Login(given_in=f"the connection {S3_CONNECTION}, or where else boto3 finds them")
     if bool(connection.login) != bool(connection.password):
         raise ConfigurationError(
             f"the connection {S3_CONNECTION} must have the access key id as login and the secret key as password, or "
-            "neither, where boto3 finds them itself"
+            "neither, so that boto3 finds them"
         )
     extra = connection.extra_dejson
     return S3Login(
@@ -276,7 +277,7 @@ def _s3_login(connection: Any) -> S3Login:
 
 
 def _optional_connection(conn_id: str) -> Any:
-    """Return a connection, its password kept out of the logs, or ``None``."""
+    """Return a connection, with its password masked in the logs, or ``None``."""
     try:
         connection = Connection.get(conn_id)
     except AirflowNotFoundException:
@@ -287,7 +288,7 @@ def _optional_connection(conn_id: str) -> Any:
 
 
 def links_of(record: RunRecord) -> Links:
-    """Return where a run can be looked at: in Airflow, its report, and in Prometheus for exactly its window."""
+    """Return the links of a run: to Airflow, to its report, and to Prometheus for exactly its window."""
     provenance = record.provenance
     return replace(
         run_links(provenance.dag_id, provenance.dag_run_id),
@@ -297,7 +298,7 @@ def links_of(record: RunRecord) -> Links:
 
 
 def _report_address(record: RunRecord) -> str:
-    """Return the page of a run; its report in the results store, where nobody knows at what address Airflow is."""
+    """Return the page of a run, or its report in the results store if the address of Airflow is not configured."""
     cell = CellName(record.service, record.scenario)
     if base := _airflow_address():
         return Addresses(base=f"{base}{URL_PREFIX}").runs(cell, record.run_id)
@@ -311,7 +312,7 @@ def _airflow_address() -> str:
 
 
 def run_links(dag_id: str | None, dag_run_id: str | None) -> Links:
-    """Return where a run of a DAG can be looked at."""
+    """Return the link to a DAG run."""
     base = _airflow_address()
     return Links(airflow_run=f"{base}/dags/{dag_id}/runs/{dag_run_id}" if base and dag_run_id else None)
 
@@ -322,7 +323,7 @@ def _prometheus_link(record: RunRecord) -> str | None:
     try:
         service, prometheus = load_catalogue().service(record.service), _prometheus_connection()
     except ConfigurationError as err:
-        log.warning("there is no link to Prometheus: %s", err)
+        log.warning("no link to Prometheus: %s", err)
         return None
     query = {
         "g0.expr": service.prometheus.query("cpu_usage", window="1m"),

@@ -44,7 +44,7 @@ def test_the_plan_checks_what_airflow_cannot(platform: Platform, refused_runs: d
     assert (run.state, run.records) == ("failed", {})
     failed = {"plan": "failed", "alert": "success", "verdict": "failed"} | dict.fromkeys(STAGES, "upstream_failed")
     assert states_of(run) == dict.fromkeys(done(), "skipped") | failed
-    reason = "update_baseline needs a reason: it is kept with the baseline, say why the level is right"
+    reason = "update_baseline needs a reason; it is stored with the baseline"
     assert f"AirflowFailException: {reason}\n" in platform.log(run, "plan")
     assert "nothing was planned; see the task plan" in platform.log(run, "verdict")
 

@@ -181,7 +181,7 @@ def test_everything_wrong_with_a_run_at_once(shell: Shell, tmp_path: Path) -> No
     arguments = ("run", "--service", "ordres", "--scenario", "brief", "--duration", "5", "--rate", "0")
     expected = (
         "bellwether: 5 problems:\n"
-        "  - update_baseline needs a reason: it is kept with the baseline, say why the level is right\n"
+        "  - update_baseline needs a reason; it is stored with the baseline\n"
         f"  - {tmp_path / 'baselines.json'} is not valid JSON (Expecting property name enclosed in double quotes: "
         "line 1 column 2 (char 1)); restore it from version control\n"
         "  - rate_rps: should be greater than or equal to 0.1, but is 0.0\n"

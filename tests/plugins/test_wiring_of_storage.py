@@ -80,7 +80,7 @@ def test_a_connection_that_cannot_be_read_any_more_is_not_none(monkeypatch: pyte
     login = access()
     monkeypatch.delenv(CONNECTION)
     for _ in range(2):
-        with pytest.raises(StoreError, match=r"^the connection bellwether_s3 was there and is not found; try again"):
+        with pytest.raises(StoreError, match=r"^the connection bellwether_s3 is no longer found; try again"):
             access()
     monkeypatch.setenv(CONNECTION, given)
     assert access() == login

@@ -1,14 +1,13 @@
-"""How many requests a second the present load generators send honestly.
+"""How many requests per second the load generators can send without distorting the measurement.
 
-**Search.** The rate doubles from step to step until one does not hold, then the middle (geometric mean) of the highest
-rate that held and the lowest that did not is tried, until they are within `PRECISION` of one another. A step holds when
-a run would be valid: by the very rules of `include.perf.measure.validity`, and with every request answered. A step
-that does
-not hold is tried once more, since a machine may be busy with something else for a moment; it fails when it fails twice.
+**Search.** The rate doubles from step to step until a rate does not hold. Then the search tries √(held · failed), the
+geometric mean of the highest rate that held and the lowest that did not, until their quotient is at most `PRECISION`.
+A rate holds if a run would be valid by the rules of `include.perf.measure.validity` and every request was answered. A
+rate that does not hold is tried a second time, because the machine may have been busy; it fails if it fails twice.
 
-**Proposal.** `HEADROOM` of the highest rate that held. What was found is the edge: a service whose answers are larger,
-come over TLS or are checked costs more a request, and a machine is not as quiet every night. On the edge, nights would
-be invalid now and then; with that much room a worker wants about half a core where 0.8 is the limit.
+**Proposal.** `HEADROOM` times the highest rate that held. That rate is the limit for a simple target: requests with
+larger answers, TLS or checks cost more, and other nights are busier. Runs at the limit would sometimes be invalid; with
+the headroom a worker demands about half a core, where 0.8 is the limit.
 """
 
 import math
@@ -23,7 +22,7 @@ GROWTH = 2.0
 PRECISION = 1.1
 HEADROOM = 0.7
 MOST_STEPS = 20
-"""More cannot be needed: seven doublings to 25,600/s, three halvings, and each failure once more."""
+"""Never reached: seven doublings lead to 25,600/s, then three halvings, and each failure is repeated once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +30,12 @@ class Trial:
     """One step: a load at one rate.
 
     Attributes:
-        workers: that shared it.
-        lag_p99_s: how late requests were released.
-        wanted_cores: of the worker that wanted most; ``None`` where the kernel does not tell.
-        target_cores: what the answering process wanted; ``None`` for a service.
-        hosts: where the workers ran; empty when all ran here.
-        problems: why it did not hold; empty when it did.
+        workers: the number of workers that shared the load.
+        lag_p99_s: the 99th percentile of the schedule lag.
+        wanted_cores: the CPU demand of the busiest worker; ``None`` if the kernel does not report it.
+        target_cores: the CPU demand of the answering process; ``None`` for a service.
+        hosts: the machines of the workers; empty if all ran on this one.
+        problems: why the rate did not hold; empty if it did.
     """
 
     rate_rps: float
@@ -51,7 +50,7 @@ class Trial:
 
     @property
     def holds(self) -> bool:
-        """Whether the generators sent this rate honestly."""
+        """Whether the generators can send this rate."""
         return not self.problems
 
     @property
@@ -62,10 +61,10 @@ class Trial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
-        most_rps: no higher rate was to be tried.
+        most_rps: the highest rate that might be tried.
     """
 
     trials: tuple[Trial, ...]
@@ -73,12 +72,12 @@ class Capacity:
 
     @property
     def best(self) -> Trial | None:
-        """The highest rate that held, ``None`` where none did."""
+        """The trial of the highest rate that held; ``None`` if none did."""
         return max((trial for trial in self.trials if trial.holds), key=lambda trial: trial.rate_rps, default=None)
 
     @property
     def capacity_rps(self) -> float | None:
-        """What to set: the best rate with headroom, in two digits."""
+        """The ``capacity_rps`` to set: the best rate with headroom, in two digits."""
         return None if self.best is None else two_digits(self.best.rate_rps * HEADROOM, round_down=True)
 
     @property
@@ -88,7 +87,7 @@ class Capacity:
 
     @property
     def is_disturbed(self) -> bool:
-        """Whether what ended the search was neither of them: the generators wanted little, and did not get it."""
+        """Whether the machine was busy: the generators demanded little CPU time, but did not get it."""
         above = self._first_above
         if above is None or above.is_targets_fault or above.wanted_cores is None:
             return False
@@ -103,11 +102,11 @@ class Capacity:
 
 
 def search(trial: Callable[[float], Trial], *, most_rps: float, first_rps: float = FIRST_RATE_RPS) -> Iterator[Trial]:
-    """Try rates one after another, and return each trial as soon as it is over.
+    """Try rates one after another, and yield each trial as soon as it is over.
 
     Args:
         trial: sends a load at a rate and judges it.
-        most_rps: the highest rate that may be tried; workers elsewhere are never waited for in vain.
+        most_rps: the highest rate to try; it is lowered to what the workers on other machines can share.
     """
     held, failed = 0.0, math.inf
     rate: float | None = min(first_rps, most_rps)
@@ -125,7 +124,7 @@ def search(trial: Callable[[float], Trial], *, most_rps: float, first_rps: float
 
 
 def _next(held: float, failed: float, *, most_rps: float) -> float | None:
-    """Return the rate to try next, ``None`` when all is known."""
+    """Return the next rate to try; ``None`` when the search is over."""
     if math.isinf(failed):
         return min(held * GROWTH, most_rps) if held < most_rps else None
     if held == 0 or failed / held <= PRECISION:
@@ -135,44 +134,44 @@ def _next(held: float, failed: float, *, most_rps: float) -> float | None:
 
 
 def two_digits(rate_rps: float, *, round_down: bool = False) -> float:
-    """Return a rate in two digits: what was measured is not known better."""
+    """Return a rate rounded to two digits, the precision of the measurement."""
     unit = 10.0 ** (math.floor(math.log10(rate_rps)) - 1)
     return float((math.floor if round_down else round)(rate_rps / unit + 1e-9) * unit)
 
 
 def most_for(workers: int) -> float:
-    """Return the rate beyond which so many workers are never asked to go."""
+    """Return the highest rate for a number of workers."""
     return float(workers * MAX_RATE_PER_WORKER_RPS)
 
 
 def within_reach(most_rps: float, trials: Iterable[Trial]) -> float:
-    """Return the highest rate to try once it is known how many workers elsewhere there are."""
+    """Return the highest rate to try, once the number of workers on other machines is known."""
     return min([most_rps, *(most_for(trial.workers) for trial in trials if trial.hosts)])
 
 
 def described(capacity: Capacity) -> Iterator[str]:
-    """Say what was found, a sentence a line."""
+    """Yield the result in sentences."""
     best = capacity.best
     if best is None:
-        yield "no rate that was tried held; see the reasons above"
+        yield "no rate held; see the reasons above"
         return
     per_worker = two_digits(best.rate_rps / best.workers, round_down=True)
     where = f" on {', '.join(sorted(set(best.hosts)))}" if best.hosts else ""
     workers = "one worker" if best.workers == 1 else f"{best.workers} workers"
-    yield f"the highest rate that held is {best.rate_rps:g}/s, by {workers}{where}: {per_worker:g}/s a worker"
+    yield f"the highest rate that held is {best.rate_rps:g}/s, by {workers}{where}: {per_worker:g}/s per worker"
     if capacity.is_targets_limit:
         yield (
-            "beyond it the answering process was at its limit, not the generators: they may hold more; try them "
-            "against a service on another machine (--service)"
+            "above it the answering process was at its limit, not the generators; they may hold more: send to a "
+            "service on another machine (--service)"
         )
     elif capacity.is_disturbed:
         yield (
-            "beyond it the generators wanted less than half of a core and did not get it in time: the machine was busy "
-            "with something else; try again when it is quiet"
+            "above it the generators demanded less than half a core but did not get it in time: the machine was busy "
+            "with something else; try again when it is idle"
         )
     elif best.rate_rps >= capacity.most_rps:
-        yield f"nothing beyond {capacity.most_rps:g}/s was tried (--max-rate; {MAX_RATE_PER_WORKER_RPS}/s a worker)"
+        yield f"no rate above {capacity.most_rps:g}/s was tried (--max-rate; {MAX_RATE_PER_WORKER_RPS}/s per worker)"
     yield (
-        f"set capacity_rps: {capacity.capacity_rps:g} in include/scenarios.yaml, {HEADROOM:.0%} of it: a service may "
-        "cost more a request than what answered here, and machines are not as quiet every night"
+        f"set capacity_rps: {capacity.capacity_rps:g} in include/scenarios.yaml, {HEADROOM:.0%} of it: requests to "
+        "a service may cost more than here, and machines are busier on other nights"
     )

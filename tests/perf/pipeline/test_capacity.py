@@ -80,9 +80,9 @@ def test_the_proposal_leaves_room() -> None:
     found = Capacity(trials=(trial(800, workers=2), trial(1_300, workers=2), trial(1_600, "saturated")), most_rps=6_000)
     assert (found.best, found.capacity_rps, found.is_targets_limit) == (found.trials[1], 910.0, False)
     assert list(described(found)) == [
-        "the highest rate that held is 1300/s, by 2 workers: 650/s a worker",
-        "set capacity_rps: 910 in include/scenarios.yaml, 70% of it: a service may cost more a request than what "
-        "answered here, and machines are not as quiet every night",
+        "the highest rate that held is 1300/s, by 2 workers: 650/s per worker",
+        "set capacity_rps: 910 in include/scenarios.yaml, 70% of it: requests to a service may cost more than "
+        "here, and machines are busier on other nights",
     ]
 
 
@@ -97,7 +97,7 @@ def test_a_machine_that_was_busy_with_something_else_is_told() -> None:
     """The generators wanted 0.14 cores and were late: that is no limit of theirs."""
     found = Capacity(trials=(trial(330), trial(360, "late", wanted_cores=0.14)), most_rps=6_000)
     assert (found.is_disturbed, found.is_targets_limit) == (True, False)
-    assert "the machine was busy with something else; try again when it is quiet" in "; ".join(described(found))
+    assert "the machine was busy with something else; try again when it is idle" in "; ".join(described(found))
     saturated = Capacity(trials=(trial(330), trial(360, "saturated", wanted_cores=0.9)), most_rps=6_000)
     assert not saturated.is_disturbed
 
@@ -105,20 +105,20 @@ def test_a_machine_that_was_busy_with_something_else_is_told() -> None:
 def test_a_search_that_ends_at_its_bound_says_so() -> None:
     """Nobody may take 3 000/s for the limit of the machines."""
     found = Capacity(trials=(trial(3_000),), most_rps=3_000)
-    assert "nothing beyond 3000/s was tried (--max-rate; 3000/s a worker)" in list(described(found))
+    assert "no rate above 3000/s was tried (--max-rate; 3000/s per worker)" in list(described(found))
 
 
 def test_nothing_is_proposed_where_nothing_held() -> None:
     """The reasons stand with each step."""
     found = Capacity(trials=(trial(200, "saturated"),), most_rps=3_000)
     assert (found.best, found.capacity_rps) == (None, None)
-    assert list(described(found)) == ["no rate that was tried held; see the reasons above"]
+    assert list(described(found)) == ["no rate held; see the reasons above"]
 
 
 def test_where_the_workers_ran_is_told() -> None:
     """Each host once."""
     found = Capacity(trials=(replace(trial(900, workers=3), hosts=("b", "a", "a")),), most_rps=9_000)
-    assert next(described(found)) == "the highest rate that held is 900/s, by 3 workers on a, b: 300/s a worker"
+    assert next(described(found)) == "the highest rate that held is 900/s, by 3 workers on a, b: 300/s per worker"
 
 
 @pytest.mark.parametrize(

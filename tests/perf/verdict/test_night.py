@@ -270,10 +270,10 @@ def test_a_re_run_of_another_version_is_invalid(nights: Nights) -> None:
 def test_the_reason_says_why_there_was_no_re_run(nights: Nights) -> None:
     """The decision is stored with the run."""
     first = nights.run(factors={P95: 1.2})
-    first.reruns.write(Reruns(refused="at most 4 services a night may be run again"))
+    first.reruns.write(Reruns(refused="at most 4 services per night may be re-run"))
     record = nights.record(first.uri)
     assert record.verdict is Verdict.PASS
-    assert "; suspicious, not re-run: at most 4 services a night may be run again (t = " in record.reasons[0]
+    assert "; suspicious, not re-run: at most 4 services per night may be re-run (t = " in record.reasons[0]
 
 
 def test_the_hard_limits_are_those_of_the_service(nights: Nights) -> None:

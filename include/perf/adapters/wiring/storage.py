@@ -1,6 +1,6 @@
-"""Where things are kept, as the environment variables say: in folders and files, or in an object store.
+"""The stores that the environment variables name: folders and files, or an object store.
 
-What needs the object store's client is imported only where an address asks for it.
+The client of the object store is imported only if an address needs it.
 """
 
 import os
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 RESULTS = "BELLWETHER_RESULTS_URI"
 
 SHARED_FOR_IN_S3 = timedelta(seconds=10)
-"""To look for new runs takes a request a cell there, so that pages share what was found for longer."""
+"""Finding new runs takes one request per cell there, so pages share the result for longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """Gives the stores that the environment names.
+    """Returns the stores that the environment names.
 
     Attributes:
-        s3: says who calls an object store.
+        s3: returns the login for an object store.
     """
 
     s3: S3Access = own_login
@@ -64,7 +64,7 @@ class Storage:
         return BaselineFile(Path(given) if given else PROJECT_ROOT / "include" / "baselines.json")
 
     def alerts(self) -> SharedAlerts:
-        """Return the book that ``BELLWETHER_ALERTS`` names, by default one beside the results."""
+        """Return the alert book that ``BELLWETHER_ALERTS`` names, by default one next to the results."""
         given, place = os.environ.get(alert_file.SETTING), self._results_place()
         if given or place is None:
             return AlertFile(Path(given) if given else self._results_folder().root / ".alerts.json")
@@ -73,7 +73,7 @@ class Storage:
         return alerts_in(self._object(place, ".alerts.json"), self._leases(place, ".delivering.json"))
 
     def load_locks(self) -> Reservations:
-        """Return the locks in the folder that ``BELLWETHER_LOAD_LOCKS`` names, by default beside the results."""
+        """Return the locks in the folder that ``BELLWETHER_LOAD_LOCKS`` names, by default next to the results."""
         given, place = os.environ.get("BELLWETHER_LOAD_LOCKS"), self._results_place()
         if given or place is None:
             return LoadLocks(Path(given) if given else self._results_folder().root / ".loads")
@@ -82,7 +82,7 @@ class Storage:
         return LoadLeases(self._leases(place, ".loads.json"))
 
     def load_log(self) -> Union[LoadLog, "LatestLoads"]:
-        """Return the latest load of each cell, beside the results."""
+        """Return the log of the latest load of each cell, next to the results."""
         place = self._results_place()
         if place is None:
             return LoadLog(self._results_folder().root / ".load-log", locks=self.load_locks())
@@ -91,9 +91,9 @@ class Storage:
         return LatestLoads(self._object(place, ".load-log.json"), locks=self.load_locks())
 
     def run_index(self) -> SqliteIndex:
-        """Return the index in the file that ``BELLWETHER_INDEX`` names, by default one beside the results.
+        """Return the index in the file that ``BELLWETHER_INDEX`` names, by default one next to the results.
 
-        Of results in an object store it is a cache of this machine's, in the folder that the user has for such.
+        For results in an object store it is a cache on this machine, in the user's cache folder.
         """
         given, place = os.environ.get("BELLWETHER_INDEX"), self._results_place()
         if given:
@@ -108,9 +108,9 @@ class Storage:
         )
 
     def rules_folder(self) -> Path | None:
-        """Return the folder that ``BELLWETHER_RULES`` names, by default ``rules/`` beside the baselines file.
+        """Return the folder that ``BELLWETHER_RULES`` names, by default ``rules/`` next to the baselines file.
 
-        Beside baselines in an object store there is none: Prometheus reads rules from files.
+        ``None`` for baselines in an object store, because Prometheus reads rules from files.
         """
         if given := os.environ.get("BELLWETHER_RULES"):
             return Path(given)

@@ -1,8 +1,8 @@
-"""What a run was made of, part by part: only runs with the same parts are compared.
+"""The fingerprint of a run, part by part: only runs with the same fingerprint are compared.
 
-A setting that is left at its default leaves no trace, so that one which is new in Bellwether does not part the
-baselines of services that do not use it. Headers count, as they may choose a version, a tenant or a cache;
-credentials do not, as they are renewed while the service stays what it is.
+A setting with its default value is not part of the fingerprint, so a new setting in Bellwether does not invalidate the
+baselines of services that do not use it. Headers are part of it, because they may select a version, a tenant or a
+cache. Credentials are not, because they are renewed while the service stays the same.
 """
 
 import hashlib
@@ -26,13 +26,12 @@ def fingerprint(
     extra: Mapping[str, str] | None = None,
     is_distributed: bool = False,
 ) -> dict[str, str]:
-    """Return the parts by name, each short enough to be read in a message.
+    """Return the parts by name, each short enough for a message.
 
     Args:
-        data: fingerprint of the market data, as `include.perf.load.market_data.data_fingerprint` gives it.
-        extra: what the scenario adds; the service's own additions come after it.
-        is_distributed: whether the load comes from other machines, over another network than this one's. From how
-            many does not matter.
+        data: the fingerprint of the market data from `include.perf.load.market_data.data_fingerprint`.
+        extra: parts that the scenario adds; those of the service come after them.
+        is_distributed: whether other machines send the load, over another network. Their number does not matter.
     """
     parts = {
         "load": _load(load),
@@ -100,7 +99,7 @@ def _requests_of(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _headers(headers: Mapping[str, str]) -> str:
-    """Return their names, which know no case, and what stands for their values."""
+    """Return the names of headers, which are case-insensitive, and a digest of their values."""
     values = {name.lower(): value for name, value in headers.items()}
     return f"{', '.join(sorted(values))} {_digest(values)}"
 

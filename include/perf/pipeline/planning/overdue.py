@@ -1,4 +1,4 @@
-"""Which scenarios should have run by now and have not."""
+"""Scenarios that should have run by now but have not."""
 
 from datetime import datetime, timedelta
 
@@ -11,19 +11,19 @@ from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.stage_files import StageFiles
 
 PATIENCE = timedelta(hours=2)
-"""Beside what its runs and re-runs take; so a nightly scenario is missed 26 h or so after it last began."""
+"""Added to the time of the runs and re-runs; a nightly scenario is overdue about 26 h after its last start."""
 
 LOOK_BACK = timedelta(days=15)
-"""So far back a start that was due is looked for."""
+"""How far back the last scheduled start is searched for."""
 
 
 def overdue(
     scenario: Scenario, catalogue: Catalogue, store: ResultsStore, *, since: datetime, now: datetime
 ) -> Overdue | None:
-    """Return what should have run and has left no record, or ``None``.
+    """Return the missed start of a scenario that has left no record since, or ``None``.
 
     Args:
-        since: starts before are nobody's business: the pipeline was not there yet.
+        since: starts before this time are ignored, because the pipeline was not deployed yet.
     """
     if scenario.schedule is None:
         return None
@@ -38,7 +38,7 @@ def overdue(
 
 
 def _last_start(scenario: Scenario, catalogue: Catalogue, *, by: datetime) -> datetime | None:
-    """Return the last start of a schedule up to a moment."""
+    """Return the last scheduled start up to a moment."""
     last, start = None, by - LOOK_BACK
     while scenario.schedule and (start := scenario.schedule.next_start(start, catalogue.market_hours)) <= by:
         last = start
@@ -46,7 +46,7 @@ def _last_start(scenario: Scenario, catalogue: Catalogue, *, by: datetime) -> da
 
 
 def _last_run(scenario: Scenario, catalogue: Catalogue, store: ResultsStore) -> datetime | None:
-    """Return when the last run of a scenario that has a record was begun."""
+    """Return when the last run with a record of a scenario started."""
     moments = []
     for service in catalogue.services_of(scenario):
         for uri in store.latest(service=service.name, scenario=scenario.name):

@@ -1,7 +1,4 @@
-"""What a person or a schedule asks for, and what is wrong with it.
-
-From what was asked for to the runs that come of it; everything wrong with it is said at once.
-"""
+"""The request of a person or a schedule, and the specifications of its runs; all problems are reported at once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,14 +20,14 @@ from include.perf.runs.spec import RunSpec, run_id_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
-    """What a person or a schedule asks for; one run a service comes of it.
+    """The request of a person or a schedule; it leads to one run for each service.
 
     Attributes:
-        duration_s, rate_rps: instead of the scenario's own; its rate profile keeps its times and is cut off at
-            the end, and multiplies the rate asked for.
-        update_baseline: promote each run that is valid; needs a ``reason``.
-        due_at: when a schedule wanted it, which may be long ago; ``None`` for a person's request.
-        may_rerun: measure again, twice, what looks suspicious; without it one run decides alone, and only warns.
+        duration_s, rate_rps: instead of the scenario's own. The scenario's rate profile keeps its times, is cut off at
+            the end, and multiplies the requested rate.
+        update_baseline: promote each valid run; needs a ``reason``.
+        due_at: the scheduled start, which may be long ago; ``None`` for a person's request.
+        may_rerun: re-run what looks suspicious twice; otherwise a single run decides, and only warns.
     """
 
     scenario: str
@@ -46,14 +43,14 @@ class RunRequest:
     due_at: datetime | None = None
 
     def problems(self) -> list[str]:
-        """Return what is wrong with it by itself, a sentence each."""
+        """Return what is wrong with the request without looking at the catalogue, one sentence per problem."""
         if self.update_baseline and not (self.reason or "").strip():
-            return ["update_baseline needs a reason: it is kept with the baseline, say why the level is right"]
+            return ["update_baseline needs a reason; it is stored with the baseline"]
         return []
 
 
 def load_of(scenario: Scenario, request: RunRequest) -> LoadProfile:
-    """Return the scenario's load with what was asked for instead; a short run gets a short warm-up and ramp."""
+    """Return the scenario's load with the requested changes; a short run gets a short warm-up and ramp."""
     load = scenario.load
     changes: dict[str, float] = {}
     if request.rate_rps is not None:
@@ -70,10 +67,10 @@ def load_of(scenario: Scenario, request: RunRequest) -> LoadProfile:
 def specs_for(
     request: RunRequest, catalogue: Catalogue, *, now: datetime, problems: Sequence[str] = ()
 ) -> list[RunSpec]:
-    """Return what each run is to be, one a service, in the order of the catalogue.
+    """Return the specification of the run of each service, in the order of the catalogue.
 
     Args:
-        problems: what is wrong already.
+        problems: problems that were found before; they are raised together with those of the request.
 
     Raises:
         ConfigurationError: with everything that is wrong with the request.
@@ -121,7 +118,7 @@ def _spec(
 
 
 def _deadline(request: RunRequest, scenario: Scenario, hours: MarketHours, *, now: datetime) -> Deadline | None:
-    """Return when the load must be over: every run before an opening has to, of the others those by schedule."""
+    """Return when the load must be over: for runs before an opening, and for scheduled runs."""
     schedule = scenario.schedule
     if schedule is None or (request.due_at is None and not schedule.is_before_opening):
         return None

@@ -1,8 +1,6 @@
-"""How long a night of a scenario takes, and whether it is over in time.
+"""The time of a night: how long a scenario takes, whether it ends in time, and which re-runs fit.
 
-In which order scenarios are run when all are wanted.
-
-Which suspicious runs are done again the same night: as many as the scenario allows, and only those over in time.
+Also the order in which all scenarios run one after another.
 """
 
 import math
@@ -19,24 +17,26 @@ from include.perf.catalogue.service import Service
 from include.perf.model.text import counted, span, utc_time
 from include.perf.runs.spec import RunSpec, run_id_of
 
+MINUTE = timedelta(minutes=1)
+
 RERUNS = 2
-"""A suspicious run is done so many times more: of three, one bad one is outvoted."""
+"""Re-runs of a suspicious run: of three runs, a single bad one is outvoted."""
 
 RERUN_OVERHEAD_S = 60
-"""What a run takes beside its load: start-up, the last answers, the last scrapes."""
+"""The time of a run in addition to its load: start-up, the last answers, the last scrapes."""
 
 
 def refusal(spec: RunSpec, scenario: Scenario, *, length: timedelta, ahead: int, now: datetime) -> str | None:
-    """Return why a suspicious run is not done again, or ``None``.
+    """Return why a suspicious run gets no re-runs, or ``None``.
 
     Args:
-        length: of one re-run, from its turn to the next one's.
-        ahead: services whose re-runs come before its own.
+        length: from the start of one re-run to the start of the next.
+        ahead: the number of services whose re-runs come first.
     """
     if not spec.may_rerun:
-        return "re-runs were not wanted"
+        return "re-runs are turned off for this run"
     if ahead >= scenario.reruns:
-        return f"at most {counted(scenario.reruns, 'service')} a night may be run again"
+        return f"at most {counted(scenario.reruns, 'service')} per night may be re-run"
     if spec.deadline is None:
         return None
     rounds = (ahead // scenario.parallel + 1) * RERUNS
@@ -50,15 +50,15 @@ def refusal(spec: RunSpec, scenario: Scenario, *, length: timedelta, ahead: int,
 
 
 def in_turn(reruns: Sequence[Sequence[str]], *, parallel: int) -> list[str]:
-    """Return the re-runs of several services in the order in which they are done.
+    """Return the re-runs of several services in the order in which they run.
 
-    Services side by side take turns, since the re-runs of one go to the same target and would wait for one another.
+    Services that run in parallel alternate, because the re-runs of one service would wait for its own target.
     """
-    return [each for batch in _batches(reruns, parallel) for turn in zip(*batch, strict=True) for each in turn]
+    return [uri for batch in _batches(reruns, parallel) for one_each in zip(*batch, strict=True) for uri in one_each]
 
 
 def reruns_of(spec: RunSpec, *, now: datetime) -> tuple[RunSpec, ...]:
-    """Return what the re-runs of a run are to be: the same load, and never a baseline by themselves."""
+    """Return the specifications of the re-runs of a run: the same load, and never promoted on their own."""
     again = replace(spec, created_at=now, rerun_of=spec.run_id, update_baseline=False)
     return tuple(replace(again, run_id=run_id_of(now)) for _ in range(RERUNS))
 
@@ -67,19 +67,16 @@ def _batches(reruns: Sequence[Sequence[str]], size: int) -> list[Sequence[Sequen
     return [reruns[first : first + size] for first in range(0, len(reruns), size)]
 
 
-MINUTE = timedelta(minutes=1)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimePlan:
-    """The time that a night of a scenario needs, and the time that it has.
+    """The time that a night of a scenario needs, and the time that is available.
 
     Attributes:
-        services: how many it loads.
-        needed: for a run of each.
-        reruns_needed: for as many re-runs as the scenario allows, after those.
-        available: from the start by schedule until all load must be over; ``None`` where nothing says when.
-        over_by: what the clock then shows.
+        services: the number of services.
+        needed: for one run of each service.
+        reruns_needed: for as many re-runs as the scenario allows, after those runs.
+        available: from the scheduled start until all load must be over; ``None`` without a deadline.
+        over_by: the time of day when all load must be over.
     """
 
     scenario: Scenario
@@ -96,7 +93,7 @@ class TimePlan:
 
     @property
     def runs_fit(self) -> bool:
-        """Whether there is time for the runs, if not for all re-runs; those that come too late are refused."""
+        """Whether there is time for the runs. Re-runs for which there is none are refused."""
         return self.available is None or self.needed <= self.available
 
     @property
@@ -108,7 +105,7 @@ class TimePlan:
 
     @property
     def problem(self) -> str | None:
-        """By how much it does not fit, and what to do; ``None`` where it does."""
+        """How much time is missing, and the remedy; ``None`` if there is enough."""
         if self.available is None or self.over_by is None or self.fits:
             return None
         if self.runs_fit:
@@ -132,10 +129,10 @@ class TimePlan:
 
 
 def time_plan(scenario: Scenario, catalogue: Catalogue) -> TimePlan:
-    """Return the plan of a night in which every service of a scenario is loaded as the scenario says.
+    """Return the plan of a night in which a scenario loads all of its services.
 
-    At most ``parallel`` loads run side by side. The re-runs are those of the services that take longest; the two of one
-    service never run side by side.
+    At most ``parallel`` loads run at the same time. The re-runs counted are those of the services that take longest;
+    the two re-runs of one service never run at the same time.
     """
     lengths = [run_length(scenario.load, service) for service in catalogue.services_of(scenario)]
     suspicious = sorted(lengths, reverse=True)[: scenario.reruns]
@@ -143,32 +140,32 @@ def time_plan(scenario: Scenario, catalogue: Catalogue) -> TimePlan:
     return TimePlan(
         scenario=scenario,
         services=len(lengths),
-        needed=_side_by_side(lengths, places=scenario.parallel),
-        reruns_needed=_side_by_side(suspicious * RERUNS, places=min(scenario.parallel, len(suspicious))),
+        needed=_total(lengths, places=scenario.parallel),
+        reruns_needed=_total(suspicious * RERUNS, places=min(scenario.parallel, len(suspicious))),
         available=schedule.time_available() if schedule else None,
         over_by=schedule.over_by(catalogue.market_hours) if schedule else None,
     )
 
 
 def time_plans(catalogue: Catalogue) -> list[TimePlan]:
-    """Return the plan of every scenario."""
+    """Return the plans of all scenarios."""
     return [time_plan(scenario, catalogue) for scenario in catalogue.scenarios.values()]
 
 
 def run_length(load: LoadProfile, service: Service) -> timedelta:
-    """Return how long a run takes from its turn to the next one's, if the last answers take as long as they may."""
+    """Return the longest time from the start of a run to the start of the next one."""
     return timedelta(seconds=load.longest_s(service.timeout_s) + RERUN_OVERHEAD_S)
 
 
 def starts_of(lengths: Iterable[timedelta], *, places: int) -> list[timedelta]:
-    """Return when each starts, counted from the first, if each begins in order on the first place that is free."""
+    """Return the starts, relative to the first, of runs that begin in order as soon as one of the places is free."""
     free_at = [timedelta()] * max(1, places)
     heapify(free_at)
     return [heapreplace(free_at, free_at[0] + length) for length in lengths]
 
 
-def _side_by_side(lengths: Sequence[timedelta], *, places: int) -> timedelta:
-    """Return when the last is over."""
+def _total(lengths: Sequence[timedelta], *, places: int) -> timedelta:
+    """Return when the last run is over, relative to the first start."""
     ends = map(add, starts_of(lengths, places=places), lengths)
     return max(ends, default=timedelta())
 
@@ -178,14 +175,14 @@ def _whole_minutes(length: timedelta) -> int:
 
 
 def _span(length: timedelta) -> str:
-    """Write a length of time in minutes, rounded up."""
+    """Return a length of time in words, rounded up to minutes."""
     return span(60 * _whole_minutes(length))
 
 
 def run_order(catalogue: Catalogue) -> list[Scenario]:
-    """Return every scenario: those that must be over before an opening first, then the shortest first.
+    """Return all scenarios: first those that must end before an opening, then the others, the shortest first.
 
-    What is short tells early that something is wrong; what may not wait does not wait for what may.
+    A short scenario shows early that something is wrong, and a scenario with a deadline cannot wait for the others.
     """
     return sorted(
         catalogue.scenarios.values(),
@@ -194,10 +191,10 @@ def run_order(catalogue: Catalogue) -> list[Scenario]:
 
 
 def scenarios_of(catalogue: Catalogue, service: str = ALL_SERVICES) -> list[Scenario]:
-    """Return every scenario that loads a service, in the same order.
+    """Return all scenarios that load a service, in the order of `run_order`.
 
     Raises:
-        CatalogueError: the service is unknown, or none loads it.
+        CatalogueError: the service is unknown, or no scenario loads it.
     """
     if service == ALL_SERVICES:
         return run_order(catalogue)

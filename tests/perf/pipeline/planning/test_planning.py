@@ -153,7 +153,7 @@ def test_a_deadline_follows_the_clocks(platform: Platform) -> None:
 
 # What is wrong with it
 
-NO_REASON = "update_baseline needs a reason: it is kept with the baseline, say why the level is right"
+NO_REASON = "update_baseline needs a reason; it is stored with the baseline"
 
 
 def too_much(peak: str, capacity: str) -> str:

@@ -26,7 +26,7 @@ def test_a_plan_says_everything_wrong_at_once(platform: Platform) -> None:
     platform.baselines.problem = BaselineError("b.json is not valid JSON")
     problems = plan_problems(platform, service="ordres", duration_s=-3, rate_rps=500_000.0, update_baseline=True)
     assert problems == [
-        "update_baseline needs a reason: it is kept with the baseline, say why the level is right",
+        "update_baseline needs a reason; it is stored with the baseline",
         "b.json is not valid JSON",
         "rate_rps: should be less than or equal to 192000, but is 500000.0",
         "duration_s: should be greater than or equal to 10, but is -3",
@@ -39,7 +39,7 @@ def test_an_unknown_scenario_hides_nothing_that_can_be_checked(platform: Platfor
     """Reason and baselines are checked all the same."""
     platform.baselines.problem = BaselineError("b.json is not valid JSON")
     assert plan_problems(platform, scenario="breif", update_baseline=True, reason="  ") == [
-        "update_baseline needs a reason: it is kept with the baseline, say why the level is right",
+        "update_baseline needs a reason; it is stored with the baseline",
         "b.json is not valid JSON",
         "scenario 'breif' is not in the catalogue; known: brief",
     ]

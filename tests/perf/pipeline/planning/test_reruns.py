@@ -126,13 +126,16 @@ def test_as_many_services_as_the_scenario_allows(limit: int, ahead: int, is_refu
     """Counted by their suspicion."""
     found = refusal(SPEC, small_scenario(reruns=limit), length=LENGTH, ahead=ahead, now=START)
     assert (found is not None) is is_refused
-    assert found in (None, f"at most {counted(limit, 'service')} a night may be run again")
+    assert found in (None, f"at most {counted(limit, 'service')} per night may be re-run")
 
 
 def test_not_wanted_comes_first() -> None:
     """Who asked for none is told that, not that there is no time."""
     spec = replace(UNTIL_SEVEN, may_rerun=False)
-    assert refusal(spec, small_scenario(reruns=0), length=LENGTH, ahead=0, now=SEVEN) == "re-runs were not wanted"
+    assert (
+        refusal(spec, small_scenario(reruns=0), length=LENGTH, ahead=0, now=SEVEN)
+        == "re-runs are turned off for this run"
+    )
 
 
 # In which order they are done
@@ -264,7 +267,7 @@ def test_the_most_suspicious_get_the_room_there_is(platform: Platform) -> None:
     planned = platform.night_stages.plan_reruns(uris)
     assert {each.split("/")[2] for each in planned} == {"rates-service"}
     refused = StageFiles(platform.store, uris[0]).reruns.read()
-    assert refused == Reruns(refused="at most 1 service a night may be run again")
+    assert refused == Reruns(refused="at most 1 service per night may be re-run")
 
 
 def test_no_time_left_is_told_in_the_record(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
