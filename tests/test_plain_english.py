@@ -21,16 +21,10 @@ PROSE_TOKENS = {tokenize.COMMENT, tokenize.STRING}
 if hasattr(tokenize, "FSTRING_MIDDLE"):  # from Python 3.12 on, an f-string is several tokens
     PROSE_TOKENS.add(tokenize.FSTRING_MIDDLE)
 
-PENDING_PROSE: frozenset[str] = frozenset(
-    {
-        "include/perf/pipeline/capacity.py",
-        "include/perf/pipeline/planning/time_plan.py",
-    }
-)
+PENDING_PROSE: frozenset[str] = frozenset()
 PENDING_NAMES: frozenset[str] = frozenset()
 PENDING_LOOPS: frozenset[str] = frozenset(
     {
-        "include/perf/pipeline/planning/time_plan.py",
         "tests/fakes/results_store.py",
         "tests/perf/adapters/wiring/test_storage.py",
         "tests/perf/guards/test_load_limits.py",
