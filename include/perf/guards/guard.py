@@ -12,7 +12,7 @@ from functools import partial
 from include.perf.catalogue.scenario.market_hours import MarketHours
 from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.catalogue.service import Service
-from include.perf.guards.hosts import allowed_addresses
+from include.perf.guards.hosts import allowed_addresses, why_forbidden_now
 from include.perf.guards.load_limits import LoadLimits
 from include.perf.guards.query_limits import inquiries_of
 from include.perf.guards.watch import Condition, Inquiry, Watch, watching
@@ -23,6 +23,9 @@ from include.perf.measure.scraping import is_scraped
 from include.perf.model.errors import PrometheusError, RunError, RunSkipped
 from include.perf.model.text import Clock, span, utc_time
 from include.perf.runs.planned_run import PlannedRun
+
+FORBIDDEN_HOSTS_INTERVAL_S = 10.0
+"""How often the names of forbidden hosts are resolved during a load."""
 
 
 def production_ends(service: Service, hours: MarketHours, now: datetime) -> datetime:
@@ -123,7 +126,7 @@ class Guard:
     def watching(
         self, run: PlannedRun, listener: ProgressListener, *, lost: Condition = lambda: None
     ) -> Iterator[Watch]:
-        """Watch deadlines, the halt and the scenario's stop criteria while the load runs.
+        """Watch deadlines, the halt, the forbidden hosts and the scenario's stop criteria while the load runs.
 
         Args:
             lost: returns why the reservation of the load was lost, or ``None``.
@@ -131,13 +134,21 @@ class Guard:
         criteria = run.scenario.stop_when
         deadlines = self._deadlines(run, self.clock())
         halt = Inquiry(self.halted, name="the halt state")
+        forbidden = self._inquiries_of_forbidden_hosts(run)
         with watching(
             listener,
             limits=LoadLimits(criteria),
             conditions=[lost, *(partial(_reached, deadline, self.clock) for deadline in deadlines)],
-            inquiries=[halt, *inquiries_of(criteria, run.service, self.metrics, self.clock)],
+            inquiries=[halt, *forbidden, *inquiries_of(criteria, run.service, self.metrics, self.clock)],
         ) as watch:
             yield watch
+
+    def _inquiries_of_forbidden_hosts(self, run: PlannedRun) -> list[Inquiry]:
+        """Return what to poll about forbidden hosts: nothing if none is a name, because only names change."""
+        if all(host.name is None for host in run.forbidden_hosts):
+            return []
+        ask = partial(why_forbidden_now, run.service, run.addresses, never=run.forbidden_hosts, resolve=self.resolve)
+        return [Inquiry(ask, name="the addresses of the forbidden hosts", every_s=FORBIDDEN_HOSTS_INTERVAL_S)]
 
     def _deadlines(self, run: PlannedRun, now: datetime) -> list[Deadline]:
         service = run.service

@@ -1,13 +1,14 @@
 """Checks where load may go: a name is resolved once, and load connects only to the addresses that were checked.
 
-A later change of the name therefore has no effect. A check without a clear answer refuses the load, with one
+A later change of the name therefore does not redirect the load. The names of forbidden hosts are resolved again during
+the load: one of them may move to an address of the load. A check without a clear answer refuses the load, with one
 exception: a forbidden name that does not exist has no address to protect.
 """
 
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from include.perf.catalogue.forbidden_hosts import ForbiddenHost, problems_of_service
 from include.perf.catalogue.network import Address, address_of, is_own, is_within, literal_of, network_with, why_no_host
@@ -42,11 +43,39 @@ def allowed_addresses(
     for problem in problems_of_service(service, never):
         raise HostRefused(f"{_refused(service)}: {problem}")
     addresses = _addresses_of(service, resolve)
-    forbidden = _Forbidden([known for host in never for known in _resolved(host, service, resolve)], is_own)
+    known = _all_resolved(never, service, resolve)
+    for host in known.without_address:
+        log.warning("the forbidden host %s has no address, so only its name is refused; check the name", host)
+    forbidden = _Forbidden(known.hosts, is_own)
     for address in addresses:
         if reason := _why_refused(address, service, forbidden):
             raise HostRefused(f"{_refused(service)}: {_found(service, address)}, {reason}")
     return tuple(map(str, addresses))
+
+
+def why_forbidden_now(
+    service: Service,
+    addresses: Sequence[str],
+    *,
+    never: Sequence[ForbiddenHost],
+    resolve: Resolver,
+    is_own: Callable[[Address], bool] = is_own,
+) -> str | None:
+    """Return why load on a service must end: a forbidden host now has one of its load's addresses; else ``None``.
+
+    Args:
+        addresses: those that the load goes to; the name of the service itself is not resolved again.
+        never: forbidden hosts; their names are resolved again.
+
+    Raises:
+        HostRefused: a forbidden name cannot be resolved.
+    """
+    known = _all_resolved([host for host in never if host.has_port(service.port)], service, resolve)
+    forbidden = _Forbidden(known.hosts, is_own)
+    for text in addresses:
+        if host := forbidden.at(address_of(text)):
+            return f"its load goes to {text}, and that is now {host} ({host.rule})"
+    return None
 
 
 def _addresses_of(service: Service, resolve: Resolver) -> list[Address]:
@@ -76,6 +105,25 @@ def _unknown(service: Service, what: str) -> TargetError:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """Forbidden hosts, one for each address or network, and those whose names have no address."""
+
+    hosts: Sequence[ForbiddenHost]
+    without_address: Sequence[ForbiddenHost]
+
+
+def _all_resolved(never: Sequence[ForbiddenHost], service: Service, resolve: Resolver) -> _Known:
+    hosts: list[ForbiddenHost] = []
+    without_address: list[ForbiddenHost] = []
+    for host in never:
+        resolved = _resolved(host, service, resolve)
+        hosts += resolved
+        if not resolved:
+            without_address.append(host)
+    return _Known(hosts=hosts, without_address=without_address)
+
+
 def _resolved(host: ForbiddenHost, service: Service, resolve: Resolver) -> list[ForbiddenHost]:
     """Return a copy of a forbidden host for each address of its name."""
     if host.name is None:
@@ -86,8 +134,6 @@ def _resolved(host: ForbiddenHost, service: Service, resolve: Resolver) -> list[
         if not (isinstance(err, socket.gaierror) and err.errno in NO_ADDRESS):
             raise _unresolved(host, service, err) from err
         found = []
-    if not found:
-        log.warning("the forbidden host %s has no address, so only its name is refused; check the name", host)
     return [replace(host, network=network_with(address)) for address in found]
 
 

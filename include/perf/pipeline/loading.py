@@ -1,8 +1,8 @@
 """Sending the load of a run: wait for a reservation, send the load, measure what the client saw."""
 
 import logging
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,6 +28,18 @@ MAX_VERSION = 80
 """Longer versions are cut, because they appear in messages."""
 
 
+MAX_RESERVATIONS = 5
+"""How often a load reserves addresses before it gives up on a host whose addresses change all the time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ReservedRun:
+    """A run with the addresses that its load goes to, and the reservation that covers them."""
+
+    run: PlannedRun
+    reservation: Reservation
+
+
 @dataclass(frozen=True, slots=True)
 class Loading:
     """Sends the load of a run, one load per target at a time, and asks the guard before each step."""
@@ -47,9 +59,8 @@ class Loading:
         if taken_over is not None:
             return taken_over
         guard.check_time(run)
-        run = guard.with_addresses(run)
-        with self._reserved(run) as reservation:
-            guard.check_time(run)
+        with self._reserved(run) as reserved:
+            run, reservation = reserved.run, reserved.reservation
             guard.check_ready(run)
             self.files.forget_figures()
             self.files.concurrent.write(ConcurrentLoads(loads=reservation.concurrent))
@@ -60,7 +71,37 @@ class Loading:
             self.files.deployed.write(Deployed(before=before, after=self._deploy_version(run)))
         return figures
 
-    def _reserved(self, run: PlannedRun) -> AbstractContextManager[Reservation]:
+    @contextmanager
+    def _reserved(self, run: PlannedRun) -> Iterator[_ReservedRun]:
+        """Wait for a reservation of the addresses that the host has when the load can start.
+
+        The wait may take hours, so time, halt, market and addresses are checked again after it. If the host has other
+        addresses by then, the reservation is released, and the new ones are reserved.
+
+        Raises:
+            TargetError: the host had other addresses after each of `MAX_RESERVATIONS` waits.
+        """
+        guard = self.outside.guard
+        run = guard.with_addresses(run)
+        for _ in range(MAX_RESERVATIONS):
+            with self._reservation_of(run) as reservation:
+                guard.check_time(run)
+                current = guard.with_addresses(run)
+                if set(current.addresses) <= set(run.addresses):
+                    yield _ReservedRun(run=current, reservation=reservation)
+                    return
+            log.info(
+                "%s: %s now has the addresses %s, so these are reserved instead of %s",
+                *(run, run.service.host, ", ".join(current.addresses), ", ".join(run.addresses)),
+            )
+            run = current
+        raise TargetError(
+            f"load on {run.service.name} cannot start: the addresses of its host {run.service.host} changed "
+            f"{MAX_RESERVATIONS} times while they were reserved, most recently to {', '.join(run.addresses)}; set "
+            "base_url to a name with stable addresses"
+        )
+
+    def _reservation_of(self, run: PlannedRun) -> AbstractContextManager[Reservation]:
         """Wait until no other load is on the target and the generators have capacity for this one."""
         shared = self.outside.generator.shared()
         targets = (*(f"{address}:{run.service.port}" for address in run.addresses), *([shared] if shared else []))

@@ -380,6 +380,27 @@ def test_a_halt_state_that_is_unreadable_for_a_minute_ends_the_load(
         assert reason_of(watch) == f"the halt state could not be read for 60 s{shown}"
 
 
+def test_a_forbidden_name_that_moves_to_the_target_ends_the_load(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is resolved again and again during the load."""
+    monkeypatch.setattr("include.perf.guards.guard.FORBIDDEN_HOSTS_INTERVAL_S", 0.01)
+    run = replace(run_of(), forbidden_hosts=read_forbidden_hosts(["10.9.0.0/16", "prod.example"]))
+    platform.resolve.answers["prod.example"] = [["10.1.0.7"], ["10.1.0.7"], ["10.0.0.7"]]
+    with guard_of(platform).watching(run, say_nothing) as watch:
+        assert reason_of(watch) == (
+            "its load goes to 10.0.0.7, and that is now prod.example (forbidden_hosts in services.yaml)"
+        )
+
+
+def test_forbidden_networks_are_not_polled(platform: Platform) -> None:
+    """They do not change, and the service's own name is not resolved again."""
+    run = replace(run_of(), forbidden_hosts=read_forbidden_hosts(["10.9.0.0/16", "[fd00::7]:443"]))
+    with guard_of(platform).watching(run, say_nothing) as watch:
+        assert watch.reason_to_stop() is None
+    assert platform.resolve.asked == []
+
+
 def test_the_stop_criteria_of_the_scenario_end_the_load(platform: Platform) -> None:
     """They apply to every run of the scenario; progress is forwarded."""
     brief = small_scenario(stop_when=[{"metric": "error_ratio", "above": 0.5, "window_s": 1}])

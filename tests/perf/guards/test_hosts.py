@@ -9,7 +9,7 @@ import pytest
 
 from include.perf.catalogue.forbidden_hosts import forbidden_by_production, read_forbidden_hosts
 from include.perf.catalogue.service import Service
-from include.perf.guards.hosts import allowed_addresses
+from include.perf.guards.hosts import allowed_addresses, why_forbidden_now
 from include.perf.model.errors import HostRefused, TargetError
 from tests.fakes.resolver import FakeResolver
 from tests.fakes.small_catalogue import small_service
@@ -271,3 +271,34 @@ def test_a_forbidden_address_of_one_interface_is_compared_without_the_interface(
     assert "fe80::7, and that is prod.example" in refusal(
         service, never=["prod.example"], orders_service=[["fe80::7"]], prod__example=[["fe80::7%eth0"]]
     )
+
+
+@pytest.mark.parametrize(
+    ("never", "answer", "reason"),
+    [
+        ("prod.example", ["10.1.0.7"], None),
+        ("prod.example", ["10.1.0.7", "10.0.0.7"], "its load goes to 10.0.0.7, and that is now prod.example "),
+        ("prod.example:8000", ["::ffff:10.0.0.7"], "its load goes to 10.0.0.7, and that is now prod.example:8000 "),
+        ("prod.example:443", ["10.0.0.7"], None),
+        ("prod.example", NO_NAME, None),
+    ],
+)
+def test_a_forbidden_name_may_move_to_an_address_under_load(never: str, answer: Any, reason: str | None) -> None:
+    """Its addresses are compared with those of the load, not with those that the service has now."""
+    resolve = FakeResolver(**{"prod.example": [answer] if isinstance(answer, list) else answer})
+    found = why_forbidden_now(
+        small_service(), ("10.0.0.6", "10.0.0.7"), never=read_forbidden_hosts([never]), resolve=resolve
+    )
+    assert found == (reason and reason + "(forbidden_hosts in services.yaml)")
+    assert ("orders-service", 8000) not in resolve.asked
+
+
+def test_a_forbidden_name_that_cannot_be_resolved_is_no_answer() -> None:
+    """The watch counts it as a source that cannot be read."""
+    with pytest.raises(HostRefused, match=r"prod\.example .* cannot be resolved"):
+        why_forbidden_now(
+            small_service(),
+            ("10.0.0.7",),
+            never=read_forbidden_hosts(["prod.example"]),
+            resolve=FakeResolver(**{"prod.example": NOT_NOW}),
+        )

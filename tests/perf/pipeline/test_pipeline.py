@@ -508,16 +508,66 @@ def test_a_load_that_ran_alone_has_nothing_to_note(platform: Platform) -> None:
 
 
 def test_the_load_goes_only_to_what_was_checked(platform: Platform) -> None:
-    """The name is resolved once before each load: that it leads elsewhere a moment later changes nothing."""
+    """The name is resolved before the reservation and after it; a later change does not redirect the load."""
     turns, generator = with_turns(platform)
-    platform.resolve.answers["orders-service"] = [["10.0.0.7"], ["10.0.0.8", "10.0.0.9"], ["8.8.8.8"]]
+    found = ["10.0.0.8", "10.0.0.9"]
+    platform.resolve.answers["orders-service"] = [["10.0.0.7"], found, found, ["8.8.8.8"]]
     platform.loaded()
     (order,) = generator.orders
     assert (order.addresses, order.lock_fd) == (("10.0.0.8", "10.0.0.9"), 7)
     assert turns.claims[0].targets == ("10.0.0.8:8000", "10.0.0.9:8000")
     # preflight, then health, and the versions before and after the load where a service tells them
     assert platform.target.asked == [("10.0.0.7",), ("10.0.0.8", "10.0.0.9")]
-    assert platform.resolve.asked == [("orders-service", 8000)] * 2
+    assert platform.resolve.asked == [("orders-service", 8000)] * 3
+
+
+def test_a_reservation_moves_with_the_addresses(platform: Platform) -> None:
+    """While the load waits, its host gets another address: that one is reserved, checked and loaded."""
+    turns, generator = with_turns(platform, refusals=3600)
+    old, new = ["10.0.0.7"], ["10.0.0.8", "10.0.0.9"]
+    platform.resolve.answers["orders-service"] = [old, old, new, new]
+    platform.loaded()
+    assert [claim.targets for claim in turns.claims[-2:]] == [
+        ("10.0.0.7:8000",),
+        ("10.0.0.8:8000", "10.0.0.9:8000"),
+    ]
+    assert [order.addresses for order in generator.orders] == [("10.0.0.8", "10.0.0.9")]
+    assert (generator.held, turns.is_held) == ([True], False)
+    assert platform.target.asked[1:] == [("10.0.0.8", "10.0.0.9")]
+
+
+def test_a_reservation_may_cover_more_addresses_than_the_load_uses(platform: Platform) -> None:
+    """An address that is gone needs no new reservation, and gets no load."""
+    turns, generator = with_turns(platform)
+    both, one = ["10.0.0.7", "10.0.0.8"], ["10.0.0.8"]
+    platform.resolve.answers["orders-service"] = [both, both, one]
+    platform.loaded()
+    assert [claim.targets for claim in turns.claims] == [("10.0.0.7:8000", "10.0.0.8:8000")]
+    assert [order.addresses for order in generator.orders] == [("10.0.0.8",)]
+
+
+def test_an_address_that_becomes_forbidden_during_the_wait_gets_no_load(platform: Platform) -> None:
+    """What was allowed an hour ago is checked again when the load can start; the reservation is released."""
+    turns, generator = with_turns(platform, refusals=3600)
+    platform.resolve.answers["orders-service"] = [["10.0.0.7"], ["10.0.0.7"], ["8.8.8.8"]]
+    record = platform.execute()
+    assert record.verdict is Verdict.INVALID
+    assert record.reasons[0].startswith(
+        "load on orders-service is refused: its host orders-service resolves to 8.8.8.8, "
+    )
+    assert (generator.loads, turns.is_held) == ([], False)
+
+
+def test_addresses_that_change_all_the_time_get_no_load(platform: Platform) -> None:
+    """The number of reservations is bounded, and the reason names the last address."""
+    turns, generator = with_turns(platform)
+    platform.resolve.answers["orders-service"] = [[f"10.0.0.{number}"] for number in range(1, 50)]
+    record = platform.execute()
+    assert record.reasons == (
+        "load on orders-service cannot start: the addresses of its host orders-service changed 5 times while they were "
+        "reserved, most recently to 10.0.0.7; set base_url to a name with stable addresses",
+    )
+    assert (len(turns.claims), generator.loads) == (5, [])
 
 
 def test_a_name_that_leads_elsewhere_gets_no_load_and_no_turn(platform: Platform) -> None:
