@@ -46,7 +46,7 @@ def shell(file: AlertFile, *arguments: str) -> str:
         store=lambda: file,
         user=lambda: "mara",
         clock=lambda: START,
-        acknowledged=lambda each: message(f"{each.by} knows"),
+        acknowledged=lambda silence: message(f"{silence.by} knows"),
     )
     options = argument_parser().parse_args(["alerts", *arguments])
     out = io.StringIO()

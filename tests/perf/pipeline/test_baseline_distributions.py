@@ -1,4 +1,4 @@
-"""Whose latency distributions a run is drawn beside: those of the very version that it was held to."""
+"""The latency distributions in a run's chart: those of the baseline version that it was compared with."""
 
 import logging
 from dataclasses import replace
@@ -25,8 +25,8 @@ def found(platform: Platform, record: RunRecord) -> tuple[Distribution, ...]:
     return baseline_distributions(record, store=platform.store, baselines=platform.baselines)
 
 
-def test_a_run_is_drawn_beside_the_runs_of_its_baseline(platform: Platform) -> None:
-    """What the first run left: 400 requests in its window; the second run's charts are given it."""
+def test_a_chart_shows_the_runs_of_the_baseline(platform: Platform) -> None:
+    """The first run left 400 requests in its window; the chart of the second run gets them."""
     record = platform.execute()
     (distribution,) = found(platform, record)
     assert distribution.total == 400
@@ -35,7 +35,7 @@ def test_a_run_is_drawn_beside_the_runs_of_its_baseline(platform: Platform) -> N
 
 
 def test_a_later_version_changes_nothing(platform: Platform) -> None:
-    """A run keeps to what it was held to, also when the baseline was replaced since; and is never beside itself."""
+    """The chart shows the version of the comparison, even if it was replaced since, and never the run itself."""
     record = platform.execute()
     before = found(platform, record)
     platform.promote(find_run(platform.store, record.run_id), reason="again", by="ana")
@@ -46,13 +46,13 @@ def test_a_later_version_changes_nothing(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("verdict", [Verdict.NO_BASELINE, Verdict.NOT_COMPARABLE, Verdict.INVALID])
-def test_what_was_not_compared_is_drawn_alone(platform: Platform, verdict: Verdict) -> None:
-    """A baseline beside it would mislead."""
+def test_a_run_without_a_comparison_is_drawn_alone(platform: Platform, verdict: Verdict) -> None:
+    """A baseline in its chart would mislead."""
     assert found(platform, replace(platform.execute(), verdict=verdict)) == ()
 
 
-def test_runs_of_earlier_versions_have_none(platform: Platform) -> None:
-    """The report is the same without; and a baseline may have gone altogether."""
+def test_runs_of_earlier_versions_have_no_distribution(platform: Platform) -> None:
+    """The report works without it, and also without a baseline."""
     record = platform.execute()
     for files in platform.store.runs_by_uri.values():
         files.pop(DISTRIBUTION_FILE, None)
@@ -61,8 +61,8 @@ def test_runs_of_earlier_versions_have_none(platform: Platform) -> None:
     assert found(platform, record) == ()
 
 
-def test_what_cannot_be_read_keeps_no_report(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
-    """A damaged file, and damaged baselines, are told in the log."""
+def test_unreadable_distributions_do_not_stop_the_report(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged file and damaged baselines are logged."""
     record = platform.execute()
     for files in platform.store.runs_by_uri.values():
         files[DISTRIBUTION_FILE] = b"damaged"
@@ -70,6 +70,6 @@ def test_what_cannot_be_read_keeps_no_report(platform: Platform, caplog: pytest.
         assert found(platform, record) == ()
         platform.baselines.problem = ConfigurationError("baselines.json is damaged")
         assert found(platform, record) == ()
-    first, second = (each.getMessage() for each in caplog.records if each.levelno == logging.WARNING)
+    first, second = (entry.getMessage() for entry in caplog.records if entry.levelno == logging.WARNING)
     assert "of the baseline is not drawn: memory://orders-service/brief/" in first
     assert second == "cannot read the baseline of orders-service in brief: baselines.json is damaged"

@@ -1,4 +1,4 @@
-"""The search for the highest rate that holds: what is tried, what is believed, and what is proposed."""
+"""The search for the highest rate that holds: the rates tried, the result, and the proposal."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +11,7 @@ from include.perf.pipeline.capacity import Capacity, Trial, described, search, t
 def trial(
     rate_rps: float, *problems: str, target_cores: float | None = 0.3, workers: int = 1, wanted_cores: float = 0.5
 ) -> Trial:
-    """Return a trial that held, unless it has problems."""
+    """Return a trial that held, or one with problems."""
     return Trial(
         rate_rps=rate_rps,
         workers=workers,
@@ -42,13 +42,13 @@ def holds_to(limit_rps: float) -> Callable[[float], Trial]:
     ids=["in between", "all", "none"],
 )
 def test_rates_double_and_then_close_in(limit_rps: float, tried: list[float]) -> None:
-    """A rate that fails is tried again before it is believed."""
+    """A rate that fails is tried a second time."""
     trials = list(search(holds_to(limit_rps), most_rps=3_000))
-    assert [each.rate_rps for each in trials] == tried
+    assert [trial.rate_rps for trial in trials] == tried
 
 
 def test_a_rate_that_fails_once_may_hold() -> None:
-    """The machine was busy with something else for a moment."""
+    """The machine may have been busy for a moment."""
     seen: list[float] = []
 
     def first_time_fails(rate_rps: float) -> Trial:
@@ -56,27 +56,27 @@ def test_a_rate_that_fails_once_may_hold() -> None:
         return trial(rate_rps, *(["busy"] if seen.count(rate_rps) == 1 and rate_rps == 400 else []))
 
     trials = list(search(first_time_fails, most_rps=800))
-    assert [(each.rate_rps, each.holds) for each in trials] == [(200, True), (400, False), (400, True), (800, True)]
+    assert [(trial.rate_rps, trial.holds) for trial in trials] == [(200, True), (400, False), (400, True), (800, True)]
 
 
-def test_the_first_rate_is_never_more_than_may_be_tried() -> None:
-    """A service may get 60/s at most."""
-    assert [each.rate_rps for each in search(holds_to(9_999), most_rps=60)] == [60]
+def test_the_first_rate_is_at_most_the_allowed_rate() -> None:
+    """A service may allow only 60/s."""
+    assert [trial.rate_rps for trial in search(holds_to(9_999), most_rps=60)] == [60]
 
 
-def test_no_more_workers_elsewhere_are_waited_for_than_there_are() -> None:
-    """One holds 3 000/s at most: beyond it the load would wait for a second one in vain."""
+def test_the_rate_is_limited_to_the_connected_workers() -> None:
+    """One worker holds 3 000/s; a higher rate would wait for a second worker that does not exist."""
 
     def there(rate_rps: float) -> Trial:
         return replace(trial(rate_rps), hosts=("load-1",))
 
     trials = list(search(there, most_rps=192_000))
-    assert [each.rate_rps for each in trials] == [200, 400, 800, 1_600, 3_000]
+    assert [trial.rate_rps for trial in trials] == [200, 400, 800, 1_600, 3_000]
     assert within_reach(192_000, trials) == 3_000
 
 
-def test_the_proposal_leaves_room() -> None:
-    """70 % of 1 300/s are 910/s, and a worker of two holds half of 1 300/s."""
+def test_the_proposal_has_headroom() -> None:
+    """70 % of 1 300/s are 910/s, and each of two workers holds half of 1 300/s."""
     found = Capacity(trials=(trial(800, workers=2), trial(1_300, workers=2), trial(1_600, "saturated")), most_rps=6_000)
     assert (found.best, found.capacity_rps, found.is_targets_limit) == (found.trials[1], 910.0, False)
     assert list(described(found)) == [
@@ -86,15 +86,15 @@ def test_the_proposal_leaves_room() -> None:
     ]
 
 
-def test_a_target_at_its_limit_is_told() -> None:
-    """What answered wanted 0.95 cores at the rate that did not hold: the generators may hold more."""
+def test_a_target_at_its_limit_is_reported() -> None:
+    """It needed 0.95 cores at the rate that did not hold, so the generators may hold more."""
     found = Capacity(trials=(trial(800), trial(1_600, "some failed", target_cores=0.95)), most_rps=6_000)
     assert found.is_targets_limit
     assert "the answering process was at its limit, not the generators" in "; ".join(described(found))
 
 
-def test_a_machine_that_was_busy_with_something_else_is_told() -> None:
-    """The generators wanted 0.14 cores and were late: that is no limit of theirs."""
+def test_a_busy_machine_is_reported() -> None:
+    """The generators needed 0.14 cores and were late, so they were not at their limit."""
     found = Capacity(trials=(trial(330), trial(360, "late", wanted_cores=0.14)), most_rps=6_000)
     assert (found.is_disturbed, found.is_targets_limit) == (True, False)
     assert "the machine was busy with something else; try again when it is idle" in "; ".join(described(found))
@@ -103,20 +103,20 @@ def test_a_machine_that_was_busy_with_something_else_is_told() -> None:
 
 
 def test_a_search_that_ends_at_its_bound_says_so() -> None:
-    """Nobody may take 3 000/s for the limit of the machines."""
+    """3 000/s is then not the limit of the machines."""
     found = Capacity(trials=(trial(3_000),), most_rps=3_000)
     assert "no rate above 3000/s was tried (--max-rate; 3000/s per worker)" in list(described(found))
 
 
-def test_nothing_is_proposed_where_nothing_held() -> None:
-    """The reasons stand with each step."""
+def test_nothing_is_proposed_if_no_rate_held() -> None:
+    """The reasons are printed with each step."""
     found = Capacity(trials=(trial(200, "saturated"),), most_rps=3_000)
     assert (found.best, found.capacity_rps) == (None, None)
     assert list(described(found)) == ["no rate held; see the reasons above"]
 
 
-def test_where_the_workers_ran_is_told() -> None:
-    """Each host once."""
+def test_the_hosts_of_the_workers_are_reported() -> None:
+    """Each host appears once."""
     found = Capacity(trials=(replace(trial(900, workers=3), hosts=("b", "a", "a")),), most_rps=9_000)
     assert next(described(found)) == "the highest rate that held is 900/s, by 3 workers on a, b: 300/s per worker"
 
@@ -126,5 +126,5 @@ def test_where_the_workers_ran_is_told() -> None:
     [(1_131.4, 1_100, 1_100), (1_199, 1_200, 1_100), (910, 910, 910), (99.9, 100, 99), (2_100, 2_100, 2_100)],
 )
 def test_rates_have_two_digits(rate_rps: float, rounded: float, down: float) -> None:
-    """What was measured is not known better."""
+    """That is the precision of the measurement."""
     assert (two_digits(rate_rps), two_digits(rate_rps, round_down=True)) == (rounded, down)

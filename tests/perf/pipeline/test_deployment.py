@@ -1,4 +1,4 @@
-"""The deploy version: where it is told, what is no version, and what cannot be had."""
+"""The deploy version: where it is read, what is not a version, and what happens if it cannot be read."""
 
 import logging
 from dataclasses import replace
@@ -36,7 +36,7 @@ class LabelledMetrics(FakeMetrics):
 
 
 def told(document: Any, **where: Any) -> str | None:
-    """Return the version that a service tells at its path."""
+    """Return the version that a service reports at its path."""
     target = FakeTarget()
     target.documents = [document]
     service = small_service(deploy_version={"path": "/version", **where})
@@ -45,8 +45,8 @@ def told(document: Any, **where: Any) -> str | None:
     return version
 
 
-def test_a_service_that_does_not_tell() -> None:
-    """Nobody is asked."""
+def test_a_service_without_a_deploy_version() -> None:
+    """Nothing is requested."""
     assert read_deploy_version(small_service(), ADDRESSES, FakeTarget(), FakeMetrics({}), at=START) is None
 
 
@@ -61,31 +61,37 @@ def test_a_service_that_does_not_tell() -> None:
     ],
 )
 def test_a_field_of_json(document: Any, field: str, version: str) -> None:
-    """By its dotted path; on one line, and no longer than people read."""
+    """It is found by its dotted path, put on one line, and cut."""
     assert told(document, field=field) == version
 
 
-NO_VERSIONS = [{}, [], "2.4.1", None, *({"version": each} for each in (None, True, "", " \n", ["1"], {"tag": "1"}))]
+NO_VERSIONS = [
+    {},
+    [],
+    "2.4.1",
+    None,
+    *({"version": version} for version in (None, True, "", " \n", ["1"], {"tag": "1"})),
+]
 
 
 @pytest.mark.parametrize("document", NO_VERSIONS)
-def test_what_is_no_version(document: Any) -> None:
-    """Nothing, nothing readable, or not where it should be."""
+def test_an_answer_without_a_version_is_an_error(document: Any) -> None:
+    """The field is missing, empty, not text, or elsewhere."""
     with pytest.raises(TargetError, match=r"^orders-service reports no version: its answer has no text at 'version'"):
         told(document)
 
 
 def test_a_label_of_a_metric() -> None:
-    """The query knows the service's selector."""
+    """The query contains the selector of the service."""
     metrics = LabelledMetrics({"tag": "2.4.1"})
     service = small_service(deploy_version={"query": "max by (tag) (build_info{$selector})", "label": "tag"})
     assert read_deploy_version(service, ADDRESSES, FakeTarget(), metrics, at=START) == "2.4.1"
     assert metrics.questions == [(f"max by (tag) (build_info{{{SELECTOR}}})", "tag")]
 
 
-def test_what_cannot_be_had_is_an_error() -> None:
-    """Who asks decides what that means."""
-    by_path, by_query = (small_service(deploy_version=each) for each in ({"path": "/v"}, {"query": "x"}))
+def test_a_version_that_cannot_be_read_is_an_error() -> None:
+    """The caller decides what that means."""
+    by_path, by_query = (small_service(deploy_version=source) for source in ({"path": "/v"}, {"query": "x"}))
     with pytest.raises(TargetError, match="returned 404 instead of 200"):
         read_deploy_version(by_path, ADDRESSES, FakeTarget(), FakeMetrics({}), at=START)
     with pytest.raises(NoData):
@@ -96,44 +102,44 @@ def test_what_cannot_be_had_is_an_error() -> None:
 
 
 def telling(platform: Platform, *versions: str) -> Platform:
-    """Let the service tell its version, one answer after another."""
+    """Let the service report its versions, one per request."""
     service = small_service(deploy_version={"path": "/version"})
     platform.catalogue = replace(platform.catalogue, services={service.name: service})
-    platform.target.documents = [{"version": each} for each in versions]
+    platform.target.documents = [{"version": version} for version in versions]
     return platform
 
 
 def test_the_version_is_in_the_record(platform: Platform) -> None:
-    """The same before and after the load."""
+    """It is the same before and after the load."""
     record = telling(platform, "2.4.1").execute()
     assert (record.verdict, record.deploy_version) == (Verdict.NO_BASELINE, "2.4.1")
 
 
 def test_a_deployment_during_the_load_makes_the_run_invalid(platform: Platform) -> None:
-    """Figures of two versions are of neither; a second try of the load asks again."""
+    """The figures belong to neither version; a second try of the load reads the version again."""
     record = telling(platform, "2.4.0", "2.4.1").execute()
     assert record.verdict is Verdict.INVALID
     assert record.validity == (
         "the service was deployed during the run: version 2.4.0 before the load, 2.4.1 after it; start a new run",
     )
     uri = platform.plan()
-    platform.target.documents = [{"version": each} for each in ("2.4.1", "2.4.2", "2.4.2")]
+    platform.target.documents = [{"version": version} for version in ("2.4.1", "2.4.2", "2.4.2")]
     for stage in (platform.run_stages.stage_data, platform.run_stages.run_load, platform.run_stages.run_load):
         stage(uri)
     platform.run_stages.scrape(uri)
     assert platform.night_stages.compare([uri])[uri] is Verdict.NO_BASELINE
 
 
-def test_a_version_that_cannot_be_had_is_only_a_warning(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
-    """The run is as good without it."""
+def test_an_unreadable_version_is_only_a_warning(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
+    """The run does not need it."""
     with caplog.at_level(logging.WARNING):
         record = telling(platform).execute()
     assert (record.verdict, record.deploy_version) == (Verdict.NO_BASELINE, None)
     assert "cannot read the deployed version of orders-service: GET " in caplog.text
 
 
-def test_a_service_that_tells_nothing_is_not_asked(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
-    """Nor is anything logged of it."""
+def test_no_version_is_read_without_a_deploy_version(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged, either."""
     with caplog.at_level(logging.WARNING):
         assert platform.execute().deploy_version is None
     assert "deploy version" not in caplog.text

@@ -1,4 +1,4 @@
-"""What a later try of a load makes of what an earlier one left: nothing is sent twice at once, and nothing is lost."""
+"""What a later try of a load does with what an earlier try left: no load runs twice at once, and nothing is lost."""
 
 from datetime import timedelta
 
@@ -16,12 +16,12 @@ RUN_S = 15
 
 
 def files_of(platform: Platform, uri: str) -> StageFiles:
-    """Return what the stages of a run leave."""
+    """Return the stage files of a run."""
     return StageFiles(platform.store, uri)
 
 
 def killed(platform: Platform) -> str:
-    """Return a run whose load was killed in the middle: rows, no summary, and a try that never ended."""
+    """Return a run whose load was killed: it has rows, no summary, and an open try."""
     platform.generator.is_killed = True
     uri = platform.plan()
     platform.run_stages.stage_data(uri)
@@ -52,16 +52,16 @@ def record_of(platform: Platform, uri: str) -> tuple[Verdict, tuple[str, ...]]:
     return record.verdict, record.notes
 
 
-def test_a_load_that_comes_to_its_end_leaves_no_open_try(platform: Platform) -> None:
-    """Then a second one is somebody's wish, and the load is sent again."""
+def test_a_completed_load_leaves_no_open_try(platform: Platform) -> None:
+    """A second one was requested, so the load is sent again."""
     uri = platform.loaded()
     assert files_of(platform, uri).tries.read_or(Tries()) == Tries()
     platform.run_stages.run_load(uri)
     assert len(platform.generator.loads) == 2
 
 
-def test_a_load_that_fails_leaves_no_open_try(platform: Platform) -> None:
-    """It said why."""
+def test_a_failed_load_leaves_no_open_try(platform: Platform) -> None:
+    """It has reported its error."""
     platform.generator.problem = LoadError("no record")
     with pytest.raises(LoadError):
         platform.loaded()
@@ -70,30 +70,30 @@ def test_a_load_that_fails_leaves_no_open_try(platform: Platform) -> None:
 
 
 class Looking:
-    """Looks at the tries of a run when its load begins and when it is over."""
+    """Records the tries of a run when its load begins and when it ends."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self.seen: list[Tries] = []
 
     def load_began(self, _: SentLoad) -> None:
-        """Look."""
+        """Record the tries."""
         (uri,) = self._platform.store.runs_by_uri
         self.seen.append(files_of(self._platform, uri).tries.read_or(Tries()))
 
     load_ended = load_began
 
 
-def test_while_a_load_is_sent_its_try_is_open(platform: Platform) -> None:
-    """Who is killed then leaves it so."""
+def test_a_try_is_open_while_its_load_is_sent(platform: Platform) -> None:
+    """A killed load leaves it open."""
     looking = Looking(platform)
     platform.observers = (looking,)
     platform.loaded()
     assert looking.seen == [Tries(open_since=START)] * 2
 
 
-def test_a_killed_try_is_marked_aborted_and_the_load_begins_anew(platform: Platform) -> None:
-    """The record tells of it, and its rows are kept."""
+def test_a_killed_try_is_marked_as_aborted_and_the_load_starts_again(platform: Platform) -> None:
+    """The record mentions it, and its rows are kept."""
     uri = killed(platform)
     first_rows = platform.store.runs_by_uri[uri][REQUESTS_FILE]
     platform.clock.move(60)
@@ -110,8 +110,8 @@ def test_a_killed_try_is_marked_aborted_and_the_load_begins_anew(platform: Platf
     )
 
 
-def test_a_stopped_try_is_set_aside_as_well(platform: Platform) -> None:
-    """Its task lived long enough to measure what there was; a second try does not mix with that."""
+def test_a_stopped_try_is_also_set_aside(platform: Platform) -> None:
+    """Its task measured a part of the load; the second try does not mix with it."""
     platform.generator.log_changes = {"ended": "stopped: the process that supervises its task is gone"}
     uri = platform.loaded()
     platform.generator.log_changes = {}
@@ -125,7 +125,7 @@ def test_a_stopped_try_is_set_aside_as_well(platform: Platform) -> None:
 
 
 def test_a_stopped_try_is_set_aside_once(platform: Platform) -> None:
-    """However many tries come after it that may send nothing."""
+    """Later tries that send nothing do not repeat it."""
     platform.generator.log_changes = {"ended": "stopped: the process that supervises its task is gone"}
     uri = platform.loaded()
     platform.halt_reason = "load is halted by ana"
@@ -135,8 +135,8 @@ def test_a_stopped_try_is_set_aside_once(platform: Platform) -> None:
     assert len(files_of(platform, uri).tries.read_or(Tries()).aborted) == 1
 
 
-def test_every_killed_try_is_told(platform: Platform) -> None:
-    """Numbered, in order."""
+def test_every_killed_try_is_in_the_notes(platform: Platform) -> None:
+    """They are numbered in order."""
     uri = killed(platform)
     later = START + timedelta(minutes=5)
     files_of(platform, uri).tries.write(Tries(aborted=(START,), open_since=later))
@@ -147,8 +147,8 @@ def test_every_killed_try_is_told(platform: Platform) -> None:
     assert [note.split(" of ")[0] for note in notes] == ["try 1", "try 2"]
 
 
-def test_a_whole_load_whose_task_was_killed_before_it_was_measured_is_taken_over(platform: Platform) -> None:
-    """Its rows are all there: it is not sent again."""
+def test_a_completed_load_is_used_if_its_task_was_killed_before_measuring(platform: Platform) -> None:
+    """All of its rows exist, so it is not sent again."""
     uri = unmeasured(platform)
     platform.run_stages.run_load(uri)
     assert len(platform.generator.loads) == 1
@@ -167,17 +167,15 @@ def test_a_whole_load_whose_task_was_killed_before_it_was_measured_is_taken_over
     ],
     ids=["stopped", "a worker lost", "of an earlier try"],
 )
-def test_what_is_not_the_whole_load_of_that_try_is_not_taken_over(
-    platform: Platform, changes: dict[str, object]
-) -> None:
-    """The load is sent anew."""
+def test_an_incomplete_load_is_not_used(platform: Platform, changes: dict[str, object]) -> None:
+    """The load is sent again."""
     uri = unmeasured(platform, **changes)
     platform.run_stages.run_load(uri)
     assert len(platform.generator.loads) == 2
 
 
-def test_a_try_that_still_runs_is_waited_for_and_taken_over(platform: Platform) -> None:
-    """Airflow gave it up, and it did not hear of it: it ends, and its figures are this run's."""
+def test_a_running_try_is_waited_for_and_used(platform: Platform) -> None:
+    """Airflow gave up its task, but the load went on; its figures are those of the run."""
     uri = platform.loaded()
     files = files_of(platform, uri)
     figures = files.load.read()
@@ -191,8 +189,8 @@ def test_a_try_that_still_runs_is_waited_for_and_taken_over(platform: Platform) 
     assert files.tries.read_or(Tries()) == Tries()
 
 
-def test_a_try_that_was_stopped_while_it_is_waited_for_is_set_aside(platform: Platform) -> None:
-    """What it measured is no load of this run, whether it is found at once or a moment later."""
+def test_a_try_that_stops_while_it_is_waited_for_is_set_aside(platform: Platform) -> None:
+    """Its figures are not those of a complete load, whenever that is found."""
     platform.generator.log_changes = {"ended": "stopped: the process that supervises its task is gone"}
     uri = platform.loaded()
     platform.generator.log_changes = {}
@@ -209,7 +207,7 @@ def test_a_try_that_was_stopped_while_it_is_waited_for_is_set_aside(platform: Pl
 def test_a_try_that_fails_while_it_is_waited_for_is_not_called_killed(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It said why, and the load begins anew."""
+    """It reported its error, and the load starts again."""
     uri = killed(platform)
     files = files_of(platform, uri)
     platform.reservations.running = [frozenset({files.read_spec().run_id})]
@@ -221,7 +219,7 @@ def test_a_try_that_fails_while_it_is_waited_for_is_not_called_killed(
 
 
 def test_a_try_that_never_ends_is_an_error(platform: Platform) -> None:
-    """Nothing is sent beside it; the error says what to end."""
+    """No other load is sent; the error says which processes to end."""
     uri = killed(platform)
     run_id = files_of(platform, uri).read_spec().run_id
     platform.reservations.running = [frozenset({run_id})] * 1000
@@ -230,8 +228,8 @@ def test_a_try_that_never_ends_is_an_error(platform: Platform) -> None:
     assert len(platform.generator.loads) == 1
 
 
-def test_nobody_waits_for_an_earlier_try_once_load_is_halted(platform: Platform) -> None:
-    """The switch stops that one, too."""
+def test_a_halt_ends_the_wait_for_an_earlier_try(platform: Platform) -> None:
+    """The halt stops that try, too."""
     uri = killed(platform)
     platform.reservations.running = [frozenset({files_of(platform, uri).read_spec().run_id})] * 3
     platform.halt_reason = "load is halted by ana"
@@ -240,8 +238,8 @@ def test_nobody_waits_for_an_earlier_try_once_load_is_halted(platform: Platform)
 
 
 @pytest.mark.parametrize("running", [None, frozenset({"another-run"})])
-def test_who_cannot_be_seen_to_run_is_dead(platform: Platform, running: frozenset[str] | None) -> None:
-    """What runs of others is no reason to wait, and where nobody ever took a lock nothing runs."""
+def test_a_try_without_a_reservation_is_dead(platform: Platform, running: frozenset[str] | None) -> None:
+    """The reservations of other runs do not matter, and without any reservation nothing runs."""
     uri = killed(platform)
     platform.reservations.running = [running]
     platform.run_stages.run_load(uri)

@@ -1,4 +1,4 @@
-"""What a dry run and a smoke run say, word for word."""
+"""The text of a dry run and of a smoke run."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -53,7 +53,7 @@ FAILED = replace(RESULT, endpoint="positions", path="GET /positions?instrument=E
 
 
 def test_a_load_that_would_be_sent() -> None:
-    """Where to, when, how much in all and to each endpoint, and what the first request of each says."""
+    """Its target, its time, its requests by endpoint, and the first request to each."""
     assert loads_in_words([LOAD]) == (
         "brief · orders-service (staging): would be sent\n"
         "  to       http://orders-service:8000 (10.0.0.7, 10.0.0.8)\n"
@@ -65,7 +65,7 @@ def test_a_load_that_would_be_sent() -> None:
 
 
 def test_a_load_that_would_be_refused() -> None:
-    """It says so first, with every reason; what cannot be known is left out."""
+    """This comes first, with all reasons; unknown parts are left out."""
     refused = replace(LOAD, refused=("load is halted", "it is too late"), addresses=(), endpoints=())
     assert loads_in_words([refused]) == (
         "brief · orders-service (staging): would NOT be sent\n"
@@ -77,8 +77,8 @@ def test_a_load_that_would_be_refused() -> None:
     )
 
 
-def test_loads_are_told_apart_by_an_empty_line() -> None:
-    """In their order; of none nothing is said."""
+def test_loads_are_separated_by_an_empty_line() -> None:
+    """They are in order; without loads the text is empty."""
     other = replace(LOAD, service="rates-service", environment="live")
     one, two = loads_in_words([LOAD, other]).split("\n\n")
     assert one == loads_in_words([LOAD])
@@ -95,7 +95,7 @@ def test_loads_are_told_apart_by_an_empty_line() -> None:
     ],
 )
 def test_a_body_is_one_short_line(body: str, shown: str) -> None:
-    """Market data is text from outside, too."""
+    """Market data is also text from outside."""
     endpoint = replace(PLACE, example=("/orders", body))
     assert loads_in_words([replace(LOAD, endpoints=(endpoint,))]).splitlines()[4:] == [
         f"    240,040  POST /orders{shown}"
@@ -106,7 +106,7 @@ def test_a_body_is_one_short_line(body: str, shown: str) -> None:
 
 
 def test_endpoints_that_are_all_good() -> None:
-    """A table and nothing else; no answer has no time."""
+    """Only a table; an endpoint without an answer has no time."""
     other = replace(RESULT, service="engine", endpoint="state", slowest_s=None)
     assert smoke_in_words([RESULT, other]) == (
         "| service        | endpoint | answers | slowest |\n"
@@ -116,8 +116,8 @@ def test_endpoints_that_are_all_good() -> None:
     )
 
 
-def test_what_is_wrong_stands_below_the_table() -> None:
-    """With the request that failed, so that it can be tried by hand."""
+def test_problems_follow_the_table() -> None:
+    """They contain the failed request, so that a person can repeat it."""
     assert smoke_in_words([RESULT, replace(FAILED, problem='HTTP 422: {"detail": "instrument"}')]) == (
         "| service        | endpoint  | answers       | slowest |\n"
         "| -------------- | --------- | ------------- | ------: |\n"
@@ -128,7 +128,7 @@ def test_what_is_wrong_stands_below_the_table() -> None:
 
 
 def test_a_hostile_answer_stays_on_its_line(platform: Platform) -> None:
-    """A service can neither add a row to the table nor another problem, nor colour the terminal."""
+    """A service can add neither a row nor a problem, nor colour the terminal."""
     hostile = b"| x | y | good | 0 |\n\x1b[32mGET /positions: all is well\r\n\xe2\x80\xa8 <b>\xff" + b"z" * 300
     platform.target.answers["/orders"] = Answered(status=500, body=hostile)
     lines = smoke_in_words(smoke("orders", platform.outside)).splitlines()

@@ -1,4 +1,4 @@
-"""The stages of a run: every verdict, everything that can go wrong on the way, and what is left behind."""
+"""The stages of a run: every verdict, every failure on the way, and the files that stay."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -50,7 +50,7 @@ def verdict_of(platform: Platform, uri: str) -> Verdict:
 
 
 def test_no_baseline(platform: Platform) -> None:
-    """The first run of a cell has nothing to be compared with."""
+    """The first run of a cell (one service under one scenario) has nothing to be compared with."""
     record = platform.execute()
     assert record.verdict is Verdict.NO_BASELINE
     assert record.reasons == ("there is no baseline yet; to record one, trigger a run with update_baseline",)
@@ -71,15 +71,15 @@ def test_regression(platform: Platform) -> None:
     platform.with_baseline().generator.latency_s = 0.08
     record = platform.execute()
     assert record.verdict is Verdict.REGRESSION
-    assert [(each.metric, each.is_worse, each.severity) for each in record.deviations] == [
+    assert [(deviation.metric, deviation.is_worse, deviation.severity) for deviation in record.deviations] == [
         (name, True, Severity.WARNING) for name in ("latency_p50", "latency_p95", "latency_p99")
     ]
-    for each in record.deviations:  # (2 × 40 ms + 1 ms) / (40 ms + 1 ms), 1 ms being the wait before it is sent
-        assert each.shift.ratio == pytest.approx((each.baseline - 0.001) / each.baseline, abs=1e-4)
+    for deviation in record.deviations:  # (2 × 40 ms + 1 ms) / (40 ms + 1 ms), 1 ms being the wait before it is sent
+        assert deviation.shift.ratio == pytest.approx((deviation.baseline - 0.001) / deviation.baseline, abs=1e-4)
 
 
 def test_regression_by_errors(platform: Platform) -> None:
-    """Every tenth request fails: 20 of 200 are 10 points more than none, and 2/s less throughput are no 30 %."""
+    """Every tenth request fails: 20 of 200 are 10 points more than none, and 2/s less throughput are below 30 %."""
     platform.with_baseline().generator.failed_every = 10
     record = platform.execute()
     assert record.verdict is Verdict.REGRESSION
@@ -92,15 +92,15 @@ def test_regression_by_errors(platform: Platform) -> None:
 
 
 def test_improvement(platform: Platform) -> None:
-    """A quarter of the latency is better, and no alarm."""
+    """A quarter of the latency is better, and alerts nobody."""
     platform.with_baseline().generator.latency_s = 0.01
     record = platform.execute()
     assert record.verdict is Verdict.IMPROVEMENT
-    assert {(each.is_worse, each.severity) for each in record.deviations} == {(False, Severity.DIGEST)}
+    assert {(deviation.is_worse, deviation.severity) for deviation in record.deviations} == {(False, Severity.DIGEST)}
 
 
 def test_not_comparable(platform: Platform) -> None:
-    """Another rate is another load."""
+    """A different rate is a different load."""
     record = platform.with_baseline().execute(rate_rps=50)
     assert record.verdict is Verdict.NOT_COMPARABLE
     assert record.reasons == (
@@ -110,7 +110,7 @@ def test_not_comparable(platform: Platform) -> None:
 
 
 def test_invalid(platform: Platform) -> None:
-    """A generator that was late says nothing about the service, however bad its figures look."""
+    """If the generator was late, the figures say nothing about the service."""
     platform.with_baseline().generator.log_changes = {"schedule_lags": counts_of(0.5)}
     platform.generator.latency_s = 3.0
     record = platform.execute()
@@ -124,7 +124,7 @@ def test_invalid(platform: Platform) -> None:
 
 
 def test_skipped(platform: Platform) -> None:
-    """One switch stops all runs, before the target is even looked at."""
+    """A halt stops all runs before the target is checked."""
     platform.halt_reason = HALTED
     record = platform.execute()
     assert record.verdict is Verdict.SKIPPED
@@ -138,7 +138,7 @@ def test_skipped(platform: Platform) -> None:
 
 
 def test_data_with_a_problem_ends_the_run_before_any_load(platform: Platform) -> None:
-    """The record says which line, and nothing was sent."""
+    """The record names the line, and nothing was sent."""
     path = platform.catalogue.data_path(platform.catalogue.scenario("brief"))
     path.write_text(path.read_text(encoding="utf-8").replace("EUR_USD", "euro", 1), encoding="utf-8")
     uri = platform.plan()
@@ -155,7 +155,7 @@ def test_data_with_a_problem_ends_the_run_before_any_load(platform: Platform) ->
 
 
 def test_a_target_that_is_down_gets_no_load(platform: Platform) -> None:
-    """The reason is the target's own, and it is no verdict about performance."""
+    """The reason is that of the target, and no verdict about performance."""
     platform.target.problem = DOWN
     record = platform.execute()
     assert (record.verdict, record.reasons) == (Verdict.INVALID, (DOWN,))
@@ -183,8 +183,8 @@ CANNOT_SAY = "cannot check whether Prometheus scrapes orders-service: "
         (QueryRejected("parse error"), f"{CANNOT_SAY}parse error"),
     ],
 )
-def test_without_prometheus_no_load(platform: Platform, answer: float | Exception, reason: str) -> None:
-    """A load that nobody watches would be for nothing."""
+def test_a_target_that_is_not_scraped_gets_no_load(platform: Platform, answer: float | Exception, reason: str) -> None:
+    """Its load could not be measured."""
     platform.metrics.answers[IS_SCRAPED] = answer
     with pytest.raises(RunError) as caught:
         platform.run_stages.preflight(platform.plan())
@@ -194,8 +194,8 @@ def test_without_prometheus_no_load(platform: Platform, answer: float | Exceptio
     assert platform.generator.loads == []
 
 
-def test_the_guard_stands_before_the_load_too(platform: Platform) -> None:
-    """A load may wait hours for its turn: what held at preflight is asked again."""
+def test_the_guard_checks_again_before_the_load(platform: Platform) -> None:
+    """A load may wait for hours after preflight."""
     uri = platform.plan()
     platform.run_stages.stage_data(uri)
     platform.run_stages.preflight(uri)
@@ -207,7 +207,7 @@ def test_the_guard_stands_before_the_load_too(platform: Platform) -> None:
 
 
 def test_a_second_try_of_preflight_forgets_the_first(platform: Platform) -> None:
-    """Once the target is up, the run goes on as if nothing had been."""
+    """Once the target is up, the run continues without a trace of the failure."""
     uri = platform.plan()
     platform.run_stages.stage_data(uri)
     platform.target.problem = DOWN
@@ -223,7 +223,7 @@ def test_a_second_try_of_preflight_forgets_the_first(platform: Platform) -> None
 
 
 def test_the_load_is_what_was_planned(platform: Platform) -> None:
-    """The generator gets the load of the plan, and its progress is passed on."""
+    """The generator gets the planned load, and its progress is forwarded."""
     heard = []
     uri = platform.plan(rate_rps=8)
     execute([uri], platform.outside, on_progress=heard.append)
@@ -242,7 +242,7 @@ def test_a_generator_that_leaves_no_record(platform: Platform) -> None:
 
 
 def test_a_generator_that_is_killed(platform: Platform) -> None:
-    """Rows without a summary are no record; the rows are kept for whoever looks."""
+    """Rows without a summary are not a record; the rows are kept for analysis."""
     platform.generator.is_killed = True
     uri = platform.plan()
     (record,) = platform.execute_planned(uri)
@@ -255,7 +255,7 @@ def test_a_generator_that_is_killed(platform: Platform) -> None:
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, MemoryError])
 def test_a_killed_stage_leaves_no_reason_and_the_record_says_so(platform: Platform, kind: type[BaseException]) -> None:
-    """A task ended from outside writes nothing; no figures and no reason are still no pass."""
+    """A killed task writes nothing; a run without figures and without a reason does not pass."""
     platform.generator.problem = kind()
     with pytest.raises(kind):
         platform.loaded()
@@ -266,8 +266,8 @@ def test_a_killed_stage_leaves_no_reason_and_the_record_says_so(platform: Platfo
     )
 
 
-def test_a_killed_second_try_does_not_stand_on_the_first(platform: Platform) -> None:
-    """The figures of an earlier load are not those of this one, whose rows lie there now."""
+def test_a_killed_second_try_does_not_use_the_figures_of_the_first(platform: Platform) -> None:
+    """They belong to another load than the rows in the folder."""
     uri = platform.loaded()
     platform.run_stages.scrape(uri)
     platform.generator.problem = KeyboardInterrupt()
@@ -277,7 +277,7 @@ def test_a_killed_second_try_does_not_stand_on_the_first(platform: Platform) -> 
 
 
 def test_a_load_stopped_in_its_warm_up_still_has_a_record(platform: Platform) -> None:
-    """There is no measured window: no rate, no figures, no division by zero."""
+    """Without a measured window there are no rate and no figures, and no division by zero."""
     end = START.timestamp() + 2
     platform.generator.log_changes = {"ended": "stopped by SIGTERM", "measured_from": end, "measured_to": end}
     record = platform.execute()
@@ -295,8 +295,8 @@ OTHER = replace(
 BUSY = Occupied("10.0.0.7:8000 is under load by run r0 (overnight_processing on rates-service)")
 
 
-class Turns(FakeReservations):
-    """Grants what it is told to, as often as it is told to, and knows what is held.
+class GrantedReservations(FakeReservations):
+    """Grants reservations as a test says, and records which ones are held.
 
     Attributes:
         capacities: what all loads together might send, each time it was asked.
@@ -314,7 +314,7 @@ class Turns(FakeReservations):
 
     @contextmanager
     def reserve(self, claim: ReservationRequest, *, capacity_rps: float) -> Iterator[Reservation]:
-        """Grant a claim, or raise the next problem."""
+        """Grant a reservation, or raise the next problem."""
         self.capacities.append(capacity_rps)
         with super().reserve(claim, capacity_rps=capacity_rps) as granted:
             self._clock.move(self._grant_s)
@@ -327,58 +327,60 @@ class Turns(FakeReservations):
 
 @dataclass(slots=True, kw_only=True)
 class Watched(FakeGenerator):
-    """Notes whether its turn is held while it sends, and asks the watch as the real one does.
+    """Records whether its reservation is held while it sends, and asks the watch as the real generator does.
 
     Attributes:
-        turns: what it is held by.
+        reservations: those that it records.
         takes_s: how much longer than planned it takes.
         held: whether its turn was held, each time.
         reasons: what the watch answered when it had ended.
     """
 
-    turns: Turns
+    reservations: GrantedReservations
     takes_s: float = 0
     held: list[bool] = field(default_factory=list)
     reasons: list[str | None] = field(default_factory=list)
 
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
-        """Send as the fake does, and look."""
-        self.held.append(self.turns.is_held)
+        """Send as the fake does, and record what is held."""
+        self.held.append(self.reservations.is_held)
         FakeGenerator.run(self, order, watch=watch)
         self.clock.move(self.takes_s)
         self.reasons.append(watch.reason_to_stop())
 
 
-def with_turns(platform: Platform, *, takes_s: float = 0, **turns: Any) -> tuple[Turns, Watched]:
-    """Let turns be granted as a test says."""
-    made = Turns(platform.clock, **turns)
-    generator = Watched(clock=platform.clock, turns=made, takes_s=takes_s)
+def with_reservations(
+    platform: Platform, *, takes_s: float = 0, **reservations: Any
+) -> tuple[GrantedReservations, Watched]:
+    """Let a test decide which reservations are granted."""
+    made = GrantedReservations(platform.clock, **reservations)
+    generator = Watched(clock=platform.clock, reservations=made, takes_s=takes_s)
     platform.reservations, platform.generator = made, generator
     return made, generator
 
 
 def until(platform: Platform, finish_by: str) -> None:
-    """Let every load of the schedule be over by a time."""
+    """Give every load of the schedule a deadline."""
     scenario = small_scenario(schedule={"cron": "30 6 * * *", "finish_by": finish_by})
     platform.catalogue = replace(platform.catalogue, scenarios={"brief": scenario})
 
 
 def staged(platform: Platform, **request: Any) -> str:
-    """Plan a run and make it ready for its load; return its URI."""
+    """Plan a run and prepare its load; return its URI."""
     uri = platform.plan(**request)
     platform.run_stages.stage_data(uri)
     return uri
 
 
-def test_a_load_is_sent_only_in_its_turn(platform: Platform) -> None:
-    """Its target and its share of the generators are its own until all of it is over."""
+def test_a_load_holds_its_reservation(platform: Platform) -> None:
+    """Until its end it has its target and its share of the generators to itself."""
     platform.catalogue = replace(platform.catalogue, operations=Operations(capacity_rps=50))
-    turns, generator = with_turns(platform)
+    reservations, generator = with_reservations(platform)
     uri = staged(platform)
     platform.run_stages.run_load(uri)
-    assert (generator.held, turns.is_held) == ([True], False)
-    assert turns.capacities == [50]
-    assert turns.claims == [
+    assert (generator.held, reservations.is_held) == ([True], False)
+    assert reservations.capacities == [50]
+    assert reservations.claims == [
         ReservationRequest(
             run_id=uri.rpartition("/")[2],
             service="orders-service",
@@ -390,28 +392,28 @@ def test_a_load_is_sent_only_in_its_turn(platform: Platform) -> None:
     ]
 
 
-def test_a_turn_is_given_back_when_the_load_fails(platform: Platform) -> None:
-    """Else nobody would ever load the target again."""
-    turns, generator = with_turns(platform)
+def test_a_failed_load_releases_its_reservation(platform: Platform) -> None:
+    """Otherwise the target could never be loaded again."""
+    reservations, generator = with_reservations(platform)
     generator.problem = NO_RECORD
     with pytest.raises(LoadError):
         platform.run_stages.run_load(staged(platform))
-    assert (len(turns.claims), turns.is_held) == (1, False)
+    assert (len(reservations.claims), reservations.is_held) == (1, False)
 
 
-def test_a_load_waits_for_its_turn(platform: Platform) -> None:
-    """Occupied three times, then granted: it begins three seconds later, and its figures are as good as any."""
-    turns, _ = with_turns(platform, refusals=3)
+def test_a_load_waits_for_its_reservation(platform: Platform) -> None:
+    """Refused three times, then granted: it begins three seconds later, and its figures are as good as any."""
+    reservations, _ = with_reservations(platform, refusals=3)
     record = platform.execute()
     assert platform.clock.waits_s[:3] == [1.0, 1.0, 1.0]
-    assert [claim.since for claim in turns.claims] == [START + timedelta(seconds=each) for each in range(4)]
+    assert [claim.since for claim in reservations.claims] == [START + timedelta(seconds=second) for second in range(4)]
     assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
     assert record.started_at == START + timedelta(seconds=3)
 
 
 def test_a_load_that_is_halted_while_it_waits_is_not_sent(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It hears of it within a second."""
-    turns, generator = with_turns(platform, refusals=100)
+    """The halt is noticed within a second."""
+    reservations, generator = with_reservations(platform, refusals=100)
 
     def wait(seconds: float) -> None:
         platform.clock.move(seconds)
@@ -422,7 +424,7 @@ def test_a_load_that_is_halted_while_it_waits_is_not_sent(platform: Platform, mo
     uri = staged(platform)
     with pytest.raises(RunSkipped, match=rf"^{re.escape(HALTED)}$"):
         platform.run_stages.run_load(uri)
-    assert (len(turns.claims), generator.loads) == (11, [])  # at 0, 1, … 10 s
+    assert (len(reservations.claims), generator.loads) == (11, [])  # at 0, 1, … 10 s
     assert verdict_of(platform, uri) is Verdict.SKIPPED
     assert platform.night_stages.report(uri).reasons == (HALTED,)
 
@@ -430,7 +432,7 @@ def test_a_load_that_is_halted_while_it_waits_is_not_sent(platform: Platform, mo
 def test_a_load_whose_time_is_over_while_it_waits_is_not_sent(platform: Platform) -> None:
     """It takes 15 s and 10 s for the last answer: at 06:30:35 it could still begin, a second later not."""
     until(platform, "06:31")
-    turns, generator = with_turns(platform, refusals=100)
+    reservations, generator = with_reservations(platform, refusals=100)
     uri = staged(platform, due_at=START)
     too_late = (
         "it is too late: its schedule ends at 06:31 UTC; the load takes 25 s, must be over by 2026-03-02 06:31:00 UTC, "
@@ -442,48 +444,48 @@ def test_a_load_whose_time_is_over_while_it_waits_is_not_sent(platform: Platform
     assert (sum(platform.clock.waits_s), generator.loads) == (36, [])
     assert platform.night_stages.compare([uri]) == {uri: Verdict.SKIPPED}
     assert platform.night_stages.report(uri).reasons == (too_late,)
-    assert len(turns.claims) == 37
+    assert len(reservations.claims) == 37
 
 
-def test_a_load_whose_turn_comes_just_in_time_is_sent(platform: Platform) -> None:
-    """At the very last moment."""
+def test_a_load_that_can_start_just_in_time_is_sent(platform: Platform) -> None:
+    """It starts at the last possible moment."""
     until(platform, "06:31")
-    _, generator = with_turns(platform, refusals=35)
+    _, generator = with_reservations(platform, refusals=35)
     platform.run_stages.run_load(staged(platform, due_at=START))
     assert len(generator.loads) == 1
 
 
-def test_what_held_before_the_turn_is_asked_again_after_it(platform: Platform) -> None:
-    """Granting may have taken long; the turn is given back."""
+def test_the_checks_are_repeated_after_the_wait(platform: Platform) -> None:
+    """The wait may have been long; the reservation is released."""
     until(platform, "06:31")
-    turns, generator = with_turns(platform, grant_s=36)
+    reservations, generator = with_reservations(platform, grant_s=36)
     with pytest.raises(RunSkipped, match=r"^it is too late: its schedule ends at 06:31 UTC; "):
         platform.run_stages.run_load(staged(platform, due_at=START))
-    assert (len(turns.claims), turns.is_held, generator.loads) == (1, False, [])
+    assert (len(reservations.claims), reservations.is_held, generator.loads) == (1, False, [])
 
 
 def test_a_run_that_is_too_late_does_not_even_wait(platform: Platform) -> None:
-    """Preflight says so already, before the target is asked."""
+    """Preflight refuses it before the target is checked."""
     until(platform, "06:31")
-    turns, _ = with_turns(platform)
+    reservations, _ = with_reservations(platform)
     uri = staged(platform, due_at=START)
     platform.clock.move(36)
     for stage in (platform.run_stages.preflight, platform.run_stages.run_load):
         with pytest.raises(RunSkipped, match=r"^it is too late: its schedule ends at 06:31 UTC; "):
             stage(uri)
-    assert (turns.claims, platform.target.checks) == ([], [])
+    assert (reservations.claims, platform.target.checks) == ([], [])
 
 
-def test_not_knowing_what_runs_sends_nothing(platform: Platform) -> None:
-    """It is no load beside another by mistake."""
+def test_unknown_reservations_send_nothing(platform: Platform) -> None:
+    """No load runs next to another one by mistake."""
     platform.reservations.problems = [StoreError("cannot tell which loads run")]
     record = platform.execute()
     assert (record.verdict, record.reasons) == (Verdict.INVALID, ("cannot tell which loads run",))
     assert platform.generator.loads == []
 
 
-def test_loads_that_ran_beside_it_are_noted(platform: Platform) -> None:
-    """For whoever wonders about its figures; they change no verdict."""
+def test_concurrent_loads_are_noted(platform: Platform) -> None:
+    """They may explain its figures, but do not change the verdict."""
     platform.reservations.beside = (BESIDE, OTHER)
     record = platform.execute()
     assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
@@ -494,7 +496,7 @@ def test_loads_that_ran_beside_it_are_noted(platform: Platform) -> None:
 
 
 def test_a_load_that_ran_alone_has_nothing_to_note(platform: Platform) -> None:
-    """Also when an earlier try of it did not."""
+    """Even if an earlier try of it did not run alone."""
     platform.reservations.beside = (BESIDE,)
     uri = platform.loaded()
     platform.reservations.beside = ()
@@ -507,15 +509,15 @@ def test_a_load_that_ran_alone_has_nothing_to_note(platform: Platform) -> None:
 # where a load goes, and what ends it
 
 
-def test_the_load_goes_only_to_what_was_checked(platform: Platform) -> None:
+def test_the_load_goes_only_to_checked_addresses(platform: Platform) -> None:
     """The name is resolved before the reservation and after it; a later change does not redirect the load."""
-    turns, generator = with_turns(platform)
+    reservations, generator = with_reservations(platform)
     found = ["10.0.0.8", "10.0.0.9"]
     platform.resolve.answers["orders-service"] = [["10.0.0.7"], found, found, ["8.8.8.8"]]
     platform.loaded()
     (order,) = generator.orders
     assert (order.addresses, order.lock_fd) == (("10.0.0.8", "10.0.0.9"), 7)
-    assert turns.claims[0].targets == ("10.0.0.8:8000", "10.0.0.9:8000")
+    assert reservations.claims[0].targets == ("10.0.0.8:8000", "10.0.0.9:8000")
     # preflight, then health, and the versions before and after the load where a service tells them
     assert platform.target.asked == [("10.0.0.7",), ("10.0.0.8", "10.0.0.9")]
     assert platform.resolve.asked == [("orders-service", 8000)] * 3
@@ -523,63 +525,63 @@ def test_the_load_goes_only_to_what_was_checked(platform: Platform) -> None:
 
 def test_a_reservation_moves_with_the_addresses(platform: Platform) -> None:
     """While the load waits, its host gets another address: that one is reserved, checked and loaded."""
-    turns, generator = with_turns(platform, refusals=3600)
+    reservations, generator = with_reservations(platform, refusals=3600)
     old, new = ["10.0.0.7"], ["10.0.0.8", "10.0.0.9"]
     platform.resolve.answers["orders-service"] = [old, old, new, new]
     platform.loaded()
-    assert [claim.targets for claim in turns.claims[-2:]] == [
+    assert [claim.targets for claim in reservations.claims[-2:]] == [
         ("10.0.0.7:8000",),
         ("10.0.0.8:8000", "10.0.0.9:8000"),
     ]
     assert [order.addresses for order in generator.orders] == [("10.0.0.8", "10.0.0.9")]
-    assert (generator.held, turns.is_held) == ([True], False)
+    assert (generator.held, reservations.is_held) == ([True], False)
     assert platform.target.asked[1:] == [("10.0.0.8", "10.0.0.9")]
 
 
 def test_a_reservation_may_cover_more_addresses_than_the_load_uses(platform: Platform) -> None:
     """An address that is gone needs no new reservation, and gets no load."""
-    turns, generator = with_turns(platform)
+    reservations, generator = with_reservations(platform)
     both, one = ["10.0.0.7", "10.0.0.8"], ["10.0.0.8"]
     platform.resolve.answers["orders-service"] = [both, both, one]
     platform.loaded()
-    assert [claim.targets for claim in turns.claims] == [("10.0.0.7:8000", "10.0.0.8:8000")]
+    assert [claim.targets for claim in reservations.claims] == [("10.0.0.7:8000", "10.0.0.8:8000")]
     assert [order.addresses for order in generator.orders] == [("10.0.0.8",)]
 
 
 def test_an_address_that_becomes_forbidden_during_the_wait_gets_no_load(platform: Platform) -> None:
     """What was allowed an hour ago is checked again when the load can start; the reservation is released."""
-    turns, generator = with_turns(platform, refusals=3600)
+    reservations, generator = with_reservations(platform, refusals=3600)
     platform.resolve.answers["orders-service"] = [["10.0.0.7"], ["10.0.0.7"], ["8.8.8.8"]]
     record = platform.execute()
     assert record.verdict is Verdict.INVALID
     assert record.reasons[0].startswith(
         "load on orders-service is refused: its host orders-service resolves to 8.8.8.8, "
     )
-    assert (generator.loads, turns.is_held) == ([], False)
+    assert (generator.loads, reservations.is_held) == ([], False)
 
 
 def test_addresses_that_change_all_the_time_get_no_load(platform: Platform) -> None:
     """The number of reservations is bounded, and the reason names the last address."""
-    turns, generator = with_turns(platform)
+    reservations, generator = with_reservations(platform)
     platform.resolve.answers["orders-service"] = [[f"10.0.0.{number}"] for number in range(1, 50)]
     record = platform.execute()
     assert record.reasons == (
         "load on orders-service cannot start: the addresses of its host orders-service changed 5 times while they were "
         "reserved, most recently to 10.0.0.7; set base_url to a name with stable addresses",
     )
-    assert (len(turns.claims), generator.loads) == (5, [])
+    assert (len(reservations.claims), generator.loads) == (5, [])
 
 
-def test_a_name_that_leads_elsewhere_gets_no_load_and_no_turn(platform: Platform) -> None:
-    """What was allowed at preflight is asked again."""
-    turns, generator = with_turns(platform)
+def test_a_name_that_resolves_to_a_refused_address_gets_no_load(platform: Platform) -> None:
+    """The addresses are checked again after preflight, and nothing is reserved."""
+    reservations, generator = with_reservations(platform)
     platform.resolve.answers["orders-service"] = [["10.0.0.7"], ["8.8.8.8"]]
     record = platform.execute()
     assert record.verdict is Verdict.INVALID
     assert record.reasons[0].startswith(
         "load on orders-service is refused: its host orders-service resolves to 8.8.8.8, "
     )
-    assert (turns.claims, generator.loads) == ([], [])
+    assert (reservations.claims, generator.loads) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -589,10 +591,10 @@ def test_a_name_that_leads_elsewhere_gets_no_load_and_no_turn(platform: Platform
         (45, "its schedule ends at 06:31 UTC, and all load must be over by 2026-03-02 06:31:00 UTC"),
     ],
 )
-def test_the_generator_is_told_when_time_is_over(platform: Platform, takes_s: float, reason: str | None) -> None:
+def test_the_generator_is_stopped_at_the_deadline(platform: Platform, takes_s: float, reason: str | None) -> None:
     """A load of 15 s that takes 45 s longer is at its deadline, to the second."""
     until(platform, "06:31")
-    _, generator = with_turns(platform, takes_s=takes_s)
+    _, generator = with_reservations(platform, takes_s=takes_s)
     platform.run_stages.run_load(staged(platform, due_at=START))
     assert generator.reasons == [reason]
 
@@ -601,7 +603,7 @@ def test_the_generator_is_told_when_time_is_over(platform: Platform, takes_s: fl
 
 
 def test_the_scrape_waits_until_the_window_is_complete(platform: Platform) -> None:
-    """Two scrape intervals of 1 s after the window's end, less what has gone by."""
+    """Two scrape intervals of 1 s after the end of the window, less the time since then."""
     uri = platform.loaded()
     platform.clock.move(0.5)
     platform.run_stages.scrape(uri)
@@ -610,7 +612,7 @@ def test_the_scrape_waits_until_the_window_is_complete(platform: Platform) -> No
     assert [at for query, at in platform.metrics.asked if "[10000ms]" in query] == [end] * 4
 
 
-def test_a_late_scrape_waits_for_nothing(platform: Platform) -> None:
+def test_a_late_scrape_does_not_wait(platform: Platform) -> None:
     """Prometheus keeps its samples."""
     uri = platform.loaded()
     platform.clock.move(600)
@@ -618,8 +620,8 @@ def test_a_late_scrape_waits_for_nothing(platform: Platform) -> None:
     assert platform.clock.waits_s == [0.0]
 
 
-def test_the_scrape_keeps_how_the_figures_went(platform: Platform) -> None:
-    """From the schedule's begin to the window's end, 15 s; a new load forgets it."""
+def test_the_scrape_stores_the_figures_over_time(platform: Platform) -> None:
+    """From the start of the schedule to the end of the window, 15 s; a new load removes them."""
     uri = platform.loaded()
     query = platform.catalogue.service("orders").prometheus.query("cpu_usage", window="4000ms")
     begin = START + timedelta(seconds=4)
@@ -634,7 +636,7 @@ def test_the_scrape_keeps_how_the_figures_went(platform: Platform) -> None:
 
 
 def test_a_run_whose_figures_over_time_are_missing_keeps_its_verdict(platform: Platform) -> None:
-    """They are drawn only; without one there is no file."""
+    """They only serve a chart; without them there is no file."""
     platform.with_baseline()
     uri = platform.plan()
     (record,) = platform.execute_planned(uri)
@@ -643,7 +645,7 @@ def test_a_run_whose_figures_over_time_are_missing_keeps_its_verdict(platform: P
 
 
 def test_prometheus_down_at_the_scrape_is_worth_a_retry(platform: Platform) -> None:
-    """It is raised for a retry; a second try that works clears the reason."""
+    """The error asks for a retry; a successful retry clears the reason."""
     uri = platform.loaded()
     platform.metrics.answers[coverage_query()] = PrometheusUnavailable("Prometheus at http://p cannot be asked")
     with pytest.raises(PrometheusUnavailable):
@@ -655,8 +657,8 @@ def test_prometheus_down_at_the_scrape_is_worth_a_retry(platform: Platform) -> N
     assert platform.night_stages.report(uri).metrics["cpu_usage"].value == 1.5
 
 
-def test_prometheus_down_for_good(platform: Platform) -> None:
-    """The client's figures are kept, the run is invalid, and the service gets no blame."""
+def test_prometheus_that_stays_down(platform: Platform) -> None:
+    """The figures of the client are kept, the run is invalid, and the service is not blamed."""
     answers = healthy_answers() | {coverage_query(): PrometheusUnavailable("Prometheus at http://p cannot be asked")}
     platform.with_baseline().metrics = FakeMetrics(answers)
     platform.generator.latency_s = 0.4
@@ -678,7 +680,7 @@ def test_too_few_scrapes(platform: Platform) -> None:
 
 
 def test_one_figure_that_prometheus_lacks(platform: Platform) -> None:
-    """A missing disk figure makes no run invalid: it is null with its reason, and a note."""
+    """A missing disk figure does not make a run invalid: it is null with its reason, and a note."""
     query = platform.catalogue.service("orders").prometheus.query("disk_usage", window="10000ms")
     platform.with_baseline().metrics.answers[query] = NoData("no data for 1 - min(…)")
     record = platform.execute()
@@ -688,14 +690,14 @@ def test_one_figure_that_prometheus_lacks(platform: Platform) -> None:
 
 
 def test_a_scrape_before_any_load(platform: Platform) -> None:
-    """Stages have an order; a message says which comes first."""
+    """The message says which stage comes first."""
     uri = platform.plan()
     with pytest.raises(StoreError, match=f"^{uri} has no figures of a load yet; run_load comes first$"):
         platform.run_stages.scrape(uri)
 
 
 def test_a_scrape_that_was_killed(platform: Platform) -> None:
-    """Load figures alone are no pass."""
+    """A run with only the figures of the load does not pass."""
     assert verdict_of(platform, uri := platform.loaded()) is Verdict.INVALID
     assert platform.night_stages.report(uri).validity == (
         "Prometheus was not queried: the scrape task was killed or stopped; see the log of the task",
@@ -706,7 +708,7 @@ def test_a_scrape_that_was_killed(platform: Platform) -> None:
 
 
 def test_baselines_that_break_during_the_run_keep_its_figures(platform: Platform) -> None:
-    """The run is invalid for what it cannot be compared with, and half an hour of load is not lost."""
+    """The run is invalid because it cannot be compared, but half an hour of load is not lost."""
     uri = platform.loaded()
     platform.run_stages.scrape(uri)
     platform.baselines.problem = BaselineError("b.json is not valid JSON; restore it from version control")
@@ -718,8 +720,8 @@ def test_baselines_that_break_during_the_run_keep_its_figures(platform: Platform
     assert (record.load.due, record.metrics["cpu_usage"].value) == (400, 1.5)
 
 
-def test_a_finished_run_leaves_what_the_contract_names(platform: Platform) -> None:
-    """Record, report, charts, rows and seconds; what stages left for one another is gone."""
+def test_a_finished_run_leaves_the_documented_files(platform: Platform) -> None:
+    """Record, report, charts, rows and seconds; the stage files are removed."""
     uri = platform.plan()
     platform.execute_planned(uri)
     assert sorted(platform.store.runs_by_uri[uri]) == [
@@ -735,13 +737,13 @@ def test_a_finished_run_leaves_what_the_contract_names(platform: Platform) -> No
 
 
 def test_the_record_is_written_last(platform: Platform) -> None:
-    """Whoever sees run.json sees a finished run."""
+    """A folder with run.json is a finished run."""
     platform.execute()
     assert platform.store.written[-4:] == ["report.md", "report.html", "junit.xml", "run.json"]
     assert platform.store.written.count("run.json") == 1
 
 
-def test_the_report_shows_the_nights_before(platform: Platform) -> None:
+def test_the_report_shows_earlier_nights(platform: Platform) -> None:
     """Those of the same load, and the chart of this run."""
     platform.execute()
     assert b"Nights before" not in platform.store.runs_by_uri[next(platform.store.runs())]["report.md"]
@@ -759,8 +761,8 @@ def test_the_report_shows_the_nights_before(platform: Platform) -> None:
     assert b"Nights before" not in platform.store.runs_by_uri[other]["report.md"]
 
 
-def test_an_unfinished_run_is_none_of_the_runs(platform: Platform) -> None:
-    """Until its record is there it has no figures to read."""
+def test_an_unfinished_run_is_not_listed(platform: Platform) -> None:
+    """It has no figures to read before its record."""
     uri = platform.loaded()
     assert list(platform.store.runs()) == []
     with pytest.raises(StoreError, match=f"^run {uri} is not finished: it has no run.json$"):
@@ -780,7 +782,7 @@ def stages(platform: Platform) -> list[Callable[[str], Any]]:
 
 
 def test_a_finished_run_refuses_every_stage(platform: Platform) -> None:
-    """A record never changes; a new run is what is wanted."""
+    """A record never changes; the user must trigger a new run."""
     uri = platform.plan()
     platform.execute_planned(uri)
     before = dict(platform.store.runs_by_uri[uri])
@@ -794,7 +796,7 @@ def test_a_finished_run_refuses_every_stage(platform: Platform) -> None:
 
 
 def test_a_run_that_was_never_planned_refuses_every_stage(platform: Platform) -> None:
-    """An address without a plan is a mistake."""
+    """A URI without a plan is a mistake."""
     uri = platform.store.create(service="orders-service", scenario="brief", run_id="x")
     for stage in stages(platform)[:-1]:
         with pytest.raises(StoreError, match=f"^there is no run {uri}; its plan is missing$"):
@@ -804,7 +806,7 @@ def test_a_run_that_was_never_planned_refuses_every_stage(platform: Platform) ->
 
 
 def test_a_report_that_fails_still_writes_the_record(platform: Platform) -> None:
-    """The verdict stands; the failure is raised, further load is refused, and a second try writes the report."""
+    """The verdict stands; the error is raised, more load is refused, and a second try writes the report."""
     platform.charts.problem = OSError("no font")
     uri = platform.plan()
     with pytest.raises(OSError, match="no font"):

@@ -1,4 +1,4 @@
-"""Every stage with results, baselines and locks in an object store, as tasks on different machines do it."""
+"""Every stage with results, baselines and locks in an object store, as used by tasks on different machines."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ KEPT = {
 
 @pytest.fixture
 def proxy(s3: ObjectStore) -> Iterator[Proxy]:
-    """What stands between the stages and the server, and can fail."""
+    """A proxy between the stages and the server, which can fail."""
     proxy = Proxy(s3.port)
     yield proxy
     proxy.close()
@@ -49,7 +49,7 @@ def proxy(s3: ObjectStore) -> Iterator[Proxy]:
 
 @pytest.fixture
 def place(s3: ObjectStore) -> S3Place:
-    """Where it all lies."""
+    """The place of the results."""
     return S3Place(bucket=s3.bucket(), prefix="results")
 
 
@@ -62,7 +62,7 @@ def objects(s3: ObjectStore, proxy: Proxy, place: S3Place) -> Objects:
 
 @pytest.fixture
 def shared(platform: Platform, objects: Objects, monkeypatch: pytest.MonkeyPatch) -> Platform:
-    """The pipeline on fakes, but for what it keeps; a request that fails is not repeated by the client."""
+    """The fakes with real stores; the client does not repeat failed requests."""
     monkeypatch.setattr(client, "ATTEMPTS", 1)
     platform.store = S3Store(objects, wait=platform.clock.wait)  # type: ignore[assignment]
     platform.baselines = SharedBaselines(SharedObject(objects, "baselines.json"))  # type: ignore[assignment]
@@ -71,7 +71,7 @@ def shared(platform: Platform, objects: Objects, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_night_from_the_plan_to_the_promotion(shared: Platform, place: S3Place) -> None:
-    """The first run makes a baseline, the second one is compared with it; all files lie where they belong."""
+    """The first run becomes the baseline, the second is compared with it, and all files are in their places."""
     record = shared.with_baseline().execute()
     assert record.verdict is Verdict.PASS
     store = shared.store
@@ -84,8 +84,8 @@ def test_a_night_from_the_plan_to_the_promotion(shared: Platform, place: S3Place
     assert entry.version == 1
 
 
-def test_what_a_failed_load_measured_is_kept(shared: Platform) -> None:
-    """The requests up to then are in the store; the record says why there is no verdict."""
+def test_the_requests_of_a_failed_load_are_kept(shared: Platform) -> None:
+    """They are in the store; the record says why there is no verdict."""
     shared.generator.is_killed = True
     uri = shared.plan()
     for stage in (shared.run_stages.stage_data, shared.run_stages.preflight):
@@ -99,18 +99,18 @@ def test_what_a_failed_load_measured_is_kept(shared: Platform) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class Outage(FakeGenerator):
-    """Sends a load, at the end of which the object store goes down."""
+    """Sends a load, after which the object store goes down."""
 
     proxy: Proxy
 
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
-        """Leave the record, and no store to keep it in."""
+        """Write the record of the load, and break the store."""
         FakeGenerator.run(self, order, watch=watch)
         self.proxy.fault = "503"
 
 
 def test_a_store_that_fails_while_a_load_runs_loses_nothing(shared: Platform, objects: Objects, proxy: Proxy) -> None:
-    """It is down when the load ends, and comes back some minutes later: what was measured is kept then."""
+    """It is down when the load ends, and up again some minutes later: the measurement is stored then."""
     uri = shared.plan()
     for stage in (shared.run_stages.stage_data, shared.run_stages.preflight):
         stage(uri)
@@ -132,22 +132,20 @@ def test_a_store_that_fails_while_a_load_runs_loses_nothing(shared: Platform, ob
 
 @dataclass(slots=True, kw_only=True)
 class Robbed(FakeGenerator):
-    """Sends a load whose lease somebody else takes for over meanwhile, and ends it when it is told to."""
+    """Sends a load whose lease is taken over in the meantime, and stops it when the watch says so."""
 
     leases: SharedObject
 
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
-        """Leave the record of a load that was stopped."""
+        """Write the record of a stopped load."""
         self.leases.update(lambda _: Changed(content=b'{"leases": {}}', result=None))
         reason = until(watch.reason_to_stop, within_s=10, every_s=0.01, what="the load is told to stop")
         self.log_changes = {"ended": f"stopped: {reason}"}
         FakeGenerator.run(self, order, watch=watch)
 
 
-def test_a_load_whose_lease_is_lost_is_over(
-    shared: Platform, objects: Objects, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another one may be on its target from then on: what was measured is kept, and is no measurement."""
+def test_a_load_that_lost_its_lease_stops(shared: Platform, objects: Objects, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another load may use its target from then on; the requests are kept, but the run is invalid."""
     monkeypatch.setattr(leases, "RENEW_S", 0.01)
     uri = shared.plan()
     for stage in (shared.run_stages.stage_data, shared.run_stages.preflight):
@@ -161,8 +159,8 @@ def test_a_load_whose_lease_is_lost_is_over(
     assert f"the lease of {record.run_id} was taken over" in record.reasons[0]
 
 
-def test_what_cannot_be_kept_stays_on_the_machine(shared: Platform, proxy: Proxy) -> None:
-    """The store is down for longer than anybody waits: the message says where what was written is."""
+def test_files_that_cannot_be_stored_stay_on_the_machine(shared: Platform, proxy: Proxy) -> None:
+    """If the store is down for too long, the message says where the files are."""
     uri = shared.plan()
 
     def write() -> None:
@@ -182,7 +180,7 @@ def test_what_cannot_be_kept_stays_on_the_machine(shared: Platform, proxy: Proxy
 
 
 def test_no_record_is_half_written(shared: Platform, proxy: Proxy) -> None:
-    """A store that fails when a record is written leaves none; the stage is tried again, and then there is one."""
+    """A store that fails during the write has no record; after a retry of the stage there is one."""
     uri = shared.loaded()
     shared.run_stages.scrape(uri)
     shared.night_stages.compare([uri])
@@ -194,7 +192,7 @@ def test_no_record_is_half_written(shared: Platform, proxy: Proxy) -> None:
     assert shared.night_stages.report(uri).verdict is Verdict.NO_BASELINE
 
 
-def test_two_runs_of_one_request_have_folders_of_their_own(shared: Platform) -> None:
-    """Planned at the same moment."""
+def test_two_plans_of_one_request_have_separate_folders(shared: Platform) -> None:
+    """Even if they are planned at the same moment."""
     request = RunRequest(scenario="brief")
     assert len({*shared.night_stages.plan(request), *shared.night_stages.plan(request)}) == 2

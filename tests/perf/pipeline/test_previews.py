@@ -1,4 +1,4 @@
-"""A dry run: it says what the real schedule would send, and sends nothing itself."""
+"""A dry run: it shows what the real schedule would send, and sends nothing."""
 
 from collections import Counter
 from dataclasses import replace
@@ -41,13 +41,13 @@ def previewed(platform: Platform, **request: Any) -> list[PlannedLoad]:
 
 
 def with_services(platform: Platform, *names: str, **scenario: Any) -> None:
-    """Give the platform so many equal services, in a scenario that is changed."""
+    """Give the platform several equal services, and change its scenario."""
     services = {name: small_service(name=name) for name in names}
     platform.catalogue = replace(platform.catalogue, services=services, scenarios={"brief": small_scenario(**scenario)})
 
 
 def assert_nothing_was_sent(platform: Platform) -> None:
-    """Nobody was asked anything but where a name leads, and nothing is kept."""
+    """Only names were resolved, and nothing is stored."""
     target = platform.target
     assert (target.asked, target.checks, target.sent) == ([], [], [])
     assert (platform.generator.orders, platform.reservations.claims) == ([], [])
@@ -70,8 +70,10 @@ def assert_nothing_was_sent(platform: Platform) -> None:
         ({"rate_rps": 40, "warmup_s": 0}, 400),
     ],
 )
-def test_it_is_what_the_real_schedule_sends(platform: Platform, load: dict[str, Any], requests: int | None) -> None:
-    """By endpoint, how many requests and how many different ones; counted out, arrival by arrival."""
+def test_a_dry_run_shows_what_the_real_schedule_sends(
+    platform: Platform, load: dict[str, Any], requests: int | None
+) -> None:
+    """The requests by endpoint, and the different ones among them, counted arrival by arrival."""
     service = small_service(endpoints=WEIGHTED)
     scenario = small_scenario(load={"duration_s": 10, "warmup_s": 5} | load)
     platform.catalogue = replace(
@@ -86,7 +88,7 @@ def test_it_is_what_the_real_schedule_sends(platform: Platform, load: dict[str, 
     by_endpoint = Counter(due.endpoint for due in dues)
     different = {(due.endpoint, due.ordinal % feed.endpoints[due.endpoint].rows) for due in dues}
     assert [(endpoint.name, endpoint.requests, endpoint.rows) for endpoint in planned.endpoints] == [
-        (endpoint.name, by_endpoint[index], sum(1 for each, _ in different if each == index))
+        (endpoint.name, by_endpoint[index], sum(1 for number, _ in different if number == index))
         for index, endpoint in enumerate(service.endpoints)
     ]
     assert planned.requests == len(dues) == scenario.load.total_arrivals
@@ -94,7 +96,7 @@ def test_it_is_what_the_real_schedule_sends(platform: Platform, load: dict[str, 
 
 
 def test_the_first_request_of_each_endpoint_is_shown(platform: Platform) -> None:
-    """As it would go over the wire, and as `stage_data` makes it."""
+    """As sent over the wire, and as `stage_data` makes it."""
     (planned,) = previewed(platform)
     service, scenario = small_service(), small_scenario()
     feed = build_feed(platform.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
@@ -108,8 +110,8 @@ def test_the_first_request_of_each_endpoint_is_shown(platform: Platform) -> None
     assert positions.target == "/positions?instrument=EUR_USD"
 
 
-def test_a_load_is_told_with_where_when_and_how_much(platform: Platform) -> None:
-    """Everything that decides whether somebody wants it."""
+def test_a_load_has_a_target_a_time_and_a_size(platform: Platform) -> None:
+    """They are what a person needs to decide."""
     (planned,) = previewed(platform, rate_rps=8, duration_s=20)
     assert replace(planned, endpoints=()) == PlannedLoad(
         service="orders-service",
@@ -127,7 +129,7 @@ def test_a_load_is_told_with_where_when_and_how_much(platform: Platform) -> None
     assert_nothing_was_sent(platform)
 
 
-def test_it_is_the_plan_of_the_same_request(platform: Platform) -> None:
+def test_a_dry_run_matches_the_plan_of_the_same_request(platform: Platform) -> None:
     """The same services in the same order, under the same load."""
     with_services(platform, *NAMES)
     request = asked(rate_rps=12.5, duration_s=20)
@@ -138,7 +140,7 @@ def test_it_is_the_plan_of_the_same_request(platform: Platform) -> None:
     ]
 
 
-def test_a_request_that_is_wrong_is_refused_as_by_the_plan(platform: Platform) -> None:
+def test_a_wrong_request_is_refused_as_by_the_plan(platform: Platform) -> None:
     """With everything that is wrong with it."""
     wrong = asked(service="ordres", rate_rps=0)
     with pytest.raises(ConfigurationError) as by_plan:
@@ -161,18 +163,18 @@ def starts(loads: list[PlannedLoad]) -> dict[str, float]:
     ("parallel", "seconds"),
     [(1, (0, RUN_S, 2 * RUN_S)), (2, (0, 0, RUN_S)), (3, (0, 0, 0)), (8, (0, 0, 0))],
 )
-def test_loads_begin_one_after_another_or_side_by_side(
+def test_loads_begin_one_after_another_or_in_parallel(
     platform: Platform, parallel: int, seconds: tuple[int, ...]
 ) -> None:
-    """As many at once as the scenario lets; each as long as it may take, until it leaves its place."""
+    """As many at once as the scenario allows; each one counts with its longest time."""
     with_services(platform, *NAMES, parallel=parallel)
     loads = previewed(platform)
     assert starts(loads) == dict(zip(NAMES, seconds, strict=True))
     assert {load.ends_at - load.starts_at for load in loads} == {timedelta(seconds=LONGEST_S)}
 
 
-def test_one_request_comes_after_another(platform: Platform) -> None:
-    """A scenario begins when the last load of the one before has left its place."""
+def test_requests_follow_one_another(platform: Platform) -> None:
+    """A scenario begins when the last load of the scenario before is over."""
     with_services(platform, *NAMES[:2], parallel=2)
     platform.catalogue = replace(
         platform.catalogue,
@@ -187,8 +189,8 @@ def test_one_request_comes_after_another(platform: Platform) -> None:
     ]
 
 
-def test_nothing_asked_for_is_nothing_planned(platform: Platform) -> None:
-    """No request, no load."""
+def test_no_request_is_no_load(platform: Platform) -> None:
+    """The result is empty."""
     assert preview([], platform.outside) == []
 
 
@@ -196,7 +198,7 @@ def test_nothing_asked_for_is_nothing_planned(platform: Platform) -> None:
 
 
 def test_a_load_that_comes_too_late_is_refused(platform: Platform) -> None:
-    """By the time at which it would start, not by the present: two of an hour do not both fit before London."""
+    """By its own start, not by the present: two loads of an hour do not both fit before London opens."""
     with_services(platform, *NAMES[:2], schedule=BEFORE_LONDON)
     first, second = previewed(platform, duration_s=3600)
     assert first.refused == ()
@@ -208,8 +210,8 @@ def test_a_load_that_comes_too_late_is_refused(platform: Platform) -> None:
     assert (second.addresses, second.requests) == (("10.0.0.7",), 40 * 3605)
 
 
-def test_every_reason_is_told_at_once(platform: Platform) -> None:
-    """Halted, a name that leads nowhere, and data that cannot be used; each is a sentence of its own."""
+def test_all_reasons_are_reported_at_once(platform: Platform) -> None:
+    """A halt, a name without an address, and unusable data are one sentence each."""
     platform.halt_reason = "load is halted by ana: release"
     del platform.resolve.answers["orders-service"]
     path = platform.catalogue.data_path(small_scenario())
@@ -226,7 +228,7 @@ def test_every_reason_is_told_at_once(platform: Platform) -> None:
 
 
 def test_production_is_refused_while_the_market_is_open(platform: Platform) -> None:
-    """And previewed all the same."""
+    """It is previewed nevertheless."""
     service = small_service(environment="live", allow_production=True, max_rate_rps=50)
     platform.catalogue = replace(platform.catalogue, services={service.name: service})
     (planned,) = previewed(platform)
@@ -237,8 +239,8 @@ def test_production_is_refused_while_the_market_is_open(platform: Platform) -> N
     assert previewed(platform)[0].refused == ()
 
 
-def test_one_that_is_refused_keeps_no_other_from_being_told(platform: Platform) -> None:
-    """Each service is looked at by itself."""
+def test_a_refused_load_does_not_hide_the_others(platform: Platform) -> None:
+    """Each service is checked separately."""
     with_services(platform, *NAMES[:2])
     services = dict(platform.catalogue.services)
     services["rates-service"] = small_service(

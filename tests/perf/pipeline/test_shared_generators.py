@@ -1,19 +1,19 @@
-"""Loads that share workers on other machines: one at a time, and not compared with those of this machine alone."""
+"""Loads that share workers on other machines: one at a time, and not comparable with loads from this machine."""
 
 from tests.fakes.small_platform import Platform
 
 POOL = "Locust workers at 0.0.0.0:5557"
 
 
-def test_the_pool_is_claimed_beside_the_target(platform: Platform) -> None:
-    """So the next load waits its turn, whatever it goes to."""
+def test_the_pool_is_reserved_with_the_target(platform: Platform) -> None:
+    """So the next load waits, whatever its target."""
     platform.generator.pool = POOL
     platform.loaded()
     assert [claim.targets for claim in platform.reservations.claims] == [("10.0.0.7:8000", POOL)]
 
 
 def test_the_fingerprint_says_where_the_load_comes_from(platform: Platform) -> None:
-    """Another network is another measurement; a load of this machine says nothing, as ever."""
+    """Another network is another measurement; a load from this machine has no such part, as before."""
     local = platform.execute()
     platform.generator.pool = POOL
     distributed = platform.execute()
@@ -21,7 +21,7 @@ def test_the_fingerprint_says_where_the_load_comes_from(platform: Platform) -> N
 
 
 def test_the_record_and_the_report_name_the_machines(platform: Platform) -> None:
-    """Which machines sent the load, and how well their clocks were known."""
+    """The machines that sent the load, and the uncertainty of their clocks."""
     platform.generator.log_changes = {
         "workers": 3,
         "hosts": ("load-a", "load-b", "load-a"),

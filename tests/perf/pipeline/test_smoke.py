@@ -1,4 +1,4 @@
-"""A smoke run: which requests it sends, what it makes of each answer, and when it sends nothing at all."""
+"""A smoke run: which requests it sends, how it judges the answers, and when it sends nothing."""
 
 from dataclasses import replace
 from typing import Any
@@ -21,15 +21,15 @@ DOWN = TargetError("orders-service is not reachable: POST http://orders-service:
 
 
 def feed_of(service: Service, *, rows: int = 3) -> Feed:
-    """Return requests that say which they are: ``/orders?row=0``, …."""
+    """Return numbered requests: ``/orders?row=0``, …."""
     return Feed(
         endpoints=tuple(
-            FeedEndpoint(name=each.name, method=each.method, weight=each.weight, rows=rows)
-            for each in service.endpoints
+            FeedEndpoint(name=endpoint.name, method=endpoint.method, weight=endpoint.weight, rows=rows)
+            for endpoint in service.endpoints
         ),
         requests=tuple(
-            tuple(Request(f"{each.path}?row={row}", b"{}" if each.body else None) for row in range(rows))
-            for each in service.endpoints
+            tuple(Request(f"{endpoint.path}?row={row}", b"{}" if endpoint.body else None) for row in range(rows))
+            for endpoint in service.endpoints
         ),
     )
 
@@ -44,8 +44,8 @@ def tried(target: FakeTarget, *, rows: int = 3, **changes: Any) -> list[SmokeRes
     ("rows", "sent"),
     [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (4, [0, 1, 3]), (51, [0, 25, 50]), (2000, [0, 999, 1999])],
 )
-def test_each_endpoint_gets_its_first_one_of_the_middle_and_the_last(rows: int, sent: list[int]) -> None:
-    """One after another, each only once, and only to the addresses that were checked."""
+def test_each_endpoint_gets_its_first_middle_and_last_request(rows: int, sent: list[int]) -> None:
+    """One after another, each once, and only at the checked addresses."""
     target = FakeTarget()
     results = tried(target, rows=rows)
     assert [(method, request.target) for _, method, request in target.sent] == [
@@ -56,8 +56,8 @@ def test_each_endpoint_gets_its_first_one_of_the_middle_and_the_last(rows: int, 
     assert [result.sent for result in results] == [len(sent), len(sent)]
 
 
-def test_endpoints_that_answer_as_they_should_are_good() -> None:
-    """With the time of the slowest answer, and the first request as what was asked."""
+def test_endpoints_that_answer_as_expected_are_good() -> None:
+    """With the time of the slowest answer and the path of the first request."""
     target = FakeTarget()
     target.answers["/orders"] = [replace(GOOD, took_s=took_s) for took_s in (0.02, 0.05, 0.03)]
     assert tried(target)[0] == SmokeResult(
@@ -73,7 +73,7 @@ def test_endpoints_that_answer_as_they_should_are_good() -> None:
 
 
 def test_an_answer_with_another_status_is_a_problem() -> None:
-    """Told of the first request that failed, with what came back; the other endpoint is none the worse."""
+    """The first failed request is shown with its answer; the other endpoint is not affected."""
     target = FakeTarget()
     target.answers["/orders"] = [GOOD, Answered(status=422, body=b'{"detail": "price"}', took_s=0.4), GOOD]
     place, positions = tried(target)
@@ -82,8 +82,8 @@ def test_an_answer_with_another_status_is_a_problem() -> None:
     assert (place.is_good, positions.is_good) == (False, True)
 
 
-def test_what_an_endpoint_expects_is_held_against_every_answer() -> None:
-    """As under load: a status of 200 alone is not enough where more is expected."""
+def test_every_answer_is_checked_against_the_expectation() -> None:
+    """As under load, status 200 alone is not enough if more is expected."""
     endpoint = {"name": "place", "method": "POST", "path": "/orders", "expect": {"has": ["order_id"]}}
     target = FakeTarget()
     target.answers["/orders"] = [GOOD, Answered(status=200, body=b"{}"), Answered(status=200, body=b"<html>")]
@@ -92,7 +92,7 @@ def test_what_an_endpoint_expects_is_held_against_every_answer() -> None:
 
 
 def test_no_answer_at_all_is_a_problem_without_a_time() -> None:
-    """No time is not zero seconds; every request is tried all the same."""
+    """A missing time is not zero seconds; all requests are tried."""
     target = FakeTarget()
     target.answers["/orders"] = [DOWN, DOWN, DOWN]
     place = tried(target)[0]
@@ -113,8 +113,8 @@ def test_no_answer_at_all_is_a_problem_without_a_time() -> None:
         (b"x" * (MAX_EXAMPLE + 1), "HTTP 500: " + "x" * (MAX_EXAMPLE - 1) + "…"),
     ],
 )
-def test_what_came_back_is_shown_on_one_short_line(body: bytes, shown: str) -> None:
-    """Neither a line break nor a colour of a service's gets into a log or a terminal."""
+def test_the_answer_is_shown_on_one_short_line(body: bytes, shown: str) -> None:
+    """Line breaks and colours of a service do not get into logs and terminals."""
     target = FakeTarget()
     target.answers["/orders"] = Answered(status=500, body=body)
     assert tried(target)[0].problem == shown
@@ -124,7 +124,7 @@ def test_what_came_back_is_shown_on_one_short_line(body: bytes, shown: str) -> N
 
 
 def test_the_requests_are_those_of_the_first_scenario_that_loads_the_service(platform: Platform) -> None:
-    """Of its data, and with its seed; nothing else of the service is asked, and there is no run of it."""
+    """With its data and its seed; nothing else is sent, and no run is created."""
     results = smoke("orders", platform.outside)
     service, scenario = small_service(), small_scenario()
     feed = build_feed(platform.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
@@ -137,7 +137,7 @@ def test_the_requests_are_those_of_the_first_scenario_that_loads_the_service(pla
 
 
 def untried(platform: Platform, error: type[Exception]) -> str:
-    """Return why a service is not tried; nothing may be sent."""
+    """Return why a service is not tried, and check that nothing was sent."""
     with pytest.raises(error) as caught:
         smoke("orders-service", platform.outside)
     assert platform.target.sent == []
@@ -157,21 +157,21 @@ def test_nothing_is_sent_while_load_is_halted(platform: Platform) -> None:
 
 
 def test_nothing_is_sent_to_production_while_the_market_is_open(platform: Platform) -> None:
-    """On a Monday morning it is; on Saturday a smoke run is allowed."""
+    """It is open on a Monday morning; on Saturday a smoke run is allowed."""
     changed(platform, environment="live", allow_production=True, max_rate_rps=50)
     assert "market" in untried(platform, RunSkipped)
     platform.clock.move(5 * 86_400)
     assert all(result.is_good for result in smoke("orders", platform.outside))
 
 
-def test_nothing_is_sent_where_load_may_not_go(platform: Platform) -> None:
-    """The name leads out of the networks that are allowed."""
+def test_nothing_is_sent_to_a_refused_address(platform: Platform) -> None:
+    """The name resolves to an address outside the allowed networks."""
     platform.resolve.answers["orders-service"] = [["203.0.113.7"]]
     assert untried(platform, HostRefused).startswith("load on orders-service is refused: ")
 
 
 def test_a_service_that_no_scenario_loads_has_no_data(platform: Platform) -> None:
-    """There is nothing that could be sent."""
+    """So there is nothing to send."""
     others = {"brief": small_scenario(services=["engine"])}
     services = platform.catalogue.services | {"engine": small_service(name="engine")}
     platform.catalogue = replace(platform.catalogue, scenarios=others, services=services)

@@ -54,7 +54,7 @@ def storage(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Storage:
 def keys_in(s3: ObjectStore, storage: Storage) -> list[str]:
     """Return the keys of all objects in the bucket of the results."""
     bucket = storage.results().uri_of(service="a", scenario="b", run_id="c").split("/")[2]
-    return [each["Key"] for each in client_of(s3.login).list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return [entry["Key"] for entry in client_of(s3.login).list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
 def test_by_default_all_is_in_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_the_index_is_a_cache_of_this_machine(storage: Storage, s3: ObjectStore,
     index = storage.run_index()
     index.sync()
     requests = s3.requests()
-    assert (len(requests), {each.partition(" ")[0] for each in requests}) == (31, {"GET"})
-    assert not [each for each in requests if RECORD_FILE in each]
+    assert (len(requests), {request.partition(" ")[0] for request in requests}) == (31, {"GET"})
+    assert not [request for request in requests if RECORD_FILE in request]
     assert len(index.latest(runs=1)) == 24
     index.sync()
     assert s3.requests() == [], "within ten seconds it is shared"

@@ -1,4 +1,4 @@
-"""The fingerprint: what makes two runs comparable, and what does not."""
+"""The fingerprint: which settings make two runs incomparable, and which do not."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ LOAD = LoadProfile(rate_rps=100, duration_s=60)
 DATA = "sha256:0123456789abcdef0123"
 
 
-def test_the_parts_can_be_read() -> None:
-    """Each part is short and says what it stands for."""
+def test_the_parts_are_readable() -> None:
+    """Each part is short and describes a setting."""
     parts = fingerprint(small_service(), LOAD, data=DATA)
     assert parts == {
         "load": "100/s constant for 60 s after 60 s of warm-up",
@@ -39,14 +39,14 @@ def test_the_parts_can_be_read() -> None:
     ],
 )
 def test_another_load_differs_in_one_part(changes: dict[str, Any], part: str) -> None:
-    """What changes the load changes its part, and only that."""
+    """A change of the load changes only its own part."""
     before = fingerprint(small_service(), LOAD, data=DATA)
     after = fingerprint(small_service(), LOAD.model_copy(update=changes), data=DATA)
     assert [name for name in before if before[name] != after[name]] == [part]
 
 
 def test_figures_of_something_else_differ() -> None:
-    """A container's memory is another figure than its process'; the default leaves no trace."""
+    """The memory of a container is not that of a process; the default is not part of the fingerprint."""
     before = fingerprint(small_service(), LOAD, data=DATA)
     container = small_service(prometheus={"selector": "a", "kind": "container"})
     assert fingerprint(container, LOAD, data=DATA) == before | {"figures of": "container"}
@@ -60,7 +60,7 @@ ENDPOINT = {"name": "place", "method": "POST", "path": "/orders", "body": {"pric
     [{"weight": 2}, {"path": "/order"}, {"method": "PUT"}, {"body": {"price": "$close"}}, {"query": {"a": 1}}],
 )
 def test_other_requests_differ(changes: dict[str, Any]) -> None:
-    """Path, method, weight and payload of every endpoint are part of it."""
+    """Path, method, weight and payload of every endpoint are part of the fingerprint."""
     before = fingerprint(small_service(endpoints=[ENDPOINT]), LOAD, data=DATA)
     after = fingerprint(small_service(endpoints=[ENDPOINT | changes]), LOAD, data=DATA)
     assert [name for name in before if before[name] != after[name]] == ["endpoints"]
@@ -73,7 +73,7 @@ def test_another_environment_and_other_data_differ() -> None:
     assert [name for name in before if before[name] != after[name]] == ["data", "environment"]
 
 
-def test_words_about_a_service_do_not_matter() -> None:
+def test_descriptions_do_not_matter() -> None:
     """A new description, owner or channel keeps the baseline."""
     changes = {"description": "Orders.", "owner": "trading", "slack_channel": "C0123"}
     assert fingerprint(small_service(**changes), LOAD, data=DATA) == fingerprint(small_service(), LOAD, data=DATA)
@@ -83,7 +83,7 @@ def test_the_order_of_keys_does_not_matter() -> None:
     """Two ways to write the same payload are the same payload."""
     one = ENDPOINT | {"body": {"price": "$price", "side": "$side"}}
     other = ENDPOINT | {"body": {"side": "$side", "price": "$price"}}
-    first, second = (fingerprint(small_service(endpoints=[each]), LOAD, data=DATA) for each in (one, other))
+    first, second = (fingerprint(small_service(endpoints=[endpoint]), LOAD, data=DATA) for endpoint in (one, other))
     assert first == second
 
 
@@ -122,7 +122,7 @@ BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
     ],
 )
 def test_a_varying_load_is_described(changes: dict[str, Any], text: str) -> None:
-    """Ramp and profile are part of the fingerprint, but only if they are set."""
+    """Ramp and profile are part of the fingerprint only if they are set."""
     load = LoadProfile.model_validate({"rate_rps": 500, "duration_s": 900} | changes)
     assert fingerprint(small_service(), load, data=DATA)["load"] == text
     assert describe_load(load) == text.replace(" constant", "").replace(" poisson", " with Poisson arrivals")
@@ -130,34 +130,36 @@ def test_a_varying_load_is_described(changes: dict[str, Any], text: str) -> None
 
 @pytest.mark.parametrize(("rate", "text"), [(3000, ""), (3001, ", 2 workers"), (24_000, ", 8 workers")])
 def test_several_workers_are_part_of_the_generator(rate: float, text: str) -> None:
-    """One is what there was before there could be more."""
+    """A single worker is the default, and not mentioned."""
     parts = fingerprint(small_service(), LoadProfile(rate_rps=rate, duration_s=60), data=DATA)
     assert parts["generator"].endswith(f"seed 20260101{text}")
 
 
 def test_a_load_from_other_machines_is_another_part() -> None:
-    """It comes over another network; from how many machines does not matter, and loads of before are all local."""
-    local, distributed = (fingerprint(small_service(), LOAD, data=DATA, is_distributed=each) for each in (False, True))
+    """It comes over another network. The number of machines does not matter, and earlier loads all count as local."""
+    local, distributed = (
+        fingerprint(small_service(), LOAD, data=DATA, is_distributed=distributed) for distributed in (False, True)
+    )
     assert set(distributed.items()) - set(local.items()) == {("generators", "distributed")}
     assert set(local) < set(distributed)
 
 
 def test_rates_that_differ_are_described_differently() -> None:
-    """Six digits would take 1000.001 for 1000."""
+    """With six digits, 1000.001 would become 1000."""
     assert describe_load(LoadProfile(rate_rps=1000.001, duration_s=60)).startswith("1000.001/s ")
 
 
-def test_endpoints_that_expect_nothing_have_the_digest_that_they_always_had() -> None:
-    """Baselines recorded before answers could be checked stay comparable; this is what version 0.1 wrote."""
+def test_endpoints_without_expectations_keep_their_digest() -> None:
+    """Baselines from before expectations stay comparable; this is the digest of version 0.1."""
     assert fingerprint(small_service(), LOAD, data=DATA)["endpoints"] == "sha256:83bab9ed410b"
     expecting = [ENDPOINT | {"expect": {}}, ENDPOINT | {"expect": None}, ENDPOINT]
-    prints = [fingerprint(small_service(endpoints=[each]), LOAD, data=DATA) for each in expecting]
+    prints = [fingerprint(small_service(endpoints=[endpoint]), LOAD, data=DATA) for endpoint in expecting]
     assert prints[0] == prints[1] == prints[2]
 
 
 @pytest.mark.parametrize("expect", [{"status": 201}, {"json": {"status": "filled"}}, {"has": ["order_id"]}])
 def test_other_expectations_differ(expect: dict[str, Any]) -> None:
-    """Another idea of a right answer counts other answers as errors."""
+    """A different expectation counts other answers as errors."""
     before = fingerprint(small_service(endpoints=[ENDPOINT]), LOAD, data=DATA)
     after = fingerprint(small_service(endpoints=[ENDPOINT | {"expect": expect}]), LOAD, data=DATA)
     assert [name for name in before if before[name] != after[name]] == ["endpoints"]
@@ -172,27 +174,27 @@ def test_other_expectations_differ(expect: dict[str, Any]) -> None:
         ({"keep_alive": True, "connect_timeout_s": None}, "1000 in flight, time-out 10 s"),
     ],
 )
-def test_how_connections_are_used_is_one_of_the_limits(changes: dict[str, Any], limits: str) -> None:
-    """What is left at its default leaves no trace."""
+def test_connection_settings_are_part_of_the_limits(changes: dict[str, Any], limits: str) -> None:
+    """Defaults are not mentioned."""
     assert fingerprint(small_service(**changes), LOAD, data=DATA)["limits"] == limits
 
 
 def test_headers_differ_by_name_and_value() -> None:
-    """They may choose a version or a cache; neither their order nor the case of their names does."""
+    """They may select a version or a cache; their order and the case of their names do not matter."""
     sets = [{"X-Api": "1", "Accept": "a"}, {"accept": "a", "x-api": "1"}, {"X-Api": "2", "Accept": "a"}]
-    first, same, other = (fingerprint(small_service(headers=each), LOAD, data=DATA)["headers"] for each in sets)
+    first, same, other = (fingerprint(small_service(headers=headers), LOAD, data=DATA)["headers"] for headers in sets)
     assert first == same != other
     assert first.startswith("accept, x-api sha256:")
 
 
 def test_credentials_and_certificates_do_not_matter() -> None:
-    """Both are renewed while the service stays what it is."""
+    """Both are renewed while the service stays the same."""
     changes = {"base_url": "https://orders-service:8000", "ca_file": "ca.pem", "connection": "orders_api"}
     assert fingerprint(small_service(**changes), LOAD, data=DATA) == fingerprint(small_service(), LOAD, data=DATA)
 
 
 def test_what_the_catalogue_adds_comes_last() -> None:
-    """Of the scenario and of the service, readable as it stands; without them nothing is there."""
+    """The parts of the scenario and of the service are readable; by default there are none."""
     service = small_service(fingerprint={"database": "postgres 16"})
     parts = fingerprint(service, LOAD, data=DATA, extra={"dataset": "2026-Q4"})
     assert list(parts)[-2:] == ["dataset", "database"]
@@ -206,7 +208,7 @@ def test_another_database_is_another_part() -> None:
     assert [name for name in before if before[name] != after[name]] == ["db"]
 
 
-def test_where_the_version_is_told_does_not_matter() -> None:
-    """A deployment is what is measured, not what makes runs incomparable."""
+def test_the_source_of_the_version_does_not_matter() -> None:
+    """Deployments are measured; they do not make runs incomparable."""
     telling = small_service(deploy_version={"path": "/version"})
     assert fingerprint(telling, LOAD, data=DATA) == fingerprint(small_service(), LOAD, data=DATA)

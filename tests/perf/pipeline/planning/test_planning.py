@@ -1,4 +1,4 @@
-"""From a request to runs: what each is to be, when its load must be over, and everything wrong at once."""
+"""From a request to the specifications of its runs: the deadline of the load, and all problems at once."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +27,7 @@ BURST = [{"at_s": 0, "factor": 3}, {"at_s": 5, "factor": 1, "by": "decay"}]
 def catalogue_of(
     platform: Platform, *services: dict[str, Any], operations: Operations | None = None, **scenario: Any
 ) -> Catalogue:
-    """Return the small catalogue with changed services, or one more for each change that names it."""
+    """Return the small catalogue with changed services; a change with a new name adds a service."""
     made = [small_service(**changes) for changes in services or ({},)]
     return replace(
         platform.catalogue,
@@ -50,8 +50,8 @@ def problems(catalogue: Catalogue, *given: str, **request: Any) -> list[str]:
 # What a run is to be
 
 
-def test_a_run_is_what_was_asked_for(platform: Platform) -> None:
-    """Every word of the request is carried over."""
+def test_a_run_has_everything_from_its_request(platform: Platform) -> None:
+    """Every field of the request is carried over."""
     catalogue = catalogue_of(platform, {"environment": "qa"})
     (spec,) = specs(
         catalogue,
@@ -81,8 +81,8 @@ def test_a_run_is_what_was_asked_for(platform: Platform) -> None:
     assert spec.run_id.startswith("20260302T063000Z-")
 
 
-def test_a_run_a_service_in_the_order_of_the_catalogue(platform: Platform) -> None:
-    """Of one load each, with ids of their own; one alone where one was named, with or without its suffix."""
+def test_one_run_for_each_service_in_the_order_of_the_catalogue(platform: Platform) -> None:
+    """With the same load and different ids; a single run if a service is named, with or without its suffix."""
     catalogue = catalogue_of(platform, {}, {"name": "engine"}, {"name": "rates-service"})
     made = specs(catalogue)
     assert [spec.service for spec in made] == ["orders-service", "engine", "rates-service"]
@@ -92,7 +92,7 @@ def test_a_run_a_service_in_the_order_of_the_catalogue(platform: Platform) -> No
 
 
 def test_an_empty_reason_is_none(platform: Platform) -> None:
-    """The form sends one where nobody wrote anything."""
+    """The form sends an empty text if nothing was entered."""
     (spec,) = specs(catalogue_of(platform), reason="")
     assert spec.reason is None
 
@@ -130,13 +130,13 @@ def test_when_load_must_be_over(
     now: datetime,
     deadline: Deadline | None,
 ) -> None:
-    """A schedule binds its own runs as of when they were due, an opening every run."""
+    """A schedule limits its own runs, from the time when they were due; an opening limits every run."""
     (spec,) = specs(catalogue_of(platform, schedule=schedule), due_at=due_at, now=now)
     assert spec.deadline == deadline
 
 
 def test_every_service_of_a_night_has_the_same_deadline(platform: Platform) -> None:
-    """Nobody's turn moves it."""
+    """The order of the services does not matter."""
     catalogue = catalogue_of(platform, {}, {"name": "engine"}, schedule=NIGHTLY)
     assert [spec.deadline for spec in specs(catalogue, due_at=START)] == [SEVEN, SEVEN]
 
@@ -170,8 +170,8 @@ def beyond(peak: str, service: str, ceiling: str) -> str:
     )
 
 
-def test_everything_wrong_is_said_at_once(platform: Platform) -> None:
-    """The request's own problems, those known already, the capacity, and the ceiling of each service."""
+def test_all_problems_are_reported_at_once(platform: Platform) -> None:
+    """Those of the request, those found before, the capacity, and the ceiling of each service."""
     catalogue = catalogue_of(
         platform, {"max_rate_rps": 30}, {"name": "engine"}, {"name": "rates-service", "max_rate_rps": 49.5}
     )
@@ -184,8 +184,8 @@ def test_everything_wrong_is_said_at_once(platform: Platform) -> None:
     ]
 
 
-def test_a_load_that_is_none_hides_no_wrong_service(platform: Platform) -> None:
-    """Ceilings are not asked where there is no load."""
+def test_an_invalid_load_does_not_hide_an_unknown_service(platform: Platform) -> None:
+    """Ceilings are not checked without a load."""
     found = problems(catalogue_of(platform), rate_rps=0.01, service="ordres")
     assert found == [
         "rate_rps: should be greater than or equal to 0.1, but is 0.01",
@@ -193,14 +193,14 @@ def test_a_load_that_is_none_hides_no_wrong_service(platform: Platform) -> None:
     ]
 
 
-def test_what_is_wrong_already_is_enough(platform: Platform) -> None:
-    """Nothing is planned on baselines that cannot be read."""
+def test_problems_that_were_found_before_are_raised(platform: Platform) -> None:
+    """Nothing is planned on unreadable baselines."""
     assert problems(catalogue_of(platform), "b.json is broken") == ["b.json is broken"]
 
 
 @pytest.mark.parametrize("rate_rps", [40, 40.5])
-def test_what_the_generators_can_send_is_a_limit(platform: Platform, rate_rps: float) -> None:
-    """All of it may be asked for, and no more."""
+def test_the_capacity_of_the_generators_is_a_limit(platform: Platform, rate_rps: float) -> None:
+    """All of it may be requested, but no more."""
     catalogue = catalogue_of(platform, operations=Operations(capacity_rps=40))
     if rate_rps <= 40:
         assert specs(catalogue, rate_rps=rate_rps)[0].load.rate_rps == rate_rps
@@ -208,16 +208,16 @@ def test_what_the_generators_can_send_is_a_limit(platform: Platform, rate_rps: f
         assert problems(catalogue, rate_rps=rate_rps) == [too_much("40.5", "40")]
 
 
-def test_it_is_the_peak_that_counts(platform: Platform) -> None:
-    """20/s are within 50/s, three times that are not."""
+def test_the_peak_rate_counts(platform: Platform) -> None:
+    """20/s are within 50/s, three times that is not."""
     load = {"rate_rps": 10, "duration_s": 10, "warmup_s": 5, "profile": BURST}
     catalogue = catalogue_of(platform, {"max_rate_rps": 50}, operations=Operations(capacity_rps=55), load=load)
     assert specs(catalogue)[0].load.peak_rate_rps == 30
     assert problems(catalogue, rate_rps=20) == [too_much("60", "55"), beyond("60", "orders-service", "50")]
 
 
-def test_the_ceiling_of_another_service_is_none_of_its_business(platform: Platform) -> None:
-    """Who asks for one service is told of that one."""
+def test_the_ceilings_of_other_services_do_not_matter(platform: Platform) -> None:
+    """A request for one service is checked against that service."""
     catalogue = catalogue_of(platform, {}, {"name": "engine", "max_rate_rps": 30})
     assert [spec.service for spec in specs(catalogue, service="orders")] == ["orders-service"]
     assert problems(catalogue, service="engine") == [beyond("40", "engine", "30")]

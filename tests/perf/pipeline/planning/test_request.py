@@ -1,4 +1,4 @@
-"""What is asked for: everything wrong with it at once, and the load that comes of it."""
+"""The request: all problems at once, and the requested load."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def plan_problems(platform: Platform, **request: Any) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_a_plan_says_everything_wrong_at_once(platform: Platform) -> None:
+def test_a_plan_reports_all_problems_at_once(platform: Platform) -> None:
     """Service, duration, rate, reason and baselines: five mistakes are five sentences, and nothing is planned."""
     platform.baselines.problem = BaselineError("b.json is not valid JSON")
     problems = plan_problems(platform, service="ordres", duration_s=-3, rate_rps=500_000.0, update_baseline=True)
@@ -35,8 +35,8 @@ def test_a_plan_says_everything_wrong_at_once(platform: Platform) -> None:
     assert platform.store.runs_by_uri == {}
 
 
-def test_an_unknown_scenario_hides_nothing_that_can_be_checked(platform: Platform) -> None:
-    """Reason and baselines are checked all the same."""
+def test_an_unknown_scenario_does_not_hide_other_problems(platform: Platform) -> None:
+    """Reason and baselines are checked as well."""
     platform.baselines.problem = BaselineError("b.json is not valid JSON")
     assert plan_problems(platform, scenario="breif", update_baseline=True, reason="  ") == [
         "update_baseline needs a reason; it is stored with the baseline",
@@ -57,7 +57,7 @@ def test_an_unknown_scenario_hides_nothing_that_can_be_checked(platform: Platfor
     ],
 )
 def test_each_wrong_parameter(platform: Platform, request_: dict[str, Any], problem: str) -> None:
-    """One mistake is one sentence: what, the rule, the value."""
+    """One mistake is one sentence: the parameter, the rule, the value."""
     assert plan_problems(platform, **request_) == [problem]
 
 
@@ -71,14 +71,14 @@ def test_each_wrong_parameter(platform: Platform, request_: dict[str, Any], prob
     ],
 )
 def test_overrides(platform: Platform, request_: dict[str, Any], load: tuple[float, int, int]) -> None:
-    """What is asked for takes the place of the scenario's own; the rest stays."""
+    """Requested values replace those of the scenario; the rest stays."""
     spec = json.loads(platform.store.runs_by_uri[platform.plan(**request_)]["stage-spec.json"])
     assert (spec["load"]["rate_rps"], spec["load"]["duration_s"], spec["load"]["warmup_s"]) == load
 
 
 @pytest.mark.parametrize(("duration_s", "warmup_s"), [(10, 10), (59, 59), (60, 60), (900, 60)])
 def test_a_short_run_gets_a_short_warm_up(platform: Platform, duration_s: int, warmup_s: int) -> None:
-    """A run of 10 s has no minute of warm-up."""
+    """A run of 10 s has no warm-up of a minute."""
     scenario = platform.catalogue.scenario("brief")
     scenario = scenario.model_copy(update={"load": scenario.load.model_copy(update={"warmup_s": 60})})
     platform.catalogue.scenarios["brief"] = scenario  # type: ignore[index]
@@ -90,14 +90,14 @@ BURST = [{"at_s": 0, "factor": 3}, {"at_s": 300, "factor": 1, "by": "decay"}]
 
 
 def with_load(platform: Platform, **changes: Any) -> None:
-    """Let the scenario ask for another load."""
+    """Change the load of the scenario."""
     scenario = platform.catalogue.scenario("brief")
     load = LoadProfile.model_validate(scenario.load.model_dump() | changes)
     platform.catalogue.scenarios["brief"] = scenario.model_copy(update={"load": load})  # type: ignore[index]
 
 
 def test_a_short_run_gets_a_short_ramp_and_the_beginning_of_the_profile(platform: Platform) -> None:
-    """The ramp is cut with the warm-up that it is part of; the profile keeps its times and scales with the rate."""
+    """The ramp is cut like the warm-up that contains it; the profile keeps its times and scales with the rate."""
     with_load(platform, warmup_s=60, ramp_s=30, profile=BURST)
     uri = platform.plan(duration_s=20, rate_rps=40.0)
     load = LoadProfile.model_validate(json.loads(platform.store.runs_by_uri[uri]["stage-spec.json"])["load"])
@@ -105,8 +105,8 @@ def test_a_short_run_gets_a_short_ramp_and_the_beginning_of_the_profile(platform
     assert load.curve.rate(20 + 10) == pytest.approx(120 * 3 ** (-10 / 300))
 
 
-def test_a_load_that_varies_is_valid_and_told_as_its_mean(platform: Platform) -> None:
-    """From 3 to 1 times 40/s over the 10 s in a line: 800 arrivals, 80/s."""
+def test_a_varying_load_is_valid_and_has_a_mean_rate(platform: Platform) -> None:
+    """From 3 times to once 40/s over 10 s, linearly: 800 arrivals, 80/s."""
     with_load(platform, ramp_s=5, profile=[{"at_s": 0, "factor": 3}, {"at_s": 10, "factor": 1}])
     record = platform.execute()
     assert (record.verdict, record.validity) == (Verdict.NO_BASELINE, ())
@@ -118,15 +118,15 @@ def test_a_load_that_varies_is_valid_and_told_as_its_mean(platform: Platform) ->
 
 
 def test_a_rate_whose_peak_is_too_high_is_refused(platform: Platform) -> None:
-    """70 000/s are allowed, three times that are not."""
+    """70 000/s are allowed, three times that is not."""
     with_load(platform, profile=BURST)
     assert plan_problems(platform, rate_rps=70_000.0) == [
         "the peak rate of 210000/s is more than the 192000/s of 64 workers; lower rate_rps or profile"
     ]
 
 
-def test_a_plan_is_one_run_a_service(platform: Platform) -> None:
-    """All means each service of the scenario, in a folder of its own with an id of its own."""
+def test_a_plan_has_one_run_for_each_service(platform: Platform) -> None:
+    """All services of the scenario, each with its own folder and id."""
     services = platform.catalogue.services
     services["engine"] = services["orders-service"].model_copy(update={"name": "engine"})  # type: ignore[index]
     uris = platform.night_stages.plan(RunRequest(scenario="brief"))

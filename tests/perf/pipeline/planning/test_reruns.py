@@ -1,4 +1,4 @@
-"""Re-runs: which runs get them, what they are, and how they are judged and told with the run they were done for."""
+"""Re-runs: which runs get them, what they are, and how they are judged and reported with their run."""
 
 import logging
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ NIGHTLY = {"cron": "30 6 * * *", "timezone": "UTC"}
 
 @dataclass(slots=True, kw_only=True)
 class Varying(FakeGenerator):
-    """Takes one latency a load, the last of them again and again; an error is raised in its turn.
+    """Uses one latency per load, and the last one for all further loads; an error is raised instead of a load.
 
     Attributes:
         turns: of the loads to come.
@@ -38,7 +38,7 @@ class Varying(FakeGenerator):
     turns: list[float | Exception] = field(default_factory=list)
 
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
-        """Do the next turn."""
+        """Send the next load."""
         turn = self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]
         if isinstance(turn, Exception):
             self.loads.append(order.load)
@@ -48,7 +48,7 @@ class Varying(FakeGenerator):
 
 
 def varying(platform: Platform, *turns: float | Exception) -> Varying:
-    """Record a baseline at 40 ms, then let the loads to come take their turns."""
+    """Record a baseline at 40 ms, then set the latencies of the next loads."""
     platform.with_baseline()
     made = Varying(clock=platform.clock, turns=list(turns))
     platform.generator = made
@@ -56,7 +56,7 @@ def varying(platform: Platform, *turns: float | Exception) -> Varying:
 
 
 def with_scenario(platform: Platform, *services: str, **changes: Any) -> None:
-    """Change the scenario, and have other services beside the one."""
+    """Change the scenario, and add services."""
     scenario = small_scenario(**changes)
     more = {name: small_service(name=name) for name in services}
     platform.catalogue = replace(
@@ -65,7 +65,7 @@ def with_scenario(platform: Platform, *services: str, **changes: Any) -> None:
 
 
 def measured(platform: Platform, **request: Any) -> list[str]:
-    """Plan runs and do them up to the scrape; return their URIs."""
+    """Plan runs and execute them up to the scrape; return their URIs."""
     uris = platform.night_stages.plan(RunRequest(scenario="brief", **request))
     for uri in uris:
         measure(platform, uri)
@@ -107,8 +107,8 @@ def too_late(needed: str, now: datetime) -> str:
         (5, 2, "450 s", 3),
     ],
 )
-def test_room_before_the_night_must_be_over(ahead: int, parallel: int, needed: str, rounds: int) -> None:
-    """Those that come before are counted in, side by side where that is allowed; at the last moment there is room."""
+def test_re_runs_must_end_before_the_deadline(ahead: int, parallel: int, needed: str, rounds: int) -> None:
+    """Re-runs that come first count, in parallel if allowed; the last possible moment is in time."""
     scenario = small_scenario(parallel=parallel, reruns=10)
     last = SEVEN - rounds * ONE
     assert refusal(UNTIL_SEVEN, scenario, length=LENGTH, ahead=ahead, now=last) is None
@@ -116,21 +116,21 @@ def test_room_before_the_night_must_be_over(ahead: int, parallel: int, needed: s
     assert refusal(UNTIL_SEVEN, scenario, length=LENGTH, ahead=ahead, now=later) == too_late(needed, later)
 
 
-def test_without_an_end_there_is_always_room() -> None:
-    """A run that nothing presses."""
+def test_without_a_deadline_there_is_always_time() -> None:
+    """The run has no deadline."""
     assert refusal(SPEC, small_scenario(), length=LENGTH, ahead=0, now=START + timedelta(days=3)) is None
 
 
 @pytest.mark.parametrize(("limit", "ahead", "is_refused"), [(0, 0, True), (1, 0, False), (1, 1, True), (4, 3, False)])
 def test_as_many_services_as_the_scenario_allows(limit: int, ahead: int, is_refused: bool) -> None:
-    """Counted by their suspicion."""
+    """The most suspicious services come first."""
     found = refusal(SPEC, small_scenario(reruns=limit), length=LENGTH, ahead=ahead, now=START)
     assert (found is not None) is is_refused
     assert found in (None, f"at most {counted(limit, 'service')} per night may be re-run")
 
 
-def test_not_wanted_comes_first() -> None:
-    """Who asked for none is told that, not that there is no time."""
+def test_turned_off_re_runs_are_the_first_reason() -> None:
+    """A missing deadline does not matter then."""
     spec = replace(UNTIL_SEVEN, may_rerun=False)
     assert (
         refusal(spec, small_scenario(reruns=0), length=LENGTH, ahead=0, now=SEVEN)
@@ -150,53 +150,53 @@ def test_not_wanted_comes_first() -> None:
         (20, ["a1", "b1", "c1", "a2", "b2", "c2"]),
     ],
 )
-def test_the_order_in_which_they_are_done(parallel: int, order: list[str]) -> None:
-    """Services side by side take turns: the second re-run of one would only wait for its first."""
+def test_the_order_of_re_runs(parallel: int, order: list[str]) -> None:
+    """Services that run in parallel alternate: the second re-run of one would only wait for its first."""
     assert in_turn([("a1", "a2"), ("b1", "b2"), ("c1", "c2")], parallel=parallel) == order
 
 
-def test_no_re_runs_are_no_order() -> None:
-    """Most nights."""
+def test_without_re_runs_the_order_is_empty() -> None:
+    """This is the case on most nights."""
     assert in_turn([], parallel=4) == []
 
 
-def test_what_they_are() -> None:
-    """The same load on the same service, by the same hand and until the same time; of their own ids, no baseline."""
+def test_the_specification_of_re_runs() -> None:
+    """The same load, service, person and deadline; their own ids, and no baseline."""
     now = START + timedelta(minutes=9)
     first, second = reruns_of(UNTIL_SEVEN, now=now)
     assert first.run_id != second.run_id
-    assert {each.run_id[:16] for each in (first, second)} == {"20260302T063900Z"}
-    for each in (first, second):
-        same = replace(each, run_id="r1", created_at=SPEC.created_at, rerun_of=None, update_baseline=True)
+    assert {spec.run_id[:16] for spec in (first, second)} == {"20260302T063900Z"}
+    for spec in (first, second):
+        same = replace(spec, run_id="r1", created_at=SPEC.created_at, rerun_of=None, update_baseline=True)
         assert same == UNTIL_SEVEN
-        assert (each.rerun_of, each.created_at, each.update_baseline) == ("r1", now, False)
+        assert (spec.rerun_of, spec.created_at, spec.update_baseline) == ("r1", now, False)
 
 
 # Planning them
 
 
-def test_a_suspicious_run_is_planned_twice_more(platform: Platform) -> None:
-    """80 ms where 40 ms were: each stage then takes the re-runs as any run."""
+def test_a_suspicious_run_gets_two_re_runs(platform: Platform) -> None:
+    """80 ms instead of 40 ms; the stages then treat the re-runs like any run."""
     varying(platform, 0.08)
     (uri,) = measured(platform, update_baseline=True, reason="try")
     planned = platform.night_stages.plan_reruns([uri])
     assert len(planned) == 2
     assert StageFiles(platform.store, uri).reruns.read() == Reruns(uris=tuple(planned))
-    for each in planned:
-        spec = spec_of(platform, each)
+    for rerun in planned:
+        spec = spec_of(platform, rerun)
         assert (spec.rerun_of, spec.load) == (uri.rpartition("/")[2], spec_of(platform, uri).load)
         assert not spec.update_baseline
 
 
-def test_a_run_that_does_not_look_suspicious_is_done_once(platform: Platform) -> None:
-    """Nothing is decided, nothing is planned."""
+def test_a_run_that_does_not_look_suspicious_gets_no_re_runs(platform: Platform) -> None:
+    """Nothing is decided or planned."""
     generator = varying(platform, 0.04)
     record = platform.execute()
     assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.PASS, (), 1)
 
 
 def test_planning_twice_gives_the_same_runs(platform: Platform) -> None:
-    """A second try of the task makes no new folders."""
+    """A retry of the task creates no new folders."""
     varying(platform, 0.08)
     uris = measured(platform)
     planned = platform.night_stages.plan_reruns(uris)
@@ -207,7 +207,7 @@ def test_planning_twice_gives_the_same_runs(platform: Platform) -> None:
 
 
 def test_a_refusal_stands(platform: Platform) -> None:
-    """What was decided once is not decided again when the clock says something else."""
+    """It is not decided again at a later time."""
     with_scenario(platform, schedule=NIGHTLY | {"finish_by": "06:32"})
     varying(platform, 0.08)
     uris = measured(platform, due_at=START)
@@ -236,11 +236,11 @@ def two_suspicious(platform: Platform, *, finish_by: str | None = None, **change
     ("parallel", "order"),
     [(1, ["rates", "rates", "orders", "orders"]), (2, ["rates", "orders", "rates", "orders"])],
 )
-def test_several_services_are_run_again_in_turn(platform: Platform, parallel: int, order: list[str]) -> None:
-    """The most suspicious first; side by side each waits for its own first re-run only."""
+def test_several_services_get_re_runs_in_order(platform: Platform, parallel: int, order: list[str]) -> None:
+    """The most suspicious first; in parallel, each waits only for its own first re-run."""
     uris = two_suspicious(platform, parallel=parallel)
     planned = platform.night_stages.plan_reruns(uris)
-    assert [each.split("/")[2].removesuffix("-service") for each in planned] == order
+    assert [uri.split("/")[2].removesuffix("-service") for uri in planned] == order
     assert len(set(planned)) == 4
 
 
@@ -254,24 +254,24 @@ def test_several_services_are_run_again_in_turn(platform: Platform, parallel: in
         (1, "06:38", 2),  # 352 s
     ],
 )
-def test_side_by_side_there_is_time_for_more(platform: Platform, parallel: int, finish_by: str, services: int) -> None:
-    """The time that the re-runs of one service take is enough for as many as may run at once."""
+def test_in_parallel_there_is_time_for_more(platform: Platform, parallel: int, finish_by: str, services: int) -> None:
+    """The time for the re-runs of one service is enough for as many as run in parallel."""
     uris = two_suspicious(platform, parallel=parallel, finish_by=finish_by)
     assert START + timedelta(seconds=120) < platform.clock() < START + timedelta(seconds=140)
     assert len(platform.night_stages.plan_reruns(uris)) == 2 * services
 
 
-def test_the_most_suspicious_get_the_room_there_is(platform: Platform) -> None:
-    """Of two services one may be run again: the one that is three times as slow."""
+def test_the_most_suspicious_services_get_the_re_runs(platform: Platform) -> None:
+    """Of two services one may be re-run: the one that is three times as slow."""
     uris = two_suspicious(platform, reruns=1)
     planned = platform.night_stages.plan_reruns(uris)
-    assert {each.split("/")[2] for each in planned} == {"rates-service"}
+    assert {uri.split("/")[2] for uri in planned} == {"rates-service"}
     refused = StageFiles(platform.store, uris[0]).reruns.read()
     assert refused == Reruns(refused="at most 1 service per night may be re-run")
 
 
-def test_no_time_left_is_told_in_the_record(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
-    """The night must be over at half past seven, and the run itself ended a minute before."""
+def test_a_missing_time_for_re_runs_is_in_the_record(platform: Platform, caplog: pytest.LogCaptureFixture) -> None:
+    """The night must end at half past seven, and the run ended a minute before."""
     with_scenario(platform, schedule=NIGHTLY | {"finish_by": "07:30"})
     generator = varying(platform, 0.08)
     (uri,) = measured(platform, due_at=START)
@@ -283,22 +283,22 @@ def test_no_time_left_is_told_in_the_record(platform: Platform, caplog: pytest.L
     why = "its re-runs would take 170 s from 2026-03-02 07:29:00 UTC, and must be over by 2026-03-02 07:30:00 UTC"
     assert f"looks suspicious: {why}" in caplog.text
     assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.REGRESSION, (), 1)
-    assert {each.severity for each in record.deviations} == {Severity.WARNING}
+    assert {deviation.severity for deviation in record.deviations} == {Severity.WARNING}
 
 
-def test_unwanted_re_runs(platform: Platform) -> None:
-    """One run decides alone, and only warns."""
+def test_turned_off_re_runs(platform: Platform) -> None:
+    """A single run decides, and only warns."""
     generator = varying(platform, 0.08)
     record = platform.execute(may_rerun=False)
     assert (record.verdict, record.reruns, len(generator.loads)) == (Verdict.REGRESSION, (), 1)
-    assert {each.severity for each in record.deviations} == {Severity.WARNING}
+    assert {deviation.severity for deviation in record.deviations} == {Severity.WARNING}
 
 
 # Judging and telling them
 
 
 def test_a_confirmed_regression_and_its_re_runs(platform: Platform) -> None:
-    """Three loads; the first record has medians and deviations, the others point to it."""
+    """Three loads; the first record has medians and deviations, the others refer to it."""
     generator = varying(platform, 0.08, 0.10, 0.09)
     record = platform.execute()
     assert (record.verdict, len(record.reruns), len(generator.loads)) == (Verdict.REGRESSION, 2, 3)
@@ -314,7 +314,7 @@ def test_a_confirmed_regression_and_its_re_runs(platform: Platform) -> None:
 
 
 def test_re_runs_that_do_not_confirm(platform: Platform) -> None:
-    """One slow run of three was bad luck."""
+    """One slow run of three was chance."""
     varying(platform, 0.12, 0.04)
     record = platform.execute()
     assert (record.verdict, len(record.reruns)) == (Verdict.PASS, 2)
@@ -322,35 +322,35 @@ def test_re_runs_that_do_not_confirm(platform: Platform) -> None:
 
 
 def test_an_invalid_re_run_is_left_out(platform: Platform) -> None:
-    """The generator broke in the second; of the two that are left the better counts."""
+    """The generator failed in the second; of the two others the better one counts."""
     varying(platform, 0.12, LoadError("the load generator left no record"), 0.04)
     record = platform.execute()
-    verdicts = [platform.record(f"memory://orders-service/brief/{each}").verdict for each in record.reruns]
+    verdicts = [platform.record(f"memory://orders-service/brief/{run_id}").verdict for run_id in record.reruns]
     assert (record.verdict, verdicts) == (Verdict.PASS, [Verdict.INVALID, Verdict.PASS])
 
 
 def test_only_invalid_re_runs(platform: Platform) -> None:
-    """One run is left, and nothing better to be had: a warning."""
+    """A single run is left: a warning."""
     varying(platform, 0.12, LoadError("the load generator left no record"))
     record = platform.execute()
     assert (record.verdict, len(record.reruns), record.judged) == (Verdict.REGRESSION, 2, {})
-    assert {each.severity for each in record.deviations} == {Severity.WARNING}
+    assert {deviation.severity for deviation in record.deviations} == {Severity.WARNING}
 
 
 def test_a_re_run_after_the_data_changed_is_invalid(platform: Platform) -> None:
-    """Its requests are others, so that its median with the first run would mean nothing."""
+    """Its requests are different, so a median with the first run would mean nothing."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
     planned = platform.night_stages.plan_reruns([uri])
-    for each in planned:
-        platform.run_stages.stage_data(each)
-        files = StageFiles(platform.store, each)
+    for rerun in planned:
+        platform.run_stages.stage_data(rerun)
+        files = StageFiles(platform.store, rerun)
         parts = files.fingerprint.read_or(FingerprintParts(parts={})).parts
         files.fingerprint.write(FingerprintParts(parts={**parts, "data": "sha256:new"}))
         for stage in (platform.run_stages.preflight, platform.run_stages.run_load, platform.run_stages.scrape):
-            stage(each)
+            stage(rerun)
     verdicts = platform.night_stages.compare([uri])
-    assert [verdicts[each] for each in planned] == [Verdict.INVALID] * 2
+    assert [verdicts[rerun] for rerun in planned] == [Verdict.INVALID] * 2
 
 
 def test_the_verdicts_of_re_runs_are_among_those_of_the_night(platform: Platform) -> None:
@@ -365,8 +365,8 @@ def test_the_verdicts_of_re_runs_are_among_those_of_the_night(platform: Platform
     }
 
 
-def test_re_runs_are_no_nights(platform: Platform) -> None:
-    """The next night has one night more before it, not three."""
+def test_re_runs_do_not_count_as_nights(platform: Platform) -> None:
+    """The next night has one more night of history, not three."""
     generator = varying(platform, 0.12, 0.04)
     platform.execute()
     generator.turns = [0.04]
@@ -380,7 +380,7 @@ def test_re_runs_are_no_nights(platform: Platform) -> None:
 
 
 def test_every_run_of_the_night_has_its_report(platform: Platform) -> None:
-    """And none of them leaves its stages behind."""
+    """None of them leaves stage files."""
     varying(platform, 0.12)
     platform.execute()
     for files in platform.store.runs_by_uri.values():
@@ -388,8 +388,8 @@ def test_every_run_of_the_night_has_its_report(platform: Platform) -> None:
         assert not any(name.startswith("stage-") for name in files)
 
 
-def test_a_report_of_a_re_run_that_fails_keeps_no_record_back(platform: Platform) -> None:
-    """All three records are written; the failure is raised."""
+def test_a_failing_report_of_a_re_run_does_not_stop_the_records(platform: Platform) -> None:
+    """All three records are written; the error is raised."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
     runs = [uri, *platform.night_stages.plan_reruns([uri])]
@@ -397,11 +397,11 @@ def test_a_report_of_a_re_run_that_fails_keeps_no_record_back(platform: Platform
     platform.charts.problem = OSError("no font")
     with pytest.raises(OSError, match="no font"):
         platform.night_stages.report(uri)
-    assert all(StageFiles(platform.store, each).is_finished for each in runs)
+    assert all(StageFiles(platform.store, uri).is_finished for uri in runs)
 
 
-def test_a_re_run_that_is_gone_keeps_no_verdict_and_no_report_back(platform: Platform) -> None:
-    """Somebody tidied up between the load and the comparison: the other two are judged and told."""
+def test_a_removed_re_run_does_not_stop_the_verdict(platform: Platform) -> None:
+    """Its folder was removed before the comparison; the other two runs are judged and reported."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
     gone, left = platform.night_stages.plan_reruns([uri])
@@ -412,7 +412,7 @@ def test_a_re_run_that_is_gone_keeps_no_verdict_and_no_report_back(platform: Pla
     assert (record.verdict, record.reruns) == (Verdict.REGRESSION, (left.rpartition("/")[2],))
 
 
-def test_a_second_try_of_the_report_passes_finished_re_runs_by(platform: Platform) -> None:
+def test_a_second_try_of_the_report_skips_finished_re_runs(platform: Platform) -> None:
     """The task was killed between the re-runs and the run itself."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
@@ -426,7 +426,7 @@ def test_a_second_try_of_the_report_passes_finished_re_runs_by(platform: Platfor
 
 
 def test_the_run_itself_is_written_last(platform: Platform) -> None:
-    """Whoever sees its record sees those of its re-runs."""
+    """If its record exists, those of its re-runs exist."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
     planned = platform.night_stages.plan_reruns([uri])
@@ -445,7 +445,7 @@ def test_the_run_itself_is_written_last(platform: Platform) -> None:
 
 
 def test_a_halt_that_begins_after_the_night_skips_the_re_runs(platform: Platform) -> None:
-    """They are skipped, and one run decides."""
+    """They are skipped, and a single run decides."""
     varying(platform, 0.12)
     (uri,) = measured(platform)
     planned = platform.night_stages.plan_reruns([uri])
@@ -453,5 +453,5 @@ def test_a_halt_that_begins_after_the_night_skips_the_re_runs(platform: Platform
     for rerun in planned:
         measure_run(rerun, platform.run_stages, on_progress=raising(AssertionError("no load")))
     verdicts = platform.night_stages.compare([uri])
-    assert [verdicts[each] for each in planned] == [Verdict.SKIPPED] * 2
+    assert [verdicts[uri] for uri in planned] == [Verdict.SKIPPED] * 2
     assert verdicts[uri] is Verdict.REGRESSION

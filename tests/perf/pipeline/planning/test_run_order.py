@@ -1,4 +1,4 @@
-"""In which order scenarios are run when all are wanted."""
+"""The order in which all scenarios run."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ NIGHTLY = {"cron": "30 6 * * *", "finish_by": "07:00"}
 
 
 def order_of(folder: Path, **scenarios: dict[str, Any]) -> list[str]:
-    """Return the names in the order in which they are run; the order given is the catalogue's."""
+    """Return the names in run order; the given order is that of the catalogue."""
     made = {name: small_scenario(name=name, **changes) for name, changes in scenarios.items()}
     return [scenario.name for scenario in run_order(replace(small_catalogue(folder), scenarios=made))]
 
@@ -25,8 +25,8 @@ def lasting(duration_s: int, warmup_s: int = 0) -> dict[str, int]:
     return {"rate_rps": 10, "duration_s": duration_s, "warmup_s": warmup_s}
 
 
-def test_what_must_be_over_before_an_opening_comes_first(tmp_path: Path) -> None:
-    """However long it takes; a cron schedule presses nobody who asks for all at another time."""
+def test_scenarios_before_an_opening_come_first(tmp_path: Path) -> None:
+    """However long they take; a cron schedule does not matter at other times."""
     assert order_of(
         tmp_path,
         short={"load": lasting(60)},
@@ -36,7 +36,7 @@ def test_what_must_be_over_before_an_opening_comes_first(tmp_path: Path) -> None
 
 
 def test_then_the_shortest_comes_first(tmp_path: Path) -> None:
-    """Warm-up included; of equal ones the first of the catalogue."""
+    """Warm-up included; equal ones keep the order of the catalogue."""
     assert order_of(
         tmp_path,
         long={"load": lasting(100)},
@@ -46,8 +46,8 @@ def test_then_the_shortest_comes_first(tmp_path: Path) -> None:
     ) == ["first", "second", "long", "warm"]  # 60 s, 30 + 30 s, 100 s, 60 + 60 s
 
 
-def test_the_same_holds_among_those_before_an_opening(tmp_path: Path) -> None:
-    """They press all alike."""
+def test_scenarios_before_an_opening_are_sorted_too(tmp_path: Path) -> None:
+    """They are equally urgent."""
     week = {"before": "week", "minutes": 90}
     assert order_of(
         tmp_path,
@@ -78,7 +78,7 @@ def test_a_service_is_run_in_the_scenarios_that_load_it(tmp_path: Path) -> None:
     }
     services = {name: small_service(name=name) for name in ("orders-service", "engine")}
     catalogue = replace(small_catalogue(tmp_path), scenarios=scenarios, services=services)
-    assert [each.name for each in scenarios_of(catalogue, "orders")] == ["short", "long"]
+    assert [scenario.name for scenario in scenarios_of(catalogue, "orders")] == ["short", "long"]
     assert scenarios_of(catalogue, "orders-service") == scenarios_of(catalogue, "orders")
     assert scenarios_of(catalogue, "all") == scenarios_of(catalogue) == run_order(catalogue)
     with pytest.raises(CatalogueError, match=r"^service 'ordres' is not in the catalogue; "):
@@ -86,7 +86,7 @@ def test_a_service_is_run_in_the_scenarios_that_load_it(tmp_path: Path) -> None:
 
 
 def test_a_service_that_no_scenario_loads_is_an_error(tmp_path: Path) -> None:
-    """An empty answer would pass for nothing being wrong."""
+    """An empty result would look as if everything was fine."""
     services = {name: small_service(name=name) for name in ("orders-service", "engine")}
     scenarios = {"brief": small_scenario(services=["engine"])}
     catalogue = replace(small_catalogue(tmp_path), scenarios=scenarios, services=services)

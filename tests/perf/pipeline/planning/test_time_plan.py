@@ -1,4 +1,4 @@
-"""How long a night takes, whether that fits, and what is said when it does not."""
+"""How long a night takes, whether that fits, and the message if it does not."""
 
 from dataclasses import replace
 from datetime import time, timedelta
@@ -14,14 +14,14 @@ from tests.fakes.small_catalogue import small_catalogue, small_scenario, small_s
 
 LOAD = {"rate_rps": 10, "duration_s": 60, "warmup_s": 30}
 RUN_S = 60 + 30 + 10 + 60
-"""Warm-up and measured part, a time-out of 10 s, and a minute beside it."""
+"""Warm-up and measured part, a time-out of 10 s, and a minute of overhead."""
 
 SIX = tuple(f"service-{number}" for number in range(6))
 
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
-    """Six services with a time-out of 10 s, but the last, which waits for 70 s."""
+    """Six services with a time-out of 10 s, except the last one with 70 s."""
     services = {name: small_service(name=name, timeout_s=10) for name in SIX}
     services["slow"] = small_service(name="slow", timeout_s=70)
     return replace(small_catalogue(tmp_path), services=services)
@@ -51,13 +51,13 @@ def seconds(runs: float) -> timedelta:
     ],
 )
 def test_how_long_a_night_takes(catalogue: Catalogue, changes: dict[str, Any], runs: int, reruns: int) -> None:
-    """In runs of the same length, one after another and side by side."""
+    """In runs of equal length, one after another and in parallel."""
     plan = plan_of(catalogue, **changes)
     assert (plan.needed, plan.reruns_needed) == (seconds(runs), seconds(reruns))
 
 
 def test_the_time_of_a_run(catalogue: Catalogue) -> None:
-    """The load, the wait for the last answer, and a minute for all beside it."""
+    """The load, the wait for the last answer, and a minute of overhead."""
     service = catalogue.service(SIX[0])
     assert run_length(small_scenario(load=LOAD).load, service) == timedelta(seconds=RUN_S)
     assert run_length(small_scenario(load=LOAD | {"drain_s": 0}).load, service) == timedelta(seconds=RUN_S - 10)
@@ -65,7 +65,7 @@ def test_the_time_of_a_run(catalogue: Catalogue) -> None:
 
 
 def test_services_that_take_longer(catalogue: Catalogue) -> None:
-    """A slow one takes a minute more, and re-runs are planned for those that take longest."""
+    """A slow service takes a minute more, and re-runs are planned for the slowest services."""
     minute = timedelta(minutes=1)
     plan = plan_of(catalogue, services=(*SIX[:2], "slow"), reruns=1)
     assert (plan.needed, plan.reruns_needed) == (seconds(3) + minute, seconds(2) + 2 * minute)
@@ -76,7 +76,7 @@ def test_services_that_take_longer(catalogue: Catalogue) -> None:
 
 
 def at(minutes: int) -> dict[str, Any]:
-    """Return a schedule before London's opening, with five minutes of it as a margin."""
+    """Return a schedule before London's opening, with a margin of five minutes."""
     return {"schedule": {"before": "london", "minutes": minutes}}
 
 
@@ -129,12 +129,12 @@ PROBLEMS = [
 
 @pytest.mark.parametrize(("changes", "problem"), PROBLEMS)
 def test_by_how_much_it_does_not_fit(catalogue: Catalogue, changes: dict[str, Any], problem: str) -> None:
-    """What is needed, what there is, what is lacking, and what to do."""
+    """The needed, the available and the missing time, and the remedy."""
     assert plan_of(catalogue, **changes).problem == problem
 
 
-def test_what_is_lacking_would_be_enough(catalogue: Catalogue) -> None:
-    """Who starts that much earlier is told nothing more."""
+def test_the_missing_time_is_exact(catalogue: Catalogue) -> None:
+    """A start that is earlier by that time has no problem."""
     assert plan_of(catalogue, **at(30 + 13)).problem is None
     assert plan_of(catalogue, **at(15 + 6), reruns=0).problem is None
 
@@ -148,12 +148,12 @@ def test_what_is_lacking_would_be_enough(catalogue: Catalogue) -> None:
     ],
 )
 def test_a_plan_in_words(catalogue: Catalogue, changes: dict[str, Any], description: str) -> None:
-    """Minutes, rounded up."""
+    """In minutes, rounded up."""
     assert plan_of(catalogue, **changes).description == description
 
 
 def test_the_shipped_scenarios_fit() -> None:
-    """With all re-runs, and each is over before the next one starts."""
+    """With all re-runs, and each ends before the next one starts."""
     catalogue = load_catalogue(Path(__file__).parents[4] / "include")
     plans = {plan.scenario.name: plan for plan in time_plans(catalogue)}
     assert all(plan.fits and plan.available is not None for plan in plans.values())
