@@ -5,8 +5,7 @@ from typing import Any
 
 import yaml
 
-from include.perf.catalogue.catalogue import SCENARIOS_FILE
-from include.perf.catalogue.reading import SERVICES_FILE
+from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from include.perf.model.yaml_entries import PROJECT_FOLDER
 
 CAPACITY_RPS = 5_000.0

@@ -11,8 +11,7 @@ import yaml
 
 from demo.airflow_api import USER, VIEWER
 from demo.settings import HOST, ROOT, Stack
-from include.perf.catalogue.catalogue import SCENARIOS_FILE
-from include.perf.catalogue.reading import SERVICES_FILE
+from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from include.perf.catalogue.scenario.market_hours import Weekday
 
 SCRAPE_INTERVAL_S = 1

@@ -18,7 +18,7 @@ import yaml
 from demo import configuration, supervisor
 from demo.settings import ROOT, Stack, new_stack
 from include.perf.adapters.files.folder_store import FolderStore
-from include.perf.catalogue.reading import SERVICES_FILE
+from include.perf.catalogue.catalogue import SERVICES_FILE
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import REQUESTS_FILE
 from include.perf.runs.stage_files import StageFiles

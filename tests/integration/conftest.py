@@ -30,8 +30,7 @@ from rich.console import Console
 from demo import commands, configuration
 from demo.airflow_api import AirflowApi
 from demo.settings import HOST, ROOT, Stack, read_stack
-from include.perf.catalogue.catalogue import SCENARIOS_FILE
-from include.perf.catalogue.reading import SERVICES_FILE
+from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from include.perf.runs.results_store import RECORD_FILE
 from include.perf.runs.stage_files import SPEC_FILE
 from tests.shared_lock import SharedLock

@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 
-from include.perf.catalogue.catalogue import SCENARIOS_FILE
-from include.perf.catalogue.reading import SERVICES_FILE
+from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from tests.integration.conftest import LOAD, Platform, Run, replace_at_once
 from tests.security import echoing
 from tests.security.planted import SECRETS, leaks_in, written_in

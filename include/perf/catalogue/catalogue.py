@@ -3,7 +3,7 @@
 It imports neither pandas nor Locust, because Airflow reads it each time it parses the DAGs.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,14 +15,36 @@ from include.perf.catalogue.service import Service
 from include.perf.model.cell import CellName
 from include.perf.model.errors import CatalogueError
 
+SERVICES_FILE = "services.yaml"
 SCENARIOS_FILE = "scenarios.yaml"
 
 ALL_SERVICES = ALL_SCENARIOS = "all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EntryProblem:
+    """A problem of one entry, because of which the entry or a part of it is left out.
+
+    Attributes:
+        file: the name of the file.
+        entry: the name of the service or scenario.
+        text: the problem, with the file and the entry.
+    """
+
+    file: str
+    entry: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """All services and scenarios by name, in the order of their files, and the market hours for their schedules."""
+    """All services and scenarios by name, in the order of their files, and the market hours for their schedules.
+
+    Attributes:
+        left_out: the problems of wrong entries, which the catalogue does not contain; a scenario that is too fast for
+            a service loads the others.
+        left_out_hosts: the hosts of left-out production services, forbidden for all other services.
+    """
 
     folder: Path
     services: Mapping[str, Service]
@@ -30,26 +52,43 @@ class Catalogue:
     market_hours: MarketHours
     operations: Operations = field(default_factory=Operations)
     forbidden_hosts: tuple[ForbiddenHost, ...] = ()
+    left_out: tuple[EntryProblem, ...] = ()
+    left_out_hosts: tuple[ForbiddenHost, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """The problems of all left-out entries."""
+        return tuple(problem.text for problem in self.left_out)
 
     def service(self, name: str) -> Service:
         """Return a service by its name, with or without the ``-service`` suffix.
 
         Raises:
-            CatalogueError: the name is unknown.
+            CatalogueError: the name is unknown, or its entry is wrong.
         """
-        return _service_named(name, self.services)
+        try:
+            return service_named(name, self.services)
+        except CatalogueError as err:
+            raise self._why_left_out(SERVICES_FILE, name) or err from None
 
     def scenario(self, name: str) -> Scenario:
         """Return a scenario by its name.
 
         Raises:
-            CatalogueError: the name is unknown.
+            CatalogueError: the name is unknown, or its entry is wrong.
         """
         try:
             return self.scenarios[name]
         except KeyError:
             known = ", ".join(self.scenarios)
-            raise CatalogueError(f"scenario {name!r} is not in the catalogue; known: {known}") from None
+            unknown = CatalogueError(f"scenario {name!r} is not in the catalogue; known: {known}")
+            raise self._why_left_out(SCENARIOS_FILE, name) or unknown from None
+
+    def _why_left_out(self, file: str, name: str) -> CatalogueError | None:
+        """Return the problems of a left-out entry."""
+        names = (name, f"{name}-service", name.removesuffix("-service")) if file == SERVICES_FILE else (name,)
+        problems = [problem.text for problem in self.left_out if problem.file == file and problem.entry in names]
+        return CatalogueError(problems) if problems else None
 
     def services_of(self, scenario: Scenario, chosen: str = ALL_SERVICES) -> list[Service]:
         """Return the chosen services of a scenario: ``all``, or one by name.
@@ -106,23 +145,23 @@ class Catalogue:
 
     def forbidden_for(self, service: Service) -> tuple[ForbiddenHost, ...]:
         """Return the forbidden hosts for a service; for a non-production service, with those of production."""
-        return _forbidden_for(service, self.services, self.forbidden_hosts)
+        by_production = forbidden_by_production(service, self.services.values(), left_out=self.left_out_hosts)
+        return (*self.forbidden_hosts, *by_production)
 
     def data_path(self, scenario: Scenario) -> Path:
         """Return the path of a scenario's market data."""
         return self.folder / scenario.data
 
 
-def _service_named(name: str, services: Mapping[str, Service]) -> Service:
+def service_named(name: str, services: Mapping[str, Service]) -> Service:
+    """Return a service by its name, with or without the ``-service`` suffix.
+
+    Raises:
+        CatalogueError: the name is unknown.
+    """
     if name in services:
         return services[name]
     for service in services.values():
         if name in (service.short_name, f"{service.short_name}-service"):
             return service
     raise CatalogueError(f"service {name!r} is not in the catalogue; known: {', '.join(services)}")
-
-
-def _forbidden_for(
-    service: Service, services: Mapping[str, Service], listed: Sequence[ForbiddenHost]
-) -> tuple[ForbiddenHost, ...]:
-    return (*listed, *forbidden_by_production(service, services.values()))

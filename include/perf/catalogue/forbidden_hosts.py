@@ -5,9 +5,11 @@ for all other services.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from include.perf.catalogue.network import (
     Address,
@@ -18,7 +20,7 @@ from include.perf.catalogue.network import (
     problem_of_host,
     same_host,
 )
-from include.perf.catalogue.service import Service
+from include.perf.catalogue.service import Service, is_production
 from include.perf.model.errors import CatalogueError, collected
 
 FORBIDDEN_KEY = "forbidden_hosts"
@@ -127,15 +129,62 @@ def _host_of(text: str, *, port: int | None, rule: str) -> ForbiddenHost:
     return ForbiddenHost(rule=rule, name=same_host(plain), port=port)
 
 
-def forbidden_by_production(service: Service, services: Iterable[Service]) -> list[ForbiddenHost]:
-    """Return the hosts and ports of all production services; none if the service itself is production."""
-    if service.is_production:
-        return []
+def forbidden_by_production(
+    service: Service, services: Iterable[Service], *, left_out: Sequence[ForbiddenHost] = ()
+) -> list[ForbiddenHost]:
+    """Return the hosts and ports of all production services; none if the service itself is production.
+
+    Args:
+        left_out: the hosts of production services whose entries are wrong.
+    """
+    return [] if service.is_production else [*hosts_of_production(services), *left_out]
+
+
+def hosts_of_production(services: Iterable[Service]) -> list[ForbiddenHost]:
+    """Return the hosts and ports of the production services among these."""
     return [
-        _host_of(other.host, port=other.port, rule=f"the host of {other.name}, environment {other.environment}")
-        for other in services
-        if other.is_production
+        _host_of(service.host, port=service.port, rule=_of_production(service.name, service.environment))
+        for service in services
+        if service.is_production
     ]
+
+
+def hosts_of_unread_service(name: str, settings: Mapping[str, Any]) -> list[ForbiddenHost]:
+    """Return what can be read of the hosts of a wrong entry that is, or may be, production.
+
+    These are the host of ``base_url``, and ``allowed_hosts`` with the same port.
+
+    Raises:
+        CatalogueError: it may be production, and no host can be read.
+    """
+    environment = settings.get("environment", Service.model_fields["environment"].default)
+    if isinstance(environment, str) and not is_production(environment):
+        return []
+    host, port = _host_and_port(settings.get("base_url"))
+    allowed = settings.get("allowed_hosts")
+    hosts: list[ForbiddenHost] = []
+    for text in dict.fromkeys([host, *(allowed if isinstance(allowed, list | tuple) else [allowed])]):
+        with suppress(ValueError):
+            hosts.append(_host_of(str(text or "").lower(), port=port, rule=_of_production(name, environment)))
+    if not hosts:
+        raise CatalogueError(
+            f"{name} is in environment {environment!r}, but its host cannot be read, so no load to it can be refused; "
+            "correct base_url"
+        )
+    return hosts
+
+
+def _host_and_port(base_url: object) -> tuple[str | None, int | None]:
+    """Return the host and the port of an address, each ``None`` where it cannot be read."""
+    try:
+        parts = urlsplit(str(base_url))
+        return parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None, None
+
+
+def _of_production(name: str, environment: object) -> str:
+    return f"the host of {name}, environment {environment}"
 
 
 def problems_of_service(service: Service, never: Sequence[ForbiddenHost]) -> list[str]:

@@ -1,36 +1,35 @@
 """Reads the YAML files of a catalogue and checks them together."""
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from include.perf.catalogue.catalogue import SCENARIOS_FILE, Catalogue, _forbidden_for, _service_named
+from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE, Catalogue, EntryProblem, service_named
+from include.perf.catalogue.cross_checks import (
+    problems_of_ca_files,
+    problems_of_data,
+    problems_of_hosts,
+    problems_of_rates,
+    problems_of_schedules,
+)
 from include.perf.catalogue.forbidden_hosts import (
     FORBIDDEN_KEY,
     ForbiddenHost,
-    problems_of_service,
+    hosts_of_production,
+    hosts_of_unread_service,
     read_forbidden_hosts,
 )
-from include.perf.catalogue.operations import Operations, problems_of_capacity, problems_of_ceiling
+from include.perf.catalogue.operations import Operations, problems_of_ceiling
 from include.perf.catalogue.scenario.load_profile import MAX_RATE_RPS
 from include.perf.catalogue.scenario.market_hours import MarketHours, load_market_hours, market_hours_path
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
-from include.perf.model.errors import CatalogueError, collected
+from include.perf.model.errors import CatalogueError, ConfigurationError
 from include.perf.model.validation import place_of, problem_of, rule_of
-from include.perf.model.yaml_entries import (
-    PROJECT_FOLDER,
-    Entry,
-    default_folder,
-    read_document,
-)
-
-SERVICES_FILE = "services.yaml"
-
-CERTIFICATE = "-----BEGIN CERTIFICATE-----"
+from include.perf.model.yaml_entries import Entry, default_folder, read_document
 
 SETTINGS = {"services": (FORBIDDEN_KEY,), "scenarios": tuple(Operations.model_fields)}
 """Further settings at the top level of each file, by the key of its entries."""
@@ -44,39 +43,199 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     Raises:
         CatalogueError: with all problems in all files; each has the file, the entry, the rule and the value.
     """
-    folder = folder or default_folder()
-    problems: list[str] = []
-    forbidden: tuple[ForbiddenHost, ...] = ()
-    services_file = _read_document(folder / SERVICES_FILE, key="services", problems=problems)
-    services = _entries_of(services_file, folder / SERVICES_FILE, key="services", model=Service, problems=problems)
-    are_services_valid = not problems
-    services = {name: _with_ca_path(service, folder=folder) for name, service in services.items()}
-    scenarios_file = _read_document(folder / SCENARIOS_FILE, key="scenarios", problems=problems)
-    scenarios = _entries_of(scenarios_file, folder / SCENARIOS_FILE, key="scenarios", model=Scenario, problems=problems)
-    operations = _operations_in(scenarios_file, problems=problems)
-    with collected(problems):
-        forbidden = _forbidden_in(services_file)
-    problems += _problems_of_hosts(services, forbidden)
-    problems += _problems_of_ca_files(services)
-    problems += _problems_of_data(scenarios, folder=folder)
-    if are_services_valid:
-        problems += _problems_of_names(scenarios, services)
-    with collected(problems):
-        hours = load_market_hours(market_hours_path(folder))
-        problems += _problems_of_schedules(scenarios, hours)
-    if problems:
-        raise CatalogueError(problems)
-    catalogue = Catalogue(
-        folder=folder,
-        services=services,
-        scenarios=scenarios,
-        market_hours=hours,
-        operations=operations,
-        forbidden_hosts=forbidden,
-    )
-    if problems := _problems_of_rates(catalogue):
-        raise CatalogueError(problems)
+    reading = _Reading(folder or default_folder())
+    catalogue = reading.catalogue()
+    if reading.problems or catalogue is None:
+        raise CatalogueError(reading.problems or reading.consequences)
     return catalogue
+
+
+def read_catalogue(folder: Path | None = None) -> Catalogue:
+    """Read what is right in a catalogue and leave out each wrong entry; `Catalogue.left_out` has their problems.
+
+    A scenario goes on with the services that are left. The hosts of a left-out production service stay forbidden.
+
+    Raises:
+        CatalogueError: a file cannot be used as a whole, or no service or no scenario is left; with all problems.
+    """
+    reading = _Reading(folder or default_folder())
+    catalogue = reading.catalogue()
+    if catalogue is None:
+        raise CatalogueError([*reading.problems, *reading.consequences])
+    return catalogue
+
+
+class _Reading:
+    """Reads a catalogue once and collects its problems in the order found.
+
+    Attributes:
+        problems: all problems of the files and of their entries.
+        consequences: why more cannot be used because of them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.problems: list[str] = []
+        self.consequences: list[str] = []
+        self._folder = folder
+        self._left_out: list[EntryProblem] = []
+        self._is_usable = True
+
+    def catalogue(self) -> Catalogue | None:
+        """Return the catalogue without its wrong entries, or ``None`` if it cannot be used as a whole."""
+        services_file = self._document(SERVICES_FILE, key="services")
+        read = self._entries(services_file, SERVICES_FILE, key="services", model=Service)
+        scenarios_file = self._document(SCENARIOS_FILE, key="scenarios")
+        scenarios = self._entries(scenarios_file, SCENARIOS_FILE, key="scenarios", model=Scenario)
+        operations = self._operations(scenarios_file)
+        forbidden = self._forbidden_hosts(services_file)
+        unread = self._hosts_of_unread(services_file, read)
+
+        services = {name: _with_ca_path(service, folder=self._folder) for name, service in read.items()}
+        services = self._without(SERVICES_FILE, services, problems_of_hosts(services, forbidden, left_out=unread))
+        services = self._without(SERVICES_FILE, services, problems_of_ca_files(services))
+        scenarios = self._without(SCENARIOS_FILE, scenarios, problems_of_data(scenarios, folder=self._folder))
+        if services:
+            scenarios = self._with_known_services(scenarios, services, names=list(services_file["services"]))
+        hours = self._market_hours()
+        if hours is not None:
+            scenarios = self._without(SCENARIOS_FILE, scenarios, problems_of_schedules(scenarios, hours))
+        scenarios = self._without(SCENARIOS_FILE, scenarios, problems_of_rates(scenarios, operations))
+        if services:
+            scenarios = self._within_ceilings(scenarios, services)
+        if hours is None or not (self._is_usable and services and scenarios):
+            return None
+        return Catalogue(
+            folder=self._folder,
+            services=services,
+            scenarios=scenarios,
+            market_hours=hours,
+            operations=operations,
+            forbidden_hosts=forbidden,
+            left_out=tuple(self._left_out),
+            left_out_hosts=(*unread, *hosts_of_production(read[name] for name in read if name not in services)),
+        )
+
+    @contextmanager
+    def _of_the_whole_file(self) -> Iterator[None]:
+        """Collect problems that make the catalogue unusable as a whole."""
+        try:
+            yield
+        except ConfigurationError as err:
+            self.problems += err.problems
+            self._is_usable = False
+
+    def _leave_out(self, file: str, entry: str, problems: Sequence[str]) -> None:
+        """Collect the problems of one entry."""
+        self.problems += problems
+        self._left_out += [EntryProblem(file=file, entry=entry, text=problem) for problem in problems]
+
+    def _without(
+        self, file: str, entries: Mapping[str, EntryT], problems: Mapping[str, Sequence[str]]
+    ) -> dict[str, EntryT]:
+        """Return the entries that have no problem."""
+        for name, found in problems.items():
+            self._leave_out(file, name, found)
+        return {name: entry for name, entry in entries.items() if not problems[name]}
+
+    def _document(self, file: str, *, key: str) -> dict[str, Any]:
+        with self._of_the_whole_file():
+            return _document_of(self._folder / file, key=key)
+        return {}
+
+    def _entries(self, document: Mapping[str, Any], file: str, *, key: str, model: type[EntryT]) -> dict[str, EntryT]:
+        entries: dict[str, EntryT] = {}
+        for name, given in document.get(key, {}).items():
+            values = {} if given is None else given
+            if not isinstance(values, dict):
+                problem = f"{file}: {name} must be a mapping of settings, but is {values!r}"
+                self._leave_out(file, str(name), [problem])
+                continue
+            try:
+                entries[str(name)] = model.model_validate(_with_defaults(document, values) | {"name": str(name)})
+            except ValidationError as err:
+                problems = [_sentence(file, str(name), error) for error in err.errors() if not _is_echo(error)]
+                self._leave_out(file, str(name), problems)
+        return entries
+
+    def _operations(self, document: Mapping[str, Any]) -> Operations:
+        with self._of_the_whole_file():
+            return _operations_in(document)
+        return Operations(capacity_rps=MAX_RATE_RPS)
+
+    def _forbidden_hosts(self, document: Mapping[str, Any]) -> tuple[ForbiddenHost, ...]:
+        with self._of_the_whole_file():
+            return _forbidden_in(document)
+        return ()
+
+    def _market_hours(self) -> MarketHours | None:
+        with self._of_the_whole_file():
+            return load_market_hours(market_hours_path(self._folder))
+        return None
+
+    def _hosts_of_unread(self, document: Mapping[str, Any], read: Mapping[str, Service]) -> tuple[ForbiddenHost, ...]:
+        """Return the hosts of the production services whose entries are wrong."""
+        hosts: list[ForbiddenHost] = []
+        for name, given in document.get("services", {}).items():
+            if str(name) in read:
+                continue
+            try:
+                hosts += hosts_of_unread_service(str(name), _with_defaults(document, given))
+            except CatalogueError as err:
+                self.consequences += [f"{SERVICES_FILE}: {problem}" for problem in err.problems]
+                self._is_usable = False
+        return tuple(hosts)
+
+    def _with_known_services(
+        self, scenarios: Mapping[str, Scenario], services: Mapping[str, Service], *, names: Sequence[object]
+    ) -> dict[str, Scenario]:
+        """Return the scenarios with the services that are left, without those that name an unknown service.
+
+        Args:
+            names: the names of all services in the file, those of wrong entries included.
+        """
+        wrong = {str(name).removesuffix("-service") for name in names if str(name) not in services}
+        kept: dict[str, Scenario] = {}
+        for name, scenario in scenarios.items():
+            usable, problems = [], []
+            for service in scenario.services:
+                try:
+                    usable.append(service_named(service, services).name)
+                except CatalogueError as err:
+                    if service.removesuffix("-service") not in wrong:
+                        problems.append(f"{SCENARIOS_FILE}: {name}.services: {err}")
+            if problems:
+                self._leave_out(SCENARIOS_FILE, name, problems)
+            elif len(usable) == len(scenario.services):
+                kept[name] = scenario
+            elif usable:
+                kept[name] = scenario.model_copy(update={"services": tuple(usable)})
+            else:
+                self._without_services(name)
+        return kept
+
+    def _within_ceilings(
+        self, scenarios: Mapping[str, Scenario], services: Mapping[str, Service]
+    ) -> dict[str, Scenario]:
+        """Return the scenarios with the services that may receive their load."""
+        kept: dict[str, Scenario] = {}
+        for name, scenario in scenarios.items():
+            loaded = [service_named(service, services) for service in scenario.services or services]
+            problems = {service.name: list(problems_of_ceiling(scenario.load, service)) for service in loaded}
+            usable = tuple(service for service, too_fast in problems.items() if not too_fast)
+            sentences = [
+                f"{SCENARIOS_FILE}: {name}.load: {problem}" for found in problems.values() for problem in found
+            ]
+            self._leave_out(SCENARIOS_FILE, name, sentences)
+            if not sentences:
+                kept[name] = scenario
+            elif usable:
+                kept[name] = scenario.model_copy(update={"services": usable})
+        return kept
+
+    def _without_services(self, scenario: str) -> None:
+        problem = f"{SCENARIOS_FILE}: {scenario}.services: the entry of every service in it is wrong"
+        self.consequences.append(problem)
+        self._left_out.append(EntryProblem(file=SCENARIOS_FILE, entry=scenario, text=problem))
 
 
 def _with_ca_path(service: Service, *, folder: Path) -> Service:
@@ -86,12 +245,11 @@ def _with_ca_path(service: Service, *, folder: Path) -> Service:
     return service.model_copy(update={"ca_file": (folder / service.ca_file).absolute()})
 
 
-def _operations_in(document: Mapping[str, Any], *, problems: list[str]) -> Operations:
+def _operations_in(document: Mapping[str, Any]) -> Operations:
     try:
         return Operations.model_validate({key: document[key] for key in Operations.model_fields if key in document})
     except ValidationError as err:
-        problems += [f"{SCENARIOS_FILE}: {problem_of(error)}" for error in err.errors()]
-        return Operations(capacity_rps=MAX_RATE_RPS)
+        raise CatalogueError([f"{SCENARIOS_FILE}: {problem_of(error)}" for error in err.errors()]) from err
 
 
 def _forbidden_in(document: Mapping[str, Any]) -> tuple[ForbiddenHost, ...]:
@@ -99,110 +257,6 @@ def _forbidden_in(document: Mapping[str, Any]) -> tuple[ForbiddenHost, ...]:
         return read_forbidden_hosts(document.get(FORBIDDEN_KEY))
     except CatalogueError as err:
         raise CatalogueError([f"{SERVICES_FILE}: {problem}" for problem in err.problems]) from err
-
-
-def _problems_of_hosts(services: Mapping[str, Service], forbidden: Sequence[ForbiddenHost]) -> list[str]:
-    return [
-        f"{SERVICES_FILE}: {service.name}: {problem}"
-        for service in services.values()
-        for problem in problems_of_service(service, _forbidden_for(service, services, forbidden))
-    ]
-
-
-def _problems_of_ca_files(services: Mapping[str, Service]) -> list[str]:
-    return [
-        f"{SERVICES_FILE}: {service.name}.ca_file: {problem}"
-        for service in services.values()
-        for problem in _problems_of_ca_file(service.ca_file)
-    ]
-
-
-def _problems_of_data(scenarios: Mapping[str, Scenario], *, folder: Path) -> list[str]:
-    return [
-        f"{SCENARIOS_FILE}: {scenario.name}.data: {problem}"
-        for scenario in scenarios.values()
-        for problem in _problems_of_csv(folder / scenario.data, folder=folder)
-    ]
-
-
-def _problems_of_csv(path: Path, *, folder: Path) -> list[str]:
-    """Return why a file is not read; only files of the catalogue are, because error messages quote their content."""
-    if not path.is_file():
-        return [f"there is no file {path}; put the CSV there"]
-    if not any(path.resolve().is_relative_to(allowed.resolve()) for allowed in (folder, PROJECT_FOLDER)):
-        return [f"{path} is not in the catalogue's folder {folder}; put the CSV there"]
-    return []
-
-
-def _problems_of_rates(catalogue: Catalogue) -> list[str]:
-    """Return the scenarios whose rates are too high."""
-    return [
-        f"{SCENARIOS_FILE}: {scenario.name}.load: {problem}"
-        for scenario in catalogue.scenarios.values()
-        for problem in (
-            *problems_of_capacity(scenario.load, catalogue.operations),
-            *chain.from_iterable(
-                problems_of_ceiling(scenario.load, service) for service in catalogue.services_of(scenario)
-            ),
-        )
-    ]
-
-
-def _problems_of_names(scenarios: Mapping[str, Scenario], services: Mapping[str, Service]) -> list[str]:
-    problems: list[str] = []
-    for scenario in scenarios.values():
-        unknown: list[str] = []
-        for name in scenario.services:
-            with collected(unknown):
-                _service_named(name, services)
-        problems += [f"{SCENARIOS_FILE}: {scenario.name}.services: {problem}" for problem in unknown]
-    return problems
-
-
-def _problems_of_schedules(scenarios: Mapping[str, Scenario], hours: MarketHours) -> list[str]:
-    return [
-        f"{SCENARIOS_FILE}: {scenario.name}.{setting}.{problem}"
-        for scenario in scenarios.values()
-        for setting, named in (("schedule", scenario.schedule), ("production_hours", scenario.production_hours))
-        if named
-        for problem in named.problems(hours)
-    ]
-
-
-def _problems_of_ca_file(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    if not path.is_file():
-        return [f"there is no file {path}; put the PEM bundle there"]
-    try:
-        text = path.read_text(encoding="ascii", errors="replace")
-    except OSError as err:
-        return [f"cannot read {path}: {err.strerror}"]
-    return [] if CERTIFICATE in text else [f"{path} is not a PEM bundle: it has no {CERTIFICATE}"]
-
-
-def _read_document(path: Path, *, key: str, problems: list[str]) -> dict[str, Any]:
-    """Return the content of a file, or nothing if it is broken."""
-    with collected(problems):
-        return _document_of(path, key=key)
-    return {}
-
-
-def _entries_of(
-    document: Mapping[str, Any], path: Path, *, key: str, model: type[EntryT], problems: list[str]
-) -> dict[str, EntryT]:
-    defaults = document.get("defaults") or {}
-    entries: dict[str, EntryT] = {}
-    for name, given in document.get(key, {}).items():
-        values = {} if given is None else given
-        if not isinstance(values, dict):
-            problems.append(f"{path.name}: {name} must be a mapping of settings, but is {values!r}")
-            continue
-        try:
-            entries[str(name)] = model.model_validate(_merge(defaults, values) | {"name": str(name)})
-        except ValidationError as err:
-            problems += [_sentence(path, str(name), error) for error in err.errors() if not _is_echo(error)]
-    return entries
 
 
 def _document_of(path: Path, *, key: str) -> dict[str, Any]:
@@ -223,6 +277,11 @@ def _document_of(path: Path, *, key: str) -> dict[str, Any]:
     return document
 
 
+def _with_defaults(document: Mapping[str, Any], given: object) -> dict[str, Any]:
+    """Return the settings of an entry with the defaults of its file."""
+    return _merge(document.get("defaults") or {}, given if isinstance(given, Mapping) else {})
+
+
 def _merge(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Merge ``values`` into ``defaults``: mappings in both are merged, all other values are replaced."""
     merged = dict(defaults)
@@ -237,7 +296,7 @@ def _is_echo(error: Mapping[str, Any]) -> bool:
     return error["type"] == "too_short" and len(error["input"]) > 0
 
 
-def _sentence(path: Path, name: str, error: Mapping[str, Any]) -> str:
+def _sentence(file: str, name: str, error: Mapping[str, Any]) -> str:
     """Return an error of pydantic as a sentence with file, entry, rule and value."""
     colon = ":" if error["type"] == "value_error" else ""
-    return f"{path.name}: {name}{place_of(error)}{colon} {rule_of(error)}"
+    return f"{file}: {name}{place_of(error)}{colon} {rule_of(error)}"

@@ -66,6 +66,12 @@ PRODUCTION = frozenset({"production", "prod", "prd", "live"})
 """An environment with one of these words in its name is production."""
 
 
+def is_production(environment: str) -> bool:
+    """Whether an environment is part of production: ``live``, ``prod-eu``, ``eu_production2``."""
+    words = re.split("[_-]", environment.strip().lower())
+    return any(word.rstrip("0123456789") in PRODUCTION for word in words)
+
+
 class DeployVersion(Entry):
     """Where a service reports its deployed version: at a path, or in a label of a metric.
 
@@ -155,8 +161,7 @@ class Service(Entry):
     @property
     def is_production(self) -> bool:
         """Whether it is part of production: ``live``, ``prod-eu``, ``eu_production2``."""
-        words = re.split("[_-]", self.environment)
-        return any(word.rstrip("0123456789") in PRODUCTION for word in words)
+        return is_production(self.environment)
 
     @property
     def short_name(self) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from include.perf.baselines.baselines import BaselineStore
 from include.perf.catalogue.catalogue import SCENARIOS_FILE
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.cli.run_commands import EXIT_CODES
 from include.perf.load.market_data import read_market_data
 from include.perf.model.errors import ConfigurationError, collected
@@ -46,7 +46,7 @@ class InspectCommands:
         if not record.verdict.is_measured:
             console.print(f"{record.run_id} is {record.verdict}: {'; '.join(record.reasons)}")
             return EXIT_CODES[record.verdict]
-        limits = load_catalogue().hard_limits_of
+        limits = read_catalogue().hard_limits_of
         judge = Judge(store=store, baselines=self.baselines(), clock=self.clock, hard_limits_of=limits)
         result = judge.judge_again(uri)
         console.print(f"{result.verdict} {record.service} {record.scenario} {record.run_id}")
@@ -60,7 +60,8 @@ class InspectCommands:
         warnings: list[str] = []
         found = ""
         with collected(problems):
-            catalogue = load_catalogue()
+            catalogue = read_catalogue()
+            problems += catalogue.problems
             found = f"{len(catalogue.services)} services, {len(catalogue.scenarios)} scenarios"
             for data in dict.fromkeys(map(catalogue.data_path, catalogue.scenarios.values())):
                 with collected(problems):
