@@ -14,11 +14,11 @@ from itertools import islice, takewhile
 from include.perf.baselines.detection import WINDOWS
 from include.perf.baselines.entry import Baseline, BaselineRun, contribution
 from include.perf.baselines.reference import MAX_REFERENCE
-from include.perf.model.errors import StoreError
-from include.perf.model.json_files import from_json
+from include.perf.model.errors import ItemError
 from include.perf.model.metric import METRICS
 from include.perf.runs.record import Cause, RunRecord, Verdict
-from include.perf.runs.results_store import RECORD_FILE, ResultsStore
+from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.stage_files import StageFiles
 
 log = logging.getLogger(__name__)
 
@@ -101,13 +101,13 @@ def values_of(nights: Iterable[Night], *, fingerprint: Mapping[str, str]) -> dic
 def _records(store: ResultsStore, service: str, scenario: str) -> Iterable[RunRecord]:
     """Return the finished runs of a cell, latest first, without records that cannot be read."""
     for uri in store.latest(service=service, scenario=scenario):
-        content = store.read(uri, RECORD_FILE)
-        if content is None:
-            continue
         try:
-            yield from_json(RunRecord, content, where=f"{uri}/{RECORD_FILE}")
-        except StoreError as err:
+            record = StageFiles(store, uri).record.read()
+        except ItemError as err:
             log.warning("left out of the history: %s", err)
+            continue
+        if record is not None:
+            yield record
 
 
 def _moment(night: Night) -> datetime:

@@ -15,6 +15,7 @@ from include.perf.catalogue.prometheus_target import COVERAGE, SERVER_METRICS
 from include.perf.catalogue.service import Service
 from include.perf.measure.metrics_source import MetricsSource
 from include.perf.measure.validity import MIN_COVERAGE_RATIO
+from include.perf.model.bounds import MAX_AMOUNT
 from include.perf.model.errors import NoData, PrometheusError, PrometheusUnavailable
 from include.perf.model.metric import METRICS, MetricValue
 from include.perf.runs.figures import ServerFigures, Window
@@ -119,11 +120,15 @@ def _restarted_at(service: Service, window: Window, source: MetricsSource) -> da
 def _value(name: str, service: Service, window: Window, source: MetricsSource) -> MetricValue:
     query = service.prometheus.query(name, window=_range(window.duration_s))
     try:
-        return MetricValue(value=source.value(query, at=window.end), unit=METRICS[name].unit)
+        value = source.value(query, at=window.end)
     except PrometheusUnavailable:
         raise
     except PrometheusError as err:
         return MetricValue(value=None, unit=METRICS[name].unit, reason=str(err))
+    if not 0 <= value <= MAX_AMOUNT:
+        reason = f"Prometheus returned {value:g}, which is not a possible value of {name}; check the query {query}"
+        return MetricValue(value=None, unit=METRICS[name].unit, reason=reason)
+    return MetricValue(value=value, unit=METRICS[name].unit)
 
 
 def _without_figures(

@@ -21,6 +21,7 @@ Every message names the problem, the value, the rule and the remedy::
     │   ├── PartialAnswer           Prometheus warned that the result is incomplete
     │   └── NoData                  the result is empty, NaN, or not exactly one series
     ├── StoreError             the results store cannot be read or written
+    │   └── ItemError              one item of it cannot be used; the others can
     └── DeliveryError          a message could not be delivered; the verdict does not change
         └── DeliveryUnknown    it was sent, but whether it arrived is unknown
 """
@@ -125,6 +126,10 @@ class NoData(PrometheusError):
 
 class StoreError(BellwetherError):
     """The results store cannot be read or written."""
+
+
+class ItemError(StoreError):
+    """One item of a store cannot be used: it is unreadable, no regular file, too large, or damaged; the others can."""
 
 
 class DeliveryError(BellwetherError):

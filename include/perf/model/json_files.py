@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError
 from include.perf.model.validation import place_of
 
 T = TypeVar("T")
@@ -68,12 +68,12 @@ def from_json(kind: type[T], content: bytes, *, where: str) -> T:
         where: the path or URI of the file, for the error message.
 
     Raises:
-        StoreError: the content is not JSON, or does not match ``kind``.
+        ItemError: the content is not JSON, or does not match ``kind``.
     """
     try:
         document: T = _adapter(kind).validate_json(content)
     except ValidationError as err:
-        raise StoreError(f"{where} cannot be read: {_problem_of(err)}") from err
+        raise ItemError(f"{where} cannot be read: {_problem_of(err)}") from err
     return document
 
 
@@ -82,6 +82,8 @@ def _problem_of(err: ValidationError) -> str:
     first = err.errors()[0]
     place = place_of(first).lstrip(".") or "the document"
     match first["type"]:
+        case "int_parsing_size":
+            return f"{place} has too many digits"
         case "json_invalid":
             return f"it is not valid JSON ({first['ctx']['error']})"
         case "missing":

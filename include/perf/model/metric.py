@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from include.perf.model.bounds import Amount, Text
 from include.perf.model.text import one_line
 
 PROVISIONAL_MIN_EFFECT_RATIO = 0.30
@@ -83,9 +84,9 @@ class MetricValue:
         reason: why there is no value; ``None`` if there is one.
     """
 
-    value: float | None
+    value: Amount | None
     unit: Unit
-    reason: str | None = None
+    reason: Text | None = None
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.reason is None):

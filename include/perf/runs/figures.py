@@ -6,6 +6,7 @@ from datetime import datetime
 
 from pydantic import AwareDatetime
 
+from include.perf.model.bounds import Amount, Change, Count, Moment, Name, Seconds, Text
 from include.perf.model.metric import MetricValue
 
 
@@ -13,8 +14,8 @@ from include.perf.model.metric import MetricValue
 class Window:
     """The measured part of a run, without the warm-up."""
 
-    start: datetime
-    end: datetime
+    start: Moment
+    end: Moment
 
     @property
     def duration_s(self) -> float:
@@ -30,23 +31,23 @@ class EndpointFigures:
         rows: number of different requests that were sent in rotation; 0 in records of earlier versions.
     """
 
-    name: str
-    due: int
-    failed: int
-    latency_p50: float | None
-    latency_p95: float | None
-    latency_p99: float | None
-    rows: int = 0
+    name: Name
+    due: Count
+    failed: Count
+    latency_p50: Amount | None
+    latency_p95: Amount | None
+    latency_p99: Amount | None
+    rows: Count = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorGroup:
     """The failed requests of one kind, with an example."""
 
-    kind: str
-    endpoint: str
-    count: int
-    example: str
+    kind: Name
+    endpoint: Name
+    count: Count
+    example: Text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,23 +75,23 @@ class GeneratorFigures:
         clock_drift_s: drift between the clocks of a remote worker and the master during the load.
     """
 
-    version: str
-    ended: str
-    schedule_lag_p99_s: float
-    start_lag_p99_s: float
-    cpu_cores: float
-    wanted_cores: float | None
-    concurrency_peak: int
-    capped: int
-    clock_step_s: float
-    wait_ratio: float | None = None
-    steal_ratio: float | None = None
-    distortion: Mapping[str, float] = field(default_factory=dict)
-    workers: int = 1
-    lost_workers: tuple[int, ...] = ()
-    hosts: tuple[str, ...] = ()
-    clock_uncertainty_s: float | None = None
-    clock_drift_s: float | None = None
+    version: Name
+    ended: Text
+    schedule_lag_p99_s: Change
+    start_lag_p99_s: Change
+    cpu_cores: Change
+    wanted_cores: Change | None
+    concurrency_peak: Count
+    capped: Count
+    clock_step_s: Change
+    wait_ratio: Change | None = None
+    steal_ratio: Change | None = None
+    distortion: Mapping[Name, Change] = field(default_factory=dict)
+    workers: Count = 1
+    lost_workers: tuple[Count, ...] = ()
+    hosts: tuple[Name, ...] = ()
+    clock_uncertainty_s: Change | None = None
+    clock_drift_s: Change | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +102,8 @@ class Stall:
         start_s: seconds since the start of the schedule, warm-up included.
     """
 
-    start_s: float
-    duration_s: float
+    start_s: Seconds
+    duration_s: Seconds
 
 
 COMPLETED = "completed"

@@ -1,18 +1,31 @@
 """The record of a run: what was requested, what was measured, and the verdict.
 
 It is stored as ``run.json`` in the run's folder; other tools rely on its format. All classes are immutable, and
-converted to and from JSON by `include.perf.model.json_files`.
+converted to and from JSON by `include.perf.model.json_files`. Parsing checks every value (`include.perf.model.bounds`),
+so what reads a record never sees a value outside its domain. `include.perf.runs.stage_files` reads the file; nothing
+else parses it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AliasChoices, AwareDatetime, Field
+from pydantic import AfterValidator, AliasChoices, Field
 
 from include.perf.catalogue.scenario.arrival_rate import CurvePoint, RateCurve
+from include.perf.model.bounds import (
+    MAX_AMOUNT,
+    MAX_ITEMS,
+    MAX_SECONDS,
+    Amount,
+    Change,
+    Count,
+    Moment,
+    Name,
+    Seconds,
+    Text,
+)
 from include.perf.model.metric import MetricValue, Unit
 from include.perf.runs.figures import EndpointFigures, ErrorGroup, GeneratorFigures, Stall, Window
 
@@ -69,17 +82,17 @@ class LoadSummary:
         requested_curve: the rate over time from the start of the warm-up; empty if it is constant.
     """
 
-    requested_rate_rps: float
-    achieved_rate_rps: float | None
-    duration_s: float
-    warmup_s: float
-    due: int | None
-    sent: int | None
-    finished: int | None
-    failed: int | None
-    timed_out: int | None
-    unfinished: int | None
-    requested_curve: tuple[CurvePoint, ...] = ()
+    requested_rate_rps: Amount
+    achieved_rate_rps: Amount | None
+    duration_s: Seconds
+    warmup_s: Seconds
+    due: Count | None
+    sent: Count | None
+    finished: Count | None
+    failed: Count | None
+    timed_out: Count | None
+    unfinished: Count | None
+    requested_curve: Annotated[tuple[CurvePoint, ...], Field(max_length=MAX_ITEMS)] = ()
 
     @property
     def peak_rate_rps(self) -> float:
@@ -100,12 +113,12 @@ class Shift:
         absolute_low, absolute_high: 95 % interval of ``absolute``.
     """
 
-    ratio: float | None
-    absolute: float
-    low: float | None = None
-    high: float | None = None
-    absolute_low: float | None = None
-    absolute_high: float | None = None
+    ratio: Change | None
+    absolute: Change
+    low: Change | None = None
+    high: Change | None = None
+    absolute_low: Change | None = None
+    absolute_high: Change | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,20 +136,20 @@ class Deviation:
             in between; ``None`` if unknown.
     """
 
-    metric: str
+    metric: Name
     unit: Unit
-    baseline: float
-    value: float
+    baseline: Amount
+    value: Amount
     shift: Shift
     is_worse: bool
     severity: Severity
-    reason: str
+    reason: Text
     is_confirmed: bool = True
     cause: Cause = Cause.CELL
-    since: datetime | None = None
-    evidence: str = ""
-    first_version: str | None = None
-    previous_version: str | None = None
+    since: Moment | None = None
+    evidence: Text = ""
+    first_version: Name | None = None
+    previous_version: Name | None = None
 
     @property
     def is_suspicion(self) -> bool:
@@ -155,13 +168,13 @@ class BaselineReference:
         since: the first of these nights.
     """
 
-    version: int
-    state: str
-    runs: int
-    approved_at: datetime
-    metrics: Mapping[str, float]
-    nights: int = 0
-    since: datetime | None = None
+    version: Count
+    state: Name
+    runs: Count
+    approved_at: Moment
+    metrics: Mapping[Name, Amount]
+    nights: Count = 0
+    since: Moment | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +187,38 @@ class Provenance:
     update_baseline: bool
     reason: str | None
     versions: Mapping[str, str]
+
+
+def _checked_load(load: LoadSummary) -> LoadSummary:
+    """Refuse counts that contradict each other, and a curve that is none.
+
+    Raises:
+        ValueError: with the counts or the problem.
+    """
+    _check_failed(load.failed, due=load.due)
+    for point in load.requested_curve:
+        if not (0 <= point.at_s <= MAX_AMOUNT and 0 <= point.rate_rps <= MAX_AMOUNT):
+            raise ValueError(f"requested_curve has the point {point.rate_rps} requests/s at {point.at_s} s")
+    if load.requested_curve:
+        RateCurve.through(load.requested_curve)
+    return load
+
+
+def _checked_endpoints(endpoints: tuple[EndpointFigures, ...]) -> tuple[EndpointFigures, ...]:
+    for endpoint in endpoints:
+        _check_failed(endpoint.failed, due=endpoint.due)
+    return endpoints
+
+
+def _checked_window(window: Window | None) -> Window | None:
+    if window is not None and not 0 <= window.duration_s <= MAX_SECONDS:
+        raise ValueError(f"the end ({window.end}) must be after the start ({window.start}), by at most a year")
+    return window
+
+
+def _check_failed(failed: int | None, *, due: int | None) -> None:
+    if failed is not None and due is not None and failed > due:
+        raise ValueError(f"failed ({failed}) must not be more than due ({due})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,34 +241,34 @@ class RunRecord:
         stalls: periods in which the service answered nothing although requests were waiting, warm-up included.
     """
 
-    run_id: str
-    service: str
-    scenario: str
-    environment: str
-    started_at: AwareDatetime
-    window: Window | None
-    load: LoadSummary
-    metrics: Mapping[str, MetricValue]
-    fingerprint: Mapping[str, str]
-    validity: tuple[str, ...]
+    run_id: Name
+    service: Name
+    scenario: Name
+    environment: Name
+    started_at: Moment
+    window: Annotated[Window | None, AfterValidator(_checked_window)]
+    load: Annotated[LoadSummary, AfterValidator(_checked_load)]
+    metrics: Mapping[Name, MetricValue]
+    fingerprint: Mapping[Name, Text]
+    validity: tuple[Text, ...]
     verdict: Verdict
-    reasons: tuple[str, ...]
+    reasons: tuple[Text, ...]
     deviations: tuple[Deviation, ...]
     baseline: BaselineReference | None
-    endpoints: tuple[EndpointFigures, ...]
-    errors: tuple[ErrorGroup, ...]
+    endpoints: Annotated[tuple[EndpointFigures, ...], Field(max_length=MAX_ITEMS), AfterValidator(_checked_endpoints)]
+    errors: Annotated[tuple[ErrorGroup, ...], Field(max_length=MAX_ITEMS)]
     generator: GeneratorFigures | None
     provenance: Provenance
-    notes: tuple[str, ...] = ()
-    shifts: Mapping[str, Shift] = field(default_factory=dict)
-    judged: Mapping[str, float] = field(default_factory=dict)
-    reruns: tuple[str, ...] = ()
-    rerun_of: str | None = None
-    reported_by: Annotated[str | None, Field(validation_alias=AliasChoices("reported_by", "told_by"))] = None
-    platform: Mapping[str, float] = field(default_factory=dict)
-    within_run: Mapping[str, float] = field(default_factory=dict)
-    deploy_version: str | None = None
-    stalls: tuple[Stall, ...] = ()
+    notes: tuple[Text, ...] = ()
+    shifts: Mapping[Name, Shift] = field(default_factory=dict)
+    judged: Mapping[Name, Amount] = field(default_factory=dict)
+    reruns: tuple[Name, ...] = ()
+    rerun_of: Name | None = None
+    reported_by: Annotated[Name | None, Field(validation_alias=AliasChoices("reported_by", "told_by"))] = None
+    platform: Mapping[Name, Change] = field(default_factory=dict)
+    within_run: Mapping[Name, Amount] = field(default_factory=dict)
+    deploy_version: Name | None = None
+    stalls: Annotated[tuple[Stall, ...], Field(max_length=MAX_ITEMS)] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
 
     def value_of(self, metric: str) -> float | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from include.perf.model.bounds import Amount, Change, Count, Moment, Name
 from include.perf.model.cell import CellName
 from include.perf.runs.figures import Window
 from include.perf.runs.phrases import headline, shift_of
@@ -21,12 +22,12 @@ from include.perf.runs.record import Cause, Deviation, RunRecord, Severity, Shif
 class EntryDeviation:
     """A deviation in short; the record has its figures and reason."""
 
-    metric: str
+    metric: Name
     is_worse: bool
     is_confirmed: bool
     severity: Severity
     cause: Cause
-    since: datetime | None
+    since: Moment | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ class RunEntry:
     scenario: str
     run_id: str
     environment: str
-    started_at: datetime
+    started_at: Moment
     verdict: Verdict
     headline: str
     rerun_of: str | None
@@ -62,15 +63,15 @@ class RunEntry:
     dag_run_id: str | None
     triggered_by: str
     load: str
-    metrics: Mapping[str, float]
-    judged: Mapping[str, float]
-    levels: Mapping[str, float]
+    metrics: Mapping[str, Amount]
+    judged: Mapping[str, Amount]
+    levels: Mapping[str, Amount]
     shifts: Mapping[str, Shift]
-    baseline_version: int | None
+    baseline_version: Count | None
     deviations: tuple[EntryDeviation, ...]
     window: Window | None
-    generator_lag_p99_s: float | None
-    generator_saturation_ratio: float | None
+    generator_lag_p99_s: Change | None
+    generator_saturation_ratio: Change | None
 
     @property
     def ended_at(self) -> datetime:

@@ -1,12 +1,13 @@
 """The JSON files that the stages of a run leave in its folder for later stages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pydantic import AwareDatetime
 
-from include.perf.model.errors import StoreError
+from include.perf.model.cell import RunAddress
+from include.perf.model.errors import ItemError, StoreError
 from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.figures import LoadFigures, ServerFigures
 from include.perf.runs.record import RunRecord, Verdict
@@ -84,9 +85,13 @@ class StageFile(Generic[T]):
     Args:
         uri: the URI of the run.
         kind: the dataclass.
+        check: raises `ItemError` for content that does not belong there.
     """
 
-    def __init__(self, store: ResultsStore, uri: str, name: str, kind: type[T]) -> None:
+    def __init__(
+        self, store: ResultsStore, uri: str, name: str, kind: type[T], *, check: Callable[[T], None] = lambda _: None
+    ) -> None:
+        self._check = check
         self._store = store
         self._uri = uri
         self._kind = kind
@@ -101,10 +106,15 @@ class StageFile(Generic[T]):
         """Return the content, or ``None`` if the file was not written.
 
         Raises:
-            StoreError: the content is damaged.
+            ItemError: the file cannot be read, or its content is damaged or has values outside their domain.
+            StoreError: the store cannot be read.
         """
         content = self._store.read(self._uri, self.name)
-        return None if content is None else from_json(self._kind, content, where=f"{self._uri}/{self.name}")
+        if content is None:
+            return None
+        value = from_json(self._kind, content, where=f"{self._uri}/{self.name}")
+        self._check(value)
+        return value
 
     def read_or(self, default: T) -> T:
         """Return the content, or ``default`` if the file was not written."""
@@ -150,7 +160,7 @@ class StageFiles:
         self.deployed = StageFile(store, uri, "stage-version.json", Deployed)
         self.concurrent = StageFile(store, uri, "stage-beside.json", ConcurrentLoads)
         self.tries = StageFile(store, uri, "stage-tries.json", Tries)
-        self.record = StageFile(store, uri, RECORD_FILE, RunRecord)
+        self.record = StageFile(store, uri, RECORD_FILE, RunRecord, check=self._check_address)
 
     @property
     def is_finished(self) -> bool:
@@ -215,6 +225,15 @@ class StageFiles:
         for file in vars(self).values():
             if isinstance(file, StageFile) and file is not self.record:
                 file.remove()
+
+    def _check_address(self, record: RunRecord) -> None:
+        """Refuse the record of another run, such as a copied folder: its figures would count twice."""
+        if RunAddress.from_uri(self.uri) != RunAddress(
+            service=record.service, scenario=record.scenario, run_id=record.run_id
+        ):
+            raise ItemError(
+                f"{self.uri}/{RECORD_FILE} is the record of {record.run_id} of {record.service} under {record.scenario}"
+            )
 
     def _check_unfinished(self) -> None:
         if self.is_finished:

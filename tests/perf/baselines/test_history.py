@@ -26,7 +26,8 @@ from include.perf.model.json_files import to_json
 from include.perf.model.metric import METRICS
 from include.perf.runs.record import BaselineReference, Cause, RunRecord, Verdict
 from include.perf.runs.results_store import RECORD_FILE
-from tests.records import baseline_reference, deviation, metric_values, record_of, run_record
+from tests.odd_items import HOSTILE_VALUES, hostile_record
+from tests.records import baseline_reference, deviation, metric_values, record_of, regressed_record, run_record
 
 START = datetime(2026, 3, 2, 6, 38, tzinfo=UTC)
 SERVICE, SCENARIO = "analysis-engine-service", "market_open"
@@ -152,6 +153,15 @@ def test_a_record_that_cannot_be_read(results: Results, caplog: pytest.LogCaptur
     (message,) = [logged.message for logged in caplog.records if logged.levelname == "WARNING"]
     assert message.startswith("left out of the history: file://")
     assert "r001/run.json cannot be read: " in message
+
+
+@pytest.mark.parametrize("flaw", HOSTILE_VALUES)
+def test_a_record_with_a_value_outside_its_domain(results: Results, flaw: str) -> None:
+    """It is no night; the others count."""
+    results.add(record(0), record(2))
+    odd = replace(regressed_record(), run_id="r001", service=record(0).service, scenario=record(0).scenario)
+    results.add_content("r001", hostile_record(odd, flaw))
+    assert ids(results.nights()) == ["r000", "r002"]
 
 
 def test_an_earlier_run_finds_its_nights_before_many_later_ones(

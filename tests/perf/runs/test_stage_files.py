@@ -41,7 +41,7 @@ def files() -> StageFiles:
 
 def test_all_content_is_read_back_unchanged(files: StageFiles) -> None:
     """Figures keep every digit, times keep their zone, and enums keep their type."""
-    record = run_record()
+    record = run_record(run_id="r1", service="orders-service", scenario="brief")
     files.fingerprint.write(FingerprintParts(parts={"data": "sha256:1"}))
     files.end.write(DOWN)
     files.load.write(FIGURES)

@@ -14,12 +14,11 @@ from pydantic import TypeAdapter
 
 from include.perf.adapters.files.sqlite_cache import SqliteCache, change
 from include.perf.model.cell import CellName, RunAddress
-from include.perf.model.errors import StoreError
-from include.perf.model.json_files import from_json
+from include.perf.model.errors import ItemError
 from include.perf.model.text import Clock
-from include.perf.runs.record import RunRecord
-from include.perf.runs.results_store import RECORD_FILE, ResultsStore
+from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.run_index import IndexContents, RunEntry, entry_of
+from include.perf.runs.stage_files import StageFiles
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +45,10 @@ COMPARE_ALL_EVERY = timedelta(hours=1)
 """How often all names are compared, to find runs that were removed, restored, or finished later than `LATE`."""
 
 _ENTRY: TypeAdapter[RunEntry] = TypeAdapter(RunEntry)
-_STORED: TypeAdapter[Any] = TypeAdapter(
-    make_dataclass("_StoredEntry", [(name, kind) for name, kind in get_type_hints(RunEntry).items() if name != "uri"])
-)
-"""An entry without its URI. Parsing it and then adding the URI is faster than adding it to parsed JSON."""
+_FIELDS = [(name, kind) for name, kind in get_type_hints(RunEntry, include_extras=True).items() if name != "uri"]
+_STORED: TypeAdapter[Any] = TypeAdapter(make_dataclass("_StoredEntry", _FIELDS))
+"""An entry without its URI. Parsing it and then adding the URI is faster than adding it to parsed JSON. An entry of an
+earlier version with a value outside its domain counts as damage, so the index is rebuilt from the records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,10 +165,8 @@ class SqliteIndex:
         named = {RunAddress.from_uri(uri).run_id: uri for uri in uris}
         known = _known(connection, cell, since=since)
         settled = known.runs | known.left_out if since else known.runs
-        finished = {
-            name: content
-            for name, uri in named.items()
-            if name not in settled and (content := self._store.read(uri, RECORD_FILE)) is not None
+        finished: dict[str, RunEntry | ItemError] = {
+            name: read for name, uri in named.items() if name not in settled and (read := self._read(uri)) is not None
         }
         gone = (known.runs | known.left_out) - named.keys()
         if not (finished or gone):
@@ -177,20 +174,22 @@ class SqliteIndex:
         with change(connection):
             _forget(connection, cell, gone)
             for name in sorted(finished.keys() - _known(connection, cell, since=since).runs):
-                _add(connection, cell, name, finished[name], where=f"{named[name]}/{RECORD_FILE}")
+                _add(connection, (*_key(cell), name), finished[name])
+
+    def _read(self, uri: str) -> RunEntry | ItemError | None:
+        """Return the entry of a run, or why its record cannot be used; ``None`` if the run is not finished."""
+        try:
+            record = StageFiles(self._store, uri).record.read()
+        except ItemError as err:
+            return err
+        return None if record is None else entry_of(record, "")
 
 
-def _add(connection: sqlite3.Connection, cell: CellName, name: str, content: bytes, *, where: str) -> None:
-    key = (*_key(cell), name)
-    try:
-        entry = entry_of(from_json(RunRecord, content, where=where), "")
-        if (entry.service, entry.scenario, entry.run_id) != key:
-            raise StoreError(f"{where} is the record of {entry.run_id} of {entry.service} under {entry.scenario}")
-        stored = _ENTRY.dump_json(entry, exclude={"uri"})
-        _STORED.validate_json(stored)  # an entry that cannot be read back, such as one with NaN, would break all reads
-    except (StoreError, ValueError) as err:
-        _leave_out(connection, key, str(err))
+def _add(connection: sqlite3.Connection, key: tuple[str, str, str], entry: RunEntry | ItemError) -> None:
+    if isinstance(entry, ItemError):
+        _leave_out(connection, key, str(entry))
         return
+    stored = _ENTRY.dump_json(entry, exclude={"uri"})
     flags = (entry.started_at.timestamp(), entry.rerun_of is not None, entry.verdict.is_measured)
     connection.execute(
         "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*key, *flags, entry.dag_id, entry.dag_run_id, stored)

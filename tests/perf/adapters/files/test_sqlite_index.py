@@ -23,6 +23,7 @@ from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import RECORD_FILE
 from include.perf.runs.run_index import entry_of
 from tests.fakes.clock import START, FixedClock
+from tests.odd_items import HOSTILE_VALUES, hostile_record
 from tests.records import record_of, regressed_record, run_record
 
 HOUR = 3_600
@@ -265,15 +266,28 @@ def test_what_was_left_out_is_listed(world: World) -> None:
     )
 
 
-def test_a_record_with_nan_is_left_out(world: World) -> None:
-    """JSON has no NaN, so its entry could not be read back."""
+@pytest.mark.parametrize("flaw", HOSTILE_VALUES)
+def test_a_record_with_a_value_outside_its_domain_is_left_out(world: World, flaw: str) -> None:
+    """The index lists it with the reason; all other runs are found."""
     good = world.add(0)
-    document = json.loads(to_json(regressed_record()))
-    record = world.create(1)
-    document |= {"run_id": record.run_id, "judged": {"latency_p95": float("nan")}}
-    world.store.write(world.uri(record), RECORD_FILE, json.dumps(document).encode())
+    record = world.create(1, regressed_record())
+    world.store.write(world.uri(record), RECORD_FILE, hostile_record(record, flaw))
     assert world.synced() == [good.run_id]
-    assert world.index.rebuild().left_out.keys() == {world.uri(record)}
+    assert world.index.latest(runs=9)[CELL][-1].run_id == good.run_id
+    ((uri, problem),) = world.index.rebuild().left_out.items()
+    assert (uri, problem.startswith(f"{uri}/run.json ")) == (world.uri(record), True)
+    assert len(problem) < 1_000
+
+
+def test_an_entry_that_an_earlier_version_stored_is_checked_too(world: World) -> None:
+    """Earlier versions indexed values outside their domain: such an index is rebuilt."""
+    good, odd = world.add(0), world.add(1)
+    world.synced()
+    with sqlite3.connect(world.path) as connection:
+        change = "UPDATE runs SET entry = replace(entry, ?, ?) WHERE run_id = ?"
+        connection.execute(change, (f"{odd.started_at:%Y-%m-%d}", "0001-01-01", odd.run_id))
+    world.store.write(world.uri(odd), RECORD_FILE, b"{")
+    assert [entry.run_id for entry in world.new_index().history(CELL)] == [good.run_id]
 
 
 def test_names_with_special_characters(world: World) -> None:
