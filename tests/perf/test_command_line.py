@@ -37,6 +37,8 @@ def write_catalogue(folder: Path) -> None:
     for name, entry in (("services", small_service()), ("scenarios", small_scenario())):
         settings = entry.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
         document = {"schema_version": 1, name: {entry.name: settings}}
+        if name == "services":
+            document["forbidden_hosts"] = ["192.0.2.0/24"]
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
 
 
@@ -680,6 +682,19 @@ def test_an_unknown_service_of_a_baseline(shell: Shell) -> None:
 def test_check(shell: Shell) -> None:
     """One line when all is well."""
     assert shell("check", code=0) == "1 services, 1 scenarios, their data and the baselines are fine\n"
+
+
+def test_check_warns_of_load_that_may_go_to_whole_private_networks(shell: Shell, tmp_path: Path) -> None:
+    """By default it may, and nothing is forbidden."""
+    path = tmp_path / "services.yaml"
+    document = yaml.safe_load(path.read_text(encoding="utf-8")) | {"forbidden_hosts": []}
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    assert shell("check", code=0) == (
+        "warning: services.yaml: forbidden_hosts is empty, while the allowed_networks of orders-service cover all of "
+        "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7; list the hosts and networks of production there, or "
+        "narrow allowed_networks to those of the services\n"
+        "1 services, 1 scenarios, their data and the baselines are fine\n"
+    )
 
 
 def scheduled(tmp_path: Path, minutes: int) -> None:

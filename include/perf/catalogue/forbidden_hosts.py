@@ -1,22 +1,27 @@
 """Hosts that never receive load, regardless of the settings of a service.
 
 They are listed in ``forbidden_hosts`` of ``services.yaml``. In addition, the hosts of production services are forbidden
-for all other services.
+for all other services, with every port: whatever else listens there is production, too. Loopback addresses are the
+exception, because on a machine of its own a demo runs both; only the port of the production service is forbidden there.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
 from include.perf.catalogue.network import (
+    PRIVATE_NETWORKS,
     Address,
     Network,
     is_within,
     literal_of,
     network_of,
+    network_with,
     problem_of_host,
     same_host,
 )
@@ -42,12 +47,14 @@ class ForbiddenHost:
         name: in the form of `include.perf.catalogue.network.same_host`; ``None`` for an address or a network.
         network: its addresses; ``None`` for a name that is not resolved yet.
         port: the only forbidden port; ``None`` for all ports.
+        loopback_port: the only forbidden port if the name turns out to be a loopback address; ``None`` for `port`.
     """
 
     rule: str
     name: str | None = None
     network: Network | None = None
     port: int | None = None
+    loopback_port: int | None = None
 
     def __str__(self) -> str:
         host = self.name or self._network_name
@@ -62,6 +69,11 @@ class ForbiddenHost:
     def has_port(self, port: int) -> bool:
         """Whether a port is forbidden."""
         return self.port in (None, port)
+
+    def at_address(self, address: Address) -> "ForbiddenHost":
+        """Return the forbidden host for one address of its name."""
+        port = self.loopback_port if address.is_loopback and self.loopback_port is not None else self.port
+        return replace(self, network=network_with(address), port=port)
 
     def is_named(self, host: str) -> bool:
         """Whether a host has this name."""
@@ -132,7 +144,7 @@ def _host_of(text: str, *, port: int | None, rule: str) -> ForbiddenHost:
 def forbidden_by_production(
     service: Service, services: Iterable[Service], *, left_out: Sequence[ForbiddenHost] = ()
 ) -> list[ForbiddenHost]:
-    """Return the hosts and ports of all production services; none if the service itself is production.
+    """Return the hosts of all production services with every port; none if the service itself is production.
 
     Args:
         left_out: the hosts of production services whose entries are wrong.
@@ -141,12 +153,68 @@ def forbidden_by_production(
 
 
 def hosts_of_production(services: Iterable[Service]) -> list[ForbiddenHost]:
-    """Return the hosts and ports of the production services among these."""
+    """Return the hosts of the production services among these, with every port."""
     return [
-        _host_of(service.host, port=service.port, rule=_of_production(service.name, service.environment))
+        _production_host(
+            service.host,
+            port=service.port,
+            rule=_of_production(service.name, service.environment),
+            is_only_own_port=service.forbidden_ports == "own",
+        )
         for service in services
         if service.is_production
     ]
+
+
+def _production_host(host: str, *, port: int | None, rule: str, is_only_own_port: bool) -> ForbiddenHost:
+    """Return a forbidden host with every port; at loopback, or if the entry says so, only with its own.
+
+    Raises:
+        ValueError: it is no host.
+    """
+    found = _host_of(host, port=port, rule=rule)
+    return found if is_only_own_port or _is_loopback(host) else replace(found, port=None, loopback_port=port)
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a host is a loopback address, or one of the names that RFC 6761 reserves for them."""
+    plain = same_host(host)
+    address = literal_of(plain)
+    return f".{plain}".endswith(".localhost") if address is None else address.is_loopback
+
+
+def warning_without_list(services: Iterable[Service], listed: Sequence[ForbiddenHost]) -> str | None:
+    """Return a warning if ``forbidden_hosts`` is empty although load may go to a whole private network; else ``None``.
+
+    Production is often in the same private network as what is loaded.
+    """
+    if listed:
+        return None
+    open_to = {service.name: networks for service in services if (networks := _whole_private_networks(service))}
+    if not open_to:
+        return None
+    covered = ", ".join(map(str, dict.fromkeys(chain.from_iterable(open_to.values()))))
+    return (
+        f"{FORBIDDEN_KEY} is empty, while the allowed_networks of {', '.join(open_to)} cover all of {covered}; list "
+        "the hosts and networks of production there, or narrow allowed_networks to those of the services"
+    )
+
+
+def _whole_private_networks(service: Service) -> list[Network]:
+    """Return the private networks, other than loopback, that the allowed networks of a service cover together."""
+    allowed: list[Network] = [
+        *collapse_addresses(network for network in service.allowed_networks if isinstance(network, IPv4Network)),
+        *collapse_addresses(network for network in service.allowed_networks if isinstance(network, IPv6Network)),
+    ]
+    return [
+        private
+        for private in PRIVATE_NETWORKS
+        if not private.is_loopback and any(_covers(network, private) for network in allowed)
+    ]
+
+
+def _covers(network: Network, other: Network) -> bool:
+    return is_within(other.network_address, network) and is_within(other.broadcast_address, network)
 
 
 def hosts_of_unread_service(name: str, settings: Mapping[str, Any]) -> list[ForbiddenHost]:
@@ -165,7 +233,14 @@ def hosts_of_unread_service(name: str, settings: Mapping[str, Any]) -> list[Forb
     hosts: list[ForbiddenHost] = []
     for text in dict.fromkeys([host, *(allowed if isinstance(allowed, list | tuple) else [allowed])]):
         with suppress(ValueError):
-            hosts.append(_host_of(str(text or "").lower(), port=port, rule=_of_production(name, environment)))
+            hosts.append(
+                _production_host(
+                    str(text or "").lower(),
+                    port=port,
+                    rule=_of_production(name, environment),
+                    is_only_own_port=settings.get("forbidden_ports") == "own",
+                )
+            )
     if not hosts:
         raise CatalogueError(
             f"{name} is in environment {environment!r}, but its host cannot be read, so no load to it can be refused; "

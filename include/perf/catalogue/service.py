@@ -10,7 +10,7 @@ change that exceeds one is critical regardless of the baseline, and no alert rul
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
@@ -100,6 +100,7 @@ class Service(Entry):
     Attributes:
         environment: its environment; load on production is refused unless ``allow_production`` is set.
         allow_production: allow load on production, up to ``max_rate_rps``, while the market is closed.
+        forbidden_ports: which ports of a production service's host are forbidden for all other services.
         max_rate_rps: maximum peak rate of a load.
         base_url: scheme, host and port of the service.
         allowed_hosts: the only host names to which load for this service may go.
@@ -125,6 +126,7 @@ class Service(Entry):
     owner: str = "platform"
     environment: Name = "staging"
     allow_production: bool = False
+    forbidden_ports: Literal["all", "own"] = "all"
     max_rate_rps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     base_url: Annotated[
         str, matching(r"https?://[^/?#@\s]+", "must be a scheme, a host and a port, such as http://gateway:8000")

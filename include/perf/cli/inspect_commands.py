@@ -8,7 +8,8 @@ from datetime import datetime
 from rich.console import Console
 
 from include.perf.baselines.baselines import BaselineStore
-from include.perf.catalogue.catalogue import SCENARIOS_FILE
+from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
+from include.perf.catalogue.forbidden_hosts import warning_without_list
 from include.perf.catalogue.reading import read_catalogue
 from include.perf.cli.run_commands import EXIT_CODES
 from include.perf.load.market_data import read_market_data
@@ -55,7 +56,10 @@ class InspectCommands:
         return EXIT_CODES[result.verdict]
 
     def _check(self, console: Console) -> int:
-        """Check everything and report all problems at once; a night without time for all re-runs is only a warning."""
+        """Check everything and report all problems at once.
+
+        A night without time for all re-runs, and load that may go to whole private networks, are only warnings.
+        """
         problems: list[str] = []
         warnings: list[str] = []
         found = ""
@@ -69,6 +73,8 @@ class InspectCommands:
             for plan in time_plans(catalogue):
                 if plan.problem:
                     (warnings if plan.runs_fit else problems).append(f"{SCENARIOS_FILE}: {plan.problem}")
+            if warning := warning_without_list(catalogue.services.values(), catalogue.forbidden_hosts):
+                warnings.append(f"{SERVICES_FILE}: {warning}")
         with collected(problems):
             self.baselines().read()
         if problems:

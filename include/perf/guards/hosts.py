@@ -8,10 +8,10 @@ exception: a forbidden name that does not exist has no address to protect.
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from include.perf.catalogue.forbidden_hosts import ForbiddenHost, problems_of_service
-from include.perf.catalogue.network import Address, address_of, is_own, is_within, literal_of, network_with, why_no_host
+from include.perf.catalogue.network import Address, address_of, is_own, is_within, literal_of, why_no_host
 from include.perf.catalogue.service import Service
 from include.perf.load.wire import Resolver
 from include.perf.model.errors import HostRefused, TargetError
@@ -118,7 +118,7 @@ def _all_resolved(never: Sequence[ForbiddenHost], service: Service, resolve: Res
     without_address: list[ForbiddenHost] = []
     for host in never:
         resolved = _resolved(host, service, resolve)
-        hosts += resolved
+        hosts += [one for one in resolved if one.has_port(service.port)]
         if not resolved:
             without_address.append(host)
     return _Known(hosts=hosts, without_address=without_address)
@@ -134,7 +134,7 @@ def _resolved(host: ForbiddenHost, service: Service, resolve: Resolver) -> list[
         if not (isinstance(err, socket.gaierror) and err.errno in NO_ADDRESS):
             raise _unresolved(host, service, err) from err
         found = []
-    return [replace(host, network=network_with(address)) for address in found]
+    return [host.at_address(address) for address in found]
 
 
 def _unresolved(host: ForbiddenHost, service: Service, err: OSError | ValueError) -> HostRefused:

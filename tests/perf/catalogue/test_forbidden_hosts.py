@@ -10,6 +10,7 @@ from include.perf.catalogue.forbidden_hosts import (
     forbidden_by_production,
     problems_of_service,
     read_forbidden_hosts,
+    warning_without_list,
 )
 from include.perf.model.errors import CatalogueError
 from tests.fakes.small_catalogue import small_service
@@ -133,7 +134,7 @@ def test_matches_without_a_resolver(url: str, forbidden: str, is_refused: bool) 
 
 
 def test_the_hosts_of_production_are_forbidden_for_all_others() -> None:
-    """With their ports, for every name of a production environment, but not for production itself."""
+    """With every port, for every name of a production environment, but not for production itself."""
     live = small_service(
         name="orders-live",
         environment="eu-live",
@@ -144,6 +145,68 @@ def test_the_hosts_of_production_are_forbidden_for_all_others() -> None:
     )
     staging = small_service()
     assert forbidden_by_production(staging, [live, staging]) == [
-        ForbiddenHost(rule="the host of orders-live, environment eu-live", name="orders", port=8000)
+        ForbiddenHost(rule="the host of orders-live, environment eu-live", name="orders", loopback_port=8000)
     ]
     assert forbidden_by_production(live, [live, staging]) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "settings", "ports"),
+    [
+        ("https://orders.live", {}, (None, 443)),
+        ("https://orders.live", {"forbidden_ports": "own"}, (443, None)),
+        ("http://10.1.0.7:9000", {}, (None, 9000)),
+        ("http://127.0.0.1:9000", {}, (9000, None)),
+        ("http://[::1]:9000", {}, (9000, None)),
+        ("http://localhost:9000", {}, (9000, None)),
+        ("http://live.LOCALHOST.:9000", {}, (9000, None)),
+        ("http://notlocalhost:9000", {}, (None, 9000)),
+    ],
+)
+def test_the_forbidden_ports_of_a_production_host(
+    url: str, settings: dict[str, Any], ports: tuple[int | None, int | None]
+) -> None:
+    """Every port, except at loopback or where the entry forbids only its own."""
+    hosts = ["orders.live", "10.1.0.7", "127.0.0.1", "::1", "localhost", "live.localhost", "notlocalhost"]
+    live = small_service(
+        environment="live", allow_production=True, max_rate_rps=10, base_url=url, allowed_hosts=hosts, **settings
+    )
+    (host,) = forbidden_by_production(small_service(), [live])
+    assert (host.port, host.loopback_port) == ports
+
+
+OPEN = (
+    "forbidden_hosts is empty, while the allowed_networks of orders-service cover all of {}; list the hosts and "
+    "networks of production there, or narrow allowed_networks to those of the services"
+)
+
+
+@pytest.mark.parametrize(
+    ("networks", "covered"),
+    [
+        (None, "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7"),
+        (["10.0.0.0/8"], "10.0.0.0/8"),
+        (["8.0.0.0/6"], "10.0.0.0/8"),
+        (["10.0.0.0/9", "10.128.0.0/9"], "10.0.0.0/8"),
+        (["fd00::/8", "fc00::/8", "192.168.0.0/16"], "192.168.0.0/16, fc00::/7"),
+        (["10.0.0.0/9", "127.0.0.0/8", "::1/128"], None),
+        (["10.20.0.0/16", "fd00::/8"], None),
+    ],
+)
+def test_a_warning_when_load_may_go_to_a_whole_private_network(networks: list[str] | None, covered: str | None) -> None:
+    """Production is often in the same one; any forbidden host shows that somebody thought of it."""
+    service = small_service(
+        base_url="http://orders-service:8000", **({} if networks is None else {"allowed_networks": networks})
+    )
+    assert warning_without_list([service], ()) == (covered and OPEN.format(covered))
+    assert warning_without_list([service], read_forbidden_hosts(["10.9.0.0/16"])) is None
+
+
+def test_one_warning_for_all_services() -> None:
+    """It names those that are open, and every network once."""
+    orders, narrow = small_service(), small_service(name="narrow", allowed_networks=["10.20.0.0/16"])
+    rates = small_service(name="rates", allowed_networks=["10.0.0.0/8"])
+    warning = warning_without_list([orders, narrow, rates], ())
+    assert warning is not None
+    assert "the allowed_networks of orders-service, rates cover all of 10.0.0.0/8, 172.16.0.0/12, " in warning
+    assert warning.count("10.0.0.0/8") == 1

@@ -124,15 +124,16 @@ def test_a_scenario_that_is_too_fast_for_one_service_loads_the_others(tmp_path: 
 @pytest.mark.parametrize(
     ("old", "new", "forbidden"),
     [
-        ("allow_production: true", "allow_production: false", "orders-live:8000"),
-        ("max_rate_rps: 20", "max_rate_rps: many", "orders-live:8000"),
-        ("environment: live", "environment: Live", "orders-live:8000"),
-        ("environment: live", "environment: [live]", "orders-live:8000"),
-        ("base_url: http://orders-live:8000", "base_url: http://orders-life:8000", "orders-live:8000"),
+        ("allow_production: true", "allow_production: false", "orders-live"),
+        ("max_rate_rps: 20", "max_rate_rps: many", "orders-live"),
+        ("environment: live", "environment: Live", "orders-live"),
+        ("environment: live", "environment: [live]", "orders-live"),
+        ("base_url: http://orders-live:8000", "base_url: http://orders-life:8000", "orders-live"),
         ("base_url: http://orders-live:8000", "base_url: orders", "orders-live"),
+        ("max_rate_rps: 20", "max_rate_rps: many\n    forbidden_ports: own", "orders-live:8000"),
         (
             "base_url: http://orders-live:8000\n",
-            "ca_file: x.pem\n    base_url: https://orders-live\n",
+            "ca_file: x.pem\n    forbidden_ports: own\n    base_url: https://orders-live\n",
             "orders-live:443",
         ),
     ],

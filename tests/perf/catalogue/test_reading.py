@@ -610,12 +610,12 @@ def test_the_hosts_of_production_are_forbidden_for_the_others(tmp_path: Path) ->
     catalogue = load_catalogue(catalogue_folder(tmp_path, services=services))
     orders, live = catalogue.service("orders"), catalogue.service("orders-live")
     assert [str(host) for host in catalogue.forbidden_hosts] == ["other"]
-    assert [str(host) for host in catalogue.forbidden_for(orders)] == ["other", "orders-live:8000"]
+    assert [str(host) for host in catalogue.forbidden_for(orders)] == ["other", "orders-live"]
     assert [str(host) for host in catalogue.forbidden_for(live)] == ["other"]
     services = services.replace("//orders-service:8000", "//ORDERS-LIVE.:8000").replace(
         "[orders-service]", "[orders-live]"
     )
     assert problems_of(catalogue_folder(tmp_path, services=services)) == [
-        f"{ORDERS}: load to http://ORDERS-LIVE.:8000 is refused: that is orders-live:8000 (the host of orders-live, "
+        f"{ORDERS}: load to http://ORDERS-LIVE.:8000 is refused: that is orders-live (the host of orders-live, "
         "environment live); correct base_url"
     ]

@@ -204,10 +204,46 @@ def test_the_host_of_production_under_another_name() -> None:
     with pytest.raises(HostRefused) as caught:
         allowed_addresses(small_service(), never=forbidden_by_production(small_service(), [live]), resolve=resolve)
     assert str(caught.value) == (
-        f"{REFUSED} 10.1.0.7, and that is orders.live:8000 (the host of orders-live, environment prod-eu); correct "
+        f"{REFUSED} 10.1.0.7, and that is orders.live (the host of orders-live, environment prod-eu); correct "
         "base_url or the name"
     )
     assert allowed_addresses(live, never=(), resolve=resolve) == ("10.1.0.9", "10.1.0.7")
+
+
+def live_at(url: str, **settings: Any) -> Service:
+    return service_at(url, name="orders-live", environment="live", allow_production=True, max_rate_rps=10, **settings)
+
+
+@pytest.mark.parametrize(
+    ("live", "host", "found", "is_refused"),
+    [
+        ({"url": "http://orders.live:8000"}, ["10.1.0.7"], "10.1.0.7", True),
+        ({"url": "http://orders.live:9000"}, ["10.1.0.7"], "10.1.0.7", True),
+        ({"url": "http://10.1.0.7:9000"}, [], "10.1.0.7", True),
+        ({"url": "http://10.1.0.7:9000"}, [], "10.1.0.8", False),
+        ({"url": "http://orders.live:9000", "forbidden_ports": "own"}, ["10.1.0.7"], "10.1.0.7", False),
+        ({"url": "http://orders.live:8000", "forbidden_ports": "own"}, ["10.1.0.7"], "10.1.0.7", True),
+        # loopback: only the port of the production service
+        ({"url": "http://orders.live:9000"}, ["127.0.0.1"], "127.0.0.1", False),
+        ({"url": "http://orders.live:8000"}, ["127.0.0.1"], "127.0.0.1", True),
+        ({"url": "http://orders.live:9000"}, ["127.0.0.1", "10.1.0.7"], "10.1.0.7", True),
+        ({"url": "http://127.0.0.1:9000"}, [], "::1", False),
+        ({"url": "http://127.0.0.1:8000"}, [], "::1", True),
+    ],
+)
+def test_every_port_of_a_production_host_is_forbidden_except_at_loopback(
+    live: dict[str, Any], host: list[str], found: str, is_refused: bool
+) -> None:
+    """The service under load uses port 8000."""
+    never = forbidden_by_production(small_service(), [live_at(**live)])
+    resolve = FakeResolver(**{"orders-service": [[found]], "orders.live": [host]})
+    world: dict[str, Any] = {"never": never, "resolve": resolve, "is_own": lambda address: address.is_loopback}
+    if is_refused:
+        with pytest.raises(HostRefused, match="the host of orders-live, environment live"):
+            allowed_addresses(small_service(), **world)
+    else:
+        assert allowed_addresses(small_service(), **world) == (found,)
+    assert (why_forbidden_now(small_service(), (found,), **world) is not None) is is_refused
 
 
 @pytest.mark.parametrize(
