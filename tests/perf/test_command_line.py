@@ -1,4 +1,4 @@
-"""The command line: exit codes, what is printed where, and that it changes only what it should."""
+"""The command line: exit codes, output, and the changes in the stores."""
 
 import json
 import re
@@ -33,7 +33,7 @@ UPDATE = ("--update-baseline", "--reason", "first [level] :ok: of [/v2]")
 
 
 def write_catalogue(folder: Path) -> None:
-    """Write the small service and scenario as the files that a person would write."""
+    """Write the small service and scenario to catalogue files."""
     for name, entry in (("services", small_service()), ("scenarios", small_scenario())):
         settings = entry.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
         document = {"schema_version": 1, name: {entry.name: settings}}
@@ -43,7 +43,7 @@ def write_catalogue(folder: Path) -> None:
 
 
 class Shell:
-    """Types commands; the outside world behind them is fake, the files are real."""
+    """Runs commands with real files and fakes for the outside world."""
 
     def __init__(self, platform: Platform, capsys: pytest.CaptureFixture[str]) -> None:
         self.platform = platform
@@ -77,14 +77,14 @@ class Shell:
         return [uri.rpartition("/")[2] for uri in Storage().results().runs()]
 
     def faster(self, latency_s: float) -> None:
-        """Let a minute go by and the service answer differently."""
+        """Move the clock on by a minute, and change the latency of the service."""
         self.platform.clock.move(60)
         self.platform.generator.latency_s = latency_s
 
 
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
-    """A shell in a world of its own."""
+    """A shell with its own stores."""
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
     monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(tmp_path))
@@ -102,7 +102,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 
 
 def test_the_first_run(shell: Shell, tmp_path: Path) -> None:
-    """No baseline yet is no failure; the verdict, its reasons and where the rest is are printed."""
+    """A missing baseline is no failure; the verdict, its reasons and the URI of the report are printed."""
     out = shell(*RUN, code=0, out="NO_BASELINE · orders-service · brief – Latency p95 is ")
     assert "\n  - there is no baseline yet; to record one, trigger a run with update_baseline\n" in out
     (run_id,) = shell.run_ids()
@@ -111,7 +111,7 @@ def test_the_first_run(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_promoted(shell: Shell, tmp_path: Path) -> None:
-    """The baseline keeps who and why, word for word."""
+    """The baseline has the name and the reason, word for word."""
     shell(*RUN, *UPDATE, code=0, out="\n  baseline version 1 recorded: first [level] :ok: of [/v2]\n")
     document = json.loads((tmp_path / "baselines.json").read_bytes())
     approval = document["orders-service"]["brief"]["approval"]
@@ -124,13 +124,13 @@ def test_a_run_that_is_promoted(shell: Shell, tmp_path: Path) -> None:
     [(0.04, 0, "PASS"), (0.01, 0, "IMPROVEMENT"), (0.08, 1, "REGRESSION")],
 )
 def test_exit_code_by_verdict(shell: Shell, latency_s: float, code: int, verdict: str) -> None:
-    """0 for what is at least as good, 1 for a regression."""
+    """0 without a regression, 1 with one."""
     shell(*RUN, *UPDATE, code=0)
     shell.faster(latency_s)
     shell(*RUN, code=code, out=f"{verdict} · orders-service · brief – ")
 
 
-def test_exit_code_of_what_cannot_be_judged(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_exit_code_without_a_verdict(shell: Shell, caplog: pytest.LogCaptureFixture) -> None:
     """3 for invalid, not comparable and skipped; the reason is printed."""
     shell(*RUN, *UPDATE, code=0)
     shell(
@@ -147,7 +147,7 @@ def test_exit_code_of_what_cannot_be_judged(shell: Shell, caplog: pytest.LogCapt
 
 
 def test_a_regression_that_should_become_the_baseline_stays_a_regression(shell: Shell, tmp_path: Path) -> None:
-    """Exit code 1, the refusal on stderr, and the baseline as it was."""
+    """Exit code 1, the refusal on stderr, and the baseline unchanged."""
     shell(*RUN, *UPDATE, code=0)
     before = (tmp_path / "baselines.json").read_bytes()
     shell.faster(0.08)
@@ -156,7 +156,7 @@ def test_a_regression_that_should_become_the_baseline_stays_a_regression(shell: 
 
 
 def test_a_promotion_that_fails_is_no_success(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A good run whose baseline could not be written ends with 2: what was asked for was not done."""
+    """A good run whose baseline could not be written ends with 2, because the request was not fulfilled."""
     path = tmp_path / "baselines.json"
     monkeypatch.setattr(
         "include.perf.adapters.files.locked_file.write_atomically", raising(OSError(28, "No space left on device"))
@@ -171,13 +171,13 @@ def test_a_promotion_that_fails_is_no_success(shell: Shell, tmp_path: Path, monk
 
 
 def test_an_invalid_run_is_not_promoted(shell: Shell, tmp_path: Path) -> None:
-    """Nothing is tried that must be refused anyway."""
+    """The promotion is not even tried."""
     shell.platform.generator.problem = NO_RECORD
     shell(*RUN, *UPDATE, code=3, out="INVALID · ")
     assert not (tmp_path / "baselines.json").exists()
 
 
-def test_everything_wrong_with_a_run_at_once(shell: Shell, tmp_path: Path) -> None:
+def test_all_problems_of_a_run_are_reported_at_once(shell: Shell, tmp_path: Path) -> None:
     """Exit code 2, all problems on stderr, nothing on stdout, no run."""
     (tmp_path / "baselines.json").write_text("{", encoding="utf-8")
     arguments = ("run", "--service", "ordres", "--scenario", "brief", "--duration", "5", "--rate", "0")
@@ -208,12 +208,12 @@ def test_everything_wrong_with_a_run_at_once(shell: Shell, tmp_path: Path) -> No
     ],
 )
 def test_wrong_use(shell: Shell, arguments: tuple[str, ...], message: str) -> None:
-    """Exit code 2 with what is missing, on stderr."""
+    """Exit code 2 and the missing argument on stderr."""
     shell(*arguments, code=2, err=message)
 
 
 def test_settings_of_the_load(shell: Shell) -> None:
-    """Rate and duration go into the run."""
+    """Rate and duration are used for the run."""
     shell.platform.metrics.answers |= healthy_answers("12000ms")
     shell(*RUN, "--rate", "8.5", "--duration", "12", code=3)  # 10 scrapes of 12 − 1 are 91 %
     (load,) = shell.platform.generator.loads
@@ -221,7 +221,7 @@ def test_settings_of_the_load(shell: Shell) -> None:
 
 
 def test_all_runs_every_service_and_prints_a_matrix(shell: Shell, tmp_path: Path) -> None:
-    """One line a run; the gravest verdict gives the exit code."""
+    """One line per run; the worst verdict gives the exit code."""
     services = yaml.safe_load((tmp_path / "services.yaml").read_text(encoding="utf-8"))
     services["services"]["engine"] = services["services"]["orders-service"]
     (tmp_path / "services.yaml").write_text(yaml.safe_dump(services), encoding="utf-8")
@@ -242,14 +242,14 @@ def test_all_runs_every_service_and_prints_a_matrix(shell: Shell, tmp_path: Path
     assert summary.with_suffix(".html").is_file()
 
 
-def test_one_run_is_no_summary(shell: Shell, tmp_path: Path) -> None:
-    """Its report says it all."""
+def test_a_single_run_has_no_summary(shell: Shell, tmp_path: Path) -> None:
+    """Its report is enough."""
     assert "summary.md" not in shell(*RUN, code=0)
     assert not (tmp_path / "results" / "summaries").exists()
 
 
 def test_verdicts_for_ci(shell: Shell, tmp_path: Path) -> None:
-    """All runs in one file; one that cannot be written is refused before any load is sent."""
+    """All runs in one file; a file that cannot be written is refused before any load is sent."""
     shell(*RUN, "--junit", str(tmp_path / "junit.xml"), code=0)
     written = (tmp_path / "junit.xml").read_text(encoding="utf-8")
     assert '<testsuites name="bellwether" tests="8" failures="0" errors="0">' in written
@@ -258,8 +258,8 @@ def test_verdicts_for_ci(shell: Shell, tmp_path: Path) -> None:
     assert len(shell.platform.generator.loads) == 1
 
 
-def test_what_looks_suspicious_is_run_again(shell: Shell) -> None:
-    """Unless nobody wants that: one run then decides alone."""
+def test_a_suspicious_run_gets_re_runs(shell: Shell) -> None:
+    """Unless they are turned off: then a single run decides."""
     shell(*RUN, *UPDATE, code=0)
     shell.faster(0.08)
     shell(*RUN, code=1, out="REGRESSION · orders-service · brief")
@@ -270,7 +270,7 @@ def test_what_looks_suspicious_is_run_again(shell: Shell) -> None:
 
 
 def with_engine(tmp_path: Path) -> None:
-    """Add a service, and a scenario that loads only that one and is longer than the other."""
+    """Add a service, and a longer scenario that loads only that service."""
     for name, key, like, changes in (
         ("services.yaml", "services", "orders-service", {}),
         ("scenarios.yaml", "scenarios", "brief", {"services": ["engine"], "load": {"rate_rps": 40, "duration_s": 20}}),
@@ -281,7 +281,7 @@ def with_engine(tmp_path: Path) -> None:
 
 
 def test_all_scenarios_of_a_service_are_those_that_load_it(shell: Shell, tmp_path: Path) -> None:
-    """The one that loads only the engine is left out; of the engine both are run."""
+    """A scenario that loads only the engine is left out; the engine gets both."""
     with_engine(tmp_path)
     out = shell("run", "--all", "--service", "orders", "--dry-run", code=0)
     assert heads(out) == ["brief · orders-service (staging): would be sent"]
@@ -295,7 +295,7 @@ def test_all_scenarios_of_a_service_are_those_that_load_it(shell: Shell, tmp_pat
 
 
 def test_a_service_that_no_scenario_loads(shell: Shell, tmp_path: Path) -> None:
-    """Nothing run would otherwise pass for all being well."""
+    """Without the error it would look as if everything was fine."""
     with_engine(tmp_path)
     path = tmp_path / "scenarios.yaml"
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -313,8 +313,8 @@ def heads(out: str) -> list[str]:
 # run --dry-run
 
 
-def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(shell: Shell) -> None:
-    """Exit code 0; the service is not asked anything, and there is no run."""
+def test_a_dry_run_shows_what_would_be_sent(shell: Shell) -> None:
+    """Exit code 0; nothing is sent to the service, and there is no run."""
     out = shell(*RUN, "--dry-run", "--rate", "8.5", code=0)
     lines = out.splitlines()
     assert lines[:4] == [
@@ -331,22 +331,22 @@ def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(shell: Shell) -> No
     assert list(Storage().results().root.glob("*")) == []
 
 
-def test_a_dry_run_of_what_would_be_refused_ends_with_3(shell: Shell) -> None:
-    """The reason is part of what is said."""
+def test_a_dry_run_of_a_refused_load_ends_with_3(shell: Shell) -> None:
+    """The output contains the reason."""
     shell.platform.halt_reason = "load is halted by ana: release"
     out = shell(*RUN, "--dry-run", code=3, out="\n  refused: load is halted by ana: release\n")
     assert out.startswith("brief · orders-service (staging): would NOT be sent\n")
 
 
 def test_a_dry_run_of_a_wrong_request_ends_with_2(shell: Shell) -> None:
-    """As the run itself would."""
+    """Like the run itself."""
     shell(*RUN, "--dry-run", "--duration", "5", code=2, err="duration_s: should be greater than or equal to 10")
 
 
 # smoke
 
 
-def test_smoke_of_a_service_that_answers_as_it_should(shell: Shell) -> None:
+def test_smoke_of_a_healthy_service(shell: Shell) -> None:
     """Exit code 0 and a table; no run, no baseline."""
     out = shell("smoke", "--service", "orders", code=0)
     assert out.splitlines()[2:] == [
@@ -356,21 +356,21 @@ def test_smoke_of_a_service_that_answers_as_it_should(shell: Shell) -> None:
     assert shell.run_ids() == []
 
 
-def test_smoke_of_a_service_that_does_not_ends_with_1(shell: Shell) -> None:
-    """The endpoint and its answer are named."""
+def test_smoke_of_a_failing_service_ends_with_1(shell: Shell) -> None:
+    """The output has the endpoint and its answer."""
     shell.platform.target.answers["/orders"] = Answered(status=500, body=b"oops [/v2]")
     shell("smoke", code=1, out="\nPOST /orders: HTTP 500: oops [/v2]\n")
 
 
-def test_smoke_that_could_not_be_done_ends_with_3(shell: Shell) -> None:
-    """Nothing is sent, and nothing said of the service."""
+def test_a_refused_smoke_run_ends_with_3(shell: Shell) -> None:
+    """Nothing is sent."""
     shell.platform.halt_reason = "load is halted by ana: release"
     assert shell("smoke", code=3, err="bellwether: load is halted by ana: release\n") == ""
     assert shell.platform.target.sent == []
 
 
-def test_smoke_tries_every_service_whatever_becomes_of_the_others(shell: Shell, tmp_path: Path) -> None:
-    """One that may not be tried is told beside the table; one that fails is the graver news."""
+def test_smoke_tries_every_service(shell: Shell, tmp_path: Path) -> None:
+    """A refused service is reported next to the table; a failing one decides the exit code."""
     with_engine(tmp_path)
     path = tmp_path / "services.yaml"
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -384,7 +384,7 @@ def test_smoke_tries_every_service_whatever_becomes_of_the_others(shell: Shell, 
 
 
 def test_smoke_of_an_unknown_service(shell: Shell) -> None:
-    """The message names those there are."""
+    """The message lists the known ones."""
     message = "bellwether: service 'x' is not in the catalogue; known: orders-service\n"
     shell("smoke", "--service", "x", code=2, err=message)
 
@@ -393,7 +393,7 @@ def test_smoke_of_an_unknown_service(shell: Shell) -> None:
 
 
 def test_halt_and_resume(shell: Shell, tmp_path: Path) -> None:
-    """By the file that the environment names; both say what is so now."""
+    """With the file that the environment names; both print the new state."""
     told = (
         "load is halted by ana since 2026-03-02 06:30:00 UTC: incident [4711] "
         f"(to resume, remove the file {tmp_path / 'halt.json'})\n"
@@ -406,7 +406,7 @@ def test_halt_and_resume(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_halt_without_a_reason(shell: Shell, tmp_path: Path) -> None:
-    """Exit code 2, and load goes on."""
+    """Exit code 2, and load is not halted."""
     shell("halt", code=2, err="the following arguments are required: --reason")
     assert not (tmp_path / "halt.json").exists()
 
@@ -421,12 +421,12 @@ def test_halt_without_a_reason(shell: Shell, tmp_path: Path) -> None:
     ],
 )
 def test_the_exit_code_of_several_runs(verdicts: tuple[Verdict, ...], code: int) -> None:
-    """A regression is the news, even beside a run that could not be judged."""
+    """A regression decides, even next to a run without a verdict."""
     assert run_commands._exit_code(map(record_of, verdicts)) == code
 
 
 def test_every_verdict_has_an_exit_code() -> None:
-    """1 says that someone must look at the service, 3 that someone must look at the run."""
+    """1 means that the service needs attention, 3 that the run does."""
     codes = {verdict.value: code for verdict, code in run_commands.EXIT_CODES.items()}
     assert codes == {
         "PASS": 0,
@@ -439,7 +439,7 @@ def test_every_verdict_has_an_exit_code() -> None:
     }
 
 
-def test_what_goes_wrong_on_the_way_ends_with_3(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_during_a_run_ends_with_3(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """No verdict, the reason on stderr, and no traceback."""
     monkeypatch.setattr(shell.platform.generator, "problem", StoreError("cannot write feed.jsonl: disk full"))
     monkeypatch.setattr(NightStages, "report", raising(StoreError("cannot write report.md: disk full")))
@@ -447,7 +447,7 @@ def test_what_goes_wrong_on_the_way_ends_with_3(shell: Shell, monkeypatch: pytes
 
 
 def test_prometheus_of_the_environment(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PROMETHEUS_URL is the command line's default, and only that."""
+    """PROMETHEUS_URL is only the default of the option."""
     asked: list[str] = []
 
     def prometheus_at(url: str) -> PrometheusAccess:
@@ -463,7 +463,7 @@ def test_prometheus_of_the_environment(shell: Shell, monkeypatch: pytest.MonkeyP
 
 
 def test_a_user_without_a_name(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a container the user may have none; the number is better than a traceback."""
+    """The user of a container may have none; the number is used instead."""
     monkeypatch.setattr(command_line.getpass, "getuser", raising(KeyError("getpwuid(): uid not found: 50000")))
     monkeypatch.setattr(command_line.os, "getuid", lambda: 50000)
     shell(*RUN, *UPDATE, code=0)
@@ -473,8 +473,8 @@ def test_a_user_without_a_name(shell: Shell, tmp_path: Path, monkeypatch: pytest
 # history
 
 
-def test_past_runs_are_listed_and_the_index_is_made_anew(shell: Shell, tmp_path: Path) -> None:
-    """Beside the results, from their records."""
+def test_past_runs_are_listed_and_the_index_is_rebuilt(shell: Shell, tmp_path: Path) -> None:
+    """Next to the results, from their records."""
     shell(*RUN, code=0)
     (run_id,) = shell.run_ids()
     assert run_id in shell("history", "list", "--service", "orders", "--scenario", "brief", code=0)
@@ -487,7 +487,7 @@ def test_past_runs_are_listed_and_the_index_is_made_anew(shell: Shell, tmp_path:
 
 
 def test_compare_judges_a_finished_run_again(shell: Shell) -> None:
-    """By its id or its address, against the baseline as it is now; nothing is written."""
+    """By its id or its URI, against the baseline as it is now; nothing is written."""
     shell(*RUN, code=0)
     shell.faster(0.02)
     shell(*RUN, *UPDATE, code=0)
@@ -500,7 +500,7 @@ def test_compare_judges_a_finished_run_again(shell: Shell) -> None:
 
 
 def test_compare_of_a_run_without_figures(shell: Shell) -> None:
-    """What was invalid stays invalid."""
+    """An invalid run stays invalid."""
     shell.platform.generator.problem = NO_RECORD
     shell(*RUN, code=3)
     (run_id,) = shell.run_ids()
@@ -508,20 +508,20 @@ def test_compare_of_a_run_without_figures(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("command", [("compare", "r9"), ("baselines", "promote", "r9", "--reason", "x")])
-def test_a_run_that_is_not_there(shell: Shell, command: tuple[str, ...]) -> None:
-    """The variable to look at is named."""
+def test_a_missing_run(shell: Shell, command: tuple[str, ...]) -> None:
+    """The message names the variable to check."""
     message = "bellwether: there is no finished run 'r9' in the results store; check BELLWETHER_RESULTS_URI\n"
     shell(*command, code=3, err=message)
 
 
-def test_an_address_outside_the_store(shell: Shell, tmp_path: Path) -> None:
-    """An address is only an address within the store."""
+def test_a_uri_outside_the_store(shell: Shell, tmp_path: Path) -> None:
+    """It is refused."""
     message = f"bellwether: /etc/x is not in the results store {tmp_path / 'results'}\n"
     shell("compare", "/etc/x", code=3, err=message)
 
 
-def test_an_object_store(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not supported is a matter of configuration."""
+def test_an_unknown_kind_of_store(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a wrong configuration."""
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", "gs://bucket/results")
     shell(*RUN, code=2, err="or s3://bucket/prefix, but is 'gs://bucket/results'\n")
 
@@ -535,7 +535,7 @@ def table_of(out: str) -> list[list[str]]:
 
 
 def test_baselines_list(shell: Shell) -> None:
-    """A line each: where, which version, how sure, due when, who, when and why."""
+    """One line each: service, scenario, version, state, review, who, when and why."""
     shell("baselines", "list", code=0, out="there are no baselines yet\n")
     shell(*RUN, *UPDATE, code=0)
     (row,) = table_of(shell("baselines", "list", code=0))
@@ -551,7 +551,7 @@ def test_baselines_list(shell: Shell) -> None:
     [(92, "provisional", "overdue since 2026-06-02"), (184, "stale", "expired 2026-09-02")],
 )
 def test_baselines_list_as_time_goes_by(shell: Shell, days: int, state: str, due: str) -> None:
-    """What is due and what has expired says so; a night since is counted, the run that was promoted is not."""
+    """Due and expired baselines are marked; a night since then counts, the promoted run does not."""
     shell(*RUN, *UPDATE, code=0)
     shell.platform.clock.move(60)
     shell(*RUN, code=0)
@@ -561,14 +561,14 @@ def test_baselines_list_as_time_goes_by(shell: Shell, days: int, state: str, due
 
 
 def test_baselines_list_for_machines(shell: Shell, tmp_path: Path) -> None:
-    """The file as it is, or as it would be."""
+    """As in the file, or as it would be."""
     assert json.loads(shell("baselines", "list", "--json", code=0)) == {"schema_version": 2}
     shell(*RUN, *UPDATE, code=0)
     assert shell("baselines", "list", "--json", code=0) == (tmp_path / "baselines.json").read_text(encoding="utf-8")
 
 
 def test_baselines_show(shell: Shell) -> None:
-    """Levels with spread and anchor, runs and history; short names are accepted."""
+    """Metrics with spread and anchor, runs and history; short names are accepted."""
     show = ("baselines", "show", "--service", "orders", "--scenario", "brief")
     shell(*show, code=2, err=NO_BASELINE)
     for _ in range(2):
@@ -583,7 +583,7 @@ def test_baselines_show(shell: Shell) -> None:
 
 
 def test_baselines_show_for_machines(shell: Shell, tmp_path: Path) -> None:
-    """The entry as it stands in the file."""
+    """The entry as in the file."""
     shell(*RUN, *UPDATE, code=0)
     out = shell("baselines", "show", "--service", "orders", "--scenario", "brief", "--json", code=0)
     document = json.loads((tmp_path / "baselines.json").read_bytes())
@@ -591,7 +591,7 @@ def test_baselines_show_for_machines(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_baselines_review(shell: Shell) -> None:
-    """What it finds, and the command that does what it proposes: promoting renews the baseline."""
+    """The findings, and the command for each proposal: promoting renews the baseline."""
     shell("baselines", "review", code=0, out="nothing to review: all baselines are current ")
     shell(*RUN, *UPDATE, code=0)
     shell.platform.clock.move(100 * 86_400)
@@ -613,7 +613,7 @@ NO_BASELINE = "bellwether: there is no baseline of orders-service under brief; `
 
 
 def test_baselines_promote(shell: Shell, tmp_path: Path) -> None:
-    """By hand, with a reason; the same run only once."""
+    """With a reason; the same run only once."""
     shell(*RUN, code=0)
     (run_id,) = shell.run_ids()
     promote = ("baselines", "promote", run_id, "--reason")
@@ -625,7 +625,7 @@ def test_baselines_promote(shell: Shell, tmp_path: Path) -> None:
     assert (tmp_path / "baselines.json").read_bytes() == before
 
 
-def test_baselines_promote_takes_what_passed_since_along(shell: Shell) -> None:
+def test_baselines_promote_includes_the_nights_since(shell: Shell) -> None:
     """1 run, 3 nights that passed, and the latest of them is promoted: a candidate of 4."""
     shell(*RUN, *UPDATE, code=0)
     for _ in range(3):
@@ -637,7 +637,7 @@ def test_baselines_promote_takes_what_passed_since_along(shell: Shell) -> None:
 
 
 def test_baselines_promote_leaves_later_runs(shell: Shell) -> None:
-    """Promoting the second of four takes the first along, and what came after it is still to come."""
+    """Promoting the second of four runs includes the first, and leaves the later ones."""
     shell(*RUN, *UPDATE, code=0)
     for _ in range(3):
         shell.platform.clock.move(86_400)
@@ -646,7 +646,7 @@ def test_baselines_promote_leaves_later_runs(shell: Shell) -> None:
 
 
 def test_baselines_promote_by_force(shell: Shell) -> None:
-    """The command that the refusal names works."""
+    """The command that the refusal suggests works."""
     shell(*RUN, *UPDATE, code=0)
     shell.faster(0.08)
     shell(*RUN, code=1)
@@ -658,7 +658,7 @@ def test_baselines_promote_by_force(shell: Shell) -> None:
 
 
 def test_baselines_rollback(shell: Shell, tmp_path: Path) -> None:
-    """Back to an earlier version; an unknown one changes nothing."""
+    """An earlier version becomes the baseline; an unknown one changes nothing."""
     rollback = ("baselines", "rollback", "--service", "orders", "--scenario", "brief", "--reason", "bad", "--version")
     shell(*rollback, "1", code=2, err=NO_BASELINE)
     for _ in range(2):
@@ -671,7 +671,7 @@ def test_baselines_rollback(shell: Shell, tmp_path: Path) -> None:
 
 
 def test_an_unknown_service_of_a_baseline(shell: Shell) -> None:
-    """The message names those there are."""
+    """The message lists the known ones."""
     message = "bellwether: service 'x' is not in the catalogue; known: orders-service\n"
     shell("baselines", "show", "--service", "x", "--scenario", "brief", code=2, err=message)
 
@@ -680,7 +680,7 @@ def test_an_unknown_service_of_a_baseline(shell: Shell) -> None:
 
 
 def test_check(shell: Shell) -> None:
-    """One line when all is well."""
+    """One line if everything is fine."""
     assert shell("check", code=0) == "1 services, 1 scenarios, their data and the baselines are fine\n"
 
 
@@ -698,15 +698,15 @@ def test_check_warns_of_load_that_may_go_to_whole_private_networks(shell: Shell,
 
 
 def scheduled(tmp_path: Path, minutes: int) -> None:
-    """Have the scenario start so long before London opens; its run takes 85 s and two re-runs 170 s."""
+    """Start the scenario some minutes before London opens; its run takes 85 s, two re-runs 170 s."""
     path = tmp_path / "scenarios.yaml"
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     document["scenarios"]["brief"]["schedule"] = {"before": "london", "minutes": minutes}
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
 
 
-def test_check_warns_of_re_runs_that_come_too_late(shell: Shell, tmp_path: Path) -> None:
-    """They are refused in time, so that the scenario itself is fine."""
+def test_check_warns_if_there_is_no_time_for_re_runs(shell: Shell, tmp_path: Path) -> None:
+    """They will be refused, so the scenario itself is fine."""
     scheduled(tmp_path, 7)
     assert shell("check", code=0) == (
         "warning: scenarios.yaml: brief needs 5 min for 1 service with re-runs (2 min without), but starts 2 min "
@@ -718,7 +718,7 @@ def test_check_warns_of_re_runs_that_come_too_late(shell: Shell, tmp_path: Path)
 
 
 def test_check_refuses_a_night_that_is_too_long(shell: Shell, tmp_path: Path) -> None:
-    """Not even the runs themselves would be over in time."""
+    """Even the runs alone would not end in time."""
     scheduled(tmp_path, 6)
     expected = (
         "bellwether: scenarios.yaml: brief needs 2 min for 1 service without any re-run, but starts 60 s before all "
@@ -728,7 +728,7 @@ def test_check_refuses_a_night_that_is_too_long(shell: Shell, tmp_path: Path) ->
 
 
 def test_check_reports_data_and_baselines_together(shell: Shell, tmp_path: Path) -> None:
-    """A broken CSV hides no broken baselines."""
+    """A broken CSV file does not hide broken baselines."""
     path = tmp_path / "brief.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("EUR_USD", "euro", 2), encoding="utf-8")
     (tmp_path / "baselines.json").write_text("[]", encoding="utf-8")
@@ -742,7 +742,7 @@ def test_check_reports_data_and_baselines_together(shell: Shell, tmp_path: Path)
 
 
 def test_check_reports_catalogue_and_baselines_together(shell: Shell, tmp_path: Path) -> None:
-    """Nor does a broken catalogue."""
+    """A broken catalogue does not hide them, either."""
     (tmp_path / "scenarios.yaml").write_text("schema_version: 2", encoding="utf-8")
     (tmp_path / "services.yaml").unlink()
     (tmp_path / "baselines.json").write_text("[]", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Alerts on the command line: what is open, and asking for silence."""
+"""The command alerts: the list, and silences."""
 
 import io
 from datetime import timedelta
@@ -20,7 +20,7 @@ from tests.perf.alert_words import message
 
 @pytest.fixture
 def file(tmp_path: Path) -> AlertFile:
-    """A book with one open problem and a message that did not arrive."""
+    """A book with one open problem and one pending message."""
     file = AlertFile(tmp_path / "alerts.json")
     problem = Problem(
         id="run-1",
@@ -57,16 +57,16 @@ def shell(file: AlertFile, *arguments: str) -> str:
 SILENCE = ("silence", "--service", "trading-gateway", "--days", "7", "--reason", "release 2.5")
 
 
-def test_what_is_open_and_what_did_not_arrive_is_listed(file: AlertFile) -> None:
-    """Since when, for how many nights, and how often it was tried."""
+def test_open_problems_and_pending_messages_are_listed(file: AlertFile) -> None:
+    """With the start, the number of nights, and the number of attempts."""
     shown = shell(file, "list")
     assert "2026-03-02 06:30:00 UTC" in shown
     assert "it is slower" in shown
     assert "pending, 2 attempts: lost" in shown
 
 
-def test_a_silence_is_kept_listed_and_acknowledged(file: AlertFile) -> None:
-    """With the name and the reason; it can be ended before its time."""
+def test_a_silence_is_stored_listed_and_acknowledged(file: AlertFile) -> None:
+    """With the name and the reason; it can be ended early."""
     said = shell(file, *SILENCE)
     assert "trading-gateway-service, every scenario, every metric until 2026-03-09 06:30:00 UTC" in said
     book = file.read()
@@ -78,8 +78,8 @@ def test_a_silence_is_kept_listed_and_acknowledged(file: AlertFile) -> None:
     assert file.read().silences == []
 
 
-def test_a_silence_about_nothing_is_refused(file: AlertFile) -> None:
-    """And nothing is kept of it."""
+def test_a_silence_without_a_subject_is_refused(file: AlertFile) -> None:
+    """Nothing is stored."""
     with pytest.raises(ConfigurationError, match="name at least one of them"):
         shell(file, "silence", "--days", "1", "--reason", "x")
     assert file.read().silences == []

@@ -43,7 +43,7 @@ COMMANDS = tuple(commands_of(argument_parser()))
 
 
 def test_the_help_of_no_command_imports_anything_heavy() -> None:
-    """Python itself and argparse take some 40 ms; pandas, SciPy, pydantic or rich would take longer each."""
+    """Python and argparse take some 40 ms; pandas, SciPy, pydantic or rich alone would take longer."""
     done = subprocess.run(
         [sys.executable, "-c", HELP_OF_ALL, json.dumps(COMMANDS)], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""What the command line shows of baselines: the list, one with its history, and a review."""
+"""The tables of the command baselines: the list, one baseline with its history, and a review."""
 
 import io
 from dataclasses import replace
@@ -17,7 +17,7 @@ AT = datetime(2026, 2, 14, 9, 30, tzinfo=UTC)
 
 
 def screen() -> Console:
-    """Return a console that writes into memory."""
+    """Return a console that writes to memory."""
     return Console(file=io.StringIO(), width=240, soft_wrap=True, markup=False, emoji=False)
 
 
@@ -53,7 +53,7 @@ def nights_since(service: str, scenario: str, entry: Baseline) -> str:
     ],
 )
 def test_baselines_in_order_of_their_names(days: int, state: str, due: str) -> None:
-    """A row each, the reason word for word, and whether somebody should look at it."""
+    """One row each, with the reason word for word, and whether a review is due."""
     console = screen()
     found = baselines_of(reason="see [/v2] :ok:")
     print_baselines(console, found, now=AT + timedelta(days=days), nights_since=nights_since)
@@ -65,14 +65,14 @@ def test_baselines_in_order_of_their_names(days: int, state: str, due: str) -> N
 
 
 def test_no_baselines() -> None:
-    """A sentence, not an empty table."""
+    """A sentence instead of an empty table."""
     console = screen()
     print_baselines(console, Baselines(), now=AT, nights_since=nights_since)
     assert shown(console) == "there are no baselines yet\n"
 
 
 def test_one_baseline() -> None:
-    """All eight levels with their spread, the runs behind them, then who, when and why of every version."""
+    """All eight metrics with their spread, the runs, then who changed each version, when and why."""
     entry = baselines_of(reason="see [/v2]").get("a-service", "market_open")
     assert entry is not None
     console = screen()
@@ -103,7 +103,7 @@ def test_one_baseline() -> None:
 
 
 def test_one_baseline_that_is_old_and_anchored() -> None:
-    """The anchor's own level and version, the deployed version where it is known, a dash where no moment is."""
+    """The anchor's own values and version, the deployed version if known, a dash for a missing time."""
     entry = baselines_of(reason="x").get("a-service", "market_open")
     assert entry is not None
     anchor = replace(entry.anchor, metrics={"latency_p95": 0.039}, version=1)
@@ -117,7 +117,7 @@ def test_one_baseline_that_is_old_and_anchored() -> None:
 
 
 def test_findings() -> None:
-    """What, why, and where something is proposed, the command that does it; words as they are."""
+    """The finding, its reason and, for a proposal, the command that applies it; text is not interpreted."""
     finding = Finding(service="a", scenario="b", kind=FindingKind.DRIFTING, text="p95 creeps [/x] :ok:")
     proposal = replace(finding, kind=FindingKind.IMPROVED, run_id="r7", proposes="version 4 [x]", is_new_baseline=True)
     console = screen()
@@ -133,7 +133,7 @@ def test_findings() -> None:
 
 
 def test_nothing_found() -> None:
-    """A sentence, not silence."""
+    """A sentence instead of no output."""
     console = screen()
     print_findings(console, ())
     assert shown(console) == "nothing to review: all baselines are current and match their recent nights\n"

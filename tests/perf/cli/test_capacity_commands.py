@@ -1,4 +1,4 @@
-"""The command ``capacity``: loads that are judged as those of runs, and a rate that is proposed."""
+"""The command ``capacity``: loads that are judged like those of runs, and the proposed rate."""
 
 import io
 import json
@@ -25,19 +25,19 @@ class Limited(FakeGenerator):
     """Generators that are saturated beyond 500/s."""
 
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
-        """Want more than a worker may."""
+        """Demand more CPU time than a worker may."""
         self.log_changes = {"wanted_cores": 0.95} if order.load.rate_rps > 500 else {}
         super().run(order, watch=watch)
 
 
 class Answers:
-    """What stands in for the answering process."""
+    """A stand-in for the answering process."""
 
     def __init__(self, address: str) -> None:
         self.url = f"http://{address}:8080"
 
     def wanted_cores(self) -> float | None:
-        """Want little."""
+        """Demand little."""
         return 0.2
 
 
@@ -90,7 +90,7 @@ def test_the_highest_rate_that_holds_is_found_and_a_capacity_proposed(bench: Ben
 
 
 def test_as_json(bench: Bench) -> None:
-    """Each step with its reasons, for whoever reads it by program."""
+    """Each step with its reasons, for programs."""
     found = json.loads(bench("--max-rate", "800", "--step-seconds", "12", "--json"))
     assert (found["highest_rps"], found["workers"], found["capacity_rps"]) == (480.0, 1, 330.0)
     assert found["limited_by_target"] is False
@@ -103,16 +103,16 @@ def test_as_json(bench: Bench) -> None:
     assert found["steps"][0]["target_cores"] == 0.2
 
 
-def test_requests_that_fail_are_no_rate_that_holds(bench: Bench) -> None:
-    """The generators may be well, but what answers is not."""
+def test_a_rate_with_failed_requests_does_not_hold(bench: Bench) -> None:
+    """The generators may be fine, but the target is not."""
     bench.generator.failed_every = 10
     out = bench("--max-rate", "200", code=3)
     assert "requests failed (" in out
     assert "no rate held; see the reasons above" in out
 
 
-def test_a_service_of_the_catalogue_gets_no_more_than_it_may(bench: Bench, platform: Platform) -> None:
-    """Its own requests go to the addresses that were checked, and never beyond max_rate_rps."""
+def test_a_service_gets_at_most_its_max_rate(bench: Bench, platform: Platform) -> None:
+    """Its own requests go to the checked addresses, at most at max_rate_rps."""
     service = platform.catalogue.service("orders-service")
     limited = replace_service(platform, service.model_copy(update={"max_rate_rps": 300.0}))
     out = bench("--service", "orders")
@@ -124,14 +124,14 @@ def test_a_service_of_the_catalogue_gets_no_more_than_it_may(bench: Bench, platf
 
 
 def replace_service(platform: Platform, service: Any) -> Any:
-    """Put a service into the catalogue in the place of the one of its name."""
+    """Replace the service of the same name in the catalogue."""
     services = dict(platform.catalogue.services) | {service.name: service}
     platform.catalogue = replace(platform.catalogue, services=services)
     return service
 
 
 def test_production_is_never_tried(bench: Bench, platform: Platform) -> None:
-    """Not even where load on it is allowed."""
+    """Not even if load on it is allowed."""
     service = platform.catalogue.service("orders-service")
     replace_service(platform, service.model_copy(update={"environment": "production", "allow_production": True}))
     with pytest.raises(
@@ -150,15 +150,15 @@ def test_a_host_that_is_not_allowed_gets_nothing(bench: Bench, platform: Platfor
 
 
 def test_while_load_is_halted_nothing_is_sent(bench: Bench) -> None:
-    """Not even to a process of our own."""
+    """Not even to Bellwether's own process."""
     bench.halted = lambda: "load is halted by ops: deploy"
     with pytest.raises(RunSkipped, match="load is halted by ops: deploy"):
         bench()
     assert bench.generator.orders == []
 
 
-def test_a_halt_in_between_ends_the_search(bench: Bench) -> None:
-    """After the step that runs."""
+def test_a_halt_during_the_search_ends_it(bench: Bench) -> None:
+    """After the current step."""
     bench.halted = lambda: "load is halted by ops: deploy" if bench.generator.orders else None
     with pytest.raises(RunSkipped, match="load is halted by ops"):
         bench()
@@ -166,14 +166,14 @@ def test_a_halt_in_between_ends_the_search(bench: Bench) -> None:
 
 
 def test_nothing_is_tried_while_another_load_runs(bench: Bench, platform: Platform) -> None:
-    """What both can send says nothing of what one can."""
+    """The capacity of two loads does not show that of one."""
     platform.reservations.problems = [Occupied("of the generators' 600/s (capacity_rps) 40/s are reserved by run r0")]
     with pytest.raises(RunSkipped, match="can only be measured while no other load runs: of the generators' 600/s"):
         bench()
 
 
-def test_a_pool_of_workers_is_claimed(bench: Bench, platform: Platform) -> None:
-    """No other load may use them meanwhile."""
+def test_a_pool_of_workers_is_reserved(bench: Bench, platform: Platform) -> None:
+    """No other load may use the workers in the meantime."""
     bench.generator.pool = "Locust workers at 0.0.0.0:5557"
     bench("--max-rate", "200", "--listen", "10.0.0.9")
     assert bench.addresses == ["10.0.0.9"]
@@ -181,8 +181,8 @@ def test_a_pool_of_workers_is_claimed(bench: Bench, platform: Platform) -> None:
     assert claim.targets == ("10.0.0.9:8080", "Locust workers at 0.0.0.0:5557")
 
 
-def test_wrong_options_are_told_at_once(bench: Bench, tmp_path: Path) -> None:
-    """All of them."""
+def test_all_wrong_options_are_reported_at_once(bench: Bench, tmp_path: Path) -> None:
+    """In one message."""
     with pytest.raises(ConfigurationError) as raised:
         bench("--max-rate", "10", "--step-seconds", "5", "--listen", "0.0.0.0")  # noqa: S104 - it is refused
     assert raised.value.problems == (

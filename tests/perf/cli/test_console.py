@@ -1,4 +1,4 @@
-"""What the command line shows: progress and verdicts, on a terminal and off it."""
+"""The output of the command line: progress and verdicts, on a terminal and elsewhere."""
 
 import io
 
@@ -21,7 +21,7 @@ LINE = "   12 s    499.6/s  p50 18.3 ms  p95 42.1 ms  p99 87.6 ms  failed 3  in 
 
 
 def screen(*, is_terminal: bool = False) -> Console:
-    """Return a console that writes into memory."""
+    """Return a console that writes to memory."""
     return Console(file=io.StringIO(), width=200, soft_wrap=True, force_terminal=is_terminal, markup=False, emoji=False)
 
 
@@ -43,12 +43,12 @@ def shown(console: Console) -> str:
     ],
 )
 def test_progress_line(changes: dict[str, float | None], line: str) -> None:
-    """Rate, latencies, failures, what is in flight, the generator's own lag, and what is left."""
+    """Rate, latencies, failures, requests in flight, schedule lag, and the time left."""
     assert progress_line(progress(**changes)) == line
 
 
 def test_a_line_every_ten_seconds_off_a_terminal() -> None:
-    """A log of an hour is 360 lines, not 3 600; nothing before the first arrival."""
+    """A log of an hour has 360 lines, not 3 600; the first line comes with the first arrival."""
     console = screen()
     with shown_progress(console) as tell:
         for second in range(-3, 31):
@@ -58,8 +58,8 @@ def test_a_line_every_ten_seconds_off_a_terminal() -> None:
     assert "\x1b" not in shown(console)
 
 
-def test_uneven_progress_is_not_told_more_often() -> None:
-    """Ten seconds count from the last line, so that a late one is not followed by another at once."""
+def test_uneven_progress_is_not_printed_more_often() -> None:
+    """Ten seconds count from the last line, so a late line is not followed by another one at once."""
     written: list[str] = []
     every = EveryTenSeconds(written.append)
     for elapsed_s in (0.4, 9.9, 10.3, 10.5, 25.0, 30.0, 34.9, 35.0):
@@ -68,7 +68,7 @@ def test_uneven_progress_is_not_told_more_often() -> None:
 
 
 def test_a_live_line_on_a_terminal_leaves_nothing_behind() -> None:
-    """It is drawn over, and gone when the load is over."""
+    """It is redrawn, and removed when the load is over."""
     console = screen(is_terminal=True)
     with shown_progress(console) as tell:
         for second in range(5):
@@ -79,7 +79,7 @@ def test_a_live_line_on_a_terminal_leaves_nothing_behind() -> None:
 
 @pytest.mark.parametrize("verdict", Verdict)
 def test_a_record_of_each_verdict(verdict: Verdict) -> None:
-    """The headline, each reason and note on a line of its own, and where the rest is."""
+    """The headline, one line for each reason and note, and the URI of the report."""
     record = record_of(verdict)
     console = screen()
     print_record(console, record, where="file:///results/r1/report.md")
@@ -91,7 +91,7 @@ def test_a_record_of_each_verdict(verdict: Verdict) -> None:
     ]
 
 
-def test_words_of_a_service_are_not_taken_for_markup() -> None:
+def test_text_of_a_service_is_not_interpreted_as_markup() -> None:
     """Brackets in an answer neither colour the terminal nor end the program."""
     console = Console(file=io.StringIO(), width=200)  # markup on, as rich has it by default
     print_record(console, run_record(reasons=("the answer was [/red] [bold]x",)), where="[x]")
@@ -99,7 +99,7 @@ def test_words_of_a_service_are_not_taken_for_markup() -> None:
 
 
 def test_the_matrix() -> None:
-    """A row a run: verdict, p95, errors and the rate that was achieved; no value is a dash."""
+    """One row per run: verdict, p95, errors and the achieved rate; a missing value is a dash."""
     console = screen()
     nothing = metric_values(latency_p95="no load was measured", error_rate="no load was measured")
     records = [
@@ -118,8 +118,8 @@ def test_the_matrix() -> None:
     ]
 
 
-def test_the_plain_console_prints_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """No markup, no emoji, no colours off a terminal, no line broken at 80 columns."""
+def test_the_plain_console_does_not_interpret_text(capsys: pytest.CaptureFixture[str]) -> None:
+    """No markup, no emoji, no colours in a pipe, no line breaks at 80 columns."""
     plain_console().print("[bold]" + "x" * 300 + ":smile: 12")
     plain_console(is_stderr=True).print("[/]")
     printed = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""Past runs at a terminal: the latest of a cell, the index made anew, and what is removed."""
+"""The command history: the latest runs of a cell, the index, and the removal of old data."""
 
 import io
 import json
@@ -28,7 +28,7 @@ CELL = ("--service", "analysis-engine", "--scenario", "market_open")
 
 
 class Shell:
-    """Types commands, 100 days after the first run."""
+    """Runs commands, 100 days after the first run."""
 
     def __init__(self, folder: Path) -> None:
         self.store = FolderStore(str(folder / "results"))
@@ -73,7 +73,7 @@ def columns(line: str) -> list[str]:
 
 
 def test_the_latest_runs_of_a_cell(shell: Shell) -> None:
-    """When, what came of it, p95 and its change, oldest first; re-runs are counted, and have no line."""
+    """When, verdict, p95 and its change, oldest first; re-runs are counted, and have no line."""
     for day in range(3):
         shell.add(
             day,
@@ -91,7 +91,7 @@ def test_the_latest_runs_of_a_cell(shell: Shell) -> None:
 
 
 def test_the_latest_runs_for_other_tools(shell: Shell) -> None:
-    """All that the index knows of them."""
+    """Everything that the index has on them."""
     uri = shell.add(0)
     (run,) = json.loads(shell("history", "list", *CELL, "--json"))
     assert (run["run_id"], run["uri"], run["verdict"]) == ("run-0", uri, "PASS")
@@ -99,7 +99,7 @@ def test_the_latest_runs_for_other_tools(shell: Shell) -> None:
 
 
 def test_a_cell_without_runs(shell: Shell) -> None:
-    """It is said; a service that nobody knows is a mistake."""
+    """A sentence; an unknown service is an error."""
     assert (
         shell("history", "list", *CELL) == "there are no finished runs of analysis-engine-service under market_open\n"
     )
@@ -108,8 +108,8 @@ def test_a_cell_without_runs(shell: Shell) -> None:
         shell("history", "list", "--service", "nobody", "--scenario", "market_open")
 
 
-def test_the_index_is_made_anew(shell: Shell) -> None:
-    """How many runs are in it, and which records are not, as the exit code says, too."""
+def test_the_index_is_rebuilt(shell: Shell) -> None:
+    """The output has the number of runs and the damaged records; those also change the exit code."""
     uri = shell.add(0)
     shell.add(1)
     assert shell("history", "rebuild") == "rebuilt the index: 2 runs\n"
@@ -120,8 +120,8 @@ def test_the_index_is_made_anew(shell: Shell) -> None:
     assert len(shown) == 2
 
 
-def test_what_is_too_old_is_listed_and_removed(shell: Shell) -> None:
-    """A dry run first; what a baseline refers to is kept."""
+def test_old_data_is_listed_and_removed(shell: Shell) -> None:
+    """First as a dry run; runs that a baseline refers to are kept."""
     old = shell.add(20)
     kept = shell.add(10)
     young = shell.add(99)
@@ -138,8 +138,8 @@ def test_what_is_too_old_is_listed_and_removed(shell: Shell) -> None:
     assert shell("history", "prune") == "removed nothing; the requests of 1 older run are kept for a baseline\n"
 
 
-def test_what_cannot_be_removed_is_told(shell: Shell) -> None:
-    """The rest is; the exit code says that something is left."""
+def test_data_that_cannot_be_removed_is_reported(shell: Shell) -> None:
+    """The rest is removed; the exit code says that something is left."""
     old, broken = shell.add(20), shell.add(21)
     shell.store.write(broken, RECORD_FILE, b"[]")
     begun = shell.store.create(service="a", scenario="b", run_id="c")

@@ -55,8 +55,8 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-def test_show_prints_every_limit_in_peoples_units(shell: Shell) -> None:
-    """Level, warning and critical; nothing is checked or written."""
+def test_show_prints_every_limit_in_readable_units(shell: Shell) -> None:
+    """Baseline, warning and critical; nothing is checked or written."""
     printed = shell.run("show")
     (row,) = (line for line in printed.splitlines() if "Latency p95" in line)
     assert [cell.strip() for cell in row.strip("│").split("│")] == [
@@ -65,8 +65,8 @@ def test_show_prints_every_limit_in_peoples_units(shell: Shell) -> None:
     assert (shell.checker.checked, (shell.folder / "rules").exists()) == ([], False)
 
 
-def test_show_says_what_has_none_and_why(shell: Shell) -> None:
-    """A young baseline bears no limits yet."""
+def test_show_reports_baselines_without_limits(shell: Shell) -> None:
+    """A young baseline has no limits yet."""
     shell.baselines.baselines.entries = {SERVICE: {SCENARIO: baseline(2)}}
     assert shell.run("show").splitlines() == [
         "no baseline has limits yet",
@@ -75,13 +75,13 @@ def test_show_says_what_has_none_and_why(shell: Shell) -> None:
     ]
 
 
-def test_show_prints_the_rules_themselves(shell: Shell) -> None:
-    """As they would be written, to be looked at or redirected."""
+def test_show_prints_the_rules_as_yaml(shell: Shell) -> None:
+    """As they would be written, for reading or redirection."""
     assert shell.run("show", "--yaml").encode() == shell.writer("", must_reload=False).draft(RuleLimits()).rules
 
 
 def test_check_writes_nothing(shell: Shell) -> None:
-    """Let promtool have its say, and tell what would change."""
+    """promtool checks the rules, and the changes are printed."""
     printed = shell.run("check").splitlines()
     assert printed[:2] == ["the rules are valid and pass their tests", "16 limits changed:"]
     assert printed[2].startswith(
@@ -90,8 +90,8 @@ def test_check_writes_nothing(shell: Shell) -> None:
     assert (len(shell.checker.checked), (shell.folder / "rules").exists()) == (1, False)
 
 
-def test_write_puts_them_in_place_once(shell: Shell) -> None:
-    """The second time there is nothing new."""
+def test_write_writes_the_rules_once(shell: Shell) -> None:
+    """The second time nothing changes."""
     first, second = shell.run("write").splitlines(), shell.run("write").splitlines()
     where = f"{shell.folder}/rules/bellwether-rules.yaml is written"
     assert first[:2] == [where, "16 limits changed:"]
@@ -100,7 +100,7 @@ def test_write_puts_them_in_place_once(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize(("given", "meant"), [((), None), (("--reload",), True), (("--no-reload",), False)])
-def test_whether_prometheus_loads_them_is_asked_for(shell: Shell, given: tuple[str, ...], meant: bool | None) -> None:
-    """By default the catalogue says."""
+def test_reloading_prometheus_is_an_option(shell: Shell, given: tuple[str, ...], meant: bool | None) -> None:
+    """By default the catalogue decides."""
     shell.run("write", *given)
     assert shell.asked == [("http://prometheus", meant)]

@@ -1,4 +1,4 @@
-"""The pipeline as the environment names it: where things are kept, and what importing it costs."""
+"""The adapters that the environment names, and the cost of importing the composition root."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ HEAVY = ("numpy", "scipy", "pandas", "matplotlib")
 
 @pytest.mark.parametrize("module", ["include.perf.pipeline.pipeline", "include.perf.adapters.wiring.environment"])
 def test_importing_it_is_cheap(module: str) -> None:
-    """Every task of Airflow is a process that does so, and few of them compute anything."""
+    """Every task of Airflow is a process that imports it, and few tasks compute anything."""
     code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
@@ -31,15 +31,15 @@ def test_importing_it_is_cheap(module: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees what the machine's own environment names."""
+    """Hide the machine's own settings from the tests."""
     for name in ("ALERTS", "HALT_FILE", "INDEX", "LOAD_LOCKS", "RESULTS_URI"):
         monkeypatch.delenv(f"BELLWETHER_{name}", raising=False)
     for name in ("TOKEN", "CA_FILE"):
         monkeypatch.delenv(f"PROMETHEUS_{name}", raising=False)
 
 
-def test_the_halt_file_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Read from there, and named in the reason so that who is halted finds it."""
+def test_the_halt_file_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The reason names the file, so that people find it."""
     path = tmp_path / "switch" / "halt.json"
     monkeypatch.setenv("BELLWETHER_HALT_FILE", str(path))
     halt_file().set(Halt(by="ana", reason="release"))
@@ -48,24 +48,24 @@ def test_the_halt_file_is_the_one_that_is_named(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.parametrize("given", [None, ""])
-def test_without_a_name_the_halt_file_is_the_projects(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
-    """Where everybody who shares the project finds it, from whatever folder it is asked for."""
+def test_the_default_halt_file_is_in_the_project(monkeypatch: pytest.MonkeyPatch, given: str | None) -> None:
+    """It does not depend on the current folder."""
     if given is not None:
         monkeypatch.setenv("BELLWETHER_HALT_FILE", given)
     assert halt_file().path == ROOT / "halt.json"
 
 
-def test_the_alerts_are_the_file_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_alert_file_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Wherever the results are."""
     monkeypatch.setenv("BELLWETHER_ALERTS", str(tmp_path / "told.json"))
     assert Storage().alerts().path == tmp_path / "told.json"
 
 
 @pytest.mark.parametrize("given", [None, ""])
-def test_without_a_name_the_alerts_lie_beside_the_results(
+def test_the_default_alert_file_is_next_to_the_results(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str | None
 ) -> None:
-    """Who shares the results shares what was told of them."""
+    """Processes that share the results share the alerts."""
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
     if given is not None:
         monkeypatch.setenv("BELLWETHER_ALERTS", given)
@@ -73,10 +73,10 @@ def test_without_a_name_the_alerts_lie_beside_the_results(
 
 
 @pytest.mark.parametrize("name", [None, "", "elsewhere/runs.sqlite"])
-def test_the_index_is_the_file_that_is_named_or_lies_beside_the_results(
+def test_the_index_is_the_file_of_the_environment_or_next_to_the_results(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str | None
 ) -> None:
-    """It is made where it is looked at first."""
+    """It is created on first use."""
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
     if name is not None:
         monkeypatch.setenv("BELLWETHER_INDEX", str(tmp_path / name) if name else "")
@@ -85,19 +85,19 @@ def test_the_index_is_the_file_that_is_named_or_lies_beside_the_results(
 
 
 def lock_made(folder: Path) -> list[str]:
-    """Return what is in a folder while a load holds its lock."""
+    """Return the names in a folder while a load holds its lock."""
     with Storage().load_locks().reserve(BESIDE, capacity_rps=600):
         return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_the_locks_lie_beside_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Who shares the results shares the locks; they are none of the runs."""
+def test_the_default_locks_are_next_to_the_results(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Processes that share the results share the locks; they do not count as runs."""
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
     assert lock_made(tmp_path) == ["results/.loads/.lock", "results/.loads/r0.json"]
 
 
-def test_the_locks_are_where_they_are_named_to_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """For results on a file system that knows no locks."""
+def test_the_locks_are_in_the_folder_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For results on a file system without locks."""
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
     monkeypatch.setenv("BELLWETHER_LOAD_LOCKS", str(tmp_path / "locks"))
     assert lock_made(tmp_path) == ["locks/.lock", "locks/r0.json"]
@@ -113,7 +113,7 @@ ONE = answer(b'{"status": "success", "data": {"result": [{"metric": {}, "value":
 def test_the_command_line_logs_in_to_prometheus(
     monkeypatch: pytest.MonkeyPatch, serve: Serve, login: str, token: str | None, authorization: str | None
 ) -> None:
-    """With a login in the address, or with a token beside it."""
+    """With a login in the URL, or with a token."""
     if token is not None:
         monkeypatch.setenv("PROMETHEUS_TOKEN", token)
     seen: list[bytes] = []
@@ -129,8 +129,8 @@ def test_the_command_line_logs_in_to_prometheus(
     assert sent == ([] if authorization is None else [authorization])
 
 
-def test_a_login_in_the_address_is_told_to_nobody(serve: Serve) -> None:
-    """Not even when it is refused."""
+def test_a_login_in_the_url_is_never_shown(serve: Serve) -> None:
+    """Not even if it is refused."""
     url = serve(always(answer(status="403 Forbidden"))).url
     with pytest.raises(PrometheusUnavailable) as caught:
         prometheus_at(url.replace("http://", "http://ann:p4ss@")).metrics().value("up", at=START)
@@ -140,15 +140,15 @@ def test_a_login_in_the_address_is_told_to_nobody(serve: Serve) -> None:
     )
 
 
-def test_two_logins_to_prometheus_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rather than one that is silently preferred."""
+def test_two_logins_to_prometheus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None of them is silently preferred."""
     monkeypatch.setenv("PROMETHEUS_TOKEN", "t0k3n")
     with pytest.raises(ConfigurationError, match=r"^PROMETHEUS_URL has a login in it and PROMETHEUS_TOKEN a token;"):
         prometheus_at("http://ann:p4ss@prometheus")
 
 
-def test_the_command_line_trusts_the_bundle_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One that is not there is said at once."""
+def test_the_command_line_trusts_the_configured_bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A missing file is reported at once."""
     authority = Authority(tmp_path)
     monkeypatch.setenv("PROMETHEUS_CA_FILE", str(authority.bundle))
     with SocketServer(always(ONE), tls=authority.server()) as server:

@@ -1,4 +1,4 @@
-"""Where our own metrics come from, and who is told of loads, as the environment says."""
+"""The sources of Bellwether's own metrics, and the observers of loads."""
 
 from pathlib import Path
 
@@ -19,15 +19,15 @@ LIMITS = RuleLimits(
 
 @pytest.fixture(autouse=True)
 def _in_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Results and baselines are the test's own."""
+    """Give the test its own results and baselines."""
     for name in ("ALERTS", "INDEX", "LOAD_LOCKS", "RULES", "ANNOTATIONS_URL"):
         monkeypatch.delenv(f"BELLWETHER_{name}", raising=False)
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
     monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
 
 
-def test_loads_are_logged_beside_the_results(tmp_path: Path) -> None:
-    """Whoever shares the results knows of them; in a folder that holds no runs."""
+def test_loads_are_logged_next_to_the_results(tmp_path: Path) -> None:
+    """Processes that share the results see them; the folder does not count as a run."""
     Storage().load_log().load_began(sent_load())
     assert Storage().load_log().latest() == (sent_load(),)
     assert [path.name for path in (tmp_path / "results").iterdir()] == [".load-log"]
@@ -35,14 +35,14 @@ def test_loads_are_logged_beside_the_results(tmp_path: Path) -> None:
 
 
 def test_every_load_is_logged_and_announced() -> None:
-    """By the command line as by Airflow."""
+    """By the command line as well as by Airflow."""
     log, webhook = build_outside(FakeMetrics({}), storage=Storage()).observers
     assert (type(log), type(webhook)) == (LoadLog, AnnotationWebhook)
 
 
 @pytest.mark.parametrize("named", [True, False])
 def test_the_limits_are_those_of_the_rules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: bool) -> None:
-    """In the folder that is named, or beside the baselines; without rules there are none."""
+    """In the configured folder or next to the baselines; without rules there are none."""
     folder = tmp_path / ("named" if named else "rules")
     if named:
         monkeypatch.setenv("BELLWETHER_RULES", str(folder))

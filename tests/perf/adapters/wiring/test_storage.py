@@ -1,4 +1,4 @@
-"""Where things are kept, as addresses say: in a folder, or in an object store."""
+"""The stores that the environment names: in folders, or in an object store."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ NAMES = ("ALERTS", "BASELINES", "CATALOGUE", "INDEX", "LOAD_LOCKS", "RESULTS_URI
 
 @pytest.fixture(autouse=True)
 def _nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees what the machine's own environment names."""
+    """Hide the machine's own settings from the tests."""
     for name in NAMES:
         monkeypatch.delenv(f"BELLWETHER_{name}", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
@@ -36,7 +36,7 @@ def _nothing_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def storage(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Storage:
-    """All of it in a bucket of its own, called as the command line does: boto3 knows from the environment who calls."""
+    """Everything in one bucket; boto3 takes the credentials from the environment, as on the command line."""
     bucket, login = s3.bucket(), s3.login
     for name, value in {
         "BELLWETHER_RESULTS_URI": f"s3://{bucket}/perf/results",
@@ -57,8 +57,8 @@ def keys_in(s3: ObjectStore, storage: Storage) -> list[str]:
     return [entry["Key"] for entry in client_of(s3.login).list_objects_v2(Bucket=bucket).get("Contents", [])]
 
 
-def test_by_default_all_is_in_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Those of the project, or those that are named."""
+def test_the_default_is_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Those of the project, or the configured ones."""
     assert isinstance(Storage().results(), FolderStore)
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
     with Storage().load_locks().reserve(BESIDE, capacity_rps=600):
@@ -67,8 +67,8 @@ def test_by_default_all_is_in_folders(monkeypatch: pytest.MonkeyPatch, tmp_path:
         assert files_in(tmp_path) == [f"results/{name}" for name in names]
 
 
-def test_all_of_it_lies_in_the_bucket(s3: ObjectStore, storage: Storage) -> None:
-    """Each in its place; nothing of it on this machine."""
+def test_everything_is_in_the_bucket(s3: ObjectStore, storage: Storage) -> None:
+    """Each in its place; nothing is on this machine."""
     storage.results().create(service="a", scenario="b", run_id="r1")
     storage.baselines().update(lambda baselines: baselines.promote(run("r1"), approval=approval()))
     storage.load_log().load_began(sent_load())
@@ -88,10 +88,8 @@ def test_all_of_it_lies_in_the_bucket(s3: ObjectStore, storage: Storage) -> None
     assert [(cell.service, cell.scenario) for cell in storage.results().cells()] == [("a", "b")]
 
 
-def test_what_is_named_to_be_in_a_folder_is_there(
-    storage: Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """For a server that takes no heed of conditions: only results lie there."""
+def test_single_stores_can_be_in_folders(storage: Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For an object store without conditional writes: it then holds only results."""
     monkeypatch.setenv("BELLWETHER_LOAD_LOCKS", str(tmp_path / "locks"))
     monkeypatch.setenv("BELLWETHER_ALERTS", str(tmp_path / "alerts.json"))
     monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
@@ -102,8 +100,8 @@ def test_what_is_named_to_be_in_a_folder_is_there(
     assert {"alerts.json", "baselines.json"} <= set(files_in(tmp_path))
 
 
-def test_an_object_store_is_not_asked_before_it_is_needed(storage: Storage, s3: ObjectStore) -> None:
-    """To put the pipeline together takes no network, and no credentials."""
+def test_an_object_store_is_not_called_before_it_is_needed(storage: Storage, s3: ObjectStore) -> None:
+    """Building the adapters needs no network and no credentials."""
     s3.requests()
     outside = build_outside(FakeMetrics({}), storage=storage)
     metrics_sources(storage)
@@ -112,7 +110,7 @@ def test_an_object_store_is_not_asked_before_it_is_needed(storage: Storage, s3: 
 
 
 def test_the_index_is_a_cache_of_this_machine(storage: Storage, s3: ObjectStore, tmp_path: Path) -> None:
-    """Looking again reads no record again: 1 list of services + 6 of scenarios + 24 of runs = 31 requests."""
+    """A second look reads no record: 1 list of services + 6 of scenarios + 24 of runs = 31 requests."""
     store = storage.results()
     now = datetime.now(UTC)
     services = [f"s{number}" for number in range(6)]
@@ -139,7 +137,7 @@ def test_the_index_is_a_cache_of_this_machine(storage: Storage, s3: ObjectStore,
 
 
 def test_rules_need_a_folder(storage: Storage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Prometheus reads files; without one there are no limits either, and the metrics do not fail for that."""
+    """Prometheus reads files; without a folder there are no limits, and the metrics still work."""
     assert storage.rules_folder() is None
     assert metrics_sources(storage).limits() is None
     with pytest.raises(ConfigurationError, match=r"^BELLWETHER_RULES must name the folder for the alert rules where"):
@@ -158,8 +156,8 @@ def test_baselines_need_the_name_of_an_object(monkeypatch: pytest.MonkeyPatch, u
 
 
 @pytest.mark.parametrize("name", ["RESULTS_URI", "BASELINES"])
-def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """The variable is named."""
+def test_a_wrong_uri_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The message names the variable."""
     monkeypatch.setenv(f"BELLWETHER_{name}", "s3://Not_A_Bucket/x")
     with pytest.raises(ConfigurationError, match=f"^BELLWETHER_{name} must be s3://bucket/prefix"):
         (Storage().results if name == "RESULTS_URI" else Storage().baselines)()
