@@ -73,7 +73,6 @@ def assert_falls_silent(target: Target, *, within_s: float) -> None:
     assert target.answered() == count
 
 
-@pytest.mark.alone
 def test_three_workers_send_exactly_the_schedule_of_one(
     pool: Pool, start: Callable[..., Target], tmp_path: Path
 ) -> None:

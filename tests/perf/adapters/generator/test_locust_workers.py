@@ -25,7 +25,6 @@ LATE_S = 0.25
 """Tolerance for arrivals at the target on a busy machine; the schedule is checked to the microsecond."""
 
 
-@pytest.mark.alone
 def test_two_workers_send_exactly_the_schedule_of_one(start: Callable[..., Target], tmp_path: Path) -> None:
     """A burst to three times the rate, shared by two: all due times, all endpoints, and every second at the target."""
     burst = [{"at_s": 0, "factor": 1}, {"at_s": 4, "factor": 3}, {"at_s": 9, "factor": 1, "by": "decay"}]
