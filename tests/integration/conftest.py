@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -100,7 +100,12 @@ class Run:
 
 def noise_of(run: Run) -> list[str]:
     """Return why a run is invalid, if a busy machine is the only cause; otherwise nothing."""
-    reasons = [reason for record in (*run.records.values(), *run.reruns) for reason in record["validity"]]
+    return noise_in(run.records.values())
+
+
+def noise_in(records: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return why records are invalid, if a busy machine is the only cause; otherwise nothing."""
+    reasons = [reason for record in records for reason in record["validity"]]
     return reasons if all(reason.startswith(NOISE) for reason in reasons) else []
 
 
