@@ -4,7 +4,7 @@ from airflow.sdk import dag
 from bellwether import check_tasks
 from bellwether.params import dry_run_params
 
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 
 
 @dag(
@@ -12,7 +12,7 @@ from include.perf.catalogue.reading import load_catalogue
     description="Shows what a scenario would send, where, when and for how long; nothing is sent.",
     schedule=None,
     catchup=False,
-    params=dry_run_params(load_catalogue()),
+    params=dry_run_params(read_catalogue()),
     tags=["bellwether", "checks"],
     default_args={"owner": "platform-ops", "retries": 0},
 )

@@ -7,11 +7,12 @@ from airflow.sdk import dag, task_group
 from bellwether import run_all_tasks
 from bellwether.links import linked_to_summary
 from bellwether.params import run_all_params
+from bellwether.wrong_entries import wrong_scenarios
 
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.pipeline.planning.time_plan import run_order
 
-catalogue = load_catalogue()
+catalogue = read_catalogue()
 
 
 @dag(
@@ -29,7 +30,7 @@ def run_all() -> None:
     """Run the scenarios in the order of `run_order`, and summarize them even if some failed."""
     summary = linked_to_summary(run_all_tasks.summary())
     before = None
-    for scenario in run_order(catalogue):
+    for scenario in (*run_order(catalogue), *wrong_scenarios(catalogue)):
 
         @task_group(group_id=scenario.name, tooltip=scenario.description)
         def one(name: str) -> None:

@@ -16,10 +16,11 @@ from bellwether.lateness import deadline_of
 from bellwether.links import linked_to_summary
 from bellwether.params import scenario_params
 from bellwether.timetable import airflow_schedule
+from bellwether.wrong_entries import wrong_scenarios
 
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.operations import slots_of
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.catalogue.scenario.scenario import Scenario
 
 
@@ -79,6 +80,6 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
     return scenario_run()
 
 
-catalogue = load_catalogue()
-for scenario in catalogue.scenarios.values():
+catalogue = read_catalogue()
+for scenario in (*catalogue.scenarios.values(), *wrong_scenarios(catalogue)):
     globals()[scenario.name] = scenario_dag(scenario, catalogue)

@@ -4,7 +4,7 @@ from airflow.sdk import dag
 from bellwether import check_tasks
 from bellwether.params import smoke_params
 
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 
 
 @dag(
@@ -13,7 +13,7 @@ from include.perf.catalogue.reading import load_catalogue
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    params=smoke_params(load_catalogue()),
+    params=smoke_params(read_catalogue()),
     tags=["bellwether", "checks"],
     default_args={"owner": "platform-ops", "retries": 0},
 )

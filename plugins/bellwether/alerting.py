@@ -12,7 +12,7 @@ from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.alerts.slack_messages import SlackWords
 from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.catalogue.catalogue import Catalogue
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.model.errors import DeliveryError
 from include.perf.pipeline.planning.overdue import overdue
 from include.perf.runs.dag_run import results_of
@@ -24,7 +24,7 @@ def alert_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
     Raises:
         DeliveryError: a message did not arrive; it stays in the outbox, and the verdicts are not affected.
     """
-    catalogue = load_catalogue()
+    catalogue = read_catalogue()
     night = results_of(storage().results(), uris, dag_id=dag_id, dag_run_id=dag_run_id)
     links = run_links(dag_id, dag_run_id)
 
@@ -51,7 +51,7 @@ def alert_late(late_since: datetime, *, dag_id: str, dag_run_id: str) -> None:
 
 def alert_overdue() -> None:
     """Alert to scenarios that did not run when they were due, and report those that run again."""
-    catalogue, store = load_catalogue(), storage().results()
+    catalogue, store = read_catalogue(), storage().results()
 
     now = _now()
     since = storage().alerts().read().watched_since or now
@@ -75,7 +75,7 @@ def report_limits(changes: Sequence[str]) -> None:
 
 
 def _alert_operators(alert: Callable[[PipelineAlerts], None]) -> None:
-    catalogue = load_catalogue()
+    catalogue = read_catalogue()
     _write(lambda writer: alert(_pipeline_alerts(writer, catalogue)))
     deliver()
 

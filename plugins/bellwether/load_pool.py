@@ -10,7 +10,7 @@ from typing import Any
 from airflow.listeners import hookimpl
 
 from include.perf.catalogue.operations import LOAD_POOL, LOAD_POOL_DESCRIPTION, slots_of
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.model.errors import CatalogueError
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def make_pool() -> None:
     from sqlalchemy.exc import IntegrityError
 
     try:
-        slots = slots_of(load_catalogue().operations.capacity_rps)
+        slots = slots_of(read_catalogue().operations.capacity_rps)
         with create_session() as session:
             Pool.create_or_update_pool(
                 LOAD_POOL, slots=slots, description=LOAD_POOL_DESCRIPTION, include_deferred=False, session=session

@@ -16,7 +16,7 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
     """Return the parameters of a scenario's DAG by name, with their rules and help texts."""
     load = scenario.load
     return {
-        "service": _service(catalogue.services_of(scenario), catalogue.accepted_names(scenario)),
+        "service": _service(catalogue.services_of(scenario), catalogue, catalogue.accepted_names(scenario)),
         "duration": Param(
             load.duration_s,
             type="integer",
@@ -48,13 +48,14 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
 
 def run_all_params(catalogue: Catalogue) -> dict[str, Param]:
     """Return the parameters of the DAG that runs every scenario."""
+    scenarios = [*catalogue.scenarios, *catalogue.left_out_scenarios]
     return {
-        "service": _service(list(catalogue.services.values()), catalogue.accepted_names()),
+        "service": _service(list(catalogue.services.values()), catalogue, catalogue.accepted_names()),
         "scenarios": Param(
-            list(catalogue.scenarios),
+            scenarios,
             type="array",
-            items={"type": "string", "enum": list(catalogue.scenarios)},
-            examples=list(catalogue.scenarios),
+            items={"type": "string", "enum": scenarios},
+            examples=scenarios,
             values_display={scenario.name: scenario.title for scenario in catalogue.scenarios.values()},
             title="Scenarios",
             description="They run one after another: first those that must end before the market opens, then the "
@@ -79,11 +80,11 @@ def dry_run_params(catalogue: Catalogue) -> dict[str, Param]:
         "scenario": Param(
             ALL_SCENARIOS,
             type="string",
-            enum=[ALL_SCENARIOS, *catalogue.scenarios],
+            enum=[ALL_SCENARIOS, *catalogue.scenarios, *catalogue.left_out_scenarios],
             title="Scenario",
             description="The scenario to preview.",
         ),
-        "service": _service(list(catalogue.services.values()), catalogue.accepted_names()),
+        "service": _service(list(catalogue.services.values()), catalogue, catalogue.accepted_names()),
         "duration": Param(
             None, type=["null", "integer"], title="Duration (s)", description="Instead of the scenario's own."
         ),
@@ -95,14 +96,16 @@ def dry_run_params(catalogue: Catalogue) -> dict[str, Param]:
 
 def smoke_params(catalogue: Catalogue) -> dict[str, Param]:
     """Return the parameters of a smoke run."""
-    return {"service": _service(list(catalogue.services.values()), catalogue.accepted_names())}
+    return {"service": _service(list(catalogue.services.values()), catalogue, catalogue.accepted_names())}
 
 
-def _service(services: Sequence[Service], accepted: Sequence[str]) -> Param:
+def _service(services: Sequence[Service], catalogue: Catalogue, accepted: Sequence[str]) -> Param:
+    # Airflow checks the parameters before every task: a run in flight must not fail because an entry became wrong.
+    left_out = [name for full in catalogue.left_out_services for name in (full, full.removesuffix("-service"))]
     return Param(
         ALL_SERVICES,
         type="string",
-        enum=list(accepted),
+        enum=list(dict.fromkeys([*accepted, *left_out])),
         values_display=_labels(services),
         title="Service",
         description="All services, or one. A short name means the same service.",

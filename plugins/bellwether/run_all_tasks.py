@@ -24,7 +24,7 @@ def chosen(scenario: str) -> Mapping[str, Any]:
     """Return the parameters for a scenario's DAG; skipped if the scenario was not chosen or has not the service."""
     from bellwether.run_requests import params_of, requested_by
     from include.perf.catalogue.catalogue import ALL_SERVICES
-    from include.perf.catalogue.reading import load_catalogue
+    from include.perf.catalogue.reading import read_catalogue
     from include.perf.model.errors import CatalogueError
 
     with airflow_errors():
@@ -32,10 +32,11 @@ def chosen(scenario: str) -> Mapping[str, Any]:
     if params["scenarios"] and scenario not in params["scenarios"]:
         raise AirflowSkipException(f"{scenario} was not chosen")
     with airflow_errors():
-        catalogue = load_catalogue()
+        catalogue = read_catalogue()
+        known = catalogue.scenario(scenario)
     if params["service"] != ALL_SERVICES:
         try:
-            catalogue.services_of(catalogue.scenario(scenario), params["service"])
+            catalogue.services_of(known, params["service"])
         except CatalogueError as err:
             raise AirflowSkipException(str(err)) from None
     given = {name: params[name] for name in PASSED_ON if params[name] is not None}
@@ -45,14 +46,15 @@ def chosen(scenario: str) -> Mapping[str, Any]:
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
 def summary() -> str:
     """Log and store the matrix of all verdicts; fail if a service regressed or has no verdict."""
-    from include.perf.catalogue.reading import load_catalogue
+    from include.perf.catalogue.reading import read_catalogue
     from include.perf.pipeline.planning.time_plan import run_order
     from include.perf.reporting import markdown_text
     from include.perf.reporting.summary import dag_run_document
 
     with airflow_errors():
-        scenarios = run_order(load_catalogue())
-    uris = [uri for scenario in scenarios for uri in _planned_in(scenario.name)]
+        catalogue = read_catalogue()
+    scenarios = [*(scenario.name for scenario in run_order(catalogue)), *catalogue.left_out_scenarios]
+    uris = [uri for scenario in scenarios for uri in _planned_in(scenario)]
     if not uris:
         raise AirflowFailException("nothing was run; see the tasks before")
     results = keep_summary(uris)

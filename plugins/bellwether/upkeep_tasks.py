@@ -27,11 +27,14 @@ def write_rules() -> list[str]:
     from bellwether import alerting
     from bellwether.wiring import airflow_rule_writer
     from include.perf.adapters.wiring.rules import are_rules_wanted
+    from include.perf.catalogue.reading import read_catalogue
     from include.perf.monitoring.rule_changes import describe_changes
 
     if not are_rules_wanted():
         raise AirflowSkipException("BELLWETHER_RULES is not set, so no alert rules are written")
     with airflow_errors():
+        if problems := read_catalogue().problems:
+            raise AirflowSkipException(f"the alert rules stay as they are until these are fixed: {'; '.join(problems)}")
         writer = airflow_rule_writer()
         if writer.is_current():
             raise AirflowSkipException("the alert rules are up to date")
@@ -48,7 +51,7 @@ def prune() -> dict[str, Any]:
     """Remove raw requests and unfinished runs past their retention; return what was removed and what was kept."""
     from bellwether.wiring import storage
     from include.perf.baselines.promotion import referenced_runs
-    from include.perf.catalogue.reading import load_catalogue
+    from include.perf.catalogue.reading import read_catalogue
     from include.perf.model.text import utc_now
     from include.perf.runs.retention import clear, retention_of
 
@@ -56,7 +59,7 @@ def prune() -> dict[str, Any]:
     with airflow_errors():
         clearance = clear(
             stores.results(),
-            retention=retention_of(load_catalogue().operations),
+            retention=retention_of(read_catalogue().operations),
             referenced=referenced_runs(stores.baselines().read()),
             now=utc_now(),
         )

@@ -25,7 +25,7 @@ from include.perf.adapters.wiring.environment import build_outside, build_stores
 from include.perf.adapters.wiring.prometheus_access import PrometheusAccess, existing_ca_file
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.alerts.book import Links
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.catalogue.service import Service
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError, StoreError
@@ -321,7 +321,7 @@ def _prometheus_link(record: RunRecord) -> str | None:
     if record.window is None:
         return None
     try:
-        service, prometheus = load_catalogue().service(record.service), _prometheus_connection()
+        service, prometheus = read_catalogue().service(record.service), _prometheus_connection()
     except ConfigurationError as err:
         log.warning("no link to Prometheus: %s", err)
         return None

@@ -115,12 +115,22 @@ def test_a_misspelt_parameter_of_a_smoke_run_is_red(context: Context) -> None:
         chosen()
 
 
-def test_a_catalogue_that_is_wrong_is_red(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In the words of the catalogue."""
+def test_a_wrong_entry_is_red(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the words of the catalogue; when all are tried, the wrong one is among them, so that its task fails."""
     folder = catalogue_folder(tmp_path, services=SERVICES.replace("method: GET", "method: FETCH"))
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(folder))
     context(dag_id="smoke")
+    assert chosen() == ["orders-service", "engine"]
+    context(dag_id="smoke", service="engine")
     with pytest.raises(AirflowFailException, match=r"services\.yaml: engine"):
+        chosen()
+
+
+def test_a_file_that_is_wrong_is_red(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In the words of the catalogue."""
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(catalogue_folder(tmp_path, services="services: [")))
+    context(dag_id="smoke")
+    with pytest.raises(AirflowFailException, match=r"^services\.yaml: not valid YAML"):
         chosen()
 
 

@@ -60,6 +60,20 @@ class Catalogue:
         """The problems of all left-out entries."""
         return tuple(problem.text for problem in self.left_out)
 
+    @property
+    def left_out_services(self) -> list[str]:
+        """The names of the services whose entries are wrong."""
+        return self._names_left_out(SERVICES_FILE, self.services)
+
+    @property
+    def left_out_scenarios(self) -> list[str]:
+        """The names of the scenarios whose entries are wrong, or which have no service left."""
+        return self._names_left_out(SCENARIOS_FILE, self.scenarios)
+
+    def _names_left_out(self, file: str, usable: Mapping[str, object]) -> list[str]:
+        names = dict.fromkeys(problem.entry for problem in self.left_out if problem.file == file)
+        return [name for name in names if name not in usable]
+
     def service(self, name: str) -> Service:
         """Return a service by its name, with or without the ``-service`` suffix.
 

@@ -12,7 +12,7 @@ from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import AlertBook, Message, Silence
 from include.perf.alerts.delivery import AlertStore
 from include.perf.alerts.silence import SilenceRequest, about, lift, silence_of
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.guards.halt import Halt, HaltState
 from include.perf.model.text import counted, utc_time
 
@@ -54,7 +54,7 @@ class AlertCommands:
             scenario=options.scenario,
             metric=options.metric,
         )
-        silence = silence_of(request, load_catalogue(), now=self.clock())
+        silence = silence_of(request, read_catalogue(), now=self.clock())
         message = self.acknowledged(silence)
         self.store().update(lambda book: AlertWriter(book=book, now=self.clock()).silence(silence, message))
         console.print(f"silence {silence.id}: {about(silence)} until {utc_time(silence.until)}")

@@ -18,7 +18,7 @@ from include.perf.baselines.file_format import entry_document, format_baselines
 from include.perf.baselines.history import MAX_NIGHTS, read_nights
 from include.perf.baselines.promotion import promote, review_all, roll_back
 from include.perf.baselines.review import Finding
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError
 from include.perf.model.json_files import write_atomically
@@ -77,7 +77,7 @@ class BaselineCommands:
         return f"≥ {since}" if since >= MAX_NIGHTS else str(since)
 
     def _show(self, options: argparse.Namespace, console: Console) -> int:
-        service = load_catalogue().service(options.service).name
+        service = read_catalogue().service(options.service).name
         entry = self.baselines().read().get(service, options.scenario)
         if entry is None:
             raise BaselineError(
@@ -117,7 +117,7 @@ class BaselineCommands:
         return 0
 
     def _rollback(self, options: argparse.Namespace, console: Console) -> int:
-        service = load_catalogue().service(options.service).name
+        service = read_catalogue().service(options.service).name
         approval = self._approval(options, run_id="")
         cell = CellName(service, options.scenario)
         entry = roll_back(cell, version=options.version, approval=approval, baselines=self.baselines())

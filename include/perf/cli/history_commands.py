@@ -12,7 +12,7 @@ from rich.text import Text
 
 from include.perf.baselines.baselines import BaselineStore
 from include.perf.baselines.promotion import referenced_runs
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.cli.console import VERDICT_STYLES
 from include.perf.model.cell import CellName
 from include.perf.model.metric import Unit
@@ -46,7 +46,7 @@ class HistoryCommands:
         return actions[options.action](options, console)
 
     def _list(self, options: argparse.Namespace, console: Console) -> int:
-        service = load_catalogue().service(options.service).name
+        service = read_catalogue().service(options.service).name
         index = self.index()
         index.sync()
         runs = [run for run in index.history(CellName(service, options.scenario)) if run.rerun_of is None]
@@ -69,7 +69,7 @@ class HistoryCommands:
     def _prune(self, options: argparse.Namespace, console: Console) -> int:
         clearance = clear(
             self.results(),
-            retention=retention_of(load_catalogue().operations),
+            retention=retention_of(read_catalogue().operations),
             referenced=referenced_runs(self.baselines().read()),
             now=self.clock(),
             is_dry_run=options.dry_run,

@@ -77,11 +77,11 @@ def airflow_app() -> FastAPI:
     from include.perf.adapters.files.baseline_file import CachedBaselines
     from include.perf.adapters.wiring.environment import metrics_sources
     from include.perf.alerts.slack_messages import acknowledged
-    from include.perf.catalogue.reading import load_catalogue
+    from include.perf.catalogue.reading import read_catalogue
 
     public_host = urlsplit(conf.get("api", "base_url", fallback="")).netloc
     stores = storage()
-    catalogue, baselines = TimedCache(load_catalogue, for_s=CATALOGUE_CACHED_S), CachedBaselines(stores.baselines())
+    catalogue, baselines = TimedCache(read_catalogue, for_s=CATALOGUE_CACHED_S), CachedBaselines(stores.baselines())
     metrics = replace(metrics_sources(stores), catalogue=catalogue, baselines=baselines)
     return build_app(
         Site(

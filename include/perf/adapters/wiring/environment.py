@@ -19,7 +19,7 @@ from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.adapters.http.http_target import HttpTarget, resolve
 from include.perf.adapters.wiring.prometheus_access import production_prometheus
 from include.perf.adapters.wiring.storage import Storage
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.load.wire import Credentials
 from include.perf.measure.metrics_source import MetricsSource
 from include.perf.model.text import utc_now
@@ -40,7 +40,7 @@ def build_stores(storage: Storage, *, versions: Mapping[str, str] | None = None)
         ConfigurationError: the catalogue or an address is wrong.
     """
     return Stores(
-        catalogue=load_catalogue(),
+        catalogue=read_catalogue(),
         results=storage.results(),
         baselines=storage.baselines(),
         charts=MatplotlibCharts(),
@@ -100,7 +100,7 @@ def metrics_sources(storage: Storage) -> Sources:
         return None if folder is None else read_limits(folder / LIMITS_FILE)
 
     return Sources(
-        catalogue=load_catalogue,
+        catalogue=read_catalogue,
         index=storage.run_index(),
         baselines=storage.baselines(),
         alerts=storage.alerts(),
