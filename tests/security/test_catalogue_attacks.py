@@ -112,6 +112,9 @@ def test_a_ca_bundle_must_be_a_regular_file(tmp_path: Path, device: str) -> None
     [
         ("path", "/a HTTP/1.1\\r\\nHost: evil"),
         ("path", "http://evil.example/"),
+        ("path", "//evil.example/x"),
+        ("path", "/%2F%2Fevil.example/x"),
+        ("path", "/a/../../x"),
         ("name", "../../etc"),
         ("name", "{{ conn.bell.password }}"),
     ],

@@ -18,8 +18,9 @@ import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import from_json
 
 from include.perf.model.yaml_entries import Entry, Name, matching
@@ -238,8 +239,43 @@ def _value_at(document: Any, steps: tuple[tuple[str, int | None], ...]) -> Any:
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
+MAX_ENCODINGS = 4
+"""How often a path is decoded until nothing changes; proxies decode once, badly chained ones a few times."""
+
+_DOT_SEGMENT = re.compile(r"/\.{1,2}(;[^/]*)?(/|$)")
+
+
+def same_target(path: str) -> str:
+    """Check that a path, as a proxy may normalise it, is still that path of the same host.
+
+    A proxy may decode it, read ``\\`` as ``/``, and remove dot segments; ``//host/x`` is then a path of another host
+    (RFC 3986, 4.2 and 6.2.2).
+
+    Raises:
+        ValueError: it starts with two slashes, has a dot segment or a control character, or is encoded too often.
+    """
+    plain = path.partition("?")[0]
+    for _ in range(MAX_ENCODINGS):
+        decoded = unquote(plain, errors="surrogateescape")
+        if decoded == plain:
+            break
+        plain = decoded
+    else:
+        raise ValueError(f"must be percent-encoded once, but {path!r} is encoded again and again")
+    plain = plain.replace("\\", "/")
+    if plain.startswith("//"):
+        raise ValueError(f"must start with a single /, but {path!r} names another host")
+    if _DOT_SEGMENT.search(plain):
+        raise ValueError(f"must have no . or .. between slashes, but is {path!r}; write the path that is meant")
+    if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in plain):
+        raise ValueError(f"must have no control characters, but is {path!r}")
+    return path
+
+
+SameTarget = AfterValidator(same_target)
+
 RequestPath = Annotated[
-    str, matching(r"/[^?#$\s]*", "must be a path that starts with /, without query, fragment, $ or spaces")
+    str, matching(r"/[^?#$\s]*", "must be a path that starts with /, without query, fragment, $ or spaces"), SameTarget
 ]
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from include.perf.catalogue.endpoint import Endpoint
-from include.perf.catalogue.headers import problems_of_headers
+from include.perf.catalogue.endpoint import Endpoint, SameTarget
+from include.perf.catalogue.headers import problems_of_allowed_headers, problems_of_headers
 from include.perf.catalogue.network import (
     PRIVATE_NETWORKS,
     Network,
@@ -81,7 +81,10 @@ class DeployVersion(Entry):
     """
 
     path: (
-        Annotated[str, matching(r"/[^\s#]*", "must be a path that starts with /, without fragment or spaces")] | None
+        Annotated[
+            str, matching(r"/[^\s#]*", "must be a path that starts with /, without fragment or spaces"), SameTarget
+        ]
+        | None
     ) = None
     field: Annotated[str, Field(min_length=1)] = "version"
     query: Annotated[str, Field(min_length=1)] | None = None
@@ -112,6 +115,7 @@ class Service(Entry):
         keep_alive: whether a connection is reused; otherwise each request opens a new one.
         timeout_s: a request that takes longer is cancelled and counts as failed.
         connect_timeout_s: the part of it that opening a connection, including TLS, may take; by default all of it.
+        allowed_headers: further names that may be in ``headers``, because no proxy redirects a request by them.
         headers: sent with every request; they must not contain secrets.
         connection: the Airflow Connection with the service's credentials.
         slack_channel: the channel for its deviations; a channel ID (``C…``) is needed for charts.
@@ -133,12 +137,15 @@ class Service(Entry):
     ]
     allowed_hosts: Annotated[tuple[str, ...], Field(min_length=1)]
     allowed_networks: Annotated[tuple[AllowedNetwork, ...], Field(min_length=1)] = PRIVATE_NETWORKS
-    health_path: Annotated[str, matching(r"/\S*", "must be a path that starts with /, without spaces")] = "/healthz"
+    health_path: Annotated[str, matching(r"/\S*", "must be a path that starts with /, without spaces"), SameTarget] = (
+        "/healthz"
+    )
     verify_tls: bool = True
     ca_file: Path | None = None
     keep_alive: bool = True
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
     connect_timeout_s: Annotated[float, Field(gt=0, le=120)] | None = None
+    allowed_headers: tuple[str, ...] = ()
     headers: dict[str, str] = Field(default_factory=dict)
     connection: ConnectionId | None = None
     slack_channel: Annotated[str, Field(min_length=1)] = "#performance"
@@ -178,10 +185,18 @@ class Service(Entry):
             raise ValueError(problem)
         return base_url
 
+    @field_validator("allowed_headers")
+    @classmethod
+    def _check_allowed_headers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if problems := problems_of_allowed_headers(names):
+            raise ValueError("; ".join(problems))
+        return names
+
     @field_validator("headers", mode="before")
     @classmethod
-    def _check_headers(cls, headers: Any) -> Any:
-        problems = problems_of_headers(headers, may_be_secret=False)
+    def _check_headers(cls, headers: Any, others: ValidationInfo) -> Any:
+        allowed = others.data.get("allowed_headers", ())
+        problems = problems_of_headers(headers, may_be_secret=False, allowed=allowed)
         if problems:
             raise ValueError("; ".join(problems))
         return headers

@@ -24,7 +24,8 @@ def headers_of_load(headers: Mapping[str, str], secrets: Mapping[str, str], *, k
 
 
 def wire_format(method: str, request: Request, *, base_url: str, headers: Mapping[str, str]) -> bytes:
-    """Return the bytes of a request."""
+    """Return the bytes of a request; no header can replace its host or its length."""
+    headers = {name: value for name, value in headers.items() if name.lower() not in ("host", "content-length")}
     fields = {"Host": urlsplit(base_url).netloc}
     if request.body is not None:
         fields["Content-Type"] = "application/json"

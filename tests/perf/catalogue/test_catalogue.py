@@ -287,7 +287,7 @@ def test_a_merge_from_a_deeper_mapping_is_not_a_duplicate(tmp_path: Path) -> Non
         "body: {outer: {inner: &inner {<<: &base {side: $side, price: $price}, price: $close}}}",
     ).replace(
         "prometheus: {selector: 'service=\"engine\"', scrape_interval_s: 15}",
-        "prometheus: {selector: x}\n    headers: {<<: *inner, side: buy}",
+        "prometheus: {selector: x}\n    headers: {<<: *inner, side: buy}\n    allowed_headers: [side, price]",
     )
     assert load_catalogue(catalogue_folder(tmp_path, services=services)).service("engine").headers == {
         "side": "buy",

@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from include.perf.catalogue.headers import OWN_HEADERS, ROUTING_HEADERS, laid_over, problems_of_headers
+from include.perf.catalogue.headers import (
+    OWN_HEADERS,
+    ROUTING_HEADERS,
+    laid_over,
+    problems_of_allowed_headers,
+    problems_of_headers,
+)
 
 VALUE = "value-4711"
 
@@ -56,10 +62,50 @@ def test_routing_headers_are_refused(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Hostname", "X-Request-Id"])
+@pytest.mark.parametrize(
+    "name", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Request-Id", "x-scope-orgid", "X-B3-TraceId", "TRACEPARENT"]
+)
 def test_informational_headers_are_allowed(name: str) -> None:
     """They do not change where a request goes."""
     assert problems_of_headers({name: VALUE}, may_be_secret=False) == []
+
+
+NOT_KNOWN = (
+    "{} is not known to leave the target of a request alone; if no proxy routes by it, add it to allowed_headers"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "X-Hostname",
+        "X-Canary",
+        "X-Upstream",
+        "X-Route",
+        "X-HTTP-Method-Override",
+        "X-Tenant-Host",
+        "X_Request_Id",
+        "X-",
+        "X",
+        "Via",
+        "Max-Forwards",
+        "Router",
+    ],
+)
+def test_headers_that_might_redirect_a_request_must_be_allowed_by_name(name: str) -> None:
+    """A proxy may route by any header. A Connection may set any name, because those of secrets are arbitrary."""
+    assert problems_of_headers({name: VALUE}, may_be_secret=False) == [NOT_KNOWN.format(name)]
+    assert problems_of_headers({name: VALUE}, may_be_secret=False, allowed=[name.swapcase()]) == []
+    assert problems_of_headers({name: VALUE}, may_be_secret=True) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["Host", "x-forwarded-host", "X_Forwarded_Host", "Content-Length", "X A", "Content_Length"]
+)
+def test_headers_that_no_entry_may_allow(name: str) -> None:
+    """Allowing them by name changes nothing, and is refused as well."""
+    (problem,) = problems_of_headers({name: VALUE}, may_be_secret=False, allowed=[name])
+    assert problems_of_allowed_headers([name, "X-Canary"]) == [problem]
 
 
 @pytest.mark.parametrize(

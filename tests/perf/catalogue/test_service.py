@@ -191,3 +191,74 @@ def test_production_needs_a_permission_and_a_maximum_rate() -> None:
 def test_a_maximum_rate_must_be_finite_and_positive(rate: float) -> None:
     """An infinite maximum would have no effect."""
     assert "max_rate_rps" in problem_of(max_rate_rps=rate)
+
+
+def test_headers_that_an_entry_allows_by_name() -> None:
+    """Without its name in the list, a header that might redirect a request is refused."""
+    assert small_service(headers={"X-Canary": "no"}, allowed_headers=["x-canary"]).headers == {"X-Canary": "no"}
+    assert "X-Canary is not known to leave the target" in problem_of(headers={"X-Canary": "no"})
+    assert "X-Forwarded-Host redirects requests" in problem_of(allowed_headers=["X-Forwarded-Host"])
+
+
+OTHER_HOST = "must start with a single /, but {!r} names another host"
+DOTS = "must have no . or .. between slashes, but is {!r}; write the path that is meant"
+AGAIN = "must be percent-encoded once, but {!r} is encoded again and again"
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("//evil.example/x", OTHER_HOST),
+        ("///x", OTHER_HOST),
+        ("/%2Fevil.example/x", OTHER_HOST),
+        ("/%2fevil.example", OTHER_HOST),
+        ("/%252Fevil.example", OTHER_HOST),
+        ("/\\evil.example/x", OTHER_HOST),
+        ("/%5Cevil.example/x", OTHER_HOST),
+        ("/.//evil.example/x", DOTS),
+        ("/a/../../x", DOTS),
+        ("/a/..", DOTS),
+        ("/a/%2e%2E/x", DOTS),
+        ("/a/..;p=1/x", DOTS),
+        ("/a\\..\\x", DOTS),
+        ("/a%0d%0aHost:evil", "must have no control characters, but is {!r}"),
+        ("/a%7F", "must have no control characters, but is {!r}"),
+        ("/a%00", "must have no control characters, but is {!r}"),
+        ("/%252525252F", AGAIN),
+        (f"/%{'25' * 100_000}2F", AGAIN),
+    ],
+)
+def test_paths_are_normalised_before_they_are_judged(path: str, problem: str) -> None:
+    """A proxy must not make another host or path of it; this holds for every path of an entry."""
+    for read in (
+        lambda: small_service(endpoints=[{"name": "a", "method": "GET", "path": path}]),
+        lambda: small_service(health_path=path),
+        lambda: small_service(deploy_version={"path": path}),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            read()
+        assert problem.format(path) in caught.value.errors()[0]["msg"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v1/EUR%2FUSD/price",
+        "/orders:batch",
+        "/Orders(1)",
+        "/.well-known/x",
+        "/a//b",
+        "/...",
+        "/100%25",
+        "/é%C3%A9%FF",
+    ],
+)
+def test_ordinary_paths_stay_as_they_are(path: str) -> None:
+    """They are judged in their normal form, and sent as they are written."""
+    service = small_service(
+        health_path=f"{path}?next=//x/../y",
+        deploy_version={"path": path},
+        endpoints=[{"name": "a", "method": "GET", "path": path}],
+    )
+    assert (service.endpoints[0].path, service.health_path) == (path, f"{path}?next=//x/../y")

@@ -51,3 +51,12 @@ def test_the_headers_of_a_load() -> None:
     }
     assert headers["User-Agent"].startswith("bellwether/")
     assert "Connection" not in headers_of_load({}, {}, keep_alive=True)
+
+
+def test_no_header_replaces_the_host_or_the_length() -> None:
+    """Even if a header of the catalogue or of a Connection got past its check."""
+    headers = {"HOST": "evil.example", "content-length": "99", "X-Team": "fx"}
+    assert wire_format("POST", Request("/a", b"{}"), base_url="http://gw:8000", headers=headers) == (
+        b"POST /a HTTP/1.1\r\nHost: gw:8000\r\nContent-Type: application/json\r\nX-Team: fx\r\n"
+        b"Content-Length: 2\r\n\r\n{}"
+    )
