@@ -1,4 +1,4 @@
-"""The DAGs as Airflow reads them, from the project's own catalogue."""
+"""The DAGs as Airflow parses them, from the project's own catalogue."""
 
 import warnings
 from pathlib import Path
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def dags() -> dict[str, DAG]:
-    """Every DAG of dags/ by its id, read as Airflow's DAG processor reads it."""
+    """All DAGs of dags/ by id, parsed as Airflow's DAG processor does."""
     from airflow.dag_processing.dagbag import DagBag
 
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""The DAGs' policy: their names, tasks, order, and what Airflow may do with them."""
+"""The rules for all DAGs: names, tasks, order, retries, time-outs and schedules."""
 
 import json
 import os
@@ -36,19 +36,19 @@ each_dag = pytest.mark.parametrize("name", SCENARIOS)
 
 
 def test_every_scenario_is_a_dag_of_its_name(dags: dict[str, DAG]) -> None:
-    """The four scenarios are there under the names that people and tools trigger."""
+    """The four scenarios have the names that people and tools trigger."""
     assert set(dags) >= set(SCENARIOS)
 
 
 @each_dag
 def test_a_run_is_these_tasks_and_no_others(dags: dict[str, DAG], name: str) -> None:
-    """Task ids are what logs, alerts and tools are found by."""
+    """Logs, alerts and tools use the task ids."""
     assert set(dags[name].task_ids) == TASKS
 
 
 @each_dag
 def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
-    """Every service is measured, the suspicious ones again, then the night is judged, and each is told."""
+    """Every service is measured, suspicious ones get re-runs, then the night is judged and reported."""
     upstream = {task.task_id: task.upstream_task_ids for task in dags[name].tasks}
     concluded = {"conclude.promote", "conclude.ask_for_approval"}
     assert upstream == {
@@ -74,8 +74,8 @@ def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
 
 
 @each_dag
-def test_only_reading_prometheus_and_a_killed_load_are_tried_again(dags: dict[str, DAG], name: str) -> None:
-    """A message twice is one too many, and what failed for a reason that it told would fail again."""
+def test_only_reading_prometheus_and_a_killed_load_are_retried(dags: dict[str, DAG], name: str) -> None:
+    """Messages must not be repeated, and other failures would fail again."""
     retried = {task.task_id: (task.retries, task.retry_delay) for task in dags[name].tasks if task.retries}
     scrapes = dict.fromkeys(("run_service.scrape", "rerun_service.scrape"), (3, timedelta(seconds=20)))
     loads = dict.fromkeys(("run_service.run_load", "rerun_service.run_load"), (1, timedelta(seconds=10)))
@@ -94,7 +94,7 @@ def test_only_reading_prometheus_and_a_killed_load_are_tried_again(dags: dict[st
     ],
 )
 def test_loads_share_one_pool(dags: dict[str, DAG], name: str, slots: int, at_once: int) -> None:
-    """Each takes its requests per second of it, and within a run so many go at once; nothing else waits for it."""
+    """Each takes its requests per second, and within a run the number of parallel loads is limited."""
     loads = {"run_service.run_load", "rerun_service.run_load"}
     assert {task.task_id for task in dags[name].tasks if task.pool == LOAD_POOL} == loads
     assert {task.pool for task in dags[name].tasks} == {LOAD_POOL, "default_pool"}
@@ -104,8 +104,8 @@ def test_loads_share_one_pool(dags: dict[str, DAG], name: str, slots: int, at_on
 
 
 @each_dag
-def test_a_run_is_judged_and_summed_up_however_far_it_came(dags: dict[str, DAG], name: str) -> None:
-    """A failed load still becomes a record, and the last task always says what came of the run."""
+def test_a_run_is_judged_even_if_it_failed_early(dags: dict[str, DAG], name: str) -> None:
+    """A failed load still becomes a record, and the last task always runs."""
     always = {task.task_id for task in dags[name].tasks if task.trigger_rule == TriggerRule.ALL_DONE}
     assert always == {"plan_reruns", "compare", "alert", "verdict"}
     if_concluded = {"write_rules": TriggerRule.NONE_FAILED}  # most services have nothing to promote
@@ -115,7 +115,7 @@ def test_a_run_is_judged_and_summed_up_however_far_it_came(dags: dict[str, DAG],
 
 @pytest.mark.parametrize(("name", "last"), [*((scenario, "verdict") for scenario in SCENARIOS), ("run_all", "summary")])
 def test_the_last_task_leads_to_the_summary(dags: dict[str, DAG], name: str, last: str) -> None:
-    """It has the button, and no other task has it."""
+    """Only this task has the button."""
     buttons = {
         task.task_id: [link.name for link in task.operator_extra_links]
         for task in dags[name].tasks
@@ -125,8 +125,8 @@ def test_the_last_task_leads_to_the_summary(dags: dict[str, DAG], name: str, las
 
 
 @each_dag
-def test_nothing_runs_for_ever(dags: dict[str, DAG], name: str) -> None:
-    """15 minutes for a stage, 4 h for the turn of a load and 6 h for the load, a day for a run."""
+def test_every_task_has_a_time_out(dags: dict[str, DAG], name: str) -> None:
+    """15 minutes for a stage, 4 h for the wait of a load and 6 h for the load, a day for a run."""
     limits = {task.task_id: task.execution_timeout for task in dags[name].tasks}
     assert {limits.pop(f"{group}.run_load") for group in ("run_service", "rerun_service")} == {timedelta(hours=10)}
     assert set(limits.values()) == {timedelta(minutes=15)}
@@ -135,13 +135,13 @@ def test_nothing_runs_for_ever(dags: dict[str, DAG], name: str) -> None:
 
 @each_dag
 def test_a_mapped_task_is_labelled_with_its_service(dags: dict[str, DAG], name: str) -> None:
-    """The grid shows names, not numbers."""
+    """The grid shows names instead of numbers."""
     mapped = [task for task in dags[name].tasks if task.task_id not in NIGHTLY and "ask_for" not in task.task_id]
     assert {task.map_index_template for task in mapped} == {"{{ service_name }}"}
 
 
 def test_a_baseline_is_approved_by_a_person_or_stays(dags: dict[str, DAG]) -> None:
-    """No answer within three days, or a fortnight for the review, is a refusal; a refusal changes nothing."""
+    """No answer within three days, or two weeks for the review, is a rejection; a rejection changes nothing."""
     for dag_id, prefix, days, change in (
         ("baseline_approval", "", 3, "accept"),
         ("baseline_review", "decide.", 14, "apply"),
@@ -153,7 +153,7 @@ def test_a_baseline_is_approved_by_a_person_or_stays(dags: dict[str, DAG]) -> No
 
 
 def test_alert_rules_follow_every_change_of_a_baseline(dags: dict[str, DAG]) -> None:
-    """After each promotion of ours, and within the hour after one on the page or the command line."""
+    """After each promotion by a DAG, and within the hour after a change on the page or the command line."""
     writing = {name: dag.get_task("write_rules") for name, dag in dags.items() if "write_rules" in dag.task_ids}
     # a refusal is nothing to write for, and no failure before it may end in green
     assert {task.trigger_rule for task in writing.values()} == {TriggerRule.NONE_FAILED}
@@ -173,7 +173,7 @@ def test_baselines_are_reviewed_every_quarter(dags: dict[str, DAG]) -> None:
 
 @each_dag
 def test_a_dag_is_owned_tagged_and_documented(dags: dict[str, DAG], name: str) -> None:
-    """Who looks at it knows whose it is and what it does."""
+    """People see its owner and its purpose."""
     dag = dags[name]
     assert {task.owner for task in dag.tasks} == {"platform-ops"}
     assert dag.tags == {"bellwether", "performance", name}
@@ -185,7 +185,7 @@ def test_a_dag_is_owned_tagged_and_documented(dags: dict[str, DAG], name: str) -
 
 @each_dag
 def test_runs_of_a_scenario_never_overlap_and_never_catch_up(dags: dict[str, DAG], name: str) -> None:
-    """Missed runs stay missed: yesterday's load today is nobody's wish."""
+    """A missed run stays missed: nobody wants yesterday's load today."""
     dag = dags[name]
     assert (dag.max_active_runs, dag.catchup) == (1, False)
     assert dag.start_date is None
@@ -200,12 +200,12 @@ def test_runs_of_a_scenario_never_overlap_and_never_catch_up(dags: dict[str, DAG
     ],
 )
 def test_schedules_follow_londons_clock(dags: dict[str, DAG], name: str, cron: str) -> None:
-    """In London's time zone, so that summer time moves the run with the market."""
+    """So the start moves with the market in summer."""
     assert dags[name].timetable == from_now_on(cron, timezone="Europe/London")
 
 
 def test_market_open_comes_before_london_opens(dags: dict[str, DAG]) -> None:
-    """By a timetable of its own, which Airflow describes in the list of DAGs."""
+    """With its own timetable, which Airflow describes in the list of DAGs."""
     schedule = OpeningSchedule(before="london", minutes=250)
     timetable = dags["market_open"].timetable
     assert timetable == OpeningTimetable(schedule, load_market_hours(OWN_FILE))
@@ -214,8 +214,8 @@ def test_market_open_comes_before_london_opens(dags: dict[str, DAG]) -> None:
 
 
 @pytest.mark.parametrize("dag_id", [*SCENARIOS, "baseline_review", "maintenance"])
-def test_a_dag_that_is_deployed_waits_for_its_next_time(dags: dict[str, DAG], dag_id: str) -> None:
-    """Nothing runs at once for a time that is over: load at the hour of a deployment is nobody's wish."""
+def test_a_deployed_dag_waits_for_its_next_start(dags: dict[str, DAG], dag_id: str) -> None:
+    """Nobody wants load at the moment of a deployment."""
     from airflow.serialization.encoders import coerce_to_core_timetable
     from airflow.timetables.base import TimeRestriction
 
@@ -235,7 +235,7 @@ def test_a_dag_that_is_deployed_waits_for_its_next_time(dags: dict[str, DAG], da
     ],
 )
 def test_the_form_starts_from_the_scenarios_own_load(dags: dict[str, DAG], name: str, rate: int, duration: int) -> None:
-    """Every scenario's rate and length, on all services, without touching the baseline."""
+    """The rate and duration of the scenario, on all services, without a new baseline."""
     assert dags[name].params.dump() == {
         "service": "all",
         "duration": duration,
@@ -247,8 +247,8 @@ def test_the_form_starts_from_the_scenarios_own_load(dags: dict[str, DAG], name:
 
 
 @each_dag
-def test_a_run_that_takes_too_long_is_told(dags: dict[str, DAG], name: str) -> None:
-    """Long before it is ended: the message comes when all runs and re-runs should be over."""
+def test_a_run_that_takes_too_long_is_reported(dags: dict[str, DAG], name: str) -> None:
+    """The message comes when all runs and re-runs should be over, long before the time-out."""
     (alert,) = dags[name].deadline
     assert alert.callback.path == "bellwether.lateness.alert_late"
     assert alert.callback.kwargs == {"scenario": name}
@@ -261,7 +261,7 @@ RUN_ORDER = ("market_open", "normal_trading", "high_volatility", "overnight_proc
 
 
 def test_all_scenarios_are_run_one_after_another(dags: dict[str, DAG]) -> None:
-    """What must be over before London opens first, then the shortest; the summary comes last of all."""
+    """First those that must end before London opens, then the shortest; the summary comes last."""
     upstream = {task.task_id: task.upstream_task_ids for task in dags["run_all"].tasks}
     expected: dict[str, set[str]] = {"summary": {f"{name}.run" for name in RUN_ORDER}}
     before: set[str] = set()
@@ -271,23 +271,23 @@ def test_all_scenarios_are_run_one_after_another(dags: dict[str, DAG]) -> None:
     assert upstream == expected
 
 
-def test_one_scenario_keeps_no_other_from_its_turn(dags: dict[str, DAG]) -> None:
-    """A scenario that is red, or skipped, is followed by the next; only the trigger needs what was chosen for it."""
+def test_a_failed_scenario_does_not_stop_the_others(dags: dict[str, DAG]) -> None:
+    """The next scenario runs after a failed or skipped one; only the trigger depends on the choice."""
     rules = {task.task_id: task.trigger_rule for task in dags["run_all"].tasks}
     always = {task_id for task_id, rule in rules.items() if rule == TriggerRule.ALL_DONE}
     assert always == {"summary", *(f"{name}.chosen" for name in RUN_ORDER)}
 
 
 @each_dag
-def test_each_scenario_is_waited_for_without_taking_a_place(dags: dict[str, DAG], name: str) -> None:
-    """Its own DAG is triggered and watched by a trigger, under an id that the summary finds it by."""
+def test_waiting_for_a_scenario_takes_no_worker_slot(dags: dict[str, DAG], name: str) -> None:
+    """The DAG is triggered and watched by a deferred task, under the id that the summary looks for."""
     run: Any = dags["run_all"].get_task(f"{name}.run")
     assert (run.trigger_dag_id, run.trigger_run_id) == (name, CHILD_RUN_ID)
     assert (run.wait_for_completion, run.deferrable, run.reset_dag_run) == (True, True, True)
 
 
-def test_all_scenarios_are_run_only_when_asked_for(dags: dict[str, DAG]) -> None:
-    """Once at a time, and not for ever."""
+def test_run_all_runs_only_when_triggered(dags: dict[str, DAG]) -> None:
+    """One at a time, with a time-out."""
     dag = dags["run_all"]
     assert (dag.schedule, dag.catchup, dag.max_active_runs) == (None, False, 1)
     assert dag.dagrun_timeout == timedelta(hours=48)
@@ -297,7 +297,7 @@ def test_all_scenarios_are_run_only_when_asked_for(dags: dict[str, DAG]) -> None
 
 @each_dag
 def test_every_service_can_be_chosen_by_either_name(dags: dict[str, DAG], name: str) -> None:
-    """All, six names, and five short ones: 12 values."""
+    """All, six names, and five short names: 12 values."""
     names = dags[name].params.get_param("service").schema["enum"]
     assert len(names) == len(set(names)) == 12
     assert {"all", "analysis-engine-service", "analysis-engine", "strategy-execution-engine"} < set(names)
@@ -307,13 +307,13 @@ def test_every_service_can_be_chosen_by_either_name(dags: dict[str, DAG], name: 
 
 
 def test_a_dry_run_has_no_task_that_could_send_anything(dags: dict[str, DAG]) -> None:
-    """One task, which takes nothing of the generators."""
+    """A single task, which takes no slot of the pool."""
     (task,) = dags["dry_run"].tasks
     assert (task.task_id, task.pool) == ("preview", "default_pool")
 
 
-def test_a_smoke_run_tries_each_service_by_itself(dags: dict[str, DAG]) -> None:
-    """A service that fails keeps no other from being tried, and the grid shows names."""
+def test_a_smoke_run_tries_each_service_separately(dags: dict[str, DAG]) -> None:
+    """A failing service does not stop the others, and the grid shows names."""
     dag = dags["smoke"]
     assert {task.task_id: task.upstream_task_ids for task in dag.tasks} == {
         "services": set(),
@@ -325,8 +325,8 @@ def test_a_smoke_run_tries_each_service_by_itself(dags: dict[str, DAG]) -> None:
 
 
 @pytest.mark.parametrize("name", ["dry_run", "smoke"])
-def test_one_looks_only_when_asked_to(dags: dict[str, DAG], name: str) -> None:
-    """Owned, described, never for ever, and never tried again by itself: the answer would be the same."""
+def test_checks_run_only_when_triggered(dags: dict[str, DAG], name: str) -> None:
+    """With an owner, a description and time-outs; without retries, because the answer would be the same."""
     dag = dags[name]
     assert (dag.schedule, dag.catchup) == (None, False)
     assert dag.description
@@ -341,7 +341,7 @@ def test_one_looks_only_when_asked_to(dags: dict[str, DAG], name: str) -> None:
 
 
 def test_results_are_cleared_every_week(dags: dict[str, DAG]) -> None:
-    """On Sunday evening, when no scenario has load to send; one task, which takes nothing of the generators."""
+    """On Sunday evening, when no scenario sends load; a single task, which takes no slot of the pool."""
     dag = dags["maintenance"]
     assert dag.timetable == from_now_on("0 20 * * 0", timezone="UTC")
     assert (dag.catchup, dag.max_active_runs, dag.tags) == (False, 1, {"bellwether", "maintenance"})
@@ -351,14 +351,14 @@ def test_results_are_cleared_every_week(dags: dict[str, DAG]) -> None:
 
 
 def test_the_forms_offer_every_scenario_and_every_service(dags: dict[str, DAG]) -> None:
-    """By their names, and all of them at first."""
+    """By name; the default is all of them."""
     assert dags["dry_run"].params.dump() == {"scenario": "all", "service": "all", "duration": None, "rate": None}
     assert dags["smoke"].params.dump() == {"service": "all"}
     assert dags["dry_run"].params.get_param("scenario").schema["enum"] == ["all", *SCENARIOS]
 
 
-def test_reading_the_dags_is_cheap_and_loads_nothing_heavy() -> None:
-    """Airflow reads them every half minute: well under a second of CPU, no pandas, no Matplotlib, no Locust.
+def test_parsing_the_dags_is_cheap_and_imports_nothing_heavy() -> None:
+    """Airflow parses them every half minute: well under a second of CPU, no pandas, no Matplotlib, no Locust.
 
     Measured at about 0.1 s (benchmarks/parse.py). Held against Airflow's own imports as well, which take some
     3 s on a quiet machine and grow with its noise as our figure does.
@@ -389,7 +389,7 @@ print(json.dumps({
 """
 
 
-def test_the_plugin_is_loaded_once_and_its_modules_are_left_alone(tmp_path: Path) -> None:
+def test_the_plugin_is_loaded_once(tmp_path: Path) -> None:
     """Without .airflowignore the loader would load the package's modules again, under their bare names."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
         "AIRFLOW_HOME": str(tmp_path),

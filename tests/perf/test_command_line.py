@@ -235,8 +235,8 @@ def test_all_runs_every_service_and_prints_a_matrix(shell: Shell, tmp_path: Path
         ["orders-service", "brief", "REGRESSION"],
     ]
     assert len(shell.platform.generator.loads) == 8  # two first runs, two later, and each of those twice more
-    (told,) = [line.strip() for line in out.splitlines() if line.endswith("/summary.md")]
-    summary = Path(told.removeprefix("file://"))
+    (line,) = [line.strip() for line in out.splitlines() if line.endswith("/summary.md")]
+    summary = Path(line.removeprefix("file://"))
     assert summary.parent.parent == tmp_path / "results" / "summaries" / "command_line"
     assert "2 runs: 2 REGRESSION" in summary.read_text(encoding="utf-8")
     assert summary.with_suffix(".html").is_file()
@@ -394,12 +394,12 @@ def test_smoke_of_an_unknown_service(shell: Shell) -> None:
 
 def test_halt_and_resume(shell: Shell, tmp_path: Path) -> None:
     """With the file that the environment names; both print the new state."""
-    told = (
+    line = (
         "load is halted by ana since 2026-03-02 06:30:00 UTC: incident [4711] "
         f"(to resume, remove the file {tmp_path / 'halt.json'})\n"
     )
-    assert shell("halt", "--reason", "incident [4711]", code=0) == told
-    assert halt_file().reason() == told.rstrip("\n")
+    assert shell("halt", "--reason", "incident [4711]", code=0) == line
+    assert halt_file().reason() == line.rstrip("\n")
     assert shell("resume", code=0) == "Resumed. The halt was set by ana at 2026-03-02 06:30:00 UTC: incident [4711]\n"
     assert halt_file().reason() is None
     assert shell("resume", code=0) == "load was not halted\n"

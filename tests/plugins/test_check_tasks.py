@@ -1,4 +1,4 @@
-"""The tasks that look before anything is loaded: what they return, log and refuse."""
+"""The tasks of a dry run and of a smoke run: what they return, log and refuse."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ DRY_RUN = {"scenario": "all", "service": "all", "duration": None, "rate": None}
 
 @pytest.fixture
 def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
-    """The pipeline that the tasks get: on fakes."""
+    """Give the tasks fakes for the outside world."""
     made = Platform(tmp_path)
     monkeypatch.setattr("bellwether.wiring.airflow_outside", lambda: made.outside)
     return made
@@ -31,14 +31,14 @@ def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
 
 @pytest.fixture
 def context(monkeypatch: pytest.MonkeyPatch) -> Context:
-    """Set what Airflow tells a task of a dry run, or of a smoke run."""
+    """Set the Airflow context of a dry run or a smoke run."""
     catalogue = load_catalogue()
 
     def given(*, dag_id: str = "dry_run", **params: Any) -> dict[str, Any]:
         known = dry_run_params(catalogue) if dag_id == "dry_run" else smoke_params(catalogue)
-        said = DRY_RUN if dag_id == "dry_run" else {"service": "all"}
+        defaults = DRY_RUN if dag_id == "dry_run" else {"service": "all"}
         made = {
-            "params": said | params,
+            "params": defaults | params,
             "dag": SimpleNamespace(dag_id=dag_id, params=known),
             "dag_run": SimpleNamespace(run_id="manual__1", run_type="manual", triggering_user_name="alice"),
         }
@@ -58,7 +58,7 @@ def shown() -> str:
 def test_a_dry_run_returns_and_logs_what_would_be_sent(
     platform: Platform, context: Context, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The whole text is in both; nothing is sent and nothing kept."""
+    """Both contain the full text; nothing is sent or stored."""
     context(scenario="brief", service="orders", duration=20, rate=8.0)
     with caplog.at_level(logging.INFO, logger="bellwether.check_tasks"):
         text = shown()
@@ -68,22 +68,22 @@ def test_a_dry_run_returns_and_logs_what_would_be_sent(
     assert (platform.target.asked, platform.generator.orders, platform.store.runs_by_uri) == ([], [], {})
 
 
-def test_a_load_that_would_be_refused_is_told_and_the_task_is_green(platform: Platform, context: Context) -> None:
-    """The answer to the question is an answer."""
+def test_a_refused_load_is_shown_and_the_task_succeeds(platform: Platform, context: Context) -> None:
+    """The question is answered."""
     platform.halt_reason = "load is halted by ana: release"
     context()
     assert "would NOT be sent\n  refused: load is halted by ana: release\n" in shown()
 
 
-def test_a_wrong_request_is_red(platform: Platform, context: Context) -> None:
-    """With everything that is wrong with it, as its plan would say."""
+def test_a_wrong_request_fails(platform: Platform, context: Context) -> None:
+    """With all of its problems, like the plan."""
     context(rate=700, duration=5)
     with pytest.raises(AirflowFailException) as caught:
         shown()
     assert "duration_s: should be greater than or equal to 10, but is 5" in str(caught.value)
 
 
-def test_a_misspelt_parameter_of_a_dry_run_is_red(platform: Platform, context: Context) -> None:
+def test_a_misspelt_parameter_of_a_dry_run_fails(platform: Platform, context: Context) -> None:
     """As in every DAG."""
     context(durations=10)
     with pytest.raises(AirflowFailException) as caught:
@@ -100,7 +100,7 @@ def chosen() -> list[str]:
 
 
 def test_every_service_is_tried_or_only_one(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In the order of the catalogue; a short name is the service's own name from here on."""
+    """In the order of the catalogue; a short name becomes the full name."""
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(catalogue_folder(tmp_path)))
     context(dag_id="smoke")
     assert chosen() == ["orders-service", "engine"]
@@ -108,15 +108,15 @@ def test_every_service_is_tried_or_only_one(context: Context, monkeypatch: pytes
     assert chosen() == ["orders-service"]
 
 
-def test_a_misspelt_parameter_of_a_smoke_run_is_red(context: Context) -> None:
-    """``servise: x`` would try every one."""
+def test_a_misspelt_parameter_of_a_smoke_run_fails(context: Context) -> None:
+    """``servise: x`` would try all services."""
     context(dag_id="smoke", servise="orders")
     with pytest.raises(AirflowFailException, match=r"^parameter 'servise' is unknown; known: service$"):
         chosen()
 
 
-def test_a_wrong_entry_is_red(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In the words of the catalogue; when all are tried, the wrong one is among them, so that its task fails."""
+def test_a_wrong_entry_fails(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the message of the catalogue. If all services are tried, the wrong one is among them, so its task fails."""
     folder = catalogue_folder(tmp_path, services=SERVICES.replace("method: GET", "method: FETCH"))
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(folder))
     context(dag_id="smoke")
@@ -126,42 +126,40 @@ def test_a_wrong_entry_is_red(context: Context, monkeypatch: pytest.MonkeyPatch,
         chosen()
 
 
-def test_a_file_that_is_wrong_is_red(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In the words of the catalogue."""
+def test_a_wrong_file_fails(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With the message of the catalogue."""
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(catalogue_folder(tmp_path, services="services: [")))
     context(dag_id="smoke")
     with pytest.raises(AirflowFailException, match=r"^services\.yaml: not valid YAML"):
         chosen()
 
 
-def test_a_service_that_answers_as_it_should_is_green(
-    platform: Platform, context: Context, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_healthy_service_succeeds(platform: Platform, context: Context, caplog: pytest.LogCaptureFixture) -> None:
     """With a table in the log; the mapped task is labelled with the service."""
     given = context(dag_id="smoke")
     with caplog.at_level(logging.INFO, logger="bellwether.check_tasks"):
         check_tasks.try_service.function("orders-service")
     assert given["service_name"] == "orders-service"
-    (said,) = (record.getMessage() for record in caplog.records)
-    assert said.startswith("Every endpoint of orders-service answers as it should:\n| service ")
-    assert "| orders-service | positions | good " in said
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message.startswith("Every endpoint of orders-service answers as it should:\n| service ")
+    assert "| orders-service | positions | good " in message
     assert len(platform.target.sent) == 6  # three to each of two endpoints
 
 
-def test_a_service_that_does_not_is_red(platform: Platform, context: Context) -> None:
-    """The endpoint, the request and the answer are in the last line of the log; no retry mends that."""
+def test_a_failing_service_fails(platform: Platform, context: Context) -> None:
+    """The last line of the log has the endpoint, the request and the answer; the task is not retried."""
     context(dag_id="smoke")
     platform.target.answers["/orders"] = Answered(status=503, body=b"maintenance")
     with pytest.raises(AirflowFailException) as caught:
         check_tasks.try_service.function("orders-service")
-    said = str(caught.value)
-    assert said.startswith("not every endpoint of orders-service answers as it should:\n| service ")
-    assert "| orders-service | place     | 3 of 3 failed |" in said
-    assert said.endswith("\nPOST /orders: HTTP 503: maintenance")
+    message = str(caught.value)
+    assert message.startswith("not every endpoint of orders-service answers as it should:\n| service ")
+    assert "| orders-service | place     | 3 of 3 failed |" in message
+    assert message.endswith("\nPOST /orders: HTTP 503: maintenance")
 
 
-def test_a_service_that_may_not_be_tried_is_skipped(platform: Platform, context: Context) -> None:
-    """Halted is not broken."""
+def test_a_halted_smoke_run_is_skipped(platform: Platform, context: Context) -> None:
+    """The service may be fine."""
     context(dag_id="smoke")
     platform.halt_reason = "load is halted by ana: release"
     with pytest.raises(AirflowSkipException, match=r"^load is halted by ana: release$"):
@@ -169,8 +167,8 @@ def test_a_service_that_may_not_be_tried_is_skipped(platform: Platform, context:
     assert platform.target.sent == []
 
 
-def test_a_service_where_no_load_may_go_is_red(platform: Platform, context: Context) -> None:
-    """Its entry in the catalogue, or the name server, is wrong."""
+def test_a_refused_host_fails(platform: Platform, context: Context) -> None:
+    """Its entry in the catalogue is wrong, or its name server."""
     context(dag_id="smoke")
     platform.resolve.answers["orders-service"] = [["203.0.113.7"]]
     with pytest.raises(AirflowFailException, match=r"^load on orders-service is refused: "):

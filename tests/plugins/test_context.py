@@ -1,4 +1,4 @@
-"""What an error of Bellwether's means for a task of Airflow's."""
+"""Bellwether's errors, turned into Airflow's."""
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -20,7 +20,7 @@ from include.perf.model.errors import (
 
 
 @pytest.mark.parametrize(
-    ("error", "told_as"),
+    ("error", "raised"),
     [
         (RunSkipped("load is halted"), AirflowSkipException),
         (PrometheusUnavailable("no answer within 5 s"), AirflowException),  # retried where the task has retries
@@ -34,17 +34,17 @@ from include.perf.model.errors import (
         (DeliveryError("Slack did not take it"), AirflowFailException),
     ],
 )
-def test_each_error_has_its_meaning(error: BellwetherError, told_as: type[AirflowException]) -> None:
-    """Skipped is skipped, and only what a retry can mend is retried; the words stay the same."""
+def test_each_error_becomes_the_right_airflow_error(error: BellwetherError, raised: type[AirflowException]) -> None:
+    """Skipped stays skipped, and only errors that a retry can fix are retried; the message stays the same."""
     with pytest.raises(AirflowException) as caught, airflow_errors():
         raise error
-    assert type(caught.value) is told_as
+    assert type(caught.value) is raised
     assert str(caught.value) == str(error)
     assert caught.value.__suppress_context__
 
 
 def test_every_problem_is_in_the_message() -> None:
-    """Two mistakes are told at once, so that nobody triggers a third time."""
+    """All mistakes are reported at once."""
     with pytest.raises(AirflowFailException) as caught, airflow_errors():
         raise ConfigurationError(["rate_rps should be greater than 0", "update_baseline needs a reason"])
     assert str(caught.value) == (
@@ -52,14 +52,14 @@ def test_every_problem_is_in_the_message() -> None:
     )
 
 
-def test_a_mistake_in_the_code_stays_what_it_is() -> None:
-    """Only errors raised on purpose are translated; anything else keeps its traceback."""
+def test_a_bug_is_not_translated() -> None:
+    """Only Bellwether's own errors are; others keep their traceback."""
     with pytest.raises(ZeroDivisionError), airflow_errors():
         1 / 0  # noqa: B018
 
 
 def test_success_passes_through() -> None:
-    """Nothing happens where nothing went wrong."""
+    """Nothing is raised."""
     with airflow_errors():
         result = 6 * 7
     assert result == 42

@@ -1,4 +1,4 @@
-"""The documentation that a scenario's DAG shows."""
+"""The documentation of a scenario's DAG."""
 
 import pytest
 from bellwether.docs import dag_docs
@@ -17,7 +17,7 @@ def catalogue() -> Catalogue:
 
 
 def test_the_docs_say_load_data_and_schedule(catalogue: Catalogue) -> None:
-    """Who opens a DAG reads what it sends, from what, and when."""
+    """They describe the load, its data and its times."""
     docs = dag_docs(catalogue.scenario("market_open"), catalogue)
     assert docs.startswith("# Market open\n")
     assert "500/s for 900 s after 60 s of warm-up, for each service" in docs
@@ -31,21 +31,21 @@ def test_the_docs_say_load_data_and_schedule(catalogue: Catalogue) -> None:
 
 
 def test_the_docs_hold_a_command_that_can_be_copied(catalogue: Catalogue) -> None:
-    """The quickest way to try a scenario stands there, ready to run."""
+    """It is the quickest way to try a scenario."""
     docs = dag_docs(catalogue.scenario("market_open"), catalogue)
     command = """airflow dags trigger market_open --conf '{"service": "analysis-engine", "duration": 60}'"""
     assert f"\n{command}\n" in docs
 
 
 def test_the_docs_name_every_service_that_is_loaded(catalogue: Catalogue) -> None:
-    """Each service stands there with its description."""
+    """With its description."""
     docs = dag_docs(catalogue.scenario("market_open"), catalogue)
     for service in catalogue.services.values():
         assert f"- `{service.name}`: {service.description}" in docs
 
 
 def test_the_docs_explain_every_task(catalogue: Catalogue) -> None:
-    """What is red in the grid can be looked up on the same page."""
+    """A failed task of the grid is explained on the same page."""
     docs = dag_docs(catalogue.scenario("market_open"), catalogue)
     for task in [
         "plan",
@@ -62,8 +62,8 @@ def test_the_docs_explain_every_task(catalogue: Catalogue) -> None:
         assert f"`{task}`" in docs
 
 
-def test_a_night_that_does_not_fit_is_told_on_its_page(catalogue: Catalogue) -> None:
-    """By how much, and what to do."""
+def test_a_night_that_does_not_fit_is_documented(catalogue: Catalogue) -> None:
+    """With the missing time and the remedy."""
     late = OpeningSchedule(before="london", minutes=120)
     docs = dag_docs(catalogue.scenario("market_open").model_copy(update={"schedule": late}), catalogue)
     assert (
@@ -75,6 +75,6 @@ def test_a_night_that_does_not_fit_is_told_on_its_page(catalogue: Catalogue) -> 
 
 
 def test_a_scenario_without_a_schedule_says_so(catalogue: Catalogue) -> None:
-    """Nobody waits for a run that only comes when triggered."""
+    """It only runs when triggered."""
     scenario = catalogue.scenario("market_open").model_copy(update={"schedule": None})
     assert "only when triggered" in dag_docs(scenario, catalogue)

@@ -1,4 +1,4 @@
-"""What tells a task that no load may run: the Variable, the file, and the end of the task itself."""
+"""Why a load must stop: the Variable, the file, and the end of the task or of its worker."""
 
 import signal
 from collections.abc import Callable
@@ -19,7 +19,7 @@ LIFT_IT = "(to resume, remove the Variable bellwether_halt)"
 
 @pytest.fixture(autouse=True)
 def switch_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A switch of this test's own, not set."""
+    """A halt file of this test, not set."""
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setenv("BELLWETHER_HALT_FILE", str(tmp_path / "halt.json"))
     return tmp_path / "halt.json"
@@ -40,7 +40,7 @@ def switch_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     ],
 )
 def test_the_variable_halts(monkeypatch: pytest.MonkeyPatch, text: str, reason: str | None) -> None:
-    """In the words of who set it, and with what to do; it is asked anew each time."""
+    """The reason has the text of the Variable and the remedy; the Variable is read each time."""
     assert halted() is None
     monkeypatch.setenv(VARIABLE, text)
     assert halted() == reason
@@ -48,16 +48,16 @@ def test_the_variable_halts(monkeypatch: pytest.MonkeyPatch, text: str, reason: 
     assert halted() is None
 
 
-def test_the_file_halts_as_well(switch_file: Path) -> None:
-    """Who has only the command line can stop Airflow's loads."""
+def test_the_file_also_halts(switch_file: Path) -> None:
+    """The command line can stop the loads of Airflow."""
     halt_file().set(Halt(by="ana", reason="release"))
     assert halted() == f"load is halted by ana: release (to resume, remove the file {switch_file})"
     halt_file().clear()
     assert halted() is None
 
 
-def test_of_both_the_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once it is removed, the file still halts."""
+def test_the_variable_comes_before_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is removed, the file still halts load."""
     halt_file().set(Halt(by="ana", reason="release"))
     monkeypatch.setenv(VARIABLE, "incident 4711")
     assert halted() == f"load is halted: incident 4711 {LIFT_IT}"
@@ -66,7 +66,7 @@ def test_of_both_the_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_an_error(switch_file: Path) -> None:
-    """Not knowing must not pass for not halted."""
+    """An unknown state must not count as not halted."""
     switch_file.mkdir()
     with pytest.raises(StoreError, match=r"it is unknown whether load is halted$"):
         halted()
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_read_is_an_error(switch_file: Path) -> None:
 
 
 class Task:
-    """A task instance that knows what Airflow says of it."""
+    """A task instance with the states that Airflow reports."""
 
     def __init__(self, states: Any, *, map_index: int = 3) -> None:
         self.dag_id, self.task_id, self.run_id = "market_open", "run_service.run_load", "manual__1"
@@ -92,8 +92,8 @@ class Task:
         return self.states
 
 
-def test_a_task_that_runs_goes_on() -> None:
-    """Only this one instance of it is asked about, every time."""
+def test_a_running_task_continues() -> None:
+    """Only the state of this task instance is read, each time."""
     task = Task({"manual__1": {"run_service.run_load_3": "running"}})
     reason = halted_or_ended(task)
     assert reason() is reason() is None
@@ -108,7 +108,7 @@ def test_a_task_that_runs_goes_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("states", "told"),
+    ("states", "state"),
     [
         ({"manual__1": {"run_service.run_load_3": "failed"}}, "failed"),
         ({"manual__1": {"run_service.run_load_3": "success"}}, "success"),
@@ -118,13 +118,13 @@ def test_a_task_that_runs_goes_on() -> None:
         ({}, "gone"),  # its run was deleted
     ],
 )
-def test_a_task_that_airflow_ended_ends_its_load(states: Any, told: str) -> None:
-    """Marked failed or cleared in the UI: a process of it may run on until it hears of that."""
-    assert halted_or_ended(Task(states))() == f"Airflow ended its task, which is {told}"
+def test_a_task_that_airflow_ended_ends_its_load(states: Any, state: str) -> None:
+    """It was marked as failed or cleared in the UI; its process may still run for a while."""
+    assert halted_or_ended(Task(states))() == f"Airflow ended its task, which is {state}"
 
 
-def test_a_halt_is_told_before_the_end_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And Airflow need not be asked."""
+def test_a_halt_comes_before_the_end_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow is not even asked."""
     task = Task({})
     monkeypatch.setenv(VARIABLE, "incident 4711")
     assert str(halted_or_ended(task)()).startswith("load is halted: incident 4711")
@@ -132,13 +132,13 @@ def test_a_halt_is_told_before_the_end_of_the_task(monkeypatch: pytest.MonkeyPat
 
 
 def test_an_airflow_that_does_not_answer_is_an_error() -> None:
-    """Whoever watches the load waits a minute for an answer."""
+    """The watch waits a minute for an answer."""
     ask: Callable[[], str | None] = halted_or_ended(Task(RuntimeError("supervisor is gone")))
     with pytest.raises(RuntimeError, match="supervisor is gone"):
         ask()
 
 
-def test_airflows_own_task_instance_can_be_asked_so() -> None:
+def test_airflows_task_instance_accepts_the_call() -> None:
     """The names of the arguments are those of Airflow 3.3."""
     import inspect
 
@@ -149,8 +149,8 @@ def test_airflows_own_task_instance_can_be_asked_so() -> None:
     inspect.signature(RuntimeTaskInstance.get_task_states).bind(**task.asked[0])
 
 
-def test_every_pipeline_of_airflows_asks_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless it is told to ask something that knows more."""
+def test_every_task_checks_the_halt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless it passes a check of its own."""
     from bellwether.wiring import airflow_outside
 
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", "http://prometheus:9090")
@@ -159,27 +159,27 @@ def test_every_pipeline_of_airflows_asks_the_switch(monkeypatch: pytest.MonkeyPa
     assert airflow_outside(halted=other.reason).halted() == "other"
 
 
-def test_a_worker_that_is_asked_to_end_ends_the_load_of_its_task() -> None:
-    """Told as often as it may be; the task is over then, in a way that has it tried again."""
+def test_a_terminating_worker_ends_the_load_of_its_task() -> None:
+    """The reason can be read several times; the task then ends in a way that Airflow retries."""
     before = signal.getsignal(signal.SIGTERM)
-    told: list[str | None] = []
+    reasons: list[str | None] = []
 
     def load() -> None:
         with ended_with_its_worker() as reason:
-            told.append(reason())
+            reasons.append(reason())
             signal.raise_signal(signal.SIGTERM)
             signal.raise_signal(signal.SIGTERM)
-            told.append(reason())
+            reasons.append(reason())
             raise StoreError("what the end of the load led to")
 
     with pytest.raises(WorkerEndsError):
         load()
-    assert told == [None, "the worker of its task was asked to end"]
+    assert reasons == [None, "the worker of its task was asked to end"]
     assert signal.getsignal(signal.SIGTERM) is before
     assert not issubclass(WorkerEndsError, Exception)  # for which `tasks.ONLY_AFTER_A_KILL` has a rule
 
 
-def test_a_task_that_is_left_alone_ends_as_it_does() -> None:
-    """Without the signal nothing is raised."""
+def test_without_a_signal_nothing_is_raised() -> None:
+    """The task ends normally."""
     with ended_with_its_worker() as reason:
         assert reason() is None

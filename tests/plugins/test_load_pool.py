@@ -1,4 +1,4 @@
-"""The pool that Airflow's own processes make when they start."""
+"""The pool that Airflow's own processes create when they start."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ Pools = Callable[[], dict[str, tuple[int, str, bool]]]
 
 @pytest.fixture
 def pools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pools]:
-    """A database with the table of pools only; returns what is in it."""
+    """A database with only the table of pools; it returns the content of the table."""
     engine = create_engine(f"sqlite:///{tmp_path / 'airflow.db'}")
     Base.metadata.create_all(engine, tables=[Team.__table__, Pool.__table__])
 
@@ -60,19 +60,19 @@ def capacity(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
 
 
 def job() -> Job:
-    """Return a job as a scheduler is one, which knows of no database."""
+    """Return a job like that of a scheduler, without a database."""
     return Job.__new__(Job)
 
 
-def test_a_job_that_starts_makes_the_pool(pools: Pools, capacity: Callable[[str], None]) -> None:
-    """As large as the catalogue says; a load that waits in a trigger sends nothing and takes no slot."""
+def test_a_starting_job_creates_the_pool(pools: Pools, capacity: Callable[[str], None]) -> None:
+    """With the size from the catalogue; a deferred load sends nothing and takes no slot."""
     capacity("240")
     load_pool.on_starting(job())
     assert pools() == {LOAD_POOL: (240, LOAD_POOL_DESCRIPTION, False)}
 
 
-def test_the_next_start_gives_it_its_size(pools: Pools, capacity: Callable[[str], None]) -> None:
-    """Also one that somebody changed by hand; it is the catalogue that counts."""
+def test_the_next_start_resizes_the_pool(pools: Pools, capacity: Callable[[str], None]) -> None:
+    """Also a pool that was changed by hand; the catalogue counts."""
     capacity("240")
     load_pool.make_pool()
     capacity("300.5")
@@ -88,8 +88,8 @@ def test_the_projects_own_size(pools: Pools, monkeypatch: pytest.MonkeyPatch) ->
     assert pools()[LOAD_POOL][0] == 600
 
 
-def test_a_tasks_process_makes_none(pools: Pools) -> None:
-    """It has no database, and its start is told in the same way."""
+def test_a_task_creates_no_pool(pools: Pools) -> None:
+    """It has no database, although its start is reported in the same way."""
     load_pool.on_starting(object())
     assert pools() == {}
 
@@ -97,20 +97,20 @@ def test_a_tasks_process_makes_none(pools: Pools) -> None:
 def test_a_broken_catalogue_stops_nothing(
     pools: Pools, capacity: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The scheduler has to start, so that the DAGs can tell what is wrong; the pool keeps its size."""
+    """The scheduler must start, so that the DAGs can report the problem; the pool keeps its size."""
     capacity("240")
     load_pool.make_pool()
     capacity("lots")
     with caplog.at_level(logging.ERROR, logger="bellwether.load_pool"):
         load_pool.on_starting(job())
     assert pools()[LOAD_POOL][0] == 240
-    (told,) = [record.getMessage() for record in caplog.records]
-    assert told.startswith("the pool bellwether_load is not changed, because the catalogue cannot be read: ")
-    assert "capacity_rps" in told
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith("the pool bellwether_load is not changed, because the catalogue cannot be read: ")
+    assert "capacity_rps" in message
 
 
-def test_two_that_start_at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """The other one's pool is as good as one's own."""
+def test_two_processes_that_start_at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """The pool of the other one is just as good."""
 
     @contextmanager
     def session() -> Iterator[Session]:
@@ -127,8 +127,8 @@ def test_two_that_start_at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.
     ]
 
 
-def test_airflow_hears_of_it_through_the_plugin() -> None:
-    """And through the hook that Airflow calls when a process starts."""
+def test_the_plugin_registers_the_listener() -> None:
+    """And Airflow calls its hook when a process starts."""
     from airflow._shared.listeners.spec import lifecycle
     from bellwether_plugin import BellwetherPlugin
 
@@ -141,5 +141,5 @@ def test_airflow_hears_of_it_through_the_plugin() -> None:
     ("rate_rps", "slots"), [(0.1, 1), (1, 1), (1.01, 2), (100, 100), (499.5, 500), (600, 600), (24_000, 24_000)]
 )
 def test_a_slot_is_a_request_per_second(rate_rps: float, slots: int) -> None:
-    """Whole ones, so that no two loads together are ever more than the pool."""
+    """Rounded up, so that the loads together never exceed the pool."""
     assert slots_of(rate_rps) == slots

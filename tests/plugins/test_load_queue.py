@@ -1,4 +1,4 @@
-"""Which workers run the loads."""
+"""The queue of the loads."""
 
 import os
 import subprocess
@@ -10,8 +10,8 @@ QUEUES = "from bellwether import tasks; print(tasks.run_load.kwargs.get('queue')
 
 
 @pytest.mark.parametrize(("named", "expected"), [("load", "load None"), ("", "default None"), (None, "default None")])
-def test_loads_go_to_the_queue_that_is_named(named: str | None, expected: str) -> None:
-    """Only they do; where none is named they go where all tasks go."""
+def test_loads_go_to_the_configured_queue(named: str | None, expected: str) -> None:
+    """Only loads do; by default they go to the queue of all tasks."""
     environment = {name: value for name, value in os.environ.items() if name != "BELLWETHER_LOAD_QUEUE"}
     environment |= {} if named is None else {"BELLWETHER_LOAD_QUEUE": named}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)

@@ -1,4 +1,4 @@
-"""What a DAG run may ask for, as the form, REST and the command line are told."""
+"""The parameters of DAG runs: the form, and the rules for REST and the command line."""
 
 from typing import Any
 
@@ -41,12 +41,12 @@ def params(catalogue: Catalogue) -> dict[str, Param]:
 
 
 def is_accepted(param: Param, value: Any) -> bool:
-    """Ask the same question as Airflow does when a run is triggered."""
+    """Validate a value as Airflow does when a run is triggered."""
     return bool(jsonschema.Draft202012Validator(param.schema).is_valid(value))
 
 
 def test_the_defaults_are_the_scenarios_own_load_on_every_service(params: dict[str, Param]) -> None:
-    """A run that says nothing is the scenario as it stands in the catalogue."""
+    """A run without parameters is the scenario of the catalogue."""
     assert {name: param.value for name, param in params.items()} == {
         "service": "all",
         "duration": 900,
@@ -59,13 +59,13 @@ def test_the_defaults_are_the_scenarios_own_load_on_every_service(params: dict[s
 
 
 def test_a_service_may_be_named_with_and_without_its_suffix(params: dict[str, Param]) -> None:
-    """All, the six names, and the five that end in -service without it."""
+    """All, the six names, and the five names that end in -service without it."""
     assert params["service"].schema["enum"] == NAMES
     assert not is_accepted(params["service"], "order-engine")
 
 
-def test_each_name_of_the_drop_down_says_what_it_is(params: dict[str, Param]) -> None:
-    """The form shows a label for every value, and for no other."""
+def test_each_name_of_the_drop_down_has_a_label(params: dict[str, Param]) -> None:
+    """The form has a label for each value, and for no other."""
     labels = params["service"].schema["values_display"]
     assert set(labels) == set(NAMES)
     assert labels["all"] == "all 6 services"
@@ -75,7 +75,7 @@ def test_each_name_of_the_drop_down_says_what_it_is(params: dict[str, Param]) ->
 
 
 def test_a_scenario_offers_only_its_own_services(catalogue: Catalogue) -> None:
-    """What a scenario does not load cannot be chosen."""
+    """Other services cannot be chosen."""
     only = catalogue.scenario("market_open").model_copy(update={"services": ("trading-gateway-service",)})
     service = scenario_params(only, catalogue)["service"]
     assert service.schema["enum"] == ["all", "trading-gateway-service", "trading-gateway"]
@@ -110,12 +110,12 @@ def test_a_scenario_offers_only_its_own_services(catalogue: Catalogue) -> None:
 def test_a_value_outside_its_range_is_refused(
     params: dict[str, Param], name: str, value: object, accepted: bool
 ) -> None:
-    """Boundaries are those of the load profile and of the capacity."""
+    """The limits are those of the load profile and of the capacity."""
     assert is_accepted(params[name], value) is accepted
 
 
 def test_every_parameter_is_explained_in_sentences(params: dict[str, Param]) -> None:
-    """The form has a title and a help text for each, with the figures of this scenario."""
+    """Each has a title and a help text with the figures of this scenario."""
     for name, param in params.items():
         assert param.schema["title"], name
         assert param.description, name
@@ -145,7 +145,7 @@ def all_params(catalogue: Catalogue) -> dict[str, Param]:
 
 
 def test_all_scenarios_are_run_with_their_own_load(catalogue: Catalogue, all_params: dict[str, Param]) -> None:
-    """A run that says nothing is every scenario as it stands in the catalogue."""
+    """A run without parameters is every scenario of the catalogue."""
     assert {name: param.value for name, param in all_params.items()} == {
         "service": "all",
         "scenarios": list(catalogue.scenarios),
@@ -172,13 +172,13 @@ def test_all_scenarios_are_run_with_their_own_load(catalogue: Catalogue, all_par
         ("duration", None, True),
     ],
 )
-def test_what_may_be_asked_of_all(all_params: dict[str, Param], name: str, value: object, accepted: bool) -> None:
-    """The same boundaries as those of a scenario's form."""
+def test_the_limits_of_run_all(all_params: dict[str, Param], name: str, value: object, accepted: bool) -> None:
+    """They are those of a scenario's form."""
     assert is_accepted(all_params[name], value) is accepted
 
 
-def test_whatever_all_are_asked_for_each_can_be(catalogue: Catalogue, all_params: dict[str, Param]) -> None:
-    """What is passed on is a parameter of every scenario's form, and of the same kind."""
+def test_every_scenario_accepts_the_parameters_of_run_all(catalogue: Catalogue, all_params: dict[str, Param]) -> None:
+    """They are parameters of every scenario, of the same type."""
     for scenario in catalogue.scenarios.values():
         own = scenario_params(scenario, catalogue)
         for name in (*PASSED_ON, "service"):
@@ -196,7 +196,7 @@ def dry(catalogue: Catalogue) -> dict[str, Param]:
 
 
 def test_a_dry_run_is_of_every_scenario_unless_one_is_named(catalogue: Catalogue, dry: dict[str, Param]) -> None:
-    """With each scenario's own load; the form explains all four fields."""
+    """With the load of each scenario; the form explains all four fields."""
     assert {name: param.value for name, param in dry.items()} == {
         "scenario": "all",
         "service": "all",
@@ -224,22 +224,22 @@ def test_a_dry_run_is_of_every_scenario_unless_one_is_named(catalogue: Catalogue
         ("rate", "500", False),
     ],
 )
-def test_what_may_be_asked_of_a_dry_run(dry: dict[str, Param], name: str, value: object, accepted: bool) -> None:
-    """Names are checked at once; whether a load could be sent is what the dry run is to say."""
+def test_the_limits_of_a_dry_run(dry: dict[str, Param], name: str, value: object, accepted: bool) -> None:
+    """Names are checked at once; the dry run itself checks the load."""
     assert is_accepted(dry[name], value) is accepted
 
 
-def test_whatever_a_scenario_is_asked_for_can_be_tried_dry(
+def test_a_dry_run_accepts_the_parameters_of_a_scenario(
     params: dict[str, Param], dry: dict[str, Param], catalogue: Catalogue
 ) -> None:
-    """The fields that decide what is sent have the same names and take the same values."""
+    """The fields of the load have the same names and take the same values."""
     assert set(dry) - {"scenario"} == set(params) - {"update_baseline", "reason", "asked_by"}
     for name in set(dry) - {"scenario"}:
         assert is_accepted(dry[name], params[name].value)
 
 
 def test_a_smoke_run_is_of_every_service_unless_one_is_named(catalogue: Catalogue) -> None:
-    """Nothing else can be chosen."""
+    """There is no other parameter."""
     smoke = smoke_params(catalogue)
     assert {name: param.value for name, param in smoke.items()} == {"service": "all"}
     assert smoke["service"].schema["enum"] == NAMES

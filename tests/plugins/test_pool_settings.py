@@ -1,4 +1,4 @@
-"""Where workers on other machines come to, as the environment and Airflow's connections describe it."""
+"""The pool of workers on other machines, from the environment or from Airflow's connection."""
 
 import json
 
@@ -23,7 +23,7 @@ CONNECTION = "AIRFLOW_CONN_BELLWETHER_LOCUST"
 def test_the_environment_names_the_pool(
     monkeypatch: pytest.MonkeyPatch, bind: str, workers: str | None, pool: LocustPool
 ) -> None:
-    """One worker is enough where nothing else is said."""
+    """By default, one worker is enough."""
     monkeypatch.setenv("BELLWETHER_LOCUST_BIND", bind)
     monkeypatch.setenv("BELLWETHER_LOCUST_KEY", KEY)
     if workers is None:
@@ -33,15 +33,15 @@ def test_the_environment_names_the_pool(
     assert environment_pool() == pool
 
 
-def test_without_it_this_machine_sends_all_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As ever."""
+def test_without_a_pool_this_machine_sends_all_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This is the default."""
     monkeypatch.delenv("BELLWETHER_LOCUST_BIND", raising=False)
     monkeypatch.delenv(CONNECTION, raising=False)
     assert (environment_pool(), airflow_pool()) == (None, None)
 
 
-def test_everything_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that anybody guesses, and a number that is none."""
+def test_all_wrong_settings_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A weak key, and a number that is none."""
     monkeypatch.setenv("BELLWETHER_LOCUST_BIND", "0.0.0.0:5557")
     monkeypatch.setenv("BELLWETHER_LOCUST_KEY", "secret")
     monkeypatch.setenv("BELLWETHER_LOCUST_WORKERS", "many")
@@ -55,8 +55,8 @@ def test_everything_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("bind", [":5557", "host:port", "host:0"])
-def test_a_bind_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, bind: str) -> None:
-    """With what it must be."""
+def test_a_wrong_bind_address_is_refused(monkeypatch: pytest.MonkeyPatch, bind: str) -> None:
+    """The message has the rule."""
     monkeypatch.setenv("BELLWETHER_LOCUST_BIND", bind)
     with pytest.raises(ConfigurationError, match="BELLWETHER_LOCUST_BIND must be host or host:port, but is"):
         environment_pool()
@@ -75,7 +75,7 @@ def test_a_bind_that_is_none_is_told(monkeypatch: pytest.MonkeyPatch, bind: str)
 def test_the_connection_names_the_pool(
     monkeypatch: pytest.MonkeyPatch, fields: dict[str, object], pool: LocustPool
 ) -> None:
-    """The key is its password; where to listen and how many there must be have defaults."""
+    """Its password is the key; address and number of workers have defaults."""
     monkeypatch.setenv(CONNECTION, json.dumps({"conn_type": "generic", "password": KEY} | fields))
     assert airflow_pool() == pool
 
@@ -87,7 +87,7 @@ def test_the_connection_names_the_pool(
         ({"password": KEY, "extra": {"workers": 0}}, "the connection bellwether_locust: workers must be from 1 to 64"),
     ],
 )
-def test_a_connection_that_cannot_be_used_is_told(
+def test_an_unusable_pool_connection_is_refused(
     monkeypatch: pytest.MonkeyPatch, fields: dict[str, object], problem: str
 ) -> None:
     """Before any load."""
@@ -97,7 +97,7 @@ def test_a_connection_that_cannot_be_used_is_told(
 
 
 def test_the_key_is_not_shown() -> None:
-    """Wherever a pool is printed."""
+    """Not in any text of the pool."""
     pool = LocustPool(key=KEY)
     assert KEY not in repr(pool)
     assert pool.name == "Locust workers at 0.0.0.0:5557"

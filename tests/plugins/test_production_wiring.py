@@ -13,10 +13,8 @@ def one(value: int) -> bytes:
     return answer(b'{"status": "success", "data": {"result": [{"metric": {}, "value": [1, "%d"]}]}}' % value)
 
 
-def test_production_is_watched_by_its_own_connection_where_there_is_one(
-    monkeypatch: pytest.MonkeyPatch, serve: Serve
-) -> None:
-    """Else by the same as everything."""
+def test_production_has_its_own_connection(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
+    """Without it, one Prometheus watches everything."""
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", serve(always(one(1))).url)
     outside = airflow_outside()
     assert outside.production_metrics() is None
@@ -26,8 +24,8 @@ def test_production_is_watched_by_its_own_connection_where_there_is_one(
     assert (outside.metrics.value("up", at=START), source.value("up", at=START)) == (1.0, 2.0)
 
 
-def test_a_wrong_connection_of_production_is_said_only_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No run is kept from its stages by it."""
+def test_a_wrong_connection_of_production_is_reported_when_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not stop the stages of a run."""
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", "http://prometheus:9090")
     monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_PRODUCTION", "http://")
     outside = airflow_outside()

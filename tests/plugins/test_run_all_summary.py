@@ -1,4 +1,4 @@
-"""The end of a scenario's DAG run: its summary, its colour, and the button that leads to the summary."""
+"""The end of a scenario's DAG run: its summary, its result, and the button to the summary."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +19,7 @@ RUN_ID = "manual__2026-11-22T23:28:06.123+00:00"
 
 @pytest.fixture(autouse=True)
 def _context(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What Airflow tells the task."""
+    """Set the Airflow context of the task."""
     context = {"dag": SimpleNamespace(dag_id="market_open"), "dag_run": SimpleNamespace(run_id=RUN_ID)}
     monkeypatch.setattr(run_all_tasks, "task_context", lambda: context)
 
@@ -35,31 +35,31 @@ def verdict(*records: RunRecord) -> Any:
 
 
 def summary() -> str:
-    """Return the summary that was kept."""
+    """Return the stored summary."""
     store = Storage().results()
     content = store.read(store.create_summary(dag_id="market_open", dag_run_id=RUN_ID), SUMMARY_FILE)
     return (content or b"").decode()
 
 
-def test_a_good_night_is_green_and_told() -> None:
-    """With the headline of each service."""
-    told = verdict(run_record(), run_record(service="orders", verdict=Verdict.IMPROVEMENT))
-    assert list(told) == ["analysis-engine-service", "orders"]
-    assert told["analysis-engine-service"].startswith("PASS · analysis-engine-service · market_open – ")
+def test_a_good_night_succeeds() -> None:
+    """The task returns the headline of each service."""
+    headlines = verdict(run_record(), run_record(service="orders", verdict=Verdict.IMPROVEMENT))
+    assert list(headlines) == ["analysis-engine-service", "orders"]
+    assert headlines["analysis-engine-service"].startswith("PASS · analysis-engine-service · market_open – ")
     assert summary().startswith(f"# IMPROVEMENT · market_open · {RUN_ID} – 2 runs: 1 IMPROVEMENT, 1 PASS")
 
 
 @pytest.mark.parametrize("bad", [Verdict.REGRESSION, Verdict.INVALID, Verdict.NOT_COMPARABLE])
-def test_a_bad_night_is_red_after_its_summary_was_kept(bad: Verdict) -> None:
-    """Whoever follows the red task finds it."""
+def test_a_bad_night_fails_after_its_summary_was_stored(bad: Verdict) -> None:
+    """The failed task leads to it."""
     with pytest.raises(AirflowFailException, match=f"^{bad} · analysis-engine-service"):
         verdict(run_record(service="orders"), record_of(bad))
     assert summary().startswith(f"# {bad} · market_open · ")
 
 
 @pytest.mark.parametrize("nothing", [None, []])
-def test_nothing_planned_is_red(nothing: list[str] | None) -> None:
-    """Green would say that all is well."""
+def test_a_night_without_runs_fails(nothing: list[str] | None) -> None:
+    """Success would look as if everything was fine."""
     with pytest.raises(AirflowFailException, match=r"^nothing was planned; see the task plan$"):
         tasks.verdict.function(nothing)
 
@@ -69,7 +69,7 @@ def test_nothing_planned_is_red(nothing: list[str] | None) -> None:
     [("", ""), ("http://localhost:8080", ""), ("https://airflow.example/team-a/", "/team-a")],
 )
 def test_the_button_leads_to_the_summary(monkeypatch: pytest.MonkeyPatch, base_url: str, mounted: str) -> None:
-    """On the host that shows it, wherever Airflow's UI is mounted; signs of a run id are kept out of the path."""
+    """Wherever Airflow's UI is mounted; special characters of a run id are quoted."""
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
     task = SimpleNamespace(dag_id="market_open", run_id="a/b?c+d")
     path = f"{mounted}/bellwether/dag-runs/market_open/a%2Fb%3Fc%2Bd"

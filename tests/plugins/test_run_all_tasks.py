@@ -1,4 +1,4 @@
-"""All scenarios: what each is asked for, what is skipped, and what comes of them together."""
+"""All scenarios: their parameters, the skipped ones, and their summary."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -28,21 +28,21 @@ Context = Callable[..., dict[str, Any]]
 
 
 class Task:
-    """A task instance that finds the plans of other DAGs."""
+    """A task instance with the plans of other DAGs."""
 
     def __init__(self, planned: Mapping[str, list[str]]) -> None:
         self._planned = planned
         self.asked: list[dict[str, Any]] = []
 
     def xcom_pull(self, **question: Any) -> list[str] | None:
-        """Return what the plan of a scenario left, ``None`` where it never ran."""
+        """Return the plan of a scenario; ``None`` if it did not run."""
         self.asked.append(question)
         return self._planned.get(question["dag_id"])
 
 
 @pytest.fixture
 def context(monkeypatch: pytest.MonkeyPatch) -> Context:
-    """Set what Airflow tells a task."""
+    """Set the Airflow context of a task."""
     params: dict[str, Param] = run_all_params(load_catalogue())
 
     def given(
@@ -72,14 +72,14 @@ def summary() -> str:
 # What each scenario is asked for
 
 
-def test_a_scenario_is_asked_for_its_own_load(context: Context) -> None:
-    """Nothing is passed on that nobody said, so that its own form's values hold."""
+def test_a_scenario_gets_its_own_load(context: Context) -> None:
+    """Only given parameters are passed on, so the defaults of its form hold."""
     context()
     assert asked("market_open") == {"service": "all", "asked_by": "alice", "update_baseline": False}
 
 
-def test_what_was_said_is_passed_on(context: Context) -> None:
-    """Every parameter that a scenario's form has too; whatever is asked is a value of that form."""
+def test_given_parameters_are_passed_on(context: Context) -> None:
+    """All that a scenario's form also has; each value is valid there."""
     context(service="trading-gateway", duration=60, update_baseline=True, reason="release 2.4")
     assert asked("market_open") == {
         "service": "trading-gateway",
@@ -90,14 +90,14 @@ def test_what_was_said_is_passed_on(context: Context) -> None:
     }
 
 
-def test_without_a_person_it_is_named_what_started_it(context: Context) -> None:
-    """A record always says who or what began it."""
+def test_without_a_person_the_trigger_is_passed_on(context: Context) -> None:
+    """A record always has who or what triggered it."""
     context(person=None)
     assert asked("market_open")["asked_by"] == "airflow (manual)"
 
 
 def test_a_scenario_that_was_not_chosen_is_skipped(context: Context) -> None:
-    """No scenario at all means every one."""
+    """An empty choice means all scenarios."""
     context(scenarios=["normal_trading"])
     with pytest.raises(AirflowSkipException, match=r"^market_open was not chosen$"):
         asked("market_open")
@@ -109,7 +109,7 @@ def test_a_scenario_that_was_not_chosen_is_skipped(context: Context) -> None:
 def test_a_scenario_that_does_not_load_the_service_is_skipped(
     context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    """Only the engine is loaded by storm."""
+    """Storm loads only the engine."""
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(catalogue_folder(tmp_path)))
     context(scenarios=[], service="orders")
     with pytest.raises(
@@ -120,7 +120,7 @@ def test_a_scenario_that_does_not_load_the_service_is_skipped(
 
 
 def test_a_misspelt_parameter_is_refused(context: Context) -> None:
-    """Airflow takes any; ``durations: 10`` would send every whole load."""
+    """Airflow accepts any name; ``durations: 10`` would send the full load."""
     context(durations=10)
     with pytest.raises(AirflowFailException) as caught:
         asked("market_open")
@@ -129,8 +129,8 @@ def test_a_misspelt_parameter_is_refused(context: Context) -> None:
     )
 
 
-def test_a_broken_catalogue_is_told(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """As by every other task."""
+def test_a_broken_catalogue_fails(context: Context, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """As in every other task."""
     context()
     folder = catalogue_folder(tmp_path, services="schema_version: 1\nservices: {}\n")
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(folder))
@@ -143,7 +143,7 @@ def test_a_broken_catalogue_is_told(context: Context, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def keep() -> Callable[..., str]:
-    """Keep a finished run in the results store; returns its address."""
+    """Store a finished run, and return its URI."""
 
     def kept(record: RunRecord) -> str:
         store = Storage().results()
@@ -155,14 +155,14 @@ def keep() -> Callable[..., str]:
 
 
 def kept_summary(tmp_path: Path) -> str:
-    """Return the summary that lies with the results."""
+    """Return the stored summary."""
     return (tmp_path / "results" / "summaries" / "run_all" / RUN_ID / "summary.md").read_text(encoding="utf-8")
 
 
 def test_the_summary_of_all_verdicts(
     context: Context, keep: Callable[..., str], caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
-    """Of the runs that this one began, and of no others; a scenario that was skipped has none."""
+    """Of the runs that this DAG run triggered; a skipped scenario has none."""
     first = keep(run_record(service="orders", scenario="market_open"))
     second = keep(run_record(service="orders", scenario="normal_trading", verdict=Verdict.IMPROVEMENT))
     given = context(planned={"market_open": [first], "normal_trading": [second]})
@@ -185,10 +185,10 @@ def test_the_summary_of_all_verdicts(
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REGRESSION, Verdict.INVALID, Verdict.NOT_COMPARABLE])
-def test_what_is_bad_is_red_and_the_summary_is_kept_all_the_same(
+def test_bad_runs_fail_after_the_summary_was_stored(
     context: Context, keep: Callable[..., str], tmp_path: Path, verdict: Verdict
 ) -> None:
-    """With the headline of each that is."""
+    """With the headline of each bad run."""
     uris = [keep(run_record(service="orders")), keep(record_of(verdict))]
     context(planned={"market_open": uris})
     with pytest.raises(AirflowFailException, match=f"^{verdict} · "):
@@ -197,21 +197,21 @@ def test_what_is_bad_is_red_and_the_summary_is_kept_all_the_same(
 
 
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.IMPROVEMENT, Verdict.NO_BASELINE, Verdict.SKIPPED])
-def test_what_is_not_bad_is_green(context: Context, keep: Callable[..., str], verdict: Verdict) -> None:
-    """As with one scenario alone."""
+def test_good_runs_succeed(context: Context, keep: Callable[..., str], verdict: Verdict) -> None:
+    """As with a single scenario."""
     context(planned={"market_open": [keep(record_of(verdict))]})
     assert verdict.value in summary()
 
 
-def test_nothing_at_all_is_red(context: Context) -> None:
-    """Green would say that all is well."""
+def test_no_run_at_all_fails(context: Context) -> None:
+    """Success would look as if everything was fine."""
     context(planned={"market_open": []})
     with pytest.raises(AirflowFailException, match=r"^nothing was run; see the tasks before$"):
         summary()
 
 
-def test_a_run_without_a_record_is_red(context: Context, keep: Callable[..., str], tmp_path: Path) -> None:
-    """Its report was ended from outside; the others are summed up all the same."""
+def test_a_run_without_a_record_fails(context: Context, keep: Callable[..., str], tmp_path: Path) -> None:
+    """Its report was killed; the others are in the summary."""
     lost = Storage().results().create(service="orders", scenario="market_open", run_id="x")
     context(planned={"market_open": [keep(run_record()), lost]})
     with pytest.raises(AirflowFailException, match=r"^orders · market_open has no record: run .* is not finished"):
@@ -223,6 +223,6 @@ def test_a_run_without_a_record_is_red(context: Context, keep: Callable[..., str
 
 
 def test_the_form(context: Context) -> None:
-    """Every scenario on every service, each with its own load."""
+    """All scenarios on all services, each with its own load."""
     catalogue: Catalogue = load_catalogue()
     assert {name: param.value for name, param in run_all_params(catalogue).items()} == PARAMS

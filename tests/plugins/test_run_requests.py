@@ -1,4 +1,4 @@
-"""What a DAG run asks for, and how its load tells of its progress."""
+"""From the parameters of a DAG run to a request, and the progress in the task log."""
 
 import logging
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ DUE_AT = datetime(2026, 3, 2, 3, 50, tzinfo=UTC)
 def context(
     params: dict[str, Any] | None = None, *, person: str | None = "alice", run_type: DagRunType = DagRunType.MANUAL
 ) -> dict[str, Any]:
-    """Return what a task is given of its DAG run."""
+    """Return the context of a task."""
     catalogue = load_catalogue()
     return {
         "params": PARAMS | (params or {}),
@@ -44,8 +44,8 @@ def context(
     }
 
 
-def test_a_request_is_what_the_parameters_say() -> None:
-    """Every parameter and the DAG run are carried over; nothing says that a person's run is due at some time."""
+def test_a_request_has_all_parameters() -> None:
+    """Every parameter and the DAG run are carried over; a person's run has no due time."""
     changes = {"update_baseline": True, "reason": "release 2.4"}
     assert request_from(context(changes), scenario="market_open") == RunRequest(
         scenario="market_open",
@@ -61,14 +61,14 @@ def test_a_request_is_what_the_parameters_say() -> None:
 
 
 def test_a_scheduled_run_is_due_when_its_schedule_says() -> None:
-    """However late Airflow starts it; what it has to be over by does not move."""
+    """A late start does not move its deadline."""
     request = request_from(context(person=None, run_type=DagRunType.SCHEDULED), scenario="market_open")
     assert (request.due_at, request.triggered_by) == (DUE_AT, "airflow (scheduled)")
 
 
 @pytest.mark.parametrize("run_type", [kind for kind in DagRunType if kind is not DagRunType.SCHEDULED])
-def test_no_other_run_is_due(run_type: DagRunType) -> None:
-    """By hand, over REST, or by another DAG: its logical date, if any, is when it was asked for."""
+def test_other_runs_have_no_due_time(run_type: DagRunType) -> None:
+    """By hand, over REST, or by another DAG: the logical date, if any, is the time of the trigger."""
     assert request_from(context(run_type=run_type), scenario="market_open").due_at is None
 
 
@@ -82,14 +82,14 @@ def test_no_other_run_is_due(run_type: DagRunType) -> None:
         (None, "", "airflow (manual)"),
     ],
 )
-def test_a_record_says_who_or_what_began_it(person: str | None, asked_by: str | None, triggered_by: str) -> None:
-    """The person, then whom another DAG names, then the kind of run."""
+def test_a_record_has_who_or_what_triggered_it(person: str | None, asked_by: str | None, triggered_by: str) -> None:
+    """The person, else the person that another DAG names, else the kind of run."""
     given = context({"asked_by": asked_by}, person=person)
     assert request_from(given, scenario="market_open").triggered_by == triggered_by
 
 
 def test_a_misspelt_parameter_is_refused() -> None:
-    """Airflow takes any; ``durations: 10`` would otherwise send the scenario's whole load."""
+    """Airflow accepts any name; ``durations: 10`` would send the full load."""
     with pytest.raises(ConfigurationError) as caught:
         request_from(context({"durations": 10, "Rate": 1}), scenario="market_open")
     known = "service, duration, rate, update_baseline, reason, asked_by"
@@ -103,15 +103,15 @@ def test_a_misspelt_parameter_is_refused() -> None:
 
 
 def previewed(folder: Path, **params: Any) -> list[RunRequest]:
-    """Return the requests of a dry run on the small catalogue, in which only the engine is loaded by storm."""
+    """Return the requests of a dry run on the small catalogue, where storm loads only the engine."""
     catalogue = load_catalogue(catalogue_folder(folder))
-    said = {"scenario": "all", "service": "all", "duration": None, "rate": None} | params
+    given = {"scenario": "all", "service": "all", "duration": None, "rate": None} | params
     dag = SimpleNamespace(dag_id="dry_run", params=dry_run_params(catalogue))
-    return preview_requests({"params": said, "dag": dag}, catalogue=catalogue)
+    return preview_requests({"params": given, "dag": dag}, catalogue=catalogue)
 
 
-def test_a_dry_run_asks_for_one_scenario_or_for_all(tmp_path: Path) -> None:
-    """In the order in which all are run: storm is shorter by 25 s of warm-up."""
+def test_a_dry_run_is_of_one_scenario_or_of_all(tmp_path: Path) -> None:
+    """In run order: storm is shorter by 25 s of warm-up."""
     assert previewed(tmp_path) == [RunRequest(scenario="storm"), RunRequest(scenario="calm")]
     assert previewed(tmp_path, scenario="calm", service="orders", duration=60, rate=30.5) == [
         RunRequest(scenario="calm", service="orders", duration_s=60, rate_rps=30.5)
@@ -119,14 +119,14 @@ def test_a_dry_run_asks_for_one_scenario_or_for_all(tmp_path: Path) -> None:
 
 
 def test_a_dry_run_of_all_scenarios_leaves_out_those_that_do_not_load_the_service(tmp_path: Path) -> None:
-    """As run_all does; a scenario that was named and does not is told by the plan."""
+    """Like run_all; a named scenario that does not load it is refused by the plan."""
     assert previewed(tmp_path, service="orders") == [RunRequest(scenario="calm", service="orders")]
     assert [request.scenario for request in previewed(tmp_path, service="engine")] == ["storm", "calm"]
     assert previewed(tmp_path, scenario="storm", service="orders") == [RunRequest(scenario="storm", service="orders")]
 
 
 def test_a_misspelt_parameter_of_a_dry_run_is_refused(tmp_path: Path) -> None:
-    """As of every DAG."""
+    """As in every DAG."""
     with pytest.raises(ConfigurationError, match=r"^parameter 'rates' is unknown; known: scenario, service, "):
         previewed(tmp_path, rates=5)
 
@@ -134,8 +134,8 @@ def test_a_misspelt_parameter_of_a_dry_run_is_refused(tmp_path: Path) -> None:
 # Progress
 
 
-def test_progress_is_one_line_in_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:
-    """25 looks, one a second, are three lines: at 0, 10 and 20 s."""
+def test_progress_is_one_line_every_ten_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    """25 reports, one per second, make three lines: at 0, 10 and 20 s."""
     listener = logged_progress()
     with caplog.at_level(logging.INFO, logger="bellwether.run_requests"):
         for second in range(25):

@@ -1,4 +1,4 @@
-"""The timetable of openings, as Airflow asks it and as Airflow keeps it."""
+"""The timetables: the next runs, and what Airflow stores of them."""
 
 import json
 import os
@@ -27,14 +27,14 @@ def utc(text: str) -> Any:
 
 
 def timetable_at(now: str, schedule: OpeningSchedule = LONDON) -> OpeningTimetable:
-    """Return the timetable at a time that the clock shows, in UTC."""
+    """Return the timetable with a clock that shows a time, in UTC."""
     return OpeningTimetable(schedule, HOURS, clock=lambda: utc(now))
 
 
 def info(
     now: str, *, last: str | None = None, earliest: str | None = None, latest: str | None = None, catchup: bool = False
 ) -> DagRunInfo | None:
-    """Return what Airflow is told at a time, after a last run and between a start date and an end date."""
+    """Return the next run at a time, after a last run and within a start date and an end date."""
     restriction = TimeRestriction(
         earliest=utc(earliest) if earliest else None, latest=utc(latest) if latest else None, catchup=catchup
     )
@@ -89,7 +89,7 @@ def test_the_next_run_within_restrictions(now: str, restriction: dict[str, Any],
 
 
 def test_a_year_of_runs_as_the_scheduler_has_them() -> None:
-    """Each run is asked for when the one before has begun; none comes twice and none is left out."""
+    """The next run is computed when the last one has begun; none is repeated or left out."""
     start = utc("2026-01-01T00:00")
     starts = []
     for _ in range(260):
@@ -104,7 +104,7 @@ def test_a_year_of_runs_as_the_scheduler_has_them() -> None:
 
 
 def test_a_missed_night_as_with_a_cron() -> None:
-    """After a time without a scheduler both kinds run the same nights."""
+    """After an outage of the scheduler both kinds run the same nights."""
     daily = OpeningSchedule(before="london", minutes=480)  # midnight in London
     cron = CronTriggerTimetable("0 0 * * 1-5", timezone="Europe/London")
     restriction = TimeRestriction(earliest=None, latest=None, catchup=False)
@@ -146,14 +146,16 @@ def test_a_manual_run_has_its_own_moment() -> None:
         ),
     ],
 )
-def test_what_the_list_of_dags_says(schedule: OpeningSchedule, now: str, summary: str, description: str) -> None:
-    """The next start is that of the moment at which it is asked."""
+def test_the_description_in_the_list_of_dags(
+    schedule: OpeningSchedule, now: str, summary: str, description: str
+) -> None:
+    """The next start is relative to the current time."""
     timetable = timetable_at(now, schedule)
     assert (timetable.summary, timetable.description) == (summary, description)
 
 
-def test_a_time_without_a_place_is_utc() -> None:
-    """It is not called UTC time."""
+def test_utc_has_no_place() -> None:
+    """It is not called "UTC time"."""
     document = HOURS.model_dump(mode="json")
     document["sessions"] = {"fixing": {"timezone": "UTC", "opens": "11:00", "closes": "12:00"}}
     hours = MarketHours.model_validate(document)
@@ -165,8 +167,8 @@ def test_a_time_without_a_place_is_utc() -> None:
 @pytest.mark.parametrize(
     "schedule", [LONDON, OpeningSchedule(before="sydney", minutes=9, weekdays=("friday",), margin_minutes=0)]
 )
-def test_it_is_the_same_after_json(schedule: OpeningSchedule) -> None:
-    """The scheduler has it from the database: schedule, hours and holidays."""
+def test_a_timetable_survives_json(schedule: OpeningSchedule) -> None:
+    """The scheduler reads it from the database: schedule, hours and holidays."""
     timetable = OpeningTimetable(schedule, HOURS)
     again = OpeningTimetable.deserialize(json.loads(json.dumps(timetable.serialize())))
     assert (again.schedule, again.hours) == (schedule, HOURS)
@@ -176,8 +178,8 @@ def test_it_is_the_same_after_json(schedule: OpeningSchedule) -> None:
     assert again != schedule
 
 
-def test_what_a_dag_takes() -> None:
-    """Of each kind of schedule."""
+def test_the_timetable_of_each_kind_of_schedule() -> None:
+    """And none without a schedule."""
     cron = CronSchedule(cron="0 5 * * 6", timezone="Europe/London", finish_by="13:00")
     assert airflow_schedule(None, HOURS) is None
     assert airflow_schedule(cron, HOURS) == from_now_on("0 5 * * 6", timezone="Europe/London")
@@ -187,7 +189,7 @@ def test_what_a_dag_takes() -> None:
 @pytest.mark.parametrize("zone", ["Europe/London", "America/New_York", "Australia/Sydney"])
 @pytest.mark.parametrize("cron", ["30 1 * * *", "30 2 * * 0", "0 22 * * 1-5", "*/20 * * * *", "15 0-4/2 1,15 * *"])
 def test_a_cron_schedule_starts_when_airflow_starts_it(cron: str, zone: str) -> None:
-    """The catalogue says of a start by cron what Airflow does, changes of the clocks included."""
+    """The catalogue computes the same starts as Airflow, including clock changes."""
     schedule, timetable = CronSchedule(cron=cron, timezone=zone), CronTriggerTimetable(cron, timezone=zone)
     restriction = TimeRestriction(earliest=None, latest=None, catchup=True)
     for change in ("2026-03-07", "2026-03-28", "2026-04-04", "2026-10-03", "2026-10-24", "2026-10-31"):
@@ -222,8 +224,8 @@ print(json.dumps({
 """
 
 
-def test_airflow_keeps_it_and_finds_it_again(tmp_path: Path) -> None:
-    """From dags/ into the database's form and back, in a process of its own with the plugin loaded as Airflow does."""
+def test_airflow_stores_and_restores_a_timetable(tmp_path: Path) -> None:
+    """From dags/ to the database and back, in a process that loads the plugin like Airflow."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "BELLWETHER"))}
     environment |= {
         "AIRFLOW_HOME": str(tmp_path),

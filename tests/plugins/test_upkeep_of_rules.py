@@ -1,4 +1,4 @@
-"""The task that lets the alert rules follow the baselines."""
+"""The task write_rules."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from tests.socket_servers import free_port
 
 @pytest.fixture(autouse=True)
 def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for rules, an approved baseline, a promtool that takes all of it, and no Prometheus to ask."""
+    """A folder for rules, an approved baseline, a promtool that accepts everything, and no Prometheus."""
     (tmp_path / "catalogue").mkdir()
     promtool = tmp_path / "promtool"
     promtool.write_text("#!/bin/sh\n", encoding="utf-8")
@@ -53,7 +53,7 @@ def test_rules_are_written_and_changed_limits_reported_once(rules: Path, bot: St
 
 
 def test_without_a_folder_nothing_is_written(monkeypatch: pytest.MonkeyPatch, rules: Path) -> None:
-    """Who has no use for rules gets none."""
+    """The alert rules are optional."""
     monkeypatch.delenv("BELLWETHER_RULES")
     with pytest.raises(AirflowSkipException, match="BELLWETHER_RULES is not set"):
         upkeep_tasks.write_rules.function()
@@ -61,7 +61,7 @@ def test_without_a_folder_nothing_is_written(monkeypatch: pytest.MonkeyPatch, ru
 
 
 def test_rules_that_are_refused_fail_the_task(tmp_path: Path, rules: Path) -> None:
-    """Nothing is written or told, and the task says why."""
+    """Nothing is written or reported, and the task says why."""
     (tmp_path / "promtool").write_text("#!/bin/sh\necho 'line 4: parse error'\nexit 1\n", encoding="utf-8")
     with pytest.raises(AirflowFailException, match="line 4: parse error"):
         upkeep_tasks.write_rules.function()
@@ -72,7 +72,7 @@ def test_rules_that_are_refused_fail_the_task(tmp_path: Path, rules: Path) -> No
 
 
 @pytest.mark.parametrize(("setting", "loads"), [("", False), ("reload_rules: true\n", True)])
-def test_prometheus_loads_them_where_the_catalogue_says_so(tmp_path: Path, setting: str, loads: bool) -> None:
+def test_prometheus_is_reloaded_if_the_catalogue_says_so(tmp_path: Path, setting: str, loads: bool) -> None:
     """With the credentials of its connection."""
     catalogue_folder(tmp_path / "catalogue", services=SERVICES, scenarios=SCENARIOS + setting)
     server = airflow_rule_writer().publisher.server

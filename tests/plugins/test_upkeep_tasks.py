@@ -1,4 +1,4 @@
-"""The task that clears the results: what it removes, logs and returns."""
+"""The task prune: what it removes, logs and returns."""
 
 import logging
 from dataclasses import replace
@@ -18,13 +18,13 @@ from tests.records import run_record
 
 @pytest.fixture(autouse=True)
 def _own_baselines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The baselines are those of the test; the catalogue is the project's."""
+    """Give the test its own baselines, and the catalogue of the project."""
     monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
     monkeypatch.delenv("BELLWETHER_CATALOGUE", raising=False)
 
 
 def add(run_id: str, *, days: int) -> str:
-    """Finish a run that started so many days ago, with 2 MiB of raw requests."""
+    """Finish a run that started some days ago, with 2 MiB of raw requests."""
     store = Storage().results()
     record = replace(run_record(), run_id=run_id, started_at=datetime.now(UTC) - timedelta(days=days))
     uri = store.create(service=record.service, scenario=record.scenario, run_id=run_id)
@@ -34,7 +34,7 @@ def add(run_id: str, *, days: int) -> str:
 
 
 def test_what_was_removed_and_what_was_kept_is_logged_and_returned(caplog: pytest.LogCaptureFixture) -> None:
-    """By the rules of the catalogue: 30 days for raw requests, and never those of a baseline."""
+    """By the rules of the catalogue: 30 days for raw requests, except those of a baseline."""
     old, kept, young = add("old", days=31), add("kept", days=90), add("young", days=29)
     record, approved = replace(run_record(), run_id="kept"), approval(run_id="kept")
     Storage().baselines().update(lambda baselines: baselines.promote(record, approval=approved))
@@ -49,8 +49,8 @@ def test_what_was_removed_and_what_was_kept_is_logged_and_returned(caplog: pytes
     assert caplog.messages[1].endswith("; the requests of 1 older run are kept for a baseline")
 
 
-def test_without_knowing_the_baselines_nothing_is_removed(tmp_path: Path) -> None:
-    """A file that is broken may refer to any run."""
+def test_without_readable_baselines_nothing_is_removed(tmp_path: Path) -> None:
+    """A broken file may refer to any run."""
     old = add("old", days=31)
     (tmp_path / "baselines.json").write_text("[]", encoding="utf-8")
     with pytest.raises(AirflowFailException, match=r"baselines\.json must be an object"):

@@ -1,4 +1,4 @@
-"""How Airflow's Connections and Variables become adapters and links."""
+"""Adapters and links from Airflow's Connections and Variables."""
 
 import json
 import warnings
@@ -43,20 +43,20 @@ SECRET = "s3cr3t-4711"
     ],
 )
 def test_every_way_to_write_an_address_is_understood(monkeypatch: pytest.MonkeyPatch, given: str, address: str) -> None:
-    """Above all, https stays https: credentials never go out in the clear by mistake."""
+    """In particular, https stays https, so credentials are never sent unencrypted."""
     monkeypatch.setenv(CONNECTION, given)
     assert base_url(Connection.get("prometheus_default")) == address
 
 
 def test_an_address_without_a_host_is_refused() -> None:
-    """An empty field in the form is named, not requested."""
+    """The message names the empty field."""
     nameless = SimpleNamespace(host="", schema=None, port=None, conn_type="http", conn_id="prometheus_default")
     with pytest.raises(ConfigurationError, match="prometheus_default names no host; set it to the server's address"):
         base_url(nameless)
 
 
 def test_a_login_in_the_host_is_refused_without_showing_it() -> None:
-    """Links to Prometheus are made of the host, and are sent to everybody."""
+    """Links to Prometheus contain the host, and are sent to everybody."""
     whole = f"https://ann:{SECRET}@prometheus"
     with pytest.raises(ConfigurationError) as caught:
         base_url(SimpleNamespace(host=whole, schema=None, port=None, conn_type="http", conn_id="prometheus_default"))
@@ -75,10 +75,10 @@ def test_a_login_in_the_host_is_refused_without_showing_it() -> None:
         ({"extra": {"token": SECRET, "verify": False, "headers": {"X-Scope-OrgID": "fx"}}}, f"Bearer {SECRET}"),
     ],
 )
-def test_prometheus_is_asked_as_its_connection_says(
+def test_prometheus_gets_the_login_of_its_connection(
     monkeypatch: pytest.MonkeyPatch, serve: Serve, given: dict[str, object], authorization: str | None
 ) -> None:
-    """The same ways to log in as those of a service."""
+    """The same kinds of login as for a service."""
     seen: list[bytes] = []
 
     def script(talk: Talk) -> None:
@@ -94,8 +94,8 @@ def test_prometheus_is_asked_as_its_connection_says(
     assert (b"X-Scope-OrgID: fx\r\n" in seen[0]) == ("headers" in str(given))
 
 
-def test_prometheus_behind_a_login_names_its_connection(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
-    """And masks what is in it."""
+def test_a_refused_login_names_the_connection(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
+    """Its secrets are masked."""
     masked: list[str] = []
     monkeypatch.setattr(wiring, "mask_secret", masked.append)
     url = serve(always(answer(status="401 Unauthorized"))).url
@@ -120,10 +120,10 @@ def test_prometheus_behind_a_login_names_its_connection(monkeypatch: pytest.Monk
         ),
     ],
 )
-def test_a_connection_to_prometheus_that_cannot_be_used(
+def test_an_unusable_connection_to_prometheus(
     monkeypatch: pytest.MonkeyPatch, extra: dict[str, object], problem: str
 ) -> None:
-    """It is told before anything is sent, and without what is secret in it."""
+    """It is refused before anything is sent, without its secrets in the message."""
     given = {"conn_type": "http", "host": "prometheus", "extra": extra}
     monkeypatch.setenv(CONNECTION, json.dumps(given))
     with pytest.raises(ConfigurationError) as caught:
@@ -134,10 +134,10 @@ def test_a_connection_to_prometheus_that_cannot_be_used(
 
 
 @pytest.mark.parametrize(("verify", "is_verified"), [("false", False), ("False", False), ("true", True), ("", True)])
-def test_a_connection_as_an_address_says_verify_in_text(
+def test_a_connection_uri_has_verify_as_text(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verify: str, is_verified: bool
 ) -> None:
-    """In a URI nothing else is possible; the text ``false`` used to be true."""
+    """A URI allows nothing else; the text ``false`` was once taken for true."""
     with SocketServer(always(answer(b"no")), tls=self_signed(tmp_path)) as server:
         query = f"?verify={verify}" if verify else ""
         monkeypatch.setenv(CONNECTION, f"{server.url}{query}")
@@ -148,7 +148,7 @@ def test_a_connection_as_an_address_says_verify_in_text(
 
 
 def test_without_a_connection_the_remedy_is_named() -> None:
-    """Who installs Bellwether learns where to add what."""
+    """The message says where to add which connection."""
     with pytest.raises(ConfigurationError) as caught:
         airflow_outside()
     assert str(caught.value) == (
@@ -158,7 +158,7 @@ def test_without_a_connection_the_remedy_is_named() -> None:
 
 
 def test_the_variable_halts_load_and_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One switch stops all runs; it is asked anew each time."""
+    """It stops all runs, and is read each time."""
     monkeypatch.setenv("BELLWETHER_HALT_FILE", str(tmp_path / "halt.json"))
     monkeypatch.setenv(CONNECTION, "http://prometheus:9090")
     outside = airflow_outside()
@@ -170,7 +170,7 @@ def test_the_variable_halts_load_and_says_why(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_the_record_will_name_the_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What ran a run is part of its provenance."""
+    """They are part of its provenance."""
     monkeypatch.setenv(CONNECTION, "http://prometheus:9090")
     versions = airflow_outside().stores.versions
     assert versions["airflow"].startswith("3.")
@@ -202,7 +202,7 @@ def test_a_run_that_sent_no_load_has_no_window_to_link_to() -> None:
 
 
 def test_without_a_public_address_nothing_links_to_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link that leads nowhere is worse than none."""
+    """A link that leads nowhere would be worse."""
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "")
     links = links_of(record_of(Verdict.SKIPPED))
     assert links.airflow_run is None
@@ -223,7 +223,7 @@ def test_without_a_public_address_nothing_links_to_airflow(monkeypatch: pytest.M
     ],
 )
 def test_airflow_and_the_command_line_read_the_same_credentials(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
-    """Airflow parses its connections itself; what it makes of one is what the command line makes of it."""
+    """Airflow parses its connections itself, with the same result as the command line."""
     monkeypatch.setenv(ORDERS, given)
     service = small_service(connection="orders_api")
     headers = airflow_credentials(service)
@@ -232,7 +232,7 @@ def test_airflow_and_the_command_line_read_the_same_credentials(monkeypatch: pyt
 
 
 def test_credentials_are_masked_in_airflows_logs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The headers are not what Airflow knows as a secret by itself; with and without the word before it."""
+    """Airflow does not know the headers as secrets; they are masked with and without Bearer or Basic."""
     masked: list[str] = []
     monkeypatch.setattr(wiring, "mask_secret", masked.append)
     monkeypatch.setenv(ORDERS, json.dumps({"conn_type": "http", "extra": {"token": SECRET}}))
@@ -240,20 +240,20 @@ def test_credentials_are_masked_in_airflows_logs(monkeypatch: pytest.MonkeyPatch
     assert masked == [f"Bearer {SECRET}", SECRET]
 
 
-def test_a_missing_connection_of_a_service_is_told_like_that_of_prometheus() -> None:
-    """Who added the service learns what to add to Airflow."""
+def test_a_missing_connection_of_a_service_names_the_remedy() -> None:
+    """The message says what to add to Airflow."""
     with pytest.raises(ConfigurationError, match=r"^there is no connection orders_api, which orders-service names in"):
         airflow_credentials(small_service(connection="orders_api"))
 
 
-def test_an_unusable_connection_is_told_without_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow itself would log that extra is broken and go on without it."""
+def test_an_unusable_connection_is_refused_without_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow itself would log the broken extra and continue without it."""
     monkeypatch.setenv(ORDERS, json.dumps({"conn_type": "http", "login": "ann", "extra": f"{{{SECRET}"}))
     with pytest.raises(ConfigurationError) as caught:
         airflow_credentials(small_service(connection="orders_api"))
     assert str(caught.value) == "the connection orders_api cannot be used: extra is not valid JSON"
 
 
-def test_a_service_without_a_connection_asks_airflow_for_none() -> None:
+def test_a_service_without_a_connection_reads_none() -> None:
     """No look-up, no header."""
     assert airflow_credentials(small_service()) == {}

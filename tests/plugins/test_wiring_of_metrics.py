@@ -1,4 +1,4 @@
-"""The connections that nobody has to set: Prometheus' token, and where loads are announced."""
+"""The optional connections: the token for Prometheus, and the webhook for loads."""
 
 import json
 
@@ -22,7 +22,7 @@ METRICS, ANNOTATIONS = "AIRFLOW_CONN_BELLWETHER_METRICS", "AIRFLOW_CONN_BELLWETH
     ],
 )
 def test_the_token_is_the_password(monkeypatch: pytest.MonkeyPatch, given: str, token: str | None) -> None:
-    """One without a password lets nobody in."""
+    """A connection without a password opens nothing."""
     monkeypatch.setenv(METRICS, given)
     assert metrics_token() == token
 
@@ -39,20 +39,20 @@ def test_the_token_is_the_password(monkeypatch: pytest.MonkeyPatch, given: str, 
     ],
 )
 def test_annotations_go_to_the_host(monkeypatch: pytest.MonkeyPatch, given: str, webhook: Webhook) -> None:
-    """With the password as a token, where there is one."""
+    """With the password as a token, if there is one."""
     monkeypatch.setenv(ANNOTATIONS, given)
     assert airflow_annotations() == webhook
 
 
-def test_a_connection_without_a_host_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody wanted annotations and gets none."""
+def test_an_annotation_connection_without_a_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the annotations would be missing silently."""
     monkeypatch.setenv(ANNOTATIONS, '{"conn_type": "http", "password": "t0ken"}')
     with pytest.raises(ConfigurationError, match="bellwether_annotations names no host"):
         airflow_annotations()
 
 
-def test_without_connections_there_is_neither(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both are for those who want them."""
+def test_without_connections_there_is_neither_token_nor_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are optional."""
     for name in (METRICS, ANNOTATIONS):
         monkeypatch.delenv(name, raising=False)
     assert (metrics_token(), airflow_annotations()) == (None, None)

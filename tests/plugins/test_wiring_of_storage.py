@@ -1,4 +1,4 @@
-"""The connection to the object store: who calls, and that nobody else learns of it."""
+"""The connection to the object store: its credentials, and that they are not shown."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ def connection(**fields: object) -> str:
 
 @pytest.fixture
 def _only_the_connection(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Results and baselines in a bucket; nothing but the connection says who calls, and where."""
+    """Results and baselines in a bucket; only the connection has credentials and endpoint."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL_S3", "AWS_DEFAULT_REGION"):
         monkeypatch.delenv(name, raising=False)
     for name in ("ALERTS", "INDEX", "LOAD_LOCKS", "RULES"):
@@ -40,8 +40,8 @@ def _only_the_connection(s3: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("BELLWETHER_BASELINES", f"s3://{bucket}/baselines.json")
 
 
-def test_the_connection_says_who_calls_and_where(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The secret is in no text that is made of it, and is masked in the logs."""
+def test_the_connection_has_credentials_and_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret is in no text, and is masked in the logs."""
     extra = {"endpoint_url": "http://minio:9000", "region_name": "eu-1"}
     monkeypatch.setenv(CONNECTION, connection(login="key-id", password=SECRET, extra=json.dumps(extra)))
     login = AirflowS3()()
@@ -56,8 +56,8 @@ def test_the_connection_says_who_calls_and_where(monkeypatch: pytest.MonkeyPatch
     assert redact(f"it is {SECRET}") == "it is ***"
 
 
-def test_without_a_connection_boto3_looks_where_it_always_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A role of the machine needs none; a connection may name no more than the address."""
+def test_without_a_connection_boto3_finds_the_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine role needs no keys; a connection may have only the endpoint."""
     monkeypatch.delenv(CONNECTION, raising=False)
     assert AirflowS3()() == S3Login(given_in="the connection bellwether_s3, or where else boto3 finds them")
     monkeypatch.setenv(CONNECTION, connection(extra=json.dumps({"endpoint_url": "http://minio:9000"})))
@@ -65,15 +65,15 @@ def test_without_a_connection_boto3_looks_where_it_always_does(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("half", [{"login": "key-id"}, {"password": SECRET}])
-def test_half_of_the_keys_is_refused(monkeypatch: pytest.MonkeyPatch, half: dict[str, str]) -> None:
-    """Rather than boto3's own keys taken in their place."""
+def test_one_key_without_the_other_is_refused(monkeypatch: pytest.MonkeyPatch, half: dict[str, str]) -> None:
+    """boto3's own keys must not replace them."""
     monkeypatch.setenv(CONNECTION, connection(**half))
     with pytest.raises(ConfigurationError, match=r"^the connection bellwether_s3 must have the access key id as login"):
         AirflowS3()()
 
 
-def test_a_connection_that_cannot_be_read_any_more_is_not_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow calls it "not found" then; boto3's own credentials do not take its place. Later all is well."""
+def test_a_connection_that_is_no_longer_found_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow also says "not found" if it cannot read it; boto3's own credentials must not be used."""
     given = connection(login="key-id", password=SECRET)
     monkeypatch.setenv(CONNECTION, given)
     access = AirflowS3()
@@ -87,10 +87,10 @@ def test_a_connection_that_cannot_be_read_any_more_is_not_none(monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("_only_the_connection")
-def test_tasks_keep_what_they_make_in_the_object_store(
+def test_tasks_use_the_object_store(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Alerts, and what is cleared: with the credentials of the connection, which no log has."""
+    """Alerts and the removal of old data use the credentials of the connection, which no log contains."""
     monkeypatch.setenv("BELLWETHER_CATALOGUE", str(catalogue_folder(tmp_path)))
     caplog.set_level(logging.DEBUG)
     assert isinstance(storage().results(), S3Store)
@@ -103,8 +103,8 @@ def test_tasks_keep_what_they_make_in_the_object_store(
 
 
 @pytest.mark.usefixtures("_only_the_connection")
-def test_who_has_no_credentials_is_told_where_they_belong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the connection's: here it has none."""
+def test_missing_credentials_name_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says where to add them."""
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/none")
     monkeypatch.setenv(CONNECTION, connection(extra=json.dumps({"region_name": "eu-1"})))

@@ -67,8 +67,8 @@ def test_open_problems_and_pending_messages_are_listed(file: AlertFile) -> None:
 
 def test_a_silence_is_stored_listed_and_acknowledged(file: AlertFile) -> None:
     """With the name and the reason; it can be ended early."""
-    said = shell(file, *SILENCE)
-    assert "trading-gateway-service, every scenario, every metric until 2026-03-09 06:30:00 UTC" in said
+    output = shell(file, *SILENCE)
+    assert "trading-gateway-service, every scenario, every metric until 2026-03-09 06:30:00 UTC" in output
     book = file.read()
     (silence,) = book.silences
     assert (silence.by, silence.until) == ("mara", START + timedelta(days=7))

@@ -126,14 +126,14 @@ def test_old_data_is_listed_and_removed(shell: Shell) -> None:
     kept = shell.add(10)
     young = shell.add(99)
     shell.promote(replace(run_record(), run_id="run-10"))
-    told = (
+    expected = (
         f"raw requests of 2026-03-22, 1.0 MiB: {old}\n"
         "{} the raw requests of 1 run and 0 unfinished runs, 1.0 MiB, from 2026-03-22 to 2026-03-22; "
         "the requests of 1 older run are kept for a baseline\n"
     )
-    assert shell("history", "prune", "--dry-run") == told.format("would remove")
+    assert shell("history", "prune", "--dry-run") == expected.format("would remove")
     assert shell.store.read(old, REQUESTS_FILE) is not None
-    assert shell("history", "prune") == told.format("removed")
+    assert shell("history", "prune") == expected.format("removed")
     assert [shell.store.read(uri, REQUESTS_FILE) is None for uri in (old, kept, young)] == [True, False, False]
     assert shell("history", "prune") == "removed nothing; the requests of 1 older run are kept for a baseline\n"
 

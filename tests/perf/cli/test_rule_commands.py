@@ -81,7 +81,7 @@ def test_show_prints_the_rules_as_yaml(shell: Shell) -> None:
 
 
 def test_check_writes_nothing(shell: Shell) -> None:
-    """promtool checks the rules, and the changes are printed."""
+    """Promtool checks the rules, and the changes are printed."""
     printed = shell.run("check").splitlines()
     assert printed[:2] == ["the rules are valid and pass their tests", "16 limits changed:"]
     assert printed[2].startswith(

@@ -35,7 +35,7 @@ class LabelledMetrics(FakeMetrics):
         return self.labels[label]
 
 
-def told(document: Any, **where: Any) -> str | None:
+def version_of(document: Any, **where: Any) -> str | None:
     """Return the version that a service reports at its path."""
     target = FakeTarget()
     target.documents = [document]
@@ -62,7 +62,7 @@ def test_a_service_without_a_deploy_version() -> None:
 )
 def test_a_field_of_json(document: Any, field: str, version: str) -> None:
     """It is found by its dotted path, put on one line, and cut."""
-    assert told(document, field=field) == version
+    assert version_of(document, field=field) == version
 
 
 NO_VERSIONS = [
@@ -78,7 +78,7 @@ NO_VERSIONS = [
 def test_an_answer_without_a_version_is_an_error(document: Any) -> None:
     """The field is missing, empty, not text, or elsewhere."""
     with pytest.raises(TargetError, match=r"^orders-service reports no version: its answer has no text at 'version'"):
-        told(document)
+        version_of(document)
 
 
 def test_a_label_of_a_metric() -> None:

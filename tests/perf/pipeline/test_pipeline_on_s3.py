@@ -139,7 +139,7 @@ class Robbed(FakeGenerator):
     def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
         """Write the record of a stopped load."""
         self.leases.update(lambda _: Changed(content=b'{"leases": {}}', result=None))
-        reason = until(watch.reason_to_stop, within_s=10, every_s=0.01, what="the load is told to stop")
+        reason = until(watch.reason_to_stop, within_s=10, every_s=0.01, what="the load is asked to stop")
         self.log_changes = {"ended": f"stopped: {reason}"}
         FakeGenerator.run(self, order, watch=watch)
 

@@ -175,5 +175,5 @@ def test_a_service_that_no_scenario_loads_has_no_data(platform: Platform) -> Non
     others = {"brief": small_scenario(services=["engine"])}
     services = platform.catalogue.services | {"engine": small_service(name="engine")}
     platform.catalogue = replace(platform.catalogue, scenarios=others, services=services)
-    said = "no scenario loads 'orders-service'; name it in the services of one, in scenarios.yaml"
-    assert untried(platform, CatalogueError) == said
+    message = "no scenario loads 'orders-service'; name it in the services of one, in scenarios.yaml"
+    assert untried(platform, CatalogueError) == message
