@@ -30,8 +30,9 @@ def found(platform: Platform, now: datetime, *, since: datetime = LONG_AGO, **sc
 
 def ran(platform: Platform, at: datetime, verdict: Verdict = Verdict.PASS) -> None:
     """Store the record of a run."""
-    uri = platform.store.create(service="orders-service", scenario="brief", run_id=f"{at:%Y%m%dT%H%M%SZ}-aaaaaa")
-    platform.store.write(uri, "run.json", to_json(replace(record_of(verdict), started_at=at)))
+    where = {"service": "orders-service", "scenario": "brief", "run_id": f"{at:%Y%m%dT%H%M%SZ}-aaaaaa"}
+    uri = platform.store.create(**where)
+    platform.store.write(uri, "run.json", to_json(replace(record_of(verdict), **where, started_at=at)))
 
 
 def test_a_missed_night_is_overdue(platform: Platform) -> None:
