@@ -94,12 +94,15 @@ def test_a_suspicious_run_gets_two_re_runs(slow_run: Run) -> None:
     record = slow_run.record
     assert sorted(rerun["run_id"] for rerun in slow_run.reruns) == sorted(record["reruns"])
     assert {rerun["rerun_of"] for rerun in slow_run.reruns} == {record["run_id"]}
-    if noise_in(slow_run.reruns):  # three undisturbed loads in a row are more than a busy machine can promise
-        return
-    assert {rerun["verdict"] for rerun in slow_run.reruns} == {"REGRESSION"}
-    values = sorted(run["metrics"]["latency_p50"]["value"] for run in (record, *slow_run.reruns))
-    assert record["judged"]["latency_p50"] == values[1]
-    assert record["deviations"][0]["value"] == values[1]
+    # A busy machine can make a re-run invalid. Of two valid runs the better one is judged, of three the median.
+    disturbed = [rerun for rerun in slow_run.reruns if rerun["validity"]]
+    assert not disturbed or noise_in(disturbed)
+    valid = [record, *(rerun for rerun in slow_run.reruns if not rerun["validity"])]
+    assert {run["verdict"] for run in valid} == {"REGRESSION"}
+    values = sorted(run["metrics"]["latency_p50"]["value"] for run in valid)
+    judged = values[(len(values) - 1) // 2]
+    assert record["judged"].get("latency_p50", values[0]) == judged
+    assert record["deviations"][0]["value"] == judged
 
 
 def test_the_link_to_prometheus_shows_the_window(slow_run: Run) -> None:
