@@ -9,7 +9,7 @@ from typing import IO
 
 from include.perf.model.cell import CellName
 from include.perf.model.errors import StoreError
-from include.perf.runs.results_store import RECORD_FILE, SUMMARIES_FOLDER
+from include.perf.runs.results_store import RECORD_FILE, SUMMARIES_FOLDER, LeftOut, log_left_out
 
 
 class MemoryStore:
@@ -23,6 +23,11 @@ class MemoryStore:
     def __init__(self) -> None:
         self.runs_by_uri: dict[str, dict[str, bytes]] = {}
         self.written: list[str] = []
+
+    @property
+    def root_uri(self) -> str:
+        """The URI of the store."""
+        return "memory:/"
 
     def create(self, *, service: str, scenario: str, run_id: str) -> str:
         """Make the folder of a run and return its URI."""
@@ -87,12 +92,14 @@ class MemoryStore:
             if RECORD_FILE in files and service in (None, of_service) and scenario in (None, of_scenario):
                 yield uri
 
-    def latest(self, *, service: str, scenario: str, since: str = "") -> Iterator[str]:
+    def latest(
+        self, *, service: str, scenario: str, since: str = "", left_out: LeftOut = log_left_out
+    ) -> Iterator[str]:
         """Return the URIs of a cell's runs, latest first."""
         of_cell = (uri for uri in self.runs_by_uri if uri.split("/")[2:4] == [service, scenario])
         yield from sorted((uri for uri in of_cell if uri.rpartition("/")[2] >= since), reverse=True)
 
-    def cells(self) -> Iterator[CellName]:
+    def cells(self, *, left_out: LeftOut = log_left_out) -> Iterator[CellName]:
         """Return every service and scenario that ever had a run, in alphabetical order."""
         names = {tuple(uri.split("/")[2:4]) for uri in self.runs_by_uri}
         yield from (CellName(*each) for each in sorted(names) if each[0] != SUMMARIES_FOLDER)

@@ -5,7 +5,6 @@ compared with; otherwise a regression would slowly become normal. A re-run is no
 of the run that it repeated.
 """
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,10 +16,8 @@ from include.perf.baselines.reference import MAX_REFERENCE
 from include.perf.model.errors import ItemError
 from include.perf.model.metric import METRICS
 from include.perf.runs.record import Cause, RunRecord, Verdict
-from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.results_store import ResultsStore, log_left_out
 from include.perf.runs.stage_files import StageFiles
-
-log = logging.getLogger(__name__)
 
 MAX_NIGHTS = MAX_REFERENCE + max(WINDOWS)
 MAX_READ = 3 * MAX_NIGHTS
@@ -104,7 +101,7 @@ def _records(store: ResultsStore, service: str, scenario: str) -> Iterable[RunRe
         try:
             record = StageFiles(store, uri).record.read()
         except ItemError as err:
-            log.warning("left out of the history: %s", err)
+            log_left_out(uri, str(err))
             continue
         if record is not None:
             yield record

@@ -12,7 +12,7 @@ from include.perf.reporting.document import Document
 from include.perf.reporting.summary import dag_run_document
 from include.perf.runs.dag_run import DagRunResults
 from include.perf.runs.record import RunRecord
-from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.results_store import ResultsStore, latest_or_none
 from include.perf.runs.stage_files import StageFiles
 
 CHECKED_RUNS = 4
@@ -38,7 +38,7 @@ def dag_run_page(results: DagRunResults, *, addresses: Addresses) -> DagRunPage:
 def unfinished(store: ResultsStore, cells: Iterable[CellName], *, dag_run_id: str) -> Iterator[str]:
     """Yield the URIs of the runs that a DAG run has planned and that have no record yet."""
     for cell in cells:
-        for uri in islice(store.latest(service=cell.service, scenario=cell.scenario), CHECKED_RUNS):
+        for uri in islice(latest_or_none(store, cell), CHECKED_RUNS):
             with suppress(StoreError):  # the run is finished, or its plan is missing
                 spec = StageFiles(store, uri).read_spec()
                 if spec.dag_run_id == dag_run_id and spec.rerun_of is None:

@@ -18,7 +18,7 @@ from include.perf.model.errors import StoreError
 from include.perf.model.metric import Unit
 from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
-from include.perf.runs.results_store import ABORTED, RECORD_FILE, REQUESTS_FILE, ResultsStore
+from include.perf.runs.results_store import ABORTED, RECORD_FILE, REQUESTS_FILE, ResultsStore, latest_or_none
 from include.perf.runs.stage_files import SPEC_FILE, StageFiles
 
 log = logging.getLogger(__name__)
@@ -199,7 +199,7 @@ def _find(store: Archive, *, before: datetime) -> _Findings:
     """Find the runs with raw requests, and the unfinished runs that were last changed before a time."""
     found = _Findings()
     for cell in store.cells():
-        for uri in store.latest(service=cell.service, scenario=cell.scenario):
+        for uri in latest_or_none(store, cell):
             with found.catching(uri):
                 holding = store.holding(uri)
                 raw = [size for name, size in holding.sizes.items() if is_raw(name)]

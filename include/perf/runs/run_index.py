@@ -118,6 +118,9 @@ class RunIndex(Protocol):
             StoreError: the results store cannot be read.
         """
 
+    def left_out(self) -> Mapping[str, str]:
+        """Return by URI why an item of the results store is not in the index, as a sentence that names it."""
+
     def latest(self, *, runs: int, measured_only: bool = False) -> Mapping[CellName, tuple[RunEntry, ...]]:
         """Return the latest runs of each cell, oldest first, without re-runs.
 

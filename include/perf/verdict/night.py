@@ -7,7 +7,7 @@ from datetime import datetime
 
 from include.perf.baselines.baselines import Baselines, BaselineStore
 from include.perf.baselines.history import read_nights
-from include.perf.model.errors import ConfigurationError, StoreError
+from include.perf.model.errors import ConfigurationError, ItemError, StoreError
 from include.perf.model.text import Clock
 from include.perf.runs.record import Cause, RunRecord
 from include.perf.runs.results_store import ResultsStore
@@ -212,7 +212,11 @@ class Judge:
         for service, scenarios in baselines.entries.items():
             for scenario, baseline in scenarios.items():
                 if (service, scenario) not in tonight:
-                    nights = read_nights(self.store, service=service, scenario=scenario, before=before)
+                    try:
+                        nights = read_nights(self.store, service=service, scenario=scenario, before=before)
+                    except ItemError as err:
+                        log.error("left out of the night: %s", err)
+                        continue
                     yield CellOfNight(service=service, scenario=scenario, baseline=baseline, nights=nights)
 
 

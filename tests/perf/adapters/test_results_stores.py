@@ -2,17 +2,24 @@
 
 import errno
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.adapters.files.sqlite_index import SqliteIndex
 from include.perf.adapters.s3.store import S3Store
+from include.perf.baselines.history import read_nights
 from include.perf.model.cell import CellName
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError, StoreError
+from include.perf.model.json_files import to_json
+from include.perf.runs import results_store
 from include.perf.runs.retention import Archive
 from tests.object_stores import ObjectStore, files_in
+from tests.odd_items import HOSTILE_VALUES, hostile_record
+from tests.records import regressed_record
 
 CELL = {"service": "orders-service", "scenario": "brief"}
 
@@ -236,3 +243,33 @@ def test_only_a_run_is_discarded(store: Archive, part: str) -> None:
     with pytest.raises(StoreError, match=r"is not the folder of a run; nothing was removed$"):
         store.discard(part.format(run=uri, cell=uri.rpartition("/")[0]))
     assert list(store.runs()) == [uri]
+
+
+# Odd items
+
+
+def test_a_file_that_is_too_large(store: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error of this item, and is not read into memory."""
+    uri = store.create(run_id="r1", **CELL)
+    monkeypatch.setattr(results_store, "MAX_RECORD_BYTES", 1024**2)
+    store.write(uri, "run.json", b" " * 1024**2)
+    assert len(store.read(uri, "run.json") or b"") == 1024**2
+    store.write(uri, "run.json", b" " * (1024**2 + 1))
+    with pytest.raises(ItemError, match=r"r1.* is larger than 1 MiB$"):
+        store.read(uri, "run.json")
+
+
+@pytest.mark.parametrize("flaw", HOSTILE_VALUES)
+def test_one_hostile_record_stops_nothing(store: Archive, tmp_path: Path, flaw: str) -> None:
+    """The index and the history have all other runs of the store."""
+    good, odd = (replace(regressed_record(), run_id=f"2026030{day}T063900Z-7f3a") for day in (2, 3))
+    for record, content in ((good, to_json(good)), (odd, hostile_record(odd, flaw))):
+        uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
+        store.write(uri, "run.json", content)
+    index = SqliteIndex(tmp_path / "index.sqlite", store=store, clock=lambda: datetime(2026, 4, 1, tzinfo=UTC))
+    index.sync()
+    cell = CellName(good.service, good.scenario)
+    assert [entry.run_id for entry in index.history(cell)] == [good.run_id]
+    assert list(index.left_out()) == [uri]
+    nights = read_nights(store, service=cell.service, scenario=cell.scenario)
+    assert [night.run.run_id for night in nights] == [good.run_id]

@@ -151,7 +151,7 @@ def test_a_record_that_cannot_be_read(results: Results, caplog: pytest.LogCaptur
     results.add_content("r001", b"{")
     assert ids(results.nights()) == ["r000", "r002"]
     (message,) = [logged.message for logged in caplog.records if logged.levelname == "WARNING"]
-    assert message.startswith("left out of the history: file://")
+    assert message.startswith("left out: file://")
     assert "r001/run.json cannot be read: " in message
 
 

@@ -1,9 +1,10 @@
 """The results store in a folder: ``<root>/<service>/<scenario>/<run_id>/``."""
 
+import errno
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +12,28 @@ from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from include.perf.model.cell import CellName, RunAddress
-from include.perf.model.errors import ConfigurationError, StoreError
+from include.perf.model.errors import ConfigurationError, ItemError, StoreError
 from include.perf.model.json_files import DISK_FULL, write_atomically
-from include.perf.runs.results_store import RECORD_FILE, SUMMARIES_FOLDER, cell_names, safe_name
+from include.perf.runs.results_store import (
+    RECORD_FILE,
+    SUMMARIES_FOLDER,
+    LeftOut,
+    cell_names,
+    folder_uri,
+    log_left_out,
+    max_bytes,
+    safe_name,
+    usable_names,
+)
 from include.perf.runs.retention import Holding
 
 DEFAULT_RESULTS = "results"
+
+OF_ONE_ITEM = (
+    *(errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO),
+    *(errno.ENODEV, errno.EINVAL),
+)
+"""Error numbers that concern a single file or folder. Others, such as a stale network folder, concern the store."""
 
 
 class FolderStore:
@@ -24,11 +41,13 @@ class FolderStore:
 
     Attributes:
         root: the folder.
+        root_uri: its URI.
     """
 
     def __init__(self, uri: str) -> None:
         self.root = _path_of(uri).absolute()
-        self._root_uri = self.root.as_uri()  # as_uri is slow, and lists have thousands of runs
+        self.root_uri = self.root.as_uri()  # as_uri is slow, and lists have thousands of runs
+        self._was_there = self.root.is_dir()
 
     def create(self, *, service: str, scenario: str, run_id: str) -> str:
         """Create the folder of a run and return its URI.
@@ -43,6 +62,7 @@ class FolderStore:
             raise StoreError(f"the run {folder} exists already; run ids must be unique") from err
         except OSError as err:
             raise StoreError(f"cannot create {folder}: {err.strerror}; check BELLWETHER_RESULTS_URI") from err
+        self._was_there = True
         return folder.as_uri()
 
     def create_summary(self, *, dag_id: str, dag_run_id: str) -> str:
@@ -60,7 +80,7 @@ class FolderStore:
 
     def uri_of(self, *, service: str, scenario: str, run_id: str) -> str:
         """Return the URI of a run, which need not exist."""
-        return RunAddress(service=service, scenario=scenario, run_id=run_id).uri_below(self._root_uri)
+        return RunAddress(service=service, scenario=scenario, run_id=run_id).uri_below(self.root_uri)
 
     def write(self, uri: str, name: str, content: bytes) -> None:
         """Write a file of a run atomically and durably."""
@@ -71,27 +91,31 @@ class FolderStore:
 
     def read(self, uri: str, name: str) -> bytes | None:
         """Return a file of a run; ``None`` if it does not exist."""
+        limit = max_bytes(name)
         try:
-            return (self._inside(uri) / name).read_bytes()
+            with _regular_file(self._inside(uri) / name) as file:
+                content = file.read(limit + 1)
         except FileNotFoundError:
+            self._check_presence()
             return None
         except OSError as err:
-            raise StoreError(f"cannot read {name} of {uri}: {err.strerror}") from err
+            raise self._problem(err, f"cannot read {name} of {uri}") from err
+        if len(content) > limit:
+            raise ItemError(f"cannot read {name} of {uri}: it is larger than {limit // 1024**2} MiB")
+        return content
 
     def names(self, uri: str) -> frozenset[str]:
         """Return the names of a run's files, including those in subfolders, but no links: they may lead anywhere."""
         run = self._inside(uri)
-        return frozenset(
-            path.relative_to(run).as_posix() for path in _all_in(run) if path.is_file() and not path.is_symlink()
-        )
+        return frozenset(path.relative_to(run).as_posix() for path in _all_in(run) if _is_regular(path))
 
     @contextmanager
     def opened(self, uri: str, name: str) -> Iterator[IO[bytes]]:
         """Open a file of a run for reading in chunks."""
         try:
-            file = (self._inside(uri) / name).open("rb")
+            file = _regular_file(self._inside(uri) / name)
         except OSError as err:
-            raise StoreError(f"cannot read {name} of {uri}: {err.strerror}") from err
+            raise self._problem(err, f"cannot read {name} of {uri}") from err
         with file:
             yield file
 
@@ -128,13 +152,13 @@ class FolderStore:
         run = self._inside(uri)
         sizes, changed_at = {}, 0.0
         try:
-            for path in (run, *_all_in(run)):
+            for path in (run, *_all_in(run, failed=_raise)):
                 status = path.lstat()
                 changed_at = max(changed_at, status.st_mtime)
                 if not stat.S_ISDIR(status.st_mode):
                     sizes[str(path.relative_to(run))] = status.st_size
         except OSError as err:
-            raise StoreError(f"cannot read {uri}: {err.strerror}") from err
+            raise self._problem(err, f"cannot read {uri}") from err
         return Holding(sizes=sizes, changed_at=datetime.fromtimestamp(changed_at, UTC))
 
     def discard(self, uri: str) -> None:
@@ -155,17 +179,54 @@ class FolderStore:
         """Yield the URIs of finished runs, oldest first."""
         pattern = f"{service or '*'}/{scenario or '*'}/*/{RECORD_FILE}"
         for record in sorted(self.root.glob(pattern), key=lambda path: path.parent.name):
-            yield record.parent.as_uri()
+            if _is_regular(record):
+                yield record.parent.as_uri()
 
-    def latest(self, *, service: str, scenario: str, since: str = "") -> Iterator[str]:
+    def latest(
+        self, *, service: str, scenario: str, since: str = "", left_out: LeftOut = log_left_out
+    ) -> Iterator[str]:
         """Yield the URIs of a cell's runs, including unfinished ones, latest first."""
-        names = (name for name in _folders_in(self.root / service / scenario) if name >= since)
+        found = (name for name in self._folders_in(f"{service}/{scenario}") if name >= since)
+        names = usable_names(found, below=folder_uri(self.root_uri, service, scenario), left_out=left_out)
         for name in sorted(names, reverse=True):
             yield self.uri_of(service=service, scenario=scenario, run_id=name)
 
-    def cells(self) -> Iterator[CellName]:
+    def cells(self, *, left_out: LeftOut = log_left_out) -> Iterator[CellName]:
         """Yield every cell that has a run, in alphabetical order."""
-        return cell_names(lambda folder: _folders_in(self.root / folder))
+        return cell_names(self._folders_in, root=self.root_uri, left_out=left_out)
+
+    def _folders_in(self, path: str) -> list[str]:
+        """Return the names of the folders in a folder, without links; none if the folder does not exist.
+
+        Raises:
+            ItemError: the folder cannot be read.
+            StoreError: the root of the store cannot be read, or disappeared.
+        """
+        folder = self.root / path
+        try:
+            with os.scandir(folder) as entries:
+                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except (FileNotFoundError, NotADirectoryError):
+            self._check_presence()
+            return []
+        except OSError as err:
+            raise self._problem(err, f"cannot read {folder}") from err
+        self._was_there = True
+        return names
+
+    def _check_presence(self) -> None:
+        """Distinguish a store that disappeared from one without any run yet.
+
+        Raises:
+            StoreError: the root of the store is gone.
+        """
+        if self._was_there and not self.root.is_dir():
+            raise StoreError(f"the results store {self.root} is gone; is its file system mounted?")
+
+    def _problem(self, err: OSError, action: str) -> StoreError:
+        """Return an error of the item, or of the store if its root cannot be read either."""
+        is_of_item = err.errno in OF_ONE_ITEM and os.access(self.root, os.R_OK | os.X_OK)
+        return (ItemError if is_of_item else StoreError)(f"{action}: {err.strerror}")
 
     def _inside(self, uri: str) -> Path:
         """Return the folder of a run.
@@ -173,32 +234,46 @@ class FolderStore:
         Raises:
             StoreError: the URI is outside the store.
         """
-        with suppress(ConfigurationError):
+        with suppress(ConfigurationError, RuntimeError, ValueError):  # a loop of links, a null character
             path = _path_of(uri).resolve()
             if path.is_relative_to(self.root.resolve()):
                 return path
         raise StoreError(f"{uri} is not in the results store {self.root}")
 
 
-def _folders_in(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder, without links; none if the folder does not exist.
+def _regular_file(path: Path) -> IO[bytes]:
+    """Open a regular file. Opening a FIFO without ``O_NONBLOCK`` would wait for a writer.
 
     Raises:
-        StoreError: the folder cannot be read.
+        OSError: it cannot be opened.
+        ItemError: it is no regular file.
     """
-    try:
-        with os.scandir(folder) as entries:
-            return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as err:
-        raise StoreError(f"cannot read {folder}: {err.strerror}") from err
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise ItemError(f"cannot read {path}: it is no regular file")
+    return file
 
 
-def _all_in(folder: Path) -> Iterator[Path]:
-    """Yield everything below a folder without following links. ``Path.rglob`` takes twice as long."""
-    for parent, folders, names in os.walk(folder):
+def _is_regular(path: Path) -> bool:
+    """Return whether a path is a regular file, and no link to one."""
+    with suppress(OSError):
+        return stat.S_ISREG(path.lstat().st_mode)
+    return False
+
+
+def _all_in(folder: Path, *, failed: Callable[[OSError], None] | None = None) -> Iterator[Path]:
+    """Yield everything below a folder without following links. ``Path.rglob`` takes twice as long.
+
+    Args:
+        failed: receives the error of a folder that cannot be listed; it is otherwise left out.
+    """
+    for parent, folders, names in os.walk(folder, onerror=failed):
         yield from (Path(parent, name) for name in (*folders, *names))
+
+
+def _raise(err: OSError) -> None:
+    raise err
 
 
 def _path_of(uri: str) -> Path:

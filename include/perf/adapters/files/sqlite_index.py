@@ -16,7 +16,7 @@ from include.perf.adapters.files.sqlite_cache import SqliteCache, change
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import ItemError
 from include.perf.model.text import Clock
-from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.results_store import ResultsStore, folder_uri
 from include.perf.runs.run_index import IndexContents, RunEntry, entry_of
 from include.perf.runs.stage_files import StageFiles
 
@@ -36,6 +36,9 @@ TABLES = (
     "CREATE TABLE left_out (service, scenario, run_id, problem, PRIMARY KEY (service, scenario, run_id))",
     "CREATE TABLE compared (at REAL)",
 )
+
+ODD = ("", "")
+"""Stands for service and scenario of an item that is left out and is no run; its URI takes the place of the run id."""
 
 SHARED_FOR = timedelta(seconds=1)
 """Calls of `SqliteIndex.sync` within this time share one scan."""
@@ -116,6 +119,10 @@ class SqliteIndex:
         query = "dag_id = ? AND dag_run_id = ? ORDER BY service, scenario, started_at"
         return self._found(query, dag_id, dag_run_id)
 
+    def left_out(self) -> Mapping[str, str]:
+        """Return by URI why an item of the store is not in the index."""
+        return self._cache.run(self._left_out)
+
     def _found(self, query: str, *values: str | float) -> tuple[RunEntry, ...]:
         return self._cache.run(lambda connection: self._entries(connection, query, *values))
 
@@ -133,35 +140,50 @@ class SqliteIndex:
         """Update the index and return its content."""
         self._sync(connection)
         (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
+        return IndexContents(runs=runs, left_out=self._left_out(connection))
+
+    def _left_out(self, connection: sqlite3.Connection) -> dict[str, str]:
         rows = connection.execute("SELECT service, scenario, run_id, problem FROM left_out ORDER BY 1, 2, 3")
-        left_out = {
-            self._store.uri_of(service=service, scenario=scenario, run_id=run_id): problem
+        return {
+            run_id
+            if (service, scenario) == ODD
+            else self._store.uri_of(service=service, scenario=scenario, run_id=run_id): problem
             for service, scenario, run_id, problem in rows
         }
-        return IndexContents(runs=runs, left_out=left_out)
 
     def _sync(self, connection: sqlite3.Connection) -> None:
         """Look for new runs in every cell, and once an hour compare all names."""
         now = self._clock()
-        cells = list(self._store.cells())
-        if not _is_due(connection, now):
-            for cell in cells:
-                self._sync_cell(connection, cell, since=_late_names(connection, cell, now=now))
-            return
+        is_due = _is_due(connection, now)
+        odd: dict[str, str] = {}
+        cells = list(self._store.cells(left_out=odd.__setitem__))
         for cell in cells:
-            self._sync_cell(connection, cell, since="")
+            try:
+                since = "" if is_due else _late_names(connection, cell, now=now)
+                self._sync_cell(connection, cell, since=since, odd=odd)
+            except ItemError as err:
+                odd[folder_uri(self._store.root_uri, *_key(cell))] = str(err)
+        known_odd = _odd(connection)
+        if odd.items() - known_odd.items():
+            with change(connection):
+                for where, problem in odd.items():
+                    _leave_out(connection, (*ODD, where), problem)
+        if not is_due:
+            return
         with change(connection):
+            _forget(connection, CellName(*ODD), known_odd.keys() - odd.keys())
             for cell in set(_cells(connection)) - set(cells):
-                _forget(connection, cell, _known(connection, cell, since="").runs)
+                if folder_uri(self._store.root_uri, cell.service) not in odd:  # it cannot be listed, but is there
+                    _forget(connection, cell, _known(connection, cell, since="").runs)
             connection.execute("DELETE FROM compared")
             connection.execute("INSERT INTO compared VALUES (?)", (now.timestamp(),))
 
-    def _sync_cell(self, connection: sqlite3.Connection, cell: CellName, *, since: str) -> None:
+    def _sync_cell(self, connection: sqlite3.Connection, cell: CellName, *, since: str, odd: dict[str, str]) -> None:
         """Compare the names of a cell's runs from ``since`` on, and read the records of new runs.
 
         An unreadable record is tried again when all names are compared.
         """
-        uris = self._store.latest(service=cell.service, scenario=cell.scenario, since=since)
+        uris = self._store.latest(service=cell.service, scenario=cell.scenario, since=since, left_out=odd.__setitem__)
         named = {RunAddress.from_uri(uri).run_id: uri for uri in uris}
         known = _known(connection, cell, since=since)
         settled = known.runs | known.left_out if since else known.runs
@@ -201,8 +223,12 @@ def _leave_out(connection: sqlite3.Connection, key: tuple[str, str, str], proble
     """Store why a record is not in the index, and log it once."""
     query = "SELECT problem FROM left_out WHERE (service, scenario, run_id) = (?, ?, ?)"
     if connection.execute(query, key).fetchone() != (problem,):
-        log.warning("left out of the index: %s", problem)
+        log.warning("left out: %s", problem)
         connection.execute("INSERT OR REPLACE INTO left_out VALUES (?, ?, ?, ?)", (*key, problem))
+
+
+def _odd(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT run_id, problem FROM left_out WHERE (service, scenario) = (?, ?)", ODD))
 
 
 def _forget(connection: sqlite3.Connection, cell: CellName, names: Iterable[str]) -> None:

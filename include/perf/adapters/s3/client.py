@@ -35,6 +35,9 @@ CONNECTIONS = 32
 
 NOT_FOUND = ("404", "NoSuchKey", "NotFound")
 
+ARCHIVED = "InvalidObjectState"
+"""The object is in a storage class without immediate access."""
+
 CONFLICT = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
 """A condition does not hold: another writer was faster."""
 

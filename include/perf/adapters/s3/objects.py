@@ -11,12 +11,15 @@ from typing import IO, TYPE_CHECKING, Any
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from include.perf.adapters.s3.client import CONFLICT, NOT_FOUND, S3Access, client_of, code_of, problem_of
+from include.perf.adapters.s3.client import ARCHIVED, CONFLICT, NOT_FOUND, S3Access, client_of, code_of, problem_of
 from include.perf.adapters.s3.place import S3Place
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError, StoreError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+MAX_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +53,24 @@ class Objects:
         self.place = place
         self._access = access
 
-    def read(self, path: str) -> bytes | None:
-        """Return the content of an object; ``None`` if it does not exist."""
-        version = self.version(path)
-        return None if version is None else version.content
+    def read(self, path: str, *, limit: int = MAX_BYTES) -> bytes | None:
+        """Return the content of an object; ``None`` if it does not exist.
+
+        Raises:
+            ItemError: it has more bytes than ``limit``, or is in an archive.
+        """
+        with self._client("read", path) as client, _none_if_missing() as found:
+            try:
+                answer = client.get_object(**self._address(path))
+            except ClientError as err:
+                if code_of(err) != ARCHIVED:
+                    raise
+                raise ItemError(f"cannot read {self.place.uri_of(path)}: it is in an archive") from err
+            with answer["Body"] as body:
+                found.append(body.read(limit + 1))
+        if found and len(found[0]) > limit:
+            raise ItemError(f"cannot read {self.place.uri_of(path)}: it is larger than {limit // 1024**2} MiB")
+        return found[0] if found else None
 
     def version(self, path: str) -> Version | None:
         """Return the content of an object and its ETag; ``None`` if it does not exist."""

@@ -14,7 +14,17 @@ from include.perf.adapters.s3.place import is_plain
 from include.perf.adapters.s3.scratch_folder import ScratchFolder
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import StoreError
-from include.perf.runs.results_store import RECORD_FILE, SUMMARIES_FOLDER, cell_names, safe_name
+from include.perf.runs.results_store import (
+    RECORD_FILE,
+    SUMMARIES_FOLDER,
+    LeftOut,
+    cell_names,
+    folder_uri,
+    log_left_out,
+    max_bytes,
+    safe_name,
+    usable_names,
+)
 from include.perf.runs.retention import Holding
 
 log = logging.getLogger(__name__)
@@ -33,6 +43,11 @@ class S3Store:
     def __init__(self, objects: Objects, *, wait: Callable[[float], None] = time.sleep) -> None:
         self._objects = objects
         self._wait = wait
+
+    @property
+    def root_uri(self) -> str:
+        """The URI of the store."""
+        return self._objects.place.uri
 
     def create(self, *, service: str, scenario: str, run_id: str) -> str:
         """Create the folder of a run and return its URI.
@@ -62,7 +77,7 @@ class S3Store:
 
     def read(self, uri: str, name: str) -> bytes | None:
         """Return a file of a run; ``None`` if it does not exist."""
-        return self._objects.read(self._path(uri, name))
+        return self._objects.read(self._path(uri, name), limit=max_bytes(name))
 
     def names(self, uri: str) -> frozenset[str]:
         """Return the names of a run's files, including those in subfolders; none if the run does not exist."""
@@ -120,20 +135,23 @@ class S3Store:
             found.path.removesuffix(f"/{RECORD_FILE}")
             for cell in cells
             for found in self._objects.listed(f"{cell.service}/{cell.scenario}")
-            if found.path.count("/") == 3 and found.path.endswith(f"/{RECORD_FILE}")
+            if found.path.count("/") == 3 and found.path.endswith(f"/{RECORD_FILE}") and is_plain(found.path)
         ]
         for path in sorted(records, key=lambda path: path.rpartition("/")[2]):
             yield self._objects.place.uri_of(path)
 
-    def latest(self, *, service: str, scenario: str, since: str = "") -> Iterator[str]:
+    def latest(
+        self, *, service: str, scenario: str, since: str = "", left_out: LeftOut = log_left_out
+    ) -> Iterator[str]:
         """Yield the URIs of a cell's runs, including unfinished ones, latest first."""
-        names = self._objects.folders(f"{service}/{scenario}", since=since)
+        found = self._objects.folders(f"{service}/{scenario}", since=since)
+        names = usable_names(found, below=folder_uri(self.root_uri, service, scenario), left_out=left_out)
         for name in sorted(names, reverse=True):
             yield self.uri_of(service=service, scenario=scenario, run_id=name)
 
-    def cells(self) -> Iterator[CellName]:
+    def cells(self, *, left_out: LeftOut = log_left_out) -> Iterator[CellName]:
         """Yield every cell that has a run, in alphabetical order."""
-        return cell_names(self._objects.folders)
+        return cell_names(self._objects.folders, root=self.root_uri, left_out=left_out)
 
     def _exists(self, path: str) -> bool:
         return any(islice(self._objects.listed(path), 1))

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.scenario.scenario import Scenario
+from include.perf.model.cell import CellName
 from include.perf.model.errors import StoreError
 from include.perf.pipeline.planning.time_plan import time_plan
 from include.perf.runs.dag_run import Overdue
-from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.results_store import ResultsStore, latest_or_none
 from include.perf.runs.stage_files import StageFiles
 
 PATIENCE = timedelta(hours=2)
@@ -49,7 +50,7 @@ def _last_run(scenario: Scenario, catalogue: Catalogue, store: ResultsStore) -> 
     """Return when the last run with a record of a scenario started."""
     moments = []
     for service in catalogue.services_of(scenario):
-        for uri in store.latest(service=service.name, scenario=scenario.name):
+        for uri in latest_or_none(store, CellName(service.name, scenario.name)):
             try:
                 moments.append(StageFiles(store, uri).read_record().started_at)
             except StoreError:

@@ -1,20 +1,29 @@
 """The results store in a folder: its layout, what it refuses, and atomic writes."""
 
+import contextlib
 import errno
 import os
+import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from include.perf.adapters.files.folder_store import FolderStore
+from include.perf.adapters.files.sqlite_index import SqliteIndex
+from include.perf.baselines.history import read_nights
 from include.perf.model import json_files
 from include.perf.model.cell import CellName
-from include.perf.model.errors import ConfigurationError, StoreError
+from include.perf.model.errors import ConfigurationError, ItemError, StoreError
+from include.perf.model.json_files import to_json
+from tests.fakes.clock import FixedClock
 from tests.fakes.failing import raising
+from tests.records import run_record
 from tests.socket_servers import PROJECT
 
 CELL = {"service": "orders-service", "scenario": "brief"}
@@ -306,3 +315,142 @@ def test_a_file_that_cannot_be_removed(store: FolderStore, tmp_path: Path) -> No
     (tmp_path / "results" / CELL["service"] / CELL["scenario"] / "r1" / "requests.csv.gz").mkdir()
     with pytest.raises(StoreError, match=f"^cannot remove requests.csv.gz of {uri}: Is a directory$"):
         store.remove(uri, "requests.csv.gz")
+
+
+# Odd items
+
+
+def _fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(path.parent):
+        listener.bind(path.name)
+
+
+ODD_FILES: dict[str, Callable[[Path], None]] = {
+    "folder": Path.mkdir,
+    "FIFO": _fifo,
+    "socket": _socket,
+    "loop of links": lambda path: path.symlink_to(path),
+    "link to a device": lambda path: path.symlink_to("/dev/zero"),
+    "link to a folder": lambda path: path.symlink_to("/"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD_FILES)
+def test_an_odd_file_in_place_of_a_record(store: FolderStore, tmp_path: Path, kind: str) -> None:
+    """Reading it is an error of this item, at once; the index and the history have all other runs."""
+    good, odd = (replace(run_record(), run_id=f"2026030{day}T063900Z-7f3a") for day in (2, 3))
+    cell = CellName(good.service, good.scenario)
+    uris = [store.create(service=cell.service, scenario=cell.scenario, run_id=run.run_id) for run in (good, odd)]
+    store.write(uris[0], "run.json", to_json(good))
+    ODD_FILES[kind](store.root / cell.service / cell.scenario / odd.run_id / "run.json")
+    with pytest.raises(ItemError, match=r"^cannot read "):
+        store.read(uris[1], "run.json")
+    with pytest.raises(ItemError, match=r"^cannot read "), store.opened(uris[1], "run.json"):
+        pytest.fail("opened an odd file")
+    assert "run.json" not in store.names(uris[1])
+    assert list(store.runs()) == [uris[0]]
+    index = SqliteIndex(tmp_path / "index.sqlite", store=store, clock=lambda: datetime(2026, 4, 1, tzinfo=UTC))
+    index.sync()
+    assert [entry.run_id for entry in index.history(cell)] == [good.run_id]
+    assert list(index.left_out()) == [uris[1]]
+    nights = read_nights(store, service=cell.service, scenario=cell.scenario)
+    assert [night.run.run_id for night in nights] == [good.run_id]
+
+
+PERMISSION_DENIED = PermissionError(errno.EACCES, "Permission denied")
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4], ids=["service", "scenario", "run", "record"])
+def test_an_item_without_permission(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
+    """A folder or file of another user, with umask 077: it is left out and named, and all others are found.
+
+    The tests may run as root, which may read everything, so the refusal is simulated.
+    """
+    good, odd = run_record(), replace(run_record(), service="orders-service", run_id="20260303T063900Z-7f3a")
+    for record in (good, odd):
+        uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
+        store.write(uri, "run.json", to_json(record))
+    denied = Path(*Path(store.root, odd.service, odd.scenario, odd.run_id, "run.json").parts[: depth - 4 or None])
+    scandir, open_file = os.scandir, os.open
+
+    def scan(path: Path) -> object:
+        if Path(path).is_relative_to(denied):
+            raise PERMISSION_DENIED
+        return scandir(path)
+
+    def opened(path: Path, *options: int, **named: int) -> int:
+        if Path(path).is_relative_to(denied):
+            raise PERMISSION_DENIED
+        return open_file(path, *options, **named)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    monkeypatch.setattr(os, "open", opened)
+    index = SqliteIndex(tmp_path / "index.sqlite", store=store, clock=lambda: datetime(2026, 4, 1, tzinfo=UTC))
+    index.sync()
+    assert list(index.latest(runs=1)) == [CellName(good.service, good.scenario)]
+    ((where, problem),) = index.left_out().items()
+    assert where.rstrip("/") == (denied.parent if depth == 4 else denied).as_uri()
+    assert problem.endswith("Permission denied")
+
+
+def test_a_cell_that_cannot_be_listed_for_a_while_stays_in_the_index(
+    store: FolderStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it cannot be read now does not mean that it is gone."""
+    record = run_record()
+    uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
+    store.write(uri, "run.json", to_json(record))
+    clock = FixedClock(datetime(2026, 4, 1, tzinfo=UTC))
+    index = SqliteIndex(tmp_path / "index.sqlite", store=store, clock=clock)
+    index.sync()
+    scandir = os.scandir
+    for denied in (store.root / record.service, store.root / record.service / record.scenario):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                os,
+                "scandir",
+                lambda path, denied=denied: raising(PERMISSION_DENIED)() if Path(path) == denied else scandir(path),
+            )
+            clock.move(3_601)
+            index.sync()
+            assert list(index.left_out()) == [f"{denied.as_uri()}/"]
+        assert [entry.run_id for entry in index.history(CellName(record.service, record.scenario))] == [record.run_id]
+    clock.move(3_601)
+    index.sync()
+    assert index.left_out() == {}
+
+
+def test_a_store_that_is_gone(store: FolderStore, tmp_path: Path) -> None:
+    """It is an error, and not a store without runs: a network folder that is no longer mounted, for example."""
+    uri = finished(store, "r1")
+    store.root.rename(tmp_path / "moved")
+    gone = r"^the results store .*/results is gone; is its file system mounted\?$"
+    for access in (
+        lambda: list(store.cells()),
+        lambda: list(store.latest(**CELL)),
+        lambda: store.read(uri, "run.json"),
+    ):
+        with pytest.raises(StoreError, match=gone) as caught:
+            access()
+        assert not isinstance(caught.value, ItemError)
+
+
+def test_a_name_that_cannot_be_shown(store: FolderStore) -> None:
+    """It is left out and named, with an encoded URI."""
+    finished(store, "r1")
+    for names in (("a\udcffb", "brief", "r1"), ("orders-service", "x\ny", "r1"), ("orders-service", "brief", "r\x07")):
+        store.root.joinpath(*names).mkdir(parents=True)
+    left_out: dict[str, str] = {}
+    assert list(store.cells(left_out=left_out.__setitem__)) == [CellName(**CELL)]
+    assert len(list(store.latest(**CELL, left_out=left_out.__setitem__))) == 1
+    root = store.root_uri
+    assert left_out == {
+        where: f"{where} has characters that cannot be shown"
+        for where in (f"{root}/a%FFb/", f"{root}/orders-service/x%0Ay/", f"{root}/orders-service/brief/r%07/")
+    }

@@ -245,7 +245,7 @@ def test_an_unreadable_record_is_left_out_and_logged_once(
     assert world.synced(after_s=HOUR) == [good.run_id]
     world.new_index().sync()
     (message,) = caplog.messages
-    assert message.startswith(f"left out of the index: {world.uri(broken)}/run.json cannot be read: ")
+    assert message.startswith(f"left out: {world.uri(broken)}/run.json cannot be read: ")
     world.store.write(world.uri(broken), RECORD_FILE, to_json(broken))
     if at_once:
         assert world.index.rebuild().left_out == {}

@@ -1,12 +1,18 @@
 """Runs in an object store with objects of other programs among them."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from include.perf.adapters.files.sqlite_index import SqliteIndex
 from include.perf.adapters.s3.objects import Objects
 from include.perf.adapters.s3.store import S3Store
+from include.perf.baselines.history import read_nights
+from include.perf.model.cell import CellName
+from include.perf.model.json_files import to_json
 from tests.object_stores import files_in
+from tests.records import run_record
 
 
 def test_a_key_that_leads_out_of_the_folder_is_left_out(
@@ -31,3 +37,31 @@ def test_a_key_that_leads_out_of_the_folder_is_left_out(
         assert f"{uri}/{name} is not a valid file name and is left out" in caplog.text
     store.discard(uri)
     assert list(objects.listed("a/b/r1")) == []
+
+
+ODD_KEYS = {
+    "/run.json": "results//",
+    "/brief/r1/run.json": "results//",
+    "orders-service//r1/run.json": "results/orders-service//",
+    "orders-service/brief//run.json": "results/orders-service/brief//",
+    "orders-service/brief/r\u200b1/run.json": "results/orders-service/brief/r%E2%80%8B1/",
+}
+"""By key, the URI that is left out."""
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_a_key_that_is_no_run(objects: Objects, tmp_path: Path, key: str) -> None:
+    """It is left out and named, and all runs are found: an empty name, or one with an invisible character."""
+    store, record = S3Store(objects), run_record()
+    uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
+    store.write(uri, "run.json", to_json(record))
+    store.create(service="orders-service", scenario="brief", run_id="r2")
+    objects.write(key, b"{}")
+    index = SqliteIndex(tmp_path / "index.sqlite", store=store, clock=lambda: datetime(2026, 4, 1, tzinfo=UTC))
+    index.sync()
+    cell = CellName(record.service, record.scenario)
+    assert [entry.run_id for entry in index.history(cell)] == [record.run_id]
+    assert list(index.left_out()) == [f"s3://{objects.place.bucket}/{ODD_KEYS[key]}"]
+    assert len(read_nights(store, service=cell.service, scenario=cell.scenario)) == 1
+    assert list(store.cells()) == [cell, CellName("orders-service", "brief")]
+    assert "orders-service/brief/r2" in next(store.latest(service="orders-service", scenario="brief"))
