@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
-DESCRIPTION = """The command line of Bellwether: ``python -m include.perf``. It needs no Airflow.
+DESCRIPTION = """The command line of Bellwether. It needs no Airflow.
 
-Exit codes: 0 pass (also an improvement, or no baseline yet), 1 regression, 2 wrong use or configuration,
-3 no verdict (invalid, not comparable or skipped).
+exit codes:
+  0  pass (also an improvement, or no baseline yet)
+  1  regression
+  2  wrong use or configuration
+  3  no verdict (invalid, not comparable or skipped)
 """
 
 DEFAULT_PROMETHEUS = "http://localhost:9090"
@@ -35,7 +38,11 @@ class ExecuteCommand(Protocol):
 
 def argument_parser() -> argparse.ArgumentParser:
     """Return the parser. Its result has the name of the ``command`` and, in a group of commands, of the ``action``."""
-    parser = argparse.ArgumentParser(prog="python -m include.perf", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(
+        prog="python -m include.perf",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="log each stage")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_run(commands)
