@@ -4,7 +4,7 @@ Imports of the pipeline stand inside the tasks, so that parsing a DAG file impor
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -101,7 +101,7 @@ def plan_reruns(uris: list[str] | None) -> list[str]:
     if not uris:
         raise AirflowSkipException(NOTHING_PLANNED)
     with airflow_errors():
-        return _night_stages().plan_reruns(uris)
+        return _night_stages(uris).plan_reruns(uris)
 
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
@@ -110,7 +110,7 @@ def compare(uris: list[str] | None) -> list[str]:
     if not uris:
         raise AirflowSkipException(NOTHING_PLANNED)
     with airflow_errors():
-        _night_stages().compare(uris)
+        _night_stages(uris).compare(uris)
     return uris
 
 
@@ -119,7 +119,7 @@ def report(uri: str) -> str:
     """Write the charts, the report and, last, the record."""
     with airflow_errors():
         _label(uri)
-        _night_stages().report(uri)
+        _night_stages([uri]).report(uri)
     return uri
 
 
@@ -194,14 +194,14 @@ def _run_stages(uri: str, *, halted: Callable[[], str | None] | None = None) -> 
     from include.perf.pipeline.run_stages import RunStages
 
     _label(uri)
-    return RunStages(airflow_outside(halted=halted) if halted else airflow_outside())
+    return RunStages(airflow_outside(halted=halted, runs=[uri]) if halted else airflow_outside(runs=[uri]))
 
 
-def _night_stages() -> "NightStages":
+def _night_stages(uris: Sequence[str]) -> "NightStages":
     from bellwether.wiring import airflow_stores
     from include.perf.pipeline.night_stages import NightStages
 
-    return NightStages(airflow_stores())
+    return NightStages(airflow_stores(runs=uris))
 
 
 def _record(uri: str) -> "RunRecord":

@@ -1,7 +1,7 @@
 """The composition root for Airflow: the only place that turns its Connections and Variables into adapters."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,20 +51,24 @@ S3_KEPT_S = 30.0
 """How long a process may still use the connection to the object store after it was changed."""
 
 
-def airflow_stores() -> Stores:
+def airflow_stores(*, runs: Sequence[str] = ()) -> Stores:
     """Return the catalogue, the results and the baselines: enough for a task that only reads and writes records.
+
+    Args:
+        runs: URIs of planned runs, which are continued with the catalogue that they were planned with.
 
     Raises:
         ConfigurationError: the catalogue is wrong.
     """
-    return build_stores(storage(), versions=_versions())
+    return build_stores(storage(), versions=_versions(), runs=runs)
 
 
-def airflow_outside(*, halted: Callable[[], str | None] = halted) -> Outside:
+def airflow_outside(*, halted: Callable[[], str | None] = halted, runs: Sequence[str] = ()) -> Outside:
     """Return everything that a run is measured with, from Airflow's Connections and Variables.
 
     Args:
         halted: returns why no load may run, or ``None``.
+        runs: as in `airflow_stores`.
 
     Raises:
         ConfigurationError: the connection to Prometheus is missing, or the catalogue is wrong.
@@ -78,6 +82,7 @@ def airflow_outside(*, halted: Callable[[], str | None] = halted) -> Outside:
         pool=airflow_pool,
         production_metrics=_production_prometheus,
         versions=_versions(),
+        runs=runs,
     )
 
 

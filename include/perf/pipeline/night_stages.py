@@ -14,6 +14,7 @@ from include.perf.model.errors import collected
 from include.perf.pipeline.outside import Stores
 from include.perf.pipeline.planning.request import RunRequest, specs_for
 from include.perf.pipeline.planning.time_plan import in_turn, refusal, reruns_of, run_length
+from include.perf.runs.kept_catalogue import KeptCatalogue, kept_for
 from include.perf.runs.planned_run import PlannedRun, planned_run
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.spec import RunSpec
@@ -97,9 +98,18 @@ class NightStages:
     def _create(self, spec: RunSpec) -> str:
         """Create the folder of a run and return its URI."""
         uri = self.stores.results.create(service=spec.service, scenario=spec.scenario, run_id=spec.run_id)
+        self._files(uri).catalogue.write(self._kept_for(spec))
         self._files(uri).spec.write(spec)
         log.info("%s %s %s planned: %s", spec.service, spec.scenario, spec.run_id, uri)
         return uri
+
+    def _kept_for(self, spec: RunSpec) -> KeptCatalogue:
+        """Return what a run is planned with; a re-run is planned with the same as the run that it repeats."""
+        results, kept = self.stores.results, None
+        if spec.rerun_of is not None:
+            repeated = results.uri_of(service=spec.service, scenario=spec.scenario, run_id=spec.rerun_of)
+            kept = self._files(repeated).catalogue.read()
+        return kept or kept_for(spec, self.stores.catalogue)
 
     def _run(self, uri: str) -> PlannedRun:
         return planned_run(self._files(uri).read_spec(), self.stores.catalogue)

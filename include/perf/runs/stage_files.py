@@ -10,6 +10,7 @@ from include.perf.model.cell import RunAddress
 from include.perf.model.errors import ItemError, StoreError
 from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.figures import LoadFigures, ServerFigures
+from include.perf.runs.kept_catalogue import KeptCatalogue
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import PRODUCTION_FILE, RECORD_FILE, SERVER_SERIES_FILE, ResultsStore
 from include.perf.runs.spec import ReservationRequest, RunSpec
@@ -135,6 +136,7 @@ class StageFiles:
 
     Attributes:
         spec: the request for the run.
+        catalogue: what the run was planned with; missing in runs of earlier versions.
         fingerprint: what the run was made of.
         end: why the run could not continue.
         load: what the load generator measured.
@@ -151,6 +153,7 @@ class StageFiles:
         self._store = store
         self.uri = uri
         self.spec = StageFile(store, uri, SPEC_FILE, RunSpec)
+        self.catalogue = StageFile(store, uri, "stage-catalogue.json", KeptCatalogue)
         self.fingerprint = StageFile(store, uri, "stage-fingerprint.json", FingerprintParts)
         self.end = StageFile(store, uri, "stage-ended.json", EarlyEnd)
         self.load = StageFile(store, uri, "stage-load.json", LoadFigures)

@@ -173,7 +173,7 @@ def test_files_that_cannot_be_stored_stay_on_the_machine(shared: Platform, proxy
     left = Path(str(caught.value).rpartition("the files are still in ")[2])
     assert (left / "timeseries.csv").read_bytes() == b"second\n1\n"
     proxy.fault = None
-    assert shared.store.names(uri) == {"stage-spec.json"}
+    assert shared.store.names(uri) == {"stage-spec.json", "stage-catalogue.json"}
     for path in left.iterdir():
         path.unlink()
     left.rmdir()

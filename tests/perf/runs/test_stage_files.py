@@ -21,6 +21,7 @@ from tests.stages import BESIDE, DOWN, FIGURES, SCRAPED, SPEC, planned
 
 STAGE_FILES = (
     "stage-spec.json",
+    "stage-catalogue.json",
     "stage-fingerprint.json",
     "stage-ended.json",
     "stage-load.json",

@@ -4,10 +4,11 @@ What Airflow keeps in Connections and Variables comes in through arguments.
 """
 
 import importlib.metadata
+import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from include.perf import __version__
@@ -19,29 +20,38 @@ from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.adapters.http.http_target import HttpTarget, resolve
 from include.perf.adapters.wiring.prometheus_access import production_prometheus
 from include.perf.adapters.wiring.storage import Storage
+from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.reading import read_catalogue
 from include.perf.load.wire import Credentials
 from include.perf.measure.metrics_source import MetricsSource
+from include.perf.model.errors import CatalogueError, ItemError
 from include.perf.model.text import utc_now
-from include.perf.model.yaml_entries import PROJECT_ROOT
+from include.perf.model.yaml_entries import PROJECT_ROOT, default_folder
 from include.perf.monitoring.cell_status import Sources
 from include.perf.monitoring.rule_limits import LIMITS_FILE, RuleLimits, read_limits
 from include.perf.pipeline.outside import Outside, Stores
 from include.perf.reporting.charts.charts import MatplotlibCharts
+from include.perf.runs.kept_catalogue import kept_catalogue
+from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.stage_files import StageFiles
+
+log = logging.getLogger(__name__)
 
 
-def build_stores(storage: Storage, *, versions: Mapping[str, str] | None = None) -> Stores:
+def build_stores(storage: Storage, *, versions: Mapping[str, str] | None = None, runs: Sequence[str] = ()) -> Stores:
     """Return the catalogue, the results and the baselines that the environment names.
 
     Args:
+        runs: URIs of planned runs, which are continued with the catalogue that they were planned with.
         versions: versions to put into each record, in addition to those of Bellwether, Locust, Python and the system.
 
     Raises:
         ConfigurationError: the catalogue or an address is wrong.
     """
+    results = storage.results()
     return Stores(
-        catalogue=read_catalogue(),
-        results=storage.results(),
+        catalogue=_catalogue_of(runs, results),
+        results=results,
         baselines=storage.baselines(),
         charts=MatplotlibCharts(),
         clock=utc_now,
@@ -59,6 +69,7 @@ def build_outside(
     pool: Callable[[], LocustPool | None] = environment_pool,
     production_metrics: Callable[[], MetricsSource | None] = production_prometheus,
     versions: Mapping[str, str] | None = None,
+    runs: Sequence[str] = (),
 ) -> Outside:
     """Return everything that a run is measured with.
 
@@ -68,13 +79,13 @@ def build_outside(
         annotations: returns where loads are announced, or ``None``; called only when a load begins or ends.
         pool: returns the Locust workers on other machines; ``None`` if this machine sends the load.
         production_metrics: returns the Prometheus that watches production; ``None`` if it is ``metrics``.
-        versions: as in `build_stores`.
+        versions, runs: as in `build_stores`.
 
     Raises:
         ConfigurationError: as `build_stores`.
     """
     return Outside(
-        stores=build_stores(storage, versions=versions),
+        stores=build_stores(storage, versions=versions, runs=runs),
         metrics=metrics,
         generator=LocustGenerator(credentials=credentials, pool=pool),
         target=HttpTarget(credentials=credentials),
@@ -85,6 +96,23 @@ def build_outside(
         observers=(storage.load_log(), AnnotationWebhook(annotations)),
         production_metrics=production_metrics,
     )
+
+
+def _catalogue_of(runs: Sequence[str], results: ResultsStore) -> Catalogue:
+    """Return the catalogue that runs were planned with; the current one for none, and for runs that kept none."""
+    try:
+        kept = [content for uri in runs if (content := StageFiles(results, uri).catalogue.read()) is not None]
+    except ItemError as err:  # for example after an update of Bellwether
+        log.warning("the current catalogue is used: %s", err)
+        kept = []
+    if not runs or len(kept) < len(runs):
+        return read_catalogue()
+    current: Catalogue | None = None
+    try:
+        current = read_catalogue()
+    except CatalogueError as err:
+        log.warning("runs in flight continue with the catalogue that they were planned with: %s", err)
+    return kept_catalogue(kept, folder=default_folder(), current=current)
 
 
 def halt_file() -> HaltFile:

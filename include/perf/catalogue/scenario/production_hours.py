@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Self, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from include.perf.catalogue.scenario.market_hours import MarketHours, Weekday
 from include.perf.catalogue.scenario.schedule import WEEK, title_of
@@ -83,6 +83,8 @@ class ClockHours(Entry):
         end: ``to`` in the YAML file.
         weekdays: local weekdays that count, except holidays.
     """
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     begin: Annotated[TimeOfDay, Field(alias="from")]
     end: Annotated[TimeOfDay, Field(alias="to")]
