@@ -24,6 +24,13 @@ END_OF_HEAD = b"\r\n\r\n"
 MAX_BYTES = 64 * 1024 * 1024
 """Size of one answer with its head; an endless answer must not exhaust the generator's memory."""
 
+MAX_TOTAL_BYTES = 256 * 1024 * 1024
+"""Size of all unfinished answers together: a hostile service may send a long one on every connection."""
+
+MAX_HEAD_BYTES = 256 * 1024
+MAX_FIELDS = 1000
+"""Fields of the heads and the trailer of one answer; every field takes far more memory than its bytes."""
+
 CACHED_HEADS = 256
 """Within a second most answers of a service share a few heads."""
 
@@ -91,8 +98,38 @@ def _is_kept(fields: bytes) -> bool:
     return mentions == 0 or (mentions == 1 and KEEP_ALIVE in fields + b"\r\n")
 
 
+class AnswersInFlight:
+    """Counts the bytes of the unfinished answers of a process, and limits their total."""
+
+    def __init__(self, limit: int = MAX_TOTAL_BYTES) -> None:
+        self._limit = limit
+        self.bytes_held = 0
+
+    def take(self, count: int) -> None:
+        """Count bytes that were received.
+
+        Raises:
+            UnusableAnswer: all unfinished answers together are too long.
+        """
+        if self.bytes_held + count > self._limit:
+            raise UnusableAnswer(f"the unfinished answers together have more than {self._limit:,} bytes")
+        self.bytes_held += count
+
+    def release(self, count: int) -> None:
+        """Stop counting the bytes of an answer that has ended."""
+        self.bytes_held -= count
+
+
+IN_FLIGHT = AnswersInFlight()
+
+
 class _OneAnswer(HTTPResponse):
-    """The parser of geventhttpclient, made to reject a second answer in the same packet."""
+    """The parser of geventhttpclient, made to reject a second answer in the same packet, and too many fields."""
+
+    def _on_header_field(self, string: str) -> None:
+        super()._on_header_field(string)
+        if self._header_position > MAX_FIELDS:
+            raise HTTPProtocolViolationError(f"the answer has more than {MAX_FIELDS:,} fields")
 
     def _on_message_begin(self) -> None:
         if self.message_complete and not self._is_interim:
@@ -104,27 +141,37 @@ class _OneAnswer(HTTPResponse):
         self._is_interim = self.get_code() < 200
 
 
-def read_answer(data: bytes, *, method: str, more: Callable[[], bytes]) -> Answer:
+def read_answer(
+    data: bytes, *, method: str, more: Callable[[], bytes], in_flight: AnswersInFlight = IN_FLIGHT
+) -> Answer:
     """Read an answer of any kind.
 
     Args:
         data: its first bytes.
         more: returns the next bytes, empty when the server has closed.
+        in_flight: counts the bytes of this answer until it has ended.
 
     Raises:
-        HTTPParseError: this is not HTTP.
-        UnusableAnswer: the server closed before the answer was complete, or the answer is too long.
+        HTTPParseError: this is not HTTP, or it has too many fields.
+        UnusableAnswer: the server closed before the answer was complete, or the answer is too long, alone or together
+            with the other unfinished ones.
     """
     response = _OneAnswer(method=method)
     length = 0
-    while True:
-        response.feed(data)
-        length += len(data)
-        if length > MAX_BYTES:
-            raise UnusableAnswer(f"the answer has more than {MAX_BYTES:,} bytes")
-        # After an interim answer (1xx) the final one follows.
-        if response.message_complete and response.get_code() >= 200:
-            return Answer(response.get_code(), bytes(response._body_buffer), keeps=not response.should_close())
-        if not data:
-            raise UnusableAnswer("the server closed the connection before the answer was complete")
-        data = more()
+    try:
+        while True:
+            in_flight.take(len(data))
+            length += len(data)
+            response.feed(data)
+            if length > MAX_BYTES:
+                raise UnusableAnswer(f"the answer has more than {MAX_BYTES:,} bytes")
+            if length > MAX_HEAD_BYTES and not response.headers_complete:
+                raise UnusableAnswer(f"the head of the answer has more than {MAX_HEAD_BYTES:,} bytes")
+            # After an interim answer (1xx) the final one follows.
+            if response.message_complete and response.get_code() >= 200:
+                return Answer(response.get_code(), bytes(response._body_buffer), keeps=not response.should_close())
+            if not data:
+                raise UnusableAnswer("the server closed the connection before the answer was complete")
+            data = more()
+    finally:
+        in_flight.release(length)

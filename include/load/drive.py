@@ -17,7 +17,7 @@ from gevent.event import Event
 
 from include.load.alarm import make_alarm
 from include.load.connection import Connection
-from include.load.outcome import FAILURES, Outcome, RequestTimeout, failure, is_own_fault, own_fault
+from include.load.outcome import FAILURES, Outcome, RequestTimeout, example_of, failure, is_own_fault, own_fault
 from include.load.pacer import Pacer
 from include.load.poller import Poller
 from include.load.processor import ProcessorClock, ProcessorUse
@@ -71,6 +71,7 @@ class Drive:
         self._plan = plan
         self._endpoints = endpoints
         self._log = log
+        log.on_behind = self._stop_at_fault
         self._poller = poller
         weights = [endpoint.weight for endpoint in endpoints]
         arrivals = schedule(plan.load, weights, worker=worker, workers=plan.workers)
@@ -193,7 +194,7 @@ class Drive:
         error = requests.check(answer.status, answer.body)
         if error is None:
             return Outcome(answer.status, len(answer.body))
-        return Outcome(answer.status, len(answer.body), error, answer.body.decode("utf-8", errors="replace"))
+        return Outcome(answer.status, len(answer.body), error, example_of(answer.body))
 
     def _release(self, due: Due, lag_s: float) -> None:
         if due.is_measured and not self.is_measuring:

@@ -31,6 +31,10 @@ OWN_FAULTS = {
 invalid."""
 
 
+EXAMPLE_BYTES = 16 * 1024
+"""How much of a wrong answer is kept until its example is masked and shortened: rows wait in memory with their text."""
+
+
 class RequestTimeout(Exception):
     """A request has no complete answer within its time limit; thrown into the greenlet that waits for it."""
 
@@ -61,6 +65,11 @@ def failure(err: Exception, *, timeout_s: float) -> Outcome:
         case OSError():
             return Outcome(error=_kind(err), example=_message(err))
     raise TypeError(f"{err!r} is no failure of a request")
+
+
+def example_of(body: bytes) -> str:
+    """Return the beginning of a wrong answer as text."""
+    return body[:EXAMPLE_BYTES].decode("utf-8", errors="replace")
 
 
 def _kind(err: OSError) -> str:

@@ -1,11 +1,13 @@
 """The raw record: one row per request, written during the load and readable after the process was killed."""
 
+import errno
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import IO, NamedTuple
 
 from gevent import get_hub
 
+from include.load.outcome import EXAMPLE_BYTES
 from include.perf.load.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED
 from include.perf.model.histogram import Histogram
 from include.perf.model.text import Mask
@@ -16,6 +18,15 @@ BATCH_ROWS = 25
 cache by the next request; a second's worth at once would delay the schedule."""
 
 EXAMPLE_LENGTH = 300
+MAX_EXAMPLES = 500
+"""A hostile service may answer with hundreds of different statuses."""
+
+LONGEST_FORM = 6
+"""How many characters a character of a secret has in its longest encoding, ``\\u002f``."""
+
+MAX_UNWRITTEN_BYTES = 64 * 1024 * 1024
+"""Compressed rows that may wait for a disk that does not take them; then the load ends."""
+
 UNANSWERED = (TIMED_OUT, UNFINISHED)
 """The failures that count towards latency, as in `include.perf.measure.measurement`."""
 
@@ -43,6 +54,10 @@ class RequestRow(NamedTuple):
     example: str = ""
 
 
+def _raise(err: Exception) -> None:
+    raise err
+
+
 class RequestLog:
     """Writes ``requests.csv.gz``: compresses rows as they are added and flushes them to the kernel once a second.
 
@@ -59,6 +74,7 @@ class RequestLog:
         rows, failed: rows written so far, and those with an error; up to date after a flush.
         latencies: of the rows since the histogram was last taken; failures that were answered do not count.
         examples: the first failed answer of a kind, by ``<endpoint> <kind>``.
+        on_behind: called with an error when too many rows wait for the disk.
     """
 
     def __init__(self, file: IO[bytes], *, has_header: bool = True, secrets: Iterable[str] = ()) -> None:
@@ -67,7 +83,11 @@ class RequestLog:
         self._compressed = [
             self._compressor.compress(",".join(REQUEST_COLUMNS).encode() + b"\n" if has_header else b"")
         ]
+        secrets = tuple(secrets)
         self._masked = Mask(secrets)
+        self._longest_secret = LONGEST_FORM * max(map(len, secrets), default=0)
+        self._unwritten = 0
+        self.on_behind: Callable[[Exception], object] = _raise
         self._pending: list[RequestRow] = []
         self.started_at = 0.0
         self.rows = 0
@@ -98,24 +118,37 @@ class RequestLog:
             )
             if error:
                 self.failed += 1
-                self._keep_example(f"{endpoint} {error}", example)
+                self._keep_example(f"{endpoint} {error}", example, is_cut=size > EXAMPLE_BYTES)
             if not error or error in UNANSWERED:
                 self.latencies.add(latency_s)
         self.rows += len(lines)
         self._pending.clear()
-        self._compressed.append(self._compressor.compress("".join(lines).encode()))
+        self._add(self._compressor.compress("".join(lines).encode()))
+        if self._unwritten > MAX_UNWRITTEN_BYTES:
+            self.on_behind(OSError(errno.ENOSPC, "the disk does not take the rows of the record"))
 
-    def _keep_example(self, name: str, example: str) -> None:
-        """Keep the first example of a name, masked: a server may repeat a secret in its answer."""
-        if name not in self.examples:
-            self.examples[name] = self._masked(example)[:EXAMPLE_LENGTH]
+    def _add(self, data: bytes) -> None:
+        self._compressed.append(data)
+        self._unwritten += len(data)
+
+    def _keep_example(self, name: str, example: str, *, is_cut: bool) -> None:
+        """Keep the first example of a name, masked: a server may repeat a secret in its answer.
+
+        Args:
+            is_cut: whether the text may end within a secret, which is then not recognised; its end is left out.
+        """
+        if name in self.examples or len(self.examples) >= MAX_EXAMPLES:
+            return
+        masked = self._masked(example)
+        self.examples[name] = masked[: -self._longest_secret or None if is_cut else None][:EXAMPLE_LENGTH]
 
     def flush(self) -> None:
         """Hand all rows so far to the kernel, in a thread: a slow disk must not delay the schedule."""
         self._digest()
-        self._compressed.append(self._compressor.flush(zlib.Z_SYNC_FLUSH))
+        self._add(self._compressor.flush(zlib.Z_SYNC_FLUSH))
         data = b"".join(self._compressed)
         self._compressed.clear()
+        self._unwritten = 0
         get_hub().threadpool.apply(self._write, (data,))
 
     def _write(self, data: bytes) -> None:

@@ -9,7 +9,8 @@ from typing import IO, Any
 import gevent
 import pytest
 
-from include.load.record import BATCH_ROWS, EXAMPLE_LENGTH, RequestLog, RequestRow
+from include.load.outcome import EXAMPLE_BYTES, example_of
+from include.load.record import BATCH_ROWS, EXAMPLE_LENGTH, MAX_EXAMPLES, RequestLog, RequestRow
 from include.perf.load.load_plan import REQUEST_COLUMNS
 from include.perf.measure.request_rows import read_requests
 from include.perf.model.histogram import Histogram
@@ -253,3 +254,42 @@ def test_a_killed_process_leaves_every_flushed_row(path: Path) -> None:
     assert len(read_requests(path)) == 1000
     with pytest.raises(zlib.error):
         zlib.decompress(path.read_bytes(), 31)
+
+
+def test_the_number_of_examples_is_limited(path: Path) -> None:
+    """A service that answers each request with another status fills no memory."""
+    log = RequestLog(path.open("wb"))
+    for number in range(MAX_EXAMPLES + 50):
+        log.add(row(1, status=number, error=f"HTTP {number}", example="busy"))
+    log.close()
+    assert (len(log.examples), log.failed) == (MAX_EXAMPLES, MAX_EXAMPLES + 50)
+
+
+def test_a_secret_that_an_example_is_cut_in_is_not_kept(path: Path) -> None:
+    """Half a secret is not recognised; after masking, it could stand among the first characters."""
+    secret = "s3cret-" + "x" * 1000
+    body = (f"{secret} " * 40).encode()
+    log = RequestLog(path.open("wb"), secrets=[secret])
+    log.add(row(1, status=500, error="HTTP 500", example=example_of(body), size=len(body)))
+    log.add(row(2, status=501, error="HTTP 501", example=f"not cut {secret}", size=len(secret) + 8))
+    log.close()
+    assert len(body) > EXAMPLE_BYTES
+    assert "s3cret" not in "".join(log.examples.values())
+    assert log.examples["orders HTTP 501"] == "not cut ***"
+
+
+def test_rows_that_the_disk_does_not_take_are_limited(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a flush hangs, rows wait in memory; the load ends when they are too many."""
+    monkeypatch.setattr("include.load.record.MAX_UNWRITTEN_BYTES", 1000)
+    log = RequestLog(path.open("wb"))
+    problems: list[Exception] = []
+    log.on_behind = problems.append
+    for number in range(10 * BATCH_ROWS):
+        log.add(row(number))
+        if number % BATCH_ROWS == 0:
+            log.flush()
+    assert problems == []
+    for number in range(10_000):
+        log.add(row(number * 7919 % 10_007))
+    assert {str(problem) for problem in problems} == {"[Errno 28] the disk does not take the rows of the record"}
+    log.close()

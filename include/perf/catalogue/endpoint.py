@@ -5,8 +5,9 @@ field with its type; placeholders in a longer string (``"$instrument daily"``) a
 sign.
 
 Expectations: a wrong response is a failed request. There are few kinds, because they are counted: ``HTTP <status>``,
-``wrong answer: not JSON`` and ``wrong answer: <path>``. A path names a value in the JSON by keys separated by dots,
-``order.status``; a number is an index in a list, ``executions.0.price``. Keys that contain a dot cannot be named.
+``wrong answer: not JSON``, ``wrong answer: too long`` and ``wrong answer: <path>``. A path names a value in the JSON by
+keys separated by dots, ``order.status``; a number is an index in a list, ``executions.0.price``. Keys that contain a
+dot cannot be named.
 
 The load process checks every response: the body is parsed only if needed, and checks are compiled once. A body of 200
 bytes then takes about 3 µs; longer bodies take longer.
@@ -96,6 +97,11 @@ SUCCESSFUL = range(200, 300)
 WRONG_ANSWER = "wrong answer"
 
 NOT_JSON = f"{WRONG_ANSWER}: not JSON"
+
+TOO_LONG = f"{WRONG_ANSWER}: too long"
+
+MAX_JSON_BYTES = 8 * 1024 * 1024
+"""Longer bodies are not parsed: a document takes up to twenty times the memory of its text."""
 
 _PATH = re.compile(r"[A-Za-z0-9_@$-]+(\.[A-Za-z0-9_@$-]+)*")
 
@@ -212,6 +218,8 @@ def _rule(path: str, right: tuple[Scalar, ...] | None) -> _Rule:
 
 
 def _first_wrong(body: bytes, rules: Sequence[_Rule]) -> str | None:
+    if len(body) > MAX_JSON_BYTES:
+        return TOO_LONG
     try:
         document = from_json(body)  # twice as fast as json; deep nesting raises ValueError, too
     except ValueError:
