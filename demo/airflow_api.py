@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ USER = "admin"
 VIEWER = "viewer"
 """May see everything and change nothing."""
 TIMEOUT_S = 30.0
+TRIES = 3
+DATABASE_ERROR = "Database error"
+"""Airflow's reason for a 500 when SQLite stayed locked. The transaction was rolled back, so a retry is safe."""
 POLL_EVERY_S = 1.5
 FINISHED = ("success", "failed")
 
@@ -49,12 +53,15 @@ class AirflowApi:
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Call ``/api/v2<path>`` and return the answer's document.
+        """Call ``/api/v2<path>`` and return the answer's document; retry while the database is locked.
 
         Raises:
             requests.HTTPError: Airflow refused; the message holds its answer.
         """
-        answer = self._session.request(method, f"{self._url}/api/v2{path}", json=body, timeout=TIMEOUT_S)
+        for _ in range(TRIES):
+            answer = self._session.request(method, f"{self._url}/api/v2{path}", json=body, timeout=TIMEOUT_S)
+            if not _is_database_error(answer):
+                break
         if not answer.ok:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:500]}", response=answer)
         return answer.json() if answer.content else None
@@ -108,6 +115,10 @@ class AirflowApi:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}?map_index={map_index}"
         content = self.call("GET", path)["content"]
         return "\n".join(_log_text(line) for line in content)
+
+
+def _is_database_error(answer: requests.Response) -> bool:
+    return answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR and DATABASE_ERROR in answer.text
 
 
 def _log_text(line: Any) -> str:

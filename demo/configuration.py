@@ -131,8 +131,10 @@ def _airflow_settings(stack: Stack) -> dict[str, str]:
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{USER}:admin,{VIEWER}:viewer",
         "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "CORE__PARALLELISM": "8",
-        # SQLite has one writer at a time; on a busy machine, the default time-out of 5 s is too short
-        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{stack.airflow_home / 'airflow.db'}?timeout=60",
+        # SQLite has one writer at a time; on a busy machine, the default time-out of 5 s is too short. But the API
+        # server blocks its event loop until it can log a change by a user, while the transaction of a starting task
+        # may need that loop to commit. Only the time-out resolves this, before the task gives up.
+        "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{stack.airflow_home / 'airflow.db'}?timeout=15",
         "CORE__EXECUTION_API_SERVER_URL": f"{stack.airflow_url}/execution/",
         "API__HOST": HOST,
         "API__PORT": str(stack.airflow),
