@@ -49,7 +49,8 @@ class HistoryCommands:
         service = read_catalogue().service(options.service).name
         index = self.index()
         index.sync()
-        runs = [run for run in index.history(CellName(service, options.scenario)) if run.rerun_of is None]
+        cell = CellName(service, options.scenario)
+        runs = [run for run in index.history(cell) if run.rerun_of is None]
         latest = runs[-options.runs :] if options.runs > 0 else []
         if options.json:
             console.print(TypeAdapter(list[RunEntry]).dump_json(latest, indent=2).decode())
@@ -57,13 +58,15 @@ class HistoryCommands:
             console.print(_table(latest))
         else:
             console.print(f"there are no finished runs of {service} under {options.scenario}")
+        for problem in index.left_out([cell]).values() if not options.json else ():
+            console.print(f"left out: {problem}", markup=False, highlight=False, soft_wrap=True)
         return 0
 
     def _rebuild(self, _: argparse.Namespace, console: Console) -> int:
         contents = self.index().rebuild()
         console.print(f"rebuilt the index: {counted(contents.runs, 'run')}")
         for problem in contents.left_out.values():
-            console.print(f"  - left out: {problem}")
+            console.print(f"  - left out: {problem}", markup=False, highlight=False, soft_wrap=True)
         return INCOMPLETE if contents.left_out else 0
 
     def _prune(self, options: argparse.Namespace, console: Console) -> int:

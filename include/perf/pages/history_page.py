@@ -4,7 +4,7 @@ The charts get their data as short JSON arrays: times in seconds since 1970, val
 versions, which seldom change, are given only where they change.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -68,6 +68,7 @@ class HistoryPage:
         chosen: a key of `RANGES`.
         page, pages: of the table, from 1; the latest runs are on page 1.
         data: of the charts, see `history_chart`.
+        left_out: why items of the results store are left out, in sentences that name them.
     """
 
     cell: CellName
@@ -82,6 +83,7 @@ class HistoryPage:
     page: int
     pages: int
     data: dict[str, Any]
+    left_out: tuple[str, ...] = ()
 
 
 def since_of(chosen: str, *, now: datetime) -> datetime | None:
@@ -99,12 +101,14 @@ def history_page(
     chosen: str,
     page: int,
     now: datetime,
+    left_out: Collection[str] = (),
 ) -> HistoryPage:
     """Return the history of a cell.
 
     Args:
         entries: runs and re-runs in the chosen range, oldest first.
         page: of the table; clamped to the pages that exist.
+        left_out: why items of the results store are left out.
     """
     pages = max(1, -(-len(entries) // ROWS))
     page = min(max(page, 1), pages)
@@ -124,6 +128,7 @@ def history_page(
         page=page,
         pages=pages,
         data=history_chart(entries, book.silences, cell=cell),
+        left_out=tuple(left_out),
     )
 
 

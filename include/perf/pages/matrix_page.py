@@ -87,6 +87,7 @@ class MatrixPage:
         not_run: the number of cells without a run.
         wanted: the verdict to filter by; ``None`` for no filter.
         environments: of the latest runs.
+        left_out: why items of the results store are left out, in sentences that name them.
     """
 
     total: int
@@ -97,6 +98,7 @@ class MatrixPage:
     scenarios: tuple[str, ...]
     rows: tuple[MatrixRow, ...]
     problems: tuple[OpenProblem, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -114,6 +116,7 @@ def matrix_page(
     book: AlertBook,
     now: datetime,
     wanted: Verdict | None = None,
+    left_out: Collection[str] = (),
 ) -> MatrixPage:
     """Return the matrix of the cells that the viewer may see.
 
@@ -121,6 +124,7 @@ def matrix_page(
         names: in the order of the catalogue.
         runs: the recent runs of each cell, oldest first.
         wanted: show only cells with this verdict.
+        left_out: why items of the results store are left out.
     """
     problems = open_problems(book, may_read={name.scenario for name in names}.__contains__, now=now)
     cells = {name: _cell(name, runs.get(name, ()), problems=problems, book=book, now=now) for name in names}
@@ -136,6 +140,7 @@ def matrix_page(
         scenarios=scenarios,
         rows=_rows(cells, scenarios, wanted),
         problems=problems,
+        left_out=tuple(left_out),
     )
 
 

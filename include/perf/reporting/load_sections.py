@@ -31,7 +31,7 @@ def load_section(record: RunRecord) -> Section:
     """Return the section about requested and achieved load."""
     load = record.load
     achieved = format_value(load.achieved_rate_rps, Unit.REQUESTS_PER_SECOND)
-    if load.achieved_rate_rps is not None:
+    if load.achieved_rate_rps is not None and load.requested_rate_rps:
         achieved += f" ({load.achieved_rate_rps / load.requested_rate_rps * 100:.1f} %)"
     rows = (
         ("Requested rate", requested_rate(load)),

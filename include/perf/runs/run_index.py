@@ -6,10 +6,11 @@ Verdicts never depend on it.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from urllib.parse import unquote
 
 from include.perf.model.bounds import Amount, Change, Count, Moment, Name
 from include.perf.model.cell import CellName
@@ -118,8 +119,12 @@ class RunIndex(Protocol):
             StoreError: the results store cannot be read.
         """
 
-    def left_out(self) -> Mapping[str, str]:
-        """Return by URI why an item of the results store is not in the index, as a sentence that names it."""
+    def left_out(self, cells: Collection[CellName] | None = None) -> Mapping[str, str]:
+        """Return by URI why an item of the results store is not in the index, as a sentence that names it.
+
+        Args:
+            cells: only items of these cells, and items whose names belong to no cell; by default all items.
+        """
 
     def latest(self, *, runs: int, measured_only: bool = False) -> Mapping[CellName, tuple[RunEntry, ...]]:
         """Return the latest runs of each cell, oldest first, without re-runs.
@@ -137,6 +142,22 @@ class RunIndex(Protocol):
 
     def of_dag_run(self, dag_id: str, dag_run_id: str) -> tuple[RunEntry, ...]:
         """Return the runs of a DAG run by cell, then oldest first, including re-runs."""
+
+
+def is_of_cells(uri: str, *, root: str, cells: Collection[CellName]) -> bool:
+    """Return whether an item of the store belongs to one of the cells, to a service of theirs, or to no possible cell.
+
+    Args:
+        uri: of a run, or of the folder of a cell or service, with a final slash.
+        root: the URI of the store.
+    """
+    path = uri.removeprefix(f"{root.rstrip('/')}/").removesuffix("/")
+    service, scenario, *_ = *map(unquote, path.split("/")), None
+    if not service or not service.isprintable():
+        return True
+    if not scenario or not scenario.isprintable():
+        return service in {cell.service for cell in cells}
+    return CellName(service, scenario) in cells
 
 
 def entry_of(record: RunRecord, uri: str) -> RunEntry:

@@ -43,6 +43,7 @@ def show_matrix(request: Request, verdict: str = "") -> Response:
         book=site.alerts.read(),
         now=site.clock(),
         wanted=Verdict(verdict) if verdict in set(Verdict) else None,
+        left_out=site.index.left_out(cells).values(),
     )
     response = page_response(request, "matrix", page)
     response.background = BackgroundTask(_read_ahead, site)
@@ -76,6 +77,7 @@ def show_history(
         chosen=chosen,
         page=page,
         now=now,
+        left_out=site.index.left_out([cell]).values(),
     )
     return page_response(request, "history", shown)
 

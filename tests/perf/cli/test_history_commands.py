@@ -108,6 +108,19 @@ def test_a_cell_without_runs(shell: Shell) -> None:
         shell("history", "list", "--service", "nobody", "--scenario", "market_open")
 
 
+def test_what_is_left_out_of_a_cell_is_listed(shell: Shell) -> None:
+    """Below the runs; of no other cell, and not among the data for other tools."""
+    shell.add(0)
+    odd, other = shell.add(1), shell.add(2, service="orders-service")
+    for uri in (odd, other):
+        shell.store.write(uri, RECORD_FILE, b"[]")
+    *_, last = shell("history", "list", *CELL).splitlines()
+    assert last.startswith(f"left out: {odd}/run.json cannot be read: ")
+    assert other not in shell("history", "list", *CELL)
+    (run,) = json.loads(shell("history", "list", *CELL, "--json"))
+    assert run["run_id"] == "run-0"
+
+
 def test_the_index_is_rebuilt(shell: Shell) -> None:
     """The output has the number of runs and the damaged records; those also change the exit code."""
     uri = shell.add(0)

@@ -56,8 +56,10 @@ def pages() -> dict[str, Any]:
     side = ComparedRun(entry=ENTRY, record=RECORD, series=None, spread=None)
     runs: tuple[RunEntry, ...] = (ENTRY,)
     return {
-        "matrix": matrix_page((CELL,), {CELL: runs}, book=BOOK, now=NOW),
-        "history": history_page(CELL, runs, baseline=entry, book=BOOK, chosen="all", page=1, now=NOW),
+        "matrix": matrix_page((CELL,), {CELL: runs}, book=BOOK, now=NOW, left_out=[HOSTILE] * 11),
+        "history": history_page(
+            CELL, runs, baseline=entry, book=BOOK, chosen="all", page=1, now=NOW, left_out=[HOSTILE]
+        ),
         "run": run_page(RECORD, ENTRY, history=runs, baseline=entry, files=("run.json",), may_change=True),
         "compare": compare_page(side, side),
         "baselines": baselines_page(baselines(), (CELL,), now=NOW),

@@ -93,7 +93,7 @@ class FolderStore:
         """Return a file of a run; ``None`` if it does not exist."""
         limit = max_bytes(name)
         try:
-            with _regular_file(self._inside(uri) / name) as file:
+            with _regular_file(self._inside(uri) / name, what=f"{name} of {uri}") as file:
                 content = file.read(limit + 1)
         except FileNotFoundError:
             self._check_presence()
@@ -113,7 +113,7 @@ class FolderStore:
     def opened(self, uri: str, name: str) -> Iterator[IO[bytes]]:
         """Open a file of a run for reading in chunks."""
         try:
-            file = _regular_file(self._inside(uri) / name)
+            file = _regular_file(self._inside(uri) / name, what=f"{name} of {uri}")
         except OSError as err:
             raise self._problem(err, f"cannot read {name} of {uri}") from err
         with file:
@@ -241,8 +241,11 @@ class FolderStore:
         raise StoreError(f"{uri} is not in the results store {self.root}")
 
 
-def _regular_file(path: Path) -> IO[bytes]:
+def _regular_file(path: Path, *, what: str) -> IO[bytes]:
     """Open a regular file. Opening a FIFO without ``O_NONBLOCK`` would wait for a writer.
+
+    Args:
+        what: names the file in the error.
 
     Raises:
         OSError: it cannot be opened.
@@ -251,7 +254,7 @@ def _regular_file(path: Path) -> IO[bytes]:
     file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
-        raise ItemError(f"cannot read {path}: it is no regular file")
+        raise ItemError(f"cannot read {what}: it is no regular file")
     return file
 
 

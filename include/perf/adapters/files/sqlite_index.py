@@ -4,7 +4,7 @@ import logging
 import math
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, make_dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import ItemError
 from include.perf.model.text import Clock
 from include.perf.runs.results_store import ResultsStore, folder_uri
-from include.perf.runs.run_index import IndexContents, RunEntry, entry_of
+from include.perf.runs.run_index import IndexContents, RunEntry, entry_of, is_of_cells
 from include.perf.runs.stage_files import StageFiles
 
 log = logging.getLogger(__name__)
@@ -119,9 +119,10 @@ class SqliteIndex:
         query = "dag_id = ? AND dag_run_id = ? ORDER BY service, scenario, started_at"
         return self._found(query, dag_id, dag_run_id)
 
-    def left_out(self) -> Mapping[str, str]:
-        """Return by URI why an item of the store is not in the index."""
-        return self._cache.run(self._left_out)
+    def left_out(self, cells: Collection[CellName] | None = None) -> Mapping[str, str]:
+        """Return by URI why an item of the store is not in the index; of some cells, or all."""
+        found, root = self._cache.run(self._left_out), self._store.root_uri
+        return {uri: why for uri, why in found.items() if cells is None or is_of_cells(uri, root=root, cells=cells)}
 
     def _found(self, query: str, *values: str | float) -> tuple[RunEntry, ...]:
         return self._cache.run(lambda connection: self._entries(connection, query, *values))
