@@ -21,7 +21,7 @@ def deadline_of(scenario: Scenario, catalogue: Catalogue) -> DeadlineAlert:
     """Return the deadline of a scenario's DAG runs: the time that all runs and re-runs may take, with an allowance."""
     plan = time_plan(scenario, catalogue)
     return DeadlineAlert(
-        name="late",
+        name="expected end",
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=plan.needed + plan.reruns_needed + SLACK_OF_TIME,
         callback=SyncCallback(alert_late, kwargs={"scenario": scenario.name}),

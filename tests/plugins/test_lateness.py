@@ -45,7 +45,7 @@ def test_the_deadline_is_the_longest_duration(catalogue: Catalogue, scenario: st
     alert = deadline_of(catalogue.scenario(scenario), catalogue)
     assert alert.interval == timedelta(seconds=rounds * run_s) + timedelta(minutes=20)
     assert alert.reference is DeadlineReference.DAGRUN_QUEUED_AT
-    assert alert.name == "late"
+    assert alert.name == "expected end"
 
 
 def test_airflow_finds_the_callback(catalogue: Catalogue) -> None:
