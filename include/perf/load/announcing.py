@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from include.perf.catalogue.service import Service
+from include.perf.model.bounds import Amount, Moment
 from include.perf.model.errors import BellwetherError
 from include.perf.model.metric import Unit
 from include.perf.model.numbers import format_value
@@ -43,10 +44,10 @@ class SentLoad:
     service: str
     scenario: str
     environment: str
-    rate_rps: float
-    started_at: datetime
-    ends_by: datetime
-    ended_at: datetime | None = None
+    rate_rps: Amount
+    started_at: Moment
+    ends_by: Moment
+    ended_at: Moment | None = None
 
     def is_running(self, now: datetime, *, held: Set[str] | None) -> bool:
         """Return whether it is still running.

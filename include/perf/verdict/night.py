@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from include.perf.baselines.baselines import Baselines, BaselineStore
-from include.perf.baselines.history import read_nights
+from include.perf.baselines.history import Night, read_nights
 from include.perf.model.errors import ConfigurationError, ItemError, StoreError
 from include.perf.model.text import Clock
 from include.perf.runs.record import Cause, RunRecord
@@ -25,12 +25,14 @@ class _Member:
 
     Attributes:
         refused: why there is no valid re-run although one was wanted.
+        nights: the history of its cell; empty if the run is not valid, so nothing is compared.
     """
 
     uri: str
     run: StageResults
     reruns: Mapping[str, StageResults]
     refused: str | None
+    nights: tuple[Night, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +165,13 @@ class Judge:
         refused = planned.refused
         if planned.uris and not any(rerun.is_valid for rerun in reruns.values()):
             refused = f"none of the {len(planned.uris)} re-runs is valid"
-        return _Member(uri=uri, run=run, reruns=reruns, refused=refused)
+        return _Member(uri=uri, run=run, reruns=reruns, refused=refused, nights=self._history_of(run))
+
+    def _history_of(self, run: StageResults) -> tuple[Night, ...]:
+        if not run.is_valid:
+            return ()
+        spec = run.spec
+        return read_nights(self.store, service=spec.service, scenario=spec.scenario, before=run.started_at)
 
     def _rerun(self, files: StageFiles, problem: ConfigurationError | None) -> StageResults | None:
         """Read a re-run; ``None`` if its files were deleted.
@@ -196,7 +204,7 @@ class Judge:
             service=spec.service,
             scenario=spec.scenario,
             baseline=baselines.get(spec.service, spec.scenario),
-            nights=read_nights(self.store, service=spec.service, scenario=spec.scenario, before=member.run.started_at),
+            nights=member.nights,
             at=member.run.started_at,
             fingerprint=member.run.fingerprint,
             runs=(member.run.measured(), *valid),

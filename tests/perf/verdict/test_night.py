@@ -1,14 +1,14 @@
 """The judge of a night: what it reads from the store, and the records of runs and re-runs."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from include.perf.model.errors import BaselineError, StoreError
+from include.perf.model.errors import BaselineError, ItemError, StoreError
 from include.perf.model.metric import METRICS
 from include.perf.runs.record import RunRecord, Severity, Shift, Verdict
 from include.perf.runs.stage_files import Deployed, FingerprintParts, Reruns, StageFiles
@@ -409,6 +409,23 @@ def test_shifts_of_the_record_have_intervals(nights: Nights) -> None:
     for name, shift in record.shifts.items():
         assert isinstance(shift, Shift)
         assert None not in (shift.low, shift.high, shift.absolute_low, shift.absolute_high), name
+
+
+def test_a_run_whose_cell_cannot_be_listed_does_not_affect_the_others(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without its history it gets no verdict; the other run is judged."""
+    good, odd = nights.run("good"), nights.run("odd", service="odd-service")
+    latest = nights.store.latest
+
+    def refused(*, service: str, scenario: str, **options: Any) -> Iterator[str]:
+        if service == "odd-service":
+            raise ItemError("cannot read odd-service: Permission denied")
+        return latest(service=service, scenario=scenario, **options)
+
+    monkeypatch.setattr(nights.store, "latest", refused)
+    assert list(nights.judge.records([good.uri, odd.uri], versions={})) == [good.uri]
+    assert "run not judged: cannot read odd-service: Permission denied" in caplog.text
 
 
 def test_a_run_that_cannot_be_read_does_not_affect_the_others(platform: Platform) -> None:

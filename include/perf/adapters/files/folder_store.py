@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
+from include.perf.adapters.files.regular_file import regular_file
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import ConfigurationError, ItemError, StoreError
 from include.perf.model.json_files import DISK_FULL, write_atomically
@@ -93,7 +94,7 @@ class FolderStore:
         """Return a file of a run; ``None`` if it does not exist."""
         limit = max_bytes(name)
         try:
-            with _regular_file(self._inside(uri) / name, what=f"{name} of {uri}") as file:
+            with regular_file(self._inside(uri) / name, what=f"{name} of {uri}") as file:
                 content = file.read(limit + 1)
         except FileNotFoundError:
             self._check_presence()
@@ -113,7 +114,7 @@ class FolderStore:
     def opened(self, uri: str, name: str) -> Iterator[IO[bytes]]:
         """Open a file of a run for reading in chunks."""
         try:
-            file = _regular_file(self._inside(uri) / name, what=f"{name} of {uri}")
+            file = regular_file(self._inside(uri) / name, what=f"{name} of {uri}")
         except OSError as err:
             raise self._problem(err, f"cannot read {name} of {uri}") from err
         with file:
@@ -239,23 +240,6 @@ class FolderStore:
             if path.is_relative_to(self.root.resolve()):
                 return path
         raise StoreError(f"{uri} is not in the results store {self.root}")
-
-
-def _regular_file(path: Path, *, what: str) -> IO[bytes]:
-    """Open a regular file. Opening a FIFO without ``O_NONBLOCK`` would wait for a writer.
-
-    Args:
-        what: names the file in the error.
-
-    Raises:
-        OSError: it cannot be opened.
-        ItemError: it is no regular file.
-    """
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise ItemError(f"cannot read {what}: it is no regular file")
-    return file
 
 
 def _is_regular(path: Path) -> bool:

@@ -8,10 +8,14 @@ from collections.abc import Set
 from pathlib import Path
 from urllib.parse import quote
 
+from include.perf.adapters.files.regular_file import regular_file
 from include.perf.load.announcing import SentLoad
 from include.perf.load.reservations import Reservations
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError, StoreError
 from include.perf.model.json_files import from_json, to_json, write_atomically
+from include.perf.runs.results_store import log_left_out
+
+MAX_BYTES = 1024**2
 
 
 class LoadLog:
@@ -43,17 +47,31 @@ class LoadLog:
         self.load_began(load)
 
     def latest(self) -> tuple[SentLoad, ...]:
-        """Return the latest load of every cell that had one.
+        """Return the latest load of every cell that had one, without files that cannot be read.
 
         Raises:
-            StoreError: a file is invalid or cannot be read.
+            StoreError: the folder cannot be read.
         """
         try:
-            paths = sorted(self.folder.glob("*.json"))
-            return tuple(from_json(SentLoad, path.read_bytes(), where=str(path)) for path in paths)
+            paths = sorted(self.folder.iterdir())
+        except FileNotFoundError:
+            return ()
         except OSError as err:
-            raise StoreError(f"cannot read {err.filename or self.folder}: {err.strerror}") from err
+            raise StoreError(f"cannot read {self.folder}: {err.strerror}") from err
+        return tuple(load for path in paths if path.suffix == ".json" and (load := _read(path)) is not None)
 
     def held(self) -> Set[str] | None:
         """Return the runs whose loads run; ``None`` where that is unknown."""
         return self._locks.held()
+
+
+def _read(path: Path) -> SentLoad | None:
+    """Return a load; ``None``, with a log entry, if its file cannot be read."""
+    try:
+        with regular_file(path, what=str(path)) as file:
+            return from_json(SentLoad, file.read(MAX_BYTES), where=str(path))
+    except ItemError as err:
+        log_left_out(str(path), str(err))
+    except OSError as err:
+        log_left_out(str(path), f"cannot read {path}: {err.strerror}")
+    return None

@@ -1,8 +1,10 @@
 """The latest load of every cell in a folder."""
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.adapters.files.load_log import LoadLog
 from include.perf.model.errors import StoreError
+from include.perf.model.json_files import to_json
 from include.perf.runs.spec import ReservationRequest
 from tests.fakes.clock import START
 from tests.loads import sent_load
@@ -78,15 +81,34 @@ def test_reading_does_not_change_the_locks(loads: LoadLog, tmp_path: Path) -> No
     assert loads.held() == frozenset()
 
 
-def test_unreadable_and_unwritable_files(loads: LoadLog) -> None:
-    """The message names the file."""
+HOSTILE_LOAD = to_json(LOAD).replace(b'"started_at": "20', b'"started_at": "00')
+ODD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no fields": (lambda path: path.write_bytes(b"{}"), "{path} cannot be read: run_id is missing"),
+    "started in year 26": (lambda path: path.write_bytes(HOSTILE_LOAD), "{path} cannot be read: started_at should be"),
+    "FIFO": (os.mkfifo, "cannot read {path}: it is no regular file"),
+    "folder": (Path.mkdir, "cannot read {path}: "),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_file_is_left_out_and_logged_once(loads: LoadLog, caplog: pytest.LogCaptureFixture, kind: str) -> None:
+    """The loads of all other cells are found."""
     loads.load_began(LOAD)
-    (path,) = loads.folder.iterdir()
-    path.write_bytes(b"{}")
-    with pytest.raises(StoreError, match=f"^{path} cannot be read: run_id is missing"):
+    path = loads.folder / "odd,odd.json"
+    make, message = ODD[kind]
+    make(path)
+    assert (loads.latest(), loads.latest()) == ((LOAD,), (LOAD,))
+    (logged,) = caplog.messages
+    assert logged.startswith(f"left out: {message.format(path=path)}")
+
+
+def test_unreadable_and_unwritable_folders(loads: LoadLog) -> None:
+    """The message names the folder or file."""
+    loads.folder.parent.mkdir()
+    loads.folder.touch()
+    with pytest.raises(StoreError, match=f"^cannot read {loads.folder}: Not a directory"):
         loads.latest()
-    path.unlink()
-    loads.folder.rmdir()
+    loads.folder.unlink()
     loads.folder.touch()
     with pytest.raises(StoreError, match=r"^cannot write .*market_open\.json"):
         loads.load_began(LOAD)
