@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from demo.airflow_api import USER, VIEWER
 from demo.settings import HOST, ROOT, Stack
 from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from include.perf.catalogue.scenario.market_hours import Weekday
+from include.perf.model.json_files import write_atomically
 
 SCRAPE_INTERVAL_S = 1
 OWN_METRICS_INTERVAL_S = 5
@@ -21,6 +23,7 @@ SHORT_LOAD = {"duration_s": 20, "warmup_s": 5, "ramp_s": 0, "max_concurrency": 5
 """Much shorter than the scenarios' own loads; `RATES` are lower, too, so that a small machine can send them."""
 
 RATES = {"normal_trading": 50, "market_open": 150, "high_volatility": 100, "overnight_processing": 25}
+WRITTEN_FILE = ".written.json"
 TOKEN_VARIABLE = "SLACK_BOT_TOKEN"  # noqa: S105 - the name of a variable, not a token
 SLACK_CHANNEL = "#performance"
 PRODUCTION = "production"
@@ -33,6 +36,8 @@ def write_catalogue(stack: Stack, *, started_at: datetime) -> None:
 
     The production twins run on the same machine; their ports are forbidden for load. They have no data from yesterday,
     so runs are compared with their first complete minutes of today, also at a weekend.
+
+    A file that somebody edited stays as it is; see `edited_files`.
     """
     stack.catalogue.mkdir(parents=True, exist_ok=True)
     source = ROOT / "include"
@@ -48,8 +53,32 @@ def write_catalogue(stack: Stack, *, started_at: datetime) -> None:
         entry["load"] |= SHORT_LOAD | {"rate_rps": RATES[name]}
         entry |= {"schedule": None, "parallel": 1, "data": str(source / entry["data"])}
         entry["production_hours"] = _first_minutes(started_at)
+    edited, written = edited_files(stack), _written(stack)
     for name, document in ((SERVICES_FILE, services), (SCENARIOS_FILE, scenarios)):
-        (stack.catalogue / name).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        if name not in edited:
+            content = yaml.safe_dump(document, sort_keys=False).encode()
+            written[name] = sha256(content).hexdigest()
+            # First the digest: after a crash in between, the file counts as edited and stays.
+            write_atomically(stack.catalogue / WRITTEN_FILE, json.dumps(written).encode())
+            write_atomically(stack.catalogue / name, content)
+
+
+def edited_files(stack: Stack) -> list[str]:
+    """Return the catalogue's files that are not as `write_catalogue` left them, or of which that is unknown."""
+    written = _written(stack)
+    return [
+        name
+        for name in (SERVICES_FILE, SCENARIOS_FILE)
+        if (path := stack.catalogue / name).exists() and sha256(path.read_bytes()).hexdigest() != written.get(name)
+    ]
+
+
+def _written(stack: Stack) -> dict[str, str]:
+    """Return the SHA-256 of each file that `write_catalogue` wrote."""
+    try:
+        return dict(json.loads((stack.catalogue / WRITTEN_FILE).read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return {}
 
 
 def _first_minutes(started_at: datetime) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.alerts.slack_messages import SlackWords
 from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.catalogue.catalogue import Catalogue
-from include.perf.catalogue.reading import read_catalogue
-from include.perf.model.errors import DeliveryError
+from include.perf.catalogue.operations import Operations
+from include.perf.catalogue.reading import read_catalogue, read_operations
+from include.perf.model.errors import CatalogueError, DeliveryError
 from include.perf.pipeline.planning.overdue import overdue
 from include.perf.runs.dag_run import results_of
 
@@ -24,15 +25,18 @@ def alert_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
     Raises:
         DeliveryError: a message did not arrive; it stays in the outbox, and the verdicts are not affected.
     """
-    catalogue = read_catalogue()
-    night = results_of(storage().results(), uris, dag_id=dag_id, dag_run_id=dag_run_id)
+    from include.perf.adapters.wiring.environment import catalogue_of
+
+    results = storage().results()
+    catalogue = catalogue_of(uris, results)
+    night = results_of(results, uris, dag_id=dag_id, dag_run_id=dag_run_id)
     links = run_links(dag_id, dag_run_id)
 
     def write(writer: AlertWriter) -> None:
         if writer.mark_processed(night.run_ids):
             alerts = ServiceAlerts(writer=writer, policy=_policy(catalogue), words=SlackWords(), links_of=links_of)
             alerts.alert(night)
-            _pipeline_alerts(writer, catalogue).alert(night, links=links)
+            _pipeline_alerts(writer, catalogue.operations).alert(night, links=links)
 
     _write(write)
     deliver()
@@ -52,7 +56,6 @@ def alert_late(late_since: datetime, *, dag_id: str, dag_run_id: str) -> None:
 def alert_overdue() -> None:
     """Alert to scenarios that did not run when they were due, and report those that run again."""
     catalogue, store = read_catalogue(), storage().results()
-
     now = _now()
     since = storage().alerts().read().watched_since or now
     found = {
@@ -63,10 +66,19 @@ def alert_overdue() -> None:
     def write(writer: AlertWriter) -> None:
         writer.book.watched_since = writer.book.watched_since or since
         for scenario, late in found.items():
-            _pipeline_alerts(writer, catalogue).alert_overdue(scenario, late)
+            _pipeline_alerts(writer, catalogue.operations).alert_overdue(scenario, late)
 
     _write(write)
     deliver()
+
+
+def report_catalogue() -> None:
+    """Report the problems of the catalogue, once for each distinct set of them."""
+    try:
+        problems, is_usable = read_catalogue().problems, True
+    except CatalogueError as err:
+        problems, is_usable = err.problems, False
+    _alert_operators(lambda alerts: alerts.report_catalogue(problems, is_usable=is_usable))
 
 
 def report_limits(changes: Sequence[str]) -> None:
@@ -75,8 +87,8 @@ def report_limits(changes: Sequence[str]) -> None:
 
 
 def _alert_operators(alert: Callable[[PipelineAlerts], None]) -> None:
-    catalogue = read_catalogue()
-    _write(lambda writer: alert(_pipeline_alerts(writer, catalogue)))
+    operations = read_operations()
+    _write(lambda writer: alert(_pipeline_alerts(writer, operations)))
     deliver()
 
 
@@ -93,8 +105,8 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _pipeline_alerts(writer: AlertWriter, catalogue: Catalogue) -> PipelineAlerts:
-    return PipelineAlerts(writer=writer, channel=catalogue.operations.ops_channel, words=SlackPipelineWords())
+def _pipeline_alerts(writer: AlertWriter, operations: Operations) -> PipelineAlerts:
+    return PipelineAlerts(writer=writer, channel=operations.ops_channel, words=SlackPipelineWords())
 
 
 def _policy(catalogue: Catalogue) -> Policy:

@@ -14,10 +14,11 @@ log = logging.getLogger(__name__)
 
 @task(execution_timeout=SHORT)
 def look() -> None:
-    """Alert to scenarios that should have run, and deliver pending messages."""
+    """Alert to problems of the catalogue and to scenarios that should have run, and deliver pending messages."""
     from bellwether import alerting
 
     with airflow_errors():
+        alerting.report_catalogue()
         alerting.alert_overdue()
 
 

@@ -130,6 +130,37 @@ def test_the_catalogue_is_the_project_s_on_loopback(stack: Stack) -> None:
         assert scenario.load.duration_s == 20
 
 
+def test_an_edited_catalogue_is_never_overwritten(stack: Stack) -> None:
+    """Each file on its own; one that is removed is written again."""
+    configuration.write_catalogue(stack, started_at=STARTED_AT)
+    assert configuration.edited_files(stack) == []
+    services, scenarios = (stack.catalogue / name for name in ("services.yaml", "scenarios.yaml"))
+    edited = services.read_bytes() + b"# mine\n"
+    services.write_bytes(edited)
+    before = scenarios.read_bytes()
+    configuration.write_catalogue(stack, started_at=STARTED_AT + timedelta(hours=3))
+    assert configuration.edited_files(stack) == ["services.yaml"]
+    assert services.read_bytes() == edited
+    assert scenarios.read_bytes() != before
+    services.unlink()
+    configuration.write_catalogue(stack, started_at=STARTED_AT)
+    assert configuration.edited_files(stack) == []
+
+
+@pytest.mark.parametrize("record", [None, b"", b"[]", b"7"])
+def test_a_catalogue_of_unknown_origin_is_kept(stack: Stack, record: bytes | None) -> None:
+    """An earlier version did not record what it wrote."""
+    configuration.write_catalogue(stack, started_at=STARTED_AT)
+    written = stack.catalogue / configuration.WRITTEN_FILE
+    written.unlink()
+    if record is not None:
+        written.write_bytes(record)
+    before = (stack.catalogue / "scenarios.yaml").read_bytes()
+    configuration.write_catalogue(stack, started_at=STARTED_AT + timedelta(hours=3))
+    assert (stack.catalogue / "scenarios.yaml").read_bytes() == before
+    assert configuration.edited_files(stack) == ["services.yaml", "scenarios.yaml"]
+
+
 def test_runs_are_compared_with_the_first_minutes_of_the_production_twins(stack: Stack, tmp_path: Path) -> None:
     """New twins have no data from yesterday; without twins, services have no production reference."""
     configuration.write_catalogue(stack, started_at=STARTED_AT)

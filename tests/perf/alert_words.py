@@ -55,6 +55,12 @@ class PlainWords:
     def measured_again(self, problem: Problem) -> Message:
         return message("measured again")
 
+    def catalogue_wrong(self, problems: Sequence[str], *, is_usable: bool) -> Message:
+        return message(f"catalogue wrong: {'; '.join(problems)}{'' if is_usable else ', unusable'}")
+
+    def catalogue_right(self) -> Message:
+        return message("catalogue right")
+
     def limits_changed(self, changes: Sequence[str]) -> Message:
         return message(f"limits changed: {'; '.join(changes)}")
 

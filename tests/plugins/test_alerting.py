@@ -13,6 +13,7 @@ from include.perf.alerts import delivery
 from include.perf.model.errors import DeliveryError
 from include.perf.model.json_files import to_json
 from include.perf.runs.record import RunRecord, Verdict
+from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
 from tests.plugins.conftest import StandIn
 from tests.records import record_of
 
@@ -184,6 +185,45 @@ def test_a_dag_run_without_any_result(bot: StandIn) -> None:
     alerting.alert_failed("nothing was planned; see the task plan", **WHERE)
     assert list(threads(bot)) == ["performance-ops"]
     assert "market_open" in bot.texts()[0]
+
+
+def test_problems_of_the_catalogue_are_reported_once(
+    bot: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Once for each distinct set, in the channel of the pipeline, even if a file is wrong as a whole."""
+    (tmp_path / "catalogue").mkdir()
+    folder = catalogue_folder(tmp_path / "catalogue")
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(folder))
+    wrong = SERVICES.replace("$price", "$prise")
+    texts = []
+    for services in (SERVICES, wrong, wrong, wrong + "  other: 5\n", "services: [", "services: [", SERVICES, SERVICES):
+        catalogue_folder(folder, services=services)
+        before = len(bot.texts())
+        alerting.report_catalogue()
+        texts.append([text.partition(" the catalogue has ")[2] for text in bot.texts()[before:]])
+    assert texts == [
+        [],
+        ["1 problem: the wrong entries are left out"],
+        [],
+        ["2 problems: the wrong entries are left out"],
+        ["1 problem: no new run can start"],
+        [],
+        ["no problems any more"],
+        [],
+    ]
+    assert list(threads(bot)) == ["performance-ops"]
+
+
+def test_a_failed_dag_run_is_reported_while_the_catalogue_is_wrong(
+    bot: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In the channel that the other file names."""
+    (tmp_path / "catalogue").mkdir()
+    scenarios = f"ops_channel: '#elsewhere'\n{SCENARIOS}"
+    folder = catalogue_folder(tmp_path / "catalogue", services="services: [", scenarios=scenarios)
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(folder))
+    alerting.alert_failed("nothing was planned", **WHERE)
+    assert list(threads(bot)) == ["elsewhere"]
 
 
 def test_an_overdue_scenario(bot: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:

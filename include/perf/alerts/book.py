@@ -36,6 +36,7 @@ class Event(StrEnum):
     FAILED = "failed"
     ACKNOWLEDGED = "acknowledged"
     LIMITS_CHANGED = "limits changed"
+    CATALOGUE = "catalogue"
 
     @property
     def is_page(self) -> bool:
@@ -199,6 +200,7 @@ class AlertBook:
         outbox: in the order of delivery.
         processed_runs: ids of the runs that were processed, oldest first; stored under its former name.
         watched_since: when the check for overdue scenarios ran first.
+        catalogue_reported: a digest of the problems of the catalogue that were reported last; empty for none.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -206,6 +208,7 @@ class AlertBook:
     outbox: list[Delivery] = field(default_factory=list)
     processed_runs: Annotated[list[str], Field(alias="told")] = field(default_factory=list)
     watched_since: datetime | None = None
+    catalogue_reported: str = ""
     schema_version: int = SCHEMA_VERSION
 
     def problem(self, problem_id: str | None) -> Problem | None:

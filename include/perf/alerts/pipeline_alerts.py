@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Protocol
 
 from include.perf.alerts.alert_writer import AlertWriter
@@ -52,6 +53,16 @@ class PipelineWords(Protocol):
     def limits_changed(self, changes: Sequence[str]) -> Message:
         """Return the message about changed limits of alert rules, given one line per cell."""
 
+    def catalogue_wrong(self, problems: Sequence[str], *, is_usable: bool) -> Message:
+        """Return the message about wrong entries of the catalogue.
+
+        Args:
+            is_usable: whether the other entries can be used.
+        """
+
+    def catalogue_right(self) -> Message:
+        """Return the message about a catalogue whose problems are all corrected."""
+
     def mark(self, problem: Problem, event: Event) -> Message:
         """Return the replacement for the first message of a closed problem."""
 
@@ -94,6 +105,23 @@ class PipelineAlerts:
         """Report changed limits of the alert rules, given one line per cell."""
         if changes:
             self.writer.send(self.channel, Event.LIMITS_CHANGED, self.words.limits_changed(changes))
+
+    def report_catalogue(self, problems: Sequence[str], *, is_usable: bool) -> None:
+        """Report the problems of the catalogue once for each distinct set of them, and once that all are corrected.
+
+        Args:
+            problems: none if the catalogue is right.
+            is_usable: whether the other entries can be used.
+        """
+        digest = sha256("\n".join(sorted(set(problems))).encode()).hexdigest() if problems else ""
+        if digest == self.writer.book.catalogue_reported:
+            return
+        self.writer.book.catalogue_reported = digest
+        if problems:
+            message = self.words.catalogue_wrong(problems, is_usable=is_usable)
+        else:
+            message = self.words.catalogue_right()
+        self.writer.send(self.channel, Event.CATALOGUE, message)
 
     def alert_overdue(self, scenario: str, overdue: Overdue | None) -> None:
         """Alert once to an overdue scenario, and report once that it runs again.

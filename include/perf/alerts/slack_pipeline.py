@@ -69,6 +69,19 @@ class SlackPipelineWords:
         more = [f"… and {rest} more; see `python -m include.perf rules show`"] if rest else []
         return notice(line, [*shown, *more], NO_LINKS, icon=":bell:")
 
+    def catalogue_wrong(self, problems: Sequence[str], *, is_usable: bool) -> Message:
+        """Return the message about wrong entries of the catalogue, with one line each."""
+        effect = "the wrong entries are left out" if is_usable else "no new run can start"
+        line = f"the catalogue has {counted(len(problems), 'problem')}: {effect}"
+        shown = [f"• {escape(problem, 400)}" for problem in problems[:MAX_CHANGES]]
+        rest = len(problems) - len(shown)
+        more = [f"… and {rest} more; see `python -m include.perf check`"] if rest else []
+        return notice(line, [*shown, *more], NO_LINKS, icon=PIPELINE)
+
+    def catalogue_right(self) -> Message:
+        """Return the message about a catalogue whose problems are all corrected."""
+        return notice("the catalogue has no problems any more", [], NO_LINKS, icon=RESOLVED)
+
     def mark(self, problem: Problem, event: Event) -> Message:
         """Return the replacement for the first message of a closed problem."""
         if problem.kind is ProblemKind.OVERDUE:

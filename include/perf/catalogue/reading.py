@@ -65,6 +65,17 @@ def read_catalogue(folder: Path | None = None) -> Catalogue:
     return catalogue
 
 
+def read_operations(folder: Path | None = None) -> Operations:
+    """Return the settings of the pipeline itself, or the default ones if they cannot be read.
+
+    With them, problems of the catalogue can be reported even if a file cannot be used as a whole.
+    """
+    try:
+        return _operations_in(_document_of((folder or default_folder()) / SCENARIOS_FILE, key="scenarios"))
+    except CatalogueError:
+        return Operations()
+
+
 class _Reading:
     """Reads a catalogue once and collects its problems in the order found.
 

@@ -31,6 +31,7 @@ class Frame:
         version: of the static files; browsers cache them until it changes.
         token: CSRF token of every form.
         notice: confirms the change that was just made; empty for none.
+        catalogue_problems: the problems of entries that are left out of the catalogue.
     """
 
     addresses: Addresses
@@ -38,6 +39,7 @@ class Frame:
     version: str
     token: str = field(repr=False)
     notice: str = ""
+    catalogue_problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

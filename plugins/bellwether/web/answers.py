@@ -62,8 +62,19 @@ def page_response(
         token=site.tokens.token_for(visitor.id),
         version=static_version(),
         notice=_notice(site, request.query_params.get("notice", "")),
+        catalogue_problems=_catalogue_problems(site, visitor),
     )
     return HTMLResponse(render(template, frame, page, image=image), status_code=status)
+
+
+def _catalogue_problems(site: Site, visitor: Visitor) -> tuple[str, ...]:
+    """Return the problems of wrong entries for a viewer who may see every scenario; they quote the entries."""
+    try:
+        catalogue = site.catalogue()
+    except ConfigurationError:  # a file is wrong as a whole: the page itself shows the problems
+        return ()
+    names = (*catalogue.scenarios, *catalogue.left_out_scenarios) if catalogue.left_out else ()
+    return catalogue.problems if all(visitor.may_read(name) for name in names) else ()
 
 
 def done(request: Request, address: str, notice: str) -> Response:

@@ -71,6 +71,18 @@ def test_a_run_without_a_record_is_reported() -> None:
     ]
 
 
+def test_problems_of_the_catalogue_are_reported_once_for_each_set() -> None:
+    """Their order does not matter."""
+    days = Days()
+    for problems in ([], ["a", "b"], ["b", "a"], ["a"], [], []):
+        days.alerts().report_catalogue(problems, is_usable=True)
+    assert days.since(0) == [
+        ("catalogue", "catalogue wrong: a; b"),
+        ("catalogue", "catalogue wrong: a"),
+        ("catalogue", "catalogue right"),
+    ]
+
+
 def test_failed_and_late_dag_runs() -> None:
     """One message each, without a problem or thread."""
     days = Days()

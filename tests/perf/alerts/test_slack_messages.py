@@ -473,6 +473,18 @@ def test_runs_without_a_record_or_reason_are_reported() -> None:
     assert lines_of(without)[1] == "• *orders* INVALID: no reason was recorded"
 
 
+def test_problems_of_the_catalogue() -> None:
+    """One line each, and what they cause."""
+    assert lines_of(pipeline.catalogue_wrong(["services.yaml: orders: <x>"], is_usable=True)) == [
+        ":construction: the catalogue has 1 problem: the wrong entries are left out",
+        "• services.yaml: orders: &lt;x&gt;",
+    ]
+    lines = lines_of(pipeline.catalogue_wrong(["a"] * 10, is_usable=False))
+    assert lines[0] == ":construction: the catalogue has 10 problems: no new run can start"
+    assert lines[-1] == "… and 2 more; see `python -m include.perf check`"
+    assert lines_of(pipeline.catalogue_right()) == [":white_check_mark: the catalogue has no problems any more"]
+
+
 def test_a_failed_dag_run() -> None:
     """It has no result; with the reason."""
     assert lines_of(pipeline.failed("market_open", "guard: no <target>", LINKS)) == [
@@ -523,6 +535,8 @@ def test_the_pipelines_messages_never_read_like_a_regression(verdict: Verdict) -
         pipeline.late("market_open", "r", NIGHT, LINKS),
         pipeline.overdue("market_open", None, NIGHT, LINKS),
         pipeline.limits_changed(["orders under calm: p95 warning 61 ms → 58 ms"]),
+        pipeline.catalogue_wrong(["services.yaml: orders.base_url is missing"], is_usable=True),
+        pipeline.catalogue_right(),
     ):
         everything = message.slack_text + shown(message) + message.plain
         for word in ("REGRESSION", "slower", "worse", ":rotating_light:", ":warning:"):
@@ -570,6 +584,7 @@ def every_message(text: str) -> list[Message]:
         pipeline.late(text, text, NIGHT, links),
         pipeline.overdue(text, None, NIGHT, links),
         pipeline.limits_changed([text] * 9),
+        pipeline.catalogue_wrong([text] * 9, is_usable=True),
     ]
 
 

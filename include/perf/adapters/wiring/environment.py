@@ -50,7 +50,7 @@ def build_stores(storage: Storage, *, versions: Mapping[str, str] | None = None,
     """
     results = storage.results()
     return Stores(
-        catalogue=_catalogue_of(runs, results),
+        catalogue=catalogue_of(runs, results),
         results=results,
         baselines=storage.baselines(),
         charts=MatplotlibCharts(),
@@ -98,8 +98,12 @@ def build_outside(
     )
 
 
-def _catalogue_of(runs: Sequence[str], results: ResultsStore) -> Catalogue:
-    """Return the catalogue that runs were planned with; the current one for none, and for runs that kept none."""
+def catalogue_of(runs: Sequence[str], results: ResultsStore) -> Catalogue:
+    """Return the catalogue that runs were planned with; the current one for none, and for runs that kept none.
+
+    Raises:
+        CatalogueError: the current one is needed and cannot be used.
+    """
     try:
         kept = [content for uri in runs if (content := StageFiles(results, uri).catalogue.read()) is not None]
     except ItemError as err:  # for example after an update of Bellwether
