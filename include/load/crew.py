@@ -33,6 +33,9 @@ CLOCK_S = 3.0
 END_S = 10.0
 """How long the workers may take to hand over their record after the load was cancelled."""
 
+MAX_MEMBERS = 1000
+"""Connections that the master keeps track of; whoever reaches its port may open any number."""
+
 ENDED = "ended"
 
 
@@ -48,6 +51,9 @@ class WorkerChannel(Protocol):
 
     def is_there(self, client_id: str) -> bool:
         """Whether a worker has sent anything in the last seconds."""
+
+    def forget(self, client_id: str) -> None:
+        """Stop keeping track of a connection."""
 
 
 class Crew:
@@ -85,12 +91,29 @@ class Crew:
         """Send the session number to a worker that connects."""
         member = self._known.get(client_id)
         if member is None:
+            if not self._has_room():
+                self.channel.forget(client_id)
+                return
             send = partial(self.channel.send, client_id)
             member = self._known[client_id] = Member(
                 self._pool["key"], session=self._session, client_id=client_id, nonces=self._nonces, send=send
             )
         if not member.host:
             member.greet()
+
+    def _has_room(self) -> bool:
+        """Whether another connection can be tracked; if there are too many, the oldest that is of no use is forgotten.
+
+        Of no use are strangers, refused workers, and workers that are gone and take no part in the load.
+        """
+        if len(self._known) < MAX_MEMBERS:
+            return True
+        for client_id, member in self._known.items():
+            if client_id not in self._crew and not (member.is_welcome and self.channel.is_there(client_id)):
+                del self._known[client_id]
+                self.channel.forget(client_id)
+                return True
+        return False
 
     def send_heartbeats(self) -> NoReturn:
         """Send a sealed heartbeat about once a second: Locust's own heartbeats could come from anybody."""

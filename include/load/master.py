@@ -23,6 +23,7 @@ from typing import Any
 
 import gevent
 
+from include.load.channel_limits import limit_messages
 from include.load.control import Commands, Reports
 from include.load.conversation import MESSAGE, packet, sealed_in
 from include.load.crew import Crew, LoadNotStarted
@@ -32,6 +33,9 @@ log = logging.getLogger("include.load.master")
 
 NOISE_LOG_INTERVAL_S = 1.0
 """Unreadable messages are logged no more often, so that their sender cannot fill the log."""
+
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""Rows are sent in pieces of 256 KiB, and a summary has far less than this."""
 
 GOODBYE_S = 0.3
 """How long the last messages have to leave this machine; a worker that misses them ends when the heartbeats stop."""
@@ -51,6 +55,7 @@ class Master(MasterRunner):
         self._greet = greet
         self._receive = receive
         self._noise_logged_at = -NOISE_LOG_INTERVAL_S
+        limit_messages(MAX_MESSAGE_BYTES)
         super().__init__(Environment(user_classes=[]), host, port)
 
     def client_listener(self) -> None:  # type: ignore[override]
@@ -91,6 +96,11 @@ class Master(MasterRunner):
         """Whether a worker has sent anything in the last seconds."""
         node = self.clients.get(client_id)
         return node is not None and node.state != STATE_MISSING
+
+    def forget(self, client_id: str) -> None:
+        """Remove a worker from Locust's tables."""
+        self.clients.pop(client_id, None)
+        self.worker_indexes.pop(client_id, None)
 
     def close(self) -> None:
         """Close the port."""

@@ -23,6 +23,7 @@ import gevent.os
 from gevent.event import Event
 from gevent.queue import Queue
 
+from include.load.channel_limits import limit_messages
 from include.load.control import Start
 from include.load.conversation import (
     MESSAGE,
@@ -51,6 +52,9 @@ MAX_TRIES = 3
 MASTER_SILENT_S = 5.0
 """A master that sends no sealed message for this long, where one a second is due, is gone or cannot be reached."""
 
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+"""The order of a load has all its requests."""
+
 POLL_INTERVAL_S = 0.5
 GONE = "stopped: the master of the load is gone, or cannot be reached"
 MISSING = "stopped: a message of the master is missing"
@@ -71,6 +75,7 @@ class Worker(WorkerRunner):
     def __init__(self, receive: Callable[[object], None], *, host: str, port: int) -> None:
         self._receive = receive
         self.is_listening = Event()
+        limit_messages(MAX_MESSAGE_BYTES)
         users = environment()
         users.runner = self
         super().__init__(users, host, port)

@@ -23,17 +23,22 @@ class Wire:
 
     Attributes:
         gone: the workers that are no longer connected.
+        forgotten: the connections that are no longer tracked.
     """
 
     def __init__(self) -> None:
         self.sent: dict[str, list[bytes]] = {}
         self.gone: set[str] = set()
+        self.forgotten: list[str] = []
 
     def send(self, client_id: str, sealed: bytes) -> None:
         self.sent.setdefault(client_id, []).append(sealed)
 
     def is_there(self, client_id: str) -> bool:
         return client_id not in self.gone
+
+    def forget(self, client_id: str) -> None:
+        self.forgotten.append(client_id)
 
 
 class Worker:
@@ -259,3 +264,40 @@ def test_versions_that_are_missing_differ() -> None:
     """A worker of a version that did not send any."""
     assert difference(own_versions(), own_versions()) is None
     assert difference({}, {"generator": "2"}) == "generator unknown where the master has 2"
+
+
+def test_the_number_of_connections_is_limited(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest one of no use is forgotten: a stranger, a refused worker, or one that is gone."""
+    monkeypatch.setattr("include.load.crew.MAX_MEMBERS", 3)
+    worker, refused = bench.worker("a"), bench.worker("b")
+    worker.send_hello()
+    refused.send_hello(versions={})
+    bench.crew.greet("stranger")
+    bench.crew.greet("b's turn")
+    assert bench.wire.forgotten == ["b"]
+    for number in range(100):
+        bench.crew.greet(f"flood-{number}")
+    assert bench.wire.forgotten == ["b", "stranger", "b's turn", *(f"flood-{number}" for number in range(98))]
+    late = bench.worker("late")
+    late.send_hello()
+    bench.crew.gather()
+    assert bench.crew.hosts == ["host-a", "host-late"]
+
+
+def test_workers_that_may_take_part_are_never_forgotten_for_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without room a new connection is ignored, until one of the workers is gone; those of the load stay."""
+    monkeypatch.setattr("include.load.crew.MAX_MEMBERS", 2)
+    for name in ("a", "b"):
+        bench.worker(name).send_hello()
+    bench.crew.greet("x")
+    assert (bench.wire.forgotten, "x" in bench.wire.sent) == (["x"], False)
+    bench.wire.gone = {"a"}
+    bench.crew.greet("y")
+    assert (bench.wire.forgotten, "y" in bench.wire.sent) == (["x", "a"], True)
+    bench.crew.gather()
+    bench.wire.gone = {"b"}
+    bench.crew.greet("z")
+    assert bench.wire.forgotten == ["x", "a", "y"]
+    assert bench.crew.hosts == ["host-b"]

@@ -22,6 +22,9 @@ master = Master("127.0.0.1", int(sys.argv[1]), greet=lambda name: show("greet", 
 master.greenlet.join()
 """
 
+MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+"""As in `include.load.master`, which cannot be imported here: Locust would patch the standard library."""
+
 NOISE = b"\x01\x02"
 """More than one value: after it Locust delivers the previous message again."""
 
@@ -91,3 +94,40 @@ def test_noise_does_not_delay_the_workers(port: Port) -> None:
     worker.send(message_of("a", b"rows"))
     assert port.lines_up_to("receive a b'rows'")
     assert time.monotonic() - began < 5
+
+
+def test_a_message_that_is_too_long_is_not_received(port: Port) -> None:
+    """Its sender loses the connection; the others do not notice."""
+    worker, stranger = port.connect("a"), port.connect("x")
+    stranger.send(message_of("x", b"y" * (MAX_MESSAGE_BYTES + 1)))
+    stranger.send(message_of("x", b"after"))
+    worker.send(message_of("a", b"rows"))
+    lines = port.lines_up_to("receive a b'rows'")
+    assert lines
+    assert max(map(len, lines)) < 100
+
+
+FORGET = """
+import sys
+from include.load.master import Master
+master = Master("127.0.0.1", int(sys.argv[1]), greet=lambda name: show(name), receive=print)
+def show(name):
+    before = master.is_there(name)
+    master.forget(name)
+    print("greet", name, flush=True)
+    print(before, master.is_there(name), len(master.clients), len(master.worker_indexes), flush=True)
+master.greenlet.join()
+"""
+
+
+def test_a_forgotten_connection_leaves_nothing(tmp_path: Path) -> None:
+    """Neither of Locust's tables keeps it."""
+    number, path = free_port(), tmp_path / "output"
+    with ExitStack() as running:
+        output = running.enter_context(path.open("wb"))
+        running.enter_context(child(sys.executable, "-c", FORGET, str(number), stdout=output))
+        forgetting = Port(number, path, running)
+        forgetting.connect("a")
+        forgetting.connect("b")
+        assert forgetting.lines_up_to("greet b")
+        assert forgetting.lines_up_to("True False 0 0")

@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import IO
 
 from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
+from include.perf.model.errors import LoadError
 from include.perf.model.histogram import Histogram
 from include.perf.model.json_files import from_json, to_json, write_atomically
 from include.perf.runs.figures import COMPLETED
 from include.perf.runs.results_store import GENERATOR_FILE, REQUESTS_FILE
 
 CHUNK = 1 << 18
+PIECE_BYTES = 1 << 20
+MAX_LINE_BYTES = 4 * PIECE_BYTES
+"""A row has some hundred bytes; a worker that is not ours may send a line without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,9 @@ def join(folder: Path, *, workers: int, hosts: Sequence[str] = ()) -> None:
 
     Args:
         hosts: the host of each worker, when they ran on other machines.
+
+    Raises:
+        LoadError: the rows of a worker are damaged.
     """
     if workers == 1:
         return
@@ -57,11 +64,14 @@ def join(folder: Path, *, workers: int, hosts: Sequence[str] = ()) -> None:
     present = [part for part in parts if part.requests.exists() and part.requests.stat().st_size]
     if present:
         with (folder / REQUESTS_FILE).open("wb") as record:
-            # the header is in the file of the first worker
-            if present[0] is not parts[0] or not any(complete_lines(present[0].requests)):
-                record.write(gzip.compress((",".join(REQUEST_COLUMNS) + "\n").encode(), mtime=0))
-            for part in present:
-                _append(part.requests, record)
+            try:
+                # the header is in the file of the first worker
+                if present[0] is not parts[0] or not any(complete_lines(present[0].requests)):
+                    record.write(gzip.compress((",".join(REQUEST_COLUMNS) + "\n").encode(), mtime=0))
+                for part in present:
+                    _append(part.requests, record)
+            except zlib.error as err:
+                raise LoadError(f"the rows of a worker are damaged ({err}); run the load again") from err
     logs = [_log_of(part) for part in parts]
     if any(logs):
         write_atomically(folder / GENERATOR_FILE, to_json(joined(logs, hosts=hosts)))
@@ -90,7 +100,8 @@ def _append(path: Path, record: IO[bytes]) -> None:
 def _has_end(file: IO[bytes]) -> bool:
     decompressor = zlib.decompressobj(31)
     while chunk := file.read(CHUNK):
-        decompressor.decompress(chunk)
+        for _ in _pieces(decompressor, chunk):
+            pass
     return decompressor.eof
 
 
@@ -102,6 +113,8 @@ def complete_lines(path: Path) -> Iterator[bytes]:
     """
     unfinished = b""
     for text in _texts(path):
+        if len(unfinished) > MAX_LINE_BYTES:
+            raise zlib.error(f"a line has more than {MAX_LINE_BYTES:,} bytes")
         lines, newline, unfinished = (unfinished + text).rpartition(b"\n")
         yield lines + newline
 
@@ -111,11 +124,21 @@ def _texts(path: Path) -> Iterator[bytes]:
     decompressor = zlib.decompressobj(31)
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
-            yield decompressor.decompress(chunk)
+            yield from _pieces(decompressor, chunk)
             while decompressor.eof and decompressor.unused_data:
                 chunk = decompressor.unused_data
                 decompressor = zlib.decompressobj(31)
-                yield decompressor.decompress(chunk)
+                yield from _pieces(decompressor, chunk)
+
+
+def _pieces(decompressor: "zlib._Decompress", chunk: bytes) -> Iterator[bytes]:
+    """Yield what a chunk decompresses to, in pieces: a few bytes may stand for gigabytes."""
+    while True:
+        text = decompressor.decompress(chunk, PIECE_BYTES)
+        yield text
+        chunk = decompressor.unconsumed_tail
+        if decompressor.eof or (not chunk and len(text) < PIECE_BYTES):
+            return
 
 
 def joined(logs: Sequence[GeneratorLog | None], *, hosts: Sequence[str] = ()) -> GeneratorLog:

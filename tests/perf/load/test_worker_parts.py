@@ -1,6 +1,7 @@
 """The parts of several workers become one record: all rows that were written, and the combined summaries."""
 
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,9 +11,9 @@ from typing import Any
 import pytest
 
 from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
-from include.perf.load.worker_parts import forget, join, joined, part_of
+from include.perf.load.worker_parts import MAX_LINE_BYTES, complete_lines, forget, join, joined, part_of
 from include.perf.measure.request_rows import read_requests
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import LoadError, StoreError
 from include.perf.model.json_files import from_json, to_json
 from tests.fakes.generator import counts_of
 
@@ -271,3 +272,44 @@ def test_the_example_of_an_error_is_from_the_first_worker() -> None:
         ]
     )
     assert log.error_examples == {"orders HTTP 503": "busy", "orders timeout": "late"}
+
+
+def test_a_part_decompresses_in_pieces(tmp_path: Path) -> None:
+    """A few bytes may stand for gigabytes; the memory does not depend on how many."""
+    path = tmp_path / "requests.csv.gz"
+    line = b"0" * 99 + b"\n"
+    with gzip.open(path, "wb") as file:
+        for _ in range(64):
+            file.write(line * 10_000)
+    assert path.stat().st_size < 300_000
+    tracemalloc.start()
+    length = sum(map(len, complete_lines(path)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert length == 64 * 10_000 * len(line)
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("length", [1, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20])
+def test_pieces_leave_out_nothing(tmp_path: Path, length: int) -> None:
+    """Whatever the length of the content, and with several members in one file."""
+    path, content = tmp_path / "requests.csv.gz", b"x" * (length - 1) + b"\n"
+    path.write_bytes(gzip.compress(content) + gzip.compress(b"end\n"))
+    assert b"".join(complete_lines(path)) == content + b"end\n"
+
+
+def test_a_line_without_end_is_damage(tmp_path: Path) -> None:
+    """It would have to be kept in memory until its end."""
+    path = tmp_path / "requests.csv.gz"
+    path.write_bytes(gzip.compress(b"x" * (2 * MAX_LINE_BYTES)))
+    with pytest.raises(zlib.error, match="a line has more than 4,194,304 bytes"):
+        list(complete_lines(path))
+
+
+@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(b"x" * (2 * MAX_LINE_BYTES))[:-8]])
+def test_damaged_rows_of_a_worker_are_an_error_of_the_load(tmp_path: Path, content: bytes) -> None:
+    """A worker may send anything; the run is invalid with that reason."""
+    write_part(tmp_path, 0, compressed(lines_of(0)), log_of())
+    write_part(tmp_path, 1, content, log_of())
+    with pytest.raises(LoadError, match="the rows of a worker are damaged"):
+        join(tmp_path, workers=2)
