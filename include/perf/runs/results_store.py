@@ -44,9 +44,13 @@ def max_bytes(name: str) -> int:
     return MAX_RECORD_BYTES if name == RECORD_FILE else MAX_FILE_BYTES
 
 
+def log_left_out(_: str, problem: str) -> None:
+    """Log an item that is left out, once in each process, whoever leaves it out."""
+    _log_once(problem)
+
+
 @lru_cache(maxsize=1_000)
-def log_left_out(where: str, problem: str) -> None:
-    """Log an item that is left out, once in each process."""
+def _log_once(problem: str) -> None:
     log.warning("left out: %s", problem)
 
 

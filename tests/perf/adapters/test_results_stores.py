@@ -260,8 +260,10 @@ def test_a_file_that_is_too_large(store: Archive, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("flaw", HOSTILE_VALUES)
-def test_one_hostile_record_stops_nothing(store: Archive, tmp_path: Path, flaw: str) -> None:
-    """The index and the history have all other runs of the store."""
+def test_one_hostile_record_stops_nothing(
+    store: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture, flaw: str
+) -> None:
+    """The index and the history have all other runs of the store, and the log names it once."""
     good, odd = (replace(regressed_record(), run_id=f"2026030{day}T063900Z-7f3a") for day in (2, 3))
     for record, content in ((good, to_json(good)), (odd, hostile_record(odd, flaw))):
         uri = store.create(service=record.service, scenario=record.scenario, run_id=record.run_id)
@@ -273,3 +275,5 @@ def test_one_hostile_record_stops_nothing(store: Archive, tmp_path: Path, flaw: 
     assert list(index.left_out()) == [uri]
     nights = read_nights(store, service=cell.service, scenario=cell.scenario)
     assert [night.run.run_id for night in nights] == [good.run_id]
+    (message,) = [record.message for record in caplog.records if record.name.startswith("include.perf")]
+    assert message == f"left out: {index.left_out()[uri]}"

@@ -1,6 +1,5 @@
 """The index of runs, in a SQLite file that several processes share."""
 
-import logging
 import math
 import sqlite3
 import threading
@@ -16,11 +15,9 @@ from include.perf.adapters.files.sqlite_cache import SqliteCache, change
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import ItemError
 from include.perf.model.text import Clock
-from include.perf.runs.results_store import ResultsStore, folder_uri
+from include.perf.runs.results_store import ResultsStore, folder_uri, log_left_out
 from include.perf.runs.run_index import IndexContents, RunEntry, entry_of, is_of_cells
 from include.perf.runs.stage_files import StageFiles
-
-log = logging.getLogger(__name__)
 
 INDEX_FILE = ".index.sqlite"
 
@@ -224,7 +221,7 @@ def _leave_out(connection: sqlite3.Connection, key: tuple[str, str, str], proble
     """Store why a record is not in the index, and log it once."""
     query = "SELECT problem FROM left_out WHERE (service, scenario, run_id) = (?, ?, ?)"
     if connection.execute(query, key).fetchone() != (problem,):
-        log.warning("left out: %s", problem)
+        log_left_out(key[-1], problem)
         connection.execute("INSERT OR REPLACE INTO left_out VALUES (?, ?, ?, ?)", (*key, problem))
 
 
