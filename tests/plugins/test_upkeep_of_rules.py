@@ -60,6 +60,16 @@ def test_without_a_folder_nothing_is_written(monkeypatch: pytest.MonkeyPatch, ru
     assert not rules.exists()
 
 
+def test_a_wrong_entry_leaves_the_rules_as_they_are(tmp_path: Path, rules: Path, bot: StandIn) -> None:
+    """Otherwise Prometheus would lose the rules of a service with a typing error in its entry."""
+    upkeep_tasks.write_rules.function()
+    before = (rules / "bellwether-rules.yaml").read_bytes()
+    catalogue_folder(tmp_path / "catalogue", services=SERVICES.replace("$price", "$prise"))
+    with pytest.raises(AirflowSkipException, match=r"^the alert rules stay as they are .*: services.yaml: orders-serv"):
+        upkeep_tasks.write_rules.function()
+    assert (rules / "bellwether-rules.yaml").read_bytes() == before
+
+
 def test_rules_that_are_refused_fail_the_task(tmp_path: Path, rules: Path) -> None:
     """Nothing is written or reported, and the task says why."""
     (tmp_path / "promtool").write_text("#!/bin/sh\necho 'line 4: parse error'\nexit 1\n", encoding="utf-8")

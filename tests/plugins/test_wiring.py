@@ -8,13 +8,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from airflow.sdk import Connection
-from bellwether import wiring
+from bellwether import tasks, wiring
 from bellwether.wiring import airflow_credentials, airflow_outside, base_url, links_of
 from urllib3.exceptions import InsecureRequestWarning
 
 from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.model.errors import ConfigurationError, PrometheusUnavailable
+from include.perf.pipeline.night_stages import NightStages
+from include.perf.pipeline.planning.request import RunRequest
 from include.perf.runs.record import Verdict
+from tests.catalogues import SERVICES, catalogue_folder
 from tests.certificates import self_signed
 from tests.fakes.clock import START
 from tests.fakes.small_catalogue import small_service
@@ -257,3 +260,21 @@ def test_an_unusable_connection_is_refused_without_its_secrets(monkeypatch: pyte
 def test_a_service_without_a_connection_reads_none() -> None:
     """No look-up, no header."""
     assert airflow_credentials(small_service()) == {}
+
+
+def test_tasks_in_flight_use_the_catalogue_of_their_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Those that measure it and those that judge it; a new plan is refused with the problems of the entry."""
+    folder = catalogue_folder(tmp_path)
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(folder))
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
+    monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
+    monkeypatch.setenv("AIRFLOW_CONN_PROMETHEUS_DEFAULT", "http://prometheus:9090")
+    monkeypatch.setattr(tasks, "task_context", dict)
+    request = RunRequest(scenario="calm", service="orders")
+    runs = NightStages(wiring.airflow_stores()).plan(request)
+    service = wiring.airflow_stores().catalogue.service("orders")
+    catalogue_folder(tmp_path, services=SERVICES.replace("$price", "$prise"))
+    assert tasks._run_stages(runs[0]).outside.stores.catalogue.service("orders") == service
+    assert tasks._night_stages(runs).stores.catalogue.service("orders") == service
+    with pytest.raises(ConfigurationError, match=r"^services.yaml: orders-service.endpoints\[0\]: \$prise"):
+        NightStages(wiring.airflow_stores()).plan(request)
