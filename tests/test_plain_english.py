@@ -21,16 +21,6 @@ PROSE_TOKENS = {tokenize.COMMENT, tokenize.STRING}
 if hasattr(tokenize, "FSTRING_MIDDLE"):  # from Python 3.12 on, an f-string is several tokens
     PROSE_TOKENS.add(tokenize.FSTRING_MIDDLE)
 
-PENDING_PROSE: frozenset[str] = frozenset()
-PENDING_NAMES: frozenset[str] = frozenset()
-PENDING_LOOPS: frozenset[str] = frozenset(
-    {
-        "tests/fakes/results_store.py",
-        "tests/perf/guards/test_load_limits.py",
-    }
-)
-"""Files that still have to be rewritten. Remove a file once it is clean."""
-
 
 def sources(*folders: str) -> list[Path]:
     """Return the Python files of some folders, without this one."""
@@ -74,17 +64,17 @@ def files_with(look: object, *folders: str) -> set[str]:
 
 def test_prose_is_free_of_the_dialect() -> None:
     """Docstrings, comments and strings say log, notify, print, explain or decide, not tell."""
-    assert files_with(dialect_in, *PROSE_FOLDERS) == PENDING_PROSE
+    assert files_with(dialect_in, *PROSE_FOLDERS) == set()
 
 
 def test_names_are_free_of_the_dialect() -> None:
     """Names use the words of the glossary, too."""
-    assert files_with(dialect_names_in, *PROSE_FOLDERS) == PENDING_NAMES
+    assert files_with(dialect_names_in, *PROSE_FOLDERS) == set()
 
 
 def test_loop_variables_are_nouns() -> None:
     """A loop variable says what it is: ``deviation``, not ``each``."""
-    assert files_with(loops_with_each, *CODE_FOLDERS) == PENDING_LOOPS
+    assert files_with(loops_with_each, *CODE_FOLDERS) == set()
 
 
 @pytest.mark.parametrize(

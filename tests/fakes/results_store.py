@@ -102,7 +102,7 @@ class MemoryStore:
     def cells(self, *, left_out: LeftOut = log_left_out) -> Iterator[CellName]:
         """Return every service and scenario that ever had a run, in alphabetical order."""
         names = {tuple(uri.split("/")[2:4]) for uri in self.runs_by_uri}
-        yield from (CellName(*each) for each in sorted(names) if each[0] != SUMMARIES_FOLDER)
+        yield from (CellName(*parts) for parts in sorted(names) if parts[0] != SUMMARIES_FOLDER)
 
     def _files(self, uri: str) -> dict[str, bytes]:
         if uri not in self.runs_by_uri:

@@ -25,8 +25,8 @@ def second(**changes: Any) -> ProgressInterval:
 def go(limits: LoadLimits, *seconds: ProgressInterval, begin_s: float = 0.0) -> list[str | None]:
     """Let seconds pass; return the exceeded limit after each."""
     reasons = []
-    for number, each in enumerate(seconds, start=1):
-        limits.take_in(progress(elapsed_s=begin_s + number, interval=each))
+    for number, interval in enumerate(seconds, start=1):
+        limits.take_in(progress(elapsed_s=begin_s + number, interval=interval))
         reasons.append(limits.reached())
     return reasons
 
