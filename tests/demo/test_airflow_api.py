@@ -24,8 +24,8 @@ def test_a_call_is_repeated_while_the_database_is_locked(serve: Serve, answers: 
 
     def script(talk: Talk) -> None:
         while (request := talk.read_request()) is not None:
-            talk.send(answers[len(requested)])
             requested.append(request)
+            talk.send(answers[len(requested) - 1])
 
     api = AirflowApi(serve(script).url, airflow_home=Path())
     if CREATED in answers:

@@ -12,9 +12,10 @@ import pytest
 
 from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.file_format import entry_document, format_baselines, json_schema, parse_baselines
-from include.perf.cli.baseline_commands import FOLDER, SCHEMAS, schema_text, write_schemas
+from include.perf.cli.baseline_commands import SCHEMAS, schema_text, write_schemas
 from include.perf.model.errors import BaselineError
 from include.perf.model.metric import METRICS
+from include.perf.model.yaml_entries import PROJECT_FOLDER
 from include.perf.runs.record import Verdict
 from tests.baselines import AT, SCENARIO, SERVICE, approval, entry_of, run, with_runs
 
@@ -58,7 +59,7 @@ def test_an_empty_file() -> None:
     """A new project starts with it."""
     text = b'{\n  "schema_version": 2\n}\n'
     assert format_baselines(Baselines()) == text
-    assert (FOLDER / "baselines.json").read_bytes() == text
+    assert (PROJECT_FOLDER / "baselines.json").read_bytes() == text
 
 
 def test_a_run_is_a_line_without_empty_fields() -> None:
@@ -354,7 +355,7 @@ def test_what_is_broken_violates_the_schema(document: dict[str, Any], path: str)
 def test_the_schema_in_the_project_is_current(name: str, tmp_path: Path) -> None:
     """If not, run ``make schemas``."""
     write_schemas(tmp_path)
-    assert (tmp_path / name).read_bytes() == schema_text(name) == (FOLDER / name).read_bytes()
+    assert (tmp_path / name).read_bytes() == schema_text(name) == (PROJECT_FOLDER / name).read_bytes()
 
 
 def test_the_schema_has_a_title() -> None:

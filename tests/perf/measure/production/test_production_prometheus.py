@@ -90,7 +90,7 @@ def test_the_catalogue_names_the_problem_of_production(tmp_path: Path) -> None:
         load_catalogue(catalogue_folder(tmp_path, services=services, scenarios=scenarios))
     of_service, of_scenario = caught.value.problems
     assert of_service.startswith("services.yaml: orders-service: production.selector must differ from that of the")
-    assert of_scenario.startswith("scenarios.yaml: calm.production_hours.session: there is no session 'paris'; there")
+    assert of_scenario.startswith("scenarios.yaml: calm.production_hours.session: there is no session 'paris'; known: ")
 
 
 def test_every_scenario_of_the_project_has_hours_of_production() -> None:
