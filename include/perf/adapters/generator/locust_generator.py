@@ -191,8 +191,14 @@ class _Load:
             self.stop(f"stopped: {self._name(worker)} {'ended early' if how == ENDED else how}")
 
     def _start_when_all_are_ready(self) -> None:
-        """Start at a full second, so that the arrivals of one second of the load fall into one second of the clock."""
+        """Start at a full second, so that the arrivals of one second of the load fall into one second of the clock.
+
+        A reason to stop that came up meanwhile prevents the start, so that nothing is sent and no record is left.
+        """
         if len(self._ready) == len(self.workers):
+            self.check()
+            if self.is_stopped:
+                return
             now = time.time()
             started_at = float(math.ceil(now + HEAD_START_S))
             start = time.perf_counter() + (started_at - now)
