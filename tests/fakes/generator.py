@@ -29,7 +29,7 @@ class FakeGenerator:
         is_killed: leaves the requests, but no summary.
         problem: raised instead of leaving anything.
         loads: every load that was asked for.
-        orders: the same, with all that was told.
+        orders: the same loads, with everything that was ordered.
         pool: the workers elsewhere, ``None`` for none.
     """
 

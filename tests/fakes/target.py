@@ -31,7 +31,7 @@ class FakeTarget:
         self.sent: list[tuple[str, str, Request]] = []
 
     def check(self, service: Service, addresses: Sequence[str]) -> None:
-        """Note the question; fail if told to."""
+        """Record the call; fail if the test wants that."""
         self.asked.append(tuple(addresses))
         self.checks.append(service.name)
         if self.problem is not None:

@@ -16,8 +16,8 @@ def test_loads_go_to_the_configured_queue(named: str | None, expected: str) -> N
     environment |= {} if named is None else {"BELLWETHER_LOAD_QUEUE": named}
     environment["PYTHONPATH"] = os.pathsep.join(sys.path)
 
-    told = subprocess.run(
+    found = subprocess.run(
         [sys.executable, "-c", QUEUES], env=environment, check=True, capture_output=True, text=True, timeout=120
     )
 
-    assert told.stdout.strip().splitlines()[-1] == expected
+    assert found.stdout.strip().splitlines()[-1] == expected

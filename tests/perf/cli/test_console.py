@@ -50,9 +50,9 @@ def test_progress_line(changes: dict[str, float | None], line: str) -> None:
 def test_a_line_every_ten_seconds_off_a_terminal() -> None:
     """A log of an hour has 360 lines, not 3 600; the first line comes with the first arrival."""
     console = screen()
-    with shown_progress(console) as tell:
+    with shown_progress(console) as show:
         for second in range(-3, 31):
-            tell(progress(elapsed_s=float(second)))
+            show(progress(elapsed_s=float(second)))
     lines = shown(console).splitlines()
     assert [line.split(" s")[0].strip() for line in lines] == ["0", "10", "20", "30"]
     assert "\x1b" not in shown(console)
@@ -70,9 +70,9 @@ def test_uneven_progress_is_not_printed_more_often() -> None:
 def test_a_live_line_on_a_terminal_leaves_nothing_behind() -> None:
     """It is redrawn, and removed when the load is over."""
     console = screen(is_terminal=True)
-    with shown_progress(console) as tell:
+    with shown_progress(console) as show:
         for second in range(5):
-            tell(progress(elapsed_s=float(second)))
+            show(progress(elapsed_s=float(second)))
     assert "lag p99 0.800 ms  60 s left" in shown(console) or "56 s left" in shown(console)
     assert "left" not in shown(console).rpartition("\x1b[2K")[2]  # after the last "erase this line"
 

@@ -478,9 +478,9 @@ def test_a_run_that_is_too_late_does_not_even_wait(platform: Platform) -> None:
 
 def test_unknown_reservations_send_nothing(platform: Platform) -> None:
     """No load runs next to another one by mistake."""
-    platform.reservations.problems = [StoreError("cannot tell which loads run")]
+    platform.reservations.problems = [StoreError("it is unknown which loads run")]
     record = platform.execute()
-    assert (record.verdict, record.reasons) == (Verdict.INVALID, ("cannot tell which loads run",))
+    assert (record.verdict, record.reasons) == (Verdict.INVALID, ("it is unknown which loads run",))
     assert platform.generator.loads == []
 
 
@@ -518,7 +518,7 @@ def test_the_load_goes_only_to_checked_addresses(platform: Platform) -> None:
     (order,) = generator.orders
     assert (order.addresses, order.lock_fd) == (("10.0.0.8", "10.0.0.9"), 7)
     assert reservations.claims[0].targets == ("10.0.0.8:8000", "10.0.0.9:8000")
-    # preflight, then health, and the versions before and after the load where a service tells them
+    # preflight, then health, and the versions before and after the load where a service reports them
     assert platform.target.asked == [("10.0.0.7",), ("10.0.0.8", "10.0.0.9")]
     assert platform.resolve.asked == [("orders-service", 8000)] * 3
 

@@ -149,9 +149,9 @@ def test_the_mix_shows_the_largest_differences() -> None:
 def test_missing_days_and_failed_comparisons_are_explained() -> None:
     """Excluded days have their reason, and a failed comparison names its hours."""
     left_out = (LeftOut(window=FIGURES.window, reason="Prometheus has no scrapes of production"),)
-    text = section(comparison(problem="production tells nothing", left_out=left_out, remarks=("the mix differs",)))
+    text = section(comparison(problem="production reports nothing", left_out=left_out, remarks=("the mix differs",)))
     assert (
-        "could not be compared with production (the first 15 min after the London open): production tells nothing."
+        "could not be compared with production (the first 15 min after the London open): production reports nothing."
         in text
     )
     assert "- the mix differs" in text

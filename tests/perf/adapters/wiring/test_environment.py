@@ -57,8 +57,8 @@ def test_the_default_halt_file_is_in_the_project(monkeypatch: pytest.MonkeyPatch
 
 def test_the_alert_file_is_that_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Wherever the results are."""
-    monkeypatch.setenv("BELLWETHER_ALERTS", str(tmp_path / "told.json"))
-    assert Storage().alerts().path == tmp_path / "told.json"
+    monkeypatch.setenv("BELLWETHER_ALERTS", str(tmp_path / "book.json"))
+    assert Storage().alerts().path == tmp_path / "book.json"
 
 
 @pytest.mark.parametrize("given", [None, ""])
