@@ -1,11 +1,9 @@
 """The end of a run: its charts, its reports (Markdown, HTML, JUnit) and, last, its record."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Protocol
 
 from include.perf.baselines.baselines import Baselines, BaselineStore
 from include.perf.baselines.entry import BaselineRun
@@ -42,20 +40,6 @@ DRAWN = (TIMESERIES_FILE, DISTRIBUTION_FILE, SERVER_SERIES_FILE)
 
 NIGHTS_SHOWN = 14
 """The number of earlier nights in a report."""
-
-
-class ChartRenderer(Protocol):
-    """Draws the charts of a run."""
-
-    def render(self, record: RunRecord, folder: Path, *, baseline: Sequence[Distribution] = ()) -> Mapping[str, str]:
-        """Write the charts below ``folder`` and return the paths of the PNG files relative to it, by chart name.
-
-        Next to each PNG file are two SVG files: one of the same name for a light page, one ending in ``.dark.svg`` for
-        a dark page.
-
-        Args:
-            baseline: the latency distributions of the runs behind the record's baseline.
-        """
 
 
 @dataclass(frozen=True, slots=True)

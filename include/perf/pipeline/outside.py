@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from include.perf.baselines.baselines import BaselineStore
 from include.perf.catalogue.catalogue import Catalogue
@@ -11,12 +12,25 @@ from include.perf.load.announcing import LoadObserver
 from include.perf.load.generator import LoadGenerator
 from include.perf.load.reservations import Reservations
 from include.perf.load.wire import Resolver, Target
+from include.perf.measure.distribution import Distribution
 from include.perf.measure.metrics_source import MetricsSource
 from include.perf.model.text import Clock
+from include.perf.runs.record import RunRecord
 from include.perf.runs.results_store import ResultsStore
 
-if TYPE_CHECKING:
-    from include.perf.pipeline.finishing import ChartRenderer
+
+class ChartRenderer(Protocol):
+    """Draws the charts of a run."""
+
+    def render(self, record: RunRecord, folder: Path, *, baseline: Sequence[Distribution] = ()) -> Mapping[str, str]:
+        """Write the charts below ``folder`` and return the paths of the PNG files relative to it, by chart name.
+
+        Next to each PNG file are two SVG files: one of the same name for a light page, one ending in ``.dark.svg`` for
+        a dark page.
+
+        Args:
+            baseline: the latency distributions of the runs behind the record's baseline.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +44,7 @@ class Stores:
     catalogue: Catalogue
     results: ResultsStore
     baselines: BaselineStore
-    charts: "ChartRenderer"
+    charts: ChartRenderer
     clock: Clock
     versions: Mapping[str, str] = field(default_factory=dict)
 
