@@ -392,11 +392,14 @@ def test_an_index_that_cannot_be_written_is_kept_in_memory(world: World, caplog:
     assert (world.folder / "new" / "index.sqlite").is_file()
 
 
-def test_a_read_only_file_is_not_used(world: World, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_read_only_file_is_not_used(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Its content may be outdated."""
     world.add(0)
     world.index.sync()
     run = world.add(1)
+    monkeypatch.chdir(tmp_path)  # the folder of this relative path is created
     world.index = world.new_index(Path(f"file:{world.path}?mode=ro"))
     with pytest.MonkeyPatch.context() as patch:
         connect = sqlite3.connect
