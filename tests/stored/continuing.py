@@ -146,12 +146,12 @@ class House:
 
 
 class Channel:
-    """Takes messages as Slack does, and fails as it is told.
+    """Takes messages as Slack does, and fails as the test sets it up.
 
     Attributes:
         there: the ids of the messages that arrived before.
         faults: what the posts to come raise, by event, each once.
-        lost_answers: events whose message arrives although nobody can tell.
+        lost_answers: events whose message arrives although its answer is lost.
         no_more: why neither charts nor a mark are taken.
         posted: the id, the thread and whether the channel sees it, of each message in order.
     """

@@ -153,7 +153,7 @@ def promoted(root: Path) -> Any:
 
 
 def alerts(root: Path) -> Any:
-    """What people were told, and what waits to be delivered."""
+    """The delivered alerts, and those that are pending."""
     book = AlertFile(root / "alerts" / "alerts.json").read()
     return {
         "problems": {problem.id: kept(problem) | {"worst": problem.worst} for problem in book.problems},

@@ -8,9 +8,7 @@ import json
 import math
 import multiprocessing
 import random
-import signal
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from multiprocessing.connection import Connection
@@ -27,6 +25,7 @@ from include.perf.model.cell import CellName
 from include.perf.model.errors import DeliveryError, StoreError
 from include.perf.runs.record import Severity
 from tests.fakes.failing import raising
+from tests.writing_processes import last_sent_before_kill, run_both
 
 AT = datetime(2026, 3, 2, 7, 0, 0, 123456, tzinfo=UTC)
 CHANGES = 10
@@ -283,18 +282,6 @@ def test_a_killed_process_releases_the_lock(tmp_path: Path) -> None:
 # Concurrent processes
 
 
-def run_both(work: Callable[[Path, str, Barrier], None], path: Path) -> None:
-    """Run a function in two processes, ``a`` and ``b``, which start at the same time."""
-    context = multiprocessing.get_context("fork")
-    start = context.Barrier(2)
-    processes = [context.Process(target=work, args=(path, name, start)) for name in ("a", "b")]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=30)
-    assert [process.exitcode for process in processes] == [0, 0]
-
-
 def _count(book: AlertBook, *, own: str) -> None:
     shared = book.problem("shared") or problem("shared", nights=0)
     book.put(dataclasses.replace(shared, nights=shared.nights + 1))
@@ -332,31 +319,13 @@ def _change_until_killed(path: Path, sending: Connection) -> None:
         sending.send(count)
 
 
-def _killed_after(path: Path, seconds: float) -> int:
-    """Let a process write until it is killed (SIGKILL); return the last count that it sent."""
-    context = multiprocessing.get_context("fork")
-    receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_change_until_killed, args=(path, sending))
-    process.start()
-    sending.close()
-    last = receiving.recv()
-    time.sleep(seconds)
-    process.kill()
-    process.join(timeout=10)
-    assert process.exitcode == -signal.SIGKILL
-    with receiving, contextlib.suppress(EOFError):
-        while True:
-            last = receiving.recv()
-    return int(last)
-
-
 def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     """Killed at seeded times: the sent count is there, or one more; the file is valid and not locked."""
     path = tmp_path / "alerts.json"
     source = random.Random(1)
     end, rounds = time.monotonic() + KILL_FOR_S, 0
     while time.monotonic() < end:
-        last = _killed_after(path, source.uniform(0.0, 0.03))
+        last = last_sent_before_kill(partial(_change_until_killed, path), after_s=source.uniform(0.0, 0.03))
         found = AlertFile(path).read()
         assert len(found.problems) == 30
         assert {problem.nights for problem in found.problems} in ({last}, {last + 1})

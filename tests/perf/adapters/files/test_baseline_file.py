@@ -1,12 +1,8 @@
 """The baselines file: changes are atomic, and concurrent promotions are not lost."""
 
-import contextlib
 import itertools
-import multiprocessing
 import random
-import signal
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.connection import Connection
@@ -24,6 +20,7 @@ from include.perf.model.errors import BaselineError
 from include.perf.runs.record import Verdict
 from tests.fakes.failing import raising
 from tests.records import run_record
+from tests.writing_processes import last_sent_before_kill, run_both
 
 AT = datetime(2026, 3, 2, 7, 0, tzinfo=UTC)
 PROMOTIONS = 10
@@ -156,18 +153,6 @@ def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
         BaselineFile(path).update(lambda _: pytest.fail("changed without a lock"))
 
 
-def run_both(work: Callable[[Path, str, Barrier], None], path: Path) -> None:
-    """Run a function in two processes, ``a`` and ``b``, which start at the same time."""
-    context = multiprocessing.get_context("fork")
-    start = context.Barrier(2)
-    processes = [context.Process(target=work, args=(path, name, start)) for name in ("a", "b")]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(timeout=30)
-    assert [process.exitcode for process in processes] == [0, 0]
-
-
 def _promote_twice(baselines: Baselines, *, run_id: str, own: str) -> None:
     promote(baselines, run_id)
     promote(baselines, run_id, service=own)
@@ -239,31 +224,14 @@ def _promote_until_killed(path: Path, name: str, sending: Connection) -> None:
         sending.send(BaselineFile(path).update(partial(_promoted, run_id=f"{name}-{number}")))
 
 
-def _killed_after(path: Path, name: str, seconds: float) -> int:
-    """Let a process promote until it is killed (SIGKILL); return the last version that it sent."""
-    context = multiprocessing.get_context("fork")
-    receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_promote_until_killed, args=(path, name, sending))
-    process.start()
-    sending.close()
-    last = receiving.recv()  # the first promotion is done
-    time.sleep(seconds)
-    process.kill()
-    process.join(timeout=10)
-    assert process.exitcode == -signal.SIGKILL
-    with receiving, contextlib.suppress(EOFError):
-        while True:
-            last = receiving.recv()
-    return int(last)
-
-
 def test_a_process_that_is_killed_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     """Killed at seeded times: the sent version is there, or one more; the file is valid and not locked."""
     path = tmp_path / "baselines.json"
     source = random.Random(1)
     end, rounds = time.monotonic() + KILL_FOR_S, 0
     while time.monotonic() < end:
-        last = _killed_after(path, f"r{rounds}", source.uniform(0.0, 0.03))
+        promoting = partial(_promote_until_killed, path, f"r{rounds}")
+        last = last_sent_before_kill(promoting, after_s=source.uniform(0.0, 0.03))
         entry = BaselineFile(path).read().get("one", "market_open")
         assert entry is not None
         assert entry.version in (last, last + 1)
