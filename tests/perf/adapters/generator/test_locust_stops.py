@@ -6,7 +6,6 @@ What counts is what the target itself wrote down.
 import random
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -236,17 +235,31 @@ def test_a_silent_worker_ends_the_load(
     assert summary.lost_workers == (1,)
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.7])
+@dataclass
+class StopOnceRunning(Stop):
+    """Gives a reason to stop as soon as a number of load processes run.
+
+    The generator asks for it once more before it sends the start, so the load stops before, however fast the processes
+    become ready.
+    """
+
+    folder: Path = Path()
+    processes: int = 0
+
+    def reason_to_stop(self) -> str | None:
+        if self.reason is None and len(loads_of(self.folder)) >= self.processes:
+            self.reason = "halted by alice"
+        return super().reason_to_stop()
+
+
+@pytest.mark.parametrize("processes", [0, 2], ids=["before the first check", "while the workers prepare"])
 def test_a_load_stopped_before_the_start_sends_nothing(
-    start: Callable[..., Target], tmp_path: Path, after_s: float
+    start: Callable[..., Target], tmp_path: Path, processes: int
 ) -> None:
-    """The workers are still importing, or preparing."""
-    target, folder, watch = start(), folder_in(tmp_path, "run"), Stop()
-    timer = threading.Timer(after_s, lambda: setattr(watch, "reason", "halted by alice"))
-    timer.start()
+    target, folder = start(), folder_in(tmp_path, "run")
+    watch = StopOnceRunning(folder=folder, processes=processes)
     with pytest.raises(LoadError, match=r"^the load was stopped before it left a record: halted by alice$"):
         run(folder, target.url, watch, load=LONG.model_copy(update={"workers": 2}))
-    timer.join()
     assert watch.at is not None
     assert time.time() < watch.at + STOP_S + SPARE_S
     assert loads_of(folder) == []
