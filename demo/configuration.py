@@ -14,7 +14,7 @@ from demo.airflow_api import USER, VIEWER
 from demo.settings import HOST, ROOT, Stack
 from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from include.perf.catalogue.scenario.market_hours import Weekday
-from include.perf.model.json_files import write_atomically
+from include.perf.model.file_writer import write_atomically
 
 SCRAPE_INTERVAL_S = 1
 OWN_METRICS_INTERVAL_S = 5

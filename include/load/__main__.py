@@ -16,7 +16,7 @@ from typing import Any
 
 from include.load.control import Commands, Reports, Start
 from include.load.link import LoadProcessOrder
-from include.perf.model.json_files import write_atomically
+from include.perf.model.file_writer import write_atomically
 from include.perf.load.load_plan import COMMANDS_VARIABLE, GeneratorLog, LoadPlan, REPORTS_VARIABLE
 from include.perf.model.json_files import to_json
 from include.perf.load.worker_parts import part_of

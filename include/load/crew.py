@@ -17,7 +17,8 @@ from include.load.conversation import MessageKind, MessageMissing, OpenedMessage
 from include.load.member import Member
 from include.perf.load.load_plan import GeneratorLog, LoadPlan
 from include.perf.load.worker_parts import Part, part_of
-from include.perf.model.json_files import from_json, to_json, write_atomically
+from include.perf.model.file_writer import write_atomically
+from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.results_store import FEED_FILE
 
 log = logging.getLogger("include.load.crew")

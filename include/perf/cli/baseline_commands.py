@@ -21,7 +21,7 @@ from include.perf.baselines.review import Finding
 from include.perf.catalogue.reading import read_catalogue
 from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError
-from include.perf.model.json_files import write_atomically
+from include.perf.model.file_writer import write_atomically
 from include.perf.model.metric import METRICS, Unit
 from include.perf.model.numbers import format_value
 from include.perf.model.text import counted

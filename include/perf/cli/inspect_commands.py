@@ -14,7 +14,7 @@ from include.perf.catalogue.reading import read_catalogue
 from include.perf.cli.run_commands import EXIT_CODES
 from include.perf.load.market_data import read_market_data
 from include.perf.model.errors import ConfigurationError, collected
-from include.perf.model.json_files import write_atomically
+from include.perf.model.file_writer import write_atomically
 from include.perf.monitoring.cell_status import Sources
 from include.perf.monitoring.families import exposition_of
 from include.perf.pipeline.planning.time_plan import time_plans

@@ -14,8 +14,9 @@ from typing import IO
 
 from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
 from include.perf.model.errors import LoadError
+from include.perf.model.file_writer import write_atomically
 from include.perf.model.histogram import Histogram
-from include.perf.model.json_files import from_json, to_json, write_atomically
+from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.figures import COMPLETED
 from include.perf.runs.results_store import GENERATOR_FILE, REQUESTS_FILE
 
@@ -74,7 +75,7 @@ def join(folder: Path, *, workers: int, hosts: Sequence[str] = ()) -> None:
                 raise LoadError(f"the rows of a worker are damaged ({err}); run the load again") from err
     logs = [_log_of(part) for part in parts]
     if any(logs):
-        write_atomically(folder / GENERATOR_FILE, to_json(joined(logs, hosts=hosts)))
+        write_atomically(folder / GENERATOR_FILE, to_json(joined(logs, hosts=hosts)), follow_link=False)
     for part in parts:
         part.requests.unlink(missing_ok=True)
         part.summary.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from include.perf.measure.distribution import distribution_csv
 from include.perf.measure.request_rows import read_requests
 from include.perf.measure.stalls import stalls_of
 from include.perf.model.errors import LoadError
+from include.perf.model.file_writer import write_atomically
 from include.perf.model.histogram import LEAST_S, STEP_RATIO, Histogram
 from include.perf.model.json_files import from_json
 from include.perf.model.metric import LATENCY_SHARES, METRICS, MetricValue
@@ -56,8 +57,9 @@ def measure(folder: Path) -> LoadFigures:
     log = _read_log(folder / GENERATOR_FILE)
     rows = read_requests(folder / REQUESTS_FILE, COLUMNS)
     seconds = per_second(rows, started_at=log.started_at)
-    seconds.to_csv(folder / TIMESERIES_FILE, index=False, float_format="%.6f")
-    (folder / DISTRIBUTION_FILE).write_bytes(distribution_csv(_steps(rows)))
+    table = seconds.to_csv(index=False, float_format="%.6f").encode()
+    write_atomically(folder / TIMESERIES_FILE, table, follow_link=False)
+    write_atomically(folder / DISTRIBUTION_FILE, distribution_csv(_steps(rows)), follow_link=False)
     return figures(rows, log)
 
 

@@ -1,10 +1,6 @@
-"""Reads and writes JSON documents, and replaces files atomically."""
+"""Reads and writes JSON documents."""
 
-import errno
-import os
 import reprlib
-import tempfile
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,38 +9,6 @@ from include.perf.model.errors import ItemError
 from include.perf.model.validation import place_of
 
 T = TypeVar("T")
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Error numbers for: no space left, quota exceeded, file too large."""
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the content of a file: after a crash or power loss it has either the old content or the new."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush the entries of a folder to disk; some network file systems do not support this."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError as err:
-        if err.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(handle)
-
 
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 

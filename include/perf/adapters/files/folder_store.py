@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from include.perf.adapters.files.regular_file import regular_file
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import ConfigurationError, ItemError, StoreError
-from include.perf.model.json_files import DISK_FULL, write_atomically
+from include.perf.model.file_writer import DISK_FULL, write_atomically
 from include.perf.runs.results_store import (
     RECORD_FILE,
     SUMMARIES_FOLDER,
@@ -84,9 +84,9 @@ class FolderStore:
         return RunAddress(service=service, scenario=scenario, run_id=run_id).uri_below(self.root_uri)
 
     def write(self, uri: str, name: str, content: bytes) -> None:
-        """Write a file of a run atomically and durably."""
+        """Write a file of a run atomically and durably; a link in its place is replaced, wherever it leads."""
         try:
-            write_atomically(self._inside(uri) / name, content)
+            write_atomically(self._inside(uri) / name, content, follow_link=False)
         except OSError as err:
             raise StoreError(f"cannot write {name} of {uri}: {err.strerror}") from err
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from include.perf.guards.halt import Halt, halt_of
 from include.perf.model.errors import ConfigurationError, StoreError
-from include.perf.model.json_files import write_atomically
+from include.perf.model.file_writer import write_atomically
 
 
 class HaltFile:

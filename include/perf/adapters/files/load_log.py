@@ -12,7 +12,8 @@ from include.perf.adapters.files.regular_file import regular_file
 from include.perf.load.announcing import SentLoad
 from include.perf.load.reservations import Reservations
 from include.perf.model.errors import ItemError, StoreError
-from include.perf.model.json_files import from_json, to_json, write_atomically
+from include.perf.model.file_writer import write_atomically
+from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.results_store import log_left_out
 
 MAX_BYTES = 1024**2

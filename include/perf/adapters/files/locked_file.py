@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Generic, Protocol, TypeVar
 
-from include.perf.model.errors import BellwetherError
-from include.perf.model.json_files import write_atomically
+from include.perf.adapters.files.regular_file import regular_file
+from include.perf.model.errors import BellwetherError, ItemError
+from include.perf.model.file_writer import final_place, write_atomically
+from include.perf.runs.results_store import MAX_FILE_BYTES
 
 T = TypeVar("T")
 
@@ -70,13 +72,25 @@ class LockedFile:
         return str(self.path)
 
     def read(self) -> bytes | None:
-        """Return the content; ``None`` if the file does not exist yet."""
+        """Return the content; ``None`` if the file does not exist yet.
+
+        Raises:
+            BellwetherError: of the class that was given: it cannot be read, is no regular file, or is too large.
+        """
         try:
-            return self.path.read_bytes()
+            with regular_file(self.path, what=str(self.path)) as file:
+                content = file.read(MAX_FILE_BYTES + 1)
         except FileNotFoundError:
             return None
+        except ItemError as err:
+            raise self._error(f"{err}; check {self._setting}") from err
         except OSError as err:
             raise self._failed("read", err) from err
+        if len(content) > MAX_FILE_BYTES:
+            raise self._error(
+                f"cannot read {self.path}: it is larger than {MAX_FILE_BYTES // 1024**2} MiB; check {self._setting}"
+            )
+        return content
 
     def write(self, content: bytes) -> None:
         """Replace the content atomically."""
@@ -108,10 +122,14 @@ class LockedFile:
             yield
 
     def lock_file(self, purpose: str) -> IO[bytes]:
-        """Open the lock file for a purpose, a hidden file next to the content."""
+        """Open the lock file for a purpose, a hidden file next to the content.
+
+        Where the path is a link, that is next to the file that it leads to, so that all its names share one lock.
+        """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            return self.path.with_name(f".{self.path.name.removeprefix('.')}.{purpose}").open("wb")
+            place = final_place(self.path)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            return place.with_name(f".{place.name.removeprefix('.')}.{purpose}").open("wb")
         except OSError as err:
             raise self._failed("lock", err) from err
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from include.perf.adapters.s3.objects import Objects
 from include.perf.model.errors import StoreError
-from include.perf.model.json_files import DISK_FULL
+from include.perf.model.file_writer import DISK_FULL
 
 log = logging.getLogger(__name__)
 

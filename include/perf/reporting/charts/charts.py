@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from include.perf.measure.distribution import Distribution, read_distribution
 from include.perf.measure.server_series import ServerSeries, read_server_series
+from include.perf.model.file_writer import write_atomically
 from include.perf.runs.record import RunRecord
 from include.perf.runs.results_store import CHARTS_FOLDER, DISTRIBUTION_FILE, SERVER_SERIES_FILE, TIMESERIES_FILE
 
@@ -43,7 +44,7 @@ class MatplotlibCharts:
                 paths[name] = f"{CHARTS_FOLDER}/{name}.png"
                 style.save(figure, folder / paths[name])
                 for suffix, content in drawn_as_svg(figure, name=name).items():
-                    (folder / CHARTS_FOLDER / f"{name}{suffix}").write_bytes(content)
+                    write_atomically(folder / CHARTS_FOLDER / f"{name}{suffix}", content, follow_link=False)
         return paths
 
 

@@ -7,6 +7,7 @@ A colour has the same meaning in every chart: p50 is green, p95 blue, p99 purple
 is blue, a stall is orange, successful throughput is sky blue; a dashed dark line is the baseline; grey does not count.
 """
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from include.perf.model.file_writer import write_atomically
 from include.perf.model.text import one_line
 from include.perf.runs.phrases import utc_window
 from include.perf.runs.record import RunRecord, Verdict
@@ -159,4 +161,6 @@ def spread(heights: Sequence[float], *, gap: float) -> list[float]:
 def save(figure: Figure, path: Path) -> None:
     """Write a figure as PNG; the output is deterministic."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
+    write_atomically(path, drawn.getvalue(), follow_link=False)

@@ -1,6 +1,7 @@
 """The baselines file: changes are atomic, and concurrent promotions are not lost."""
 
 import itertools
+import os
 import random
 import time
 from datetime import UTC, datetime
@@ -36,6 +37,13 @@ def promote_all(baselines: Baselines, *run_ids: str) -> None:
         promote(baselines, run_id)
 
 
+def umask() -> int:
+    """Return the umask of this process."""
+    current = os.umask(0o022)
+    os.umask(current)
+    return current
+
+
 def written(path: Path) -> BaselineFile:
     """Return a file with one baseline in it."""
     file = BaselineFile(path)
@@ -58,7 +66,7 @@ def test_a_change_is_there_for_the_next_reader(tmp_path: Path) -> None:
     assert entry is not None
     assert (entry.version, entry.metrics["latency_p95"]) == (1, 0.0424)
     assert sorted(found.name for found in path.parent.iterdir()) == [".baselines.json.lock", "baselines.json"]
-    assert path.stat().st_mode & 0o777 == 0o644  # others may read it, although mkstemp creates private files
+    assert path.stat().st_mode & 0o777 == 0o666 & ~umask()  # not private, as temporary files are
 
 
 def test_an_empty_change_writes_the_same_bytes(tmp_path: Path) -> None:

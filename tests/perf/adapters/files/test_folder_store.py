@@ -17,7 +17,7 @@ import pytest
 from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.adapters.files.sqlite_index import SqliteIndex
 from include.perf.baselines.history import read_nights
-from include.perf.model import json_files
+from include.perf.model import file_writer
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError, ItemError, StoreError
 from include.perf.model.json_files import to_json
@@ -196,7 +196,7 @@ def test_a_failing_write_leaves_the_old_content(
     store.write(uri, "run.json", b"old")
     failure = raising(OSError(28, "No space left on device"))
     if step == "fsync":
-        monkeypatch.setattr(json_files.os, "fsync", failure)
+        monkeypatch.setattr(file_writer.os, "fsync", failure)
     else:
         monkeypatch.setattr(Path, "replace", failure)
     with pytest.raises(StoreError, match=f"^cannot write run.json of {uri}: No space left on device$"):
@@ -220,7 +220,7 @@ def test_the_name_of_a_file_is_synced_to_disk(
         if error is not None and is_folder:
             raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(json_files.os, "fsync", fsync)
+    monkeypatch.setattr(file_writer.os, "fsync", fsync)
     if error == errno.EIO:
         with pytest.raises(StoreError, match="Input/output error"):
             store.write(uri, "run.json", b"new")
@@ -232,7 +232,7 @@ def test_the_name_of_a_file_is_synced_to_disk(
 def test_an_interrupted_write_leaves_nothing(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also after an exception that is not an Exception."""
     uri = store.create(run_id="r1", **CELL)
-    monkeypatch.setattr(json_files.os, "fsync", raising(KeyboardInterrupt()))
+    monkeypatch.setattr(file_writer.os, "fsync", raising(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         store.write(uri, "run.json", b"new")
     with store.folder(uri) as folder:
