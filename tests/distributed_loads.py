@@ -18,7 +18,7 @@ from include.perf.catalogue.scenario.load_profile import LoadProfile
 from tests.real_loads import Onlooker, order_for, service_at
 from tests.socket_servers import child, free_port
 
-KEY = "a key that only master and workers have"
+KEY = "e1f0a83c5b7d4926804fd3b61c97a25e48d0b19f7c3652ae8f04d97b16c5e32a"
 
 ANOTHER_PROCESS = """
 import json, sys

@@ -40,7 +40,8 @@ from include.load.rows_out import RowsOut
 from include.load.versions import own_versions
 from include.load.worker import MASTER_VARIABLE, REFUSED
 from include.perf.load.load_plan import GeneratorLog, LoadPlan
-from include.perf.load.load_plan import KEY_VARIABLE, host_and_port
+from include.perf.load.channel_key import KEY_VARIABLE
+from include.perf.load.load_plan import host_and_port
 from include.perf.runs.results_store import FEED_FILE
 from include.perf.model.json_files import from_json, to_json
 

@@ -22,7 +22,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from include.perf.load.load_plan import KEY_VARIABLE, MIN_KEY_LENGTH, host_and_port
+from include.perf.load.channel_key import KEY_VARIABLE, channel_key
+from include.perf.load.load_plan import host_and_port
 
 log = logging.getLogger("include.load.worker")
 
@@ -159,10 +160,9 @@ def _problem() -> str | None:
         return f"{MASTER_VARIABLE} is not set; it names the machine that drives the loads, as host or host:port"
     try:
         host_and_port(os.environ[MASTER_VARIABLE], named=MASTER_VARIABLE)
+        channel_key(os.environ.get(KEY_VARIABLE), named=KEY_VARIABLE)
     except ValueError as err:
         return str(err)
-    if len(os.environ.get(KEY_VARIABLE, "")) < MIN_KEY_LENGTH:
-        return f"{KEY_VARIABLE} must have at least {MIN_KEY_LENGTH} characters, and be the same as the master's"
     return None
 
 

@@ -89,9 +89,11 @@ def _command_on_stores(name: str) -> ExecuteCommand:
         from include.perf.cli.inspect_commands import MetricsCommands
 
         return MetricsCommands(sources=partial(metrics_sources, storage)).execute
+    from include.perf.adapters.generator.locust_pool import environment_pool
     from include.perf.cli.inspect_commands import InspectCommands
 
-    return InspectCommands(baselines=storage.baselines, results=storage.results, clock=clock).execute
+    inspect = InspectCommands(baselines=storage.baselines, results=storage.results, pool=environment_pool, clock=clock)
+    return inspect.execute
 
 
 def _capacity_command() -> ExecuteCommand:

@@ -15,7 +15,7 @@ from include.load.versions import difference, own_versions
 from include.perf.runs.results_store import FEED_FILE
 from tests.load.driven_loads import FEED, plan_of
 
-KEY = "a key that only master and workers have"
+KEY = "e1f0a83c5b7d4926804fd3b61c97a25e48d0b19f7c3652ae8f04d97b16c5e32a"
 
 
 class Wire:

@@ -15,7 +15,7 @@ import zmq
 from include.load.conversation import Conversation, Introduction, packet
 from tests.socket_servers import child
 
-KEY = "a key that only master and workers have"
+KEY = "e1f0a83c5b7d4926804fd3b61c97a25e48d0b19f7c3652ae8f04d97b16c5e32a"
 
 REMOTE = """
 import include.load.remote as remote

@@ -12,7 +12,7 @@ import pytest
 from tests.distributed_loads import free_port
 from tests.socket_servers import child
 
-KEY = "a key that only master and workers have"
+KEY = "e1f0a83c5b7d4926804fd3b61c97a25e48d0b19f7c3652ae8f04d97b16c5e32a"
 
 
 def environment(folder: Path, **changes: str) -> dict[str, str]:
@@ -36,7 +36,10 @@ def checked(folder: Path) -> int:
     [
         ({"BELLWETHER_LOCUST_MASTER": ""}, "BELLWETHER_LOCUST_MASTER is not set; it names the machine that drives"),
         ({"BELLWETHER_LOCUST_MASTER": "host:x"}, "BELLWETHER_LOCUST_MASTER must be host or host:port, but is 'host:x'"),
-        ({"BELLWETHER_LOCUST_KEY": "short"}, "BELLWETHER_LOCUST_KEY must have at least 16 characters"),
+        (
+            {"BELLWETHER_LOCUST_KEY": "short"},
+            "BELLWETHER_LOCUST_KEY must be 32 random bytes in hexadecimal or base64, the same",
+        ),
     ],
 )
 def test_a_missing_setting_is_reported_at_once(tmp_path: Path, changes: dict[str, str], problem: str) -> None:

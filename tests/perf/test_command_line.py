@@ -679,6 +679,18 @@ def test_an_unknown_service_of_a_baseline(shell: Shell) -> None:
 # check
 
 
+def test_check_refuses_a_weak_key_of_the_load_workers(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deployment may be older than the rule; the key itself is not printed."""
+    monkeypatch.setenv("BELLWETHER_LOCUST_BIND", "0.0.0.0:5557")
+    monkeypatch.setenv("BELLWETHER_LOCUST_KEY", "a key that somebody made up")
+    expected = (
+        "bellwether: BELLWETHER_LOCUST_KEY must be 32 random bytes in hexadecimal or base64, the same for the master "
+        "and its workers, but is neither (it has 27 characters); create one with make env, or with python -c "
+        '"import secrets; print(secrets.token_hex(32))", and set it on both sides\n'
+    )
+    assert shell("check", code=2, err=expected) == ""
+
+
 def test_check(shell: Shell) -> None:
     """One line if everything is fine."""
     assert shell("check", code=0) == "1 services, 1 scenarios, their data and the baselines are fine\n"

@@ -8,7 +8,7 @@ from bellwether.wiring import airflow_pool
 from include.perf.adapters.generator.locust_pool import LocustPool, environment_pool
 from include.perf.model.errors import ConfigurationError
 
-KEY = "0123456789abcdef"
+KEY = "e1f0a83c5b7d4926804fd3b61c97a25e48d0b19f7c3652ae8f04d97b16c5e32a"
 CONNECTION = "AIRFLOW_CONN_BELLWETHER_LOCUST"
 
 
@@ -48,8 +48,9 @@ def test_all_wrong_settings_are_reported_at_once(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ConfigurationError) as raised:
         environment_pool()
     assert raised.value.problems == (
-        "BELLWETHER_LOCUST_KEY must have at least 16 characters, and be the same as the workers'; "
-        'create one with python -c "import secrets; print(secrets.token_hex(32))"',
+        "BELLWETHER_LOCUST_KEY must be 32 random bytes in hexadecimal or base64, the same for the master and its "
+        "workers, but is neither (it has 6 characters); create one with make env, or with "
+        'python -c "import secrets; print(secrets.token_hex(32))", and set it on both sides',
         "BELLWETHER_LOCUST_WORKERS: workers must be from 1 to 64, but is 'many'",
     )
 
@@ -83,7 +84,7 @@ def test_the_connection_names_the_pool(
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
-        ({}, "the password of the connection bellwether_locust must have at least 16 characters"),
+        ({}, "the password of the connection bellwether_locust must be 32 random bytes in hexadecimal or base64"),
         ({"password": KEY, "extra": {"workers": 0}}, "the connection bellwether_locust: workers must be from 1 to 64"),
     ],
 )

@@ -29,10 +29,12 @@ class InspectCommands:
 
     Attributes:
         baselines, results: return the stores that the environment names.
+        pool: returns the load workers that the environment names; called only to check their settings.
     """
 
     baselines: Callable[[], BaselineStore]
     results: Callable[[], ResultsStore]
+    pool: Callable[[], object]
     clock: Callable[[], datetime]
 
     def execute(self, options: argparse.Namespace, console: Console) -> int:
@@ -77,6 +79,8 @@ class InspectCommands:
                 warnings.append(f"{SERVICES_FILE}: {warning}")
         with collected(problems):
             self.baselines().read()
+        with collected(problems):
+            self.pool()
         if problems:
             raise ConfigurationError(problems)
         for warning in warnings:

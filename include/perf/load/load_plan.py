@@ -23,11 +23,6 @@ COMMANDS_VARIABLE = "BELLWETHER_COMMANDS_FD"
 REPORTS_VARIABLE = "BELLWETHER_REPORTS_FD"
 """The pipes between a load process and its parent."""
 
-KEY_VARIABLE = "BELLWETHER_LOCUST_KEY"
-
-MIN_KEY_LENGTH = 16
-"""Characters that make a key hard to guess."""
-
 DEFAULT_PORT = 5557
 """Locust's own."""
 

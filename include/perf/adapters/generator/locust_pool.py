@@ -10,7 +10,8 @@ from typing import Any
 
 from include.perf.adapters.generator.load_process import LOG_FILE, LoadProcess, WorkerReport, load_processes
 from include.perf.catalogue.scenario.load_profile import MAX_WORKERS
-from include.perf.load.load_plan import DEFAULT_PORT, KEY_VARIABLE, MIN_KEY_LENGTH, LoadPlan, host_and_port
+from include.perf.load.channel_key import KEY_VARIABLE, channel_key
+from include.perf.load.load_plan import DEFAULT_PORT, LoadPlan, host_and_port
 from include.perf.model.errors import ConfigurationError, LoadError
 
 BIND_VARIABLE = "BELLWETHER_LOCUST_BIND"
@@ -61,11 +62,10 @@ def locust_pool(
         ConfigurationError: with everything that is wrong with it.
     """
     problems = []
-    if len(key or "") < MIN_KEY_LENGTH:
-        problems.append(
-            f"{key_named} must have at least {MIN_KEY_LENGTH} characters, and be the same as the workers'; "
-            'create one with python -c "import secrets; print(secrets.token_hex(32))"'
-        )
+    try:
+        channel_key(key, named=key_named)
+    except ValueError as err:
+        problems.append(str(err))
     count = str(1 if workers is None else workers)
     if not count.isdigit() or not 1 <= int(count) <= MAX_WORKERS:
         problems.append(f"{named}: workers must be from 1 to {MAX_WORKERS}, but is {workers!r}")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -210,7 +211,7 @@ def test_too_few_workers_are_an_error_that_names_all_workers(
     target, folder = start(), folder_in(tmp_path, "run")
     pool.start()
     older = pool.start(remote=[sys.executable, "-c", OLDER])
-    stranger = pool.start(key="another key entirely")
+    stranger = pool.start(key=secrets.token_hex(32))
     with pytest.raises(LoadError) as raised:
         pool.drive(folder, target.url, load=LOAD, workers=4, wait_s=20.0)
     text = str(raised.value)
