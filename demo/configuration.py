@@ -135,6 +135,7 @@ def bellwether_environment(stack: Stack) -> dict[str, str]:
         "BELLWETHER_RESULTS_URI": stack.results.as_uri(),
         "BELLWETHER_BASELINES": str(stack.baselines),
         "BELLWETHER_ALERTS": str(stack.alerts),
+        "BELLWETHER_INDEX": str(stack.folder / "index.sqlite"),
         "BELLWETHER_RULES": str(stack.rules),
         "BELLWETHER_HALT_FILE": str(stack.folder / "halt.json"),
         "PROMETHEUS_URL": stack.prometheus_url,

@@ -18,7 +18,7 @@ from include.perf.adapters.files.halt_file import HaltFile
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.adapters.files.load_log import LoadLog
 from include.perf.adapters.files.rules_folder import RulesFolder
-from include.perf.adapters.files.sqlite_index import INDEX_FILE, SqliteIndex
+from include.perf.adapters.files.sqlite_index import SqliteIndex
 from include.perf.adapters.s3.leases import Leases
 from include.perf.adapters.s3.shared_state import LatestLoads, LoadLeases
 from include.perf.alerts.book import Delivery
@@ -114,7 +114,7 @@ def nights(root: Path) -> Any:
 
 def index(root: Path) -> Any:
     """What the index says of the runs, from the file that was left."""
-    made = SqliteIndex(root / "results" / INDEX_FILE, store=_results(root), clock=lambda: AFTERWARDS)
+    made = SqliteIndex(root / "results" / ".index.sqlite", store=_results(root), clock=lambda: AFTERWARDS)
     made.sync()
     cells = list(_results(root).cells())
     latest = made.latest(runs=3)

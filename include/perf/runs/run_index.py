@@ -112,6 +112,9 @@ class RunIndex(Protocol):
             StoreError: the results store cannot be read.
         """
 
+    def synced_at(self) -> datetime | None:
+        """Return when `sync` last succeeded, in any process; ``None`` if the index was never complete."""
+
     def rebuild(self) -> IndexContents:
         """Read every record again.
 

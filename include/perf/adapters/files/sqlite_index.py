@@ -3,23 +3,21 @@
 import math
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, make_dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pydantic import TypeAdapter
 
-from include.perf.adapters.files.sqlite_cache import SqliteCache, change
+from include.perf.adapters.files.sqlite_cache import CacheEmptied, SqliteCache, change
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import ItemError
 from include.perf.model.text import Clock
 from include.perf.runs.results_store import ResultsStore, folder_uri, log_left_out
 from include.perf.runs.run_index import IndexContents, RunEntry, entry_of, is_of_cells
 from include.perf.runs.stage_files import StageFiles
-
-INDEX_FILE = ".index.sqlite"
 
 SCHEMA_VERSION = 2
 """Increase it with every change of the tables, of `RunEntry` and of what `entry_of` returns for a record."""
@@ -32,6 +30,7 @@ TABLES = (
     "CREATE INDEX by_dag_run ON runs (dag_id, dag_run_id)",
     "CREATE TABLE left_out (service, scenario, run_id, problem, PRIMARY KEY (service, scenario, run_id))",
     "CREATE TABLE compared (at REAL)",
+    "CREATE TABLE synced (at REAL)",
 )
 
 ODD = ("", "")
@@ -43,6 +42,8 @@ LATE = timedelta(days=2)
 """A run may finish after a run of the same cell that started this much later."""
 COMPARE_ALL_EVERY = timedelta(hours=1)
 """How often all names are compared, to find runs that were removed, restored, or finished later than `LATE`."""
+
+T = TypeVar("T")
 
 _ENTRY: TypeAdapter[RunEntry] = TypeAdapter(RunEntry)
 _FIELDS = [(name, kind) for name, kind in get_type_hints(RunEntry, include_extras=True).items() if name != "uri"]
@@ -69,7 +70,7 @@ class SqliteIndex:
     """
 
     def __init__(self, path: Path, *, store: ResultsStore, clock: Clock, shared_for: timedelta = SHARED_FOR) -> None:
-        self._cache = SqliteCache(path, tables=TABLES, version=SCHEMA_VERSION, fill=self._sync)
+        self._cache = SqliteCache(path, tables=TABLES, version=SCHEMA_VERSION)
         self._store = store
         self._clock = clock
         self._shared_for = shared_for
@@ -82,14 +83,20 @@ class SqliteIndex:
             now = self._clock()
             if self._synced_at is not None and timedelta(0) <= now - self._synced_at < self._shared_for:
                 return
-            self._cache.run(self._sync)
+            self._refill(self._scan)
             self._synced_at = now
+
+    def synced_at(self) -> datetime | None:
+        """Return when a process last completed a sync; ``None`` if the index was never complete."""
+        (moment,) = self._cache.run(lambda connection: connection.execute("SELECT max(at) FROM synced").fetchone())
+        return None if moment is None else datetime.fromtimestamp(moment, UTC)
 
     def rebuild(self) -> IndexContents:
         """Read all records again."""
         with self._lock:
-            self._cache.run(_forget_all)
-            return self._cache.run(self._filled)
+            self._refill(lambda: self._cache.run(_forget_all))
+            self._refill(self._scan)
+            return self._cache.run(self._contents)
 
     def latest(self, *, runs: int, measured_only: bool = False) -> Mapping[CellName, tuple[RunEntry, ...]]:
         """Return the latest runs of every cell, oldest first, without re-runs."""
@@ -100,7 +107,7 @@ class SqliteIndex:
             found = {cell: self._entries(connection, query, *_key(cell), runs) for cell in _cells(connection)}
             return {cell: tuple(reversed(entries)) for cell, entries in found.items() if entries}
 
-        return self._cache.run(read)
+        return self._query(read)
 
     def history(self, cell: CellName, *, since: datetime | None = None) -> tuple[RunEntry, ...]:
         """Return the runs and re-runs of a cell, all or those since a time, oldest first."""
@@ -118,11 +125,26 @@ class SqliteIndex:
 
     def left_out(self, cells: Collection[CellName] | None = None) -> Mapping[str, str]:
         """Return by URI why an item of the store is not in the index; of some cells, or all."""
-        found, root = self._cache.run(self._left_out), self._store.root_uri
+        found, root = self._query(self._left_out), self._store.root_uri
         return {uri: why for uri, why in found.items() if cells is None or is_of_cells(uri, root=root, cells=cells)}
 
     def _found(self, query: str, *values: str | float) -> tuple[RunEntry, ...]:
-        return self._cache.run(lambda connection: self._entries(connection, query, *values))
+        return self._query(lambda connection: self._entries(connection, query, *values))
+
+    def _query(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what a query finds; if the file was damaged, read the records again first."""
+        try:
+            return self._cache.run(read)
+        except CacheEmptied:
+            self._scan()
+            return self._cache.run(read)
+
+    def _refill(self, step: Callable[[], object]) -> None:
+        """Call a function, and once more if the file was damaged."""
+        try:
+            step()
+        except CacheEmptied:
+            step()
 
     def _entries(self, connection: sqlite3.Connection, query: str, *values: str | float) -> tuple[RunEntry, ...]:
         columns = "service, scenario, run_id, entry"
@@ -134,9 +156,7 @@ class SqliteIndex:
         stored = _STORED.validate_json(content)
         return RunEntry(uri=self._store.uri_of(service=service, scenario=scenario, run_id=run_id), **vars(stored))
 
-    def _filled(self, connection: sqlite3.Connection) -> IndexContents:
-        """Update the index and return its content."""
-        self._sync(connection)
+    def _contents(self, connection: sqlite3.Connection) -> IndexContents:
         (runs,) = connection.execute("SELECT count(*) FROM runs").fetchone()
         return IndexContents(runs=runs, left_out=self._left_out(connection))
 
@@ -149,52 +169,52 @@ class SqliteIndex:
             for service, scenario, run_id, problem in rows
         }
 
-    def _sync(self, connection: sqlite3.Connection) -> None:
-        """Look for new runs in every cell, and once an hour compare all names."""
-        now = self._clock()
-        is_due = _is_due(connection, now)
+    def _scan(self) -> None:
+        """Look for new runs in every cell, and once an hour compare all names.
+
+        The store may be slow, so no connection is open while it is read.
+        """
+        now, run = self._clock(), self._cache.run
+        is_due = run(lambda connection: _is_due(connection, now))
         odd: dict[str, str] = {}
         cells = list(self._store.cells(left_out=odd.__setitem__))
         for cell in cells:
             try:
-                since = "" if is_due else _late_names(connection, cell, now=now)
-                self._sync_cell(connection, cell, since=since, odd=odd)
+                self._scan_cell(cell, now=None if is_due else now, odd=odd)
             except ItemError as err:
                 odd[folder_uri(self._store.root_uri, *_key(cell))] = str(err)
-        known_odd = _odd(connection)
-        if odd.items() - known_odd.items():
-            with change(connection):
-                for where, problem in odd.items():
-                    _leave_out(connection, (*ODD, where), problem)
-        if not is_due:
-            return
-        with change(connection):
-            _forget(connection, CellName(*ODD), known_odd.keys() - odd.keys())
-            for cell in set(_cells(connection)) - set(cells):
-                if folder_uri(self._store.root_uri, cell.service) not in odd:  # it cannot be listed, but is there
-                    _forget(connection, cell, _known(connection, cell, since="").runs)
-            connection.execute("DELETE FROM compared")
-            connection.execute("INSERT INTO compared VALUES (?)", (now.timestamp(),))
+        run(lambda connection: _note_odd(connection, odd))
+        run(lambda connection: _forget_cells(connection, cells, odd=odd, root=self._store.root_uri))
+        if is_due:
+            run(lambda connection: _note_comparison(connection, odd, now=now))
+        run(lambda connection: _note_sync(connection, now))
 
-    def _sync_cell(self, connection: sqlite3.Connection, cell: CellName, *, since: str, odd: dict[str, str]) -> None:
-        """Compare the names of a cell's runs from ``since`` on, and read the records of new runs.
+    def _scan_cell(self, cell: CellName, *, now: datetime | None, odd: dict[str, str]) -> None:
+        """Compare the names of a cell's runs, and read the records of new runs.
 
         An unreadable record is tried again when all names are compared.
+
+        Args:
+            now: compare only the names that may be new at this time; ``None`` for all names.
         """
+        since = "" if now is None else self._cache.run(lambda connection: _late_names(connection, cell, now=now))
         uris = self._store.latest(service=cell.service, scenario=cell.scenario, since=since, left_out=odd.__setitem__)
         named = {RunAddress.from_uri(uri).run_id: uri for uri in uris}
-        known = _known(connection, cell, since=since)
+        known = self._cache.run(lambda connection: _known(connection, cell, since=since))
         settled = known.runs | known.left_out if since else known.runs
         finished: dict[str, RunEntry | ItemError] = {
             name: read for name, uri in named.items() if name not in settled and (read := self._read(uri)) is not None
         }
         gone = (known.runs | known.left_out) - named.keys()
-        if not (finished or gone):
-            return
-        with change(connection):
-            _forget(connection, cell, gone)
-            for name in sorted(finished.keys() - _known(connection, cell, since=since).runs):
-                _add(connection, (*_key(cell), name), finished[name])
+
+        def write(connection: sqlite3.Connection) -> None:
+            with change(connection):
+                _forget(connection, cell, gone)
+                for name in sorted(finished.keys() - _known(connection, cell, since=since).runs):
+                    _add(connection, (*_key(cell), name), finished[name])
+
+        if finished or gone:
+            self._cache.run(write)
 
     def _read(self, uri: str) -> RunEntry | ItemError | None:
         """Return the entry of a run, or why its record cannot be used; ``None`` if the run is not finished."""
@@ -229,6 +249,39 @@ def _odd(connection: sqlite3.Connection) -> dict[str, str]:
     return dict(connection.execute("SELECT run_id, problem FROM left_out WHERE (service, scenario) = (?, ?)", ODD))
 
 
+def _note_odd(connection: sqlite3.Connection, odd: Mapping[str, str]) -> None:
+    """Store why items were left out that are no runs."""
+    if odd.items() - _odd(connection).items():
+        with change(connection):
+            for where, problem in odd.items():
+                _leave_out(connection, (*ODD, where), problem)
+
+
+def _forget_cells(
+    connection: sqlite3.Connection, cells: Iterable[CellName], *, odd: Mapping[str, str], root: str
+) -> None:
+    """Remove the cells that the store no longer has; one whose service cannot be listed is still there."""
+    gone = [cell for cell in set(_cells(connection)) - set(cells) if folder_uri(root, cell.service) not in odd]
+    if gone:
+        with change(connection):
+            for cell in gone:
+                _forget(connection, cell, _known(connection, cell, since="").runs)
+
+
+def _note_comparison(connection: sqlite3.Connection, odd: Mapping[str, str], *, now: datetime) -> None:
+    """Store that all names were compared, and remove the problems of items that are gone."""
+    with change(connection):
+        _forget(connection, CellName(*ODD), _odd(connection).keys() - odd.keys())
+        connection.execute("DELETE FROM compared")
+        connection.execute("INSERT INTO compared VALUES (?)", (now.timestamp(),))
+
+
+def _note_sync(connection: sqlite3.Connection, now: datetime) -> None:
+    with change(connection):
+        connection.execute("DELETE FROM synced")
+        connection.execute("INSERT INTO synced VALUES (?)", (now.timestamp(),))
+
+
 def _forget(connection: sqlite3.Connection, cell: CellName, names: Iterable[str]) -> None:
     keys = [(*_key(cell), name) for name in names]
     connection.executemany("DELETE FROM runs WHERE (service, scenario, run_id) = (?, ?, ?)", keys)
@@ -237,7 +290,7 @@ def _forget(connection: sqlite3.Connection, cell: CellName, names: Iterable[str]
 
 def _forget_all(connection: sqlite3.Connection) -> None:
     with change(connection):
-        for table in ("runs", "left_out", "compared"):
+        for table in ("runs", "left_out", "compared", "synced"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - no user input
 
 

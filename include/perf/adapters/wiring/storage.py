@@ -3,12 +3,12 @@
 The client of the object store is imported only if an address needs it.
 """
 
+import hashlib
 import os
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
-from urllib.parse import quote
 
 from include.perf.adapters.files import alert_file, baseline_file
 from include.perf.adapters.files.alert_file import AlertFile, SharedAlerts
@@ -16,7 +16,7 @@ from include.perf.adapters.files.baseline_file import BaselineFile, SharedBaseli
 from include.perf.adapters.files.folder_store import DEFAULT_RESULTS, FolderStore
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.adapters.files.load_log import LoadLog
-from include.perf.adapters.files.sqlite_index import INDEX_FILE, SHARED_FOR, SqliteIndex
+from include.perf.adapters.files.sqlite_index import SCHEMA_VERSION, SHARED_FOR, SqliteIndex
 from include.perf.adapters.s3.client import S3Access, own_login
 from include.perf.adapters.s3.place import S3Place, is_s3, s3_place
 from include.perf.load.reservations import Reservations
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from include.perf.adapters.s3.shared_state import LatestLoads
 
 RESULTS = "BELLWETHER_RESULTS_URI"
+INDEX = "BELLWETHER_INDEX"
 
 SHARED_FOR_IN_S3 = timedelta(seconds=10)
 """Finding new runs takes one request per cell there, so pages share the result for longer."""
@@ -91,20 +92,19 @@ class Storage:
         return LatestLoads(self._object(place, ".load-log.json"), locks=self.load_locks())
 
     def run_index(self) -> SqliteIndex:
-        """Return the index in the file that ``BELLWETHER_INDEX`` names, by default one next to the results.
+        """Return the index in the file that ``BELLWETHER_INDEX`` names, by default one in the user's cache folder.
 
-        For results in an object store it is a cache on this machine, in the user's cache folder.
+        SQLite's log does not work on a network file system, where results may be, so every machine has its own index.
+
+        Raises:
+            ConfigurationError: the user has no home folder, and nothing else is set.
         """
-        given, place = os.environ.get("BELLWETHER_INDEX"), self._results_place()
-        if given:
-            path = Path(given)
-        else:
-            path = self._results_folder().root / INDEX_FILE if place is None else _cached_index(place)
+        given, results = os.environ.get(INDEX), self.results()
         return SqliteIndex(
-            path,
-            store=self.results(),
+            Path(given) if given else _cached_index(results.root_uri),
+            store=results,
             clock=utc_now,
-            shared_for=SHARED_FOR if place is None else SHARED_FOR_IN_S3,
+            shared_for=SHARED_FOR if self._results_place() is None else SHARED_FOR_IN_S3,
         )
 
     def rules_folder(self) -> Path | None:
@@ -143,6 +143,21 @@ class Storage:
         return Leases(self._object(place, path))
 
 
-def _cached_index(place: S3Place) -> Path:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "bellwether" / f"{quote(place.uri, safe='')}.sqlite"
+def _cached_index(results: str) -> Path:
+    """Return the path of the index of a results store; versions that need different tables do not share a file."""
+    digest = hashlib.sha256(results.encode()).hexdigest()[:16]
+    return _caches() / "bellwether" / f"runs-{digest}-v{SCHEMA_VERSION}.sqlite"
+
+
+def _caches() -> Path:
+    """Return the folder for caches by the XDG Base Directory Specification, which ignores relative paths."""
+    given = Path(os.environ.get("XDG_CACHE_HOME") or "")
+    if given.is_absolute():
+        return given
+    try:
+        return Path.home() / ".cache"
+    except RuntimeError as err:
+        raise ConfigurationError(
+            f"the index of runs needs a folder, but this user has no home; set {INDEX} to a file on a local disk, or "
+            "XDG_CACHE_HOME to a folder"
+        ) from err

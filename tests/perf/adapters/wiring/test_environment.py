@@ -13,6 +13,7 @@ from include.perf.guards.halt import Halt
 from include.perf.model.errors import ConfigurationError, PrometheusUnavailable
 from tests.certificates import Authority
 from tests.fakes.clock import START
+from tests.fakes.failing import raising
 from tests.socket_servers import Serve, SocketServer, Talk, always, answer
 from tests.stages import BESIDE
 
@@ -73,15 +74,37 @@ def test_the_default_alert_file_is_next_to_the_results(
 
 
 @pytest.mark.parametrize("name", [None, "", "elsewhere/runs.sqlite"])
-def test_the_index_is_the_file_of_the_environment_or_next_to_the_results(
+def test_the_index_is_the_file_of_the_environment_or_in_the_cache_of_the_user(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str | None
 ) -> None:
-    """It is created on first use."""
+    """Never in the results folder, which may be on a network file system; it is created on first use."""
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
     if name is not None:
         monkeypatch.setenv("BELLWETHER_INDEX", str(tmp_path / name) if name else "")
     Storage().run_index().sync()
-    assert [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.sqlite")] == [name or "results/.index.sqlite"]
+    (path,) = tmp_path.rglob("*.sqlite")
+    assert path.relative_to(tmp_path).parts[0] == ("elsewhere" if name else "caches")
+
+
+def test_stores_do_not_share_an_index(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not even those of one user; a relative XDG_CACHE_HOME is ignored, as its specification says."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    for name in ("a", "b"):
+        monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / name))
+        Storage().run_index().sync()
+    assert len(list((tmp_path / "home" / ".cache" / "bellwether").glob("*.sqlite"))) == 2
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The error names the setting."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", raising(RuntimeError("Could not determine home directory.")))
+    with pytest.raises(ConfigurationError, match=r"this user has no home; set BELLWETHER_INDEX to a file on a local"):
+        Storage().run_index()
 
 
 def lock_made(folder: Path) -> list[str]:
