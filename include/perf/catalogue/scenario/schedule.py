@@ -6,7 +6,7 @@ Times passed in must have a time zone; returned times are in UTC.
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta
 from itertools import product
 from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo
@@ -14,8 +14,15 @@ from zoneinfo import ZoneInfo
 from croniter import CroniterError, croniter
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from include.perf.catalogue.scenario.clock_changes import (
+    MAX_CHANGE,
+    later_moment_of,
+    moments_of,
+    shown,
+    skipped_time_at,
+)
 from include.perf.catalogue.scenario.market_hours import MarketHours
-from include.perf.catalogue.scenario.wall_clock import SessionName, TimeOfDay, TimeZone, moment_of
+from include.perf.catalogue.scenario.wall_clock import SessionName, TimeOfDay, TimeZone
 from include.perf.model.yaml_entries import Entry, chosen_by_key
 
 
@@ -40,8 +47,6 @@ _WEEKDAYS: tuple[str, ...] = get_args(TradingWeekday)
 
 _DAY = timedelta(days=1)
 _EVERY_HOUR = ["*"]
-_MAX_SET_BACK = timedelta(hours=3)
-"""Maximum by which a clock is set back: the repeated times are earlier than those already shown."""
 
 _MONDAY = datetime(2026, 1, 5, tzinfo=UTC).date()
 _WEEKS_OF_A_YEAR = 53
@@ -106,26 +111,38 @@ class CronSchedule(Entry):
         Source: `airflow.timetables._cron.CronMixin` (Airflow 3.3.2).
         """
         zone = ZoneInfo(self.timezone)
-        shown = _shown(after, zone)
-        times = croniter(self.cron, shown)
+        local = shown(after, zone)
+        times = croniter(self.cron, local)
         if times.expanded[1] == _EVERY_HOUR:
             following: datetime = times.get_next(datetime)
-            return _shown(after, UTC).replace(tzinfo=UTC) + (following - shown)
-        times.set_current(shown - _MAX_SET_BACK)
-        while (start := _later_of(times.get_next(datetime), zone)) <= after:
+            return shown(after, UTC).replace(tzinfo=UTC) + (following - local)
+        times.set_current(local - MAX_CHANGE)  # repeated times are earlier than those that were shown already
+        while (start := later_moment_of(times.get_next(datetime), zone)) <= after:
             pass
         return start
 
     def deadline(self, due_at: datetime, hours: MarketHours) -> Deadline | None:
-        """Return when the load of a run must be over: the first ``finish_by`` after its due time."""
+        """Return when the load of a run must be over: the first ``finish_by`` after its due time.
+
+        If the clock goes from 01:00 to 02:00, a run due at 01:00 must be over by ``finish_by`` of that day, even if no
+        time is left. A ``finish_by`` that the clock skips is the moment of the change; of two occurrences, the first
+        after the due time counts.
+        """
         if self.finish_by is None:
             return None
-        day = due_at.astimezone(ZoneInfo(self.timezone)).date()
-        ends = (moment_of(day + days * _DAY, self.finish_by, timezone=self.timezone) for days in range(3))
+        zone = ZoneInfo(self.timezone)
+        due = self._scheduled_for(due_at, zone)
+        first, second = (datetime.combine(due.date() + days * _DAY, self.finish_by) for days in (0, 1))
+        moments = moments_of(first if first > due else second, zone)
         return Deadline(
-            at=next(end for end in ends if end > due_at),
+            at=next((moment for moment in moments if moment > due_at), moments[-1]),
             occasion=f"its schedule ends at {self.finish_by:%H:%M} {self.timezone}",
         )
+
+    def _scheduled_for(self, due_at: datetime, zone: ZoneInfo) -> datetime:
+        """Return the local time for which a start was scheduled, even if the clock skipped it."""
+        skipped = skipped_time_at(due_at, zone)
+        return skipped if skipped is not None and croniter.match(self.cron, skipped) else shown(due_at, zone)
 
     def over_by(self, hours: MarketHours) -> time | None:
         """Return the usual local time at which all load must be over."""
@@ -276,21 +293,6 @@ def _chosen(given: object) -> object:
 
 OptionalSchedule = Annotated[Schedule | None, BeforeValidator(_chosen)]
 """A schedule; ``None`` (in YAML also ``off``) for manual runs only."""
-
-
-def _shown(moment: datetime, zone: tzinfo) -> datetime:
-    """Return the local time in a zone as a plain datetime, without the pendulum arithmetic of Airflow's times."""
-    local = moment.astimezone(zone)
-    return datetime.combine(local.date(), local.time())
-
-
-def _later_of(shown: datetime, zone: ZoneInfo) -> datetime:
-    """Return when a zone's clock shows a time, the second occurrence if there are two.
-
-    Both values of ``fold`` give the same time except around a clock change. The later one is the second occurrence
-    when the clock is set back, and when it is set forward the time at which it would have been shown.
-    """
-    return max(shown.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
 
 
 def _ever_opens(session: str, hours: MarketHours, *, weekday: int) -> bool:
