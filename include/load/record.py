@@ -10,7 +10,7 @@ from gevent import get_hub
 from include.load.outcome import EXAMPLE_BYTES
 from include.perf.load.load_plan import REQUEST_COLUMNS, TIMED_OUT, UNFINISHED
 from include.perf.model.histogram import Histogram
-from include.perf.model.text import Mask
+from include.perf.model.masking import Mask
 
 FLUSH_EVERY_S = 1.0
 BATCH_ROWS = 25
@@ -20,9 +20,6 @@ cache by the next request; a second's worth at once would delay the schedule."""
 EXAMPLE_LENGTH = 300
 MAX_EXAMPLES = 500
 """A hostile service may answer with hundreds of different statuses."""
-
-LONGEST_FORM = 6
-"""How many characters a character of a secret has in its longest encoding, ``\\u002f``."""
 
 MAX_UNWRITTEN_BYTES = 64 * 1024 * 1024
 """Compressed rows that may wait for a disk that does not take them; then the load ends."""
@@ -83,9 +80,7 @@ class RequestLog:
         self._compressed = [
             self._compressor.compress(",".join(REQUEST_COLUMNS).encode() + b"\n" if has_header else b"")
         ]
-        secrets = tuple(secrets)
         self._masked = Mask(secrets)
-        self._longest_secret = LONGEST_FORM * max(map(len, secrets), default=0)
         self._unwritten = 0
         self.on_behind: Callable[[Exception], object] = _raise
         self._pending: list[RequestRow] = []
@@ -135,12 +130,11 @@ class RequestLog:
         """Keep the first example of a name, masked: a server may repeat a secret in its answer.
 
         Args:
-            is_cut: whether the text may end within a secret, which is then not recognised; its end is left out.
+            is_cut: whether the text may end within a secret.
         """
         if name in self.examples or len(self.examples) >= MAX_EXAMPLES:
             return
-        masked = self._masked(example)
-        self.examples[name] = masked[: -self._longest_secret or None if is_cut else None][:EXAMPLE_LENGTH]
+        self.examples[name] = self._masked(example, is_cut=is_cut)[:EXAMPLE_LENGTH]
 
     def flush(self) -> None:
         """Hand all rows so far to the kernel, in a thread: a slow disk must not delay the schedule."""

@@ -29,6 +29,7 @@ from include.perf.catalogue.reading import read_catalogue
 from include.perf.catalogue.service import Service
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError, StoreError
+from include.perf.model.secret_values import secret_values
 from include.perf.pages.addresses import Addresses
 from include.perf.pipeline.outside import Outside, Stores
 from include.perf.runs.record import RunRecord
@@ -187,10 +188,10 @@ def airflow_credentials(service: Service) -> Mapping[str, str]:
 
 
 def _masked(headers: dict[str, str]) -> dict[str, str]:
-    """Mask the values of headers in the logs, and return the headers."""
-    for value in headers.values():
-        mask_secret(value)
-        mask_secret(value.rpartition(" ")[2])  # also without Basic or Bearer in front
+    """Mask the values of headers in the logs, also the parts that a server may repeat, and return the headers."""
+    for header in headers.values():
+        for value in secret_values(header):
+            mask_secret(value)
     return headers
 
 

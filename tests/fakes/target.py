@@ -16,6 +16,7 @@ class FakeTarget:
 
     Attributes:
         documents: what it answers at a path, one after another, the last one again and again.
+        secret: what `masked` removes.
         answers: what a request gets by its path; an error is raised, and of a list each in its turn. Any other
             request gets 200 after 10 ms.
         asked: the addresses of every question, requests among them.
@@ -24,6 +25,7 @@ class FakeTarget:
 
     def __init__(self) -> None:
         self.problem: str | None = None
+        self.secret: str | None = None
         self.documents: list[Any] = []
         self.answers: dict[str, Answered | TargetError | list[Answered | TargetError]] = {}
         self.checks: list[str] = []
@@ -43,6 +45,10 @@ class FakeTarget:
         if not self.documents:
             raise TargetError(f"GET {service.base_url}{path} returned 404 instead of 200")
         return self.documents.pop(0) if len(self.documents) > 1 else self.documents[0]
+
+    def masked(self, service: Service, text: str, *, is_cut: bool = False) -> str:
+        """Remove the secret."""
+        return text if self.secret is None else text.replace(self.secret, "***")
 
     def send(self, service: Service, method: str, request: Request, addresses: Sequence[str]) -> Answered:
         """Note the request, and answer it."""

@@ -185,8 +185,13 @@ def test_the_files_of_several_workers_make_up_one_record(tmp_path: Path) -> None
     [
         ("Bearer t0ken", "who is Bearer t0ken?", "who is ***?"),
         ("Bearer t0ken", '{"token": "t0ken"}', '{"token": "***"}'),  # without its scheme
-        ("k3y", "k3y, k3y and k3y", "***, *** and ***"),
-        ("k3y", "x" * (EXAMPLE_LENGTH - 1) + "k3y", "x" * (EXAMPLE_LENGTH - 1) + "*"),  # no half of it either
+        ("Token token=k3y-55", "k3y-55, k3y-55", "***, ***"),
+        (
+            "a-l0ng-k3y",
+            "x" * (EXAMPLE_LENGTH - 1) + "a-l0ng-k3y",
+            "x" * (EXAMPLE_LENGTH - 1) + "*",
+        ),  # no half of it either
+        ("1", "version 1.4.1", "version 1.4.1"),  # too short to be secret
         ("", "nothing", "nothing"),
     ],
 )

@@ -1,6 +1,6 @@
 """Recognisable secrets, and a search for them in everything that was written.
 
-The search does not use `include.perf.model.text`, so that it finds what that module misses.
+The search does not use `include.perf.model.masking`, so that it finds what that module misses.
 """
 
 import base64

@@ -1,5 +1,6 @@
 """A hostile service under test: its responses are limited in size and time, and cannot redirect the load."""
 
+import base64
 import re
 import time
 import tracemalloc
@@ -18,6 +19,9 @@ from include.perf.adapters.http.http_target import HttpTarget
 from include.perf.catalogue.endpoint import TOO_LONG, Expectation
 from include.perf.load.feed import Request
 from include.perf.model.errors import TargetError
+from include.perf.pipeline.loading import read_deploy_version
+from tests.fakes.clock import START
+from tests.fakes.metrics import FakeMetrics
 from tests.real_loads import service_at
 from tests.socket_servers import Serve, Talk, always, answer
 
@@ -138,8 +142,8 @@ def test_a_redirect_is_not_followed(serve: Serve) -> None:
     assert elsewhere.accepted == 0
 
 
-def test_repeated_credentials_are_masked(serve: Serve) -> None:
-    """Responses never show them, neither as the version nor as the example of a smoke run."""
+def test_repeated_credentials_are_masked_where_they_are_shown(serve: Serve) -> None:
+    """What is judged stays as it came; the version that is stored and the example of a smoke run do not show them."""
 
     def script(talk: Talk) -> None:
         while (request := talk.read_request()) is not None:
@@ -149,8 +153,24 @@ def test_repeated_credentials_are_masked(serve: Serve) -> None:
 
     service = service_at(serve(script).url)
     target = HttpTarget(credentials=lambda _: {"Authorization": f"Bearer {TOKEN}"})
-    assert target.json(service, "/version", [service.host]) == {"version": "***"}
-    assert target.send(service, "GET", Request("/", None), [service.host]).body == b'{"version": "***"}'
+    raw = f'{{"version": "Bearer {TOKEN}"}}'
+    assert target.json(service, "/version", [service.host]) == {"version": f"Bearer {TOKEN}"}
+    assert target.send(service, "GET", Request("/", None), [service.host]).body == raw.encode()
+    assert target.masked(service, raw) == '{"version": "***"}'
+    assert target.masked(service, raw[:25], is_cut=True) == '{"version": "***'
+
+
+def test_values_that_are_too_common_change_no_answer(serve: Serve) -> None:
+    """Login and password `test` and a tenant 1 neither change what is judged, nor what is shown."""
+    body = b'{"env": "test", "version": "1.4.1"}'
+    service = service_at(serve(always(answer(body))).url, deploy_version={"path": "/version"})
+    login = base64.b64encode(b"test:test").decode()
+    target = HttpTarget(credentials=lambda _: {"Authorization": f"Basic {login}", "X-Tenant": "1"})
+    check = Expectation.model_validate({"json": {"env": "test"}}).compiled()
+    answered = target.send(service, "GET", Request("/", None), [service.host])
+    assert check(answered.status, answered.body) is None
+    assert target.masked(service, answered.body.decode()) == body.decode()
+    assert read_deploy_version(service, [service.host], target, FakeMetrics({}), at=START) == "1.4.1"
 
 
 def test_secret_variables_do_not_reach_a_load_process() -> None:

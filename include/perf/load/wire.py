@@ -98,14 +98,21 @@ class Target(Protocol):
         """
 
     def json(self, service: Service, path: str, addresses: Sequence[str]) -> Any:
-        """Return the JSON that the service answers at a path.
+        """Return the JSON that the service answers at a path, as it came.
 
         Raises:
             TargetError: the answer is not JSON.
         """
 
+    def masked(self, service: Service, text: str, *, is_cut: bool = False) -> str:
+        """Return a text of the service without its credentials, for people and files.
+
+        Args:
+            is_cut: whether the text may end within a secret.
+        """
+
     def send(self, service: Service, method: str, request: Request, addresses: Sequence[str]) -> Answered:
-        """Send one request, exactly as a load does, and return the answer.
+        """Send one request, exactly as a load does, and return the answer as it came.
 
         Raises:
             TargetError: there was no complete answer in time.

@@ -163,7 +163,8 @@ def read_deploy_version(
         query = where.query.replace("$selector", service.prometheus.selector)
         return _shortened(metrics.label(query, where.label, at=at))
     assert where.path is not None  # noqa: S101 - an entry has one of the two
-    return _shortened(_field(service, target.json(service, where.path, addresses), where.field))
+    version = _field(service, target.json(service, where.path, addresses), where.field)
+    return _shortened(target.masked(service, version))
 
 
 def _field(service: Service, document: Any, path: str) -> str:

@@ -17,6 +17,8 @@ from include.perf.pipeline.outside import Outside
 from include.perf.reporting.markdown_text import table
 
 MAX_EXAMPLE = 200
+MAX_MASKED_BYTES = 16 * 1024
+"""How much of an answer is searched for secrets; only its beginning is shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +106,7 @@ def _try(
             continue
         times.append(answer.took_s)
         if (error := check(answer.status, answer.body)) is not None:
-            problems.append((request, f"{error}: {_shown(answer)}"))
+            problems.append((request, f"{error}: {_shown(service, answer, target)}"))
     shown = problems[0][0] if problems else requests[0]
     return SmokeResult(
         service=service.name,
@@ -117,6 +119,7 @@ def _try(
     )
 
 
-def _shown(answer: Answered) -> str:
-    text = one_line(answer.body.decode("utf-8", errors="replace"))
+def _shown(service: Service, answer: Answered, target: Target) -> str:
+    beginning = answer.body[:MAX_MASKED_BYTES].decode("utf-8", errors="replace")
+    text = one_line(target.masked(service, beginning, is_cut=len(answer.body) > MAX_MASKED_BYTES))
     return (text if len(text) <= MAX_EXAMPLE else text[: MAX_EXAMPLE - 1] + "…") or "an empty answer"

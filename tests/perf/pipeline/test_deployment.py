@@ -45,6 +45,15 @@ def version_of(document: Any, **where: Any) -> str | None:
     return version
 
 
+def test_a_secret_in_the_version_is_masked() -> None:
+    """The version is stored, and a service may repeat its credentials there."""
+    target = FakeTarget()
+    target.secret = "pl4nted"
+    target.documents = [{"version": "2.4.1 pl4nted"}]
+    service = small_service(deploy_version={"path": "/version"})
+    assert read_deploy_version(service, ADDRESSES, target, FakeMetrics({}), at=START) == "2.4.1 ***"
+
+
 def test_a_service_without_a_deploy_version() -> None:
     """Nothing is requested."""
     assert read_deploy_version(small_service(), ADDRESSES, FakeTarget(), FakeMetrics({}), at=START) is None

@@ -91,6 +91,21 @@ def test_every_answer_is_checked_against_the_expectation() -> None:
     assert (place.failed, place.problem) == (2, "wrong answer: order_id: {}")
 
 
+def test_the_answer_that_came_is_judged_and_a_masked_one_is_shown() -> None:
+    """A secret that happens to be the expected value does not fail the check; it is not shown either."""
+    expect = {"json": {"env": "pl4nted"}}
+    endpoint = {"name": "place", "method": "POST", "path": "/orders", "expect": expect}
+    target = FakeTarget()
+    target.secret = "pl4nted"
+    target.answers["/orders"] = [
+        Answered(status=200, body=b'{"env": "pl4nted"}'),
+        Answered(status=200, body=b'{"env": "other", "was": "pl4nted"}'),
+        GOOD,
+    ]
+    (place,) = tried(target, endpoints=[endpoint])
+    assert (place.failed, place.problem) == (2, 'wrong answer: env: {"env": "other", "was": "***"}')
+
+
 def test_no_answer_at_all_is_a_problem_without_a_time() -> None:
     """A missing time is not zero seconds; all requests are tried."""
     target = FakeTarget()

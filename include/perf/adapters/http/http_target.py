@@ -23,7 +23,7 @@ from include.perf.catalogue.service import Service
 from include.perf.load.feed import Request
 from include.perf.load.wire import Answered, Credentials, headers_of_load, tls_context, wire_format
 from include.perf.model.errors import TargetError
-from include.perf.model.text import Mask
+from include.perf.model.masking import Mask
 
 TIMEOUT_S = 5.0
 RESOLVE_TIMEOUT_S = 5.0
@@ -95,7 +95,7 @@ class HttpTarget:
     ) -> Answered:
         """Send one request exactly as a load does, and return the response with at most `MAX_BYTES` + 1 bytes of body.
 
-        Credentials that the service repeats in the body are masked.
+        The body is what the service sent; `masked` removes the credentials that it may repeat.
 
         Args:
             timeout_s: in total; by default the request timeout of the service.
@@ -124,7 +124,18 @@ class HttpTarget:
                 "it, or correct base_url in services.yaml"
             ) from err
         took_s = time.monotonic() - started
-        return replace(answer, body=Mask(secrets.values()).of_bytes(answer.body), took_s=took_s)
+        return replace(answer, took_s=took_s)
+
+    def masked(self, service: Service, text: str, *, is_cut: bool = False) -> str:
+        """Return a text of the service without its credentials, for people and files.
+
+        Args:
+            is_cut: whether the text may end within a secret.
+
+        Raises:
+            ConfigurationError: the credentials cannot be read.
+        """
+        return Mask(self._credentials(service).values())(text, is_cut=is_cut)
 
 
 def resolve(host: str, port: int, *, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[str]:

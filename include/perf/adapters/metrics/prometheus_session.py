@@ -18,7 +18,8 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 from urllib3.exceptions import IncompleteRead as UrllibIncompleteRead
 
 from include.perf.model.errors import PartialAnswer, PrometheusUnavailable, QueryRejected
-from include.perf.model.text import Mask, one_line
+from include.perf.model.masking import Mask
+from include.perf.model.text import one_line
 
 INVALID_QUERY = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 NOT_ALLOWED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
