@@ -22,6 +22,8 @@ from include.perf.baselines.entry import (
     contribution,
     state_of,
 )
+from include.perf.baselines.odd_entry import OddEntries, OddEntry
+from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError
 from include.perf.runs.record import RunRecord, Verdict
 
@@ -36,13 +38,24 @@ MAX_HISTORY = 20
 
 @dataclass(slots=True)
 class Baselines:
-    """The content of the baselines file: entries by service and scenario."""
+    """The content of the baselines file.
+
+    Attributes:
+        entries: by service and scenario.
+        odd: what the file has beside them that cannot be used.
+    """
 
     entries: dict[str, dict[str, Baseline]] = field(default_factory=dict)
+    odd: OddEntries = field(default_factory=OddEntries)
 
     def get(self, service: str, scenario: str) -> Baseline | None:
-        """Return the baseline of a cell; ``None`` if it has none."""
+        """Return the baseline of a cell; ``None`` if it has none that can be used."""
         return self.entries.get(service, {}).get(scenario)
+
+    def problem_of(self, service: str, scenario: str) -> str | None:
+        """Return why the baseline of a cell cannot be used; ``None`` if nothing is wrong with it, or it has none."""
+        odd = self.odd.of(service, scenario)
+        return None if odd is None else odd.problem
 
     def promote(
         self, run: RunRecord, *, approval: Approval, force: bool = False, since: Sequence[BaselineRun] = ()
@@ -50,14 +63,15 @@ class Baselines:
         """Add a run to the baseline of its cell, or start a new baseline from it.
 
         Args:
-            force: start a new baseline from this run alone, even if it is a regression, suspicious or not comparable.
+            force: start a new baseline from this run alone, even if it is a regression, suspicious or not comparable,
+                or the current baseline cannot be used.
             since: runs to promote together with it, see `include.perf.baselines.history.runs_to_promote_with`;
                 ignored with ``force``.
 
         Raises:
             BaselineError: the run must not become a baseline; the message has the reason and the remedy.
         """
-        current = self.get(run.service, run.scenario)
+        current, odd = self.get(run.service, run.scenario), self._replaceable(run, force=force)
         if current is not None and current.has_run(run.run_id):
             raise BaselineError(f"run {run.run_id} is already part of the baseline of {_cell(run)}")
         _check_promotable(run, current, force=force)
@@ -73,8 +87,16 @@ class Baselines:
 
         spread = spread_of(runs, others=self._runs_of_others(run.service, run.scenario))
         entry = _entry(
-            runs, fingerprint=run.fingerprint, spread=spread, approval=approval, anchor=anchor, after=current
+            runs,
+            fingerprint=run.fingerprint,
+            spread=spread,
+            approval=approval,
+            anchor=anchor,
+            after=current,
+            first=odd.version + 1 if odd else 1,
         )
+        if odd is not None:
+            self.odd.supersede(CellName(run.service, run.scenario))
         self.entries.setdefault(run.service, {})[run.scenario] = entry
         return entry
 
@@ -86,6 +108,8 @@ class Baselines:
         """
         _check_reason(approval)
         current = self.get(service, scenario)
+        if problem := self.problem_of(service, scenario):
+            raise BaselineError(f"the baseline of {service} under {scenario} cannot be used: {problem}")
         if current is None:
             raise BaselineError(f"there is no baseline of {service} under {scenario}; `baselines list` shows all")
         wanted = next((old for old in current.previous if old.version == version), None)
@@ -104,6 +128,24 @@ class Baselines:
         )
         self.entries[service][scenario] = replace(entry, metrics=wanted.metrics)
         return self.entries[service][scenario]
+
+    def _replaceable(self, run: RunRecord, *, force: bool) -> OddEntry | None:
+        """Return the odd entry that a promotion replaces, if there is one.
+
+        Raises:
+            BaselineError: it must not be replaced: nobody asked for it, or it is not the cell's alone.
+        """
+        odd = self.odd.of(run.service, run.scenario)
+        if odd is None:
+            return None
+        if run.service in self.odd.services:
+            raise BaselineError(f"the baselines of {run.service} cannot be used, so none can be added: {odd.problem}")
+        if not force:
+            raise BaselineError(
+                f"the baseline of {_cell(run)} cannot be used: {odd.problem}, or replace it: "
+                f"{promote_command(run.run_id)}"
+            )
+        return odd
 
     def _runs_of_others(self, service: str, scenario: str) -> list[tuple[BaselineRun, ...]]:
         """Return the runs behind the baseline of every other cell."""
@@ -138,9 +180,14 @@ def _entry(
     approval: Approval,
     anchor: Anchor | None,
     after: Baseline | None,
+    first: int = 1,
 ) -> Baseline:
-    """Return the entry that replaces ``after``; without ``anchor`` its own metrics become the anchor."""
-    version = after.version + 1 if after else 1
+    """Return the entry that replaces ``after``; without ``anchor`` its own metrics become the anchor.
+
+    Args:
+        first: the version without ``after``.
+    """
+    version = after.version + 1 if after else first
     metrics = centre_of(runs)
     return Baseline(
         version=version,
@@ -183,7 +230,7 @@ def _check_promotable(run: RunRecord, current: Baseline | None, *, force: bool) 
         )
     if force:
         return
-    remedy = f"python -m include.perf baselines promote {run.run_id} --force --reason '…'"
+    remedy = promote_command(run.run_id)
     if run.verdict in (Verdict.REGRESSION, Verdict.NOT_COMPARABLE):
         raise BaselineError(
             f"run {run.run_id} is {run.verdict} and is only promoted by force; to accept it as the new baseline: "
@@ -207,6 +254,11 @@ def _check_reason(approval: Approval) -> None:
         raise BaselineError(
             "a change of a baseline needs a reason, which is stored with it; say why the new values are right"
         )
+
+
+def promote_command(run_id: str) -> str:
+    """Return the command that makes a run the new baseline, whatever the current one is."""
+    return f"python -m include.perf baselines promote {run_id} --force --reason '…'"
 
 
 def _cell(run: RunRecord) -> str:

@@ -11,11 +11,13 @@ import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import AwareDatetime, ConfigDict, FiniteFloat
+from pydantic import AwareDatetime, ConfigDict, Field
 
+from include.perf.model.bounds import LATEST, Amount, Change, Count, Moment, Name, Text
 from include.perf.runs.record import CANDIDATE_RUNS, BaselineReference, RunRecord, Verdict
 
 APPROVED_RUNS = 10
@@ -31,6 +33,12 @@ NOBODY = ("", "unknown", "schedule")
 
 EXACT = ConfigDict(extra="forbid")
 """An unknown field in the file is an error: the next change would lose it."""
+
+
+FIRST_APPROVAL = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands for the unknown time of an approval that a file of plain numbers did not have."""
+
+When = Annotated[AwareDatetime, Field(ge=FIRST_APPROVAL, lt=LATEST)]
 
 
 class State(StrEnum):
@@ -56,14 +64,23 @@ class BaselineRun:
 
     __pydantic_config__ = EXACT
 
-    run_id: str
-    metrics: Mapping[str, FiniteFloat]
-    at: AwareDatetime | None = None
-    due: int | None = None
-    failed: int | None = None
-    platform: Mapping[str, FiniteFloat] = field(default_factory=dict)
-    within_run: Mapping[str, FiniteFloat] = field(default_factory=dict)
-    deploy_version: str | None = None
+    run_id: Name
+    metrics: Mapping[str, Amount]
+    at: Moment | None = None
+    due: Count | None = None
+    failed: Count | None = None
+    platform: Mapping[str, Change] = field(default_factory=dict)
+    within_run: Mapping[str, Amount] = field(default_factory=dict)
+    deploy_version: Name | None = None
+
+    def __post_init__(self) -> None:
+        """Check the counts together.
+
+        Raises:
+            ValueError: more requests failed than were due.
+        """
+        if self.due is not None and self.failed is not None and self.failed > self.due:
+            raise ValueError(f"failed must be at most due ({self.due}), but is {self.failed}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +89,10 @@ class Approval:
 
     __pydantic_config__ = EXACT
 
-    by: str
-    at: AwareDatetime
-    reason: str
-    run_id: str
+    by: Name
+    at: When
+    reason: Text
+    run_id: Name
 
     @property
     def is_by_person(self) -> bool:
@@ -94,9 +111,9 @@ class Anchor:
 
     __pydantic_config__ = EXACT
 
-    metrics: Mapping[str, FiniteFloat]
-    runs: int
-    version: int
+    metrics: Mapping[str, Amount]
+    runs: Count
+    version: Count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +129,10 @@ class Spread:
 
     __pydantic_config__ = EXACT
 
-    own: FiniteFloat | None
-    pooled: FiniteFloat
-    pooled_dof: FiniteFloat
-    within_run: FiniteFloat | None = None
+    own: Amount | None
+    pooled: Amount
+    pooled_dof: Amount
+    within_run: Amount | None = None
 
 
 def percent(spread: float | None) -> str:
@@ -140,17 +157,17 @@ class Baseline:
 
     __pydantic_config__ = EXACT
 
-    version: int
+    version: Count
     state: State
     fingerprint: Mapping[str, str]
-    metrics: Mapping[str, FiniteFloat]
+    metrics: Mapping[str, Amount]
     anchor: Anchor
     spread: Mapping[str, Spread]
     runs: tuple[BaselineRun, ...]
     approval: Approval
-    review_by: AwareDatetime
-    expires_at: AwareDatetime
-    supersedes: int | None = None
+    review_by: When
+    expires_at: When
+    supersedes: Count | None = None
     previous: tuple["Baseline", ...] = ()
 
     @property
@@ -230,7 +247,9 @@ def contribution(run: RunRecord) -> BaselineRun:
 def _failed(run: RunRecord) -> int | None:
     """Return the number of failed requests; with re-runs the number that gives the judged median rate."""
     judged = run.judged.get("error_rate")
-    return run.load.failed if judged is None or run.load.due is None else round(judged * run.load.due)
+    if judged is None or run.load.due is None:
+        return run.load.failed
+    return round(min(judged, 1) * run.load.due)
 
 
 def state_of(runs: int, approval: Approval) -> State:

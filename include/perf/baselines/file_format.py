@@ -3,10 +3,11 @@
 Keys have a stable order and each run is one line, so that a diff shows only what changed. In ``previous``, a run that a
 newer entry of the cell holds in full is given by its id. Files of older versions are read, and the next change writes
 them in the current version. ``baselines.schema.json`` describes the current version for other tools.
+
+A service, an entry or an earlier version that cannot be used is left out (`include.perf.baselines.odd_entry`). The next
+change writes it back as it is, so that it can still be repaired.
 """
 
-import json
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -14,76 +15,161 @@ from pydantic import TypeAdapter
 
 from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.entry import Baseline
-from include.perf.baselines.migration import MIGRATIONS, PLAIN, Document, validated
+from include.perf.baselines.migration import MIGRATIONS, PLAIN, Cells, Document, EntryFlaw, validated
+from include.perf.baselines.odd_entry import REMEDY, OddEntries, OddEntry
+from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError
+from include.perf.model.exact_json import AsItWas, ExactObject, OneLine, flaws_of, format_exact, parse_exact
 from include.perf.model.metric import METRICS
 
 SCHEMA_VERSION = 2
 VERSION_KEY = "schema_version"
-REMEDY = "restore it from version control"
 
-_ENTRIES: TypeAdapter[dict[str, dict[str, Baseline]]] = TypeAdapter(dict[str, dict[str, Baseline]])
 _ENTRY: TypeAdapter[Baseline] = TypeAdapter(Baseline)
 
 
 def parse_baselines(content: bytes, *, where: str) -> Baselines:
-    """Parse the content of the file, in the current or an older version.
+    """Parse the content of the file, in the current or an older version; what cannot be used is in `Baselines.odd`.
 
     Raises:
-        BaselineError: the content is invalid; the message names every problem. Nothing is repaired by guessing.
+        BaselineError: the file as a whole cannot be used: it is not JSON, or of an unknown version.
     """
     try:
-        document = json.loads(content, object_pairs_hook=_Object)
-        problems = list(_flaws(document))
+        document = parse_exact(content)
     except (ValueError, RecursionError) as err:
         raise BaselineError(f"{where} is not valid JSON ({err}); {REMEDY}") from err
     version = _version_of(document, where=where)
-    try:
+    return _Reading(where=where, version=version).baselines(document)
+
+
+class _Reading:
+    """Reads a file once, entry by entry, and collects what cannot be used."""
+
+    def __init__(self, *, where: str, version: int) -> None:
+        self._where = where
+        self._version = version
+        self._odd = OddEntries(version=version)
+        self._found: dict[CellName, tuple[Any, ...]] = {}
+
+    def baselines(self, document: ExactObject) -> Baselines:
+        """Return the usable entries of a document, with everything else beside them."""
+        for service, values in _grouped(document):
+            self._split(service, values)
+        services = [service for service, _ in _grouped(document) if service not in self._odd.services]
+        cells: Cells = {cell: values[0] for cell, values in self._found.items() if cell not in self._odd.cells}
+        for version in range(self._version, SCHEMA_VERSION):
+            cells = MIGRATIONS[version](cells, self._leave_out)
+        entries: dict[str, dict[str, Baseline]] = {service: {} for service in services}
+        for cell, value in cells.items():
+            entry = self._entry(cell, value)
+            if entry is not None:
+                entries[cell.service][cell.scenario] = entry
+        return Baselines(entries=entries, odd=self._odd)
+
+    def _split(self, service: str, values: tuple[Any, ...]) -> None:
+        """Find the entries of a service, and those that are odd in any version of the file."""
+        problem = _oddity(service, values)
+        if problem is not None:
+            self._odd.services[service] = OddEntry(
+                values=values, where=self._where, problems=(problem.sentence(service),)
+            )
+            return
+        for scenario, entries in _grouped(values[0]):
+            cell = CellName(service, scenario)
+            self._found[cell] = entries
+            if problem := _oddity(scenario, entries):
+                self._leave_out(cell, [problem])
+            elif self._version < SCHEMA_VERSION and (flaws := list(map(EntryFlaw.of_flaw, flaws_of(entries[0])))):
+                self._leave_out(cell, flaws)
+
+    def _leave_out(self, cell: CellName, problems: Iterable[EntryFlaw]) -> None:
+        self._odd.cells[cell] = OddEntry(
+            values=self._found[cell],
+            where=self._where,
+            problems=tuple(problem.sentence(cell.service, cell.scenario) for problem in problems),
+        )
+
+    def _entry(self, cell: CellName, value: Document) -> Baseline | None:
+        """Return an entry without its odd earlier versions; ``None`` if the entry itself is odd."""
+        whole, unknown = _with_whole_runs(value)
+        flaws = [*unknown, *map(EntryFlaw.of_flaw, flaws_of(value))]
+        if not flaws and isinstance(parsed := validated(_ENTRY, whole), Baseline):
+            return parsed
+        previous = whole["previous"] if isinstance(whole.get("previous"), list) else None
+        odd = {} if previous is None else _odd_versions(previous, flaws)
+        usable = {} if previous is None else {"previous": [old for at, old in enumerate(previous) if at not in odd]}
+        own = [flaw for flaw in flaws if previous is None or flaw.path[:1] != ("previous",) or len(flaw.path) == 1]
+        rest: Baseline | list[EntryFlaw] = own
+        if not own:
+            rest = validated(_ENTRY, whole | usable)
+        if not isinstance(rest, Baseline):
+            self._leave_out(cell, rest)
+            return None
+        self._odd.versions[cell] = tuple(
+            OddEntry(
+                values=(value["previous"][number],),
+                runs=_referred_runs(value["previous"][number], whole["previous"][number]),
+                where=self._where,
+                problems=tuple(problem.sentence(cell.service, cell.scenario) for problem in problems),
+                older=len(whole["previous"]) - 1 - number - sum(later > number for later in odd),
+            )
+            for number, problems in odd.items()
+        )
+        return rest
+
+
+def _odd_versions(previous: list[Any], flaws: Iterable[EntryFlaw]) -> dict[int, list[EntryFlaw]]:
+    """Return the problems of the earlier versions that cannot be used, by number."""
+    found: dict[int, list[EntryFlaw]] = {}
+    for number, version in enumerate(previous):
+        problems = [flaw for flaw in flaws if flaw.path[:2] == ("previous", number)]
+        if not problems and not isinstance(parsed := validated(_ENTRY, version), Baseline):
+            problems = [EntryFlaw(("previous", number, *problem.path), problem.text) for problem in parsed]
         if problems:
-            raise BaselineError(problems)
-        while version < SCHEMA_VERSION:
-            document = MIGRATIONS[version](document)
-            version += 1
-        return Baselines(entries=validated(_ENTRIES, _with_whole_runs(document)))
-    except BaselineError as err:
-        raise BaselineError([f"{where}: {problem}; {REMEDY}" for problem in err.problems]) from err
+            found[number] = problems
+    return found
 
 
-class _Object(dict[str, Any]):
-    """A JSON object that remembers its duplicate keys."""
+def _referred_runs(version: object, whole: object) -> dict[str, Any]:
+    """Return the runs that a version has by their ids."""
+    if not (isinstance(version, dict) and isinstance(whole, dict) and isinstance(version.get("runs"), list)):
+        return {}
+    pairs = zip(version["runs"], whole["runs"], strict=True)
+    return {run: found for run, found in pairs if isinstance(run, str) and isinstance(found, dict)}
 
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        super().__init__(pairs)
-        names = [name for name, _ in pairs]
-        self.repeated = [name for name in self if names.count(name) > 1] if len(self) < len(names) else []
+
+def _grouped(document: ExactObject) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """Yield the values of each key: several for a repeated one."""
+    for name in document:
+        if name in document.repeated:
+            yield name, tuple(value for key, value in document.pairs if key == name)
+        else:
+            yield name, (document[name],)
 
 
-def _flaws(value: object, path: str = "") -> Iterator[str]:
-    """Report duplicate keys and numbers that are not finite; Python's JSON parser accepts both."""
-    if isinstance(value, _Object):
-        yield from (f"{path}{name}: duplicate key" for name in value.repeated)
-        for name, inner in value.items():
-            yield from _flaws(inner, f"{path}{name}.")
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _flaws(inner, f"{path}{number}.")
-    elif isinstance(value, int | float) and not abs(value) <= sys.float_info.max:  # also true for NaN
-        yield f"{path[:-1]}: must be a finite number, but is {value if isinstance(value, float) else 'too large'}"
+def _oddity(name: str, values: tuple[Any, ...]) -> EntryFlaw | None:
+    """Return why a service or an entry cannot be used in any version of the file."""
+    for flaw in flaws_of(name):
+        return EntryFlaw.of_flaw(flaw)
+    if len(values) > 1:
+        return EntryFlaw((), "duplicate key")
+    return None if isinstance(values[0], dict) else EntryFlaw.of((), "should be an object", values[0])
 
 
 def _version_of(document: Any, *, where: str) -> int:
     """Remove the version from a document and return it; the plain form has none."""
-    if not isinstance(document, dict):
+    if not isinstance(document, ExactObject):
         raise BaselineError(f"{where} must be an object with {VERSION_KEY} {SCHEMA_VERSION}; {REMEDY}")
+    if VERSION_KEY in document.repeated:
+        raise BaselineError(f"{where}: {VERSION_KEY}: duplicate key; {REMEDY}")
     if VERSION_KEY not in document:
         if any(_is_entry(cell) for cells in document.values() if isinstance(cells, dict) for cell in cells.values()):
             raise BaselineError(f"{where} has no {VERSION_KEY}; {REMEDY}")
         return PLAIN
     version = document.pop(VERSION_KEY)
     if isinstance(version, bool) or not isinstance(version, int) or version <= PLAIN:
-        raise BaselineError(
-            f"{where} must have a {VERSION_KEY} from 1 to {SCHEMA_VERSION}, but has {json.dumps(version)}; {REMEDY}"
-        )
+        shown = format_exact(version, is_odd=True)
+        raise BaselineError(f"{where} must have a {VERSION_KEY} from 1 to {SCHEMA_VERSION}, but has {shown}; {REMEDY}")
     if version > SCHEMA_VERSION:
         raise BaselineError(
             f"{where} has {VERSION_KEY} {version}, but this Bellwether reads versions up to {SCHEMA_VERSION}; "
@@ -96,34 +182,39 @@ def _is_entry(cell: object) -> bool:
     return isinstance(cell, dict) and not {"runs", "approval"}.isdisjoint(cell)
 
 
-def _with_whole_runs(document: Document) -> Document:
-    """Replace ids of runs by the runs; anything of another shape is left to the validation."""
-    problems: list[str] = []
-    for service, scenarios in document.items():
-        for scenario, entry in scenarios.items() if isinstance(scenarios, dict) else ():
-            known: dict[str, Any] = {}
-            for path, generation in _generations(entry):
-                for number, run in enumerate(generation["runs"]):
-                    if isinstance(run, dict):
-                        known[str(run.get("run_id"))] = run
-                    elif isinstance(run, str) and run in known:
-                        generation["runs"][number] = known[run]
-                    elif isinstance(run, str):
-                        problems.append(f"{service}.{scenario}.{path}runs.{number}: run {run!r} is in no newer entry")
-    if problems:
-        raise BaselineError(problems)
-    return document
+def _with_whole_runs(entry: Document) -> tuple[Document, list[EntryFlaw]]:
+    """Return an entry with runs instead of their ids, and the ids that are unknown.
+
+    Anything of another shape is left to the validation.
+    """
+    problems: list[EntryFlaw] = []
+    known: dict[str, Any] = {}
+    whole = {**entry, **_whole_runs(entry, known, (), problems)}
+    if isinstance(whole.get("previous"), list):
+        whole["previous"] = [
+            {**old, **_whole_runs(old, known, ("previous", number), problems)}
+            if isinstance(old, ExactObject) and not old.repeated
+            else old
+            for number, old in enumerate(whole["previous"])
+        ]
+    return whole, problems
 
 
-def _generations(entry: object) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield an entry and its earlier versions that have runs, newest first, with their paths within the entry."""
-    if not isinstance(entry, dict):
-        return
-    previous = entry.get("previous")
-    older = enumerate(previous) if isinstance(previous, list) else ()
-    for path, generation in (("", entry), *((f"previous.{number}.", old) for number, old in older)):
-        if isinstance(generation, dict) and isinstance(generation.get("runs"), list):
-            yield path, generation
+def _whole_runs(
+    generation: Document, known: dict[str, Any], path: tuple[str | int, ...], problems: list[EntryFlaw]
+) -> Document:
+    """Return the runs of an entry or an earlier version in full, and remember them; nothing if it has none."""
+    given = generation.get("runs")
+    if not isinstance(given, list):
+        return {}
+    runs = []
+    for number, run in enumerate(given):
+        if isinstance(run, dict):
+            known[str(run.get("run_id"))] = run
+        elif isinstance(run, str) and run not in known:
+            problems.append(EntryFlaw((*path, "runs", number), f"run {run!r} is in no newer entry"))
+        runs.append(known.get(run, run) if isinstance(run, str) else run)
+    return {"runs": runs}
 
 
 def format_baselines(baselines: Baselines) -> bytes:
@@ -132,37 +223,91 @@ def format_baselines(baselines: Baselines) -> bytes:
     Raises:
         BaselineError: a value could not be read back.
     """
-    document: Document = {VERSION_KEY: SCHEMA_VERSION}
-    for service, scenarios in sorted(baselines.entries.items()):
-        document[service] = {scenario: entry_document(entry) for scenario, entry in sorted(scenarios.items())}
+    if baselines.odd.version < SCHEMA_VERSION and (odd := next(baselines.odd.all(), None)):
+        raise BaselineError(
+            f"the baselines cannot be changed: they would be written in version {SCHEMA_VERSION}, in which the odd "
+            f"entry could not be repaired; {odd.problem}"
+        )
+    services = {*baselines.entries, *baselines.odd.services, *(cell.service for cell in baselines.odd.cells)}
+    pairs = [pair for service in sorted(services) for pair in _pairs_of_service(service, baselines)]
     try:
-        return (_text(document) + "\n").encode()
+        return (format_exact(ExactObject([(VERSION_KEY, SCHEMA_VERSION), *pairs])) + "\n").encode()
     except ValueError as err:
         raise BaselineError(f"the baselines cannot be written ({err}); nothing was changed") from err
 
 
-def entry_document(entry: Baseline) -> Document:
-    """Return one entry in the form of the file."""
+def _pairs_of_service(service: str, baselines: Baselines) -> Iterator[tuple[str, Any]]:
+    """Yield a service with its entries, or with what stands there instead."""
+    odd = baselines.odd
+    if service in odd.services:
+        yield from ((service, AsItWas(value)) for value in odd.services[service].values)
+        return
+    pairs: list[tuple[str, Any]] = []
+    usable = baselines.entries.get(service, {})
+    for scenario in sorted({*usable, *(cell.scenario for cell in odd.cells if cell.service == service)}):
+        cell = CellName(service, scenario)
+        if cell in odd.cells:
+            pairs += [(scenario, AsItWas(value)) for value in odd.cells[cell].values]
+        else:
+            pairs.append((scenario, entry_document(usable[scenario], odd.versions.get(cell, ()))))
+    yield service, ExactObject(pairs)
+
+
+def entry_document(entry: Baseline, odd_versions: Iterable[OddEntry] = ()) -> Document:
+    """Return one entry in the form of the file.
+
+    Args:
+        odd_versions: its earlier versions that cannot be used.
+    """
     document: Document = _ENTRY.dump_python(entry, mode="json")
-    known: dict[str, _Line] = {}
+    known: dict[str, OneLine] = {}
     for generation in (document, *document["previous"]):
         generation["fingerprint"] = dict(sorted(generation["fingerprint"].items()))
         generation["metrics"] = _in_order(generation["metrics"])
         anchor = generation["anchor"]
-        generation["anchor"] = _Line(anchor | {"metrics": _in_order(anchor["metrics"])})
-        generation["spread"] = {name: _Line(spread) for name, spread in _in_order(generation["spread"]).items()}
+        generation["anchor"] = OneLine(anchor | {"metrics": _in_order(anchor["metrics"])})
+        generation["spread"] = {name: OneLine(spread) for name, spread in _in_order(generation["spread"]).items()}
         generation["runs"] = list(_short_runs(generation["runs"], known))
+    document["previous"] = list(_with_odd_versions(document, odd_versions))
     return document
 
 
-class _Line(dict[str, Any]):
-    """An object that is written on one line."""
+def _with_odd_versions(document: Document, odd: Iterable[OddEntry]) -> Iterator[Document | AsItWas]:
+    """Yield the earlier versions of an entry, with the odd ones where they were."""
+    left, usable = list(odd), document["previous"]
+    held = set(_held_in(document))
+    for number in range(len(usable) + 1):
+        while left and (left[0].older >= len(usable) - number or number == len(usable)):
+            entry = left.pop(0)
+            for value in entry.values:
+                yield AsItWas(
+                    _self_contained(value, {name: entry.runs[name] for name in entry.runs if name not in held})
+                )
+                held.update(_held_in(value))
+        if number < len(usable):
+            yield usable[number]
+            held.update(_held_in(usable[number]))
 
 
-def _short_runs(runs: Iterable[Document], known: dict[str, _Line]) -> Iterator[_Line | str]:
+def _held_in(generation: object) -> Iterator[str]:
+    """Yield the ids of the runs that an entry or an earlier version holds in full."""
+    runs = generation.get("runs") if isinstance(generation, dict) else None
+    for run in runs if isinstance(runs, list) else ():
+        if isinstance(run, dict):
+            yield str(run.get("run_id"))
+
+
+def _self_contained(value: Any, missing: Mapping[str, Any]) -> Any:
+    """Return an odd version with the runs that no newer entry holds any more."""
+    if not missing:
+        return value
+    return {**value, "runs": [missing.get(run, run) if isinstance(run, str) else run for run in value["runs"]]}
+
+
+def _short_runs(runs: Iterable[Document], known: dict[str, OneLine]) -> Iterator[OneLine | str]:
     """Yield runs without their empty fields, and only the id of a run that was already written."""
     for run in runs:
-        kept = _Line({name: value for name, value in run.items() if value not in (None, {})})
+        kept = OneLine({name: value for name, value in run.items() if value not in (None, {})})
         for name in ("metrics", "platform", "within_run"):
             if name in kept:
                 kept[name] = _in_order(kept[name])
@@ -179,21 +324,6 @@ def _in_order(by_metric: Mapping[str, Any]) -> dict[str, Any]:
     order = list(METRICS)
     names = sorted(by_metric, key=lambda name: (order.index(name) if name in METRICS else len(order), name))
     return {name: by_metric[name] for name in names}
-
-
-def _text(value: object, indent: str = "") -> str:
-    """Format indented JSON, with one line for each `_Line` and for a list of strings."""
-    deeper = f"{indent}  "
-    if isinstance(value, dict) and value and not isinstance(value, _Line):
-        begin, end = "{}"
-        parts = [f"{json.dumps(name, ensure_ascii=False)}: {_text(inner, deeper)}" for name, inner in value.items()]
-    elif isinstance(value, list) and not all(isinstance(item, str) for item in value):
-        begin, end = "[]"
-        parts = [_text(item, deeper) for item in value]
-    else:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    lines = f",\n{deeper}".join(parts)
-    return f"{begin}\n{deeper}{lines}\n{indent}{end}"
 
 
 def json_schema() -> Document:

@@ -92,8 +92,13 @@ def review_all(*, store: ResultsStore, baselines: BaselineStore, now: datetime) 
 
 
 def referenced_runs(baselines: Baselines) -> frozenset[str]:
-    """Return the ids of all runs behind any version of a baseline, and of the runs that were promoted."""
+    """Return the ids of all runs behind any version of a baseline, and of the runs that were promoted.
+
+    Every text in an odd entry counts, because some of them are the ids of its runs.
+    """
     entries = [entry for scenarios in baselines.entries.values() for entry in scenarios.values()]
     versions = [version for entry in entries for version in (entry, *entry.previous)]
     behind = {run.run_id for version in versions for run in version.runs}
-    return frozenset(behind | {version.approval.run_id for version in versions})
+    approved = {version.approval.run_id for version in versions}
+    odd = {text for entry in baselines.odd.all() for text in entry.texts()}
+    return frozenset(behind | approved | odd)

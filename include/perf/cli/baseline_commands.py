@@ -69,6 +69,8 @@ class BaselineCommands:
             console.print(format_baselines(baselines).decode(), end="")
         else:
             print_baselines(console, baselines, now=self.clock(), nights_since=self._nights_since)
+            for problem in baselines.odd.problems().values():
+                console.print(f"left out: {problem}", markup=False, highlight=False, soft_wrap=True)
         return 0
 
     def _nights_since(self, service: str, scenario: str, entry: Baseline) -> str:
@@ -78,7 +80,10 @@ class BaselineCommands:
 
     def _show(self, options: argparse.Namespace, console: Console) -> int:
         service = read_catalogue().service(options.service).name
-        entry = self.baselines().read().get(service, options.scenario)
+        baselines = self.baselines().read()
+        entry = baselines.get(service, options.scenario)
+        if problem := baselines.problem_of(service, options.scenario):
+            raise BaselineError(f"the baseline of {service} under {options.scenario} cannot be used: {problem}")
         if entry is None:
             raise BaselineError(
                 f"there is no baseline of {service} under {options.scenario}; `baselines list` shows all"

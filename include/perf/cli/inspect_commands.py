@@ -78,7 +78,7 @@ class InspectCommands:
             if warning := warning_without_list(catalogue.services.values(), catalogue.forbidden_hosts):
                 warnings.append(f"{SERVICES_FILE}: {warning}")
         with collected(problems):
-            self.baselines().read()
+            problems += self.baselines().read().odd.problems().values()
         with collected(problems):
             self.pool()
         if problems:

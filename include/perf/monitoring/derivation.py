@@ -70,8 +70,14 @@ class Derived:
     left_out: tuple[str, ...] = ()
 
 
-def derive(baselines: Baselines, catalogue: Catalogue, *, edges: Edges, now: datetime) -> Derived:
-    """Return the limits of all cells of the catalogue whose baselines allow limits."""
+def derive(
+    baselines: Baselines, catalogue: Catalogue, *, edges: Edges, now: datetime, before: RuleLimits | None = None
+) -> Derived:
+    """Return the limits of all cells of the catalogue whose baselines allow limits.
+
+    Args:
+        before: the limits in force; a cell whose baseline cannot be used keeps them.
+    """
     cells: list[CellLimits] = []
     left_out: list[str] = []
     known: dict[str, tuple[float, ...]] = {}
@@ -96,7 +102,19 @@ def derive(baselines: Baselines, catalogue: Catalogue, *, edges: Edges, now: dat
                 metrics=metrics,
             )
         )
+    for cell, problem in _unusable(baselines, catalogue):
+        kept = before.of(cell) if before else None
+        cells += [kept] if kept else []
+        left_out.append(f"{cell.service} under {cell.scenario}: {'its limits stay as they are' if kept else problem}")
+    cells.sort(key=lambda limits: limits.cell)
     return Derived(limits=RuleLimits(cells=tuple(cells), edges=known), left_out=tuple(left_out))
+
+
+def _unusable(baselines: Baselines, catalogue: Catalogue) -> Iterator[tuple[CellName, str]]:
+    """Yield the cells whose baselines cannot be used, and why."""
+    for cell in catalogue.cells():
+        if problem := baselines.problem_of(cell.service, cell.scenario):
+            yield cell, problem
 
 
 def _missing(entry: Baseline, limits: Container[str], *, unknown: Container[str]) -> Iterator[str]:

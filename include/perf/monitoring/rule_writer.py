@@ -51,9 +51,15 @@ class Draft:
     left_out: tuple[str, ...] = ()
 
 
-def draft(baselines: Baselines, catalogue: Catalogue, *, edges: Edges, now: datetime) -> Draft:
-    """Return the rules of a catalogue, the limits of its baselines, and the tests of both."""
-    derived: Derived = derive(baselines, catalogue, edges=edges, now=now)
+def draft(
+    baselines: Baselines, catalogue: Catalogue, *, edges: Edges, now: datetime, before: RuleLimits | None = None
+) -> Draft:
+    """Return the rules of a catalogue, the limits of its baselines, and the tests of both.
+
+    Args:
+        before: the limits in force.
+    """
+    derived: Derived = derive(baselines, catalogue, edges=edges, now=now, before=before)
     groups = rule_groups(catalogue, now=now)
     return Draft(
         limits=derived.limits,
@@ -254,7 +260,7 @@ class RuleWriter:
             BaselineError: the baselines cannot be read.
         """
         edges = HistogramEdges(source=self.metrics, clock=self.clock, before=before.edges)
-        return draft(self.baselines.read(), self.catalogue, edges=edges, now=self.clock())
+        return draft(self.baselines.read(), self.catalogue, edges=edges, now=self.clock(), before=before)
 
     def is_current(self) -> bool:
         """Whether the published files are up to date.

@@ -64,10 +64,15 @@ class BaselinePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselinesPage:
-    """All baselines that the viewer may see, and the cells without one."""
+    """All baselines that the viewer may see, and the cells without one.
+
+    Attributes:
+        left_out: why parts of the file cannot be used, in sentences that name them.
+    """
 
     baselines: tuple[BaselineVersion, ...]
     without: tuple[CellName, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def baselines_page(baselines: Baselines, names: Sequence[CellName], *, now: datetime) -> BaselinesPage:
@@ -76,11 +81,21 @@ def baselines_page(baselines: Baselines, names: Sequence[CellName], *, now: date
     Args:
         names: the cells that the viewer may see.
     """
-    found = {name: baselines.get(name.service, name.scenario) for name in names}
+    found = {name: baselines.get(*_key(name)) for name in names}
     return BaselinesPage(
         baselines=tuple(baseline_version(name, entry, now=now) for name, entry in found.items() if entry is not None),
-        without=tuple(name for name, entry in found.items() if entry is None),
+        without=tuple(name for name, entry in found.items() if entry is None and not baselines.problem_of(*_key(name))),
+        left_out=tuple(problem for cell, problem in baselines.odd.problems().items() if _is_seen(cell, names)),
     )
+
+
+def _key(cell: CellName) -> tuple[str, str]:
+    return cell.service, cell.scenario
+
+
+def _is_seen(cell: CellName, names: Sequence[CellName]) -> bool:
+    """Return whether a cell, or any cell of a service if it has no scenario, is among the names."""
+    return any(name.service == cell.service and cell.scenario in ("", name.scenario) for name in names)
 
 
 def baseline_page(cell: CellName, entry: Baseline, *, may_change: bool, now: datetime) -> BaselinePage:

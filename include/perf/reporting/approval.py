@@ -33,7 +33,11 @@ def question(record: RunRecord, *, reason: str, asked_by: str, baselines: Baseli
     current = baselines.get(record.service, record.scenario)
     if current is not None and current.has_run(record.run_id):
         raise BaselineError(f"run {record.run_id} is already part of the baseline; there is nothing to approve")
-    replaced = "There is no baseline yet." if current is None else _replaced(current)
+    problem = baselines.problem_of(record.service, record.scenario)
+    if problem is not None:
+        replaced = f"It would replace a baseline that cannot be used: {escape(problem)}."
+    else:
+        replaced = "There is no baseline yet." if current is None else _replaced(current)
     return "\n\n".join(
         [
             f"**{escape(headline(record))}**",

@@ -1,8 +1,8 @@
 """Compare the runs of a night: which of them can be compared, and what all of them together show.
 
-The verdict of a run: no baseline → ``NO_BASELINE``; other load, data or environment → ``NOT_COMPARABLE``; a metric
-significantly worse → ``REGRESSION``; a metric significantly better, and none suspicious for the worse →
-``IMPROVEMENT``; else ``PASS``, with the suspicious metrics among the reasons.
+The verdict of a run: no baseline → ``NO_BASELINE``; a baseline that cannot be used, or other load, data or environment
+→ ``NOT_COMPARABLE``; a metric significantly worse → ``REGRESSION``; a metric significantly better, and none suspicious
+for the worse → ``IMPROVEMENT``; else ``PASS``, with the suspicious metrics among the reasons.
 
 What is significant depends on the history. With fewer than three nights the spread between runs is unknown, and only a
 change of more than 30 % is reported, as a warning. From three nights on, `include.perf.verdict.significance` decides,
@@ -90,6 +90,9 @@ def _refusal(contender: Contender) -> Comparison | None:
     """Return the verdict of a run that cannot be compared; ``None`` if it can."""
     baseline, metrics = contender.baseline, contender.judged()
     exceeded = reasons.hard_limits(contender.hard_limits, metrics, reported=())
+    if contender.baseline_problem is not None:
+        reason = reasons.unusable_baseline(contender.baseline_problem, run_id=contender.runs[0].run_id)
+        return Comparison(verdict=Verdict.NOT_COMPARABLE, reasons=(reason, *exceeded))
     if baseline is None:
         return Comparison(
             verdict=Verdict.NO_BASELINE,

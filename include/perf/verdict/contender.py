@@ -75,6 +75,7 @@ class Contender(CellOfNight):
         runs: the first run and its valid re-runs.
         no_rerun: why a re-run was not possible; ``None`` if there was one, or none was needed.
         hard_limits: by metric, what the service must never exceed.
+        baseline_problem: why the baseline of the cell cannot be used; ``None`` if nothing is wrong with it.
         will_record_baseline: whether the run was started with ``update_baseline``.
     """
 
@@ -84,6 +85,7 @@ class Contender(CellOfNight):
     deploy_version: str | None = None
     no_rerun: str | None = None
     hard_limits: Mapping[str, float] = field(default_factory=dict)
+    baseline_problem: str | None = None
     will_record_baseline: bool = False
 
     def judged(self) -> dict[str, MetricValue]:

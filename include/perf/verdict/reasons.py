@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC
 
+from include.perf.baselines.baselines import promote_command
 from include.perf.baselines.entry import Baseline, State
 from include.perf.baselines.error_count import CONFIRM_P, SUSPECT_P
 from include.perf.model.metric import METRICS, Metric, MetricValue, Unit
@@ -28,6 +29,11 @@ HOW_TO_RECORD = "to record one, trigger a run with update_baseline"
 def no_baseline(*, will_record: bool) -> str:
     """Return the reason of a run without a baseline, with the remedy unless the run is about to record one."""
     return NO_BASELINE if will_record else f"{NO_BASELINE}; {HOW_TO_RECORD}"
+
+
+def unusable_baseline(problem: str, *, run_id: str) -> str:
+    """Return the reason of a run whose cell has a baseline that cannot be used, with both remedies."""
+    return f"its baseline cannot be used: {problem}, or make this run the baseline: {promote_command(run_id)}"
 
 
 def differences(run: Mapping[str, str], baseline: Mapping[str, str]) -> list[str]:

@@ -131,7 +131,10 @@ def show_baseline(request: Request, service: str, scenario: str) -> Response:
     """Show the baseline of a cell and its previous versions."""
     site, visitor = site_of(request), visitor_of(request)
     cell = site.cell(visitor, service, scenario)
-    entry = site.baselines.read().get(cell.service, cell.scenario)
+    baselines = site.baselines.read()
+    entry = baselines.get(cell.service, cell.scenario)
+    if problem := baselines.problem_of(cell.service, cell.scenario):
+        raise NotFound(f"the baseline of {cell.service} under {cell.scenario} cannot be used: {problem}")
     if entry is None:
         raise NotFound(f"{cell.service} has no baseline under {cell.scenario}; promote a good run")
     page = baseline_page(cell, entry, may_change=visitor.may_trigger(cell.scenario), now=site.clock())

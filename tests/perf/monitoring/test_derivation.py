@@ -12,6 +12,7 @@ import pytest
 
 from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.entry import Baseline
+from include.perf.baselines.odd_entry import OddEntry
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.monitoring.derivation import Derived, derive
 from include.perf.monitoring.rule_limits import Limit
@@ -51,6 +52,22 @@ def test_limits_are_four_standard_deviations_from_the_centre(catalogue: Catalogu
         assert limits[name].centre == pytest.approx(BASELINE_VALUES[name])
         assert limits[name].warning == pytest.approx(FACTOR * BASELINE_VALUES[name], rel=1e-4)
         assert limits[name].critical == pytest.approx(1.25 * BASELINE_VALUES[name])
+
+
+def test_a_cell_whose_baseline_cannot_be_used_keeps_its_limits(catalogue: Catalogue) -> None:
+    """Otherwise an odd entry would end the alerts of its cell; a cell without limits gets none."""
+    before = derived(catalogue, baseline()).limits
+    (cell,) = catalogue.cells()
+    odd = Baselines()
+    odd.odd.cells[cell] = OddEntry(values=(5,), where="b.json", problems=("it is odd",))
+    kept = derive(odd, catalogue, edges=lambda _: (), now=NOW, before=before)
+    assert (kept.limits.cells, before.cells == ()) == (before.cells, False)
+    assert kept.left_out == (f"{cell.service} under {cell.scenario}: its limits stay as they are",)
+    new = derive(odd, catalogue, edges=lambda _: (), now=NOW)
+    assert (new.limits.cells, new.left_out[0].endswith("b.json: it is odd; restore it from version control")) == (
+        (),
+        True,
+    )
 
 
 def test_throughput_limits_are_below_the_centre(catalogue: Catalogue) -> None:

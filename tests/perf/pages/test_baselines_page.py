@@ -1,6 +1,7 @@
 """The list of baselines, and the page of one baseline."""
 
 from include.perf.baselines.entry import EXPIRES_AFTER, REVIEW_AFTER
+from include.perf.baselines.odd_entry import OddEntry
 from include.perf.model.cell import CellName
 from include.perf.pages.baselines_page import baseline_page, baselines_page
 from tests.baselines import AT, SCENARIO, SERVICE, entry_of, with_runs
@@ -17,6 +18,19 @@ def test_cells_with_and_without_a_baseline() -> None:
     ]
     assert page.without == (OTHER,)
     assert baselines_page(with_runs(3), (OTHER,), now=AT).baselines == ()
+
+
+def test_baselines_that_cannot_be_used() -> None:
+    """They are named to whom may see the cell, and are not listed as missing."""
+    baselines = with_runs(3)
+    baselines.entries[SERVICE].clear()
+    for cell in (CELL, OTHER):
+        entry = OddEntry(values=(5,), where="b.json", problems=(f"{cell.service}: it is odd",))
+        baselines.odd.cells[cell] = entry
+    page = baselines_page(baselines, (CELL,), now=AT)
+    assert (page.baselines, page.without) == ((), ())
+    assert page.left_out == (f"b.json: {SERVICE}: it is odd; restore it from version control",)
+    assert len(baselines_page(baselines, (OTHER, CELL), now=AT).left_out) == 2
 
 
 def test_a_baseline_is_due_for_review() -> None:

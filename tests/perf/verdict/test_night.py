@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from include.perf.baselines.odd_entry import OddEntry
+from include.perf.model.cell import CellName
 from include.perf.model.errors import BaselineError, ItemError, StoreError
 from include.perf.model.metric import METRICS
 from include.perf.runs.record import RunRecord, Severity, Shift, Verdict
@@ -287,6 +289,39 @@ def test_the_hard_limits_are_those_of_the_service(nights: Nights) -> None:
     assert record.deviations[0].severity is Severity.CRITICAL
     first.record.write(record)
     assert "Latency p95 520 ms exceeds the hard limit of 450 ms" in judge.judge_again(first.uri).reasons
+
+
+# A baseline that cannot be used
+
+
+def odd(nights: Nights, scenario: str = SCENARIO) -> str:
+    """Replace a baseline by an odd entry, and return its problem."""
+    entries = nights.baselines.baselines
+    entries.entries.get(SERVICE, {}).pop(scenario, None)
+    entry = OddEntry(values=({"version": 3},), where="b.json", problems=("it is odd",))
+    entries.odd.cells[CellName(SERVICE, scenario)] = entry
+    return entry.problem
+
+
+def test_a_run_is_not_comparable_with_a_baseline_that_cannot_be_used(nights: Nights) -> None:
+    """It is neither a first run nor a pass; the reason has the problem and both remedies."""
+    problem = odd(nights)
+    first = nights.run(factors={P95: 3.0})
+    record = nights.record(first.uri)
+    assert (record.verdict, record.baseline) == (Verdict.NOT_COMPARABLE, None)
+    command = f"python -m include.perf baselines promote {record.run_id} --force --reason '…'"
+    assert record.reasons == (f"its baseline cannot be used: {problem}, or make this run the baseline: {command}",)
+    assert nights.judge.suspicions([first.uri]) == {}
+    first.record.write(record)
+    assert nights.judge.judge_again(first.uri).reasons == record.reasons
+
+
+def test_the_other_cells_are_judged_beside_an_odd_baseline(nights: Nights) -> None:
+    """A regression of another cell of the same service is found."""
+    odd(nights, "calm")
+    first = nights.run(factors={P95: 1.6})
+    nights.again(first, 1.6, 1.6)
+    assert nights.record(first.uri).verdict is Verdict.REGRESSION
 
 
 # Other cells

@@ -8,6 +8,7 @@ from include.perf.adapters.files.locked_file import Changed, LockedFile, SharedC
 from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.file_format import format_baselines, parse_baselines
 from include.perf.model.errors import BaselineError
+from include.perf.runs.results_store import log_left_out
 
 SETTING = "BELLWETHER_BASELINES"
 
@@ -25,13 +26,16 @@ class SharedBaselines:
         self.content = content
 
     def read(self) -> Baselines:
-        """Return all baselines; none if the file does not exist yet.
+        """Return all baselines; none if the file does not exist yet. What cannot be used is logged once.
 
         Raises:
-            BaselineError: the content is invalid, or the file cannot be read.
+            BaselineError: the content is invalid as a whole, or the file cannot be read.
             StoreError: the object cannot be read.
         """
-        return self._parsed(self.content.read())
+        baselines = self._parsed(self.content.read())
+        for problem in baselines.odd.problems().values():
+            log_left_out(self.content.where, problem)
+        return baselines
 
     def update(self, change: Callable[[Any], T]) -> T:
         """Change the baselines; see `include.perf.baselines.baselines.BaselineStore`."""
