@@ -35,3 +35,8 @@ ENV PYTHONPATH=/opt/bellwether \
     AIRFLOW__CORE__DAGS_FOLDER=/opt/bellwether/dags \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/bellwether/plugins \
     AIRFLOW__CORE__LOAD_EXAMPLES=False
+# While Redis is away, tasks stay queued. By default each fails after three tries within a second. A try ends after
+# [celery] operation_timeout, which Airflow repeats; without the policy Celery would give up before.
+ENV AIRFLOW__CELERY__TASK_PUBLISH_MAX_RETRIES=1000000 \
+    AIRFLOW__CELERY__EXTRA_CELERY_CONFIG='{"task_publish_retry_policy": {"max_retries": null, "interval_start": 0.2}}' \
+    AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES=24

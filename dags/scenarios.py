@@ -66,7 +66,7 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
         deadline=deadline_of(scenario, catalogue),
         params=scenario_params(scenario, catalogue),
         tags=["bellwether", "performance", scenario.name],
-        default_args={"owner": "platform-ops", "retries": 0},
+        default_args={"owner": "platform-ops", **tasks.RETRIES_AFTER_A_KILL},
     )
     def scenario_run() -> None:
         uris = tasks.plan(scenario.name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow.configuration import conf
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
 from bellwether.context import SHORT, airflow_errors, task_context
 from include.perf.catalogue.operations import LOAD_POOL
@@ -30,13 +30,22 @@ LONGEST_LOAD = timedelta(seconds=MAX_WAIT_S + 1.5 * MAX_DURATION_S)
 """Includes the wait until the load can start."""
 
 ONLY_AFTER_A_KILL = ExceptionRetryPolicy(
-    rules=[RetryRule(exception=Exception, action=RetryAction.FAIL, reason="what failed would fail again")]
+    rules=[
+        RetryRule(
+            exception=[Exception, AirflowTaskTimeout], action=RetryAction.FAIL, reason="what failed would fail again"
+        )
+    ]
 )
-"""A killed task raises nothing, and a terminating worker raises a BaseException, so no rule applies to either, and
-Airflow retries. `include.perf.pipeline.load_tries` decides what becomes of the first try."""
+"""A task that never ran or was killed raises nothing, and a terminating worker raises a BaseException, so no rule
+applies, and Airflow retries. `include.perf.pipeline.load_tries` decides what becomes of the first try of a load, and
+sends a load at most twice."""
+
+RETRIES_AFTER_A_KILL = {"retries": 3, "retry_delay": timedelta(seconds=20), "retry_policy": ONLY_AFTER_A_KILL}
+"""For every task of a scenario. A task counts as failed, too, if Airflow cannot hand it to a worker, for example while
+Redis is away."""
 
 LABEL = "{{ service_name }}"
-NOTHING_PLANNED = "nothing was planned; see the task plan"
+NOTHING_PLANNED = "nothing was planned; see the task plan, or its events if it never ran"
 
 
 @task(execution_timeout=SHORT)
@@ -70,14 +79,11 @@ def preflight(uri: str) -> str:
 @task(
     execution_timeout=LONGEST_LOAD,
     map_index_template=LABEL,
-    retries=1,
-    retry_delay=timedelta(seconds=10),
-    retry_policy=ONLY_AFTER_A_KILL,
     pool=LOAD_POOL,
     queue=LOAD_QUEUE,
 )
 def run_load(uri: str) -> str:
-    """Send the load; retried once if the task was killed or its worker terminated."""
+    """Send the load; sent again once if the task was killed or its worker terminated."""
     from bellwether.halting import ended_with_its_worker, halted_or_ended
     from bellwether.run_requests import logged_progress
 
@@ -87,7 +93,13 @@ def run_load(uri: str) -> str:
     return uri
 
 
-@task(execution_timeout=SHORT, map_index_template=LABEL, retries=3, retry_delay=timedelta(seconds=20))
+@task(
+    execution_timeout=SHORT,
+    map_index_template=LABEL,
+    retries=3,
+    retry_delay=timedelta(seconds=20),
+    retry_policy=None,
+)
 def scrape(uri: str) -> str:
     """Read the service's own figures from Prometheus; safe to retry, because Prometheus keeps them."""
     with airflow_errors():

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, RetryAction, TriggerRule
+from airflow.sdk.exceptions import AirflowTaskTimeout
+from bellwether.halting import WorkerEndsError
 from bellwether.links import SummaryLink
 from bellwether.run_all_tasks import CHILD_RUN_ID
 from bellwether.timetable import OpeningTimetable, from_now_on
@@ -74,14 +76,18 @@ def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
 
 
 @each_dag
-def test_only_reading_prometheus_and_a_killed_load_are_retried(dags: dict[str, DAG], name: str) -> None:
-    """Messages must not be repeated, and other failures would fail again."""
-    retried = {task.task_id: (task.retries, task.retry_delay) for task in dags[name].tasks if task.retries}
-    scrapes = dict.fromkeys(("run_service.scrape", "rerun_service.scrape"), (3, timedelta(seconds=20)))
-    loads = dict.fromkeys(("run_service.run_load", "rerun_service.run_load"), (1, timedelta(seconds=10)))
-    assert retried == scrapes | loads
-    policy = dags[name].get_task("run_service.run_load").retry_policy
-    assert policy.evaluate(OSError("no space"), try_number=1, max_tries=1).action is RetryAction.FAIL
+def test_only_reading_prometheus_and_tasks_that_were_killed_or_never_ran_are_retried(
+    dags: dict[str, DAG], name: str
+) -> None:
+    """Other failures would fail again, a time-out would take as long again."""
+    tasks = dags[name].tasks
+    assert {(task.retries, task.retry_delay) for task in tasks} == {(3, timedelta(seconds=20))}
+    always = {task.task_id for task in tasks if task.retry_policy is None}
+    assert always == {"run_service.scrape", "rerun_service.scrape"}
+    (policy,) = {id(task.retry_policy): task.retry_policy for task in tasks if task.retry_policy}.values()
+    for error in (OSError("no space"), AirflowTaskTimeout("15 min")):
+        assert policy.evaluate(error, try_number=1, max_tries=3).action is RetryAction.FAIL
+    assert policy.evaluate(WorkerEndsError("SIGTERM"), try_number=1, max_tries=3).action is not RetryAction.FAIL
 
 
 @pytest.mark.parametrize(

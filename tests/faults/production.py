@@ -3,6 +3,7 @@
 The reference platform, Prometheus and the Slack stand-in come from the demo stack.
 """
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from demo import configuration, supervisor
 from demo.airflow_api import AirflowApi
 from demo.children import Child
-from demo.settings import Stack, new_stack
+from demo.settings import ROOT, Stack, new_stack
 from tests.faults.servers import HOST, Server, answers, make_database, postgres, redis
 from tests.integration.conftest import Platform, add_to_catalogue
 from tests.waiting import until
@@ -88,7 +89,22 @@ def _environment(stack: Stack, *, database_port: int, broker_port: int) -> dict[
         "CELERY__WORKER_ENABLE_REMOTE_CONTROL": "False",
         "API__BASE_URL": stack.airflow_url,
     }
-    return configuration.airflow_environment(stack) | {f"AIRFLOW__{name}": value for name, value in settings.items()}
+    return (
+        configuration.airflow_environment(stack)
+        | image_settings()
+        | {f"AIRFLOW__{name}": value for name, value in settings.items()}
+    )
+
+
+def image_settings() -> dict[str, str]:
+    """Return what the image sets for Celery and the scheduler, so that the faults meet the settings of production."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    words = [word for line in text.splitlines() if line.startswith("ENV ") for word in shlex.split(line)[1:]]
+    return {
+        name: value
+        for name, _, value in (word.partition("=") for word in words)
+        if name.startswith(("AIRFLOW__CELERY__", "AIRFLOW__SCHEDULER__"))
+    }
 
 
 def _airflow(environment: dict[str, str], *words: str) -> None:

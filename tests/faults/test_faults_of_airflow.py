@@ -30,6 +30,9 @@ WARMUP_S = 2
 ARRIVALS = RATE_RPS * (DURATION_S + WARMUP_S)
 CONF = {"service": SERVICE, "duration": DURATION_S, "rate": RATE_RPS}
 STOPPED_WITHIN_S = 5.0
+NOT_PUBLISHED = "Celery Task Timeout Error for Workload"
+DEFAULT_PUBLICATIONS = 3
+"""After so many failures to queue a task, Airflow fails it by default."""
 OTHERS = 60
 """At most this many requests are not part of the load: health checks, scrapes, and the deploy version."""
 
@@ -122,6 +125,51 @@ def test_a_server_of_airflow_is_restarted(production: Production, name: str) -> 
         run = followed(production, load)
     assert rows_in(run.folder / REQUESTS_FILE) == ARRIVALS
     assert production.platform.answered(SERVICE) - before <= ARRIVALS + OTHERS
+    assert run.record["load"]["due"] == RATE_RPS * DURATION_S
+
+
+def failed_publications(production: Production) -> int:
+    """Return how often the schedulers could not hand a task to Celery."""
+    logs = (production.platform.stack.folder / "logs" / f"{name}.log" for name in SCHEDULERS)
+    return sum(log.read_text(encoding="utf-8", errors="replace").count(NOT_PUBLISHED) for log in logs)
+
+
+@contextlib.contextmanager
+def without_redis(production: Production) -> Iterator[None]:
+    """Stop Redis; start it when Airflow has failed more often than its default allows to queue a task."""
+    redis, earlier = production.servers["redis"], failed_publications(production)
+    redis.stop()
+    try:
+        yield
+        until(
+            lambda: failed_publications(production) - earlier > DEFAULT_PUBLICATIONS,
+            within_s=180,
+            what="Airflow fails to queue a task",
+        )
+    finally:
+        redis.start()
+
+
+def test_redis_is_away_while_the_first_task_is_queued(production: Production) -> None:
+    """It waits and runs when Redis is back; no task has failed meanwhile."""
+    platform = production.platform
+    with without_redis(production):
+        run_id = platform.api.trigger(DAG, CONF)
+    run = followed(production, sending(platform, DAG, run_id, service=SERVICE))
+    names = ("stage_data", "preflight", "run_load", "scrape")
+    assert {tries_of(production, run, f"run_service.{name}") for name in names} == {1}
+    assert rows_in(run.folder / REQUESTS_FILE) == ARRIVALS
+
+
+def test_redis_is_away_while_the_second_try_of_a_load_is_queued(production: Production) -> None:
+    """The load is sent again when Redis is back, and its record says why the first try does not count."""
+    with loading(production) as load:
+        with without_redis(production):
+            load.task.send_signal(signal.SIGKILL)
+        run = followed(production, load)
+    (note,) = run.record["notes"]
+    assert note.startswith("try 1 of this load, started at ")
+    assert rows_in(run.folder / REQUESTS_FILE) == ARRIVALS
     assert run.record["load"]["due"] == RATE_RPS * DURATION_S
 
 

@@ -3,7 +3,8 @@
 A try that ends, with or without an error, is closed. An open try was killed, or it still runs although Airflow gave up
 its task:
 
-- A try that was killed or stopped is marked as aborted. Its raw requests are kept, and the load is sent again.
+- A try that was killed or stopped is marked as aborted. Its raw requests are kept, and the load is sent again, but only
+  once.
 - A try that still runs is waited for, and its figures are used.
 
 So a load never runs twice at the same time, and a load that was sent completely is not sent again.
@@ -34,6 +35,9 @@ POLL_INTERVAL_S = 1.0
 SPARE_S = 180.0
 """How much longer than its load an earlier try may take; the lease of a killed try expires only after a while."""
 
+MAX_ABORTED = 1
+"""How many tries of a load may have been killed or stopped if it is to be sent again."""
+
 RAW_REQUESTS = "requests*.csv.gz"
 
 
@@ -51,8 +55,14 @@ class LoadTries:
             still_wanted: called while an earlier try is waited for; raises when the load is not wanted any more.
 
         Raises:
-            LoadError: the earlier try does not end.
+            LoadError: the earlier try does not end, or the load was killed or stopped too often.
         """
+        figures = self._figures_of_earlier_try(run, still_wanted=still_wanted)
+        if figures is None:
+            self._check_aborted()
+        return figures
+
+    def _figures_of_earlier_try(self, run: PlannedRun, *, still_wanted: Callable[[], None]) -> LoadFigures | None:
         tries = self.files.tries.read_or(Tries())
         if tries.open_since is None:
             self._set_aside_stopped(tries)
@@ -69,6 +79,16 @@ class LoadTries:
         self.files.load.write(figures)
         self.files.tries.write(replace(tries, open_since=None))
         return figures
+
+    def _check_aborted(self) -> None:
+        """Refuse to send a load again and again that kills its task, or that people stop."""
+        aborted = self.files.tries.read_or(Tries()).aborted
+        if len(aborted) > MAX_ABORTED:
+            began = ", ".join(map(utc_time, aborted))
+            raise LoadError(
+                f"{len(aborted)} tries of this load were killed or stopped (begun at {began}), so it is not sent "
+                "again; find out why, for example whether memory ran out, and start a new run"
+            )
 
     @contextmanager
     def trying(self) -> Iterator[None]:
@@ -130,9 +150,8 @@ class LoadTries:
             for path in sorted(folder.glob(RAW_REQUESTS)):
                 path.rename(aborted_name(path, number=number))
         self.files.tries.write(Tries(aborted=(*tries.aborted, began_at)))
-        log.warning(
-            "try %d of the load was killed or stopped; it is marked as aborted, and the load starts again", number
-        )
+        following = "the load starts again" if number <= MAX_ABORTED else "the load does not start again"
+        log.warning("try %d of the load was killed or stopped; it is marked as aborted, and %s", number, following)
 
 
 def aborted_name(path: Path, *, number: int) -> Path:

@@ -18,7 +18,7 @@ from include.perf.pipeline.planning.fingerprint import fingerprint
 from include.perf.runs.planned_run import PlannedRun, planned_run
 from include.perf.runs.record import Verdict
 from include.perf.runs.results_store import FEED_FILE
-from include.perf.runs.stage_files import EarlyEnd, FingerprintParts, StageFiles
+from include.perf.runs.stage_files import Begun, EarlyEnd, FingerprintParts, StageFiles
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +104,10 @@ class RunStages:
 
     @contextmanager
     def _stage(self, uri: str, name: str) -> Iterator[PlannedRun]:
-        """Look up the run, and write down why the stage failed if it does."""
+        """Look up the run, and write down that the stage began, and why it failed if it does."""
         files = self._files(uri)
         spec = files.read_spec()
+        files.begun.write(Begun(stage=name, at=self.outside.stores.clock()))
         files.forget_end(stage=name)
         try:
             yield planned_run(spec, self.outside.stores.catalogue)

@@ -30,6 +30,14 @@ class EarlyEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The last stage that began, whether or not it ended."""
+
+    stage: str
+    at: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FingerprintParts:
     """The fingerprint of a run, part by part."""
 
@@ -137,6 +145,7 @@ class StageFiles:
     Attributes:
         spec: the request for the run.
         catalogue: what the run was planned with; missing in runs of earlier versions.
+        begun: the last stage that began; missing in runs of earlier versions.
         fingerprint: what the run was made of.
         end: why the run could not continue.
         load: what the load generator measured.
@@ -154,6 +163,7 @@ class StageFiles:
         self.uri = uri
         self.spec = StageFile(store, uri, SPEC_FILE, RunSpec)
         self.catalogue = StageFile(store, uri, "stage-catalogue.json", KeptCatalogue)
+        self.begun = StageFile(store, uri, "stage-begun.json", Begun)
         self.fingerprint = StageFile(store, uri, "stage-fingerprint.json", FingerprintParts)
         self.end = StageFile(store, uri, "stage-ended.json", EarlyEnd)
         self.load = StageFile(store, uri, "stage-load.json", LoadFigures)

@@ -14,6 +14,7 @@ from include.perf.runs.record import BaselineReference, LoadSummary, Provenance,
 from include.perf.runs.spec import RunSpec
 from include.perf.runs.stage_files import (
     NOT_DEPLOYED,
+    Begun,
     ConcurrentLoads,
     Deployed,
     EarlyEnd,
@@ -94,7 +95,8 @@ def gather(files: StageFiles, *, problem: ConfigurationError | None = None) -> S
     """
     spec, load, server, ended = files.read_spec(), files.load.read(), files.server.read(), files.end.read()
     deployed = files.deployed.read_or(NOT_DEPLOYED)
-    reasons = [*_validity(spec, ended, load, server), *_problems_of_deployment(deployed)]
+    begun = files.begun.read()
+    reasons = [*_validity(spec, ended, load, server, begun=begun), *_problems_of_deployment(deployed)]
     if problem is not None:
         reasons.append(f"the baselines could not be read: {problem}")
     return StageResults(
@@ -172,18 +174,32 @@ def _validity(
     ended: EarlyEnd | None,
     load: LoadFigures | None,
     server: ServerFigures | None,
+    *,
+    begun: Begun | None,
 ) -> list[str]:
     """Return every reason why the figures cannot be trusted or judged."""
     reasons = [ended.reason] if ended else []
     if load is not None:
         reasons += load_problems(spec.load, load)
     elif not ended:
-        reasons.append("the load left no figures: its task was killed or stopped; see the log of the task")
+        reasons.append(f"the load left no figures: {_why_unfinished(begun, 'run_load')}")
     if server is not None:
         reasons += server_problems(server)
     elif load is not None and not ended:
-        reasons.append("Prometheus was not queried: the scrape task was killed or stopped; see the log of the task")
+        reasons.append(f"Prometheus was not queried: {_why_unfinished(begun, 'scrape')}")
     return reasons
+
+
+def _why_unfinished(begun: Begun | None, stage: str) -> str:
+    """Return what is known of a stage that left neither a result nor a reason."""
+    if begun is None:
+        return "no task of this run began: Airflow could not start one, or ended it before; see the events of its tasks"
+    if begun.stage == stage:
+        return f"the task {stage} was killed or stopped, and no later try of it began; see its log and its events"
+    return (
+        f"the task {stage} never began; the last one that did was {begun.stage} at {utc_time(begun.at)}: Airflow ended "
+        "it or could not start the next one; see the events of both tasks"
+    )
 
 
 def _problems_of_deployment(deployed: Deployed) -> list[str]:

@@ -135,16 +135,18 @@ def test_a_stopped_try_is_set_aside_once(platform: Platform) -> None:
     assert len(files_of(platform, uri).tries.read_or(Tries()).aborted) == 1
 
 
-def test_every_killed_try_is_in_the_notes(platform: Platform) -> None:
-    """They are numbered in order."""
+def test_a_load_whose_second_try_was_killed_is_not_sent_again(platform: Platform) -> None:
+    """It may be what kills the task; Airflow has more tries because some never run."""
     uri = killed(platform)
     later = START + timedelta(minutes=5)
     files_of(platform, uri).tries.write(Tries(aborted=(START,), open_since=later))
     platform.clock.move(600)
-    platform.run_stages.run_load(uri)
+    for _ in range(2):
+        with pytest.raises(LoadError, match=r"^2 tries of this load were killed or stopped \(begun at 2026-03-02 "):
+            platform.run_stages.run_load(uri)
+    assert len(platform.generator.loads) == 1
     assert files_of(platform, uri).tries.read_or(Tries()).aborted == (START, later)
-    _, notes = record_of(platform, uri)
-    assert [note.split(" of ")[0] for note in notes] == ["try 1", "try 2"]
+    assert platform.night_stages.compare([uri]) == {uri: Verdict.INVALID}
 
 
 def test_a_completed_load_is_used_if_its_task_was_killed_before_measuring(platform: Platform) -> None:

@@ -262,7 +262,8 @@ def test_a_killed_stage_leaves_no_reason_and_the_record_says_so(platform: Platfo
     (uri,) = platform.store.runs_by_uri
     assert verdict_of(platform, uri) is Verdict.INVALID
     assert platform.night_stages.report(uri).validity == (
-        "the load left no figures: its task was killed or stopped; see the log of the task",
+        "the load left no figures: the task run_load was killed or stopped, and no later try of it began; see its log "
+        "and its events",
     )
 
 
@@ -696,11 +697,12 @@ def test_a_scrape_before_any_load(platform: Platform) -> None:
         platform.run_stages.scrape(uri)
 
 
-def test_a_scrape_that_was_killed(platform: Platform) -> None:
+def test_a_scrape_that_never_ran(platform: Platform) -> None:
     """A run with only the figures of the load does not pass."""
     assert verdict_of(platform, uri := platform.loaded()) is Verdict.INVALID
     assert platform.night_stages.report(uri).validity == (
-        "Prometheus was not queried: the scrape task was killed or stopped; see the log of the task",
+        "Prometheus was not queried: the task scrape never began; the last one that did was run_load at 2026-03-02 "
+        "06:30:00 UTC: Airflow ended it or could not start the next one; see the events of both tasks",
     )
 
 

@@ -12,9 +12,10 @@ from include.perf.model.errors import BaselineError
 from include.perf.model.metric import METRICS, MetricValue
 from include.perf.runs.figures import Stall
 from include.perf.runs.record import RunRecord, Shift, Verdict
-from include.perf.runs.stage_files import ConcurrentLoads, Deployed, FingerprintParts, StageFiles
+from include.perf.runs.stage_files import Begun, ConcurrentLoads, Deployed, FingerprintParts, StageFiles
 from include.perf.verdict.comparison import Comparison
 from include.perf.verdict.recording import StageResults, baseline_reference, gather, record_of
+from tests.fakes.clock import START
 from tests.nights import baseline_of, day
 from tests.records import deviation, generator_figures, metric_values
 from tests.stages import BESIDE, CLIENT, DOWN, FIGURES, HALTED, LOAD, SCRAPED, SPEC, planned
@@ -173,16 +174,32 @@ FEW_WORDS = (
     "check the target in Prometheus and scrape_interval_s"
 )
 BROKEN_WORDS = "the baselines could not be read: b.json is broken"
-KILLED_WORDS = "the load left no figures: its task was killed or stopped; see the log of the task"
-UNASKED_WORDS = "Prometheus was not queried: the scrape task was killed or stopped; see the log of the task"
+NEVER_BEGUN_WORDS = (
+    "the load left no figures: no task of this run began: Airflow could not start one, or ended it before; see the "
+    "events of its tasks"
+)
+NOT_SENT_WORDS = (
+    "the load left no figures: the task run_load never began; the last one that did was preflight at 2026-03-02 "
+    "06:30:00 UTC: Airflow ended it or could not start the next one; see the events of both tasks"
+)
+KILLED_WORDS = (
+    "the load left no figures: the task run_load was killed or stopped, and no later try of it began; see its log and "
+    "its events"
+)
+UNASKED_WORDS = (
+    "Prometheus was not queried: the task scrape was killed or stopped, and no later try of it began; see its log and "
+    "its events"
+)
 
 Parts = dict[str, Any]
 CASES: list[tuple[Parts, Verdict | None, list[str]]] = [
-    ({}, Verdict.INVALID, [KILLED_WORDS]),
+    ({}, Verdict.INVALID, [NEVER_BEGUN_WORDS]),
+    ({"begun": "preflight"}, Verdict.INVALID, [NOT_SENT_WORDS]),
+    ({"begun": "run_load"}, Verdict.INVALID, [KILLED_WORDS]),
     ({"ended": HALTED}, Verdict.SKIPPED, ["load is halted"]),
     ({"ended": DOWN}, Verdict.INVALID, ["the target is down"]),
     ({"ended": HALTED, "problem": BROKEN}, Verdict.SKIPPED, ["load is halted", BROKEN_WORDS]),
-    ({"load": FIGURES}, Verdict.INVALID, [UNASKED_WORDS]),
+    ({"load": FIGURES, "begun": "scrape"}, Verdict.INVALID, [UNASKED_WORDS]),
     ({"load": FIGURES, "ended": replace(DOWN, stage="scrape")}, Verdict.INVALID, ["the target is down"]),
     ({"load": FIGURES, "server": SCRAPED}, None, []),
     ({"load": LATE, "server": FEW, "problem": BROKEN}, Verdict.INVALID, [LATE_WORDS, FEW_WORDS, BROKEN_WORDS]),
@@ -208,6 +225,8 @@ def test_skipped_invalid_or_valid(
     for name, write in writers.items():
         if name in parts:
             write(parts[name])
+    if "begun" in parts:
+        files.begun.write(Begun(stage=parts["begun"], at=START))
     run = gather(files, problem=parts.get("problem"))
     assert (run.is_valid, list(run.validity)) == (verdict is None, validity)
     if verdict is not None:
