@@ -1,8 +1,15 @@
-"""The parameters of the DAGs: the trigger forms in the UI, and the rules for REST and the command line."""
+"""The parameters of the DAGs: the trigger forms in the UI, and the rules for REST and the command line.
 
-from collections.abc import Sequence
+Airflow checks the parameters again before each task, by the rules in the DAG file at that time. But a run in flight
+must not fail because the catalogue changed since it was triggered: a service was removed, or a limit lowered. So there
+are no rules in the process of a task. The first task checks the request itself.
+"""
 
-from airflow.sdk import Param
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec
+
+from airflow.sdk import Param, get_parsing_context
 
 from include.perf.catalogue.catalogue import ALL_SCENARIOS, ALL_SERVICES, Catalogue
 from include.perf.catalogue.scenario.load_profile import MAX_DURATION_S, MIN_DURATION_S, MIN_RATE_RPS, LoadProfile
@@ -11,7 +18,23 @@ from include.perf.catalogue.service import Service
 
 NUMBER_OR_NONE = ["null", "number"]
 
+P = ParamSpec("P")
 
+
+def without_rules_in_tasks(params_of: Callable[P, dict[str, Param]]) -> Callable[P, dict[str, Param]]:
+    """Return only the defaults of the parameters in the process of a task."""
+
+    @wraps(params_of)
+    def params(*args: P.args, **kwargs: P.kwargs) -> dict[str, Param]:
+        found = params_of(*args, **kwargs)
+        if get_parsing_context().task_id is None:
+            return found
+        return {name: Param(param.value) for name, param in found.items()}
+
+    return params
+
+
+@without_rules_in_tasks
 def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param]:
     """Return the parameters of a scenario's DAG by name, with their rules and help texts."""
     load = scenario.load
@@ -46,6 +69,7 @@ def scenario_params(scenario: Scenario, catalogue: Catalogue) -> dict[str, Param
     }
 
 
+@without_rules_in_tasks
 def run_all_params(catalogue: Catalogue) -> dict[str, Param]:
     """Return the parameters of the DAG that runs every scenario."""
     scenarios = [*catalogue.scenarios, *catalogue.left_out_scenarios]
@@ -74,6 +98,7 @@ def run_all_params(catalogue: Catalogue) -> dict[str, Param]:
     }
 
 
+@without_rules_in_tasks
 def dry_run_params(catalogue: Catalogue) -> dict[str, Param]:
     """Return the parameters of a dry run: those of a scenario, and the scenario."""
     return {
@@ -94,6 +119,7 @@ def dry_run_params(catalogue: Catalogue) -> dict[str, Param]:
     }
 
 
+@without_rules_in_tasks
 def smoke_params(catalogue: Catalogue) -> dict[str, Param]:
     """Return the parameters of a smoke run."""
     return {"service": _service(list(catalogue.services.values()), catalogue, catalogue.accepted_names())}

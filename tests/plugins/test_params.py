@@ -5,6 +5,8 @@ from typing import Any
 import jsonschema
 import pytest
 from airflow.sdk import Param
+from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import ParamValidationError
 from bellwether.params import dry_run_params, run_all_params, scenario_params, smoke_params
 from bellwether.run_all_tasks import PASSED_ON
 
@@ -245,3 +247,26 @@ def test_a_smoke_run_is_of_every_service_unless_one_is_named(catalogue: Catalogu
     assert smoke["service"].schema["enum"] == NAMES
     assert smoke["service"].schema["values_display"]["all"] == "all 6 services"
     assert not is_accepted(smoke["service"], "order-engine")
+
+
+def test_a_task_accepts_what_the_catalogue_no_longer_has(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow checks the parameters before every task: a run of a removed service, or at a former rate, goes on."""
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "market_open")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "run_service.scrape")
+    params = ParamsDict(scenario_params(catalogue.scenario("market_open"), catalogue))
+    params.update({"service": "removed-service", "rate": 5000})
+    assert params.validate() == {
+        "service": "removed-service",
+        "duration": 900,
+        "rate": 5000,
+        "update_baseline": False,
+        "reason": None,
+        "asked_by": None,
+    }
+
+
+def test_a_trigger_accepts_only_what_the_catalogue_has(catalogue: Catalogue) -> None:
+    """Outside of tasks the rules apply."""
+    params = ParamsDict(scenario_params(catalogue.scenario("market_open"), catalogue))
+    with pytest.raises(ParamValidationError, match=r"^Invalid input for param service: 'removed-service' is not "):
+        params.update({"service": "removed-service"})
