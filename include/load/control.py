@@ -1,7 +1,8 @@
 """The two pipes between a load process and its parent.
 
 Commands arrive as lines of JSON: first the headers that contain secrets, which must not be written to a file, then the
-common start. A reason to stop may arrive at any time. When the pipe closes, the parent is gone, and the load must end.
+common start. A reason to stop may arrive at any time. Empty lines are the parent's signs of life. When the pipe closes,
+the parent is gone; when nothing arrives for some seconds, it hangs. Either way the load must end.
 """
 
 import json
@@ -13,11 +14,15 @@ from typing import Any
 import gevent
 import gevent.os
 
+from include.load.sign_of_life import SignOfLife
+
 READ_SIZE = 64 * 1024
 MAX_UNSENT_BYTES = 1 << 20
 """How much is kept for a reader that does not read; further reports are dropped."""
 
 GONE = "stopped: the process that started the load is gone"
+
+HANGS = "stopped: the process that started the load hangs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +39,14 @@ class Start:
 
 
 class Commands:
-    """The incoming pipe."""
+    """The incoming pipe.
+
+    Attributes:
+        last_sign: since the parent's last sign of life.
+    """
 
     def __init__(self, descriptor: int) -> None:
+        self.last_sign = SignOfLife()
         self._descriptor = descriptor
         self._lines = self._read_lines()
         gevent.os.make_nonblocking(descriptor)
@@ -59,20 +69,28 @@ class Commands:
         return command
 
     def watch(self, stop: Callable[[str], None]) -> None:
-        """Call ``stop`` when a command says so, and when the parent is gone."""
-        for command in self.rest():
-            stop(command["stop"])
+        """Call ``stop`` when a command says so, and when the parent is gone or hangs."""
+        self.follow(lambda command: stop(command["stop"]), stop)
+
+    def follow(self, take_in: Callable[[dict[str, Any]], None], stop: Callable[[str], None]) -> None:
+        """Pass on every further command; call ``stop`` with the reason when the parent is gone or hangs."""
+        self.last_sign.heard()
+        watching = gevent.spawn(self._await_last_sign, stop)
+        for line in self._lines:
+            take_in(json.loads(line))
+        watching.kill()
         stop(GONE)
 
-    def rest(self) -> Iterator[dict[str, Any]]:
-        """Yield every further command until the pipe closes."""
-        return map(json.loads, self._lines)
+    def _await_last_sign(self, stop: Callable[[str], None]) -> None:
+        self.last_sign.await_end()
+        stop(HANGS)
 
     def _read_lines(self) -> Iterator[bytes]:
         pending = b""
         while data := gevent.os.nb_read(self._descriptor, READ_SIZE):
+            self.last_sign.heard()
             *lines, pending = (pending + data).split(b"\n")
-            yield from lines
+            yield from filter(None, lines)
 
 
 class Reports:

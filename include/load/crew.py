@@ -2,7 +2,7 @@
 
 import json
 import logging
-import secrets
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -12,19 +12,19 @@ from typing import Any, NoReturn, Protocol
 import gevent
 from gevent.event import Event
 
-from include.load.control import GONE, Commands, Reports
-from include.load.conversation import MessageKind, MessageMissing, OpenedMessage
+from include.load.control import GONE, Reports
+from include.load.conversation import MessageKind, MessageMalformed, MessageMissing, OpenedMessage
 from include.load.member import Member
-from include.perf.load.load_plan import GeneratorLog, LoadPlan
+from include.load.worker_messages import checked_report, checked_summary
+from include.perf.load.load_plan import HEARTBEAT_INTERVAL_S, GeneratorLog, LoadPlan
 from include.perf.load.worker_parts import Part, part_of
 from include.perf.model.file_writer import write_atomically
-from include.perf.model.json_files import from_json, to_json
+from include.perf.model.json_files import to_json
 from include.perf.runs.results_store import FEED_FILE
 
 log = logging.getLogger("include.load.crew")
 
 POLL_INTERVAL_S = 0.25
-HEARTBEAT_INTERVAL_S = 1.0
 SETTLE_S = 2.0
 """How much longer to wait for further workers once there are enough."""
 
@@ -35,7 +35,10 @@ END_S = 10.0
 """How long the workers may take to hand over their record after the load was cancelled."""
 
 MAX_MEMBERS = 1000
-"""Connections that the master keeps track of; whoever reaches its port may open any number."""
+"""Workers that the master keeps track of."""
+
+MAX_NAMED = 10
+"""How many refused workers an error names."""
 
 ENDED = "ended"
 
@@ -45,40 +48,34 @@ class LoadNotStarted(Exception):
 
 
 class WorkerChannel(Protocol):
-    """Sends sealed content to workers, and knows which are connected."""
+    """Sends messages to the workers that hold the key."""
 
-    def send(self, client_id: str, sealed: bytes) -> None:
-        """Send it to one worker."""
+    @property
+    def refused(self) -> int:
+        """How many connections did not prove the key."""
 
-    def is_there(self, client_id: str) -> bool:
-        """Whether a worker has sent anything in the last seconds."""
-
-    def forget(self, client_id: str) -> None:
-        """Stop keeping track of a connection."""
+    def send(self, worker: bytes, content: bytes) -> None:
+        """Send content to one worker."""
 
 
 class Crew:
     """The workers of one load.
 
     Args:
-        pool: the key (``key``), how many workers the load needs (``min_workers``), and how long to wait for them
-            (``wait_s``).
+        pool: where they connect (``host``, ``port``), how many the load needs (``min_workers``), and how long to wait
+            for them (``wait_s``).
 
     Attributes:
-        channel: to the workers; it passes what it receives to `greet` and `receive`.
         is_over: set once no worker takes part any more.
     """
 
-    channel: WorkerChannel
-
-    def __init__(self, plan: LoadPlan, reports: Reports, *, pool: Mapping[str, Any]) -> None:
+    def __init__(self, plan: LoadPlan, reports: Reports, channel: WorkerChannel, *, pool: Mapping[str, Any]) -> None:
         self._plan = plan
         self._reports = reports
+        self._channel = channel
         self._pool = pool
-        self._session = secrets.token_hex(16)
-        self._nonces: set[str] = set()
-        self._known: dict[str, Member] = {}
-        self._crew: dict[str, int] = {}
+        self._known: dict[bytes, Member] = {}
+        self._crew: dict[bytes, int] = {}
         self._started: tuple[float, float] | None = None
         self.is_over = Event()
 
@@ -88,58 +85,60 @@ class Crew:
             if client_id not in self._crew:
                 member.send({"over": True})
 
-    def greet(self, client_id: str) -> None:
-        """Send the session number to a worker that connects."""
-        member = self._known.get(client_id)
-        if member is None:
-            if not self._has_room():
-                self.channel.forget(client_id)
-                return
-            send = partial(self.channel.send, client_id)
-            member = self._known[client_id] = Member(
-                self._pool["key"], session=self._session, client_id=client_id, nonces=self._nonces, send=send
-            )
-        if not member.host:
-            member.greet()
+    def _admit(self, client_id: bytes, hello: bytes) -> None:
+        """Admit a worker by its first message; anything else is of a worker of another load, and ignored."""
+        if not self._has_room():
+            return
+        try:
+            member = Member(hello, send=partial(self._channel.send, client_id))
+        except (MessageMalformed, MessageMissing):
+            return
+        self._known[client_id] = member
+        if self._crew and member.refused is None:
+            log.info("the worker on %s connected after the load had begun; it takes part in the next one", member.host)
+            member.send({"wait": True})
 
     def _has_room(self) -> bool:
-        """Whether another connection can be tracked; if there are too many, the oldest that is of no use is forgotten.
+        """Whether another worker can be tracked; if there are too many, the oldest that is of no use is forgotten.
 
-        Of no use are strangers, refused workers, and workers that are gone and take no part in the load.
+        Of no use are workers that were refused or are gone, and take no part in the load.
         """
         if len(self._known) < MAX_MEMBERS:
             return True
         for client_id, member in self._known.items():
-            if client_id not in self._crew and not (member.is_welcome and self.channel.is_there(client_id)):
+            if client_id not in self._crew and not member.is_there:
                 del self._known[client_id]
-                self.channel.forget(client_id)
                 return True
         return False
 
-    def send_heartbeats(self) -> NoReturn:
-        """Send a sealed heartbeat about once a second: Locust's own heartbeats could come from anybody."""
+    def send_heartbeats(self, age_s: Callable[[], float]) -> NoReturn:
+        """Send heartbeats to all workers.
+
+        Args:
+            age_s: returns how long ago the process that ordered the load was heard of.
+        """
         while True:
             for member in list(self._known.values()):
-                if member.is_welcome and member.left is None:
-                    member.send({"alive": True})
+                if member.refused is None and member.left is None:
+                    member.send({"alive": age_s()})
             gevent.sleep(HEARTBEAT_INTERVAL_S)
 
-    def receive(self, client_id: str, sealed: object) -> None:
-        """Handle a message of a worker, or of a stranger."""
+    def receive(self, client_id: bytes, packed: bytes) -> None:
+        """Handle a message of a worker; whatever is wrong with it ends the part of this worker only."""
         member = self._known.get(client_id)
-        if member is None or member.left is not None:
+        if member is None:
+            self._admit(client_id, packed)
             return
-        was_welcome = member.is_welcome
+        if member.left is not None:
+            return
         try:
-            message = member.receive(sealed)
+            message = member.receive(packed)
+            if message is not None and client_id in self._crew:
+                self._handle(client_id, member, message)
         except MessageMissing:
             self._lose(client_id, "was lost: one of its messages is missing")
-            return
-        if self._crew and not was_welcome and member.is_welcome:
-            log.info("the worker on %s connected after the load had begun; it takes part in the next one", member.host)
-            member.send({"wait": True})
-        if message is not None and client_id in self._crew:
-            self._handle(client_id, member, message)
+        except MessageMalformed as err:
+            self._lose(client_id, f"was lost: it sent a message that cannot be used, because {err}")
 
     def gather(self) -> None:
         """Wait until enough workers are connected, and a little longer for further ones.
@@ -161,16 +160,12 @@ class Crew:
         self._crew = {client_id: number for number, client_id in enumerate(client_ids)}
         log.info("%d workers take part: %s", len(client_ids), ", ".join(self.hosts))
 
-    def _present(self) -> list[str]:
+    def _present(self) -> list[bytes]:
         """Return the workers that could take part now, in an order that does not depend on who connected first."""
-        welcome = [
-            client_id
-            for client_id, member in self._known.items()
-            if member.is_welcome and self.channel.is_there(client_id)
-        ]
-        return sorted(welcome, key=lambda client_id: (self._known[client_id].host, client_id))
+        there = [client_id for client_id, member in self._known.items() if member.is_there]
+        return sorted(there, key=lambda client_id: (self._known[client_id].host, client_id))
 
-    def _describe_shortage(self, client_ids: Sequence[str]) -> str:
+    def _describe_shortage(self, client_ids: Sequence[bytes]) -> str:
         pool = self._pool
         text = (
             f"{len(client_ids)} of {pool['min_workers']} workers connected to {pool['host']}:{pool['port']} "
@@ -178,12 +173,11 @@ class Crew:
         )
         if client_ids:
             text += f" ({', '.join(self._known[client_id].host for client_id in client_ids)})"
-        for member in self._known.values():
-            if member.refused:
-                text += f"; the worker on {member.host} was refused: {member.refused}"
-        strangers = sum(not member.host for member in self._known.values())
-        if strangers:
-            text += f"; workers without the right key: {strangers}"
+        refused = [member for member in self._known.values() if member.refused]
+        for member in refused[:MAX_NAMED]:
+            text += f"; the worker on {member.host} was refused: {member.refused}"
+        if self._channel.refused:
+            text += f"; connections that did not prove the key: {self._channel.refused}"
         return f"{text}; start more with python -m include.load.worker (docs/distributed.md)"
 
     @property
@@ -200,21 +194,22 @@ class Crew:
             "feed": (plan.folder / FEED_FILE).read_text(encoding="utf-8"),
             "ca": plan.ca_file.read_text(encoding="utf-8") if plan.ca_file else None,
             "headers": dict(headers),
-            "workers": plan.workers,
         }
         self._plan = plan
+        content = json.dumps({"order": order}).encode()
         for client_id, number in self._crew.items():
-            self._known[client_id].send({"order": order | {"worker": number}})
+            self._known[client_id].send({"place": {"worker": number, "workers": plan.workers}})
+            self._known[client_id].send_json(content)
         gevent.spawn(self._watch_members)
 
     def _watch_members(self) -> None:
         while not self.is_over.is_set():
             for client_id in self._crew:
-                if self._known[client_id].left is None and not self.channel.is_there(client_id):
+                if self._known[client_id].left is None and self._known[client_id].last_sign.is_too_old():
                     self._lose(client_id, "was lost")
             gevent.sleep(POLL_INTERVAL_S)
 
-    def _handle(self, client_id: str, member: Member, message: OpenedMessage) -> None:
+    def _handle(self, client_id: bytes, member: Member, message: OpenedMessage) -> None:
         """Handle a message of a worker that takes part."""
         number = self._crew[client_id]
         if message.kind is MessageKind.ROWS:
@@ -222,12 +217,18 @@ class Crew:
             return
         data = message.data
         if "summary" in data:
-            gevent.spawn(self._finish, client_id, member, data["summary"])
-        elif "ready" in (report := data["report"]):
+            member.expect_once("done")
+            gevent.spawn(self._finish, client_id, member, checked_summary(data["summary"]))
+            return
+        report = checked_report(data.get("report"))
+        if "ready" in report:
+            member.expect_once("ready")
             gevent.spawn(self._measure_clock, member, then=lambda: self._forward(number, report))
+        elif "over" in report:
+            member.expect_once("over")
+            gevent.spawn(self._measure_clock, member, then=member.is_measured.set)
+            self._forward(number, report)
         else:
-            if "over" in report:
-                gevent.spawn(self._measure_clock, member, then=member.is_measured.set)
             self._forward(number, report)
 
     def _forward(self, number: int, report: Mapping[str, Any]) -> None:
@@ -236,23 +237,24 @@ class Crew:
     @staticmethod
     def _measure_clock(member: Member, *, then: Callable[[], None]) -> None:
         member.measure_clock()
-        then()
+        if member.left is None:
+            then()
 
-    def _write_rows(self, client_id: str, member: Member, rows: bytes) -> None:
+    def _write_rows(self, client_id: bytes, member: Member, rows: bytes) -> None:
         try:
-            member.write_rows(rows, self._part(client_id).requests)
+            arrivals = math.ceil(self._plan.load.total_arrivals / len(self._crew))
+            member.write_rows(rows, self._part(client_id).requests, arrivals=arrivals)
         except OSError as err:
             self._lose(client_id, f"was lost: its record could not be written ({err.strerror})")
 
-    def _part(self, client_id: str) -> Part:
+    def _part(self, client_id: bytes) -> Part:
         return part_of(self._plan.folder, worker=self._crew[client_id], workers=len(self._crew))
 
-    def _finish(self, client_id: str, member: Member, summary: str) -> None:
+    def _finish(self, client_id: bytes, member: Member, summary: GeneratorLog) -> None:
         """Write the summary of a worker, completed with what the master knows of its clock, and dismiss it."""
         member.is_measured.wait(timeout=CLOCK_S)
-        received = from_json(GeneratorLog, summary.encode(), where=f"the summary of the worker on {member.host}")
         completed = replace(
-            received,
+            summary,
             hosts=(member.host,),
             clock_step_s=self._clock_step_s(),
             clock_uncertainty_s=member.offsets[0].uncertainty_s if member.offsets else None,
@@ -273,30 +275,35 @@ class Crew:
         start, started_at = self._started
         return (time.time() - started_at) - (time.perf_counter() - start)
 
-    def _lose(self, client_id: str, how: str) -> None:
-        if client_id in self._crew and self._known[client_id].left is None:
-            self._known[client_id].send({"stop": "stopped: the master has given up on this worker"})
+    def _lose(self, client_id: bytes, how: str) -> None:
+        """Continue without a worker, if it is still there."""
+        member = self._known[client_id]
+        if member.left is not None:
+            return
+        member.send({"stop": "stopped: the master has given up on this worker"})
+        if client_id in self._crew:
             self._leave(client_id, how)
+        else:
+            member.leave(how)
+            log.info("the worker on %s %s", member.host, how)
 
-    def _leave(self, client_id: str, how: str) -> None:
+    def _leave(self, client_id: bytes, how: str) -> None:
         self._known[client_id].leave(how)
         log.info("worker %d on %s %s", self._crew[client_id] + 1, self._known[client_id].host, how)
         self._reports.send({"worker": self._crew[client_id], "left": how})
         if all(self._known[member_id].left is not None for member_id in self._crew):
             self.is_over.set()
 
-    def follow(self, commands: Commands) -> None:
-        """Pass on the commands of the process that ordered the load, until it is gone."""
-        for command in commands.rest():
-            if "start" in command:
-                self._start(**command["start"])
-            elif "drop" in command:
-                self._lose(self._client_id_of(command["drop"]), "was lost")
-            else:
-                self._stop(command["stop"])
-        self.cancel(GONE)
+    def take_in(self, command: Mapping[str, Any]) -> None:
+        """Pass on a command of the process that ordered the load."""
+        if "start" in command:
+            self._start(**command["start"])
+        elif "drop" in command:
+            self._lose(self._client_id_of(command["drop"]), "was lost")
+        else:
+            self._stop(command["stop"])
 
-    def _client_id_of(self, worker: int) -> str:
+    def _client_id_of(self, worker: int) -> bytes:
         return next(client_id for client_id, number in self._crew.items() if number == worker)
 
     def cancel(self, reason: str) -> None:

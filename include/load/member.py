@@ -4,14 +4,17 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import gevent
 from gevent.event import Event
 
 from include.load.clock_offset import ClockOffset, Round, offset_of
-from include.load.conversation import Conversation, Introduction, MessageKind, MessageRejected, OpenedMessage
+from include.load.conversation import Conversation, MessageKind, MessageMalformed, OpenedMessage
+from include.load.rows_in import RowsIn
+from include.load.sign_of_life import SignOfLife
 from include.load.versions import difference, own_versions
+from include.load.worker_messages import ClockAnswer, Hello, checked
 
 log = logging.getLogger("include.load.member")
 
@@ -20,99 +23,117 @@ ROUNDS = 8
 ROUND_S = 1.0
 """Timeout of one clock query."""
 
+SILENT_S = 4.0
+"""A worker that sends nothing for this long, where four heartbeats a second are due, is lost."""
+
+BURST = 1_000
+PER_S = 20.0
+"""How many messages a worker may send: it needs seven a second, and a hundred at the end."""
+
 
 class Member:
-    """The master's record of a worker, and their conversation.
+    """The master's record of a worker that has introduced itself, and their conversation.
 
     Args:
-        session: made for this load; the worker's hello must name it.
-        client_id: of the worker's connection; its hello must name it, so that nobody else can replay the hello.
-        nonces: of all workers of the session; each may be used once.
-        send: sends sealed content to the worker.
+        hello: the first message of its connection.
+        send: sends a message to the worker.
 
     Attributes:
-        host: the host that the worker reports; empty until it has proved that it has the key.
+        host: the host that the worker reports.
         refused: why it may not take part.
         left: how it left, ``None`` while it takes part.
         offsets: of its clock, before and after the load.
         is_measured: set once its clock was measured after the load.
+        last_sign: since its last message.
+
+    Raises:
+        MessageMalformed, MessageMissing: the message is no hello.
     """
 
-    def __init__(
-        self, key: str, *, session: str, client_id: str, nonces: set[str], send: Callable[[bytes], None]
-    ) -> None:
-        self._key = key
-        self._session = session
-        self._client_id = client_id
-        self._nonces = nonces
+    def __init__(self, hello: bytes, *, send: Callable[[bytes], None]) -> None:
         self._send = send
-        self._introduction = Introduction(key)
-        self._conversation: Conversation | None = None
+        self._conversation = Conversation()
+        self._came_at = time.perf_counter()
+        self._messages = 0
+        self._asked: float | None = None
         self._rounds: list[Round] = []
         self._answered = Event()
-        self._rows: IO[bytes] | None = None
-        self.host = ""
-        self.refused: str | None = None
+        self._rows: RowsIn | None = None
+        self._reported: set[str] = set()
         self.left: str | None = None
         self.offsets: list[ClockOffset] = []
         self.is_measured = Event()
-
-    @property
-    def is_welcome(self) -> bool:
-        """Whether it may take part in the load."""
-        return bool(self.host) and self.refused is None
-
-    def greet(self) -> None:
-        """Send the session number; only a worker with the key can answer it."""
-        self._send(self._introduction.seal({"session": self._session}))
-
-    def receive(self, sealed: object) -> OpenedMessage | None:
-        """Open a message; ``None`` for one that was handled here: its hello, and the answers of its clock.
-
-        Raises:
-            MessageMissing: a message before this one was never received.
-        """
-        received_at = time.perf_counter()
-        try:
-            if self._conversation is None:
-                self._let_in(self._introduction.open(sealed))
-                return None
-            message = self._conversation.open(sealed)
-        except MessageRejected:
-            log.warning("ignored a message that no worker with the key sealed for this load")
-            return None
-        if message.kind is MessageKind.JSON and "asked" in (data := message.data):
-            self._rounds.append(Round(asked=data["asked"], came=data["came"], went=data["went"], answered=received_at))
-            self._answered.set()
-            return None
-        return message
-
-    def _let_in(self, hello: Mapping[str, Any]) -> None:
-        if hello.get("session") != self._session or hello.get("worker") != self._client_id:
-            raise MessageRejected
-        nonce = str(hello["nonce"])
-        if nonce in self._nonces:
-            raise MessageRejected
-        self._nonces.add(nonce)
-        self._conversation = Conversation(self._key, session=self._session, nonce=nonce, is_master=True)
-        self.host = str(hello["host"])
-        differing = difference(hello["versions"], own_versions())
+        self.last_sign = SignOfLife(limit_s=SILENT_S)
+        introduced = checked(Hello, self._conversation.open(hello).data.get("hello"), named="its hello")
+        self.host = introduced.host
+        differing = difference(introduced.versions, own_versions())
+        self.refused = None if differing is None else f"it has {differing}"
         if differing is not None:
-            self.refused = f"it has {differing}"
             log.warning("the worker on %s is refused: %s", self.host, self.refused)
             self.send({"refused": differing})
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it may take part in the load, and was heard of in the last seconds."""
+        return self.refused is None and self.left is None and self.last_sign.age_s <= SILENT_S
+
+    def receive(self, packed: bytes) -> OpenedMessage | None:
+        """Open a message; ``None`` for one that was handled here: heartbeats, and the answers of its clock.
+
+        Raises:
+            MessageMalformed: the worker does not do what was agreed.
+            MessageMissing: a message before this one was never received.
+        """
+        received_at = time.perf_counter()
+        self.last_sign.heard()
+        self._messages += 1
+        if self._messages > BURST + PER_S * (received_at - self._came_at):
+            raise MessageMalformed("it sends too many")
+        message = self._conversation.open(packed)
+        if message.kind is MessageKind.JSON:
+            data = message.data
+            if "alive" in data:
+                return None
+            if "clock" in data:
+                answer = checked(ClockAnswer, data["clock"], named="the time of its clock")
+                self._take_in(answer, received_at)
+                return None
+        return message
+
+    def _take_in(self, answer: ClockAnswer, received_at: float) -> None:
+        """Take in the answer to the current query of the clock; any other comes too late."""
+        if answer.asked == self._asked:
+            self._asked = None
+            self._rounds.append(Round(asked=answer.asked, came=answer.came, went=answer.went, answered=received_at))
+            self._answered.set()
+
+    def expect_once(self, report: str) -> None:
+        """Note a report that a worker sends only once.
+
+        Raises:
+            MessageMalformed: it has sent it before.
+        """
+        if report in self._reported:
+            raise MessageMalformed(f"it reported twice that it is {report}")
+        self._reported.add(report)
+
     def send(self, data: Mapping[str, Any]) -> None:
-        """Send a message, if the worker has proved that it has the key."""
-        if self._conversation is not None:
-            self._send(self._conversation.seal_json(data))
+        """Send a message to the worker."""
+        self._send(self._conversation.pack_json(data))
+
+    def send_json(self, content: bytes) -> None:
+        """Send a message that is JSON already."""
+        self._send(self._conversation.pack(content, MessageKind.JSON))
 
     def measure_clock(self) -> None:
         """Query the worker's clock and keep its offset; two measurements must not run at once."""
         self._rounds.clear()
         for _ in range(ROUNDS):
+            if self.left is not None:
+                return
             self._answered.clear()
-            self.send({"ask": time.perf_counter()})
+            self._asked = time.perf_counter()
+            self.send({"ask": self._asked})
             self._answered.wait(timeout=ROUND_S)
             gevent.sleep(0)
         offset = offset_of(self._rounds)
@@ -128,16 +149,21 @@ class Member:
         before, after = self.offsets[0], self.offsets[-1]
         return max(0.0, abs(after.ahead_s - before.ahead_s) - before.uncertainty_s - after.uncertainty_s)
 
-    def write_rows(self, rows: bytes, path: Path) -> None:
-        """Write rows to disk as soon as they are received, however the load ends."""
+    def write_rows(self, rows: bytes, path: Path, *, arrivals: int) -> None:
+        """Write rows to disk as soon as they are received, however the load ends.
+
+        Raises:
+            MessageMalformed: they cannot be used.
+            OSError: they cannot be written.
+        """
         if self._rows is None:
-            self._rows = path.open("wb")
+            self._rows = RowsIn(path, arrivals=arrivals)
         self._rows.write(rows)
-        self._rows.flush()
 
     def leave(self, how: str) -> None:
         """Mark it as gone."""
         self.left = how
+        self._answered.set()
         if self._rows is not None:
             self._rows.close()
             self._rows = None

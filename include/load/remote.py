@@ -4,59 +4,51 @@
 exits with `REFUSED` when the master refused it, because the next try would fail too.
 """
 
-from include.load.process import ArrivalUser, drive_load, environment  # noqa: I001 - first: it imports Locust
-from locust import __version__ as locust_version
-from locust.runners import WorkerRunner
+from include.load.process import drive_load, environment  # noqa: I001 - first: it imports Locust
 
 import json
 import logging
 import os
-import secrets
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, NoReturn, cast
 
 import gevent
 import gevent.os
+import zmq
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 from gevent.queue import Queue
 
-from include.load.channel_limits import limit_messages
+from include.load.channel import WorkerSocket
 from include.load.control import Start
-from include.load.conversation import (
-    MESSAGE,
-    Conversation,
-    Introduction,
-    MessageKind,
-    MessageMissing,
-    MessageRejected,
-    packet,
-    sealed_in,
-)
+from include.load.conversation import Conversation, MessageKind, MessageMalformed, MessageMissing
 from include.load.link import LoadProcessOrder
 from include.load.rows_out import RowsOut
+from include.load.sign_of_life import SignOfLife
 from include.load.versions import own_versions
 from include.load.worker import MASTER_VARIABLE, REFUSED
-from include.perf.load.load_plan import GeneratorLog, LoadPlan
-from include.perf.load.channel_key import KEY_VARIABLE
-from include.perf.load.load_plan import host_and_port
-from include.perf.runs.results_store import FEED_FILE
+from include.load.worker_messages import host_name
+from include.perf.load.channel_key import KEY_VARIABLE, channel_key
+from include.perf.load.load_plan import HEARTBEAT_INTERVAL_S, GeneratorLog, LoadPlan, host_and_port
 from include.perf.model.json_files import from_json, to_json
+from include.perf.runs.results_store import FEED_FILE
 
 log = logging.getLogger("include.load.remote")
 
-MAX_TRIES = 3
-"""How often to try Locust's greeting, 5 s each, before giving up: another program listens there."""
+CONNECT_S = 3.0
 
-MASTER_SILENT_S = 5.0
-"""A master that sends no sealed message for this long, where one a second is due, is gone or cannot be reached."""
+ANSWER_S = 15.0
+"""How long to wait for the first message of a master that listens."""
 
-MAX_MESSAGE_BYTES = 256 * 1024 * 1024
-"""The order of a load has all its requests."""
+MAX_REFUSED = 3
+"""So many refused connections in a row are no accident: the master has another key."""
 
-POLL_INTERVAL_S = 0.5
+POLL_INTERVAL_S = 0.1
+FULL_INTERVAL_S = 0.02
 GONE = "stopped: the master of the load is gone, or cannot be reached"
 MISSING = "stopped: a message of the master is missing"
 
@@ -64,131 +56,90 @@ GOODBYE_S = 60.0
 """How long to wait until the master confirms that it has the complete record."""
 
 
-class Worker(WorkerRunner):
-    """Locust's worker, reduced to membership, heartbeats and a channel for messages.
-
-    The load process starts the users itself; no message of a master starts, stops or moves them during a load.
-
-    Attributes:
-        is_listening: set once messages can be handled; they wait until then.
-    """
-
-    def __init__(self, receive: Callable[[object], None], *, host: str, port: int) -> None:
-        self._receive = receive
-        self.is_listening = Event()
-        limit_messages(MAX_MESSAGE_BYTES)
-        users = environment()
-        users.runner = self
-        super().__init__(users, host, port)
-
-    def connect_to_master(self) -> None:
-        """Greet the master.
-
-        Raises:
-            SystemExit: no Locust master answers.
-        """
-        for _ in range(MAX_TRIES):
-            self.send_greeting()
-            if self.connection_event.wait(timeout=5):
-                self.connected = True
-                return
-        raise SystemExit(f"no Locust master answers at {self.master_host}:{self.master_port}")
-
-    def send_greeting(self) -> None:
-        """Announce this worker; the master answers with its introduction."""
-        self.send_message("client_ready", locust_version)  # type: ignore[arg-type]  # as Locust's own worker does
-
-    def handle_message(self, msg: Any) -> None:
-        """Handle the master's messages; Locust's messages that start or stop users are ignored."""
-        if msg.type == "ack":
-            super().handle_message(msg)
-        elif msg.type == MESSAGE:
-            self.is_listening.wait()
-            self._receive(sealed_in(msg.data))
-
-    def heartbeat_timeout_checker(self) -> None:  # type: ignore[override]
-        """Do nothing: `LocustLink` watches the master, faster and without the wall clock."""
-
-    def stats_reporter(self) -> None:  # type: ignore[override]
-        """Do nothing: the record has more than Locust's statistics."""
-
-    def logs_reporter(self) -> None:
-        """Do nothing: the log stays on this machine."""
-
-
-class LocustLink:
-    """The link to a master on another machine, over Locust's channel.
+class MasterLink:
+    """The link to a master on another machine.
 
     Args:
         folder: for the files of the order; its creator removes it.
+        address: of the master.
+
+    Raises:
+        SystemExit: no master answers there, or it has another key.
     """
 
-    def __init__(self, folder: Path, *, host: str, port: int, key: str) -> None:
+    def __init__(self, folder: Path, *, address: str, port: int, key: bytes) -> None:
         self._folder = folder
-        self._key = key
-        self._introduction = Introduction(key)
-        self._conversation: Conversation | None = None
+        self._conversation = Conversation()
         self._inbox: Queue[dict[str, Any]] = Queue()
         self._rows = RowsOut()
-        self._is_dismissed = Event()
-        self._worker = Worker(self._receive, host=host, port=port)
-        self._received_at = time.perf_counter()
-        self._worker.is_listening.set()
+        self._last_sign = SignOfLife()
+        self._is_answered, self._is_dismissed, self._is_lost = Event(), Event(), Event()
+        self._runner = environment().create_local_runner()
+        self._sending = BoundedSemaphore(1)
+        self._socket = WorkerSocket(key, address=address, port=port)
+        self._send_data({"hello": {"host": host_name(os.uname().nodename), "versions": own_versions()}})
+        gevent.spawn(self._receive)
+        self._await_answer(f"{address}:{port}")
         gevent.spawn(self._watch_master)
+        gevent.spawn(self._send_heartbeats)
 
-    def _receive(self, sealed: object) -> None:
-        """Open a message; queries of the clock are answered at once, other messages are queued."""
-        came = time.perf_counter()
-        try:
-            if self._conversation is None:
-                self._introduce(sealed)
-                return
-            data = self._conversation.open(sealed).data
-            self._received_at = came
-        except MessageRejected:
-            self._refuse_stranger()
-        except MessageMissing:
-            self._inbox.put({"stop": MISSING})
-        else:
-            if "ask" in data:
-                self._send_data({"asked": data["ask"], "came": came, "went": time.perf_counter()})
+    def _await_answer(self, named: str) -> None:
+        deadline = time.perf_counter() + ANSWER_S
+        while not self._is_answered.wait(timeout=POLL_INTERVAL_S):
+            if self._socket.refused >= MAX_REFUSED:
+                log.error(
+                    "%s has another key, or is no master of this version of Bellwether; set the same %s on both sides",
+                    *(named, KEY_VARIABLE),
+                )
+                raise SystemExit(REFUSED)
+            if time.perf_counter() > deadline:
+                raise SystemExit(f"no master answers at {named}")
+
+    def _receive(self) -> NoReturn:
+        """Open the messages of the master; queries of the clock are answered at once, other messages are queued."""
+        while True:
+            packed = self._socket.receive()
+            came = time.perf_counter()
+            self._is_answered.set()
+            try:
+                data = self._conversation.open(packed).data
+            except (MessageMissing, MessageMalformed):
+                self._inbox.put({"stop": MISSING})
+                continue
+            if "alive" in data:
+                self._last_sign.heard(age_s=float(data["alive"]))
+            elif "ask" in data:
+                self._send_data({"clock": {"asked": data["ask"], "came": came, "went": time.perf_counter()}})
             elif "goodbye" in data:
                 self._is_dismissed.set()
-            elif "alive" not in data:
+            else:
                 self._inbox.put(data)
 
-    def _introduce(self, sealed: object) -> None:
-        session = self._introduction.open(sealed)["session"]
-        self._received_at = time.perf_counter()
-        nonce = secrets.token_hex(16)
-        hello = {
-            "session": session,
-            "worker": self._worker.client_id,
-            "nonce": nonce,
-            "host": os.uname().nodename,
-            "versions": own_versions(),
-        }
-        self._conversation = Conversation(self._key, session=session, nonce=nonce, is_master=False)
-        self._send(self._introduction.seal(hello))
-
-    def _refuse_stranger(self) -> None:
-        if self._conversation is None:
-            log.error("the master has another key; set the same %s on both sides", KEY_VARIABLE)
-            os._exit(REFUSED)
-        log.warning("ignored a message that the master did not seal")
-
     def _watch_master(self) -> None:
-        while time.perf_counter() - self._received_at <= MASTER_SILENT_S:
-            gevent.sleep(POLL_INTERVAL_S)
+        self._last_sign.await_end()
+        self._is_lost.set()
         self._inbox.put({"stop": GONE})
         self._is_dismissed.set()
 
-    def _send(self, sealed: bytes) -> None:
-        self._worker.send_message(MESSAGE, packet(sealed))
+    def _send_heartbeats(self) -> NoReturn:
+        while True:
+            self._send_data({"alive": True})
+            gevent.sleep(HEARTBEAT_INTERVAL_S)
 
     def _send_data(self, data: Mapping[str, Any]) -> None:
-        if self._conversation is not None:
-            self._send(self._conversation.seal_json(data))
+        self._send(json.dumps(data).encode(), MessageKind.JSON)
+
+    def _send(self, content: bytes, kind: MessageKind) -> None:
+        """Send a message in its turn; while the master is slow, wait."""
+        with self._sending:
+            packed = self._conversation.pack(content, kind)
+            while not self._is_lost.is_set():
+                try:
+                    self._socket.send(packed)
+                except zmq.Again:
+                    gevent.sleep(FULL_INTERVAL_S)
+                else:
+                    return
 
     def order(self) -> LoadProcessOrder:
         """Wait for the order, which includes the feed and everything else that a load needs."""
@@ -201,12 +152,12 @@ class LocustLink:
         if "refused" in data:
             log.error("the master refused this worker: %s", data["refused"])
             raise SystemExit(REFUSED)
-        order = data["order"]
-        log.info("taking part in a load as worker %d of %d", order["worker"] + 1, order["workers"])
+        place, order = data["place"], self._next()["order"]
+        log.info("taking part in a load as worker %d of %d", place["worker"] + 1, place["workers"])
         return LoadProcessOrder(
             plan=self._plan_of(order),
             secrets=order["headers"],
-            worker=order["worker"],
+            worker=place["worker"],
             rows=cast(IO[bytes], self._rows),
         )
 
@@ -218,7 +169,7 @@ class LocustLink:
             ca_file = self._folder / "ca.pem"
             ca_file.write_text(order["ca"], encoding="utf-8")
             plan["ca_file"] = str(ca_file)
-        return from_json(LoadPlan, _as_json(plan), where="the order of the master")
+        return from_json(LoadPlan, json.dumps(plan).encode(), where="the order of the master")
 
     def _next(self) -> dict[str, Any]:
         data = self._inbox.get()
@@ -227,14 +178,13 @@ class LocustLink:
         return data
 
     def start_users(self, count: int) -> None:
-        """Start users as Locust's worker does on a master's command."""
-        self._worker.spawn_users({ArrivalUser.__name__: count})
+        """Start users with Locust's local runner."""
+        self._runner.start(count, spawn_rate=count)
 
     @property
     def users(self) -> int:
         """How many users run."""
-        count: int = self._worker.user_count
-        return count
+        return self._runner.user_count
 
     def report(self, report: Mapping[str, Any]) -> None:
         """Send the rows since the previous report, and then the report."""
@@ -243,8 +193,7 @@ class LocustLink:
 
     def _send_rows(self) -> None:
         for piece in self._rows.take():
-            if self._conversation is not None:
-                self._send(self._conversation.seal(piece, MessageKind.ROWS))
+            self._send(piece, MessageKind.ROWS)
 
     def start(self) -> Start:
         """Wait for the common start."""
@@ -263,8 +212,17 @@ class LocustLink:
             log.warning("the master did not confirm that it has the complete record")
 
 
-def _as_json(plan: Mapping[str, Any]) -> bytes:
-    return json.dumps(plan).encode()
+def _address_of(host: str, port: int) -> str:
+    """Return the address of a host at which a master listens.
+
+    Raises:
+        SystemExit: nothing listens there.
+    """
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_S) as connection:
+            return str(connection.getpeername()[0])
+    except OSError as err:
+        raise SystemExit(f"no master answers at {host}:{port}: {err.strerror or err}") from err
 
 
 def _end_with_parent() -> None:
@@ -279,7 +237,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     gevent.spawn(_end_with_parent)
     host, port = host_and_port(os.environ[MASTER_VARIABLE], named=MASTER_VARIABLE)
-    drive_load(LocustLink(Path(sys.argv[1]), host=host, port=port, key=os.environ[KEY_VARIABLE]))
+    key = channel_key(os.environ[KEY_VARIABLE], named=KEY_VARIABLE)
+    drive_load(MasterLink(Path(sys.argv[1]), address=_address_of(host, port), port=port, key=key))
     os._exit(0)
 
 

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 
 PIECE_BYTES = 256 * 1024
-"""How much is sealed and sent at once, so that the schedule is not delayed."""
+"""How much is encrypted and sent at once, so that the schedule is not delayed."""
 
 
 class RowsOut:

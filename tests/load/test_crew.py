@@ -1,6 +1,8 @@
-"""The master's workers: which are admitted and which are refused, and that a stranger's message changes nothing."""
+"""The master's workers: which are admitted and which are refused, and that a broken message ends only its own part."""
 
+import gzip
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -9,72 +11,53 @@ import gevent
 import pytest
 
 from include.load.control import Reports
-from include.load.conversation import Conversation, Introduction
+from include.load.conversation import Conversation, MessageKind
 from include.load.crew import Crew, LoadNotStarted
+from include.load.member import Member
+from include.load.sign_of_life import SignOfLife
 from include.load.versions import difference, own_versions
 from include.perf.runs.results_store import FEED_FILE
 from tests.load.driven_loads import FEED, plan_of
-
-KEY = "e1f0a83c5b7d4926804fd3b61c97a25e48d0b19f7c3652ae8f04d97b16c5e32a"
 
 
 class Wire:
     """A channel that records the messages to each worker.
 
     Attributes:
-        gone: the workers that are no longer connected.
-        forgotten: the connections that are no longer tracked.
+        refused: connections without the key.
     """
 
     def __init__(self) -> None:
-        self.sent: dict[str, list[bytes]] = {}
-        self.gone: set[str] = set()
-        self.forgotten: list[str] = []
+        self.sent: dict[bytes, list[bytes]] = {}
+        self.refused = 0
 
-    def send(self, client_id: str, sealed: bytes) -> None:
-        self.sent.setdefault(client_id, []).append(sealed)
-
-    def is_there(self, client_id: str) -> bool:
-        return client_id not in self.gone
-
-    def forget(self, client_id: str) -> None:
-        self.forgotten.append(client_id)
+    def send(self, worker: bytes, content: bytes) -> None:
+        self.sent.setdefault(worker, []).append(content)
 
 
 class Worker:
     """A worker at the other end of the wire."""
 
-    def __init__(self, crew: Crew, wire: Wire, name: str, *, key: str = KEY) -> None:
-        self.name, self._crew, self._wire = name, crew, wire
-        crew.greet(name)
-        self._read = 1
-        self._introduction = Introduction(key)
-        self.talk: Conversation | None = None
-        self.hello = b""
+    def __init__(self, crew: Crew, wire: Wire, name: str) -> None:
+        self.id, self._host, self._crew, self._wire = name.encode(), f"host-{name}", crew, wire
+        self._read = 0
+        self.talk = Conversation()
 
     def send_hello(self, **changes: Any) -> None:
-        """Answer the master's introduction."""
-        session = Introduction(KEY).open(self._wire.sent[self.name][0])["session"]
-        hello = {
-            "session": session,
-            "worker": self.name,
-            "nonce": f"nonce of {self.name}",
-            "host": f"host-{self.name}",
-            "versions": own_versions(),
-        } | changes
-        self.talk = Conversation(KEY, session=hello["session"], nonce=hello["nonce"], is_master=False)
-        self.hello = self._introduction.seal(hello)
-        self._crew.receive(self.name, self.hello)
+        """Introduce itself, as the first message."""
+        self.send({"hello": {"host": self._host, "versions": own_versions()} | changes})
 
     def received(self) -> list[dict[str, Any]]:
         """Return the master's messages since the previous call."""
-        assert self.talk is not None
-        unread, self._read = self._wire.sent[self.name][self._read :], len(self._wire.sent[self.name])
-        return [self.talk.open(sealed).data for sealed in unread]
+        sent = self._wire.sent.get(self.id, [])
+        unread, self._read = sent[self._read :], len(sent)
+        return [self.talk.open(packed).data for packed in unread]
 
     def send(self, data: dict[str, Any]) -> None:
-        assert self.talk is not None
-        self._crew.receive(self.name, self.talk.seal_json(data))
+        self._crew.receive(self.id, self.talk.pack_json(data))
+
+    def send_rows(self, rows: bytes) -> None:
+        self._crew.receive(self.id, self.talk.pack(rows, MessageKind.ROWS))
 
 
 class Bench:
@@ -84,12 +67,27 @@ class Bench:
         FEED.write(folder / FEED_FILE)
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
-        pool = {"host": "127.0.0.1", "port": 5557, "key": KEY, "min_workers": min_workers, "wait_s": wait_s}
-        self.crew = Crew(plan_of(folder, "http://127.0.0.1:9"), Reports(self._write), pool=pool)
-        self.crew.channel = self.wire = Wire()
+        pool = {"host": "127.0.0.1", "port": 5557, "min_workers": min_workers, "wait_s": wait_s}
+        self.wire = Wire()
+        self.crew = Crew(plan_of(folder, "http://127.0.0.1:9"), Reports(self._write), self.wire, pool=pool)
 
-    def worker(self, name: str, **options: Any) -> Worker:
-        return Worker(self.crew, self.wire, name, **options)
+    def worker(self, name: str, **hello: Any) -> Worker:
+        """Return a worker that has introduced itself."""
+        worker = Worker(self.crew, self.wire, name)
+        worker.send_hello(**hello)
+        return worker
+
+    def begin(self, *names: str) -> list[Worker]:
+        """Begin a load with workers."""
+        workers = [self.worker(name) for name in names]
+        self.crew.gather()
+        self.crew.send_orders({})
+        for worker in workers:
+            worker.received()
+        return workers
+
+    def member(self, worker: Worker) -> Member:
+        return self.crew._known[worker.id]
 
     def reports(self) -> list[dict[str, Any]]:
         """Return the reports to the parent."""
@@ -100,108 +98,95 @@ class Bench:
 
     def close(self) -> None:
         self.crew.is_over.set()
+        for member in self.crew._known.values():
+            member.leave("the test is over")
         gevent.sleep(0)
         os.close(self._read)
         os.close(self._write)
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Any:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr("include.load.crew.SETTLE_S", 0.0)
+    monkeypatch.setattr("include.load.crew.POLL_INTERVAL_S", 0.01)
     made = Bench(tmp_path)
     yield made
     made.close()
 
 
+def silent(member: Member) -> None:
+    """Make a member silent for too long."""
+    member.last_sign = SignOfLife(limit_s=-1.0)
+    member.last_sign._given_at -= 60.0
+
+
 def test_workers_get_the_order_without_paths_of_this_machine(bench: Bench) -> None:
     """Numbered by host name, with the secret headers, and without any path of the master."""
     second, first = bench.worker("b"), bench.worker("a")
-    for worker in (second, first):
-        worker.send_hello()
     bench.crew.gather()
     bench.crew.send_orders({"Authorization": "Bearer t0ken"})
     assert bench.crew.hosts == ["host-a", "host-b"]
-    (order,) = (data["order"] for data in first.received())
-    assert (order["worker"], order["workers"], order["plan"]["workers"]) == (0, 2, 2)
-    assert order["headers"] == {"Authorization": "Bearer t0ken"}
-    assert (order["plan"]["folder"], order["plan"]["ca_file"], order["ca"]) == (".", None, None)
-    assert [data["order"]["worker"] for data in second.received()] == [1]
+    place, order = first.received()
+    assert place == {"place": {"worker": 0, "workers": 2}}
+    assert order["order"]["plan"]["workers"] == 2
+    assert order["order"]["headers"] == {"Authorization": "Bearer t0ken"}
+    plan = order["order"]["plan"]
+    assert (plan["folder"], plan["ca_file"], order["order"]["ca"]) == (".", None, None)
+    assert second.received()[0] == {"place": {"worker": 1, "workers": 2}}
 
 
-def test_a_hello_of_another_session_is_rejected(bench: Bench) -> None:
-    """Recorded in an earlier load, with the right key."""
-    worker = bench.worker("a")
-    worker.send_hello(session="last night's")
+def test_connections_without_the_key_are_counted(bench: Bench) -> None:
+    """The channel keeps them out; the error that names the workers says how many there were."""
+    bench.wire.refused = 3
     with pytest.raises(
-        LoadNotStarted, match=r"^0 of 1 workers connected .*; workers without the right key: 1; start more"
+        LoadNotStarted, match=r"^0 of 1 workers connected .*; connections that did not prove the key: 3; start more"
     ):
         bench.crew.gather()
 
 
-def test_a_hello_is_valid_for_its_own_connection_only(bench: Bench) -> None:
-    """Recorded in the same load and replayed on another connection."""
-    worker, stranger, second = bench.worker("a"), bench.worker("x"), bench.worker("y")
-    worker.send_hello()
-    for other in (stranger, second):
-        bench.crew.receive(other.name, worker.hello)
-    bench.crew.gather()
-    assert bench.crew.hosts == ["host-a"]
-    assert [len(bench.wire.sent[other.name]) for other in (stranger, second)] == [1, 1]  # the introduction
-
-
-def test_two_workers_cannot_share_a_nonce(bench: Bench) -> None:
-    """Their keys are derived from it, so the messages of one could pass for the other's."""
-    for name in ("a", "b"):
-        bench.worker(name).send_hello(nonce="one for both")
-    bench.crew.gather()
-    assert bench.crew.hosts == ["host-a"]
-
-
-def test_the_master_s_own_introduction_is_rejected(bench: Bench) -> None:
-    """It is sealed with the key, and of this session; sent back, it changes nothing and raises nothing."""
-    bench.worker("x")
-    bench.crew.receive("x", bench.wire.sent["x"][0])
-    bench.worker("a").send_hello()
-    bench.crew.gather()
-    assert bench.crew.hosts == ["host-a"]
+@pytest.mark.parametrize(
+    "hello",
+    [
+        {},
+        {"hello": None},
+        {"hello": {"host": "a"}},
+        {"hello": {"host": "a\nWARNING forged", "versions": {}}},
+        {"hello": {"host": "", "versions": {}}},
+        {"hello": {"host": "a" * 129, "versions": {}}},
+        {"hello": {"host": "a", "versions": {"locust": "2\x1b[31m"}}},
+        {"hello": {"host": "a", "versions": {f"v{number}": "1" for number in range(11)}}},
+        {"hello": {"host": "a", "versions": {}, "more": 1}},
+        {"alive": True},
+    ],
+)
+def test_a_first_message_that_is_no_hello_leaves_nothing(
+    bench: Bench, caplog: pytest.LogCaptureFixture, hello: dict[str, Any]
+) -> None:
+    """Of a worker of an earlier load, or of a peer that would write into the log."""
+    stranger = Worker(bench.crew, bench.wire, "x")
+    stranger.send(hello)
+    bench.crew.receive(stranger.id, b"noise")
+    assert (bench.crew._known, bench.wire.sent, caplog.text) == ({}, {}, "")
 
 
 def test_admitted_workers_get_heartbeats(bench: Bench) -> None:
-    """Sealed, also those that wait for the next load; not those that were refused, lost or have no key."""
-    worker, lost = bench.worker("a"), bench.worker("b")
-    worker.send_hello()
-    lost.send_hello()
-    bench.crew.gather()
-    bench.crew.send_orders({})
-    late, older, stranger = bench.worker("c"), bench.worker("d"), bench.worker("e", key="another key entirely")
-    late.send_hello()
-    older.send_hello(versions={})
-    stranger.send_hello()
-    assert lost.talk is not None
-    lost.talk.seal_json({"report": {"due": 1}})  # never arrives
-    lost.send({"report": {"due": 2}})
+    """Also those that wait for the next load; not those that were refused or lost."""
+    worker, lost = bench.begin("a", "b")
+    late, older = bench.worker("c"), bench.worker("d", versions={})
+    lost.talk.pack_json({"report": {"due": 1}})  # never arrives
+    lost.send({"alive": True})
     for member in (worker, lost, late, older):
         member.received()
-    heartbeats = gevent.spawn(bench.crew.send_heartbeats)
-    gevent.sleep(0.1)
+    heartbeats = gevent.spawn(bench.crew.send_heartbeats, lambda: 0.5)
+    gevent.sleep(0)
     heartbeats.kill()
-    assert [member.received() for member in (worker, late)] == [[{"alive": True}]] * 2
+    assert [member.received() for member in (worker, late)] == [[{"alive": 0.5}]] * 2
     assert [member.received() for member in (lost, older)] == [[], []]
-    assert len(bench.wire.sent["e"]) == 1
-
-
-def test_a_worker_with_another_key_gets_nothing(bench: Bench) -> None:
-    """Only the introduction, which it cannot read."""
-    stranger = bench.worker("a", key="another key entirely")
-    stranger.send_hello()
-    with pytest.raises(LoadNotStarted, match="0 of 1 workers connected"):
-        bench.crew.gather()
-    assert len(bench.wire.sent["a"]) == 1
 
 
 def test_another_version_is_refused(bench: Bench) -> None:
     """Both the worker and the task get the versions of both sides."""
-    worker = bench.worker("a")
-    worker.send_hello(versions=own_versions() | {"locust": "2.40.0", "python": "3.9"})
+    worker = bench.worker("a", versions=own_versions() | {"locust": "2.40.0", "python": "3.9"})
     assert [data["refused"].split(",")[0] for data in worker.received()] == [
         f"locust 2.40.0 where the master has {own_versions()['locust']}"
     ]
@@ -211,13 +196,19 @@ def test_another_version_is_refused(bench: Bench) -> None:
         bench.crew.gather()
 
 
+def test_the_error_names_only_some_refused_workers(bench: Bench) -> None:
+    """A pool of old workers does not fill the log."""
+    for number in range(50):
+        bench.worker(f"w{number}", versions={})
+    with pytest.raises(LoadNotStarted) as raised:
+        bench.crew.gather()
+    assert str(raised.value).count("was refused") == 10
+
+
 def test_a_late_worker_waits_and_is_dismissed(bench: Bench) -> None:
     """It is dismissed when this master ends."""
-    bench.worker("a").send_hello()
-    bench.crew.gather()
-    bench.crew.send_orders({})
+    bench.begin("a")
     late = bench.worker("b")
-    late.send_hello()
     assert late.received() == [{"wait": True}]
     bench.crew.dismiss_waiting()
     assert late.received() == [{"over": True}]
@@ -226,38 +217,142 @@ def test_a_late_worker_waits_and_is_dismissed(bench: Bench) -> None:
 
 def test_a_silent_worker_is_lost(bench: Bench) -> None:
     """It is reported to the parent with its number; without any worker the load is over."""
-    worker = bench.worker("a")
-    worker.send_hello()
-    bench.crew.gather()
-    bench.crew.send_orders({})
-    bench.wire.gone.add("a")
+    (worker,) = bench.begin("a")
+    silent(bench.member(worker))
     assert bench.crew.is_over.wait(timeout=5)
     assert bench.reports() == [{"worker": 0, "left": "was lost"}]
 
 
+def test_a_silent_worker_is_not_chosen(bench: Bench) -> None:
+    """It connected, and was gone before the load began."""
+    gone, worker = bench.worker("a"), bench.worker("b")
+    silent(bench.member(gone))
+    bench.crew.gather()
+    assert bench.crew.hosts == ["host-b"]
+    assert worker.received() == []
+
+
 def test_a_missing_message_is_a_lost_worker(bench: Bench) -> None:
     """It may have contained rows."""
-    worker = bench.worker("a")
-    worker.send_hello()
-    bench.crew.gather()
-    bench.crew.send_orders({})
-    assert worker.talk is not None
-    worker.talk.seal_json({"report": {"due": 1}})  # never arrives
-    worker.send({"report": {"due": 2}})
+    (worker,) = bench.begin("a")
+    worker.talk.pack_json({"report": {"due": 1}})  # never arrives
+    worker.send({"alive": True})
     assert bench.reports() == [{"worker": 0, "left": "was lost: one of its messages is missing"}]
 
 
-def test_noise_changes_nothing(bench: Bench) -> None:
-    """From a worker of this load, and from an unknown connection."""
-    worker = bench.worker("a")
-    worker.send_hello()
+PROGRESS = {
+    "elapsed_s": 1.0,
+    "rate_rps": 100.0,
+    "due": 100,
+    "sent": 100,
+    "finished": 99,
+    "failed": 1,
+    "in_flight": 0,
+    "is_measuring": True,
+    "latencies": {700: 99},
+    "lags": {2: 100},
+    "waits": {},
+    "wanted_cores": 0.2,
+}
+AS_JSON = json.loads(json.dumps(PROGRESS))
+BROKEN = "was lost: it sent a message that cannot be used, because "
+
+
+def test_a_report_reaches_the_parent(bench: Bench) -> None:
+    """With the number of its worker."""
+    _, worker = bench.begin("a", "b")
+    worker.send({"report": PROGRESS})
+    assert bench.reports() == [{"worker": 1, "report": AS_JSON}]
+
+
+@pytest.mark.parametrize(
+    ("packed", "problem"),
+    [
+        (b"noise", "it is too short"),
+        (b"", "it is too short"),
+        ({"report": None}, "its report is not in the agreed form"),
+        ({"report": [1]}, "its report is not in the agreed form"),
+        ({"report": PROGRESS | {"due": -1}}, "its report is not in the agreed form"),
+        ({"report": PROGRESS | {"rate_rps": float("nan")}}, "its report is not in the agreed form"),
+        ({"report": PROGRESS | {"latencies": {10**9: 1}}}, "its report is not in the agreed form"),
+        (
+            {"report": PROGRESS | {"latencies": {"\n2026-01-01 WARNING forged": 1}}},
+            "its report is not in the agreed form",
+        ),
+        ({"report": PROGRESS | {"due": "many"}}, "its report is not in the agreed form"),
+        ({"report": PROGRESS | {"more": 1}}, "its report is not in the agreed form"),
+        ({"summary": 7}, "its summary is not in the agreed form"),
+        ({"summary": "{}"}, "its summary is not in the agreed form"),
+        (
+            {"clock": {"asked": 1.0, "came": float("inf"), "went": 1.0}},
+            "the time of its clock is not in the agreed form",
+        ),
+        ({"clock": None}, "the time of its clock is not in the agreed form"),
+        ({}, "its report is not in the agreed form"),
+    ],
+)
+def test_a_broken_message_ends_the_part_of_its_worker_only(
+    bench: Bench, caplog: pytest.LogCaptureFixture, packed: bytes | dict[str, Any], problem: str
+) -> None:
+    """The error says why, with nothing of what was sent; the other worker goes on."""
+    caplog.set_level(logging.INFO)
+    broken, worker = bench.begin("a", "b")
+    bench.reports()
+    if isinstance(packed, bytes):
+        bench.crew.receive(broken.id, packed)
+    else:
+        broken.send(packed)
+    broken.send({"report": PROGRESS})  # what it sends afterwards is ignored
+    worker.send({"report": PROGRESS})
+    assert bench.reports() == [{"worker": 0, "left": BROKEN + problem}, {"worker": 1, "report": AS_JSON}]
+    assert broken.received() == [{"stop": "stopped: the master has given up on this worker"}]
+    assert not bench.crew.is_over.is_set()
+    assert caplog.messages[-1] == f"worker 1 on host-a {BROKEN}{problem}"
+
+
+def test_a_broken_message_of_a_waiting_worker_ends_its_turn(bench: Bench) -> None:
+    """It is not chosen for the load; nothing is reported, because it has no number."""
+    broken = bench.worker("a")
+    broken.send({"clock": 7})
+    bench.worker("b")
     bench.crew.gather()
-    bench.crew.send_orders({})
-    for noise in (b"noise", None, 7):
-        bench.crew.receive("a", noise)
-        bench.crew.receive("unknown", noise)
-    worker.send({"report": {"due": 1}})
-    assert bench.reports() == [{"worker": 0, "report": {"due": 1}}]
+    assert (bench.crew.hosts, bench.reports()) == (["host-b"], [])
+
+
+@pytest.mark.parametrize("report", ["ready", "over"])
+def test_a_worker_reports_its_start_and_end_once(bench: Bench, report: str) -> None:
+    """Each starts a measurement of its clock, and a thousand of them would cost memory."""
+    worker, _ = bench.begin("a", "b")
+    worker.send({"report": {report: 0}})
+    worker.send({"report": {report: 0}})
+    assert bench.reports()[-1] == {"worker": 0, "left": f"{BROKEN}it reported twice that it is {report}"}
+
+
+def test_a_worker_that_sends_without_end_is_lost(bench: Bench) -> None:
+    """A thousand messages at once are more than any load needs."""
+    flood, _ = bench.begin("a", "b")
+    for _ in range(1_100):
+        flood.send({"alive": True})
+    assert bench.reports() == [{"worker": 0, "left": f"{BROKEN}it sends too many"}]
+
+
+def test_unasked_times_of_a_clock_are_ignored(bench: Bench) -> None:
+    """Only the answer to the current query counts, so a worker can neither collect rounds nor prepare them."""
+    (worker,) = bench.begin("a")
+    for number in range(100):
+        worker.send({"clock": {"asked": float(number), "came": 0.0, "went": 0.0}})
+    assert bench.member(worker)._rounds == []
+
+
+def test_broken_rows_end_the_part_of_their_worker(bench: Bench, tmp_path: Path) -> None:
+    """What it sent before is kept, and the rows of the other are not touched."""
+    broken, worker = bench.begin("a", "b")
+    good = gzip.compress(b"rows\n")
+    for sender in (broken, worker):
+        sender.send_rows(good)
+    broken.send_rows(b"no gzip")
+    assert bench.reports() == [{"worker": 0, "left": f"{BROKEN}its rows cannot be decompressed"}]
+    assert [(tmp_path / f"requests.{number}.csv.gz").read_bytes() for number in (1, 2)] == [good, good]
 
 
 def test_versions_that_are_missing_differ() -> None:
@@ -266,38 +361,16 @@ def test_versions_that_are_missing_differ() -> None:
     assert difference({}, {"generator": "2"}) == "generator unknown where the master has 2"
 
 
-def test_the_number_of_connections_is_limited(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest one of no use is forgotten: a stranger, a refused worker, or one that is gone."""
-    monkeypatch.setattr("include.load.crew.MAX_MEMBERS", 3)
-    worker, refused = bench.worker("a"), bench.worker("b")
-    worker.send_hello()
-    refused.send_hello(versions={})
-    bench.crew.greet("stranger")
-    bench.crew.greet("b's turn")
-    assert bench.wire.forgotten == ["b"]
-    for number in range(100):
-        bench.crew.greet(f"flood-{number}")
-    assert bench.wire.forgotten == ["b", "stranger", "b's turn", *(f"flood-{number}" for number in range(98))]
-    late = bench.worker("late")
-    late.send_hello()
-    bench.crew.gather()
-    assert bench.crew.hosts == ["host-a", "host-late"]
-
-
-def test_workers_that_may_take_part_are_never_forgotten_for_others(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without room a new connection is ignored, until one of the workers is gone; those of the load stay."""
+def test_the_number_of_workers_is_limited(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest one of no use is forgotten: one that was refused, or is gone; otherwise a new one is ignored."""
     monkeypatch.setattr("include.load.crew.MAX_MEMBERS", 2)
-    for name in ("a", "b"):
-        bench.worker(name).send_hello()
-    bench.crew.greet("x")
-    assert (bench.wire.forgotten, "x" in bench.wire.sent) == (["x"], False)
-    bench.wire.gone = {"a"}
-    bench.crew.greet("y")
-    assert (bench.wire.forgotten, "y" in bench.wire.sent) == (["x", "a"], True)
+    bench.worker("a", versions={})
+    gone = bench.worker("b")
+    bench.worker("c")
+    assert list(bench.crew._known) == [b"b", b"c"]
+    bench.worker("d")
+    assert list(bench.crew._known) == [b"b", b"c"]
+    silent(bench.member(gone))
+    bench.worker("e")
     bench.crew.gather()
-    bench.wire.gone = {"b"}
-    bench.crew.greet("z")
-    assert bench.wire.forgotten == ["x", "a", "y"]
-    assert bench.crew.hosts == ["host-b"]
+    assert bench.crew.hosts == ["host-c", "host-e"]

@@ -26,6 +26,9 @@ REPORTS_VARIABLE = "BELLWETHER_REPORTS_FD"
 DEFAULT_PORT = 5557
 """Locust's own."""
 
+HEARTBEAT_INTERVAL_S = 0.25
+"""How often every process of a load gives the next ones a sign of life; `include.load.sign_of_life` says why."""
+
 REQUEST_COLUMNS = (
     "due_at",
     "phase",

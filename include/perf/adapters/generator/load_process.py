@@ -1,14 +1,17 @@
 """The workers of a load: the port to them, and its implementation by processes on this machine.
 
-A process has a pipe for commands, whose other end only this process has open, and a pipe for reports.
+A process has a pipe for commands and heartbeats, whose other end only this process has open, and a pipe for reports.
 """
 
+import contextlib
 import json
 import logging
 import os
+import select
 import selectors
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from include.perf.load.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE, LoadPlan
+from include.perf.load.load_plan import COMMANDS_VARIABLE, HEARTBEAT_INTERVAL_S, REPORTS_VARIABLE, LoadPlan
 from include.perf.model.yaml_entries import PROJECT_ROOT
 
 log = logging.getLogger(__name__)
@@ -79,13 +82,26 @@ class LoadProcess:
         self.reports = reports
         self._commands = commands
         self._pending = b""
+        self._writing = threading.Lock()
+        self._has_room = select.poll()
+        self._has_room.register(commands, select.POLLOUT)
 
     def send(self, command: Mapping[str, Any]) -> None:
         """Send a command; does nothing when the process has exited."""
-        try:
+        with self._writing, contextlib.suppress(BrokenPipeError):
             os.write(self._commands, json.dumps(command).encode() + b"\n")
+
+    def send_heartbeat(self) -> None:
+        """Send a sign of life, an empty line, unless the process is being sent something else or does not read."""
+        if not self._writing.acquire(blocking=False):
+            return
+        try:
+            if self._has_room.poll(0):
+                os.write(self._commands, b"\n")
         except BrokenPipeError:
             return
+        finally:
+            self._writing.release()
 
     def read(self) -> list[dict[str, Any]] | None:
         """Return the reports since the previous call; ``None`` once the pipe is closed."""
@@ -183,11 +199,31 @@ def load_processes(
             for command in commands:
                 processes.append(_start(command, output, lock_fd=lock_fd))
                 opened.callback(processes[-1].close)
-            yield processes
+            with _heartbeats(processes):
+                yield processes
         except BaseException:
             for process in processes:
                 process.process.terminate()
             raise
+
+
+@contextmanager
+def _heartbeats(processes: Sequence[LoadProcess]) -> Iterator[None]:
+    """Send signs of life to load processes until the block ends: they end their load when this process hangs."""
+    is_over = threading.Event()
+
+    def send() -> None:
+        while not is_over.wait(HEARTBEAT_INTERVAL_S):
+            for process in processes:
+                process.send_heartbeat()
+
+    thread = threading.Thread(target=send, name="heartbeats to the load processes", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _end(processes: Sequence[LoadProcess]) -> None:

@@ -16,7 +16,7 @@ from include.perf.model.errors import ConfigurationError, LoadError
 
 BIND_VARIABLE = "BELLWETHER_LOCUST_BIND"
 WORKERS_VARIABLE = "BELLWETHER_LOCUST_WORKERS"
-DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - the workers are on other machines; every message is sealed with the key
+DEFAULT_HOST = "0.0.0.0"  # noqa: S104 - the workers are on other machines; only holders of the key are admitted
 WAIT_S = 90.0
 """How long to wait for workers; a worker that was just restarted needs some of it."""
 
