@@ -225,6 +225,14 @@ def _address_of(host: str, port: int) -> str:
         raise SystemExit(f"no master answers at {host}:{port}: {err.strerror or err}") from err
 
 
+def _read_line(descriptor: int) -> str:
+    """Return the first line, and leave the rest unread."""
+    line = b""
+    while (letter := os.read(descriptor, 1)) not in {b"", b"\n"}:
+        line += letter
+    return line.decode()
+
+
 def _end_with_parent() -> None:
     """End this process when its parent is gone."""
     while gevent.os.tp_read(sys.stdin.fileno(), 1):
@@ -233,11 +241,11 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Take part in one load of the master that the environment names."""
+    """Take part in one load of the master that the environment names; the key is the first line of standard input."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    key = channel_key(_read_line(sys.stdin.fileno()), named=KEY_VARIABLE)
     gevent.spawn(_end_with_parent)
     host, port = host_and_port(os.environ[MASTER_VARIABLE], named=MASTER_VARIABLE)
-    key = channel_key(os.environ[KEY_VARIABLE], named=KEY_VARIABLE)
     drive_load(MasterLink(Path(sys.argv[1]), address=_address_of(host, port), port=port, key=key))
     os._exit(0)
 

@@ -24,6 +24,7 @@ from typing import NoReturn
 
 from include.perf.load.channel_key import KEY_VARIABLE, channel_key
 from include.perf.load.load_plan import host_and_port
+from include.perf.model.child_environment import child_environment
 
 log = logging.getLogger("include.load.worker")
 
@@ -90,12 +91,22 @@ class Agent:
     def _take_part(self) -> int:
         with tempfile.TemporaryDirectory(prefix="bellwether-load-") as folder:
             try:
-                self._load = subprocess.Popen([*REMOTE, folder], cwd=PROJECT_ROOT, stdin=subprocess.PIPE)
+                self._load = self._started(folder)
                 while (code := _ended(self._load, within_s=CONNECT_INTERVAL_S)) is None:
                     self._write_alive()
                 return code
             finally:
                 self._end_load()
+
+    def _started(self, folder: str) -> "subprocess.Popen[bytes]":
+        """Start the process of a load, and give it the key through its standard input."""
+        environment = child_environment(**{MASTER_VARIABLE: os.environ[MASTER_VARIABLE]})
+        load = subprocess.Popen([*REMOTE, folder], cwd=PROJECT_ROOT, env=environment, stdin=subprocess.PIPE)
+        with contextlib.suppress(BrokenPipeError):  # its exit code says more
+            assert load.stdin is not None  # noqa: S101 - it is a pipe
+            load.stdin.write(os.environ[KEY_VARIABLE].strip().encode() + b"\n")
+            load.stdin.flush()
+        return load
 
     def _end_load(self) -> None:
         """Have the process end its load and hand over the record; kill it if it does not end."""

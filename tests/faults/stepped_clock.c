@@ -1,13 +1,12 @@
 /* Steps the wall clock of one process, like settimeofday() does for the machine. Monotonic clocks and waits are not
    affected.
 
-   Loaded with LD_PRELOAD. LD_STEPPED_CLOCK names a file of 8 bytes: the seconds to add, as a double. The file may
-   change at any time. */
+   Loaded with LD_PRELOAD, compiled with -DSTEP_FILE="…": a file of 8 bytes, the seconds to add, as a double. The file
+   may change at any time. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
@@ -17,8 +16,7 @@ static const volatile double *step_s;
 
 __attribute__((constructor)) static void begin(void)
 {
-    const char *path = getenv("LD_STEPPED_CLOCK");
-    int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    int file = open(STEP_FILE, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return;
     void *mapped = mmap(NULL, sizeof *step_s, PROT_READ, MAP_SHARED, file, 0);

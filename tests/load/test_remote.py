@@ -1,5 +1,6 @@
 """A load process with a master on another machine: only signs of life of that master's task keep it alive."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -57,11 +58,16 @@ def master() -> Iterator[Master]:
     made.close()
 
 
-def remote(master: Master, folder: Path, *, key: str = KEY) -> Any:
+@contextlib.contextmanager
+def remote(master: Master, folder: Path, *, key: str = KEY) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a load process until the end of the block."""
-    given = {"BELLWETHER_LOCUST_MASTER": f"127.0.0.1:{master.port}", "BELLWETHER_LOCUST_KEY": key}
+    given = {"BELLWETHER_LOCUST_MASTER": f"127.0.0.1:{master.port}"}
     options = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "env": os.environ | given}
-    return child(sys.executable, "-c", REMOTE, str(folder), **options)
+    with child(sys.executable, "-c", REMOTE, str(folder), **options) as process:
+        assert process.stdin is not None
+        process.stdin.write(f"{key}\n".encode())
+        process.stdin.flush()
+        yield process
 
 
 def end_of(process: "subprocess.Popen[bytes]") -> tuple[int, str]:

@@ -14,7 +14,6 @@ from geventhttpclient.response import HTTPParseError
 from include.load.answer import HEAD, MAX_BYTES, AnswersInFlight, UnusableAnswer, read_answer, simple_answer
 from include.load.outcome import example_of
 from include.load.record import BATCH_ROWS, EXAMPLE_LENGTH, RequestLog, RequestRow
-from include.perf.adapters.generator.load_process import INHERITED
 from include.perf.adapters.http.http_target import HttpTarget
 from include.perf.catalogue.endpoint import TOO_LONG, Expectation
 from include.perf.load.feed import Request
@@ -171,20 +170,3 @@ def test_values_that_are_too_common_change_no_answer(serve: Serve) -> None:
     assert check(answered.status, answered.body) is None
     assert target.masked(service, answered.body.decode()) == body.decode()
     assert read_deploy_version(service, [service.host], target, FakeMetrics({}), at=START) == "1.4.1"
-
-
-def test_secret_variables_do_not_reach_a_load_process() -> None:
-    """A load process inherits only variables with harmless prefixes."""
-    secrets = (
-        "AIRFLOW_CONN_X",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
-        "AWS_SECRET_ACCESS_KEY",
-        "BELLWETHER_ANNOTATIONS_TOKEN",
-        "BELLWETHER_LOCUST_KEY",
-        "DATABASE_URL",
-        "PROMETHEUS_TOKEN",
-        "PROMETHEUS_URL",
-        "SLACK_BOT_TOKEN",
-    )
-    assert [name for name in secrets if name.startswith(INHERITED)] == []
-    assert all(name.startswith(INHERITED) for name in ("PATH", "HOME", "LC_ALL", "PYTHONPATH", "SSL_CERT_FILE"))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from include.perf.model.child_environment import child_environment
 from include.perf.model.errors import LoadError
 from include.perf.model.yaml_entries import PROJECT_ROOT
 
@@ -57,6 +58,7 @@ def answering(address: str) -> Iterator[AnsweringServer]:
     process = subprocess.Popen(
         [sys.executable, "-m", "include.load.answering", address],
         cwd=PROJECT_ROOT,
+        env=child_environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         start_new_session=True,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from include.perf.load.load_plan import COMMANDS_VARIABLE, HEARTBEAT_INTERVAL_S, REPORTS_VARIABLE, LoadPlan
+from include.perf.model.child_environment import child_environment
 from include.perf.model.yaml_entries import PROJECT_ROOT
 
 log = logging.getLogger(__name__)
@@ -34,9 +35,6 @@ END_S = 3.0
 
 EXIT_S = 1.0
 """How long a process may take to exit after it has closed its pipe."""
-
-INHERITED = ("PATH", "HOME", "LANG", "LC_", "TZ", "TMPDIR", "LD_", "SSL_CERT_", "PYTHON", "GEVENT", "VIRTUAL_ENV")
-"""Prefixes of the environment variables that a process inherits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,12 +257,7 @@ def _start(command: Sequence[str], output: Any, *, lock_fd: int | None) -> LoadP
 
 
 def _environment(commands: int, reports: int) -> dict[str, str]:
-    """Return the environment of a process: only what every program needs, since other variables may contain secrets."""
+    """Return the environment of a process, with its pipes."""
     python_path = os.pathsep.join(filter(None, [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]))
-    inherited = {name: value for name, value in os.environ.items() if name.startswith(INHERITED)}
-    return inherited | {
-        COMMANDS_VARIABLE: str(commands),
-        REPORTS_VARIABLE: str(reports),
-        "PYTHONPATH": python_path,
-        "PYTHONUNBUFFERED": "1",
-    }
+    pipes = {COMMANDS_VARIABLE: str(commands), REPORTS_VARIABLE: str(reports)}
+    return child_environment(PYTHONPATH=python_path, PYTHONUNBUFFERED="1", **pipes)

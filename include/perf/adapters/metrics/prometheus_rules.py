@@ -11,6 +11,7 @@ from typing import Any
 import requests
 
 from include.perf.adapters.metrics.prometheus_session import OwnSession, failure_of
+from include.perf.model.child_environment import child_environment
 from include.perf.model.errors import PrometheusUnavailable, RulesError, RulesRefused
 from include.perf.model.text import one_line
 from include.perf.monitoring.rule_writer import LoadedRule
@@ -150,7 +151,7 @@ class Promtool:
             finished = subprocess.run(
                 [self._program, *arguments],
                 cwd=folder,
-                env=os.environ | {"TMPDIR": str(folder)},  # a killed promtool leaves temporary files
+                env=child_environment(TMPDIR=str(folder)),  # a killed promtool leaves temporary files
                 capture_output=True,
                 timeout=self._timeout_s,
                 check=False,
