@@ -13,6 +13,7 @@ from bellwether.web import changes, exposition, files, views
 from bellwether.web.access import Forbidden, NotLoggedIn, airflow_visitor, login_address
 from bellwether.web.answers import SECURITY_HEADERS, error_page
 from bellwether.web.csrf import ForgedRequest, Tokens
+from bellwether.web.limits import BoundedBody
 from bellwether.web.site import InvalidChoice, NotFound, Site
 from include.perf.model.errors import BellwetherError, ConfigurationError, StoreError
 
@@ -37,9 +38,11 @@ def build_app(site: Site) -> FastAPI:
     app.add_exception_handler(Forbidden, error_page(403, "Not allowed"))
     app.add_exception_handler(ForgedRequest, error_page(403, "Change rejected"))
     app.add_exception_handler(ConfigurationError, error_page(409, "Request failed"))
+    app.add_exception_handler(413, error_page(413, "Too long"))
     app.add_exception_handler(RequestValidationError, error_page(422, "Invalid input"))
     app.add_exception_handler(StoreError, error_page(503, "Storage unavailable"))
     app.add_exception_handler(BellwetherError, error_page(500, "Request failed"))
+    app.add_middleware(BoundedBody)
     app.middleware("http")(_authenticated)
     return app
 

@@ -14,10 +14,14 @@ from urllib.parse import urlsplit, urlunsplit
 import requests
 from requests.auth import AuthBase
 
+from include.perf.adapters.http.bounded import AnswerTooLong, read_body
 from include.perf.load.announcing import Annotation, SentLoad, annotation_of
 from include.perf.model.errors import BellwetherError, DeliveryError
 
 TIMEOUT_S = 3.0
+MAX_BYTES = 64 * 1024
+"""An answer has the id of an annotation."""
+
 MAX_WAIT_S = 5.0
 """How long the end of a load may wait in total; resolving an unknown host name takes longer than any timeout."""
 
@@ -91,6 +95,8 @@ class AnnotationWebhook:
                 return f"no response within {self._max_wait_s:g} s"
             case requests.Timeout():
                 return f"no response within {TIMEOUT_S:g} s"
+            case AnswerTooLong():
+                return f"the answer has more than {MAX_BYTES:,} bytes"
             case requests.ConnectionError():
                 return "the receiver cannot be reached"
             case ValueError():
@@ -110,7 +116,9 @@ class AnnotationWebhook:
             auth=_Bearer(webhook.token) if webhook.token else None,
             timeout=TIMEOUT_S,
             allow_redirects=False,
+            stream=True,
         )
+        read_body(response, limit=MAX_BYTES)
         if response.status_code // 100 != 2:
             raise DeliveryError(
                 f"{urlsplit(url).hostname} answered an annotation with {response.status_code}; {REMEDY}"

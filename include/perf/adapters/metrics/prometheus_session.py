@@ -17,12 +17,16 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 from urllib3.exceptions import IncompleteRead as UrllibIncompleteRead
 
+from include.perf.adapters.http.bounded import AnswerTooLong, read_body
 from include.perf.model.errors import PartialAnswer, PrometheusUnavailable, QueryRejected
 from include.perf.model.masking import Mask
 from include.perf.model.text import one_line
 
 INVALID_QUERY = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
 NOT_ALLOWED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+MAX_BYTES = 32 * 1024 * 1024
+"""The longest responses are the rules of a large Prometheus, and a load's figures by the second."""
+
 MAX_TEXT = 300
 """Characters of a server's text that a message repeats."""
 
@@ -52,9 +56,15 @@ class OwnSession(requests.Session):
         self.verify = str(ca_file) if ca_file and verify_tls else verify_tls
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **kwargs: Any) -> requests.Response:
-        """Send a request with a default timeout and without following redirects."""
-        kwargs |= {"timeout": kwargs.get("timeout") or self._timeout_s, "allow_redirects": False}
-        return super().request(method, url, *args, **kwargs)
+        """Send a request with a default timeout and without following redirects, and read at most `MAX_BYTES`.
+
+        Raises:
+            AnswerTooLong: the response is longer.
+        """
+        kwargs |= {"timeout": kwargs.get("timeout") or self._timeout_s, "allow_redirects": False, "stream": True}
+        response = super().request(method, url, *args, **kwargs)
+        read_body(response, limit=MAX_BYTES)
+        return response
 
 
 class PrometheusSession(OwnSession):
@@ -163,6 +173,8 @@ def failure_of(err: requests.RequestException, *, timeout_s: float) -> str:
     """Return in plain words why a request got no response."""
     cause = _cause_of(err)
     match cause:
+        case AnswerTooLong():
+            return f"the response has more than {MAX_BYTES:,} bytes"
         case TimeoutError() | ReadTimeoutError() | ConnectTimeoutError():
             return f"no response within {timeout_s:g} s"
         case ssl.SSLCertVerificationError():

@@ -69,16 +69,25 @@ class Objects:
             with answer["Body"] as body:
                 found.append(body.read(limit + 1))
         if found and len(found[0]) > limit:
-            raise ItemError(f"cannot read {self.place.uri_of(path)}: it is larger than {limit // 1024**2} MiB")
+            raise self._too_large(path, limit=limit)
         return found[0] if found else None
 
     def version(self, path: str) -> Version | None:
-        """Return the content of an object and its ETag; ``None`` if it does not exist."""
+        """Return the content of an object and its ETag; ``None`` if it does not exist.
+
+        Raises:
+            ItemError: it has more than `MAX_BYTES`.
+        """
         with self._client("read", path) as client, _none_if_missing() as found:
             answer = client.get_object(**self._address(path))
             with answer["Body"] as body:
-                found.append(Version(content=body.read(), etag=answer["ETag"]))
+                found.append(Version(content=body.read(MAX_BYTES + 1), etag=answer["ETag"]))
+        if found and len(found[0].content) > MAX_BYTES:
+            raise self._too_large(path, limit=MAX_BYTES)
         return found[0] if found else None
+
+    def _too_large(self, path: str, *, limit: int) -> ItemError:
+        return ItemError(f"cannot read {self.place.uri_of(path)}: it is larger than {limit // 1024**2} MiB")
 
     def etag(self, path: str) -> str | None:
         """Return the ETag of an object; ``None`` if it does not exist."""
