@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ PODS = {
     name: OBJECTS[kind, name]["spec"]["template"]
     for kind, name in (("StatefulSet", "bellwether-load"), ("Deployment", "locust-worker"))
 }
+CONNECTIONS = "bellwether-connections"
 OLDEST, NEWEST = "1.30", "1.37"
 
 
@@ -129,37 +131,104 @@ def test_loads_go_to_the_queue_that_the_load_worker_serves() -> None:
     assert own["AIRFLOW__CORE__AUTH_MANAGER"] == VALUES["config"]["core"]["auth_manager"]
 
 
-def test_both_use_the_same_secrets() -> None:
-    """Different keys would lead to refused tokens, and to tasks that stay queued."""
-    own = variables("bellwether-load")
-    keys = VALUES["fernetKeySecretName"], VALUES["apiSecretKeySecretName"], VALUES["jwtSecretName"]
-    variable = ("AIRFLOW__CORE__FERNET_KEY", "fernet-key"), ("AIRFLOW__API__SECRET_KEY", "api-secret-key")
-    variable += (("AIRFLOW__API_AUTH__JWT_SECRET", "jwt-secret"),)
+def secrets_of(pod: str) -> dict[str, tuple[str, str]]:
+    """Return the secrets of a pod's container: name and key by variable."""
+    assert "envFrom" not in container(pod), "a whole secret has more than the pod uses"
+    found = {name: value["secretKeyRef"] for name, value in variables(pod).items() if isinstance(value, dict)}
+    return {name: (reference["name"], reference["key"]) for name, reference in found.items()}
 
-    for secret, (name, key) in zip(keys, variable, strict=True):
-        assert own[name] == {"secretKeyRef": {"name": secret, "key": key}}
-    for name, secret in (
-        ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", VALUES["data"]["metadataSecretName"]),
-        ("AIRFLOW__CELERY__RESULT_BACKEND", VALUES["data"]["resultBackendSecretName"]),
-        ("AIRFLOW__CELERY__BROKER_URL", VALUES["data"]["brokerUrlSecretName"]),
-    ):
-        assert own[name] == {"secretKeyRef": {"name": secret, "key": "connection"}}
-    assert yaml.safe_load(VALUES["extraEnvFrom"]) == container("bellwether-load")["envFrom"]
+
+def test_pods_hold_only_the_secrets_that_they_use() -> None:
+    """A load needs no key for people's logins, for tokens and for stored Connections, and no database."""
+    connections = ("AIRFLOW_CONN_PROMETHEUS_DEFAULT", "AIRFLOW_CONN_BELLWETHER_LOCUST", "AIRFLOW_CONN_BELLWETHER_S3")
+    assert secrets_of("bellwether-load") == {
+        "AIRFLOW__API__SECRET_KEY": (VALUES["apiSecretKeySecretName"], "api-secret-key"),
+        "AIRFLOW__CELERY__RESULT_BACKEND": (VALUES["data"]["resultBackendSecretName"], "connection"),
+        "AIRFLOW__CELERY__BROKER_URL": (VALUES["data"]["brokerUrlSecretName"], "connection"),
+        **{name: (CONNECTIONS, name) for name in connections},
+    }
+    assert secrets_of("locust-worker") == {"BELLWETHER_LOCUST_KEY": ("bellwether-locust", "key")}
+    assert yaml.safe_load(VALUES["extraEnvFrom"]) == [{"secretRef": {"name": CONNECTIONS}}]
+
+
+def test_results_of_celery_are_not_in_the_database() -> None:
+    """Otherwise the load worker would hold the password of the database."""
+    text = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
+    (line,) = (line for line in text.splitlines() if VALUES["data"]["resultBackendSecretName"] in line)
+    assert '="redis://' in line
+
+
+POLICIES = {name: document["spec"] for (kind, name), document in OBJECTS.items() if kind == "NetworkPolicy"}
+DNS = {("UDP", 53), ("TCP", 53)}
+
+
+def egress_of(policy: str) -> list[tuple[set[str], set[tuple[str, Any]]]]:
+    """Return where a policy lets its pods go: the peers, and the ports (none for all)."""
+    rules = POLICIES[policy]["egress"]
+    return [
+        (
+            {" ".join(sorted(labels_of(peer))) for peer in rule["to"]},
+            {(port["protocol"], port["port"]) for port in rule.get("ports", ())},
+        )
+        for rule in rules
+    ]
+
+
+def labels_of(peer: dict[str, Any]) -> set[str]:
+    """Return the labels or the address block of a peer."""
+    selectors = [peer[kind]["matchLabels"] for kind in ("namespaceSelector", "podSelector") if kind in peer]
+    labels = {f"{name}={value}" for selector in selectors for name, value in selector.items()}
+    assert labels or peer["ipBlock"], "an empty selector matches everything"
+    return labels or {peer["ipBlock"]["cidr"]}
 
 
 def test_only_locust_workers_reach_the_master() -> None:
-    """They can reach only the master, DNS, and the namespaces that allow load."""
-    master, worker = (OBJECTS["NetworkPolicy", name]["spec"] for name in ("load-worker", "locust-worker"))
-    to_port = {rule["ports"][0]["port"]: rule["from"] for rule in master["ingress"]}
+    """And the API server reaches the logs."""
+    to_port = {rule["ports"][0]["port"]: rule["from"] for rule in POLICIES["load-worker"]["ingress"]}
 
-    assert selected_by(master["podSelector"]) == ["bellwether-load"]
     assert [selected_by(peer["podSelector"]) for peer in to_port["locust"]] == [["locust-worker"]]
-    assert selected_by(worker["podSelector"]) == ["locust-worker"]
-    assert (worker["policyTypes"], worker["ingress"]) == (["Ingress", "Egress"], [])
-    to_master, to_targets, to_names = worker["egress"]
-    assert [selected_by(peer["podSelector"]) for peer in to_master["to"]] == [["bellwether-load"]]
-    assert to_targets == {"to": [{"namespaceSelector": {"matchLabels": {"bellwether/load-allowed": "true"}}}]}
-    assert {port["port"] for port in to_names["ports"]} == {53}
+    assert to_port["task-logs"] == [{"podSelector": {"matchLabels": {"release": "airflow", "component": "api-server"}}}]
+    assert POLICIES["locust-worker"]["ingress"] == []
+
+
+def test_every_worker_has_an_egress_policy() -> None:
+    """Ours and the chart's; what a policy does not list is closed."""
+    assert {name for policy in POLICIES.values() for name in selected_by(policy["podSelector"])} == set(PODS)
+    assert POLICIES["airflow-worker"]["podSelector"] == {"matchLabels": {"release": "airflow", "component": "worker"}}
+    for name, policy in POLICIES.items():
+        assert "Egress" in policy["policyTypes"], name
+
+
+def test_locust_workers_reach_names_targets_and_the_master() -> None:
+    """Nothing else: neither Airflow nor the internet."""
+    own = "app.kubernetes.io/component=load-worker app.kubernetes.io/part-of=bellwether"
+    assert egress_of("locust-worker") == [
+        ({"k8s-app=kube-dns kubernetes.io/metadata.name=kube-system"}, DNS),
+        ({"bellwether/load-allowed=true"}, set()),
+        ({own}, {("TCP", "locust")}),
+    ]
+
+
+def test_the_load_worker_reaches_what_a_load_needs() -> None:
+    """Names, targets (the deploy version), the API server, and broker, Prometheus and object store."""
+    assert egress_of("load-worker") == [
+        ({"k8s-app=kube-dns kubernetes.io/metadata.name=kube-system"}, DNS),
+        ({"bellwether/load-allowed=true"}, set()),
+        ({"component=api-server release=airflow"}, {("TCP", 8080)}),
+        ({"bellwether/backends=true", "192.0.2.0/28"}, {("TCP", 6379), ("TCP", 9090), ("TCP", 443)}),
+    ]
+
+
+def test_only_the_worker_that_sends_messages_reaches_the_internet() -> None:
+    """By HTTPS, and no private address, such as the metadata of a cloud machine."""
+    *_, internet = POLICIES["airflow-worker"]["egress"]
+    (peer,) = internet["to"]
+    assert internet["ports"] == [{"port": 443, "protocol": "TCP"}]
+    excepted = [ip_network(block) for block in peer["ipBlock"]["except"]]
+    for address in ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "127.0.0.1"):
+        assert any(ip_address(address) in block for block in excepted), address
+    open_to_all = [name for name in POLICIES if any("0.0.0.0/0" in peers for peers, _ in egress_of(name))]
+    assert open_to_all == ["airflow-worker"]
 
 
 def test_nodes_are_drained_one_worker_at_a_time() -> None:
