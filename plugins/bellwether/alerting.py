@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from bellwether.wiring import links_of, run_links, storage
 from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import AlertBook
+from include.perf.alerts.channels import Messenger, NoMessenger
 from include.perf.alerts.delivery import OutboxSender
+from include.perf.alerts.outbox import is_idle
 from include.perf.alerts.pipeline_alerts import PipelineAlerts
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.alerts.slack_messages import SlackWords
@@ -125,23 +127,36 @@ def _policy(catalogue: Catalogue) -> Policy:
 
 
 def deliver() -> None:
-    """Deliver all pending messages, those of earlier runs included.
+    """Deliver the outbox, with what earlier runs left in it.
 
     Raises:
-        DeliveryError: a message did not arrive; it stays in the outbox for the next run.
+        DeliveryError: something did not arrive; it stays in the outbox for the next run, or was set aside.
     """
     store = storage().alerts()
-    if not store.read().outbox:
+    if is_idle(store.read()):
         return
-    from bellwether.notifier import messenger
-    from bellwether.other_channels import forward_through_apprise
+    from bellwether.other_channels import AppriseChannels
 
     sender = OutboxSender(
         store=store,
-        messenger=messenger(),
+        messenger=_messenger(),
+        others=AppriseChannels(),
         runs=storage().results(),
+        report=SlackPipelineWords().undeliverable,
+        ops_channel=read_operations().ops_channel,
         clock=_now,
-        forward=forward_through_apprise,
     )
     if problems := sender.deliver():
-        raise DeliveryError(f"{'; '.join(problems)}. Undelivered messages are kept and sent with the next run")
+        raise DeliveryError(
+            f"{'; '.join(problems)}. What was not delivered is kept; `python -m include.perf alerts list` shows it"
+        )
+
+
+def _messenger() -> Messenger:
+    """Return the messenger; without a usable connection one that keeps everything pending, so that others are sent."""
+    from bellwether.notifier import messenger
+
+    try:
+        return messenger()
+    except DeliveryError as err:
+        return NoMessenger(err)

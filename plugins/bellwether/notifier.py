@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,16 @@ from bellwether.slack_failures import (
     RateLimitRetry,
     UnsentRetry,
     cause,
-    is_passing,
+    is_missing_scope,
+    kind_of,
     refused_hook,
     remedy,
     source,
     undelivered,
 )
 from include.perf.alerts.book import Delivery, Message, Posted
-from include.perf.alerts.delivery import Messenger
-from include.perf.model.errors import DeliveryError, DeliveryUnknown
+from include.perf.alerts.channels import Messenger
+from include.perf.model.errors import DeliveryError, DeliveryRefused, DeliveryUnknown, ThreadGone
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +36,8 @@ BOT_CONNECTION = "slack_api_default"
 WEBHOOK_CONNECTION = "slack_default"
 EVENT_TYPE = "bellwether_alert"
 RETRIES = 2
-CLOCKS_APART = timedelta(seconds=60)
-"""How far Slack's clock may be behind ours."""
+CLOCKS_APART_S = 60
+"""How far the clocks of Slack's servers may be apart."""
 PAGE = 200
 PAGES = 50
 
@@ -89,13 +90,30 @@ class SlackBot:
         self._repeat = _bot(
             [ConnectionErrorRetryHandler(RETRIES), RateLimitRetry(RETRIES), ServerErrorRetryHandler(RETRIES)]
         )
+        self._moment: str | None = None
+
+    def moment(self) -> str | None:
+        """Return when Slack was called first, by its own clock; ``None`` if its answer does not have the time.
+
+        Raises:
+            DeliveryError: Slack does not accept the token, or cannot be reached.
+        """
+        if self._moment is not None:
+            return self._moment
+        try:
+            answer = self._repeat.auth_test()
+        except FAILURES as err:
+            raise DeliveryError(
+                f"Slack cannot be used ({cause(err)}); {remedy(err, BOT_CONNECTION)}; messages stay pending"
+            ) from source(err)
+        self._moment = _time_of(answer.headers)
+        return self._moment
 
     def post(self, delivery: Delivery, *, thread: Posted | None, broadcast: bool) -> Posted | None:
         """Send a message, as a reply where a thread is given; return its place, if Slack's answer has it.
 
         Raises:
-            DeliveryError: the message did not arrive.
-            DeliveryUnknown: the message may have arrived.
+            DeliveryError: the message did not arrive; see `include.perf.alerts.channels.Messenger` for its kinds.
         """
         place: dict[str, Any] = {"channel": delivery.channel}
         if thread is not None:
@@ -122,11 +140,13 @@ class SlackBot:
         also needs channels:read (groups:read).
 
         Raises:
-            DeliveryError: Slack refused the search.
+            DeliveryRefused: Slack refused the search.
             DeliveryUnknown: the search failed and may work later.
+            ThreadGone: the thread does not exist any more.
         """
-        since = f"{(delivery.created_at - CLOCKS_APART).timestamp():.6f}"
-        wanted: dict[str, Any] = {"oldest": since, "include_all_metadata": True, "limit": PAGE}
+        wanted: dict[str, Any] = {"include_all_metadata": True, "limit": PAGE}
+        if delivery.since is not None:
+            wanted["oldest"] = delivery.since
         try:
             if thread is None:
                 channel = self._channel_id(delivery.channel)
@@ -137,8 +157,7 @@ class SlackBot:
             found = next((message for message in pages if _id_in(message) == delivery.id), None)
             return Posted(channel, found["ts"]) if found else None
         except (*FAILURES, TypeError, AttributeError) as err:
-            kind = DeliveryUnknown if is_passing(err) else DeliveryError
-            raise kind(
+            raise _kind_of_search(err)(
                 f"the message may have arrived, but Slack cannot be searched for it ({cause(err)}); "
                 f"{remedy(err, BOT_CONNECTION)}: {delivery.message.text}"
             ) from source(err)
@@ -152,7 +171,7 @@ class SlackBot:
             for channel in listed:
                 if channel["name"] == name.removeprefix("#"):
                     return str(channel["id"])
-        raise DeliveryError(
+        raise DeliveryRefused(
             f"a message to {name} may have arrived, but cannot be searched for: Slack lists no such channel; "
             "set its ID (C…) in services.yaml"
         )
@@ -161,14 +180,14 @@ class SlackBot:
         """Replace the content of a message; this is idempotent.
 
         Raises:
-            DeliveryError: the message is probably unchanged.
+            DeliveryError: the message is probably unchanged; see `include.perf.alerts.channels.Messenger`.
         """
         try:
             self._repeat.chat_update(
                 channel=posted.channel, ts=posted.ts, text=message.slack_text, blocks=message.blocks
             )
         except FAILURES as err:
-            raise DeliveryError(
+            raise kind_of(err)(
                 f"Slack did not update a message ({cause(err)}); {remedy(err, BOT_CONNECTION)}: {message.text}"
             ) from source(err)
 
@@ -176,8 +195,7 @@ class SlackBot:
         """Upload charts into the thread of a message.
 
         Raises:
-            DeliveryError: the charts were not uploaded.
-            DeliveryUnknown: the charts may have been uploaded.
+            DeliveryError: the charts were not uploaded; see `include.perf.alerts.channels.Messenger` for its kinds.
         """
         if not charts:
             return
@@ -187,7 +205,7 @@ class SlackBot:
                 for chart in charts
             ]
         except OSError as err:
-            raise DeliveryError(f"cannot read the chart {err.filename}: {err.strerror}") from err
+            raise DeliveryRefused(f"cannot read the chart {err.filename}: {err.strerror}") from err
         try:
             self._once.files_upload_v2(file_uploads=uploads, channel=posted.channel, thread_ts=posted.ts)
         except FAILURES as err:
@@ -209,12 +227,15 @@ class SlackWebhook:
     def __init__(self) -> None:
         self._client = _webhook([UnsentRetry(RETRIES), RateLimitRetry(RETRIES)])
 
+    def moment(self) -> str | None:
+        """Return ``None``, because a webhook cannot look up messages."""
+        return None
+
     def post(self, delivery: Delivery, *, thread: Posted | None, broadcast: bool) -> Posted | None:
         """Send a message; its place in Slack is unknown.
 
         Raises:
-            DeliveryError: the message did not arrive.
-            DeliveryUnknown: the message may have arrived.
+            DeliveryError: the message did not arrive; see `include.perf.alerts.channels.Messenger` for its kinds.
         """
         text = delivery.message.text
         try:
@@ -233,9 +254,9 @@ class SlackWebhook:
         """Refuse, because a webhook cannot read.
 
         Raises:
-            DeliveryError: always.
+            DeliveryRefused: always.
         """
-        raise DeliveryError(
+        raise DeliveryRefused(
             "the message may have arrived, but a webhook cannot search for it; look into its channel, or add the "
             f"connection {BOT_CONNECTION}: {delivery.message.text}"
         )
@@ -244,9 +265,9 @@ class SlackWebhook:
         """Refuse, because a webhook cannot update a message.
 
         Raises:
-            DeliveryError: always.
+            DeliveryRefused: always.
         """
-        raise DeliveryError(f"a webhook cannot update a message; add the connection {BOT_CONNECTION}: {message.text}")
+        raise DeliveryRefused(f"a webhook cannot update a message; add the connection {BOT_CONNECTION}: {message.text}")
 
     def attach(self, posted: Posted, charts: Sequence[Path], *, alt: str) -> None:
         """Skip the charts, because a webhook cannot upload files; the message is complete without them."""
@@ -283,11 +304,34 @@ def _unusable(connection: str) -> DeliveryError:
     )
 
 
+def _time_of(headers: Mapping[str, str]) -> str | None:
+    """Return when an answer was made, less `CLOCKS_APART_S`, as Slack writes the time of a message."""
+    date = next((value for name, value in headers.items() if name.lower() == "date"), "")
+    try:
+        return f"{parsedate_to_datetime(date).timestamp() - CLOCKS_APART_S:.6f}"
+    except ValueError:
+        return None
+
+
+def _kind_of_search(err: BaseException) -> type[DeliveryError]:
+    """Return the kind of error for a search that failed: only what Slack refuses for good is not tried again."""
+    if isinstance(err, _TooManyMessages):
+        return DeliveryRefused
+    kind = kind_of(err)
+    if is_missing_scope(err):
+        return DeliveryRefused  # the bot may post without it
+    return kind if kind in (DeliveryRefused, ThreadGone) else DeliveryUnknown
+
+
+class _TooManyMessages(ValueError):
+    """The last page was not reached."""
+
+
 def _pages(call: Callable[..., Any], key: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
     """Yield the items of a paginated call.
 
     Raises:
-        ValueError: the last page was not reached.
+        _TooManyMessages: the last page was not reached.
     """
     cursor = ""
     for _ in range(PAGES):
@@ -298,7 +342,7 @@ def _pages(call: Callable[..., Any], key: str, **arguments: Any) -> Iterator[Map
             if answer.get("has_more"):
                 break
             return
-    raise ValueError(f"the last page of {key} was not reached")
+    raise _TooManyMessages(f"the last page of {key} was not reached")
 
 
 def _id_in(message: Mapping[str, Any]) -> str | None:

@@ -1,10 +1,12 @@
-"""Forward messages to other channels than Slack (mail, Teams, PagerDuty, …) through Apprise.
+"""Send messages to other channels than Slack (mail, Teams, PagerDuty, …) through Apprise.
 
 It is off unless the connection ``bellwether_apprise`` exists. Apprise is imported only then.
 """
 
 import logging
 import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.sdk import Connection
@@ -12,7 +14,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from include.perf.alerts.book import Delivery, Event
-from include.perf.model.errors import DeliveryError
+from include.perf.model.errors import DeliveryError, DeliveryRefused
 
 log = logging.getLogger(__name__)
 
@@ -22,40 +24,59 @@ SHORTEST_SECRET = 6
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,15})://")
 
 
-def forward_through_apprise(delivery: Delivery) -> None:
-    """Send a message to every address of the connection ``bellwether_apprise``.
+class AppriseChannels:
+    """Sends to the addresses of the connection ``bellwether_apprise``: its password, or ``urls`` in its extra.
 
-    The addresses are its password, or ``urls`` in its extra.
-
-    Raises:
-        DeliveryError: an address refused the message, which the others received, or the connection cannot be used.
+    The name of an address is its scheme, and its number among the addresses with that scheme: ``mailto:// 2``. It
+    stays the same when the secret in the address changes.
     """
-    addresses = _addresses()
-    if not addresses:
-        return
-    for address in addresses:
+
+    def names(self) -> Sequence[str]:
+        """Return the name of each address; none without the connection.
+
+        Raises:
+            DeliveryError: the connection has no address.
+        """
+        return tuple(_addresses())
+
+    def send(self, name: str, delivery: Delivery) -> None:
+        """Send a message to one address.
+
+        Raises:
+            DeliveryRefused: the address did not accept it, or the connection does not have it any more. Apprise does
+                not report whether a later attempt may work.
+            DeliveryError: the connection has no address.
+        """
+        address = _addresses().get(name)
+        if address is None:
+            raise DeliveryRefused(f"the connection {APPRISE_CONNECTION} has no address {name}: {delivery.message.text}")
         _hide(address)
-    failed = [_kind(address) for address in addresses if not _is_sent(address, delivery)]
-    if failed:
-        raise DeliveryError(
-            f"some addresses of the connection {APPRISE_CONNECTION} did not accept the message; check "
-            f"{', '.join(failed)}: {delivery.message.text}"
-        )
-    log.info("sent to %d addresses through Apprise: %s", len(addresses), delivery.message.text)
+        if not _is_sent(address, delivery):
+            raise DeliveryRefused(
+                f"{name} did not accept the message; check this address in the connection {APPRISE_CONNECTION}: "
+                f"{delivery.message.text}"
+            )
+        log.info("sent to %s through Apprise: %s", name, delivery.message.text)
 
 
-def _addresses() -> tuple[str, ...]:
+def _addresses() -> Mapping[str, str]:
+    """Return the addresses by name."""
     try:
         connection = Connection.get(APPRISE_CONNECTION)
     except AirflowNotFoundException:
-        return ()
+        return {}
     urls: Any = connection.extra_dejson.get("urls") or (connection.password or "").split()
     if not isinstance(urls, list) or not urls or not all(isinstance(url, str) and url.strip() for url in urls):
         raise DeliveryError(
             f"the connection {APPRISE_CONNECTION} has no address; set its password to an Apprise address, or its extra "
             'to {"urls": […]}'
         )
-    return tuple(url.strip() for url in urls)
+    addresses, counts = {}, Counter[str]()
+    for address in map(str.strip, urls):
+        kind = _kind(address)
+        counts[kind] += 1
+        addresses[kind if counts[kind] == 1 else f"{kind} {counts[kind]}"] = address
+    return addresses
 
 
 def _hide(address: str) -> None:

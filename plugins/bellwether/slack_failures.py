@@ -22,7 +22,7 @@ from slack_sdk.http_retry.response import HttpResponse
 from slack_sdk.http_retry.state import RetryState
 from slack_sdk.web import SlackResponse
 
-from include.perf.model.errors import DeliveryError, DeliveryUnknown
+from include.perf.model.errors import DeliveryError, DeliveryRefused, DeliveryUnknown, ThreadGone
 
 FAILURES = (SlackClientError, HTTPException, OSError, ValueError, LookupError)
 """What a call raises: refusals by Slack, network errors, and answers that cannot be decoded."""
@@ -36,6 +36,39 @@ _UNREACHED = {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.E
 _CODE = re.compile(r"[a-z0-9_.]{1,80}\Z")
 # "It's possible some aspect of the operation succeeded": https://docs.slack.dev/reference/methods/chat.postMessage
 _UNSURE_CODES = {"fatal_error", "internal_error", "service_unavailable"}
+
+_OF_THE_CONNECTION = {
+    "access_denied",
+    "accesslimited",
+    "account_inactive",
+    "ekm_access_denied",
+    "enterprise_is_restricted",
+    "invalid_auth",
+    "invalid_token",
+    "missing_scope",
+    "no_active_hooks",
+    "no_permission",
+    "no_service",
+    "no_service_id",
+    "no_team",
+    "not_allowed_token_type",
+    "not_authed",
+    "org_login_required",
+    "rate_limited",
+    "ratelimited",
+    "request_timeout",
+    "rollup_error",
+    "team_access_not_granted",
+    "team_added_to_org",
+    "team_disabled",
+    "token_expired",
+    "token_revoked",
+    "two_factor_setup_required",
+}
+"""Refusals of every message alike, until somebody corrects the connection or Slack recovers: nothing is given up."""
+
+_THREAD_GONE = {"cannot_reply_to_message", "invalid_thread_ts", "message_not_found", "thread_not_found"}
+"""Refusals because the message to reply to, or to change, does not exist any more."""
 
 # in the order in which they are tried: InvalidURL is an HTTPException, too
 _CLIENT_ERRORS = {
@@ -133,8 +166,19 @@ def undelivered(err: BaseException, *, text: str, connection: str) -> DeliveryEr
         connection: id of the Airflow connection.
     """
     if _is_refused(err):
-        return _refused(cause(err), remedy(err, connection), text)
+        return _refused(cause(err), remedy(err, connection), text, kind=kind_of(err))
     return _unconfirmed(cause(err), text)
+
+
+def kind_of(err: BaseException) -> type[DeliveryError]:
+    """Return the kind of error for a call that had no effect."""
+    return _kind_of_code(_code(err))
+
+
+def _kind_of_code(code: str | None) -> type[DeliveryError]:
+    if code is None or code in _OF_THE_CONNECTION or code in _UNSURE_CODES:
+        return DeliveryError
+    return ThreadGone if code in _THREAD_GONE else DeliveryRefused
 
 
 def refused_hook(status: int, body: str, *, text: str, connection: str) -> DeliveryError:
@@ -143,12 +187,12 @@ def refused_hook(status: int, body: str, *, text: str, connection: str) -> Deliv
     why = f"error {code}" if code else f"HTTP status {status}"
     if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         advice = _REMEDIES.get(code, _UNKNOWN) if code else _PROXY
-        return _refused(why, advice.format(connection=connection), text)
+        return _refused(why, advice.format(connection=connection), text, kind=_kind_of_code(code))
     return _unconfirmed(why, text)
 
 
-def _refused(why: str, advice: str, text: str) -> DeliveryError:
-    return DeliveryError(f"Slack did not accept the message ({why}); {advice}: {text}")
+def _refused(why: str, advice: str, text: str, *, kind: type[DeliveryError]) -> DeliveryError:
+    return kind(f"Slack did not accept the message ({why}); {advice}: {text}")
 
 
 def _unconfirmed(why: str, text: str) -> DeliveryUnknown:
@@ -221,9 +265,9 @@ def remedy(err: BaseException, connection: str) -> str:
     return advice.format(connection=connection)
 
 
-def is_passing(err: BaseException) -> bool:
-    """Whether a failure is temporary; every failure is, except for a refusal with an error code."""
-    return _code(err) in (None, "ratelimited", *_UNSURE_CODES)
+def is_missing_scope(err: BaseException) -> bool:
+    """Whether the token lacks the permission for this call."""
+    return _code(err) == MISSING_SCOPE
 
 
 def source(err: BaseException) -> BaseException | None:

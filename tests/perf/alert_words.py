@@ -3,13 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from include.perf.alerts.book import Event, Links, Message, Problem
+from include.perf.alerts.book import Delivery, DeliveryPart, Event, Links, Message, Problem
 from include.perf.runs.record import RunRecord
 
 
 def message(text: str) -> Message:
     """Return a message with this text."""
     return Message(text=text, plain="", blocks=[])
+
+
+def of_part(part: DeliveryPart, outbox: Sequence[Delivery]) -> list[Delivery]:
+    """Return the outbox entries of a part."""
+    return [entry for entry in outbox if entry.part is part]
 
 
 def names(records: Sequence[RunRecord]) -> str:

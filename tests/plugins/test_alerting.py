@@ -9,7 +9,8 @@ import pytest
 from bellwether import alerting
 
 from include.perf.adapters.wiring.storage import Storage
-from include.perf.alerts import delivery
+from include.perf.alerts import sending
+from include.perf.alerts.book import DeliveryPart, DeliveryState
 from include.perf.model.errors import DeliveryError
 from include.perf.model.json_files import to_json
 from include.perf.runs.record import RunRecord, Verdict
@@ -151,11 +152,11 @@ def test_undelivered_messages_arrive_once_with_the_next_run(
     bot: StandIn, nights: Nights, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The task fails; a message that Slack accepted is not sent again."""
-    monkeypatch.setattr(delivery, "SETTLES", timedelta(0))
+    monkeypatch.setattr(sending, "SETTLES_S", 0.0)
     bot.fail(**fault)
-    with pytest.raises(DeliveryError, match=r"Undelivered messages are kept and sent with the next run$"):
+    with pytest.raises(DeliveryError, match=r"What was not delivered is kept; .* shows it$"):
         alert(nights.night(record_of(Verdict.REGRESSION)))
-    assert len(Storage().alerts().read().outbox) == 1
+    assert [entry.part for entry in Storage().alerts().read().outbox] == [DeliveryPart.MESSAGE, DeliveryPart.CHARTS]
     bot.http.delete("/_standin/fault").raise_for_status()
     alert(nights.night(record_of(Verdict.PASS)))
     firsts = [message for message in bot.messages() if message.get("thread_ts") in (None, message["ts"])]
@@ -177,7 +178,8 @@ def test_without_slack_messages_are_kept(nights: Nights) -> None:
     alert(nights.night(record_of(Verdict.PASS)))
     with pytest.raises(DeliveryError, match="slack_api_default"):
         alert(nights.night(record_of(Verdict.REGRESSION)))
-    assert [entry.message.text for entry in Storage().alerts().read().outbox] == [FIRST_LINE]
+    pending = [entry for entry in Storage().alerts().read().outbox if entry.part is DeliveryPart.MESSAGE]
+    assert [(entry.message.text, entry.state) for entry in pending] == [(FIRST_LINE, DeliveryState.PENDING)]
 
 
 def test_a_dag_run_without_any_result(bot: StandIn) -> None:

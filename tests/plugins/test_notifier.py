@@ -18,8 +18,8 @@ from bellwether.notifier import SlackBot, SlackWebhook, messenger
 from slack_sdk.http_retry.builtin_interval_calculators import BackoffRetryIntervalCalculator
 
 from include.perf.alerts.book import Delivery, Event, Message, Posted
-from include.perf.alerts.delivery import Messenger
-from include.perf.model.errors import DeliveryError, DeliveryUnknown
+from include.perf.alerts.channels import Messenger
+from include.perf.model.errors import DeliveryError, DeliveryRefused, DeliveryUnknown, ThreadGone
 from tests.plugins.conftest import TOKEN, WEBHOOK_SECRET, StandIn
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "charts"
@@ -27,6 +27,7 @@ CHARTS = (GOLDEN / "regression_comparison.png", GOLDEN / "regression_latency.png
 TEXT = "orders is slower under market_open: p95 42.1 → 61.2 ms"
 METADATA = {"event_type": "bellwether_alert", "event_payload": {"id": "d1"}}
 POST = "chat.postMessage"
+UNKNOWN_REMEDY = "see https://docs.slack.dev for the meaning of this error"
 LOST_ANSWERS = ("http_500", "http_503", "timeout", "reset", "html")
 
 
@@ -178,26 +179,52 @@ def test_a_persistent_rate_limit_is_a_failure(
     assert bot.calls() == [POST] * tries
 
 
+TOKEN_REMEDY = "correct the bot token (xoxb-…) in the connection slack_api_default"
+INVITE = "invite the bot to the channel (/invite in Slack), or correct the channel in services.yaml"
+
+
 @pytest.mark.parametrize(
-    ("code", "remedy"),
+    ("code", "remedy", "kind"),
     [
-        ("invalid_auth", "correct the bot token (xoxb-…) in the connection slack_api_default"),
-        (
-            "channel_not_found",
-            "invite the bot to the channel (/invite in Slack), or correct the channel in services.yaml",
-        ),
-        ("not_in_channel", "invite the bot to the channel (/invite in Slack), or correct the channel in services.yaml"),
-        ("thread_not_found", "the thread was deleted; no reply is possible"),
-        ("strange_error", "see https://docs.slack.dev for the meaning of this error"),
+        ("invalid_auth", TOKEN_REMEDY, DeliveryError),  # of every message: nothing is given up
+        ("token_revoked", TOKEN_REMEDY, DeliveryError),
+        ("channel_not_found", INVITE, DeliveryRefused),
+        ("not_in_channel", INVITE, DeliveryRefused),
+        ("invalid_blocks", UNKNOWN_REMEDY, DeliveryRefused),
+        ("msg_too_long", UNKNOWN_REMEDY, DeliveryRefused),
+        ("strange_error", UNKNOWN_REMEDY, DeliveryRefused),
+        ("thread_not_found", "the thread was deleted; no reply is possible", ThreadGone),
     ],
 )
-def test_a_refusal_has_slacks_error_code_and_a_remedy(bot: StandIn, delivery: Delivery, code: str, remedy: str) -> None:
-    """The message did not arrive and is not retried."""
+def test_a_refusal_has_slacks_error_code_and_a_remedy(
+    bot: StandIn, delivery: Delivery, code: str, remedy: str, kind: type[DeliveryError]
+) -> None:
+    """The message did not arrive and is not retried; its kind is that of what has to change."""
     bot.fail(kind="slack_error", error=code, times=100)
     err = failed(post, SlackBot(), delivery)
-    assert type(err) is DeliveryError
+    assert type(err) is kind
     assert str(err) == f"Slack did not accept the message (error {code}); {remedy}: {TEXT}"
     assert bot.calls() == [POST]
+
+
+@pytest.mark.parametrize("code", ["invalid_auth", "missing_scope"])
+def test_a_token_that_slack_does_not_accept_sends_nothing(bot: StandIn, code: str) -> None:
+    """It is known before a message is sent, so that no message is in doubt."""
+    bot.fail(kind="slack_error", error=code, times=100, methods=["auth.test"])
+    err = failed(SlackBot().moment)
+    assert type(err) is DeliveryError
+    assert str(err).startswith(f"Slack cannot be used (error {code}")
+
+
+def test_a_reply_to_a_deleted_message_says_so(bot: StandIn, delivery: Delivery) -> None:
+    """The stand-in answers as Slack does: nothing is posted, by no method."""
+    way = SlackBot()
+    thread = post(way, delivery)
+    bot.http.delete("/_standin/messages").raise_for_status()
+    assert type(failed(post, way, replace(delivery, id="d2"), thread)) is ThreadGone
+    assert type(failed(way.find, replace(delivery, id="d2"), thread=thread)) is ThreadGone
+    assert type(failed(way.replace, thread, message("over"))) is ThreadGone
+    assert bot.texts() == []
 
 
 def test_a_missing_scope_is_named(bot: StandIn, delivery: Delivery) -> None:
@@ -277,13 +304,20 @@ def test_a_message_is_found_behind_many_later_ones(bot: StandIn, delivery: Deliv
     assert bot.calls()[-2:] == ["conversations.history"] * 2
 
 
-@pytest.mark.parametrize(("age_s", "is_found"), [(0, True), (50, True), (70, False)])
-def test_slacks_clock_may_be_a_minute_behind(bot: StandIn, delivery: Delivery, age_s: int, is_found: bool) -> None:
-    """A message is at most as old as its outbox entry, except for clock differences."""
+@pytest.mark.parametrize("our_clock", [timedelta(days=1), timedelta(days=-1), timedelta(0)])
+def test_only_slacks_clock_bounds_a_look_up(bot: StandIn, delivery: Delivery, our_clock: timedelta) -> None:
+    """Ours may be wrong by a day. Messages from more than a minute before the first attempt are left out."""
     way = SlackBot()
-    post(way, delivery)
-    later = replace(delivery, created_at=delivery.created_at + timedelta(seconds=age_s))
-    assert (way.find(later, thread=None) is not None) == is_found
+    since = way.moment()
+    assert since is not None
+    assert way.moment() == since
+    assert bot.calls() == ["auth.test"]
+    wanted = replace(delivery, created_at=delivery.created_at + our_clock, since=since)
+    posted = post(way, wanted)
+    assert way.find(wanted, thread=None) == posted
+    assert way.find(replace(wanted, since=None), thread=None) == posted
+    assert way.find(replace(wanted, since=f"{float(posted.ts) + 1:.6f}"), thread=None) is None
+    assert abs(float(posted.ts) - 60 - float(since)) < 30
 
 
 def test_a_reply_is_looked_up_in_its_thread(bot: StandIn, delivery: Delivery) -> None:
@@ -314,7 +348,7 @@ def test_a_failed_look_up_is_an_error(bot: StandIn, delivery: Delivery, fault: d
     post(way, delivery)
     bot.fail(**fault, times=100, methods=[method])
     err = failed(way.find, delivery, thread=None)
-    assert type(err) is (DeliveryError if fault.get("error") else DeliveryUnknown)  # permanent, or temporary
+    assert type(err) is (DeliveryRefused if fault.get("error") else DeliveryUnknown)  # permanent, or temporary
     assert str(err).startswith("the message may have arrived, but Slack cannot be searched for it (")
     if fault.get("error"):
         scope = "channels:read" if method == "conversations.list" else "channels:history"
@@ -466,32 +500,41 @@ def test_a_lost_answer_of_a_webhook_never_causes_a_second_message(
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "tries"),
+    ("fault", "error", "tries", "kind"),
     [
         (
             {"kind": "slack_error", "error": "no_service"},
             "(error no_service); the webhook was removed; create a new one and set it in the connection slack_default",
             1,
+            DeliveryError,
         ),
         (
             {"kind": "slack_error", "error": "invalid_token"},
             "(error invalid_token); correct the webhook's address in the connection slack_default",
             1,
+            DeliveryError,
         ),
         (
             {"kind": "ratelimited", "retry_after_s": 0},
             "(error rate_limited); no action needed: it is delivered later",
             3,
+            DeliveryError,
+        ),
+        (
+            {"kind": "slack_error", "error": "channel_is_archived"},
+            "(error channel_is_archived); unarchive the channel, or set another one in services.yaml",
+            1,
+            DeliveryRefused,
         ),
     ],
 )
 def test_a_webhook_that_refuses(
-    webhook: StandIn, delivery: Delivery, fault: dict[str, Any], error: str, tries: int
+    webhook: StandIn, delivery: Delivery, fault: dict[str, Any], error: str, tries: int, kind: type[DeliveryError]
 ) -> None:
     """The message did not arrive."""
     webhook.fail(**fault, times=100)
     err = failed(SlackWebhook().post, delivery, thread=None, broadcast=False)
-    assert type(err) is DeliveryError
+    assert type(err) is kind
     assert str(err) == f"Slack did not accept the message {error}: {TEXT}"
     assert webhook.calls() == ["webhook"] * tries
 

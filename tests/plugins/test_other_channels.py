@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bellwether.other_channels import forward_through_apprise
+from bellwether.other_channels import AppriseChannels
 
 from include.perf.alerts.book import Delivery, Event, Message
-from include.perf.model.errors import DeliveryError
+from include.perf.model.errors import DeliveryError, DeliveryRefused
 
 ROOT = Path(__file__).parents[2]
 SECRET = "SECRET0123456789"
@@ -71,11 +71,18 @@ def delivery(event: Event = Event.OPENED, plain: str = "the rest") -> Delivery:
     return Delivery(id="d1", event=event, channel="#performance", message=message, created_at=datetime.now(UTC))
 
 
+def forward(event: Event = Event.OPENED, plain: str = "the rest") -> None:
+    """Send a message to every address."""
+    channels = AppriseChannels()
+    for name in channels.names():
+        channels.send(name, delivery(event, plain))
+
+
 def refused(caplog: pytest.LogCaptureFixture) -> str:
     """Forward a message that must fail; neither the printed error nor the log holds the secret."""
     caplog.set_level(logging.DEBUG, logger="apprise")
     with pytest.raises(DeliveryError) as caught:
-        forward_through_apprise(delivery())
+        forward()
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert SECRET not in "".join(record.getMessage() for record in caplog.records if record.name == "apprise")
     return str(caught.value)
@@ -85,10 +92,8 @@ def test_without_a_connection_nothing_is_sent_and_nothing_imported() -> None:
     """Apprise costs time and memory, and few need it."""
     code = (
         "import tests.airflow_home, sys\n"
-        "from tests.plugins.test_other_channels import delivery\n"
-        "from bellwether.other_channels import forward_through_apprise\n"
-        "forward_through_apprise(delivery())\n"
-        "print('apprise' in sys.modules)"
+        "from bellwether.other_channels import AppriseChannels\n"
+        "print(AppriseChannels().names(), 'apprise' in sys.modules)"
     )
     found = subprocess.run(
         [sys.executable, "-c", code],
@@ -98,7 +103,7 @@ def test_without_a_connection_nothing_is_sent_and_nothing_imported() -> None:
         text=True,
         check=True,
     )
-    assert found.stdout.splitlines()[-1] == "False"
+    assert found.stdout.splitlines()[-1] == "() False"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +118,7 @@ def test_without_a_connection_nothing_is_sent_and_nothing_imported() -> None:
 def test_a_message_arrives(place: Place, monkeypatch: pytest.MonkeyPatch, event: Event, kind: str) -> None:
     """Its first line is the title, and its type fits the event."""
     connect(monkeypatch, password=place.address)
-    forward_through_apprise(delivery(event))
+    forward(event)
     (only,) = place.received
     assert (only["title"], only["message"], only["type"]) == ("orders is slower", "the rest", kind)
 
@@ -121,29 +126,46 @@ def test_a_message_arrives(place: Place, monkeypatch: pytest.MonkeyPatch, event:
 def test_a_message_of_one_line_arrives(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Most channels need a body."""
     connect(monkeypatch, password=place.address)
-    forward_through_apprise(delivery(plain=""))
+    forward(plain="")
     assert place.received[0]["message"] == "orders is slower"
 
 
 def test_several_addresses_get_the_message(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Given as a list in the extra, or separated by spaces in the password."""
     connect(monkeypatch, extra={"urls": [place.address, place.address]})
-    forward_through_apprise(delivery())
+    forward()
     connect(monkeypatch, password=f"{place.address} {place.address}\n")
-    forward_through_apprise(delivery())
+    forward()
     assert len(place.received) == 4
 
 
-def test_a_failing_address_does_not_affect_the_others(
+def test_addresses_have_names_without_secrets(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The error shows only the scheme of the failing address."""
-    connect(monkeypatch, extra={"urls": [f"nonsense://{SECRET}", place.address]})
+    """The scheme, and a number if there are several; each is sent to by itself."""
+    connect(monkeypatch, extra={"urls": [f"nonsense://{SECRET}", place.address, place.address, SECRET]})
+    assert AppriseChannels().names() == ("nonsense://", "json://", "json:// 2", "an address without a scheme")
     assert refused(caplog) == (
-        "some addresses of the connection bellwether_apprise did not accept the message; check nonsense://: "
+        "nonsense:// did not accept the message; check this address in the connection bellwether_apprise: "
         "orders is slower"
     )
+    AppriseChannels().send("json:// 2", delivery())
     assert len(place.received) == 1
+
+
+def test_an_address_that_is_not_there_any_more(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was removed from the connection while a message was pending."""
+    for connection in ({"password": place.address}, None):
+        monkeypatch.delenv("AIRFLOW_CONN_BELLWETHER_APPRISE", raising=False)
+        if connection:
+            connect(monkeypatch, **connection)
+        with pytest.raises(
+            DeliveryRefused, match=r"^the connection bellwether_apprise has no address mailto://: orders is slower$"
+        ):
+            AppriseChannels().send("mailto://", delivery())
+    assert place.received == []
 
 
 @pytest.mark.parametrize("status", [500, 404])
@@ -153,7 +175,7 @@ def test_an_address_that_refuses(
     """There is no retry."""
     place.status = status
     connect(monkeypatch, password=place.address)
-    assert "did not accept the message; check json://: " in refused(caplog)
+    assert "json:// did not accept the message; check this address in " in refused(caplog)
     assert len(place.received) == 1
 
 
@@ -180,5 +202,5 @@ def test_an_address_is_kept_out_of_every_log(place: Place, monkeypatch: pytest.M
     masked: list[str] = []
     monkeypatch.setattr("bellwether.other_channels.mask_secret", masked.append)
     connect(monkeypatch, password=place.address)
-    forward_through_apprise(delivery())
+    forward()
     assert {place.address, SECRET} <= set(masked)

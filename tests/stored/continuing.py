@@ -167,6 +167,10 @@ class Channel:
         self.replaced: list[tuple[str, str]] = []
         self.attached: list[tuple[str, int]] = []
 
+    def moment(self) -> str | None:
+        """Return no time."""
+        return None
+
     def post(self, delivery: Delivery, *, thread: Posted | None, broadcast: bool) -> Posted | None:
         """Take a message, or fail once."""
         faults = self.faults.get(delivery.event)

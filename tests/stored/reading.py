@@ -5,7 +5,7 @@ Values only: sentences may be put otherwise, numbers and verdicts may not.
 
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
@@ -21,8 +21,9 @@ from include.perf.adapters.files.rules_folder import RulesFolder
 from include.perf.adapters.files.sqlite_index import SqliteIndex
 from include.perf.adapters.s3.leases import Leases
 from include.perf.adapters.s3.shared_state import LatestLoads, LoadLeases
-from include.perf.alerts.book import Delivery
+from include.perf.alerts.book import Delivery, DeliveryPart
 from include.perf.alerts.delivery import OutboxSender
+from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.baselines.entry import Approval, Baseline
 from include.perf.baselines.history import read_nights
 from include.perf.baselines.promotion import promote, review_all
@@ -41,6 +42,7 @@ from include.perf.runs.figures import LoadFigures
 from include.perf.runs.record import RunRecord, Shift
 from include.perf.runs.run_index import RunEntry
 from include.perf.runs.stage_files import StageFiles
+from tests.fakes.messengers import FakeOthers
 from tests.stored.continuing import AFTERWARDS, Channel, House
 
 IN_FLIGHT = {
@@ -158,7 +160,7 @@ def alerts(root: Path) -> Any:
     return {
         "problems": {problem.id: kept(problem) | {"worst": problem.worst} for problem in book.problems},
         "silences": [kept(silence) for silence in book.silences],
-        "outbox": [_delivery(delivery) for delivery in book.outbox],
+        "outbox": _outbox(book.outbox),
         "told": book.processed_runs,
         "watched_since": book.watched_since,
     }
@@ -168,12 +170,23 @@ def delivered(root: Path) -> Any:
     """What is sent when all that waits is delivered twice."""
     channel = Channel(*(root / UNSURE_ARRIVED).read_text(encoding="ascii").split())
     book = AlertFile(root / "alerts" / "alerts.json")
-    deliverer = OutboxSender(store=book, messenger=channel, runs=_results(root), clock=lambda: AFTERWARDS)
-    waiting = len(book.read().outbox)
+    waited: list[float] = []
+    deliverer = OutboxSender(
+        store=book,
+        messenger=channel,
+        others=FakeOthers(),
+        runs=_results(root),
+        report=SlackPipelineWords().undeliverable,
+        ops_channel="#ops",
+        clock=lambda: AFTERWARDS,
+        wait=waited.append,
+        timer=lambda: sum(waited),
+    )
+    waiting = len(_outbox(book.read().outbox))
     problems = [*deliverer.deliver(), *deliverer.deliver()]
     return {
         "waiting": waiting,
-        "posted": channel.posted,
+        "posted": sorted(channel.posted),
         "replaced": [ts for ts, _ in channel.replaced],
         "attached": channel.attached,
         "problems": problems,
@@ -415,20 +428,30 @@ def _baseline(entry: Baseline) -> Any:
     )
 
 
-def _delivery(delivery: Delivery) -> Any:
+def _outbox(entries: Sequence[Delivery]) -> Any:
+    """The parts of each message as version 1 named them: it had one entry for all of them."""
+    messages: dict[str, list[Delivery]] = {}
+    for entry in entries:
+        messages.setdefault(entry.id.partition("-")[0], []).append(entry)
+    return [_message(entry_id, {part.part: part for part in parts}) for entry_id, parts in messages.items()]
+
+
+def _message(entry_id: str, parts: Mapping[DeliveryPart, Delivery]) -> Any:
+    first = next(iter(parts.values()))
+    charts = parts[DeliveryPart.CHARTS].charts if DeliveryPart.CHARTS in parts else ()
+    worded = [part.message for part in parts.values() if part.part is not DeliveryPart.MARK]
     return plain(
         {
-            "id": delivery.id,
-            "event": delivery.event,
-            "channel": delivery.channel,
-            "problem_id": delivery.problem_id,
-            "charts": [[_name(chart.uri), chart.name] for chart in delivery.charts],
-            "posted": kept(delivery.posted) if delivery.posted else None,
-            "is_unsure": delivery.is_unconfirmed,
-            "at": [delivery.created_at, delivery.sent_at],
-            "attempts": delivery.attempts,
-            "has_mark": delivery.mark is not None,
-            "message": [len(delivery.message.text), len(delivery.message.plain), len(delivery.message.blocks)],
+            "id": entry_id,
+            "event": first.event,
+            "channel": first.channel,
+            "problem_id": first.problem_id,
+            "charts": [[_name(chart.uri), chart.name] for chart in charts],
+            "has_arrived": DeliveryPart.MESSAGE not in parts,
+            "is_unsure": DeliveryPart.MESSAGE in parts and parts[DeliveryPart.MESSAGE].is_in_doubt,
+            "at": first.created_at,
+            "has_mark": DeliveryPart.MARK in parts,
+            "message": [[len(text.text), len(text.plain), len(text.blocks)] for text in worded[:1]],
         }
     )
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Message, Problem, ProblemKind, Silence
+from include.perf.alerts.book import AlertBook, Chart, Event, Message, Problem, ProblemKind, Silence
+from include.perf.alerts.outbox import parts_of
 from include.perf.model.cell import CellName
 
 KEPT = timedelta(days=90)
@@ -65,18 +66,16 @@ class AlertWriter:
         charts: tuple[Chart, ...] = (),
         mark: Message | None = None,
     ) -> None:
-        """Put a message into the outbox."""
-        self.book.outbox.append(
-            Delivery(
-                id=secrets.token_hex(8),
-                event=event,
-                channel=channel,
-                message=message,
-                created_at=self.now,
-                problem_id=problem_id,
-                charts=charts,
-                mark=mark,
-            )
+        """Put a message into the outbox: one entry for each place."""
+        self.book.outbox += parts_of(
+            secrets.token_hex(8),
+            event,
+            message,
+            channel=channel,
+            now=self.now,
+            problem_id=problem_id,
+            charts=charts,
+            mark=mark,
         )
 
     def silence(self, silence: Silence, acknowledged: Message) -> None:

@@ -1,17 +1,30 @@
-"""The stored state of alerting: problems, silences, and the outbox of messages that are still to be delivered."""
+"""The stored state of alerting: problems, silences, and the outbox of what is still to be delivered."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from include.perf.model.bounds import Count, Moment
 from include.perf.model.cell import CellName
 from include.perf.runs.record import Severity
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Version 1 had one outbox entry for a message with its charts and its mark."""
+
+
+def _number(value: float) -> float:
+    if math.isnan(value):
+        raise ValueError("must be a number")
+    return value
+
+
+Size = Annotated[float, AfterValidator(_number)]
+"""A change or a value; infinite for a change from zero."""
 
 
 class ProblemKind(StrEnum):
@@ -37,6 +50,7 @@ class Event(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     LIMITS_CHANGED = "limits changed"
     CATALOGUE = "catalogue"
+    UNDELIVERABLE = "undeliverable"
 
     @property
     def is_page(self) -> bool:
@@ -82,15 +96,15 @@ class Problem:
     channel: str
     cells: tuple[CellName, ...]
     title: str
-    opened_at: datetime
-    last_seen_at: datetime
+    opened_at: Moment
+    last_seen_at: Moment
     severity: Severity
-    worst: Mapping[str, float] = field(default_factory=dict)
-    levels: Mapping[str, float] = field(default_factory=dict)
-    values: Mapping[str, float] = field(default_factory=dict)
-    nights: int = 1
+    worst: Mapping[str, Size] = field(default_factory=dict)
+    levels: Mapping[str, Size] = field(default_factory=dict)
+    values: Mapping[str, Size] = field(default_factory=dict)
+    nights: Count = 1
     posted: Posted | None = None
-    closed_at: datetime | None = None
+    closed_at: Moment | None = None
 
     @property
     def is_open(self) -> bool:
@@ -109,8 +123,8 @@ class Silence:
     id: str
     by: str
     reason: str
-    created_at: datetime
-    until: datetime
+    created_at: Moment
+    until: Moment
     service: str | None = None
     scenario: str | None = None
     metric: str | None = None
@@ -163,33 +177,99 @@ class Chart:
     name: str
 
 
+class DeliveryPart(StrEnum):
+    """What an outbox entry delivers. Each part is delivered by itself, with attempts of its own."""
+
+    MESSAGE = "message"
+    """To Slack."""
+    CHARTS = "charts"
+    """To the thread in Slack."""
+    MARK = "mark"
+    """Replaces the first message of the thread in Slack."""
+    OTHERS = "other channels"
+    """To every other channel; becomes one entry for each of them once their addresses are known."""
+    FORWARD = "other channel"
+    """To one other channel."""
+
+    @property
+    def is_for_slack(self) -> bool:
+        """Whether the part goes to Slack."""
+        return self in (DeliveryPart.MESSAGE, DeliveryPart.CHARTS, DeliveryPart.MARK)
+
+
+class DeliveryState(StrEnum):
+    """How far a delivery is. A delivered entry is removed from the outbox."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    """Stored before the entry is sent: after a crash it is known that it may have arrived."""
+    UNKNOWN = "unknown"
+    """It was sent, and whether it arrived is not known."""
+    SET_ASIDE = "set aside"
+    """It is not sent again unless a person asks for it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """An outbox entry: a message that is still to be delivered.
+    """An outbox entry: one delivery to one place.
 
     Attributes:
-        id: sent along with the message, so that an unconfirmed message can be looked up in the channel.
+        id: sent along with a message to Slack, so that it can be looked up in the channel.
+        channel: the channel in Slack.
+        message: what is sent; of charts only the description, of a mark the replacement.
         problem_id: the problem whose thread the message starts or continues; ``None`` for a message without a thread.
-        charts: for the thread.
-        posted: place of the message once it arrived; its charts or the mark on the first message are still pending.
-        is_unconfirmed: the message was sent, but its arrival is not confirmed.
-        sent_at: time of the last attempt.
-        attempts: number of failed attempts.
-        mark: replaces the first message of the thread once the problem has ended.
+        address: the name of the other channel, without its secret; empty for Slack.
+        sender: the process that is sending it.
+        thread: the message that it was sent as a reply to.
+        since: Slack's own time before the message was sent first.
+        attempts: how often it was sent.
+        refusals: how often it was refused, or sent without arriving.
+        reason: why the last attempt failed.
+        is_reported: whether people know that it was set aside.
     """
 
     id: str
     event: Event
     channel: str
     message: Message
-    created_at: datetime
+    created_at: Moment
+    part: DeliveryPart = DeliveryPart.MESSAGE
     problem_id: str | None = None
     charts: tuple[Chart, ...] = ()
-    posted: Posted | None = None
-    is_unconfirmed: Annotated[bool, Field(alias="is_unsure")] = False
-    sent_at: datetime | None = None
-    attempts: int = 0
-    mark: Message | None = None
+    address: str = ""
+    state: DeliveryState = DeliveryState.PENDING
+    sender: str = ""
+    thread: Posted | None = None
+    since: str | None = None
+    attempts: Count = 0
+    refusals: Count = 0
+    reason: str = ""
+    is_reported: bool = False
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether it was sent and may have arrived."""
+        return self.state in (DeliveryState.SENDING, DeliveryState.UNKNOWN)
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Whether it is not sent again unless a person asks for it."""
+        return self.state is DeliveryState.SET_ASIDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableEntry:
+    """An entry of the stored book that cannot be used. It is left out, and written back as it is.
+
+    Attributes:
+        section: ``problems``, ``silences`` or ``outbox``.
+        content: the entry as JSON.
+        reason: why it cannot be used.
+    """
+
+    section: str
+    content: Any
+    reason: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -201,19 +281,27 @@ class AlertBook:
         processed_runs: ids of the runs that were processed, oldest first; stored under its former name.
         watched_since: when the check for overdue scenarios ran first.
         catalogue_reported: a digest of the problems of the catalogue that were reported last; empty for none.
+        unreadable: entries that cannot be used.
+        unreadable_reported: a digest of the unreadable entries that were reported last; empty for none.
     """
 
     problems: list[Problem] = field(default_factory=list)
     silences: list[Silence] = field(default_factory=list)
     outbox: list[Delivery] = field(default_factory=list)
     processed_runs: Annotated[list[str], Field(alias="told")] = field(default_factory=list)
-    watched_since: datetime | None = None
+    watched_since: Moment | None = None
     catalogue_reported: str = ""
+    unreadable: list[UnreadableEntry] = field(default_factory=list)
+    unreadable_reported: str = ""
     schema_version: int = SCHEMA_VERSION
 
     def problem(self, problem_id: str | None) -> Problem | None:
         """Return a problem by its id."""
         return next((problem for problem in self.problems if problem.id == problem_id), None)
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """Return an outbox entry by its id."""
+        return next((entry for entry in self.outbox if entry.id == delivery_id), None)
 
     def renew(self, delivery: Delivery) -> None:
         """Replace the outbox entry with the same id."""

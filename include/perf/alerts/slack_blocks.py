@@ -13,6 +13,7 @@ documented; it is where the API was observed to refuse messages with ``msg_block
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from include.perf.alerts.book import Links, Message
@@ -249,6 +250,18 @@ def resolved(outcome: str, title: str) -> Message:
     first, _, rest = title.partition(" ")
     is_code = len(first) > 2 and first.startswith(":") and first.endswith(":")
     return reply(f"{outcome}: {plain(rest if is_code else title)}", icon=RESOLVED)
+
+
+def titled(message: Message, title: str) -> Message:
+    """Return a reply with the title of its problem, for a place where it is not in the thread of the problem."""
+    text = fit([f"{message.text} ({title})"], MAX_HEADER)
+    above = context([escape(title)])
+    return replace(
+        message,
+        text=text,
+        plain="\n".join(filter(None, (title, message.plain))),
+        blocks=[*([above] if above else []), *message.blocks],
+    )
 
 
 def _first_line(line: str, icon: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind
+from include.perf.alerts.book import Delivery, Event, Links, Message, Problem, ProblemKind, UnreadableEntry
 from include.perf.alerts.slack_blocks import NO_LINKS, RESOLVED, escape, fit, notice, plain, reply, resolved
 from include.perf.model.text import counted, span, utc_time
 from include.perf.runs.record import RunRecord
@@ -82,11 +82,30 @@ class SlackPipelineWords:
         """Return the message about a catalogue whose problems are all corrected."""
         return notice("the catalogue has no problems any more", [], NO_LINKS, icon=RESOLVED)
 
+    def undeliverable(self, entries: Sequence[Delivery], unreadable: Sequence[UnreadableEntry]) -> Message:
+        """Return the message about deliveries that were set aside, and about entries of the alert book that are odd."""
+        parts = [counted(len(entries), "message")] if entries else []
+        if unreadable:
+            parts.append(f"{counted(len(unreadable), 'item')} of the alert book that cannot be read")
+        deliveries = [_undelivered(entry) for entry in entries[:MAX_CHANGES]]
+        odd = [f"• {entry.section}: {escape(entry.reason, 300)}" for entry in unreadable[:MAX_CHANGES]]
+        rest = len(entries) + len(unreadable) - len(deliveries) - len(odd)
+        more = [f"… and {rest} more"] if rest else []
+        advice = "See `python -m include.perf alerts list`; then `alerts retry` or `alerts drop`."
+        line = f"set aside, and not sent again: {' and '.join(parts)}"
+        return notice(line, [*deliveries, *odd, *more, advice], NO_LINKS, icon=PIPELINE)
+
     def mark(self, problem: Problem, event: Event) -> Message:
         """Return the replacement for the first message of a closed problem."""
         if problem.kind is ProblemKind.OVERDUE:
             return resolved("Runs again", problem.title)
         return resolved(f"Judged again after {counted(problem.nights, 'night')}", problem.title)
+
+
+def _undelivered(entry: Delivery) -> str:
+    where = entry.address or entry.channel
+    what = f"{entry.part} to {escape(where, 80)}, {escape(entry.message.text, 200)}"
+    return f"• `{escape(entry.id, 60)}` {what}: {escape(entry.reason, 500)}"
 
 
 def _share(records: Sequence[RunRecord], *, of: int, missing: Sequence[str]) -> str:

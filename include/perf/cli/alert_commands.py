@@ -8,9 +8,10 @@ from datetime import datetime
 from rich.console import Console
 from rich.table import Table
 
+from include.perf.alerts.alert_store import AlertStore
 from include.perf.alerts.alert_writer import AlertWriter
-from include.perf.alerts.book import AlertBook, Message, Silence
-from include.perf.alerts.delivery import AlertStore
+from include.perf.alerts.book import AlertBook, Delivery, Message, Silence
+from include.perf.alerts.outbox import drop, retry
 from include.perf.alerts.silence import SilenceRequest, about, lift, silence_of
 from include.perf.catalogue.reading import read_catalogue
 from include.perf.guards.halt import Halt, HaltState
@@ -34,7 +35,13 @@ class AlertCommands:
 
     def execute(self, options: argparse.Namespace, console: Console) -> int:
         """Run the action of ``alerts``."""
-        actions = {"list": self._list, "silence": self._silence, "unsilence": self._unsilence}
+        actions = {
+            "list": self._list,
+            "silence": self._silence,
+            "unsilence": self._unsilence,
+            "retry": self._retry,
+            "drop": self._drop,
+        }
         return actions[options.action](options, console)
 
     def _list(self, _: argparse.Namespace, console: Console) -> int:
@@ -42,7 +49,9 @@ class AlertCommands:
         console.print(_problems(book))
         console.print(_silences(book, now=self.clock()))
         for delivery in book.outbox:
-            console.print(f"pending, {counted(delivery.attempts, 'attempt')}: {delivery.message.text}")
+            console.print(_delivery(delivery), markup=False, soft_wrap=True)
+        for entry in book.unreadable:
+            console.print(f"left out of {entry.section}: {entry.reason}", markup=False, soft_wrap=True)
         return 0
 
     def _silence(self, options: argparse.Namespace, console: Console) -> int:
@@ -64,6 +73,26 @@ class AlertCommands:
         silence = self.store().update(lambda book: lift(book, options.id, now=self.clock()))
         console.print(f"silence {silence.id} is over: {about(silence)}")
         return 0
+
+    def _retry(self, options: argparse.Namespace, console: Console) -> int:
+        chosen = self.store().update(lambda book: retry(book, options.id))
+        console.print(f"{counted(len(chosen), 'message')} will be sent with the next delivery")
+        return 0
+
+    def _drop(self, options: argparse.Namespace, console: Console) -> int:
+        chosen = self.store().update(lambda book: drop(book, options.id))
+        for delivery in chosen:
+            console.print(f"dropped: {delivery.message.text}", markup=False, soft_wrap=True)
+        return 0
+
+
+def _delivery(delivery: Delivery) -> str:
+    """Return a line: state, part and place, attempts, text, and why it was not delivered."""
+    where = delivery.address or delivery.channel
+    what = f"{delivery.state}, {delivery.part} for {where}, {counted(delivery.attempts, 'attempt')}"
+    reason = f" ({delivery.reason})" if delivery.reason else ""
+    remedy = f"; see `alerts retry {delivery.id}` and `alerts drop {delivery.id}`" if delivery.is_set_aside else ""
+    return f"{what}: {delivery.message.text}{reason}{remedy}"
 
 
 def _problems(book: AlertBook) -> Table:

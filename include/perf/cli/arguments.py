@@ -142,7 +142,7 @@ def _add_halt(commands: "Commands") -> None:
 
 
 def _add_alerts(commands: "Commands") -> None:
-    alerts = commands.add_parser("alerts", help="show problems, and silence them")
+    alerts = commands.add_parser("alerts", help="show problems and deliveries, and silence problems")
     actions = alerts.add_subparsers(dest="action", required=True, metavar="action")
     actions.add_parser("list", help="list open problems, silences and pending messages")
     silence = actions.add_parser("silence", help="silence alerts about a known problem for some days")
@@ -153,6 +153,8 @@ def _add_alerts(commands: "Commands") -> None:
     silence.add_argument("--reason", required=True, help="stored and listed with your name")
     unsilence = actions.add_parser("unsilence", help="end a silence early")
     unsilence.add_argument("id", help="the id from the list")
+    for name, what in (("retry", "send a delivery that was set aside again"), ("drop", "give up such a delivery")):
+        actions.add_parser(name, help=what).add_argument("id", help="the id from the list; all for each of them")
 
 
 def _add_rules(commands: "Commands") -> None:

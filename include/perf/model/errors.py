@@ -22,8 +22,10 @@ Every message names the problem, the value, the rule and the remedy::
     │   └── NoData                  the result is empty, NaN, or not exactly one series
     ├── StoreError             the results store cannot be read or written
     │   └── ItemError              one item of it cannot be used; the others can
-    └── DeliveryError          a message could not be delivered; the verdict does not change
-        └── DeliveryUnknown    it was sent, but whether it arrived is unknown
+    └── DeliveryError          a message could not be delivered now; the verdict does not change
+        ├── DeliveryUnknown    it was sent, but whether it arrived is unknown
+        ├── DeliveryRefused    this message was refused; only a change of it or of its channel helps
+        └── ThreadGone         the message to reply to, or to change, does not exist any more
 """
 
 from collections.abc import Iterator, Sequence
@@ -133,8 +135,16 @@ class ItemError(StoreError):
 
 
 class DeliveryError(BellwetherError):
-    """A message could not be delivered; the verdict does not change."""
+    """A message could not be delivered now, whatever it says; the verdict does not change."""
 
 
 class DeliveryUnknown(DeliveryError):
     """A message was sent, but whether it arrived is unknown; sending it again might post it twice."""
+
+
+class DeliveryRefused(DeliveryError):
+    """This message was refused: it did not arrive, and a later attempt fails too unless somebody changes something."""
+
+
+class ThreadGone(DeliveryError):
+    """The message to reply to, or to change, does not exist any more; nothing was sent."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from include.perf.alerts.alert_store import AlertStore
 from include.perf.alerts.book import AlertBook
-from include.perf.alerts.delivery import AlertStore
 from include.perf.baselines.baselines import BaselineStore
 from include.perf.baselines.entry import Baseline
 from include.perf.catalogue.catalogue import Catalogue

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from bellwether.web.access import Authenticate, Visitor
 from bellwether.web.csrf import Tokens
+from include.perf.alerts.alert_store import AlertStore
 from include.perf.alerts.book import Message, Silence
-from include.perf.alerts.delivery import AlertStore
 from include.perf.baselines.baselines import BaselineStore
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.model.cell import CellName

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from include.perf.alerts.alert_writer import AlertWriter
-from include.perf.alerts.book import AlertBook, Links
+from include.perf.alerts.book import AlertBook, DeliveryPart, Links
 from include.perf.alerts.pipeline_alerts import PipelineAlerts
 from include.perf.model.cell import RunAddress
 from include.perf.runs.dag_run import DagRunResults, MissingRun, Overdue
 from include.perf.runs.record import RunRecord, Verdict
-from tests.perf.alert_words import PlainWords
+from tests.perf.alert_words import PlainWords, of_part
 from tests.records import START, record_of
 
 DUE = datetime.fromisoformat("2026-03-02T22:00:00+00:00")
@@ -44,7 +44,7 @@ class Days:
         """Return the new messages, and check that all are for the one channel."""
         new = self.book.outbox[start:]
         assert {entry.channel for entry in new} <= {"#ops"}
-        return [(entry.event.value, entry.message.text) for entry in new]
+        return [(entry.event.value, entry.message.text) for entry in of_part(DeliveryPart.MESSAGE, new)]
 
 
 def _record(service: str, verdict: Verdict) -> RunRecord:
@@ -59,7 +59,7 @@ def test_runs_that_could_not_be_judged_have_one_thread() -> None:
     assert days.night(Verdict.PASS, Verdict.INVALID) == [("continues", "again unmeasured b of 2, night 2")]
     assert days.night(Verdict.PASS, Verdict.PASS) == []  # c was not there
     assert days.night(Verdict.PASS, Verdict.NO_BASELINE, Verdict.REGRESSION) == [("recovered", "measured again")]
-    assert days.book.outbox[-1].mark is not None
+    assert len(of_part(DeliveryPart.MARK, days.book.outbox)) == 1
     assert days.night(Verdict.PASS) == []
 
 

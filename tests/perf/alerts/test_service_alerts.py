@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from include.perf.alerts.alert_writer import KEPT, RUNS_KEPT, AlertWriter
-from include.perf.alerts.book import AlertBook, Chart, Event, Links, ProblemKind, Silence
+from include.perf.alerts.book import AlertBook, Chart, DeliveryPart, Event, Links, ProblemKind, Silence
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.model.cell import CellName
 from include.perf.runs.dag_run import DagRunResults
 from include.perf.runs.record import Deviation, RunRecord, Severity, Shift, Verdict
-from tests.perf.alert_words import PlainWords, message
+from tests.perf.alert_words import PlainWords, message, of_part
 from tests.records import START, deviation, metric_values, record_of
 
 GATEWAY, STORE = "trading-gateway-service", "feature-store-service"
@@ -65,7 +65,8 @@ class Fortnight:
         alerts = ServiceAlerts(writer=writer, policy=self.policy, words=PlainWords(), links_of=lambda _: Links())
         alerts.alert(DagRunResults(dag_id="market_open", dag_run_id="night", records=uris))
         self.now += after
-        return [(entry.event.value, entry.channel, entry.message.text) for entry in self.book.outbox[before:]]
+        new = of_part(DeliveryPart.MESSAGE, self.book.outbox[before:])
+        return [(entry.event.value, entry.channel, entry.message.text) for entry in new]
 
     def silence(self, **about: Any) -> None:
         """Silence something for three days."""
@@ -88,8 +89,8 @@ def test_a_problem_from_its_first_night_to_its_last() -> None:
         ("continues", "#trading", "continues trading-gateway, night 4")
     ]
     assert weeks.night(fine()) == [("recovered", "#trading", "recovered trading-gateway after 4")]
-    assert weeks.book.outbox[-1].mark is not None
-    assert weeks.book.outbox[-1].mark.text == "recovered: opened trading-gateway"
+    (mark,) = of_part(DeliveryPart.MARK, weeks.book.outbox)
+    assert mark.message.text == "recovered: opened trading-gateway"
     assert weeks.night(fine()) == []
     assert weeks.night(worse()) == [("opened", "#trading", "opened trading-gateway")]  # another problem
 
@@ -98,7 +99,7 @@ def test_the_first_message_has_charts() -> None:
     """Those of the lead run."""
     weeks = Fortnight()
     weeks.night(fine(STORE), worse())
-    (delivery,) = weeks.book.outbox
+    (delivery,) = of_part(DeliveryPart.CHARTS, weeks.book.outbox)
     uri = f"memory://{GATEWAY}/market_open/{worse().run_id}-02"
     assert delivery.charts == (Chart(uri, "comparison.png"), Chart(uri, "latency.png"))
     assert delivery.problem_id == worse().run_id
@@ -294,6 +295,6 @@ def test_a_silence_is_acknowledged_in_the_threads_that_it_matches() -> None:
         id="a1", by="mara", reason="4711", created_at=weeks.now, until=weeks.now + timedelta(days=1), service=GATEWAY
     )
     AlertWriter(book=weeks.book, now=weeks.now).silence(silence, message("acknowledged by mara"))
-    (reply,) = weeks.book.outbox[before:]
+    (reply,) = of_part(DeliveryPart.MESSAGE, weeks.book.outbox[before:])
     assert (reply.event, reply.channel, reply.problem_id) == (Event.ACKNOWLEDGED, "#trading", worse().run_id)
     assert weeks.book.silences == [silence]

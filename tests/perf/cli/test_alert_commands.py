@@ -1,6 +1,7 @@
 """The command alerts: the list, and silences."""
 
 import io
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,7 +9,16 @@ import pytest
 from rich.console import Console
 
 from include.perf.adapters.files.alert_file import AlertFile
-from include.perf.alerts.book import Delivery, Event, Problem, ProblemKind
+from include.perf.alerts.book import (
+    AlertBook,
+    Delivery,
+    DeliveryPart,
+    DeliveryState,
+    Event,
+    Problem,
+    ProblemKind,
+    UnreadableEntry,
+)
 from include.perf.cli.alert_commands import AlertCommands
 from include.perf.cli.arguments import argument_parser
 from include.perf.model.cell import CellName
@@ -34,7 +44,15 @@ def file(tmp_path: Path) -> AlertFile:
         worst={"latency_p95": 0.45},
         nights=3,
     )
-    lost = Delivery(id="1", event=Event.OPENED, channel="#x", message=message("lost"), created_at=START, attempts=2)
+    lost = Delivery(
+        id="1",
+        event=Event.OPENED,
+        channel="#x",
+        message=message("lost [now]"),
+        created_at=START,
+        attempts=2,
+        reason="Slack is down",
+    )
     file.update(lambda book: book.put(problem))
     file.update(lambda book: book.outbox.append(lost))
     return file
@@ -62,7 +80,32 @@ def test_open_problems_and_pending_messages_are_listed(file: AlertFile) -> None:
     shown = shell(file, "list")
     assert "2026-03-02 06:30:00 UTC" in shown
     assert "it is slower" in shown
-    assert "pending, 2 attempts: lost" in shown
+    assert "pending, message for #x, 2 attempts: lost [now] (Slack is down)\n" in shown
+
+
+def test_deliveries_that_were_set_aside_are_listed_retried_and_dropped(file: AlertFile) -> None:
+    """With the reason, and the command; so is what cannot be read."""
+
+    def change(book: AlertBook) -> None:
+        (lost,) = book.outbox
+        aside = replace(lost, state=DeliveryState.SET_ASIDE, reason="channel_not_found")
+        book.outbox = [aside, replace(aside, id="2", part=DeliveryPart.FORWARD, address="pagerduty://")]
+        book.unreadable = [UnreadableEntry(section="silences", content=5, reason="")]
+
+    file.update(change)
+    shown = shell(file, "list")
+    assert (
+        "set aside, message for #x, 2 attempts: lost [now] (channel_not_found); see `alerts retry 1` and "
+        "`alerts drop 1`\n"
+    ) in shown
+    assert "set aside, other channel for pagerduty://, 2 attempts: " in shown
+    assert "left out of silences: silences[0] " in shown
+    assert shell(file, "retry", "1") == "1 message will be sent with the next delivery\n"
+    assert [entry.state for entry in file.read().outbox] == [DeliveryState.PENDING, DeliveryState.SET_ASIDE]
+    assert shell(file, "drop", "all") == "dropped: lost [now]\n"
+    assert [entry.id for entry in file.read().outbox] == ["1"]
+    with pytest.raises(ConfigurationError, match=r"^no delivery '1' is set aside; set aside: none$"):
+        shell(file, "retry", "1")
 
 
 def test_a_silence_is_stored_listed_and_acknowledged(file: AlertFile) -> None:

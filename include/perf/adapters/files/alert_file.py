@@ -1,31 +1,28 @@
 """The alert book in a file that processes share, or in an object that machines share."""
 
 import fcntl
-import json
-import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import IO, Any, TypeVar
-
-from pydantic import TypeAdapter
+from typing import IO, TypeVar
 
 from include.perf.adapters.files.locked_file import Changed, LockedFile, SharedContent
-from include.perf.alerts.book import SCHEMA_VERSION, AlertBook
+from include.perf.alerts.alert_store import Lost
+from include.perf.alerts.book import AlertBook
+from include.perf.alerts.book_format import format_book, parse_book
 from include.perf.model.errors import DeliveryError, StoreError
-from include.perf.model.json_files import from_json
 
 SETTING = "BELLWETHER_ALERTS"
-MAX_WAIT_S = 60.0
+MAX_WAIT_S = 180.0
+"""Longer than a delivery that waits for a message in doubt to settle."""
 POLL_S = 0.1
 
 T = TypeVar("T")
 
-Attempt = Callable[[], AbstractContextManager[bool]]
-"""Tries to take the lock for deliveries until the block ends; yields whether it was taken."""
-
-_REMEDY = "repair it, or move it away: open problems are then alerted again, and silences are lost"
+Attempt = Callable[[], AbstractContextManager[Lost | None]]
+"""Tries to take the lock for deliveries until the block ends; yields whether it is lost, or ``None`` if not taken."""
 
 
 class SharedAlerts:
@@ -65,7 +62,7 @@ class SharedAlerts:
         return self._parsed(self.content.read())
 
     def update(self, change: Callable[[AlertBook], T]) -> T:
-        """Change the book; see `include.perf.alerts.delivery.AlertStore`.
+        """Change the book; see `include.perf.alerts.alert_store.AlertStore`.
 
         Raises:
             StoreError: the content is invalid, or cannot be locked, read or written; nothing changes.
@@ -74,13 +71,13 @@ class SharedAlerts:
         def changed(content: bytes | None) -> Changed[T]:
             book = self._parsed(content)
             result = change(book)
-            return Changed(content=_formatted(book), result=result)
+            return Changed(content=format_book(book), result=result)
 
         return self.content.update(changed)
 
     @contextmanager
-    def delivering(self) -> Iterator[None]:
-        """Hold the lock for deliveries; wait up to ``wait_s`` for it.
+    def delivering(self) -> Iterator[Lost]:
+        """Hold the lock for deliveries; wait up to ``wait_s`` for it. Yields whether it is lost.
 
         Raises:
             DeliveryError: another process still delivers.
@@ -88,9 +85,9 @@ class SharedAlerts:
         """
         waited_s = 0.0
         while True:
-            with self._attempt() as is_taken:
-                if is_taken:
-                    yield
+            with self._attempt() as lost:
+                if lost is not None:
+                    yield lost
                     return
             if waited_s >= self._wait_s:
                 raise DeliveryError(
@@ -101,7 +98,7 @@ class SharedAlerts:
             waited_s += self._poll_s
 
     def _parsed(self, content: bytes | None) -> AlertBook:
-        return AlertBook() if content is None else _parsed(content, where=self.content.where)
+        return AlertBook() if content is None else parse_book(content, where=self.content.where)
 
 
 class AlertFile(SharedAlerts):
@@ -118,9 +115,19 @@ class AlertFile(SharedAlerts):
 
 
 @contextmanager
-def _attempt(file: LockedFile) -> Iterator[bool]:
+def _attempt(file: LockedFile) -> Iterator[Lost | None]:
     with file.lock_file("delivering") as lock:
-        yield _try_lock(lock)
+        path = Path(lock.name)
+        yield (lambda: _why_lost(lock, path)) if _try_lock(lock) else None
+
+
+def _why_lost(lock: IO[bytes], path: Path) -> str | None:
+    """Return why a lock does not keep other processes out: its file was removed or replaced."""
+    try:
+        is_same = os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except OSError:
+        is_same = False
+    return None if is_same else f"the lock file {path} was removed or replaced"
 
 
 def _try_lock(lock: IO[bytes]) -> bool:
@@ -130,35 +137,3 @@ def _try_lock(lock: IO[bytes]) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _formatted(book: AlertBook) -> bytes:
-    # Not to_json: it writes infinity as null, because JSON has no number for it.
-    plain = _with_infinity_as_text(TypeAdapter(AlertBook).dump_python(book, mode="json", by_alias=True))
-    return json.dumps(plain, indent=2, allow_nan=False).encode() + b"\n"
-
-
-def _with_infinity_as_text(value: Any) -> Any:
-    """Replace infinite numbers by a text that is parsed as infinity."""
-    if isinstance(value, float) and math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, dict):
-        return {key: _with_infinity_as_text(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_with_infinity_as_text(item) for item in value]
-    return value
-
-
-def _parsed(content: bytes, *, where: str) -> AlertBook:
-    try:
-        version = json.loads(content)["schema_version"]
-    except (ValueError, RecursionError, TypeError, KeyError, IndexError) as err:
-        raise StoreError(f"{where} is not an alert book; {_REMEDY}") from err
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"{where}: schema_version must be {SCHEMA_VERSION}, but is {version!r}; upgrade Bellwether, or {_REMEDY}"
-        )
-    try:
-        return from_json(AlertBook, content, where=where)
-    except StoreError as err:
-        raise StoreError(f"{err}; {_REMEDY}") from err

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from include.perf.adapters.files.alert_file import SharedAlerts
 from include.perf.adapters.files.locked_file import Changed
-from include.perf.adapters.s3.leases import LEASE_S, Lease, Leases
+from include.perf.adapters.s3.leases import LEASE_S, Lease, Leases, RenewedLease
 from include.perf.adapters.s3.shared_object import SharedObject
+from include.perf.alerts.alert_store import Lost
 from include.perf.load.announcing import SentLoad
 from include.perf.load.reservations import Reservation, Reservations, admit
 from include.perf.model.errors import Occupied
@@ -20,8 +21,8 @@ from include.perf.runs.spec import ReservationRequest
 
 DELIVERY_LEASE = "delivering"
 
-DELIVERY_WAIT_S = LEASE_S + 30.0
-"""Longer than the lease of a process that was killed during a delivery."""
+DELIVERY_WAIT_S = LEASE_S + 120.0
+"""Longer than the lease of a process that was killed during a delivery, and a delivery that waits for a look-up."""
 
 DELIVERY_POLL_S = 2.0
 
@@ -128,15 +129,21 @@ def alerts_in(content: SharedObject, leases: Leases, *, wait: Callable[[float], 
 
 
 @contextmanager
-def _delivery_lease(leases: Leases) -> Iterator[bool]:
-    """Try to take the lease for deliveries; yield whether it was free."""
+def _delivery_lease(leases: Leases) -> Iterator[Lost | None]:
+    """Try to take the lease for deliveries; yield whether it is lost, or ``None`` if it was not free."""
     with ExitStack() as held:
         try:
-            held.enter_context(leases.held(DELIVERY_LEASE, "", admit=_refuse_second))
+            lease = held.enter_context(leases.held(DELIVERY_LEASE, "", admit=_refuse_second))
         except Occupied:
-            yield False
+            yield None
         else:
-            yield True
+            yield lambda: _why_lost(leases, lease)
+
+
+def _why_lost(leases: Leases, lease: RenewedLease) -> str | None:
+    """Return why a lease is or may be lost. It is renewed first: a suspended machine does not notice that it was."""
+    leases.renew(lease)
+    return lease.lost()
 
 
 def _refuse_second(others: Mapping[str, Lease]) -> None:

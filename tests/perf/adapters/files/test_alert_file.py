@@ -20,7 +20,19 @@ import pytest
 
 from include.perf.adapters.files import locked_file
 from include.perf.adapters.files.alert_file import AlertFile
-from include.perf.alerts.book import AlertBook, Chart, Delivery, Event, Message, Posted, Problem, ProblemKind, Silence
+from include.perf.alerts.book import (
+    AlertBook,
+    Chart,
+    Delivery,
+    DeliveryPart,
+    DeliveryState,
+    Event,
+    Message,
+    Posted,
+    Problem,
+    ProblemKind,
+    Silence,
+)
 from include.perf.model.cell import CellName
 from include.perf.model.errors import DeliveryError, StoreError
 from include.perf.runs.record import Severity
@@ -81,10 +93,26 @@ def book() -> AlertBook:
                 created_at=AT,
                 problem_id="r1",
                 charts=(Chart("file:///results/r1", "charts/latency.png"),),
-                is_unconfirmed=True,
+                part=DeliveryPart.CHARTS,
+                state=DeliveryState.UNKNOWN,
+                sender="p1",
+                thread=Posted("C0PERF0001", "1763838000.000100"),
+                since="1763837940.000000",
                 attempts=3,
-                mark=message,
-            )
+                refusals=2,
+                reason="no answer in time",
+            ),
+            Delivery(
+                id="d2",
+                event=Event.OPENED,
+                channel="#performance",
+                message=message,
+                created_at=AT,
+                part=DeliveryPart.FORWARD,
+                address="mailto:// 2",
+                state=DeliveryState.SET_ASIDE,
+                is_reported=True,
+            ),
         ],
     )
 
@@ -122,7 +150,7 @@ def test_the_file_is_standard_json(tmp_path: Path) -> None:
     path = tmp_path / "alerts.json"
     written(path)
     content = json.loads(path.read_bytes(), parse_constant=pytest.fail)
-    assert content["schema_version"] == 1
+    assert content["schema_version"] == 2
     assert content["problems"][0]["worst"] == {"latency_p95": 0.45, "error_rate": "Infinity"}
 
 
@@ -162,11 +190,16 @@ def test_a_failing_change_leaves_the_file(tmp_path: Path) -> None:
         (b"[" * 100_000, f"is not an alert book; {REMEDY}"),
         (
             b'{"schema_version": 9}',
-            f"schema_version must be 1, but is 9; upgrade Bellwether, or {REMEDY}",
+            f"schema_version must be at most 2, but is 9; upgrade Bellwether, or {REMEDY}",
         ),
         (
-            b'{"schema_version": 1, "problems": [{"id": 5}]}',
-            rf"cannot be read: problems\[0\]\.id should be a valid string, but is 5; {REMEDY}",
+            b'{"schema_version": true}',
+            f"schema_version must be at most 2, but is True; upgrade Bellwether, or {REMEDY}",
+        ),
+        (b'{"schema_version": 2, "outbox": {}}', f"cannot be read: outbox should be a list; {REMEDY}"),
+        (
+            b'{"schema_version": 2, "watched_since": "x"}',
+            f"cannot be read: watched_since should be a valid datetime.*; {REMEDY}",
         ),
     ],
 )
@@ -236,15 +269,27 @@ def test_one_process_delivers_at_a_time(tmp_path: Path) -> None:
 
 
 def test_waiting_for_a_delivery_times_out(tmp_path: Path) -> None:
-    """After 600 waits of 0.1 s."""
+    """After 1800 waits of 0.1 s."""
     path, waits = tmp_path / "alerts.json", list[float]()
     with (
         AlertFile(path).delivering(),
-        pytest.raises(DeliveryError, match=r"^another task has been delivering for more than 60 s; "),
+        pytest.raises(DeliveryError, match=r"^another task has been delivering for more than 180 s; "),
         AlertFile(path, wait=waits.append).delivering(),
     ):
         pytest.fail("two deliver at once")
-    assert sum(waits) == pytest.approx(60, abs=0.15)
+    assert sum(waits) == pytest.approx(180, abs=0.15)
+
+
+def test_a_lock_whose_file_was_removed_is_lost(tmp_path: Path) -> None:
+    """Another process could take a new one, so nothing more is sent."""
+    path = tmp_path / "alerts.json"
+    with AlertFile(path).delivering() as lost:
+        assert lost() is None
+        lock = next(tmp_path.glob(".*.delivering"))
+        lock.unlink()
+        assert lost() == f"the lock file {lock} was removed or replaced"
+        lock.touch()
+        assert lost() == f"the lock file {lock} was removed or replaced"
 
 
 def test_a_failed_delivery_releases_the_lock(tmp_path: Path) -> None:

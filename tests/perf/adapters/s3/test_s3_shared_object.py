@@ -175,10 +175,22 @@ def test_only_one_process_delivers_at_a_time(objects: Objects) -> None:
     )
     with first.delivering():
         with (
-            pytest.raises(DeliveryError, match="another task has been delivering for more than 120 s"),
+            pytest.raises(DeliveryError, match="another task has been delivering for more than 210 s"),
             second.delivering(),
         ):
             pytest.fail("two deliver at once")
         first.update(lambda book: None)
     with second.delivering():
-        assert sum(clock.waits_s) == 120.0
+        assert sum(clock.waits_s) == 210.0
+
+
+def test_a_lease_for_deliveries_that_was_taken_over_is_lost(objects: Objects) -> None:
+    """It is asked of the store each time, because a machine that was suspended knows nothing of the time."""
+    content = SharedObject(objects, "leases")
+    alerts = alerts_in(SharedObject(objects, "alerts"), Leases(content))
+    with alerts.delivering() as lost:
+        assert lost() is None
+        other = b'{"leases": {"delivering": {"holder": "another"}}}'
+        content.update(lambda _: Changed(content=other, result=None))
+        assert lost() == "the lease of delivering was taken over because it had not been renewed for 90 s"
+    assert b'"another"' in (content.read() or b"")
