@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.service import Service
 from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.generator import LoadOrder, Progress
+from include.perf.load.slots import Slot, marker
 from include.perf.measure.measurement import measure
 from include.perf.measure.request_rows import read_requests
 from include.perf.measure.validity import load_problems
@@ -133,12 +134,14 @@ def drive(
     others: tuple[int, ...] = (),
     at_normal_priority: bool = False,
     generator: LocustGenerator | None = None,
+    requests: Feed | None = None,
 ) -> Outcome:
     """Run one load against a fresh target, and return its figures and the truth.
 
     Args:
         others: processes that do not belong to the load.
         generator: the default sends from worker processes on this machine.
+        requests: by default those of `feed`.
 
     Raises:
         targets.BenchmarkError: the load left no complete record.
@@ -150,7 +153,7 @@ def drive(
         Watch(others=(target.pid, *others)) as watch,
     ):
         folder = Path(name)
-        feed().write(folder / FEED_FILE)
+        (requests or feed()).write(folder / FEED_FILE)
         try:
             if at_normal_priority:
                 _generate_at_normal_priority(target.url, load, folder, for_s=lives_s)
@@ -213,7 +216,7 @@ def feed() -> Feed:
     for endpoint in ENDPOINTS:
         rows = []
         for row in range(REQUESTS_PER_ENDPOINT):
-            body = None if endpoint.body is None else json.dumps(endpoint.body | {"row": row}).encode()
+            body = None if endpoint.body is None else json.dumps({**dict(endpoint.body), "row": row}).encode()
             rows.append(Request(f"{endpoint.path}?row={row}", body))
         requests.append(tuple(rows))
     return Feed(
@@ -222,6 +225,24 @@ def feed() -> Feed:
             for endpoint, rows in zip(ENDPOINTS, requests, strict=True)
         ),
         requests=tuple(requests),
+    )
+
+
+def feed_with_slots() -> Feed:
+    """Return the same requests, each with three values of its own: two in the path, one in the body or the query."""
+    plain = feed()
+    slots = (Slot("uuid", (), "path"), Slot("sequence", (), "path"), Slot("now", (), "json"))
+    uuid, number, now = (marker(index) for index in range(len(slots)))
+
+    def with_slots(request: Request) -> Request:
+        target = request.target.replace("?", f"/{uuid}/{number}?")
+        if request.body is None:
+            return Request(f"{target}&at={now}", None)
+        return Request(target, request.body[:-1] + f',"at":"{now}"}}'.encode())
+
+    return Feed(
+        endpoints=tuple(replace(endpoint, slots=slots) for endpoint in plain.endpoints),
+        requests=tuple(tuple(map(with_slots, requests)) for requests in plain.requests),
     )
 
 

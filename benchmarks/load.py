@@ -4,8 +4,8 @@ Run from the project's root::
 
     python -m benchmarks.load [SECTION ...] [--quick] [--seconds 30] [--for 3600] [--json FILE]
 
-Sections: rate, stalls, ceiling, wakes, workers, memory, validity. The default is all of them, one after the other;
-with ``--quick`` they run at the same time.
+Sections: rate, stalls, ceiling, slots, wakes, workers, memory, validity. The default is all of them, one after the
+other; with ``--quick`` they run at the same time.
 
 Method. The target (`target.c`) is a single-threaded server on the loopback. For every request it logs when the request
 reached this machine (the kernel's time stamp), when it was read, and when its answer was handed to the kernel. It runs
@@ -47,6 +47,7 @@ SECTIONS: dict[str, Callable[[Bench], Table]] = {
     "rate": load_sections.rate,
     "stalls": load_sections.stalls,
     "ceiling": load_sections.ceiling,
+    "slots": load_sections.slots,
     "wakes": wakes.wakes,
     "workers": load_sections.workers,
     "memory": load_sections.memory,

@@ -14,6 +14,7 @@ from benchmarks.peers import PEERS, SHARES, STOCK_LOCUST, Peer, PeerOutcome
 from benchmarks.tables import Row, Table
 from benchmarks.target import Behaviour, BenchmarkError, Floats, Truth
 from include.perf.catalogue.scenario.load_profile import MIN_DURATION_S, LoadProfile
+from include.perf.load.feed import Feed
 
 OURS = "Bellwether"
 STALLING = Behaviour(stall_s=1.0, every_s=10.0)
@@ -23,6 +24,7 @@ PACED_CONNECTIONS = 50
 COMPARED_RATE_RPS = 500.0
 WITHIN = 0.01
 MIB = 2**20
+SLOT_RATE_RPS, SLOT_ROUNDS = 3000.0, 5
 SHORTEST_S = MIN_DURATION_S
 QUICK_RATE_RPS, QUICK_CONNECTIONS, QUICK_PEER_S = 50.0, 5, 3
 
@@ -50,13 +52,15 @@ class Bench:
         """The rate at which all generators are compared."""
         return QUICK_RATE_RPS if self.is_quick else COMPARED_RATE_RPS
 
-    def drive(self, behaviour: Behaviour, *, note: str = "", **load: Any) -> Outcome | None:
+    def drive(
+        self, behaviour: Behaviour, *, note: str = "", requests: Feed | None = None, **load: Any
+    ) -> Outcome | None:
         """Run one load of ours; ``None`` when it is refused or leaves no record."""
         if self.is_quick:
             load |= {"rate_rps": QUICK_RATE_RPS, "warmup_s": 0}
         log_progress(f"{OURS} {load['rate_rps']:g}/s for {load['duration_s']} s {note}")
         try:
-            return bellwether.drive(self.program, bellwether.load_profile(**load), behaviour)
+            return bellwether.drive(self.program, bellwether.load_profile(**load), behaviour, requests=requests)
         except BenchmarkError as err:
             self.note_failure(f"{load['rate_rps']:g}/s: {err}")
             return None
@@ -310,6 +314,38 @@ def workers(bench: Bench) -> Table:
     return Table(
         title=title, rows=[_ceiling_row(outcome) for outcome in outcomes if outcome], notes=bench.failure_notes()
     )
+
+
+def slots(bench: Bench) -> Table:
+    """Measure what values of the requests' own cost: with three per request and with none, alternately."""
+    feeds = {"none": bellwether.feed(), "three": bellwether.feed_with_slots()}
+    outcomes: dict[str, list[Outcome]] = {name: [] for name in feeds}
+    for number in range(1 if bench.is_quick else SLOT_ROUNDS):
+        for name in feeds if number % 2 else reversed(feeds):
+            outcome = bench.drive(
+                Behaviour(seed=bench.seed),
+                note=f"({name} of the request's own)",
+                requests=feeds[name],
+                rate_rps=SLOT_RATE_RPS,
+                duration_s=bench.run_s,
+            )
+            outcomes[name] += [outcome] if outcome else []
+    medians = {name: _median_cpu(found) for name, found in outcomes.items()}
+    rows = [
+        {
+            "own values per request": name,
+            "runs": len(outcomes[name]),
+            "CPU s per 1,000": cpu,
+            "ratio": cpu / medians["none"],
+        }
+        for name, cpu in medians.items()
+    ]
+    return Table(title="slots: values of the requests' own", rows=rows, notes=bench.failure_notes())
+
+
+def _median_cpu(outcomes: Sequence[Outcome]) -> float:
+    used = [outcome.cpu_per_1000_s for outcome in outcomes if outcome.cpu_per_1000_s is not None]
+    return float(np.median(used)) if used else np.nan
 
 
 def memory(bench: Bench) -> Table:

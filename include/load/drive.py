@@ -23,8 +23,9 @@ from include.load.poller import Poller
 from include.load.processor import ProcessorClock, ProcessorUse
 from include.load.record import RequestLog, RequestRow
 from include.load.schedule import Due, schedule
-from include.perf.catalogue.endpoint import Check
+from include.perf.catalogue.expectation import Check
 from include.perf.load.load_plan import UNFINISHED, GeneratorLog, LoadPlan
+from include.perf.load.slots import SlotRequests
 from include.perf.model.histogram import Histogram
 from include.perf.runs.figures import COMPLETED
 
@@ -49,13 +50,18 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRequests:
-    """All requests to one endpoint, as bytes for the wire, and the check of their answers."""
+    """All requests to one endpoint, as bytes for the wire, and the check of their answers.
+
+    Attributes:
+        slots: fills the requests when they are due; ``None`` if they have no slots.
+    """
 
     name: str
     method: str
     weight: int
     wires: Sequence[bytes]
     check: Check
+    slots: SlotRequests | None = None
 
 
 class Drive:
@@ -119,6 +125,9 @@ class Drive:
         """
         self._start = start
         self._log.started_at = started_at
+        for endpoint in self._endpoints:
+            if endpoint.slots is not None:
+                endpoint.slots.start(started_at)
         self._pacer.start(start)
         wait([self._pacer.all_released, self._over], count=1)
         self._over.wait(timeout=max(0.0, self._plan.total_s - self.elapsed_s))
@@ -203,7 +212,8 @@ class Drive:
         self.released += 1
         self._last_due_s = due.due_s
         requests = self._endpoints[due.endpoint]
-        wire = requests.wires[due.ordinal % len(requests.wires)]
+        row = due.ordinal % len(requests.wires)
+        wire = requests.wires[row] if requests.slots is None else requests.slots.wire(row, due)
         arrival = Arrival(due.due_s, requests, wire, due.is_measured, due.due_s + lag_s)
         if self._idle:
             self._idle.pop().switch(arrival)

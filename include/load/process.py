@@ -27,8 +27,10 @@ from include.load.outcome import own_fault
 from include.load.poller import Poller, make_poller
 from include.load.progress import ProgressReport
 from include.load.record import FLUSH_EVERY_S, RequestLog
-from include.perf.load.feed import read_feed
+from include.perf.load.feed import Feed, Request, read_feed
 from include.perf.load.load_plan import GENERATOR_VERSION, LoadPlan
+from include.perf.load.slot_values import Draw, SlotValues
+from include.perf.load.slots import SlotRequests
 from include.perf.runs.results_store import FEED_FILE
 from include.perf.load.wire import tls_context
 from include.perf.load.wire import headers_of_load, wire_format
@@ -70,7 +72,7 @@ def drive_load(link: ParentLink) -> None:
     _ask_for_priority()
     order = link.order()
     plan = order.plan
-    requests = _requests(plan, order.secrets)
+    requests = _requests(plan, order.secrets, order.worker)
     request_log = RequestLog(order.rows, has_header=order.worker == 0, secrets=order.secrets.values())
     poller = make_poller()
     drive = Drive(plan, requests, request_log, poller, order.worker)
@@ -93,22 +95,34 @@ def drive_load(link: ParentLink) -> None:
     log.info("%d arrivals, %d finished, %d failed", drive.released, request_log.finished, request_log.failed)
 
 
-def _requests(plan: LoadPlan, secrets: Mapping[str, str]) -> Sequence[EndpointRequests]:
+def _requests(plan: LoadPlan, secrets: Mapping[str, str], worker: int) -> Sequence[EndpointRequests]:
     """Prepare the bytes of every request."""
     feed = read_feed(plan.folder / FEED_FILE)
-    headers = headers_of_load(plan.headers, secrets, keep_alive=plan.keep_alive)
-    return [
-        EndpointRequests(
-            name=endpoint.name,
-            method=endpoint.method,
-            weight=endpoint.weight,
-            wires=[
-                wire_format(endpoint.method, request, base_url=plan.base_url, headers=headers) for request in requests
-            ],
-            check=plan.check_of(endpoint.name),
+    return [_requests_of(plan, feed, index, secrets, worker) for index in range(len(feed.endpoints))]
+
+
+def _requests_of(plan: LoadPlan, feed: Feed, index: int, secrets: Mapping[str, str], worker: int) -> EndpointRequests:
+    endpoint = feed.endpoints[index]
+
+    def wire(request: Request) -> bytes:
+        headers = headers_of_load(plan.headers, secrets, keep_alive=plan.keep_alive, own=request.headers)
+        return wire_format(
+            endpoint.method, request, base_url=plan.base_url, headers=headers, has_slots=bool(endpoint.slots)
         )
-        for endpoint, requests in zip(feed.endpoints, feed.requests, strict=True)
-    ]
+
+    wires = [wire(request) for request in feed.requests[index]]
+    slots = None
+    if endpoint.slots:
+        draw = Draw(seed=plan.load.seed, worker=worker, endpoint=index)
+        slots = SlotRequests(wires, SlotValues(endpoint.slots, feed.rows_of(endpoint), draw))
+    return EndpointRequests(
+        name=endpoint.name,
+        method=endpoint.method,
+        weight=endpoint.weight,
+        wires=wires,
+        check=plan.check_of(endpoint.name),
+        slots=slots,
+    )
 
 
 def _ask_for_priority() -> None:

@@ -26,12 +26,14 @@ class Due(NamedTuple):
         endpoint: index of its endpoint.
         ordinal: its number, from 0, among the arrivals of its endpoint over all workers.
         is_measured: whether it belongs to the measured part.
+        number: its number, from 0, among all arrivals over all workers.
     """
 
     due_s: float
     endpoint: int
     ordinal: int
     is_measured: bool
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +80,7 @@ def _due(
     numbers: Iterable[int], times: Iterable[float], endpoints: Iterable[tuple[int, int]], *, warmup: int
 ) -> Iterator[Due]:
     for number, due_s, (endpoint, ordinal) in zip(numbers, times, endpoints, strict=True):
-        yield Due(due_s, endpoint, ordinal, number >= warmup)
+        yield Due(due_s, endpoint, ordinal, number >= warmup, number)
 
 
 def _parts(load: LoadProfile) -> tuple[_Part, _Part]:

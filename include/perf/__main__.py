@@ -48,6 +48,11 @@ def _command(name: str) -> ExecuteCommand:
         from include.perf.cli.run_commands import RunCommands
 
         return RunCommands(outside=_outside, user=_user).execute
+    if name == "preview":
+        from include.perf.adapters.http.credentials import environment_credentials
+        from include.perf.cli.preview_command import PreviewCommand
+
+        return PreviewCommand(credentials=environment_credentials).execute
     if name == "capacity":
         return _capacity_command()
     if name in ("halt", "resume"):

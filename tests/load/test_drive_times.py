@@ -13,7 +13,7 @@ import pytest
 from include.load.connection import ConnectTimeout
 from include.load.pacer import MAX_RELEASES_AT_ONCE
 from include.load.progress import ProgressReport
-from include.perf.catalogue.endpoint import Expectation
+from include.perf.catalogue.expectation import Expectation
 from include.perf.model.histogram import Histogram
 from include.perf.runs.figures import COMPLETED
 from tests.fakes.generator import counts_of

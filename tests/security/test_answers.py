@@ -15,7 +15,7 @@ from include.load.answer import HEAD, MAX_BYTES, AnswersInFlight, UnusableAnswer
 from include.load.outcome import example_of
 from include.load.record import BATCH_ROWS, EXAMPLE_LENGTH, RequestLog, RequestRow
 from include.perf.adapters.http.http_target import HttpTarget
-from include.perf.catalogue.endpoint import TOO_LONG, Expectation
+from include.perf.catalogue.expectation import TOO_LONG, Expectation
 from include.perf.load.feed import Request
 from include.perf.model.errors import TargetError
 from include.perf.pipeline.loading import read_deploy_version

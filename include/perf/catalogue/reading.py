@@ -15,6 +15,7 @@ from include.perf.catalogue.cross_checks import (
     problems_of_rates,
     problems_of_schedules,
 )
+from include.perf.catalogue.data_file import DataFiles
 from include.perf.catalogue.forbidden_hosts import (
     FORBIDDEN_KEY,
     ForbiddenHost,
@@ -101,7 +102,7 @@ class _Reading:
         forbidden = self._forbidden_hosts(services_file)
         unread = self._hosts_of_unread(services_file, read)
 
-        services = {name: _with_ca_path(service, folder=self._folder) for name, service in read.items()}
+        services = {name: _with_absolute_paths(service, folder=self._folder) for name, service in read.items()}
         services = self._without(SERVICES_FILE, services, problems_of_hosts(services, forbidden, left_out=unread))
         services = self._without(SERVICES_FILE, services, problems_of_ca_files(services))
         scenarios = self._without(SCENARIOS_FILE, scenarios, problems_of_data(scenarios, folder=self._folder))
@@ -249,11 +250,20 @@ class _Reading:
         self._left_out.append(EntryProblem(file=SCENARIOS_FILE, entry=scenario, text=problem))
 
 
-def _with_ca_path(service: Service, *, folder: Path) -> Service:
-    """Make the path of a service's ``ca_file`` absolute."""
-    if service.ca_file is None:
-        return service
-    return service.model_copy(update={"ca_file": (folder / service.ca_file).absolute()})
+def _with_absolute_paths(service: Service, *, folder: Path) -> Service:
+    """Make the paths of the files that a service names absolute."""
+
+    def absolute(files: DataFiles) -> DataFiles:
+        return {name: data.model_copy(update={"file": (folder / data.file).absolute()}) for name, data in files.items()}
+
+    endpoints = tuple(
+        endpoint.model_copy(update={"data_files": absolute(endpoint.data_files)}) if endpoint.data_files else endpoint
+        for endpoint in service.endpoints
+    )
+    ca_file = None if service.ca_file is None else (folder / service.ca_file).absolute()
+    return service.model_copy(
+        update={"ca_file": ca_file, "data_files": absolute(service.data_files), "endpoints": endpoints}
+    )
 
 
 def _operations_in(document: Mapping[str, Any]) -> Operations:

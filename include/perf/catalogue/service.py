@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from include.perf.catalogue.endpoint import Endpoint, SameTarget
+from include.perf.catalogue.data_file import DataFiles
+from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.headers import problems_of_allowed_headers, problems_of_headers
 from include.perf.catalogue.network import (
     PRIVATE_NETWORKS,
@@ -28,6 +29,8 @@ from include.perf.catalogue.network import (
     why_no_host,
 )
 from include.perf.catalogue.prometheus_target import LabelName, ProductionReference, PrometheusTarget
+from include.perf.catalogue.request_path import EscapedOnce, SameTarget
+from include.perf.catalogue.template import problems_of_template
 from include.perf.model.metric import METRICS, Direction, Unit
 from include.perf.model.yaml_entries import Entry, ExtraParts, Name, matching
 
@@ -82,7 +85,10 @@ class DeployVersion(Entry):
 
     path: (
         Annotated[
-            str, matching(r"/[^\s#]*", "must be a path that starts with /, without fragment or spaces"), SameTarget
+            str,
+            matching(r"/[^\s#]*", "must be a path that starts with /, without fragment or spaces"),
+            SameTarget,
+            EscapedOnce,
         ]
         | None
     ) = None
@@ -116,7 +122,8 @@ class Service(Entry):
         timeout_s: a request that takes longer is cancelled and counts as failed.
         connect_timeout_s: the part of it that opening a connection, including TLS, may take; by default all of it.
         allowed_headers: further names that may be in ``headers``, because no proxy redirects a request by them.
-        headers: sent with every request; they must not contain secrets.
+        headers: sent with every request; templates; they must not contain secrets.
+        data_files: CSV files whose columns the templates may name, by the name that they use.
         connection: the Airflow Connection with the service's credentials.
         slack_channel: the channel for its deviations; a channel ID (``C…``) is needed for charts.
         deploy_version: where the service reports its deployed version.
@@ -137,9 +144,9 @@ class Service(Entry):
     ]
     allowed_hosts: Annotated[tuple[str, ...], Field(min_length=1)]
     allowed_networks: Annotated[tuple[AllowedNetwork, ...], Field(min_length=1)] = PRIVATE_NETWORKS
-    health_path: Annotated[str, matching(r"/\S*", "must be a path that starts with /, without spaces"), SameTarget] = (
-        "/healthz"
-    )
+    health_path: Annotated[
+        str, matching(r"/\S*", "must be a path that starts with /, without spaces"), SameTarget, EscapedOnce
+    ] = "/healthz"
     verify_tls: bool = True
     ca_file: Path | None = None
     keep_alive: bool = True
@@ -147,6 +154,7 @@ class Service(Entry):
     connect_timeout_s: Annotated[float, Field(gt=0, le=120)] | None = None
     allowed_headers: tuple[str, ...] = ()
     headers: dict[str, str] = Field(default_factory=dict)
+    data_files: DataFiles = Field(default_factory=dict)
     connection: ConnectionId | None = None
     slack_channel: Annotated[str, Field(min_length=1)] = "#performance"
     deploy_version: DeployVersion | None = None
@@ -203,7 +211,7 @@ class Service(Entry):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = [*self._problems_of_host(), *self._problems_of_production()]
+        problems = [*self._problems_of_host(), *self._problems_of_production(), *self._problems_of_requests()]
         if self.production is not None:
             problems += self.production.problems_with(self.prometheus)
         if problems:
@@ -226,6 +234,12 @@ class Service(Entry):
         elif not any(is_within(address, network) for network in self.allowed_networks):
             networks = ", ".join(map(str, self.allowed_networks))
             yield f"{host} in none of allowed_networks ({networks}); add it there if load may go to it"
+
+    def _problems_of_requests(self) -> Iterator[str]:
+        for problem in problems_of_template(self.headers, files=self.data_files):
+            yield f"headers: {problem}"
+        for endpoint in self.endpoints:
+            yield from endpoint.problems(files=self.data_files, allowed_headers=self.allowed_headers)
 
     def _problems_of_production(self) -> Iterator[str]:
         if not self.is_production:

@@ -47,6 +47,7 @@ def argument_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_run(commands)
     _add_smoke(commands)
+    _add_preview(commands)
     _add_capacity(commands)
     _add_compare(commands)
     _add_baselines(commands)
@@ -82,6 +83,12 @@ def _add_run(commands: "Commands") -> None:
 def _add_smoke(commands: "Commands") -> None:
     smoke = commands.add_parser("smoke", help="send a few requests to every endpoint, and show which ones fail")
     smoke.add_argument("--service", help="one service (default: all)")
+
+
+def _add_preview(commands: "Commands") -> None:
+    preview = commands.add_parser("preview", help="print one request of each endpoint, as it would go over the wire")
+    preview.add_argument("--service", required=True, help="its name with or without -service")
+    preview.add_argument("--scenario", help="whose market data to use (default: the first that loads the service)")
 
 
 def _add_capacity(commands: "Commands") -> None:

@@ -12,12 +12,12 @@ from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from include.perf.catalogue.forbidden_hosts import warning_without_list
 from include.perf.catalogue.reading import read_catalogue
 from include.perf.cli.run_commands import EXIT_CODES
-from include.perf.load.market_data import read_market_data
 from include.perf.model.errors import ConfigurationError, collected
 from include.perf.model.file_writer import write_atomically
 from include.perf.monitoring.cell_status import Sources
 from include.perf.monitoring.families import exposition_of
 from include.perf.pipeline.planning.time_plan import time_plans
+from include.perf.pipeline.wire_preview import problems_of_requests
 from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.stage_files import StageFiles, find_run
 from include.perf.verdict.night import Judge
@@ -69,9 +69,7 @@ class InspectCommands:
             catalogue = read_catalogue()
             problems += catalogue.problems
             found = f"{len(catalogue.services)} services, {len(catalogue.scenarios)} scenarios"
-            for data in dict.fromkeys(map(catalogue.data_path, catalogue.scenarios.values())):
-                with collected(problems):
-                    read_market_data(data)
+            problems += problems_of_requests(catalogue)
             for plan in time_plans(catalogue):
                 if plan.problem:
                     (warnings if plan.runs_fit else problems).append(f"{SCENARIOS_FILE}: {plan.problem}")

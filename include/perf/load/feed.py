@@ -1,41 +1,87 @@
 """The request feed: all requests of a load, prepared before it starts.
 
-A feed file has one JSON document per line: first the header (endpoints and weights), then the requests of every
-endpoint in the order in which they are sent. After its last request an endpoint starts again with its first.
+A feed file has one JSON document per line: first the header (endpoints, weights, and the columns of data files), then
+the requests of every endpoint in the order in which they are sent. After its last request an endpoint starts again with
+its first. What differs in every request is filled into the slots of the prepared one (`include.perf.load.slots`).
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
+from pydantic import TypeAdapter
+
+from include.perf.catalogue.data_file import RowOrder
+from include.perf.load.slot_values import FileRows
+from include.perf.load.slots import Slot
 from include.perf.model.errors import LoadError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileUse:
+    """How an endpoint takes rows from a data file.
+
+    Attributes:
+        key: of the file's columns in the feed.
+        first: the row of the endpoint's first request, if no row is used twice.
+    """
+
+    key: str
+    order: RowOrder
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeedEndpoint:
-    """One endpoint of a feed; ``rows`` is the number of its different requests."""
+    """One endpoint of a feed.
+
+    Attributes:
+        rows: the number of its different prepared requests.
+        slots: of each of its requests.
+        files: the data files that the slots name.
+    """
 
     name: str
     method: str
     weight: int
     rows: int
+    slots: tuple[Slot, ...] = ()
+    files: Mapping[str, FileUse] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request: its path with query, and its JSON body."""
+    """A request: its path with query, its body, and the headers that it has in addition to those of the service."""
 
     target: str
     body: bytes | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Columns = Mapping[str, Sequence[str]]
+"""The columns of a data file by name, each with one text per row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """Requests by endpoint, in the order of ``endpoints``."""
+    """Requests by endpoint, in the order of ``endpoints``.
+
+    Attributes:
+        columns: of the data files, by their keys, as far as requests name them.
+    """
 
     endpoints: tuple[FeedEndpoint, ...]
     requests: tuple[tuple[Request, ...], ...]
+    columns: Mapping[str, Columns] = field(default_factory=dict)
+
+    def rows_of(self, endpoint: FeedEndpoint) -> dict[str, FileRows]:
+        """Return the rows of the data files that an endpoint names, by their names."""
+        return {
+            name: FileRows(order=use.order, columns=self.columns[use.key], first=use.first)
+            for name, use in endpoint.files.items()
+        }
 
     def write(self, path: Path) -> None:
         """Write the feed file."""
@@ -43,11 +89,17 @@ class Feed:
             file.writelines(line + "\n" for line in self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield json.dumps({"endpoints": [asdict(endpoint) for endpoint in self.endpoints]})
+        columns = {"columns": self.columns} if self.columns else {}
+        endpoints = [
+            {name: value for name, value in asdict(endpoint).items() if value or name not in ("slots", "files")}
+            for endpoint in self.endpoints
+        ]
+        yield json.dumps({"endpoints": endpoints, **columns})
         for index, requests in enumerate(self.requests):
             for request in requests:
                 body = None if request.body is None else request.body.decode()
-                yield json.dumps([index, request.target, body])
+                headers = [request.headers] if request.headers else []
+                yield json.dumps([index, request.target, body, *headers])
 
 
 def read_feed(path: Path) -> Feed:
@@ -72,10 +124,14 @@ def read_feed(path: Path) -> Feed:
     return feed
 
 
+_ENDPOINTS: TypeAdapter[tuple[FeedEndpoint, ...]] = TypeAdapter(tuple[FeedEndpoint, ...])
+
+
 def _read_lines(lines: Iterable[str]) -> Feed:
-    documents = map(json.loads, lines)
-    endpoints = tuple(FeedEndpoint(**endpoint) for endpoint in next(documents)["endpoints"])
+    documents: Iterator[Any] = map(json.loads, lines)
+    header = next(documents)
+    endpoints = _ENDPOINTS.validate_python(header["endpoints"])
     requests: list[list[Request]] = [[] for _ in endpoints]
-    for index, target, body in documents:
-        requests[index].append(Request(target, None if body is None else body.encode()))
-    return Feed(endpoints=endpoints, requests=tuple(map(tuple, requests)))
+    for index, target, body, *headers in documents:
+        requests[index].append(Request(target, None if body is None else body.encode(), *headers))
+    return Feed(endpoints=endpoints, requests=tuple(map(tuple, requests)), columns=header.get("columns", {}))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.perf.catalogue.endpoint import Check, Expectation
+from include.perf.catalogue.expectation import Check, Expectation
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.load.generator import LoadOrder
 from include.perf.model.json_files import from_json, to_json

@@ -4,21 +4,27 @@ All sampling and computing happens here, with a seed: the same data, endpoints a
 same order, and the load itself computes nothing.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import numpy as np
 import pandas as pd
 
-from include.perf.catalogue.endpoint import Endpoint, render
-from include.perf.load.feed import Feed, FeedEndpoint, Request
+from include.perf.catalogue.scenario.arrival_rate import shared_out
+from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.service import Service
+from include.perf.catalogue.template import DECIMALS
+from include.perf.load.data_files import FileColumns
+from include.perf.load.feed import Feed, FeedEndpoint
 from include.perf.load.market_data import read_market_data
+from include.perf.load.request_template import RequestTemplate
 
 ROWS_PER_ENDPOINT = 2_000
 """Different requests per endpoint: enough that the target's caches do not see only repeats, and small in memory."""
+
+MAX_DECIMALS = 8
+"""Prices have at most 6; more come from calculations, such as the mean of two prices."""
 
 LOOKBACK_BARS = 60
 MOMENTUM_BARS = 10
@@ -27,43 +33,60 @@ LOT = 1_000
 TIMEFRAMES = {60: "M1", 300: "M5", 900: "M15", 1800: "M30", 3600: "H1", 14400: "H4", 86400: "D1"}
 
 
-def build_feed(data: Path, endpoints: Sequence[Endpoint], *, seed: int) -> Feed:
+def build_feed(data: Path, service: Service, load: LoadProfile) -> Feed:
     """Return the requests of a service, made from a scenario's market data.
 
     Raises:
-        DataError: the data cannot be used.
+        DataError: the market data or a data file cannot be used, or a data file has too few rows for the load.
     """
-    fields = request_fields(read_market_data(data), seed=seed)
-    requests = []
-    for number, endpoint in enumerate(endpoints):
-        rows = _spread_rows(len(fields), offset=number / len(endpoints))
-        requests.append(tuple(_request(endpoint, row) for row in fields.iloc[rows].to_dict("records")))
-    return Feed(
-        endpoints=tuple(
-            FeedEndpoint(name=endpoint.name, method=endpoint.method, weight=endpoint.weight, rows=len(rows))
-            for endpoint, rows in zip(endpoints, requests, strict=True)
-        ),
-        requests=tuple(requests),
-    )
+    return prepared(request_fields(read_market_data(data), seed=load.seed), service, load)
 
 
-def _spread_rows(available: int, *, offset: float) -> np.ndarray[Any, np.dtype[np.intp]]:
+def prepared(fields: pd.DataFrame, service: Service, load: LoadProfile, *, rows: int = ROWS_PER_ENDPOINT) -> Feed:
+    """Return the requests of a service, made from fields of market data.
+
+    Args:
+        fields: from `request_fields`.
+        rows: how many different requests an endpoint has at most.
+
+    Raises:
+        DataError: a data file cannot be used, or has too few rows for the load.
+    """
+    columns = FileColumns()
+    endpoints, requests = [], []
+    counts = requests_by_endpoint(service, load)
+    for number, (endpoint, count) in enumerate(zip(service.endpoints, counts, strict=True)):
+        chosen = _spread_rows(len(fields), most=rows, offset=number / len(service.endpoints))
+        template = RequestTemplate(endpoint, headers=service.headers)
+        requests.append(tuple(map(template.request, fields.iloc[chosen].to_dict("records"))))
+        endpoints.append(
+            FeedEndpoint(
+                name=endpoint.name,
+                method=endpoint.method,
+                weight=endpoint.weight,
+                rows=len(chosen),
+                slots=template.slots,
+                files=columns.uses_of(endpoint, template.slots, service.data_files, requests=count),
+            )
+        )
+    columns.check_rows()
+    return Feed(endpoints=tuple(endpoints), requests=tuple(requests), columns=columns.by_key)
+
+
+def requests_by_endpoint(service: Service, load: LoadProfile) -> list[int]:
+    """Return how many requests each endpoint gets, in the warm-up and the measured part together."""
+    weights = [endpoint.weight for endpoint in service.endpoints]
+    parts = [shared_out(weights, arrivals) for arrivals in (load.warmup_arrivals, load.measured_arrivals)]
+    return [sum(counts) for counts in zip(*parts, strict=True)]
+
+
+def _spread_rows(available: int, *, most: int, offset: float) -> np.ndarray[Any, np.dtype[np.intp]]:
     """Choose evenly spaced rows in time order; ``offset`` in [0, 1) shifts them by a part of their distance."""
-    count = min(available, ROWS_PER_ENDPOINT)
+    count = min(available, most)
     rows: np.ndarray[Any, np.dtype[np.intp]] = np.floor((np.arange(count) + offset) * (available / count)).astype(
         np.intp
     )
     return rows
-
-
-def _request(endpoint: Endpoint, row: Mapping[Any, Any]) -> Request:
-    target = quote(endpoint.path)
-    if endpoint.query:
-        target += "?" + urlencode(render(endpoint.query, row))
-    body = None
-    if endpoint.body is not None:
-        body = json.dumps(render(endpoint.body, row), separators=(",", ":")).encode()
-    return Request(target, body)
 
 
 def request_fields(bars: pd.DataFrame, *, seed: int) -> pd.DataFrame:
@@ -87,7 +110,21 @@ def request_fields(bars: pd.DataFrame, *, seed: int) -> pd.DataFrame:
     fields["volatility"] = returns.groupby(fields["instrument"]).transform(
         lambda series: series.rolling(VOLATILITY_BARS).std()
     )
-    return _with_orders(_with_window(_with_history(fields)), seed=seed)
+    return _with_orders(_with_window(_with_history(_with_decimals(fields))), seed=seed)
+
+
+def _with_decimals(fields: pd.DataFrame) -> pd.DataFrame:
+    """Add the decimals of the instrument's prices: the most that any of them has."""
+    decimals = {
+        instrument: max(_decimals(price) for price in np.unique(prices[["open", "high", "low", "close"]]))
+        for instrument, prices in fields.groupby("instrument", sort=False)
+    }
+    return fields.assign(**{DECIMALS: fields["instrument"].map(decimals)})
+
+
+def _decimals(price: float) -> int:
+    exponent = Decimal(repr(float(price))).normalize().as_tuple().exponent
+    return min(MAX_DECIMALS, max(0, -int(exponent)))
 
 
 def _with_history(fields: pd.DataFrame) -> pd.DataFrame:
@@ -129,5 +166,5 @@ def _with_orders(fields: pd.DataFrame, *, seed: int) -> pd.DataFrame:
         order_type=random.choice(["market", "limit"], size=count, p=[0.7, 0.3]),
         time_in_force=random.choice(["GTC", "IOC", "FOK", "DAY"], size=count, p=[0.4, 0.3, 0.1, 0.2]),
         quantity=random.integers(1, 101, size=count) * LOT,
-        price=np.round(price, 6),
+        price=[round(value, places) for value, places in zip(price.tolist(), fields[DECIMALS].tolist(), strict=True)],
     )

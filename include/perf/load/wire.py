@@ -10,33 +10,43 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from include.perf.catalogue.endpoint import JSON_TYPE, WITHOUT_BODY
 from include.perf.catalogue.headers import laid_over
 from include.perf.catalogue.service import Service
 from include.perf.load.feed import Request
 from include.perf.load.load_plan import GENERATOR_VERSION
+from include.perf.load.slots import LENGTH, SLOT, head_bytes
 
 
-def headers_of_load(headers: Mapping[str, str], secrets: Mapping[str, str], *, keep_alive: bool) -> dict[str, str]:
-    """Return the headers of every request of a load: defaults, the service's headers, and the secret ones."""
-    own = {"Accept": "application/json", "User-Agent": f"bellwether/{GENERATOR_VERSION}"}
-    own |= {} if keep_alive else {"Connection": "close"}
-    return laid_over(own, headers, secrets)
+def headers_of_load(
+    headers: Mapping[str, str], secrets: Mapping[str, str], *, keep_alive: bool, own: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the headers of a request: defaults, the service's headers, those of the request, and the secret ones."""
+    defaults = {"Accept": "application/json", "User-Agent": f"bellwether/{GENERATOR_VERSION}"}
+    defaults |= {} if keep_alive else {"Connection": "close"}
+    return laid_over(defaults, headers, own or {}, secrets)
 
 
-def wire_format(method: str, request: Request, *, base_url: str, headers: Mapping[str, str]) -> bytes:
-    """Return the bytes of a request; no header can replace its host or its length."""
+def wire_format(
+    method: str, request: Request, *, base_url: str, headers: Mapping[str, str], has_slots: bool = False
+) -> bytes:
+    """Return the bytes of a request; no header can replace its host or its length.
+
+    Args:
+        has_slots: whether the request has slots, which stay in it; if its body has any, its length is a slot too.
+    """
     headers = {name: value for name, value in headers.items() if name.lower() not in ("host", "content-length")}
     fields = {"Host": urlsplit(base_url).netloc}
     if request.body is not None:
-        fields["Content-Type"] = "application/json"
+        fields["Content-Type"] = JSON_TYPE
     given = {name.lower() for name in headers}
     fields = {name: value for name, value in fields.items() if name.lower() not in given} | dict(headers)
     if request.body is not None:
-        fields["Content-Length"] = str(len(request.body))
-    elif method != "GET":
+        fields["Content-Length"] = LENGTH if has_slots and SLOT.search(request.body) else str(len(request.body))
+    elif method not in WITHOUT_BODY:
         fields["Content-Length"] = "0"
     lines = [f"{method} {request.target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + (request.body or b"")
+    return head_bytes("\r\n".join(lines) + "\r\n\r\n") + (request.body or b"")
 
 
 def tls_context(base_url: str, *, verify: bool, ca_file: Path | None = None) -> ssl.SSLContext | None:

@@ -24,7 +24,7 @@ MAX_NODES = 400_000
 
 MAX_DIGITS = 40
 
-OWN_PARTS = ("load", "limits", "data", "endpoints", "generator", "environment", "headers", "figures of")
+OWN_PARTS = ("load", "limits", "data", "data files", "endpoints", "generator", "environment", "headers", "figures of")
 """Names of fingerprint parts that are reserved for Bellwether; see `include.perf.pipeline.planning.fingerprint`."""
 
 

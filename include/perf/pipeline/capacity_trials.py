@@ -87,7 +87,7 @@ class CapacityTrials:
         scenario = catalogue.scenario_of(service)
         addresses = allowed_addresses(service, never=catalogue.forbidden_for(service), resolve=self.outside.resolve)
         self.outside.target.check(service, addresses)
-        feed = build_feed(catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+        feed = build_feed(catalogue.data_path(scenario), service, scenario.load)
         return Aim(service=service, feed=feed, addresses=addresses)
 
     @contextmanager

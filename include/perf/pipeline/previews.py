@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from include.perf.catalogue.scenario.arrival_rate import shared_out
 from include.perf.guards.guard import Guard
-from include.perf.load.staging import build_feed
+from include.perf.load.examples import example_requests
+from include.perf.load.staging import build_feed, requests_by_endpoint
 from include.perf.model.errors import BellwetherError, collected
 from include.perf.model.text import one_line, utc_time
 from include.perf.pipeline.outside import Outside
@@ -125,17 +125,16 @@ def _noted(reasons: list[str]) -> Iterator[None]:
 
 def _endpoints(run: PlannedRun) -> Iterator[PlannedEndpoint]:
     """Stage the scenario's data in memory and count the requests of each endpoint."""
-    load, endpoints = run.spec.load, run.service.endpoints
-    feed = build_feed(run.data, endpoints, seed=load.seed)
-    weights = [endpoint.weight for endpoint in endpoints]
-    parts = [shared_out(weights, arrivals) for arrivals in (load.warmup_arrivals, load.measured_arrivals)]
-    for endpoint, requests, *counts in zip(feed.endpoints, feed.requests, *parts, strict=True):
-        first = requests[0]
+    load = run.spec.load
+    feed = build_feed(run.data, run.service, load)
+    counts = requests_by_endpoint(run.service, load)
+    for index, (endpoint, count) in enumerate(zip(feed.endpoints, counts, strict=True)):
+        (first,) = example_requests(feed, index, [0])
         yield PlannedEndpoint(
             name=endpoint.name,
             method=endpoint.method,
-            requests=sum(counts),
-            rows=min(endpoint.rows, sum(counts)),
+            requests=count,
+            rows=count if endpoint.slots else min(endpoint.rows, count),
             example=(first.target, None if first.body is None else first.body.decode()),
         )
 

@@ -39,15 +39,17 @@ class RunStages:
         Raises:
             DataError: the data cannot be used.
         """
+        from include.perf.load.data_files import data_files_fingerprint
         from include.perf.load.market_data import data_fingerprint
         from include.perf.load.staging import build_feed
 
         with self._stage(uri, "stage_data") as run:
-            feed = build_feed(run.data, run.service.endpoints, seed=run.spec.load.seed)
+            feed = build_feed(run.data, run.service, run.spec.load)
             parts = fingerprint(
                 run.service,
                 run.spec.load,
                 data=data_fingerprint(run.data),
+                data_files=data_files_fingerprint(run.service),
                 extra=run.scenario.fingerprint,
                 is_distributed=self.outside.generator.shared() is not None,
             )

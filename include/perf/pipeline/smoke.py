@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from include.perf.catalogue.endpoint import Endpoint, Expectation
+from include.perf.catalogue.endpoint import Endpoint
+from include.perf.catalogue.expectation import Expectation
 from include.perf.catalogue.service import Service
 from include.perf.guards.hosts import allowed_addresses
+from include.perf.load.examples import example_requests
 from include.perf.load.feed import Feed, Request
 from include.perf.load.staging import build_feed
 from include.perf.load.wire import Answered, Target
@@ -62,14 +64,15 @@ def smoke(name: str, outside: Outside) -> list[SmokeResult]:
     guard.check_halt()
     guard.check_market(service)
     addresses = allowed_addresses(service, never=catalogue.forbidden_for(service), resolve=outside.resolve)
-    feed = build_feed(catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+    feed = build_feed(catalogue.data_path(scenario), service, scenario.load)
     return list(try_endpoints(service, feed, outside.target, addresses))
 
 
 def try_endpoints(service: Service, feed: Feed, target: Target, addresses: Sequence[str]) -> Iterator[SmokeResult]:
     """Send the first, the middle and the last request of each endpoint, and yield how the endpoint answered."""
-    for endpoint, requests in zip(service.endpoints, feed.requests, strict=True):
-        yield _try(service, endpoint, _first_middle_last(requests), target, addresses)
+    for index, (endpoint, requests) in enumerate(zip(service.endpoints, feed.requests, strict=True)):
+        rows = _first_middle_last(len(requests))
+        yield _try(service, endpoint, list(example_requests(feed, index, rows)), target, addresses)
 
 
 def smoke_in_words(results: Sequence[SmokeResult]) -> str:
@@ -87,9 +90,9 @@ def smoke_in_words(results: Sequence[SmokeResult]) -> str:
     return "\n".join([table(["service", "endpoint", "answers", "slowest"], rows, right=[3]), *problems])
 
 
-def _first_middle_last(requests: Sequence[Request]) -> list[Request]:
-    last = len(requests) - 1
-    return [requests[row] for row in dict.fromkeys((0, last // 2, last))]
+def _first_middle_last(count: int) -> list[int]:
+    last = count - 1
+    return list(dict.fromkeys((0, last // 2, last)))
 
 
 def _try(

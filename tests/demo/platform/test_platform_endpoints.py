@@ -298,7 +298,7 @@ def test_an_unknown_service_is_refused() -> None:
 def test_responses_meet_the_expectations_of_the_catalogue(start: Callable[..., Any]) -> None:
     """Responses to the catalogue's requests meet its expectations; a refusal does not."""
     catalogue = load_catalogue(Path(__file__).parents[3] / "include")
-    data = catalogue.data_path(catalogue.scenario("high_volatility"))
+    scenario = catalogue.scenario("high_volatility")
     expecting = [(s, e) for s in catalogue.services.values() for e in s.endpoints if e.expect is not None]
     assert [f"{service.short_name} {endpoint.name}" for service, endpoint in expecting] == [
         "trading-gateway orders",
@@ -306,7 +306,8 @@ def test_responses_meet_the_expectations_of_the_catalogue(start: Callable[..., A
     ]
     for service, endpoint in expecting:
         platform, check = start(service.name), endpoint.expect.compiled()
-        for request in build_feed(data, [endpoint], seed=1).requests[0][::10]:
+        only = service.model_copy(update={"endpoints": (endpoint,)})
+        for request in build_feed(catalogue.data_path(scenario), only, scenario.load).requests[0][::10]:
             answer = platform.ask(endpoint.method, request.target, content=request.body)
             assert check(answer.status_code, answer.content) is None
         refused = platform.ask(endpoint.method, endpoint.path, json={})

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from include.perf.catalogue.endpoint import Endpoint, Expectation
+from include.perf.catalogue.endpoint import Endpoint
+from include.perf.catalogue.expectation import Expectation
 
 ORDER = {
     "order_id": "A-1",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.catalogue.endpoint import FIELDS
 from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.template import FIELDS
 from include.perf.model.errors import CatalogueError
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
 
@@ -16,13 +16,19 @@ def problems_of(folder: Path) -> list[str]:
     return list(caught.value.problems)
 
 
-KNOWN_FIELDS = ", ".join(FIELDS)
+KNOWN_FIELDS = (
+    f"{', '.join(FIELDS)}; nor a value of the request's own; known: uuid, sequence, now, random_int, random_choice"
+)
 ORDERS = "services.yaml: orders-service"
 SERVICE_MISTAKES = [
     ("method: POST", "methd: POST", [f"{ORDERS}.endpoints[0].method is missing; every entry needs it"]),
-    ("method: POST", "method: post", "{}.endpoints[0].method should be 'GET', 'POST', 'PUT', 'PATCH' or 'DELETE'"),
+    (
+        "method: POST",
+        "method: post",
+        "{}.endpoints[0].method should be 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH' or 'DELETE'",
+    ),
     ("path: /orders", "path: orders", "{}.endpoints[0].path: must be a path that starts with /"),
-    ("path: /orders", "path: '/orders?x=1'", "{}.endpoints[0].path: must be a path that starts with /"),
+    ("path: /orders", "path: '/orders?x=1'", "{}.endpoints[0].path: must be a path without query, fragment or spaces"),
     (
         "    allowed_hosts: [orders-service]\n",
         "    timout_s: 3\n    allowed_hosts: [orders-service]\n",
@@ -116,8 +122,8 @@ SERVICE_MISTAKES = [
     ),
     (
         "body: {price: $price}",
-        "query: {at: [1]}",
-        ["{}.endpoints[0].query: at must be text or a number, but is [1]; put it in quotes"],
+        "query: {at: [1, null]}",
+        ["{}.endpoints[0].query: at must be text or a number, but is None; put it in quotes"],
     ),
     (
         "body: {price: $price}",

@@ -1,62 +1,154 @@
-"""Templates: how they are filled, and which placeholders are refused."""
+"""Templates: which placeholders there are, and which are refused."""
 
 from typing import Any
 
 import pytest
 
-from include.perf.catalogue.endpoint import FIELDS, problems_of_template, render
+from include.perf.catalogue.own_values import DueTime, RandomChoice, RandomInteger, own_value
+from include.perf.catalogue.template import (
+    DECIMALS,
+    FIELDS,
+    Placeholder,
+    parts_of,
+    placeholders_of,
+    problems_of_template,
+    text_of,
+)
 
-ROW = {"instrument": "EUR_USD", "price": 1.0845, "quantity": 3000, "volume": 0}
+KNOWN = f"{', '.join(FIELDS)}; nor a value of the request's own; known: uuid, sequence, now, random_int, random_choice"
 
 
 @pytest.mark.parametrize(
-    ("template", "rendered"),
+    ("text", "parts"),
     [
-        ("$price", 1.0845),  # one placeholder keeps its type
-        ("$quantity", 3000),
-        ("$volume", 0),
-        ("$instrument", "EUR_USD"),
-        ("$instrument daily", "EUR_USD daily"),  # within text it becomes text
-        ("$instrument/$quantity", "EUR_USD/3000"),
-        (" $price", " 1.0845"),
-        ("$$", "$"),
-        ("$$price", "$price"),
-        ("$$$price", "$1.0845"),
-        ("5 $ and $5", "5 $ and $5"),  # a name begins with a letter
-        ("", ""),
-        (7, 7),
-        (2.5, 2.5),
-        (True, True),
-        (None, None),
-        ({"a": ["$price", {"b": "$quantity"}]}, {"a": [1.0845, {"b": 3000}]}),
-        (("$price", "x"), [1.0845, "x"]),  # JSON knows lists only
-        ({"$price": 1}, {"$price": 1}),  # keys are no templates
+        ("$price", [Placeholder("price")]),
+        ("${price}", [Placeholder("price")]),
+        ("$instrument/$quantity", [Placeholder("instrument"), "/", Placeholder("quantity")]),
+        ("${price}0", [Placeholder("price"), "0"]),
+        ("$$", ["$"]),
+        ("$$price", ["$price"]),
+        ("$$$price", ["$", Placeholder("price")]),
+        ("5 $ and $5", ["5 $ and $5"]),  # a name begins with a letter
+        ("", []),
+        ("${price as text}", [Placeholder("price", form="text")]),
+        ("${ now( ms , +30s ) as text }", [Placeholder("now", ("ms", "+30s"), "text")]),
+        ("${random_choice('a, b', c)}", [Placeholder("random_choice", ("a, b", "c"))]),
+        ("${accounts.account-id as number}", [Placeholder("accounts.account-id", form="number")]),
     ],
 )
-def test_render(template: Any, rendered: Any) -> None:
-    """Placeholders become the row's values; a single one keeps the type of the value."""
-    result = render(template, ROW)
-    assert result == rendered
-    assert type(result) is type(rendered)
+def test_parts(text: str, parts: list[Any]) -> None:
+    assert list(parts_of(text)) == parts
 
 
-def test_the_template_itself_does_not_change() -> None:
-    """A template is used for every row."""
-    template = {"order": {"price": "$price", "tags": ["$instrument"]}}
-    render(template, ROW)
-    assert template == {"order": {"price": "$price", "tags": ["$instrument"]}}
-
-
-def test_unknown_placeholders_are_reported_once_each_in_order() -> None:
-    """Each is reported with the known fields, wherever it is."""
-    problems = problems_of_template([{"a": "$pice", "b": ["$pice", "x $Bid y"]}, None, 3, "$price $$cash"])
-    known = ", ".join(FIELDS)
-    assert problems == [
-        f"$Bid is not a field of the market data; known: {known}",
-        f"$pice is not a field of the market data; known: {known}",
+@pytest.mark.parametrize(("text", "shown"), [("a ${", "${"), ("${}", "${}"), ("${a b}", "${a b}"), ("${1}", "${1}")])
+def test_a_malformed_placeholder_is_refused(text: str, shown: str) -> None:
+    """With the text in which it is, and how a dollar sign is written."""
+    assert problems_of_template({"note": text}) == [
+        "a placeholder must look like ${price}, ${now(ms)} or ${accounts.id as number}, but "
+        f"{text!r} has {shown}; write $$ for a dollar sign"
     ]
+
+
+def test_placeholders_are_found_everywhere() -> None:
+    """In keys, values and lists, however deep."""
+    template = {"a": ["$price", {"$instrument": "x $side y"}], "b": None, "c": (3, "$$volume")}
+    assert [placeholder.name for placeholder in placeholders_of(template)] == ["price", "instrument", "side"]
+
+
+@pytest.mark.parametrize(
+    ("template", "problems"),
+    [
+        (
+            [{"a": "$pice", "b": ["$pice", "x $Bid y"]}, None, 3, "$price $$cash"],
+            [f"${name} is not a field of the market data; known: {KNOWN}" for name in ("Bid", "pice")],
+        ),
+        ("${price(3)}", ["$price is a field of the market data and takes no arguments"]),
+        ("${side as number}", ["$side is text and cannot be sent as a number"]),
+        ("${uuid as number}", ["$uuid is text and cannot be sent as a number"]),
+        ("${random_choice(1, x) as number}", ["$random_choice is text and cannot be sent as a number"]),
+        ("${random_choice(1, 2.5) as number}", []),
+        ("${accounts.id(3)}", ["${accounts.id} is a column of a data file and takes no arguments"]),
+        ("${accounts.id as number}", []),
+        (
+            "${acounts.id}",
+            ["${acounts.id} names the data file 'acounts', which is not in data_files; known: accounts, symbols"],
+        ),
+        ("\ue001", ["the private-use character U+E001 must not be in a request; remove it"]),
+        ({"\ue03f": 1}, ["the private-use character U+E03F must not be in a request; remove it"]),
+    ],
+)
+def test_problems(template: Any, problems: list[str]) -> None:
+    """Each problem once, in order."""
+    assert problems_of_template(template, files=("symbols", "accounts")) == problems
 
 
 def test_every_field_is_allowed() -> None:
     """Names in FIELDS are never refused."""
     assert problems_of_template([f"${name}" for name in FIELDS]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "value"),
+    [
+        ("now", [], DueTime()),
+        ("now", ["ms"], DueTime("ms")),
+        ("now", ["-1.5h"], DueTime("rfc3339", -5400.0)),
+        ("now", ["us", "+250ms"], DueTime("us", 0.25)),
+        ("random_int", ["-5", "5"], RandomInteger(-5, 5)),
+        ("random_choice", ["GTC"], RandomChoice(("GTC",))),
+    ],
+)
+def test_own_values(name: str, arguments: list[str], value: object) -> None:
+    assert own_value(name, arguments) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "problem"),
+    [
+        (
+            "now",
+            ["tomorrow"],
+            "${now} takes a unit (rfc3339, s, ms, us) and an offset, as in ${now(ms, +30s)}, but has (tomorrow)",
+        ),
+        (
+            "now",
+            ["+1s", "ms"],
+            "${now} takes a unit (rfc3339, s, ms, us) and an offset, as in ${now(ms, +30s)}, but has (+1s, ms)",
+        ),
+        (
+            "random_int",
+            ["5", "1"],
+            "${random_int} takes the lowest and the highest integer, as in ${random_int(1, 100)}, each at most "
+            "9,007,199,254,740,992, but has (5, 1)",
+        ),
+        (
+            "random_int",
+            ["0", "9007199254740993"],
+            "${random_int} takes the lowest and the highest integer, as in ${random_int(1, 100)}, each at most "
+            "9,007,199,254,740,992, but has (0, 9007199254740993)",
+        ),
+        ("random_choice", [], "${random_choice} needs what to choose from, such as ${random_choice(GTC, IOC)}"),
+        ("uuid", ["4"], "${uuid} takes no arguments, but has 4; write $uuid"),
+        ("sequence", ["1"], "${sequence} takes no arguments, but has 1; write $sequence"),
+    ],
+)
+def test_wrong_arguments_are_refused(name: str, arguments: list[str], problem: str) -> None:
+    with pytest.raises(ValueError, match=r".*") as caught:
+        own_value(name, arguments)
+    assert str(caught.value) == problem
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("price", 1.1, "1.10000"),
+        ("close", 149.5, "149.50000"),
+        ("spread", 0.00012, "0.00012"),
+        ("volatility", 1e-05, "0.00001"),  # no exponent
+        ("quantity", 3000, "3000"),
+        ("instrument", "EUR_USD", "EUR_USD"),
+    ],
+)
+def test_fields_as_text(field: str, value: Any, text: str) -> None:
+    """Prices have the decimals of their instrument."""
+    assert text_of(field, {field: value, DECIMALS: 5}) == text

@@ -12,12 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pytest
 
-from include.perf.catalogue.endpoint import FIELDS, Endpoint
+from include.perf.catalogue.endpoint import Endpoint
+from include.perf.catalogue.template import FIELDS
 from include.perf.load.feed import Feed
 from include.perf.load.market_data import read_market_data
 from include.perf.load.staging import ROWS_PER_ENDPOINT, build_feed, request_fields
 from include.perf.model.errors import DataError
-from tests.fakes.small_catalogue import write_csv
+from tests.fakes.small_catalogue import small_scenario, small_service, write_csv
 
 PAIRS = ("EUR_USD", "GBP_USD")
 EVERYTHING = {name: f"${name}" for name in FIELDS}
@@ -29,7 +30,8 @@ def endpoint(**settings: Any) -> Endpoint:
 
 
 def feed_of(path: Path, *endpoints: Endpoint, seed: int = 1) -> Feed:
-    return build_feed(path, endpoints or (endpoint(),), seed=seed)
+    service = small_service(endpoints=[made.model_dump() for made in endpoints or (endpoint(),)])
+    return build_feed(path, service, small_scenario(load={"rate_rps": 40, "duration_s": 10, "seed": seed}).load)
 
 
 def bodies(feed: Feed, number: int = 0) -> list[dict[str, Any]]:
@@ -87,7 +89,7 @@ def test_queries_are_encoded(tmp_path: Path) -> None:
     get = endpoint(method="GET", path="/orders/für", body=None, query=query)
     (request, *_) = feed_of(write_csv(tmp_path / "d.csv"), get).requests[0]
     assert request.body is None
-    assert request.target.startswith("/orders/f%C3%BCr?at=2026-03-02T07%3A00%3A00Z&note=a%26b%3Dc+d%2F%E2%82%AC&")
+    assert request.target.startswith("/orders/f%C3%BCr?at=2026-03-02T07%3A00%3A00Z&note=a%26b%3Dc%20d%2F%E2%82%AC&")
     assert parse_qs(urlsplit(request.target).query) == {
         "at": ["2026-03-02T07:00:00Z"],
         "note": ["a&b=c d/€"],

@@ -83,7 +83,7 @@ def test_a_dry_run_shows_what_the_real_schedule_sends(
         operations=Operations(capacity_rps=3000),
     )
     (planned,) = previewed(platform)
-    feed = build_feed(platform.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+    feed = build_feed(platform.catalogue.data_path(scenario), service, scenario.load)
     dues = list(schedule(scenario.load, [4, 3, 1]))
     by_endpoint = Counter(due.endpoint for due in dues)
     different = {(due.endpoint, due.ordinal % feed.endpoints[due.endpoint].rows) for due in dues}
@@ -99,7 +99,7 @@ def test_the_first_request_of_each_endpoint_is_shown(platform: Platform) -> None
     """As sent over the wire, and as `stage_data` makes it."""
     (planned,) = previewed(platform)
     service, scenario = small_service(), small_scenario()
-    feed = build_feed(platform.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+    feed = build_feed(platform.catalogue.data_path(scenario), service, scenario.load)
     place, positions = (requests[0] for requests in feed.requests)
     assert place.body is not None
     # half of 200 and of 400 each; 80 bars of the data have 50 with a whole history

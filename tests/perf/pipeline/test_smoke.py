@@ -142,7 +142,7 @@ def test_the_requests_are_those_of_the_first_scenario_that_loads_the_service(pla
     """With its data and its seed; nothing else is sent, and no run is created."""
     results = smoke("orders", platform.outside)
     service, scenario = small_service(), small_scenario()
-    feed = build_feed(platform.catalogue.data_path(scenario), service.endpoints, seed=scenario.load.seed)
+    feed = build_feed(platform.catalogue.data_path(scenario), service, scenario.load)
     rows = feed.endpoints[0].rows
     expected = [requests[row] for requests in feed.requests for row in (0, (rows - 1) // 2, rows - 1)]
     assert [request for _, _, request in platform.target.sent] == expected

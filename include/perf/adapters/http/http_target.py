@@ -16,11 +16,11 @@ from dataclasses import replace
 from http.client import HTTPException, HTTPResponse, IncompleteRead
 from queue import Empty, SimpleQueue
 from typing import Any
-from urllib.parse import quote
 
 from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.catalogue.service import Service
 from include.perf.load.feed import Request
+from include.perf.load.uri import encoded_target
 from include.perf.load.wire import Answered, Credentials, headers_of_load, tls_context, wire_format
 from include.perf.model.errors import TargetError
 from include.perf.model.masking import Mask
@@ -29,9 +29,6 @@ TIMEOUT_S = 5.0
 RESOLVE_TIMEOUT_S = 5.0
 MAX_BYTES = 1_000_000
 NOT_ALLOWED = (401, 403)
-
-UNQUOTED = "!#$%&'()*+,/:;=?@[]~"
-"""Reserved characters, which are sent in a path without escaping (RFC 3986)."""
 
 
 class HttpTarget:
@@ -77,7 +74,7 @@ class HttpTarget:
 
     def _get(self, service: Service, path: str, addresses: Sequence[str]) -> tuple[str, Answered]:
         """Return the URL and the response of a GET request."""
-        request = Request(quote(path, safe=UNQUOTED), None)
+        request = Request(encoded_target(path), None)
         answer = self.send(service, "GET", request, addresses, timeout_s=self._timeout_s)
         url = service.base_url + path
         if len(answer.body) > MAX_BYTES:
@@ -105,7 +102,7 @@ class HttpTarget:
             ConfigurationError: the credentials cannot be read.
         """
         secrets = self._credentials(service)
-        headers = headers_of_load(service.headers, secrets, keep_alive=False)
+        headers = headers_of_load(service.headers, secrets, keep_alive=False, own=request.headers)
         wire = wire_format(method, request, base_url=service.base_url, headers=headers)
         url = f"{service.base_url}{request.target}"
         deadline = _Deadline(timeout_s or service.timeout_s)

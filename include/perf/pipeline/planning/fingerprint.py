@@ -11,11 +11,15 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from include.perf.catalogue.endpoint import Endpoint, Expectation
+from include.perf.catalogue.endpoint import Endpoint
+from include.perf.catalogue.expectation import Expectation
 from include.perf.catalogue.scenario.arrival_rate import Shape
 from include.perf.catalogue.scenario.load_profile import LoadProfile, RatePoint
 from include.perf.catalogue.service import Service
 from include.perf.load.load_plan import GENERATOR_VERSION
+
+LATER_SETTINGS = ("headers", "form", "text", "content_type")
+"""Settings that are in the digest only if an endpoint has them, because the digests of stored baselines lack them."""
 
 
 def fingerprint(
@@ -23,6 +27,7 @@ def fingerprint(
     load: LoadProfile,
     *,
     data: str,
+    data_files: str | None = None,
     extra: Mapping[str, str] | None = None,
     is_distributed: bool = False,
 ) -> dict[str, str]:
@@ -30,6 +35,7 @@ def fingerprint(
 
     Args:
         data: the fingerprint of the market data from `include.perf.load.market_data.data_fingerprint`.
+        data_files: the fingerprint of the service's data files; ``None`` without any.
         extra: parts that the scenario adds; those of the service come after them.
         is_distributed: whether other machines send the load, over another network. Their number does not matter.
     """
@@ -43,6 +49,8 @@ def fingerprint(
     }
     if service.prometheus.kind != "process":
         parts["figures of"] = service.prometheus.kind
+    if data_files is not None:
+        parts["data files"] = data_files[:19]
     if is_distributed:
         parts["generators"] = "distributed"
     headers = {"headers": _headers(service.headers)} if service.headers else {}
@@ -92,7 +100,8 @@ def _limits(service: Service, load: LoadProfile) -> str:
 
 
 def _requests_of(endpoint: Endpoint) -> dict[str, Any]:
-    requests = endpoint.model_dump(mode="json", exclude={"expect"})
+    requests = endpoint.model_dump(mode="json", exclude={"expect", "data_files", *LATER_SETTINGS})
+    requests |= endpoint.model_dump(mode="json", include=set(LATER_SETTINGS), exclude_defaults=True)
     if endpoint.expect is not None and endpoint.expect != Expectation():
         requests["expect"] = endpoint.expect.model_dump(mode="json", exclude_defaults=True)
     return requests

@@ -1,0 +1,50 @@
+"""The requests of a service as they go over the wire, with secrets masked. Nothing is sent."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from include.perf.catalogue.catalogue import Catalogue
+from include.perf.catalogue.endpoint import Endpoint
+from include.perf.catalogue.scenario.scenario import Scenario
+from include.perf.catalogue.service import Service
+from include.perf.load.examples import example_requests
+from include.perf.load.market_data import read_market_data
+from include.perf.load.staging import prepared, request_fields
+from include.perf.load.wire import headers_of_load, wire_format
+from include.perf.model.errors import collected
+from include.perf.model.text import MASK
+
+EXAMPLE_ROWS = 1
+
+
+def wire_examples(
+    service: Service, scenario: Scenario, *, data: Path, secret_headers: Mapping[str, str]
+) -> Iterator[tuple[Endpoint, bytes]]:
+    """Yield one request of each endpoint, as it would be sent now.
+
+    Args:
+        data: the market data of the scenario.
+        secret_headers: names of the headers with secrets; their values are not used.
+
+    Raises:
+        DataError: the data cannot be used.
+    """
+    fields = request_fields(read_market_data(data), seed=scenario.load.seed)
+    feed = prepared(fields, service, scenario.load, rows=EXAMPLE_ROWS)
+    masked = dict.fromkeys(secret_headers, MASK)
+    for index, endpoint in enumerate(service.endpoints):
+        (request,) = example_requests(feed, index, [0])
+        headers = headers_of_load(service.headers, masked, keep_alive=service.keep_alive, own=request.headers)
+        yield endpoint, wire_format(endpoint.method, request, base_url=service.base_url, headers=headers)
+
+
+def problems_of_requests(catalogue: Catalogue) -> list[str]:
+    """Prepare one request of each endpoint for each scenario, and return what is wrong with them."""
+    problems: list[str] = []
+    for scenario in catalogue.scenarios.values():
+        with collected(problems):
+            fields = request_fields(read_market_data(catalogue.data_path(scenario)), seed=scenario.load.seed)
+            for service in catalogue.services_of(scenario):
+                with collected(problems):
+                    prepared(fields, service, scenario.load, rows=EXAMPLE_ROWS)
+    return list(dict.fromkeys(problems))
