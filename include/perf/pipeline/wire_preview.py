@@ -12,7 +12,7 @@ from include.perf.load.market_data import read_market_data
 from include.perf.load.staging import prepared, request_fields
 from include.perf.load.wire import headers_of_load, wire_format
 from include.perf.model.errors import collected
-from include.perf.model.text import MASK
+from include.perf.model.masking import MASK
 
 EXAMPLE_ROWS = 1
 

@@ -61,10 +61,10 @@ def test_every_command_is_listed() -> None:
     """Groups of commands have actions."""
     assert {words[0] for words in COMMANDS if words} == {
         *("alerts", "baselines", "capacity", "check", "compare", "halt"),
-        *("history", "metrics", "resume", "rules", "run", "smoke"),
+        *("history", "metrics", "preview", "resume", "rules", "run", "smoke"),
     }
     assert ("baselines", "promote") in COMMANDS
-    assert len(COMMANDS) == 1 + 12 + 6 + 3 + 3 + 3
+    assert len(COMMANDS) == 1 + 13 + 6 + 3 + 3 + 3
 
 
 @pytest.mark.parametrize("words", [(), ("baselines",), ("alerts",), ("rules",), ("history",)])
