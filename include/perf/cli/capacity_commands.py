@@ -18,10 +18,7 @@ from include.perf.model.errors import ConfigurationError
 from include.perf.model.metric import Unit
 from include.perf.model.numbers import format_value
 from include.perf.pipeline.capacity import Capacity, Trial, described, most_for, search, within_reach
-from include.perf.pipeline.capacity_trials import Aim, CapacityTrials, aim_at_own
-
-LEAST_RATE_RPS = 50.0
-"""At a lower rate, ten seconds have too few requests for a 99th percentile."""
+from include.perf.pipeline.capacity_trials import LEAST_RATE_RPS, Aim, CapacityTrials, aim_at_own
 
 NOT_HELD = 3
 

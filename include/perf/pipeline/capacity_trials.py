@@ -2,26 +2,36 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from include.perf.catalogue.endpoint import Endpoint
+from include.perf.catalogue.forbidden_hosts import ForbiddenHost
+from include.perf.catalogue.network import network_of
 from include.perf.catalogue.prometheus_target import PrometheusTarget
 from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
 from include.perf.guards.hosts import allowed_addresses
 from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.generator import LoadOrder, Progress
+from include.perf.load.reservations import Reservation, reservation_request_of
 from include.perf.measure.validity import load_problems
 from include.perf.model.errors import ConfigurationError, Occupied, RunSkipped
 from include.perf.pipeline.capacity import Trial
+from include.perf.pipeline.moving_reservation import MovingReservation, ReservedRun
 from include.perf.pipeline.outside import Outside
 from include.perf.runs.figures import LoadFigures
+from include.perf.runs.planned_run import PlannedRun
 from include.perf.runs.results_store import FEED_FILE
-from include.perf.runs.spec import ReservationRequest, run_id_of
+from include.perf.runs.spec import RunSpec, run_id_of
 
 WARMUP_S = 2
+LEAST_RATE_RPS = 50.0
+"""At a lower rate, ten seconds have too few requests for a 99th percentile."""
+NO_DATA = Path("none.csv")
+"""The feed of a trial is made before."""
 CAPACITY = "capacity"
 """Takes the place of a scenario's name in reservations and logs."""
 
@@ -31,13 +41,13 @@ class Aim:
     """The target of the load.
 
     Attributes:
-        addresses: the only addresses that the load goes to.
+        forbidden_hosts: the hosts that no load for the service may reach.
         cores: returns how many cores the target wanted since the last call; ``None`` for a service on another machine.
     """
 
     service: Service
     feed: Feed
-    addresses: tuple[str, ...]
+    forbidden_hosts: tuple[ForbiddenHost, ...] = ()
     cores: Callable[[], float | None] = field(default=lambda: None)
 
 
@@ -49,6 +59,7 @@ def aim_at_own(url: str, address: str, cores: Callable[[], float | None]) -> Aim
         environment=CAPACITY,
         base_url=url,
         allowed_hosts=(address,),
+        allowed_networks=(network_of(address),),
         prometheus=PrometheusTarget(selector='job="none"'),
         endpoints=(endpoint,),
     )
@@ -57,7 +68,7 @@ def aim_at_own(url: str, address: str, cores: Callable[[], float | None]) -> Aim
         endpoints=(FeedEndpoint(name=endpoint.name, method=endpoint.method, weight=1, rows=len(requests)),),
         requests=(requests,),
     )
-    return Aim(service=service, feed=feed, addresses=(address,), cores=cores)
+    return Aim(service=service, feed=feed, cores=cores)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +96,11 @@ class CapacityTrials:
         if service.is_production:
             raise ConfigurationError(f"{service.name} is production; the capacity of generators is not measured on it")
         scenario = catalogue.scenario_of(service)
-        addresses = allowed_addresses(service, never=catalogue.forbidden_for(service), resolve=self.outside.resolve)
+        never = catalogue.forbidden_for(service)
+        addresses = allowed_addresses(service, never=never, resolve=self.outside.resolve)
         self.outside.target.check(service, addresses)
         feed = build_feed(catalogue.data_path(scenario), service, scenario.load)
-        return Aim(service=service, feed=feed, addresses=addresses)
+        return Aim(service=service, feed=feed, forbidden_hosts=never)
 
     @contextmanager
     def reserved(self, aim: Aim) -> Iterator[Callable[[float], Trial]]:
@@ -97,39 +109,67 @@ class CapacityTrials:
         Raises:
             RunSkipped: load is halted, or another load runs.
         """
-        guard, stores = self.outside.guard, self.outside.stores
-        guard.check_halt()
-        shared = self.outside.generator.shared()
-        addresses = tuple(f"{address}:{aim.service.port}" for address in aim.addresses)
-        request = ReservationRequest(
-            run_id=run_id_of(stores.clock()),
-            service=aim.service.name,
-            scenario=CAPACITY,
-            targets=(*addresses, *([shared] if shared else [])),
-            rate_rps=stores.catalogue.operations.capacity_rps,
-            since=stores.clock(),
-        )
-        try:
-            with self.outside.reservations.reserve(request, capacity_rps=request.rate_rps) as reservation:
-                yield lambda rate_rps: self._trial(aim, rate_rps, lost=reservation.lost, lock_fd=reservation.lock_fd)
-        except Occupied as err:
-            raise RunSkipped(
-                f"the capacity of the generators can only be measured while no other load runs: {err}"
-            ) from err
+        with MovingReservation(self.outside.guard, self._reservation_of) as moving:
+            moving.checked(self._run(aim, LEAST_RATE_RPS))
+            yield lambda rate_rps: self._trial(aim, moving.checked(self._run(aim, rate_rps)))
 
-    def _trial(self, aim: Aim, rate_rps: float, *, lost: Callable[[], str | None], lock_fd: int | None) -> Trial:
+    def _run(self, aim: Aim, rate_rps: float) -> PlannedRun:
+        """Return the load of a rate in the form in which the guard checks the load of a run."""
+        load = LoadProfile(rate_rps=rate_rps, duration_s=self.step_s, warmup_s=WARMUP_S)
+        now = self.outside.stores.clock()
+        service = aim.service
+        spec = RunSpec(
+            run_id=run_id_of(now),
+            service=service.name,
+            scenario=CAPACITY,
+            environment=service.environment,
+            load=load,
+            created_at=now,
+        )
+        scenario = Scenario(name=CAPACITY, title=CAPACITY, load=load, data=NO_DATA)
+        return PlannedRun(
+            spec=spec, service=service, scenario=scenario, data=NO_DATA, forbidden_hosts=aim.forbidden_hosts
+        )
+
+    @contextmanager
+    def _reservation_of(self, run: PlannedRun) -> Iterator[Reservation]:
+        """Reserve the target of a run and all capacity, without a wait."""
+        stores, shared = self.outside.stores, self.outside.generator.shared()
+        addresses = tuple(f"{address}:{run.service.port}" for address in run.addresses)
+        request = replace(
+            reservation_request_of(run.spec, (*addresses, *([shared] if shared else [])), since=stores.clock()),
+            rate_rps=stores.catalogue.operations.capacity_rps,
+        )
+        with ExitStack() as held:
+            try:
+                reserve = self.outside.reservations.reserve(request, capacity_rps=request.rate_rps)
+                reservation = held.enter_context(reserve)
+            except Occupied as err:
+                raise RunSkipped(
+                    f"the capacity of the generators can only be measured while no other load runs: {err}"
+                ) from err
+            yield reservation
+
+    def _trial(self, aim: Aim, reserved: ReservedRun) -> Trial:
         """Send one load and judge it; each problem is a reason why the rate does not hold."""
         from include.perf.measure.measurement import measure
 
-        load = LoadProfile(rate_rps=rate_rps, duration_s=self.step_s, warmup_s=WARMUP_S)
-        watch = _Watch(lambda: self.outside.halted() or lost(), begun=aim.cores)
+        run, reservation = reserved.run, reserved.reservation
+        guard, load = self.outside.guard, run.spec.load
         with tempfile.TemporaryDirectory(prefix="bellwether-capacity-") as name:
             folder = Path(name)
             aim.feed.write(folder / FEED_FILE)
-            order = LoadOrder(service=aim.service, load=load, folder=folder, addresses=aim.addresses, lock_fd=lock_fd)
-            self.outside.generator.run(order, watch=watch)
+            order = LoadOrder(
+                service=run.service,
+                load=load,
+                folder=folder,
+                addresses=run.addresses,
+                lock_fd=reservation.lock_fd,
+            )
+            with guard.watching(run, _FirstProgress(aim.cores), lost=reservation.lost) as watch:
+                self.outside.generator.run(order, watch=watch)
             cores = aim.cores()
-            self.outside.guard.check_halt()
+            guard.check_halt()
             return _judged(load, measure(folder), target_cores=cores)
 
 
@@ -154,24 +194,14 @@ def _judged(load: LoadProfile, figures: LoadFigures, *, target_cores: float | No
     )
 
 
-class _Watch:
-    """Ends a load as soon as there is a reason.
+class _FirstProgress:
+    """Calls a function once, after the first requests were sent."""
 
-    Args:
-        begun: called once, after the first requests were sent.
-    """
-
-    def __init__(self, reason: Callable[[], str | None], *, begun: Callable[[], object]) -> None:
-        self._reason = reason
+    def __init__(self, begun: Callable[[], object]) -> None:
         self._begun = begun
         self._has_begun = False
 
-    def take_in(self, progress: Progress) -> None:
-        """Note the first progress; the figures themselves come from the record."""
+    def __call__(self, progress: Progress) -> None:
         if not self._has_begun and progress.elapsed_s > 0:
             self._has_begun = True
             self._begun()
-
-    def reason_to_stop(self) -> str | None:
-        """Return why the load must end now, or ``None``."""
-        return self._reason()

@@ -1,8 +1,8 @@
 """Sending the load of a run: wait for a reservation, send the load, measure what the client saw."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from include.perf.measure.metrics_source import MetricsSource
 from include.perf.model.errors import BellwetherError, TargetError
 from include.perf.model.text import one_line
 from include.perf.pipeline.load_tries import LoadTries
+from include.perf.pipeline.moving_reservation import MovingReservation
 from include.perf.pipeline.outside import Outside
 from include.perf.runs.figures import LoadFigures
 from include.perf.runs.planned_run import PlannedRun
@@ -26,18 +27,6 @@ log = logging.getLogger(__name__)
 
 MAX_VERSION = 80
 """Longer versions are cut, because they appear in messages."""
-
-
-MAX_RESERVATIONS = 5
-"""How often a load reserves addresses before it gives up on a host whose addresses change all the time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _ReservedRun:
-    """A run with the addresses that its load goes to, and the reservation that covers them."""
-
-    run: PlannedRun
-    reservation: Reservation
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +47,8 @@ class Loading:
         taken_over = tries.taken_over(run, still_wanted=guard.check_halt)
         if taken_over is not None:
             return taken_over
-        guard.check_time(run)
-        with self._reserved(run) as reserved:
+        with MovingReservation(guard, self._reservation_of) as moving:
+            reserved = moving.checked(run)
             run, reservation = reserved.run, reserved.reservation
             guard.check_ready(run)
             self.files.forget_figures()
@@ -70,36 +59,6 @@ class Loading:
                 self.files.load.write(figures)
             self.files.deployed.write(Deployed(before=before, after=self._deploy_version(run)))
         return figures
-
-    @contextmanager
-    def _reserved(self, run: PlannedRun) -> Iterator[_ReservedRun]:
-        """Wait for a reservation of the addresses that the host has when the load can start.
-
-        The wait may take hours, so time, halt, market and addresses are checked again after it. If the host has other
-        addresses by then, the reservation is released, and the new ones are reserved.
-
-        Raises:
-            TargetError: the host had other addresses after each of `MAX_RESERVATIONS` waits.
-        """
-        guard = self.outside.guard
-        run = guard.with_addresses(run)
-        for _ in range(MAX_RESERVATIONS):
-            with self._reservation_of(run) as reservation:
-                guard.check_time(run)
-                current = guard.with_addresses(run)
-                if set(current.addresses) <= set(run.addresses):
-                    yield _ReservedRun(run=current, reservation=reservation)
-                    return
-            log.info(
-                "%s: %s now has the addresses %s, so these are reserved instead of %s",
-                *(run, run.service.host, ", ".join(current.addresses), ", ".join(run.addresses)),
-            )
-            run = current
-        raise TargetError(
-            f"load on {run.service.name} cannot start: the addresses of its host {run.service.host} changed "
-            f"{MAX_RESERVATIONS} times while they were reserved, most recently to {', '.join(run.addresses)}; set "
-            "base_url to a name with stable addresses"
-        )
 
     def _reservation_of(self, run: PlannedRun) -> AbstractContextManager[Reservation]:
         """Wait until no other load is on the target and the generators have capacity for this one."""

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from include.perf.catalogue.forbidden_hosts import read_forbidden_hosts
 from include.perf.cli.arguments import argument_parser
 from include.perf.cli.capacity_commands import CapacityCommands
 from include.perf.load.generator import LoadOrder, LoadWatch
@@ -147,6 +148,33 @@ def test_a_host_that_is_not_allowed_gets_nothing(bench: Bench, platform: Platfor
     with pytest.raises(HostRefused):
         bench("--service", "orders")
     assert bench.generator.orders == []
+
+
+def test_the_host_is_checked_again_before_each_rate(bench: Bench, platform: Platform) -> None:
+    """Its address changes twice during the search: to an allowed one, which is reserved instead, and to another."""
+    before, after, refused = ["10.0.0.7"], ["10.0.0.8"], ["203.0.113.9"]
+    # asked for the aim, and before and after each reservation
+    answers = [before, before, before, before, after, after, after, refused]
+    platform.resolve = FakeResolver(**{"orders-service": answers})
+    with pytest.raises(HostRefused, match=r"its host orders-service resolves to 203\.0\.113\.9"):
+        bench("--service", "orders")
+    assert [order.addresses[0] for order in bench.generator.orders] == ["10.0.0.7", "10.0.0.8", "10.0.0.8"]
+    assert [claim.targets for claim in platform.reservations.claims] == [("10.0.0.7:8000",), ("10.0.0.8:8000",)]
+
+
+def test_a_host_that_becomes_forbidden_gets_no_further_rate(bench: Bench, platform: Platform) -> None:
+    """A forbidden name moves to the address of the service between two rates."""
+    platform.catalogue = replace(platform.catalogue, forbidden_hosts=read_forbidden_hosts(["payments"]))
+
+    class Moving(FakeResolver):
+        def __call__(self, host: str, port: int) -> Sequence[str]:
+            is_elsewhere = host == "payments" and not bench.generator.orders
+            return ("10.0.0.9",) if is_elsewhere else ("10.0.0.7",)
+
+    platform.resolve = Moving()
+    with pytest.raises(HostRefused, match="payments"):
+        bench("--service", "orders")
+    assert len(bench.generator.orders) == 1
 
 
 def test_while_load_is_halted_nothing_is_sent(bench: Bench) -> None:
