@@ -81,9 +81,14 @@ def unpacked(folder: Path) -> Path:
 
 
 def differences(found: Any, wanted: Any, path: str = "") -> Iterator[str]:
-    """Say where two plain values differ; numbers may by a billionth, as another machine's libraries round."""
+    """Say where two plain values differ; numbers may by a billionth, as another machine's libraries round.
+
+    A field that is new since then is empty.
+    """
     if isinstance(found, dict) and isinstance(wanted, dict):
         for name in sorted({*found, *wanted}):
+            if name not in wanted and not found[name]:
+                continue
             yield from differences(found.get(name, "nothing"), wanted.get(name, "nothing"), f"{path}/{name}")
     elif isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
         for number, (one, other) in enumerate(zip(found, wanted, strict=True)):

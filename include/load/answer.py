@@ -39,6 +39,10 @@ LENGTH = b"\r\ncontent-length:"
 MAX_DIGITS = 18
 CONNECTION = b"connection:"
 KEEP_ALIVE = b"\r\nconnection: keep-alive\r\n"
+IDLE_LIMIT = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*(\d{1,6})(?:$|[,;\s])")
+"""The parameter of a ``Keep-Alive`` field: after how many idle seconds the server closes the connection."""
+IDLE_FIELD = re.compile(rb"\r\nkeep-alive:([^\r\n]*)")
+RETRY_AFTER = b"\r\nretry-after:"
 ENCODING = b"\r\ntransfer-encoding:"
 
 
@@ -48,17 +52,28 @@ class Answer:
 
     Attributes:
         keeps: whether the connection may be used again.
+        idle_s: after how many idle seconds the server closes the connection, if it says so.
+        has_retry_after: whether it asks the client to wait before the next request.
         received: when its last byte reached this machine, on the clock of ``time.perf_counter``.
     """
 
     status: int
     body: bytes
     keeps: bool = True
+    idle_s: float | None = None
+    has_retry_after: bool = False
     received: float = 0.0
 
 
 class UnusableAnswer(Exception):
     """The server's answer is not HTTP, or incomplete."""
+
+
+class ClosedEarly(UnusableAnswer):
+    """The server closed the connection before the first byte of an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the server closed the connection before the answer was complete")
 
 
 def simple_answer(data: bytes) -> Answer | None:
@@ -67,7 +82,7 @@ def simple_answer(data: bytes) -> Answer | None:
     head = _simple_head(data[:head_end])
     if head is None or len(data) != head_end + head.length:
         return None
-    return Answer(head.status, data[head_end:])
+    return Answer(head.status, data[head_end:], idle_s=head.idle_s, has_retry_after=head.has_retry_after)
 
 
 class Head(NamedTuple):
@@ -75,6 +90,8 @@ class Head(NamedTuple):
 
     status: int
     length: int
+    idle_s: float | None
+    has_retry_after: bool
 
 
 @lru_cache(maxsize=CACHED_HEADS)
@@ -89,7 +106,13 @@ def _simple_head(text: bytes) -> Head | None:
     length = fields[at:].partition(b"\r\n")[0].strip()
     if at < len(LENGTH) or fields.find(LENGTH, at) >= 0 or not length.isdigit() or len(length) > MAX_DIGITS:
         return None
-    return Head(int(status), int(length))
+    idle = IDLE_FIELD.search(fields)
+    return Head(int(status), int(length), _idle_s(idle[1]) if idle else None, RETRY_AFTER in fields)
+
+
+def _idle_s(field: bytes) -> float | None:
+    limit = IDLE_LIMIT.search(field.lower())
+    return float(limit[1]) if limit else None
 
 
 def _is_kept(fields: bytes) -> bool:
@@ -141,6 +164,17 @@ class _OneAnswer(HTTPResponse):
         self._is_interim = self.get_code() < 200
 
 
+def _complete(response: _OneAnswer) -> Answer:
+    idle = response.get("keep-alive")
+    return Answer(
+        response.get_code(),
+        bytes(response._body_buffer),
+        keeps=not response.should_close(),
+        idle_s=_idle_s(idle.encode()) if isinstance(idle, str) else None,
+        has_retry_after="retry-after" in response,
+    )
+
+
 def read_answer(
     data: bytes, *, method: str, more: Callable[[], bytes], in_flight: AnswersInFlight = IN_FLIGHT
 ) -> Answer:
@@ -169,7 +203,7 @@ def read_answer(
                 raise UnusableAnswer(f"the head of the answer has more than {MAX_HEAD_BYTES:,} bytes")
             # After an interim answer (1xx) the final one follows.
             if response.message_complete and response.get_code() >= 200:
-                return Answer(response.get_code(), bytes(response._body_buffer), keeps=not response.should_close())
+                return _complete(response)
             if not data:
                 raise UnusableAnswer("the server closed the connection before the answer was complete")
             data = more()

@@ -1,8 +1,12 @@
-"""One keep-alive HTTP/1.1 connection that sends each request exactly once.
+"""One keep-alive HTTP/1.1 connection.
 
 HTTP client libraries retry a request that the server reset, follow redirects to other hosts and build every request
 when it is sent. A load generator must not: a reset is a failed request, load goes to one host only, and every request
 is prepared before the schedule starts.
+
+There is one exception, which every client makes: a server may close an idle connection at the moment at which the next
+request is sent on it. A request that died that way, before the first byte of an answer, is sent once more on a new
+connection if its method is idempotent (RFC 9110, 9.2.2); it is counted, and its latency counts from its due time.
 
 The time of an answer is the kernel's: when its last segment reached this machine (SO_TIMESTAMPNS, socket(7)). So a
 delay in this process does not look like latency of the service.
@@ -15,16 +19,17 @@ import ssl
 import struct
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
 import gevent.monkey
 from gevent import get_hub, getcurrent
 
-from include.load.answer import Answer, read_answer, simple_answer
+from include.load.answer import Answer, ClosedEarly, read_answer, simple_answer
 from include.load.host import Address, Host
 from include.load.poller import Poller
+from include.load.reuse import ConnectionUse, Lifetime, ReuseLimits
 from include.load.tls import TlsLayer
 
 READ_SIZE = 64 * 1024
@@ -41,6 +46,13 @@ Socket: Any = gevent.monkey.get_original("socket", "socket")
 """The original socket class: Locust replaces it with gevent's in its process."""
 
 
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+
+
+class ClosedWhileIdle(OSError):
+    """The server closed an idle connection, and the request that was sent on it must not be sent again."""
+
+
 class ConnectTimeout(Exception):
     """The server did not accept the connection in time."""
 
@@ -54,6 +66,8 @@ class ConnectionSettings:
         tls: the TLS settings; ``None`` for plain HTTP.
         keep_alive: whether a connection is used for more than one request.
         connect_timeout_s: how long connecting may take; ``None`` for no separate limit.
+        limits: when a connection is replaced.
+        use: counts what all connections do.
     """
 
     host: Host
@@ -61,6 +75,8 @@ class ConnectionSettings:
     tls: ssl.SSLContext | None = None
     keep_alive: bool = True
     connect_timeout_s: float | None = None
+    limits: ReuseLimits = field(default_factory=ReuseLimits)
+    use: ConnectionUse = field(default_factory=ConnectionUse)
 
 
 class Connection:
@@ -77,6 +93,9 @@ class Connection:
         self._reader: Any = None
         self._is_watched = False
         self._received = 0.0
+        self._address = ""
+        self._has_begun = False
+        self._lifetime = Lifetime(settings.limits, opened=0.0)
 
     def send(self, wire: bytes, *, method: str) -> Answer:
         """Send a request and return its answer.
@@ -88,16 +107,33 @@ class Connection:
             OSError: the connection failed or broke.
             UnusableAnswer, HTTPParseError: the answer was not HTTP, or incomplete.
         """
+        is_reused = self._socket is not None and self._is_usable()
+        if not is_reused:
+            self.close()
         try:
-            if self._socket is None or not self._is_idle():
+            return self._ask(wire, method)
+        except (ConnectionError, ClosedEarly) as err:
+            if not is_reused or self._has_begun:
+                raise
+            if method not in IDEMPOTENT:
+                raise ClosedWhileIdle(None, "the server closed an idle connection, and did not answer") from err
+        self._settings.use.resent += 1
+        return self._ask(wire, method)
+
+    def _ask(self, wire: bytes, method: str) -> Answer:
+        self._has_begun = False
+        try:
+            if self._socket is None:
                 self._open()
+            self._settings.use.requests[self._address] += 1
             layer = self._layer
             answer = self._exchange(wire, method) if layer is None else self._exchange_over_tls(layer, wire, method)
         except BaseException:
             self.close()
             raise
         answer.received = self._received
-        if not (answer.keeps and self._settings.keep_alive):
+        is_last = self._lifetime.is_last(self._received, server_idle_s=answer.idle_s)
+        if is_last or not (answer.keeps and self._settings.keep_alive):
             self.close()
         return answer
 
@@ -108,6 +144,10 @@ class Connection:
             self._socket.close()
             self._socket = self._layer = None
             self._is_watched = False
+
+    def _is_usable(self) -> bool:
+        """Whether the connection is still open, neither too old nor idle for too long, and no data waits on it."""
+        return not self._lifetime.is_over(time.perf_counter()) and self._is_idle()
 
     def _is_idle(self) -> bool:
         """Whether the connection is still open and no data waits on it.
@@ -126,7 +166,6 @@ class Connection:
         return False
 
     def _open(self) -> None:
-        self.close()
         limit = self._settings.connect_timeout_s
         with gevent.Timeout(limit, ConnectTimeout(f"no connection within {limit} s")):
             self._connect()
@@ -138,8 +177,8 @@ class Connection:
                 self._send_all(self._layer.outgoing())
 
     def _connect(self) -> None:
-        """Connect to the first address that accepts the connection."""
-        addresses = self._settings.host.addresses
+        """Connect to the first address that accepts the connection; connections begin with each address in turn."""
+        addresses = self._settings.host.in_turn()
         for address in addresses[:-1]:
             try:
                 return self._connect_to(address)
@@ -160,6 +199,8 @@ class Connection:
             code = connection.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
+        self._address = address.text
+        self._lifetime = Lifetime(self._settings.limits, opened=time.perf_counter())
 
     def _exchange(self, wire: bytes, method: str) -> Answer:
         """Send and read over the plain socket: the path of nearly every request, in as few steps as possible."""
@@ -170,11 +211,17 @@ class Connection:
         if sent < len(wire):
             self._send_all(wire[sent:])
         data = self._receive()
+        if not data:
+            raise ClosedEarly
+        self._has_begun = True
         return simple_answer(data) or read_answer(data, method=method, more=self._receive_at_once)
 
     def _exchange_over_tls(self, layer: TlsLayer, wire: bytes, method: str) -> Answer:
         self._send_all(layer.encrypted(wire))
         data = self._decrypt(layer)
+        if not data:
+            raise ClosedEarly
+        self._has_begun = True
         return simple_answer(data) or read_answer(data, method=method, more=lambda: self._decrypt(layer))
 
     def _decrypt(self, layer: TlsLayer) -> bytes:

@@ -22,6 +22,7 @@ from include.load.pacer import Pacer
 from include.load.poller import Poller
 from include.load.processor import ProcessorClock, ProcessorUse
 from include.load.record import RequestLog, RequestRow
+from include.load.reuse import ConnectionUse
 from include.load.schedule import Due, schedule
 from include.perf.catalogue.expectation import Check
 from include.perf.load.load_plan import UNFINISHED, GeneratorLog, LoadPlan
@@ -32,6 +33,10 @@ from include.perf.runs.figures import COMPLETED
 GIVE_UP_BATCH = 100
 """Rows of unanswered requests that are written before other greenlets may run: a worker that sends nothing for too long
 counts as lost. gevent checks its timers only every 50 such switches, some 50 ms."""
+
+
+ASKS_TO_WAIT = (429, 503)
+"""Statuses whose ``Retry-After`` makes them a kind of their own: the service limits its load on purpose."""
 
 
 @dataclass(slots=True)
@@ -203,6 +208,8 @@ class Drive:
         error = requests.check(answer.status, answer.body)
         if error is None:
             return Outcome(answer.status, len(answer.body))
+        if answer.has_retry_after and answer.status in ASKS_TO_WAIT:
+            error += " (Retry-After)"
         return Outcome(answer.status, len(answer.body), error, example_of(answer.body))
 
     def _release(self, due: Due, lag_s: float) -> None:
@@ -308,8 +315,13 @@ class Drive:
             waits.add(now_s - arrival.due_s)
         return waits.counts
 
-    def summary(self, *, version: str) -> GeneratorLog:
-        """Return the generator's own summary, once the load is over."""
+    def summary(self, *, version: str, connections: ConnectionUse | None = None) -> GeneratorLog:
+        """Return the generator's own summary, once the load is over.
+
+        Args:
+            connections: what the connections of this process did.
+        """
+        connections = connections or ConnectionUse()
         self.take_lags()
         use = self._use or self._processor.since_start()
         started_at = self._log.started_at
@@ -333,4 +345,6 @@ class Drive:
             clock_step_s=(time.time() - started_at) - self.elapsed_s,
             error_examples=self._log.examples,
             feed_rows={requests.name: len(requests.wires) for requests in self._endpoints},
+            resent=connections.resent,
+            requests_by_address=dict(connections.requests),
         )

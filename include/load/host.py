@@ -14,6 +14,11 @@ class Address:
     family: int
     where: Any
 
+    @property
+    def text(self) -> str:
+        """The address without its port."""
+        return str(self.where[0])
+
 
 class Host:
     """The host of a base URL.
@@ -30,6 +35,12 @@ class Host:
         self.name = parts.hostname or ""
         port = parts.port or (443 if parts.scheme == "https" else 80)
         self.addresses = [_address_of(address, port) for address in addresses]
+        self._first = -1
+
+    def in_turn(self) -> list[Address]:
+        """Return the addresses in the order for the next connection: each one is the first in turn."""
+        self._first = (self._first + 1) % len(self.addresses)
+        return self.addresses[self._first :] + self.addresses[: self._first]
 
 
 def _address_of(address: str, port: int) -> Address:

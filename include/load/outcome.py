@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from geventhttpclient.response import HTTPParseError
 
 from include.load.answer import UnusableAnswer
-from include.load.connection import ConnectTimeout
+from include.load.connection import ClosedWhileIdle, ConnectTimeout
 from include.perf.load.load_plan import TIMED_OUT
 
 ERROR_KINDS = {
@@ -60,6 +60,8 @@ def failure(err: Exception, *, timeout_s: float) -> Outcome:
             return Outcome(error=TIMED_OUT, example=f"no complete answer within {timeout_s:g} s")
         case ConnectTimeout():
             return Outcome(error=TIMED_OUT, example=str(err))
+        case ClosedWhileIdle():
+            return Outcome(error="idle connection closed", example=_message(err))
         case UnusableAnswer() | HTTPParseError():
             return Outcome(error="broken answer", example=_message(err))
         case OSError():

@@ -26,6 +26,7 @@ from include.load.link import ParentLink
 from include.load.outcome import own_fault
 from include.load.poller import Poller, make_poller
 from include.load.progress import ProgressReport
+from include.load.reuse import ReuseLimits
 from include.load.record import FLUSH_EVERY_S, RequestLog
 from include.perf.load.feed import Feed, Request, read_feed
 from include.perf.load.load_plan import GENERATOR_VERSION, LoadPlan
@@ -91,7 +92,7 @@ def drive_load(link: ParentLink) -> None:
     is_over.set()
     flusher.join()
     _close(request_log, drive)
-    link.finish(drive.summary(version=_version()))
+    link.finish(drive.summary(version=_version(), connections=ArrivalUser.settings.use))
     log.info("%d arrivals, %d finished, %d failed", drive.released, request_log.finished, request_log.failed)
 
 
@@ -149,6 +150,11 @@ def _start_users(plan: LoadPlan, drive: Drive, poller: Poller, link: ParentLink)
         tls=tls_context(plan.base_url, verify=plan.verify_tls, ca_file=plan.ca_file),
         keep_alive=plan.keep_alive,
         connect_timeout_s=plan.connect_timeout_s,
+        limits=ReuseLimits(
+            max_requests=plan.max_requests_per_connection,
+            max_age_s=plan.max_connection_age_s,
+            idle_timeout_s=plan.idle_timeout_s,
+        ),
     )
     link.start_users(count)
     while link.users < count:

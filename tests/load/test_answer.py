@@ -186,3 +186,30 @@ def test_an_incomplete_answer_is_broken() -> None:
 def test_the_method_does_not_matter(method: str, read: Callable[..., Answer]) -> None:
     """Only HEAD has answers without a body, and it is not supported."""
     assert read(OK + LENGTH + b"\r\nabc", method=method) == Answer(200, b"abc")
+
+
+@pytest.mark.parametrize("encoding", ["Content-Length: 2\r\n", "Transfer-Encoding: chunked\r\n"])
+@pytest.mark.parametrize(
+    ("field", "idle_s"),
+    [
+        ("Keep-Alive: timeout=5, max=100", 5.0),
+        ("keep-alive:max=100,Timeout=20", 20.0),
+        ("Keep-Alive: timeout = 0", 0.0),
+        ("Keep-Alive: xtimeout=5", None),
+        ("Keep-Alive: 5", None),
+        ("X-Keep-Alive: timeout=5", None),
+    ],
+)
+def test_the_idle_limit_of_the_server(encoding: str, field: str, idle_s: float | None) -> None:
+    """However the answer is read."""
+    body = b"ok" if "Length" in encoding else b"2\r\nok\r\n0\r\n\r\n"
+    data = f"HTTP/1.1 200 OK\r\n{encoding}{field}\r\n\r\n".encode() + body
+    found = simple_answer(data) or read_answer(data, method="GET", more=lambda: b"")
+    assert (found.idle_s, found.body) == (idle_s, b"ok")
+
+
+@pytest.mark.parametrize("encoding", ["Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\n"])
+def test_retry_after(encoding: str) -> None:
+    body = b"" if "Length" in encoding else b"0\r\n\r\n"
+    data = f"HTTP/1.1 429 Slow\r\n{encoding}Retry-After: 3\r\n\r\n".encode() + body
+    assert (simple_answer(data) or read_answer(data, method="GET", more=lambda: b"")).has_retry_after

@@ -20,9 +20,10 @@ import pytest
 from geventhttpclient.response import HTTPParseError
 
 from include.load.answer import UnusableAnswer
-from include.load.connection import Connection, ConnectTimeout
+from include.load.connection import ClosedWhileIdle, Connection, ConnectTimeout
 from include.load.host import Address, Host
 from include.load.outcome import failure
+from include.load.reuse import ReuseLimits
 from include.perf.load.feed import Request
 from include.perf.load.wire import tls_context, wire_format
 from tests.certificates import self_signed
@@ -31,6 +32,7 @@ from tests.socket_servers import Script, SocketServer, Talk, always, answer, fre
 
 OK = answer(b'{"ok":1}')
 AGAIN = answer(b'{"ok":2}')
+ADDRESSES = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
 OWN = (200, b'{"ok":1}')
 
 
@@ -640,3 +642,140 @@ def test_the_time_of_an_answer_is_the_kernel_s(
     before, after = times_s
     assert before <= received + 0.001
     assert received < after + 0.1
+
+
+# Reuse
+
+
+def ask(connection: Connection, url: str, method: str) -> Any:
+    wire = wire_format(method, Request("/x", None), base_url=url, headers={})
+    with gevent.Timeout(10):
+        return connection.send(wire, method=method)
+
+
+def _closes_at_the_second_request(talk: Talk) -> None:
+    """Close the connection when a second request arrives, as if its idle time had just ended."""
+    talk.read_request()
+    talk.send(OK)
+    if talk.number == 1:
+        talk.read_request()
+        talk.reset()
+        return
+    talk.closing.wait()
+
+
+def _ends_at_the_second_request(talk: Talk) -> None:
+    """Do the same without a reset."""
+    talk.read_request()
+    talk.send(OK)
+    if talk.number == 1:
+        talk.read_request()
+        talk.connection.close()
+        return
+    talk.closing.wait()
+
+
+@pytest.mark.parametrize("script", [_closes_at_the_second_request, _ends_at_the_second_request])
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("method", ["GET", "OPTIONS", "PUT", "DELETE"])
+def test_a_request_on_a_connection_that_was_closed_meanwhile_is_sent_again(
+    serve: Callable[..., SocketServer], server_tls: ssl.SSLContext, method: str, script: Script, is_tls: bool
+) -> None:
+    """Once, on a new connection, and it is counted."""
+    server = serve(script, tls=server_tls if is_tls else None)
+    settings = way_to(server.url, verify=False)
+    connection = Connection(settings)
+    try:
+        assert [ask(connection, server.url, method).status for _ in range(2)] == [200, 200]
+    finally:
+        connection.close()
+    assert server.accepted == 2
+    assert settings.use.resent == 1
+    assert settings.use.requests == {"127.0.0.1": 3}
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize("script", [_closes_at_the_second_request, _ends_at_the_second_request])
+def test_a_request_that_may_have_an_effect_is_not_sent_again(
+    serve: Callable[..., SocketServer], connect: Callable[..., Connection], method: str, script: Script
+) -> None:
+    """It is an error of its own kind: the service may have processed it, or never have seen it."""
+    server = serve(script)
+    connection = connect(server.url)
+    ask(connection, server.url, method)
+    with pytest.raises(ClosedWhileIdle) as caught:
+        ask(connection, server.url, method)
+    assert server.accepted == 1
+    outcome = failure(caught.value, timeout_s=1)
+    assert outcome.error == "idle connection closed"
+    assert outcome.example == "the server closed an idle connection, and did not answer"
+
+
+def test_a_request_is_sent_again_only_once(
+    serve: Callable[..., SocketServer], connect: Callable[..., Connection]
+) -> None:
+    """A new connection that ends without an answer is a failure of the service."""
+
+    def script(talk: Talk) -> None:
+        talk.read_request()
+        if talk.number == 1:
+            talk.send(OK)
+            talk.read_request()
+        talk.reset()
+
+    server = serve(script)
+    connection = connect(server.url)
+    get(connection, server.url)
+    with pytest.raises((ConnectionResetError, UnusableAnswer)):
+        get(connection, server.url)
+    assert server.accepted == 2
+
+
+def test_a_request_whose_answer_has_begun_is_not_sent_again(
+    serve: Callable[..., SocketServer], connect: Callable[..., Connection]
+) -> None:
+    def script(talk: Talk) -> None:
+        talk.read_request()
+        talk.send(OK)
+        talk.read_request()
+        talk.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        talk.reset()
+
+    server = serve(script)
+    connection = connect(server.url)
+    get(connection, server.url)
+    with pytest.raises((ConnectionResetError, UnusableAnswer)):
+        get(connection, server.url)
+    assert server.accepted == 1
+
+
+def test_a_connection_is_replaced_after_its_requests(
+    serve: Callable[..., SocketServer], connect: Callable[..., Connection]
+) -> None:
+    server = serve(always(OK))
+    connection = connect(server.url, limits=ReuseLimits(max_requests=2))
+    for _ in range(5):
+        get(connection, server.url)
+    assert server.accepted == 3
+
+
+def test_each_new_connection_begins_with_the_next_address() -> None:
+    """As clients share a name with several addresses; without keep-alive, each gets the same."""
+    port = free_port()
+    servers = [SocketServer(always(OK), host=address, port=port) for address in ADDRESSES]
+    url = f"http://127.0.0.1:{port}"
+    settings = way_to(url, host=Host(url, ADDRESSES), keep_alive=False)
+    connection = Connection(settings)
+    try:
+        for _ in range(9):
+            get(connection, url)
+        assert [server.accepted for server in servers] == [3, 3, 3]
+        assert settings.use.requests == dict.fromkeys(ADDRESSES, 3)
+        servers[1].close()
+        for _ in range(6):
+            get(connection, url)
+        assert settings.use.requests == {"127.0.0.1": 5, "127.0.0.2": 3, "127.0.0.3": 7}
+    finally:
+        connection.close()
+        for server in servers:
+            server.close()

@@ -154,6 +154,10 @@ def _hang_up(talk: Talk) -> None:
     talk.read_request()
 
 
+def _limits(status: str) -> Callable[[Talk], None]:
+    return always(answer(b"wait", status=status, headers="Retry-After: 120\r\n"))
+
+
 TRIES = 5
 FAILURES = [
     (_cut, "broken answer", 0, "Incomplete response."),
@@ -163,13 +167,16 @@ FAILURES = [
     (always(answer(b"gone", status="302 Found", headers="Location: http://127.0.0.1:9/\r\n")), "HTTP 302", 302, "gone"),
     (always(answer(b'{"detail":"no"}', status="422 Unprocessable")), "HTTP 422", 422, '{"detail":"no"}'),
     (always(answer(b"\xff!", status="500 Oops")), "HTTP 500", 500, "\ufffd!"),
+    (_limits("429 Slow"), "HTTP 429 (Retry-After)", 429, "wait"),
+    (_limits("503 Full"), "HTTP 503 (Retry-After)", 503, "wait"),
+    (_limits("500 Oops"), "HTTP 500", 500, "wait"),
 ]
 
 
 @pytest.mark.parametrize(
     ("script", "kind", "status", "example"),
     FAILURES,
-    ids=["cut", "hang up", "garbage", "reset", "302", "422", "500"],
+    ids=["cut", "hang up", "garbage", "reset", "302", "422", "500", "429", "503", "500 with Retry-After"],
 )
 def test_every_failure_is_counted_by_its_kind(
     serve: Serve, tmp_path: Path, script: Callable[[Talk], None], kind: str, status: int, example: str

@@ -119,6 +119,10 @@ class Service(Entry):
         ca_file: PEM bundle to verify the certificate with, instead of the system's; relative to the catalogue's
             folder, and absolute once the catalogue is read.
         keep_alive: whether a connection is reused; otherwise each request opens a new one.
+        max_requests_per_connection, max_connection_age_s: after how many requests, or after how long, a connection is
+            replaced; by default never.
+        idle_timeout_s: after how long without a request a connection is replaced; by default when the service says so
+            in ``Keep-Alive``.
         timeout_s: a request that takes longer is cancelled and counts as failed.
         connect_timeout_s: the part of it that opening a connection, including TLS, may take; by default all of it.
         allowed_headers: further names that may be in ``headers``, because no proxy redirects a request by them.
@@ -150,6 +154,9 @@ class Service(Entry):
     verify_tls: bool = True
     ca_file: Path | None = None
     keep_alive: bool = True
+    max_requests_per_connection: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_connection_age_s: Annotated[float, Field(ge=1, le=86_400)] | None = None
+    idle_timeout_s: Annotated[float, Field(gt=0, le=3_600)] | None = None
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
     connect_timeout_s: Annotated[float, Field(gt=0, le=120)] | None = None
     allowed_headers: tuple[str, ...] = ()
@@ -253,6 +260,10 @@ class Service(Entry):
     @model_validator(mode="after")
     def _check_transport(self) -> Self:
         problems = [*self._problems_of_tls(), *self._problems_of_encoding()]
+        reuse = ("max_requests_per_connection", "max_connection_age_s", "idle_timeout_s")
+        useless = [name for name in reuse if not self.keep_alive and getattr(self, name) is not None]
+        if useless:
+            problems.append(f"{' and '.join(useless)} has no effect with keep_alive: false; remove one of them")
         if self.connect_timeout_s is not None and self.connect_timeout_s > self.timeout_s:
             problems.append(
                 f"connect_timeout_s must not exceed timeout_s, {self.timeout_s:g}, but is {self.connect_timeout_s:g}"

@@ -5,7 +5,7 @@ names of the environment variables and of the columns of the record are here too
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from include.perf.catalogue.expectation import Check, Expectation
@@ -81,6 +81,9 @@ class LoadPlan:
     load: LoadProfile
     workers: int
     folder: Path
+    max_requests_per_connection: int | None = None
+    max_connection_age_s: float | None = None
+    idle_timeout_s: float | None = None
 
     def check_of(self, endpoint: str) -> Check:
         """Return the check that an answer of an endpoint must pass."""
@@ -124,6 +127,9 @@ def plan_for(order: LoadOrder) -> LoadPlan:
         load=order.load,
         workers=order.load.worker_count,
         folder=order.folder.absolute(),
+        max_requests_per_connection=service.max_requests_per_connection,
+        max_connection_age_s=service.max_connection_age_s,
+        idle_timeout_s=service.idle_timeout_s,
     )
 
 
@@ -153,6 +159,8 @@ class GeneratorLog:
         hosts: the host of each worker, when they ran on other machines.
         clock_uncertainty_s: the largest possible error of the common start on such a worker.
         clock_drift_s: how far the clock of such a worker drifted from the master's during the load.
+        resent: requests that were sent again, because the server had closed an idle connection.
+        requests_by_address: how many requests were sent to each address of the host.
     """
 
     ended: str
@@ -176,6 +184,8 @@ class GeneratorLog:
     hosts: tuple[str, ...] = ()
     clock_uncertainty_s: float | None = None
     clock_drift_s: float | None = None
+    resent: int = 0
+    requests_by_address: Mapping[str, int] = field(default_factory=dict)
 
 
 def host_and_port(given: str, *, named: str) -> tuple[str, int]:

@@ -7,6 +7,7 @@ ended: the rows are concatenated, the summaries combined.
 import gzip
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,6 +179,8 @@ def joined(logs: Sequence[GeneratorLog | None], *, hosts: Sequence[str] = ()) ->
         hosts=tuple(hosts),
         clock_uncertainty_s=_worst([log.clock_uncertainty_s for log in present]),
         clock_drift_s=_worst([log.clock_drift_s for log in present]),
+        resent=sum(log.resent for log in present),
+        requests_by_address=sum((Counter(log.requests_by_address) for log in present), Counter()),
     )
 
 

@@ -250,4 +250,6 @@ def _generator(measured: pd.DataFrame, log: GeneratorLog) -> GeneratorFigures:
         hosts=log.hosts,
         clock_uncertainty_s=log.clock_uncertainty_s,
         clock_drift_s=log.clock_drift_s,
+        resent=log.resent,
+        requests_by_address=log.requests_by_address,
     )

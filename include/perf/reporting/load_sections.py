@@ -88,6 +88,12 @@ def _generator_rows(figures: GeneratorFigures) -> Iterator[tuple[Words, ...]]:
     yield "CPU steal", _ratio(figures.steal_ratio), "share of the time in which the host ran other machines"
     yield "Peak concurrency", _count(figures.concurrency_peak), "most requests in flight"
     yield "Capped arrivals", _count(figures.capped), "arrivals that found no free slot, because the target was slow"
+    if figures.resent:
+        yield "Resent", _count(figures.resent), "requests on idle connections that the server had just closed"
+    total = sum(figures.requests_by_address.values())
+    if len(figures.requests_by_address) > 1:
+        for address, requests in sorted(figures.requests_by_address.items()):
+            yield f"Sent to {address}", _count(requests), f"{requests / total:.1%} of all requests"
     step = format_value(figures.clock_step_s, Unit.SECONDS)
     yield "Clock step", step, "change of the wall clock against the monotonic clock"
     if figures.clock_uncertainty_s is not None:

@@ -73,6 +73,8 @@ class GeneratorFigures:
         hosts: the host of each worker; empty if all ran on the host of the task.
         clock_uncertainty_s: maximum error of the common start time on a remote worker.
         clock_drift_s: drift between the clocks of a remote worker and the master during the load.
+        resent: requests that were sent again, because the server had closed an idle connection.
+        requests_by_address: number of requests that were sent to each address of the host, warm-up included.
     """
 
     version: Name
@@ -92,6 +94,8 @@ class GeneratorFigures:
     hosts: tuple[Name, ...] = ()
     clock_uncertainty_s: Change | None = None
     clock_drift_s: Change | None = None
+    resent: Count = 0
+    requests_by_address: Mapping[Name, Count] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -262,3 +262,29 @@ def test_ordinary_paths_stay_as_they_are(path: str) -> None:
         endpoints=[{"name": "a", "method": "GET", "path": path}],
     )
     assert (service.endpoints[0].path, service.health_path) == (path, f"{path}?next=//x/../y")
+
+
+def test_limits_of_connections_need_keep_alive() -> None:
+    """Otherwise they have no effect."""
+    assert "idle_timeout_s has no effect with keep_alive: false; remove one of them" in problem_of(
+        keep_alive=False, idle_timeout_s=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "problem"),
+    [
+        ({"path": "/a/${accounts.id}"}, "orders, path: ${accounts.id} names the data file 'accounts', which is not in"),
+        ({"headers": {"Authorization": "x"}}, "orders, headers: Authorization looks like a secret"),
+        ({"headers": {"X-Forwarded-Host": "$side"}}, "orders, headers: X-Forwarded-Host redirects requests away"),
+    ],
+)
+def test_requests_that_only_the_service_can_check(endpoint: dict[str, Any], problem: str) -> None:
+    """The endpoint and the place are named."""
+    made = {"name": "orders", "method": "POST", "path": "/orders"} | endpoint
+    assert problem in problem_of(endpoints=[made])
+
+
+def test_headers_are_templates() -> None:
+    assert "headers: $requst is not a field of the market data" in problem_of(headers={"X-Request-Id": "$requst"})
+    assert small_service(headers={"X-Request-Id": "$uuid"}).headers == {"X-Request-Id": "$uuid"}

@@ -77,6 +77,15 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def test_what_the_connections_did_is_added_up() -> None:
+    """The requests by address, and those that were sent again."""
+    first = log_of(resent=2, requests_by_address={"10.0.0.1": 5, "10.0.0.2": 4})
+    second = log_of(resent=1, requests_by_address={"10.0.0.2": 6, "10.0.0.3": 1})
+    log = joined([first, None, second])
+    assert log.resent == 3
+    assert log.requests_by_address == {"10.0.0.1": 5, "10.0.0.2": 10, "10.0.0.3": 1}
+
+
 def test_every_worker_has_its_own_files(tmp_path: Path) -> None:
     """Numbered from 1; a single worker writes the record directly."""
     assert part_of(tmp_path, worker=0, workers=1).requests == tmp_path / "requests.csv.gz"

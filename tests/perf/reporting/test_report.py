@@ -219,6 +219,19 @@ def test_a_generator_that_fell_behind_shows() -> None:
     assert "left no figures" in render_report(run_record(generator=None), {})
 
 
+def test_what_the_connections_did() -> None:
+    """Several addresses with their shares, and requests that were sent again; nothing where there is nothing."""
+    generator = generator_figures(resent=12, requests_by_address={"10.0.0.2": 100, "10.0.0.1": 300})
+    rows = {row[0]: row[1:] for row in _rows(render_report(run_record(generator=generator), {}), "Load generator")}
+    assert rows["Resent"][0] == "12"
+    assert rows["Sent to 10.0.0.1"] == ["300", "75.0% of all requests"]
+    assert rows["Sent to 10.0.0.2"] == ["100", "25.0% of all requests"]
+    plain = generator_figures(requests_by_address={"10.0.0.2": 100})
+    text = render_report(run_record(generator=plain), {})
+    assert "Resent" not in text
+    assert "Sent to" not in text
+
+
 def test_a_varying_rate_has_its_peak() -> None:
     """A decay from 1500/s to 500/s in the whole window: 1000/s / ln 3 on average; a constant load has one figure."""
     curve = (CurvePoint(at_s=0, rate_rps=1500), CurvePoint(at_s=960, rate_rps=500, by=Shape.DECAY))

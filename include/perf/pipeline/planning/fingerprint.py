@@ -96,6 +96,12 @@ def _limits(service: Service, load: LoadProfile) -> str:
         limits.append(f"{service.connect_timeout_s:g} s to connect")
     if not service.keep_alive:
         limits.append("a connection for each request")
+    if service.max_requests_per_connection is not None:
+        limits.append(f"{service.max_requests_per_connection} requests per connection")
+    if service.max_connection_age_s is not None:
+        limits.append(f"connections of {service.max_connection_age_s:g} s")
+    if service.idle_timeout_s is not None:
+        limits.append(f"idle connections of {service.idle_timeout_s:g} s")
     return ", ".join(limits)
 
 

@@ -165,6 +165,14 @@ def test_other_expectations_differ(expect: dict[str, Any]) -> None:
     assert [name for name in before if before[name] != after[name]] == ["endpoints"]
 
 
+def test_data_files_are_a_part_of_their_own() -> None:
+    """By their content, not by their place."""
+    with_file = small_service(data_files={"accounts": "accounts.csv"})
+    parts = fingerprint(with_file, LOAD, data=DATA, data_files="sha256:0123456789abcdef")
+    assert parts["data files"] == "sha256:0123456789ab"
+    assert parts["endpoints"] == fingerprint(small_service(), LOAD, data=DATA)["endpoints"]
+
+
 @pytest.mark.parametrize(
     ("changes", "limits"),
     [
@@ -172,6 +180,10 @@ def test_other_expectations_differ(expect: dict[str, Any]) -> None:
         ({"connect_timeout_s": 0.5}, "1000 in flight, time-out 10 s, 0.5 s to connect"),
         ({"keep_alive": False}, "1000 in flight, time-out 10 s, a connection for each request"),
         ({"keep_alive": True, "connect_timeout_s": None}, "1000 in flight, time-out 10 s"),
+        (
+            {"max_requests_per_connection": 100, "max_connection_age_s": 60, "idle_timeout_s": 0.5},
+            "1000 in flight, time-out 10 s, 100 requests per connection, connections of 60 s, idle connections of 0.5 s",
+        ),
     ],
 )
 def test_connection_settings_are_part_of_the_limits(changes: dict[str, Any], limits: str) -> None:
