@@ -1,6 +1,6 @@
 """The workers of one load, as their master manages them: admission, orders, reports, and how each one left."""
 
-import json
+import contextlib
 import logging
 import math
 import time
@@ -15,12 +15,13 @@ from gevent.event import Event
 from include.load.control import GONE, Reports
 from include.load.conversation import MessageKind, MessageMalformed, MessageMissing, OpenedMessage
 from include.load.member import Member
+from include.load.order_message import order_of
+from include.load.rows_in import DiskProblem, write_in_time
 from include.load.worker_messages import checked_report, checked_summary
 from include.perf.load.load_plan import HEARTBEAT_INTERVAL_S, GeneratorLog, LoadPlan
 from include.perf.load.worker_parts import Part, part_of
 from include.perf.model.file_writer import write_atomically
 from include.perf.model.json_files import to_json
-from include.perf.runs.results_store import FEED_FILE
 
 log = logging.getLogger("include.load.crew")
 
@@ -30,6 +31,8 @@ SETTLE_S = 2.0
 
 CLOCK_S = 3.0
 """How long the summary of a worker waits for the second measurement of its clock."""
+
+LAST_ROWS_S = 1.0
 
 END_S = 10.0
 """How long the workers may take to hand over their record after the load was cancelled."""
@@ -78,6 +81,12 @@ class Crew:
         self._crew: dict[bytes, int] = {}
         self._started: tuple[float, float] | None = None
         self.is_over = Event()
+
+    def await_rows(self) -> None:
+        """Wait a little until the rows of lost workers are on the disk."""
+        for client_id in self._crew:
+            with contextlib.suppress(DiskProblem):
+                self._known[client_id].await_rows(timeout_s=LAST_ROWS_S)
 
     def dismiss_waiting(self) -> None:
         """Dismiss the workers that wait for another load: this master will not have one."""
@@ -189,17 +198,11 @@ class Crew:
         """Send every worker its order; workers that are not needed stay connected and wait."""
         plan = replace(self._plan, workers=len(self._crew))
         plan.write()
-        order = {
-            "plan": _portable(plan),
-            "feed": (plan.folder / FEED_FILE).read_text(encoding="utf-8"),
-            "ca": plan.ca_file.read_text(encoding="utf-8") if plan.ca_file else None,
-            "headers": dict(headers),
-        }
         self._plan = plan
-        content = json.dumps({"order": order}).encode()
+        order = order_of(plan, headers)
         for client_id, number in self._crew.items():
             self._known[client_id].send({"place": {"worker": number, "workers": plan.workers}})
-            self._known[client_id].send_json(content)
+            self._known[client_id].send_json(order)
         gevent.spawn(self._watch_members)
 
     def _watch_members(self) -> None:
@@ -244,8 +247,11 @@ class Crew:
         try:
             arrivals = math.ceil(self._plan.load.total_arrivals / len(self._crew))
             member.write_rows(rows, self._part(client_id).requests, arrivals=arrivals)
-        except OSError as err:
-            self._lose(client_id, f"was lost: its record could not be written ({err.strerror})")
+        except DiskProblem as err:
+            self._lose_record(client_id, err)
+
+    def _lose_record(self, client_id: bytes, err: DiskProblem) -> None:
+        self._lose(client_id, f"was lost: its record could not be written ({err})")
 
     def _part(self, client_id: bytes) -> Part:
         return part_of(self._plan.folder, worker=self._crew[client_id], workers=len(self._crew))
@@ -260,10 +266,14 @@ class Crew:
             clock_uncertainty_s=member.offsets[0].uncertainty_s if member.offsets else None,
             clock_drift_s=member.clock_drift_s,
         )
+        path = self._part(client_id).summary
         try:
-            write_atomically(self._part(client_id).summary, to_json(completed))
-        except OSError as err:
-            self._lose(client_id, f"was lost: its record could not be written ({err.strerror})")
+            member.await_rows()
+            write_in_time(lambda: write_atomically(path, to_json(completed)))
+        except DiskProblem as err:
+            self._lose_record(client_id, err)
+            return
+        if member.left is not None:
             return
         member.send({"goodbye": True})
         self._leave(client_id, ENDED)
@@ -325,9 +335,3 @@ class Crew:
         for client_id in self._crew:
             if self._known[client_id].left is None:
                 self._known[client_id].send({"stop": reason})
-
-
-def _portable(plan: LoadPlan) -> dict[str, Any]:
-    """Return a plan without the paths of this machine, which mean nothing on another."""
-    values: dict[str, Any] = json.loads(to_json(plan))
-    return values | {"folder": ".", "ca_file": None}

@@ -68,6 +68,7 @@ def main() -> None:
     finally:
         crew.dismiss_waiting()
         gevent.sleep(GOODBYE_S)
+        crew.await_rows()
     os._exit(0)
 
 

@@ -11,7 +11,7 @@ from gevent.event import Event
 
 from include.load.clock_offset import ClockOffset, Round, offset_of
 from include.load.conversation import Conversation, MessageKind, MessageMalformed, OpenedMessage
-from include.load.rows_in import RowsIn
+from include.load.rows_in import WRITE_S, RowsIn
 from include.load.sign_of_life import SignOfLife
 from include.load.versions import difference, own_versions
 from include.load.worker_messages import ClockAnswer, Hello, checked
@@ -23,8 +23,9 @@ ROUNDS = 8
 ROUND_S = 1.0
 """Timeout of one clock query."""
 
-SILENT_S = 4.0
-"""A worker that sends nothing for this long, where four heartbeats a second are due, is lost."""
+SILENT_S = 8.0
+"""A worker that sends nothing for this long, where four heartbeats a second are due, is lost; on a busy machine it may
+stand still for some seconds. A worker that has lost its master stops much sooner."""
 
 BURST = 1_000
 PER_S = 20.0
@@ -150,20 +151,29 @@ class Member:
         return max(0.0, abs(after.ahead_s - before.ahead_s) - before.uncertainty_s - after.uncertainty_s)
 
     def write_rows(self, rows: bytes, path: Path, *, arrivals: int) -> None:
-        """Write rows to disk as soon as they are received, however the load ends.
+        """Have rows written to disk as soon as they are received, however the load ends.
 
         Raises:
             MessageMalformed: they cannot be used.
-            OSError: they cannot be written.
+            DiskProblem: they cannot be written.
         """
         if self._rows is None:
             self._rows = RowsIn(path, arrivals=arrivals)
         self._rows.write(rows)
+
+    def await_rows(self, *, timeout_s: float = WRITE_S) -> None:
+        """Wait until all its rows are on the disk; there will be no more.
+
+        Raises:
+            DiskProblem: they cannot be written, or not in time.
+        """
+        if self._rows is not None:
+            self._rows.end()
+            self._rows.await_end(timeout_s=timeout_s)
 
     def leave(self, how: str) -> None:
         """Mark it as gone."""
         self.left = how
         self._answered.set()
         if self._rows is not None:
-            self._rows.close()
-            self._rows = None
+            self._rows.end()

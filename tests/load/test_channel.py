@@ -167,7 +167,7 @@ def test_a_stranger_learns_nothing_and_is_closed(listen: Callable[[bytes], Port]
     assert MASTERS_GREETING.startswith(everything(connection))
 
 
-def test_a_message_that_is_too_old_is_not_received(listen: Callable[[bytes], Port]) -> None:
+def test_a_message_that_is_too_long_is_not_received(listen: Callable[[bytes], Port]) -> None:
     """Its sender loses the connection; the others do not notice. One of several frames has no content."""
     port = listen(KEY)
     hostile, worker = port.honest(), port.honest()

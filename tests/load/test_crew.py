@@ -4,6 +4,8 @@ import gzip
 import json
 import logging
 import os
+import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,13 @@ from include.load.control import Reports
 from include.load.conversation import Conversation, MessageKind
 from include.load.crew import Crew, LoadNotStarted
 from include.load.member import Member
+from include.load.rows_in import write_in_time
 from include.load.sign_of_life import SignOfLife
 from include.load.versions import difference, own_versions
+from include.perf.model.json_files import to_json
 from include.perf.runs.results_store import FEED_FILE
 from tests.load.driven_loads import FEED, plan_of
+from tests.load.test_worker_messages import GOOD_LOG as SUMMARY
 
 
 class Wire:
@@ -100,6 +105,7 @@ class Bench:
         self.crew.is_over.set()
         for member in self.crew._known.values():
             member.leave("the test is over")
+            member.await_rows()
         gevent.sleep(0)
         os.close(self._read)
         os.close(self._write)
@@ -352,7 +358,27 @@ def test_broken_rows_end_the_part_of_their_worker(bench: Bench, tmp_path: Path) 
         sender.send_rows(good)
     broken.send_rows(b"no gzip")
     assert bench.reports() == [{"worker": 0, "left": f"{BROKEN}its rows cannot be decompressed"}]
+    bench.crew.await_rows()
     assert [(tmp_path / f"requests.{number}.csv.gz").read_bytes() for number in (1, 2)] == [good, good]
+
+
+def test_a_disk_that_hangs_at_the_end_loses_the_worker_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its summary cannot be written; meanwhile the other worker is heard."""
+    hung, worker = bench.begin("a", "b")
+    repaired = threading.Event()
+    monkeypatch.setattr("include.load.crew.write_atomically", lambda *_: repaired.wait(60))
+    monkeypatch.setattr("include.load.crew.write_in_time", partial(write_in_time, timeout_s=0.2))
+    monkeypatch.setattr("include.load.crew.CLOCK_S", 0.0)
+    hung.send({"summary": to_json(SUMMARY).decode()})
+    gevent.sleep(0.05)
+    worker.send({"report": PROGRESS})
+    assert bench.reports() == [{"worker": 1, "report": AS_JSON}]
+    with gevent.Timeout(60):
+        while not (reports := bench.reports()):
+            gevent.sleep(0.01)
+    repaired.set()
+    left = "was lost: its record could not be written (the disk took longer than 0.2 s)"
+    assert reports == [{"worker": 0, "left": left}]
 
 
 def test_versions_that_are_missing_differ() -> None:

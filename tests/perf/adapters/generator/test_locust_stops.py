@@ -364,7 +364,10 @@ ENDS = [
     ("under way", UNDER_WAY, signal.SIGKILL),
     ("under way", UNDER_WAY, signal.SIGTERM),
     ("draining", DRAINING, signal.SIGKILL),
+    ("under way", UNDER_WAY, signal.SIGSTOP),
 ]
+PROMISED_S = 5.0
+"""No request arrives so long after the end of the parent."""
 
 
 @pytest.mark.parametrize(("when", "after_s", "number"), ENDS, ids=lambda value: getattr(value, "name", str(value)))
@@ -379,15 +382,30 @@ def test_a_load_never_outlives_its_parent(tmp_path: Path, when: str, after_s: fl
             assert parent.stdout is not None
             assert parent.stdout.readline() == b"begins\n"
             if when != "before":
-                eventually(lambda: target.came)
+                eventually(lambda: target.came, within_s=120.0)
             time.sleep(after_s)
             parent.send_signal(number)
-            parent.wait(timeout=10)
             ended = time.time()
+            if number is not signal.SIGSTOP:
+                parent.wait(timeout=60)
+                ended = time.time()
             # A worker that is still starting notices it once it has started.
-            eventually(lambda: not loads_of(folder))
-    assert not [came for came in target.came if came > ended + SPARE_S]
+            eventually(lambda: not loads_of(folder), within_s=120.0)
+    assert not [came for came in target.came if came > ended + (PROMISED_S if number is signal.SIGSTOP else SPARE_S)]
     if when == "under way":
         assert 0 < len(target.came) < 500
     elif when == "draining":
         assert len(target.came) == 500
+
+
+def test_a_parent_that_stands_still_for_two_seconds_ends_no_load(start: Callable[..., Target], tmp_path: Path) -> None:
+    """A busy machine: every request is sent, and the run is complete."""
+    target, folder = start(), folder_in(tmp_path, "run")
+    service = service_at(target.url).model_dump_json()
+    with python("-c", PARENT, service, LOAD.model_dump_json(), str(folder), stdout=subprocess.DEVNULL) as parent:
+        eventually(lambda: target.answered() > 100, within_s=120.0)
+        parent.send_signal(signal.SIGSTOP)
+        time.sleep(2.0)
+        parent.send_signal(signal.SIGCONT)
+        assert parent.wait(timeout=60) == 0
+    assert (summary_in(folder).ended, len(rows_in(folder))) == ("completed", 1_000)

@@ -1,0 +1,30 @@
+"""The order that the master sends to its workers: everything that they need for the load."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from include.perf.load.load_plan import LoadPlan
+from include.perf.model.json_files import to_json
+from include.perf.runs.results_store import FEED_FILE
+
+
+def order_of(plan: LoadPlan, headers: Mapping[str, str]) -> bytes:
+    """Return the order as JSON, which is the same for every worker.
+
+    Args:
+        headers: headers that contain secrets.
+    """
+    order = {
+        "plan": _portable(plan),
+        "feed": (plan.folder / FEED_FILE).read_text(encoding="utf-8"),
+        "ca": plan.ca_file.read_text(encoding="utf-8") if plan.ca_file else None,
+        "headers": dict(headers),
+    }
+    return json.dumps({"order": order}).encode()
+
+
+def _portable(plan: LoadPlan) -> dict[str, Any]:
+    """Return a plan without the paths of this machine, which mean nothing on another."""
+    values: dict[str, Any] = json.loads(to_json(plan))
+    return values | {"folder": ".", "ca_file": None}
