@@ -24,6 +24,7 @@ class MemoryBook:
     def __init__(self, book: AlertBook) -> None:
         self.book = book
         self.lost: str | None = None
+        self.lost_by: Lost = lambda: self.lost
 
     def read(self) -> AlertBook:
         """Return a copy."""
@@ -39,7 +40,7 @@ class MemoryBook:
     @contextmanager
     def delivering(self) -> Iterator[Lost]:
         """Hold the lock, which is lost as the test sets it up."""
-        yield lambda: self.lost
+        yield self.lost_by
 
 
 class FakeSlack:

@@ -219,7 +219,7 @@ class Delivery:
         message: what is sent; of charts only the description, of a mark the replacement.
         problem_id: the problem whose thread the message starts or continues; ``None`` for a message without a thread.
         address: the name of the other channel, without its secret; empty for Slack.
-        sender: the process that is sending it.
+        sender: the process that is sending it, or that finds out whether it arrived.
         thread: the message that it was sent as a reply to.
         since: Slack's own time before the message was sent first.
         attempts: how often it was sent.

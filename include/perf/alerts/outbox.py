@@ -155,11 +155,18 @@ def pending_again(book: AlertBook, delivery_id: str, *, sender: str, reason: str
         book.renew(replace(entry, state=PENDING, sender="", thread=None, reason=reason))
 
 
-def in_doubt(book: AlertBook, delivery_id: str, *, reason: str) -> None:
+def in_doubt(book: AlertBook, delivery_id: str, *, sender: str, reason: str) -> None:
     """Mark an entry as sent without a known result."""
     entry = book.delivery(delivery_id)
+    if entry is not None and _is_own(entry, sender):
+        book.renew(replace(entry, state=DeliveryState.UNKNOWN, reason=reason))
+
+
+def take_over(book: AlertBook, delivery_id: str, *, sender: str) -> None:
+    """Make this process the one that finds out whether an entry in doubt arrived."""
+    entry = book.delivery(delivery_id)
     if entry is not None and entry.is_in_doubt:
-        book.renew(replace(entry, state=DeliveryState.UNKNOWN, sender="", reason=reason))
+        book.renew(replace(entry, state=DeliveryState.UNKNOWN, sender=sender))
 
 
 def refused(book: AlertBook, delivery_id: str, *, sender: str, reason: str) -> bool:
@@ -179,9 +186,9 @@ def refused(book: AlertBook, delivery_id: str, *, sender: str, reason: str) -> b
 
 
 def set_aside(book: AlertBook, delivery_id: str, *, reason: str) -> None:
-    """Set an entry aside, which is not sent again unless a person asks for it."""
+    """Set an entry aside that was sent; it is not sent again unless a person asks for it."""
     entry = book.delivery(delivery_id)
-    if entry is None:
+    if entry is None or not entry.is_in_doubt:
         return
     book.renew(replace(entry, state=DeliveryState.SET_ASIDE, sender="", thread=None, reason=reason))
     aside = [entry.id for entry in book.outbox if entry.is_set_aside]
@@ -203,8 +210,8 @@ def forget_thread(book: AlertBook, problem_id: str | None, thread: Posted) -> No
 
 
 def _is_own(entry: Delivery, sender: str) -> bool:
-    """Whether the result of an attempt may be stored: another process that took over has its own."""
-    return entry.state is DeliveryState.UNKNOWN or (entry.state is DeliveryState.SENDING and entry.sender == sender)
+    """Whether a process may store a result: a process that took over has results of its own."""
+    return entry.is_in_doubt and entry.sender == sender
 
 
 # Entries that people must know of

@@ -135,7 +135,7 @@ class EntrySender:
             self._change(outbox.remove, entry)
             return
         if entry.is_in_doubt:
-            self._change(outbox.in_doubt, entry, reason=entry.reason)
+            self._change(outbox.take_over, entry, sender=self.name)
             self._change(outbox.pending_again, entry, sender=self.name, reason=entry.reason)
         try:
             self._send(entry, partial(self.messenger.replace, thread, entry.message), thread=thread)
@@ -171,7 +171,7 @@ class EntrySender:
         try:
             posted = send()
         except DeliveryUnknown as err:
-            self._change(outbox.in_doubt, entry, reason=str(err))
+            self._change(outbox.in_doubt, entry, sender=self.name, reason=str(err))
             raise
         except DeliveryRefused as err:
             if self._change(outbox.refused, entry, sender=self.name, reason=str(err)):
@@ -189,7 +189,7 @@ class EntrySender:
             DeliveryRefused: it cannot be found out; the message is set aside.
             DeliveryError: it is not known yet; the message stays in doubt.
         """
-        self._change(outbox.in_doubt, entry, reason=entry.reason)
+        self._change(outbox.take_over, entry, sender=self.name)
         try:
             posted = self._found(entry)
         except DeliveryRefused as err:

@@ -35,7 +35,7 @@ ENTRY: dict[str, Any] = {
 }
 
 
-def parsed(version: int = 2, **sections: Any) -> AlertBook:
+def parsed(*, version: int = 2, **sections: Any) -> AlertBook:
     """Return what is read of a book with these sections."""
     return parse_book(json.dumps({"schema_version": version, **sections}).encode(), where="alerts.json")
 
@@ -73,7 +73,7 @@ def test_one_odd_entry_is_left_out_and_kept(section: str, odd: Any, is_first: bo
     sections: dict[str, list[Any]] = {"problems": [PROBLEM], "silences": [SILENCE], "outbox": [ENTRY]}
     is_duplicate = odd in sections[section]
     sections[section].insert(0 if is_first else 1, odd)
-    book = parsed(**sections)
+    book = parsed(problems=sections["problems"], silences=sections["silences"], outbox=sections["outbox"])
     assert [problem.id for problem in book.problems] == ["p1"]
     assert [silence.id for silence in book.silences] == ["s1"]
     assert [entry.id for entry in book.outbox] == ["d1"]
@@ -99,7 +99,7 @@ def test_numbers_that_no_field_accepts_are_left_out() -> None:
 
 def test_a_book_is_written_with_its_version() -> None:
     """An earlier program refuses it, and asks for an upgrade."""
-    book = parsed(1, outbox=[])
+    book = parsed(version=1, outbox=[])
     assert json.loads(format_book(book))["schema_version"] == 2
     assert "unreadable" not in json.loads(format_book(book))
 
@@ -119,7 +119,7 @@ FORMER = {key: value for key, value in ENTRY.items() if key != "part"} | {
 
 def parts(**changes: Any) -> list[tuple[DeliveryPart, DeliveryState]]:
     """Return what an entry of version 1 became."""
-    book = parsed(1, problems=[PROBLEM], outbox=[FORMER | changes])
+    book = parsed(version=1, problems=[PROBLEM], outbox=[FORMER | changes])
     assert book.unreadable == []
     return [(entry.part, entry.state) for entry in book.outbox]
 
@@ -137,11 +137,11 @@ def test_a_pending_message_of_version_1() -> None:
 
 def test_an_unconfirmed_message_of_version_1() -> None:
     """It is in doubt, and looked up where it was sent."""
-    book = parsed(1, problems=[PROBLEM], outbox=[FORMER | {"is_unsure": True, "event": "recovered"}])
+    book = parsed(version=1, problems=[PROBLEM], outbox=[FORMER | {"is_unsure": True, "event": "recovered"}])
     first = book.outbox[0]
     assert (first.state, first.thread, first.attempts) == (DeliveryState.UNKNOWN, Posted("C1", "1.2"), 2)
     assert book.outbox[2].message.text == "over"
-    assert parsed(1, problems=[PROBLEM], outbox=[FORMER | {"is_unsure": True}]).outbox[0].thread is None
+    assert parsed(version=1, problems=[PROBLEM], outbox=[FORMER | {"is_unsure": True}]).outbox[0].thread is None
 
 
 def test_a_delivered_message_of_version_1() -> None:
@@ -157,7 +157,7 @@ def test_a_delivered_message_of_version_1() -> None:
 def test_an_odd_entry_of_version_1_is_kept_as_it_is() -> None:
     """It is read again when it has been repaired."""
     odd = FORMER | {"mark": 5}
-    book = parsed(1, outbox=[odd])
+    book = parsed(version=1, outbox=[odd])
     assert book.outbox == []
     again = parse_book(format_book(book), where="alerts.json")
     assert [entry.content for entry in again.unreadable] == [odd]

@@ -483,3 +483,23 @@ def test_nothing_is_sent_when_the_lock_was_lost() -> None:
     there.store.lost = None
     assert there.deliver() == []
     assert there.texts == ["opened"]
+
+
+def test_a_process_that_lost_its_lock_stores_nothing_about_the_attempt_of_another() -> None:
+    """It was suspended before it sent; meanwhile another process sent the message, and got no answer."""
+    there = place(entries(Event.OPENED), slack=FakeSlack(TIMED_OUT, arrives=True))
+    began: list[str] = []
+
+    def lost() -> str | None:
+        if not began:
+            began.append("first")
+            there.deliver()
+            return "the lease was taken over"
+        return None
+
+    there.store.lost_by = lost
+    assert there.deliver() == ["this delivery was stopped: the lease was taken over; the next one goes on"]
+    (entry,) = there.outbox
+    assert entry.state is DeliveryState.UNKNOWN
+    assert there.deliver() == []
+    assert there.texts == ["opened"]
