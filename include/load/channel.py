@@ -40,6 +40,9 @@ WORKER_MAX_BYTES = 256 * 1024 * 1024
 
 RECONNECT_MS = 500
 
+BACKLOG = 1_024
+"""Connections that the kernel keeps until ZeroMQ accepts them, so that a flood does not turn workers away."""
+
 REFUSALS = {zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_AUTH}
 
 MAX_REFUSALS_COUNTED = 1_000
@@ -115,6 +118,7 @@ class MasterSocket:
         gevent.spawn(self._admit_workers)
         self._socket = context.socket(zmq.ROUTER)
         _limited(self._socket, MASTER_MAX_BYTES)
+        self._socket.setsockopt(zmq.BACKLOG, BACKLOG)
         self._socket.setsockopt(zmq.CURVE_SERVER, 1)
         self._socket.setsockopt(zmq.CURVE_SECRETKEY, key_pair(key, b"master").secret)
         self._socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)

@@ -40,6 +40,8 @@ END_S = 10.0
 MAX_MEMBERS = 1000
 """Workers that the master keeps track of."""
 
+MAX_OUTSIDERS_LOGGED = 100
+
 MAX_NAMED = 10
 """How many refused workers an error names."""
 
@@ -80,6 +82,7 @@ class Crew:
         self._known: dict[bytes, Member] = {}
         self._crew: dict[bytes, int] = {}
         self._started: tuple[float, float] | None = None
+        self._outsiders_logged = 0
         self.is_over = Event()
 
     def await_rows(self) -> None:
@@ -103,9 +106,19 @@ class Crew:
         except (MessageMalformed, MessageMissing):
             return
         self._known[client_id] = member
-        if self._crew and member.refused is None:
-            log.info("the worker on %s connected after the load had begun; it takes part in the next one", member.host)
+        if member.refused is not None:
+            self._log_outsider(member, f"is refused: {member.refused}")
+        elif self._crew:
+            self._log_outsider(member, "connected after the load had begun; it takes part in the next one")
             member.send({"wait": True})
+
+    def _log_outsider(self, member: Member, what: str) -> None:
+        """Log something about a worker that takes no part, up to a limit: it may connect again and again."""
+        self._outsiders_logged += 1
+        if self._outsiders_logged <= MAX_OUTSIDERS_LOGGED:
+            log.info("the worker on %s %s", member.host, what)
+        elif self._outsiders_logged == MAX_OUTSIDERS_LOGGED + 1:
+            log.warning("nothing more is logged about workers that take no part in this load")
 
     def _has_room(self) -> bool:
         """Whether another worker can be tracked; if there are too many, the oldest that is of no use is forgotten.
@@ -295,7 +308,7 @@ class Crew:
             self._leave(client_id, how)
         else:
             member.leave(how)
-            log.info("the worker on %s %s", member.host, how)
+            self._log_outsider(member, how)
 
     def _leave(self, client_id: bytes, how: str) -> None:
         self._known[client_id].leave(how)

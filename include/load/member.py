@@ -70,7 +70,6 @@ class Member:
         differing = difference(introduced.versions, own_versions())
         self.refused = None if differing is None else f"it has {differing}"
         if differing is not None:
-            log.warning("the worker on %s is refused: %s", self.host, self.refused)
             self.send({"refused": differing})
 
     @property

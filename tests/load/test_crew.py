@@ -211,6 +211,15 @@ def test_the_error_names_only_some_refused_workers(bench: Bench) -> None:
     assert str(raised.value).count("was refused") == 10
 
 
+def test_workers_that_take_no_part_do_not_fill_the_log(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """One that connects again and again is logged a hundred times."""
+    caplog.set_level(logging.INFO)
+    for number in range(150):
+        bench.worker(f"w{number}", versions={}).send({"clock": 7})
+    assert len(caplog.messages) == 101
+    assert caplog.messages[-1] == "nothing more is logged about workers that take no part in this load"
+
+
 def test_a_late_worker_waits_and_is_dismissed(bench: Bench) -> None:
     """It is dismissed when this master ends."""
     bench.begin("a")

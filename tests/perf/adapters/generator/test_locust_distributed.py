@@ -398,7 +398,7 @@ def test_hostile_peers_end_at_most_their_own_part(pool: Pool, start: Callable[..
     assert (summary.ended, summary.workers, len(rows_in(folder))) == ("completed", 1, 1_000)
     log = (folder / "generator.log").read_text(encoding="utf-8")
     assert "FORGED" not in log
-    assert len(log) < 20_000
+    assert len(log) < 40_000  # of 100 lines about workers that take no part, and some about the others
 
 
 STRANGERS = """
