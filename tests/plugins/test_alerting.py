@@ -1,21 +1,24 @@
 """Alerts to the Slack stand-in: which channel gets what, nothing twice, and nothing lost."""
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bellwether import alerting
+from bellwether import alerting, other_channels
+from bellwether.notifier import SlackBot, SlackWebhook
 
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.alerts import sending
-from include.perf.alerts.book import DeliveryPart, DeliveryState
+from include.perf.alerts.book import Delivery, DeliveryPart, DeliveryState
 from include.perf.model.errors import DeliveryError
 from include.perf.model.json_files import to_json
 from include.perf.runs.record import RunRecord, Verdict
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
-from tests.plugins.conftest import StandIn
+from tests.plugins.conftest import TOKEN, StandIn
 from tests.records import record_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "charts"
@@ -162,6 +165,124 @@ def test_undelivered_messages_arrive_once_with_the_next_run(
     firsts = [message for message in bot.messages() if message.get("thread_ts") in (None, message["ts"])]
     assert len(firsts) == 1
     assert firsts[0]["text"].startswith(":white_check_mark: Recovered")
+
+
+class Killed(BaseException):
+    """The process is killed."""
+
+
+def dying(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a call that does its work, and whose process is killed before it can store that."""
+
+    def killed(*given: Any, **named: Any) -> None:
+        call(*given, **named)
+        raise Killed
+
+    return killed
+
+
+def test_a_process_that_dies_after_a_post_through_a_webhook(
+    webhook: StandIn, nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is not posted again; it may have arrived, as the operators hear once. Later runs are fine."""
+    with monkeypatch.context() as patched:
+        patched.setattr(SlackWebhook, "post", dying(SlackWebhook.post))
+        with pytest.raises(Killed):
+            alert(nights.night(record_of(Verdict.REGRESSION)))
+    with pytest.raises(DeliveryError, match="is set aside: it may have arrived, and is not sent again"):
+        alert(nights.night(record_of(Verdict.REGRESSION)))
+    alert(nights.night(record_of(Verdict.REGRESSION)))
+    first, report = webhook.texts()
+    assert first == f":rotating_light: {FIRST_LINE}"
+    assert report == ":construction: set aside, and not sent again: 1 message"
+    assert FIRST_LINE in str(webhook.messages()[1]["blocks"])
+
+
+def test_a_process_that_dies_after_a_post_of_the_bot(
+    bot: StandIn, nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message is found by its id; the charts and the reply go into its thread."""
+    with monkeypatch.context() as patched:
+        patched.setattr(SlackBot, "post", dying(SlackBot.post))
+        with pytest.raises(Killed):
+            alert(nights.night(record_of(Verdict.REGRESSION)))
+    alert(nights.night(record_of(Verdict.REGRESSION)))
+    first, *replies = threads(bot)["performance"]
+    assert first == f":rotating_light: {FIRST_LINE}"
+    assert sorted(replies) == [
+        "→ comparison.png, latency.png",
+        next(reply for reply in replies if reply.startswith("→ still there, night 1")),
+    ]
+    assert Storage().alerts().read().outbox == []
+
+
+def test_slack_is_down_and_another_channel_is_up(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch, slack: StandIn
+) -> None:
+    """The other channel is notified at once; Slack gets the message when it is back, and nobody gets it twice."""
+    sent: list[str] = []
+    monkeypatch.setenv("AIRFLOW_CONN_BELLWETHER_APPRISE", '{"conn_type": "generic", "password": "json://127.0.0.1:1/"}')
+    monkeypatch.setattr(other_channels, "_is_sent", lambda _, delivery: sent.append(delivery.message.text) or True)
+    connect(monkeypatch, "http://127.0.0.1:1/api/")
+    with pytest.raises(DeliveryError, match="not reached: Connection refused"):
+        alert(nights.night(record_of(Verdict.REGRESSION)))
+    assert sent == [FIRST_LINE]
+    connect(monkeypatch, f"{slack.http.base_url}/api/")
+    alerting.deliver()
+    assert threads(slack)["performance"] == [f":rotating_light: {FIRST_LINE}", "→ comparison.png, latency.png"]
+    assert sent == [FIRST_LINE]
+
+
+def test_another_channel_is_down_for_a_while(bot: StandIn, nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its message is delivered later, without a second one in Slack."""
+    sent: list[str] = []
+    answers = [False, True]
+
+    def is_sent(_: str, delivery: Delivery) -> bool:
+        sent.append(delivery.message.text)
+        return answers.pop(0)
+
+    monkeypatch.setenv("AIRFLOW_CONN_BELLWETHER_APPRISE", '{"conn_type": "generic", "password": "json://127.0.0.1:1/"}')
+    monkeypatch.setattr(other_channels, "_is_sent", is_sent)
+    with pytest.raises(DeliveryError, match="json:// did not accept the message"):
+        alert(nights.night(record_of(Verdict.REGRESSION)))
+    before = bot.texts()
+    alerting.deliver()
+    assert sent == [FIRST_LINE] * 2
+    assert bot.texts() == before
+    assert Storage().alerts().read().outbox == []
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, base_url: str) -> None:
+    """Let Airflow reach Slack by bot token at an address."""
+    connection = {"conn_type": "slack", "password": TOKEN, "extra": {"base_url": base_url, "timeout": 5}}
+    monkeypatch.setenv("AIRFLOW_CONN_SLACK_API_DEFAULT", json.dumps(connection))
+
+
+def test_a_thread_that_was_deleted_begins_again(bot: StandIn, nights: Nights) -> None:
+    """The next news begins a new thread, and the news after it replies there."""
+    alert(nights.night(record_of(Verdict.REGRESSION)))
+    bot.http.delete("/_standin/messages").raise_for_status()
+    alert(nights.night(record_of(Verdict.REGRESSION)))
+    alert(nights.night(record_of(Verdict.REGRESSION)))
+    first, second = threads(bot)["performance"]
+    assert first.startswith("still there, night 1")
+    assert "(analysis-engine-service is slower" in first
+    assert second.startswith("→ still there, night 1")
+
+
+def test_a_channel_that_does_not_exist_does_not_fail_every_later_run(bot: StandIn, nights: Nights) -> None:
+    """After five deliveries the message is set aside and reported once; the list names the remedy."""
+    bot.fail(kind="slack_error", error="channel_not_found", methods=["chat.postMessage"], times=5)
+    with pytest.raises(DeliveryError, match=r"error channel_not_found\); invite the bot to the channel"):
+        alert(nights.night(record_of(Verdict.REGRESSION)))
+    for _ in range(4):
+        with pytest.raises(DeliveryError):
+            alerting.deliver()
+    alerting.deliver()
+    assert threads(bot) == {"performance-ops": [":construction: set aside, and not sent again: 1 message"]}
+    alert(nights.night(record_of(Verdict.PASS)))
+    assert [entry.state for entry in Storage().alerts().read().outbox] == [DeliveryState.SET_ASIDE]
 
 
 def test_a_webhook_gets_the_start_and_the_end(webhook: StandIn, nights: Nights) -> None:
