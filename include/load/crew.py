@@ -4,10 +4,9 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
-from typing import Any, NoReturn, Protocol
+from typing import Any
 
 import gevent
 from gevent.event import Event
@@ -16,9 +15,10 @@ from include.load.control import GONE, Reports
 from include.load.conversation import MessageKind, MessageMalformed, MessageMissing, OpenedMessage
 from include.load.member import Member
 from include.load.order_message import order_of
+from include.load.roster import Roster
 from include.load.rows_in import DiskProblem, write_in_time
 from include.load.worker_messages import checked_report, checked_summary
-from include.perf.load.load_plan import HEARTBEAT_INTERVAL_S, GeneratorLog, LoadPlan
+from include.perf.load.load_plan import GeneratorLog, LoadPlan
 from include.perf.load.worker_parts import Part, part_of
 from include.perf.model.file_writer import write_atomically
 from include.perf.model.json_files import to_json
@@ -37,14 +37,6 @@ LAST_ROWS_S = 1.0
 END_S = 10.0
 """How long the workers may take to hand over their record after the load was cancelled."""
 
-MAX_MEMBERS = 1000
-"""Workers that the master keeps track of."""
-
-MAX_OUTSIDERS_LOGGED = 100
-
-MAX_NAMED = 10
-"""How many refused workers an error names."""
-
 ENDED = "ended"
 
 
@@ -52,104 +44,41 @@ class LoadNotStarted(Exception):
     """The load cannot begin; the text says why."""
 
 
-class WorkerChannel(Protocol):
-    """Sends messages to the workers that hold the key."""
-
-    @property
-    def refused(self) -> int:
-        """How many connections did not prove the key."""
-
-    def send(self, worker: bytes, content: bytes) -> None:
-        """Send content to one worker."""
-
-
 class Crew:
     """The workers of one load.
 
     Args:
-        pool: where they connect (``host``, ``port``), how many the load needs (``min_workers``), and how long to wait
-            for them (``wait_s``).
+        roster: the workers that have introduced themselves.
+        pool: how many the load needs (``min_workers``), and how long to wait for them (``wait_s``).
 
     Attributes:
         is_over: set once no worker takes part any more.
     """
 
-    def __init__(self, plan: LoadPlan, reports: Reports, channel: WorkerChannel, *, pool: Mapping[str, Any]) -> None:
+    def __init__(self, plan: LoadPlan, reports: Reports, roster: Roster, *, pool: Mapping[str, Any]) -> None:
         self._plan = plan
         self._reports = reports
-        self._channel = channel
+        self._roster = roster
         self._pool = pool
-        self._known: dict[bytes, Member] = {}
         self._crew: dict[bytes, int] = {}
         self._started: tuple[float, float] | None = None
-        self._outsiders_logged = 0
         self.is_over = Event()
+
+    def dismiss_waiting(self) -> None:
+        """Dismiss the workers that wait for another load."""
+        self._roster.dismiss_waiting(taking_part=self._crew)
 
     def await_rows(self) -> None:
         """Wait a little until the rows of lost workers are on the disk."""
         for client_id in self._crew:
             with contextlib.suppress(DiskProblem):
-                self._known[client_id].await_rows(timeout_s=LAST_ROWS_S)
-
-    def dismiss_waiting(self) -> None:
-        """Dismiss the workers that wait for another load: this master will not have one."""
-        for client_id, member in self._known.items():
-            if client_id not in self._crew:
-                member.send({"over": True})
-
-    def _admit(self, client_id: bytes, hello: bytes) -> None:
-        """Admit a worker by its first message; anything else is of a worker of another load, and ignored."""
-        if not self._has_room():
-            return
-        try:
-            member = Member(hello, send=partial(self._channel.send, client_id))
-        except (MessageMalformed, MessageMissing):
-            return
-        self._known[client_id] = member
-        if member.refused is not None:
-            self._log_outsider(member, f"is refused: {member.refused}")
-        elif self._crew:
-            self._log_outsider(member, "connected after the load had begun; it takes part in the next one")
-            member.send({"wait": True})
-
-    def _log_outsider(self, member: Member, what: str) -> None:
-        """Log something about a worker that takes no part, up to a limit: it may connect again and again."""
-        self._outsiders_logged += 1
-        if self._outsiders_logged <= MAX_OUTSIDERS_LOGGED:
-            log.info("the worker on %s %s", member.host, what)
-        elif self._outsiders_logged == MAX_OUTSIDERS_LOGGED + 1:
-            log.warning("nothing more is logged about workers that take no part in this load")
-
-    def _has_room(self) -> bool:
-        """Whether another worker can be tracked; if there are too many, the oldest that is of no use is forgotten.
-
-        Of no use are workers that were refused or are gone, and take no part in the load.
-        """
-        if len(self._known) < MAX_MEMBERS:
-            return True
-        for client_id, member in self._known.items():
-            if client_id not in self._crew and not member.is_there:
-                del self._known[client_id]
-                return True
-        return False
-
-    def send_heartbeats(self, age_s: Callable[[], float]) -> NoReturn:
-        """Send heartbeats to all workers.
-
-        Args:
-            age_s: returns how long ago the process that ordered the load was heard of.
-        """
-        while True:
-            for member in list(self._known.values()):
-                if member.refused is None and member.left is None:
-                    member.send({"alive": age_s()})
-            gevent.sleep(HEARTBEAT_INTERVAL_S)
+                self._roster[client_id].await_rows(timeout_s=LAST_ROWS_S)
 
     def receive(self, client_id: bytes, packed: bytes) -> None:
         """Handle a message of a worker; whatever is wrong with it ends the part of this worker only."""
-        member = self._known.get(client_id)
+        member = self._roster.get(client_id)
         if member is None:
-            self._admit(client_id, packed)
+            self._roster.admit(client_id, packed, taking_part=self._crew)
             return
         if member.left is not None:
             return
@@ -161,6 +90,8 @@ class Crew:
             self._lose(client_id, "was lost: one of its messages is missing")
         except MessageMalformed as err:
             self._lose(client_id, f"was lost: it sent a message that cannot be used, because {err}")
+        except Exception as err:  # noqa: BLE001 - no message of one worker may end the load of the others
+            self._lose(client_id, f"was lost: one of its messages could not be handled ({type(err).__name__})")
 
     def gather(self) -> None:
         """Wait until enough workers are connected, and a little longer for further ones.
@@ -171,41 +102,21 @@ class Crew:
         needed, deadline = self._pool["min_workers"], time.perf_counter() + self._pool["wait_s"]
         settled, count = deadline, 0
         while time.perf_counter() < (deadline if count < needed else settled):
-            present = len(self._present())
+            present = len(self._roster.present())
             if present != count:
                 count, settled = present, time.perf_counter() + SETTLE_S
             if self.is_over.wait(timeout=POLL_INTERVAL_S):
                 raise LoadNotStarted(GONE)
-        client_ids = self._present()
+        client_ids = self._roster.present()
         if len(client_ids) < needed:
-            raise LoadNotStarted(self._describe_shortage(client_ids))
+            raise LoadNotStarted(self._roster.describe_shortage(client_ids))
         self._crew = {client_id: number for number, client_id in enumerate(client_ids)}
         log.info("%d workers take part: %s", len(client_ids), ", ".join(self.hosts))
-
-    def _present(self) -> list[bytes]:
-        """Return the workers that could take part now, in an order that does not depend on who connected first."""
-        there = [client_id for client_id, member in self._known.items() if member.is_there]
-        return sorted(there, key=lambda client_id: (self._known[client_id].host, client_id))
-
-    def _describe_shortage(self, client_ids: Sequence[bytes]) -> str:
-        pool = self._pool
-        text = (
-            f"{len(client_ids)} of {pool['min_workers']} workers connected to {pool['host']}:{pool['port']} "
-            f"within {pool['wait_s']:g} s"
-        )
-        if client_ids:
-            text += f" ({', '.join(self._known[client_id].host for client_id in client_ids)})"
-        refused = [member for member in self._known.values() if member.refused]
-        for member in refused[:MAX_NAMED]:
-            text += f"; the worker on {member.host} was refused: {member.refused}"
-        if self._channel.refused:
-            text += f"; connections that did not prove the key: {self._channel.refused}"
-        return f"{text}; start more with python -m include.load.worker (docs/distributed.md)"
 
     @property
     def hosts(self) -> list[str]:
         """The host of each worker, by number."""
-        return [self._known[client_id].host for client_id in self._crew]
+        return [self._roster[client_id].host for client_id in self._crew]
 
     def send_orders(self, headers: Mapping[str, str]) -> None:
         """Send every worker its order; workers that are not needed stay connected and wait."""
@@ -214,14 +125,14 @@ class Crew:
         self._plan = plan
         order = order_of(plan, headers)
         for client_id, number in self._crew.items():
-            self._known[client_id].send({"place": {"worker": number, "workers": plan.workers}})
-            self._known[client_id].send_json(order)
+            self._roster[client_id].send({"place": {"worker": number, "workers": plan.workers}})
+            self._roster[client_id].send_json(order)
         gevent.spawn(self._watch_members)
 
     def _watch_members(self) -> None:
         while not self.is_over.is_set():
             for client_id in self._crew:
-                if self._known[client_id].left is None and self._known[client_id].last_sign.is_too_old():
+                if self._roster[client_id].left is None and self._roster[client_id].last_sign.is_too_old():
                     self._lose(client_id, "was lost")
             gevent.sleep(POLL_INTERVAL_S)
 
@@ -300,7 +211,7 @@ class Crew:
 
     def _lose(self, client_id: bytes, how: str) -> None:
         """Continue without a worker, if it is still there."""
-        member = self._known[client_id]
+        member = self._roster[client_id]
         if member.left is not None:
             return
         member.send({"stop": "stopped: the master has given up on this worker"})
@@ -308,13 +219,13 @@ class Crew:
             self._leave(client_id, how)
         else:
             member.leave(how)
-            self._log_outsider(member, how)
+            self._roster.log_outsider(member, how)
 
     def _leave(self, client_id: bytes, how: str) -> None:
-        self._known[client_id].leave(how)
-        log.info("worker %d on %s %s", self._crew[client_id] + 1, self._known[client_id].host, how)
+        self._roster[client_id].leave(how)
+        log.info("worker %d on %s %s", self._crew[client_id] + 1, self._roster[client_id].host, how)
         self._reports.send({"worker": self._crew[client_id], "left": how})
-        if all(self._known[member_id].left is not None for member_id in self._crew):
+        if all(self._roster[member_id].left is not None for member_id in self._crew):
             self.is_over.set()
 
     def take_in(self, command: Mapping[str, Any]) -> None:
@@ -340,11 +251,11 @@ class Crew:
         """Send each worker the start on its own clock; all rows have the time of the master's clock."""
         self._started = start, started_at
         for client_id in self._crew:
-            member = self._known[client_id]
+            member = self._roster[client_id]
             ahead_s = member.offsets[0].ahead_s if member.offsets else 0.0
             member.send({"start": {"start": start + ahead_s, "started_at": started_at}})
 
     def _stop(self, reason: str) -> None:
         for client_id in self._crew:
-            if self._known[client_id].left is None:
-                self._known[client_id].send({"stop": reason})
+            if self._roster[client_id].left is None:
+                self._roster[client_id].send({"stop": reason})

@@ -22,6 +22,7 @@ import zmq
 from include.load.channel import MasterSocket
 from include.load.control import Commands, Reports
 from include.load.crew import Crew, LoadNotStarted
+from include.load.roster import Roster
 from include.perf.load.channel_key import KEY_VARIABLE, channel_key
 from include.perf.load.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE, LoadPlan
 
@@ -65,10 +66,11 @@ def main() -> None:
         problem = os.strerror(err.errno or 0)
         reports.send({"no_load": f"the master cannot listen at {pool['host']}:{pool['port']}: {problem}"})
         os._exit(1)
-    crew = Crew(plan, reports, channel, pool=pool)
+    roster = Roster(channel, pool=pool)
+    crew = Crew(plan, reports, roster, pool=pool)
     gevent.spawn(receive, channel, crew)
     gevent.spawn(commands.follow, crew.take_in, crew.cancel)
-    gevent.spawn(crew.send_heartbeats, lambda: commands.last_sign.age_s)
+    gevent.spawn(roster.send_heartbeats, lambda: commands.last_sign.age_s)
     gevent.signal_handler(signal.SIGTERM, crew.cancel, "stopped by SIGTERM")
     try:
         crew.gather()

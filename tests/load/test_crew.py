@@ -16,6 +16,7 @@ from include.load.control import Reports
 from include.load.conversation import Conversation, MessageKind
 from include.load.crew import Crew, LoadNotStarted
 from include.load.member import Member
+from include.load.roster import Roster
 from include.load.rows_in import write_in_time
 from include.load.sign_of_life import SignOfLife
 from include.load.versions import difference, own_versions
@@ -74,7 +75,8 @@ class Bench:
         os.set_blocking(self._read, False)
         pool = {"host": "127.0.0.1", "port": 5557, "min_workers": min_workers, "wait_s": wait_s}
         self.wire = Wire()
-        self.crew = Crew(plan_of(folder, "http://127.0.0.1:9"), Reports(self._write), self.wire, pool=pool)
+        self.roster = Roster(self.wire, pool=pool)
+        self.crew = Crew(plan_of(folder, "http://127.0.0.1:9"), Reports(self._write), self.roster, pool=pool)
 
     def worker(self, name: str, **hello: Any) -> Worker:
         """Return a worker that has introduced itself."""
@@ -92,7 +94,7 @@ class Bench:
         return workers
 
     def member(self, worker: Worker) -> Member:
-        return self.crew._known[worker.id]
+        return self.roster._known[worker.id]
 
     def reports(self) -> list[dict[str, Any]]:
         """Return the reports to the parent."""
@@ -103,7 +105,7 @@ class Bench:
 
     def close(self) -> None:
         self.crew.is_over.set()
-        for member in self.crew._known.values():
+        for member in self.roster._known.values():
             member.leave("the test is over")
             member.await_rows()
         gevent.sleep(0)
@@ -172,7 +174,7 @@ def test_a_first_message_that_is_no_hello_leaves_nothing(
     stranger = Worker(bench.crew, bench.wire, "x")
     stranger.send(hello)
     bench.crew.receive(stranger.id, b"noise")
-    assert (bench.crew._known, bench.wire.sent, caplog.text) == ({}, {}, "")
+    assert (bench.roster._known, bench.wire.sent, caplog.text) == ({}, {}, "")
 
 
 def test_admitted_workers_get_heartbeats(bench: Bench) -> None:
@@ -183,7 +185,7 @@ def test_admitted_workers_get_heartbeats(bench: Bench) -> None:
     lost.send({"alive": True})
     for member in (worker, lost, late, older):
         member.received()
-    heartbeats = gevent.spawn(bench.crew.send_heartbeats, lambda: 0.5)
+    heartbeats = gevent.spawn(bench.roster.send_heartbeats, lambda: 0.5)
     gevent.sleep(0)
     heartbeats.kill()
     assert [member.received() for member in (worker, late)] == [[{"alive": 0.5}]] * 2
@@ -325,6 +327,21 @@ def test_a_broken_message_ends_the_part_of_its_worker_only(
     assert caplog.messages[-1] == f"worker 1 on host-a {BROKEN}{problem}"
 
 
+def test_an_unexpected_error_ends_the_part_of_its_worker_only(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the kind of the error, and nothing of what was sent."""
+
+    def fail(member: Member, packed: bytes) -> None:
+        raise RuntimeError("FORGED")
+
+    broken, worker = bench.begin("a", "b")
+    with monkeypatch.context() as patched:
+        patched.setattr(Member, "receive", fail)
+        broken.send({"report": PROGRESS})
+    worker.send({"report": PROGRESS})
+    left = "was lost: one of its messages could not be handled (RuntimeError)"
+    assert bench.reports() == [{"worker": 0, "left": left}, {"worker": 1, "report": AS_JSON}]
+
+
 def test_a_broken_message_of_a_waiting_worker_ends_its_turn(bench: Bench) -> None:
     """It is not chosen for the load; nothing is reported, because it has no number."""
     broken = bench.worker("a")
@@ -398,13 +415,13 @@ def test_versions_that_are_missing_differ() -> None:
 
 def test_the_number_of_workers_is_limited(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest one of no use is forgotten: one that was refused, or is gone; otherwise a new one is ignored."""
-    monkeypatch.setattr("include.load.crew.MAX_MEMBERS", 2)
+    monkeypatch.setattr("include.load.roster.MAX_MEMBERS", 2)
     bench.worker("a", versions={})
     gone = bench.worker("b")
     bench.worker("c")
-    assert list(bench.crew._known) == [b"b", b"c"]
+    assert list(bench.roster._known) == [b"b", b"c"]
     bench.worker("d")
-    assert list(bench.crew._known) == [b"b", b"c"]
+    assert list(bench.roster._known) == [b"b", b"c"]
     silent(bench.member(gone))
     bench.worker("e")
     bench.crew.gather()
