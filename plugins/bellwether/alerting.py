@@ -55,7 +55,21 @@ def alert_late(late_since: datetime, *, dag_id: str, dag_run_id: str) -> None:
     _alert_operators(lambda alerts: alerts.alert_late(dag_id, dag_run_id, late_since=late_since, links=links))
 
 
-def alert_overdue() -> None:
+def watch() -> None:
+    """Report problems of the catalogue and overdue scenarios, and deliver what is pending; none makes another wait.
+
+    Raises:
+        CatalogueError: no scenario can be read.
+        DeliveryError: something did not arrive.
+    """
+    try:
+        _write_catalogue()
+        _write_overdue()
+    finally:
+        deliver()
+
+
+def _write_overdue() -> None:
     """Alert to scenarios that did not run when they were due, and report those that run again."""
     catalogue, store = read_catalogue(), storage().results()
     now = _now()
@@ -71,16 +85,15 @@ def alert_overdue() -> None:
             _pipeline_alerts(writer, catalogue.operations).alert_overdue(scenario, late)
 
     _write(write)
-    deliver()
 
 
-def report_catalogue() -> None:
+def _write_catalogue() -> None:
     """Report the problems of the catalogue, once for each distinct set of them."""
     try:
         problems, is_usable = read_catalogue().problems, True
     except CatalogueError as err:
         problems, is_usable = err.problems, False
-    _alert_operators(lambda alerts: alerts.report_catalogue(problems, is_usable=is_usable))
+    _write_to_operators(lambda alerts: alerts.report_catalogue(problems, is_usable=is_usable))
 
 
 def report_limits(changes: Sequence[str]) -> None:
@@ -89,9 +102,13 @@ def report_limits(changes: Sequence[str]) -> None:
 
 
 def _alert_operators(alert: Callable[[PipelineAlerts], None]) -> None:
+    _write_to_operators(alert)
+    deliver()
+
+
+def _write_to_operators(alert: Callable[[PipelineAlerts], None]) -> None:
     operations = read_operations()
     _write(lambda writer: alert(_pipeline_alerts(writer, operations)))
-    deliver()
 
 
 def _write(write: Callable[[AlertWriter], None]) -> None:

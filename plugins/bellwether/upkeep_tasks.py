@@ -18,8 +18,7 @@ def look() -> None:
     from bellwether import alerting
 
     with airflow_errors():
-        alerting.report_catalogue()
-        alerting.alert_overdue()
+        alerting.watch()
 
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.NONE_FAILED)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,8 @@ from bellwether.notifier import SlackBot, SlackWebhook
 
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.alerts import sending
-from include.perf.alerts.book import Delivery, DeliveryPart, DeliveryState
-from include.perf.model.errors import DeliveryError
+from include.perf.alerts.book import Delivery, DeliveryPart, DeliveryState, Event
+from include.perf.model.errors import CatalogueError, DeliveryError
 from include.perf.model.json_files import to_json
 from include.perf.runs.record import RunRecord, Verdict
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
@@ -322,7 +323,8 @@ def test_problems_of_the_catalogue_are_reported_once(
     for services in (SERVICES, wrong, wrong, wrong + "  other: 5\n", "services: [", "services: [", SERVICES, SERVICES):
         catalogue_folder(folder, services=services)
         before = len(bot.texts())
-        alerting.report_catalogue()
+        with suppress(CatalogueError):  # the files cannot be used as a whole
+            alerting.watch()
         texts.append([text.partition(" the catalogue has ")[2] for text in bot.texts()[before:]])
     assert texts == [
         [],
@@ -351,7 +353,7 @@ def test_a_failed_dag_run_is_reported_while_the_catalogue_is_wrong(
 
 def test_an_overdue_scenario(bot: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first check finds nothing; eight days later each nightly scenario is reported once."""
-    alerting.alert_overdue()
+    alerting.watch()
     assert bot.messages() == []
     later = datetime.now(UTC) + timedelta(days=8)
 
@@ -361,7 +363,23 @@ def test_an_overdue_scenario(bot: StandIn, monkeypatch: pytest.MonkeyPatch) -> N
             return later
 
     monkeypatch.setattr(alerting, "datetime", Later)
-    alerting.alert_overdue()
-    alerting.alert_overdue()
+    alerting.watch()
+    alerting.watch()
     assert list(threads(bot)) == ["performance-ops"]
     assert sum("overnight_processing" in text for text in bot.texts()) == 1
+
+
+def test_the_watch_delivers_once_and_writes_all_of_its_alerts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bot: StandIn
+) -> None:
+    """Slack is down: the overdue scenarios are in the outbox beside the problems of the catalogue."""
+    monkeypatch.setenv(
+        "BELLWETHER_CATALOGUE", str(catalogue_folder(tmp_path, services=SERVICES.replace("$price", "$x")))
+    )
+    Storage().alerts().update(lambda book: setattr(book, "watched_since", datetime.now(UTC) - timedelta(days=9)))
+    bot.fail(kind="slack_error", error="invalid_auth", methods=["auth.test"], times=100)
+    with pytest.raises(DeliveryError, match=r"^Slack cannot be used"):
+        alerting.watch()
+    events = {entry.event for entry in Storage().alerts().read().outbox}
+    assert events == {Event.CATALOGUE, Event.OPENED}
+    assert bot.calls() == ["auth.test"] * 2
