@@ -32,8 +32,8 @@ HANDSHAKE_MS = 5_000
 MAX_QUEUED = 100
 """Messages of one peer that may wait in each direction; the peer's own queue comes on top."""
 
-MASTER_MAX_BYTES = 1024 * 1024
-"""The longest message to the master: rows are sent in pieces of 256 KiB, and a summary is shorter."""
+MASTER_MAX_BYTES = 2 * 1024 * 1024
+"""The longest message to the master: rows are sent in pieces of 256 KiB, a summary with 500 examples has 1.2 MB."""
 
 WORKER_MAX_BYTES = 256 * 1024 * 1024
 """The longest message to a worker: the order of a load has all its requests."""

@@ -120,46 +120,38 @@ def checked_summary(text: object) -> GeneratorLog:
         MessageMalformed: it is none.
     """
     try:
-        _check_figures(json.loads(text if isinstance(text, str) else ""))
-        summary = from_json(GeneratorLog, str(text).encode(), where="the summary")
+        cleaned = json.dumps(_cleaned(json.loads(text if isinstance(text, str) else "")))
+        summary = from_json(GeneratorLog, cleaned.encode(), where="the summary")
     except (ItemError, ValueError, RecursionError) as err:
         raise MessageMalformed("its summary is not in the agreed form") from err
     if not all(0 <= step <= MAX_STEPS for step in summary.schedule_lags):
         raise MessageMalformed("its summary has delays that cannot be")
-    return replace(
-        summary,
-        workers=1,
-        lost_workers=(),
-        ended=_shown(summary.ended),
-        version=_shown(summary.version),
-        error_examples={_shown(name): _shown(example) for name, example in summary.error_examples.items()},
-        feed_rows={_shown(name): count for name, count in summary.feed_rows.items()},
-    )
+    return replace(summary, workers=1, lost_workers=())
 
 
-def _check_figures(value: object, *, named: str = "") -> None:
-    """Check that every number is finite, possible and not negative, and that nothing is longer than a summary can be.
+def _cleaned(value: Any, *, named: str = "") -> Any:
+    """Return a value whose numbers are possible, and whose texts may appear in a record and in messages.
 
     Raises:
-        ValueError: something is not.
+        ValueError: a number is not finite, possible or positive, or there is more than a summary can have.
     """
     match value:
         case dict() if len(value) <= MAX_STEPS:
-            for name, item in value.items():
-                _check_figures(item, named=name)
+            return {_shown(name): _cleaned(item, named=name) for name, item in value.items()}
         case list() if len(value) <= MAX_STEPS:
-            for item in value:
-                _check_figures(item, named=named)
+            return [_cleaned(item, named=named) for item in value]
         case int() | float() if (-MAX_SECONDS if named in SIGNED else 0) <= value <= MAX_SECONDS:
-            return
-        case None | str():
-            return
+            return value
+        case str():
+            return _shown(value)
+        case None:
+            return None
         case _:
             raise ValueError(named)
 
 
 def _shown(text: str) -> str:
-    """Return text that may appear in a record and in messages."""
+    """Return text on one line, and not too long."""
     return one_line(text)[:MAX_TEXT]
 
 

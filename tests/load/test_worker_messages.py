@@ -1,12 +1,18 @@
 """What a worker may send: hostile summaries are refused, and no text of one reaches a record unchecked."""
 
 import json
-from typing import Any
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from include.load.conversation import MessageMalformed
-from include.load.worker_messages import MAX_TEXT, checked_summary, host_name
+from include.load.channel import MASTER_MAX_BYTES
+from include.load.conversation import Conversation, MessageMalformed
+from include.load.drive import Drive
+from include.load.progress import ProgressReport
+from include.load.record import EXAMPLE_LENGTH, MAX_EXAMPLES, RequestLog
+from include.load.worker_messages import MAX_TEXT, checked_report, checked_summary, host_name
 from include.perf.load.load_plan import GeneratorLog
 from include.perf.model.json_files import to_json
 
@@ -34,6 +40,31 @@ SUMMARY: dict[str, Any] = json.loads(to_json(GOOD_LOG))
 def test_a_summary_is_taken_over() -> None:
     """Unchanged, except for what only the master knows."""
     assert checked_summary(json.dumps(SUMMARY)) == GOOD_LOG
+
+
+def test_every_progress_report_has_the_agreed_form() -> None:
+    """A field that is added to the report must be added to what the master checks."""
+    drive = SimpleNamespace(
+        elapsed_s=1.5,
+        released=3,
+        sent=3,
+        in_flight=1,
+        is_measuring=True,
+        take_lags=lambda: {1: 3},
+        waits=lambda: {9: 1},
+    )
+    log = SimpleNamespace(finished=2, failed=1, latencies=SimpleNamespace(take=lambda: {700: 2}))
+    made = ProgressReport(cast(Drive, drive), cast(RequestLog, log)).make()
+    assert checked_report(json.loads(json.dumps(made))) == made
+
+
+def test_the_longest_summary_is_not_too_long_for_the_channel() -> None:
+    """As many examples as are kept, of characters that JSON escapes, and a delay of every length."""
+    examples = {f"{number:03} {'n' * 60}": "語" * EXAMPLE_LENGTH for number in range(MAX_EXAMPLES)}
+    longest = replace(GOOD_LOG, error_examples=examples, schedule_lags=dict.fromkeys(range(2400), 10**9))
+    message = Conversation().pack_json({"summary": to_json(longest).decode()})
+    assert len(message) < 0.9 * MASTER_MAX_BYTES
+    assert checked_summary(to_json(longest).decode()) == longest
 
 
 @pytest.mark.parametrize(
