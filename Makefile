@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down status test check types style imports units faults audit env compose-test setup lock data dashboards schemas clean
+.PHONY: help demo up down status test check types style imports units faults audit env pin-images compose-test setup lock data dashboards schemas clean
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/prometheus/usr/bin:$(PATH)
 export PYTHONPATH := $(CURDIR):$(CURDIR)/plugins
@@ -70,6 +70,9 @@ imports:
 
 env:  ## make .env, the settings and secrets of the compose stack; an existing file is kept
 	@scripts/make-env
+
+pin-images:  ## pin the images of the compose stack by digest in .env (needs a registry)
+	@scripts/pin-images
 
 compose-test:  ## build, start, load, break and remove the production stack (needs a container engine)
 	@scripts/container-engine
