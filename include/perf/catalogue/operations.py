@@ -31,8 +31,8 @@ class Operations(Entry):
         digest_channel: the channel for improvements and suspicions; ``None`` for no digest.
         quiet_summary: whether the digest also reports nights without findings.
         critical_mention: the ID of the Slack user group to mention for a critical regression.
-        reload_rules: whether Prometheus reloads the alert rules after they were written; it must be started with
-            ``--web.enable-lifecycle``.
+        reload_rules: whether to wait until Prometheus has loaded changed alert rules; it is asked to reload, if it
+            takes such requests (``--web.enable-lifecycle``).
         keep_requests_days: after this time the raw requests of a run are removed, unless a baseline refers to it.
         keep_unfinished_days: after this time without changes an unfinished run is removed.
     """

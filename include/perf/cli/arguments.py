@@ -175,7 +175,7 @@ def _add_rules(commands: "Commands") -> None:
         "--reload",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="reload Prometheus and check that it has the rules; default: reload_rules in scenarios.yaml",
+        help="wait until Prometheus has loaded the rules, and ask it to; default: reload_rules in scenarios.yaml",
     )
     for action in (show, check, write):
         _add_prometheus(action)

@@ -101,12 +101,11 @@ class LoadedRule:
 class RuleServer(Protocol):
     """A Prometheus that loads rules."""
 
-    def reload(self) -> None:
-        """Reload the configuration and all rules.
+    def reload(self) -> str | None:
+        """Reload the configuration and all rules; return why Prometheus does not do so on request.
 
         Raises:
             RulesRefused: Prometheus refused the configuration and keeps the previous one.
-            RulesError: Prometheus does not reload on request.
             PrometheusUnavailable: Prometheus does not answer.
         """
 
@@ -186,16 +185,19 @@ class Publisher:
         if self.server is None:
             return
         try:
-            self.server.reload()
+            refused = self.server.reload()
         except RulesRefused:
             self.store.write(old_rules, old_limits)
             raise
         except PrometheusUnavailable as err:
             raise self._not_loaded(str(err)) from err
-        self._await_loaded(self.server, draft.digest)
+        self._await_loaded(self.server, draft.digest, refused=refused)
 
-    def _await_loaded(self, server: RuleServer, digest: str) -> None:
+    def _await_loaded(self, server: RuleServer, digest: str, *, refused: str | None) -> None:
         """Wait until Prometheus has loaded the rules, and log rules that it cannot evaluate.
+
+        Args:
+            refused: why Prometheus did not reload on request; it may do so on its own.
 
         Raises:
             RulesError: Prometheus did not load the rules in time.
@@ -209,6 +211,13 @@ class Publisher:
             if ours:
                 _warn_of_errors(rules)
                 return
+        if refused is not None:
+            raise self._not_loaded(
+                f"it does not reload on request ({refused}), and has not done so on its own within "
+                f"{LOADED_WITHIN_S:g} s; send it SIGHUP when the file changes, as compose/prometheus/start.sh does, "
+                "start it with --web.enable-lifecycle where only Bellwether reaches its port, or set reload_rules: "
+                "false in scenarios.yaml and reload it by hand"
+            )
         raise self._not_loaded(
             f"they are not loaded after {LOADED_WITHIN_S:g} s; add the file to rule_files in Prometheus' configuration"
         )

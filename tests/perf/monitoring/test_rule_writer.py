@@ -17,19 +17,21 @@ OLD, NEW = draft_of(cell_limits(0.5), rules="old", digest="old"), draft_of(cell_
 
 @dataclass(slots=True)
 class FakeServer:
-    """Loads the rules after a number of look-ups; ``problem`` is raised by a reload."""
+    """Loads the rules after a number of look-ups; ``problem`` is raised by a reload, ``refused`` returned."""
 
     digest: str = "new"
     looks_needed: int = 1
     problem: BellwetherError | None = None
+    refused: str | None = None
     error: str = ""
     reloads: int = 0
     looks: int = 0
 
-    def reload(self) -> None:
+    def reload(self) -> str | None:
         self.reloads += 1
         if self.problem is not None:
             raise self.problem
+        return self.refused
 
     def loaded(self) -> tuple[LoadedRule, ...]:
         self.looks += 1
@@ -134,6 +136,26 @@ def test_a_prometheus_that_reads_another_folder_is_an_error(filled: Place) -> No
         "not loaded after 30 s; add the file to rule_files in Prometheus' configuration"
     )
     assert sum(filled.waited_s) == LOADED_WITHIN_S
+    assert filled.found == ("new", NEW.limits)
+
+
+def test_a_prometheus_that_reloads_on_its_own(filled: Place) -> None:
+    """It refuses requests to reload, and has the rules a few seconds later."""
+    server = FakeServer(refused="403: off", looks_needed=9)
+    filled.publish(NEW, server)
+    assert (server.looks, sum(filled.waited_s)) == (9, 4.0)
+
+
+def test_a_prometheus_that_does_not_reload_at_all(filled: Place) -> None:
+    """The rules stay in place; the error names the ways to have them loaded."""
+    with pytest.raises(RulesError) as caught:
+        filled.publish(NEW, FakeServer(digest="another", refused="403: off"))
+    assert str(caught.value) == (
+        f"the rules in {filled.folder / RULES_FILE} are valid and in place, but Prometheus did not load them: it does "
+        "not reload on request (403: off), and has not done so on its own within 30 s; send it SIGHUP when the file "
+        "changes, as compose/prometheus/start.sh does, start it with --web.enable-lifecycle where only Bellwether "
+        "reaches its port, or set reload_rules: false in scenarios.yaml and reload it by hand"
+    )
     assert filled.found == ("new", NEW.limits)
 
 

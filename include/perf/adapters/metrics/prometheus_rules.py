@@ -56,28 +56,24 @@ class PrometheusRules:
         self._timeout_s = timeout_s
         self._session = OwnSession(headers=headers or {}, verify_tls=verify_tls, ca_file=ca_file, timeout_s=timeout_s)
 
-    def reload(self) -> None:
-        """Reload the configuration and all rules.
+    def reload(self) -> str | None:
+        """Reload the configuration and all rules; return why Prometheus does not do so on request.
 
         Raises:
             RulesRefused: Prometheus rejected them and keeps the previous ones.
-            RulesError: Prometheus does not reload on request.
             PrometheusUnavailable: Prometheus does not respond.
         """
         response = self._send("POST", "/-/reload")
         reason = self._reason(response)
         if response.status_code in RELOAD_DISABLED:
-            raise RulesError(
-                f"the rules are written, but Prometheus at {self._url} does not reload on request ({reason}); "
-                "start it with --web.enable-lifecycle, or set reload_rules: false in scenarios.yaml and reload it "
-                "manually (SIGHUP)"
-            )
+            return reason
         if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
             raise RulesRefused(
                 f"Prometheus at {self._url} rejected its configuration: {reason}; the previous rules stay in place. "
                 "Its log names the invalid file; if that is not one of Bellwether's, correct it first"
             )
         self._check(response)
+        return None
 
     def loaded(self) -> tuple[LoadedRule, ...]:
         """Return the loaded rules.
