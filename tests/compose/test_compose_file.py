@@ -113,8 +113,9 @@ def test_ports_are_open_on_this_machine_only(name: str) -> None:
 
 def test_database_and_broker_are_isolated() -> None:
     """They are in an internal network, without load generators and targets."""
-    assert COMPOSE["networks"]["data"] == {"internal": True}
-    assert SERVICES["postgres"]["networks"] == SERVICES["redis"]["networks"] == ["data"]
+    for service, network in (("postgres", "data"), ("redis", "queue")):
+        assert COMPOSE["networks"][network] == {"internal": True}
+        assert SERVICES[service]["networks"] == [network]
     assert SERVICES["locust-worker"]["networks"] == ["load"]
 
 
@@ -148,7 +149,8 @@ def test_env_example_names_every_variable_with_its_default() -> None:
 def test_loads_have_a_dedicated_queue_and_worker() -> None:
     """Only worker-load takes tasks from the queue of run_load."""
     queue = SERVICES["worker-load"]["environment"]["BELLWETHER_LOAD_QUEUE"]
-    taken = {name: SERVICES[name]["command"][3] for name in ("worker", "worker-load")}
+    commands = {name: SERVICES[name]["command"] for name in ("worker", "worker-load")}
+    taken = {name: command[command.index("--queues") + 1] for name, command in commands.items()}
 
     assert taken == {"worker": "default", "worker-load": queue}
     assert SERVICES["locust-worker"]["environment"]["BELLWETHER_LOCUST_MASTER"] == "worker-load:5557"
@@ -174,10 +176,18 @@ def test_prometheus_sees_replaced_files() -> None:
     service = SERVICES["prometheus"]
     named = [settings["scrape_configs"][0]["file_sd_configs"][0]["files"][0]]
     named += [word.partition("=")[2] for word in service["command"] if word.startswith("--config.file=")]
+    named += service["entrypoint"][1:2]
 
     assert "./compose/prometheus:/etc/prometheus:ro" in service["volumes"]
     assert {Path(file).parent for file in named} == {Path("/etc/prometheus")}
     assert {Path(file).name for file in named} == {path.name for path in (ROOT / "compose/prometheus").iterdir()}
+
+
+def test_prometheus_takes_no_orders_over_http() -> None:
+    """Whoever reaches its port could have it reload or end."""
+    started = yaml.safe_dump([SERVICES["prometheus"]["command"], SERVICES["prometheus"]["entrypoint"]])
+    assert "enable-lifecycle" not in started
+    assert "enable-admin-api" not in started
 
 
 def test_the_demo_has_every_service_of_the_catalogue() -> None:

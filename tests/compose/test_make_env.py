@@ -22,7 +22,7 @@ def test_empty_values_become_random_secrets(tmp_path: Path) -> None:
 
     made = (tmp_path / ".env").read_text(encoding="utf-8").splitlines()
     secrets = [line.removeprefix(given) for given, line in zip(EXAMPLE, made, strict=True) if given != line]
-    assert len(secrets) == len([line for line in EXAMPLE if line[-1:] == "=" and line[0] != "#"]) == 9
+    assert len(secrets) == len([line for line in EXAMPLE if line[-1:] == "=" and line[0] != "#"]) == 10
     assert len(set(secrets)) == len(secrets)
     for secret in secrets:
         assert Fernet(secret.encode("ascii"))

@@ -2,13 +2,16 @@
 
 import logging
 import re
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import requests
+from bellwether.halting import HALT_VARIABLE
 
-from tests.compose.conftest import LOAD, LOCUST_WORKERS, SCENARIO, SERVICE, Compose, ProductionStack
+from tests.compose.conftest import LOAD, LOCUST_WORKERS, RUN_S, SCENARIO, SERVICE, Compose, ProductionStack
+from tests.compose.test_secrets_of_containers import USES
 from tests.waiting import until
 
 log = logging.getLogger("compose")
@@ -21,6 +24,11 @@ DUE = 60 * (20 + 3)
 NOISE = ("the generator", "the machine was busy", "Prometheus has")
 """How the reasons begin that make a run INVALID on a busy machine. That is correct, so the test tries again."""
 TRIES = 3
+
+APPROVAL = "baseline_approval"
+
+SUSPENDED_AFTER_S = 3.0
+"""When the process of a task that waits for a person has ended; Airflow 3.3.2 confuses it with the continued one."""
 
 RESTS_AFTER_S = 10.0
 """A load whose task was killed stops within this time."""
@@ -125,6 +133,76 @@ def test_a_locust_worker_that_dies_makes_the_run_invalid(stack: ProductionStack)
     assert [worker["State"] for worker in workers] == ["running"] * LOCUST_WORKERS
 
 
+def test_a_halt_of_the_database_reaches_tasks_without_its_key(stack: ProductionStack) -> None:
+    """The API server decrypts Variables for the workers, which hold neither the key nor access to the database."""
+    stack.api.call("POST", "/variables", {"key": HALT_VARIABLE, "value": "a test of the halt"})
+    try:
+        record = stack.finished(stack.trigger())
+    finally:
+        stack.api.call("DELETE", f"/variables/{HALT_VARIABLE}")
+
+    assert record["verdict"] == "SKIPPED"
+    assert "a test of the halt" in str(record)
+
+
+def test_workers_cannot_read_the_database_of_airflow(stack: ProductionStack) -> None:
+    """Their login is for the results of Celery only, which are there."""
+    lines = stack.compose.env_file.read_text(encoding="utf-8").splitlines()
+    (password,) = (
+        value for name, _, value in (line.partition("=") for line in lines) if name == "CELERY_RESULTS_PASSWORD"
+    )
+
+    def queried(database: str, query: str) -> "subprocess.CompletedProcess[str]":
+        given = ("exec", "-T", "--env", f"PGPASSWORD={password}", "postgres", "psql", "--host", "127.0.0.1")
+        return stack.compose.tried(*given, "--username", "celery", "--dbname", database, "--command", query)
+
+    refused = queried("airflow", "SELECT * FROM connection")
+    assert refused.returncode != 0
+    assert "permission denied for database" in refused.stderr
+    assert queried("celery", "SELECT count(*) FROM celery_taskmeta").returncode == 0
+
+
+def test_an_approval_is_asked_and_given(stack: ProductionStack) -> None:
+    """It waits without a process, and is continued after a person has answered over REST."""
+    run = next(record["run_id"] for record in stack.records() if record["verdict"] == "NO_BASELINE")
+    stack.api.call("PATCH", f"/dags/{APPROVAL}", {"is_paused": False})
+    run_id = stack.api.trigger(APPROVAL, {"run": run, "reason": "the first baseline"})
+    until(
+        lambda: stack.api.tasks(APPROVAL, run_id).get("approval") == "awaiting_input",
+        within_s=RUN_S,
+        what="the approval waits for a person",
+    )
+    time.sleep(SUSPENDED_AFTER_S)
+    path = f"/dags/{APPROVAL}/dagRuns/{run_id}/taskInstances/approval/-1/hitlDetails"
+    stack.api.call("PATCH", path, {"chosen_options": ["Approve"], "params_input": {}})
+
+    assert stack.api.wait_for(APPROVAL, run_id, timeout_s=RUN_S, on_states=lambda _: None) == "success"
+
+
+def test_changed_alert_rules_are_loaded_without_a_request(stack: ProductionStack) -> None:
+    """Prometheus refuses orders over HTTP; it loads the rules that the worker writes."""
+    for order in ("reload", "quit"):
+        assert requests.post(f"{stack.prometheus_url}/-/{order}", timeout=30).status_code == 403
+    written = stack.compose.run(
+        *("exec", "-T", "worker", "python", "-m", "include.perf", "rules", "write", "--reload"), timeout_s=120
+    )
+    log.info("%s", written)
+    groups = requests.get(f"{stack.prometheus_url}/api/v1/rules", timeout=30).json()["data"]["groups"]
+
+    assert any("bellwether" in group["name"].lower() for group in groups)
+
+
+def test_no_process_has_a_secret_that_its_container_does_not_use(stack: ProductionStack) -> None:
+    """As the kernel shows their environments: also children have only what they need."""
+    lines = stack.compose.env_file.read_text(encoding="utf-8").splitlines()
+    secrets = {name: value for name, _, value in (line.partition("=") for line in lines) if len(value) == 44}
+    script = "for file in /proc/[0-9]*/environ; do tr '\\0' '\\n' < $file 2>/dev/null; done; true"
+    for container in stack.compose.containers():
+        service = container["Service"]
+        shown = stack.compose.inside(service, "sh", "-c", script)
+        assert {name for name, value in secrets.items() if value in shown} <= USES.get(service, set()), service
+
+
 def test_no_load_outlives_the_worker_of_its_task(stack: ProductionStack) -> None:
     """Locust workers stop when the container with their master is killed."""
     stack.trigger()
@@ -144,5 +222,5 @@ def test_no_secret_is_shown(stack: ProductionStack) -> None:
     secrets = {name: value for name, _, value in (line.partition("=") for line in lines) if len(value) == 44}
     shown = stack.compose.run("logs", "--no-color", timeout_s=120) + stack.compose.run("top")
 
-    assert len(secrets) == 9
+    assert len(secrets) == 10
     assert [name for name, value in secrets.items() if value in shown] == []

@@ -5,6 +5,8 @@ promtool evaluates rules and alerts on given series over simulated time; a runni
 
 import contextlib
 import json
+import os
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from prometheus_client import CollectorRegistry, Gauge, Histogram, start_http_server
@@ -22,17 +25,18 @@ from include.perf.adapters.metrics.prometheus_rules import PrometheusRules, Prom
 from include.perf.baselines.baselines import Baselines
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.reading import load_catalogue
-from include.perf.model.errors import RulesError, RulesRefused
+from include.perf.model.errors import RulesRefused
 from include.perf.monitoring.derivation import HistogramEdges
 from include.perf.monitoring.live_figures import LONG, SHORT, live
 from include.perf.monitoring.names import NAMESPACE, family
 from include.perf.monitoring.rule_groups import RULES_FILE, rule_groups, rules_text
 from include.perf.monitoring.rule_writer import Draft, Publisher, draft
 from tests.perf.monitoring.rules_in_tests import baseline
-from tests.socket_servers import eventually, free_port, prometheus_with
+from tests.socket_servers import PROJECT, child, eventually, free_port, prometheus_with
 
 pytestmark = pytest.mark.integration
 
+TOKEN = "metrics-token-of-this-test"
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 SERVICE = "trading-gateway-service"
 OWN = f'service="{SERVICE}",environment="staging"'
@@ -291,6 +295,37 @@ def running(folder: Path, *, port: int, options: tuple[str, ...] = ("--web.enabl
         yield url
 
 
+@contextlib.contextmanager
+def started_as_in_production(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+    """Run a Prometheus as the production stack starts it; yield its URL and the process of the script."""
+    rules = folder / "rules"
+    rules.mkdir()
+    config = {"rule_files": [f"{rules}/*.yaml"], "scrape_configs": []}
+    (folder / "prometheus.yml").write_text(json.dumps(config), encoding="utf-8")
+    own = free_port()
+    arguments = [f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}"]
+    arguments += [f"--web.listen-address=127.0.0.1:{own}"]
+    command = ["sh", str(PROJECT / "compose/prometheus/start.sh"), str(rules), str(folder / "token"), "prometheus"]
+    environment = os.environ | {"BELLWETHER_METRICS_TOKEN": TOKEN}
+    with child(*command, *arguments, env=environment, stderr=subprocess.DEVNULL) as process:
+        url = f"http://127.0.0.1:{own}"
+        try:
+            eventually(lambda: is_ready(url), within_s=60)
+            yield url, process
+        finally:
+            with contextlib.suppress(psutil.NoSuchProcess):  # the script has ended, and Prometheus with it
+                for own in psutil.Process(process.pid).children(recursive=True):
+                    own.kill()
+
+
+def is_ready(url: str) -> bool:
+    """Whether a Prometheus answers."""
+    try:
+        return requests.get(f"{url}/-/ready", timeout=2).status_code == 200
+    except requests.RequestException:
+        return False
+
+
 def publish(url: str, folder: Path, made: Draft) -> None:
     """Write the rules and reload Prometheus."""
     publisher = Publisher(
@@ -347,12 +382,19 @@ def test_a_refused_reload_changes_nothing(tmp_path: Path, exporter: Exporter, ca
         assert (tmp_path / "rules" / RULES_FILE).read_bytes() == first.rules
 
 
-def test_a_prometheus_that_cannot_be_reloaded(tmp_path: Path, exporter: Exporter, catalogue: Catalogue) -> None:
-    """The rules are written, and the error names the missing option."""
+def test_a_prometheus_that_loads_rules_on_its_own(tmp_path: Path, catalogue: Catalogue) -> None:
+    """Started by the script of the production stack, it takes no orders over HTTP, and has the new rules in seconds."""
     made = draft(Baselines(), catalogue, edges=lambda _: (), now=NOW)
-    with (
-        running(tmp_path, port=exporter.port, options=()) as url,
-        pytest.raises(RulesError, match=r"start it with --web\.enable-lifecycle"),
-    ):
+    with started_as_in_production(tmp_path) as (url, process):
+        assert (tmp_path / "token").read_text(encoding="utf-8") == TOKEN
+        (server,) = (own for own in psutil.Process(process.pid).children() if own.name() == "prometheus")
+        assert TOKEN not in Path(f"/proc/{server.pid}/environ").read_text(encoding="utf-8")
+        for order in ("reload", "quit"):
+            assert requests.post(f"{url}/-/{order}", timeout=10).status_code == 403
         publish(url, tmp_path, made)
-    assert (tmp_path / "rules" / RULES_FILE).read_bytes() == made.rules
+        changed = replace(made, rules=made.rules.replace(b"for: 10m", b"for: 11m"))
+        (tmp_path / "rules" / RULES_FILE).write_bytes(changed.rules)
+        eventually(lambda: '"duration":660' in requests.get(f"{url}/api/v1/rules", timeout=10).text, within_s=60)
+        process.terminate()
+        assert process.wait(timeout=30) == 0
+    assert (tmp_path / "rules" / RULES_FILE).read_bytes() == changed.rules

@@ -151,11 +151,12 @@ def test_pods_hold_only_the_secrets_that_they_use() -> None:
     assert yaml.safe_load(VALUES["extraEnvFrom"]) == [{"secretRef": {"name": CONNECTIONS}}]
 
 
-def test_results_of_celery_are_not_in_the_database() -> None:
-    """Otherwise the load worker would hold the password of the database."""
+def test_results_of_celery_have_a_login_of_their_own() -> None:
+    """Otherwise the load worker would hold the password of Airflow's database."""
     text = (ROOT / "docs/kubernetes.md").read_text(encoding="utf-8")
     (line,) = (line for line in text.splitlines() if VALUES["data"]["resultBackendSecretName"] in line)
-    assert '="redis://' in line
+    assert "://celery:" in line
+    assert "postgres/celery" in line
 
 
 POLICIES = {name: document["spec"] for (kind, name), document in OBJECTS.items() if kind == "NetworkPolicy"}
@@ -215,7 +216,7 @@ def test_the_load_worker_reaches_what_a_load_needs() -> None:
         ({"k8s-app=kube-dns kubernetes.io/metadata.name=kube-system"}, DNS),
         ({"bellwether/load-allowed=true"}, set()),
         ({"component=api-server release=airflow"}, {("TCP", 8080)}),
-        ({"bellwether/backends=true", "192.0.2.0/28"}, {("TCP", 6379), ("TCP", 9090), ("TCP", 443)}),
+        ({"bellwether/backends=true", "192.0.2.0/28"}, {("TCP", port) for port in (6379, 5432, 9090, 443)}),
     ]
 
 
