@@ -48,6 +48,10 @@ def _command(name: str) -> ExecuteCommand:
         from include.perf.cli.run_commands import RunCommands
 
         return RunCommands(outside=_outside, user=_user).execute
+    if name == "data":
+        from include.perf.cli.data_command import convert_data
+
+        return convert_data
     if name == "preview":
         from include.perf.adapters.http.credentials import environment_credentials
         from include.perf.cli.preview_command import PreviewCommand

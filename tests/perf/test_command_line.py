@@ -746,8 +746,8 @@ def test_check_reports_data_and_baselines_together(shell: Shell, tmp_path: Path)
     (tmp_path / "baselines.json").write_text("[]", encoding="utf-8")
     expected = (
         "bellwether: 3 problems:\n"
-        f"  - {path} line 2: instrument must look like EUR_USD, but is 'euro'; correct or remove the row\n"
-        f"  - {path} line 3: instrument must look like EUR_USD, but is 'euro'; correct or remove the row\n"
+        f"  - {path} line 2: instrument must look like EUR_USD or SPX500_USD, but is 'euro'; correct or remove the row\n"
+        f"  - {path} line 3: instrument must look like EUR_USD or SPX500_USD, but is 'euro'; correct or remove the row\n"
         f"  - {tmp_path / 'baselines.json'} must be an object with schema_version 2; restore it from version control\n"
     )
     assert shell("check", code=2, err=expected) == ""

@@ -56,6 +56,7 @@ def argument_parser() -> argparse.ArgumentParser:
     _add_rules(commands)
     _add_history(commands)
     _add_metrics(commands)
+    _add_data(commands)
     commands.add_parser("check", help="check the catalogue, the market data and the baselines")
     return parser
 
@@ -192,6 +193,26 @@ def _add_history(commands: "Commands") -> None:
     actions.add_parser("rebuild", help="rebuild the index from the records")
     prune = actions.add_parser("prune", help="remove old data, as the DAG maintenance does")
     prune.add_argument("--dry-run", action="store_true", help="only show what would be removed")
+
+
+def _add_data(commands: "Commands") -> None:
+    data = commands.add_parser("data", help="convert market data of trading platforms")
+    actions = data.add_subparsers(dest="action", required=True, metavar="action")
+    convert = actions.add_parser(
+        "convert", help="convert an export of MetaTrader, Dukascopy, HistData, TrueFX or OANDA"
+    )
+    convert.add_argument("file", type=Path, help="the export; its format is recognised by its columns")
+    convert.add_argument(
+        "--output", type=Path, required=True, metavar="FILE.csv", help="the file for a scenario's data"
+    )
+    convert.add_argument("--instrument", help="such as EUR_USD, if the export does not name it")
+    convert.add_argument(
+        "--timezone", metavar="ZONE", help="of its times, such as Europe/Athens or UTC+2, if the format does not say so"
+    )
+    convert.add_argument("--spread", type=float, help="of every bar, in price units, if the export has none")
+    convert.add_argument(
+        "--bars", default="M1", help="length of the bars that are made from ticks (default: %(default)s)"
+    )
 
 
 def _add_metrics(commands: "Commands") -> None:

@@ -69,7 +69,7 @@ class InspectCommands:
             catalogue = read_catalogue()
             problems += catalogue.problems
             found = f"{len(catalogue.services)} services, {len(catalogue.scenarios)} scenarios"
-            problems += problems_of_requests(catalogue)
+            problems += problems_of_requests(catalogue, warn=warnings.append)
             for plan in time_plans(catalogue):
                 if plan.problem:
                     (warnings if plan.runs_fit else problems).append(f"{SCENARIOS_FILE}: {plan.problem}")
@@ -81,7 +81,7 @@ class InspectCommands:
             self.pool()
         if problems:
             raise ConfigurationError(problems)
-        for warning in warnings:
+        for warning in dict.fromkeys(warnings):
             console.print(f"warning: {warning}")
         console.print(f"{found}, their data and the baselines are fine")
         return 0

@@ -67,13 +67,22 @@ def _text(path: Path) -> str:
     return text
 
 
+def _delimiter_of(text: str) -> str:
+    """Return what separates the fields of the first line that is not blank: a comma, a semicolon or a tab."""
+    first = text.lstrip().partition("\n")[0]
+    return max(",;\t", key=first.count)
+
+
 def read_records(path: Path) -> Records:
     """Return the rows of a CSV file.
 
     Raises:
         DataError: the file is missing, empty, not UTF-8 text, or its quotes do not match.
     """
-    reader = csv.reader(io.StringIO(_text(path), newline=""), skipinitialspace=True, strict=True)
+    text = _text(path)
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=_delimiter_of(text), skipinitialspace=True, strict=True
+    )
     rows: list[list[str]] = []
     lines: list[int] = []
     line = 1

@@ -30,7 +30,14 @@ LOOKBACK_BARS = 60
 MOMENTUM_BARS = 10
 VOLATILITY_BARS = 30
 LOT = 1_000
-TIMEFRAMES = {60: "M1", 300: "M5", 900: "M15", 1800: "M30", 3600: "H1", 14400: "H4", 86400: "D1"}
+TIMEFRAMES = {
+    **{seconds: f"S{seconds}" for seconds in (1, 5, 10, 15, 30)},
+    **{60 * minutes: f"M{minutes}" for minutes in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)},
+    **{3600 * hours: f"H{hours}" for hours in (1, 2, 3, 4, 6, 8, 12)},
+    86400: "D1",
+    7 * 86400: "W1",
+}
+"""Names of bar lengths in seconds, as trading platforms use them."""
 
 
 def build_feed(data: Path, service: Service, load: LoadProfile) -> Feed:
@@ -140,17 +147,21 @@ def _with_window(fields: pd.DataFrame) -> pd.DataFrame:
     bar_s = _timeframe_s(gaps.median()) if len(gaps) else 60
     end = fields["timestamp"]
     start = end - pd.Timedelta(seconds=LOOKBACK_BARS * bar_s)
-    text = "%Y-%m-%dT%H:%M:%SZ"
-    return fields.assign(
-        timeframe=TIMEFRAMES[bar_s],
-        timestamp=end.dt.strftime(text),
-        end_time=end.dt.strftime(text),
-        start_time=start.dt.strftime(text),
-    )
+    end_text, start_text = _rfc3339(end), _rfc3339(start)
+    return fields.assign(timeframe=TIMEFRAMES[bar_s], timestamp=end_text, end_time=end_text, start_time=start_text)
+
+
+def _rfc3339(times: "pd.Series[pd.Timestamp]") -> "pd.Series[str]":
+    """Return times as text, with milliseconds or microseconds where any time has them."""
+    micros = times.dt.microsecond
+    if not micros.any():
+        return times.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = times.dt.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return (text.str.slice(stop=-3) if not (micros % 1000).any() else text) + "Z"
 
 
 def _timeframe_s(cadence_s: float) -> int:
-    """Return the longest timeframe that is not longer than the data's cadence, M1 for anything faster."""
+    """Return the longest timeframe that is not longer than the data's cadence, S1 for anything faster."""
     return max((length for length in TIMEFRAMES if length <= cadence_s), default=min(TIMEFRAMES))
 
 

@@ -1,6 +1,6 @@
 """The requests of a service as they go over the wire, with secrets masked. Nothing is sent."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from include.perf.catalogue.catalogue import Catalogue
@@ -38,12 +38,16 @@ def wire_examples(
         yield endpoint, wire_format(endpoint.method, request, base_url=service.base_url, headers=headers)
 
 
-def problems_of_requests(catalogue: Catalogue) -> list[str]:
-    """Prepare one request of each endpoint for each scenario, and return what is wrong with them."""
+def problems_of_requests(catalogue: Catalogue, *, warn: Callable[[str], None]) -> list[str]:
+    """Prepare one request of each endpoint for each scenario, and return what is wrong with them.
+
+    Args:
+        warn: takes a sentence about each kind of unusual rows in market data.
+    """
     problems: list[str] = []
     for scenario in catalogue.scenarios.values():
         with collected(problems):
-            fields = request_fields(read_market_data(catalogue.data_path(scenario)), seed=scenario.load.seed)
+            fields = request_fields(read_market_data(catalogue.data_path(scenario), warn=warn), seed=scenario.load.seed)
             for service in catalogue.services_of(scenario):
                 with collected(problems):
                     prepared(fields, service, scenario.load, rows=EXAMPLE_ROWS)

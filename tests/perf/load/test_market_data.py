@@ -54,15 +54,23 @@ FIELD_TABLE = [
     ({"open": "1.09"}, [f"open must be from low 1.1 to high 1.3, but is 1.09; {FIX}"]),
     ({"close": "1.31"}, [f"close must be from low 1.1 to high 1.3, but is 1.31; {FIX}"]),
     ({"close": "1.09"}, [f"close must be from low 1.1 to high 1.3, but is 1.09; {FIX}"]),
-    ({"volume": "-3"}, [f"volume must be an integer from 0 to 1,000,000,000,000,000, but is -3; {FIX}"]),
-    ({"volume": "1.5"}, [f"volume must be an integer from 0 to 1,000,000,000,000,000, but is 1.5; {FIX}"]),
-    ({"volume": "1e30"}, [f"volume must be an integer from 0 to 1,000,000,000,000,000, but is 1e30; {FIX}"]),
-    ({"spread": "-0.1"}, [f"spread must be greater than 0, but is -0.1; {FIX}"]),
-    ({"spread": "0"}, [f"spread must be greater than 0, but is 0; {FIX}"]),
-    (  # 5 % of 1.25 = 0.0625
-        {"spread": "0.0625"},
-        ["spread must be less than 5% of close 1.25, but is 0.0625; give it in price units, not in pips"],
+    ({"volume": "-3"}, [f"volume must be from 0 to 1,000,000,000,000,000, but is -3; {FIX}"]),
+    ({"volume": "1e30"}, [f"volume must be from 0 to 1,000,000,000,000,000, but is 1e30; {FIX}"]),
+    ({"volume": "1_0"}, [f"volume must be a finite number, but is '1_0'; {FIX}"]),
+    ({"open": "١.٢"}, [f"open must be a finite number, but is '١.٢'; {FIX}"]),
+    ({"open": "1.2e"}, [f"open must be a finite number, but is '1.2e'; {FIX}"]),
+    ({"spread": "-0.1"}, [f"spread must be 0 or more, but is -0.1; {FIX}"]),
+    (  # 50 % of 1.25 = 0.625
+        {"spread": "0.625"},
+        ["spread must be less than 50% of close 1.25, but is 0.625; give it in price units, not in pips"],
     ),
+]
+
+UNUSUAL = [
+    ({"volume": "179.4"}, "volume 179.4 is no whole number"),
+    ({"spread": "0"}, "spread is 0"),
+    ({"spread": "0.0625"}, "spread 0.0625 is more than 5% of close 1.25"),
+    ({"spread": "0.624"}, "spread 0.624 is more than 5% of close 1.25"),
 ]
 
 
@@ -71,6 +79,38 @@ def test_names_each_broken_field(folder: Path, fields: dict[str, str], expected:
     """The sentence for a value out of range has its line, column, value, rule and remedy."""
     path = write(folder, HEADER, FIRST, SECOND, THIRD.format(**SOUND | fields))
     assert problems(path) == [f"x.csv line 4: {sentence}" for sentence in expected]
+
+
+@pytest.mark.parametrize(("fields", "sentence"), UNUSUAL)
+def test_warns_of_unusual_rows(folder: Path, fields: dict[str, str], sentence: str) -> None:
+    """They may be true, so they are used: a central bank may let a price go, and some brokers charge no spread."""
+    row = THIRD.format(**SOUND | fields)
+    warnings: list[str] = []
+    data = read_market_data(write(folder, HEADER, FIRST, SECOND, row), warn=warnings.append)
+    assert warnings == [f"x.csv line 4: {sentence}, which is unusual"]
+    column = next(iter(fields))
+    assert data[column].iloc[2] == float(fields[column])
+
+
+def test_counts_further_unusual_rows(folder: Path) -> None:
+    rows = [THIRD.format(**SOUND | {"spread": "0"}).replace("07:02", f"07:{minute:02d}") for minute in range(2, 7)]
+    warnings: list[str] = []
+    read_market_data(write(folder, HEADER, FIRST, SECOND, *rows), warn=warnings.append)
+    assert warnings == ["x.csv line 4: spread is 0, which is unusual, and 4 more such rows"]
+
+
+@pytest.mark.parametrize("instrument", ["SPX500_USD", "US30_USD", "WTICO_USD", "XAU_EUR", "DE30_EUR"])
+def test_knows_contracts_for_difference(folder: Path, instrument: str) -> None:
+    lines = [line.replace("EUR_USD", instrument) for line in (FIRST, SECOND)]
+    assert set(read_market_data(write(folder, HEADER, *lines))["instrument"]) == {instrument}
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_reads_other_separators(folder: Path, separator: str) -> None:
+    path = write(folder, HEADER, FIRST, SECOND)
+    expected = read_market_data(path)
+    path.write_text(path.read_text(encoding="utf-8").replace(",", separator), encoding="utf-8")
+    pd.testing.assert_frame_equal(read_market_data(path), expected)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +148,7 @@ ROW_TABLE = [
     *(
         (
             f"2026-03-17T07:02:00Z,{pair}{REST}",
-            f"x.csv line 4: instrument must look like EUR_USD, but is '{pair}'; {FIX}",
+            f"x.csv line 4: instrument must look like EUR_USD or SPX500_USD, but is '{pair}'; {FIX}",
         )
         for pair in ("EURUSD", "eur_usd", "EUR/USD", "EUR_USDT", "")
     ),
@@ -179,7 +219,7 @@ FILE_TABLE = [
     ),
     (
         b"a;b\n1;2\n1;3\n",
-        f"x.csv line 1: header must name {COLUMN_LIST}, but is 'a;b'; add what is missing",
+        f"x.csv line 1: header must name {COLUMN_LIST}, but is 'a,b'; add what is missing",
     ),
 ]
 
@@ -217,7 +257,7 @@ def test_reports_every_problem_in_the_order_of_lines(folder: Path) -> None:
 
 def test_lists_twenty_problems_and_counts_the_rest(folder: Path) -> None:
     """A file full of mistakes does not fill the screen."""
-    rows = [f"2026-03-17T07:00:{s:02d}Z,EUR_USD,1,1,1,1,-1,0" for s in range(60)]
+    rows = [f"2026-03-17T07:00:{s:02d}Z,EUR_USD,1,1,1,1,-1,-1" for s in range(60)]
     found = problems(write(folder, HEADER, *rows))
     assert len(found) == 21
     assert found[0].startswith("x.csv line 2: spread")
@@ -229,11 +269,11 @@ def test_line_numbers_are_those_of_an_editor(folder: Path) -> None:
     """Blank lines, CRLF, a byte order mark and quotes do not shift them."""
     bad = THIRD.format(**SOUND | {"spread": "-0.1"})
     path = folder / "x.csv"
-    lines = [HEADER, "", FIRST, '"2026-03-17T07:01:00Z","EUR_USD",1,1,1,1,0,0.1', bad]  # 0.1 is 10 % of 1
+    lines = [HEADER, "", FIRST, '"2026-03-17T07:01:00Z","EUR_USD",1,1,1,1,0,0.5', bad]
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join([*lines, ""]).encode())
     assert problems(path) == [
-        "x.csv line 4: spread must be less than 5% of close 1, but is 0.1; give it in price units, not in pips",
-        f"x.csv line 5: spread must be greater than 0, but is -0.1; {FIX}",
+        "x.csv line 4: spread must be less than 50% of close 1, but is 0.5; give it in price units, not in pips",
+        f"x.csv line 5: spread must be 0 or more, but is -0.1; {FIX}",
     ]
 
 

@@ -167,10 +167,12 @@ def test_a_buy_pays_the_ask_and_a_sell_gets_the_bid(tmp_path: Path) -> None:
         (3600, "H1", 3600),
         (14400, "H4", 14400),
         (86400, "D1", 86400),
-        (1, "M1", 60),  # ticks: the shortest there is
-        (120, "M1", 60),  # no M2: the longest that is not longer
-        (7200, "H1", 3600),
-        (7 * 86400, "D1", 86400),
+        (5, "S5", 5),
+        (120, "M2", 120),
+        (7200, "H2", 7200),
+        (7 * 86400, "W1", 7 * 86400),
+        (7, "S5", 5),  # no S7: the longest that is not longer
+        (90, "M1", 60),
     ],
 )
 def test_the_window_is_the_60_bars_before(tmp_path: Path, cadence_s: int, timeframe: str, bar_s: int) -> None:
@@ -242,7 +244,7 @@ def test_data_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     """Staging makes no requests of a file with a problem."""
     path = write_csv(tmp_path / "d.csv", count=3)
     path.write_text(path.read_text(encoding="utf-8").replace("EUR_USD", "EURUSD"), encoding="utf-8")
-    with pytest.raises(DataError, match="line 2: instrument must look like EUR_USD, but is 'EURUSD'"):
+    with pytest.raises(DataError, match="line 2: instrument must look like EUR_USD or SPX500_USD, but is 'EURUSD'"):
         feed_of(path)
 
 
@@ -252,3 +254,36 @@ def test_the_data_is_left_alone(tmp_path: Path) -> None:
     before = bars.copy()
     request_fields(bars, seed=1)
     pd.testing.assert_frame_equal(bars, before)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "shown"),
+    [
+        (("07:00:00.100", "07:00:00.350"), "2026-03-17T07:00:00.100Z"),
+        (("07:00:00.000001", "07:00:01"), "2026-03-17T07:00:00.000001Z"),
+        (("07:00:00", "07:00:01"), "2026-03-17T07:00:00Z"),
+    ],
+)
+def test_times_below_a_second_are_kept(tmp_path: Path, stamps: tuple[str, str], shown: str) -> None:
+    """In the same form for all rows."""
+    path = tmp_path / "ticks.csv"
+    rows = [f"2026-03-17T{stamp}Z,EUR_USD,1.1,1.1,1.1,1.1,1,0.0001" for stamp in stamps]
+    path.write_text("\n".join(["timestamp,instrument,open,high,low,close,volume,spread", *rows]), encoding="utf-8")
+    fields = request_fields(read_market_data(path), seed=1)
+    assert fields["timestamp"].iloc[0] == shown
+    assert fields["end_time"].str.len().nunique() == 1
+
+
+def test_prices_have_the_decimals_of_their_instrument(tmp_path: Path) -> None:
+    """A price between bid and ask would be finer than the tick."""
+    path = tmp_path / "two.csv"
+    lines = ["timestamp,instrument,open,high,low,close,volume,spread"]
+    for minute in range(40):
+        lines.append(f"2026-03-17T07:{minute:02d}:00Z,USD_CHF,0.88310,0.88311,0.88309,0.88310,9,0.00003")
+        lines.append(f"2026-03-17T07:{minute:02d}:00Z,USD_JPY,149.601,149.602,149.6,149.601,9,0.003")
+    path.write_text("\n".join(lines), encoding="utf-8")
+    fields = request_fields(read_market_data(path), seed=1)
+    for instrument, places in (("USD_CHF", 5), ("USD_JPY", 3)):
+        of_instrument = fields[fields["instrument"] == instrument]
+        assert set(of_instrument["decimals"]) == {places}
+        assert all(price == round(price, places) for price in of_instrument["price"])

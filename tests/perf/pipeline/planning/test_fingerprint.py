@@ -182,7 +182,8 @@ def test_data_files_are_a_part_of_their_own() -> None:
         ({"keep_alive": True, "connect_timeout_s": None}, "1000 in flight, time-out 10 s"),
         (
             {"max_requests_per_connection": 100, "max_connection_age_s": 60, "idle_timeout_s": 0.5},
-            "1000 in flight, time-out 10 s, 100 requests per connection, connections of 60 s, idle connections of 0.5 s",
+            "1000 in flight, time-out 10 s, 100 requests per connection, connections of 60 s, "
+            "idle connections of 0.5 s",
         ),
     ],
 )

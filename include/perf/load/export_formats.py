@@ -1,0 +1,170 @@
+"""The exports of trading platforms that are recognised by their columns.
+
+- MetaTrader 4 (History Center, without a header) and 5 (bars and ticks). Times are those of the broker's server, so the
+  time zone must be given. The spread of MetaTrader 5 bars is in points: units of the last decimal of the prices.
+- Dukascopy (bars and ticks). Times are in UTC, or have an offset.
+- HistData (bars and ticks, ASCII). Times are Eastern Standard Time without daylight saving time.
+- TrueFX (ticks). Times are in UTC.
+- OANDA (candles of its REST API as a table): mid, or bid and ask. Times are in UTC.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.perf.load.csv_rows import Records
+from include.perf.load.market_rules import PRICES
+
+UTC = "UTC"
+EASTERN_STANDARD = "UTC-5"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportFormat:
+    """The export of a trading platform.
+
+    Attributes:
+        columns: the meaning of its columns: by the names in its header, or by their order if it has none. ``date``,
+            ``clock`` and ``time`` make the time; ``points`` is the spread in units of the last decimal.
+        fields: for an export without a header, what the fields of its first row look like.
+        times: how it writes times, as in `strftime`.
+        zone: of its times; ``None`` if only the user knows.
+    """
+
+    name: str
+    title: str
+    columns: Mapping[str, str]
+    fields: tuple[str, ...] = ()
+    times: str = "ISO8601"
+    zone: str | None = UTC
+
+    @property
+    def is_ticks(self) -> bool:
+        """Whether its rows are ticks."""
+        return not set(PRICES) <= set(self.columns.values()) and "bid_close" not in self.columns.values()
+
+    def fits(self, first: Sequence[str]) -> bool:
+        """Whether the first row of a file is one of this export."""
+        if self.fields:
+            return len(first) >= len(self.fields) and all(
+                re.fullmatch(pattern, field.strip(), re.ASCII)
+                for pattern, field in zip(self.fields, first, strict=False)
+            )
+        return set(self.columns) <= {name.strip().lower() for name in first}
+
+
+_NUMBER = r"\d+(\.\d+)?"
+_MT_BARS = {f"<{name}>": name for name in PRICES} | {"<tickvol>": "volume", "<spread>": "points"}
+_OHLC = ("o", "h", "l", "c")
+
+FORMATS = (
+    ExportFormat(
+        name="mt5-bars",
+        title="a bar export of MetaTrader 5",
+        columns={"<date>": "date", "<time>": "clock"} | _MT_BARS,
+        times="%Y.%m.%d %H:%M:%S",
+        zone=None,
+    ),
+    ExportFormat(
+        name="mt5-days",
+        title="an export of daily bars of MetaTrader 5",
+        columns={"<date>": "date"} | _MT_BARS,
+        times="%Y.%m.%d",
+        zone=None,
+    ),
+    ExportFormat(
+        name="mt5-ticks",
+        title="a tick export of MetaTrader 5",
+        columns={"<date>": "date", "<time>": "clock", "<bid>": "bid", "<ask>": "ask"},
+        times="%Y.%m.%d %H:%M:%S.%f",
+        zone=None,
+    ),
+    ExportFormat(
+        name="mt4-bars",
+        title="a bar export of MetaTrader 4",
+        columns={name: name for name in ("date", "clock", *PRICES, "volume")},
+        fields=(r"\d{4}\.\d\d\.\d\d", r"\d\d:\d\d", *[_NUMBER] * 5),
+        times="%Y.%m.%d %H:%M",
+        zone=None,
+    ),
+    ExportFormat(
+        name="dukascopy-bars",
+        title="a bar export of Dukascopy",
+        columns={"gmt time": "time", "volume": "volume"} | {name: name for name in PRICES},
+        times="%d.%m.%Y %H:%M:%S.%f",
+    ),
+    ExportFormat(
+        name="dukascopy-local-bars",
+        title="a bar export of Dukascopy in local time",
+        columns={"local time": "time", "volume": "volume"} | {name: name for name in PRICES},
+        times="%d.%m.%Y %H:%M:%S.%f GMT%z",
+    ),
+    ExportFormat(
+        name="dukascopy-ticks",
+        title="a tick export of Dukascopy",
+        columns={"gmt time": "time", "ask": "ask", "bid": "bid"},
+        times="%d.%m.%Y %H:%M:%S.%f",
+    ),
+    ExportFormat(
+        name="histdata-bars",
+        title="a bar export of HistData",
+        columns={name: name for name in ("time", *PRICES, "volume")},
+        fields=(r"\d{8} \d{6}", *[_NUMBER] * 5),
+        times="%Y%m%d %H%M%S",
+        zone=EASTERN_STANDARD,
+    ),
+    ExportFormat(
+        name="histdata-ticks",
+        title="a tick export of HistData",
+        columns={name: name for name in ("time", "bid", "ask")},
+        fields=(r"\d{8} \d{9}", *[_NUMBER] * 2),
+        times="%Y%m%d %H%M%S%f",
+        zone=EASTERN_STANDARD,
+    ),
+    ExportFormat(
+        name="truefx",
+        title="a tick export of TrueFX",
+        columns={name: name for name in ("instrument", "time", "bid", "ask")},
+        fields=(r"[A-Z]{3}/[A-Z]{3}", r"\d{8} \d\d:\d\d:\d\d\.\d{3}", *[_NUMBER] * 2),
+        times="%Y%m%d %H:%M:%S.%f",
+    ),
+    ExportFormat(
+        name="oanda-mid",
+        title="an export of mid candles of OANDA",
+        columns={"time": "time", "volume": "volume"}
+        | {f"mid.{short}": name for short, name in zip(_OHLC, PRICES, strict=True)},
+    ),
+    ExportFormat(
+        name="oanda-bid-ask",
+        title="an export of bid and ask candles of OANDA",
+        columns={"time": "time", "volume": "volume"}
+        | {
+            f"{side}.{short}": f"{side}_{name}"
+            for side in ("bid", "ask")
+            for short, name in zip(_OHLC, PRICES, strict=True)
+        },
+    ),
+)
+
+
+def format_of(records: Records) -> ExportFormat | None:
+    """Return the format of an export; ``None`` for an unknown one."""
+    return next((known for known in FORMATS if known.fits(records.header)), None)
+
+
+def remedy_for(path: Path, records: Records) -> str | None:
+    """Return what to do with an export, as a sentence after the place; ``None`` if the file is no known export."""
+    known = format_of(records)
+    if known is None or {"timestamp", "instrument"} <= set(records.header):
+        return None
+    needs = [] if "instrument" in known.columns.values() else ["--instrument EUR_USD"]
+    needs += ["--timezone Europe/Athens"] if known.zone is None else []
+    needs += ["--spread 0.0001"] if lacks_spread(known) else []
+    command = " ".join(["python -m include.perf data convert", str(path), "--output NEW.csv", *needs])
+    return f"is {known.title}; convert it with {command}"
+
+
+def lacks_spread(known: ExportFormat) -> bool:
+    """Whether an export has no spread."""
+    return not ({"points", "ask", "ask_close"} & set(known.columns.values()))

@@ -1,0 +1,205 @@
+"""Converts exports of trading platforms into bars with the project's own columns.
+
+Bars from ticks have the mean of bid and ask as price, the number of ticks as volume, and the mean spread. A bar without
+ticks is left out.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta, timezone, tzinfo
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from include.perf.load.csv_rows import Records, place, read_records
+from include.perf.load.export_formats import FORMATS, UTC, ExportFormat, format_of, lacks_spread
+from include.perf.load.market_rules import PRICES, Floats, numbers_of
+from include.perf.model.errors import ConfigurationError, DataError
+
+MAX_PROBLEMS = 20
+
+_OFFSET = re.compile(r"UTC(?:([+-]\d{1,2})(?::(\d\d))?)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """What an export does not say.
+
+    Attributes:
+        instrument: such as EUR_USD; ``None`` if the file names it.
+        zone: of its times: a name such as Europe/Athens, or UTC+2; ``None`` if the format says so.
+        spread: of every bar, in price units; ``None`` if the file has it.
+        bar_s: length of the bars that are made from ticks.
+    """
+
+    instrument: str | None = None
+    zone: str | None = None
+    spread: float | None = None
+    bar_s: int = 60
+
+
+def bars_of(path: Path, given: Conversion) -> pd.DataFrame:
+    """Return the bars of an export.
+
+    Returns:
+        (n, 8): the columns of `include.perf.load.market_data.COLUMNS`, in the order of the file.
+
+    Raises:
+        DataError: the file is no known export, or has rows that cannot be read.
+        ConfigurationError: the conversion does not say what the export does not say.
+    """
+    records = read_records(path)
+    known = format_of(records)
+    if known is None:
+        raise DataError(
+            f"{path}: is no known export; known are {', '.join(form.name for form in FORMATS)}, by their columns"
+        )
+    _check(known, given)
+    columns, lines = _columns(known, records, path)
+    rows = pd.DataFrame({"timestamp": _times(known, columns, lines, path, zone=given.zone or known.zone or UTC)})
+    rows["instrument"] = _instruments(columns, given.instrument, len(rows))
+    for name in ("open", "high", "low", "close", "volume", "bid", "ask", "points"):
+        if name in columns:
+            rows[name] = _numbers(columns[name], name, lines, path)
+    for name in (f"{side}_{price}" for side in ("bid", "ask") for price in PRICES):
+        if name in columns:
+            rows[name] = _numbers(columns[name], name, lines, path)
+    if known.is_ticks:
+        return _from_ticks(rows, bar_s=given.bar_s)
+    return _from_bars(rows, spread=given.spread)
+
+
+def _check(known: ExportFormat, given: Conversion) -> None:
+    problems = []
+    if "instrument" not in known.columns.values() and given.instrument is None:
+        problems.append("it does not name its instrument; give it with --instrument EUR_USD")
+    if known.zone is None and given.zone is None:
+        problems.append("its times are those of the broker's server; give their zone with --timezone Europe/Athens")
+    if lacks_spread(known) and given.spread is None:
+        problems.append("it has no spread; give one in price units with --spread 0.0001")
+    if problems:
+        raise ConfigurationError([f"{known.title}: {problem}" for problem in problems])
+
+
+def _columns(known: ExportFormat, records: Records, path: Path) -> tuple[dict[str, list[str]], list[int]]:
+    """Return the fields of each column by their meaning, and the line number of each row."""
+    rows, lines = records.rows, records.lines
+    if known.fields:
+        rows, lines = [records.header, *rows], [records.header_line, *lines]
+        places = {name: index for index, name in enumerate(known.columns)}
+    else:
+        header = [name.strip().lower() for name in records.header]
+        places = {meaning: header.index(name) for name, meaning in known.columns.items()}
+    needed = max(places.values()) + 1
+    _raise(
+        f"{place(path, line)} must have at least {needed} fields, but has {len(row)}; correct or remove the row"
+        for row, line in zip(rows, lines, strict=True)
+        if len(row) < needed
+    )
+    return {name: [row[index] for row in rows] for name, index in places.items()}, lines
+
+
+def _times(
+    known: ExportFormat, columns: Mapping[str, Sequence[str]], lines: Sequence[int], path: Path, *, zone: str
+) -> "pd.Series[pd.Timestamp]":
+    texts = [
+        " ".join(parts).strip()
+        for parts in zip(*(columns[name] for name in ("date", "clock", "time") if name in columns), strict=True)
+    ]
+    if known.name == "mt5-ticks":
+        texts = [text if "." in text[10:] else f"{text}.0" for text in texts]
+    times = pd.to_datetime(pd.Series(texts, dtype=object), format=known.times, errors="coerce", utc=True)
+    if "%z" not in known.times and known.times != "ISO8601":
+        local = times.dt.tz_localize(None)
+        times = local.dt.tz_localize(_zone(zone), ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")
+    _raise(
+        f"{place(path, lines[row])} time {texts[row]!r} cannot be read in {zone}, or is there twice or not at all when "
+        "its clocks change; correct the row, or give an offset such as --timezone UTC+2"
+        for row in np.flatnonzero(times.isna()).tolist()
+    )
+    return times
+
+
+def _zone(name: str) -> tzinfo:
+    """Return a time zone by its name, or an offset such as UTC+2.
+
+    Raises:
+        ConfigurationError: it is neither.
+    """
+    if offset := _OFFSET.fullmatch(name):
+        hours, minutes = int(offset[1] or 0), int(offset[2] or 0)
+        if abs(hours) <= 14 and minutes < 60:
+            return timezone(timedelta(hours=hours, minutes=minutes if hours >= 0 else -minutes))
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError) as err:  # ZoneInfoNotFoundError is a KeyError
+        raise ConfigurationError(_no_zone(name)) from err
+    except KeyError:
+        raise ConfigurationError(_no_zone(name)) from None
+
+
+def _no_zone(name: str) -> str:
+    return f"--timezone must be a name such as Europe/Athens, or an offset such as UTC+2, but is {name!r}"
+
+
+def _instruments(columns: Mapping[str, Sequence[str]], given: str | None, count: int) -> list[str]:
+    if given is not None:
+        return [given] * count
+    return [name.strip().replace("/", "_") for name in columns["instrument"]]
+
+
+def _numbers(texts: Sequence[str], name: str, lines: Sequence[int], path: Path) -> Floats:
+    values = numbers_of(texts)
+    _raise(
+        f"{place(path, lines[row])} {name} must be a finite number, but is {texts[row]!r}; correct or remove the row"
+        for row in np.flatnonzero(np.isnan(values)).tolist()
+    )
+    return values
+
+
+def _from_bars(rows: pd.DataFrame, *, spread: float | None) -> pd.DataFrame:
+    if "bid_close" in rows:
+        for price in PRICES:
+            rows[price] = (rows[f"bid_{price}"] + rows[f"ask_{price}"]) / 2
+        rows["spread"] = (rows["ask_close"] - rows["bid_close"]).round(10)
+    if "points" in rows:
+        point = 10.0 ** -_decimals(np.unique(rows[list(PRICES)]))
+        rows["spread"] = (rows["points"] * point).round(10)
+    if spread is not None:
+        rows["spread"] = spread
+    if (rows["volume"] % 1 == 0).all():
+        rows = rows.astype({"volume": "int64"})
+    return rows[["timestamp", "instrument", *PRICES, "volume", "spread"]]
+
+
+def _decimals(prices: Floats) -> int:
+    """Return the most decimals that a price has."""
+    return max(len(repr(float(price)).partition(".")[2].rstrip("0")) for price in prices)
+
+
+def _from_ticks(rows: pd.DataFrame, *, bar_s: int) -> pd.DataFrame:
+    rows = rows.assign(price=(rows["bid"] + rows["ask"]) / 2, spread=rows["ask"] - rows["bid"])
+    rows = rows.sort_values("timestamp", kind="stable")
+    grouped = rows.groupby(["instrument", rows["timestamp"].dt.floor(f"{bar_s}s")], sort=False)
+    bars = grouped.agg(
+        open=("price", "first"),
+        high=("price", "max"),
+        low=("price", "min"),
+        close=("price", "last"),
+        volume=("price", "size"),
+        spread=("spread", "mean"),
+    )
+    bars = bars.round({**dict.fromkeys(PRICES, 7), "spread": 7}).reset_index()
+    bars = bars.sort_values(["timestamp", "instrument"], kind="stable", ignore_index=True)
+    return bars[["timestamp", "instrument", *PRICES, "volume", "spread"]]
+
+
+def _raise(problems: Iterable[str]) -> None:
+    """Raise the first problems, if there are any."""
+    found = list(problems)
+    if found:
+        more = [f"… and {len(found) - MAX_PROBLEMS:,} more"] if len(found) > MAX_PROBLEMS else []
+        raise DataError([*found[:MAX_PROBLEMS], *more])

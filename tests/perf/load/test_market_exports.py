@@ -1,0 +1,227 @@
+"""Exports of trading platforms: which are recognised, and what becomes of them."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from include.perf.load.market_data import read_market_data
+from include.perf.load.market_exports import Conversion, bars_of
+from include.perf.model.errors import ConfigurationError, DataError
+
+ATHENS = {"instrument": "EUR_USD", "zone": "Europe/Athens"}
+PLAIN = {"instrument": "EUR_USD", "spread": 0.0001}
+
+MT5_BARS = """<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>
+2026.01.02\t00:00:00\t1.06975\t1.07010\t1.06952\t1.06965\t123\t0\t12
+2026.07.02\t00:01:00\t1.06965\t1.07010\t1.06952\t1.06970\t99\t0\t10
+"""
+MT5_DAYS = """<DATE>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>
+2026.01.02\t149.1\t150.25\t149\t150\t123\t0\t7
+2026.01.05\t149.1\t150.25\t149\t150\t99\t0\t5
+"""
+MT5_TICKS = """<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\t<FLAGS>
+2026.01.02\t00:00:00.100\t1.10000\t1.10020\t\t\t6
+2026.01.02\t00:00:59\t1.10040\t1.10060\t\t\t6
+2026.01.02\t00:01:00.000\t1.10010\t1.10020\t\t\t6
+"""
+MT4_BARS = "2026.01.02,00:00,1.06975,1.07010,1.06952,1.06965,123\n2026.01.02,00:01,1.06965,1.07010,1.06952,1.06970,99\n"
+DUKASCOPY_BARS = """Gmt time,Open,High,Low,Close,Volume
+02.01.2026 00:00:00.000,1.06975,1.07010,1.06952,1.06965,179.4
+02.01.2026 00:01:00.000,1.06965,1.07010,1.06952,1.06970,99
+"""
+DUKASCOPY_LOCAL = """Local time,Open,High,Low,Close,Volume
+02.01.2026 00:00:00.000 GMT+0100,1.06975,1.07010,1.06952,1.06965,12
+02.01.2026 00:01:00.000 GMT+0100,1.06965,1.07010,1.06952,1.06970,99
+"""
+DUKASCOPY_TICKS = """Gmt time,Ask,Bid,AskVolume,BidVolume
+02.01.2026 00:00:00.123,1.10020,1.10000,1.5,0.75
+02.01.2026 00:01:00.456,1.10030,1.10010,1.5,0.75
+"""
+HISTDATA_BARS = """20120201 000000;1.306600;1.306600;1.306560;1.306560;0
+20120701 000100;1.306570;1.306570;1.306470;1.306560;17
+"""
+HISTDATA_TICKS = "20120201 000003660,1.306600,1.306770,0\n20120201 000103660,1.306610,1.306780,0\n"
+TRUEFX = "EUR/USD,20160502 00:00:00.959,1.14601,1.14605   \nEUR/USD,20160502 00:01:00.991,1.14599,1.14605   \n"
+OANDA_MID = """time,complete,volume,mid.o,mid.h,mid.l,mid.c
+2026-01-02T00:00:00.000000000Z,True,12,1.06975,1.07010,1.06952,1.06965
+2026-01-02T00:01:00.000000000Z,True,99,1.06965,1.07010,1.06952,1.06970
+"""
+OANDA_BOTH = """time,volume,bid.o,bid.h,bid.l,bid.c,ask.o,ask.h,ask.l,ask.c
+2026-01-02T00:00:00Z,12,1.1000,1.1010,1.0990,1.1004,1.1002,1.1012,1.0992,1.1006
+2026-01-02T00:01:00Z,12,1.1000,1.1010,1.0990,1.1004,1.1002,1.1012,1.0992,1.1007
+"""
+
+
+def converted(folder: Path, text: str, **given: object) -> pd.DataFrame:
+    path = folder / "export.csv"
+    path.write_text(text, encoding="utf-8")
+    return bars_of(path, Conversion(**given))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "times", "first"),
+    [
+        (  # winter and summer time in Athens
+            MT5_BARS,
+            ATHENS,
+            ["2026-01-01T22:00:00+00:00", "2026-07-01T21:01:00+00:00"],
+            [1.06975, 1.0701, 1.06952, 1.06965, 123, 0.00012],
+        ),
+        (
+            MT5_DAYS,
+            {"instrument": "USD_JPY", "zone": "UTC+2"},
+            ["2026-01-01T22:00:00+00:00", "2026-01-04T22:00:00+00:00"],
+            [149.1, 150.25, 149, 150, 123, 0.07],  # a point is the last decimal of the prices
+        ),
+        (
+            MT5_TICKS,
+            ATHENS,
+            ["2026-01-01T22:00:00+00:00", "2026-01-01T22:01:00+00:00"],
+            [1.1001, 1.1005, 1.1001, 1.1005, 2, 0.0002],
+        ),
+        (
+            MT4_BARS,
+            PLAIN | ATHENS,
+            ["2026-01-01T22:00:00+00:00", "2026-01-01T22:01:00+00:00"],
+            [1.06975, 1.0701, 1.06952, 1.06965, 123, 0.0001],
+        ),
+        (
+            DUKASCOPY_BARS,
+            PLAIN,
+            ["2026-01-02T00:00:00+00:00", "2026-01-02T00:01:00+00:00"],
+            [1.06975, 1.0701, 1.06952, 1.06965, 179.4, 0.0001],
+        ),
+        (
+            DUKASCOPY_LOCAL,
+            PLAIN,
+            ["2026-01-01T23:00:00+00:00", "2026-01-01T23:01:00+00:00"],
+            [1.06975, 1.0701, 1.06952, 1.06965, 12, 0.0001],
+        ),
+        (
+            DUKASCOPY_TICKS,
+            {"instrument": "EUR_USD"},
+            ["2026-01-02T00:00:00+00:00", "2026-01-02T00:01:00+00:00"],
+            [1.1001, 1.1001, 1.1001, 1.1001, 1, 0.0002],
+        ),
+        (  # no summer time
+            HISTDATA_BARS,
+            PLAIN,
+            ["2012-02-01T05:00:00+00:00", "2012-07-01T05:01:00+00:00"],
+            [1.3066, 1.3066, 1.30656, 1.30656, 0, 0.0001],
+        ),
+        (
+            HISTDATA_TICKS,
+            {"instrument": "EUR_USD"},
+            ["2012-02-01T05:00:00+00:00", "2012-02-01T05:01:00+00:00"],
+            [1.306685, 1.306685, 1.306685, 1.306685, 1, 0.00017],
+        ),
+        (
+            TRUEFX,
+            {},
+            ["2016-05-02T00:00:00+00:00", "2016-05-02T00:01:00+00:00"],
+            [1.14603, 1.14603, 1.14603, 1.14603, 1, 0.00004],
+        ),
+        (
+            OANDA_MID,
+            PLAIN,
+            ["2026-01-02T00:00:00+00:00", "2026-01-02T00:01:00+00:00"],
+            [1.06975, 1.0701, 1.06952, 1.06965, 12, 0.0001],
+        ),
+        (
+            OANDA_BOTH,
+            {"instrument": "EUR_USD"},
+            ["2026-01-02T00:00:00+00:00", "2026-01-02T00:01:00+00:00"],
+            [1.1001, 1.1011, 1.0991, 1.1005, 12, 0.0002],
+        ),
+    ],
+    ids=lambda given: given.split("\n")[0][:24] if isinstance(given, str) else "",
+)
+def test_conversion(tmp_path: Path, text: str, given: dict[str, object], times: list[str], first: list[float]) -> None:
+    """Times, prices, volume and spread of each format; the result is market data."""
+    bars = converted(tmp_path, text, **given)
+    assert [time.isoformat() for time in bars["timestamp"]] == times
+    assert bars.iloc[0].tolist()[2:] == pytest.approx(first, abs=1e-9)
+    assert bars["instrument"].tolist() == [given.get("instrument", "EUR_USD")] * 2
+    bars["timestamp"] = [time.isoformat() for time in bars["timestamp"]]
+    path = tmp_path / "bars.csv"
+    bars.to_csv(path, index=False)
+    assert len(read_market_data(path, warn=lambda _: None)) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        (
+            MT5_BARS,
+            "is a bar export of MetaTrader 5; convert it with python -m include.perf data convert {} --output NEW.csv "
+            "--instrument EUR_USD --timezone Europe/Athens",
+        ),
+        (
+            HISTDATA_BARS,
+            "is a bar export of HistData; convert it with python -m include.perf data convert {} --output NEW.csv "
+            "--instrument EUR_USD --spread 0.0001",
+        ),
+        (
+            TRUEFX,
+            "is a tick export of TrueFX; convert it with python -m include.perf data convert {} --output NEW.csv",
+        ),
+    ],
+)
+def test_an_export_in_place_of_market_data_is_recognised(tmp_path: Path, text: str, remedy: str) -> None:
+    """The error names the format and the command, with what the export does not say."""
+    path = tmp_path / "export.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_market_data(path)
+    assert str(caught.value) == f"{path} line 1: {remedy.format(path)}"
+
+
+def test_what_an_export_does_not_say_must_be_given(tmp_path: Path) -> None:
+    """All of it at once."""
+    with pytest.raises(ConfigurationError) as caught:
+        converted(tmp_path, MT4_BARS)
+    assert list(caught.value.problems) == [
+        f"a bar export of MetaTrader 4: {problem}"
+        for problem in (
+            "it does not name its instrument; give it with --instrument EUR_USD",
+            "its times are those of the broker's server; give their zone with --timezone Europe/Athens",
+            "it has no spread; give one in price units with --spread 0.0001",
+        )
+    ]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Nowhere", "UTC+15", "+2", "../etc/passwd", "UTC+2:75"])
+def test_an_unknown_time_zone(tmp_path: Path, zone: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        converted(tmp_path, MT5_BARS, instrument="EUR_USD", zone=zone)
+    assert str(caught.value) == (
+        f"--timezone must be a name such as Europe/Athens, or an offset such as UTC+2, but is {zone!r}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("1.06970\t99", "1_0\t99", "line 3: close must be a finite number, but is '1_0'; correct or remove the row"),
+        ("\t99\t0\t10", "", "line 3: must have at least 9 fields, but has 6; correct or remove the row"),
+        ("2026.07.02\t00:01:00", "2026.03.29\t03:30:00", "line 3: time '2026.03.29 03:30:00' cannot be read in"),
+        ("2026.07.02\t00:01:00", "2026.10.25\t03:30:00", "line 3: time '2026.10.25 03:30:00' cannot be read in"),
+        ("2026.07.02", "02.07.2026", "line 3: time '02.07.2026 00:01:00' cannot be read in"),
+    ],
+)
+def test_rows_that_cannot_be_read(tmp_path: Path, old: str, new: str, problem: str) -> None:
+    """With file and line; times that do not exist or exist twice in their zone too."""
+    with pytest.raises(DataError) as caught:
+        converted(tmp_path, MT5_BARS.replace(old, new), **ATHENS)
+    assert f"{tmp_path / 'export.csv'} {problem}" in str(caught.value)
+
+
+def test_an_unknown_export(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is no known export; known are mt5-bars, .*, by their columns$"):
+        converted(tmp_path, "a,b\n1,2\n")
+
+
+def test_the_length_of_bars_from_ticks(tmp_path: Path) -> None:
+    bars = converted(tmp_path, MT5_TICKS, bar_s=300, **ATHENS)
+    assert bars["volume"].tolist() == [3]
