@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -19,30 +19,26 @@ from bellwether.slack_failures import (
     RateLimitRetry,
     UnsentRetry,
     cause,
-    is_missing_scope,
     kind_of,
     refused_hook,
     remedy,
     source,
     undelivered,
 )
+from bellwether.slack_search import EVENT_TYPE, find
 from include.perf.alerts.book import Delivery, Message, Posted
 from include.perf.alerts.channels import Messenger
-from include.perf.model.errors import DeliveryError, DeliveryRefused, DeliveryUnknown, ThreadGone
+from include.perf.model.errors import DeliveryError, DeliveryRefused
 
 log = logging.getLogger(__name__)
 
 BOT_CONNECTION = "slack_api_default"
 WEBHOOK_CONNECTION = "slack_default"
-EVENT_TYPE = "bellwether_alert"
 RETRIES = 2
 CLOCKS_APART_S = 60
 """How far the clocks of Slack's servers may be apart."""
-PAGE = 200
-PAGES = 50
 
 _PRINTABLE = re.compile(r"[\x21-\x7e]+\Z")
-_CHANNEL_ID = re.compile(r"[CDG][A-Z0-9]{6,}\Z")
 
 # Slack's client logs addresses and answers, which may hold secrets; our own errors say what went wrong.
 _SILENT = logging.getLogger(f"{__name__}.slack_sdk")
@@ -134,47 +130,8 @@ class SlackBot:
         return Posted(channel, ts) if isinstance(channel, str) and isinstance(ts, str) else None
 
     def find(self, delivery: Delivery, *, thread: Posted | None) -> Posted | None:
-        """Look up a message that was sent before by its id; return ``None`` when it is not there.
-
-        Needs the scope channels:history (groups:history for a private channel). A channel that is configured by name
-        also needs channels:read (groups:read).
-
-        Raises:
-            DeliveryRefused: Slack refused the search.
-            DeliveryUnknown: the search failed and may work later.
-            ThreadGone: the thread does not exist any more.
-        """
-        wanted: dict[str, Any] = {"include_all_metadata": True, "limit": PAGE}
-        if delivery.since is not None:
-            wanted["oldest"] = delivery.since
-        try:
-            if thread is None:
-                channel = self._channel_id(delivery.channel)
-                pages = _pages(self._repeat.conversations_history, "messages", channel=channel, **wanted)
-            else:
-                channel = thread.channel
-                pages = _pages(self._repeat.conversations_replies, "messages", channel=channel, ts=thread.ts, **wanted)
-            found = next((message for message in pages if _id_in(message) == delivery.id), None)
-            return Posted(channel, found["ts"]) if found else None
-        except (*FAILURES, TypeError, AttributeError) as err:
-            raise _kind_of_search(err)(
-                f"the message may have arrived, but Slack cannot be searched for it ({cause(err)}); "
-                f"{remedy(err, BOT_CONNECTION)}: {delivery.message.text}"
-            ) from source(err)
-
-    def _channel_id(self, name: str) -> str:
-        """Return the ID of a channel, needed to read it; private channels are listed only if no public one matches."""
-        if _CHANNEL_ID.match(name):
-            return name
-        for kind in ("public_channel", "private_channel"):
-            listed = _pages(self._repeat.conversations_list, "channels", types=kind, exclude_archived=True, limit=PAGE)
-            for channel in listed:
-                if channel["name"] == name.removeprefix("#"):
-                    return str(channel["id"])
-        raise DeliveryRefused(
-            f"a message to {name} may have arrived, but cannot be searched for: Slack lists no such channel; "
-            "set its ID (C…) in services.yaml"
-        )
+        """Look up a message that was sent before by its id; see `bellwether.slack_search.find`."""
+        return find(self._repeat, delivery, thread=thread, connection=BOT_CONNECTION)
 
     def replace(self, posted: Posted, message: Message) -> None:
         """Replace the content of a message; this is idempotent.
@@ -311,43 +268,3 @@ def _time_of(headers: Mapping[str, str]) -> str | None:
         return f"{parsedate_to_datetime(date).timestamp() - CLOCKS_APART_S:.6f}"
     except ValueError:
         return None
-
-
-def _kind_of_search(err: BaseException) -> type[DeliveryError]:
-    """Return the kind of error for a search that failed: only what Slack refuses for good is not tried again."""
-    if isinstance(err, _TooManyMessages):
-        return DeliveryRefused
-    kind = kind_of(err)
-    if is_missing_scope(err):
-        return DeliveryRefused  # the bot may post without it
-    return kind if kind in (DeliveryRefused, ThreadGone) else DeliveryUnknown
-
-
-class _TooManyMessages(ValueError):
-    """The last page was not reached."""
-
-
-def _pages(call: Callable[..., Any], key: str, **arguments: Any) -> Iterator[Mapping[str, Any]]:
-    """Yield the items of a paginated call.
-
-    Raises:
-        _TooManyMessages: the last page was not reached.
-    """
-    cursor = ""
-    for _ in range(PAGES):
-        answer = call(**arguments, **({"cursor": cursor} if cursor else {}))
-        yield from answer[key]
-        cursor = (answer.get("response_metadata") or {}).get("next_cursor") or ""
-        if not cursor:
-            if answer.get("has_more"):
-                break
-            return
-    raise _TooManyMessages(f"the last page of {key} was not reached")
-
-
-def _id_in(message: Mapping[str, Any]) -> str | None:
-    metadata = message.get("metadata") or {}
-    if metadata.get("event_type") != EVENT_TYPE:
-        return None
-    found = (metadata.get("event_payload") or {}).get("id")
-    return found if isinstance(found, str) else None
