@@ -744,10 +744,11 @@ def test_check_reports_data_and_baselines_together(shell: Shell, tmp_path: Path)
     path = tmp_path / "brief.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("EUR_USD", "euro", 2), encoding="utf-8")
     (tmp_path / "baselines.json").write_text("[]", encoding="utf-8")
+    fix = "correct or remove the row"
     expected = (
         "bellwether: 3 problems:\n"
-        f"  - {path} line 2: instrument must look like EUR_USD or SPX500_USD, but is 'euro'; correct or remove the row\n"
-        f"  - {path} line 3: instrument must look like EUR_USD or SPX500_USD, but is 'euro'; correct or remove the row\n"
+        f"  - {path} line 2: instrument must look like EUR_USD or SPX500_USD, but is 'euro'; {fix}\n"
+        f"  - {path} line 3: instrument must look like EUR_USD or SPX500_USD, but is 'euro'; {fix}\n"
         f"  - {tmp_path / 'baselines.json'} must be an object with schema_version 2; restore it from version control\n"
     )
     assert shell("check", code=2, err=expected) == ""

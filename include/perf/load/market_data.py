@@ -20,7 +20,7 @@ import pandas as pd
 
 from include.perf.load.csv_rows import Records, place, read_bytes, read_records
 from include.perf.load.export_formats import remedy_for
-from include.perf.load.market_rules import FIX_ROW, NUMBERS, RULES, TIMESTAMP, Rule, Table, numbers_of
+from include.perf.load.market_rules import FIX_ROW, NUMBERS, RULES, TIMESTAMP, Rule, RawBars, numbers_of
 from include.perf.model.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def read_market_data(path: Path, *, warn: Callable[[str], None] = log.warning) -
     raise DataError(sentences)
 
 
-def _warning(path: Path, table: Table, rule: Rule, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> str:
+def _warning(path: Path, table: RawBars, rule: Rule, rows: "np.ndarray[Any, np.dtype[np.intp]]") -> str:
     first = _row_problem(table, rule, int(rows[0]))
     more = f", and {len(rows) - 1:,} more such rows" if len(rows) > 1 else ""
     return f"{place(path, first.line)} {first.sentence}, which is unusual{more}"
@@ -118,7 +118,7 @@ def _header_sentences(header: Sequence[str]) -> list[str]:
     return sentences
 
 
-def _table(records: Records) -> Table:
+def _table(records: Records) -> RawBars:
     fitting = [i for i, row in enumerate(records.rows) if len(row) == len(records.header)]
     fields = list(zip(*(records.rows[i] for i in fitting), strict=True)) or [()] * len(records.header)
     text = {c: fields[records.header.index(c)] for c in COLUMNS if c in records.header}
@@ -127,7 +127,7 @@ def _table(records: Records) -> Table:
     sound = {x for x in set(given) if TIMESTAMP.fullmatch(x)}
     stamps = [x if x in sound else None for x in given]
     times = pd.to_datetime(pd.Series(stamps, dtype=object), format="ISO8601", utc=True, errors="coerce")
-    return Table(
+    return RawBars(
         lines=[records.lines[i] for i in fitting],
         text=text,
         numbers={column: numbers_of(text[column]) for column in NUMBERS if column in text},
@@ -135,7 +135,7 @@ def _table(records: Records) -> Table:
     )
 
 
-def _row_problem(table: Table, rule: Rule, row: int) -> _Problem:
+def _row_problem(table: RawBars, rule: Rule, row: int) -> _Problem:
     """Return the sentence of a broken rule.
 
     In addition to the columns, a template may use {before}, the timestamp that the row is compared with, and
@@ -151,7 +151,7 @@ def _row_problem(table: Table, rule: Rule, row: int) -> _Problem:
     return _Problem(line=table.lines[row], sentence=rule.sentence.format_map(values))
 
 
-def _frame(table: Table) -> pd.DataFrame:
+def _frame(table: RawBars) -> pd.DataFrame:
     columns = {
         "timestamp": table.times,
         "instrument": pd.Series(list(table.text["instrument"]), dtype="str"),

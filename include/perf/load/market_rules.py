@@ -33,7 +33,7 @@ _IN_NUMBERS = frozenset("0123456789+-.eE \t")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class RawBars:
     """The rows with the right number of fields; a column that the file lacks is missing here too.
 
     Attributes:
@@ -61,7 +61,7 @@ class Rule:
     """
 
     columns: tuple[str, ...]
-    is_broken: Callable[[Table], Mask]
+    is_broken: Callable[[RawBars], Mask]
     sentence: str
     is_warning: bool = False
 
@@ -78,43 +78,43 @@ def numbers_of(fields: Sequence[str]) -> Floats:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _is_unreadable(column: str) -> Callable[[Table], Mask]:
+def _is_unreadable(column: str) -> Callable[[RawBars], Mask]:
     return lambda table: np.isnan(table.numbers[column])
 
 
-def _is_not_positive(column: str) -> Callable[[Table], Mask]:
+def _is_not_positive(column: str) -> Callable[[RawBars], Mask]:
     return lambda table: table.numbers[column] <= 0.0
 
 
-def _is_negative(column: str) -> Callable[[Table], Mask]:
+def _is_negative(column: str) -> Callable[[RawBars], Mask]:
     return lambda table: table.numbers[column] < 0.0
 
 
-def _is_zero(column: str) -> Callable[[Table], Mask]:
+def _is_zero(column: str) -> Callable[[RawBars], Mask]:
     return lambda table: table.numbers[column] == 0.0
 
 
-def _is_outside(column: str) -> Callable[[Table], Mask]:
-    def is_outside(table: Table) -> Mask:
+def _is_outside(column: str) -> Callable[[RawBars], Mask]:
+    def is_outside(table: RawBars) -> Mask:
         value, low, high = (table.numbers[c] for c in (column, "low", "high"))
         return (low <= high) & ((value < low) | (value > high))
 
     return is_outside
 
 
-def _is_no_volume(table: Table) -> Mask:
+def _is_no_volume(table: RawBars) -> Mask:
     volume = table.numbers["volume"]
     return (volume < 0.0) | (volume > MAX_VOLUME)
 
 
-def _is_fractional(table: Table) -> Mask:
+def _is_fractional(table: RawBars) -> Mask:
     return np.mod(table.numbers["volume"], 1.0) > 0.0
 
 
-def _is_spread_from(least: float, below: float) -> Callable[[Table], Mask]:
+def _is_spread_from(least: float, below: float) -> Callable[[RawBars], Mask]:
     """Return a check for spreads from one part of the close up to another."""
 
-    def is_between(table: Table) -> Mask:
+    def is_between(table: RawBars) -> Mask:
         close, spread = table.numbers["close"], table.numbers["spread"]
         known = np.where(close > 0.0, close, np.nan)
         return (spread >= least * known) & (spread < below * known)
@@ -122,21 +122,21 @@ def _is_spread_from(least: float, below: float) -> Callable[[Table], Mask]:
     return is_between
 
 
-def _is_not_a_pair(table: Table) -> Mask:
+def _is_not_a_pair(table: RawBars) -> Mask:
     pairs = table.text["instrument"]
     sound = {pair for pair in set(pairs) if _INSTRUMENT.fullmatch(pair)}
     return np.array([pair not in sound for pair in pairs], dtype=np.bool_)
 
 
-def _is_not_a_time(table: Table) -> Mask:
+def _is_not_a_time(table: RawBars) -> Mask:
     return table.times.isna().to_numpy(dtype=np.bool_)
 
 
-def _is_earlier(table: Table) -> Mask:
+def _is_earlier(table: RawBars) -> Mask:
     return (table.times < table.times.ffill().shift()).to_numpy(dtype=np.bool_)
 
 
-def _is_repeated(table: Table) -> Mask:
+def _is_repeated(table: RawBars) -> Mask:
     keys = pd.DataFrame({"timestamp": table.times, "instrument": table.text["instrument"]})
     return (keys.duplicated() & table.times.notna()).to_numpy(dtype=np.bool_)
 
