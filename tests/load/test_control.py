@@ -2,13 +2,15 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import gevent
 import pytest
 
-from include.load.control import GONE, MAX_UNSENT_BYTES, Commands, Reports, Start
+from include.load.control import GONE, HANGS, MAX_UNSENT_BYTES, Commands, Reports, Start
+from include.load.sign_of_life import SignOfLife
 
 
 class Pipe:
@@ -171,3 +173,22 @@ def test_a_reader_that_is_gone_is_no_reason_to_stop(pipe: Pipe) -> None:
     pipe.close(pipe.read)
     reports.send({"ready": 0})
     reports.send({"ready": 0})
+
+
+def test_a_parent_that_gives_no_sign_of_life_stops_the_load(pipe: Pipe) -> None:
+    """Its pipe is open, but it hangs; empty lines are signs of life, and no commands."""
+    commands, reasons = Commands(pipe.read), list[str]()
+    commands.last_sign = SignOfLife(limit_s=1.0)
+    began = time.monotonic()
+    watcher = gevent.spawn(commands.watch, reasons.append)
+    for _ in range(10):
+        os.write(pipe.write, b"\n")
+        gevent.sleep(0.2)
+    assert reasons == []
+    with gevent.Timeout(60):
+        while not reasons:
+            gevent.sleep(0.01)
+    assert reasons == [HANGS]
+    assert time.monotonic() - began > 2.5
+    pipe.close(pipe.write)
+    watcher.join(timeout=10)
