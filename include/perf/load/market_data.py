@@ -20,7 +20,7 @@ import pandas as pd
 
 from include.perf.load.csv_rows import Records, place, read_bytes, read_records
 from include.perf.load.export_formats import remedy_for
-from include.perf.load.market_rules import FIX_ROW, NUMBERS, RULES, TIMESTAMP, Rule, RawBars, numbers_of
+from include.perf.load.market_rules import FIX_ROW, NUMBERS, RULES, TIMESTAMP, RawBars, Rule, numbers_of
 from include.perf.model.errors import DataError
 
 log = logging.getLogger(__name__)
