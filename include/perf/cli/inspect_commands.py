@@ -99,7 +99,9 @@ class MetricsCommands:
 
     def execute(self, options: argparse.Namespace, console: Console) -> int:
         """Print the metrics, or write them to the file ``--output``."""
-        content = exposition_of(self.sources().statuses()).content
+        sources = self.sources()
+        as_of = sources.clock()
+        content = exposition_of(sources.statuses(), as_of=as_of).content
         if options.output is None:
             console.out(content.decode(), end="")
             return 0

@@ -7,6 +7,7 @@ Source: prometheus.io, "Exposition formats".
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from typing import Protocol, TypeVar
 
@@ -67,10 +68,19 @@ class CellGauge:
         return family
 
 
-def families_of(statuses: Sequence[CellStatus]) -> Iterator[Family]:
-    """Yield all families, including those without samples, so that their names are visible."""
+def families_of(statuses: Sequence[CellStatus], *, as_of: datetime) -> Iterator[Family]:
+    """Yield all families, including those without samples, so that their names are visible.
+
+    Args:
+        as_of: when the oldest part of the statuses was read.
+    """
     for gauge in GAUGES:
         yield gauge.family(statuses)
+    yield GaugeMetricFamily(
+        names.STATE_TIMESTAMP,
+        "Time at which the state behind all these metrics was read; it stands still while a store does not answer.",
+        value=as_of.timestamp(),
+    )
 
 
 def _one(value: Callable[[CellStatus], float | None]) -> Samples:
@@ -247,22 +257,24 @@ class Exposition:
 class _StatusCollector(Collector):
     """Collects the families of given statuses."""
 
-    def __init__(self, statuses: Sequence[CellStatus]) -> None:
+    def __init__(self, statuses: Sequence[CellStatus], as_of: datetime) -> None:
         self._statuses = statuses
+        self._as_of = as_of
 
     def collect(self) -> Iterable[Family]:
         """Return the families."""
-        return families_of(self._statuses)
+        return families_of(self._statuses, as_of=self._as_of)
 
 
-def exposition_of(statuses: Sequence[CellStatus], *, accept: str = "") -> Exposition:
+def exposition_of(statuses: Sequence[CellStatus], *, as_of: datetime, accept: str = "") -> Exposition:
     """Return the metrics of cells.
 
     Args:
+        as_of: when the oldest part of the statuses was read.
         accept: the ``Accept`` header of the request.
     """
     registry = CollectorRegistry()
-    registry.register(_StatusCollector(statuses))
+    registry.register(_StatusCollector(statuses, as_of))
     try:
         encode, content_type = choose_encoder(accept)
     except (TypeError, ValueError):  # raised for a malformed version

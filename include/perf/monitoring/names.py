@@ -8,7 +8,7 @@ from types import MappingProxyType
 NAMESPACE = "bellwether"
 
 CELL_LABELS = ("service", "scenario", "environment")
-"""Labels of every family; some have one or two more."""
+"""Labels of every family about a cell; some have one or two more."""
 
 SUFFIXES = MappingProxyType(
     {
@@ -46,4 +46,5 @@ BASELINE_RUNS = f"{NAMESPACE}_baseline_runs"
 LOAD_RUNNING = f"{NAMESPACE}_load_running"
 LOAD_START = f"{NAMESPACE}_load_start_timestamp_seconds"
 LOAD_END = f"{NAMESPACE}_load_end_timestamp_seconds"
+STATE_TIMESTAMP = f"{NAMESPACE}_state_timestamp_seconds"
 OPEN_PROBLEMS = f"{NAMESPACE}_open_problems"

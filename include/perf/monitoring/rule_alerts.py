@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from include.perf.baselines.entry import REVIEW_AFTER
 from include.perf.model.metric import METRICS, Direction, Metric, Unit
 from include.perf.monitoring.live_figures import LONG, SHORT, RateWindow, live
-from include.perf.monitoring.names import NAMESPACE, family
+from include.perf.monitoring.names import NAMESPACE, STATE_TIMESTAMP, family
 from include.perf.monitoring.rule_yaml import Alert
 
 WARNING, CRITICAL = "warning", "critical"
@@ -18,6 +18,7 @@ THROUGHPUT_FOR = "5m"
 """A critical throughput alert needs only five minutes beyond the limit, because few loads last half an hour."""
 
 LIMITS_REMEMBERED = "2d"
+STATE_OLD_S = 600
 LONGEST_PAUSE = f"scenario:{NAMESPACE}_longest_pause_seconds"
 
 _HUMAN = {
@@ -45,13 +46,14 @@ def alert_name(metric: Metric) -> str:
 
 
 def alerts() -> Iterator[Alert]:
-    """Return all alerts: two for each metric, then those about baselines, runs and limits."""
+    """Return all alerts: two for each metric, then those about baselines, runs, limits and old metrics."""
     for metric in METRICS.values():
         yield _warning(metric)
         yield _critical(metric)
     yield _baseline_too_old()
     yield _no_run()
     yield _limits_absent()
+    yield _state_old()
 
 
 def _warning(metric: Metric) -> Alert:
@@ -153,6 +155,26 @@ def _limits_absent() -> Alert:
             "runbook": (
                 "Does Prometheus still scrape Bellwether's metrics (see 'up' of that job)? If the service was removed "
                 "from the catalogue, no action is needed."
+            ),
+        },
+    )
+
+
+def _state_old() -> Alert:
+    return Alert(
+        name="BellwetherStateOld",
+        expr=f"time() - min({STATE_TIMESTAMP}) > {STATE_OLD_S}",
+        pending_for="5m",
+        labels={"severity": WARNING},
+        annotations={
+            "summary": "Bellwether's metrics show a state that is {{ $value | humanizeDuration }} old",
+            "description": (
+                "A store behind the metrics does not answer, so they have their last known values: limits, runs and "
+                "open problems may be out of date."
+            ),
+            "runbook": (
+                "The page Performance in Airflow names the store that does not answer. Are the results store and the "
+                "files of baselines and alerts reachable from the API server?"
             ),
         },
     )

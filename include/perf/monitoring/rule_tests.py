@@ -19,7 +19,7 @@ from typing import Any
 from include.perf.baselines.entry import REVIEW_AFTER
 from include.perf.model.metric import METRICS, Direction
 from include.perf.monitoring.live_figures import LONG, SHORT, live
-from include.perf.monitoring.names import NAMESPACE, family
+from include.perf.monitoring.names import NAMESPACE, STATE_TIMESTAMP, family
 from include.perf.monitoring.rule_alerts import CRITICAL, LONGEST_PAUSE, WARNING, alert_name
 from include.perf.monitoring.rule_limits import CellLimits, Limit
 from include.perf.monitoring.rule_yaml import Group, Recording, to_yaml
@@ -58,7 +58,7 @@ def rule_tests(rules_file: str, cells: Sequence[CellLimits], groups: Iterable[Gr
 
     They include a fictitious service with all limits, so that each alert is tested.
     """
-    tests = [*_of_figures((*cells, _MADE_UP)), _of_age_and_pauses(groups), _of_absence()]
+    tests = [*_of_figures((*cells, _MADE_UP)), _of_age_and_pauses(groups), _of_absence(), _of_state()]
     return to_yaml({"rule_files": [rules_file], "evaluation_interval": "1m", "tests": tests})
 
 
@@ -197,6 +197,17 @@ def _of_absence() -> dict[str, Any]:
     absent = frozenset({("BellwetherLimitsAbsent", WARNING, _MADE_UP.service)})
     series = dict.fromkeys(_limits(_MADE_UP), "1+0x10")
     return _test("limits that are gone", series, [_Firing(minute=28), _Firing(minute=32, alerts=absent)])
+
+
+def _of_state() -> dict[str, Any]:
+    """Return a test of a state that was read at the start and never again; it is old after ten minutes."""
+    old = frozenset({("BellwetherStateOld", WARNING)})
+    expected = [_Firing(minute=14, labels=_OF_US), _Firing(minute=17, alerts=old, labels=_OF_US)]
+    return _test("a state that is not read again", {STATE_TIMESTAMP: _constant(0.0)}, expected)
+
+
+_OF_US = ("alertname", "severity")
+"""Labels of an alert about Bellwether itself."""
 
 
 # Series in promtool's notation

@@ -32,6 +32,7 @@ class Frame:
         token: CSRF token of every form.
         notice: confirms the change that was just made; empty for none.
         catalogue_problems: the problems of entries that are left out of the catalogue.
+        stale: why the page shows an earlier state, and of when; empty if it is current.
     """
 
     addresses: Addresses
@@ -40,6 +41,7 @@ class Frame:
     token: str = field(repr=False)
     notice: str = ""
     catalogue_problems: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

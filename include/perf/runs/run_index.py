@@ -122,6 +122,9 @@ class RunIndex(Protocol):
             StoreError: the results store cannot be read.
         """
 
+    def cells(self) -> tuple[CellName, ...]:
+        """Return the cells that have runs in the index, in alphabetical order."""
+
     def left_out(self, cells: Collection[CellName] | None = None) -> Mapping[str, str]:
         """Return by URI why an item of the results store is not in the index, as a sentence that names it.
 

@@ -1,6 +1,8 @@
 """Responses: pages, redirects with a notice after a change, and error pages."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,9 +13,12 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.exceptions import HTTPException
 
 from bellwether.web.access import Visitor, airflow_path
+from bellwether.web.isolation import isolation_of
 from bellwether.web.site import Site
+from bellwether.web.sources import Freshness
 from include.perf.model.errors import ConfigurationError
 from include.perf.pages.addresses import Addresses
+from include.perf.pages.freshness import stale_notices
 from include.perf.pages.rendering import Frame, MessagePage, no_image, render, static_version
 from include.perf.reporting.html_page import ImageSource
 
@@ -31,13 +36,22 @@ SECURITY_HEADERS = {
 NOTICE_S = 60
 """How long a notice stays valid when the page is reloaded."""
 
+RETRY_AFTER_S = 5
+"""When to try again if a page is not available."""
+
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def site_of(request: Request) -> Site:
-    """Return the data sources of the pages."""
-    site: Site = request.app.state.site
+    """Return the data sources; for a page they are guarded, see `bellwether.web.guarded`."""
+    site: Site = getattr(request.state, "site", isolation_of(request).guard.site)
     return site
+
+
+def freshness_of(request: Request) -> Freshness:
+    """Return which sources of a page show their last known state."""
+    freshness: Freshness = request.state.freshness
+    return freshness
 
 
 def visitor_of(request: Request) -> Visitor:
@@ -51,20 +65,28 @@ def addresses_of(request: Request) -> Addresses:
     return Addresses(base=request.scope.get("root_path", ""), airflow=airflow_path(request))
 
 
-def page_response(
-    request: Request, template: str, page: object, *, image: ImageSource = no_image, status: int = 200
-) -> Response:
+def page_response(request: Request, template: str, page: object, *, image: ImageSource = no_image) -> Response:
     """Return a page as a response."""
+    site = site_of(request)
+    problems = _catalogue_problems(site, visitor_of(request))
+    frame = replace(
+        _frame(request),
+        catalogue_problems=problems,
+        stale=stale_notices(freshness_of(request).stale, now=site.clock()),
+    )
+    return HTMLResponse(render(template, frame, page, image=image))
+
+
+def _frame(request: Request) -> Frame:
+    """Return what surrounds a page, made without any source."""
     visitor, site = visitor_of(request), site_of(request)
-    frame = Frame(
+    return Frame(
         addresses=addresses_of(request),
         user=visitor.name,
         token=site.tokens.token_for(visitor.id),
         version=static_version(),
         notice=_notice(site, request.query_params.get("notice", "")),
-        catalogue_problems=_catalogue_problems(site, visitor),
     )
-    return HTMLResponse(render(template, frame, page, image=image), status_code=status)
 
 
 def _catalogue_problems(site: Site, visitor: Visitor) -> tuple[str, ...]:
@@ -84,11 +106,12 @@ def done(request: Request, address: str, notice: str) -> Response:
 
 
 def error_page(status: int, title: str) -> Handler:
-    """Return an exception handler that shows the problems on a page."""
+    """Return an exception handler that shows the problems on a page. It runs in Airflow's loop, so it reads nothing."""
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
 
     async def answer(request: Request, err: Exception) -> Response:
         page = MessagePage(title=title, lines=_messages(err), back=_back(request))
-        return page_response(request, "message", page, status=status)
+        return HTMLResponse(render("message", _frame(request), page), status_code=status, headers=headers)
 
     return answer
 

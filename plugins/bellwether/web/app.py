@@ -11,11 +11,14 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from bellwether.timed_cache import TimedCache
 from bellwether.web import changes, exposition, files, views
 from bellwether.web.access import Forbidden, NotLoggedIn, airflow_visitor, login_address
-from bellwether.web.answers import SECURITY_HEADERS, error_page
+from bellwether.web.answers import RETRY_AFTER_S, SECURITY_HEADERS, error_page, site_of
 from bellwether.web.csrf import ForgedRequest, Tokens
+from bellwether.web.guarded import SourceGuards
+from bellwether.web.isolation import Isolation
 from bellwether.web.limits import BoundedBody
 from bellwether.web.site import InvalidChoice, NotFound, Site
 from include.perf.model.errors import BellwetherError, ConfigurationError, StoreError
+from include.perf.pages.rendering import static_files
 
 CATALOGUE_CACHED_S = 5.0
 """How long pages may show the previous catalogue after an edit."""
@@ -29,7 +32,8 @@ Next = Callable[[Request], Awaitable[Response]]
 def build_app(site: Site) -> FastAPI:
     """Build the app on the given data sources."""
     app = FastAPI(title="Bellwether", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.site = site
+    app.state.isolation = Isolation(SourceGuards(site))
+    static_files()  # read them once, before there are requests
     for router in (views.router, files.router, changes.router, exposition.router):
         app.include_router(router)
     app.add_exception_handler(NotFound, error_page(404, "Not found"))
@@ -50,16 +54,21 @@ def build_app(site: Site) -> FastAPI:
 async def _authenticated(request: Request, answer: Next) -> Response:
     """Refuse every request without a login, and add the security headers to every response."""
     try:
-        request.state.visitor = await exposition.scraper_of(request) or await request.app.state.site.authenticate(
-            request
-        )
-    except NotLoggedIn:
-        response = await _refused(request)
-    else:
-        response = await answer(request)
+        response = await _answered(request, answer)
+    except StoreError as err:  # the token of the metrics cannot be read
+        headers = {"Retry-After": str(RETRY_AFTER_S)}
+        response = JSONResponse({"detail": str(err)}, status_code=503, headers=headers)
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     return response
+
+
+async def _answered(request: Request, answer: Next) -> Response:
+    try:
+        request.state.visitor = await exposition.scraper_of(request) or await site_of(request).authenticate(request)
+    except NotLoggedIn:
+        return await _refused(request)
+    return await answer(request)
 
 
 async def _refused(request: Request) -> Response:

@@ -9,6 +9,7 @@ from fastapi.responses import Response
 from bellwether.web.access import Forbidden, Visitor
 from bellwether.web.answers import addresses_of, done, site_of, visitor_of
 from bellwether.web.csrf import FIELD
+from bellwether.web.isolation import ChangeRoute
 from bellwether.web.site import NotFound
 from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import AlertBook, Silence
@@ -20,7 +21,7 @@ from include.perf.runs.stage_files import StageFiles
 log = logging.getLogger(__name__)
 
 
-def from_our_form(request: Request, token: Annotated[str, Form(alias=FIELD)] = "") -> None:
+async def from_our_form(request: Request, token: Annotated[str, Form(alias=FIELD)] = "") -> None:
     """Refuse a request that none of our forms sent.
 
     Raises:
@@ -29,7 +30,7 @@ def from_our_form(request: Request, token: Annotated[str, Form(alias=FIELD)] = "
     site_of(request).tokens.check(request, token=token, user_id=visitor_of(request).id)
 
 
-router = APIRouter(dependencies=[Depends(from_our_form)])
+router = APIRouter(route_class=ChangeRoute, dependencies=[Depends(from_our_form)])
 
 Text = Annotated[str, Form(max_length=500)]
 Version = Annotated[int, Form(ge=0)]

@@ -4,14 +4,17 @@ Airflow loads plugins in every process, including every task. Only the API serve
 adapters, so this module imports none of them: the app is built when its first request arrives.
 """
 
-import asyncio
-import threading
 from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import Future
 from typing import Any
 
 from bellwether.links import URL_PREFIX, pages_path
+from bellwether.web.lanes import Lane, result_of
 
 TITLE = "Performance"
+
+BUILD_WAIT_S = 15.0
+NOT_READY = "The page is being prepared: its stores do not answer yet. Try again in a while.\n"
 
 Scope = MutableMapping[str, Any]
 Channel = Callable[..., Awaitable[Any]]
@@ -45,27 +48,36 @@ def external_views() -> list[dict[str, Any]]:
 class LazyApp:
     """An ASGI app that is built when its first request arrives.
 
+    It is built in a thread of its own. Until it is ready, requests wait for a bounded time.
+
     Args:
-        build: returns the app; called once.
+        build: returns the app; called again only after it failed.
     """
 
-    def __init__(self, build: Callable[[], App]) -> None:
+    def __init__(self, build: Callable[[], App], *, wait_s: float = BUILD_WAIT_S) -> None:
         self._build = build
-        self._app: App | None = None
-        self._lock = threading.Lock()
+        self._wait_s = wait_s
+        self._lane = Lane("start", threads=1, queued=1)
+        self._building: Future[App] | None = None
 
     async def __call__(self, scope: Scope, receive: Channel, send: Channel) -> None:
         """Pass a request on to the app."""
-        app = self._app
-        if app is None:
-            app = await asyncio.to_thread(self._build_once)
+        building = self._building
+        if building is None or (building.done() and building.exception() is not None):
+            building = self._building = self._lane.submit(self._build)
+        try:
+            app = building.result() if building.done() else await result_of(building, within_s=self._wait_s)
+        except TimeoutError:
+            await _answer_unavailable(send)
+            return
         await app(scope, receive, send)
 
-    def _build_once(self) -> App:
-        with self._lock:
-            if self._app is None:
-                self._app = self._build()
-            return self._app
+
+async def _answer_unavailable(send: Channel) -> None:
+    """Answer with 503, without a web framework."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"retry-after", b"5")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": NOT_READY.encode()})
 
 
 def performance_app() -> App:

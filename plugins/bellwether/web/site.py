@@ -50,7 +50,8 @@ class Site:
 
     def cells(self, visitor: Visitor) -> tuple[CellName, ...]:
         """Return the cells that the viewer may see: those of the catalogue in its order, then others that have runs."""
-        names = dict.fromkeys([*self.catalogue().cells(), *self.store.cells()])
+        self.index.sync()
+        names = dict.fromkeys([*self.catalogue().cells(), *self.index.cells()])
         return tuple(name for name in names if visitor.may_read(name.scenario))
 
     def cell(self, visitor: Visitor, service: str, scenario: str) -> CellName:

@@ -1,19 +1,17 @@
 """The routes of the pages; none shows a cell that the viewer may not see."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
-from starlette.background import BackgroundTask
 
 from bellwether.web.answers import addresses_of, page_response, site_of, visitor_of
 from bellwether.web.files import image_source
+from bellwether.web.isolation import PageRoute
 from bellwether.web.site import InvalidChoice, NotFound, Site
 from include.perf.measure.production.comparison import read_comparison
 from include.perf.model.cell import CellName
-from include.perf.model.errors import BellwetherError
 from include.perf.pages.baselines_page import baseline_page, baselines_page
 from include.perf.pages.compare_page import ComparedRun, compare_page
 from include.perf.pages.dag_run_page import dag_run_page, unfinished
@@ -27,7 +25,7 @@ from include.perf.runs.results_store import DISTRIBUTION_FILE, PRODUCTION_FILE, 
 from include.perf.runs.run_index import RunEntry
 from include.perf.runs.stage_files import StageFiles
 
-router = APIRouter()
+router = APIRouter(route_class=PageRoute)
 
 COMPARED_RUNS = 2
 
@@ -45,15 +43,7 @@ def show_matrix(request: Request, verdict: str = "") -> Response:
         wanted=Verdict(verdict) if verdict in set(Verdict) else None,
         left_out=site.index.left_out(cells).values(),
     )
-    response = page_response(request, "matrix", page)
-    response.background = BackgroundTask(_read_ahead, site)
-    return response
-
-
-def _read_ahead(site: Site) -> None:
-    """Warm the cache of baselines, which the page of a cell needs next; that page reports errors."""
-    with suppress(BellwetherError):
-        site.baselines.read()
+    return page_response(request, "matrix", page)
 
 
 @router.get("/cells/{service}/{scenario}")

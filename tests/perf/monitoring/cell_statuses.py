@@ -42,7 +42,7 @@ def status(**changes: Any) -> CellStatus:
 
 def samples_of(*statuses: CellStatus) -> Mapping[str, Mapping[Labels, float]]:
     """Return the samples by family and labels, parsed like Prometheus; labels of the one cell are omitted."""
-    return samples_in(exposition_of(statuses).content.decode())
+    return samples_in(exposition_of(statuses, as_of=START).content.decode())
 
 
 def samples_in(text: str) -> Mapping[str, Mapping[Labels, float]]:

@@ -14,7 +14,7 @@ from include.perf.runs.record import Severity, Verdict
 from tests.entries import entry
 from tests.fakes.clock import START
 from tests.loads import sent_load
-from tests.perf.monitoring.cell_statuses import labels, samples_of, status
+from tests.perf.monitoring.cell_statuses import labels, samples_in, samples_of, status
 from tests.records import END, HEALTHY_METRICS, record_of
 
 CELL = labels()
@@ -119,8 +119,15 @@ def test_unknown_values_have_no_sample() -> None:
     """For a cell without runs and baseline, only running loads and open problems are known."""
     found = samples_of(status(latest=None, measured=None, baseline=None, load=None, is_loaded=False, limits=None))
     known = {name: samples for name, samples in found.items() if samples}
-    assert known.keys() == {"bellwether_load_running", "bellwether_open_problems"}
-    assert len(found) == len(GAUGES)
+    assert known.keys() == {"bellwether_load_running", "bellwether_open_problems", names.STATE_TIMESTAMP}
+    assert len(found) == len(GAUGES) + 1
+
+
+def test_the_state_behind_the_metrics_has_a_time() -> None:
+    """It is about all of them, so it has no labels."""
+    assert samples_in(exposition_of([], as_of=END).content.decode())[names.STATE_TIMESTAMP] == {
+        frozenset(): END.timestamp()
+    }
 
 
 def test_a_run_keeps_its_environment() -> None:
@@ -132,7 +139,7 @@ def test_a_run_keeps_its_environment() -> None:
 
 def test_names_follow_prometheus_conventions() -> None:
     """Checked by promtool; each help text is a sentence."""
-    text = exposition_of([status()]).content
+    text = exposition_of([status()], as_of=END).content
     done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     for gauge in GAUGES:
@@ -143,15 +150,15 @@ def test_names_follow_prometheus_conventions() -> None:
 
 def test_openmetrics_is_served_on_request() -> None:
     """Newer Prometheus servers request it; the values are the same."""
-    shown = exposition_of([status()], accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
+    shown = exposition_of([status()], as_of=END, accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
     assert shown.content_type.startswith("application/openmetrics-text; version=1.0.0")
     families = {family.name: family.samples for family in openmetrics_families(shown.content.decode())}
     (sample,) = families["bellwether_run_latency_p95_seconds"]
     assert sample.value == 0.0424
-    assert exposition_of([]).content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert exposition_of([], as_of=END).content_type == "text/plain; version=0.0.4; charset=utf-8"
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "text/html", "application/openmetrics-text; version=x.y", ";;,,="])
 def test_unknown_formats_get_plain_text(accept: str) -> None:
     """A malformed header, too."""
-    assert b"bellwether_run_verdict" in exposition_of([status()], accept=accept).content
+    assert b"bellwether_run_verdict" in exposition_of([status()], as_of=END, accept=accept).content

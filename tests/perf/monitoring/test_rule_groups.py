@@ -39,7 +39,7 @@ def test_every_metric_has_a_warning_and_a_critical_alert(catalogue: Catalogue) -
     found = [rule for rule in rules_of(catalogue) if "alert" in rule]
     assert sorted((rule["alert"], rule["labels"]["severity"]) for rule in found) == sorted(
         [(alert_name(metric), severity) for metric in METRICS.values() for severity in ("warning", "critical")]
-        + [(name, "warning") for name in ("BellwetherBaselineTooOld", "BellwetherNoRun", "BellwetherLimitsAbsent")]
+        + [(f"Bellwether{name}", "warning") for name in ("BaselineTooOld", "NoRun", "LimitsAbsent", "StateOld")]
     )
     assert {frozenset(rule["annotations"]) for rule in found} == {frozenset({"summary", "description", "runbook"})}
     assert (alert_name(METRICS["throughput"]), alert_name(METRICS["cpu_usage"])) == (

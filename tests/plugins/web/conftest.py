@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ import pytest
 from bellwether.web.access import NotLoggedIn, Visitor
 from bellwether.web.app import build_app
 from bellwether.web.csrf import Tokens
+from bellwether.web.guarded import SourceGuards
+from bellwether.web.isolation import Isolation
 from bellwether.web.site import Site
 from fastapi import FastAPI, Request
 from starlette.applications import Starlette
@@ -76,6 +78,10 @@ class Pages:
     store: FolderStore
     clock: FixedClock
     tokens: dict[str, str]
+
+    def use(self, **changes: Any) -> None:
+        """Replace data sources."""
+        self.app.state.isolation = Isolation(SourceGuards(replace(self.app.state.isolation.guard.site, **changes)))
 
     def request(self, method: str, path: str, *, user: str | None = "editor", **options: Any) -> httpx.Response:
         """Send a request to a path below the pages; redirects are not followed."""

@@ -1,7 +1,5 @@
 """Problems of the catalogue on the pages."""
 
-from dataclasses import replace
-
 import pytest
 
 from include.perf.catalogue.reading import read_catalogue
@@ -15,7 +13,7 @@ def broken(pages: Pages, services: str) -> None:
     """Edit the catalogue of the pages, and let them read it as in Airflow."""
     folder = pages.site.catalogue().folder
     catalogue_folder(folder, services=services)
-    pages.app.state.site = replace(pages.site, catalogue=lambda: read_catalogue(folder))
+    pages.use(catalogue=lambda: read_catalogue(folder))
 
 
 @pytest.mark.parametrize("path", ["/", "/problems", "/baselines"])

@@ -62,7 +62,7 @@ def filled(pages: Pages) -> None:
     metrics = pages.site.metrics
     assert isinstance(metrics.loads, LoadLog)
     metrics.loads.load_began(sent_load(service="engine", scenario="calm", ends_by=pages.clock() + timedelta(hours=1)))
-    pages.app.state.site = replace(pages.site, metrics=replace(metrics, limits=lambda: RuleLimits(cells=(LIMITS,))))
+    pages.use(metrics=replace(metrics, limits=lambda: RuleLimits(cells=(LIMITS,))))
 
 
 class Server:

@@ -98,6 +98,10 @@ class SqliteIndex:
             self._refill(self._scan)
             return self._cache.run(self._contents)
 
+    def cells(self) -> tuple[CellName, ...]:
+        """Return the cells that have runs in the index, in alphabetical order."""
+        return tuple(self._query(_cells))
+
     def latest(self, *, runs: int, measured_only: bool = False) -> Mapping[CellName, tuple[RunEntry, ...]]:
         """Return the latest runs of every cell, oldest first, without re-runs."""
         condition = "is_rerun = 0 AND is_measured = 1" if measured_only else "is_rerun = 0"
