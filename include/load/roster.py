@@ -7,6 +7,7 @@ from typing import Any, NoReturn, Protocol
 
 import gevent
 
+from include.load.channel import MAX_REFUSALS_COUNTED
 from include.load.conversation import MessageMalformed, MessageMissing
 from include.load.member import Member
 from include.perf.load.load_plan import HEARTBEAT_INTERVAL_S
@@ -113,7 +114,8 @@ class Roster:
         for member in refused[:MAX_NAMED]:
             text += f"; the worker on {member.host} was refused: {member.refused}"
         if self._channel.refused:
-            text += f"; connections that did not prove the key: {self._channel.refused}"
+            or_more = " or more" if self._channel.refused >= MAX_REFUSALS_COUNTED else ""
+            text += f"; connections that did not prove the key: {self._channel.refused}{or_more}"
         return f"{text}; start more with python -m include.load.worker (docs/distributed.md)"
 
     def send_heartbeats(self, age_s: Callable[[], float]) -> NoReturn:

@@ -143,12 +143,12 @@ def test_workers_get_the_order_without_paths_of_this_machine(bench: Bench) -> No
     assert second.received()[0] == {"place": {"worker": 1, "workers": 2}}
 
 
-def test_connections_without_the_key_are_counted(bench: Bench) -> None:
-    """The channel keeps them out; the error that names the workers says how many there were."""
-    bench.wire.refused = 3
-    with pytest.raises(
-        LoadNotStarted, match=r"^0 of 1 workers connected .*; connections that did not prove the key: 3; start more"
-    ):
+@pytest.mark.parametrize(("refused", "text"), [(3, "3"), (1_000, "1000 or more")])
+def test_connections_without_the_key_are_counted(bench: Bench, refused: int, text: str) -> None:
+    """The channel keeps them out, and counts them up to a limit; the error says how many there were."""
+    bench.wire.refused = refused
+    expected = f"^0 of 1 workers connected .*; connections that did not prove the key: {text}; start more"
+    with pytest.raises(LoadNotStarted, match=expected):
         bench.crew.gather()
 
 
