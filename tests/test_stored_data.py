@@ -15,6 +15,7 @@ import sys
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.entry import State
 from include.perf.baselines.file_format import format_baselines, parse_baselines
 from include.perf.model.json_files import from_json, to_json
-from include.perf.runs.dag_run import results_of
+from include.perf.runs.dag_run import DagRunResults, results_of
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.spec import ReservationRequest, RunSpec
 from include.perf.runs.stage_files import StageFiles, find_run
@@ -268,11 +269,17 @@ def test_a_night_that_was_told_is_not_told_again(root: Path) -> None:
     uris = uris_of(root, "nights/failing.txt")
     night = results_of(House(root).store, uris, dag_id="brief", dag_run_id="failing")
 
-    def ask(book: AlertBook) -> tuple[bool, bool]:
+    def ask(book: AlertBook) -> tuple[int, int]:
         writer = AlertWriter(book=book, now=AFTERWARDS)
-        return writer.mark_processed(night.run_ids), writer.mark_processed(["20260318T063000Z-bbbbbb"])
+        again, new = writer.take_news(night), writer.take_news(renamed(night))
+        return len(again.records) + len(again.missing), len(new.records)
 
-    assert AlertFile(root / "alerts" / "alerts.json").update(ask) == (False, True)
+    assert AlertFile(root / "alerts" / "alerts.json").update(ask) == (0, len(night.records))
+
+
+def renamed(night: DagRunResults) -> DagRunResults:
+    """Return a night whose runs have other ids."""
+    return replace(night, records={f"{uri}-again": record for uri, record in night.records.items()})
 
 
 def test_the_book_is_written_with_the_same_fields(root: Path) -> None:

@@ -1,12 +1,14 @@
 """Alert people to the results of a night: write the alerts into the book first, then deliver the outbox."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from bellwether.wiring import links_of, run_links, storage
 from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import AlertBook
 from include.perf.alerts.channels import Messenger, NoMessenger
+from include.perf.alerts.dag_run_alerts import DagRunAlerts, is_open_dag_run
 from include.perf.alerts.delivery import OutboxSender
 from include.perf.alerts.outbox import is_idle
 from include.perf.alerts.pipeline_alerts import PipelineAlerts
@@ -16,15 +18,22 @@ from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.operations import Operations
 from include.perf.catalogue.reading import read_catalogue, read_operations
-from include.perf.model.errors import CatalogueError, DeliveryError
+from include.perf.model.errors import CatalogueError, DeliveryError, ItemError
 from include.perf.pipeline.planning.overdue import overdue
-from include.perf.runs.dag_run import results_of
+from include.perf.runs.dag_run import DagRunName, Overdue, results_of
+
+SUCCESS = "success"
+ENDED = (SUCCESS, "failed")
+"""Airflow's states of a DAG run that has ended."""
+
+StateOf = Callable[[str, str], str | None]
 
 
 def alert_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
-    """Alert to the results of a DAG run. A retried task alerts nobody twice.
+    """Alert to the results of a DAG run. A repeated task alerts nobody twice, and reports what it can read only now.
 
     Raises:
+        StoreError: a store cannot be read now; nothing of this DAG run is reported, so that a retry reports it.
         DeliveryError: a message did not arrive; it stays in the outbox, and the verdicts are not affected.
     """
     from include.perf.adapters.wiring.environment import catalogue_of
@@ -35,56 +44,91 @@ def alert_night(uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
     links = run_links(dag_id, dag_run_id)
 
     def write(writer: AlertWriter) -> None:
-        if writer.mark_processed(night.run_ids):
-            alerts = ServiceAlerts(writer=writer, policy=_policy(catalogue), words=SlackWords(), links_of=links_of)
-            alerts.alert(night)
-            _pipeline_alerts(writer, catalogue.operations).alert(night, links=links)
+        news = writer.take_news(night)
+        alerts = ServiceAlerts(writer=writer, policy=_policy(catalogue), words=SlackWords(), links_of=links_of)
+        alerts.alert(news)
+        _pipeline_alerts(writer, catalogue.operations).alert(news, links=links)
+        _dag_run_alerts(writer, catalogue.operations).close(night)
 
     _write(write)
     deliver()
 
 
 def alert_failed(reason: str, *, dag_id: str, dag_run_id: str) -> None:
-    """Alert to a DAG run without any result."""
-    _alert_operators(lambda alerts: alerts.alert_failed(dag_id, reason, links=run_links(dag_id, dag_run_id)))
+    """Alert to a DAG run without any result, once."""
+    run, links = DagRunName(dag_id=dag_id, dag_run_id=dag_run_id), run_links(dag_id, dag_run_id)
+    _alert_to_dag_runs(lambda alerts: alerts.alert_failed(run, reason, links=links))
 
 
 def alert_late(late_since: datetime, *, dag_id: str, dag_run_id: str) -> None:
-    """Alert to a DAG run that missed its deadline."""
-    links = run_links(dag_id, dag_run_id)
-    _alert_operators(lambda alerts: alerts.alert_late(dag_id, dag_run_id, late_since=late_since, links=links))
+    """Alert to a DAG run that missed its deadline, once, unless its end was reported already."""
+    run, links = DagRunName(dag_id=dag_id, dag_run_id=dag_run_id), run_links(dag_id, dag_run_id)
+    _alert_to_dag_runs(lambda alerts: alerts.alert_late(run, late_since=late_since, links=links))
 
 
-def watch() -> None:
-    """Report problems of the catalogue and overdue scenarios, and deliver what is pending; none makes another wait.
+def watch(state_of: StateOf = lambda dag_id, dag_run_id: None) -> None:
+    """Report problems of the catalogue, late DAG runs that ended silently, and overdue scenarios; then deliver.
+
+    None makes another wait: each is tried, and then the last error is raised.
+
+    Args:
+        state_of: returns Airflow's state of a DAG run, given the ids of the DAG and of the run; ``None`` if unknown.
 
     Raises:
         CatalogueError: no scenario can be read.
+        ItemError: of a scenario it cannot be found out whether it is overdue.
+        StoreError: a store cannot be read now.
         DeliveryError: something did not arrive.
     """
-    try:
-        _write_catalogue()
-        _write_overdue()
-    finally:
-        deliver()
+    with ExitStack() as last_in_first_out:
+        last_in_first_out.callback(deliver)
+        last_in_first_out.callback(_write_overdue)
+        last_in_first_out.callback(_write_ended, state_of)
+        last_in_first_out.callback(_write_catalogue)
+
+
+def _write_ended(state_of: StateOf) -> None:
+    """Report which late DAG runs ended without reporting their results, such as those that Airflow timed out."""
+    problems = storage().alerts().read().problems
+    found = [DagRunName.from_id(problem.id) for problem in problems if is_open_dag_run(problem)]
+    ended = {run: state for run in found if (state := state_of(run.dag_id, run.dag_run_id)) in ENDED}
+
+    def write(alerts: DagRunAlerts) -> None:
+        for run, state in ended.items():
+            alerts.alert_ended(run, is_success=state == SUCCESS, links=run_links(run.dag_id, run.dag_run_id))
+
+    if ended:
+        _write_to_dag_runs(write)
 
 
 def _write_overdue() -> None:
-    """Alert to scenarios that did not run when they were due, and report those that run again."""
+    """Alert to scenarios that did not run when they were due, and report those that run again.
+
+    Raises:
+        ItemError: of a scenario it cannot be found out; the others are reported.
+        StoreError: a store cannot be read now; nothing is reported.
+    """
     catalogue, store = read_catalogue(), storage().results()
     now = _now()
     since = storage().alerts().read().watched_since or now
-    found = {
-        name: overdue(scenario, catalogue, store, since=since, now=now)
-        for name, scenario in catalogue.scenarios.items()
-    }
+    found: dict[str, Overdue | None] = {}
+    with ExitStack() as unknown:
+        for name, scenario in catalogue.scenarios.items():
+            try:
+                found[name] = overdue(scenario, catalogue, store, since=since, now=now)
+            except ItemError as err:
+                unknown.callback(_raise, err)
 
-    def write(writer: AlertWriter) -> None:
-        writer.book.watched_since = writer.book.watched_since or since
-        for scenario, late in found.items():
-            _pipeline_alerts(writer, catalogue.operations).alert_overdue(scenario, late)
+        def write(writer: AlertWriter) -> None:
+            writer.book.watched_since = writer.book.watched_since or since
+            for scenario, late in found.items():
+                _pipeline_alerts(writer, catalogue.operations).alert_overdue(scenario, late)
 
-    _write(write)
+        _write(write)
+
+
+def _raise(err: ItemError) -> None:
+    raise err
 
 
 def _write_catalogue() -> None:
@@ -111,6 +155,16 @@ def _write_to_operators(alert: Callable[[PipelineAlerts], None]) -> None:
     _write(lambda writer: alert(_pipeline_alerts(writer, operations)))
 
 
+def _alert_to_dag_runs(alert: Callable[[DagRunAlerts], None]) -> None:
+    _write_to_dag_runs(alert)
+    deliver()
+
+
+def _write_to_dag_runs(alert: Callable[[DagRunAlerts], None]) -> None:
+    operations = read_operations()
+    _write(lambda writer: alert(_dag_run_alerts(writer, operations)))
+
+
 def _write(write: Callable[[AlertWriter], None]) -> None:
     def change(book: AlertBook) -> None:
         writer = AlertWriter(book=book, now=_now())
@@ -126,6 +180,10 @@ def _now() -> datetime:
 
 def _pipeline_alerts(writer: AlertWriter, operations: Operations) -> PipelineAlerts:
     return PipelineAlerts(writer=writer, channel=operations.ops_channel, words=SlackPipelineWords())
+
+
+def _dag_run_alerts(writer: AlertWriter, operations: Operations) -> DagRunAlerts:
+    return DagRunAlerts(writer=writer, channel=operations.ops_channel, words=SlackPipelineWords())
 
 
 def _policy(catalogue: Catalogue) -> Policy:

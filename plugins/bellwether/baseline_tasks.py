@@ -8,7 +8,7 @@ from typing import Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import task
 
-from bellwether.context import SHORT, airflow_errors, task_context
+from bellwether.context import SHORT, TRIES_AGAIN, airflow_errors, task_context
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +16,7 @@ ANSWER_WITHIN = timedelta(days=3)
 REVIEW_WITHIN = timedelta(days=14)
 
 
-@task(execution_timeout=SHORT)
+@task(execution_timeout=SHORT, **TRIES_AGAIN)
 def question() -> dict[str, Any]:
     """Find the run and return the question in Markdown, and the version of the baseline that it is about."""
     from bellwether.wiring import storage
@@ -44,7 +44,7 @@ def approval(*, subject: Any, body: Any, within: timedelta) -> ApprovalOperator:
     )
 
 
-@task(execution_timeout=SHORT)
+@task(execution_timeout=SHORT, **TRIES_AGAIN)
 def accept(over: int, answer: Mapping[str, Any]) -> None:
     """Promote the run in the name of the approver; refused if the baseline changed after the question."""
     params = _params()
@@ -52,7 +52,7 @@ def accept(over: int, answer: Mapping[str, Any]) -> None:
     _promote(params["run"], reason=reason, by=_approver(answer), force=True, over=over)
 
 
-@task(execution_timeout=SHORT)
+@task(execution_timeout=SHORT, **TRIES_AGAIN)
 def review() -> list[dict[str, Any]]:
     """Log baselines that are stale, due, drifting or outdated by a lasting improvement; return the proposed changes."""
     from bellwether.wiring import storage
@@ -68,7 +68,7 @@ def review() -> list[dict[str, Any]]:
     return proposals(findings)
 
 
-@task(execution_timeout=SHORT, map_index_template="{{ cell }}")
+@task(execution_timeout=SHORT, map_index_template="{{ cell }}", **TRIES_AGAIN)
 def apply(change: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
     """Apply a proposed change that was approved."""
     context = task_context()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TriggerRule, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from bellwether.context import SHORT, airflow_errors, task_context
+from bellwether.context import SHORT, TRIES_AGAIN, airflow_errors, task_context
 
 if TYPE_CHECKING:
     from include.perf.runs.dag_run import DagRunResults
@@ -43,7 +43,7 @@ def chosen(scenario: str) -> Mapping[str, Any]:
     return {"service": params["service"], "asked_by": requested_by(task_context()), **given}
 
 
-@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE, **TRIES_AGAIN)
 def summary() -> str:
     """Log and store the matrix of all verdicts; fail if a service regressed or has no verdict."""
     from include.perf.catalogue.reading import read_catalogue

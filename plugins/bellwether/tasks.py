@@ -9,10 +9,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.configuration import conf
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, task
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk import ExceptionRetryPolicy, TriggerRule, task
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from bellwether.context import SHORT, airflow_errors, task_context
+from bellwether.context import FAILS_AGAIN, SHORT, TRIES_AGAIN, airflow_errors, task_context
 from include.perf.catalogue.operations import LOAD_POOL
 from include.perf.catalogue.scenario.load_profile import MAX_DURATION_S
 from include.perf.load.reservations import MAX_WAIT_S
@@ -29,13 +29,7 @@ LOAD_QUEUE = os.environ.get("BELLWETHER_LOAD_QUEUE") or conf.get("operators", "d
 LONGEST_LOAD = timedelta(seconds=MAX_WAIT_S + 1.5 * MAX_DURATION_S)
 """Includes the wait until the load can start."""
 
-ONLY_AFTER_A_KILL = ExceptionRetryPolicy(
-    rules=[
-        RetryRule(
-            exception=[Exception, AirflowTaskTimeout], action=RetryAction.FAIL, reason="what failed would fail again"
-        )
-    ]
-)
+ONLY_AFTER_A_KILL = ExceptionRetryPolicy(rules=[FAILS_AGAIN])
 """A task that never ran or was killed raises nothing, and a terminating worker raises a BaseException, so no rule
 applies, and Airflow retries. `include.perf.pipeline.load_tries` decides what becomes of the first try of a load, and
 sends a load at most twice."""
@@ -60,7 +54,7 @@ def plan(scenario: str) -> list[str]:
         return NightStages(outside.stores).plan(request_from(task_context(), scenario=scenario))
 
 
-@task(execution_timeout=SHORT, map_index_template=LABEL)
+@task(execution_timeout=SHORT, map_index_template=LABEL, **TRIES_AGAIN)
 def stage_data(uri: str) -> str:
     """Check the market data and prepare the requests."""
     with airflow_errors():
@@ -68,7 +62,7 @@ def stage_data(uri: str) -> str:
     return uri
 
 
-@task(execution_timeout=SHORT, map_index_template=LABEL)
+@task(execution_timeout=SHORT, map_index_template=LABEL, **TRIES_AGAIN)
 def preflight(uri: str) -> str:
     """Check that load may start."""
     with airflow_errors():
@@ -107,7 +101,7 @@ def scrape(uri: str) -> str:
     return uri
 
 
-@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE, **TRIES_AGAIN)
 def plan_reruns(uris: list[str] | None) -> list[str]:
     """Plan two re-runs of each service that looks suspicious, within the scenario's limit and its deadline."""
     if not uris:
@@ -116,7 +110,7 @@ def plan_reruns(uris: list[str] | None) -> list[str]:
         return _night_stages(uris).plan_reruns(uris)
 
 
-@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE, **TRIES_AGAIN)
 def compare(uris: list[str] | None) -> list[str]:
     """Judge all services of the night together, including runs that failed early."""
     if not uris:
@@ -126,7 +120,7 @@ def compare(uris: list[str] | None) -> list[str]:
     return uris
 
 
-@task(execution_timeout=SHORT, map_index_template=LABEL)
+@task(execution_timeout=SHORT, map_index_template=LABEL, **TRIES_AGAIN)
 def report(uri: str) -> str:
     """Write the charts, the report and, last, the record."""
     with airflow_errors():
@@ -135,7 +129,7 @@ def report(uri: str) -> str:
     return uri
 
 
-@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE, **TRIES_AGAIN)
 def alert(uris: list[str] | None) -> None:
     """Notify people of what is new, worse or over, and of runs without a verdict; otherwise send nothing."""
     from bellwether import alerting
@@ -149,7 +143,7 @@ def alert(uris: list[str] | None) -> None:
             alerting.alert_failed(NOTHING_PLANNED, **where)
 
 
-@task(execution_timeout=SHORT, map_index_template=LABEL)
+@task(execution_timeout=SHORT, map_index_template=LABEL, **TRIES_AGAIN)
 def promote(uri: str) -> None:
     """Make the run part of its baseline, if that was requested and needs no approval."""
     from bellwether.wiring import storage
@@ -167,7 +161,7 @@ def promote(uri: str) -> None:
         promotion.promote(record, approval=approval, force=False, store=stores.results(), baselines=stores.baselines())
 
 
-@task(execution_timeout=SHORT, map_index_template=LABEL)
+@task(execution_timeout=SHORT, map_index_template=LABEL, **TRIES_AGAIN)
 def approval_wanted(uri: str) -> Mapping[str, str]:
     """Return the request for an approval: a run that is worse but was requested to become the baseline."""
     from include.perf.reporting.approval import needs_approval
@@ -183,7 +177,7 @@ def approval_wanted(uri: str) -> Mapping[str, str]:
     }
 
 
-@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE, **TRIES_AGAIN)
 def verdict(uris: list[str] | None) -> Mapping[str, str]:
     """Fail if any service regressed or has no verdict, so that a bad night is never green in the grid."""
     from bellwether.run_all_tasks import fail_if_bad, keep_summary

@@ -5,23 +5,35 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import TriggerRule, task
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowRuntimeError, AirflowSkipException
 
-from bellwether.context import SHORT, airflow_errors
+from bellwether.context import SHORT, TRIES_AGAIN, airflow_errors, task_context
 
 log = logging.getLogger(__name__)
 
 
 @task(execution_timeout=SHORT)
 def look() -> None:
-    """Alert to problems of the catalogue and to scenarios that should have run, and deliver pending messages."""
+    """Alert to problems of the catalogue, to DAG runs that ended silently and to scenarios that should have run.
+
+    Pending messages are delivered. A check that fails does not keep the others from being made.
+    """
     from bellwether import alerting
 
     with airflow_errors():
-        alerting.watch()
+        alerting.watch(_state_of)
 
 
-@task(execution_timeout=SHORT, trigger_rule=TriggerRule.NONE_FAILED)
+def _state_of(dag_id: str, dag_run_id: str) -> str | None:
+    """Return Airflow's state of a DAG run; ``None`` if it was deleted."""
+    try:
+        return str(task_context()["ti"].get_dagrun_state(dag_id, dag_run_id))
+    except AirflowRuntimeError as err:
+        log.warning("the state of run %s of %s is unknown: %s", dag_run_id, dag_id, err)
+        return None
+
+
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.NONE_FAILED, **TRIES_AGAIN)
 def write_rules() -> list[str]:
     """Write the alert rules to ``BELLWETHER_RULES`` if they changed, and report the changed limits."""
     from bellwether import alerting

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG, RetryAction, TriggerRule
-from airflow.sdk.exceptions import AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+from bellwether.context import StoreUnavailableError
 from bellwether.halting import WorkerEndsError
 from bellwether.links import SummaryLink
 from bellwether.run_all_tasks import CHILD_RUN_ID
@@ -76,18 +77,25 @@ def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
 
 
 @each_dag
-def test_only_reading_prometheus_and_tasks_that_were_killed_or_never_ran_are_retried(
-    dags: dict[str, DAG], name: str
-) -> None:
-    """Other failures would fail again, a time-out would take as long again."""
+def test_what_is_retried(dags: dict[str, DAG], name: str) -> None:
+    """Tasks that were killed or never ran, and what an outage of a store made fail, but for the plan and the load.
+
+    Other failures would fail again, and a time-out would take as long again.
+    """
     tasks = dags[name].tasks
     assert {(task.retries, task.retry_delay) for task in tasks} == {(3, timedelta(seconds=20))}
     always = {task.task_id for task in tasks if task.retry_policy is None}
     assert always == {"run_service.scrape", "rerun_service.scrape"}
-    (policy,) = {id(task.retry_policy): task.retry_policy for task in tasks if task.retry_policy}.values()
-    for error in (OSError("no space"), AirflowTaskTimeout("15 min")):
-        assert policy.evaluate(error, try_number=1, max_tries=3).action is RetryAction.FAIL
-    assert policy.evaluate(WorkerEndsError("SIGTERM"), try_number=1, max_tries=3).action is not RetryAction.FAIL
+    once = {"plan", "conclude.ask_for_approval", "run_service.run_load", "rerun_service.run_load"}
+    for task in tasks:
+        if (policy := task.retry_policy) is None:
+            continue
+        for error in (OSError("no space"), AirflowFailException("no plan"), AirflowTaskTimeout("15 min")):
+            assert policy.evaluate(error, try_number=1, max_tries=3).action is RetryAction.FAIL
+        killed = policy.evaluate(WorkerEndsError("SIGTERM"), try_number=1, max_tries=3)
+        assert killed.action is not RetryAction.FAIL
+        outage = policy.evaluate(StoreUnavailableError("stale file handle"), try_number=1, max_tries=3)
+        assert (outage.action is RetryAction.FAIL) == (task.task_id in once), task.task_id
 
 
 @pytest.mark.parametrize(
@@ -298,7 +306,7 @@ def test_run_all_runs_only_when_triggered(dags: dict[str, DAG]) -> None:
     assert (dag.schedule, dag.catchup, dag.max_active_runs) == (None, False, 1)
     assert dag.dagrun_timeout == timedelta(hours=48)
     assert {task.owner for task in dag.tasks} == {"platform-ops"}
-    assert {task.retries for task in dag.tasks} == {0}
+    assert {task.task_id for task in dag.tasks if task.retries} == {"summary"}
 
 
 @each_dag

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from include.perf.alerts.book import Delivery, DeliveryPart, Event, Links, Message, Problem
+from include.perf.runs.dag_run import DagRunResults, MissingRun
 from include.perf.runs.record import RunRecord
 
 
@@ -31,6 +32,9 @@ class PlainWords:
     def continues(self, records: Sequence[RunRecord], problem: Problem) -> Message:
         return message(f"continues {names(records)}, night {problem.nights}")
 
+    def joined(self, records: Sequence[RunRecord], problem: Problem) -> Message:
+        return message(f"joined {names(records)}")
+
     def worsened(self, records: Sequence[RunRecord], problem: Problem, *, mention: str | None) -> Message:
         return message(f"worsened {names(records)}{f' @{mention}' if mention else ''}")
 
@@ -49,11 +53,13 @@ class PlainWords:
     def summary(self, records: Sequence[RunRecord], links: Links) -> Message:
         return message(f"summary of {len(records)}")
 
-    def unmeasured(self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links) -> Message:
-        return message(f"unmeasured {names(records)} of {of}, missing {list(missing)}")
+    def unmeasured(
+        self, records: Sequence[RunRecord], *, of: int, missing: Sequence[MissingRun], links: Links
+    ) -> Message:
+        return message(f"unmeasured {names(records)} of {of}, missing {[run.service for run in missing]}")
 
     def unmeasured_continues(
-        self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links, problem: Problem
+        self, records: Sequence[RunRecord], *, of: int, missing: Sequence[MissingRun], links: Links, problem: Problem
     ) -> Message:
         return message(f"again unmeasured {names(records)} of {of}, night {problem.nights}")
 
@@ -74,6 +80,15 @@ class PlainWords:
 
     def late(self, scenario: str, run: str, late_since: datetime, links: Links) -> Message:
         return message(f"{scenario} is late since {late_since:%H:%M}")
+
+    def unreported(self, scenario: str, run: str, links: Links) -> Message:
+        return message(f"{scenario} failed silently")
+
+    def finished(self, results: DagRunResults | None) -> Message:
+        return message(f"finished, {len(results.records) if results else 'no'} records")
+
+    def finished_later(self, run: str) -> Message:
+        return message(f"finished with {run}")
 
     def overdue(self, scenario: str, last_run_at: datetime | None, due_at: datetime, links: Links) -> Message:
         return message(f"{scenario} was due {due_at:%a %H:%M}")

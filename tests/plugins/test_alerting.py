@@ -12,15 +12,20 @@ import pytest
 from bellwether import alerting, other_channels
 from bellwether.notifier import SlackBot, SlackWebhook
 
+from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.alerts import sending
 from include.perf.alerts.book import Delivery, DeliveryPart, DeliveryState, Event
-from include.perf.model.errors import CatalogueError, DeliveryError
+from include.perf.model.errors import CatalogueError, DeliveryError, ItemError, StoreError
 from include.perf.model.json_files import to_json
+from include.perf.model.patience import ONCE
 from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.stage_files import StageFiles
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
+from tests.fakes.failing import raising
 from tests.plugins.conftest import TOKEN, StandIn
 from tests.records import record_of
+from tests.stages import SPEC
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "charts"
 ANALYSIS = "analysis-engine-service"
@@ -58,6 +63,7 @@ class Nights:
             uris.append(uri)
         for service in unfinished:
             uris.append(store.create(service=service, scenario="market_open", run_id=f"202603{self.number:02}T0640-x"))
+            StageFiles(store, uris[-1]).spec.write(SPEC)
         return uris
 
 
@@ -383,3 +389,89 @@ def test_the_watch_delivers_once_and_writes_all_of_its_alerts(
     events = {entry.event for entry in Storage().alerts().read().outbox}
     assert events == {Event.CATALOGUE, Event.OPENED}
     assert bot.calls() == ["auth.test"] * 2
+
+
+def test_an_outage_of_the_store_is_no_news(bot: StandIn, nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is reported as missing, recovered or processed; the retry reports the night."""
+    alert(nights.night(record_of(Verdict.REGRESSION)))
+    before = bot.texts()
+    uris = nights.night(record_of(Verdict.PASS), replace(record_of(Verdict.REGRESSION), service="orders-service"))
+    with monkeypatch.context() as outage:
+        outage.setattr(FolderStore, "read", raising(StoreError("stale file handle")))
+        outage.setattr(alerting, "storage", lambda: Storage(patience=ONCE))
+        with pytest.raises(StoreError, match=r"^stale file handle$"):
+            alert(uris)
+    assert bot.texts() == before
+    alert(uris)
+    assert sum("orders-service is slower" in text for text in bot.texts()) == 1
+    assert any("Recovered" in text for text in bot.texts())
+
+
+def test_a_record_that_appears_later_is_alerted_once(bot: StandIn, nights: Nights) -> None:
+    """The report failed and was cleared; the task alert is cleared, too, and more than once."""
+    regressed = record_of(Verdict.REGRESSION)
+    (uri,) = nights.night(unfinished=(ANALYSIS,))
+    alert([uri])
+    StageFiles(Storage().results(), uri).record.write(replace(regressed, run_id=uri.rpartition("/")[2]))
+    for _ in range(3):
+        alert([uri])
+    assert threads(bot)["performance"] == [f":rotating_light: {FIRST_LINE}"]
+    first, *replies = threads(bot)["performance-ops"]
+    assert first.startswith(":white_check_mark: Judged again")
+    assert replies == ["→ :white_check_mark: all services can be judged again after 1 night"]
+
+
+def test_the_end_of_a_late_run_is_in_its_thread(bot: StandIn, nights: Nights) -> None:
+    """Late, then finished: one message, marked as over, and a callback that comes too late changes nothing."""
+    now = datetime.now(UTC)
+    alerting.alert_late(now, **WHERE)
+    alert(nights.night(record_of(Verdict.PASS)))
+    alerting.alert_late(now, **WHERE)
+    first, reply = threads(bot)["performance-ops"]
+    assert first.startswith(":white_check_mark: Over: market_open is late")
+    assert reply == "→ :white_check_mark: finished after all: 1 PASS"
+
+
+@pytest.mark.parametrize(
+    ("state", "replies"),
+    [
+        ("running", []),
+        (None, []),
+        ("failed", ["→ :construction: market_open failed before its results were reported"]),
+        ("success", ["→ :white_check_mark: finished after all"]),
+    ],
+)
+def test_a_late_run_that_ends_without_results(bot: StandIn, state: str | None, replies: list[str]) -> None:
+    """Airflow timed it out, for example; the hourly check asks Airflow, and reports the end once."""
+    alerting.alert_late(datetime.now(UTC), **WHERE)
+    asked = []
+
+    def state_of(dag_id: str, dag_run_id: str) -> str | None:
+        asked.append({"dag_id": dag_id, "dag_run_id": dag_run_id})
+        return state
+
+    alerting.watch(state_of)
+    alerting.watch(state_of)
+    assert asked[0] == WHERE
+    assert threads(bot)["performance-ops"][1:] == replies
+
+
+def test_a_scenario_that_cannot_be_checked_does_not_hide_the_others(
+    bot: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are reported, and the check fails."""
+    alerting.watch()
+    later = datetime.now(UTC) + timedelta(days=8)
+    monkeypatch.setattr(alerting, "_now", lambda: later)
+    real = alerting.overdue
+
+    def overdue(scenario: Any, *others: Any, **when: Any) -> Any:
+        if scenario.name == "market_open":
+            raise ItemError("cannot read market_open")
+        return real(scenario, *others, **when)
+
+    monkeypatch.setattr(alerting, "overdue", overdue)
+    with pytest.raises(ItemError, match=r"^cannot read market_open$"):
+        alerting.watch()
+    assert sum("overnight_processing did not run" in text for text in bot.texts()) == 1
+    assert not any("market_open" in text for text in bot.texts())

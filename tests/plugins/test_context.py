@@ -2,15 +2,17 @@
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
-from bellwether.context import airflow_errors
+from bellwether.context import StoreUnavailableError, airflow_errors
 
 from include.perf.model.errors import (
     BaselineError,
     BellwetherError,
     ConfigurationError,
     DeliveryError,
+    ItemError,
     LoadError,
     NoData,
+    NotFinished,
     PrometheusUnavailable,
     QueryRejected,
     RunSkipped,
@@ -30,7 +32,9 @@ from include.perf.model.errors import (
         (LoadError("the load generator left no record"), AirflowFailException),
         (QueryRejected("parse error"), AirflowFailException),
         (NoData("empty"), AirflowFailException),
-        (StoreError("disk full"), AirflowFailException),
+        (StoreError("stale file handle"), StoreUnavailableError),
+        (ItemError("the record is damaged"), AirflowFailException),
+        (NotFinished("the run has no record yet"), AirflowFailException),
         (DeliveryError("Slack did not take it"), AirflowFailException),
     ],
 )

@@ -21,7 +21,7 @@ from include.perf.adapters.files.rules_folder import RulesFolder
 from include.perf.adapters.files.sqlite_index import SqliteIndex
 from include.perf.adapters.s3.leases import Leases
 from include.perf.adapters.s3.shared_state import LatestLoads, LoadLeases
-from include.perf.alerts.book import Delivery, DeliveryPart
+from include.perf.alerts.book import Delivery, DeliveryPart, Problem
 from include.perf.alerts.delivery import OutboxSender
 from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.baselines.entry import Approval, Baseline
@@ -158,12 +158,19 @@ def alerts(root: Path) -> Any:
     """The delivered alerts, and those that are pending."""
     book = AlertFile(root / "alerts" / "alerts.json").read()
     return {
-        "problems": {problem.id: kept(problem) | {"worst": problem.worst} for problem in book.problems},
+        "problems": {problem.id: _problem(problem) for problem in book.problems},
         "silences": [kept(silence) for silence in book.silences],
         "outbox": _outbox(book.outbox),
         "told": book.processed_runs,
         "watched_since": book.watched_since,
     }
+
+
+def _problem(problem: Problem) -> Any:
+    """A problem, without what later versions keep of it."""
+    assert (problem.last_lead, problem.reported) == ("", ())
+    later = ("last_lead", "reported")
+    return {name: value for name, value in kept(problem).items() if name not in later} | {"worst": problem.worst}
 
 
 def delivered(root: Path) -> Any:

@@ -1,19 +1,36 @@
 """Write alerts into the book: open, update and close problems, and put messages into the outbox."""
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from include.perf.alerts.book import AlertBook, Chart, Event, Message, Problem, ProblemKind, Silence
 from include.perf.alerts.outbox import parts_of
-from include.perf.model.cell import CellName
+from include.perf.model.cell import CellName, RunAddress
+from include.perf.runs.dag_run import DagRunResults, MissingRun
+from include.perf.runs.record import RunRecord
 
 KEPT = timedelta(days=90)
 """How long closed problems and expired silences are kept."""
 
-RUNS_KEPT = 1000
+RUNS_KEPT = 5000
 """How many processed runs are remembered, so that a retried task alerts nobody twice."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What is new of a DAG run.
+
+    Attributes:
+        night: all of its results.
+        records: those that were not reported yet, by URI.
+        missing: the runs without a record that were not reported yet.
+    """
+
+    night: DagRunResults
+    records: Mapping[str, RunRecord]
+    missing: tuple[MissingRun, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,16 +102,28 @@ class AlertWriter:
             if problem.is_open and any(silence.covers(cell, name) for cell in problem.cells for name in problem.worst):
                 self.send(problem.channel, Event.ACKNOWLEDGED, acknowledged, problem_id=problem.id)
 
-    def mark_processed(self, run_ids: Iterable[str]) -> bool:
-        """Remember runs as processed; return whether any of them is new."""
-        new = [run_id for run_id in run_ids if run_id not in self.book.processed_runs]
-        self.book.processed_runs = [*self.book.processed_runs, *new][-RUNS_KEPT:]
-        return bool(new)
+    def take_news(self, night: DagRunResults) -> News:
+        """Return what of a DAG run was not reported yet, and remember it as reported.
+
+        Each record counts once, also one that could be read only later. A run is reported as missing at most once,
+        and never after its record.
+        """
+        processed, missed = set(self.book.processed_runs), set(self.book.missing_runs)
+        records = {uri: record for uri, record in night.records.items() if _run_id(uri) not in processed}
+        missing = tuple(run for run in night.missing if run.address.run_id not in processed | missed)
+        self.book.processed_runs = [*self.book.processed_runs, *map(_run_id, records)][-RUNS_KEPT:]
+        self.book.missing_runs = [*self.book.missing_runs, *(run.address.run_id for run in missing)][-RUNS_KEPT:]
+        return News(night=night, records=records, missing=missing)
 
     def forget(self) -> None:
-        """Remove problems and silences that ended more than `KEPT` ago."""
+        """Remove problems, silences and DAG runs that ended more than `KEPT` ago."""
         oldest = self.now - KEPT
         self.book.problems = [
             problem for problem in self.book.problems if problem.closed_at is None or problem.closed_at > oldest
         ]
         self.book.silences = [silence for silence in self.book.silences if silence.until > oldest]
+        self.book.ended_dag_runs = {name: at for name, at in self.book.ended_dag_runs.items() if at > oldest}
+
+
+def _run_id(uri: str) -> str:
+    return RunAddress.from_uri(uri).run_id

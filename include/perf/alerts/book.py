@@ -33,6 +33,7 @@ class ProblemKind(StrEnum):
     REGRESSION = "regression"
     UNMEASURED = "unmeasured"
     OVERDUE = "overdue"
+    DAG_RUN = "dag run"
 
 
 class Event(StrEnum):
@@ -80,7 +81,7 @@ class Problem:
     """A problem: one message, with later news in its thread.
 
     Attributes:
-        id: id of the run that showed the problem first.
+        id: id of the run that showed the problem first; for ``DAG_RUN`` the id of the DAG run.
         title: first line of its message; repeated when the message is marked as resolved.
         worst: by metric, the largest change that was reported, as a ratio without sign; infinite from a baseline of
             zero.
@@ -89,6 +90,8 @@ class Problem:
         nights: number of nights with this problem.
         posted: place of its message; ``None`` until it is delivered, and for a messenger without threads.
         closed_at: when the problem ended.
+        last_lead: id of the lead run of the latest night that showed the problem; empty in books of earlier versions.
+        reported: what was reported of a DAG run, so that nothing is reported twice.
     """
 
     id: str
@@ -105,6 +108,8 @@ class Problem:
     nights: Count = 1
     posted: Posted | None = None
     closed_at: Moment | None = None
+    last_lead: str = ""
+    reported: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -278,7 +283,9 @@ class AlertBook:
 
     Attributes:
         outbox: in the order of delivery.
-        processed_runs: ids of the runs that were processed, oldest first; stored under its former name.
+        processed_runs: ids of the runs whose records were processed, oldest first; stored under its former name.
+        missing_runs: ids of the runs that were reported to have no record, oldest first.
+        ended_dag_runs: by id, when the end of a DAG run was reported.
         watched_since: when the check for overdue scenarios ran first.
         catalogue_reported: a digest of the problems of the catalogue that were reported last; empty for none.
         unreadable: entries that cannot be used.
@@ -289,6 +296,8 @@ class AlertBook:
     silences: list[Silence] = field(default_factory=list)
     outbox: list[Delivery] = field(default_factory=list)
     processed_runs: Annotated[list[str], Field(alias="told")] = field(default_factory=list)
+    missing_runs: list[str] = field(default_factory=list)
+    ended_dag_runs: dict[str, Moment] = field(default_factory=dict)
     watched_since: Moment | None = None
     catalogue_reported: str = ""
     unreadable: list[UnreadableEntry] = field(default_factory=list)

@@ -1,48 +1,44 @@
 """Alerts about the pipeline itself, in a channel of their own, so that none is mistaken for a regression.
 
-They cover runs that could not be judged, failed and late DAG runs, overdue scenarios, and changed limits of alert
-rules.
+They cover runs that could not be judged, overdue scenarios, and changed limits of alert rules. Failed and late DAG runs
+are in `include.perf.alerts.dag_run_alerts`.
 """
 
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Protocol
 
-from include.perf.alerts.alert_writer import AlertWriter
+from include.perf.alerts.alert_writer import AlertWriter, News
 from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind
 from include.perf.model.cell import CellName
-from include.perf.runs.dag_run import DagRunResults, Overdue
+from include.perf.runs.dag_run import DagRunName, MissingRun, Overdue
 from include.perf.runs.record import RunRecord, Severity
 
 
 class PipelineWords(Protocol):
     """Writes the messages about the pipeline."""
 
-    def unmeasured(self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links) -> Message:
+    def unmeasured(
+        self, records: Sequence[RunRecord], *, of: int, missing: Sequence[MissingRun], links: Links
+    ) -> Message:
         """Return the message about runs that could not be judged.
 
         Args:
             records: runs without a usable measurement.
             of: number of all runs.
-            missing: services whose run left no record.
+            missing: runs without a record, or with one that cannot be read.
         """
 
     def unmeasured_continues(
-        self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links, problem: Problem
+        self, records: Sequence[RunRecord], *, of: int, missing: Sequence[MissingRun], links: Links, problem: Problem
     ) -> Message:
         """Return the reply for another night with runs that could not be judged."""
 
     def measured_again(self, problem: Problem) -> Message:
         """Return the reply for a night in which all runs could be judged."""
-
-    def failed(self, scenario: str, reason: str, links: Links) -> Message:
-        """Return the message about a DAG run without any result."""
-
-    def late(self, scenario: str, run: str, late_since: datetime, links: Links) -> Message:
-        """Return the message about a DAG run that missed its deadline."""
 
     def overdue(self, scenario: str, last_run_at: datetime | None, due_at: datetime, links: Links) -> Message:
         """Return the message about a scenario that did not run when it was due."""
@@ -75,31 +71,32 @@ class PipelineAlerts:
     channel: str
     words: PipelineWords
 
-    def alert(self, night: DagRunResults, *, links: Links) -> None:
+    def alert(self, news: News, *, links: Links) -> None:
         """Alert to runs of a night that could not be judged, and report when all can be judged again."""
-        records = [record for record in night.records.values() if not record.verdict.is_measured]
+        records, missing = _unmeasured(news.records), news.missing
+        night, cells = news.night, [*map(_cell_of, records), *(run.address.cell for run in missing)]
         known = self.writer.open_problem(ProblemKind.UNMEASURED, night.cells, self.channel)
-        if not records and not night.missing:
-            if known is not None and set(known.cells) <= set(night.cells):
+        if not cells:
+            is_judged = bool(news.records) and not night.missing and not _unmeasured(night.records)
+            if known is not None and is_judged and set(known.cells) <= set(night.cells):
                 self._close(known, self.words.measured_again(known))
             return
-        missing = [cell.service for cell in night.missing_cells]
         if known is None:
             message = self.words.unmeasured(records, of=night.size, missing=missing, links=links)
-            cells = [CellName(record.service, record.scenario) for record in records] + night.missing_cells
-            self._open(ProblemKind.UNMEASURED, tuple(cells), message)
+            self._open_unmeasured(tuple(cells), message, dag_run=night.name)
             return
         seen = self.writer.seen_again(known)
         message = self.words.unmeasured_continues(records, of=night.size, missing=missing, links=links, problem=seen)
         self.writer.put(seen, Event.CONTINUES, message)
 
-    def alert_failed(self, scenario: str, reason: str, *, links: Links) -> None:
-        """Alert to a DAG run without any result."""
-        self.writer.send(self.channel, Event.FAILED, self.words.failed(scenario, reason, links))
-
-    def alert_late(self, scenario: str, run: str, *, late_since: datetime, links: Links) -> None:
-        """Alert to a DAG run that missed its deadline."""
-        self.writer.send(self.channel, Event.LATE, self.words.late(scenario, run, late_since, links))
+    def _open_unmeasured(self, cells: tuple[CellName, ...], message: Message, *, dag_run: DagRunName) -> None:
+        """Open a problem; in the thread of the DAG run if that was reported as late or failed before."""
+        known = self.writer.book.problem(dag_run.id)
+        if known is None or not known.is_open:
+            self._open(ProblemKind.UNMEASURED, cells, message)
+            return
+        problem = replace(known, kind=ProblemKind.UNMEASURED, cells=cells, title=message.text)
+        self.writer.put(problem, Event.WORSENED, message)
 
     def report_limits(self, changes: Sequence[str]) -> None:
         """Report changed limits of the alert rules, given one line per cell."""
@@ -152,3 +149,11 @@ class PipelineAlerts:
 
     def _close(self, problem: Problem, message: Message) -> None:
         self.writer.close(problem, Event.RECOVERED, message, mark=self.words.mark)
+
+
+def _unmeasured(records: Mapping[str, RunRecord]) -> list[RunRecord]:
+    return [record for record in records.values() if not record.verdict.is_measured]
+
+
+def _cell_of(record: RunRecord) -> CellName:
+    return CellName(record.service, record.scenario)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from include.perf.alerts.alert_writer import AlertWriter
+from include.perf.alerts.alert_writer import AlertWriter, News
 from include.perf.alerts.book import Chart, Event, Links, Message, Problem, ProblemKind
 from include.perf.model.cell import CellName
 from include.perf.runs.dag_run import DagRunResults
@@ -37,6 +37,9 @@ class ServiceWords(Protocol):
 
     def continues(self, records: Sequence[RunRecord], problem: Problem) -> Message:
         """Return the reply for a night in which the problem continues."""
+
+    def joined(self, records: Sequence[RunRecord], problem: Problem) -> Message:
+        """Return the reply for runs of the same night and cause whose records could be read only later."""
 
     def worsened(self, records: Sequence[RunRecord], problem: Problem, *, mention: str | None) -> Message:
         """Return the reply, also shown in the channel, for a problem that got worse."""
@@ -83,16 +86,17 @@ class ServiceAlerts:
     words: ServiceWords
     links_of: Callable[[RunRecord], Links]
 
-    def alert(self, night: DagRunResults) -> None:
-        """Open, update and close problems by the results of a night."""
+    def alert(self, news: News) -> None:
+        """Open, update and close problems by what is new of a night."""
         silenced = 0
-        for group in _groups(night.records):
-            loud = {uri: kept for uri, record in group.items() if (kept := self._without_silenced(record)).regressions}
-            silenced += len(group) - len(loud)
+        for group in _groups(news.night.records):
+            new = {uri: record for uri, record in group.records.items() if uri in news.records}
+            loud = {uri: kept for uri, record in new.items() if (kept := self._without_silenced(record)).regressions}
+            silenced += len(new) - len(loud)
             if loud:
-                self._alert_problem(loud)
-        self._close_problems(night)
-        self._send_digest(night, silenced=silenced)
+                self._alert_problem(loud, lead=group.lead)
+        self._close_problems(news)
+        self._send_digest(news, silenced=silenced)
 
     def _without_silenced(self, record: RunRecord) -> RunRecord:
         """Return a record without its silenced regressions."""
@@ -105,51 +109,67 @@ class ServiceAlerts:
         kept = tuple(deviation for deviation in record.deviations if not is_silenced(deviation))
         return replace(record, deviations=kept)
 
-    def _alert_problem(self, group: Mapping[str, RunRecord]) -> None:
-        """Open a problem, or update the open one of these cells."""
+    def _alert_problem(self, group: Mapping[str, RunRecord], *, lead: str) -> None:
+        """Open a problem, or update the open one of this cause or of these cells.
+
+        Args:
+            lead: id of the lead run, whose record may be missing, or may have been reported earlier.
+        """
         records = list(group.values())
-        uri, lead = next(iter(group.items()))
-        found = self._found(records)
+        uri, first = next(iter(group.items()))
+        found = self._found(records, lead=lead)
         mention = self.policy.mention if found.severity is Severity.CRITICAL else None
         charts = tuple(Chart(uri, name) for name in ATTACHED_CHARTS)
-        known = self.writer.open_problem(ProblemKind.REGRESSION, found.cells, found.channel)
+        shared = self._problem_of(lead, found.channel)
+        known = shared or self.writer.open_problem(ProblemKind.REGRESSION, found.cells, found.channel)
         if known is None:
-            message = self.words.opened(records, links=self.links_of(lead), mention=mention)
+            message = self.words.opened(records, links=self.links_of(first), mention=mention)
             self.writer.put(replace(found, title=message.text), Event.OPENED, message, charts=charts)
             return
-        seen = self.writer.seen_again(known)
+        seen = shared or self.writer.seen_again(known)
         merged = _merged(seen, found)
-        if _is_worse(seen, lead.regressions, found.severity):
+        if _is_worse(seen, first.regressions, found.severity):
             message = self.words.worsened(records, seen, mention=mention)
             self.writer.put(merged, Event.WORSENED, message, charts=charts)
         else:
-            self.writer.put(merged, Event.CONTINUES, self.words.continues(records, seen))
+            words = self.words.joined if shared else self.words.continues
+            self.writer.put(merged, Event.CONTINUES, words(records, seen))
 
-    def _found(self, records: Sequence[RunRecord]) -> Problem:
+    def _problem_of(self, lead: str, channel: str) -> Problem | None:
+        """Return the open problem that other runs of the same night and cause were reported in."""
+        of_channel = (problem for problem in self.writer.book.problems if problem.channel == channel)
+        return next((problem for problem in of_channel if problem.is_open and problem.last_lead == lead), None)
+
+    def _found(self, records: Sequence[RunRecord], *, lead: str) -> Problem:
         """Return the problem that a group of runs shows, as if it were new."""
-        lead = records[0]
+        first = records[0]
         return Problem(
-            id=lead.run_id,
+            id=first.run_id,
             kind=ProblemKind.REGRESSION,
-            channel=self.policy.channel_of(lead.service),
+            channel=self.policy.channel_of(first.service),
             cells=tuple(map(_cell_of, records)),
             title="",
             opened_at=self.writer.now,
             last_seen_at=self.writer.now,
-            severity=_most_severe(deviation.severity for deviation in lead.regressions),
-            worst={deviation.metric: _size(deviation) for deviation in lead.regressions},
-            levels={deviation.metric: deviation.baseline for deviation in lead.regressions},
-            values={deviation.metric: deviation.value for deviation in lead.regressions},
+            severity=_most_severe(deviation.severity for deviation in first.regressions),
+            worst={deviation.metric: _size(deviation) for deviation in first.regressions},
+            levels={deviation.metric: deviation.baseline for deviation in first.regressions},
+            values={deviation.metric: deviation.value for deviation in first.regressions},
+            last_lead=lead,
         )
 
-    def _close_problems(self, night: DagRunResults) -> None:
-        """Take healthy cells out of their problems; close a problem without cells."""
-        healthy = {_cell_of(record): record for record in night.records.values() if _is_healthy(record)}
+    def _close_problems(self, news: News) -> None:
+        """Take healthy cells out of their problems; close a problem without cells.
+
+        A healthy run from before the latest run that showed the problem is no recovery.
+        """
+        healthy = {_cell_of(record): record for record in news.records.values() if _is_healthy(record)}
         problems = [problem for problem in self.writer.book.problems if problem.is_open]
         for problem in problems:
             if problem.kind is not ProblemKind.REGRESSION:
                 continue
-            left = tuple(cell for cell in problem.cells if cell not in healthy)
+            recovered = [cell for cell in problem.cells if cell in healthy and _is_later(healthy[cell], problem)]
+            left = tuple(cell for cell in problem.cells if cell not in recovered)
             if left == problem.cells:
                 continue
             if left:
@@ -166,28 +186,45 @@ class ServiceAlerts:
             event, message = Event.RECOVERED, self.words.recovered(problem, records)
         self.writer.close(problem, event, message, mark=self.words.mark)
 
-    def _send_digest(self, night: DagRunResults, *, silenced: int) -> None:
+    def _send_digest(self, news: News, *, silenced: int) -> None:
         channel = self.policy.digest_channel
-        records = list(night.records.values())
+        records = list(news.records.values())
         if channel is None or not records:
             return
         noteworthy = [record for record in records if record.verdict is Verdict.IMPROVEMENT or _is_suspicious(record)]
         if noteworthy or silenced:
             message = self.words.digest(noteworthy, silenced=silenced, links=self.links_of(records[0]))
             self.writer.send(channel, Event.DIGEST, message)
-        elif self.policy.is_summary_wanted and all(record.verdict in HEALTHY for record in records):
-            self.writer.send(channel, Event.SUMMARY, self.words.summary(records, self.links_of(records[0])))
+        elif self.policy.is_summary_wanted and _is_quiet(news.night):
+            everything = list(news.night.records.values())
+            self.writer.send(channel, Event.SUMMARY, self.words.summary(everything, self.links_of(records[0])))
 
 
-def _groups(records: Mapping[str, RunRecord]) -> list[dict[str, RunRecord]]:
-    """Return the runs that regressed by URI, grouped by cause, the lead run of each group first."""
-    worse = {
-        uri: record for uri, record in records.items() if record.verdict is Verdict.REGRESSION and record.regressions
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Runs of a night that regressed by one cause.
+
+    Attributes:
+        lead: id of the lead run, whose record may be missing.
+        records: by URI, that of the lead run first.
+    """
+
+    lead: str
+    records: Mapping[str, RunRecord]
+
+
+def _groups(records: Mapping[str, RunRecord]) -> list[_Group]:
+    """Return the runs that regressed, grouped by cause.
+
+    Where the lead run has no record, or one that shows no regression, the first of the others takes its place.
+    """
+    groups: dict[str, dict[str, RunRecord]] = {}
+    for uri, record in records.items():
+        if record.verdict is Verdict.REGRESSION and record.regressions:
+            groups.setdefault(record.reported_by or record.run_id, {})[uri] = record
     return [
-        {uri: lead} | {other: record for other, record in worse.items() if record.reported_by == lead.run_id}
-        for uri, lead in worse.items()
-        if lead.reported_by is None
+        _Group(lead=lead, records=dict(sorted(group.items(), key=lambda item: item[1].run_id != lead)))
+        for lead, group in groups.items()
     ]
 
 
@@ -201,11 +238,27 @@ def _merged(known: Problem, found: Problem) -> Problem:
         worst={**found.worst, **sizes},
         levels={**found.levels, **known.levels},
         values={**found.values, **known.values},
+        last_lead=max(known.last_lead, found.last_lead, key=_planned),
     )
 
 
 def _cell_of(record: RunRecord) -> CellName:
     return CellName(record.service, record.scenario)
+
+
+def _planned(run_id: str) -> str:
+    """Return when a run was planned, as its id has it; ids sort by time, and the runs of a night share it."""
+    return run_id.partition("-")[0]
+
+
+def _is_later(record: RunRecord, problem: Problem) -> bool:
+    """Whether a run is of the latest night that showed a problem, or later."""
+    return _planned(record.run_id) >= _planned(problem.last_lead)
+
+
+def _is_quiet(night: DagRunResults) -> bool:
+    """Whether every service was measured and is healthy."""
+    return not night.missing and all(record.verdict in HEALTHY for record in night.records.values())
 
 
 def _most_severe(severities: Iterable[Severity]) -> Severity:

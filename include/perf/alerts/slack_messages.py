@@ -105,6 +105,15 @@ class SlackWords:
         more = f"; {len(others)} more affected" if others else ""
         return reply(f"still there, night {problem.nights}: {where}{what}{more}")
 
+    def joined(self, records: Sequence[RunRecord], problem: Problem) -> Message:
+        """Return the reply for runs of the same night and cause: ``also affected: orders-service p95 +45 %``."""
+        named = [
+            " ".join([fit([plain(record.service)], 40), *(_brief(worst, "") for worst in worse_of(record)[:1])])
+            for record in records[:MAX_METRICS]
+        ]
+        more = f"; {len(records) - len(named)} more" if len(records) > len(named) else ""
+        return reply(f"also affected in this night, reported now: {', '.join(named)}{more}")
+
     def recovered(self, problem: Problem, records: Sequence[RunRecord]) -> Message:
         """Return the reply for a problem that is over: how long it lasted, and the values now."""
         names = [name for name in METRICS if name in problem.worst] or ["latency_p95"]

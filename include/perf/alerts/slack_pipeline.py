@@ -1,11 +1,13 @@
 """Slack's messages about the pipeline itself, worded so that none reads like a regression."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
 from include.perf.alerts.book import Delivery, Event, Links, Message, Problem, ProblemKind, UnreadableEntry
 from include.perf.alerts.slack_blocks import NO_LINKS, RESOLVED, escape, fit, notice, plain, reply, resolved
 from include.perf.model.text import counted, span, utc_time
+from include.perf.runs.dag_run import Absence, DagRunResults, MissingRun
 from include.perf.runs.record import RunRecord
 
 PIPELINE = ":construction:"
@@ -18,9 +20,11 @@ MAX_CHANGES = 8
 
 
 class SlackPipelineWords:
-    """Writes Slack's messages for `include.perf.alerts.pipeline_alerts.PipelineWords`."""
+    """Writes Slack's messages for `include.perf.alerts.pipeline_alerts.PipelineWords`, and for `DagRunWords`."""
 
-    def unmeasured(self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links) -> Message:
+    def unmeasured(
+        self, records: Sequence[RunRecord], *, of: int, missing: Sequence[MissingRun], links: Links
+    ) -> Message:
         """Return the message about runs that could not be judged, with one line and reason each."""
         where = f"{_name(records[0].scenario)}: " if records else ""
         share = _share(records, of=of, missing=missing)
@@ -28,7 +32,7 @@ class SlackPipelineWords:
         return notice(line, _unmeasured_lines(records, missing), links, icon=PIPELINE)
 
     def unmeasured_continues(
-        self, records: Sequence[RunRecord], *, of: int, missing: Sequence[str], links: Links, problem: Problem
+        self, records: Sequence[RunRecord], *, of: int, missing: Sequence[MissingRun], links: Links, problem: Problem
     ) -> Message:
         """Return the reply for another such night; ``problem.nights`` includes tonight."""
         line = f"still not judged, night {problem.nights}: {_share(records, of=of, missing=missing)}"
@@ -43,11 +47,26 @@ class SlackPipelineWords:
         line = f"{_name(scenario)} failed: nothing was measured, so nothing is known about the services"
         return notice(line, [f"Reason: {escape(reason, 1500)}"], links, icon=PIPELINE)
 
+    def unreported(self, scenario: str, run: str, links: Links) -> Message:
+        """Return the message about a late DAG run that failed before its results were reported."""
+        line = f"{_name(scenario)} failed before its results were reported"
+        lines = [f"Run `{escape(run, 300)}` ended. To report what it measured, clear its task `alert`."]
+        return notice(line, lines, links, icon=PIPELINE)
+
     def late(self, scenario: str, run: str, late_since: datetime, links: Links) -> Message:
         """Return the message about a DAG run that missed its deadline."""
         line = f"{_name(scenario)} is late: it should have finished by {utc_time(late_since)}"
         lines = [f"Run `{escape(run, 300)}` is still running. There are no results about the services yet."]
         return notice(line, lines, links, icon=":hourglass:")
+
+    def finished(self, results: DagRunResults | None) -> Message:
+        """Return the reply for a DAG run that finished after all: ``finished after all: 5 PASS, 1 REGRESSION``."""
+        counts = _counts(results) if results else ""
+        return reply(f"finished after all{f': {counts}' if counts else ''}", icon=RESOLVED)
+
+    def finished_later(self, run: str) -> Message:
+        """Return the reply for a DAG run that did not finish, once a later one of its scenario has."""
+        return reply(f"a later run of this scenario has results: {plain(run)[:300]}", icon=RESOLVED)
 
     def overdue(self, scenario: str, last_run_at: datetime | None, due_at: datetime, links: Links) -> Message:
         """Return the message about a scenario that did not run when it was due."""
@@ -99,6 +118,8 @@ class SlackPipelineWords:
         """Return the replacement for the first message of a closed problem."""
         if problem.kind is ProblemKind.OVERDUE:
             return resolved("Runs again", problem.title)
+        if problem.kind is ProblemKind.DAG_RUN:
+            return resolved("Over", problem.title)
         return resolved(f"Judged again after {counted(problem.nights, 'night')}", problem.title)
 
 
@@ -108,12 +129,23 @@ def _undelivered(entry: Delivery) -> str:
     return f"• `{escape(entry.id, 60)}` {what}: {escape(entry.reason, 500)}"
 
 
-def _share(records: Sequence[RunRecord], *, of: int, missing: Sequence[str]) -> str:
+def _counts(results: DagRunResults) -> str:
+    verdicts = Counter(record.verdict.value for record in results.records.values())
+    counts = [f"{number} {verdict}" for verdict, number in sorted(verdicts.items())]
+    return ", ".join([*counts, f"{len(results.missing)} without a record"] if results.missing else counts)
+
+
+def _share(records: Sequence[RunRecord], *, of: int, missing: Sequence[MissingRun]) -> str:
     return f"{len(records) + len(missing)} of {counted(of, 'service')}"
 
 
-def _unmeasured_lines(records: Sequence[RunRecord], missing: Sequence[str]) -> list[str]:
-    return [*map(_reason, records), *(f"• *{escape(name, 80)}* left no record" for name in missing)]
+def _unmeasured_lines(records: Sequence[RunRecord], missing: Sequence[MissingRun]) -> list[str]:
+    return [*map(_reason, records), *map(_missing_line, missing)]
+
+
+def _missing_line(run: MissingRun) -> str:
+    what = "left a record that cannot be read" if run.absence is Absence.UNREADABLE else "left no record"
+    return f"• *{escape(run.service, 80)}* {what}"
 
 
 def _reason(record: RunRecord) -> str:

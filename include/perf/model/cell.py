@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote, unquote
 
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -31,11 +31,11 @@ class RunAddress:
         """Return the address of the run with this URI.
 
         Raises:
-            StoreError: the URI does not end with a service, a scenario and a run id.
+            ItemError: the URI does not end with a service, a scenario and a run id.
         """
         parts = uri.rstrip("/").split("/")[-3:]
         if len(parts) != 3 or not all(parts):
-            raise StoreError(f"{uri} is not the address of a run: it must end with <service>/<scenario>/<run id>")
+            raise ItemError(f"{uri} is not the address of a run: it must end with <service>/<scenario>/<run id>")
         service, scenario, run_id = (unquote(part) for part in parts)
         return cls(service=service, scenario=scenario, run_id=run_id)
 

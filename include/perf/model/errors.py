@@ -20,8 +20,10 @@ Every message names the problem, the value, the rule and the remedy::
     │   ├── QueryRejected           the query is wrong: a retry cannot help
     │   ├── PartialAnswer           Prometheus warned that the result is incomplete
     │   └── NoData                  the result is empty, NaN, or not exactly one series
-    ├── StoreError             the results store cannot be read or written
+    ├── StoreError             a store cannot be read or written now: a retry may help
     │   └── ItemError              one item of it cannot be used; the others can
+    │       └── NoRecord           the run has no record, and there is no such run
+    │           └── NotFinished    the run has no record yet
     └── DeliveryError          a message could not be delivered now; the verdict does not change
         ├── DeliveryUnknown    it was sent, but whether it arrived is unknown
         ├── DeliveryRefused    this message was refused; only a change of it or of its channel helps
@@ -127,11 +129,19 @@ class NoData(PrometheusError):
 
 
 class StoreError(BellwetherError):
-    """The results store cannot be read or written."""
+    """A store cannot be read or written now, so nothing is known of what it holds; a retry may help."""
 
 
 class ItemError(StoreError):
     """One item of a store cannot be used: it is unreadable, no regular file, too large, or damaged; the others can."""
+
+
+class NoRecord(ItemError):
+    """There is no such run, neither finished nor planned."""
+
+
+class NotFinished(NoRecord):
+    """The run was planned and has no record yet, or ended without one."""
 
 
 class DeliveryError(BellwetherError):

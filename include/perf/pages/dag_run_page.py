@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from include.perf.model.cell import CellName
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError
 from include.perf.pages.addresses import Addresses
 from include.perf.reporting.document import Document
 from include.perf.reporting.summary import dag_run_document
@@ -39,7 +39,7 @@ def unfinished(store: ResultsStore, cells: Iterable[CellName], *, dag_run_id: st
     """Yield the URIs of the runs that a DAG run has planned and that have no record yet."""
     for cell in cells:
         for uri in islice(latest_or_none(store, cell), CHECKED_RUNS):
-            with suppress(StoreError):  # the run is finished, or its plan is missing
+            with suppress(ItemError):  # the run is finished, or its plan is missing or damaged
                 spec = StageFiles(store, uri).read_spec()
                 if spec.dag_run_id == dag_run_id and spec.rerun_of is None:
                     yield uri

@@ -48,8 +48,8 @@ class Finishing:
 
     stores: Stores
 
-    def finish(self, files: StageFiles) -> None:
-        """Write charts, reports and the record of a compared run; the record even if charts or reports fail."""
+    def finish(self, files: StageFiles) -> RunRecord:
+        """Write charts, reports and the record of a compared run, and return it; written even if the others fail."""
         record = files.read_draft()
         try:
             self._write_reports(files.uri, record, self._drawn(files.uri, record))
@@ -58,6 +58,7 @@ class Finishing:
         for name in (FEED_FILE, PLAN_FILE, GENERATOR_FILE):
             self.stores.results.remove(files.uri, name)
         files.remove_stages()
+        return record
 
     def _drawn(self, uri: str, record: RunRecord) -> Mapping[str, str]:
         """Draw the charts and return their paths."""

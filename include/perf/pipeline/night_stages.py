@@ -83,17 +83,18 @@ class NightStages:
         """Write the charts, the report and, last, the record of a run and of its re-runs.
 
         A failure for one of them does not keep the others from their records. A run that was left out of the
-        comparison gets no record.
+        comparison gets no record. After an attempt that failed halfway only the rest is done.
         """
         from include.perf.pipeline.finishing import Finishing
 
         finishing = Finishing(self.stores)
         own = self._files(uri)
         reruns = [self._files(rerun) for rerun in (own.reruns.read() or Reruns()).uris]
+        records: list[RunRecord] = []
         with ExitStack() as last_in_first_out:
-            for files in (own, *(files for files in reruns if files.is_compared and not files.is_finished)):
-                last_in_first_out.callback(finishing.finish, files)
-        return own.read_record()
+            for files in (own, *(files for files in reruns if files.is_compared)):
+                last_in_first_out.callback(lambda files: records.append(finishing.finish(files)), files)
+        return records[-1]
 
     def _create(self, spec: RunSpec) -> str:
         """Create the folder of a run and return its URI."""

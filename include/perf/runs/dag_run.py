@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Self
 
 from include.perf.model.cell import CellName, RunAddress
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError, NoRecord, NotFinished, StoreError
 from include.perf.runs.phrases import headline
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.results_store import ResultsStore
@@ -17,16 +19,26 @@ COMMAND_LINE = "command_line"
 UNJUDGED = (Verdict.INVALID, Verdict.NOT_COMPARABLE)
 
 
+class Absence(StrEnum):
+    """Why there is no record of a planned run. That a store cannot be read now is none of these, but an error."""
+
+    NOT_FINISHED = "not finished"
+    UNREADABLE = "unreadable"
+    REMOVED = "removed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingRun:
     """A run that was planned and has no record.
 
     Attributes:
         reason: why, as far as it is known.
+        absence: whether the run has no record, or one that cannot be read.
     """
 
     address: RunAddress
     reason: str
+    absence: Absence = Absence.NOT_FINISHED
 
     @property
     def service(self) -> str:
@@ -37,6 +49,25 @@ class MissingRun:
     def scenario(self) -> str:
         """The scenario of the run."""
         return self.address.scenario
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagRunName:
+    """The name of a DAG run; the id of a DAG run is unique only within its DAG."""
+
+    dag_id: str
+    dag_run_id: str
+
+    @property
+    def id(self) -> str:
+        """One text for both."""
+        return f"{self.dag_id}/{self.dag_run_id}"
+
+    @classmethod
+    def from_id(cls, text: str) -> Self:
+        """Return the name with this `id`."""
+        dag_id, _, dag_run_id = text.partition("/")  # Airflow allows no slash in the id of a DAG
+        return cls(dag_id=dag_id, dag_run_id=dag_run_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +83,11 @@ class DagRunResults:
     dag_run_id: str
     records: Mapping[str, RunRecord]
     missing: tuple[MissingRun, ...] = ()
+
+    @property
+    def name(self) -> DagRunName:
+        """The name of the DAG run."""
+        return DagRunName(dag_id=self.dag_id, dag_run_id=self.dag_run_id)
 
     @property
     def size(self) -> int:
@@ -78,7 +114,7 @@ class DagRunResults:
         """A sentence for each run that regressed, could not be judged, or has no record."""
         return (
             *(headline(run) for run in self.records.values() if run.verdict in (Verdict.REGRESSION, *UNJUDGED)),
-            *(f"{run.service} · {run.scenario} has no record: {run.reason}" for run in self.missing),
+            *map(_sentence, self.missing),
         )
 
     def _addresses(self) -> list[RunAddress]:
@@ -86,24 +122,46 @@ class DagRunResults:
 
 
 def results_of(store: ResultsStore, uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> DagRunResults:
-    """Read the records of a DAG run's runs; a run whose record cannot be read is missing."""
+    """Read the records of a DAG run's planned runs.
+
+    Raises:
+        StoreError: the store cannot be read, or has none of the runs; nothing is known of them.
+    """
     records: dict[str, RunRecord] = {}
     missing: list[MissingRun] = []
     for uri in uris:
-        files = StageFiles(store, uri)
         try:
-            records[uri] = files.read_record()
-        except StoreError as err:
-            missing.append(MissingRun(address=RunAddress.from_uri(uri), reason=_reason(files, err)))
+            records[uri] = StageFiles(store, uri).read_record()
+        except ItemError as err:
+            missing.append(_missing_run(StageFiles(store, uri), err))
+    if uris and all(run.absence is Absence.REMOVED for run in missing) and not records:
+        raise StoreError(
+            f"none of the planned runs is in the results store {store.root_uri}; is its file system mounted, and is "
+            "BELLWETHER_RESULTS_URI the same on all machines?"
+        )
     return DagRunResults(dag_id=dag_id, dag_run_id=dag_run_id, records=records, missing=tuple(missing))
 
 
-def _reason(files: StageFiles, err: StoreError) -> str:
+def _missing_run(files: StageFiles, err: ItemError) -> MissingRun:
+    address = RunAddress.from_uri(files.uri)
+    if isinstance(err, NotFinished):
+        return MissingRun(address=address, reason=_reason(files, err), absence=Absence.NOT_FINISHED)
+    absence = Absence.REMOVED if isinstance(err, NoRecord) else Absence.UNREADABLE
+    return MissingRun(address=address, reason=str(err), absence=absence)
+
+
+def _reason(files: StageFiles, err: NotFinished) -> str:
+    """Return why the run ended before it had a record; that it is not finished if it left no reason."""
     try:
         ended = files.end.read()
-    except StoreError:
+    except ItemError:
         ended = None
     return ended.reason if ended else str(err)
+
+
+def _sentence(run: MissingRun) -> str:
+    has = "has a record that cannot be read" if run.absence is Absence.UNREADABLE else "has no record"
+    return f"{run.service} · {run.scenario} {has}: {run.reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,13 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.scenario.schedule import Deadline
+
+ID_TIME = "%Y%m%dT%H%M%SZ"
+"""How the id of a run begins: the time when it was planned, in UTC."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,15 @@ class RunSpec:
 
 def run_id_of(moment: datetime) -> str:
     """Return a new id for a run planned at this time; ids sort by time."""
-    return f"{moment:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return f"{moment:{ID_TIME}}-{secrets.token_hex(3)}"
+
+
+def planned_at_of(run_id: str) -> datetime | None:
+    """Return when the run with an id was planned; ``None`` for an id that `run_id_of` did not make."""
+    try:
+        return datetime.strptime(run_id.partition("-")[0], ID_TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

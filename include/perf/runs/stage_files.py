@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from pydantic import AwareDatetime
 
 from include.perf.model.cell import RunAddress
-from include.perf.model.errors import ItemError, StoreError
+from include.perf.model.errors import ItemError, NoRecord, NotFinished
 from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.figures import LoadFigures, ServerFigures
 from include.perf.runs.kept_catalogue import KeptCatalogue
@@ -189,35 +189,44 @@ class StageFiles:
         """Return the request for an unfinished run.
 
         Raises:
-            StoreError: there is no such run, or it is finished.
+            NoRecord: there is no such run.
+            ItemError: the run is finished, or its plan cannot be read.
         """
         self._check_unfinished()
         spec = self.spec.read()
         if spec is None:
-            raise StoreError(f"there is no run {self.uri}; its plan is missing")
+            raise NoRecord(f"there is no run {self.uri}; its plan is missing")
         return spec
 
     def read_draft(self) -> RunRecord:
         """Return the record before the report is written.
 
         Raises:
-            StoreError: the run was not compared yet, or it is finished.
+            ItemError: the run was not compared yet, or it is finished.
         """
         record = self.draft.read()
         if record is None:
             self._check_unfinished()
-            raise StoreError(f"run {self.uri} was not compared yet; compare comes before report")
+            raise ItemError(f"run {self.uri} was not compared yet; compare comes before report")
         return record
 
     def read_record(self) -> RunRecord:
         """Return the record of a finished run.
 
         Raises:
-            StoreError: the run is not finished.
+            NotFinished: the run has no record yet.
+            NoRecord: there is no such run.
+            ItemError: the record cannot be read, or has values outside their domain.
+            StoreError: the store cannot be read, so nothing is known of the run.
         """
         record = self.record.read()
+        if record is not None:
+            return record
+        if self.spec.exists:
+            raise NotFinished(f"run {self.uri} is not finished: it has no {RECORD_FILE}")
+        record = self.record.read()  # a run that ends in this moment gets its record before its plan is removed
         if record is None:
-            raise StoreError(f"run {self.uri} is not finished: it has no {RECORD_FILE}")
+            raise NoRecord(f"there is no run {self.uri}: it has neither a {RECORD_FILE} nor a plan")
         return record
 
     def forget_end(self, *, stage: str) -> None:
@@ -234,10 +243,11 @@ class StageFiles:
             self._store.remove(self.uri, name)
 
     def remove_stages(self) -> None:
-        """Remove every file but the record, which contains their content."""
+        """Remove every file but the record, which has their content; the draft last, so that a retry can go on."""
         for file in vars(self).values():
-            if isinstance(file, StageFile) and file is not self.record:
+            if isinstance(file, StageFile) and file not in (self.record, self.draft):
                 file.remove()
+        self.draft.remove()
 
     def _check_address(self, record: RunRecord) -> None:
         """Refuse the record of another run, such as a copied folder: its figures would count twice."""
@@ -250,7 +260,7 @@ class StageFiles:
 
     def _check_unfinished(self) -> None:
         if self.is_finished:
-            raise StoreError(f"run {self.uri} is finished; its record never changes, so trigger a new run")
+            raise ItemError(f"run {self.uri} is finished; its record never changes, so trigger a new run")
 
 
 def find_run(store: ResultsStore, reference: str) -> str:
@@ -260,7 +270,8 @@ def find_run(store: ResultsStore, reference: str) -> str:
         reference: the id of the run, or its URI.
 
     Raises:
-        StoreError: no finished run has this id.
+        NoRecord: no finished run has this id.
+        StoreError: the store cannot be read.
     """
     if "/" in reference:
         return reference.removesuffix(f"/{RECORD_FILE}")
@@ -268,4 +279,4 @@ def find_run(store: ResultsStore, reference: str) -> str:
         uri = store.uri_of(service=cell.service, scenario=cell.scenario, run_id=reference)
         if store.read(uri, RECORD_FILE) is not None:
             return uri
-    raise StoreError(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")
+    raise NoRecord(f"there is no finished run {reference!r} in the results store; check BELLWETHER_RESULTS_URI")

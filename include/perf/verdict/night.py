@@ -7,7 +7,7 @@ from datetime import datetime
 
 from include.perf.baselines.baselines import Baselines, BaselineStore
 from include.perf.baselines.history import Night, read_nights
-from include.perf.model.errors import ConfigurationError, ItemError, StoreError
+from include.perf.model.errors import ConfigurationError, ItemError
 from include.perf.model.text import Clock
 from include.perf.runs.record import Cause, RunRecord
 from include.perf.runs.results_store import ResultsStore
@@ -92,8 +92,9 @@ class Judge:
         """Judge a single finished run against the current baseline; nothing is written.
 
         Raises:
-            StoreError: the run is not finished.
-            BaselineError: the baselines cannot be read.
+            NotFinished: the run is not finished.
+            BaselineError: the baselines are damaged.
+            StoreError: a store cannot be read.
         """
         record = StageFiles(self.store, uri).read_record()
         if not record.verdict.is_measured:
@@ -119,12 +120,12 @@ class Judge:
         return comparison
 
     def _reruns_of(self, record: RunRecord) -> Iterator[MeasuredRun]:
-        """Yield the figures of the valid re-runs of a finished run; a deleted re-run is skipped."""
+        """Yield the figures of the valid re-runs of a finished run, without those that were deleted or are damaged."""
         for run_id in record.reruns:
             uri = self.store.uri_of(service=record.service, scenario=record.scenario, run_id=run_id)
             try:
                 rerun = StageFiles(self.store, uri).read_record()
-            except StoreError as err:
+            except ItemError as err:
                 log.warning("re-run ignored: %s", err)
                 continue
             if rerun.verdict.is_measured:
@@ -139,16 +140,17 @@ class Judge:
         return baselines, list(self._members(uris, problem))
 
     def _members(self, uris: Sequence[str], problem: ConfigurationError | None) -> Iterator[_Member]:
-        """Read the runs of the night; a run whose files cannot be read is skipped.
+        """Read the runs of the night, without those that have no plan, are finished, or have damaged files.
 
         Raises:
-            StoreError: none of them can be read.
+            ItemError: that is all of them.
+            StoreError: the store cannot be read.
         """
         failures = []
         for uri in uris:
             try:
                 yield self._member(uri, problem)
-            except StoreError as err:
+            except ItemError as err:
                 log.error("run not judged: %s", err)
                 failures.append(err)
         if failures and len(failures) == len(uris):
@@ -175,14 +177,15 @@ class Judge:
         return read_nights(self.store, service=spec.service, scenario=spec.scenario, before=run.started_at)
 
     def _rerun(self, files: StageFiles, problem: ConfigurationError | None) -> StageResults | None:
-        """Read a re-run; ``None`` if its files were deleted.
+        """Read a re-run; ``None`` if its files were deleted or are damaged.
 
         Raises:
-            StoreError: the re-run is finished. Its record has the common verdict, which is not judged again without it.
+            ItemError: the re-run is finished. Its record has the common verdict, which is not judged again without it.
+            StoreError: the store cannot be read.
         """
         try:
             return gather(files, problem=problem)
-        except StoreError as err:
+        except ItemError as err:
             if files.is_finished:
                 raise
             log.error("run not judged: %s", err)

@@ -175,6 +175,7 @@ def test_an_empty_store_has_no_runs(store: Archive) -> None:
 
 def test_a_missing_run(store: Archive) -> None:
     """Its files are None, it has no names, and opening its folder fails."""
+    store.create(run_id="r0", **CELL)
     uri = store.uri_of(run_id="r1", **CELL)
     assert (store.read(uri, "run.json"), store.names(uri)) == (None, frozenset())
     with pytest.raises(StoreError, match=f"^there is no run {uri}$"), store.folder(uri):

@@ -32,12 +32,13 @@ class Days:
         """Alert to a night of the services a, b, c and so on."""
         before = len(self.book.outbox)
         uris = {
-            f"memory://{name}/market_open/run": _record(name, verdict)
+            f"memory://{name}/market_open/{self.now:%d}-{name}": _record(name, verdict)
             for name, verdict in zip("abcdef", verdicts, strict=False)
         }
         lost = tuple(MissingRun(address=RunAddress.from_uri(uri), reason="unknown") for uri in missing)
         results = DagRunResults(dag_id="market_open", dag_run_id="night", records=uris, missing=lost)
-        self.alerts().alert(results, links=Links())
+        alerts = self.alerts()
+        alerts.alert(alerts.writer.take_news(results), links=Links())
         return self.since(before)
 
     def since(self, start: int) -> list[tuple[str, str]]:
@@ -81,18 +82,6 @@ def test_problems_of_the_catalogue_are_reported_once_for_each_set() -> None:
         ("catalogue", "catalogue wrong: a"),
         ("catalogue", "catalogue right"),
     ]
-
-
-def test_failed_and_late_dag_runs() -> None:
-    """One message each, without a problem or thread."""
-    days = Days()
-    days.alerts().alert_failed("market_open", "nothing was planned", links=Links())
-    days.alerts().alert_late("market_open", "manual__1", late_since=START, links=Links())
-    assert days.since(0) == [
-        ("failed", "market_open failed: nothing was planned"),
-        ("late", "market_open is late since 06:40"),
-    ]
-    assert days.book.problems == []
 
 
 def test_an_overdue_scenario_is_reported_once() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from include.perf.alerts.alert_writer import KEPT, RUNS_KEPT, AlertWriter
+from include.perf.alerts.alert_writer import KEPT, AlertWriter
 from include.perf.alerts.book import AlertBook, Chart, DeliveryPart, Event, Links, ProblemKind, Silence
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.model.cell import CellName
@@ -34,7 +34,7 @@ def worse(service: str = GATEWAY, *deviations: Deviation, **changes: Any) -> Run
     found = deviations or (deviation("latency_p95", P95, severity=Severity.WARNING, **interval(0.38, 0.52)),)
     return replace(
         record_of(Verdict.REGRESSION),
-        run_id=f"20260302T063900Z-{service}",
+        run_id=_run_id(service, START),
         service=service,
         deviations=found,
         metrics=metric_values(latency_p95=P95),
@@ -47,6 +47,16 @@ def fine(service: str = GATEWAY, verdict: Verdict = Verdict.PASS, **changes: Any
     return replace(record_of(Verdict.PASS), service=service, verdict=verdict, **changes)
 
 
+def _run_id(service: str, now: datetime) -> str:
+    return f"{now:%Y%m%dT%H%M%SZ}-{service}"
+
+
+def _of_night(record: RunRecord, now: datetime) -> RunRecord:
+    """Return a record as one of a night: the runs of a night have ids of the same time."""
+    lead = record.reported_by and _run_id(record.reported_by.partition("-")[2], now)
+    return replace(record, run_id=_run_id(record.service, now), reported_by=lead)
+
+
 class Fortnight:
     """An alert book over several nights; each night returns its messages by event and channel."""
 
@@ -57,13 +67,12 @@ class Fortnight:
 
     def night(self, *records: RunRecord, after: timedelta = timedelta(days=1)) -> list[tuple[str, str, str]]:
         """Alert to a night, and advance the clock."""
-        uris = {
-            f"memory://{record.service}/{record.scenario}/{record.run_id}-{self.now:%d}": record for record in records
-        }
+        tonight = [_of_night(record, self.now) for record in records]
+        uris = {f"memory://{record.service}/{record.scenario}/{record.run_id}": record for record in tonight}
         before = len(self.book.outbox)
         writer = AlertWriter(book=self.book, now=self.now)
         alerts = ServiceAlerts(writer=writer, policy=self.policy, words=PlainWords(), links_of=lambda _: Links())
-        alerts.alert(DagRunResults(dag_id="market_open", dag_run_id="night", records=uris))
+        alerts.alert(writer.take_news(DagRunResults(dag_id="market_open", dag_run_id="night", records=uris)))
         self.now += after
         new = of_part(DeliveryPart.MESSAGE, self.book.outbox[before:])
         return [(entry.event.value, entry.channel, entry.message.text) for entry in new]
@@ -100,7 +109,7 @@ def test_the_first_message_has_charts() -> None:
     weeks = Fortnight()
     weeks.night(fine(STORE), worse())
     (delivery,) = of_part(DeliveryPart.CHARTS, weeks.book.outbox)
-    uri = f"memory://{GATEWAY}/market_open/{worse().run_id}-02"
+    uri = f"memory://{GATEWAY}/market_open/{worse().run_id}"
     assert delivery.charts == (Chart(uri, "comparison.png"), Chart(uri, "latency.png"))
     assert delivery.problem_id == worse().run_id
 
@@ -268,17 +277,6 @@ def test_old_closed_problems_are_removed() -> None:
     assert remembered(closed.closed_at + KEPT - timedelta(seconds=1)) == 2
     assert remembered(closed.closed_at + KEPT) == 1
     assert weeks.book.problems[0].is_open
-
-
-def test_a_run_is_processed_once() -> None:
-    """A retried task alerts nobody twice; of many runs the oldest are forgotten."""
-    writer = AlertWriter(book=AlertBook(), now=START)
-    assert writer.mark_processed(["a", "b"])
-    assert not writer.mark_processed(["a", "b"])
-    assert writer.mark_processed(["b", "c"])
-    writer.mark_processed([str(number) for number in range(RUNS_KEPT)])
-    assert writer.mark_processed(["a"])
-    assert len(writer.book.processed_runs) == RUNS_KEPT
 
 
 def test_events_that_need_attention_now() -> None:

@@ -12,8 +12,9 @@ from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind
 from include.perf.alerts.slack_blocks import BUDGET
 from include.perf.alerts.slack_messages import SlackWords, acknowledged
 from include.perf.alerts.slack_pipeline import SlackPipelineWords
-from include.perf.model.cell import CellName
+from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.metric import METRICS
+from include.perf.runs.dag_run import Absence, DagRunResults, MissingRun
 from include.perf.runs.record import Cause, Deviation, RunRecord, Severity, Verdict
 from tests.golden_files import assert_golden
 from tests.records import BASELINE_METRICS, baseline_reference, deviation, record_of, regressed_record, run_record
@@ -72,6 +73,12 @@ def night_of_the_platform() -> list[RunRecord]:
         previous_version=None,
     )
     return [regression(found, service=name) for name in names]
+
+
+def without_record(service: str, absence: Absence = Absence.NOT_FINISHED) -> MissingRun:
+    """Return a run without a record."""
+    address = RunAddress(service=service, scenario="market_open", run_id="r1")
+    return MissingRun(address=address, reason="unknown", absence=absence)
 
 
 def problem(**changes: Any) -> Problem:
@@ -447,7 +454,7 @@ def test_runs_that_could_not_be_judged() -> None:
         unmeasured_record("a", "b", "c", service="engine"),
         unmeasured_record("load is halted by ana: release", service="rates", verdict=Verdict.SKIPPED),
     ]
-    message = pipeline.unmeasured(records, of=6, missing=["risk"], links=LINKS)
+    message = pipeline.unmeasured(records, of=6, missing=[without_record("risk")], links=LINKS)
     line = (
         ":construction: market_open: 4 of 6 services could not be judged (a problem of the measurement, not of the "
         "services)"
@@ -459,15 +466,47 @@ def test_runs_that_could_not_be_judged() -> None:
         "• *risk* left no record",
     ]
     assert lines_of(message) == [line, *lines]
-    again = pipeline.unmeasured_continues(records, of=6, missing=["risk"], links=LINKS, problem=problem())
+    again = pipeline.unmeasured_continues(
+        records, of=6, missing=[without_record("risk")], links=LINKS, problem=problem()
+    )
     assert lines_of(again) == ["still not judged, night 3: 4 of 6 services", *lines]
     line = ":white_check_mark: all services can be judged again after 3 nights"
     assert shown(pipeline.measured_again(problem())) == line
 
 
+def test_an_unreadable_record_is_not_called_missing() -> None:
+    """Somebody has to look at the file, not at the run."""
+    message = pipeline.unmeasured([], of=2, missing=[without_record("risk", Absence.UNREADABLE)], links=LINKS)
+    assert lines_of(message)[1] == "• *risk* left a record that cannot be read"
+
+
+def test_records_that_could_be_read_only_later() -> None:
+    """One line in the thread of the problem that they share, with the largest change of each."""
+    line = slack.joined([regression(slower(), service="orders"), regression(slower(), service="rates")], problem())
+    assert shown(line) == "also affected in this night, reported now: orders p95 +45 %, rates p95 +45 %"
+
+
+def test_the_end_of_a_late_dag_run() -> None:
+    """With the verdicts if there are any; a failure says what can be done."""
+    results = DagRunResults(
+        dag_id="market_open",
+        dag_run_id="r",
+        records={f"memory://a/b/{number}": run_record() for number in range(2)},
+        missing=(without_record("risk"),),
+    )
+    assert shown(pipeline.finished(results)) == ":white_check_mark: finished after all: 2 PASS, 1 without a record"
+    assert shown(pipeline.finished(None)) == ":white_check_mark: finished after all"
+    line = ":white_check_mark: a later run of this scenario has results: scheduled__2026-03-03"
+    assert shown(pipeline.finished_later("scheduled__2026-03-03")) == line
+    assert lines_of(pipeline.unreported("market_open", "scheduled__2026-03-02", LINKS)) == [
+        ":construction: market_open failed before its results were reported",
+        "Run `scheduled__2026-03-02` ended. To report what it measured, clear its task `alert`.",
+    ]
+
+
 def test_runs_without_a_record_or_reason_are_reported() -> None:
     """They must not be dropped silently."""
-    alone = pipeline.unmeasured([], of=1, missing=["risk"], links=Links())
+    alone = pipeline.unmeasured([], of=1, missing=[without_record("risk")], links=Links())
     assert alone.text.startswith("1 of 1 service could not be judged (")
     without = pipeline.unmeasured([unmeasured_record(service="orders")], of=1, missing=[], links=Links())
     assert lines_of(without)[1] == "• *orders* INVALID: no reason was recorded"
@@ -529,10 +568,11 @@ def test_the_pipelines_messages_never_read_like_a_regression(verdict: Verdict) -
     """They must not make anybody look at a service."""
     record = record_of(verdict)
     for message in (
-        pipeline.unmeasured([record], of=6, missing=["risk"], links=LINKS),
+        pipeline.unmeasured([record], of=6, missing=[without_record("risk")], links=LINKS),
         pipeline.unmeasured_continues([record], of=6, missing=[], links=LINKS, problem=problem()),
         pipeline.failed("market_open", "x", LINKS),
         pipeline.late("market_open", "r", NIGHT, LINKS),
+        pipeline.unreported("market_open", "r", LINKS),
         pipeline.overdue("market_open", None, NIGHT, LINKS),
         pipeline.limits_changed(["orders under calm: p95 warning 61 ms → 58 ms"]),
         pipeline.catalogue_wrong(["services.yaml: orders.base_url is missing"], is_usable=True),
@@ -572,16 +612,21 @@ def every_message(text: str) -> list[Message]:
         slack.opened([record, *others], links=links, mention=GROUP),
         slack.opened([invalid], links=links, mention=text),
         slack.continues([record, *others], open_problem),
+        slack.joined([record, *others], open_problem),
         slack.worsened([record, *others], open_problem, mention=text),
         slack.recovered(open_problem, [record]),
         slack.mark(open_problem, Event.RECOVERED),
         acknowledged(silence(by=text, reason=text)),
         slack.digest([suspicious] * 20, silenced=3, links=links),
         slack.summary([record], links),
-        pipeline.unmeasured([invalid] * 20, of=20, missing=[text] * 20, links=links),
-        pipeline.unmeasured_continues([invalid] * 20, of=20, missing=[text], links=links, problem=open_problem),
+        pipeline.unmeasured([invalid] * 20, of=20, missing=[without_record(text)] * 20, links=links),
+        pipeline.unmeasured_continues(
+            [invalid] * 20, of=20, missing=[without_record(text)], links=links, problem=open_problem
+        ),
         pipeline.failed(text, text, links),
         pipeline.late(text, text, NIGHT, links),
+        pipeline.unreported(text, text, links),
+        pipeline.finished_later(text),
         pipeline.overdue(text, None, NIGHT, links),
         pipeline.limits_changed([text] * 9),
         pipeline.catalogue_wrong([text] * 9, is_usable=True),

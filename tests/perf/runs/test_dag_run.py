@@ -1,5 +1,8 @@
 """The results of a DAG run: its records, missing runs, and the stored summary."""
 
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,12 +10,15 @@ import pytest
 from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.model.cell import RunAddress
 from include.perf.model.errors import StoreError
+from include.perf.model.json_files import to_json
 from include.perf.reporting.summary import write_summary
-from include.perf.runs.dag_run import DagRunResults, MissingRun, results_of
+from include.perf.runs.dag_run import Absence, DagRunName, DagRunResults, MissingRun, results_of
 from include.perf.runs.record import RunRecord, Verdict
+from include.perf.runs.results_store import ResultsStore
 from include.perf.runs.stage_files import EarlyEnd, StageFiles
 from tests.fakes.results_store import MemoryStore
 from tests.records import record_of, run_record
+from tests.stages import SPEC
 
 RUN_ID = "manual__2026-11-22T23:28:06.123+00:00"
 
@@ -29,26 +35,109 @@ def stored(store: FolderStore | MemoryStore, record: RunRecord) -> str:
     return uri
 
 
+def planned(store: FolderStore | MemoryStore, service: str) -> str:
+    """Plan a run; returns its URI."""
+    uri = store.create(service=service, scenario="calm", run_id="x")
+    StageFiles(store, uri).spec.write(SPEC)
+    return uri
+
+
+def results(store: ResultsStore, *uris: str) -> DagRunResults:
+    """Read the results of a DAG run."""
+    return results_of(store, uris, dag_id="calm", dag_run_id=RUN_ID)
+
+
 def test_finished_and_missing_runs(store: FolderStore) -> None:
     """They are in planned order; a missing run has a reason."""
     finished = stored(store, run_record())
-    ended, lost = (store.create(service=name, scenario="calm", run_id="x") for name in ("orders", "engine"))
+    ended, lost = planned(store, "orders"), planned(store, "engine")
     StageFiles(store, ended).end.write(EarlyEnd(stage="preflight", verdict=Verdict.SKIPPED, reason="load is halted"))
-    results = results_of(store, [ended, finished, lost], dag_id="calm", dag_run_id=RUN_ID)
-    assert results.records == {finished: run_record()}
-    assert results.missing == (
+    found = results(store, ended, finished, lost)
+    assert found.records == {finished: run_record()}
+    assert found.missing == (
         MissingRun(address=RunAddress.from_uri(ended), reason="load is halted"),
         MissingRun(address=RunAddress.from_uri(lost), reason=f"run {lost} is not finished: it has no run.json"),
     )
 
 
-def test_a_run_with_an_unreadable_record_is_missing(store: FolderStore) -> None:
-    """The reason names the file and the problem."""
-    broken = stored(store, run_record())
-    store.write(broken, "run.json", b"{")
-    store.write(broken, "ended.json", b"{")
-    (missing,) = results_of(store, [broken], dag_id="a", dag_run_id="b").missing
-    assert "run.json cannot be read: " in missing.reason
+def damaged(store: FolderStore, uri: str) -> None:
+    store.write(uri, "run.json", b"{")
+
+
+def removed(store: FolderStore, uri: str) -> None:
+    store.discard(uri)
+
+
+def out_of_domain(store: FolderStore, uri: str) -> None:
+    store.write(uri, "run.json", to_json(replace(run_record(), service="another")))
+
+
+def folder_instead(store: FolderStore, uri: str) -> None:
+    store.remove(uri, "run.json")
+    (store.root / "/".join(uri.split("/")[-3:]) / "run.json").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("harm", "absence", "sentence"),
+    [
+        (damaged, Absence.UNREADABLE, "has a record that cannot be read: .*run.json cannot be read: "),
+        (out_of_domain, Absence.UNREADABLE, "has a record that cannot be read: .*run.json is the record of "),
+        (folder_instead, Absence.UNREADABLE, "has a record that cannot be read: .*Is a directory"),
+        (removed, Absence.REMOVED, "has no record: there is no run .*: it has neither a run.json nor a plan"),
+    ],
+)
+def test_a_run_whose_record_cannot_be_used(
+    store: FolderStore, harm: Callable[[FolderStore, str], None], absence: Absence, sentence: str
+) -> None:
+    """What cannot be read is not called missing; the other runs are read."""
+    other = planned(store, "orders")
+    StageFiles(store, other).record.write(replace(run_record(), service="orders", scenario="calm", run_id="x"))
+    uri = stored(store, run_record())
+    harm(store, uri)
+    found = results(store, uri, other)
+    assert list(found.records) == [other]
+    assert [run.absence for run in found.missing] == [absence]
+    (problem,) = found.problems
+    assert re.search(sentence, problem)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_store_that_cannot_be_read_is_no_answer(is_first: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for the run that could not be read, nor for the others."""
+    store = MemoryStore()
+    uris = [stored(store, replace(run_record(), service=name)) for name in ("orders", "engine")]
+    broken = uris[0] if is_first else uris[1]
+
+    def read(uri: str, name: str) -> bytes | None:
+        if uri == broken:
+            raise StoreError("stale file handle")
+        return store.runs_by_uri[uri].get(name)
+
+    monkeypatch.setattr(store, "read", read)
+    with pytest.raises(StoreError, match=r"^stale file handle$"):
+        results(store, *uris)
+
+
+def test_a_store_without_any_of_the_runs_is_the_wrong_one(store: FolderStore, tmp_path: Path) -> None:
+    """Such as the empty folder below a file system that is not mounted: no run is reported as missing."""
+    uris = [planned(store, "orders"), planned(store, "engine")]
+    for uri in uris:
+        store.discard(uri)
+    with pytest.raises(StoreError, match=r"^none of the planned runs is in the results store .*mounted"):
+        results(store, *uris)
+    tmp_path.rename(tmp_path.with_name("unmounted"))
+    with pytest.raises(StoreError, match=r"is gone; is its file system mounted\?$"):
+        results(FolderStore(str(tmp_path)), *uris)
+
+
+def test_a_run_that_ends_while_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its record appears before its plan is removed; between two reads both may happen."""
+    store = MemoryStore()
+    uri = store.create(service="orders", scenario="calm", run_id="x")
+    record = replace(run_record(), service="orders", scenario="calm", run_id="x")
+    answers = iter([None, None, to_json(record)])
+    monkeypatch.setattr(store, "read", lambda uri, name: next(answers))
+    assert results(store, uri).records == {uri: record}
 
 
 @pytest.mark.parametrize(
@@ -116,3 +205,10 @@ def test_an_error_names_a_folder_that_cannot_be_created(store: FolderStore, tmp_
     (tmp_path / "summaries").write_text("in the way", encoding="utf-8")
     with pytest.raises(StoreError, match=r"^cannot create .*; check BELLWETHER_RESULTS_URI$"):
         store.create_summary(dag_id="a", dag_run_id="b")
+
+
+@pytest.mark.parametrize("dag_run_id", [RUN_ID, "a/b", ""])
+def test_the_name_of_a_dag_run_is_one_text(dag_run_id: str) -> None:
+    """The id of a DAG run may contain slashes."""
+    name = DagRunName(dag_id="market_open", dag_run_id=dag_run_id)
+    assert DagRunName.from_id(name.id) == name

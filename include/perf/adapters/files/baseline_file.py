@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from include.perf.adapters.files.locked_file import Changed, LockedFile, SharedContent
 from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.file_format import format_baselines, parse_baselines
-from include.perf.model.errors import BaselineError
+from include.perf.model.errors import StoreError
+from include.perf.model.patience import ONCE, Patience
 from include.perf.runs.results_store import log_left_out
 
 SETTING = "BELLWETHER_BASELINES"
@@ -20,19 +21,23 @@ class SharedBaselines:
 
     Attributes:
         content: the file or object.
+
+    Args:
+        patience: repeats reads while the file or object cannot be read.
     """
 
-    def __init__(self, content: SharedContent) -> None:
+    def __init__(self, content: SharedContent, *, patience: Patience = ONCE) -> None:
         self.content = content
+        self._patience = patience
 
     def read(self) -> Baselines:
         """Return all baselines; none if the file does not exist yet. What cannot be used is logged once.
 
         Raises:
-            BaselineError: the content is invalid as a whole, or the file cannot be read.
-            StoreError: the object cannot be read.
+            BaselineError: the content is invalid as a whole.
+            StoreError: the file or object cannot be read now, so it is not known which baselines there are.
         """
-        baselines = self._parsed(self.content.read())
+        baselines = self._parsed(self._patience(self.content.read))
         for problem in baselines.odd.problems().values():
             log_left_out(self.content.where, problem)
         return baselines
@@ -58,8 +63,8 @@ class BaselineFile(SharedBaselines):
         path: of the file.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(LockedFile(path, error=BaselineError, setting=SETTING))
+    def __init__(self, path: Path, *, patience: Patience = ONCE) -> None:
+        super().__init__(LockedFile(path, error=StoreError, setting=SETTING), patience=patience)
         self.path = path
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from include.perf.adapters.files.regular_file import regular_file
 from include.perf.model.cell import CellName, RunAddress
-from include.perf.model.errors import ConfigurationError, ItemError, StoreError
+from include.perf.model.errors import ConfigurationError, ItemError, NoRecord, StoreError
 from include.perf.model.file_writer import DISK_FULL, write_atomically
 from include.perf.runs.results_store import (
     RECORD_FILE,
@@ -48,19 +48,23 @@ class FolderStore:
     def __init__(self, uri: str) -> None:
         self.root = _path_of(uri).absolute()
         self.root_uri = self.root.as_uri()  # as_uri is slow, and lists have thousands of runs
-        self._was_there = self.root.is_dir()
+        try:
+            self._was_there = self.root.is_dir()
+        except OSError:  # such as a stale network folder: it is there, but cannot be read now
+            self._was_there = True
 
     def create(self, *, service: str, scenario: str, run_id: str) -> str:
         """Create the folder of a run and return its URI.
 
         Raises:
-            StoreError: the folder cannot be created, or a run with this id exists already.
+            ItemError: a run with this id exists already.
+            StoreError: the folder cannot be created.
         """
         folder = self.root / service / scenario / run_id
         try:
             folder.mkdir(parents=True)
         except FileExistsError as err:
-            raise StoreError(f"the run {folder} exists already; run ids must be unique") from err
+            raise ItemError(f"the run {folder} exists already; run ids must be unique") from err
         except OSError as err:
             raise StoreError(f"cannot create {folder}: {err.strerror}; check BELLWETHER_RESULTS_URI") from err
         self._was_there = True
@@ -97,7 +101,7 @@ class FolderStore:
             with regular_file(self._inside(uri) / name, what=f"{name} of {uri}") as file:
                 content = file.read(limit + 1)
         except FileNotFoundError:
-            self._check_presence()
+            self._check_mounted()
             return None
         except OSError as err:
             raise self._problem(err, f"cannot read {name} of {uri}") from err
@@ -108,7 +112,13 @@ class FolderStore:
     def names(self, uri: str) -> frozenset[str]:
         """Return the names of a run's files, including those in subfolders, but no links: they may lead anywhere."""
         run = self._inside(uri)
-        return frozenset(path.relative_to(run).as_posix() for path in _all_in(run) if _is_regular(path))
+
+        def failed(err: OSError) -> None:
+            if not isinstance(err, FileNotFoundError):
+                raise self._problem(err, f"cannot read {uri}") from err
+            self._check_mounted()
+
+        return frozenset(path.relative_to(run).as_posix() for path in _all_in(run, failed=failed) if _is_regular(path))
 
     @contextmanager
     def opened(self, uri: str, name: str) -> Iterator[IO[bytes]]:
@@ -125,11 +135,13 @@ class FolderStore:
         """Yield the run's folder itself, with all its files.
 
         Raises:
-            StoreError: the run does not exist, or the disk is full.
+            NoRecord: the run does not exist.
+            StoreError: the store cannot be used, or the disk is full.
         """
         folder = self._inside(uri)
         if not folder.is_dir():
-            raise StoreError(f"there is no run {uri}")
+            self._check_mounted()
+            raise NoRecord(f"there is no run {uri}")
         try:
             yield folder
         except OSError as err:
@@ -170,7 +182,7 @@ class FolderStore:
         """
         run = self._inside(uri)
         if len(run.relative_to(self.root.resolve()).parts) != 3:  # service, scenario, run
-            raise StoreError(f"{uri} is not the folder of a run; nothing was removed")
+            raise ItemError(f"{uri} is not the folder of a run; nothing was removed")
         try:
             shutil.rmtree(run)
         except OSError as err:
@@ -178,6 +190,7 @@ class FolderStore:
 
     def runs(self, *, service: str | None = None, scenario: str | None = None) -> Iterator[str]:
         """Yield the URIs of finished runs, oldest first."""
+        self._check_presence()
         pattern = f"{service or '*'}/{scenario or '*'}/*/{RECORD_FILE}"
         for record in sorted(self.root.glob(pattern), key=lambda path: path.parent.name):
             if _is_regular(record):
@@ -221,7 +234,20 @@ class FolderStore:
         Raises:
             StoreError: the root of the store is gone.
         """
-        if self._was_there and not self.root.is_dir():
+        if self._was_there:
+            self._check_mounted()
+
+    def _check_mounted(self) -> None:
+        """Check that the root of the store is there. Whoever has the URI of a run knows that it once was.
+
+        Raises:
+            StoreError: it is not.
+        """
+        try:
+            is_there = self.root.is_dir()
+        except OSError as err:
+            raise StoreError(f"cannot read the results store {self.root}: {err.strerror}") from err
+        if not is_there:
             raise StoreError(f"the results store {self.root} is gone; is its file system mounted?")
 
     def _problem(self, err: OSError, action: str) -> StoreError:
@@ -233,13 +259,13 @@ class FolderStore:
         """Return the folder of a run.
 
         Raises:
-            StoreError: the URI is outside the store.
+            ItemError: the URI is outside the store.
         """
         with suppress(ConfigurationError, RuntimeError, ValueError):  # a loop of links, a null character
             path = _path_of(uri).resolve()
             if path.is_relative_to(self.root.resolve()):
                 return path
-        raise StoreError(f"{uri} is not in the results store {self.root}")
+        raise ItemError(f"{uri} is not in the results store {self.root}")
 
 
 def _is_regular(path: Path) -> bool:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from include.perf.model.errors import ConfigurationError, StoreError
+from include.perf.model.errors import ConfigurationError, ItemError
 
 SCHEME = "s3://"
 BUCKET = re.compile(r"\A[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\Z")
@@ -43,13 +43,13 @@ class S3Place:
         """Return the path of a URI below the prefix.
 
         Raises:
-            StoreError: the URI is outside the prefix.
+            ItemError: the URI is outside the prefix.
         """
         bucket, _, key = uri.removeprefix(SCHEME).partition("/")
         path = unquote(key).removeprefix(self.key_of(""))
         is_inside = is_s3(uri) and bucket == self.bucket and unquote(key).startswith(self.key_of(""))
         if not is_inside or not is_plain(path):
-            raise StoreError(f"{uri} is not in the results store {self.uri}")
+            raise ItemError(f"{uri} is not in the results store {self.uri}")
         return path
 
 

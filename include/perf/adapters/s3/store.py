@@ -13,7 +13,7 @@ from include.perf.adapters.s3.objects import ListedObject, Objects
 from include.perf.adapters.s3.place import is_plain
 from include.perf.adapters.s3.scratch_folder import ScratchFolder
 from include.perf.model.cell import CellName, RunAddress
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError, NoRecord
 from include.perf.runs.results_store import (
     RECORD_FILE,
     SUMMARIES_FOLDER,
@@ -53,13 +53,14 @@ class S3Store:
         """Create the folder of a run and return its URI.
 
         Raises:
-            StoreError: the folder cannot be created, or a run with this id exists already.
+            ItemError: a run with this id exists already.
+            StoreError: the folder cannot be created.
         """
         path = RunAddress(service=service, scenario=scenario, run_id=run_id).path
         uri = self._objects.place.uri_of(path)
         if not self._exists(path) and self._objects.swap(f"{path}/{MARKER}", uuid.uuid4().bytes, expected=None):
             return uri
-        raise StoreError(f"the run {uri} exists already; run ids must be unique")
+        raise ItemError(f"the run {uri} exists already; run ids must be unique")
 
     def create_summary(self, *, dag_id: str, dag_run_id: str) -> str:
         """Create the folder ``summaries/<dag_id>/<dag_run_id>`` unless it exists, and return its URI."""
@@ -95,7 +96,8 @@ class S3Store:
             needed: the names of the files to download; by default all.
 
         Raises:
-            StoreError: the run does not exist, or a download or upload fails.
+            NoRecord: the run does not exist.
+            StoreError: a download or upload fails.
         """
         found = self._found(uri)
         names = [name for name in self._sizes(found) if needed is None or name in needed]
@@ -111,7 +113,8 @@ class S3Store:
         """Return the sizes of a run's files.
 
         Raises:
-            StoreError: the run cannot be read or does not exist.
+            NoRecord: the run does not exist.
+            StoreError: the run cannot be read.
         """
         found = self._found(uri)
         return Holding(sizes=self._sizes(found), changed_at=max(item.changed_at for item in found))
@@ -120,11 +123,12 @@ class S3Store:
         """Remove all objects of a run, its marker last.
 
         Raises:
-            StoreError: an object cannot be removed, or the URI is not that of a run.
+            ItemError: the URI is not that of a run.
+            StoreError: an object cannot be removed.
         """
         path = self._path(uri)
         if len(path.split("/")) != 3:  # service, scenario, run
-            raise StoreError(f"{uri} is not the folder of a run; nothing was removed")
+            raise ItemError(f"{uri} is not the folder of a run; nothing was removed")
         for found in sorted(self._found(uri), key=lambda item: item.path.endswith(f"/{MARKER}")):
             self._objects.remove(found.path)
 
@@ -163,11 +167,11 @@ class S3Store:
         """Return the objects of a run.
 
         Raises:
-            StoreError: the run does not exist.
+            NoRecord: the run does not exist.
         """
         if found := self._listed(uri):
             return found
-        raise StoreError(f"there is no run {uri}")
+        raise NoRecord(f"there is no run {uri}")
 
     def _sizes(self, found: Collection[ListedObject]) -> dict[str, int]:
         """Return the sizes of files by name, without the marker and without names that lead out of a folder."""

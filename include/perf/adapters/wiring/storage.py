@@ -5,7 +5,7 @@ The client of the object store is imported only if an address needs it.
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
@@ -19,8 +19,10 @@ from include.perf.adapters.files.load_log import LoadLog
 from include.perf.adapters.files.sqlite_index import SCHEMA_VERSION, SHARED_FOR, SqliteIndex
 from include.perf.adapters.s3.client import S3Access, own_login
 from include.perf.adapters.s3.place import S3Place, is_s3, s3_place
+from include.perf.adapters.wiring.patient_stores import PatientResults
 from include.perf.load.reservations import Reservations
 from include.perf.model.errors import ConfigurationError
+from include.perf.model.patience import Patience
 from include.perf.model.text import utc_now
 from include.perf.model.yaml_entries import PROJECT_ROOT
 from include.perf.runs.retention import Archive
@@ -43,12 +45,17 @@ class Storage:
 
     Attributes:
         s3: returns the login for an object store.
+        patience: repeats reads of results and baselines while their store cannot be used.
     """
 
     s3: S3Access = own_login
+    patience: Patience = field(default=Patience())
 
     def results(self) -> Archive:
         """Return the store that ``BELLWETHER_RESULTS_URI`` names, by default ``results/`` in the project."""
+        return PatientResults(self._results(), self.patience)
+
+    def _results(self) -> Archive:
         place = self._results_place()
         if place is None:
             return self._results_folder()
@@ -61,8 +68,9 @@ class Storage:
         """Return the baselines that ``BELLWETHER_BASELINES`` names, by default the file in the project."""
         given = os.environ.get(baseline_file.SETTING)
         if given and is_s3(given):
-            return SharedBaselines(self._object_at(given, setting=baseline_file.SETTING))
-        return BaselineFile(Path(given) if given else PROJECT_ROOT / "include" / "baselines.json")
+            return SharedBaselines(self._object_at(given, setting=baseline_file.SETTING), patience=self.patience)
+        path = Path(given) if given else PROJECT_ROOT / "include" / "baselines.json"
+        return BaselineFile(path, patience=self.patience)
 
     def alerts(self) -> SharedAlerts:
         """Return the alert book that ``BELLWETHER_ALERTS`` names, by default one next to the results."""
@@ -99,7 +107,7 @@ class Storage:
         Raises:
             ConfigurationError: the user has no home folder, and nothing else is set.
         """
-        given, results = os.environ.get(INDEX), self.results()
+        given, results = os.environ.get(INDEX), self._results()
         return SqliteIndex(
             Path(given) if given else _cached_index(results.root_uri),
             store=results,

@@ -17,7 +17,7 @@ from include.perf.adapters.files import locked_file
 from include.perf.adapters.files.baseline_file import BaselineFile
 from include.perf.baselines.baselines import MAX_RUNS, Baselines
 from include.perf.baselines.entry import Approval
-from include.perf.model.errors import BaselineError
+from include.perf.model.errors import BaselineError, StoreError
 from include.perf.runs.record import Verdict
 from tests.fakes.failing import raising
 from tests.records import run_record
@@ -171,14 +171,14 @@ def test_a_disk_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     before = path.read_bytes()
     monkeypatch.setattr(locked_file, "write_atomically", raising(OSError(28, "No space left on device")))
     message = f"^cannot write {path}: No space left on device; check BELLWETHER_BASELINES$"
-    with pytest.raises(BaselineError, match=message):
+    with pytest.raises(StoreError, match=message):
         file.update(lambda baselines: promote(baselines, "r2"))
     assert path.read_bytes() == before
 
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
     """An unreadable file is an error, not an empty file."""
-    with pytest.raises(BaselineError, match=f"^cannot read {tmp_path}: Is a directory; check BELLWETHER_BASELINES$"):
+    with pytest.raises(StoreError, match=f"^cannot read {tmp_path}: Is a directory; check BELLWETHER_BASELINES$"):
         BaselineFile(tmp_path).read()
 
 
@@ -186,7 +186,7 @@ def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     """A file that cannot be locked is not changed."""
     (tmp_path / "x").touch()
     path = tmp_path / "x" / "baselines.json"
-    with pytest.raises(BaselineError, match=f"^cannot lock {path}: "):
+    with pytest.raises(StoreError, match=f"^cannot lock {path}: "):
         BaselineFile(path).update(lambda _: pytest.fail("changed without a lock"))
 
 

@@ -241,6 +241,7 @@ def test_an_interrupted_write_leaves_nothing(store: FolderStore, monkeypatch: py
 
 def test_a_missing_run(store: FolderStore, tmp_path: Path) -> None:
     """Its files are None, and neither its folder nor a file can be opened or written."""
+    store.create(service="a", scenario="b", run_id="there")
     uri = f"file://{tmp_path}/results/a/b/c"
     assert store.read(uri, "run.json") is None
     with pytest.raises(StoreError, match=f"^there is no run {uri}$"), store.folder(uri):

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from include.perf.model.errors import ItemError, StoreError
 from include.perf.model.json_files import to_json
 from include.perf.pipeline.planning.overdue import overdue
 from include.perf.runs.dag_run import Overdue
 from include.perf.runs.record import Verdict
+from tests.fakes.failing import raising
 from tests.fakes.small_catalogue import small_scenario
 from tests.fakes.small_platform import Platform
 from tests.records import record_of
@@ -65,3 +67,34 @@ def test_starts_before_the_deployment_are_ignored(platform: Platform) -> None:
 def test_a_scenario_without_a_schedule_is_never_overdue(platform: Platform) -> None:
     """It has no expected start."""
     assert found(platform, MISSED_AT, schedule=None) is None
+
+
+def test_an_unreadable_record_shows_that_the_scenario_ran(platform: Platform) -> None:
+    """Its id says when; the record of an earlier night would say that tonight is missing."""
+    ran(platform, DUE - timedelta(days=1))
+    ran(platform, DUE)
+    uri = platform.store.uri_of(service="orders-service", scenario="brief", run_id=f"{DUE:%Y%m%dT%H%M%SZ}-aaaaaa")
+    platform.store.write(uri, "run.json", b"{")
+    assert found(platform, MISSED_AT) is None
+
+
+def test_a_folder_that_is_no_run_shows_nothing(platform: Platform) -> None:
+    """Its record cannot be read, and its name has no time."""
+    uri = platform.store.create(service="orders-service", scenario="brief", run_id="copy-of-run")
+    platform.store.write(uri, "run.json", b"{")
+    assert found(platform, MISSED_AT) == Overdue(due_at=DUE, last_run_at=None)
+
+
+@pytest.mark.parametrize("error", [StoreError("stale file handle"), ItemError("cannot read the cell")])
+@pytest.mark.parametrize("place", ["latest", "read"])
+def test_what_cannot_be_read_is_neither_overdue_nor_on_time(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch, error: StoreError, place: str
+) -> None:
+    """Only for a damaged record the time in its id counts."""
+    ran(platform, DUE)
+    monkeypatch.setattr(platform.store, place, raising(error))
+    if place == "read" and isinstance(error, ItemError):
+        assert found(platform, MISSED_AT) is None
+        return
+    with pytest.raises(type(error), match=str(error)):
+        found(platform, MISSED_AT)
