@@ -196,7 +196,7 @@ def test_a_process_that_dies_after_a_post_through_a_webhook(
         patched.setattr(SlackWebhook, "post", dying(SlackWebhook.post))
         with pytest.raises(Killed):
             alert(nights.night(record_of(Verdict.REGRESSION)))
-    with pytest.raises(DeliveryError, match="is set aside: it may have arrived, and is not sent again"):
+    with pytest.raises(DeliveryError, match="is set aside: the message may have arrived, but a webhook cannot search"):
         alert(nights.night(record_of(Verdict.REGRESSION)))
     alert(nights.night(record_of(Verdict.REGRESSION)))
     first, report = webhook.texts()

@@ -252,6 +252,11 @@ class Delivery:
     is_reported: bool = False
 
     @property
+    def short_reason(self) -> str:
+        """The reason without the text of the message, with which most reasons end."""
+        return self.reason.removesuffix(f": {self.message.text}")
+
+    @property
     def is_in_doubt(self) -> bool:
         """Whether it was sent and may have arrived."""
         return self.state in (DeliveryState.SENDING, DeliveryState.UNKNOWN)

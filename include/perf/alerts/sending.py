@@ -193,7 +193,7 @@ class EntrySender:
         try:
             posted = self._found(entry)
         except DeliveryRefused as err:
-            self._set_aside(entry, f"it may have arrived, and is not sent again ({err})")
+            self._set_aside(entry, str(err))
         if posted is not None:
             self._change(outbox.arrived, entry, sender=self.name, posted=posted)
             return True

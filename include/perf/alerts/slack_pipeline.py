@@ -126,7 +126,7 @@ class SlackPipelineWords:
 def _undelivered(entry: Delivery) -> str:
     where = entry.address or entry.channel
     what = f"{entry.part} to {escape(where, 80)}, {escape(entry.message.text, 200)}"
-    return f"• `{escape(entry.id, 60)}` {what}: {escape(entry.reason, 500)}"
+    return f"• `{escape(entry.id, 60)}` {what}: {escape(entry.short_reason, 500)}"
 
 
 def _counts(results: DagRunResults) -> str:

@@ -90,7 +90,7 @@ def _delivery(delivery: Delivery) -> str:
     """Return a line: state, part and place, attempts, text, and why it was not delivered."""
     where = delivery.address or delivery.channel
     what = f"{delivery.state}, {delivery.part} for {where}, {counted(delivery.attempts, 'attempt')}"
-    reason = f" ({delivery.reason})" if delivery.reason else ""
+    reason = f" ({delivery.short_reason})" if delivery.reason else ""
     remedy = f"; see `alerts retry {delivery.id}` and `alerts drop {delivery.id}`" if delivery.is_set_aside else ""
     return f"{what}: {delivery.message.text}{reason}{remedy}"
 

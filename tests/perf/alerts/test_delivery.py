@@ -219,10 +219,8 @@ def test_a_message_in_doubt_is_set_aside_where_search_is_impossible(fault: BaseE
     there = place(entries(Event.OPENED), entries(Event.WORSENED), slack=FakeSlack(fault))
     with suppress(Crash):
         there.deliver()
-    there.slack.search_failure = DeliveryRefused("missing_scope")
-    assert there.deliver() == [
-        "delivery id-opened is set aside: it may have arrived, and is not sent again (missing_scope)"
-    ]
+    there.slack.search_failure = DeliveryRefused("it cannot be searched for")
+    assert there.deliver() == ["delivery id-opened is set aside: it cannot be searched for"]
     assert there.texts == ["worsened", "set aside: ['id-opened'] []"]
     assert there.states == [("id-opened", DeliveryState.SET_ASIDE)]
     assert there.posted == Posted("C1", "ts-id-worsened")

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from demo.slack.limits import is_too_long, problems
-from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind, Silence
-from include.perf.alerts.slack_blocks import BUDGET
+from include.perf.alerts.book import Event, Links, Message, Problem, ProblemKind, Silence, UnreadableEntry
+from include.perf.alerts.outbox import parts_of
+from include.perf.alerts.slack_blocks import BUDGET, titled
 from include.perf.alerts.slack_messages import SlackWords, acknowledged
 from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.metric import METRICS
 from include.perf.runs.dag_run import Absence, DagRunResults, MissingRun
 from include.perf.runs.record import Cause, Deviation, RunRecord, Severity, Verdict
+from tests.fakes.clock import START
 from tests.golden_files import assert_golden
 from tests.records import BASELINE_METRICS, baseline_reference, deviation, record_of, regressed_record, run_record
 
@@ -706,3 +708,30 @@ def test_the_chart_has_a_description() -> None:
         "Latency over time of analysis-engine-service under market_open: p50 18.5 ms, p95 61.2 ms, p99 88.2 ms; "
         "baseline p95 42.1 ms"
     )
+
+
+def test_deliveries_that_were_set_aside_are_reported_with_their_reasons() -> None:
+    """With the id for the command, the place and the text; a long list is cut off."""
+    entries = parts_of(
+        "d1", Event.DIGEST, Message(text="orders *is* slower", plain="", blocks=[]), channel="#x", now=START
+    )
+    aside = [replace(entry, reason="error invalid_blocks: orders *is* slower") for entry in entries]
+    odd = [UnreadableEntry(section="silences", content=5, reason="silences[0] cannot be read")] * 9
+    found = SlackPipelineWords().undeliverable([*aside, replace(aside[0], address="mailto://")], odd)
+    assert found.text == "set aside, and not sent again: 3 messages and 9 items of the alert book that cannot be read"
+    lines = found.plain.splitlines()
+    assert lines[0] == "• d1 message to #x, orders ∗is∗ slower: error invalid_blocks"
+    assert lines[2].startswith("• d1 message to mailto:")
+    assert lines[3] == "• silences: silences[0] cannot be read"
+    assert lines[-2:] == [
+        "… and 1 more",
+        "See python -m include.perf alerts list; then alerts retry or alerts drop.",
+    ]
+
+
+def test_a_reply_outside_its_thread_names_the_problem() -> None:
+    """In the first line, and above its blocks."""
+    said = titled(Message(text="back to normal", plain="", blocks=[{"type": "divider"}]), "orders <is> slower")
+    assert (said.text, said.plain) == ("back to normal (orders <is> slower)", "orders <is> slower")
+    assert [block["type"] for block in said.blocks] == ["context", "divider"]
+    assert "orders &lt;is&gt; slower" in str(said.blocks[0])

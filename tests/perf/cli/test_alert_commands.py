@@ -51,7 +51,7 @@ def file(tmp_path: Path) -> AlertFile:
         message=message("lost [now]"),
         created_at=START,
         attempts=2,
-        reason="Slack is down",
+        reason="Slack is down: lost [now]",
     )
     file.update(lambda book: book.put(problem))
     file.update(lambda book: book.outbox.append(lost))
