@@ -23,6 +23,14 @@ class Authority:
         self.bundle = folder / "authority.pem"
         self.bundle.write_bytes(own.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
+    def client(self) -> Path:
+        """Return a PEM file with the certificate of a client and its key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(_named("client"), self._name, key.public_key(), valid_days=1)
+        path = self._folder / "client.pem"
+        path.write_bytes(_pem_of(key, builder.sign(self._key, hashes.SHA256())))
+        return path
+
     def server(self, address: str = "127.0.0.1", *, valid_days: int = 1) -> ssl.SSLContext:
         """Return the TLS context of a server; with negative ``valid_days``, its certificate has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -48,13 +56,28 @@ def _context_of(
     builder = _builder(_named(address), issuer, key.public_key(), valid_days=valid_days)
     certificate = builder.add_extension(where, critical=False).sign(signed_with, hashes.SHA256())
     pem = folder / "server.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    pem.write_bytes(_pem_of(key, certificate))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     return context
+
+
+def with_passphrase(pem: bytes) -> bytes:
+    """Return a PEM file with the same certificate, and its key encrypted."""
+    key = serialization.load_pem_private_key(pem, password=None)
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"a passphrase"),
+    )
+    return encrypted + pem[pem.index(b"-----BEGIN CERTIFICATE") :]
+
+
+def _pem_of(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> bytes:
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private + certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _named(name: str) -> x509.Name:

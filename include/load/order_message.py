@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from include.perf.load.load_plan import LoadPlan
@@ -18,7 +19,8 @@ def order_of(plan: LoadPlan, headers: Mapping[str, str]) -> bytes:
     order = {
         "plan": _portable(plan),
         "feed": (plan.folder / FEED_FILE).read_text(encoding="utf-8"),
-        "ca": plan.ca_file.read_text(encoding="utf-8") if plan.ca_file else None,
+        "ca": _content_of(plan.ca_file),
+        "client_certificate": _content_of(plan.client_certificate),
         "headers": dict(headers),
     }
     return json.dumps({"order": order}).encode()
@@ -27,4 +29,8 @@ def order_of(plan: LoadPlan, headers: Mapping[str, str]) -> bytes:
 def _portable(plan: LoadPlan) -> dict[str, Any]:
     """Return a plan without the paths of this machine, which mean nothing on another."""
     values: dict[str, Any] = json.loads(to_json(plan))
-    return values | {"folder": ".", "ca_file": None}
+    return values | {"folder": ".", "ca_file": None, "client_certificate": None}
+
+
+def _content_of(path: Path | None) -> str | None:
+    return None if path is None else path.read_text(encoding="utf-8")

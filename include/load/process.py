@@ -147,7 +147,12 @@ def _start_users(plan: LoadPlan, drive: Drive, poller: Poller, link: ParentLink)
     ArrivalUser.settings = ConnectionSettings(
         host=Host(plan.base_url, plan.addresses),
         poller=poller,
-        tls=tls_context(plan.base_url, verify=plan.verify_tls, ca_file=plan.ca_file),
+        tls=tls_context(
+            plan.base_url,
+            verify=plan.verify_tls,
+            ca_file=plan.ca_file,
+            client_certificate=plan.client_certificate,
+        ),
         keep_alive=plan.keep_alive,
         connect_timeout_s=plan.connect_timeout_s,
         limits=ReuseLimits(

@@ -165,10 +165,12 @@ class MasterLink:
         """Return the plan with the paths of this machine."""
         plan = order["plan"] | {"folder": str(self._folder)}
         (self._folder / FEED_FILE).write_text(order["feed"], encoding="utf-8")
-        if order["ca"] is not None:
-            ca_file = self._folder / "ca.pem"
-            ca_file.write_text(order["ca"], encoding="utf-8")
-            plan["ca_file"] = str(ca_file)
+        for name, key in (("ca_file", "ca"), ("client_certificate", "client_certificate")):
+            if order[key] is not None:
+                path = self._folder / f"{key}.pem"
+                path.touch(mode=0o600)
+                path.write_text(order[key], encoding="utf-8")
+                plan[name] = str(path)
         return from_json(LoadPlan, json.dumps(plan).encode(), where="the order of the master")
 
     def _next(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Each function returns the problems by the name of the entry that has them: whole sentences with file, entry and rule.
 """
 
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -39,10 +40,16 @@ def problems_of_hosts(
     }
 
 
-def problems_of_ca_files(services: Mapping[str, Service]) -> ProblemsByEntry:
-    """Check that each ``ca_file`` is a PEM bundle."""
+def problems_of_tls_files(services: Mapping[str, Service]) -> ProblemsByEntry:
+    """Check that each ``ca_file`` is a PEM bundle, and each ``client_certificate`` a certificate with its key."""
     return {
-        name: [f"{SERVICES_FILE}: {name}.ca_file: {problem}" for problem in _problems_of_ca_file(service.ca_file)]
+        name: [
+            *(f"{SERVICES_FILE}: {name}.ca_file: {problem}" for problem in _problems_of_pem(service.ca_file)),
+            *(
+                f"{SERVICES_FILE}: {name}.client_certificate: {problem}"
+                for problem in _problems_of_client_certificate(service.client_certificate)
+            ),
+        ]
         for name, service in services.items()
     }
 
@@ -92,7 +99,7 @@ def _problems_of_csv(data: Path, *, folder: Path) -> Iterator[str]:
         yield f"cannot read {path}: {err.strerror}"
 
 
-def _problems_of_ca_file(path: Path | None) -> Iterator[str]:
+def _problems_of_pem(path: Path | None) -> Iterator[str]:
     if path is None:
         return
     try:
@@ -102,3 +109,21 @@ def _problems_of_ca_file(path: Path | None) -> Iterator[str]:
             yield f"{path} is not a PEM bundle: it has no {CERTIFICATE}"
     except OSError as err:
         yield f"cannot read {path}: {err.strerror}"
+
+
+def _problems_of_client_certificate(path: Path | None) -> Iterator[str]:
+    problems = list(_problems_of_pem(path))
+    yield from problems
+    if path is None or problems:
+        return
+
+    def refuse_passphrase() -> str:
+        raise ValueError("its private key has a passphrase; remove it from the key")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(path, password=refuse_passphrase)
+    except ValueError as err:
+        yield f"{path}: {err}"
+    except OSError as err:  # an SSLError too
+        reason = getattr(err, "reason", None) or err.strerror or "unknown"
+        yield f"{path} must have a certificate and its private key, but has not ({reason.replace('_', ' ').lower()})"

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 
 from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE, Catalogue, EntryProblem, service_named
 from include.perf.catalogue.cross_checks import (
-    problems_of_ca_files,
     problems_of_data,
     problems_of_hosts,
     problems_of_rates,
     problems_of_schedules,
+    problems_of_tls_files,
 )
 from include.perf.catalogue.data_file import DataFiles
 from include.perf.catalogue.forbidden_hosts import (
@@ -104,7 +104,7 @@ class _Reading:
 
         services = {name: _with_absolute_paths(service, folder=self._folder) for name, service in read.items()}
         services = self._without(SERVICES_FILE, services, problems_of_hosts(services, forbidden, left_out=unread))
-        services = self._without(SERVICES_FILE, services, problems_of_ca_files(services))
+        services = self._without(SERVICES_FILE, services, problems_of_tls_files(services))
         scenarios = self._without(SCENARIOS_FILE, scenarios, problems_of_data(scenarios, folder=self._folder))
         if services:
             scenarios = self._with_known_services(scenarios, services, names=list(services_file["services"]))
@@ -260,10 +260,11 @@ def _with_absolute_paths(service: Service, *, folder: Path) -> Service:
         endpoint.model_copy(update={"data_files": absolute(endpoint.data_files)}) if endpoint.data_files else endpoint
         for endpoint in service.endpoints
     )
-    ca_file = None if service.ca_file is None else (folder / service.ca_file).absolute()
-    return service.model_copy(
-        update={"ca_file": ca_file, "data_files": absolute(service.data_files), "endpoints": endpoints}
-    )
+    tls_files = {
+        name: None if (path := getattr(service, name)) is None else (folder / path).absolute()
+        for name in ("ca_file", "client_certificate")
+    }
+    return service.model_copy(update={**tls_files, "data_files": absolute(service.data_files), "endpoints": endpoints})
 
 
 def _operations_in(document: Mapping[str, Any]) -> Operations:

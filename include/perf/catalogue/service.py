@@ -118,6 +118,8 @@ class Service(Entry):
         verify_tls: whether to verify the certificate of the service.
         ca_file: PEM bundle to verify the certificate with, instead of the system's; relative to the catalogue's
             folder, and absolute once the catalogue is read.
+        client_certificate: PEM file with a certificate and its private key, without a passphrase, by which the service
+            recognises its clients; relative as ``ca_file``.
         keep_alive: whether a connection is reused; otherwise each request opens a new one.
         max_requests_per_connection, max_connection_age_s: after how many requests, or after how long, a connection is
             replaced; by default never.
@@ -153,6 +155,7 @@ class Service(Entry):
     ] = "/healthz"
     verify_tls: bool = True
     ca_file: Path | None = None
+    client_certificate: Path | None = None
     keep_alive: bool = True
     max_requests_per_connection: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     max_connection_age_s: Annotated[float, Field(ge=1, le=86_400)] | None = None
@@ -273,11 +276,15 @@ class Service(Entry):
         return self
 
     def _problems_of_tls(self) -> list[str]:
-        if self.ca_file is None:
-            return []
+        files = [name for name in ("ca_file", "client_certificate") if getattr(self, name) is not None]
         if urlsplit(self.base_url).scheme != "https":
-            return [f"ca_file is only for https, but base_url is {self.base_url}; remove it, or write ca_file: null"]
-        return [] if self.verify_tls else ["ca_file has no effect with verify_tls: false; remove one of them"]
+            return [
+                f"{name} is only for https, but base_url is {self.base_url}; remove it, or write {name}: null"
+                for name in files
+            ]
+        if "ca_file" in files and not self.verify_tls:
+            return ["ca_file has no effect with verify_tls: false; remove one of them"]
+        return []
 
     def _problems_of_encoding(self) -> list[str]:
         """Responses are not decompressed, so the content of a compressed one cannot be checked."""

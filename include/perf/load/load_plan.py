@@ -84,6 +84,7 @@ class LoadPlan:
     max_requests_per_connection: int | None = None
     max_connection_age_s: float | None = None
     idle_timeout_s: float | None = None
+    client_certificate: Path | None = None
 
     def check_of(self, endpoint: str) -> Check:
         """Return the check that an answer of an endpoint must pass."""
@@ -130,6 +131,7 @@ def plan_for(order: LoadOrder) -> LoadPlan:
         max_requests_per_connection=service.max_requests_per_connection,
         max_connection_age_s=service.max_connection_age_s,
         idle_timeout_s=service.idle_timeout_s,
+        client_certificate=service.client_certificate,
     )
 
 

@@ -49,11 +49,14 @@ def wire_format(
     return head_bytes("\r\n".join(lines) + "\r\n\r\n") + (request.body or b"")
 
 
-def tls_context(base_url: str, *, verify: bool, ca_file: Path | None = None) -> ssl.SSLContext | None:
+def tls_context(
+    base_url: str, *, verify: bool, ca_file: Path | None = None, client_certificate: Path | None = None
+) -> ssl.SSLContext | None:
     """Return the TLS settings for a base URL; ``None`` for plain HTTP.
 
     Args:
         ca_file: trusted certificates, instead of the system's.
+        client_certificate: certificate and private key of the client.
     """
     if urlsplit(base_url).scheme != "https":
         return None
@@ -62,6 +65,8 @@ def tls_context(base_url: str, *, verify: bool, ca_file: Path | None = None) -> 
         context.load_default_certs()
     else:
         context.load_verify_locations(cafile=str(ca_file))
+    if client_certificate is not None:
+        context.load_cert_chain(client_certificate)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

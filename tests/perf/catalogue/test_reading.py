@@ -8,6 +8,7 @@ from include.perf.catalogue.reading import load_catalogue
 from include.perf.catalogue.template import FIELDS
 from include.perf.model.errors import CatalogueError
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
+from tests.certificates import Authority, with_passphrase
 
 
 def problems_of(folder: Path) -> list[str]:
@@ -625,3 +626,26 @@ def test_the_hosts_of_production_are_forbidden_for_the_others(tmp_path: Path) ->
         f"{ORDERS}: load to http://ORDERS-LIVE.:8000 is refused: that is orders-live (the host of orders-live, "
         "environment live); correct base_url"
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "is not a PEM bundle: it has no -----BEGIN CERTIFICATE-----"),
+        ("certificate", "must have a certificate and its private key, but has not"),
+        ("encrypted", "its private key has a passphrase; remove it from the key"),
+    ],
+)
+def test_a_client_certificate_that_cannot_be_used(tmp_path: Path, content: bytes | str, problem: str) -> None:
+    """It is refused before the load."""
+    authority = Authority(tmp_path)
+    pem = authority.client().read_bytes()
+    if content == "certificate":
+        pem = pem[pem.index(b"-----BEGIN CERTIFICATE") :]
+    elif content == "encrypted":
+        pem = with_passphrase(pem)
+    (tmp_path / "client.pem").write_bytes(pem if isinstance(content, str) else content)
+    services = SERVICES.replace(ENGINE_HOSTS, f"{ENGINE_HOSTS}\n    client_certificate: client.pem")
+    found = " ".join(problems_of(catalogue_folder(tmp_path, services=services)))
+    assert f"{ENGINE}.client_certificate: {tmp_path}/client.pem" in found
+    assert problem in found

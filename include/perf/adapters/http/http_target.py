@@ -18,6 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from include.perf.adapters.http.credentials import environment_credentials
+from include.perf.adapters.http.target_problems import SlowConnect, connection_problem, remedy_for_status, tls_problem
 from include.perf.catalogue.service import Service
 from include.perf.load.feed import Request
 from include.perf.load.uri import encoded_target
@@ -28,7 +29,6 @@ from include.perf.model.masking import Mask
 TIMEOUT_S = 5.0
 RESOLVE_TIMEOUT_S = 5.0
 MAX_BYTES = 1_000_000
-NOT_ALLOWED = (401, 403)
 
 
 class HttpTarget:
@@ -54,7 +54,7 @@ class HttpTarget:
         if answer.status != 200:
             raise TargetError(
                 f"{service.name} is not healthy: GET {url} returned {answer.status} instead of 200"
-                f"{_remedy(service, answer.status)}"
+                f"{remedy_for_status(service, answer.status)}"
             )
 
     def json(self, service: Service, path: str, addresses: Sequence[str]) -> Any:
@@ -112,13 +112,13 @@ class HttpTarget:
                 answer = _exchange(connection, wire, method)
         except ssl.SSLError as err:
             raise TargetError(
-                f"{service.name} is not reachable: {method} {url} failed: {_tls_problem(err)}; set ca_file in "
-                "services.yaml to the CA bundle of its certificate, or correct base_url"
+                f"{service.name} is not reachable: {method} {url} failed: {tls_problem(err, service)}"
             ) from err
         except (OSError, HTTPException) as err:
+            problem = connection_problem(err, deadline.timeout_s)
             raise TargetError(
-                f"{service.name} is not reachable: {method} {url} failed: {_problem(err, deadline.timeout_s)}; start "
-                "it, or correct base_url in services.yaml"
+                f"{service.name} is not reachable: {method} {url} failed: {problem}; start it, or correct base_url in "
+                "services.yaml"
             ) from err
         took_s = time.monotonic() - started
         return replace(answer, took_s=took_s)
@@ -180,10 +180,6 @@ class _Deadline:
         connection.settimeout(left_s)
 
 
-class _ConnectTimeout(TimeoutError):
-    """No address accepted the connection, including TLS, in time."""
-
-
 class _Incoming(io.RawIOBase):
     """The received bytes of a socket until the deadline, however slowly they arrive."""
 
@@ -229,7 +225,7 @@ def _connected(service: Service, addresses: Sequence[str], deadline: _Deadline) 
         connection = _connect(addresses, service.port, connecting)
         connection = _with_tls(connection, service, connecting)
     except TimeoutError as err:
-        raise _ConnectTimeout(f"no connection within {connecting.timeout_s:.3g} s") from err
+        raise SlowConnect(f"no connection within {connecting.timeout_s:.3g} s") from err
     with connection:
         yield _Wire(connection, deadline)
 
@@ -256,7 +252,12 @@ def _connect_to(address: str, port: int, deadline: _Deadline) -> socket.socket:
 
 def _with_tls(connection: socket.socket, service: Service, deadline: _Deadline) -> socket.socket:
     try:
-        context = tls_context(service.base_url, verify=service.verify_tls, ca_file=service.ca_file)
+        context = tls_context(
+            service.base_url,
+            verify=service.verify_tls,
+            ca_file=service.ca_file,
+            client_certificate=service.client_certificate,
+        )
         if context is None:
             return connection
         deadline.limit(connection)
@@ -275,36 +276,6 @@ def _exchange(wire: _Wire, request: bytes, method: str) -> Answered:
     if len(body) <= MAX_BYTES and answer.length:
         raise IncompleteRead(body, answer.length)
     return Answered(status=answer.status, body=body)
-
-
-def _problem(err: OSError | HTTPException, timeout_s: float) -> str:
-    match err:
-        case _ConnectTimeout():
-            return str(err)
-        case TimeoutError():
-            return f"no response within {timeout_s:g} s"
-        case ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError():
-            return "the connection was closed before a complete response"
-        case OSError():
-            return (err.strerror or "no connection").lower()
-        case IncompleteRead():
-            return "the response was incomplete"
-        case _:
-            return "the response is not valid HTTP"
-
-
-def _tls_problem(err: ssl.SSLError) -> str:
-    if isinstance(err, ssl.SSLCertVerificationError):
-        return f"its certificate cannot be verified ({err.verify_message})"
-    return "no TLS connection"
-
-
-def _remedy(service: Service, status: int) -> str:
-    if status not in NOT_ALLOWED:
-        return ""
-    if service.connection is None:
-        return "; set connection in services.yaml to one with its credentials"
-    return f"; correct the credentials in the connection {service.connection}"
 
 
 def _lookup(host: str, port: int) -> list[str] | OSError:

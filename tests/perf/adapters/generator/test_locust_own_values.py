@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ import pytest
 
 from include.perf.load.staging import build_feed
 from include.perf.runs.results_store import FEED_FILE
+from tests.certificates import Authority
 from tests.fakes.small_catalogue import write_csv
-from tests.real_loads import LOAD, drive, rows_in, service_at, summary_in
-from tests.socket_servers import SocketServer, Talk, answer
+from tests.real_loads import LOAD, drive, folder_in, rows_in, service_at, summary_in
+from tests.socket_servers import SocketServer, Talk, always, answer
 
 pytestmark = pytest.mark.integration
 
@@ -88,3 +90,20 @@ def test_no_request_repeats_over_workers_and_runs(tmp_path: Path) -> None:
         assert TIME.fullmatch(order["at"])
         assert re.fullmatch(r"\d+\.\d+", order["price"])
         assert 1 <= order["lots"] <= 5
+
+
+def test_a_load_shows_its_client_certificate(tmp_path: Path) -> None:
+    """To a service that refuses every other client."""
+    authority = Authority(tmp_path)
+    tls = authority.server()
+    tls.load_verify_locations(authority.bundle)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    with SocketServer(always(answer()), tls=tls) as server:
+        for name, settings in (("without", {}), ("with", {"client_certificate": authority.client()})):
+            folder = folder_in(tmp_path, name)
+            drive(
+                folder, server.url, load=LOAD.model_copy(update={"rate_rps": 5}), ca_file=authority.bundle, **settings
+            )
+            kinds = {"TLS error"} if name == "without" else {""}
+            found = set(rows_in(folder)["error"])
+            assert found == kinds or (name == "without" and found <= {"TLS error", "connection reset"})

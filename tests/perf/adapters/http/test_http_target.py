@@ -1,6 +1,8 @@
 """The health check of a service before a load: status 200, or an error with the remedy."""
 
+import re
 import socket
+import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +11,12 @@ from typing import Any
 import pytest
 
 from include.perf.adapters.http.http_target import HttpTarget
+from include.perf.adapters.http.target_problems import tls_problem
 from include.perf.catalogue.service import Service
 from include.perf.guards.hosts import allowed_addresses
 from include.perf.load.load_plan import GENERATOR_VERSION
 from include.perf.model.errors import ConfigurationError, TargetError
-from tests.certificates import self_signed
+from tests.certificates import Authority, self_signed
 from tests.fakes.resolver import FakeResolver
 from tests.socket_servers import Serve, SocketServer, Talk, always, answer, free_port, has_ipv6
 
@@ -104,6 +107,56 @@ def test_a_certificate_is_verified_with_the_bundle_of_the_service(tmp_path: Path
         "verified (self-signed certificate); set ca_file in services.yaml to the CA bundle of its certificate, or "
         "correct base_url"
     )
+
+
+def _requiring_client_certificates(authority: Authority) -> ssl.SSLContext:
+    context = authority.server()
+    context.load_verify_locations(authority.bundle)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def test_a_client_certificate_is_sent(tmp_path: Path) -> None:
+    """Without it, the error names the setting; with that of another authority, the file."""
+    authority = Authority(tmp_path)
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other").client()
+    settings = {"ca_file": authority.bundle}
+    with SocketServer(always(answer()), tls=_requiring_client_certificates(authority)) as server:
+        HttpTarget().check(service_at(server.url, client_certificate=authority.client(), **settings), HERE)
+        with pytest.raises(TargetError) as without:
+            HttpTarget().check(service_at(server.url, **settings), HERE)
+        with pytest.raises(TargetError) as wrong:
+            HttpTarget().check(service_at(server.url, client_certificate=other, **settings), HERE)
+    # Whether the alert arrives depends on who is faster: the server closes at once, and the client sends its request.
+    required = r"it requires a certificate of the client \(.*certificate required.*\); set client_certificate in"
+    ended = "it ended the TLS connection; if it requires a certificate of its clients, set client_certificate in"
+    closed = "the connection was closed before a complete response"
+    assert re.search(f"({required}|{ended}|{closed})", str(without.value))
+    refused = rf"it did not accept the certificate {other} of the client \(.*\); correct the file"
+    assert re.search(f"({refused}|no TLS connection|{closed})", str(wrong.value))
+
+
+@pytest.mark.parametrize(
+    ("error", "is_given", "problem"),
+    [
+        ("TLSV13_ALERT_CERTIFICATE_REQUIRED", False, "it requires a certificate of the client (tlsv13 alert"),
+        (
+            "SSLV3_ALERT_BAD_CERTIFICATE",
+            True,
+            "it did not accept the certificate client.pem of the client (ssl",
+        ),
+        ("TLSV1_ALERT_UNKNOWN_CA", True, "it did not accept the certificate client.pem of the client (tlsv1 alert"),
+        ("WRONG_VERSION_NUMBER", False, "no TLS connection; correct the scheme and the port of base_url"),
+    ],
+)
+def test_the_words_of_tls_errors(error: str, is_given: bool, problem: str) -> None:
+    """The alerts of a server about its client lead to the setting; others to base_url."""
+    given = {"client_certificate": Path("client.pem")} if is_given else {}
+    service = service_at("https://127.0.0.1:1", **given)
+    err = ssl.SSLError(1, error)
+    err.reason = error
+    assert problem in tls_problem(err, service)
 
 
 def test_verification_can_be_turned_off(tmp_path: Path) -> None:

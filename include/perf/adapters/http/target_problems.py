@@ -1,0 +1,65 @@
+"""What went wrong with a request to the service under test, and what to do."""
+
+import re
+import ssl
+from http.client import HTTPException, IncompleteRead
+
+from include.perf.catalogue.service import Service
+
+NOT_ALLOWED = (401, 403)
+
+_ABOUT_CLIENT = re.compile(r"alert .*(certificate|unknown ca|access denied|handshake failure)")
+"""Alerts by which a server says that it wants another certificate of its client (RFC 8446, 6.2)."""
+
+
+class SlowConnect(TimeoutError):
+    """The service did not accept the connection in time."""
+
+
+def connection_problem(err: OSError | HTTPException, timeout_s: float) -> str:
+    """Return what is wrong with a connection to a service, or with its response."""
+    match err:
+        case SlowConnect():
+            return str(err)
+        case TimeoutError():
+            return f"no response within {timeout_s:g} s"
+        case ConnectionResetError() | ConnectionAbortedError() | BrokenPipeError():
+            return "the connection was closed before a complete response"
+        case OSError():
+            return (err.strerror or "no connection").lower()
+        case IncompleteRead():
+            return "the response was incomplete"
+        case _:
+            return "the response is not valid HTTP"
+
+
+def tls_problem(err: ssl.SSLError, service: Service) -> str:
+    """Return what is wrong with a TLS connection to a service, and what to do."""
+    if isinstance(err, ssl.SSLCertVerificationError):
+        return (
+            f"its certificate cannot be verified ({err.verify_message}); set ca_file in services.yaml to the CA bundle "
+            "of its certificate, or correct base_url"
+        )
+    if isinstance(err, ssl.SSLEOFError) and service.client_certificate is None:
+        return (
+            "it ended the TLS connection; if it requires a certificate of its clients, set client_certificate in "
+            "services.yaml, otherwise correct the scheme and the port of base_url"
+        )
+    reason = (err.reason or "").replace("_", " ").lower()
+    if not _ABOUT_CLIENT.search(reason):
+        return "no TLS connection; correct the scheme and the port of base_url in services.yaml"
+    if service.client_certificate is None:
+        return (
+            f"it requires a certificate of the client ({reason}); set client_certificate in services.yaml to a PEM "
+            "file with the certificate and its private key"
+        )
+    return f"it did not accept the certificate {service.client_certificate} of the client ({reason}); correct the file"
+
+
+def remedy_for_status(service: Service, status: int) -> str:
+    """Return what to do about a status; empty if nothing is known."""
+    if status not in NOT_ALLOWED:
+        return ""
+    if service.connection is None:
+        return "; set connection in services.yaml to one with its credentials"
+    return f"; correct the credentials in the connection {service.connection}"
