@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from starlette.exceptions import HTTPException
 
@@ -16,7 +16,7 @@ from bellwether.web.access import Visitor, airflow_path
 from bellwether.web.isolation import isolation_of
 from bellwether.web.site import Site
 from bellwether.web.sources import Freshness
-from include.perf.model.errors import ConfigurationError
+from include.perf.model.errors import ConfigurationError, StoreError
 from include.perf.pages.addresses import Addresses
 from include.perf.pages.freshness import stale_notices
 from include.perf.pages.rendering import Frame, MessagePage, no_image, render, static_version
@@ -107,13 +107,31 @@ def done(request: Request, address: str, notice: str) -> Response:
 
 def error_page(status: int, title: str) -> Handler:
     """Return an exception handler that shows the problems on a page. It runs in Airflow's loop, so it reads nothing."""
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
 
     async def answer(request: Request, err: Exception) -> Response:
-        page = MessagePage(title=title, lines=_messages(err), back=_back(request))
-        return HTMLResponse(render("message", _frame(request), page), status_code=status, headers=headers)
+        return _message_page(request, err, status=status, title=title)
 
     return answer
+
+
+def unavailable(request: Request, err: StoreError) -> Response:
+    """Return the page for a store that does not answer."""
+    return _message_page(request, err, status=HTTPStatus.SERVICE_UNAVAILABLE, title="Storage unavailable")
+
+
+async def briefly_unavailable(_: Request, err: Exception) -> Response:
+    """Say in plain text that a request was not answered in time; cheap, because many requests may end like this."""
+    return PlainTextResponse(f"{_sentence(str(err))}\n", status_code=503, headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _message_page(request: Request, err: Exception, *, status: int, title: str) -> Response:
+    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    page = MessagePage(title=title, lines=_messages(err), back=_back(request))
+    return HTMLResponse(render("message", _frame(request), page), status_code=status, headers=headers)
 
 
 def _messages(err: Exception) -> tuple[str, ...]:

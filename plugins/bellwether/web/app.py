@@ -11,10 +11,17 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from bellwether.timed_cache import TimedCache
 from bellwether.web import changes, exposition, files, views
 from bellwether.web.access import Forbidden, NotLoggedIn, airflow_visitor, login_address
-from bellwether.web.answers import RETRY_AFTER_S, SECURITY_HEADERS, error_page, site_of
+from bellwether.web.answers import (
+    RETRY_AFTER_S,
+    SECURITY_HEADERS,
+    briefly_unavailable,
+    error_page,
+    site_of,
+    unavailable,
+)
 from bellwether.web.csrf import ForgedRequest, Tokens
 from bellwether.web.guarded import SourceGuards
-from bellwether.web.isolation import Isolation
+from bellwether.web.isolation import Isolation, Overloaded
 from bellwether.web.limits import BoundedBody
 from bellwether.web.site import InvalidChoice, NotFound, Site
 from include.perf.model.errors import BellwetherError, ConfigurationError, StoreError
@@ -32,7 +39,7 @@ Next = Callable[[Request], Awaitable[Response]]
 def build_app(site: Site) -> FastAPI:
     """Build the app on the given data sources."""
     app = FastAPI(title="Bellwether", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.isolation = Isolation(SourceGuards(site))
+    app.state.isolation = Isolation(SourceGuards(site), unavailable=unavailable)
     static_files()  # read them once, before there are requests
     for router in (views.router, files.router, changes.router, exposition.router):
         app.include_router(router)
@@ -44,6 +51,7 @@ def build_app(site: Site) -> FastAPI:
     app.add_exception_handler(ConfigurationError, error_page(409, "Request failed"))
     app.add_exception_handler(413, error_page(413, "Too long"))
     app.add_exception_handler(RequestValidationError, error_page(422, "Invalid input"))
+    app.add_exception_handler(Overloaded, briefly_unavailable)
     app.add_exception_handler(StoreError, error_page(503, "Storage unavailable"))
     app.add_exception_handler(BellwetherError, error_page(500, "Request failed"))
     app.add_middleware(BoundedBody)

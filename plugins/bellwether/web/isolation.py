@@ -43,10 +43,13 @@ class Isolation:
 
     Args:
         guard: guards the sources.
+        unavailable: returns the page for a source that does not answer; called in a thread of ours, because many
+            requests may need it at once.
     """
 
-    def __init__(self, guard: SourceGuards) -> None:
+    def __init__(self, guard: SourceGuards, *, unavailable: Callable[[Request, StoreError], Response]) -> None:
         self.guard = guard
+        self._unavailable = unavailable
         self.pages = Lane("pages", threads=2, queued=64)
         self.metrics = Lane("metrics", threads=1, queued=16)
         self.changes = Lane("changes", threads=2, queued=8)
@@ -68,6 +71,8 @@ class Isolation:
         def answer() -> Response:
             try:
                 return endpoint(**values)
+            except StoreError as err:
+                return self._unavailable(request, err)
             finally:
                 with self._lock:
                     self._shared.pop(key, None)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from bellwether.web.access import NotLoggedIn, Visitor
+from bellwether.web.answers import unavailable
 from bellwether.web.app import build_app
 from bellwether.web.csrf import Tokens
 from bellwether.web.guarded import SourceGuards
@@ -81,7 +82,9 @@ class Pages:
 
     def use(self, **changes: Any) -> None:
         """Replace data sources."""
-        self.app.state.isolation = Isolation(SourceGuards(replace(self.app.state.isolation.guard.site, **changes)))
+        self.app.state.isolation = Isolation(
+            SourceGuards(replace(self.app.state.isolation.guard.site, **changes)), unavailable=unavailable
+        )
 
     def request(self, method: str, path: str, *, user: str | None = "editor", **options: Any) -> httpx.Response:
         """Send a request to a path below the pages; redirects are not followed."""
