@@ -6,6 +6,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -328,7 +329,7 @@ def test_a_dry_run_shows_what_would_be_sent(shell: Shell) -> None:
         ["63", "GET", "/positions?instrument=EUR_USD"],
     ]
     assert (shell.platform.target.asked, shell.platform.generator.orders) == ([], [])
-    assert list(Storage().results().root.glob("*")) == []
+    assert list(Path(urlsplit(Storage().results().root_uri).path).glob("*")) == []
 
 
 def test_a_dry_run_of_a_refused_load_ends_with_3(shell: Shell) -> None:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.adapters.s3.client import client_in, client_of
-from include.perf.adapters.s3.store import S3Store
 from include.perf.adapters.wiring.environment import build_outside, metrics_sources
 from include.perf.adapters.wiring.prometheus_access import prometheus_at
 from include.perf.adapters.wiring.rules import rule_writer
@@ -60,7 +58,7 @@ def keys_in(s3: ObjectStore, storage: Storage) -> list[str]:
 
 def test_the_default_is_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Those of the project, or the configured ones."""
-    assert isinstance(Storage().results(), FolderStore)
+    assert Storage().results().root_uri.startswith("file://")
     monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
     with Storage().load_locks().reserve(BESIDE, capacity_rps=600):
         Storage().alerts().update(lambda _: None)
@@ -97,7 +95,7 @@ def test_single_stores_can_be_in_folders(storage: Storage, monkeypatch: pytest.M
     storage.alerts().update(lambda _: None)
     storage.baselines().update(lambda _: None)
     assert isinstance(storage.load_locks(), LoadLocks)
-    assert isinstance(storage.results(), S3Store)
+    assert storage.results().root_uri.startswith("s3://")
     assert {"alerts.json", "baselines.json"} <= set(files_in(tmp_path))
 
 
