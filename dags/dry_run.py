@@ -2,9 +2,8 @@
 
 from airflow.sdk import dag
 from bellwether import check_tasks
+from bellwether.dag_catalogue import dag_catalogue
 from bellwether.params import dry_run_params
-
-from include.perf.catalogue.reading import read_catalogue
 
 
 @dag(
@@ -12,7 +11,7 @@ from include.perf.catalogue.reading import read_catalogue
     description="Shows what a scenario would send, where, when and for how long; nothing is sent.",
     schedule=None,
     catchup=False,
-    params=dry_run_params(read_catalogue()),
+    params=dry_run_params(dag_catalogue()),
     tags=["bellwether", "checks"],
     default_args={"owner": "platform-ops", "retries": 0},
 )

@@ -5,14 +5,14 @@ from datetime import timedelta
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import dag, task_group
 from bellwether import run_all_tasks
+from bellwether.dag_catalogue import dag_catalogue
 from bellwether.links import linked_to_summary
 from bellwether.params import run_all_params
 from bellwether.wrong_entries import wrong_scenarios
 
-from include.perf.catalogue.reading import read_catalogue
 from include.perf.pipeline.planning.time_plan import run_order
 
-catalogue = read_catalogue()
+catalogue = dag_catalogue()
 
 
 @dag(

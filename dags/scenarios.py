@@ -11,6 +11,7 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import DAG, dag, task_group
 from bellwether import tasks, upkeep_tasks
 from bellwether.context import SHORT
+from bellwether.dag_catalogue import dag_catalogue
 from bellwether.docs import dag_docs
 from bellwether.lateness import deadline_of
 from bellwether.links import linked_to_summary
@@ -20,7 +21,6 @@ from bellwether.wrong_entries import wrong_scenarios
 
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.operations import slots_of
-from include.perf.catalogue.reading import read_catalogue
 from include.perf.catalogue.scenario.scenario import Scenario
 
 
@@ -80,6 +80,6 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
     return scenario_run()
 
 
-catalogue = read_catalogue()
+catalogue = dag_catalogue()
 for scenario in (*catalogue.scenarios.values(), *wrong_scenarios(catalogue)):
     globals()[scenario.name] = scenario_dag(scenario, catalogue)

@@ -2,9 +2,8 @@
 
 from airflow.sdk import dag
 from bellwether import check_tasks
+from bellwether.dag_catalogue import dag_catalogue
 from bellwether.params import smoke_params
-
-from include.perf.catalogue.reading import read_catalogue
 
 
 @dag(
@@ -13,7 +12,7 @@ from include.perf.catalogue.reading import read_catalogue
     schedule=None,
     catchup=False,
     max_active_runs=1,
-    params=smoke_params(read_catalogue()),
+    params=smoke_params(dag_catalogue()),
     tags=["bellwether", "checks"],
     default_args={"owner": "platform-ops", "retries": 0},
 )

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 
 from bellwether.wiring import links_of, run_links, storage
+from include.perf.adapters.wiring.last_catalogue import usable_catalogue
 from include.perf.alerts.alert_writer import AlertWriter
 from include.perf.alerts.book import AlertBook
 from include.perf.alerts.channels import Messenger, NoMessenger
@@ -17,7 +18,7 @@ from include.perf.alerts.slack_messages import SlackWords
 from include.perf.alerts.slack_pipeline import SlackPipelineWords
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.operations import Operations
-from include.perf.catalogue.reading import read_catalogue, read_operations
+from include.perf.catalogue.reading import read_operations
 from include.perf.model.errors import CatalogueError, DeliveryError, ItemError
 from include.perf.pipeline.planning.overdue import overdue
 from include.perf.runs.dag_run import DagRunName, Overdue, results_of
@@ -108,7 +109,7 @@ def _write_overdue() -> None:
         ItemError: of a scenario it cannot be found out; the others are reported.
         StoreError: a store cannot be read now; nothing is reported.
     """
-    catalogue, store = read_catalogue(), storage().results()
+    catalogue, store = usable_catalogue(storage), storage().results()
     now = _now()
     since = storage().alerts().read().watched_since or now
     found: dict[str, Overdue | None] = {}
@@ -134,7 +135,8 @@ def _raise(err: ItemError) -> None:
 def _write_catalogue() -> None:
     """Report the problems of the catalogue, once for each distinct set of them."""
     try:
-        problems, is_usable = read_catalogue().problems, True
+        catalogue = usable_catalogue(storage)
+        problems, is_usable = catalogue.problems, not catalogue.broken
     except CatalogueError as err:
         problems, is_usable = err.problems, False
     _write_to_operators(lambda alerts: alerts.report_catalogue(problems, is_usable=is_usable))
@@ -151,7 +153,7 @@ def _alert_operators(alert: Callable[[PipelineAlerts], None]) -> None:
 
 
 def _write_to_operators(alert: Callable[[PipelineAlerts], None]) -> None:
-    operations = read_operations()
+    operations = _operations()
     _write(lambda writer: alert(_pipeline_alerts(writer, operations)))
 
 
@@ -161,8 +163,15 @@ def _alert_to_dag_runs(alert: Callable[[DagRunAlerts], None]) -> None:
 
 
 def _write_to_dag_runs(alert: Callable[[DagRunAlerts], None]) -> None:
-    operations = read_operations()
+    operations = _operations()
     _write(lambda writer: alert(_dag_run_alerts(writer, operations)))
+
+
+def _operations() -> Operations:
+    try:
+        return usable_catalogue(storage).operations
+    except CatalogueError:
+        return read_operations()
 
 
 def _write(write: Callable[[AlertWriter], None]) -> None:

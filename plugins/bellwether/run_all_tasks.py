@@ -46,15 +46,17 @@ def chosen(scenario: str) -> Mapping[str, Any]:
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE, **TRIES_AGAIN)
 def summary() -> str:
     """Log and store the matrix of all verdicts; fail if a service regressed or has no verdict."""
-    from include.perf.catalogue.reading import read_catalogue
+    from bellwether.wiring import storage
+    from include.perf.adapters.wiring.last_catalogue import usable_catalogue
     from include.perf.pipeline.planning.time_plan import run_order
     from include.perf.reporting import markdown_text
     from include.perf.reporting.summary import dag_run_document
 
     with airflow_errors():
-        catalogue = read_catalogue()
-    scenarios = [*(scenario.name for scenario in run_order(catalogue)), *catalogue.left_out_scenarios]
-    uris = [uri for scenario in scenarios for uri in _planned_in(scenario)]
+        catalogue = usable_catalogue(storage)
+        stored = sorted({cell.scenario for cell in storage().results().cells()})  # of removed entries, too
+    scenarios = [*(scenario.name for scenario in run_order(catalogue)), *catalogue.left_out_scenarios, *stored]
+    uris = [uri for scenario in dict.fromkeys(scenarios) for uri in _planned_in(scenario)]
     if not uris:
         raise AirflowFailException("nothing was run; see the tasks before")
     results = keep_summary(uris)

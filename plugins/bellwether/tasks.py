@@ -45,12 +45,14 @@ NOTHING_PLANNED = "nothing was planned; see the task plan, or its events if it n
 @task(execution_timeout=SHORT)
 def plan(scenario: str) -> list[str]:
     """Check the parameters and plan a run for each chosen service."""
+    from bellwether.dag_catalogue import keep_current_catalogue
     from bellwether.run_requests import request_from
     from bellwether.wiring import airflow_outside
     from include.perf.pipeline.night_stages import NightStages
 
     with airflow_errors():
         outside = airflow_outside()  # so that a missing connection to Prometheus is reported first of all
+        keep_current_catalogue()
         return NightStages(outside.stores).plan(request_from(task_context(), scenario=scenario))
 
 

@@ -37,15 +37,15 @@ def _state_of(dag_id: str, dag_run_id: str) -> str | None:
 def write_rules() -> list[str]:
     """Write the alert rules to ``BELLWETHER_RULES`` if they changed, and report the changed limits."""
     from bellwether import alerting
-    from bellwether.wiring import airflow_rule_writer
+    from bellwether.wiring import airflow_rule_writer, storage
+    from include.perf.adapters.wiring.last_catalogue import usable_catalogue
     from include.perf.adapters.wiring.rules import are_rules_wanted
-    from include.perf.catalogue.reading import read_catalogue
     from include.perf.monitoring.rule_changes import describe_changes
 
     if not are_rules_wanted():
         raise AirflowSkipException("BELLWETHER_RULES is not set, so no alert rules are written")
     with airflow_errors():
-        if problems := read_catalogue().problems:
+        if problems := usable_catalogue(storage).problems:
             raise AirflowSkipException(f"the alert rules stay as they are until these are fixed: {'; '.join(problems)}")
         writer = airflow_rule_writer()
         if writer.is_current():
@@ -62,8 +62,8 @@ def write_rules() -> list[str]:
 def prune() -> dict[str, Any]:
     """Remove raw requests and unfinished runs past their retention; return what was removed and what was kept."""
     from bellwether.wiring import storage
+    from include.perf.adapters.wiring.last_catalogue import usable_catalogue
     from include.perf.baselines.promotion import referenced_runs
-    from include.perf.catalogue.reading import read_catalogue
     from include.perf.model.text import utc_now
     from include.perf.runs.retention import clear, retention_of
 
@@ -71,7 +71,7 @@ def prune() -> dict[str, Any]:
     with airflow_errors():
         clearance = clear(
             stores.results(),
-            retention=retention_of(read_catalogue().operations),
+            retention=retention_of(usable_catalogue(storage).operations),
             referenced=referenced_runs(stores.baselines().read()),
             now=utc_now(),
         )

@@ -14,7 +14,14 @@ Read = Callable[..., DagBag]
 
 
 @pytest.fixture
-def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the results, which does not exist yet."""
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", str(tmp_path / "results"))
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, results: Path) -> Read:
     """Reads the DAGs of a catalogue."""
 
     def bag(*, services: str = SERVICES, scenarios: str = SCENARIOS) -> DagBag:
@@ -78,17 +85,50 @@ def test_parameters_of_runs_in_flight_stay_valid(read: Read) -> None:
     assert dags["run_all"].params.get_param("scenarios").value == ["calm", "storm"]
 
 
-@pytest.mark.parametrize(
-    ("text", "problem"),
-    [
-        ("services: [", "services.yaml: not valid YAML"),
-        ("schema_version: 7", "services.yaml: schema_version must be 1"),
-    ],
-)
-def test_a_file_that_is_wrong_as_a_whole_is_named(read: Read, text: str, problem: str) -> None:
+BROKEN = [
+    ("services", "services: [", "services.yaml: not valid YAML: while parsing a flow node"),
+    ("services", "schema_version: 7", "services.yaml: schema_version must be 1, but is 7; correct it, or restore"),
+    (
+        "services",
+        SERVICES.replace("defaults:", "defaults:\n  bogus: 1"),
+        "services.yaml: defaults.bogus is not",
+    ),
+    ("scenarios", "scenarios: {calm: [}", "scenarios.yaml: not valid YAML"),
+    ("scenarios", "", "scenarios.yaml: must hold schema_version and scenarios"),
+]
+
+
+@pytest.mark.parametrize(("file", "text", "problem"), BROKEN)
+def test_the_last_good_catalogue_stands_in_for_a_broken_file(
+    read: Read, results: Path, file: str, text: str, problem: str
+) -> None:
+    """All DAGs stay as they were, with their schedules; one import error has the problem, once."""
+    results.mkdir()
+    before = read().dags
+    bag = read(**{file: text})
+    assert {dag_id: dag.task_dict.keys() for dag_id, dag in bag.dags.items()} == {
+        dag_id: dag.task_dict.keys() for dag_id, dag in before.items()
+    }
+    assert bag.dags["storm"].timetable.can_be_scheduled
+    ((path, message),) = bag.import_errors.items()
+    assert Path(path).name == "catalogue.py"
+    assert message.startswith("CatalogueError: ")
+    assert (message.count(problem), "Traceback" in message) == (1, False)
+    assert message.rstrip().endswith("runs in flight go on, and no new load starts")
+    assert read().import_errors == {}
+
+
+def test_nothing_is_kept_before_the_results_exist(read: Read, results: Path) -> None:
+    """Parsing DAGs makes no folder, which could hide that a file system is not mounted."""
+    read()
+    assert not results.exists()
+
+
+@pytest.mark.parametrize(("file", "text", "problem"), BROKEN)
+def test_a_broken_file_without_a_good_one_is_named(read: Read, file: str, text: str, problem: str) -> None:
     """No DAG can be read from it; those without a catalogue stay."""
-    bag = read(services=text)
-    assert {"catalogue.py", "scenarios.py"} <= {Path(file).name for file in bag.import_errors}
+    bag = read(**{file: text})
+    assert {"catalogue.py", "scenarios.py"} <= {Path(path).name for path in bag.import_errors}
     assert "alert_watch" in bag.dags
     for message in bag.import_errors.values():
         assert problem in message

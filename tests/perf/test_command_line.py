@@ -763,7 +763,7 @@ def test_check_reports_catalogue_and_baselines_together(shell: Shell, tmp_path: 
     expected = (
         "bellwether: 3 problems:\n"
         f"  - there is no {tmp_path / 'services.yaml'}; set BELLWETHER_CATALOGUE to the folder that holds it\n"
-        "  - scenarios.yaml: schema_version must be 1, but is 2\n"
+        "  - scenarios.yaml: schema_version must be 1, but is 2; correct it, or restore the file from version control\n"
         f"  - {tmp_path / 'baselines.json'} must be an object with schema_version 2; restore it from version control\n"
     )
     assert shell("check", code=2, err=expected) == ""

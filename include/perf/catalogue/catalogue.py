@@ -43,6 +43,8 @@ class Catalogue:
     Attributes:
         left_out: the problems of wrong entries, which the catalogue does not contain; a scenario that is too fast for
             a service loads the others.
+        broken: why a file cannot be used as a whole; then this is the last catalogue that could be, and nothing may be
+            planned with it.
         left_out_hosts: the hosts of left-out production services, forbidden for all other services.
     """
 
@@ -54,11 +56,12 @@ class Catalogue:
     forbidden_hosts: tuple[ForbiddenHost, ...] = ()
     left_out: tuple[EntryProblem, ...] = ()
     left_out_hosts: tuple[ForbiddenHost, ...] = ()
+    broken: tuple[str, ...] = ()
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """The problems of all left-out entries."""
-        return tuple(problem.text for problem in self.left_out)
+        """The problems of broken files and of all left-out entries, each once."""
+        return tuple(dict.fromkeys([*self.broken, *(problem.text for problem in self.left_out)]))
 
     @property
     def left_out_services(self) -> list[str]:

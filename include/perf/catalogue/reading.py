@@ -25,7 +25,13 @@ from include.perf.catalogue.forbidden_hosts import (
 )
 from include.perf.catalogue.operations import Operations, problems_of_ceiling
 from include.perf.catalogue.scenario.load_profile import MAX_RATE_RPS
-from include.perf.catalogue.scenario.market_hours import MarketHours, load_market_hours, market_hours_path
+from include.perf.catalogue.scenario.market_hours import (
+    MARKET_HOURS_FILE,
+    OWN_FILE,
+    MarketHours,
+    load_market_hours,
+    market_hours_path,
+)
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
 from include.perf.model.errors import CatalogueError, ConfigurationError
@@ -47,22 +53,25 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     reading = _Reading(folder or default_folder())
     catalogue = reading.catalogue()
     if reading.problems or catalogue is None:
-        raise CatalogueError(reading.problems or reading.consequences)
+        raise CatalogueError(list(dict.fromkeys(reading.problems or reading.consequences)))
     return catalogue
 
 
-def read_catalogue(folder: Path | None = None) -> Catalogue:
+def read_catalogue(folder: Path | None = None, *, texts: Mapping[str, str] | None = None) -> Catalogue:
     """Read what is right in a catalogue and leave out each wrong entry; `Catalogue.left_out` has their problems.
 
     A scenario goes on with the services that are left. The hosts of a left-out production service stay forbidden.
 
+    Args:
+        texts: the files by name, if they were read before; market hours that are not among them are the project's.
+
     Raises:
         CatalogueError: a file cannot be used as a whole, or no service or no scenario is left; with all problems.
     """
-    reading = _Reading(folder or default_folder())
+    reading = _Reading(folder or default_folder(), texts)
     catalogue = reading.catalogue()
     if catalogue is None:
-        raise CatalogueError([*reading.problems, *reading.consequences])
+        raise CatalogueError(list(dict.fromkeys([*reading.problems, *reading.consequences])))
     return catalogue
 
 
@@ -85,10 +94,11 @@ class _Reading:
         consequences: why more cannot be used because of them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, texts: Mapping[str, str] | None = None) -> None:
         self.problems: list[str] = []
         self.consequences: list[str] = []
         self._folder = folder
+        self._texts = texts
         self._left_out: list[EntryProblem] = []
         self._is_usable = True
 
@@ -151,8 +161,20 @@ class _Reading:
 
     def _document(self, file: str, *, key: str) -> dict[str, Any]:
         with self._of_the_whole_file():
-            return _document_of(self._folder / file, key=key)
+            return _document_of(self._folder / file, key=key, text=self._text(file))
         return {}
+
+    def _text(self, file: str) -> str | None:
+        """Return the text of a file that was read before; ``None`` to read it.
+
+        Raises:
+            CatalogueError: the file was missing or could not be read.
+        """
+        if self._texts is None:
+            return None
+        if file not in self._texts:
+            raise CatalogueError(f"there is no readable {file}")
+        return self._texts[file]
 
     def _entries(self, document: Mapping[str, Any], file: str, *, key: str, model: type[EntryT]) -> dict[str, EntryT]:
         entries: dict[str, EntryT] = {}
@@ -165,7 +187,12 @@ class _Reading:
             try:
                 entries[str(name)] = model.model_validate(_with_defaults(document, values) | {"name": str(name)})
             except ValidationError as err:
-                problems = [_sentence(file, str(name), error) for error in err.errors() if not _is_echo(error)]
+                defaults = document.get("defaults") or {}
+                problems = [
+                    _sentence(file, _origin(str(name), error["loc"], values, defaults), error)
+                    for error in err.errors()
+                    if not _is_echo(error)
+                ]
                 self._leave_out(file, str(name), problems)
         return entries
 
@@ -181,7 +208,11 @@ class _Reading:
 
     def _market_hours(self) -> MarketHours | None:
         with self._of_the_whole_file():
-            return load_market_hours(market_hours_path(self._folder))
+            if self._texts is None:
+                return load_market_hours(market_hours_path(self._folder))
+            if MARKET_HOURS_FILE not in self._texts:
+                return load_market_hours(OWN_FILE)
+            return load_market_hours(self._folder / MARKET_HOURS_FILE, text=self._texts[MARKET_HOURS_FILE])
         return None
 
     def _hosts_of_unread(self, document: Mapping[str, Any], read: Mapping[str, Service]) -> tuple[ForbiddenHost, ...]:
@@ -281,12 +312,13 @@ def _forbidden_in(document: Mapping[str, Any]) -> tuple[ForbiddenHost, ...]:
         raise CatalogueError([f"{SERVICES_FILE}: {problem}" for problem in err.problems]) from err
 
 
-def _document_of(path: Path, *, key: str) -> dict[str, Any]:
+def _document_of(path: Path, *, key: str, text: str | None = None) -> dict[str, Any]:
     """Read a YAML file of the catalogue and check its top level."""
     document = read_document(
         path,
         holds=f"schema_version and {key}",
         remedy="set BELLWETHER_CATALOGUE to the folder that holds it",
+        text=text,
     )
     known = ("defaults", *SETTINGS[key])
     unknown = sorted(set(map(str, document)) - {*known, key})
@@ -316,6 +348,21 @@ def _merge(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
 def _is_echo(error: Mapping[str, Any]) -> bool:
     """Whether an error only repeats that a list is empty after its entries were refused."""
     return error["type"] == "too_short" and len(error["input"]) > 0
+
+
+def _origin(name: str, path: Sequence[Any], values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Return where a setting was written: in the entry, or in the defaults, which are then named once."""
+    return "defaults" if _has(defaults, path) and not _has(values, path) else name
+
+
+def _has(settings: Any, path: Sequence[Any]) -> bool:
+    """Return whether settings have a value at a path."""
+    for step in path:
+        try:
+            settings = settings[step]
+        except (LookupError, TypeError):
+            return False
+    return bool(path)
 
 
 def _sentence(file: str, name: str, error: Mapping[str, Any]) -> str:

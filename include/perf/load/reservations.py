@@ -4,15 +4,19 @@ A task reserves what its load needs and waits until there is room for it. An ada
 the rule that every adapter applies.
 """
 
+import json
 import logging
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from include.perf.model.errors import Occupied, RunSkipped
+from include.perf.model.bounds import EARLIEST, MAX_AMOUNT, MAX_NAME
+from include.perf.model.errors import ItemError, Occupied, RunSkipped
+from include.perf.model.json_files import from_json
 from include.perf.model.text import span, utc_time
+from include.perf.runs.results_store import log_left_out
 from include.perf.runs.spec import ReservationRequest, RunSpec
 
 log = logging.getLogger(__name__)
@@ -21,6 +25,10 @@ POLL_INTERVAL_S = 1.0
 
 MAX_WAIT_S = 4 * 3600.0
 """A load that waits longer is skipped: something is wrong with the load that it waits for."""
+
+
+ANY_TARGET = "*"
+"""Stands for the targets of a running load whose reservation cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +122,57 @@ def admit(request: ReservationRequest, others: Sequence[ReservationRequest], *, 
     _refuse_excess(request, others, capacity_rps)
 
 
+def read_reservation(content: bytes, *, run_id: str, where: str) -> ReservationRequest:
+    """Return the reservation of a running load from its JSON; of a damaged one, whatever can still be read.
+
+    Its targets stay reserved. If they cannot be read, it stands for every target, so that no target gets a second load.
+
+    Args:
+        run_id: the run whose load it is.
+        where: names the reservation in the log.
+    """
+    try:
+        request = from_json(ReservationRequest, content, where=where)
+        if request.targets:
+            return request
+        log_left_out(where, f"{where} has no targets; every target stays reserved until its load ends")
+    except ItemError as err:
+        log_left_out(where, f"{err}; its targets stay reserved until its load ends")
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        found = None
+    fields = found if isinstance(found, dict) else {}
+    return damaged_reservation(run_id, fields)
+
+
+def damaged_reservation(run_id: str, fields: Mapping[str, object] | None = None) -> ReservationRequest:
+    """Return what stands for a damaged reservation.
+
+    Args:
+        fields: what could be read of it.
+    """
+    given = fields or {}
+    targets, rate = given.get("targets"), given.get("rate_rps")
+    is_known = isinstance(targets, list) and targets and all(isinstance(target, str) for target in targets)
+    is_rate = isinstance(rate, int | float) and not isinstance(rate, bool) and 0 <= rate <= MAX_AMOUNT
+    return ReservationRequest(
+        run_id=run_id,
+        service=str(given.get("service") or "unknown")[:MAX_NAME],
+        scenario=str(given.get("scenario") or "unknown")[:MAX_NAME],
+        targets=tuple(targets) if isinstance(targets, list) and is_known else (ANY_TARGET,),
+        rate_rps=float(rate) if isinstance(rate, int | float) and is_rate else 0.0,
+        since=EARLIEST,
+    )
+
+
 def _refuse_overlap(request: ReservationRequest, others: Sequence[ReservationRequest]) -> None:
     for other in others:
+        if ANY_TARGET in other.targets:
+            raise Occupied(
+                f"the reservation of run {other.run_id} cannot be read, so its targets are unknown; it counts until "
+                "its load ends, or until you remove it because that load does not run any more"
+            )
         shared = sorted(set(request.targets) & set(other.targets))
         if shared:
             raise Occupied(f"{', '.join(shared)} is under load by {_describe(other)}")

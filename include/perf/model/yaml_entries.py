@@ -19,6 +19,8 @@ SCHEMA_VERSION = 1
 
 MAX_BYTES = 4_000_000
 
+RESTORE = "correct it, or restore the file from version control"
+
 MAX_NODES = 400_000
 """Limit for the values of a document with its aliases expanded; a catalogue of 200 services has about 20,000."""
 
@@ -97,18 +99,19 @@ def default_folder() -> Path:
     return Path(os.environ.get("BELLWETHER_CATALOGUE") or PROJECT_FOLDER)
 
 
-def read_document(path: Path, *, holds: str, remedy: str) -> dict[str, Any]:
+def read_document(path: Path, *, holds: str, remedy: str, text: str | None = None) -> dict[str, Any]:
     """Read a YAML file; ``schema_version`` is checked and removed.
 
     Args:
         holds: what the file must contain, for the error message.
         remedy: what to do if there is no such file, for the error message.
+        text: the content, if it was read before; ``path`` only names it then.
 
     Raises:
         CatalogueError: the file does not exist, or is not a YAML mapping of the supported version.
     """
     try:
-        document = yaml.load(_text_of(path), Loader=StrictLoader)  # noqa: S506 - a safe loader
+        document = yaml.load(text_of(path) if text is None else text, Loader=StrictLoader)  # noqa: S506 - a safe loader
     except FileNotFoundError:
         raise CatalogueError(f"there is no {path}; {remedy}") from None
     except OSError as err:
@@ -118,16 +121,22 @@ def read_document(path: Path, *, holds: str, remedy: str) -> dict[str, Any]:
     except RecursionError:
         raise CatalogueError(f"{path.name}: not valid YAML: it is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as err:  # ValueError: a date such as 2026-02-30
-        raise CatalogueError(f"{path.name}: not valid YAML: {_problem_of(err)}") from err
+        raise CatalogueError(f"{path.name}: not valid YAML: {_problem_of(err)}; {RESTORE}") from err
     if not isinstance(document, dict):
         raise CatalogueError(f"{path.name}: must hold {holds}, but holds {document!r}")
     version = document.pop("schema_version", None)
     if version != SCHEMA_VERSION:
-        raise CatalogueError(f"{path.name}: schema_version must be {SCHEMA_VERSION}, but is {version!r}")
+        raise CatalogueError(f"{path.name}: schema_version must be {SCHEMA_VERSION}, but is {version!r}; {RESTORE}")
     return document
 
 
-def _text_of(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return the text of a file of the catalogue.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is too large, or not UTF-8 text.
+    """
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise ValueError(f"it must have at most {MAX_BYTES:,} bytes, but has {size:,}")

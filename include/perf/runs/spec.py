@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.scenario.schedule import Deadline
+from include.perf.model.bounds import Amount, Moment, Name
 
 ID_TIME = "%Y%m%dT%H%M%SZ"
 """How the id of a run begins: the time when it was planned, in UTC."""
@@ -63,9 +64,9 @@ class ReservationRequest:
         since: when the reservation was granted.
     """
 
-    run_id: str
-    service: str
-    scenario: str
-    targets: tuple[str, ...]
-    rate_rps: float
-    since: datetime
+    run_id: Name
+    service: Name
+    scenario: Name
+    targets: tuple[Name, ...]
+    rate_rps: Amount
+    since: Moment

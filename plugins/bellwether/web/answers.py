@@ -95,7 +95,7 @@ def _catalogue_problems(site: Site, visitor: Visitor) -> tuple[str, ...]:
         catalogue = site.catalogue()
     except ConfigurationError:  # a file is wrong as a whole: the page itself shows the problems
         return ()
-    names = (*catalogue.scenarios, *catalogue.left_out_scenarios) if catalogue.left_out else ()
+    names = (*catalogue.scenarios, *catalogue.left_out_scenarios) if catalogue.problems else ()
     return catalogue.problems if all(visitor.may_read(name) for name in names) else ()
 
 

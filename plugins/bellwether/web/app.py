@@ -97,13 +97,13 @@ def airflow_app() -> FastAPI:
     from include.perf.adapters.files.baseline_file import CachedBaselines
     from include.perf.adapters.wiring.environment import metrics_sources
     from include.perf.alerts.slack_messages import acknowledged
-    from include.perf.catalogue.reading import read_catalogue
     from include.perf.model.patience import ONCE
 
     public_host = urlsplit(conf.get("api", "base_url", fallback="")).netloc
     stores = replace(storage(), patience=ONCE)
-    catalogue, baselines = TimedCache(read_catalogue, for_s=CATALOGUE_CACHED_S), CachedBaselines(stores.baselines())
-    metrics = replace(metrics_sources(stores), catalogue=catalogue, baselines=baselines)
+    sources, baselines = metrics_sources(stores), CachedBaselines(stores.baselines())
+    catalogue = TimedCache(sources.catalogue, for_s=CATALOGUE_CACHED_S)
+    metrics = replace(sources, catalogue=catalogue, baselines=baselines)
     return build_app(
         Site(
             catalogue=catalogue,

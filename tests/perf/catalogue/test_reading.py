@@ -7,6 +7,7 @@ import pytest
 from include.perf.catalogue.reading import load_catalogue
 from include.perf.catalogue.template import FIELDS
 from include.perf.model.errors import CatalogueError
+from include.perf.model.yaml_entries import RESTORE
 from tests.catalogues import SCENARIOS, SERVICES, catalogue_folder
 from tests.certificates import Authority, with_passphrase
 
@@ -440,7 +441,7 @@ def test_mistakes_in_all_three_files_are_reported_together(tmp_path: Path) -> No
     ]
     text = SCENARIOS.replace('{cron: "0 2 * * 6", timezone: Europe/London}', "{before: lodon, minutes: 60}")
     (catalogue_folder(tmp_path, scenarios=text) / "market_hours.yaml").write_text("schema_version: 2")
-    assert problems_of(tmp_path) == ["market_hours.yaml: schema_version must be 1, but is 2"]
+    assert problems_of(tmp_path) == [f"market_hours.yaml: schema_version must be 1, but is 2; {RESTORE}"]
 
 
 def test_an_unknown_service_is_reported_next_to_another_wrong_scenario(tmp_path: Path) -> None:
@@ -455,7 +456,7 @@ def test_an_unknown_service_is_reported_next_to_another_wrong_scenario(tmp_path:
 def test_a_broken_services_file_causes_no_errors_in_scenarios(tmp_path: Path) -> None:
     """If no services are known, none in a scenario is called unknown."""
     assert problems_of(catalogue_folder(tmp_path, services="schema_version: 3")) == [
-        "services.yaml: schema_version must be 1, but is 3"
+        f"services.yaml: schema_version must be 1, but is 3; {RESTORE}"
     ]
 
 

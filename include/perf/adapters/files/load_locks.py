@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from include.perf.load.reservations import Reservation, admit
-from include.perf.model.errors import StoreError
-from include.perf.model.json_files import from_json, to_json
+from include.perf.adapters.files.regular_file import regular_file
+from include.perf.load.reservations import Reservation, admit, damaged_reservation, read_reservation
+from include.perf.model.errors import ItemError, StoreError
+from include.perf.model.json_files import to_json
+from include.perf.runs.results_store import log_left_out
 from include.perf.runs.spec import ReservationRequest
 
 LOCK_FILE = ".lock"
+MAX_BYTES = 1024**2
 
 
 class LoadLocks:
@@ -69,15 +72,24 @@ class LoadLocks:
     def _running(self) -> Iterator[ReservationRequest]:
         """Yield the reservations of running loads, and remove the files of loads that have ended."""
         for path in sorted(self._folder.glob("*.json")):
+            run_id = path.name.removesuffix(".json")
             try:
-                file = path.open("r+b")
+                file = regular_file(path, what=str(path))
             except FileNotFoundError:
                 continue  # released in the meantime
+            except PermissionError as err:
+                log_left_out(str(path), f"cannot read {path}: {err.strerror}; its targets stay reserved")
+                yield damaged_reservation(run_id)
+                continue
+            except ItemError as err:  # a FIFO or a device: no load made it
+                log_left_out(str(path), str(err))
+                continue
+            except OSError as err:  # a folder or a loop of links: no load made it
+                log_left_out(str(path), f"cannot read {path}: {err.strerror}")
+                continue
             with file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    yield from_json(ReservationRequest, file.read(), where=str(path))
+                if _is_locked(file):
+                    yield read_reservation(file.read(MAX_BYTES), run_id=run_id, where=str(path))
                 else:
                     path.unlink(missing_ok=True)
 
@@ -96,11 +108,20 @@ class LoadLocks:
 
 
 def _is_held(path: Path) -> bool:
+    """Return whether a load runs; a file that cannot be opened is none, or was released in the meantime."""
     try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with regular_file(path, what=str(path)) as file:
+            return _is_locked(file)
+    except PermissionError:
+        return True  # of another user, so it must count
+    except (ItemError, OSError):
+        return False
+
+
+def _is_locked(file: IO[bytes]) -> bool:
+    """Return whether another process has the lock. A shared lock needs no permission to write, not even on NFS."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except FileNotFoundError:
-        pass  # released in the meantime
     return False

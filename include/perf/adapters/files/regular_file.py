@@ -1,5 +1,6 @@
 """Opens regular files only: other kinds may wait forever, or have no end."""
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -18,8 +19,14 @@ def regular_file(path: Path, *, what: str) -> IO[bytes]:
         OSError: it cannot be opened.
         ItemError: it is no regular file.
     """
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
-        raise ItemError(f"cannot read {what}: it is no regular file")
-    return file
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise ItemError(f"cannot read {what}: it is no regular file")
+    except BaseException:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "rb")

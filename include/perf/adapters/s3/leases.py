@@ -8,6 +8,7 @@ changed for `LEASE_S` seconds of its own monotonic clock. A holder that could no
 seconds considers it lost, and has the difference (`LEASE_S` - `GIVE_UP_S`) to stop its work.
 """
 
+import json
 import logging
 import threading
 import time
@@ -15,11 +16,16 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from include.perf.adapters.files.locked_file import Changed
 from include.perf.adapters.s3.shared_object import SharedObject
 from include.perf.model.errors import StoreError
 from include.perf.model.json_files import from_json, to_json
+from include.perf.runs.results_store import log_left_out
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +54,16 @@ class _Register:
     """All leases by name."""
 
     leases: Mapping[str, Lease] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StoredRegister:
+    """All leases by name before they are checked one by one."""
+
+    leases: Mapping[str, Any] = field(default_factory=dict)
+
+
+_LEASE: TypeAdapter[Lease] = TypeAdapter(Lease)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -176,7 +192,25 @@ class Leases:
             return {name: lease for name, lease in leases.items() if read_from - self._seen[name][2] < LEASE_S}
 
     def _parsed(self, content: bytes | None) -> Mapping[str, Lease]:
-        return {} if not content else from_json(_Register, content, where=self._content.where).leases
+        if not content:
+            return {}
+        register = from_json(_StoredRegister, content, where=self._content.where)
+        return {name: self._lease(name, stored) for name, stored in register.leases.items()}
+
+    def _lease(self, name: str, stored: Any) -> Lease:
+        """Return a lease; of a damaged one, whatever its holder needs to renew it, else it expires unless removed."""
+        try:
+            return _LEASE.validate_python(stored)
+        except ValidationError:
+            where = f"the lease of {name} in {self._content.where}"
+            log_left_out(where, f"{where} is damaged; it counts until it expires")
+        fields = stored if isinstance(stored, dict) else {}
+        holder, about = fields.get("holder"), fields.get("about")
+        text = json.dumps(stored, sort_keys=True)
+        return Lease(
+            holder=holder if isinstance(holder, str) else f"damaged {sha256(text.encode()).hexdigest()}",
+            about=about if isinstance(about, str) else text,
+        )
 
 
 def _register(leases: Mapping[str, Lease]) -> bytes:

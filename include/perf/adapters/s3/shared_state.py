@@ -3,10 +3,14 @@
 Reservations and the lock for deliveries are leases; the latest loads and the alert book are shared objects.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from include.perf.adapters.files.alert_file import SharedAlerts
 from include.perf.adapters.files.locked_file import Changed
@@ -14,9 +18,10 @@ from include.perf.adapters.s3.leases import LEASE_S, Lease, Leases, RenewedLease
 from include.perf.adapters.s3.shared_object import SharedObject
 from include.perf.alerts.alert_store import Lost
 from include.perf.load.announcing import SentLoad
-from include.perf.load.reservations import Reservation, Reservations, admit
-from include.perf.model.errors import Occupied
+from include.perf.load.reservations import Reservation, Reservations, admit, read_reservation
+from include.perf.model.errors import ItemError, Occupied
 from include.perf.model.json_files import from_json, to_json
+from include.perf.runs.results_store import log_left_out
 from include.perf.runs.spec import ReservationRequest
 
 DELIVERY_LEASE = "delivering"
@@ -45,7 +50,7 @@ class LoadLeases:
 
         def check(others: Mapping[str, Lease]) -> None:
             nonlocal concurrent
-            concurrent = tuple(map(_request_of, others.values()))
+            concurrent = tuple(_request_of(name, lease) for name, lease in others.items())
             admit(request, concurrent, capacity_rps=capacity_rps)
 
         with self._leases.held(request.run_id, to_json(request).decode(), admit=check) as held:
@@ -57,15 +62,18 @@ class LoadLeases:
         return None if running is None else frozenset(running)
 
 
-def _request_of(lease: Lease) -> ReservationRequest:
-    return from_json(ReservationRequest, lease.about.encode(), where="a load's lease")
+def _request_of(name: str, lease: Lease) -> ReservationRequest:
+    return read_reservation(lease.about.encode(errors="replace"), run_id=name, where=f"the lease of {name}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Latest:
-    """The latest loads by service and scenario."""
+    """The latest loads by service and scenario, before they are checked one by one."""
 
-    loads: Mapping[str, SentLoad] = field(default_factory=dict)
+    loads: Mapping[str, Any] = field(default_factory=dict)
+
+
+_SENT: TypeAdapter[SentLoad] = TypeAdapter(SentLoad)
 
 
 class LatestLoads:
@@ -87,7 +95,8 @@ class LatestLoads:
         """
 
         def change(content: bytes | None) -> Changed[None]:
-            loads = {**self._parsed(content), f"{load.service} {load.scenario}": load}
+            stored = _SENT.dump_python(load, mode="json")
+            loads = {**self._parsed(content), f"{load.service} {load.scenario}": stored}
             return Changed(content=to_json(_Latest(loads=loads)), result=None)
 
         self.content.update(change)
@@ -101,18 +110,27 @@ class LatestLoads:
         self.load_began(load)
 
     def latest(self) -> tuple[SentLoad, ...]:
-        """Return the latest load of every cell that had one.
+        """Return the latest load of every cell that had one, without entries that cannot be used.
 
         Raises:
-            StoreError: the object is invalid or cannot be read.
+            StoreError: the object is invalid as a whole, or cannot be read.
         """
-        return tuple(self._parsed(self.content.read()).values())
+        stored = self._parsed(self.content.read())
+        return tuple(load for name, entry in stored.items() if (load := self._load(name, entry)) is not None)
 
     def held(self) -> Set[str] | None:
         """Return the runs whose loads run; ``None`` where that is unknown."""
         return self._locks.held()
 
-    def _parsed(self, content: bytes | None) -> Mapping[str, SentLoad]:
+    def _load(self, name: str, stored: Any) -> SentLoad | None:
+        """Return a load; ``None``, with a log entry, if its entry cannot be used."""
+        try:
+            return from_json(SentLoad, json.dumps(stored).encode(), where=f"{name} in {self.content.where}")
+        except ItemError as err:
+            log_left_out(self.content.where, str(err))
+            return None
+
+    def _parsed(self, content: bytes | None) -> Mapping[str, Any]:
         return {} if content is None else from_json(_Latest, content, where=self.content.where).loads
 
 

@@ -18,6 +18,7 @@ from include.perf.adapters.generator.locust_pool import LocustPool, environment_
 from include.perf.adapters.http.annotation_webhook import AnnotationWebhook, Webhook, environment_webhook
 from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.adapters.http.http_target import HttpTarget, resolve
+from include.perf.adapters.wiring.last_catalogue import usable_catalogue
 from include.perf.adapters.wiring.prometheus_access import production_prometheus
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.catalogue.catalogue import Catalogue
@@ -132,7 +133,7 @@ def metrics_sources(storage: Storage) -> Sources:
         return None if folder is None else read_limits(folder / LIMITS_FILE)
 
     return Sources(
-        catalogue=read_catalogue,
+        catalogue=lambda: usable_catalogue(lambda: storage),
         index=storage.run_index(),
         baselines=storage.baselines(),
         alerts=storage.alerts(),

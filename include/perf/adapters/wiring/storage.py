@@ -16,12 +16,13 @@ from include.perf.adapters.files.baseline_file import BaselineFile, SharedBaseli
 from include.perf.adapters.files.folder_store import DEFAULT_RESULTS, FolderStore
 from include.perf.adapters.files.load_locks import LoadLocks
 from include.perf.adapters.files.load_log import LoadLog
+from include.perf.adapters.files.locked_file import LockedFile, SharedContent
 from include.perf.adapters.files.sqlite_index import SCHEMA_VERSION, SHARED_FOR, SqliteIndex
 from include.perf.adapters.s3.client import S3Access, own_login
 from include.perf.adapters.s3.place import S3Place, is_s3, s3_place
 from include.perf.adapters.wiring.patient_stores import PatientResults
 from include.perf.load.reservations import Reservations
-from include.perf.model.errors import ConfigurationError
+from include.perf.model.errors import ConfigurationError, StoreError
 from include.perf.model.patience import Patience
 from include.perf.model.text import utc_now
 from include.perf.model.yaml_entries import PROJECT_ROOT
@@ -98,6 +99,14 @@ class Storage:
         from include.perf.adapters.s3.shared_state import LatestLoads
 
         return LatestLoads(self._object(place, ".load-log.json"), locks=self.load_locks())
+
+    def last_catalogue(self) -> SharedContent | None:
+        """Return where the last usable catalogue is kept, next to the results; ``None`` before their folder exists."""
+        place = self._results_place()
+        if place is not None:
+            return self._object(place, ".catalogue.json")
+        root = self._results_folder().root
+        return LockedFile(root / ".catalogue.json", error=StoreError, setting=RESULTS) if root.is_dir() else None
 
     def run_index(self) -> SqliteIndex:
         """Return the index in the file that ``BELLWETHER_INDEX`` names, by default one in the user's cache folder.

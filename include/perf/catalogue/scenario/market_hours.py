@@ -287,14 +287,19 @@ def market_hours_path(folder: Path | None = None) -> Path:
     return path if path.exists() else OWN_FILE
 
 
-def load_market_hours(path: Path | None = None) -> MarketHours:
+def load_market_hours(path: Path | None = None, *, text: str | None = None) -> MarketHours:
     """Read and check a file of market hours, by default the one of `market_hours_path`.
+
+    Args:
+        text: the content, if it was read before.
 
     Raises:
         CatalogueError: with all problems in the file; each has the place, the rule and the value.
     """
     path = path or market_hours_path()
-    document = read_document(path, holds="schema_version, sessions and week", remedy="put the market hours there")
+    document = read_document(
+        path, holds="schema_version, sessions and week", remedy="put the market hours there", text=text
+    )
     try:
         return MarketHours.model_validate(document)
     except ValidationError as err:

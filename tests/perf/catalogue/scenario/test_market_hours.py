@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from include.perf.catalogue.scenario.market_hours import MarketHours, load_market_hours, market_hours_path
 from include.perf.catalogue.scenario.wall_clock import moment_of
 from include.perf.model.errors import CatalogueError
+from include.perf.model.yaml_entries import RESTORE
 
 ROOT = Path(__file__).parents[4]
 OWN_FILE = ROOT / "include" / "market_hours.yaml"
@@ -477,8 +478,14 @@ CHRISTMAS = {"date": "2026-12-25", "name": "Christmas Day", "closes": "market"}
 QUOTES = 'must be a time of day in quotes, such as "08:00", but is'
 
 MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
-    ({"schema_version": 2}, ["schema_version must be 1, but is 2"]),
-    ({"schema_version": None}, ["schema_version must be 1, but is None"]),
+    (
+        {"schema_version": 2},
+        [f"schema_version must be 1, but is 2; {RESTORE}"],
+    ),
+    (
+        {"schema_version": None},
+        [f"schema_version must be 1, but is None; {RESTORE}"],
+    ),
     ({"weeks": {}}, ["weeks: is not a known setting; correct its name or remove it"]),
     ({"sessions": None}, ["sessions: is missing; every entry needs it"]),
     ({"sessions": {}}, ["sessions: must name at least one session, but is empty"]),
