@@ -23,6 +23,13 @@ UNAVAILABLE = answer(
 )
 
 
+DENIED = answer(
+    b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>",
+    status="403 Forbidden",
+    headers="Connection: close\r\n",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectStore:
     """An object store server."""
@@ -68,7 +75,7 @@ def object_store() -> Iterator[ObjectStore]:
 
 
 class Proxy:
-    """A proxy of a server with faults: ``reset``, ``503`` or ``silent``.
+    """A proxy of a server with faults: ``reset``, ``503``, ``403``, ``silent``, or ``cut`` for half of an answer.
 
     Attributes:
         faults: of the next requests, one by one; ``None`` for no fault.
@@ -108,14 +115,16 @@ class Proxy:
                 if fault == "reset":
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                     return
-                if fault == "503":
-                    connection.sendall(UNAVAILABLE)
+                if fault in ("503", "403"):
+                    connection.sendall(UNAVAILABLE if fault == "503" else DENIED)
                     return
                 answered = _exchange(self._target, request)
                 if self.lost_answers:
                     self.lost_answers -= 1
                     return
-                connection.sendall(answered)
+                connection.sendall(answered[: len(answered) - 5] if fault == "cut" else answered)
+                if fault == "cut":
+                    return
 
     def close(self) -> None:
         """Accept no more connections."""

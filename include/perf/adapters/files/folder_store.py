@@ -30,11 +30,8 @@ from include.perf.runs.retention import Holding
 
 DEFAULT_RESULTS = "results"
 
-OF_ONE_ITEM = (
-    *(errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO),
-    *(errno.ENODEV, errno.EINVAL),
-)
-"""Error numbers that concern a single file or folder. Others, such as a stale network folder, concern the store."""
+OF_THIS_PROCESS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, *DISK_FULL)
+"""Error numbers that say nothing about a file or folder."""
 
 
 class FolderStore:
@@ -251,9 +248,20 @@ class FolderStore:
             raise StoreError(f"the results store {self.root} is gone; is its file system mounted?")
 
     def _problem(self, err: OSError, action: str) -> StoreError:
-        """Return an error of the item, or of the store if its root cannot be read either."""
-        is_of_item = err.errno in OF_ONE_ITEM and os.access(self.root, os.R_OK | os.X_OK)
+        """Return an error of the item, or of the store if its root cannot be listed either.
+
+        So EIO or ESTALE for one file leaves out that file, and a stale mount is an error of the store.
+        """
+        is_of_item = err.errno not in OF_THIS_PROCESS and self._can_be_listed()
         return (ItemError if is_of_item else StoreError)(f"{action}: {err.strerror}")
+
+    def _can_be_listed(self) -> bool:
+        try:
+            with os.scandir(self.root) as entries:
+                next(entries, None)
+        except OSError:
+            return False
+        return True
 
     def _inside(self, uri: str) -> Path:
         """Return the folder of a run.

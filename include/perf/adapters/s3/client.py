@@ -48,7 +48,7 @@ _BAD_LOGIN = (
     "InvalidToken",
     "TokenRefreshRequired",
 )
-_NO_PERMISSION = ("403", "AccessDenied", "AllAccessDisabled")
+NO_PERMISSION = ("403", "AccessDenied", "AllAccessDisabled")
 _WRONG_REGION = ("301", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
 _WRONG_CLOCK = ("RequestTimeTooSkewed", "RequestExpired")
 _NOT_SET_UP = (NoCredentialsError, PartialCredentialsError, NoRegionError, CredentialRetrievalError, ProfileNotFound)
@@ -144,7 +144,9 @@ def _refusal(code: str, status: int, *, bucket: str, where: str, login: S3Login)
         return f"bucket {bucket} is in another region ({code}); set region_name, or AWS_REGION"
     if code in _WRONG_CLOCK:
         return f"the clock of this machine differs from that of {where} ({code}); set it"
-    if code in _NO_PERMISSION:
+    if code == ARCHIVED:
+        return "it is in an archive"
+    if code in NO_PERMISSION:
         return (
             f"the credentials have no permission for this in bucket {bucket} ({code}); docs/storage.md lists the "
             "permissions"

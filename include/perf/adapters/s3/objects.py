@@ -9,9 +9,24 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    FlexibleChecksumError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
 
-from include.perf.adapters.s3.client import ARCHIVED, CONFLICT, NOT_FOUND, S3Access, client_of, code_of, problem_of
+from include.perf.adapters.s3.client import (
+    ARCHIVED,
+    CONFLICT,
+    NO_PERMISSION,
+    NOT_FOUND,
+    S3Access,
+    client_of,
+    code_of,
+    problem_of,
+)
 from include.perf.adapters.s3.place import S3Place
 from include.perf.model.errors import ItemError, StoreError
 
@@ -57,20 +72,29 @@ class Objects:
         """Return the content of an object; ``None`` if it does not exist.
 
         Raises:
-            ItemError: it has more bytes than ``limit``, or is in an archive.
+            ItemError: it has more bytes than ``limit``, is in an archive, or cannot be read although the place can be
+                listed: no permission for it, a wrong checksum, or content that ends early.
         """
-        with self._client("read", path) as client, _none_if_missing() as found:
-            try:
+        try:
+            with self._client("read", path) as client, _none_if_missing() as found:
                 answer = client.get_object(**self._address(path))
-            except ClientError as err:
-                if code_of(err) != ARCHIVED:
-                    raise
-                raise ItemError(f"cannot read {self.place.uri_of(path)}: it is in an archive") from err
-            with answer["Body"] as body:
-                found.append(body.read(limit + 1))
+                found.append(_content_of(answer, limit=limit))
+        except StoreError as err:
+            if _is_of_one_object(err.__cause__) and self._can_be_listed():
+                raise ItemError(f"{err}; other objects can be read") from err
+            raise
         if found and len(found[0]) > limit:
             raise self._too_large(path, limit=limit)
         return found[0] if found else None
+
+    def _can_be_listed(self) -> bool:
+        """Return whether the place itself can be read, so that an error is one of a single object."""
+        try:
+            with self._client("list", "") as client:
+                client.list_objects_v2(Bucket=self.place.bucket, Prefix=self.place.key_of(""), MaxKeys=1)
+        except StoreError:
+            return False
+        return True
 
     def version(self, path: str) -> Version | None:
         """Return the content of an object and its ETag; ``None`` if it does not exist.
@@ -80,8 +104,7 @@ class Objects:
         """
         with self._client("read", path) as client, _none_if_missing() as found:
             answer = client.get_object(**self._address(path))
-            with answer["Body"] as body:
-                found.append(Version(content=body.read(MAX_BYTES + 1), etag=answer["ETag"]))
+            found.append(Version(content=_content_of(answer, limit=MAX_BYTES), etag=answer["ETag"]))
         if found and len(found[0].content) > MAX_BYTES:
             raise self._too_large(path, limit=MAX_BYTES)
         return found[0] if found else None
@@ -208,6 +231,28 @@ class Objects:
             yield client
         except (ClientError, BotoCoreError, Boto3Error, OSError) as err:
             raise failed(err.__context__ if isinstance(err.__context__, ClientError) else err) from err
+
+
+def _content_of(answer: Any, *, limit: int) -> bytes:
+    """Return the content of an object, up to one byte more than the limit.
+
+    Raises:
+        IncompleteReadError: the answer ends early, which botocore does not notice if a limit is given.
+    """
+    with answer["Body"] as body:
+        content: bytes = body.read(limit + 1)
+    expected = min(answer["ContentLength"], limit + 1)
+    if len(content) < expected:
+        raise IncompleteReadError(actual_bytes=len(content), expected_bytes=expected)
+    return content
+
+
+def _is_of_one_object(err: BaseException | None) -> bool:
+    """Return whether an error may concern a single object; an error of the server or of the network does not."""
+    if isinstance(err, ClientError):
+        code = code_of(err)
+        return code == ARCHIVED or code in NO_PERMISSION or code.startswith("KMS.")
+    return isinstance(err, IncompleteReadError | FlexibleChecksumError | ResponseStreamingError)
 
 
 @contextmanager
