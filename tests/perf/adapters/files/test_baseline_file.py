@@ -134,9 +134,9 @@ def test_only_a_regular_file_is_read(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "baselines.json"
     os.mkfifo(path) if kind == "fifo" else path.mkdir()
     file = BaselineFile(path)
-    with pytest.raises(BaselineError, match=r"(no regular file|Is a directory); check BELLWETHER_BASELINES"):
+    with pytest.raises(StoreError, match=r"(no regular file|Is a directory); check BELLWETHER_BASELINES"):
         file.read()
-    with pytest.raises(BaselineError, match=r"no regular file|Is a directory"):
+    with pytest.raises(StoreError, match=r"no regular file|Is a directory"):
         file.update(lambda _: pytest.fail("it was changed"))
 
 
