@@ -1,7 +1,7 @@
 """One DAG for each scenario of the catalogue.
 
 plan → (stage_data → preflight → run_load → scrape) for each service → plan_reruns → the same for each re-run →
-compare → (report → promote, ask_for_approval) for each service → alert, write_rules, verdict.
+compare → (report → promote, ask_for_approval) for each service → alert, write_rules, verdict, pause_schedule.
 """
 
 from datetime import timedelta
@@ -75,7 +75,8 @@ def scenario_dag(scenario: Scenario, catalogue: Catalogue) -> DAG:
         measuring("run_service", scenario).expand(uri=uris) >> reruns
         measuring("rerun_service", scenario).expand(uri=reruns) >> judged
         concluded = conclude.expand(uri=judged)
-        concluded >> [tasks.alert(uris), upkeep_tasks.write_rules(), linked_to_summary(tasks.verdict(uris))]
+        last = [tasks.alert(uris), upkeep_tasks.write_rules(), linked_to_summary(tasks.verdict(uris))]
+        concluded >> [*last, tasks.pause_schedule(uris)]
 
     return scenario_run()
 

@@ -13,6 +13,7 @@ from include.perf.alerts.dag_run_alerts import DagRunAlerts, is_open_dag_run
 from include.perf.alerts.delivery import OutboxSender
 from include.perf.alerts.outbox import is_idle
 from include.perf.alerts.pipeline_alerts import PipelineAlerts
+from include.perf.alerts.schedule_pauses import SchedulePauses
 from include.perf.alerts.service_alerts import Policy, ServiceAlerts
 from include.perf.alerts.slack_messages import SlackWords
 from include.perf.alerts.slack_pipeline import SlackPipelineWords
@@ -59,6 +60,29 @@ def alert_failed(reason: str, *, dag_id: str, dag_run_id: str) -> None:
     """Alert to a DAG run without any result, once."""
     run, links = DagRunName(dag_id=dag_id, dag_run_id=dag_run_id), run_links(dag_id, dag_run_id)
     _alert_to_dag_runs(lambda alerts: alerts.alert_failed(run, reason, links=links))
+
+
+def pause_is_due(uris: Sequence[str], scenario: str, *, dag_id: str, dag_run_id: str, is_scheduled: bool) -> bool:
+    """Return whether the schedule of a scenario must pause after this DAG run; write the message about it."""
+    catalogue, results = read_catalogue(), storage().results()
+    night = results_of(results, uris, dag_id=dag_id, dag_run_id=dag_run_id)
+    known = catalogue.scenarios.get(scenario)
+    is_due: list[bool] = []
+
+    def write(writer: AlertWriter) -> None:
+        pauses = SchedulePauses(writer=writer, channel=catalogue.operations.ops_channel, words=SlackPipelineWords())
+        is_due[:] = [
+            pauses.is_due(
+                scenario,
+                night,
+                is_scheduled=is_scheduled,
+                pause_after=known.pause_after if known else 0,
+                links=run_links(dag_id, dag_run_id),
+            )
+        ]
+
+    _write(write)
+    return is_due == [True]
 
 
 def alert_late(late_since: datetime, *, dag_id: str, dag_run_id: str) -> None:

@@ -3,6 +3,7 @@
 Imports of the pipeline stand inside the tasks, so that parsing a DAG file imports neither pandas nor Matplotlib.
 """
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from include.perf.pipeline.night_stages import NightStages
     from include.perf.pipeline.run_stages import RunStages
     from include.perf.runs.record import RunRecord
+
+log = logging.getLogger(__name__)
 
 LOAD_QUEUE = os.environ.get("BELLWETHER_LOAD_QUEUE") or conf.get("operators", "default_queue")
 """The queue of the workers that run loads, for executors that have queues."""
@@ -190,6 +193,29 @@ def verdict(uris: list[str] | None) -> Mapping[str, str]:
     results = keep_summary(uris)
     fail_if_bad(results)
     return {record.service: headline(record) for record in results.records.values()}
+
+
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+def pause_schedule(uris: list[str] | None) -> None:
+    """Succeed if the schedule must pause, because run after run measured nothing; `schedule_pause` then pauses it."""
+    from bellwether import alerting
+    from bellwether.run_requests import SCHEDULED
+    from include.perf.model.errors import DeliveryError
+
+    dag_run = task_context()["dag_run"]
+    with airflow_errors():
+        if not alerting.pause_is_due(
+            uris or [],
+            dag_run.dag_id,
+            dag_id=dag_run.dag_id,
+            dag_run_id=dag_run.run_id,
+            is_scheduled=dag_run.run_type == SCHEDULED,
+        ):
+            raise AirflowSkipException("there is no reason to pause the schedule")
+        try:
+            alerting.deliver()
+        except DeliveryError as err:
+            log.warning("the schedule pauses, but the message about it is still pending: %s", err)
 
 
 def _label(uri: str) -> None:

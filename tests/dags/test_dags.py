@@ -27,7 +27,7 @@ from tests.dags.conftest import ROOT
 SCENARIOS = ("normal_trading", "market_open", "high_volatility", "overnight_processing")
 MEASURED = ("stage_data", "preflight", "run_load", "scrape")
 CONCLUDED = ("report", "promote", "approval_wanted", "ask_for_approval")
-NIGHTLY = ("plan", "plan_reruns", "compare", "alert", "write_rules", "verdict")
+NIGHTLY = ("plan", "plan_reruns", "compare", "alert", "write_rules", "verdict", "pause_schedule")
 TASKS = {
     *NIGHTLY,
     *(f"{group}.{name}" for group in ("run_service", "rerun_service") for name in MEASURED),
@@ -73,6 +73,7 @@ def test_stages_follow_one_another(dags: dict[str, DAG], name: str) -> None:
         "alert": {"plan", *concluded},
         "write_rules": concluded,
         "verdict": {"plan", *concluded},
+        "pause_schedule": {"plan", *concluded},
     }
 
 

@@ -52,6 +52,7 @@ class Event(StrEnum):
     LIMITS_CHANGED = "limits changed"
     CATALOGUE = "catalogue"
     UNDELIVERABLE = "undeliverable"
+    PAUSED = "paused"
 
     @property
     def is_page(self) -> bool:
@@ -282,6 +283,19 @@ class UnreadableEntry:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedStarts:
+    """The scheduled DAG runs of a scenario that measured nothing, since the last one that did.
+
+    Attributes:
+        dag_run_ids: oldest first.
+        is_paused: whether the last one paused the schedule.
+    """
+
+    dag_run_ids: tuple[str, ...] = ()
+    is_paused: bool = False
+
+
 @dataclass(slots=True, kw_only=True)
 class AlertBook:
     """The complete state of alerting. Each change is made under a lock and written atomically.
@@ -292,6 +306,7 @@ class AlertBook:
         missing_runs: ids of the runs that were reported to have no record, oldest first.
         ended_dag_runs: by id, when the end of a DAG run was reported.
         watched_since: when the check for overdue scenarios ran first.
+        failed_starts: by scenario.
         catalogue_reported: a digest of the problems of the catalogue that were reported last; empty for none.
         unreadable: entries that cannot be used.
         unreadable_reported: a digest of the unreadable entries that were reported last; empty for none.
@@ -304,6 +319,7 @@ class AlertBook:
     missing_runs: list[str] = field(default_factory=list)
     ended_dag_runs: dict[str, Moment] = field(default_factory=dict)
     watched_since: Moment | None = None
+    failed_starts: dict[str, FailedStarts] = field(default_factory=dict)
     catalogue_reported: str = ""
     unreadable: list[UnreadableEntry] = field(default_factory=list)
     unreadable_reported: str = ""

@@ -80,6 +80,17 @@ class SlackPipelineWords:
         missed = span((problem.last_seen_at - problem.opened_at).total_seconds() // 60 * 60)
         return reply(f"runs again, {missed} after this alert", icon=RESOLVED)
 
+    def paused(self, scenario: str, *, runs: int, reason: str, links: Links) -> Message:
+        """Return the message about a schedule that was paused, with the way to go on."""
+        name = _name(scenario)
+        line = f"{name} is paused: its last {counted(runs, 'scheduled run')} measured nothing"
+        lines = [
+            f"Last reason: {escape(reason, 1200)}",
+            f"To go on: remove the cause, trigger `{name}` to see that it measures again, then unpause its DAG. Either "
+            "of the two ends the count. `pause_after` in `scenarios.yaml` is the number of runs.",
+        ]
+        return notice(line, lines, links, icon=PIPELINE)
+
     def limits_changed(self, changes: Sequence[str]) -> Message:
         """Return the message about changed limits of alert rules, given one line per cell."""
         line = f"the limits of the alert rules changed for {counted(len(changes), 'baseline')}"

@@ -26,6 +26,7 @@ class Scenario(Entry):
         services: the services to load; by default all.
         schedule: when it starts automatically; ``None`` for manual runs only.
         parallel: maximum number of services under load at the same time; they must not affect one another.
+        pause_after: the schedule pauses after so many scheduled runs in a row that measured nothing; 0 for never.
         stop_when: stop criteria, instead of the default ones.
         reruns: maximum number of suspicious services per night that are re-run, twice each.
         fingerprint: further conditions for comparing runs, such as ``{dataset: 2026-Q4}``.
@@ -40,6 +41,7 @@ class Scenario(Entry):
     services: tuple[Name, ...] = ()
     schedule: OptionalSchedule = None
     parallel: Annotated[int, Field(ge=1, le=20)] = 1
+    pause_after: Annotated[int, Field(ge=0, le=100)] = 3
     stop_when: StopCriteria = ()
     reruns: Annotated[int, Field(ge=0, le=100)] = 4
     fingerprint: ExtraParts = Field(default_factory=dict)
