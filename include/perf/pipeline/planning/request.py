@@ -118,8 +118,16 @@ def _spec(
 
 
 def _deadline(request: RunRequest, scenario: Scenario, hours: MarketHours, *, now: datetime) -> Deadline | None:
-    """Return when the load must be over: for runs before an opening, and for scheduled runs."""
+    """Return when the load must be over: for runs before an opening, and for scheduled runs.
+
+    A scheduled run that is planned after the next start of its schedule is too late: after an outage, Airflow may
+    create the run of a missed start together with the one that follows.
+    """
     schedule = scenario.schedule
     if schedule is None or (request.due_at is None and not schedule.is_before_opening):
         return None
-    return schedule.deadline(request.due_at or now, hours)
+    deadline = schedule.deadline(request.due_at or now, hours)
+    following = schedule.next_start(request.due_at, hours) if request.due_at is not None else None
+    if following is None or following > now or (deadline is not None and deadline.at <= following):
+        return deadline
+    return Deadline(at=following, occasion="the next start of its schedule has come, and only that one is made up for")

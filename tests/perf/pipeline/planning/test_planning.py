@@ -105,6 +105,10 @@ OPENING = Deadline(
     occasion="the London session opens at 08:00 Europe/London (08:00 UTC)",
 )
 
+MADE_UP_FOR = Deadline(
+    at=START + timedelta(days=1), occasion="the next start of its schedule has come, and only that one is made up for"
+)
+
 
 @pytest.mark.parametrize(
     ("schedule", "due_at", "now", "deadline"),
@@ -119,6 +123,11 @@ OPENING = Deadline(
         # at 09:30 a person means the next opening, on Tuesday
         (BEFORE_LONDON, None, START + timedelta(hours=3), replace(OPENING, at=OPENING.at + timedelta(days=1))),
         (BEFORE_LONDON, FRIDAY, START, replace(OPENING, at=OPENING.at - timedelta(days=3))),
+        # the scheduler was away over two starts, and Airflow creates a run for each: only the second may send load
+        ({"cron": "30 6 * * *"}, START, START + timedelta(hours=23), None),
+        ({"cron": "30 6 * * *"}, START, START + timedelta(hours=24), MADE_UP_FOR),
+        ({"cron": "30 6 * * *"}, START + timedelta(hours=24), START + timedelta(hours=24), None),
+        (NIGHTLY, START, START + timedelta(hours=24), SEVEN),  # its own deadline is earlier
         (None, START, START, None),
         (None, None, START, None),
     ],
