@@ -195,7 +195,7 @@ def verdict(uris: list[str] | None) -> Mapping[str, str]:
     return {record.service: headline(record) for record in results.records.values()}
 
 
-@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
+@task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE, **TRIES_AGAIN)
 def pause_schedule(uris: list[str] | None) -> None:
     """Succeed if the schedule must pause, because run after run measured nothing; `schedule_pause` then pauses it."""
     from bellwether import alerting
