@@ -18,6 +18,9 @@ from include.perf.verdict.recording import StageResults, baseline_reference, gat
 
 log = logging.getLogger(__name__)
 
+UNDECIDED = "its re-runs were not planned"
+"""Why a run has no re-runs if planning them failed: it is judged alone, because no re-run will follow."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Member:
@@ -71,7 +74,7 @@ class Judge:
         Args:
             channel_of: returns where deviations of a service are reported; a common cause is reported once per channel.
         """
-        baselines, members = self._night(uris)
+        baselines, members = self._night(uris, undecided=UNDECIDED)
         found = self._compared(members, baselines)
         records = {}
         for member in members:
@@ -131,15 +134,22 @@ class Judge:
             if rerun.verdict.is_measured:
                 yield _measured(rerun)
 
-    def _night(self, uris: Sequence[str]) -> tuple[Baselines, list[_Member]]:
+    def _night(self, uris: Sequence[str], *, undecided: str | None = None) -> tuple[Baselines, list[_Member]]:
+        """Read the baselines and the runs of the night.
+
+        Args:
+            undecided: why a run gets no re-runs if they were not planned; ``None`` while they still may be.
+        """
         problem: ConfigurationError | None = None
         try:
             baselines = self.baselines.read()
         except ConfigurationError as err:
             baselines, problem = Baselines(), err
-        return baselines, list(self._members(uris, problem))
+        return baselines, list(self._members(uris, problem, undecided=undecided))
 
-    def _members(self, uris: Sequence[str], problem: ConfigurationError | None) -> Iterator[_Member]:
+    def _members(
+        self, uris: Sequence[str], problem: ConfigurationError | None, *, undecided: str | None
+    ) -> Iterator[_Member]:
         """Read the runs of the night, without those that have no plan, are finished, or have damaged files.
 
         Raises:
@@ -149,16 +159,16 @@ class Judge:
         failures = []
         for uri in uris:
             try:
-                yield self._member(uri, problem)
+                yield self._member(uri, problem, undecided=undecided)
             except ItemError as err:
                 log.error("run not judged: %s", err)
                 failures.append(err)
         if failures and len(failures) == len(uris):
             raise failures[0]
 
-    def _member(self, uri: str, problem: ConfigurationError | None) -> _Member:
+    def _member(self, uri: str, problem: ConfigurationError | None, *, undecided: str | None) -> _Member:
         files = StageFiles(self.store, uri)
-        planned = files.reruns.read() or Reruns()
+        planned = files.reruns.read() or Reruns(refused=undecided)
         run = gather(files, problem=problem)
         reruns = {
             rerun_uri: found.as_rerun_of(run)

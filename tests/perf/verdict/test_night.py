@@ -278,6 +278,14 @@ def test_the_reason_says_why_there_was_no_re_run(nights: Nights) -> None:
     assert "; suspicious, not re-run: at most 4 services per night may be re-run (t = " in record.reasons[0]
 
 
+def test_a_run_whose_re_runs_were_not_planned_is_judged_alone(nights: Nights) -> None:
+    """No re-run follows the comparison, so +60 % must not stay a suspicion; a single run only warns."""
+    record = nights.record(nights.run(factors={P95: 1.6}).uri)
+    assert record.verdict is Verdict.REGRESSION
+    assert record.deviations[0].severity is Severity.WARNING
+    assert "; suspicious, not re-run: its re-runs were not planned (t = " in record.reasons[0]
+
+
 def test_the_hard_limits_are_those_of_the_service(nights: Nights) -> None:
     """+30 % is a warning, above 450 ms it is critical; the same if the run is judged again."""
     judge = replace(nights.judge, hard_limits_of={SERVICE: {P95: 0.45}}.__getitem__)
