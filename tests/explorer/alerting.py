@@ -1,0 +1,105 @@
+"""Alerting to the results of a night, as the tasks ``alert`` and ``alert_watch`` do it."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from include.perf.alerts.alert_writer import AlertWriter
+from include.perf.alerts.book import AlertBook, DeliveryPart, Links
+from include.perf.alerts.channels import NoOtherChannels
+from include.perf.alerts.dag_run_alerts import DagRunAlerts
+from include.perf.alerts.delivery import OutboxSender
+from include.perf.alerts.outbox import is_idle
+from include.perf.alerts.pipeline_alerts import PipelineAlerts
+from include.perf.alerts.service_alerts import Policy, ServiceAlerts
+from include.perf.alerts.slack_messages import SlackWords
+from include.perf.alerts.slack_pipeline import SlackPipelineWords
+from include.perf.model.errors import DeliveryError
+from include.perf.runs.dag_run import DagRunName, results_of
+from include.perf.runs.record import RunRecord, Verdict
+from tests.explorer.decisions import Kind, Operation
+from tests.explorer.world import Session
+from tests.fakes.channels import ChannelMessenger
+
+OPERATORS = "#ops"
+
+
+def alert_night(session: Session, uris: Sequence[str], *, dag_id: str, dag_run_id: str) -> None:
+    """Write the alerts of a night into the book, then deliver the outbox.
+
+    Raises:
+        DeliveryError: a message did not arrive.
+    """
+    night = results_of(session.results, uris, dag_id=dag_id, dag_run_id=dag_run_id)
+
+    def change(book: AlertBook) -> list[str]:
+        writer = AlertWriter(book=book, now=session.clock())
+        operators = PipelineAlerts(writer=writer, channel=OPERATORS, words=SlackPipelineWords())
+        dag_runs = DagRunAlerts(writer=writer, channel=OPERATORS, words=SlackPipelineWords())
+        if not uris:
+            run = DagRunName(dag_id=dag_id, dag_run_id=dag_run_id)
+            dag_runs.alert_failed(run, "nothing was planned", links=Links())
+        else:
+            news, policy = writer.take_news(night), Policy(channel_of=channel_of)
+            ServiceAlerts(writer=writer, policy=policy, words=SlackWords(), links_of=lambda _: Links()).alert(news)
+            operators.alert(news, links=Links())
+            dag_runs.close(night)
+        writer.forget()
+        return [entry.id for entry in book.outbox if entry.part is DeliveryPart.MESSAGE]
+
+    session.world.written |= dict.fromkeys(session.alerts.update(change))
+    deliver(session)
+
+
+def deliver(session: Session) -> None:
+    """Deliver what is pending.
+
+    Raises:
+        DeliveryError: a message did not arrive.
+    """
+    world = session.world
+
+    def request(what: str, effect: Callable[[], None], failure: Callable[[], Exception]) -> None:
+        world.machine.perform(Operation(kind=Kind.MESSAGE, what=f"Slack {what}"), effect, failure=failure)
+
+    store = session.alerts
+    if is_idle(store.read()):
+        return
+    sender = OutboxSender(
+        store=store,
+        messenger=ChannelMessenger(channels=world.channels, request=request),
+        others=NoOtherChannels(),
+        runs=session.results,
+        report=SlackPipelineWords().undeliverable,
+        ops_channel=OPERATORS,
+        clock=session.clock,
+        timer=world.boundaries.monotonic,
+        wait=session.wait,
+    )
+    if problems := sender.deliver():
+        raise DeliveryError("; ".join(problems))
+
+
+def channel_of(service: str) -> str:
+    """Return the channel of a service."""
+    return f"#{service}"
+
+
+def problems_of_alerts(session: Session, alerted: Sequence[RunRecord]) -> Iterator[str]:
+    """Every alert was delivered, and none twice.
+
+    Args:
+        alerted: the records of nights whose task ``alert`` succeeded.
+    """
+    channels = session.world.channels
+    for message in sorted({message for message in channels.posted if channels.posted.count(message) > 1}):
+        yield f"{channels.texts[message]} was posted {channels.posted.count(message)} times"
+    pending = [f"{entry.event}: {entry.message.text}" for entry in session.alerts.read().outbox]
+    if pending:
+        yield f"alerts are still pending: {pending}"
+    for message in session.world.written:
+        if message not in channels.posted:
+            yield f"the alert {message} was written, but never posted"
+    for record in alerted:
+        if record.verdict is Verdict.REGRESSION and record.reported_by is None:
+            wanted = channel_of(record.service)
+            if not any(channel == wanted for channel, _ in channels.texts.values()):
+                yield f"nobody was alerted to the regression {record.run_id}"

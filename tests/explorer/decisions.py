@@ -1,0 +1,164 @@
+"""What can go wrong at a boundary, and who decides whether it does.
+
+A history is a short list of `Interruption`: everything that is not in the list goes well. So a history can be replayed
+from its list alone, and every interruption can be dropped without changing the meaning of the others.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an operation touches; a ``CHANGE`` needs no space on the disk."""
+
+    READ = "read"
+    WRITE = "write"
+    CHANGE = "change"
+    LOCK = "lock"
+    OBJECT_READ = "object read"
+    OBJECT_WRITE = "object write"
+    INDEX = "index"
+    NETWORK = "network"
+    MESSAGE = "message"
+
+
+class Fault(StrEnum):
+    """What happens at an operation.
+
+    ``DIES_AFTER`` and ``LOST`` happen after the operation had its effect; ``REPEATED`` is a lost answer whose request
+    the client repeats; ``AWAY`` and ``FULL`` last for a while.
+    """
+
+    FAILS = "fails"
+    AWAY = "is away for"
+    FULL = "finds the disk full for"
+    LOST = "has its effect, but its answer is lost"
+    REPEATED = "is repeated, because its answer was lost"
+    DIES = "is where the process dies, before it has an effect"
+    DIES_AFTER = "is where the process dies, after it had its effect"
+    PAUSES = "waits while the others continue, for"
+    FREEZES = "is where the whole process stands still for"
+    GIVEN_UP = "is where Airflow gives up the task, which continues for"
+    CLOCK = "is where the clock is moved by"
+
+
+LASTING = (Fault.AWAY, Fault.FULL, Fault.PAUSES, Fault.FREEZES, Fault.GIVEN_UP, Fault.CLOCK)
+
+EVERYWHERE = (Fault.DIES, Fault.PAUSES, Fault.PAUSES, Fault.FREEZES, Fault.CLOCK, Fault.GIVEN_UP)
+POSSIBLE: dict[Kind, tuple[Fault, ...]] = {
+    Kind.READ: (Fault.FAILS,),
+    Kind.WRITE: (Fault.FAILS, Fault.FULL, Fault.DIES, Fault.DIES_AFTER, Fault.DIES_AFTER),
+    Kind.CHANGE: (Fault.FAILS, Fault.DIES, Fault.DIES_AFTER, Fault.DIES_AFTER),
+    Kind.LOCK: (Fault.DIES_AFTER, Fault.PAUSES),
+    Kind.OBJECT_READ: (Fault.FAILS, Fault.AWAY),
+    Kind.OBJECT_WRITE: (Fault.FAILS, Fault.AWAY, Fault.LOST, Fault.LOST, Fault.REPEATED, Fault.DIES_AFTER),
+    Kind.INDEX: (Fault.FAILS, Fault.FULL, Fault.DIES_AFTER),
+    Kind.NETWORK: (Fault.FAILS, Fault.AWAY),
+    Kind.MESSAGE: (Fault.FAILS, Fault.AWAY, Fault.LOST, Fault.LOST, Fault.DIES_AFTER),
+}
+LENGTHS_S: dict[Fault, tuple[float, ...]] = {
+    Fault.AWAY: (2, 30, 100, 400),
+    Fault.FULL: (0, 30, 600),
+    Fault.PAUSES: (0, 0, 0.5, 3, 20, 70, 95, 400),
+    Fault.FREEZES: (1, 20, 61, 95, 400),
+    Fault.GIVEN_UP: (3, 30, 400),
+    Fault.CLOCK: (-86_400, -3_600, -100, -3, 3, 100, 3_600, 86_400),
+}
+
+WEIGHTS = {Kind.READ: 0.5, Kind.OBJECT_READ: 0.5, Kind.MESSAGE: 8.0}
+"""How much more often than on average an operation is interrupted; there are few messages and many files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """Something that a process is about to do to the outside world."""
+
+    kind: Kind
+    what: str
+
+    def __str__(self) -> str:
+        return self.what
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interruption:
+    """One decision: what happens at which operation of which process.
+
+    Attributes:
+        step: the number of the operation in its process, from 1.
+        length_s: of a fault that lasts, or moves the clock.
+        what: the operation, for people; it decides nothing.
+    """
+
+    process: str
+    step: int
+    fault: Fault
+    length_s: float = 0.0
+    what: str = ""
+
+    def __str__(self) -> str:
+        length = f" {self.length_s:g} s" if self.fault in LASTING else ""
+        return f"{self.process}, step {self.step}: {self.what!r} {self.fault}{length}"
+
+
+class Decisions:
+    """Decides at every operation whether it is interrupted."""
+
+    def at(self, process: str, step: int, operation: Operation) -> Interruption | None:
+        """Return the interruption, or ``None``."""
+        raise NotImplementedError
+
+
+class Replayed(Decisions):
+    """Repeats a list of interruptions."""
+
+    def __init__(self, interruptions: Sequence[Interruption]) -> None:
+        self._planned = {(planned.process, planned.step): planned for planned in interruptions}
+
+    def at(self, process: str, step: int, operation: Operation) -> Interruption | None:
+        """Return what the list has for this step, if it can happen to the operation."""
+        planned = self._planned.get((process, step))
+        if planned is None or planned.fault not in (*EVERYWHERE, *POSSIBLE[operation.kind]):
+            return None
+        return planned
+
+
+class Drawn(Decisions):
+    """Draws interruptions from a seed, and notes them.
+
+    Attributes:
+        interruptions: those drawn up to now.
+
+    Args:
+        faults: about how many interruptions to draw.
+        steps: about how many operations there will be.
+        switches: the share of operations at which another process continues.
+    """
+
+    def __init__(self, source: random.Random, *, faults: int, steps: int, switches: float) -> None:
+        self.interruptions: list[Interruption] = []
+        self._source = source
+        self._share = faults / steps
+        self._left = 2 * faults
+        self._switches = switches
+
+    def at(self, process: str, step: int, operation: Operation) -> Interruption | None:
+        """Draw what happens."""
+        found = self._drawn(process, step, operation)
+        if found is not None:
+            self.interruptions.append(found)
+        return found
+
+    def _drawn(self, process: str, step: int, operation: Operation) -> Interruption | None:
+        chance = self._source.random()
+        if chance < self._switches:
+            return Interruption(process=process, step=step, fault=Fault.PAUSES, what=operation.what)
+        weight = WEIGHTS.get(operation.kind, 2.0)
+        if self._left <= 0 or chance >= self._switches + self._share * weight:
+            return None
+        self._left -= 1
+        fault = self._source.choice((*EVERYWHERE, *POSSIBLE[operation.kind], *POSSIBLE[operation.kind]))
+        length_s = self._source.choice(LENGTHS_S.get(fault, (0.0,)))
+        return Interruption(process=process, step=step, fault=fault, length_s=length_s, what=operation.what)

@@ -1,0 +1,344 @@
+"""Processes and their tasks in virtual time: one task runs at a time, and only operations let another one continue.
+
+A task is a greenlet. It leaves the processor when it waits, and where a decision says so, so the same decisions lead to
+the same history. A process that dies never continues; what it had open is closed, as the kernel does it.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from tests.explorer.decisions import Decisions, Fault, Interruption, Kind, Operation
+
+T = TypeVar("T")
+
+MOST_STEPS = 6_000
+"""Of one process: more are an endless loop."""
+
+LONGEST_S = 3 * 86_400.0
+"""Of a history: more virtual time than this means that something waits for ever."""
+
+
+class Died(GreenletExit):
+    """The process of this task is dead; what still unwinds has no effect."""
+
+
+class Hangs(AssertionError):
+    """Something never ends."""
+
+
+@dataclass(slots=True, eq=False)
+class Host:
+    """A machine: its clock is off by ``offset_s``."""
+
+    name: str
+    offset_s: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Process:
+    """A process on a machine.
+
+    Attributes:
+        steps: the number of its operations up to now.
+        files: its open files by descriptor.
+        given_up_until: how long it continues although Airflow gave it up; ``None`` if Airflow did not.
+        is_spared: whether nothing goes wrong in it.
+        ended_at_s: when it ended or died.
+        notes: what the fakes keep for it.
+    """
+
+    name: str
+    host: Host
+    steps: int = 0
+    is_dead: bool = False
+    is_spared: bool = False
+    parent: "Process | None" = None
+    stopped_until_s: float = 0.0
+    given_up_until_s: float | None = None
+    ended_at_s: float | None = None
+    files: dict[int, str] = field(default_factory=dict)
+    at_end: list[Callable[[], None]] = field(default_factory=list)
+    tasks: list["Task"] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def frozen_until_s(self) -> float:
+        """Until when it stands still."""
+        return max(self.stopped_until_s, self.parent.frozen_until_s if self.parent else 0.0)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it ended or died."""
+        return self.ended_at_s is not None
+
+
+class Task(greenlet):
+    """A thread of a process, or of the world around the processes.
+
+    Attributes:
+        process: ``None`` for the world around.
+
+    Args:
+        hub: continues when the task has ended.
+    """
+
+    def __init__(self, process: Process | None, work: Callable[[], object], name: str, hub: greenlet) -> None:
+        super().__init__(self._run, parent=hub)
+        self.process = process
+        self.name = name
+        self.wake_at_s: float | None = 0.0
+        self.condition: Callable[[], bool] | None = None
+        self.is_done = False
+        self.error: BaseException | None = None
+        self._work = work
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except GreenletExit:
+            pass
+        except Exception as err:  # noqa: BLE001 - the world looks at it
+            self.error = err
+        self.is_done = True
+
+
+class Machine:
+    """Runs tasks in virtual time.
+
+    Attributes:
+        now_s: the true time since the beginning.
+        is_calm: whether nothing is interrupted any more.
+        steps: the number of all operations.
+        story: what happened, for people.
+    """
+
+    def __init__(self, decisions: Decisions) -> None:
+        self.now_s = 0.0
+        self.is_calm = False
+        self.steps = 0
+        self.story: list[str] = []
+        self._decisions = decisions
+        self._tasks: list[Task] = []
+        self._graves: list[Task] = []
+        self._hub = getcurrent()
+        self._away: dict[str, float] = {}
+
+    def note(self, text: str) -> None:
+        """Add a line to the story."""
+        self.story.append(f"{self.now_s:10.1f} s  {text}")
+
+    def start(self, process: Process | None, work: Callable[[], object], *, name: str = "main") -> Task:
+        """Start a task."""
+        task = Task(process, work, name, self._hub)
+        self._tasks.append(task)
+        if process is not None:
+            process.tasks.append(task)
+        return task
+
+    def run(self) -> None:
+        """Run until every task has ended.
+
+        Raises:
+            Hangs: some never end.
+        """
+        while self._tasks:
+            self._end_given_up()
+            ready = next((task for task in self._tasks if self._is_ready(task)), None)
+            if ready is None:
+                if self._tasks:  # none may be left after some were ended
+                    self._pass_time()
+                continue
+            self._tasks.remove(ready)
+            self._tasks.append(ready)
+            ready.switch()
+            if ready.is_done and ready in self._tasks:
+                self._tasks.remove(ready)
+                if ready.process is not None and ready is ready.process.tasks[0]:
+                    self.end(ready.process)
+
+    def bury(self) -> None:
+        """Unwind the dead tasks; nothing that they do has an effect."""
+        for task in self._graves:
+            if not task.dead:
+                task.throw(Died())
+
+    def perform(self, operation: Operation, effect: Callable[[], T], *, failure: Callable[[], Exception]) -> T:
+        """Let the current process do something, unless the decisions say otherwise.
+
+        Args:
+            failure: returns the error of the operation where it fails.
+        """
+        task = getcurrent()
+        if not isinstance(task, Task) or task.process is None:
+            return effect()
+        process = task.process
+        if process.is_dead:
+            raise Died
+        process.steps += 1
+        self.steps += 1
+        if process.steps > MOST_STEPS:
+            raise Hangs(f"{process.name} does not end: {operation}")
+        if self.is_calm or process.is_spared:
+            return effect()
+        self._check_away(operation, failure)
+        decided = self._decisions.at(process.name, process.steps, operation)
+        if decided is None:
+            return effect()
+        self.note(f"!! {decided}")
+        return self._interrupted(decided, process, operation, effect, failure)
+
+    def sleep(self, seconds: float) -> None:
+        """Let a task wait."""
+        self.wait_for(lambda: False, seconds)
+
+    def wait_for(self, condition: Callable[[], bool], seconds: float | None = None) -> bool:
+        """Let a task wait until a condition holds, at most for some seconds; return whether it holds."""
+        task = getcurrent()
+        assert isinstance(task, Task), "only tasks wait"
+        if task.process is not None and task.process.is_dead:
+            raise Died
+        task.condition = condition
+        task.wake_at_s = None if seconds is None else self.now_s + max(0.0, seconds)
+        self._hub.switch()
+        fulfilled = task.condition is None
+        task.condition = None
+        task.wake_at_s = 0.0
+        return fulfilled
+
+    def end(self, process: Process) -> None:
+        """End a process: its other threads end with it, and what it has open is closed."""
+        if process.has_ended:
+            return
+        process.is_dead = True
+        process.ended_at_s = self.now_s
+        for task in process.tasks:
+            if not task.is_done and task in self._tasks:
+                self._tasks.remove(task)
+                self._graves.append(task)
+        _close_files(process)
+        for action in process.at_end:
+            action()
+
+    def calm(self) -> None:
+        """Let everything go well from now on."""
+        self.is_calm = True
+        self._away.clear()
+
+    def _interrupted(
+        self,
+        decided: Interruption,
+        process: Process,
+        operation: Operation,
+        effect: Callable[[], T],
+        failure: Callable[[], Exception],
+    ) -> T:
+        match decided.fault:
+            case Fault.FAILS | Fault.AWAY | Fault.FULL:
+                if decided.fault is not Fault.FAILS:
+                    self._away[_source_of(operation, decided.fault)] = self.now_s + decided.length_s
+                self._check_away(operation, failure)
+                raise failure()
+            case Fault.LOST:
+                effect()
+                raise failure()
+            case Fault.REPEATED:
+                effect()
+            case Fault.DIES:
+                self._die(process)
+            case Fault.DIES_AFTER:
+                effect()
+                self._die(process)
+            case _:
+                self._delay(decided, process)
+        return effect()
+
+    def _delay(self, decided: Interruption, process: Process) -> None:
+        """Let time pass, or move the clock, before an operation has its effect."""
+        if decided.fault is Fault.CLOCK:
+            process.host.offset_s += decided.length_s
+            return
+        length_s = decided.length_s
+        if decided.fault is Fault.FREEZES:
+            process.stopped_until_s = self.now_s + length_s
+        elif decided.fault is Fault.GIVEN_UP:
+            process.given_up_until_s = self.now_s + length_s
+            length_s = 0.0
+        self.sleep(length_s)
+
+    def _die(self, process: Process) -> None:
+        self.note(f"{process.name} died")
+        self.end(process)
+        self._hub.switch()
+        raise Died
+
+    def _check_away(self, operation: Operation, failure: Callable[[], Exception]) -> None:
+        if self.now_s < self._away.get(_source_of(operation, Fault.AWAY), 0.0):
+            raise failure()
+        if operation.kind in (Kind.WRITE, Kind.INDEX) and self.now_s <= self._away.get("disk", -1.0):
+            raise FullDisk(operation.what)
+
+    def _is_ready(self, task: Task) -> bool:
+        if task.process is not None and self.now_s < task.process.frozen_until_s:
+            return False
+        if task.condition is not None and task.condition():
+            task.condition = None
+            return True
+        return task.wake_at_s is not None and task.wake_at_s <= self.now_s
+
+    def _end_given_up(self) -> None:
+        for process in self._living():
+            until_s = process.given_up_until_s
+            if until_s is not None and self.now_s >= until_s and not process.has_ended:
+                self.note(f"{process.name}, which Airflow gave up, was killed")
+                self.end(process)
+
+    def _living(self) -> list[Process]:
+        """Return the processes that have tasks."""
+        return list({id(task.process): task.process for task in self._tasks if task.process is not None}.values())
+
+    def _pass_time(self) -> None:
+        """Move on to the next moment at which something can happen."""
+        moments = [task.wake_at_s for task in self._tasks if task.wake_at_s is not None]
+        for process in self._living():
+            moments += [moment for moment in (process.frozen_until_s, process.given_up_until_s) if moment]
+        later = [moment for moment in moments if moment > self.now_s]
+        if not later or self.now_s > LONGEST_S:
+            waiting = ", ".join(
+                f"{task.process.name if task.process else 'the world'}: {task.name}" for task in self._tasks
+            )
+            raise Hangs(f"nothing can continue any more; waiting: {waiting or 'nobody'}")
+        self.now_s = min(later)
+
+
+class FullDisk(OSError):
+    """No space is left on the disk."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(28, os.strerror(28), what)
+
+
+def _source_of(operation: Operation, fault: Fault) -> str:
+    """Return what is away together with an operation."""
+    if fault is Fault.FULL:
+        return "disk"
+    match operation.kind:
+        case Kind.OBJECT_READ | Kind.OBJECT_WRITE:
+            return "object store"
+        case Kind.NETWORK:
+            return operation.what.partition(" ")[0]
+        case kind:
+            return kind.value
+
+
+_NOWHERE = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+
+def _close_files(process: Process) -> None:
+    """Close what a process has open, but not its numbers: dead buffers that are flushed later go nowhere."""
+    for number in list(process.files):
+        os.dup2(_NOWHERE, number, inheritable=False)
+    process.files.clear()

@@ -1,0 +1,175 @@
+"""A load generator whose loads take their time: each is a process of its own, which may outlive the task for a moment.
+
+It knows what was really sent, so that a test can compare every record with it.
+"""
+
+import gzip
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from statistics import quantiles
+from typing import Protocol
+
+from include.load.schedule import schedule
+from include.perf.load.announcing import SentLoad
+from include.perf.load.generator import LoadOrder, LoadWatch
+from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
+from include.perf.model.json_files import to_json
+from include.perf.runs.figures import COMPLETED
+from include.perf.runs.results_store import GENERATOR_FILE, REQUESTS_FILE
+from tests.fakes.generator import counts_of, progress
+
+SLICE_S = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class TrueLoad:
+    """What a load really was.
+
+    Attributes:
+        begins_s, ended_s: true times of its first and of its last request; no end while it sends.
+        latencies_s: of the measured requests that were answered well.
+        is_complete: whether everything was sent and summed up.
+    """
+
+    run_id: str
+    targets: tuple[str, ...]
+    begins_s: float
+    began_at: datetime
+    measured_to: datetime | None = None
+    ended_s: float | None = None
+    latencies_s: list[float] = field(default_factory=list)
+    due: int = 0
+    failed: int = 0
+    is_complete: bool = False
+
+    @property
+    def latency_p50_s(self) -> float:
+        """The median of the measured latencies, as Hyndman and Fan's type 7."""
+        return quantiles(self.latencies_s, n=2, method="inclusive")[0]
+
+
+class LoadHost(Protocol):
+    """The machine that a load runs on."""
+
+    def now_s(self) -> float:
+        """Return the true time."""
+
+    def clock(self) -> datetime:
+        """Return the machine's own time."""
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+
+    def began(
+        self, load: TrueLoad, *, lock_fd: int | None, length_s: float, written: Callable[[], None]
+    ) -> "SendingProcess":
+        """Start the process that sends for a while and keeps the lock open; whenever it ends, it writes its record.
+
+        Raises:
+            LoadError: it cannot be started.
+        """
+
+
+class SendingProcess(Protocol):
+    """The process that sends a load."""
+
+    def stop(self) -> None:
+        """End it at once."""
+
+    def await_end(self, seconds: float) -> bool:
+        """Wait for its end; return whether it has ended."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SlicedGenerator:
+    """Sends loads second by second, and writes their record as the real one does.
+
+    Attributes:
+        of_load: returns the load that was announced last in this process.
+        latency_of: returns the latency of all requests of a load.
+        failed_of: returns how many of its measured requests fail.
+    """
+
+    host: LoadHost
+    of_load: Callable[[], SentLoad]
+    latency_of: Callable[[SentLoad], float]
+    failed_of: Callable[[SentLoad], int]
+
+    def shared(self) -> str | None:
+        """No workers are shared."""
+        return None
+
+    def run(self, order: LoadOrder, *, watch: LoadWatch) -> None:
+        """Send a load until it is over or there is a reason to stop, and write its record."""
+        sent = self.of_load()
+        load = TrueLoad(
+            run_id=sent.run_id,
+            targets=tuple(f"{address}:{order.service.port}" for address in order.addresses),
+            begins_s=self.host.now_s(),
+            began_at=self.host.clock(),
+        )
+        begin, begins_s = load.began_at.timestamp(), load.begins_s
+        count = 0
+
+        def written() -> None:
+            nonlocal count
+            rows = self._rows(order, load, sent, begin=begin, took_s=(load.ended_s or 0.0) - begins_s)
+            count = len(rows)
+            text = "\n".join([",".join(REQUEST_COLUMNS), *rows, ""])
+            (order.folder / REQUESTS_FILE).write_bytes(gzip.compress(text.encode(), 1, mtime=0))
+
+        process = self.host.began(load, lock_fd=order.lock_fd, length_s=order.load.total_s, written=written)
+        reason = None
+        while not process.await_end(SLICE_S):
+            watch.take_in(progress(elapsed_s=self.host.now_s() - begins_s, total_s=float(order.load.total_s)))
+            reason = watch.reason_to_stop()
+            if reason is not None:
+                process.stop()
+        step_s = (self.host.clock().timestamp() - begin) - (self.host.now_s() - begins_s)
+        log = _log(order, begin=begin, arrivals=count, ended=reason or COMPLETED, step_s=step_s)
+        (order.folder / GENERATOR_FILE).write_bytes(to_json(log))
+        load.is_complete = reason is None
+
+    def _rows(self, order: LoadOrder, load: TrueLoad, sent: SentLoad, *, begin: float, took_s: float) -> Sequence[str]:
+        names = [endpoint.name for endpoint in order.service.endpoints]
+        base_s, failing = self.latency_of(sent), self.failed_of(sent)
+        rows = []
+        for number, due in enumerate(schedule(order.load, [1])):
+            if due.due_s > took_s:
+                break
+            latency_s = round(base_s * (1 + 0.1 * ((number * 7) % 11 - 5) / 5), 6)
+            is_failed = due.is_measured and load.failed < failing
+            if due.is_measured:
+                load.due += 1
+                load.failed += is_failed
+                if not is_failed:
+                    load.latencies_s.append(latency_s)
+            phase, status, error = "measured" if due.is_measured else "warmup", "200", ""
+            if is_failed:
+                status, error = "500", "HTTP 500"
+            times = f"0.000800,0.001000,{latency_s - 0.001:.6f},{latency_s:.6f}"
+            rows.append(f"{begin + due.due_s:.6f},{phase},{names[number % len(names)]},{status},{times},90,{error}")
+        return rows
+
+
+def _log(order: LoadOrder, *, begin: float, arrivals: int, ended: str, step_s: float) -> GeneratorLog:
+    load = order.load
+    return GeneratorLog(
+        ended=ended,
+        version="fake 1",
+        started_at=begin,
+        measured_from=begin + load.warmup_s,
+        measured_to=begin + load.warmup_s + load.duration_s,
+        arrivals=arrivals,
+        schedule_lags=counts_of(0.0008),
+        cpu_cores=0.30,
+        wanted_cores=0.31,
+        wait_ratio=0.01,
+        steal_ratio=0.0,
+        concurrency_peak=9,
+        capped=0,
+        clock_step_s=step_s,
+        error_examples={},
+        feed_rows={endpoint.name: 3 for endpoint in order.service.endpoints},
+    )
