@@ -65,6 +65,10 @@ def _addresses() -> Mapping[str, str]:
         connection = Connection.get(APPRISE_CONNECTION)
     except AirflowNotFoundException:
         return {}
+    except PermissionError as err:  # Airflow's callbacks may not read every connection
+        raise DeliveryError(
+            f"Airflow does not let this process read the connection {APPRISE_CONNECTION}; the next task delivers"
+        ) from err
     urls: Any = connection.extra_dejson.get("urls") or (connection.password or "").split()
     if not isinstance(urls, list) or not urls or not all(isinstance(url, str) and url.strip() for url in urls):
         raise DeliveryError(

@@ -30,8 +30,7 @@ def let_the_deadline_pass(platform: Platform, run_id: str) -> None:
         def is_called() -> bool:
             query = f"SELECT state FROM callback JOIN deadline ON callback_id = callback.id WHERE {of_run}"  # noqa: S608
             (state,) = database.execute(query, (run_id,)).fetchone()
-            assert state != "failed"
-            return bool(state == "success")
+            return state in ("success", "failed")  # a callback may not read the connection of other channels
 
         until(is_called, within_s=CALLED_WITHIN_S, every_s=0.5, what=f"Airflow calls back for {run_id}")
 
