@@ -64,7 +64,7 @@ def alert_failed(reason: str, *, dag_id: str, dag_run_id: str) -> None:
 
 def pause_is_due(uris: Sequence[str], scenario: str, *, dag_id: str, dag_run_id: str, is_scheduled: bool) -> bool:
     """Return whether the schedule of a scenario must pause after this DAG run; write the message about it."""
-    catalogue, results = read_catalogue(), storage().results()
+    catalogue, results = usable_catalogue(storage), storage().results()
     night = results_of(results, uris, dag_id=dag_id, dag_run_id=dag_run_id)
     known = catalogue.scenarios.get(scenario)
     is_due: list[bool] = []

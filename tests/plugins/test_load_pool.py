@@ -10,7 +10,7 @@ from airflow.jobs.job import Job
 from airflow.models.base import Base  # noqa: TID251 - a pool has no public interface
 from airflow.models.pool import Pool  # noqa: TID251 - a pool has no public interface
 from airflow.models.team import Team  # noqa: TID251 - a pool has no public interface
-from bellwether import load_pool
+from bellwether import load_pool, schedule_pause
 from sqlalchemy import create_engine, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -132,7 +132,7 @@ def test_the_plugin_registers_the_listener() -> None:
     from airflow._shared.listeners.spec import lifecycle
     from bellwether_plugin import BellwetherPlugin
 
-    assert BellwetherPlugin.listeners == [load_pool]
+    assert BellwetherPlugin.listeners == [load_pool, schedule_pause]
     assert hasattr(lifecycle, "on_starting")
     assert hasattr(load_pool.on_starting, "airflow_impl")
 

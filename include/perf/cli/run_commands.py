@@ -11,7 +11,7 @@ from include.perf.baselines.promotion import promote, requested_approval
 from include.perf.catalogue.catalogue import ALL_SERVICES, Catalogue
 from include.perf.cli.arguments import DEFAULT_PROMETHEUS
 from include.perf.cli.console import complain, print_matrix, print_record, shown_progress
-from include.perf.model.errors import BaselineError, ConfigurationError, RunError, RunSkipped
+from include.perf.model.errors import BaselineError, ConfigurationError, RunError, RunSkipped, StoreError
 from include.perf.pipeline.night_stages import NightStages
 from include.perf.pipeline.outside import Outside, Stores
 from include.perf.pipeline.pipeline import execute
@@ -151,7 +151,7 @@ def _promoted(stores: Stores, record: RunRecord, console: Console) -> bool:
             store=stores.results,
             baselines=stores.baselines,
         )
-    except BaselineError as err:
+    except (BaselineError, StoreError) as err:
         complain(err)
         return False
     console.print(f"  baseline version {baseline.version} recorded: {baseline.approval.reason}")

@@ -185,7 +185,7 @@ def test_production_whose_host_cannot_be_read_stops_all_load(tmp_path: Path) -> 
         (
             SERVICES.replace("scrape_interval_s: 5", "scrape_interval_s: -5"),
             SCENARIOS,
-            "services.yaml: orders-service.",
+            "services.yaml: defaults.prometheus.scrape_interval_s should be",
         ),
     ],
 )

@@ -142,7 +142,9 @@ def test_data_with_a_problem_ends_the_run_before_any_load(platform: Platform) ->
     path = platform.catalogue.data_path(platform.catalogue.scenario("brief"))
     path.write_text(path.read_text(encoding="utf-8").replace("EUR_USD", "euro", 1), encoding="utf-8")
     uri = platform.plan()
-    problem = f"{path} line 2: instrument must look like EUR_USD, but is 'euro'; correct or remove the row"
+    problem = (
+        f"{path} line 2: instrument must look like EUR_USD or SPX500_USD, but is 'euro'; correct or remove the row"
+    )
     with pytest.raises(DataError) as caught:
         platform.run_stages.stage_data(uri)
     assert str(caught.value) == problem

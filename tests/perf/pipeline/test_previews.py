@@ -217,7 +217,7 @@ def test_all_reasons_are_reported_at_once(platform: Platform) -> None:
     path = platform.catalogue.data_path(small_scenario())
     path.write_text(path.read_text(encoding="utf-8").replace("EUR_USD", "euro", 2), encoding="utf-8")
     (planned,) = previewed(platform)
-    wrong = "instrument must look like EUR_USD, but is 'euro'; correct or remove the row"
+    wrong = "instrument must look like EUR_USD or SPX500_USD, but is 'euro'; correct or remove the row"
     halted, unknown, *broken = planned.refused
     assert halted == "load is halted by ana: release"
     assert unknown.startswith("orders-service")
