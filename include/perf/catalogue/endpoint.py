@@ -115,5 +115,7 @@ class Endpoint(Entry):
             yield f"has both {' and '.join(kinds)}; a request has one body"
         if self.content_type is not None and self.text is None:
             yield "content_type is only for text; JSON bodies and forms have their own"
+        if self.content_type is not None:
+            yield from problems_of_headers({"Content-Type": self.content_type}, may_be_secret=False)
         if self.method == "HEAD" and self.expect is not None and self.expect.reads_body:
             yield "the answer to HEAD has no body, so expect can only have a status"

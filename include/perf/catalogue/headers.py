@@ -108,6 +108,9 @@ PLAIN_WORDS = frozenset(
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_PRIVATE_USE = re.compile("\xee\x80[\x80-\xbf]")
+"""The bytes of a slot (`include.perf.load.slots`), written as Latin-1."""
+
 _SECRET = re.compile(
     r"authorization|cookie|credential|password|secret|token|(api|auth|access|private|subscription)[-_]?key"
     r"|(^|[-_])(auth|session|signature)([-_]|$)"
@@ -172,6 +175,8 @@ def _problems(name: Any, value: Any) -> list[str]:
         return [f"{name} must be one line of text, but has a line break or another control character"]
     if any(ord(letter) > 0xFF for letter in value):
         return [f"{name} must be Latin-1 text, but has other letters; encode them as the service expects it"]
+    if _PRIVATE_USE.search(value):
+        return [f"{name} must have no UTF-8 bytes of the private-use characters U+E000 to U+E03F; remove them"]
     return []
 
 

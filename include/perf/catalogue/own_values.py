@@ -21,6 +21,9 @@ OWN_VALUES: dict[str, str] = {
 MAX_INTEGER = 2**53
 """Larger numbers are not exact in every JSON parser (RFC 8259, section 6)."""
 
+MAX_OFFSET_S = 36_500 * 86_400.0
+"""A hundred years: the years of later times may have more than the four digits of RFC 3339."""
+
 TimeUnit = Literal["rfc3339", "s", "ms", "us"]
 
 _OFFSET = re.compile(r"([+-]\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)")
@@ -123,7 +126,10 @@ def _due_time(arguments: Sequence[str]) -> DueTime:
             f"${{now}} takes a unit ({', '.join(get_args(TimeUnit))}) and an offset, as in ${{now(ms, +30s)}}, but has "
             f"({', '.join(arguments)})"
         )
-    return DueTime(unit, float(offset[1]) * _SECONDS[offset[2]] if offset else 0.0)
+    offset_s = float(offset[1]) * _SECONDS[offset[2]] if offset else 0.0
+    if abs(offset_s) > MAX_OFFSET_S:
+        raise ValueError(f"the offset of ${{now}} must be at most 36,500 days, but is {rest[0]}")
+    return DueTime(unit, offset_s)
 
 
 def _random_integer(arguments: Sequence[str]) -> RandomInteger:

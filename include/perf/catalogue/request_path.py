@@ -51,8 +51,12 @@ def escaped_once(path: str) -> str:
         ValueError: one does not.
     """
     if _BROKEN_ESCAPE.search(path):
-        raise ValueError(f"must have two hexadecimal digits after each %, but is {path!r}; write %25 for a % sign")
+        raise _broken_escape(path)
     return path
+
+
+def _broken_escape(path: str) -> ValueError:
+    return ValueError(f"must have two hexadecimal digits after each %, but is {path!r}; write %25 for a % sign")
 
 
 def _resolved(path: str) -> str:
@@ -65,7 +69,8 @@ def _resolved(path: str) -> str:
         )
     if re.search(r"[?#\s]", literal):
         raise ValueError(f"must be a path without query, fragment or spaces, but is {path!r}")
-    escaped_once(literal)
+    if _BROKEN_ESCAPE.search("".join("/" if isinstance(part, Placeholder) else part for part in parts_of(path))):
+        raise _broken_escape(path)
     return path
 
 

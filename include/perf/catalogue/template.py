@@ -56,6 +56,8 @@ RESERVED = re.compile("[\ue000-\ue03f]")
 
 JSON_NUMBER = re.compile(r"-?(0|[1-9]\d{0,40})(\.\d{1,40})?([eE][+-]?\d{1,3})?", re.ASCII)
 
+SHOWN = 60
+
 _PLACEHOLDER = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|(\{)(?:([^{}]*)\})?)")
 _EXPRESSION = re.compile(
     r"\s*(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_][\w-]*)?)\s*(?:\((?P<arguments>.*)\))?\s*(?:\bas\s+(?P<form>text|number))?\s*"
@@ -128,9 +130,19 @@ def _expression(inside: str | None, text: str) -> Placeholder:
             f"a placeholder must look like ${{price}}, ${{now(ms)}} or ${{accounts.id as number}}, but {text!r} has "
             f"{shown}; write $$ for a dollar sign"
         )
-    arguments = next(csv.reader([found["arguments"] or ""], quotechar="'", skipinitialspace=True), [])
+    try:
+        arguments = next(csv.reader([found["arguments"] or ""], quotechar="'", skipinitialspace=True), [])
+    except csv.Error as err:
+        shown = inside[:SHOWN] if inside else ""
+        raise ValueError(f"the arguments of ${{{shown}}} cannot be read ({err}); write them in one line") from err
     form: Any = found["form"]
     return Placeholder(found["name"], tuple(argument.strip() for argument in arguments), form)
+
+
+def without_placeholders(text: str) -> str | None:
+    """Return what a template without placeholders stands for; ``None`` if it has any."""
+    parts = parts_of(text)
+    return None if any(isinstance(part, Placeholder) for part in parts) else "".join(map(str, parts))
 
 
 def placeholders_of(template: Any) -> Iterator[Placeholder]:

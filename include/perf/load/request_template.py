@@ -12,7 +12,7 @@ from typing import Any
 from include.perf.catalogue.endpoint import FORM_TYPE, TEXT_TYPE, Endpoint, Parameters
 from include.perf.catalogue.headers import laid_over
 from include.perf.catalogue.own_values import RandomChoice
-from include.perf.catalogue.template import Placeholder, parts_of, text_of
+from include.perf.catalogue.template import Placeholder, parts_of, text_of, without_placeholders
 from include.perf.load.feed import Request
 from include.perf.load.slots import MOST_SLOTS, Slot, SlotForm, encoded, marker, problem_of_content
 from include.perf.load.uri import encoded_pairs, encoded_path
@@ -36,7 +36,7 @@ class RequestTemplate:
 
     def __init__(self, endpoint: Endpoint, *, headers: Mapping[str, str]) -> None:
         self._endpoint = endpoint
-        of_service = {name: value for name, value in headers.items() if "$" in value}
+        of_service = {name: value for name, value in headers.items() if without_placeholders(value) is None}
         self._headers = laid_over(of_service, endpoint.headers)
         self._slots: dict[Slot, str] = {}
 
@@ -49,7 +49,7 @@ class RequestTemplate:
         """Return the request for a row of the market data.
 
         Raises:
-            DataError: it has too many slots, or a number that JSON does not have.
+            DataError: it has too many slots, an option of a choice that cannot stand in its place, or two equal keys.
         """
         endpoint = self._endpoint
         target = self._text(endpoint.path, row, "path", literal=encoded_path)
@@ -116,10 +116,19 @@ class RequestTemplate:
             case str():
                 return self._json_text(template, row)
             case Mapping():
-                return {self._inside_json(key, row): self._rendered(value, row) for key, value in template.items()}
+                return self._rendered_object(template, row)
             case list() | tuple():
                 return [self._rendered(value, row) for value in template]
         return template
+
+    def _rendered_object(self, template: Mapping[str, Any], row: Row) -> dict[str, Any]:
+        rendered: dict[str, Any] = {}
+        for key, value in template.items():
+            name = self._inside_json(key, row)
+            if name in rendered:
+                raise DataError(f"{self._endpoint.name}: two keys of one object become {name!r}; rename one of them")
+            rendered[name] = self._rendered(value, row)
+        return rendered
 
     def _json_text(self, template: str, row: Row) -> Any:
         match parts_of(template):

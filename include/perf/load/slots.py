@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, Protocol
 
-from include.perf.catalogue.own_values import (
-    OwnValue,
-    own_value,
-)
+from include.perf.catalogue.own_values import OwnValue, own_value
 from include.perf.catalogue.request_path import same_target
 from include.perf.catalogue.template import JSON_NUMBER
 from include.perf.load.uri import encoded_form_part, encoded_part
@@ -94,7 +91,9 @@ def problem_of_content(value: str, form: SlotForm) -> str | None:
         if not value:
             return "must not be empty in a path"
         try:
-            same_target("/" + encoded_part(value))
+            part = encoded_part(value)
+            same_target(f"/{part}")
+            same_target(f"/.{part}.")  # as in a path with dots around the placeholder
         except ValueError:
             return f"must not lead to another path, but is {value[:SHOWN]!r}"
     if form == "header" and (not value.isprintable() or any(ord(letter) > 0xFF for letter in value)):
@@ -176,7 +175,7 @@ def _format_of(wire: bytes) -> _Format:
     of_body = _slots_in(body)
     order = [-1 if slot == LENGTH_SLOT else slot for slot in _slots_in(wire)]
     text = SLOT.sub(b"%b", wire.replace(b"%", b"%%"))
-    return _Format(text, itemgetter(*order) if order else tuple, len(SLOT.sub(b"", body)), of_body)
+    return _Format(text, itemgetter(*order) if order else lambda _: (), len(SLOT.sub(b"", body)), of_body)
 
 
 def _slots_in(content: bytes) -> tuple[int, ...]:

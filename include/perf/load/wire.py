@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from include.perf.catalogue.endpoint import JSON_TYPE, WITHOUT_BODY
 from include.perf.catalogue.headers import laid_over
 from include.perf.catalogue.service import Service
+from include.perf.catalogue.template import without_placeholders
 from include.perf.load.feed import Request
 from include.perf.load.load_plan import GENERATOR_VERSION
 from include.perf.load.slots import LENGTH, SLOT, head_bytes
@@ -21,10 +22,16 @@ from include.perf.load.slots import LENGTH, SLOT, head_bytes
 def headers_of_load(
     headers: Mapping[str, str], secrets: Mapping[str, str], *, keep_alive: bool, own: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the headers of a request: defaults, the service's headers, those of the request, and the secret ones."""
+    """Return the headers of a request: defaults, the service's headers, those of the request, and the secret ones.
+
+    Args:
+        headers: of the service; those with placeholders are left out.
+        own: of the request, with the service's headers that have placeholders (`include.perf.load.request_template`).
+    """
+    plain = {name: text for name, value in headers.items() if (text := without_placeholders(value)) is not None}
     defaults = {"Accept": "application/json", "User-Agent": f"bellwether/{GENERATOR_VERSION}"}
     defaults |= {} if keep_alive else {"Connection": "close"}
-    return laid_over(defaults, headers, own or {}, secrets)
+    return laid_over(defaults, plain, own or {}, secrets)
 
 
 def wire_format(

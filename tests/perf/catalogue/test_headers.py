@@ -28,6 +28,7 @@ def test_ordinary_headers_are_allowed() -> None:
         ({"": VALUE}, "'' is not a valid header name; it may have letters, digits and - _ ."),
         ({"X A": VALUE}, "'X A' is not a valid header name"),
         ({"X:": VALUE}, "'X:' is not a valid header name"),
+        ({"X-A": "\xee\x80\x81"}, "X-A must have no UTF-8 bytes of the private-use characters U+E000 to U+E03F"),
         ({"X\r\nY": VALUE}, r"'X\r\nY' is not a valid header name"),
         ({"Ä": VALUE}, "'Ä' is not a valid header name"),
         ({7: VALUE}, "7 is not a valid header name"),

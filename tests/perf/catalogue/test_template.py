@@ -13,6 +13,7 @@ from include.perf.catalogue.template import (
     placeholders_of,
     problems_of_template,
     text_of,
+    without_placeholders,
 )
 
 KNOWN = f"{', '.join(FIELDS)}; nor a value of the request's own; known: uuid, sequence, now, random_int, random_choice"
@@ -47,6 +48,17 @@ def test_a_malformed_placeholder_is_refused(text: str, shown: str) -> None:
         "a placeholder must look like ${price}, ${now(ms)} or ${accounts.id as number}, but "
         f"{text!r} has {shown}; write $$ for a dollar sign"
     ]
+
+
+@pytest.mark.parametrize("inside", ["random_choice(a\rb)", f"random_choice({'a' * 140_000})"])
+def test_arguments_that_cannot_be_read_are_refused(inside: str) -> None:
+    with pytest.raises(ValueError, match=r"^the arguments of \$\{random_choice\(a.*\} cannot be read"):
+        parts_of(f"${{{inside}}}")
+
+
+@pytest.mark.parametrize(("text", "literal"), [("$$5 of $5", "$5 of $5"), ("", ""), ("a $uuid", None)])
+def test_a_template_without_placeholders_is_a_text(text: str, literal: str | None) -> None:
+    assert without_placeholders(text) == literal
 
 
 def test_placeholders_are_found_everywhere() -> None:
@@ -128,6 +140,7 @@ def test_own_values(name: str, arguments: list[str], value: object) -> None:
             "9,007,199,254,740,992, but has (0, 9007199254740993)",
         ),
         ("random_choice", [], "${random_choice} needs what to choose from, such as ${random_choice(GTC, IOC)}"),
+        ("now", ["+36501d"], "the offset of ${now} must be at most 36,500 days, but is +36501d"),
         ("uuid", ["4"], "${uuid} takes no arguments, but has 4; write $uuid"),
         ("sequence", ["1"], "${sequence} takes no arguments, but has 1; write $sequence"),
     ],

@@ -147,6 +147,12 @@ def test_a_choice_must_not_lead_to_another_path(path: str, option: str) -> None:
     )
 
 
+def test_keys_that_become_equal_are_refused() -> None:
+    """One of the values would be lost."""
+    with pytest.raises(DataError, match=r"^orders: two keys of one object become 'buy'; rename one of them$"):
+        prepared(body={"orders": [{"$side": 1, "buy": 2}]})
+
+
 def test_too_many_values() -> None:
     """The limit is named."""
     body = {f"k{n}": f"${{random_int(0, {n})}}" for n in range(61)}
@@ -163,6 +169,10 @@ def test_too_many_values() -> None:
         ({"path": "/orders/${x"}, "a placeholder must look like"),
         ({"path": "/orders?id=1"}, "must be a path without query, fragment or spaces"),
         ({"path": "/100%"}, "must have two hexadecimal digits after each %"),
+        ({"path": "/a/%${random_choice(2)}e/x"}, "digits after each %, but is '/a/%${random_choice(2)}e/x'"),
+        ({"path": "/a/%2$sequence"}, "must have two hexadecimal digits after each %"),
+        ({"text": "x", "content_type": "a/b\r\nX-Forwarded-Host: c"}, "Content-Type must be one line of text"),
+        ({"text": "x", "content_type": "a/€"}, "Content-Type must be Latin-1 text"),
         ({"method": "GET", "form": {"a": 1}}, "a GET request has no body; use query instead"),
         ({"method": "HEAD", "text": "x"}, "a HEAD request has no body; use query instead"),
         ({"body": {}, "form": {}}, "has both body and form; a request has one body"),

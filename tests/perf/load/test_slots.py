@@ -11,7 +11,7 @@ from include.perf.catalogue.endpoint import Endpoint
 from include.perf.load.request_template import RequestTemplate
 from include.perf.load.slot_values import Draw, FileRows, Rfc3339, SlotValues
 from include.perf.load.slots import Slot, SlotForm, SlotRequests, encoded, problem_of_content
-from include.perf.load.wire import wire_format
+from include.perf.load.wire import headers_of_load, wire_format
 
 START = 1_764_579_600.0
 ACCOUNTS = {"id": ["a/1", "b 2", "c"], "limit": ["10", "20", "30"]}
@@ -154,6 +154,10 @@ def test_encodings(value: str, form: SlotForm, content: bytes) -> None:
         ("../admin", "path", "must not lead to another path, but is '../admin'"),
         ("/host", "path", "must not lead to another path, but is '/host'"),
         ("%2e%2e", "path", "must not lead to another path, but is '%2e%2e'"),
+        ("b/", "path", "must not lead to another path, but is 'b/'"),  # /${x}../c
+        ("b%2F", "path", "must not lead to another path, but is 'b%2F'"),
+        (";a", "path", "must not lead to another path, but is ';a'"),  # /.${x}/c
+        ("v1.2", "path", None),
         ("a\r\nX: y", "header", "must be one line of Latin-1 text in a header, but is 'a\\r\\nX: y'"),
         ("€", "header", "must be one line of Latin-1 text in a header, but is '€'"),
         ("x" * 8193, "text", "must have at most 8,192 characters, but has 8,193"),
@@ -194,3 +198,18 @@ def test_the_length_of_the_body_is_true(settings: dict[str, Any]) -> None:
         length = re.search(rb"(?m)^Content-Length: (\d+)", head)
         assert (int(length[1]) if length else 0) == len(body)
     assert len(seen) > 1
+
+
+def test_a_secret_header_may_replace_the_only_slot() -> None:
+    """The Connection's header wins, so the endpoint has a slot that is nowhere in its requests."""
+    template = RequestTemplate(
+        Endpoint(name="a", method="GET", path="/a"), headers={"X-Request-Id": "$uuid", "X-Price": "$$5"}
+    )
+    request = template.request({})
+    of_load = {"X-Request-Id": "$uuid", "X-Price": "$$5"}
+    headers = headers_of_load(of_load, {"X-Request-Id": "fixed"}, keep_alive=True, own=request.headers)
+    wire = wire_format("GET", request, base_url="http://gw", headers=headers, has_slots=True)
+    filled_wire = SlotRequests([wire], values(*template.slots)).wire(0, Moment(0, 0))
+    assert filled_wire == wire
+    assert b"X-Request-Id: fixed\r\n" in wire
+    assert b"X-Price: $5\r\n" in wire
