@@ -26,10 +26,10 @@ from airflow.utils.types import DagRunTriggeredByType, DagRunType
 MAX_DECISIONS = 500
 
 
-def main(dags_folder: str) -> None:
+def main(dag_file: Path) -> None:
     """Print the outcome of each case."""
     initdb()
-    bag = DagBag(dags_folder, bundle_path=Path(dags_folder), bundle_name="tests", load_op_links=False)
+    bag = DagBag(dag_file, bundle_path=dag_file.parent, bundle_name="tests", load_op_links=False)
     with create_session() as session:
         session.add(DagBundleModel(name="tests"))
         session.commit()
@@ -87,6 +87,6 @@ def end(task: Any, case: dict[str, Any], session: Any) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(Path(sys.argv[1]))
     sys.stdout.flush()
     os._exit(0)  # a thread of Airflow's keeps the process alive otherwise
