@@ -210,9 +210,7 @@ def _add_data(commands: "Commands") -> None:
         "--timezone", metavar="ZONE", help="of its times, such as Europe/Athens or UTC+2, if the format does not say so"
     )
     convert.add_argument("--spread", type=float, help="of every bar, in price units, if the export has none")
-    convert.add_argument(
-        "--bars", default="M1", help="length of the bars that are made from ticks (default: %(default)s)"
-    )
+    convert.add_argument("--bars", help="length of the bars that are made from ticks (default: M1)")
 
 
 def _add_metrics(commands: "Commands") -> None:

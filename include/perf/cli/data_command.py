@@ -16,10 +16,10 @@ from include.perf.model.file_writer import write_atomically
 def convert_data(options: argparse.Namespace, console: Console) -> int:
     """Convert an export into a file with the project's own columns; the result is checked before it is written."""
     lengths = {name: seconds for seconds, name in TIMEFRAMES.items()}
-    if options.bars not in lengths:
+    if options.bars is not None and options.bars not in lengths:
         raise ConfigurationError(f"--bars must be one of {', '.join(lengths)}, but is {options.bars!r}")
     given = Conversion(
-        instrument=options.instrument, zone=options.timezone, spread=options.spread, bar_s=lengths[options.bars]
+        instrument=options.instrument, zone=options.timezone, spread=options.spread, bar_s=lengths.get(options.bars)
     )
     bars = bars_of(options.file, given)
     bars["timestamp"] = [time.isoformat().replace("+00:00", "Z") for time in bars["timestamp"]]

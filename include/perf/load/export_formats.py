@@ -30,6 +30,7 @@ class ExportFormat:
         fields: for an export without a header, what the fields of its first row look like.
         times: how it writes times, as in `strftime`.
         zone: of its times; ``None`` if only the user knows.
+        repeats_blanks: whether a blank bid or ask is that of the row before.
     """
 
     name: str
@@ -38,11 +39,17 @@ class ExportFormat:
     fields: tuple[str, ...] = ()
     times: str = "ISO8601"
     zone: str | None = UTC
+    repeats_blanks: bool = False
 
     @property
     def is_ticks(self) -> bool:
         """Whether its rows are ticks."""
         return not set(PRICES) <= set(self.columns.values()) and "bid_close" not in self.columns.values()
+
+    @property
+    def has_offsets(self) -> bool:
+        """Whether its times say how far they are from UTC."""
+        return "%z" in self.times or self.times == "ISO8601"
 
     def fits(self, first: Sequence[str]) -> bool:
         """Whether the first row of a file is one of this export."""
@@ -79,6 +86,7 @@ FORMATS = (
         columns={"<date>": "date", "<time>": "clock", "<bid>": "bid", "<ask>": "ask"},
         times="%Y.%m.%d %H:%M:%S.%f",
         zone=None,
+        repeats_blanks=True,
     ),
     ExportFormat(
         name="mt4-bars",

@@ -1,18 +1,20 @@
 """Converts exports of trading platforms into bars with the project's own columns.
 
-Bars from ticks have the mean of bid and ask as price, the number of ticks as volume, and the mean spread. A bar without
-ticks is left out.
+The price of a bar with bid and ask, and of a tick, is their mean, with the decimals that the prices have in the export.
+Bars from ticks have the number of ticks as volume, and the mean spread. A bar without ticks is left out.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta, timezone, tzinfo
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from include.perf.load.csv_rows import Records, place, read_records
 from include.perf.load.export_formats import FORMATS, UTC, ExportFormat, format_of, lacks_spread
@@ -20,6 +22,12 @@ from include.perf.load.market_rules import PRICES, Floats, numbers_of
 from include.perf.model.errors import ConfigurationError, DataError
 
 MAX_PROBLEMS = 20
+BAR_S = 60
+MONDAY = pd.Timedelta(days=4)
+"""The first Monday after the epoch, which is a Thursday: weeks begin on Mondays."""
+
+NO_NUMBERS = ("date", "clock", "time", "instrument")
+NOT_PRICES = (*NO_NUMBERS, "volume", "points")
 
 _OFFSET = re.compile(r"UTC(?:([+-]\d{1,2})(?::(\d\d))?)?")
 
@@ -32,13 +40,13 @@ class Conversion:
         instrument: such as EUR_USD; ``None`` if the file names it.
         zone: of its times: a name such as Europe/Athens, or UTC+2; ``None`` if the format says so.
         spread: of every bar, in price units; ``None`` if the file has it.
-        bar_s: length of the bars that are made from ticks.
+        bar_s: length of the bars that are made from ticks; ``None`` for M1.
     """
 
     instrument: str | None = None
     zone: str | None = None
     spread: float | None = None
-    bar_s: int = 60
+    bar_s: int | None = None
 
 
 def bars_of(path: Path, given: Conversion) -> pd.DataFrame:
@@ -49,7 +57,7 @@ def bars_of(path: Path, given: Conversion) -> pd.DataFrame:
 
     Raises:
         DataError: the file is no known export, or has rows that cannot be read.
-        ConfigurationError: the conversion does not say what the export does not say.
+        ConfigurationError: the conversion does not say what the export does not say, or says what the export says.
     """
     records = read_records(path)
     known = format_of(records)
@@ -61,14 +69,14 @@ def bars_of(path: Path, given: Conversion) -> pd.DataFrame:
     columns, lines = _columns(known, records, path)
     rows = pd.DataFrame({"timestamp": _times(known, columns, lines, path, zone=given.zone or known.zone or UTC)})
     rows["instrument"] = _instruments(columns, given.instrument, len(rows))
-    for name in ("open", "high", "low", "close", "volume", "bid", "ask", "points"):
-        if name in columns:
-            rows[name] = _numbers(columns[name], name, lines, path)
-    for name in (f"{side}_{price}" for side in ("bid", "ask") for price in PRICES):
-        if name in columns:
-            rows[name] = _numbers(columns[name], name, lines, path)
+    for name, texts in columns.items():
+        if name not in NO_NUMBERS:
+            rows[name] = _numbers(_carried(texts) if known.repeats_blanks else texts, name, lines, path)
+    prices = [name for name in columns if name not in NOT_PRICES]
+    rows["decimals"] = np.max([_decimals(columns[name]) for name in prices], axis=0)
+    rows["decimals"] = rows.groupby("instrument")["decimals"].transform("max")
     if known.is_ticks:
-        return _from_ticks(rows, bar_s=given.bar_s)
+        return _from_ticks(rows, bar_s=given.bar_s or BAR_S)
     return _from_bars(rows, spread=given.spread)
 
 
@@ -80,8 +88,23 @@ def _check(known: ExportFormat, given: Conversion) -> None:
         problems.append("its times are those of the broker's server; give their zone with --timezone Europe/Athens")
     if lacks_spread(known) and given.spread is None:
         problems.append("it has no spread; give one in price units with --spread 0.0001")
+    problems += _needless(known, given)
     if problems:
         raise ConfigurationError([f"{known.title}: {problem}" for problem in problems])
+
+
+def _needless(known: ExportFormat, given: Conversion) -> list[str]:
+    """Return what is given although the export says it, or has no use for it: it would be ignored."""
+    problems = []
+    if "instrument" in known.columns.values() and given.instrument is not None:
+        problems.append("it names its instruments; leave out --instrument")
+    if known.has_offsets and given.zone is not None:
+        problems.append("its times have their offsets; leave out --timezone")
+    if not lacks_spread(known) and "points" not in known.columns.values() and given.spread is not None:
+        problems.append("it has bid and ask; leave out --spread")
+    if not known.is_ticks and given.bar_s is not None:
+        problems.append("its rows are bars, and --bars is for ticks; leave it out")
+    return problems
 
 
 def _columns(known: ExportFormat, records: Records, path: Path) -> tuple[dict[str, list[str]], list[int]]:
@@ -112,7 +135,7 @@ def _times(
     if known.name == "mt5-ticks":
         texts = [text if "." in text[10:] else f"{text}.0" for text in texts]
     times = pd.to_datetime(pd.Series(texts, dtype=object), format=known.times, errors="coerce", utc=True)
-    if "%z" not in known.times and known.times != "ISO8601":
+    if not known.has_offsets:
         local = times.dt.tz_localize(None)
         times = local.dt.tz_localize(_zone(zone), ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")
     _raise(
@@ -157,17 +180,21 @@ def _numbers(texts: Sequence[str], name: str, lines: Sequence[int], path: Path) 
         f"{place(path, lines[row])} {name} must be a finite number, but is {texts[row]!r}; correct or remove the row"
         for row in np.flatnonzero(np.isnan(values)).tolist()
     )
+    if name not in NOT_PRICES:  # the mean of bid and ask would hide it
+        _raise(
+            f"{place(path, lines[row])} {name} must be greater than 0, but is {texts[row]}; correct or remove the row"
+            for row in np.flatnonzero(values <= 0).tolist()
+        )
     return values
 
 
 def _from_bars(rows: pd.DataFrame, *, spread: float | None) -> pd.DataFrame:
     if "bid_close" in rows:
         for price in PRICES:
-            rows[price] = (rows[f"bid_{price}"] + rows[f"ask_{price}"]) / 2
+            rows[price] = _mean(rows, f"bid_{price}", f"ask_{price}")
         rows["spread"] = (rows["ask_close"] - rows["bid_close"]).round(10)
     if "points" in rows:
-        point = 10.0 ** -_decimals(np.unique(rows[list(PRICES)]))
-        rows["spread"] = (rows["points"] * point).round(10)
+        rows["spread"] = (rows["points"] * 10.0 ** -rows["decimals"]).round(10)
     if spread is not None:
         rows["spread"] = spread
     if (rows["volume"] % 1 == 0).all():
@@ -175,15 +202,30 @@ def _from_bars(rows: pd.DataFrame, *, spread: float | None) -> pd.DataFrame:
     return rows[["timestamp", "instrument", *PRICES, "volume", "spread"]]
 
 
-def _decimals(prices: Floats) -> int:
-    """Return the most decimals that a price has."""
-    return max(len(repr(float(price)).partition(".")[2].rstrip("0")) for price in prices)
+def _carried(texts: Iterable[str]) -> list[str]:
+    """Return the texts with the one before in place of each blank."""
+    carried: list[str] = []
+    for text in texts:
+        carried.append(text if text.strip() or not carried else carried[-1])
+    return carried
+
+
+def _decimals(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Return how many decimals each price is written with; zeros at the end count too."""
+    return np.array([max(0, -int(Decimal(text.strip() or "0").as_tuple().exponent)) for text in texts])
+
+
+def _mean(rows: pd.DataFrame, bid: str, ask: str) -> list[float]:
+    """Return the mean of bid and ask, with the decimals of the instrument."""
+    means = ((rows[bid] + rows[ask]) / 2).tolist()
+    return [round(mean, places) for mean, places in zip(means, rows["decimals"].tolist(), strict=True)]
 
 
 def _from_ticks(rows: pd.DataFrame, *, bar_s: int) -> pd.DataFrame:
-    rows = rows.assign(price=(rows["bid"] + rows["ask"]) / 2, spread=rows["ask"] - rows["bid"])
+    rows = rows.assign(price=_mean(rows, "bid", "ask"), spread=rows["ask"] - rows["bid"])
     rows = rows.sort_values("timestamp", kind="stable")
-    grouped = rows.groupby(["instrument", rows["timestamp"].dt.floor(f"{bar_s}s")], sort=False)
+    begin = (rows["timestamp"] - MONDAY).dt.floor(f"{bar_s}s") + MONDAY
+    grouped = rows.groupby(["instrument", begin], sort=False)
     bars = grouped.agg(
         open=("price", "first"),
         high=("price", "max"),
@@ -192,7 +234,7 @@ def _from_ticks(rows: pd.DataFrame, *, bar_s: int) -> pd.DataFrame:
         volume=("price", "size"),
         spread=("spread", "mean"),
     )
-    bars = bars.round({**dict.fromkeys(PRICES, 7), "spread": 7}).reset_index()
+    bars = bars.round({"spread": 7}).reset_index()
     bars = bars.sort_values(["timestamp", "instrument"], kind="stable", ignore_index=True)
     return bars[["timestamp", "instrument", *PRICES, "volume", "spread"]]
 

@@ -225,3 +225,69 @@ def test_an_unknown_export(tmp_path: Path) -> None:
 def test_the_length_of_bars_from_ticks(tmp_path: Path) -> None:
     bars = converted(tmp_path, MT5_TICKS, bar_s=300, **ATHENS)
     assert bars["volume"].tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "problem"),
+    [
+        (
+            TRUEFX,
+            {"instrument": "USD_JPY"},
+            "a tick export of TrueFX: it names its instruments; leave out --instrument",
+        ),
+        (TRUEFX, {"spread": 0.1}, "a tick export of TrueFX: it has bid and ask; leave out --spread"),
+        (
+            OANDA_MID,
+            PLAIN | {"zone": "Europe/Athens"},
+            "an export of mid candles of OANDA: its times have their offsets; leave out --timezone",
+        ),
+        (
+            MT5_BARS,
+            ATHENS | {"bar_s": 3600},
+            "a bar export of MetaTrader 5: its rows are bars, and --bars is for ticks; leave it out",
+        ),
+    ],
+)
+def test_what_would_be_ignored_is_refused(tmp_path: Path, text: str, given: dict[str, object], problem: str) -> None:
+    """Otherwise the bars would be of another instrument, time, spread or length than the user believes."""
+    with pytest.raises(ConfigurationError) as caught:
+        converted(tmp_path, text, **given)
+    assert str(caught.value) == problem
+
+
+def test_a_point_counts_the_decimals_as_they_are_written(tmp_path: Path) -> None:
+    """Few bars may all end with a zero: 12 points of 1.06970 are 0.00012, not 0.0012."""
+    header = MT5_BARS.splitlines()[0]
+    rows = [f"2026.01.02\t00:0{minute}:00\t1.06970\t1.07010\t1.06950\t1.06960\t99\t0\t12" for minute in (0, 1)]
+    text = "\n".join([header, *rows])
+    bars = converted(tmp_path, text, **ATHENS)
+    assert bars["spread"].tolist() == [0.00012, 0.00012]
+
+
+def test_prices_are_no_finer_than_those_of_the_export(tmp_path: Path) -> None:
+    """The mean of 1.14601 and 1.14602 is half a tick, and no broker takes it; each instrument has its own decimals."""
+    ticks = "EUR/USD,20160502 00:00:00.959,1.14601,1.14602\nUSD/JPY,20160502 00:01:00.991,106.001,106.002\n"
+    bars = converted(tmp_path, ticks)
+    assert bars["close"].tolist() == pytest.approx([1.146015, 106.0015], abs=6e-4)
+    assert [round(price, places) for price, places in zip(bars["close"], (5, 3), strict=True)] == bars["close"].tolist()
+    assert bars["spread"].tolist() == [0.00001, 0.001]
+
+
+def test_a_quote_of_zero_is_refused(tmp_path: Path) -> None:
+    """The mean with the other side would be half of the price, which no later rule finds."""
+    with pytest.raises(DataError, match=r"line 2: bid must be greater than 0, but is 0; correct or remove the row$"):
+        converted(tmp_path, TRUEFX.replace("1.14599", "0"))
+
+
+def test_a_blank_quote_of_metatrader_is_that_of_the_tick_before(tmp_path: Path) -> None:
+    """Its tick exports leave out the side that did not change."""
+    bars = converted(tmp_path, MT5_TICKS.replace("1.10040\t1.10060", "\t1.10040"), **ATHENS)
+    assert bars["close"].tolist() == [1.1002, 1.10015]  # (1.10000 + 1.10040) / 2
+    with pytest.raises(DataError, match=r"line 2: bid must be a finite number, but is ''"):
+        converted(tmp_path, MT5_TICKS.replace("1.10000\t", "\t"), **ATHENS)
+
+
+def test_weeks_begin_on_mondays(tmp_path: Path) -> None:
+    """2 January 2026 is a Friday."""
+    bars = converted(tmp_path, DUKASCOPY_TICKS, instrument="EUR_USD", bar_s=7 * 86400)
+    assert [time.isoformat() for time in bars["timestamp"]] == ["2025-12-29T00:00:00+00:00"]
