@@ -27,7 +27,7 @@ def convert_data(options: argparse.Namespace, console: Console) -> int:
     with tempfile.TemporaryDirectory(prefix="bellwether-data-") as folder:
         checked = Path(folder) / options.output.name
         checked.write_bytes(content)
-        name = f"the bars of {options.file},"
+        name = f"the bars of {options.file}"
         try:
             read_market_data(checked, warn=lambda text: console.print(f"warning: {text.replace(str(checked), name)}"))
         except DataError as err:

@@ -5,6 +5,7 @@ Line numbers are those of an editor: the first line is line 1.
 
 import csv
 import io
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,10 @@ def read_bytes(path: Path) -> bytes:
         DataError: the file cannot be read, or is too large.
     """
     try:
-        size = path.stat().st_size
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # a pipe would be waited for
+            raise DataError(f"{path}: must be a file, but is a pipe or a device; name a CSV file that exists")
+        size = status.st_size
         if size > MAX_BYTES:
             raise DataError(f"{path}: must have at most {MAX_BYTES:,} bytes, but has {size:,}; leave out rows")
         return path.read_bytes()

@@ -67,6 +67,11 @@ class FileColumns:
                 f"{place(data.file, records.header_line)} must have the column {column}, which a request names, but "
                 f"has {', '.join(records.header)}; correct one of them"
             )
+        if records.header.count(column) > 1:
+            raise DataError(
+                f"{place(data.file, records.header_line)} must have the column {column} once, because a request names "
+                f"it, but has it {records.header.count(column)} times; rename one of them"
+            )
         columns = self.by_key.setdefault(key, {})
         if column not in columns:
             index = records.header.index(column)

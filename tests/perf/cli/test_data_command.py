@@ -35,7 +35,7 @@ def test_the_columns_are_those_of_market_data(tmp_path: Path) -> None:
 
 def test_unusual_rows_are_warnings(tmp_path: Path) -> None:
     printed = convert(tmp_path, "--spread", "0")
-    assert printed.startswith(f"warning: the bars of {tmp_path / 'export.csv'}, line 2: spread is 0, which is unusual")
+    assert printed.startswith(f"warning: the bars of {tmp_path / 'export.csv'} line 2: spread is 0, which is unusual")
 
 
 def test_bars_that_could_not_be_used_are_not_written(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_bars_that_could_not_be_used_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         convert(tmp_path, "--spread", "2")
     assert str(caught.value).startswith("2 problems:")
-    assert f"the bars of {tmp_path / 'export.csv'}, line 2: spread must be less than 50%" in str(caught.value)
+    assert f"the bars of {tmp_path / 'export.csv'} line 2: spread must be less than 50%" in str(caught.value)
     assert not (tmp_path / "new.csv").exists()
 
 
