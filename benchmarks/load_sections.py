@@ -364,12 +364,12 @@ def memory(bench: Bench) -> Table:
 
 
 def _memory_row(rss: Sequence[int], *, rate_rps: float, for_s: int) -> Row:
-    samples = np.array(rss) / MIB
+    samples = np.array(rss or [np.nan]) / MIB
     minute = max(1, round(len(samples) * min(0.25, 60 / for_s)))
     return {
         "rate /s": rate_rps,
         "seconds": for_s,
-        "samples": len(samples),
+        "samples": len(rss),
         "RSS first minute MiB": float(np.mean(samples[:minute])),
         "RSS last minute MiB": float(np.mean(samples[-minute:])),
         "peak MiB": float(np.max(samples)),
