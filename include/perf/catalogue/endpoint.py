@@ -10,7 +10,7 @@ from include.perf.catalogue.data_file import DataFiles
 from include.perf.catalogue.expectation import Expectation
 from include.perf.catalogue.headers import problems_of_headers
 from include.perf.catalogue.request_path import PathTemplate
-from include.perf.catalogue.template import problems_of_template
+from include.perf.catalogue.template import problems_of_template, unresolved_in
 from include.perf.model.yaml_entries import Entry, Name
 
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
@@ -79,6 +79,9 @@ class Endpoint(Entry):
         for place, template in self.templates.items():
             for problem in problems_of_template(template, files=known):
                 yield f"{self.name}, {place}: {problem}"
+        for place in ("query", "form", "headers"):
+            for value in unresolved_in(self.templates.get(place)):
+                yield f"{self.name}, {place}: {value} is text that nothing fills in; write a placeholder, such as $uuid"
         for problem in problems_of_headers(self.headers, may_be_secret=False, allowed=allowed_headers):
             yield f"{self.name}, headers: {problem}"
 

@@ -1,7 +1,7 @@
 """Values of a request's own: those that are filled in when the request is due.
 
-``$uuid`` and ``$sequence`` differ between all requests, of all workers and runs. ``$now`` is the time at which the
-request is due. The random values depend on the seed of the load.
+``$uuid`` and ``$sequence`` differ between all requests of a service, of all workers and runs. ``$now`` is the time at
+which the request is due. The random values depend on the seed of the load.
 """
 
 import re

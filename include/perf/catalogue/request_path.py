@@ -13,7 +13,7 @@ MAX_ENCODINGS = 4
 """How often a path is decoded until nothing changes; proxies decode once, badly chained ones a few times."""
 
 _DOT_SEGMENT = re.compile(r"/\.{1,2}(;[^/]*)?(/|$)")
-_UNRESOLVED = re.compile(r"\{[^/]*\}|(?<=/):[A-Za-z_]\w*(?=/|$)")
+_UNRESOLVED = re.compile(r"\{[^/]*\}|(?<=/):[A-Za-z_]\w*(?=[/.]|$)")
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 

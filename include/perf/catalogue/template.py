@@ -59,6 +59,7 @@ JSON_NUMBER = re.compile(r"-?(0|[1-9]\d{0,40})(\.\d{1,40})?([eE][+-]?\d{1,3})?",
 SHOWN = 60
 
 _PLACEHOLDER = re.compile(r"\$(?:(\$)|([A-Za-z_]\w*)|(\{)(?:([^{}]*)\})?)")
+_OTHER_VARIABLE = re.compile(r"\{[A-Za-z_][\w.-]*\}|\{\{\s*[A-Za-z_$][\w.-]*\s*\}\}")
 _EXPRESSION = re.compile(
     r"\s*(?P<name>[A-Za-z_]\w*(?:\.[A-Za-z_][\w-]*)?)\s*(?:\((?P<arguments>.*)\))?\s*(?:\bas\s+(?P<form>text|number))?\s*"
 )
@@ -176,6 +177,11 @@ def problems_of_template(template: Any, *, files: Collection[str] | None = None)
         return [str(err)]
     problems = {problem for placeholder in found if (problem := _problem_of(placeholder, files))}
     return sorted(problems)
+
+
+def unresolved_in(template: Any) -> list[str]:
+    """Return the texts of a template that are nothing but a variable of another tool, such as {id} or {{id}}."""
+    return [text for text in _texts(template) if _OTHER_VARIABLE.fullmatch(text.strip())]
 
 
 def _texts(template: Any) -> Iterator[str]:

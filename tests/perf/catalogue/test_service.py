@@ -275,6 +275,12 @@ def test_limits_of_connections_need_keep_alive() -> None:
     ("endpoint", "problem"),
     [
         ({"path": "/a/${accounts.id}"}, "orders, path: ${accounts.id} names the data file 'accounts', which is not in"),
+        (
+            {"query": {"id": "{accountID}"}},
+            "orders, query: {accountID} is text that nothing fills in; write a placeholder",
+        ),
+        ({"form": {"id": [1, "{{ id }}"]}}, "orders, form: {{ id }} is text that nothing fills in"),
+        ({"headers": {"X-Tenant": "{tenant}"}}, "orders, headers: {tenant} is text that nothing fills in"),
         ({"headers": {"Authorization": "x"}}, "orders, headers: Authorization looks like a secret"),
         ({"headers": {"X-Forwarded-Host": "$side"}}, "orders, headers: X-Forwarded-Host redirects requests away"),
     ],

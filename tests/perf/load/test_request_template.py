@@ -165,6 +165,7 @@ def test_too_many_values() -> None:
     [
         ({"path": "/accounts/{accountID}/orders"}, "must say where {accountID} comes from"),
         ({"path": "/instruments/:instrument/candles"}, "must say where :instrument comes from"),
+        ({"path": "/orders/:id.json"}, "must say where :id comes from"),
         ({"path": "/orders/$order_id"}, "$order_id is not a field of the market data"),
         ({"path": "/orders/${x"}, "a placeholder must look like"),
         ({"path": "/orders?id=1"}, "must be a path without query, fragment or spaces"),
