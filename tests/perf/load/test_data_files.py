@@ -1,5 +1,6 @@
 """Data files of a service: which rows and columns are used, and what is refused."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +115,21 @@ def test_the_fingerprint_follows_the_content_and_the_order(tmp_path: Path) -> No
     others.add(data_files_fingerprint(service(path)))
     assert len(others | same) == 3
     assert data_files_fingerprint(small_service()) is None
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """It is not known which one the request means."""
+    path = accounts(tmp_path, "id,id\nA,B\n")
+    with pytest.raises(DataError) as caught:
+        feed_of(tmp_path, service(path))
+    assert str(caught.value) == (
+        f"{path} line 1: must have the column id once, because a request names it, but has it 2 times; rename one of them"
+    )
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    """It would be waited for without an end."""
+    path = tmp_path / "accounts.csv"
+    os.mkfifo(path)
+    with pytest.raises(DataError, match=r"accounts.csv: must be a file, but is a pipe or a device; name a CSV file"):
+        feed_of(tmp_path, service(path))
