@@ -123,7 +123,8 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         feed_of(tmp_path, service(path))
     assert str(caught.value) == (
-        f"{path} line 1: must have the column id once, because a request names it, but has it 2 times; rename one of them"
+        f"{path} line 1: must have the column id once, because a request names it, but has it 2 times; "
+        "rename one of them"
     )
 
 
