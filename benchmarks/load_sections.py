@@ -364,7 +364,7 @@ def memory(bench: Bench) -> Table:
 
 
 def _memory_row(rss: Sequence[int], *, rate_rps: float, for_s: int) -> Row:
-    samples = np.array(list(rss) or [np.nan], dtype=float) / MIB
+    samples = np.array(rss if len(rss) else (np.nan,), dtype=float) / MIB
     minute = max(1, round(len(samples) * min(0.25, 60 / for_s)))
     return {
         "rate /s": rate_rps,
