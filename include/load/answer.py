@@ -1,16 +1,16 @@
 """An HTTP/1.1 answer, read from bytes as they arrive.
 
 Nearly every answer of a service is simple: complete in one packet, with its length in the head. Those are read here, in
-a fifth of the time; all others go to the parser of geventhttpclient (llhttp).
+a fraction of the time; all others go to the reader that smoke runs and health checks use.
 """
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from geventhttpclient.response import HTTPProtocolViolationError, HTTPResponse
+from include.perf.load.answer_head import CACHED_HEADS, UnusableAnswer, idle_limit_s
+from include.perf.load.answer_reader import Answer, AnswerReader, IncompleteAnswer
 
 HEAD = re.compile(
     rb"HTTP/1\.1 ([2-9]\d\d)(?: [^\x00-\x08\n-\x1f\x7f]*)?"
@@ -27,53 +27,18 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_TOTAL_BYTES = 256 * 1024 * 1024
 """Size of all unfinished answers together: a hostile service may send a long one on every connection."""
 
-MAX_HEAD_BYTES = 256 * 1024
-MAX_FIELDS = 1000
-"""Fields of the heads and the trailer of one answer; every field takes far more memory than its bytes."""
-
-CACHED_HEADS = 256
-"""Within a second most answers of a service share a few heads."""
-
 WITHOUT_BODY = (b"204", b"304")
 LENGTH = b"\r\ncontent-length:"
 MAX_DIGITS = 18
 CONNECTION = b"connection:"
 KEEP_ALIVE = b"\r\nconnection: keep-alive\r\n"
-IDLE_LIMIT = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*(\d{1,6})(?:$|[,;\s])")
-"""The parameter of a ``Keep-Alive`` field: after how many idle seconds the server closes the connection."""
 IDLE_FIELD = re.compile(rb"\r\nkeep-alive:([^\r\n]*)")
 RETRY_AFTER = b"\r\nretry-after:"
 ENCODING = b"\r\ntransfer-encoding:"
 
 
-@dataclass(slots=True)
-class Answer:
-    """A complete answer.
-
-    Attributes:
-        keeps: whether the connection may be used again.
-        idle_s: after how many idle seconds the server closes the connection, if it says so.
-        has_retry_after: whether it asks the client to wait before the next request.
-        received: when its last byte reached this machine, on the clock of ``time.perf_counter``.
-    """
-
-    status: int
-    body: bytes
-    keeps: bool = True
-    idle_s: float | None = None
-    has_retry_after: bool = False
-    received: float = 0.0
-
-
-class UnusableAnswer(Exception):
-    """The server's answer is not HTTP, or incomplete."""
-
-
-class ClosedEarly(UnusableAnswer):
+class ClosedEarly(IncompleteAnswer):
     """The server closed the connection before the first byte of an answer."""
-
-    def __init__(self) -> None:
-        super().__init__("the server closed the connection before the answer was complete")
 
 
 def simple_answer(data: bytes) -> Answer | None:
@@ -107,12 +72,7 @@ def _simple_head(text: bytes) -> Head | None:
     if at < len(LENGTH) or fields.find(LENGTH, at) >= 0 or not length.isdigit() or len(length) > MAX_DIGITS:
         return None
     idle = IDLE_FIELD.search(fields)
-    return Head(int(status), int(length), _idle_s(idle[1]) if idle else None, RETRY_AFTER in fields)
-
-
-def _idle_s(field: bytes) -> float | None:
-    limit = IDLE_LIMIT.search(field.lower())
-    return float(limit[1]) if limit else None
+    return Head(int(status), int(length), idle_limit_s(idle[1]) if idle else None, RETRY_AFTER in fields)
 
 
 def _is_kept(fields: bytes) -> bool:
@@ -146,35 +106,6 @@ class AnswersInFlight:
 IN_FLIGHT = AnswersInFlight()
 
 
-class _OneAnswer(HTTPResponse):
-    """The parser of geventhttpclient, made to reject a second answer in the same packet, and too many fields."""
-
-    def _on_header_field(self, string: str) -> None:
-        super()._on_header_field(string)
-        if self._header_position > MAX_FIELDS:
-            raise HTTPProtocolViolationError(f"the answer has more than {MAX_FIELDS:,} fields")
-
-    def _on_message_begin(self) -> None:
-        if self.message_complete and not self._is_interim:
-            raise HTTPProtocolViolationError("the server sent a second answer to one request")
-        super()._on_message_begin()
-
-    def _on_message_complete(self) -> None:
-        super()._on_message_complete()
-        self._is_interim = self.get_code() < 200
-
-
-def _complete(response: _OneAnswer) -> Answer:
-    idle = response.get("keep-alive")
-    return Answer(
-        response.get_code(),
-        bytes(response._body_buffer),
-        keeps=not response.should_close(),
-        idle_s=_idle_s(idle.encode()) if isinstance(idle, str) else None,
-        has_retry_after="retry-after" in response,
-    )
-
-
 def read_answer(
     data: bytes, *, method: str, more: Callable[[], bytes], in_flight: AnswersInFlight = IN_FLIGHT
 ) -> Answer:
@@ -186,26 +117,20 @@ def read_answer(
         in_flight: counts the bytes of this answer until it has ended.
 
     Raises:
-        HTTPParseError: this is not HTTP, or it has too many fields.
-        UnusableAnswer: the server closed before the answer was complete, or the answer is too long, alone or together
-            with the other unfinished ones.
+        UnusableAnswer: this is not HTTP, the server closed before the answer was complete, or the answer is too long,
+            alone or together with the other unfinished ones.
     """
-    response = _OneAnswer(method=method)
     length = 0
+
+    def counted(data: bytes) -> bytes:
+        nonlocal length
+        in_flight.take(len(data))
+        length += len(data)
+        if length > MAX_BYTES:
+            raise UnusableAnswer(f"the answer has more than {MAX_BYTES:,} bytes")
+        return data
+
     try:
-        while True:
-            in_flight.take(len(data))
-            length += len(data)
-            response.feed(data)
-            if length > MAX_BYTES:
-                raise UnusableAnswer(f"the answer has more than {MAX_BYTES:,} bytes")
-            if length > MAX_HEAD_BYTES and not response.headers_complete:
-                raise UnusableAnswer(f"the head of the answer has more than {MAX_HEAD_BYTES:,} bytes")
-            # After an interim answer (1xx) the final one follows.
-            if response.message_complete and response.get_code() >= 200:
-                return _complete(response)
-            if not data:
-                raise UnusableAnswer("the server closed the connection before the answer was complete")
-            data = more()
+        return AnswerReader(lambda: counted(more()), method=method, begun=counted(data)).read()
     finally:
         in_flight.release(length)

@@ -26,11 +26,12 @@ import gevent
 import gevent.monkey
 from gevent import get_hub, getcurrent
 
-from include.load.answer import Answer, ClosedEarly, read_answer, simple_answer
+from include.load.answer import ClosedEarly, read_answer, simple_answer
 from include.load.host import Address, Host
 from include.load.poller import Poller
 from include.load.reuse import ConnectionUse, Lifetime, ReuseLimits
 from include.load.tls import TlsLayer
+from include.perf.load.answer_reader import HEAD, Answer
 
 READ_SIZE = 64 * 1024
 WRITE = 2
@@ -105,7 +106,7 @@ class Connection:
         Raises:
             ConnectTimeout: the server did not accept the connection in time.
             OSError: the connection failed or broke.
-            UnusableAnswer, HTTPParseError: the answer was not HTTP, or incomplete.
+            UnusableAnswer: the answer was not HTTP, or incomplete.
         """
         is_reused = self._socket is not None and self._is_usable()
         if not is_reused:
@@ -214,7 +215,7 @@ class Connection:
         if not data:
             raise ClosedEarly
         self._has_begun = True
-        return simple_answer(data) or read_answer(data, method=method, more=self._receive_at_once)
+        return (method != HEAD and simple_answer(data)) or read_answer(data, method=method, more=self._receive_at_once)
 
     def _exchange_over_tls(self, layer: TlsLayer, wire: bytes, method: str) -> Answer:
         self._send_all(layer.encrypted(wire))
@@ -222,7 +223,9 @@ class Connection:
         if not data:
             raise ClosedEarly
         self._has_begun = True
-        return simple_answer(data) or read_answer(data, method=method, more=lambda: self._decrypt(layer))
+        return (method != HEAD and simple_answer(data)) or read_answer(
+            data, method=method, more=lambda: self._decrypt(layer)
+        )
 
     def _decrypt(self, layer: TlsLayer) -> bytes:
         while (data := layer.decrypted()) is None:

@@ -4,10 +4,8 @@ import errno
 import ssl
 from dataclasses import dataclass
 
-from geventhttpclient.response import HTTPParseError
-
-from include.load.answer import UnusableAnswer
 from include.load.connection import ClosedWhileIdle, ConnectTimeout
+from include.perf.load.answer_head import UnusableAnswer
 from include.perf.load.load_plan import TIMED_OUT
 
 ERROR_KINDS = {
@@ -49,7 +47,7 @@ class Outcome:
     example: str = ""
 
 
-FAILURES = (RequestTimeout, ConnectTimeout, UnusableAnswer, HTTPParseError, OSError)
+FAILURES = (RequestTimeout, ConnectTimeout, UnusableAnswer, OSError)
 """Errors that mean a failed request; any other error is a fault of the load generator."""
 
 
@@ -62,7 +60,7 @@ def failure(err: Exception, *, timeout_s: float) -> Outcome:
             return Outcome(error=TIMED_OUT, example=str(err))
         case ClosedWhileIdle():
             return Outcome(error="idle connection closed", example=_message(err))
-        case UnusableAnswer() | HTTPParseError():
+        case UnusableAnswer():
             return Outcome(error="broken answer", example=_message(err))
         case OSError():
             return Outcome(error=_kind(err), example=_message(err))
@@ -92,8 +90,6 @@ def _message(err: Exception) -> str:
             return reason.replace("_", " ").lower()
         case OSError(strerror=str(text)) if text:
             return text
-        case HTTPParseError(args=(text, *_)):
-            return str(text)
     return str(err)
 
 

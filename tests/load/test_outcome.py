@@ -5,11 +5,10 @@ import os
 import ssl
 
 import pytest
-from geventhttpclient.response import HTTPParseError
 
-from include.load.answer import UnusableAnswer
 from include.load.connection import ConnectTimeout
 from include.load.outcome import FAILURES, OWN_FAULTS, Outcome, RequestTimeout, failure, is_own_fault, own_fault
+from include.perf.load.answer_head import UnusableAnswer
 
 
 def os_error(number: int) -> OSError:
@@ -20,7 +19,6 @@ KINDS = [
     (RequestTimeout(), "timeout", "no complete answer within 2.5 s"),
     (ConnectTimeout("no connection within 1 s"), "timeout", "no connection within 1 s"),
     (UnusableAnswer("the server closed"), "broken answer", "the server closed"),
-    (HTTPParseError("Expected HTTP/", 8), "broken answer", "Expected HTTP/"),
     (os_error(errno.ECONNREFUSED), "connection refused", "Connection refused"),
     (os_error(errno.ECONNRESET), "connection reset", "Connection reset by peer"),
     (os_error(errno.EPIPE), "connection reset", "Broken pipe"),

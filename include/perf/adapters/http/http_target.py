@@ -4,7 +4,6 @@ A request is sent exactly like a request of the load: to the checked addresses, 
 credentials and TLS settings. No redirect is followed. Only `resolve` uses the machine's resolver.
 """
 
-import io
 import json
 import socket
 import ssl
@@ -13,13 +12,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from http.client import HTTPException, HTTPResponse, IncompleteRead
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.adapters.http.target_problems import SlowConnect, connection_problem, remedy_for_status, tls_problem
 from include.perf.catalogue.service import Service
+from include.perf.load.answer_head import UnusableAnswer
+from include.perf.load.answer_reader import AnswerReader
 from include.perf.load.feed import Request
 from include.perf.load.uri import encoded_target
 from include.perf.load.wire import Answered, Credentials, headers_of_load, tls_context, wire_format
@@ -29,6 +29,7 @@ from include.perf.model.masking import Mask
 TIMEOUT_S = 5.0
 RESOLVE_TIMEOUT_S = 5.0
 MAX_BYTES = 1_000_000
+READ_SIZE = 64 * 1024
 
 
 class HttpTarget:
@@ -114,7 +115,7 @@ class HttpTarget:
             raise TargetError(
                 f"{service.name} is not reachable: {method} {url} failed: {tls_problem(err, service)}"
             ) from err
-        except (OSError, HTTPException) as err:
+        except (OSError, UnusableAnswer) as err:
             problem = connection_problem(err, deadline.timeout_s)
             raise TargetError(
                 f"{service.name} is not reachable: {method} {url} failed: {problem}; start it, or correct base_url in "
@@ -180,41 +181,22 @@ class _Deadline:
         connection.settimeout(left_s)
 
 
-class _Incoming(io.RawIOBase):
-    """The received bytes of a socket until the deadline, however slowly they arrive."""
-
-    def __init__(self, connection: socket.socket, deadline: _Deadline) -> None:
-        self._connection = connection
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        """Return that it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read the next bytes; wait for them until the deadline."""
-        self._deadline.limit(self._connection)
-        return self._connection.recv_into(buffer)
-
-
 class _Wire:
-    """A connected socket in the form that ``http.client`` expects; its owner closes the socket."""
+    """A connected socket, used until the deadline; its owner closes the socket."""
 
     def __init__(self, connection: socket.socket, deadline: _Deadline) -> None:
         self._connection = connection
         self._deadline = deadline
 
-    def sendall(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Send all bytes before the deadline."""
         self._deadline.limit(self._connection)
         self._connection.sendall(data)
 
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """Return a reader of the received bytes."""
-        return io.BufferedReader(_Incoming(self._connection, self._deadline))
-
-    def close(self) -> None:
-        """Do nothing: the owner closes the socket."""
+    def receive(self) -> bytes:
+        """Return the next bytes, empty when the service has closed; wait for them until the deadline."""
+        self._deadline.limit(self._connection)
+        return self._connection.recv(READ_SIZE)
 
 
 @contextmanager
@@ -269,13 +251,9 @@ def _with_tls(connection: socket.socket, service: Service, deadline: _Deadline) 
 
 def _exchange(wire: _Wire, request: bytes, method: str) -> Answered:
     """Send a request and read the response, at most one byte more than `MAX_BYTES`."""
-    wire.sendall(request)
-    answer = HTTPResponse(wire, method=method)  # type: ignore[arg-type]  # it needs only makefile
-    answer.begin()
-    body = answer.read(MAX_BYTES + 1)
-    if len(body) <= MAX_BYTES and answer.length:
-        raise IncompleteRead(body, answer.length)
-    return Answered(status=answer.status, body=body)
+    wire.send(request)
+    answer = AnswerReader(wire.receive, method=method, max_body_bytes=MAX_BYTES).read()
+    return Answered(status=answer.status, body=answer.body)
 
 
 def _lookup(host: str, port: int) -> list[str] | OSError:

@@ -2,9 +2,10 @@
 
 import re
 import ssl
-from http.client import HTTPException, IncompleteRead
 
 from include.perf.catalogue.service import Service
+from include.perf.load.answer_head import UnusableAnswer
+from include.perf.load.answer_reader import IncompleteAnswer
 
 NOT_ALLOWED = (401, 403)
 
@@ -16,7 +17,7 @@ class SlowConnect(TimeoutError):
     """The service did not accept the connection in time."""
 
 
-def connection_problem(err: OSError | HTTPException, timeout_s: float) -> str:
+def connection_problem(err: OSError | UnusableAnswer, timeout_s: float) -> str:
     """Return what is wrong with a connection to a service, or with its response."""
     match err:
         case SlowConnect():
@@ -27,10 +28,10 @@ def connection_problem(err: OSError | HTTPException, timeout_s: float) -> str:
             return "the connection was closed before a complete response"
         case OSError():
             return (err.strerror or "no connection").lower()
-        case IncompleteRead():
+        case IncompleteAnswer():
             return "the response was incomplete"
-        case _:
-            return "the response is not valid HTTP"
+        case UnusableAnswer():
+            return f"the response is not valid HTTP ({err})"
 
 
 def tls_problem(err: ssl.SSLError, service: Service) -> str:
