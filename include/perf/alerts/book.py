@@ -59,6 +59,11 @@ class Event(StrEnum):
         """Whether somebody has to look now. All other events can wait until people read the channel."""
         return self in (Event.OPENED, Event.WORSENED)
 
+    @property
+    def is_end(self) -> bool:
+        """Whether the problem is over."""
+        return self in (Event.RECOVERED, Event.ACCEPTED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
@@ -270,11 +275,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnreadableEntry:
-    """An entry of the stored book that cannot be used. It is left out, and written back as it is.
+    """A part of the stored book that cannot be used. It is left out, and written back as it is.
 
     Attributes:
-        section: ``problems``, ``silences`` or ``outbox``.
-        content: the entry as JSON.
+        section: the field: ``problems``, ``silences``, ``outbox`` or another.
+        content: the entry, the item or the complete field as JSON.
         reason: why it cannot be used.
     """
 

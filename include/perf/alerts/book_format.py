@@ -1,4 +1,4 @@
-"""The alert book as JSON. An entry that cannot be used is left out, and written back as it is.
+"""The alert book as JSON. What cannot be used of it is left out, and written back as it is.
 
 Version 1 is read, too: there, a message, its charts, its mark and the other channels were one entry.
 """
@@ -6,6 +6,7 @@ Version 1 is read, too: there, a message, its charts, its mark and the other cha
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -32,12 +33,25 @@ _SECTIONS: Mapping[str, type[Problem] | type[Silence] | type[Delivery]] = {
     "silences": Silence,
     "outbox": Delivery,
 }
+LEFT_OUT = "unreadable"
+"""The field for what was left out of other fields than the sections, whose new values replace it there."""
+
+_FIELDS: Mapping[str, str] = {
+    "told": "processed_runs",
+    "missing_runs": "missing_runs",
+    "ended_dag_runs": "ended_dag_runs",
+    "watched_since": "watched_since",
+    "catalogue_reported": "catalogue_reported",
+    "unreadable_reported": "unreadable_reported",
+}
+"""The attribute of each other field."""
+
 _REMEDY = "repair it, or move it away: open problems are then alerted again, and silences are lost"
 _OF_A_MESSAGE = ("id", "event", "channel", "message", "created_at", "problem_id")
 
 
 def parse_book(content: bytes, *, where: str) -> AlertBook:
-    """Return the book in a file.
+    """Return the book in a file, without what cannot be used of it.
 
     Args:
         where: the path or URI of the file, for error messages.
@@ -46,40 +60,98 @@ def parse_book(content: bytes, *, where: str) -> AlertBook:
         StoreError: the file as a whole is no alert book, or a newer one.
     """
     document = _document(content, where=where)
-    try:
-        book = from_json(AlertBook, json.dumps(document | {section: [] for section in _SECTIONS}).encode(), where=where)
-    except ItemError as err:
-        raise StoreError(f"{err}; {_REMEDY}") from err
-    book.schema_version = SCHEMA_VERSION
-    threads = _threads_in(document["problems"])
-    for section in _SECTIONS:
-        known: set[str] = set()
-        for index, stored in enumerate(document[section]):
-            try:
-                entries = list(_entries(section, stored, known, threads, where=f"{section}[{index}]"))
-            except ItemError as err:
-                book.unreadable.append(UnreadableEntry(section=section, content=stored, reason=str(err)))
-            else:
-                getattr(book, section).extend(entries)
+    book = AlertBook(unreadable=[*map(_left_out_before, _list_of(document.pop(LEFT_OUT, [])))])
+    threads = _threads_in(_list_of(document.get("problems", [])))
+    for name, stored in document.items():
+        if name in _SECTIONS:
+            _read_section(book, name, _list_of(stored), threads)
+        else:
+            _read_field(book, name, stored, where=where)
     return book
 
 
 def _document(content: bytes, *, where: str) -> dict[str, Any]:
+    """Return the fields of a book."""
     try:
-        document = json.loads(content, parse_constant=str, parse_int=_int, parse_float=_float)
-        version = document["schema_version"]
-    except (ValueError, RecursionError, TypeError, KeyError, IndexError) as err:
+        document: dict[str, Any] = json.loads(content, parse_constant=str, parse_int=_int, parse_float=_float)
+        version = document.pop("schema_version")
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as err:
         raise StoreError(f"{where} is not an alert book; {_REMEDY}") from err
     if version not in READABLE_VERSIONS or isinstance(version, bool):
         raise StoreError(
             f"{where}: schema_version must be at most {SCHEMA_VERSION}, but is {version!r}; upgrade Bellwether, or "
             f"{_REMEDY}"
         )
-    for section in _SECTIONS:
-        if not isinstance(document.setdefault(section, []), list):
-            raise StoreError(f"{where} cannot be read: {section} should be a list; {_REMEDY}")
-    found: dict[str, Any] = document
-    return found
+    return document
+
+
+def _list_of(stored: Any) -> list[Any]:
+    """Return a list; anything else as its only entry, which then cannot be used."""
+    return stored if isinstance(stored, list) else [stored]
+
+
+def _left_out_before(stored: Any) -> UnreadableEntry:
+    """Return what was left out of a field when the book was written."""
+    match stored:
+        case {"section": str(section), "content": content, "reason": str(reason)} if section not in _SECTIONS:
+            return UnreadableEntry(section=section, content=content, reason=reason)
+        case _:
+            return UnreadableEntry(section=LEFT_OUT, content=stored, reason=f"{LEFT_OUT} has an odd entry")
+
+
+def _read_section(book: AlertBook, section: str, stored: list[Any], threads: Mapping[str, Any]) -> None:
+    known: set[str] = set()
+    for index, entry in enumerate(stored):
+        try:
+            entries = list(_entries(section, entry, known, threads, where=f"{section}[{index}]"))
+        except ItemError as err:
+            book.unreadable.append(UnreadableEntry(section=section, content=entry, reason=str(err)))
+        else:
+            getattr(book, section).extend(entries)
+
+
+def _read_field(book: AlertBook, name: str, stored: Any, *, where: str) -> None:
+    """Read a field that is no section. If it cannot be used, its items are read one by one."""
+    if name not in _FIELDS:
+        book.unreadable.append(
+            UnreadableEntry(section=name, content=stored, reason=f"{where}: {name!r} is not a field of an alert book")
+        )
+        return
+    attribute = _FIELDS[name]
+    try:
+        setattr(book, attribute, _value(name, stored, where=where))
+    except ItemError as err:
+        items = _items_of(stored, like=getattr(book, attribute))
+        if items is None:
+            book.unreadable.append(UnreadableEntry(section=name, content=stored, reason=str(err)))
+            return
+        for item in items:
+            _read_item(book, name, item, where=where)
+
+
+def _read_item(book: AlertBook, name: str, item: Any, *, where: str) -> None:
+    """Add an item, given as a list or an object of one, to a field."""
+    kept = getattr(book, _FIELDS[name])
+    try:
+        found = _value(name, item, where=where)
+    except ItemError as err:
+        content = item if isinstance(item, dict) else item[0]
+        book.unreadable.append(UnreadableEntry(section=name, content=content, reason=str(err)))
+    else:
+        setattr(book, _FIELDS[name], kept | found if isinstance(kept, dict) else kept + found)
+
+
+def _items_of(stored: Any, *, like: Any) -> list[Any] | None:
+    """Return a list or an object as several of one item; ``None`` where the field is neither."""
+    if isinstance(stored, list) and isinstance(like, list):
+        return [[item] for item in stored]
+    if isinstance(stored, dict) and isinstance(like, dict):
+        return [{key: value} for key, value in stored.items()]
+    return None
+
+
+def _value(name: str, stored: Any, *, where: str) -> Any:
+    return getattr(from_json(AlertBook, json.dumps({name: stored}).encode(), where=where), _FIELDS[name])
 
 
 def _int(text: str) -> int | str:
@@ -146,8 +218,14 @@ def format_book(book: AlertBook) -> bytes:
     # Not to_json: it writes infinity as null, because JSON has no number for it.
     document = TypeAdapter(AlertBook).dump_python(book, mode="json", by_alias=True, exclude={"unreadable"})
     document = _with_infinity_as_text(document)
+    left_out: list[Any] = []
     for entry in book.unreadable:
-        document[entry.section].append(entry.content)
+        if entry.section in _SECTIONS:
+            document[entry.section].append(entry.content)
+        else:
+            left_out.append(entry.content if entry.section == LEFT_OUT else asdict(entry))
+    if left_out:
+        document[LEFT_OUT] = left_out
     return json.dumps(document, indent=2, allow_nan=False).encode() + b"\n"
 
 

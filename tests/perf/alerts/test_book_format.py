@@ -86,6 +86,56 @@ def test_one_odd_entry_is_left_out_and_kept(section: str, odd: Any, is_first: bo
     assert [entry.content for entry in again.unreadable] == [left_out.content]
 
 
+FIELDS: list[tuple[str, Any, dict[str, Any]]] = [
+    # the field, its content, and what is left out by field
+    ("told", 5, {"told": 5}),
+    ("told", {"a": 1}, {"told": {"a": 1}}),
+    ("told", ["run-1", 5, "run-2"], {"told": 5}),
+    ("told", ["run-1", "\ud800", "run-2"], {"told": "\ud800"}),
+    ("missing_runs", ["run-1", None], {"missing_runs": None}),
+    ("ended_dag_runs", {"a/1": AT, "a/2": "soon"}, {"ended_dag_runs": {"a/2": "soon"}}),
+    ("ended_dag_runs", [], {"ended_dag_runs": []}),
+    ("watched_since", "x", {"watched_since": "x"}),
+    ("watched_since", "9999-01-01T00:00:00Z", {"watched_since": "9999-01-01T00:00:00Z"}),
+    ("watched_since", ["x", "y"], {"watched_since": ["x", "y"]}),
+    ("catalogue_reported", None, {"catalogue_reported": None}),
+    ("unreadable_reported", 1, {"unreadable_reported": 1}),
+    ("unreadable", 7, {"unreadable": 7}),
+    ("unreadable", [{"section": "outbox"}], {"unreadable": {"section": "outbox"}}),
+    ("a field of a later version", True, {"a field of a later version": True}),
+    ("problems", 5, {"problems": 5}),
+    ("outbox", {"id": "d2"}, {"outbox": {"id": "d2"}}),
+    ("silences", None, {"silences": None}),
+]
+
+
+@pytest.mark.parametrize(("field", "content", "left_out"), FIELDS)
+def test_one_odd_field_is_left_out_and_kept(field: str, content: Any, left_out: dict[str, Any]) -> None:
+    """What of it can be used is used, and so is every other field; the rest is written back once, again and again."""
+    sections: dict[str, Any] = {"problems": [PROBLEM], "silences": [SILENCE], "outbox": [ENTRY], "told": ["run-0"]}
+    book = parsed(**sections | {field: content})
+    for _ in range(3):
+        assert {entry.section: entry.content for entry in book.unreadable} == left_out
+        assert len(book.unreadable) == 1
+        assert book.unreadable[0].reason
+        assert len(book.problems) == (field != "problems")
+        assert len(book.outbox) == (field != "outbox")
+        book = parse_book(format_book(book), where="alerts.json")
+    if field == "told":
+        assert book.processed_runs == (["run-1", "run-2"] if isinstance(content, list) else [])
+
+
+def test_a_field_that_was_left_out_gets_new_values() -> None:
+    """Otherwise the same records would be reported again and again."""
+    book = parsed(told=5, watched_since="x")
+    book.processed_runs.append("run-1")
+    book.watched_since = START
+    book.ended_dag_runs["a/1"] = START
+    again = parse_book(format_book(book), where="alerts.json")
+    assert (again.processed_runs, again.watched_since, again.ended_dag_runs) == (["run-1"], START, {"a/1": START})
+    assert [(entry.section, entry.content) for entry in again.unreadable] == [("told", 5), ("watched_since", "x")]
+
+
 def test_numbers_that_no_field_accepts_are_left_out() -> None:
     """A number with more digits than Python reads, and one beyond every float."""
     for number in ("9" * 5000, "1e999", "NaN", "-Infinity"):
