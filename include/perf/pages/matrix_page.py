@@ -88,6 +88,7 @@ class MatrixPage:
         wanted: the verdict to filter by; ``None`` for no filter.
         environments: of the latest runs.
         left_out: why items of the results store are left out, in sentences that name them.
+        undelivered: the number of alerts that were set aside, and of parts of the alert book that cannot be used.
     """
 
     total: int
@@ -99,6 +100,7 @@ class MatrixPage:
     rows: tuple[MatrixRow, ...]
     problems: tuple[OpenProblem, ...]
     left_out: tuple[str, ...] = ()
+    undelivered: int = 0
 
     @property
     def summary(self) -> str:
@@ -117,6 +119,7 @@ def matrix_page(
     now: datetime,
     wanted: Verdict | None = None,
     left_out: Collection[str] = (),
+    undelivered: int = 0,
 ) -> MatrixPage:
     """Return the matrix of the cells that the viewer may see.
 
@@ -125,6 +128,7 @@ def matrix_page(
         runs: the recent runs of each cell, oldest first.
         wanted: show only cells with this verdict.
         left_out: why items of the results store are left out.
+        undelivered: the number of alerts that the viewer may know of and that were not delivered.
     """
     problems = open_problems(book, may_read={name.scenario for name in names}.__contains__, now=now)
     cells = {name: _cell(name, runs.get(name, ()), problems=problems, book=book, now=now) for name in names}
@@ -141,6 +145,7 @@ def matrix_page(
         rows=_rows(cells, scenarios, wanted),
         problems=problems,
         left_out=tuple(left_out),
+        undelivered=undelivered,
     )
 
 

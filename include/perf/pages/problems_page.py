@@ -11,6 +11,7 @@ from include.perf.model.cell import CellName
 from include.perf.model.metric import METRICS, SHORT_NAMES
 from include.perf.model.text import counted
 from include.perf.pages.marks import SEVERITY_MARKS, MarkStyle, age, minute
+from include.perf.pages.undelivered import ALL_DELIVERED, Undelivered
 
 MayDo = Callable[[str], bool]
 """Returns whether the viewer may see, or change, what belongs to a scenario."""
@@ -64,6 +65,7 @@ class ProblemsPage:
     Attributes:
         services, scenarios, metrics: the choices for a new silence; without scenarios the viewer may add none.
         may_silence_all: whether a new silence may cover every scenario.
+        undelivered: empty for a viewer who may not see every scenario.
     """
 
     problems: tuple[OpenProblem, ...]
@@ -73,6 +75,7 @@ class ProblemsPage:
     scenarios: tuple[str, ...]
     metrics: tuple[tuple[str, str], ...]
     may_silence_all: bool
+    undelivered: Undelivered = ALL_DELIVERED
 
 
 def problems_page(
@@ -83,12 +86,14 @@ def problems_page(
     may_read: MayDo,
     may_change: MayDo,
     now: datetime,
+    undelivered: Undelivered = ALL_DELIVERED,
 ) -> ProblemsPage:
     """Return the open problems and silences that the viewer may see.
 
     Args:
         names: the cells that the viewer may see, in the order of the catalogue.
         all_scenarios: including those that the viewer may not see, since a silence may cover every scenario.
+        undelivered: what the viewer may know of.
     """
     silences = sorted(book.silences, key=lambda silence: silence.until, reverse=True)
     visible = [silence for silence in silences if silence.scenario is None or may_read(silence.scenario)]
@@ -103,6 +108,7 @@ def problems_page(
         scenarios=tuple(filter(may_change, scenarios)),
         metrics=tuple((metric.name, metric.title) for metric in METRICS.values()),
         may_silence_all=may_silence(None, all_scenarios, may_change),
+        undelivered=undelivered,
     )
 
 

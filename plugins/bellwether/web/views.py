@@ -6,10 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from bellwether.web.access import Visitor
 from bellwether.web.answers import addresses_of, page_response, site_of, visitor_of
 from bellwether.web.files import image_source
 from bellwether.web.isolation import PageRoute
 from bellwether.web.site import InvalidChoice, NotFound, Site
+from include.perf.alerts.book import AlertBook
 from include.perf.measure.production.comparison import read_comparison
 from include.perf.model.cell import CellName
 from include.perf.pages.baselines_page import baseline_page, baselines_page
@@ -19,6 +21,7 @@ from include.perf.pages.history_page import DEFAULT_RANGE, RANGES, history_page,
 from include.perf.pages.matrix_page import NIGHTS, matrix_page
 from include.perf.pages.problems_page import problems_page
 from include.perf.pages.run_page import run_page
+from include.perf.pages.undelivered import Undelivered, undelivered_of
 from include.perf.runs.dag_run import results_of
 from include.perf.runs.record import Verdict
 from include.perf.runs.results_store import DISTRIBUTION_FILE, PRODUCTION_FILE, TIMESERIES_FILE
@@ -33,15 +36,17 @@ COMPARED_RUNS = 2
 @router.get("/")
 def show_matrix(request: Request, verdict: str = "") -> Response:
     """Show the latest verdict of every cell."""
-    site, cells = site_of(request), site_of(request).cells(visitor_of(request))
+    site, visitor = site_of(request), visitor_of(request)
+    cells, book = site.cells(visitor), site.alerts.read()
     site.index.sync()
     page = matrix_page(
         cells,
         site.index.latest(runs=NIGHTS),
-        book=site.alerts.read(),
+        book=book,
         now=site.clock(),
         wanted=Verdict(verdict) if verdict in set(Verdict) else None,
         left_out=site.index.left_out(cells).values(),
+        undelivered=_undelivered(site, visitor, book).count,
     )
     return page_response(request, "matrix", page)
 
@@ -135,15 +140,23 @@ def show_baseline(request: Request, service: str, scenario: str) -> Response:
 def show_problems(request: Request) -> Response:
     """Show open problems and silences."""
     site, visitor = site_of(request), visitor_of(request)
+    book = site.alerts.read()
     page = problems_page(
-        site.alerts.read(),
+        book,
         site.cells(visitor),
         all_scenarios=tuple(site.catalogue().scenarios),
         may_read=visitor.may_read,
         may_change=visitor.may_trigger,
         now=site.clock(),
+        undelivered=_undelivered(site, visitor, book),
     )
     return page_response(request, "problems", page)
+
+
+def _undelivered(site: Site, visitor: Visitor, book: AlertBook) -> Undelivered:
+    catalogue = site.catalogue()
+    scenarios = (*catalogue.scenarios, *catalogue.left_out_scenarios)
+    return undelivered_of(book, scenarios, may_read=visitor.may_read)
 
 
 @router.get("/dag-runs/{dag_id}/{dag_run_id}")

@@ -16,6 +16,7 @@ from include.perf.pages.matrix_page import matrix_page
 from include.perf.pages.problems_page import problems_page
 from include.perf.pages.rendering import Frame, MessagePage, render, static_files, static_version
 from include.perf.pages.run_page import run_page
+from include.perf.pages.undelivered import SetAsideMessage, Undelivered
 from include.perf.runs.run_index import RunEntry, entry_of
 from tests.baselines import approval
 from tests.entries import NOW
@@ -38,6 +39,12 @@ def anything(_: str) -> bool:
     return True
 
 
+UNDELIVERED = Undelivered(
+    messages=(SetAsideMessage(id=HOSTILE, what=HOSTILE, text=HOSTILE, since="now", reason=HOSTILE),) * 11,
+    unreadable=(HOSTILE,) * 11,
+)
+
+
 def baselines() -> Baselines:
     """Return a baseline of the hostile cell with a previous version."""
     made = Baselines()
@@ -56,7 +63,7 @@ def pages() -> dict[str, Any]:
     side = ComparedRun(entry=ENTRY, record=RECORD, series=None, spread=None)
     runs: tuple[RunEntry, ...] = (ENTRY,)
     return {
-        "matrix": matrix_page((CELL,), {CELL: runs}, book=BOOK, now=NOW, left_out=[HOSTILE] * 11),
+        "matrix": matrix_page((CELL,), {CELL: runs}, book=BOOK, now=NOW, left_out=[HOSTILE] * 11, undelivered=2),
         "history": history_page(
             CELL, runs, baseline=entry, book=BOOK, chosen="all", page=1, now=NOW, left_out=[HOSTILE]
         ),
@@ -65,7 +72,13 @@ def pages() -> dict[str, Any]:
         "baselines": baselines_page(baselines(), (CELL,), now=NOW),
         "baseline": baseline_page(CELL, entry, may_change=True, now=NOW),
         "problems": problems_page(
-            BOOK, (CELL,), all_scenarios=(HOSTILE,), may_read=anything, may_change=anything, now=NOW
+            BOOK,
+            (CELL,),
+            all_scenarios=(HOSTILE,),
+            may_read=anything,
+            may_change=anything,
+            now=NOW,
+            undelivered=UNDELIVERED,
         ),
         "message": MessagePage(title=HOSTILE, lines=(HOSTILE,), back=HOSTILE),
     }
