@@ -24,8 +24,11 @@ from slack_sdk.web import SlackResponse
 
 from include.perf.model.errors import DeliveryError, DeliveryRefused, DeliveryUnknown, ThreadGone
 
-FAILURES = (SlackClientError, HTTPException, OSError, ValueError, LookupError)
-"""What a call raises: refusals by Slack, network errors, and answers that cannot be decoded."""
+ODD_ANSWERS = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
+"""What Slack's client raises for an answer that is no JSON, or no object with the fields that it expects."""
+
+FAILURES = (SlackClientError, HTTPException, OSError, *ODD_ANSWERS)
+"""What a call raises: refusals by Slack, network errors, and odd answers."""
 
 MISSING_SCOPE = "missing_scope"
 
@@ -78,6 +81,9 @@ _CLIENT_ERRORS = {
     ConnectionError: "the connection was closed without a complete answer",
     ValueError: "the answer cannot be decoded",
     LookupError: "the answer is incomplete",
+    AttributeError: "the answer is no JSON object",
+    TypeError: "the answer is no JSON object",
+    RecursionError: "the answer cannot be decoded",
 }
 _TOKEN = "correct the bot token (xoxb-…) in the connection {connection}"  # noqa: S105 - a remedy, no token
 _INVITE = "invite the bot to the channel (/invite in Slack), or correct the channel in services.yaml"

@@ -41,8 +41,8 @@ def find(client: Any, delivery: Delivery, *, thread: Posted | None, connection: 
             channel = thread.channel
             pages = _pages(client.conversations_replies, "messages", channel=channel, ts=thread.ts, **wanted)
         found = next((message for message in pages if _id_in(message) == delivery.id), None)
-        return Posted(channel, found["ts"]) if found else None
-    except (*FAILURES, TypeError, AttributeError) as err:
+        return Posted(channel, _time_in(found)) if found else None
+    except FAILURES as err:
         raise _kind_of_search(err)(
             f"the message may have arrived, but Slack cannot be searched for it ({cause(err)}); "
             f"{remedy(err, connection)}: {delivery.message.text}"
@@ -94,6 +94,14 @@ def _pages(call: Callable[..., Any], key: str, **arguments: Any) -> Iterator[Map
                 break
             return
     raise _TooManyMessages(f"the last page of {key} was not reached")
+
+
+def _time_in(message: Mapping[str, Any]) -> str:
+    """Return the time that names a message in its channel."""
+    time = message["ts"]
+    if not isinstance(time, str):
+        raise TypeError("the time of a message is no text")
+    return time
 
 
 def _id_in(message: Mapping[str, Any]) -> str | None:
