@@ -6,20 +6,33 @@ It is off unless the connection ``bellwether_apprise`` exists. Apprise is import
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
+from urllib.parse import urlencode
 
 from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from include.perf.alerts.book import Delivery, Event
-from include.perf.model.errors import DeliveryError, DeliveryRefused
+from include.perf.model.errors import DeliveryError, DeliveryRefused, DeliveryUnknown
 
 log = logging.getLogger(__name__)
 
 APPRISE_CONNECTION = "bellwether_apprise"
 SHORTEST_SECRET = 6
+READ_TIMEOUT_S = 30
+"""Apprise's own is 4 s, after which a message has often arrived."""
+
+INCIDENT_KEYS = ("dedup", "entity_id", "alias")
+"""What Apprise calls the key of an incident; services without one of these have no incidents."""
+
+_AFTER_SENDING = re.compile(
+    r"Read timed out|Connection aborted|Connection broken|RemoteDisconnected|Connection unexpectedly closed"
+)
+"""Errors in the words of Apprise's libraries: the message was sent, at least in part, and not answered."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,15})://")
 
@@ -39,24 +52,44 @@ class AppriseChannels:
         """
         return tuple(_addresses())
 
+    def is_repeatable(self, name: str) -> bool:
+        """Whether a message that is sent again changes nothing, because it is about the same incident.
+
+        Raises:
+            DeliveryError: the connection has no address.
+        """
+        address = _addresses().get(name)
+        return address is not None and _incident_key(_place(address)) is not None
+
     def send(self, name: str, delivery: Delivery) -> None:
-        """Send a message to one address.
+        """Send a message to one address. An incident service gets only what opens, updates or closes an incident.
 
         Raises:
             DeliveryRefused: the address did not accept it, or the connection does not have it any more. Apprise does
                 not report whether a later attempt may work.
+            DeliveryUnknown: it was sent and not answered.
             DeliveryError: the connection has no address.
         """
-        address = _addresses().get(name)
+        address, text = _addresses().get(name), delivery.message.text
         if address is None:
-            raise DeliveryRefused(f"the connection {APPRISE_CONNECTION} has no address {name}: {delivery.message.text}")
+            raise DeliveryRefused(f"the connection {APPRISE_CONNECTION} has no address {name}: {text}")
         _hide(address)
-        if not _is_sent(address, delivery):
+        key = _incident_key(_place(address))
+        if key is not None and not _is_about_incident(delivery):
+            log.info("not sent to %s, which takes only problems: %s", name, text)
+            return
+        incident = {} if key is None else _incident(key, delivery)
+        failures: list[str] = []
+        with _apprise_log(failures):
+            is_sent = _is_sent(_place(address, rto=str(READ_TIMEOUT_S), **incident), delivery)
+        if is_sent:
+            log.info("sent to %s through Apprise: %s", name, text)
+        elif key is None and any(map(_AFTER_SENDING.search, failures)):
+            raise DeliveryUnknown(f"{name} did not confirm the message; it may have arrived: {text}")
+        else:
             raise DeliveryRefused(
-                f"{name} did not accept the message; check this address in the connection {APPRISE_CONNECTION}: "
-                f"{delivery.message.text}"
+                f"{name} did not accept the message; check this address in the connection {APPRISE_CONNECTION}: {text}"
             )
-        log.info("sent to %s through Apprise: %s", name, delivery.message.text)
 
 
 def _addresses() -> Mapping[str, str]:
@@ -97,15 +130,67 @@ def _kind(address: str) -> str:
     return found[0] if found else "an address without a scheme"
 
 
-def _is_sent(address: str, delivery: Delivery) -> bool:
+def _place(address: str, **settings: str) -> Any:
+    """Return an address as Apprise's object, which is empty if the address is invalid.
+
+    Args:
+        settings: those that the address does not have itself.
+    """
     import apprise
 
-    # Apprise logs addresses.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-    places = apprise.Apprise()
-    if not places.add(address):
-        return False
-    sent = places.notify(
+    given = {pair.partition("=")[0] for pair in address.partition("?")[2].split("&")}
+    added = urlencode({name: value for name, value in settings.items() if name not in given})
+    separator = "" if not added else "&" if "?" in address else "?"
+    place = apprise.Apprise()
+    with _apprise_log([]):
+        place.add(f"{address}{separator}{added}")
+    return place
+
+
+def _incident_key(place: Any) -> str | None:
+    """Return the name of the setting that says which incident a message is about; ``None`` without incidents."""
+    known = next(iter(place)).template_args if len(place) else {}
+    if "map" not in (known.get("action", {}).get("values") or ()):
+        return None
+    return next((name for name in INCIDENT_KEYS if name in known), None)
+
+
+def _is_about_incident(delivery: Delivery) -> bool:
+    return delivery.problem_id is not None and (delivery.event.is_page or delivery.event.is_end)
+
+
+def _incident(key: str, delivery: Delivery) -> dict[str, str]:
+    """Return the settings that make all messages about a problem one incident, which the end of the problem closes."""
+    return {"action": "map", key: f"bellwether-{sha256(str(delivery.problem_id).encode()).hexdigest()[:32]}"}
+
+
+@contextmanager
+def _apprise_log(kept: list[str]) -> Iterator[None]:
+    """Keep what Apprise logs out of every other log, because it holds addresses.
+
+    Args:
+        kept: receives the lines.
+    """
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kept.append(record.getMessage())
+
+    logger, handler = logging.getLogger("apprise"), Handler()
+    level, propagates, handlers = logger.level, logger.propagate, logger.handlers
+    logger.propagate, logger.handlers = False, [handler]
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.propagate, logger.handlers = propagates, handlers
+        logger.setLevel(level)
+
+
+def _is_sent(place: Any, delivery: Delivery) -> bool:
+    import apprise
+
+    sent = place.notify(
         title=delivery.message.text,
         body=delivery.message.plain or delivery.message.text,
         notify_type=_notify_type(apprise, delivery.event),
@@ -117,4 +202,4 @@ def _is_sent(address: str, delivery: Delivery) -> bool:
 def _notify_type(apprise: Any, event: Event) -> Any:
     if event.is_page:
         return apprise.NotifyType.FAILURE
-    return apprise.NotifyType.SUCCESS if event is Event.RECOVERED else apprise.NotifyType.INFO
+    return apprise.NotifyType.SUCCESS if event.is_end else apprise.NotifyType.INFO

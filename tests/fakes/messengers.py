@@ -117,9 +117,11 @@ class FakeOthers:
     Attributes:
         faults: raised by the next messages to an address, one each.
         received: the texts by address.
+        repeatable: the addresses where a repeated message changes nothing.
     """
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, repeatable: Sequence[str] = ()) -> None:
+        self.repeatable = repeatable
         self.addresses = list(names)
         self.failure: DeliveryError | None = None
         self.faults: dict[str, list[BaseException]] = defaultdict(list)
@@ -130,6 +132,10 @@ class FakeOthers:
         if self.failure is not None:
             raise self.failure
         return self.addresses
+
+    def is_repeatable(self, name: str) -> bool:
+        """Whether a repeated message changes nothing."""
+        return name in self.repeatable
 
     def send(self, name: str, delivery: Delivery) -> None:
         """Take a message, or fail."""

@@ -223,6 +223,7 @@ def test_a_process_that_dies_after_a_post_of_the_bot(
     assert Storage().alerts().read().outbox == []
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 def test_slack_is_down_and_another_channel_is_up(
     nights: Nights, monkeypatch: pytest.MonkeyPatch, slack: StandIn
 ) -> None:
@@ -240,12 +241,13 @@ def test_slack_is_down_and_another_channel_is_up(
     assert sent == [FIRST_LINE]
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
 def test_another_channel_is_down_for_a_while(bot: StandIn, nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its message is delivered later, without a second one in Slack."""
     sent: list[str] = []
     answers = [False, True]
 
-    def is_sent(_: str, delivery: Delivery) -> bool:
+    def is_sent(_: object, delivery: Delivery) -> bool:
         sent.append(delivery.message.text)
         return answers.pop(0)
 

@@ -2,11 +2,13 @@
 
 import json
 import logging
+import socket
 import subprocess
 import sys
 import threading
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from bellwether.other_channels import AppriseChannels
 
 from include.perf.alerts.book import Delivery, Event, Message
-from include.perf.model.errors import DeliveryError, DeliveryRefused
+from include.perf.model.errors import DeliveryError, DeliveryRefused, DeliveryUnknown
 
 ROOT = Path(__file__).parents[2]
 SECRET = "SECRET0123456789"
@@ -195,6 +197,72 @@ def test_a_connection_without_an_address(
     """The connection exists, so messages are expected and silence would be wrong."""
     connect(monkeypatch, **connection)
     assert refused(caplog).startswith("the connection bellwether_apprise has no address; ")
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address whose server takes the message and closes the connection without an answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100_000)
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        yield f"json://127.0.0.1:{server.getsockname()[1]}/{SECRET}/"
+        thread.join()
+
+
+def test_an_address_that_does_not_answer(
+    silent: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The message may have arrived."""
+    connect(monkeypatch, password=silent)
+    with pytest.raises(DeliveryUnknown, match=r"^json:// did not confirm the message; it may have arrived: orders"):
+        forward()
+
+
+def test_an_answer_that_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message may have arrived; an address may have a shorter time-out of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connect(monkeypatch, password=f"json://127.0.0.1:{server.getsockname()[1]}/{SECRET}/?rto=0.2")
+        with pytest.raises(DeliveryUnknown, match=r"^json:// did not confirm the message; it may have arrived: "):
+            forward()
+
+
+def test_an_address_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing can have arrived, so it is tried again."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    connect(monkeypatch, password=f"json://127.0.0.1:{port}/{SECRET}/")
+    assert "json:// did not accept the message; " in refused(caplog)
+
+
+def test_a_problem_is_one_incident(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is resolved when the problem ends; what is about no problem is no incident."""
+    import apprise.plugins.pagerduty
+
+    monkeypatch.setitem(apprise.plugins.pagerduty.PAGERDUTY_API_LOOKUP, "us", f"http://127.0.0.1:{place.port}/")
+    connect(monkeypatch, password="pagerduty://0123456789abcdef@apikey")
+    channels = AppriseChannels()
+    assert channels.is_repeatable("pagerduty://")
+    assert not channels.is_repeatable("mailto://")
+    for problem, event in (
+        ("run-1", Event.OPENED),
+        ("run-1", Event.WORSENED),
+        ("run-2", Event.OPENED),
+        ("run-1", Event.RECOVERED),
+        ("run-2", Event.ACCEPTED),
+        (None, Event.DIGEST),
+        (None, Event.UNDELIVERABLE),
+    ):
+        channels.send("pagerduty://", replace(delivery(event), problem_id=problem))
+    first, again, other, *ends = [(sent["event_action"], sent["dedup_key"]) for sent in place.received]
+    assert first == again == ("trigger", first[1])
+    assert other == ("trigger", other[1]) != first
+    assert ends == [("resolve", first[1]), ("resolve", other[1])]
 
 
 def test_an_address_is_kept_out_of_every_log(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

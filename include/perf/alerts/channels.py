@@ -70,11 +70,19 @@ class OtherChannels(Protocol):
             DeliveryError: the addresses cannot be read.
         """
 
+    def is_repeatable(self, name: str) -> bool:
+        """Whether a message that may have arrived can be sent to an address again, and changes nothing there.
+
+        Raises:
+            DeliveryError: the addresses cannot be read.
+        """
+
     def send(self, name: str, delivery: Delivery) -> None:
         """Send a message to one address.
 
         Raises:
             DeliveryRefused: the message did not arrive.
+            DeliveryUnknown: the message may have arrived.
         """
 
 
@@ -117,6 +125,10 @@ class NoOtherChannels:
     def names(self) -> Sequence[str]:
         """Return none."""
         return ()
+
+    def is_repeatable(self, name: str) -> bool:
+        """Whether a repeated message changes nothing: nothing is sent."""
+        return True
 
     def send(self, name: str, delivery: Delivery) -> None:
         """Do nothing."""

@@ -22,6 +22,8 @@ from include.perf.runs.results_store import ResultsStore
 FAILURES_IN_A_ROW = 2
 """After so many, Slack counts as unavailable and its other entries stay pending, so that few of them get into doubt."""
 
+LONGEST_ROUND_S = 120.0
+"""A delivery begins no attempt after this time, so that those who wait for its lock have their turn."""
 
 Report = Callable[[Sequence[Delivery], Sequence[UnreadableEntry]], Message]
 """Returns the message about entries that were set aside, and about others that cannot be read."""
@@ -67,6 +69,7 @@ class _DeliveryRound:
     def __init__(self, parts: OutboxSender, lost: Lost) -> None:
         self._parts = parts
         self._store = parts.store
+        self._started_at = parts.timer()
         self._sender = EntrySender(
             store=parts.store,
             messenger=parts.messenger,
@@ -74,7 +77,7 @@ class _DeliveryRound:
             runs=parts.runs,
             lost=lost,
             name=secrets.token_hex(8),
-            started_at=parts.timer(),
+            started_at=self._started_at,
             timer=parts.timer,
             wait=parts.wait,
         )
@@ -94,15 +97,21 @@ class _DeliveryRound:
     def _attempt_next(self) -> bool:
         """Attempt the most urgent entry; return whether there was one."""
         book = self._store.read()
-        untried = [entry for entry in book.outbox if entry.id not in self._tried and not entry.is_set_aside]
-        if not untried:
+        waiting = outbox.waiting(book)
+        ready = [entry for entry in book.outbox if entry.id not in waiting and self._is_untried(entry)]
+        if not ready:
             return False
-        entry = min(untried, key=lambda entry: _place_in_order(entry, book))
+        if self._parts.timer() - self._started_at > LONGEST_ROUND_S:
+            self._problems.append(f"after {LONGEST_ROUND_S:g} s the rest waits for the next delivery")
+            return False
+        entry = min(ready, key=_place_in_order)
         self._tried.add(entry.id)
-        is_slack_down = entry.part.is_for_slack and self._failures >= FAILURES_IN_A_ROW
-        if not is_slack_down and outbox.waits_for(entry, book) is None:
-            self._attempt(entry)
+        self._attempt(entry)
         return True
+
+    def _is_untried(self, entry: Delivery) -> bool:
+        is_slack_down = entry.part.is_for_slack and self._failures >= FAILURES_IN_A_ROW
+        return not (is_slack_down or entry.is_set_aside or entry.id in self._tried)
 
     def _attempt(self, entry: Delivery) -> None:
         is_slack_failing = False
@@ -136,8 +145,6 @@ class _DeliveryRound:
         return is_needed
 
 
-def _place_in_order(entry: Delivery, book: AlertBook) -> int:
-    """Return a number to sort by: other channels, then Slack, then what takes a look-up, then what has to wait."""
-    if outbox.waits_for(entry, book) is not None:
-        return 3
+def _place_in_order(entry: Delivery) -> int:
+    """Return a number to sort by: other channels, then Slack, then what takes a look-up."""
     return 2 if entry.is_in_doubt else int(entry.part.is_for_slack)

@@ -33,6 +33,9 @@ REFUSALS = 5
 OTHER_REFUSALS = 24
 """The same for other channels, which do not report whether they are down for a moment or refuse the message."""
 
+SLACK = "Slack"
+"""The place of what goes to Slack; other channels have addresses."""
+
 SET_ASIDE_KEPT = 200
 """How many entries that were set aside are kept."""
 
@@ -67,25 +70,26 @@ def parts_of(
     return entries
 
 
-def waits_for(entry: Delivery, book: AlertBook) -> Delivery | None:
-    """Return the first message of the same problem at the same place while it is pending there.
+def waiting(book: AlertBook) -> frozenset[str]:
+    """Return the ids of the entries that wait for an earlier one of the same problem at the same place.
 
-    Only this order matters: replies, charts and marks need the place of the first message, and no channel should hear
-    of the end of a problem first.
+    In Slack, replies, charts and marks need the place of the first message. Another channel hears of everything in
+    order, because an alert that arrives after the end of its problem would seem to be a new one.
     """
-    if entry.problem_id is None:
-        return None
-    problem = book.problem(entry.problem_id)
-    if entry.part.is_for_slack and problem is not None and problem.posted is not None:
-        return None
-    for other in book.outbox:
-        is_first = (other.problem_id, other.event) == (entry.problem_id, Event.OPENED) and not other.is_set_aside
-        is_here = (
-            other.part is DeliveryPart.MESSAGE if entry.part.is_for_slack else other.address == entry.address != ""
-        )
-        if is_first and is_here and other.id != entry.id:
-            return other
-    return None
+    posted = {problem.id for problem in book.problems if problem.posted is not None}
+    found: set[str] = set()
+    earlier: set[tuple[str, str]] = set()
+    for entry in book.outbox:
+        if entry.problem_id is None or entry.is_set_aside:
+            continue
+        place = (entry.problem_id, SLACK if entry.part.is_for_slack else entry.address)
+        split = (entry.problem_id, "")
+        if place in earlier or (split in earlier and not entry.part.is_for_slack):
+            found.add(entry.id)
+        starts_thread = entry.part is DeliveryPart.MESSAGE and entry.event is Event.OPENED
+        if not entry.part.is_for_slack or (starts_thread and entry.problem_id not in posted):
+            earlier.add(place)
+    return frozenset(found)
 
 
 def thread_of(entry: Delivery, book: AlertBook) -> Posted | None:
@@ -142,8 +146,7 @@ def arrived(book: AlertBook, delivery_id: str, *, sender: str, posted: Posted | 
         return
     remove(book, delivery_id)
     problem = book.problem(entry.problem_id)
-    is_end = entry.event in (Event.RECOVERED, Event.ACCEPTED)
-    is_start = entry.part is DeliveryPart.MESSAGE and entry.thread is None and not is_end
+    is_start = entry.part is DeliveryPart.MESSAGE and entry.thread is None and not entry.event.is_end
     if problem is not None and problem.posted is None and is_start:
         book.put(replace(problem, posted=posted))
 

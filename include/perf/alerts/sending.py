@@ -134,9 +134,7 @@ class EntrySender:
         if thread is None or not self.messenger.has_threads:
             self._change(outbox.remove, entry)
             return
-        if entry.is_in_doubt:
-            self._change(outbox.take_over, entry, sender=self.name)
-            self._change(outbox.pending_again, entry, sender=self.name, reason=entry.reason)
+        self._make_pending(entry)
         try:
             self._send(entry, partial(self.messenger.replace, thread, entry.message), thread=thread)
         except ThreadGone as err:
@@ -144,10 +142,21 @@ class EntrySender:
             self._change(outbox.remove, entry)
 
     def _forward(self, entry: Delivery) -> None:
-        if entry.is_in_doubt:
+        """Send to another channel. A message in doubt is sent again only where that changes nothing."""
+        if entry.is_in_doubt and not self.others.is_repeatable(entry.address):
             self._set_aside(entry, f"it may have arrived at {entry.address}: the process ended while it was sent")
+        self._make_pending(entry)
         worded = _outside_thread(entry, self.store.read())
-        self._send(entry, partial(self.others.send, entry.address, worded))
+        try:
+            self._send(entry, partial(self.others.send, entry.address, worded))
+        except DeliveryUnknown as err:
+            self._set_aside(entry, str(err))
+
+    def _make_pending(self, entry: Delivery) -> None:
+        """Make an entry in doubt pending again."""
+        if entry.is_in_doubt:
+            self._change(outbox.take_over, entry, sender=self.name)
+            self._change(outbox.pending_again, entry, sender=self.name, reason=entry.reason)
 
     def _send(
         self,

@@ -236,12 +236,15 @@ class _Others:
     def names(self) -> Sequence[str]:
         if self._world.script.choose("error"):
             raise DeliveryError("the connection has no address")
-        return ("pagerduty://",)
+        return ("mailto://",)
+
+    def is_repeatable(self, name: str) -> bool:
+        return False
 
     def send(self, name: str, delivery: Delivery) -> None:
         fault = self._world.script.choose("refused", "crash", "crash after")
         if fault == "refused":
-            raise DeliveryRefused("pagerduty:// did not accept it")
+            raise DeliveryRefused("mailto:// did not accept it")
         _fail_if(fault, error=DeliveryError(""))
         self._world.received.append(delivery.id)
         if fault == "crash after":

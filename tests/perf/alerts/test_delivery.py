@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from include.perf.alerts.book import (
     ProblemKind,
     UnreadableEntry,
 )
-from include.perf.alerts.delivery import OutboxSender
+from include.perf.alerts.delivery import LONGEST_ROUND_S, OutboxSender
 from include.perf.alerts.outbox import OTHER_REFUSALS, REFUSALS, SET_ASIDE_KEPT, drop, is_idle, parts_of, retry
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError, DeliveryError, DeliveryRefused, DeliveryUnknown
@@ -385,6 +386,72 @@ def test_a_crash_while_sending_to_another_channel_is_reported() -> None:
         "was sent"
     ]
     assert there.others.received == {PAGER: ["set aside: ['id-opened-others-1'] []"]}
+
+
+def test_another_channel_hears_of_a_problem_in_order() -> None:
+    """A worse state that arrives after the end would be a new alert, which nothing ends."""
+    there = place(entries(Event.WORSENED), entries(Event.RECOVERED), posted=FIRST)
+    there.others = FakeOthers(PAGER)
+    there.others.faults[PAGER] = [DeliveryRefused("pagerduty:// did not accept the message")]
+    assert there.deliver() == ["pagerduty:// did not accept the message"]
+    assert there.others.received[PAGER] == []
+    assert there.deliver() == []
+    assert there.others.received[PAGER] == ["worsened", "recovered (gateway is slower)"]
+
+
+@pytest.mark.parametrize("fault", [Crash(), DeliveryUnknown("pagerduty:// did not confirm the message")])
+def test_a_message_in_doubt_is_sent_again_where_that_changes_nothing(fault: BaseException) -> None:
+    """An incident service takes it for the same incident; elsewhere it is set aside at once."""
+    for repeatable in ([PAGER], []):
+        there = place(entries(Event.OPENED))
+        there.others = FakeOthers(PAGER, repeatable=repeatable)
+        there.others.faults[PAGER] = [Crash()] if isinstance(fault, Crash) else [fault]
+        with suppress(Crash):
+            there.deliver()
+        there.deliver()
+        was_sent_again = isinstance(fault, Crash) and bool(repeatable)
+        assert ("opened" in there.others.received[PAGER]) is was_sent_again
+        assert any(entry.is_set_aside for entry in there.outbox) is not was_sent_again
+
+
+def test_a_delivery_ends_when_it_takes_too_long() -> None:
+    """Others wait for its lock; the rest is delivered by the next one."""
+    there = place(entries(Event.DIGEST, problem=False), entries(Event.OPENED))
+    slow = there.slack.post
+
+    def post(*given: Any, **named: Any) -> Posted | None:
+        there.waits.append(LONGEST_ROUND_S + 1)
+        return slow(*given, **named)
+
+    there.slack.post = post  # type: ignore[method-assign]
+    assert there.deliver() == ["after 120 s the rest waits for the next delivery"]
+    assert there.texts == ["digest"]
+    assert there.deliver() == []
+    assert there.texts == ["digest", "opened"]
+
+
+def test_a_full_book_is_delivered_in_bounded_time() -> None:
+    """Thousands of pending messages are read once while Slack is down, not once for each of them."""
+    there = place()
+    first = entries(Event.OPENED)[:1]
+    there.store.book.outbox = [
+        replace(first[0], id=f"d{number}", event=Event.CONTINUES, problem_id=f"p{number % 100}")
+        for number in range(5_000)
+    ]
+    there.slack.faults = [UNREACHABLE, UNREACHABLE]
+    reads: list[int] = []
+    read = there.store.read
+    there.store.read = lambda: (reads.append(1), read())[1]  # type: ignore[method-assign]
+    assert there.deliver() == ["Slack is not reachable"]
+    assert len(reads) < 20
+
+
+def test_two_first_messages_do_not_wait_for_each_other() -> None:
+    """Such a book was edited by hand; both are delivered, in order."""
+    there = place(entries(Event.OPENED)[:1])
+    there.store.book.outbox.append(replace(there.outbox[0], id="other", message=message("again")))
+    assert there.deliver() == []
+    assert there.texts == ["opened", "again"]
 
 
 # What cannot be delivered

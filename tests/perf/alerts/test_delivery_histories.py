@@ -105,7 +105,7 @@ MUTANTS: dict[str, tuple[object, str, object, AlertBook, bool]] = {
     "a message in doubt is taken for delivered": (EntrySender, "_has_arrived", _take_for_arrived, FIRST, True),
     "the lock is not checked": (EntrySender, "deliver", _without_the_lock, FIRST, True),
     "nothing has time to settle": (sending, "SETTLES_S", 0.0, FIRST, True),
-    "replies do not wait": (outbox, "waits_for", lambda *_: None, THREAD, True),
+    "replies do not wait": (outbox, "waiting", lambda _: frozenset(), THREAD, True),
     "nothing is reported": (outbox, "has_news", lambda _: False, FIRST, False),
 }
 
