@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 from include.perf.baselines.entry import (
     EXPIRES_AFTER,
+    MAX_HISTORY,
     REVIEW_AFTER,
     Anchor,
     Approval,
@@ -31,9 +32,6 @@ T = TypeVar("T")
 
 MAX_RUNS = 45
 """Runs behind an entry; older ones are dropped."""
-
-MAX_HISTORY = 20
-"""Earlier versions kept in an entry."""
 
 
 @dataclass(slots=True)
@@ -58,7 +56,13 @@ class Baselines:
         return None if odd is None else odd.problem
 
     def promote(
-        self, run: RunRecord, *, approval: Approval, force: bool = False, since: Sequence[BaselineRun] = ()
+        self,
+        run: RunRecord,
+        *,
+        approval: Approval,
+        force: bool = False,
+        since: Sequence[BaselineRun] = (),
+        used: int = 0,
     ) -> Baseline:
         """Add a run to the baseline of its cell, or start a new baseline from it.
 
@@ -67,6 +71,8 @@ class Baselines:
                 or the current baseline cannot be used.
             since: runs to promote together with it, see `include.perf.baselines.history.runs_to_promote_with`;
                 ignored with ``force``.
+            used: the highest version that any night was compared with; a new number must differ from it where the
+                number of the current baseline cannot be read.
 
         Raises:
             BaselineError: the run must not become a baseline; the message has the reason and the remedy.
@@ -93,7 +99,7 @@ class Baselines:
             approval=approval,
             anchor=anchor,
             after=current,
-            first=odd.version + 1 if odd else 1,
+            first=max(odd.version, used) + 1 if odd else 1,
         )
         if odd is not None:
             self.odd.supersede(CellName(run.service, run.scenario))

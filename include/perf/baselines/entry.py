@@ -34,6 +34,8 @@ NOBODY = ("", "unknown", "schedule")
 EXACT = ConfigDict(extra="forbid")
 """An unknown field in the file is an error: the next change would lose it."""
 
+MAX_HISTORY = 20
+"""Earlier versions kept in an entry."""
 
 FIRST_APPROVAL = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for the unknown time of an approval that a file of plain numbers did not have."""
@@ -190,14 +192,26 @@ class Baseline:
         """Return whether it continues an earlier version: same anchor, or at least one run in common.
 
         After a roll-back, or after a new baseline from an older run, nights that were compared with the replaced
-        version do not belong to this one. An unknown version counts as continued.
+        version do not belong to this one; neither do those of a lost version, because what it accepted is unknown. A
+        version that is too old to be kept, a later one, and ``None`` count as continued.
         """
+        if self._is_lost(version):
+            return False
         own = {run.run_id for run in self.runs}
         return all(
             old.anchor.version == self.anchor.version or any(run.run_id in own for run in old.runs)
             for old in self.previous
             if old.version == version
         )
+
+    def _is_lost(self, version: int | None) -> bool:
+        """Return whether a version should be among the earlier ones and is not: it was damaged, and replaced by force.
+
+        `MAX_HISTORY` earlier versions are kept, so of a full list the end is missing as well.
+        """
+        kept = [self.version, *(old.version for old in self.previous)]
+        first = kept[-1] if len(self.previous) >= MAX_HISTORY else 0
+        return version is not None and first < version < self.version and version not in kept
 
     def was_not_compared(self, run: RunRecord) -> bool:
         """Return whether a run was compared with nothing, or with a baseline that this one does not continue.

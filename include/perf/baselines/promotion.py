@@ -38,17 +38,25 @@ def promote(
     Raises:
         BaselineError: the run must not become a baseline, or the baseline changed since the approval.
     """
+    cell = CellName(record.service, record.scenario)
     nights = read_nights(store, service=record.service, scenario=record.scenario, before=record.started_at)
 
     def change(entries: Baselines) -> Baseline:
         current = entries.get(record.service, record.scenario)
         _check_version(current, over, where=f"{record.service} under {record.scenario}")
         since = runs_to_promote_with(nights, current, record) if current else ()
-        return entries.promote(record, approval=approval, force=force, since=since)
+        used = _highest_version(store, cell) if entries.problem_of(cell.service, cell.scenario) else 0
+        return entries.promote(record, approval=approval, force=force, since=since, used=used)
 
     baseline = baselines.update(change)
     log.info("%s %s baseline is version %d now", record.service, record.scenario, baseline.version)
     return baseline
+
+
+def _highest_version(store: ResultsStore, cell: CellName) -> int:
+    """Return the highest version that a night of the cell was compared with; 0 if there is none."""
+    nights = read_nights(store, service=cell.service, scenario=cell.scenario)
+    return max((night.version for night in nights if night.version is not None), default=0)
 
 
 def roll_back(

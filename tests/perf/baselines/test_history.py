@@ -1,5 +1,6 @@
 """The nights of a cell: which records are nights, which are reference nights, and which belong to a baseline."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from include.perf.adapters.files.folder_store import FolderStore
 from include.perf.baselines import history
 from include.perf.baselines.baselines import Baselines
 from include.perf.baselines.entry import Approval, Baseline, contribution
+from include.perf.baselines.file_format import format_baselines, parse_baselines
 from include.perf.baselines.history import (
     MAX_NIGHTS,
     Night,
@@ -268,6 +270,42 @@ def test_nights_of_a_continued_version_count() -> None:
     nights = tuple(night(day, baseline=compared_with(version)) for day, version in ((2, 1), (4, 2), (5, 99)))
     found = ids(comparable_nights((*nights, night(6, baseline=None)), baseline_of(1, 3)))
     assert found == ["r001", "r002", "r003", "r004", "r005", "r006"]
+
+
+def replaced_by_force(*, number: Any) -> tuple[Baseline, Baselines]:
+    """Return the baseline of day 3 that was started by force over a damaged version 5 that has this number in the file.
+
+    It is read back from the file.
+    """
+    odd = json.dumps({"schema_version": 2, SERVICE: {SCENARIO: {"version": number, "metrics": 7}}})
+    baselines = parse_baselines(odd.encode(), where="b.json")
+    approval = Approval(by="ana", at=START, reason="x", run_id="r")
+    baselines.promote(record(3, Verdict.NOT_COMPARABLE), approval=approval, force=True, used=5)
+    baselines = parse_baselines(format_baselines(baselines), where="b.json")
+    entry = baselines.get(SERVICE, SCENARIO)
+    assert entry is not None
+    return entry, baselines
+
+
+@pytest.mark.parametrize("number", [5, "five", None])
+def test_nights_of_a_lost_version_do_not_count(number: Any) -> None:
+    """What version 5 accepted is unknown, whether or not its number can be read; version 7 adds a run to version 6."""
+    entry, baselines = replaced_by_force(number=number)
+    assert entry.version == 6
+    nights = tuple(night(day, baseline=compared_with(version)) for day, version in ((4, 5), (5, 4), (6, 6)))
+    assert ids(comparable_nights(nights, entry)) == ["r003", "r006"]
+    later = baselines.promote(record(7, baseline=compared_with(6)), approval=entry.approval)
+    assert ids(comparable_nights((*nights, night(8, baseline=compared_with(7))), later)) == [
+        *("r003", "r006", "r007", "r008")
+    ]
+    assert later.was_not_compared(record(4, baseline=compared_with(5)))
+
+
+def test_versions_that_are_too_old_to_be_kept_are_not_lost() -> None:
+    """Of 23 versions the entry has 21; nights that were compared with the first belong to it."""
+    entry = baseline_of(*range(1, 24))
+    nights = tuple(night(day, baseline=compared_with(version)) for day, version in ((30, 1), (31, 2), (32, 3)))
+    assert ids(comparable_nights(nights, entry))[-3:] == ["r030", "r031", "r032"]
 
 
 def test_a_second_improvement_does_not_include_the_first() -> None:
