@@ -5,6 +5,7 @@ from pathlib import Path
 
 from include.perf.measure.distribution import Distribution
 from include.perf.runs.record import RunRecord
+from include.perf.runs.results_store import LeftOut, log_left_out
 
 
 class FakeCharts:
@@ -18,7 +19,14 @@ class FakeCharts:
         self.problem: Exception | None = None
         self.baselines: list[tuple[Distribution, ...]] = []
 
-    def render(self, record: RunRecord, folder: Path, *, baseline: Sequence[Distribution] = ()) -> dict[str, str]:
+    def render(
+        self,
+        record: RunRecord,
+        folder: Path,
+        *,
+        baseline: Sequence[Distribution] = (),
+        left_out: LeftOut = log_left_out,
+    ) -> dict[str, str]:
         """Write a file where a chart would be."""
         self.baselines.append(tuple(baseline))
         if self.problem is not None:

@@ -65,7 +65,9 @@ class MemoryStore:
         yield io.BytesIO(self._files(uri)[name])
 
     @contextmanager
-    def folder(self, uri: str, *, needed: Collection[str] | None = None) -> Iterator[Path]:
+    def folder(
+        self, uri: str, *, needed: Collection[str] | None = None, left_out: LeftOut = log_left_out
+    ) -> Iterator[Path]:
         """Lend what is needed of a run as a folder; what is written there is kept, also when the block fails."""
         files = self._files(uri)
         with tempfile.TemporaryDirectory() as name:

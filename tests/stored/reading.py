@@ -238,7 +238,7 @@ def raw(root: Path) -> Any:
     folder = root / "load"
     feed, rows = read_feed(folder / "feed.jsonl"), read_requests(folder / "requests.csv.gz")
     plan = LoadPlan.read(folder / "load-plan.json")
-    timeseries = read_timeseries(folder / "timeseries.csv")
+    timeseries = read_timeseries((folder / "timeseries.csv").read_bytes(), where="timeseries.csv")
     assert timeseries is not None
     found = {
         "plan": [plan.base_url, plan.workers, plan.load.rate_rps, plan.load.duration_s, plan.drain_s],

@@ -14,7 +14,8 @@ from include.perf.alerts.book import AlertBook, Delivery, DeliveryPart, Event, P
 from include.perf.alerts.channels import Messenger, OtherChannels
 from include.perf.alerts.slack_blocks import titled
 from include.perf.model.errors import DeliveryError, DeliveryRefused, DeliveryUnknown, StoreError, ThreadGone
-from include.perf.runs.results_store import CHARTS_FOLDER, ResultsStore
+from include.perf.model.file_reader import open_item
+from include.perf.runs.results_store import CHARTS_FOLDER, ResultsStore, max_bytes, usable
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class EntrySender:
             folder = stack.enter_context(self.runs.folder(entry.charts[0].uri, needed=names))
         except StoreError as err:
             raise DeliveryUnknown(str(err)) from err
-        return [path for name in names if (path := folder / name).is_file()]
+        return [path for name in names if (path := _usable_chart(folder / name)) is not None]
 
     def _deliver_mark(self, entry: Delivery) -> None:
         """Mark the first message of the thread; a mark in doubt is made again, which changes nothing."""
@@ -244,3 +245,12 @@ def _outside_thread(entry: Delivery, book: AlertBook) -> Delivery:
     if problem is None or entry.event in (Event.OPENED, Event.WORSENED):
         return entry
     return replace(entry, message=titled(entry.message, problem.title))
+
+
+def _usable_chart(path: Path) -> Path | None:
+    """Return a chart that can be uploaded; ``None`` if it does not exist, or is left out, which is logged."""
+    opened = usable(lambda: open_item(path, what=str(path), limit=max_bytes(path.name)), where=str(path))
+    if opened is None:
+        return None
+    opened.close()
+    return path

@@ -5,11 +5,12 @@ Line numbers are those of an editor: the first line is line 1.
 
 import csv
 import io
-import stat
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.perf.model.errors import DataError
+from include.perf.model.errors import DataError, ItemError
+from include.perf.model.file_reader import regular_file
 
 MAX_BYTES = 200_000_000
 
@@ -43,13 +44,16 @@ def read_bytes(path: Path) -> bytes:
         DataError: the file cannot be read, or is too large.
     """
     try:
-        status = path.stat()
-        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # a pipe would be waited for
-            raise DataError(f"{path}: must be a file, but is a pipe or a device; name a CSV file that exists")
-        size = status.st_size
-        if size > MAX_BYTES:
-            raise DataError(f"{path}: must have at most {MAX_BYTES:,} bytes, but has {size:,}; leave out rows")
-        return path.read_bytes()
+        with regular_file(path, what=str(path)) as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(MAX_BYTES + 1)
+        if max(size, len(content)) > MAX_BYTES:
+            raise DataError(
+                f"{path}: must have at most {MAX_BYTES:,} bytes, but has {max(size, len(content)):,}; leave out rows"
+            )
+        return content
+    except ItemError as err:
+        raise DataError(f"{path}: must be a file, but is a pipe or a device; name a CSV file that exists") from err
     except OSError as err:
         raise DataError(f"{path}: cannot be read ({err.strerror}); name a CSV file that exists") from err
 

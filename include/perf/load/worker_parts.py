@@ -4,7 +4,9 @@ A single worker writes the record directly. Several workers write one part each,
 ended: the rows are concatenated, the summaries combined.
 """
 
+import errno
 import gzip
+import os
 import shutil
 import zlib
 from collections import Counter
@@ -15,14 +17,17 @@ from typing import IO
 
 from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
 from include.perf.model.errors import LoadError
+from include.perf.model.file_reader import open_item, read_item, regular_file
 from include.perf.model.file_writer import write_atomically
 from include.perf.model.histogram import Histogram
 from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.figures import COMPLETED
-from include.perf.runs.results_store import GENERATOR_FILE, REQUESTS_FILE
+from include.perf.runs.results_store import GENERATOR_FILE, MAX_RAW_BYTES, REQUESTS_FILE, max_bytes
 
 CHUNK = 1 << 18
 PIECE_BYTES = 1 << 20
+MAX_TEXT_BYTES = 16 * 1024**3
+"""An hour at 24,000/s has 10 GiB; what decompresses to more is no record of a load."""
 MAX_LINE_BYTES = 4 * PIECE_BYTES
 """A row has some hundred bytes; a worker that is not ours may send a line without end."""
 
@@ -83,14 +88,13 @@ def join(folder: Path, *, workers: int, hosts: Sequence[str] = ()) -> None:
 
 
 def _log_of(part: Part) -> GeneratorLog | None:
-    if not part.summary.exists():
-        return None
-    return from_json(GeneratorLog, part.summary.read_bytes(), where=str(part.summary))
+    content = read_item(part.summary, what=str(part.summary), limit=max_bytes(GENERATOR_FILE))
+    return None if content is None else from_json(GeneratorLog, content, where=str(part.summary))
 
 
 def _append(path: Path, record: IO[bytes]) -> None:
     """Append a gzip file; a truncated file is recompressed up to its last complete line."""
-    with path.open("rb") as file:
+    with regular_file(path, what=str(path)) as file:
         if _has_end(file):
             file.seek(0)
             shutil.copyfileobj(file, record)
@@ -111,10 +115,15 @@ def complete_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of a gzip file, many at a time; a truncated last line is left out.
 
     Raises:
-        zlib.error: the file is damaged.
+        zlib.error: the file is damaged, or decompresses to more than `MAX_TEXT_BYTES`.
+        ItemError: it cannot be read, is no regular file, or is too large.
+        FileNotFoundError: it does not exist.
     """
-    unfinished = b""
+    unfinished, total = b"", 0
     for text in _texts(path):
+        total += len(text)
+        if total > MAX_TEXT_BYTES:
+            raise zlib.error(f"it has more than {MAX_TEXT_BYTES // 1024**2:,} MiB of text")
         if len(unfinished) > MAX_LINE_BYTES:
             raise zlib.error(f"a line has more than {MAX_LINE_BYTES:,} bytes")
         lines, newline, unfinished = (unfinished + text).rpartition(b"\n")
@@ -124,7 +133,10 @@ def complete_lines(path: Path) -> Iterator[bytes]:
 def _texts(path: Path) -> Iterator[bytes]:
     """Yield the content of a gzip file in pieces; it may have several members, and the last may be truncated."""
     decompressor = zlib.decompressobj(31)
-    with path.open("rb") as file:
+    opened = open_item(path, what=str(path), limit=MAX_RAW_BYTES)
+    if opened is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    with opened as file:
         while chunk := file.read(CHUNK):
             yield from _pieces(decompressor, chunk)
             while decompressor.eof and decompressor.unused_data:

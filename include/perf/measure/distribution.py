@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate, chain, pairwise
 
 from include.perf.measure.number_table import TableProblem, integer, number, read_rows
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError
 from include.perf.model.histogram import lower_bound_s
 
 COLUMNS = ("lower_s", "upper_s", "count")
@@ -61,7 +61,7 @@ def read_distribution(content: bytes, *, where: str) -> Distribution | None:
         where: what messages call the file.
 
     Raises:
-        StoreError: the content is not a distribution.
+        ItemError: the content is not a distribution.
     """
     try:
         rows = read_rows(content, COLUMNS)
@@ -73,7 +73,7 @@ def read_distribution(content: bytes, *, where: str) -> Distribution | None:
         )
         _check(distribution)
     except TableProblem as err:
-        raise StoreError(f"{where} is not a latency distribution: {err}") from err
+        raise ItemError(f"{where} is not a latency distribution: {err}") from err
     return distribution
 
 

@@ -24,12 +24,13 @@ from include.perf.measure.distribution import distribution_csv
 from include.perf.measure.request_rows import read_requests
 from include.perf.measure.stalls import stalls_of
 from include.perf.model.errors import LoadError
+from include.perf.model.file_reader import read_item
 from include.perf.model.file_writer import write_atomically
 from include.perf.model.histogram import LEAST_S, STEP_RATIO, Histogram
 from include.perf.model.json_files import from_json
 from include.perf.model.metric import LATENCY_SHARES, METRICS, MetricValue
 from include.perf.runs.figures import EndpointFigures, ErrorGroup, GeneratorFigures, LoadFigures, Window
-from include.perf.runs.results_store import DISTRIBUTION_FILE, GENERATOR_FILE, REQUESTS_FILE, TIMESERIES_FILE
+from include.perf.runs.results_store import DISTRIBUTION_FILE, GENERATOR_FILE, REQUESTS_FILE, TIMESERIES_FILE, max_bytes
 
 BLOCK_S, MIN_BLOCKS = 60, 5
 """The spread within a run is that of its minutes; with fewer than five of them it is unknown."""
@@ -64,13 +65,13 @@ def measure(folder: Path) -> LoadFigures:
 
 
 def _read_log(path: Path) -> GeneratorLog:
-    try:
-        return from_json(GeneratorLog, path.read_bytes(), where=str(path))
-    except FileNotFoundError:
+    content = read_item(path, what=str(path), limit=max_bytes(GENERATOR_FILE))
+    if content is None:
         raise LoadError(
             "the load generator ended without a summary: it was killed, or the machine ran out of memory; "
             f"the requests up to then are in {path.with_name(REQUESTS_FILE)}"
-        ) from None
+        )
+    return from_json(GeneratorLog, content, where=str(path))
 
 
 def per_second(rows: pd.DataFrame, *, started_at: float) -> pd.DataFrame:

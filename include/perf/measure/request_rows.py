@@ -14,7 +14,7 @@ import pandas as pd
 
 from include.perf.load.load_plan import REQUEST_COLUMNS
 from include.perf.load.worker_parts import complete_lines
-from include.perf.model.errors import LoadError
+from include.perf.model.errors import ItemError, LoadError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -40,7 +40,7 @@ def read_requests(path: Path, columns: Sequence[str] = REQUEST_COLUMNS) -> pd.Da
         (rows, columns), in the order in which the requests ended; a good answer has an empty ``error``.
 
     Raises:
-        LoadError: the file is missing, damaged in the middle, or not a record of requests.
+        LoadError: the file is missing, no regular file, too large, damaged in the middle, or not a record of requests.
     """
     try:
         with io.BufferedReader(_Pieces(complete_lines(path))) as text:
@@ -51,8 +51,10 @@ def read_requests(path: Path, columns: Sequence[str] = REQUEST_COLUMNS) -> pd.Da
             return pd.read_csv(text, usecols=list(columns), dtype=_TYPES, keep_default_na=False)
     except FileNotFoundError:
         raise LoadError(f"there is no {path}; the load never started") from None
+    except ItemError as err:
+        raise LoadError(f"{err}; start a new run") from err
     except zlib.error as err:
-        raise LoadError(f"{path} is damaged and cannot be decompressed; start a new run") from err
+        raise LoadError(f"{path} is damaged and cannot be decompressed ({err}); start a new run") from err
 
 
 class _Pieces(io.RawIOBase):

@@ -15,7 +15,7 @@ from include.perf.catalogue.prometheus_target import SERVER_METRICS
 from include.perf.catalogue.service import Service
 from include.perf.measure.metrics_source import MetricsSource
 from include.perf.measure.number_table import TableProblem, integer, number, read_rows
-from include.perf.model.errors import PrometheusError, StoreError
+from include.perf.model.errors import ItemError, PrometheusError
 from include.perf.model.metric import METRICS
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def read_server_series(content: bytes, *, where: str) -> ServerSeries | None:
         where: what messages call the file.
 
     Raises:
-        StoreError: the content is not such a series.
+        ItemError: the content is not such a series.
     """
     try:
         rows = read_rows(content, COLUMNS)
@@ -106,7 +106,7 @@ def read_server_series(content: bytes, *, where: str) -> ServerSeries | None:
             values={name: tuple(map(_value, column)) for name, column in zip(SERVER_METRICS, columns, strict=True)},
         )
     except TableProblem as err:
-        raise StoreError(f"{where} is not a series of server-side metrics: {err}") from err
+        raise ItemError(f"{where} is not a series of server-side metrics: {err}") from err
 
 
 def _value(field: str) -> float | None:

@@ -6,13 +6,12 @@ summed and divided by the number of seconds that the bin has.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from include.perf.measure.number_table import TableProblem, integer, number, read_rows
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +28,9 @@ COLUMNS = (
 )
 PERCENTILES = ("latency_p50", "latency_p95", "latency_p99")
 MEASURED = "measured"
+
+MAX_SECONDS = 24 * 3600
+"""No load takes as long."""
 
 MAX_BINS = 240
 """As many points as a phone can distinguish on one line."""
@@ -67,28 +69,30 @@ class Timeseries:
         return bool(np.isfinite(self.worst_s["latency_p99"]).any())
 
 
-def read_timeseries(path: Path) -> Timeseries | None:
-    """Read and bin the seconds of a run; ``None`` when the file is missing or has no rows.
+def read_timeseries(content: bytes, *, where: str) -> Timeseries | None:
+    """Read and bin the seconds of a run; ``None`` when the file has no rows.
 
     A truncated last line, left by a killed writer, is dropped.
 
+    Args:
+        where: what messages call the file.
+
     Raises:
-        StoreError: the file is not a time series.
+        ItemError: the content is not a time series.
     """
-    if not path.is_file():
-        return None
     try:
-        rows = read_rows(path.read_bytes(), COLUMNS, may_be_truncated=True)
+        rows = read_rows(content, COLUMNS, may_be_truncated=True)
         return _binned(_parsed(rows)) if rows else None
     except TableProblem as err:
-        raise StoreError(f"{path} is not a time series: {err}") from err
+        raise ItemError(f"{where} is not a time series: {err}") from err
 
 
 def _parsed(rows: Sequence[Sequence[str]]) -> dict[str, Floats]:
     """Return the columns by name, ``phase`` as 1.0 where measured; shapes: (total seconds,), NaN in gaps."""
     seconds = np.array([integer(row[0]) for row in rows])
-    if seconds.min() < 0:
-        raise TableProblem(f"second must not be negative, but is {seconds.min()}")
+    if seconds.min() < 0 or seconds.max() > MAX_SECONDS:
+        odd = seconds.min() if seconds.min() < 0 else seconds.max()
+        raise TableProblem(f"second must be from 0 to {MAX_SECONDS:,}, but is {odd}")
     columns = {name: np.full(seconds.max() + 1, np.nan) for name in COLUMNS[1:]}
     for index, name in enumerate(COLUMNS[1:], start=1):
         columns[name][seconds] = [_value(row[index], name) for row in rows]

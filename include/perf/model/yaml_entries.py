@@ -1,5 +1,6 @@
 """The YAML files that people edit: the base class of their entries, and how a file is found and read."""
 
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -9,7 +10,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from include.perf.model.errors import CatalogueError
+from include.perf.model.errors import CatalogueError, ItemError
+from include.perf.model.file_reader import regular_file
 
 PROJECT_ROOT = Path(__file__).parents[3]
 PROJECT_FOLDER = PROJECT_ROOT / "include"
@@ -137,10 +139,15 @@ def text_of(path: Path) -> str:
         OSError: it cannot be read.
         ValueError: it is too large, or not UTF-8 text.
     """
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ValueError(f"it must have at most {MAX_BYTES:,} bytes, but has {size:,}")
-    return path.read_text(encoding="utf-8")
+    try:
+        with regular_file(path, what=str(path)) as file:
+            size = os.fstat(file.fileno()).st_size
+            content = file.read(MAX_BYTES + 1)
+    except ItemError as err:
+        raise OSError(errno.EINVAL, "it is no regular file", str(path)) from err
+    if max(size, len(content)) > MAX_BYTES:
+        raise ValueError(f"it must have at most {MAX_BYTES:,} bytes, but has {max(size, len(content)):,}")
+    return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _problem_of(err: Exception) -> str:

@@ -35,12 +35,14 @@ class ComparedRun:
     Attributes:
         series: ``timeseries.csv``; ``None`` where the file is missing.
         spread: ``distribution.csv``; ``None`` where the file is missing.
+        left_out: a sentence for each file that cannot be used.
     """
 
     entry: RunEntry
     record: RunRecord
     series: bytes | None
     spread: bytes | None
+    left_out: tuple[str, ...] = ()
 
     @property
     def mark(self) -> MarkStyle:
@@ -77,7 +79,10 @@ def compare_page(first: ComparedRun, second: ComparedRun) -> ComparePage:
     return ComparePage(
         first=first,
         second=second,
-        warnings=tuple(_warnings(first.record, second.record)),
+        warnings=(
+            *_warnings(first.record, second.record),
+            *(f"Left out: {problem}." for run in (first, second) for problem in run.left_out),
+        ),
         metrics=_metrics(first.record, second.record),
         endpoints=_endpoints(first.record, second.record),
         differences=_differences(first.record, second.record),

@@ -84,6 +84,7 @@ def run_page(
     files: Collection[str],
     may_change: bool,
     production: ProductionComparison | None = None,
+    left_out: Sequence[str] = (),
 ) -> RunPage:
     """Return the page of a run.
 
@@ -91,13 +92,18 @@ def run_page(
         history: the runs of its cell, oldest first.
         files: paths in the folder of the run.
         production: the comparison with production.
+        left_out: a sentence for each file of the run that cannot be used.
     """
     first_runs = [run for run in history if run.rerun_of is None or run.run_id == entry.run_id]
     index = next((index for index, run in enumerate(first_runs) if run.run_id == entry.run_id), len(first_runs))
     return RunPage(
         entry=entry,
         document=run_document(
-            record, charts=_charts(files), history=_history(first_runs[:index]), production=production
+            record,
+            charts=_charts(files),
+            history=_history(first_runs[:index]),
+            production=production,
+            left_out=left_out,
         ),
         files=tuple((name, description) for name, description in FILES.items() if name in files),
         earlier=first_runs[index - 1] if index > 0 else None,

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from include.perf.baselines.baselines import Baselines, BaselineStore
 from include.perf.baselines.entry import BaselineRun
@@ -29,7 +30,10 @@ from include.perf.runs.results_store import (
     REPORT_HTML_FILE,
     SERVER_SERIES_FILE,
     TIMESERIES_FILE,
+    LeftOut,
     ResultsStore,
+    log_left_out,
+    usable,
 )
 from include.perf.runs.stage_files import StageFiles
 
@@ -51,8 +55,10 @@ class Finishing:
     def finish(self, files: StageFiles) -> RunRecord:
         """Write charts, reports and the record of a compared run, and return it; written even if the others fail."""
         record = files.read_draft()
+        left_out: dict[str, str] = {}
         try:
-            self._write_reports(files.uri, record, self._drawn(files.uri, record))
+            charts = self._drawn(files.uri, record, left_out=left_out.__setitem__)
+            self._write_reports(files.uri, record, charts, left_out=left_out)
         finally:
             files.record.write(record)
         for name in (FEED_FILE, PLAN_FILE, GENERATOR_FILE):
@@ -60,14 +66,16 @@ class Finishing:
         files.remove_stages()
         return record
 
-    def _drawn(self, uri: str, record: RunRecord) -> Mapping[str, str]:
+    def _drawn(self, uri: str, record: RunRecord, *, left_out: LeftOut) -> Mapping[str, str]:
         """Draw the charts and return their paths."""
         results = self.stores.results
         baseline = baseline_distributions(record, store=results, baselines=self.stores.baselines)
-        with results.folder(uri, needed=DRAWN) as folder:
-            return self.stores.charts.render(record, folder, baseline=baseline)
+        with results.folder(uri, needed=DRAWN, left_out=left_out) as folder:
+            return self.stores.charts.render(record, folder, baseline=baseline, left_out=left_out)
 
-    def _write_reports(self, uri: str, record: RunRecord, charts: Mapping[str, str]) -> None:
+    def _write_reports(
+        self, uri: str, record: RunRecord, charts: Mapping[str, str], *, left_out: dict[str, str]
+    ) -> None:
         results = self.stores.results
         nights = read_nights(
             results,
@@ -77,7 +85,7 @@ class Finishing:
             limit=NIGHTS_SHOWN,
         )
         history = values_of(nights, fingerprint=record.fingerprint)
-        reports = run_files(record, charts=charts, history=history, read=partial(results.read, uri))
+        reports = run_files(record, charts=charts, history=history, read=partial(results.read, uri), left_out=left_out)
         for name, content in reports.items():
             results.write(uri, name, content)
 
@@ -88,6 +96,7 @@ def run_files(
     charts: Mapping[str, str],
     history: History,
     read: Callable[[str], bytes | None],
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, bytes]:
     """Return the reports of a run by file name.
 
@@ -95,12 +104,22 @@ def run_files(
         charts: paths of the PNG charts within the run's folder, by chart name.
         history: by metric the values of the nights before, oldest first.
         read: returns a file of the run's folder; ``None`` if there is none.
+        left_out: why a file of the run cannot be used, by its place; the reports name it.
     """
-    production = read_comparison(read(PRODUCTION_FILE), where=f"{record.run_id}/{PRODUCTION_FILE}")
-    document = run_document(record, charts=charts, history=history, production=production)
+    problems = dict(left_out)
+    where = f"{PRODUCTION_FILE} of {record.run_id}"
+    production = usable(
+        lambda: read_comparison(read(PRODUCTION_FILE), where=where), where=where, left_out=problems.__setitem__
+    )
+    for problem in problems.values():
+        log_left_out(record.run_id, problem)
+    document = run_document(
+        record, charts=charts, history=history, production=production, left_out=tuple(problems.values())
+    )
+    images = html_page.embedded(lambda path: usable(lambda: read(path), where=path))
     return {
         REPORT_FILE: markdown_text.render(document).encode(),
-        REPORT_HTML_FILE: html_page.page(document, image=html_page.embedded(read)).encode(),
+        REPORT_HTML_FILE: html_page.page(document, image=images).encode(),
         JUNIT_FILE: junit([record]),
     }
 

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 from include.perf.measure.scraping import scrape_figures
 from include.perf.measure.server_series import scrape_series
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import LoadError, StoreError
 from include.perf.model.json_files import to_json
 from include.perf.pipeline.outside import Outside
 from include.perf.runs.figures import LoadFigures, ServerFigures
 from include.perf.runs.planned_run import PlannedRun
-from include.perf.runs.results_store import PRODUCTION_FILE, REQUESTS_FILE, SERVER_SERIES_FILE
+from include.perf.runs.results_store import PRODUCTION_FILE, REQUESTS_FILE, SERVER_SERIES_FILE, log_left_out
 from include.perf.runs.stage_files import StageFiles
 
 SCRAPES_TO_AWAIT = 2
@@ -62,6 +62,10 @@ class Observing:
             measured = RunMeasurement(
                 service=run.service, scenario=run.scenario, load=load, server=server, folder=folder
             )
-            found = comparing.compare(measured)
+            try:
+                found = comparing.compare(measured)
+            except LoadError as err:
+                log_left_out(self.files.uri, f"{run} is not compared with production: {err}")
+                return
         if found is not None:
             stores.results.write(self.files.uri, PRODUCTION_FILE, to_json(found))

@@ -16,13 +16,20 @@ from include.perf.measure.distribution import Distribution
 from include.perf.measure.metrics_source import MetricsSource
 from include.perf.model.text import Clock
 from include.perf.runs.record import RunRecord
-from include.perf.runs.results_store import ResultsStore
+from include.perf.runs.results_store import LeftOut, ResultsStore, log_left_out
 
 
 class ChartRenderer(Protocol):
     """Draws the charts of a run."""
 
-    def render(self, record: RunRecord, folder: Path, *, baseline: Sequence[Distribution] = ()) -> Mapping[str, str]:
+    def render(
+        self,
+        record: RunRecord,
+        folder: Path,
+        *,
+        baseline: Sequence[Distribution] = (),
+        left_out: LeftOut = log_left_out,
+    ) -> Mapping[str, str]:
         """Write the charts below ``folder`` and return the paths of the PNG files relative to it, by chart name.
 
         Next to each PNG file are two SVG files: one of the same name for a light page, one ending in ``.dark.svg`` for
@@ -30,6 +37,7 @@ class ChartRenderer(Protocol):
 
         Args:
             baseline: the latency distributions of the runs behind the record's baseline.
+            left_out: receives the files of the run that cannot be drawn.
         """
 
 

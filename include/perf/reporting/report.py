@@ -4,7 +4,7 @@ The module is pure: the same record, charts and history give the same document.
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from include.perf.measure.production.comparison import ProductionComparison
 from include.perf.model.text import one_line
@@ -60,6 +60,7 @@ def run_document(
     charts: Mapping[str, str],
     history: History | None = None,
     production: ProductionComparison | None = None,
+    left_out: Sequence[str] = (),
 ) -> Document:
     """Return the report of a run.
 
@@ -68,6 +69,7 @@ def run_document(
         charts: paths of the charts' PNGs relative to the report, by chart name.
         history: values of earlier nights by metric, oldest first.
         production: the comparison with production.
+        left_out: a sentence for each file of the run that cannot be used.
     """
     sections = [_validity(record), _next_step(record)]
     if record.verdict is not Verdict.SKIPPED:
@@ -82,6 +84,10 @@ def run_document(
             baseline_section(record),
             production_section(production),
         ]
+    if left_out:
+        sections.append(
+            Section("Left out", (Paragraph("These files of the run cannot be used:"), Bullets(tuple(left_out))))
+        )
     sections.append(provenance_section(record))
     return Document(
         mark=verdict_mark(record.verdict),

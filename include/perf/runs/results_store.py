@@ -5,13 +5,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 from urllib.parse import quote
 
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ItemError
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 FEED_FILE = "feed.jsonl"
 REQUESTS_FILE = "requests.csv.gz"
@@ -34,6 +36,8 @@ ABORTED = "aborted-"
 
 MAX_RECORD_BYTES = 16 * 1024**2
 MAX_FILE_BYTES = 256 * 1024**2
+MAX_RAW_BYTES = 4 * 1024**3
+"""For raw requests: they are read in pieces, and an hour at 24,000/s has about 2 GiB."""
 
 LeftOut = Callable[[str, str], None]
 """Receives the URI or path of an item that is left out, and the reason in a sentence that names it."""
@@ -42,6 +46,16 @@ LeftOut = Callable[[str, str], None]
 def max_bytes(name: str) -> int:
     """Return the maximum size of a file that is read into memory."""
     return MAX_RECORD_BYTES if name == RECORD_FILE else MAX_FILE_BYTES
+
+
+def is_raw(name: str) -> bool:
+    """Whether a file of a run holds raw requests, of the load or of an attempt that was killed."""
+    return name == REQUESTS_FILE or name.startswith(ABORTED)
+
+
+def max_local_bytes(name: str) -> int:
+    """Return the maximum size of a file that a local folder may have; only raw requests are not read as a whole."""
+    return MAX_RAW_BYTES if is_raw(name) else max_bytes(name)
 
 
 def log_left_out(_: str, problem: str) -> None:
@@ -95,11 +109,15 @@ class ResultsStore(Protocol):
             StoreError: the file does not exist.
         """
 
-    def folder(self, uri: str, *, needed: Collection[str] | None = None) -> AbstractContextManager[Path]:
+    def folder(
+        self, uri: str, *, needed: Collection[str] | None = None, left_out: LeftOut = log_left_out
+    ) -> AbstractContextManager[Path]:
         """Provide the folder of a run as a local path; files written there are stored, even if the block fails.
 
         Args:
             needed: names of the required files, by default all; a remote store may leave out others.
+            left_out: receives the files that a remote store cannot provide; in a local folder they are found by who
+                reads them with `include.perf.model.file_reader`.
 
         Raises:
             StoreError: the run does not exist, or the files cannot be stored.
@@ -134,6 +152,22 @@ class ResultsStore(Protocol):
         Raises:
             StoreError: the store cannot be read.
         """
+
+
+def usable(read: Callable[[], T], *, where: str, left_out: LeftOut = log_left_out) -> T | None:
+    """Return what is read of an item; ``None`` if it cannot be used.
+
+    Args:
+        where: the URI of the item.
+
+    Raises:
+        StoreError: the store cannot be read.
+    """
+    try:
+        return read()
+    except ItemError as err:
+        left_out(where, str(err))
+        return None
 
 
 def latest_or_none(store: ResultsStore, cell: CellName) -> Iterator[str]:

@@ -18,7 +18,7 @@ from include.perf.model.errors import StoreError
 from include.perf.model.metric import Unit
 from include.perf.model.numbers import format_value
 from include.perf.model.text import counted
-from include.perf.runs.results_store import ABORTED, RECORD_FILE, REQUESTS_FILE, ResultsStore, latest_or_none
+from include.perf.runs.results_store import RECORD_FILE, ResultsStore, is_raw, latest_or_none
 from include.perf.runs.stage_files import SPEC_FILE, StageFiles
 
 log = logging.getLogger(__name__)
@@ -211,11 +211,6 @@ def _find(store: Archive, *, before: datetime) -> _Findings:
                         Removal(uri=uri, waste=Waste.UNFINISHED, at=holding.changed_at, size_bytes=size)
                     )
     return found
-
-
-def is_raw(name: str) -> bool:
-    """Whether a file of a run holds raw requests, of the load or of an attempt that was killed."""
-    return name == REQUESTS_FILE or name.startswith(ABORTED)
 
 
 def _is_unfinished(holding: Holding) -> bool:

@@ -24,7 +24,7 @@ from include.perf.pages.run_page import run_page
 from include.perf.pages.undelivered import Undelivered, undelivered_of
 from include.perf.runs.dag_run import results_of
 from include.perf.runs.record import Verdict
-from include.perf.runs.results_store import DISTRIBUTION_FILE, PRODUCTION_FILE, TIMESERIES_FILE
+from include.perf.runs.results_store import DISTRIBUTION_FILE, PRODUCTION_FILE, TIMESERIES_FILE, usable
 from include.perf.runs.run_index import RunEntry
 from include.perf.runs.stage_files import StageFiles
 
@@ -82,6 +82,12 @@ def show_run(request: Request, service: str, scenario: str, run_id: str) -> Resp
     """Show the report of a run."""
     site, visitor = site_of(request), visitor_of(request)
     entry = site.run(visitor, run_id, cell=site.cell(visitor, service, scenario))
+    left_out: dict[str, str] = {}
+    production = usable(
+        lambda: read_comparison(site.store.read(entry.uri, PRODUCTION_FILE), where=f"{entry.uri}/{PRODUCTION_FILE}"),
+        where=f"{entry.uri}/{PRODUCTION_FILE}",
+        left_out=left_out.__setitem__,
+    )
     page = run_page(
         StageFiles(site.store, entry.uri).read_record(),
         entry,
@@ -89,7 +95,8 @@ def show_run(request: Request, service: str, scenario: str, run_id: str) -> Resp
         baseline=site.baselines.read().get(entry.service, entry.scenario),
         files=site.store.names(entry.uri),
         may_change=visitor.may_trigger(entry.scenario),
-        production=read_comparison(site.store.read(entry.uri, PRODUCTION_FILE), where=entry.uri),
+        production=production,
+        left_out=tuple(left_out.values()),
     )
     return page_response(request, "run", page, image=image_source(request, entry))
 
@@ -105,11 +112,17 @@ def show_comparison(request: Request, run: Annotated[list[str], Query(default_fa
 
 
 def _compared_run(site: Site, entry: RunEntry) -> ComparedRun:
+    left_out: dict[str, str] = {}
+
+    def read(name: str) -> bytes | None:
+        return usable(lambda: site.store.read(entry.uri, name), where=name, left_out=left_out.__setitem__)
+
     return ComparedRun(
         entry=entry,
         record=StageFiles(site.store, entry.uri).read_record(),
-        series=site.store.read(entry.uri, TIMESERIES_FILE),
-        spread=site.store.read(entry.uri, DISTRIBUTION_FILE),
+        series=read(TIMESERIES_FILE),
+        spread=read(DISTRIBUTION_FILE),
+        left_out=tuple(left_out.values()),
     )
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from include.perf.adapters.files.regular_file import regular_file
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import ConfigurationError, ItemError, NoRecord, StoreError
+from include.perf.model.file_reader import regular_file
 from include.perf.model.file_writer import DISK_FULL, write_atomically
 from include.perf.runs.results_store import (
     RECORD_FILE,
@@ -128,8 +128,10 @@ class FolderStore:
             yield file
 
     @contextmanager
-    def folder(self, uri: str, *, needed: Collection[str] | None = None) -> Iterator[Path]:
-        """Yield the run's folder itself, with all its files.
+    def folder(
+        self, uri: str, *, needed: Collection[str] | None = None, left_out: LeftOut = log_left_out
+    ) -> Iterator[Path]:
+        """Yield the run's folder itself, with all its files, odd ones too.
 
         Raises:
             NoRecord: the run does not exist.

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 from include.perf.guards.halt import Halt, halt_of
-from include.perf.model.errors import ConfigurationError, StoreError
+from include.perf.model.errors import ConfigurationError, ItemError, StoreError
+from include.perf.model.file_reader import read_item
 from include.perf.model.file_writer import write_atomically
+
+MAX_BYTES = 1024**2
 
 
 class HaltFile:
@@ -20,11 +23,12 @@ class HaltFile:
             StoreError: the file cannot be read.
         """
         try:
-            text = self.path.read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
+            content = read_item(self.path, what=str(self.path), limit=MAX_BYTES)
+        except ItemError as err:
+            raise StoreError(f"{err}; it is unknown whether load is halted") from err
+        if content is None:
             return None
-        except OSError as err:
-            raise StoreError(f"cannot read {self.path}: {err.strerror}; it is unknown whether load is halted") from err
+        text = content.decode("utf-8", errors="replace")
         return halt_of(text) or Halt(by=None, reason="the file is empty")
 
     def reason(self) -> str | None:

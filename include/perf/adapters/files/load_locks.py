@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from include.perf.adapters.files.regular_file import regular_file
 from include.perf.load.reservations import Reservation, admit, damaged_reservation, read_reservation
 from include.perf.model.errors import ItemError, StoreError
+from include.perf.model.file_reader import regular_file
 from include.perf.model.json_files import to_json
 from include.perf.runs.results_store import log_left_out
 from include.perf.runs.spec import ReservationRequest

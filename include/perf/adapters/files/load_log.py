@@ -8,10 +8,10 @@ from collections.abc import Set
 from pathlib import Path
 from urllib.parse import quote
 
-from include.perf.adapters.files.regular_file import regular_file
 from include.perf.load.announcing import SentLoad
 from include.perf.load.reservations import Reservations
 from include.perf.model.errors import ItemError, StoreError
+from include.perf.model.file_reader import regular_file
 from include.perf.model.file_writer import write_atomically
 from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.results_store import log_left_out

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Generic, Protocol, TypeVar
 
-from include.perf.adapters.files.regular_file import regular_file
 from include.perf.model.errors import BellwetherError, ItemError
+from include.perf.model.file_reader import regular_file
 from include.perf.model.file_writer import final_place, write_atomically
 from include.perf.runs.results_store import MAX_FILE_BYTES
 

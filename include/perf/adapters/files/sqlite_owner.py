@@ -13,8 +13,8 @@ from enum import Enum
 from pathlib import Path
 from urllib.parse import quote
 
-from include.perf.adapters.files.regular_file import regular_file
 from include.perf.model.errors import ItemError
+from include.perf.model.file_reader import regular_file
 
 APPLICATION_ID = 0x42574852
 """Identifies our files; SQLite stores it in the header ("BWHR" in ASCII)."""

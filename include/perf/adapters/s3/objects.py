@@ -75,17 +75,22 @@ class Objects:
             ItemError: it has more bytes than ``limit``, is in an archive, or cannot be read although the place can be
                 listed: no permission for it, a wrong checksum, or content that ends early.
         """
+        with self._of_one_object(), self._client("read", path) as client, _none_if_missing() as found:
+            answer = client.get_object(**self._address(path))
+            found.append(_content_of(answer, limit=limit))
+        if found and len(found[0]) > limit:
+            raise self._too_large(path, limit=limit)
+        return found[0] if found else None
+
+    @contextmanager
+    def _of_one_object(self) -> Iterator[None]:
+        """Turn a `StoreError` about a single object into an `ItemError` if the place itself can be read."""
         try:
-            with self._client("read", path) as client, _none_if_missing() as found:
-                answer = client.get_object(**self._address(path))
-                found.append(_content_of(answer, limit=limit))
+            yield
         except StoreError as err:
             if _is_of_one_object(err.__cause__) and self._can_be_listed():
                 raise ItemError(f"{err}; other objects can be read") from err
             raise
-        if found and len(found[0]) > limit:
-            raise self._too_large(path, limit=limit)
-        return found[0] if found else None
 
     def _can_be_listed(self) -> bool:
         """Return whether the place itself can be read, so that an error is one of a single object."""
@@ -176,8 +181,12 @@ class Objects:
             client.upload_file(str(file), self.place.bucket, self.place.key_of(path))
 
     def download(self, path: str, file: Path) -> None:
-        """Download an object into a file."""
-        with self._client("read", path) as client:
+        """Download an object into a file.
+
+        Raises:
+            ItemError: see `read`.
+        """
+        with self._of_one_object(), self._client("read", path) as client:
             client.download_file(self.place.bucket, self.place.key_of(path), str(file))
 
     def listed(self, folder: str) -> Iterator[ListedObject]:

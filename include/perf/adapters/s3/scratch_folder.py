@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 
 from include.perf.adapters.s3.objects import Objects
-from include.perf.model.errors import StoreError
+from include.perf.model.errors import ItemError, StoreError
 from include.perf.model.file_writer import DISK_FULL
+from include.perf.runs.results_store import LeftOut, log_left_out
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +31,13 @@ class ScratchFolder:
     Attributes:
         path: of the run's objects.
         wait: sleeps for a number of seconds.
+        left_out: receives the objects that cannot be downloaded although the others can.
     """
 
     objects: Objects
     path: str
     wait: Callable[[float], None] = time.sleep
+    left_out: LeftOut = log_left_out
 
     @contextmanager
     def opened(self, names: Sequence[str]) -> Iterator[Path]:
@@ -67,7 +70,11 @@ class ScratchFolder:
     def _download(self, names: Sequence[str], folder: Path) -> FileStates:
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            self.objects.download(f"{self.path}/{name}", folder / name)
+            try:
+                self.objects.download(f"{self.path}/{name}", folder / name)
+            except ItemError as err:
+                (folder / name).unlink(missing_ok=True)
+                self.left_out(self.objects.place.uri_of(f"{self.path}/{name}"), str(err))
         return _state_of(folder)
 
     def _upload(self, folder: Path, before: FileStates) -> None:

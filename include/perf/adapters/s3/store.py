@@ -14,6 +14,7 @@ from include.perf.adapters.s3.place import is_plain
 from include.perf.adapters.s3.scratch_folder import ScratchFolder
 from include.perf.model.cell import CellName, RunAddress
 from include.perf.model.errors import ItemError, NoRecord
+from include.perf.model.file_reader import too_large
 from include.perf.runs.results_store import (
     RECORD_FILE,
     SUMMARIES_FOLDER,
@@ -22,6 +23,7 @@ from include.perf.runs.results_store import (
     folder_uri,
     log_left_out,
     max_bytes,
+    max_local_bytes,
     safe_name,
     usable_names,
 )
@@ -89,19 +91,27 @@ class S3Store:
         return self._objects.opened(self._path(uri, name))
 
     @contextmanager
-    def folder(self, uri: str, *, needed: Collection[str] | None = None) -> Iterator[Path]:
+    def folder(
+        self, uri: str, *, needed: Collection[str] | None = None, left_out: LeftOut = log_left_out
+    ) -> Iterator[Path]:
         """Yield a local folder with the run's files, and upload what changes.
 
         Args:
             needed: the names of the files to download; by default all.
+            left_out: receives the objects that are too large, or of which only this one cannot be read.
 
         Raises:
             NoRecord: the run does not exist.
             StoreError: a download or upload fails.
         """
-        found = self._found(uri)
-        names = [name for name in self._sizes(found) if needed is None or name in needed]
-        scratch = ScratchFolder(objects=self._objects, path=self._path(uri), wait=self._wait)
+        sizes = self._sizes(self._found(uri))
+        names = []
+        for name in sizes if needed is None else sizes.keys() & needed:
+            if sizes[name] <= max_local_bytes(name):
+                names.append(name)
+            else:
+                left_out(f"{uri}/{name}", too_large(f"{name} of {uri}", limit=max_local_bytes(name)))
+        scratch = ScratchFolder(objects=self._objects, path=self._path(uri), wait=self._wait, left_out=left_out)
         with scratch.opened(names) as folder:
             yield folder
 

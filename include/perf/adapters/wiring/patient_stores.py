@@ -54,9 +54,11 @@ class PatientResults:
         """Open a file of a run for reading."""
         return self._store.opened(uri, name)
 
-    def folder(self, uri: str, *, needed: Collection[str] | None = None) -> AbstractContextManager[Path]:
+    def folder(
+        self, uri: str, *, needed: Collection[str] | None = None, left_out: LeftOut = log_left_out
+    ) -> AbstractContextManager[Path]:
         """Provide the folder of a run as a local path."""
-        return self._store.folder(uri, needed=needed)
+        return self._store.folder(uri, needed=needed, left_out=left_out)
 
     def remove(self, uri: str, name: str) -> None:
         """Remove a file of a run, if it exists."""

@@ -4,7 +4,6 @@ A figure of production is the median over its days, with their range. The quanti
 their common buckets.
 """
 
-import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +16,9 @@ from pydantic import AwareDatetime
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.measure.production.buckets import Bucket, Buckets, common_bounds
 from include.perf.measure.production.observed import Observed
-from include.perf.model.errors import StoreError
 from include.perf.model.json_files import from_json
 from include.perf.model.metric import LATENCY_SHARES
 from include.perf.runs.figures import Window
-
-log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 1
 
@@ -132,14 +128,12 @@ class ProductionComparison:
 
 
 def read_comparison(content: bytes | None, *, where: str) -> ProductionComparison | None:
-    """Read the file; ``None`` without one, and when it cannot be read, which is logged."""
-    if content is None:
-        return None
-    try:
-        return from_json(ProductionComparison, content, where=where)
-    except StoreError as err:
-        log.warning("there is no comparison with production: %s", err)
-        return None
+    """Parse the file; ``None`` without one.
+
+    Raises:
+        ItemError: it is damaged.
+    """
+    return None if content is None else from_json(ProductionComparison, content, where=where)
 
 
 def latency_figures(run: Buckets, days: Sequence[Buckets]) -> tuple[ComparedFigure, ...]:

@@ -84,7 +84,7 @@ def test_only_charts_with_data_are_drawn(
         ("", "the columns must be"),
         ("second,phase\n0,measured\n", "the columns must be"),
         ("{header}\nx,measured,5,5,5,0,,,\n", "is not a time series"),
-        ("{header}\n-1,measured,5,5,5,0,,,\n", "second must not be negative, but is -1"),
+        ("{header}\n-1,measured,5,5,5,0,,,\n", "second must be from 0 to 86,400, but is -1"),
         ("{header}\n0,measured\n1,measured,5,5,5,0,,,\n", "is not a time series"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_malformed_time_series_is_refused(content: str, message: str, tmp_path
     header = path.read_text(encoding="utf-8").strip()
     path.write_text(content.format(header=header), encoding="utf-8")
     with pytest.raises(StoreError, match=message):
-        read_timeseries(path)
+        read_timeseries(path.read_bytes(), where=str(path))
 
 
 def test_an_incomplete_last_line_is_ignored(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def _files_of(folder: Path, record: RunRecord) -> dict[str, bytes]:
 
 
 def _series(path: Path) -> Timeseries:
-    series = read_timeseries(path)
+    series = read_timeseries(path.read_bytes(), where=str(path))
     assert series is not None
     return series
 

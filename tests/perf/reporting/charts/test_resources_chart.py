@@ -20,7 +20,7 @@ GIB, MIB = 1024**3, 1024**2
 
 def drawn(folder: Path, record: RunRecord | None = None, **values: float) -> Figure:
     """Draw a run of 100 s with constant metrics; a metric that is not given has no value."""
-    series = read_timeseries(write(folder, timeseries_rows(warmup_s=20, duration_s=80)))
+    series = read_timeseries(write(folder, timeseries_rows(warmup_s=20, duration_s=80)).read_bytes(), where="x")
     assert series is not None
     given = values or {"cpu_usage": 1.9, "memory_usage": 790.0 * MIB, "disk_usage": 0.41}
     seconds = tuple(range(5, 95, 5))
