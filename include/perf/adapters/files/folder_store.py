@@ -17,6 +17,7 @@ from include.perf.model.file_reader import regular_file
 from include.perf.model.file_writer import DISK_FULL, write_atomically
 from include.perf.runs.results_store import (
     RECORD_FILE,
+    STORE_MARKER,
     SUMMARIES_FOLDER,
     LeftOut,
     cell_names,
@@ -207,6 +208,26 @@ class FolderStore:
     def cells(self, *, left_out: LeftOut = log_left_out) -> Iterator[CellName]:
         """Yield every cell that has a run, in alphabetical order."""
         return cell_names(self._folders_in, root=self.root_uri, left_out=left_out)
+
+    def marker(self) -> bytes | None:
+        """Return the marker at the root; ``None`` if there is none, or no root."""
+        path = self.root / STORE_MARKER
+        try:
+            with regular_file(path, what=str(path)) as file:
+                return file.read(max_bytes(RECORD_FILE))
+        except FileNotFoundError:
+            return None
+        except (OSError, ItemError) as err:
+            reason = err.strerror if isinstance(err, OSError) else "it is no regular file"
+            raise StoreError(f"cannot read {path}: {reason}") from err
+
+    def mark(self, content: bytes) -> None:
+        """Write the marker at the root."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.root / STORE_MARKER, content, follow_link=False)
+        except OSError as err:
+            raise StoreError(f"cannot write into {self.root}: {err.strerror}; check BELLWETHER_RESULTS_URI") from err
 
     def _folders_in(self, path: str) -> list[str]:
         """Return the names of the folders in a folder, without links; none if the folder does not exist.

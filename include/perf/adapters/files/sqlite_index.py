@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from include.perf.adapters.files.sqlite_cache import CacheEmptied, SqliteCache, change
 from include.perf.model.cell import CellName, RunAddress
-from include.perf.model.errors import ItemError
+from include.perf.model.errors import ItemError, StoreError
 from include.perf.model.text import Clock
 from include.perf.runs.results_store import ResultsStore, folder_uri, log_left_out
 from include.perf.runs.run_index import IndexContents, RunEntry, entry_of, is_of_cells
@@ -182,6 +182,11 @@ class SqliteIndex:
         is_due = run(lambda connection: _is_due(connection, now))
         odd: dict[str, str] = {}
         cells = list(self._store.cells(left_out=odd.__setitem__))
+        if not cells and run(_cells):
+            raise StoreError(
+                f"the results store {self._store.root_uri} has no runs any more, although the index knows some; is its "
+                "file system mounted? If it was emptied on purpose, run `history rebuild`"
+            )
         for cell in cells:
             try:
                 self._scan_cell(cell, now=None if is_due else now, odd=odd)

@@ -17,6 +17,7 @@ from include.perf.model.errors import ItemError, NoRecord
 from include.perf.model.file_reader import too_large
 from include.perf.runs.results_store import (
     RECORD_FILE,
+    STORE_MARKER,
     SUMMARIES_FOLDER,
     LeftOut,
     cell_names,
@@ -166,6 +167,14 @@ class S3Store:
     def cells(self, *, left_out: LeftOut = log_left_out) -> Iterator[CellName]:
         """Yield every cell that has a run, in alphabetical order."""
         return cell_names(self._objects.folders, root=self.root_uri, left_out=left_out)
+
+    def marker(self) -> bytes | None:
+        """Return the marker; ``None`` if there is none."""
+        return self._objects.read(STORE_MARKER)
+
+    def mark(self, content: bytes) -> None:
+        """Write the marker."""
+        self._objects.write(STORE_MARKER, content)
 
     def _exists(self, path: str) -> bool:
         return any(islice(self._objects.listed(path), 1))

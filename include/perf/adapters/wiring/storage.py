@@ -21,9 +21,10 @@ from include.perf.adapters.files.sqlite_index import SCHEMA_VERSION, SHARED_FOR,
 from include.perf.adapters.s3.client import S3Access, own_login
 from include.perf.adapters.s3.place import S3Place, is_s3, s3_place
 from include.perf.adapters.wiring.patient_stores import PatientResults
+from include.perf.adapters.wiring.store_presence import MarkedStore, StorePresence
 from include.perf.load.reservations import Reservations
 from include.perf.model.errors import ConfigurationError, StoreError
-from include.perf.model.patience import Patience
+from include.perf.model.patience import ONCE, Patience
 from include.perf.model.text import utc_now
 from include.perf.model.yaml_entries import PROJECT_ROOT
 from include.perf.runs.retention import Archive
@@ -54,9 +55,15 @@ class Storage:
 
     def results(self) -> Archive:
         """Return the store that ``BELLWETHER_RESULTS_URI`` names, by default ``results/`` in the project."""
-        return PatientResults(self._results(), self.patience)
+        return self._patient(self.patience)
 
-    def _results(self) -> Archive:
+    def _patient(self, patience: Patience) -> PatientResults:
+        store = self._results()
+        fresh_for_s = 0.0 if self._results_place() is None else SHARED_FOR_IN_S3.total_seconds()
+        presence = StorePresence(store, _memory_of(store.root_uri), fresh_for_s)
+        return PatientResults(store, patience, presence=presence)
+
+    def _results(self) -> MarkedStore:
         place = self._results_place()
         if place is None:
             return self._results_folder()
@@ -116,7 +123,7 @@ class Storage:
         Raises:
             ConfigurationError: the user has no home folder, and nothing else is set.
         """
-        given, results = os.environ.get(INDEX), self._results()
+        given, results = os.environ.get(INDEX), self._patient(ONCE)
         return SqliteIndex(
             Path(given) if given else _cached_index(results.root_uri),
             store=results,
@@ -164,6 +171,17 @@ def _cached_index(results: str) -> Path:
     """Return the path of the index of a results store; versions that need different tables do not share a file."""
     digest = hashlib.sha256(results.encode()).hexdigest()[:16]
     return _caches() / "bellwether" / f"runs-{digest}-v{SCHEMA_VERSION}.sqlite"
+
+
+def _memory_of(results: str) -> Path | None:
+    """Return the file that remembers the id of a results store, next to the index; ``None`` without a place for it."""
+    digest = hashlib.sha256(results.encode()).hexdigest()[:16]
+    given = os.environ.get(INDEX)
+    try:
+        folder = Path(given).parent if given else _caches() / "bellwether"
+    except ConfigurationError:
+        return None
+    return folder / f"store-{digest}.id"
 
 
 def _caches() -> Path:

@@ -78,6 +78,7 @@ def test_everything_is_in_the_bucket(s3: ObjectStore, storage: Storage) -> None:
         "perf/.conditions",
         "perf/baselines.json",
         "perf/results/.alerts.json",
+        "perf/results/.bellwether-store",
         "perf/results/.conditions",
         "perf/results/.delivering.json",
         "perf/results/.load-log.json",
