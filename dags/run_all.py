@@ -29,8 +29,9 @@ catalogue = dag_catalogue()
 def run_all() -> None:
     """Run the scenarios in the order of `run_order`, and summarize them even if some failed."""
     summary = linked_to_summary(run_all_tasks.summary())
-    before = None
-    for scenario in (*run_order(catalogue), *wrong_scenarios(catalogue)):
+    scenarios = [*run_order(catalogue), *wrong_scenarios(catalogue)]
+    before = run_all_tasks.begin([scenario.name for scenario in scenarios])
+    for scenario in scenarios:
 
         @task_group(group_id=scenario.name, tooltip=scenario.description)
         def one(name: str) -> None:
@@ -46,9 +47,7 @@ def run_all() -> None:
             )
 
         group = one(scenario.name)
-        if before is not None:
-            before >> group
-        group >> summary
+        before >> group >> summary
         before = group
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import TriggerRule, task
@@ -10,6 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from bellwether.context import SHORT, TRIES_AGAIN, airflow_errors, task_context
 
 if TYPE_CHECKING:
+    from include.perf.catalogue.catalogue import Catalogue
     from include.perf.runs.dag_run import DagRunResults
 
 log = logging.getLogger(__name__)
@@ -17,6 +19,37 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 10
 CHILD_RUN_ID = "run_all__{{ run_id }}"
 PASSED_ON = ("duration", "update_baseline", "reason")
+
+
+@task(execution_timeout=SHORT)
+def begin(scenarios: Sequence[str]) -> list[str]:
+    """Return the scenarios that are to run; the summary names those that were removed or broken meanwhile.
+
+    Args:
+        scenarios: those of the DAG, in order.
+    """
+    from bellwether.run_requests import params_of
+    from include.perf.catalogue.reading import read_catalogue
+
+    with airflow_errors():
+        params, catalogue = params_of(task_context()), read_catalogue()
+    wanted = [name for name in scenarios if not params["scenarios"] or name in params["scenarios"]]
+    return [name for name in wanted if _has_service(catalogue, name, params["service"])]
+
+
+def _has_service(catalogue: "Catalogue", scenario: str, service: str) -> bool:
+    """Return whether a scenario loads a service; a wrong entry counts, because what it loads is unknown."""
+    from include.perf.catalogue.catalogue import ALL_SERVICES
+    from include.perf.model.errors import CatalogueError
+
+    known = catalogue.scenarios.get(scenario)
+    if service == ALL_SERVICES or known is None:
+        return True
+    try:
+        catalogue.services_of(known, service)
+    except CatalogueError:
+        return False
+    return True
 
 
 @task(execution_timeout=SHORT, trigger_rule=TriggerRule.ALL_DONE)
@@ -55,19 +88,26 @@ def summary() -> str:
     with airflow_errors():
         catalogue = usable_catalogue(storage)
         stored = sorted({cell.scenario for cell in storage().results().cells()})  # of removed entries, too
-    scenarios = [*(scenario.name for scenario in run_order(catalogue)), *catalogue.left_out_scenarios, *stored]
-    uris = [uri for scenario in dict.fromkeys(scenarios) for uri in _planned_in(scenario)]
+    begun = _begun()
+    scenarios = [*begun, *(scenario.name for scenario in run_order(catalogue)), *catalogue.left_out_scenarios, *stored]
+    planned = {scenario: _planned_in(scenario) for scenario in dict.fromkeys(scenarios)}
+    uris = [uri for of_scenario in planned.values() for uri in of_scenario]
+    not_run = tuple(f"{name} did not run: {_why_not(name, catalogue)}" for name in begun if not planned[name])
     if not uris:
-        raise AirflowFailException("nothing was run; see the tasks before")
-    results = keep_summary(uris)
+        raise AirflowFailException("\n".join(("nothing was run; see the tasks before", *not_run)))
+    results = keep_summary(uris, not_run=not_run)
     shown = markdown_text.render(dag_run_document(results))
     log.info("Verdicts:\n%s", shown)
     fail_if_bad(results)
     return shown
 
 
-def keep_summary(uris: Sequence[str]) -> "DagRunResults":
-    """Read the results of the runs of this DAG run, store their summary, and return them."""
+def keep_summary(uris: Sequence[str], *, not_run: tuple[str, ...] = ()) -> "DagRunResults":
+    """Read the results of the runs of this DAG run, store their summary, and return them.
+
+    Args:
+        not_run: a sentence for each scenario that was to run and planned nothing.
+    """
     from bellwether.wiring import storage
     from include.perf.reporting.summary import write_summary
     from include.perf.runs.dag_run import results_of
@@ -76,7 +116,7 @@ def keep_summary(uris: Sequence[str]) -> "DagRunResults":
     where = {"dag_id": context["dag"].dag_id, "dag_run_id": context["dag_run"].run_id}
     with airflow_errors():
         store = storage().results()
-        results = results_of(store, uris, **where)
+        results = replace(results_of(store, uris, **where), not_run=not_run)
         log.info("The summary is in %s", write_summary(store, results))
     return results
 
@@ -89,6 +129,23 @@ def fail_if_bad(results: "DagRunResults") -> None:
     """
     if results.problems:
         raise AirflowFailException("\n".join(results.problems))
+
+
+def _begun() -> list[str]:
+    """Return the scenarios with which this DAG run began."""
+    context = task_context()
+    begun: Any = context["ti"].xcom_pull(
+        dag_id=context["dag"].dag_id, run_id=context["dag_run"].run_id, task_ids="begin"
+    )
+    return list(begun or ())
+
+
+def _why_not(scenario: str, catalogue: "Catalogue") -> str:
+    if scenario in catalogue.left_out_scenarios:
+        return "its entry in scenarios.yaml is wrong; correct it, and run it"
+    if scenario not in catalogue.scenarios:
+        return "it was removed from scenarios.yaml while this DAG run was in flight"
+    return "its DAG planned nothing; see its tasks"
 
 
 def _planned_in(scenario: str) -> list[str]:

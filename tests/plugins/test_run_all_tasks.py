@@ -14,7 +14,7 @@ from bellwether.params import run_all_params
 
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.catalogue.catalogue import Catalogue
-from include.perf.catalogue.reading import load_catalogue
+from include.perf.catalogue.reading import load_catalogue, read_catalogue
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.stage_files import StageFiles
 from tests.catalogues import catalogue_folder
@@ -37,7 +37,7 @@ class Task:
     def xcom_pull(self, **question: Any) -> list[str] | None:
         """Return the plan of a scenario; ``None`` if it did not run."""
         self.asked.append(question)
-        return self._planned.get(question["dag_id"])
+        return self._planned.get(question["task_ids"] if question["task_ids"] == "begin" else question["dag_id"])
 
 
 @pytest.fixture
@@ -179,7 +179,8 @@ def test_the_summary_of_all_verdicts(
     assert "[orders](../../../orders/market_open/" in kept_summary(tmp_path)
     order = ["market_open", "normal_trading", "high_volatility", "overnight_processing"]
     assert given["ti"].asked == [
-        {"dag_id": scenario, "run_id": f"run_all__{RUN_ID}", "task_ids": "plan"} for scenario in order
+        {"dag_id": "run_all", "run_id": RUN_ID, "task_ids": "begin"},
+        *({"dag_id": scenario, "run_id": f"run_all__{RUN_ID}", "task_ids": "plan"} for scenario in order),
     ]
     assert run_all_tasks.CHILD_RUN_ID.replace("{{ run_id }}", RUN_ID) == f"run_all__{RUN_ID}"
 
@@ -217,6 +218,42 @@ def test_a_run_without_a_record_fails(context: Context, keep: Callable[..., str]
     with pytest.raises(AirflowFailException, match=r"^orders · market_open has no record: there is no run "):
         summary()
     assert "1 PASS, 1 without a record" in kept_summary(tmp_path)
+
+
+def test_a_scenario_that_was_removed_or_broken_meanwhile(
+    context: Context,
+    keep: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """It is named with the reason, in the summary, too, and the task fails; the others have their verdicts."""
+    context()
+    begun = run_all_tasks.begin.function([*ALL, "gone", "broken"])
+    assert begun == ALL
+    folder = catalogue_folder(tmp_path)
+    text = (folder / "scenarios.yaml").read_text(encoding="utf-8")
+    (folder / "scenarios.yaml").write_text(f"{text}\n  broken: {{rate_rps: -1}}\n", encoding="utf-8")
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(folder))
+    kept = read_catalogue(folder).scenarios
+    first = next(iter(kept))
+    uri = keep(run_record(service="orders", scenario=first))
+    context(planned={"begin": [first, "gone", "broken"], first: [uri]})
+    with pytest.raises(AirflowFailException) as caught:
+        summary()
+    sentences = str(caught.value).splitlines()
+    assert sentences == [
+        "gone did not run: it was removed from scenarios.yaml while this DAG run was in flight",
+        "broken did not run: its entry in scenarios.yaml is wrong; correct it, and run it",
+    ]
+    shown = kept_summary(tmp_path)
+    assert shown.startswith(f"# NO RECORD · run_all · {RUN_ID} – 1 run: 1 PASS, 2 scenarios not run")
+    assert all(sentence in shown for sentence in sentences)
+
+
+def test_run_all_begins_with_the_chosen_scenarios_of_the_service(context: Context) -> None:
+    """Those that do not load the service are skipped, and not missed at the end."""
+    context(scenarios=["market_open", "normal_trading"])
+    assert run_all_tasks.begin.function(ALL) == ["normal_trading", "market_open"]
 
 
 # The form

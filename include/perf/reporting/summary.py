@@ -75,7 +75,7 @@ def _overall(results: DagRunResults) -> Mark:
     """Return the most severe verdict; only a regression is more severe than a missing run."""
     verdicts = {record.verdict for record in results.records.values()}
     most_severe = next((verdict for verdict in MOST_SEVERE_FIRST if verdict in verdicts), None)
-    if most_severe is None or (results.missing and most_severe is not Verdict.REGRESSION):
+    if most_severe is None or ((results.missing or results.not_run) and most_severe is not Verdict.REGRESSION):
         return NO_RECORD
     return verdict_mark(most_severe)
 
@@ -84,6 +84,7 @@ def _counts(results: DagRunResults) -> str:
     verdicts = Counter(record.verdict for record in results.records.values())
     counts = [f"{verdicts[verdict]} {verdict}" for verdict in MOST_SEVERE_FIRST if verdicts[verdict]]
     counts += [f"{len(results.missing)} without a record"] if results.missing else []
+    counts += [f"{counted(len(results.not_run), 'scenario')} not run"] if results.not_run else []
     return f"{counted(results.size, 'run')}: {', '.join(counts)}" if results.size else "nothing was planned"
 
 
@@ -173,9 +174,9 @@ def _rerun(record: RunRecord) -> Words:
 
 
 def _missing(results: DagRunResults) -> Section | None:
-    if not results.missing:
+    if not results.missing and not results.not_run:
         return None
-    items = tuple(f"{run.service} · {run.scenario}: {run.reason}" for run in results.missing)
+    items = (*(f"{run.service} · {run.scenario}: {run.reason}" for run in results.missing), *results.not_run)
     return Section("Missing runs", (Bullets(items),))
 
 

@@ -77,12 +77,14 @@ class DagRunResults:
     Attributes:
         records: by URI, in the order in which the runs were planned.
         missing: the runs without a record, in the same order.
+        not_run: a sentence for each scenario that was to run and planned nothing.
     """
 
     dag_id: str
     dag_run_id: str
     records: Mapping[str, RunRecord]
     missing: tuple[MissingRun, ...] = ()
+    not_run: tuple[str, ...] = ()
 
     @property
     def name(self) -> DagRunName:
@@ -111,10 +113,11 @@ class DagRunResults:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """A sentence for each run that regressed, could not be judged, or has no record."""
+        """A sentence for each bad or missing run, and for each scenario that did not run."""
         return (
             *(headline(run) for run in self.records.values() if run.verdict in (Verdict.REGRESSION, *UNJUDGED)),
             *map(_sentence, self.missing),
+            *self.not_run,
         )
 
     def _addresses(self) -> list[RunAddress]:
