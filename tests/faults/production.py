@@ -40,9 +40,11 @@ class Production:
     Attributes:
         platform: the stack as in the integration tests.
         servers: all parts that tests may restart, by name.
+        database: the connection string of Airflow's database.
     """
 
     platform: Platform
+    database: str
     servers: dict[str, Server]
 
 
@@ -71,11 +73,13 @@ def running(folder: Path) -> Iterator[Production]:
             server.launch()
         for server in (broker, *outside, *parts):
             server.await_ready()
-        until(api.is_healthy, what="Airflow is healthy", within_s=120)
+        until(api.is_healthy, what="Airflow is healthy", within_s=600)
         platform = Platform(stack)
-        until(lambda: len(platform.api.dags()) >= 4, what="Airflow knows the DAGs", within_s=120)
+        until(lambda: len(platform.api.dags()) >= 4, what="Airflow knows the DAGs", within_s=600)
         yield Production(
-            platform=platform, servers={server.name: server for server in (database, broker, *outside, *parts)}
+            platform=platform,
+            database=f"host={HOST} port={database_port} user=airflow dbname=airflow",
+            servers={server.name: server for server in (database, broker, *outside, *parts)},
         )
 
 
@@ -131,6 +135,7 @@ def _parts(stack: Stack, environment: dict[str, str]) -> list[Server]:
         part("api-server", "api-server", "--port", str(stack.airflow), is_ready=lambda: answers(stack.airflow)),
         *(part(name, "scheduler", "--skip-serve-logs") for name in SCHEDULERS),
         part("dag-processor", "dag-processor"),
+        part("triggerer", "triggerer", "--skip-serve-logs"),
         part("worker", *worker),
     ]
 

@@ -50,7 +50,7 @@ class Server:
 
     def await_ready(self) -> None:
         """Wait until it is ready."""
-        until(self._is_ready, what=f"{self.name} is ready (see {self._child.log})", within_s=180)
+        until(self._is_ready, what=f"{self.name} is ready (see {self._child.log})", within_s=600)
 
     def start(self) -> None:
         """Start it and wait until it is ready."""

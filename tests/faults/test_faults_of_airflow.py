@@ -20,7 +20,7 @@ from tests.integration.conftest import Run, noise_of
 from tests.integration.sending import Sending, last_sign_of, sending
 from tests.waiting import until
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600)]
 
 SERVICE = "feature-store-service"
 DAG = "market_open"
@@ -143,7 +143,7 @@ def without_redis(production: Production) -> Iterator[None]:
         yield
         until(
             lambda: failed_publications(production) - earlier > DEFAULT_PUBLICATIONS,
-            within_s=180,
+            within_s=600,
             what="Airflow fails to queue a task",
         )
     finally:
@@ -178,7 +178,7 @@ def test_slack_is_down(production: Production) -> None:
     platform, slack = production.platform, production.servers["slack"]
     slack.stop()
     run_id = platform.api.trigger("dead_end", {"service": "dead-end-service"})
-    until(lambda: platform.api.tasks("dead_end", run_id).get("alert") == "failed", within_s=300, what="alert fails")
+    until(lambda: platform.api.tasks("dead_end", run_id).get("alert") == "failed", within_s=900, what="alert fails")
     (record,) = (record for record in platform.records() if record["provenance"]["dag_run_id"] == run_id)
     assert record["verdict"] == "INVALID"
     slack.start()

@@ -12,7 +12,7 @@ from include.perf.runs.results_store import REQUESTS_FILE
 from tests.integration.conftest import Platform
 from tests.waiting import until
 
-START_S = 120.0
+START_S = 600.0
 QUIET_S = 2.0
 ENOUGH = 20
 """A load is running once the service has answered this many requests."""
