@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tests.explorer.history import Outcome, explored, prepared
+from tests.explorer.exploring import explored
+from tests.explorer.history import Outcome
 from tests.explorer.mutants import MUTANTS
+from tests.explorer.preparation import prepared
 from tests.explorer.shrinking import shortest
 
 

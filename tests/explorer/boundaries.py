@@ -13,6 +13,7 @@ import random
 import re
 import secrets
 import sqlite3
+import sys
 import tempfile
 import threading
 import time
@@ -24,12 +25,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest import mock
 
-from greenlet import getcurrent
-
 from include.perf.adapters.s3 import leases
 from include.perf.guards import watch
 from tests.explorer.decisions import Kind, Operation
-from tests.explorer.machine import Died, FullDisk, Machine, Process, Task
+from tests.explorer.machine import Machine
+from tests.explorer.processes import Died, FullDisk
+from tests.explorer.simulated_files import SimulatedConnection, SimulatedFile, SortedEntries, buffered, opener
+from tests.explorer.simulated_threads import SimulatedEvent, SimulatedThread, current_process
 
 T = TypeVar("T")
 
@@ -39,20 +41,14 @@ _RANDOM_PART = re.compile(r"(?<=[.-])([a-z0-9_]{8}|[0-9a-f]{12})$")
 BUSY_S = 10.0
 
 
-def current_process() -> Process | None:
-    """Return the process of the running task."""
-    task = getcurrent()
-    return task.process if isinstance(task, Task) else None
-
-
 class Boundaries:
     """The replaced functions, for the files below a folder."""
 
     def __init__(self, machine: Machine, folder: Path, *, source: random.Random) -> None:
         self.machine = machine
         self._root = f"{folder}{os.sep}"
-        self._source = source
-        self._uuids = random.Random(source.random())  # of their own, because the client of S3 draws some, too
+        # Each kind has a source of its own, because other libraries draw some, too.
+        self._tokens, self._uuids, self._file_names = (random.Random(source.random()) for _ in range(3))
 
     @contextmanager
     def replaced(self) -> Iterator[None]:
@@ -81,8 +77,8 @@ class Boundaries:
             put(watch, "threading", shim)
             put(watch.Inquiry.__init__, "__kwdefaults__", {**INQUIRY, "clock": self.monotonic})
             put(time, "sleep", self._sleep)
-            put(uuid, "uuid4", lambda: uuid.UUID(int=self._uuids.getrandbits(128)))
-            put(secrets, "token_hex", lambda size: f"{self._source.getrandbits(8 * size):0{2 * size}x}")
+            put(uuid, "uuid4", self._uuid)
+            put(secrets, "token_hex", lambda size: f"{self._tokens.getrandbits(8 * size):0{2 * size}x}")
             put(tempfile, "_name_sequence", iter(self._names, ""))
             yield
 
@@ -90,8 +86,13 @@ class Boundaries:
         """Return the monotonic clock, which no one moves."""
         return self.machine.now_s
 
+    def _uuid(self) -> uuid.UUID:
+        """Return an id; the client of S3 draws other ones."""
+        is_own = sys._getframe(1).f_globals["__name__"].startswith("include.")
+        return uuid.UUID(int=(self._uuids if is_own else random).getrandbits(128))
+
     def _names(self) -> str:
-        return "".join(self._source.choices("abcdefghijklmnopqrstuvwxyz0123456789_", k=8))
+        return "".join(self._file_names.choices("abcdefghijklmnopqrstuvwxyz0123456789_", k=8))
 
     def _sleep(self, seconds: float) -> None:
         if current_process() is None:
@@ -152,9 +153,9 @@ class Boundaries:
         else:
             writes = plain not in ("r",)
             kind, words = (Kind.WRITE, "creates") if writes else (Kind.READ, "opens")
-            raw = self._do(kind, f"{words} {name}", lambda: SimulatedFile(self, name, file, plain, opener=_opener))
+            raw = self._do(kind, f"{words} {name}", lambda: SimulatedFile(self, name, file, plain, opener=opener))
             self._opened(raw.fileno(), name)
-        return _buffered(raw, plain, mode, *args, **named)
+        return buffered(raw, plain, mode, *args, **named)
 
     def written(self, name: str, size: int, effect: Callable[[int], int]) -> int:
         """Write to a file; where the disk is full, only half of it arrives."""
@@ -269,122 +270,6 @@ CHANGES = {
     "chmod": "changes the mode of",
 }
 INQUIRY = dict(watch.Inquiry.__init__.__kwdefaults__ or {})
-
-
-class SimulatedFile(io.FileIO):
-    """A file whose writes are operations."""
-
-    def __init__(self, boundaries: Boundaries, name: str, file: Any, mode: str, **named: Any) -> None:
-        self._boundaries = boundaries
-        self._shown = name
-        super().__init__(file, mode, **named)
-
-    def write(self, data: Any) -> int:
-        """Write, or fail as decided."""
-        view = memoryview(data)
-        return self._boundaries.written(
-            self._shown, len(view), lambda size: super(SimulatedFile, self).write(view[:size])
-        )
-
-    def close(self) -> None:
-        """Close the file, and forget its number."""
-        if not self.closed:
-            self._boundaries.closed(self.fileno())
-        super().close()
-
-
-class SimulatedConnection(sqlite3.Connection):
-    """A connection whose statements are operations."""
-
-    boundaries: Boundaries | None = None
-
-    def execute(self, statement: str, *args: Any) -> Any:
-        """Execute a statement, or fail as decided."""
-        if self.boundaries is None:
-            return super().execute(statement, *args)
-        what = " ".join(statement.split()[:2])
-        return self.boundaries.of_index(what, lambda: super(SimulatedConnection, self).execute(statement, *args))
-
-    def __exit__(self, *error: Any) -> Any:
-        if error[0] is None and self.boundaries is not None:
-            return self.boundaries.of_index("COMMIT", lambda: super(SimulatedConnection, self).__exit__(*error))
-        return super().__exit__(*error)
-
-
-class SortedEntries(list[Any]):
-    """The entries of a folder by name; the order of a file system would differ between machines."""
-
-    def __enter__(self) -> "SortedEntries":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clear()
-
-    def __next__(self) -> Any:
-        if not self:
-            raise StopIteration
-        return self.pop(0)
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def close(self) -> None:
-        """Do nothing; nothing is open."""
-
-
-class SimulatedEvent:
-    """An event that tasks wait for in virtual time."""
-
-    def __init__(self, machine: Machine) -> None:
-        self._machine = machine
-        self._is_set = False
-
-    def set(self) -> None:
-        """Set it."""
-        self._is_set = True
-
-    def is_set(self) -> bool:
-        """Whether it was set."""
-        return self._is_set
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it is set."""
-        return self._is_set or self._machine.wait_for(self.is_set, seconds)
-
-
-class SimulatedThread:
-    """A thread of the current process."""
-
-    def __init__(self, machine: Machine, work: Callable[[], object], name: str) -> None:
-        self._machine = machine
-        self._work = work
-        self._name = name
-        self._task: Task | None = None
-
-    def start(self) -> None:
-        """Start it."""
-        self._task = self._machine.start(current_process(), self._work, name=self._name)
-
-    def join(self) -> None:
-        """Wait for its end."""
-        task = self._task
-        if task is not None and not task.is_done:
-            self._machine.wait_for(lambda: task.is_done)
-
-
-def _opener(path: str, flags: int) -> int:
-    return _OS_OPEN(path, flags | os.O_CLOEXEC, 0o666)
-
-
-def _buffered(raw: SimulatedFile, plain: str, mode: str, *args: Any, **named: Any) -> Any:
-    buffered: Any
-    if "+" in plain:
-        buffered = io.BufferedRandom(raw)
-    elif plain == "r":
-        buffered = io.BufferedReader(raw)
-    else:
-        buffered = io.BufferedWriter(raw)
-    return buffered if "b" in mode else io.TextIOWrapper(buffered, *args, **named)
 
 
 def _is_locked_at_once(number: int, operation: int) -> bool:

@@ -5,6 +5,7 @@ from its list alone, and every interruption can be dropped without changing the 
 """
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -67,8 +68,14 @@ LENGTHS_S: dict[Fault, tuple[float, ...]] = {
     Fault.CLOCK: (-86_400, -3_600, -100, -3, 3, 100, 3_600, 86_400),
 }
 
-WEIGHTS = {Kind.READ: 0.5, Kind.OBJECT_READ: 0.5, Kind.MESSAGE: 8.0}
-"""How much more often than on average an operation is interrupted; there are few messages and many files."""
+WEIGHTS = {Kind.READ: 0.25, Kind.OBJECT_READ: 0.25, Kind.LOCK: 3.0, Kind.NETWORK: 2.0, Kind.MESSAGE: 4.0}
+"""How likely an interruption of an operation is, compared with a write; there are few messages and many files."""
+
+STAGES = {"plan": 0.2, "stage_data": 0.2, "preflight": 0.3, "run_load": 1.5, "report": 1.5, "promote": 3.0}
+STAGES |= {"roll back": 3.0, "alert": 2.0, "alert_watch": 2.0}
+"""How likely an interruption in a stage is, compared with others; after an early one, little else can go wrong."""
+
+_STAGE = re.compile(r"[a-z_ ]+?(?= of | \(| \d|,|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +139,8 @@ class Drawn(Decisions):
         interruptions: those drawn up to now.
 
     Args:
-        faults: about how many interruptions to draw.
-        steps: about how many operations there will be.
+        faults: how many interruptions to draw at most, not counting switches.
+        steps: about how many operations there will be, by weight.
         switches: the share of operations at which another process continues.
     """
 
@@ -141,7 +148,7 @@ class Drawn(Decisions):
         self.interruptions: list[Interruption] = []
         self._source = source
         self._share = faults / steps
-        self._left = 2 * faults
+        self._left = faults
         self._switches = switches
 
     def at(self, process: str, step: int, operation: Operation) -> Interruption | None:
@@ -155,10 +162,17 @@ class Drawn(Decisions):
         chance = self._source.random()
         if chance < self._switches:
             return Interruption(process=process, step=step, fault=Fault.PAUSES, what=operation.what)
-        weight = WEIGHTS.get(operation.kind, 2.0)
+        weight = WEIGHTS.get(operation.kind, 1.0) * STAGES.get(stage_of(process), 1.0)
         if self._left <= 0 or chance >= self._switches + self._share * weight:
             return None
         self._left -= 1
         fault = self._source.choice((*EVERYWHERE, *POSSIBLE[operation.kind], *POSSIBLE[operation.kind]))
         length_s = self._source.choice(LENGTHS_S.get(fault, (0.0,)))
         return Interruption(process=process, step=step, fault=fault, length_s=length_s, what=operation.what)
+
+
+def stage_of(process: str) -> str:
+    """Return what a process does, without its DAG run, service and try."""
+    task = process.rpartition(": ")[2]
+    found = _STAGE.match(task)
+    return task if found is None else found[0]

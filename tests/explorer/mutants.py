@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -10,10 +11,12 @@ from include.perf.adapters.files import folder_store, load_locks, locked_file, s
 from include.perf.adapters.s3.leases import Leases, RenewedLease
 from include.perf.adapters.s3.objects import Objects
 from include.perf.alerts import outbox
+from include.perf.alerts.sending import EntrySender
 from include.perf.guards.watch import Inquiry
 from include.perf.load import reservations
 from include.perf.pipeline import load_tries
-from include.perf.runs.stage_files import StageFiles
+from include.perf.pipeline.finishing import Finishing
+from include.perf.runs.stage_files import StageFile, StageFiles
 from include.perf.verdict import night
 
 Mutant = Callable[[], Any]
@@ -128,6 +131,35 @@ def _sent_before_it_is_stored() -> Any:
     return mock.patch.object(outbox, "begin", return_value=True)
 
 
+def _record_before_its_figures() -> Any:
+    """A record is written once before its figures are in it, and again afterwards."""
+    finish = Finishing.finish
+
+    def early(self: Any, files: Any) -> Any:
+        files.record.write(replace(files.read_draft(), window=None))
+        return finish(self, files)
+
+    return mock.patch.object(Finishing, "finish", early)
+
+
+def _unreadable_record_is_absent() -> Any:
+    """A record or a stage file that cannot be read counts as one that was not written."""
+    read = StageFile.read
+
+    def swallowed(self: Any) -> Any:
+        try:
+            return read(self)
+        except Exception:  # noqa: BLE001 - this is the bug
+            return None
+
+    return mock.patch.object(StageFile, "read", swallowed)
+
+
+def _doubt_counts_as_not_sent() -> Any:
+    """A message whose answer was lost is posted again without a look at the channel."""
+    return mock.patch.object(EntrySender, "_found", return_value=None)
+
+
 def _late_runs_are_missed() -> Any:
     """The index looks only for runs that were planned after the last one that it knows."""
 
@@ -154,6 +186,9 @@ MUTANTS: Mapping[str, Mutant] = {
     "figures of an earlier try are kept": _figures_of_an_earlier_try,
     "a run without re-runs waits for them": _undecided_runs_wait_for_re_runs,
     "a message is sent before that is stored": _sent_before_it_is_stored,
+    "a message in doubt is posted again": _doubt_counts_as_not_sent,
+    "a record is written before its figures": _record_before_its_figures,
+    "a record that cannot be read counts as absent": _unreadable_record_is_absent,
     "the index misses runs that finish late": _late_runs_are_missed,
 }
 

@@ -11,6 +11,7 @@ from include.perf.adapters.s3 import objects
 from include.perf.adapters.s3.client import S3Login
 from tests.explorer.decisions import Kind, Operation
 from tests.explorer.machine import Machine
+from tests.explorer.simulated_threads import current_process
 
 READS = ("get_object", "head_object", "download_file")
 WRITES = ("put_object", "delete_object", "upload_file")
@@ -43,7 +44,11 @@ class SimulatedClient:
         def failure() -> Exception:
             return ReadTimeoutError(endpoint_url="http://object-store")
 
-        return self._machine.perform(Operation(kind=kind, what=what), effect, failure=failure)
+        def whole() -> Any:
+            with _without_operations():
+                return effect()
+
+        return self._machine.perform(Operation(kind=kind, what=what), whole, failure=failure)
 
 
 class _Paginator:
@@ -59,6 +64,20 @@ class _Paginator:
         what = f"lists {_short(named['Prefix'])}"
         while (page := self._client.perform(Kind.OBJECT_READ, what, lambda: next(pages, None))) is not None:
             yield page
+
+
+@contextmanager
+def _without_operations() -> Iterator[None]:
+    """Let the client read or write its file as a part of the request, as the threads of the real client do."""
+    process = current_process()
+    was_spared = process is None or process.is_spared
+    if process is not None:
+        process.is_spared = True
+    try:
+        yield
+    finally:
+        if process is not None:
+            process.is_spared = was_spared
 
 
 def _short(key: str) -> str:

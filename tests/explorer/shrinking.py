@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from tests.explorer.history import History, Outcome, replayed
+from tests.explorer.exploring import replayed
+from tests.explorer.history import History, Outcome
 
 T = TypeVar("T")
 

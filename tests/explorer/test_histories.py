@@ -12,13 +12,14 @@ import pytest
 
 from include.perf.adapters.s3.client import client_of
 from tests.explorer.__main__ import report
-from tests.explorer.history import HISTORIES, explored, replayed
+from tests.explorer.exploring import explored, replayed
+from tests.explorer.history import HISTORIES
 from tests.explorer.shrinking import shortest
 from tests.explorer.world import BUCKET
 from tests.object_stores import ObjectStore
 
 AT_A_TIME = 5
-IN_AN_OBJECT_STORE = 0
+IN_AN_OBJECT_STORE = 4
 
 
 def check(seeds: Iterator[int] | range) -> None:

@@ -1,6 +1,5 @@
 """The world of a history: real stores, locks and stages, with fakes for the generator, Prometheus and the service."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -23,19 +22,20 @@ from include.perf.adapters.s3.store import S3Store
 from include.perf.catalogue.catalogue import Catalogue
 from include.perf.catalogue.scenario.market_hours import OWN_FILE, load_market_hours
 from include.perf.load.announcing import SentLoad
-from include.perf.model.errors import BellwetherError, LoadError, PrometheusUnavailable, TargetError
+from include.perf.model.errors import BellwetherError, PrometheusUnavailable
 from include.perf.pipeline.night_stages import NightStages
 from include.perf.pipeline.outside import Outside, Stores
 from include.perf.pipeline.run_stages import RunStages
-from tests.explorer.boundaries import Boundaries, is_locked
+from tests.explorer.boundaries import Boundaries
 from tests.explorer.decisions import Kind, Operation
-from tests.explorer.machine import Host, Machine, Process
+from tests.explorer.machine import Machine
+from tests.explorer.processes import Host, Process
+from tests.explorer.sending import Announced, Sender, Sending, SimulatedTarget
 from tests.fakes.channels import Channels
 from tests.fakes.charts import FakeCharts
 from tests.fakes.clock import START
-from tests.fakes.sliced_generator import SLICE_S, SlicedGenerator, TrueLoad
+from tests.fakes.sliced_generator import SlicedGenerator, TrueLoad
 from tests.fakes.small_catalogue import small_scenario, small_service, write_csv
-from tests.fakes.target import FakeTarget
 from tests.fakes.windowed_metrics import WindowedMetrics
 
 SERVICES = {"orders-service": "10.0.0.7", "rates-service": "10.0.0.8"}
@@ -48,9 +48,6 @@ SCENARIOS = {
 LATENCY_S = 0.04
 SLOWER = 3.0
 BUCKET, PREFIX = "histories", "results"
-AFTER_FREEZE_S = 1.5
-OUTLIVES_S = 4.0
-"""How long a load may outlive its task; the real one takes less than 5 s."""
 
 
 def catalogue(folder: Path) -> Catalogue:
@@ -126,7 +123,7 @@ class World:
     halted_at_s: float = 0.0
     hosts: dict[str, Host] = field(default_factory=dict)
     broken_rules: list[str] = field(default_factory=list)
-    sending: list["_Sending"] = field(default_factory=list)
+    sending: list["Sending"] = field(default_factory=list)
     channels: Channels = field(default_factory=Channels)
     written: dict[str, None] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)
@@ -241,12 +238,12 @@ class Session:
                 lambda query: self.ask("Prometheus", query, PrometheusUnavailable), self.world.true_time
             ),
             generator=self.generator,
-            target=_Target(self),
+            target=SimulatedTarget(self),
             resolve=self._resolve,
             reservations=locks,
             wait=self.wait,
             halted=lambda: self.world.halt_reason,
-            observers=(log, _Announced(self)),
+            observers=(log, Announced(self)),
         )
 
     @property
@@ -288,7 +285,7 @@ class Session:
     def generator(self) -> SlicedGenerator:
         """The load generator of this process."""
         return SlicedGenerator(
-            host=_Sender(self),
+            host=Sender(self),
             of_load=lambda: self.process.notes["load"],
             latency_of=self._latency_of,
             failed_of=lambda _: 1 + len(self.world.loads) % 2,
@@ -298,119 +295,3 @@ class Session:
         """Return a latency that no other load has, by which its figures are recognised."""
         factor = SLOWER if self.world.dag_run_of.get(load.run_id) in self.world.slow else 1.0
         return round(LATENCY_S * factor * (1 + 0.0003 * len(self.world.loads)), 6)
-
-
-class _Announced:
-    """Notes which load begins."""
-
-    def __init__(self, session: Session) -> None:
-        self._process = session.process
-
-    def load_began(self, load: SentLoad) -> None:
-        self._process.notes["load"] = load
-
-    def load_ended(self, load: SentLoad) -> None:
-        """Nothing needs it."""
-
-
-class _Target(FakeTarget):
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-
-    def check(self, service: Any, addresses: Sequence[str]) -> None:
-        self._session.ask("the service", service.name, TargetError)
-        super().check(service, addresses)
-
-
-class _Sender:
-    """The machine that sends the loads of a process."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._world = session.world
-
-    def now_s(self) -> float:
-        return self._world.machine.now_s
-
-    def clock(self) -> datetime:
-        return self._session.clock()
-
-    def wait(self, seconds: float) -> None:
-        self._session.wait(seconds)
-
-    def began(self, load: TrueLoad, *, lock_fd: int | None, length_s: float, written: Callable[[], None]) -> "_Sending":
-        self._session.ask("the generator", f"sends {load.run_id}", LoadError)
-        return _Sending(self._session, load, lock_fd=lock_fd, length_s=length_s, written=written)
-
-
-class _Sending:
-    """A process that sends; it holds the lock, and ends soon after its owner."""
-
-    def __init__(
-        self,
-        session: Session,
-        load: TrueLoad,
-        *,
-        lock_fd: int | None,
-        length_s: float,
-        written: Callable[[], None],
-    ) -> None:
-        self._world, self._owner, self._load = session.world, session.process, load
-        self._ends_at_s = load.begins_s + length_s
-        self._written = written
-        self._process = Process(f"load of {session.process.name}", session.process.host)
-        self._process.is_spared = True
-        self._process.parent = session.process
-        if lock_fd is not None:
-            lock = os.dup(lock_fd)
-            self._process.at_end.append(lambda: os.close(lock))
-        self._world.sending.append(self)
-        self._refuse_second()
-        self._world.loads.append(load)
-        self._world.machine.note(f"load of {load.run_id} on {', '.join(load.targets)} begins")
-        self._world.machine.start(self._process, self._send)
-
-    def stop(self) -> None:
-        self._ends_at_s = self._world.machine.now_s
-
-    def await_end(self, seconds: float) -> bool:
-        self._world.machine.wait_for(lambda: self._process.has_ended, seconds)
-        return self._process.has_ended
-
-    def _send(self) -> None:
-        machine = self._world.machine
-        while machine.now_s < self._ends_at_s:
-            self._check_lock()
-            self._check_halt()
-            self._refuse_second()
-            machine.sleep(min(SLICE_S, self._ends_at_s - machine.now_s))
-            if self._owner.has_ended:
-                self._ends_at_s = min(self._ends_at_s, (self._owner.ended_at_s or 0.0) + OUTLIVES_S)
-        self._load.ended_s = machine.now_s
-        machine.note(f"load of {self._load.run_id} is over")
-        self._written()
-
-    def is_sending(self) -> bool:
-        """Whether it sends: not while it stands still, nor in the moment afterwards in which its owner stops it."""
-        return self._load.ended_s is None and self._world.machine.now_s > self._owner.frozen_until_s + AFTER_FREEZE_S
-
-    def _refuse_second(self) -> None:
-        for other in self._world.sending:
-            shared = set(other._load.targets) & set(self._load.targets)
-            if other is not self and shared and other.is_sending() and self.is_sending():
-                self._world.break_rule(
-                    f"two loads on {', '.join(sorted(shared))} at a time: {other._load.run_id} and {self._load.run_id}"
-                )
-
-    def _check_halt(self) -> None:
-        since_s = max(self._world.halted_at_s, self._owner.frozen_until_s, self._load.begins_s)
-        if self._world.halt_reason and self._world.machine.now_s > since_s + 5:
-            self._world.break_rule(f"the load of {self._load.run_id} sends more than 5 s after the halt")
-
-    def _check_lock(self) -> None:
-        """A load in a folder store is visible to everyone as a held lock for as long as it sends."""
-        if self._world.objects is not None:
-            return
-        if not is_locked(self._world.folder / "results" / ".loads" / f"{self._load.run_id}.json"):
-            self._world.break_rule(f"the load of {self._load.run_id} sends without a lock")

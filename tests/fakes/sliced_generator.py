@@ -128,8 +128,8 @@ class SlicedGenerator:
                 process.stop()
         step_s = (self.host.clock().timestamp() - begin) - (self.host.now_s() - begins_s)
         log = _log(order, begin=begin, arrivals=count, ended=reason or COMPLETED, step_s=step_s)
+        load.is_complete = reason is None  # before the file, whose writer may be killed once it is written
         (order.folder / GENERATOR_FILE).write_bytes(to_json(log))
-        load.is_complete = reason is None
 
     def _rows(self, order: LoadOrder, load: TrueLoad, sent: SentLoad, *, begin: float, took_s: float) -> Sequence[str]:
         names = [endpoint.name for endpoint in order.service.endpoints]
