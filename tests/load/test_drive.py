@@ -160,9 +160,9 @@ def _limits(status: str) -> Callable[[Talk], None]:
 
 TRIES = 5
 FAILURES = [
-    (_cut, "broken answer", 0, "Incomplete response."),
+    (_cut, "broken answer", 0, "the server closed the connection before the answer was complete"),
     (_hang_up, "broken answer", 0, "the server closed the connection before the answer was complete"),
-    (always(b"SSH-2.0-OpenSSH\r\n"), "broken answer", 0, "Expected HTTP/, RTSP/ or ICE/"),
+    (always(b"SSH-2.0-OpenSSH\r\n"), "broken answer", 0, "the answer is not HTTP/1.1 or HTTP/1.0"),
     (_reset, "connection reset", 0, "Connection reset by peer"),
     (always(answer(b"gone", status="302 Found", headers="Location: http://127.0.0.1:9/\r\n")), "HTTP 302", 302, "gone"),
     (always(answer(b'{"detail":"no"}', status="422 Unprocessable")), "HTTP 422", 422, '{"detail":"no"}'),
