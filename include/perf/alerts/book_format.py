@@ -6,7 +6,7 @@ Version 1 is read, too: there, a message, its charts, its mark and the other cha
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import Field, asdict, fields
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -36,15 +36,21 @@ _SECTIONS: Mapping[str, type[Problem] | type[Silence] | type[Delivery]] = {
 LEFT_OUT = "unreadable"
 """The field for what was left out of other fields than the sections, whose new values replace it there."""
 
+_READ_OTHERWISE = ("schema_version", LEFT_OUT)
+
+
+def _stored_name(attribute: "Field[Any]") -> str:
+    """Return the name under which an attribute is stored."""
+    aliases = [found.alias for found in getattr(attribute.type, "__metadata__", ()) if found.alias]
+    return aliases[0] if aliases else attribute.name
+
+
 _FIELDS: Mapping[str, str] = {
-    "told": "processed_runs",
-    "missing_runs": "missing_runs",
-    "ended_dag_runs": "ended_dag_runs",
-    "watched_since": "watched_since",
-    "catalogue_reported": "catalogue_reported",
-    "unreadable_reported": "unreadable_reported",
+    name: attribute.name
+    for attribute in fields(AlertBook)
+    if (name := _stored_name(attribute)) not in (*_SECTIONS, *_READ_OTHERWISE)
 }
-"""The attribute of each other field."""
+"""The attribute of each other field: whatever is written is read."""
 
 _REMEDY = "repair it, or move it away: open problems are then alerted again, and silences are lost"
 _OF_A_MESSAGE = ("id", "event", "channel", "message", "created_at", "problem_id")
@@ -67,7 +73,16 @@ def parse_book(content: bytes, *, where: str) -> AlertBook:
             _read_section(book, name, _list_of(stored), threads)
         else:
             _read_field(book, name, stored, where=where)
+    book.unreadable = _without_repeats(book.unreadable)
     return book
+
+
+def _without_repeats(entries: list[UnreadableEntry]) -> list[UnreadableEntry]:
+    """Return each unreadable entry once, so that a book that is written again and again does not grow."""
+    seen: dict[str, UnreadableEntry] = {}
+    for entry in entries:
+        seen.setdefault(json.dumps([entry.section, entry.content], sort_keys=True), entry)
+    return list(seen.values())
 
 
 def _document(content: bytes, *, where: str) -> dict[str, Any]:

@@ -82,6 +82,7 @@ class _DeliveryRound:
             wait=parts.wait,
         )
         self._tried: set[str] = set()
+        self._has_reported = False
         self._failures = 0
         self._problems: list[str] = []
 
@@ -126,9 +127,14 @@ class _DeliveryRound:
             self._failures = self._failures + 1 if is_slack_failing else 0
 
     def _report(self) -> bool:
-        """Put a message about what people must know of into the outbox; return whether there is one."""
-        book = self._store.read()
-        return outbox.has_news(book) and self._store.update(self._write_report)
+        """Put a message about what people must know of into the outbox; return whether there is one.
+
+        At most one in a round: what changes meanwhile is in that of the next.
+        """
+        if self._has_reported or not outbox.has_news(self._store.read()):
+            return False
+        self._has_reported = True
+        return self._store.update(self._write_report)
 
     def _write_report(self, book: AlertBook) -> bool:
         entries = [entry for entry in outbox.unreported(book) if entry.event is not Event.UNDELIVERABLE]

@@ -220,3 +220,18 @@ def test_what_is_written_is_read_again() -> None:
     )
     book = AlertBook(outbox=outbox)
     assert parse_book(format_book(book), where="alerts.json") == book
+
+
+def test_every_field_that_is_written_is_read() -> None:
+    """Also a field that is new: otherwise each reading would take what the last writing wrote for odd."""
+    content = format_book(AlertBook())
+    for _ in range(3):
+        book = parse_book(content, where="alerts.json")
+        assert book.unreadable == []
+        content = format_book(book)
+    unknown = json.loads(content) | {"later": {"a": 1}}
+    content = json.dumps(unknown).encode()
+    for _ in range(3):
+        book = parse_book(content, where="alerts.json")
+        assert [entry.section for entry in book.unreadable] == ["later"]
+        content = format_book(book)
