@@ -276,10 +276,10 @@ RUN_ORDER = ("market_open", "normal_trading", "high_volatility", "overnight_proc
 
 
 def test_all_scenarios_are_run_one_after_another(dags: dict[str, DAG]) -> None:
-    """First those that must end before London opens, then the shortest; the summary comes last."""
+    """What is to run is noted first. Those that must end before London opens come first; the summary comes last."""
     upstream = {task.task_id: task.upstream_task_ids for task in dags["run_all"].tasks}
-    expected: dict[str, set[str]] = {"summary": {f"{name}.run" for name in RUN_ORDER}}
-    before: set[str] = set()
+    expected: dict[str, set[str]] = {"begin": set(), "summary": {f"{name}.run" for name in RUN_ORDER}}
+    before: set[str] = {"begin"}
     for name in RUN_ORDER:
         expected |= {f"{name}.chosen": before, f"{name}.run": {f"{name}.chosen"}}
         before = {f"{name}.run"}

@@ -13,7 +13,7 @@ import pytest
 from include.perf.adapters.generator.answering import answering
 from include.perf.adapters.generator.load_process import load_processes
 from include.perf.adapters.metrics.prometheus_rules import Promtool
-from tests.socket_servers import PROJECT, child
+from tests.socket_servers import PROJECT, child, eventually
 from tests.waiting import until
 
 SECRET = "pl4nted-in-the-environment"
@@ -48,8 +48,10 @@ def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def environment_of(pid: int) -> str:
-    """Return the environment of a process as everyone sees it who may."""
-    return Path(f"/proc/{pid}/environ").read_text(encoding="utf-8", errors="replace").replace("\0", "\n")
+    """Return the environment of a process as everyone sees it who may; it is empty until its program has begun."""
+    path = Path(f"/proc/{pid}/environ")
+    eventually(lambda: path.read_bytes() != b"")
+    return path.read_text(encoding="utf-8", errors="replace").replace("\0", "\n")
 
 
 def assert_clean(environment: str) -> None:
