@@ -160,18 +160,23 @@ def rows_of(services: Sequence[Service], measured: Sequence[Measured], source: P
     for name in FIGURES:
         truths = [item.truths[name] for item in measured]
         for service in services:
-            pairs = zip(found[service.name], truths, strict=True)
-            errors = [(value - truth) / truth for figures, truth in pairs if (value := figures[name]) is not None]
+            errors = relative_errors([figures[name] for figures in found[service.name]], truths)
             yield {
                 "figure": name,
                 "true": _formatted(name, sum(truths) / len(truths)),
                 "scraped every s": service.prometheus.scrape_interval_s,
                 "window s": float(round(measured[0].window.duration_s)),
                 "windows": len(measured),
-                "with a figure": len(errors),
+                "windows compared": len(errors),
                 "mean error": f"{sum(errors) / len(errors):+.2%}" if errors else "–",
                 "worst": f"{max(errors, key=abs):+.2%}" if errors else "–",
             }
+
+
+def relative_errors(values: Sequence[float | None], truths: Sequence[float]) -> list[float]:
+    """Return the error of each value as a ratio to its truth, without absent values and truths of zero."""
+    pairs = zip(values, truths, strict=True)
+    return [(value - truth) / truth for value, truth in pairs if value is not None and truth > 0]
 
 
 def _formatted(name: str, truth: float) -> str:
