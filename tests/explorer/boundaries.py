@@ -153,7 +153,13 @@ class Boundaries:
         else:
             writes = plain not in ("r",)
             kind, words = (Kind.WRITE, "creates") if writes else (Kind.READ, "opens")
-            raw = self._do(kind, f"{words} {name}", lambda: SimulatedFile(self, name, file, plain, opener=opener))
+            with ExitStack() as stack:  # a process may die after it opened a file, before it has it
+
+                def opened() -> SimulatedFile:
+                    return stack.enter_context(SimulatedFile(self, name, file, plain, opener=opener))
+
+                raw = self._do(kind, f"{words} {name}", opened)
+                stack.pop_all()
             self._opened(raw.fileno(), name)
         return buffered(raw, plain, mode, *args, **named)
 

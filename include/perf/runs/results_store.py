@@ -32,7 +32,7 @@ SUMMARY_FILE = "summary.md"
 SUMMARY_HTML_FILE = "summary.html"
 
 STORE_MARKER = ".bellwether-store"
-"""At the root of a store: the id that tells it from an empty place."""
+"""At the root of a store: the id that distinguishes it from an empty place."""
 
 ABORTED = "aborted-"
 """Prefix of the files with the raw requests of an attempt that was killed."""

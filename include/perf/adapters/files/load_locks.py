@@ -101,8 +101,10 @@ class LoadLocks:
             file.write(to_json(request))
             file.flush()
         except BaseException:
-            path.unlink()
-            file.close()
+            try:
+                path.unlink()
+            finally:
+                file.close()
             raise
         return file
 

@@ -182,7 +182,8 @@ class SqliteIndex:
         is_due = run(lambda connection: _is_due(connection, now))
         odd: dict[str, str] = {}
         cells = list(self._store.cells(left_out=odd.__setitem__))
-        if not cells and run(_cells):
+        gone = _gone(run(_cells), listed=cells, odd=odd, root=self._store.root_uri)
+        if gone and not cells:
             raise StoreError(
                 f"the results store {self._store.root_uri} has no runs any more, although the index knows some; is its "
                 "file system mounted? If it was emptied on purpose, run `history rebuild`"
@@ -193,7 +194,7 @@ class SqliteIndex:
             except ItemError as err:
                 odd[folder_uri(self._store.root_uri, *_key(cell))] = str(err)
         run(lambda connection: _note_odd(connection, odd))
-        run(lambda connection: _forget_cells(connection, cells, odd=odd, root=self._store.root_uri))
+        run(lambda connection: _forget_cells(connection, gone))
         if is_due:
             run(lambda connection: _note_comparison(connection, odd, now=now))
         run(lambda connection: _note_sync(connection, now))
@@ -266,11 +267,18 @@ def _note_odd(connection: sqlite3.Connection, odd: Mapping[str, str]) -> None:
                 _leave_out(connection, (*ODD, where), problem)
 
 
-def _forget_cells(
-    connection: sqlite3.Connection, cells: Iterable[CellName], *, odd: Mapping[str, str], root: str
-) -> None:
-    """Remove the cells that the store no longer has; one whose service cannot be listed is still there."""
-    gone = [cell for cell in set(_cells(connection)) - set(cells) if folder_uri(root, cell.service) not in odd]
+def _gone(
+    known: Iterable[CellName], *, listed: Iterable[CellName], odd: Mapping[str, str], root: str
+) -> list[CellName]:
+    """Return the known cells that the store no longer has; one whose folder cannot be listed is still there."""
+    return [
+        cell
+        for cell in sorted(set(known) - set(listed))
+        if folder_uri(root, cell.service) not in odd and folder_uri(root, *_key(cell)) not in odd
+    ]
+
+
+def _forget_cells(connection: sqlite3.Connection, gone: Collection[CellName]) -> None:
     if gone:
         with change(connection):
             for cell in gone:

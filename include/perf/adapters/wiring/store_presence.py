@@ -1,4 +1,4 @@
-"""Tells a results store that is gone from one without any run, also in a process that never saw it.
+"""Distinguishes a results store that is gone from one without any run, also in a process that never saw it.
 
 The first run leaves a marker with a random id at the root of the store, and every machine remembers the id outside of
 the store. A root without the marker on a machine that remembers one is that of another file system: the store is not

@@ -17,7 +17,7 @@ from include.perf.measure.metrics_source import LabelledValue
 from include.perf.measure.production.buckets import Bucket, Buckets
 from include.perf.measure.production.comparing import ProductionComparing, RunMeasurement
 from include.perf.measure.production.comparison import ProductionComparison, RequestSource, read_comparison
-from include.perf.model.errors import ConfigurationError, NoData, PrometheusUnavailable
+from include.perf.model.errors import ConfigurationError, ItemError, NoData, PrometheusUnavailable
 from include.perf.model.json_files import to_json
 from include.perf.model.metric import MetricValue, Unit
 from include.perf.pages.run_page import run_page
@@ -377,11 +377,12 @@ def test_other_clients_of_the_service_are_remarked(prometheus: Answers) -> None:
 
 
 def test_the_file_is_read_back(prometheus: Answers) -> None:
-    """The written comparison is read; an invalid file gives none."""
+    """The written comparison is read; an invalid file is an error of this item."""
     found = compare(prometheus)
     assert read_comparison(to_json(found), where="here") == found
     assert read_comparison(None, where="here") is None
-    assert read_comparison(b'{"schema_version": 9}', where="here") is None
+    with pytest.raises(ItemError, match=r"^here cannot be read: compared_at is missing"):
+        read_comparison(b'{"schema_version": 9}', where="here")
 
 
 def test_without_a_reference_nothing_is_queried(prometheus: Answers) -> None:
