@@ -29,7 +29,7 @@ def states_of(run: Run) -> dict[str, str]:
 def done(**others: str) -> dict[str, str]:
     """Return the states of a run without re-runs or promotion, except for the given tasks."""
     successful = dict.fromkeys(("plan", *STAGES, *NIGHT_TASKS), "success")
-    return successful | RERUNS | CONCLUDED | others
+    return successful | RERUNS | CONCLUDED | {"pause_schedule": "skipped"} | others
 
 
 def moment(text: str) -> datetime:

@@ -268,6 +268,7 @@ def test_run_all_runs_the_chosen_scenarios_one_after_another(platform: Platform,
     chosen = (NEW_SCENARIO, "normal_trading")  # in the order of their loads: 12 s, 15 s
     run = platform.run("run_all", {"service": SERVICE, "scenarios": [*chosen], "duration": 10})
     assert {task for task, state in run.tasks.items() if state != "skipped"} == {
+        "begin",
         "summary",
         *(f"{scenario}.{part}" for scenario in chosen for part in ("chosen", "run")),
     }

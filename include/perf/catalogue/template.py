@@ -152,15 +152,8 @@ def placeholders_of(template: Any) -> Iterator[Placeholder]:
     Raises:
         ValueError: a placeholder is malformed.
     """
-    if isinstance(template, str):
-        yield from (part for part in parts_of(template) if isinstance(part, Placeholder))
-    elif isinstance(template, Mapping):
-        for key, value in template.items():
-            yield from placeholders_of(key)
-            yield from placeholders_of(value)
-    elif isinstance(template, (list, tuple)):
-        for value in template:
-            yield from placeholders_of(value)
+    for text in _texts(template):
+        yield from (part for part in parts_of(text) if isinstance(part, Placeholder))
 
 
 def problems_of_template(template: Any, *, files: Collection[str] | None = None) -> list[str]:
