@@ -298,7 +298,7 @@ import json, os, sys, time
 from pathlib import Path
 from include.perf.load.load_plan import COMMANDS_VARIABLE, REPORTS_VARIABLE
 for line in os.fdopen(int(os.environ[COMMANDS_VARIABLE]), "rb"):
-    if "stop" in json.loads(line):
+    if line.strip() and "stop" in json.loads(line):  # an empty line is a sign of life
         os.write(int(os.environ[REPORTS_VARIABLE]), b'{"over": 0}\\n' if sys.argv[1] == "over" else b"")
         time.sleep(3)
         for name in ("requests.csv.gz", "generator.json"):
