@@ -3,9 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import ValidationError
+from typing import Any
 
 from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE, Catalogue, EntryProblem, service_named
 from include.perf.catalogue.cross_checks import (
@@ -16,13 +14,15 @@ from include.perf.catalogue.cross_checks import (
     problems_of_tls_files,
 )
 from include.perf.catalogue.data_file import DataFiles
-from include.perf.catalogue.forbidden_hosts import (
-    FORBIDDEN_KEY,
-    ForbiddenHost,
-    hosts_of_production,
-    hosts_of_unread_service,
-    read_forbidden_hosts,
+from include.perf.catalogue.documents import (
+    EntryT,
+    document_of,
+    entry_in,
+    forbidden_in,
+    operations_in,
+    with_defaults,
 )
+from include.perf.catalogue.forbidden_hosts import ForbiddenHost, hosts_of_production, hosts_of_unread_service
 from include.perf.catalogue.operations import Operations, problems_of_ceiling
 from include.perf.catalogue.scenario.load_profile import MAX_RATE_RPS
 from include.perf.catalogue.scenario.market_hours import (
@@ -35,13 +35,7 @@ from include.perf.catalogue.scenario.market_hours import (
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
 from include.perf.model.errors import CatalogueError, ConfigurationError
-from include.perf.model.validation import place_of, problem_of, rule_of
-from include.perf.model.yaml_entries import Entry, default_folder, read_document
-
-SETTINGS = {"services": (FORBIDDEN_KEY,), "scenarios": tuple(Operations.model_fields)}
-"""Further settings at the top level of each file, by the key of its entries."""
-
-EntryT = TypeVar("EntryT", bound=Entry)
+from include.perf.model.yaml_entries import default_folder
 
 
 def load_catalogue(folder: Path | None = None) -> Catalogue:
@@ -81,7 +75,7 @@ def read_operations(folder: Path | None = None) -> Operations:
     With them, problems of the catalogue can be reported even if a file cannot be used as a whole.
     """
     try:
-        return _operations_in(_document_of((folder or default_folder()) / SCENARIOS_FILE, key="scenarios"))
+        return operations_in(document_of((folder or default_folder()) / SCENARIOS_FILE, key="scenarios"))
     except CatalogueError:
         return Operations()
 
@@ -161,7 +155,7 @@ class _Reading:
 
     def _document(self, file: str, *, key: str) -> dict[str, Any]:
         with self._of_the_whole_file():
-            return _document_of(self._folder / file, key=key, text=self._text(file))
+            return document_of(self._folder / file, key=key, text=self._text(file))
         return {}
 
     def _text(self, file: str) -> str | None:
@@ -185,25 +179,19 @@ class _Reading:
                 self._leave_out(file, str(name), [problem])
                 continue
             try:
-                entries[str(name)] = model.model_validate(_with_defaults(document, values) | {"name": str(name)})
-            except ValidationError as err:
-                defaults = document.get("defaults") or {}
-                problems = [
-                    _sentence(file, _origin(str(name), error["loc"], values, defaults), error)
-                    for error in err.errors()
-                    if not _is_echo(error)
-                ]
-                self._leave_out(file, str(name), problems)
+                entries[str(name)] = entry_in(document, str(name), values, file=file, model=model)
+            except CatalogueError as err:
+                self._leave_out(file, str(name), err.problems)
         return entries
 
     def _operations(self, document: Mapping[str, Any]) -> Operations:
         with self._of_the_whole_file():
-            return _operations_in(document)
+            return operations_in(document)
         return Operations(capacity_rps=MAX_RATE_RPS)
 
     def _forbidden_hosts(self, document: Mapping[str, Any]) -> tuple[ForbiddenHost, ...]:
         with self._of_the_whole_file():
-            return _forbidden_in(document)
+            return forbidden_in(document)
         return ()
 
     def _market_hours(self) -> MarketHours | None:
@@ -222,7 +210,7 @@ class _Reading:
             if str(name) in read:
                 continue
             try:
-                hosts += hosts_of_unread_service(str(name), _with_defaults(document, given))
+                hosts += hosts_of_unread_service(str(name), with_defaults(document, given))
             except CatalogueError as err:
                 self.consequences += [f"{SERVICES_FILE}: {problem}" for problem in err.problems]
                 self._is_usable = False
@@ -296,76 +284,3 @@ def _with_absolute_paths(service: Service, *, folder: Path) -> Service:
         for name in ("ca_file", "client_certificate")
     }
     return service.model_copy(update={**tls_files, "data_files": absolute(service.data_files), "endpoints": endpoints})
-
-
-def _operations_in(document: Mapping[str, Any]) -> Operations:
-    try:
-        return Operations.model_validate({key: document[key] for key in Operations.model_fields if key in document})
-    except ValidationError as err:
-        raise CatalogueError([f"{SCENARIOS_FILE}: {problem_of(error)}" for error in err.errors()]) from err
-
-
-def _forbidden_in(document: Mapping[str, Any]) -> tuple[ForbiddenHost, ...]:
-    try:
-        return read_forbidden_hosts(document.get(FORBIDDEN_KEY))
-    except CatalogueError as err:
-        raise CatalogueError([f"{SERVICES_FILE}: {problem}" for problem in err.problems]) from err
-
-
-def _document_of(path: Path, *, key: str, text: str | None = None) -> dict[str, Any]:
-    """Read a YAML file of the catalogue and check its top level."""
-    document = read_document(
-        path,
-        holds=f"schema_version and {key}",
-        remedy="set BELLWETHER_CATALOGUE to the folder that holds it",
-        text=text,
-    )
-    known = ("defaults", *SETTINGS[key])
-    unknown = sorted(set(map(str, document)) - {*known, key})
-    if unknown:
-        raise CatalogueError(f"{path.name}: unknown key {', '.join(unknown)}; it may hold {', '.join(known)} and {key}")
-    if not isinstance(document.get("defaults") or {}, dict):
-        raise CatalogueError(f"{path.name}: defaults must be a mapping of settings, but is {document['defaults']!r}")
-    if not isinstance(document.get(key), dict) or not document[key]:
-        raise CatalogueError(f"{path.name}: {key} must name at least one entry, but is {document.get(key)!r}")
-    return document
-
-
-def _with_defaults(document: Mapping[str, Any], given: object) -> dict[str, Any]:
-    """Return the settings of an entry with the defaults of its file."""
-    return _merge(document.get("defaults") or {}, given if isinstance(given, Mapping) else {})
-
-
-def _merge(defaults: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge ``values`` into ``defaults``: mappings in both are merged, all other values are replaced."""
-    merged = dict(defaults)
-    for key, value in dict(values).items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _is_echo(error: Mapping[str, Any]) -> bool:
-    """Whether an error only repeats that a list is empty after its entries were refused."""
-    return error["type"] == "too_short" and len(error["input"]) > 0
-
-
-def _origin(name: str, path: Sequence[Any], values: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
-    """Return where a setting was written: in the entry, or in the defaults, which are then named once."""
-    return "defaults" if _has(defaults, path) and not _has(values, path) else name
-
-
-def _has(settings: Any, path: Sequence[Any]) -> bool:
-    """Return whether settings have a value at a path."""
-    for step in path:
-        try:
-            settings = settings[step]
-        except (LookupError, TypeError):
-            return False
-    return bool(path)
-
-
-def _sentence(file: str, name: str, error: Mapping[str, Any]) -> str:
-    """Return an error of pydantic as a sentence with file, entry, rule and value."""
-    colon = ":" if error["type"] == "value_error" else ""
-    return f"{file}: {name}{place_of(error)}{colon} {rule_of(error)}"
