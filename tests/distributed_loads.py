@@ -15,6 +15,7 @@ import psutil
 from include.perf.adapters.generator.locust_generator import LocustGenerator
 from include.perf.adapters.generator.locust_pool import LocustPool
 from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.load.service_secrets import ServiceSecrets
 from tests.real_loads import Onlooker, order_for, service_at
 from tests.socket_servers import child, free_port
 
@@ -68,7 +69,7 @@ class Pool:
         """Drive a load with the workers that connect."""
         secrets = service.pop("secrets", {})
         pool = self.locust(workers=workers, wait_s=service.pop("wait_s", 60.0))
-        generator = LocustGenerator(credentials=lambda _: secrets, pool=lambda: pool)
+        generator = LocustGenerator(credentials=lambda _: ServiceSecrets(headers=secrets), pool=lambda: pool)
         generator.run(order_for(service_at(url, **service), load, folder), watch=watch or Onlooker())
 
 

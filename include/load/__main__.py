@@ -18,6 +18,7 @@ from include.load.control import Commands, Reports, Start
 from include.load.link import LoadProcessOrder
 from include.perf.model.file_writer import write_atomically
 from include.perf.load.load_plan import COMMANDS_VARIABLE, GeneratorLog, LoadPlan, REPORTS_VARIABLE
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.json_files import to_json
 from include.perf.load.worker_parts import part_of
 
@@ -40,8 +41,8 @@ class PipeLink:
         self._runner = environment().create_local_runner()
 
     def order(self) -> LoadProcessOrder:
-        """Return the plan of the command line, with the headers from the pipe."""
-        secrets = self._commands.headers() if self._commands else {}
+        """Return the plan of the command line, with the secrets from the pipe."""
+        secrets = self._commands.secrets() if self._commands else ServiceSecrets()
         rows = self._part.requests.open("wb")
         return LoadProcessOrder(plan=self._plan, secrets=secrets, worker=self._worker, rows=rows)
 

@@ -1,7 +1,7 @@
 """The two pipes between a load process and its parent.
 
-Commands arrive as lines of JSON: first the headers that contain secrets, which must not be written to a file, then the
-common start. A reason to stop may arrive at any time. Empty lines are the parent's signs of life. When the pipe closes,
+Commands arrive as lines of JSON: first the secrets of the service, which must not be written to a file, then the common
+start. A reason to stop may arrive at any time. Empty lines are the parent's signs of life. When the pipe closes,
 the parent is gone; when nothing arrives for some seconds, it hangs. Either way the load must end.
 """
 
@@ -15,6 +15,7 @@ import gevent
 import gevent.os
 
 from include.load.sign_of_life import SignOfLife
+from include.perf.load.service_secrets import ServiceSecrets
 
 READ_SIZE = 64 * 1024
 MAX_UNSENT_BYTES = 1 << 20
@@ -51,10 +52,9 @@ class Commands:
         self._lines = self._read_lines()
         gevent.os.make_nonblocking(descriptor)
 
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers that contain secrets."""
-        headers: Mapping[str, str] = self.next()["headers"]
-        return headers
+    def secrets(self) -> ServiceSecrets:
+        """Return the secrets of the service."""
+        return ServiceSecrets.read(self.next()["secrets"])
 
     def start(self) -> Start:
         """Wait for the common start."""

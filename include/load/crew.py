@@ -19,6 +19,7 @@ from include.load.roster import Roster
 from include.load.rows_in import DiskProblem, write_in_time
 from include.load.worker_messages import checked_report, checked_summary
 from include.perf.load.load_plan import GeneratorLog, LoadPlan
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.worker_parts import Part, part_of
 from include.perf.model.file_writer import write_atomically
 from include.perf.model.json_files import to_json
@@ -118,12 +119,12 @@ class Crew:
         """The host of each worker, by number."""
         return [self._roster[client_id].host for client_id in self._crew]
 
-    def send_orders(self, headers: Mapping[str, str]) -> None:
+    def send_orders(self, secrets: ServiceSecrets) -> None:
         """Send every worker its order; workers that are not needed stay connected and wait."""
         plan = replace(self._plan, workers=len(self._crew))
         plan.write()
         self._plan = plan
-        order = order_of(plan, headers)
+        order = order_of(plan, secrets)
         for client_id, number in self._crew.items():
             self._roster[client_id].send({"place": {"worker": number, "workers": plan.workers}})
             self._roster[client_id].send_json(order)

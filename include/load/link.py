@@ -6,6 +6,7 @@ from typing import IO, Any, Protocol
 
 from include.load.control import Start
 from include.perf.load.load_plan import GeneratorLog, LoadPlan
+from include.perf.load.service_secrets import ServiceSecrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,13 +14,13 @@ class LoadProcessOrder:
     """The task of one load process.
 
     Attributes:
-        secrets: headers that must not be written to a file.
+        secrets: of the service; they must not be written to a file.
         worker: its number among the workers of the plan, from 0.
         rows: takes its record, compressed; written to from a thread.
     """
 
     plan: LoadPlan
-    secrets: Mapping[str, str]
+    secrets: ServiceSecrets
     worker: int
     rows: IO[bytes]
 

@@ -59,7 +59,7 @@ def main() -> None:
     limit_descriptors()
     plan = LoadPlan.read(Path(sys.argv[1]))
     commands, reports = Commands(int(os.environ[COMMANDS_VARIABLE])), Reports(int(os.environ[REPORTS_VARIABLE]))
-    headers, pool = commands.headers(), commands.next()["pool"]
+    secrets, pool = commands.secrets(), commands.next()["pool"]
     try:
         channel = MasterSocket(channel_key(pool["key"], named=KEY_VARIABLE), host=pool["host"], port=pool["port"])
     except zmq.ZMQError as err:
@@ -75,7 +75,7 @@ def main() -> None:
     try:
         crew.gather()
         reports.send({"crew": crew.hosts})
-        crew.send_orders(headers)
+        crew.send_orders(secrets)
         crew.is_over.wait()
     except LoadNotStarted as err:
         reports.send({"no_load": str(err)})

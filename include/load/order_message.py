@@ -1,27 +1,23 @@
 """The order that the master sends to its workers: everything that they need for the load."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from include.perf.load.load_plan import LoadPlan
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.json_files import to_json
 from include.perf.runs.results_store import FEED_FILE
 
 
-def order_of(plan: LoadPlan, headers: Mapping[str, str]) -> bytes:
-    """Return the order as JSON, which is the same for every worker.
-
-    Args:
-        headers: headers that contain secrets.
-    """
+def order_of(plan: LoadPlan, secrets: ServiceSecrets) -> bytes:
+    """Return the order as JSON, which is the same for every worker."""
     order = {
         "plan": _portable(plan),
         "feed": (plan.folder / FEED_FILE).read_text(encoding="utf-8"),
         "ca": _content_of(plan.ca_file),
         "client_certificate": _content_of(plan.client_certificate),
-        "headers": dict(headers),
+        "secrets": secrets.message(),
     }
     return json.dumps({"order": order}).encode()
 

@@ -12,7 +12,7 @@ import os
 import platform
 import resource
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,6 +30,7 @@ from include.load.reuse import ReuseLimits
 from include.load.record import FLUSH_EVERY_S, RequestLog
 from include.perf.load.feed import Feed, Request, read_feed
 from include.perf.load.load_plan import GENERATOR_VERSION, LoadPlan
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.slot_values import Draw, SlotValues
 from include.perf.load.slots import SlotRequests
 from include.perf.runs.results_store import FEED_FILE
@@ -74,7 +75,7 @@ def drive_load(link: ParentLink) -> None:
     order = link.order()
     plan = order.plan
     requests = _requests(plan, order.secrets, order.worker)
-    request_log = RequestLog(order.rows, has_header=order.worker == 0, secrets=order.secrets.values())
+    request_log = RequestLog(order.rows, has_header=order.worker == 0, secrets=order.secrets.texts())
     poller = make_poller()
     drive = Drive(plan, requests, request_log, poller, order.worker)
     _start_users(plan, drive, poller, link)
@@ -96,17 +97,17 @@ def drive_load(link: ParentLink) -> None:
     log.info("%d arrivals, %d finished, %d failed", drive.released, request_log.finished, request_log.failed)
 
 
-def _requests(plan: LoadPlan, secrets: Mapping[str, str], worker: int) -> Sequence[EndpointRequests]:
+def _requests(plan: LoadPlan, secrets: ServiceSecrets, worker: int) -> Sequence[EndpointRequests]:
     """Prepare the bytes of every request."""
     feed = read_feed(plan.folder / FEED_FILE)
     return [_requests_of(plan, feed, index, secrets, worker) for index in range(len(feed.endpoints))]
 
 
-def _requests_of(plan: LoadPlan, feed: Feed, index: int, secrets: Mapping[str, str], worker: int) -> EndpointRequests:
+def _requests_of(plan: LoadPlan, feed: Feed, index: int, secrets: ServiceSecrets, worker: int) -> EndpointRequests:
     endpoint = feed.endpoints[index]
 
     def wire(request: Request) -> bytes:
-        headers = headers_of_load(plan.headers, secrets, keep_alive=plan.keep_alive, own=request.headers)
+        headers = headers_of_load(plan.headers, secrets.headers, keep_alive=plan.keep_alive, own=request.headers)
         return wire_format(
             endpoint.method, request, base_url=plan.base_url, headers=headers, has_slots=bool(endpoint.slots)
         )

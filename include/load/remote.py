@@ -34,6 +34,7 @@ from include.load.worker import MASTER_VARIABLE, REFUSED
 from include.load.worker_messages import host_name
 from include.perf.load.channel_key import KEY_VARIABLE, channel_key
 from include.perf.load.load_plan import HEARTBEAT_INTERVAL_S, GeneratorLog, LoadPlan, host_and_port
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.json_files import from_json, to_json
 from include.perf.runs.results_store import FEED_FILE
 
@@ -156,7 +157,7 @@ class MasterLink:
         log.info("taking part in a load as worker %d of %d", place["worker"] + 1, place["workers"])
         return LoadProcessOrder(
             plan=self._plan_of(order),
-            secrets=order["headers"],
+            secrets=ServiceSecrets.read(order["secrets"]),
             worker=place["worker"],
             rows=cast(IO[bytes], self._rows),
         )

@@ -1,7 +1,7 @@
 """The composition root for Airflow: the only place that turns its Connections and Variables into adapters."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from bellwether.links import URL_PREFIX
 from bellwether.timed_cache import TimedCache
 from include.perf.adapters.generator.locust_pool import LocustPool, locust_pool
 from include.perf.adapters.http.annotation_webhook import Webhook
-from include.perf.adapters.http.credentials import Secrets, missing_connection, optional_headers, secret_headers
+from include.perf.adapters.http.credentials import Secrets, missing_connection, optional_headers, service_secrets
 from include.perf.adapters.metrics.prometheus_metrics import Prometheus
 from include.perf.adapters.s3.client import S3Login
 from include.perf.adapters.wiring.environment import build_outside, build_stores
@@ -27,6 +27,7 @@ from include.perf.adapters.wiring.storage import Storage
 from include.perf.alerts.book import Links
 from include.perf.catalogue.reading import read_catalogue
 from include.perf.catalogue.service import Service
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.cell import CellName
 from include.perf.model.errors import ConfigurationError, StoreError
 from include.perf.model.secret_values import secret_values
@@ -111,10 +112,12 @@ def _production_prometheus() -> Prometheus | None:
 def _prometheus(connection: Any) -> PrometheusAccess:
     """Return the access to the Prometheus of a connection."""
     secrets = Secrets(login=connection.login, password=connection.password, extra=connection.extra)
+    headers = optional_headers(secrets, connection=connection.conn_id)
+    _mask(headers.values())
     return PrometheusAccess(
         url=base_url(connection),
         set_in=f"the connection {connection.conn_id}",
-        headers=_masked(optional_headers(secrets, connection=connection.conn_id)),
+        headers=headers,
         verify_tls=_verifies_tls(connection),
         ca_file=_ca_file(connection),
     )
@@ -171,28 +174,29 @@ def base_url(connection: Any) -> str:
     return f"{address}/{schema}" if schema and schema not in SCHEMES else address
 
 
-def airflow_credentials(service: Service) -> Mapping[str, str]:
-    """Return the secret headers of a service from its Airflow Connection, and mask them in the logs.
+def airflow_credentials(service: Service) -> ServiceSecrets:
+    """Return the secrets of a service from its Airflow Connection, and mask them in the logs.
 
     Raises:
         ConfigurationError: the connection is missing, or has no usable credentials.
     """
     if service.connection is None:
-        return {}
+        return ServiceSecrets()
     try:
         connection = Connection.get(service.connection)
     except AirflowNotFoundException as err:
         raise missing_connection(service) from err
     secrets = Secrets(login=connection.login, password=connection.password, extra=connection.extra)
-    return _masked(secret_headers(secrets, connection=service.connection))
+    found = service_secrets(secrets, connection=service.connection)
+    _mask(found.texts())
+    return found
 
 
-def _masked(headers: dict[str, str]) -> dict[str, str]:
-    """Mask the values of headers in the logs, also the parts that a server may repeat, and return the headers."""
-    for header in headers.values():
-        for value in secret_values(header):
+def _mask(texts: Iterable[str]) -> None:
+    """Mask secrets in the logs, also the parts of them that a server may repeat."""
+    for text in texts:
+        for value in secret_values(text):
             mask_secret(value)
-    return headers
 
 
 def metrics_token() -> str | None:

@@ -11,6 +11,7 @@ import pytest
 
 from include.load.control import GONE, HANGS, MAX_UNSENT_BYTES, Commands, Reports, Start
 from include.load.sign_of_life import SignOfLife
+from include.perf.load.service_secrets import ServiceSecrets
 
 
 class Pipe:
@@ -38,16 +39,17 @@ def pipe() -> Iterator[Pipe]:
     made.close(made.write)
 
 
-HEADERS = {"headers": {"Authorization": "Bearer t0ken", "X-Name": "café"}}
+SECRETS = ServiceSecrets(headers={"Authorization": "Bearer t0ken", "X-Name": "café"})
+FIRST = {"secrets": SECRETS.message()}
 START = {"start": {"start": 12.5, "started_at": 1_767_787_200.0}}
 
 
 def test_headers_then_the_start_then_a_reason_to_stop(pipe: Pipe) -> None:
     """All of them may arrive at once."""
-    pipe.send(HEADERS, START, {"stop": "stopped: worker 2 of 2 was lost"})
+    pipe.send(FIRST, START, {"stop": "stopped: worker 2 of 2 was lost"})
     pipe.close(pipe.write)
     commands, reasons = Commands(pipe.read), list[str]()
-    assert commands.headers() == {"Authorization": "Bearer t0ken", "X-Name": "café"}
+    assert commands.secrets() == SECRETS
     assert commands.start() == Start(start=12.5, started_at=1_767_787_200.0)
     commands.watch(reasons.append)
     assert reasons == ["stopped: worker 2 of 2 was lost", GONE]
@@ -56,32 +58,32 @@ def test_headers_then_the_start_then_a_reason_to_stop(pipe: Pipe) -> None:
 def test_a_command_may_arrive_in_pieces(pipe: Pipe) -> None:
     """Byte by byte; other greenlets go on meanwhile."""
     commands = Commands(pipe.read)
-    started = gevent.spawn(lambda: (commands.headers(), commands.start()))
-    for byte in json.dumps(HEADERS).encode() + b"\n" + json.dumps(START).encode():
+    started = gevent.spawn(lambda: (commands.secrets(), commands.start()))
+    for byte in json.dumps(FIRST).encode() + b"\n" + json.dumps(START).encode():
         os.write(pipe.write, bytes([byte]))
         gevent.sleep(0)
     assert not started.ready()
     os.write(pipe.write, b"\n")
-    headers, start = started.get(timeout=10)
-    assert (headers, start.start) == (HEADERS["headers"], 12.5)
+    secrets, start = started.get(timeout=10)
+    assert (secrets, start.start) == (SECRETS, 12.5)
 
 
 def test_long_headers_arrive_complete(pipe: Pipe) -> None:
     """A pipe holds 64 KiB, and a read takes no more; these headers are longer."""
-    headers = {"headers": {f"X-{number}": "x" * 4_000 for number in range(40)}}
-    data = json.dumps(headers).encode() + b"\n"
+    secrets = ServiceSecrets(headers={f"X-{number}": "x" * 4_000 for number in range(40)})
+    data = json.dumps({"secrets": secrets.message()}).encode() + b"\n"
     commands = Commands(pipe.read)
-    reader = gevent.spawn(commands.headers)
+    reader = gevent.spawn(commands.secrets)
     os.set_blocking(pipe.write, False)
     while data:
         try:
             data = data[os.write(pipe.write, data) :]
         except BlockingIOError:
             gevent.sleep(0.001)
-    assert reader.get(timeout=10) == headers["headers"]
+    assert reader.get(timeout=10) == secrets
 
 
-@pytest.mark.parametrize("sent", [[], [HEADERS]], ids=["before the headers", "before the start"])
+@pytest.mark.parametrize("sent", [[], [FIRST]], ids=["before the headers", "before the start"])
 def test_the_process_ends_when_its_parent_is_gone_before_the_start(pipe: Pipe, sent: list[dict[str, Any]]) -> None:
     """There is no record to finish: the process ends, and says why."""
     pipe.send(*sent)
@@ -89,14 +91,14 @@ def test_the_process_ends_when_its_parent_is_gone_before_the_start(pipe: Pipe, s
     pipe.close(pipe.write)
     commands = Commands(pipe.read)
     with pytest.raises(SystemExit, match=GONE):
-        [commands.headers(), commands.start()]
+        [commands.secrets(), commands.start()]
 
 
 def test_a_load_may_be_cancelled_before_the_start(pipe: Pipe) -> None:
     """Another worker did not start: this one ends, and says why."""
-    pipe.send(HEADERS, {"stop": "stopped: worker 2 of 2 was lost"})
+    pipe.send(FIRST, {"stop": "stopped: worker 2 of 2 was lost"})
     commands = Commands(pipe.read)
-    commands.headers()
+    commands.secrets()
     with pytest.raises(SystemExit, match="stopped: worker 2 of 2 was lost"):
         commands.start()
 

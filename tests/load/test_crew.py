@@ -20,6 +20,7 @@ from include.load.roster import Roster
 from include.load.rows_in import write_in_time
 from include.load.sign_of_life import SignOfLife
 from include.load.versions import difference, own_versions
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.json_files import to_json
 from include.perf.runs.results_store import FEED_FILE
 from tests.load.driven_loads import FEED, plan_of
@@ -88,7 +89,7 @@ class Bench:
         """Begin a load with workers."""
         workers = [self.worker(name) for name in names]
         self.crew.gather()
-        self.crew.send_orders({})
+        self.crew.send_orders(ServiceSecrets())
         for worker in workers:
             worker.received()
         return workers
@@ -132,12 +133,12 @@ def test_workers_get_the_order_without_paths_of_this_machine(bench: Bench) -> No
     """Numbered by host name, with the secret headers, and without any path of the master."""
     second, first = bench.worker("b"), bench.worker("a")
     bench.crew.gather()
-    bench.crew.send_orders({"Authorization": "Bearer t0ken"})
+    bench.crew.send_orders(ServiceSecrets(headers={"Authorization": "Bearer t0ken"}))
     assert bench.crew.hosts == ["host-a", "host-b"]
     place, order = first.received()
     assert place == {"place": {"worker": 0, "workers": 2}}
     assert order["order"]["plan"]["workers"] == 2
-    assert order["order"]["headers"] == {"Authorization": "Bearer t0ken"}
+    assert order["order"]["secrets"]["headers"] == {"Authorization": "Bearer t0ken"}
     plan = order["order"]["plan"]
     assert (plan["folder"], plan["ca_file"], order["order"]["ca"]) == (".", None, None)
     assert second.received()[0] == {"place": {"worker": 1, "workers": 2}}

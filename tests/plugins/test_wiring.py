@@ -13,6 +13,7 @@ from bellwether.wiring import airflow_credentials, airflow_outside, base_url, li
 from urllib3.exceptions import InsecureRequestWarning
 
 from include.perf.adapters.http.credentials import environment_credentials
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.errors import ConfigurationError, PrometheusUnavailable
 from include.perf.pipeline.night_stages import NightStages
 from include.perf.pipeline.planning.request import RunRequest
@@ -229,9 +230,9 @@ def test_airflow_and_the_command_line_read_the_same_credentials(monkeypatch: pyt
     """Airflow parses its connections itself, with the same result as the command line."""
     monkeypatch.setenv(ORDERS, given)
     service = small_service(connection="orders_api")
-    headers = airflow_credentials(service)
-    assert headers
-    assert headers == environment_credentials(service)
+    secrets = airflow_credentials(service)
+    assert secrets.headers
+    assert secrets == environment_credentials(service)
 
 
 def test_credentials_are_masked_in_airflows_logs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +240,7 @@ def test_credentials_are_masked_in_airflows_logs(monkeypatch: pytest.MonkeyPatch
     masked: list[str] = []
     monkeypatch.setattr(wiring, "mask_secret", masked.append)
     monkeypatch.setenv(ORDERS, json.dumps({"conn_type": "http", "extra": {"token": SECRET}}))
-    assert airflow_credentials(small_service(connection="orders_api")) == {"Authorization": f"Bearer {SECRET}"}
+    assert airflow_credentials(small_service(connection="orders_api")).headers == {"Authorization": f"Bearer {SECRET}"}
     assert masked == [f"Bearer {SECRET}", SECRET]
 
 
@@ -259,7 +260,7 @@ def test_an_unusable_connection_is_refused_without_its_secrets(monkeypatch: pyte
 
 def test_a_service_without_a_connection_reads_none() -> None:
     """No look-up, no header."""
-    assert airflow_credentials(small_service()) == {}
+    assert airflow_credentials(small_service()) == ServiceSecrets()
 
 
 def test_tasks_in_flight_use_the_catalogue_of_their_plan(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

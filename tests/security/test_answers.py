@@ -17,6 +17,7 @@ from include.perf.adapters.http.http_target import HttpTarget
 from include.perf.catalogue.expectation import TOO_LONG, Expectation
 from include.perf.load.answer_head import UnusableAnswer
 from include.perf.load.feed import Request
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.errors import TargetError
 from include.perf.pipeline.loading import read_deploy_version
 from tests.fakes.clock import START
@@ -151,7 +152,7 @@ def test_repeated_credentials_are_masked_where_they_are_shown(serve: Serve) -> N
             talk.send(answer(b'{"version": "' + found[1] + b'"}'))
 
     service = service_at(serve(script).url)
-    target = HttpTarget(credentials=lambda _: {"Authorization": f"Bearer {TOKEN}"})
+    target = HttpTarget(credentials=lambda _: ServiceSecrets(headers={"Authorization": f"Bearer {TOKEN}"}))
     raw = f'{{"version": "Bearer {TOKEN}"}}'
     assert target.json(service, "/version", [service.host]) == {"version": f"Bearer {TOKEN}"}
     assert target.send(service, "GET", Request("/", None), [service.host]).body == raw.encode()
@@ -164,7 +165,9 @@ def test_values_that_are_too_common_change_no_answer(serve: Serve) -> None:
     body = b'{"env": "test", "version": "1.4.1"}'
     service = service_at(serve(always(answer(body))).url, deploy_version={"path": "/version"})
     login = base64.b64encode(b"test:test").decode()
-    target = HttpTarget(credentials=lambda _: {"Authorization": f"Basic {login}", "X-Tenant": "1"})
+    target = HttpTarget(
+        credentials=lambda _: ServiceSecrets(headers={"Authorization": f"Basic {login}", "X-Tenant": "1"})
+    )
     check = Expectation.model_validate({"json": {"env": "test"}}).compiled()
     answered = target.send(service, "GET", Request("/", None), [service.host])
     assert check(answered.status, answered.body) is None

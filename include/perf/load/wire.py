@@ -16,6 +16,7 @@ from include.perf.catalogue.service import Service
 from include.perf.catalogue.template import without_placeholders
 from include.perf.load.feed import Request
 from include.perf.load.load_plan import GENERATOR_VERSION
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.slots import LENGTH, SLOT, head_bytes
 
 
@@ -80,10 +81,8 @@ def tls_context(
     return context
 
 
-Credentials = Callable[[Service], Mapping[str, str]]
-"""Returns the secret headers of a service, none for a service without a ``connection``.
-
-They are used only in requests, and never written to a file, log, message or command line.
+Credentials = Callable[[Service], ServiceSecrets]
+"""Returns the secrets of a service, none for a service without a ``connection``.
 
 Raises:
     ConfigurationError: the connection is missing, or has no usable credentials.

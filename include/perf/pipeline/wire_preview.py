@@ -1,6 +1,6 @@
 """The requests of a service as they go over the wire, with secrets masked. Nothing is sent."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from include.perf.catalogue.catalogue import Catalogue
@@ -9,6 +9,7 @@ from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
 from include.perf.load.examples import example_requests
 from include.perf.load.market_data import read_market_data
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.staging import prepared, request_fields
 from include.perf.load.wire import headers_of_load, wire_format
 from include.perf.model.errors import collected
@@ -18,20 +19,20 @@ EXAMPLE_ROWS = 1
 
 
 def wire_examples(
-    service: Service, scenario: Scenario, *, data: Path, secret_headers: Mapping[str, str]
+    service: Service, scenario: Scenario, *, data: Path, secrets: ServiceSecrets
 ) -> Iterator[tuple[Endpoint, bytes]]:
     """Yield one request of each endpoint, as it would be sent now.
 
     Args:
         data: the market data of the scenario.
-        secret_headers: names of the headers with secrets; their values are not used.
+        secrets: only the names of their headers are used.
 
     Raises:
         DataError: the data cannot be used.
     """
     fields = request_fields(read_market_data(data), seed=scenario.load.seed)
     feed = prepared(fields, service, scenario.load, rows=EXAMPLE_ROWS)
-    masked = dict.fromkeys(secret_headers, MASK)
+    masked = dict.fromkeys(secrets.headers, MASK)
     for index, endpoint in enumerate(service.endpoints):
         (request,) = example_requests(feed, index, [0])
         headers = headers_of_load(service.headers, masked, keep_alive=service.keep_alive, own=request.headers)

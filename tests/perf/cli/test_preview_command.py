@@ -10,6 +10,7 @@ from rich.console import Console
 
 from include.perf.catalogue.service import Service
 from include.perf.cli.preview_command import PreviewCommand
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.errors import CatalogueError, ConfigurationError
 
 PROJECT = Path(__file__).parents[3]
@@ -19,10 +20,10 @@ SECRET = "Bearer 4f9c1e77a0"
 def printed(service: str, *, credentials: Mapping[str, str] | Exception, scenario: str | None = None) -> str:
     """Return what the command prints for a service of the project's own catalogue."""
 
-    def read(_: Service) -> Mapping[str, str]:
+    def read(_: Service) -> ServiceSecrets:
         if isinstance(credentials, Exception):
             raise credentials
-        return credentials
+        return ServiceSecrets(headers=credentials)
 
     output = io.StringIO()
     options = argparse.Namespace(service=service, scenario=scenario)

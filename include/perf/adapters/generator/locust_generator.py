@@ -11,7 +11,7 @@ and `include.perf.measure.validity` decides whether it is complete.
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from include.perf.adapters.generator.locust_pool import LocustPool, environment_
 from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.load.generator import LoadOrder, LoadProgress, LoadWatch
 from include.perf.load.load_plan import LoadPlan, plan_for
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.wire import Credentials
 from include.perf.load.worker_parts import forget, join
 from include.perf.model.errors import LoadError
@@ -54,7 +55,7 @@ class LocustGenerator:
     """Runs `include.load` as child processes, or on workers on other machines, and waits for them.
 
     Args:
-        credentials: returns the secret headers of a service; they reach the workers through a pipe.
+        credentials: returns the secrets of a service; they reach the workers through a pipe.
         pool: returns the workers on other machines, ``None`` when this machine sends all load.
     """
 
@@ -101,16 +102,16 @@ class LocustGenerator:
         _check_record(order.folder, stopped=load.stopped_by_watch, lost=load.lost)
 
     def _workers(
-        self, plan: LoadPlan, order: LoadOrder, secrets: Mapping[str, str], watch: LoadWatch
+        self, plan: LoadPlan, order: LoadOrder, secrets: ServiceSecrets, watch: LoadWatch
     ) -> AbstractContextManager[LoadWorkers]:
         pool = self._pool()
         if pool is None:
             return local_workers(plan, lock_fd=order.lock_fd)
         return remote_workers(plan, pool, secrets=secrets, lock_fd=order.lock_fd, reason_to_stop=watch.reason_to_stop)
 
-    def _drive(self, load: "_Load", workers: LoadWorkers, secrets: Mapping[str, str]) -> None:
+    def _drive(self, load: "_Load", workers: LoadWorkers, secrets: ServiceSecrets) -> None:
         """Follow the workers until all have ended; drop a worker that does not end on command."""
-        workers.send({"headers": dict(secrets)})
+        workers.send({"secrets": secrets.message()})
         self._follow(load)
         if load.running and not load.is_stopped:
             load.stop("stopped: it did not end on time")

@@ -12,6 +12,7 @@ from include.perf.adapters.generator.load_process import LOG_FILE, LoadProcess, 
 from include.perf.catalogue.scenario.load_profile import MAX_WORKERS
 from include.perf.load.channel_key import KEY_VARIABLE, channel_key
 from include.perf.load.load_plan import DEFAULT_PORT, LoadPlan, host_and_port
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.errors import ConfigurationError, LoadError
 
 BIND_VARIABLE = "BELLWETHER_LOCUST_BIND"
@@ -141,8 +142,8 @@ class RemoteWorkers:
         return len(self.hosts)
 
     def send(self, command: Mapping[str, Any]) -> None:
-        """Send a command to all workers; the secret headers were sent to the master before."""
-        if "headers" not in command:
+        """Send a command to all workers; the secrets were sent to the master before."""
+        if "secrets" not in command:
             self._master.send(command)
 
     def receive(self, *, within_s: float) -> Iterator[WorkerReport]:
@@ -176,7 +177,7 @@ def remote_workers(
     plan: LoadPlan,
     pool: LocustPool,
     *,
-    secrets: Mapping[str, str],
+    secrets: ServiceSecrets,
     lock_fd: int | None,
     reason_to_stop: Callable[[], str | None],
 ) -> Iterator[RemoteWorkers]:
@@ -188,7 +189,7 @@ def remote_workers(
     command = ["include.load.master", str(plan.write())]
     min_workers = max(pool.workers, plan.load.least_workers)
     with load_processes([command], log_file=plan.folder / LOG_FILE, lock_fd=lock_fd) as (master,):
-        master.send({"headers": dict(secrets)})
+        master.send({"secrets": secrets.message()})
         settings = {"host": pool.host, "port": pool.port, "key": pool.key}
         master.send({"pool": settings | {"min_workers": min_workers, "wait_s": pool.wait_s}})
         with selectors.DefaultSelector() as selector:

@@ -23,6 +23,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from include.perf.catalogue.headers import problems_of_headers
 from include.perf.catalogue.service import Service
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.errors import ConfigurationError
 
 FORMS = 'login and password, a password alone (sent as a Bearer token), or extra {"headers": {"X-Api-Key": "…"}}'
@@ -41,18 +42,18 @@ class Secrets:
     extra: Any = field(default=None, repr=False)
 
 
-def environment_credentials(service: Service) -> dict[str, str]:
-    """Return a service's secret headers from the variable ``AIRFLOW_CONN_<ID>``, which Airflow reads too.
+def environment_credentials(service: Service) -> ServiceSecrets:
+    """Return a service's secrets from the variable ``AIRFLOW_CONN_<ID>``, which Airflow reads too.
 
     Raises:
         ConfigurationError: the variable is not set or has no usable credentials.
     """
     if service.connection is None:
-        return {}
+        return ServiceSecrets()
     text = os.environ.get(variable_of(service.connection), "").strip()
     if not text:
         raise missing_connection(service)
-    return secret_headers(_read(text, connection=service.connection), connection=service.connection)
+    return service_secrets(_read(text, connection=service.connection), connection=service.connection)
 
 
 def variable_of(connection: str) -> str:
@@ -69,8 +70,8 @@ def missing_connection(service: Service) -> ConfigurationError:
     )
 
 
-def secret_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:
-    """Return the headers for a connection.
+def service_secrets(secrets: Secrets, *, connection: str) -> ServiceSecrets:
+    """Return what a connection holds for a service.
 
     Raises:
         ConfigurationError: it has no usable credentials, or more than one value for ``Authorization``.
@@ -78,7 +79,7 @@ def secret_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:
     headers = optional_headers(secrets, connection=connection)
     if not headers:
         raise _unusable(connection, f"it has no credentials; set {FORMS}")
-    return headers
+    return ServiceSecrets(headers=headers)
 
 
 def optional_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:

@@ -36,7 +36,7 @@ class HttpTarget:
     """Sends single requests to a service, such as its health check.
 
     Args:
-        credentials: returns the secret headers of a service.
+        credentials: returns the secrets of a service.
         timeout_s: of a request in total, from connecting to the last byte of the response.
     """
 
@@ -103,7 +103,7 @@ class HttpTarget:
             ConfigurationError: the credentials cannot be read.
         """
         secrets = self._credentials(service)
-        headers = headers_of_load(service.headers, secrets, keep_alive=False, own=request.headers)
+        headers = headers_of_load(service.headers, secrets.headers, keep_alive=False, own=request.headers)
         wire = wire_format(method, request, base_url=service.base_url, headers=headers)
         url = f"{service.base_url}{request.target}"
         deadline = _Deadline(timeout_s or service.timeout_s)
@@ -133,7 +133,7 @@ class HttpTarget:
         Raises:
             ConfigurationError: the credentials cannot be read.
         """
-        return Mask(self._credentials(service).values())(text, is_cut=is_cut)
+        return Mask(self._credentials(service).texts())(text, is_cut=is_cut)
 
 
 def resolve(host: str, port: int, *, timeout_s: float = RESOLVE_TIMEOUT_S) -> list[str]:

@@ -75,7 +75,7 @@ def build_outside(
     """Return everything that a run is measured with.
 
     Args:
-        credentials: returns the secret headers of a service; called only before something is sent to it.
+        credentials: returns the secrets of a service; called only before something is sent to it.
         halted: returns why no load may run; by default what `halt_file` says.
         annotations: returns where loads are announced, or ``None``; called only when a load begins or ends.
         pool: returns the Locust workers on other machines; ``None`` if this machine sends the load.

@@ -278,11 +278,12 @@ from include.perf.adapters.generator.locust_generator import LocustGenerator
 from include.perf.adapters.generator.locust_pool import LocustPool
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.service import Service
+from include.perf.load.service_secrets import ServiceSecrets
 from tests.real_loads import Onlooker, order_for
 service, load = Service.model_validate_json(sys.argv[1]), LoadProfile.model_validate_json(sys.argv[2])
 workers = int(sys.argv[6]) if len(sys.argv) > 6 else 2
 pool = LocustPool(host="127.0.0.1", port=int(sys.argv[4]), key=sys.argv[5], workers=workers)
-generator = LocustGenerator(credentials=lambda _: {}, pool=lambda: pool)
+generator = LocustGenerator(credentials=lambda _: ServiceSecrets(), pool=lambda: pool)
 generator.run(order_for(service, load, Path(sys.argv[3])), watch=Onlooker())
 """
 

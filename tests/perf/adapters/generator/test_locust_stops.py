@@ -22,6 +22,7 @@ from include.perf.catalogue.scenario.stop_criterion import StopCriterion
 from include.perf.guards.load_limits import LoadLimits
 from include.perf.guards.watch import watching
 from include.perf.load.generator import Progress
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.measure.measurement import measure
 from include.perf.measure.validity import load_problems
 from include.perf.model.errors import LoadError
@@ -75,7 +76,9 @@ class Stop:
 
 def run(folder: Path, url: str, watch: Any, *, load: LoadProfile = LONG, **service: Any) -> float:
     """Run a load to its end; return when it ended. Then none of its processes runs."""
-    LocustGenerator(credentials=lambda _: {}).run(order_for(service_at(url, **service), load, folder), watch=watch)
+    LocustGenerator(credentials=lambda _: ServiceSecrets()).run(
+        order_for(service_at(url, **service), load, folder), watch=watch
+    )
     ended = time.time()
     assert loads_of(folder) == []
     return ended

@@ -7,7 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
-from include.perf.adapters.http.credentials import Secrets, environment_credentials, secret_headers
+from include.perf.adapters.http.credentials import Secrets, environment_credentials, service_secrets
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.errors import ConfigurationError
 from tests.fakes.small_catalogue import small_service
 
@@ -44,7 +45,7 @@ BEARER = {"Authorization": f"Bearer {SECRET}"}
 )
 def test_every_form_of_credentials(secrets: dict[str, Any], headers: dict[str, str]) -> None:
     """Login and password become Basic, a password alone becomes Bearer, and headers stay unchanged."""
-    assert secret_headers(Secrets(**secrets), connection="orders_api") == headers
+    assert service_secrets(Secrets(**secrets), connection="orders_api").headers == headers
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_every_form_of_credentials(secrets: dict[str, Any], headers: dict[str, s
 def test_an_unusable_connection(secrets: dict[str, Any], reason: str) -> None:
     """The message says what to change, without the secrets of the connection."""
     with pytest.raises(ConfigurationError) as caught:
-        secret_headers(Secrets(**secrets), connection="orders_api")
+        service_secrets(Secrets(**secrets), connection="orders_api")
     assert str(caught.value).startswith(f"the connection orders_api cannot be used: {reason}")
     assert "4711" not in everything_of(caught.value)
 
@@ -119,7 +120,7 @@ def test_secrets_are_not_printed() -> None:
 def test_both_of_airflows_forms_are_read(monkeypatch: pytest.MonkeyPatch, text: str, headers: dict[str, str]) -> None:
     """The command line reads the same variable as Airflow."""
     monkeypatch.setenv(VARIABLE, text)
-    assert environment_credentials(SERVICE) == headers
+    assert environment_credentials(SERVICE).headers == headers
 
 
 @pytest.mark.parametrize(
@@ -157,4 +158,4 @@ def test_a_missing_connection(monkeypatch: pytest.MonkeyPatch, text: str | None)
 
 def test_a_service_without_a_connection_has_no_credentials() -> None:
     """No variable is read."""
-    assert environment_credentials(small_service()) == {}
+    assert environment_credentials(small_service()) == ServiceSecrets()

@@ -15,6 +15,7 @@ from include.perf.adapters.http.target_problems import tls_problem
 from include.perf.catalogue.service import Service
 from include.perf.guards.hosts import allowed_addresses
 from include.perf.load.load_plan import GENERATOR_VERSION
+from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.errors import ConfigurationError, TargetError
 from tests.certificates import Authority, self_signed
 from tests.fakes.resolver import FakeResolver
@@ -60,7 +61,11 @@ def test_secret_headers_override_those_of_the_service(serve: Serve) -> None:
             seen.append(request)
             talk.send(answer())
 
-    target = HttpTarget(credentials=lambda service: {"Authorization": f"Bearer of {service.name}", "x-team": "core"})
+    target = HttpTarget(
+        credentials=lambda service: ServiceSecrets(
+            headers={"Authorization": f"Bearer of {service.name}", "x-team": "core"}
+        )
+    )
     target.check(service_at(serve(script).url, headers={"X-Team": "perf", "X-Caller": "bellwether"}), HERE)
     lines = seen[0].split(b"\r\n")
     assert b"Authorization: Bearer of trading-gateway-service" in lines
@@ -91,7 +96,7 @@ def test_the_error_for_refused_credentials_has_the_remedy(
     """It names the connection, but none of its secrets."""
     service = service_at(serve(always(answer(status=status))).url, connection=connection)
     with pytest.raises(TargetError) as caught:
-        HttpTarget(credentials=lambda _: {"X-Api-Key": "s3cr3t"}).check(service, HERE)
+        HttpTarget(credentials=lambda _: ServiceSecrets(headers={"X-Api-Key": "s3cr3t"})).check(service, HERE)
     assert str(caught.value).endswith(f"returned {status[:3]} instead of 200; {remedy}")
     assert "s3cr3t" not in repr(caught.value)
 
