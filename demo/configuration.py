@@ -13,7 +13,7 @@ import yaml
 from demo.airflow_api import USER, VIEWER
 from demo.settings import HOST, ROOT, Stack
 from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
-from include.perf.catalogue.scenario.market_hours import Weekday
+from include.perf.catalogue.scenario.market_week import Weekday
 from include.perf.model.file_writer import write_atomically
 
 SCRAPE_INTERVAL_S = 1

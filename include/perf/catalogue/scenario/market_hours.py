@@ -1,33 +1,24 @@
 """When the forex market and its sessions are open.
 
 The models are the entries of ``market_hours.yaml``. Hours are local wall-clock times in IANA time zones, so they follow
-daylight saving time. Returned times are in UTC.
-
-A *trading day* starts on the day before, at the time of day when the week opens: 25 December is 17:00 New York on the
-24th to 17:00 on the 25th. A holiday closes a trading day. The sessions of a local day belong to the trading day with
-the same date, so no session opens on a holiday.
+daylight saving time. Returned times are in UTC. The sessions of a local day belong to the trading day with the same
+date, so no session opens on a day that is closed as a whole.
 
 It imports neither pandas nor a calendar library, because Airflow reads the file each time it parses the DAGs.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal, Self, get_args
+from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, ValidationError, field_serializer, field_validator, model_validator
+from pydantic import ValidationError, field_serializer, field_validator, model_validator
 
-from include.perf.catalogue.scenario.wall_clock import (
-    Period,
-    SessionName,
-    TimeOfDay,
-    TimeZone,
-    calendar_date,
-    moment_of,
-)
+from include.perf.catalogue.scenario.market_week import WEEK_DAYS, Holiday, MarketWeek
+from include.perf.catalogue.scenario.wall_clock import Period, SessionName, TimeOfDay, TimeZone, moment_of
 from include.perf.model.errors import CatalogueError
 from include.perf.model.validation import problem_of
 from include.perf.model.yaml_entries import PROJECT_FOLDER, Entry, default_folder, read_document
@@ -35,12 +26,8 @@ from include.perf.model.yaml_entries import PROJECT_FOLDER, Entry, default_folde
 MARKET_HOURS_FILE = "market_hours.yaml"
 OWN_FILE = PROJECT_FOLDER / MARKET_HOURS_FILE
 
-EVERY_DAY = range(7)
-_WEEK_DAYS = 7
+EVERY_DAY = range(WEEK_DAYS)
 _SATURDAY = 5
-_NOON = time(12)
-
-Weekday = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 
 
 class Session(Entry):
@@ -65,70 +52,6 @@ class Session(Entry):
             begins=moment_of(day, self.opens, timezone=self.timezone),
             ends=moment_of(day, self.closes, timezone=self.timezone),
         )
-
-
-class WeekPoint(Entry):
-    """A weekday and a time of day."""
-
-    weekday: Weekday
-    at: TimeOfDay
-
-    def __str__(self) -> str:
-        return f"{self.weekday} {self.at:%H:%M}"
-
-    @property
-    def days_from_sunday(self) -> int:
-        """Days since the last Sunday, 0 to 6."""
-        return get_args(Weekday).index(self.weekday)
-
-
-class MarketWeek(Entry):
-    """The trading week, which opens and closes between Sunday and Saturday."""
-
-    timezone: TimeZone
-    opens: WeekPoint
-    closes: WeekPoint
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        opens, closes = self.opens, self.closes
-        if (closes.days_from_sunday, closes.at) <= (opens.days_from_sunday, opens.at):
-            raise ValueError(
-                f"closes must be later than opens ({opens}) in a week of Sunday to Saturday, but is {closes}; "
-                "correct one of them"
-            )
-        if opens.at < _NOON:
-            raise ValueError(
-                f"opens.at must be 12:00 or later, but is {opens.at:%H:%M}; trading days start then, on the day before"
-            )
-        return self
-
-    def first_day(self, day: date) -> date:
-        """Return the local day on which the latest week opens, at most ``day``."""
-        return day - timedelta(days=(day.isoweekday() - self.opens.days_from_sunday) % _WEEK_DAYS)
-
-    def hours_from(self, first_day: date) -> Period:
-        """Return the hours of the week that opens on a local day, including holidays."""
-        last_day = first_day + timedelta(days=self.closes.days_from_sunday - self.opens.days_from_sunday)
-        return Period(
-            begins=moment_of(first_day, self.opens.at, timezone=self.timezone),
-            ends=moment_of(last_day, self.closes.at, timezone=self.timezone),
-        )
-
-    def trading_day(self, day: date) -> Period:
-        """Return the trading day of a date, from the opening time of the week on the day before to the same time."""
-        return Period(
-            begins=moment_of(day - timedelta(days=1), self.opens.at, timezone=self.timezone),
-            ends=moment_of(day, self.opens.at, timezone=self.timezone),
-        )
-
-
-class Holiday(Entry):
-    """A trading day on which the market is closed everywhere; national holidays do not count."""
-
-    date: Annotated[date, BeforeValidator(calendar_date)]
-    name: Annotated[str, Field(min_length=1)]
-    closes: Literal["market"]
 
 
 class MarketHours(Entry):
@@ -162,6 +85,17 @@ class MarketHours(Entry):
             raise ValueError(f"{'; '.join(repeated)}; keep one entry for a date")
         return tuple(sorted(holidays, key=lambda holiday: holiday.date))
 
+    @model_validator(mode="after")
+    def _within_trading_days(self) -> Self:
+        for holiday in self.holidays:
+            closed = self.week.closed_on(holiday)
+            if not self.week.trading_day(holiday.date).begins <= closed.begins < closed.ends:
+                raise ValueError(
+                    f"holidays: {holiday.name} on {holiday.date} must close within its trading day, which changes at "
+                    f"{self.week.opens.at:%H:%M}, but closes at {holiday.early_close:%H:%M}"
+                )
+        return self
+
     def session(self, name: str) -> Session:
         """Return a session by its name.
 
@@ -175,7 +109,7 @@ class MarketHours(Entry):
             raise CatalogueError(f"session {name!r} is not in {MARKET_HOURS_FILE}; known: {known}") from None
 
     def holiday_on(self, day: date) -> Holiday | None:
-        """Return the holiday on the trading day of a date, or ``None``."""
+        """Return the holiday on the trading day of a date, also one that only closes early, or ``None``."""
         day = _plain(day)
         return next((holiday for holiday in self.holidays if holiday.date == day), None)
 
@@ -190,7 +124,8 @@ class MarketHours(Entry):
             CatalogueError: there is no such session.
         """
         hours = self.session(session).hours_on(day)
-        if self.holiday_on(day) or day.weekday() >= _SATURDAY:
+        holiday = self.holiday_on(day)
+        if day.weekday() >= _SATURDAY or (holiday is not None and holiday.early_close is None):
             return None
         opening = max(hours.begins, self._trading_at_or_after(hours.begins).begins)
         return opening if opening < hours.ends else None
@@ -211,7 +146,7 @@ class MarketHours(Entry):
             raise ValueError(f"weekdays must be some of 0 (Monday) to 6 (Sunday), but are {sorted(weekdays)}")
         after = _utc(after)
         day = after.astimezone(ZoneInfo(self.session(session).timezone)).date()
-        for days in range(_WEEK_DAYS * (2 * len(self.holidays) + 2)):  # a holiday takes at most its day and the next
+        for days in range(WEEK_DAYS * (2 * len(self.holidays) + 2)):  # a holiday takes at most its day and the next
             candidate = day + timedelta(days=days)
             opening = self.opening(session, candidate) if candidate.weekday() in weekdays else None
             if opening is not None and opening > after:
@@ -257,8 +192,8 @@ class MarketHours(Entry):
         week = self.week.hours_from(first_day)
         begins = week.begins
         for holiday in self.holidays:
-            if first_day <= holiday.date <= first_day + timedelta(days=_WEEK_DAYS):
-                closed = self.week.trading_day(holiday.date)
+            if first_day <= holiday.date <= first_day + timedelta(days=WEEK_DAYS):
+                closed = self.week.closed_on(holiday)
                 if begins < min(closed.begins, week.ends):
                     yield Period(begins=begins, ends=min(closed.begins, week.ends))
                 begins = closed.ends

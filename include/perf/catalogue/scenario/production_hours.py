@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from include.perf.catalogue.scenario.market_hours import MarketHours, Weekday
+from include.perf.catalogue.scenario.market_hours import MarketHours
+from include.perf.catalogue.scenario.market_week import Weekday
 from include.perf.catalogue.scenario.schedule import WEEK, title_of
 from include.perf.catalogue.scenario.wall_clock import Period, SessionName, TimeOfDay, TimeZone, moment_of
 from include.perf.model.text import span
@@ -81,7 +82,7 @@ class ClockHours(Entry):
     Attributes:
         begin: ``from`` in the YAML file.
         end: ``to`` in the YAML file.
-        weekdays: local weekdays that count, except holidays.
+        weekdays: local weekdays that count, except holidays and days on which the market closes early.
     """
 
     model_config = ConfigDict(serialize_by_alias=True)

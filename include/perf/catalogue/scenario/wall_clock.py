@@ -11,8 +11,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 from include.perf.model.yaml_entries import matching
 
 
-def _time_of_day(given: object) -> time:
-    """Parse ``HH:MM``; YAML reads an unquoted 10:30 as the number 630."""
+def time_of_day(given: object) -> time:
+    """Parse ``HH:MM``; YAML reads an unquoted 10:30 as the number 630.
+
+    Raises:
+        ValueError: it is no time of day.
+    """
     if isinstance(given, time) and given == time(given.hour, given.minute):
         return given
     if isinstance(given, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", given.strip()):
@@ -41,7 +45,7 @@ def calendar_date(given: object) -> object:
 
 
 TimeOfDay = Annotated[
-    time, BeforeValidator(_time_of_day), PlainSerializer(lambda at: f"{at:%H:%M}", return_type=str, when_used="json")
+    time, BeforeValidator(time_of_day), PlainSerializer(lambda at: f"{at:%H:%M}", return_type=str, when_used="json")
 ]
 
 TimeZone = Annotated[str, AfterValidator(_known_zone)]

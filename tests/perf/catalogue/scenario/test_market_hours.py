@@ -543,8 +543,11 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
         ],
     ),
     (
-        {"week": WEEK | {"opens": {"weekday": "monday", "at": "08:00"}}},
-        ["week: opens.at must be 12:00 or later, but is 08:00; trading days start then, on the day before"],
+        {"holidays": [CHRISTMAS | {"date": "2026-12-24", "closes": "18:00"}]},
+        [
+            "holidays: Christmas Day on 2026-12-24 must close within its trading day, which changes at 17:00, but "
+            "closes at 18:00"
+        ],
     ),
     (
         {"week": WEEK | {"closes": {"weekday": "friday", "at": 1020}}},
@@ -556,7 +559,7 @@ MISTAKES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     (
         {"holidays": [CHRISTMAS | {"closes": "early"}]},
-        ["holidays[0].closes: should be 'market', but is 'early'"],
+        ["""holidays[0].closes: must be market, or a time of day in quotes, such as "08:00", but is 'early'"""],
     ),
     ({"holidays": [CHRISTMAS | {"name": " "}]}, ["holidays[0].name: should have at least 1 character, but is ' '"]),
     (
@@ -695,6 +698,68 @@ def test_a_holiday_at_the_weekend_has_no_effect(tmp_path: Path, day: str) -> Non
     assert own.week_opening(utc("2026-07-04")) == utc("2026-07-05T21:00")
     assert own.closes_at(utc("2026-07-05T21:00")) == own.next_close(utc("2026-07-04")) == utc("2026-07-10T21:00")
     assert own.opening("sydney", date(2026, 7, 6)) == utc("2026-07-05T21:00")
+
+
+EARLY = [CHRISTMAS | {"date": "2026-12-24", "name": "Christmas Eve", "closes": "13:00"}, CHRISTMAS]
+
+
+@pytest.mark.parametrize(
+    ("moment", "closes", "opens"),
+    [
+        ("2026-12-23T12:00", "2026-12-24T18:00", "2026-12-27T22:00"),
+        ("2026-12-24T17:59", "2026-12-24T18:00", "2026-12-27T22:00"),
+        ("2026-12-24T18:00", None, "2026-12-27T22:00"),
+        ("2026-12-24T22:30", None, "2026-12-27T22:00"),  # Christmas Day, and then the weekend
+    ],
+)
+def test_the_market_closes_early(tmp_path: Path, moment: str, closes: str | None, opens: str) -> None:
+    """At 13:00 in New York, for the rest of the trading day; the holiday after it follows without a gap."""
+    own = load_market_hours(write(tmp_path, holidays=EARLY))
+    assert own.closes_at(utc(moment)) == (None if closes is None else utc(closes))
+    assert own.market_opening(utc(moment)) == utc(opens)
+
+
+def test_sessions_open_on_a_day_that_closes_early(tmp_path: Path) -> None:
+    """Those before the close do; one that opens after it has no market that day."""
+    evening = {"timezone": "America/New_York", "opens": "14:00", "closes": "16:00"}
+    own = load_market_hours(write(tmp_path, holidays=EARLY, sessions={"london": LONDON, "afternoon": evening}))
+    assert own.opening("london", date(2026, 12, 24)) == utc("2026-12-24T08:00")
+    assert [own.opening("afternoon", date(2026, 12, day)) for day in (23, 24, 25)] == [
+        utc("2026-12-23T19:00"),
+        None,
+        None,
+    ]
+
+
+def test_the_market_opens_again_in_the_evening_of_an_early_close(tmp_path: Path) -> None:
+    """An early close ends with the trading day, at 17:00 in New York."""
+    own = load_market_hours(write(tmp_path, holidays=EARLY[:1]))
+    assert own.market_opening(utc("2026-12-24T12:00")) == utc("2026-12-24T22:00")
+    assert own.closes_at(utc("2026-12-24T22:00")) == utc("2026-12-25T22:00")
+
+
+BROKER = {
+    "timezone": "Europe/Athens",
+    "opens": {"weekday": "monday", "at": "00:00"},
+    "closes": {"weekday": "saturday", "at": "00:00"},
+}
+
+
+def test_a_week_that_begins_at_midnight(tmp_path: Path) -> None:
+    """Its trading days are calendar days of its time zone, which is two hours ahead of UTC in winter."""
+    own = load_market_hours(write(tmp_path, week=BROKER, holidays=[CHRISTMAS, *EARLY[:1]]))
+    assert own.week_opening(utc("2026-12-19T12:00")) == utc("2026-12-20T22:00")
+    assert own.closes_at(utc("2026-12-21T12:00")) == utc("2026-12-24T11:00")
+    assert own.market_opening(utc("2026-12-24T11:00")) == utc("2026-12-27T22:00")
+    assert own.opening("london", date(2026, 12, 25)) is None
+    assert own.closes_at(utc("2026-07-10T12:00")) == utc("2026-07-10T21:00")  # Saturday 00:00 in summer
+
+
+def test_a_holiday_in_a_week_that_begins_at_midnight(tmp_path: Path) -> None:
+    """It closes from midnight to midnight."""
+    own = load_market_hours(write(tmp_path, week=BROKER, holidays=[CHRISTMAS | {"date": "2026-07-08"}]))
+    assert own.closes_at(utc("2026-07-06T12:00")) == utc("2026-07-07T21:00")
+    assert own.market_opening(utc("2026-07-07T21:00")) == utc("2026-07-08T21:00")
 
 
 def test_a_week_of_holidays(tmp_path: Path) -> None:

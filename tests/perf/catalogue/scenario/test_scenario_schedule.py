@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from include.perf.catalogue.scenario.market_hours import OWN_FILE, Holiday, MarketHours, load_market_hours
+from include.perf.catalogue.scenario.market_hours import OWN_FILE, MarketHours, load_market_hours
+from include.perf.catalogue.scenario.market_week import Holiday
 from include.perf.catalogue.scenario.schedule import CronSchedule, OpeningSchedule, Schedule
 from include.perf.model.validation import problem_of
 from tests.fakes.small_catalogue import small_scenario

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from include.perf.catalogue.prometheus_target import ProductionReference
-from include.perf.catalogue.scenario.market_hours import OWN_FILE, Holiday, load_market_hours
+from include.perf.catalogue.scenario.market_hours import OWN_FILE, load_market_hours
+from include.perf.catalogue.scenario.market_week import Holiday
 from include.perf.load.load_plan import REQUEST_COLUMNS
 from include.perf.measure.metrics_source import LabelledValue
 from include.perf.measure.production.buckets import Bucket, Buckets
