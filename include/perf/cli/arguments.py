@@ -211,6 +211,15 @@ def _add_data(commands: "Commands") -> None:
     )
     convert.add_argument("--spread", type=float, help="of every bar, in price units, if the export has none")
     convert.add_argument("--bars", help="length of the bars that are made from ticks (default: M1)")
+    convert.add_argument(
+        "--columns",
+        metavar="MEANING=NAME,…",
+        help="the columns of an export that is not recognised, such as time=Date,bid=Bid,ask=Offer",
+    )
+    convert.add_argument(
+        "--times",
+        help="with --columns: such as '%%d.%%m.%%Y %%H:%%M', epoch_s or epoch_ms (default: RFC 3339)",
+    )
 
 
 def _add_metrics(commands: "Commands") -> None:

@@ -6,11 +6,24 @@ from pathlib import Path
 
 from rich.console import Console
 
+from include.perf.load.export_formats import ExportFormat, own_format
 from include.perf.load.market_data import read_market_data
 from include.perf.load.market_exports import Conversion, bars_of
 from include.perf.load.staging import TIMEFRAMES
 from include.perf.model.errors import ConfigurationError, DataError
 from include.perf.model.file_writer import write_atomically
+
+
+def _own_format(options: argparse.Namespace) -> ExportFormat | None:
+    if options.columns is None:
+        if options.times is not None:
+            raise ConfigurationError("--times is for an export that is not recognised; give its --columns too")
+        return None
+    pairs = [pair.partition("=") for pair in options.columns.split(",")]
+    columns = {meaning.strip(): name.strip() for meaning, _, name in pairs}
+    if len(columns) < len(pairs) or not all(columns.values()):
+        raise ConfigurationError(f"--columns must be pairs such as time=Date,bid=Bid, but is {options.columns!r}")
+    return own_format(columns, options.times)
 
 
 def convert_data(options: argparse.Namespace, console: Console) -> int:
@@ -19,7 +32,11 @@ def convert_data(options: argparse.Namespace, console: Console) -> int:
     if options.bars is not None and options.bars not in lengths:
         raise ConfigurationError(f"--bars must be one of {', '.join(lengths)}, but is {options.bars!r}")
     given = Conversion(
-        instrument=options.instrument, zone=options.timezone, spread=options.spread, bar_s=lengths.get(options.bars)
+        instrument=options.instrument,
+        zone=options.timezone,
+        spread=options.spread,
+        bar_s=lengths.get(options.bars),
+        form=_own_format(options),
     )
     bars = bars_of(options.file, given)
     bars["timestamp"] = [time.isoformat().replace("+00:00", "Z") for time in bars["timestamp"]]

@@ -3,6 +3,7 @@
 Line numbers are those of an editor: the first line is line 1.
 """
 
+import codecs
 import csv
 import io
 import os
@@ -24,12 +25,14 @@ class Records:
         header_line: line number of the header.
         rows: fields of each row; rows may differ in length.
         lines: line number of each row.
+        delimiter: what separates the fields.
     """
 
     header: list[str]
     header_line: int
     rows: list[list[str]]
     lines: list[int]
+    delimiter: str
 
 
 def place(path: Path, line: int) -> str:
@@ -59,10 +62,11 @@ def read_bytes(path: Path) -> bytes:
 
 
 def _text(path: Path) -> str:
-    """Return the file's text without a byte order mark."""
+    """Return the file's text without a byte order mark; MetaTrader writes UTF-16, which always has one."""
     content = read_bytes(path)
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if is_wide else "utf-8-sig")
     except UnicodeDecodeError as err:
         where = place(path, err.object.count(b"\n", 0, err.start) + 1)
         found = f"byte 0x{err.object[err.start]:02x}"
@@ -88,9 +92,8 @@ def read_records(path: Path) -> Records:
         DataError: the file is missing, empty, not UTF-8 text, or its quotes do not match.
     """
     text = _text(path)
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=_delimiter_of(text), skipinitialspace=True, strict=True
-    )
+    delimiter = _delimiter_of(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
     rows: list[list[str]] = []
     lines: list[int] = []
     line = 1
@@ -102,4 +105,5 @@ def read_records(path: Path) -> Records:
             line = reader.line_num + 1  # a quoted field may span lines: a row has the number of its first line
     except csv.Error as err:
         raise DataError(f"{place(path, line)} must be CSV, but is not ({err}); correct its quotes") from err
-    return Records(header=[name.strip() for name in rows[0]], header_line=lines[0], rows=rows[1:], lines=lines[1:])
+    header = [name.strip() for name in rows[0]]
+    return Records(header=header, header_line=lines[0], rows=rows[1:], lines=lines[1:], delimiter=delimiter)

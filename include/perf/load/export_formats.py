@@ -1,4 +1,4 @@
-"""The exports of trading platforms that are recognised by their columns.
+"""The exports of trading platforms: recognised by their columns, or with columns that the user names.
 
 - MetaTrader 4 (History Center, without a header) and 5 (bars and ticks). Times are those of the broker's server, so the
   time zone must be given. The spread of MetaTrader 5 bars is in points: units of the last decimal of the prices.
@@ -10,14 +10,23 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from include.perf.load.csv_rows import Records
 from include.perf.load.market_rules import PRICES
+from include.perf.model.errors import ConfigurationError
 
 UTC = "UTC"
 EASTERN_STANDARD = "UTC-5"
+
+ISO_TIMES = "ISO8601"
+EPOCH_TIMES = {"epoch_s": 1_000, "epoch_ms": 1}
+"""Times as a number since 1970, and its unit in milliseconds."""
+
+SIDES = tuple(f"{side}_{price}" for side in ("bid", "ask") for price in PRICES)
+MEANINGS = ("time", "date", "clock", "instrument", *PRICES, "volume", "spread", "points", "bid", "ask", *SIDES)
+"""What a column may mean; ``date`` and ``clock`` make the time, ``points`` is a spread in units of the last decimal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +34,10 @@ class ExportFormat:
     """The export of a trading platform.
 
     Attributes:
-        columns: the meaning of its columns: by the names in its header, or by their order if it has none. ``date``,
-            ``clock`` and ``time`` make the time; ``points`` is the spread in units of the last decimal.
+        columns: one of `MEANINGS` for each of its columns: by the names in its header, or by their order if it has
+            none.
         fields: for an export without a header, what the fields of its first row look like.
-        times: how it writes times, as in `strftime`.
+        times: how it writes times, as in `strftime`; or `ISO_TIMES`, or one of `EPOCH_TIMES`.
         zone: of its times; ``None`` if only the user knows.
         repeats_blanks: whether a blank bid or ask is that of the row before.
     """
@@ -37,7 +46,7 @@ class ExportFormat:
     title: str
     columns: Mapping[str, str]
     fields: tuple[str, ...] = ()
-    times: str = "ISO8601"
+    times: str = ISO_TIMES
     zone: str | None = UTC
     repeats_blanks: bool = False
 
@@ -49,7 +58,7 @@ class ExportFormat:
     @property
     def has_offsets(self) -> bool:
         """Whether its times say how far they are from UTC."""
-        return "%z" in self.times or self.times == "ISO8601"
+        return "%z" in self.times or self.times == ISO_TIMES or self.times in EPOCH_TIMES
 
     def fits(self, first: Sequence[str]) -> bool:
         """Whether the first row of a file is one of this export."""
@@ -61,7 +70,7 @@ class ExportFormat:
         return set(self.columns) <= {name.strip().lower() for name in first}
 
 
-_NUMBER = r"\d+(\.\d+)?"
+_NUMBER = r"\d+([.,]\d+)?"
 _MT_BARS = {f"<{name}>": name for name in PRICES} | {"<tickvol>": "volume", "<spread>": "points"}
 _OHLC = ("o", "h", "l", "c")
 
@@ -156,6 +165,35 @@ FORMATS = (
 )
 
 
+def own_format(columns: Mapping[str, str], times: str | None) -> ExportFormat:
+    """Return the format of an export that is not recognised.
+
+    Args:
+        columns: the name in the header by the meaning of a column.
+        times: how it writes times; ``None`` for `ISO_TIMES`.
+
+    Raises:
+        ConfigurationError: a meaning is unknown, or there are not enough of them for bars or for ticks.
+    """
+    given = set(columns)
+    if unknown := sorted(given - set(MEANINGS)):
+        raise ConfigurationError(f"--columns: {', '.join(unknown)} is no known meaning; known: {', '.join(MEANINGS)}")
+    if not ({"time"} <= given or {"date"} <= given):
+        raise ConfigurationError("--columns: time is missing, or date and clock; add time=NAME")
+    if not any(needed <= given for needed in ({*PRICES, "volume"}, {*SIDES, "volume"}, {"bid", "ask"})):
+        raise ConfigurationError(
+            f"--columns: bars need {', '.join(PRICES)} and volume, or volume and the eight prices of bid and ask; "
+            f"ticks need bid and ask; but there are only {', '.join(columns)}"
+        )
+    form = ExportFormat(
+        name="own",
+        title="an export with columns of its own",
+        columns={name.strip().lower(): meaning for meaning, name in columns.items()},
+        times=times or ISO_TIMES,
+    )
+    return form if form.has_offsets else replace(form, zone=None)
+
+
 def format_of(records: Records) -> ExportFormat | None:
     """Return the format of an export; ``None`` for an unknown one."""
     return next((known for known in FORMATS if known.fits(records.header)), None)
@@ -175,4 +213,4 @@ def remedy_for(path: Path, records: Records) -> str | None:
 
 def lacks_spread(known: ExportFormat) -> bool:
     """Whether an export has no spread."""
-    return not ({"points", "ask", "ask_close"} & set(known.columns.values()))
+    return not ({"spread", "points", "ask", "ask_close"} & set(known.columns.values()))

@@ -17,7 +17,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from include.perf.load.csv_rows import Records, place, read_records
-from include.perf.load.export_formats import FORMATS, UTC, ExportFormat, format_of, lacks_spread
+from include.perf.load.export_formats import (
+    EPOCH_TIMES,
+    FORMATS,
+    ISO_TIMES,
+    UTC,
+    ExportFormat,
+    format_of,
+    lacks_spread,
+)
 from include.perf.load.market_rules import PRICES, Floats, numbers_of
 from include.perf.model.errors import ConfigurationError, DataError
 
@@ -27,8 +35,10 @@ MONDAY = pd.Timedelta(days=4)
 """The first Monday after the epoch, which is a Thursday: weeks begin on Mondays."""
 
 NO_NUMBERS = ("date", "clock", "time", "instrument")
-NOT_PRICES = (*NO_NUMBERS, "volume", "points")
+NOT_PRICES = (*NO_NUMBERS, "volume", "points", "spread")
 
+_DECIMAL_COMMA = re.compile(r"\s*(\d+),(\d+)\s*", re.ASCII)
+_WITH_OFFSET = re.compile(r".*(?:Z|[+-]\d\d:?\d\d)", re.ASCII | re.IGNORECASE)
 _OFFSET = re.compile(r"UTC(?:([+-]\d{1,2})(?::(\d\d))?)?")
 
 
@@ -41,12 +51,14 @@ class Conversion:
         zone: of its times: a name such as Europe/Athens, or UTC+2; ``None`` if the format says so.
         spread: of every bar, in price units; ``None`` if the file has it.
         bar_s: length of the bars that are made from ticks; ``None`` for M1.
+        form: of an export that is not recognised.
     """
 
     instrument: str | None = None
     zone: str | None = None
     spread: float | None = None
     bar_s: int | None = None
+    form: ExportFormat | None = None
 
 
 def bars_of(path: Path, given: Conversion) -> pd.DataFrame:
@@ -60,11 +72,7 @@ def bars_of(path: Path, given: Conversion) -> pd.DataFrame:
         ConfigurationError: the conversion does not say what the export does not say, or says what the export says.
     """
     records = read_records(path)
-    known = format_of(records)
-    if known is None:
-        raise DataError(
-            f"{path}: is no known export; known are {', '.join(form.name for form in FORMATS)}, by their columns"
-        )
+    known = _form_of(records, path, given)
     _check(known, given)
     columns, lines = _columns(known, records, path)
     rows = pd.DataFrame({"timestamp": _times(known, columns, lines, path, zone=given.zone or known.zone or UTC)})
@@ -78,6 +86,18 @@ def bars_of(path: Path, given: Conversion) -> pd.DataFrame:
     if known.is_ticks:
         return _from_ticks(rows, bar_s=given.bar_s or BAR_S)
     return _from_bars(rows, spread=given.spread)
+
+
+def _form_of(records: Records, path: Path, given: Conversion) -> ExportFormat:
+    form = given.form or format_of(records)
+    if form is None:
+        known = ", ".join(form.name for form in FORMATS)
+        raise DataError(f"{path}: is no known export; known are {known}, by their columns; name others with --columns")
+    if not form.fits(records.header):
+        names = {name.strip().lower() for name in records.header}
+        missing = ", ".join(name for name in form.columns if name not in names)
+        raise DataError(f"{path}: has no column {missing}; its columns are {', '.join(records.header)}")
+    return form
 
 
 def _check(known: ExportFormat, given: Conversion) -> None:
@@ -122,7 +142,17 @@ def _columns(known: ExportFormat, records: Records, path: Path) -> tuple[dict[st
         for row, line in zip(rows, lines, strict=True)
         if len(row) < needed
     )
-    return {name: [row[index] for row in rows] for name, index in places.items()}, lines
+    columns = {name: [row[index] for row in rows] for name, index in places.items()}
+    if records.delimiter != ",":
+        columns |= {name: _with_points(texts) for name, texts in columns.items() if name not in NO_NUMBERS}
+    return columns, lines
+
+
+def _with_points(texts: Sequence[str]) -> list[str]:
+    """Return numbers with a decimal point; a column that has points as well is left as it is."""
+    if any("." in text for text in texts):
+        return list(texts)
+    return [f"{found[1]}.{found[2]}" if (found := _DECIMAL_COMMA.fullmatch(text)) else text for text in texts]
 
 
 def _times(
@@ -134,7 +164,18 @@ def _times(
     ]
     if known.name == "mt5-ticks":
         texts = [text if "." in text[10:] else f"{text}.0" for text in texts]
-    times = pd.to_datetime(pd.Series(texts, dtype=object), format=known.times, errors="coerce", utc=True)
+    times: pd.Series[pd.Timestamp]
+    if known.times in EPOCH_TIMES:
+        since = pd.Series(numbers_of(texts)) * EPOCH_TIMES[known.times]
+        times = pd.to_datetime(since.round(), unit="ms", errors="coerce", utc=True)
+    else:
+        times = pd.to_datetime(pd.Series(texts, dtype=object), format=known.times, errors="coerce", utc=True)
+    if known.times == ISO_TIMES:
+        _raise(
+            f"{place(path, line)} time {text!r} has no offset from UTC; give --times '%Y-%m-%d %H:%M:%S' and --timezone"
+            for text, line in zip(texts, lines, strict=True)
+            if not _WITH_OFFSET.fullmatch(text)
+        )
     if not known.has_offsets:
         local = times.dt.tz_localize(None)
         times = local.dt.tz_localize(_zone(zone), ambiguous="NaT", nonexistent="NaT").dt.tz_convert("UTC")

@@ -200,7 +200,7 @@ FILE_TABLE = [
         "x.csv line 2: must be UTF-8 text, but has byte 0x00; save it as CSV in UTF-8",
     ),
     (
-        f"{HEADER}\n".encode("utf-16"),
+        b"\xff" + HEADER.encode(),
         "x.csv line 1: must be UTF-8 text, but has byte 0xff; save it as CSV in UTF-8",
     ),
     (

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from include.perf.load.export_formats import own_format
 from include.perf.load.market_data import read_market_data
 from include.perf.load.market_exports import Conversion, bars_of
 from include.perf.model.errors import ConfigurationError, DataError
@@ -218,7 +219,9 @@ def test_rows_that_cannot_be_read(tmp_path: Path, old: str, new: str, problem: s
 
 
 def test_an_unknown_export(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"is no known export; known are mt5-bars, .*, by their columns$"):
+    with pytest.raises(
+        DataError, match=r"is no known export; known are mt5-bars, .*, by their columns; name others with --columns$"
+    ):
         converted(tmp_path, "a,b\n1,2\n")
 
 
@@ -291,3 +294,81 @@ def test_weeks_begin_on_mondays(tmp_path: Path) -> None:
     """2 January 2026 is a Friday."""
     bars = converted(tmp_path, DUKASCOPY_TICKS, instrument="EUR_USD", bar_s=7 * 86400)
     assert [time.isoformat() for time in bars["timestamp"]] == ["2025-12-29T00:00:00+00:00"]
+
+
+QUOTES = "Date;Bid;Offer\n05/01/2026 07:00:00;1,10000;1,10020\n05/01/2026 07:01:00;1,10010;1,10030\n"
+BARS = """at,pair,o,h,l,c,v,s
+1767596400,EUR/USD,1.1,1.2,1.0,1.15,10,0.0001
+1767596460,EUR/USD,1.1,1.2,1.0,1.15,12,0.0001
+"""
+BAR_COLUMNS = {
+    "time": "at",
+    "instrument": "pair",
+    "open": "O",
+    "high": "h",
+    "low": "l",
+    "close": "c",
+    "volume": "v",
+    "spread": "s",
+}
+
+
+def test_ticks_with_columns_of_their_own(tmp_path: Path) -> None:
+    """The user names the columns and how times are written; decimal commas are read beside semicolons."""
+    form = own_format({"time": "Date", "bid": "Bid", "ask": "Offer"}, "%d/%m/%Y %H:%M:%S")
+    bars = converted(tmp_path, QUOTES, form=form, instrument="EUR_USD", zone="Europe/Athens")
+    assert [time.isoformat() for time in bars["timestamp"]] == [
+        "2026-01-05T05:00:00+00:00",
+        "2026-01-05T05:01:00+00:00",
+    ]
+    assert bars.iloc[0, 2:].tolist() == [1.1001, 1.1001, 1.1001, 1.1001, 1, 0.0002]
+
+
+def test_bars_with_columns_of_their_own(tmp_path: Path) -> None:
+    """Times may be seconds since 1970, and the spread is in price units."""
+    bars = converted(tmp_path, BARS, form=own_format(BAR_COLUMNS, "epoch_s"))
+    assert bars["timestamp"][0].isoformat() == "2026-01-05T07:00:00+00:00"
+    assert bars.iloc[0, 1:].tolist() == ["EUR_USD", 1.1, 1.2, 1.0, 1.15, 10, 0.0001]
+
+
+def test_utf_16(tmp_path: Path) -> None:
+    """MetaTrader writes it, with a byte order mark."""
+    path = tmp_path / "export.csv"
+    path.write_text(MT5_BARS, encoding="utf-16")
+    assert len(bars_of(path, Conversion(**ATHENS))) == 2  # type: ignore[arg-type]
+
+
+def test_decimal_commas_of_a_known_export(tmp_path: Path) -> None:
+    """Windows with another language writes them, with semicolons between the fields."""
+    text = MT4_BARS.replace(",", ";").replace(";1.", ";1,")
+    assert text.startswith("2026.01.02;00:00;1,06975;")
+    bars = converted(tmp_path, text, **PLAIN | ATHENS)
+    assert bars.iloc[0, 2:].tolist() == [1.06975, 1.0701, 1.06952, 1.06965, 123, 0.0001]
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"time": "t", "mid": "m"}, r"--columns: mid is no known meaning; known: time, date, clock, "),
+        ({"bid": "b", "ask": "a"}, r"--columns: time is missing"),
+        ({"time": "t", "open": "o"}, r"--columns: bars need open, high, low, close and volume, or .* only time, open"),
+    ],
+)
+def test_columns_that_make_no_bars(columns: dict[str, str], problem: str) -> None:
+    """The message says what is missing."""
+    with pytest.raises(ConfigurationError, match=problem):
+        own_format(columns, None)
+
+
+def test_a_column_that_is_not_there(tmp_path: Path) -> None:
+    """The message has the columns that are."""
+    with pytest.raises(DataError, match=r"export.csv: has no column price; its columns are Date, Bid, Offer$"):
+        converted(tmp_path, QUOTES, form=own_format({"time": "Date", "bid": "Price", "ask": "Offer"}, None))
+
+
+def test_times_without_an_offset_are_not_taken_for_utc(tmp_path: Path) -> None:
+    """They are those of some clock that only the user knows."""
+    text = "Date,Bid,Ask\n2026-01-05 07:00:00,1.1,1.2\n"
+    form = own_format({"time": "Date", "bid": "Bid", "ask": "Ask"}, None)
+    with pytest.raises(DataError, match=r"line 2: time '2026-01-05 07:00:00' has no offset from UTC; give --times"):
+        converted(tmp_path, text, form=form, instrument="EUR_USD")
