@@ -12,7 +12,7 @@ layers import only from the layers above them::
     patterns, signals, regime, features,       one trading concept per module
       models, strategies, backtest, transformations, sources,
       order_book, positions, gateway, ledger
-    windows, responses, endpoint, routers.*    requests, responses, the 24 endpoints
+    windows, responses, endpoint, routers.*    requests, responses, the endpoints
     catalogue, examples                        the services, and example requests to them
     metrics, faults, middleware, route,        how a service runs
       admin, app, server, __main__

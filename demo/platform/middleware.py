@@ -1,6 +1,6 @@
 """Two ASGI wrappers around a service's API: one measures requests, the other injects faults.
 
-Both look up endpoints by (method, path). Other requests, such as /metrics, pass unchanged and are not counted.
+Both look up endpoints by method and path. Other requests, such as /metrics, pass unchanged and are not counted.
 """
 
 import json
@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from demo.platform.endpoint import ByPath, EndpointKey
 from demo.platform.faults import PlatformFaults
 from demo.platform.metrics import EndpointSeries
 
 RECEIVED_AT = "bellwether.received_at_s"
 """Scope key: when the server read the request, on the clock of `Observation`."""
 
-EndpointKey = tuple[str, str]
 _FAULT_BODY = json.dumps({"detail": "injected fault: the service is set to fail this request"}).encode()
 _FAULT_HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(_FAULT_BODY)).encode())]
 
@@ -35,12 +35,12 @@ class Observation:
         self, app: ASGIApp, *, series: Mapping[EndpointKey, EndpointSeries], clock: Callable[[], float]
     ) -> None:
         self._app = app
-        self._series = series
+        self._series = ByPath(series)
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request and record it."""
-        series = self._series.get(_key(scope))
+        series = self._series.get(*_key(scope))
         if series is None:
             await self._app(scope, receive, send)
             return
@@ -65,18 +65,18 @@ class FaultInjection:
 
     Args:
         app: the wrapped application.
-        endpoints: (method, path) of the requests that faults apply to.
+        endpoints: method and path of the requests that faults apply to.
         faults: the active fault.
     """
 
     def __init__(self, app: ASGIApp, *, endpoints: Collection[EndpointKey], faults: PlatformFaults) -> None:
         self._app = app
-        self._endpoints = frozenset(endpoints)
+        self._endpoints = ByPath(dict.fromkeys(endpoints, True))
         self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Apply the active fault to a request, then handle it."""
-        if _key(scope) in self._endpoints and await self._faults.strike():
+        if self._endpoints.get(*_key(scope)) and await self._faults.strike():
             await send({"type": "http.response.start", "status": 503, "headers": _FAULT_HEADERS})
             await send({"type": "http.response.body", "body": _FAULT_BODY})
             return

@@ -15,18 +15,25 @@ from pydantic import BaseModel, ValidationError
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from demo.platform.endpoint import ByPath, parameter_of
 from demo.platform.responses import JsonResponse
 
 Handler = Callable[[Any], Awaitable[JsonResponse]]
 
 
 class DirectRoute(APIRoute):
-    """A route whose handler takes exactly one pydantic model: the query of a GET, otherwise the JSON body."""
+    """A route whose handler takes exactly one pydantic model: the query of a GET, otherwise the JSON body.
+
+    A parameter at the end of the path is a field of the model as well; only a GET may have one.
+    """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **kwargs: Any) -> None:
         super().__init__(path, endpoint, **kwargs)
         model = request_model(endpoint)
-        self.app = _from_query(model, endpoint) if "GET" in self.methods else _from_body(model, endpoint)
+        if "GET" in self.methods:
+            self.app = _from_query(model, endpoint, parameter=parameter_of(path))
+        else:
+            self.app = _from_body(model, endpoint)
 
 
 class Shortcut:
@@ -40,11 +47,11 @@ class Shortcut:
     def __init__(self, app: ASGIApp, *, routes: Sequence[BaseRoute]) -> None:
         self._app = app
         direct = [route for route in routes if isinstance(route, DirectRoute)]
-        self._direct = {(method, route.path): route.app for route in direct for method in route.methods}
+        self._direct = ByPath({(method, route.path): route.app for route in direct for method in route.methods})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request."""
-        app = self._direct.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        app = self._direct.get(scope["method"], scope["path"]) if scope["type"] == "http" else None
         await (app or self._app)(scope, receive, send)
 
 
@@ -61,9 +68,11 @@ def request_model(handler: Callable[..., Any]) -> type[BaseModel]:
     return models[0]
 
 
-def _from_query(model: type[BaseModel], handler: Handler) -> ASGIApp:
+def _from_query(model: type[BaseModel], handler: Handler, *, parameter: str | None) -> ASGIApp:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if parameter is not None:
+            query.append((parameter, scope["path"].rpartition("/")[2]))
         response = await _answer("query", handler, lambda: model.model_validate(dict(query)))
         await response(scope, receive, send)
 

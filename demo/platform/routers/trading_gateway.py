@@ -1,9 +1,10 @@
 """trading-gateway-service: orders, what they became, and the market they trade in."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
-from fastapi import Query
+from fastapi import HTTPException, Query
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from demo.platform.endpoint import ApiEndpoint, Clock
@@ -14,6 +15,9 @@ from demo.platform.responses import JsonResponse, bar_columns, span
 from demo.platform.windows import LEAST_BARS, InstrumentField, WindowQuery
 
 MAX_QUANTITY = 10_000_000
+MAX_CLIENT_IDS = 100_000
+
+ClientOrderId = Annotated[str, Field(min_length=1, max_length=64, description="The client's own id; no two are equal")]
 
 
 class OrderRequest(BaseModel):
@@ -25,6 +29,7 @@ class OrderRequest(BaseModel):
     quantity: Annotated[float, Field(ge=0.01, le=MAX_QUANTITY, description="Units, to the hundredth")]
     price: Annotated[float | None, Field(gt=0, le=100_000, description="Limit; a market order ignores it")] = None
     time_in_force: TimeInForce = TimeInForce.GTC
+    client_order_id: ClientOrderId | None = None
 
     @model_validator(mode="after")
     def _check_price(self) -> Self:
@@ -41,6 +46,12 @@ class OrderRequest(BaseModel):
             limit_price=self.price if self.order_type is OrderType.LIMIT else None,
             time_in_force=self.time_in_force,
         )
+
+
+class OrderQuery(BaseModel):
+    """Which order."""
+
+    client_order_id: ClientOrderId
 
 
 class PositionsQuery(BaseModel):
@@ -74,23 +85,42 @@ class _TradingGateway:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._gateway = Gateway(clock)
+        self._by_client_id: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     async def orders(self, request: OrderRequest) -> JsonResponse:
-        """Place an order; it matches at once, and what remains rests or is cancelled."""
+        """Place an order; it matches at once, and what remains rests or is cancelled.
+
+        An order with the client's id of an earlier one is refused.
+        """
+        client_id = request.client_order_id
+        if client_id is not None and client_id in self._by_client_id:
+            raise HTTPException(409, f"client_order_id {client_id!r} was used before; each order needs its own")
         outcome = self._gateway.place(request.order())
         average = outcome.average_price
-        return JsonResponse(
-            {
-                "order_id": outcome.order_id,
-                "instrument": request.instrument,
-                "side": request.side,
-                "status": outcome.status,
-                "filled_quantity": outcome.filled,
-                "remaining_quantity": outcome.remaining,
-                "average_price": None if average is None else round(average, 6),
-                "executions": [_execution(e) for e in outcome.executions],
-            }
-        )
+        placed = {
+            "order_id": outcome.order_id,
+            "instrument": request.instrument,
+            "side": request.side,
+            "status": outcome.status,
+            "filled_quantity": outcome.filled,
+            "remaining_quantity": outcome.remaining,
+            "average_price": None if average is None else round(average, 6),
+        }
+        if client_id is not None:
+            self._remember(client_id, placed)
+        return JsonResponse({**placed, "executions": [_execution(e) for e in outcome.executions]})
+
+    async def order(self, query: Annotated[OrderQuery, Query()]) -> JsonResponse:
+        """Return what became of an order when it was placed, by the client's id."""
+        placed = self._by_client_id.get(query.client_order_id)
+        if placed is None:
+            raise HTTPException(404, f"there is no order with client_order_id {query.client_order_id!r}")
+        return JsonResponse({"client_order_id": query.client_order_id, **placed})
+
+    def _remember(self, client_id: str, placed: dict[str, Any]) -> None:
+        self._by_client_id[client_id] = placed
+        if len(self._by_client_id) > MAX_CLIENT_IDS:
+            self._by_client_id.popitem(last=False)
 
     async def positions(self, query: Annotated[PositionsQuery, Query()]) -> JsonResponse:
         """List the account's positions with their profit in the quote currency."""
@@ -141,6 +171,7 @@ def endpoints(clock: Clock) -> Sequence[ApiEndpoint]:
     service = _TradingGateway(clock)
     return (
         ApiEndpoint(method="POST", path="/api/v1/orders", handler=service.orders),
+        ApiEndpoint(method="GET", path="/api/v1/orders/{client_order_id}", handler=service.order),
         ApiEndpoint(method="GET", path="/api/v1/positions", handler=service.positions),
         ApiEndpoint(method="GET", path="/api/v1/executions", handler=service.executions),
         ApiEndpoint(method="GET", path="/api/v1/market-data", handler=service.market_data),

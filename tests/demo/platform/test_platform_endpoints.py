@@ -73,6 +73,9 @@ ENDPOINTS: list[tuple[str, str, str, dict[str, Any], str]] = [
         "checksum",
     ),
 ]
+OF_CLIENTS = {("trading-gateway-service", "GET", "/api/v1/orders/{client_order_id}")}
+"""Endpoints that no scenario of the demo loads; they check what a client sends."""
+
 IDS = [f"{service} {method} {path}" for service, method, path, _, _ in ENDPOINTS]
 
 
@@ -95,13 +98,31 @@ def test_an_endpoint_responds_deterministically(
 
 
 def test_the_platform_has_24_endpoints(start: Callable[..., Any]) -> None:
-    """The OpenAPI documents list exactly these, in addition to health and metrics."""
+    """The OpenAPI documents list exactly these, in addition to health, metrics and what checks clients."""
     listed = set()
     for service in SERVICES:
         for path, methods in start(service).ask("GET", "/openapi.json").json()["paths"].items():
             listed |= {(service, method.upper(), path) for method in methods if path.startswith("/api/")}
-    assert listed == {(service, method, path) for service, method, path, _, _ in ENDPOINTS}
+    assert listed - OF_CLIENTS == {(service, method, path) for service, method, path, _, _ in ENDPOINTS}
     assert len(ENDPOINTS) == 24
+
+
+def test_a_client_order_id_is_used_once(start: Callable[..., Any]) -> None:
+    """A second order with it is refused, and the first one is found by it; the path is counted as one endpoint."""
+    service = start("trading-gateway-service")
+    order = {"instrument": "EUR_USD", "order_type": "market", "side": "buy", "quantity": 100, "client_order_id": "a-1"}
+    placed = service.ask("POST", "/api/v1/orders", json=order).json()
+    refused = service.ask("POST", "/api/v1/orders", json=order)
+    assert (refused.status_code, refused.json()["detail"]) == (
+        409,
+        "client_order_id 'a-1' was used before; each order needs its own",
+    )
+    found = service.ask("GET", "/api/v1/orders/a-1").json()
+    assert found == {"client_order_id": "a-1"} | {key: placed[key] for key in placed if key != "executions"}
+    assert service.ask("GET", "/api/v1/orders/a-2").status_code == 404
+    for status in ("200", "404"):
+        path = "/api/v1/orders/{client_order_id}"
+        assert service.metric("http_requests_total", endpoint=path, method="GET", status=status) == 1
 
 
 def test_openapi_documents_query_and_body(start: Callable[..., Any]) -> None:
