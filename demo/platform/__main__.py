@@ -10,7 +10,7 @@ from prometheus_client import disable_created_metrics
 
 from demo.platform.app import ServiceSettings, create_app
 from demo.platform.catalogue import SERVICES, service_name
-from demo.platform.server import Stopped, exit_with_parent, raise_on_stop_signals, serve
+from demo.platform.server import ServerSettings, Stopped, exit_with_parent, raise_on_stop_signals, serve
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,24 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo.platform", description=__doc__)
     parser.add_argument("--service", required=True, type=_service, help=f"one of {', '.join(SERVICES)}")
     parser.add_argument("--port", required=True, type=int)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--host",
+        nargs="+",
+        default=["127.0.0.1"],
+        help="addresses to listen on (default: 127.0.0.1)",
+        metavar="ADDRESS",
+    )
+    parser.add_argument(
+        "--idle-timeout",
+        type=float,
+        default=75.0,
+        metavar="SECONDS",
+        help="after how long an idle connection is closed (default: %(default)s)",
+    )
+    parser.add_argument("--certificate", type=Path, metavar="FILE.pem", help="serve TLS with this certificate and key")
+    parser.add_argument(
+        "--client-ca", type=Path, metavar="FILE.pem", help="with --certificate: require a client certificate of this CA"
+    )
     parser.add_argument("--environment", default="staging", help="shown at /healthz (default: %(default)s)")
     parser.add_argument("--version", default="2.4.0", help="shown at /healthz (default: %(default)s)")
     parser.add_argument("--with-faults", action="store_true", help="add the fault knob at /admin/fault")
@@ -51,8 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     raise_on_stop_signals()
     with contextlib.suppress(Stopped):
-        log.info("%s %s (%s) on %s:%s", *_identity(settings), options.host, options.port)
-        serve(create_app(settings), host=options.host, port=options.port)
+        log.info("%s %s (%s) on %s:%s", *_identity(settings), ", ".join(options.host), options.port)
+        serve(
+            create_app(settings),
+            ServerSettings(
+                hosts=options.host,
+                port=options.port,
+                idle_timeout_s=options.idle_timeout,
+                certificate=options.certificate,
+                client_ca=options.client_ca,
+            ),
+        )
     log.info("%s %s (%s) stopped", *_identity(settings))
     return 0
 

@@ -2,9 +2,13 @@
 
 import os
 import signal
+import socket
+import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -42,12 +46,28 @@ def raise_on_stop_signals() -> None:
         signal.signal(wanted, _stop)
 
 
-def serve(app: ASGIApp, *, host: str, port: int) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """How a service can be reached.
+
+    Attributes:
+        hosts: addresses to listen on, all with the same port.
+        idle_timeout_s: after how long an idle connection is closed.
+        certificate: PEM file with the server's certificate and key, for TLS.
+        client_ca: PEM file; with it, a client must show a certificate of this authority.
+    """
+
+    hosts: Sequence[str]
+    port: int
+    idle_timeout_s: float = 75
+    certificate: Path | None = None
+    client_ca: Path | None = None
+
+
+def serve(app: ASGIApp, settings: ServerSettings) -> None:
     """Serve until SIGTERM or SIGINT, finish open requests for at most 3 s, then raise the signal again."""
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         loop="uvloop",
         http=StampingProtocol,
         lifespan="off",
@@ -55,9 +75,20 @@ def serve(app: ASGIApp, *, host: str, port: int) -> None:
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=_SHUTDOWN_S,
-        timeout_keep_alive=75,
+        timeout_keep_alive=settings.idle_timeout_s,  # type: ignore[arg-type]  # passed to loop.call_later
+        ssl_certfile=settings.certificate,
+        ssl_ca_certs=None if settings.client_ca is None else str(settings.client_ca),
+        ssl_cert_reqs=ssl.CERT_NONE if settings.client_ca is None else ssl.CERT_REQUIRED,
     )
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run(sockets=[_listening(host, settings.port) for host in settings.hosts])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind((host, port))
+    return listening
 
 
 def exit_with_parent(

@@ -1,14 +1,18 @@
 """Real services in processes of their own, on loopback."""
 
+import contextlib
 import http.client
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +21,9 @@ from demo.platform import __main__ as command_line
 from demo.platform import traffic
 from demo.platform.examples import ExampleRequest
 from demo.platform.server import exit_with_parent
+from tests.certificates import Authority
+from tests.demo.platform.conftest import Process
+from tests.waiting import until
 
 PATH = "/api/v1/positions"
 LABELS = {"endpoint": PATH, "method": "GET"}
@@ -109,6 +116,56 @@ def test_waiting_behind_another_request_is_measured(service: Any) -> None:
     # 8 · 30 ms without any wait; (1 + 2 + … + 8) · 30 ms = 1.08 s if all had been read at once
     waited_s = service.metric("http_request_duration_seconds_sum", **LABELS) - before_s
     assert waited_s > 2 * 8 * 0.03
+
+
+@pytest.fixture
+def strict_process(tmp_path: Path) -> Iterator[Any]:
+    """A service at two addresses that wants a client certificate and closes idle connections after 50 ms."""
+    authority = Authority(tmp_path)
+    authority.server()
+    process = Process(
+        *("trading-gateway-service", "--host", "127.0.0.1", "127.0.0.2", "--idle-timeout", "0.05"),
+        *("--certificate", str(tmp_path / "server.pem"), "--client-ca", str(authority.bundle)),
+    )
+    context = ssl.create_default_context(cafile=str(authority.bundle))
+    context.check_hostname = False  # the certificate is for the first address
+    context.load_cert_chain(authority.client())
+    try:
+        until(lambda: _is_listening(process.port), within_s=60, every_s=0.05, what="the service listens")
+        yield process.port, context, str(authority.bundle)
+    finally:
+        process.stop()
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.2", port)) == 0
+
+
+def test_a_client_certificate_is_required(strict_process: Any) -> None:
+    """At every address; a client without one is refused by TLS."""
+    port, context, bundle = strict_process
+    assert [_status(address, port, context) for address in ("127.0.0.1", "127.0.0.2")] == [200, 200]
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        _status("127.0.0.1", port, ssl.create_default_context(cafile=bundle))
+
+
+def _status(address: str, port: int, context: ssl.SSLContext) -> int:
+    with contextlib.closing(http.client.HTTPSConnection(address, port, context=context, timeout=10)) as connection:
+        connection.request("GET", PATH)
+        return connection.getresponse().status
+
+
+def test_an_idle_connection_is_closed(strict_process: Any) -> None:
+    """The server closes it after its time-out."""
+    port, context, _ = strict_process
+    plain = socket.create_connection(("127.0.0.1", port), timeout=10)
+    with context.wrap_socket(plain, server_hostname="127.0.0.1") as talk:
+        talk.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        received = b""
+        while part := talk.recv(65536):  # ends when the server closes the connection
+            received += part
+        assert received.startswith(b"HTTP/1.1 200 ")
 
 
 def test_sigterm_is_a_clean_exit_while_starting() -> None:
