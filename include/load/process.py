@@ -28,14 +28,14 @@ from include.load.poller import Poller, make_poller
 from include.load.progress import ProgressReport
 from include.load.reuse import ReuseLimits
 from include.load.record import FLUSH_EVERY_S, RequestLog
-from include.perf.load.feed import Feed, Request, read_feed
+from include.perf.load.feed import Feed, read_feed
 from include.perf.load.load_plan import GENERATOR_VERSION, LoadPlan
+from include.perf.load.request_bytes import RequestSettings, prepared_bytes
 from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.slot_values import Draw, SlotValues
 from include.perf.load.slots import SlotRequests
 from include.perf.runs.results_store import FEED_FILE
 from include.perf.load.wire import tls_context
-from include.perf.load.wire import headers_of_load, wire_format
 
 log = logging.getLogger("include.load")
 
@@ -105,23 +105,24 @@ def _requests(plan: LoadPlan, secrets: ServiceSecrets, worker: int) -> Sequence[
 
 def _requests_of(plan: LoadPlan, feed: Feed, index: int, secrets: ServiceSecrets, worker: int) -> EndpointRequests:
     endpoint = feed.endpoints[index]
-
-    def wire(request: Request) -> bytes:
-        headers = headers_of_load(plan.headers, secrets.headers, keep_alive=plan.keep_alive, own=request.headers)
-        return wire_format(
-            endpoint.method, request, base_url=plan.base_url, headers=headers, has_slots=bool(endpoint.slots)
-        )
-
-    wires = [wire(request) for request in feed.requests[index]]
+    settings = RequestSettings(
+        base_url=plan.base_url,
+        headers=plan.headers,
+        secrets=secrets,
+        keep_alive=plan.keep_alive,
+        signing=plan.signing,
+    )
+    prepared = prepared_bytes(endpoint.method, feed.requests[index], settings, slots=endpoint.slots)
     slots = None
-    if endpoint.slots:
+    if endpoint.slots or prepared.signatures:
         draw = Draw(seed=plan.load.seed, worker=worker, endpoint=index)
-        slots = SlotRequests(wires, SlotValues(endpoint.slots, feed.rows_of(endpoint), draw))
+        values = SlotValues(prepared.slots, feed.rows_of(endpoint), draw)
+        slots = SlotRequests(prepared.wires, values, signatures=prepared.signatures)
     return EndpointRequests(
         name=endpoint.name,
         method=endpoint.method,
         weight=endpoint.weight,
-        wires=wires,
+        wires=prepared.wires,
         check=plan.check_of(endpoint.name),
         slots=slots,
     )

@@ -187,7 +187,7 @@ def airflow_credentials(service: Service) -> ServiceSecrets:
     except AirflowNotFoundException as err:
         raise missing_connection(service) from err
     secrets = Secrets(login=connection.login, password=connection.password, extra=connection.extra)
-    found = service_secrets(secrets, connection=service.connection)
+    found = service_secrets(secrets, service)
     _mask(found.texts())
     return found
 

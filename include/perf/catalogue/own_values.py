@@ -12,7 +12,7 @@ from typing import Literal, get_args
 OWN_VALUES: dict[str, str] = {
     "uuid": "a random UUID (version 4)",
     "sequence": "a number of 16 digits that increases and never repeats: microseconds since 1970 and the arrival",
-    "now": "the due time: RFC 3339, or (s), (ms), (us) since 1970; an offset such as (+30s) or (ms, -1h)",
+    "now": "the due time: RFC 3339, (basic), or (s), (ms), (us) since 1970; an offset such as (+30s) or (ms, -1h)",
     "random_int": "an integer from the first to the second argument: (1, 100)",
     "random_choice": "one of its arguments: (GTC, IOC)",
 }
@@ -24,7 +24,8 @@ MAX_INTEGER = 2**53
 MAX_OFFSET_S = 36_500 * 86_400.0
 """A hundred years: the years of later times may have more than the four digits of RFC 3339."""
 
-TimeUnit = Literal["rfc3339", "s", "ms", "us"]
+TimeUnit = Literal["rfc3339", "basic", "s", "ms", "us"]
+"""``basic`` is ISO 8601 without separators: ``20260302T064000Z``."""
 
 _OFFSET = re.compile(r"([+-]\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -55,7 +56,7 @@ class DueTime:
     @property
     def is_number(self) -> bool:
         """Whether it is a number in JSON."""
-        return self.unit != "rfc3339"
+        return self.unit not in ("rfc3339", "basic")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,6 @@
 
 These models are the entries of ``services.yaml``. They are immutable and checked when they are built. Unknown keys are
 refused, so that a typing error never results in a default value.
-
-``hard_limits`` such as ``{latency_p95: 0.25, error_rate: 0.02}``, in base units, are promises to users: a significant
-change that exceeds one is critical regardless of the baseline, and no alert rule has a higher limit.
 """
 
 import re
@@ -13,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from include.perf.catalogue.data_file import DataFiles
 from include.perf.catalogue.endpoint import Endpoint
+from include.perf.catalogue.hard_limits import HardLimits
 from include.perf.catalogue.headers import problems_of_allowed_headers, problems_of_headers
 from include.perf.catalogue.network import (
     PRIVATE_NETWORKS,
@@ -30,32 +28,9 @@ from include.perf.catalogue.network import (
 )
 from include.perf.catalogue.prometheus_target import LabelName, ProductionReference, PrometheusTarget
 from include.perf.catalogue.request_path import EscapedOnce, SameTarget
+from include.perf.catalogue.signing import Signing, problems_of_signing
 from include.perf.catalogue.template import problems_of_template
-from include.perf.model.metric import METRICS, Direction, Unit
 from include.perf.model.yaml_entries import Entry, ExtraParts, Name, matching
-
-LIMITED = {name: metric for name, metric in METRICS.items() if metric.direction is Direction.LOWER_IS_BETTER}
-"""The metrics that may have a hard limit; throughput depends on the rate of the scenario."""
-
-
-def _check(limits: dict[str, float]) -> dict[str, float]:
-    problems = [problem for name, limit in limits.items() if (problem := _problem_of(name, limit))]
-    if problems:
-        raise ValueError("; ".join(problems))
-    return limits
-
-
-def _problem_of(name: str, limit: float) -> str | None:
-    if name not in LIMITED:
-        return f"{name!r} has no hard limit; known: {', '.join(LIMITED)}"
-    unit = LIMITED[name].unit
-    if unit is Unit.RATIO and not 0 < limit < 1:
-        return f"{name} must be a ratio between 0 and 1, but is {limit:g}"
-    return None if 0 < limit < float("inf") else f"{name} must be above 0 ({unit.value}), but is {limit:g}"
-
-
-HardLimits = Annotated[dict[str, float], AfterValidator(_check)]
-
 
 AllowedNetwork = Annotated[Network, BeforeValidator(network_of)]
 
@@ -131,6 +106,7 @@ class Service(Entry):
         headers: sent with every request; templates; they must not contain secrets.
         data_files: CSV files whose columns the templates may name, by the name that they use.
         connection: the Airflow Connection with the service's credentials.
+        signing: how each request is signed, with the secret of the Connection.
         slack_channel: the channel for its deviations; a channel ID (``C…``) is needed for charts.
         deploy_version: where the service reports its deployed version.
         hard_limits: limits by metric, in base units, that apply regardless of the baseline.
@@ -166,6 +142,7 @@ class Service(Entry):
     headers: dict[str, str] = Field(default_factory=dict)
     data_files: DataFiles = Field(default_factory=dict)
     connection: ConnectionId | None = None
+    signing: Signing | None = None
     slack_channel: Annotated[str, Field(min_length=1)] = "#performance"
     deploy_version: DeployVersion | None = None
     hard_limits: HardLimits = Field(default_factory=dict)
@@ -250,6 +227,7 @@ class Service(Entry):
             yield f"headers: {problem}"
         for endpoint in self.endpoints:
             yield from endpoint.problems(files=self.data_files, allowed_headers=self.allowed_headers)
+        yield from problems_of_signing(self.signing, self.endpoints, headers=self.headers, connection=self.connection)
 
     def _problems_of_production(self) -> Iterator[str]:
         if not self.is_production:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from include.perf.catalogue.expectation import Check, Expectation
 from include.perf.catalogue.scenario.load_profile import LoadProfile
+from include.perf.catalogue.signing import Signing
 from include.perf.load.generator import LoadOrder
 from include.perf.model.json_files import from_json, to_json
 
@@ -67,6 +68,7 @@ class LoadPlan:
         headers: of every request. Headers that contain secrets are not here: they go through a pipe.
         expectations: by endpoint, where a good answer needs more than a good status.
         workers: load processes that share the arrivals.
+        signing: how requests are signed, without the key; ``None`` if they are not.
     """
 
     base_url: str
@@ -85,6 +87,7 @@ class LoadPlan:
     max_connection_age_s: float | None = None
     idle_timeout_s: float | None = None
     client_certificate: Path | None = None
+    signing: Signing | None = None
 
     def check_of(self, endpoint: str) -> Check:
         """Return the check that an answer of an endpoint must pass."""
@@ -132,6 +135,7 @@ def plan_for(order: LoadOrder) -> LoadPlan:
         max_connection_age_s=service.max_connection_age_s,
         idle_timeout_s=service.idle_timeout_s,
         client_certificate=service.client_certificate,
+        signing=service.signing,
     )
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from include.perf.model.masking import MASK
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
@@ -20,6 +22,11 @@ class SigningKey:
 
     secret: str = field(repr=False)
     key_id: str = field(default="", repr=False)
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether it only stands for a key, in a request that is shown."""
+        return self.secret == MASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,12 @@ class ServiceSecrets:
         yield from self.headers.values()
         if self.signing_key is not None:
             yield from filter(None, (self.signing_key.secret, self.signing_key.key_id))
+
+    def masked(self) -> "ServiceSecrets":
+        """Return what stands for them in requests that are shown."""
+        return ServiceSecrets(
+            headers=dict.fromkeys(self.headers, MASK), signing_key=SigningKey(secret=MASK, key_id=MASK)
+        )
 
     def message(self) -> dict[str, Any]:
         """Return them for the pipe or the channel to a load process."""

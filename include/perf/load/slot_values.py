@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 
 from include.perf.catalogue.data_file import RowOrder
@@ -130,6 +131,8 @@ class SlotValues:
         per_second = {"s": 1, "ms": 1_000, "us": MICROSECONDS}
         if due.unit == "rfc3339":
             return self._rfc3339_times(due.offset_s, forms)
+        if due.unit == "basic":
+            return lambda moment: (_basic_time(int(self._started_at + moment.due_s + due.offset_s)),) * len(forms)
         factor = per_second[due.unit]
         return lambda moment: (b"%d" % ((self._started_at + moment.due_s + due.offset_s) * factor),) * len(forms)
 
@@ -157,6 +160,12 @@ class Rfc3339:
             self._second = second
             self._text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
         return b"%b.%03dZ" % (self._text, millisecond)
+
+
+@lru_cache(maxsize=8)
+def _basic_time(second: int) -> bytes:
+    """Return a time in Unix seconds in the basic format of ISO 8601."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second)).encode()
 
 
 def _uuids(places: int) -> Source:

@@ -1,14 +1,14 @@
 """Slots: the places in prepared requests that are filled when a request is due.
 
 A prepared request has a private-use character in each slot: U+E000 for the first slot of its endpoint, U+E001 for the
-second, and so on. U+E03F stands for the length of the body. As UTF-8 they are 3 bytes that no other character has, so
-the load process finds them in the bytes for the wire, and replaces them by ``%b`` of a format, which Python fills in
-about a microsecond.
+second, and so on. U+E03F stands for the length of the body, and U+E03E for the signature. As UTF-8 they are 3 bytes
+that no other character has, so the load process finds them in the bytes for the wire, and replaces them by ``%b`` of a
+format, which Python fills in about a microsecond.
 """
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple, Protocol
@@ -19,7 +19,11 @@ from include.perf.catalogue.template import JSON_NUMBER
 from include.perf.load.uri import encoded_form_part, encoded_part
 
 FIRST = 0xE000
-MOST_SLOTS = 60
+MOST_SLOTS = 56
+"""Of the templates of an endpoint; those after them are for its signature."""
+
+SIGNATURE_SLOT = 62
+SIGNATURE = chr(FIRST + SIGNATURE_SLOT)
 LENGTH_SLOT = 63
 LENGTH = chr(FIRST + LENGTH_SLOT)
 
@@ -135,7 +139,7 @@ class _Format(NamedTuple):
     Attributes:
         text: with ``%b`` in each slot.
         pick: returns the content of the slots in the order of the format, given that of all slots of the endpoint and,
-            as the last one, the length of the body.
+            as the last ones, the length of the body and the signature, if the request has these.
         length: of the body without its slots.
         of_body: the slots in the body.
     """
@@ -151,31 +155,54 @@ class SlotRequests:
 
     Args:
         wires: (rows,) the bytes of each prepared request.
+        signatures: (rows,) how each is signed; none if they are not.
     """
 
-    def __init__(self, wires: Sequence[bytes], contents: SlotContents) -> None:
+    def __init__(
+        self, wires: Sequence[bytes], contents: SlotContents, *, signatures: Sequence["Rendered"] = ()
+    ) -> None:
         self.start = contents.start
         self._contents_at = contents.at
-        self._formats = [_format_of(wire) for wire in wires]
+        self._signatures = signatures
+        self._formats = [_format_of(wire, is_signed=bool(signatures)) for wire in wires]
 
     def wire(self, row: int, moment: Moment) -> bytes:
         """Return the bytes of a request."""
-        found = self._contents_at(moment)
+        found: Sequence[bytes] = self._contents_at(moment)
         text, pick, length, of_body = self._formats[row]
         if of_body:
             for slot in of_body:
                 length += len(found[slot])
             found = (*found, b"%d" % length)
+        if self._signatures:
+            found = (*found, self._signatures[row](found))
         filled: bytes = text % pick(found)
         return filled
 
 
-def _format_of(wire: bytes) -> _Format:
+def _format_of(wire: bytes, *, is_signed: bool) -> _Format:
     _, _, body = wire.partition(b"\r\n\r\n")
-    of_body = _slots_in(body)
-    order = [-1 if slot == LENGTH_SLOT else slot for slot in _slots_in(wire)]
-    text = SLOT.sub(b"%b", wire.replace(b"%", b"%%"))
-    return _Format(text, itemgetter(*order) if order else lambda _: (), len(SLOT.sub(b"", body)), of_body)
+    last = {SIGNATURE_SLOT: -1, LENGTH_SLOT: -2 if is_signed else -1}
+    return _Format(*_filling(wire, last), len(SLOT.sub(b"", body)), _slots_in(body))
+
+
+def _filling(content: bytes, last: Mapping[int, int]) -> tuple[bytes, Callable[[Sequence[bytes]], Any]]:
+    """Return a format, and what picks its arguments."""
+    order = [last.get(slot, slot) for slot in _slots_in(content)]
+    text = SLOT.sub(b"%b", content.replace(b"%", b"%%"))
+    return text, itemgetter(*order) if order else lambda _: ()
+
+
+Rendered = Callable[[Sequence[bytes]], bytes]
+"""Returns a text of a request, given the content of all slots of its endpoint."""
+
+
+def rendered(content: bytes) -> Rendered:
+    """Return what fills the slots of a text quickly, again and again."""
+    if not SLOT.search(content):
+        return lambda _: content
+    text, pick = _filling(content, {})
+    return lambda found: text % pick(found)
 
 
 def _slots_in(content: bytes) -> tuple[int, ...]:

@@ -28,7 +28,10 @@ MAX_NODES = 400_000
 
 MAX_DIGITS = 40
 
-OWN_PARTS = ("load", "limits", "data", "data files", "endpoints", "generator", "environment", "headers", "figures of")
+OWN_PARTS = (
+    *("load", "limits", "data", "data files", "endpoints", "generator", "environment", "headers", "signing"),
+    "figures of",
+)
 """Names of fingerprint parts that are reserved for Bellwether; see `include.perf.pipeline.planning.fingerprint`."""
 
 

@@ -9,11 +9,10 @@ from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
 from include.perf.load.examples import example_requests
 from include.perf.load.market_data import read_market_data
+from include.perf.load.request_bytes import single_request
 from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.staging import prepared, request_fields
-from include.perf.load.wire import headers_of_load, wire_format
 from include.perf.model.errors import collected
-from include.perf.model.masking import MASK
 
 EXAMPLE_ROWS = 1
 
@@ -32,11 +31,10 @@ def wire_examples(
     """
     fields = request_fields(read_market_data(data), seed=scenario.load.seed)
     feed = prepared(fields, service, scenario.load, rows=EXAMPLE_ROWS)
-    masked = dict.fromkeys(secrets.headers, MASK)
+    masked = secrets.masked()
     for index, endpoint in enumerate(service.endpoints):
         (request,) = example_requests(feed, index, [0])
-        headers = headers_of_load(service.headers, masked, keep_alive=service.keep_alive, own=request.headers)
-        yield endpoint, wire_format(endpoint.method, request, base_url=service.base_url, headers=headers)
+        yield endpoint, single_request(service, endpoint.method, request, masked, keep_alive=service.keep_alive)
 
 
 def problems_of_requests(catalogue: Catalogue, *, warn: Callable[[str], None]) -> list[str]:

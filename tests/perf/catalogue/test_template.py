@@ -120,12 +120,12 @@ def test_own_values(name: str, arguments: list[str], value: object) -> None:
         (
             "now",
             ["tomorrow"],
-            "${now} takes a unit (rfc3339, s, ms, us) and an offset, as in ${now(ms, +30s)}, but has (tomorrow)",
+            "${now} takes a unit (rfc3339, basic, s, ms, us) and an offset, as in ${now(ms, +30s)}, but has (tomorrow)",
         ),
         (
             "now",
             ["+1s", "ms"],
-            "${now} takes a unit (rfc3339, s, ms, us) and an offset, as in ${now(ms, +30s)}, but has (+1s, ms)",
+            "${now} takes a unit (rfc3339, basic, s, ms, us) and an offset, as in ${now(ms, +30s)}, but has (+1s, ms)",
         ),
         (
             "random_int",

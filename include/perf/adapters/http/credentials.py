@@ -5,7 +5,9 @@ A connection holds credentials in one of these forms:
 - login and password: ``Authorization: Basic …`` (the password may be empty);
 - a password alone: ``Authorization: Bearer <password>``;
 - extra ``{"token": "…"}``: ``Authorization: Bearer <token>``;
-- extra ``{"headers": {"X-Api-Key": "…"}}``: these headers, alone or in addition to one of the forms above.
+- extra ``{"headers": {"X-Api-Key": "…"}}``: these headers, alone or in addition to one of the forms above;
+- extra ``{"signing": {"key_id": "…", "secret": "…"}}``: the key of a service whose requests are signed, alone or in
+  addition to the forms above.
 
 Two values for ``Authorization`` are refused instead of silently preferring one. Other keys of extra are ignored. No
 message repeats anything that a connection holds.
@@ -16,6 +18,7 @@ Source: RFC 7617 (Basic), RFC 6750 (Bearer).
 import base64
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,10 +26,16 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from include.perf.catalogue.headers import problems_of_headers
 from include.perf.catalogue.service import Service
-from include.perf.load.service_secrets import ServiceSecrets
+from include.perf.catalogue.signing import AwsSigning, PartsSigning
+from include.perf.load.service_secrets import ServiceSecrets, SigningKey
 from include.perf.model.errors import ConfigurationError
 
+SIGNING_FORM = 'extra {"signing": {"key_id": "…", "secret": "…"}}'
+
 FORMS = 'login and password, a password alone (sent as a Bearer token), or extra {"headers": {"X-Api-Key": "…"}}'
+
+
+_KEY_TEXT = re.compile(r"[\x21-\x7e]{1,8192}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +62,7 @@ def environment_credentials(service: Service) -> ServiceSecrets:
     text = os.environ.get(variable_of(service.connection), "").strip()
     if not text:
         raise missing_connection(service)
-    return service_secrets(_read(text, connection=service.connection), connection=service.connection)
+    return service_secrets(_read(text, connection=service.connection), service)
 
 
 def variable_of(connection: str) -> str:
@@ -70,16 +79,49 @@ def missing_connection(service: Service) -> ConfigurationError:
     )
 
 
-def service_secrets(secrets: Secrets, *, connection: str) -> ServiceSecrets:
-    """Return what a connection holds for a service.
+def service_secrets(secrets: Secrets, service: Service) -> ServiceSecrets:
+    """Return what a service's connection holds for it.
 
     Raises:
-        ConfigurationError: it has no usable credentials, or more than one value for ``Authorization``.
+        ConfigurationError: it has no usable credentials, no usable signing key for a service whose requests are signed,
+            or more than one value for a header.
     """
+    connection = service.connection or ""
     headers = optional_headers(secrets, connection=connection)
+    if service.signing is not None:
+        return _with_signing_key(headers, service.signing, secrets, connection=connection)
     if not headers:
         raise _unusable(connection, f"it has no credentials; set {FORMS}")
     return ServiceSecrets(headers=headers)
+
+
+def _with_signing_key(
+    headers: dict[str, str], signing: PartsSigning | AwsSigning, secrets: Secrets, *, connection: str
+) -> ServiceSecrets:
+    taken = {name.lower() for name in headers} & {name.lower() for name in signing.header_names}
+    if taken:
+        raise _unusable(connection, f"it and the signature would both set {', '.join(sorted(taken))}; keep one of them")
+    given = _extra(secrets.extra, connection=connection).get("signing")
+    if isinstance(given, str):
+        given = _parsed(given, connection=connection, what="signing in extra")
+    if not isinstance(given, Mapping) or not set(given) <= {"secret", "key_id"}:
+        raise _unusable(connection, f"the requests of the service are signed; set {SIGNING_FORM}")
+    key = SigningKey(
+        secret=_key_text(given, "secret", connection=connection),
+        key_id=_key_text(given, "key_id", connection=connection) if signing.needs_key_id else "",
+    )
+    try:
+        signing.decoded(key.secret)
+    except ValueError as err:
+        raise _unusable(connection, f"in signing, {err}") from None
+    return ServiceSecrets(headers=headers, signing_key=key)
+
+
+def _key_text(given: Mapping[str, Any], name: str, *, connection: str) -> str:
+    text = given.get(name)
+    if not isinstance(text, str) or not _KEY_TEXT.fullmatch(text):
+        raise _unusable(connection, f"{name} of signing in extra must be text in ASCII without spaces")
+    return text
 
 
 def optional_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:

@@ -21,8 +21,9 @@ from include.perf.catalogue.service import Service
 from include.perf.load.answer_head import UnusableAnswer
 from include.perf.load.answer_reader import AnswerReader
 from include.perf.load.feed import Request
+from include.perf.load.request_bytes import single_request
 from include.perf.load.uri import encoded_target
-from include.perf.load.wire import Answered, Credentials, headers_of_load, tls_context, wire_format
+from include.perf.load.wire import Answered, Credentials, tls_context
 from include.perf.model.errors import TargetError
 from include.perf.model.masking import Mask
 
@@ -102,9 +103,7 @@ class HttpTarget:
             TargetError: there was no complete response in time.
             ConfigurationError: the credentials cannot be read.
         """
-        secrets = self._credentials(service)
-        headers = headers_of_load(service.headers, secrets.headers, keep_alive=False, own=request.headers)
-        wire = wire_format(method, request, base_url=service.base_url, headers=headers)
+        wire = single_request(service, method, request, self._credentials(service), keep_alive=False)
         url = f"{service.base_url}{request.target}"
         deadline = _Deadline(timeout_s or service.timeout_s)
         started = time.monotonic()

@@ -53,6 +53,8 @@ def fingerprint(
         parts["data files"] = data_files[:19]
     if is_distributed:
         parts["generators"] = "distributed"
+    if service.signing is not None:
+        parts["signing"] = _digest(service.signing.model_dump(mode="json", exclude_defaults=True))
     headers = {"headers": _headers(service.headers)} if service.headers else {}
     return parts | headers | dict(extra or {}) | service.fingerprint
 

@@ -8,9 +8,11 @@ from urllib.parse import quote
 import pytest
 
 from include.perf.adapters.http.credentials import Secrets, environment_credentials, service_secrets
-from include.perf.load.service_secrets import ServiceSecrets
+from include.perf.catalogue.service import Service
+from include.perf.load.service_secrets import ServiceSecrets, SigningKey
 from include.perf.model.errors import ConfigurationError
 from tests.fakes.small_catalogue import small_service
+from tests.real_loads import service_at
 
 VARIABLE = "AIRFLOW_CONN_ORDERS_API"
 SERVICE = small_service(connection="orders_api")
@@ -45,7 +47,7 @@ BEARER = {"Authorization": f"Bearer {SECRET}"}
 )
 def test_every_form_of_credentials(secrets: dict[str, Any], headers: dict[str, str]) -> None:
     """Login and password become Basic, a password alone becomes Bearer, and headers stay unchanged."""
-    assert service_secrets(Secrets(**secrets), connection="orders_api").headers == headers
+    assert service_secrets(Secrets(**secrets), SERVICE).headers == headers
 
 
 @pytest.mark.parametrize(
@@ -80,7 +82,7 @@ def test_every_form_of_credentials(secrets: dict[str, Any], headers: dict[str, s
 def test_an_unusable_connection(secrets: dict[str, Any], reason: str) -> None:
     """The message says what to change, without the secrets of the connection."""
     with pytest.raises(ConfigurationError) as caught:
-        service_secrets(Secrets(**secrets), connection="orders_api")
+        service_secrets(Secrets(**secrets), SERVICE)
     assert str(caught.value).startswith(f"the connection orders_api cannot be used: {reason}")
     assert "4711" not in everything_of(caught.value)
 
@@ -159,3 +161,56 @@ def test_a_missing_connection(monkeypatch: pytest.MonkeyPatch, text: str | None)
 def test_a_service_without_a_connection_has_no_credentials() -> None:
     """No variable is read."""
     assert environment_credentials(small_service()) == ServiceSecrets()
+
+
+SIGNED = {"parts": ["body"], "header": "X-Sign", "key_id": {"header": "X-Key"}, "secret_encoding": "base64"}
+
+
+def signed(**changes: Any) -> Service:
+    return service_at("https://broker.example", connection="orders_api", signing=SIGNED | changes)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"signing": {"secret": "c2VjcmV0", "key_id": "k-1"}, "headers": {"X-Passphrase": SECRET}},
+        json.dumps(
+            {"signing": json.dumps({"secret": "c2VjcmV0", "key_id": "k-1"}), "headers": {"X-Passphrase": SECRET}}
+        ),
+    ],
+)
+def test_the_key_of_a_signed_service(extra: Any) -> None:
+    """Alone or with other credentials; a connection URI has it as text."""
+    found = service_secrets(Secrets(extra=extra), signed())
+    assert found.signing_key == SigningKey(secret="c2VjcmV0", key_id="k-1")
+    assert found.headers == {"X-Passphrase": SECRET}
+    assert set(found.texts()) == {"c2VjcmV0", "k-1", SECRET}
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        ({}, 'the requests of the service are signed; set extra {"signing": {"key_id": "…", "secret": "…"}}'),
+        ({"signing": SECRET}, "signing in extra is not valid JSON"),
+        ({"signing": {"key": SECRET}}, "the requests of the service are signed; set extra"),
+        ({"signing": {"secret": "c2VjcmV0"}}, "key_id of signing in extra must be text in ASCII without spaces"),
+        ({"signing": {"secret": 4711, "key_id": "k"}}, "secret of signing in extra must be text"),
+        ({"signing": {"secret": f"{SECRET}-", "key_id": "k"}}, "in signing, the secret is not base64; correct it"),
+        (
+            {"signing": {"secret": "c2VjcmV0", "key_id": "k"}, "headers": {"x-sign": SECRET}},
+            "it and the signature would both set x-sign; keep one of them",
+        ),
+    ],
+)
+def test_an_unusable_key(extra: Any, reason: str) -> None:
+    """The message says what to change, without the secrets of the connection."""
+    with pytest.raises(ConfigurationError) as caught:
+        service_secrets(Secrets(extra=extra), signed())
+    assert str(caught.value).startswith(f"the connection orders_api cannot be used: {reason}")
+    assert "4711" not in everything_of(caught.value)
+
+
+def test_a_key_without_an_id() -> None:
+    """Only where the requests name no key."""
+    found = service_secrets(Secrets(extra={"signing": {"secret": "00ff"}}), signed(key_id=None, secret_encoding="hex"))
+    assert found.signing_key == SigningKey(secret="00ff")
