@@ -50,7 +50,9 @@ def test_a_wrong_service_is_an_import_error_of_one_file(read: Read) -> None:
     assert set(bag.dags) == names
     ((file, message),) = bag.import_errors.items()
     assert Path(file).name == "catalogue.py"
-    assert message.startswith("CatalogueError: services.yaml: orders-service.endpoints[0]: $prise is not a field")
+    assert message.startswith(
+        "CatalogueError: services.yaml: orders-service.endpoints[0] (place): body: $prise is not a field"
+    )
     assert "Traceback" not in message
 
 

@@ -124,7 +124,7 @@ def test_names_and_paths_cannot_inject(tmp_path: Path, name: str, value: str) ->
     endpoint = {"name": "state", "method": "GET", "path": "/s", name: value}
     settings = ", ".join(f'{key}: "{text}"' for key, text in endpoint.items())
     services = SERVICES.replace("{name: state, method: GET, path: /state}", f"{{{settings}}}")
-    assert "engine.endpoints[0]." in refusal_of(catalogue_folder(tmp_path, services=services))
+    assert "engine.endpoints[0]" in refusal_of(catalogue_folder(tmp_path, services=services))
 
 
 @pytest.mark.parametrize(

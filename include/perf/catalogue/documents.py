@@ -84,7 +84,7 @@ def entry_in(
         defaults = document.get("defaults") or {}
         raise CatalogueError(
             [
-                _sentence(file, _origin(name, error["loc"], values, defaults), error)
+                _sentence(file, _origin(name, error["loc"], values, defaults), error, values)
                 for error in err.errors()
                 if not _is_echo(error)
             ]
@@ -125,7 +125,7 @@ def _has(settings: Any, path: Sequence[Any]) -> bool:
     return bool(path)
 
 
-def _sentence(file: str, name: str, error: Mapping[str, Any]) -> str:
+def _sentence(file: str, name: str, error: Mapping[str, Any], values: Mapping[str, Any]) -> str:
     """Return an error of pydantic as a sentence with file, entry, rule and value."""
     colon = ":" if error["type"] == "value_error" else ""
-    return f"{file}: {name}{place_of(error)}{colon} {rule_of(error)}"
+    return f"{file}: {name}{place_of(error, within=values)}{colon} {rule_of(error)}"

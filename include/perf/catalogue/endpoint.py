@@ -105,10 +105,15 @@ class Endpoint(Entry):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = [*self._problems_of_body(), *problems_of_template(list(self.templates.values()))]
+        problems = [*self._problems_of_body(), *self._problems_of_templates()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    def _problems_of_templates(self) -> Iterator[str]:
+        for place, template in self.templates.items():
+            for problem in problems_of_template(template):
+                yield f"{place}: {problem}"
 
     def _problems_of_body(self) -> Iterator[str]:
         if self.method in WITHOUT_BODY and self.has_body:

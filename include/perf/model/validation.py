@@ -5,14 +5,30 @@ from collections.abc import Mapping
 from typing import Any
 
 
+_PLAIN_NAME = re.compile(r"[\w-]{1,63}", re.ASCII)
+
+
 def problem_of(error: Mapping[str, Any]) -> str:
     """Return the place, the rule and the value of an error; no place if the rule spans several settings."""
     return ": ".join(filter(None, (place_of(error).lstrip("."), rule_of(error))))
 
 
-def place_of(error: Mapping[str, Any]) -> str:
-    """Return where in a document an error is: ``.load.profile[1].at_s``."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error["loc"])
+def place_of(error: Mapping[str, Any], *, within: Any = None) -> str:
+    """Return where in a document an error is: ``.load.profile[1].at_s``, or ``.endpoints[2] (orders).path``.
+
+    Args:
+        within: the document; the items of its lists are shown with their names.
+    """
+    steps = []
+    for step in error["loc"]:
+        try:
+            within = within[step]
+        except (LookupError, TypeError):
+            within = None
+        name = within.get("name") if isinstance(within, Mapping) else None
+        shown = f" ({name})" if isinstance(name, str) and _PLAIN_NAME.fullmatch(name) else ""
+        steps.append(f"[{step}]{shown}" if isinstance(step, int) else f".{step}")
+    return "".join(steps)
 
 
 def rule_of(error: Mapping[str, Any]) -> str:

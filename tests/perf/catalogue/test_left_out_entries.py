@@ -61,7 +61,9 @@ def test_a_service_that_is_no_mapping_is_left_out(tmp_path: Path, given: str) ->
 def test_a_left_out_service_is_refused_with_the_problems_of_its_entry(tmp_path: Path, name: str) -> None:
     """A request for it does not only say that the name is unknown."""
     catalogue = read_catalogue(catalogue_folder(tmp_path, services=SERVICES.replace("$price", "$prise")))
-    with pytest.raises(CatalogueError, match=r"^services.yaml: orders-service.endpoints\[0\]: \$prise is not a field"):
+    with pytest.raises(
+        CatalogueError, match=r"^services.yaml: orders-service.endpoints\[0\] \(place\): body: \$prise is not a field"
+    ):
         catalogue.service(name)
     with pytest.raises(CatalogueError, match=r"\$prise is not a field"):
         catalogue.services_of(catalogue.scenario("calm"), name)

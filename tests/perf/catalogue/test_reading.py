@@ -23,14 +23,18 @@ KNOWN_FIELDS = (
 )
 ORDERS = "services.yaml: orders-service"
 SERVICE_MISTAKES = [
-    ("method: POST", "methd: POST", [f"{ORDERS}.endpoints[0].method is missing; every entry needs it"]),
+    ("method: POST", "methd: POST", [f"{ORDERS}.endpoints[0] (place).method is missing; every entry needs it"]),
     (
         "method: POST",
         "method: post",
-        "{}.endpoints[0].method should be 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH' or 'DELETE'",
+        "{}.endpoints[0] (place).method should be 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH' or 'DELETE'",
     ),
-    ("path: /orders", "path: orders", "{}.endpoints[0].path: must be a path that starts with /"),
-    ("path: /orders", "path: '/orders?x=1'", "{}.endpoints[0].path: must be a path without query, fragment or spaces"),
+    ("path: /orders", "path: orders", "{}.endpoints[0] (place).path: must be a path that starts with /"),
+    (
+        "path: /orders",
+        "path: '/orders?x=1'",
+        "{}.endpoints[0] (place).path: must be a path without query, fragment or spaces",
+    ),
     (
         "    allowed_hosts: [orders-service]\n",
         "    timout_s: 3\n    allowed_hosts: [orders-service]\n",
@@ -113,30 +117,30 @@ SERVICE_MISTAKES = [
         "body: {price: $price}",
         "body: {price: $prise, at: [$Time]}",
         [
-            f"{{}}.endpoints[0]: $Time is not a field of the market data; known: {KNOWN_FIELDS}; "
-            f"$prise is not a field of the market data; known: {KNOWN_FIELDS}"
+            f"{{}}.endpoints[0] (place): body: $Time is not a field of the market data; known: {KNOWN_FIELDS}; "
+            f"body: $prise is not a field of the market data; known: {KNOWN_FIELDS}"
         ],
     ),
     (
         "body: {price: $price}",
         "query: {at: $nope}",
-        [f"{{}}.endpoints[0]: $nope is not a field of the market data; known: {KNOWN_FIELDS}"],
+        [f"{{}}.endpoints[0] (place): query: $nope is not a field of the market data; known: {KNOWN_FIELDS}"],
     ),
     (
         "body: {price: $price}",
         "query: {at: [1, null]}",
-        ["{}.endpoints[0].query: at must be text or a number, but is None; put it in quotes"],
+        ["{}.endpoints[0] (place).query: at must be text or a number, but is None; put it in quotes"],
     ),
     (
         "body: {price: $price}",
         "query: {live: true}",
-        ["{}.endpoints[0].query: live must be text or a number, but is True; put it in quotes"],
+        ["{}.endpoints[0] (place).query: live must be text or a number, but is True; put it in quotes"],
     ),
     (
         "body: {price: $price}",
         "body: {since: 2026-03-01}",
         [
-            "{}.endpoints[0].body: cannot be sent as JSON (Object of type date is not JSON serializable); "
+            "{}.endpoints[0] (place).body: cannot be sent as JSON (Object of type date is not JSON serializable); "
             "put dates and times in quotes"
         ],
     ),
@@ -144,14 +148,14 @@ SERVICE_MISTAKES = [
         "body: {price: $price}",
         "body: {price: .nan}",
         [
-            "{}.endpoints[0].body: cannot be sent as JSON (Out of range float values are not JSON compliant); "
+            "{}.endpoints[0] (place).body: cannot be sent as JSON (Out of range float values are not JSON compliant); "
             "put dates and times in quotes"
         ],
     ),
     (
         "method: POST",
         "method: GET",
-        ["{}.endpoints[0]: a GET request has no body; use query instead"],
+        ["{}.endpoints[0] (place): a GET request has no body; use query instead"],
     ),
     (
         "path: /orders, body: {price: $price}}\n",
@@ -208,9 +212,9 @@ SERVICE_MISTAKES = [
         "body: {price: $price}",
         "expect: {json: {a b: 1}, has: [x], state: 1}",
         [
-            "{}.endpoints[0].expect.json: a path consists of keys separated by dots, such as order.status or "
+            "{}.endpoints[0] (place).expect.json: a path consists of keys separated by dots, such as order.status or "
             "executions.0.price, but is 'a b'",
-            "{}.endpoints[0].expect.state is not a known setting; correct its name or remove it",
+            "{}.endpoints[0] (place).expect.state is not a known setting; correct its name or remove it",
         ],
     ),
     (
@@ -416,7 +420,7 @@ def test_all_mistakes_are_reported_together(tmp_path: Path) -> None:
     scenarios = SCENARIOS.replace("rate_rps: 100,", "").replace("duration_s: 60}", "}", 1)
     problems = problems_of(catalogue_folder(tmp_path, services=services, scenarios=scenarios))
     assert [problem.partition(";")[0] for problem in problems] == [
-        f"{ORDERS}.endpoints[0]: $prise is not a field of the market data",
+        f"{ORDERS}.endpoints[0] (place): body: $prise is not a field of the market data",
         "services.yaml: engine: the host 'engine.example' of base_url is not in allowed_hosts ['elsewhere']",
         "scenarios.yaml: calm.load.duration_s is missing",
         "scenarios.yaml: storm.load.rate_rps is missing",
@@ -432,7 +436,7 @@ def test_mistakes_in_all_three_files_are_reported_together(tmp_path: Path) -> No
     folder = catalogue_folder(tmp_path, services=SERVICES.replace("$price", "$prise"), scenarios=scenarios)
     (folder / "market_hours.yaml").write_text("schema_version: 1\nsessions: {}\n", encoding="utf-8")
     assert [problem.partition(";")[0] for problem in problems_of(folder)] == [
-        f"{ORDERS}.endpoints[0]: $prise is not a field of the market data",
+        f"{ORDERS}.endpoints[0] (place): body: $prise is not a field of the market data",
         "scenarios.yaml: calm.title is missing",
         'scenarios.yaml: storm.schedule.cron: must be a cron expression of five fields, such as "30 5 * * 1-5", but is '
         "'0 2 * * 8': [0 2 * * 8] is not acceptable, out of range",
@@ -589,7 +593,7 @@ def test_mistakes_in_forbidden_hosts_are_reported_with_all_others(tmp_path: Path
     services = SERVICES.replace("defaults:\n", "forbidden_hosts: [prod:8000, 'https://prod', 7]\ndefaults:\n", 1)
     services = services.replace("$price", "$prise")
     problems = problems_of(catalogue_folder(tmp_path, services=services, scenarios=LIST + SCENARIOS))
-    assert problems[0].startswith(f"{ORDERS}.endpoints[0]: $prise is not a field")
+    assert problems[0].startswith(f"{ORDERS}.endpoints[0] (place): body: $prise is not a field")
     assert problems[1] == (
         "scenarios.yaml: unknown key forbidden_hosts; it may hold defaults, capacity_rps, "
         "ops_channel, digest_channel, quiet_summary, critical_mention, reload_rules, keep_requests_days, "

@@ -24,7 +24,7 @@ def test_every_page_shows_the_problems_of_wrong_entries(pages: Pages, path: str)
     answer = pages.get(path)
     assert answer.status_code == 200
     assert BANNER in answer.text
-    assert "<li>services.yaml: orders-service.endpoints[0]: $prise is not a field" in answer.text
+    assert "<li>services.yaml: orders-service.endpoints[0] (place): body: $prise is not a field" in answer.text
 
 
 def test_who_may_not_see_every_scenario_sees_no_problems(pages: Pages) -> None:
