@@ -694,7 +694,7 @@ def test_check_refuses_a_weak_key_of_the_load_workers(shell: Shell, monkeypatch:
 
 def test_check(shell: Shell) -> None:
     """One line if everything is fine."""
-    assert shell("check", code=0) == "1 services, 1 scenarios, their data and the baselines are fine\n"
+    assert shell("check", code=0) == "1 service, 1 scenario, their data and the baselines are fine\n"
 
 
 def test_check_warns_of_load_that_may_go_to_whole_private_networks(shell: Shell, tmp_path: Path) -> None:
@@ -706,7 +706,7 @@ def test_check_warns_of_load_that_may_go_to_whole_private_networks(shell: Shell,
         "warning: services.yaml: forbidden_hosts is empty, while the allowed_networks of orders-service cover all of "
         "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7; list the hosts and networks of production there, or "
         "narrow allowed_networks to those of the services\n"
-        "1 services, 1 scenarios, their data and the baselines are fine\n"
+        "1 service, 1 scenario, their data and the baselines are fine\n"
     )
 
 
@@ -724,10 +724,10 @@ def test_check_warns_if_there_is_no_time_for_re_runs(shell: Shell, tmp_path: Pat
     assert shell("check", code=0) == (
         "warning: scenarios.yaml: brief needs 5 min for 1 service with re-runs (2 min without), but starts 2 min "
         "before all load must be over (07:55): 3 min too little; start it 3 min earlier, or lower reruns\n"
-        "1 services, 1 scenarios, their data and the baselines are fine\n"
+        "1 service, 1 scenario, their data and the baselines are fine\n"
     )
     scheduled(tmp_path, 10)
-    assert shell("check", code=0) == "1 services, 1 scenarios, their data and the baselines are fine\n"
+    assert shell("check", code=0) == "1 service, 1 scenario, their data and the baselines are fine\n"
 
 
 def test_check_refuses_a_night_that_is_too_long(shell: Shell, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from include.perf.catalogue.reading import read_catalogue
 from include.perf.cli.run_commands import EXIT_CODES
 from include.perf.model.errors import ConfigurationError, collected
 from include.perf.model.file_writer import write_atomically
+from include.perf.model.text import counted
 from include.perf.monitoring.cell_status import Sources
 from include.perf.monitoring.families import exposition_of
 from include.perf.pipeline.planning.time_plan import time_plans
@@ -68,7 +69,7 @@ class InspectCommands:
         with collected(problems):
             catalogue = read_catalogue()
             problems += catalogue.problems
-            found = f"{len(catalogue.services)} services, {len(catalogue.scenarios)} scenarios"
+            found = f"{counted(len(catalogue.services), 'service')}, {counted(len(catalogue.scenarios), 'scenario')}"
             problems += problems_of_requests(catalogue, warn=warnings.append)
             for plan in time_plans(catalogue):
                 if plan.problem:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-
 _PLAIN_NAME = re.compile(r"[\w-]{1,63}", re.ASCII)
 
 
