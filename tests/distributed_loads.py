@@ -67,9 +67,9 @@ class Pool:
         self, folder: Path, url: str, *, load: LoadProfile, workers: int, watch: Any = None, **service: Any
     ) -> None:
         """Drive a load with the workers that connect."""
-        secrets = service.pop("secrets", {})
+        secrets = ServiceSecrets(headers=service.pop("secrets", {}), signing_key=service.pop("signing_key", None))
         pool = self.locust(workers=workers, wait_s=service.pop("wait_s", 60.0))
-        generator = LocustGenerator(credentials=lambda _: ServiceSecrets(headers=secrets), pool=lambda: pool)
+        generator = LocustGenerator(credentials=lambda _: secrets, pool=lambda: pool)
         generator.run(order_for(service_at(url, **service), load, folder), watch=watch or Onlooker())
 
 

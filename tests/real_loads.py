@@ -18,7 +18,7 @@ from include.perf.catalogue.service import Service
 from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.generator import LoadOrder, Progress
 from include.perf.load.load_plan import GeneratorLog
-from include.perf.load.service_secrets import ServiceSecrets
+from include.perf.load.service_secrets import ServiceSecrets, SigningKey
 from include.perf.measure.request_rows import read_requests
 from include.perf.model.json_files import from_json
 from include.perf.runs.results_store import FEED_FILE, GENERATOR_FILE, REQUESTS_FILE
@@ -112,10 +112,12 @@ def drive(
     load: LoadProfile = LOAD,
     on_progress: Callable[[Progress], None] = lambda _: None,
     secrets: Mapping[str, str] | None = None,
+    signing_key: SigningKey | None = None,
     **service: Any,
 ) -> None:
     """Drive a load to its end, and check that none of its processes is left."""
-    generator = LocustGenerator(credentials=lambda _: ServiceSecrets(headers=secrets or {}))
+    held = ServiceSecrets(headers=secrets or {}, signing_key=signing_key)
+    generator = LocustGenerator(credentials=lambda _: held)
     generator.run(order_for(service_at(url, **service), load, folder), watch=Onlooker(on_progress))
     assert loads_of(folder) == []
 

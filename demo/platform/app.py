@@ -16,6 +16,7 @@ from demo.platform.metrics import ServiceMetrics
 from demo.platform.middleware import FaultInjection, Observation
 from demo.platform.responses import JsonResponse
 from demo.platform.route import DirectRoute, Shortcut
+from demo.platform.signed import Signatures, signed_router
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ def create_app(settings: ServiceSettings, *, clock: Clock = time.time, faults: P
     for endpoint in endpoints:
         router.add_api_route(endpoint.path, endpoint.handler, methods=[endpoint.method], response_model=None)
     api.include_router(router)
+    api.include_router(signed_router(Signatures(clock=clock)))
     _add_health(api, settings)
     _add_metrics(api, metrics)
     app: ASGIApp = Shortcut(api, routes=api.routes)
