@@ -5,8 +5,9 @@ import ssl
 from dataclasses import dataclass
 
 from include.load.connection import ClosedWhileIdle, ConnectTimeout
-from include.perf.load.answer_head import UnusableAnswer
+from include.perf.load.answer_head import HTTP2_ONLY, Http2Only, UnusableAnswer
 from include.perf.load.load_plan import TIMED_OUT
+from include.perf.load.wire import wants_http2
 
 ERROR_KINDS = {
     errno.ECONNREFUSED: "connection refused",
@@ -28,6 +29,8 @@ OWN_FAULTS = {
 """Resources that this machine may run out of. That is no failure of the service: the load ends, and its run is
 invalid."""
 
+
+ONLY_HTTP2 = "HTTP/2 only"
 
 EXAMPLE_BYTES = 16 * 1024
 """How much of a wrong answer is kept until its example is masked and shortened: rows wait in memory with their text."""
@@ -60,6 +63,8 @@ def failure(err: Exception, *, timeout_s: float) -> Outcome:
             return Outcome(error=TIMED_OUT, example=str(err))
         case ClosedWhileIdle():
             return Outcome(error="idle connection closed", example=_message(err))
+        case Http2Only():
+            return Outcome(error=ONLY_HTTP2, example=HTTP2_ONLY)
         case UnusableAnswer():
             return Outcome(error="broken answer", example=_message(err))
         case OSError():
@@ -76,6 +81,8 @@ def _kind(err: OSError) -> str:
     match err:
         case ssl.SSLCertVerificationError():
             return "certificate rejected"
+        case ssl.SSLError() if wants_http2(err):
+            return ONLY_HTTP2
         case ssl.SSLError():
             return "TLS error"
     return ERROR_KINDS.get(err.errno or 0, "network error")
@@ -86,6 +93,8 @@ def _message(err: Exception) -> str:
     match err:
         case ssl.SSLCertVerificationError(verify_message=str(text)) if text:
             return text
+        case ssl.SSLError() if wants_http2(err):
+            return HTTP2_ONLY
         case ssl.SSLError(reason=str(reason)) if reason:
             return reason.replace("_", " ").lower()
         case OSError(strerror=str(text)) if text:

@@ -38,6 +38,19 @@ class UnusableAnswer(Exception):
     """The server's answer is not HTTP, or incomplete."""
 
 
+HTTP2_ONLY = (
+    "the service speaks HTTP/2 only, and every request is sent with HTTP/1.1; have it accept HTTP/1.1 too, or set "
+    "base_url to a proxy that does"
+)
+
+
+class Http2Only(UnusableAnswer):
+    """The server speaks HTTP/2 only."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTP2_ONLY)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerHead:
     """What a head says.

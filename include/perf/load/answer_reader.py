@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from include.perf.load.answer_head import AnswerHead, UnusableAnswer, check_fields, plain_lines, read_head
+from include.perf.load.answer_head import AnswerHead, Http2Only, UnusableAnswer, check_fields, plain_lines, read_head
 
 MAX_HEAD_BYTES = 256 * 1024
 """Size of the heads and the trailer of one answer."""
@@ -28,6 +28,9 @@ WITHOUT_BODY = (204, 304)
 SWITCHING_PROTOCOLS = 101
 LINE_ENDS = b"\r\n"
 START = b"HTTP/1."
+HTTP2 = re.compile(rb"\x00\x00[\x00-\xff][\x04\x07]\x00\x00\x00\x00\x00|PRI \* HTTP/2|HTTP/2")
+"""How HTTP/2 begins: with a frame SETTINGS or GOAWAY of the whole connection (RFC 9113, 3.4 and 6)."""
+
 EMPTY_LINE = re.compile(rb"(?:\A|\n)\r?\n")
 CHUNK_HEAD = re.compile(rb"0*([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00\r\n]*)?\r\n")
 """Its line must end with CRLF: a lone LF is allowed for the status line and fields only (RFC 9112, 2.2)."""
@@ -127,6 +130,8 @@ class AnswerReader:
                 self._count_head(length - len(self._held))
             begun = self._held[: len(START)]
             if not START.startswith(begun):
+                if HTTP2.match(self._held):
+                    raise Http2Only
                 raise UnusableAnswer("the answer is not HTTP/1.1 or HTTP/1.0")
             if len(begun) == len(START):
                 return

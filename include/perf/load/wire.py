@@ -19,6 +19,9 @@ from include.perf.load.load_plan import GENERATOR_VERSION
 from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.slots import LENGTH, SLOT, head_bytes
 
+HTTP1 = "http/1.1"
+"""What a TLS connection asks for (ALPN); a server that speaks HTTP/2 only then says so."""
+
 
 def headers_of_load(
     headers: Mapping[str, str], secrets: Mapping[str, str], *, keep_alive: bool, own: Mapping[str, str] | None = None
@@ -57,6 +60,11 @@ def wire_format(
     return head_bytes("\r\n".join(lines) + "\r\n\r\n") + (request.body or b"")
 
 
+def wants_http2(err: ssl.SSLError) -> bool:
+    """Whether a server ended a TLS handshake because it offers no HTTP/1.1 (RFC 7301, 3.2)."""
+    return "no application protocol" in str(err)  # Python has no name for this alert, so err.reason is None
+
+
 def tls_context(
     base_url: str, *, verify: bool, ca_file: Path | None = None, client_certificate: Path | None = None
 ) -> ssl.SSLContext | None:
@@ -69,6 +77,7 @@ def tls_context(
     if urlsplit(base_url).scheme != "https":
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols([HTTP1])
     if ca_file is None:
         context.load_default_certs()
     else:

@@ -18,7 +18,7 @@ from typing import Any
 from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.adapters.http.target_problems import SlowConnect, connection_problem, remedy_for_status, tls_problem
 from include.perf.catalogue.service import Service
-from include.perf.load.answer_head import UnusableAnswer
+from include.perf.load.answer_head import Http2Only, UnusableAnswer
 from include.perf.load.answer_reader import AnswerReader
 from include.perf.load.feed import Request
 from include.perf.load.request_bytes import single_request
@@ -110,6 +110,8 @@ class HttpTarget:
         try:
             with _connected(service, addresses, deadline) as connection:
                 answer = _exchange(connection, wire, method)
+        except Http2Only as err:
+            raise TargetError(f"{service.name} cannot be called: {method} {url} failed: {err}") from err
         except ssl.SSLError as err:
             raise TargetError(
                 f"{service.name} is not reachable: {method} {url} failed: {tls_problem(err, service)}"

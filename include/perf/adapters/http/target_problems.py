@@ -4,8 +4,9 @@ import re
 import ssl
 
 from include.perf.catalogue.service import Service
-from include.perf.load.answer_head import UnusableAnswer
+from include.perf.load.answer_head import HTTP2_ONLY, UnusableAnswer
 from include.perf.load.answer_reader import IncompleteAnswer
+from include.perf.load.wire import wants_http2
 
 NOT_ALLOWED = (401, 403)
 
@@ -41,6 +42,8 @@ def tls_problem(err: ssl.SSLError, service: Service) -> str:
             f"its certificate cannot be verified ({err.verify_message}); set ca_file in services.yaml to the CA bundle "
             "of its certificate, or correct base_url"
         )
+    if wants_http2(err):
+        return HTTP2_ONLY
     if isinstance(err, ssl.SSLEOFError) and service.client_certificate is None:
         return (
             "it ended the TLS connection; if it requires a certificate of its clients, set client_certificate in "
