@@ -13,6 +13,7 @@ window, while the load waits for its last requests, do not count: otherwise a se
 show the full rate, only late.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +22,7 @@ import pandas as pd
 
 from include.perf.load.load_plan import TIMED_OUT, UNFINISHED, GeneratorLog
 from include.perf.measure.distribution import distribution_csv
+from include.perf.measure.refusals import kind_of, refusals_in, refusals_of
 from include.perf.measure.request_rows import read_requests
 from include.perf.measure.stalls import stalls_of
 from include.perf.model.errors import LoadError
@@ -126,6 +128,7 @@ def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
     failed = int((measured["error"] != "").sum())
     sent_at = measured["due_at"] + measured["start_lag_s"]
     sent_inside = _went_out(measured) & (sent_at <= log.measured_to)
+    refusals = refusals_of(rows)
     return LoadFigures(
         started_at=_utc(log.started_at),
         window=window,
@@ -139,10 +142,11 @@ def figures(rows: pd.DataFrame, log: GeneratorLog) -> LoadFigures:
         rows=len(rows),
         metrics=_client_metrics(measured, delivered=_delivered(rows, log), window=window),
         endpoints=_endpoints(measured, log),
-        errors=_errors(measured, log),
+        errors=_errors(measured, log, refusals),
         generator=_generator(measured, log),
         within_run=_within_run(measured, log),
         stalls=stalls_of(rows, started_at=log.started_at),
+        refusals=refusals_in(measured, refusals, started_at=log.started_at),
     )
 
 
@@ -216,12 +220,12 @@ def _endpoints(measured: pd.DataFrame, log: GeneratorLog) -> tuple[EndpointFigur
     )
 
 
-def _errors(measured: pd.DataFrame, log: GeneratorLog) -> tuple[ErrorGroup, ...]:
+def _errors(measured: pd.DataFrame, log: GeneratorLog, refusals: Mapping[str, float]) -> tuple[ErrorGroup, ...]:
     """Group the failed requests by endpoint and kind, most frequent first."""
     failed = measured[measured["error"] != ""]
     groups = [
         ErrorGroup(
-            kind=str(kind),
+            kind=kind_of(str(kind), str(endpoint), refusals),
             endpoint=str(endpoint),
             count=len(rows),
             example=log.error_examples.get(f"{endpoint} {kind}", ""),

@@ -15,6 +15,10 @@ MIN_RATE_SHARE = 0.999
 """Share of the planned arrivals that must be released. A generator that keeps up releases all of them; with fewer the
 load was not the planned one."""
 
+MAX_REFUSED_SHARE = 0.01
+"""Share of the requests that may be refused from some moment of the run on. With more, the service did not do the work
+that the figures stand for, however fast it answered."""
+
 MIN_REQUESTS = 299
 """Fewer requests give no upper bound of the 99th percentile with 95 % confidence: 0.99^n must be at most 0.05
 (Hahn & Meeker, Statistical Intervals, 1991, section 5.2)."""
@@ -61,6 +65,7 @@ def load_problems(load: LoadProfile, figures: LoadFigures) -> list[str]:
     """Return the reasons from the generator's record."""
     return [
         *_problems_of_the_record(load, figures),
+        *_problems_of_access(figures),
         *_problems_of_the_schedule(figures),
         *_problems_of_the_machine(figures.generator),
     ]
@@ -104,6 +109,19 @@ def _problems_of_the_count(load: LoadProfile, figures: LoadFigures) -> Iterator[
             f"the run was too short: {figures.due} requests were due in the measured part (at least {MIN_REQUESTS} "
             "are needed to know a 99th percentile); request a longer duration or a higher rate"
         )
+
+
+def _problems_of_access(figures: LoadFigures) -> Iterator[str]:
+    """Yield the reason when the service no longer let the load in."""
+    refusals = figures.refusals
+    if refusals is None or refusals.count <= MAX_REFUSED_SHARE * figures.due:
+        return
+    answers = " and ".join(f"HTTP {status}" for status in refusals.statuses)
+    yield (
+        f"the service refused {refusals.count} of {figures.due} requests with {answers}, from {refusals.since_s:.0f} s "
+        "after the start of the load on: a token or a session ended, or access was withdrawn; have tokens renewed with "
+        "login in services.yaml, or correct the connection, and start a new run"
+    )
 
 
 def _problems_of_the_schedule(figures: LoadFigures) -> Iterator[str]:

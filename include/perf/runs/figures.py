@@ -110,6 +110,21 @@ class Stall:
     duration_s: Seconds
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedRequests:
+    """Requests that were refused after others had been let in; see `include.perf.measure.refusals`.
+
+    Attributes:
+        statuses: of the refusals.
+        count: in the measured window.
+        since_s: seconds since the start of the schedule, warm-up included.
+    """
+
+    statuses: tuple[int, ...]
+    count: int
+    since_s: float
+
+
 COMPLETED = "completed"
 
 
@@ -124,6 +139,7 @@ class LoadFigures:
         sent: requests sent within the window.
         metrics: the client-side metrics by name.
         within_run: by metric, standard deviation of the logarithm of its values per minute; empty for a short run.
+        refusals: those that began in mid-run; ``None`` without any.
     """
 
     started_at: datetime
@@ -142,6 +158,7 @@ class LoadFigures:
     generator: GeneratorFigures
     within_run: Mapping[str, float] = field(default_factory=dict)
     stalls: tuple[Stall, ...] = ()
+    refusals: RefusedRequests | None = None
 
     @property
     def achieved_rate_rps(self) -> float | None:

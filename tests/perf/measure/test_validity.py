@@ -9,7 +9,7 @@ import pytest
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.measure.validity import load_notes, load_problems, server_problems
 from include.perf.model.metric import METRICS, MetricValue, Unit
-from include.perf.runs.figures import GeneratorFigures, LoadFigures, ServerFigures, Window
+from include.perf.runs.figures import GeneratorFigures, LoadFigures, RefusedRequests, ServerFigures, Window
 from tests.fakes.clock import START
 from tests.records import generator_figures
 
@@ -40,6 +40,17 @@ def load_figures(generator: GeneratorFigures | None = None, **changes: Any) -> L
 def test_a_failing_service_is_no_reason() -> None:
     """Measuring it is the purpose of a run: 90 % of the requests failed, and the figures are valid."""
     assert load_problems(LOAD, load_figures(finished=1_000, failed=9_000, timed_out=9_000)) == []
+
+
+def test_a_service_that_no_longer_lets_the_load_in_is_a_reason() -> None:
+    """More than 1 % of the requests: up to that, refusals are errors like others."""
+    refusals = RefusedRequests(statuses=(401, 403), count=101, since_s=300.4)
+    assert load_problems(LOAD, load_figures(refusals=refusals)) == [
+        "the service refused 101 of 10000 requests with HTTP 401 and HTTP 403, from 300 s after the start of the load "
+        "on: a token or a session ended, or access was withdrawn; have tokens renewed with login in services.yaml, or "
+        "correct the connection, and start a new run"
+    ]
+    assert load_problems(LOAD, load_figures(refusals=replace(refusals, count=100))) == []
 
 
 def test_a_run_at_every_limit_is_valid() -> None:
