@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prometheus_client import disable_created_metrics
 
+from demo.platform.access import LIFE_S
 from demo.platform.app import ServiceSettings, create_app
 from demo.platform.catalogue import SERVICES, service_name
 from demo.platform.server import ServerSettings, Stopped, exit_with_parent, raise_on_stop_signals, serve
@@ -42,6 +43,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--version", default="2.4.0", help="shown at /healthz (default: %(default)s)")
     parser.add_argument("--with-faults", action="store_true", help="add the fault knob at /admin/fault")
     parser.add_argument(
+        "--token-life-s", type=float, default=LIFE_S, help="how long a token is valid (default: %(default)s)"
+    )
+    parser.add_argument(
         "--data-dir",
         default=Path(),
         type=_folder,
@@ -65,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         version=options.version,
         data_dir=options.data_dir,
         with_faults=options.with_faults,
+        token_life_s=options.token_life_s,
     )
     raise_on_stop_signals()
     with contextlib.suppress(Stopped):

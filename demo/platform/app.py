@@ -8,6 +8,7 @@ from fastapi import APIRouter, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.types import ASGIApp
 
+from demo.platform.access import LIFE_S, Access, access_knob, access_router
 from demo.platform.admin import fault_router
 from demo.platform.catalogue import SERVICES
 from demo.platform.endpoint import Clock
@@ -29,6 +30,7 @@ class ServiceSettings:
         version: shown at /healthz and in the metrics.
         data_dir: folder whose file system the metrics measure.
         with_faults: whether faults can be injected.
+        token_life_s: how long the tokens of a login are valid.
     """
 
     service: str
@@ -36,6 +38,7 @@ class ServiceSettings:
     version: str = "2.4.0"
     data_dir: Path = Path()
     with_faults: bool = False
+    token_life_s: float = LIFE_S
 
 
 def create_app(settings: ServiceSettings, *, clock: Clock = time.time, faults: PlatformFaults | None = None) -> ASGIApp:
@@ -54,12 +57,15 @@ def create_app(settings: ServiceSettings, *, clock: Clock = time.time, faults: P
         router.add_api_route(endpoint.path, endpoint.handler, methods=[endpoint.method], response_model=None)
     api.include_router(router)
     api.include_router(signed_router(Signatures(clock=clock)))
+    access = Access(life_s=settings.token_life_s, clock=clock)
+    api.include_router(access_router(access))
     _add_health(api, settings)
     _add_metrics(api, metrics)
     app: ASGIApp = Shortcut(api, routes=api.routes)
     if settings.with_faults:
         knob = faults or PlatformFaults()
         api.include_router(fault_router(knob))
+        api.include_router(access_knob(access))
         app = FaultInjection(app, endpoints=metrics.series, faults=knob)
     return Observation(app, series=metrics.series, clock=time.perf_counter)
 
