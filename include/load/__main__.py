@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +60,16 @@ class PipeLink:
         if self._reports:
             self._reports.send(report)
 
-    def start(self) -> Start:
+    def start(self, renew: Callable[[Sequence[str]], None]) -> Start:
         """Wait for the common start; without a pipe it is in `HEAD_START_S`."""
         if self._commands:
-            return self._commands.start()
+            return self._commands.start(renew)
         return Start(start=time.perf_counter() + HEAD_START_S, started_at=time.time() + HEAD_START_S)
 
-    def watch(self, stop: Callable[[str], None]) -> None:
-        """Call ``stop`` with a reason to stop, also when the parent is gone."""
+    def watch(self, stop: Callable[[str], None], renew: Callable[[Sequence[str]], None]) -> None:
+        """Call ``stop`` with a reason to stop, also when the parent is gone, and ``renew`` with new tokens."""
         if self._commands:
-            self._commands.watch(stop)
+            self._commands.watch(stop, renew)
 
     def finish(self, summary: GeneratorLog) -> None:
         """Write the summary next to the rows, and end the users."""

@@ -1,13 +1,13 @@
 """The two pipes between a load process and its parent.
 
 Commands arrive as lines of JSON: first the secrets of the service, which must not be written to a file, then the common
-start. A reason to stop may arrive at any time. Empty lines are the parent's signs of life. When the pipe closes,
-the parent is gone; when nothing arrives for some seconds, it hangs. Either way the load must end.
+start. Renewed tokens and a reason to stop may arrive at any time. Empty lines are the parent's signs of life. When the
+pipe closes, the parent is gone; when nothing arrives for some seconds, it hangs. Either way the load must end.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,14 @@ class Start:
     started_at: float
 
 
+def take_in(command: Mapping[str, Any], stop: Callable[[str], None], renew: Callable[[Sequence[str]], None]) -> None:
+    """Take in a command to a running load."""
+    if "tokens" in command:
+        renew(command["tokens"])
+    else:
+        stop(command["stop"])
+
+
 class Commands:
     """The incoming pipe.
 
@@ -56,9 +64,11 @@ class Commands:
         """Return the secrets of the service."""
         return ServiceSecrets.read(self.next()["secrets"])
 
-    def start(self) -> Start:
-        """Wait for the common start."""
-        return Start(**self.next()["start"])
+    def start(self, renew: Callable[[Sequence[str]], None]) -> Start:
+        """Wait for the common start; call ``renew`` with tokens that arrive before it."""
+        while "tokens" in (command := self.next()):
+            renew(command["tokens"])
+        return Start(**command["start"])
 
     def next(self) -> Any:
         """Wait for the next command; a command to stop, or the end of the pipe, ends this process."""
@@ -68,9 +78,9 @@ class Commands:
             raise SystemExit(command["stop"])
         return command
 
-    def watch(self, stop: Callable[[str], None]) -> None:
-        """Call ``stop`` when a command says so, and when the parent is gone or hangs."""
-        self.follow(lambda command: stop(command["stop"]), stop)
+    def watch(self, stop: Callable[[str], None], renew: Callable[[Sequence[str]], None]) -> None:
+        """Call ``stop`` with a reason to stop, also when the parent is gone or hangs, and ``renew`` with new tokens."""
+        self.follow(lambda command: take_in(command, stop, renew), stop)
 
     def follow(self, take_in: Callable[[dict[str, Any]], None], stop: Callable[[str], None]) -> None:
         """Pass on every further command; call ``stop`` with the reason when the parent is gone or hangs."""

@@ -63,6 +63,8 @@ class Crew:
         self._pool = pool
         self._crew: dict[bytes, int] = {}
         self._started: tuple[float, float] | None = None
+        self._tokens: Mapping[str, Any] | None = None
+        self._is_ordered = False
         self.is_over = Event()
 
     def dismiss_waiting(self) -> None:
@@ -128,6 +130,8 @@ class Crew:
         for client_id, number in self._crew.items():
             self._roster[client_id].send({"place": {"worker": number, "workers": plan.workers}})
             self._roster[client_id].send_json(order)
+        self._is_ordered = True
+        self._pass_on_tokens()
         gevent.spawn(self._watch_members)
 
     def _watch_members(self) -> None:
@@ -233,10 +237,21 @@ class Crew:
         """Pass on a command of the process that ordered the load."""
         if "start" in command:
             self._start(**command["start"])
+        elif "tokens" in command:
+            self._tokens = command
+            self._pass_on_tokens()
         elif "drop" in command:
             self._lose(self._client_id_of(command["drop"]), "was lost")
         else:
             self._stop(command["stop"])
+
+    def _pass_on_tokens(self) -> None:
+        """Send the newest tokens to all workers that have their order; the others get them with it."""
+        if self._tokens is None or not self._is_ordered:
+            return
+        for client_id in self._crew:
+            if self._roster[client_id].left is None:
+                self._roster[client_id].send(self._tokens)
 
     def _client_id_of(self, worker: int) -> bytes:
         return next(client_id for client_id, number in self._crew.items() if number == worker)

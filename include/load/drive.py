@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 from gevent import get_hub, getcurrent, sleep, wait
 from gevent.event import Event
@@ -26,7 +26,6 @@ from include.load.reuse import ConnectionUse
 from include.load.schedule import Due, schedule
 from include.perf.catalogue.expectation import Check
 from include.perf.load.load_plan import UNFINISHED, GeneratorLog, LoadPlan
-from include.perf.load.slots import SlotRequests
 from include.perf.model.histogram import Histogram
 from include.perf.runs.figures import COMPLETED
 
@@ -53,12 +52,22 @@ class Arrival:
     user: Any = None
 
 
+class FilledRequests(Protocol):
+    """Requests that are filled in when they are due."""
+
+    def start(self, started_at: float) -> None:
+        """Set when the schedule starts, in Unix seconds."""
+
+    def wire(self, row: int, moment: Due) -> bytes:
+        """Return the bytes of a request."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointRequests:
     """All requests to one endpoint, as bytes for the wire, and the check of their answers.
 
     Attributes:
-        slots: fills the requests when they are due; ``None`` if they have no slots.
+        slots: fills the requests when they are due; ``None`` if nothing of them is filled in.
     """
 
     name: str
@@ -66,7 +75,7 @@ class EndpointRequests:
     weight: int
     wires: Sequence[bytes]
     check: Check
-    slots: SlotRequests | None = None
+    slots: FilledRequests | None = None
 
 
 class Drive:

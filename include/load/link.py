@@ -1,6 +1,6 @@
 """The port between a load process and the process that ordered its load."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
@@ -41,11 +41,11 @@ class ParentLink(Protocol):
     def report(self, report: Mapping[str, Any]) -> None:
         """Send a report without waiting for a reader."""
 
-    def start(self) -> Start:
-        """Wait for the common start."""
+    def start(self, renew: Callable[[Sequence[str]], None]) -> Start:
+        """Wait for the common start; call ``renew`` with tokens that arrive before it."""
 
-    def watch(self, stop: Callable[[str], None]) -> None:
-        """Call ``stop`` with a reason to stop, also when the process that ordered the load is gone."""
+    def watch(self, stop: Callable[[str], None], renew: Callable[[Sequence[str]], None]) -> None:
+        """Call ``stop`` with a reason to stop, also when the parent is gone, and ``renew`` with new tokens."""
 
     def finish(self, summary: GeneratorLog) -> None:
         """Hand over the summary; all rows are written."""

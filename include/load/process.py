@@ -22,16 +22,16 @@ from gevent.event import Event
 from include.load.connection import Connection, ConnectionSettings
 from include.load.drive import Drive, EndpointRequests
 from include.load.host import Host
-from include.load.link import ParentLink
+from include.load.link import LoadProcessOrder, ParentLink
 from include.load.outcome import own_fault
 from include.load.poller import Poller, make_poller
 from include.load.progress import ProgressReport
 from include.load.reuse import ReuseLimits
 from include.load.record import FLUSH_EVERY_S, RequestLog
+from include.load.tokens import PLACE, CurrentTokens, TokenRequests
 from include.perf.load.feed import Feed, read_feed
 from include.perf.load.load_plan import GENERATOR_VERSION, LoadPlan
 from include.perf.load.request_bytes import RequestSettings, prepared_bytes
-from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.slot_values import Draw, SlotValues
 from include.perf.load.slots import SlotRequests
 from include.perf.runs.results_store import FEED_FILE
@@ -74,18 +74,21 @@ def drive_load(link: ParentLink) -> None:
     _ask_for_priority()
     order = link.order()
     plan = order.plan
-    requests = _requests(plan, order.secrets, order.worker)
-    request_log = RequestLog(order.rows, has_header=order.worker == 0, secrets=order.secrets.texts())
+    tokens = CurrentTokens()
+    requests = _requests(order, tokens)
+    request_log = RequestLog(
+        order.rows, has_header=order.worker == 0, secrets=order.secrets.texts(), tokens=lambda: tokens.in_use
+    )
     poller = make_poller()
     drive = Drive(plan, requests, request_log, poller, order.worker)
     _start_users(plan, drive, poller, link)
     gc.collect()
     gc.freeze()
     link.report({"ready": order.worker})
-    start = link.start()
+    start = link.start(tokens.renew)
     for number in (signal.SIGTERM, signal.SIGINT):  # before the start there is no record to finish
         gevent.signal_handler(number, drive.stop, f"stopped by {signal.Signals(number).name}")
-    gevent.spawn(link.watch, drive.stop)
+    gevent.spawn(link.watch, drive.stop, tokens.renew)
     gevent.spawn(_report_end, drive, link, order.worker)
     is_over = Event()
     flusher = gevent.spawn(_flush_and_report, drive, request_log, link, is_over)
@@ -97,34 +100,36 @@ def drive_load(link: ParentLink) -> None:
     log.info("%d arrivals, %d finished, %d failed", drive.released, request_log.finished, request_log.failed)
 
 
-def _requests(plan: LoadPlan, secrets: ServiceSecrets, worker: int) -> Sequence[EndpointRequests]:
+def _requests(order: LoadProcessOrder, tokens: CurrentTokens) -> Sequence[EndpointRequests]:
     """Prepare the bytes of every request."""
-    feed = read_feed(plan.folder / FEED_FILE)
-    return [_requests_of(plan, feed, index, secrets, worker) for index in range(len(feed.endpoints))]
+    feed = read_feed(order.plan.folder / FEED_FILE)
+    return [_requests_of(order, feed, index, tokens) for index in range(len(feed.endpoints))]
 
 
-def _requests_of(plan: LoadPlan, feed: Feed, index: int, secrets: ServiceSecrets, worker: int) -> EndpointRequests:
-    endpoint = feed.endpoints[index]
+def _requests_of(order: LoadProcessOrder, feed: Feed, index: int, tokens: CurrentTokens) -> EndpointRequests:
+    plan, endpoint = order.plan, feed.endpoints[index]
+    token = {} if plan.token_header is None else {plan.token_header: PLACE}
     settings = RequestSettings(
         base_url=plan.base_url,
         headers=plan.headers,
-        secrets=secrets,
+        secrets=order.secrets.with_headers(token),
         keep_alive=plan.keep_alive,
         signing=plan.signing,
     )
     prepared = prepared_bytes(endpoint.method, feed.requests[index], settings, slots=endpoint.slots)
-    slots = None
+    slots: SlotRequests | None = None
     if endpoint.slots or prepared.signatures:
-        draw = Draw(seed=plan.load.seed, worker=worker, endpoint=index)
+        draw = Draw(seed=plan.load.seed, worker=order.worker, endpoint=index)
         values = SlotValues(prepared.slots, feed.rows_of(endpoint), draw)
         slots = SlotRequests(prepared.wires, values, signatures=prepared.signatures)
+    filled = slots if plan.token_header is None else TokenRequests(prepared.wires, slots, tokens)
     return EndpointRequests(
         name=endpoint.name,
         method=endpoint.method,
         weight=endpoint.weight,
         wires=prepared.wires,
         check=plan.check_of(endpoint.name),
-        slots=slots,
+        slots=filled,
     )
 
 

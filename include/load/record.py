@@ -51,6 +51,18 @@ class RequestRow(NamedTuple):
     example: str = ""
 
 
+class _Example(NamedTuple):
+    """The text of a failed answer, and the tokens that it may repeat.
+
+    Attributes:
+        is_cut: whether the text may end within a secret.
+    """
+
+    text: str
+    is_cut: bool
+    tokens: tuple[str, ...]
+
+
 def _raise(err: Exception) -> None:
     raise err
 
@@ -65,22 +77,30 @@ class RequestLog:
     Args:
         file: takes the compressed rows; written to from a thread.
         secrets: values that no example may contain.
+        tokens: returns the tokens of the requests that may still be in flight, which none may contain either.
 
     Attributes:
         started_at: Unix time at which the schedule started; set before the first row.
         rows, failed: rows written so far, and those with an error; up to date after a flush.
         latencies: of the rows since the histogram was last taken; failures that were answered do not count.
-        examples: the first failed answer of a kind, by ``<endpoint> <kind>``.
         on_behind: called with an error when too many rows wait for the disk.
     """
 
-    def __init__(self, file: IO[bytes], *, has_header: bool = True, secrets: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        *,
+        has_header: bool = True,
+        secrets: Iterable[str] = (),
+        tokens: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
         self._file = file
         self._compressor = zlib.compressobj(1, zlib.DEFLATED, 31)
         self._compressed = [
             self._compressor.compress(",".join(REQUEST_COLUMNS).encode() + b"\n" if has_header else b"")
         ]
-        self._masked = Mask(secrets)
+        self._secrets = tuple(secrets)
+        self._tokens = tokens
         self._unwritten = 0
         self.on_behind: Callable[[Exception], object] = _raise
         self._pending: list[RequestRow] = []
@@ -88,7 +108,7 @@ class RequestLog:
         self.rows = 0
         self.failed = 0
         self.latencies = Histogram()
-        self.examples: dict[str, str] = {}
+        self._examples: dict[str, _Example] = {}
 
     @property
     def finished(self) -> int:
@@ -127,14 +147,28 @@ class RequestLog:
         self._unwritten += len(data)
 
     def _keep_example(self, name: str, example: str, *, is_cut: bool) -> None:
-        """Keep the first example of a name, masked: a server may repeat a secret in its answer.
+        """Keep the first example of a name.
 
         Args:
             is_cut: whether the text may end within a secret.
         """
-        if name in self.examples or len(self.examples) >= MAX_EXAMPLES:
+        if name in self._examples or len(self._examples) >= MAX_EXAMPLES:
             return
-        self.examples[name] = self._masked(example, is_cut=is_cut)[:EXAMPLE_LENGTH]
+        self._examples[name] = _Example(example, is_cut, self._tokens())
+
+    @property
+    def examples(self) -> dict[str, str]:
+        """The first failed answer of a kind, by ``<endpoint> <kind>``, masked: a server may repeat a secret.
+
+        It takes up to milliseconds for each, so it waits until the load is over.
+        """
+        masks: dict[tuple[str, ...], Mask] = {}
+        found = {}
+        for name, (text, is_cut, tokens) in self._examples.items():
+            if tokens not in masks:
+                masks[tokens] = Mask([*self._secrets, *tokens])
+            found[name] = masks[tokens](text, is_cut=is_cut)[:EXAMPLE_LENGTH]
+        return found
 
     def flush(self) -> None:
         """Hand all rows so far to the kernel, in a thread: a slow disk must not delay the schedule."""

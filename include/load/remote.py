@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, NoReturn, cast
 
@@ -24,7 +24,7 @@ from gevent.lock import BoundedSemaphore
 from gevent.queue import Queue
 
 from include.load.channel import WorkerSocket
-from include.load.control import Start
+from include.load.control import Start, take_in
 from include.load.conversation import Conversation, MessageKind, MessageMalformed, MessageMissing
 from include.load.link import LoadProcessOrder
 from include.load.rows_out import RowsOut
@@ -198,14 +198,16 @@ class MasterLink:
         for piece in self._rows.take():
             self._send(piece, MessageKind.ROWS)
 
-    def start(self) -> Start:
-        """Wait for the common start."""
-        return Start(**self._next()["start"])
+    def start(self, renew: Callable[[Sequence[str]], None]) -> Start:
+        """Wait for the common start; call ``renew`` with tokens that arrive before it."""
+        while "tokens" in (data := self._next()):
+            renew(data["tokens"])
+        return Start(**data["start"])
 
-    def watch(self, stop: Callable[[str], None]) -> None:
-        """Call ``stop`` with a reason to stop, also when the master is gone."""
+    def watch(self, stop: Callable[[str], None], renew: Callable[[Sequence[str]], None]) -> None:
+        """Call ``stop`` with a reason to stop, also when the master is gone, and ``renew`` with new tokens."""
         while True:
-            stop(self._inbox.get()["stop"])
+            take_in(self._inbox.get(), stop, renew)
 
     def finish(self, summary: GeneratorLog) -> None:
         """Send the remaining rows and the summary, and wait until the master confirms them."""

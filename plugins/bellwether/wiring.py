@@ -79,6 +79,7 @@ def airflow_outside(*, halted: Callable[[], str | None] = halted, runs: Sequence
         _prometheus(_prometheus_connection()).metrics(),
         storage=storage(),
         credentials=airflow_credentials,
+        conceal=lambda token: _mask([token]),
         halted=halted,
         annotations=airflow_annotations,
         pool=airflow_pool,

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gevent
@@ -31,6 +31,11 @@ class Pipe:
             os.write(self.write, json.dumps(command).encode() + b"\n")
 
 
+def unexpected(tokens: Sequence[str]) -> None:
+    """Fail: no tokens were sent."""
+    raise AssertionError(tokens)
+
+
 @pytest.fixture
 def pipe() -> Iterator[Pipe]:
     made = Pipe()
@@ -50,15 +55,33 @@ def test_headers_then_the_start_then_a_reason_to_stop(pipe: Pipe) -> None:
     pipe.close(pipe.write)
     commands, reasons = Commands(pipe.read), list[str]()
     assert commands.secrets() == SECRETS
-    assert commands.start() == Start(start=12.5, started_at=1_767_787_200.0)
-    commands.watch(reasons.append)
+    assert commands.start(unexpected) == Start(start=12.5, started_at=1_767_787_200.0)
+    commands.watch(reasons.append, unexpected)
     assert reasons == ["stopped: worker 2 of 2 was lost", GONE]
+
+
+def test_tokens_may_arrive_before_and_after_the_start(pipe: Pipe) -> None:
+    """A load may begin later than its tokens were fetched."""
+    pipe.send(
+        {"secrets": SECRETS.message()},
+        {"tokens": ["Bearer one"]},
+        {"tokens": ["Bearer two"]},
+        START,
+        {"tokens": ["Bearer three"]},
+    )
+    pipe.close(pipe.write)
+    commands, tokens, reasons = Commands(pipe.read), list[Any](), list[str]()
+    commands.secrets()
+    assert commands.start(tokens.append).start == 12.5
+    assert tokens == [["Bearer one"], ["Bearer two"]]
+    commands.watch(reasons.append, tokens.append)
+    assert (tokens[2:], reasons) == ([["Bearer three"]], [GONE])
 
 
 def test_a_command_may_arrive_in_pieces(pipe: Pipe) -> None:
     """Byte by byte; other greenlets go on meanwhile."""
     commands = Commands(pipe.read)
-    started = gevent.spawn(lambda: (commands.secrets(), commands.start()))
+    started = gevent.spawn(lambda: (commands.secrets(), commands.start(unexpected)))
     for byte in json.dumps(FIRST).encode() + b"\n" + json.dumps(START).encode():
         os.write(pipe.write, bytes([byte]))
         gevent.sleep(0)
@@ -91,7 +114,7 @@ def test_the_process_ends_when_its_parent_is_gone_before_the_start(pipe: Pipe, s
     pipe.close(pipe.write)
     commands = Commands(pipe.read)
     with pytest.raises(SystemExit, match=GONE):
-        [commands.secrets(), commands.start()]
+        [commands.secrets(), commands.start(unexpected)]
 
 
 def test_a_load_may_be_cancelled_before_the_start(pipe: Pipe) -> None:
@@ -100,13 +123,13 @@ def test_a_load_may_be_cancelled_before_the_start(pipe: Pipe) -> None:
     commands = Commands(pipe.read)
     commands.secrets()
     with pytest.raises(SystemExit, match="stopped: worker 2 of 2 was lost"):
-        commands.start()
+        commands.start(unexpected)
 
 
 def test_the_end_of_the_pipe_stops_the_load(pipe: Pipe) -> None:
     """However the parent ended, the kernel closes its end of the pipe."""
     reasons: list[str] = []
-    watcher = gevent.spawn(Commands(pipe.read).watch, reasons.append)
+    watcher = gevent.spawn(Commands(pipe.read).watch, reasons.append, unexpected)
     gevent.sleep(0.01)
     assert reasons == []
     pipe.close(pipe.write)
@@ -182,7 +205,7 @@ def test_a_parent_that_gives_no_sign_of_life_stops_the_load(pipe: Pipe) -> None:
     commands, reasons = Commands(pipe.read), list[str]()
     commands.last_sign = SignOfLife(limit_s=1.0)
     began = time.monotonic()
-    watcher = gevent.spawn(commands.watch, reasons.append)
+    watcher = gevent.spawn(commands.watch, reasons.append, unexpected)
     for _ in range(10):
         os.write(pipe.write, b"\n")
         gevent.sleep(0.2)

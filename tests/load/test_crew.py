@@ -144,6 +144,19 @@ def test_workers_get_the_order_without_paths_of_this_machine(bench: Bench) -> No
     assert second.received()[0] == {"place": {"worker": 1, "workers": 2}}
 
 
+def test_tokens_reach_the_workers_after_their_order(bench: Bench) -> None:
+    """The newest of those that came before it, and then each new one."""
+    worker = bench.worker("a")
+    bench.crew.gather()
+    for token in ("Bearer one", "Bearer two"):
+        bench.crew.take_in({"tokens": [token]})
+    bench.crew.send_orders(ServiceSecrets())
+    bench.crew.take_in({"tokens": ["Bearer three"]})
+    _, order, *tokens = worker.received()
+    assert "Bearer" not in str(order)
+    assert tokens == [{"tokens": ["Bearer two"]}, {"tokens": ["Bearer three"]}]
+
+
 @pytest.mark.parametrize(("refused", "text"), [(3, "3"), (1_000, "1000 or more")])
 def test_connections_without_the_key_are_counted(bench: Bench, refused: int, text: str) -> None:
     """The channel keeps them out, and counts them up to a limit; the error says how many there were."""

@@ -203,6 +203,18 @@ def test_no_example_shows_a_secret(path: Path, secret: str, answer: str, kept: s
     assert log.examples == {"orders HTTP 403": kept}
 
 
+def test_no_example_shows_a_token_of_its_time(path: Path) -> None:
+    """A request in flight may have the token before the current one; later tokens do not matter."""
+    tokens = ["t0ken-before", "t0ken-now"]
+    log = RequestLog(path.open("wb"), secrets=["s3cret"], tokens=lambda: tuple(tokens))
+    log.add(row(0, error="HTTP 401", status=401, example="t0ken-before t0ken-now s3cret"))
+    log.flush()
+    tokens[:] = ["t0ken-now", "t0ken-later"]
+    log.add(row(1, error="HTTP 403", status=403, example="t0ken-later"))
+    log.close()
+    assert log.examples == {"orders HTTP 401": "*** *** ***", "orders HTTP 403": "***"}
+
+
 def test_an_empty_record_has_a_header(path: Path) -> None:
     """A load stopped before its first arrival has no rows, but a record."""
     RequestLog(path.open("wb")).close()

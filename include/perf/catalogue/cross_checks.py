@@ -9,6 +9,7 @@ from pathlib import Path
 
 from include.perf.catalogue.catalogue import SCENARIOS_FILE, SERVICES_FILE
 from include.perf.catalogue.forbidden_hosts import ForbiddenHost, forbidden_by_production, problems_of_service
+from include.perf.catalogue.login_site import login_site
 from include.perf.catalogue.operations import Operations, problems_of_capacity
 from include.perf.catalogue.scenario.market_hours import MarketHours
 from include.perf.catalogue.scenario.scenario import Scenario
@@ -29,15 +30,13 @@ def problems_of_hosts(
         forbidden: for all services.
         left_out: the hosts of production services whose entries are wrong.
     """
-    return {
-        name: [
-            f"{SERVICES_FILE}: {name}: {problem}"
-            for problem in problems_of_service(
-                service, (*forbidden, *forbidden_by_production(service, services.values(), left_out=left_out))
-            )
-        ]
-        for name, service in services.items()
-    }
+    problems: dict[str, Sequence[str]] = {}
+    for name, service in services.items():
+        never = (*forbidden, *forbidden_by_production(service, services.values(), left_out=left_out))
+        sites = filter(None, (service, login_site(service)))
+        found = dict.fromkeys(problem for site in sites for problem in problems_of_service(site, never))
+        problems[name] = [f"{SERVICES_FILE}: {name}: {problem}" for problem in found]
+    return problems
 
 
 def problems_of_tls_files(services: Mapping[str, Service]) -> ProblemsByEntry:

@@ -38,9 +38,9 @@ TOO_LONG = f"{WRONG_ANSWER}: too long"
 MAX_JSON_BYTES = 8 * 1024 * 1024
 """Longer bodies are not parsed: a document takes up to twenty times the memory of its text."""
 
-_PATH = re.compile(r"[A-Za-z0-9_@$-]+(\.[A-Za-z0-9_@$-]+)*")
+PATH = r"[A-Za-z0-9_@$-]+(\.[A-Za-z0-9_@$-]+)*"
 
-_LONGEST_PATH = 100
+LONGEST_PATH = 100
 
 _MISSING: Any = object()
 
@@ -110,7 +110,7 @@ def _problems_of_paths(paths: Any) -> list[str]:
     return [
         f"a path consists of keys separated by dots, such as order.status or executions.0.price, but is {path!r}"
         for path in paths
-        if not isinstance(path, str) or len(path) > _LONGEST_PATH or not _PATH.fullmatch(path)
+        if not isinstance(path, str) or len(path) > LONGEST_PATH or not re.fullmatch(PATH, path)
     ]
 
 
@@ -145,11 +145,21 @@ class _Rule:
 
 def _rule(path: str, right: tuple[Scalar, ...] | None) -> _Rule:
     return _Rule(
-        steps=tuple((step, int(step) if step.isdigit() else None) for step in path.split(".")),
+        steps=_steps(path),
         flags=None if right is None else tuple(value for value in right if isinstance(value, bool)),
         values=None if right is None else tuple(value for value in right if not isinstance(value, bool)),
         kind=f"{WRONG_ANSWER}: {path}",
     )
+
+
+def _steps(path: str) -> tuple[tuple[str, int | None], ...]:
+    return tuple((step, int(step) if step.isdigit() else None) for step in path.split("."))
+
+
+def value_in(document: Any, path: str) -> Any:
+    """Return the value at a path of a JSON document; ``None`` if there is none."""
+    found = _value_at(document, _steps(path))
+    return None if found is _MISSING else found
 
 
 def _first_wrong(body: bytes, rules: Sequence[_Rule]) -> str | None:

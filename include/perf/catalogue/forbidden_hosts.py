@@ -266,7 +266,7 @@ def problems_of_service(service: Service, never: Sequence[ForbiddenHost]) -> lis
     """Return a problem for each forbidden host that is the service's own, without resolving names."""
     address = literal_of(service.host)
     return [
-        f"load to {service.base_url} is refused: that is {host} ({host.rule}); correct base_url"
+        f"load to {service.base_url} is refused: that is {host} ({host.rule}); correct {service.url_setting}"
         for host in never
         if host.has_port(service.port) and (host.holds(address) if address else host.is_named(service.host))
     ]

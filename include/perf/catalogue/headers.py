@@ -146,6 +146,22 @@ def problems_of_headers(headers: Any, *, may_be_secret: bool, allowed: Collectio
     return problems + [f"{name} is given more than once; header names are case-insensitive" for name in doubles]
 
 
+def problems_of_token_header(name: str, *, allowed: Collection[str]) -> list[str]:
+    """Return the problems with the name of the header that a token goes into.
+
+    Args:
+        allowed: names that an entry allows in addition to those that are known not to redirect a request.
+    """
+    if problems := _problems_of_name(name):
+        return problems
+    if _looks_secret(name) or _cannot_redirect(name) or name.lower() in map(str.lower, allowed):
+        return []
+    return [
+        f"{name} is not known to leave the target of a request alone; if no proxy routes by it, add it to "
+        "allowed_headers"
+    ]
+
+
 def problems_of_allowed_headers(names: Sequence[str]) -> list[str]:
     """Return the problems with the names that an entry allows."""
     return [problem for name in names for problem in _problems_of_name(name)]

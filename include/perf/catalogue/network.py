@@ -8,6 +8,7 @@ Source: RFC 4291 (IPv6), RFC 6052 (NAT64), RFC 6890 (special addresses), WHATWG 
 
 import re
 import socket
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -131,6 +132,27 @@ def same_host(host: str) -> str:
     plain = host.strip().lower().removeprefix("[").removesuffix("]").removesuffix(".")
     address = literal_of(plain)
     return plain if address is None else str(address)
+
+
+def problems_of_target(
+    host: str, *, setting: str, allowed_hosts: Sequence[str], allowed_networks: Sequence[Network]
+) -> Iterator[str]:
+    """Yield why a host may not be called, as far as that is known without resolving its name.
+
+    Args:
+        setting: names the host, for messages.
+    """
+    what = f"the host {host!r} of {setting} is"
+    if same_host(host) not in map(same_host, allowed_hosts):
+        yield f"{what} not in allowed_hosts {list(allowed_hosts)}; add it there if load may go to it"
+    address = literal_of(host)
+    if address is None:
+        return
+    if why := why_no_host(address):
+        yield f"{what} {why}; name one machine"
+    elif not any(is_within(address, network) for network in allowed_networks):
+        networks = ", ".join(map(str, allowed_networks))
+        yield f"{what} in none of allowed_networks ({networks}); add it there if load may go to it"
 
 
 def problem_of_url(base_url: str) -> str | None:

@@ -16,16 +16,8 @@ from include.perf.catalogue.data_file import DataFiles
 from include.perf.catalogue.endpoint import Endpoint
 from include.perf.catalogue.hard_limits import HardLimits
 from include.perf.catalogue.headers import problems_of_allowed_headers, problems_of_headers
-from include.perf.catalogue.network import (
-    PRIVATE_NETWORKS,
-    Network,
-    is_within,
-    literal_of,
-    network_of,
-    problem_of_url,
-    same_host,
-    why_no_host,
-)
+from include.perf.catalogue.login import Login
+from include.perf.catalogue.network import PRIVATE_NETWORKS, Network, network_of, problem_of_url, problems_of_target
 from include.perf.catalogue.prometheus_target import LabelName, ProductionReference, PrometheusTarget
 from include.perf.catalogue.request_path import EscapedOnce, SameTarget
 from include.perf.catalogue.signing import Signing, problems_of_signing
@@ -107,6 +99,7 @@ class Service(Entry):
         data_files: CSV files whose columns the templates may name, by the name that they use.
         connection: the Airflow Connection with the service's credentials.
         signing: how each request is signed, with the secret of the Connection.
+        login: how its tokens are fetched with them; by default the credentials themselves are sent.
         slack_channel: the channel for its deviations; a channel ID (``C…``) is needed for charts.
         deploy_version: where the service reports its deployed version.
         hard_limits: limits by metric, in base units, that apply regardless of the baseline.
@@ -143,6 +136,7 @@ class Service(Entry):
     data_files: DataFiles = Field(default_factory=dict)
     connection: ConnectionId | None = None
     signing: Signing | None = None
+    login: Login | None = None
     slack_channel: Annotated[str, Field(min_length=1)] = "#performance"
     deploy_version: DeployVersion | None = None
     hard_limits: HardLimits = Field(default_factory=dict)
@@ -150,6 +144,11 @@ class Service(Entry):
     prometheus: PrometheusTarget
     production: ProductionReference | None = None
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+
+    @property
+    def url_setting(self) -> str:
+        """The setting that names its host, for messages."""
+        return "base_url"
 
     @property
     def host(self) -> str:
@@ -198,7 +197,15 @@ class Service(Entry):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        problems = [*self._problems_of_host(), *self._problems_of_production(), *self._problems_of_requests()]
+        problems = [*self._problems_of_hosts(), *self._problems_of_production(), *self._problems_of_requests()]
+        if self.login is not None:
+            problems += self.login.problems(
+                self.base_url,
+                headers=[*self.headers, *(self.signing.header_names if self.signing else ())],
+                allowed_headers=self.allowed_headers,
+                has_secrets=self.connection is not None,
+                is_signed=self.signing is not None,
+            )
         if self.production is not None:
             problems += self.production.problems_with(self.prometheus)
         if problems:
@@ -209,18 +216,14 @@ class Service(Entry):
             raise ValueError(f"endpoint names must differ, but {', '.join(doubles)} occurs more than once")
         return self
 
-    def _problems_of_host(self) -> Iterator[str]:
-        host = f"the host {self.host!r} of base_url is"
-        if same_host(self.host) not in map(same_host, self.allowed_hosts):
-            yield f"{host} not in allowed_hosts {list(self.allowed_hosts)}; add it there if load may go to it"
-        address = literal_of(self.host)
-        if address is None:
-            return
-        if what := why_no_host(address):
-            yield f"{host} {what}; name one machine"
-        elif not any(is_within(address, network) for network in self.allowed_networks):
-            networks = ", ".join(map(str, self.allowed_networks))
-            yield f"{host} in none of allowed_networks ({networks}); add it there if load may go to it"
+    def _problems_of_hosts(self) -> Iterator[str]:
+        hosts = {"base_url": self.host}
+        if self.login is not None:
+            hosts["login.url"] = urlsplit(self.login.base_url(self.base_url)).hostname or ""
+        for setting, host in hosts.items():
+            yield from problems_of_target(
+                host, setting=setting, allowed_hosts=self.allowed_hosts, allowed_networks=self.allowed_networks
+            )
 
     def _problems_of_requests(self) -> Iterator[str]:
         for problem in problems_of_template(self.headers, files=self.data_files):
@@ -255,7 +258,8 @@ class Service(Entry):
 
     def _problems_of_tls(self) -> list[str]:
         files = [name for name in ("ca_file", "client_certificate") if getattr(self, name) is not None]
-        if urlsplit(self.base_url).scheme != "https":
+        urls = [self.base_url, *([self.login.url] if self.login else [])]
+        if not any(url.startswith("https:") for url in urls):
             return [
                 f"{name} is only for https, but base_url is {self.base_url}; remove it, or write {name}: null"
                 for name in files

@@ -94,14 +94,14 @@ def _addresses_of(service: Service, resolve: Resolver) -> list[Address]:
     except ValueError as err:
         raise HostRefused(
             f"{_refused(service)}: its host {service.host} resolves to an address that cannot be used ({err}); correct "
-            "the name, or base_url in services.yaml"
+            f"the name, or {service.url_setting} in services.yaml"
         ) from err
 
 
 def _unknown(service: Service, what: str) -> TargetError:
     return TargetError(
-        f"{service.name} is not reachable: its host {service.host} {what}; correct base_url in services.yaml, or the "
-        "name"
+        f"{service.name} is not reachable: its host {service.host} {what}; correct {service.url_setting} in "
+        "services.yaml, or the name"
     )
 
 
@@ -164,9 +164,9 @@ class _Forbidden:
 
 def _why_refused(address: Address, service: Service, forbidden: _Forbidden) -> str | None:
     if what := why_no_host(address):
-        return f"which is {what}, not the address of one machine; correct base_url or the name"
+        return f"which is {what}, not the address of one machine; correct {service.url_setting} or the name"
     if host := forbidden.at(address):
-        return f"and that is {host} ({host.rule}); correct base_url or the name"
+        return f"and that is {host} ({host.rule}); correct {service.url_setting} or the name"
     if not any(is_within(address, network) for network in service.allowed_networks):
         networks = ", ".join(map(str, service.allowed_networks))
         return f"which is in none of its allowed_networks ({networks}); add it there if load may go to it"

@@ -69,6 +69,7 @@ class LoadPlan:
         expectations: by endpoint, where a good answer needs more than a good status.
         workers: load processes that share the arrivals.
         signing: how requests are signed, without the key; ``None`` if they are not.
+        token_header: the header of every request that has the current token; ``None`` without a login.
     """
 
     base_url: str
@@ -88,6 +89,7 @@ class LoadPlan:
     idle_timeout_s: float | None = None
     client_certificate: Path | None = None
     signing: Signing | None = None
+    token_header: str | None = None
 
     def check_of(self, endpoint: str) -> Check:
         """Return the check that an answer of an endpoint must pass."""
@@ -136,6 +138,7 @@ def plan_for(order: LoadOrder) -> LoadPlan:
         idle_timeout_s=service.idle_timeout_s,
         client_certificate=service.client_certificate,
         signing=service.signing,
+        token_header=service.login.header if service.login else None,
     )
 
 

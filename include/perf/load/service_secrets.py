@@ -5,7 +5,7 @@ only in requests, and never written to a file, log, message or command line.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from include.perf.model.masking import MASK
@@ -30,22 +30,56 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """Who logs in."""
+
+    login: str = field(repr=False)
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginSecrets:
+    """The secrets of a login, which fetches tokens; they never reach a load process.
+
+    Attributes:
+        users: those who log in; of a grant of client credentials, the client itself.
+        client: of a password grant, if the server knows its clients.
+    """
+
+    users: tuple[User, ...]
+    client: User | None = None
+
+    def texts(self) -> Iterator[str]:
+        """Yield every text that must be masked."""
+        for user in (*self.users, *filter(None, [self.client])):
+            yield from (user.password, user.login)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSecrets:
     """What a Connection holds for a service.
 
     Attributes:
         headers: of every request.
         signing_key: of a service whose requests are signed.
+        login: of a service with a login.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     signing_key: SigningKey | None = field(default=None, repr=False)
+    login: LoginSecrets | None = field(default=None, repr=False)
 
     def texts(self) -> Iterator[str]:
         """Yield every text that must be masked."""
         yield from self.headers.values()
         if self.signing_key is not None:
             yield from filter(None, (self.signing_key.secret, self.signing_key.key_id))
+        if self.login is not None:
+            yield from self.login.texts()
+
+    def with_headers(self, headers: Mapping[str, str]) -> "ServiceSecrets":
+        """Return them with further headers."""
+        return replace(self, headers={**self.headers, **headers})
 
     def masked(self) -> "ServiceSecrets":
         """Return what stands for them in requests that are shown."""
@@ -54,8 +88,9 @@ class ServiceSecrets:
         )
 
     def message(self) -> dict[str, Any]:
-        """Return them for the pipe or the channel to a load process."""
-        return asdict(self) | {"headers": dict(self.headers)}
+        """Return what a load process needs of them, for the pipe or the channel to it."""
+        key = None if self.signing_key is None else asdict(self.signing_key)
+        return {"headers": dict(self.headers), "signing_key": key}
 
     @staticmethod
     def read(message: Mapping[str, Any]) -> "ServiceSecrets":

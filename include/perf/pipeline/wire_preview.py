@@ -13,6 +13,7 @@ from include.perf.load.request_bytes import single_request
 from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.load.staging import prepared, request_fields
 from include.perf.model.errors import collected
+from include.perf.model.masking import MASK
 
 EXAMPLE_ROWS = 1
 
@@ -32,6 +33,8 @@ def wire_examples(
     fields = request_fields(read_market_data(data), seed=scenario.load.seed)
     feed = prepared(fields, service, scenario.load, rows=EXAMPLE_ROWS)
     masked = secrets.masked()
+    if service.login is not None:
+        masked = masked.with_headers({service.login.header: service.login.header_value(MASK)})
     for index, endpoint in enumerate(service.endpoints):
         (request,) = example_requests(feed, index, [0])
         yield endpoint, single_request(service, endpoint.method, request, masked, keep_alive=service.keep_alive)

@@ -1,14 +1,19 @@
 """The command ``preview``: what it prints, and that it prints no secret."""
 
 import argparse
+import dataclasses
 import io
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from include.perf.catalogue.login import Login
+from include.perf.catalogue.reading import read_catalogue
 from include.perf.catalogue.service import Service
+from include.perf.cli import preview_command
 from include.perf.cli.preview_command import PreviewCommand
 from include.perf.load.service_secrets import ServiceSecrets
 from include.perf.model.errors import CatalogueError, ConfigurationError
@@ -58,6 +63,18 @@ def test_missing_credentials_are_only_a_warning() -> None:
     text = printed("trading-gateway", credentials=ConfigurationError("there is no connection gateway_api"))
     assert text.startswith("warning: the headers with secrets are missing here: there is no connection gateway_api\n")
     assert "POST /api/v1/orders HTTP/1.1" in text
+
+
+def test_the_header_of_a_token_is_there_and_nothing_logs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its value is masked; the secrets of the login are in no request."""
+    made = read_catalogue(PROJECT / "include")
+    login = Login(url="/login", grant="password", header="X-Session")
+    service = made.service("trading-gateway").model_copy(update={"login": login, "connection": "gateway_api"})
+    changed = dataclasses.replace(made, services={service.name: service})
+    monkeypatch.setattr(preview_command, "read_catalogue", lambda: changed)
+    monkeypatch.setattr(socket, "socket", None)
+    text = printed("trading-gateway", credentials=ConfigurationError("no connection"), scenario="market_open")
+    assert text.count("X-Session: Bearer ***") == 4
 
 
 def test_an_unknown_service_is_refused() -> None:

@@ -11,16 +11,19 @@ and `include.perf.measure.validity` decides whether it is complete.
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from include.perf.adapters.generator.load_process import ENDED, LOG_FILE, LoadWorkers, WorkerReport, local_workers
 from include.perf.adapters.generator.locust_pool import LocustPool, environment_pool, remote_workers
 from include.perf.adapters.http.credentials import environment_credentials
+from include.perf.catalogue.service import Service
 from include.perf.load.generator import LoadOrder, LoadProgress, LoadWatch
 from include.perf.load.load_plan import LoadPlan, plan_for
 from include.perf.load.service_secrets import ServiceSecrets
+from include.perf.load.token_renewal import TokenRenewal, TokenWatch
+from include.perf.load.tokens import TokenIssuer, TokenPool, pool_of
 from include.perf.load.wire import Credentials
 from include.perf.load.worker_parts import forget, join
 from include.perf.model.errors import LoadError
@@ -56,6 +59,7 @@ class LocustGenerator:
 
     Args:
         credentials: returns the secrets of a service; they reach the workers through a pipe.
+        issuer: fetches the tokens of services with a login; only the tokens reach the workers.
         pool: returns the workers on other machines, ``None`` when this machine sends all load.
     """
 
@@ -63,10 +67,12 @@ class LocustGenerator:
         self,
         *,
         credentials: Credentials = environment_credentials,
+        issuer: TokenIssuer | None = None,
         pool: Callable[[], LocustPool | None] = environment_pool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credentials = credentials
+        self._issuer = issuer
         self._pool = pool
         self._clock = clock
 
@@ -84,22 +90,30 @@ class LocustGenerator:
 
         Raises:
             ConfigurationError: the service's credentials are missing.
+            TargetError, HostRefused: its tokens cannot be fetched.
             LoadError: a worker could not be started, too few workers connected, or none left a record.
         """
         plan = plan_for(order)
         secrets = self._credentials(order.service)
+        tokens = self._tokens_of(order.service)
         forget(order.folder)
         load: _Load | None = None
         try:
             with self._workers(plan, order, secrets, watch) as workers:
-                load = _Load(workers, plan, watch, clock=self._clock)
-                self._drive(load, workers, secrets)
+                workers.send({"secrets": secrets.message()})
+                with self._tokens_renewed(tokens, workers, watch) as token_watch:
+                    load = _Load(workers, plan, token_watch, clock=self._clock)
+                    self._drive(load, workers)
         except OSError as err:
             raise LoadError(f"the load generator could not be started ({err.strerror or err})") from err
         finally:
             if load is not None:
                 join(order.folder, workers=len(load.workers), hosts=load.workers.hosts)
         _check_record(order.folder, stopped=load.stopped_by_watch, lost=load.lost)
+
+    def _tokens_of(self, service: Service) -> TokenPool | None:
+        """Fetch the tokens of a service; ``None`` if it has no login."""
+        return None if service.login is None else pool_of(service, self._issuer, count=service.login.tokens)
 
     def _workers(
         self, plan: LoadPlan, order: LoadOrder, secrets: ServiceSecrets, watch: LoadWatch
@@ -109,9 +123,18 @@ class LocustGenerator:
             return local_workers(plan, lock_fd=order.lock_fd)
         return remote_workers(plan, pool, secrets=secrets, lock_fd=order.lock_fd, reason_to_stop=watch.reason_to_stop)
 
-    def _drive(self, load: "_Load", workers: LoadWorkers, secrets: ServiceSecrets) -> None:
+    @contextmanager
+    def _tokens_renewed(self, tokens: TokenPool | None, workers: LoadWorkers, watch: LoadWatch) -> Iterator[LoadWatch]:
+        """Send the workers the tokens now and whenever one is new, and provide a watch that knows when that fails."""
+        if tokens is None:
+            yield watch
+            return
+        renewal = TokenRenewal(tokens, publish=lambda values: workers.send({"tokens": values}))
+        with renewal.running():
+            yield TokenWatch(watch, renewal.problem)
+
+    def _drive(self, load: "_Load", workers: LoadWorkers) -> None:
         """Follow the workers until all have ended; drop a worker that does not end on command."""
-        workers.send({"secrets": secrets.message()})
         self._follow(load)
         if load.running and not load.is_stopped:
             load.stop("stopped: it did not end on time")

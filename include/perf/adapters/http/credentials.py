@@ -9,6 +9,8 @@ A connection holds credentials in one of these forms:
 - extra ``{"signing": {"key_id": "…", "secret": "…"}}``: the key of a service whose requests are signed, alone or in
   addition to the forms above.
 
+For a service with a login, login and password fetch its tokens instead (`include.perf.adapters.http.login_secrets`).
+
 Two values for ``Authorization`` are refused instead of silently preferring one. Other keys of extra are ignored. No
 message repeats anything that a connection holds.
 
@@ -20,11 +22,13 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from include.perf.adapters.http.login_secrets import read_login_secrets
 from include.perf.catalogue.headers import problems_of_headers
+from include.perf.catalogue.login import Login
 from include.perf.catalogue.service import Service
 from include.perf.catalogue.signing import AwsSigning, PartsSigning
 from include.perf.load.service_secrets import ServiceSecrets, SigningKey
@@ -87,18 +91,21 @@ def service_secrets(secrets: Secrets, service: Service) -> ServiceSecrets:
             or more than one value for a header.
     """
     connection = service.connection or ""
-    headers = optional_headers(secrets, connection=connection)
+    if service.login is not None:
+        found = _secrets_of_login(secrets, service.login, connection=connection)
+    else:
+        found = ServiceSecrets(headers=optional_headers(secrets, connection=connection))
     if service.signing is not None:
-        return _with_signing_key(headers, service.signing, secrets, connection=connection)
-    if not headers:
+        return _with_signing_key(found, service.signing, secrets, connection=connection)
+    if not found.headers and found.login is None:
         raise _unusable(connection, f"it has no credentials; set {FORMS}")
-    return ServiceSecrets(headers=headers)
+    return found
 
 
 def _with_signing_key(
-    headers: dict[str, str], signing: PartsSigning | AwsSigning, secrets: Secrets, *, connection: str
+    found: ServiceSecrets, signing: PartsSigning | AwsSigning, secrets: Secrets, *, connection: str
 ) -> ServiceSecrets:
-    taken = {name.lower() for name in headers} & {name.lower() for name in signing.header_names}
+    taken = {name.lower() for name in found.headers} & {name.lower() for name in signing.header_names}
     if taken:
         raise _unusable(connection, f"it and the signature would both set {', '.join(sorted(taken))}; keep one of them")
     given = _extra(secrets.extra, connection=connection).get("signing")
@@ -114,7 +121,7 @@ def _with_signing_key(
         signing.decoded(key.secret)
     except ValueError as err:
         raise _unusable(connection, f"in signing, {err}") from None
-    return ServiceSecrets(headers=headers, signing_key=key)
+    return replace(found, signing_key=key)
 
 
 def _key_text(given: Mapping[str, Any], name: str, *, connection: str) -> str:
@@ -122,6 +129,19 @@ def _key_text(given: Mapping[str, Any], name: str, *, connection: str) -> str:
     if not isinstance(text, str) or not _KEY_TEXT.fullmatch(text):
         raise _unusable(connection, f"{name} of signing in extra must be text in ASCII without spaces")
     return text
+
+
+def _secrets_of_login(secrets: Secrets, login: Login, *, connection: str) -> ServiceSecrets:
+    """Return the secrets of a service with a login; the headers in extra are sent with every request."""
+    extra = _extra(secrets.extra, connection=connection)
+    headers = _extra_headers(extra.get("headers"), connection=connection)
+    if "token" in extra or login.header.lower() in map(str.lower, headers):
+        raise _unusable(connection, f"its extra sets {login.header}, and so does the login; remove it from extra")
+    try:
+        found = read_login_secrets(login, name=secrets.login, password=secrets.password, extra=extra)
+    except ValueError as err:
+        raise _unusable(connection, str(err)) from None
+    return ServiceSecrets(headers=headers, login=found)
 
 
 def optional_headers(secrets: Secrets, *, connection: str) -> dict[str, str]:

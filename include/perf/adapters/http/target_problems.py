@@ -40,18 +40,18 @@ def tls_problem(err: ssl.SSLError, service: Service) -> str:
     if isinstance(err, ssl.SSLCertVerificationError):
         return (
             f"its certificate cannot be verified ({err.verify_message}); set ca_file in services.yaml to the CA bundle "
-            "of its certificate, or correct base_url"
+            f"of its certificate, or correct {service.url_setting}"
         )
     if wants_http2(err):
         return HTTP2_ONLY
     if isinstance(err, ssl.SSLEOFError) and service.client_certificate is None:
         return (
             "it ended the TLS connection; if it requires a certificate of its clients, set client_certificate in "
-            "services.yaml, otherwise correct the scheme and the port of base_url"
+            f"services.yaml, otherwise correct the scheme and the port of {service.url_setting}"
         )
     reason = (err.reason or "").replace("_", " ").lower()
     if not _ABOUT_CLIENT.search(reason):
-        return "no TLS connection; correct the scheme and the port of base_url in services.yaml"
+        return f"no TLS connection; correct the scheme and the port of {service.url_setting} in services.yaml"
     if service.client_certificate is None:
         return (
             f"it requires a certificate of the client ({reason}); set client_certificate in services.yaml to a PEM "

@@ -18,6 +18,7 @@ from include.perf.adapters.generator.locust_pool import LocustPool, environment_
 from include.perf.adapters.http.annotation_webhook import AnnotationWebhook, Webhook, environment_webhook
 from include.perf.adapters.http.credentials import environment_credentials
 from include.perf.adapters.http.http_target import HttpTarget, resolve
+from include.perf.adapters.http.token_issuer import HttpTokenIssuer
 from include.perf.adapters.wiring.last_catalogue import usable_catalogue
 from include.perf.adapters.wiring.prometheus_access import production_prometheus
 from include.perf.adapters.wiring.storage import Storage
@@ -65,6 +66,7 @@ def build_outside(
     *,
     storage: Storage,
     credentials: Credentials = environment_credentials,
+    conceal: Callable[[str], None] = lambda _: None,
     halted: Callable[[], str | None] | None = None,
     annotations: Callable[[], Webhook | None] = environment_webhook,
     pool: Callable[[], LocustPool | None] = environment_pool,
@@ -76,6 +78,7 @@ def build_outside(
 
     Args:
         credentials: returns the secrets of a service; called only before something is sent to it.
+        conceal: receives each new token, to mask it in logs.
         halted: returns why no load may run; by default what `halt_file` says.
         annotations: returns where loads are announced, or ``None``; called only when a load begins or ends.
         pool: returns the Locust workers on other machines; ``None`` if this machine sends the load.
@@ -85,11 +88,15 @@ def build_outside(
     Raises:
         ConfigurationError: as `build_stores`.
     """
+    stores = build_stores(storage, versions=versions, runs=runs)
+    issuer = HttpTokenIssuer(
+        credentials=credentials, forbidden_for=stores.catalogue.forbidden_for, resolve=resolve, conceal=conceal
+    )
     return Outside(
-        stores=build_stores(storage, versions=versions, runs=runs),
+        stores=stores,
         metrics=metrics,
-        generator=LocustGenerator(credentials=credentials, pool=pool),
-        target=HttpTarget(credentials=credentials),
+        generator=LocustGenerator(credentials=credentials, issuer=issuer, pool=pool),
+        target=HttpTarget(credentials=credentials, issuer=issuer),
         resolve=resolve,
         reservations=storage.load_locks(),
         wait=time.sleep,
