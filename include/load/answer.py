@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from include.perf.load.answer_head import CACHED_HEADS, UnusableAnswer, idle_limit_s
+from include.perf.load.answer_head import CACHED_HEADS, UnusableAnswer, cookies_in, idle_limit_s
 from include.perf.load.answer_reader import Answer, AnswerReader, IncompleteAnswer
 
 HEAD = re.compile(
@@ -34,6 +34,7 @@ CONNECTION = b"connection:"
 KEEP_ALIVE = b"\r\nconnection: keep-alive\r\n"
 IDLE_FIELD = re.compile(rb"\r\nkeep-alive:([^\r\n]*)")
 RETRY_AFTER = b"\r\nretry-after:"
+SET_COOKIE = b"\r\nset-cookie:"
 ENCODING = b"\r\ntransfer-encoding:"
 
 
@@ -47,7 +48,13 @@ def simple_answer(data: bytes) -> Answer | None:
     head = _simple_head(data[:head_end])
     if head is None or len(data) != head_end + head.length:
         return None
-    return Answer(head.status, data[head_end:], idle_s=head.idle_s, has_retry_after=head.has_retry_after)
+    return Answer(
+        head.status,
+        data[head_end:],
+        idle_s=head.idle_s,
+        has_retry_after=head.has_retry_after,
+        cookies=head.cookies,
+    )
 
 
 class Head(NamedTuple):
@@ -57,6 +64,7 @@ class Head(NamedTuple):
     length: int
     idle_s: float | None
     has_retry_after: bool
+    cookies: tuple[bytes, ...]
 
 
 @lru_cache(maxsize=CACHED_HEADS)
@@ -72,7 +80,8 @@ def _simple_head(text: bytes) -> Head | None:
     if at < len(LENGTH) or fields.find(LENGTH, at) >= 0 or not length.isdigit() or len(length) > MAX_DIGITS:
         return None
     idle = IDLE_FIELD.search(fields)
-    return Head(int(status), int(length), idle_limit_s(idle[1]) if idle else None, RETRY_AFTER in fields)
+    cookies = cookies_in(head.group(2)) if SET_COOKIE in fields else ()
+    return Head(int(status), int(length), idle_limit_s(idle[1]) if idle else None, RETRY_AFTER in fields, cookies)
 
 
 def _is_kept(fields: bytes) -> bool:

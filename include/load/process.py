@@ -20,6 +20,7 @@ import gevent
 from gevent.event import Event
 
 from include.load.connection import Connection, ConnectionSettings
+from include.load.cookies import CookieConnection
 from include.load.drive import Drive, EndpointRequests
 from include.load.host import Host
 from include.load.link import LoadProcessOrder, ParentLink
@@ -51,12 +52,13 @@ class ArrivalUser(User):
 
     drive: ClassVar[Drive]
     settings: ClassVar[ConnectionSettings]
+    connection: ClassVar[type[Connection]] = Connection
 
     @task
     def serve_arrivals(self) -> None:
         """Serve until Locust stops the user; its state is always waiting, so Locust can stop it at once."""
         self._state = LOCUST_STATE_WAITING
-        connection = Connection(self.settings)
+        connection = self.connection(self.settings)
         try:
             self.drive.serve(connection)
         finally:
@@ -151,6 +153,7 @@ def _start_users(plan: LoadPlan, drive: Drive, poller: Poller, link: ParentLink)
     count = math.ceil(plan.load.max_concurrency / plan.workers)
     _allow_connections(count)
     ArrivalUser.drive = drive
+    ArrivalUser.connection = CookieConnection if plan.cookies else Connection
     ArrivalUser.settings = ConnectionSettings(
         host=Host(plan.base_url, plan.addresses),
         poller=poller,

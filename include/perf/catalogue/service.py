@@ -92,6 +92,7 @@ class Service(Entry):
             replaced; by default never.
         idle_timeout_s: after how long without a request a connection is replaced; by default when the service says so
             in ``Keep-Alive``.
+        cookies: whether each virtual user of a load keeps the cookies that the service sets, and sends them.
         timeout_s: a request that takes longer is cancelled and counts as failed.
         connect_timeout_s: the part of it that opening a connection, including TLS, may take; by default all of it.
         allowed_headers: further names that may be in ``headers``, because no proxy redirects a request by them.
@@ -129,6 +130,7 @@ class Service(Entry):
     max_requests_per_connection: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     max_connection_age_s: Annotated[float, Field(ge=1, le=86_400)] | None = None
     idle_timeout_s: Annotated[float, Field(gt=0, le=3_600)] | None = None
+    cookies: bool = False
     timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
     connect_timeout_s: Annotated[float, Field(gt=0, le=120)] | None = None
     allowed_headers: tuple[str, ...] = ()

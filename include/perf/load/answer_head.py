@@ -28,6 +28,7 @@ FIELDS = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+[ \t]*:[^\n]*\n)*")
 RELEVANT = re.compile(
     rb"\n(connection|content-length|keep-alive|proxy-connection|retry-after|transfer-encoding)[ \t]*:([^\n]*)"
 )
+SET_COOKIE = re.compile(rb"\n(?i:set-cookie)[ \t]*:[ \t]*([^\r\n]*)")
 IDLE_LIMIT = re.compile(rb"(?:^|[,;\s])timeout\s*=\s*(\d{1,6})(?:$|[,;\s])")
 """The parameter of a ``Keep-Alive`` field: after how many idle seconds the server closes the connection."""
 
@@ -62,6 +63,7 @@ class AnswerHead:
         keeps: whether the connection may be used again.
         idle_s: after how many idle seconds the server closes the connection, if it says so.
         has_retry_after: whether it asks the client to wait before the next request.
+        cookies: the values of its ``Set-Cookie`` fields.
     """
 
     status: int
@@ -71,6 +73,7 @@ class AnswerHead:
     keeps: bool
     idle_s: float | None
     has_retry_after: bool
+    cookies: tuple[bytes, ...]
 
 
 class AnswerField(NamedTuple):
@@ -114,6 +117,11 @@ def plain_lines(text: bytes) -> bytes:
     return FOLD.sub(b" ", text.replace(b"\r\n", b"\n")).replace(b"\r", b" ")
 
 
+def cookies_in(lines: bytes) -> tuple[bytes, ...]:
+    """Return the values of the ``Set-Cookie`` fields of a head, each line after a line end."""
+    return tuple(SET_COOKIE.findall(lines))
+
+
 def idle_limit_s(field: bytes) -> float | None:
     """Return the seconds of a ``Keep-Alive`` field."""
     limit = IDLE_LIMIT.search(field.lower())
@@ -136,6 +144,7 @@ def _head(text: bytes) -> AnswerHead:
         keeps=_is_kept(fields, is_old=is_old) and not (is_old and framing.is_chunked),
         idle_s=next(map(idle_limit_s, _values(fields, b"keep-alive")), None),
         has_retry_after=bool(_values(fields, b"retry-after")),
+        cookies=cookies_in(line_end + lines),
     )
 
 

@@ -55,6 +55,7 @@ class Answer:
         keeps: whether the connection may be used again.
         idle_s: after how many idle seconds the server closes the connection, if it says so.
         has_retry_after: whether it asks the client to wait before the next request.
+        cookies: the values of its ``Set-Cookie`` fields.
         received: when its last byte reached this machine, on the clock of ``time.perf_counter``.
     """
 
@@ -63,6 +64,7 @@ class Answer:
     keeps: bool = True
     idle_s: float | None = None
     has_retry_after: bool = False
+    cookies: tuple[bytes, ...] = ()
     received: float = 0.0
 
 
@@ -103,7 +105,12 @@ class AnswerReader:
             del self._body[(self._max_body_bytes or 0) + 1 :]
         keeps = head.keeps and not (self._is_closed or has_excess)
         return Answer(
-            head.status, bytes(self._body), keeps=keeps, idle_s=head.idle_s, has_retry_after=head.has_retry_after
+            head.status,
+            bytes(self._body),
+            keeps=keeps,
+            idle_s=head.idle_s,
+            has_retry_after=head.has_retry_after,
+            cookies=head.cookies,
         )
 
     # The head

@@ -68,6 +68,7 @@ class LoadPlan:
         headers: of every request. Headers that contain secrets are not here: they go through a pipe.
         expectations: by endpoint, where a good answer needs more than a good status.
         workers: load processes that share the arrivals.
+        cookies: whether each user keeps the cookies of the service.
         signing: how requests are signed, without the key; ``None`` if they are not.
         token_header: the header of every request that has the current token; ``None`` without a login.
     """
@@ -90,6 +91,7 @@ class LoadPlan:
     client_certificate: Path | None = None
     signing: Signing | None = None
     token_header: str | None = None
+    cookies: bool = False
 
     def check_of(self, endpoint: str) -> Check:
         """Return the check that an answer of an endpoint must pass."""
@@ -139,6 +141,7 @@ def plan_for(order: LoadOrder) -> LoadPlan:
         client_certificate=service.client_certificate,
         signing=service.signing,
         token_header=service.login.header if service.login else None,
+        cookies=service.cookies,
     )
 
 

@@ -98,6 +98,8 @@ def _limits(service: Service, load: LoadProfile) -> str:
         limits.append(f"{service.connect_timeout_s:g} s to connect")
     if not service.keep_alive:
         limits.append("a connection for each request")
+    if service.cookies:
+        limits.append("cookies kept")
     if service.max_requests_per_connection is not None:
         limits.append(f"{service.max_requests_per_connection} requests per connection")
     if service.max_connection_age_s is not None:

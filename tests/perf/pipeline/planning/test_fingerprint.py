@@ -179,6 +179,7 @@ def test_data_files_are_a_part_of_their_own() -> None:
         ({"timeout_s": 5}, "1000 in flight, time-out 5 s"),
         ({"connect_timeout_s": 0.5}, "1000 in flight, time-out 10 s, 0.5 s to connect"),
         ({"keep_alive": False}, "1000 in flight, time-out 10 s, a connection for each request"),
+        ({"cookies": True}, "1000 in flight, time-out 10 s, cookies kept"),
         ({"keep_alive": True, "connect_timeout_s": None}, "1000 in flight, time-out 10 s"),
         (
             {"max_requests_per_connection": 100, "max_connection_age_s": 60, "idle_timeout_s": 0.5},
@@ -198,6 +199,18 @@ def test_headers_differ_by_name_and_value() -> None:
     first, same, other = (fingerprint(small_service(headers=headers), LOAD, data=DATA)["headers"] for headers in sets)
     assert first == same != other
     assert first.startswith("accept, x-api sha256:")
+
+
+def test_a_signature_is_a_part_of_its_own() -> None:
+    """It changes every request; settings with their default values do not count."""
+    signing = {"parts": ["body"], "header": "X-Sign"}
+    settings = [signing, signing | {"algorithm": "sha256", "separator": ""}, signing | {"algorithm": "sha512"}]
+    first, same, other = (
+        fingerprint(small_service(signing=signing, connection="orders_api"), LOAD, data=DATA)["signing"]
+        for signing in settings
+    )
+    assert first == same != other
+    assert "signing" not in fingerprint(small_service(), LOAD, data=DATA)
 
 
 def test_credentials_and_certificates_do_not_matter() -> None:
