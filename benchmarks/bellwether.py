@@ -31,6 +31,7 @@ from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.service import Service
 from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.generator import LoadOrder, Progress
+from include.perf.load.service_secrets import ServiceSecrets, SigningKey
 from include.perf.load.slots import Slot, marker
 from include.perf.measure.measurement import measure
 from include.perf.measure.request_rows import read_requests
@@ -135,6 +136,7 @@ def drive(
     at_normal_priority: bool = False,
     generator: LocustGenerator | None = None,
     requests: Feed | None = None,
+    signing: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Run one load against a fresh target, and return its figures and the truth.
 
@@ -142,6 +144,7 @@ def drive(
         others: processes that do not belong to the load.
         generator: the default sends from worker processes on this machine.
         requests: by default those of `feed`.
+        signing: how the requests are signed; by default they are not.
 
     Raises:
         targets.BenchmarkError: the load left no complete record.
@@ -158,14 +161,20 @@ def drive(
             if at_normal_priority:
                 _generate_at_normal_priority(target.url, load, folder, for_s=lives_s)
             else:
-                _generate(target.url, load, folder, generator or LocustGenerator())
+                _generate(
+                    service(target.url, signing), load, folder, generator or LocustGenerator(credentials=_secrets)
+                )
             return _outcome(load, folder, target.truth(), watch)
         except LoadError as err:
             raise targets.BenchmarkError(f"{err}; the end of its log: {_end_of_log(folder)}") from err
 
 
-def _generate(url: str, load: LoadProfile, folder: Path, generator: LocustGenerator) -> None:
-    order = LoadOrder(service=service(url), load=load, folder=folder, addresses=("127.0.0.1",))
+def _secrets(_: Service) -> ServiceSecrets:
+    return ServiceSecrets(signing_key=SigningKey(secret="benchmark", key_id="benchmark"))  # noqa: S106 - of a bench
+
+
+def _generate(target: Service, load: LoadProfile, folder: Path, generator: LocustGenerator) -> None:
+    order = LoadOrder(service=target, load=load, folder=folder, addresses=("127.0.0.1",))
     generator.run(order, watch=Unwatched())
 
 
@@ -257,9 +266,9 @@ class Unwatched:
         return None
 
 
-def service(url: str) -> Service:
+def service(url: str, signing: Mapping[str, Any] | None = None) -> Service:
     """Return the catalogue's entry of a target."""
-    return Service(
+    entry = Service(
         name="target",
         environment="benchmark",
         base_url=url,
@@ -267,6 +276,9 @@ def service(url: str) -> Service:
         prometheus=PrometheusTarget(selector='job="target"'),
         endpoints=ENDPOINTS,
     )
+    if signing is None:
+        return entry
+    return Service.model_validate(entry.model_dump() | {"connection": "benchmark", "signing": signing})
 
 
 def give_up_priority() -> None:

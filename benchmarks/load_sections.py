@@ -1,7 +1,7 @@
 """The sections of `benchmarks.load`, except `wakes` and `validity`."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,16 @@ COMPARED_RATE_RPS = 500.0
 WITHIN = 0.01
 MIB = 2**20
 SLOT_RATE_RPS, SLOT_ROUNDS = 3000.0, 5
+
+SIGNINGS: Mapping[str, Mapping[str, Any]] = {
+    "timestamp, nonce and HMAC-SHA256": {
+        "parts": ["timestamp", "nonce", "method", "target", "body"],
+        "header": "X-Signature",
+        "timestamp": {"header": "X-Timestamp"},
+        "nonce": {"header": "X-Nonce"},
+    },
+    "AWS Signature Version 4": {"style": "aws", "region": "eu-west-1", "service": "execute-api"},
+}
 SHORTEST_S = MIN_DURATION_S
 QUICK_RATE_RPS, QUICK_CONNECTIONS, QUICK_PEER_S = 50.0, 5, 3
 
@@ -53,14 +63,21 @@ class Bench:
         return QUICK_RATE_RPS if self.is_quick else COMPARED_RATE_RPS
 
     def drive(
-        self, behaviour: Behaviour, *, note: str = "", requests: Feed | None = None, **load: Any
+        self,
+        behaviour: Behaviour,
+        *,
+        note: str = "",
+        requests: Feed | None = None,
+        signing: Mapping[str, Any] | None = None,
+        **load: Any,
     ) -> Outcome | None:
         """Run one load of ours; ``None`` when it is refused or leaves no record."""
         if self.is_quick:
             load |= {"rate_rps": QUICK_RATE_RPS, "warmup_s": 0}
         log_progress(f"{OURS} {load['rate_rps']:g}/s for {load['duration_s']} s {note}")
         try:
-            return bellwether.drive(self.program, bellwether.load_profile(**load), behaviour, requests=requests)
+            profile = bellwether.load_profile(**load)
+            return bellwether.drive(self.program, profile, behaviour, requests=requests, signing=signing)
         except BenchmarkError as err:
             self.note_failure(f"{load['rate_rps']:g}/s: {err}")
             return None
@@ -317,8 +334,9 @@ def workers(bench: Bench) -> Table:
 
 
 def slots(bench: Bench) -> Table:
-    """Measure what values of the requests' own cost: with three per request and with none, alternately."""
+    """Measure what values of the requests' own and signatures cost, alternately with requests without them."""
     feeds = {"none": bellwether.feed(), "three": bellwether.feed_with_slots()}
+    feeds |= dict.fromkeys(SIGNINGS, feeds["none"])
     outcomes: dict[str, list[Outcome]] = {name: [] for name in feeds}
     for number in range(1 if bench.is_quick else SLOT_ROUNDS):
         for name in feeds if number % 2 else reversed(feeds):
@@ -326,6 +344,7 @@ def slots(bench: Bench) -> Table:
                 Behaviour(seed=bench.seed),
                 note=f"({name} of the request's own)",
                 requests=feeds[name],
+                signing=SIGNINGS.get(name),
                 rate_rps=SLOT_RATE_RPS,
                 duration_s=bench.run_s,
             )
@@ -340,7 +359,7 @@ def slots(bench: Bench) -> Table:
         }
         for name, cpu in medians.items()
     ]
-    return Table(title="slots: values of the requests' own", rows=rows, notes=bench.failure_notes())
+    return Table(title="slots: values of the requests' own, and signatures", rows=rows, notes=bench.failure_notes())
 
 
 def _median_cpu(outcomes: Sequence[Outcome]) -> float:
