@@ -74,5 +74,6 @@ def signed_router(signatures: Signatures) -> APIRouter:
         return JsonResponse({"nonce": x_nonce})
 
     router = APIRouter(tags=["signed"])
-    router.add_api_route("/api/v1/signed", answer, methods=["GET", "POST"], response_model=None)
+    for method in ("GET", "POST"):
+        router.add_api_route("/api/v1/signed", answer, methods=[method], response_model=None)
     return router

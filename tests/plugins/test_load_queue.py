@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
 QUEUES = "from bellwether import tasks; print(tasks.run_load.kwargs.get('queue'), tasks.scrape.kwargs.get('queue'))"
 
 
@@ -14,7 +16,7 @@ def test_loads_go_to_the_configured_queue(named: str | None, expected: str) -> N
     """Only loads do; by default they go to the queue of all tasks."""
     environment = {name: value for name, value in os.environ.items() if name != "BELLWETHER_LOAD_QUEUE"}
     environment |= {} if named is None else {"BELLWETHER_LOAD_QUEUE": named}
-    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'plugins'}"
 
     found = subprocess.run(
         [sys.executable, "-c", QUEUES], env=environment, check=False, capture_output=True, text=True, timeout=120

@@ -277,5 +277,5 @@ def test_tasks_in_flight_use_the_catalogue_of_their_plan(monkeypatch: pytest.Mon
     catalogue_folder(tmp_path, services=SERVICES.replace("$price", "$prise"))
     assert tasks._run_stages(runs[0]).outside.stores.catalogue.service("orders") == service
     assert tasks._night_stages(runs).stores.catalogue.service("orders") == service
-    with pytest.raises(ConfigurationError, match=r"^services.yaml: orders-service.endpoints\[0\]: \$prise"):
+    with pytest.raises(ConfigurationError, match=r"^services.yaml: orders-service.*body: \$prise"):
         NightStages(wiring.airflow_stores()).plan(request)

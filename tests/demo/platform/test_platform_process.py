@@ -235,7 +235,7 @@ def test_a_wrong_command_line_says_what_is_wrong(
 
 def test_a_service_listens_on_loopback_unless_told_otherwise() -> None:
     options = command_line.parse(["--service", "ml-integration", "--port", "8104"])
-    assert (options.service, options.host, options.with_faults) == ("ml-integration-service", "127.0.0.1", False)
+    assert (options.service, options.host, options.with_faults) == ("ml-integration-service", ["127.0.0.1"], False)
 
 
 @pytest.mark.parametrize(
