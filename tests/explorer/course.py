@@ -10,9 +10,9 @@ from include.perf.model.cell import CellName
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.stage_files import StageFiles
 from tests.explorer import invariants
-from tests.explorer.airflow import Acknowledged, DagRun
 from tests.explorer.alerting import deliver, problems_of_alerts
 from tests.explorer.history import ALL, Actor, History
+from tests.explorer.simulated_airflow import Acknowledged, DagRun
 from tests.explorer.world import SCENARIOS, SERVICES, Session, World
 
 DAY_S = 86_400.0

@@ -8,7 +8,7 @@ from include.perf.runs.dag_run import results_of
 from include.perf.runs.record import RunRecord, Verdict
 from include.perf.runs.run_index import entry_of
 from include.perf.runs.stage_files import StageFiles
-from tests.explorer.airflow import Acknowledged, DagRun
+from tests.explorer.simulated_airflow import Acknowledged, DagRun
 from tests.explorer.world import Session, World
 from tests.fakes.sliced_generator import TrueLoad
 from tests.fakes.windowed_metrics import DISK_RATIO, MEMORY_BYTES, cpu_at
