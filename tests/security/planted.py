@@ -25,6 +25,8 @@ PLAIN = (
     "Locust key",
     "Slack bot",
     "Slack webhook",
+    "signing secret",
+    "signing key",
 )
 """Uses of secrets that go unencoded into a header."""
 

@@ -42,7 +42,17 @@ def write_catalogue(folder: Path, url: str) -> None:
     """Write services with different logins and failures."""
     services = {
         "basic-service": entry(url, "basic"),
-        "bearer-service": entry(url, "bearer", deploy_version={"query": "build_info{$selector}", "label": "version"}),
+        "bearer-service": entry(
+            url,
+            "bearer",
+            deploy_version={"query": "build_info{$selector}", "label": "version"},
+            signing={
+                "parts": ["timestamp", "method", "target", "body"],
+                "header": "X-Signature",
+                "timestamp": {"header": "X-Timestamp"},
+                "key_id": {"header": "X-Api-Key"},
+            },
+        ),
         "sick-service": entry(url, "bearer", health_path="/sick"),
         "gone-service": entry(f"http://127.0.0.1:{free_port()}", "basic"),
     }
@@ -58,6 +68,7 @@ def environment(folder: Path, *, prometheus: str, annotations: str) -> dict[str,
     """Return an environment in which every possible secret is set."""
     at_prometheus = f"user:{quote(SECRETS['Prometheus password'], safe='')}@{urlsplit(prometheus).netloc}"
     hook = f"login:{SECRETS['annotations login']}@{urlsplit(annotations).netloc}"
+    signing = {"secret": SECRETS["signing secret"], "key_id": SECRETS["signing key"]}
     basic = {"login": "ana", "password": SECRETS["basic password"]}
     return os.environ | {
         "PYTHONPATH": f"{PROJECT}{os.pathsep}{PROJECT / 'plugins'}",
@@ -67,7 +78,7 @@ def environment(folder: Path, *, prometheus: str, annotations: str) -> dict[str,
         "BELLWETHER_CATALOGUE": str(folder / "catalogue"),
         "BELLWETHER_HALT_FILE": str(folder / "halt.json"),
         "AIRFLOW_CONN_BASIC": json.dumps(basic | {"extra": {"headers": {"X-Api-Key": SECRETS["api key"]}}}),
-        "AIRFLOW_CONN_BEARER": json.dumps({"extra": {"token": SECRETS["bearer"]}}),
+        "AIRFLOW_CONN_BEARER": json.dumps({"extra": {"token": SECRETS["bearer"], "signing": signing}}),
         "AIRFLOW_CONN_BELLWETHER_METRICS": json.dumps({"password": SECRETS["metrics token"]}),
         "AIRFLOW_CONN_SLACK_API_DEFAULT": json.dumps({"password": SECRETS["Slack bot"]}),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"postgresql://bell:{SECRETS['database']}@db/airflow",
@@ -163,7 +174,7 @@ def test_no_output_contains_a_secret(world: World) -> None:
     assert (
         world("rules", "write", prometheus_is_well=False) == 0
     )  # without baselines there are no limits, so Prometheus is not queried
-    assert world.seen >= {"basic password", "api key", "bearer", "Prometheus password"}
+    assert world.seen >= {"basic password", "api key", "bearer", "Prometheus password", "signing key"}
     written = world.written()
     names = {Path(path).name for path in written}
     assert names >= {"run.json", "report.html", "generator.log", "requests.csv.gz", "environ"}

@@ -105,8 +105,8 @@ class PartsSigner:
                 headers[place.header] = value
             elif place.query is not None:
                 target += f"{'&' if '?' in target else '?'}{place.query}={value}"
-            else:
-                body = (body + b"&" if body else b"") + f"{place.form}={value}".encode()
+            elif body is not None:  # a health check has no form
+                body += b"&" * bool(body) + f"{place.form}={value}".encode()
         return Request(target, body, laid_over(request.headers, headers))
 
     def _sent_value(self, what: str, place: Place) -> str:

@@ -1,12 +1,16 @@
 """What the catalogue says about signatures, and what it refuses."""
 
+import re
+import textwrap
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from include.perf.catalogue.service import Service
 from include.perf.catalogue.signed_parts import PARTS
+from include.perf.model.yaml_entries import PROJECT_ROOT
 from tests.real_loads import service_at
 
 HEADER = {"parts": ["method", "target", "body"], "header": "X-Signature"}
@@ -120,6 +124,19 @@ def test_the_endpoint_of_a_problem_is_named(signing: dict[str, Any], endpoint: d
         assert problem in problem_of(signing, **changes)
     else:
         assert signed(signing, **changes).signing is not None
+
+
+def test_the_documented_examples() -> None:
+    """Those of docs/services.md can be copied."""
+    section = (PROJECT_ROOT / "docs" / "services.md").read_text(encoding="utf-8").partition("### Signed requests")[2]
+    blocks = re.findall(r"```yaml\n(.*?)```", section.partition("\n### ")[0], re.DOTALL)
+    examples = [entry for block in blocks for entry in re.split(r"\n\n", textwrap.dedent(block))]
+    endpoint = {"name": "orders", "method": "POST", "path": "/orders", "form": {"a": 1}}
+    found = [yaml.safe_load(example) for example in examples]
+    settings = [entry.get("signing") or entry["broker-service"]["signing"] for entry in found]
+    assert len(settings) == 4
+    for setting in settings:
+        assert signed(setting, endpoints=[endpoint]).signing is not None
 
 
 def test_a_signature_needs_a_connection() -> None:

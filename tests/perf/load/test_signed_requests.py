@@ -130,6 +130,15 @@ def test_a_nonce_in_the_form(given: bytes) -> None:
     assert fields_of(wire)["X-Sign"] == mac.hex()
 
 
+def test_a_health_check_has_no_form() -> None:
+    """Its request stays without a body; the nonce is signed all the same."""
+    signing = {"parts": ["nonce", "path"], "header": "X-Sign", "nonce": {"form": "nonce"}}
+    form = [{"name": "orders", "method": "POST", "path": "/orders", "form": {}}]
+    wire = signed(broker(signing, endpoints=form), "GET", Request("/healthz", None))
+    assert wire.endswith(b"\r\n\r\n")
+    assert re.fullmatch("[0-9a-f]{64}", fields_of(wire)["X-Sign"])
+
+
 AWS = {"style": "aws", "region": "us-east-1", "service": "service"}
 AWS_TIME = 1_440_938_160.0  # 2015-08-30 12:36:00 UTC
 

@@ -76,10 +76,12 @@ def variable_of(connection: str) -> str:
 
 def missing_connection(service: Service) -> ConfigurationError:
     """Return the error for a service whose connection does not exist."""
+    forms, example = FORMS, '{"login": "…", "password": "…"}'
+    if service.signing is not None:
+        forms, example = SIGNING_FORM, '{"extra": {"signing": {"key_id": "…", "secret": "…"}}}'
     return ConfigurationError(
         f"there is no connection {service.connection}, which {service.name} names in services.yaml; add one with "
-        f"{FORMS} (Airflow: Admin → Connections; command line: {variable_of(service.connection or '')}="
-        """'{"login": "…", "password": "…"}')"""
+        f"{forms} (Airflow: Admin → Connections; command line: {variable_of(service.connection or '')}='{example}')"
     )
 
 

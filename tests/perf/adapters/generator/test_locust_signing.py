@@ -10,13 +10,14 @@ import pytest
 import requests
 
 from demo.platform.signed import KEY_ID, SECRET
+from include.perf.adapters.http.http_target import HttpTarget
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.load.feed import Feed, FeedEndpoint, Request
-from include.perf.load.service_secrets import SigningKey
+from include.perf.load.service_secrets import ServiceSecrets, SigningKey
 from include.perf.load.slots import Slot, marker
 from include.perf.runs.results_store import FEED_FILE
 from tests.distributed_loads import Pool
-from tests.real_loads import drive, rows_in, summary_in
+from tests.real_loads import drive, rows_in, service_at, summary_in
 from tests.socket_servers import free_port, python
 
 pytestmark = pytest.mark.integration
@@ -95,6 +96,15 @@ def test_a_wrong_secret_is_refused_and_recorded(tmp_path: Path, platform: str) -
     assert summary_in(folder).error_examples["orders HTTP 401"] == '{"detail":"wrong signature"}'
     for file in folder.iterdir():
         assert b"another-secret" not in file.read_bytes()
+
+
+@pytest.mark.parametrize(("secret", "status"), [(SECRET, 200), ("another-secret", 401)])
+def test_a_smoke_run_signs_as_a_load_does(platform: str, secret: str, status: int) -> None:
+    service = service_at(platform, **SERVICE)
+    secrets = ServiceSecrets(signing_key=SigningKey(secret=secret, key_id=KEY_ID))
+    request = Request("/api/v1/signed?instrument=EUR_USD", b'{"a":1}')
+    answer = HttpTarget(credentials=lambda _: secrets).send(service, "POST", request, [service.host])
+    assert answer.status == status
 
 
 def test_signed_requests_of_workers_on_other_machines(tmp_path: Path, platform: str) -> None:

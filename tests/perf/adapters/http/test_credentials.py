@@ -214,3 +214,14 @@ def test_a_key_without_an_id() -> None:
     """Only where the requests name no key."""
     found = service_secrets(Secrets(extra={"signing": {"secret": "00ff"}}), signed(key_id=None, secret_encoding="hex"))
     assert found.signing_key == SigningKey(secret="00ff")
+
+
+def test_a_missing_connection_of_a_signed_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remedy is a key, not a login."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with pytest.raises(ConfigurationError) as caught:
+        environment_credentials(signed())
+    assert str(caught.value).endswith(
+        'add one with extra {"signing": {"key_id": "…", "secret": "…"}} (Airflow: Admin → Connections; command line: '
+        """AIRFLOW_CONN_ORDERS_API='{"extra": {"signing": {"key_id": "…", "secret": "…"}}}')"""
+    )
