@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from include.perf.catalogue.login_site import login_site
 from include.perf.catalogue.scenario.market_hours import MarketHours
 from include.perf.catalogue.scenario.schedule import Deadline
 from include.perf.catalogue.service import Service
@@ -89,9 +90,14 @@ class Guard:
     def with_addresses(self, run: PlannedRun) -> PlannedRun:
         """Return the run with the addresses that its load goes to: the host is resolved once, and each address checked.
 
+        The host of its login is checked the same way; each login resolves and checks it again.
+
         Raises:
             HostRefused: load to one of them is not allowed.
         """
+        login = login_site(run.service)
+        if login is not None:
+            allowed_addresses(login, never=run.forbidden_hosts, resolve=self.resolve)
         addresses = allowed_addresses(run.service, never=run.forbidden_hosts, resolve=self.resolve)
         return replace(run, addresses=addresses)
 

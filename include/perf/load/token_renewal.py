@@ -26,6 +26,8 @@ class TokenRenewal:
 
     def problem(self) -> str | None:
         """Return why a request may have no valid token, or ``None``."""
+        if self._problem is None and self._pool.has_expired:
+            return expired(self._pool.problem or "its login still waits for an answer")
         return self._problem
 
     @contextmanager
@@ -51,7 +53,7 @@ class TokenRenewal:
             try:
                 is_new = self._pool.renew()
             except BellwetherError as err:
-                self._problem = f"a token has expired and could not be renewed: {err}"
+                self._problem = expired(str(err))
                 return
             except Exception as err:  # noqa: BLE001 - the load must end; the text of an unknown error may hold a secret
                 self._problem = f"the tokens could not be renewed because of an unexpected {type(err).__name__}"
@@ -59,6 +61,11 @@ class TokenRenewal:
             with self._publishing:
                 if is_new and not self._over.is_set():
                     self._publish(self._pool.values)
+
+
+def expired(reason: str) -> str:
+    """Return why a load without a valid token ends."""
+    return f"a token has expired and could not be renewed: {reason}"
 
 
 class TokenWatch:

@@ -75,6 +75,9 @@ class TokenPool:
         log_in: fetches a token by its number.
         clock: in seconds, never set back.
 
+    Attributes:
+        problem: why the latest login failed; ``None`` if it did not.
+
     Raises:
         TargetError, HostRefused, ConfigurationError: as `TokenIssuer.log_in`.
     """
@@ -84,6 +87,7 @@ class TokenPool:
     ) -> None:
         self._log_in = log_in
         self._clock = clock
+        self.problem: str | None = None
         self._held = [self._fetched(number) for number in range(count)]
         self._retry_at = [0.0] * count
 
@@ -98,6 +102,11 @@ class TokenPool:
         next_at = min(max(held.renew_at, retry) for held, retry in zip(self._held, self._retry_at, strict=True))
         return None if next_at == float("inf") else max(0.0, next_at - self._clock())
 
+    @property
+    def has_expired(self) -> bool:
+        """Whether a token has expired."""
+        return min(held.expires_at for held in self._held) <= self._clock()
+
     def renew(self) -> bool:
         """Renew the tokens whose time has come, and return whether one is new.
 
@@ -111,6 +120,7 @@ class TokenPool:
             try:
                 self._held[number] = self._fetched(number)
             except BellwetherError as err:
+                self.problem = str(err)
                 left_s = held.expires_at - self._clock()
                 if left_s <= 0:
                     raise
@@ -119,7 +129,7 @@ class TokenPool:
                 pause_s = max(MIN_RETRY_S, min(MAX_RETRY_S, pause_s, left_s))
                 self._retry_at[number] = self._clock() + pause_s
             else:
-                is_new = True
+                self.problem, is_new = None, True
         return is_new
 
     def _fetched(self, number: int) -> _Held:

@@ -217,6 +217,16 @@ def test_an_address_that_is_not_allowed_is_refused(
 # Whether the target and Prometheus are ready
 
 
+def test_the_host_of_a_login_is_checked_like_that_of_the_load(platform: Platform) -> None:
+    platform.resolve.answers["identity.example"] = [["10.0.0.9"], ["93.184.216.34"]]
+    login = {"url": "https://identity.example/oauth/token", "grant": "client_credentials"}
+    hosts = ["orders-service", "identity.example"]
+    run = run_of({"connection": "orders_api", "login": login, "allowed_hosts": hosts})
+    assert guard_of(platform).with_addresses(run).addresses == ("10.0.0.7",)
+    with pytest.raises(HostRefused, match=r"^load on the login of orders-service is refused: .* 93\.184\.216\.34"):
+        guard_of(platform).with_addresses(run)
+
+
 def test_a_scraped_target_is_ready(platform: Platform) -> None:
     """The health check uses the addresses of the load, and Prometheus is queried for the current time."""
     guard_of(platform).check_ready(replace(run_of(), addresses=("10.0.0.7", "10.0.0.8")))

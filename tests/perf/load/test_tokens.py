@@ -155,6 +155,29 @@ def test_an_expired_token_is_a_reason_to_stop() -> None:
     assert watch.reason_to_stop() == "a token has expired and could not be renewed: the login failed"
 
 
+def test_a_login_without_an_answer_ends_the_load_when_the_token_expires() -> None:
+    """The login may take longer than the rest of the lifetime; the end of the load does not wait for it."""
+    is_asked, may_answer = threading.Event(), threading.Event()
+    logins = Logins(1.0)
+
+    def log_in(number: int) -> Token:
+        if logins.count:
+            is_asked.set()
+            may_answer.wait(30)
+        return logins.log_in(number)
+
+    published = Published()
+    renewal = TokenRenewal(TokenPool(log_in), published)
+    stopped = threading.Event()
+    with renewal.running():
+        assert is_asked.wait(30)
+        while (problem := renewal.problem()) is None:
+            assert not stopped.wait(0.02)
+    may_answer.set()
+    assert problem == "a token has expired and could not be renewed: its login still waits for an answer"
+    assert len(published.values) == 1
+
+
 def test_an_unexpected_error_ends_the_load_without_its_text() -> None:
     """It may contain a secret."""
     tokens = iter([Token(value="Bearer x", lifetime_s=1.0)])

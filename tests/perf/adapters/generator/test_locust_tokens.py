@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 
@@ -26,7 +27,7 @@ from include.perf.runs.figures import COMPLETED
 from include.perf.runs.results_store import FEED_FILE
 from tests.distributed_loads import Pool
 from tests.fakes.resolver import FakeResolver
-from tests.real_loads import LOAD, Onlooker, kinds, order_for, rows_in, summary_in
+from tests.real_loads import LOAD, Onlooker, kinds, loads_of, order_for, rows_in, summary_in
 from tests.socket_servers import eventually, free_port, python
 
 pytestmark = pytest.mark.integration
@@ -137,6 +138,14 @@ def texts_in(folder: Path) -> str:
     return "".join((gzip.decompress(text) if text[:2] == b"\x1f\x8b" else text).decode() for text in read)
 
 
+def shown_by(process: psutil.Process) -> str:
+    """Return the command line and the environment of a process, as all may see them; nothing if it has ended."""
+    try:
+        return f"{process.cmdline()} {process.environ()}"
+    except psutil.Error:
+        return ""
+
+
 @pytest.mark.parametrize(("login", "workers"), [(OWN_LOGIN, 1), (GRANT | {"tokens": 3}, 2)], ids=["own", "grant"])
 def test_no_request_is_refused_over_several_renewals(
     tmp_path: Path, url: str, login: dict[str, Any], workers: int
@@ -145,12 +154,15 @@ def test_no_request_is_refused_over_several_renewals(
     folder, tokens = folder_in(tmp_path), issuer()
     load = SHORT.model_copy(update={"workers": workers})
     generator = LocustGenerator(credentials=tokens.credentials, issuer=tokens)
-    generator.run(order_for(service(url, login), load, folder), watch=Onlooker())
+    shown: list[str] = []
+    watch = Onlooker(lambda _: shown.extend(shown_by(process) for process in loads_of(folder)))
+    generator.run(order_for(service(url, login), load, folder), watch=watch)
     assert kinds(rows_in(folder)) == {"": DUE}
     assert summary_in(folder).ended == COMPLETED
     per_token = len(tokens.issued) / login.get("tokens", 1)
     assert per_token >= 10  # one before the load, one every 0.8 s of its start and its 10 s
-    written = texts_in(folder)
+    assert len(shown) >= workers
+    written = texts_in(folder) + "".join(shown)
     assert not [token for token in tokens.issued if token.value.split()[1] in written]
 
 

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from include.perf.adapters.wiring.environment import halt_file
+from include.perf.adapters.wiring.environment import build_outside, halt_file
 from include.perf.adapters.wiring.prometheus_access import prometheus_at
 from include.perf.adapters.wiring.storage import Storage
 from include.perf.guards.halt import Halt
-from include.perf.model.errors import ConfigurationError, PrometheusUnavailable
+from include.perf.model.errors import ConfigurationError, HostRefused, PrometheusUnavailable
+from tests.catalogues import catalogue_folder
 from tests.certificates import Authority
 from tests.fakes.clock import START
 from tests.fakes.failing import raising
+from tests.fakes.metrics import FakeMetrics
 from tests.socket_servers import Serve, SocketServer, Talk, always, answer
 from tests.stages import BESIDE
 
@@ -179,3 +181,52 @@ def test_the_command_line_trusts_the_configured_bundle(monkeypatch: pytest.Monke
     monkeypatch.setenv("PROMETHEUS_CA_FILE", str(tmp_path / "gone.pem"))
     with pytest.raises(ConfigurationError, match=r"^PROMETHEUS_CA_FILE must be a bundle of certificates \(PEM\), but"):
         prometheus_at("https://prometheus")
+
+
+@pytest.mark.parametrize("is_forbidden", [False, True])
+def test_tokens_are_fetched_for_single_requests_unless_their_host_is_forbidden(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, serve: Serve, is_forbidden: bool
+) -> None:
+    """With the connection of the environment, and by the hosts of the catalogue; each token is concealed from logs."""
+    seen: list[bytes] = []
+
+    def script(talk: Talk) -> None:
+        while (request := talk.read_request()) is not None:
+            seen.append(request)
+            talk.send(answer(b'{"access_token":"t0ken"}'))
+
+    service, login = serve(script), serve(script)
+    services = services_with_login(service.url, login.port, is_forbidden=is_forbidden)
+    folder = catalogue_folder(tmp_path, services=services)
+    monkeypatch.setenv("BELLWETHER_CATALOGUE", str(folder))
+    monkeypatch.setenv("BELLWETHER_RESULTS_URI", (tmp_path / "results").as_uri())
+    monkeypatch.setenv("BELLWETHER_BASELINES", str(tmp_path / "baselines.json"))
+    monkeypatch.setenv("AIRFLOW_CONN_ORDERS_API", '{"login": "app", "password": "s3cret"}')
+    concealed: list[str] = []
+    outside = build_outside(FakeMetrics({}), storage=Storage(), conceal=concealed.append)
+    made = outside.stores.catalogue.service("orders-service")
+    if is_forbidden:
+        with pytest.raises(HostRefused, match="the login of orders-service is refused"):
+            outside.target.check(made, ["127.0.0.1"])
+        assert seen == []
+    else:
+        outside.target.check(made, ["127.0.0.1"])
+        assert [request.split(b" ")[1] for request in seen] == [b"/oauth/token", b"/healthz"]
+        assert b"Authorization: Bearer t0ken\r\n" in seen[1]
+        assert concealed == ["Bearer t0ken"]
+
+
+def services_with_login(url: str, login_port: int, *, is_forbidden: bool) -> str:
+    """Return a catalogue whose only service logs in at a name of this machine, whose address may be forbidden."""
+    return f"""
+schema_version: 1
+forbidden_hosts: ["127.0.0.1:{login_port if is_forbidden else 9}"]
+services:
+  orders-service:
+    base_url: {url}
+    allowed_hosts: [127.0.0.1, localhost]
+    connection: orders_api
+    login: {{url: "http://localhost:{login_port}/oauth/token", grant: client_credentials}}
+    prometheus: {{selector: 'service="orders-service"'}}
+    endpoints: [{{name: orders, method: GET, path: /orders}}]
+"""
