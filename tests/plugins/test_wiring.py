@@ -13,7 +13,7 @@ from bellwether.wiring import airflow_credentials, airflow_outside, base_url, li
 from urllib3.exceptions import InsecureRequestWarning
 
 from include.perf.adapters.http.credentials import environment_credentials
-from include.perf.load.service_secrets import ServiceSecrets
+from include.perf.load.service_secrets import ServiceSecrets, User
 from include.perf.model.errors import ConfigurationError, PrometheusUnavailable
 from include.perf.pipeline.night_stages import NightStages
 from include.perf.pipeline.planning.request import RunRequest
@@ -242,6 +242,27 @@ def test_credentials_are_masked_in_airflows_logs(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(ORDERS, json.dumps({"conn_type": "http", "extra": {"token": SECRET}}))
     assert airflow_credentials(small_service(connection="orders_api")).headers == {"Authorization": f"Bearer {SECRET}"}
     assert masked == [f"Bearer {SECRET}", SECRET]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        f"http://ann:{SECRET}@host:8000",
+        json.dumps({"conn_type": "http", "login": "ann", "password": SECRET, "extra": {"client_id": "app"}}),
+        json.dumps({"conn_type": "http", "extra": {"users": [{"login": "ann", "password": SECRET}]}}),
+    ],
+)
+def test_the_secrets_of_a_login_are_read_alike_and_masked(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """They are no headers; the tokens that they fetch are masked as well."""
+    masked: list[str] = []
+    monkeypatch.setattr(wiring, "mask_secret", masked.append)
+    monkeypatch.setenv(ORDERS, given)
+    service = small_service(connection="orders_api", login={"url": "/login", "grant": "password"})
+    secrets = airflow_credentials(service)
+    assert secrets.login is not None
+    assert (secrets.login.users, dict(secrets.headers)) == ((User(login="ann", password=SECRET),), {})
+    assert secrets == environment_credentials(service)
+    assert masked == [SECRET]
 
 
 def test_a_missing_connection_of_a_service_names_the_remedy() -> None:

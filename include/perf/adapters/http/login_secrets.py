@@ -26,7 +26,7 @@ def read_login_secrets(
     Raises:
         ValueError: one is missing, or no text.
     """
-    first = [] if name is None and not password else [{"login": name or "", "password": password or ""}]
+    first = [{"login": name or "", "password": password or ""}] if name or password else []
     further = extra.get("users", [])
     if not isinstance(further, list):
         raise ValueError('users in extra must be a list such as [{"login": "…", "password": "…"}]')

@@ -284,6 +284,7 @@ def test_the_secrets_of_a_login_are_those_of_the_connection(
     ("given", "problem"),
     [
         ({}, "a login needs secrets; set login and password"),
+        ({"login": "", "password": ""}, "a login needs secrets; set login and password"),
         ({"extra": {"users": {"login": SECRET}}}, "users in extra must be a list"),
         ({"extra": {"users": [{"login": SECRET}]}}, "login and password, also those of users .* must be text"),
         ({"login": "a", "extra": {"token": SECRET}}, "its extra sets Authorization, and so does the login"),
