@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,9 +29,10 @@ from tests.fakes.resolver import FakeResolver
 from tests.real_loads import LOAD, Onlooker, kinds, loads_of, order_for, rows_in, summary_in
 from tests.socket_servers import eventually, free_port, python
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]
+"""A process that stands still for longer than a third of a lifetime renews its tokens too late."""
 
-LIFE_S = 1.2
+LIFE_S = 2.0
 SHORT = LOAD.model_copy(update={"rate_rps": 40.0, "max_concurrency": 40})
 DUE = 400  # 40/s × 10 s
 LONG = SHORT.model_copy(update={"duration_s": 30})
@@ -150,7 +150,7 @@ def shown_by(process: psutil.Process) -> str:
 def test_no_request_is_refused_over_several_renewals(
     tmp_path: Path, url: str, login: dict[str, Any], workers: int
 ) -> None:
-    """A token lives 1.2 s, the load 10 s; with two workers, three tokens take turns."""
+    """A token lives 2 s, the load 10 s; with two workers, three tokens take turns."""
     folder, tokens = folder_in(tmp_path), issuer()
     load = SHORT.model_copy(update={"workers": workers})
     generator = LocustGenerator(credentials=tokens.credentials, issuer=tokens)
@@ -160,7 +160,7 @@ def test_no_request_is_refused_over_several_renewals(
     assert kinds(rows_in(folder)) == {"": DUE}
     assert summary_in(folder).ended == COMPLETED
     per_token = len(tokens.issued) / login.get("tokens", 1)
-    assert per_token >= 10  # one before the load, one every 0.8 s of its start and its 10 s
+    assert per_token >= 7  # one before the load, one every 1.3 s of its start and its 10 s
     assert len(shown) >= workers
     written = texts_in(folder) + "".join(shown)
     assert not [token for token in tokens.issued if token.value.split()[1] in written]
@@ -187,9 +187,9 @@ def test_a_login_that_begins_to_fail_ends_the_load_with_the_reason(tmp_path: Pat
     folder, tokens = folder_in(tmp_path), issuer()
     generator = LocustGenerator(credentials=tokens.credentials, issuer=tokens)
     watch = Onlooker(seconds_later(2, lambda: switch(url, logins=False)))
-    began = time.monotonic()
     generator.run(order_for(service(url, GRANT), LONG, folder), watch=watch)
-    assert time.monotonic() - began < 25
+    log = summary_in(folder)
+    assert 2 <= log.measured_to - log.started_at < 10  # the logins fail after 2 s, the last token lives 2 s
     reason = (
         f"the load ended early: stopped: a token has expired and could not be renewed: the login of "
         f"trading-gateway-service failed: POST {url}/oauth/token returned 401 (invalid_client); correct the secrets "
