@@ -2,11 +2,12 @@
 
 import gzip
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from include.load.schedule import schedule
+from include.load.schedule import Due, schedule
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.load.generator import LoadOrder, LoadWatch, Progress, ProgressInterval
 from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
@@ -16,6 +17,8 @@ from include.perf.model.json_files import to_json
 from include.perf.runs.figures import COMPLETED
 from include.perf.runs.results_store import GENERATOR_FILE, REQUESTS_FILE
 from tests.fakes.clock import FixedClock
+
+SCHEDULE_LAG_S, START_LAG_S = 0.0008, 0.001
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,46 +59,57 @@ class FakeGenerator:
         if self.problem is not None:
             raise self.problem
         begin = self.clock().timestamp()
-        names = [endpoint.name for endpoint in service.endpoints]
-        rows = [",".join(REQUEST_COLUMNS), *self._rows(load, names, begin=begin)]
-        (folder / REQUESTS_FILE).write_bytes(gzip.compress("\n".join([*rows, ""]).encode(), 1))
+        rows = list(self._rows(load, [endpoint.name for endpoint in service.endpoints], begin=begin))
+        write_rows(folder, rows)
         if not self.is_killed:
-            (folder / GENERATOR_FILE).write_bytes(to_json(self._log(load, begin=begin, arrivals=len(rows) - 1)))
+            write_log(folder, load, begin=begin, arrivals=len(rows), **self.log_changes)
         self.clock.move(load.warmup_s + load.duration_s)
         watch.take_in(progress(elapsed_s=load.warmup_s + load.duration_s))
 
     def _rows(self, load: LoadProfile, names: list[str], *, begin: float) -> Iterator[str]:
         source = random.Random(self.seed)
         for number, due in enumerate(schedule(load, [1])):
-            phase = "measured" if due.is_measured else "warmup"
-            time_s = self.latency_s * source.lognormvariate(0, 0.2)
+            service_s = self.latency_s * source.lognormvariate(0, 0.2)
             is_failed = self.failed_every > 0 and number % self.failed_every == 0
-            answer = "500" if is_failed else "200"
-            error = "HTTP 500" if is_failed else ""
             name = names[number % len(names)]
-            times = f"0.000800,0.001000,{time_s:.6f},{time_s + 0.001:.6f}"
-            yield f"{begin + due.due_s:.6f},{phase},{name},{answer},{times},90,{error}"
+            yield row_of(due, name, begin=begin, latency_s=service_s + START_LAG_S, is_failed=is_failed)
 
-    def _log(self, load: LoadProfile, *, begin: float, arrivals: int) -> GeneratorLog:
-        log = GeneratorLog(
-            ended=COMPLETED,
-            version="fake 1",
-            started_at=begin,
-            measured_from=begin + load.warmup_s,
-            measured_to=begin + load.warmup_s + load.duration_s,
-            arrivals=arrivals,
-            schedule_lags=counts_of(0.0008),
-            cpu_cores=0.30,
-            wanted_cores=0.31,
-            wait_ratio=0.01,
-            steal_ratio=0.0,
-            concurrency_peak=9,
-            capped=0,
-            clock_step_s=0.0,
-            error_examples={},
-            feed_rows={"orders": 3, "positions": 2},
-        )
-        return replace(log, **self.log_changes)
+
+def row_of(due: Due, endpoint: str, *, begin: float, latency_s: float, is_failed: bool) -> str:
+    """Return the row of a request that was answered, well or with HTTP 500."""
+    phase = "measured" if due.is_measured else "warmup"
+    status, error = ("500", "HTTP 500") if is_failed else ("200", "")
+    times = f"{SCHEDULE_LAG_S:.6f},{START_LAG_S:.6f},{latency_s - START_LAG_S:.6f},{latency_s:.6f}"
+    return f"{begin + due.due_s:.6f},{phase},{endpoint},{status},{times},90,{error}"
+
+
+def write_rows(folder: Path, rows: Sequence[str]) -> None:
+    """Write ``requests.csv.gz``."""
+    text = "\n".join([",".join(REQUEST_COLUMNS), *rows, ""])
+    (folder / REQUESTS_FILE).write_bytes(gzip.compress(text.encode(), 1, mtime=0))
+
+
+def write_log(folder: Path, load: LoadProfile, *, begin: float, arrivals: int, **changes: Any) -> None:
+    """Write ``generator.json`` as a generator that kept up does."""
+    log = GeneratorLog(
+        ended=COMPLETED,
+        version="fake 1",
+        started_at=begin,
+        measured_from=begin + load.warmup_s,
+        measured_to=begin + load.warmup_s + load.duration_s,
+        arrivals=arrivals,
+        schedule_lags=counts_of(SCHEDULE_LAG_S),
+        cpu_cores=0.30,
+        wanted_cores=0.31,
+        wait_ratio=0.01,
+        steal_ratio=0.0,
+        concurrency_peak=9,
+        capped=0,
+        clock_step_s=0.0,
+        error_examples={},
+        feed_rows={"orders": 3, "positions": 2},
+    )
+    (folder / GENERATOR_FILE).write_bytes(to_json(replace(log, **changes)))
 
 
 def progress(**changes: Any) -> Progress:

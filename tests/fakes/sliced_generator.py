@@ -3,7 +3,6 @@
 It knows what was really sent, so that a test can compare every record with it.
 """
 
-import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,11 +12,8 @@ from typing import Protocol
 from include.load.schedule import schedule
 from include.perf.load.announcing import SentLoad
 from include.perf.load.generator import LoadOrder, LoadWatch
-from include.perf.load.load_plan import REQUEST_COLUMNS, GeneratorLog
-from include.perf.model.json_files import to_json
 from include.perf.runs.figures import COMPLETED
-from include.perf.runs.results_store import GENERATOR_FILE, REQUESTS_FILE
-from tests.fakes.generator import counts_of, progress
+from tests.fakes.generator import progress, row_of, write_log, write_rows
 
 SLICE_S = 1.0
 
@@ -116,8 +112,7 @@ class SlicedGenerator:
             nonlocal count
             rows = self._rows(order, load, sent, begin=begin, took_s=(load.ended_s or 0.0) - begins_s)
             count = len(rows)
-            text = "\n".join([",".join(REQUEST_COLUMNS), *rows, ""])
-            (order.folder / REQUESTS_FILE).write_bytes(gzip.compress(text.encode(), 1, mtime=0))
+            write_rows(order.folder, rows)
 
         process = self.host.began(load, lock_fd=order.lock_fd, length_s=order.load.total_s, written=written)
         reason = None
@@ -127,9 +122,16 @@ class SlicedGenerator:
             if reason is not None:
                 process.stop()
         step_s = (self.host.clock().timestamp() - begin) - (self.host.now_s() - begins_s)
-        log = _log(order, begin=begin, arrivals=count, ended=reason or COMPLETED, step_s=step_s)
         load.is_complete = reason is None  # before the file, whose writer may be killed once it is written
-        (order.folder / GENERATOR_FILE).write_bytes(to_json(log))
+        write_log(
+            order.folder,
+            order.load,
+            begin=begin,
+            arrivals=count,
+            ended=reason or COMPLETED,
+            clock_step_s=step_s,
+            feed_rows={endpoint.name: 3 for endpoint in order.service.endpoints},
+        )
 
     def _rows(self, order: LoadOrder, load: TrueLoad, sent: SentLoad, *, begin: float, took_s: float) -> Sequence[str]:
         names = [endpoint.name for endpoint in order.service.endpoints]
@@ -145,31 +147,6 @@ class SlicedGenerator:
                 load.failed += is_failed
                 if not is_failed:
                     load.latencies_s.append(latency_s)
-            phase, status, error = "measured" if due.is_measured else "warmup", "200", ""
-            if is_failed:
-                status, error = "500", "HTTP 500"
-            times = f"0.000800,0.001000,{latency_s - 0.001:.6f},{latency_s:.6f}"
-            rows.append(f"{begin + due.due_s:.6f},{phase},{names[number % len(names)]},{status},{times},90,{error}")
+            name = names[number % len(names)]
+            rows.append(row_of(due, name, begin=begin, latency_s=latency_s, is_failed=is_failed))
         return rows
-
-
-def _log(order: LoadOrder, *, begin: float, arrivals: int, ended: str, step_s: float) -> GeneratorLog:
-    load = order.load
-    return GeneratorLog(
-        ended=ended,
-        version="fake 1",
-        started_at=begin,
-        measured_from=begin + load.warmup_s,
-        measured_to=begin + load.warmup_s + load.duration_s,
-        arrivals=arrivals,
-        schedule_lags=counts_of(0.0008),
-        cpu_cores=0.30,
-        wanted_cores=0.31,
-        wait_ratio=0.01,
-        steal_ratio=0.0,
-        concurrency_peak=9,
-        capped=0,
-        clock_step_s=step_s,
-        error_examples={},
-        feed_rows={endpoint.name: 3 for endpoint in order.service.endpoints},
-    )
