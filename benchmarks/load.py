@@ -34,8 +34,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks import load_sections, thresholds, wakes
-from benchmarks.load_sections import Bench, described, log_progress
+from benchmarks import load_sections, stalls, thresholds, wakes
+from benchmarks.bench import SHORTEST_S, Bench, log_progress
+from benchmarks.load_sections import described
 from benchmarks.options import notes_of, parse, parser_of
 from benchmarks.tables import Table
 from benchmarks.target import BenchmarkError, MissingToolError, build
@@ -45,7 +46,7 @@ RUN_S = 30
 
 SECTIONS: dict[str, Callable[[Bench], Table]] = {
     "rate": load_sections.rate,
-    "stalls": load_sections.stalls,
+    "stalls": stalls.stalls,
     "ceiling": load_sections.ceiling,
     "slots": load_sections.slots,
     "wakes": wakes.wakes,
@@ -116,8 +117,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--for", dest="for_s", type=int, default=120, help="seconds of the memory section")
     parser.add_argument("--seed", type=int, default=1, help="seed of the target's service times")
     parser.add_argument("--json", type=Path, help="also write the raw results to this file")
-    shortest_s = load_sections.SHORTEST_S
-    options = parse(parser, arguments, quick={"seconds": shortest_s, "for_s": shortest_s})
+    options = parse(parser, arguments, quick={"seconds": SHORTEST_S, "for_s": SHORTEST_S})
     unknown = [name for name in options.section if name not in SECTIONS]
     if unknown:
         parser.error(f"unknown section {', '.join(unknown)}; choose from {', '.join(SECTIONS)}")

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks import bellwether
 from benchmarks.bellwether import Outcome
-from benchmarks.load_sections import QUICK_RATE_RPS, SHORTEST_S, Bench, log_progress
+from benchmarks.bench import QUICK_RATE_RPS, SHORTEST_S, Bench, log_progress
 from benchmarks.tables import Row, Table
 from benchmarks.target import Behaviour, BenchmarkError
 

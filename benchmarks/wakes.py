@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks.load_sections import Bench, log_progress
+from benchmarks.bench import Bench, log_progress
 from benchmarks.tables import Row, Table
 
 RATES = (500, 3000)
