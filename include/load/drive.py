@@ -18,7 +18,7 @@ from gevent.event import Event
 from include.load.alarm import make_alarm
 from include.load.connection import Connection
 from include.load.outcome import FAILURES, Outcome, RequestTimeout, example_of, failure, is_own_fault, own_fault
-from include.load.pacer import Pacer
+from include.load.pacer import Pacer, grain_of
 from include.load.poller import Poller
 from include.load.processor import ProcessorClock, ProcessorUse
 from include.load.record import RequestLog, RequestRow
@@ -95,7 +95,13 @@ class Drive:
         self._poller = poller
         weights = [endpoint.weight for endpoint in endpoints]
         arrivals = schedule(plan.load, weights, worker=worker, workers=plan.workers)
-        self._pacer = Pacer(arrivals, poller, release=self._release, on_fault=self._stop_at_fault)
+        self._pacer = Pacer(
+            arrivals,
+            poller,
+            release=self._release,
+            on_fault=self._stop_at_fault,
+            grain_s=grain_of(plan.load.peak_rate_rps / plan.workers),
+        )
         self._deadline = make_alarm(self._on_deadline)
         self._is_deadline_set = False
         self._idle: list[Any] = []

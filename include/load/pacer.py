@@ -14,19 +14,19 @@ from include.load.schedule import Due
 MAX_RELEASES_AT_ONCE = 20
 """A schedule that runs late reads answers after this many releases."""
 
+EXACT_UP_TO_RPS = 2500
+"""Up to this peak rate of a worker, every arrival is released when it is due."""
+
 GRAIN_S = 0.00035
-"""Arrivals that are closer together are released together, when the last of them is due: waking up for an arrival costs
-more than sending it. The delay is part of their start lag, and affects only rates above about 2,800/s."""
+"""At higher rates, arrivals that are closer together are released together, when the last of them is due: waking up for
+an arrival costs more than sending it. The delay is part of their start lag."""
 
 LOOK_AHEAD = 64
 """Arrivals of the schedule that are computed at once."""
 
-EARLY_S = 0.0001
-"""How long waking up takes: the alarm rings this long before an arrival is due, and the rest is a busy wait."""
-
-SPARSE_S = 0.0006
-"""The busy wait is used only where arrivals are further apart than this; at higher rates it would cost more than all
-the rest."""
+MAX_EARLY_S = 0.0001
+EARLY_STEP_S = 0.000001
+"""How much earlier the alarm rings than an arrival is due, at most, and by how much that changes at once."""
 
 NEAR_S = 0.0025
 """When the next arrival is due within this time, answers are read when it is due; the kernel has timestamped them."""
@@ -38,6 +38,7 @@ class Pacer:
     Args:
         release: takes an arrival and its lateness in seconds.
         on_fault: takes an error raised by a release; it must end the load, which would otherwise wait forever.
+        grain_s: arrivals that are closer together are released together; see `grain_of`.
 
     Attributes:
         all_released: set at the end of the schedule.
@@ -50,16 +51,19 @@ class Pacer:
         *,
         release: Callable[[Due, float], None],
         on_fault: Callable[[Exception], None],
+        grain_s: float = 0.0,
     ) -> None:
         self._schedule = schedule
         self._poller = poller
         self._release = release
         self._on_fault = on_fault
+        self._grain_s = grain_s
         self._ahead: deque[Due] = deque()
         self._near: list[Due] = []
         self._alarm = make_alarm(self._ring)
         self._start = 0.0
-        self._is_early = False
+        self._rings_at = 0.0
+        self._early_s = 0.0
         self._is_closed = False
         self.all_released = Event()
 
@@ -85,20 +89,33 @@ class Pacer:
             raise
 
     def _release_due(self) -> None:
-        if self._is_early:
-            self._poller.collect()
-            await_moment(self._start + self._near[-1].due_s)
+        woke = time.perf_counter()
         released = 0
         while self._near and released < MAX_RELEASES_AT_ONCE:
+            due_s = self._near[-1].due_s
             now_s = time.perf_counter() - self._start
-            if now_s < self._near[-1].due_s:
+            if due_s - now_s > self._early_s:
                 break
+            if now_s < due_s:
+                await_moment(self._start + due_s)
+                now_s = time.perf_counter() - self._start
             for due in self._near:
                 self._release(due, now_s - due.due_s)
             released += len(self._near)
             self._near = self._next_near()
         self._poller.collect()
+        if not self._grain_s:
+            self._adapt_to(woke - self._rings_at)
         self._await_next()
+
+    def _adapt_to(self, wake_s: float) -> None:
+        """Follow the median of the time that waking up takes: the alarm rings that much early.
+
+        The rest is a busy wait, which is as short as the spread of that time. Equal steps up and down balance at the
+        median (Robbins & Monro, doi:10.1214/aoms/1177729586).
+        """
+        step_s = EARLY_STEP_S if wake_s > self._early_s else -EARLY_STEP_S
+        self._early_s = min(max(0.0, self._early_s + step_s), MAX_EARLY_S)
 
     def _await_next(self) -> None:
         if not self._near:
@@ -106,18 +123,19 @@ class Pacer:
             self.all_released.set()
             return
         when = self._start + self._near[-1].due_s
-        if when - time.perf_counter() > NEAR_S:
+        now = time.perf_counter()
+        if when - now > NEAR_S:
             self._poller.wake()
         else:
             self._poller.rest()
-        self._is_early = when - time.perf_counter() > SPARSE_S
-        self._alarm.set(when - EARLY_S if self._is_early else when)
+        self._rings_at = max(now, when - self._early_s)
+        self._alarm.set(self._rings_at)
 
     def _next_near(self) -> list[Due]:
-        """Return the next arrival and those due within `GRAIN_S` after it; they are released together."""
+        """Return the next arrival and those that are released together with it."""
         near: list[Due] = []
         while self._ahead or self._look_ahead():
-            if near and self._ahead[0].due_s - near[0].due_s > GRAIN_S:
+            if near and self._ahead[0].due_s - near[0].due_s >= self._grain_s:
                 break
             near.append(self._ahead.popleft())
         return near
@@ -126,6 +144,11 @@ class Pacer:
         """Compute more of the schedule; return whether there is more."""
         self._ahead.extend(islice(self._schedule, LOOK_AHEAD))
         return bool(self._ahead)
+
+
+def grain_of(peak_rate_rps: float) -> float:
+    """Return which arrivals of a worker are released together, given its highest rate."""
+    return GRAIN_S if peak_rate_rps > EXACT_UP_TO_RPS else 0.0
 
 
 def await_moment(when: float) -> None:

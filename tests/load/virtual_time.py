@@ -25,7 +25,9 @@ LATE_S = 1e-6
 
 
 class VirtualTime:
-    """A clock that a test advances, and the events on it."""
+    """A clock that a test advances, and the events on it; ``alarm_late_s`` is how late alarms ring."""
+
+    alarm_late_s = LATE_S
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1_000.0
@@ -88,7 +90,7 @@ class _VirtualAlarm:
 
     def set(self, when_s: float) -> None:
         self._time.forget(self._number)
-        self._number = self._time.at(max(when_s, self._time.now) + LATE_S, self._callback)
+        self._number = self._time.at(max(when_s, self._time.now) + self._time.alarm_late_s, self._callback)
 
     def close(self) -> None:
         self._time.forget(self._number)
