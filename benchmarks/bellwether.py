@@ -91,13 +91,24 @@ class Outcome:
         """Return reported minus true, in ms."""
         return self.reported_ms(name) - self.true_ms(name)
 
-    def start_lag_ms(self, share: float) -> float:
-        """Return a quantile in ms of the k-th arrival at the target minus the k-th due time."""
+    @property
+    def start_lags_s(self) -> Floats:
+        """The k-th arrival at the target minus the k-th due time, in the measured window; empty if some are missing."""
         arrived = self.whole_truth.arrived
         if len(arrived) != len(self.due):
-            return np.nan
-        inside = self.due >= self.figures.window.start.timestamp()
-        return float(1000 * np.quantile((arrived - self.due)[inside], share))
+            return np.array([])
+        lags: Floats = (arrived - self.due)[self.due >= self.figures.window.start.timestamp()]
+        return lags
+
+    def start_lag_ms(self, share: float) -> float:
+        """Return a quantile in ms of the start lags."""
+        lags = self.start_lags_s
+        return float(1000 * np.quantile(lags, share)) if len(lags) else np.nan
+
+    def share_within(self, seconds: float) -> float:
+        """Return the share of the start lags that are at most this long."""
+        lags = self.start_lags_s
+        return float(np.mean(lags <= seconds)) if len(lags) else np.nan
 
     def true_from_due_ms(self, name: str) -> float:
         """Return a percentile in ms of the k-th answer in the target's log minus the k-th due time."""

@@ -4,8 +4,8 @@ Run from the project's root::
 
     python -m benchmarks.load [SECTION ...] [--quick] [--seconds 30] [--for 3600] [--json FILE]
 
-Sections: rate, stalls, ceiling, slots, wakes, workers, memory, validity. The default is all of them, one after the
-other; with ``--quick`` they run at the same time.
+Sections: rate, stalls, arrivals, ceiling, slots, wakes, workers, memory, ways, validity. The default is all of them,
+one after the other; with ``--quick`` they run at the same time.
 
 Method. The target (`target.c`) is a single-threaded server on the loopback. For every request it logs when the request
 reached this machine (the kernel's time stamp), when it was read, and when its answer was handed to the kernel. It runs
@@ -34,7 +34,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from benchmarks import load_sections, stalls, thresholds, wakes
+from benchmarks import arrivals, load_sections, stalls, thresholds, wakes, ways
 from benchmarks.bench import SHORTEST_S, Bench, log_progress
 from benchmarks.load_sections import described
 from benchmarks.options import notes_of, parse, parser_of
@@ -47,11 +47,13 @@ RUN_S = 30
 SECTIONS: dict[str, Callable[[Bench], Table]] = {
     "rate": load_sections.rate,
     "stalls": stalls.stalls,
+    "arrivals": arrivals.arrivals,
     "ceiling": load_sections.ceiling,
     "slots": load_sections.slots,
     "wakes": wakes.wakes,
     "workers": load_sections.workers,
     "memory": load_sections.memory,
+    "ways": ways.ways,
     "validity": thresholds.validity,
 }
 

@@ -99,7 +99,8 @@ def test_runs_in_quick_mode_with_load(
     assert "No figures for" not in output
     if name == "load":
         assert [line for line in SECTIONS if f"## {line}: " not in output] == []
-        assert len(_TABLE.findall(output)) >= len(SECTIONS)
+        without = 0 if shutil.which("nginx") else 1  # the section ways has no table then
+        assert len(_TABLE.findall(output)) >= len(SECTIONS) - without
 
 
 @pytest.mark.parametrize("name", NEEDED)

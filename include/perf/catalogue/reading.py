@@ -34,6 +34,7 @@ from include.perf.catalogue.scenario.market_hours import (
 )
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
+from include.perf.catalogue.worker_rates import problems_of_workers
 from include.perf.model.errors import CatalogueError, ConfigurationError
 from include.perf.model.yaml_entries import default_folder
 
@@ -247,11 +248,17 @@ class _Reading:
     def _within_ceilings(
         self, scenarios: Mapping[str, Scenario], services: Mapping[str, Service]
     ) -> dict[str, Scenario]:
-        """Return the scenarios with the services that may receive their load."""
+        """Return the scenarios with the services that may receive their load, from workers that hold it."""
         kept: dict[str, Scenario] = {}
         for name, scenario in scenarios.items():
             loaded = [service_named(service, services) for service in scenario.services or services]
-            problems = {service.name: list(problems_of_ceiling(scenario.load, service)) for service in loaded}
+            problems = {
+                service.name: [
+                    *problems_of_ceiling(scenario.load, service),
+                    *problems_of_workers(scenario.load, service),
+                ]
+                for service in loaded
+            }
             usable = tuple(service for service, too_fast in problems.items() if not too_fast)
             sentences = [
                 f"{SCENARIOS_FILE}: {name}.load: {problem}" for found in problems.values() for problem in found

@@ -20,6 +20,7 @@ from include.perf.catalogue.login import Login
 from include.perf.catalogue.network import PRIVATE_NETWORKS, Network, network_of, problem_of_url, problems_of_target
 from include.perf.catalogue.prometheus_target import LabelName, ProductionReference, PrometheusTarget
 from include.perf.catalogue.request_path import EscapedOnce, SameTarget
+from include.perf.catalogue.scenario.load_profile import MAX_RATE_RPS, MIN_RATE_RPS
 from include.perf.catalogue.signing import Signing, problems_of_signing
 from include.perf.catalogue.template import problems_of_template
 from include.perf.model.yaml_entries import Entry, ExtraParts, Name, matching
@@ -78,6 +79,8 @@ class Service(Entry):
         allow_production: allow load on production, up to ``max_rate_rps``, while the market is closed.
         forbidden_ports: which ports of a production service's host are forbidden for all other services.
         max_rate_rps: maximum peak rate of a load.
+        worker_rps: requests per second that one load process holds with this service, as ``capacity`` measures it; by
+            default that of the way in which it is called (`include.perf.catalogue.worker_rates`).
         base_url: scheme, host and port of the service.
         allowed_hosts: the only host names to which load for this service may go.
         allowed_networks: must contain all addresses of its host; by default this machine and private networks.
@@ -115,6 +118,7 @@ class Service(Entry):
     allow_production: bool = False
     forbidden_ports: Literal["all", "own"] = "all"
     max_rate_rps: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    worker_rps: Annotated[float, Field(ge=MIN_RATE_RPS, le=MAX_RATE_RPS)] | None = None
     base_url: Annotated[
         str, matching(r"https?://[^/?#@\s]+", "must be a scheme, a host and a port, such as http://gateway:8000")
     ]

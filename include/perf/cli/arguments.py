@@ -109,10 +109,13 @@ def _add_capacity(commands: "Commands") -> None:
         "--max-rate",
         type=float,
         metavar="RPS",
-        help="the highest rate to try (default: one worker per core)",
+        help="the highest rate to try (default: what one worker per core holds)",
     )
     capacity.add_argument(
         "--step-seconds", type=int, metavar="S", default=STEP_S, help="time per rate (default: %(default)s)"
+    )
+    capacity.add_argument(
+        "--one-worker", action="store_true", help="find what one worker holds with the service, its worker_rps to set"
     )
     capacity.add_argument("--json", action="store_true", help="print the result as JSON")
 

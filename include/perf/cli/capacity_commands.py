@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from rich.console import Console
@@ -49,17 +49,21 @@ class CapacityCommands:
     def execute(self, options: argparse.Namespace, console: Console) -> int:
         """Search for the capacity; return 3 if no rate held."""
         _check(options)
-        trials = self.trials(options.step_seconds)
+        trials = replace(self.trials(options.step_seconds), workers=1 if options.one_worker else None)
         tried: list[Trial] = []
         with ExitStack() as running:
             aim = trials.aim_at(options.service) if options.service else self._own_aim(options.listen, running)
-            most_rps = _most_rps(options.max_rate, aim, is_distributed=trials.outside.generator.shared() is not None)
+            most_rps = _most_rps(options.max_rate, aim, trials)
             trial = running.enter_context(trials.reserved(aim))
             for result in search(trial, most_rps=most_rps):
                 tried.append(result)
                 if not options.json:
                     console.print(_line(result))
-        capacity = Capacity(trials=tuple(tried), most_rps=within_reach(most_rps, tried))
+        capacity = Capacity(
+            trials=tuple(tried),
+            most_rps=within_reach(most_rps, tried),
+            service=aim.service.name if options.one_worker else None,
+        )
         if options.json:
             console.print(_as_json(capacity))
         else:
@@ -84,6 +88,8 @@ def _check(options: argparse.Namespace) -> None:
         problems.append(f"--step-seconds must be at least {MIN_DURATION_S}, but is {options.step_seconds}")
     if options.max_rate is not None and not LEAST_RATE_RPS <= options.max_rate <= MAX_RATE_RPS:
         problems.append(f"--max-rate must be from {LEAST_RATE_RPS:g} to {MAX_RATE_RPS}, but is {options.max_rate:g}")
+    if options.one_worker and not options.service:
+        problems.append("--one-worker needs --service: what a worker holds depends on how it calls the service")
     address = literal_of(options.listen)
     if address is None or address.is_unspecified:
         problems.append(
@@ -94,9 +100,10 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigurationError(problems)
 
 
-def _most_rps(given: float | None, aim: Aim, *, is_distributed: bool) -> float:
+def _most_rps(given: float | None, aim: Aim, trials: CapacityTrials) -> float:
     """Return the highest rate to try: what one worker per core can send, and at most what is allowed."""
-    own = float(MAX_RATE_RPS) if is_distributed else most_for(len(os.sched_getaffinity(0)))
+    is_distributed = trials.outside.generator.shared() is not None
+    own = float(MAX_RATE_RPS) if is_distributed else most_for(trials.workers or len(os.sched_getaffinity(0)))
     return min(limit for limit in (own, given, aim.service.max_rate_rps) if limit is not None)
 
 
@@ -134,7 +141,8 @@ def _as_json(capacity: Capacity) -> str:
             "steps": [asdict(trial) | {"holds": trial.holds} for trial in capacity.trials],
             "highest_rps": best.rate_rps if best else None,
             "workers": best.workers if best else None,
-            "capacity_rps": capacity.capacity_rps,
+            "capacity_rps": None if capacity.service else capacity.capacity_rps,
+            "worker_rps": capacity.worker_rps,
             "limited_by_target": capacity.is_targets_limit,
         },
         indent=2,

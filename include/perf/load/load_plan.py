@@ -11,6 +11,7 @@ from pathlib import Path
 from include.perf.catalogue.expectation import Check, Expectation
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.signing import Signing
+from include.perf.catalogue.worker_rates import least_workers, workers_for
 from include.perf.load.generator import LoadOrder
 from include.perf.model.json_files import from_json, to_json
 
@@ -71,6 +72,7 @@ class LoadPlan:
         cookies: whether each user keeps the cookies of the service.
         signing: how requests are signed, without the key; ``None`` if they are not.
         token_header: the header of every request that has the current token; ``None`` without a login.
+        least_workers: the fewest that hold the peak rate, on any machines.
     """
 
     base_url: str
@@ -85,6 +87,7 @@ class LoadPlan:
     load: LoadProfile
     workers: int
     folder: Path
+    least_workers: int = 1
     max_requests_per_connection: int | None = None
     max_connection_age_s: float | None = None
     idle_timeout_s: float | None = None
@@ -133,7 +136,8 @@ def plan_for(order: LoadOrder) -> LoadPlan:
         headers=service.headers,
         expectations={endpoint.name: endpoint.expect for endpoint in service.endpoints if endpoint.expect},
         load=order.load,
-        workers=order.load.worker_count,
+        workers=workers_for(order.load, service),
+        least_workers=least_workers(order.load, service),
         folder=order.folder.absolute(),
         max_requests_per_connection=service.max_requests_per_connection,
         max_connection_age_s=service.max_connection_age_s,

@@ -5,22 +5,23 @@ geometric mean of the highest rate that held and the lowest that did not, until 
 A rate holds if a run would be valid by the rules of `include.perf.measure.validity` and every request was answered. A
 rate that does not hold is tried a second time, because the machine may have been busy; it fails if it fails twice.
 
-**Proposal.** `HEADROOM` times the highest rate that held. That rate is the limit for a simple target: requests with
-larger answers, TLS or checks cost more, and other nights are busier. Runs at the limit would sometimes be invalid; with
-the headroom a worker demands about half a core, where 0.8 is the limit.
+**Proposal.** ``capacity_rps`` is `HEADROOM` times the highest rate that held: it is the limit for a simple target, and
+requests with larger answers, TLS or checks cost more. Runs at the limit would sometimes be invalid. With one worker and
+a service, the highest rate that held is what a worker holds with that service, its ``worker_rps``; the plan of a load
+takes the same headroom.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from include.perf.catalogue.scenario.load_profile import MAX_RATE_PER_WORKER_RPS
+from include.perf.catalogue.worker_rates import HEADROOM, CallWay
 from include.perf.measure.validity import MAX_WANTED_CORES
 
 FIRST_RATE_RPS = 200.0
 GROWTH = 2.0
 PRECISION = 1.1
-HEADROOM = 0.7
+MAX_WORKER_RPS = CallWay.HTTP.rate_rps
 MOST_STEPS = 20
 """Never reached: seven doublings lead to 25,600/s, then three halvings, and each failure is repeated once."""
 
@@ -65,10 +66,12 @@ class Capacity:
 
     Attributes:
         most_rps: the highest rate that might be tried.
+        service: the service for which one worker was measured; ``None`` for the capacity of all.
     """
 
     trials: tuple[Trial, ...]
     most_rps: float
+    service: str | None = None
 
     @property
     def best(self) -> Trial | None:
@@ -79,6 +82,11 @@ class Capacity:
     def capacity_rps(self) -> float | None:
         """The ``capacity_rps`` to set: the best rate with headroom, in two digits."""
         return None if self.best is None else two_digits(self.best.rate_rps * HEADROOM, round_down=True)
+
+    @property
+    def worker_rps(self) -> float | None:
+        """What one worker held, in two digits."""
+        return None if self.best is None else two_digits(self.best.rate_rps / self.best.workers, round_down=True)
 
     @property
     def is_targets_limit(self) -> bool:
@@ -141,7 +149,7 @@ def two_digits(rate_rps: float, *, round_down: bool = False) -> float:
 
 def most_for(workers: int) -> float:
     """Return the highest rate for a number of workers."""
-    return float(workers * MAX_RATE_PER_WORKER_RPS)
+    return workers * MAX_WORKER_RPS
 
 
 def within_reach(most_rps: float, trials: Iterable[Trial]) -> float:
@@ -155,10 +163,10 @@ def described(capacity: Capacity) -> Iterator[str]:
     if best is None:
         yield "no rate held; see the reasons above"
         return
-    per_worker = two_digits(best.rate_rps / best.workers, round_down=True)
     where = f" on {', '.join(sorted(set(best.hosts)))}" if best.hosts else ""
     workers = "one worker" if best.workers == 1 else f"{best.workers} workers"
-    yield f"the highest rate that held is {best.rate_rps:g}/s, by {workers}{where}: {per_worker:g}/s per worker"
+    share = f"{capacity.worker_rps:g}/s per worker"
+    yield f"the highest rate that held is {best.rate_rps:g}/s, by {workers}{where}: {share}"
     if capacity.is_targets_limit:
         yield (
             "above it the answering process was at its limit, not the generators; they may hold more: send to a "
@@ -170,7 +178,13 @@ def described(capacity: Capacity) -> Iterator[str]:
             "with something else; try again when it is idle"
         )
     elif best.rate_rps >= capacity.most_rps:
-        yield f"no rate above {capacity.most_rps:g}/s was tried (--max-rate; {MAX_RATE_PER_WORKER_RPS}/s per worker)"
+        yield f"no rate above {capacity.most_rps:g}/s was tried (--max-rate; {MAX_WORKER_RPS:g}/s per worker)"
+    if capacity.service is not None:
+        yield (
+            f"set worker_rps: {capacity.worker_rps:g} for {capacity.service} in include/services.yaml, unless the "
+            "service itself was at its limit; a load then gets as many workers as its peak needs"
+        )
+        return
     yield (
         f"set capacity_rps: {capacity.capacity_rps:g} in include/scenarios.yaml, {HEADROOM:.0%} of it: requests to "
         "a service may cost more than here, and machines are busier on other nights"

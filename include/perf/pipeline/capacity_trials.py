@@ -13,6 +13,7 @@ from include.perf.catalogue.prometheus_target import PrometheusTarget
 from include.perf.catalogue.scenario.load_profile import LoadProfile
 from include.perf.catalogue.scenario.scenario import Scenario
 from include.perf.catalogue.service import Service
+from include.perf.catalogue.worker_rates import least_workers
 from include.perf.guards.hosts import allowed_addresses
 from include.perf.load.feed import Feed, FeedEndpoint, Request
 from include.perf.load.generator import LoadOrder, Progress
@@ -77,10 +78,12 @@ class CapacityTrials:
 
     Attributes:
         step_s: how long each load is measured.
+        workers: load processes for each load; by default the fewest that hold it.
     """
 
     outside: Outside
     step_s: int
+    workers: int | None = None
 
     def aim_at(self, name: str) -> Aim:
         """Return the aim at a service of the catalogue, after checking that it may be loaded.
@@ -115,9 +118,10 @@ class CapacityTrials:
 
     def _run(self, aim: Aim, rate_rps: float) -> PlannedRun:
         """Return the load of a rate in the form in which the guard checks the load of a run."""
-        load = LoadProfile(rate_rps=rate_rps, duration_s=self.step_s, warmup_s=WARMUP_S)
-        now = self.outside.stores.clock()
         service = aim.service
+        load = LoadProfile(rate_rps=rate_rps, duration_s=self.step_s, warmup_s=WARMUP_S)
+        load = load.model_copy(update={"workers": self.workers or least_workers(load, service)})
+        now = self.outside.stores.clock()
         spec = RunSpec(
             run_id=run_id_of(now),
             service=service.name,

@@ -46,8 +46,8 @@ def test_the_shipped_settings() -> None:
     ("setting", "problem"),
     [
         ("capacity_rps: 0", "capacity_rps: should be greater than or equal to 0.1, but is 0"),
-        ("capacity_rps: 192000.5", "capacity_rps: should be less than or equal to 192000, but is 192000.5"),
-        ("capacity_rps: .nan", "capacity_rps: should be less than or equal to 192000, but is nan"),
+        ("capacity_rps: 512000.5", "capacity_rps: should be less than or equal to 512000, but is 512000.5"),
+        ("capacity_rps: .nan", "capacity_rps: should be less than or equal to 512000, but is nan"),
         ("capacity_rps: lots", "capacity_rps: should be a valid number"),
         ("ops_channel: ''", "ops_channel: should have at least 1 character"),
         ("ops_channel: 7", "ops_channel: should be a valid string"),

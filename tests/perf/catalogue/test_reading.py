@@ -290,9 +290,9 @@ SCENARIO_MISTAKES = [
     ),
     (
         LOAD,
-        "load: {rate_rps: 192001, duration_s: 14401}",
+        "load: {rate_rps: 512001, duration_s: 14401}",
         [
-            "{}.load.rate_rps should be less than or equal to 192000, but is 192001",
+            "{}.load.rate_rps should be less than or equal to 512000, but is 512001",
             "{}.load.duration_s should be less than or equal to 14400, but is 14401",
         ],
     ),
@@ -300,7 +300,7 @@ SCENARIO_MISTAKES = [
         LOAD,
         "load: {rate_rps: .nan, duration_s: 10.5}",
         [
-            "{}.load.rate_rps should be less than or equal to 192000, but is nan",
+            "{}.load.rate_rps should be less than or equal to 512000, but is nan",
             "{}.load.duration_s should be a valid integer, got a number with a fractional part, but is 10.5",
         ],
     ),

@@ -90,11 +90,19 @@ def test_the_highest_rate_that_holds_is_found_and_a_capacity_proposed(bench: Ben
     assert (order.addresses, order.load.duration_s, order.load.warmup_s) == (("127.0.0.1",), 10, 2)
 
 
+def test_what_one_worker_holds_with_a_service_is_found(bench: Bench) -> None:
+    """It is proposed for that service, without the headroom that the plan of a load takes."""
+    out = bench("--service", "orders", "--one-worker", "--max-rate", "400")
+    assert [order.load.workers for order in bench.generator.orders] == [1, 1]
+    assert "set worker_rps: 400 for orders-service in include/services.yaml" in out
+    assert "capacity_rps" not in out
+
+
 def test_as_json(bench: Bench) -> None:
     """Each step with its reasons, for programs."""
     found = json.loads(bench("--max-rate", "800", "--step-seconds", "12", "--json"))
     assert (found["highest_rps"], found["workers"], found["capacity_rps"]) == (480.0, 1, 330.0)
-    assert found["limited_by_target"] is False
+    assert (found["worker_rps"], found["limited_by_target"]) == (480.0, False)
     assert [(step["rate_rps"], step["holds"]) for step in found["steps"][:3]] == [
         (200, True),
         (400, True),
@@ -215,7 +223,7 @@ def test_all_wrong_options_are_reported_at_once(bench: Bench, tmp_path: Path) ->
         bench("--max-rate", "10", "--step-seconds", "5", "--listen", "0.0.0.0")  # noqa: S104 - it is refused
     assert raised.value.problems == (
         "--step-seconds must be at least 10, but is 5",
-        "--max-rate must be from 50 to 192000, but is 10",
+        "--max-rate must be from 50 to 512000, but is 10",
         "--listen must be an address of this machine that the workers reach, such as 127.0.0.1, but is '0.0.0.0'",
     )
     assert not list(tmp_path.glob("bellwether-capacity-*"))

@@ -65,14 +65,14 @@ def test_the_first_rate_is_at_most_the_allowed_rate() -> None:
 
 
 def test_the_rate_is_limited_to_the_connected_workers() -> None:
-    """One worker holds 3 000/s; a higher rate would wait for a second worker that does not exist."""
+    """One worker holds 8 000/s; a higher rate would wait for a second worker that does not exist."""
 
     def there(rate_rps: float) -> Trial:
         return replace(trial(rate_rps), hosts=("load-1",))
 
-    trials = list(search(there, most_rps=192_000))
-    assert [trial.rate_rps for trial in trials] == [200, 400, 800, 1_600, 3_000]
-    assert within_reach(192_000, trials) == 3_000
+    trials = list(search(there, most_rps=512_000))
+    assert [trial.rate_rps for trial in trials] == [200, 400, 800, 1_600, 3_200, 6_400, 8_000]
+    assert within_reach(512_000, trials) == 8_000
 
 
 def test_the_proposal_has_headroom() -> None:
@@ -105,7 +105,7 @@ def test_a_busy_machine_is_reported() -> None:
 def test_a_search_that_ends_at_its_bound_says_so() -> None:
     """3 000/s is then not the limit of the machines."""
     found = Capacity(trials=(trial(3_000),), most_rps=3_000)
-    assert "no rate above 3000/s was tried (--max-rate; 3000/s per worker)" in list(described(found))
+    assert "no rate above 3000/s was tried (--max-rate; 8000/s per worker)" in list(described(found))
 
 
 def test_nothing_is_proposed_if_no_rate_held() -> None:

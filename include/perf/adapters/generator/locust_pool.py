@@ -187,7 +187,7 @@ def remote_workers(
         LoadError: too few workers connected, or the load was stopped.
     """
     command = ["include.load.master", str(plan.write())]
-    min_workers = max(pool.workers, plan.load.least_workers)
+    min_workers = max(pool.workers, plan.least_workers)
     with load_processes([command], log_file=plan.folder / LOG_FILE, lock_fd=lock_fd) as (master,):
         master.send({"secrets": secrets.message()})
         settings = {"host": pool.host, "port": pool.port, "key": pool.key}

@@ -3,7 +3,6 @@
 The model is the ``load`` of an entry in ``scenarios.yaml``. It has few imports, because the load process uses it, too.
 """
 
-import math
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -16,12 +15,10 @@ from include.perf.model.yaml_entries import Entry
 MIN_DURATION_S = 10
 MAX_DURATION_S = 4 * 3600
 MIN_RATE_RPS = 0.1
-MAX_RATE_PER_WORKER_RPS = 3000
-"""Maximum for one load process on one core (measured: its p99 is within 10 % of the true value)."""
-
 MAX_WORKERS = 64
 """Workers may run on several machines."""
-MAX_RATE_RPS = MAX_WORKERS * MAX_RATE_PER_WORKER_RPS
+MAX_RATE_RPS = MAX_WORKERS * 8000
+"""`include.perf.catalogue.worker_rates` says what a worker holds."""
 MAX_FACTOR = 100
 MAX_PROFILE_POINTS = 20
 """A profile is described in reports and messages, which more points would make unreadable."""
@@ -60,7 +57,7 @@ class LoadProfile(Entry):
             the due time.
         drain_s: how long to wait for responses after the last arrival; by default the service's request time-out.
         workers: load processes that share the arrivals, each on its own core; by default as many as the peak rate
-            needs. With workers on other machines, all of them take part instead.
+            needs, given how the service is called. With workers on other machines, all of them take part instead.
     """
 
     rate_rps: Rate
@@ -101,13 +98,10 @@ class LoadProfile(Entry):
                 "warm-up, which is excluded from the figures"
             )
             return
-        peak = f"the peak rate of {self.peak_rate_rps:.12g}/s"
         if self.peak_rate_rps > MAX_RATE_RPS:
-            yield f"{peak} is more than the {MAX_RATE_RPS}/s of {MAX_WORKERS} workers; lower rate_rps or profile"
-        elif self.peak_rate_rps > self.worker_count * MAX_RATE_PER_WORKER_RPS:
             yield (
-                f"{peak} is too much for workers: {self.workers}, each can send {MAX_RATE_PER_WORKER_RPS}/s; "
-                f"set workers to {_workers_for(self.peak_rate_rps)}, or lower rate_rps or profile"
+                f"the peak rate of {self.peak_rate_rps:.12g}/s is more than the {MAX_RATE_RPS}/s of {MAX_WORKERS} "
+                "workers; lower rate_rps or profile"
             )
         if self.measured_arrivals == 0:
             yield f"no request would be due in the measured {self.duration_s} s; raise rate_rps, duration_s or profile"
@@ -166,17 +160,3 @@ class LoadProfile(Entry):
     def total_arrivals(self) -> int:
         """Arrivals in the warm-up and the measured part."""
         return self.warmup_arrivals + self.measured_arrivals
-
-    @property
-    def worker_count(self) -> int:
-        """The number of load processes on this machine."""
-        return self.workers or self.least_workers
-
-    @property
-    def least_workers(self) -> int:
-        """The minimum number of load processes for the peak rate, on any machines."""
-        return _workers_for(self.peak_rate_rps)
-
-
-def _workers_for(peak_rate_rps: float) -> int:
-    return max(1, math.ceil(peak_rate_rps / MAX_RATE_PER_WORKER_RPS))

@@ -16,6 +16,7 @@ from include.perf.catalogue.expectation import Expectation
 from include.perf.catalogue.scenario.arrival_rate import Shape
 from include.perf.catalogue.scenario.load_profile import LoadProfile, RatePoint
 from include.perf.catalogue.service import Service
+from include.perf.catalogue.worker_rates import workers_for
 from include.perf.load.load_plan import GENERATOR_VERSION
 
 LATER_SETTINGS = ("headers", "form", "text", "content_type")
@@ -44,7 +45,7 @@ def fingerprint(
         "limits": _limits(service, load),
         "data": data[:19],
         "endpoints": _digest([_requests_of(endpoint) for endpoint in service.endpoints]),
-        "generator": f"version {GENERATOR_VERSION}, seed {load.seed}{_workers(load)}",
+        "generator": f"version {GENERATOR_VERSION}, seed {load.seed}{_workers(service, load)}",
         "environment": service.environment,
     }
     if service.prometheus.kind != "process":
@@ -88,8 +89,9 @@ def _profile(points: Sequence[RatePoint]) -> str:
     return words
 
 
-def _workers(load: LoadProfile) -> str:
-    return f", {load.worker_count} workers" if load.worker_count > 1 else ""
+def _workers(service: Service, load: LoadProfile) -> str:
+    count = workers_for(load, service)
+    return f", {count} workers" if count > 1 else ""
 
 
 def _limits(service: Service, load: LoadProfile) -> str:

@@ -128,7 +128,7 @@ def test_a_varying_load_is_described(changes: dict[str, Any], text: str) -> None
     assert describe_load(load) == text.replace(" constant", "").replace(" poisson", " with Poisson arrivals")
 
 
-@pytest.mark.parametrize(("rate", "text"), [(3000, ""), (3001, ", 2 workers"), (24_000, ", 8 workers")])
+@pytest.mark.parametrize(("rate", "text"), [(5600, ""), (5601, ", 2 workers"), (24_000, ", 5 workers")])
 def test_several_workers_are_part_of_the_generator(rate: float, text: str) -> None:
     """A single worker is the default, and not mentioned."""
     parts = fingerprint(small_service(), LoadProfile(rate_rps=rate, duration_s=60), data=DATA)

@@ -24,11 +24,11 @@ def plan_problems(platform: Platform, **request: Any) -> list[str]:
 def test_a_plan_reports_all_problems_at_once(platform: Platform) -> None:
     """Service, duration, rate, reason and baselines: five mistakes are five sentences, and nothing is planned."""
     platform.baselines.problem = BaselineError("b.json is not valid JSON")
-    problems = plan_problems(platform, service="ordres", duration_s=-3, rate_rps=500_000.0, update_baseline=True)
+    problems = plan_problems(platform, service="ordres", duration_s=-3, rate_rps=600_000.0, update_baseline=True)
     assert problems == [
         "update_baseline needs a reason; it is stored with the baseline",
         "b.json is not valid JSON",
-        "rate_rps: should be less than or equal to 192000, but is 500000.0",
+        "rate_rps: should be less than or equal to 512000, but is 600000.0",
         "duration_s: should be greater than or equal to 10, but is -3",
         "service 'ordres' is not in the catalogue; known: orders-service",
     ]
@@ -51,8 +51,8 @@ def test_an_unknown_scenario_does_not_hide_other_problems(platform: Platform) ->
         ({"duration_s": 9}, "duration_s: should be greater than or equal to 10, but is 9"),
         ({"duration_s": 14401}, "duration_s: should be less than or equal to 14400, but is 14401"),
         ({"rate_rps": 0.0}, "rate_rps: should be greater than or equal to 0.1, but is 0.0"),
-        ({"rate_rps": float("nan")}, "rate_rps: should be less than or equal to 192000, but is nan"),
-        ({"rate_rps": float("inf")}, "rate_rps: should be less than or equal to 192000, but is inf"),
+        ({"rate_rps": float("nan")}, "rate_rps: should be less than or equal to 512000, but is nan"),
+        ({"rate_rps": float("inf")}, "rate_rps: should be less than or equal to 512000, but is inf"),
         ({"service": "engine"}, "service 'engine' is not in the catalogue; known: orders-service"),
     ],
 )
@@ -118,10 +118,10 @@ def test_a_varying_load_is_valid_and_has_a_mean_rate(platform: Platform) -> None
 
 
 def test_a_rate_whose_peak_is_too_high_is_refused(platform: Platform) -> None:
-    """70 000/s are allowed, three times that is not."""
+    """170 700/s are allowed, three times that is not."""
     with_load(platform, profile=BURST)
-    assert plan_problems(platform, rate_rps=70_000.0) == [
-        "the peak rate of 210000/s is more than the 192000/s of 64 workers; lower rate_rps or profile"
+    assert plan_problems(platform, rate_rps=170_700.0) == [
+        "the peak rate of 512100/s is more than the 512000/s of 64 workers; lower rate_rps or profile"
     ]
 
 
