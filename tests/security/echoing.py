@@ -30,10 +30,12 @@ def secrets_in(request: bytes) -> list[str]:
 def service(*, seen: set[str]) -> Script:
     """Return a service under test: healthy, with a secret in its version; all other requests fail.
 
+    Every third login fails, too, with the secret of the client as its error.
+
     Args:
         seen: collects the names of the planted secrets that arrive.
     """
-    lock, numbers = threading.Lock(), cycle(range(10_000))
+    lock, numbers, logins = threading.Lock(), cycle(range(10_000)), cycle(range(3))
 
     def script(talk: Talk) -> None:
         while (request := talk.read_request()) is not None:
@@ -41,7 +43,11 @@ def service(*, seen: set[str]) -> Script:
             seen.update(name for name, secret in SECRETS.items() if secret in secrets)
             with lock:
                 number = next(numbers)
-            if request.startswith(b"GET /health"):
+            if request.startswith(b"POST /oauth/token") and next(logins) == 2:
+                talk.send(_json({"error": secrets[-1]}, status="401 Unauthorized"))
+            elif request.startswith(b"POST /oauth/token"):
+                talk.send(_json({"access_token": SECRETS["fetched token"], "expires_in": 6}))
+            elif request.startswith(b"GET /health"):
                 talk.send(answer(json.dumps({"version": f"2.4.1 {secrets[-1]}"}).encode()))
             elif request.startswith(b"GET /sick"):
                 talk.send(answer(" ".join(secrets).encode(), status="503 Sick"))

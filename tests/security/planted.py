@@ -27,6 +27,8 @@ PLAIN = (
     "Slack webhook",
     "signing secret",
     "signing key",
+    "client secret",
+    "fetched token",
 )
 """Uses of secrets that go unencoded into a header."""
 

@@ -53,6 +53,7 @@ def write_catalogue(folder: Path, url: str) -> None:
                 "key_id": {"header": "X-Api-Key"},
             },
         ),
+        "token-service": entry(url, "client", login={"url": "/oauth/token", "grant": "client_credentials"}),
         "sick-service": entry(url, "bearer", health_path="/sick"),
         "gone-service": entry(f"http://127.0.0.1:{free_port()}", "basic"),
     }
@@ -77,6 +78,7 @@ def environment(folder: Path, *, prometheus: str, annotations: str) -> dict[str,
         "BELLWETHER_BASELINES": str(folder / "baselines.json"),
         "BELLWETHER_CATALOGUE": str(folder / "catalogue"),
         "BELLWETHER_HALT_FILE": str(folder / "halt.json"),
+        "AIRFLOW_CONN_CLIENT": json.dumps({"login": "app", "password": SECRETS["client secret"]}),
         "AIRFLOW_CONN_BASIC": json.dumps(basic | {"extra": {"headers": {"X-Api-Key": SECRETS["api key"]}}}),
         "AIRFLOW_CONN_BEARER": json.dumps({"extra": {"token": SECRETS["bearer"], "signing": signing}}),
         "AIRFLOW_CONN_BELLWETHER_METRICS": json.dumps({"password": SECRETS["metrics token"]}),
@@ -163,9 +165,10 @@ def world(tmp_path: Path, serve: Serve) -> World:
 @pytest.mark.integration
 @pytest.mark.timeout(900)
 def test_no_output_contains_a_secret(world: World) -> None:
-    """Two loads, an unhealthy service, a dead service, a failing Prometheus and a smoke run are all searched."""
+    """Three loads, an unhealthy service, a dead service, a failing Prometheus and a smoke run are all searched."""
     assert world(*RUN, "basic", watched=1) == 3
     assert world(*RUN, "bearer", watched=1) == 3
+    assert world(*RUN, "token", watched=1) == 3
     assert world(*RUN, "sick") == 3
     assert world(*RUN, "gone") == 3
     assert world(*RUN, "basic", prometheus_is_well=False) == 3
@@ -175,6 +178,7 @@ def test_no_output_contains_a_secret(world: World) -> None:
         world("rules", "write", prometheus_is_well=False) == 0
     )  # without baselines there are no limits, so Prometheus is not queried
     assert world.seen >= {"basic password", "api key", "bearer", "Prometheus password", "signing key"}
+    assert world.seen >= {"client secret", "fetched token"}
     written = world.written()
     names = {Path(path).name for path in written}
     assert names >= {"run.json", "report.html", "generator.log", "requests.csv.gz", "environ"}

@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 MIN_LIFETIME_S = 1.0
 """A shorter token would be renewed so often that the logins are a load of their own."""
 
+MAX_LIFETIME_S = 10_000_000.0
+"""Longer than any load; a thread cannot wait for arbitrarily long."""
+
 RENEWED_SHARE = 2 / 3
 MAX_MARGIN_S = 60.0
 

@@ -25,7 +25,7 @@ from include.perf.catalogue.service import Service
 from include.perf.guards.hosts import allowed_addresses
 from include.perf.load.feed import Request
 from include.perf.load.service_secrets import LoginSecrets, User
-from include.perf.load.tokens import MIN_LIFETIME_S, Token
+from include.perf.load.tokens import MAX_LIFETIME_S, MIN_LIFETIME_S, Token
 from include.perf.load.uri import encoded_target
 from include.perf.load.wire import Answered, Credentials, Resolver, headers_of_load, wire_format
 from include.perf.model.errors import ConfigurationError, TargetError
@@ -166,4 +166,4 @@ def _lifetime_s(given: Any, login: Login) -> float | None:
         raise ValueError(
             f"returned a token that lives for {lifetime_s:g} s, and it must live for at least {MIN_LIFETIME_S:g} s"
         )
-    return lifetime_s
+    return min(lifetime_s, MAX_LIFETIME_S)

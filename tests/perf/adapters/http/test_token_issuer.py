@@ -156,6 +156,7 @@ def test_the_users_of_a_connection_take_turns(serve: Serve) -> None:
         (b'{"access_token":"t"}', {"lifetime_s": 120}, 120),
         (b'{"access_token":"t","expires_in":60}', {"lifetime_s": 120}, 60),
         (b'{"access_token":"t","expires_in":"59.5"}', {}, 59.5),
+        (b'{"access_token":"t","expires_in":1e300}', {}, 10_000_000),
     ],
 )
 def test_the_lifetime_is_that_of_the_answer_else_that_of_the_catalogue(
