@@ -128,7 +128,7 @@ class _Rows(RequestLog):
         self.started_at = 0.0
         self.rows = self.failed = 0
         self.latencies = Histogram()
-        self.examples: dict[str, str] = {}
+        self._examples = {}
         self.written: list[RequestRow] = []
 
     def add(self, row: RequestRow) -> None:
