@@ -303,7 +303,7 @@ def give_up_priority() -> None:
 def main(order: Mapping[str, Any]) -> None:
     """Send the load that another process ordered."""
     give_up_priority()
-    _generate(order["url"], LoadProfile(**order["load"]), Path(order["folder"]), LocustGenerator())
+    _generate(service(order["url"]), LoadProfile(**order["load"]), Path(order["folder"]), LocustGenerator())
 
 
 if __name__ == "__main__":

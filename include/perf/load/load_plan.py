@@ -15,7 +15,7 @@ from include.perf.catalogue.worker_rates import least_workers, workers_for
 from include.perf.load.generator import LoadOrder
 from include.perf.model.json_files import from_json, to_json
 
-GENERATOR_VERSION = "2"
+GENERATOR_VERSION = "3"
 """Increased whenever a change of the generator may change a figure; part of a run's fingerprint."""
 
 PLAN_FILE = "load-plan.json"

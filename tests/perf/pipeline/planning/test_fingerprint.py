@@ -20,7 +20,7 @@ def test_the_parts_are_readable() -> None:
         "limits": "1000 in flight, time-out 10 s",
         "data": "sha256:0123456789ab",
         "endpoints": parts["endpoints"],
-        "generator": "version 2, seed 20260101",
+        "generator": "version 3, seed 20260101",
         "environment": "staging",
     }
     assert parts["endpoints"].startswith("sha256:")
