@@ -1,46 +1,19 @@
 """The rules file: groups of recorded figures, applicable limits and alerts.
 
-It also holds the longest pause between two scheduled runs of each scenario, after which `BellwetherNoRun` fires.
+It also has the longest pause between two scheduled runs of each scenario, after which `BellwetherNoRun` fires.
 """
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 from include.perf.catalogue.catalogue import Catalogue
-from include.perf.catalogue.scenario.market_hours import MarketHours
-from include.perf.catalogue.scenario.schedule import Schedule
 from include.perf.model.metric import METRICS, Direction
 from include.perf.monitoring.live_figures import SHORT, live_figures
 from include.perf.monitoring.names import NAMESPACE, family
+from include.perf.monitoring.pauses import longest_pause
 from include.perf.monitoring.rule_alerts import LONGEST_PAUSE, alerts, applicable
 from include.perf.monitoring.rule_yaml import Group, Recording, to_yaml
-
-GRACE = timedelta(hours=2)
-"""Added to the longest pause, because a service runs earlier in one night than in another: a nightly scenario is
-missing after 26 h."""
-
-_PERIOD = timedelta(days=373)
-"""One year and a week, because the market has its longest pause around New Year."""
-
-
-def longest_pause(schedule: Schedule, hours: MarketHours, *, year: int) -> timedelta:
-    """Return the longest time between two scheduled starts in a year, by the wall clock, plus `GRACE`.
-
-    It includes weekends and holidays, so that no run is missing on a day without a scheduled run.
-    """
-    zone = ZoneInfo(schedule.zone(hours))
-    begin = datetime(year, 1, 1, tzinfo=UTC)
-    start = schedule.next_start(begin, hours)
-    longest = timedelta()
-    while start < begin + _PERIOD:
-        following = schedule.next_start(start, hours)
-        shown = (moment.astimezone(zone).replace(tzinfo=None) for moment in (following, start))
-        longest = max(longest, next(shown) - next(shown))
-        start = following
-    return longest + GRACE
-
 
 RULES_FILE = "bellwether-rules.yaml"
 
