@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, asdict, fields
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -231,7 +232,7 @@ def _upgraded(stored: Mapping[str, Any], threads: Mapping[str, Any]) -> Iterator
 def format_book(book: AlertBook) -> bytes:
     """Return the book as it is stored."""
     # Not to_json: it writes infinity as null, because JSON has no number for it.
-    document = TypeAdapter(AlertBook).dump_python(book, mode="json", by_alias=True, exclude={"unreadable"})
+    document = _book_adapter().dump_python(book, mode="json", by_alias=True, exclude={"unreadable"})
     document = _with_infinity_as_text(document)
     left_out: list[Any] = []
     for entry in book.unreadable:
@@ -242,6 +243,12 @@ def format_book(book: AlertBook) -> bytes:
     if left_out:
         document[LEFT_OUT] = left_out
     return json.dumps(document, indent=2, allow_nan=False).encode() + b"\n"
+
+
+@cache
+def _book_adapter() -> TypeAdapter[AlertBook]:
+    """Return the converter of books; building one takes longer than writing a book."""
+    return TypeAdapter(AlertBook)
 
 
 def _with_infinity_as_text(value: Any) -> Any:
